@@ -1,0 +1,121 @@
+"""What a model is trained on: named parts as tensors, and what a model must know about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+Task = Literal["classification", "regression"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One split as tensors that stay in memory.
+
+    Attributes:
+        inputs: what the model is called with, each of length N. For a table: categorical codes
+            (int64 ``[N, C]``) and continuous columns (float32 ``[N, D]``); either may have no columns.
+        target: class codes (int64 ``[N]``) or standardised values (float32 ``[N]``).
+    """
+
+    inputs: tuple[Tensor, ...]
+    target: Tensor
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def take(self, index: Tensor) -> Part:
+        """Return the rows at ``index`` (int64 ``[B]``) in that order."""
+        return Part(
+            tuple(each.index_select(0, index) for each in self.inputs), self.target.index_select(0, index)
+        )
+
+    def to(self, device: torch.device | str) -> Part:
+        """Return this part on ``device``."""
+        return Part(tuple(each.to(device) for each in self.inputs), self.target.to(device))
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a model's builder must know of a dataset.
+
+    Attributes:
+        task: what is predicted.
+        cardinalities: number of codes of each categorical column, the unknown code included, in the
+            order of the columns of the first input.
+        continuous: names of the columns of the second input (missing indicators included).
+        outputs: number of classes, or 1 for regression.
+    """
+
+    task: Task
+    cardinalities: Mapping[str, int]
+    continuous: tuple[str, ...]
+    outputs: int
+
+
+@dataclass(frozen=True)
+class TargetScale:
+    """How a regression target was standardised: ``encoded = (value - mean) / sd``."""
+
+    mean: float = 0.0
+    sd: float = 1.0
+
+
+@dataclass(frozen=True)
+class Note:
+    """One line that a person should read about their data.
+
+    Attributes:
+        kind: ``"info"`` for what was decided, ``"warning"`` for what may be wrong.
+        text: a sentence with the column and the numbers.
+    """
+
+    kind: Literal["info", "warning"]
+    text: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Train, validation and test as tensors, with the task and where it all came from.
+
+    Attributes:
+        name: a short name, usually the file's.
+        target: the target column's name.
+        train, validation, test: the parts.
+        shape: what a model must know.
+        classes: class labels in the order of their codes; empty for regression.
+        target_scale: how a regression target was standardised.
+        notes: what reading, preparation, split and encoding decided or found.
+        provenance: source, row counts, seeds and a fingerprint, as plain values.
+        fingerprint: a hash of the source's content and of everything that was done to it.
+    """
+
+    name: str
+    target: str
+    train: Part
+    validation: Part
+    test: Part
+    shape: Shape
+    classes: tuple[str, ...] = ()
+    target_scale: TargetScale = TargetScale()
+    notes: tuple[Note, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: str = ""
+
+    @property
+    def task(self) -> Task:
+        """What is predicted."""
+        return self.shape.task
+
+    def to(self, device: torch.device | str) -> Dataset:
+        """Return this dataset with every part on ``device``."""
+        return replace(
+            self,
+            train=self.train.to(device),
+            validation=self.validation.to(device),
+            test=self.test.to(device),
+        )

@@ -1,0 +1,79 @@
+"""The errors that a user can meet.
+
+Every message is a lower-case fact with the offending value, and every error carries a hint that says
+what to do. The command line prints both and exits with status 2; from Python both are in ``str(error)``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class SteepestError(Exception):
+    """Something that the user can mend.
+
+    Args:
+        fact: what is the case, lower case, with the value, without a full stop.
+        hint: what to do about it, one sentence.
+
+    Example:
+        >>> raise DataError("column 'chruned' is not in churn.csv", hint="did you mean 'churned'?")
+        Traceback (most recent call last):
+        ...
+        steepest.errors.DataError: column 'chruned' is not in churn.csv
+        Hint: did you mean 'churned'?
+    """
+
+    def __init__(self, fact: str, *, hint: str) -> None:
+        super().__init__(fact)
+        self.fact = fact
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.fact}\nHint: {self.hint}"
+
+
+class DataError(SteepestError):
+    """A file, a column or a value that cannot be used."""
+
+
+class PreparationError(SteepestError):
+    """A preparation step that does not fit the table."""
+
+
+class OptionError(SteepestError):
+    """An option or a configuration file with a value that is not allowed."""
+
+
+class UnknownNameError(OptionError):
+    """A name of a component, a column or a metric that does not exist."""
+
+
+class ModelError(SteepestError):
+    """A model that cannot be built, saved or restored."""
+
+
+class FolderError(SteepestError):
+    """An experiment's folder that cannot be read, written or continued."""
+
+
+class MissingExtraError(SteepestError):
+    """A feature whose optional dependency is not installed."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str], *, more: str = "") -> UnknownNameError:
+    """Return the error for a name that is not among ``known``, with the nearest names as the hint.
+
+    Example:
+        >>> str(unknown_name("optimizer", "adm", ["adam", "sgd"]))
+        "unknown optimizer 'adm'\\nHint: did you mean 'adam'? Known: adam, sgd."
+    """
+    names = sorted(known)
+    by_lower = {each.lower(): each for each in names}
+    near = [
+        by_lower[each] for each in difflib.get_close_matches(name.lower(), list(by_lower), n=3, cutoff=0.6)
+    ]
+    shown = ", ".join(names[:40]) + (", …" if len(names) > 40 else "")
+    question = f"did you mean {' or '.join(repr(each) for each in near)}? " if near else ""
+    return UnknownNameError(f"unknown {kind} {name!r}", hint=f"{question}Known: {shown}.{more}")

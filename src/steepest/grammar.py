@@ -1,0 +1,153 @@
+"""The one grammar for components: ``name``, ``name(0.1)``, ``name(key=value, …)``, ``file.py:Name(…)``.
+
+The same text works on the command line, in TOML and in Python.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from steepest.errors import OptionError
+
+_NAME = re.compile(r"^[\w./\\~-]+(:[\w.]+)?$")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A component's name with its arguments.
+
+    Attributes:
+        name: a registered name, or ``file.py:Name`` or ``package.module:Name``.
+        arguments: positional values.
+        options: named values.
+
+    Example:
+        >>> str(parse("adam(lr=1e-3,betas=(0.9,0.99))"))
+        'adam(lr=0.001, betas=(0.9, 0.99))'
+    """
+
+    name: str
+    arguments: tuple[Any, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether the name points at a Python object (``mine.py:MyOpt``) instead of a registered one."""
+        return ":" in self.name
+
+    def __str__(self) -> str:
+        inside = [repr(each) for each in self.arguments] + [f"{k}={v!r}" for k, v in self.options.items()]
+        return f"{self.name}({', '.join(inside)})" if inside else self.name
+
+
+def parse(text: str) -> Spec:
+    """Read one specification.
+
+    Raises:
+        OptionError: the text is not of the form ``name(key=value, …)`` or a value is not a literal.
+
+    Example:
+        >>> parse("l1(1e-5)").arguments
+        (1e-05,)
+    """
+    text = text.strip()
+    head, bracket, rest = text.partition("(")
+    name = head.strip()
+    if not _NAME.match(name) or (bracket and not rest.endswith(")")):
+        raise OptionError(
+            f"cannot read {text!r}", hint="write it as name(key=value, …), for example adam(lr=1e-3)."
+        )
+    if not bracket:
+        return Spec(name)
+    try:
+        call = ast.parse(f"f({rest}", mode="eval").body
+        if not isinstance(call, ast.Call) or any(each.arg is None for each in call.keywords):
+            raise ValueError("not a call")
+        arguments = tuple(_value(each) for each in call.args)
+        options = {str(each.arg): _value(each.value) for each in call.keywords}
+    except (SyntaxError, ValueError):
+        raise OptionError(
+            f"cannot read the arguments of {text!r}",
+            hint="values are numbers, true, false, strings or tuples: name(lr=1e-3, betas=(0.9, 0.99)).",
+        ) from None
+    return Spec(name, arguments, MappingProxyType(options))
+
+
+def split(text: str) -> list[str]:
+    """Split a comma list at its outermost commas.
+
+    Example:
+        >>> split("sgd, adam(betas=(0.9, 0.99)), lion")
+        ['sgd', 'adam(betas=(0.9, 0.99))', 'lion']
+    """
+    parts, depth, start = [], 0, 0
+    quote = ""
+    for i, letter in enumerate(text):
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"":
+            quote = letter
+        elif letter in "([{":
+            depth += 1
+        elif letter in ")]}":
+            depth -= 1
+        elif letter == "," and depth == 0:
+            parts.append(text[start:i])
+            start = i + 1
+    return [part.strip() for part in [*parts, text[start:]] if part.strip()]
+
+
+def load_reference(name: str) -> Any:
+    """Import the object that ``file.py:Name`` or ``package.module:Name`` points at.
+
+    Raises:
+        OptionError: there is no such file, module or name.
+    """
+    where, _, attribute = name.rpartition(":")
+    try:
+        if where.endswith(".py"):
+            path = Path(where).expanduser()
+            if not path.is_file():
+                raise OptionError(f"there is no file {where!r}", hint="give the path of a Python file.")
+            module_name = f"steepest_user_{path.stem}_{abs(hash(path.resolve()))}"
+            if module_name not in sys.modules:
+                spec = importlib.util.spec_from_file_location(module_name, path)
+                assert spec is not None
+                assert spec.loader is not None
+                module = importlib.util.module_from_spec(spec)
+                sys.modules[module_name] = module
+                try:
+                    spec.loader.exec_module(module)
+                except BaseException:
+                    del sys.modules[module_name]
+                    raise
+            found: Any = sys.modules[module_name]
+        else:
+            found = importlib.import_module(where)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError, SyntaxError) as error:
+        raise OptionError(
+            f"cannot load {name!r}: {error}",
+            hint="write file.py:Name or package.module:Name; the name must exist there.",
+        ) from error
+    return found
+
+
+def _value(node: ast.expr) -> Any:
+    if isinstance(node, ast.Name) and node.id.lower() in ("true", "false", "none"):
+        return {"true": True, "false": False, "none": None}[node.id.lower()]
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Tuple | ast.List):
+        return tuple(_value(each) for each in node.elts)
+    return ast.literal_eval(node)

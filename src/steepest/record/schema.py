@@ -1,0 +1,98 @@
+"""What one run leaves behind: a validated record that goes into the journal as one line of JSON."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Phase = Literal["pilot", "scan", "full", "final", "default", "constant"]
+Outcome = Literal["finished", "diverged", "stopped early"]
+
+
+class Frozen(BaseModel):
+    """The base of everything that is stored: immutable, and unknown fields are an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+
+class Clocks(Frozen):
+    """Seconds spent on each kind of work; they never overlap."""
+
+    train: float = 0.0
+    evaluate: float = 0.0
+    io: float = 0.0
+    compile: float = 0.0
+
+
+class Point(Frozen):
+    """One evaluation during a run.
+
+    Attributes:
+        step: steps taken, from 0 (before the first).
+        epoch: passes over the training rows, fractional.
+        seconds: of training alone (evaluation, io and compilation excluded).
+        gradients: gradient evaluations so far.
+        train_loss: exponential average (0.98) of the batch losses with its bias removed; NaN at step 0.
+        validation: metrics on the validation rows by name.
+    """
+
+    step: int
+    epoch: float
+    seconds: float
+    gradients: float
+    train_loss: float
+    validation: dict[str, float]
+
+
+class RunKey(Frozen):
+    """Which run this is: the same key is never run twice in a folder.
+
+    Attributes:
+        name: how the optimizer is called in this experiment, such as ``adam`` or a baseline's name.
+        recipe: the id of the recipe (a hash of model, method, schedule, length and all their values).
+        seed: the run seed.
+        phase: ``pilot`` (finds the length), ``scan`` (rates at a quarter of the steps), ``full`` (the best
+            rates at full length), ``final`` (the seeds), ``default`` (library default, the seeds),
+            ``constant`` (the winner without a schedule).
+    """
+
+    name: str
+    recipe: str
+    seed: int
+    phase: Phase
+
+
+class Record(Frozen):
+    """One run.
+
+    Attributes:
+        key: which run this is.
+        lr: learning rate.
+        steps: steps that were planned.
+        outcome: how it ended; ``reason`` says why if it did not finish, with the step.
+        curve: evaluations, first at step 0, last at the end.
+        best_step: the step whose validation metric was best; those weights are the run's weights.
+        best: validation metrics at the best step.
+        last: validation metrics at the end.
+        test: test metrics with the best-validation weights; empty except for final, default and constant.
+        test_last: test metrics with the last weights.
+        clocks: seconds by kind of work.
+        still_improving: the best step is the last evaluation.
+        overfitting: the validation metric became worse again after its best, by more than 1 %.
+    """
+
+    key: RunKey
+    lr: float
+    steps: int
+    outcome: Outcome
+    reason: str = ""
+    curve: list[Point] = Field(default_factory=list)
+    best_step: int = 0
+    best: dict[str, float] = Field(default_factory=dict)
+    last: dict[str, float] = Field(default_factory=dict)
+    test: dict[str, float] = Field(default_factory=dict)
+    test_last: dict[str, float] = Field(default_factory=dict)
+    clocks: Clocks = Clocks()
+    still_improving: bool = False
+    overfitting: bool = False
