@@ -1,1 +1,143 @@
+"""Preparation steps, one a file, and the contract that each of them keeps.
 
+A stateless step is a pure function of the rows that it is given; it runs before the split, lazily. A
+learned step is fitted on the training rows only and replayed on every other row. A step is a validated
+record of its options, so what is stored in a model's folder is what was written in the TOML file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from steepest.errors import PreparationError, unknown_name
+
+ROW = "__steepest_row__"
+"""The column that carries the number of the raw row while steps are replayed at prediction."""
+
+Learned = dict[str, pl.DataFrame]
+"""What a learned step knows: small frames by name."""
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What one step did.
+
+    Attributes:
+        step: the step's name.
+        text: a line for a person, with the column and the numbers.
+        rows: how many rows it changed, filled or left out.
+    """
+
+    step: str
+    text: str
+    rows: int = 0
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where a step is run.
+
+    Attributes:
+        target: the column that is predicted, if there is one.
+        keep: columns that ``select`` keeps though it does not name them (the split's column).
+        absent: columns that may be absent at prediction, because only the target is made of them.
+        predicting: whether steps are replayed on new rows.
+    """
+
+    target: str | None = None
+    keep: tuple[str, ...] = ()
+    absent: frozenset[str] = frozenset()
+    predicting: bool = False
+
+
+class Step(BaseModel):
+    """A stateless step; a subclass declares its options as fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    use: ClassVar[str]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_column(cls, options: Any) -> Any:
+        """Read ``column = "a"`` as ``columns = ["a"]`` where a step takes several columns."""
+        if isinstance(options, dict) and "columns" in cls.model_fields and "column" in options:
+            options = dict(options)
+            options.setdefault("columns", [options.pop("column")])
+        return options
+
+    def inputs(self) -> tuple[str, ...]:
+        """Return the columns that must be there."""
+        raise NotImplementedError
+
+    def sources(self, names: frozenset[str]) -> frozenset[str]:
+        """Return the columns before this step of which the columns ``names`` after it are made."""
+        return names
+
+    def without(self, columns: Collection[str]) -> Self | None:
+        """Return this step for a table that lacks ``columns``, or None if nothing of it is left."""
+        return None
+
+    def check(self, schema: pl.Schema, context: Context) -> None:
+        """Raise a PreparationError if the step does not fit a table with this schema."""
+        require(self.use, self.inputs(), schema)
+
+    def apply(self, frame: pl.LazyFrame, context: Context) -> pl.LazyFrame:
+        """Return the rows after this step."""
+        raise NotImplementedError
+
+    def tally(self, frame: pl.LazyFrame, context: Context) -> pl.LazyFrame | None:
+        """Return the counts that the report needs, a small frame of the rows *before* this step."""
+        return None
+
+    def report(self, tally: pl.DataFrame | None, context: Context) -> StepReport:
+        """Say what was done, given the collected ``tally``."""
+        raise NotImplementedError
+
+
+class LearnedStep(Step):
+    """A step that learns from training rows."""
+
+    def learn(self, train: pl.DataFrame, context: Context) -> Learned:
+        """Return what the training rows teach; JSON-able columns only."""
+        raise NotImplementedError
+
+    def fill(
+        self, frame: pl.DataFrame, learned: Learned, context: Context
+    ) -> tuple[pl.DataFrame, StepReport]:
+        """Return the rows with what was learned put in, in the same order, and what was done."""
+        raise NotImplementedError
+
+
+def require(step: str, columns: Iterable[str], schema: Collection[str]) -> None:
+    """Raise a PreparationError for the first of ``columns`` that the table has not.
+
+    Example:
+        >>> require("drop", ["Wrad"], {"Ward": pl.Int64})
+        Traceback (most recent call last):
+        ...
+        steepest.errors.PreparationError: step 'drop': column 'Wrad' is not in the table
+        Hint: did you mean 'Ward'? Known: Ward.
+    """
+    for column in columns:
+        if column not in schema:
+            known = [each for each in schema if each != ROW]
+            raise PreparationError(
+                f"step {step!r}: column {column!r} is not in the table",
+                hint=unknown_name("column", column, known).hint,
+            )
+
+
+def counted(number: int, noun: str, many: str | None = None) -> str:
+    """Return a number with its noun.
+
+    Example:
+        >>> counted(1, "row"), counted(18212, "row")
+        ('1 row', '18,212 rows')
+    """
+    return f"{number:,} {noun if number == 1 else many or noun + 's'}"

@@ -1,0 +1,342 @@
+"""What is done to a table before it is split and encoded, and again, identically, at prediction."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import polars as pl
+from pydantic import ValidationError
+
+from steepest.data.steps import ROW, Context, Learned, LearnedStep, Step, StepReport, require
+from steepest.data.steps._values import pack, unpack
+from steepest.errors import PreparationError, UnknownNameError, unknown_name
+from steepest.registry import Registry
+
+__all__ = ["STEPS", "FittedPreparation", "Preparation", "StepReport"]
+
+STEPS = Registry("preparation step", "steepest.data.steps")
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """An ordered list of steps.
+
+    The steps before the first learned one run on all rows before the split (they look at one row at a
+    time); the others are fitted on the training rows and replayed on the rest.
+
+    Attributes:
+        steps: the steps in order.
+        table_options: what the file's ``[table]`` says (target, drop, categorical, …), for the reader of
+            the table to merge with its own options.
+
+    Example:
+        >>> preparation = Preparation.load([{"use": "filter", "where": "Year <= 2020"}])
+        >>> frame, reports = preparation.stateless_prefix(pl.LazyFrame({"Year": [2019, 2021]}), target=None)
+        >>> frame.collect()["Year"].to_list(), reports[0].text
+        ([2019], 'Year <= 2020: 1 of 2 rows left out')
+    """
+
+    steps: tuple[Step, ...] = ()
+    table_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @classmethod
+    def load(cls, source: str | Path | Sequence[Mapping[str, Any]] | Preparation | None) -> Preparation:
+        """Read steps from a TOML file, or take them from a list of tables such as ``{"use": "drop", …}``.
+
+        Raises:
+            PreparationError: the file cannot be read, a step does not exist, or an option is wrong.
+        """
+        if source is None:
+            return cls()
+        if isinstance(source, Preparation):
+            return source
+        if isinstance(source, str | Path):
+            return cls._from_file(Path(source).expanduser())
+        return cls(tuple(_step(number, about, Path()) for number, about in enumerate(source, 1)))
+
+    @classmethod
+    def _from_file(cls, path: Path) -> Preparation:
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            raise PreparationError(
+                f"the preparation {str(path)!r} cannot be read: {str(reason).lower()}",
+                hint="name a TOML file with [[step]] tables; steepest describe DATA --write FILE makes one.",
+            ) from None
+        except tomllib.TOMLDecodeError as error:
+            raise PreparationError(
+                f"{str(path)!r} is not valid TOML: {error}",
+                hint='each step is a [[step]] table with use = "NAME" and its options.',
+            ) from None
+        for name in content:
+            if name not in ("step", "table"):
+                raise PreparationError(
+                    f"{str(path)!r} has an unknown table {name!r}",
+                    hint=unknown_name("table", name, ["step", "table"]).hint,
+                )
+        steps, options = content.get("step", []), content.get("table", {})
+        if not isinstance(steps, list) or not isinstance(options, dict):
+            raise PreparationError(
+                f"{str(path)!r} does not write its steps as [[step]] and its options as [table]",
+                hint='begin each step with the line [[step]], then use = "NAME".',
+            )
+        listed = cast("list[Any]", steps)
+        return cls(
+            tuple(_step(number, about, path.parent) for number, about in enumerate(listed, 1)),
+            cast("dict[str, Any]", options),
+        )
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """Return the steps as plain tables, which ``load`` reads again."""
+        return [
+            {"use": step.use, **step.model_dump(mode="json", exclude_defaults=True)} for step in self.steps
+        ]
+
+    @property
+    def prefix(self) -> tuple[Step, ...]:
+        """The steps before the first learned one."""
+        first = next((i for i, step in enumerate(self.steps) if isinstance(step, LearnedStep)), None)
+        return self.steps if first is None else self.steps[:first]
+
+    def stateless_prefix(
+        self, frame: pl.LazyFrame, *, target: str | None, keep: Sequence[str] = ()
+    ) -> tuple[pl.LazyFrame, list[StepReport]]:
+        """Plan the steps before the first learned one; the rows stay lazy.
+
+        The counts of the reports are collected here, streaming, in a pass of their own over the columns
+        that they need. Whoever collects the rows anyway saves that pass with ``collect_prefix``.
+
+        Args:
+            frame: the raw rows.
+            target: the column that is predicted.
+            keep: columns that ``select`` keeps though it does not name them, such as the split's.
+
+        Raises:
+            PreparationError: a step does not fit the table.
+        """
+        context = Context(target, tuple(keep))
+        frame, tallies = _plan(self.prefix, frame, context)
+        wanted = [each for each in tallies if each is not None]
+        collected = pl.collect_all(wanted, engine="streaming") if wanted else []
+        return frame, _reports(self.prefix, tallies, collected, context)
+
+    def collect_prefix(
+        self, frame: pl.LazyFrame, *, target: str | None, keep: Sequence[str] = ()
+    ) -> tuple[pl.DataFrame, list[StepReport]]:
+        """Run the steps before the first learned one: rows and reports in one pass over the source."""
+        context = Context(target, tuple(keep))
+        frame, tallies = _plan(self.prefix, frame, context)
+        wanted = [each for each in tallies if each is not None]
+        rows, *collected = pl.collect_all([frame, *wanted], engine="streaming")
+        return rows, _reports(self.prefix, tallies, collected, context)
+
+    def fit(self, train: pl.DataFrame, *, target: str | None) -> FittedPreparation:
+        """Learn from the training rows, which have been through the steps before the first learned one.
+
+        Raises:
+            PreparationError: a step does not fit the table.
+        """
+        context = Context(target)
+        learned: list[Learned | None] = [None] * len(self.steps)
+        for i in range(len(self.prefix), len(self.steps)):
+            step = self.steps[i]
+            step.check(train.schema, context)
+            if isinstance(step, LearnedStep):
+                learned[i] = step.learn(train, context)
+            if i + 1 < len(self.steps):
+                train, _ = _run(step, train, learned[i], context)
+        return FittedPreparation(self, tuple(learned))
+
+
+@dataclass(frozen=True)
+class FittedPreparation:
+    """Steps with what they learned from the training rows.
+
+    Attributes:
+        preparation: the steps.
+        learned: for each step what it learned, None for a stateless one.
+
+    Example:
+        >>> train = pl.DataFrame({"Block": ["a", "a", "b"], "Ward": [1, 1, 2]})
+        >>> steps = [{"use": "fill-from", "column": "Ward", "keys": ["Block"]}]
+        >>> fitted = Preparation.load(steps).fit(train, target=None)
+        >>> new = pl.DataFrame({"Block": ["b", "c"], "Ward": [None, None]})
+        >>> rows, reports = fitted.transform(new, target=None)
+        >>> rows["Ward"].to_list(), reports[0].text
+        ([2, None], 'Ward: 2 missing; 1 filled from Block, 1 left missing')
+    """
+
+    preparation: Preparation
+    learned: tuple[Learned | None, ...] = ()
+
+    def transform(
+        self, frame: pl.DataFrame, *, target: str | None, present_target: bool = True
+    ) -> tuple[pl.DataFrame, list[StepReport]]:
+        """Run the steps from the first learned one on, on rows that have been through those before it.
+
+        Args:
+            frame: the rows of one split.
+            target: the column that is predicted.
+            present_target: whether it is there; if not, steps about it are skipped.
+        """
+        first = len(self.preparation.prefix)
+        return self._run(frame, range(first, len(self.learned)), target, may_be_absent=not present_target)
+
+    def replay(
+        self, frame: pl.DataFrame | pl.LazyFrame, *, target: str | None
+    ) -> tuple[pl.DataFrame, pl.Series, list[StepReport]]:
+        """Run every step on raw rows, as at prediction; the target may be absent.
+
+        Returns:
+            The prepared rows; the numbers (from 0) of the raw rows that they are, since a ``filter`` may
+            have left some out; and what each step did.
+        """
+        rows = frame.lazy().with_row_index(ROW).collect(engine="streaming")
+        rows, reports = self._run(rows, range(len(self.learned)), target, may_be_absent=True)
+        return rows.drop(ROW), rows[ROW].alias("row"), reports
+
+    def _run(
+        self, frame: pl.DataFrame, which: range, target: str | None, *, may_be_absent: bool
+    ) -> tuple[pl.DataFrame, list[StepReport]]:
+        reports: list[StepReport] = []
+        steps = self.preparation.steps
+        absent = _made_for(steps, target) if may_be_absent else [frozenset[str]()] * len(steps)
+        for i in which:
+            context = Context(target, absent=absent[i], predicting=may_be_absent)
+            step = _fitting(steps[i], frame.schema, context)
+            if step is None:
+                continue
+            step.check(frame.schema, context)
+            frame, report = _run(step, frame, self.learned[i], context)
+            reports.append(report)
+        return frame, reports
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain JSON values; what was learned is kept in columns."""
+        return {
+            "steps": self.preparation.to_list(),
+            "learned": [
+                None if each is None else {name: pack(frame) for name, frame in each.items()}
+                for each in self.learned
+            ],
+        }
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> FittedPreparation:
+        """Return what ``to_dict`` stored.
+
+        Raises:
+            PreparationError: it is not what ``to_dict`` makes.
+        """
+        try:
+            preparation = Preparation.load(stored["steps"])
+            learned = tuple(
+                None if each is None else {name: unpack(frame) for name, frame in each.items()}
+                for each in stored["learned"]
+            )
+        except (KeyError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:
+            raise PreparationError(
+                f"the stored preparation cannot be read: {error!r}",
+                hint="the model's folder is damaged or from another version; train again.",
+            ) from None
+        if len(learned) != len(preparation.steps) or any(
+            isinstance(step, LearnedStep) != (each is not None)
+            for step, each in zip(preparation.steps, learned, strict=True)
+        ):
+            raise PreparationError(
+                f"the stored preparation has {len(preparation.steps)} steps but knowledge of {len(learned)}",
+                hint="the model's folder is damaged; train again.",
+            )
+        return cls(preparation, learned)
+
+
+def _plan(
+    steps: Sequence[Step], frame: pl.LazyFrame, context: Context
+) -> tuple[pl.LazyFrame, list[pl.LazyFrame | None]]:
+    tallies: list[pl.LazyFrame | None] = []
+    for step in steps:
+        step.check(frame.collect_schema(), context)
+        tallies.append(step.tally(frame, context))
+        frame = step.apply(frame, context)
+    return frame, tallies
+
+
+def _reports(
+    steps: Sequence[Step],
+    tallies: Sequence[pl.LazyFrame | None],
+    collected: Sequence[pl.DataFrame],
+    context: Context,
+) -> list[StepReport]:
+    counts = iter(collected)
+    return [
+        step.report(None if tally is None else next(counts), context)
+        for step, tally in zip(steps, tallies, strict=True)
+    ]
+
+
+def _run(
+    step: Step, frame: pl.DataFrame, learned: Learned | None, context: Context
+) -> tuple[pl.DataFrame, StepReport]:
+    if isinstance(step, LearnedStep):
+        return step.fill(frame, learned or {}, context)
+    lazy = frame.lazy()
+    tally = step.tally(lazy, context)
+    rows, *counts = pl.collect_all([step.apply(lazy, context), *([] if tally is None else [tally])])
+    return rows, step.report(counts[0] if counts else None, context)
+
+
+def _made_for(steps: Sequence[Step], target: str | None) -> list[frozenset[str]]:
+    """Return, for each step, the columns before it that may be absent because only the target needs them."""
+    names = frozenset[str]() if target is None else frozenset({target})
+    before: list[frozenset[str]] = []
+    for step in reversed(steps):
+        names = step.sources(names) | (names & {target})
+        before.append(names)
+    return before[::-1]
+
+
+def _fitting(step: Step, schema: pl.Schema, context: Context) -> Step | None:
+    absent = {each for each in step.inputs() if each not in schema}
+    tolerated = absent & context.absent
+    if not tolerated:
+        return step
+    require(step.use, sorted(absent - context.absent), schema)
+    return step.without(tolerated)
+
+
+def _step(number: int, about: Any, folder: Path) -> Step:
+    if not isinstance(about, Mapping) or not isinstance(cast("Mapping[str, Any]", about).get("use"), str):
+        raise PreparationError(
+            f"step {number} does not say what it is: {about!r}",
+            hint=f'give it use = "NAME"; names: {", ".join(STEPS.names())}.',
+        )
+    options = {str(key).replace("-", "_"): value for key, value in cast("Mapping[str, Any]", about).items()}
+    use = options.pop("use")
+    try:
+        kind: type[Step] = STEPS.load(use)
+    except UnknownNameError as error:
+        raise PreparationError(f"step {number}: {error.fact}", hint=error.hint) from None
+    try:
+        return kind.model_validate(options, context={"folder": folder})
+    except ValidationError as error:
+        raise _explained(number, use, kind, error) from None
+
+
+def _explained(number: int, use: str, kind: type[Step], error: ValidationError) -> PreparationError:
+    first = error.errors(include_url=False)[0]
+    option = ".".join(str(each) for each in first["loc"])
+    where = f"step {number} ({use})"
+    if first["type"] == "extra_forbidden":
+        known = unknown_name("option", option, kind.model_fields)
+        return PreparationError(f"{where}: unknown option {option!r}", hint=known.hint)
+    if first["type"] == "missing":
+        fields = ", ".join(kind.model_fields)
+        return PreparationError(f"{where} lacks the option {option!r}", hint=f"its options are {fields}.")
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    subject = f"option {option!r} is {first['input']!r}" if option else "its options do not fit"
+    return PreparationError(f"{where}: {subject}", hint=f"{message[0].lower()}{message[1:]}.")

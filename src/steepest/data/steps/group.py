@@ -1,0 +1,79 @@
+"""Many labels to one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+import polars as pl
+from pydantic import Field, model_validator
+
+from steepest.data.steps import Context, Step, StepReport, counted
+from steepest.data.steps._values import convert
+
+COMPONENTS = {"group": {"object": "Group"}}
+
+
+class Group(Step):
+    """Replace labels of a column by the name of their group; other labels stay.
+
+    Args:
+        column: the column.
+        groups: new label → the labels that become it.
+        upper: write every label of the column, and those of ``groups``, in upper case first.
+
+    Raises:
+        PreparationError: the column is not there, or a label is in two groups.
+
+    Example:
+        >>> step = Group(column="kind", groups={"THEFT": ["BURGLARY", "ROBERY"]}, upper=True)
+        >>> frame = pl.LazyFrame({"kind": ["Theft", "Burglary", "Arson"]})
+        >>> step.apply(frame, Context()).collect()["kind"].to_list()
+        ['THEFT', 'THEFT', 'ARSON']
+        >>> step.report(step.tally(frame, Context()).collect(), Context()).text
+        "kind: 1 row relabelled, 3 labels are now 2; nothing is labelled 'ROBERY'"
+    """
+
+    use = "group"
+    column: str
+    groups: Annotated[dict[str, list[str]], Field(min_length=1)]
+    upper: bool = False
+
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        seen: dict[str, str] = {}
+        for name, labels in self.groups.items():
+            for label in map(self._case, labels):
+                if seen.setdefault(label, name) != name:
+                    raise ValueError(f"the label {label!r} is in two groups, {seen[label]!r} and {name!r}")
+        return self
+
+    def _case(self, label: str) -> str:
+        return label.upper() if self.upper else label
+
+    def _mapping(self) -> dict[str, str]:
+        return {self._case(each): self._case(name) for name, labels in self.groups.items() for each in labels}
+
+    def _labels(self, frame: pl.LazyFrame) -> pl.Expr:
+        label = convert(pl.col(self.column), frame.collect_schema()[self.column], pl.String())
+        return label.str.to_uppercase() if self.upper else label
+
+    def inputs(self) -> tuple[str, ...]:
+        return (self.column,)
+
+    def apply(self, frame: pl.LazyFrame, context: Context) -> pl.LazyFrame:
+        return frame.with_columns(self._labels(frame).replace(self._mapping()).alias(self.column))
+
+    def tally(self, frame: pl.LazyFrame, context: Context) -> pl.LazyFrame:
+        return frame.select(label=self._labels(frame)).group_by("label").len()
+
+    def report(self, tally: pl.DataFrame | None, context: Context) -> StepReport:
+        counts = {} if tally is None else dict(tally.drop_nulls().iter_rows())
+        mapping = self._mapping()
+        changed = sum(count for label, count in counts.items() if mapping.get(label, label) != label)
+        after = {mapping.get(label, label) for label in counts}
+        text = f"{self.column}: {counted(changed, 'row')} relabelled, "
+        text += f"{counted(len(counts), 'label')} are now {len(after):,}"
+        unmatched = [repr(each) for each in mapping if each not in counts]
+        if unmatched and not context.predicting:
+            text += f"; nothing is labelled {', '.join(unmatched)}"
+        return StepReport(self.use, text, changed)
