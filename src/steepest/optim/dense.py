@@ -1,0 +1,362 @@
+"""Any rule as a ``torch.optim.Optimizer``: groups, ``state_dict``, closures, ``lr_scheduler``s, any loop.
+
+A rule's update is pure and makes temporaries. A large tensor is therefore cut into pieces whose temporaries
+stay in the processor's cache, and the many small tensors of a group are joined into one piece, so that the
+cost of a call is paid once. Both leave every bit as it was, because element-wise rules use correctly rounded
+operations only.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import torch
+
+from steepest.errors import OptionError
+from steepest.optim.rule import Carry, Coefficients, Hyper, Rule, Slots, validated
+
+PIECE = 32_768
+"""Elements of a piece: on a CPU its temporaries stay in the second-level cache."""
+SMALL = 8_192
+"""A tensor with at most so many elements is joined with others."""
+
+
+class RuleOptimizer(torch.optim.Optimizer):
+    """A rule that updates parameters in place, usable wherever torch's own optimizers are.
+
+    Each registered rule has its own class, ``steepest.optim.Adam`` and so on, with its own signature.
+
+    Args:
+        params: tensors, named tensors or parameter groups.
+        args: hyperparameters by position, in the order of the rule's record.
+        maximize: climb instead of descend.
+        schedule: multiplier of the applied step as a function of the optimizer's step, counted from 0; not
+            to be combined with a torch ``lr_scheduler``.
+        options: hyperparameters by name; a parameter group may have its own.
+
+    Raises:
+        OptionError: a hyperparameter does not exist or is out of range, a parameter is complex, a gradient
+            is sparse or complex, or a schedule meets an ``lr_scheduler``.
+    """
+
+    rule_type: ClassVar[type[Rule[Hyper]]]
+    preset: ClassVar[Mapping[str, Any]] = {}
+    piece: int = PIECE
+    small: int = SMALL
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        *args: Any,
+        maximize: bool = False,
+        schedule: Callable[[int], float] | None = None,
+        **options: Any,
+    ) -> None:
+        kind = self.rule_type
+        names = list(kind.Hyper.model_fields)
+        if len(args) > len(names):
+            raise OptionError(
+                f"{kind.name} takes {len(names)} hyperparameters, not {len(args)}",
+                hint=f"in this order: {', '.join(names)}.",
+            )
+        by_position = dict(zip(names, args, strict=False))
+        for name in by_position:
+            if name in options:
+                raise OptionError(f"{kind.name} got {name!r} twice", hint="give it by position or by name.")
+        given = {**self.preset, **by_position, **options}
+        values = validated(kind.name, kind.Hyper, given).model_dump()
+        tensors = {name: value for name, value in given.items() if isinstance(value, torch.Tensor)}
+        defaults = {**values, **tensors, "maximize": maximize}
+        if schedule is not None:
+            defaults["schedule_step"] = 0
+        self._rules: dict[int, tuple[tuple[Any, ...], Rule[Hyper]]] = {}
+        self._schedule = schedule
+        super().__init__(params, defaults)
+
+    # --- torch's own protocol -----------------------------------------------------------------------------
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group of parameters, with its own hyperparameters where it names them."""
+        super().add_param_group(param_group)
+        group = self.param_groups[-1]
+        try:
+            self._rule(len(self.param_groups) - 1, group)
+            for param in group["params"]:
+                if param.is_complex():
+                    raise OptionError(
+                        f"a parameter of shape {tuple(param.shape)} is complex",
+                        hint="optimize torch.view_as_real(parameter) instead.",
+                    )
+        except OptionError:
+            del self.param_groups[-1]
+            raise
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy needs; the rules are made again from the groups."""
+        return {**super().__getstate__(), "_schedule": self._schedule}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore from a copy or from ``load_state_dict``, which may come from torch's own optimizer."""
+        super().__setstate__(state)
+        self._rules = {}
+        self._schedule = getattr(self, "_schedule", None)
+        for number, group in enumerate(self.param_groups):
+            for name, value in self.defaults.items():
+                group.setdefault(name, value)
+            rule = self._rule(number, group)
+            for param in group["params"]:
+                if self.state.get(param):
+                    self._adopt(rule, param, self.state[param])
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Take one step; a closure is called once, with gradients enabled, and its loss is returned."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for number, group in enumerate(self.param_groups):
+            self._step_group(number, group)
+        return loss
+
+    # --- evaluation ---------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def evaluation_parameters(self) -> dict[torch.Tensor, torch.Tensor]:
+        """Return, for each parameter that has been updated, the value to evaluate and to save.
+
+        For most rules this is the parameter itself.
+        """
+        found: dict[torch.Tensor, torch.Tensor] = {}
+        for number, group in enumerate(self.param_groups):
+            rule = self._rule(number, group)
+            for param in group["params"]:
+                state = self.state.get(param)
+                found[param] = rule.evaluation_parameters(param.detach(), state) if state else param.detach()
+        return found
+
+    @contextmanager
+    def evaluating(self) -> Generator[None]:
+        """Put the evaluation parameters in place inside the block, and the training ones back after it."""
+        values = self.evaluation_parameters()
+        moved = {param: param.detach().clone() for param, value in values.items() if not _same(param, value)}
+        with torch.no_grad():
+            for param in moved:
+                param.copy_(values[param])
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for param, value in moved.items():
+                    param.copy_(value)
+
+    # --- one group ----------------------------------------------------------------------------------------
+
+    def _rule(self, number: int, group: Mapping[str, Any]) -> Rule[Hyper]:
+        """Return the rule with the group's present values, checked when a value has changed."""
+        kind = self.rule_type
+        values = {name: _number(group[name]) for name in kind.Hyper.model_fields}
+        if not kind.lr_is_a_factor and "initial_lr" in group:
+            values["lr"] = _number(group["initial_lr"])
+        key = tuple(values.values())
+        last = self._rules.get(number)
+        if last is None or last[0] != key:
+            last = self._rules[number] = (key, kind(**values))
+        return last[1]
+
+    def _multiplier(self, group: dict[str, Any], rule: Rule[Hyper]) -> float:
+        if self._schedule is not None:
+            if "initial_lr" in group:
+                raise OptionError(
+                    "a schedule and a torch lr_scheduler both change the learning rate",
+                    hint="use one of the two.",
+                )
+            multiplier = float(self._schedule(group["schedule_step"]))
+            group["schedule_step"] += 1
+            return multiplier
+        if not rule.lr_is_a_factor and group.get("initial_lr"):
+            return _number(group["lr"]) / _number(group["initial_lr"])
+        return 1.0
+
+    def _step_group(self, number: int, group: dict[str, Any]) -> None:
+        rule = self._rule(number, group)
+        multiplier = self._multiplier(group, rule)
+        evaluated: dict[tuple[Any, ...], tuple[Coefficients, Carry]] = {}
+        packs: dict[tuple[Any, ...], list[tuple[torch.Tensor, torch.Tensor, Slots]]] = {}
+        names = list(rule.slots())
+        for param in group["params"]:
+            grad = param.grad
+            if grad is None:
+                continue
+            _check(grad, rule)
+            state = self.state[param]
+            if not state:
+                state.update(step=0, **rule.carry, **rule.start(param))
+            state["step"] += 1
+            moment = (state["step"], *[state[name] for name in rule.carry])
+            if moment not in evaluated:
+                carry = dict(zip(rule.carry, moment[1:], strict=True))
+                evaluated[moment] = rule.coefficients(moment[0], multiplier, carry)
+            c, carry = evaluated[moment]
+            state.update(carry)
+            slots = {name: state[name] for name in names}
+            if group["maximize"]:
+                grad = -grad
+            target = param.detach()
+            if rule.couples == "element" and param.numel() <= self.small and param.is_contiguous():
+                key = (moment, param.dtype, param.device)
+                packs.setdefault(key, []).append((grad, target, slots))
+            elif rule.couples == "element" and param.device.type == "cpu" and param.numel() > self.piece:
+                self._in_pieces(rule, grad, target, slots, c)
+            else:
+                _write(rule, grad, target, slots, c)
+        for key, members in packs.items():
+            self._joined(rule, members, names, evaluated[key[0]][0])
+
+    def _in_pieces(
+        self, rule: Rule[Hyper], grad: torch.Tensor, param: torch.Tensor, slots: Slots, c: Coefficients
+    ) -> None:
+        if not (param.is_contiguous() and all(slot.is_contiguous() for slot in slots.values())):
+            _write(rule, grad, param, slots, c)
+            return
+        cut = {name: slot.view(-1).split(self.piece) for name, slot in slots.items()}
+        pieces = zip(
+            grad.reshape(-1).split(self.piece),
+            param.view(-1).split(self.piece),
+            *cut.values(),
+            strict=True,
+        )
+        for piece_grad, piece, *rest in pieces:
+            _write(rule, piece_grad, piece, dict(zip(cut, rest, strict=True)), c)
+
+    def _joined(
+        self,
+        rule: Rule[Hyper],
+        members: list[tuple[torch.Tensor, torch.Tensor, Slots]],
+        names: list[str],
+        c: Coefficients,
+    ) -> None:
+        """Update many small tensors as one: join, update, and write the parts back."""
+        start = 0
+        while start < len(members):
+            stop, size = start, 0
+            while stop < len(members) and (stop == start or size + members[stop][1].numel() <= self.piece):
+                size += members[stop][1].numel()
+                stop += 1
+            some = members[start:stop]
+            start = stop
+            if len(some) == 1:
+                _write(rule, *some[0], c)
+                continue
+            grad = torch.cat([each.reshape(-1) for each, _, _ in some])
+            param = torch.cat([each.view(-1) for _, each, _ in some])
+            slots = {name: torch.cat([each[name].reshape(-1) for _, _, each in some]) for name in names}
+            new_param, new_slots = rule.update(grad, param, slots, c)
+            sizes = [each.numel() for _, each, _ in some]
+            _spread([each for _, each, _ in some], new_param, sizes)
+            for name, value in new_slots.items():
+                if value is not slots[name]:
+                    _spread([each[name] for _, _, each in some], value, sizes)
+
+    def _adopt(self, rule: Rule[Hyper], param: torch.Tensor, state: dict[str, Any]) -> None:
+        """Complete a loaded state: numbers as numbers, and what another optimizer does not keep."""
+        start = {name: make for name, make in rule.slots().items() if state.get(name) is None}
+        state.update({name: make(param) for name, make in start.items()})
+        state["step"] = int(_number(state.get("step", 1)))
+        for name, value in rule.carry.items():
+            state[name] = _number(state.get(name, value))
+
+
+def optimizer_class(
+    kind: type[Rule[Hyper]], name: str = "", preset: Mapping[str, Any] | None = None
+) -> type[RuleOptimizer]:
+    """Return the torch optimizer class of a rule, with a signature and a docstring from its record.
+
+    Args:
+        kind: the rule.
+        name: the class's name; the rule's own if left out.
+        preset: values that the name stands for, such as a momentum of 0.9.
+
+    Example:
+        >>> from steepest.optim.rules.sgd import SGD
+        >>> inspect.signature(optimizer_class(SGD)).parameters["momentum"].default
+        0.0
+    """
+    return _optimizer_class(kind, name or kind.__name__, tuple(sorted((preset or {}).items())))
+
+
+@functools.cache
+def _optimizer_class(
+    kind: type[Rule[Hyper]], name: str, preset: tuple[tuple[str, Any], ...]
+) -> type[RuleOptimizer]:
+    values = {**{key: each.default for key, each in kind.Hyper.model_fields.items()}, **dict(preset)}
+    inside = inspect.Parameter
+    signature = inspect.Signature(
+        [
+            inside("params", inside.POSITIONAL_OR_KEYWORD),
+            *[inside(key, inside.POSITIONAL_OR_KEYWORD, default=value) for key, value in values.items()],
+            inside("maximize", inside.KEYWORD_ONLY, default=False),
+            inside("schedule", inside.KEYWORD_ONLY, default=None),
+        ]
+    )
+    return type(
+        name,
+        (RuleOptimizer,),
+        {
+            "__module__": "steepest.optim",
+            "__doc__": _docstring(kind, values),
+            "__signature__": signature,
+            "rule_type": kind,
+            "preset": dict(preset),
+        },
+    )
+
+
+def _docstring(kind: type[Rule[Hyper]], values: Mapping[str, Any]) -> str:
+    lines = [f"{kind.title} as a ``torch.optim.Optimizer``.", "", f"Source: {kind.citation}.", ""]
+    lines += [kind.divergences, ""] if kind.divergences else []
+    lines += ["Args:", "    params: tensors, named tensors or parameter groups."]
+    for key, field in kind.Hyper.model_fields.items():
+        lines.append(f"    {key}: {field.description} (default {values[key]!r}).")
+    lines.append("    maximize: climb instead of descend.")
+    lines.append("    schedule: multiplier of the applied step as a function of the step, from 0.")
+    return "\n".join(lines)
+
+
+def _write(rule: Rule[Hyper], grad: torch.Tensor, param: torch.Tensor, slots: Slots, c: Coefficients) -> None:
+    new_param, new_slots = rule.update(grad, param, slots, c)
+    param.copy_(new_param)
+    for name, value in new_slots.items():
+        if value is not slots[name]:
+            slots[name].copy_(value)
+
+
+def _spread(targets: list[torch.Tensor], joined: torch.Tensor, sizes: list[int]) -> None:
+    parts = joined.split(sizes)
+    shaped = [part.view(each.shape) for part, each in zip(parts, targets, strict=True)]
+    torch._foreach_copy_(targets, shaped)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
+
+
+def _check(grad: torch.Tensor, rule: Rule[Hyper]) -> None:
+    if grad.layout is not torch.strided:
+        raise OptionError(
+            f"{rule.called} got a sparse gradient of shape {tuple(grad.shape)}",
+            hint="make the embedding with sparse=False.",
+        )
+    if grad.is_complex():
+        raise OptionError(
+            f"{rule.called} got a complex gradient of shape {tuple(grad.shape)}",
+            hint="optimize torch.view_as_real(parameter) instead.",
+        )
+
+
+def _number(value: Any) -> Any:
+    return value.item() if isinstance(value, torch.Tensor) else value
+
+
+def _same(param: torch.Tensor, value: torch.Tensor) -> bool:
+    return value.data_ptr() == param.data_ptr()

@@ -1,0 +1,96 @@
+"""What the training loop sees of an optimizer: something that makes a step.
+
+The loop never asks which method it has. A rule under an executor is the ordinary case
+(:class:`GradientMethod`); methods that need more than one gradient implement the same four members.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from steepest.optim.rule import Rule
+from steepest.schedules import Schedule
+
+
+class Problem(Protocol):
+    """A model and the loss of a batch."""
+
+    model: nn.Module
+
+    def loss(self, batch: Any) -> Tensor:
+        """Return the batch's loss, a scalar with a graph."""
+        ...
+
+
+@dataclass(frozen=True)
+class StepInfo:
+    """What a step reports.
+
+    Attributes:
+        loss: the batch's loss before the step.
+        gradients: gradient evaluations it cost (a Gauss-Newton product counts 2).
+    """
+
+    loss: float
+    gradients: float = 1.0
+
+
+class Method(ABC):
+    """Anything that makes a training step."""
+
+    lr: float
+    """The learning rate before the schedule, for the record."""
+
+    @abstractmethod
+    def init(self, problem: Problem) -> Any:
+        """Return the state of a new run."""
+
+    @abstractmethod
+    def step(self, problem: Problem, state: Any, batch: Any, step: int) -> StepInfo:
+        """Move the problem's model by one step (counted from 0) and update ``state`` in place."""
+
+    def evaluation_parameters(self, state: Any) -> Mapping[str, Tensor] | None:
+        """Return the parameters to evaluate with, by name, where they are not the model's own."""
+        del state
+        return None
+
+
+@dataclass
+class GradientMethod(Method):
+    """A rule under the dense executor: gradient, clipping, schedule, update.
+
+    Args:
+        rule: the update with its hyperparameters.
+        schedule: multiplier by step.
+        clip: largest 2-norm of the whole gradient, or None.
+    """
+
+    rule: Rule
+    schedule: Schedule
+    clip: float | None = None
+
+    @property
+    def lr(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The rule's learning rate."""
+        return float(self.rule.hyper.lr)
+
+    def init(self, problem: Problem) -> torch.optim.Optimizer:
+        """Return the rule's optimizer on the model's trainable parameters."""
+        return self.rule.optimizer([each for each in problem.model.parameters() if each.requires_grad])
+
+    def step(self, problem: Problem, state: Any, batch: Any, step: int) -> StepInfo:
+        """Make one step."""
+        state.zero_grad(set_to_none=True)
+        loss = problem.loss(batch)
+        value = float(loss.detach())
+        loss.backward()
+        if self.clip is not None:
+            torch.nn.utils.clip_grad_norm_(problem.model.parameters(), self.clip)
+        state.step(multiplier=self.schedule(step))
+        return StepInfo(value)
