@@ -19,7 +19,7 @@ import torch
 from steepest.errors import OptionError
 from steepest.optim.rule import Carry, Coefficients, Hyper, Rule, Slots, validated
 
-PIECE = 32_768
+PIECE = 131_072
 """Elements of a piece: on a CPU its temporaries stay in the second-level cache."""
 SMALL = 8_192
 """A tensor with at most so many elements is joined with others."""

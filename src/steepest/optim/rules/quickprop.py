@@ -1,0 +1,96 @@
+r"""Quickprop.
+
+Fahlman, *An Empirical Study of Learning Speed in Back-Propagation Networks*, CMU-CS-88-162, 1988.
+
+Each weight sees the error as its own parabola, known from the last step :math:`d` and the slopes before and
+after it. With :math:`S = -g` the downhill slope, :math:`S'` the one before, :math:`\epsilon` the learning
+rate, :math:`\mu` the growth limit and :math:`s = \mu/(1+\mu)`, for :math:`d > 0`:
+
+.. math::
+    d_\text{new} = \epsilon\, S\,[S > 0] +
+    \begin{cases} \mu\, d & S > s\, S' \\ d\,\dfrac{S}{S' - S} & \text{otherwise} \end{cases}
+
+for :math:`d < 0` the mirror image, and for :math:`d = 0` :math:`d_\text{new} = \epsilon S`. Then
+:math:`w \leftarrow w + m\, d_\text{new}`, where :math:`m` is the schedule's multiplier.
+
+**The slot keeps** :math:`d_\text{new}`, **the step before the multiplier.** The next step is a multiple of
+the last one, so a scaled step in the slot would be scaled again at every later step and the multipliers would
+compound (a constant :math:`m = 1/2` would shrink the tenth step by :math:`2^{-10}`). Kept unscaled, the
+parabola's step comes out in the same units and is scaled once.
+
+Weight decay is coupled: :math:`g` has :math:`\lambda w` added to it, as in Fahlman's program.
+"""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+
+from steepest.optim.rule import Carry, Coefficients, Hyper, Idle, Rule, Slots, Start, zeros
+
+COMPONENTS = {"quickprop": {"object": "Quickprop", "groups": ["classic"]}}
+
+
+class QuickpropHyper(Hyper):
+    """Hyperparameters of Quickprop."""
+
+    lr: float = Field(default=1e-2, ge=0.0, description="ε, the rate of the gradient's share of a step")
+    max_growth: float = Field(
+        default=1.75, gt=0.0, description="μ, a step is at most so many times the last one"
+    )
+    weight_decay: float = Field(default=0.0, ge=0.0, description="coupled decay λ, added to the gradient")
+
+
+class Quickprop(Rule[QuickpropHyper]):
+    """Quickprop."""
+
+    name = "quickprop"
+    title = "Quickprop"
+    citation = "Fahlman, CMU-CS-88-162, 1988"
+    divergences = (
+        "The paper gives no default for ε; it is 0.01 here. Where S′ = S the quotient, which is then never "
+        "taken, counts as 0 so that it cannot turn into NaN. The paper has no schedule: a multiplier scales "
+        "the step that is applied, and the slot keeps the step before it, for the next step is a multiple of "
+        "the last one and multipliers would compound."
+    )
+    Hyper = QuickpropHyper
+    grid_centre = 1e-2
+    lr_is_a_factor = False
+
+    @property
+    def idle(self) -> Idle:
+        """At the first zero gradient the last step becomes 0; the parameter stays."""
+        return "moves" if self.hyper.weight_decay else "param_still"
+
+    def slots(self) -> dict[str, Start]:
+        """The last step, before the multiplier, and the last gradient."""
+        return {"last_step": zeros, "last_gradient": zeros}
+
+    def coefficients(self, step: int, multiplier: float, carry: Carry) -> tuple[Coefficients, Carry]:
+        """Rate, growth and the multiplier."""
+        del step
+        h = self.hyper
+        return {
+            "lr": h.lr,
+            "growth": h.max_growth,
+            "shrink": h.max_growth / (1.0 + h.max_growth),
+            "multiplier": multiplier,
+            "weight_decay": h.weight_decay,
+        }, carry
+
+    def update(
+        self, grad: torch.Tensor, param: torch.Tensor, slots: Slots, c: Coefficients
+    ) -> tuple[torch.Tensor, Slots]:
+        """One step of Quickprop."""
+        if self.hyper.weight_decay:
+            grad = grad + param * c["weight_decay"]
+        last, slope, before = slots["last_step"], -grad, -slots["last_gradient"]
+        up, down = last > 0, last < 0
+        limit = before * c["shrink"]
+        follows = torch.where(up, slope > 0, torch.where(down, slope < 0, True))
+        grows = (up & (slope > limit)) | (down & (slope < limit))
+        curvature = before - slope
+        parabola = torch.where(curvature == 0, 0.0, (last * slope).div_(curvature))
+        step = torch.where(grows, last * c["growth"], parabola)
+        step = step.add_(torch.where(follows, slope * c["lr"], 0.0))
+        return param + step * c["multiplier"], {"last_step": step, "last_gradient": grad}
