@@ -1,0 +1,334 @@
+"""What each column of a table is for, decided from all its rows, and the features made of it.
+
+The rules, first match wins; ``--categorical``, ``--continuous``, ``--drop`` and ``--features`` go before them:
+
+1. all missing, or one value and nothing missing: left out.
+2. dates, and texts of which 99 % are dates in one format: parts (month, weekday, hour, …) that vary.
+3. true/false: categorical.
+4. whole numbers (also when stored as floats, as pandas does where values are missing): an identifier if
+   more than 95 % of them differ; categorical up to 24 different values that are seen ten times each on
+   average; else continuous.
+5. other numbers: continuous.
+6. text: an identifier if more than 95 % differ; long text (above 50 letters on average and more than 20 %
+   different) is left out; else categorical.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import polars as pl
+
+from steepest.data import dates
+from steepest.data.dataset import Note
+from steepest.data.options import TableOptions
+from steepest.errors import DataError, unknown_name
+
+Role = Literal["target", "categorical", "continuous", "date", "left out"]
+Kind = Literal["text", "integer", "float", "boolean", "date", "other"]
+
+IDENTIFIER_SHARE = 0.95
+FEW_INTEGERS = 24
+LONG_TEXT = 50
+LONG_TEXT_SHARE = 0.2
+NUMBERS_IN_TEXT = 0.9
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the prepared table.
+
+    Attributes:
+        name: its name.
+        kind: what its values are.
+        role: what it is for.
+        reason: why it is left out, else empty.
+        parts: for a date, the parts that became features.
+        format: for a date written as text, its format.
+    """
+
+    name: str
+    kind: Kind
+    role: Role
+    reason: str = ""
+    parts: tuple[str, ...] = ()
+    format: str | None = None
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The roles of all columns, and how features are made of them.
+
+    Example:
+        >>> frame = pl.DataFrame({"x": [0.5, 1.5, 2.5], "c": ["a", "b", "a"], "y": [0, 1, 0]})
+        >>> columns, notes = decide(frame, "y", TableOptions())
+        >>> columns.categorical, columns.continuous
+        (['c'], ['x'])
+    """
+
+    columns: tuple[Column, ...]
+
+    def of(self, role: Role) -> list[str]:
+        """Return the names of the columns with this role."""
+        return [each.name for each in self.columns if each.role == role]
+
+    def _parts(self, categorical: bool) -> list[tuple[Column, str, str]]:
+        return [
+            (each, part, f"{each.name} {part}")
+            for each in self.columns
+            if each.role == "date"
+            for part in each.parts
+            if (part in dates.CATEGORICAL_PARTS) == categorical
+        ]
+
+    @property
+    def categorical(self) -> list[str]:
+        """Names of the categorical features, date parts last."""
+        return self.of("categorical") + [name for _, _, name in self._parts(categorical=True)]
+
+    @property
+    def continuous(self) -> list[str]:
+        """Names of the continuous features, date parts last."""
+        return self.of("continuous") + [name for _, _, name in self._parts(categorical=False)]
+
+    @property
+    def required(self) -> list[str]:
+        """The columns that a table must have to make the features."""
+        return [each.name for each in self.columns if each.role in ("categorical", "continuous", "date")]
+
+    def features(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return the features: categorical columns as text, continuous ones as float64, in order.
+
+        Raises:
+            DataError: a column is not there, or has text where numbers were.
+        """
+        absent = [each for each in self.required if each not in frame.columns]
+        if absent:
+            raise DataError(
+                f"the table lacks {'column' if len(absent) == 1 else 'columns'} "
+                + ", ".join(repr(each) for each in absent),
+                hint=unknown_name("column", absent[0], frame.columns).hint,
+            )
+        made: dict[str, pl.Series] = {}
+        for each in self.columns:
+            if each.role == "categorical":
+                made[each.name] = as_label(frame[each.name])
+            elif each.role == "continuous":
+                made[each.name] = as_number(frame[each.name], each.format)
+            elif each.role == "date":
+                moments = dates.as_datetime(frame[each.name], each.format)
+                for part in each.parts:
+                    values = dates.part(moments, part)
+                    name = f"{each.name} {part}"
+                    categorical = part in dates.CATEGORICAL_PARTS
+                    made[name] = as_label(values) if categorical else as_number(values)
+        return pl.DataFrame({name: made[name] for name in self.categorical + self.continuous})
+
+    def to_dict(self) -> list[dict[str, Any]]:
+        """Return plain JSON values."""
+        return [asdict(each) for each in self.columns]
+
+    @classmethod
+    def from_dict(cls, stored: Sequence[Mapping[str, Any]]) -> Columns:
+        """Return what ``to_dict`` stored."""
+        return cls(tuple(Column(**{**each, "parts": tuple(each["parts"])}) for each in stored))
+
+
+def as_label(values: pl.Series) -> pl.Series:
+    """Return values as category texts that do not depend on how the numbers were stored.
+
+    Example:
+        >>> as_label(pl.Series([1.0, 2.5, None])).to_list()
+        ['1', '2.5', None]
+    """
+    if values.dtype.is_float():
+        whole = values.cast(pl.Int64, strict=False)
+        return pl.select(
+            pl.when(whole.cast(pl.Float64) == values)
+            .then(whole.cast(pl.String))
+            .otherwise(values.cast(pl.String))
+        ).to_series()
+    return values.cast(pl.String)
+
+
+def as_number(values: pl.Series, form: str | None = None) -> pl.Series:
+    """Return float64 values; a date becomes days since 1970.
+
+    Raises:
+        DataError: a text is not a number; the message has it and its row.
+    """
+    if values.dtype.is_temporal() and values.dtype != pl.Duration:
+        return dates.as_datetime(values, None).dt.timestamp("ms").cast(pl.Float64) / 86_400_000
+    if values.dtype == pl.Duration:
+        return values.dt.total_microseconds().cast(pl.Float64) / 1e6
+    if values.dtype == pl.String and form is not None:
+        return as_number(dates.as_datetime(values, form))
+    numbers = values.cast(pl.Float64, strict=False)
+    lost = (numbers.is_null() & values.is_not_null()).arg_true()
+    if len(lost):
+        raise DataError(
+            f"column {values.name!r} is continuous but holds {values[int(lost[0])]!r} in row {int(lost[0]) + 1}"
+            f" ({len(lost):,} such {'value' if len(lost) == 1 else 'values'})",
+            hint=f"if it means missing, name it with --missing; if it is a category: --categorical {values.name}.",
+        )
+    return numbers.fill_nan(None)
+
+
+def decide(frame: pl.DataFrame, target: str | None, options: TableOptions) -> tuple[Columns, list[Note]]:
+    """Decide the role of every column from the whole prepared table.
+
+    Raises:
+        UnknownNameError: an option names a column that is not there.
+        DataError: no column is left to learn from, or a continuous one holds infinities.
+    """
+    named = [*(options.features or []), *options.categorical, *options.continuous, *options.drop]
+    for name in named:
+        if name not in frame.columns:
+            raise unknown_name("column", name, frame.columns)
+    if target is not None and target in options.drop:
+        raise DataError(f"the target {target!r} is also dropped", hint="take it out of --drop.")
+    notes: list[Note] = []
+    found = [_column(frame[name], name == target, options, notes) for name in frame.columns]
+    columns = Columns(tuple(found))
+    notes = _left_out(columns) + notes
+    for name in columns.of("continuous"):
+        check_finite(as_number(frame[name], _format(columns, name)), name)
+    if target is not None and not columns.required:
+        raise DataError(
+            "no column is left to learn from",
+            hint="; ".join(note.text for note in notes)[:400]
+            or "give a table with more columns than the target.",
+        )
+    return columns, notes
+
+
+def check_finite(values: pl.Series, name: str) -> None:
+    """Raise a ``DataError`` if a column holds infinities, with their number and the first row."""
+    infinite = values.is_infinite().fill_null(False).arg_true()
+    if len(infinite):
+        first = int(infinite[0])
+        raise DataError(
+            f"column {name!r} holds {len(infinite):,} infinite "
+            f"{'value' if len(infinite) == 1 else 'values'}, the first ({values[first]}) in row {first + 1}",
+            hint="make them missing or leave those rows out with a filter step "
+            f'(where = "{name} < 1e300"), or leave the column out: --drop {name}.',
+        )
+
+
+def kind_of(values: pl.Series) -> Kind:
+    """Return what the values of a column are; floats that are all whole count as integers."""
+    dtype = values.dtype
+    if dtype == pl.Boolean:
+        return "boolean"
+    if dtype.is_integer():
+        return "integer"
+    if dtype.is_float():
+        known = values.drop_nulls()
+        whole = len(known) > 0 and bool(((known == known.floor()) & (known.abs() < 2**53)).all())
+        return "integer" if whole else "float"
+    if dtype == pl.String:
+        return "text"
+    if dtype in (pl.Date, pl.Datetime):
+        return "date"
+    return "float" if dtype == pl.Duration or dtype.is_decimal() else "other"
+
+
+def few_integers(distinct: int, rows: int) -> bool:
+    """Whether whole numbers with so many different values among ``rows`` are categories."""
+    return distinct <= min(FEW_INTEGERS, max(2, rows // 10))
+
+
+def _format(columns: Columns, name: str) -> str | None:
+    return next(each.format for each in columns.columns if each.name == name)
+
+
+def _column(values: pl.Series, is_target: bool, options: TableOptions, notes: list[Note]) -> Column:
+    name, kind = values.name, kind_of(values)
+    if is_target:
+        return Column(name, kind, "target")
+    if name in options.drop or (
+        options.features is not None
+        and name not in [*options.features, *options.categorical, *options.continuous]
+    ):
+        return Column(name, kind, "left out", "as asked")
+    known = values.drop_nulls()
+    if len(known) == 0:
+        return Column(name, kind, "left out", "all values are missing")
+    if kind == "other":
+        return Column(name, kind, "left out", f"values of type {values.dtype} cannot be used")
+    distinct = known.n_unique()
+    if distinct == 1 and len(known) == len(values):
+        return Column(name, kind, "left out", "one value only")
+    if name in options.categorical:
+        return Column(name, kind, "categorical")
+    form = dates.date_format(values) if kind == "text" else None
+    if name in options.continuous:
+        return Column(name, kind, "continuous", format=form)
+    if kind == "date" or form is not None:
+        return _date(values, form, notes)
+    if distinct == 1 or kind == "boolean":
+        return Column(name, kind, "categorical")
+    if kind == "integer" and few_integers(distinct, len(known)):
+        return Column(name, kind, "categorical")
+    if kind in ("integer", "text") and distinct > IDENTIFIER_SHARE * len(known):
+        _warn_of_numbers(known, notes)
+        return Column(name, kind, "left out", "nearly every value is different: an identifier")
+    if kind in ("integer", "float"):
+        return Column(name, kind, "continuous")
+    _warn_of_numbers(known, notes)
+    letters = known.str.len_chars().mean()
+    if isinstance(letters, float) and letters > LONG_TEXT and distinct > LONG_TEXT_SHARE * len(known):
+        return Column(name, kind, "left out", "long text")
+    return Column(name, kind, "categorical")
+
+
+def _date(values: pl.Series, form: str | None, notes: list[Note]) -> Column:
+    moments = dates.as_datetime(values, form)
+    lost = int(moments.null_count() - values.null_count())
+    if lost:
+        odd = values.filter(moments.is_null() & values.is_not_null())[0]
+        notes.append(
+            Note(
+                "warning",
+                f"{values.name}: {lost:,} values are no dates, such as {odd!r}, and count as missing.",
+            )
+        )
+    parts = tuple(each for each in dates.PARTS if dates.part(moments, each).drop_nulls().n_unique() > 1)
+    if not parts:
+        return Column(values.name, "date", "left out", "one value only", format=form)
+    notes.append(Note("info", f"{values.name} is a date: its {', '.join(parts)} are used."))
+    return Column(values.name, "date", "date", parts=parts, format=form)
+
+
+def _warn_of_numbers(known: pl.Series, notes: list[Note]) -> None:
+    if known.dtype != pl.String:
+        return
+    numbers = known.cast(pl.Float64, strict=False)
+    share = 1 - numbers.null_count() / len(known)
+    if share >= NUMBERS_IN_TEXT:
+        odd = known.filter(numbers.is_null()).value_counts(sort=True)
+        shown = ", ".join(repr(each) for each in odd[known.name].head(3).to_list())
+        notes.append(
+            Note(
+                "warning",
+                f"{known.name} is text although {share:.1%} of its values are numbers; the others are {shown}: "
+                f"if they mean missing, name them with --missing.",
+            )
+        )
+
+
+def _left_out(columns: Columns) -> list[Note]:
+    reasons: dict[str, list[str]] = {}
+    for each in columns.columns:
+        if each.role == "left out" and each.reason != "as asked":
+            reasons.setdefault(each.reason, []).append(each.name)
+    notes: list[Note] = []
+    for reason, names in reasons.items():
+        shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+        keep = (
+            f" (--categorical {names[0]} keeps it)" if "identifier" in reason or reason == "long text" else ""
+        )
+        notes.append(Note("info", f"left out: {shown}: {reason}{keep}."))
+    return notes

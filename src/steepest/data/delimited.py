@@ -1,0 +1,352 @@
+"""Text tables: what separates the columns, how they are encoded, and types that hold for the whole file."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from steepest.errors import DataError
+
+DELIMITERS = ",;\t|"
+SHOWN = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
+_HEAD_BYTES = 1 << 16
+_SAMPLE_ROWS = 1000
+_PACKED = (".gz", ".zst")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a text table is laid out.
+
+    Attributes:
+        delimiter: what separates the columns.
+        names: the column names, stripped.
+        padded: cells have blanks around them, as in ``1, 2``.
+        header: whether the first line holds the names.
+    """
+
+    delimiter: str
+    names: list[str]
+    padded: bool
+    header: bool = True
+
+
+def scan_text(
+    path: Path,
+    markers: list[str],
+    *,
+    text: Sequence[str] = (),
+    names: Sequence[str] | None = None,
+    limit: int,
+) -> pl.LazyFrame:
+    """Read a CSV or TSV file, packed or not.
+
+    Up to ``limit`` bytes the file is read at once with types guessed from its first rows; when a later row
+    disagrees, the column is read as text and its type taken from all rows. A larger file is gone through
+    once for the types and then stays lazy.
+
+    Raises:
+        DataError: the file is not text, not UTF-8, has no rows, duplicate names or rows of another length.
+    """
+    layout = find_layout(path, names)
+    options: dict[str, Any] = {
+        "separator": layout.delimiter,
+        "null_values": markers,
+        "has_header": layout.header,
+        "new_columns": layout.names,
+    }
+    size = path.stat().st_size * (8 if path.suffix.lower() in _PACKED else 1)
+    if size > limit:
+        lazy = pl.scan_csv(
+            path,
+            separator=layout.delimiter,
+            null_values=markers,
+            has_header=layout.header,
+            infer_schema=False,
+            with_column_names=lambda _: layout.names,
+        )
+        if layout.padded:
+            lazy = _stripped(lazy, layout.names, markers)
+        return _typed_lazily(lazy, text)
+    try:
+        if layout.padded:
+            lazy = _stripped(pl.read_csv(path, infer_schema=False, **options).lazy(), layout.names, markers)
+            frame = lazy.collect()
+        else:
+            forced: Any = {name: pl.String for name in layout.names if name in set(text)}
+            try:
+                frame = pl.read_csv(
+                    path, infer_schema_length=_SAMPLE_ROWS, schema_overrides=forced or None, **options
+                )
+            except pl.exceptions.ComputeError as error:
+                if "could not parse" not in str(error):
+                    raise
+                frame = pl.read_csv(path, infer_schema=False, **options)
+    except pl.exceptions.ComputeError as error:
+        raise _explained(error, path, layout) from error
+    if frame.height == 0:
+        raise DataError(
+            f"{path.name} has a header ({', '.join(layout.names[:5])}) but no rows",
+            hint="give a file with rows below the header.",
+        )
+    _check_short_rows(frame, path, layout)
+    return _typed(frame, text).lazy()
+
+
+def find_layout(path: Path, names: Sequence[str] | None = None) -> Layout:
+    """Look at the beginning of a text file.
+
+    Raises:
+        DataError: the file is not UTF-8 text, or its header cannot serve.
+    """
+    head = _head(path)
+    _check_bytes(head, path)
+    text = head.decode("utf-8-sig", errors="replace")
+    lines = text.splitlines()
+    if len(head) == _HEAD_BYTES and len(lines) > 1:
+        lines = lines[:-1]
+    lines = [each for each in lines if each.strip()]
+    if not lines:
+        raise DataError(f"{path.name} is empty", hint="give a file with a header line and rows.")
+    delimiter = _delimiter(lines[:100])
+    rows = list(csv.reader(io.StringIO("\n".join(lines[:100])), delimiter=delimiter))
+    first = rows[0]
+    if len(first) == 1 and names is None:
+        _check_one_column(lines, path)
+    padded = any(cell != cell.strip() for row in rows[1:] for cell in row)
+    if names is not None:
+        if len(names) != len(first):
+            raise DataError(
+                f"{path.name} has {len(first)} columns but {len(names)} names were given",
+                hint="give one name for each column.",
+            )
+        return Layout(delimiter, list(names), padded, header=False)
+    found = [each.strip() or f"column_{i + 1}" for i, each in enumerate(first)]
+    if all(_is_number(each) for each in first) and first != [str(i) for i in range(len(first))]:
+        raise DataError(
+            f"the first line of {path.name} holds numbers, not column names: {', '.join(first[:5])}",
+            hint="write a first line with the names of the columns.",
+        )
+    check_names(found, path.name)
+    return Layout(delimiter, found, padded)
+
+
+def check_names(names: Sequence[str], where: str) -> None:
+    """Raise a ``DataError`` if two columns have the same name."""
+    twice = [name for name, n in Counter(names).items() if n > 1]
+    if twice:
+        places = ", ".join(str(i + 1) for i, name in enumerate(names) if name == twice[0])
+        raise DataError(
+            f"{where} has {names.count(twice[0])} columns named {twice[0]!r} (columns {places})",
+            hint="rename them so that each name is there once.",
+        )
+
+
+def _head(path: Path) -> bytes:
+    suffix = path.suffix.lower()
+    try:
+        if suffix == ".gz":
+            with gzip.open(path, "rb") as file:
+                return file.read(_HEAD_BYTES)
+        if suffix == ".zst":
+            import pyarrow as pa
+
+            with pa.input_stream(str(path), compression="zstd") as stream:
+                return stream.read(_HEAD_BYTES)
+        with path.open("rb") as file:
+            return file.read(_HEAD_BYTES)
+    except (OSError, EOFError) as error:
+        raise DataError(
+            f"cannot unpack {path.name}: {str(error) or 'the file ends too early'}",
+            hint="the file is damaged or cut off: fetch it again.",
+        ) from error
+
+
+def _check_bytes(head: bytes, path: Path) -> None:
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or (
+        len(head) > 3 and head[1::2].count(0) > len(head) // 3
+    ):
+        raise DataError(f"{path.name} is UTF-16 text, not UTF-8", hint=_convert(path, "UTF-16"))
+    if head.startswith(b"\x80") or b"\x00" in head:
+        raise DataError(
+            f"{path.name} is not text: it begins with {head[:8]!r}",
+            hint="give CSV, TSV, Parquet or Feather; a pickle is never opened because it can run code.",
+        )
+
+
+def _convert(path: Path, encoding: str) -> str:
+    packed = path.suffix.lower() in _PACKED
+    name = path.with_suffix("").name if packed else path.name
+    new = f"{Path(name).stem}-utf8{Path(name).suffix}"
+    return f"{'unpack it, then ' if packed else ''}convert it: iconv -f {encoding} -t UTF-8 {name} > {new}"
+
+
+def _delimiter(lines: list[str]) -> str:
+    best, best_score = ",", (0.0, 0)
+    for each in DELIMITERS:
+        counts = [len(row) for row in csv.reader(io.StringIO("\n".join(lines)), delimiter=each)]
+        if counts[0] < 2:
+            continue
+        same = sum(n == counts[0] for n in counts) / len(counts)
+        score = (round(same, 1), counts[0])
+        if score > best_score:
+            best, best_score = each, score
+    return best
+
+
+def _check_one_column(lines: list[str], path: Path) -> None:
+    for mark, shown in ((":", "a colon"), ("^", "a caret"), ("~", "a tilde"), (" ", "a blank")):
+        counts = {line.count(mark) for line in lines[:20]}
+        if len(lines) > 1 and len(counts) == 1 and counts != {0}:
+            raise DataError(
+                f"the columns of {path.name} seem to be separated by {shown}: {lines[0][:60]!r}",
+                hint=f"separate them by a comma, semicolon, tab or bar: "
+                f"tr '{mark}' ',' < {path.name} > {path.stem}-commas{path.suffix}",
+            )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _stripped(frame: pl.LazyFrame, names: list[str], markers: list[str]) -> pl.LazyFrame:
+    cell = pl.col(names).str.strip_chars()
+    return frame.with_columns(pl.when(cell.is_in(markers).not_()).then(cell).name.keep())
+
+
+def _typed(frame: pl.DataFrame, text: Sequence[str]) -> pl.DataFrame:
+    changed: list[pl.Series] = []
+    for column in frame.iter_columns():
+        if column.dtype == pl.Int128:
+            changed.append(column.cast(pl.Float64))
+        elif column.dtype == pl.String and column.name not in text:
+            known = column.drop_nulls()
+            if _common_type(known.head(_SAMPLE_ROWS)) is not None:
+                dtype = _common_type(known)
+                if dtype is not None:
+                    changed.append(_as_type(column, dtype))
+    return frame.with_columns(changed)
+
+
+def _common_type(values: pl.Series) -> Any:
+    if len(values) == 0:
+        return None
+    if values.str.contains("(?i)^(?:true|false)$").all():
+        return pl.Boolean
+    for dtype in (pl.Int64, pl.Float64):
+        if values.cast(dtype, strict=False).null_count() == 0:
+            return dtype
+    return None
+
+
+def _as_type(column: pl.Series, dtype: Any) -> pl.Series:
+    return column.str.to_lowercase() == "true" if dtype == pl.Boolean else column.cast(dtype)
+
+
+def _typed_lazily(frame: pl.LazyFrame, text: Sequence[str]) -> pl.LazyFrame:
+    names = [name for name in frame.collect_schema() if name not in text]
+    checks: list[pl.Expr] = []
+    for name in names:
+        known = pl.col(name).drop_nulls()
+        checks += [
+            known.len().alias(f"{name} known"),
+            known.str.contains("(?i)^(?:true|false)$").all().alias(f"{name} Boolean"),
+            known.cast(pl.Int64, strict=False).is_not_null().all().alias(f"{name} Int64"),
+            known.cast(pl.Float64, strict=False).is_not_null().all().alias(f"{name} Float64"),
+        ]
+    found = frame.select(checks).collect(engine="streaming").row(0, named=True)
+    changed: list[pl.Expr] = []
+    for name in names:
+        if not found[f"{name} known"]:
+            continue
+        if found[f"{name} Boolean"]:
+            changed.append(pl.col(name).str.to_lowercase() == "true")
+        elif found[f"{name} Int64"]:
+            changed.append(pl.col(name).cast(pl.Int64))
+        elif found[f"{name} Float64"]:
+            changed.append(pl.col(name).cast(pl.Float64))
+    return frame.with_columns(changed)
+
+
+def _explained(error: Exception, path: Path, layout: Layout) -> DataError:
+    message = str(error)
+    if "utf-8" in message.lower() or "utf8" in message.lower():
+        line = _first_bad_line(path)
+        return DataError(
+            f"{path.name} is not UTF-8 text: line {line} cannot be decoded (it looks like Latin-1)",
+            hint=_convert(path, "LATIN1"),
+        )
+    if "more fields" in message:
+        line, count = _first_line_of_other_length(path, layout, longer=True)
+        return DataError(
+            f"line {line} of {path.name} has {count} fields, the header has {len(layout.names)}",
+            hint=f"columns are separated by {SHOWN[layout.delimiter]}: put quotes around fields that hold "
+            "one, or mend that line.",
+        )
+    shown = re.sub(r"\s+", " ", message.split("\n\n")[0])[:200]
+    return DataError(
+        f"cannot read {path.name}: {shown}",
+        hint="look for a quotation mark that is opened and not closed.",
+    )
+
+
+def _first_bad_line(path: Path) -> int:
+    unpack = gzip.open if path.suffix.lower() == ".gz" else open
+    with unpack(path, "rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return number
+    return 0
+
+
+def _lines(path: Path) -> pl.DataFrame:
+    return pl.read_csv(
+        path,
+        separator="\x01",
+        quote_char=None,
+        has_header=False,
+        infer_schema=False,
+        new_columns=["line"],
+    ).fill_null("")
+
+
+def _first_line_of_other_length(path: Path, layout: Layout, *, longer: bool) -> tuple[int, int]:
+    counted = _lines(path).with_row_index("number", offset=1)
+    fields = pl.col("line").str.count_matches(layout.delimiter, literal=True) + 1
+    counted = counted.filter(~pl.col("line").str.contains('"', literal=True)).with_columns(fields=fields)
+    wanted = (
+        pl.col("fields") > len(layout.names)
+        if longer
+        else (pl.col("line") != "") & (pl.col("fields") < len(layout.names))
+    )
+    found = counted.filter(wanted).head(1)
+    return (int(found["number"][0]), int(found["fields"][0])) if found.height else (0, 0)
+
+
+def _check_short_rows(frame: pl.DataFrame, path: Path, layout: Layout) -> None:
+    if frame.width < 2 or frame.to_series(-1).null_count() == 0:
+        return
+    lines = _lines(path)
+    if lines.height != frame.height + layout.header:
+        return
+    line, count = _first_line_of_other_length(path, layout, longer=False)
+    if line:
+        raise DataError(
+            f"line {line} of {path.name} has {count} fields, the header has {len(layout.names)}",
+            hint="the row is cut off or is no row of the table: mend or delete that line.",
+        )

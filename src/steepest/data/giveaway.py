@@ -1,0 +1,87 @@
+"""Columns that alone give the target away, which often means that they are known only after the outcome."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from steepest.data.dataset import Note, Part
+from steepest.rng import stream
+
+THRESHOLD = 0.9
+"""A column is warned about when it alone removes this share of the error that the constant guess makes."""
+
+SAMPLE = 50_000
+BINS = 64
+_Array = np.ndarray[Any, Any]
+
+
+def giveaways(
+    train: Part, categorical: list[str], continuous: list[str], target: str, *, classes: int
+) -> list[Note]:
+    """Return a warning for each column that alone gives the target away.
+
+    For each value of the column (numbers in 64 bins of equal counts) the majority class, or the mean, of
+    one random half of at most 50,000 training rows predicts the other half, and the other way round. With
+    e the error of that guess (share of wrong classes, or squared error) and e0 that of the constant guess,
+    a column with ``1 - e / e0 >= 0.9`` is named.
+
+    Args:
+        train: the encoded training rows.
+        categorical, continuous: names of the columns of the two inputs.
+        target: the target's name.
+        classes: number of classes, or 0 for regression.
+    """
+    generator = stream(0, "data")
+    rows = generator.permutation(len(train))[:SAMPLE]
+    if len(rows) < 20:
+        return []
+    half = np.arange(len(rows)) % 2 == 0
+    y = train.target.numpy()[rows]
+    codes, scores = (each.numpy() for each in train.inputs)
+    notes: list[Note] = []
+    for names, table, binned in ((categorical, codes, False), (continuous, scores, True)):
+        for i, name in enumerate(names):
+            values = _bins(table[rows, i]) if binned else table[rows, i]
+            _, values = np.unique(values, return_inverse=True)
+            error, constant = _errors(values, y, half, classes)
+            if constant > 0 and 1 - error / constant >= THRESHOLD:
+                notes.append(Note("warning", _text(name, target, error, constant, classes)))
+    return notes
+
+
+def _bins(values: _Array) -> _Array:
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1]))
+    return np.searchsorted(edges, values, side="right")
+
+
+def _errors(values: _Array, y: _Array, half: _Array, classes: int) -> tuple[float, float]:
+    error = constant = 0.0
+    n_values = int(values.max()) + 1
+    for fit in (half, ~half):
+        v, t = values[fit], y[fit]
+        if classes:
+            pairs, counts = np.unique(v.astype(np.int64) * classes + t, return_counts=True)
+            order = np.argsort(counts, kind="stable")
+            majority = int(np.bincount(t, minlength=classes).argmax())
+            guess = np.full(n_values, majority)
+            guess[pairs[order] // classes] = pairs[order] % classes
+            error += float((guess[values[~fit]] != y[~fit]).sum())
+            constant += float((y[~fit] != majority).sum())
+        else:
+            mean = float(t.mean(dtype=np.float64))
+            count = np.bincount(v, minlength=n_values)
+            total = np.bincount(v, weights=t, minlength=n_values)
+            means = np.where(count > 0, total / np.maximum(count, 1), mean)
+            error += float(((means[values[~fit]] - y[~fit]) ** 2).sum())
+            constant += float(((mean - y[~fit]) ** 2).sum())
+    return error / len(y), constant / len(y)
+
+
+def _text(name: str, target: str, error: float, constant: float, classes: int) -> str:
+    if classes:
+        what = f"{name} alone predicts {1 - error:.1%} of {target} (the largest class: {1 - constant:.1%})"
+    else:
+        what = f"{name} alone explains {1 - error / constant:.1%} of the variance of {target}"
+    return f"{what}: if it is known only afterwards, leave it out: --drop {name}."

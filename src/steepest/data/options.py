@@ -1,0 +1,125 @@
+"""What can be said about a table: the one place where these defaults are written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from steepest.errors import OptionError, unknown_name
+
+MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "Null")
+
+
+class TableOptions(BaseModel):
+    """How a table is read, split and encoded.
+
+    The descriptions are the command line's help texts. A text given for a list is split at its commas.
+
+    Example:
+        >>> TableOptions(target="churned", drop="id, name").drop
+        ['id', 'name']
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str | None = Field(None, description="The table: CSV, TSV, Parquet or Feather; .gz and .zst too.")
+    target: str | None = Field(None, description="The column to predict.")
+    features: list[str] | None = Field(None, description="Use these columns only (the target is added).")
+    categorical: list[str] = Field([], description="Columns to treat as categories, whatever their type.")
+    continuous: list[str] = Field([], description="Columns to treat as numbers, whatever their values.")
+    drop: list[str] = Field([], description="Columns to leave out.")
+    missing: list[str] = Field(list(MISSING), description="Texts that mean a missing value.")
+    prepare: str | list[dict[str, Any]] | None = Field(
+        None, description="A TOML file of preparation steps, or the steps themselves."
+    )
+    split: str = Field(
+        "auto",
+        description="auto (stratified for classes, random for numbers), random, stratified, "
+        "group:COLUMN (no group in two parts) or time:COLUMN (the latest rows are the test rows).",
+    )
+    split_seed: int = Field(0, description="Seed of the split; the run seeds are another option.")
+    validation: float | str = Field(0.1, description="Share of the rows for validation, or a file.")
+    test: float | str = Field(0.1, description="Share of the rows for the final test, or a file.")
+    min_count: int = Field(
+        1, ge=1, description="Categories seen less often than this while training share the unknown code."
+    )
+    task: Literal["auto", "classification", "regression"] = Field(
+        "auto", description="What is predicted; auto decides by the target's type and values."
+    )
+
+    @field_validator("features", "categorical", "continuous", "drop", "missing", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return [each.strip() for each in value.split(",")]
+        return list(value) if isinstance(value, tuple | set | frozenset) else value
+
+    @field_validator("source", "prepare", mode="before")
+    @classmethod
+    def _path(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, Path) else value
+
+    @field_validator("validation", "test", mode="before")
+    @classmethod
+    def _share(cls, value: Any) -> Any:
+        if isinstance(value, Path):
+            return str(value)
+        if isinstance(value, str):
+            try:
+                value = float(value)
+            except ValueError:
+                return value
+        if isinstance(value, int | float) and not 0 < value < 1:
+            raise ValueError(f"{value:g} is not a share between 0 and 1 (nor a file)")
+        return value
+
+    @field_validator("split")
+    @classmethod
+    def _split(cls, value: str) -> str:
+        kind, colon, column = value.partition(":")
+        if value in ("auto", "random", "stratified") or (kind in ("group", "time") and colon and column):
+            return value
+        raise ValueError(f"{value!r} is none of auto, random, stratified, group:COLUMN, time:COLUMN")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TableOptions:
+        shares = [each for each in (self.validation, self.test) if isinstance(each, float)]
+        if sum(shares) >= 1:
+            raise ValueError(f"validation {self.validation} and test {self.test} leave no training rows")
+        both = sorted(set(self.categorical) & set(self.continuous))
+        if both:
+            raise ValueError(f"column {both[0]!r} cannot be both categorical and continuous")
+        return self
+
+
+def table_options(**values: Any) -> TableOptions:
+    """Return the options after checking them.
+
+    Raises:
+        UnknownNameError: there is no such option.
+        OptionError: a value is not allowed; the message has the value.
+
+    Example:
+        >>> table_options(test=1.5)
+        Traceback (most recent call last):
+        ...
+        steepest.errors.OptionError: test: 1.5 is not a share between 0 and 1 (nor a file)
+        Hint: Share of the rows for the final test, or a file.
+    """
+    for name in values:
+        if name not in TableOptions.model_fields:
+            raise unknown_name("table option", name, TableOptions.model_fields)
+    try:
+        return TableOptions(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else ""
+        text = str(first["msg"]).removeprefix("Value error, ")
+        if first["type"] != "value_error":
+            text = f"{first['input']!r}: {text[:1].lower()}{text[1:]}"
+        hint = (
+            TableOptions.model_fields[name].description if name else "give smaller shares or other columns."
+        )
+        raise OptionError(f"{name}: {text}" if name else text, hint=hint or "") from None

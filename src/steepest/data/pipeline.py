@@ -1,0 +1,220 @@
+"""Everything that was decided and learned about a table, replayed identically on new rows."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from torch import Tensor
+
+from steepest.data import dates
+from steepest.data.columns import Columns
+from steepest.data.dataset import Shape, TargetScale, Task
+from steepest.data.encode import TableEncoder
+from steepest.data.preparation import FittedPreparation, StepReport
+from steepest.data.read import scan, source_name
+from steepest.errors import DataError, FolderError
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """New rows, ready for the model.
+
+    Attributes:
+        inputs: what the model is called with.
+        kept: numbers (from 0) of the raw rows that these are; a filter step may leave rows out.
+        rows: number of raw rows.
+        unknown: for each column that has any, how many values no training row had.
+        reports: what the preparation steps did.
+    """
+
+    inputs: tuple[Tensor, ...]
+    kept: pl.Series
+    rows: int
+    unknown: Mapping[str, int]
+    reports: tuple[StepReport, ...] = ()
+
+
+@dataclass(frozen=True)
+class TablePipeline:
+    """From raw rows to tensors, as learned on the training rows; plain values, stored as one JSON file.
+
+    Attributes:
+        target: the target column; it may be absent from new rows.
+        task: what is predicted.
+        raw: the raw columns and their types, by which new rows are read.
+        missing: texts that mean a missing value.
+        preparation: the fitted steps.
+        columns: roles and features.
+        encoder: vocabularies and scales.
+        classes: class labels in the order of their codes; empty for regression.
+        target_scale: how a regression target was standardised.
+    """
+
+    target: str
+    task: Task
+    raw: Mapping[str, str]
+    missing: tuple[str, ...]
+    preparation: FittedPreparation
+    columns: Columns
+    encoder: TableEncoder
+    classes: tuple[str, ...] = ()
+    target_scale: TargetScale = field(default_factory=TargetScale)
+
+    @property
+    def shape(self) -> Shape:
+        """What a model must know."""
+        outputs = len(self.classes) if self.task == "classification" else 1
+        return Shape(self.task, self.encoder.cardinalities, self.encoder.continuous, outputs)
+
+    def transform(self, source: Any) -> Encoded:
+        """Read, prepare and encode new rows; columns that are not needed are ignored.
+
+        Raises:
+            DataError: the source cannot be read, or lacks a column that is needed; the message names it.
+            PreparationError: a step does not fit the new rows.
+        """
+        text = [name for name, dtype in self.raw.items() if dtype == "String"]
+        frame = harmonised(scan(source, self.missing, text=text).collect(engine="streaming"), self.raw)
+        if frame.height == 0:
+            raise DataError(f"{source_name(source)} has no rows", hint="give a table with rows to predict.")
+        prepared, kept, reports = self.preparation.replay(frame, target=self.target)
+        inputs, unknown = self.encoder.encode(self.columns.features(prepared))
+        return Encoded(inputs, kept, frame.height, unknown, tuple(reports))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "steepest_pipeline": VERSION,
+            "target": self.target,
+            "task": self.task,
+            "raw": dict(self.raw),
+            "missing": list(self.missing),
+            "preparation": self.preparation.to_dict(),
+            "columns": self.columns.to_dict(),
+            "encoder": self.encoder.to_dict(),
+            "classes": list(self.classes),
+            "target_scale": {"mean": self.target_scale.mean, "sd": self.target_scale.sd},
+        }
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> TablePipeline:
+        """Return what ``to_dict`` stored."""
+        return cls(
+            target=stored["target"],
+            task=stored["task"],
+            raw=dict(stored["raw"]),
+            missing=tuple(stored["missing"]),
+            preparation=FittedPreparation.from_dict(stored["preparation"]),
+            columns=Columns.from_dict(stored["columns"]),
+            encoder=TableEncoder.from_dict(stored["encoder"]),
+            classes=tuple(stored["classes"]),
+            target_scale=TargetScale(**stored["target_scale"]),
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write one JSON file: under a temporary name, flushed to the disk, then renamed.
+
+        Raises:
+            FolderError: the folder is missing, full or not writable; an older file stays as it was.
+        """
+        write_atomically(Path(path), json.dumps(self.to_dict(), ensure_ascii=False))
+
+    @classmethod
+    def load(cls, path: str | Path) -> TablePipeline:
+        """Read what ``save`` wrote.
+
+        Raises:
+            FolderError: there is no such file, or it is not a pipeline of this version.
+        """
+        path = Path(path)
+        hint = "name the folder of a finished experiment, or train again."
+        try:
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(stored, dict) or stored.get("steepest_pipeline") != VERSION:
+                raise FolderError(f"{str(path)!r} is not a pipeline of version {VERSION}", hint=hint)
+            return cls.from_dict(stored)
+        except OSError as error:
+            raise FolderError(
+                f"cannot read {str(path)!r}: {(error.strerror or str(error)).lower()}", hint=hint
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise FolderError(f"{str(path)!r} is damaged: {error!r}", hint=hint) from error
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that a reader sees the old one or the whole new one.
+
+    Raises:
+        FolderError: it cannot be written.
+    """
+    temporary = ""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False
+        ) as file:
+            temporary = file.name
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink()
+        raise FolderError(
+            f"cannot write {str(path)!r}: {(error.strerror or str(error)).lower()}",
+            hint="give a folder that exists, can be written and has room.",
+        ) from error
+
+
+def harmonised(frame: pl.DataFrame, raw: Mapping[str, str]) -> pl.DataFrame:
+    """Return the frame with the types of the table that was trained on, where that loses nothing.
+
+    The same values come as integers from one file and as floats or texts from another; steps and
+    categories must not notice.
+
+    Example:
+        >>> harmonised(pl.DataFrame({"Ward": [1.0, None]}), {"Ward": "Int64"})["Ward"].dtype
+        Int64
+    """
+    changed: list[pl.Series] = []
+    for column in frame.iter_columns():
+        wanted = raw.get(column.name)
+        dtype: Any = _TYPES.get(wanted or "")
+        if wanted is None or str(column.dtype) == wanted or dtype is None:
+            continue
+        if dtype in (pl.Date, pl.Datetime("us")) and column.dtype == pl.String:
+            new = dates.as_datetime(column, None).cast(dtype)
+        elif dtype == pl.Boolean and column.dtype == pl.String:
+            lower = column.str.to_lowercase()
+            new = pl.select(
+                pl.when(lower.is_in(["true", "1"])).then(True).when(lower.is_in(["false", "0"])).then(False)
+            ).to_series()
+        else:
+            new = column.cast(dtype, strict=False)
+            if column.dtype.is_float() and dtype.is_integer() and not (new.cast(pl.Float64) == column).all():
+                continue
+        if new.null_count() == column.null_count():
+            changed.append(new.alias(column.name))
+    return frame.with_columns(changed)
+
+
+_TYPES: dict[str, Any] = {
+    "Boolean": pl.Boolean,
+    "Date": pl.Date,
+    "Datetime(time_unit='us', time_zone=None)": pl.Datetime("us"),
+    "Float64": pl.Float64,
+    "String": pl.String,
+    **{str(each): each for each in (pl.Int8, pl.Int16, pl.Int32, pl.Int64)},
+    **{str(each): each for each in (pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)},
+}

@@ -1,0 +1,253 @@
+"""From a file or a frame to a Polars ``LazyFrame`` in which everything that means "missing" is null.
+
+Which reader serves a file is decided by its name and checked against its first bytes. No pickle is ever
+opened. What cannot be read is a ``DataError`` that says what the file is instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from polars.exceptions import PanicException
+
+from steepest.data import delimited
+from steepest.data.options import MISSING
+from steepest.errors import DataError, SteepestError
+
+IN_MEMORY_BYTES = 1 << 30
+"""Files up to this size are read at once, which checks them whole; larger ones stay lazy and are streamed."""
+
+_PARQUET = (".parquet", ".pq", ".parq")
+_ARROW = (".feather", ".arrow", ".ipc")
+_TEXT = (".csv", ".tsv", ".tab", ".txt", ".data", ".dat")
+_REFUSED = {
+    ".xlsx": ("a spreadsheet", "save the sheet as CSV in the spreadsheet program."),
+    ".xls": ("a spreadsheet", "save the sheet as CSV in the spreadsheet program."),
+    ".ods": ("a spreadsheet", "save the sheet as CSV in the spreadsheet program."),
+    ".pkl": ("a pickle, which can run code", "write it with frame.to_parquet('table.parquet') instead."),
+    ".pickle": ("a pickle, which can run code", "write it with frame.to_parquet('table.parquet') instead."),
+    ".zip": ("an archive", "unpack it and give the table inside; .gz and .zst are read as they are."),
+    ".json": ("JSON", "write it as CSV or Parquet, for example with polars.read_json(…).write_parquet(…)."),
+    ".jsonl": ("JSON lines", "write it as Parquet: polars.read_ndjson(…).write_parquet('table.parquet')."),
+    ".ndjson": ("JSON lines", "write it as Parquet: polars.read_ndjson(…).write_parquet('table.parquet')."),
+}
+
+
+def scan(
+    source: Any,
+    missing: Iterable[str] = MISSING,
+    *,
+    text: Sequence[str] = (),
+    names: Sequence[str] | None = None,
+) -> pl.LazyFrame:
+    """Read a table lazily.
+
+    Args:
+        source: a path (CSV, TSV, Parquet, Feather/Arrow IPC; CSV also as .gz or .zst), a Polars, pandas or
+            Arrow frame, any object with ``__arrow_c_stream__``, or a mapping of columns.
+        missing: texts that mean a missing value, in every text column.
+        text: columns of a CSV file that stay text even if they look like numbers.
+        names: column names of a CSV file that has none of its own.
+
+    Returns:
+        A frame whose types hold for the whole table: text, integers, floats, booleans, dates.
+
+    Raises:
+        DataError: the source cannot be read as a table; the hint says what to do.
+
+    Example:
+        >>> scan({"x": ["1", "?", "NA"], "y": [1, 2, 3]}).collect()["x"].null_count()
+        2
+    """
+    markers = list(missing)
+    if not isinstance(source, str | Path):
+        return _clean(_from_object(source), markers, "the table")
+    path = _existing(Path(source).expanduser())
+    kind = _kind(path)
+    if kind == "text":
+        with reading(path.name):
+            frame = delimited.scan_text(path, markers, text=text, names=names, limit=IN_MEMORY_BYTES)
+        return _floats_without_nan(frame)
+    with reading(path.name):
+        if kind == "parquet":
+            frame = pl.scan_parquet(path)
+        elif kind == "stream":
+            frame = pl.read_ipc_stream(path).lazy()
+        else:
+            frame = pl.scan_ipc(path)
+        frame.collect_schema()
+        if path.stat().st_size <= IN_MEMORY_BYTES:
+            frame = frame.collect().lazy()
+    return _clean(frame, markers, path.name)
+
+
+def source_name(source: Any) -> str:
+    """Return how messages call ``source``: the file's name, or "the table" for a frame.
+
+    Example:
+        >>> source_name("data/churn.csv"), source_name({})
+        ('churn.csv', 'the table')
+    """
+    return Path(source).name if isinstance(source, str | Path) else "the table"
+
+
+@contextlib.contextmanager
+def reading(name: str) -> Generator[None]:
+    """Turn what a reader raises inside the block, a panic included, into a ``DataError`` about ``name``.
+
+    Example:
+        >>> with reading("bad.csv.gz"):
+        ...     raise OSError("unexpected end of file")
+        Traceback (most recent call last):
+        ...
+        steepest.errors.DataError: cannot read bad.csv.gz: unexpected end of file
+        Hint: the file is damaged or cut off: fetch it or write it again.
+    """
+    try:
+        yield
+    except SteepestError:
+        raise
+    except PermissionError as error:
+        raise DataError(
+            f"no permission to read {name}", hint="change the file's permissions, or copy it."
+        ) from error
+    except (pl.exceptions.PolarsError, OSError, EOFError, ValueError, PanicException) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise DataError(
+            f"cannot read {name}: {first[:200]}",
+            hint="the file is damaged or cut off: fetch it or write it again.",
+        ) from error
+
+
+def _existing(path: Path) -> Path:
+    if path.is_dir():
+        inside = sorted(each.name for each in path.iterdir() if each.is_file())[:5]
+        some = f": it has {', '.join(inside)}" if inside else ""
+        raise DataError(f"{str(path)!r} is a folder", hint=f"name one file in it{some}.")
+    if not path.exists():
+        folder = path.parent
+        names = [each.name for each in folder.iterdir()] if folder.is_dir() else []
+        near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
+        if near:
+            hint = f"did you mean {' or '.join(repr(str(folder / each)) for each in near)}?"
+        elif folder.is_dir():
+            hint = f"look at what is in {str(folder.resolve())!r}."
+        else:
+            hint = f"there is no folder {str(folder)!r} either."
+        raise DataError(f"there is no file {str(path)!r}", hint=hint)
+    if path.stat().st_size == 0:
+        raise DataError(f"{path.name} is empty", hint="give a file with a header line and rows.")
+    return path
+
+
+def _kind(path: Path) -> str:
+    suffixes = [each.lower() for each in path.suffixes]
+    packed = bool(suffixes) and suffixes[-1] in (".gz", ".zst")
+    suffix = (suffixes[-2] if len(suffixes) > 1 else "") if packed else (suffixes[-1] if suffixes else "")
+    if suffix in _REFUSED:
+        what, hint = _REFUSED[suffix]
+        raise DataError(f"{path.name} is {what}, not a table that can be read", hint=hint)
+    with path.open("rb") as file:
+        head = file.read(8)
+    if packed:
+        if suffix in _PARQUET + _ARROW:
+            raise DataError(
+                f"{path.name} is a packed {suffix} file", hint="unpack it: these formats are packed inside."
+            )
+        return "text"
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    if head.startswith(b"ARROW1"):
+        return "arrow"
+    if head.startswith(b"\xff\xff\xff\xff"):
+        return "stream"
+    if suffix in _PARQUET or suffix in _ARROW:
+        kind = "Parquet" if suffix in _PARQUET else "Feather/Arrow"
+        raise DataError(
+            f"{path.name} is not a {kind} file: it begins with {head[:4]!r}",
+            hint="the file is damaged or has the wrong ending: fetch it or write it again.",
+        )
+    if head.startswith(b"PK\x03\x04"):
+        raise DataError(
+            f"{path.name} is a spreadsheet or a zip archive",
+            hint="save the sheet as CSV, or unpack the archive.",
+        )
+    return "text"
+
+
+def _from_object(source: Any) -> pl.LazyFrame:
+    if isinstance(source, pl.LazyFrame):
+        return source
+    if isinstance(source, pl.DataFrame):
+        return source.lazy()
+    kind = f"{type(source).__module__.split('.')[0]}.{type(source).__name__}"
+    try:
+        if kind == "pandas.DataFrame":
+            names = [str(each) for each in source.columns]
+            delimited.check_names(names, "the table")
+            frame: Any = pl.from_pandas(source.set_axis(names, axis=1))
+        elif isinstance(source, Mapping):
+            _, types = _mixed(source)
+            numbers = (
+                types.startswith("float such as") and types.count(" such as ") == 2 and ", int " in types
+            )
+            frame = pl.DataFrame(dict(source), strict=not numbers)
+        elif hasattr(source, "__arrow_c_stream__"):
+            frame = pl.DataFrame(source)
+        else:
+            raise DataError(
+                f"cannot read a table from {type(source).__name__!r}",
+                hint="give a path, a Polars or pandas DataFrame, an Arrow table or a dict of columns.",
+            )
+    except DataError:
+        raise
+    except Exception as error:
+        column, types = _mixed(source)
+        if column is not None:
+            raise DataError(
+                f"column {column!r} mixes types: {types}",
+                hint=f"make it one type, for example frame[{column!r}].astype(str).",
+            ) from error
+        raise DataError(
+            f"cannot read the table: {str(error).splitlines()[0]}",
+            hint="all columns need one type and the same length.",
+        ) from error
+    return frame.lazy()
+
+
+def _mixed(source: Any) -> tuple[str | None, str]:
+    columns = dict(source) if isinstance(source, Mapping) else {each: source[each] for each in source.columns}
+    for name, values in columns.items():
+        types: dict[str, Any] = {}
+        for value in values:
+            if value is not None and value == value:
+                types.setdefault(type(value).__name__, value)
+        if len(types) > 1:
+            return str(name), ", ".join(f"{kind} such as {value!r}" for kind, value in sorted(types.items()))
+    return None, ""
+
+
+def _clean(frame: pl.LazyFrame, markers: list[str], name: str) -> pl.LazyFrame:
+    schema = frame.collect_schema()
+    if not schema:
+        raise DataError(f"{name} has no columns", hint="give a table with a target and other columns.")
+    changed: list[pl.Expr] = []
+    for column, dtype in schema.items():
+        each = pl.col(column)
+        if dtype in (pl.Categorical, pl.Enum):
+            each, dtype = each.cast(pl.String), pl.String()
+        if dtype == pl.String:
+            changed.append(pl.when(each.str.strip_chars().is_in(markers).not_()).then(each).alias(column))
+        elif isinstance(dtype, pl.Decimal) or dtype in (pl.Int128, pl.Float32):
+            changed.append(each.cast(pl.Float64))
+    return _floats_without_nan(frame.with_columns(changed) if changed else frame)
+
+
+def _floats_without_nan(frame: pl.LazyFrame) -> pl.LazyFrame:
+    floats = [column for column, dtype in frame.collect_schema().items() if dtype.is_float()]
+    return frame.with_columns(pl.col(floats).fill_nan(None)) if floats else frame

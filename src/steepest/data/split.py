@@ -1,0 +1,159 @@
+"""Which rows train, which choose (validation) and which are read once at the end (test)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steepest.errors import DataError
+from steepest.rng import stream
+
+MIN_ROWS = 10
+"""Fewer rows with a target than this cannot be split into three parts that mean anything."""
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers of the three parts, each in ascending order (``validation`` or ``test`` empty if not asked).
+
+    Attributes:
+        train, validation, test: int64 row numbers; disjoint, and together every row.
+    """
+
+    train: Rows
+    validation: Rows
+    test: Rows
+
+
+def sizes(n: int, validation: float, test: float) -> tuple[int, int]:
+    """Return the exact numbers of validation and test rows; a share above 0 gives at least one row.
+
+    Raises:
+        DataError: the table has too few rows.
+
+    Example:
+        >>> sizes(125_590, 0.1, 0.1)
+        (12559, 12559)
+    """
+    if n < MIN_ROWS:
+        raise DataError(
+            f"the table has {n} rows with a target, too few to split",
+            hint=f"at least {MIN_ROWS} rows are needed, some hundreds to learn anything.",
+        )
+    counts = [max(1, round(n * share)) if share > 0 else 0 for share in (validation, test)]
+    if n - sum(counts) < 2:
+        raise DataError(
+            f"{n} rows leave {n - sum(counts)} for training (validation {counts[0]}, test {counts[1]})",
+            hint="give smaller --validation and --test shares.",
+        )
+    return counts[0], counts[1]
+
+
+def random_split(n: int, validation: float, test: float, seed: int) -> Split:
+    """Split at random, with exact sizes, as a pure function of the split seed.
+
+    Example:
+        >>> [len(each) for each in (s := random_split(50, 0.1, 0.2, 0)).__dict__.values()]
+        [35, 5, 10]
+    """
+    n_validation, n_test = sizes(n, validation, test)
+    order = stream(seed, "split").permutation(n)
+    return _ordered(order[n_test + n_validation :], order[n_test : n_test + n_validation], order[:n_test])
+
+
+def stratified_split(codes: Rows, validation: float, test: float, seed: int) -> Split:
+    """Split so that every part has each class in the table's proportions; the sizes stay exact.
+
+    Shares are rounded by largest remainder. A class with three rows or more gets at least one row in
+    each part as far as the sizes allow; one with fewer keeps its rows for training.
+
+    Args:
+        codes: class codes of all rows, int64 ``[N]``, from 0.
+        validation, test: shares of all rows.
+        seed: the split seed.
+    """
+    n_validation, n_test = sizes(len(codes), validation, test)
+    counts = np.bincount(codes)
+    for_test = _quotas(counts, n_test, keep=1 + (n_validation > 0))
+    for_validation = _quotas(counts, n_validation, keep=1, taken=for_test)
+    order = stream(seed, "split").permutation(len(codes))
+    order = order[np.argsort(codes[order], kind="stable")]
+    place = np.arange(len(codes)) - np.repeat(np.cumsum(counts) - counts, counts)
+    sorted_codes = codes[order]
+    in_test = place < for_test[sorted_codes]
+    in_validation = ~in_test & (place < (for_test + for_validation)[sorted_codes])
+    return _ordered(order[~in_test & ~in_validation], order[in_validation], order[in_test])
+
+
+def group_split(groups: Rows, validation: float, test: float, seed: int) -> Split:
+    """Split so that no group is in two parts; the sizes come as near as whole groups allow.
+
+    Args:
+        groups: group codes of all rows, int64 ``[N]``, from 0.
+
+    Raises:
+        DataError: there are fewer groups than parts.
+    """
+    n_validation, n_test = sizes(len(groups), validation, test)
+    counts = np.bincount(groups)
+    parts = 1 + (n_validation > 0) + (n_test > 0)
+    if len(counts) < parts:
+        raise DataError(
+            f"the split column has {len(counts)} groups for {parts} parts",
+            hint="choose a column with more different values for --split group:COLUMN.",
+        )
+    order = stream(seed, "split").permutation(len(counts))
+    part = np.zeros(len(counts), dtype=np.int64)
+    at = 0
+    for which, wanted in ((2, n_test), (1, n_validation)):
+        filled = 0
+        left = len(order) - at - (1 + (which == 2 and n_validation > 0))
+        while wanted and left > 0 and (filled == 0 or filled + counts[order[at]] // 2 < wanted):
+            part[order[at]] = which
+            filled += int(counts[order[at]])
+            at += 1
+            left -= 1
+    of_row = part[groups]
+    return _ordered(*(np.flatnonzero(of_row == each) for each in range(3)))
+
+
+def time_split(moments: NDArray[np.generic], validation: float, test: float) -> Split:
+    """Split by time: the latest rows are the test rows, those before them validation; ties keep their order.
+
+    Example:
+        >>> time_split(np.arange(20)[::-1], 0.1, 0.1).test.tolist()
+        [0, 1]
+    """
+    n_validation, n_test = sizes(len(moments), validation, test)
+    order = np.argsort(moments, kind="stable").astype(np.int64)
+    end = len(order) - n_test
+    return _ordered(order[: end - n_validation], order[end - n_validation : end], order[end:])
+
+
+def _ordered(train: Rows, validation: Rows, test: Rows) -> Split:
+    return Split(np.sort(train), np.sort(validation), np.sort(test))
+
+
+def _quotas(counts: Rows, wanted: int, *, keep: int, taken: Rows | None = None) -> Rows:
+    taken = np.zeros_like(counts) if taken is None else taken
+    room = np.maximum(counts - taken - keep, 0)
+    room[counts < 3] = 0
+    ideal = counts * (wanted / counts.sum())
+    quota = np.minimum(np.floor(ideal).astype(np.int64), room)
+    quota = np.maximum(quota, np.minimum(room, 1) * (quota.sum() + (room > 0).sum() <= wanted))
+    while quota.sum() < wanted:
+        open_ = np.flatnonzero(quota < room)
+        if len(open_) == 0:
+            spare = np.flatnonzero(quota + taken < counts)
+            best = spare[np.argmax((counts - taken - quota)[spare])]
+        else:
+            best = open_[np.argmax((ideal - quota)[open_])]
+        quota[best] += 1
+    while quota.sum() > wanted:
+        fair = np.where(quota > 1, quota - ideal, -np.inf)
+        quota[np.argmax(fair if np.isfinite(fair).any() else quota)] -= 1
+    return quota

@@ -1,0 +1,118 @@
+"""The column that is predicted: whether it can be, as what, and its codes."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from steepest.data.columns import as_label, as_number, check_finite, kind_of
+from steepest.data.dataset import Note, Task
+from steepest.data.options import TableOptions
+from steepest.errors import DataError, unknown_name
+
+INTEGER_CLASSES = 20
+"""A target of whole numbers with at most so many different values is a class; with more it is a number."""
+
+
+def check_there(frame: pl.DataFrame, target: str, where: str) -> None:
+    """Raise an ``UnknownNameError`` with the nearest columns if the target is not in the table."""
+    if target not in frame.columns:
+        error = unknown_name("column", target, frame.columns)
+        raise DataError(f"there is no column {target!r} in {where}", hint=error.hint)
+
+
+def decide_task(values: pl.Series, options: TableOptions) -> tuple[Task, list[Note]]:
+    """Decide what is predicted; ``values`` are the known ones.
+
+    Text and true/false are classes; whole numbers are classes up to 20 different values (and at most a
+    tenth of the rows), and numbers above that; other numbers are numbers.
+
+    Raises:
+        DataError: the target is constant, mixes numbers and text, holds infinities, or nearly all of its
+            values differ though they are text.
+    """
+    name, kind, n = values.name, kind_of(values), len(values)
+    distinct = values.n_unique()
+    if distinct == 1:
+        raise DataError(
+            f"the target {name!r} has one value only, {values[0]!r}, in all {n:,} rows",
+            hint="choose another target, or rows in which it varies: there is nothing to tell apart.",
+        )
+    if kind == "text" and options.task != "classification":
+        _check_mixed(values)
+    if kind in ("date", "other"):
+        raise DataError(
+            f"the target {name!r} has values of type {values.dtype}",
+            hint="choose a target of classes or numbers; a cast or derive step can make one.",
+        )
+    if values.dtype.is_float():
+        check_finite(values, name)
+    task: Task
+    if options.task != "auto":
+        task = options.task
+    elif kind in ("text", "boolean"):
+        task = "classification"
+    elif kind == "integer":
+        task = "classification" if distinct <= min(INTEGER_CLASSES, max(2, n // 10)) else "regression"
+    else:
+        task = "regression"
+    if task == "regression":
+        as_number(values)
+    elif distinct > max(2, n // 2):
+        raise DataError(
+            f"the target {name!r} has {distinct:,} different values in {n:,} rows, too many for classes",
+            hint="choose another target, or --task regression if it is a number.",
+        )
+    other = "regression" if task == "classification" else "classification"
+    what = (
+        f"{distinct:,} classes" if task == "classification" else f"a number ({distinct:,} different values)"
+    )
+    doubt = f"; --task {other} for the other" if kind == "integer" and options.task == "auto" else ""
+    return task, [Note("info", f"{task}: {name} has {what}{doubt}.")]
+
+
+def class_labels(values: pl.Series) -> list[str]:
+    """Return the class labels in the order of their codes: numbers by value, texts by letters.
+
+    Example:
+        >>> class_labels(pl.Series([10, 9, 10]))
+        ['9', '10']
+    """
+    return sorted_labels(as_label(values).drop_nulls().unique().to_list())
+
+
+def sorted_labels(labels: list[str]) -> list[str]:
+    """Return labels in order of value if all are whole numbers, else of letters."""
+    try:
+        return sorted(labels, key=int)
+    except ValueError:
+        return sorted(labels)
+
+
+def class_codes(values: pl.Series, classes: list[str]) -> pl.Series:
+    """Return int64 codes of class labels.
+
+    Raises:
+        DataError: a label is not among ``classes``.
+    """
+    labels = as_label(values)
+    codes = labels.cast(pl.Enum(classes), strict=False).to_physical().cast(pl.Int64)
+    if codes.null_count():
+        odd = labels.filter(codes.is_null())[0]
+        raise DataError(
+            f"column {values.name!r} has the class {odd!r}, which is not one of the {len(classes)} known ones",
+            hint=f"known: {', '.join(classes[:20])}.",
+        )
+    return codes
+
+
+def _check_mixed(values: pl.Series) -> None:
+    numbers = values.cast(pl.Float64, strict=False)
+    odd = numbers.is_null()
+    share = 1 - odd.sum() / len(values)
+    if 0.5 < share < 1 and numbers.drop_nulls().n_unique() > INTEGER_CLASSES:
+        first = int(odd.arg_true()[0])
+        raise DataError(
+            f"the target {values.name!r} mixes numbers and text: {values[first]!r} in row {first + 1} "
+            f"while {share:.1%} are numbers",
+            hint=f"if it means missing: --missing '{values[first]}'; if these are classes: --task classification.",
+        )
