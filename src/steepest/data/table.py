@@ -26,6 +26,7 @@ from steepest.data.options import TableOptions, table_options
 from steepest.data.pipeline import TablePipeline, harmonised
 from steepest.data.preparation import Preparation, StepReport
 from steepest.data.read import reading, scan, source_name
+from steepest.data.steps import counted
 from steepest.data.split import group_split, random_split, stratified_split, time_split
 from steepest.errors import DataError, OptionError
 
