@@ -1,0 +1,316 @@
+"""The figures as data: pure functions from a comparison to a plotly figure (a plain dictionary).
+
+They are valid for ``plotly.graph_objects.Figure(...)``. Names and labels are escaped, because plotly reads
+``<b>``, ``<a href>`` and ``%{…}`` in them.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+from steepest.compare.result import Band, Comparison, RateCurve
+from steepest.report import format as show
+from steepest.report import theme
+from steepest.report.view import metric_of
+
+Figure = dict[str, Any]
+Axis = Literal["step", "epoch", "seconds"]
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+_LONGEST = 60
+
+
+def safe(text: str, most: int = _LONGEST) -> str:
+    """Return ``text`` shortened and escaped, so that plotly shows it as it is.
+
+    Example:
+        >>> safe("<b>50 %{x}</b>")
+        '&lt;b&gt;50 %&#123;x}&lt;/b&gt;'
+    """
+    return html.escape(show.shorten(show.printable(text), most), quote=False).replace("{", "&#123;")
+
+
+def curves(comparison: Comparison, axis: Axis = "step") -> Figure:
+    """Return the deciding metric on the validation rows during training: mean over seeds, band from the
+    lowest to the highest seed, one colour for each optimizer.
+
+    Args:
+        comparison: the result.
+        axis: what lies along x: ``step``, ``epoch`` or ``seconds`` of training.
+    """
+    metric = metric_of(comparison, comparison.metric)
+    scale = 100.0 if metric.percent else 1.0
+    place = theme.slots(comparison)
+    bands = [each for each in comparison.curves if each.metric == comparison.metric]
+    traces: list[Figure] = []
+    for band in bands:
+        x = [float(each) for each in getattr(band, axis)]
+        slot = place[band.name]
+        common = {"x": x, "legendgroup": band.name, "meta": {"name": band.name}, "showlegend": False}
+        edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "type": "scatter"}
+        fill = theme.translucent(theme.colour(slot), theme.BAND_OPACITY)
+        traces.append({**common, **edge, "y": _finite(band.low, scale)})
+        traces.append(
+            {**common, **edge, "y": _finite(band.high, scale), "fill": "tonexty", "fillcolor": fill}
+        )
+    for band in bands:
+        slot = place[band.name]
+        what = {"step": "step %{x:,.0f}", "epoch": "epoch %{x:.2f}", "seconds": "%{x:,.1f} s"}[axis]
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": safe(band.name),
+                "x": [float(each) for each in getattr(band, axis)],
+                "y": _finite(band.mean, scale),
+                "legendgroup": band.name,
+                "meta": {"name": band.name},
+                "line": {"color": theme.colour(slot), "width": 2, "dash": theme.dash(slot)},
+                "hovertemplate": f"<b>{safe(band.name)}</b><br>{what}: %{{y:.5~g}}<extra></extra>",
+            }
+        )
+    titles = {"step": "step", "epoch": "epoch", "seconds": "seconds of training"}
+    layout = _layout(titles[axis], _unit(comparison), hovermode="closest")
+    layout["xaxis"]["rangemode"] = "tozero"
+    span = _close_range(
+        [value * scale for band in bands for value in _later(band)],
+        [band.mean[-1] * scale for band in bands if band.mean],
+        higher=metric.higher_is_better,
+    )
+    if span:
+        layout["yaxis"]["range"] = span
+    return {"data": traces, "layout": layout}
+
+
+def rates(comparison: Comparison) -> Figure:
+    """Return the tuning: validation metric by learning rate; scan hollow, full length solid, chosen ringed.
+
+    Rates at which training diverged are crosses along the upper edge, library defaults ticks along the lower.
+    """
+    metric = metric_of(comparison, comparison.metric)
+    scale = 100.0 if metric.percent else 1.0
+    place = theme.slots(comparison)
+    tuned = [each for each in comparison.rates if each.metric == comparison.metric]
+    traces: list[Figure] = []
+    for curve in tuned:
+        traces += _rate_traces(curve, place[curve.name], scale)
+    layout = _layout("learning rate", _unit(comparison), hovermode="closest")
+    tried = [rate for curve in tuned for rate, _ in [*curve.scan, *curve.full] if rate > 0]
+    layout["xaxis"] |= {"type": "log", "tickmode": "array", **_decades(tried)}
+    layout["yaxis2"] = {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True}
+    values = [value * scale for curve in tuned for _, value in [*curve.scan, *curve.full]]
+    ends = [min(known, default=math.nan) for curve in tuned if (known := _known(curve, scale))]
+    if metric.higher_is_better:
+        ends = [max(known, default=math.nan) for curve in tuned if (known := _known(curve, scale))]
+    span = _close_range(values, ends, higher=metric.higher_is_better, share=0.75)
+    if span:
+        layout["yaxis"]["range"] = span
+    return {"data": traces, "layout": layout}
+
+
+def confusion(comparison: Comparison) -> Figure:
+    """Return the winner's confusion matrix: colours by the share of the true class, counts on hover."""
+    labels = [safe(each.label) for each in comparison.classes]
+    short = [safe(each.label, 18) for each in comparison.classes]
+    shares: list[list[float | None]] = []
+    hover: list[list[str]] = []
+    for true, counts in enumerate(comparison.confusion):
+        total = sum(counts)
+        shares.append([each / total if total else None for each in counts])
+        hover.append(
+            [
+                f"true <b>{labels[true]}</b><br>predicted <b>{labels[predicted]}</b><br>"
+                f"{show.count(each)} of {show.count(total)} rows"
+                + (f" ({each / total * 100:.1f} %)" if total else "")
+                for predicted, each in enumerate(counts)
+            ]
+        )
+    size = len(labels)
+    places = list(range(size))
+    trace: Figure = {
+        "type": "heatmap",
+        "x": places,
+        "y": places,
+        "z": shares,
+        "zmin": 0,
+        "zmax": 1,
+        "text": [["" if each is None else f"{each * 100:.0f}" for each in row] for row in shares],
+        "hovertext": hover,
+        "hoverinfo": "text",
+        "colorscale": [[stop, light] for stop, light, _ in theme.HEAT],
+        "showscale": False,
+        "xgap": 1 if size <= 25 else 0.5,
+        "ygap": 1 if size <= 25 else 0.5,
+    }
+    if size <= 20:
+        trace["texttemplate"] = "%{text}"
+        trace["textfont"] = {"size": 11}
+    layout = _layout("predicted", "true", hovermode="closest")
+    ticks = {"tickmode": "array", "tickvals": places, "ticktext": short, "showgrid": False, "ticks": ""}
+    layout["xaxis"] |= {**ticks, "side": "top", "tickangle": -55, "range": [-0.5, size - 0.5]}
+    layout["yaxis"] |= {**ticks, "range": [size - 0.5, -0.5]}
+    layout["xaxis"] |= {"showline": False, "automargin": True}
+    layout["yaxis"] |= {"automargin": True}
+    return {"data": [trace], "layout": layout}
+
+
+def _unit(comparison: Comparison) -> str:
+    metric = metric_of(comparison, comparison.metric)
+    return safe(f"validation {metric.title}{', %' if metric.percent else ''}")
+
+
+def _layout(x: str, y: str, **more: Any) -> Figure:
+    ink, soft, grid, line, card = (
+        theme.SURFACES[name][0] for name in ("ink", "soft", "grid", "line", "card")
+    )
+    axis: Figure = {
+        "gridcolor": grid,
+        "zeroline": False,
+        "showline": False,
+        "tickfont": {"color": soft, "size": 12},
+        "automargin": True,
+    }
+    titled = {"font": {"color": soft, "size": 12.5}, "standoff": 10}
+    return {
+        "font": {"family": FONT, "color": ink, "size": 13},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "margin": {"l": 8, "r": 12, "t": 8, "b": 8},
+        "showlegend": False,
+        "hoverlabel": {
+            "bgcolor": card,
+            "bordercolor": line,
+            "font": {"family": FONT, "color": ink, "size": 13},
+            "align": "left",
+        },
+        "xaxis": {
+            **axis,
+            "title": {"text": x, **titled},
+            "showgrid": False,
+            "showline": True,
+            "linecolor": line,
+            "ticks": "outside",
+            "tickcolor": line,
+            "ticklen": 4,
+        },
+        "yaxis": {**axis, "title": {"text": y, **titled}},
+        **more,
+    }
+
+
+def _finite(values: Iterable[float], scale: float) -> list[float | None]:
+    return [each * scale if math.isfinite(each) else None for each in values]
+
+
+def _later(band: Band) -> list[float]:
+    """The band's means after the first tenth of its steps: before, everybody is far from everybody's end."""
+    start = band.step[-1] * 0.1 if band.step else 0
+    return [value for step, value in zip(band.step, band.mean, strict=False) if step >= start]
+
+
+def _close_range(
+    values: Sequence[float], ends: Sequence[float], *, higher: bool, share: float = 0.95
+) -> list[float] | None:
+    """The range in which the ends can be told apart: all the best, ``share`` of the values, most ends."""
+    known = sorted(each for each in values if math.isfinite(each))
+    last = sorted(each for each in ends if math.isfinite(each))
+    if not known or known[0] == known[-1]:
+        return None
+
+    def at(ordered: Sequence[float], fraction: float) -> float:
+        return ordered[min(int(fraction * len(ordered)), len(ordered) - 1)]
+
+    if higher:
+        low, high = min([at(known, 1 - share), *([at(last, 0.2)] if last else [])]), known[-1]
+    else:
+        low, high = known[0], max([at(known, share), *([at(last, 0.8)] if last else [])])
+    pad = (high - low) * 0.06
+    return [low - pad, high + pad] if pad else None
+
+
+def _known(curve: RateCurve, scale: float) -> list[float]:
+    return [value * scale for _, value in [*curve.scan, *curve.full] if math.isfinite(value)]
+
+
+def _decades(tried: Sequence[float]) -> Figure:
+    if not tried:
+        return {"tickvals": [], "ticktext": []}
+    low, high = math.floor(math.log10(min(tried)) + 1e-9), math.ceil(math.log10(max(tried)) - 1e-9)
+    each = max(1, (high - low) // 8)
+    values = [10.0**power for power in range(low, high + 1, each)]
+    ends = [math.log10(min(tried)) - 0.2, math.log10(max(tried)) + 0.2]
+    return {"tickvals": values, "ticktext": [show.rate(value) for value in values], "range": ends}
+
+
+def _rate_traces(curve: RateCurve, slot: int, scale: float) -> list[Figure]:
+    colour, shape = theme.colour(slot), theme.symbol(slot)
+    name = safe(curve.name)
+    common: Figure = {
+        "type": "scatter",
+        "name": name,
+        "legendgroup": curve.name,
+        "meta": {"name": curve.name},
+        "showlegend": False,
+    }
+
+    def points(pairs: Sequence[tuple[float, float]], what: str) -> Figure:
+        good = [(rate, value) for rate, value in sorted(pairs) if math.isfinite(value)]
+        return {
+            "x": [rate for rate, _ in good],
+            "y": [value * scale for _, value in good],
+            "customdata": [show.rate(rate) for rate, _ in good],
+            "hovertemplate": f"<b>{name}</b>, {what}<br>rate %{{customdata}}: %{{y:.5~g}}<extra></extra>",
+        }
+
+    ground = theme.SURFACES["card"][0]
+    hollow = {"symbol": shape, "size": 8, "color": ground, "line": {"color": colour, "width": 1.6}}
+    solid = {"symbol": shape, "size": 9, "color": colour}
+    traces: list[Figure] = [
+        {
+            **common,
+            **points(curve.scan, "a quarter of the steps"),
+            "mode": "lines+markers",
+            "line": {"color": colour, "width": 1, "dash": "dot"},
+            "marker": hollow,
+        },
+        {
+            **common,
+            **points(curve.full, "full length"),
+            "mode": "lines+markers",
+            "line": {"color": colour, "width": 2},
+            "marker": solid,
+        },
+    ]
+    taken = [pair for pair in [*curve.full, *curve.scan] if math.isclose(pair[0], curve.chosen, rel_tol=1e-6)]
+    ring = {"symbol": "circle-open", "size": 18, "color": colour, "line": {"width": 2}}
+    if taken and math.isfinite(taken[0][1]):
+        chosen = points(taken[:1], "chosen")
+        traces.append({**common, **chosen, "mode": "markers", "marker": ring})
+    diverged = [rate for rate, value in [*curve.scan, *curve.full] if not math.isfinite(value)]
+    edges = [
+        (diverged, 0.97, {"symbol": "x-thin", "size": 8, "line": {"color": colour, "width": 2}}, "diverged"),
+        (
+            [curve.default] if curve.default else [],
+            0.015,
+            {"symbol": "line-ns", "size": 14, "line": {"color": colour, "width": 2.5}},
+            "library default",
+        ),
+    ]
+    for where, height, marker, what in edges:
+        if where:
+            traces.append(
+                {
+                    **common,
+                    "x": where,
+                    "y": [height] * len(where),
+                    "yaxis": "y2",
+                    "mode": "markers",
+                    "marker": marker,
+                    "customdata": [show.rate(each) for each in where],
+                    "hovertemplate": f"<b>{name}</b>, {what}<br>rate %{{customdata}}<extra></extra>",
+                }
+            )
+    return traces

@@ -1,0 +1,233 @@
+"""Numbers as people read them: as many digits as the interval supports, and no more."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from steepest.compare.result import Estimate
+
+MISSING = "–"
+MINUS = "−"
+_MOST_DECIMALS = 6
+
+
+def half_width(estimate: Estimate) -> float:
+    """Return the larger arm of the interval, or NaN where there is none (one run, or no number).
+
+    Example:
+        >>> round(half_width(Estimate(mean=1.0, low=0.9, high=1.2, n=5)), 6)
+        0.2
+    """
+    width = max(estimate.high - estimate.mean, estimate.mean - estimate.low)
+    return width if estimate.n > 1 and math.isfinite(width) and width > 0 else math.nan
+
+
+def decimals_for(spread: float) -> int:
+    """Return how many decimals show ``spread`` with one significant digit, or two if the first is a 1.
+
+    Negative means tens, hundreds, …
+
+    Example:
+        >>> [decimals_for(each) for each in (0.0021, 0.0015, 0.0096, 0.3, 4.0, 230.0)]
+        [3, 4, 3, 1, 0, -2]
+    """
+    if not math.isfinite(spread) or spread <= 0:
+        return 3
+    exponent = math.floor(math.log10(spread))
+    if round(spread / 10.0**exponent) >= 10:
+        exponent += 1
+    first = spread / 10.0**exponent
+    return 1 - exponent if 1.0 <= first < 1.95 else -exponent
+
+
+def column_decimals(estimates: Iterable[Estimate], *, percent: bool = False) -> int:
+    """Return the decimals that suit a whole column: those of its median interval, so that values align.
+
+    Args:
+        estimates: the column's values; without any interval, four significant digits of the median are used.
+        percent: the values are fractions that are shown times 100.
+
+    Example:
+        >>> column_decimals([Estimate(mean=1.464, low=1.462, high=1.466, n=5)])
+        3
+        >>> column_decimals([Estimate(mean=27.31, low=27.31, high=27.31, n=1)])
+        2
+    """
+    scale = 100.0 if percent else 1.0
+    values = [each for each in estimates if math.isfinite(each.mean)]
+    widths = sorted(width * scale for each in values if not math.isnan(width := half_width(each)))
+    if widths:
+        return min(decimals_for(widths[(len(widths) - 1) // 2]), 9)
+    sizes = sorted(abs(each.mean) * scale for each in values if each.mean)
+    if not sizes:
+        return 3
+    return max(0, min(3 - math.floor(math.log10(sizes[len(sizes) // 2])), 9))
+
+
+def number(value: float, decimals: int, *, leading_zero: bool = True, sign: bool = False) -> str:
+    """Return ``value`` with so many decimals, thousands separated, or in powers of ten where it is extreme.
+
+    Args:
+        value: any float; NaN becomes a dash.
+        decimals: digits after the point; negative rounds to tens, hundreds, …
+        leading_zero: write ``0.002`` rather than ``.002``.
+        sign: write a plus before positive values.
+
+    Example:
+        >>> number(12345.678, 1), number(0.0021, 3, leading_zero=False), number(-2.5e-9, 10), number(12345, -2)
+        ('12,345.7', '.002', '−2.5e-9', '12,300')
+    """
+    if math.isnan(value):
+        return MISSING
+    if math.isinf(value):
+        return "∞" if value > 0 else f"{MINUS}∞"
+    before = MINUS if value < 0 else "+" if sign and value > 0 else ""
+    size = abs(value)
+    if size >= 1e9 or (0 < size and decimals > _MOST_DECIMALS):
+        digits = max(0, min(decimals + math.floor(math.log10(size)), 8)) if size < 1e9 else 3
+        mantissa, exponent = f"{size:.{digits}e}".split("e")
+        return f"{before}{mantissa}e{int(exponent)}"
+    text = f"{round(size, decimals):,.{max(decimals, 0)}f}"
+    if not any(each in "123456789" for each in text):
+        before = ""
+    if not leading_zero and text.startswith("0."):
+        text = text[1:]
+    return before + text
+
+
+def estimate(value: Estimate, *, percent: bool = False, decimals: int | None = None, space: str = " ") -> str:
+    """Return ``mean ± half-width``, or the mean alone where one run gives no interval.
+
+    Args:
+        value: the mean and its interval.
+        percent: show fractions times 100.
+        decimals: of the column; by default those that this interval supports.
+        space: what stands around the ±.
+
+    Example:
+        >>> estimate(Estimate(mean=1.46402, low=1.4622, high=1.4659, n=5))
+        '1.464 ± .002'
+        >>> estimate(Estimate(mean=0.4712, low=0.468, high=0.4744, n=5), percent=True)
+        '47.1 ± .3'
+        >>> estimate(Estimate(mean=12345.6, low=12100.0, high=12591.2, n=5))
+        '12,300 ± 200'
+        >>> estimate(Estimate(mean=1.4707, low=1.4707, high=1.4707, n=1))
+        '1.471'
+    """
+    if decimals is None:
+        decimals = column_decimals([value], percent=percent)
+    scale = 100.0 if percent else 1.0
+    mean = number(value.mean * scale, decimals)
+    width = half_width(value)
+    if math.isnan(width):
+        return mean
+    return f"{mean}{space}±{space if space else ''}{spread(width * scale, decimals)}"
+
+
+def spread(width: float, decimals: int) -> str:
+    """Return a half-width at the column's decimals, or at its own where those would show nothing but zeros.
+
+    Example:
+        >>> spread(0.0021, 3), spread(0.0004, 3)
+        ('.002', '.0004')
+    """
+    own = decimals if round(width, decimals) > 0 else decimals_for(width)
+    return number(width, own, leading_zero=False)
+
+
+def interval(low: float, high: float, decimals: int) -> str:
+    """Return ``[low, high]``.
+
+    Example:
+        >>> interval(-0.002, 0.005, 3)
+        '[−.002, .005]'
+    """
+    ends = (number(each, decimals, leading_zero=False) for each in (low, high))
+    return f"[{', '.join(ends)}]"
+
+
+def rate(value: float | None) -> str:
+    """Return a learning rate with two significant digits.
+
+    Example:
+        >>> [rate(each) for each in (1e-3, 3.1623e-4, 0.01, 0.31623, 1.0, 10.0, None)]
+        ['1e-3', '3.2e-4', '0.01', '0.32', '1', '10', '–']
+    """
+    if value is None or not math.isfinite(value):
+        return MISSING
+    if value == 0 or 0.00995 <= abs(value) < 9950:
+        return f"{float(f'{value:.2g}'):g}"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+
+
+def seconds(value: float) -> str:
+    """Return a duration.
+
+    Example:
+        >>> [seconds(each) for each in (0.004, 0.52, 7.04, 48.2, 768.0, 6137.0, 183600.0)]
+        ['4 ms', '0.52 s', '7.0 s', '48 s', '12 min 48 s', '1 h 42 min', '51 h']
+    """
+    if not math.isfinite(value):
+        return MISSING
+    if value < 0.0995:
+        return f"{value * 1000:.0f} ms"
+    if value < 0.995:
+        return f"{value:.2f} s"
+    if value < 9.95:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 100:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    minutes = round(value / 60)
+    if minutes < 24 * 60:
+        return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
+    return f"{round(value / 3600):,} h"
+
+
+def count(value: int) -> str:
+    """Return a whole number with its thousands separated.
+
+    Example:
+        >>> count(125590)
+        '125,590'
+    """
+    return f"{value:,}"
+
+
+def factor(value: float | None) -> str:
+    """Return a ratio.
+
+    Example:
+        >>> factor(31.6), factor(1000.0), factor(None)
+        ('32×', '1,000×', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return MISSING
+    return f"{float(f'{value:.2g}'):,g}×"
+
+
+def shorten(text: str, most: int) -> str:
+    """Return at most so many characters, the middle left out.
+
+    Example:
+        >>> shorten("CONCEALED CARRY LICENSE VIOLATION", 16)
+        'CONCEALED…LATION'
+    """
+    if len(text) <= most:
+        return text
+    head = (most - 1) * 3 // 5
+    return f"{text[:head]}…{text[len(text) - (most - 1 - head) :]}"
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with control characters shown as ``�``, so that a name cannot steer a terminal.
+
+    Example:
+        >>> printable("adam\\x1b[31m")
+        'adam�[31m'
+    """
+    return "".join(each if each.isprintable() or each == " " else "�" for each in text)

@@ -1,0 +1,164 @@
+"""The report: one HTML file that asks nothing of the network.
+
+The page's policy allows only its own scripts, by their hashes: a name that slipped through the escaping
+still could not run code or load anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import json
+import os
+import tempfile
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from steepest.compare.result import Comparison
+from steepest.errors import FolderError
+from steepest.report import figures, theme, view
+from steepest.report import format as show
+
+
+def render_html(comparison: Comparison) -> str:
+    """Return the whole page of a comparison, figures and their library included.
+
+    Args:
+        comparison: the result; its names and labels may contain anything.
+
+    Returns:
+        one HTML document, about 5 MB, most of it plotly.js.
+
+    Example:
+        >>> from steepest.compare.result import Metric
+        >>> result = Comparison(title="t", sentence="<b>", metric="rmse", winner="adam", rows=[],
+        ...                     metrics=[Metric(name="rmse", title="RMSE", higher_is_better=False)])
+        >>> "&lt;b&gt;" in render_html(result)
+        True
+    """
+    drawn: dict[str, figures.Figure] = {}
+    if comparison.curves:
+        drawn["curves-step"] = figures.curves(comparison, "step")
+        drawn["curves-seconds"] = figures.curves(comparison, "seconds")
+    if comparison.rates:
+        drawn["rates"] = figures.rates(comparison)
+    if comparison.classes and comparison.confusion:
+        drawn["confusion"] = figures.confusion(comparison)
+    data = {"figures": drawn, "dark": theme.dark_for_light()}
+    library, script = _plotly() if drawn else "", _own("report.js")
+    unit, bars = view.bars(comparison)
+    place = theme.slots(comparison)
+    return _template().render(
+        comparison=comparison,
+        show=show,
+        style=Markup(_style()),
+        library=Markup(library),
+        script=Markup(script),
+        policy=_policy([each for each in (library, script) if each]),
+        data=Markup(embedded_json(data)),
+        drawn=drawn,
+        ranking=view.ranking(comparison),
+        unit=unit,
+        bars=bars,
+        table=view.table(comparison),
+        contrasts=view.contrasts(comparison),
+        metric=view.metric_of(comparison, comparison.metric),
+        chips=[(name, slot % 10, theme.dash(slot)) for name, slot in place.items()],
+        phases=[(name, show.seconds(each)) for name, each in comparison.phases.items() if each > 0],
+        seeds=max((row.seeds for row in comparison.rows), default=1),
+    )
+
+
+def write_report(comparison: Comparison, path: str | Path) -> Path:
+    """Write the report, whole or not at all: under a temporary name first, then renamed.
+
+    Args:
+        comparison: the result.
+        path: the file to write; its folder is made if need be.
+
+    Returns:
+        the path.
+
+    Raises:
+        FolderError: the file cannot be written.
+    """
+    path = Path(path)
+    text = render_html(comparison)
+    temporary = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise FolderError(
+            f"the report {str(path)!r} cannot be written: {error.strerror or error}",
+            hint="choose a folder that exists, is writable and has space left.",
+        ) from error
+    return path
+
+
+def embedded_json(data: Any) -> str:
+    """Return JSON that is safe inside ``<script>``: no ``<``, ``>``, ``&`` or line separator as it is.
+
+    Example:
+        >>> embedded_json({"a": "</script>"})
+        '{"a":"\\\\u003c/script\\\\u003e"}'
+    """
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def _policy(scripts: list[str]) -> str:
+    hashes = [base64.b64encode(hashlib.sha256(each.encode()).digest()).decode() for each in scripts]
+    allowed = " ".join(f"'sha256-{each}'" for each in hashes)
+    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:"
+
+
+@functools.cache
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    # The parser of HTML turns \r\n into \n before the policy's hash is taken.
+    return str(get_plotlyjs()).replace("\r\n", "\n").replace("\r", "\n").replace("</script", "<\\/script")
+
+
+@functools.cache
+def _own(name: str) -> str:
+    return resources.files("steepest.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _style() -> str:
+    dark = theme.css_variables(1)
+    return (
+        f":root{{color-scheme:light;{theme.css_variables(0)}}}"
+        f"@media screen and (prefers-color-scheme:dark)"
+        f"{{:root:not([data-theme=light]){{color-scheme:dark;{dark}}}}}"
+        f"@media screen{{:root[data-theme=dark]{{color-scheme:dark;{dark}}}}}\n{_own('report.css')}"
+    )
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("steepest.report", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["printable"] = show.printable
+    return environment.get_template("report.html.j2")

@@ -1,0 +1,219 @@
+"""From the evidence of a finished experiment to the pure data that table, CSV and report are made of."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from torch import Tensor
+
+import steepest
+from steepest.compare.assemble import (
+    Evidence,
+    band,
+    baseline_row,
+    effects,
+    optimizer_row,
+    rate_curve,
+    row_difference,
+    seed_difference,
+    shown_metrics,
+    trust,
+)
+from steepest.compare.result import ClassLine, Comparison, Difference, Fact, Row
+from steepest.data.dataset import Dataset
+from steepest.recipe import Execution, Experiment
+from steepest.report.sentences import first_sentence, remarks
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the summary needs besides the runs.
+
+    Attributes:
+        rows: loss of each test row averaged over the winner's seeds, or None if they all diverged.
+        baseline_rows: loss of each test row by baseline title.
+        predicted: the winner's best model's class codes on the test rows, or None.
+        decided: what was decided for the user, as (what, how).
+        folder: where the experiment is.
+        parameters: trainable numbers of the model.
+    """
+
+    rows: Tensor | None
+    baseline_rows: Mapping[str, Tensor]
+    predicted: Tensor | None
+    decided: Sequence[tuple[str, str]]
+    folder: Path
+    parameters: int
+
+
+def summarize(
+    experiment: Experiment, dataset: Dataset, evidence: Evidence, findings: Findings, execution: Execution
+) -> Comparison:
+    """Return the comparison."""
+    metrics = shown_metrics(evidence.metrics)
+    metric = metrics[0]
+    winner = evidence.winner
+    sign = -1 if metric.higher_is_better else 1
+
+    def order(row: Row) -> float:
+        value = sign * row.metrics[metric.name].mean
+        return value if math.isfinite(value) else math.inf
+
+    tuned = sorted(
+        (optimizer_row(evidence, who, "optimizer") for who in evidence.setup.contestants), key=order
+    )
+    default = sorted(
+        (optimizer_row(evidence, who, "default") for who in evidence.setup.contestants), key=order
+    )
+    constant = [optimizer_row(evidence, winner, "constant")] if evidence.constant() else []
+    baselines = sorted((baseline_row(each, evidence.metrics) for each in evidence.baselines), key=order)
+    mine = next(row for row in tuned if row.name == winner.name)
+    others = [who for who in evidence.setup.contestants if who is not winner]
+    by_seed = {m.name: [seed_difference(evidence, winner, who, m.name) for who in others] for m in metrics}
+    by_row = _row_differences(winner.name, dataset, findings, evidence.setup.seeds[0])
+    every = [*tuned, *default, *constant, *baselines]
+    reference = next(
+        (b.title for b in evidence.baselines if b.name in ("logistic-regression", "linear-regression")), ""
+    )
+    also = [each for m in metrics[1:] if m.name == "accuracy" for each in by_seed[m.name]]
+    classes, confusion = _classes(dataset, findings.predicted)
+    return Comparison(
+        title=experiment.name,
+        sentence=first_sentence(metric, mine, by_seed[metric.name], by_row, baselines, reference, len(dataset.test)),
+        remarks=remarks(metric, metrics, mine, every, by_seed),
+        task=dataset.task,
+        target=dataset.target,
+        metric=metric.name,
+        metrics=metrics,
+        winner=winner.name,
+        rows=every,
+        differences=[*by_seed[metric.name], *by_row, *also],
+        effects=effects(evidence),
+        curves=[band(evidence, who) for who in evidence.setup.contestants],
+        rates=[rate_curve(evidence, who) for who in evidence.setup.contestants if who.tuned],
+        classes=classes,
+        confusion=confusion,
+        trust=trust(evidence, len(dataset.test)),
+        warnings=_warnings(dataset, every),
+        data=_data(dataset, experiment),
+        preparation=[Fact(label=note.kind, value=note.text) for note in dataset.notes if note.kind == "info"],
+        recipe=_recipe(experiment, evidence, findings),
+        environment=environment(execution),
+        use=usage(findings.folder) if findings.predicted is not None or findings.rows is not None else [],
+        phases=_phases(evidence),
+    )  # fmt: skip
+
+
+def _row_differences(winner: str, dataset: Dataset, findings: Findings, seed: int) -> list[Difference]:
+    if findings.rows is None:
+        return []
+    metric = "log_loss" if dataset.task == "classification" else "mse"
+    return [
+        row_difference(winner, name, metric, findings.rows.double(), rows.double(), seed)
+        for name, rows in findings.baseline_rows.items()
+        if bool(torch.isfinite(rows).all())
+    ]
+
+
+def _classes(dataset: Dataset, predicted: Tensor | None) -> tuple[list[ClassLine], list[list[int]]]:
+    if predicted is None or dataset.task != "classification":
+        return [], []
+    truth, labels = dataset.test.target.cpu().numpy(), list(range(len(dataset.classes)))
+    guess = predicted.cpu().numpy()
+    scores: Any = precision_recall_fscore_support(truth, guess, labels=labels, zero_division=0.0)  # pyright: ignore
+    lines = [
+        ClassLine(label=label, rows=int(rows), precision=float(p), recall=float(r), f1=float(f))
+        for label, p, r, f, rows in zip(dataset.classes, *scores, strict=True)
+    ]
+    return lines, confusion_matrix(truth, guess, labels=labels).tolist()
+
+
+def _warnings(dataset: Dataset, rows: Sequence[Row]) -> list[str]:
+    found = [note.text for note in dataset.notes if note.kind == "warning"]
+    for flag in ("still improving", "overfitting", "best rate at the edge of the grid"):
+        names = [row.name for row in rows if row.kind == "optimizer" and flag in row.flags]
+        if names:
+            found.append(f"{', '.join(names)}: {flag}.")
+    return found
+
+
+def _data(dataset: Dataset, experiment: Experiment) -> list[Fact]:
+    parts = (("training", dataset.train), ("validation", dataset.validation), ("test", dataset.test))
+    facts = [
+        Fact(label="source", value=experiment.data.source or "a frame in memory"),
+        Fact(label="target", value=f"{dataset.target} ({dataset.task})"),
+        *[Fact(label=f"{name} rows", value=f"{len(part):,}") for name, part in parts],
+        Fact(label="split", value=f"{experiment.data.split}, split seed {experiment.data.split_seed}"),
+    ]
+    if dataset.shape.cardinalities:
+        text = ", ".join(f"{name} ({codes:,})" for name, codes in dataset.shape.cardinalities.items())
+        facts.append(Fact(label="categorical columns (codes)", value=text))
+    if dataset.shape.continuous:
+        facts.append(Fact(label="continuous columns", value=", ".join(dataset.shape.continuous)))
+    if dataset.classes:
+        facts.append(Fact(label="classes", value=f"{len(dataset.classes)}: {', '.join(dataset.classes)}"))
+    return [*facts, Fact(label="fingerprint", value=dataset.fingerprint)]
+
+
+def _recipe(experiment: Experiment, evidence: Evidence, findings: Findings) -> list[Fact]:
+    recipe = evidence.setup.recipe
+    return [
+        Fact(label="model", value=f"{recipe.model}, {findings.parameters:,} parameters"),
+        *[Fact(label=what, value=how) for what, how in findings.decided],
+        Fact(label="schedule", value=f"{recipe.schedule}, scaled to each run's length"),
+        Fact(label="class weights", value=str(experiment.protocol.class_weights)),
+        Fact(label="clipping", value="none" if recipe.clip is None else f"norm {recipe.clip:g}"),
+        Fact(label="weights that are tested", value="those with the best validation metric of each run"),
+    ]  # fmt: skip
+
+
+def environment(execution: Execution) -> list[Fact]:
+    """Return what the runs were computed with."""
+    device = torch.cuda.get_device_name() if execution.device.startswith("cuda") else platform.machine()
+    return [
+        Fact(label="steepest", value=steepest.__version__),
+        Fact(label="torch", value=torch.__version__),
+        Fact(label="Python", value=platform.python_version()),
+        Fact(label="machine", value=f"{device}, {os.cpu_count()} cores, {execution.threads} threads used"),
+        Fact(
+            label="execution", value=f"{execution.executor}, {'compiled' if execution.compiled else 'eager'}"
+        ),
+    ]
+
+
+def usage(folder: Path) -> list[Fact]:
+    """Return the command and the Python that use the best model."""
+    where = folder.as_posix()
+    python = f'import steepest as st\n\nmodel = st.load("{where}")\nmodel.predict_proba("new.csv")'
+    return [
+        Fact(label="command", value=f"steepest predict {where} new.csv --out predictions.parquet"),
+        Fact(label="Python", value=python),
+        Fact(label="model", value=f"{where}/model"),
+    ]
+
+
+def _phases(evidence: Evidence) -> dict[str, float]:
+    clocks = [record.clocks for record in evidence.history.values()]
+    total = {
+        "training": sum(each.train for each in clocks),
+        "evaluation": sum(each.evaluate for each in clocks),
+        "compilation": sum(each.compile for each in clocks),
+        "baselines": sum(each.seconds for each in evidence.baselines),
+    }
+    return {name: value for name, value in total.items() if value > 0}
+
+
+def best_seed(evidence: Evidence) -> int | None:
+    """Return the seed of the winner whose validation metric is best, or None if every run diverged."""
+    records = [
+        record for record in evidence.final(evidence.winner) if math.isfinite(evidence.setup.loss(record))
+    ]
+    return min(records, key=evidence.setup.loss).key.seed if records else None

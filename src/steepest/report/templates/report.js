@@ -1,0 +1,137 @@
+"use strict";
+(() => {
+  const root = document.documentElement;
+  const { figures, dark } = JSON.parse(document.getElementById("report-data").textContent);
+  const preferred = window.matchMedia("(prefers-color-scheme: dark)");
+  const each = (selector, act, within = document) => within.querySelectorAll(selector).forEach(act);
+  const state = {};
+  let printing = false;
+
+  const remembered = () => {
+    try { return window.localStorage.getItem("steepest-theme"); } catch { return null; }
+  };
+  const remember = (theme) => {
+    try { window.localStorage.setItem("steepest-theme", theme); } catch { /* a private window */ }
+  };
+  const isDark = () =>
+    !printing && (root.dataset.theme ? root.dataset.theme === "dark" : preferred.matches);
+
+  // Figures are made in the light colours; each has a dark counterpart.
+  const coloured = (value) => {
+    if (typeof value === "string") return isDark() && value in dark ? dark[value] : value;
+    if (Array.isArray(value)) return value.map(coloured);
+    if (value && typeof value === "object") {
+      return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, coloured(inner)]));
+    }
+    return value;
+  };
+
+  const config = {
+    displaylogo: false,
+    responsive: false,
+    showTips: false,
+    modeBarButtonsToRemove: ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d", "pan2d"],
+    toImageButtonOptions: { format: "svg", filename: "steepest" },
+  };
+
+  function draw(box) {
+    if (!window.Plotly) return;
+    const figure = coloured(figures[box.dataset.figure]);
+    const own = (state[box.id] ??= { hidden: new Set(), whole: false });
+    const touch = window.matchMedia("(pointer: coarse)").matches;
+    const { layout } = figure;
+    for (const trace of figure.data) {
+      if (trace.meta && own.hidden.has(trace.meta.name)) trace.visible = false;
+    }
+    if (own.whole) delete layout.yaxis.range;
+    layout.width = box.clientWidth;
+    layout.height = box.clientHeight;
+    layout.dragmode = touch ? false : "zoom";
+    if (box.clientWidth < 560) {
+      layout.font.size = 12;
+      layout.yaxis.title.standoff = 4;
+    }
+    if (box.classList.contains("matrix")) {
+      layout.dragmode = false;
+      const cells = figures[box.dataset.figure].data[0].x.length;
+      if (box.clientWidth / (cells + 5) < 26) delete figure.data[0].texttemplate;
+      if (box.clientWidth < 560 || cells > 20) {
+        layout.xaxis.tickfont.size = layout.yaxis.tickfont.size = cells > 20 ? 9.5 : 10;
+      }
+    }
+    window.Plotly.react(box, figure.data, layout, { ...config, displayModeBar: touch ? false : "hover" });
+  }
+  const drawAll = () => each(".figure", draw);
+
+  const press = (group, button) =>
+    each("button", (other) => other.setAttribute("aria-pressed", String(other === button)), group);
+
+  each("[data-axis]", (group) => each("button", (button) => button.addEventListener("click", () => {
+    const box = document.getElementById(`figure-${group.dataset.axis}`);
+    press(group, button);
+    box.dataset.figure = button.dataset.figure;
+    draw(box);
+  }), group));
+
+  each("[data-range]", (group) => each("button", (button) => button.addEventListener("click", () => {
+    const box = document.getElementById(`figure-${group.dataset.range}`);
+    press(group, button);
+    state[box.id].whole = button.dataset.whole === "1";
+    draw(box);
+  }), group));
+
+  each("[data-chips]", (group) => each("button", (button) => button.addEventListener("click", () => {
+    const box = document.getElementById(`figure-${group.dataset.chips}`);
+    const { hidden } = state[box.id];
+    const { name } = button.dataset;
+    if (hidden.has(name)) hidden.delete(name); else hidden.add(name);
+    button.setAttribute("aria-pressed", String(!hidden.has(name)));
+    draw(box);
+  }), group));
+
+  function copyBySelection(code) {
+    const range = document.createRange();
+    range.selectNodeContents(code);
+    const selection = window.getSelection();
+    selection.removeAllRanges();
+    selection.addRange(range);
+    const done = document.execCommand("copy");
+    selection.removeAllRanges();
+    return done;
+  }
+  each(".do-copy", (button) => button.addEventListener("click", async () => {
+    const code = button.parentElement.querySelector("code");
+    let done = false;
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+      done = true;
+    } catch {
+      done = copyBySelection(code);
+    }
+    button.textContent = done ? "copied" : "select and copy";
+    window.setTimeout(() => { button.textContent = "copy"; }, 1600);
+  }));
+
+  const chosen = remembered();
+  if (chosen === "light" || chosen === "dark") root.dataset.theme = chosen;
+  document.getElementById("theme").addEventListener("click", () => {
+    root.dataset.theme = isDark() ? "light" : "dark";
+    remember(root.dataset.theme);
+    drawAll();
+  });
+  preferred.addEventListener("change", drawAll);
+
+  let width = root.clientWidth;
+  let waiting = 0;
+  window.addEventListener("resize", () => {
+    if (root.clientWidth === width) return;
+    width = root.clientWidth;
+    window.clearTimeout(waiting);
+    waiting = window.setTimeout(drawAll, 120);
+  });
+  window.addEventListener("beforeprint", () => { printing = true; drawAll(); });
+  window.addEventListener("afterprint", () => { printing = false; drawAll(); });
+
+  drawAll();
+  root.dataset.ready = "yes";
+})();

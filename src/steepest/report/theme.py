@@ -1,0 +1,114 @@
+"""Colours, in one place: the page's variables and the figures' palette, each for light and for dark.
+
+Figures are drawn in the light colours; the page replaces every one by its dark counterpart. The series
+start from Okabe & Ito's palette, which people with any colour vision can tell apart, darkened or lightened
+for contrast with the background; line patterns and marker shapes repeat what the colour says.
+"""
+
+from __future__ import annotations
+
+from steepest.compare.result import Comparison
+
+SURFACES: dict[str, tuple[str, str]] = {
+    "page": ("#f6f6f3", "#101317"),
+    "card": ("#ffffff", "#181c22"),
+    "sunken": ("#f4f4f0", "#12161b"),
+    "ink": ("#1b2129", "#e8ebef"),
+    "soft": ("#59626e", "#a3adb9"),
+    "faint": ("#7a838f", "#7f8995"),
+    "line": ("#e3e3dd", "#2b323b"),
+    "grid": ("#ececea", "#262c34"),
+    "accent": ("#00639c", "#6bb4ee"),
+    "bar": ("#3b7ea8", "#5b9fcd"),
+    "warn": ("#9a5b00", "#f0b24a"),
+    "warn-ground": ("#fdf5e6", "#2a2214"),
+    "baseline": ("#6d7580", "#9aa4b0"),
+}
+
+SERIES: tuple[tuple[str, str], ...] = (
+    ("#0072b2", "#5aaeea"),
+    ("#d55e00", "#ff8b42"),
+    ("#009e73", "#35c99d"),
+    ("#b6498c", "#e794c8"),
+    ("#c48a00", "#f3bd3f"),
+    ("#4aa9de", "#a4dafb"),
+    ("#7a1f4b", "#d8628f"),
+    ("#78791f", "#c3c65c"),
+    ("#4c3fae", "#a99df6"),
+    ("#6a5a4c", "#c2b1a0"),
+)
+
+DASHES = ("solid", "dash", "dot", "dashdot")
+SYMBOLS = (
+    "circle",
+    "square",
+    "diamond",
+    "triangle-up",
+    "triangle-down",
+    "pentagon",
+    "hexagon",
+    "star-square",
+)
+
+HEAT: tuple[tuple[float, str, str], ...] = (
+    (0.0, "#fbfbfa", "#1b2027"),
+    (0.05, "#e4eef5", "#1d2f3e"),
+    (0.3, "#a3cbe3", "#1f5477"),
+    (0.6, "#4793c2", "#3f8fc4"),
+    (1.0, "#0a4a78", "#bfe2fa"),
+)
+
+
+def colour(slot: int) -> str:
+    """Return the light colour of the series ``slot``, counted from 0; colours repeat after ten.
+
+    Example:
+        >>> colour(0) == colour(10)
+        True
+    """
+    return SERIES[slot % len(SERIES)][0]
+
+
+def dash(slot: int) -> str:
+    """Return the line pattern of a series: it changes after five, so that no two series share both."""
+    return DASHES[slot // 5 % len(DASHES)]
+
+
+def symbol(slot: int) -> str:
+    """Return the marker shape of a series."""
+    return SYMBOLS[slot % len(SYMBOLS)]
+
+
+def translucent(hexadecimal: str, opacity: float) -> str:
+    """Return a colour as ``rgba``.
+
+    Example:
+        >>> translucent("#0072b2", 0.2)
+        'rgba(0,114,178,0.2)'
+    """
+    red, green, blue = (int(hexadecimal[start : start + 2], 16) for start in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+BAND_OPACITY = 0.16
+
+
+def dark_for_light() -> dict[str, str]:
+    """Return the dark counterpart of every colour that a figure may contain."""
+    pairs = [*SURFACES.values(), *SERIES, *((light, dark) for _, light, dark in HEAT)]
+    bands = [(translucent(light, BAND_OPACITY), translucent(dark, BAND_OPACITY)) for light, dark in SERIES]
+    return dict([*pairs, *bands])
+
+
+def css_variables(mode: int) -> str:
+    """Return the declarations of all colours for light (0) or dark (1)."""
+    surfaces = [f"--{name}:{pair[mode]}" for name, pair in SURFACES.items()]
+    series = [f"--series-{slot}:{pair[mode]}" for slot, pair in enumerate(SERIES)]
+    return ";".join([*surfaces, *series])
+
+
+def slots(comparison: Comparison) -> dict[str, int]:
+    """Return each optimizer's place in the palette: the order of the rows, so the best comes first."""
+    names = [row.name for row in comparison.rows if row.kind == "optimizer"]
+    names += [band.name for band in comparison.curves] + [curve.name for curve in comparison.rates]
+    return {name: slot for slot, name in enumerate(dict.fromkeys(names))}

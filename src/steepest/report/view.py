@@ -1,0 +1,435 @@
+"""What the page shows, as plain values: positions in percent, texts, marks. No drawing, no HTML."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from steepest.compare.result import Comparison, Difference, Estimate, Metric, Row
+from steepest.report import format as show
+from steepest.report.theme import slots
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A linear axis from ``low`` to ``high``, positions in percent of its width."""
+
+    low: float
+    high: float
+
+    def at(self, value: float) -> float:
+        """Return the position, kept between 0 and 100.
+
+        Example:
+            >>> Scale(1.0, 3.0).at(2.0), Scale(1.0, 3.0).at(9.0)
+            (50.0, 100.0)
+        """
+        return round(min(max((value - self.low) / (self.high - self.low), 0.0), 1.0) * 100, 3)
+
+    def beyond(self, value: float) -> str:
+        """Return ``left`` or ``right`` if the value lies outside, else nothing."""
+        return "left" if value < self.low else "right" if value > self.high else ""
+
+    def ticks(self, about: int = 4) -> list[tuple[float, float]]:
+        """Return round values on the axis with their positions.
+
+        Example:
+            >>> Scale(0.0, 1.0).ticks()
+            [(0.0, 0.0), (0.2, 20.0), (0.4, 40.0), (0.6, 60.0), (0.8, 80.0), (1.0, 100.0)]
+        """
+        rough = (self.high - self.low) / about
+        power = 10.0 ** math.floor(math.log10(rough))
+        step = next(each * power for each in (1, 2, 2.5, 5, 10) if each * power >= rough * 0.8)
+        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+        return [(round(index * step, 12), self.at(index * step)) for index in range(first, last + 1)]
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One line of the ranking: a dot, its interval, its seeds, and the library default as a hollow dot."""
+
+    name: str
+    kind: str
+    value: str
+    note: str
+    winner: bool = False
+    slot: int | None = None
+    at: float | None = None
+    low: float | None = None
+    high: float | None = None
+    beyond: str = ""
+    seeds: tuple[float, ...] = ()
+    default_at: float | None = None
+    default_beyond: str = ""
+    default_value: str = ""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The rows of the first figure, best first, on one axis."""
+
+    title: str
+    better: str
+    dots: list[Dot]
+    ticks: list[tuple[str, float]]
+    seeds: int
+    has_default: bool
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar of what mattered: from ``start``, so wide, in percent."""
+
+    name: str
+    text: str
+    value: str
+    start: float
+    width: float
+    negative: bool
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table."""
+
+    text: str
+    best: bool = False
+    number: bool = True
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table of results."""
+
+    name: str
+    kind: str
+    cells: list[Cell]
+    winner: bool = False
+    slot: int | None = None
+    label: str = ""
+    badges: list[str] = field(default_factory=list)
+    settings: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """The table of results."""
+
+    head: list[str]
+    groups: list[tuple[str, list[Line]]]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One line of the table of differences."""
+
+    first: str
+    second: str
+    value: str
+    interval: str
+    over: str
+    verdict: str
+    told_apart: bool
+    at: float
+    low: float
+    high: float
+    zero: float
+
+
+def metric_of(comparison: Comparison, name: str) -> Metric:
+    """Return how the metric is shown; one that is not listed is shown by its name."""
+    for each in comparison.metrics:
+        if each.name == name:
+            return each
+    return Metric(name=name, title=name.replace("_", " "), higher_is_better=False)
+
+
+def better_first(rows: Iterable[Row], metric: Metric) -> list[Row]:
+    """Return the rows sorted by the metric's mean, those without a number last."""
+
+    def place(row: Row) -> tuple[bool, float]:
+        mean = row.metrics[metric.name].mean if metric.name in row.metrics else math.nan
+        if not math.isfinite(mean):
+            return (True, 0.0)
+        return (False, -mean if metric.higher_is_better else mean)
+
+    return sorted(rows, key=place)
+
+
+def behind(comparison: Comparison, name: str, metric: str) -> tuple[float, float, float] | None:
+    """Return by how much a row is worse than the winner, with its interval, or None if it was not compared."""
+    higher = metric_of(comparison, metric).higher_is_better
+    for each in sorted(comparison.differences, key=lambda each: each.over != "seeds"):
+        if each.metric == metric and {each.first, each.second} == {comparison.winner, name}:
+            if (each.second == name) == higher:
+                return each.mean, each.low, each.high
+            return -each.mean, -each.high, -each.low
+    return None
+
+
+def ranking_scale(estimates: Sequence[Estimate], best: float) -> Scale:
+    """Return an axis on which the close ones can be told apart: what lies far off is left to an arrow.
+
+    A row is far off if its distance from the best is more than 3.5 times that of the row before it, and at
+    least half of the rows are nearer.
+    """
+    distances = sorted(abs(each.mean - best) for each in estimates if math.isfinite(each.mean))
+    reach = 0.0
+    for index, distance in enumerate(distances):
+        if index >= 3 and index >= len(distances) // 2 and reach > 0 and distance > 3.5 * reach:
+            break
+        reach = distance
+    kept = [each for each in estimates if abs(each.mean - best) <= reach]
+    low = min((min(each.low, each.mean) for each in kept if math.isfinite(each.low)), default=best)
+    high = max((max(each.high, each.mean) for each in kept if math.isfinite(each.high)), default=best)
+    low, high = (
+        max(low, best - 1.5 * reach) if reach else low,
+        min(high, best + 1.5 * reach) if reach else high,
+    )
+    pad = (high - low) * 0.05 or abs(best) * 0.05 or 1.0
+    return Scale(low - pad, high + pad)
+
+
+def ranking(comparison: Comparison) -> Ranking:
+    """Return one dot for each optimizer and baseline, sorted by the deciding metric on the test rows."""
+    metric = metric_of(comparison, comparison.metric)
+    scale_by = 100.0 if metric.percent else 1.0
+    defaults = {row.name: row for row in comparison.rows if row.kind == "default"}
+    rows = better_first((row for row in comparison.rows if row.kind in ("optimizer", "baseline")), metric)
+    known = [row.metrics[metric.name] for row in rows if metric.name in row.metrics]
+    finite = [each for each in known if math.isfinite(each.mean)]
+    decimals = show.column_decimals(finite, percent=metric.percent)
+    place = slots(comparison)
+    axis = ranking_scale(finite, finite[0].mean) if finite else Scale(0.0, 1.0)
+    dots: list[Dot] = []
+    for row in rows:
+        estimate = row.metrics.get(metric.name)
+        default = defaults.get(row.name) if row.kind == "optimizer" else None
+        shown = default.metrics.get(metric.name) if default else None
+        has = estimate is not None and math.isfinite(estimate.mean)
+        interval = estimate is not None and has and not math.isnan(show.half_width(estimate))
+        default_known = shown is not None and math.isfinite(shown.mean)
+        dots.append(
+            Dot(
+                name=row.name,
+                kind=row.kind,
+                value=show.estimate(estimate, percent=metric.percent, decimals=decimals)
+                if estimate is not None and has
+                else show.MISSING,
+                note=_note(row),
+                winner=row.kind == "optimizer" and row.name == comparison.winner,
+                slot=place[row.name] % 10 if row.kind == "optimizer" else None,
+                at=axis.at(estimate.mean) if estimate is not None and has else None,
+                low=axis.at(estimate.low) if estimate is not None and interval else None,
+                high=axis.at(estimate.high) if estimate is not None and interval else None,
+                beyond=axis.beyond(estimate.mean) if estimate is not None and has else "",
+                seeds=tuple(
+                    axis.at(each)
+                    for each in row.values.get(metric.name, [])
+                    if math.isfinite(each) and not axis.beyond(each) and row.seeds > 1
+                ),
+                default_at=axis.at(shown.mean) if shown is not None and default_known else None,
+                default_beyond=axis.beyond(shown.mean) if shown is not None and default_known else "",
+                default_value=_default_text(default, shown, metric, decimals),
+            )
+        )
+    ticks = axis.ticks()
+    step = decimals_of_ticks([value * scale_by for value, _ in ticks])
+    return Ranking(
+        title=metric.title + (", %" if metric.percent else ""),
+        better="right" if metric.higher_is_better else "left",
+        dots=dots,
+        ticks=[(show.number(value * scale_by, step), at) for value, at in ticks] if finite else [],
+        seeds=max((row.seeds for row in rows), default=1),
+        has_default=any(dot.default_at is not None for dot in dots),
+    )
+
+
+def decimals_of_ticks(values: Sequence[float]) -> int:
+    """Return the fewest decimals that tell neighbouring ticks apart.
+
+    Example:
+        >>> decimals_of_ticks([1.46, 1.465, 1.47])
+        3
+    """
+    return next(
+        (each for each in range(9) if all(abs(round(value, each) - value) < 1e-9 for value in values)), 9
+    )
+
+
+def _default_text(row: Row | None, value: Estimate | None, metric: Metric, decimals: int) -> str:
+    if row is None or value is None:
+        return ""
+    shown = show.estimate(value, percent=metric.percent, decimals=decimals)
+    return f"library default {show.rate(row.lr)}: {shown}" + _unless_finished(row)
+
+
+def _unless_finished(row: Row) -> str:
+    return "" if row.outcome == "finished" else f" ({row.outcome})"
+
+
+def _note(row: Row) -> str:
+    if row.kind == "baseline":
+        return show.seconds(row.train_seconds) + _unless_finished(row)
+    parts = [] if row.outcome == "finished" else [row.outcome]
+    parts += [f"rate {show.rate(row.lr)}"] if row.lr is not None else []
+    parts += [] if row.tuned else ["not tuned"]
+    return ", ".join(parts)
+
+
+def bars(comparison: Comparison) -> tuple[str, list[Bar]]:
+    """Return the unit and the bars of what mattered; a negative one goes to the left of the others' start."""
+    metric = metric_of(comparison, comparison.metric)
+    scale = 100.0 if metric.percent else 1.0
+    effects = [each for each in comparison.effects if math.isfinite(each.size)]
+    low = min([0.0, *(each.size for each in effects)])
+    span = max([0.0, *(each.size for each in effects)]) - low or 1.0
+    sizes = [abs(each.size) * scale for each in effects if each.size]
+    decimals = show.decimals_for(max(min(sizes), max(sizes) / 300)) if sizes else 3
+    unit = "percentage points" if metric.percent else "units"
+    return f"{unit} of {metric.title}", [
+        Bar(
+            name=each.name,
+            text=each.text,
+            value=show.number(each.size * scale, decimals),
+            start=round((min(each.size, 0.0) - low) / span * 100, 3),
+            width=round(abs(each.size) / span * 100, 3),
+            negative=each.size < 0,
+        )
+        for each in effects
+    ]
+
+
+def table(comparison: Comparison) -> Table:
+    """Return every row with every metric; the best value of each column among all rows is marked."""
+    place = slots(comparison)
+    every = {
+        each.name: [row.metrics[each.name] for row in comparison.rows if each.name in row.metrics]
+        for each in comparison.metrics
+    }
+    decimals = {
+        each.name: show.column_decimals(every[each.name], percent=each.percent) for each in comparison.metrics
+    }
+    best = {each.name: _best(every[each.name], each) for each in comparison.metrics}
+    deciding = metric_of(comparison, comparison.metric)
+    arrows = [
+        f"{each.title}{', %' if each.percent else ''} {'↑' if each.higher_is_better else '↓'}"
+        for each in comparison.metrics
+    ]
+    has_behind = any(each.metric == comparison.metric for each in comparison.differences)
+    has_last = any(comparison.metric in row.last for row in comparison.rows)
+    head = arrows[:1] + (["behind the winner"] if has_behind else []) + arrows[1:]
+    head += [f"{deciding.title}, last weights"] if has_last else []
+    head += ["rate", "good range", "trials", "seeds", "a run"]
+
+    def line(row: Row) -> Line:
+        cells: list[Cell] = []
+        for index, metric in enumerate(comparison.metrics):
+            value = row.metrics.get(metric.name)
+            shown = show.MISSING
+            if value is not None:
+                shown = show.estimate(value, percent=metric.percent, decimals=decimals[metric.name])
+            cells.append(Cell(shown, best=value is not None and value.mean == best[metric.name]))
+            if index == 0 and has_behind:
+                cells.append(Cell(_behind_text(comparison, row, deciding)))
+        if has_last:
+            value = row.last.get(comparison.metric)
+            digits = decimals[comparison.metric]
+            text = show.estimate(value, percent=deciding.percent, decimals=digits) if value else show.MISSING
+            cells.append(Cell(text))
+        cells += [
+            Cell(show.rate(row.lr)),
+            Cell(show.factor(row.good_range)),
+            Cell(show.count(row.trials) if row.trials else show.MISSING),
+            Cell(show.count(row.seeds)),
+            Cell(show.seconds(row.train_seconds)),
+        ]
+        badges = [] if row.outcome == "finished" else [row.outcome]
+        badges += ["not tuned"] if row.kind == "optimizer" and not row.tuned else []
+        return Line(
+            name=row.name,
+            kind=row.kind,
+            cells=cells,
+            winner=row.kind == "optimizer" and row.name == comparison.winner,
+            slot=place[row.name] % 10 if row.name in place and row.kind != "baseline" else None,
+            label={"default": "library default", "constant": "no schedule"}.get(row.kind, ""),
+            badges=badges + row.flags,
+            settings=row.settings,
+        )
+
+    optimizers: list[Line] = []
+    followers = [row for row in comparison.rows if row.kind in ("default", "constant")]
+    for row in better_first((row for row in comparison.rows if row.kind == "optimizer"), deciding):
+        optimizers.append(line(row))
+        optimizers += [line(each) for each in followers if each.name == row.name]
+    shown_names = {each.name for each in optimizers}
+    optimizers += [line(each) for each in followers if each.name not in shown_names]
+    baselines = better_first((row for row in comparison.rows if row.kind == "baseline"), deciding)
+    groups = [("Optimizers", optimizers), ("Baselines", [line(row) for row in baselines])]
+    return Table(head, [group for group in groups if group[1]])
+
+
+def _best(values: Iterable[Estimate], metric: Metric) -> float:
+    means = [each.mean for each in values if math.isfinite(each.mean)]
+    if not means:
+        return math.nan
+    return max(means) if metric.higher_is_better else min(means)
+
+
+def _behind_text(comparison: Comparison, row: Row, metric: Metric) -> str:
+    found = behind(comparison, row.name, metric.name) if row.kind in ("optimizer", "baseline") else None
+    if found is None or not all(math.isfinite(each) for each in found):
+        return show.MISSING
+    mean, low, high = (each * (100.0 if metric.percent else 1.0) for each in found)
+    decimals = show.decimals_for((high - low) / 2)
+    return f"{show.number(mean, decimals, leading_zero=False)} {show.interval(low, high, decimals)}"
+
+
+def contrasts(comparison: Comparison) -> list[tuple[str, list[Contrast]]]:
+    """Return the differences by metric; never "equal", but told apart or not, and by how much evidence."""
+    groups: dict[str, list[Difference]] = {}
+    for each in comparison.differences:
+        groups.setdefault(each.metric, []).append(each)
+    shown: list[tuple[str, list[Contrast]]] = []
+    for name, differences in groups.items():
+        metric = metric_of(comparison, name)
+        unit = ", percentage points" if metric.percent else ""
+        shown.append((metric.title + unit, _contrasts(differences, 100.0 if metric.percent else 1.0)))
+    return shown
+
+
+def _contrasts(differences: Sequence[Difference], factor: float) -> list[Contrast]:
+    ends = sorted(
+        max(abs(each.low), abs(each.high)) * factor
+        for each in differences
+        if math.isfinite(each.low) and math.isfinite(each.high)
+    )
+    usual = ends[len(ends) // 2] if ends else 1.0
+    reach = max((end for end in ends if end <= 5 * usual), default=1.0) * 1.06 or 1.0
+    scale = Scale(-reach, reach)
+
+    def one(each: Difference) -> Contrast:
+        mean, low, high = each.mean * factor, each.low * factor, each.high * factor
+        known = all(math.isfinite(value) for value in (mean, low, high))
+        decimals = show.decimals_for((high - low) / 2)
+        what = "seed" if each.over == "seeds" else "test row"
+        evidence = f"{show.count(each.n)} {what}{'' if each.n == 1 else 's'}"
+        verdict = f"told apart: {each.better} is better" if each.better else "told apart"
+        return Contrast(
+            first=each.first,
+            second=each.second,
+            value=show.number(mean, decimals, sign=True) if known else show.MISSING,
+            interval=f"[{show.number(low, decimals)}, {show.number(high, decimals)}]"
+            if known
+            else show.MISSING,
+            over=evidence,
+            verdict=verdict if each.told_apart else f"not told apart by {evidence}",
+            told_apart=each.told_apart,
+            at=scale.at(mean) if known else 50.0,
+            low=scale.at(low) if known else 50.0,
+            high=scale.at(high) if known else 50.0,
+            zero=scale.at(0.0),
+        )
+
+    return [one(each) for each in differences]
