@@ -1,0 +1,181 @@
+r"""Regularised linear models on one-hot codes: the objective of scikit-learn, minimised faster.
+
+.. math:: \min_{W, b}\; \sum_i w_i\, \ell(y_i,\, x_i^\top W + b) + \frac{1}{2C} \lVert W \rVert^2
+
+with the softmax cross-entropy or half the squared error as :math:`\ell`; the intercept is not penalised.
+One-hot columns differ in frequency by factors of thousands, so L-BFGS runs in variables that are scaled
+by the square root of the Hessian's diagonal (at the class shares); the minimum is the same. In these
+variables half the squared gradient estimates what is still to be gained, and that is the stopping rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize, sparse
+from scipy.special import logsumexp
+
+from steepest.data.dataset import Part, Shape
+
+Array = NDArray[np.float64]
+
+GAIN = 1e-7
+"""Stop where less than this can still be gained in the objective for each row (nats or half squares)."""
+
+MAX_ITERATIONS = 500
+
+
+@dataclass(frozen=True)
+class Design:
+    """The rows of a part as features: one-hot codes and continuous columns.
+
+    Attributes:
+        codes: one-hot, ``[N, V]`` sparse; V is the sum of all cardinalities.
+        continuous: ``[N, D]``.
+    """
+
+    codes: Any
+    continuous: Array
+
+    @classmethod
+    def of(cls, part: Part, shape: Shape) -> Design:
+        """Return the features of a part of a table."""
+        codes = part.inputs[0].cpu().numpy()
+        sizes = np.array(list(shape.cardinalities.values()), dtype=np.int64)
+        starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64) if len(sizes) else sizes
+        rows, columns = codes.shape
+        one_hot = sparse.csr_matrix(
+            (
+                np.ones(rows * columns),
+                (codes + starts).reshape(-1),
+                np.arange(0, rows * columns + 1, max(columns, 1)) if columns else np.zeros(rows + 1, int),
+            ),
+            shape=(rows, int(sizes.sum())),
+        )
+        return cls(one_hot, part.inputs[1].cpu().numpy().astype(np.float64))
+
+    @property
+    def columns(self) -> int:
+        """V + D."""
+        return self.codes.shape[1] + self.continuous.shape[1]
+
+    def apply(self, weights: Array) -> Array:
+        """Return X W, ``[N, K]``."""
+        cut = self.codes.shape[1]
+        return self.codes @ weights[:cut] + self.continuous @ weights[cut:]
+
+    def apply_transposed(self, values: Array) -> Array:
+        """Return Xᵀ G, ``[V + D, K]``."""
+        return np.concatenate([self.codes.T @ values, self.continuous.T @ values])
+
+    def squares(self, weights: Array) -> Array:
+        """Return the weighted sum of squares of each column, ``[V + D]``."""
+        return np.concatenate([self.codes.T @ weights, (self.continuous**2).T @ weights])
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Weights ``[V + D, K]`` and intercept ``[K]``, and whether the minimum was reached."""
+
+    weights: Array
+    intercept: Array
+    converged: bool = True
+    iterations: int = 0
+
+    def outputs(self, design: Design) -> Array:
+        """Return logits or values, ``[N, K]``."""
+        return design.apply(self.weights) + self.intercept
+
+
+Loss = Callable[[Array], tuple[float, Array]]
+"""Outputs ``[N, K]`` → the weighted sum of the rows' losses and its gradient ``[N, K]``."""
+
+
+def cross_entropy(target: NDArray[np.int64], weights: Array) -> Loss:
+    """Return the softmax cross-entropy against class codes ``[N]``, weighted by ``[N]``."""
+    rows = np.arange(len(target))
+
+    def loss(outputs: Array) -> tuple[float, Array]:
+        outputs -= outputs.max(axis=1, keepdims=True)
+        truth = outputs[rows, target]
+        np.exp(outputs, out=outputs)
+        total = outputs.sum(axis=1)
+        value = float(weights @ (np.log(total) - truth))
+        outputs /= total[:, None]
+        outputs[rows, target] -= 1.0
+        outputs *= weights[:, None]
+        return value, outputs
+
+    return loss
+
+
+def half_squares(target: Array) -> Loss:
+    """Return half the sum of squared errors against values ``[N]``."""
+
+    def loss(outputs: Array) -> tuple[float, Array]:
+        outputs -= target[:, None]
+        return 0.5 * float((outputs * outputs).sum()), outputs
+
+    return loss
+
+
+def fit(design: Design, loss: Loss, c: float, start: Linear, curvature: Array) -> Linear:
+    """Return the minimum at one C.
+
+    Args:
+        design: the training rows.
+        loss: of the training rows.
+        c: inverse strength of the penalty, positive.
+        start: where to begin, such as the minimum at the C before.
+        curvature: estimate of the diagonal of the loss's Hessian, ``[V + D + 1, K]``, intercept last.
+    """
+    penalty = np.full_like(curvature, 1.0 / c)
+    penalty[-1] = 0.0
+    scale = 1.0 / np.sqrt(np.maximum(curvature + penalty, 1e-12))
+    rows = design.codes.shape[0]
+    shape = curvature.shape
+    gradient = np.zeros(shape)
+
+    def objective(scaled: Array) -> tuple[float, Array]:
+        full = scaled.reshape(shape) * scale
+        value, errors = loss(design.apply(full[:-1]) + full[-1])
+        gradient[:-1] = design.apply_transposed(errors)
+        gradient[-1] = errors.sum(axis=0)
+        shrunk = penalty * full
+        value += 0.5 * float((shrunk * full).sum())
+        np.add(gradient, shrunk, out=gradient)
+        np.multiply(gradient, scale, out=gradient)
+        return value / rows, (gradient / rows).reshape(-1)
+
+    def enough(_: Array) -> None:
+        if 0.5 * float((gradient * gradient).sum()) < GAIN * rows:
+            raise StopIteration
+
+    first = np.concatenate([start.weights, start.intercept[None]]) / scale
+    found = optimize.minimize(
+        objective,
+        first.reshape(-1),
+        jac=True,
+        method="L-BFGS-B",
+        callback=enough,
+        options={
+            "maxiter": MAX_ITERATIONS,
+            "maxfun": 2 * MAX_ITERATIONS,
+            "ftol": 0.0,
+            "gtol": 0.0,
+            "maxcor": 10,
+        },
+    )
+    full = found.x.reshape(shape) * scale
+    _, last = objective(found.x)
+    converged = 0.5 * float((last * last).sum()) * rows < 2.0 * GAIN
+    return Linear(full[:-1], full[-1], converged, int(found.nit))
+
+
+def log_softmax(outputs: Array) -> Array:
+    """Return log-probabilities ``[N, K]``."""
+    return outputs - logsumexp(outputs, axis=1, keepdims=True)

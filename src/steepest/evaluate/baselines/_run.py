@@ -1,0 +1,134 @@
+"""Fits the baselines of a task and measures them as a model is measured."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from steepest.data.dataset import Dataset, Part
+from steepest.errors import OptionError
+from steepest.evaluate.baselines._contract import Baseline
+from steepest.evaluate.metrics import default_metric, evaluate, metric_info, row_losses
+from steepest.registry import Registry
+
+registry = Registry("baseline", "steepest.evaluate.baselines")
+
+_ORDER = ("majority", "mean", "logistic-regression", "linear-regression")
+
+
+@dataclass(frozen=True)
+class BaselineResult:
+    """One baseline on one dataset.
+
+    Attributes:
+        name: its registered name.
+        title: how it is written for a reader.
+        settings: what was chosen, and from what, in words.
+        validation: metrics on the validation rows by snake-case name.
+        test: metrics on the test rows.
+        test_row_losses: log loss or squared error (original scale) of each test row, float64 ``[N]``.
+        test_outputs: log-probabilities ``[N, K]`` or standardised values ``[N]``, float64.
+        seconds: of fitting, the choice of settings included.
+        outcome: ``finished`` or ``not converged``.
+    """
+
+    name: str
+    title: str
+    settings: str
+    validation: dict[str, float]
+    test: dict[str, float]
+    test_row_losses: Tensor
+    test_outputs: Tensor
+    seconds: float
+    outcome: str = "finished"
+
+
+def baseline_names(dataset: Dataset) -> list[str]:
+    """Return the names of the baselines that serve this dataset, the simplest first."""
+    table = len(dataset.train.inputs) == 2 and all(each.dim() == 2 for each in dataset.train.inputs)
+    names = [name for name in registry.names(dataset.task) if table or not _baseline(name).table]
+    return sorted(names, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
+
+
+def run_baselines(
+    dataset: Dataset,
+    *,
+    names: Sequence[str] | None = None,
+    seed: int,
+    metrics: Sequence[str] | None = None,
+    class_weights: Tensor | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> list[BaselineResult]:
+    """Fit the baselines, choose their settings on validation and read the test rows once.
+
+    Args:
+        dataset: any device; the work is done on the CPU.
+        names: registered names; all that serve the dataset unless given.
+        seed: for what is random in them.
+        metrics: what is measured, the metric that decides first; the task's default one unless given.
+        class_weights: weight of each class in the training loss ``[K]``, as the networks get it.
+        progress: called with a baseline's title before it is fitted.
+
+    Returns:
+        one result for each name, in their order.
+
+    Raises:
+        UnknownNameError: there is no such baseline.
+        OptionError: a baseline does not serve this dataset.
+    """
+    known = baseline_names(dataset)
+    chosen = known if names is None else [registry.entry(name).name for name in names]
+    for name in chosen:
+        if name not in known:
+            raise OptionError(
+                f"the baseline {name!r} does not serve {dataset.task} on these inputs",
+                hint=f"choose from {', '.join(known)}.",
+            )
+    asked = list(metrics) if metrics else [default_metric(dataset.task)]
+    cpu = dataset.to("cpu")
+    found: list[BaselineResult] = []
+    for name in chosen:
+        baseline = _baseline(name)
+        if progress is not None:
+            progress(baseline.title)
+        started = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what matters is in the settings and the outcome
+            fitted = baseline.fit(
+                cpu, seed=seed, metric=metric_info(asked[0]).name, class_weights=class_weights
+            )
+        seconds = time.perf_counter() - started
+        outputs = fitted.predict(cpu.test)
+        found.append(
+            BaselineResult(
+                name=name,
+                title=baseline.title,
+                settings=fitted.settings,
+                validation=_measure(cpu, cpu.validation, fitted.predict(cpu.validation), asked),
+                test=_measure(cpu, cpu.test, outputs, asked),
+                test_row_losses=row_losses(outputs, cpu.test.target, cpu.task, cpu.target_scale),
+                test_outputs=outputs,
+                seconds=seconds,
+                outcome=fitted.outcome,
+            )
+        )
+    return found
+
+
+def _measure(dataset: Dataset, part: Part, outputs: Tensor, names: Sequence[str]) -> dict[str, float]:
+    return evaluate(
+        outputs,
+        part.target,
+        task=dataset.task,
+        classes=dataset.shape.outputs,
+        names=names,
+        scale=dataset.target_scale,
+    )
+
+
+def _baseline(name: str) -> Baseline:
+    return registry.load(name)
