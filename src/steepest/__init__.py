@@ -1,0 +1,62 @@
+"""Train neural networks on your own data under several optimizers, and learn which way of training won.
+
+The public names are imported at first use, so that ``import steepest`` and ``steepest --help`` are instant.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from steepest.api import Plan, Result, compare, load, plan
+    from steepest.data.table import Table, read_table
+    from steepest.errors import SteepestError
+    from steepest.optim import make_rule as rule
+    from steepest.train.trained import TrainedModel
+
+try:
+    __version__ = version("steepest")
+except PackageNotFoundError:  # a source tree that was not installed
+    __version__ = "0"
+
+_PUBLIC = {
+    "Plan": "steepest.api:Plan",
+    "Result": "steepest.api:Result",
+    "SteepestError": "steepest.errors:SteepestError",
+    "Table": "steepest.data.table:Table",
+    "TrainedModel": "steepest.train.trained:TrainedModel",
+    "compare": "steepest.api:compare",
+    "load": "steepest.api:load",
+    "plan": "steepest.api:plan",
+    "read_table": "steepest.data.table:read_table",
+    "rule": "steepest.optim:make_rule",
+}
+
+__all__ = [
+    "Plan",
+    "Result",
+    "SteepestError",
+    "Table",
+    "TrainedModel",
+    "__version__",
+    "compare",
+    "load",
+    "plan",
+    "read_table",
+    "rule",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'steepest' has no attribute {name!r}")
+    module, _, attribute = _PUBLIC[name].partition(":")
+    found = getattr(importlib.import_module(module), attribute)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

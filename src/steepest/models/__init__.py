@@ -1,1 +1,79 @@
+"""Models are ordinary ``nn.Module`` objects, built from a specification and a dataset's shape."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from steepest import grammar
+from steepest.data.dataset import Shape
+from steepest.errors import ModelError, SteepestError
+from steepest.registry import Registry
+from steepest.rng import torch_stream
+
+registry = Registry("model", "steepest.models")
+
+ModelBuilder = Callable[..., nn.Module]
+"""Called with the dataset's shape, returns a module with ``forward(categorical, continuous)``."""
+
+
+def build_model(model: str | ModelBuilder, shape: Shape, *, seed: int = 0, **options: Any) -> nn.Module:
+    """Build a model with the initialisation of one run seed.
+
+    Args:
+        model: a specification (``embedding-mlp(hidden=(128, 64))``), a reference (``nets.py:MyNet``) or a
+            callable that takes the shape and returns a module.
+        shape: the dataset's shape.
+        seed: the run seed; the same seed gives the same weights.
+        options: further named options; those in the specification win.
+
+    Raises:
+        UnknownNameError: there is no such model.
+        ModelError: an option does not exist, or what came back is no module.
+
+    Example:
+        >>> shape = Shape("classification", {"colour": 4}, (), 2)
+        >>> count_parameters(build_model("linear", shape))
+        10
+    """
+    text = model if isinstance(model, str) else getattr(model, "__qualname__", repr(model))
+    arguments: tuple[Any, ...] = ()
+    if isinstance(model, str):
+        spec = grammar.parse(model)
+        arguments = spec.arguments
+        if spec.is_reference:
+            build = grammar.load_reference(spec.name)
+        else:
+            entry = registry.entry(spec.name)
+            build = entry.load()
+            options = {**options, **entry.preset}
+        options = {**options, **spec.options}
+    else:
+        build = model
+    with torch_stream(seed, "init"):
+        try:
+            built = build(shape, *arguments, **options)
+        except TypeError as error:
+            raise ModelError(
+                f"the model {text!r} cannot be built: {error}",
+                hint="a model is called with the dataset's shape and the options in its brackets.",
+            ) from error
+        except SteepestError:
+            raise
+    if not isinstance(built, nn.Module):
+        raise ModelError(
+            f"the model {text!r} gave a {type(built).__name__}", hint="return a torch.nn.Module from it."
+        )
+    return built
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Return the number of trainable numbers.
+
+    Example:
+        >>> count_parameters(nn.Linear(3, 2))
+        8
+    """
+    return sum(each.numel() for each in model.parameters() if each.requires_grad)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from steepest.optim.dense import RuleOptimizer
 from steepest.optim.rule import Rule
 from steepest.schedules import Schedule
 
@@ -67,11 +68,11 @@ class GradientMethod(Method):
 
     Args:
         rule: the update with its hyperparameters.
-        schedule: multiplier by step.
+        schedule: multiplier of the applied step, by step.
         clip: largest 2-norm of the whole gradient, or None.
     """
 
-    rule: Rule
+    rule: Rule[Any]
     schedule: Schedule
     clip: float | None = None
 
@@ -80,17 +81,38 @@ class GradientMethod(Method):
         """The rule's learning rate."""
         return float(self.rule.hyper.lr)
 
-    def init(self, problem: Problem) -> torch.optim.Optimizer:
+    def init(self, problem: Problem) -> GradientState:
         """Return the rule's optimizer on the model's trainable parameters."""
-        return self.rule.optimizer([each for each in problem.model.parameters() if each.requires_grad])
+        parameters = {name: each for name, each in problem.model.named_parameters() if each.requires_grad}
+        return GradientState(self.rule.optimizer(parameters.values(), schedule=self.schedule), parameters)
 
-    def step(self, problem: Problem, state: Any, batch: Any, step: int) -> StepInfo:
-        """Make one step."""
-        state.zero_grad(set_to_none=True)
+    def step(self, problem: Problem, state: GradientState, batch: Any, step: int) -> StepInfo:
+        """Make one step; the schedule counts the optimizer's own steps, which are the loop's."""
+        del step
+        state.optimizer.zero_grad(set_to_none=True)
         loss = problem.loss(batch)
         value = float(loss.detach())
         loss.backward()
         if self.clip is not None:
-            torch.nn.utils.clip_grad_norm_(problem.model.parameters(), self.clip)
-        state.step(multiplier=self.schedule(step))
+            torch.nn.utils.clip_grad_norm_(state.parameters.values(), self.clip)
+        state.optimizer.step()
         return StepInfo(value)
+
+    def evaluation_parameters(self, state: GradientState) -> dict[str, Tensor] | None:
+        """Return the parameters that the rule evaluates elsewhere than where it trains, by name."""
+        values = state.optimizer.evaluation_parameters()
+        names: dict[Tensor, str] = {parameter: name for name, parameter in state.parameters.items()}
+        moved = {
+            names[parameter]: value
+            for parameter, value in values.items()
+            if value.data_ptr() != parameter.data_ptr()
+        }
+        return moved or None
+
+
+@dataclass
+class GradientState:
+    """The optimizer of one run and the parameters that it moves, by name."""
+
+    optimizer: RuleOptimizer
+    parameters: dict[str, nn.Parameter]

@@ -96,3 +96,23 @@ class Record(Frozen):
     clocks: Clocks = Clocks()
     still_improving: bool = False
     overfitting: bool = False
+
+
+class BaselineRecord(Frozen):
+    """One baseline on the same rows.
+
+    Attributes:
+        name: its registered name; ``title`` how it is called in text.
+        settings: what was chosen, such as the regularization strength.
+        validation, test: metrics by name.
+        seconds: of fitting, the choice of its settings included.
+        outcome: ``finished``, or why not.
+    """
+
+    name: str
+    title: str
+    settings: str = ""
+    validation: dict[str, float] = Field(default_factory=dict)
+    test: dict[str, float] = Field(default_factory=dict)
+    seconds: float = 0.0
+    outcome: str = "finished"

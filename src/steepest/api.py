@@ -1,0 +1,265 @@
+"""The public functions: plan a comparison, run it, and use what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from steepest import grammar
+from steepest.compare.assemble import paired_difference
+from steepest.compare.result import Comparison, Difference
+from steepest.data.table import Table, read_table
+from steepest.errors import OptionError, unknown_name
+from steepest.experiment import complete, contestants, load_comparison, open_table
+from steepest.models import ModelBuilder
+from steepest.recipe import Experiment, ModelOptions, Protocol, validate_experiment
+from steepest.record.store import Folder
+from steepest.report.html import render_html
+from steepest.sweep.observer import Observer
+from steepest.train.trained import TrainedModel
+
+
+def plan(
+    data: Table | Any,
+    *,
+    target: str | None = None,
+    optimizers: Sequence[str] | str | None = None,
+    model: str | ModelBuilder | None = None,
+    name: str | None = None,
+    **options: Any,
+) -> Plan:
+    """Return a comparison that is decided but not yet run.
+
+    Args:
+        data: a table from :func:`read_table`, or anything that it reads (then with ``target``).
+        target: the column to predict, where ``data`` is not a table yet.
+        optimizers: names, specifications (``"quickprop(max_growth=1.5)"``) or groups (``"classic"``).
+        model: a specification, a reference (``"nets.py:MyNet"``), or a callable that takes the dataset's
+            :class:`~steepest.data.dataset.Shape` and returns an ``nn.Module``.
+        name: the experiment's name.
+        options: any option of the protocol or the model: ``metric``, ``seeds``, ``seed``, ``epochs``,
+            ``batch_size``, ``schedule``, ``learning_rates``, ``class_weights``, ``clip``, ``hidden``,
+            ``dropout``, ``embedding``.
+
+    Raises:
+        OptionError: an option does not exist or a value is not allowed.
+
+    Example:
+        >>> data = read_table({"x": [0.5, 0.1, 0.3] * 40, "y": ["a", "b", "a"] * 40}, target="y")
+        >>> plan(data, optimizers=["adam(lr=0.01)"], seeds=2, epochs=1).experiment.protocol.seeds
+        2
+    """
+    table = data if isinstance(data, Table) else read_table(data, target=target or _no_target())
+    tree: dict[str, Any] = {"data": table.options.model_dump(), "model": {}, "protocol": {}}
+    for key, value in options.items():
+        tree[section_of(key)][key] = value
+    builder = None if model is None or isinstance(model, str) else model
+    if isinstance(model, str):
+        tree["model"]["model"] = model
+    if optimizers is not None:
+        tree["optimizers"] = grammar.split(optimizers) if isinstance(optimizers, str) else list(optimizers)
+    tree["name"] = name or (
+        Path(table.options.source).name.split(".")[0] if table.options.source else "table"
+    )
+    return Plan(table, validate_experiment(tree), builder)
+
+
+def compare(data: Table | Any, out: str | Path | None = None, **options: Any) -> Result:
+    """Plan and run a comparison: :func:`plan` followed by :meth:`Plan.run`.
+
+    Args:
+        data: as for :func:`plan`.
+        out: the folder; ``runs/NAME`` if left out.
+        options: as for :func:`plan`.
+    """
+    return plan(data, **options).run(out)
+
+
+def load(folder: str | Path, *, model: str | ModelBuilder | None = None) -> TrainedModel:
+    """Return the best model of an experiment's folder, ready to predict from raw rows.
+
+    Args:
+        folder: the folder that a comparison wrote.
+        model: the user's own model again, if the comparison was made with one.
+
+    Raises:
+        FolderError: there is no model in it.
+    """
+    return TrainedModel.load(folder, model=model)
+
+
+def section_of(option: str) -> str:
+    """Return the section of the configuration that an option belongs to.
+
+    Raises:
+        UnknownNameError: there is no such option.
+
+    Example:
+        >>> section_of("hidden"), section_of("seeds")
+        ('model', 'protocol')
+    """
+    if option in ModelOptions.model_fields:
+        return "model"
+    if option in Protocol.model_fields:
+        return "protocol"
+    raise unknown_name("option", option, [*ModelOptions.model_fields, *Protocol.model_fields])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A comparison that can be run.
+
+    Attributes:
+        table: the data.
+        experiment: the whole configuration.
+        builder: the user's own model as a callable, or None.
+    """
+
+    table: Table
+    experiment: Experiment
+    builder: ModelBuilder | None = None
+
+    def run(self, out: str | Path | None = None, *, observer: Observer | None = None) -> Result:
+        """Make every run that the folder does not have yet, and write results, model and report.
+
+        Args:
+            out: the folder; ``runs/NAME`` if left out. A folder that has some of the runs keeps them.
+            observer: who is told of the progress; a progress bar on the terminal if left out.
+
+        Raises:
+            FolderError: the folder belongs to another experiment or cannot be written.
+        """
+        folder = Folder(out or Path("runs") / self.experiment.name)
+        if observer is None:
+            from steepest.console import ProgressObserver
+
+            with ProgressObserver() as shown:
+                comparison = complete(self.experiment, self.table, folder, shown, self.builder)
+        else:
+            comparison = complete(self.experiment, self.table, folder, observer, self.builder)
+        return Result(folder, comparison, self.builder)
+
+    def __str__(self) -> str:
+        names = ", ".join(who.name for who in contestants(self.experiment.optimizers))
+        protocol = self.experiment.protocol
+        length = (
+            "as many epochs as a pilot finds" if protocol.epochs is None else f"{protocol.epochs:g} epochs"
+        )
+        source = self.experiment.data.source or "a frame"
+        return f"compare {names} on {source}: {protocol.seeds} seeds, {length}, {protocol.schedule} schedule"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a comparison found.
+
+    Attributes:
+        folder: where everything is.
+        comparison: the findings as pure data.
+    """
+
+    folder: Folder
+    comparison: Comparison
+    builder: ModelBuilder | None = None
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Result:
+        """Return the result in an experiment's folder.
+
+        Raises:
+            FolderError: the folder holds no finished comparison.
+        """
+        opened = Folder.open(folder)
+        return cls(opened, load_comparison(opened))
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self.folder.path
+
+    @property
+    def sentence(self) -> str:
+        """Who won, by how much, and what the baselines get."""
+        return self.comparison.sentence
+
+    @property
+    def table(self) -> pl.DataFrame:
+        """A row for each optimizer (tuned and at its default) and each baseline, as in ``results.csv``."""
+        return pl.read_csv(self.folder.path / "results.csv", infer_schema_length=None)
+
+    @property
+    def best(self) -> TrainedModel:
+        """The model with the best validation metric of the winning optimizer."""
+        return TrainedModel.load(self.folder.path, model=self.builder)
+
+    @property
+    def report(self) -> Path:
+        """The report's file."""
+        return self.folder.path / "report.html"
+
+    def difference(self, first: str, second: str, metric: str | None = None) -> Difference:
+        """Return ``first - second`` on a test metric, paired by seed, with its 95 % interval.
+
+        Args:
+            first, second: names of optimizers in the table.
+            metric: the deciding one if left out.
+
+        Raises:
+            UnknownNameError: a name or the metric is not in the table.
+        """
+        from steepest.evaluate.metrics import metric_info
+
+        rows = {row.name: row for row in self.comparison.rows if row.kind == "optimizer"}
+        for each in (first, second):
+            if each not in rows:
+                raise unknown_name("optimizer of this comparison", each, rows)
+        chosen = metric_info(metric).name if metric else self.comparison.metric
+        known = [each.name for each in self.comparison.metrics]
+        if chosen not in known:
+            raise unknown_name("metric of this comparison", chosen, known)
+        a, b = rows[first].values[chosen], rows[second].values[chosen]
+        return paired_difference(first, second, chosen, a, b)
+
+    def __rich__(self) -> Any:
+        from steepest.report.text import comparison_table
+
+        return comparison_table(self.comparison)
+
+    def __repr__(self) -> str:
+        return f"Result({self.folder.path.as_posix()!r}): {self.comparison.sentence}"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        table = self.table._repr_html_()
+        return f"<p>{escape(self.comparison.sentence)}</p>{table}"
+
+
+def write_report(folder: str | Path) -> Path:
+    """Write ``report.html`` again from the stored results and return its path."""
+    result = Result.load(folder)
+    result.folder.write("report.html", render_html(result.comparison))
+    return result.report
+
+
+def resume(folder: str | Path, *, observer: Observer, model: ModelBuilder | None = None) -> Result:
+    """Go on with the comparison in a folder: what is done is kept, what is missing is run.
+
+    Raises:
+        FolderError: the folder holds no experiment.
+        OptionError: its data was a frame in memory, which a folder cannot read again.
+    """
+    opened = Folder.open(folder)
+    from steepest.recipe import load_tree
+
+    experiment = validate_experiment(load_tree(opened.path / "experiment.toml"), where="experiment.toml")
+    table = open_table(experiment)
+    return Result(opened, complete(experiment, table, opened, observer, model), model)
+
+
+def _no_target() -> str:
+    raise OptionError("no target is given", hint="name the column to predict: target='…'.")

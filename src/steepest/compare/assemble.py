@@ -1,0 +1,329 @@
+"""From the runs to the comparison: rows, differences, effects, curves and what may be said about them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from steepest.compare.intervals import paired_bootstrap, paired_t, smallest_visible, t_interval
+from steepest.compare.result import Band, Difference, Effect, Estimate, Fact, Metric, RateCurve, Row
+from steepest.evaluate.metrics import metric_info
+from steepest.record.schema import BaselineRecord, Record
+from steepest.sweep.plan import (
+    Contestant,
+    History,
+    Run,
+    Setup,
+    constants,
+    default_rate,
+    defaults,
+    finals,
+    rate_grid,
+    tidy,
+    whole_spec,
+    winner,
+)
+
+GOOD_RANGE = 0.01
+"""A rate is good if its validation metric is within this fraction of the best."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that was measured, by optimizer and by baseline.
+
+    Attributes:
+        setup: the comparison's setup.
+        history: finished runs.
+        chosen: the rate of each optimizer.
+        baselines: what the baselines got.
+        baseline_rows: loss of each test row by baseline.
+        rows: loss of each test row, averaged over the winner's seeds.
+        metrics: names of the test metrics, the deciding one first.
+    """
+
+    setup: Setup
+    history: History
+    chosen: Mapping[str, float]
+    baselines: Sequence[BaselineRecord]
+    metrics: tuple[str, ...]
+
+    @property
+    def metric(self) -> str:
+        """The deciding metric."""
+        return self.setup.recipe.metric
+
+    @property
+    def winner(self) -> Contestant:
+        """The optimizer with the best mean validation value."""
+        return winner(self.setup, self.chosen, self.history)
+
+    def final(self, who: Contestant) -> list[Record]:
+        """The records of the tuned optimizer, one for each seed."""
+        return self.of(finals(self.setup, who, self.chosen[who.name]))
+
+    def default(self, who: Contestant) -> list[Record]:
+        """The records at the library's default rate, one for each seed."""
+        return self.of(defaults(self.setup, who))
+
+    def constant(self) -> list[Record]:
+        """The winner's records without a schedule."""
+        who = self.winner
+        return self.of(constants(self.setup, who, self.chosen[who.name]))
+
+    def of(self, runs: Sequence[Run]) -> list[Record]:
+        """The records of runs, in their order."""
+        return [self.history[run.key.recipe, run.key.seed] for run in runs]
+
+    def value(self, record: Record) -> float:
+        """The deciding test metric of a run; NaN if it diverged."""
+        return record.test.get(self.metric, math.nan)
+
+
+def shown_metrics(names: Sequence[str]) -> list[Metric]:
+    """Return how each metric is shown."""
+    infos = [metric_info(name) for name in names]
+    return [
+        Metric(name=i.name, title=i.title, higher_is_better=i.higher_is_better, percent=i.percent)
+        for i in infos
+    ]
+
+
+def optimizer_row(evidence: Evidence, who: Contestant, kind: str) -> Row:
+    """Return the row of one optimizer: tuned (``optimizer``), at its ``default``, or ``constant``."""
+    setup = evidence.setup
+    records = {
+        "optimizer": lambda: evidence.final(who),
+        "default": lambda: evidence.default(who),
+        "constant": evidence.constant,
+    }[kind]()
+    curve = rate_curve(evidence, who) if kind == "optimizer" and who.tuned else None
+    flags = [
+        text
+        for text, told in (
+            ("still improving", [r.still_improving for r in records]),
+            ("overfitting", [r.overfitting for r in records]),
+        )
+        if sum(told) * 2 > len(told)
+    ]
+    if curve and _at_edge(curve):
+        flags.append("best rate at the edge of the grid")
+    if not who.tuned and kind == "optimizer":
+        flags.append("not tuned")
+    diverged = sum(record.outcome == "diverged" for record in records)
+    return Row(
+        kind=kind,  # pyright: ignore[reportArgumentType]
+        name=who.name,
+        lr=records[0].lr,
+        tuned=who.tuned if kind == "optimizer" else False,
+        seeds=len(records),
+        outcome=f"diverged {diverged} of {len(records)}" if diverged else "finished",
+        metrics={name: _estimate([r.test.get(name, math.nan) for r in records]) for name in evidence.metrics},
+        last={
+            name: _estimate([r.test_last.get(name, math.nan) for r in records]) for name in evidence.metrics
+        },
+        values={name: [r.test.get(name, math.nan) for r in records] for name in evidence.metrics},
+        train_seconds=sum(record.clocks.train for record in records) / len(records),
+        settings=whole_spec(who.rule.with_lr(records[0].lr))
+        + (f", {setup.recipe.schedule} schedule" if kind != "constant" else ", no schedule"),
+        trials=len(curve.scan) + len(curve.full) if curve else 0,
+        good_range=_good_range(curve, metric_info(evidence.metric).higher_is_better) if curve else None,
+        flags=flags,
+    )
+
+
+def baseline_row(baseline: BaselineRecord, metrics: Sequence[str]) -> Row:
+    """Return the row of a baseline."""
+    values = {name: baseline.test.get(name, math.nan) for name in metrics}
+    return Row(
+        kind="baseline",
+        name=baseline.title,
+        seeds=1,
+        outcome=baseline.outcome,
+        metrics={name: Estimate(mean=value, low=value, high=value, n=1) for name, value in values.items()},
+        values={name: [value] for name, value in values.items()},
+        train_seconds=baseline.seconds,
+        settings=baseline.settings,
+        tuned=True,
+    )
+
+
+def seed_difference(evidence: Evidence, first: Contestant, second: Contestant, metric: str) -> Difference:
+    """Return ``first - second`` on a test metric, paired by seed."""
+    a = [record.test.get(metric, math.nan) for record in evidence.final(first)]
+    b = [record.test.get(metric, math.nan) for record in evidence.final(second)]
+    return paired_difference(first.name, second.name, metric, a, b)
+
+
+def paired_difference(
+    first: str, second: str, metric: str, a: Sequence[float], b: Sequence[float]
+) -> Difference:
+    """Return ``a - b`` with its paired t interval; one pair tells nothing apart.
+
+    Example:
+        >>> paired_difference("adam", "sgd", "log_loss", [1.0, 1.1, 1.2], [1.5, 1.6, 1.71]).better
+        'adam'
+    """
+    found = paired_t(a, b)
+    apart = found.n > 1 and (found.low > 0 or found.high < 0)
+    up = metric_info(metric).higher_is_better
+    better = (first if (found.mean > 0) == up else second) if apart else None
+    return Difference(
+        first=first, second=second, metric=metric, over="seeds", mean=found.mean, low=found.low, high=found.high,
+        n=found.n, told_apart=apart, better=better,
+    )  # fmt: skip
+
+
+def row_difference(first: str, second: str, metric: str, a: Tensor, b: Tensor, seed: int) -> Difference:
+    """Return the mean of ``a - b`` over test rows with its paired bootstrap interval; a loss, so less is better."""
+    found = paired_bootstrap(a.numpy(), b.numpy(), seed)
+    apart = found.low > 0 or found.high < 0
+    better = (first if found.mean < 0 else second) if apart else None
+    return Difference(
+        first=first, second=second, metric=metric, over="rows", mean=found.mean, low=found.low, high=found.high,
+        n=len(a), told_apart=apart, better=better,
+    )  # fmt: skip
+
+
+def rate_curve(evidence: Evidence, who: Contestant) -> RateCurve:
+    """Return the tuning of one optimizer: every scanned rate and every rate at full length."""
+    setup, metric = evidence.setup, evidence.metric
+
+    def found(run: Run) -> tuple[float, float] | None:
+        record = evidence.history.get((run.key.recipe, run.key.seed))
+        if record is None:
+            return None
+        return record.lr, math.nan if record.outcome == "diverged" else record.best.get(metric, math.nan)
+
+    start = sorted(setup.grid or rate_grid(who.rule.centre))
+    rates = sorted(
+        {tidy(rate * 10 ** (k / 2)) for rate in (start[0], start[-1]) for k in range(-3, 4)} | set(start)
+    )
+    scan = [point for rate in rates if (point := found(setup.scan(who, rate)))]
+    full = [point for rate in rates if (point := found(setup.full(who, rate)))]
+    return RateCurve(
+        name=who.name, metric=metric, scan=scan, full=full, chosen=evidence.chosen[who.name],
+        default=default_rate(who.rule),
+    )  # fmt: skip
+
+
+def band(evidence: Evidence, who: Contestant) -> Band:
+    """Return the validation curve of one optimizer over its seeds."""
+    records = [record for record in evidence.final(who) if record.outcome != "diverged"] or evidence.final(
+        who
+    )
+    length = min(len(record.curve) for record in records)
+    values = np.array(
+        [[p.validation.get(evidence.metric, math.nan) for p in r.curve[:length]] for r in records]
+    )
+    seconds = np.array([[p.seconds for p in r.curve[:length]] for r in records])
+    points = records[0].curve[:length]
+    return Band(
+        name=who.name,
+        metric=evidence.metric,
+        step=[point.step for point in points],
+        epoch=[point.epoch for point in points],
+        seconds=seconds.mean(0).tolist(),
+        mean=values.mean(0).tolist(),
+        low=values.min(0).tolist(),
+        high=values.max(0).tolist(),
+    )
+
+
+def effects(evidence: Evidence) -> list[Effect]:
+    """Return how much each decision was worth on the deciding test metric, largest first."""
+    who, metric = evidence.winner, metric_info(evidence.metric)
+    sign = -1 if metric.higher_is_better else 1
+    mine = _mean([evidence.value(record) for record in evidence.final(who)])
+    others = [(_mean([evidence.value(r) for r in evidence.final(each)]), each.name)
+              for each in evidence.setup.contestants if each is not who]  # fmt: skip
+    found: list[Effect] = []
+
+    def add(name: str, size: float, text: str) -> None:
+        if math.isfinite(size):
+            found.append(Effect(name=name, size=size, text=text))
+
+    gained = sign * (_mean([evidence.value(r) for r in evidence.default(who)]) - mine)
+    if who.tuned:
+        default = default_rate(who.rule)
+        chosen = evidence.chosen[who.name]
+        add("learning rate", gained, f"{who.name} at {chosen:g} instead of its library's {default:g}")
+    if evidence.constant():
+        size = sign * (_mean([evidence.value(r) for r in evidence.constant()]) - mine)
+        add("schedule", size, f"{evidence.setup.recipe.schedule} instead of a constant rate")
+    finite = [(sign * (value - mine), name) for value, name in others if math.isfinite(value)]
+    if finite:
+        size, name = max(finite)
+        add("optimizer", size, f"{who.name} instead of the last, {name}, both tuned")
+    values = [value for record in evidence.final(who) if math.isfinite(value := evidence.value(record))]
+    if len(values) > 1:
+        add(
+            "seed",
+            max(values) - min(values),
+            f"between the best and the worst of {len(values)} seeds of {who.name}",
+        )
+    scores = [(sign * each.test.get(metric.name, math.nan), each) for each in evidence.baselines]
+    scores = [(value, each) for value, each in scores if math.isfinite(value)]
+    if scores:
+        value, best = min(scores, key=lambda pair: pair[0])
+        add("network", value - sign * mine, f"{who.name} instead of the best baseline, {best.title}")
+    return sorted(found, key=lambda effect: -effect.size)
+
+
+def trust(evidence: Evidence, test_rows: int) -> list[Fact]:
+    """Return what a reader needs to judge the numbers by."""
+    facts = [Fact(label="seeds", value=str(len(evidence.setup.seeds)))]
+    tuned = [len(c.scan) + len(c.full) for who in evidence.setup.contestants if who.tuned
+             for c in [rate_curve(evidence, who)]]  # fmt: skip
+    if tuned:
+        spread = f"{min(tuned)}" if min(tuned) == max(tuned) else f"{min(tuned)} to {max(tuned)}"
+        facts.append(Fact(label="tuning runs each", value=spread))
+    facts.append(Fact(label="runs", value=f"{len(evidence.history):,}"))
+    facts.append(Fact(label="test rows", value=f"{test_rows:,}"))
+    visible = visible_difference(evidence)
+    if math.isfinite(visible):
+        facts.append(Fact(label="smallest visible difference", value=f"{visible:.2g}"))
+    return facts
+
+
+def visible_difference(evidence: Evidence) -> float:
+    """Return the smallest difference between the winner and another optimizer that these seeds would have shown."""
+    who = evidence.winner
+    mine = [evidence.value(record) for record in evidence.final(who)]
+    sizes: list[float] = []
+    for each in evidence.setup.contestants:
+        if each is not who:
+            other = [evidence.value(record) for record in evidence.final(each)]
+            gaps = np.array(mine) - np.array(other)
+            gaps = gaps[np.isfinite(gaps)]
+            if len(gaps) > 1:
+                sizes.append(smallest_visible(gaps.tolist(), len(gaps)))
+    return float(np.median(sizes)) if sizes else math.nan
+
+
+def _estimate(values: Sequence[float]) -> Estimate:
+    found = t_interval(values)
+    return Estimate(mean=found.mean, low=found.low, high=found.high, n=sum(map(math.isfinite, values)))
+
+
+def _mean(values: Sequence[float]) -> float:
+    finite = [value for value in values if math.isfinite(value)]
+    return sum(finite) / len(finite) if finite else math.nan
+
+
+def _at_edge(curve: RateCurve) -> bool:
+    rates = sorted(rate for rate, _ in curve.scan)
+    return len(rates) > 1 and curve.chosen in (rates[0], rates[-1])
+
+
+def _good_range(curve: RateCurve, higher_is_better: bool) -> float | None:
+    points = [(rate, value) for rate, value in curve.scan if math.isfinite(value)]
+    if not points:
+        return None
+    best = (max if higher_is_better else min)(value for _, value in points)
+    good = [rate for rate, value in points if abs(value - best) <= GOOD_RANGE * abs(best)]
+    return max(good) / min(good)

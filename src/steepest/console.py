@@ -1,0 +1,106 @@
+"""Progress on the terminal: one bar with an honest time left, lines above it for what was decided and found."""
+
+from __future__ import annotations
+
+import math
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from steepest.record.schema import Record
+from steepest.report import format as fmt
+from steepest.sweep.observer import Observer
+
+
+class ProgressObserver(Observer):
+    """Shows the work of a comparison.
+
+    Args:
+        console: where to; standard error if left out, so that standard output stays clean.
+        verbose: also a line for each run.
+    """
+
+    def __init__(self, console: Console | None = None, *, verbose: bool = False) -> None:
+        self.console = console or Console(stderr=True)
+        self.verbose = verbose
+        self.progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            TimeLeft(),
+            console=self.console,
+            transient=True,
+            refresh_per_second=4,
+        )
+        self.task = self.progress.add_task("starting", total=None)
+        self.done = 0
+        self.shown = False
+
+    def __enter__(self) -> ProgressObserver:
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.progress.stop()
+
+    def stage(self, title: str, steps: int) -> None:
+        """Show what is being done."""
+        self.progress.update(self.task, description=fmt.shorten(fmt.printable(title), 38).ljust(38))
+        if steps:
+            self.remaining(steps)
+        if not self.console.is_terminal and not title.startswith("reading"):
+            self.console.print(f"  {fmt.printable(title)}", markup=False, highlight=False)
+
+    def advance(self, steps: int) -> None:
+        """Move the bar."""
+        self.done += steps
+        self.progress.update(self.task, completed=self.done)
+
+    def remaining(self, steps: int) -> None:
+        """Set what is left."""
+        self.progress.update(self.task, total=self.done + steps)
+
+    def run(self, record: Record) -> None:
+        """Say what deserves a line: a run that diverged; every run if asked."""
+        key = record.key
+        if record.outcome == "diverged":
+            self.say(f"{key.name} at {fmt.rate(record.lr)} diverged ({key.phase}): {record.reason}")
+        elif self.verbose and record.best:
+            metric, value = next(iter(record.best.items()))
+            text = f"{metric} {value:.4f}" if math.isfinite(value) else "no value"
+            self.say(f"{key.name} at {fmt.rate(record.lr)}, seed {key.seed} ({key.phase}): {text}")
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        style = "yellow" if text.startswith("warning: ") else "dim"
+        self.console.print(Text(f"  {fmt.printable(text)}", style=style))
+
+
+class TimeLeft(ProgressColumn):
+    """The time left, from the pace of the last minutes; nothing until there is something to go by."""
+
+    max_refresh = 1.0
+
+    def __init__(self, window: float = 180.0) -> None:
+        super().__init__()
+        self.window = window
+        self.seen: list[tuple[float, float]] = []
+
+    def render(self, task: Task) -> Text:
+        """Return the time left as text."""
+        now = time.monotonic()
+        if not self.seen or task.completed > self.seen[-1][1]:
+            self.seen.append((now, task.completed))
+        while len(self.seen) > 2 and now - self.seen[0][0] > self.window:
+            self.seen.pop(0)
+        if task.total is None or len(self.seen) < 2 or now - self.seen[0][0] < 5:
+            return Text("")
+        pace = (self.seen[-1][1] - self.seen[0][1]) / (now - self.seen[0][0])
+        left = (task.total - task.completed) / pace if pace > 0 else math.nan
+        return Text(f"{fmt.seconds(left)} left" if math.isfinite(left) and left > 0 else "", style="cyan")

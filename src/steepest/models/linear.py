@@ -1,0 +1,48 @@
+"""A linear model on one-hot codes and continuous columns: softmax or least-squares regression by gradient."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from steepest.data.dataset import Shape
+
+COMPONENTS = {"linear": {"object": "Linear"}}
+
+
+class Linear(nn.Module):
+    r"""A linear model: :math:`\hat y = b + \sum_c W_c[x_c] + V z`.
+
+    One-hot columns times a weight matrix is a look-up, so each categorical column is an embedding as wide
+    as the output. All weights start at zero.
+
+    Args:
+        shape: the dataset's shape.
+
+    Example:
+        >>> net = Linear(Shape("regression", {"day": 7}, ("heat",), 1))
+        >>> net(torch.zeros(2, 1, dtype=torch.long), torch.ones(2, 1)).tolist()
+        [[0.0], [0.0]]
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.embeddings = nn.ModuleList(
+            nn.Embedding(codes, shape.outputs) for codes in shape.cardinalities.values()
+        )
+        self.tables = {column: f"embeddings.{i}.weight" for i, column in enumerate(shape.cardinalities)}
+        self.head = nn.Linear(len(shape.continuous), shape.outputs) if shape.continuous else None
+        self.bias = nn.Parameter(torch.zeros(shape.outputs)) if self.head is None else None
+        for parameter in self.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, categorical: Tensor, continuous: Tensor) -> Tensor:
+        """Return outputs ``[B, outputs]`` for codes ``[B, C]`` (int64) and values ``[B, D]`` (float)."""
+        if self.head is not None:
+            total = self.head(continuous)
+        else:
+            assert self.bias is not None
+            total = self.bias.expand(len(categorical), -1)
+        for i, each in enumerate(self.embeddings):
+            total = total + each(categorical[:, i])
+        return total

@@ -1,0 +1,243 @@
+"""The configuration tree: one validated value says everything about an experiment.
+
+``steepest compare experiment.toml`` reads it, a table on the command line builds the same tree, flags are
+overrides, and the tree is what a folder keeps as ``experiment.toml``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from steepest import grammar
+from steepest.data.options import TableOptions
+from steepest.errors import DataError, OptionError, unknown_name
+
+
+def _whole_numbers(value: Any) -> Any:
+    return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
+
+
+def _pairs(value: Any) -> Any:
+    """Read ``["Block=128", "Beat=8"]`` or ``"Block=128,Beat=8"`` as a table."""
+    if isinstance(value, str):
+        value = grammar.split(value)
+    if not isinstance(value, list | tuple):
+        return value
+    pairs: dict[str, str] = {}
+    for each in value:
+        name, equals, number = str(each).rpartition("=")
+        if not equals:
+            raise ValueError(f"{each!r} is not NAME=VALUE")
+        pairs[name.strip()] = number.strip()
+    return pairs
+
+
+def _weights(value: Any) -> Any:
+    return value if value in ("none", "balanced") else _pairs(value)
+
+
+class Options(BaseModel):
+    """The base of the tree's parts: immutable, unknown names are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelOptions(Options):
+    """Which model is trained."""
+
+    model: str = Field("embedding-mlp", description="a model, or your own as nets.py:MyNet")
+    hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_whole_numbers)] = Field(
+        (128, 64), description="widths of the hidden layers, as 128,64"
+    )
+    dropout: float = Field(0.1, ge=0, lt=1, description="dropout on the embeddings")
+    embedding: Annotated[dict[str, Annotated[int, Field(ge=1)]], BeforeValidator(_pairs)] = Field(
+        default_factory=dict, description="an embedding's width, as Block=128"
+    )
+
+    @property
+    def spec(self) -> grammar.Spec:
+        """The model with its options as one specification; a user's own model gets only its own options."""
+        given = grammar.parse(self.model)
+        if given.name != "embedding-mlp":
+            return given
+        options: dict[str, Any] = {"hidden": self.hidden, "dropout": self.dropout}
+        if self.embedding:
+            options["embedding"] = self.embedding
+        return grammar.Spec(given.name, given.arguments, {**options, **given.options})
+
+
+class Protocol(Options):
+    """How the comparison is made."""
+
+    metric: str | None = Field(None, description="picks the rates and the winner (default: log loss or RMSE)")
+    seeds: int = Field(5, ge=1, le=1000, description="how many run seeds")
+    seed: int = Field(0, ge=0, description="the first run seed")
+    epochs: float | None = Field(None, gt=0, description="length of a run (default: found by a pilot)")
+    batch_size: int | None = Field(None, ge=2, description="rows a step (default: from the number of rows)")
+    schedule: str = Field("cosine", description="multiplier of the learning rate over a run")
+    learning_rates: Annotated[
+        tuple[Annotated[float, Field(gt=0)], ...] | None, BeforeValidator(_whole_numbers)
+    ] = Field(
+        None, description="the same grid for every optimizer (default: seven rates around its own centre)"
+    )
+    class_weights: Annotated[Literal["none", "balanced"] | dict[str, float], BeforeValidator(_weights)] = (
+        Field("none", description="none, balanced, or a weight for each class as yes=2,no=1")
+    )
+    clip: float | None = Field(None, gt=0, description="largest norm of the gradient")
+
+
+class Execution(Options):
+    """How the steps are computed; chosen once, stored, and obeyed when the experiment goes on."""
+
+    executor: Literal["dense"] = "dense"
+    compiled: bool = False
+    device: str = "cpu"
+    threads: int = Field(1, ge=1)
+    torch: str = ""
+
+
+class Experiment(Options):
+    """A dataset, the optimizers and the protocol."""
+
+    name: str = "experiment"
+    optimizers: tuple[str, ...] = Field(("default",), description="names, specifications or groups")
+    data: TableOptions
+    model: ModelOptions = Field(default_factory=lambda: ModelOptions.model_validate({}))
+    protocol: Protocol = Field(default_factory=lambda: Protocol.model_validate({}))
+    execution: Execution | None = None
+
+
+def validate_experiment(tree: Mapping[str, Any], *, where: str = "the options") -> Experiment:
+    """Return the experiment that a nested mapping describes.
+
+    Raises:
+        OptionError: a name does not exist or a value is not allowed; the message says which.
+    """
+    try:
+        return Experiment.model_validate(tree)
+    except ValidationError as error:
+        raise option_error(error, Experiment, where) from None
+
+
+def option_error(error: ValidationError, model: type[BaseModel], where: str) -> OptionError:
+    """Turn the first complaint of pydantic into a fact with the value and a hint."""
+    first = error.errors(include_url=False)[0]
+    path = [
+        str(each)
+        for each in first["loc"]
+        if not str(each).startswith(("function-", "constrained-", "tuple["))
+    ]
+    name = ".".join(path)
+    if first["type"] == "extra_forbidden":
+        known = _fields_at(model, path[:-1])
+        wrong = unknown_name("option", path[-1], known)
+        section = f" in [{'.'.join(path[:-1])}]" if path[:-1] else ""
+        return OptionError(f"{wrong.fact}{section} of {where}", hint=wrong.hint)
+    if first["type"] == "missing":
+        return OptionError(
+            f"{where} lacks {name!r}", hint=f"add {path[-1]!r}, for example with --{path[-1]}."
+        )
+    said = first["msg"].removeprefix("Value error, ")
+    said = said[0].lower() + said[1:]
+    return OptionError(f"{name} = {first['input']!r} in {where} is not allowed", hint=f"{said.rstrip('.')}.")
+
+
+def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
+    for part in path:
+        field = model.model_fields.get(part)
+        kinds = [field.annotation] if field else []
+        inner = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
+        if inner is None:
+            return []
+        model = inner
+    return list(model.model_fields)
+
+
+def load_tree(path: str | Path) -> dict[str, Any]:
+    """Read an experiment's TOML or JSON file as a nested mapping, paths in it made relative to the file.
+
+    Raises:
+        DataError: the file does not exist or is not TOML (or JSON).
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise DataError(f"there is no file {str(path)!r}", hint="check the path.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read {str(path)!r}: {error}", hint="give a TOML text file.") from None
+    try:
+        tree: Any = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
+        raise DataError(
+            f"{str(path)!r} cannot be read: {error}", hint="mend the line that it names."
+        ) from None
+    if not isinstance(tree, dict):
+        raise DataError(f"{str(path)!r} is not a table of options", hint="write sections such as [data].")
+    return tree
+
+
+def experiment_toml(experiment: Experiment) -> str:
+    """Return the experiment as TOML; :func:`validate_experiment` of its parse is the same value."""
+    return tomli_w.dumps(without_none(experiment.model_dump(mode="json")))
+
+
+def without_none(tree: Any) -> Any:
+    """Return the tree without its empty values, which TOML cannot write."""
+    if isinstance(tree, dict):
+        return {key: without_none(value) for key, value in tree.items() if value is not None}
+    if isinstance(tree, list | tuple):
+        return [without_none(each) for each in tree]
+    return tree
+
+
+class Recipe(Options):
+    """One way of training, complete: what a run seed and a dataset turn into weights.
+
+    Attributes:
+        data: the dataset's fingerprint.
+        model: the model's specification.
+        optimizer: the rule's name with every hyperparameter, the learning rate included.
+        schedule: the schedule's specification.
+        steps: the run's length.
+        batch_size: rows a step.
+        clip: largest norm of the gradient, or None.
+        class_weights: weight of each class in the loss, or None.
+        patience: epochs without an improvement after which the run stops, or None for the full length.
+    """
+
+    data: str
+    model: str
+    optimizer: str
+    schedule: str
+    steps: int
+    batch_size: int
+    clip: float | None = None
+    class_weights: tuple[float, ...] | None = None
+    metric: str = ""
+    patience: int | None = None
+
+    @property
+    def id(self) -> str:
+        """Twelve hexadecimal digits that change with any value of the recipe.
+
+        Example:
+            >>> a = Recipe(data="d", model="m", optimizer="adam(lr=0.1)", schedule="cosine", steps=9, batch_size=8)
+            >>> a.id == a.model_copy().id != a.model_copy(update={"steps": 10}).id
+            True
+        """
+        return stable_hash(self.model_dump(mode="json"))[:12]
+
+
+def stable_hash(value: Any) -> str:
+    """Return the SHA-256 of a value's canonical JSON as hexadecimal digits."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

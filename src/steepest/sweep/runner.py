@@ -1,0 +1,126 @@
+"""Carry out a plan: every missing run once, each kept before the next begins."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import torch
+
+from steepest.data.dataset import Dataset
+from steepest.evaluate.metrics import metric_info
+from steepest.models import ModelBuilder
+from steepest.optim.method import GradientMethod
+from steepest.record.schema import Record
+from steepest.record.store import Folder
+from steepest.schedules import make_schedule
+from steepest.sweep.observer import Observer
+from steepest.sweep.plan import History, Run, Setup, expected_steps, next_runs
+from steepest.train.loop import Finished, train
+
+
+@dataclass
+class Runner:
+    """Makes runs and keeps them in a folder.
+
+    Attributes:
+        dataset: the data, on the device.
+        folder: where records, losses by row and weights go.
+        metrics: what the test rows are measured by.
+        model: a callable for the user's own model, or None.
+        threads: threads of torch during a run.
+        observer: who is told.
+        device: where the model is put.
+    """
+
+    dataset: Dataset
+    folder: Folder
+    metrics: tuple[str, ...]
+    model: ModelBuilder | None
+    threads: int
+    observer: Observer
+    device: str = "cpu"
+
+    def history(self) -> dict[tuple[str, int], Record]:
+        """Return the runs in the folder by (recipe id, seed)."""
+        return {(record.key.recipe, record.key.seed): record for record in self.folder.records()}
+
+    def complete(self, setup: Setup) -> History:
+        """Make every run that the setup still lacks; return all."""
+        history = self.history()
+        announced: set[str] = set()
+        while runs := next_runs(setup, history):
+            self.observer.remaining(expected_steps(setup, history))
+            for run in runs:
+                title = _title(run)
+                if title not in announced:
+                    announced.add(title)
+                    self.observer.stage(title, expected_steps(setup, history))
+                record = self.make(run, history)
+                history[record.key.recipe, record.key.seed] = record
+                self.observer.remaining(expected_steps(setup, history))
+        return history
+
+    def make(self, run: Run, history: History, *, evaluations: int = 20) -> Record:
+        """Make one run, keep what it leaves, and return its record."""
+        method = GradientMethod(
+            run.rule, make_schedule(run.recipe.schedule, run.recipe.steps), run.recipe.clip
+        )
+        with thread_count(self.threads):
+            finished = train(
+                self.dataset,
+                run.recipe,
+                run.key,
+                method,
+                model=self.model,
+                evaluations=evaluations,
+                metrics=self.metrics,
+                read_test=run.read_test,
+                progress=self.observer.advance,
+                device=self.device,
+            )
+        self._keep(run, finished, history)
+        self.observer.run(finished.record)
+        return finished.record
+
+    def _keep(self, run: Run, finished: Finished, history: History) -> None:
+        if finished.test_row_losses is not None:
+            name = f"rows/{run.key.recipe}-{run.key.seed}"
+            self.folder.write_tensors(name, {"loss": finished.test_row_losses.float().cpu()})
+        if run.key.phase == "final" and finished.record.outcome != "diverged":
+            others = [record for (recipe, _), record in history.items() if recipe == run.key.recipe]
+            mine = finished.record.best[run.recipe.metric]
+            sign = -1 if _higher(run.recipe.metric) else 1
+            if all(sign * mine < sign * each.best[run.recipe.metric] for each in others if each.best):
+                about = {"name": run.key.name, "seed": str(run.key.seed), "recipe": run.key.recipe}
+                weights = {name: value.cpu() for name, value in finished.weights.items()}
+                self.folder.write_tensors(f"checkpoints/{run.key.recipe}", weights, about)
+        self.folder.append_record(finished.record)
+
+
+@contextlib.contextmanager
+def thread_count(threads: int) -> Generator[None]:
+    """Let torch use so many threads inside the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _higher(metric: str) -> bool:
+    return metric_info(metric).higher_is_better
+
+
+def _title(run: Run) -> str:
+    doing = {
+        "scan": "rates on a quarter of the steps",
+        "full": "best rates at full length",
+        "final": "seeds",
+        "default": "library default",
+        "constant": "without a schedule",
+        "pilot": "pilot",
+    }
+    return f"{run.key.name}: {doing[run.key.phase]}"

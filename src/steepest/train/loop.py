@@ -1,0 +1,191 @@
+"""One run, from the first weights to its record: read it once, top to bottom.
+
+Nothing here knows which optimizer, model or task it has. Randomness comes from one stream for each purpose
+and step, so evaluating more or less often changes no trajectory; clocks for training and evaluation are apart.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from steepest.data.batches import BatchPlan
+from steepest.data.dataset import Dataset, Part
+from steepest.evaluate.metrics import evaluate, metric_info, row_losses
+from steepest.evaluate.predictions import predict
+from steepest.models import ModelBuilder, build_model
+from steepest.optim.method import Method
+from steepest.recipe import Recipe
+from steepest.record.schema import Clocks, Point, Record, RunKey
+from steepest.rng import torch_stream
+from steepest.train.problem import SupervisedProblem
+from steepest.train.weights import evaluation_weights, snapshot
+
+SMOOTHING = 0.98
+"""Weight of the past in the running training loss."""
+
+Weights = dict[str, Tensor]
+
+
+@dataclass
+class Finished:
+    """What a run leaves: its record, its best-validation weights, and the test rows' losses with them."""
+
+    record: Record
+    weights: Weights
+    test_row_losses: Tensor | None = None
+
+
+def train(
+    dataset: Dataset,
+    recipe: Recipe,
+    key: RunKey,
+    method: Method,
+    *,
+    model: ModelBuilder | None = None,
+    evaluations: int = 20,
+    metrics: tuple[str, ...] = (),
+    read_test: bool = False,
+    progress: Callable[[int], None] | None = None,
+    device: str = "cpu",
+) -> Finished:
+    """Train one run and return its record, its best weights and, if asked, what they get on the test rows.
+
+    Args:
+        dataset: the data; validation picks the best weights.
+        recipe: model, length, batch size and weights of the classes.
+        key: which run this is; ``key.seed`` drives initialisation, order and dropout.
+        method: how a step is made.
+        model: a callable that builds the user's own model; otherwise the recipe's specification is built.
+        evaluations: how many times the validation rows are read, evenly over the run, and at each epoch's end.
+        metrics: what is reported besides the loss and the deciding metric.
+        read_test: evaluate the test rows with the best-validation and with the last weights.
+        progress: called with the number of steps done since the last call.
+        device: where the model is put; the dataset is there already.
+
+    Example:
+        See ``examples/whole_path.py``, which does the same in plain torch.
+    """
+    net = build_model(model or recipe.model, dataset.shape, seed=key.seed).to(device)
+    problem = SupervisedProblem(net, dataset.task, recipe.class_weights)
+    state = method.init(problem)
+    plan = BatchPlan(len(dataset.train), recipe.batch_size, key.seed)
+    decides = metric_info(recipe.metric)
+    watched = tuple(dict.fromkeys((recipe.metric, *problem.watched)))
+    stops = evaluation_steps(recipe.steps, plan.batches_per_epoch, evaluations)
+
+    curve: list[Point] = []
+    best, best_step, best_weights = math.inf, 0, snapshot(net)
+    running, correction = 0.0, 0.0
+    training_seconds = evaluation_seconds = 0.0
+    gradients, reason, outcome, waited = 0.0, "", "finished", 0
+
+    def look(step: int) -> float:
+        nonlocal best, best_step, best_weights, evaluation_seconds
+        started = time.perf_counter()
+        with evaluation_weights(net, method.evaluation_parameters(state)):
+            found = measure(net, dataset, dataset.validation, watched)
+            value = -found[decides.name] if decides.higher_is_better else found[decides.name]
+            if value < best:
+                best, best_step, best_weights = value, step, snapshot(net)
+        loss = running / correction if correction else math.nan
+        epoch = step / plan.batches_per_epoch
+        curve.append(Point(step=step, epoch=epoch, seconds=training_seconds, gradients=gradients,
+                           train_loss=loss, validation=found))  # fmt: skip
+        evaluation_seconds += time.perf_counter() - started
+        return value
+
+    look(0)
+    reported = 0
+    for step in range(recipe.steps):
+        started = time.perf_counter()
+        batch = dataset.train.take(plan.indices(step).to(device))
+        with torch_stream(key.seed, "dropout", step):
+            info = method.step(problem, state, batch, step)
+        training_seconds += time.perf_counter() - started
+        gradients += info.gradients
+        running = SMOOTHING * running + (1 - SMOOTHING) * info.loss
+        correction = SMOOTHING * correction + (1 - SMOOTHING)
+        if not math.isfinite(info.loss):
+            outcome, reason = "diverged", f"the loss is {info.loss} at step {step + 1}: the rate is too large"
+            break
+        if step + 1 in stops:
+            before = best
+            value = look(step + 1)
+            if not math.isfinite(value):
+                outcome, reason = "diverged", f"the validation {decides.title} is {value} at step {step + 1}"
+                break
+            waited = 0 if value < before else waited + 1
+            if recipe.patience is not None and waited >= recipe.patience:
+                outcome, reason = "stopped early", f"no better for {waited} evaluations, at step {step + 1}"
+                break
+        if progress and (step + 1 - reported >= 16 or step + 1 == recipe.steps):
+            progress(step + 1 - reported)
+            reported = step + 1
+
+    started = time.perf_counter()
+    names = tuple(dict.fromkeys((recipe.metric, *metrics)))
+    last_weights = snapshot(net, method.evaluation_parameters(state))
+    record = Record(
+        key=key,
+        lr=method.lr,
+        steps=recipe.steps,
+        outcome=outcome,
+        reason=reason,
+        curve=curve,
+        best_step=best_step,
+        best=next(point.validation for point in curve if point.step == best_step),
+        last=curve[-1].validation,
+        still_improving=outcome == "finished" and best_step == curve[-1].step and len(curve) > 2,
+        overfitting=outcome == "finished" and _worse_again(curve, decides.name, decides.higher_is_better),
+    )
+    losses = None
+    if read_test and outcome != "diverged":
+        net.load_state_dict(last_weights)
+        record = record.model_copy(update={"test_last": measure(net, dataset, dataset.test, names)})
+        net.load_state_dict(best_weights)
+        outputs = predict(net, dataset.test.inputs)
+        record = record.model_copy(update={"test": _metrics(outputs, dataset, dataset.test, names)})
+        losses = row_losses(outputs, dataset.test.target, dataset.task, dataset.target_scale)
+    evaluation_seconds += time.perf_counter() - started
+    clocks = Clocks(train=training_seconds, evaluate=evaluation_seconds)
+    return Finished(record.model_copy(update={"clocks": clocks}), best_weights, losses)
+
+
+def evaluation_steps(steps: int, per_epoch: int, evaluations: int) -> set[int]:
+    """Return the steps after which the validation rows are read: evenly spaced ones, and up to as many epochs' ends.
+
+    Example:
+        >>> sorted(evaluation_steps(10, 4, 5))
+        [2, 4, 6, 8, 10]
+    """
+    even = {max(1, round(steps * (i + 1) / evaluations)) for i in range(evaluations)}
+    epochs = range(per_epoch, steps + 1, per_epoch)
+    return even | (set(epochs) if len(epochs) <= evaluations else set()) | {steps}
+
+
+def measure(net: nn.Module, dataset: Dataset, part: Part, names: tuple[str, ...]) -> dict[str, float]:
+    """Return the metrics ``names`` of a model on one part of the data."""
+    return _metrics(predict(net, part.inputs), dataset, part, names)
+
+
+def _metrics(outputs: Tensor, dataset: Dataset, part: Part, names: tuple[str, ...]) -> dict[str, float]:
+    return evaluate(
+        outputs,
+        part.target,
+        task=dataset.task,
+        classes=len(dataset.classes),
+        names=names,
+        scale=dataset.target_scale,
+    )
+
+
+def _worse_again(curve: list[Point], name: str, higher_is_better: bool) -> bool:
+    values = [point.validation[name] for point in curve]
+    if higher_is_better:
+        return max(values) - values[-1] > 0.01 * abs(max(values))
+    return values[-1] - min(values) > 0.01 * abs(min(values))

@@ -1,0 +1,224 @@
+"""A trained model with everything that prediction needs: weights, preparation, encoders, classes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from steepest import grammar
+from steepest.data.dataset import Shape, TargetScale
+from steepest.data.table import TablePipeline
+from steepest.errors import FolderError, ModelError
+from steepest.evaluate.predictions import predict
+from steepest.files import cannot_write, write_atomically
+from steepest.models import ModelBuilder, build_model, count_parameters
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says of new rows.
+
+    Attributes:
+        table: a row for each row of the input, in its order: ``prediction``, for classes also
+            ``probability`` and one column ``p_CLASS`` for each; null where preparation filtered a row out.
+        unknown: how many values of each column were not seen in training (they got the unknown code).
+        left_out: rows that preparation filtered out.
+        notes: what preparation did, as lines.
+    """
+
+    table: pl.DataFrame
+    unknown: Mapping[str, int]
+    left_out: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class About:
+    """What a saved model says of itself, besides its weights."""
+
+    model: str
+    shape: Shape
+    classes: tuple[str, ...]
+    target: str
+    target_scale: TargetScale
+    trained: Mapping[str, Any]
+
+
+class TrainedModel:
+    """A model that predicts from raw rows.
+
+    Args:
+        net: the network with its weights.
+        about: what it predicts and how it was made.
+        pipeline: from raw rows to the network's inputs.
+    """
+
+    def __init__(self, net: nn.Module, about: About, pipeline: TablePipeline) -> None:
+        self.net = net.eval()
+        self.about = about
+        self.pipeline = pipeline
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class labels in the order of the probabilities' columns; empty for regression."""
+        return self.about.classes
+
+    def predict(self, rows: Any) -> Predictions:
+        """Return predictions for new rows.
+
+        Args:
+            rows: a path or a frame; the target may be absent.
+
+        Raises:
+            DataError: the rows cannot be read or a column is missing.
+        """
+        encoded = self.pipeline.transform(rows)
+        outputs = predict(self.net, encoded.inputs)
+        kept = torch.as_tensor(np.asarray(encoded.kept), dtype=torch.int64)
+        table = self._table(outputs, kept, encoded.rows)
+        notes = tuple(report.text for report in encoded.reports)
+        return Predictions(table, encoded.unknown, encoded.rows - len(kept), notes)
+
+    def predict_proba(self, rows: Any) -> NDArray[np.float64]:
+        """Return the probability of each class for new rows, ``[N, K]``; NaN for rows that were filtered out.
+
+        Raises:
+            ModelError: the target is a number.
+            DataError: the rows cannot be read or a column is missing.
+        """
+        if not self.classes:
+            raise ModelError(f"{self.about.target!r} is a number, it has no classes", hint="use predict.")
+        return self.predict(rows).table.select(f"p_{name}" for name in self.classes).to_numpy()
+
+    def _table(self, outputs: Tensor, kept: Tensor, rows: int) -> pl.DataFrame:
+        def whole(values: Tensor) -> NDArray[np.float64]:
+            full = np.full((rows, *values.shape[1:]), np.nan)
+            full[kept.numpy()] = values.numpy()
+            return full
+
+        if not self.classes:
+            scale = self.about.target_scale
+            values = whole(outputs.double().squeeze(1) * scale.sd + scale.mean)
+            return pl.DataFrame({"prediction": pl.Series(values).fill_nan(None)})
+        probabilities = whole(torch.softmax(outputs.double(), 1))
+        there = np.zeros(rows, dtype=bool)
+        there[kept.numpy()] = True
+        best = np.where(there, np.nan_to_num(probabilities).argmax(1), 0)
+        columns: dict[str, Any] = {
+            "prediction": [self.classes[i] if ok else None for i, ok in zip(best, there, strict=True)],
+            "probability": pl.Series(probabilities[np.arange(rows), best]).fill_nan(None),
+        }
+        columns |= {f"p_{name}": probabilities[:, i] for i, name in enumerate(self.classes)}
+        return pl.DataFrame(columns, schema_overrides={"prediction": pl.String})
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``model.safetensors``, ``model.json`` and ``pipeline.json`` into ``folder``; weights last.
+
+        Raises:
+            FolderError: the folder cannot be written.
+        """
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write(folder, error) from None
+        about = {
+            "format": FORMAT,
+            "model": self.about.model,
+            "task": self.about.shape.task,
+            "cardinalities": [[name, codes] for name, codes in self.about.shape.cardinalities.items()],
+            "continuous": list(self.about.shape.continuous),
+            "outputs": self.about.shape.outputs,
+            "classes": list(self.classes),
+            "target": self.about.target,
+            "target_mean": self.about.target_scale.mean,
+            "target_sd": self.about.target_scale.sd,
+            "parameters": count_parameters(self.net),
+            "trained": dict(self.about.trained),
+        }
+        self.pipeline.save(folder / "pipeline.json")
+        write_atomically(folder / "model.json", json.dumps(about, indent=2, ensure_ascii=False) + "\n")
+        weights = {name: value.detach().cpu().contiguous() for name, value in self.net.state_dict().items()}
+        write_atomically(folder / "model.safetensors", safetensors.torch.save(weights))
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | Path, *, model: str | ModelBuilder | None = None) -> TrainedModel:
+        """Read a saved model.
+
+        Args:
+            folder: an experiment's folder or the ``model`` folder in it.
+            model: the user's own model as a reference or a callable. A saved model never runs code by itself:
+                if it was made from a reference, the reference must be given again.
+
+        Raises:
+            FolderError: there is no model, or a file of it is missing or damaged.
+            ModelError: the model is the user's own and was not given, or the weights do not fit it.
+        """
+        folder = Path(folder)
+        if (folder / "model").is_dir():
+            folder = folder / "model"
+        about = _read_about(folder)
+        own = ":" in grammar.parse(about.model).name or about.model.startswith("callable ")
+        if own and model is None:
+            reference = about.model.removeprefix("callable ")
+            raise ModelError(
+                f"the model in {str(folder)!r} was built by {reference!r}, which is not run unasked",
+                hint=f"give it again: --model {reference!r}, or model= in Python, if you trust it.",
+            )
+        net = build_model(model if own and model is not None else about.model, about.shape)
+        try:
+            weights = safetensors.torch.load((folder / "model.safetensors").read_bytes())
+            net.load_state_dict(weights)
+        except (OSError, safetensors.SafetensorError) as error:
+            raise _damaged(folder / "model.safetensors", error) from None
+        except RuntimeError as error:
+            raise ModelError(
+                f"the weights in {str(folder)!r} do not fit the model {about.model!r}: {str(error).splitlines()[0]}",
+                hint="give the model that was trained.",
+            ) from None
+        return cls(net, about, TablePipeline.load(folder / "pipeline.json"))
+
+
+def _read_about(folder: Path) -> About:
+    path = folder / "model.json"
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if stored["format"] != FORMAT:
+            raise FolderError(
+                f"{str(path)!r} has format {stored['format']}", hint=f"this version reads format {FORMAT}."
+            )
+        shape = Shape(
+            stored["task"],
+            {name: int(codes) for name, codes in stored["cardinalities"]},
+            tuple(stored["continuous"]),
+            int(stored["outputs"]),
+        )
+        scale = TargetScale(float(stored["target_mean"]), float(stored["target_sd"]))
+        classes = tuple(stored["classes"])
+        return About(stored["model"], shape, classes, stored["target"], scale, stored["trained"])
+    except FileNotFoundError:
+        raise FolderError(
+            f"there is no model in {str(folder)!r}", hint="name the --out folder of a finished comparison."
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> FolderError:
+    return FolderError(
+        f"cannot read {str(path)!r}: {error}",
+        hint="run `steepest report` on the folder to write the model again.",
+    )
