@@ -16,7 +16,7 @@ The rules, first match wins; ``--categorical``, ``--continuous``, ``--drop`` and
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import polars as pl
@@ -31,6 +31,7 @@ Kind = Literal["text", "integer", "float", "boolean", "date", "other"]
 
 IDENTIFIER_SHARE = 0.95
 FEW_INTEGERS = 24
+MAYBE_CODES = 1000
 LONG_TEXT = 50
 LONG_TEXT_SHARE = 0.2
 NUMBERS_IN_TEXT = 0.9
@@ -133,7 +134,7 @@ class Columns:
     @classmethod
     def from_dict(cls, stored: Sequence[Mapping[str, Any]]) -> Columns:
         """Return what ``to_dict`` stored."""
-        return cls(tuple(Column(**{**each, "parts": tuple(each["parts"])}) for each in stored))
+        return cls(tuple(replace(Column(**dict(each)), parts=tuple(each["parts"])) for each in stored))
 
 
 def as_label(values: pl.Series) -> pl.Series:
@@ -192,7 +193,7 @@ def decide(frame: pl.DataFrame, target: str | None, options: TableOptions) -> tu
     notes: list[Note] = []
     found = [_column(frame[name], name == target, options, notes) for name in frame.columns]
     columns = Columns(tuple(found))
-    notes = _left_out(columns) + notes
+    notes = _left_out(columns) + notes + _quantities(frame, columns, options)
     for name in columns.of("continuous"):
         check_finite(as_number(frame[name], _format(columns, name)), name)
     if target is not None and not columns.required:
@@ -230,7 +231,7 @@ def kind_of(values: pl.Series) -> Kind:
         return "integer" if whole else "float"
     if dtype == pl.String:
         return "text"
-    if dtype in (pl.Date, pl.Datetime):
+    if isinstance(dtype, pl.Date | pl.Datetime):
         return "date"
     return "float" if dtype == pl.Duration or dtype.is_decimal() else "other"
 
@@ -317,6 +318,22 @@ def _warn_of_numbers(known: pl.Series, notes: list[Note]) -> None:
                 f"if they mean missing, name them with --missing.",
             )
         )
+
+
+def _quantities(frame: pl.DataFrame, columns: Columns, options: TableOptions) -> list[Note]:
+    """Name the whole numbers that are used as quantities although they may be codes."""
+    named: list[tuple[str, int]] = []
+    for each in columns.columns:
+        if each.role == "continuous" and each.kind == "integer" and each.name not in options.continuous:
+            distinct = frame[each.name].drop_nulls().n_unique()
+            if distinct <= min(MAYBE_CODES, frame.height // 10):
+                named.append((each.name, distinct))
+    if not named:
+        return []
+    shown = ", ".join(f"{name} ({distinct} values)" for name, distinct in named[:8])
+    more = f" and {len(named) - 8} more" if len(named) > 8 else ""
+    text = f"whole numbers used as quantities: {shown}{more}; a code belongs in --categorical."
+    return [Note("info", text)]
 
 
 def _left_out(columns: Columns) -> list[Note]:

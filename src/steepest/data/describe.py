@@ -13,10 +13,11 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from steepest.data.columns import Columns
+from steepest.data.columns import Columns, as_label
 from steepest.data.dataset import Note
 from steepest.data.options import TableOptions
 from steepest.errors import FolderError
+from steepest.files import write_atomically
 
 _TYPES = {
     "text": "text",
@@ -67,12 +68,13 @@ class Description:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Text(f"{self.name}: {self.rows:,} rows, {len(self.columns)} columns", style="bold")
-        table = RichTable(box=None, pad_edge=False, header_style="dim")
-        table.add_column("column", no_wrap=True, overflow="ellipsis", max_width=28)
-        table.add_column("type", no_wrap=True)
-        table.add_column("used as", no_wrap=True)
-        table.add_column("missing", justify="right", no_wrap=True)
-        table.add_column("distinct", justify="right", no_wrap=True)
+        table = RichTable(box=None, pad_edge=False, header_style="dim", expand=True)
+        longest = max((len(each.name) for each in self.columns), default=6)
+        table.add_column("column", no_wrap=True, overflow="ellipsis", width=max(6, min(longest, 24)))
+        table.add_column("type", no_wrap=True, width=6)
+        table.add_column("used as", no_wrap=True, width=11)
+        table.add_column("missing", justify="right", no_wrap=True, width=7)
+        table.add_column("distinct", justify="right", no_wrap=True, width=9)
         table.add_column("values", no_wrap=True, overflow="ellipsis", ratio=1)
         for each in self.columns:
             style = {"target": "bold", "left out": "dim"}.get(each.role, "")
@@ -116,8 +118,6 @@ class Description:
         Raises:
             FolderError: the file is there already and ``overwrite`` is false, or it cannot be written.
         """
-        from steepest.data.pipeline import write_atomically
-
         text = _toml(self)
         if path is not None:
             path = Path(path)
@@ -132,24 +132,41 @@ class Description:
 
 @dataclass(frozen=True)
 class ShownRows:
-    """A few rows that show themselves whole.
+    """A few rows that show themselves whole: a line for each column, so that wide tables fit.
 
     Attributes:
         frame: the rows.
+
+    Example:
+        >>> ShownRows(pl.DataFrame({"x": [0.5, 1.25], "c": ["a", "b"]}))
+        x  0.5  1.25
+        c  a    b
     """
 
     frame: pl.DataFrame
 
+    def _lines(self) -> list[list[str]]:
+        return [[each.name, *(_cell(value) for value in each)] for each in self.frame.iter_columns()]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        table = RichTable(box=None, pad_edge=False, show_header=False)
+        longest = max((len(each) for each in self.frame.columns), default=1)
+        table.add_column(style="dim", no_wrap=True, overflow="ellipsis", width=min(longest, 28))
+        for _ in range(self.frame.height):
+            table.add_column(no_wrap=True, overflow="ellipsis")
+        for line in self._lines():
+            table.add_row(*(Text(each) for each in line))
+        yield table
+
     def __repr__(self) -> str:
-        with pl.Config(
-            tbl_cols=-1, tbl_rows=-1, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True,
-            fmt_str_lengths=30, tbl_width_chars=200, float_precision=4,
-        ):  # fmt: skip
-            return repr(self.frame)
+        return _plain(self)
 
     def _repr_html_(self) -> str:
-        with pl.Config(tbl_cols=-1, tbl_rows=-1, tbl_hide_dataframe_shape=True, fmt_str_lengths=60):
-            return str(self.frame._repr_html_())
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(each)}</td>" for each in line) + "</tr>"
+            for line in self._lines()
+        )
+        return f"<table><tbody>{rows}</tbody></table>"
 
 
 def describe_columns(
@@ -190,25 +207,31 @@ def _values(values: pl.Series, role: str, kind: str) -> str:
     if kind == "date" or (kind in ("integer", "float") and role != "categorical" and known.n_unique() > 20):
         low, high = known.min(), known.max()
         if kind == "date":
-            return f"{low} … {high}"
+            return f"{str(low)[:16].removesuffix(' 00:00')} … {str(high)[:16]}"
         middle: Any = known.median()
         return f"{_number(low)} … {_number(high)}, median {_number(middle)}"
-    counts = known.value_counts(sort=True, name="__count").head(3)
-    top = [
-        f"{str(value)[:30]} {n / len(values):.0%}".replace("0%", "<1%" if n < 0.005 * len(values) else "0%")
-        for value, n in counts.iter_rows()
-    ]
-    return ", ".join(top)
+    counts = as_label(known).alias("value").value_counts(sort=True, name="count").head(3)
+    return ", ".join(f"{value[:30]} {_percent(n / len(values))}" for value, n in counts.iter_rows())
+
+
+def _percent(part: float) -> str:
+    return f"{part:.0%}" if part >= 0.005 else "<1%"
 
 
 def _number(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
 
 
-def _plain(description: Description) -> str:
-    console = Console(width=110, no_color=True, legacy_windows=False)
+def _cell(value: Any) -> str:
+    if value is None:
+        return "(missing)"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _plain(shown: Description | ShownRows) -> str:
+    console = Console(width=100, no_color=True, legacy_windows=False)
     with console.capture() as capture:
-        console.print(description)
+        console.print(shown)
     return "\n".join(line.rstrip() for line in capture.get().splitlines())
 
 
@@ -227,22 +250,29 @@ def _toml(description: Description) -> str:
     target = description.options.target
     lines.append(f"target = {_text(target)}" if target else '# target = "…"')
     for role, names in named.items():
-        lines += [f"{role} = [", *(f"  {_text(each)}," for each in names), "]"]
-    lines += ["drop = [", *(f"  {_text(c.name)},  # {_comment(c.reason)}" for c in dropped), "]"]
+        lines += _list(role, [(each, "") for each in names])
+    lines += _list("drop", [(c.name, c.reason) for c in dropped])
     lacking = [c for c in description.columns if c.missing and c.role in ("categorical", "continuous")]
     if lacking:
         lines += [
             "",
             "# Missing values need no step: a category has a code for them, a number gets the mean and an",
-            "# indicator. To fill them from the training rows instead, remove the # below.",
-        ]
-    for each in lacking:
-        lines += [
+            "# indicator. To fill them with the most frequent value of the training rows, remove the # below.",
             "# [[step]]",
             '# use = "fill-mode"',
-            f"# columns = [{_text(each.name)}]  # {share(each.missing)} missing",
+            *(
+                f"# {line}"
+                for line in _list("columns", [(c.name, f"{share(c.missing)} missing") for c in lacking])
+            ),
         ]
     return "\n".join(lines) + "\n"
+
+
+def _list(name: str, entries: list[tuple[str, str]]) -> list[str]:
+    if not entries:
+        return [f"{name} = []"]
+    inside = [f"  {_text(entry)}," + (f"  # {_comment(about)}" if about else "") for entry, about in entries]
+    return [f"{name} = [", *inside, "]"]
 
 
 def _text(value: str) -> str:

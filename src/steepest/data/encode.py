@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -140,7 +141,11 @@ class TableEncoder:
             columns[name] = vocabulary.decode(codes[:, i])
         indicator = len(self.scales)
         for i, (name, scale) in enumerate(self.scales.items()):
-            values: list[float | None] = (scores[:, i].double() * scale.sd + scale.mean).tolist()
+            digits = 6 - math.ceil(math.log10(scale.sd))  # a float32 score holds no more
+            values: list[float | None] = [
+                round(value, digits) + 0.0
+                for value in (scores[:, i].double() * scale.sd + scale.mean).tolist()
+            ]
             if scale.missing:
                 lacking = scores[:, indicator].bool().tolist()
                 values = [None if missing else value for value, missing in zip(values, lacking, strict=True)]

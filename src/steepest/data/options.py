@@ -24,29 +24,29 @@ class TableOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    source: str | None = Field(None, description="The table: CSV, TSV, Parquet or Feather; .gz and .zst too.")
-    target: str | None = Field(None, description="The column to predict.")
-    features: list[str] | None = Field(None, description="Use these columns only (the target is added).")
-    categorical: list[str] = Field([], description="Columns to treat as categories, whatever their type.")
-    continuous: list[str] = Field([], description="Columns to treat as numbers, whatever their values.")
-    drop: list[str] = Field([], description="Columns to leave out.")
-    missing: list[str] = Field(list(MISSING), description="Texts that mean a missing value.")
+    source: str | None = Field(None, description="the table: CSV, TSV, Parquet or Feather; .gz and .zst too")
+    target: str | None = Field(None, description="the column to predict")
+    features: list[str] | None = Field(None, description="use these columns only (the target is added)")
+    categorical: list[str] = Field([], description="columns to treat as categories, whatever their type")
+    continuous: list[str] = Field([], description="columns to treat as numbers, whatever their values")
+    drop: list[str] = Field([], description="columns to leave out")
+    missing: list[str] = Field(list(MISSING), description="texts that mean a missing value")
     prepare: str | list[dict[str, Any]] | None = Field(
-        None, description="A TOML file of preparation steps, or the steps themselves."
+        None, description="a TOML file of preparation steps, or the steps themselves"
     )
     split: str = Field(
         "auto",
         description="auto (stratified for classes, random for numbers), random, stratified, "
-        "group:COLUMN (no group in two parts) or time:COLUMN (the latest rows are the test rows).",
+        "group:COLUMN (no group in two parts) or time:COLUMN (the latest rows are the test rows)",
     )
-    split_seed: int = Field(0, description="Seed of the split; the run seeds are another option.")
-    validation: float | str = Field(0.1, description="Share of the rows for validation, or a file.")
-    test: float | str = Field(0.1, description="Share of the rows for the final test, or a file.")
+    split_seed: int = Field(0, description="seed of the split; the run seeds are another option")
+    validation: float | str = Field(0.1, description="share of the rows for validation, or a file")
+    test: float | str = Field(0.1, description="share of the rows for the final test, or a file")
     min_count: int = Field(
-        1, ge=1, description="Categories seen less often than this while training share the unknown code."
+        1, ge=1, description="categories with fewer training rows than this share the unknown code"
     )
     task: Literal["auto", "classification", "regression"] = Field(
-        "auto", description="What is predicted; auto decides by the target's type and values."
+        "auto", description="what is predicted; auto decides by the target's type and values"
     )
 
     @field_validator("features", "categorical", "continuous", "drop", "missing", mode="before")
@@ -106,7 +106,7 @@ def table_options(**values: Any) -> TableOptions:
         Traceback (most recent call last):
         ...
         steepest.errors.OptionError: test: 1.5 is not a share between 0 and 1 (nor a file)
-        Hint: Share of the rows for the final test, or a file.
+        Hint: test is: share of the rows for the final test, or a file.
     """
     for name in values:
         if name not in TableOptions.model_fields:
@@ -119,7 +119,7 @@ def table_options(**values: Any) -> TableOptions:
         text = str(first["msg"]).removeprefix("Value error, ")
         if first["type"] != "value_error":
             text = f"{first['input']!r}: {text[:1].lower()}{text[1:]}"
-        hint = (
-            TableOptions.model_fields[name].description if name else "give smaller shares or other columns."
-        )
-        raise OptionError(f"{name}: {text}" if name else text, hint=hint or "") from None
+        hint = "give smaller shares, or other columns."
+        if name:
+            hint = f"{name} is: {TableOptions.model_fields[name].description}."
+        raise OptionError(f"{name}: {text}" if name else text, hint=hint) from None

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +18,7 @@ from steepest.data.encode import TableEncoder
 from steepest.data.preparation import FittedPreparation, StepReport
 from steepest.data.read import scan, source_name
 from steepest.errors import DataError, FolderError
+from steepest.files import write_atomically
 
 VERSION = 1
 
@@ -127,7 +125,7 @@ class TablePipeline:
         Raises:
             FolderError: the folder is missing, full or not writable; an older file stays as it was.
         """
-        write_atomically(Path(path), json.dumps(self.to_dict(), ensure_ascii=False))
+        write_atomically(path, json.dumps(self.to_dict(), ensure_ascii=False))
 
     @classmethod
     def load(cls, path: str | Path) -> TablePipeline:
@@ -149,32 +147,6 @@ class TablePipeline:
             ) from error
         except (ValueError, KeyError, TypeError) as error:
             raise FolderError(f"{str(path)!r} is damaged: {error!r}", hint=hint) from error
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that a reader sees the old one or the whole new one.
-
-    Raises:
-        FolderError: it cannot be written.
-    """
-    temporary = ""
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False
-        ) as file:
-            temporary = file.name
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except OSError as error:
-        if temporary:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
-        raise FolderError(
-            f"cannot write {str(path)!r}: {(error.strerror or str(error)).lower()}",
-            hint="give a folder that exists, can be written and has room.",
-        ) from error
 
 
 def harmonised(frame: pl.DataFrame, raw: Mapping[str, str]) -> pl.DataFrame:

@@ -239,11 +239,11 @@ def _clean(frame: pl.LazyFrame, markers: list[str], name: str) -> pl.LazyFrame:
     changed: list[pl.Expr] = []
     for column, dtype in schema.items():
         each = pl.col(column)
-        if dtype in (pl.Categorical, pl.Enum):
+        if isinstance(dtype, pl.Categorical | pl.Enum):
             each, dtype = each.cast(pl.String), pl.String()
         if dtype == pl.String:
             changed.append(pl.when(each.str.strip_chars().is_in(markers).not_()).then(each).alias(column))
-        elif isinstance(dtype, pl.Decimal) or dtype in (pl.Int128, pl.Float32):
+        elif isinstance(dtype, pl.Decimal | pl.Int128 | pl.Float32):
             changed.append(each.cast(pl.Float64))
     return _floats_without_nan(frame.with_columns(changed) if changed else frame)
 

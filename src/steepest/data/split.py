@@ -57,8 +57,9 @@ def random_split(n: int, validation: float, test: float, seed: int) -> Split:
     """Split at random, with exact sizes, as a pure function of the split seed.
 
     Example:
-        >>> [len(each) for each in (s := random_split(50, 0.1, 0.2, 0)).__dict__.values()]
-        [35, 5, 10]
+        >>> split = random_split(50, 0.1, 0.2, seed=0)
+        >>> len(split.train), len(split.validation), len(split.test)
+        (35, 5, 10)
     """
     n_validation, n_test = sizes(n, validation, test)
     order = stream(seed, "split").permutation(n)
