@@ -123,7 +123,9 @@ def half_squares(target: Array) -> Loss:
     return loss
 
 
-def fit(design: Design, loss: Loss, c: float, start: Linear, curvature: Array) -> Linear:
+def fit(
+    design: Design, loss: Loss, c: float, start: Linear, curvature: Array, *, gain: float = GAIN
+) -> Linear:
     """Return the minimum at one C.
 
     Args:
@@ -132,6 +134,7 @@ def fit(design: Design, loss: Loss, c: float, start: Linear, curvature: Array) -
         c: inverse strength of the penalty, positive.
         start: where to begin, such as the minimum at the C before.
         curvature: estimate of the diagonal of the loss's Hessian, ``[V + D + 1, K]``, intercept last.
+        gain: stop where less than this can still be gained for each row.
     """
     penalty = np.full_like(curvature, 1.0 / c)
     penalty[-1] = 0.0
@@ -152,7 +155,7 @@ def fit(design: Design, loss: Loss, c: float, start: Linear, curvature: Array) -
         return value / rows, (gradient / rows).reshape(-1)
 
     def enough(_: Array) -> None:
-        if 0.5 * float((gradient * gradient).sum()) < GAIN * rows:
+        if 0.5 * float((gradient * gradient).sum()) < gain * rows:
             raise StopIteration
 
     first = np.concatenate([start.weights, start.intercept[None]]) / scale
@@ -172,7 +175,7 @@ def fit(design: Design, loss: Loss, c: float, start: Linear, curvature: Array) -
     )
     full = found.x.reshape(shape) * scale
     _, last = objective(found.x)
-    converged = 0.5 * float((last * last).sum()) * rows < 2.0 * GAIN
+    converged = 0.5 * float((last * last).sum()) * rows < 2.0 * gain
     return Linear(full[:-1], full[-1], converged, int(found.nit))
 
 

@@ -1,0 +1,243 @@
+"""Every metric equals scikit-learn's, also where classes are absent."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics as reference
+
+from steepest import rng
+from steepest.data.dataset import TargetScale
+from steepest.errors import OptionError, UnknownNameError
+from steepest.evaluate.metrics import (
+    COMPONENTS,
+    default_metric,
+    evaluate,
+    metric_info,
+    metric_names,
+    row_losses,
+)
+
+
+def _rows(rows: int, classes: int, present: int, seed: int = 0):
+    """Return logits that know something of the truth, the truth, and the probabilities."""
+    generator = rng.stream(seed, "data", rows, classes)
+    truth = np.concatenate([np.arange(present), generator.integers(0, present, rows - present)])
+    logits = generator.normal(size=(rows, classes))
+    logits[np.arange(rows), truth] += 1.0
+    shifted = np.exp(logits - logits.max(1, keepdims=True))
+    return logits, truth, shifted / shifted.sum(1, keepdims=True)
+
+
+def _over_present(function, truth, probabilities):
+    return np.mean([function(truth == each, probabilities[:, each]) for each in np.unique(truth)])
+
+
+def _macro(function):
+    return lambda y, p: function(y, p.argmax(1), labels=np.unique(y), average="macro", zero_division=0)
+
+
+def _top(k):
+    return lambda y, p: np.mean([y[i] in np.argsort(-p[i])[:k] for i in range(len(y))])
+
+
+CLASSIFICATION = {
+    "log_loss": lambda y, p: reference.log_loss(y, p, labels=range(p.shape[1])),
+    "accuracy": lambda y, p: reference.accuracy_score(y, p.argmax(1)),
+    "balanced_accuracy": lambda y, p: np.mean([(p[y == each].argmax(1) == each).mean() for each in set(y)]),
+    "precision": _macro(reference.precision_score),
+    "recall": _macro(reference.recall_score),
+    "f1": _macro(reference.f1_score),
+    "top_3": _top(3),
+    "top_2": _top(2),
+    "top_1": lambda y, p: reference.accuracy_score(y, p.argmax(1)),
+    "top_50": lambda y, p: 1.0,
+    "roc_auc": lambda y, p: _over_present(reference.roc_auc_score, y, p),
+    "average_precision": lambda y, p: _over_present(reference.average_precision_score, y, p),
+    "brier": lambda y, p: np.square(p - np.eye(p.shape[1])[y]).sum(1).mean(),
+}
+
+REGRESSION = {
+    "rmse": reference.root_mean_squared_error,
+    "mae": reference.mean_absolute_error,
+    "r2": reference.r2_score,
+}
+
+SHAPES = [(400, 4, 4), (300, 2, 2), (200, 6, 3), (30, 12, 9), (500, 5, 5)]
+
+
+@pytest.mark.parametrize("name", CLASSIFICATION)
+@pytest.mark.parametrize(("rows", "classes", "present"), SHAPES)
+def test_classification_equals_scikit_learn(name, rows, classes, present):
+    logits, truth, probabilities = _rows(rows, classes, present)
+    found = evaluate(
+        torch.tensor(logits), torch.tensor(truth), task="classification", classes=classes, names=[name]
+    )
+    assert found[name] == pytest.approx(CLASSIFICATION[name](truth, probabilities), rel=2e-6)
+
+
+@pytest.mark.parametrize("name", REGRESSION)
+@pytest.mark.parametrize("columns", [(), (1,)])
+def test_regression_is_on_the_original_scale(name, columns):
+    generator = rng.stream(0, "data")
+    truth = generator.normal(100.0, 20.0, 200)
+    guess = truth + generator.normal(0.0, 5.0, 200)
+    encode = lambda values: torch.tensor((values - 90.0) / 12.0)  # noqa: E731
+    found = evaluate(
+        encode(guess).reshape(200, *columns),
+        encode(truth),
+        task="regression",
+        classes=1,
+        names=[name],
+        scale=TargetScale(90.0, 12.0),
+    )
+    assert found[name] == pytest.approx(REGRESSION[name](truth, guess), rel=1e-9)
+
+
+def test_every_registered_metric_is_compared_with_a_reference():
+    assert {name.replace("-", "_") for name in COMPONENTS} <= {*CLASSIFICATION, *REGRESSION}
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_names_and_information_agree(task):
+    names = metric_names(task)
+    assert names[0] == default_metric(task)
+    for name in names:
+        info = metric_info(name)
+        assert info == metric_info(name.replace("_", "-"))
+        assert info.name == name
+        assert info.task == task
+        perfect, poor = _best_and_worst(task, name)
+        assert (perfect > poor) == info.higher_is_better
+
+
+def _best_and_worst(task, name):
+    if task == "classification":
+        truth = torch.tensor([0, 1, 2, 3, 0, 1, 2, 3])
+        perfect = 9.0 * torch.nn.functional.one_hot(truth, 4).float()
+        outputs = [perfect, -perfect]
+        arguments = {"task": task, "classes": 4, "names": [name]}
+    else:
+        truth = torch.arange(8.0)
+        outputs = [truth, -truth]
+        arguments = {"task": task, "classes": 1, "names": [name]}
+    return [evaluate(each, truth, **arguments)[name] for each in outputs]
+
+
+def test_top_3_is_left_out_where_it_says_nothing():
+    assert "top_3" not in metric_names("classification", classes=3)
+    assert "top_3" in metric_names("classification", classes=4)
+
+
+def test_one_evaluation_leaves_nothing_for_the_next():
+    logits, truth, _ = _rows(200, 4, 4)
+    arguments = {"task": "classification", "classes": 4, "names": metric_names("classification")}
+    first = evaluate(torch.tensor(logits), torch.tensor(truth), **arguments)
+    other, other_truth, _ = _rows(90, 4, 4, seed=1)
+    evaluate(torch.tensor(other), torch.tensor(other_truth), **arguments)
+    assert evaluate(torch.tensor(logits), torch.tensor(truth), **arguments) == first
+
+
+def test_a_single_class_gives_numbers_without_a_warning():
+    logits, _, _ = _rows(20, 3, 3)
+    names = metric_names("classification")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = evaluate(
+            torch.tensor(logits),
+            torch.full((20,), 1),
+            task="classification",
+            classes=3,
+            names=names,
+        )
+    assert all(math.isfinite(value) for value in found.values())
+    assert found["roc_auc"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("guess", "expected"), [([2.0, 2.0, 2.0], 1.0), ([2.0, 2.0, 1.0], 0.0), ([2.0], 1.0), ([1.0], 0.0)]
+)
+def test_r2_of_a_constant_target_follows_scikit_learn(guess, expected):
+    truth = torch.full((len(guess),), 2.0)
+    found = evaluate(torch.tensor(guess), truth, task="regression", classes=1, names=["r2"])
+    assert found["r2"] == expected
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_diverged_model_has_no_metrics(bad):
+    logits, truth, _ = _rows(20, 3, 3)
+    logits[7, 1] = bad
+    found = evaluate(
+        torch.tensor(logits),
+        torch.tensor(truth),
+        task="classification",
+        classes=3,
+        names=metric_names("classification"),
+    )
+    assert all(math.isnan(value) for value in found.values())
+
+
+def test_logits_far_apart_keep_their_loss():
+    """In float32 probabilities, exp(-200) is 0 and the loss would be infinite."""
+    found = evaluate(
+        torch.tensor([[200.0, 0.0]]),
+        torch.tensor([1]),
+        task="classification",
+        classes=2,
+        names=["log-loss"],
+    )
+    assert found["log_loss"] == pytest.approx(200.0)
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_row_losses_average_to_the_metric(task):
+    if task == "classification":
+        logits, truth, _ = _rows(60, 4, 4)
+        losses = row_losses(torch.tensor(logits), torch.tensor(truth), task)
+        found = evaluate(torch.tensor(logits), torch.tensor(truth), task=task, classes=4, names=["log_loss"])[
+            "log_loss"
+        ]
+    else:
+        scale, truth = TargetScale(3.0, 2.0), torch.arange(9.0)
+        losses = row_losses(truth.square()[:, None], truth, task, scale)
+        found = (
+            evaluate(truth.square(), truth, task=task, classes=1, names=["rmse"], scale=scale)["rmse"] ** 2
+        )
+    assert losses.dtype == torch.float64
+    assert float(losses.mean()) == pytest.approx(found, rel=1e-12)
+
+
+ERRORS = {
+    "unknown": (["acuracy"], (4, 3), UnknownNameError, "did you mean 'accuracy'"),
+    "other task": (["rmse"], (4, 3), OptionError, "'rmse' measures regression"),
+    "shape": (["accuracy"], (4, 2), OptionError, r"shape \(4, 2\) for 4 rows"),
+    "top-0": (["top-0"], (4, 3), UnknownNameError, "unknown metric 'top-0'"),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_errors_name_the_value(case):
+    names, shape, kind, message = ERRORS[case]
+    with pytest.raises(kind, match=message):
+        evaluate(
+            torch.zeros(shape),
+            torch.zeros(4, dtype=torch.int64),
+            task="classification",
+            classes=3,
+            names=names,
+        )
+
+
+def test_no_rows_is_an_error():
+    with pytest.raises(OptionError, match="0 rows"):
+        evaluate(
+            torch.zeros(0, 3),
+            torch.zeros(0, dtype=torch.int64),
+            task="classification",
+            classes=3,
+            names=["accuracy"],
+        )
