@@ -148,7 +148,7 @@ class Preparation:
             step.check(train.schema, context)
             if isinstance(step, LearnedStep):
                 learned[i] = step.learn(train, context)
-            if i + 1 < len(self.steps):
+            if _matters(step, self.steps[i + 1 :], train):
                 train, _ = _run(step, train, learned[i], context)
         return FittedPreparation(self, tuple(learned))
 
@@ -253,6 +253,14 @@ class FittedPreparation:
                 hint="the model's folder is damaged; train again.",
             )
         return cls(preparation, learned)
+
+
+def _matters(step: Step, later: Sequence[Step], train: pl.DataFrame) -> bool:
+    """Whether any later step looks at what this one changes."""
+    changed = step.outputs()
+    if changed is None or not changed <= set(train.columns):
+        return bool(later)
+    return any(each.outputs() is None or changed & set(each.inputs()) for each in later)
 
 
 def _plan(

@@ -75,6 +75,10 @@ class Step(BaseModel):
         """Return the columns that must be there."""
         raise NotImplementedError
 
+    def outputs(self) -> frozenset[str] | None:
+        """Return the only columns whose values this step changes; None if it may change rows or more."""
+        return None
+
     def sources(self, names: frozenset[str]) -> frozenset[str]:
         """Return the columns before this step of which the columns ``names`` after it are made."""
         return names

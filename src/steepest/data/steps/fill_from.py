@@ -10,7 +10,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from steepest.data.steps import Context, Learned, LearnedStep, StepReport, require
-from steepest.data.steps._values import convert, known, plain
+from steepest.data.steps._values import as_known, convert, known, plain
 from steepest.errors import PreparationError
 
 COMPONENTS = {"fill-from": {"object": "FillFrom"}}
@@ -89,6 +89,9 @@ class FillFrom(LearnedStep):
     def inputs(self) -> tuple[str, ...]:
         return tuple(self.keys) if self.create else (self.column, *self.keys)
 
+    def outputs(self) -> frozenset[str] | None:
+        return frozenset({self.column})
+
     def check(self, schema: pl.Schema, context: Context) -> None:
         super().check(schema, context)
         if self.column in self.keys:
@@ -109,19 +112,14 @@ class FillFrom(LearnedStep):
 
     def learn(self, train: pl.DataFrame, context: Context) -> Learned:
         own = train.schema.get(self.column, pl.Null())
-        if self.learn_from is not None:
-            rows = self.learn_from.scan()
-            require(
-                f"{self.use} (learn_from = {self.learn_from.table})",
-                [self.column, *self.keys],
-                rows.collect_schema(),
-            )
-            frame = rows.select(self.column, *self.keys).collect(engine="streaming")
-            has_values = self.column in train and train[self.column].null_count() < len(train)
-            own = own if has_values else frame.schema[self.column]
-        else:
-            frame = train
-        return {key: most_frequent(frame, key, self.column, plain(own)) for key in self.keys}
+        if self.learn_from is None:
+            return most_frequent(train.lazy(), self.keys, self.column, plain(own))
+        rows = self.learn_from.scan()
+        schema = rows.collect_schema()
+        require(f"{self.use} (learn_from = {self.learn_from.table})", [self.column, *self.keys], schema)
+        if self.column not in train or train[self.column].null_count() == len(train):
+            own = schema[self.column]
+        return most_frequent(rows, self.keys, self.column, plain(own))
 
     def fill(
         self, frame: pl.DataFrame, learned: Learned, context: Context
@@ -137,24 +135,39 @@ class FillFrom(LearnedStep):
         return frame.with_columns(values), StepReport(self.use, text, filled)
 
 
-def most_frequent(frame: pl.DataFrame, key: str, column: str, dtype: pl.DataType) -> pl.DataFrame:
-    """Return the most frequent value of ``column`` for each key; the smallest of those equally frequent.
+def most_frequent(
+    frame: pl.LazyFrame, keys: Sequence[str], column: str, dtype: pl.DataType
+) -> dict[str, pl.DataFrame]:
+    """Return, for each of ``keys``, the most frequent value of ``column`` (the smallest of equals) by key.
+
+    The rows are counted once, by all keys together; each key's counts are sums of those.
 
     Example:
-        >>> frame = pl.DataFrame({"k": ["a", "a", "b", None], "v": [2, 1, 3, 9]})
-        >>> most_frequent(frame, "k", "v", pl.Int64()).rows()
+        >>> frame = pl.LazyFrame({"k": ["a", "a", "b", None], "v": [2, 1, 3, 9]})
+        >>> most_frequent(frame, ["k"], "v", pl.Int64())["k"].rows()
         [('a', 1), ('b', 3)]
     """
-    types = frame.schema
-    return (
-        frame.lazy()
-        .select(
-            key=known(key, types[key]).cast(plain(types[key])),
+    types = frame.collect_schema()
+    names = {key: f"key {i}" for i, key in enumerate(keys)}
+    counts = (
+        frame.select(
             value=convert(known(column, types[column]), types[column], dtype),
+            **{name: known(key, types[key]).cast(plain(types[key])) for key, name in names.items()},
         )
-        .drop_nulls()
-        .group_by("key", "value")
+        .filter(pl.col("value").is_not_null())
+        .group_by("value", *names.values())
         .len()
+        .collect(engine="streaming")
+    )
+    return {key: _most_frequent(counts, name) for key, name in names.items()}
+
+
+def _most_frequent(counts: pl.DataFrame, key: str) -> pl.DataFrame:
+    return (
+        counts.lazy()
+        .filter(pl.col(key).is_not_null())
+        .group_by(pl.col(key).alias("key"), "value")
+        .agg(pl.col("len").sum())
         .sort("key", "len", "value", descending=[False, True, False])
         .unique("key", keep="first", maintain_order=True)
         .select("key", "value")
@@ -171,23 +184,21 @@ def fill_values(
         The column, how many values each key gave, and how many had been missing.
     """
     dtype = maps[0][1].schema["value"]
-    types = frame.schema
-    if column in types:
-        values = frame.select(convert(known(column, types[column]), types[column], dtype)).to_series()
+    if column in frame.schema:
+        values = as_known(frame[column], dtype)
     else:
         values = pl.Series(column, [None], dtype=dtype).new_from_index(0, len(frame))
     gaps = values.is_null()
     rows = gaps.arg_true()
-    if not len(rows):
-        return values, {key: 0 for key, _ in maps}, 0
-    asked = frame.select(key for key, _ in maps).filter(gaps)
-    found = pl.Series("value", [None], dtype=dtype).new_from_index(0, len(rows))
-    by_key: dict[str, int] = {}
-    left = len(rows)
+    missing, by_key = len(rows), dict.fromkeys((key for key, _ in maps), 0)
     for key, table in maps:
-        wanted = asked.select(key=convert(known(key, types[key]), types[key], table.schema["key"]))
-        answer = wanted.join(table, on="key", how="left", maintain_order="left")["value"]
-        found = found.zip_with(found.is_not_null(), answer)
-        now = found.null_count()
-        by_key[key], left = left - now, now
-    return values.scatter(rows, found), by_key, len(rows)
+        if not len(rows):
+            break
+        wanted = frame[key].filter(gaps) if len(rows) == missing else frame[key].gather(rows)
+        asked = as_known(wanted, table.schema["key"]).alias("key").to_frame()
+        answer = asked.join(table, on="key", how="left", maintain_order="left")["value"]
+        knows = answer.is_not_null()
+        values = values.scatter(rows.filter(knows), answer.filter(knows))
+        by_key[key] = int(knows.sum())
+        rows = rows.filter(~knows)
+    return values, by_key, missing

@@ -9,7 +9,7 @@ import polars as pl
 from pydantic import Field
 
 from steepest.data.steps import Context, Learned, LearnedStep, StepReport
-from steepest.data.steps._values import convert, known, plain
+from steepest.data.steps._values import as_known, known, plain
 from steepest.errors import PreparationError
 
 COMPONENTS = {"fill-mode": {"object": "FillMode"}}
@@ -40,6 +40,9 @@ class FillMode(LearnedStep):
     def inputs(self) -> tuple[str, ...]:
         return tuple(self.columns)
 
+    def outputs(self) -> frozenset[str] | None:
+        return frozenset(self.columns)
+
     def without(self, columns: Collection[str]) -> Self | None:
         left = [each for each in self.columns if each not in columns]
         return self.model_copy(update={"columns": left}) if left else None
@@ -61,8 +64,7 @@ class FillMode(LearnedStep):
         total, parts, filled = 0, [], []
         for column in self.columns:
             mode = learned[column]["value"]
-            dtype = frame.schema[column]
-            values = frame.select(convert(known(column, dtype), dtype, mode.dtype)).to_series()
+            values = as_known(frame[column], mode.dtype)
             missing = values.null_count()
             text = f"{column}: {missing:,} missing"
             if missing and len(mode):

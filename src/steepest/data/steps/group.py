@@ -30,7 +30,7 @@ class Group(Step):
         >>> step.apply(frame, Context()).collect()["kind"].to_list()
         ['THEFT', 'THEFT', 'ARSON']
         >>> step.report(step.tally(frame, Context()).collect(), Context()).text
-        "kind: 1 row relabelled, 3 labels are now 2; nothing is labelled 'ROBERY'"
+        "kind: 3 rows relabelled, 3 labels are now 2; nothing is labelled 'ROBERY'"
     """
 
     use = "group"
@@ -53,27 +53,30 @@ class Group(Step):
     def _mapping(self) -> dict[str, str]:
         return {self._case(each): self._case(name) for name, labels in self.groups.items() for each in labels}
 
-    def _labels(self, frame: pl.LazyFrame) -> pl.Expr:
-        label = convert(pl.col(self.column), frame.collect_schema()[self.column], pl.String())
-        return label.str.to_uppercase() if self.upper else label
-
     def inputs(self) -> tuple[str, ...]:
         return (self.column,)
 
     def apply(self, frame: pl.LazyFrame, context: Context) -> pl.LazyFrame:
-        return frame.with_columns(self._labels(frame).replace(self._mapping()).alias(self.column))
+        label = _text(frame, self.column)
+        label = label.str.to_uppercase() if self.upper else label
+        return frame.with_columns(label.replace(self._mapping()).alias(self.column))
 
     def tally(self, frame: pl.LazyFrame, context: Context) -> pl.LazyFrame:
-        return frame.select(label=self._labels(frame)).group_by("label").len()
+        return frame.select(label=_text(frame, self.column)).group_by("label").len()
 
     def report(self, tally: pl.DataFrame | None, context: Context) -> StepReport:
         counts = {} if tally is None else dict(tally.drop_nulls().iter_rows())
         mapping = self._mapping()
-        changed = sum(count for label, count in counts.items() if mapping.get(label, label) != label)
-        after = {mapping.get(label, label) for label in counts}
+        after = {label: mapping.get(self._case(label), self._case(label)) for label in counts}
+        changed = sum(count for label, count in counts.items() if after[label] != label)
         text = f"{self.column}: {counted(changed, 'row')} relabelled, "
-        text += f"{counted(len(counts), 'label')} are now {len(after):,}"
-        unmatched = [repr(each) for each in mapping if each not in counts]
+        text += f"{counted(len(counts), 'label')} are now {len(set(after.values())):,}"
+        found = {self._case(label) for label in counts}
+        unmatched = [repr(each) for each in mapping if each not in found]
         if unmatched and not context.predicting:
             text += f"; nothing is labelled {', '.join(unmatched)}"
         return StepReport(self.use, text, changed)
+
+
+def _text(frame: pl.LazyFrame, column: str) -> pl.Expr:
+    return convert(pl.col(column), frame.collect_schema()[column], pl.String())

@@ -1,0 +1,1 @@
+"""Measured claims, each one command, its peer in the same run."""
