@@ -101,7 +101,7 @@ def test_logistic_regression_finds_scikit_learns_minimum(layout, c, weighted):
     lowest = objective(theirs, reference.coef_.T)
     quick = fit(design, loss, c, start, curvature)
     assert quick.converged
-    assert objective(quick.outputs(design), quick.weights) == pytest.approx(lowest, abs=5e-6)
+    assert objective(quick.outputs(design), quick.weights) == pytest.approx(lowest, abs=5e-5)
     exact = fit(design, loss, c, start, curvature, gain=1e-12)
     mine = exact.outputs(design)
     np.testing.assert_allclose(

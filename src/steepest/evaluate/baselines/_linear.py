@@ -24,7 +24,7 @@ from steepest.data.dataset import Part, Shape
 Array = NDArray[np.float64]
 
 GAIN = 1e-7
-"""Stop where less than this can still be gained in the objective for each row (nats or half squares)."""
+"""Stop where the estimate of what can still be gained in the objective is below this for each row."""
 
 MAX_ITERATIONS = 500
 
