@@ -69,7 +69,7 @@ class DeltaBarDelta(Rule[DeltaBarDeltaHyper]):
         h = self.hyper
         c = {
             "kappa": h.kappa,
-            "shrink": 1.0 - h.phi,
+            "phi": h.phi,
             "theta": h.theta,
             "rest": 1.0 - h.theta,
             "multiplier": multiplier,
@@ -85,8 +85,9 @@ class DeltaBarDelta(Rule[DeltaBarDeltaHyper]):
             grad = grad + param * c["weight_decay"]
         rate, mean = slots["rate"], slots["grad_avg"]
         sign = torch.sign(mean) * torch.sign(grad)
-        rate = torch.where(sign > 0, rate + c["kappa"], torch.where(sign < 0, rate * c["shrink"], rate))
+        kept = 1.0 - (-sign).clamp_(min=0.0).mul_(c["phi"])
+        rate = (rate * kept).add_(sign.clamp_(min=0.0).mul_(c["kappa"]))
         if self.hyper.max_lr is not None:
-            rate = torch.where(rate > c["max_lr"], c["max_lr"], rate)
+            rate = rate.clamp(max=c["max_lr"])
         new = {"rate": rate, "grad_avg": average(mean, grad, c["theta"], c["rest"])}
         return param - (rate * grad).mul_(c["multiplier"]), new

@@ -1,0 +1,117 @@
+"""The table of rules: a new rule adds rows here, and every generic test runs on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from steepest.optim import make_rule
+from steepest.optim.rule import Rule
+from tests.reference import optimizers as reference
+
+
+@dataclass(frozen=True)
+class Case:
+    """One variant of a rule.
+
+    Attributes:
+        text: the specification.
+        reference: the textbook version of one step.
+        start: the textbook state before the first step, from the weight and the hyperparameters.
+        torch: torch's optimizer of the same mathematics, if there is one.
+        torch_options: what torch calls options that have another name or are implied here.
+        leave_out: hyperparameters that torch does not have.
+        float32: relative tolerance against torch in float32 after the recorded steps.
+        lr: rate for the parabola; the grid's centre if None.
+        other_defaults: defaults that differ from torch's, with the reason.
+    """
+
+    text: str
+    reference: Callable[..., Any]
+    start: Callable[..., Any]
+    torch: type[torch.optim.Optimizer] | None = None
+    torch_options: Mapping[str, Any] = field(default_factory=dict)
+    leave_out: tuple[str, ...] = ()
+    float32: float = 1e-5
+    lr: float | None = None
+    other_defaults: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def rule(self) -> Rule[Any]:
+        return make_rule(self.text)
+
+    @property
+    def id(self) -> str:
+        return self.text
+
+
+def rows(name: str, function: Any, variants: list[str], start: str = "", **columns: Any) -> list[Case]:
+    """Return one case for each variant of a rule, given by its options."""
+    begin = reference.START[start or function.__name__]
+    return [Case(f"{name}({each})" if each else name, function, begin, **columns) for each in variants]
+
+
+CASES = [
+    *rows(
+        "sgd",
+        reference.sgd,
+        ["", "lr=0.1, weight_decay=0.1", "lr=0.1, momentum=0.8, dampening=0.3, weight_decay=0.1"],
+        torch=torch.optim.SGD,
+    ),
+    *rows("momentum", reference.sgd, ["", "lr=0.1"], torch=torch.optim.SGD),
+    *rows("nesterov", reference.sgd, ["", "lr=0.1, weight_decay=0.1"], torch=torch.optim.SGD),
+    *rows(
+        "adagrad",
+        reference.adagrad,
+        ["", "lr=0.5, lr_decay=0.1, weight_decay=0.1, initial_accumulator_value=0.2, eps=0.01"],
+        torch=torch.optim.Adagrad,
+        lr=0.3,
+    ),
+    *rows(
+        "rmsprop",
+        reference.rmsprop,
+        [
+            "",
+            "alpha=0.9, momentum=0.8, weight_decay=0.1",
+            "centered=True, eps=1e-3",
+            "alpha=0.8, centered=True, momentum=0.5",
+        ],
+        torch=torch.optim.RMSprop,
+        leave_out=("eps_inside_root",),
+        float32=1e-4,
+        lr=0.02,
+    ),
+    *rows("rmsprop", reference.rmsprop, ["alpha=0.8, eps_inside_root=True, eps=1e-4"], lr=0.02),
+    *rows(
+        "adam",
+        reference.adam,
+        ["", "lr=0.1, betas=(0.7, 0.9), eps=1e-3, weight_decay=0.1", "amsgrad=True, betas=(0.9, 0.5)"],
+        torch=torch.optim.Adam,
+        lr=0.02,
+    ),
+    *rows("amsgrad", reference.adam, ["", "betas=(0.9, 0.5)"], torch=torch.optim.Adam, lr=0.02),
+    *rows(
+        "adamw",
+        reference.adamw,
+        ["", "lr=0.1, betas=(0.7, 0.9), eps=1e-3, weight_decay=0.3, amsgrad=True"],
+        torch=torch.optim.AdamW,
+        lr=0.02,
+    ),
+    *rows(
+        "quickprop",
+        reference.quickprop,
+        ["", "lr=0.1, max_growth=1.2", "lr=0.01, weight_decay=0.1"],
+    ),
+    *rows(
+        "delta-bar-delta",
+        reference.delta_bar_delta,
+        ["", "lr=0.1, kappa=0.05, phi=0.3, theta=0.7, max_lr=0.2, weight_decay=0.1"],
+    ),
+]
+
+BY_RULE: dict[type[Rule[Any]], list[Case]] = {}
+for _case in CASES:
+    BY_RULE.setdefault(type(_case.rule), []).append(_case)

@@ -1,0 +1,119 @@
+"""Textbook optimizers: slow, readable, float64, one weight at a time, written from the papers.
+
+They share nothing with ``steepest``. Each takes the weight ``w``, the gradient ``g``, the state ``s`` (numbers
+by name), the step ``t`` counted from 1, the schedule's multiplier ``m`` and hyperparameters, and returns the new
+weight and state. ``START`` has the state before the first step.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+State = dict[str, float]
+
+
+def sgd(
+    w: float, g: float, s: State, t: int, m: float, *, lr, momentum, dampening, weight_decay, nesterov
+) -> tuple[float, State]:
+    g = g + weight_decay * w
+    if momentum == 0:
+        return w - m * lr * g, {}
+    b = g if t == 1 else momentum * s["momentum_buffer"] + (1 - dampening) * g
+    move = g + momentum * b if nesterov else b
+    return w - m * lr * move, {"momentum_buffer": b}
+
+
+def adagrad(w, g, s, t, m, *, lr, lr_decay, weight_decay, initial_accumulator_value, eps):
+    g = g + weight_decay * w
+    total = s["sum"] + g**2
+    return w - m * lr / (1 + (t - 1) * lr_decay) * g / (math.sqrt(total) + eps), {"sum": total}
+
+
+def rmsprop(w, g, s, t, m, *, lr, alpha, eps, weight_decay, momentum, centered, eps_inside_root):
+    g = g + weight_decay * w
+    new = {"square_avg": alpha * s["square_avg"] + (1 - alpha) * g**2}
+    v = new["square_avg"]
+    if centered:
+        new["grad_avg"] = alpha * s["grad_avg"] + (1 - alpha) * g
+        v = max(v - new["grad_avg"] ** 2, 0.0)
+    q = g / (math.sqrt(v + eps) if eps_inside_root else math.sqrt(v) + eps)
+    if momentum:
+        new["momentum_buffer"] = q = momentum * s["momentum_buffer"] + q
+    return w - m * lr * q, new
+
+
+def adam(w, g, s, t, m, *, lr, betas, eps, weight_decay, amsgrad, decoupled=False):
+    beta1, beta2 = betas
+    if decoupled:
+        w = w - m * lr * weight_decay * w
+    else:
+        g = g + weight_decay * w
+    new = {
+        "exp_avg": beta1 * s["exp_avg"] + (1 - beta1) * g,
+        "exp_avg_sq": beta2 * s["exp_avg_sq"] + (1 - beta2) * g**2,
+    }
+    v = new["exp_avg_sq"]
+    if amsgrad:
+        new["max_exp_avg_sq"] = v = max(v, s["max_exp_avg_sq"])
+    first = new["exp_avg"] / (1 - beta1**t)
+    second = v / (1 - beta2**t)
+    return w - m * lr * first / (math.sqrt(second) + eps), new
+
+
+def adamw(w, g, s, t, m, **hyper: Any):
+    return adam(w, g, s, t, m, decoupled=True, **hyper)
+
+
+def quickprop(w, g, s, t, m, *, lr, max_growth, weight_decay):
+    """Fahlman's three cases, word for word; his slope is the downhill one here."""
+    slope = -(g + weight_decay * w)
+    before = -s["last_gradient"]
+    d = s["last_step"]
+    shrink = max_growth / (1 + max_growth)
+    step = 0.0
+    if d > 0:
+        if slope > 0:
+            step += lr * slope
+        step += max_growth * d if slope > shrink * before else _quotient(d, slope, before)
+    elif d < 0:
+        if slope < 0:
+            step += lr * slope
+        step += max_growth * d if slope < shrink * before else _quotient(d, slope, before)
+    else:
+        step += lr * slope
+    return w + m * step, {"last_step": step, "last_gradient": -slope}
+
+
+def _quotient(d: float, slope: float, before: float) -> float:
+    return d * slope / (before - slope) if before != slope else 0.0
+
+
+def delta_bar_delta(w, g, s, t, m, *, lr, kappa, phi, theta, max_lr, weight_decay):
+    delta = g + weight_decay * w
+    rate = s["rate"]
+    if s["grad_avg"] * delta > 0:
+        rate = rate + kappa
+    elif s["grad_avg"] * delta < 0:
+        rate = rate - phi * rate
+    if max_lr is not None and rate > max_lr:
+        rate = max_lr
+    new = {"rate": rate, "grad_avg": (1 - theta) * delta + theta * s["grad_avg"]}
+    return w - m * rate * delta, new
+
+
+START: dict[str, Any] = {
+    "sgd": lambda w, h: {"momentum_buffer": 0.0} if h["momentum"] else {},
+    "adagrad": lambda w, h: {"sum": h["initial_accumulator_value"]},
+    "rmsprop": lambda w, h: (
+        {"square_avg": 0.0}
+        | ({"grad_avg": 0.0} if h["centered"] else {})
+        | ({"momentum_buffer": 0.0} if h["momentum"] else {})
+    ),
+    "adam": lambda w, h: (
+        {"exp_avg": 0.0, "exp_avg_sq": 0.0} | ({"max_exp_avg_sq": 0.0} if h["amsgrad"] else {})
+    ),
+    "quickprop": lambda w, h: {"last_step": 0.0, "last_gradient": 0.0},
+    "delta_bar_delta": lambda w, h: {"rate": h["lr"], "grad_avg": 0.0},
+}
+START["adamw"] = START["adam"]
