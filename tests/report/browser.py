@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
 import json
 import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Generator
@@ -34,6 +34,15 @@ OPTIONS = [
     "--remote-debugging-pipe",
 ]
 
+# The browser reads descriptor 3 and writes descriptor 4: move ours there (out of each other's way first).
+_CONNECT = """
+import fcntl, os, sys
+reader, writer = (fcntl.fcntl(int(each), fcntl.F_DUPFD, 20) for each in sys.argv[1:3])
+os.dup2(reader, 3)
+os.dup2(writer, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
 
 def find_browser() -> str | None:
     """Return the path of a Chromium, or None."""
@@ -48,18 +57,15 @@ class Browser:
         command_read, self._out = os.pipe()
         self._in, answer_write = os.pipe()
 
-        def connect() -> None:  # the browser reads descriptor 3 and writes descriptor 4
-            reader, writer = (fcntl.fcntl(each, fcntl.F_DUPFD, 20) for each in (command_read, answer_write))
-            os.dup2(reader, 3)
-            os.dup2(writer, 4)
-
         self._process = subprocess.Popen(
-            [path, *OPTIONS, f"--user-data-dir={self._folder.name}", "about:blank"],
+            [
+                *(sys.executable, "-c", _CONNECT, str(command_read), str(answer_write)),
+                *(path, *OPTIONS, f"--user-data-dir={self._folder.name}", "about:blank"),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            close_fds=False,
-            preexec_fn=connect,
+            pass_fds=(command_read, answer_write),
         )
         os.close(command_read)
         os.close(answer_write)

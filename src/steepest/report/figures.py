@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from steepest.compare.result import Band, Comparison, RateCurve
@@ -47,28 +47,35 @@ def curves(comparison: Comparison, axis: Axis = "step") -> Figure:
     bands = [each for each in comparison.curves if each.metric == comparison.metric]
     traces: list[Figure] = []
     for band in bands:
-        x = [float(each) for each in getattr(band, axis)]
         slot = place[band.name]
-        common = {"x": x, "legendgroup": band.name, "meta": {"name": band.name}, "showlegend": False}
-        edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "type": "scatter"}
+        common = {
+            "legendgroup": band.name,
+            "meta": {"name": band.name},
+            "showlegend": False,
+            "type": "scatter",
+        }
+        edge = {**common, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
         fill = theme.translucent(theme.colour(slot), theme.BAND_OPACITY)
-        traces.append({**common, **edge, "y": _finite(band.low, scale)})
+        x, low, high = _finite(getattr(band, axis), band.low, band.high)
+        traces.append({**edge, "x": x, "y": [each * scale for each in low]})
         traces.append(
-            {**common, **edge, "y": _finite(band.high, scale), "fill": "tonexty", "fillcolor": fill}
+            {**edge, "x": x, "y": [each * scale for each in high], "fill": "tonexty", "fillcolor": fill}
         )
     for band in bands:
         slot = place[band.name]
         what = {"step": "step %{x:,.0f}", "epoch": "epoch %{x:.2f}", "seconds": "%{x:,.1f} s"}[axis]
+        x, mean = _finite(getattr(band, axis), band.mean)
         traces.append(
             {
                 "type": "scatter",
-                "mode": "lines",
+                "mode": "lines" if len(x) > 1 else "markers",
                 "name": safe(band.name),
-                "x": [float(each) for each in getattr(band, axis)],
-                "y": _finite(band.mean, scale),
+                "x": x,
+                "y": [each * scale for each in mean],
                 "legendgroup": band.name,
                 "meta": {"name": band.name},
                 "line": {"color": theme.colour(slot), "width": 2, "dash": theme.dash(slot)},
+                "marker": {"color": theme.colour(slot), "symbol": theme.symbol(slot)},
                 "hovertemplate": f"<b>{safe(band.name)}</b><br>{what}: %{{y:.5~g}}<extra></extra>",
             }
         )
@@ -113,8 +120,8 @@ def rates(comparison: Comparison) -> Figure:
 
 def confusion(comparison: Comparison) -> Figure:
     """Return the winner's confusion matrix: colours by the share of the true class, counts on hover."""
-    labels = [safe(each.label) for each in comparison.classes]
-    short = [safe(each.label, 18) for each in comparison.classes]
+    labels = [safe(each.label or "(empty)") for each in comparison.classes]
+    short = [safe(each.label or "(empty)", 18) for each in comparison.classes]
     shares: list[list[float | None]] = []
     hover: list[list[str]] = []
     for true, counts in enumerate(comparison.confusion):
@@ -150,7 +157,13 @@ def confusion(comparison: Comparison) -> Figure:
         trace["textfont"] = {"size": 11}
     layout = _layout("predicted", "true", hovermode="closest")
     ticks = {"tickmode": "array", "tickvals": places, "ticktext": short, "showgrid": False, "ticks": ""}
-    layout["xaxis"] |= {**ticks, "side": "top", "tickangle": -55, "range": [-0.5, size - 0.5]}
+    layout["xaxis"] |= {
+        **ticks,
+        "side": "top",
+        "tickangle": -90,
+        "ticklabeloverflow": "allow",
+        "range": [-0.5, size - 0.5],
+    }
     layout["yaxis"] |= {**ticks, "range": [size - 0.5, -0.5]}
     layout["xaxis"] |= {"showline": False, "automargin": True}
     layout["yaxis"] |= {"automargin": True}
@@ -201,8 +214,10 @@ def _layout(x: str, y: str, **more: Any) -> Figure:
     }
 
 
-def _finite(values: Iterable[float], scale: float) -> list[float | None]:
-    return [each * scale if math.isfinite(each) else None for each in values]
+def _finite(*columns: Sequence[float]) -> list[list[float]]:
+    """The columns without the places where any of them is not a number."""
+    kept = [each for each in zip(*columns, strict=False) if all(math.isfinite(value) for value in each)]
+    return [[float(each[place]) for each in kept] for place in range(len(columns))]
 
 
 def _later(band: Band) -> list[float]:
@@ -223,10 +238,11 @@ def _close_range(
     def at(ordered: Sequence[float], fraction: float) -> float:
         return ordered[min(int(fraction * len(ordered)), len(ordered) - 1)]
 
+    low, high = known[0], known[-1]
     if higher:
-        low, high = min([at(known, 1 - share), *([at(last, 0.2)] if last else [])]), known[-1]
+        low = min(at(known, 1 - share), at(last, 0.2) if last else high)
     else:
-        low, high = known[0], max([at(known, share), *([at(last, 0.8)] if last else [])])
+        high = max(at(known, share), at(last, 0.8) if last else low)
     pad = (high - low) * 0.06
     return [low - pad, high + pad] if pad else None
 

@@ -84,7 +84,7 @@ def number(value: float, decimals: int, *, leading_zero: bool = True, sign: bool
         return "∞" if value > 0 else f"{MINUS}∞"
     before = MINUS if value < 0 else "+" if sign and value > 0 else ""
     size = abs(value)
-    if size >= 1e9 or (0 < size and decimals > _MOST_DECIMALS):
+    if size >= 1e9 or (size > 0 and decimals > _MOST_DECIMALS):
         digits = max(0, min(decimals + math.floor(math.log10(size)), 8)) if size < 1e9 else 3
         mantissa, exponent = f"{size:.{digits}e}".split("e")
         return f"{before}{mantissa}e{int(exponent)}"
@@ -136,15 +136,15 @@ def spread(width: float, decimals: int) -> str:
     return number(width, own, leading_zero=False)
 
 
-def interval(low: float, high: float, decimals: int) -> str:
-    """Return ``[low, high]``.
+def interval(low: float, high: float, decimals: int, *, tight: bool = False) -> str:
+    """Return ``[low, high]``, without the space if ``tight`` and nothing is misread.
 
     Example:
-        >>> interval(-0.002, 0.005, 3)
-        '[−.002, .005]'
+        >>> interval(-0.002, 0.005, 3), interval(-0.002, 0.005, 3, tight=True), interval(1e3, 2e3, 0, tight=True)
+        ('[−.002, .005]', '[−.002,.005]', '[1,000, 2,000]')
     """
-    ends = (number(each, decimals, leading_zero=False) for each in (low, high))
-    return f"[{', '.join(ends)}]"
+    ends = [number(each, decimals, leading_zero=False) for each in (low, high)]
+    return f"[{('' if tight and ',' not in ''.join(ends) else ' ').join([ends[0] + ',', ends[1]])}]"
 
 
 def rate(value: float | None) -> str:

@@ -89,7 +89,7 @@ def _against(found: Difference, test_rows: int) -> str:
         else found.metric
     )
     amount = f"{fmt.number(found.mean, decimals, sign=True)} {fmt.interval(found.low, found.high, decimals)} {what}"
-    verdict = f"so {_capital(found.better)} is better" if found.better else "so the two are not told apart"
+    verdict = f"so {found.better} is better" if found.better else "so the two are not told apart"
     return f"{found.first} minus it is {amount} paired over {test_rows:,} test rows, {verdict}"
 
 

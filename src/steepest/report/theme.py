@@ -22,6 +22,7 @@ SURFACES: dict[str, tuple[str, str]] = {
     "bar": ("#3b7ea8", "#5b9fcd"),
     "warn": ("#9a5b00", "#f0b24a"),
     "warn-ground": ("#fdf5e6", "#2a2214"),
+    "shade": ("#e6e6e0", "#0b0e11"),
     "baseline": ("#6d7580", "#9aa4b0"),
 }
 
@@ -54,8 +55,8 @@ HEAT: tuple[tuple[float, str, str], ...] = (
     (0.0, "#fbfbfa", "#1b2027"),
     (0.05, "#e4eef5", "#1d2f3e"),
     (0.3, "#a3cbe3", "#1f5477"),
-    (0.6, "#4793c2", "#3f8fc4"),
-    (1.0, "#0a4a78", "#bfe2fa"),
+    (0.6, "#4793c2", "#2c79b0"),
+    (1.0, "#0a4a78", "#6db9ea"),
 )
 
 

@@ -10,6 +10,8 @@ from steepest.compare.result import Comparison, Difference, Estimate, Metric, Ro
 from steepest.report import format as show
 from steepest.report.theme import slots
 
+NARROW = "\u00a0"
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -75,6 +77,7 @@ class Ranking:
     ticks: list[tuple[str, float]]
     seeds: int
     has_default: bool
+    has_baseline: bool
 
 
 @dataclass(frozen=True)
@@ -243,6 +246,7 @@ def ranking(comparison: Comparison) -> Ranking:
         ticks=[(show.number(value * scale_by, step), at) for value, at in ticks] if finite else [],
         seeds=max((row.seeds for row in rows), default=1),
         has_default=any(dot.default_at is not None for dot in dots),
+        has_baseline=any(dot.kind == "baseline" for dot in dots),
     )
 
 
@@ -270,10 +274,11 @@ def _unless_finished(row: Row) -> str:
 
 
 def _note(row: Row) -> str:
+    if row.outcome != "finished":
+        return row.outcome
     if row.kind == "baseline":
-        return show.seconds(row.train_seconds) + _unless_finished(row)
-    parts = [] if row.outcome == "finished" else [row.outcome]
-    parts += [f"rate {show.rate(row.lr)}"] if row.lr is not None else []
+        return show.seconds(row.train_seconds)
+    parts = [f"rate {show.rate(row.lr)}"] if row.lr is not None else []
     parts += [] if row.tuned else ["not tuned"]
     return ", ".join(parts)
 
@@ -287,8 +292,8 @@ def bars(comparison: Comparison) -> tuple[str, list[Bar]]:
     span = max([0.0, *(each.size for each in effects)]) - low or 1.0
     sizes = [abs(each.size) * scale for each in effects if each.size]
     decimals = show.decimals_for(max(min(sizes), max(sizes) / 300)) if sizes else 3
-    unit = "percentage points" if metric.percent else "units"
-    return f"{unit} of {metric.title}", [
+    unit = "in percentage points of" if metric.percent else "in"
+    return f"{unit} {metric.title}", [
         Bar(
             name=each.name,
             text=each.text,
@@ -313,38 +318,31 @@ def table(comparison: Comparison) -> Table:
     }
     best = {each.name: _best(every[each.name], each) for each in comparison.metrics}
     deciding = metric_of(comparison, comparison.metric)
-    arrows = [
-        f"{each.title}{', %' if each.percent else ''} {'↑' if each.higher_is_better else '↓'}"
-        for each in comparison.metrics
-    ]
+    metrics = [_heading(each) for each in comparison.metrics]
     has_behind = any(each.metric == comparison.metric for each in comparison.differences)
     has_last = any(comparison.metric in row.last for row in comparison.rows)
-    head = arrows[:1] + (["behind the winner"] if has_behind else []) + arrows[1:]
+    head = metrics[:1] + (["behind the winner"] if has_behind else []) + metrics[1:2]
+    head += ["rate", "good range", "training", *metrics[2:]]
     head += [f"{deciding.title}, last weights"] if has_last else []
-    head += ["rate", "good range", "trials", "seeds", "a run"]
+    head += ["trials", "seeds"]
 
     def line(row: Row) -> Line:
-        cells: list[Cell] = []
-        for index, metric in enumerate(comparison.metrics):
-            value = row.metrics.get(metric.name)
-            shown = show.MISSING
-            if value is not None:
-                shown = show.estimate(value, percent=metric.percent, decimals=decimals[metric.name])
-            cells.append(Cell(shown, best=value is not None and value.mean == best[metric.name]))
-            if index == 0 and has_behind:
-                cells.append(Cell(_behind_text(comparison, row, deciding)))
+        scores = [_score(row, each, decimals[each.name], best[each.name]) for each in comparison.metrics]
+        cells = (
+            scores[:1] + ([Cell(_behind_text(comparison, row, deciding))] if has_behind else []) + scores[1:2]
+        )
+        cells += [
+            Cell(show.rate(row.lr)),
+            Cell(show.factor(row.good_range)),
+            Cell(show.seconds(row.train_seconds)),
+        ]
+        cells += scores[2:]
         if has_last:
             value = row.last.get(comparison.metric)
             digits = decimals[comparison.metric]
             text = show.estimate(value, percent=deciding.percent, decimals=digits) if value else show.MISSING
             cells.append(Cell(text))
-        cells += [
-            Cell(show.rate(row.lr)),
-            Cell(show.factor(row.good_range)),
-            Cell(show.count(row.trials) if row.trials else show.MISSING),
-            Cell(show.count(row.seeds)),
-            Cell(show.seconds(row.train_seconds)),
-        ]
+        cells += [Cell(show.count(row.trials) if row.trials else show.MISSING), Cell(show.count(row.seeds))]
         badges = [] if row.outcome == "finished" else [row.outcome]
         badges += ["not tuned"] if row.kind == "optimizer" and not row.tuned else []
         return Line(
@@ -368,6 +366,18 @@ def table(comparison: Comparison) -> Table:
     baselines = better_first((row for row in comparison.rows if row.kind == "baseline"), deciding)
     groups = [("Optimizers", optimizers), ("Baselines", [line(row) for row in baselines])]
     return Table(head, [group for group in groups if group[1]])
+
+
+def _heading(metric: Metric) -> str:
+    unit = f",{NARROW}%" if metric.percent else ""
+    return f"{metric.title}{unit}{NARROW}{'↑' if metric.higher_is_better else '↓'}"
+
+
+def _score(row: Row, metric: Metric, decimals: int, best: float) -> Cell:
+    value = row.metrics.get(metric.name)
+    if value is None:
+        return Cell(show.MISSING)
+    return Cell(show.estimate(value, percent=metric.percent, decimals=decimals), best=value.mean == best)
 
 
 def _best(values: Iterable[Estimate], metric: Metric) -> float:

@@ -30,8 +30,7 @@
     displaylogo: false,
     responsive: false,
     showTips: false,
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d", "pan2d"],
-    toImageButtonOptions: { format: "svg", filename: "steepest" },
+    displayModeBar: false,
   };
 
   function draw(box) {
@@ -59,7 +58,7 @@
         layout.xaxis.tickfont.size = layout.yaxis.tickfont.size = cells > 20 ? 9.5 : 10;
       }
     }
-    window.Plotly.react(box, figure.data, layout, { ...config, displayModeBar: touch ? false : "hover" });
+    window.Plotly.react(box, figure.data, layout, config);
   }
   const drawAll = () => each(".figure", draw);
 
@@ -88,6 +87,12 @@
     button.setAttribute("aria-pressed", String(!hidden.has(name)));
     draw(box);
   }), group));
+
+  each("[data-save]", (button) => button.addEventListener("click", () => {
+    const box = document.getElementById(`figure-${button.dataset.save}`);
+    const { clientWidth: width, clientHeight: height } = box;
+    window.Plotly.downloadImage(box, { format: "svg", filename: `steepest-${button.dataset.save}`, width, height });
+  }));
 
   function copyBySelection(code) {
     const range = document.createRange();

@@ -1,0 +1,167 @@
+"""The result in a terminal, and as comma-separated values."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import textwrap
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from steepest.compare.result import Comparison, Estimate, Metric, Row
+from steepest.report import format as show
+from steepest.report.view import behind, better_first, metric_of
+
+_NAME = 15
+_LONGEST = 60
+
+
+def comparison_table(comparison: Comparison) -> RenderableType:
+    """Return the result for a terminal of 80 columns: a line for each optimizer and baseline, the sentence.
+
+    The winner has the dot. The deciding metric comes first, then by how much a row is behind the winner
+    (paired, with its 95 % interval), one more metric, the rate and the range of rates that are as good.
+
+    Example:
+        >>> from rich.console import Console
+        >>> from steepest.compare.result import Metric
+        >>> loss = Estimate(mean=1.464, low=1.462, high=1.466, n=5)
+        >>> row = Row(kind="optimizer", name="adam", lr=1e-3, good_range=32.0, metrics={"log_loss": loss})
+        >>> shown = Metric(name="log_loss", title="log loss", higher_is_better=False)
+        >>> result = Comparison(title="t", sentence="Adam wins.", metric="log_loss", winner="adam",
+        ...                     rows=[row], metrics=[shown])
+        >>> Console(width=80, force_terminal=False).print(comparison_table(result))
+          log loss ↓   rate  range
+        ● adam  1.464 ±.002   1e-3  32×
+        Adam wins.
+    """
+    metric = metric_of(comparison, comparison.metric)
+    second = next((each for each in comparison.metrics if each.name != metric.name), None)
+    optimizers = better_first((row for row in comparison.rows if row.kind == "optimizer"), metric)
+    baselines = better_first((row for row in comparison.rows if row.kind == "baseline"), metric)
+    shown = [*optimizers, *baselines]
+    compared = any(behind(comparison, row.name, metric.name) for row in shown)
+    rates = max([4, *(len(show.rate(row.lr)) for row in optimizers)])
+    names = {
+        id(row): _name(row, mark=row.kind == "optimizer" and row.name == comparison.winner) for row in shown
+    }
+
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column(
+        "", no_wrap=True, min_width=max((len(each.split("\n")[0]) for each in names.values()), default=0)
+    )
+    table.add_column(_head(metric), no_wrap=True)
+    if compared:
+        table.add_column("behind, paired", no_wrap=True)
+    if second is not None:
+        table.add_column(_head(second), no_wrap=True)
+    table.add_column(f"{'rate':<{rates}}  range", overflow="fold")
+    columns = [(each, _estimates(shown, each)) for each in (metric, second) if each is not None]
+    for row in shown:
+        cells = [_score(row, each, _coarse(known, each)) for each, known in columns]
+        if compared:
+            cells.insert(1, _behind(comparison, row, metric))
+        style = "bold" if names[id(row)].startswith("●") else "dim" if row.kind == "baseline" else ""
+        table.add_row(Text(names[id(row)]), *cells, _remark(row, rates), style=style)
+    sentence = Text(show.printable(comparison.sentence))
+    if not shown:
+        return sentence
+    return Group(table, sentence)
+
+
+def to_csv(comparison: Comparison) -> str:
+    """Return ``results.csv``: a line for each optimizer, each at its library default, and each baseline.
+
+    Columns: ``kind`` (``optimizer``, ``default``, ``baseline``), ``name``, ``lr`` (empty for baselines),
+    ``seeds`` (runs), ``outcome`` (``finished``, ``diverged 2 of 5``, …); then for each metric its mean on the
+    test rows over the seeds, and ``_low`` and ``_high``, the ends of its 95 % interval (empty for a single
+    run, which has none); then ``train_seconds``, the mean of one run. What is not a number is empty.
+
+    Example:
+        >>> from steepest.compare.result import Metric
+        >>> one = Estimate(mean=0.5, low=0.5, high=0.5, n=1)
+        >>> row = Row(kind="baseline", name="mean", metrics={"rmse": one}, train_seconds=2.0)
+        >>> shown = Metric(name="rmse", title="RMSE", higher_is_better=False)
+        >>> print(to_csv(Comparison(title="t", sentence="s", metric="rmse", winner="", rows=[row],
+        ...                         metrics=[shown])))
+        kind,name,lr,seeds,outcome,rmse,rmse_low,rmse_high,train_seconds
+        baseline,mean,,1,finished,0.5,,,2.0
+    """
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    names = [each.name for each in comparison.metrics]
+    scores = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
+    writer.writerow(["kind", "name", "lr", "seeds", "outcome", *scores, "train_seconds"])
+    for row in comparison.rows:
+        if row.kind == "constant":
+            continue
+        cells: list[str] = []
+        for name in names:
+            value = row.metrics.get(name)
+            cells += ["", "", ""] if value is None else _ends(value)
+        lr = "" if row.lr is None else _exact(row.lr)
+        writer.writerow([row.kind, row.name, lr, row.seeds, row.outcome, *cells, _exact(row.train_seconds)])
+    return file.getvalue()
+
+
+def _exact(value: float) -> str:
+    return "" if math.isnan(value) else repr(float(value))
+
+
+def _ends(value: Estimate) -> list[str]:
+    if value.n < 2:
+        return [_exact(value.mean), "", ""]
+    return [_exact(value.mean), _exact(value.low), _exact(value.high)]
+
+
+def _head(metric: Metric) -> str:
+    return f"{show.printable(metric.title)}{' ↑' if metric.higher_is_better else ' ↓'}"
+
+
+def _name(row: Row, *, mark: bool) -> str:
+    lines = textwrap.wrap(show.shorten(show.printable(row.name), _LONGEST), _NAME) or [""]
+    if row.outcome != "finished":
+        lines += textwrap.wrap(show.printable(row.outcome), _NAME)
+    return f"{'●' if mark else ' '} " + "\n  ".join(lines)
+
+
+def _coarse(values: list[Estimate], metric: Metric) -> int:
+    """One significant digit of the median interval, to save room."""
+    decimals = show.column_decimals(values, percent=metric.percent)
+    has_interval = any(not math.isnan(show.half_width(each)) for each in values)
+    return decimals - 1 if decimals > 3 and has_interval else decimals
+
+
+def _estimates(rows: list[Row], metric: Metric) -> list[Estimate]:
+    return [row.metrics[metric.name] for row in rows if metric.name in row.metrics]
+
+
+def _score(row: Row, metric: Metric, decimals: int) -> Text:
+    value = row.metrics.get(metric.name)
+    if value is None:
+        return Text(show.MISSING)
+    return Text(show.estimate(value, percent=metric.percent, decimals=decimals, space=" ").replace("± ", "±"))
+
+
+def _behind(comparison: Comparison, row: Row, metric: Metric) -> Text:
+    found = behind(comparison, row.name, metric.name)
+    if found is None or not all(math.isfinite(each) for each in found):
+        return Text(show.MISSING)
+    mean, low, high = (each * (100.0 if metric.percent else 1.0) for each in found)
+    decimals = show.decimals_for((high - low) / 2)
+    return Text(
+        f"{show.number(mean, decimals, leading_zero=False)} {show.interval(low, high, decimals, tight=True)}"
+    )
+
+
+def _remark(row: Row, width: int) -> Text:
+    if row.kind == "baseline":
+        whole = f"{row.train_seconds:.0f} s" if 0.5 <= row.train_seconds < 9.5 else "<1 s"
+        text = f"baseline, {show.seconds(row.train_seconds) if row.train_seconds >= 9.5 else whole}"
+    else:
+        range_ = show.factor(row.good_range) if row.tuned else "not tuned"
+        text = f"{show.rate(row.lr):<{width}}  {range_}"
+    return Text(text)
