@@ -127,9 +127,8 @@ def complete(
     baselines = _baselines(folder, dataset, metrics, recipe, experiment.protocol.seed, observer)
     per_epoch = max(1, len(dataset.train) // min(batch_size, len(dataset.train)))
     if experiment.protocol.epochs is None:
-        epochs, record = pilot(runner, recipe, per_epoch, seeds[0])
+        epochs, told = pilot(runner, recipe, per_epoch, seeds[0])
         steps = epochs * per_epoch
-        told = f"{epochs} epochs, best of a pilot of Adam at its default ({record.curve[-1].epoch:g} epochs)"
     else:
         steps = max(1, round(experiment.protocol.epochs * per_epoch))
         told = f"{experiment.protocol.epochs:g} epochs, given"

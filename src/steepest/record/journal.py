@@ -41,7 +41,7 @@ class Journal:
         """
         if not self.path.is_file():
             return []
-        lines = self.path.read_bytes().split(b"\n")
+        *lines, _ = self.path.read_bytes().split(b"\n")  # what follows the last line break was torn
         events: list[dict[str, Any]] = []
         for number, line in enumerate(lines, start=1):
             if not line.strip():
@@ -51,8 +51,6 @@ class Journal:
                 if not isinstance(event, dict):
                     raise ValueError("not an object")
             except (ValueError, UnicodeDecodeError) as error:
-                if number == len(lines):
-                    break
                 raise FolderError(
                     f"line {number} of {str(self.path)!r} cannot be read: {error}",
                     hint="the file was edited or damaged; delete that line to repeat its run.",

@@ -14,7 +14,7 @@ from steepest.models import ModelBuilder
 from steepest.optim import make_rule
 from steepest.optim.method import GradientMethod
 from steepest.recipe import Execution, Protocol, Recipe
-from steepest.record.schema import Record, RunKey
+from steepest.record.schema import RunKey
 from steepest.schedules import make_schedule
 from steepest.sweep.plan import TUNING_SEED, Run, whole_spec
 from steepest.sweep.runner import Runner, thread_count
@@ -24,6 +24,8 @@ SMALLEST_BATCH, LARGEST_BATCH, ROWS_A_BATCH = 32, 1024, 500
 PILOT_PATIENCE = 5
 PILOT_EPOCHS = 100
 PILOT_STEPS = 20_000
+LEAST_STEPS = 200
+"""A run found by a pilot is at least so long: a quarter of less tells learning rates apart badly."""
 
 
 def default_batch_size(rows: int) -> int:
@@ -71,15 +73,19 @@ def pilot_run(recipe: Recipe, per_epoch: int, seed: int) -> Run:
     return Run(key, recipe, rule, read_test=False)
 
 
-def pilot(runner: Runner, recipe: Recipe, per_epoch: int, seed: int) -> tuple[int, Record]:
-    """Return the best number of epochs of the pilot, and its record; a pilot in the folder is not repeated."""
+def pilot(runner: Runner, recipe: Recipe, per_epoch: int, seed: int) -> tuple[int, str]:
+    """Return the number of epochs that a pilot finds, and how; a pilot in the folder is not repeated."""
     run = pilot_run(recipe, per_epoch, seed)
     history = runner.history()
     record = history.get((run.key.recipe, run.key.seed))
     if record is None:
         runner.observer.stage("pilot: how many epochs", 0)
         record = runner.make(run, history, evaluations=run.recipe.steps // per_epoch)
-    return max(1, math.ceil(record.best_step / per_epoch)), record
+    best = max(1, math.ceil(record.best_step / per_epoch))
+    epochs = max(best, math.ceil(LEAST_STEPS / per_epoch))
+    ran = f"a pilot of Adam at its default ran {record.curve[-1].epoch:g} epochs and was best after {best}"
+    least = f", and {LEAST_STEPS} steps are the least" if epochs > best else ""
+    return epochs, f"{epochs} epochs ({ran}{least})"
 
 
 def choose_execution(dataset: Dataset, recipe: Recipe, model: ModelBuilder | None = None) -> Execution:

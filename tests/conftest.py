@@ -1,0 +1,58 @@
+"""What all tests share: a small table whose target depends on its columns, and the folder of real data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def churn_table(rows: int = 600, seed: int = 0) -> pl.DataFrame:
+    """Return customers who leave for reasons that a model can learn."""
+    draw = np.random.default_rng(seed)
+    age = draw.integers(18, 80, rows)
+    plan = draw.choice(["basic", "plus", "pro"], rows)
+    minutes = draw.gamma(2, 100, rows).round(1)
+    score = -1 + 0.05 * (age - 45) + np.where(plan == "pro", -1.5, 0.6) - 0.006 * (minutes - 200)
+    left = draw.random(rows) < 1 / (1 + np.exp(-score))
+    missing = draw.random(rows) < 0.05
+    return pl.DataFrame(
+        {
+            "age": age,
+            "plan": plan,
+            "minutes": [None if gone else float(value) for gone, value in zip(missing, minutes, strict=True)],
+            "churned": np.where(left, "yes", "no"),
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def churn() -> pl.DataFrame:
+    """600 customers."""
+    return churn_table()
+
+
+@pytest.fixture(scope="session")
+def churn_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The customers as a file."""
+    path = tmp_path_factory.mktemp("data") / "churn.csv"
+    churn_table().write_csv(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data, or a skip with the reason."""
+    folder = os.environ.get("STEEPEST_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("needs the real data sets: set STEEPEST_DATA to their folder")
+    return Path(folder)

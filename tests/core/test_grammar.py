@@ -1,0 +1,48 @@
+"""Specifications are read as written, and what cannot be read is said."""
+
+from __future__ import annotations
+
+import pytest
+
+from steepest import grammar
+from steepest.errors import OptionError
+
+READ = [
+    ("adam", "adam", (), {}),
+    ("adam(lr=1e-3)", "adam", (), {"lr": 1e-3}),
+    ("l1(1e-5)", "l1", (1e-5,), {}),
+    (" nesterov ( momentum = 0.9 , decay = -1 )", "nesterov", (), {"momentum": 0.9, "decay": -1}),
+    ("adam(betas=(0.9, 0.99), fused=true, name='a b', kind=full)", "adam", (),
+     {"betas": (0.9, 0.99), "fused": True, "name": "a b", "kind": "full"}),
+    ("mine.py:MyOpt(beta=0.9)", "mine.py:MyOpt", (), {"beta": 0.9}),
+    ("some/folder/mine.py:Inner.Opt", "some/folder/mine.py:Inner.Opt", (), {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "name", "arguments", "options"), READ)
+def test_reads(text: str, name: str, arguments: tuple, options: dict) -> None:
+    spec = grammar.parse(text)
+    assert (spec.name, spec.arguments, dict(spec.options)) == (name, arguments, options)
+    assert grammar.parse(str(spec)) == spec
+
+
+@pytest.mark.parametrize("text", ["", "adam(", "adam)", "adam(lr=)", "adam(lr=open('x'))", "adam(**k)", "a b", "adam(lr=1)x"])
+def test_complains(text: str) -> None:
+    with pytest.raises(OptionError, match="cannot read") as caught:
+        grammar.parse(text)
+    assert repr(text.strip()) in caught.value.fact
+    assert "name(" in caught.value.hint
+
+
+def test_reference(tmp_path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text("class Outer:\n    value = 3\n")
+    assert grammar.load_reference(f"{path}:Outer.value") == 3
+    assert grammar.load_reference("math:pi") == pytest.approx(3.14159, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["nowhere.py:A", "no_such_module_at_all:A", "math:no_such_name"])
+def test_reference_that_does_not_exist(name: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        grammar.load_reference(name)
+    assert name.split(":")[0] in caught.value.fact

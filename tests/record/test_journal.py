@@ -1,0 +1,50 @@
+"""The journal keeps every whole line, whatever happens to the last one."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from steepest.errors import FolderError
+from steepest.files import write_atomically
+from steepest.record.journal import Journal
+
+
+def test_a_torn_line_is_dropped_wherever_it_was_cut(tmp_path) -> None:
+    events = [{"event": "run", "text": "ü" * n, "n": n} for n in (0, 3, 100_000)]
+    whole = Journal(tmp_path / "whole.jsonl")
+    for each in events:
+        whole.append(each)
+    data = whole.path.read_bytes()
+    ends = [i + 1 for i, byte in enumerate(data) if byte == 10]
+    for cut in [1, 5, ends[0] - 1, ends[0], ends[0] + 1, ends[1] - 1, ends[1], ends[1] + 7, len(data) - 2, len(data)]:
+        torn = Journal(tmp_path / f"{cut}.jsonl")
+        torn.path.write_bytes(data[:cut])
+        kept = [each for each, end in zip(events, ends, strict=True) if end <= cut]
+        assert torn.read() == kept
+        torn.append({"event": "next"})
+        assert torn.read() == [*kept, {"event": "next"}]
+
+
+def test_a_damaged_line_in_the_middle_is_an_error(tmp_path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_text('{"a": 1}\nnot json\n{"b": 2}\n')
+    with pytest.raises(FolderError, match="line 2 of") as caught:
+        Journal(path).read()
+    assert "delete that line" in caught.value.hint
+
+
+def test_missing_journal_is_empty(tmp_path) -> None:
+    assert Journal(tmp_path / "none.jsonl").read() == []
+
+
+def test_write_is_whole_or_nothing(tmp_path) -> None:
+    path = tmp_path / "a.json"
+    write_atomically(path, json.dumps({"old": 1}))
+    with pytest.raises(FolderError, match="cannot write"):
+        write_atomically(tmp_path / "nowhere" / "a.json", "x")
+    with pytest.raises(TypeError):
+        write_atomically(path, 3)  # pyright: ignore
+    assert json.loads(path.read_text()) == {"old": 1}
+    assert [each.name for each in tmp_path.iterdir()] == ["a.json"]
