@@ -266,7 +266,7 @@ def _moments(rows: pl.DataFrame, column: str) -> np.ndarray[Any, Any]:
         values = dates.parsed(values, form)
     if values.null_count():
         raise DataError(
-            f"column {column!r} has no time in {values.null_count():,} rows",
+            f"column {column!r} has no time in {counted(values.null_count(), 'row')}",
             hint=f'leave them out with a filter step: where = "{column} IS NOT NULL".',
         )
     return (values.to_physical() if values.dtype.is_temporal() else as_number(values)).to_numpy()

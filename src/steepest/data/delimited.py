@@ -14,10 +14,14 @@ from typing import Any
 
 import polars as pl
 
+from steepest.data.steps import counted
 from steepest.errors import DataError
 
 DELIMITERS = ",;\t|"
 SHOWN = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
+PACKED_FACTOR = 8
+"""How many times larger a packed text is taken to be when it is unpacked."""
+
 _HEAD_BYTES = 1 << 16
 _SAMPLE_ROWS = 1000
 _PACKED = (".gz", ".zst")
@@ -64,7 +68,7 @@ def scan_text(
         "has_header": layout.header,
         "new_columns": layout.names,
     }
-    size = path.stat().st_size * (8 if path.suffix.lower() in _PACKED else 1)
+    size = path.stat().st_size * (PACKED_FACTOR if path.suffix.lower() in _PACKED else 1)
     if size > limit:
         lazy = pl.scan_csv(
             path,
@@ -126,7 +130,7 @@ def find_layout(path: Path, names: Sequence[str] | None = None) -> Layout:
     if names is not None:
         if len(names) != len(first):
             raise DataError(
-                f"{path.name} has {len(first)} columns but {len(names)} names were given",
+                f"{path.name} has {len(first)} columns but {counted(len(names), 'name')} given",
                 hint="give one name for each column.",
             )
         return Layout(delimiter, list(names), padded, header=False)
@@ -292,7 +296,7 @@ def _explained(error: Exception, path: Path, layout: Layout) -> DataError:
     if "more fields" in message:
         line, count = _first_line_of_other_length(path, layout, longer=True)
         return DataError(
-            f"line {line} of {path.name} has {count} fields, the header has {len(layout.names)}",
+            f"line {line} of {path.name} has {counted(count, 'field')}, the header has {len(layout.names)}",
             hint=f"columns are separated by {SHOWN[layout.delimiter]}: put quotes around fields that hold "
             "one, or mend that line.",
         )
@@ -347,6 +351,6 @@ def _check_short_rows(frame: pl.DataFrame, path: Path, layout: Layout) -> None:
     line, count = _first_line_of_other_length(path, layout, longer=False)
     if line:
         raise DataError(
-            f"line {line} of {path.name} has {count} fields, the header has {len(layout.names)}",
+            f"line {line} of {path.name} has {counted(count, 'field')}, the header has {len(layout.names)}",
             hint="the row is cut off or is no row of the table: mend or delete that line.",
         )

@@ -96,6 +96,19 @@ def source_name(source: Any) -> str:
     return Path(source).name if isinstance(source, str | Path) else "the table"
 
 
+def is_streamed(source: Any) -> bool:
+    """Whether ``source`` is a file so large that it is read only when its rows are asked for.
+
+    Example:
+        >>> is_streamed({})
+        False
+    """
+    if not isinstance(source, str | Path):
+        return False
+    path = Path(source).expanduser()
+    return path.is_file() and path.stat().st_size > IN_MEMORY_BYTES // delimited.PACKED_FACTOR
+
+
 @contextlib.contextmanager
 def reading(name: str) -> Generator[None]:
     """Turn what a reader raises inside the block, a panic included, into a ``DataError`` about ``name``.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from steepest.data.describe import Description, ShownRows, describe_columns
 from steepest.data.options import TableOptions, table_options
 from steepest.data.pipeline import Encoded, TablePipeline, harmonised
 from steepest.data.preparation import Preparation, StepReport
-from steepest.data.read import reading, scan, source_name
+from steepest.data.read import is_streamed, reading, scan, source_name
 from steepest.errors import DataError, OptionError
 
 __all__ = ["Encoded", "Table", "TablePipeline", "read_table"]
@@ -127,7 +128,7 @@ class Table:
     def _prepare(self, raw: pl.LazyFrame, name: str) -> tuple[pl.DataFrame, list[StepReport]]:
         column = self.options.split.partition(":")[2]
         keep = [column] if column and column in raw.collect_schema() else []
-        with reading(name):
+        with reading(name) if is_streamed(self._source) else contextlib.nullcontext():
             frame, reports = self.preparation.collect_prefix(raw, target=self.options.target, keep=keep)
         if frame.height == 0:
             raise DataError(
