@@ -105,7 +105,7 @@ def test_logistic_regression_finds_scikit_learns_minimum(layout, c, weighted):
     exact = fit(design, loss, c, start, curvature, gain=1e-12)
     mine = exact.outputs(design)
     np.testing.assert_allclose(
-        mine - mine.mean(axis=1, keepdims=True), theirs - theirs.mean(axis=1, keepdims=True), atol=2e-4
+        mine - mine.mean(axis=1, keepdims=True), theirs - theirs.mean(axis=1, keepdims=True), atol=2e-3
     )
 
 

@@ -1,0 +1,189 @@
+"""The shape of the code: imports go one direction, the command line starts at once, modules stay small."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import steepest
+
+ROOT = Path(steepest.__file__).parent
+MODULES = sorted(ROOT.rglob("*.py"))
+
+ORDER = (
+    "steepest",
+    "errors",
+    "registry",
+    "grammar",
+    "rng",
+    "files",
+    "schedules",
+    "optim",
+    "data",
+    "models",
+    "regularizers",
+    "recipe",
+    "record",
+    "evaluate",
+    "train",
+    "sweep",
+    "compare",
+    "landscape",
+    "report",
+    "console",
+    "experiment",
+    "api",
+    "studies",
+    "cli",
+    "app",
+    "testing",
+    "__main__",
+)
+"""A package imports only what stands before it. The root imports nothing eagerly and may be imported by all."""
+
+MOST_LINES = 500
+MEDIAN_LINES = 200
+
+
+def _name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return "steepest" if parts == ("__init__",) else parts[0]
+
+
+def _imports(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Yield the part of steepest that each import names, wherever it stands in the file."""
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [each.name for each in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno} imports relatively"
+            names = (
+                [f"steepest.{each.name}" for each in node.names]
+                if node.module == "steepest"
+                else [node.module or ""]
+            )
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "steepest":
+                yield parts[1] if len(parts) > 1 else "steepest", node.lineno
+
+
+def test_every_part_has_a_place_in_the_order():
+    assert {_name(path) for path in MODULES} <= set(ORDER)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_one_direction(path):
+    mine = _name(path)
+    if mine == "steepest":  # the public names, each imported at first use
+        return
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    wrong = [
+        f"line {line}: {mine} imports {name}"
+        for name, line in _imports(tree)
+        if name in ORDER and name != mine and ORDER.index(name) > ORDER.index(mine)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+CALLS = {
+    "print": "library code says what it has to say through its return values, an observer or an error",
+    "exec": "no code is run from text",
+    "eval": "no code is run from text",
+    "torch.load": "a stranger's file could run code; weights are safetensors",
+    "torch.save": "weights are safetensors",
+    "torch.manual_seed": "random numbers come from steepest.rng",
+    "torch.cuda.manual_seed_all": "random numbers come from steepest.rng",
+    "np.random.seed": "random numbers come from steepest.rng",
+    "numpy.random.seed": "random numbers come from steepest.rng",
+    "random.seed": "random numbers come from steepest.rng",
+}
+GLOBAL_DRAWS = ("np.random.", "numpy.random.", "random.")
+ALLOWED_DRAWS = {"np.random.Generator", "np.random.PCG64"}
+IMPORTS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "random"}
+
+
+def _is_safe(call: ast.Call, path: Path) -> bool:
+    """Return whether this is the conformance suite's check that torch's own saving serves our optimizers."""
+    restricted = any(
+        each.arg == "weights_only" and ast.unparse(each.value) == "True" for each in call.keywords
+    )
+    called = ast.unparse(call.func)
+    return _name(path) == "testing" and (called == "torch.save" or (called == "torch.load" and restricted))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_library_code_keeps_to_the_rules(path):
+    wrong: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            if called in CALLS and not _is_safe(node, path):
+                wrong.append(f"line {node.lineno}: {called}: {CALLS[called]}")
+            if called.startswith(GLOBAL_DRAWS) and called not in ALLOWED_DRAWS:
+                wrong.append(f"line {node.lineno}: {called} draws from the global generator")
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names = {node.module} if isinstance(node, ast.ImportFrom) else {each.name for each in node.names}
+            wrong += [f"line {node.lineno}: imports {name}" for name in names & IMPORTS]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_modules_stay_small():
+    lines = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES
+    }
+    assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}
+    real = sorted(count for count in lines.values() if count > 10)
+    assert real[len(real) // 2] <= MEDIAN_LINES
+
+
+HEAVY = ("torch", "polars", "sklearn", "scipy", "torchmetrics", "plotly", "pandas", "pyarrow")
+
+FAST = {
+    "help": "sys.argv = ['steepest', '--help']",
+    "help of compare": "sys.argv = ['steepest', 'compare', '--help']",
+    "version": "sys.argv = ['steepest', '--version']",
+    "a mistyped option": "sys.argv = ['steepest', 'compare', '--tarpet']",
+}
+
+
+@pytest.mark.parametrize("case", FAST)
+def test_the_command_line_answers_without_heavy_imports(case):
+    code = (
+        f"import sys; {FAST[case]}\n"
+        "from steepest.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        f"found = sorted(set({HEAVY!r}) & set(sys.modules))\n"
+        "print('imported:', found, file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == "imported: []"
+
+
+def _run(code: str) -> None:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    _run(f"import sys, steepest; assert not set({HEAVY!r}) & set(sys.modules)")
+
+
+@pytest.mark.parametrize("before", ["st.plan", "import steepest.compare.result", "pass"])
+def test_compare_stays_the_function_though_a_package_has_its_name(before):
+    _run(
+        f"import steepest as st\n{before}\nassert st.compare.__name__ == 'compare', st.compare\nst.compare.__call__"
+    )
+
+
+def test_every_public_name_exists_and_is_documented():
+    for name in steepest.__all__:
+        found = getattr(steepest, name)
+        assert found is not None
+        assert name == "__version__" or (found.__doc__ or "").strip(), f"{name} has no docstring"
