@@ -246,7 +246,7 @@ KINDS = {
     "optimizers": "steepest.optim:registry",
     "schedules": "steepest.schedules:registry",
     "models": "steepest.models:registry",
-    "steps": "steepest.data.preparation:registry",
+    "steps": "steepest.data.preparation:STEPS",
     "metrics": "steepest.evaluate.metrics:registry",
     "baselines": "steepest.evaluate.baselines:registry",
     "datasets": "steepest.data.catalog:SOURCES",
