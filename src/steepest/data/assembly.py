@@ -21,7 +21,7 @@ from steepest.data.giveaway import giveaways
 from steepest.data.options import TableOptions
 from steepest.data.pipeline import TablePipeline
 from steepest.data.preparation import FittedPreparation, Preparation, StepReport
-from steepest.data.split import group_split, random_split, stratified_split, time_split
+from steepest.data.split import Split, group_split, random_split, stratified_split, time_split
 from steepest.data.steps import ROW, counted
 from steepest.errors import DataError, OptionError
 
@@ -225,7 +225,9 @@ def _split(
             f"split: stratified needs classes, but {target} is a number", hint="use --split random."
         )
     seed = options.split_seed
-    if kind == "random":
+    if validation + test == 0.0:
+        kind, split = "files", Split(np.arange(len(here)), np.arange(0), np.arange(0))
+    elif kind == "random":
         split = random_split(len(here), validation, test, seed)
     elif kind == "stratified":
         labels = targets.class_labels(chosen[target])
@@ -242,12 +244,15 @@ def _split(
         names[here[getattr(split, part)]] = part
     rows = rows.with_columns(pl.Series(SPLIT_COLUMN, names.tolist(), dtype=pl.String))
     counts = {part: int((names == part).sum()) for part in PARTS}
-    how = {"group": f"no {column} is in two of them", "time": f"by {column}, the latest are for the test"}
-    seeded = "" if kind == "time" else f", split seed {seed}"
+    how = {
+        "group": f"no {column} is in two of them, split seed {seed}",
+        "time": f"by {column}, the latest are for the test",
+        "files": "files of their own",
+    }.get(kind, f"{kind}, split seed {seed}")
     text = (
         f"{counts['train']:,} rows to train, {counts['validation']:,} to choose, {counts['test']:,} to test"
     )
-    notes = [Note("info", f"{text} ({how.get(kind, kind)}{seeded}).")]
+    notes = [Note("info", f"{text} ({how}).")]
     if task == "classification":
         notes += _about_classes(rows, target)
     return rows, notes

@@ -38,7 +38,8 @@ def date_format(values: pl.Series) -> str | None:
     """
     known = values.drop_nulls()
     sample = known.head(_SAMPLE)
-    if len(sample) == 0 or not sample.str.contains(r"^\s*\d{1,4}[-/.]\w{1,3}[-/.]\d{2,4}").all():
+    alike = sample.str.contains(r"^\s*\d{1,4}[-/.]\w{1,3}[-/.]\d{2,4}").sum()
+    if len(sample) == 0 or alike < _SHARE * len(sample):
         return None
     best, most = None, _SHARE * len(known)
     for each in FORMATS:

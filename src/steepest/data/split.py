@@ -145,7 +145,8 @@ def _quotas(counts: Rows, wanted: int, *, keep: int, taken: Rows | None = None) 
     room[counts < 3] = 0
     ideal = counts * (wanted / counts.sum())
     quota = np.minimum(np.floor(ideal).astype(np.int64), room)
-    quota = np.maximum(quota, np.minimum(room, 1) * (quota.sum() + (room > 0).sum() <= wanted))
+    if (room > 0).sum() <= wanted:
+        quota = np.maximum(quota, np.minimum(room, 1))
     while quota.sum() < wanted:
         open_ = np.flatnonzero(quota < room)
         if len(open_) == 0:

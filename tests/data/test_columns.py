@@ -1,0 +1,168 @@
+"""Roles: each rule has rows here; overrides go before rules."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+
+from steepest.data import dates
+from steepest.data.columns import decide
+from steepest.data.options import TableOptions, table_options
+from steepest.data.target import decide_task
+from steepest.errors import OptionError
+
+N = 200
+LONG = "a sentence that goes on and on until nobody reads it any more, number {}"
+START = datetime(2018, 1, 1, 22, 30)
+
+ROLES: list[tuple[str, list[Any], str, str]] = [
+    ("text", ["a", "b"] * 100, "categorical", ""),
+    ("yes or no", [True, False] * 100, "categorical", ""),
+    ("few whole", [i % 12 for i in range(N)], "categorical", ""),
+    ("whole as float", [float(i % 12) for i in range(N)], "categorical", ""),
+    ("many whole", [i % 60 for i in range(N)], "continuous", ""),
+    ("number", [i / 7 for i in range(N)], "continuous", ""),
+    ("two numbers", [0.5, 1.5] * 100, "continuous", ""),
+    ("constant", [3] * N, "left out", "one value only"),
+    ("constant or missing", [None, 3] * 100, "categorical", ""),
+    ("all missing", [None] * N, "left out", "all values are missing"),
+    ("number of a row", list(range(N)), "left out", "identifier"),
+    ("name of a row", [f"id{i}" for i in range(N)], "left out", "identifier"),
+    ("nearly an identifier", [f"id{i % 188}" for i in range(N)], "categorical", ""),
+    ("long text", [LONG.format(i % 100) for i in range(N)], "left out", "long text"),
+    ("long labels", [LONG.format(i % 4) for i in range(N)], "categorical", ""),
+    ("lists", [[1, 2]] * N, "left out", "cannot be used"),
+    ("dates", [date(2018, 1, 1) + timedelta(days=i) for i in range(N)], "date", ""),
+    ("times", [START + timedelta(hours=i) for i in range(N)], "date", ""),
+    ("written dates", [str(date(2018, 1, 1) + timedelta(days=i)) for i in range(N)], "date", ""),
+    ("one date", [date(2018, 1, 1)] * N, "left out", "one value only"),
+    ("durations", [timedelta(seconds=i % 50) for i in range(N)], "continuous", ""),
+]
+
+
+@pytest.mark.parametrize(("name", "values", "role", "reason"), ROLES, ids=lambda each: str(each)[:20])
+def test_roles(name: str, values: list[Any], role: str, reason: str) -> None:
+    frame = pl.DataFrame({name: values, "x": ["p", "q"] * 100, "y": ["a", "b"] * 100})
+    columns, notes = decide(frame, "y", TableOptions())
+    column = columns.columns[0]
+    assert column.role == role
+    assert reason in column.reason
+    if role == "left out":
+        assert any(name in note.text and column.reason in note.text for note in notes)
+    if column.role != "left out":
+        assert columns.features(frame).height == N
+
+
+@pytest.mark.parametrize(
+    ("options", "categorical", "continuous"),
+    [
+        ({}, ["month"], ["price"]),
+        ({"categorical": ["price"]}, ["month", "price"], []),
+        ({"continuous": ["month"]}, [], ["month", "price"]),
+        ({"categorical": ["id"]}, ["month", "id"], ["price"]),
+        ({"drop": ["month"]}, [], ["price"]),
+        ({"features": ["month"]}, ["month"], []),
+        ({"features": ["month"], "continuous": ["price"]}, ["month"], ["price"]),
+    ],
+)
+def test_overrides_go_first(options: dict[str, Any], categorical: list[str], continuous: list[str]) -> None:
+    frame = pl.DataFrame(
+        {
+            "month": [i % 12 for i in range(N)],
+            "price": [i / 7 for i in range(N)],
+            "id": [f"k{i}" for i in range(N)],
+            "y": ["a", "b"] * 100,
+        }
+    )
+    columns, _ = decide(frame, "y", table_options(**options))
+    assert (columns.categorical, columns.continuous) == (categorical, continuous)
+
+
+@pytest.mark.parametrize(
+    ("written", "form"),
+    [
+        ("2018-01-31", "%Y-%m-%d"),
+        ("2018/01/31", "%Y/%m/%d"),
+        ("2018-01-31 22:05:09", "%Y-%m-%d %H:%M:%S%.f"),
+        ("2018-01-31T22:05:09.25", "%Y-%m-%dT%H:%M:%S%.f"),
+        ("2018-01-31T22:05:09Z", "%Y-%m-%dT%H:%M:%S%.fZ"),
+        ("01/31/2018 10:05 PM", "%m/%d/%Y %I:%M %p"),
+        ("01/31/2018 10:05:09 PM", "%m/%d/%Y %I:%M:%S %p"),
+        ("31/01/2018", "%d/%m/%Y"),
+        ("31.01.2018 22:05", "%d.%m.%Y %H:%M"),
+        ("31-Jan-2018", "%d-%b-%Y"),
+        ("20180131", None),
+        ("192.168.0.1", None),
+        ("1-2-3", None),
+        ("2018-13-31", None),
+        ("a word", None),
+    ],
+)
+def test_written_dates(written: str, form: str | None) -> None:
+    assert dates.date_format(pl.Series([written, None, written])) == form
+    if form is not None:
+        moment = dates.parsed(pl.Series([written]), form)
+        assert dates.part(moment, "day").to_list() == [31]
+        assert dates.part(moment, "hour")[0] in (0, 22)
+
+
+def test_day_and_month_are_told_apart_by_the_values() -> None:
+    days = pl.Series(["01/02/2018", "13/02/2018"])
+    assert dates.date_format(days) == "%d/%m/%Y"
+    assert dates.date_format(pl.Series(["01/02/2018", "02/13/2018"])) == "%m/%d/%Y"
+
+
+def test_only_parts_that_vary_become_features() -> None:
+    frame = pl.DataFrame({"t": [START + timedelta(hours=i) for i in range(48)], "y": ["a", "b"] * 24})
+    columns, _ = decide(frame, "y", TableOptions())
+    assert columns.columns[0].parts == ("day", "weekday", "hour")
+    assert columns.categorical == ["t weekday", "t hour"]
+    assert columns.features(frame).row(0, named=True) == {"t weekday": "1", "t hour": "22", "t day": 1.0}
+
+
+def test_odd_texts_among_numbers_and_dates_are_said() -> None:
+    frame = pl.DataFrame(
+        {
+            "price": [*(str(i % 30) for i in range(N - 2)), "n.a.", "n.a."],
+            "day": [*(f"2018-01-{i % 28 + 1:02}" for i in range(N - 1)), "soon"],
+            "y": ["a", "b"] * 100,
+        }
+    )
+    columns, notes = decide(frame, "y", TableOptions())
+    assert [each.role for each in columns.columns] == ["categorical", "date", "target"]
+    warnings = [note.text for note in notes if note.kind == "warning"]
+    assert any("price" in each and "'n.a.'" in each for each in warnings)
+    assert any("day" in each and "'soon'" in each for each in warnings)
+
+
+@pytest.mark.parametrize(
+    ("values", "task", "expected"),
+    [
+        (["a", "b"] * 50, "auto", "classification"),
+        ([True, False] * 50, "auto", "classification"),
+        ([1, 2, 3, 4] * 25, "auto", "classification"),
+        ([1.0, 2.0, 3.0, 4.0] * 25, "auto", "classification"),
+        ([1.5, 2.0] * 50, "auto", "regression"),
+        (list(range(50)) * 2, "auto", "regression"),
+        (list(range(50)) * 2, "classification", "classification"),
+        ([1, 2, 3, 4] * 25, "regression", "regression"),
+        (["1", "2", "x"] * 30, "auto", "classification"),
+    ],
+)
+def test_tasks(values: list[Any], task: Any, expected: str) -> None:
+    found, notes = decide_task(pl.Series("y", values), TableOptions(task=task))
+    assert found == expected
+    assert expected in notes[0].text
+
+
+def test_options_take_comma_lists_and_check_themselves() -> None:
+    options = table_options(categorical="a, b", test="0.2", validation="val.csv", missing="-1,?")
+    assert options.categorical == ["a", "b"]
+    assert (options.test, options.validation) == (0.2, "val.csv")
+    assert options.missing == ["-1", "?"]
+    assert TableOptions.model_validate_json(options.model_dump_json()) == options
+    with pytest.raises(OptionError, match="'maybe'"):
+        table_options(task="maybe")

@@ -1,0 +1,110 @@
+"""Splits: every row once, exact sizes, pure in the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from steepest.data.split import Split, group_split, random_split, sizes, stratified_split, time_split
+from steepest.errors import DataError
+
+N = 997
+CODES = np.random.default_rng(0).choice(5, N, p=[0.6, 0.3, 0.07, 0.02, 0.01]).astype(np.int64)
+GROUPS = np.random.default_rng(1).integers(0, 60, N)
+MOMENTS = np.random.default_rng(2).integers(0, 400, N)
+
+SPLITS: dict[str, Callable[[float, float, int], Split]] = {
+    "random": lambda validation, test, seed: random_split(N, validation, test, seed),
+    "stratified": lambda validation, test, seed: stratified_split(CODES, validation, test, seed),
+    "group": lambda validation, test, seed: group_split(GROUPS, validation, test, seed),
+    "time": lambda validation, test, seed: time_split(MOMENTS, validation, test),
+}
+SHARES = [(0.1, 0.1), (0.25, 0.05), (0.001, 0.5), (0.0, 0.2), (0.3, 0.0)]
+
+
+@pytest.mark.parametrize("name", SPLITS)
+@pytest.mark.parametrize(("validation", "test"), SHARES)
+def test_parts_are_disjoint_and_cover_all_rows(name: str, validation: float, test: float) -> None:
+    split = SPLITS[name](validation, test, 0)
+    parts = [split.train, split.validation, split.test]
+    assert sorted(np.concatenate(parts)) == list(range(N))
+    assert all((np.diff(each) > 0).all() for each in parts)
+    if name != "group":
+        assert (len(split.validation), len(split.test)) == sizes(N, validation, test)
+    else:
+        assert len(split.test) == pytest.approx(N * test, abs=int(max(np.bincount(GROUPS))))
+
+
+@pytest.mark.parametrize("name", SPLITS)
+def test_a_split_is_pure_in_its_seed(name: str) -> None:
+    first, again, other = (SPLITS[name](0.1, 0.1, seed) for seed in (3, 3, 4))
+    assert np.array_equal(first.test, again.test)
+    assert np.array_equal(first.validation, again.validation)
+    assert np.array_equal(first.test, other.test) == (name == "time")
+
+
+@pytest.mark.parametrize(("validation", "test"), SHARES)
+def test_stratified_parts_have_the_same_proportions(validation: float, test: float) -> None:
+    split = stratified_split(CODES, validation, test, 0)
+    counts = np.bincount(CODES)
+    for rows, share in ((split.validation, validation), (split.test, test)):
+        assert np.abs(np.bincount(CODES[rows], minlength=5) - counts * share).max() <= 1 + (share < 0.01) * 2
+
+
+@given(
+    counts=st.lists(st.integers(1, 40), min_size=2, max_size=12),
+    shares=st.sampled_from([(0.1, 0.1), (0.2, 0.2), (0.4, 0.3)]),
+)
+@settings(max_examples=60, deadline=None)
+def test_stratified_keeps_rare_classes_in_training(counts: list[int], shares: tuple[float, float]) -> None:
+    codes = np.repeat(np.arange(len(counts)), counts)
+    if len(codes) < 10:
+        return
+    split = stratified_split(codes, *shares, 0)
+    assert (len(split.validation), len(split.test)) == sizes(len(codes), *shares)
+    trained = np.bincount(codes[split.train], minlength=len(counts))
+    room = sum(each - 1 for each in counts if each >= 3)
+    if room >= len(split.validation) + len(split.test) + 2 * len(counts):
+        assert (trained >= 1).all()
+
+
+def test_a_class_of_a_few_rows_is_in_every_part() -> None:
+    codes = np.array([0] * 300 + [1] * 3 + [2] * 2)
+    split = stratified_split(codes, 0.1, 0.1, 0)
+    for rows in (split.train, split.validation, split.test):
+        assert (codes[rows] == 1).sum() == 1
+    assert (codes[split.train] == 2).sum() == 2
+
+
+def test_no_group_is_in_two_parts() -> None:
+    for seed in range(5):
+        split = group_split(GROUPS, 0.1, 0.2, seed)
+        parts = [set(GROUPS[rows]) for rows in (split.train, split.validation, split.test)]
+        assert not parts[0] & parts[1]
+        assert not parts[0] & parts[2]
+        assert not parts[1] & parts[2]
+
+
+def test_three_groups_of_any_size_make_three_parts() -> None:
+    groups = np.repeat([0, 1, 2], [1000, 5, 5])
+    split = group_split(groups, 0.1, 0.1, 0)
+    assert {len(set(groups[rows])) for rows in (split.train, split.validation, split.test)} == {1}
+
+
+def test_time_goes_from_train_to_validation_to_test() -> None:
+    split = time_split(MOMENTS, 0.1, 0.1)
+    assert MOMENTS[split.train].max() <= MOMENTS[split.validation].min()
+    assert MOMENTS[split.validation].max() <= MOMENTS[split.test].min()
+
+
+@pytest.mark.parametrize(
+    ("n", "validation", "test", "fact"),
+    [(9, 0.1, 0.1, "9 rows"), (10, 0.5, 0.45, "10 rows leave 1"), (0, 0.1, 0.1, "0 rows")],
+)
+def test_too_few_rows(n: int, validation: float, test: float, fact: str) -> None:
+    with pytest.raises(DataError, match=fact):
+        sizes(n, validation, test)
