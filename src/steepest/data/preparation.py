@@ -310,11 +310,9 @@ def _made_for(steps: Sequence[Step], target: str | None) -> list[frozenset[str]]
 
 def _fitting(step: Step, schema: pl.Schema, context: Context) -> Step | None:
     absent = {each for each in step.inputs() if each not in schema}
-    tolerated = absent & context.absent
-    if not tolerated:
-        return step
-    require(step.use, sorted(absent - context.absent), schema)
-    return step.without(tolerated)
+    tolerated = absent if step.forgiving and context.predicting else absent & context.absent
+    require(step.use, [each for each in step.inputs() if each in absent - tolerated], schema)
+    return step.without(tolerated) if tolerated else step
 
 
 def _step(number: int, about: Any, folder: Path) -> Step:
@@ -336,7 +334,7 @@ def _step(number: int, about: Any, folder: Path) -> Step:
 
 
 def _explained(number: int, use: str, kind: type[Step], error: ValidationError) -> PreparationError:
-    first = error.errors(include_url=False)[0]
+    first = min(error.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden")
     option = ".".join(str(each) for each in first["loc"])
     where = f"step {number} ({use})"
     if first["type"] == "extra_forbidden":

@@ -61,6 +61,8 @@ class Step(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     use: ClassVar[str]
+    forgiving: ClassVar[bool] = False
+    """Whether any of the inputs may be absent at prediction, because the step only removes them."""
 
     @model_validator(mode="before")
     @classmethod
@@ -80,7 +82,7 @@ class Step(BaseModel):
         return None
 
     def sources(self, names: frozenset[str]) -> frozenset[str]:
-        """Return the columns before this step of which the columns ``names`` after it are made."""
+        """Return the columns before this step that serve only to make the columns ``names`` after it."""
         return names
 
     def without(self, columns: Collection[str]) -> Self | None:

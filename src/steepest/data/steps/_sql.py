@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+
 import polars as pl
 
 from steepest.errors import PreparationError
@@ -9,6 +12,12 @@ from steepest.errors import PreparationError
 _HINT = (
     'write an SQL expression of columns, such as Year <= 2020 or "Primary Type" IS NOT NULL; '
     "names with spaces go in double quotes, text in single quotes"
+)
+
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_MANY_ROWS = re.compile(
+    r"(?i)\b(?:select|over|(?:array_agg|avg|corr|count|covar\w*|cume_dist|dense_rank|first\w*|lag|last\w*|lead"
+    r"|max|median|min|ntile|percent_rank|quantile\w*|rank|row_number|std\w*|string_agg|sum|unnest|var\w*)\s*\()"
 )
 
 
@@ -39,11 +48,19 @@ def columns_of(sql: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(expression(sql).meta.root_names()))
 
 
+def _row_wise(sql: str, meaning: pl.Expr) -> bool:
+    if _MANY_ROWS.search(_QUOTED.sub("''", sql)):
+        return False
+    # polars can judge by itself, but not every expression (one with IN makes it raise) nor in every version
+    with contextlib.suppress(AttributeError, pl.exceptions.PolarsError):
+        return meaning.meta.is_row_separable()
+    return True
+
+
 def check_expression(step: str, sql: str, schema: pl.Schema, *, truth: bool = False) -> None:
     """Raise a PreparationError unless ``sql`` gives one value a row (true or false if ``truth``)."""
     meaning = expression(sql)
-    row_wise = getattr(meaning.meta, "is_row_separable", None)
-    if row_wise is not None and not row_wise():
+    if not _row_wise(sql, meaning):
         raise PreparationError(
             f"step {step!r}: {sql!r} looks at more than one row",
             hint="use values of the same row only; a sum, a mean or a window would leak between the splits.",

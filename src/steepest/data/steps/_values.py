@@ -111,11 +111,15 @@ def _from_text(value: pl.Expr, to: pl.DataType) -> pl.Expr:
 def as_known(column: pl.Series, to: pl.DataType) -> pl.Series:
     """Return a column in another type, not-a-number and what has no counterpart as missing.
 
+    To the type of a column in which nothing is known (``Null``) nothing is converted.
+
     Example:
         >>> as_known(pl.Series("a", [1.0, float("nan"), 2.5]), pl.Int64()).to_list()
         [1, None, None]
     """
     dtype = column.dtype
+    if isinstance(to, pl.Null):
+        to = dtype
     if dtype == to and not (dtype.is_float() and column.is_nan().any()):
         return column
     return column.to_frame().select(convert(known(column.name, dtype), dtype, to)).to_series()

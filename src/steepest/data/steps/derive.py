@@ -49,8 +49,11 @@ class Derive(Step):
         return self.model_copy(update={"columns": left}) if left else None
 
     def sources(self, names: frozenset[str]) -> frozenset[str]:
-        made = [name for name in self.columns if name in names]
-        return (names - set(made)) | {each for name in made for each in columns_of(self.columns[name])}
+        used = {name: set(columns_of(sql)) for name, sql in self.columns.items()}
+        made = names & used.keys()
+        for name in made:
+            names = (names - {name}) | used[name]
+        return names.difference(*(used[name] for name in used.keys() - made))
 
     def check(self, schema: pl.Schema, context: Context) -> None:
         for name, sql in self.columns.items():

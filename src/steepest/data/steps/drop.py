@@ -29,6 +29,7 @@ class Drop(Step):
     """
 
     use = "drop"
+    forgiving = True
     columns: Annotated[list[str], Field(min_length=1)]
 
     def inputs(self) -> tuple[str, ...]:
@@ -37,9 +38,6 @@ class Drop(Step):
     def without(self, columns: Collection[str]) -> Self | None:
         left = [each for each in self.columns if each not in columns]
         return self.model_copy(update={"columns": left}) if left else None
-
-    def sources(self, names: frozenset[str]) -> frozenset[str]:
-        return names | set(self.columns)
 
     def check(self, schema: pl.Schema, context: Context) -> None:
         if context.target in self.columns:

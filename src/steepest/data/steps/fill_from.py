@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
@@ -119,7 +119,7 @@ class FillFrom(LearnedStep):
         require(f"{self.use} (learn_from = {self.learn_from.table})", [self.column, *self.keys], schema)
         if self.column not in train or train[self.column].null_count() == len(train):
             own = schema[self.column]
-        return most_frequent(rows, self.keys, self.column, plain(own))
+        return most_frequent(rows, self.keys, self.column, plain(own), engine="streaming")
 
     def fill(
         self, frame: pl.DataFrame, learned: Learned, context: Context
@@ -136,7 +136,12 @@ class FillFrom(LearnedStep):
 
 
 def most_frequent(
-    frame: pl.LazyFrame, keys: Sequence[str], column: str, dtype: pl.DataType
+    frame: pl.LazyFrame,
+    keys: Sequence[str],
+    column: str,
+    dtype: pl.DataType,
+    *,
+    engine: Literal["auto", "streaming"] = "auto",
 ) -> dict[str, pl.DataFrame]:
     """Return, for each of ``keys``, the most frequent value of ``column`` (the smallest of equals) by key.
 
@@ -157,7 +162,7 @@ def most_frequent(
         .filter(pl.col("value").is_not_null())
         .group_by("value", *names.values())
         .len()
-        .collect(engine="streaming")
+        .collect(engine=engine)
     )
     return {key: _most_frequent(counts, name) for key, name in names.items()}
 
