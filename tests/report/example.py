@@ -397,16 +397,16 @@ def nasty() -> Comparison:
         if name == "diverged":
             loss = np.full(3, math.nan)
         found = {"log_loss": loss, "accuracy": 0.8 - loss / 10}
-        for kind in ("optimizer", "default"):
-            rows.append(
-                Row(
-                    kind=kind, name=name, lr=10.0 ** (-place), seeds=3,
-                    outcome="diverged 3 of 3" if name == "diverged" else "finished",
-                    metrics={key: estimate(each) for key, each in found.items()},
-                    values={key: each.tolist() for key, each in found.items()},
-                    settings=f"<i>{SCRIPT}</i>", flags=["<u>edge of the grid</u>"],
-                )
-            )  # fmt: skip
+        rows += [
+            Row(
+                kind=kind, name=name, lr=10.0 ** (-place), seeds=3,
+                outcome="diverged 3 of 3" if name == "diverged" else "finished",
+                metrics={key: estimate(each) for key, each in found.items()},
+                values={key: each.tolist() for key, each in found.items()},
+                settings=f"<i>{SCRIPT}</i>", flags=["<u>edge of the grid</u>"],
+            )
+            for kind in ("optimizer", "default")
+        ]  # fmt: skip
         mean = [2.0, math.nan, float(loss.mean())]
         bands.append(Band(name=name, metric="log_loss", step=[0, 5, 10], epoch=[0, 0.5, 1], seconds=[0, 1, 2],
                           mean=mean, low=mean, high=[math.inf, *mean[1:]]))  # fmt: skip

@@ -30,7 +30,7 @@ def decimals_for(spread: float) -> int:
 
     Example:
         >>> [decimals_for(each) for each in (0.0021, 0.0015, 0.0096, 0.3, 4.0, 230.0)]
-        [3, 4, 3, 1, 0, -2]
+        [3, 4, 2, 1, 0, -2]
     """
     if not math.isfinite(spread) or spread <= 0:
         return 3
@@ -59,7 +59,7 @@ def column_decimals(estimates: Iterable[Estimate], *, percent: bool = False) -> 
     widths = sorted(width * scale for each in values if not math.isnan(width := half_width(each)))
     if widths:
         return min(decimals_for(widths[(len(widths) - 1) // 2]), 9)
-    sizes = sorted(abs(each.mean) * scale for each in values if each.mean)
+    sizes = sorted(size for each in values if 0 < (size := abs(each.mean) * scale) < math.inf)
     if not sizes:
         return 3
     return max(0, min(3 - math.floor(math.log10(sizes[len(sizes) // 2])), 9))
@@ -106,7 +106,7 @@ def estimate(value: Estimate, *, percent: bool = False, decimals: int | None = N
         space: what stands around the ±.
 
     Example:
-        >>> estimate(Estimate(mean=1.46402, low=1.4622, high=1.4659, n=5))
+        >>> estimate(Estimate(mean=1.46402, low=1.4619, high=1.4661, n=5))
         '1.464 ± .002'
         >>> estimate(Estimate(mean=0.4712, low=0.468, high=0.4744, n=5), percent=True)
         '47.1 ± .3'

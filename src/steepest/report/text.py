@@ -123,6 +123,8 @@ def _head(metric: Metric) -> str:
 
 def _name(row: Row, *, mark: bool) -> str:
     lines = textwrap.wrap(show.shorten(show.printable(row.name), _LONGEST), _NAME) or [""]
+    if row.kind == "optimizer" and not row.tuned:
+        lines.append("not tuned")
     if row.outcome != "finished":
         lines += textwrap.wrap(show.printable(row.outcome), _NAME)
     return f"{'●' if mark else ' '} " + "\n  ".join(lines)
@@ -162,6 +164,5 @@ def _remark(row: Row, width: int) -> Text:
         whole = f"{row.train_seconds:.0f} s" if 0.5 <= row.train_seconds < 9.5 else "<1 s"
         text = f"baseline, {show.seconds(row.train_seconds) if row.train_seconds >= 9.5 else whole}"
     else:
-        range_ = show.factor(row.good_range) if row.tuned else "not tuned"
-        text = f"{show.rate(row.lr):<{width}}  {range_}"
+        text = f"{show.rate(row.lr):<{width}}  {show.factor(row.good_range)}"
     return Text(text)

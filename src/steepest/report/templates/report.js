@@ -105,7 +105,7 @@
     return done;
   }
   each(".do-copy", (button) => button.addEventListener("click", async () => {
-    const code = button.parentElement.querySelector("code");
+    const code = button.closest(".copy").querySelector("code");
     let done = false;
     try {
       await navigator.clipboard.writeText(code.textContent);

@@ -1,0 +1,127 @@
+"""The page in a real browser: no horizontal scroll, no error, no request, figures drawn, buttons that work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from steepest.report import write_report
+from tests.report.browser import Browser, Page, find_browser
+from tests.report.example import EXAMPLES
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(find_browser() is None, reason="no Chromium is installed"),
+]
+
+WIDTHS = {"phone": 390, "laptop": 1280}
+SPILLED = """
+(() => {
+  const clipped = each => each && each !== document.body
+    && (getComputedStyle(each).overflowX !== "visible" || clipped(each.parentElement));
+  return [...document.querySelectorAll("body *")].filter(each =>
+    each.getBoundingClientRect().right > document.documentElement.clientWidth + 1 && !clipped(each.parentElement)
+  ).slice(0, 5).map(each => each.tagName + "." + each.className);
+})()
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = find_browser()
+    assert path
+    with Browser(path) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("reports")
+    return {name: write_report(make(), folder / f"{name}.html") for name, make in EXAMPLES.items()}
+
+
+def scroll(page: Page) -> int:
+    return page.run("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("device", WIDTHS)
+def test_page_fits_and_is_silent(name: str, device: str, browser: Browser, reports: dict[str, Path]) -> None:
+    result = EXAMPLES[name]()
+    dark = device == "phone"
+    with browser.page(reports[name], width=WIDTHS[device], dark=dark) as page:
+        assert page.run("window.innerWidth") == WIDTHS[device]
+        assert scroll(page) <= 0
+        assert page.run(SPILLED) == []
+        assert page.complaints() == []
+        assert page.requests() == []
+        assert page.run("typeof window.broken") == "undefined"
+        figures = 1 * bool(result.curves) + 1 * bool(result.rates) + 1 * bool(result.classes)
+        assert page.run("document.querySelectorAll('.figure .main-svg').length > 0") == bool(figures)
+        assert page.run("document.querySelectorAll('.figure.js-plotly-plot').length") == figures
+
+
+def test_theme_switch_recolours_page_and_figures(browser: Browser, reports: dict[str, Path]) -> None:
+    line = "#figure-curves .scatterlayer .js-line[style*='stroke-width: 2px']"
+    look = f"""[getComputedStyle(document.body).backgroundColor,
+                document.querySelector("{line}").style.stroke]"""
+    with browser.page(reports["crimes"], width=1280, dark=False) as page:
+        light = page.run(look)
+        page.run("localStorage.clear(); document.getElementById('theme').click()")
+        dark = page.run(look)
+        assert all(one != other for one, other in zip(light, dark, strict=True))
+        page.run("dispatchEvent(new Event('beforeprint'))")
+        assert page.run(look)[1] == light[1]
+        page.run("dispatchEvent(new Event('afterprint'))")
+        assert page.run(look) == dark
+        page.run("document.getElementById('theme').click(); localStorage.clear()")
+        assert page.complaints() == []
+    with browser.page(reports["crimes"], width=1280, dark=True) as page:
+        assert page.run(look) == dark
+
+
+def test_switches_change_the_figure(browser: Browser, reports: dict[str, Path]) -> None:
+    with browser.page(reports["crimes"], width=1280) as page:
+        box = "document.getElementById('figure-curves')"
+        lines = f"{box}.querySelectorAll('.scatterlayer .trace').length"
+        assert page.run(f"{box}.layout.xaxis.title.text") == "step"
+        close = page.run(f"{box}.layout.yaxis.range")
+        page.run("document.querySelector('[data-figure=curves-seconds]').click()")
+        assert page.run(f"{box}.layout.xaxis.title.text") == "seconds of training"
+        page.run("document.querySelector('[data-range=curves] [data-whole=\"1\"]').click()")
+        whole = page.run(f"{box}.layout.yaxis.range")
+        assert whole[1] - whole[0] > 2 * (close[1] - close[0])
+        before = page.run(lines)
+        page.run("document.querySelector('[data-chips=curves] [data-name=sgd]').click()")
+        assert page.run(lines) == before - 3
+        page.run("document.querySelector('[data-chips=curves] [data-name=sgd]').click()")
+        assert page.run(lines) == before
+        assert page.complaints() == []
+
+
+def test_copy_button_copies_the_command(browser: Browser, reports: dict[str, Path]) -> None:
+    with browser.page(reports["crimes"], width=390) as page:
+        page.run("navigator.clipboard.writeText = async text => { window.copied = text; }")
+        page.run("document.querySelector('.do-copy').click()")
+        assert page.run("window.copied") == EXAMPLES["crimes"]().use[0].value
+        assert page.run("document.querySelector('.do-copy').textContent") == "copied"
+
+
+def test_checks_can_fail(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "bad.html"
+    path.write_text(
+        "<!doctype html><meta name=viewport content='width=device-width'><link rel=icon href='data:,'>"
+        "<p style='width:2000px'>wide</p><img src='missing.png'>"
+        "<script>console.error('loud'); document.documentElement.dataset.ready = 'yes';</script>"
+        "<script>throw new Error('broken')</script>",
+        encoding="utf-8",
+    )
+    with browser.page(path, width=390) as page:
+        assert scroll(page) > 0
+        assert page.run(SPILLED) == ["P."]
+        complaints = " ".join(page.complaints())
+        assert "loud" in complaints
+        assert "broken" in complaints
+        assert [each.rpartition("/")[2] for each in page.requests()] == ["missing.png"]

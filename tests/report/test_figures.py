@@ -1,0 +1,168 @@
+"""Figures are valid, keep one colour for each optimizer, and have a dark counterpart of every colour."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import plotly.graph_objects as go
+import pytest
+
+from steepest.compare.result import Comparison, Difference, Estimate, Metric, Row
+from steepest.report import figures, theme, view
+from tests.report.example import EXAMPLES, LOG_LOSS, SCORES, crimes, nasty
+
+DRAW: dict[str, Callable[[Comparison], figures.Figure]] = {
+    "curves by step": lambda each: figures.curves(each, "step"),
+    "curves by epoch": lambda each: figures.curves(each, "epoch"),
+    "curves by second": lambda each: figures.curves(each, "seconds"),
+    "rates": figures.rates,
+    "confusion": figures.confusion,
+}
+
+
+def strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from strings(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from strings(each)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("figure", DRAW)
+def test_figure_is_valid_plotly_and_strict_json(figure: str, name: str) -> None:
+    drawn = DRAW[figure](EXAMPLES[name]())
+    go.Figure(drawn)
+    json.dumps(drawn, allow_nan=False)
+
+
+@pytest.mark.parametrize("figure", DRAW)
+def test_every_colour_has_a_dark_counterpart(figure: str) -> None:
+    dark = theme.dark_for_light()
+    colours = {each for each in strings(DRAW[figure](crimes())) if re.match(r"#[0-9a-f]{6}$|rgba\(", each)}
+    assert colours - {"rgba(0,0,0,0)"}
+    assert colours - set(dark) <= {"rgba(0,0,0,0)"}
+
+
+def test_an_optimizer_has_one_colour_in_every_figure() -> None:
+    result = crimes()
+    by_figure = []
+    for drawn in (figures.curves(result), figures.rates(result)):
+        found: dict[str, set[str]] = {}
+        for trace in drawn["data"]:
+            if trace.get("line", {}).get("color"):
+                found.setdefault(trace["meta"]["name"], set()).add(trace["line"]["color"])
+        by_figure.append(found)
+    assert by_figure[0] == by_figure[1]
+    assert all(len(each) == 1 for each in by_figure[0].values())
+    assert len({each for one in by_figure[0].values() for each in one}) == len(by_figure[0]) == 9
+
+
+def test_no_two_of_forty_series_look_the_same() -> None:
+    looks = [(theme.colour(slot), theme.dash(slot)) for slot in range(20)]
+    assert len(set(looks)) == len(looks)
+
+
+def test_names_cannot_be_markup_or_templates_in_a_figure() -> None:
+    for draw in DRAW.values():
+        for trace in draw(nasty())["data"]:
+            shown = {key: each for key, each in trace.items() if key not in ("meta", "legendgroup")}
+            for text in strings(shown):
+                plain = re.sub(r"</?b>|<br>|<extra></extra>|%\{(x|y|customdata|text)(:[^}]*)?\}", "", text)
+                assert "<" not in plain
+                assert "%{" not in plain
+
+
+def test_seed_bands_hold_the_mean_and_diverged_rates_are_shown() -> None:
+    drawn = figures.curves(crimes())["data"]
+    for band, low, high, mean in zip(crimes().curves, drawn[0:18:2], drawn[1:18:2], drawn[18:], strict=True):
+        assert mean["meta"]["name"] == band.name
+        assert all(a <= b <= c for a, b, c in zip(low["y"], mean["y"], high["y"], strict=True))
+    crosses = [each for each in figures.rates(crimes())["data"] if each["marker"]["symbol"] == "x-thin"]
+    assert {each["meta"]["name"] for each in crosses} == {"sgd", "momentum", "nesterov"}
+
+
+def test_confusion_rows_are_shares_of_the_true_class() -> None:
+    trace = figures.confusion(crimes())["data"][0]
+    for row in trace["z"]:
+        assert sum(row) == pytest.approx(1.0)
+
+
+def estimate_of(mean: float, half: float = 0.001) -> Estimate:
+    return Estimate(mean=mean, low=mean - half, high=mean + half, n=5)
+
+
+@pytest.mark.parametrize(
+    ("means", "outside"),
+    [
+        ([1.464, 1.466, 1.47, 1.48], []),
+        ([1.464, 1.466, 1.47, 1.48, 1.73], [1.73]),
+        ([0.47, 0.471, 0.465, 0.46, 0.39], [0.39]),
+        ([1.0], []),
+        ([1.0, 1.0], []),
+        ([1.0, 5.0], []),
+    ],
+)
+def test_ranking_axis_leaves_only_what_is_far_off_to_an_arrow(
+    means: list[float], outside: list[float]
+) -> None:
+    axis = view.ranking_scale([estimate_of(each) for each in means], means[0])
+    assert [each for each in means if axis.beyond(each)] == outside
+    assert all(0 <= axis.at(each) <= 100 for each in means)
+    assert len(axis.ticks()) >= 2
+
+
+@pytest.mark.parametrize("higher", [True, False])
+@pytest.mark.parametrize("swapped", [True, False])
+def test_behind_is_positive_for_a_worse_row_whatever_the_order(higher: bool, swapped: bool) -> None:
+    metric = Metric(name="m", title="m", higher_is_better=higher)
+    gap = 0.1 if higher else -0.1  # winner - other, the winner being better
+    mean = -gap if swapped else gap
+    pair = ("other", "best") if swapped else ("best", "other")
+    found = Difference(first=pair[0], second=pair[1], metric="m", over="seeds", mean=mean, low=mean - 0.02,
+                       high=mean + 0.02, n=5, told_apart=True, better="best")  # fmt: skip
+    rows = [Row(kind="optimizer", name=each, lr=0.1) for each in ("best", "other")]
+    result = Comparison(title="t", sentence="s", metric="m", metrics=[metric], winner="best", rows=rows,
+                        differences=[found])  # fmt: skip
+    assert view.behind(result, "other", "m") == pytest.approx((0.1, 0.08, 0.12))
+
+
+def test_ranking_is_sorted_and_says_who_diverged() -> None:
+    dots = view.ranking(nasty()).dots
+    assert dots[-1].name == "diverged"
+    assert dots[-1].at is None
+    assert dots[-1].note == "diverged 3 of 3"
+    shown = [each for each in view.ranking(crimes()).dots if each.at is not None]
+    assert [each.at for each in shown] == sorted(each.at for each in shown if each.at is not None)
+    higher = crimes().model_copy(update={"metric": "accuracy"})
+    best = view.ranking(higher).dots[0]
+    known = [row.metrics["accuracy"].mean for row in crimes().rows if row.kind in ("optimizer", "baseline")]
+    row = next(each for each in crimes().rows if each.name == best.name)
+    assert row.metrics["accuracy"].mean == max(each for each in known if math.isfinite(each))
+
+
+def test_the_best_of_a_column_is_marked_once_and_is_the_best() -> None:
+    result = crimes()
+    lines = [line for _, group in view.table(result).groups for line in group]
+    assert len(lines) == len(result.rows)
+    for place, metric in ((0, LOG_LOSS), (2, SCORES[1])):
+        values = [row.metrics[metric.name].mean for row in result.rows]
+        best = (max if metric.higher_is_better else min)(each for each in values if math.isfinite(each))
+        marked = [line for line in lines if line.cells[place].best]
+        assert len(marked) == 1
+        winner = next(row for row in result.rows if row.metrics[metric.name].mean == best)
+        assert (marked[0].name, marked[0].kind) == (winner.name, winner.kind)
+
+
+def test_differences_are_never_called_equal() -> None:
+    verdicts = [each.verdict for _, lines in view.contrasts(crimes()) for each in lines]
+    assert "not told apart by 5 seeds" in verdicts
+    assert "not told apart by 12,559 test rows" in verdicts
+    assert not any("equal" in each for each in verdicts)

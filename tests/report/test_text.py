@@ -1,0 +1,138 @@
+"""The terminal's table and results.csv."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from steepest.compare.result import Comparison, Difference, Estimate, Metric, Row
+from steepest.report import comparison_table, to_csv
+from steepest.report import format as show
+from tests.report.example import EXAMPLES, crimes
+
+GOLDEN = Path(__file__).parent / "table.txt"
+
+
+def printed(result: Comparison, width: int = 80, **options: bool) -> str:
+    file = io.StringIO()
+    Console(file=file, width=width, color_system=None, **options).print(comparison_table(result))
+    return "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())
+
+
+def small() -> Comparison:
+    """The example of the documentation, written out: no number is drawn."""
+
+    def known(mean: float, half: float) -> Estimate:
+        return Estimate(mean=mean, low=mean - half, high=mean + half, n=5)
+
+    def once(mean: float) -> Estimate:
+        return Estimate(mean=mean, low=mean, high=mean, n=1)
+
+    def minus(other: str, mean: float, low: float, high: float, **more: object) -> Difference:
+        fields = {
+            "first": "adam",
+            "second": other,
+            "metric": "log_loss",
+            "mean": mean,
+            "low": low,
+            "high": high,
+        }
+        return Difference.model_validate({**fields, "told_apart": not low <= 0 <= high, **more})
+
+    rows = [
+        Row(kind="optimizer", name="adam", lr=1e-3, seeds=5, good_range=31.6,
+            metrics={"log_loss": known(1.4641, 0.0021), "accuracy": known(0.4712, 0.0031)}),
+        Row(kind="default", name="adam", lr=1e-3, seeds=5, metrics={"log_loss": known(1.4652, 0.0021)}),
+        Row(kind="optimizer", name="sgd", lr=0.31623, seeds=5, good_range=10.0,
+            metrics={"log_loss": known(1.4672, 0.0022), "accuracy": known(0.4694, 0.0029)}),
+        Row(kind="optimizer", name="mine.py:MyOpt(rho=0.05)", lr=3.16e-4, seeds=5, tuned=False,
+            outcome="diverged 5 of 5", metrics={"log_loss": Estimate(mean=math.nan, low=math.nan,
+                                                                     high=math.nan, n=0)}),
+        Row(kind="baseline", name="logistic", train_seconds=7.1,
+            metrics={"log_loss": once(1.4709), "accuracy": once(0.467)}),
+        Row(kind="baseline", name="majority", train_seconds=0.01,
+            metrics={"log_loss": once(1.731), "accuracy": once(0.3927)}),
+    ]  # fmt: skip
+    return Comparison(
+        title="crimes",
+        sentence="Adam wins on log loss; accuracy does not tell them apart (5 seeds).",
+        metric="log_loss",
+        metrics=[
+            Metric(name="log_loss", title="log loss", higher_is_better=False),
+            Metric(name="accuracy", title="accuracy", higher_is_better=True, percent=True),
+        ],
+        winner="adam",
+        rows=rows,
+        differences=[
+            minus("sgd", -0.0031, -0.0054, -0.0018, over="seeds", n=5, better="adam"),
+            minus("logistic", -0.007, -0.012, -0.002, over="rows", n=12559, better="adam"),
+        ],
+    )
+
+
+def test_table_is_the_golden_one() -> None:
+    assert printed(small()) == GOLDEN.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_table_fits_the_terminal_and_steers_nothing(name: str) -> None:
+    text = printed(EXAMPLES[name]())
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert "\x1b" not in text
+    assert text.count("●") == 1
+
+
+def test_every_optimizer_and_baseline_is_in_the_table() -> None:
+    text = " ".join(printed(crimes()).split())
+    for row in crimes().rows:
+        assert row.name.split()[0] in text
+    assert "diverged 2 of 5" in text
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_csv_has_the_documented_rows_and_columns(name: str) -> None:
+    result = EXAMPLES[name]()
+    lines = list(csv.DictReader(io.StringIO(to_csv(result))))
+    scores = [f"{metric.name}{end}" for metric in result.metrics for end in ("", "_low", "_high")]
+    expected = ["kind", "name", "lr", "seeds", "outcome", *scores, "train_seconds"]
+    assert list(lines[0]) == expected
+    rows = [row for row in result.rows if row.kind != "constant"]
+    assert [(each["kind"], each["name"]) for each in lines] == [(row.kind, row.name) for row in rows]
+    for line, row in zip(lines, rows, strict=True):
+        assert line["lr"] == ("" if row.lr is None else repr(row.lr))
+        for metric, value in row.metrics.items():
+            assert (float(line[metric]) == value.mean) if math.isfinite(value.mean) else line[metric] == ""
+            ends = (line[f"{metric}_low"], line[f"{metric}_high"])
+            assert ends == (("", "") if value.n < 2 else (repr(value.low), repr(value.high)))
+        assert "nan" not in ",".join(line.values()).lower().replace(row.name.lower(), "")
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    mean=st.floats(),
+    half=st.floats(min_value=0, allow_nan=False),
+    runs=st.integers(1, 9),
+    percent=st.booleans(),
+)
+def test_any_estimate_can_be_shown_in_few_characters(
+    mean: float, half: float, runs: int, percent: bool
+) -> None:
+    value = Estimate(mean=mean, low=mean - half, high=mean + half, n=runs)
+    text = show.estimate(value, percent=percent)
+    assert text
+    assert len(text) < 50
+    assert "nan" not in text
+
+
+@settings(max_examples=300, deadline=None)
+@given(value=st.floats(min_value=1e-12, max_value=1e12))
+def test_a_rate_and_a_duration_read_back_as_themselves(value: float) -> None:
+    assert float(show.rate(value)) == pytest.approx(value, rel=0.051)
+    assert show.seconds(value)
