@@ -110,6 +110,59 @@ CASES = [
         reference.delta_bar_delta,
         ["", "lr=0.1, kappa=0.05, phi=0.3, theta=0.7, max_lr=0.2, weight_decay=0.1"],
     ),
+    *rows(
+        "adadelta",
+        reference.adadelta,
+        ["", "lr=0.5, rho=0.8, eps=1e-3, weight_decay=0.1"],
+        torch=torch.optim.Adadelta,
+        lr=10.0,
+    ),
+    *rows(
+        "adamax",
+        reference.adamax,
+        ["", "lr=0.1, betas=(0.7, 0.9), eps=1e-3, weight_decay=0.1"],
+        torch=torch.optim.Adamax,
+        lr=0.02,
+    ),
+    *rows(
+        "nadam",
+        reference.nadam,
+        [
+            "",
+            "lr=0.1, betas=(0.7, 0.9), eps=1e-3, weight_decay=0.1, momentum_decay=0.1, decoupled_weight_decay=True",
+        ],
+        torch=torch.optim.NAdam,
+        lr=0.02,
+    ),
+    *rows(
+        "radam",
+        reference.radam,
+        ["", "lr=0.1, betas=(0.7, 0.9), eps=1e-3, weight_decay=0.1, decoupled_weight_decay=True"],
+        torch=torch.optim.RAdam,
+        lr=0.02,
+    ),
+    *rows("lion", reference.lion, ["", "lr=0.01, betas=(0.7, 0.9), weight_decay=0.1"], lr=0.01),
+    *rows(
+        "rprop",
+        reference.rprop,
+        ["", "lr=0.1, etas=(0.7, 1.5), step_sizes=(0.08, 0.3)"],
+        torch=torch.optim.Rprop,
+    ),
+    *rows(
+        "schedule-free-sgd",
+        reference.schedule_free_sgd,
+        ["", "lr=0.3, momentum=0.7, weight_decay=0.1, warmup_steps=5, r=0.5, weight_lr_power=1.0"],
+        lr=0.1,
+    ),
+    *rows(
+        "schedule-free-adamw",
+        reference.schedule_free_adamw,
+        [
+            "",
+            "lr=0.3, betas=(0.7, 0.9), eps=1e-3, weight_decay=0.1, warmup_steps=5, r=0.5, weight_lr_power=1.0",
+        ],
+        lr=0.05,
+    ),
 ]
 
 BY_RULE: dict[type[Rule[Any]], list[Case]] = {}

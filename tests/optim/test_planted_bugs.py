@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
@@ -114,8 +116,8 @@ MUTANTS = [
 MUTANTS = [each for each in MUTANTS if each.__module__ == __name__]
 
 
-def failures(case: Case, rule) -> list[str]:
-    """Return the names of the generic tests that this rule fails on a row."""
+def failures(case: Case, rule) -> Iterator[str]:
+    """Give the names of the generic tests that this rule fails on a row, quick ones first."""
 
     def against_torch_double(each):
         if case.torch:
@@ -124,24 +126,22 @@ def failures(case: Case, rule) -> list[str]:
     tests = {
         "textbook": lambda each: against_the_textbook(case, each),
         "torch": against_torch_double,
-        "parabola": lambda each: checks.solves_a_parabola(each, case.lr),
         **checks.CHECKS,
+        "parabola": lambda each: checks.solves_a_parabola(each, case.lr),
     }
-    failed = []
     for name, test in tests.items():
         try:
             test(rule)
         except AssertionError:
-            failed.append(name)
-    return failed
+            yield name
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda each: each.__name__)
 def test_a_planted_bug_is_found(mutant) -> None:
     sane = mutant.__bases__[0]
     cases = [case for case in CASES if type(case.rule) is sane]
-    found = {case.id: failures(case, mutant(**case.rule.hyper.model_dump())) for case in cases}
-    assert any(found.values()), f"no generic test notices {mutant.__name__}"
+    found = (name for case in cases for name in failures(case, mutant(**case.rule.hyper.model_dump())))
+    assert next(found, None), f"no generic test notices {mutant.__name__}"
 
 
 def test_a_bug_free_copy_is_not_accused() -> None:
@@ -149,7 +149,7 @@ def test_a_bug_free_copy_is_not_accused() -> None:
         pass
 
     case = next(case for case in CASES if case.text == "adam")
-    assert failures(case, Copy(**case.rule.hyper.model_dump())) == []
+    assert list(failures(case, Copy(**case.rule.hyper.model_dump()))) == []
 
 
 def test_at_least_ten_bugs_are_planted() -> None:

@@ -102,6 +102,96 @@ def delta_bar_delta(w, g, s, t, m, *, lr, kappa, phi, theta, max_lr, weight_deca
     return w - m * rate * delta, new
 
 
+def adadelta(w, g, s, t, m, *, lr, rho, eps, weight_decay):
+    g = g + weight_decay * w
+    v = rho * s["square_avg"] + (1 - rho) * g**2
+    delta = math.sqrt(s["acc_delta"] + eps) / math.sqrt(v + eps) * g
+    return w - m * lr * delta, {"square_avg": v, "acc_delta": rho * s["acc_delta"] + (1 - rho) * delta**2}
+
+
+def adamax(w, g, s, t, m, *, lr, betas, eps, weight_decay):
+    beta1, beta2 = betas
+    g = g + weight_decay * w
+    mean = beta1 * s["exp_avg"] + (1 - beta1) * g
+    u = max(beta2 * s["exp_inf"], abs(g) + eps)
+    return w - m * lr / (1 - beta1**t) * mean / u, {"exp_avg": mean, "exp_inf": u}
+
+
+def nadam(w, g, s, t, m, *, lr, betas, eps, weight_decay, momentum_decay, decoupled_weight_decay):
+    beta1, beta2 = betas
+    if decoupled_weight_decay:
+        w = w * (1 - m * lr * weight_decay)
+    else:
+        g = g + weight_decay * w
+    mus = [beta1 * (1 - 0.5 * 0.96 ** (i * momentum_decay)) for i in range(1, t + 2)]
+    new = {
+        "exp_avg": beta1 * s["exp_avg"] + (1 - beta1) * g,
+        "exp_avg_sq": beta2 * s["exp_avg_sq"] + (1 - beta2) * g**2,
+        "mu_product": math.prod(mus[:t]),
+    }
+    first = mus[t] * new["exp_avg"] / (1 - math.prod(mus)) + (1 - mus[t - 1]) * g / (1 - math.prod(mus[:t]))
+    return w - m * lr * first / (math.sqrt(new["exp_avg_sq"] / (1 - beta2**t)) + eps), new
+
+
+def radam(w, g, s, t, m, *, lr, betas, eps, weight_decay, decoupled_weight_decay):
+    beta1, beta2 = betas
+    if decoupled_weight_decay:
+        w = w * (1 - m * lr * weight_decay)
+    else:
+        g = g + weight_decay * w
+    mean = beta1 * s["exp_avg"] + (1 - beta1) * g
+    v = beta2 * s["exp_avg_sq"] + (1 - beta2) * g**2
+    rho_max = 2 / (1 - beta2) - 1
+    rho = rho_max - 2 * t * beta2**t / (1 - beta2**t)
+    move = mean / (1 - beta1**t)
+    if rho > 5:
+        r = math.sqrt(((rho - 4) * (rho - 2) * rho_max) / ((rho_max - 4) * (rho_max - 2) * rho))
+        move *= r * math.sqrt(1 - beta2**t) / (math.sqrt(v) + eps)
+    return w - m * lr * move, {"exp_avg": mean, "exp_avg_sq": v}
+
+
+def lion(w, g, s, t, m, *, lr, betas, weight_decay):
+    beta1, beta2 = betas
+    side = beta1 * s["exp_avg"] + (1 - beta1) * g
+    sign = (side > 0) - (side < 0)
+    return w - m * lr * (sign + weight_decay * w), {"exp_avg": beta2 * s["exp_avg"] + (1 - beta2) * g}
+
+
+def rprop(w, g, s, t, m, *, lr, etas, step_sizes):
+    size = s["step_size"]
+    if s["prev"] * g > 0:
+        size = size * etas[1]
+    elif s["prev"] * g < 0:
+        size, g = size * etas[0], 0.0
+    size = min(max(size, step_sizes[0]), step_sizes[1])
+    return w - m * ((g > 0) - (g < 0)) * size, {"prev": g, "step_size": size}
+
+
+def _schedule_free(y, s, direction, t, m, beta, *, lr, warmup_steps, r, weight_lr_power):
+    """One step on the three sequences of the paper; x is recovered from y and z."""
+    z = s["z"]
+    x = (y - (1 - beta) * z) / beta
+    rate = m * lr * (min(t / warmup_steps, 1.0) if warmup_steps else 1.0)
+    largest = max(rate, s["lr_max"])
+    weight = t**r * largest**weight_lr_power
+    total = s["weight_sum"] + weight
+    c = weight / total
+    z = z - rate * direction
+    x = (1 - c) * x + c * z
+    return (1 - beta) * z + beta * x, {"z": z, "weight_sum": total, "lr_max": largest}
+
+
+def schedule_free_sgd(w, g, s, t, m, *, momentum, weight_decay, **rest):
+    return _schedule_free(w, s, g + weight_decay * w, t, m, momentum, **rest)
+
+
+def schedule_free_adamw(w, g, s, t, m, *, betas, eps, weight_decay, **rest):
+    v = betas[1] * s["exp_avg_sq"] + (1 - betas[1]) * g**2
+    direction = g / (math.sqrt(v / (1 - betas[1] ** t)) + eps) + weight_decay * w
+    y, new = _schedule_free(w, s, direction, t, m, betas[0], **rest)
+    return y, {**new, "exp_avg_sq": v}
+
+
 START: dict[str, Any] = {
     "sgd": lambda w, h: {"momentum_buffer": 0.0} if h["momentum"] else {},
     "adagrad": lambda w, h: {"sum": h["initial_accumulator_value"]},
@@ -116,4 +206,14 @@ START: dict[str, Any] = {
     "quickprop": lambda w, h: {"last_step": 0.0, "last_gradient": 0.0},
     "delta_bar_delta": lambda w, h: {"rate": h["lr"], "grad_avg": 0.0},
 }
-START["adamw"] = START["adam"]
+START |= {
+    "adamw": START["adam"],
+    "adadelta": lambda w, h: {"square_avg": 0.0, "acc_delta": 0.0},
+    "adamax": lambda w, h: {"exp_avg": 0.0, "exp_inf": 0.0},
+    "nadam": lambda w, h: {"exp_avg": 0.0, "exp_avg_sq": 0.0},
+    "radam": lambda w, h: {"exp_avg": 0.0, "exp_avg_sq": 0.0},
+    "lion": lambda w, h: {"exp_avg": 0.0},
+    "rprop": lambda w, h: {"prev": 0.0, "step_size": h["lr"]},
+    "schedule_free_sgd": lambda w, h: {"z": w},
+    "schedule_free_adamw": lambda w, h: {"z": w, "exp_avg_sq": 0.0},
+}

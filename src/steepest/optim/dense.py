@@ -15,13 +15,17 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
+from torch._utils import (
+    _flatten_dense_tensors,  # pyright: ignore[reportPrivateUsage]
+    _unflatten_dense_tensors,  # pyright: ignore[reportPrivateUsage]
+)
 
 from steepest.errors import OptionError
 from steepest.optim.rule import Carry, Coefficients, Hyper, Rule, Slots, validated
 
 PIECE = 131_072
 """Elements of a piece: on a CPU its temporaries stay in the second-level cache."""
-SMALL = 8_192
+SMALL = 65_536
 """A tensor with at most so many elements is joined with others."""
 
 
@@ -136,7 +140,11 @@ class RuleOptimizer(torch.optim.Optimizer):
             rule = self._rule(number, group)
             for param in group["params"]:
                 state = self.state.get(param)
-                found[param] = rule.evaluation_parameters(param.detach(), state) if state else param.detach()
+                if not state:
+                    found[param] = param.detach()
+                    continue
+                c, _ = rule.coefficients(state["step"], 1.0, {name: state[name] for name in rule.carry})
+                found[param] = rule.evaluation_parameters(param.detach(), _slots(rule, state), c)
         return found
 
     @contextmanager
@@ -187,7 +195,6 @@ class RuleOptimizer(torch.optim.Optimizer):
         multiplier = self._multiplier(group, rule)
         evaluated: dict[tuple[Any, ...], tuple[Coefficients, Carry]] = {}
         packs: dict[tuple[Any, ...], list[tuple[torch.Tensor, torch.Tensor, Slots]]] = {}
-        names = list(rule.slots())
         for param in group["params"]:
             grad = param.grad
             if grad is None:
@@ -203,7 +210,9 @@ class RuleOptimizer(torch.optim.Optimizer):
                 evaluated[moment] = rule.coefficients(moment[0], multiplier, carry)
             c, carry = evaluated[moment]
             state.update(carry)
-            slots = {name: state[name] for name in names}
+            if not param.numel():
+                continue
+            slots = _slots(rule, state)
             if group["maximize"]:
                 grad = -grad
             target = param.detach()
@@ -215,7 +224,7 @@ class RuleOptimizer(torch.optim.Optimizer):
             else:
                 _write(rule, grad, target, slots, c)
         for key, members in packs.items():
-            self._joined(rule, members, names, evaluated[key[0]][0])
+            self._joined(rule, members, evaluated[key[0]][0])
 
     def _in_pieces(
         self, rule: Rule[Hyper], grad: torch.Tensor, param: torch.Tensor, slots: Slots, c: Coefficients
@@ -237,7 +246,6 @@ class RuleOptimizer(torch.optim.Optimizer):
         self,
         rule: Rule[Hyper],
         members: list[tuple[torch.Tensor, torch.Tensor, Slots]],
-        names: list[str],
         c: Coefficients,
     ) -> None:
         """Update many small tensors as one: join, update, and write the parts back."""
@@ -252,20 +260,21 @@ class RuleOptimizer(torch.optim.Optimizer):
             if len(some) == 1:
                 _write(rule, *some[0], c)
                 continue
-            grad = torch.cat([each.reshape(-1) for each, _, _ in some])
-            param = torch.cat([each.view(-1) for _, each, _ in some])
-            slots = {name: torch.cat([each[name].reshape(-1) for _, _, each in some]) for name in names}
-            new_param, new_slots = rule.update(grad, param, slots, c)
-            sizes = [each.numel() for _, each, _ in some]
-            _spread([each for _, each, _ in some], new_param, sizes)
+            grads = [each for each, _, _ in some]
+            params = [each for _, each, _ in some]
+            apart = {name: [each[name] for _, _, each in some] for name in some[0][2]}
+            slots = {name: flatten(each) for name, each in apart.items()}
+            new_param, new_slots = rule.update(flatten(grads), flatten(params), slots, c)
+            spread(params, new_param)
             for name, value in new_slots.items():
                 if value is not slots[name]:
-                    _spread([each[name] for _, _, each in some], value, sizes)
+                    spread(apart[name], value)
 
     def _adopt(self, rule: Rule[Hyper], param: torch.Tensor, state: dict[str, Any]) -> None:
         """Complete a loaded state: numbers as numbers, and what another optimizer does not keep."""
-        start = {name: make for name, make in rule.slots().items() if state.get(name) is None}
-        state.update({name: make(param) for name, make in start.items()})
+        state.update(
+            {name: value for name, value in rule.start(param.detach()).items() if state.get(name) is None}
+        )
         state["step"] = int(_number(state.get("step", 1)))
         for name, value in rule.carry.items():
             state[name] = _number(state.get(name, value))
@@ -335,10 +344,19 @@ def _write(rule: Rule[Hyper], grad: torch.Tensor, param: torch.Tensor, slots: Sl
             slots[name].copy_(value)
 
 
-def _spread(targets: list[torch.Tensor], joined: torch.Tensor, sizes: list[int]) -> None:
-    parts = joined.split(sizes)
-    shaped = [part.view(each.shape) for part, each in zip(parts, targets, strict=True)]
-    torch._foreach_copy_(targets, shaped)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
+def _slots(rule: Rule[Hyper], state: Mapping[str, Any]) -> Slots:
+    return {name: state[name] for name in rule.slots() if name in state}
+
+
+def flatten(tensors: list[torch.Tensor]) -> torch.Tensor:
+    """Return the elements of all tensors, one after the other."""
+    return _flatten_dense_tensors(tensors)
+
+
+def spread(targets: list[torch.Tensor], joined: torch.Tensor) -> None:
+    """Write the elements of ``joined`` into the tensors that it was joined from."""
+    parts = _unflatten_dense_tensors(joined, targets)
+    torch._foreach_copy_(targets, parts)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
 
 
 def _check(grad: torch.Tensor, rule: Rule[Hyper]) -> None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -30,14 +30,18 @@ if TYPE_CHECKING:
     from steepest.schedules import Schedule
 
 Slots = dict[str, torch.Tensor]
-Start = Callable[[torch.Tensor], torch.Tensor]
-"""Makes a slot's start value from the parameter."""
+Start = Callable[[torch.Tensor], torch.Tensor | None]
+"""Makes a slot's start value from the parameter; None where a parameter of that shape has no such slot."""
 Coefficients = dict[str, Any]
 """The scalars of one step by name: floats, or tensors [R, 1, …] for R runs at once."""
 Carry = dict[str, float]
 """Running scalars that travel from step to step, such as NAdam's product of momenta."""
 Couples = Literal["element", "tensor", "model"]
 Idle = Literal["still", "param_still", "moves"]
+
+
+Beta = Annotated[float, Field(ge=0.0, lt=1.0)]
+"""The share of a moving average that is kept."""
 
 
 class Hyper(BaseModel):
@@ -150,9 +154,9 @@ class Rule(abc.ABC, Generic[H]):
             param, slots = self.update(zero, param, slots, each)
         return param, dict(slots)
 
-    def evaluation_parameters(self, param: torch.Tensor, slots: Slots) -> torch.Tensor:
+    def evaluation_parameters(self, param: torch.Tensor, slots: Slots, c: Coefficients) -> torch.Tensor:
         """Return the parameter to evaluate and to save; most rules evaluate where they train."""
-        del slots
+        del slots, c
         return param
 
     # --- around it ----------------------------------------------------------------------------------------
@@ -184,7 +188,8 @@ class Rule(abc.ABC, Generic[H]):
 
     def start(self, param: torch.Tensor) -> Slots:
         """Return the start values of all slots of one parameter."""
-        return {name: make(param) for name, make in self.slots().items()}
+        made = {name: make(param) for name, make in self.slots().items()}
+        return {name: value for name, value in made.items() if value is not None}
 
     def __str__(self) -> str:
         values = self.hyper.model_dump()
@@ -213,6 +218,15 @@ def copied(param: torch.Tensor) -> torch.Tensor:
 def average(old: torch.Tensor, new: torch.Tensor, beta: Any, rest: Any) -> torch.Tensor:
     """Return the moving average ``beta·old + rest·new``; ``rest`` is 1 − beta, computed in float64."""
     return (old * beta).add_(new * rest)
+
+
+def decay(
+    grad: torch.Tensor, param: torch.Tensor, c: Coefficients, weight_decay: float, decoupled: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return gradient and parameter with the decay in the one (coupled) or in the other (decoupled)."""
+    if not weight_decay:
+        return grad, param
+    return (grad, param * c["keep"]) if decoupled else (grad + param * c["weight_decay"], param)
 
 
 def table(

@@ -16,20 +16,18 @@ AMSGrad puts :math:`\max_{s \le t} v_s` in the place of :math:`v_t`. Adam's deca
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import torch
 from pydantic import Field
 
-from steepest.optim.rule import Carry, Coefficients, Hyper, Rule, Slots, Start, average, zeros
+from steepest.optim.rule import Beta, Carry, Coefficients, Hyper, Rule, Slots, Start, average, decay, zeros
 
 COMPONENTS = {
     "adam": {"object": "Adam", "groups": ["default", "classic"]},
     "adamw": {"object": "AdamW", "groups": ["default", "classic"]},
     "amsgrad": {"object": "AMSGrad"},
 }
-
-Beta = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class AdamHyper(Hyper):
@@ -93,11 +91,7 @@ class Adam(Rule[AdamHyper]):
         self, grad: torch.Tensor, param: torch.Tensor, slots: Slots, c: Coefficients
     ) -> tuple[torch.Tensor, Slots]:
         """One step of Adam."""
-        if self.hyper.weight_decay:
-            if self.decoupled:
-                param = param * c["keep"]
-            else:
-                grad = grad + param * c["weight_decay"]
+        grad, param = decay(grad, param, c, self.hyper.weight_decay, self.decoupled)
         mean = average(slots["exp_avg"], grad, c["beta1"], c["rest1"])
         square = average(slots["exp_avg_sq"], grad * grad, c["beta2"], c["rest2"])
         new = {"exp_avg": mean, "exp_avg_sq": square}

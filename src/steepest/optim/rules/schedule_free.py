@@ -1,0 +1,175 @@
+r"""Schedule-Free SGD and AdamW.
+
+Defazio, Yang, Mehta, Mishchenko, Khaled & Cutkosky, *The Road Less Scheduled*, NeurIPS 2024.
+
+Three sequences: gradients are taken at :math:`y`, the base step moves :math:`z`, and the average :math:`x` is
+what is evaluated and saved:
+
+.. math::
+    y_t &= (1-\beta)\, z_t + \beta\, x_t, \qquad
+    z_{t+1} = z_t - \eta_t\, d(y_t) \\
+    x_{t+1} &= (1-c_{t+1})\, x_t + c_{t+1} z_{t+1}, \qquad
+    c_{t+1} = \frac{t^r\, \eta_{\max,t}^p}{\sum_{i \le t} i^r\, \eta_{\max,i}^p}
+
+with :math:`d = g + \lambda y` for SGD and :math:`d = g / (\sqrt{v_t/(1-\beta_2^t)} + \epsilon) + \lambda y` for
+AdamW, :math:`\eta_t` the rate with its linear warm-up, and :math:`\eta_{\max,t}` the largest rate so far.
+
+The parameter holds :math:`y`, the slot ``z`` holds :math:`z`; :math:`x = y + (z - y)(1 - 1/\beta)` comes from
+``evaluation_parameters``, so the optimizer has no modes that one could forget to switch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, TypeVar
+
+import torch
+from pydantic import Field
+
+from steepest.optim.rule import Beta, Carry, Coefficients, Hyper, Rule, Slots, Start, average, copied, zeros
+
+COMPONENTS = {
+    "schedule-free-sgd": {"object": "ScheduleFreeSGD"},
+    "schedule-free-adamw": {"object": "ScheduleFreeAdamW"},
+}
+
+Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+
+
+class AveragedHyper(Hyper):
+    """What both variants share."""
+
+    warmup_steps: int = Field(default=0, ge=0, description="steps of linear warm-up")
+    r: float = Field(default=0.0, ge=0.0, description="power of the step in the average's weights")
+    weight_lr_power: float = Field(
+        default=2.0, ge=0.0, description="power p of the largest rate so far in the average's weights"
+    )
+
+
+class ScheduleFreeSGDHyper(AveragedHyper):
+    """Hyperparameters of Schedule-Free SGD."""
+
+    lr: float = Field(default=1.0, ge=0.0, description="learning rate")
+    momentum: Share = Field(default=0.9, description="β, where gradients are taken between z and x")
+    weight_decay: float = Field(default=0.0, ge=0.0, description="decay λ at y, added to the gradient")
+
+
+class ScheduleFreeAdamWHyper(AveragedHyper):
+    """Hyperparameters of Schedule-Free AdamW."""
+
+    lr: float = Field(default=2.5e-3, ge=0.0, description="learning rate")
+    betas: tuple[Share, Beta] = Field(
+        default=(0.9, 0.999), description="β, where gradients are taken, and the share kept of squares"
+    )
+    eps: float = Field(default=1e-8, ge=0.0, description="ε, added to the root")
+    weight_decay: float = Field(default=0.0, ge=0.0, description="decoupled decay λ at y")
+
+
+A = TypeVar("A", bound=AveragedHyper, covariant=True)
+
+
+class Averaged(Rule[A]):
+    """What both variants share: the warm-up, the weights of the average, and the three sequences."""
+
+    citation = "Defazio et al., NeurIPS 2024"
+    carry: ClassVar[Mapping[str, float]] = {"weight_sum": 0.0, "lr_max": 0.0}
+
+    def _averaging(
+        self, step: int, multiplier: float, carry: Carry, beta: float
+    ) -> tuple[Coefficients, Carry]:
+        h = self.hyper
+        warm = min(step / h.warmup_steps, 1.0) if h.warmup_steps else 1.0
+        lr = h.lr * multiplier * warm
+        lr_max = max(lr, carry["lr_max"])
+        weight = step**h.r * lr_max**h.weight_lr_power
+        weight_sum = carry["weight_sum"] + weight
+        share = weight / weight_sum if weight_sum else 0.0
+        c = {
+            "lr": lr,
+            "share": share,
+            "stay": 1.0 - share,
+            "near": lr * (1.0 - beta * (1.0 - share)),
+            "reach": 1.0 - 1.0 / beta,
+        }
+        return c, {"weight_sum": weight_sum, "lr_max": lr_max}
+
+    def _move(
+        self, direction: torch.Tensor, param: torch.Tensor, slots: Slots, c: Coefficients
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        z = slots["z"]
+        y = (param * c["stay"]).add_(z * c["share"]).sub_(direction * c["near"])
+        return y, z - direction * c["lr"]
+
+    def evaluation_parameters(self, param: torch.Tensor, slots: Slots, c: Coefficients) -> torch.Tensor:
+        """Return the average x."""
+        return (slots["z"] - param).mul_(c["reach"]).add_(param)
+
+
+class ScheduleFreeSGD(Averaged[ScheduleFreeSGDHyper]):
+    """Schedule-Free SGD."""
+
+    name = "schedule-free-sgd"
+    title = "Schedule-Free SGD"
+    divergences = "Use a constant schedule: the average takes the schedule's place."
+    Hyper = ScheduleFreeSGDHyper
+    grid_centre = 1.0
+
+    def slots(self) -> dict[str, Start]:
+        """The base sequence."""
+        return {"z": copied}
+
+    def coefficients(self, step: int, multiplier: float, carry: Carry) -> tuple[Coefficients, Carry]:
+        """Rate and the average's weights."""
+        h = self.hyper
+        c, carry = self._averaging(step, multiplier, carry, h.momentum)
+        return {**c, "weight_decay": h.weight_decay}, carry
+
+    def update(
+        self, grad: torch.Tensor, param: torch.Tensor, slots: Slots, c: Coefficients
+    ) -> tuple[torch.Tensor, Slots]:
+        """One step of Schedule-Free SGD."""
+        if self.hyper.weight_decay:
+            grad = grad + param * c["weight_decay"]
+        y, z = self._move(grad, param, slots, c)
+        return y, {"z": z}
+
+
+class ScheduleFreeAdamW(Averaged[ScheduleFreeAdamWHyper]):
+    """Schedule-Free AdamW."""
+
+    name = "schedule-free-adamw"
+    title = "Schedule-Free AdamW"
+    divergences = "Use a constant schedule: the average takes the schedule's place."
+    Hyper = ScheduleFreeAdamWHyper
+    grid_centre = 2.5e-3
+
+    def slots(self) -> dict[str, Start]:
+        """The base sequence and the average square."""
+        return {"z": copied, "exp_avg_sq": zeros}
+
+    def coefficients(self, step: int, multiplier: float, carry: Carry) -> tuple[Coefficients, Carry]:
+        """Rate, bias correction and the average's weights."""
+        h = self.hyper
+        beta1, beta2 = h.betas
+        c, carry = self._averaging(step, multiplier, carry, beta1)
+        root = math.sqrt(1.0 - beta2**step)
+        more = {
+            "beta2": beta2,
+            "rest2": 1.0 - beta2,
+            "root": root,
+            "eps": h.eps * root,
+            "weight_decay": h.weight_decay,
+        }
+        return {**c, **more}, carry
+
+    def update(
+        self, grad: torch.Tensor, param: torch.Tensor, slots: Slots, c: Coefficients
+    ) -> tuple[torch.Tensor, Slots]:
+        """One step of Schedule-Free AdamW."""
+        square = average(slots["exp_avg_sq"], grad * grad, c["beta2"], c["rest2"])
+        direction = (grad * c["root"]).div_(torch.sqrt(square).add_(c["eps"]))
+        if self.hyper.weight_decay:
+            direction = direction.add_(param * c["weight_decay"])
+        y, z = self._move(direction, param, slots, c)
+        return y, {"z": z, "exp_avg_sq": square}
