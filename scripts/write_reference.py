@@ -1,0 +1,271 @@
+"""Write the tables of docs/reference from the code: `.venv/bin/python scripts/write_reference.py`.
+
+What stands between the two markers of a page is replaced; what stands around them is written by hand. A
+test fails while a page differs from what this writes.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import typer
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from steepest import optim, schedules
+from steepest.cli import app
+from steepest.data.catalog import SOURCES
+from steepest.data.options import TableOptions
+from steepest.data.preparation import STEPS
+from steepest.evaluate import baselines, metrics
+from steepest.models import registry as models
+from steepest.recipe import Execution, ModelOptions, Protocol
+
+REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
+BEGIN, END = "<!-- begin: written by scripts/write_reference.py -->", "<!-- end -->"
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Return a Markdown table."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join(f"| {' | '.join(_cell(each) for each in line)} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _prose(text: str) -> str:
+    """Return docstring prose as Markdown: roles and double backquotes become code."""
+    text = re.sub(r":\w+:`~?([^`]*)`", r"`\1`", inspect.cleandoc(text))
+    return text.replace("``", "`")
+
+
+def _sections(found: Any) -> tuple[str, dict[str, str]]:
+    """Return a docstring's text before its first section, and its sections."""
+    doc = _prose(found.__doc__ or "")
+    parts = re.split(
+        r"^(Args|Returns|Raises|Example|Attributes|Source|Initialisation):", doc, flags=re.MULTILINE
+    )
+    if not parts[0].strip():
+        raise SystemExit(f"{found} has no docstring")
+    sections = dict(zip(parts[1::2], parts[2::2], strict=True))
+    kept = f"Initialisation:{sections['Initialisation']}" if "Initialisation" in sections else ""
+    return f"{parts[0].strip()}\n\n{kept.strip()}".strip(), sections
+
+
+def _arguments(section: str) -> list[tuple[str, str]]:
+    """Return (name, text) for each argument of an ``Args:`` section."""
+    body = inspect.cleandoc(section)
+    found = re.findall(r"^([\w, ]+): ((?:.*\n?)(?:^[ ]+.*\n?)*)", body, flags=re.MULTILINE)
+    return [(name, " ".join(text.split())) for name, text in found]
+
+
+def _default(value: Any) -> str:
+    if value is PydanticUndefined or value is None:
+        return ""
+    if isinstance(value, tuple | list):
+        return f"`{', '.join(map(str, value))}`" if value else ""
+    return f"`{value}`" if value not in ({}, "") else ""
+
+
+def _groups(groups: tuple[str, ...]) -> str:
+    return ", ".join(groups) or "only by name, and in `all`"
+
+
+def write_optimizers() -> str:
+    """Return every optimizer with its hyperparameters."""
+    text = [
+        table(
+            ("name", "groups", "class", "source"),
+            [
+                (f"[`{e.name}`](#{e.name})", _groups(e.groups), f"`steepest.optim.{optim.class_name(e.name)}`",
+                 optim.make_rule(e.name).citation)
+                for e in optim.registry.entries.values()
+            ],
+        )
+    ]  # fmt: skip
+    for entry in optim.registry.entries.values():
+        rule = optim.make_rule(entry.name)
+        preset = ", ".join(f"{key}={value!r}" for key, value in entry.preset.items())
+        kind = type(rule)
+        lines = [
+            f"## `{entry.name}`",
+            _sections(kind)[0] + (f" A preset: `{rule.name}({preset})`." if preset else ""),
+            f"Source: {rule.citation}.",
+        ]
+        if rule.divergences:
+            lines.append(f"Where it differs: {rule.divergences}")
+        lines.append(f"Rates are tuned around {rule.grid_centre:g}.")
+        fields = kind.Hyper.model_fields
+        lines.append(
+            table(
+                ("hyperparameter", "default", "meaning"),
+                [
+                    (f"`{name}`", f"`{entry.preset.get(name, field.default)}`", field.description or "")
+                    for name, field in fields.items()
+                ],
+            )
+        )
+        text.append("\n\n".join(lines))
+    return "\n\n".join(text)
+
+
+def write_schedules() -> str:
+    """Return every schedule."""
+    rows: list[tuple[str, ...]] = []
+    for entry in schedules.registry.entries.values():
+        build = entry.load()
+        options = [each for each in inspect.signature(build).parameters.values() if each.name != "steps"]
+        shown = ", ".join(f"{each.name}={each.default!r}" for each in options)
+        about = _sections(build)[0].split("\n\n")[0].removeprefix("Return ")
+        rows.append((f"`{entry.name}`", f"`{entry.name}({shown})`" if shown else "", about))
+    return table(("name", "options", "shape"), rows)
+
+
+def write_models() -> str:
+    """Return every model with its options."""
+    text: list[str] = []
+    for entry in models.entries.values():
+        about, sections = _sections(entry.load())
+        options = [each for each in _arguments(sections.get("Args", "")) if each[0] != "shape"]
+        parameters = inspect.signature(entry.load()).parameters
+        text.append(f"## `{entry.name}`\n\n{about}")
+        if options:
+            rows = [(f"`{name}`", f"`{parameters[name].default}`", told) for name, told in options]
+            text.append(table(("option", "default", "meaning"), rows))
+    return "\n\n".join(text)
+
+
+def write_steps() -> str:
+    """Return every preparation step with its options."""
+    text: list[str] = []
+    for entry in STEPS.entries.values():
+        about, sections = _sections(entry.load())
+        text.append(f"## `{entry.name}`\n\n{about}")
+        rows = [(f"`{name}`", told) for name, told in _arguments(sections["Args"])]
+        text.append(table(("option", "meaning"), rows))
+    return "\n\n".join(text)
+
+
+def write_metrics() -> str:
+    """Return every metric with its definition."""
+    rows: list[tuple[str, ...]] = []
+    for entry in metrics.registry.entries.values():
+        info = metrics.metric_info(entry.name)
+        about = _sections(entry.load())[0].removeprefix("Return ").replace("\n\n", " ")
+        rows.append(
+            (f"`{entry.name}`", info.title, info.task, "higher" if info.higher_is_better else "lower", about)
+        )
+    rows.sort(key=lambda row: (row[2], list(metrics.COMPONENTS).index(row[0].strip("`"))))
+    return table(("name", "title", "task", "better", "definition"), rows)
+
+
+def write_baselines() -> str:
+    """Return every baseline with what it does."""
+    rows: list[tuple[str, ...]] = []
+    for entry in baselines.registry.entries.values():
+        about = _sections(entry.load().fit)[0].removeprefix("Return ")
+        rows.append((f"`{entry.name}`", entry.load().title, ", ".join(entry.groups), about))
+    return table(("name", "title", "task", "what it is"), rows)
+
+
+def write_data_sets() -> str:
+    """Return every data set of the catalog."""
+    rows = [
+        (f"`{s.name}`", s.title, s.licence, f"[page]({s.page})", s.citation)
+        for s in (entry.load() for entry in SOURCES.entries.values())
+    ]
+    return table(("name", "what it is", "licence", "origin", "to be named"), rows)
+
+
+def write_configuration() -> str:
+    """Return every option of an experiment's file, by section."""
+    sections: dict[str, type[BaseModel]] = {
+        "data": TableOptions,
+        "model": ModelOptions,
+        "protocol": Protocol,
+        "execution": Execution,
+    }
+    executions = {
+        "executor": "how the rule is applied",
+        "compiled": "whether the step is compiled",
+        "device": "where it runs",
+        "threads": "threads of a step",
+        "torch": "the version of torch that it ran under",
+    }
+    text: list[str] = []
+    for section, model in sections.items():
+        rows = [
+            (
+                f"`{name}`",
+                _default(field.get_default(call_default_factory=True))
+                if name != "missing"
+                else "the empty field, `?`, `NA`, `null` and their like",
+                field.description or executions[name],
+            )
+            for name, field in model.model_fields.items()
+        ]
+        text.append(f"## `[{section}]`\n\n{table(('option', 'default', 'meaning'), rows)}")
+    return "\n\n".join(text)
+
+
+def write_cli() -> str:
+    """Return every command with its arguments and options."""
+    text: list[str] = []
+    group: Any = typer.main.get_command(app)
+    for name, command in group.commands.items():
+        arguments = [each for each in command.params if each.param_type_name == "argument"]
+        options = [
+            each for each in command.params if each.param_type_name == "option" and each.name != "help"
+        ]
+        usage = " ".join(["steepest", name, *[each.name.upper() for each in arguments]])
+        help_text = inspect.cleandoc(command.help or "")
+        text.append(f"## `{usage}`\n\n{help_text}")
+        rows = [
+            (
+                ", ".join(f"`{each}`" for each in option.opts),
+                re.sub(r"\s*\[dim\]\\?\[(.*?)\]\[/dim\]", r" (default: \1)", option.help or ""),
+            )
+            for option in options
+        ]
+        if rows:
+            text.append(table(("option", "meaning"), rows))
+    return "\n\n".join(text)
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "optimizers.md": write_optimizers,
+    "schedules.md": write_schedules,
+    "models.md": write_models,
+    "preparation-steps.md": write_steps,
+    "metrics.md": write_metrics,
+    "baselines.md": write_baselines,
+    "data-sets.md": write_data_sets,
+    "configuration.md": write_configuration,
+    "cli.md": write_cli,
+}
+
+
+def renewed(page: str) -> str:
+    """Return a page with what is between its markers written again."""
+    text = (REFERENCE / page).read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"docs/reference/{page} lacks its markers")
+    return f"{before}{BEGIN}\n\n{PAGES[page]()}\n\n{END}{after}"
+
+
+def main() -> None:
+    """Renew every page."""
+    for page in PAGES:
+        (REFERENCE / page).write_text(renewed(page), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Whatever has a name has its page, and an optimizer its citation, its cases and its place on the command line."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from scripts import write_reference
+from steepest import grammar, optim, schedules
+from steepest.cli import KINDS
+from steepest.data.options import TableOptions
+from steepest.recipe import Execution, Experiment, ModelOptions, Protocol
+from tests.optim.cases import CASES
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+
+PAGES = {
+    "optimizers": "reference/optimizers.md",
+    "schedules": "reference/schedules.md",
+    "models": "reference/models.md",
+    "steps": "reference/preparation-steps.md",
+    "metrics": "reference/metrics.md",
+    "baselines": "reference/baselines.md",
+    "datasets": "reference/data-sets.md",
+}
+
+NAMES = [(kind, name) for kind, where in KINDS.items() for name in grammar.load_reference(where).entries]
+
+
+def test_every_kind_of_component_has_a_page():
+    assert set(PAGES) == set(KINDS)
+
+
+@pytest.mark.parametrize(("kind", "name"), NAMES)
+def test_every_registered_name_is_in_its_page(kind, name):
+    page = (DOCS / PAGES[kind]).read_text(encoding="utf-8")
+    assert f"`{name}`" in page, f"add {name} to docs/{PAGES[kind]}"
+
+
+@pytest.mark.parametrize(("kind", "name"), NAMES)
+def test_every_registered_name_loads_and_is_documented(kind, name):
+    found = grammar.load_reference(KINDS[kind]).load(name)
+    assert (found.__doc__ or "").strip()
+
+
+@pytest.mark.parametrize("page", write_reference.PAGES)
+def test_the_reference_says_what_the_code_says(page):
+    written = (DOCS / "reference" / page).read_text(encoding="utf-8")
+    assert written == write_reference.renewed(page), "run .venv/bin/python scripts/write_reference.py"
+
+
+@pytest.mark.parametrize("name", optim.registry.entries)
+def test_every_optimizer_has_a_citation_and_a_case(name):
+    rule = optim.make_rule(name)
+    assert re.search(r"\b(19|20)\d\d\b", rule.citation), "the citation has no year"
+    assert [case for case in CASES if grammar.parse(case.text).name == name], (
+        "add a row to tests/optim/cases.py"
+    )
+    fields = type(rule).Hyper.model_fields
+    assert all(field.description for field in fields.values())
+
+
+def test_the_groups_lie_in_each_other():
+    assert set(optim.names("default")) == {"sgd", "momentum", "adam", "adamw"}
+    assert set(optim.names("default")) <= set(optim.names("classic")) <= set(optim.names("all"))
+
+
+@pytest.mark.parametrize("name", schedules.registry.entries)
+def test_every_schedule_begins_at_a_positive_multiplier(name):
+    assert schedules.make_schedule(name, 100)(0) > 0.0
+
+
+SECTIONS = {"data": TableOptions, "model": ModelOptions, "protocol": Protocol, "execution": Execution}
+OPTIONS = [(section, name) for section, model in SECTIONS.items() for name in model.model_fields]
+
+
+@pytest.mark.parametrize(("section", "name"), OPTIONS)
+def test_every_option_is_in_the_configuration_page(section, name):
+    page = (DOCS / "reference/configuration.md").read_text(encoding="utf-8")
+    part = page.partition(f"## `[{section}]`")[2].partition("\n## ")[0]
+    assert f"`{name}`" in part, f"add {section}.{name} to docs/reference/configuration.md"
+
+
+def test_every_section_is_in_the_configuration_page():
+    assert {*SECTIONS, "name", "optimizers"} == set(Experiment.model_fields)
+
+
+def test_every_page_is_in_the_navigation():
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    for page in DOCS.rglob("*.md"):
+        assert page.relative_to(DOCS).as_posix() in navigation

@@ -1,0 +1,56 @@
+"""What the documentation shows, runs: files are written, Python is executed, commands end with status 0."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from steepest.cli import main
+
+ROOT = Path(__file__).parents[1]
+PAGES = [
+    "CONTRIBUTING.md",
+    "docs/tutorial/first-comparison.md",
+    "docs/how-to/prepare-a-table.md",
+    "docs/how-to/predict.md",
+    "docs/how-to/own-model.md",
+    "docs/how-to/own-optimizer.md",
+]
+BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"__name__": "page"}
+    ran = 0
+    for language, title, text in BLOCK.findall((ROOT / page).read_text(encoding="utf-8")):
+        if title:
+            Path(title).write_text(text, encoding="utf-8")
+        elif language == "python":
+            exec(compile(text, page, "exec"), names)
+            ran += 1
+        elif language == "console":
+            for line in text.splitlines():
+                assert line.startswith("$ steepest "), line
+                status = main(shlex.split(line)[2:])
+                assert status == 0, f"{line}\n{capsys.readouterr().err}"
+                ran += 1
+    assert ran > 0
+
+
+def test_every_how_to_page_is_run():
+    assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/how-to").glob("*.md")} <= set(PAGES)
+
+
+def test_the_first_page_names_what_exists():
+    """Its commands are those of the tutorial with the defaults, which would take minutes here."""
+    text = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    import steepest
+
+    for name in re.findall(r"\bst\.(\w+)", text):
+        assert name in steepest.__all__
+    assert "title=" not in text
