@@ -94,6 +94,9 @@ def test_overrides_go_first(options: dict[str, Any], categorical: list[str], con
         ("31/01/2018", "%d/%m/%Y"),
         ("31.01.2018 22:05", "%d.%m.%Y %H:%M"),
         ("31-Jan-2018", "%d-%b-%Y"),
+        ("2018-01-31T22:05:09+02:00", "%Y-%m-%dT%H:%M:%S%.f%z"),
+        ("1/31/18", "%m/%d/%y"),
+        ("31.1.18 22:05", "%d.%m.%y %H:%M"),
         ("20180131", None),
         ("192.168.0.1", None),
         ("1-2-3", None),
@@ -106,7 +109,8 @@ def test_written_dates(written: str, form: str | None) -> None:
     if form is not None:
         moment = dates.parsed(pl.Series([written]), form)
         assert dates.part(moment, "day").to_list() == [31]
-        assert dates.part(moment, "hour")[0] in (0, 22)
+        assert dates.part(moment, "hour")[0] in (0, 20, 22)
+        assert dates.part(moment, "year").to_list() == [2018]
 
 
 def test_day_and_month_are_told_apart_by_the_values() -> None:
@@ -121,6 +125,19 @@ def test_only_parts_that_vary_become_features() -> None:
     assert columns.columns[0].parts == ("day", "weekday", "hour")
     assert columns.categorical == ["t weekday", "t hour"]
     assert columns.features(frame).row(0, named=True) == {"t weekday": "1", "t hour": "22", "t day": 1.0}
+
+
+def test_a_part_does_not_replace_a_column_of_its_name() -> None:
+    frame = pl.DataFrame(
+        {
+            "t": [START + timedelta(hours=i) for i in range(48)],
+            "t hour": ["x", "y"] * 24,
+            "y": ["a", "b"] * 24,
+        }
+    )
+    columns, _ = decide(frame, "y", TableOptions())
+    assert columns.categorical == ["t hour", "t weekday"]
+    assert columns.features(frame)["t hour"][0] == "x"
 
 
 def test_odd_texts_among_numbers_and_dates_are_said() -> None:
@@ -159,10 +176,11 @@ def test_tasks(values: list[Any], task: Any, expected: str) -> None:
 
 
 def test_options_take_comma_lists_and_check_themselves() -> None:
-    options = table_options(categorical="a, b", test="0.2", validation="val.csv", missing="-1,?")
+    options = table_options(categorical="a, b", test="0.2", validation="val.csv", missing="-1,!?")
     assert options.categorical == ["a", "b"]
     assert (options.test, options.validation) == (0.2, "val.csv")
-    assert options.missing == ["-1", "?"]
+    assert "?" in TableOptions().markers
+    assert set(TableOptions().markers) ^ set(options.markers) == {"-1", "?"}
     assert TableOptions.model_validate_json(options.model_dump_json()) == options
     with pytest.raises(OptionError, match="'maybe'"):
         table_options(task="maybe")

@@ -203,15 +203,15 @@ TABLE = [
     case(
         "text target as number",
         text("churn.csv", GOOD),
-        "'churned' is continuous but holds 'no'",
-        "--missing",
+        "'churned' is to be a number but holds",
+        "--task classification",
         task="regression",
     ),
     case(
         "both roles",
         text("churn.csv", GOOD),
         "'age' cannot be both",
-        "columns",
+        "one of the two",
         categorical=["age"],
         continuous=["age"],
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,62 @@ def test_blanks_around_cells_do_not_matter(tmp_path: Path) -> None:
     path = tmp_path / "adult.data"
     path.write_text("age, work, pay\n39, State, 1.5\n50, ?, 2\n, Private, ?\n")
     assert scan(path).collect().rows() == [(39, "State", 1.5), (50, None, 2.0), (None, "Private", None)]
+
+
+@pytest.mark.parametrize("limit", [1 << 30, 0], ids=["at once", "streamed"])
+def test_decimal_commas(limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read, "IN_MEMORY_BYTES", limit)
+    path = tmp_path / "t.csv"
+    path.write_text("price;code;both\n1,5;a,1;1,5\nNA;b;x\n-2;c;2\n")
+    assert scan(path).collect().to_dict(as_series=False) == {
+        "price": [1.5, None, -2.0],
+        "code": ["a,1", "b", "c"],
+        "both": ["1,5", "x", "2"],
+    }
+
+
+def test_numbers_that_mean_missing_do_so_in_every_format(tmp_path: Path) -> None:
+    rows = pl.DataFrame({"x": [-999, 3, None], "y": [-999.0, 0.5, None], "t": ["-999", "a", None]})
+    rows.write_csv(tmp_path / "t.csv")
+    rows.write_parquet(tmp_path / "t.parquet")
+    for source in (rows, tmp_path / "t.csv", tmp_path / "t.parquet"):
+        assert scan(source, ["-999", ""]).collect().row(0) == (None, None, None)
+        assert scan(source, ["-999", ""]).collect().row(1) == (3, 0.5, "a")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pl.exceptions.PanicException("index out of bounds"),
+        pl.exceptions.ComputeError("index out of bounds"),
+        OSError("index out of bounds"),
+    ],
+)
+def test_a_reader_that_panics_is_an_error_like_others(
+    error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "t.parquet"
+    ROWS.write_parquet(path)
+
+    def panic(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(pl, "scan_parquet", panic)
+    with pytest.raises(DataError, match=r"cannot read t\.parquet: index out of bounds"):
+        scan(path)
+
+
+def test_what_a_panicking_reader_writes_is_not_shown(capfd: pytest.CaptureFixture[str]) -> None:
+    @read._without_panic_text()
+    def panic() -> None:
+        os.write(2, b"thread panicked")
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        panic()
+    with read._without_panic_text():
+        os.write(2, b"a warning")
+    assert capfd.readouterr().err == "a warning"
 
 
 def test_missing_texts_can_be_named(tmp_path: Path) -> None:

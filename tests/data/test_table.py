@@ -312,6 +312,19 @@ def test_options_of_a_preparation_file_yield_to_given_ones(tmp_path: Path) -> No
     assert read_table(churn(), prepare=path).options.split_seed == 4
 
 
+def test_any_name_is_a_column_name() -> None:
+    names = ["count", "len", "value", "n", "index", "a.b", "x is missing", "ü (€)", "literal"]
+    texts_, numbers = ["p", "q", "r", None] * 10, [0.5, None, 2.5, 3.5] * 10
+    frame = {name: texts_ if i % 2 else numbers for i, name in enumerate(names)}
+    for target in ("len", "count"):
+        answers = ["a", "b", "b", "c"] * 10 if target == "len" else [0.5, 1.5, 2.5, 9.5] * 10
+        table = read_table({**frame, target: answers}, target=target)
+        encoded = table.pipeline.transform(frame)
+        assert len(encoded.kept) == 40
+        assert repr(table.describe())
+        assert table.show_batch().frame.width == len(table.pipeline.columns.required) + 1
+
+
 def test_rows_lost_to_the_steps() -> None:
     with pytest.raises(DataError, match="no row"):
         opened(prepare=[{"use": "filter", "where": "months > 1000"}]).dataset()

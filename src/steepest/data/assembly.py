@@ -73,7 +73,7 @@ def assemble(rows: Rows, preparation: Preparation, options: TableOptions, target
         OptionError: an option does not fit the table.
         PreparationError: a step does not fit the table.
     """
-    frame, about_rows = _with_target(rows.frame, target, rows.name)
+    frame, about_rows = _with_target(rows.frame, target)
     task, about_task = targets.decide_task(frame[target], options)
     frame, about_split = _split(frame, target, task, options)
     frame, fitted, reports = _learned(frame, preparation, target)
@@ -88,7 +88,7 @@ def assemble(rows: Rows, preparation: Preparation, options: TableOptions, target
         target=target,
         task=task,
         raw={name: dtype for name, dtype in rows.raw.items() if name != target},
-        missing=tuple(options.missing),
+        missing=tuple(options.markers),
         preparation=fitted,
         columns=columns,
         encoder=encoder,
@@ -196,11 +196,11 @@ def _name_taken() -> DataError:
     )
 
 
-def _with_target(rows: pl.DataFrame, target: str, name: str) -> tuple[pl.DataFrame, list[Note]]:
+def _with_target(rows: pl.DataFrame, target: str) -> tuple[pl.DataFrame, list[Note]]:
     lacking = rows[target].null_count()
     if lacking == rows.height:
         raise DataError(
-            f"the target {target!r} is missing in all {rows.height:,} rows of {name}",
+            f"the target {target!r} is missing in all {rows.height:,} rows",
             hint="choose another target, or say which texts mean missing with --missing.",
         )
     if not lacking:
@@ -219,7 +219,7 @@ def _split(
     kind, _, column = options.split.partition(":")
     if kind == "auto":
         kind = "stratified" if task == "classification" else "random"
-    chosen = rows.filter(pl.Series(free))
+    chosen = rows.filter(pl.Series(free)).drop(SPLIT_COLUMN)
     if kind == "stratified" and task == "regression":
         raise OptionError(
             f"split: stratified needs classes, but {target} is a number", hint="use --split random."
@@ -278,8 +278,8 @@ def _moments(rows: pl.DataFrame, column: str) -> np.ndarray[Any, Any]:
 
 
 def _about_classes(rows: pl.DataFrame, target: str) -> list[Note]:
-    found = rows.group_by(target).agg(pl.len(), pl.col(SPLIT_COLUMN).unique())
-    some = found.filter(pl.col(SPLIT_COLUMN).list.len() < len(PARTS)).sort("len", target)
+    found = rows.group_by(target).agg(pl.len().alias(ROW), pl.col(SPLIT_COLUMN).unique())
+    some = found.filter(pl.col(SPLIT_COLUMN).list.len() < len(PARTS)).sort(ROW, target)
     if not some.height:
         return []
     shown = [

@@ -172,7 +172,8 @@ def as_number(values: pl.Series, form: str | None = None) -> pl.Series:
         raise DataError(
             f"column {values.name!r} is continuous but holds {values[int(lost[0])]!r} in row {int(lost[0]) + 1}"
             f" ({len(lost):,} such {'value' if len(lost) == 1 else 'values'})",
-            hint=f"if it means missing, name it with --missing; if it is a category: --categorical {values.name}.",
+            hint=f"if it means missing: --missing '{values[int(lost[0])]}'; if it is a category: "
+            f"--categorical {values.name}.",
         )
     return numbers.fill_nan(None)
 
@@ -192,7 +193,7 @@ def decide(frame: pl.DataFrame, target: str | None, options: TableOptions) -> tu
         raise DataError(f"the target {target!r} is also dropped", hint="take it out of --drop.")
     notes: list[Note] = []
     found = [_column(frame[name], name == target, options, notes) for name in frame.columns]
-    columns = Columns(tuple(found))
+    columns = Columns(tuple(_without_taken(each, frame.columns) for each in found))
     notes = _left_out(columns) + notes + _quantities(frame, columns, options)
     for name in columns.of("continuous"):
         check_finite(as_number(frame[name], _format(columns, name)), name)
@@ -205,7 +206,7 @@ def decide(frame: pl.DataFrame, target: str | None, options: TableOptions) -> tu
     return columns, notes
 
 
-def check_finite(values: pl.Series, name: str) -> None:
+def check_finite(values: pl.Series, name: str, *, cure: str = "") -> None:
     """Raise a ``DataError`` if a column holds infinities, with their number and the first row."""
     infinite = values.is_infinite().fill_null(False).arg_true()
     if len(infinite):
@@ -213,8 +214,7 @@ def check_finite(values: pl.Series, name: str) -> None:
         raise DataError(
             f"column {name!r} holds {len(infinite):,} infinite "
             f"{'value' if len(infinite) == 1 else 'values'}, the first ({values[first]}) in row {first + 1}",
-            hint="make them missing or leave those rows out with a filter step "
-            f'(where = "{name} < 1e300"), or leave the column out: --drop {name}.',
+            hint=f"mend them in the table, or {cure or f'leave the column out: --drop {name}'}.",
         )
 
 
@@ -303,19 +303,24 @@ def _date(values: pl.Series, form: str | None, notes: list[Note]) -> Column:
     return Column(values.name, "date", "date", parts=parts, format=form)
 
 
+def _without_taken(column: Column, names: Sequence[str]) -> Column:
+    """Leave out parts of a date whose name another column has already."""
+    return replace(column, parts=tuple(each for each in column.parts if f"{column.name} {each}" not in names))
+
+
 def _warn_of_numbers(known: pl.Series, notes: list[Note]) -> None:
     if known.dtype != pl.String:
         return
     numbers = known.cast(pl.Float64, strict=False)
     share = 1 - numbers.null_count() / len(known)
     if share >= NUMBERS_IN_TEXT:
-        odd = known.filter(numbers.is_null()).value_counts(sort=True)
-        shown = ", ".join(repr(each) for each in odd[known.name].head(3).to_list())
+        odd = known.filter(numbers.is_null()).alias("value").value_counts(sort=True)
+        shown = ", ".join(repr(each) for each in odd["value"].head(3).to_list())
         notes.append(
             Note(
                 "warning",
                 f"{known.name} is text although {share:.1%} of its values are numbers; the others are {shown}: "
-                f"if they mean missing, name them with --missing.",
+                f"if they mean missing: --missing '{odd['value'][0]}'.",
             )
         )
 

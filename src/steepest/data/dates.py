@@ -10,7 +10,8 @@ PARTS = ("year", "month", "day", "weekday", "hour", "minute")
 CATEGORICAL_PARTS = ("month", "weekday", "hour")
 """Parts with few values that do not simply grow; year, day and minute are numbers."""
 
-_DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%b-%Y")
+_LONG = ("%Y-%m-%d", "%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%b-%Y")
+_SHORT = ("%m/%d/%y", "%d/%m/%y", "%d.%m.%y", "%d-%b-%y")
 _TIMES = (
     "",
     " %H:%M:%S%.f",
@@ -20,8 +21,15 @@ _TIMES = (
     " %I:%M:%S %p",
     " %I:%M %p",
     "T%H:%M:%S%.fZ",
+    "T%H:%M:%S%.f%z",
+    " %H:%M:%S%.f%z",
 )
-FORMATS = tuple(day + time for day in _DAYS for time in _TIMES)
+_FORMATS = {
+    r"^\s*(\d{4}[-/.]\d\d?[-/.]\d\d?|\d\d?[-/.]\w{1,3}[-/.]\d{4})(\D|$)": _LONG,
+    r"^\s*\d\d?[-/.]\w{1,3}[-/.]\d\d(\D|$)": _SHORT,
+}
+"""What the beginning of a text must look like before a group of day formats is tried on it."""
+
 _SAMPLE = 500
 _SHARE = 0.99
 
@@ -38,11 +46,15 @@ def date_format(values: pl.Series) -> str | None:
     """
     known = values.drop_nulls()
     sample = known.head(_SAMPLE)
-    alike = sample.str.contains(r"^\s*\d{1,4}[-/.]\w{1,3}[-/.]\d{2,4}").sum()
-    if len(sample) == 0 or alike < _SHARE * len(sample):
+    known_days = [
+        days
+        for beginning, days in _FORMATS.items()
+        if len(sample) and sample.str.contains(beginning).sum() >= _SHARE * len(sample)
+    ]
+    if not known_days:
         return None
     best, most = None, _SHARE * len(known)
-    for each in FORMATS:
+    for each in (day + time for day in known_days[0] for time in _TIMES):
         if parsed(sample, each).null_count() <= (1 - _SHARE) * len(sample):
             fits = len(known) - parsed(known, each).null_count()
             if fits >= most and (best is None or fits > most):
@@ -52,7 +64,8 @@ def date_format(values: pl.Series) -> str | None:
 
 def parsed(values: pl.Series, form: str) -> pl.Series:
     """Return date-times; what does not fit the format is null."""
-    return values.str.strip_chars().str.to_datetime(form, strict=False, time_unit="us")
+    moments = values.str.strip_chars().str.to_datetime(form, strict=False, time_unit="us")
+    return moments.dt.replace_time_zone(None)
 
 
 def as_datetime(values: pl.Series, form: str | None) -> pl.Series:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import io
 import re
+import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import polars as pl
 
@@ -80,7 +82,7 @@ def scan_text(
         )
         if layout.padded:
             lazy = _stripped(lazy, layout.names, markers)
-        return _typed_lazily(lazy, text)
+        return _typed_lazily(_decimal_points(lazy, layout, text), text)
     try:
         if layout.padded:
             lazy = _stripped(pl.read_csv(path, infer_schema=False, **options).lazy(), layout.names, markers)
@@ -103,7 +105,7 @@ def scan_text(
             hint="give a file with rows below the header.",
         )
     _check_short_rows(frame, path, layout)
-    return _typed(frame, text).lazy()
+    return _typed(_decimal_points(frame.lazy(), layout, text).collect(), text).lazy()
 
 
 def find_layout(path: Path, names: Sequence[str] | None = None) -> Layout:
@@ -135,7 +137,7 @@ def find_layout(path: Path, names: Sequence[str] | None = None) -> Layout:
             )
         return Layout(delimiter, list(names), padded, header=False)
     found = [each.strip() or f"column_{i + 1}" for i, each in enumerate(first)]
-    if all(_is_number(each) for each in first) and first != [str(i) for i in range(len(first))]:
+    if all(is_number(each) for each in first) and first != [str(i) for i in range(len(first))]:
         raise DataError(
             f"the first line of {path.name} holds numbers, not column names: {', '.join(first[:5])}",
             hint="write a first line with the names of the columns.",
@@ -155,20 +157,27 @@ def check_names(names: Sequence[str], where: str) -> None:
         )
 
 
-def _head(path: Path) -> bytes:
+@contextlib.contextmanager
+def _opened(path: Path) -> Generator[BinaryIO]:
+    """Open a text file, unpacked."""
     suffix = path.suffix.lower()
-    try:
-        if suffix == ".gz":
-            with gzip.open(path, "rb") as file:
-                return file.read(_HEAD_BYTES)
+    with contextlib.ExitStack() as stack:
+        file: Any
         if suffix == ".zst":
             import pyarrow as pa
 
-            with pa.input_stream(str(path), compression="zstd") as stream:
-                return stream.read(_HEAD_BYTES)
-        with path.open("rb") as file:
+            file = io.BufferedReader(stack.enter_context(pa.input_stream(str(path), compression="zstd")))
+        else:
+            open_file = gzip.open if suffix == ".gz" else open
+            file = stack.enter_context(open_file(path, "rb"))
+        yield file
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with _opened(path) as file:
             return file.read(_HEAD_BYTES)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"cannot unpack {path.name}: {str(error) or 'the file ends too early'}",
             hint="the file is damaged or cut off: fetch it again.",
@@ -218,7 +227,8 @@ def _check_one_column(lines: list[str], path: Path) -> None:
             )
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether a text can be read as a number."""
     try:
         float(text)
     except ValueError:
@@ -229,6 +239,22 @@ def _is_number(text: str) -> bool:
 def _stripped(frame: pl.LazyFrame, names: list[str], markers: list[str]) -> pl.LazyFrame:
     cell = pl.col(names).str.strip_chars()
     return frame.with_columns(pl.when(cell.is_in(markers).not_()).then(cell).name.keep())
+
+
+def _decimal_points(frame: pl.LazyFrame, layout: Layout, text: Sequence[str]) -> pl.LazyFrame:
+    """Write numbers with a decimal comma with a point, in the columns that hold nothing else.
+
+    Tables separated by semicolons come from places where the comma is the decimal sign.
+    """
+    if layout.delimiter != ";":
+        return frame
+    names = [n for n, dtype in frame.collect_schema().items() if dtype == pl.String and n not in text]
+    if not names:
+        return frame
+    whole = pl.col(names).str.contains(r"^\s*[-+]?\d+(,\d+)?\s*$").all(ignore_nulls=True)
+    found = frame.select(whole).collect(engine="streaming").row(0, named=True)
+    commas = [name for name, only in found.items() if only]
+    return frame.with_columns(pl.col(commas).str.replace(",", ".", literal=True)) if commas else frame
 
 
 def _typed(frame: pl.DataFrame, text: Sequence[str]) -> pl.DataFrame:
@@ -300,7 +326,8 @@ def _explained(error: Exception, path: Path, layout: Layout) -> DataError:
             hint=f"columns are separated by {SHOWN[layout.delimiter]}: put quotes around fields that hold "
             "one, or mend that line.",
         )
-    shown = re.sub(r"\s+", " ", message.split("\n\n")[0])[:200]
+    shown = re.sub(r"\s+", " ", message.split("\n\n")[0])
+    shown = shown if len(shown) < 90 else f"{shown[:80]}…"
     return DataError(
         f"cannot read {path.name}: {shown}",
         hint="look for a quotation mark that is opened and not closed.",
@@ -308,8 +335,7 @@ def _explained(error: Exception, path: Path, layout: Layout) -> DataError:
 
 
 def _first_bad_line(path: Path) -> int:
-    unpack = gzip.open if path.suffix.lower() == ".gz" else open
-    with unpack(path, "rb") as file:
+    with _opened(path) as file:
         for number, line in enumerate(file, start=1):
             try:
                 line.decode("utf-8")

@@ -30,7 +30,11 @@ class TableOptions(BaseModel):
     categorical: list[str] = Field([], description="columns to treat as categories, whatever their type")
     continuous: list[str] = Field([], description="columns to treat as numbers, whatever their values")
     drop: list[str] = Field([], description="columns to leave out")
-    missing: list[str] = Field(list(MISSING), description="texts that mean a missing value")
+    missing: list[str] = Field(
+        [],
+        description="further texts that mean a missing value, besides the empty field, ?, NA, N/A, NaN and "
+        "null; !NA takes NA off that list",
+    )
     prepare: str | list[dict[str, Any]] | None = Field(
         None, description="a TOML file of preparation steps, or the steps themselves"
     )
@@ -48,6 +52,18 @@ class TableOptions(BaseModel):
     task: Literal["auto", "classification", "regression"] = Field(
         "auto", description="what is predicted; auto decides by the target's type and values"
     )
+
+    @property
+    def markers(self) -> list[str]:
+        """Every text that means a missing value.
+
+        Example:
+            >>> TableOptions(missing=["-999", "!?"]).markers[:3]
+            ['', 'NA', 'N/A']
+        """
+        removed = {each[1:] for each in self.missing if each.startswith("!")}
+        added = [each for each in self.missing if not each.startswith("!")]
+        return [each for each in dict.fromkeys([*MISSING, *added]) if each not in removed]
 
     @field_validator("features", "categorical", "continuous", "drop", "missing", mode="before")
     @classmethod
@@ -119,7 +135,7 @@ def table_options(**values: Any) -> TableOptions:
         text = str(first["msg"]).removeprefix("Value error, ")
         if first["type"] != "value_error":
             text = f"{first['input']!r}: {text[:1].lower()}{text[1:]}"
-        hint = "give smaller shares, or other columns."
+        hint = "take it out of one of the two." if "both" in text else "give smaller shares."
         if name:
             hint = f"{name} is: {TableOptions.model_fields[name].description}."
         raise OptionError(f"{name}: {text}" if name else text, hint=hint) from None

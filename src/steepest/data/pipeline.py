@@ -85,9 +85,23 @@ class TablePipeline:
         frame = harmonised(scan(source, self.missing, text=text).collect(engine="streaming"), self.raw)
         if frame.height == 0:
             raise DataError(f"{source_name(source)} has no rows", hint="give a table with rows to predict.")
-        prepared, kept, reports = self.preparation.replay(frame, target=self.target)
+        try:
+            prepared, kept, reports = self.preparation.replay(frame, target=self.target)
+        except pl.exceptions.PolarsError as error:
+            raise self._other_types(frame, error) from error
         inputs, unknown = self.encoder.encode(self.columns.features(prepared))
         return Encoded(inputs, kept, frame.height, unknown, tuple(reports))
+
+    def _other_types(self, frame: pl.DataFrame, error: Exception) -> DataError:
+        other = [
+            f"{name} is {frame.schema[name]} and was {dtype}"
+            for name, dtype in self.raw.items()
+            if name in frame.columns and str(frame.schema[name]) != dtype
+        ]
+        return DataError(
+            f"the preparation cannot be run on the new rows: {str(error).splitlines()[0]}",
+            hint=f"give columns of the types trained on{': ' if other else ''}{', '.join(other[:5])}.",
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import math
+import os
+import tempfile
+import zlib
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -67,13 +71,14 @@ def scan(
     markers = list(missing)
     if not isinstance(source, str | Path):
         return _clean(_from_object(source), markers, "the table")
-    path = _existing(Path(source).expanduser())
-    kind = _kind(path)
+    path = _existing(source)
+    with reading(path.name):
+        kind = _kind(path)
     if kind == "text":
         with reading(path.name):
             frame = delimited.scan_text(path, markers, text=text, names=names, limit=IN_MEMORY_BYTES)
         return _floats_without_nan(frame)
-    with reading(path.name):
+    with reading(path.name), _without_panic_text():
         if kind == "parquet":
             frame = pl.scan_parquet(path)
         elif kind == "stream":
@@ -129,7 +134,7 @@ def reading(name: str) -> Generator[None]:
         raise DataError(
             f"no permission to read {name}", hint="change the file's permissions, or copy it."
         ) from error
-    except (pl.exceptions.PolarsError, OSError, EOFError, ValueError, PanicException) as error:
+    except (pl.exceptions.PolarsError, OSError, EOFError, zlib.error, ValueError, PanicException) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DataError(
             f"cannot read {name}: {first[:200]}",
@@ -137,7 +142,34 @@ def reading(name: str) -> Generator[None]:
         ) from error
 
 
-def _existing(path: Path) -> Path:
+@contextlib.contextmanager
+def _without_panic_text() -> Generator[None]:
+    """Keep what a panicking reader writes to the standard error from the user, who gets an error instead.
+
+    What is written while nothing goes wrong is written afterwards.
+    """
+    try:
+        kept = os.dup(2)
+    except OSError:
+        yield
+        return
+    with tempfile.TemporaryFile() as sink:
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+        sink.seek(0)
+        os.write(2, sink.read())
+
+
+def _existing(source: str | Path) -> Path:
+    if str(source).startswith(("http://", "https://")):
+        raise DataError(
+            f"{str(source)!r} is an address, not a file", hint=f"download it first: curl -LO '{source}'"
+        )
+    path = Path(source).expanduser()
     if path.is_dir():
         inside = sorted(each.name for each in path.iterdir() if each.is_file())[:5]
         some = f": it has {', '.join(inside)}" if inside else ""
@@ -250,14 +282,19 @@ def _clean(frame: pl.LazyFrame, markers: list[str], name: str) -> pl.LazyFrame:
     if not schema:
         raise DataError(f"{name} has no columns", hint="give a table with a target and other columns.")
     changed: list[pl.Expr] = []
+    numbers = [float(each) for each in markers if delimited.is_number(each) and math.isfinite(float(each))]
     for column, dtype in schema.items():
         each = pl.col(column)
         if isinstance(dtype, pl.Categorical | pl.Enum):
             each, dtype = each.cast(pl.String), pl.String()
         if dtype == pl.String:
             changed.append(pl.when(each.str.strip_chars().is_in(markers).not_()).then(each).alias(column))
-        elif isinstance(dtype, pl.Decimal | pl.Int128 | pl.Float32):
-            changed.append(each.cast(pl.Float64))
+        elif dtype.is_numeric():
+            if isinstance(dtype, pl.Decimal | pl.Int128 | pl.Float32):
+                each = each.cast(pl.Float64)
+            if numbers:
+                each = pl.when(each.cast(pl.Float64).is_in(numbers).not_()).then(each).alias(column)
+            changed.append(each)
     return _floats_without_nan(frame.with_columns(changed) if changed else frame)
 
 

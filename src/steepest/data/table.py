@@ -73,7 +73,7 @@ class Table:
         self.preparation = preparation
         self._source = source
         self.name = Path(source).name.split(".")[0] if isinstance(source, str | Path) else "table"
-        self._raw = scan(source, options.missing)
+        self._raw = scan(source, options.markers)
 
     def describe(self) -> Description:
         """Return what is in the columns and what they are for; no target is needed."""
@@ -154,7 +154,7 @@ class Table:
         for part, given in (("validation", self.options.validation), ("test", self.options.test)):
             if isinstance(given, str):
                 text = [name for name, dtype in raw.items() if dtype == "String"]
-                more = harmonised(scan(given, self.options.missing, text=text).collect(), raw)
+                more = harmonised(scan(given, self.options.markers, text=text).collect(), raw)
                 rows, _ = self._prepare(more.lazy(), source_name(given))
                 targets.check_there(rows, target, source_name(given))
                 lacking = [each for each in first.columns if each not in rows.columns]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from steepest.data.columns import as_label, as_number, check_finite, kind_of
+from steepest.data.columns import as_label, check_finite, kind_of
 from steepest.data.dataset import Note, Task
 from steepest.data.options import TableOptions
+from steepest.data.steps import counted
 from steepest.errors import DataError, unknown_name
 
 INTEGER_CLASSES = 20
@@ -45,7 +46,7 @@ def decide_task(values: pl.Series, options: TableOptions) -> tuple[Task, list[No
             hint="choose a target of classes or numbers; a cast or derive step can make one.",
         )
     if values.dtype.is_float():
-        check_finite(values, name)
+        check_finite(values, name, cure="leave those rows out with a filter step")
     task: Task
     if options.task != "auto":
         task = options.task
@@ -55,9 +56,14 @@ def decide_task(values: pl.Series, options: TableOptions) -> tuple[Task, list[No
         task = "classification" if distinct <= min(INTEGER_CLASSES, max(2, n // 10)) else "regression"
     else:
         task = "regression"
-    if task == "regression":
-        as_number(values)
-    elif distinct > max(2, n // 2):
+    if task == "regression" and kind == "text":
+        odd = values.filter(values.cast(pl.Float64, strict=False).is_null())
+        if len(odd):
+            raise DataError(
+                f"the target {name!r} is to be a number but holds {odd[0]!r} ({counted(len(odd), 'such value')})",
+                hint=f"if it means missing: --missing '{odd[0]}'; if these are classes: --task classification.",
+            )
+    if task == "classification" and distinct > max(2, n // 2):
         raise DataError(
             f"the target {name!r} has {distinct:,} different values in {n:,} rows, too many for classes",
             hint="choose another target, or --task regression if it is a number.",
