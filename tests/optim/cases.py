@@ -25,6 +25,8 @@ class Case:
         torch_options: what torch calls options that have another name or are implied here.
         leave_out: hyperparameters that torch does not have.
         float32: relative tolerance against torch in float32 after the recorded steps.
+        whole: the textbook version takes whole arrays, because the rule couples elements.
+        float64: the same in float64; larger than 1e-12 only where a comment says why.
         lr: rate for the parabola; the grid's centre if None.
         other_defaults: defaults that differ from torch's, with the reason.
     """
@@ -36,6 +38,9 @@ class Case:
     torch_options: Mapping[str, Any] = field(default_factory=dict)
     leave_out: tuple[str, ...] = ()
     float32: float = 1e-5
+    whole: bool = False
+    float64: float = 1e-12
+    textbook: float = 1e-12
     lr: float | None = None
     other_defaults: Mapping[str, str] = field(default_factory=dict)
 
@@ -162,6 +167,39 @@ CASES = [
             "lr=0.3, betas=(0.7, 0.9), eps=1e-3, weight_decay=0.1, warmup_steps=5, r=0.5, weight_lr_power=1.0",
         ],
         lr=0.05,
+    ),
+    *rows(
+        "adafactor",
+        reference.adafactor,
+        ["", "lr=0.3, beta2_decay=-0.6, eps=(0.1, 0.5), d=2.0, weight_decay=0.1"],
+        torch=torch.optim.Adafactor,
+        whole=True,
+        lr=0.3,
+    ),
+    *rows(
+        "muon",
+        reference.muon,
+        [
+            "dtype=float64",
+            "dtype=float64, lr=0.1, adjust_lr_fn=original, nesterov=False, ns_steps=3, eps=1e-3",
+            "dtype=float64, lr=0.1, matrices=False, betas=(0.7, 0.9), eps=1e-3",
+        ],
+        whole=True,
+        lr=0.02,
+    ),
+    *rows(
+        "muon",
+        reference.muon,
+        ["lr=0.01, dtype=bfloat16, adjust_lr_fn=original"],
+        torch=torch.optim.Muon,
+        leave_out=("dtype", "betas", "matrices"),
+        whole=True,
+        # Newton-Schulz in bfloat16 turns a last bit of the average into 1 part in 256 of the step.
+        float64=1e-3,
+        float32=1e-3,
+        textbook=0.05,
+        lr=0.02,
+        other_defaults={"adjust_lr_fn": "the scale that lets AdamW's parameters share the rate"},
     ),
 ]
 

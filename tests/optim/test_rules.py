@@ -22,41 +22,53 @@ def halving(step: int) -> float:
 
 def against_the_textbook(case: Case, rule=None) -> None:
     """Hold update and slots against the textbook version, step by step from shared state."""
+    for shape in [(6, 35), (35, 6), (35,)] if case.whole else [(6, 35)]:
+        against_the_textbook_on(shape, case, rule)
+
+
+def against_the_textbook_on(shape, case: Case, rule) -> None:
     rule = rule or case.rule
     hyper = rule.hyper.model_dump()
-    param, gradients = checks.recorded()
+    param, gradients = checks.recorded(shape)
     slots = rule.start(param)
-    first = [case.start(w, hyper) for w in param.reshape(-1).tolist()]
-    for name in first[0]:
-        np.testing.assert_array_equal(slots[name].reshape(-1).numpy(), [each[name] for each in first])
-    assert set(slots) | set(rule.carry) == set(first[0]) | set(rule.carry)
+    first = textbook_start(case, param.numpy(), hyper)
+    assert set(slots) == set(first)
+    for name, value in first.items():
+        np.testing.assert_array_equal(slots[name].numpy(), value)
     carry = dict(rule.carry)
     for t, gradient in enumerate(gradients, start=1):
         m = halving(t - 1)
         c, new_carry = rule.coefficients(t, m, carry)
         new, new_slots = rule.update(gradient, param, slots, c)
-        shared = zip(*(slots[name].reshape(-1).tolist() for name in slots), strict=True) if slots else None
-        states = (
-            [dict(zip(slots, values, strict=True)) for values in shared] if shared else [{}] * param.numel()
-        )
-        pairs = zip(param.reshape(-1).tolist(), gradient.reshape(-1).tolist(), states, strict=True)
-        found = [case.reference(w, g, {**s, **carry}, t, m, **hyper) for w, g, s in pairs]
-        scale = float(param.abs().max())
-        np.testing.assert_allclose(
-            new.reshape(-1).numpy(), [w for w, _ in found], rtol=1e-12, atol=1e-13 * scale
-        )
-        for name in slots:
-            expected = np.array([s[name] for _, s in found])
-            np.testing.assert_allclose(
-                new_slots[name].reshape(-1).numpy(),
-                expected,
-                rtol=1e-12,
-                atol=1e-14 * float(np.abs(expected).max()),
-                err_msg=name,
-            )
+        expected, state = textbook_step(case, param.numpy(), gradient.numpy(), slots, carry, t, m, hyper)
+        assert set(new_slots) == set(slots)
+        for name, found, right in [("param", new, expected), *[(k, new_slots[k], state[k]) for k in slots]]:
+            floor = case.textbook * max(float(np.abs(right).max()), 1e-12)
+            np.testing.assert_allclose(found.numpy(), right, rtol=case.textbook, atol=floor, err_msg=name)
         for name, value in new_carry.items():
-            assert value == pytest.approx(found[0][1][name], rel=1e-12)
+            assert value == pytest.approx(state[name], rel=1e-12)
         param, slots, carry = new, new_slots, new_carry
+
+
+def textbook_start(case: Case, param: np.ndarray, hyper) -> dict[str, np.ndarray]:
+    if case.whole:
+        return case.start(param, hyper)
+    each = [case.start(w, hyper) for w in param.ravel().tolist()]
+    return {name: np.array([s[name] for s in each]).reshape(param.shape) for name in each[0]}
+
+
+def textbook_step(case: Case, param, grad, slots, carry, t, m, hyper):
+    """Take the textbook's step on whole arrays, or element by element; running scalars are numbers."""
+    if case.whole:
+        return case.reference(param, grad, {k: v.numpy() for k, v in slots.items()}, t, m, **hyper)
+    columns = [slots[name].reshape(-1).tolist() for name in slots]
+    states = [dict(zip(slots, values, strict=True)) for values in zip(*columns, strict=True)]
+    states = states or [{} for _ in range(param.size)]
+    triples = zip(param.ravel().tolist(), grad.ravel().tolist(), states, strict=True)
+    found = [case.reference(w, g, {**s, **carry}, t, m, **hyper) for w, g, s in triples]
+    state = {name: np.array([s[name] for _, s in found]).reshape(param.shape) for name in slots}
+    state |= {name: found[0][1][name] for name in carry}
+    return np.array([w for w, _ in found]).reshape(param.shape), state
 
 
 @each_case
@@ -72,7 +84,7 @@ def against_torch(case: Case, dtype: torch.dtype, rule=None) -> None:
     ours, theirs = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())
     mine = rule.optimizer([ours])
     other = case.torch([theirs], **{**options, **case.torch_options})
-    tolerance = 1e-12 if dtype == torch.float64 else case.float32
+    tolerance = case.float64 if dtype == torch.float64 else case.float32
     for gradient in gradients:
         ours.grad, theirs.grad = gradient.clone(), gradient.clone()
         mine.step()

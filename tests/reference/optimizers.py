@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 State = dict[str, float]
 
 
@@ -192,6 +194,49 @@ def schedule_free_adamw(w, g, s, t, m, *, betas, eps, weight_decay, **rest):
     return y, {**new, "exp_avg_sq": v}
 
 
+def adafactor(w, g, s, t, m, *, lr, beta2_decay, eps, d, weight_decay):
+    """On whole arrays, by explicit means over rows and columns."""
+    eps1 = np.finfo(np.float64).eps if eps[0] is None else eps[0]
+    beta = 1 - t**beta2_decay
+    rate = min(lr, t**-0.5) * max(eps[1], math.sqrt(np.mean(w**2)))
+    w = w - m * lr * weight_decay * w
+    if w.ndim > 1:
+        row = np.array([[np.mean(line**2)] for line in g])
+        col = np.array([[np.mean(line**2) for line in g.T]])
+        new = {
+            "row_var": beta * s["row_var"] + (1 - beta) * row,
+            "col_var": beta * s["col_var"] + (1 - beta) * col,
+        }
+        v = np.outer(new["row_var"], new["col_var"]) / max(np.mean(new["row_var"]), eps1)
+    else:
+        new = {"variance": beta * s["variance"] + (1 - beta) * g**2}
+        v = new["variance"]
+    u = g / np.maximum(np.sqrt(v), eps1)
+    return w - m * rate * u / max(1.0, math.sqrt(np.mean(u**2)) / d), new
+
+
+def muon(w, g, s, t, m, *, lr, weight_decay, momentum, nesterov, ns_coefficients, eps, ns_steps, **rest):
+    """On whole matrices, by their singular values: each goes through the odd polynomial ns_steps times."""
+    if w.ndim != 2 or not rest["matrices"]:
+        state = {"exp_avg": s["momentum_buffer"], "exp_avg_sq": s["exp_avg_sq"]}
+        beta1, beta2 = rest["betas"]
+        mean = beta1 * state["exp_avg"] + (1 - beta1) * g
+        v = beta2 * state["exp_avg_sq"] + (1 - beta2) * g**2
+        move = mean / (1 - beta1**t) / (np.sqrt(v / (1 - beta2**t)) + eps) + weight_decay * w
+        return w - m * lr * move, {"momentum_buffer": mean, "exp_avg_sq": v}
+    b = momentum * s["momentum_buffer"] + (1 - momentum) * g
+    direction = (1 - momentum) * g + momentum * b if nesterov else b
+    u, values, v = np.linalg.svd(direction, full_matrices=False)
+    values = values / max(math.sqrt(np.sum(values**2)), eps)
+    for _ in range(ns_steps):
+        values = sum(f * values**p for f, p in zip(ns_coefficients, (1, 3, 5), strict=True))
+    r, c = w.shape
+    scale = (
+        0.2 * math.sqrt(max(r, c)) if rest["adjust_lr_fn"] == "match_rms_adamw" else math.sqrt(max(1, r / c))
+    )
+    return w - m * lr * (weight_decay * w + scale * (u * values) @ v), {"momentum_buffer": b}
+
+
 START: dict[str, Any] = {
     "sgd": lambda w, h: {"momentum_buffer": 0.0} if h["momentum"] else {},
     "adagrad": lambda w, h: {"sum": h["initial_accumulator_value"]},
@@ -212,6 +257,16 @@ START |= {
     "adamax": lambda w, h: {"exp_avg": 0.0, "exp_inf": 0.0},
     "nadam": lambda w, h: {"exp_avg": 0.0, "exp_avg_sq": 0.0},
     "radam": lambda w, h: {"exp_avg": 0.0, "exp_avg_sq": 0.0},
+    "adafactor": lambda w, h: (
+        {"row_var": np.zeros((len(w), 1)), "col_var": np.zeros((1, w.shape[1]))}
+        if w.ndim == 2
+        else {"variance": np.zeros_like(w)}
+    ),
+    "muon": lambda w, h: (
+        {"momentum_buffer": np.zeros_like(w)}
+        if w.ndim == 2 and h["matrices"]
+        else {"momentum_buffer": np.zeros_like(w), "exp_avg_sq": np.zeros_like(w)}
+    ),
     "lion": lambda w, h: {"exp_avg": 0.0},
     "rprop": lambda w, h: {"prev": 0.0, "step_size": h["lr"]},
     "schedule_free_sgd": lambda w, h: {"z": w},

@@ -172,19 +172,30 @@ class Rule(abc.ABC, Generic[H]):
         return self.with_options(lr=lr)
 
     def optimizer(
-        self, params: Iterable[Any], *, schedule: Schedule | None = None, maximize: bool = False
+        self,
+        params: Iterable[Any] | torch.nn.Module,
+        *,
+        schedule: Schedule | None = None,
+        maximize: bool = False,
     ) -> RuleOptimizer:
         """Return a ``torch.optim.Optimizer`` that runs this rule on ``params``.
 
         Args:
-            params: tensors, named tensors or parameter groups, as torch takes them.
+            params: tensors, named tensors or parameter groups, as torch takes them; or a module, whose
+                parameters are grouped as the rule wants them.
             schedule: multiplier of the applied step as a function of the optimizer's step (from 0).
             maximize: climb instead of descend.
         """
         from steepest.optim.dense import optimizer_class
 
         made = optimizer_class(type(self))
+        if isinstance(params, torch.nn.Module):
+            params = self.groups(params)
         return made(params, maximize=maximize, schedule=schedule, **self.hyper.model_dump())
+
+    def groups(self, module: torch.nn.Module) -> list[dict[str, Any]]:
+        """Return a module's trainable parameters in groups, with the hyperparameters that roles ask for."""
+        return [{"params": [each for each in module.parameters() if each.requires_grad]}]
 
     def start(self, param: torch.Tensor) -> Slots:
         """Return the start values of all slots of one parameter."""

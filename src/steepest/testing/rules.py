@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import annotated_types
 import torch
@@ -324,7 +324,7 @@ def bad_values(record: type[BaseModel]) -> list[tuple[str, Any]]:
     """
     found: list[tuple[str, Any]] = []
     for name, field in record.model_fields.items():
-        if isinstance(field.default, bool):
+        if isinstance(field.default, bool | str):
             found.append((name, "perhaps"))
         elif isinstance(field.default, tuple):
             parts = [FieldInfo.from_annotation(part) for part in getattr(field.annotation, "__args__", ())]
@@ -360,10 +360,11 @@ def _others(rule: AnyRule, name: str) -> list[AnyRule]:
         candidates: list[Any] = [not value]
     elif isinstance(value, tuple):
         candidates = [
-            (*value[:place], part * 0.5 + 0.01, *value[place + 1 :]) for place, part in enumerate(value)
+            (*value[:place], 0.1 if part is None else part * 0.5 + 0.01, *value[place + 1 :])
+            for place, part in enumerate(value)
         ]
     elif isinstance(value, str):
-        candidates = []
+        candidates = list(get_args(type(rule.hyper).model_fields[name].annotation))
     else:
         candidates = [0.005, 0.05] if value is None else [value * 0.5, value + 0.05, value * 2 + 1]
     found: list[AnyRule] = []
