@@ -14,7 +14,7 @@ from typing import Any, Literal
 from steepest.compare.result import Band, Comparison, RateCurve
 from steepest.report import format as show
 from steepest.report import theme
-from steepest.report.view import metric_of
+from steepest.report.view import finite, metric_of
 
 Figure = dict[str, Any]
 Axis = Literal["step", "epoch", "seconds"]
@@ -105,7 +105,7 @@ def rates(comparison: Comparison) -> Figure:
     for curve in tuned:
         traces += _rate_traces(curve, place[curve.name], scale)
     layout = _layout("learning rate", _unit(comparison), hovermode="closest")
-    tried = [rate for curve in tuned for rate, _ in [*curve.scan, *curve.full] if rate > 0]
+    tried = [rate for curve in tuned for rate, _ in [*curve.scan, *curve.full] if _is_rate(rate)]
     layout["xaxis"] |= {"type": "log", "tickmode": "array", **_decades(tried)}
     layout["yaxis2"] = {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True}
     values = [value * scale for curve in tuned for _, value in [*curve.scan, *curve.full]]
@@ -216,7 +216,7 @@ def _layout(x: str, y: str, **more: Any) -> Figure:
 
 def _finite(*columns: Sequence[float]) -> list[list[float]]:
     """The columns without the places where any of them is not a number."""
-    kept = [each for each in zip(*columns, strict=False) if all(math.isfinite(value) for value in each)]
+    kept = [each for each in zip(*columns, strict=False) if all(finite(value) for value in each)]
     return [[float(each[place]) for each in kept] for place in range(len(columns))]
 
 
@@ -230,8 +230,8 @@ def _close_range(
     values: Sequence[float], ends: Sequence[float], *, higher: bool, share: float = 0.95
 ) -> list[float] | None:
     """The range in which the ends can be told apart: all the best, ``share`` of the values, most ends."""
-    known = sorted(each for each in values if math.isfinite(each))
-    last = sorted(each for each in ends if math.isfinite(each))
+    known = sorted(each for each in values if finite(each))
+    last = sorted(each for each in ends if finite(each))
     if not known or known[0] == known[-1]:
         return None
 
@@ -247,8 +247,12 @@ def _close_range(
     return [low - pad, high + pad] if pad else None
 
 
+def _is_rate(value: float) -> bool:
+    return finite(value) and value > 1e-100
+
+
 def _known(curve: RateCurve, scale: float) -> list[float]:
-    return [value * scale for _, value in [*curve.scan, *curve.full] if math.isfinite(value)]
+    return [value * scale for _, value in [*curve.scan, *curve.full] if finite(value)]
 
 
 def _decades(tried: Sequence[float]) -> Figure:
@@ -273,7 +277,7 @@ def _rate_traces(curve: RateCurve, slot: int, scale: float) -> list[Figure]:
     }
 
     def points(pairs: Sequence[tuple[float, float]], what: str) -> Figure:
-        good = [(rate, value) for rate, value in sorted(pairs) if math.isfinite(value)]
+        good = [(rate, value) for rate, value in sorted(pairs) if finite(value) and _is_rate(rate)]
         return {
             "x": [rate for rate, _ in good],
             "y": [value * scale for _, value in good],
@@ -302,14 +306,14 @@ def _rate_traces(curve: RateCurve, slot: int, scale: float) -> list[Figure]:
     ]
     taken = [pair for pair in [*curve.full, *curve.scan] if math.isclose(pair[0], curve.chosen, rel_tol=1e-6)]
     ring = {"symbol": "circle-open", "size": 18, "color": colour, "line": {"width": 2}}
-    if taken and math.isfinite(taken[0][1]):
+    if taken:
         chosen = points(taken[:1], "chosen")
         traces.append({**common, **chosen, "mode": "markers", "marker": ring})
-    diverged = [rate for rate, value in [*curve.scan, *curve.full] if not math.isfinite(value)]
+    diverged = [rate for rate, value in [*curve.scan, *curve.full] if not finite(value) and _is_rate(rate)]
     edges = [
         (diverged, 0.97, {"symbol": "x-thin", "size": 8, "line": {"color": colour, "width": 2}}, "diverged"),
         (
-            [curve.default] if curve.default else [],
+            [curve.default] if curve.default is not None and _is_rate(curve.default) else [],
             0.015,
             {"symbol": "line-ns", "size": 14, "line": {"color": colour, "width": 2.5}},
             "library default",

@@ -32,7 +32,7 @@ def decimals_for(spread: float) -> int:
         >>> [decimals_for(each) for each in (0.0021, 0.0015, 0.0096, 0.3, 4.0, 230.0)]
         [3, 4, 2, 1, 0, -2]
     """
-    if not math.isfinite(spread) or spread <= 0:
+    if not 1e-300 < spread < 1e300:  # nothing, not a number, or beyond what can be said
         return 3
     exponent = math.floor(math.log10(spread))
     if round(spread / 10.0**exponent) >= 10:
@@ -132,7 +132,7 @@ def spread(width: float, decimals: int) -> str:
         >>> spread(0.0021, 3), spread(0.0004, 3)
         ('.002', '.0004')
     """
-    own = decimals if round(width, decimals) > 0 else decimals_for(width)
+    own = decimals if width >= 1e9 or round(width, decimals) > 0 else decimals_for(width)
     return number(width, own, leading_zero=False)
 
 

@@ -27,7 +27,8 @@ class Scale:
             >>> Scale(1.0, 3.0).at(2.0), Scale(1.0, 3.0).at(9.0)
             (50.0, 100.0)
         """
-        return round(min(max((value - self.low) / (self.high - self.low), 0.0), 1.0) * 100, 3)
+        share = (value - self.low) / (self.high - self.low)
+        return 0.0 if math.isnan(share) else round(min(max(share, 0.0), 1.0) * 100, 3)
 
     def beyond(self, value: float) -> str:
         """Return ``left`` or ``right`` if the value lies outside, else nothing."""
@@ -140,6 +141,16 @@ class Contrast:
     zero: float
 
 
+def finite(value: float) -> bool:
+    """Return whether a value can be placed on an axis.
+
+    Example:
+        >>> finite(1.5), finite(float("nan")), finite(1e300)
+        (True, False, False)
+    """
+    return abs(value) < 1e100
+
+
 def metric_of(comparison: Comparison, name: str) -> Metric:
     """Return how the metric is shown; one that is not listed is shown by its name."""
     for each in comparison.metrics:
@@ -153,7 +164,7 @@ def better_first(rows: Iterable[Row], metric: Metric) -> list[Row]:
 
     def place(row: Row) -> tuple[bool, float]:
         mean = row.metrics[metric.name].mean if metric.name in row.metrics else math.nan
-        if not math.isfinite(mean):
+        if not finite(mean):
             return (True, 0.0)
         return (False, -mean if metric.higher_is_better else mean)
 
@@ -177,15 +188,15 @@ def ranking_scale(estimates: Sequence[Estimate], best: float) -> Scale:
     A row is far off if its distance from the best is more than 3.5 times that of the row before it, and at
     least half of the rows are nearer.
     """
-    distances = sorted(abs(each.mean - best) for each in estimates if math.isfinite(each.mean))
+    distances = sorted(abs(each.mean - best) for each in estimates if finite(each.mean))
     reach = 0.0
     for index, distance in enumerate(distances):
         if index >= 3 and index >= len(distances) // 2 and reach > 0 and distance > 3.5 * reach:
             break
         reach = distance
     kept = [each for each in estimates if abs(each.mean - best) <= reach]
-    low = min((min(each.low, each.mean) for each in kept if math.isfinite(each.low)), default=best)
-    high = max((max(each.high, each.mean) for each in kept if math.isfinite(each.high)), default=best)
+    low = min((min(each.low, each.mean) for each in kept if finite(each.low)), default=best)
+    high = max((max(each.high, each.mean) for each in kept if finite(each.high)), default=best)
     low, high = (
         max(low, best - 1.5 * reach) if reach else low,
         min(high, best + 1.5 * reach) if reach else high,
@@ -201,24 +212,24 @@ def ranking(comparison: Comparison) -> Ranking:
     defaults = {row.name: row for row in comparison.rows if row.kind == "default"}
     rows = better_first((row for row in comparison.rows if row.kind in ("optimizer", "baseline")), metric)
     known = [row.metrics[metric.name] for row in rows if metric.name in row.metrics]
-    finite = [each for each in known if math.isfinite(each.mean)]
-    decimals = show.column_decimals(finite, percent=metric.percent)
+    placed = [each for each in known if finite(each.mean)]
+    decimals = show.column_decimals(placed, percent=metric.percent)
     place = slots(comparison)
-    axis = ranking_scale(finite, finite[0].mean) if finite else Scale(0.0, 1.0)
+    axis = ranking_scale(placed, placed[0].mean) if placed else Scale(0.0, 1.0)
     dots: list[Dot] = []
     for row in rows:
         estimate = row.metrics.get(metric.name)
         default = defaults.get(row.name) if row.kind == "optimizer" else None
         shown = default.metrics.get(metric.name) if default else None
-        has = estimate is not None and math.isfinite(estimate.mean)
+        has = estimate is not None and finite(estimate.mean)
         interval = estimate is not None and has and not math.isnan(show.half_width(estimate))
-        default_known = shown is not None and math.isfinite(shown.mean)
+        default_known = shown is not None and finite(shown.mean)
         dots.append(
             Dot(
                 name=row.name,
                 kind=row.kind,
                 value=show.estimate(estimate, percent=metric.percent, decimals=decimals)
-                if estimate is not None and has
+                if estimate is not None
                 else show.MISSING,
                 note=_note(row),
                 winner=row.kind == "optimizer" and row.name == comparison.winner,
@@ -230,7 +241,7 @@ def ranking(comparison: Comparison) -> Ranking:
                 seeds=tuple(
                     axis.at(each)
                     for each in row.values.get(metric.name, [])
-                    if math.isfinite(each) and not axis.beyond(each) and row.seeds > 1
+                    if finite(each) and not axis.beyond(each) and row.seeds > 1
                 ),
                 default_at=axis.at(shown.mean) if shown is not None and default_known else None,
                 default_beyond=axis.beyond(shown.mean) if shown is not None and default_known else "",
@@ -243,7 +254,7 @@ def ranking(comparison: Comparison) -> Ranking:
         title=metric.title + (", %" if metric.percent else ""),
         better="right" if metric.higher_is_better else "left",
         dots=dots,
-        ticks=[(show.number(value * scale_by, step), at) for value, at in ticks] if finite else [],
+        ticks=[(show.number(value * scale_by, step), at) for value, at in ticks] if placed else [],
         seeds=max((row.seeds for row in rows), default=1),
         has_default=any(dot.default_at is not None for dot in dots),
         has_baseline=any(dot.kind == "baseline" for dot in dots),
@@ -287,7 +298,7 @@ def bars(comparison: Comparison) -> tuple[str, list[Bar]]:
     """Return the unit and the bars of what mattered; a negative one goes to the left of the others' start."""
     metric = metric_of(comparison, comparison.metric)
     scale = 100.0 if metric.percent else 1.0
-    effects = [each for each in comparison.effects if math.isfinite(each.size)]
+    effects = [each for each in comparison.effects if finite(each.size)]
     low = min([0.0, *(each.size for each in effects)])
     span = max([0.0, *(each.size for each in effects)]) - low or 1.0
     sizes = [abs(each.size) * scale for each in effects if each.size]
@@ -381,7 +392,7 @@ def _score(row: Row, metric: Metric, decimals: int, best: float) -> Cell:
 
 
 def _best(values: Iterable[Estimate], metric: Metric) -> float:
-    means = [each.mean for each in values if math.isfinite(each.mean)]
+    means = [each.mean for each in values if finite(each.mean)]
     if not means:
         return math.nan
     return max(means) if metric.higher_is_better else min(means)
@@ -389,7 +400,7 @@ def _best(values: Iterable[Estimate], metric: Metric) -> float:
 
 def _behind_text(comparison: Comparison, row: Row, metric: Metric) -> str:
     found = behind(comparison, row.name, metric.name) if row.kind in ("optimizer", "baseline") else None
-    if found is None or not all(math.isfinite(each) for each in found):
+    if found is None or not all(finite(each) for each in found):
         return show.MISSING
     mean, low, high = (each * (100.0 if metric.percent else 1.0) for each in found)
     decimals = show.decimals_for((high - low) / 2)
@@ -413,7 +424,7 @@ def _contrasts(differences: Sequence[Difference], factor: float) -> list[Contras
     ends = sorted(
         max(abs(each.low), abs(each.high)) * factor
         for each in differences
-        if math.isfinite(each.low) and math.isfinite(each.high)
+        if finite(each.low) and finite(each.high)
     )
     usual = ends[len(ends) // 2] if ends else 1.0
     reach = max((end for end in ends if end <= 5 * usual), default=1.0) * 1.06 or 1.0
@@ -421,7 +432,7 @@ def _contrasts(differences: Sequence[Difference], factor: float) -> list[Contras
 
     def one(each: Difference) -> Contrast:
         mean, low, high = each.mean * factor, each.low * factor, each.high * factor
-        known = all(math.isfinite(value) for value in (mean, low, high))
+        known = all(finite(value) for value in (mean, low, high))
         decimals = show.decimals_for((high - low) / 2)
         what = "seed" if each.over == "seeds" else "test row"
         evidence = f"{show.count(each.n)} {what}{'' if each.n == 1 else 's'}"
