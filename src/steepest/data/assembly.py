@@ -27,6 +27,7 @@ from steepest.errors import DataError, OptionError
 
 PARTS = ("train", "validation", "test")
 SPLIT_COLUMN = "split"
+NOTE_LETTERS = 240
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def assemble(rows: Rows, preparation: Preparation, options: TableOptions, target
     )
     categorical, continuous = list(encoder.cardinalities), list(encoder.continuous)
     notes = (
-        *(Note("info", f"{each.text}.") for each in reports),
+        *map(note_of, reports),
         *about_rows,
         *about_task,
         *about_split,
@@ -181,6 +182,12 @@ def _encoded(
         raw = parts[name].target.numpy() if classes else as_number(answers).to_numpy()
         digest.update(raw.astype("<f8").tobytes())
     return encoder, scale, parts, unseen, digest
+
+
+def note_of(report: StepReport) -> Note:
+    """Return a step's report as a note, cut where it is very long."""
+    text = report.text if len(report.text) <= NOTE_LETTERS else f"{report.text[:NOTE_LETTERS]} …"
+    return Note("info", f"{text}.")
 
 
 def check_free(frame: pl.DataFrame) -> None:

@@ -31,7 +31,7 @@ Kind = Literal["text", "integer", "float", "boolean", "date", "other"]
 
 IDENTIFIER_SHARE = 0.95
 FEW_INTEGERS = 24
-MAYBE_CODES = 1000
+MAYBE_CODES = 300
 LONG_TEXT = 50
 LONG_TEXT_SHARE = 0.2
 NUMBERS_IN_TEXT = 0.9

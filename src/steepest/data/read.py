@@ -77,7 +77,7 @@ def scan(
     if kind == "text":
         with reading(path.name):
             frame = delimited.scan_text(path, markers, text=text, names=names, limit=IN_MEMORY_BYTES)
-        return _floats_without_nan(frame)
+        return _numbers_without_marks(frame, markers)
     with reading(path.name), _without_panic_text():
         if kind == "parquet":
             frame = pl.scan_parquet(path)
@@ -282,22 +282,27 @@ def _clean(frame: pl.LazyFrame, markers: list[str], name: str) -> pl.LazyFrame:
     if not schema:
         raise DataError(f"{name} has no columns", hint="give a table with a target and other columns.")
     changed: list[pl.Expr] = []
-    numbers = [float(each) for each in markers if delimited.is_number(each) and math.isfinite(float(each))]
     for column, dtype in schema.items():
         each = pl.col(column)
         if isinstance(dtype, pl.Categorical | pl.Enum):
             each, dtype = each.cast(pl.String), pl.String()
         if dtype == pl.String:
             changed.append(pl.when(each.str.strip_chars().is_in(markers).not_()).then(each).alias(column))
-        elif dtype.is_numeric():
-            if isinstance(dtype, pl.Decimal | pl.Int128 | pl.Float32):
-                each = each.cast(pl.Float64)
-            if numbers:
-                each = pl.when(each.cast(pl.Float64).is_in(numbers).not_()).then(each).alias(column)
+        elif isinstance(dtype, pl.Decimal | pl.Int128 | pl.Float32):
+            changed.append(each.cast(pl.Float64))
+    return _numbers_without_marks(frame.with_columns(changed) if changed else frame, markers)
+
+
+def _numbers_without_marks(frame: pl.LazyFrame, markers: list[str]) -> pl.LazyFrame:
+    """Make NaN, and numbers that are named as missing, null."""
+    marks = [float(each) for each in markers if delimited.is_number(each) and math.isfinite(float(each))]
+    changed: list[pl.Expr] = []
+    for column, dtype in frame.collect_schema().items():
+        each = pl.col(column)
+        if dtype.is_float():
+            each = each.fill_nan(None)
+        if dtype.is_numeric() and marks:
+            each = pl.when(each.cast(pl.Float64).is_in(marks).not_()).then(each).alias(column)
+        if dtype.is_float() or (dtype.is_numeric() and marks):
             changed.append(each)
-    return _floats_without_nan(frame.with_columns(changed) if changed else frame)
-
-
-def _floats_without_nan(frame: pl.LazyFrame) -> pl.LazyFrame:
-    floats = [column for column, dtype in frame.collect_schema().items() if dtype.is_float()]
-    return frame.with_columns(pl.col(floats).fill_nan(None)) if floats else frame
+    return frame.with_columns(changed) if changed else frame

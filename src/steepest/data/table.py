@@ -10,10 +10,10 @@ from typing import Any
 import polars as pl
 
 from steepest.data import target as targets
-from steepest.data.assembly import SPLIT_COLUMN, Assembled, Rows, assemble, check_free
+from steepest.data.assembly import SPLIT_COLUMN, Assembled, Rows, assemble, check_free, note_of
 from steepest.data.batches import BatchPlan
 from steepest.data.columns import decide
-from steepest.data.dataset import Dataset, Note
+from steepest.data.dataset import Dataset
 from steepest.data.describe import Description, ShownRows, describe_columns
 from steepest.data.options import TableOptions, table_options
 from steepest.data.pipeline import Encoded, TablePipeline, harmonised
@@ -81,7 +81,7 @@ class Table:
         if self.options.target is not None:
             targets.check_there(frame, self.options.target, source_name(self._source))
         columns, notes = decide(frame, self.options.target, self.options)
-        steps = tuple(Note("info", each.text) for each in reports)
+        steps = tuple(map(note_of, reports))
         return describe_columns(
             frame, columns, (*steps, *notes), name=source_name(self._source), options=self.options
         )
