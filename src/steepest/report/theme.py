@@ -31,12 +31,12 @@ SERIES: tuple[tuple[str, str], ...] = (
     ("#d55e00", "#ff8b42"),
     ("#009e73", "#35c99d"),
     ("#b6498c", "#e794c8"),
-    ("#c48a00", "#f3bd3f"),
-    ("#4aa9de", "#a4dafb"),
-    ("#7a1f4b", "#d8628f"),
-    ("#78791f", "#c3c65c"),
+    ("#5b1a3a", "#c9507f"),
+    ("#3d9bd1", "#a4dafb"),
+    ("#c08700", "#f3b52e"),
+    ("#66691a", "#d3d67e"),
     ("#4c3fae", "#a99df6"),
-    ("#6a5a4c", "#c2b1a0"),
+    ("#8a7767", "#bfae9d"),
 )
 
 DASHES = ("solid", "dash", "dot", "dashdot")
