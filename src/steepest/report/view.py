@@ -10,7 +10,7 @@ from steepest.compare.result import Comparison, Difference, Estimate, Metric, Ro
 from steepest.report import format as show
 from steepest.report.theme import slots
 
-NARROW = "\u00a0"
+UNBROKEN = "\u00a0"
 
 
 @dataclass(frozen=True)
@@ -380,8 +380,8 @@ def table(comparison: Comparison) -> Table:
 
 
 def _heading(metric: Metric) -> str:
-    unit = f",{NARROW}%" if metric.percent else ""
-    return f"{metric.title}{unit}{NARROW}{'↑' if metric.higher_is_better else '↓'}"
+    unit = f",{UNBROKEN}%" if metric.percent else ""
+    return f"{metric.title}{unit}{UNBROKEN}{'↑' if metric.higher_is_better else '↓'}"
 
 
 def _score(row: Row, metric: Metric, decimals: int, best: float) -> Cell:
