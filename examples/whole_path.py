@@ -61,11 +61,15 @@ def read(path: Path) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
     rows = {"test": order[:tenth], "validation": order[tenth : 2 * tenth], "train": order[2 * tenth :]}
     frames = {name: table[np.sort(index)] for name, index in rows.items()}
     train = frames["train"]
-    codes = {c: {v: i + 1 for i, v in enumerate(sorted(train[c].unique()))} for c in CATEGORICAL}  # 0 is unknown
+    codes = {
+        c: {v: i + 1 for i, v in enumerate(sorted(train[c].unique()))} for c in CATEGORICAL
+    }  # 0 is unknown
     labels = {v: i for i, v in enumerate(sorted(table[TARGET].unique()))}
 
     def tensors(frame: pl.DataFrame) -> tuple[Tensor, Tensor, Tensor]:
-        categorical = torch.tensor([[codes[c].get(v, 0) for v in frame[c]] for c in CATEGORICAL]).T.contiguous()
+        categorical = torch.tensor(
+            [[codes[c].get(v, 0) for v in frame[c]] for c in CATEGORICAL]
+        ).T.contiguous()
         scores = [(frame[c].cast(pl.Float64) - train[c].mean()) / train[c].std(ddof=0) for c in CONTINUOUS]
         continuous = torch.from_numpy(np.stack([each.to_numpy() for each in scores], 1)).float()
         return categorical, continuous, torch.tensor([labels[v] for v in frame[TARGET]])
@@ -79,7 +83,9 @@ def read(path: Path) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
 class Net(nn.Module):
     def __init__(self, cardinalities: list[int], continuous: int, classes: int) -> None:
         super().__init__()
-        self.embeddings = nn.ModuleList(nn.Embedding(n, min(600, round(1.6 * n**0.56))) for n in cardinalities)
+        self.embeddings = nn.ModuleList(
+            nn.Embedding(n, min(600, round(1.6 * n**0.56))) for n in cardinalities
+        )
         width = sum(each.embedding_dim for each in self.embeddings) + continuous
         self.dropout = nn.Dropout(0.1)
         layers: list[nn.Module] = []

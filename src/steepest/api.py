@@ -235,7 +235,7 @@ class Result:
     def _repr_html_(self) -> str:
         from html import escape
 
-        table = self.table._repr_html_()
+        table = self.table._repr_html_()  # pyright: ignore[reportPrivateUsage]
         return f"<p>{escape(self.comparison.sentence)}</p>{table}"
 
 

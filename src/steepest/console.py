@@ -35,6 +35,7 @@ class ProgressObserver(Observer):
             console=self.console,
             transient=True,
             refresh_per_second=4,
+            disable=not self.console.is_terminal,
         )
         self.task = self.progress.add_task("starting", total=None)
         self.done = 0

@@ -31,6 +31,7 @@ from steepest.sweep.decide import choose_execution, class_weights, explain_batch
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Contestant, Setup, chosen_rates, finals, winner
 from steepest.sweep.runner import Runner
+from steepest.train.problem import check_model
 from steepest.train.trained import About, TrainedModel
 
 
@@ -44,7 +45,8 @@ def open_table(experiment: Experiment) -> Table:
     source = options.pop("source", None)
     if source is None:
         raise OptionError(
-            "the experiment's data was a frame in memory", hint="pass the frame again, from Python."
+            "the experiment names no data: [data] has no source",
+            hint='add source = "table.csv"; a comparison of a frame in memory goes on from Python.',
         )
     return read_table(source, **options)
 
@@ -102,6 +104,7 @@ def complete(
     metrics = tuple(dict.fromkeys((metric.name, *metric_names(dataset.task, len(dataset.classes)))))
     batch_size, how_batch = explain_batch_size(experiment.protocol, len(dataset.train))
     net = build_model(model or str(experiment.model.spec), dataset.shape)
+    check_model(net, dataset)
     parameters = count_parameters(net)
     recipe = Recipe(
         data=dataset.fingerprint,
@@ -145,7 +148,7 @@ def complete(
     history = runner.complete(setup)
     observer.stage("writing the report", 0)
     evidence = Evidence(setup, history, chosen_rates(setup, history), baselines, metrics)
-    findings = _findings(folder, dataset, evidence, table, model, decided, parameters)
+    findings = _findings(runner, dataset, evidence, table, decided, parameters)
     comparison = summarize(experiment, dataset, evidence, findings, execution)
     write_results(folder, comparison)
     return comparison
@@ -258,28 +261,23 @@ def _baselines(
 
 
 def _findings(
-    folder: Folder,
+    runner: Runner,
     dataset: Dataset,
     evidence: Evidence,
     table: Table,
-    model: ModelBuilder | None,
     decided: list[tuple[str, str]],
     parameters: int,
 ) -> Findings:
     best = evidence.winner
     runs = finals(evidence.setup, best, evidence.chosen[best.name])
-    names = [
-        f"rows/{run.key.recipe}-{run.key.seed}"
-        for run in runs
-        if math.isfinite(evidence.setup.loss(evidence.history[run.key.recipe, run.key.seed]))
-    ]
-    losses = [folder.read_tensors(name)["loss"].double() for name in names]
+    finite = [run for run in runs if math.isfinite(evidence.setup.loss(evidence.of([run])[0]))]
+    losses = [runner.row_losses(run).double() for run in finite]
     predicted = None
     seed = best_seed(evidence)
     if seed is not None:
         text = evidence.setup.recipe.model
-        net = build_model(model or text, dataset.shape)
-        net.load_state_dict(folder.read_tensors(f"checkpoints/{runs[0].key.recipe}"))
+        net = build_model(runner.model or text, dataset.shape)
+        net.load_state_dict(runner.weights(next(run for run in runs if run.key.seed == seed)))
         about = About(
             model=text,
             shape=dataset.shape,
@@ -288,17 +286,17 @@ def _findings(
             target_scale=dataset.target_scale,
             trained=_trained(evidence, seed),
         )
-        TrainedModel(net, about, table.pipeline).save(folder.path / "model")
+        TrainedModel(net, about, table.pipeline).save(runner.folder.path / "model")
         outputs = predict(net, dataset.test.inputs)
         predicted = outputs.argmax(1) if dataset.task == "classification" else outputs.squeeze(1)
     return Findings(
         rows=torch.stack(losses).mean(0) if losses else None,
         baseline_rows={
-            each.title: folder.read_tensors(f"rows/{each.name}")["loss"] for each in evidence.baselines
+            each.title: runner.folder.read_tensors(f"rows/{each.name}")["loss"] for each in evidence.baselines
         },
         predicted=predicted,
         decided=decided,
-        folder=folder.path,
+        folder=runner.folder.path,
         parameters=parameters,
     )
 

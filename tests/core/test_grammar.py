@@ -26,7 +26,9 @@ def test_reads(text: str, name: str, arguments: tuple, options: dict) -> None:
     assert grammar.parse(str(spec)) == spec
 
 
-@pytest.mark.parametrize("text", ["", "adam(", "adam)", "adam(lr=)", "adam(lr=open('x'))", "adam(**k)", "a b", "adam(lr=1)x"])
+@pytest.mark.parametrize(
+    "text", ["", "adam(", "adam)", "adam(lr=)", "adam(lr=open('x'))", "adam(**k)", "a b", "adam(lr=1)x"]
+)
 def test_complains(text: str) -> None:
     with pytest.raises(OptionError, match="cannot read") as caught:
         grammar.parse(text)

@@ -18,7 +18,18 @@ def test_a_torn_line_is_dropped_wherever_it_was_cut(tmp_path) -> None:
         whole.append(each)
     data = whole.path.read_bytes()
     ends = [i + 1 for i, byte in enumerate(data) if byte == 10]
-    for cut in [1, 5, ends[0] - 1, ends[0], ends[0] + 1, ends[1] - 1, ends[1], ends[1] + 7, len(data) - 2, len(data)]:
+    for cut in [
+        1,
+        5,
+        ends[0] - 1,
+        ends[0],
+        ends[0] + 1,
+        ends[1] - 1,
+        ends[1],
+        ends[1] + 7,
+        len(data) - 2,
+        len(data),
+    ]:
         torn = Journal(tmp_path / f"{cut}.jsonl")
         torn.path.write_bytes(data[:cut])
         kept = [each for each, end in zip(events, ends, strict=True) if end <= cut]

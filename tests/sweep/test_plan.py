@@ -68,7 +68,9 @@ def test_everyone_gets_the_same() -> None:
     assert expected_steps(made, history) <= 300  # only the constant runs cannot be known to be done
 
 
-@pytest.mark.parametrize(("best", "extra"), [(1e-3, 0), (10**-4.5, 1), (1e-5, 2), (1e-9, EXTRA_RATES), (1e3, EXTRA_RATES)])
+@pytest.mark.parametrize(
+    ("best", "extra"), [(1e-3, 0), (10**-4.5, 1), (1e-5, 2), (1e-9, EXTRA_RATES), (1e3, EXTRA_RATES)]
+)
 def test_an_edge_extends_the_grid_with_the_same_allowance(best: float, extra: int) -> None:
     _, runs = play(setup("adam"), bowl({"adam": best}))
     rates = sorted({run.rule.hyper.lr for run in runs if run.key.phase == "scan"})

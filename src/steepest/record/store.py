@@ -91,6 +91,10 @@ class Folder:
                 hint="run the comparison again; it repeats what is missing.",
             ) from None
 
+    def has_tensors(self, name: str) -> bool:
+        """Return whether :meth:`read_tensors` would find a file."""
+        return (self.path / f"{name}.safetensors").is_file()
+
     def remove(self, name: str) -> None:
         """Remove a file that may be there."""
         with contextlib.suppress(FileNotFoundError):

@@ -10,7 +10,7 @@ from steepest.report import format as fmt
 
 
 def first_sentence(metric: Metric, winner: Row, rivals: Sequence[Difference], rows: Sequence[Difference],
-                   baselines: Sequence[Row], reference: str, test_rows: int) -> str:  # fmt: skip
+                   baselines: Sequence[Row], reference: str) -> str:  # fmt: skip
     """Return who wins on which metric and by how much, and how that compares with the simple baselines.
 
     Args:
@@ -20,7 +20,6 @@ def first_sentence(metric: Metric, winner: Row, rivals: Sequence[Difference], ro
         rows: the winner minus each baseline, paired by test row.
         baselines: the rows of the baselines, best first.
         reference: title of the regression that is always named.
-        test_rows: number of test rows.
     """
     value = winner.metrics[metric.name]
     if not math.isfinite(value.mean):
@@ -33,9 +32,8 @@ def first_sentence(metric: Metric, winner: Row, rivals: Sequence[Difference], ro
         each for each in baselines if each.name == reference
     ]
     for each in named:
-        text = _baseline(metric, each, best=each is baselines[0])
         found = next((one for one in rows if one.second == each.name), None)
-        parts.append(text + (f", {_against(found, test_rows)}" if found else ""))
+        parts.append(_baseline(metric, each, found, best=each is baselines[0]))
     return "; ".join(parts) + "."
 
 
@@ -53,44 +51,42 @@ def _over_rivals(metric: Metric, rivals: Sequence[Difference]) -> str:
     known = [each for each in rivals if math.isfinite(each.mean) and each.n > 1]
     if not known:
         return ""
+    tied = [each.second for each in known if not each.told_apart]
+    if tied:
+        return f", not told apart from {_list(tied)} by {known[0].n} seeds"
     sign = 1 if metric.higher_is_better else -1
     nearest = min(known, key=lambda each: sign * each.mean)
-    scale = 100.0 if metric.percent else 1.0
-    size, low, high = (scale * sign * each for each in (nearest.mean, nearest.low, nearest.high))
-    low, high = min(low, high), max(low, high)
-    decimals = fmt.decimals_for(max(high - low, 1e-12) / 2)
+    place = "the next" if len(known) > 1 else "the other"
     unit = " points" if metric.percent else ""
-    tied = [each.second for each in known if not each.told_apart]
-    amount = f"{fmt.number(abs(size), decimals)}{unit} {fmt.interval(low, high, decimals)}"
-    if not tied:
-        direction = "better" if size > 0 else "worse"
-        return f", {amount} {direction} than {nearest.second}, the {'next' if len(known) > 1 else 'other'}"
-    return f", not told apart from {_list(tied)} by {known[0].n} seeds"
+    better = sign * nearest.mean > 0
+    verb = "better" if better else "worse"
+    return f", {_amount(nearest, metric.percent)}{unit} {verb} than {nearest.second}, {place}"
 
 
-def _baseline(metric: Metric, row: Row, *, best: bool) -> str:
-    value = row.metrics[metric.name].mean
-    shown = fmt.estimate(row.metrics[metric.name], percent=metric.percent) + ("%" if metric.percent else "")
-    if not math.isfinite(value):
+def _amount(found: Difference, percent: bool = False) -> str:
+    """Return the size of a difference with its interval, both counted in the direction of its mean."""
+    scale = math.copysign(100.0 if percent else 1.0, found.mean)
+    low, high = sorted((scale * found.low, scale * found.high))
+    decimals = fmt.decimals_for(max(high - low, 1e-12) / 2)
+    while found.told_apart and decimals < 9 and round(low, decimals) == 0:
+        decimals += 1
+    return f"{fmt.number(scale * found.mean, decimals)} {fmt.interval(low, high, decimals)}"
+
+
+def _baseline(metric: Metric, row: Row, found: Difference | None, *, best: bool) -> str:
+    value = row.metrics[metric.name]
+    if not math.isfinite(value.mean):
         return f"{row.name} gave no result"
-    role = "the best baseline, " if best else ""
-    return f"{role}{row.name}, gets {shown} in {fmt.seconds(row.train_seconds)}" if best else (
-        f"{row.name} gets {shown} in {fmt.seconds(row.train_seconds)}"
-    )  # fmt: skip
-
-
-def _against(found: Difference, test_rows: int) -> str:
-    decimals = fmt.decimals_for(max(found.high - found.low, 1e-12) / 2)
-    what = (
-        "log loss"
-        if found.metric == "log_loss"
-        else "squared error"
-        if found.metric == "mse"
-        else found.metric
-    )
-    amount = f"{fmt.number(found.mean, decimals, sign=True)} {fmt.interval(found.low, found.high, decimals)} {what}"
-    verdict = f"so {found.better} is better" if found.better else "so the two are not told apart"
-    return f"{found.first} minus it is {amount} paired over {test_rows:,} test rows, {verdict}"
+    shown = fmt.estimate(value, percent=metric.percent) + ("%" if metric.percent else "")
+    text = f"the best baseline, {row.name}, gets" if best else f"{row.name} gets"
+    text += f" {shown} in {fmt.seconds(row.train_seconds)}"
+    if found is None:
+        return text
+    what = {"log_loss": "log loss", "mse": "squared error"}.get(found.metric, found.metric)
+    unit = "" if found.metric == metric.name else f" {what}"
+    ahead = f"{found.first} is {_amount(found)}{unit} {'better' if found.mean < 0 else 'worse'}"
+    verdict = "" if found.told_apart else ", not told apart"
+    return f"{text} ({ahead}, paired over {found.n:,} test rows{verdict})"
 
 
 def remarks(metric: Metric, metrics: Sequence[Metric], winner: Row, rows: Sequence[Row],

@@ -87,7 +87,7 @@ def summarize(
     classes, confusion = _classes(dataset, findings.predicted)
     return Comparison(
         title=experiment.name,
-        sentence=first_sentence(metric, mine, by_seed[metric.name], by_row, baselines, reference, len(dataset.test)),
+        sentence=first_sentence(metric, mine, by_seed[metric.name], by_row, baselines, reference),
         remarks=remarks(metric, metrics, mine, every, by_seed),
         task=dataset.task,
         target=dataset.target,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Generator
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from steepest.data.dataset import Dataset
 from steepest.evaluate.metrics import metric_info
@@ -18,6 +20,9 @@ from steepest.schedules import make_schedule
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import History, Run, Setup, expected_steps, next_runs
 from steepest.train.loop import Finished, train
+
+EVALUATIONS = 20
+"""How many times a run reads the validation rows."""
 
 
 @dataclass
@@ -62,13 +67,35 @@ class Runner:
                 self.observer.remaining(expected_steps(setup, history))
         return history
 
-    def make(self, run: Run, history: History, *, evaluations: int = 20) -> Record:
+    def make(self, run: Run, history: History, *, evaluations: int = EVALUATIONS) -> Record:
         """Make one run, keep what it leaves, and return its record."""
+        finished = self._train(run, evaluations)
+        if run.read_test:
+            self._keep_rows(run, finished)
+        if run.key.phase == "final" and finished.record.outcome != "diverged":
+            self._keep_weights(run, finished, history)
+        self.folder.append_record(finished.record)
+        self.observer.run(finished.record)
+        return finished.record
+
+    def weights(self, run: Run) -> dict[str, Tensor]:
+        """Return the best-validation weights of a reported run; if the file is gone, the run is made again."""
+        if not self.folder.has_tensors(_checkpoint(run)):
+            self._keep_weights(run, self._train(run, EVALUATIONS), {})
+        return self.folder.read_tensors(_checkpoint(run))
+
+    def row_losses(self, run: Run) -> Tensor:
+        """Return the test rows' losses of a reported run; if the file is gone, the run is made again."""
+        if not self.folder.has_tensors(_rows(run)):
+            self._keep_rows(run, self._train(run, EVALUATIONS))
+        return self.folder.read_tensors(_rows(run))["loss"]
+
+    def _train(self, run: Run, evaluations: int) -> Finished:
         method = GradientMethod(
             run.rule, make_schedule(run.recipe.schedule, run.recipe.steps), run.recipe.clip
         )
         with thread_count(self.threads):
-            finished = train(
+            return train(
                 self.dataset,
                 run.recipe,
                 run.key,
@@ -80,23 +107,26 @@ class Runner:
                 progress=self.observer.advance,
                 device=self.device,
             )
-        self._keep(run, finished, history)
-        self.observer.run(finished.record)
-        return finished.record
 
-    def _keep(self, run: Run, finished: Finished, history: History) -> None:
+    def _keep_rows(self, run: Run, finished: Finished) -> None:
         if finished.test_row_losses is not None:
-            name = f"rows/{run.key.recipe}-{run.key.seed}"
-            self.folder.write_tensors(name, {"loss": finished.test_row_losses.float().cpu()})
-        if run.key.phase == "final" and finished.record.outcome != "diverged":
-            others = [record for (recipe, _), record in history.items() if recipe == run.key.recipe]
-            mine = finished.record.best[run.recipe.metric]
-            sign = -1 if _higher(run.recipe.metric) else 1
-            if all(sign * mine < sign * each.best[run.recipe.metric] for each in others if each.best):
-                about = {"name": run.key.name, "seed": str(run.key.seed), "recipe": run.key.recipe}
-                weights = {name: value.cpu() for name, value in finished.weights.items()}
-                self.folder.write_tensors(f"checkpoints/{run.key.recipe}", weights, about)
-        self.folder.append_record(finished.record)
+            self.folder.write_tensors(_rows(run), {"loss": finished.test_row_losses.cpu()})
+
+    def _keep_weights(self, run: Run, finished: Finished, history: History) -> None:
+        """Keep the weights of the best seed of a recipe, and of no other: they can be large."""
+        higher = metric_info(run.recipe.metric).higher_is_better
+
+        def rank(record: Record) -> float:
+            value = record.best.get(run.recipe.metric, math.nan)
+            return math.inf if math.isnan(value) else -value if higher else value
+
+        others = [each for (recipe, _), each in history.items() if recipe == run.key.recipe and each.test]
+        if all(rank(finished.record) < rank(each) for each in others):
+            about = {"name": run.key.name, "seed": str(run.key.seed), "recipe": run.key.recipe}
+            weights = {name: value.cpu() for name, value in finished.weights.items()}
+            self.folder.write_tensors(_checkpoint(run), weights, about)
+            for each in others:
+                self.folder.remove(f"checkpoints/{run.key.recipe}-{each.key.seed}.safetensors")
 
 
 @contextlib.contextmanager
@@ -110,8 +140,12 @@ def thread_count(threads: int) -> Generator[None]:
         torch.set_num_threads(before)
 
 
-def _higher(metric: str) -> bool:
-    return metric_info(metric).higher_is_better
+def _checkpoint(run: Run) -> str:
+    return f"checkpoints/{run.key.recipe}-{run.key.seed}"
+
+
+def _rows(run: Run) -> str:
+    return f"rows/{run.key.recipe}-{run.key.seed}"
 
 
 def _title(run: Run) -> str:

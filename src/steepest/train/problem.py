@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from steepest.data.dataset import Part, Task
+from steepest.data.dataset import Dataset, Part, Task
 from steepest.errors import ModelError
 
 
@@ -32,17 +32,40 @@ class SupervisedProblem:
         self.watched = ("log_loss", "accuracy") if task == "classification" else ("rmse",)
 
     def loss(self, batch: Part) -> Tensor:
-        """Return the batch's loss, a scalar.
-
-        Raises:
-            ModelError: the model's outputs do not have the shape that the task needs.
-        """
+        """Return the batch's loss, a scalar."""
         outputs = self.model(*batch.inputs)
-        if outputs.ndim != 2 or len(outputs) != len(batch):
-            raise ModelError(
-                f"the model returned shape {tuple(outputs.shape)} for {len(batch)} rows",
-                hint="return one row of outputs for each row: [rows, classes], or [rows, 1] for regression.",
-            )
         if self.task == "classification":
             return F.cross_entropy(outputs, batch.target, weight=self.weights)
         return F.mse_loss(outputs.squeeze(1), batch.target)
+
+
+def check_model(model: nn.Module, dataset: Dataset) -> None:
+    """Call a model on two rows, before anything long begins.
+
+    Raises:
+        ModelError: it has nothing to train, fails, or its outputs do not have the shape that the task needs.
+    """
+    if not any(each.requires_grad for each in model.parameters()):
+        raise ModelError("the model has no parameter to train", hint="give it at least one nn.Parameter.")
+    rows = dataset.train.take(torch.arange(min(2, len(dataset.train))))
+    training = model.training
+    try:
+        with torch.no_grad():
+            outputs = model.eval()(*rows.inputs)
+    except Exception as error:
+        raise ModelError(
+            f"the model fails on {len(rows)} rows: {type(error).__name__}: {error}",
+            hint="it is called as model(categorical, continuous), with codes [rows, C] and values [rows, D].",
+        ) from error
+    finally:
+        model.train(training)
+    wanted = (len(rows), dataset.shape.outputs)
+    if not isinstance(outputs, Tensor) or tuple(outputs.shape) != wanted:
+        found = (
+            f"shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else f"a {type(outputs).__name__}"
+        )
+        raise ModelError(
+            f"the model returned {found} for {len(rows)} rows",
+            hint=f"return a tensor of shape [rows, {wanted[1]}]: one column for each "
+            + ("class (logits, no softmax)." if dataset.task == "classification" else "number."),
+        )

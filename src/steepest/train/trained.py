@@ -171,7 +171,7 @@ class TrainedModel:
         if (folder / "model").is_dir():
             folder = folder / "model"
         about = _read_about(folder)
-        own = ":" in grammar.parse(about.model).name or about.model.startswith("callable ")
+        own = about.model.startswith("callable ") or grammar.parse(about.model).is_reference
         if own and model is None:
             reference = about.model.removeprefix("callable ")
             raise ModelError(

@@ -1,0 +1,328 @@
+"""What a person does: compare, look at the folder, predict elsewhere, go on, add, describe, list."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import safetensors.torch
+
+import steepest as st
+from steepest.record.store import Folder
+from steepest.sweep.observer import Observer
+from tests.cli.conftest import QUICK
+
+FILES = {"experiment.toml", "journal.jsonl", "curves.arrow", "results.csv", "results.json", "report.html", "model",
+         "checkpoints", "rows"}  # fmt: skip
+
+
+def runs(folder: Path) -> list[tuple]:
+    return [(r.key.name, r.key.phase, r.key.seed) for r in Folder(folder).records()]
+
+
+def test_the_folder(finished) -> None:
+    assert {each.name for each in finished.iterdir()} == FILES
+    tree = tomllib.loads((finished / "experiment.toml").read_text())
+    assert tree["execution"]["executor"] == "dense"
+    assert tree["execution"]["threads"] >= 1
+    assert tree["data"]["target"] == "churned"
+    curves = pl.read_ipc(finished / "curves.arrow")
+    assert {"name", "phase", "seed", "lr", "step", "metric", "value"} <= set(curves.columns)
+    assert set(curves["metric"]) == {"train_loss", "log_loss", "accuracy"}
+
+
+def test_results_csv(finished) -> None:
+    with (finished / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    kinds = [(row["kind"], row["name"]) for row in rows]
+    assert len(kinds) == len(set(kinds))
+    assert {kind for kind, _ in kinds} == {"optimizer", "default", "baseline"}
+    head = list(rows[0])
+    assert head[:5] == ["kind", "name", "lr", "seeds", "outcome"]
+    assert head[5:8] == ["log_loss", "log_loss_low", "log_loss_high"]
+    assert head[-1] == "train_seconds"
+    for row in rows:
+        if row["kind"] != "baseline":
+            assert float(row["log_loss_low"]) <= float(row["log_loss"]) <= float(row["log_loss_high"])
+        assert row["seeds"] == ("1" if row["kind"] == "baseline" else "2")
+
+
+def test_the_sentence_follows_from_the_numbers(finished) -> None:
+    comparison = st.Result.load(finished).comparison
+    best = min(
+        (row for row in comparison.rows if row.kind == "optimizer"),
+        key=lambda row: row.metrics["log_loss"].mean,
+    )
+    assert comparison.sentence.lower().startswith(comparison.winner)
+    assert best.name == comparison.winner or best.name in " ".join(comparison.remarks)
+    found = next(
+        each
+        for each in comparison.differences
+        if each.over == "rows" and each.second == "logistic regression"
+    )
+    assert f"is {abs(found.mean):.2}"[:6] in comparison.sentence
+    assert ("rows, not told apart)" in comparison.sentence) == (not found.told_apart)
+    assert "logistic regression" in comparison.sentence
+    assert found.n == 60
+    assert found.told_apart == (found.low > 0 or found.high < 0)
+
+
+def test_predicts_the_same_bits_in_another_process(finished, churn_csv, tmp_path) -> None:
+    here = st.load(finished).predict_proba(churn_csv)
+    code = (
+        "import sys, numpy, torch, steepest as st; torch.set_num_threads(1); "
+        "numpy.save(sys.argv[3], st.load(sys.argv[1]).predict_proba(sys.argv[2]))"
+    )
+    subprocess.run([sys.executable, "-c", code, finished, churn_csv, tmp_path / "p.npy"], check=True)
+    assert np.array_equal(here, np.load(tmp_path / "p.npy"))
+    assert np.allclose(here.sum(1), 1)
+
+
+def test_predict_writes_a_row_for_each_row_and_counts_the_unseen(steepest, finished, tmp_path) -> None:
+    rows = pl.DataFrame(
+        {"age": [30, 40, 50], "plan": ["pro", "gold", "silver"], "minutes": [100.0, None, 3.0]}
+    )
+    rows.write_parquet(tmp_path / "new.parquet")
+    for ending, read in ((".parquet", pl.read_parquet), (".csv", pl.read_csv), (".feather", pl.read_ipc)):
+        out = tmp_path / f"p{ending}"
+        said = steepest("predict", finished, tmp_path / "new.parquet", "--out", out)
+        assert said.status == 0
+        assert "2 values of plan were not seen in training" in said.err
+        table = read(out)
+        assert table.columns == ["prediction", "probability", "p_no", "p_yes"]
+        assert table.height == 3
+        assert set(table["prediction"]) <= {"no", "yes"}
+
+
+def test_the_saved_model_is_the_tested_one(finished, churn) -> None:
+    """Test metrics that are printed are those of the weights that are saved."""
+    about = json.loads((finished / "model" / "model.json").read_text())
+    checkpoint = safetensors.torch.load(
+        (
+            finished / "checkpoints" / f"{about['trained']['recipe']}-{about['trained']['seed']}.safetensors"
+        ).read_bytes()
+    )
+    weights = safetensors.torch.load((finished / "model" / "model.safetensors").read_bytes())
+    assert all((checkpoint[name] == weights[name]).all() for name in weights)
+    data = st.read_table(churn, target="churned").dataset()
+    found = st.load(finished)
+    outputs = found.net(*data.test.inputs).detach().double()
+    loss = -outputs.log_softmax(1).gather(1, data.test.target[:, None]).mean()
+    assert float(loss) == pytest.approx(about["trained"]["test"]["log_loss"], rel=1e-6)
+
+
+def test_the_same_command_again_runs_nothing(steepest, copied, churn_csv) -> None:
+    before = runs(copied)
+    results = (copied / "results.csv").read_text()
+    said = steepest(
+        "compare",
+        churn_csv,
+        "--target",
+        "churned",
+        "-o",
+        "adam(lr=0.01),sgd(lr=0.1)",
+        *QUICK,
+        "--out",
+        copied,
+    )
+    assert said.status == 0
+    assert runs(copied) == before
+    assert (copied / "results.csv").read_text() == results
+    assert steepest("resume", copied).status == 0
+    assert runs(copied) == before
+
+
+def test_another_optimizer_runs_only_what_is_new(steepest, copied, churn_csv) -> None:
+    before = runs(copied)
+    said = steepest("compare", churn_csv, "--target", "churned", "-o", "adam(lr=0.01)", "-o", "sgd(lr=0.1)", "-o",
+                    "quickprop(lr=0.01)", *QUICK, "--out", copied)  # fmt: skip
+    assert said.status == 0
+    new = runs(copied)[len(before) :]
+    assert {name for name, phase, _ in new if phase != "constant"} == {"quickprop(lr=0.01)"}
+    assert "quickprop" in said.out
+
+
+class Stop(Observer):
+    """Interrupts after so many runs."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def run(self, record) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+def test_interrupted_and_resumed_gives_the_same_results(steepest, finished, churn_csv, tmp_path) -> None:
+    data = st.read_table(churn_csv, target="churned")
+    plan = st.plan(
+        data, optimizers=["adam(lr=0.01)", "sgd(lr=0.1)"], seeds=2, epochs=1, batch_size=64, hidden=(8,)
+    )
+    for after in (1, 3):
+        with pytest.raises(KeyboardInterrupt):
+            plan.run(tmp_path / "x", observer=Stop(after))
+    assert steepest("resume", tmp_path / "x").status == 0
+    columns = [each for each in st.Result.load(finished).table.columns if each != "train_seconds"]
+    again, once = (st.Result.load(each).table.select(columns) for each in (tmp_path / "x", finished))
+    assert again.equals(once)
+    assert sorted(runs(tmp_path / "x")) == sorted(runs(finished))
+
+
+NET = """
+import torch
+
+class MyNet(torch.nn.Module):
+    def __init__(self, shape, width=4):
+        super().__init__()
+        self.embedding = torch.nn.EmbeddingBag(sum(shape.cardinalities.values()) + 1, width, mode="sum")
+        self.head = torch.nn.Linear(width + len(shape.continuous), shape.outputs)
+
+    def forward(self, categorical, continuous):
+        return self.head(torch.cat([self.embedding(categorical), continuous], 1))
+"""
+
+
+def test_a_users_own_model(steepest, churn_csv, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("nets.py").write_text(NET)
+    said = steepest("compare", churn_csv, "--target", "churned", "-o", "adam(lr=0.01)", "--seeds", "1", "--epochs", "1",
+                    "--model", "nets.py:MyNet(width=3)", "--print-model", "--out", "x")  # fmt: skip
+    assert said.status == 0
+    assert "EmbeddingBag(5, 3" in said.err
+    said = steepest("predict", "x", churn_csv, "--out", "p.csv")
+    assert said.status == 2
+    assert "not run unasked" in said.err
+    assert (
+        steepest("predict", "x", churn_csv, "--out", "p.csv", "--model", "nets.py:MyNet(width=3)").status == 0
+    )
+    assert pl.read_csv("p.csv").height == 600
+
+
+def test_a_callable_model_in_python(churn, tmp_path) -> None:
+    import torch
+
+    def net(shape):
+        return torch.nn.Sequential(Second(), torch.nn.Linear(len(shape.continuous), shape.outputs))
+
+    class Second(torch.nn.Module):
+        def forward(self, categorical, continuous):
+            return continuous
+
+    class Both(torch.nn.Sequential):
+        def forward(self, categorical, continuous):
+            return self[1](self[0](categorical, continuous))
+
+    data = st.read_table(churn, target="churned")
+    plan = st.plan(
+        data, optimizers=["adam(lr=0.01)"], seeds=1, epochs=1, model=lambda shape: Both(*net(shape))
+    )
+    result = plan.run(tmp_path / "x", observer=Observer())
+    assert result.best.predict_proba(churn).shape == (600, 2)
+
+
+def test_ten_lines_of_python(churn, tmp_path) -> None:
+    data = st.read_table(churn, target="churned")
+    assert "churned" in repr(data.describe())
+    assert "churned" in repr(data.show_batch())
+    plan = st.plan(data, optimizers=["sgd(lr=0.1)", "adam(lr=0.01)", "quickprop(lr=0.01, max_growth=1.5)"], metric="log_loss",
+                   seeds=2, epochs=1, hidden=(8,))  # fmt: skip
+    assert "3 seeds" not in str(plan)
+    result = plan.run(tmp_path / "churn", observer=Observer())
+    assert result.table.height == 3 + 3 + 3
+    found = result.difference("adam(lr=0.01)", "sgd(lr=0.1)")
+    assert (found.n, found.over, found.metric) == (2, "seeds", "log_loss")
+    assert found.low <= found.mean <= found.high
+    assert result.best.predict_proba(churn.drop("churned")).shape == (600, 2)
+    assert "<table" in result._repr_html_()
+    with pytest.raises(st.SteepestError, match="unknown optimizer of this comparison 'adagrad'"):
+        result.difference("adagrad", "adam(lr=0.01)")
+
+
+def test_an_experiment_file_is_the_same_experiment(steepest, finished, churn_csv, tmp_path) -> None:
+    path = tmp_path / "churn.toml"
+    path.write_text(
+        f'name = "again"\noptimizers = ["adam(lr=0.01)", "sgd(lr=0.1)"]\n[data]\nsource = "{churn_csv}"\ntarget = "churned"\n'
+        "[model]\nhidden = [8]\n[protocol]\nseeds = 2\nepochs = 1\nbatch_size = 64\n"
+    )
+    assert steepest("compare", path, "--out", tmp_path / "out").status == 0
+    assert sorted(runs(tmp_path / "out")) == sorted(runs(finished))
+    assert steepest("compare", path, "--seeds", "1", "--out", tmp_path / "one").status == 0
+    assert {seed for _, phase, seed in runs(tmp_path / "one")} == {0}
+
+
+def test_regression_from_the_command_line(steepest, churn_csv, tmp_path) -> None:
+    said = steepest("compare", churn_csv, "--target", "minutes", "-o", "adam(lr=0.01)", "--seeds", "2", "--epochs", "1",
+                    "--out", tmp_path / "x")  # fmt: skip
+    assert said.status == 0
+    result = st.Result.load(tmp_path / "x")
+    assert result.comparison.metric == "rmse"
+    assert "linear regression" in result.sentence
+    predicted = result.best.predict(churn_csv).table
+    assert predicted.columns == ["prediction"]
+    truth = pl.read_csv(churn_csv)["minutes"]
+    assert float((predicted["prediction"] - truth).pow(2).mean()) ** 0.5 < 3 * float(truth.std())
+
+
+def test_all_diverged_is_said_and_saves_no_model(steepest, churn_csv, tmp_path) -> None:
+    said = steepest("compare", churn_csv, "--target", "churned", "-o", "sgd(lr=1e38)", "--seeds", "2", "--epochs", "1",
+                    "--schedule", "constant", "--clip", "1e30", "--out", tmp_path / "x")  # fmt: skip
+    assert said.status == 0
+    assert "diverged" in said.out
+    assert not (tmp_path / "x" / "model").exists()
+
+
+def test_a_preparation_with_a_filter_leaves_rows_without_prediction(steepest, churn_csv, tmp_path) -> None:
+    steps = tmp_path / "prepare.toml"
+    steps.write_text('[[step]]\nuse = "filter"\nwhere = "age >= 30"\n')
+    said = steepest("compare", churn_csv, "--target", "churned", "--prepare", steps, "-o", "adam(lr=0.01)", "--seeds", "1",
+                    "--epochs", "1", "--out", tmp_path / "x")  # fmt: skip
+    assert said.status == 0, said.err
+    found = st.load(tmp_path / "x").predict(churn_csv)
+    young = pl.read_csv(churn_csv)["age"] < 30
+    assert found.left_out == young.sum() > 0
+    assert (found.table["prediction"].is_null() == young).all()
+
+
+def test_describe_writes_a_preparation_that_works(steepest, churn_csv, tmp_path) -> None:
+    said = steepest("describe", churn_csv, "--target", "churned", "--write", tmp_path / "prepare.toml")
+    assert said.status == 0
+    assert "minutes" in said.out
+    said = steepest("compare", churn_csv, "--prepare", tmp_path / "prepare.toml", "-o", "adam(lr=0.01)", "--seeds", "1",
+                    "--epochs", "1", "--out", tmp_path / "x")  # fmt: skip
+    assert said.status == 0, said.err
+    assert steepest("describe", churn_csv, "--write", tmp_path / "prepare.toml").status == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("optimizers", "quickprop"), ("schedules", "cosine"), ("models", "embedding-mlp"), ("steps", "fill-from"),
+     ("metrics", "log-loss"), ("baselines", "logistic-regression"), ("datasets", "flights")],
+)  # fmt: skip
+def test_lists(steepest, kind, name) -> None:
+    assert name in steepest("list", kind).out
+
+
+def test_help_imports_no_torch() -> None:
+    code = (
+        "import sys; from steepest.cli import main\n"
+        "for line in (['--help'], ['compare', '--help'], ['list', 'optimizers'], ['--version']):\n"
+        "    main(line)\n"
+        "assert 'torch' not in sys.modules and 'polars' not in sys.modules, 'heavy import'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_compare_help_names_every_option(steepest) -> None:
+    text = steepest("compare", "--help").out
+    for name in ("target", "features", "categorical", "continuous", "drop", "missing", "prepare", "split", "split-seed",
+                 "validation", "test", "model", "hidden", "dropout", "embedding", "optimizers", "learning-rates", "schedule",
+                 "metric", "class-weights", "seeds", "seed", "epochs", "batch-size", "out"):  # fmt: skip
+        assert f"--{name} " in text

@@ -1,0 +1,50 @@
+"""The page of plain torch in ``examples/whole_path.py`` reaches the numbers of the public API."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import steepest as st
+from steepest.data.catalog import open_catalog
+from steepest.grammar import load_reference
+from steepest.sweep.observer import Observer
+
+PAGE = Path(__file__).parents[1] / "examples" / "whole_path.py"
+
+
+def test_it_is_a_page_of_plain_torch() -> None:
+    text = PAGE.read_text()
+    assert len(text.splitlines()) <= 150
+    imported = {
+        (node.module or "" if isinstance(node, ast.ImportFrom) else node.names[0].name).split(".")[0]
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    assert "torch" in imported
+    assert "steepest" not in imported
+
+
+def test_the_same_numbers(tmp_path) -> None:
+    path = open_catalog("flights").path
+    whole = load_reference(f"{PAGE}:train")(path)
+    names = {
+        name: load_reference(f"{PAGE}:{name}")
+        for name in ("CATEGORICAL", "CONTINUOUS", "TARGET", "LR", "BATCH")
+    }
+    table = st.read_table(
+        path,
+        target=names["TARGET"],
+        features=names["CATEGORICAL"] + names["CONTINUOUS"],
+        categorical=names["CATEGORICAL"],
+        continuous=names["CONTINUOUS"],
+        split="random",
+    )
+    plan = st.plan(table, optimizers=[f"adam(lr={names['LR']})"], seeds=1, epochs=1, batch_size=names["BATCH"],
+                   schedule="cosine")  # fmt: skip
+    rows = plan.run(tmp_path / "x", observer=Observer()).comparison.rows
+    found = next(row for row in rows if row.kind == "optimizer").last
+    assert found["log_loss"].mean == pytest.approx(whole["log_loss"], rel=1e-5)
+    assert found["accuracy"].mean == pytest.approx(whole["accuracy"], abs=3 / 4000)

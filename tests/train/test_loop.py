@@ -1,0 +1,174 @@
+"""One run: repeatable, blind to how often it is watched, and honest about how it ended."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from steepest.data.table import read_table
+from steepest.errors import ModelError
+from steepest.models import build_model
+from steepest.optim import make_rule
+from steepest.optim.method import GradientMethod
+from steepest.recipe import Recipe
+from steepest.record.schema import RunKey
+from steepest.schedules import make_schedule
+from steepest.sweep.plan import whole_spec
+from steepest.train.loop import evaluation_steps, train
+from steepest.train.problem import check_model
+
+
+@pytest.fixture(scope="module")
+def data(churn):
+    return read_table(churn, target="churned").dataset()
+
+
+def run(data, optimizer="adam(lr=0.01)", *, seed=0, steps=30, evaluations=5, model=None, **changes):
+    rule = make_rule(optimizer)
+    values = {
+        "data": data.fingerprint, "model": "embedding-mlp(hidden=(8,))", "optimizer": whole_spec(rule), "schedule": "cosine",
+        "steps": steps, "batch_size": 32, "metric": "log_loss" if data.task == "classification" else "rmse", **changes,
+    }  # fmt: skip
+    recipe = Recipe(**values)
+    key = RunKey(name=rule.called, recipe=recipe.id, seed=seed, phase="final")
+    method = GradientMethod(rule, make_schedule(recipe.schedule, steps), recipe.clip)
+    return train(data, recipe, key, method, model=model, evaluations=evaluations, metrics=("accuracy",) if data.task ==
+                 "classification" else (), read_test=True)  # fmt: skip
+
+
+def same(a, b) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(data) -> None:
+    first, second, other = run(data), run(data), run(data, seed=1)
+    assert same(first.weights, second.weights)
+    assert torch.equal(first.test_row_losses, second.test_row_losses)
+    assert not same(first.weights, other.weights)
+
+
+def test_watching_changes_nothing(data) -> None:
+    rare, often = run(data, evaluations=1), run(data, evaluations=30)
+    assert rare.record.test_last == often.record.test_last
+    assert len(often.record.curve) > len(rare.record.curve)
+
+
+def test_the_callers_random_numbers_change_nothing_and_are_not_changed(data) -> None:
+    torch.manual_seed(1)
+    first = run(data)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    assert torch.equal(torch.rand(3), expected)
+    torch.manual_seed(99)
+    assert same(first.weights, run(data).weights)
+
+
+def test_best_weights_are_those_of_the_best_evaluation(data) -> None:
+    found = run(data, "sgd(lr=3)", steps=60, evaluations=20, schedule="constant")
+    values = [point.validation["log_loss"] for point in found.record.curve]
+    assert found.record.best["log_loss"] == min(values)
+    assert found.record.curve[values.index(min(values))].step == found.record.best_step
+    net = build_model("embedding-mlp(hidden=(8,))", data.shape)
+    net.load_state_dict(found.weights)
+    outputs = net.eval()(*data.validation.inputs).detach()
+    loss = torch.nn.functional.cross_entropy(outputs.double(), data.validation.target)
+    assert float(loss) == pytest.approx(min(values), rel=1e-6)
+
+
+def test_divergence_is_recorded_with_its_step(data) -> None:
+    found = run(data, "sgd(lr=1e30)").record
+    assert found.outcome == "diverged"
+    assert "at step" in found.reason
+    assert found.test == {}
+    assert not found.overfitting
+
+
+def test_patience_stops_early(data) -> None:
+    record = run(data, "adam(lr=0.1)", steps=600, evaluations=60, patience=3, schedule="constant").record
+    assert record.outcome == "stopped early"
+    assert record.curve[-1].step < 600
+
+
+def test_clipping_bounds_the_gradient(data) -> None:
+    free, clipped = run(data, "sgd(lr=1.0)"), run(data, "sgd(lr=1.0)", clip=1e-9)
+    start = build_model("embedding-mlp(hidden=(8,))", data.shape, seed=0).state_dict()
+    moved = lambda found: max(  # noqa: E731
+        float((found.weights[n] - start[n]).abs().max())
+        for n, p in start.items()
+        if "running" not in n and "num_b" not in n
+    )
+    assert moved(clipped) <= 1e-7
+    assert moved(free) > 1e-3
+
+
+def test_class_weights_move_predictions(data) -> None:
+    index = data.classes.index("yes")
+    plain, heavy = (
+        run(data, steps=60),
+        run(data, steps=60, class_weights=tuple(20.0 if i == index else 1.0 for i in range(2))),
+    )
+    rows = lambda found: (_outputs(data, found).argmax(1) == index).sum()  # noqa: E731
+    assert rows(heavy) > rows(plain)
+
+
+def _outputs(data, found):
+    net = build_model("embedding-mlp(hidden=(8,))", data.shape)
+    net.load_state_dict(found.weights)
+    return net.eval()(*data.test.inputs)
+
+
+def test_curves_count_steps_epochs_and_gradients(data) -> None:
+    curve = run(data).record.curve
+    assert [point.step for point in curve] == [0, 6, 12, 15, 18, 24, 30]
+    assert curve[0].seconds == 0
+    assert math.isnan(curve[0].train_loss)
+    assert all(point.gradients == point.step for point in curve)
+    assert [point.epoch for point in curve[::3]] == [0.0, 1.0, 2.0]
+    assert all(a.seconds < b.seconds for a, b in zip(curve, curve[1:], strict=False))
+
+
+def test_running_loss_is_debiased(data) -> None:
+    record = run(data, "sgd(lr=0)", schedule="constant").record
+    assert record.curve[1].train_loss == pytest.approx(math.log(2), abs=0.2)
+
+
+def test_regression(churn) -> None:
+    data = read_table(churn.drop("churned"), target="minutes", task="regression").dataset()
+    record = run(data, steps=40).record
+    assert set(record.test) == {"rmse"}
+    assert record.curve[-1].validation["rmse"] <= record.curve[0].validation["rmse"] * 1.05
+
+
+class Own(torch.nn.Module):
+    """A user's model that goes wrong as it is told to."""
+
+    def __init__(self, shape, output) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(len(shape.continuous), 3)
+        self.output = output
+
+    def forward(self, categorical, continuous):
+        return self.output(self.layer(continuous))
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        (lambda h: h.sum(1), r"shape \(2,\) for 2 rows"),
+        (lambda h: h, r"shape \(2, 3\) for 2 rows"),
+        (lambda h: h[:1, :2], r"shape \(1, 2\) for 2 rows"),
+        (lambda h: h.no_such_method(), "fails on 2 rows.*no_such_method"),
+    ],
+)
+def test_a_model_that_does_not_fit_is_told(data, output, said) -> None:
+    with pytest.raises(ModelError, match=said):
+        check_model(Own(data.shape, output), data)
+    check_model(Own(data.shape, lambda h: h[:, :2]), data)
+
+
+def test_evaluation_steps() -> None:
+    assert sorted(evaluation_steps(1, 10, 20)) == [1]
+    assert max(evaluation_steps(100, 7, 20)) == 100
+    assert {7, 14, 98} <= evaluation_steps(100, 7, 20)
