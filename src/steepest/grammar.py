@@ -45,12 +45,13 @@ class Spec:
         return ":" in self.name
 
     def __str__(self) -> str:
-        inside = [repr(each) for each in self.arguments] + [f"{k}={v!r}" for k, v in self.options.items()]
+        inside = [_text(each) for each in self.arguments]
+        inside += [f"{name}={_text(value)}" for name, value in self.options.items()]
         return f"{self.name}({', '.join(inside)})" if inside else self.name
 
 
 def parse(text: str) -> Spec:
-    """Read one specification.
+    """Read one specification; a value may be a specification itself, such as ``warmup(cosine(final=0.1))``.
 
     Raises:
         OptionError: the text is not of the form ``name(key=value, …)`` or a value is not a literal.
@@ -70,16 +71,14 @@ def parse(text: str) -> Spec:
         return Spec(name)
     try:
         call = ast.parse(f"f({rest}", mode="eval").body
-        if not isinstance(call, ast.Call) or any(each.arg is None for each in call.keywords):
+        if not isinstance(call, ast.Call):
             raise ValueError("not a call")
-        arguments = tuple(_value(each) for each in call.args)
-        options = {str(each.arg): _value(each.value) for each in call.keywords}
+        return _called(name, call)
     except (SyntaxError, ValueError):
         raise OptionError(
             f"cannot read the arguments of {text!r}",
             hint="values are numbers, true, false, strings or tuples: name(lr=1e-3, betas=(0.9, 0.99)).",
         ) from None
-    return Spec(name, arguments, MappingProxyType(options))
 
 
 def split(text: str) -> list[str]:
@@ -143,7 +142,20 @@ def load_reference(name: str) -> Any:
     return found
 
 
+def _text(value: Any) -> str:
+    return str(value) if isinstance(value, Spec) else repr(value)
+
+
+def _called(name: str, call: ast.Call) -> Spec:
+    if any(each.arg is None for each in call.keywords):
+        raise ValueError("**options")
+    options = {str(each.arg): _value(each.value) for each in call.keywords}
+    return Spec(name, tuple(_value(each) for each in call.args), MappingProxyType(options))
+
+
 def _value(node: ast.expr) -> Any:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return _called(node.func.id, node)
     if isinstance(node, ast.Name) and node.id.lower() in ("true", "false", "none"):
         return {"true": True, "false": False, "none": None}[node.id.lower()]
     if isinstance(node, ast.Name):

@@ -1,11 +1,18 @@
 """Schedules: pure functions from a step to a multiplier of the learning rate.
 
 A schedule is made for a run's length and is then called with the step, counted from 0; it is scaled to each
-run's length, so that a run of a quarter of the steps sees the whole shape.
+run's length, so that a run of a quarter of the steps sees the whole shape. Lengths inside a schedule are shares
+of the run (``0.1``) or whole numbers of steps (``100``).
+
+Schedules are combined by ``warmup``, ``join``, ``scale`` and ``repeat``, which take other schedules by
+specification: ``warmup(cosine(final=0.1), length=0.05)``. Any torch optimizer can use one by
+``torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)``.
 """
 
 from __future__ import annotations
 
+import inspect
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -16,14 +23,64 @@ from steepest.registry import Registry
 
 COMPONENTS = {
     "constant": {"object": "constant"},
-    "cosine": {"object": "cosine"},
     "linear": {"object": "linear"},
+    "cosine": {"object": "cosine"},
+    "polynomial": {"object": "polynomial"},
+    "exponential": {"object": "exponential"},
+    "inverse-time": {"object": "inverse_time"},
+    "inverse-sqrt": {"object": "inverse_sqrt"},
+    "step": {"object": "step"},
+    "sgdr": {"object": "sgdr"},
+    "one-cycle": {"object": "one_cycle"},
+    "wsd": {"object": "wsd"},
+    "warmup": {"object": "warmup", "groups": ["combinators"]},
+    "join": {"object": "join", "groups": ["combinators"]},
+    "scale": {"object": "scale", "groups": ["combinators"]},
+    "repeat": {"object": "repeat", "groups": ["combinators"]},
 }
 
 Schedule = Callable[[int], float]
 """A multiplier of the learning rate as a function of the step (from 0)."""
 
+Shape = str | grammar.Spec | Callable[[int], Schedule]
+"""A schedule before it knows the run's length: a specification, or a function of the number of steps."""
+
 registry = Registry("schedule", "steepest.schedules")
+
+
+def make_schedule(what: Shape, steps: int) -> Schedule:
+    """Build a schedule for a run of ``steps`` steps from its specification.
+
+    Raises:
+        UnknownNameError: there is no such schedule.
+        OptionError: an option does not exist or is out of range.
+
+    Example:
+        >>> make_schedule("cosine(final=0.1)", 10)(10)
+        0.1
+        >>> [make_schedule("warmup(linear, length=2)", 6)(step) for step in range(6)]
+        [0.5, 1.0, 1.0, 0.75, 0.5, 0.25]
+    """
+    if not isinstance(what, str | grammar.Spec):
+        return what(steps)
+    spec = grammar.parse(what) if isinstance(what, str) else what
+    build: Any = grammar.load_reference(spec.name) if spec.is_reference else registry.load(spec.name)
+    try:
+        inspect.signature(build).bind(steps, *spec.arguments, **spec.options)
+    except TypeError as error:
+        known = [name for name in inspect.signature(build).parameters if name != "steps"]
+        listed = f"its options are {', '.join(known)}" if known else "it has no options"
+        raise OptionError(f"the schedule {str(spec)!r} cannot be made: {error}", hint=f"{listed}.") from None
+    try:
+        return build(steps, *spec.arguments, **spec.options)
+    except TypeError as error:
+        raise OptionError(
+            f"the schedule {str(spec)!r} has a value of the wrong kind: {error}",
+            hint="lengths and factors are numbers, schedules are names such as cosine.",
+        ) from error
+
+
+# --- shapes -----------------------------------------------------------------------------------------------
 
 
 def constant(steps: int) -> Schedule:
@@ -35,6 +92,20 @@ def constant(steps: int) -> Schedule:
     """
     _check(steps)
     return lambda _: 1.0
+
+
+def linear(steps: int, *, final: float = 0.0) -> Schedule:
+    """Return a straight line from 1 at step 0 to ``final`` at step ``steps``.
+
+    Raises:
+        OptionError: ``steps`` or ``final`` is out of range.
+
+    Example:
+        >>> [linear(4)(step) for step in range(4)]
+        [1.0, 0.75, 0.5, 0.25]
+    """
+    _check(steps, final=final)
+    return lambda step: 1.0 + (final - 1.0) * min(step, steps) / steps
 
 
 def cosine(steps: int, *, final: float = 0.0) -> Schedule:
@@ -59,39 +130,301 @@ def cosine(steps: int, *, final: float = 0.0) -> Schedule:
     return lambda step: final + (1.0 - final) * 0.5 * (1.0 + math.cos(math.pi * min(step, steps) / steps))
 
 
-def linear(steps: int, *, final: float = 0.0) -> Schedule:
-    """Return a straight line from 1 at step 0 to ``final`` at step ``steps``.
+def polynomial(steps: int, *, power: float = 2.0, final: float = 0.0) -> Schedule:
+    r"""Return :math:`f + (1-f)(1 - t/T)^p`.
+
+    Raises:
+        OptionError: ``steps``, ``power`` or ``final`` is out of range.
+
+    Example:
+        >>> [polynomial(4)(step) for step in range(4)]
+        [1.0, 0.5625, 0.25, 0.0625]
+    """
+    _check(steps, final=final)
+    _positive(power=power)
+    return lambda step: final + (1.0 - final) * (1.0 - min(step, steps) / steps) ** power
+
+
+def exponential(steps: int, *, final: float = 0.01) -> Schedule:
+    r"""Return :math:`f^{t/T}`: the same factor at every step, ``final`` at the end.
 
     Raises:
         OptionError: ``steps`` or ``final`` is out of range.
 
     Example:
-        >>> [linear(4)(step) for step in range(4)]
-        [1.0, 0.75, 0.5, 0.25]
+        >>> [round(exponential(4)(step), 4) for step in range(5)]
+        [1.0, 0.3162, 0.1, 0.0316, 0.01]
     """
     _check(steps, final=final)
-    return lambda step: 1.0 + (final - 1.0) * min(step, steps) / steps
+    _positive(final=final)
+    return lambda step: final ** (step / steps)
 
 
-def make_schedule(text: str, steps: int) -> Schedule:
-    """Build a schedule from its specification, such as ``cosine`` or ``cosine(final=0.1)``.
+def inverse_time(steps: int, *, period: float = 0.1, stairs: bool = False) -> Schedule:
+    r"""Return :math:`1/(1 + t/\tau)`, the rate of Robbins & Monro.
+
+    Args:
+        steps: the run's length.
+        period: τ, a share of the run or a number of steps; ``period=1`` is 1/(t+1).
+        stairs: count whole periods only, such as epochs.
 
     Raises:
-        UnknownNameError: there is no such schedule.
-        OptionError: an option does not exist or is out of range.
+        OptionError: ``steps`` or ``period`` is out of range.
 
     Example:
-        >>> make_schedule("cosine(final=0.1)", 10)(10)
-        0.1
+        >>> [inverse_time(8, period=1)(step) for step in range(4)]
+        [1.0, 0.5, 0.3333333333333333, 0.25]
     """
-    spec = grammar.parse(text)
-    build: Any = grammar.load_reference(spec.name) if spec.is_reference else registry.load(spec.name)
-    try:
-        return build(steps, *spec.arguments, **spec.options)
-    except TypeError as error:
+    count = _periods(steps, period, stairs)
+    return lambda step: 1.0 / (1.0 + count(step))
+
+
+def inverse_sqrt(steps: int, *, period: float = 0.1, stairs: bool = False) -> Schedule:
+    r"""Return :math:`1/\sqrt{1 + t/\tau}`.
+
+    Args:
+        steps: the run's length.
+        period: τ, a share of the run or a number of steps.
+        stairs: count whole periods only, such as epochs.
+
+    Raises:
+        OptionError: ``steps`` or ``period`` is out of range.
+
+    Example:
+        >>> [inverse_sqrt(8, period=1)(step) for step in (0, 3)]
+        [1.0, 0.5]
+    """
+    count = _periods(steps, period, stairs)
+    return lambda step: 1.0 / math.sqrt(1.0 + count(step))
+
+
+def step(steps: int, *, factor: float = 0.1, period: float = 1 / 3) -> Schedule:
+    r"""Return :math:`\gamma^{\lfloor t/\tau \rfloor}`.
+
+    Args:
+        steps: the run's length.
+        factor: γ, taken at the end of each period.
+        period: τ, a share of the run or a number of steps.
+
+    Raises:
+        OptionError: an argument is out of range.
+
+    Example:
+        >>> [round(step(6)(t), 4) for t in range(6)]
+        [1.0, 1.0, 0.1, 0.1, 0.01, 0.01]
+    """
+    count = _periods(steps, period, stairs=True)
+    _check(steps, factor=factor)
+    return lambda t: factor ** count(t)
+
+
+def sgdr(steps: int, *, cycles: int = 3, multiplier: float = 2.0, final: float = 0.0) -> Schedule:
+    """Return cosines with warm restarts, each cycle ``multiplier`` times as long as the one before.
+
+    The cycles fill the run. In units of the first cycle the run is 1 + m + m² + … long: 3 cycles with
+    multiplier 2 are 7 units, not 3.
+
+    Raises:
+        OptionError: an argument is out of range.
+
+    Source: Loshchilov & Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts, 2017.
+
+    Example:
+        >>> [round(sgdr(7)(t), 3) for t in range(7)]
+        [1.0, 1.0, 0.5, 1.0, 0.854, 0.5, 0.146]
+    """
+    _check(steps, final=final)
+    _positive(multiplier=multiplier, cycles=cycles)
+    lengths = [multiplier**number for number in range(int(cycles))]
+    ends = [steps * each / sum(lengths) for each in itertools.accumulate(lengths)]
+
+    def value(t: int) -> float:
+        start = 0.0
+        for end in ends:
+            if t < end - 1e-9 or end == ends[-1]:
+                inside = min((t - start) / (end - start), 1.0)
+                return final + (1.0 - final) * 0.5 * (1.0 + math.cos(math.pi * inside))
+            start = end
+        return final
+
+    return value
+
+
+def one_cycle(steps: int, *, peak: float = 0.3, start: float = 0.04, final: float = 4e-6) -> Schedule:
+    """Return half a cosine up to 1 and half a cosine down.
+
+    Args:
+        steps: the run's length.
+        peak: where the top is, as a share of the run.
+        start: the multiplier at step 0.
+        final: the multiplier at the last step.
+
+    Raises:
+        OptionError: an argument is out of range.
+
+    Source: Smith & Topin, Super-Convergence, 2018, the learning rate alone (momentum is not moved), with the
+    shape and the defaults of torch's ``OneCycleLR``.
+
+    Example:
+        >>> [round(one_cycle(10)(t), 3) for t in (0, 2, 9)]
+        [0.04, 1.0, 0.0]
+    """
+    _check(steps, peak=peak, start=start, final=final)
+    top, end = peak * steps - 1.0, float(steps - 1)
+
+    def value(t: int) -> float:
+        if t <= top and top > 0:
+            return _bend(start, 1.0, t / top)
+        return _bend(1.0, final, min((t - max(top, 0.0)) / max(end - max(top, 0.0), 1.0), 1.0))
+
+    return value
+
+
+def wsd(steps: int, *, warm: float = 0.05, decay: float = 0.2, final: float = 0.0) -> Schedule:
+    r"""Return warm-up, stable, decay: up by a straight line, 1, and down by :math:`1-\sqrt{s}`.
+
+    Args:
+        steps: the run's length.
+        warm: length of the warm-up, a share of the run or a number of steps.
+        decay: length of the decay, a share of the run or a number of steps.
+        final: the multiplier at step ``steps``.
+
+    Raises:
+        OptionError: an argument is out of range.
+
+    Source: Hu et al., MiniCPM, 2024; Hägele et al., Scaling Laws and Compute-Optimal Training Beyond Fixed
+    Training Durations, 2024 (the square root).
+
+    Example:
+        >>> [round(wsd(10, warm=2, decay=4)(t), 3) for t in (0, 1, 5, 7, 9)]
+        [0.5, 1.0, 1.0, 0.5, 0.134]
+    """
+    _check(steps, final=final)
+    up, down = _length("warm", warm, steps), _length("decay", decay, steps)
+
+    def value(t: int) -> float:
+        if t < up:
+            return (t + 1) / math.ceil(up)
+        late = max(min(t, steps) - (steps - down), 0.0) / down if down else 0.0
+        return 1.0 - (1.0 - final) * math.sqrt(late)
+
+    return value
+
+
+# --- combinators ------------------------------------------------------------------------------------------
+
+
+def warmup(steps: int, then: Shape = "constant", *, length: float = 0.05) -> Schedule:
+    """Return a straight line up to 1 over ``length``, then the other schedule over the rest of the run.
+
+    The first step has the multiplier 1/n, not 0.
+
+    Raises:
+        OptionError: an argument is out of range.
+
+    Example:
+        >>> [warmup(4, "constant", length=0.5)(t) for t in range(4)]
+        [0.5, 1.0, 1.0, 1.0]
+    """
+    _check(steps)
+    up = min(math.ceil(_length("length", length, steps)), steps)
+    rest = make_schedule(then, max(steps - up, 1))
+    return lambda t: (t + 1) / up if t < up else rest(t - up)
+
+
+def join(steps: int, *shapes: Shape, at: float | tuple[float, ...] = 0.5) -> Schedule:
+    """Return one schedule after the other, each made for the length of its own part.
+
+    Args:
+        steps: the run's length.
+        shapes: the schedules.
+        at: where the second and further ones begin, as shares of the run or numbers of steps.
+
+    Raises:
+        OptionError: the places are not one fewer than the schedules, or do not increase.
+
+    Example:
+        >>> [join(4, "constant", "linear", at=0.5)(t) for t in range(4)]
+        [1.0, 1.0, 1.0, 0.5]
+    """
+    _check(steps)
+    places = at if isinstance(at, tuple) else (at,)
+    bounds = [0, *[round(_length("at", each, steps)) for each in places], steps]
+    if len(places) != len(shapes) - 1 or any(a >= b for a, b in itertools.pairwise(bounds)):
         raise OptionError(
-            f"the schedule {text!r} cannot be made: {error}", hint="see its options in the docs."
-        ) from error
+            f"at={at!r} does not divide {steps} steps among {len(shapes)} schedules",
+            hint="give one increasing place for each schedule after the first, such as at=(0.1, 0.8).",
+        )
+    parts = [
+        make_schedule(shape, b - a) for shape, (a, b) in zip(shapes, itertools.pairwise(bounds), strict=True)
+    ]
+
+    def value(t: int) -> float:
+        number = max(place for place, start in enumerate(bounds[:-1]) if t >= start)
+        return parts[number](t - bounds[number])
+
+    return value
+
+
+def scale(steps: int, shape: Shape, factor: float) -> Schedule:
+    """Return the other schedule times ``factor``.
+
+    Example:
+        >>> scale(4, "linear", 0.5)(2)
+        0.25
+    """
+    _check(steps)
+    _positive(factor=factor)
+    inner = make_schedule(shape, steps)
+    return lambda t: factor * inner(t)
+
+
+def repeat(steps: int, shape: Shape, times: int) -> Schedule:
+    """Return the other schedule ``times`` times, each over its part of the run.
+
+    Example:
+        >>> [repeat(4, "linear", 2)(t) for t in range(4)]
+        [1.0, 0.5, 1.0, 0.5]
+    """
+    _check(steps)
+    if times < 1 or times > steps:
+        raise OptionError(
+            f"times={times} does not fit {steps} steps", hint="repeat at least once and at most once a step."
+        )
+    bounds = [round(steps * number / times) for number in range(int(times) + 1)]
+    parts = [make_schedule(shape, b - a) for a, b in itertools.pairwise(bounds)]
+
+    def value(t: int) -> float:
+        number = max(place for place, start in enumerate(bounds[:-1]) if t >= start)
+        return parts[number](t - bounds[number])
+
+    return value
+
+
+# --- checks -----------------------------------------------------------------------------------------------
+
+
+def _bend(first: float, last: float, share: float) -> float:
+    return last + (first - last) * 0.5 * (1.0 + math.cos(math.pi * share))
+
+
+def _length(name: str, value: float, steps: int) -> float:
+    """Return a length in steps: a whole number is steps, a number with a fraction is a share of the run."""
+    if isinstance(value, bool) or value < 0 or (isinstance(value, float) and value > 1):
+        raise OptionError(
+            f"{name}={value} is neither a share nor a number of steps",
+            hint=f"give {name} as a share from 0.0 to 1.0 or as a whole number of steps.",
+        )
+    return value * steps if isinstance(value, float) else float(value)
+
+
+def _periods(steps: int, period: float, stairs: bool) -> Callable[[int], float]:
+    _check(steps)
+    _positive(period=period)
+    length = _length("period", period, steps)
+    if stairs:
+        return lambda t: math.floor(t / length + 1e-9)
+    return lambda t: t / length
 
 
 def _check(steps: int, **fractions: float) -> None:
@@ -100,3 +433,9 @@ def _check(steps: int, **fractions: float) -> None:
     for name, value in fractions.items():
         if not 0.0 <= value <= 1.0:
             raise OptionError(f"{name}={value} is not between 0 and 1", hint=f"give a {name} from 0 to 1.")
+
+
+def _positive(**values: float) -> None:
+    for name, value in values.items():
+        if not value > 0:
+            raise OptionError(f"{name}={value} is not above 0", hint=f"give a {name} above 0.")
