@@ -14,7 +14,7 @@ import torch
 
 from steepest.data import dates
 from steepest.data import target as targets
-from steepest.data.columns import Columns, as_number, decide
+from steepest.data.columns import Columns, as_label, as_number, decide
 from steepest.data.dataset import Dataset, Note, Part, TargetScale, Task
 from steepest.data.encode import TableEncoder
 from steepest.data.giveaway import giveaways
@@ -242,7 +242,7 @@ def _split(
         split = stratified_split(codes, validation, test, seed)
     elif kind == "group":
         targets.check_there(chosen, column, "the prepared table, which --split names")
-        groups = chosen[column].rank("dense").fill_null(0).cast(pl.Int64)
+        groups = as_label(chosen[column]).rank("dense").fill_null(0).cast(pl.Int64)
         split = group_split((groups - groups.min()).to_numpy(), validation, test, seed)
     else:
         split = time_split(_moments(chosen, column), validation, test)

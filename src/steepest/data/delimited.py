@@ -64,12 +64,6 @@ def scan_text(
         DataError: the file is not text, not UTF-8, has no rows, duplicate names or rows of another length.
     """
     layout = find_layout(path, names)
-    options: dict[str, Any] = {
-        "separator": layout.delimiter,
-        "null_values": markers,
-        "has_header": layout.header,
-        "new_columns": layout.names,
-    }
     size = path.stat().st_size * (PACKED_FACTOR if path.suffix.lower() in _PACKED else 1)
     if size > limit:
         lazy = pl.scan_csv(
@@ -80,23 +74,9 @@ def scan_text(
             infer_schema=False,
             with_column_names=lambda _: layout.names,
         )
-        if layout.padded:
-            lazy = _stripped(lazy, layout.names, markers)
-        return _typed_lazily(_decimal_points(lazy, layout, text), text)
+        return _typed_lazily(_decimal_points(_marked(lazy, layout, markers), layout, text), text)
     try:
-        if layout.padded:
-            lazy = _stripped(pl.read_csv(path, infer_schema=False, **options).lazy(), layout.names, markers)
-            frame = lazy.collect()
-        else:
-            forced: Any = {name: pl.String for name in layout.names if name in set(text)}
-            try:
-                frame = pl.read_csv(
-                    path, infer_schema_length=_SAMPLE_ROWS, schema_overrides=forced or None, **options
-                )
-            except pl.exceptions.ComputeError as error:
-                if "could not parse" not in str(error):
-                    raise
-                frame = pl.read_csv(path, infer_schema=False, **options)
+        frame = _read(path, layout, markers, text)
     except pl.exceptions.ComputeError as error:
         raise _explained(error, path, layout) from error
     if frame.height == 0:
@@ -105,7 +85,32 @@ def scan_text(
             hint="give a file with rows below the header.",
         )
     _check_short_rows(frame, path, layout)
-    return _typed(_decimal_points(frame.lazy(), layout, text).collect(), text).lazy()
+    lazy = _decimal_points(_marked(frame.lazy(), layout, markers).collect().lazy(), layout, text)
+    return _typed(lazy.collect(), text).lazy()
+
+
+def _read(path: Path, layout: Layout, markers: list[str], text: Sequence[str]) -> pl.DataFrame:
+    """Read at once, by the first way that works: each later one takes less for granted and more time.
+
+    Types guessed and no text but the empty one missing (other marks are found afterwards, which costs a
+    fifth); marks known to the parser; all columns as text.
+    """
+    forced: Any = {name: pl.String for name in layout.names if name in set(text)} or None
+    guess: dict[str, Any] = {"infer_schema_length": _SAMPLE_ROWS, "schema_overrides": forced}
+    ways = [guess, {**guess, "null_values": markers}]
+    for way in [] if layout.padded else ways:
+        try:
+            return _parsed(path, layout, way)
+        except pl.exceptions.ComputeError as error:
+            if "could not parse" not in str(error):
+                raise
+    return _parsed(path, layout, {"infer_schema": False, "null_values": markers})
+
+
+def _parsed(path: Path, layout: Layout, options: dict[str, Any]) -> pl.DataFrame:
+    return pl.read_csv(
+        path, separator=layout.delimiter, has_header=layout.header, new_columns=layout.names, **options
+    )
 
 
 def find_layout(path: Path, names: Sequence[str] | None = None) -> Layout:
@@ -236,8 +241,12 @@ def is_number(text: str) -> bool:
     return True
 
 
-def _stripped(frame: pl.LazyFrame, names: list[str], markers: list[str]) -> pl.LazyFrame:
-    cell = pl.col(names).str.strip_chars()
+def _marked(frame: pl.LazyFrame, layout: Layout, markers: list[str]) -> pl.LazyFrame:
+    """Make the texts that mean a missing value null, and take blanks off padded cells."""
+    names = [name for name, dtype in frame.collect_schema().items() if dtype == pl.String]
+    if not names:
+        return frame
+    cell = pl.col(names).str.strip_chars() if layout.padded else pl.col(names)
     return frame.with_columns(pl.when(cell.is_in(markers).not_()).then(cell).name.keep())
 
 

@@ -282,12 +282,13 @@ def _clean(frame: pl.LazyFrame, markers: list[str], name: str) -> pl.LazyFrame:
     if not schema:
         raise DataError(f"{name} has no columns", hint="give a table with a target and other columns.")
     changed: list[pl.Expr] = []
+    padded = [f"{before}{each}{after}" for each in markers for before in ("", " ") for after in ("", " ")]
     for column, dtype in schema.items():
         each = pl.col(column)
         if isinstance(dtype, pl.Categorical | pl.Enum):
             each, dtype = each.cast(pl.String), pl.String()
         if dtype == pl.String:
-            changed.append(pl.when(each.str.strip_chars().is_in(markers).not_()).then(each).alias(column))
+            changed.append(pl.when(each.is_in(padded).not_()).then(each).alias(column))
         elif isinstance(dtype, pl.Decimal | pl.Int128 | pl.Float32):
             changed.append(each.cast(pl.Float64))
     return _numbers_without_marks(frame.with_columns(changed) if changed else frame, markers)
