@@ -74,16 +74,16 @@ def _default(value: Any) -> str:
 
 
 def _groups(groups: tuple[str, ...]) -> str:
-    return ", ".join(groups) or "only by name, and in `all`"
+    return ", ".join(groups) or "all"
 
 
 def write_optimizers() -> str:
     """Return every optimizer with its hyperparameters."""
     text = [
         table(
-            ("name", "groups", "class", "source"),
+            ("name", "group", "in `steepest.optim`", "source"),
             [
-                (f"[`{e.name}`](#{e.name})", _groups(e.groups), f"`steepest.optim.{optim.class_name(e.name)}`",
+                (f"[`{e.name}`](#{e.name})", _groups(e.groups), f"`{optim.class_name(e.name)}`",
                  optim.make_rule(e.name).citation)
                 for e in optim.registry.entries.values()
             ],
@@ -121,7 +121,7 @@ def write_schedules() -> str:
     for entry in schedules.registry.entries.values():
         build = entry.load()
         options = [each for each in inspect.signature(build).parameters.values() if each.name != "steps"]
-        shown = ", ".join(f"{each.name}={each.default!r}" for each in options)
+        shown = ", ".join(str(each.replace(annotation=each.empty, default=each.default)) for each in options)
         about = _sections(build)[0].split("\n\n")[0].removeprefix("Return ")
         rows.append((f"`{entry.name}`", f"`{entry.name}({shown})`" if shown else "", about))
     return table(("name", "options", "shape"), rows)

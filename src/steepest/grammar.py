@@ -51,7 +51,7 @@ class Spec:
 
 
 def parse(text: str) -> Spec:
-    """Read one specification; a value may be a specification itself, such as ``warmup(cosine(final=0.1))``.
+    """Read one specification; a value given by position may be one itself, such as ``warmup(cosine(final=0.1))``.
 
     Raises:
         OptionError: the text is not of the form ``name(key=value, …)`` or a value is not a literal.
@@ -150,12 +150,18 @@ def _called(name: str, call: ast.Call) -> Spec:
     if any(each.arg is None for each in call.keywords):
         raise ValueError("**options")
     options = {str(each.arg): _value(each.value) for each in call.keywords}
-    return Spec(name, tuple(_value(each) for each in call.args), MappingProxyType(options))
+    arguments = tuple(_argument(each) for each in call.args)
+    return Spec(name, arguments, MappingProxyType(options))
+
+
+def _argument(node: ast.expr) -> Any:
+    """Read a value given by position, which may be a specification itself."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return _called(node.func.id, node)
+    return _value(node)
 
 
 def _value(node: ast.expr) -> Any:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        return _called(node.func.id, node)
     if isinstance(node, ast.Name) and node.id.lower() in ("true", "false", "none"):
         return {"true": True, "false": False, "none": None}[node.id.lower()]
     if isinstance(node, ast.Name):

@@ -337,7 +337,7 @@ def join(steps: int, *shapes: Shape, at: float | tuple[float, ...] = 0.5) -> Sch
 
     Args:
         steps: the run's length.
-        shapes: the schedules.
+        shapes: the schedules; constant and then linear if left out.
         at: where the second and further ones begin, as shares of the run or numbers of steps.
 
     Raises:
@@ -348,6 +348,7 @@ def join(steps: int, *shapes: Shape, at: float | tuple[float, ...] = 0.5) -> Sch
         [1.0, 1.0, 1.0, 0.5]
     """
     _check(steps)
+    shapes = shapes or ("constant", "linear")
     places = at if isinstance(at, tuple) else (at,)
     bounds = [0, *[round(_length("at", each, steps)) for each in places], steps]
     if len(places) != len(shapes) - 1 or any(a >= b for a, b in itertools.pairwise(bounds)):
@@ -366,7 +367,7 @@ def join(steps: int, *shapes: Shape, at: float | tuple[float, ...] = 0.5) -> Sch
     return value
 
 
-def scale(steps: int, shape: Shape, factor: float) -> Schedule:
+def scale(steps: int, shape: Shape = "constant", factor: float = 0.5) -> Schedule:
     """Return the other schedule times ``factor``.
 
     Example:
@@ -379,7 +380,7 @@ def scale(steps: int, shape: Shape, factor: float) -> Schedule:
     return lambda t: factor * inner(t)
 
 
-def repeat(steps: int, shape: Shape, times: int) -> Schedule:
+def repeat(steps: int, shape: Shape = "cosine", times: int = 2) -> Schedule:
     """Return the other schedule ``times`` times, each over its part of the run.
 
     Example:
