@@ -16,4 +16,5 @@ def on_page_content(html: str, **_: Any) -> str:
         >>> on_page_content("<p>see :func:<code>plan</code></p><p>.. math:: x^2</p>")
         '<p>see <code>plan</code></p><pre><code>x^2</code></pre>'
     """
-    return _FORMULA.sub(r"<pre><code>\1</code></pre>", _ROLE.sub("", html))
+    html = _ROLE.sub("", html).replace("<code>~", "<code>")
+    return _FORMULA.sub(r"<pre><code>\1</code></pre>", html)

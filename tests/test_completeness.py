@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scripts import write_reference
-from steepest import grammar, optim, schedules
+from steepest import grammar, optim
 from steepest.cli import KINDS
 from steepest.data.options import TableOptions
 from steepest.recipe import Execution, Experiment, ModelOptions, Protocol
@@ -66,11 +66,6 @@ def test_every_optimizer_has_a_citation_and_a_case(name):
 def test_the_groups_lie_in_each_other():
     assert set(optim.names("default")) == {"sgd", "momentum", "adam", "adamw"}
     assert set(optim.names("default")) <= set(optim.names("classic")) <= set(optim.names("all"))
-
-
-@pytest.mark.parametrize("name", schedules.registry.entries)
-def test_every_schedule_begins_at_a_positive_multiplier(name):
-    assert schedules.make_schedule(name, 100)(0) > 0.0
 
 
 SECTIONS = {"data": TableOptions, "model": ModelOptions, "protocol": Protocol, "execution": Execution}

@@ -108,7 +108,7 @@ def _choose(
 ) -> Fitted:
     sign = -1.0 if metric_info(metric).higher_is_better else 1.0
 
-    def trial(power: float, begin: Linear, gain: float = GAIN) -> Trial:
+    def trial(power: float, begin: Linear, gain: float = 10.0 * GAIN) -> Trial:
         model = fit(design, loss, 10.0 ** (power / 2.0), begin, curvature, gain=gain)
         found = evaluate(
             outputs(model, dataset.validation),
@@ -135,7 +135,7 @@ def _choose(
     trials += [trial(middle.power + step, middle.model) for step in (-0.5, 0.5)]
     trials.sort(key=lambda each: each.power)
     best = min(trials, key=lambda each: each.cost)
-    chosen = trial(best.power, best.model, GAIN / 10.0)
+    chosen = trial(best.power, best.model, GAIN)
     tried = ", ".join(f"{each.c:.2g}" for each in trials)
     settings = f"C = {chosen.c:.2g}, the best on validation of {tried}"
     if not chosen.model.converged:
