@@ -20,6 +20,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from steepest.data import read
 from steepest.data.pipeline import TablePipeline
 from steepest.data.table import Table, read_table
 from steepest.errors import DataError, FolderError, PreparationError
@@ -227,6 +228,18 @@ def test_the_fingerprint_tells_tables_apart(tmp_path: Path) -> None:
     ]
     found = {each.dataset().fingerprint for each in others}
     assert len(found | {first}) == len(others) + 1
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_streamed_file_gives_the_same_dataset(
+    ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"churn.{ending}"
+    (churn().write_csv if ending == "csv" else churn().write_parquet)(path)
+    at_once = read_table(path, target="churned", prepare=STEPS).dataset()
+    monkeypatch.setattr(read, "IN_MEMORY_BYTES", 0)
+    assert read.is_streamed(path)
+    assert read_table(path, target="churned", prepare=STEPS).dataset().fingerprint == at_once.fingerprint
 
 
 def test_the_fingerprint_is_the_same_in_another_process(tmp_path: Path) -> None:

@@ -159,6 +159,13 @@ def as_number(values: pl.Series, form: str | None = None) -> pl.Series:
 
     Raises:
         DataError: a text is not a number; the message has it and its row.
+
+    Example:
+        >>> as_number(pl.Series("price", ["1.5", "n.a."]))
+        Traceback (most recent call last):
+        ...
+        steepest.errors.DataError: column 'price' is continuous but holds 'n.a.' in row 2 (1 such value)
+        Hint: if it means missing: --missing 'n.a.'; if it is a category: --categorical price.
     """
     if values.dtype.is_temporal() and values.dtype != pl.Duration:
         return dates.as_datetime(values, None).dt.timestamp("ms").cast(pl.Float64) / 86_400_000
@@ -219,7 +226,12 @@ def check_finite(values: pl.Series, name: str, *, cure: str = "") -> None:
 
 
 def kind_of(values: pl.Series) -> Kind:
-    """Return what the values of a column are; floats that are all whole count as integers."""
+    """Return what the values of a column are; floats that are all whole count as integers.
+
+    Example:
+        >>> kind_of(pl.Series([1.0, None])), kind_of(pl.Series([1.5])), kind_of(pl.Series(["a"]))
+        ('integer', 'float', 'text')
+    """
     dtype = values.dtype
     if dtype == pl.Boolean:
         return "boolean"
@@ -237,7 +249,12 @@ def kind_of(values: pl.Series) -> Kind:
 
 
 def few_integers(distinct: int, rows: int) -> bool:
-    """Whether whole numbers with so many different values among ``rows`` are categories."""
+    """Whether whole numbers with so many different values among ``rows`` are categories.
+
+    Example:
+        >>> few_integers(12, 1000), few_integers(25, 1000), few_integers(12, 60)
+        (True, False, False)
+    """
     return distinct <= min(FEW_INTEGERS, max(2, rows // 10))
 
 

@@ -63,7 +63,12 @@ def date_format(values: pl.Series) -> str | None:
 
 
 def parsed(values: pl.Series, form: str) -> pl.Series:
-    """Return date-times; what does not fit the format is null."""
+    """Return date-times; what does not fit the format is null.
+
+    Example:
+        >>> parsed(pl.Series(["2018-01-31", "soon"]), "%Y-%m-%d").dt.day().to_list()
+        [31, None]
+    """
     moments = values.str.strip_chars().str.to_datetime(form, strict=False, time_unit="us")
     return moments.dt.replace_time_zone(None)
 

@@ -152,7 +152,15 @@ def find_layout(path: Path, names: Sequence[str] | None = None) -> Layout:
 
 
 def check_names(names: Sequence[str], where: str) -> None:
-    """Raise a ``DataError`` if two columns have the same name."""
+    """Raise a ``DataError`` if two columns have the same name.
+
+    Example:
+        >>> check_names(["age", "b", "age"], "d.csv")
+        Traceback (most recent call last):
+        ...
+        steepest.errors.DataError: d.csv has 2 columns named 'age' (columns 1, 3)
+        Hint: rename them so that each name is there once.
+    """
     twice = [name for name, n in Counter(names).items() if n > 1]
     if twice:
         places = ", ".join(str(i + 1) for i, name in enumerate(names) if name == twice[0])

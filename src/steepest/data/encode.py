@@ -121,8 +121,9 @@ class TableEncoder:
         scores = np.zeros((n, len(self.continuous)), dtype=np.float32)
         indicator = len(self.scales)
         for i, (name, scale) in enumerate(self.scales.items()):
-            check_finite(features[name], name, cure="leave those rows out")
             values = features[name].to_numpy(writable=True)
+            if np.isinf(values).any():
+                check_finite(features[name], name, cure="leave those rows out")
             lacking = np.isnan(values)
             values[lacking] = scale.mean
             scores[:, i] = (values - scale.mean) / scale.sd

@@ -32,6 +32,13 @@ def giveaways(
         categorical, continuous: names of the columns of the two inputs.
         target: the target's name.
         classes: number of classes, or 0 for regression.
+
+    Example:
+        >>> import torch
+        >>> code = torch.arange(100) % 3
+        >>> train = Part((code[:, None], torch.zeros(100, 0)), code)
+        >>> giveaways(train, ["code"], [], "kind", classes=3)[0].text
+        'code alone predicts 100.0% of kind (the largest class: ...%): if it is known only afterwards, ...'
     """
     generator = stream(0, "data")
     rows = generator.permutation(len(train))[:SAMPLE]

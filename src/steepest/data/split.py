@@ -76,6 +76,11 @@ def stratified_split(codes: Rows, validation: float, test: float, seed: int) -> 
         codes: class codes of all rows, int64 ``[N]``, from 0.
         validation, test: shares of all rows.
         seed: the split seed.
+
+    Example:
+        >>> codes = np.repeat([0, 1], [90, 10])
+        >>> np.bincount(codes[stratified_split(codes, 0.1, 0.1, seed=0).test]).tolist()
+        [9, 1]
     """
     n_validation, n_test = sizes(len(codes), validation, test)
     counts = np.bincount(codes)
@@ -98,6 +103,12 @@ def group_split(groups: Rows, validation: float, test: float, seed: int) -> Spli
 
     Raises:
         DataError: there are fewer groups than parts.
+
+    Example:
+        >>> groups = np.repeat(np.arange(10), 5)
+        >>> split = group_split(groups, 0.1, 0.1, seed=0)
+        >>> len(set(groups[split.test])), len(set(groups[split.test]) & set(groups[split.train]))
+        (1, 0)
     """
     n_validation, n_test = sizes(len(groups), validation, test)
     counts = np.bincount(groups)

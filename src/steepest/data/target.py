@@ -30,6 +30,11 @@ def decide_task(values: pl.Series, options: TableOptions) -> tuple[Task, list[No
     Raises:
         DataError: the target is constant, mixes numbers and text, holds infinities, or nearly all of its
             values differ though they are text.
+
+    Example:
+        >>> task, notes = decide_task(pl.Series("churned", ["yes", "no", "no"]), TableOptions())
+        >>> task, notes[0].text
+        ('classification', 'classification: churned has 2 classes.')
     """
     name, kind, n = values.name, kind_of(values), len(values)
     distinct = values.n_unique()
@@ -99,6 +104,10 @@ def class_codes(values: pl.Series, classes: list[str]) -> pl.Series:
 
     Raises:
         DataError: a label is not among ``classes``.
+
+    Example:
+        >>> class_codes(pl.Series("y", [10, 9]), ["9", "10"]).to_list()
+        [1, 0]
     """
     labels = as_label(values)
     codes = labels.cast(pl.Enum(classes), strict=False).to_physical().cast(pl.Int64)
