@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from steepest import rng
 from steepest.data.dataset import Dataset, Part, Shape, TargetScale
+from steepest.data.table import read_table
 from steepest.errors import OptionError, UnknownNameError
 from steepest.evaluate.baselines import baseline_names, registry, run_baselines
 from steepest.evaluate.baselines import regression as regression_baselines
@@ -293,3 +296,18 @@ def test_an_unknown_name_is_said():
         run_baselines(_dataset(), names=["majorty"], seed=0)
     assert regression_baselines.LEAST >= 5
     assert set(registry.groups()) == {"classification", "regression"}
+
+
+CRIMES = Path(os.environ.get("STEEPEST_DATA", "/absent")) / "chicago-crimes/crimes-2018-H1.snappy.parquet"
+
+
+@pytest.mark.skipif(not CRIMES.is_file(), reason="STEEPEST_DATA has no chicago-crimes/crimes-2018-H1")
+def test_learned_baselines_are_strong_on_the_crimes():
+    """A fifth of the rows, 13 classes of which some have a handful of rows, and a column of thousands of codes."""
+    preparation = Path(__file__).parents[2] / "examples/crimes.toml"
+    dataset = read_table(CRIMES, prepare=str(preparation)).dataset()
+    fifth = dataset.train.take(torch.arange(0, len(dataset.train), 5))
+    majority, *learned = run_baselines(replace(dataset, train=fifth), seed=0)
+    for result in learned:
+        assert result.outcome == "finished"
+        assert result.test["log_loss"] < majority.test["log_loss"] - 0.13, result.settings
