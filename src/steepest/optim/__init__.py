@@ -40,7 +40,8 @@ def make_rule(what: str | Spec | Rule[Any]) -> Rule[Any]:
     """Return the rule that a specification describes.
 
     Args:
-        what: ``adam``, ``adam(lr=1e-3)``, ``quickprop(max_growth=1.5)``, the parsed form, or a rule.
+        what: ``adam``, ``adam(lr=1e-3)``, ``mine.py:MyOpt(beta=0.9)``, ``torch:Adamax``, the parsed form, or
+            a rule.
 
     Raises:
         UnknownNameError: there is no such optimizer.
@@ -59,7 +60,9 @@ def make_rule(what: str | Spec | Rule[Any]) -> Rule[Any]:
         return what
     spec = grammar.parse(what) if isinstance(what, str) else what
     if spec.is_reference:
-        kind: Any = grammar.load_reference(spec.name)
+        from steepest.optim.foreign import load
+
+        kind: Any = load(spec)
         called, preset = spec.name, {}
     else:
         entry = registry.entry(spec.name)

@@ -49,6 +49,7 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     rule_type: ClassVar[type[Rule[Hyper]]]
     preset: ClassVar[Mapping[str, Any]] = {}
+    needs_closure: ClassVar[bool] = False
     piece: int = PIECE
     small: int = SMALL
 

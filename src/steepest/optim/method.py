@@ -82,21 +82,30 @@ class GradientMethod(Method):
         return float(self.rule.hyper.lr)
 
     def init(self, problem: Problem) -> GradientState:
-        """Return the rule's optimizer on the model's trainable parameters."""
+        """Return the rule's optimizer on the model's trainable parameters, in the groups that it wants."""
         parameters = {name: each for name, each in problem.model.named_parameters() if each.requires_grad}
-        return GradientState(self.rule.optimizer(parameters.values(), schedule=self.schedule), parameters)
+        return GradientState(self.rule.optimizer(problem.model, schedule=self.schedule), parameters)
 
     def step(self, problem: Problem, state: GradientState, batch: Any, step: int) -> StepInfo:
         """Make one step; the schedule counts the optimizer's own steps, which are the loop's."""
         del step
-        state.optimizer.zero_grad(set_to_none=True)
-        loss = problem.loss(batch)
-        value = float(loss.detach())
-        loss.backward()
-        if self.clip is not None:
-            torch.nn.utils.clip_grad_norm_(state.parameters.values(), self.clip)
-        state.optimizer.step()
-        return StepInfo(value)
+        losses: list[float] = []
+
+        def evaluate() -> Tensor:
+            state.optimizer.zero_grad(set_to_none=True)
+            loss = problem.loss(batch)
+            losses.append(float(loss.detach()))
+            loss.backward()
+            if self.clip is not None:
+                torch.nn.utils.clip_grad_norm_(state.parameters.values(), self.clip)
+            return loss
+
+        if state.optimizer.needs_closure:
+            state.optimizer.step(evaluate)
+        else:
+            evaluate()
+            state.optimizer.step()
+        return StepInfo(losses[0], gradients=float(len(losses)))
 
     def evaluation_parameters(self, state: GradientState) -> dict[str, Tensor] | None:
         """Return the parameters that the rule evaluates elsewhere than where it trains, by name."""
