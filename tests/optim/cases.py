@@ -67,6 +67,7 @@ CASES = [
         torch=torch.optim.SGD,
     ),
     *rows("momentum", reference.sgd, ["", "lr=0.1"], torch=torch.optim.SGD),
+    *rows("heavy-ball", reference.heavy_ball, ["", "lr=0.1, momentum=0.5, weight_decay=0.1"]),
     *rows("nesterov", reference.sgd, ["", "lr=0.1, weight_decay=0.1"], torch=torch.optim.SGD),
     *rows(
         "adagrad",

@@ -26,6 +26,11 @@ def sgd(
     return w - m * lr * move, {"momentum_buffer": b}
 
 
+def heavy_ball(w, g, s, t, m, *, lr, momentum, weight_decay):
+    v = momentum * s["velocity"] - m * lr * (g + weight_decay * w)
+    return w + v, {"velocity": v}
+
+
 def adagrad(w, g, s, t, m, *, lr, lr_decay, weight_decay, initial_accumulator_value, eps):
     g = g + weight_decay * w
     total = s["sum"] + g**2
@@ -267,6 +272,7 @@ START |= {
         if w.ndim == 2 and h["matrices"]
         else {"momentum_buffer": np.zeros_like(w), "exp_avg_sq": np.zeros_like(w)}
     ),
+    "heavy_ball": lambda w, h: {"velocity": 0.0},
     "lion": lambda w, h: {"exp_avg": 0.0},
     "rprop": lambda w, h: {"prev": 0.0, "step_size": h["lr"]},
     "schedule_free_sgd": lambda w, h: {"z": w},

@@ -1,0 +1,60 @@
+r"""Heavy ball: momentum in velocity form.
+
+Polyak, *Some methods of speeding up the convergence of iteration methods*, 1964.
+
+.. math:: v_t = \mu\, v_{t-1} - \eta_t\, g_t, \qquad w_t = w_{t-1} + v_t
+
+At a constant rate this is ``momentum``, which is torch's form. They part when the rate changes: here the rate
+enters with the gradient, so a step keeps the rate of its time for as long as it rolls on; in torch's form the
+present rate multiplies all of the memory. Weight decay is coupled: :math:`g_t` has :math:`\lambda w_{t-1}` added.
+"""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+
+from steepest.optim.rule import Beta, Carry, Coefficients, Hyper, Rule, Slots, Start, zeros
+
+COMPONENTS = {"heavy-ball": {"object": "HeavyBall"}}
+
+
+class HeavyBallHyper(Hyper):
+    """Hyperparameters of the heavy ball."""
+
+    lr: float = Field(default=1e-2, ge=0.0, description="learning rate")
+    momentum: Beta = Field(default=0.9, description="share μ of the velocity that is kept")
+    weight_decay: float = Field(default=0.0, ge=0.0, description="coupled decay λ, added to the gradient")
+
+
+class HeavyBall(Rule[HeavyBallHyper]):
+    """Momentum in velocity form."""
+
+    name = "heavy-ball"
+    title = "Heavy ball"
+    citation = "Polyak, USSR Computational Mathematics and Mathematical Physics 4(5), 1964"
+    divergences = (
+        "A schedule multiplies the rate with which a gradient enters the velocity, which is what tells this form "
+        "from torch's (`momentum`)."
+    )
+    Hyper = HeavyBallHyper
+    grid_centre = 1e-2
+
+    def slots(self) -> dict[str, Start]:
+        """The velocity."""
+        return {"velocity": zeros}
+
+    def coefficients(self, step: int, multiplier: float, carry: Carry) -> tuple[Coefficients, Carry]:
+        """Rate, momentum and decay."""
+        del step
+        h = self.hyper
+        return {"lr": h.lr * multiplier, "momentum": h.momentum, "weight_decay": h.weight_decay}, carry
+
+    def update(
+        self, grad: torch.Tensor, param: torch.Tensor, slots: Slots, c: Coefficients
+    ) -> tuple[torch.Tensor, Slots]:
+        """One step of the heavy ball."""
+        if self.hyper.weight_decay:
+            grad = grad + param * c["weight_decay"]
+        velocity = (slots["velocity"] * c["momentum"]).sub_(grad * c["lr"])
+        return param + velocity, {"velocity": velocity}
