@@ -18,7 +18,7 @@ lint: $(STAMP)
 	$(BIN)/pyright
 
 docs: $(STAMP)
-	$(BIN)/mkdocs build --strict --quiet --site-dir .venv/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir .venv/site
 
 bench: $(STAMP)  ## measured claims, each with its peer in the same run
 	$(BIN)/python -m benchmarks

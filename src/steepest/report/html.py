@@ -10,8 +10,6 @@ import base64
 import functools
 import hashlib
 import json
-import os
-import tempfile
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ import jinja2
 from markupsafe import Markup
 
 from steepest.compare.result import Comparison
-from steepest.errors import FolderError
+from steepest.files import cannot_write, write_atomically
 from steepest.report import figures, theme, view
 from steepest.report import format as show
 
@@ -89,23 +87,11 @@ def write_report(comparison: Comparison, path: str | Path) -> Path:
     """
     path = Path(path)
     text = render_html(comparison)
-    temporary = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
     except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
-        raise FolderError(
-            f"the report {str(path)!r} cannot be written: {error.strerror or error}",
-            hint="choose a folder that exists, is writable and has space left.",
-        ) from error
+        raise cannot_write(path, error) from error
+    write_atomically(path, text)
     return path
 
 

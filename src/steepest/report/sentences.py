@@ -25,7 +25,12 @@ def first_sentence(metric: Metric, winner: Row, rivals: Sequence[Difference], ro
     if not math.isfinite(value.mean):
         return f"Every run of every optimizer diverged: nothing can be said about {metric.title}."
     shown = fmt.estimate(value, percent=metric.percent) + ("%" if metric.percent else "")
-    lead = f"{_capital(winner.name)} {_standing(winner, rivals)} {metric.title}: {shown}"
+    name = _capital(winner.name)
+    lead = (
+        f"{name} {_standing(winner, rivals)} {metric.title}: {shown}"
+        if rivals
+        else f"{name} reaches {'an' if metric.title[0] in 'AEIOURM' else 'a'} {metric.title} of {shown}"
+    )
     lead += f" ({value.n} seeds)" if value.n > 1 else " (one seed, so nothing is known of its spread)"
     parts = [lead + _over_rivals(metric, rivals)]
     named = [each for each in baselines[:1] if each.name != reference] + [
@@ -38,8 +43,6 @@ def first_sentence(metric: Metric, winner: Row, rivals: Sequence[Difference], ro
 
 
 def _standing(winner: Row, rivals: Sequence[Difference]) -> str:
-    if not rivals:
-        return "reaches this"
     beaten = [each for each in rivals if each.better == winner.name]
     ahead = [each for each in rivals if each.told_apart and each.better != winner.name]
     if len(beaten) == len(rivals):
