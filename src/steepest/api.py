@@ -13,12 +13,13 @@ from steepest import grammar
 from steepest.compare.assemble import paired_difference
 from steepest.compare.result import Comparison, Difference
 from steepest.data.table import Table, read_table
-from steepest.errors import OptionError, unknown_name
-from steepest.experiment import complete, contestants, load_comparison, open_table
+from steepest.errors import FolderError, OptionError, unknown_name
+from steepest.experiment import complete, load_comparison, open_table, preview
 from steepest.models import ModelBuilder
 from steepest.recipe import Experiment, ModelOptions, Protocol, validate_experiment
 from steepest.record.store import Folder
 from steepest.report.html import render_html
+from steepest.sweep.contestants import Contestant, contestants
 from steepest.sweep.observer import Observer
 from steepest.train.trained import TrainedModel
 
@@ -27,7 +28,7 @@ def plan(
     data: Table | Any,
     *,
     target: str | None = None,
-    optimizers: Sequence[str] | str | None = None,
+    optimizers: Sequence[Any] | str | None = None,
     model: str | ModelBuilder | None = None,
     name: str | None = None,
     **options: Any,
@@ -37,7 +38,8 @@ def plan(
     Args:
         data: a table from :func:`read_table`, or anything that it reads (then with ``target``).
         target: the column to predict, where ``data`` is not a table yet.
-        optimizers: names, specifications (``"quickprop(max_growth=1.5)"``) or groups (``"classic"``).
+        optimizers: names, specifications (``"quickprop(max_growth=1.5)"``) or groups (``"classic"``); also
+            ``torch.optim.Optimizer`` classes, rules from :func:`steepest.rule`, and :func:`steepest.tune`.
         model: a specification, a reference (``"nets.py:MyNet"``), or a callable that takes the dataset's
             :class:`~steepest.data.dataset.Shape` and returns an ``nn.Module``.
         name: the experiment's name.
@@ -60,12 +62,14 @@ def plan(
     builder = None if model is None or isinstance(model, str) else model
     if isinstance(model, str):
         tree["model"]["model"] = model
-    if optimizers is not None:
-        tree["optimizers"] = grammar.split(optimizers) if isinstance(optimizers, str) else list(optimizers)
+    given = grammar.split(optimizers) if isinstance(optimizers, str) else list(optimizers or ["default"])
+    tree["optimizers"] = given
+    if not all(isinstance(each, str) for each in given):
+        tree["optimizers"] = [who.name for who in contestants(given)]
     tree["name"] = name or (
         Path(table.options.source).name.split(".")[0] if table.options.source else "table"
     )
-    return Plan(table, validate_experiment(tree), builder)
+    return Plan(table, validate_experiment(tree), builder, tuple(given))
 
 
 def compare(data: Table | Any, out: str | Path | None = None, **options: Any) -> Result:
@@ -117,11 +121,22 @@ class Plan:
         table: the data.
         experiment: the whole configuration.
         builder: the user's own model as a callable, or None.
+        optimizers: what takes part, where it is not all texts of the experiment.
     """
 
     table: Table
     experiment: Experiment
     builder: ModelBuilder | None = None
+    optimizers: tuple[Any, ...] | None = None
+
+    @property
+    def contestants(self) -> tuple[Contestant, ...]:
+        """The optimizers that take part, each with its rule."""
+        return contestants(self.optimizers or self.experiment.optimizers, self.experiment.protocol.tune)
+
+    def preview(self) -> str:
+        """Return what will be run and how long it will take, from some timed steps; nothing is trained or written."""
+        return preview(self.experiment, self.table, Observer(), self.builder, optimizers=self.optimizers)
 
     def run(self, out: str | Path | None = None, *, observer: Observer | None = None) -> Result:
         """Make every run that the folder does not have yet, and write results, model and report.
@@ -138,13 +153,18 @@ class Plan:
             from steepest.console import ProgressObserver
 
             with ProgressObserver() as shown:
-                comparison = complete(self.experiment, self.table, folder, shown, self.builder)
+                comparison = self._complete(folder, shown)
         else:
-            comparison = complete(self.experiment, self.table, folder, observer, self.builder)
+            comparison = self._complete(folder, observer)
         return Result(folder, comparison, self.builder)
 
+    def _complete(self, folder: Folder, observer: Observer) -> Comparison:
+        return complete(
+            self.experiment, self.table, folder, observer, self.builder, optimizers=self.optimizers
+        )
+
     def __str__(self) -> str:
-        names = ", ".join(who.name for who in contestants(self.experiment.optimizers))
+        names = ", ".join(who.name for who in self.contestants)
         protocol = self.experiment.protocol
         length = (
             "as many epochs as a pilot finds" if protocol.epochs is None else f"{protocol.epochs:g} epochs"
@@ -256,7 +276,14 @@ def resume(folder: str | Path, *, observer: Observer, model: ModelBuilder | None
     opened = Folder.open(folder)
     from steepest.recipe import load_tree
 
-    experiment = validate_experiment(load_tree(opened.path / "experiment.toml"), where="experiment.toml")
+    path = opened.path / "experiment.toml"
+    experiment = validate_experiment(load_tree(path), where=str(path))
+    source = experiment.data.source
+    if source is not None and not Path(source).exists():
+        raise FolderError(
+            f"the data of {opened.path.as_posix()!r} is no longer at {source!r}",
+            hint=f"put it back, or write where it is now into {str(path)!r}: source = …",
+        )
     table = open_table(experiment)
     return Result(opened, complete(experiment, table, opened, observer, model), model)
 

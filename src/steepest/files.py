@@ -9,9 +9,14 @@ from pathlib import Path
 
 from steepest.errors import FolderError
 
+TEMPORARY = ".tmp"
+"""How a file's temporary name ends; it begins with a full stop and the file's own name."""
+
 
 def write_atomically(path: str | Path, content: bytes | str) -> None:
     """Write a file so that a crash, a full disk or an interrupt leaves the old content or the new, never a part.
+
+    A link is followed: the file that it points at is replaced, not the link.
 
     Raises:
         FolderError: the folder does not exist or cannot be written, or the disk is full.
@@ -27,13 +32,15 @@ def write_atomically(path: str | Path, content: bytes | str) -> None:
     data = content.encode() if isinstance(content, str) else content
     temporary = ""
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        real = Path(os.path.realpath(path))
+        handle, temporary = tempfile.mkstemp(prefix=f".{real.name[:40]}.", suffix=TEMPORARY, dir=real.parent)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        Path(temporary).replace(real)
+        sync_folder(real.parent)
     except BaseException as error:
         with contextlib.suppress(OSError):
             if temporary:
@@ -43,9 +50,39 @@ def write_atomically(path: str | Path, content: bytes | str) -> None:
         raise
 
 
+def sync_folder(path: str | Path) -> None:
+    """Wait until the names in a folder are on the disk, so that a rename outlives a power loss.
+
+    Systems that cannot open a folder (Windows) keep their own promises about renames.
+    """
+    with contextlib.suppress(OSError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def remove_leftovers(folder: str | Path) -> None:
+    """Remove the temporary files that a killed process left in a folder; nobody else may be writing there.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for name in (".a.txt.x1.tmp", "mine.tmp"):
+        ...         _ = Path(folder, name).write_text("")
+        ...     remove_leftovers(folder)
+        ...     [each.name for each in Path(folder).iterdir()]
+        ['mine.tmp']
+    """
+    for each in Path(folder).glob(f".*{TEMPORARY}"):
+        with contextlib.suppress(OSError):
+            each.unlink()
+
+
 def cannot_write(path: str | Path, error: OSError) -> FolderError:
     """Return the error for a path that the system refuses to write."""
     return FolderError(
-        f"cannot write {str(path)!r}: {error.strerror or error}",
+        f"cannot write {str(path)!r}: {(error.strerror or str(error)).lower()}",
         hint="choose a folder that exists, that you may write to and that has space left.",
     )

@@ -1,18 +1,20 @@
 """The journal: one JSON object a line, appended and synced, never rewritten.
 
 What is in it has happened. A line that was torn by a crash can only be the last one; it is dropped on reading
-and cut off before the next line is appended.
+and cut off before the next line is appended. Torn is what has no line break, and, since a power loss can leave
+zeros in place of what was not yet on the disk, a last line with a zero byte.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
 from typing import Any
 
 from steepest.errors import FolderError
-from steepest.files import cannot_write
+from steepest.files import cannot_write, sync_folder
 
 
 class Journal:
@@ -39,18 +41,24 @@ class Journal:
         Raises:
             FolderError: a line before the last cannot be read.
         """
-        if not self.path.is_file():
+        try:
+            data = self.path.read_bytes()
+        except FileNotFoundError:
             return []
-        *lines, _ = self.path.read_bytes().split(b"\n")  # what follows the last line break was torn
+        except OSError as error:
+            raise FolderError(
+                f"cannot read {str(self.path)!r}: {(error.strerror or str(error)).lower()}",
+                hint="give yourself the right to read it, or give --out another folder.",
+            ) from None
         events: list[dict[str, Any]] = []
-        for number, line in enumerate(lines, start=1):
+        for number, line in enumerate(data[: _whole_length(data)].split(b"\n"), start=1):
             if not line.strip():
                 continue
             try:
                 event = json.loads(line)
                 if not isinstance(event, dict):
                     raise ValueError("not an object")
-            except (ValueError, UnicodeDecodeError) as error:
+            except (ValueError, RecursionError) as error:
                 raise FolderError(
                     f"line {number} of {str(self.path)!r} cannot be read: {error}",
                     hint="the file was edited or damaged; delete that line to repeat its run.",
@@ -62,31 +70,40 @@ class Journal:
         """Append one event and wait until it is on the disk.
 
         Raises:
-            FolderError: the file cannot be written.
+            FolderError: the file cannot be written; then it is as it was.
         """
         line = json.dumps(event, ensure_ascii=False, separators=(",", ":")) + "\n"
         try:
-            with self.path.open("ab") as file:
-                keep = _whole_length(self.path)
+            new = not self.path.exists()
+            with self.path.open("ab", buffering=0) as file:
+                keep = _whole_length(self.path.read_bytes())
                 if keep != file.tell():
                     file.truncate(keep)
-                file.write(line.encode())
-                file.flush()
-                os.fsync(file.fileno())
+                try:
+                    _write(file.fileno(), line.encode())
+                    os.fsync(file.fileno())
+                except BaseException:
+                    with contextlib.suppress(OSError):
+                        file.truncate(keep)
+                    raise
+            if new:
+                sync_folder(self.path.parent)
         except OSError as error:
             raise cannot_write(self.path, error) from None
 
 
-def _whole_length(path: Path) -> int:
-    """Return the length of the file up to and including its last line break."""
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        step, end = 65536, size
-        while end > 0:
-            start = max(0, end - step)
-            file.seek(start)
-            found = file.read(end - start).rfind(b"\n")
-            if found >= 0:
-                return start + found + 1
-            end = start
-    return 0
+def _write(handle: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(handle, data) :]
+
+
+def _whole_length(data: bytes) -> int:
+    """Return the length of what is whole: up to and including the last line break, without a torn line.
+
+    Example:
+        >>> _whole_length(b'{"a":1}\\n{"b"'), _whole_length(b'{"a":1}\\n\\0\\0\\0\\n'), _whole_length(b"")
+        (8, 8, 0)
+    """
+    end = data.rfind(b"\n") + 1
+    start = data.rfind(b"\n", 0, max(0, end - 1)) + 1
+    return start if b"\0" in data[start:end] else end

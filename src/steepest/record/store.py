@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -15,9 +16,13 @@ import safetensors.torch
 from torch import Tensor
 
 from steepest.errors import FolderError
-from steepest.files import cannot_write, write_atomically
+from steepest.files import TEMPORARY, cannot_write, remove_leftovers, write_atomically
+from steepest.record import lock
 from steepest.record.journal import Journal
-from steepest.record.schema import Record
+from steepest.record.schema import BaselineRecord, Record
+
+PARTS = ("checkpoints", "rows")
+"""The folders in an experiment's folder from its beginning."""
 
 
 class Folder:
@@ -59,10 +64,36 @@ class Folder:
             FolderError: something is in the way or it cannot be written.
         """
         try:
-            for each in (self.path, self.path / "checkpoints", self.path / "rows"):
-                each.mkdir(parents=True, exist_ok=True)
+            for name in (".", *PARTS):
+                (self.path / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise cannot_write(self.path, error) from None
+
+    @contextlib.contextmanager
+    def held(self) -> Generator[None]:
+        """Make the folder and keep other processes out of it inside the block.
+
+        What a killed process left half-written is removed first.
+
+        Raises:
+            FolderError: another process is working in it, or it cannot be written.
+        """
+        self.make()
+        with lock.locked(self.path):
+            for name in (".", *PARTS, "model"):
+                remove_leftovers(self.path / name)
+            yield
+
+    @property
+    def untouched(self) -> bool:
+        """Whether the folder is not there, empty, or holds only what :meth:`held` makes before anything is kept."""
+        if not self.path.is_dir():
+            return True
+        for each in self.path.iterdir():
+            left = each.name == lock.NAME or (each.name.startswith(".") and each.name.endswith(TEMPORARY))
+            if not left and not (each.name in PARTS and each.is_dir() and not any(each.iterdir())):
+                return False
+        return True
 
     def write(self, name: str, content: str | bytes) -> Path:
         """Write one file whole and return its path."""
@@ -88,7 +119,8 @@ class Folder:
         except Exception as error:
             raise FolderError(
                 f"cannot read {str(path)!r}: {error}",
-                hint="run the comparison again; it repeats what is missing.",
+                hint=f"delete it (rm {shlex.quote(str(path))}) and run `{command('resume', self.path)}`: "
+                "it repeats what is missing.",
             ) from None
 
     def has_tensors(self, name: str) -> bool:
@@ -111,16 +143,50 @@ class Folder:
             if event.get("event") == "run":
                 try:
                     found.append(Record.model_validate(event["record"]))
-                except ValueError as error:
-                    raise FolderError(
-                        f"a run in {str(self.journal.path)!r} cannot be read: {error}",
-                        hint="it was written by another version of steepest; use that one, or another --out.",
-                    ) from None
+                except (ValueError, KeyError) as error:
+                    raise self._other_version("a run", error) from None
         return found
 
     def append_record(self, record: Record) -> None:
         """Append one run to the journal."""
         self.journal.append({"event": "run", "record": record.model_dump(mode="json")})
+
+    def baselines(self, settings: str) -> list[BaselineRecord]:
+        """Return the baselines that were kept last under these settings; an empty list if none were.
+
+        Raises:
+            FolderError: they were written by another version or were damaged.
+        """
+        found: list[BaselineRecord] = []
+        for event in self.journal.read():
+            if event.get("event") == "baselines" and event.get("settings") == settings:
+                try:
+                    found = [BaselineRecord.model_validate(each) for each in event["records"]]
+                except (ValueError, KeyError, TypeError) as error:
+                    raise self._other_version("the baselines", error) from None
+        return found
+
+    def append_baselines(self, settings: str, records: Iterable[BaselineRecord]) -> None:
+        """Append all baselines as one event, so that they are there together or not at all."""
+        told = [each.model_dump(mode="json") for each in records]
+        self.journal.append({"event": "baselines", "settings": settings, "records": told})
+
+    def _other_version(self, what: str, error: Exception) -> FolderError:
+        first = (str(error).strip().splitlines() or [""])[:3]
+        return FolderError(
+            f"{what} in {str(self.journal.path)!r} cannot be read: {' '.join(each.strip() for each in first)}",
+            hint="it was written by another version of steepest or edited; use that version, or another --out.",
+        )
+
+
+def command(name: str, *arguments: str | Path) -> str:
+    """Return a command line that can be copied, whatever the paths contain.
+
+    Example:
+        >>> command("resume", "runs/my table")
+        "steepest resume 'runs/my table'"
+    """
+    return shlex.join(["steepest", name, *(str(each) for each in arguments)])
 
 
 def curves_frame(records: Iterable[Record]) -> pl.DataFrame:
