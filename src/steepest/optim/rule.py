@@ -87,6 +87,8 @@ class Rule(abc.ABC, Generic[H]):
     """The name as papers write it."""
     citation: ClassVar[str]
     """The paper that the rule is taken from."""
+    bibtex: ClassVar[str] = ""
+    """The same as BibTeX entries, those of variants included; :meth:`references` chooses."""
     divergences: ClassVar[str] = ""
     """Where the rule, or torch's, differs from the paper."""
     Hyper: ClassVar[type[Hyper]]
@@ -196,6 +198,25 @@ class Rule(abc.ABC, Generic[H]):
     def groups(self, module: torch.nn.Module) -> list[dict[str, Any]]:
         """Return a module's trainable parameters in groups, with the hyperparameters that roles ask for."""
         return [{"params": [each for each in module.parameters() if each.requires_grad]}]
+
+    @property
+    def cited(self) -> Sequence[str] | None:
+        """The keys in ``bibtex`` of what these hyperparameters use; None for all."""
+        return None
+
+    def references(self) -> list[str]:
+        """Return the BibTeX entries of what these hyperparameters use; empty where none are known.
+
+        Example:
+            >>> from steepest.optim import make_rule
+            >>> [entry.split(",")[0] for entry in make_rule("momentum").references()]
+            ['@article{robbins1951stochastic', '@article{polyak1964methods']
+        """
+        entries = [f"@{each.strip()}" for each in f"\n{self.bibtex}".split("\n@")[1:]]
+        cited = self.cited
+        if cited is None:
+            return entries
+        return [each for each in entries if each.partition("{")[2].partition(",")[0] in cited]
 
     def start(self, param: torch.Tensor) -> Slots:
         """Return the start values of all slots of one parameter."""

@@ -35,6 +35,14 @@ class Adadelta(Rule[AdadeltaHyper]):
     name = "adadelta"
     title = "Adadelta"
     citation = "Zeiler, arXiv:1212.5701, 2012"
+    bibtex = """
+@misc{zeiler2012adadelta,
+  author = {Zeiler, Matthew D.},
+  title = {{ADADELTA}: An Adaptive Learning Rate Method},
+  howpublished = {arXiv:1212.5701},
+  year = {2012},
+}
+"""
     divergences = "The paper uses ρ = 0.95; the defaults are torch's. The learning rate is torch's addition."
     Hyper = AdadeltaHyper
     grid_centre = 1.0

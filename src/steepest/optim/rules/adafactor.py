@@ -48,6 +48,15 @@ class Adafactor(Rule[AdafactorHyper]):
     name = "adafactor"
     title = "Adafactor"
     citation = "Shazeer & Stern, ICML 2018"
+    bibtex = """
+@inproceedings{shazeer2018adafactor,
+  author = {Shazeer, Noam and Stern, Mitchell},
+  title = {{Adafactor}: Adaptive Learning Rates with Sublinear Memory Cost},
+  booktitle = {International Conference on Machine Learning},
+  pages = {4596--4604},
+  year = {2018},
+}
+"""
     divergences = (
         "As in torch, there is no first moment and ε₁ is a floor where the paper adds it. A torch lr_scheduler "
         "scales the applied step here; in torch it scales η inside the minimum."

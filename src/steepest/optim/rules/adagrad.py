@@ -36,6 +36,16 @@ class Adagrad(Rule[AdagradHyper]):
     name = "adagrad"
     title = "Adagrad"
     citation = "Duchi, Hazan & Singer, JMLR 2011"
+    bibtex = """
+@article{duchi2011adaptive,
+  author = {Duchi, John and Hazan, Elad and Singer, Yoram},
+  title = {Adaptive Subgradient Methods for Online Learning and Stochastic Optimization},
+  journal = {Journal of Machine Learning Research},
+  volume = {12},
+  pages = {2121--2159},
+  year = {2011},
+}
+"""
     divergences = "The falling rate (lr_decay) is torch's addition; it is off by default."
     Hyper = AdagradHyper
     grid_centre = 1e-2

@@ -56,14 +56,33 @@ class Adam(Rule[AdamHyper]):
     name = "adam"
     title = "Adam"
     citation = "Kingma & Ba, ICLR 2015; Reddi, Kale & Kumar, ICLR 2018 (AMSGrad)"
+    bibtex = """
+@inproceedings{kingma2015adam,
+  author = {Kingma, Diederik P. and Ba, Jimmy},
+  title = {{Adam}: A Method for Stochastic Optimization},
+  booktitle = {International Conference on Learning Representations},
+  year = {2015},
+}
+@inproceedings{reddi2018convergence,
+  author = {Reddi, Sashank J. and Kale, Satyen and Kumar, Sanjiv},
+  title = {On the Convergence of {Adam} and Beyond},
+  booktitle = {International Conference on Learning Representations},
+  year = {2018},
+}
+"""
     divergences = (
-        "The root's bias correction is moved into the scalars: √(1−β₂ᵗ) multiplies ε and the rate, the "
-        "same formula and saves one pass over the tensor. AMSGrad takes the maximum before the bias "
+        "The root's bias correction is moved into the scalars (√(1−β₂ᵗ) multiplies ε and the rate): the same "
+        "formula with one pass over the tensor less. AMSGrad takes the maximum before the bias "
         "correction, as torch does and as the paper, which has no correction, leaves open."
     )
     Hyper = AdamHyper
     grid_centre = 1e-3
     decoupled: ClassVar[bool] = False
+
+    @property
+    def cited(self) -> list[str] | None:
+        """The source of AMSGrad only where it is used."""
+        return None if self.hyper.amsgrad else ["kingma2015adam", "loshchilov2019decoupled"]
 
     def slots(self) -> dict[str, Start]:
         """Both averages."""
@@ -107,6 +126,20 @@ class AdamW(Adam):
     name = "adamw"
     title = "AdamW"
     citation = "Loshchilov & Hutter, ICLR 2019"
+    bibtex = """
+@inproceedings{loshchilov2019decoupled,
+  author = {Loshchilov, Ilya and Hutter, Frank},
+  title = {Decoupled Weight Decay Regularization},
+  booktitle = {International Conference on Learning Representations},
+  year = {2019},
+}
+@inproceedings{reddi2018convergence,
+  author = {Reddi, Sashank J. and Kale, Satyen and Kumar, Sanjiv},
+  title = {On the Convergence of {Adam} and Beyond},
+  booktitle = {International Conference on Learning Representations},
+  year = {2018},
+}
+"""
     divergences = (
         "The decay is η·λ·w, scaled by the learning rate as in torch; "
         "the paper's λ is scaled by the schedule only."
@@ -127,4 +160,12 @@ class AMSGrad(Adam):
     name = "amsgrad"
     title = "AMSGrad"
     citation = "Reddi, Kale & Kumar, ICLR 2018"
+    bibtex = """
+@inproceedings{reddi2018convergence,
+  author = {Reddi, Sashank J. and Kale, Satyen and Kumar, Sanjiv},
+  title = {On the Convergence of {Adam} and Beyond},
+  booktitle = {International Conference on Learning Representations},
+  year = {2018},
+}
+"""
     Hyper = AMSGradHyper

@@ -36,6 +36,14 @@ class Adamax(Rule[AdamaxHyper]):
     name = "adamax"
     title = "Adamax"
     citation = "Kingma & Ba, ICLR 2015, section 7.1"
+    bibtex = """
+@inproceedings{kingma2015adam,
+  author = {Kingma, Diederik P. and Ba, Jimmy},
+  title = {{Adam}: A Method for Stochastic Optimization},
+  booktitle = {International Conference on Learning Representations},
+  year = {2015},
+}
+"""
     divergences = "The paper has no ε; as in torch it keeps u above 0."
     Hyper = AdamaxHyper
     grid_centre = 2e-3

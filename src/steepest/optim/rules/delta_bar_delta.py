@@ -46,6 +46,17 @@ class DeltaBarDelta(Rule[DeltaBarDeltaHyper]):
     name = "delta-bar-delta"
     title = "Delta-Bar-Delta"
     citation = "Jacobs, Neural Networks 1(4), 1988"
+    bibtex = """
+@article{jacobs1988increased,
+  author = {Jacobs, Robert A.},
+  title = {Increased Rates of Convergence Through Learning Rate Adaptation},
+  journal = {Neural Networks},
+  volume = {1},
+  number = {4},
+  pages = {295--307},
+  year = {1988},
+}
+"""
     divergences = (
         "The paper chooses κ, φ and θ for each problem and has no defaults, bound or schedule; a multiplier "
         "scales the step that is applied and never enters the rates."

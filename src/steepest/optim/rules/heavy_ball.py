@@ -33,6 +33,17 @@ class HeavyBall(Rule[HeavyBallHyper]):
     name = "heavy-ball"
     title = "Heavy ball"
     citation = "Polyak, USSR Computational Mathematics and Mathematical Physics 4(5), 1964"
+    bibtex = """
+@article{polyak1964methods,
+  author = {Polyak, Boris T.},
+  title = {Some Methods of Speeding up the Convergence of Iteration Methods},
+  journal = {USSR Computational Mathematics and Mathematical Physics},
+  volume = {4},
+  number = {5},
+  pages = {1--17},
+  year = {1964},
+}
+"""
     divergences = (
         "A schedule multiplies the rate with which a gradient enters the velocity, which is what tells this form "
         "from torch's (`momentum`)."

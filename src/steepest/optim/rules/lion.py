@@ -37,6 +37,15 @@ class Lion(Rule[LionHyper]):
     name = "lion"
     title = "Lion"
     citation = "Chen et al., NeurIPS 2023"
+    bibtex = """
+@inproceedings{chen2023symbolic,
+  author = {Chen, Xiangning and Liang, Chen and Huang, Da and Real, Esteban and Wang, Kaiyuan and Pham, Hieu and
+    Dong, Xuanyi and Luong, Thang and Hsieh, Cho-Jui and Lu, Yifeng and Le, Quoc V.},
+  title = {Symbolic Discovery of Optimization Algorithms},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year = {2023},
+}
+"""
     Hyper = LionHyper
     grid_centre = 3e-4
 

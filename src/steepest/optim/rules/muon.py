@@ -61,6 +61,21 @@ class Muon(Rule[MuonHyper]):
     name = "muon"
     title = "Muon"
     citation = "Jordan et al. 2024; Liu et al., arXiv:2502.16982, 2025"
+    bibtex = """
+@misc{jordan2024muon,
+  author = {Jordan, Keller and Jin, Yuchen and Boza, Vlado and You, Jiacheng and Cesista, Franz and
+    Newhouse, Laker and Bernstein, Jeremy},
+  title = {{Muon}: An Optimizer for Hidden Layers in Neural Networks},
+  howpublished = {https://kellerjordan.github.io/posts/muon/},
+  year = {2024},
+}
+@misc{liu2025muon,
+  author = {Liu, Jingyuan and Su, Jianlin and Yao, Xingcheng and others},
+  title = {{Muon} is Scalable for {LLM} Training},
+  howpublished = {arXiv:2502.16982},
+  year = {2025},
+}
+"""
     divergences = (
         "torch's Muon takes matrices only and scales the rate as `original`; here what is no matrix goes to "
         "AdamW, and `match_rms_adamw` lets both share one rate."

@@ -46,6 +46,14 @@ class NAdam(Rule[NAdamHyper]):
     name = "nadam"
     title = "NAdam"
     citation = "Dozat, ICLR 2016 workshop"
+    bibtex = """
+@inproceedings{dozat2016incorporating,
+  author = {Dozat, Timothy},
+  title = {Incorporating {Nesterov} Momentum into {Adam}},
+  booktitle = {International Conference on Learning Representations, Workshop Track},
+  year = {2016},
+}
+"""
     divergences = (
         "As in torch, the average m keeps β₁ and only the applied step uses the warmed-up momentum μ."
     )

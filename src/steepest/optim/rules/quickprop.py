@@ -47,6 +47,15 @@ class Quickprop(Rule[QuickpropHyper]):
     name = "quickprop"
     title = "Quickprop"
     citation = "Fahlman, CMU-CS-88-162, 1988"
+    bibtex = """
+@techreport{fahlman1988empirical,
+  author = {Fahlman, Scott E.},
+  title = {An Empirical Study of Learning Speed in Back-Propagation Networks},
+  institution = {Computer Science Department, Carnegie Mellon University},
+  number = {CMU-CS-88-162},
+  year = {1988},
+}
+"""
     divergences = (
         "The paper gives no default for ε; it is 0.01 here. A quotient that is not finite (S′ = S) counts as "
         "0, so that nothing turns into NaN. The paper has no schedule: a multiplier scales "

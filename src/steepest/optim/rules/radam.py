@@ -44,6 +44,15 @@ class RAdam(Rule[RAdamHyper]):
     name = "radam"
     title = "RAdam"
     citation = "Liu et al., ICLR 2020"
+    bibtex = """
+@inproceedings{liu2020variance,
+  author = {Liu, Liyuan and Jiang, Haoming and He, Pengcheng and Chen, Weizhu and Liu, Xiaodong and Gao, Jianfeng and
+    Han, Jiawei},
+  title = {On the Variance of the Adaptive Learning Rate and Beyond},
+  booktitle = {International Conference on Learning Representations},
+  year = {2020},
+}
+"""
     divergences = (
         "The paper starts to adapt at ρ > 4; its authors' code and torch, as here, at ρ > 5. "
         "ε is added to the root before the bias correction, as torch does."

@@ -43,12 +43,31 @@ class RMSprop(Rule[RMSpropHyper]):
     name = "rmsprop"
     title = "RMSprop"
     citation = "Tieleman & Hinton, Coursera lecture 6.5, 2012; Graves 2013 (centred)"
+    bibtex = """
+@misc{tieleman2012rmsprop,
+  author = {Tieleman, Tijmen and Hinton, Geoffrey},
+  title = {Lecture 6.5: {rmsprop}: Divide the Gradient by a Running Average of Its Recent Magnitude},
+  howpublished = {Coursera, Neural Networks for Machine Learning},
+  year = {2012},
+}
+@misc{graves2013generating,
+  author = {Graves, Alex},
+  title = {Generating Sequences With Recurrent Neural Networks},
+  howpublished = {arXiv:1308.0850},
+  year = {2013},
+}
+"""
     divergences = (
         "Defaults are torch's; the lecture suggests α = 0.9. Centred, a variance that rounding makes "
         "negative counts as 0 here and gives NaN in torch."
     )
     Hyper = RMSpropHyper
     grid_centre = 1e-3
+
+    @property
+    def cited(self) -> list[str]:
+        """The source of the centred form only where it is used."""
+        return ["tieleman2012rmsprop", *(["graves2013generating"] if self.hyper.centered else [])]
 
     @property
     def idle(self) -> Idle:

@@ -53,6 +53,23 @@ class Rprop(Rule[RpropHyper]):
     name = "rprop"
     title = "Rprop"
     citation = "Riedmiller & Braun, ICNN 1993; Igel & Hüsken, Neurocomputing 2003"
+    bibtex = r"""
+@inproceedings{riedmiller1993direct,
+  author = {Riedmiller, Martin and Braun, Heinrich},
+  title = {A Direct Adaptive Method for Faster Backpropagation Learning: The {RPROP} Algorithm},
+  booktitle = {IEEE International Conference on Neural Networks},
+  pages = {586--591},
+  year = {1993},
+}
+@article{igel2003empirical,
+  author = {Igel, Christian and H{\"u}sken, Michael},
+  title = {Empirical Evaluation of the Improved {Rprop} Learning Algorithms},
+  journal = {Neurocomputing},
+  volume = {50},
+  pages = {105--123},
+  year = {2003},
+}
+"""
     divergences = (
         "On a change of sign the gradient is forgotten (iRprop−, as in torch) where the first paper takes the "
         "last step back. A torch lr_scheduler scales the applied step here and has no effect in torch."

@@ -73,6 +73,15 @@ class Averaged(Rule[A]):
     """What both variants share: the warm-up, the weights of the average, and the three sequences."""
 
     citation = "Defazio et al., NeurIPS 2024"
+    bibtex = """
+@inproceedings{defazio2024road,
+  author = {Defazio, Aaron and Yang, Xingyu Alice and Mehta, Harsh and Mishchenko, Konstantin and Khaled, Ahmed and
+    Cutkosky, Ashok},
+  title = {The Road Less Scheduled},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year = {2024},
+}
+"""
     carry: ClassVar[Mapping[str, float]] = {"weight_sum": 0.0, "lr_max": 0.0}
 
     def _averaging(

@@ -56,6 +56,33 @@ class SGD(Rule[SGDHyper]):
     name = "sgd"
     title = "SGD"
     citation = "Robbins & Monro 1951; Polyak 1964; Sutskever et al., ICML 2013"
+    bibtex = """
+@article{robbins1951stochastic,
+  author = {Robbins, Herbert and Monro, Sutton},
+  title = {A Stochastic Approximation Method},
+  journal = {The Annals of Mathematical Statistics},
+  volume = {22},
+  number = {3},
+  pages = {400--407},
+  year = {1951},
+}
+@article{polyak1964methods,
+  author = {Polyak, Boris T.},
+  title = {Some Methods of Speeding up the Convergence of Iteration Methods},
+  journal = {USSR Computational Mathematics and Mathematical Physics},
+  volume = {4},
+  number = {5},
+  pages = {1--17},
+  year = {1964},
+}
+@inproceedings{sutskever2013importance,
+  author = {Sutskever, Ilya and Martens, James and Dahl, George and Hinton, Geoffrey},
+  title = {On the Importance of Initialization and Momentum in Deep Learning},
+  booktitle = {International Conference on Machine Learning},
+  pages = {1139--1147},
+  year = {2013},
+}
+"""
     divergences = (
         "Momentum is in torch's form (the learning rate multiplies the momentum when it is applied), so a "
         "schedule acts on all of the step. The first step takes the gradient undampened, as torch does."
@@ -67,6 +94,12 @@ class SGD(Rule[SGDHyper]):
     def centre(self) -> float:
         """0.1 × (1 − μ): the same length of step in the long run, whatever the momentum (below 0.99)."""
         return round(self.grid_centre * max(1.0 - self.hyper.momentum, 0.01), 12)
+
+    @property
+    def cited(self) -> list[str]:
+        """The source of the momentum only where there is one."""
+        memory = "sutskever2013importance" if self.hyper.nesterov else "polyak1964methods"
+        return ["robbins1951stochastic", *([memory] if self.hyper.momentum else [])]
 
     @property
     def idle(self) -> Idle:
