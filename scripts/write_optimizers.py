@@ -1,0 +1,258 @@
+"""Write a page and a picture for each optimizer from the code: `.venv/bin/python scripts/write_optimizers.py`.
+
+A page has the mathematics that stands at the top of the rule's file (as MathML, which browsers draw by
+themselves), what the rule remembers and couples, where it differs, and its path on the same two valleys as every
+other. A test fails while a page differs from what this writes.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import annotated_types
+import torch
+from latex2mathml.converter import convert
+from pydantic.fields import FieldInfo
+
+from steepest import optim
+from steepest.optim.rule import Rule, table
+
+FOLDER = Path(__file__).parents[1] / "docs" / "optimizers"
+NAVIGATION = Path(__file__).parents[1] / "mkdocs.yml"
+STEPS = 60
+COUPLES = {
+    "element": "every weight by itself",
+    "tensor": "the weights of one tensor",
+    "model": "all weights of the model",
+}
+IDLE = {
+    "still": "changes nothing",
+    "param_still": "changes only what is remembered; the weight stays",
+    "moves": "the weight still moves",
+}
+
+
+def math_markup(latex: str, display: bool) -> str:
+    """Return LaTeX as MathML on one line."""
+    latex = " ".join(latex.split())
+    if display and ("&" in latex or r"\\" in latex):
+        latex = rf"\begin{{align*}} {latex} \end{{align*}}"
+    found = convert(latex, display="block" if display else "inline").replace("\n", "")
+    return re.sub(r'columnalign="(\w+)"', r'style="text-align: \1"', found)
+
+
+def markdown(text: str) -> str:
+    """Return a docstring's prose and formulas as Markdown."""
+    blocks: list[str] = []
+    for block in re.split(r"\n(?=\.\. math::)", inspect.cleandoc(text)):
+        if block.startswith(".. math::"):
+            formula, _, rest = block.removeprefix(".. math::").partition("\n\n")
+            blocks += [f'<div style="overflow-x: auto">{math_markup(formula, True)}</div>']
+            blocks += [" ".join(part.split()) for part in rest.split("\n\n")]
+        else:
+            blocks += [" ".join(part.split()) for part in block.split("\n\n")]
+    joined = "\n\n".join(block.strip() for block in blocks if block.strip())
+    joined = re.sub(r":math:`([^`]*)`", lambda found: math_markup(found[1], False), joined)
+    return joined.replace("``", "`")
+
+
+def allowed(field: Any) -> str:
+    """Return a hyperparameter's range in words of mathematics."""
+    signs = {
+        annotated_types.Ge: "≥",
+        annotated_types.Gt: ">",
+        annotated_types.Le: "≤",
+        annotated_types.Lt: "<",
+    }
+    bounds = [
+        f"{signs[type(each)]} {getattr(each, type(each).__name__.lower()):g}"
+        for each in field.metadata
+        if type(each) in signs
+    ]
+    if isinstance(field.default, bool):
+        return "true or false"
+    if isinstance(field.default, str):
+        return " or ".join(f"`{each}`" for each in field.annotation.__args__)
+    return ", ".join(bounds)
+
+
+# --- the picture ------------------------------------------------------------------------------------------
+
+Valley = Callable[[torch.Tensor], torch.Tensor]
+LEFT, RIGHT = (-2.2, 2.2, -1.6, 1.6), (-2.0, 2.0, -1.0, 3.0)
+WIDTH, HEIGHT = 300, 220
+
+
+def narrow(w: torch.Tensor) -> torch.Tensor:
+    """A straight valley, 20 times steeper across than along."""
+    return 0.5 * (w[0] ** 2 + 20 * w[1] ** 2)
+
+
+def banana(w: torch.Tensor) -> torch.Tensor:
+    """Rosenbrock's curved valley, with 10 in the place of 100."""
+    return (1 - w[0]) ** 2 + 10 * (w[1] - w[0] ** 2) ** 2
+
+
+def walk(rule: Rule[Any], valley: Valley, start: tuple[float, float]) -> list[tuple[float, float]]:
+    """Return the points at which the rule would be evaluated, step by step."""
+    w = torch.tensor(start, dtype=torch.float64)
+    slots = rule.start(w)
+    path = [start]
+    for c in table(rule, STEPS):
+        at = w.clone().requires_grad_(True)
+        (gradient,) = torch.autograd.grad(valley(at), at)
+        w, slots = rule.update(gradient, w, slots, c)
+        seen = rule.evaluation_parameters(w, slots, c)
+        if not bool(torch.isfinite(seen).all()) or float(seen.abs().max()) > 1e3:
+            break
+        path.append((float(seen[0]), float(seen[1])))
+    return path
+
+
+def best_walk(
+    rule: Rule[Any], valley: Valley, start: tuple[float, float]
+) -> tuple[float, list[tuple[float, float]]]:
+    """Return the rate, out of half decades from 1e-5 to 1e2, that ends lowest, and its path."""
+
+    def height(path: list[tuple[float, float]]) -> float:
+        return float(valley(torch.tensor(path[-1], dtype=torch.float64))) if len(path) > STEPS else math.inf
+
+    found = [
+        (rate, walk(rule.with_lr(rate), valley, start)) for rate in (10 ** (k / 2) for k in range(-10, 5))
+    ]
+    return min(found, key=lambda each: height(each[1]))
+
+
+def contours(straight: bool) -> list[list[tuple[float, float]]]:
+    """Return level lines of a valley as curves in the plane (solved for the second coordinate)."""
+    lines: list[list[tuple[float, float]]] = []
+    for level in (0.1, 0.5, 2.0, 6.0, 15.0, 35.0):
+        reach = math.sqrt(2 * level) if straight else math.sqrt(level)
+        middle = 0.0 if straight else 1.0
+        turn = [math.pi * k / 60 for k in range(121)]
+        points = []
+        for angle in turn:
+            x = middle + reach * math.cos(angle)
+            y = (
+                reach / math.sqrt(20) * math.sin(angle)
+                if straight
+                else x * x + reach / math.sqrt(10) * math.sin(angle)
+            )
+            points.append((x, y))
+        lines.append(points)
+    return lines
+
+
+def panel(rule: Rule[Any], straight: bool, left: int) -> str:
+    """Return one valley with the rule's path as SVG."""
+    box = LEFT if straight else RIGHT
+    x0, x1, y0, y1 = box
+
+    def place(points: list[tuple[float, float]]) -> str:
+        return " ".join(
+            f"{left + (x - x0) / (x1 - x0) * WIDTH:.1f},{(y1 - y) / (y1 - y0) * HEIGHT:.1f}"
+            for x, y in points
+        )
+
+    start = (-2.0, 1.2) if straight else (-1.5, 2.5)
+    rate, path = best_walk(rule, narrow if straight else banana, start)
+    parts = [
+        f'<polyline points="{place(line)}" fill="none" stroke="#888" stroke-opacity=".45"/>'
+        for line in contours(straight)
+    ]
+    drawn = place(path)
+    parts.append(f'<polyline points="{drawn}" fill="none" stroke="#00897b" stroke-width="1.5"/>')
+    for point in drawn.split():
+        x, y = point.split(",")
+        parts.append(f'<circle cx="{x}" cy="{y}" r="1.8" fill="#00897b"/>')
+    goal = place([(0.0, 0.0) if straight else (1.0, 1.0)]).split(",")
+    parts.append(f'<path d="M{goal[0]} {goal[1]}m-5 0h10m-5-5v10" stroke="#d81b60" stroke-width="2"/>')
+    clip = "a" if straight else "b"
+    name = "straight valley" if straight else "curved valley"
+    return (
+        f'<clipPath id="{clip}"><rect x="{left}" width="{WIDTH}" height="{HEIGHT}"/></clipPath>'
+        f'<g clip-path="url(#{clip})">{"".join(parts)}</g>'
+        f'<text x="{left + WIDTH / 2:g}" y="{HEIGHT + 18}" text-anchor="middle" fill="#888" '
+        f'font-family="sans-serif" font-size="12">{name}, lr {rate:.2g}</text>'
+    )
+
+
+def picture(rule: Rule[Any]) -> str:
+    """Return the rule's path on both valleys as an SVG file."""
+    both = panel(rule, True, 0) + panel(rule, False, WIDTH + 20)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * WIDTH + 20} {HEIGHT + 26}" role="img" '
+        f'aria-label="path of {rule.title} on two valleys">{both}</svg>\n'
+    )
+
+
+# --- the page ---------------------------------------------------------------------------------------------
+
+
+def page(name: str) -> str:
+    """Return the page of a registered optimizer."""
+    entry = optim.registry.entry(name)
+    rule = optim.make_rule(name)
+    kind = type(rule)
+    preset = ", ".join(f"{key}={value!r}" for key, value in entry.preset.items())
+    title, _, body = inspect.cleandoc(sys.modules[kind.__module__].__doc__ or "").partition("\n\n")
+    del title
+    matrix = rule.start(torch.zeros(64, 32))
+    numbers = sum(value.numel() for value in matrix.values()) / (64 * 32)
+    slots = ", ".join(f"`{each}`" for each in matrix) or "nothing"
+    facts = [
+        ("on the command line", f"`-o {name}`" + (f", which is `{rule.name}({preset})`" if preset else "")),
+        ("in any torch loop", f"`steepest.optim.{optim.class_name(name)}(params, lr={rule.hyper.lr:g})`"),
+        ("paper", rule.citation),
+        ("remembers", f"{slots}: {4 * numbers:.2g} bytes for each float32 weight of a 64 × 32 matrix"),
+        ("couples", COUPLES[rule.couples]),
+        ("a zero gradient", IDLE[rule.idle]),
+        ("rates are tuned around", f"{rule.centre:g}"),
+        (
+            "a schedule",
+            "multiplies the rate" if rule.lr_is_a_factor else "multiplies the applied step, not the rate",
+        ),
+        ("where it differs", rule.divergences or "nowhere that we know of"),
+    ]
+    lines = [
+        f"# {rule.title}" + (f" ({name})" if preset else ""),
+        markdown(body),
+        "## In short",
+        "| what | how |\n| --- | --- |\n" + "\n".join(f"| {key} | {value} |" for key, value in facts),
+        "## Hyperparameters",
+        "| name | default | range | meaning |\n| --- | --- | --- | --- |\n"
+        + "\n".join(
+            f"| `{key}` | `{getattr(rule.hyper, key)!r}` | {allowed(field)} | {field.description} |"
+            for key, field in kind.Hyper.model_fields.items()
+        ),
+        "## Its path",
+        f"![The path of {rule.title} on a straight and on a curved valley]({name}.svg)",
+        f"{STEPS} steps at a constant rate: of fifteen rates, half decades from 1e-5 to 100, the one that ends lowest. "
+        "The same two valleys are on every optimizer's page; what is drawn is where the rule would be evaluated.",
+    ]
+    return "\n\n".join(lines) + "\n"
+
+
+def navigation(text: str) -> str:
+    """Return mkdocs.yml with every page under its heading."""
+    listed = "".join(f"      - {name}: optimizers/{name}.md\n" for name in optim.registry.names())
+    return re.sub(r"(?m)^  - Optimizers:\n(      - .*\n)*", f"  - Optimizers:\n{listed}", text)
+
+
+def main() -> None:
+    """Write every page and picture."""
+    FOLDER.mkdir(exist_ok=True)
+    for name in optim.registry.names():
+        (FOLDER / f"{name}.md").write_text(page(name), encoding="utf-8")
+        (FOLDER / f"{name}.svg").write_text(picture(optim.make_rule(name)), encoding="utf-8")
+    NAVIGATION.write_text(navigation(NAVIGATION.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
