@@ -64,6 +64,9 @@ def markdown(text: str) -> str:
 
 def allowed(field: Any) -> str:
     """Return a hyperparameter's range in words of mathematics."""
+    if isinstance(field.default, tuple):
+        parts = [FieldInfo.from_annotation(part) for part in field.annotation.__args__]
+        return "; ".join(allowed(part) or "any" for part in parts)
     signs = {
         annotated_types.Ge: "≥",
         annotated_types.Gt: ">",
