@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from steepest.data.table import Table, read_table
     from steepest.errors import SteepestError
     from steepest.optim import make_rule as rule
+    from steepest.sweep.contestants import tune
     from steepest.train.trained import TrainedModel
 
 try:
@@ -34,6 +35,7 @@ _PUBLIC = {
     "plan": "steepest.api:plan",
     "read_table": "steepest.data.table:read_table",
     "rule": "steepest.optim:make_rule",
+    "tune": "steepest.sweep.contestants:tune",
 }
 
 __all__ = [
@@ -48,6 +50,7 @@ __all__ = [
     "plan",
     "read_table",
     "rule",
+    "tune",
 ]
 
 

@@ -40,7 +40,7 @@ Out = Annotated[Path | None, typer.Option("--out", help="The folder (default: ru
 
 
 def compare(source: str, optimizers: list[str] | None, out: Path | None, verbose: bool, print_model: bool,
-            **flags: Any) -> None:  # fmt: skip
+            dry_run: bool, **flags: Any) -> None:  # fmt: skip
     """Compare optimizers on a table, or carry out an experiment file.
 
     SOURCE is a table (CSV, TSV, Parquet, Feather; .gz, .zst) or an experiment as TOML. What is not given is
@@ -65,6 +65,9 @@ def compare(source: str, optimizers: list[str] | None, out: Path | None, verbose
     plan = Plan(table, experiment.model_copy(update={"data": table.options}))
     if print_model:
         _print_model(plan)
+    if dry_run:
+        _dry_run(plan)
+        return
     _show(lambda observer: plan.run(out, observer=observer), verbose, out or Path("runs") / experiment.name)
 
 
@@ -93,7 +96,9 @@ def _options() -> list[inspect.Parameter]:
                 help=f"{(field.description or '').rstrip('.')}.{shown}", show_default=False,
             )  # fmt: skip
             annotation = (
-                Annotated[list[str] | None, option] if name == "embedding" else Annotated[text, option]
+                Annotated[list[str] | None, option]
+                if name in ("embedding", "tune")
+                else Annotated[text, option]
             )
             parameters.append(inspect.Parameter(name, kind, default=None, annotation=annotation))
     return [
@@ -101,6 +106,8 @@ def _options() -> list[inspect.Parameter]:
         inspect.Parameter("out", kind, default=None, annotation=Out),
         inspect.Parameter("verbose", kind, default=False, annotation=Annotated[
             bool, typer.Option("--verbose", "-v", help="A line for each run.")]),
+        inspect.Parameter("dry_run", kind, default=False, annotation=Annotated[
+            bool, typer.Option("--dry-run", help="Print the plan and the time it will take; train nothing.")]),
         inspect.Parameter("print_model", kind, default=False, annotation=Annotated[
             bool, typer.Option("--print-model", help="Print the model and its number of parameters first.")]),
     ]  # fmt: skip
@@ -127,7 +134,7 @@ app.command()(compare)
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="The folder.", metavar="FOLDER")] = Path("runs/demo"),
-    seeds: Annotated[int, typer.Option(help="How many run seeds.", min=1)] = 3,
+    minutes: Annotated[float, typer.Option(help="Fit lengths, trials and seeds into so many minutes.")] = 3.0,
     optimizers: Annotated[
         list[str] | None, typer.Option("--optimizers", "-o", help="As for compare.", metavar="LIST")
     ] = None,
@@ -140,7 +147,7 @@ def demo(
 
     entry = open_catalog("flights")
     table = read_table(entry.path, **entry.options)
-    made = plan(table, optimizers=optimizers, seeds=seeds, name="demo")
+    made = plan(table, optimizers=optimizers, minutes=minutes, name="demo")
     _show(lambda observer: made.run(out, observer=observer), verbose, out)
 
 
@@ -351,6 +358,15 @@ def _print_result(result: Any) -> None:
         console.print(
             f"predict  {result.comparison.use[0].value}", markup=False, highlight=False, soft_wrap=True
         )
+
+
+def _dry_run(plan: Any) -> None:
+    from steepest.console import ProgressObserver
+    from steepest.experiment import preview
+
+    with ProgressObserver() as observer:
+        text = preview(plan.experiment, plan.table, observer)
+    _console(out=True).print(text, markup=False, highlight=False)
 
 
 def _print_model(plan: Any) -> None:

@@ -38,8 +38,7 @@ class ProgressObserver(Observer):
             disable=not self.console.is_terminal,
         )
         self.task = self.progress.add_task("starting", total=None)
-        self.done = 0
-        self.shown = False
+        self.done = 0.0
 
     def __enter__(self) -> ProgressObserver:
         self.progress.start()
@@ -50,28 +49,34 @@ class ProgressObserver(Observer):
     ) -> None:
         self.progress.stop()
 
-    def stage(self, title: str, steps: int) -> None:
+    def stage(self, title: str) -> None:
         """Show what is being done."""
         self.progress.update(self.task, description=fmt.shorten(fmt.printable(title), 38).ljust(38))
-        if steps:
-            self.remaining(steps)
         if not self.console.is_terminal and not title.startswith("reading"):
             self.console.print(f"  {fmt.printable(title)}", markup=False, highlight=False)
 
-    def advance(self, steps: int) -> None:
+    def advance(self, work: float) -> None:
         """Move the bar."""
-        self.done += steps
+        self.done += work
         self.progress.update(self.task, completed=self.done)
 
-    def remaining(self, steps: int) -> None:
+    def remaining(self, work: float) -> None:
         """Set what is left."""
-        self.progress.update(self.task, total=self.done + steps)
+        self.progress.update(self.task, total=self.done + work)
+
+    def tuned(self, name: str, rate: float, lowest: float, highest: float, trials: int) -> None:
+        """Say which rate an optimizer got."""
+        place = "inside" if lowest < rate < highest else "at the edge of"
+        inside = f"best {fmt.rate(rate)}, {place} {fmt.rate(lowest)}…{fmt.rate(highest)}"
+        self.say(f"tune   {name}: {inside}, {trials} trials")
 
     def run(self, record: Record) -> None:
-        """Say what deserves a line: a run that diverged; every run if asked."""
+        """Say what deserves a line: a run that failed, as a warning if it was not a trial; every run if asked."""
         key = record.key
-        if record.outcome == "diverged":
-            self.say(f"{key.name} at {fmt.rate(record.lr)} diverged ({key.phase}): {record.reason}")
+        if record.failed:
+            trial = key.phase in ("pilot", "scan", "full") and record.outcome == "diverged"
+            what = f"{key.name} at {fmt.rate(record.lr)} {record.outcome} ({key.phase}): {record.reason}"
+            self.say(what if trial else f"warning: {what}")
         elif self.verbose and record.best:
             metric, value = next(iter(record.best.items()))
             text = f"{metric} {value:.4f}" if math.isfinite(value) else "no value"

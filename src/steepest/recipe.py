@@ -44,6 +44,10 @@ def _weights(value: Any) -> Any:
     return value if value in ("none", "balanced") else _pairs(value)
 
 
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
 class Options(BaseModel):
     """The base of the tree's parts: immutable, unknown names are errors."""
 
@@ -92,6 +96,29 @@ class Protocol(Options):
         Field("none", description="none, balanced, or a weight for each class as yes=2,no=1")
     )
     clip: float | None = Field(None, gt=0, description="largest norm of the gradient")
+    tune: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+        (), description="values to try of another hyperparameter, as rho=0.05,0.1 or 'adam: eps=1e-8,1e-4'"
+    )
+    scan_rates: int = Field(
+        7, ge=1, description="learning rates of the first scan, on a quarter of the steps"
+    )
+    full_rates: int = Field(3, ge=1, description="best rates of the scan that run at full length")
+    equal: Literal["steps", "seconds", "gradients"] = Field(
+        "steps", description="what the same length means for every optimizer"
+    )
+    minutes: float | None = Field(
+        None, gt=0, description="fit lengths, trials and seeds into so many minutes"
+    )
+
+
+class Fitted(Options):
+    """The length of the runs, and the trials and seeds where a budget changed them; ``why`` says how it came."""
+
+    epochs: float = Field(gt=0)
+    why: str = ""
+    seeds: int | None = None
+    scan_rates: int | None = None
+    full_rates: int | None = None
 
 
 class Execution(Options):
@@ -102,6 +129,9 @@ class Execution(Options):
     device: str = "cpu"
     threads: int = Field(1, ge=1)
     torch: str = ""
+    seconds_a_step: dict[str, float] = Field(default_factory=dict, description="by optimizer, measured")
+    seconds_an_evaluation: float = 0.0
+    fitted: Fitted | None = None
 
 
 class Experiment(Options):

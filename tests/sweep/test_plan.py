@@ -7,34 +7,29 @@ from collections import Counter
 
 import pytest
 
-from steepest.optim import make_rule
 from steepest.recipe import Recipe
 from steepest.record.schema import Record
-from steepest.sweep.plan import (
-    EXTRA_RATES,
-    Contestant,
-    Setup,
-    chosen_rates,
-    expected_steps,
-    next_runs,
-    rate_grid,
-    winner,
-)
+from steepest.errors import OptionError
+from steepest.recipe import Execution
+from steepest.sweep.contestants import contestants, parse_values, tune
+from steepest.sweep.decide import equal_lengths
+from steepest.sweep.estimate import fit_budget, plan_seconds, plan_text
+from steepest.sweep.plan import EXTRA_RATES, Setup, chosen_rules, expected_runs, next_runs, rate_grid, winner
 
 
-def setup(*texts: str, seeds: int = 3, schedule: str = "cosine", grid=None) -> Setup:
-    who = tuple(Contestant(text, rule := make_rule(text), "lr" not in rule.given) for text in texts)
+def setup(*texts, seeds: int = 3, schedule: str = "cosine", grid=None, tune=(), **more) -> Setup:
+    who = contestants(texts, tune)
     recipe = Recipe(
         data="d", model="linear", optimizer="", schedule=schedule, steps=100, batch_size=8, metric="log_loss"
     )
-    return Setup(who, recipe, tuple(range(seeds)), grid, higher_is_better=False)
+    return Setup(who, recipe, tuple(range(seeds)), grid, higher_is_better=False, **more)
 
 
 def play(made: Setup, value) -> tuple[dict, list]:
     """Carry the plan out with a made-up validation value for each run."""
     history, runs = {}, []
     while batch := next_runs(made, history):
-        before = expected_steps(made, history)
+        before = expected_runs(made, history)
         for run in batch:
             assert (run.key.recipe, run.key.seed) not in history
             loss = value(run)
@@ -44,8 +39,14 @@ def play(made: Setup, value) -> tuple[dict, list]:
                 best={"log_loss": loss}, test={"log_loss": loss} if run.read_test else {},
             )  # fmt: skip
             runs.append(run)
-        assert before >= sum(run.recipe.steps for run in batch)
+        assert len(before) >= len(batch)
+        assert sum(run.steps for run in before) >= sum(run.recipe.steps for run in batch)
+    assert expected_runs(made, history) == []
     return history, runs
+
+
+def rates(made: Setup, history) -> dict[str, float]:
+    return {name: float(rule.hyper.lr) for name, rule in chosen_rules(made, history).items()}
 
 
 def bowl(best: dict[str, float]):
@@ -63,9 +64,8 @@ def test_everyone_gets_the_same() -> None:
     assert counts["sgd", "default"] == 3
     assert counts["adam", "default"] == 0  # Adam's default is its best rate: the same runs serve both rows
     assert sum(counts[name, "constant"] for name in ("sgd", "adam")) == 3
-    assert chosen_rates(made, history) == {"sgd": 0.1, "adam": 0.001}
+    assert rates(made, history) == {"sgd": 0.1, "adam": 0.001}
     assert {run.recipe.steps for run in runs if run.key.phase == "scan"} == {25}
-    assert expected_steps(made, history) <= 300  # only the constant runs cannot be known to be done
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,9 @@ def test_everyone_gets_the_same() -> None:
 )
 def test_an_edge_extends_the_grid_with_the_same_allowance(best: float, extra: int) -> None:
     _, runs = play(setup("adam"), bowl({"adam": best}))
-    rates = sorted({run.rule.hyper.lr for run in runs if run.key.phase == "scan"})
-    assert len(rates) == 7 + extra
-    assert all(b / a == pytest.approx(10**0.5, rel=0.01) for a, b in zip(rates, rates[1:], strict=False))
+    grid = sorted({run.rule.hyper.lr for run in runs if run.key.phase == "scan"})
+    assert len(grid) == 7 + extra
+    assert all(b / a == pytest.approx(10**0.5, rel=0.01) for a, b in zip(grid, grid[1:], strict=False))
 
 
 def test_quarter_and_full_may_disagree() -> None:
@@ -85,7 +85,7 @@ def test_quarter_and_full_may_disagree() -> None:
 
     made = setup("adam")
     history, _ = play(made, value)
-    assert chosen_rates(made, history) == {"adam": 0.000316}
+    assert rates(made, history) == {"adam": 0.000316}
 
 
 def test_a_given_rate_is_not_tuned() -> None:
@@ -97,7 +97,7 @@ def test_a_given_rate_is_not_tuned() -> None:
 def test_divergence_loses_but_ends() -> None:
     made = setup("sgd", "adam")
     history, runs = play(made, lambda run: math.nan if run.key.name == "sgd" else 1.0 + run.rule.hyper.lr)
-    assert winner(made, chosen_rates(made, history), history).name == "adam"
+    assert winner(made, chosen_rules(made, history), history).name == "adam"
     assert sum(run.key.name == "sgd" and run.key.phase == "scan" for run in runs) == 7  # no edge to follow
 
 
@@ -135,3 +135,107 @@ def test_grid_is_given_to_everyone() -> None:
     scans = {run.rule.hyper.lr for run in runs if run.key.phase == "scan"}
     assert {1e-3, 1e-2} <= scans
     assert rate_grid(0.1, 3) == [0.0316, 0.1, 0.316]
+
+
+def test_further_hyperparameters_get_equal_trials() -> None:
+    made = setup("sgd", "adam", tune=["eps=1e-8,1e-4"])
+    target = {"sgd": 0.1, "adam": 1e-3}
+
+    def value(run):
+        off = 1.0 if run.key.name == "adam" and run.rule.hyper.eps != 1e-4 else 0.0
+        return bowl(target)(run) + off
+
+    history, runs = play(made, value)
+    counts = Counter((run.key.name, run.key.phase) for run in runs)
+    assert counts["sgd", "scan"] == counts["adam", "scan"] == 14
+    assert counts["sgd", "full"] == counts["adam", "full"] == 3
+    chosen = chosen_rules(made, history)
+    assert chosen["adam"].hyper.eps == 1e-4
+    assert chosen["adam"].hyper.lr == pytest.approx(1e-3)
+    assert {run.rule.hyper.eps for run in runs if run.key == ("adam", "final")} <= {1e-4}
+
+
+def test_values_of_an_optimizer_whose_rate_is_given() -> None:
+    _, runs = play(setup("adam(lr=0.01)", tune=["eps=1e-8,1e-4"]), lambda run: run.rule.hyper.eps)
+    assert [(run.rule.hyper.lr, run.rule.hyper.eps) for run in runs if run.key.phase == "scan"] == [
+        (0.01, 1e-8),
+        (0.01, 1e-4),
+    ]
+    assert {run.rule.hyper.eps for run in runs if run.key.phase == "final"} == {1e-8}
+
+
+def test_tune_takes_classes_and_combines() -> None:
+    import torch
+
+    who = contestants([tune(torch.optim.NAdam, momentum_decay=[0.0, 0.1], weight_decay=[0.0, 0.1])])
+    assert who[0].name == "NAdam"
+    assert len(who[0].variants) == 4
+    assert {(each.hyper.momentum_decay, each.hyper.weight_decay) for each in who[0].variants} == {
+        (0.0, 0.0), (0.0, 0.1), (0.1, 0.0), (0.1, 0.1)
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("rho", "cannot read"), ("rho=", "cannot read"), ("rho=0.1", "for none of"), ("adam: lr=1,2", "always tuned"),
+     ("adam: betas=(2,3),(0.9,0.9)", "not allowed"), ("eps=small", "'small'")],
+)  # fmt: skip
+def test_values_that_cannot_be_tried(text, said) -> None:
+    with pytest.raises(OptionError, match=said):
+        contestants(["sgd", "adam"], [text])
+
+
+def test_values_are_read() -> None:
+    assert parse_values("x=true,none,'a b'; y=(1,2)") == ("", {"x": (True, None, "a b"), "y": ((1, 2),)})
+
+
+TIMES = Execution(seconds_a_step={"sgd": 0.001, "adam": 0.003}, seconds_an_evaluation=0.01)
+
+
+def test_equal_seconds_gives_equal_time() -> None:
+    made = setup("sgd", "adam")
+    lengths = equal_lengths(made.contestants, 1000, "seconds", TIMES)
+    spent = {name: steps * TIMES.seconds_a_step[name] for name, steps in lengths.items()}
+    assert spent["sgd"] == pytest.approx(spent["adam"], rel=0.01)
+    assert equal_lengths(made.contestants, 1000, "steps", TIMES) == {}
+    _, runs = play(setup("sgd", "adam", lengths=lengths), bowl({"sgd": 0.1, "adam": 1e-3}))
+    assert {run.recipe.steps for run in runs if run.key.name == "sgd" and run.key.phase == "final"} == {2000}
+    assert {run.recipe.steps for run in runs if run.key.name == "adam" and run.key.phase == "scan"} == {167}
+
+
+def test_the_plan_counts_what_then_runs() -> None:
+    made = setup("sgd", "adam", "rmsprop(lr=0.02)")
+    text = plan_text(made, {})
+    expected = len(expected_runs(made, {}))
+    best = {"sgd": 0.1, "adam": 3.16e-4, "rmsprop(lr=0.02)": 0.02}
+    _, runs = play(made, bowl(best))
+    assert len(runs) == expected == int(text.split("→ ")[1].split()[0])
+    assert text.startswith(
+        "3 optimizers × (7 rates on ¼ + best 3 whole + 3 seeds + 3 at default), 1 not tuned"
+    )
+
+
+@pytest.mark.parametrize("minutes", [100, 10, 3, 1, 0.5])
+def test_a_budget_is_kept_and_used(minutes: float) -> None:
+    def build(epochs: float) -> Setup:
+        made = setup("sgd", "adam", seeds=5)
+        return Setup(
+            **{
+                **made.__dict__,
+                "recipe": made.recipe.model_copy(update={"steps": max(1, round(epochs * 500))}),
+            }
+        )
+
+    found = fit_budget(build, 8.0, 500, TIMES, minutes * 60)
+    cost = plan_seconds(found.setup, TIMES, {})
+    assert cost <= minutes * 60 * 1.01
+    wanted = plan_seconds(build(8.0), TIMES, {})
+    assert cost >= min(wanted, minutes * 60) * 0.9
+    assert bool(found.given_up) == (wanted > minutes * 60)
+    assert len(found.setup.seeds) >= 2
+
+
+def test_a_budget_that_is_too_small() -> None:
+    with pytest.raises(OptionError, match="minutes are not enough for 2 optimizers") as caught:
+        fit_budget(lambda epochs: setup("sgd", "adam"), 8.0, 500, TIMES, 0.1)
+    assert "give at least" in caught.value.hint

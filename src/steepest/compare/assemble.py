@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -12,19 +13,17 @@ from torch import Tensor
 from steepest.compare.intervals import paired_bootstrap, paired_t, smallest_visible, t_interval
 from steepest.compare.result import Band, Difference, Effect, Estimate, Fact, Metric, RateCurve, Row
 from steepest.evaluate.metrics import metric_info
+from steepest.optim.rule import Rule
 from steepest.record.schema import BaselineRecord, Record
+from steepest.sweep.contestants import Contestant, default_rate, whole_spec
 from steepest.sweep.plan import (
-    Contestant,
     History,
     Run,
     Setup,
     constants,
-    default_rate,
     defaults,
     finals,
-    rate_grid,
-    tidy,
-    whole_spec,
+    tuning,
     winner,
 )
 
@@ -39,7 +38,7 @@ class Evidence:
     Attributes:
         setup: the comparison's setup.
         history: finished runs.
-        chosen: the rate of each optimizer.
+        chosen: the tuned rule of each optimizer.
         baselines: what the baselines got.
         baseline_rows: loss of each test row by baseline.
         rows: loss of each test row, averaged over the winner's seeds.
@@ -48,7 +47,7 @@ class Evidence:
 
     setup: Setup
     history: History
-    chosen: Mapping[str, float]
+    chosen: Mapping[str, Rule[Any]]
     baselines: Sequence[BaselineRecord]
     metrics: tuple[str, ...]
 
@@ -114,23 +113,26 @@ def optimizer_row(evidence: Evidence, who: Contestant, kind: str) -> Row:
         flags.append("best rate at the edge of the grid")
     if not who.tuned and kind == "optimizer":
         flags.append("not tuned")
-    diverged = sum(record.outcome == "diverged" for record in records)
+    default = who.rule.with_lr(default_rate(who.rule))
+    rule = default if kind == "default" else evidence.chosen[who.name]
+    found = tuning(setup, who, evidence.history)
+    failed = [record.outcome for record in records if record.failed]
     return Row(
         kind=kind,  # pyright: ignore[reportArgumentType]
         name=who.name,
         lr=records[0].lr,
         tuned=who.tuned if kind == "optimizer" else False,
         seeds=len(records),
-        outcome=f"diverged {diverged} of {len(records)}" if diverged else "finished",
+        outcome=f"{failed[0]} {len(failed)} of {len(records)}" if failed else "finished",
         metrics={name: _estimate([r.test.get(name, math.nan) for r in records]) for name in evidence.metrics},
         last={
             name: _estimate([r.test_last.get(name, math.nan) for r in records]) for name in evidence.metrics
         },
         values={name: [r.test.get(name, math.nan) for r in records] for name in evidence.metrics},
         train_seconds=sum(record.clocks.train for record in records) / len(records),
-        settings=whole_spec(who.rule.with_lr(records[0].lr))
+        settings=whole_spec(rule)
         + (f", {setup.recipe.schedule} schedule" if kind != "constant" else ", no schedule"),
-        trials=len(curve.scan) + len(curve.full) if curve else 0,
+        trials=len(found.scan) + len(found.full),
         good_range=_good_range(curve, metric_info(evidence.metric).higher_is_better) if curve else None,
         flags=flags,
     )
@@ -193,27 +195,30 @@ def rate_curve(evidence: Evidence, who: Contestant) -> RateCurve:
     """Return the tuning of one optimizer: every scanned rate and every rate at full length."""
     setup, metric = evidence.setup, evidence.metric
 
-    def found(run: Run) -> tuple[float, float] | None:
-        record = evidence.history.get((run.key.recipe, run.key.seed))
-        if record is None:
-            return None
-        return record.lr, math.nan if record.outcome == "diverged" else record.best.get(metric, math.nan)
+    def points(runs: Sequence[Run]) -> list[tuple[float, float]]:
+        best: dict[float, float] = {}
+        for run in runs:
+            record = evidence.history[run.key.recipe, run.key.seed]
+            value = math.nan if record.failed else record.best.get(metric, math.nan)
+            held = best.get(record.lr, math.nan)
+            if math.isnan(held) or setup.higher_is_better == (value > held):
+                best[record.lr] = held if math.isnan(value) else value
+        return sorted(best.items())
 
-    start = sorted(setup.grid or rate_grid(who.rule.centre))
-    rates = sorted(
-        {tidy(rate * 10 ** (k / 2)) for rate in (start[0], start[-1]) for k in range(-3, 4)} | set(start)
-    )
-    scan = [point for rate in rates if (point := found(setup.scan(who, rate)))]
-    full = [point for rate in rates if (point := found(setup.full(who, rate)))]
+    found = tuning(setup, who, evidence.history)
     return RateCurve(
-        name=who.name, metric=metric, scan=scan, full=full, chosen=evidence.chosen[who.name],
+        name=who.name,
+        metric=metric,
+        scan=points(found.scan),
+        full=points(found.full),
+        chosen=float(evidence.chosen[who.name].hyper.lr),
         default=default_rate(who.rule),
-    )  # fmt: skip
+    )
 
 
 def band(evidence: Evidence, who: Contestant) -> Band:
     """Return the validation curve of one optimizer over its seeds."""
-    records = [record for record in evidence.final(who) if record.outcome != "diverged"] or evidence.final(
+    records = [record for record in evidence.final(who) if not record.failed] or evidence.final(
         who
     )
     length = min(len(record.curve) for record in records)
@@ -227,6 +232,7 @@ def band(evidence: Evidence, who: Contestant) -> Band:
         metric=evidence.metric,
         step=[point.step for point in points],
         epoch=[point.epoch for point in points],
+        gradients=[point.gradients for point in points],
         seconds=seconds.mean(0).tolist(),
         mean=values.mean(0).tolist(),
         low=values.min(0).tolist(),
@@ -250,7 +256,7 @@ def effects(evidence: Evidence) -> list[Effect]:
     gained = sign * (_mean([evidence.value(r) for r in evidence.default(who)]) - mine)
     if who.tuned:
         default = default_rate(who.rule)
-        chosen = evidence.chosen[who.name]
+        chosen = float(evidence.chosen[who.name].hyper.lr)
         add("learning rate", gained, f"{who.name} at {chosen:g} instead of its library's {default:g}")
     if evidence.constant():
         size = sign * (_mean([evidence.value(r) for r in evidence.constant()]) - mine)
@@ -278,7 +284,7 @@ def trust(evidence: Evidence, test_rows: int) -> list[Fact]:
     """Return what a reader needs to judge the numbers by."""
     facts = [Fact(label="seeds", value=str(len(evidence.setup.seeds)))]
     tuned = [len(c.scan) + len(c.full) for who in evidence.setup.contestants if who.tuned
-             for c in [rate_curve(evidence, who)]]  # fmt: skip
+             for c in [tuning(evidence.setup, who, evidence.history)]]  # fmt: skip
     if tuned:
         spread = f"{min(tuned)}" if min(tuned) == max(tuned) else f"{min(tuned)} to {max(tuned)}"
         facts.append(Fact(label="tuning runs each", value=spread))

@@ -1,24 +1,29 @@
-"""What is decided for a user who decided nothing: batch size, length, class weights, device and threads."""
+"""What is decided for a user who decided nothing: batch size, length, class weights."""
 
 from __future__ import annotations
 
 import math
-import os
-from dataclasses import replace
+from collections.abc import Sequence
 
 import torch
 
 from steepest.data.dataset import Dataset
 from steepest.errors import OptionError, unknown_name
-from steepest.models import ModelBuilder
 from steepest.optim import make_rule
-from steepest.optim.method import GradientMethod
 from steepest.recipe import Execution, Protocol, Recipe
 from steepest.record.schema import RunKey
-from steepest.schedules import make_schedule
-from steepest.sweep.plan import TUNING_SEED, Run, whole_spec
-from steepest.sweep.runner import Runner, thread_count
-from steepest.train.loop import train
+from steepest.sweep.contestants import Contestant, contestants, whole_spec
+from steepest.sweep.plan import TUNING_SEED, Run
+from steepest.sweep.runner import Runner
+
+__all__ = [
+    "class_weights",
+    "contestants",
+    "default_batch_size",
+    "equal_lengths",
+    "explain_batch_size",
+    "pilot",
+]
 
 SMALLEST_BATCH, LARGEST_BATCH, ROWS_A_BATCH = 32, 1024, 500
 PILOT_PATIENCE = 5
@@ -61,64 +66,55 @@ def class_weights(dataset: Dataset, wanted: str | dict[str, float]) -> tuple[flo
     return tuple(wanted.get(name, 1.0) for name in dataset.classes)
 
 
-def pilot_run(recipe: Recipe, per_epoch: int, seed: int) -> Run:
+def pilot_run(recipe: Recipe, per_epoch: int, seed: int, most_steps: int = PILOT_STEPS) -> Run:
     """Return the run that finds the length: Adam at its default, constant, until five epochs bring nothing."""
     rule = make_rule("adam")
-    epochs = max(1, min(PILOT_EPOCHS, PILOT_STEPS // per_epoch))
+    epochs = max(1, min(PILOT_EPOCHS, most_steps // per_epoch))
     changes = {
-        "optimizer": whole_spec(rule), "schedule": "constant", "steps": epochs * per_epoch, "patience": PILOT_PATIENCE,
-    }  # fmt: skip
+        "optimizer": whole_spec(rule),
+        "schedule": "constant",
+        "steps": epochs * per_epoch,
+        "patience": PILOT_PATIENCE,
+    }
     recipe = recipe.model_copy(update=changes)
     key = RunKey(name="pilot", recipe=recipe.id, seed=seed + TUNING_SEED, phase="pilot")
     return Run(key, recipe, rule, read_test=False)
 
 
-def pilot(runner: Runner, recipe: Recipe, per_epoch: int, seed: int) -> tuple[int, str]:
+def pilot(
+    runner: Runner, recipe: Recipe, per_epoch: int, seed: int, most_steps: int = PILOT_STEPS
+) -> tuple[int, str]:
     """Return the number of epochs that a pilot finds, and how; a pilot in the folder is not repeated."""
-    run = pilot_run(recipe, per_epoch, seed)
-    history = runner.history()
-    record = history.get((run.key.recipe, run.key.seed))
+    record = next((each for each in runner.folder.records() if each.key.phase == "pilot"), None)
     if record is None:
-        runner.observer.stage("pilot: how many epochs", 0)
-        record = runner.make(run, history, evaluations=run.recipe.steps // per_epoch)
+        run = pilot_run(recipe, per_epoch, seed, most_steps)
+        runner.observer.stage("pilot: how many epochs")
+        record = runner.make(run, {}, evaluations=run.recipe.steps // per_epoch)
     best = max(1, math.ceil(record.best_step / per_epoch))
     epochs = max(best, math.ceil(LEAST_STEPS / per_epoch))
     ran = f"a pilot of Adam at its default ran {record.curve[-1].epoch:g} epochs and was best after {best}"
     least = f", and {LEAST_STEPS} steps are the least" if epochs > best else ""
-    return epochs, f"{epochs} epochs ({ran}{least})"
+    return epochs, f"{ran}{least}"
 
 
-def choose_execution(dataset: Dataset, recipe: Recipe, model: ModelBuilder | None = None) -> Execution:
-    """Return how steps are computed on this machine: the device, and the faster of one thread and all.
+def equal_lengths(
+    contestants: Sequence[Contestant], steps: int, equal: str, execution: Execution
+) -> dict[str, int]:
+    """Return the steps of each optimizer where the same length does not mean the same number of steps.
 
-    Threads are measured with some steps of Adam on the model at hand: for small steps two threads can be far
-    slower than one.
+    ``seconds``: each gets the time that ``steps`` steps take on average over the optimizers. ``gradients``: each
+    gets as many gradient evaluations; a rule under an executor evaluates one a step.
+
+    Example:
+        >>> who = contestants(["sgd", "adam"])
+        >>> equal_lengths(who, 100, "seconds", Execution(seconds_a_step={"sgd": 0.001, "adam": 0.003}))
+        {'sgd': 200, 'adam': 67}
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = 1
-    if device == "cpu" and cores > 1:
-        seconds = {count: _seconds_a_step(dataset, recipe, model, count) for count in (1, cores)}
-        threads = cores if seconds[cores] < 0.9 * seconds[1] else 1
-    return Execution(device=device, threads=threads, torch=torch.__version__)
-
-
-def _seconds_a_step(dataset: Dataset, recipe: Recipe, model: ModelBuilder | None, threads: int) -> float:
-    rule = make_rule("adam")
-    best = math.inf
-    with thread_count(threads):
-        for steps in (3, 12, 12):
-            trial = recipe.model_copy(update={"steps": steps, "optimizer": whole_spec(rule)})
-            key = RunKey(name="timing", recipe=trial.id, seed=0, phase="pilot")
-            method = GradientMethod(rule, make_schedule("constant", steps))
-            finished = train(_without_validation(dataset), trial, key, method, model=model, evaluations=1)
-            best = min(best, finished.record.clocks.train / steps)
-    return best
-
-
-def _without_validation(dataset: Dataset) -> Dataset:
-    few = torch.arange(min(64, len(dataset.validation)), device=dataset.validation.target.device)
-    return replace(dataset, validation=dataset.validation.take(few))
+    if equal != "seconds":
+        return {}
+    times = execution.seconds_a_step
+    budget = steps * sum(times[who.name] for who in contestants) / len(contestants)
+    return {who.name: max(1, round(budget / times[who.name])) for who in contestants}
 
 
 def explain_batch_size(protocol: Protocol, rows: int) -> tuple[int, str]:

@@ -6,19 +6,25 @@ from steepest.record.schema import Record
 
 
 class Observer:
-    """Is told what happens; this one stays silent. Override what you want to show."""
+    """Is told what happens; this one stays silent. Override what you want to show.
 
-    def stage(self, title: str, steps: int) -> None:
-        """A stage begins: its title and how many training steps are still to come in all (0 if unknown)."""
+    Work is counted in seconds that were predicted from timed steps, so that runs of different optimizers add up.
+    """
 
-    def advance(self, steps: int) -> None:
-        """So many training steps were made."""
+    def stage(self, title: str) -> None:
+        """Something begins that has a name."""
 
-    def remaining(self, steps: int) -> None:
-        """The estimate of the steps still to come has changed."""
+    def advance(self, work: float) -> None:
+        """So much work was done since the last call."""
+
+    def remaining(self, work: float) -> None:
+        """So much work is still to come, as far as it can be known now."""
 
     def run(self, record: Record) -> None:
         """A run has ended and is in the journal."""
+
+    def tuned(self, name: str, rate: float, lowest: float, highest: float, trials: int) -> None:
+        """An optimizer's rate is chosen, from trials between the lowest and the highest rate."""
 
     def say(self, text: str) -> None:
         """A line that a person should read."""

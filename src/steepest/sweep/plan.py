@@ -5,41 +5,28 @@ best rate at the edge of the grid extends it, with the same allowance for everyo
 length; the best of them runs with every seed. Beside it each optimizer runs at its library default, and the
 winner without a schedule. Tuning has a run seed of its own, so that the seeds that are reported have not been
 selected on.
+
+Where further hyperparameters are tuned, one optimizer has several variants, each with its rates. The others
+then get as many trials, spent on a finer grid of rates over the same range.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from steepest import grammar
 from steepest.optim.rule import Rule
 from steepest.recipe import Recipe
 from steepest.record.schema import Phase, Record, RunKey
+from steepest.sweep.contestants import Contestant, default_rate, whole_spec
 
 SCAN_FRACTION = 0.25
-GRID_POINTS = 7
-FULL_RATES = 3
 EXTRA_RATES = 3
+"""Rates by which a scan may be extended beyond an edge, for each variant of the optimizer with most."""
 TUNING_SEED = 10_000
 """Added to the first run seed: the seed of the pilot and of tuning."""
-
-
-@dataclass(frozen=True)
-class Contestant:
-    """An optimizer in the comparison.
-
-    Attributes:
-        name: what it is called in tables, the user's own words.
-        rule: its rule, at its default or given rate.
-        tuned: whether its rate is tuned; a rate that was given is not.
-    """
-
-    name: str
-    rule: Rule[Any]
-    tuned: bool
 
 
 @dataclass(frozen=True)
@@ -62,10 +49,13 @@ class Setup:
 
     Attributes:
         contestants: the optimizers.
-        recipe: a recipe whose optimizer and schedule are replaced for each run.
+        recipe: a recipe whose optimizer, schedule and length are replaced for each run.
         seeds: the run seeds that are reported.
         grid: a grid of rates for everyone, or None for each rule's own.
         higher_is_better: of the deciding metric, which is ``recipe.metric``.
+        lengths: steps of those optimizers whose length is not ``recipe.steps``.
+        scan_rates: rates of the first scan.
+        full_rates: candidates that run at full length.
     """
 
     contestants: tuple[Contestant, ...]
@@ -73,50 +63,65 @@ class Setup:
     seeds: tuple[int, ...]
     grid: tuple[float, ...] | None
     higher_is_better: bool
+    lengths: Mapping[str, int] = field(default_factory=dict)
+    scan_rates: int = 7
+    full_rates: int = 3
 
     @property
     def tuning_seed(self) -> int:
         """The run seed of pilot, scan and full runs."""
         return self.seeds[0] + TUNING_SEED
 
+    @property
+    def fineness(self) -> int:
+        """How many variants the optimizer with most has: the others' grids are so many times finer."""
+        return max(len(who.variants) for who in self.contestants)
+
+    def steps(self, who: Contestant) -> int:
+        """Return the full length of an optimizer's runs."""
+        return self.lengths.get(who.name, self.recipe.steps)
+
     def loss(self, record: Record) -> float:
-        """Return the best validation value of a run, signed so that smaller is better; NaN and diverged are last."""
+        """Return the best validation value of a run, smaller being better; infinity where there is none."""
         value = record.best.get(self.recipe.metric, math.nan)
-        if record.outcome == "diverged" or math.isnan(value):
+        if record.failed or math.isnan(value):
             return math.inf
         return -value if self.higher_is_better else value
 
-    def make(self, who: Contestant, lr: float, phase: Phase, seed: int, **changes: object) -> Run:
-        """Return the run of ``who`` at a rate."""
-        rule = who.rule.with_lr(lr)
-        recipe = self.recipe.model_copy(update={"optimizer": whole_spec(rule), **changes})
+    def make(self, who: Contestant, rule: Rule[Any], phase: Phase, seed: int, **changes: object) -> Run:
+        """Return a run of ``who`` with ``rule``, which has its rate and variant."""
+        update = {"optimizer": whole_spec(rule), "steps": self.steps(who), **changes}
+        recipe = self.recipe.model_copy(update=update)
         key = RunKey(name=who.name, recipe=recipe.id, seed=seed, phase=phase)
         return Run(key, recipe, rule, read_test=phase in ("final", "default", "constant"))
 
-    def scan(self, who: Contestant, lr: float) -> Run:
-        """Return the run of ``who`` at a rate on a quarter of the steps."""
-        steps = max(1, round(self.recipe.steps * SCAN_FRACTION))
-        return self.make(who, lr, "scan", self.tuning_seed, steps=steps)
+    def scan(self, who: Contestant, rule: Rule[Any]) -> Run:
+        """Return the run of a candidate on a quarter of the steps."""
+        steps = max(1, round(self.steps(who) * SCAN_FRACTION))
+        return self.make(who, rule, "scan", self.tuning_seed, steps=steps)
 
-    def full(self, who: Contestant, lr: float) -> Run:
-        """Return the tuning run of ``who`` at a rate at full length."""
-        return self.make(who, lr, "full", self.tuning_seed)
-
-
-def default_rate(rule: Rule[Any]) -> float:
-    """Return the learning rate that the rule's library would use."""
-    return float(type(rule).Hyper.model_fields["lr"].default)
+    def full(self, who: Contestant, rule: Rule[Any]) -> Run:
+        """Return the tuning run of a candidate at full length."""
+        return self.make(who, rule, "full", self.tuning_seed)
 
 
-def whole_spec(rule: Rule[Any]) -> str:
-    """Return the rule's specification with every hyperparameter, so that a changed default is another recipe.
+@dataclass(frozen=True)
+class Tuning:
+    """How far the tuning of one optimizer is.
 
-    Example:
-        >>> from steepest.optim import make_rule
-        >>> whole_spec(make_rule("momentum").with_lr(0.1)).startswith("momentum(lr=0.1, momentum=0.9, ")
-        True
+    Attributes:
+        rates: the rates of the scan so far, ascending.
+        scan: a run for each rate and variant.
+        full: the candidates at full length; empty while the scan is not complete.
+        missing: what has to run next.
+        chosen: the best candidate, once nothing is missing.
     """
-    return str(grammar.Spec(rule.called, (), rule.hyper.model_dump()))
+
+    rates: tuple[float, ...]
+    scan: tuple[Run, ...]
+    full: tuple[Run, ...]
+    missing: tuple[Run, ...]
+    chosen: Rule[Any] | None
 
 
 def tidy(rate: float) -> float:
@@ -129,62 +134,71 @@ def tidy(rate: float) -> float:
     return float(f"{rate:.3g}")
 
 
-def rate_grid(centre: float, points: int = GRID_POINTS) -> list[float]:
-    """Return rates √10 apart around a centre.
+def rate_grid(centre: float, points: int = 7, fineness: int = 1) -> list[float]:
+    """Return rates around a centre, √10 apart, or so many times finer with as many times the points.
 
     Example:
         >>> rate_grid(1e-3, 5)
         [0.0001, 0.000316, 0.001, 0.00316, 0.01]
+        >>> rate_grid(1e-3, 2, fineness=2)
+        [0.000316, 0.000562, 0.001, 0.00178]
     """
-    middle = points // 2
-    return [tidy(centre * 10 ** ((i - middle) / 2)) for i in range(points)]
+    count = points * fineness
+    return [tidy(centre * 10 ** ((i - count // 2) * 0.5 / fineness)) for i in range(count)]
 
 
-def tuning(setup: Setup, who: Contestant, history: History) -> tuple[list[Run], float | None]:
-    """Return the tuning runs of one optimizer that are missing now, and its rate once none is."""
+def tuning(setup: Setup, who: Contestant, history: History) -> Tuning:
+    """Return how far the tuning of one optimizer is, from the finished runs alone."""
     if not who.tuned:
-        return [], float(who.rule.hyper.lr)
-    rates = sorted(setup.grid or rate_grid(who.rule.centre))
-    allowance = EXTRA_RATES
+        return Tuning((), (), (), (), who.rule)
+    finer = max(1, round(setup.fineness / len(who.variants)))
+    if who.fixed_rate:
+        rates = [float(who.rule.hyper.lr)]
+    else:
+        rates = sorted(setup.grid or rate_grid(who.rule.centre, setup.scan_rates, finer))
+    allowance = 0 if who.fixed_rate or setup.grid else EXTRA_RATES * finer
     while True:
-        runs = [setup.scan(who, rate) for rate in rates]
-        missing = _missing(runs, history)
+        rules = [variant.with_lr(rate) for rate in rates for variant in who.variants]
+        scan = [setup.scan(who, rule) for rule in rules]
+        missing = _missing(scan, history)
         if missing:
-            return missing, None
-        losses = [setup.loss(_of(run, history)) for run in runs]
-        best = min(range(len(rates)), key=lambda i: losses[i])
-        at_edge = len(rates) > 1 and best in (0, len(rates) - 1) and math.isfinite(losses[best])
+            return Tuning(tuple(rates), tuple(scan), (), tuple(missing), None)
+        losses = [setup.loss(_of(run, history)) for run in scan]
+        order = sorted(range(len(scan)), key=lambda i: losses[i])
+        best = rules[order[0]].hyper.lr
+        at_edge = len(rates) > 1 and best in (rates[0], rates[-1]) and math.isfinite(losses[order[0]])
         if not at_edge or not allowance:
             break
         allowance -= 1
-        rates = sorted([*rates, tidy(rates[best] * 10 ** (0.5 if best else -0.5))])
-    order = sorted(range(len(rates)), key=lambda i: losses[i])
-    candidates = [setup.full(who, rates[i]) for i in order[:FULL_RATES]]
-    missing = _missing(candidates, history)
+        step = 0.5 / finer
+        rates = sorted([*rates, tidy(best * 10 ** (step if best == rates[-1] else -step))])
+    full = [setup.full(who, rules[i]) for i in order[: setup.full_rates]]
+    missing = _missing(full, history)
     if missing:
-        return missing, None
-    best_run = min(candidates, key=lambda run: setup.loss(_of(run, history)))
-    return [], _of(best_run, history).lr
+        return Tuning(tuple(rates), tuple(scan), tuple(full), tuple(missing), None)
+    best_run = min(full, key=lambda run: setup.loss(_of(run, history)))
+    return Tuning(tuple(rates), tuple(scan), tuple(full), (), best_run.rule)
 
 
-def finals(setup: Setup, who: Contestant, lr: float) -> list[Run]:
+def finals(setup: Setup, who: Contestant, rule: Rule[Any]) -> list[Run]:
     """Return the reported runs of ``who``: one for each seed."""
-    return [setup.make(who, lr, "final", seed) for seed in setup.seeds]
+    return [setup.make(who, rule, "final", seed) for seed in setup.seeds]
 
 
 def defaults(setup: Setup, who: Contestant) -> list[Run]:
     """Return the runs of ``who`` at its library's default rate, one for each seed."""
-    return [setup.make(who, default_rate(who.rule), "default", seed) for seed in setup.seeds]
+    rule = who.rule.with_lr(default_rate(who.rule))
+    return [setup.make(who, rule, "default", seed) for seed in setup.seeds]
 
 
-def constants(setup: Setup, who: Contestant, lr: float) -> list[Run]:
+def constants(setup: Setup, who: Contestant, rule: Rule[Any]) -> list[Run]:
     """Return the runs of the winner without a schedule, one for each seed; none if there was no schedule."""
     if setup.recipe.schedule == "constant":
         return []
-    return [setup.make(who, lr, "constant", seed, schedule="constant") for seed in setup.seeds]
+    return [setup.make(who, rule, "constant", seed, schedule="constant") for seed in setup.seeds]
 
 
-def winner(setup: Setup, chosen: Mapping[str, float], history: History) -> Contestant:
+def winner(setup: Setup, chosen: Mapping[str, Rule[Any]], history: History) -> Contestant:
     """Return the optimizer with the best mean validation value over the seeds; a diverged seed counts as worst."""
 
     def mean(who: Contestant) -> float:
@@ -200,48 +214,74 @@ def next_runs(setup: Setup, history: History) -> list[Run]:
     The answer depends on the setup and on the finished runs alone, so a comparison that was interrupted, or
     that gets more optimizers or seeds, goes on with exactly what is missing.
     """
-    found = [tuning(setup, who, history) for who in setup.contestants]
-    missing = [run for runs, _ in found for run in runs]
+    found = {who.name: tuning(setup, who, history) for who in setup.contestants}
+    missing = [run for each in found.values() for run in each.missing]
     if missing:
         return missing
-    chosen = {who.name: lr for who, (_, lr) in zip(setup.contestants, found, strict=True) if lr is not None}
-    missing = _missing(
-        (run for who in setup.contestants for run in finals(setup, who, chosen[who.name])), history
-    )
-    missing += _missing((run for who in setup.contestants for run in defaults(setup, who)), history, missing)
+    chosen = chosen_rules(setup, history)
+    reported = [run for who in setup.contestants for run in finals(setup, who, chosen[who.name])]
+    reported += [run for who in setup.contestants for run in defaults(setup, who)]
+    missing = _missing(reported, history)
     if missing:
         return missing
     best = winner(setup, chosen, history)
     return _missing(constants(setup, best, chosen[best.name]), history)
 
 
-def chosen_rates(setup: Setup, history: History) -> dict[str, float]:
-    """Return the rate of every optimizer whose tuning is complete."""
-    found = {who.name: tuning(setup, who, history)[1] for who in setup.contestants}
-    return {name: lr for name, lr in found.items() if lr is not None}
+def chosen_rules(setup: Setup, history: History) -> dict[str, Rule[Any]]:
+    """Return the tuned rule of every optimizer whose tuning is complete."""
+    found = {who.name: tuning(setup, who, history).chosen for who in setup.contestants}
+    return {name: rule for name, rule in found.items() if rule is not None}
 
 
-def expected_steps(setup: Setup, history: History) -> int:
-    """Return how many steps are still to be made, as far as that can be known now."""
-    full = setup.recipe.steps
-    quarter = max(1, round(full * SCAN_FRACTION))
-    total = 0
+@dataclass(frozen=True)
+class Expected:
+    """A run that is to come, as far as it can be known now."""
+
+    name: str
+    phase: Phase
+    steps: int
+
+    @property
+    def read_test(self) -> bool:
+        """Whether it will read the test rows."""
+        return self.phase in ("final", "default", "constant")
+
+
+def expected_runs(setup: Setup, history: History) -> list[Expected]:
+    """Return every run that is still to come: the known ones, and those that will follow from them."""
+    coming: list[Expected] = []
     for who in setup.contestants:
-        missing, lr = tuning(setup, who, history)
-        total += sum(run.recipe.steps for run in missing)
-        if lr is None:
-            if missing and missing[0].key.phase == "scan":
-                total += FULL_RATES * full
-            total += 2 * len(setup.seeds) * full
-        else:
-            runs = _missing([*finals(setup, who, lr), *defaults(setup, who)], history)
-            total += sum(run.recipe.steps for run in runs)
-    constant = 0 if setup.recipe.schedule == "constant" else len(setup.seeds) * full
-    return total + constant if quarter else total
+        found = tuning(setup, who, history)
+        coming += [Expected(who.name, run.key.phase, run.recipe.steps) for run in found.missing]
+        steps = setup.steps(who)
+        if found.chosen is not None:
+            runs = _missing([*finals(setup, who, found.chosen), *defaults(setup, who)], history)
+            coming += [Expected(who.name, run.key.phase, run.recipe.steps) for run in runs]
+            continue
+        if not found.full:
+            candidates = min(setup.full_rates, len(found.scan))
+            coming += [Expected(who.name, "full", steps)] * candidates
+        coming += [Expected(who.name, phase, steps) for phase in ("final", "default") for _ in setup.seeds]
+    if setup.recipe.schedule != "constant" and not _constants_done(setup, history):
+        longest = max(setup.contestants, key=setup.steps)  # who wins is not known yet
+        coming += [Expected(longest.name, "constant", setup.steps(longest))] * len(setup.seeds)
+    return coming
 
 
-def _missing(runs: Iterable[Run], history: History, besides: Iterable[Run] = ()) -> list[Run]:
-    seen = {(run.key.recipe, run.key.seed) for run in besides}
+def _constants_done(setup: Setup, history: History) -> bool:
+    chosen = chosen_rules(setup, history)
+    if len(chosen) < len(setup.contestants):
+        return False
+    runs = [run for who in setup.contestants for run in finals(setup, who, chosen[who.name])]
+    if _missing(runs, history):
+        return False
+    best = winner(setup, chosen, history)
+    return not _missing(constants(setup, best, chosen[best.name]), history)
+
+
+def _missing(runs: Iterable[Run], history: History) -> list[Run]:
+    seen: set[tuple[str, int]] = set()
     result: list[Run] = []
     for run in runs:
         identity = (run.key.recipe, run.key.seed)
@@ -253,7 +293,7 @@ def _missing(runs: Iterable[Run], history: History, besides: Iterable[Run] = ())
 
 
 def _has_test(record: Record) -> bool:
-    return bool(record.test) or record.outcome == "diverged"
+    return bool(record.test) or record.failed
 
 
 def _of(run: Run, history: History) -> Record:

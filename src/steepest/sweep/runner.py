@@ -14,15 +14,14 @@ from steepest.data.dataset import Dataset
 from steepest.evaluate.metrics import metric_info
 from steepest.models import ModelBuilder
 from steepest.optim.method import GradientMethod
+from steepest.recipe import Execution
 from steepest.record.schema import Record
 from steepest.record.store import Folder
 from steepest.schedules import make_schedule
+from steepest.sweep.estimate import EVALUATIONS, plan_seconds, run_seconds
 from steepest.sweep.observer import Observer
-from steepest.sweep.plan import History, Run, Setup, expected_steps, next_runs
+from steepest.sweep.plan import Expected, History, Run, Setup, next_runs, tuning
 from steepest.train.loop import Finished, train
-
-EVALUATIONS = 20
-"""How many times a run reads the validation rows."""
 
 
 @dataclass
@@ -37,6 +36,7 @@ class Runner:
         threads: threads of torch during a run.
         observer: who is told.
         device: where the model is put.
+        seconds_a_step: what a step of the present run counts for in the progress.
     """
 
     dataset: Dataset
@@ -46,25 +46,37 @@ class Runner:
     threads: int
     observer: Observer
     device: str = "cpu"
+    seconds_a_step: float = 0.0
 
     def history(self) -> dict[tuple[str, int], Record]:
         """Return the runs in the folder by (recipe id, seed)."""
         return {(record.key.recipe, record.key.seed): record for record in self.folder.records()}
 
-    def complete(self, setup: Setup) -> History:
+    def complete(self, setup: Setup, execution: Execution) -> History:
         """Make every run that the setup still lacks; return all."""
         history = self.history()
         announced: set[str] = set()
+        tuned: set[str] = set()
         while runs := next_runs(setup, history):
-            self.observer.remaining(expected_steps(setup, history))
             for run in runs:
+                self.observer.remaining(plan_seconds(setup, execution, history))
                 title = _title(run)
                 if title not in announced:
                     announced.add(title)
-                    self.observer.stage(title, expected_steps(setup, history))
+                    self.observer.stage(title)
+                whole = run_seconds(execution, Expected(run.key.name, run.key.phase, run.recipe.steps))
+                self.seconds_a_step = whole / run.recipe.steps
                 record = self.make(run, history)
                 history[record.key.recipe, record.key.seed] = record
-                self.observer.remaining(expected_steps(setup, history))
+            for who in setup.contestants:
+                found = tuning(setup, who, history)
+                if found.chosen is not None and found.scan and who.name not in tuned:
+                    tuned.add(who.name)
+                    trials = len(found.scan) + len(found.full)
+                    self.observer.tuned(
+                        who.name, float(found.chosen.hyper.lr), found.rates[0], found.rates[-1], trials
+                    )
+        self.observer.remaining(0.0)
         return history
 
     def make(self, run: Run, history: History, *, evaluations: int = EVALUATIONS) -> Record:
@@ -72,7 +84,7 @@ class Runner:
         finished = self._train(run, evaluations)
         if run.read_test:
             self._keep_rows(run, finished)
-        if run.key.phase == "final" and finished.record.outcome != "diverged":
+        if run.key.phase == "final" and not finished.record.failed:
             self._keep_weights(run, finished, history)
         self.folder.append_record(finished.record)
         self.observer.run(finished.record)
@@ -104,7 +116,7 @@ class Runner:
                 evaluations=evaluations,
                 metrics=self.metrics,
                 read_test=run.read_test,
-                progress=self.observer.advance,
+                progress=lambda steps: self.observer.advance(steps * self.seconds_a_step),
                 device=self.device,
             )
 

@@ -1,0 +1,145 @@
+"""How long a comparison will take, and what fits into a budget."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from steepest.errors import OptionError
+from steepest.recipe import Execution
+from steepest.sweep.plan import Expected, History, Setup, expected_runs
+
+EVALUATIONS = 20
+"""How many times a run reads the validation rows."""
+EXTENSIONS = 0.5
+"""Rates by which a scan is expected to be extended, on average."""
+
+
+def run_seconds(execution: Execution, run: Expected) -> float:
+    """Return how long one run is expected to take: its steps, its evaluations, and the test rows if it reads them."""
+    looks = EVALUATIONS + 2 + (3 if run.read_test else 0)
+    return run.steps * execution.seconds_a_step[run.name] + looks * execution.seconds_an_evaluation
+
+
+def plan_seconds(setup: Setup, execution: Execution, history: History) -> float:
+    """Return how long what is still to come is expected to take."""
+    runs = expected_runs(setup, history)
+    total = sum(run_seconds(execution, run) for run in runs)
+    scanning = {run.name: run for run in runs if run.phase == "scan"}
+    return total + EXTENSIONS * sum(run_seconds(execution, run) for run in scanning.values())
+
+
+def plan_text(setup: Setup, history: History) -> str:
+    """Return the plan as one line.
+
+    Example:
+        ``4 optimizers × (7 rates on ¼ + best 3 whole + 5 seeds + 5 at default) + 5 constant → 85 runs``
+    """
+    runs = expected_runs(setup, history)
+    tuned = [who for who in setup.contestants if who.tuned]
+    count = len(setup.contestants)
+    parts: list[str] = []
+    if tuned and not history:
+        scans = Counter(run.name for run in runs if run.phase == "scan")
+        most = max(scans.values())
+        trials = f"{most} trials" if setup.fineness > 1 else f"{most} rates"
+        parts += [f"{trials} on ¼", f"best {setup.full_rates} whole"]
+    parts += [f"{len(setup.seeds)} seeds", f"{len(setup.seeds)} at default"]
+    text = f"{count} optimizer{'s' if count > 1 else ''} × ({' + '.join(parts)})"
+    if tuned and len(tuned) < count:
+        text += f", {count - len(tuned)} not tuned"
+    if setup.recipe.schedule != "constant":
+        text += f" + {len(setup.seeds)} without schedule"
+    done = f", {len(history)} done" if history else ""
+    return f"{text} → {len(runs)} runs{done}"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A setup that fits a budget, and what was given up for it, as lines."""
+
+    setup: Setup
+    epochs: float
+    given_up: tuple[str, ...]
+
+
+def fit_budget(
+    build: Callable[[float], Setup], epochs: float, per_epoch: int, execution: Execution, seconds: float
+) -> Fitted:
+    """Return the most thorough setup that is expected to end within a budget.
+
+    Given up in this order: length down to a half, seeds down to three, trials (five rates, the best two),
+    length down to a quarter, seeds down to two, and then as much length as it takes.
+
+    Args:
+        build: makes the full setup for a number of epochs.
+        epochs: the length that is wanted.
+        per_epoch: steps an epoch.
+        execution: the measured times.
+        seconds: the budget.
+
+    Raises:
+        OptionError: not even the smallest comparison fits.
+    """
+
+    def cost(epochs: float, change: Callable[[Setup], Setup]) -> float:
+        return plan_seconds(change(build(epochs)), execution, {})
+
+    least = max(20 / per_epoch, 1e-9)
+    for change, share, _ in _REDUCTIONS:
+        if cost(epochs, change) <= seconds:
+            length = epochs
+        else:
+            fixed = cost(least, change)
+            slope = (cost(epochs, change) - fixed) / max(epochs - least, 1e-12)
+            length = least + (seconds - fixed) / slope if slope > 0 else 0.0
+        if length >= max(share * epochs, least):
+            setup = change(build(length))
+            return Fitted(setup, length, tuple(_given_up(build(epochs), setup, epochs, length)))
+    smallest = cost(least, _REDUCTIONS[-1][0])
+    raise OptionError(
+        f"{seconds / 60:.2g} minutes are not enough for {len(build(epochs).contestants)} optimizers",
+        hint=f"give at least {max(smallest / 60, 0.1):.1f} minutes, or fewer optimizers.",
+    )
+
+
+def _reduced(seeds: int, rates: int, full: int) -> Callable[[Setup], Setup]:
+    def change(setup: Setup) -> Setup:
+        return replace(
+            setup,
+            seeds=setup.seeds[:seeds],
+            scan_rates=min(rates, setup.scan_rates),
+            full_rates=min(full, setup.full_rates),
+        )
+
+    return change
+
+
+_MANY = 1_000_000
+_REDUCTIONS: Sequence[tuple[Callable[[Setup], Setup], float, str]] = (
+    (_reduced(_MANY, _MANY, _MANY), 0.5, "length"),
+    (_reduced(3, _MANY, _MANY), 0.5, "seeds"),
+    (_reduced(3, 5, 2), 0.25, "trials"),
+    (_reduced(2, 5, 2), 0.25, "more seeds"),
+    (_reduced(2, 5, 2), 0.0, "all"),
+)
+
+
+def _given_up(wanted: Setup, got: Setup, epochs: float, length: float) -> list[str]:
+    lines: list[str] = []
+    if length < epochs * (1 - 1e-9):
+        lines.append(f"{_plain(length)} instead of {_plain(epochs)} epochs")
+    if len(got.seeds) < len(wanted.seeds):
+        lines.append(f"{len(got.seeds)} instead of {len(wanted.seeds)} seeds")
+    if got.scan_rates < wanted.scan_rates or got.full_rates < wanted.full_rates:
+        lines.append(
+            f"{got.scan_rates} instead of {wanted.scan_rates} rates and the best {got.full_rates} instead of "
+            f"{wanted.full_rates} at full length"
+        )
+    return lines
+
+
+def _plain(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".") if math.isfinite(value) else str(value)
