@@ -151,10 +151,43 @@ def paired_bootstrap(
         [0.075, 0.064, 0.087]
     """
     _check_level(level)
-    if resamples < 100:
-        raise OptionError(f"{resamples} resamples", hint="use at least 100; 2000 is the default.")
+    _check_resamples(resamples)
     first, second = pairs(row_losses_a, row_losses_b)
     return Interval(*_bootstrap(first - second, seed, resamples, level))
+
+
+def row_bootstrap(columns: ArrayLike, seed: int, resamples: int = RESAMPLES, level: float = 0.95) -> Values:
+    """Return the ends of the percentile bootstrap intervals of several means over the same rows ``[K, 2]``.
+
+    As :func:`paired_bootstrap`, with the same rows drawn for all K.
+
+    Args:
+        columns: a value for each row ``[K, N]``, finite.
+        seed: of the stream ``bootstrap``.
+        resamples: how many means, at least 100.
+        level: coverage, above 0 and below 1.
+
+    Raises:
+        OptionError: ``resamples`` or ``level`` is out of range.
+
+    Example:
+        >>> row_bootstrap([[1.0, 0.5, 0.9, 0.4] * 50], seed=0).round(2).tolist()
+        [[0.66, 0.74]]
+    """
+    _check_level(level)
+    _check_resamples(resamples)
+    values = np.asarray(columns, dtype=np.float64)
+    generator = rng.stream(seed, "bootstrap")
+    rows = values.shape[1]
+    means = np.empty((resamples, len(values)))
+    step = max(1, _BLOCK // rows)
+    for start in range(0, resamples, step):
+        size = min(step, resamples - start)
+        drawn = generator.integers(0, rows, size=(size, rows))
+        drawn += np.arange(size)[:, None] * rows
+        times = np.bincount(drawn.reshape(-1), minlength=size * rows).reshape(size, rows)
+        means[start : start + size] = times @ values.T / rows
+    return np.quantile(means, [(1.0 - level) / 2.0, (1.0 + level) / 2.0], axis=0).T
 
 
 def smallest_visible(
@@ -270,3 +303,8 @@ def _t_quantile(n: int, level: float) -> float:
 def _check_level(level: float) -> None:
     if not 0.0 < level < 1.0:
         raise OptionError(f"a level of {level}", hint="use a level between 0 and 1, such as 0.95.")
+
+
+def _check_resamples(resamples: int) -> None:
+    if resamples < 100:
+        raise OptionError(f"{resamples} resamples", hint="use at least 100; 2000 is the default.")

@@ -64,24 +64,87 @@ class Difference(Frozen):
     """``first - second`` on one metric.
 
     Attributes:
-        over: ``seeds`` (paired t interval over run seeds) or ``rows`` (paired bootstrap over test rows
-            of the seed-averaged loss).
-        mean, low, high: the difference and its 95 % interval.
-        n: pairs (seeds or rows).
-        told_apart: the interval excludes zero.
+        over: what the interval holds: ``both`` (run seeds and test rows, crossed), ``seeds`` (paired t interval
+            over run seeds: the metric has no value by row) or ``rows`` (test rows alone: there is one run).
+        mean, low, high: the difference and its 95 % interval, of this difference alone.
+        n: pairs (seeds; rows where ``over`` is ``rows``).
+        told_apart: the corrected p-value is below 0.05.
         better: which of the two is better, if they are told apart.
+        rows: test rows that the interval holds; 0 where it holds none.
+        p: two-sided p-value of a difference of zero, consistent with the interval; None where one run says nothing.
+        p_adjusted: the same, corrected for the number of comparisons (Holm).
+        comparisons: how many comparisons it was corrected for.
+        seed_share: the seeds' share of the variance of the mean, from 0 to 1, where ``over`` is ``both``.
+        by_seeds: the ends of the 95 % interval over the run seeds alone.
+        by_rows: the ends of the 95 % interval over the test rows alone.
+        visible: the smallest true difference that would have been told apart with probability 0.8.
     """
 
     first: str
     second: str
     metric: str
-    over: Literal["seeds", "rows"]
+    over: Literal["seeds", "rows", "both"]
     mean: float
     low: float
     high: float
     n: int
     told_apart: bool
     better: str | None = None
+    rows: int = 0
+    p: float | None = None
+    p_adjusted: float | None = None
+    comparisons: int = 1
+    seed_share: float | None = None
+    by_seeds: tuple[float, float] | None = None
+    by_rows: tuple[float, float] | None = None
+    visible: float | None = None
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the interval of this difference alone lies on one side of zero."""
+        return self.low > 0 or self.high < 0
+
+    def swapped(self) -> Difference:
+        """Return ``second - first``.
+
+        Example:
+            >>> found = Difference(first="a", second="b", metric="log_loss", over="seeds", mean=1.0, low=-1.0,
+            ...                    high=3.0, n=5, told_apart=False, by_seeds=(-1.0, 3.0))
+            >>> found.swapped().by_seeds
+            (-3.0, 1.0)
+        """
+        turned = {
+            name: None if ends is None else (-ends[1], -ends[0])
+            for name, ends in (("by_seeds", self.by_seeds), ("by_rows", self.by_rows))
+        }
+        return self.model_copy(
+            update={
+                "first": self.second,
+                "second": self.first,
+                "mean": -self.mean,
+                "low": -self.high,
+                "high": -self.low,
+                **turned,
+            }
+        )
+
+
+class Standing(Frozen):
+    """How often one optimizer was told apart from the others, corrected for all pairs.
+
+    Attributes:
+        wins, losses: the others that it is better, or worse, than.
+        ties: the others that it was not told apart from (which does not make them equal).
+        above, below: the baselines that it is better, or worse, than.
+    """
+
+    name: str
+    metric: str
+    wins: int
+    ties: int
+    losses: int
+    above: list[str] = Field(default_factory=list)
+    below: list[str] = Field(default_factory=list)
 
 
 class Effect(Frozen):
@@ -93,13 +156,14 @@ class Effect(Frozen):
 
 
 class Band(Frozen):
-    """A curve over seeds of one optimizer: step, epoch and seconds with mean, lowest and highest value."""
+    """A curve over seeds of one optimizer: mean, lowest and highest value by step, epoch, seconds and gradients."""
 
     name: str
     metric: str
     step: list[int]
     epoch: list[float]
     seconds: list[float]
+    gradients: list[float] = Field(default_factory=list)
     mean: list[float]
     low: list[float]
     high: list[float]
@@ -160,7 +224,9 @@ class Comparison(Frozen):
         metrics: every metric shown, the deciding one first.
         winner: name of the best optimizer's row (by validation).
         rows: all rows, best first within each kind.
-        differences: the winner against every other optimizer (seeds), and against each baseline (rows).
+        differences: the winner against every other optimizer and against each baseline.
+        pairs: every pair of optimizers on the deciding metric, and every optimizer against each baseline.
+        standings: wins, ties and losses of each optimizer on the deciding metric, best first.
         effects: what mattered.
         curves: validation metric during the final runs.
         rates: the tuning of each optimizer.
@@ -171,6 +237,8 @@ class Comparison(Frozen):
         data, preparation, recipe, environment: listings for the end of the report.
         use: command and Python to copy, with the model's path, as (label, code).
         phases: seconds by kind of work over the whole experiment.
+        results_on, curves_on: the rows that results and curves are of, in words.
+        selection: how weights and winner were chosen, where results are shown.
     """
 
     title: str
@@ -183,6 +251,8 @@ class Comparison(Frozen):
     winner: str
     rows: list[Row]
     differences: list[Difference] = Field(default_factory=list)
+    pairs: list[Difference] = Field(default_factory=list)
+    standings: list[Standing] = Field(default_factory=list)
     effects: list[Effect] = Field(default_factory=list)
     curves: list[Band] = Field(default_factory=list)
     rates: list[RateCurve] = Field(default_factory=list)
@@ -196,3 +266,9 @@ class Comparison(Frozen):
     environment: list[Fact] = Field(default_factory=list)
     use: list[Fact] = Field(default_factory=list)
     phases: dict[str, float] = Field(default_factory=dict)
+    results_on: str = "the test rows"
+    curves_on: str = "the validation rows"
+    selection: str = (
+        "Every optimizer keeps the weights of its best validation result; the winner is chosen on the validation "
+        "rows, and the test rows are read once."
+    )

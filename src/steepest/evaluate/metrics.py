@@ -285,6 +285,24 @@ def row_losses(outputs: Tensor, target: Tensor, task: Task, scale: TargetScale |
         return (values - truth).square()
 
 
+def row_correct(outputs: Tensor, target: Tensor) -> Tensor:
+    """Return whether each row's most probable class is the true one; the mean is the accuracy.
+
+    Args:
+        outputs: logits or log-probabilities ``[N, K]``.
+        target: class codes, int64 ``[N]``.
+
+    Returns:
+        bool ``[N]``.
+
+    Example:
+        >>> row_correct(torch.tensor([[2.0, 1.0], [0.0, 1.0]]), torch.tensor([0, 0]))
+        tensor([ True, False])
+    """
+    with torch.no_grad():
+        return _log_probabilities(outputs).argmax(dim=1) == target.detach()
+
+
 def log_loss(rows: ClassOutputs) -> Tensor:
     """Return the mean negative logarithm of the probability of the true class, in nats; from 0."""
     return functional.nll_loss(rows.log_probabilities, rows.target)

@@ -1,0 +1,325 @@
+"""Which optimizers are told apart, from what each seed and each test row gave, corrected for all comparisons made."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from steepest import rng
+from steepest.compare import crossed
+from steepest.compare.intervals import holm, paired_t, row_bootstrap, smallest_visible
+from steepest.compare.result import Difference, Standing
+from steepest.evaluate.metrics import metric_info
+
+LEVEL = 0.95
+MOST_ROWS = 20_000
+"""More test rows than this are averaged in groups of equal size first."""
+BY_ROW = ("log_loss", "accuracy", "rmse", "mae")
+"""The metrics that are a mean over rows, or a smooth function of one."""
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What one optimizer or one baseline gets on the test rows.
+
+    Attributes:
+        name: how it is called.
+        metric: name of the metric.
+        values: of each seed ``[S]``, NaN for a diverged run; one value for a baseline.
+        rows: of each seed and row (or group of rows) ``[S, G]``, or None if the metric has no value by row.
+        n_rows: how many test rows ``rows`` was made of.
+        seeded: whether another seed would give another value; a baseline is fitted once.
+    """
+
+    name: str
+    metric: str
+    values: Values
+    rows: Values | None = None
+    n_rows: int = 0
+    seeded: bool = True
+
+
+def scores(
+    name: str,
+    metric: str,
+    values: Sequence[float],
+    kept: Sequence[Mapping[str, ArrayLike] | None],
+    *,
+    seeded: bool = True,
+) -> Scores:
+    """Return the scores of one optimizer or baseline.
+
+    Args:
+        name: how it is called.
+        metric: name of the metric.
+        values: its value for each seed; NaN for a diverged run.
+        kept: what is known of each seed's test rows, as :func:`by_row` takes it; None where nothing is.
+        seeded: False for a baseline.
+
+    Example:
+        >>> found = scores("adam", "accuracy", [0.5, 1.0], [{"correct": [True, False]}, {"correct": [True, True]}])
+        >>> found.rows.tolist(), found.n_rows
+        ([[1.0, 0.0], [1.0, 1.0]], 2)
+    """
+    exact = np.asarray(values, dtype=np.float64).reshape(-1)
+    tables = [None if each is None else by_row(metric, each) for each in kept]
+    known = [each for each in tables if each is not None and np.isfinite(each).all()]
+    lengths = {len(each) for each in known}
+    usable = len(kept) == len(exact) and len(lengths) == 1
+    complete = usable and all(
+        not math.isfinite(value) or (each is not None and bool(np.isfinite(each).all()))
+        for value, each in zip(exact, tables, strict=True)
+    )
+    if not complete:
+        return Scores(name, metric, exact, seeded=seeded)
+    length = lengths.pop()
+    empty = np.full(length, math.nan)
+    rows = np.stack(
+        [
+            empty if each is None or not math.isfinite(value) else each
+            for value, each in zip(exact, tables, strict=True)
+        ]
+    )
+    return Scores(name, metric, exact, _grouped(rows), length, seeded)
+
+
+def by_row(metric: str, kept: Mapping[str, ArrayLike]) -> Values | None:
+    r"""Return a value for each test row whose mean is the metric, or None if it has no such form.
+
+    Log loss and accuracy are means over rows. The RMSE is the root of one, so its rows are linearised about it
+    (delta method): :math:`R + (\ell_r - R^2) / 2R` with the squared error :math:`\ell_r`; their mean is
+    exactly R, and their variance over N that of R.
+
+    Args:
+        metric: name of a metric.
+        kept: ``loss``, the log loss or squared error of each row ``[N]``, and for classes ``correct``.
+
+    Source: Oehlert, A note on the delta method, The American Statistician 46, 1992.
+
+    Example:
+        >>> float(by_row("rmse", {"loss": [1.0, 4.0, 4.0]}).mean().round(6))
+        1.732051
+        >>> by_row("f1", {"loss": [1.0, 4.0]}) is None
+        True
+    """
+    name = "correct" if metric == "accuracy" else "loss"
+    if metric not in BY_ROW or name not in kept:
+        return None
+    values = np.asarray(kept[name], dtype=np.float64).reshape(-1)
+    if metric == "mae":
+        return np.sqrt(values)
+    if metric == "rmse":
+        mean = float(values.mean())
+        root = math.sqrt(mean) if mean > 0 else math.nan
+        return root + (values - mean) / (2.0 * root)
+    return values
+
+
+class _Names(TypedDict):
+    first: str
+    second: str
+    metric: str
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A difference before it is corrected, and what is needed to finish it."""
+
+    found: Difference
+    parts: crossed.Parts | None = None
+    gaps: tuple[float, ...] = ()
+    column: Values | None = None
+
+
+def difference(first: Scores, second: Scores) -> Difference:
+    """Return ``first - second``, as the only comparison made.
+
+    Where there is a value for each row and there are two seeds or more, the interval holds both uncertainties;
+    otherwise the seeds alone; and with a single run against a baseline, the test rows alone. A single run
+    against a single run is never told apart: nothing is known of what another seed would give.
+
+    Example:
+        >>> one = scores("adam", "f1", [0.5, 0.52, 0.51], [None, None, None])
+        >>> other = scores("sgd", "f1", [0.4, 0.41, 0.42], [None, None, None])
+        >>> found = difference(one, other)
+        >>> found.over, found.better, round(found.mean, 3)
+        ('seeds', 'adam', 0.1)
+    """
+    return _corrected([_draft(first, second)], seed=0)[0]
+
+
+def differences(
+    optimizers: Sequence[Scores], baselines: Sequence[Scores], seed: int = 0
+) -> tuple[list[Difference], list[Difference]]:
+    """Return every pair of optimizers, and every optimizer against every baseline, each family corrected.
+
+    All pairs are corrected for, though a reader may look at the winner's only: the winner was picked with the help
+    of the same runs, and the best of many is best by luck as well.
+
+    Args:
+        optimizers: scores on one metric.
+        baselines: scores on the same metric.
+        seed: of the bootstrap over rows.
+    """
+    pairs = [_draft(a, b) for a, b in itertools.combinations(optimizers, 2)]
+    against = [_draft(a, b) for a in optimizers for b in baselines]
+    return _corrected(pairs, seed), _corrected(against, seed)
+
+
+def between(found: Sequence[Difference], first: str, second: str, metric: str) -> Difference | None:
+    """Return ``first - second`` out of differences that hold it in either direction, or None."""
+    for each in found:
+        if each.metric == metric and (each.first, each.second) == (first, second):
+            return each
+        if each.metric == metric and (each.first, each.second) == (second, first):
+            return each.swapped()
+    return None
+
+
+def standings(
+    names: Sequence[str], metric: str, pairs: Sequence[Difference], against: Sequence[Difference]
+) -> list[Standing]:
+    """Return wins, ties and losses of each optimizer, most wins over losses first; equals keep their order.
+
+    Example:
+        >>> found = Difference(first="a", second="b", metric="log_loss", over="seeds", mean=-1.0, low=-2.0,
+        ...                    high=-0.5, n=5, told_apart=True, better="a")
+        >>> [(each.name, each.wins, each.ties, each.losses) for each in standings("ab", "log_loss", [found], [])]
+        [('a', 1, 0, 0), ('b', 0, 0, 1)]
+    """
+    lines: list[Standing] = []
+    for name in names:
+        mine = [each for each in pairs if name in (each.first, each.second) and each.metric == metric]
+        outer = [each for each in against if each.first == name and each.metric == metric and each.told_apart]
+        lines.append(
+            Standing(
+                name=name,
+                metric=metric,
+                wins=sum(each.better == name for each in mine),
+                ties=sum(not each.told_apart for each in mine),
+                losses=sum(each.told_apart and each.better != name for each in mine),
+                above=[each.second for each in outer if each.better == name],
+                below=[each.second for each in outer if each.better != name],
+            )
+        )
+    return sorted(lines, key=lambda each: each.losses - each.wins)
+
+
+def _draft(first: Scores, second: Scores) -> _Draft:
+    seeds = max(len(first.values), len(second.values))
+    a, b = (np.broadcast_to(each.values, seeds) for each in (first, second))
+    known = np.isfinite(a) & np.isfinite(b)
+    gaps = (a - b)[known]
+    names = _Names(first=first.name, second=second.name, metric=first.metric)
+    n = len(gaps)
+    if first.rows is None or second.rows is None or n == 0 or first.rows.shape[1] != second.rows.shape[1]:
+        return _over_seeds(names, gaps)
+    table = (
+        np.broadcast_to(first.rows, (seeds, first.rows.shape[1]))[known]
+        - np.broadcast_to(second.rows, (seeds, second.rows.shape[1]))[known]
+    )
+    if n == 1:
+        return _over_rows(names, gaps, table, first, second)
+    found = crossed.parts(table)._replace(mean=np.asarray(gaps.mean()))
+    half, mean = float(crossed.half_width(found, LEVEL)), float(found.mean)
+    alone = paired_t(gaps, np.zeros(n), LEVEL)
+    share = float(found.share)
+    column = table.mean(0) - table.mean()
+    spread = float(found.rows + found.shared)
+    column = column * math.sqrt(float(found.rows) / spread) if spread > 0 else column
+    made = Difference(
+        **names, over="both", mean=mean, low=mean - half, high=mean + half, n=n, told_apart=False,
+        rows=first.n_rows, p=float(crossed.p_value(found)), by_seeds=(alone.low, alone.high),
+        seed_share=share if math.isfinite(share) else None,
+    )  # fmt: skip
+    return _Draft(made, found, tuple(gaps), column)
+
+
+def _over_seeds(names: _Names, gaps: Values) -> _Draft:
+    found = paired_t(gaps, np.zeros(len(gaps)), LEVEL)
+    ends = (found.low, found.high) if found.n > 1 else None
+    made = Difference(
+        **names, over="seeds", mean=found.mean, low=found.low, high=found.high, n=found.n, told_apart=False,
+        p=found.p if found.n > 1 else None, by_seeds=ends,
+    )  # fmt: skip
+    return _Draft(made, None, tuple(gaps))
+
+
+def _over_rows(names: _Names, gaps: Values, table: Values, first: Scores, second: Scores) -> _Draft:
+    """One run: its rows are a sample, and of other seeds nothing is known."""
+    mean, column = float(gaps[0]), table[0] - table[0].mean()
+    if first.seeded and second.seeded:
+        made = Difference(**names, over="seeds", mean=mean, low=mean, high=mean, n=1, told_apart=False,
+                          rows=first.n_rows)  # fmt: skip
+        return _Draft(made, None, (), column)
+    found = crossed.parts(table)._replace(mean=np.asarray(mean))
+    half = float(crossed.half_width(found, LEVEL))
+    made = Difference(
+        **names, over="rows", mean=mean, low=mean - half, high=mean + half, n=first.n_rows, told_apart=False,
+        rows=first.n_rows, p=float(crossed.p_value(found)),
+    )  # fmt: skip
+    return _Draft(made, None, (), column)
+
+
+def _corrected(drafts: Sequence[_Draft], seed: int) -> list[Difference]:
+    """Correct one family, and add what a test rows' bootstrap and the power calculation say."""
+    given = [math.nan if each.found.p is None else each.found.p for each in drafts]
+    corrected = holm(given)
+    made = sum(not math.isnan(p) for p in given)
+    level = 1.0 - (1.0 - LEVEL) / max(made, 1)
+    by_rows = _row_ends(drafts, seed)
+    found: list[Difference] = []
+    for draft, p, ends in zip(drafts, corrected, by_rows, strict=True):
+        one = draft.found
+        apart = p < 1.0 - LEVEL
+        up = metric_info(one.metric).higher_is_better
+        better = (one.first if (one.mean > 0) == up else one.second) if apart else None
+        visible = None
+        if draft.parts is not None:
+            visible = crossed.smallest_visible(draft.parts, level)
+        elif len(draft.gaps) > 1:
+            visible = smallest_visible(draft.gaps, level=level)
+        found.append(
+            one.model_copy(
+                update={
+                    "p_adjusted": None if math.isnan(p) else p,
+                    "comparisons": max(made, 1),
+                    "told_apart": apart,
+                    "better": better,
+                    "by_rows": ends,
+                    "visible": visible,
+                }
+            )
+        )
+    return found
+
+
+def _row_ends(drafts: Sequence[_Draft], seed: int) -> list[tuple[float, float] | None]:
+    columns = [each.column for each in drafts if each.column is not None]
+    if not columns:
+        return [None] * len(drafts)
+    ends = iter(row_bootstrap(np.stack(columns), seed, level=LEVEL))
+    return [
+        None
+        if each.column is None
+        else (each.found.mean + float((one := next(ends))[0]), each.found.mean + float(one[1]))
+        for each in drafts
+    ]
+
+
+def _grouped(rows: Values) -> Values:
+    """Average rows in groups of equal size, drawn at random; a few rows are left over, which changes no mean shown."""
+    length = rows.shape[1]
+    if length <= MOST_ROWS:
+        return rows
+    size = -(-length // MOST_ROWS)
+    order = rng.stream(0, "bootstrap", length).permutation(length)[: length // size * size]
+    return rows[:, order].reshape(len(rows), -1, size).mean(-1)
