@@ -172,7 +172,8 @@ def confusion(comparison: Comparison) -> Figure:
 
 def _unit(comparison: Comparison) -> str:
     metric = metric_of(comparison, comparison.metric)
-    return safe(f"validation {metric.title}{', %' if metric.percent else ''}")
+    rows = comparison.curves_on.removeprefix("the ").removesuffix(" rows")
+    return safe(f"{rows} {metric.title}{', %' if metric.percent else ''}")
 
 
 def _layout(x: str, y: str, **more: Any) -> Figure:

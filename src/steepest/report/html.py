@@ -48,19 +48,22 @@ def render_html(comparison: Comparison) -> str:
     if comparison.classes and comparison.confusion:
         drawn["confusion"] = figures.confusion(comparison)
     data = {"figures": drawn, "dark": theme.dark_for_light()}
-    library, script = _plotly() if drawn else "", _own("report.js")
+    library, script = _plotly() if drawn else "", own("report.js")
     unit, bars = view.bars(comparison)
     place = theme.slots(comparison)
-    return _template().render(
+    return template("report.html.j2").render(
         comparison=comparison,
+        title=comparison.title,
         show=show,
-        style=Markup(_style()),
+        style=Markup(style()),
         library=Markup(library),
         script=Markup(script),
-        policy=_policy([each for each in (library, script) if each]),
+        policy=policy([each for each in (library, script) if each]),
         data=Markup(embedded_json(data)),
         drawn=drawn,
-        ranking=view.ranking(comparison),
+        ranking=(ranking := view.ranking(comparison)),
+        ranking_id="ranking-title",
+        heading=f"{ranking.title} on {comparison.results_on}",
         unit=unit,
         bars=bars,
         table=view.table(comparison),
@@ -108,7 +111,8 @@ def embedded_json(data: Any) -> str:
     return text
 
 
-def _policy(scripts: list[str]) -> str:
+def policy(scripts: list[str]) -> str:
+    """Return the page's policy: these scripts may run, styles may stand in the page, and that is all."""
     hashes = [base64.b64encode(hashlib.sha256(each.encode()).digest()).decode() for each in scripts]
     allowed = " ".join(f"'sha256-{each}'" for each in hashes)
     return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:"
@@ -123,22 +127,25 @@ def _plotly() -> str:
 
 
 @functools.cache
-def _own(name: str) -> str:
+def own(name: str) -> str:
+    """Return a file from beside the templates."""
     return resources.files("steepest.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
-def _style() -> str:
+def style() -> str:
+    """Return the style sheet with the colours of both modes."""
     dark = theme.css_variables(1)
     return (
         f":root{{color-scheme:light;{theme.css_variables(0)}}}"
         f"@media screen and (prefers-color-scheme:dark)"
         f"{{:root:not([data-theme=light]){{color-scheme:dark;{dark}}}}}"
-        f"@media screen{{:root[data-theme=dark]{{color-scheme:dark;{dark}}}}}\n{_own('report.css')}"
+        f"@media screen{{:root[data-theme=dark]{{color-scheme:dark;{dark}}}}}\n{own('report.css')}"
     )
 
 
 @functools.cache
-def _template() -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """Return one of the templates; what is undefined in it is an error."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("steepest.report", "templates"),
         autoescape=True,
@@ -147,4 +154,4 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters["printable"] = show.printable
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)
