@@ -139,13 +139,14 @@ class RuleOptimizer(torch.optim.Optimizer):
         found: dict[torch.Tensor, torch.Tensor] = {}
         for number, group in enumerate(self.param_groups):
             rule = self._rule(number, group)
+            names = list(rule.slots())
             for param in group["params"]:
                 state = self.state.get(param)
                 if not state:
                     found[param] = param.detach()
                     continue
                 c, _ = rule.coefficients(state["step"], 1.0, {name: state[name] for name in rule.carry})
-                found[param] = rule.evaluation_parameters(param.detach(), _slots(rule, state), c)
+                found[param] = rule.evaluation_parameters(param.detach(), _slots(names, state), c)
         return found
 
     @contextmanager
@@ -196,6 +197,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         multiplier = self._multiplier(group, rule)
         evaluated: dict[tuple[Any, ...], tuple[Coefficients, Carry]] = {}
         packs: dict[tuple[Any, ...], list[tuple[torch.Tensor, torch.Tensor, Slots]]] = {}
+        names = list(rule.slots())
         for param in group["params"]:
             grad = param.grad
             if grad is None:
@@ -213,7 +215,7 @@ class RuleOptimizer(torch.optim.Optimizer):
             state.update(carry)
             if not param.numel():
                 continue
-            slots = _slots(rule, state)
+            slots = _slots(names, state)
             if group["maximize"]:
                 grad = -grad
             target = param.detach()
@@ -345,8 +347,8 @@ def _write(rule: Rule[Hyper], grad: torch.Tensor, param: torch.Tensor, slots: Sl
             slots[name].copy_(value)
 
 
-def _slots(rule: Rule[Hyper], state: Mapping[str, Any]) -> Slots:
-    return {name: state[name] for name in rule.slots() if name in state}
+def _slots(names: Iterable[str], state: Mapping[str, Any]) -> Slots:
+    return {name: state[name] for name in names if name in state}
 
 
 def flatten(tensors: list[torch.Tensor]) -> torch.Tensor:
