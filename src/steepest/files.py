@@ -34,10 +34,10 @@ def write_atomically(path: str | Path, content: bytes | str) -> None:
     try:
         real = Path(os.path.realpath(path))
         handle, temporary = tempfile.mkstemp(prefix=f".{real.name[:40]}.", suffix=TEMPORARY, dir=real.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            write_synced(handle, data)
+        finally:
+            os.close(handle)
         Path(temporary).chmod(0o644)
         Path(temporary).replace(real)
         sync_folder(real.parent)
@@ -48,6 +48,14 @@ def write_atomically(path: str | Path, content: bytes | str) -> None:
         if isinstance(error, OSError):
             raise cannot_write(path, error) from None
         raise
+
+
+def write_synced(handle: int, data: bytes) -> None:
+    """Write all of the bytes to an open file and wait until they are on the disk."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(handle, view) :]
+    os.fsync(handle)
 
 
 def sync_folder(path: str | Path) -> None:

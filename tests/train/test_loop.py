@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
+from steepest.data.dataset import Part
 from steepest.data.table import read_table
 from steepest.errors import ModelError
 from steepest.models import build_model
 from steepest.optim import make_rule
-from steepest.optim.method import GradientMethod
+from steepest.optim.method import GradientMethod, Method
 from steepest.recipe import Recipe
-from steepest.record.schema import RunKey
+from steepest.record.schema import Record, RunKey
 from steepest.schedules import make_schedule
 from steepest.sweep.plan import whole_spec
+from steepest.train.causes import is_out_of_memory
 from steepest.train.loop import evaluation_steps, train
 from steepest.train.problem import check_model
 
@@ -25,15 +29,26 @@ def data(churn):
     return read_table(churn, target="churned").dataset()
 
 
-def run(data, optimizer="adam(lr=0.01)", *, seed=0, steps=30, evaluations=5, model=None, **changes):
+def run(
+    data,
+    optimizer="adam(lr=0.01)",
+    *,
+    seed=0,
+    steps=30,
+    evaluations=5,
+    model=None,
+    wrap=lambda method: method,
+    **changes,
+):
     rule = make_rule(optimizer)
     values = {
-        "data": data.fingerprint, "model": "embedding-mlp(hidden=(8,))", "optimizer": whole_spec(rule), "schedule": "cosine",
-        "steps": steps, "batch_size": 32, "metric": "log_loss" if data.task == "classification" else "rmse", **changes,
+        "data": data.fingerprint, "model": "embedding-mlp(hidden=(8,))", "optimizer": whole_spec(rule),
+        "schedule": "cosine", "steps": steps, "batch_size": 32,
+        "metric": "log_loss" if data.task == "classification" else "rmse", **changes,
     }  # fmt: skip
     recipe = Recipe(**values)
     key = RunKey(name=rule.called, recipe=recipe.id, seed=seed, phase="final")
-    method = GradientMethod(rule, make_schedule(recipe.schedule, steps), recipe.clip)
+    method = wrap(GradientMethod(rule, make_schedule(recipe.schedule, steps), recipe.clip))
     return train(data, recipe, key, method, model=model, evaluations=evaluations, metrics=("accuracy",) if data.task ==
                  "classification" else (), read_test=True)  # fmt: skip
 
@@ -85,6 +100,82 @@ def test_divergence_is_recorded_with_its_step(data) -> None:
     assert not found.overfitting
 
 
+class Failing(Method):
+    """A method whose third step cannot be made."""
+
+    def __init__(self, inside: Method, error: BaseException) -> None:
+        self.inside = inside
+        self.error = error
+        self.lr = inside.lr
+
+    def init(self, problem):
+        return self.inside.init(problem)
+
+    def step(self, problem, state, batch, step):
+        if step == 2:
+            raise self.error
+        return self.inside.step(problem, state, batch, step)
+
+    def evaluation_parameters(self, state):
+        return self.inside.evaluation_parameters(state)
+
+
+NO_MEMORY = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:119] DefaultCPUAllocator: can't allocate memory: 4000000000000 bytes"),
+    RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 4000000000000 bytes."),
+    MemoryError(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("error", NO_MEMORY, ids=lambda error: type(error).__name__ + str(error)[-12:])
+def test_out_of_memory_is_recorded_with_its_step_and_batch(data, error) -> None:
+    record = run(data, "adam(lr=0.01)", wrap=lambda method: Failing(method, error)).record
+    assert record.outcome == "out of memory"
+    assert record.failed
+    assert record.reason == "at step 3 with batches of 32 rows"
+    assert record.test == {}
+    assert Record.model_validate_json(record.model_dump_json()).reason == record.reason
+
+
+def test_real_allocations_that_fail_are_recognised() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**62, dtype=torch.int8)
+    assert is_out_of_memory(caught.value)
+
+
+def test_other_errors_of_a_method_are_not_swallowed(data) -> None:
+    with pytest.raises(RuntimeError, match="sizes"):
+        run(data, "adam(lr=0.01)", wrap=lambda method: Failing(method, RuntimeError("sizes differ")))
+
+
+def test_nan_in_the_inputs_is_named_as_the_cause(data) -> None:
+    categorical, continuous = data.train.inputs
+    spoiled = continuous.clone()
+    spoiled[:, 0] = float("nan")
+    part = Part((categorical, spoiled), data.train.target)
+    record = run(replace(data, train=part), "adam(lr=0.01)").record
+    assert record.outcome == "diverged"
+    assert record.reason == "the loss is nan at step 1: the inputs hold NaN or infinite values"
+    categorical, continuous = data.validation.inputs
+    part = Part((categorical, continuous + float("nan")), data.validation.target)
+    record = run(replace(data, validation=part), "adam(lr=0.01)").record
+    assert "validation" in record.reason
+    assert record.reason.endswith("the inputs hold NaN or infinite values")
+
+
+def test_a_model_that_gives_nan_from_the_start_is_named_as_the_cause(data) -> None:
+    def spoiled(shape):
+        net = build_model("embedding-mlp(hidden=(8,))", shape)
+        with torch.no_grad():
+            for each in net.parameters():
+                each.fill_(float("nan"))
+        return net
+
+    record = run(data, "adam(lr=0.01)", model=spoiled).record
+    assert record.reason.endswith("at step 1: the model gives NaN before its first step")
+
+
 def test_patience_stops_early(data) -> None:
     record = run(data, "adam(lr=0.1)", steps=600, evaluations=60, patience=3, schedule="constant").record
     assert record.outcome == "stopped early"
@@ -126,7 +217,7 @@ def test_curves_count_steps_epochs_and_gradients(data) -> None:
     assert math.isnan(curve[0].train_loss)
     assert all(point.gradients == point.step for point in curve)
     assert [point.epoch for point in curve[::3]] == [0.0, 1.0, 2.0]
-    assert all(a.seconds < b.seconds for a, b in zip(curve, curve[1:], strict=False))
+    assert all(a.seconds < b.seconds for a, b in itertools.pairwise(curve))
 
 
 def test_running_loss_is_debiased(data) -> None:

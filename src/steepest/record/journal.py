@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from steepest.errors import FolderError
-from steepest.files import cannot_write, sync_folder
+from steepest.files import cannot_write, sync_folder, write_synced
 
 
 class Journal:
@@ -80,8 +79,7 @@ class Journal:
                 if keep != file.tell():
                     file.truncate(keep)
                 try:
-                    _write(file.fileno(), line.encode())
-                    os.fsync(file.fileno())
+                    write_synced(file.fileno(), line.encode())
                 except BaseException:
                     with contextlib.suppress(OSError):
                         file.truncate(keep)
@@ -90,11 +88,6 @@ class Journal:
                 sync_folder(self.path.parent)
         except OSError as error:
             raise cannot_write(self.path, error) from None
-
-
-def _write(handle: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(handle, data) :]
 
 
 def _whole_length(data: bytes) -> int:

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Phase = Literal["pilot", "scan", "full", "final", "default", "constant"]
-Outcome = Literal["finished", "diverged", "stopped early"]
+Outcome = Literal["finished", "diverged", "out of memory", "stopped early"]
 
 
 class Frozen(BaseModel):
@@ -70,7 +70,7 @@ class Record(Frozen):
         key: which run this is.
         lr: learning rate.
         steps: steps that were planned.
-        outcome: how it ended; ``reason`` says why if it did not finish, with the step.
+        outcome: how it ended; ``reason`` says why if it did not finish, with the step and the likely cause.
         curve: evaluations, first at step 0, last at the end.
         best_step: the step whose validation metric was best; those weights are the run's weights.
         best: validation metrics at the best step.
@@ -96,6 +96,11 @@ class Record(Frozen):
     clocks: Clocks = Clocks()
     still_improving: bool = False
     overfitting: bool = False
+
+    @property
+    def failed(self) -> bool:
+        """Whether the run ended without weights that are worth anything."""
+        return self.outcome in ("diverged", "out of memory")
 
 
 class BaselineRecord(Frozen):

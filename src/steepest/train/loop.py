@@ -15,13 +15,14 @@ from torch import Tensor, nn
 
 from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset, Part
-from steepest.evaluate.metrics import evaluate, metric_info, row_losses
+from steepest.evaluate.metrics import evaluate, metric_info, row_correct, row_losses
 from steepest.evaluate.predictions import predict
 from steepest.models import ModelBuilder, build_model
 from steepest.optim.method import Method
 from steepest.recipe import Recipe
 from steepest.record.schema import Clocks, Point, Record, RunKey
 from steepest.rng import torch_stream
+from steepest.train.causes import is_out_of_memory, likely_cause
 from steepest.train.problem import SupervisedProblem
 from steepest.train.weights import evaluation_weights, snapshot
 
@@ -33,11 +34,12 @@ Weights = dict[str, Tensor]
 
 @dataclass
 class Finished:
-    """What a run leaves: its record, its best-validation weights, and the test rows' losses with them."""
+    """What a run leaves: its record, its best-validation weights, and what each test row gets with them."""
 
     record: Record
     weights: Weights
     test_row_losses: Tensor | None = None
+    test_row_correct: Tensor | None = None
 
 
 def train(
@@ -99,25 +101,34 @@ def train(
         evaluation_seconds += time.perf_counter() - started
         return value
 
-    look(0)
+    first = look(0)
     reported = 0
     for step in range(recipe.steps):
         started = time.perf_counter()
         batch = dataset.train.take(plan.indices(step).to(device))
-        with torch_stream(key.seed, "dropout", step):
-            info = method.step(problem, state, batch, step)
+        try:
+            with torch_stream(key.seed, "dropout", step):
+                info = method.step(problem, state, batch, step)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            outcome, reason = "out of memory", f"at step {step + 1} with batches of {recipe.batch_size} rows"
+            break
         training_seconds += time.perf_counter() - started
         gradients += info.gradients
         running = SMOOTHING * running + (1 - SMOOTHING) * info.loss
         correction = SMOOTHING * correction + (1 - SMOOTHING)
         if not math.isfinite(info.loss):
-            outcome, reason = "diverged", f"the loss is {info.loss} at step {step + 1}: the rate is too large"
+            cause = likely_cause(batch, step + 1, first)
+            outcome, reason = "diverged", f"the loss is {info.loss} at step {step + 1}: {cause}"
             break
         if step + 1 in stops:
             before = best
             value = look(step + 1)
             if not math.isfinite(value):
-                outcome, reason = "diverged", f"the validation {decides.title} is {value} at step {step + 1}"
+                cause = likely_cause(dataset.validation, step + 1, first)
+                what = f"the validation {decides.title} is {abs(value)} at step {step + 1}"
+                outcome, reason = "diverged", f"{what}: {cause}"
                 break
             waited = 0 if value < before else waited + 1
             if recipe.patience is not None and waited >= recipe.patience:
@@ -143,17 +154,19 @@ def train(
         still_improving=outcome == "finished" and best_step == curve[-1].step and len(curve) > 2,
         overfitting=outcome == "finished" and _worse_again(curve, decides.name, decides.higher_is_better),
     )
-    losses = None
-    if read_test and outcome != "diverged":
+    losses = correct = None
+    if read_test and not record.failed:
         net.load_state_dict(last_weights)
         record = record.model_copy(update={"test_last": measure(net, dataset, dataset.test, names)})
         net.load_state_dict(best_weights)
         outputs = predict(net, dataset.test.inputs)
         record = record.model_copy(update={"test": _metrics(outputs, dataset, dataset.test, names)})
         losses = row_losses(outputs, dataset.test.target, dataset.task, dataset.target_scale)
+        if dataset.task == "classification":
+            correct = row_correct(outputs, dataset.test.target)
     evaluation_seconds += time.perf_counter() - started
     clocks = Clocks(train=training_seconds, evaluate=evaluation_seconds)
-    return Finished(record.model_copy(update={"clocks": clocks}), best_weights, losses)
+    return Finished(record.model_copy(update={"clocks": clocks}), best_weights, losses, correct)
 
 
 def evaluation_steps(steps: int, per_epoch: int, evaluations: int) -> set[int]:

@@ -1,0 +1,46 @@
+"""Why a run ended badly: the likely cause, in words, for its record."""
+
+from __future__ import annotations
+
+import torch
+
+from steepest.data.dataset import Part
+
+_NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "Cannot allocate memory")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory ran out, on the device or on the host.
+
+    Example:
+        >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 TB"))
+        True
+        >>> is_out_of_memory(RuntimeError("shapes do not fit"))
+        False
+    """
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _NO_MEMORY)
+
+
+def likely_cause(rows: Part, step: int, first: float) -> str:
+    """Return the likely cause of a loss that is not finite.
+
+    Args:
+        rows: those with that loss.
+        step: steps taken when it was seen, from 1.
+        first: the deciding metric before the first step.
+
+    Example:
+        >>> x = torch.tensor([[1.0], [float("nan")]])
+        >>> likely_cause(Part((x,), torch.tensor([0, 1])), 1, 0.7)
+        'the inputs hold NaN or infinite values'
+        >>> likely_cause(Part((x.nan_to_num(),), torch.tensor([0, 1])), 9, 0.7)
+        'the rate is too large'
+    """
+    for name, values in (*(("inputs hold", each) for each in rows.inputs), ("target holds", rows.target)):
+        if values.is_floating_point() and not bool(torch.isfinite(values).all()):
+            return f"the {name} NaN or infinite values"
+    if step == 1 and first != first:
+        return "the model gives NaN before its first step"
+    return "the rate is too large"
