@@ -149,5 +149,5 @@ def test_full_disk_leaves_the_old_report_and_nothing_else(
 
 def test_a_folder_that_is_a_file_is_an_error_with_a_hint(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("", encoding="utf-8")
-    with pytest.raises(FolderError, match="cannot be written"):
+    with pytest.raises(FolderError, match="cannot write"):
         write_report(smallest(), tmp_path / "runs" / "report.html")

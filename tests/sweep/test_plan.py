@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 
 import pytest
 
-from steepest.recipe import Recipe
-from steepest.record.schema import Record
 from steepest.errors import OptionError
-from steepest.recipe import Execution
+from steepest.recipe import Execution, Recipe
+from steepest.record.schema import Record
 from steepest.sweep.contestants import contestants, parse_values, tune
 from steepest.sweep.decide import equal_lengths
 from steepest.sweep.estimate import fit_budget, plan_seconds, plan_text
@@ -75,7 +75,7 @@ def test_an_edge_extends_the_grid_with_the_same_allowance(best: float, extra: in
     _, runs = play(setup("adam"), bowl({"adam": best}))
     grid = sorted({run.rule.hyper.lr for run in runs if run.key.phase == "scan"})
     assert len(grid) == 7 + extra
-    assert all(b / a == pytest.approx(10**0.5, rel=0.01) for a, b in zip(grid, grid[1:], strict=False))
+    assert all(b / a == pytest.approx(10**0.5, rel=0.01) for a, b in itertools.pairwise(grid))
 
 
 def test_quarter_and_full_may_disagree() -> None:

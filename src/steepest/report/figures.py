@@ -17,7 +17,7 @@ from steepest.report import theme
 from steepest.report.view import finite, metric_of
 
 Figure = dict[str, Any]
-Axis = Literal["step", "epoch", "seconds"]
+Axis = Literal["step", "epoch", "seconds", "gradients"]
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _LONGEST = 60
@@ -39,7 +39,7 @@ def curves(comparison: Comparison, axis: Axis = "step") -> Figure:
 
     Args:
         comparison: the result.
-        axis: what lies along x: ``step``, ``epoch`` or ``seconds`` of training.
+        axis: what lies along x: ``step``, ``epoch``, ``seconds`` of training or ``gradients`` evaluated.
     """
     metric = metric_of(comparison, comparison.metric)
     scale = 100.0 if metric.percent else 1.0
@@ -63,7 +63,12 @@ def curves(comparison: Comparison, axis: Axis = "step") -> Figure:
         )
     for band in bands:
         slot = place[band.name]
-        what = {"step": "step %{x:,.0f}", "epoch": "epoch %{x:.2f}", "seconds": "%{x:,.1f} s"}[axis]
+        what = {
+            "step": "step %{x:,.0f}",
+            "epoch": "epoch %{x:.2f}",
+            "seconds": "%{x:,.1f} s",
+            "gradients": "%{x:,.0f} gradients",
+        }[axis]
         x, mean = _finite(getattr(band, axis), band.mean)
         traces.append(
             {
@@ -79,7 +84,12 @@ def curves(comparison: Comparison, axis: Axis = "step") -> Figure:
                 "hovertemplate": f"<b>{safe(band.name)}</b><br>{what}: %{{y:.5~g}}<extra></extra>",
             }
         )
-    titles = {"step": "step", "epoch": "epoch", "seconds": "seconds of training"}
+    titles = {
+        "step": "step",
+        "epoch": "epoch",
+        "seconds": "seconds of training",
+        "gradients": "gradient evaluations",
+    }
     layout = _layout(titles[axis], _unit(comparison), hovermode="closest")
     layout["xaxis"]["rangemode"] = "tozero"
     span = _close_range(

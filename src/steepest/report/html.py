@@ -41,8 +41,10 @@ def render_html(comparison: Comparison) -> str:
     """
     drawn: dict[str, figures.Figure] = {}
     if comparison.curves:
-        drawn["curves-step"] = figures.curves(comparison, "step")
-        drawn["curves-seconds"] = figures.curves(comparison, "seconds")
+        axes: tuple[figures.Axis, ...] = ("step", "epoch", "seconds", "gradients")
+        for axis in axes:
+            if all(getattr(band, axis) for band in comparison.curves):
+                drawn[f"curves-{axis}"] = figures.curves(comparison, axis)
     if comparison.rates:
         drawn["rates"] = figures.rates(comparison)
     if comparison.classes and comparison.confusion:

@@ -41,8 +41,8 @@ def plan_text(setup: Setup, history: History) -> str:
     tuned = [who for who in setup.contestants if who.tuned]
     count = len(setup.contestants)
     parts: list[str] = []
-    if tuned and not history:
-        scans = Counter(run.name for run in runs if run.phase == "scan")
+    scans = Counter(run.name for run in runs if run.phase == "scan")
+    if scans:
         most = max(scans.values())
         trials = f"{most} trials" if setup.fineness > 1 else f"{most} rates"
         parts += [f"{trials} on ¼", f"best {setup.full_rates} whole"]
@@ -52,8 +52,8 @@ def plan_text(setup: Setup, history: History) -> str:
         text += f", {count - len(tuned)} not tuned"
     if setup.recipe.schedule != "constant":
         text += f" + {len(setup.seeds)} without schedule"
-    done = f", {len(history)} done" if history else ""
-    return f"{text} → {len(runs)} runs{done}"
+    done = sum(record.key.phase != "pilot" for record in history.values())
+    return f"{text} → {len(runs)} runs" + (f", {done} done before" if done else "")
 
 
 @dataclass(frozen=True)
