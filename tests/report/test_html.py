@@ -140,7 +140,7 @@ def test_full_disk_leaves_the_old_report_and_nothing_else(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(FolderError, match=r"report\.html.*No space left") as caught:
+    with pytest.raises(FolderError, match=r"report\.html.*no space left") as caught:
         write_report(smallest(), path)
     assert "Hint: " in str(caught.value)
     assert path.read_text(encoding="utf-8") == "old"

@@ -23,8 +23,9 @@ from steepest.sweep.runner import thread_count
 from steepest.train.loop import measure, train
 
 WARM_UP, TIMED, REPEATS = 3, 10, 2
-FEWER_THREADS_UNLESS = 0.9
-"""More threads are taken only where a step takes less than this share of its time on one."""
+FEWER_THREADS_UNLESS = 0.7
+"""More threads are taken only where a step takes less than this share of its time on one: on a machine that is
+busy with something else they can be many times slower."""
 
 
 @dataclass(frozen=True)
