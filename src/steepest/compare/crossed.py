@@ -16,6 +16,7 @@ of few seeds covers much less: ``python -m benchmarks coverage`` prints all of t
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any, NamedTuple
 
@@ -29,6 +30,12 @@ Numbers = NDArray[np.float64]
 
 _SMALLEST_P = 1e-60
 _NODES = 512
+
+
+@functools.cache
+def _nodes() -> tuple[Numbers, Numbers]:
+    """Return nodes and weights; finding them costs a quarter of a second, so once is enough."""
+    return np.polynomial.legendre.leggauss(_NODES)
 
 
 class Parts(NamedTuple):
@@ -182,7 +189,7 @@ def smallest_visible(found: Parts, level: float = 0.95, power: float = 0.8) -> f
     if error == 0.0:
         return 0.0
     # Gauss–Legendre over the probabilities of a chi-square, substituted so that its steep ends are resolved
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    nodes, weights = _nodes()
     at, degrees = (nodes + 1.0) / 2.0, found.n_seeds - 1
     probability = at**2 * (3.0 - 2.0 * at)
     weight = weights / 2.0 * 6.0 * at * (1.0 - at)
