@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shlex
 from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
@@ -103,9 +104,14 @@ class Folder:
     def write_tensors(
         self, name: str, tensors: Mapping[str, Tensor], about: Mapping[str, str] | None = None
     ) -> Path:
-        """Write named tensors as safetensors; ``name`` is without the ending."""
+        """Write named tensors as safetensors; ``name`` is without the ending.
+
+        What they are about goes into one JSON text, because safetensors writes several in any order and the
+        same tensors are to give the same bytes.
+        """
         whole = {key: value.contiguous() for key, value in tensors.items()}
-        return self.write(f"{name}.safetensors", safetensors.torch.save(whole, dict(about or {})))
+        told = {"about": json.dumps(dict(about), sort_keys=True)} if about else None
+        return self.write(f"{name}.safetensors", safetensors.torch.save(whole, told))
 
     def read_tensors(self, name: str) -> dict[str, Tensor]:
         """Read what :meth:`write_tensors` wrote.
