@@ -100,7 +100,7 @@ def write_optimizers() -> str:
         ]
         if rule.divergences:
             lines.append(f"Where it differs: {rule.divergences}")
-        lines.append(f"Rates are tuned around {rule.grid_centre:g}.")
+        lines.append(f"Rates are tuned around {rule.centre:g}.")
         fields = kind.Hyper.model_fields
         lines.append(
             table(

@@ -141,6 +141,17 @@ def test_an_optimizer_with_modes_is_evaluated_where_it_says(mine: Path) -> None:
     assert param.item() == 4.0
 
 
+def test_torchs_hooks_run_once_a_step() -> None:
+    param = torch.nn.Parameter(torch.ones(2))
+    optimizer = make_rule("torch:Adamax").optimizer([param])
+    calls = []
+    optimizer.register_step_post_hook(lambda *_: calls.append(1))
+    param.grad = torch.ones(2)
+    optimizer.step()
+    optimizer.step()
+    assert calls == [1, 1]
+
+
 def test_a_rate_that_is_not_there_is_not_tuned() -> None:
     class Rateless(torch.optim.SGD):
         def __init__(self, params):

@@ -104,4 +104,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *[class_name(each) for each in registry.entries]])
+    return sorted({*globals(), *[class_name(each) for each in registry.entries]})

@@ -157,6 +157,10 @@ class Scheduled:
         return found
 
 
+# torch wraps a class's step with its hooks once; the foreign step inside is wrapped already.
+Scheduled.step.hooked = True  # pyright: ignore[reportFunctionMemberAccess]
+
+
 @functools.cache
 def _scheduled(kind: type[torch.optim.Optimizer]) -> type[Any]:
     closure = inspect.signature(kind.step).parameters.get("closure")

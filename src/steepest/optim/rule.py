@@ -252,6 +252,11 @@ def average(old: torch.Tensor, new: torch.Tensor, beta: Any, rest: Any) -> torch
     return (old * beta).add_(new * rest)
 
 
+def average_square(old: torch.Tensor, new: torch.Tensor, beta: Any, rest: Any) -> torch.Tensor:
+    """Return the moving average of squares ``beta·old + rest·new²``, with one temporary less."""
+    return (new * new).mul_(rest).add_(old * beta)
+
+
 def decay(
     grad: torch.Tensor, param: torch.Tensor, c: Coefficients, weight_decay: float, decoupled: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import torch
 from pydantic import Field
 
-from steepest.optim.rule import Carry, Coefficients, Hyper, Idle, Rule, Slots, Start, average, zeros
+from steepest.optim.rule import Carry, Coefficients, Hyper, Idle, Rule, Slots, Start, average_square, zeros
 
 COMPONENTS = {"adadelta": {"object": "Adadelta"}}
 
@@ -74,11 +74,11 @@ class Adadelta(Rule[AdadeltaHyper]):
         """One step of Adadelta."""
         if self.hyper.weight_decay:
             grad = grad + param * c["weight_decay"]
-        square = average(slots["square_avg"], grad * grad, c["rho"], c["rest"])
+        square = average_square(slots["square_avg"], grad, c["rho"], c["rest"])
         root = torch.sqrt(slots["acc_delta"] + c["eps"])
         move = root.div_(torch.sqrt(square + c["eps"])).mul_(grad)
         new = {
             "square_avg": square,
-            "acc_delta": average(slots["acc_delta"], move * move, c["rho"], c["rest"]),
+            "acc_delta": average_square(slots["acc_delta"], move, c["rho"], c["rest"]),
         }
         return param - move * c["lr"], new

@@ -21,7 +21,19 @@ from typing import ClassVar
 import torch
 from pydantic import Field
 
-from steepest.optim.rule import Beta, Carry, Coefficients, Hyper, Rule, Slots, Start, average, decay, zeros
+from steepest.optim.rule import (
+    Beta,
+    Carry,
+    Coefficients,
+    Hyper,
+    Rule,
+    Slots,
+    Start,
+    average,
+    average_square,
+    decay,
+    zeros,
+)
 
 COMPONENTS = {
     "adam": {"object": "Adam", "groups": ["default", "classic"]},
@@ -112,7 +124,7 @@ class Adam(Rule[AdamHyper]):
         """One step of Adam."""
         grad, param = decay(grad, param, c, self.hyper.weight_decay, self.decoupled)
         mean = average(slots["exp_avg"], grad, c["beta1"], c["rest1"])
-        square = average(slots["exp_avg_sq"], grad * grad, c["beta2"], c["rest2"])
+        square = average_square(slots["exp_avg_sq"], grad, c["beta2"], c["rest2"])
         new = {"exp_avg": mean, "exp_avg_sq": square}
         if self.hyper.amsgrad:
             new["max_exp_avg_sq"] = square = torch.maximum(slots["max_exp_avg_sq"], square)

@@ -26,7 +26,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from steepest.optim.rule import Beta, Carry, Coefficients, Hyper, Rule, Slots, Start, average
+from steepest.optim.rule import Beta, Carry, Coefficients, Hyper, Rule, Slots, Start, average, average_square
 
 COMPONENTS = {"muon": {"object": "Muon"}}
 
@@ -139,7 +139,7 @@ class Muon(Rule[MuonHyper]):
         kept = param * c["keep"]
         if not self._orthogonal(param):
             mean = average(slots["momentum_buffer"], grad, c["beta1"], c["rest1"])
-            square = average(slots["exp_avg_sq"], grad * grad, c["beta2"], c["rest2"])
+            square = average_square(slots["exp_avg_sq"], grad, c["beta2"], c["rest2"])
             step = (mean * c["lr_adam"]).div_(torch.sqrt(square).add_(c["eps_adam"]))
             return kept - step, {"momentum_buffer": mean, "exp_avg_sq": square}
         mean = average(slots["momentum_buffer"], grad, c["momentum"], c["rest"])

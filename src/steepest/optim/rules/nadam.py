@@ -22,7 +22,19 @@ from typing import ClassVar
 import torch
 from pydantic import Field
 
-from steepest.optim.rule import Beta, Carry, Coefficients, Hyper, Rule, Slots, Start, average, decay, zeros
+from steepest.optim.rule import (
+    Beta,
+    Carry,
+    Coefficients,
+    Hyper,
+    Rule,
+    Slots,
+    Start,
+    average,
+    average_square,
+    decay,
+    zeros,
+)
 
 COMPONENTS = {"nadam": {"object": "NAdam"}}
 
@@ -93,6 +105,6 @@ class NAdam(Rule[NAdamHyper]):
         h = self.hyper
         grad, param = decay(grad, param, c, h.weight_decay, h.decoupled_weight_decay)
         mean = average(slots["exp_avg"], grad, c["beta1"], c["rest1"])
-        square = average(slots["exp_avg_sq"], grad * grad, c["beta2"], c["rest2"])
+        square = average_square(slots["exp_avg_sq"], grad, c["beta2"], c["rest2"])
         step = (grad * c["lr_grad"]).add_(mean * c["lr_mean"]).div_(torch.sqrt(square).add_(c["eps"]))
         return param - step, {"exp_avg": mean, "exp_avg_sq": square}

@@ -21,7 +21,19 @@ import math
 import torch
 from pydantic import Field
 
-from steepest.optim.rule import Beta, Carry, Coefficients, Hyper, Rule, Slots, Start, average, decay, zeros
+from steepest.optim.rule import (
+    Beta,
+    Carry,
+    Coefficients,
+    Hyper,
+    Rule,
+    Slots,
+    Start,
+    average,
+    average_square,
+    decay,
+    zeros,
+)
 
 COMPONENTS = {"radam": {"object": "RAdam"}}
 
@@ -96,6 +108,6 @@ class RAdam(Rule[RAdamHyper]):
         h = self.hyper
         grad, param = decay(grad, param, c, h.weight_decay, h.decoupled_weight_decay)
         mean = average(slots["exp_avg"], grad, c["beta1"], c["rest1"])
-        square = average(slots["exp_avg_sq"], grad * grad, c["beta2"], c["rest2"])
+        square = average_square(slots["exp_avg_sq"], grad, c["beta2"], c["rest2"])
         step = (mean * c["lr_adapted"]).div_(torch.sqrt(square).add_(c["eps"])).add_(mean * c["lr_plain"])
         return param - step, {"exp_avg": mean, "exp_avg_sq": square}

@@ -20,7 +20,18 @@ from __future__ import annotations
 import torch
 from pydantic import Field
 
-from steepest.optim.rule import Carry, Coefficients, Hyper, Idle, Rule, Slots, Start, average, zeros
+from steepest.optim.rule import (
+    Carry,
+    Coefficients,
+    Hyper,
+    Idle,
+    Rule,
+    Slots,
+    Start,
+    average,
+    average_square,
+    zeros,
+)
 
 COMPONENTS = {"rmsprop": {"object": "RMSprop", "groups": ["classic"]}}
 
@@ -103,7 +114,7 @@ class RMSprop(Rule[RMSpropHyper]):
         h = self.hyper
         if h.weight_decay:
             grad = grad + param * c["weight_decay"]
-        square = average(slots["square_avg"], grad * grad, c["alpha"], c["rest"])
+        square = average_square(slots["square_avg"], grad, c["alpha"], c["rest"])
         new = {"square_avg": square}
         if h.centered:
             new["grad_avg"] = mean = average(slots["grad_avg"], grad, c["alpha"], c["rest"])

@@ -27,7 +27,18 @@ from typing import Annotated, ClassVar, TypeVar
 import torch
 from pydantic import Field
 
-from steepest.optim.rule import Beta, Carry, Coefficients, Hyper, Rule, Slots, Start, average, copied, zeros
+from steepest.optim.rule import (
+    Beta,
+    Carry,
+    Coefficients,
+    Hyper,
+    Rule,
+    Slots,
+    Start,
+    average_square,
+    copied,
+    zeros,
+)
 
 COMPONENTS = {
     "schedule-free-sgd": {"object": "ScheduleFreeSGD"},
@@ -176,7 +187,7 @@ class ScheduleFreeAdamW(Averaged[ScheduleFreeAdamWHyper]):
         self, grad: torch.Tensor, param: torch.Tensor, slots: Slots, c: Coefficients
     ) -> tuple[torch.Tensor, Slots]:
         """One step of Schedule-Free AdamW."""
-        square = average(slots["exp_avg_sq"], grad * grad, c["beta2"], c["rest2"])
+        square = average_square(slots["exp_avg_sq"], grad, c["beta2"], c["rest2"])
         direction = (grad * c["root"]).div_(torch.sqrt(square).add_(c["eps"]))
         if self.hyper.weight_decay:
             direction = direction.add_(param * c["weight_decay"])
