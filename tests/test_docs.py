@@ -15,6 +15,7 @@ PAGES = [
     "CONTRIBUTING.md",
     "docs/tutorial/first-comparison.md",
     "docs/how-to/prepare-a-table.md",
+    "docs/how-to/plan-a-comparison.md",
     "docs/how-to/predict.md",
     "docs/how-to/own-model.md",
     "docs/how-to/own-optimizer.md",

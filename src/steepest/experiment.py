@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import math
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,7 +19,7 @@ from steepest.data.options import TableOptions
 from steepest.data.table import Table, read_table
 from steepest.errors import FolderError, OptionError
 from steepest.evaluate.baselines import run_baselines
-from steepest.evaluate.metrics import MetricInfo, default_metric, metric_info, metric_names
+from steepest.evaluate.metrics import MetricInfo, default_metric, metric_info, metric_names, row_correct
 from steepest.evaluate.predictions import predict
 from steepest.models import ModelBuilder, build_model, count_parameters
 from steepest.recipe import (
@@ -36,11 +34,11 @@ from steepest.recipe import (
 )
 from steepest.record.schema import BaselineRecord
 from steepest.record.store import Folder, command, curves_frame
+from steepest.report.format import seconds as duration
 from steepest.report.html import render_html
 from steepest.report.summary import Findings, best_seed, summarize
 from steepest.report.text import to_csv
 from steepest.schedules import make_schedule
-from steepest.report.format import seconds as duration
 from steepest.sweep.contestants import Contestant, contestants
 from steepest.sweep.decide import PILOT_STEPS, class_weights, equal_lengths, explain_batch_size, pilot
 from steepest.sweep.estimate import fit_budget, plan_seconds, plan_text
@@ -50,7 +48,6 @@ from steepest.sweep.runner import Runner
 from steepest.sweep.timing import Bench, choose_device, choose_execution, with_times
 from steepest.train.problem import check_model
 from steepest.train.trained import About, TrainedModel
-
 
 LARGEST_GUESS = 20.0
 """Epochs that a budget is planned with before a pilot has run."""
@@ -92,16 +89,30 @@ def complete(
         optimizers: classes, rules or values to try, where they are not all texts of the experiment.
 
     Raises:
-        FolderError: the folder belongs to other data or cannot be written.
+        FolderError: the folder belongs to other data, was begun with another version of torch or on another
+            device, is in use by another process, or cannot be written.
         SteepestError: the data, an option or the model cannot be used; then nothing was written.
     """
     started = time.perf_counter()
     decision = decide(experiment, table, model, optimizers, observer)
-    began = check_folder(folder, experiment, decision.dataset)
-    folder.make()
+    check_folder(folder, experiment, decision.dataset)
+    with folder.held():
+        return _carry_out(experiment, table, folder, observer, decision, started)
+
+
+def _carry_out(
+    experiment: Experiment,
+    table: Table,
+    folder: Folder,
+    observer: Observer,
+    decision: Decision,
+    started: float,
+) -> Comparison:
+    """Do what :func:`complete` says, in a folder that no other process is working in."""
+    began = check_folder(folder, experiment, decision.dataset)  # another process may have begun it in between
     decision = decision.measured(began)
     experiment = experiment.model_copy(update={"execution": decision.execution})
-    folder.write("experiment.toml", experiment_toml(experiment))
+    folder.write("experiment.toml", experiment_toml(with_whole_paths(experiment)))
     _identify(folder, decision.dataset)
 
     dataset, metrics, protocol = decision.dataset, decision.metrics, experiment.protocol
@@ -109,20 +120,19 @@ def complete(
         dataset.to(decision.execution.device),
         folder,
         metrics,
-        model,
+        decision.model,
         decision.execution.threads,
         observer,
         decision.execution.device,
     )
     baselines = _baselines(folder, dataset, metrics, decision.recipe, protocol.seed, observer)
     fitted = decision.execution.fitted
-    if fitted is None:
-        fitted = _fit(decision, protocol, runner, started)
+    if fitted is None or fitted.asked != _asked(protocol):
+        fitted = _fit(decision, protocol, runner, started).model_copy(update={"asked": _asked(protocol)})
         execution = decision.execution.model_copy(update={"fitted": fitted})
         decision = replace(decision, execution=execution)
-        folder.write(
-            "experiment.toml", experiment_toml(experiment.model_copy(update={"execution": execution}))
-        )
+        experiment = experiment.model_copy(update={"execution": execution})
+        folder.write("experiment.toml", experiment_toml(with_whole_paths(experiment)))
     setup = decision.setup(fitted)
     observer.say(
         f"length {fitted.why}: {setup.recipe.steps:,} steps of {decision.batch_size} rows ({decision.how_batch})"
@@ -166,7 +176,7 @@ class Decision:
 
     def measured(self, began: Execution | None) -> Decision:
         """Return this with the execution plan: the folder's, the configuration's, or one that is measured now."""
-        stored = began or self.experiment.execution
+        stored = began or begin_execution(self.experiment.execution)
         device = stored.device if stored else choose_device()
         bench = Bench(self.dataset.to(device), self.recipe, self.model, device)
         execution = with_times(stored or choose_execution(bench), bench, self.who)
@@ -276,6 +286,14 @@ def preview(
     return "\n".join(lines)
 
 
+def _asked(protocol: Protocol) -> str:
+    """Return what the length was decided from: where it is the same, a folder's decision stands."""
+    asked = {"epochs": protocol.epochs, "minutes": protocol.minutes}
+    if protocol.minutes is not None:
+        asked |= {name: getattr(protocol, name) for name in ("seeds", "scan_rates", "full_rates")}
+    return ", ".join(f"{name} {value}" for name, value in asked.items())
+
+
 def _fit(decision: Decision, protocol: Protocol, runner: Runner, started: float) -> Fitted:
     """Return the length, trials and seeds: given, found by a pilot, or what fits into the minutes."""
     if protocol.epochs is not None:
@@ -353,6 +371,8 @@ def begin_execution(given: Execution | None) -> Execution | None:
     """
     if given is None:
         return None
+    if given.device == "auto":
+        given = given.model_copy(update={"device": choose_device()})
     if not _device_is_there(given.device):
         raise OptionError(
             f"there is no device {given.device!r} here",
@@ -482,7 +502,10 @@ def _baselines(
             seconds=each.seconds,
             outcome=each.outcome,
         )
-        folder.write_tensors(f"rows/{each.name}", {"loss": each.test_row_losses.cpu()})
+        rows = {"loss": each.test_row_losses.cpu()}
+        if dataset.task == "classification":
+            rows["correct"] = row_correct(each.test_outputs.cpu(), dataset.test.target.cpu())
+        folder.write_tensors(f"rows/{each.name}", rows)
         records.append(record)
     folder.append_baselines(wanted, records)
     return records
@@ -498,8 +521,6 @@ def _findings(
 ) -> Findings:
     best = evidence.winner
     runs = finals(evidence.setup, best, evidence.chosen[best.name])
-    finite = [run for run in runs if math.isfinite(evidence.setup.loss(evidence.of([run])[0]))]
-    losses = [runner.row_losses(run).double() for run in finite]
     predicted = None
     seed = best_seed(evidence)
     if seed is not None:
@@ -518,9 +539,15 @@ def _findings(
         outputs = predict(net, dataset.test.inputs)
         predicted = outputs.argmax(1) if dataset.task == "classification" else outputs.squeeze(1)
     return Findings(
-        rows=torch.stack(losses).mean(0) if losses else None,
+        rows={
+            who.name: [
+                runner.test_rows(run) if evidence.of([run])[0].test else None
+                for run in finals(evidence.setup, who, evidence.chosen[who.name])
+            ]
+            for who in evidence.setup.contestants
+        },
         baseline_rows={
-            each.title: runner.folder.read_tensors(f"rows/{each.name}")["loss"] for each in evidence.baselines
+            each.title: runner.folder.read_tensors(f"rows/{each.name}") for each in evidence.baselines
         },
         predicted=predicted,
         decided=decided,

@@ -112,10 +112,14 @@ class Protocol(Options):
 
 
 class Fitted(Options):
-    """The length of the runs, and the trials and seeds where a budget changed them; ``why`` says how it came."""
+    """The length of the runs, and the trials and seeds where a budget changed them.
+
+    ``why`` says how it came, ``asked`` what it was decided from.
+    """
 
     epochs: float = Field(gt=0)
     why: str = ""
+    asked: str = ""
     seeds: int | None = None
     scan_rates: int | None = None
     full_rates: int | None = None

@@ -65,13 +65,15 @@ def test_the_sentence_follows_from_the_numbers(finished) -> None:
     found = next(
         each
         for each in comparison.differences
-        if each.over == "rows" and each.second == "logistic regression"
+        if each.over == "both" and each.second == "logistic regression"
     )
-    assert f"is {abs(found.mean):.2}"[:6] in comparison.sentence
-    assert ("rows, not told apart)" in comparison.sentence) == (not found.told_apart)
+    _, _, told = comparison.sentence.partition("logistic regression gets" if "logistic regression gets"
+                                               in comparison.sentence else "logistic regression, gets")  # fmt: skip
+    assert ("not told apart" in told.partition(";")[0]) == (not found.told_apart)
     assert "logistic regression" in comparison.sentence
-    assert found.n == 60
-    assert found.told_apart == (found.low > 0 or found.high < 0)
+    assert (found.n, found.rows) == (2, 60)
+    assert found.told_apart == (found.p_adjusted < 0.05)
+    assert found.excludes_zero == (found.p < 0.05)
 
 
 def test_predicts_the_same_bits_in_another_process(finished, churn_csv, tmp_path) -> None:
@@ -326,3 +328,64 @@ def test_compare_help_names_every_option(steepest) -> None:
                  "validation", "test", "model", "hidden", "dropout", "embedding", "optimizers", "learning-rates", "schedule",
                  "metric", "class-weights", "seeds", "seed", "epochs", "batch-size", "out"):  # fmt: skip
         assert f"--{name} " in text
+
+
+def test_another_length_in_the_same_folder_is_obeyed(steepest, copied, churn_csv) -> None:
+    before = len(runs(copied))
+    arguments = ["compare", churn_csv, "--target", "churned", "-o", "adam(lr=0.01)", *QUICK, "--out", copied]
+    assert steepest(*arguments, "--epochs", "2").status == 0
+    records = Folder(copied).records()[before:]
+    assert records
+    assert {record.steps for record in records} == {14}
+    count = len(runs(copied))
+    assert steepest("resume", copied).status == 0
+    assert len(runs(copied)) == count
+
+
+def test_dry_run_writes_and_trains_nothing(steepest, churn_csv, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for more in ((), ("--epochs", "2"), ("--minutes", "5")):
+        said = steepest("compare", churn_csv, "--target", "churned", "--dry-run", *more)
+        assert said.status == 0
+        assert "4 optimizers × (" in said.out
+        assert "time   about" in said.out
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_minutes_are_fitted_once_and_stored(steepest, churn_csv, tmp_path) -> None:
+    out = tmp_path / "x"
+    arguments = [
+        "compare",
+        churn_csv,
+        "--target",
+        "churned",
+        "-o",
+        "adam,sgd",
+        "--epochs",
+        "40",
+        "--minutes",
+        "0.15",
+        "--out",
+        out,
+    ]
+    said = steepest(*arguments)
+    assert said.status == 0, said.err
+    assert "to fit the time" in said.err
+    fitted = tomllib.loads((out / "experiment.toml").read_text())["execution"]["fitted"]
+    assert fitted["epochs"] < 40
+    before = runs(out)
+    assert steepest(*arguments).status == 0
+    assert runs(out) == before
+
+
+def test_values_to_try_reach_the_results(steepest, churn_csv, tmp_path) -> None:
+    said = steepest("compare", churn_csv, "--target", "churned", "-o", "adam(lr=0.01),sgd(lr=0.1)", "--tune", "adam: eps=1e-8,1.0",
+                    *QUICK, "--out", tmp_path / "x")  # fmt: skip
+    assert said.status == 0, said.err
+    scans = [each for each in Folder(tmp_path / "x").records() if each.key.phase == "scan"]
+    assert len(scans) == 2
+    rows = {
+        row.name: row for row in st.Result.load(tmp_path / "x").comparison.rows if row.kind == "optimizer"
+    }
+    assert rows["adam(lr=0.01)"].trials == 4
+    assert rows["sgd(lr=0.1)"].trials == 0
