@@ -11,10 +11,13 @@ import polars as pl
 
 from steepest import grammar
 from steepest.compare.assemble import paired_difference
+from steepest.compare.differences import between
 from steepest.compare.result import Comparison, Difference
 from steepest.data.table import Table, read_table
+from steepest.decision import preview
 from steepest.errors import FolderError, OptionError, unknown_name
-from steepest.experiment import complete, load_comparison, open_table, preview
+from steepest.experiment import complete, open_table
+from steepest.experiment_folder import load_comparison
 from steepest.models import ModelBuilder
 from steepest.recipe import Experiment, ModelOptions, Protocol, validate_experiment
 from steepest.record.store import Folder
@@ -222,7 +225,10 @@ class Result:
         return self.folder.path / "report.html"
 
     def difference(self, first: str, second: str, metric: str | None = None) -> Difference:
-        """Return ``first - second`` on a test metric, paired by seed, with its 95 % interval.
+        """Return ``first - second`` on a test metric with its 95 % interval and corrected p-value.
+
+        On the deciding metric it holds both run seeds and test rows and is corrected for all pairs. On another
+        one it holds the seeds alone, as the only comparison made, unless the report shows it.
 
         Args:
             first, second: names of optimizers in the table.
@@ -241,6 +247,9 @@ class Result:
         known = [each.name for each in self.comparison.metrics]
         if chosen not in known:
             raise unknown_name("metric of this comparison", chosen, known)
+        stored = between([*self.comparison.pairs, *self.comparison.differences], first, second, chosen)
+        if stored is not None:
+            return stored
         a, b = rows[first].values[chosen], rows[second].values[chosen]
         return paired_difference(first, second, chosen, a, b)
 

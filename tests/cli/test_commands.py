@@ -240,7 +240,7 @@ def test_ten_lines_of_python(churn, tmp_path) -> None:
     result = plan.run(tmp_path / "churn", observer=Observer())
     assert result.table.height == 3 + 3 + 3
     found = result.difference("adam(lr=0.01)", "sgd(lr=0.1)")
-    assert (found.n, found.over, found.metric) == (2, "seeds", "log_loss")
+    assert (found.n, found.over, found.metric) == (2, "both", "log_loss")
     assert found.low <= found.mean <= found.high
     assert result.best.predict_proba(churn.drop("churned")).shape == (600, 2)
     assert "<table" in result._repr_html_()

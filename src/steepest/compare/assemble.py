@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+from numpy.typing import ArrayLike
 
-from steepest.compare.intervals import paired_bootstrap, paired_t, smallest_visible, t_interval
+from steepest.compare.differences import difference, differences, scores
+from steepest.compare.intervals import t_interval
 from steepest.compare.result import Band, Difference, Effect, Estimate, Fact, Metric, RateCurve, Row
-from steepest.evaluate.metrics import metric_info
+from steepest.evaluate.metrics import MetricInfo, metric_info
 from steepest.optim.rule import Rule
 from steepest.record.schema import BaselineRecord, Record
 from steepest.sweep.contestants import Contestant, default_rate, whole_spec
@@ -40,8 +41,6 @@ class Evidence:
         history: finished runs.
         chosen: the tuned rule of each optimizer.
         baselines: what the baselines got.
-        baseline_rows: loss of each test row by baseline.
-        rows: loss of each test row, averaged over the winner's seeds.
         metrics: names of the test metrics, the deciding one first.
     """
 
@@ -154,41 +153,52 @@ def baseline_row(baseline: BaselineRecord, metrics: Sequence[str]) -> Row:
     )
 
 
-def seed_difference(evidence: Evidence, first: Contestant, second: Contestant, metric: str) -> Difference:
-    """Return ``first - second`` on a test metric, paired by seed."""
-    a = [record.test.get(metric, math.nan) for record in evidence.final(first)]
-    b = [record.test.get(metric, math.nan) for record in evidence.final(second)]
-    return paired_difference(first.name, second.name, metric, a, b)
+def compared(
+    evidence: Evidence,
+    rows: Mapping[str, Sequence[Mapping[str, ArrayLike] | None]],
+    baseline_rows: Mapping[str, Mapping[str, ArrayLike]],
+    metric: str,
+) -> tuple[list[Difference], list[Difference]]:
+    """Return every pair of optimizers on a test metric, and every optimizer against every baseline.
+
+    Args:
+        evidence: the runs.
+        rows: of each optimizer and seed, what each test row gave (``loss``, ``correct``), None if it diverged.
+        baseline_rows: the same of each baseline, by title.
+        metric: name of the metric.
+    """
+    optimizers = [
+        scores(
+            who.name,
+            metric,
+            [record.test.get(metric, math.nan) for record in evidence.final(who)],
+            rows[who.name],
+        )
+        for who in evidence.setup.contestants
+    ]
+    baselines = [
+        scores(
+            each.title,
+            metric,
+            [each.test.get(metric, math.nan)],
+            [baseline_rows.get(each.title)],
+            seeded=False,
+        )
+        for each in evidence.baselines
+    ]
+    return differences(optimizers, baselines, evidence.setup.seeds[0])
 
 
 def paired_difference(
     first: str, second: str, metric: str, a: Sequence[float], b: Sequence[float]
 ) -> Difference:
-    """Return ``a - b`` with its paired t interval; one pair tells nothing apart.
+    """Return ``a - b`` with its paired t interval over seeds alone; one pair tells nothing apart.
 
     Example:
         >>> paired_difference("adam", "sgd", "log_loss", [1.0, 1.1, 1.2], [1.5, 1.6, 1.71]).better
         'adam'
     """
-    found = paired_t(a, b)
-    apart = found.n > 1 and (found.low > 0 or found.high < 0)
-    up = metric_info(metric).higher_is_better
-    better = (first if (found.mean > 0) == up else second) if apart else None
-    return Difference(
-        first=first, second=second, metric=metric, over="seeds", mean=found.mean, low=found.low, high=found.high,
-        n=found.n, told_apart=apart, better=better,
-    )  # fmt: skip
-
-
-def row_difference(first: str, second: str, metric: str, a: Tensor, b: Tensor, seed: int) -> Difference:
-    """Return the mean of ``a - b`` over test rows with its paired bootstrap interval; a loss, so less is better."""
-    found = paired_bootstrap(a.numpy(), b.numpy(), seed)
-    apart = found.low > 0 or found.high < 0
-    better = (first if found.mean < 0 else second) if apart else None
-    return Difference(
-        first=first, second=second, metric=metric, over="rows", mean=found.mean, low=found.low, high=found.high,
-        n=len(a), told_apart=apart, better=better,
-    )  # fmt: skip
+    return difference(scores(first, metric, a, []), scores(second, metric, b, []))
 
 
 def rate_curve(evidence: Evidence, who: Contestant) -> RateCurve:
@@ -218,9 +228,7 @@ def rate_curve(evidence: Evidence, who: Contestant) -> RateCurve:
 
 def band(evidence: Evidence, who: Contestant) -> Band:
     """Return the validation curve of one optimizer over its seeds."""
-    records = [record for record in evidence.final(who) if not record.failed] or evidence.final(
-        who
-    )
+    records = [record for record in evidence.final(who) if not record.failed] or evidence.final(who)
     length = min(len(record.curve) for record in records)
     values = np.array(
         [[p.validation.get(evidence.metric, math.nan) for p in r.curve[:length]] for r in records]
@@ -280,8 +288,14 @@ def effects(evidence: Evidence) -> list[Effect]:
     return sorted(found, key=lambda effect: -effect.size)
 
 
-def trust(evidence: Evidence, test_rows: int) -> list[Fact]:
-    """Return what a reader needs to judge the numbers by."""
+def trust(evidence: Evidence, test_rows: int, rivals: Sequence[Difference] = ()) -> list[Fact]:
+    """Return what a reader needs to judge the numbers by.
+
+    Args:
+        evidence: the runs.
+        test_rows: how many there are.
+        rivals: the winner against every other optimizer on the deciding metric.
+    """
     facts = [Fact(label="seeds", value=str(len(evidence.setup.seeds)))]
     tuned = [len(c.scan) + len(c.full) for who in evidence.setup.contestants if who.tuned
              for c in [tuning(evidence.setup, who, evidence.history)]]  # fmt: skip
@@ -290,25 +304,32 @@ def trust(evidence: Evidence, test_rows: int) -> list[Fact]:
         facts.append(Fact(label="tuning runs each", value=spread))
     facts.append(Fact(label="runs", value=f"{len(evidence.history):,}"))
     facts.append(Fact(label="test rows", value=f"{test_rows:,}"))
-    visible = visible_difference(evidence)
-    if math.isfinite(visible):
-        facts.append(Fact(label="smallest visible difference", value=f"{visible:.2g}"))
+    return facts + how_sure(metric_info(evidence.metric), rivals)
+
+
+def how_sure(metric: MetricInfo, rivals: Sequence[Difference]) -> list[Fact]:
+    """Return the smallest difference that would have been seen, how many comparisons, and what is uncertain.
+
+    The median over the rivals; corrected for the number of comparisons, with probability 0.8.
+
+    Example:
+        >>> found = Difference(first="a", second="b", metric="log_loss", over="both", mean=1.0, low=0.0, high=2.0,
+        ...                    n=5, told_apart=False, visible=1.5, seed_share=0.25)
+        >>> [(each.label, each.value) for each in how_sure(metric_info("log_loss"), [found])]
+        [('smallest visible difference', '1.5'), ('comparisons', '1'), ('uncertainty', '25 % seeds, 75 % test rows')]
+    """
+    facts: list[Fact] = []
+    sizes = [each.visible for each in rivals if each.visible is not None and math.isfinite(each.visible)]
+    if sizes:
+        scale, unit = (100.0, " points") if metric.percent else (1.0, "")
+        value = f"{float(np.median(sizes)) * scale:.2g}{unit}"
+        facts.append(Fact(label="smallest visible difference", value=value))
+        facts.append(Fact(label="comparisons", value=f"{rivals[0].comparisons:,}"))
+    shares = [each.seed_share for each in rivals if each.seed_share is not None]
+    if shares:
+        share = round(100 * float(np.median(shares)))
+        facts.append(Fact(label="uncertainty", value=f"{share} % seeds, {100 - share} % test rows"))
     return facts
-
-
-def visible_difference(evidence: Evidence) -> float:
-    """Return the smallest difference between the winner and another optimizer that these seeds would have shown."""
-    who = evidence.winner
-    mine = [evidence.value(record) for record in evidence.final(who)]
-    sizes: list[float] = []
-    for each in evidence.setup.contestants:
-        if each is not who:
-            other = [evidence.value(record) for record in evidence.final(each)]
-            gaps = np.array(mine) - np.array(other)
-            gaps = gaps[np.isfinite(gaps)]
-            if len(gaps) > 1:
-                sizes.append(smallest_visible(gaps.tolist(), len(gaps)))
-    return float(np.median(sizes)) if sizes else math.nan
 
 
 def _estimate(values: Sequence[float]) -> Estimate:

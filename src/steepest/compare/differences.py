@@ -233,8 +233,6 @@ def _draft(first: Scores, second: Scores) -> _Draft:
     alone = paired_t(gaps, np.zeros(n), LEVEL)
     share = float(found.share)
     column = table.mean(0) - table.mean()
-    spread = float(found.rows + found.shared)
-    column = column * math.sqrt(float(found.rows) / spread) if spread > 0 else column
     made = Difference(
         **names, over="both", mean=mean, low=mean - half, high=mean + half, n=n, told_apart=False,
         rows=first.n_rows, p=float(crossed.p_value(found)), by_seeds=(alone.low, alone.high),

@@ -136,15 +136,38 @@ def spread(width: float, decimals: int) -> str:
     return number(width, own, leading_zero=False)
 
 
-def interval(low: float, high: float, decimals: int, *, tight: bool = False) -> str:
+def interval(
+    low: float, high: float, decimals: int, *, tight: bool = False, leading_zero: bool = False
+) -> str:
     """Return ``[low, high]``, without the space if ``tight`` and nothing is misread.
+
+    An end that would be rounded to zero without being it is given one more digit or as many as it takes: its
+    sign says on which side of zero it lies.
 
     Example:
         >>> interval(-0.002, 0.005, 3), interval(-0.002, 0.005, 3, tight=True), interval(1e3, 2e3, 0, tight=True)
         ('[−.002, .005]', '[−.002,.005]', '[1,000, 2,000]')
+        >>> interval(0.0003, 0.014, 3), interval(-0.00004, 0.014, 3), interval(0.0, 0.014, 3)
+        ('[.0003, .014]', '[−.00004, .014]', '[.000, .014]')
     """
-    ends = [number(each, decimals, leading_zero=False) for each in (low, high)]
+    ends = [number(each, _own_decimals(each, decimals), leading_zero=leading_zero) for each in (low, high)]
     return f"[{('' if tight and ',' not in ''.join(ends) else ' ').join([ends[0] + ',', ends[1]])}]"
+
+
+def probability(value: float) -> str:
+    """Return a p-value with two digits, or that it is below 0.001.
+
+    Example:
+        >>> [probability(each) for each in (0.0312, 0.5, 0.00002, 1.0)]
+        ['= 0.031', '= 0.5', '< 0.001', '= 1']
+    """
+    return f"= {value:.2g}" if value >= 0.001 else "< 0.001"
+
+
+def _own_decimals(value: float, decimals: int) -> int:
+    if value == 0 or not math.isfinite(value) or round(value, decimals) != 0:
+        return decimals
+    return max(decimals, -math.floor(math.log10(abs(value))))
 
 
 def rate(value: float | None) -> str:

@@ -70,6 +70,7 @@ def render_html(comparison: Comparison) -> str:
         bars=bars,
         table=view.table(comparison),
         contrasts=view.contrasts(comparison),
+        places=view.places(comparison),
         metric=view.metric_of(comparison, comparison.metric),
         chips=[(name, slot % 10, theme.dash(slot)) for name, slot in place.items()],
         phases=[(name, show.seconds(each)) for name, each in comparison.phases.items() if each > 0],

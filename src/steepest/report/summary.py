@@ -19,14 +19,14 @@ from steepest.compare.assemble import (
     Evidence,
     band,
     baseline_row,
+    compared,
     effects,
     optimizer_row,
     rate_curve,
-    row_difference,
-    seed_difference,
     shown_metrics,
     trust,
 )
+from steepest.compare.differences import BY_ROW, between, standings
 from steepest.compare.result import ClassLine, Comparison, Difference, Fact, Row
 from steepest.data.dataset import Dataset
 from steepest.recipe import Execution, Experiment
@@ -38,16 +38,16 @@ class Findings:
     """What the summary needs besides the runs.
 
     Attributes:
-        rows: loss of each test row averaged over the winner's seeds, or None if they all diverged.
-        baseline_rows: loss of each test row by baseline title.
+        rows: of each optimizer and seed, what each test row gave (``loss``, ``correct``); None if it diverged.
+        baseline_rows: the same by baseline title.
         predicted: the winner's best model's class codes on the test rows, or None.
         decided: what was decided for the user, as (what, how).
         folder: where the experiment is.
         parameters: trainable numbers of the model.
     """
 
-    rows: Tensor | None
-    baseline_rows: Mapping[str, Tensor]
+    rows: Mapping[str, Sequence[Mapping[str, Tensor] | None]]
+    baseline_rows: Mapping[str, Mapping[str, Tensor]]
     predicted: Tensor | None
     decided: Sequence[tuple[str, str]]
     folder: Path
@@ -76,51 +76,60 @@ def summarize(
     constant = [optimizer_row(evidence, winner, "constant")] if evidence.constant() else []
     baselines = sorted((baseline_row(each, evidence.metrics) for each in evidence.baselines), key=order)
     mine = next(row for row in tuned if row.name == winner.name)
-    others = [who for who in evidence.setup.contestants if who is not winner]
-    by_seed = {m.name: [seed_difference(evidence, winner, who, m.name) for who in others] for m in metrics}
-    by_row = _row_differences(winner.name, dataset, findings, evidence.setup.seeds[0])
+    names = [row.name for row in tuned]
+    rivals, against, pairs, outer = _differences(evidence, findings, names)
     every = [*tuned, *default, *constant, *baselines]
     reference = next(
         (b.title for b in evidence.baselines if b.name in ("logistic-regression", "linear-regression")), ""
     )
-    also = [each for m in metrics[1:] if m.name == "accuracy" for each in by_seed[m.name]]
     classes, confusion = _classes(dataset, findings.predicted)
     return Comparison(
         title=experiment.name,
-        sentence=first_sentence(metric, mine, by_seed[metric.name], by_row, baselines, reference),
-        remarks=remarks(metric, metrics, mine, every, by_seed),
+        sentence=first_sentence(metric, mine, rivals[metric.name], against[metric.name], baselines, reference),
+        remarks=remarks(metric, metrics, mine, every, rivals),
         task=dataset.task,
         target=dataset.target,
         metric=metric.name,
         metrics=metrics,
         winner=winner.name,
         rows=every,
-        differences=[*by_seed[metric.name], *by_row, *also],
+        differences=[each for name in rivals for each in (*rivals[name], *against[name])],
+        pairs=[*pairs, *outer],
+        standings=standings(names, metric.name, pairs, outer),
         effects=effects(evidence),
         curves=[band(evidence, who) for who in evidence.setup.contestants],
         rates=[rate_curve(evidence, who) for who in evidence.setup.contestants if who.tuned],
         classes=classes,
         confusion=confusion,
-        trust=trust(evidence, len(dataset.test)),
+        trust=trust(evidence, len(dataset.test), rivals[metric.name]),
         warnings=_warnings(dataset, every),
         data=_data(dataset, experiment),
         preparation=[Fact(label=note.kind, value=note.text) for note in dataset.notes if note.kind == "info"],
         recipe=_recipe(experiment, evidence, findings),
         environment=environment(execution),
-        use=usage(findings.folder) if findings.predicted is not None or findings.rows is not None else [],
+        use=usage(findings.folder) if findings.predicted is not None else [],
         phases=_phases(evidence),
     )  # fmt: skip
 
 
-def _row_differences(winner: str, dataset: Dataset, findings: Findings, seed: int) -> list[Difference]:
-    if findings.rows is None:
-        return []
-    metric = "log_loss" if dataset.task == "classification" else "mse"
-    return [
-        row_difference(winner, name, metric, findings.rows.double(), rows.double(), seed)
-        for name, rows in findings.baseline_rows.items()
-        if bool(torch.isfinite(rows).all())
-    ]
+def _differences(
+    evidence: Evidence, findings: Findings, names: Sequence[str]
+) -> tuple[dict[str, list[Difference]], dict[str, list[Difference]], list[Difference], list[Difference]]:
+    """Return by metric the winner against the others and against the baselines; on the deciding one, everybody."""
+    metric, winner = evidence.metric, evidence.winner.name
+    whole = next((name for name in evidence.metrics if name in BY_ROW), metric)
+    wanted = [metric, *([] if metric in BY_ROW else [whole]), "accuracy"]
+    rivals: dict[str, list[Difference]] = {}
+    against: dict[str, list[Difference]] = {}
+    found = {
+        name: compared(evidence, findings.rows, findings.baseline_rows, name)
+        for name in dict.fromkeys(each for each in wanted if each in evidence.metrics)
+    }
+    for name, (pairs, outer) in found.items():
+        turned = [between(pairs, winner, other, name) for other in names if other != winner]
+        rivals[name] = [each for each in turned if each is not None]
+        against[name] = [each for each in outer if each.first == winner]
+    return rivals, against, *found[metric]
 
 
 def _classes(dataset: Dataset, predicted: Tensor | None) -> tuple[list[ClassLine], list[list[int]]]:

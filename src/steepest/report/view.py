@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from steepest.compare.result import Comparison, Difference, Estimate, Metric, Row
 from steepest.report import format as show
+from steepest.report.sentences import evidence
 from steepest.report.theme import slots
 
 UNBROKEN = "\u00a0"
@@ -139,6 +140,18 @@ class Contrast:
     low: float
     high: float
     zero: float
+    alone: str = ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """One line of wins, ties and losses."""
+
+    name: str
+    wins: int
+    ties: int
+    losses: int
+    baselines: str
 
 
 def finite(value: float) -> bool:
@@ -174,7 +187,7 @@ def better_first(rows: Iterable[Row], metric: Metric) -> list[Row]:
 def behind(comparison: Comparison, name: str, metric: str) -> tuple[float, float, float] | None:
     """Return by how much a row is worse than the winner, with its interval, or None if it was not compared."""
     higher = metric_of(comparison, metric).higher_is_better
-    for each in sorted(comparison.differences, key=lambda each: each.over != "seeds"):
+    for each in sorted(comparison.differences, key=lambda each: each.over == "rows"):
         if each.metric == metric and {each.first, each.second} == {comparison.winner, name}:
             if (each.second == name) == higher:
                 return each.mean, each.low, each.high
@@ -434,23 +447,62 @@ def _contrasts(differences: Sequence[Difference], factor: float) -> list[Contras
         mean, low, high = each.mean * factor, each.low * factor, each.high * factor
         known = all(finite(value) for value in (mean, low, high))
         decimals = show.decimals_for((high - low) / 2)
-        what = "seed" if each.over == "seeds" else "test row"
-        evidence = f"{show.count(each.n)} {what}{'' if each.n == 1 else 's'}"
-        verdict = f"told apart: {each.better} is better" if each.better else "told apart"
         return Contrast(
             first=each.first,
             second=each.second,
             value=show.number(mean, decimals, sign=True) if known else show.MISSING,
-            interval=f"[{show.number(low, decimals)}, {show.number(high, decimals)}]"
-            if known
-            else show.MISSING,
-            over=evidence,
-            verdict=verdict if each.told_apart else f"not told apart by {evidence}",
+            interval=show.interval(low, high, decimals, leading_zero=True) if known else show.MISSING,
+            over=evidence(each),
+            verdict=_verdict(each),
             told_apart=each.told_apart,
             at=scale.at(mean) if known else 50.0,
             low=scale.at(low) if known else 50.0,
             high=scale.at(high) if known else 50.0,
             zero=scale.at(0.0),
+            alone=_alone(each, factor, decimals),
         )
 
     return [one(each) for each in differences]
+
+
+def _verdict(found: Difference) -> str:
+    if found.told_apart:
+        return f"told apart: {found.better} is better" if found.better else "told apart"
+    if found.over == "seeds" and found.n < 2:
+        return "one seed tells nothing apart"
+    if found.excludes_zero and found.comparisons > 1:
+        return f"not told apart after correction for {found.comparisons} comparisons"
+    return f"not told apart by {evidence(found)}"
+
+
+def _alone(found: Difference, factor: float, decimals: int) -> str:
+    """Return what each of the two uncertainties would give by itself, and the p-values."""
+
+    def ends(pair: tuple[float, float]) -> str:
+        return show.interval(factor * pair[0], factor * pair[1], decimals, leading_zero=True)
+
+    said: list[str] = []
+    if found.over == "both" and found.by_seeds and all(map(finite, found.by_seeds)):
+        said.append(f"seeds alone {ends(found.by_seeds)}")
+    if found.over != "rows" and found.by_rows and all(map(finite, found.by_rows)):
+        said.append(f"test rows alone {ends(found.by_rows)}")
+    if found.over == "seeds" and found.n > 1 and not found.by_rows and found.p is not None:
+        said.append("over seeds alone: the metric has no value by row")
+    if found.p is not None and found.p_adjusted is not None:
+        more = f", corrected {show.probability(found.p_adjusted)}" if found.comparisons > 1 else ""
+        said.append(f"p {show.probability(found.p)}{more}")
+    return " · ".join(said)
+
+
+def places(comparison: Comparison) -> list[Place]:
+    """Return wins, ties and losses of each optimizer against the others, and how it stands to the baselines."""
+
+    def against(above: list[str], below: list[str]) -> str:
+        said = [f"above {', '.join(above)}"] if above else []
+        said += [f"below {', '.join(below)}"] if below else []
+        return "; ".join(said) or show.MISSING
+
+    return [
+        Place(each.name, each.wins, each.ties, each.losses, against(each.above, each.below))
+        for each in comparison.standings
+    ]

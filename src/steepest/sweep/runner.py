@@ -96,11 +96,14 @@ class Runner:
             self._keep_weights(run, self._train(run, EVALUATIONS), {})
         return self.folder.read_tensors(_checkpoint(run))
 
-    def row_losses(self, run: Run) -> Tensor:
-        """Return the test rows' losses of a reported run; if the file is gone, the run is made again."""
+    def test_rows(self, run: Run) -> dict[str, Tensor]:
+        """Return what each test row gave in a reported run; if the file is gone, the run is made again.
+
+        ``loss`` is the log loss or squared error; for classes, ``correct`` says which rows were right.
+        """
         if not self.folder.has_tensors(_rows(run)):
             self._keep_rows(run, self._train(run, EVALUATIONS))
-        return self.folder.read_tensors(_rows(run))["loss"]
+        return self.folder.read_tensors(_rows(run))
 
     def _train(self, run: Run, evaluations: int) -> Finished:
         method = GradientMethod(
@@ -121,8 +124,10 @@ class Runner:
             )
 
     def _keep_rows(self, run: Run, finished: Finished) -> None:
-        if finished.test_row_losses is not None:
-            self.folder.write_tensors(_rows(run), {"loss": finished.test_row_losses.cpu()})
+        kept = {"loss": finished.test_row_losses, "correct": finished.test_row_correct}
+        rows = {name: each.cpu() for name, each in kept.items() if each is not None}
+        if rows:
+            self.folder.write_tensors(_rows(run), rows)
 
     def _keep_weights(self, run: Run, finished: Finished, history: History) -> None:
         """Keep the weights of the best seed of a recipe, and of no other: they can be large."""
