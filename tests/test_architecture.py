@@ -36,7 +36,10 @@ ORDER = (
     "landscape",
     "report",
     "console",
+    "decision",
+    "experiment_folder",
     "experiment",
+    "export",
     "api",
     "studies",
     "cli",
@@ -143,7 +146,7 @@ def test_modules_stay_small():
     assert real[len(real) // 2] <= MEDIAN_LINES
 
 
-HEAVY = ("torch", "polars", "sklearn", "scipy", "torchmetrics", "plotly", "pandas", "pyarrow")
+HEAVY = ("torch", "polars", "sklearn", "scipy", "torchmetrics", "plotly", "pandas", "pyarrow", "matplotlib")
 
 FAST = {
     "help": "sys.argv = ['steepest', '--help']",

@@ -1,0 +1,251 @@
+"""Everything that is decided before anything is trained: what runs, how long, on what, in how much time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from steepest.data.batches import BatchPlan
+from steepest.data.dataset import Dataset
+from steepest.data.table import Table
+from steepest.errors import OptionError
+from steepest.evaluate.metrics import MetricInfo, default_metric, metric_info, metric_names
+from steepest.models import ModelBuilder, build_model, count_parameters
+from steepest.recipe import (
+    Execution,
+    Experiment,
+    Fitted,
+    Protocol,
+    Recipe,
+)
+from steepest.report.format import seconds as duration
+from steepest.schedules import make_schedule
+from steepest.sweep.contestants import Contestant, contestants
+from steepest.sweep.decide import PILOT_STEPS, class_weights, equal_lengths, explain_batch_size, pilot
+from steepest.sweep.estimate import fit_budget, plan_seconds, plan_text
+from steepest.sweep.observer import Observer
+from steepest.sweep.plan import Setup
+from steepest.sweep.runner import Runner
+from steepest.sweep.timing import Bench, choose_device, choose_execution, with_times
+from steepest.train.problem import check_model
+
+LARGEST_GUESS = 20.0
+"""Epochs that a budget is planned with before a pilot has run."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Everything that follows from the configuration and the data, before anything is trained."""
+
+    experiment: Experiment
+    dataset: Dataset
+    who: tuple[Contestant, ...]
+    metric: MetricInfo
+    metrics: tuple[str, ...]
+    recipe: Recipe
+    batch_size: int
+    how_batch: str
+    parameters: int
+    model: ModelBuilder | None
+    execution: Execution
+
+    @property
+    def per_epoch(self) -> int:
+        """Steps an epoch."""
+        return BatchPlan(len(self.dataset.train), self.batch_size, 0).batches_per_epoch
+
+    def measured(self, began: Execution | None) -> Decision:
+        """Return this with the execution plan: the folder's, the configuration's, or one that is measured now."""
+        stored = began or begin_execution(self.experiment.execution)
+        device = stored.device if stored else choose_device()
+        bench = Bench(self.dataset.to(device), self.recipe, self.model, device)
+        execution = with_times(stored or choose_execution(bench), bench, self.who)
+        return replace(self, execution=execution)
+
+    def setup(self, fitted: Fitted) -> Setup:
+        """Return the setup at a length, with the trials and seeds that were fitted to the budget."""
+        protocol = self.experiment.protocol
+        steps = max(1, round(fitted.epochs * self.per_epoch))
+        seeds = protocol.seeds if fitted.seeds is None else min(fitted.seeds, protocol.seeds)
+        return Setup(
+            contestants=self.who,
+            recipe=self.recipe.model_copy(update={"steps": steps}),
+            seeds=tuple(protocol.seed + i for i in range(seeds)),
+            grid=protocol.learning_rates,
+            higher_is_better=self.metric.higher_is_better,
+            lengths=equal_lengths(self.who, steps, protocol.equal, self.execution),
+            scan_rates=fitted.scan_rates or protocol.scan_rates,
+            full_rates=fitted.full_rates or protocol.full_rates,
+        )
+
+
+def decide(
+    experiment: Experiment,
+    table: Table,
+    model: ModelBuilder | None,
+    optimizers: Sequence[Any] | None,
+    observer: Observer,
+) -> Decision:
+    """Read the data and decide what is trained; nothing is written and nothing is trained.
+
+    Raises:
+        SteepestError: the data, an option or the model cannot be used.
+    """
+    protocol = experiment.protocol
+    who = contestants(optimizers or experiment.optimizers, protocol.tune)
+    make_schedule(protocol.schedule, 1)
+    if protocol.metric is not None:
+        metric_info(protocol.metric)
+    observer.stage("reading")
+    dataset = table.dataset()
+    observer.say(data_text(dataset))
+    for note in dataset.notes:
+        observer.say(f"{'warning: ' if note.kind == 'warning' else '       '}{note.text}")
+    metric = metric_info(protocol.metric or default_metric(dataset.task))
+    if metric.task != dataset.task:
+        raise OptionError(
+            f"the metric {metric.name!r} is for {metric.task} but {dataset.target!r} is a {dataset.task} target",
+            hint=f"choose one of {', '.join(metric_names(dataset.task))}.",
+        )
+    metrics = tuple(dict.fromkeys((metric.name, *metric_names(dataset.task, len(dataset.classes)))))
+    batch_size, how_batch = explain_batch_size(protocol, len(dataset.train))
+    net = build_model(model or str(experiment.model.spec), dataset.shape)
+    check_model(net, dataset)
+    recipe = Recipe(
+        data=dataset.fingerprint,
+        model=str(experiment.model.spec) if model is None else f"callable {_name(model)}",
+        optimizer="",
+        schedule=protocol.schedule,
+        steps=1,
+        batch_size=batch_size,
+        clip=protocol.clip,
+        class_weights=class_weights(dataset, protocol.class_weights),
+        metric=metric.name,
+    )
+    execution = Execution.model_validate({})
+    parameters = count_parameters(net)
+    return Decision(
+        experiment, dataset, who, metric, metrics, recipe, batch_size, how_batch, parameters, model, execution
+    )
+
+
+def preview(
+    experiment: Experiment,
+    table: Table,
+    observer: Observer,
+    model: ModelBuilder | None = None,
+    *,
+    optimizers: Sequence[Any] | None = None,
+) -> str:
+    """Return the plan as lines; some steps are timed, nothing is trained to an end and nothing is written.
+
+    Raises:
+        SteepestError: the data, an option or the model cannot be used.
+    """
+    decision = decide(experiment, table, model, optimizers, observer).measured(None)
+    protocol = experiment.protocol
+    wanted = protocol.epochs or LARGEST_GUESS
+    fitted = Fitted(epochs=wanted, why="")
+    if protocol.minutes is not None:
+        fitted = _within(decision, wanted, protocol.minutes * 60, "")
+    setup = decision.setup(fitted)
+    seconds = plan_seconds(setup, decision.execution, {})
+    lines = [
+        f"batch  {decision.batch_size} rows, {decision.how_batch}; {decision.per_epoch:,} steps an epoch",
+        f"plan   {plan_text(setup, {})}",
+    ]
+    if protocol.epochs is None and protocol.minutes is None:
+        epoch = (plan_seconds(decision.setup(Fitted(epochs=2.0, why="")), decision.execution, {})
+                 - plan_seconds(decision.setup(Fitted(epochs=1.0, why="")), decision.execution, {}))  # fmt: skip
+        lines.append(
+            f"time   about {duration(epoch)} for each epoch of length, which a pilot will find; baselines come on top"
+        )
+    else:
+        lines += [f"       {fitted.why}"] if fitted.why else []
+        lines.append(f"time   about {duration(seconds)}; baselines come on top")
+    return "\n".join(lines)
+
+
+def fit_length(decision: Decision, protocol: Protocol, runner: Runner, started: float) -> Fitted:
+    """Return the length, trials and seeds: given, found by a pilot, or what fits into the minutes."""
+    if protocol.epochs is not None:
+        epochs, why = protocol.epochs, f"{protocol.epochs:g} epochs, given"
+    else:
+        most = PILOT_STEPS
+        if protocol.minutes is not None:
+            pace = decision.execution.seconds_a_step
+            most = max(1, int(0.15 * protocol.minutes * 60 / (sum(pace.values()) / len(pace))))
+        epochs, how = pilot(runner, decision.recipe, decision.per_epoch, protocol.seed, most)
+        why = f"{epochs} epochs ({how})"
+    if protocol.minutes is None:
+        return Fitted(epochs=epochs, why=why)
+    left = protocol.minutes * 60 - (time.perf_counter() - started)
+    return _within(decision, epochs, left, why)
+
+
+def _within(decision: Decision, epochs: float, seconds: float, why: str) -> Fitted:
+    found = fit_budget(
+        lambda length: decision.setup(Fitted(epochs=length, why="")),
+        epochs,
+        decision.per_epoch,
+        decision.execution,
+        seconds,
+    )
+    lost = f"to fit the time: {'; '.join(found.given_up)}" if found.given_up else ""
+    return Fitted(
+        epochs=found.epochs,
+        seeds=len(found.setup.seeds),
+        scan_rates=found.setup.scan_rates,
+        full_rates=found.setup.full_rates,
+        why="; ".join(each for each in (why, lost) if each),
+    )
+
+
+def asked_for(protocol: Protocol) -> str:
+    """Return what the length was decided from: where it is the same, a folder's decision stands."""
+    asked = {"epochs": protocol.epochs, "minutes": protocol.minutes}
+    if protocol.minutes is not None:
+        asked |= {name: getattr(protocol, name) for name in ("seeds", "scan_rates", "full_rates")}
+    return ", ".join(f"{name} {value}" for name, value in asked.items())
+
+
+def data_text(dataset: Dataset) -> str:
+    """Return the data in one line."""
+    rows = sum(len(part) for part in (dataset.train, dataset.validation, dataset.test))
+    what = f"{len(dataset.classes)} classes" if dataset.classes else "a number"
+    columns = f"{len(dataset.shape.cardinalities)} categorical, {len(dataset.shape.continuous)} continuous"
+    return f"data   {rows:,} rows · {columns} · {dataset.target}: {what} · {len(dataset.test):,} test"
+
+
+def begin_execution(given: Execution | None) -> Execution | None:
+    """Return the execution plan that an experiment's file asks for, with this version of torch; None if none.
+
+    Raises:
+        OptionError: the device is not there.
+    """
+    if given is None:
+        return None
+    if given.device == "auto":
+        given = given.model_copy(update={"device": choose_device()})
+    if not device_is_there(given.device):
+        raise OptionError(
+            f"there is no device {given.device!r} here",
+            hint='write device = "cpu" under [execution], or leave the section out.',
+        )
+    return given.model_copy(update={"torch": torch.__version__})
+
+
+def device_is_there(name: str) -> bool:
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        return False
+    return True
+
+
+def _name(model: ModelBuilder) -> str:
+    return f"{getattr(model, '__module__', '')}:{getattr(model, '__qualname__', type(model).__qualname__)}"

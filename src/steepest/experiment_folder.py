@@ -1,0 +1,135 @@
+"""An experiment's folder belongs to one experiment: checked before it goes on, written at the end."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from steepest.compare.result import Comparison
+from steepest.data.dataset import Dataset
+from steepest.data.options import TableOptions
+from steepest.decision import device_is_there
+from steepest.errors import FolderError
+from steepest.recipe import (
+    Execution,
+    Experiment,
+    load_tree,
+    validate_experiment,
+)
+from steepest.record.store import Folder, command, curves_frame
+from steepest.report.html import render_html
+from steepest.report.text import to_csv
+
+
+def check_folder(folder: Folder, experiment: Experiment, dataset: Dataset) -> Execution | None:
+    """Return the execution plan of a folder that was begun, None for a new one.
+
+    Raises:
+        FolderError: the folder belongs to other data or to another preparation, or is not an experiment's.
+    """
+    path = folder.path / "experiment.toml"
+    if not path.is_file():
+        if not folder.untouched:
+            raise FolderError(
+                f"{folder.path.as_posix()!r} is not empty and holds no experiment",
+                hint="give --out another folder.",
+            )
+        return None
+    began = validate_experiment(load_tree(path), where=str(path))
+    known = next((e["data"] for e in folder.journal.read() if e.get("event") == "data"), dataset.fingerprint)
+    if known != dataset.fingerprint:
+        raise FolderError(
+            f"{folder.path.as_posix()!r} was begun with other data: {_changed(began.data, experiment.data)}",
+            hint="give --out another folder, or the data that it was begun with.",
+        )
+    if began.execution is not None:
+        _check_execution(began.execution, folder)
+    return began.execution
+
+
+def _check_execution(execution: Execution, folder: Folder) -> None:
+    """Complain where this process cannot compute the same bits as the runs in the folder."""
+    path = folder.path
+    fresh = command("compare", path / "experiment.toml", "--out", path.with_name(f"{path.name}-again"))
+    if execution.torch and execution.torch != torch.__version__:
+        raise FolderError(
+            f"{path.as_posix()!r} was begun with torch {execution.torch} and this is torch {torch.__version__}: "
+            "their runs may differ in the last digits",
+            hint=f"install torch {execution.torch}, or begin a fresh folder: `{fresh}`.",
+        )
+    if not device_is_there(execution.device):
+        raise FolderError(
+            f"{path.as_posix()!r} was begun on the device {execution.device!r}, which is not there",
+            hint=f"go on where it is, or take [execution] out of a copy of {path / 'experiment.toml'} "
+            "and compare that with another --out.",
+        )
+
+
+def with_whole_paths(experiment: Experiment) -> Experiment:
+    """Return the experiment with the paths of its data from the root on, so that it can go on from any folder."""
+    data = experiment.data
+    named = {name: getattr(data, name) for name in ("source", "validation", "test", "prepare")}
+    whole = {
+        name: str(Path(value).expanduser().absolute())
+        for name, value in named.items()
+        if isinstance(value, str)
+    }
+    return experiment.model_copy(update={"data": data.model_copy(update=whole)})
+
+
+def write_results(folder: Folder, comparison: Comparison) -> None:
+    """Write the curves, the results and the report of a finished comparison."""
+    buffer = io.BytesIO()
+    curves_frame(folder.records()).write_ipc(buffer, compression="zstd")
+    folder.write("curves.arrow", buffer.getvalue())
+    folder.write("results.csv", to_csv(comparison))
+    folder.write("results.json", comparison.model_dump_json(indent=1) + "\n")
+    folder.write("report.html", render_html(comparison))
+
+
+def load_comparison(folder: Folder) -> Comparison:
+    """Return the stored comparison of a folder.
+
+    Raises:
+        FolderError: it has none yet, or the file is damaged.
+    """
+    path = folder.path / "results.json"
+    try:
+        return Comparison.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FolderError(
+            f"the comparison in {folder.path.as_posix()!r} is not finished",
+            hint=f"run `{command('resume', folder.path)}`.",
+        ) from None
+    except (OSError, ValueError) as error:
+        raise FolderError(
+            f"cannot read {str(path)!r}: {error}",
+            hint=f"run `{command('resume', folder.path)}` to write it again.",
+        ) from None
+
+
+def identify(folder: Folder, dataset: Dataset) -> None:
+    if not any(event.get("event") == "data" for event in folder.journal.read()):
+        folder.journal.append({"event": "data", "data": dataset.fingerprint, "name": dataset.name})
+
+
+def _changed(before: TableOptions, now: TableOptions) -> str:
+    names = [
+        name
+        for name in TableOptions.model_fields
+        if getattr(before, name) != getattr(now, name)
+        and not _same_path(getattr(before, name), getattr(now, name))
+    ]
+    if not names:
+        return "the file's content has changed"
+    told = [f"{name} was {getattr(before, name)!r} and is {getattr(now, name)!r}" for name in names[:3]]
+    return "; ".join(told)
+
+
+def _same_path(before: Any, now: Any) -> bool:
+    return (
+        isinstance(before, str) and isinstance(now, str) and Path(before).absolute() == Path(now).absolute()
+    )
