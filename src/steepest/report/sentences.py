@@ -37,7 +37,8 @@ def first_sentence(metric: Metric, winner: Row, rivals: Sequence[Difference], ro
 def _lead(metric: Metric, winner: Row, rivals: Sequence[Difference]) -> str:
     value, name = winner.metrics[metric.name], _capital(winner.name)
     shown = fmt.estimate(value, percent=metric.percent) + ("%" if metric.percent else "")
-    gets = f"{'an' if metric.title[0] in 'AEIOURM' else 'a'} {metric.title} of {shown}"
+    article = "an" if metric.title[0] in "aeioAEIOFMR" else "a"  # an accuracy, an F1, an MAE, an R²
+    gets = f"{article} {metric.title} of {shown}"
     seeds = f" ({value.n} seeds)" if value.n > 1 else " (one seed, so nothing is known of its spread)"
     finished = [each for each in rivals if math.isfinite(each.mean)]
     known = [each for each in finished if each.n > 1]
