@@ -19,6 +19,7 @@ import pytest
 from steepest.data.read import scan
 from steepest.data.table import read_table
 from steepest.errors import SteepestError
+from tests.conftest import churn_table
 
 GOOD = "age,plan,churned\n" + "".join(
     f"{20 + i % 50},{'abc'[i % 3]},{'yes' if i % 4 else 'no'}\n" for i in range(60)
@@ -300,3 +301,18 @@ def test_commands_in_hints_run_and_mend(each: Case, tmp_path: Path) -> None:
     mended = scan(tmp_path / command.group().split("> ")[1]).collect()
     assert mended.width == 3
     assert mended.height >= 2
+
+
+def test_a_damaged_size_ends_in_an_error_not_in_an_abort(tmp_path: Path) -> None:
+    """One byte of a page in the middle made Polars ask for 2 exabytes, which aborts the process."""
+    path = tmp_path / "t.parquet"
+    churn_table(300).write_parquet(path)
+    data = path.read_bytes()
+    refused = 0
+    for at in range(440, 640):  # the end of the first column and the header of the second
+        path.write_bytes(data[:at] + b"\xcd" + data[at + 1 :])
+        try:
+            scan(path).collect()
+        except SteepestError as error:
+            refused += "t.parquet" in error.fact
+    assert refused > 50

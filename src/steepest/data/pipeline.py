@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,10 +18,16 @@ from steepest.data.dataset import Shape, TargetScale, Task
 from steepest.data.encode import TableEncoder
 from steepest.data.preparation import FittedPreparation, StepReport
 from steepest.data.read import scan, source_name
-from steepest.errors import DataError, FolderError
+from steepest.errors import DataError, FolderError, PreparationError
 from steepest.files import write_atomically
 
 VERSION = 1
+
+DAMAGE = (
+    ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError,
+    pl.exceptions.PolarsError, pl.exceptions.PanicException,
+)  # fmt: skip
+"""What broken values in a stored file make Python and Polars raise."""
 
 
 @dataclass(frozen=True)
@@ -154,13 +161,23 @@ class TablePipeline:
             stored = json.loads(path.read_text(encoding="utf-8"))
             if not isinstance(stored, dict) or stored.get("steepest_pipeline") != VERSION:
                 raise FolderError(f"{str(path)!r} is not a pipeline of version {VERSION}", hint=hint)
-            return cls.from_dict(stored)
+            found = cls.from_dict(stored)
+            found._try_out()
+            return found
         except OSError as error:
             raise FolderError(
                 f"cannot read {str(path)!r}: {(error.strerror or str(error)).lower()}", hint=hint
             ) from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise FolderError(f"{str(path)!r} is damaged: {error!r}", hint=hint) from error
+        except DAMAGE as error:
+            raise FolderError(f"{str(path)!r} is damaged: {str(error) or repr(error)}", hint=hint) from error
+
+    def _try_out(self) -> None:
+        """Send a row without any value through, which fails if what was stored does not hang together."""
+        row = {
+            name: pl.Series([None], dtype=_TYPES.get(dtype, pl.String)) for name, dtype in self.raw.items()
+        }
+        with contextlib.suppress(DataError, PreparationError):  # a step may refuse such a row
+            self.transform(pl.DataFrame(row))
 
 
 def harmonised(frame: pl.DataFrame, raw: Mapping[str, str]) -> pl.DataFrame:

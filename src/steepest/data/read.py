@@ -21,6 +21,7 @@ from polars.exceptions import PanicException
 
 from steepest.data import delimited
 from steepest.data.options import MISSING
+from steepest.data.sound import check_sound
 from steepest.errors import DataError, SteepestError
 
 IN_MEMORY_BYTES = 1 << 30
@@ -79,6 +80,8 @@ def scan(
             frame = delimited.scan_text(path, markers, text=text, names=names, limit=IN_MEMORY_BYTES)
         return _numbers_without_marks(frame, markers)
     with reading(path.name), _without_panic_text():
+        if path.stat().st_size <= IN_MEMORY_BYTES:
+            check_sound(path, kind)
         if kind == "parquet":
             frame = pl.scan_parquet(path)
         elif kind == "stream":

@@ -22,6 +22,7 @@ from steepest.errors import FolderError, ModelError
 from steepest.evaluate.predictions import predict
 from steepest.files import cannot_write, write_atomically
 from steepest.models import ModelBuilder, build_model, count_parameters
+from steepest.record.store import command
 
 FORMAT = 1
 
@@ -86,7 +87,7 @@ class TrainedModel:
         """
         encoded = self.pipeline.transform(rows)
         outputs = predict(self.net, encoded.inputs)
-        kept = torch.as_tensor(np.asarray(encoded.kept), dtype=torch.int64)
+        kept = torch.from_numpy(np.array(encoded.kept, dtype=np.int64))
         table = self._table(outputs, kept, encoded.rows)
         notes = tuple(report.text for report in encoded.reports)
         return Predictions(table, encoded.unknown, encoded.rows - len(kept), notes)
@@ -189,7 +190,16 @@ class TrainedModel:
                 f"the weights in {str(folder)!r} do not fit the model {about.model!r}: {str(error).splitlines()[0]}",
                 hint="give the model that was trained.",
             ) from None
-        return cls(net, about, TablePipeline.load(folder / "pipeline.json"))
+        try:
+            pipeline = TablePipeline.load(folder / "pipeline.json")
+        except FolderError as error:
+            raise FolderError(error.fact, hint=_again(folder)) from error
+        if pipeline.shape != about.shape or pipeline.classes != about.classes:
+            raise FolderError(
+                f"model.json and pipeline.json in {str(folder)!r} are not of the same model",
+                hint=_again(folder),
+            )
+        return cls(net, about, pipeline)
 
 
 def _read_about(folder: Path) -> About:
@@ -220,5 +230,12 @@ def _read_about(folder: Path) -> About:
 def _damaged(path: Path, error: Exception) -> FolderError:
     return FolderError(
         f"cannot read {str(path)!r}: {error}",
-        hint="run `steepest report` on the folder to write the model again.",
+        hint=_again(path.parent),
     )
+
+
+def _again(folder: Path) -> str:
+    """Return how a model gets whole again."""
+    if (folder.parent / "experiment.toml").is_file():
+        return f"run `{command('resume', folder.parent)}`: it writes the model again."
+    return "fetch the model's folder again, or train again."

@@ -1,0 +1,51 @@
+"""Whether a Parquet or Arrow file is sound, found out by a reader that survives if it is not.
+
+Polars trusts the sizes in a file: a damaged one can make it ask for exabytes, and then the whole process is
+aborted, with nothing to catch. Arrow's own reader raises instead, so it goes over the file first.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+def check_sound(path: Path, kind: str) -> None:
+    """Read a file to its end and keep nothing.
+
+    Args:
+        path: the file.
+        kind: ``parquet``, ``arrow`` (the file format) or ``stream``.
+
+    Raises:
+        ValueError: the file is damaged; the message is Arrow's.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "t.parquet")
+        ...     _ = path.write_bytes(b"PAR1 and then nothing of the kind PAR1")
+        ...     check_sound(path, "parquet")
+        Traceback (most recent call last):
+        ...
+        ValueError: ...
+    """
+    try:
+        if kind == "parquet":
+            with pq.ParquetFile(path) as file:
+                for _ in file.iter_batches():
+                    pass
+            return
+        with pa.memory_map(str(path)) as source:
+            opened: Any = pa.ipc.open_stream(source) if kind == "stream" else pa.ipc.open_file(source)
+            batches = opened if kind == "stream" else map(opened.get_batch, range(opened.num_record_batches))
+            for batch in batches:
+                batch.validate(full=True)
+    except pa.ArrowNotImplementedError:
+        return  # something that Arrow cannot read but Polars may
+    except (pa.ArrowException, OSError, MemoryError, KeyError, TypeError, IndexError, OverflowError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ValueError(first.rstrip(".")) from error
