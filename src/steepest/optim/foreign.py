@@ -2,14 +2,17 @@
 
 A foreign optimizer is a ``torch.optim.Optimizer`` class. Its hyperparameters are the arguments of its
 constructor, checked by constructing it; its update is its own, so it runs densely only. A schedule multiplies
-the learning rate of every parameter group while a step is taken, as a torch ``lr_scheduler`` would.
+the learning rate of every parameter group while a step is taken, as a torch ``lr_scheduler`` would. An update
+that compiles itself runs uncompiled on a CPU, where compiling takes longer than a small network's whole run.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import inspect
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Never, cast
 
@@ -17,7 +20,7 @@ import torch
 from pydantic import ConfigDict, create_model
 
 from steepest import grammar
-from steepest.errors import MissingExtraError, OptionError
+from steepest.errors import MissingExtraError, OptionError, SteepestError
 from steepest.grammar import Spec
 from steepest.optim.rule import Carry, Coefficients, Hyper, Rule, Slots, Start
 
@@ -50,25 +53,40 @@ class ForeignRule(Rule[ForeignHyper]):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        if "lr" not in inspect.signature(self.kind).parameters:
+        known = inspect.signature(self.kind).parameters
+        if "lr" not in known:
             self.given = self.given | {"lr"}
+        values = self.hyper.model_dump()
+        for name, each in list(known.items())[1:]:
+            if name in values and values[name] is None and each.default is each.empty:
+                raise OptionError(
+                    f"{self.called} needs a value of {name!r}",
+                    hint=f"write {self.called}({name}=…); its arguments are {inspect.signature(self.kind)}.",
+                )
+        self._made(torch.nn.Linear(2, 2))
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the constructor's arguments that differ from its defaults."""
+        known = inspect.signature(self.kind).parameters
+        fields = type(self.hyper).model_fields
+        return {
+            name: value
+            for name, value in self.hyper.model_dump().items()
+            if name in known and value != (known[name].default if name == "lr" else fields[name].default)
+        }
+
+    def _made(self, params: Iterable[Any] | torch.nn.Module, **more: Any) -> Any:
+        """Make the foreign optimizer; of a module it gets the parameters, or the module if it asks for a model."""
+        first = next(iter(inspect.signature(self.kind).parameters), "")
+        if isinstance(params, torch.nn.Module) and first != "model":
+            params = [each for each in params.parameters() if each.requires_grad]
         try:
-            self.kind([torch.nn.Parameter(torch.zeros(2, 2))], **self.arguments())
+            return _scheduled(self.kind)(params, **self.arguments(), **more)
         except Exception as error:
             raise OptionError(
                 f"{self.called} cannot be made with {self.arguments()}: {error}",
                 hint=f"its arguments are {inspect.signature(self.kind)}.",
             ) from error
-
-    def arguments(self) -> dict[str, Any]:
-        """Return the constructor's arguments that differ from its defaults."""
-        known = inspect.signature(self.kind).parameters
-        values = self.hyper.model_dump()
-        return {
-            name: value
-            for name, value in values.items()
-            if name in known and value is not known[name].default
-        }
 
     def optimizer(
         self,
@@ -78,11 +96,34 @@ class ForeignRule(Rule[ForeignHyper]):
         maximize: bool = False,
     ) -> Any:
         """Return the foreign optimizer with the schedule around its step."""
-        more: dict[str, Any] = {"maximize": True} if maximize else {}
-        found = self.groups(params) if isinstance(params, torch.nn.Module) else params
-        made = _scheduled(self.kind)(found, **self.arguments(), **more)
-        made.schedule = schedule
+        made = self._made(params, **({"maximize": True} if maximize else {}))
+        made.schedule, made.called = schedule, self.called
+        if "closure" in inspect.signature(self.kind.step).parameters and not made.needs_closure:
+            made.needs_closure = self._asks_for_a_closure()
         return made
+
+    def _asks_for_a_closure(self) -> bool:
+        """Return whether a step on a small example fails without a closure and does not fail with one."""
+        failed: list[bool] = []
+        for closed in (False, True):
+            param = torch.nn.Parameter(torch.eye(2))
+
+            def closure(param: torch.nn.Parameter = param) -> torch.Tensor:
+                param.grad = None
+                loss = param.square().sum()
+                loss.backward()
+                return loss
+
+            try:
+                probe = _scheduled(self.kind)([param], **self.arguments())
+                closure()
+                probe.step(*([closure] if closed else []))
+            except Exception:
+                failed.append(True)
+            else:
+                failed.append(False)
+                break
+        return failed == [True, False]
 
     def slots(self) -> dict[str, Start]:
         """A foreign optimizer has no pure update."""
@@ -112,27 +153,58 @@ class Scheduled:
 
     schedule: Callable[[int], float] | None = None
     scheduled_steps: int = 0
-    needs_closure: ClassVar[bool] = False
+    needs_closure: bool = False
+    called: str = ""
     kind: ClassVar[type[torch.optim.Optimizer]]
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Take the foreign step with every group's rate multiplied by the schedule."""
+        """Take the foreign step with every group's rate multiplied by the schedule.
+
+        Raises:
+            OptionError: the foreign code fails; what it says is in the message.
+        """
         this = cast(Any, self)
-        arguments = () if closure is None else (closure,)
-        if self.schedule is None:
-            return self.kind.step(this, *arguments)
-        multiplier = float(self.schedule(self.scheduled_steps))
+        multiplier = 1.0 if self.schedule is None else float(self.schedule(self.scheduled_steps))
         rates = [group.get("lr") for group in this.param_groups]
-        for group in this.param_groups:
-            if "lr" in group:
-                group["lr"] = group["lr"] * multiplier
+        if self.schedule is not None:
+            for group in this.param_groups:
+                if "lr" in group:
+                    group["lr"] = group["lr"] * multiplier
         try:
-            return self.kind.step(this, *arguments)
+            return self._foreign_step(closure)
         finally:
             self.scheduled_steps += 1
-            for group, rate in zip(this.param_groups, rates, strict=True):
-                if rate is not None:
-                    group["lr"] = rate
+            if self.schedule is not None:
+                for group, rate in zip(this.param_groups, rates, strict=True):
+                    if rate is not None:
+                        group["lr"] = rate
+
+    def _foreign_step(self, closure: Callable[[], Any] | None) -> Any:
+        """Take the step; an error in the closure is the caller's own and passes as it is."""
+        raised: list[BaseException] = []
+
+        def watched() -> Any:
+            try:
+                with torch.enable_grad():
+                    return cast(Any, closure)()
+            except BaseException as error:
+                raised.append(error)
+                raise
+
+        try:
+            with _uncompiled(cast(Any, self)):
+                return self.kind.step(cast(Any, self), *(() if closure is None else (watched,)))
+        except (SteepestError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            if raised or "memory" in str(error):
+                raise
+            said = (str(error).strip() or "no message").splitlines()[0]
+            raise OptionError(
+                f"{self.called or self.kind.__name__} failed at its step {self.scheduled_steps + 1}: "
+                f"{type(error).__name__}: {said}",
+                hint="it is foreign code: see its own documentation, or leave it out with -o.",
+            ) from error
 
     def state_dict(self) -> dict[str, Any]:
         """Return the foreign state with the place in the schedule."""
@@ -157,12 +229,24 @@ class Scheduled:
         return found
 
 
-# torch wraps a class's step with its hooks once; the foreign step inside is wrapped already.
+# torch wraps a class's step with its hooks when the class is first used; here it is the foreign step that is
+# wrapped (see _scheduled), so that hooks run once.
 Scheduled.step.hooked = True  # pyright: ignore[reportFunctionMemberAccess]
+
+
+def _uncompiled(optimizer: torch.optim.Optimizer) -> contextlib.AbstractContextManager[Any]:
+    """Return what keeps a CPU step from being compiled, where anything has asked for compiling at all."""
+    device = next((each.device.type for group in optimizer.param_groups for each in group["params"]), "cpu")
+    if device != "cpu" or "torch._dynamo" not in sys.modules:
+        return contextlib.nullcontext()
+    return torch.compiler.set_stance("force_eager")
 
 
 @functools.cache
 def _scheduled(kind: type[torch.optim.Optimizer]) -> type[Any]:
+    if not getattr(kind.step, "hooked", False):
+        kind.step = torch.optim.Optimizer.profile_hook_step(kind.step)
+        cast(Any, kind.step).hooked = True
     closure = inspect.signature(kind.step).parameters.get("closure")
     needs = closure is not None and closure.default is inspect.Parameter.empty
     return type(kind.__name__, (Scheduled, kind), {"kind": kind, "needs_closure": needs})
@@ -179,15 +263,9 @@ def foreign(kind: type[torch.optim.Optimizer], name: str) -> type[ForeignRule]:
     """
     fields: dict[str, Any] = {}
     for each in list(inspect.signature(kind).parameters.values())[1:]:
-        plain = each.default is each.empty or isinstance(
-            each.default, None | bool | int | float | str | tuple
-        )
-        if (
-            plain
-            and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
-            and not each.name.startswith("_")
-        ):
-            fields[each.name] = (Any, None if each.default is each.empty else each.default)
+        if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD) and not each.name.startswith("_"):
+            plain = isinstance(each.default, None | bool | int | float | str | tuple)
+            fields[each.name] = (Any, each.default if plain else None)
     lr = fields.get("lr", (Any, None))[1]
     centre = float(lr) if isinstance(lr, int | float) and lr > 0 else UNKNOWN_CENTRE
     fields["lr"] = (float, centre)

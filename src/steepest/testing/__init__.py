@@ -6,12 +6,12 @@ In a test file of yours, five lines run every check that applies::
 
     class TestMyRule(RuleConformance):
         rules = ("mine.py:MyRule", "mine.py:MyRule(momentum=0.9)")
-        lr = 0.1
+        textbook = staticmethod(my_rule_in_plain_floats)
 """
 
 from __future__ import annotations
 
 from steepest.testing.optimizers import OptimizerConformance
-from steepest.testing.rules import RuleConformance
+from steepest.testing.suite import RuleConformance
 
 __all__ = ["OptimizerConformance", "RuleConformance"]

@@ -17,7 +17,6 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from steepest.errors import OptionError
-from steepest.optim import make_rule
 from steepest.optim.dense import RuleOptimizer
 from steepest.optim.rule import Hyper, Rule, Slots, stacked, table
 from steepest.rng import stream
@@ -193,6 +192,28 @@ def stacks(rule: AnyRule) -> None:
                 _require(torch.equal(slots[name][number], slot), f"slot {name!r} of run {number} differs")
 
 
+def follows_a_schedule(rule: AnyRule) -> None:
+    """A multiplier of ½ halves the first step, and a torch ``lr_scheduler`` does what the pure schedule does."""
+    start, gradients = recorded()
+
+    def moved(multiplier: float) -> torch.Tensor:
+        c, _ = rule.coefficients(1, multiplier, dict(rule.carry))
+        return rule.update(gradients[0], start, rule.start(start), c)[0] - start
+
+    whole, half = moved(1.0), moved(0.5)
+    apart = float((2 * half - whole).abs().max() / whole.abs().max().clamp(min=1e-300))
+    _require(apart < 1e-9, f"with half the multiplier the first step is not half of it, by {apart:.3g}")
+    pure, scheduled = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())
+    first, second = rule.optimizer([pure], schedule=lambda step: 0.5**step), rule.optimizer([scheduled])
+    scheduler = torch.optim.lr_scheduler.ExponentialLR(second, gamma=0.5)
+    for gradient in gradients[:5]:
+        pure.grad, scheduled.grad = gradient.clone(), gradient.clone()
+        first.step()
+        second.step()
+        scheduler.step()
+    _close(pure.detach(), scheduled.detach(), "a torch lr_scheduler and the same pure schedule go apart")
+
+
 def solves_a_parabola(rule: AnyRule, lr: float | None = None, steps: int = 400) -> None:
     """With its rate (the grid's centre unless given) and a falling schedule it finds a parabola's bottom."""
     draw = stream(1, "data", 8)
@@ -247,70 +268,18 @@ def bad_values_are_refused(rule: AnyRule) -> None:
 
 CHECKS: dict[str, Callable[[AnyRule], None]] = {
     each.__name__: each
-    for each in (pure, cut_and_join, idle_is_true, resumes, executes_alike, stacks, bad_values_are_refused)
+    for each in (
+        pure,
+        cut_and_join,
+        idle_is_true,
+        resumes,
+        executes_alike,
+        stacks,
+        follows_a_schedule,
+        bad_values_are_refused,
+    )
 }
 """The checks that need nothing but the rule."""
-
-
-class RuleConformance:
-    """The suite for a rule of your own: subclass it in a test file and pytest runs every check.
-
-    Attributes:
-        rules: variants of one rule, as specifications or rules; between them every option should matter.
-        lr: the rate at which it finds a parabola's bottom in 400 steps; the grid's centre if left out.
-
-    Example:
-        >>> class TestMine(RuleConformance):
-        ...     rules = ("rmsprop", "rmsprop(momentum=0.9, weight_decay=0.1)")
-        >>> TestMine().test_pure()
-    """
-
-    rules: Sequence[str | AnyRule] = ()
-    lr: float | None = None
-
-    def _made(self) -> list[AnyRule]:
-        return [make_rule(each) for each in self.rules]
-
-    def _each(self, check: Callable[[AnyRule], None]) -> None:
-        for rule in self._made():
-            check(rule)
-
-    def test_pure(self) -> None:
-        """An update changes none of its arguments."""
-        self._each(pure)
-
-    def test_cut_and_join(self) -> None:
-        """Pieces and reshapes of a tensor give the same bits."""
-        self._each(cut_and_join)
-
-    def test_idle_is_true(self) -> None:
-        """A zero gradient does what ``idle`` says."""
-        self._each(idle_is_true)
-
-    def test_resumes(self) -> None:
-        """A resumed run has the bits of an uninterrupted one."""
-        self._each(resumes)
-
-    def test_executes_alike(self) -> None:
-        """The torch optimizer gives the update's bits."""
-        self._each(executes_alike)
-
-    def test_stacks(self) -> None:
-        """R runs at once have the bits of R runs."""
-        self._each(stacks)
-
-    def test_bad_values_are_refused(self) -> None:
-        """Values outside their ranges give an error that names them."""
-        self._each(bad_values_are_refused)
-
-    def test_solves_a_parabola(self) -> None:
-        """It optimizes."""
-        self._each(lambda rule: solves_a_parabola(rule, self.lr))
-
-    def test_every_option_matters(self) -> None:
-        """Each option changes a path."""
-        if self.rules:
-            every_option_matters(self._made())
 
 
 def bad_values(record: type[BaseModel]) -> list[tuple[str, Any]]:
