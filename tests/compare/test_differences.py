@@ -232,8 +232,8 @@ def test_the_trust_strip_says_what_could_have_been_seen():
     facts = {each.label: each.value for each in how_sure(metric_info("log_loss"), pairs[:2])}
     visible = float(np.median([each.visible for each in pairs[:2]]))
     assert facts["smallest visible difference"] == f"{visible:.2g}"
-    assert facts["comparisons"] == "3"
-    seeds, rows = (int(each.split(" ")[0]) for each in facts["uncertainty"].split(", "))
+    assert facts["comparisons corrected for"] == "3"
+    seeds, rows = (int(each.split(" ")[0]) for each in facts["uncertainty of differences"].split(", "))
     assert seeds + rows == 100
     assert how_sure(metric_info("log_loss"), []) == []
     percent = [each.model_copy(update={"visible": 0.012}) for each in pairs]

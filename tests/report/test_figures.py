@@ -161,8 +161,44 @@ def test_the_best_of_a_column_is_marked_once_and_is_the_best() -> None:
         assert (marked[0].name, marked[0].kind) == (winner.name, winner.kind)
 
 
+VERDICTS = [
+    ({"over": "seeds", "n": 5}, "not told apart by 5 seeds"),
+    ({"over": "rows", "n": 12559}, "not told apart by 12,559 test rows"),
+    ({"over": "both", "n": 5, "rows": 12559}, "not told apart by 5 seeds and 12,559 test rows"),
+    ({"over": "seeds", "n": 1}, "one seed tells nothing apart"),
+    (
+        {"over": "both", "n": 5, "low": 0.1, "comparisons": 6},
+        "not told apart after correction for 6 comparisons",
+    ),
+    ({"over": "both", "n": 5, "low": 0.1, "told_apart": True, "better": "b"}, "told apart: b is better"),
+]
+
+
+@pytest.mark.parametrize(("fields", "expected"), VERDICTS)
+def test_verdicts_follow_from_the_difference(fields: dict[str, object], expected: str) -> None:
+    given = {
+        "first": "a",
+        "second": "b",
+        "metric": "log_loss",
+        "mean": 0.2,
+        "low": -0.1,
+        "high": 0.5,
+        "told_apart": False,
+    }
+    result = crimes().model_copy(update={"differences": [Difference.model_validate({**given, **fields})]})
+    [(_, [shown])] = view.contrasts(result)
+    assert shown.verdict == expected
+
+
 def test_differences_are_never_called_equal() -> None:
-    verdicts = [each.verdict for _, lines in view.contrasts(crimes()) for each in lines]
-    assert "not told apart by 5 seeds" in verdicts
-    assert "not told apart by 12,559 test rows" in verdicts
-    assert not any("equal" in each for each in verdicts)
+    shown = [each for _, lines in view.contrasts(crimes()) for each in lines]
+    assert not any("equal" in each.verdict for each in shown)
+    assert all("seeds alone [" in each.alone and "test rows alone [" in each.alone for each in shown)
+
+
+def test_wins_ties_and_losses_are_shown_for_every_optimizer() -> None:
+    lines = view.places(crimes())
+    assert [each.name for each in lines] == [each.name for each in crimes().standings]
+    assert all(each.wins + each.ties + each.losses == len(lines) - 1 for each in lines)
+    assert sum(each.wins for each in lines) == sum(each.losses for each in lines) > 0
+    assert "above" in lines[0].baselines

@@ -185,7 +185,7 @@ def test_the_longest_first_sentence_can_be_read():
     against = [minus("gradient boosting", 0.02, 0.005), AGAINST]
     baselines = [base("gradient boosting", 1.444), LOGISTIC]
     text = first_sentence(LOSS, row("adam", 1.464), rivals, against, baselines, "logistic regression")
-    assert len(text.split()) <= 75
+    assert len(text.split()) <= 64
     assert max(len(text.split()) for _, text in SENTENCES.values()) <= 60
 
 

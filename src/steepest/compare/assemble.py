@@ -316,7 +316,8 @@ def how_sure(metric: MetricInfo, rivals: Sequence[Difference]) -> list[Fact]:
         >>> found = Difference(first="a", second="b", metric="log_loss", over="both", mean=1.0, low=0.0, high=2.0,
         ...                    n=5, told_apart=False, visible=1.5, seed_share=0.25)
         >>> [(each.label, each.value) for each in how_sure(metric_info("log_loss"), [found])]
-        [('smallest visible difference', '1.5'), ('comparisons', '1'), ('uncertainty', '25 % seeds, 75 % test rows')]
+        [('smallest visible difference', '1.5'), ('comparisons corrected for', '1'),
+         ('uncertainty of differences', '25 % seeds, 75 % rows')]
     """
     facts: list[Fact] = []
     sizes = [each.visible for each in rivals if each.visible is not None and math.isfinite(each.visible)]
@@ -324,11 +325,11 @@ def how_sure(metric: MetricInfo, rivals: Sequence[Difference]) -> list[Fact]:
         scale, unit = (100.0, " points") if metric.percent else (1.0, "")
         value = f"{float(np.median(sizes)) * scale:.2g}{unit}"
         facts.append(Fact(label="smallest visible difference", value=value))
-        facts.append(Fact(label="comparisons", value=f"{rivals[0].comparisons:,}"))
+        facts.append(Fact(label="comparisons corrected for", value=f"{rivals[0].comparisons:,}"))
     shares = [each.seed_share for each in rivals if each.seed_share is not None]
     if shares:
         share = round(100 * float(np.median(shares)))
-        facts.append(Fact(label="uncertainty", value=f"{share} % seeds, {100 - share} % test rows"))
+        facts.append(Fact(label="uncertainty of differences", value=f"{share} % seeds, {100 - share} % rows"))
     return facts
 
 

@@ -479,7 +479,7 @@ def _alone(found: Difference, factor: float, decimals: int) -> str:
     """Return what each of the two uncertainties would give by itself, and the p-values."""
 
     def ends(pair: tuple[float, float]) -> str:
-        return show.interval(factor * pair[0], factor * pair[1], decimals, leading_zero=True)
+        return f"[{show.number(factor * pair[0], decimals)}, {show.number(factor * pair[1], decimals)}]"
 
     said: list[str] = []
     if found.over == "both" and found.by_seeds and all(map(finite, found.by_seeds)):
