@@ -288,13 +288,20 @@ def resume(folder: str | Path, *, observer: Observer, model: ModelBuilder | None
     path = opened.path / "experiment.toml"
     experiment = validate_experiment(load_tree(path), where=str(path))
     source = experiment.data.source
-    if source is not None and not Path(source).exists():
+    if source is not None and not _is_there(source):
         raise FolderError(
             f"the data of {opened.path.as_posix()!r} is no longer at {source!r}",
             hint=f"put it back, or write where it is now into {str(path)!r}: source = …",
         )
     table = open_table(experiment)
     return Result(opened, complete(experiment, table, opened, observer, model), model)
+
+
+def _is_there(path: str) -> bool:
+    try:
+        return Path(path).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):  # too long, a zero byte, no home
+        return False
 
 
 def _no_target() -> str:
