@@ -11,6 +11,11 @@ import pytest
 import torch
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How many broken files each reader gets: few by default, 2,000 in ``make fuzz``."""
+    parser.addoption("--fuzz-cases", type=int, default=60, help="broken files for each reader in tests/robust")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)

@@ -39,7 +39,9 @@ def check_folder(folder: Folder, experiment: Experiment, dataset: Dataset) -> Ex
             )
         return None
     began = validate_experiment(load_tree(path), where=str(path))
-    known = next((e["data"] for e in folder.journal.read() if e.get("event") == "data"), dataset.fingerprint)
+    known = next(
+        (e.get("data") for e in folder.journal.read() if e.get("event") == "data"), dataset.fingerprint
+    )
     if known != dataset.fingerprint:
         raise FolderError(
             f"{folder.path.as_posix()!r} was begun with other data: {_changed(began.data, experiment.data)}",

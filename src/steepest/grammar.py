@@ -114,9 +114,10 @@ def load_reference(name: str) -> Any:
     where, _, attribute = name.rpartition(":")
     try:
         if where.endswith(".py"):
-            path = Path(where).expanduser()
-            if not path.is_file():
+            path = Path(where)
+            if not _is_file(path):
                 raise OptionError(f"there is no file {where!r}", hint="give the path of a Python file.")
+            path = path.expanduser()
             module_name = f"steepest_user_{path.stem}_{abs(hash(path.resolve()))}"
             if module_name not in sys.modules:
                 spec = importlib.util.spec_from_file_location(module_name, path)
@@ -140,6 +141,13 @@ def load_reference(name: str) -> Any:
             hint="write file.py:Name or package.module:Name; the name must exist there.",
         ) from error
     return found
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.expanduser().is_file()
+    except (OSError, ValueError, RuntimeError):  # too long, a zero byte, no home
+        return False
 
 
 def _text(value: Any) -> str:

@@ -206,11 +206,11 @@ def load_tree(path: str | Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise DataError(f"there is no file {str(path)!r}", hint="check the path.") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"cannot read {str(path)!r}: {error}", hint="give a TOML text file.") from None
     try:
         tree: Any = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
+    except (tomllib.TOMLDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise DataError(
             f"{str(path)!r} cannot be read: {error}", hint="mend the line that it names."
         ) from None

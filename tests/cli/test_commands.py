@@ -234,8 +234,14 @@ def test_ten_lines_of_python(churn, tmp_path) -> None:
     data = st.read_table(churn, target="churned")
     assert "churned" in repr(data.describe())
     assert "churned" in repr(data.show_batch())
-    plan = st.plan(data, optimizers=["sgd(lr=0.1)", "adam(lr=0.01)", "quickprop(lr=0.01, max_growth=1.5)"], metric="log_loss",
-                   seeds=2, epochs=1, hidden=(8,))  # fmt: skip
+    plan = st.plan(
+        data,
+        optimizers=["sgd(lr=0.1)", "adam(lr=0.01)", "quickprop(lr=0.01, max_growth=1.5)"],
+        metric="log_loss",
+        seeds=2,
+        epochs=1,
+        hidden=(8,),
+    )
     assert "3 seeds" not in str(plan)
     result = plan.run(tmp_path / "churn", observer=Observer())
     assert result.table.height == 3 + 3 + 3
@@ -281,11 +287,70 @@ def test_all_diverged_is_said_and_saves_no_model(steepest, churn_csv, tmp_path) 
     assert not (tmp_path / "x" / "model").exists()
 
 
+HUNGRY = """
+import steepest.optim
+import torch
+
+class Hungry(torch.optim.SGD):
+    def step(self, closure=None):
+        torch.empty(2**62, dtype=torch.int8)
+        return super().step(closure)
+"""
+
+
+def test_an_optimizer_that_runs_out_of_memory_is_recorded_and_the_rest_goes_on(
+    steepest, churn_csv, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(HUNGRY)
+    said = steepest(
+        "compare",
+        churn_csv,
+        "--target",
+        "churned",
+        "-o",
+        "mine.py:Hungry(lr=0.1)",
+        "-o",
+        "adam(lr=0.01)",
+        *QUICK,
+        "--out",
+        "x",
+    )
+    assert said.status == 0, said.err
+    assert (
+        "warning: mine.py:Hungry(lr=0.1) at 0.1 out of memory (final): at step 1 with batches of 64 rows"
+        in said.err
+    )
+    result = st.Result.load("x")
+    assert result.comparison.winner == "adam(lr=0.01)"
+    outcomes = {
+        row["name"]: row["outcome"] for row in result.table.filter(pl.col("kind") == "optimizer").to_dicts()
+    }
+    assert outcomes == {"adam(lr=0.01)": "finished", "mine.py:Hungry(lr=0.1)": "out of memory 2 of 2"}
+    before = runs(Path("x"))
+    assert steepest("resume", "x").status == 0
+    assert runs(Path("x")) == before
+
+
 def test_a_preparation_with_a_filter_leaves_rows_without_prediction(steepest, churn_csv, tmp_path) -> None:
     steps = tmp_path / "prepare.toml"
     steps.write_text('[[step]]\nuse = "filter"\nwhere = "age >= 30"\n')
-    said = steepest("compare", churn_csv, "--target", "churned", "--prepare", steps, "-o", "adam(lr=0.01)", "--seeds", "1",
-                    "--epochs", "1", "--out", tmp_path / "x")  # fmt: skip
+    said = steepest(
+        "compare",
+        churn_csv,
+        "--target",
+        "churned",
+        "--prepare",
+        steps,
+        "-o",
+        "adam(lr=0.01)",
+        "--seeds",
+        "1",
+        "--epochs",
+        "1",
+        "--out",
+        tmp_path / "x",
+    )
     assert said.status == 0, said.err
     found = st.load(tmp_path / "x").predict(churn_csv)
     young = pl.read_csv(churn_csv)["age"] < 30
@@ -324,9 +389,33 @@ def test_help_imports_no_torch() -> None:
 
 def test_compare_help_names_every_option(steepest) -> None:
     text = steepest("compare", "--help").out
-    for name in ("target", "features", "categorical", "continuous", "drop", "missing", "prepare", "split", "split-seed",
-                 "validation", "test", "model", "hidden", "dropout", "embedding", "optimizers", "learning-rates", "schedule",
-                 "metric", "class-weights", "seeds", "seed", "epochs", "batch-size", "out"):  # fmt: skip
+    for name in (
+        "target",
+        "features",
+        "categorical",
+        "continuous",
+        "drop",
+        "missing",
+        "prepare",
+        "split",
+        "split-seed",
+        "validation",
+        "test",
+        "model",
+        "hidden",
+        "dropout",
+        "embedding",
+        "optimizers",
+        "learning-rates",
+        "schedule",
+        "metric",
+        "class-weights",
+        "seeds",
+        "seed",
+        "epochs",
+        "batch-size",
+        "out",
+    ):
         assert f"--{name} " in text
 
 
@@ -379,8 +468,19 @@ def test_minutes_are_fitted_once_and_stored(steepest, churn_csv, tmp_path) -> No
 
 
 def test_values_to_try_reach_the_results(steepest, churn_csv, tmp_path) -> None:
-    said = steepest("compare", churn_csv, "--target", "churned", "-o", "adam(lr=0.01),sgd(lr=0.1)", "--tune", "adam: eps=1e-8,1.0",
-                    *QUICK, "--out", tmp_path / "x")  # fmt: skip
+    said = steepest(
+        "compare",
+        churn_csv,
+        "--target",
+        "churned",
+        "-o",
+        "adam(lr=0.01),sgd(lr=0.1)",
+        "--tune",
+        "adam: eps=1e-8,1.0",
+        *QUICK,
+        "--out",
+        tmp_path / "x",
+    )
     assert said.status == 0, said.err
     scans = [each for each in Folder(tmp_path / "x").records() if each.key.phase == "scan"]
     assert len(scans) == 2

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 
 import pytest
 
@@ -59,3 +61,50 @@ def test_write_is_whole_or_nothing(tmp_path) -> None:
         write_atomically(path, 3)  # pyright: ignore
     assert json.loads(path.read_text()) == {"old": 1}
     assert [each.name for each in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_the_last_line_may_be_torn_at_every_byte(tmp_path) -> None:
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path)
+    for event in (
+        {"event": "data", "data": "f00"},
+        {"event": "run", "record": {"text": "ü", "n": [1.5, None]}},
+    ):
+        journal.append(event)
+    data = path.read_bytes()
+    first = data.index(b"\n") + 1
+    for cut in range(first, len(data)):
+        for rest in (b"", bytes(7), bytes(7) + b"\n", b"\0\n"):  # a power loss may leave zeros
+            path.write_bytes(data[:cut] + rest)
+            assert journal.read() == [{"event": "data", "data": "f00"}]
+    for cut in range(first, len(data), 5):
+        path.write_bytes(data[:cut])
+        journal.append({"event": "run", "record": {"text": "ü", "n": [1.5, None]}})
+        assert path.read_bytes() == data
+
+
+def test_an_append_that_fails_leaves_the_journal_as_it_was(tmp_path, monkeypatch) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.append({"n": 1})
+    before = journal.path.read_bytes()
+    write = os.write
+
+    def full(handle, data) -> int:
+        write(handle, bytes(data)[:5])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(FolderError, match="no space left on device"):
+        journal.append({"n": 2})
+    with pytest.raises(FolderError, match="no space left on device"):
+        write_atomically(tmp_path / "a.json", "x" * 100)
+    assert journal.path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["journal.jsonl"]
+
+
+def test_a_link_is_written_through(tmp_path) -> None:
+    (tmp_path / "real.csv").write_text("old")
+    (tmp_path / "link.csv").symlink_to("real.csv")
+    write_atomically(tmp_path / "link.csv", "new")
+    assert (tmp_path / "real.csv").read_text() == "new"
+    assert (tmp_path / "link.csv").is_symlink()

@@ -330,7 +330,7 @@ def _warn_of_numbers(known: pl.Series, notes: list[Note]) -> None:
         return
     numbers = known.cast(pl.Float64, strict=False)
     share = 1 - numbers.null_count() / len(known)
-    if share >= NUMBERS_IN_TEXT:
+    if NUMBERS_IN_TEXT <= share < 1:
         odd = known.filter(numbers.is_null()).alias("value").value_counts(sort=True)
         shown = ", ".join(repr(each) for each in odd["value"].head(3).to_list())
         notes.append(

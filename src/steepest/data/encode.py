@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -169,11 +169,23 @@ class TableEncoder:
         """Return what ``to_dict`` stored."""
         return cls(
             {
-                name: Vocabulary(tuple(each["labels"]), each["missing"])
+                name: Vocabulary(_texts(each["labels"]), bool(each["missing"]))
                 for name, each in stored["vocabularies"].items()
             },
-            {name: Scale(**each) for name, each in stored["scales"].items()},
+            {name: _stored_scale(**each) for name, each in stored["scales"].items()},
         )
+
+
+def _texts(values: Sequence[object]) -> tuple[str, ...]:
+    if not all(isinstance(each, str) for each in values):
+        raise ValueError("a label is not a text")
+    return tuple(str(each) for each in values)
+
+
+def _stored_scale(mean: float, sd: float, missing: bool) -> Scale:
+    if not (math.isfinite(mean) and math.isfinite(sd) and sd > 0):
+        raise ValueError(f"a column cannot have the mean {mean} and the standard deviation {sd}")
+    return Scale(float(mean), float(sd), bool(missing))
 
 
 def _vocabulary(values: pl.Series, min_count: int) -> Vocabulary:

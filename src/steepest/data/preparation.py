@@ -61,14 +61,16 @@ class Preparation:
     @classmethod
     def _from_file(cls, path: Path) -> Preparation:
         try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
             raise PreparationError(
                 f"the preparation {str(path)!r} cannot be read: {str(reason).lower()}",
                 hint="name a TOML file with [[step]] tables; steepest describe DATA --write FILE makes one.",
             ) from None
-        except tomllib.TOMLDecodeError as error:
+        try:
+            content = tomllib.loads(text)
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise PreparationError(
                 f"{str(path)!r} is not valid TOML: {error}",
                 hint='each step is a [[step]] table with use = "NAME" and its options.',

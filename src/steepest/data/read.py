@@ -168,6 +168,13 @@ def _without_panic_text() -> Generator[None]:
 
 
 def _existing(source: str | Path) -> Path:
+    try:
+        Path(source).expanduser().exists()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a zero byte, no home
+        raise DataError(
+            f"{_shortened(str(source))!r} cannot be a path: {getattr(error, 'strerror', None) or error}",
+            hint="give the path of a file.",
+        ) from None
     if str(source).startswith(("http://", "https://")):
         raise DataError(
             f"{str(source)!r} is an address, not a file", hint=f"download it first: curl -LO '{source}'"
@@ -191,6 +198,10 @@ def _existing(source: str | Path) -> Path:
     if path.stat().st_size == 0:
         raise DataError(f"{path.name} is empty", hint="give a file with a header line and rows.")
     return path
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:77]}…"
 
 
 def _kind(path: Path) -> str:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from steepest import grammar
 from steepest.data.dataset import Shape, TargetScale
+from steepest.data.pipeline import DAMAGE
 from steepest.data.table import TablePipeline
 from steepest.errors import FolderError, ModelError
 from steepest.evaluate.predictions import predict
@@ -218,12 +219,15 @@ def _read_about(folder: Path) -> About:
         )
         scale = TargetScale(float(stored["target_mean"]), float(stored["target_sd"]))
         classes = tuple(stored["classes"])
+        for each in (stored["model"], stored["target"], *classes):
+            if not isinstance(each, str):
+                raise TypeError(f"{each!r} is not a text")
         return About(stored["model"], shape, classes, stored["target"], scale, stored["trained"])
     except FileNotFoundError:
         raise FolderError(
             f"there is no model in {str(folder)!r}", hint="name the --out folder of a finished comparison."
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, *DAMAGE) as error:
         raise _damaged(path, error) from None
 
 

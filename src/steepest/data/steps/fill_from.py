@@ -35,7 +35,7 @@ class LearnFrom(BaseModel):
         from steepest.data.read import scan
 
         path = Path(self.table)
-        if not path.exists() and self.table in SOURCES.names():
+        if self.table in SOURCES.names() and not path.exists():
             path = open_catalog(self.table).path
         frame = scan(path)
         require("fill-from", self.rename, frame.collect_schema())

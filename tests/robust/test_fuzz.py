@@ -1,0 +1,244 @@
+"""Broken files at every reader: a clear error or a result, never a traceback, and no file but its own is touched.
+
+``make test`` draws a few seeded cases for each reader; ``make fuzz`` draws 2,000 new ones (``--fuzz-cases 2000``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from steepest.cli import main
+from steepest.data.preparation import Preparation
+from steepest.data.table import read_table
+from steepest.decision import decide
+from steepest.errors import SteepestError
+from steepest.experiment import open_table
+from steepest.experiment_folder import check_folder, load_comparison
+from steepest.recipe import load_tree, validate_experiment
+from steepest.record.store import Folder
+from steepest.report.html import render_html
+from steepest.report.text import to_csv
+from steepest.sweep.observer import Observer
+from steepest.train.trained import TrainedModel
+from tests.cli.conftest import QUICK
+from tests.conftest import churn_table
+from tests.robust.broken import broken_bytes, broken_json, broken_lines, broken_toml
+
+Reader = Callable[[Path], object]
+COMMAND_EVERY = 20
+"""One case in so many also goes through the command itself, which can be slow."""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a good table, a good preparation, and a finished comparison."""
+    where = tmp_path_factory.mktemp("fuzz")
+    table = churn_table(60)
+    table.write_csv(where / "churn.csv")
+    table.write_parquet(where / "churn.parquet")
+    (where / "prepare.toml").write_text(PREPARE)
+    status = main(["compare", str(where / "churn.csv"), "--target", "churned", "-o", "adam(lr=0.01),sgd(lr=0.1)",
+                   *QUICK[:4], "--batch-size", "16", "--hidden", "4", "--prepare", str(where / "prepare.toml"),
+                   "--out", str(where / "done")])  # fmt: skip
+    assert status == 0
+    return where
+
+
+PREPARE = """
+[table]
+categorical = ["plan"]
+
+[[step]]
+use = "filter"
+where = "age >= 19"
+
+[[step]]
+use = "group"
+column = "plan"
+groups = {big = ["plus", "pro"]}
+
+[[step]]
+use = "fill-from"
+column = "minutes"
+keys = ["plan", "age"]
+
+[[step]]
+use = "fill-constant"
+columns = ["minutes"]
+value = 3.5
+"""
+
+
+def contents(where: Path) -> dict[str, bytes]:
+    return {str(each): each.read_bytes() for each in sorted(where.rglob("*")) if each.is_file()}
+
+
+def explained(error: SteepestError) -> None:
+    """Hold an error to what every error owes: a fact and a cure."""
+    assert error.fact
+    assert error.hint
+    assert "Traceback" not in str(error)
+
+
+@pytest.fixture
+def throw(request: pytest.FixtureRequest, place: Path):
+    """Write each broken file and read it."""
+    cases = request.config.getoption("--fuzz-cases")
+
+    def run(path: Path, drawn: st.SearchStrategy[bytes], read: Reader, *command: object) -> None:
+        whole = path.read_bytes() if path.exists() else None
+        before = {name: data for name, data in contents(place).items() if name != str(path)}
+        count = 0
+
+        @settings(
+            max_examples=cases,
+            derandomize=cases <= 100,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(drawn)
+        def one(data: bytes) -> None:
+            nonlocal count
+            count += 1
+            path.write_bytes(data)
+            try:
+                read(path)
+            except SteepestError as error:
+                explained(error)
+            if command and count % COMMAND_EVERY == 0:
+                said = io.StringIO()
+                with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+                    status = main([str(each) for each in command])
+                assert status in (0, 2)
+                assert "Traceback" not in said.getvalue()
+                assert status == 0 or "Hint: " in said.getvalue()
+            path.write_bytes(data)
+            assert {name: data for name, data in contents(place).items() if name != str(path)} == before
+
+        try:
+            one()
+        finally:
+            if whole is None:
+                path.unlink(missing_ok=True)
+            else:
+                path.write_bytes(whole)
+
+    return run
+
+
+def as_table(path: Path) -> object:
+    return read_table(path, target="churned").dataset()
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv"])
+def test_csv(throw, place, name) -> None:
+    whole = churn_table(40).write_csv(separator="," if name == "t.csv" else "\t").encode()
+    throw(place / name, broken_bytes(whole), as_table, "describe", place / name)
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.feather"])
+def test_columnar(throw, place, name) -> None:
+    buffer = io.BytesIO()
+    table = churn_table(300)
+    table.write_parquet(buffer) if name == "t.parquet" else table.write_ipc(buffer)
+    throw(place / name, broken_bytes(buffer.getvalue()), as_table, "describe", place / name)
+
+
+def test_rows_to_predict(throw, place) -> None:
+    found = TrainedModel.load(place / "done")
+    whole = churn_table(20).write_csv().encode()
+    throw(place / "new.csv", broken_bytes(whole), found.predict)
+
+
+def test_preparation(throw, place) -> None:
+    def read(path: Path) -> object:
+        Preparation.load(path)
+        return read_table(place / "churn.csv", target="churned", prepare=path).dataset()
+
+    throw(place / "p.toml", broken_toml(tomllib.loads(PREPARE)), read)
+
+
+def test_experiment(throw, place) -> None:
+    whole = tomllib.loads((place / "done" / "experiment.toml").read_text())
+
+    def read(path: Path) -> object:
+        experiment = validate_experiment(load_tree(path), where=str(path))
+        decided = decide(experiment, open_table(experiment), None, None, Observer())
+        return check_folder(Folder(place / "done"), experiment, decided.dataset)
+
+    throw(place / "e.toml", broken_toml(whole), read)
+
+
+def test_stored_experiment(throw, place) -> None:
+    """The same file where ``resume`` reads it."""
+    path = place / "done" / "experiment.toml"
+    good = validate_experiment(tomllib.loads(path.read_text()))
+    data = open_table(good).dataset()
+    throw(path, broken_toml(tomllib.loads(path.read_text())),
+          lambda path: check_folder(Folder(path.parent), good, data))  # fmt: skip
+
+
+def test_journal(throw, place) -> None:
+    path = place / "done" / "journal.jsonl"
+    whole = [json.loads(line) for line in path.read_text().splitlines()]
+    settings = next(each["settings"] for each in whole if each["event"] == "baselines")
+    good = validate_experiment(load_tree(place / "done" / "experiment.toml"))
+    data = open_table(good).dataset()
+
+    def read(path: Path) -> object:
+        folder = Folder(path.parent)
+        check_folder(folder, good, data)
+        return folder.records(), folder.baselines(settings)
+
+    throw(path, broken_lines(whole), read)
+
+
+@pytest.mark.parametrize("name", ["model.json", "pipeline.json"])
+def test_saved_model(throw, place, name) -> None:
+    path = place / "done" / "model" / name
+    rows = pl.read_csv(place / "churn.csv")[:5]
+    throw(path, broken_json(json.loads(path.read_text())),
+          lambda path: TrainedModel.load(path.parent).predict(rows))  # fmt: skip
+
+
+def test_weights(throw, place) -> None:
+    path = place / "done" / "model" / "model.safetensors"
+    throw(path, broken_bytes(path.read_bytes()), lambda path: TrainedModel.load(path.parent))
+
+
+def test_results(throw, place) -> None:
+    path = place / "done" / "results.json"
+
+    def read(path: Path) -> object:
+        comparison = load_comparison(Folder(path.parent))
+        return to_csv(comparison)
+
+    throw(path, broken_json(json.loads(path.read_text())), read)
+
+
+def test_kept_tensors(throw, place) -> None:
+    path = next((place / "done" / "rows").glob("*.safetensors"))
+    throw(
+        path,
+        broken_bytes(path.read_bytes()),
+        lambda path: Folder(place / "done").read_tensors(f"rows/{path.stem}"),
+    )
+
+
+@pytest.mark.slow
+def test_reports_of_broken_results(throw, place) -> None:
+    """Results that can be read but do not hang together give an error or a page."""
+    path = place / "done" / "results.json"
+    throw(path, broken_json(json.loads(path.read_text())),
+          lambda path: render_html(load_comparison(Folder(path.parent))))  # fmt: skip
