@@ -17,6 +17,7 @@ PAGES = [
     "docs/how-to/prepare-a-table.md",
     "docs/how-to/plan-a-comparison.md",
     "docs/how-to/predict.md",
+    "docs/how-to/export.md",
     "docs/how-to/own-model.md",
     "docs/how-to/own-optimizer.md",
 ]

@@ -19,9 +19,10 @@ from steepest.errors import FolderError, OptionError, unknown_name
 from steepest.experiment import complete, open_table
 from steepest.experiment_folder import load_comparison
 from steepest.models import ModelBuilder
-from steepest.recipe import Experiment, ModelOptions, Protocol, validate_experiment
+from steepest.recipe import Experiment, ModelOptions, Protocol, load_tree, validate_experiment
 from steepest.record.store import Folder
-from steepest.report.html import render_html
+from steepest.report.html import write_report as write_page
+from steepest.report.side_by_side import SeedScores, Side, write_sides
 from steepest.sweep.contestants import Contestant, contestants
 from steepest.sweep.observer import Observer
 from steepest.train.trained import TrainedModel
@@ -268,11 +269,48 @@ class Result:
         return f"<p>{escape(self.comparison.sentence)}</p>{table}"
 
 
-def write_report(folder: str | Path) -> Path:
-    """Write ``report.html`` again from the stored results and return its path."""
+def write_report(folder: str | Path, out: str | Path | None = None) -> Path:
+    """Write ``report.html`` again from the stored results, or to ``out``, and return its path."""
     result = Result.load(folder)
-    result.folder.write("report.html", render_html(result.comparison))
-    return result.report
+    return write_page(result.comparison, result.report if out is None else out)
+
+
+def write_side_by_side(folders: Sequence[str | Path], out: str | Path) -> Path:
+    """Write one page that holds several finished comparisons side by side and return its path.
+
+    Optimizers of two comparisons are compared where both had the same data, the same test rows and run seeds in
+    common; elsewhere the page says why not.
+
+    Raises:
+        FolderError: a folder holds no finished comparison, or ``out`` cannot be written.
+        OptionError: the same folder is named twice.
+    """
+    sides = [_side(Folder.open(each)) for each in folders]
+    for place, each in enumerate(folders):
+        if Path(each).resolve() in [Path(other).resolve() for other in folders[:place]]:
+            raise OptionError(f"the folder {str(each)!r} is named twice", hint="name each folder once.")
+    return write_sides(sides, out)
+
+
+def _side(folder: Folder) -> Side:
+    comparison = load_comparison(folder)
+    tree = load_tree(folder.path / "experiment.toml")
+    events = [each for each in folder.journal.read() if each.get("event") == "data"]
+    rates = {row.name: row.lr for row in comparison.rows if row.kind == "optimizer"}
+    runs: dict[str, dict[int, SeedScores]] = {}
+    for record in folder.records():
+        if record.key.phase == "final" and record.lr == rates.get(record.key.name):
+            name = f"rows/{record.key.recipe}-{record.key.seed}"
+            rows = folder.read_tensors(name) if folder.has_tensors(name) else {}
+            kept = {key: value.double().numpy() for key, value in rows.items()}
+            runs.setdefault(record.key.name, {})[record.key.seed] = SeedScores(record.test, kept)
+    return Side(
+        label=folder.path.as_posix(),
+        comparison=comparison,
+        experiment=validate_experiment(tree, where="experiment.toml"),
+        fingerprint=str(events[0]["data"]) if events else "",
+        runs=runs,
+    )
 
 
 def resume(folder: str | Path, *, observer: Observer, model: ModelBuilder | None = None) -> Result:
@@ -283,8 +321,6 @@ def resume(folder: str | Path, *, observer: Observer, model: ModelBuilder | None
         OptionError: its data was a frame in memory, which a folder cannot read again.
     """
     opened = Folder.open(folder)
-    from steepest.recipe import load_tree
-
     path = opened.path / "experiment.toml"
     experiment = validate_experiment(load_tree(path), where=str(path))
     source = experiment.data.source

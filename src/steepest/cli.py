@@ -1,4 +1,4 @@
-"""The command line: ``steepest compare``, ``report``, ``predict``, ``describe``, ``demo``, ``resume``, ``list``.
+"""The command line: ``steepest compare``, ``report``, ``export``, ``predict``, ``describe``, and others.
 
 Nothing heavy is imported until a command runs, so that ``--help`` answers at once. The options of ``compare``
 are generated from the configuration tree: their names, defaults and help are written there and nowhere else.
@@ -168,19 +168,98 @@ def resume(
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(help="The folder of a comparison.")],
+    folders: Annotated[
+        list[Path] | None, typer.Argument(help="The folder of a comparison; of several: side by side.")
+    ] = None,
+    from_: Annotated[
+        Path | None, typer.Option("--from", help="Another tool's log instead: a table.", metavar="FILE")
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="With --from, the metric that decides; NAME:higher says its direction.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where to (default: FOLDER/report.html, side-by-side.html, LOG.html).", metavar="FILE"
+        ),
+    ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
-    """Write the report of a comparison again and say where it is."""
-    from steepest.api import Result, write_report
+    """Write the report of a comparison again, of several side by side, or of another tool's log.
 
-    path = write_report(folder)
-    _print_result(Result.load(folder))
+    The columns that a log needs are in docs/how-to/export.md.
+    """
+    if metric is not None and from_ is None:
+        raise OptionError(
+            "--metric goes with --from", hint="a comparison has its metric; leave --metric out."
+        )
+    if bool(folders) == (from_ is not None):
+        raise OptionError(
+            "a folder and --from exclude each other" if folders else "there is nothing to report on",
+            hint="give the folder of a comparison, several folders, or --from LOG.csv.",
+        )
+    if from_ is not None:
+        path = _report_log(from_, metric, out)
+    elif folders and len(folders) > 1:
+        from steepest.api import write_side_by_side
+
+        path = write_side_by_side(folders, out or Path("side-by-side.html"))
+        _console(out=True).print(f"report   {path}", markup=False, highlight=False, soft_wrap=True)
+    else:
+        path = _report_one((folders or [])[0], out)
     if open_:
         import webbrowser
 
         if not webbrowser.open(path.resolve().as_uri()):
             raise OptionError("no browser could be opened", hint=f"open {path} yourself.")
+
+
+def _report_one(folder: Path, out: Path | None) -> Path:
+    from steepest.api import Result, write_report
+
+    path = write_report(folder, out)
+    result = Result.load(folder)
+    _print_result(result, report=path)
+    return path
+
+
+def _report_log(log: Path, metric: str | None, out: Path | None) -> Path:
+    from steepest.report import comparison_table, write_report
+    from steepest.report.log import read_log
+
+    comparison = read_log(log, metric=metric)
+    path = write_report(comparison, out or Path(f"{log.name.split('.')[0]}.html"))
+    console = _console(out=True)
+    console.print(comparison_table(comparison))
+    console.print(f"report   {path}", markup=False, highlight=False, soft_wrap=True)
+    return path
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="The folder of a comparison.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Where to (default: FOLDER/export).", metavar="FOLDER")
+    ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format", help="Some of latex, svg, pdf, csv, text, bibtex (default: all).", metavar="LIST"
+        ),
+    ] = None,
+) -> None:
+    """Write a comparison for a paper: LaTeX, SVG and PDF figures, CSV, a protocol, BibTeX."""
+    from steepest.export import export_folder
+
+    formats = [each.strip() for each in format_.split(",") if each.strip()] if format_ is not None else None
+    if formats == []:
+        raise OptionError(f"--format {format_!r} names no format", hint="leave it out for all formats.")
+    done = export_folder(folder, out, formats)
+    console = _console(out=True)
+    for path in done.files:
+        console.print(str(path), markup=False, highlight=False, soft_wrap=True)
+    for line in done.left_out:
+        _console().print(f"left out: {line}", style="yellow", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -335,7 +414,7 @@ def _lower(text: str) -> str:
 def _console(*, out: bool = False) -> Any:
     from rich.console import Console
 
-    return Console(stderr=not out)
+    return Console(stderr=not out, emoji=False)
 
 
 def _show(work: Callable[[Any], Any], verbose: bool, out: Path) -> None:
@@ -354,10 +433,10 @@ def _show(work: Callable[[Any], Any], verbose: bool, out: Path) -> None:
     _print_result(result)
 
 
-def _print_result(result: Any) -> None:
+def _print_result(result: Any, report: Path | None = None) -> None:
     console = _console(out=True)
     console.print(result)
-    console.print(f"report   {result.report}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"report   {report or result.report}", markup=False, highlight=False, soft_wrap=True)
     if result.comparison.use:
         console.print(
             f"predict  {result.comparison.use[0].value}", markup=False, highlight=False, soft_wrap=True
@@ -366,7 +445,7 @@ def _print_result(result: Any) -> None:
 
 def _dry_run(plan: Any) -> None:
     from steepest.console import ProgressObserver
-    from steepest.experiment import preview
+    from steepest.decision import preview
 
     with ProgressObserver() as observer:
         text = preview(plan.experiment, plan.table, observer)

@@ -66,6 +66,7 @@ def render_html(comparison: Comparison) -> str:
         ranking=(ranking := view.ranking(comparison)),
         ranking_id="ranking-title",
         heading=f"{ranking.title} on {comparison.results_on}",
+        by_row=not comparison.differences or any(each.over != "seeds" for each in comparison.differences),
         unit=unit,
         bars=bars,
         table=view.table(comparison),

@@ -1,0 +1,189 @@
+"""The table of results for a paper, and a document that shows everything exported."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from steepest.compare.result import Comparison, Metric, Row
+from steepest.export import tex
+from steepest.export.protocol import Section
+from steepest.report import format as show
+from steepest.report.view import behind, better_first, finite, metric_of
+
+FURTHER_METRICS = 1
+"""How many metrics stand beside the deciding one; all of them are in the CSV files."""
+
+
+def table(comparison: Comparison) -> str:
+    r"""Return the results as a ``table`` float in the style of booktabs.
+
+    A line for each tuned optimizer and each baseline, best first; the best value of a column is bold; ±
+    gives the larger arm of the 95 % interval. It needs ``\usepackage{booktabs}``.
+
+    Args:
+        comparison: the result; its names may contain anything.
+
+    Example:
+        >>> from steepest.compare.result import Estimate
+        >>> loss = Estimate(mean=1.464, low=1.462, high=1.466, n=5)
+        >>> row = Row(kind="optimizer", name="my_opt", lr=3e-4, seeds=5, metrics={"log_loss": loss})
+        >>> shown = Metric(name="log_loss", title="log loss", higher_is_better=False)
+        >>> text = table(Comparison(title="t", sentence="It wins.", metric="log_loss", winner="my_opt",
+        ...                         rows=[row], metrics=[shown]))
+        >>> [line for line in text.splitlines() if "my" in line]
+        ['my\\_opt & $3\\times 10^{-4}$ & $\\mathbf{1.464} \\pm .002$ & 0 ms \\\\']
+    """
+    deciding = metric_of(comparison, comparison.metric)
+    shown = [deciding, *[each for each in comparison.metrics if each.name != deciding.name][:FURTHER_METRICS]]
+    optimizers = better_first((row for row in comparison.rows if row.kind == "optimizer"), deciding)
+    baselines = better_first((row for row in comparison.rows if row.kind == "baseline"), deciding)
+    rows = [*optimizers, *baselines]
+    compared = any(behind(comparison, row.name, deciding.name) for row in rows)
+    head = [
+        "",
+        "rate",
+        _head(deciding),
+        *(["behind"] if compared else []),
+        *map(_head, shown[1:]),
+        "training",
+    ]
+    columns = {each.name: _cells(rows, each) for each in shown}
+
+    def line(place: int) -> str:
+        row = rows[place]
+        cells = [_name(row), tex.number(show.rate(row.lr)), columns[deciding.name][place]]
+        cells += [_behind(comparison, row, deciding)] if compared else []
+        cells += [columns[each.name][place] for each in shown[1:]]
+        return " & ".join([*cells, tex.escape(show.seconds(row.train_seconds))]) + r" \\"
+
+    body = [line(place) for place in range(len(optimizers))]
+    if baselines:
+        body += [r"\midrule"] if optimizers else []
+        body += [line(place) for place in range(len(optimizers), len(rows))]
+    return "\n".join(
+        [
+            "% needs \\usepackage{booktabs}",
+            r"\begin{table}",
+            r"\centering",
+            r"\small",
+            rf"\caption{{{_caption(comparison, deciding, compared=compared)}}}",
+            rf"\label{{tab:{slug(comparison.title)}}}",
+            rf"\begin{{tabular}}{{@{{}}l{'r' * (len(head) - 1)}@{{}}}}",
+            r"\toprule",
+            " & ".join(head) + r" \\",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def paragraphs(sections: Sequence[Section]) -> str:
+    """Return the protocol as LaTeX paragraphs with run-in headings."""
+    return (
+        "\n\n".join(rf"\paragraph{{{tex.escape(each.title)}.}} {tex.prose(each.text)}" for each in sections)
+        + "\n"
+    )
+
+
+def document(comparison: Comparison, figures: Sequence[tuple[str, str]], *, cites: bool) -> str:
+    """Return a document that inputs the table, the protocol and the figures beside it, ready to compile.
+
+    Args:
+        comparison: the result.
+        figures: name of the PDF file without its ending, and its caption.
+        cites: whether there is a ``references.bib`` with at least one entry.
+    """
+    lines = [
+        r"\documentclass{article}",
+        r"\usepackage[T1]{fontenc}",
+        r"\usepackage[margin=2.2cm]{geometry}",
+        r"\usepackage{booktabs}",
+        r"\usepackage{graphicx}",
+        rf"\title{{{tex.escape(comparison.title)}}}",
+        r"\author{}",
+        r"\date{}",
+        r"\begin{document}",
+        r"\maketitle",
+        r"\input{table}",
+    ]
+    for name, caption in figures:
+        lines += [
+            r"\begin{figure}",
+            r"\centering",
+            rf"\includegraphics[width=\linewidth]{{{name}}}",
+            rf"\caption{{{tex.prose(caption)}}}",
+            r"\end{figure}",
+        ]
+    lines += [r"\clearpage", r"\appendix", r"\section{Protocol}", r"\input{protocol}"]
+    if cites:
+        lines += [r"\nocite{*}", r"\bibliographystyle{plain}", r"\bibliography{references}"]
+    return "\n".join([*lines, r"\end{document}", ""])
+
+
+def slug(title: str) -> str:
+    """Return a name that is safe in labels and file names.
+
+    Example:
+        >>> slug("Crimes 2018 (é)")
+        'crimes-2018'
+    """
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:40] or "comparison"
+
+
+def _head(metric: Metric) -> str:
+    unit = r", \%" if metric.percent else ""
+    arrow = r"\uparrow" if metric.higher_is_better else r"\downarrow"
+    return f"{tex.escape(metric.title)}{unit} ${arrow}$"
+
+
+def _name(row: Row) -> str:
+    notes = [] if row.outcome == "finished" else [row.outcome]
+    notes += ["not tuned"] if row.kind == "optimizer" and not row.tuned else []
+    name = tex.escape(show.shorten(show.printable(row.name), 60))
+    return f"{name} ({', '.join(map(tex.escape, notes))})" if notes else name
+
+
+def _cells(rows: Sequence[Row], metric: Metric) -> list[str]:
+    found = [row.metrics.get(metric.name) for row in rows]
+    known = [each for each in found if each is not None and finite(each.mean)]
+    decimals = show.column_decimals(known, percent=metric.percent)
+    means = [each.mean for each in known]
+    best = (max if metric.higher_is_better else min)(means) if means else None
+    return [
+        tex.escape(show.MISSING)
+        if each is None or not finite(each.mean)
+        else tex.number(
+            show.estimate(each, percent=metric.percent, decimals=decimals), bold=each.mean == best
+        )
+        for each in found
+    ]
+
+
+def _behind(comparison: Comparison, row: Row, metric: Metric) -> str:
+    found = behind(comparison, row.name, metric.name)
+    if found is None or not all(finite(each) for each in found):
+        return tex.escape(show.MISSING)
+    mean, low, high = (each * (100.0 if metric.percent else 1.0) for each in found)
+    decimals = show.decimals_for((high - low) / 2)
+    ends = [tex.number(show.number(each, decimals, leading_zero=False))[1:-1] for each in (low, high)]
+    return f"${tex.number(show.number(mean, decimals, leading_zero=False))[1:-1]}\\ [{', '.join(ends)}]$"
+
+
+def _caption(comparison: Comparison, metric: Metric, *, compared: bool) -> str:
+    seeds = max((row.seeds for row in comparison.rows), default=1)
+    where = tex.escape(comparison.results_on)
+    said = [tex.prose(show.printable(comparison.sentence))]
+    if seeds > 1:
+        said.append(rf"Means over {seeds} seeds on {where}; $\pm$ and brackets are 95\,\% intervals.")
+    else:
+        said.append(f"One run each on {where}.")
+    said.append("The best of a column is bold.")
+    if compared:
+        winner = tex.escape(show.printable(comparison.winner))
+        said.append(f"``Behind'' is the paired difference to {winner} in {tex.escape(metric.title)}.")
+    return " ".join(said)

@@ -1,0 +1,400 @@
+"""The figures on paper, drawn by matplotlib: the same data, range and colours as in the report.
+
+Nothing global is touched: a figure is an object, the settings hold while it is drawn, and the same comparison
+gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import io
+import math
+from collections.abc import Generator, Sequence
+from typing import Any
+
+from steepest.compare.result import Comparison, RateCurve
+from steepest.errors import MissingExtraError
+from steepest.report import figures, theme
+from steepest.report import format as show
+from steepest.report.view import Ranking, finite, metric_of, ranking
+
+WIDTH = 5.6
+"""Inches: the text width of most papers, so that 8 points are 8 points."""
+DASHES: dict[str, Any] = {
+    "solid": "-",
+    "dash": (0, (5, 2)),
+    "dot": (0, (1, 1.6)),
+    "dashdot": (0, (5, 1.6, 1, 1.6)),
+}
+MARKERS = {
+    "circle": "o",
+    "square": "s",
+    "diamond": "D",
+    "triangle-up": "^",
+    "triangle-down": "v",
+    "pentagon": "p",
+    "hexagon": "h",
+    "star-square": "*",
+}
+SETTINGS: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "axes.linewidth": 0.6,
+    "text.parse_math": False,
+    "axes.unicode_minus": True,
+    "svg.hashsalt": "steepest",
+    "svg.fonttype": "path",
+    "pdf.fonttype": 42,
+    "path.simplify": False,
+}
+INK, SOFT, GRID, LINE, CARD, BASELINE = (
+    theme.SURFACES[name][0] for name in ("ink", "soft", "grid", "faint", "card", "baseline")
+)
+
+
+@contextlib.contextmanager
+def drawing() -> Generator[Any]:
+    """Hold the settings, and give the type of a figure.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingExtraError(
+            "SVG and PDF figures need matplotlib, which is not installed",
+            hint="pip install 'steepest[export]', or choose --format latex,csv,text,bibtex.",
+        ) from None
+    settings: dict[Any, Any] = SETTINGS
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(settings)
+        yield Figure
+
+
+def draw_all(comparison: Comparison, formats: Sequence[str]) -> dict[str, bytes]:
+    """Return every figure that the comparison has data for, as file contents by file name.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    files: dict[str, bytes] = {}
+    with drawing() as figure:
+        for name, made in _figures(comparison, figure).items():
+            for each in formats:
+                files[f"{name}.{each}"] = _saved(made, each)
+    return files
+
+
+def captions(comparison: Comparison) -> dict[str, str]:
+    """Return the caption of each figure that the comparison has data for, by file name without its ending."""
+    title = _capital(metric_of(comparison, comparison.metric).title)
+    seeds = max((row.seeds for row in comparison.rows), default=1)
+    found: dict[str, str] = {}
+    if any(row.kind in ("optimizer", "baseline") for row in comparison.rows):
+        said = [f"{title} on {comparison.results_on}."]
+        said.append(f"Dot: mean of {seeds} seeds with its 95% interval." if seeds > 1 else "One run each.")
+        said += ["Small dots: the seeds."] if seeds > 1 else []
+        said += ["Hollow: at the library's default rate."] if _has(comparison, "default") else []
+        said += ["Square: baseline."] if _has(comparison, "baseline") else []
+        found["ranking"] = " ".join(said)
+    spread = (
+        "Line: mean of the seeds. Band: from the lowest to the highest." if seeds > 1 else "One run each."
+    )
+    for axis, words in _axes(comparison).items():
+        found[f"curves-{axis}"] = f"{title} on {comparison.curves_on} by {words}. {spread}"
+    if comparison.rates:
+        found["rates"] = (
+            f"{title} on {comparison.curves_on} by learning rate. Hollow, dotted: the scan. Solid: full length. "
+            "Ring: chosen. Cross: diverged. Bar at the bottom: the library's default."
+        )
+    return found
+
+
+def _has(comparison: Comparison, kind: str) -> bool:
+    return any(row.kind == kind for row in comparison.rows)
+
+
+def _axes(comparison: Comparison) -> dict[figures.Axis, str]:
+    axes: dict[figures.Axis, str] = {"step": "step"} if comparison.curves else {}
+    if any(value > 0 for band in comparison.curves for value in band.seconds):
+        axes["seconds"] = "second of training"
+    return axes
+
+
+def _figures(comparison: Comparison, figure: Any) -> dict[str, Any]:
+    found = {f"curves-{axis}": draw_curves(comparison, axis, figure) for axis in _axes(comparison)}
+    if "ranking" in captions(comparison):
+        found["ranking"] = draw_ranking(comparison, figure)
+    if comparison.rates:
+        found["rates"] = draw_rates(comparison, figure)
+    return found
+
+
+def draw_curves(comparison: Comparison, axis: figures.Axis, figure: Any) -> Any:
+    """Return the deciding metric during training, by step, epoch or second, with a band over the seeds."""
+    scale, place, made, ax = _start(comparison, figure, 3.0)
+    bands = [each for each in comparison.curves if each.metric == comparison.metric]
+    for band in bands:
+        slot = place[band.name]
+        x = getattr(band, axis)
+        low, high = _scaled(band.low, scale), _scaled(band.high, scale)
+        ax.fill_between(x, low, high, color=theme.colour(slot), alpha=theme.BAND_OPACITY, linewidth=0)
+    for band in bands:
+        slot = place[band.name]
+        x = getattr(band, axis)
+        ax.plot(
+            x,
+            _scaled(band.mean, scale),
+            label=_name(band.name),
+            color=theme.colour(slot),
+            linewidth=1.3,
+            linestyle=DASHES[theme.dash(slot)],
+            marker=MARKERS[theme.symbol(slot)] if len(x) == 1 else None,
+        )
+    layout = figures.curves(comparison, axis)["layout"]
+    _finish(ax, layout)
+    ends = [max((value for value in getattr(band, axis) if finite(value)), default=0.0) for band in bands]
+    ax.set_xlim(0, max(ends, default=1.0) or 1.0)
+    _thousands(ax.xaxis)
+    _legend(made, ax)
+    return made
+
+
+def draw_rates(comparison: Comparison, figure: Any) -> Any:
+    """Return the tuning: the deciding metric by learning rate, scan and full length, chosen and default rates."""
+    scale, place, made, ax = _start(comparison, figure, 3.0)
+    tuned = [each for each in comparison.rates if each.metric == comparison.metric]
+    for curve in tuned:
+        _draw_rates(ax, curve, place[curve.name], scale)
+    layout = figures.rates(comparison)["layout"]
+    ax.set_xscale("log")
+    _finish(ax, layout)
+    low, high = layout["xaxis"].get("range", [-3, 0])
+    ax.set_xticks(layout["xaxis"]["tickvals"], layout["xaxis"]["ticktext"])
+    ax.set_xlim(10**low, 10**high)
+    ax.minorticks_off()
+    _legend(made, ax)
+    return made
+
+
+def _draw_rates(ax: Any, curve: RateCurve, slot: int, scale: float) -> None:
+    colour, marker = theme.colour(slot), MARKERS[theme.symbol(slot)]
+    name: str | None = _name(curve.name)
+    scan, full = (
+        [(rate, value * scale) for rate, value in sorted(pairs) if finite(value) and rate > 0]
+        for pairs in (curve.scan, curve.full)
+    )
+    if scan:
+        ax.plot(
+            *zip(*scan, strict=True),
+            color=colour,
+            linewidth=0.8,
+            linestyle=DASHES["dot"],
+            marker=marker,
+            markersize=4,
+            markerfacecolor=CARD,
+            markeredgewidth=0.9,
+            zorder=2,
+        )
+    # The name belongs to the solid line, which is drawn even where no rate ran at full length.
+    x, y = zip(*full, strict=True) if full else ([math.nan], [math.nan])
+    ax.plot(
+        x,
+        y,
+        label=name,
+        color=colour,
+        linewidth=1.3,
+        linestyle=DASHES[theme.dash(slot)],
+        marker=marker,
+        markersize=4,
+        zorder=3,
+    )
+    taken = [pair for pair in [*full, *scan] if math.isclose(pair[0], curve.chosen, rel_tol=1e-6)][:1]
+    for pair in taken:
+        ax.plot(
+            *pair,
+            marker="o",
+            markersize=9.5,
+            markerfacecolor="none",
+            markeredgecolor=colour,
+            markeredgewidth=1.1,
+            zorder=4,
+        )
+    across = ax.get_xaxis_transform()
+    gone = [rate for rate, value in [*curve.scan, *curve.full] if not finite(value) and rate > 0]
+    if gone:  # an empty line would count as drawn at the origin when the layout is made
+        ax.plot(gone, [0.965] * len(gone), "x", transform=across, markersize=4.5, color=colour, clip_on=False)
+    if curve.default is not None and curve.default > 0:
+        ax.plot(
+            [curve.default],
+            [0.02],
+            transform=across,
+            marker="|",
+            markersize=8,
+            markeredgewidth=1.5,
+            color=colour,
+        )
+
+
+def draw_ranking(comparison: Comparison, figure: Any) -> Any:
+    """Return a dot with its interval for each optimizer and baseline, best first."""
+    shown = ranking(comparison)
+    count = len(shown.dots)
+    made = figure(figsize=(WIDTH, 0.62 + 0.215 * max(count, 1)), layout="constrained")
+    ax = made.add_subplot()
+    for place, dot in enumerate(shown.dots):
+        _draw_dot(ax, shown, place)
+        ax.text(
+            1.015,
+            place,
+            _text(dot.value),
+            transform=ax.get_yaxis_transform(),
+            va="center",
+            fontsize=7.5,
+            fontweight="bold" if dot.winner else "normal",
+            color=INK,
+        )
+    ax.set_ylim(count - 0.4, -0.6)
+    ax.set_xlim(-2, 102)
+    ax.set_yticks(range(count), [_name(dot.name) for dot in shown.dots])
+    for label, dot in zip(ax.get_yticklabels(), shown.dots, strict=True):
+        label.set_fontweight("bold" if dot.winner else "normal")
+        label.set_color(SOFT if dot.kind == "baseline" else INK)
+    ax.set_xticks([at for _, at in shown.ticks], [_text(label) for label, _ in shown.ticks])
+    better = "← better" if shown.better == "left" else "better →"
+    _frame(ax, f"{_text(shown.title)} on {comparison.results_on}   ({better})", "")
+    ax.grid(axis="x", color=GRID, linewidth=0.6)
+    ax.spines["left"].set_visible(False)
+    return made
+
+
+def _draw_dot(ax: Any, shown: Ranking, place: int) -> None:
+    dot = shown.dots[place]
+    colour = BASELINE if dot.slot is None else theme.colour(dot.slot)
+    if dot.default_at is not None:
+        _mark(ax, dot.default_at, place, dot.default_beyond, colour, hollow=True)
+    if dot.low is not None and dot.high is not None:
+        ax.plot(
+            [dot.low, dot.high], [place, place], color=colour, linewidth=1.2, solid_capstyle="butt", zorder=3
+        )
+    ax.plot(
+        list(dot.seeds),
+        [place - 0.24] * len(dot.seeds),
+        linestyle="none",
+        marker="o",
+        markersize=1.8,
+        color=colour,
+        alpha=0.55,
+        markeredgewidth=0,
+        zorder=3,
+    )
+    if dot.at is not None:
+        _mark(ax, dot.at, place, dot.beyond, colour, marker="s" if dot.kind == "baseline" else "o")
+
+
+def _mark(
+    ax: Any, at: float, place: int, beyond: str, colour: str, *, marker: str = "o", hollow: bool = False
+) -> None:
+    if beyond:
+        marker, at = (">", 101.0) if beyond == "right" else ("<", -1.0)
+    ax.plot(
+        [at],
+        [place],
+        linestyle="none",
+        marker=marker,
+        markersize=4.6 if hollow or marker != "o" else 5.6,
+        color=colour,
+        markerfacecolor=CARD if hollow else colour,
+        markeredgewidth=0.9,
+        zorder=2 if hollow else 4,
+        clip_on=False,
+    )
+
+
+def _start(comparison: Comparison, figure: Any, height: float) -> tuple[float, dict[str, int], Any, Any]:
+    metric = metric_of(comparison, comparison.metric)
+    made = figure(figsize=(WIDTH, height), layout="constrained")
+    return 100.0 if metric.percent else 1.0, theme.slots(comparison), made, made.add_subplot()
+
+
+def _finish(ax: Any, layout: figures.Figure) -> None:
+    if "range" in layout["yaxis"]:
+        ax.set_ylim(*layout["yaxis"]["range"])
+    if max(map(abs, ax.get_ylim())) >= 1e4:
+        _thousands(ax.yaxis)
+    titles = [html.unescape(layout[axis]["title"]["text"]) for axis in ("xaxis", "yaxis")]
+    _frame(ax, *titles)
+    ax.grid(axis="y", color=GRID, linewidth=0.6)
+
+
+def _frame(ax: Any, x: str, y: str) -> None:
+    ax.set_xlabel(_text(x), color=SOFT)
+    ax.set_ylabel(_text(y), color=SOFT)
+    ax.set_axisbelow(True)
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        ax.spines[side].set_color(LINE)
+    ax.tick_params(length=2.5, width=0.6, color=LINE, labelcolor=INK)
+    ax.tick_params(axis="y", length=0)
+
+
+def _legend(made: Any, ax: Any) -> None:
+    handles, labels = ax.get_legend_handles_labels()
+    if len(handles) > 1:
+        made.legend(
+            handles,
+            labels,
+            loc="outside right upper",
+            frameon=False,
+            fontsize=7.5,
+            handlelength=2.2,
+            labelcolor=INK,
+            borderaxespad=0.2,
+        )
+
+
+def _thousands(axis: Any) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+
+
+def _scaled(values: Sequence[float], scale: float) -> list[float]:
+    return [value * scale if finite(value) else math.nan for value in values]
+
+
+def _name(name: str) -> str:
+    return _text(show.shorten(show.printable(name), 34))
+
+
+def _text(text: str) -> str:
+    """Return the text with what the font cannot draw as �; a name that begins with _ stays in the legend."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    font = get_font(findfont(FontProperties(family="DejaVu Sans")))
+    drawn = "".join(each if font.get_char_index(ord(each)) else "�" for each in text)
+    return f"\u200b{drawn}" if drawn.startswith("_") else drawn
+
+
+def _saved(made: Any, form: str) -> bytes:
+    buffer = io.BytesIO()
+    metadata = (
+        {"Date": None, "Creator": "steepest"}
+        if form == "svg"
+        else {"CreationDate": None, "Creator": "steepest"}
+    )
+    made.savefig(buffer, format=form, metadata=metadata)
+    return buffer.getvalue()
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

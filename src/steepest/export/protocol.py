@@ -1,0 +1,304 @@
+"""How a comparison was made, in sentences for a paper's appendix: all of it read from what the folder keeps."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from steepest.compare.intervals import RESAMPLES
+from steepest.compare.result import Comparison, Difference, Fact, Row
+from steepest.recipe import Experiment
+from steepest.record.schema import Record
+from steepest.report import format as show
+from steepest.report.view import metric_of
+
+
+@dataclass(frozen=True)
+class Section:
+    """One heading with its sentences."""
+
+    title: str
+    text: str
+
+
+def protocol(comparison: Comparison, experiment: Experiment, records: Sequence[Record]) -> list[Section]:
+    """Return the protocol, a section for each part of it; what was not done has no sentence.
+
+    Args:
+        comparison: the stored result.
+        experiment: the stored configuration.
+        records: every run in the journal.
+    """
+    sections = [
+        Section("Data", _data(comparison, experiment)),
+        Section("Preparation", _preparation(comparison, experiment)),
+        Section("Model", _model(comparison)),
+        Section("Training", _training(comparison, experiment, records)),
+        Section("Tuning", _tuning(comparison, records)),
+        Section("Seeds and selection", _selection(comparison, records)),
+        Section("Baselines", _baselines(comparison)),
+        Section("Statistics", _statistics(comparison)),
+        Section("Software and machine", _software(comparison, records)),
+    ]
+    return [each for each in sections if each.text]
+
+
+def to_text(comparison: Comparison, sections: Sequence[Section], width: int = 96) -> str:
+    """Return the protocol as plain text, the first sentence of the report on top."""
+    parts = [textwrap.fill(show.printable(comparison.sentence), width)]
+    parts += [textwrap.fill(f"{each.title}. {show.printable(each.text)}", width) for each in sections]
+    return "\n\n".join(parts) + "\n"
+
+
+def _data(comparison: Comparison, experiment: Experiment) -> str:
+    options = experiment.data
+    source = Path(options.source).name if options.source else "a table in memory"
+    facts = _facts(comparison.data)
+    kind = f"a {comparison.task} target"
+    if comparison.classes:
+        kind += f" with {len(comparison.classes)} classes"
+    said = [f"{comparison.target} ({kind}) was predicted from the other columns of {source}."]
+    rows = [
+        f"{facts[f'{name} rows']} for {name}"
+        for name in ("training", "validation", "test")
+        if f"{name} rows" in facts
+    ]
+    said += [f"The rows: {_list(rows)}."] if rows else []
+    files = [(name, getattr(options, name)) for name in ("validation", "test")]
+    own = [f"the {name} rows came from {Path(value).name}" for name, value in files if isinstance(value, str)]
+    if len(own) < len(files):
+        said.append(f"The split was {_split(options.split, comparison.task)} (seed {options.split_seed}).")
+    said += [f"{_capital(_list(own))}."] if own else []
+    said += (
+        [f"Data and preparation have the fingerprint {facts['fingerprint']}."]
+        if "fingerprint" in facts
+        else []
+    )
+    return " ".join(said)
+
+
+def _split(split: str, task: str) -> str:
+    kind, _, column = split.partition(":")
+    if kind == "group":
+        return f"random by {column}: all rows of one {column} are in one part"
+    if kind == "time":
+        return f"by {column}: the latest rows are the test rows"
+    stratified = kind == "stratified" or (kind == "auto" and task == "classification")
+    return "random, stratified by class" if stratified else "random"
+
+
+def _preparation(comparison: Comparison, experiment: Experiment) -> str:
+    steps = experiment.data.prepare
+    if isinstance(steps, str):
+        said = [
+            f"The table was prepared by the steps in {Path(steps).name}; what they learn comes from the training rows."
+        ]
+    elif steps:
+        names = [str(each.get("use", "a step")) for each in steps]
+        said = [f"The table was prepared by {_list(names)}; what they learn comes from the training rows."]
+    else:
+        said = []
+    return " ".join([*said, *[_sentence(_without_options(each.value)) for each in comparison.preparation]])
+
+
+def _without_options(text: str) -> str:
+    """Leave out what a note advises to type."""
+    text = re.sub(r" \([^()]*--[a-z][^()]*\)", "", text)
+    return "; ".join(each for each in text.split("; ") if " --" not in each and not each.startswith("--"))
+
+
+def _model(comparison: Comparison) -> str:
+    model = _facts(comparison.recipe).get("model")
+    return f"{model}." if model else ""
+
+
+def _training(comparison: Comparison, experiment: Experiment, records: Sequence[Record]) -> str:
+    facts, options = _facts(comparison.recipe), experiment.protocol
+    said: list[str] = []
+    final = [each for each in records if each.key.phase == "final"]
+    if final:
+        ends = [each.curve[-1].epoch for each in final if each.curve and each.outcome == "finished"]
+        epochs = f" ({_span(ends, 'epoch')})" if ends else ""
+        said.append(f"Each run took {_span([each.steps for each in final], 'step')}{epochs}.")
+    if "length" in facts:
+        said.append(f"Length: {facts['length']}.")
+    if "batch size" in facts:
+        said.append(f"Rows a step: {facts['batch size']}.")
+    said.append(f"Schedule of the learning rate: {facts.get('schedule', options.schedule)}.")
+    said.append(
+        "Gradients were not clipped."
+        if options.clip is None
+        else f"Gradients were clipped to a norm of {options.clip:g}."
+    )
+    if comparison.task == "classification":
+        weights = options.class_weights
+        text = (
+            "no class weights"
+            if weights == "none"
+            else f"class weights {weights if isinstance(weights, str) else _pairs(weights)}"
+        )
+        said.append(f"The loss had {text}.")
+    used = [row.settings for row in comparison.rows if row.kind == "optimizer" and row.settings]
+    if used:
+        said.append(f"Optimizers with all their hyperparameters: {'; '.join(used)}.")
+    return " ".join(said)
+
+
+def _tuning(comparison: Comparison, records: Sequence[Record]) -> str:
+    tuned = [row for row in comparison.rows if row.kind == "optimizer" and row.tuned]
+    given = [row for row in comparison.rows if row.kind == "optimizer" and not row.tuned]
+    defaults = [row for row in comparison.rows if row.kind == "default"]
+    said: list[str] = []
+    if tuned:
+        title = metric_of(comparison, comparison.metric).title
+        names = _list([row.name for row in tuned])
+        said.append(f"The learning rate of {names} was chosen by {title} on the validation rows.")
+        curves = [each for each in comparison.rates if any(row.name == each.name for row in tuned)]
+        scans, fulls = [each.scan for each in curves], [each.full for each in curves]
+        if any(scans):
+            spread = _span([len(each) for each in scans if each], "rate")
+            said.append(
+                f"A scan tried {spread} each{_spacing(scans)}, with runs of {_length(records, 'scan')}."
+            )
+        if any(fulls):
+            spread = _span([len(each) for each in fulls if each], "rate")
+            said.append(f"Of these, the best {spread} ran for {_length(records, 'full')}.")
+        seeds = sorted({each.key.seed for each in records if each.key.phase in ("scan", "full")})
+        seed = f", with run seed {_list([str(each) for each in seeds])}" if seeds else ""
+        said.append(f"Each had {_span([row.trials for row in tuned], 'tuning run')}{seed}.")
+        said.append(f"Chosen: {_rates(tuned)}.")
+    if given:
+        said.append(f"Not tuned, with the rate that was given: {_rates(given)}.")
+    if defaults:
+        said.append(f"Each optimizer also ran at its library's default rate ({_rates(defaults)}).")
+    return " ".join(said)
+
+
+def _rates(rows: Sequence[Row]) -> str:
+    return _list([f"{row.name} {show.rate(row.lr)}" for row in rows])
+
+
+def _length(records: Sequence[Record], phase: str) -> str:
+    steps = [each.steps for each in records if each.key.phase == phase]
+    whole = max((each.steps for each in records if each.key.phase == "final"), default=0)
+    if not steps:
+        return "an unknown length"
+    share = 100 * max(steps) / whole if whole else 100.0
+    return _span(steps, "step") + (f" ({show.number(share, 0)}% of the whole length)" if share < 99.5 else "")
+
+
+def _spacing(scans: Iterable[Sequence[tuple[float, float]]]) -> str:
+    ratios = [
+        after / before
+        for scan in scans
+        for (before, _), (after, _) in zip(sorted(scan), sorted(scan)[1:], strict=False)
+        if before > 0
+    ]
+    if not ratios or max(ratios) / min(ratios) > 1.1:
+        return ""
+    return f", a factor of {sum(ratios) / len(ratios):.2g} apart"
+
+
+def _selection(comparison: Comparison, records: Sequence[Record]) -> str:
+    seeds = sorted({each.key.seed for each in records if each.key.phase == "final"})
+    said: list[str] = []
+    if seeds:
+        one_by_one = seeds == list(range(seeds[0], seeds[0] + len(seeds))) and len(seeds) > 2
+        shown = f"{seeds[0]} to {seeds[-1]}" if one_by_one else _list([str(each) for each in seeds])
+        said.append(
+            f"Every optimizer ran with {_count(len(seeds), 'run seed')} ({shown}), the same for all; a seed draws "
+            "the initial weights, the order of the rows and dropout."
+        )
+    said.append(comparison.selection)
+    failed = [
+        f"{row.name} {row.outcome}"
+        for row in comparison.rows
+        if row.kind in ("optimizer", "default") and row.outcome != "finished"
+    ]
+    if failed:
+        said.append(f"Not every run finished: {_list(failed)}; means are over the others.")
+    return " ".join(said)
+
+
+def _baselines(comparison: Comparison) -> str:
+    rows = [row for row in comparison.rows if row.kind == "baseline"]
+    told = [f"{row.name} ({row.settings})" if row.settings else row.name for row in rows]
+    return f"On the same rows: {'; '.join(told)}." if rows else ""
+
+
+OVER = {
+    "seeds": "paired by run seed (Student's t)",
+    "rows": f"paired by test row (bootstrap, {RESAMPLES:,} resamples)",
+    "both": "paired by run seed and by test row, both resampled together",
+}
+
+
+def _statistics(comparison: Comparison) -> str:
+    said: list[str] = []
+    rows = [row for row in comparison.rows if row.kind == "optimizer"]
+    if any(row.seeds > 1 for row in rows):
+        said.append("Values are means over the run seeds with 95% t intervals.")
+    used: dict[str, list[Difference]] = {}
+    for each in comparison.differences:
+        used.setdefault(each.over, []).append(each)
+    for over, found in used.items():
+        pairs = list(dict.fromkeys(each.second for each in found))
+        said.append(
+            f"The differences of {found[0].first} to {_list(pairs)} are {OVER[over]}, with 95% intervals."
+        )
+    corrected = max((each.comparisons for each in comparison.differences), default=1)
+    if corrected > 1:
+        said.append(f"Their p-values are corrected for {corrected} comparisons (Holm).")
+    visible = _facts(comparison.trust).get("smallest visible difference")
+    if visible:
+        metric = metric_of(comparison, comparison.metric)
+        said.append(
+            f"The smallest difference in {metric.title} that this comparison could have shown is {visible}."
+        )
+    return " ".join(said)
+
+
+def _software(comparison: Comparison, records: Sequence[Record]) -> str:
+    facts = [f"{each.label} {each.value}" for each in comparison.environment]
+    said = [f"{', '.join(facts)}."] if facts else []
+    if records:
+        seconds = sum(each.clocks.train for each in records)
+        said.append(f"{_count(len(records), 'run')} took {show.seconds(seconds)} of training.")
+    return " ".join(said)
+
+
+def _facts(facts: Sequence[Fact]) -> dict[str, str]:
+    return {each.label: each.value for each in facts}
+
+
+def _span(values: Sequence[float], unit: str) -> str:
+    """Return ``7 rates`` or ``7 to 8 rates``."""
+    low, high = (_round(each) for each in (min(values), max(values)))
+    return f"{low} {unit}{'' if low == '1' else 's'}" if low == high else f"{low} to {high} {unit}s"
+
+
+def _round(value: float) -> str:
+    return show.count(value) if isinstance(value, int) else show.number(value, 2).rstrip("0").rstrip(".")
+
+
+def _count(number: int, unit: str) -> str:
+    return f"{show.count(number)} {unit}{'' if number == 1 else 's'}"
+
+
+def _pairs(weights: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:g}" for name, value in weights.items())
+
+
+def _list(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _sentence(text: str) -> str:
+    return _capital(text.rstrip(". ")) + "."
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

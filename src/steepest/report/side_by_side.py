@@ -1,0 +1,350 @@
+"""Several comparisons on one page: who won in each, what was different, and what may be compared across them.
+
+Two comparisons are held against each other only where they had the same data, the same split and so the same test
+rows, and run seeds in common: then runs of one seed are pairs. Elsewhere the page says why not.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+from numpy.typing import ArrayLike
+
+from steepest.compare.differences import difference, scores
+from steepest.compare.intervals import holm
+from steepest.compare.result import Comparison, Difference, Fact
+from steepest.files import cannot_write, write_atomically
+from steepest.recipe import Experiment
+from steepest.report import format as show
+from steepest.report.html import embedded_json, own, policy, style, template
+from steepest.report.view import Contrast, Ranking, better_first, contrasts, metric_of, ranking
+
+LEVEL = 0.05
+LONGEST = 80
+
+
+@dataclass(frozen=True)
+class SeedScores:
+    """What one seed gave: its test metrics, and what each test row gave (``loss``, for classes ``correct``)."""
+
+    test: Mapping[str, float]
+    rows: Mapping[str, ArrayLike] = field(default_factory=dict[str, ArrayLike])
+
+
+@dataclass(frozen=True)
+class Side:
+    """One comparison of the page.
+
+    Attributes:
+        label: how it is called here, such as its folder.
+        comparison: its result.
+        experiment: its configuration.
+        fingerprint: the hash of its data, preparation and split; empty if unknown.
+        runs: of each optimizer, what each seed gave.
+    """
+
+    label: str
+    comparison: Comparison
+    experiment: Experiment
+    fingerprint: str
+    runs: Mapping[str, Mapping[int, SeedScores]] = field(default_factory=dict[str, Mapping[int, SeedScores]])
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One line of the first table."""
+
+    label: str
+    title: str
+    winner: str
+    metric: str
+    value: str
+    baseline: str
+    rows: str
+    seeds: str
+
+
+@dataclass(frozen=True)
+class Across:
+    """Two comparisons: what may be compared and came out, or why nothing may be."""
+
+    first: str
+    second: str
+    reason: str = ""
+    metric: str = ""
+    lines: list[Contrast] = field(default_factory=list[Contrast])
+    same: list[str] = field(default_factory=list[str])
+
+
+def render_sides(sides: Sequence[Side]) -> str:
+    """Return the page.
+
+    Args:
+        sides: two comparisons or more, in the order in which they are shown; names may contain anything.
+    """
+    sides = _labelled(sides)
+    script = own("report.js")
+    changed, same = configuration(sides)
+    return template("side_by_side.html.j2").render(
+        title=" · ".join(each.label for each in sides),
+        sentence=sentence(sides),
+        remarks=remarks(sides),
+        headlines=[headline(each) for each in sides],
+        rankings=[_ranked(each) for each in sides],
+        labels=[each.label for each in sides],
+        changed=changed,
+        same=same,
+        across=[across(one, other) for one, other in itertools.combinations(sides, 2)],
+        style=Markup(style()),
+        script=Markup(script),
+        policy=policy([script]),
+        data=Markup(embedded_json({"figures": {}, "dark": {}})),
+    )
+
+
+def write_sides(sides: Sequence[Side], path: str | Path) -> Path:
+    """Write the page, whole or not at all, and return its path.
+
+    Raises:
+        FolderError: the file cannot be written.
+    """
+    path = Path(path)
+    text = render_sides(sides)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+    write_atomically(path, text)
+    return path
+
+
+def _labelled(sides: Sequence[Side]) -> list[Side]:
+    """Return the sides without the beginning that all labels share."""
+    parts = [Path(each.label).parts for each in sides]
+    columns = zip(*[each[:-1] for each in parts], strict=False)
+    shared = sum(1 for _ in itertools.takewhile(lambda column: len(set(column)) == 1, columns))
+    return [
+        Side(
+            Path(*own_parts[shared:]).as_posix(),
+            each.comparison,
+            each.experiment,
+            each.fingerprint,
+            each.runs,
+        )
+        for each, own_parts in zip(sides, parts, strict=True)
+    ]
+
+
+def sentence(sides: Sequence[Side]) -> str:
+    """Return who was best where: one clause for a winner that all share, else one for each comparison."""
+    winners = {each.comparison.winner for each in sides}
+    metrics = {each.comparison.metric for each in sides}
+    if len(winners) == 1:
+        title = metric_of(sides[0].comparison, sides[0].comparison.metric).title
+        on = f" on {title}" if len(metrics) == 1 else ""
+        count = "both" if len(sides) == 2 else f"all {len(sides)}"
+        return f"{_capital(next(iter(winners)))} is ahead in {count} comparisons{on}."
+    told = [
+        f"{each.comparison.winner} in {each.label}"
+        + (f" ({metric_of(each.comparison, each.comparison.metric).title})" if len(metrics) > 1 else "")
+        for each in sides
+    ]
+    return f"Ahead are {_list(told)}."
+
+
+def remarks(sides: Sequence[Side]) -> list[str]:
+    """Return what a reader must know before comparing numbers across the columns."""
+    said: list[str] = []
+    sizes = {each.label: _fact(each.comparison.data, "training rows") for each in sides}
+    if len(set(sizes.values())) > 1:
+        told = _list([f"{name} {rows or 'an unknown number of'}" for name, rows in sizes.items()])
+        said.append(
+            f"They learned from different numbers of rows: {told}. A better value may be the larger table's doing."
+        )
+    if len({each.comparison.metric for each in sides}) > 1:
+        told = _list(
+            [f"{each.label} {metric_of(each.comparison, each.comparison.metric).title}" for each in sides]
+        )
+        said.append(f"They were decided by different metrics: {told}.")
+    if len({each.fingerprint for each in sides}) > 1 or not all(each.fingerprint for each in sides):
+        said.append(
+            "Not all have the same test rows: values of different ones do not say which way of training is better."
+        )
+    return said
+
+
+def headline(side: Side) -> Headline:
+    """Return the line of one comparison."""
+    found = side.comparison
+    metric = metric_of(found, found.metric)
+    mine = next((row for row in found.rows if row.kind == "optimizer" and row.name == found.winner), None)
+    value = mine.metrics.get(metric.name) if mine else None
+    baselines = better_first((row for row in found.rows if row.kind == "baseline"), metric)
+    rows = [_fact(found.data, f"{name} rows") for name in ("training", "test")]
+    return Headline(
+        label=side.label,
+        title=found.title,
+        winner=found.winner,
+        metric=f"{metric.title}{', %' if metric.percent else ''} {'↑' if metric.higher_is_better else '↓'}",
+        value=show.estimate(value, percent=metric.percent) if value else show.MISSING,
+        baseline=f"{baselines[0].name} {show.estimate(baselines[0].metrics[metric.name], percent=metric.percent)}"
+        if baselines and metric.name in baselines[0].metrics
+        else show.MISSING,
+        rows=" / ".join(each or show.MISSING for each in rows),
+        seeds=show.count(mine.seeds) if mine else show.MISSING,
+    )
+
+
+def _ranked(side: Side) -> tuple[str, str, Ranking]:
+    found = ranking(side.comparison)
+    return side.label, f"{found.title} on {side.comparison.results_on}: {side.label}", found
+
+
+def configuration(sides: Sequence[Side]) -> tuple[list[tuple[str, list[str]]], list[str]]:
+    """Return what differs between the comparisons, (name, value of each), and the names of what is the same."""
+    trees = [_flat(each.experiment.model_dump(mode="json", exclude={"execution", "name"})) for each in sides]
+    for each, tree in zip(sides, trees, strict=True):
+        found = each.comparison
+        for fact in [*found.data, *found.recipe, *found.environment]:
+            value = fact.value[:12] if fact.label == "fingerprint" else fact.value
+            tree.setdefault(f"found: {fact.label}", value)
+    names = list(dict.fromkeys(name for tree in trees for name in tree))
+    values = {name: [tree.get(name, show.MISSING) for tree in trees] for name in names}
+    changed = [
+        (name, [show.shorten(each, LONGEST) for each in found])
+        for name, found in values.items()
+        if len(set(found)) > 1
+    ]
+    same = [name for name, found in values.items() if len(set(found)) == 1 and found[0] != show.MISSING]
+    return changed, same
+
+
+def _flat(tree: Mapping[str, Any], before: str = "") -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict) and value:
+            found |= _flat(value, f"{before}{name}.")
+        else:
+            found[f"{before}{name}"] = _shown(value)
+    return found
+
+
+def _shown(value: Any) -> str:
+    if value is None or value in ([], {}, ()):
+        return show.MISSING
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def across(one: Side, other: Side) -> Across:
+    """Return the differences between two comparisons: of the two winners, and of each optimizer that both have."""
+    reason = why_not(one, other)
+    if reason:
+        return Across(one.label, other.label, reason)
+    metric = one.comparison.metric
+    same = [
+        name for name in one.runs if name in other.runs and _is_same(one.runs[name], other.runs[name], metric)
+    ]
+    found = corrected_differences(one, other, leave_out=same)
+    stand_in = one.comparison.model_copy(update={"differences": found, "pairs": [], "winner": ""})
+    groups = contrasts(stand_in)
+    return Across(
+        first=one.label,
+        second=other.label,
+        metric=metric_of(one.comparison, metric).title,
+        lines=[line for _, lines in groups for line in lines],
+        same=same,
+    )
+
+
+def why_not(one: Side, other: Side) -> str:
+    """Return why two comparisons cannot be held against each other, or nothing if they can."""
+    a, b = one.comparison, other.comparison
+    if (a.target, a.task) != (b.target, b.task):
+        return f"they predict different things: {a.target} ({a.task}) and {b.target} ({b.task})"
+    if not one.fingerprint or one.fingerprint != other.fingerprint:
+        rows = [_fact(each.data, "test rows") for each in (a, b)]
+        sizes = f" ({rows[0]} and {rows[1]})" if all(rows) and rows[0] != rows[1] else ""
+        changed = [name for name, _ in configuration([one, other])[0] if name.startswith("data.")]
+        what = f" (different: {', '.join(changed)})" if changed else ""
+        return f"data, preparation or split are not the same{what}, so the test rows{sizes} are others"
+    if a.metric != b.metric:
+        return f"they were decided by different metrics: {a.metric} and {b.metric}"
+    seeds = [{seed for runs in each.runs.values() for seed in runs} for each in (one, other)]
+    if len(seeds[0] & seeds[1]) < 2:
+        told = _list([", ".join(map(str, sorted(each))) or "none" for each in seeds])
+        return f"they have fewer than two run seeds in common ({told}), so their runs are no pairs"
+    return ""
+
+
+def _is_same(mine: Mapping[int, SeedScores], theirs: Mapping[int, SeedScores], metric: str) -> bool:
+    """Whether every seed in common gave exactly the same: then these are the same runs, and nothing was measured."""
+    seeds = set(mine) & set(theirs)
+    return bool(seeds) and all(mine[each].test.get(metric) == theirs[each].test.get(metric) for each in seeds)
+
+
+def corrected_differences(one: Side, other: Side, leave_out: Sequence[str] = ()) -> list[Difference]:
+    """Return first − second for the two winners and for each optimizer that both have, corrected together (Holm).
+
+    Args:
+        one, other: two comparisons on the same test rows.
+        leave_out: optimizers that gave the same in both.
+    """
+    metric = one.comparison.metric
+    pairs = [(one.comparison.winner, other.comparison.winner)]
+    pairs += [(name, name) for name in one.runs if name in other.runs]
+    pairs = [each for each in dict.fromkeys(pairs) if each[0] != each[1] or each[0] not in leave_out]
+    found = [
+        made
+        for first, second in pairs
+        if first in one.runs
+        and second in other.runs
+        and (made := _difference(one, first, other, second, metric)) is not None
+    ]
+    given = [math.nan if each.p is None else each.p for each in found]
+    made = max(sum(not math.isnan(p) for p in given), 1)
+    higher = metric_of(one.comparison, metric).higher_is_better
+    return [
+        each.model_copy(
+            update={
+                "p_adjusted": None if math.isnan(p) else p,
+                "comparisons": made,
+                "told_apart": (apart := p < LEVEL),
+                "better": (each.first if (each.mean > 0) == higher else each.second) if apart else None,
+            }
+        )
+        for each, p in zip(found, holm(given), strict=True)
+    ]
+
+
+def _difference(one: Side, first: str, other: Side, second: str, metric: str) -> Difference | None:
+    seeds = sorted(set(one.runs[first]) & set(other.runs[second]))
+    if len(seeds) < 2:
+        return None
+    mine, theirs = (
+        scores(
+            f"{name} in {side.label}",
+            metric,
+            [side.runs[name][seed].test.get(metric, math.nan) for seed in seeds],
+            [side.runs[name][seed].rows or None for seed in seeds],
+        )
+        for side, name in ((one, first), (other, second))
+    )
+    return difference(mine, theirs)
+
+
+def _fact(facts: Sequence[Fact], label: str) -> str:
+    return next((each.value for each in facts if each.label == label), "")
+
+
+def _list(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,243 @@
+"""Comparisons side by side: paired where rows and seeds are the same, and elsewhere the reason why not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from steepest.compare.intervals import paired_t
+from steepest.recipe import Experiment
+from steepest.report.side_by_side import (
+    SeedScores,
+    Side,
+    across,
+    configuration,
+    corrected_differences,
+    remarks,
+    render_sides,
+    sentence,
+)
+from tests.export.cases import rent_comparison, rent_experiment
+from tests.export.conftest import compare
+from tests.report.browser import Browser, find_browser
+from tests.report.example import SCRIPT, nasty
+from tests.report.test_browser import SPILLED, WIDTHS, scroll
+from tests.report.test_html import Reader
+
+
+def side(label: str = "runs/one", *, shift: float = 0.0, first_seed: int = 0, **changes: object) -> Side:
+    """The example of rents with what each seed gave."""
+    found = rent_comparison()
+    runs = {
+        row.name: {
+            first_seed + place: SeedScores({"rmse": value + shift * (place + 1)})
+            for place, value in enumerate(row.values["rmse"])
+        }
+        for row in found.rows
+        if row.kind == "optimizer"
+    }
+    return replace(Side(label, found, rent_experiment(), "0123456789", runs), **changes)
+
+
+def with_options(section: str, **changes: object) -> Experiment:
+    tree = rent_experiment().model_dump()
+    tree[section] |= changes
+    return Experiment.model_validate(tree)
+
+
+def test_differences_are_paired_by_seed_and_corrected_together():
+    one, other = side(), side("runs/two", shift=-500.0)
+    found = corrected_differences(one, other)
+    assert [(each.first, each.second) for each in found] == [
+        ("adamw in runs/one", "adamw in runs/two"),
+        ("sgd in runs/one", "sgd in runs/two"),
+    ]
+    paired = paired_t([0.0, 0.0, 0.0], [-500.0, -1000.0, -1500.0])
+    for each in found:
+        assert (each.mean, each.low) == pytest.approx((paired.mean, paired.low))
+        assert (each.n, each.comparisons) == (3, 2)
+        assert each.p == pytest.approx(paired.p)
+        assert each.p_adjusted == pytest.approx(2 * paired.p)
+        assert each.told_apart == (2 * paired.p < 0.05)
+
+
+def test_rows_enter_where_both_kept_them():
+    draw = np.random.default_rng(0)
+    rows = {seed: draw.gamma(2, 100, 300) for seed in range(3)}
+
+    def kept(factor: float) -> dict[str, dict[int, SeedScores]]:
+        return {
+            "adamw": {
+                seed: SeedScores({"rmse": float(np.sqrt(factor * loss.mean()))}, {"loss": factor * loss})
+                for seed, loss in rows.items()
+            }
+        }
+
+    found = corrected_differences(side(runs=kept(1.0)), side("runs/two", runs=kept(1.2)))
+    assert [(each.over, each.rows, each.better) for each in found] == [("both", 300, "adamw in runs/one")]
+
+
+def test_the_same_runs_are_named_and_not_compared():
+    found = across(side(), side("runs/two"))
+    assert found.same == ["adamw", "sgd"]
+    assert found.lines == []
+
+
+OTHERS = [
+    ({"fingerprint": "other"}, "the test rows are others"),
+    ({"fingerprint": ""}, "the test rows are others"),
+    (
+        {"fingerprint": "other", "experiment": with_options("data", split_seed=5)},
+        "(different: data.split_seed)",
+    ),
+    ({"first_seed": 2}, "fewer than two run seeds in common (0, 1, 2 and 2, 3, 4)"),
+    ({"comparison": rent_comparison().model_copy(update={"target": "price"})}, "rent (regression) and price"),
+    (
+        {"comparison": rent_comparison().model_copy(update={"metric": "mae"})},
+        "different metrics: rmse and mae",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "reason"), OTHERS)
+def test_what_cannot_be_compared_says_why(changes, reason):
+    found = across(side(), side("runs/two", **changes))
+    assert reason in found.reason
+    assert found.lines == []
+    assert reason in "".join(Reader(render_sides([side(), side("runs/two", **changes)])).texts)
+
+
+def test_different_sizes_are_said():
+    data = [each.model_copy(update={"value": "999"}) if each.label == "training rows" else each
+            for each in rent_comparison().data]  # fmt: skip
+    smaller = side("runs/two", comparison=rent_comparison().model_copy(update={"data": data}))
+    assert "runs/one 11,680 and runs/two 999" in remarks([side(), smaller])[0]
+    assert remarks([side(), side("runs/two")]) == []
+
+
+def test_what_differs_in_the_configuration():
+    changed, same = configuration(
+        [side(), side("two", experiment=with_options("protocol", epochs=9, clip=None))]
+    )
+    assert dict(changed) == {"protocol.clip": ["1.0", "–"], "protocol.epochs": ["2.0", "9.0"]}
+    assert "protocol.seeds" in same
+
+
+SENTENCES = [
+    (["adamw", "adamw"], "Adamw is ahead in both comparisons on RMSE."),
+    (["adamw", "adamw", "adamw"], "Adamw is ahead in all 3 comparisons on RMSE."),
+    (["adamw", "sgd"], "Ahead are adamw in 0 and sgd in 1."),
+]
+
+
+@pytest.mark.parametrize(("winners", "expected"), SENTENCES)
+def test_the_sentence(winners, expected):
+    sides = [
+        side(str(place), comparison=rent_comparison().model_copy(update={"winner": name}))
+        for place, name in enumerate(winners)
+    ]
+    assert sentence(sides) == expected
+
+
+@pytest.fixture(scope="module")
+def folders(finished: Path, churn_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two comparisons on the same rows, and one on others."""
+    root = tmp_path_factory.mktemp("sides")
+    same = compare(
+        churn_csv,
+        root / "same",
+        "--seeds",
+        "3",
+        "-o",
+        "adam(lr=0.01),lion(lr=0.001)",
+        "--schedule",
+        "constant",
+    )
+    return [
+        finished,
+        same,
+        compare(churn_csv, root / "larger", "--seeds", "2", "-o", "sgd(lr=0.1)", "--test", "0.3"),
+    ]
+
+
+def test_on_the_command_line(steepest, folders, tmp_path):
+    said = steepest("report", *folders, "--out", tmp_path / "side.html")
+    assert said.status == 0, said.err
+    assert "side.html" in said.out
+    texts = " ".join("".join(Reader((tmp_path / "side.html").read_text(encoding="utf-8")).texts).split())
+    assert "different numbers of rows" in texts
+    assert (
+        texts.count("Not comparable: data, preparation or split are not the same (different: data.test)") == 2
+    )
+    assert re.search(r"adam\(lr=0\.01\) in \S+churn − adam\(lr=0\.01\) in \S+same", texts)
+    assert "protocol.schedule" in texts
+    assert "3 seeds and 60 test rows" in texts
+
+
+BAD = [
+    (["report"], "nothing to report on", "--from"),
+    (["report", "A", "--from", "x.csv"], "exclude each other", "folder"),
+    (["report", "A", "--metric", "loss"], "--metric goes with --from", "leave"),
+    (["report", "A", "A", "--out", "s.html"], "named twice", "once"),
+    (["report", "A", "nowhere", "--out", "s.html"], "'nowhere'", "--out folder"),
+    (["export", "nowhere"], "'nowhere'", "--out folder"),
+    (["export", "A", "--format", "word"], "'word'", "latex"),
+    (["export", "A", "--format", ","], "','", "all formats"),
+    (["export", "A", "--format", "text", "--out", "taken/x"], "'taken/x'", "folder"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "fact", "hint"), BAD, ids=[" ".join(each[0]) for each in BAD])
+def test_bad_input(steepest, finished, tmp_path, monkeypatch, arguments, fact, hint):
+    monkeypatch.chdir(tmp_path)
+    Path("taken").write_text("")
+    said = steepest(*[str(finished) if each == "A" else each for each in arguments])
+    assert said.status == 2
+    error, _, cure = said.err.partition("\nHint: ")
+    assert fact in error
+    assert hint in cure
+    assert [each.name for each in tmp_path.iterdir()] == ["taken"]
+
+
+def test_hostile_names_make_no_element():
+    text = render_sides([side(SCRIPT, comparison=nasty()), side("two", comparison=nasty(), fingerprint="x")])
+    assert SCRIPT not in text
+    assert len(Reader(text).scripts) == 2
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = find_browser()
+    if path is None:
+        pytest.skip("no Chromium is installed")
+    with Browser(path) as started:
+        yield started
+
+
+PAGES = {
+    "two": lambda: [side(), side("runs/two", shift=-500.0)],
+    "nasty": lambda: [
+        side(SCRIPT, comparison=nasty()),
+        side("b" * 90, comparison=nasty(), fingerprint="x"),
+        side(),
+    ],
+}
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("device", WIDTHS)
+def test_page_fits_and_is_silent(name, device, browser, tmp_path):
+    path = tmp_path / "side.html"
+    path.write_text(render_sides(PAGES[name]()), encoding="utf-8")
+    with browser.page(path, width=WIDTHS[device], dark=device == "phone") as page:
+        assert scroll(page) <= 0
+        assert page.run(SPILLED) == []
+        assert page.complaints() == []
+        assert page.requests() == []
+        assert page.run("typeof window.broken") == "undefined"

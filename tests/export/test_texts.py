@@ -1,0 +1,187 @@
+"""LaTeX that compiles whatever names contain, a protocol that says what was done, CSV that reads back."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from steepest.export import latex, tex, tidy
+from steepest.export.bibliography import bibliography
+from steepest.export.protocol import protocol, to_text
+from tests.export.cases import rent_comparison, rent_experiment, rent_records
+from tests.report.example import EXAMPLES, crimes
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def check_latex(text: str) -> None:
+    """Read LaTeX strictly: ASCII, braces, mathematics and environments balanced, nothing special left unescaped."""
+    assert text.isascii()
+    body = re.sub(r"(?<!\\)%.*", "", text)
+    depth, mathematics, opened = 0, False, []
+    for token in re.findall(r"\\begin\{\w+\}|\\end\{\w+\}|\\[a-zA-Z]+|\\.|[{}$&#_^~<>|\"]|\n\n", body):
+        if token.startswith("\\begin"):
+            opened.append(token[7:-1])
+        elif token.startswith("\\end{"):
+            assert opened.pop() == token[5:-1]
+        elif token == "$":
+            mathematics = not mathematics
+        elif token in "{}":
+            depth += 1 if token == "{" else -1
+            assert depth >= 0
+        elif token in ("^", "_"):
+            assert mathematics, body
+        elif token in ("#", "~", "<", ">", "|", '"'):
+            assert token == "~", f"{token} is not escaped"
+        elif token == "&":
+            assert opened[-1] == "tabular"
+            assert not mathematics
+        elif token == "\n\n":
+            assert not mathematics
+    assert depth == 0
+    assert not mathematics
+    assert opened == []
+
+
+def rows_of(text: str) -> list[list[str]]:
+    inside = text.split(r"\begin{tabular}")[1].split(r"\end{tabular}")[0]
+    lines = [each for each in inside.splitlines()[1:] if each.endswith(r"\\")]
+    return [re.split(r" (?<!\\)& ", each.removesuffix(r" \\")) for each in lines]
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_table_is_whole_whatever_the_names_are(name):
+    result = EXAMPLES[name]()
+    text = latex.table(result)
+    check_latex(text)
+    columns = re.search(r"\\begin\{tabular\}\{@\{\}(l[r]+)@\{\}\}", text)
+    assert columns
+    rows = rows_of(text)
+    assert {len(row) for row in rows} == {len(columns[1])}
+    shown = [row for row in result.rows if row.kind in ("optimizer", "baseline")]
+    assert len(rows) == 1 + len(shown)
+
+
+def test_every_column_has_its_best_bold():
+    text = latex.table(crimes())
+    bold = [[place for place, cell in enumerate(row) if r"\mathbf" in cell] for row in rows_of(text)]
+    assert [(place, *cells) for place, cells in enumerate(bold) if cells] == [(1, 2, 4)], (
+        "adam in both metrics"
+    )
+    assert rows_of(text)[9][0].startswith("quickprop (diverged 2 of 5)")
+
+
+ESCAPED = [
+    ("a_b", r"a\_b"),
+    ("100 % & more #1", r"100 \% \& more \#1"),
+    ("\\input{/etc/passwd}", r"\textbackslash{}input\{/etc/passwd\}"),
+    ("$x^2$ ~ <b>", r"\$x\textasciicircum{}2\$ \textasciitilde{} \textless{}b\textgreater{}"),
+    ("|`\"", r"\textbar{}\textasciigrave{}\textquotedbl{}"),
+    ("Erdős, Dvořák, façade", r"Erd\H{o}s, Dvo\v{r}\'{a}k, fa\c{c}ade"),
+    ("β ± 1e-3 × 2", r"$\beta$ $\pm$ 1e-3 $\times$ 2"),
+    ("“so” – it’s…", r"``so'' -- it's\dots{}"),
+    ("漢🦊", r"\texttt{U+6F22}\texttt{U+1F98A}"),
+    ("two\nlines\x1b[31m", r"two lines\texttt{U+001B}[31m"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "expected"), ESCAPED)
+def test_escape(text, expected):
+    assert tex.escape(text) == expected
+    check_latex(expected)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_document_is_whole(name):
+    check_latex(latex.document(EXAMPLES[name](), [("curves-step", "50 % of {x}_1 at 1e-3")], cites=True))
+
+
+def test_the_protocol_in_latex_is_whole():
+    sections = protocol(rent_comparison(), rent_experiment(), rent_records())
+    check_latex(latex.paragraphs(sections))
+
+
+GOLDENS = {
+    "table.tex": lambda: latex.table(rent_comparison()),
+    "protocol.txt": lambda: to_text(
+        rent_comparison(), protocol(rent_comparison(), rent_experiment(), rent_records())
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GOLDENS)
+def test_golden(name):
+    assert GOLDENS[name]() == (GOLDEN / name).read_text(encoding="utf-8")
+
+
+CHANGES = [
+    ({"data": {"split": "time:year"}}, "by year: the latest rows are the test rows"),
+    ({"data": {"split": "group:house"}}, "all rows of one house are in one part"),
+    ({"data": {"test": "late.csv"}}, "The test rows came from late.csv."),
+    ({"data": {"source": None}}, "the other columns of a table in memory"),
+    ({"data": {"prepare": [{"use": "drop"}, {"use": "fill-mode"}]}}, "prepared by drop and fill-mode"),
+    ({"protocol": {"clip": None}}, "Gradients were not clipped."),
+    ({"protocol": {"clip": 0.5}}, "clipped to a norm of 0.5"),
+]
+
+
+@pytest.mark.parametrize(("change", "expected"), CHANGES)
+def test_the_protocol_follows_the_configuration(change, expected):
+    tree = rent_experiment().model_dump()
+    for section, values in change.items():
+        tree[section] |= values
+    experiment = type(rent_experiment()).model_validate(tree)
+    found = to_text(rent_comparison(), protocol(rent_comparison(), experiment, rent_records()), width=100_000)
+    assert expected in found
+    before = to_text(
+        rent_comparison(), protocol(rent_comparison(), rent_experiment(), rent_records()), width=100_000
+    )
+    assert expected not in before
+
+
+def test_what_was_not_done_has_no_sentence():
+    found = rent_comparison()
+    bare = found.model_copy(
+        update={"rows": [row for row in found.rows if row.kind == "optimizer"], "differences": []}
+    )
+    titles = [each.title for each in protocol(bare, rent_experiment(), [])]
+    assert "Baselines" not in titles
+    assert "run seeds (" not in str(protocol(bare, rent_experiment(), []))
+
+
+@pytest.mark.parametrize("make", [tidy.results, tidy.runs, tidy.rates, tidy.differences])
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_csv_files_are_rectangular_and_their_numbers_are_numbers(name, make):
+    rows = list(csv.reader(io.StringIO(make(EXAMPLES[name]()))))
+    assert {len(row) for row in rows} == {len(rows[0])}
+    for column in ("mean", "low", "high", "value", "lr"):
+        if column in rows[0]:
+            for row in rows[1:]:
+                cell = row[rows[0].index(column)]
+                assert cell == "" or abs(float(cell)) < float("inf")
+
+
+def test_csv_values_are_the_results_own():
+    rows = list(csv.DictReader(io.StringIO(tidy.runs(crimes()))))
+    adam = [
+        float(row["value"])
+        for row in rows
+        if (row["kind"], row["name"], row["metric"]) == ("optimizer", "adam", "log_loss")
+    ]
+    assert adam == crimes().rows[0].values["log_loss"]
+    rates = list(csv.DictReader(io.StringIO(tidy.rates(crimes()))))
+    assert {row["name"]: float(row["lr"]) for row in rates if row["chosen"] == "true"} == pytest.approx(
+        {each.name: each.chosen for each in crimes().rates}
+    )
+
+
+def test_a_strangers_optimizer_is_never_imported(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text("raise SystemExit('it ran')\n")
+    text = bibliography(["mine.py:MyOpt(lr=1)", "os:system", "adam", "not (an optimizer"])
+    assert text.count("no reference is known") == 3
+    assert text.count("@") == 1
