@@ -98,7 +98,9 @@ CASES = [
         torch=torch.optim.Adam,
         lr=0.02,
     ),
-    *rows("amsgrad", reference.adam, ["", "betas=(0.9, 0.5)"], torch=torch.optim.Adam, lr=0.02),
+    *rows(
+        "amsgrad", reference.adam, ["", "betas=(0.9, 0.5), weight_decay=0.1"], torch=torch.optim.Adam, lr=0.02
+    ),
     *rows(
         "adamw",
         reference.adamw,
@@ -135,6 +137,7 @@ CASES = [
         reference.nadam,
         [
             "",
+            "lr=0.1, weight_decay=0.1",
             "lr=0.1, betas=(0.7, 0.9), eps=1e-3, weight_decay=0.1, momentum_decay=0.1, decoupled_weight_decay=True",
         ],
         torch=torch.optim.NAdam,
@@ -143,7 +146,11 @@ CASES = [
     *rows(
         "radam",
         reference.radam,
-        ["", "lr=0.1, betas=(0.7, 0.9), eps=1e-3, weight_decay=0.1, decoupled_weight_decay=True"],
+        [
+            "",
+            "lr=0.1, weight_decay=0.1",
+            "lr=0.1, betas=(0.7, 0.9), eps=1e-3, weight_decay=0.1, decoupled_weight_decay=True",
+        ],
         torch=torch.optim.RAdam,
         lr=0.02,
     ),
@@ -172,7 +179,11 @@ CASES = [
     *rows(
         "adafactor",
         reference.adafactor,
-        ["", "lr=0.3, beta2_decay=-0.6, eps=(0.1, 0.5), d=2.0, weight_decay=0.1"],
+        [
+            "",
+            "lr=0.3, beta2_decay=-0.6, eps=(0.1, 0.5), d=2.0, weight_decay=0.1",
+            "eps=(1e-8, 5.0)",
+        ],
         torch=torch.optim.Adafactor,
         whole=True,
         lr=0.3,
@@ -184,6 +195,7 @@ CASES = [
             "dtype=float64",
             "dtype=float64, lr=0.1, adjust_lr_fn=original, nesterov=False, ns_steps=3, eps=1e-3",
             "dtype=float64, lr=0.1, matrices=False, betas=(0.7, 0.9), eps=1e-3",
+            "dtype=float64, lr=0.1, eps=1e3",
         ],
         whole=True,
         lr=0.02,

@@ -18,22 +18,68 @@ class TestTorchLBFGS(OptimizerConformance):
     steps = 10
     closure = True
 
-    test_no_gradient_means_no_move = None  # LBFGS flattens all parameters and treats no gradient as zeros
+    # torch's LBFGS flattens all parameters by views, treats no gradient as zeros, and loses them in a copy.
+    test_no_gradient_means_no_move = None
+    test_layouts_do_not_matter = None
+    test_a_copy_goes_on_alike = None
 
 
-class TestOurQuickprop(OptimizerConformance):
-    make = staticmethod(lambda params: steepest.optim.Quickprop(params, lr=0.02))
+RATES = {
+    "adadelta": 10.0,
+    "adafactor": 0.3,
+    "adagrad": 0.3,
+    "heavy-ball": 0.005,
+    "momentum": 0.005,
+    "nesterov": 0.005,
+    "sgd": 0.05,
+    "schedule-free-sgd": 0.1,
+    "rprop": 0.01,
+    "quickprop": 0.02,
+    "delta-bar-delta": 0.02,
+}
+"""Rates for a parabola whose curvature is between 1 and 10; 0.05 for the rest."""
+CHECKS = [name for name in dir(OptimizerConformance) if name.startswith("test_")]
 
-    test_a_rate_of_zero_in_a_group_stops_it = None  # the rate is that of the gradient's share alone
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("name", steepest.optim.names())
+def test_each_of_our_optimizers_conforms(name: str, check: str) -> None:
+    kind = getattr(steepest.optim, steepest.optim.class_name(name))
+    if check == "test_a_rate_of_zero_in_a_group_stops_it" and not kind.rule_type.lr_is_a_factor:
+        pytest.skip("the rate is a start value, or that of the gradient's share alone")
+
+    class Suite(OptimizerConformance):
+        make = staticmethod(lambda params: kind(params, lr=RATES.get(name, 0.05)))
+
+    getattr(Suite(), check)()
 
 
-class TestOurScheduleFree(OptimizerConformance):
-    make = staticmethod(lambda params: steepest.optim.ScheduleFreeSGD(params, lr=0.1))
+def plain_adagrad(w, g, s, t, m, *, lr, lr_decay, weight_decay, eps, **rest):
+    g = g + weight_decay * w
+    total = s["sum"] + g**2
+    return w - m * lr / (1 + (t - 1) * lr_decay) * g / (total**0.5 + eps), {"sum": total}
 
 
 class TestOurRule(RuleConformance):
     rules = ("adagrad", "adagrad(lr_decay=0.1, weight_decay=0.1)")
     lr = 0.3
+    textbook = staticmethod(plain_adagrad)
+    start = staticmethod(lambda w, hyper: {"sum": 0.0})
+    twin = torch.optim.Adagrad
+
+
+@pytest.mark.parametrize("check", ["test_equals_the_textbook", "test_equals_the_twin"])
+def test_the_wrong_rule_is_found(check: str) -> None:
+    """It keeps the contract in every other way."""
+
+    class Suite(RuleConformance):
+        rules = ("adagrad(eps=1e-3)",)
+        textbook = staticmethod(lambda w, g, s, t, m, **h: plain_adagrad(w, g, s, t, m, **{**h, "eps": 1e-2}))
+        twin = torch.optim.RMSprop
+        leave_out = ("lr_decay", "initial_accumulator_value")
+
+    with pytest.raises(AssertionError, match="parameter"):
+        getattr(Suite(), check)()
 
 
 class Forgetful(torch.optim.SGD):

@@ -13,7 +13,7 @@ from steepest.optim.rules.quickprop import Quickprop
 from steepest.optim.rules.rmsprop import RMSprop
 from steepest.optim.rules.sgd import SGD
 from steepest.testing import rules as checks
-from tests.optim.cases import CASES, Case
+from tests.optim.cases import BY_RULE, CASES, Case
 from tests.optim.test_rules import against_the_textbook, against_torch
 
 
@@ -150,6 +150,66 @@ def test_a_bug_free_copy_is_not_accused() -> None:
 
     case = next(case for case in CASES if case.text == "adam")
     assert list(failures(case, Copy(**case.rule.hyper.model_dump()))) == []
+
+
+UNUSED = {
+    "Adam.keep": "its decay is coupled",
+    "AMSGrad.keep": "its decay is coupled",
+    "AdamW.weight_decay": "its decay is decoupled",
+    "ScheduleFreeSGD.reach": "it belongs to the evaluation, see test_schedule_free_evaluates_the_average",
+    "ScheduleFreeAdamW.reach": "it belongs to the evaluation",
+}
+"""Coefficients that no step reads."""
+
+
+def planted(kind) -> Iterator[tuple[str, type]]:
+    """Give copies of a rule: one scalar a tenth too large, one slot left as it was, or a carry that stands."""
+    cases = BY_RULE[kind]
+    scalars = {name for case in cases for name in case.rule.coefficients(2, 0.7, dict(kind.carry))[0]}
+    slots = {name for case in cases for name in case.rule.slots()}
+
+    def wrong(name):
+        class Wrong(kind):
+            def coefficients(self, step, multiplier, carry):
+                c, carry = super().coefficients(step, multiplier, carry)
+                return {**c, **({name: c[name] * 1.1 + 1e-6} if name in c else {})}, carry
+
+        return Wrong
+
+    def stale(name):
+        class Stale(kind):
+            def update(self, grad, param, slots, c):
+                new, new_slots = super().update(grad, param, slots, c)
+                return new, {**new_slots, **({name: slots[name]} if name in slots else {})}
+
+        return Stale
+
+    def stands(name):
+        class Stands(kind):
+            def coefficients(self, step, multiplier, carry):
+                c, new = super().coefficients(step, multiplier, carry)
+                return c, {**new, name: carry[name]}
+
+        return Stands
+
+    yield from ((f"{kind.__name__}.{name}", wrong(name)) for name in sorted(scalars))
+    yield from ((f"{kind.__name__}[{name}]", stale(name)) for name in sorted(slots))
+    yield from ((f"{kind.__name__} carry {name}", stands(name)) for name in kind.carry)
+
+
+def survives(case: Case, kind) -> bool:
+    try:
+        against_the_textbook(case, kind(**case.rule.hyper.model_dump()))
+    except AssertionError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("kind", list(BY_RULE), ids=lambda kind: kind.__name__)
+def test_every_scalar_slot_and_carry_is_watched(kind) -> None:
+    """Whichever of them goes wrong, a row of the table notices against the textbook."""
+    unseen = {name for name, mutant in planted(kind) if all(survives(case, mutant) for case in BY_RULE[kind])}
+    assert unseen == {name for name in UNUSED if name.partition(".")[0] == kind.__name__}
 
 
 def test_at_least_ten_bugs_are_planted() -> None:

@@ -59,6 +59,28 @@ def test_solves_a_parabola(case: Case) -> None:
     checks.solves_a_parabola(case.rule, case.lr)
 
 
+@pytest.mark.parametrize(
+    "text", [case.text for case in CASES if case.text.startswith("schedule-free")], ids=lambda text: text
+)
+def test_schedule_free_evaluates_the_average(text: str) -> None:
+    """What is evaluated is the paper's weighted average of the base sequence, with and without a schedule."""
+    rule = make_rule(text)
+    param, gradients = checks.recorded(steps=20)
+    slots = rule.start(param)
+    carry, total, average = dict(rule.carry), 0.0, torch.zeros_like(param)
+    h = rule.hyper
+    largest = 0.0
+    for t, gradient in enumerate(gradients, start=1):
+        m = 1.0 - t / 40
+        c, carry = rule.coefficients(t, m, carry)
+        param, slots = rule.update(gradient, param, slots, c)
+        largest = max(largest, h.lr * m * (min(t / h.warmup_steps, 1.0) if h.warmup_steps else 1.0))
+        weight = t**h.r * largest**h.weight_lr_power
+        total, average = total + weight, average + weight * slots["z"]
+        found = rule.evaluation_parameters(param, slots, c)
+        torch.testing.assert_close(found, average / total, rtol=1e-11, atol=1e-11)
+
+
 @each_rule
 def test_every_option_matters(kind) -> None:
     checks.every_option_matters([case.rule for case in BY_RULE[kind]])

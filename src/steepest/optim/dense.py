@@ -111,7 +111,8 @@ class RuleOptimizer(torch.optim.Optimizer):
         self._schedule = getattr(self, "_schedule", None)
         for number, group in enumerate(self.param_groups):
             for name, value in self.defaults.items():
-                group.setdefault(name, value)
+                if name != "differentiable":  # torch's own, which a loaded state would otherwise gain
+                    group.setdefault(name, value)
             rule = self._rule(number, group)
             for param in group["params"]:
                 if self.state.get(param):
@@ -124,6 +125,10 @@ class RuleOptimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        for group in self.param_groups:
+            for param in group["params"]:
+                if param.grad is not None:
+                    _check(param.grad, self.rule_type)
         for number, group in enumerate(self.param_groups):
             self._step_group(number, group)
         return loss
@@ -202,7 +207,6 @@ class RuleOptimizer(torch.optim.Optimizer):
             grad = param.grad
             if grad is None:
                 continue
-            _check(grad, rule)
             state = self.state[param]
             if not state:
                 state.update(step=0, **rule.carry, **rule.start(param))
@@ -362,15 +366,16 @@ def spread(targets: list[torch.Tensor], joined: torch.Tensor) -> None:
     torch._foreach_copy_(targets, parts)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
 
 
-def _check(grad: torch.Tensor, rule: Rule[Hyper]) -> None:
+def _check(grad: torch.Tensor, kind: type[Rule[Hyper]]) -> None:
+    """Refuse a gradient before anything has moved."""
     if grad.layout is not torch.strided:
         raise OptionError(
-            f"{rule.called} got a sparse gradient of shape {tuple(grad.shape)}",
+            f"{kind.name} got a sparse gradient of shape {tuple(grad.shape)}",
             hint="make the embedding with sparse=False.",
         )
     if grad.is_complex():
         raise OptionError(
-            f"{rule.called} got a complex gradient of shape {tuple(grad.shape)}",
+            f"{kind.name} got a complex gradient of shape {tuple(grad.shape)}",
             hint="optimize torch.view_as_real(parameter) instead.",
         )
 

@@ -106,6 +106,122 @@ class OptimizerConformance:
         moved = [not torch.equal(one, other) for one, other in zip(before, params, strict=True)]
         _require(all(moved), f"parameters that moved: {moved}")
 
+    def test_it_can_be_printed(self) -> None:
+        """Its text names it and the values of its groups."""
+        optimizer = self.make(_start())
+        text = repr(optimizer)
+        _require(type(optimizer).__name__ in text, f"its text {text[:60]!r} does not name it")
+
+    def test_named_parameters_are_taken(self) -> None:
+        """``model.named_parameters()`` moves as ``model.parameters()`` does."""
+        plain, named = _start(), _start()
+        self._run(self.make(plain), plain, 3)
+        self._run(self.make(list(zip(["weight", "bias"], named, strict=True))), named, 3)
+        _require(_equal(plain, named), "with names the parameters go elsewhere")
+
+    def test_an_empty_group_is_fine(self) -> None:
+        """A group without parameters, and one whose parameters have no elements, change nothing."""
+        if self.closure:
+            return
+        plain, beside = _start(), _start()
+        self._run(self.make(plain), plain, 3)
+        empty = torch.nn.Parameter(torch.empty(0))
+        empty.grad = torch.empty(0)
+        optimizer = self.make([{"params": []}, {"params": [*beside, empty]}])
+        for _ in range(3):
+            _gradients(optimizer, beside)
+            empty.grad = torch.empty(0)
+            optimizer.step()
+        _require(_equal(plain, beside), "beside an empty group the parameters go elsewhere")
+
+    def test_a_parameter_given_twice_is_refused(self) -> None:
+        """In two groups it would be updated twice a step."""
+        params = _start()
+        optimizer = self.make(params)
+        if self.closure:
+            return
+        try:
+            optimizer.add_param_group({"params": [params[0]]})
+        except ValueError:
+            return
+        _require(False, "a parameter was taken into two groups")
+
+    def test_layouts_do_not_matter(self) -> None:
+        """A transposed parameter goes the way of a straight one, but for rounding."""
+        straight, across = _start(), _start()
+        across[0] = torch.nn.Parameter(across[0].detach().t().contiguous().t())
+        self._run(self.make(straight), straight, 5)
+        self._run(self.make(across), across, 5)
+        for one, other in zip(straight, across, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+    def test_its_state_is_the_same_each_time(self) -> None:
+        """``state_dict`` twice gives equal values, loading it changes nothing in it, and gives it back."""
+        params = _start()
+        optimizer = self.make(params)
+        self._run(optimizer, params, 3)
+        first = copy.deepcopy(optimizer.state_dict())
+        _require(_same(first, optimizer.state_dict()), "two state_dicts of one moment differ")
+        given = copy.deepcopy(first)
+        second = self.make(_start())
+        second.load_state_dict(given)
+        _require(_same(first, given), "loading changed the state_dict that was given")
+        _require(_same(first, second.state_dict()), "a loaded state is not the one that was saved")
+
+    def test_its_state_fits_another_dtype(self) -> None:
+        """Saved beside float32 parameters, it is loaded beside float64 ones, follows them, and goes on."""
+        params = _start()
+        first = self.make(params)
+        self._run(first, params, 3)
+        wide = [torch.nn.Parameter(each.detach().double()) for each in params]
+        second = self.make(wide)
+        second.load_state_dict(copy.deepcopy(first.state_dict()))
+        self._run(second, wide, 1)
+        self._run(first, params, 1)
+        for one, other in zip(params, wide, strict=True):
+            _require(other.dtype == torch.float64, "a step changed the parameter's dtype")
+            torch.testing.assert_close(one.double(), other, rtol=1e-3, atol=1e-4)
+
+    def test_a_copy_goes_on_alike(self) -> None:
+        """``copy.deepcopy`` has the same public attributes and takes the same steps."""
+        params = _start()
+        optimizer = self.make(params)
+        self._run(optimizer, params, 3)
+        twin = copy.deepcopy(optimizer)
+        public = [{name for name in vars(each) if not name.startswith("_")} for each in (optimizer, twin)]
+        _require(public[0] == public[1], f"the copy lacks {sorted(public[0] ^ public[1])}")
+        copied = [each for group in twin.param_groups for each in group["params"]]
+        self._run(optimizer, params, 2)
+        self._run(twin, copied, 2)
+        _require(_equal(params, copied), "the copy goes elsewhere")
+
+    def test_hooks_run_once_a_step(self) -> None:
+        """torch's hooks before and after a step, and around the state, each run once."""
+        params = _start()
+        optimizer = self.make(params)
+        calls: list[str] = []
+        optimizer.register_step_pre_hook(lambda *_: calls.append("before"))
+        optimizer.register_step_post_hook(lambda *_: calls.append("after"))
+        optimizer.register_state_dict_post_hook(lambda *_: calls.append("saved"))
+        optimizer.register_load_state_dict_post_hook(lambda *_: calls.append("loaded"))
+        self._run(optimizer, params, 1)
+        optimizer.load_state_dict(optimizer.state_dict())
+        _require(calls == ["before", "after", "saved", "loaded"], f"the hooks ran as {calls}")
+
+    def test_an_lr_scheduler_drives_it(self) -> None:
+        """Under a falling rate the loss still falls."""
+        params = _start()
+        optimizer = self.make(params)
+        if not all("lr" in group for group in optimizer.param_groups):
+            return
+        scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.95)
+        first = _loss(params).item()
+        for _ in range(30):
+            self._run(optimizer, params, 1)
+            scheduler.step()
+        last = _loss(params).item()
+        _require(last < first, f"the loss went from {first:.3g} to {last:.3g} under a scheduler")
+
     def _run(
         self, optimizer: torch.optim.Optimizer, params: Sequence[torch.nn.Parameter], steps: int
     ) -> None:
@@ -126,7 +242,8 @@ def _start() -> list[torch.nn.Parameter]:
 
 def _loss(params: Sequence[torch.nn.Parameter]) -> torch.Tensor:
     parts = [
-        (torch.linspace(0.5, 5.0, each.numel()) * (each.reshape(-1) - 0.5).square()).sum() for each in params
+        (torch.linspace(0.5, 5.0, each.numel(), dtype=each.dtype) * (each.reshape(-1) - 0.5).square()).sum()
+        for each in params
     ]
     return torch.stack(parts).sum()
 
@@ -144,6 +261,17 @@ def _step(optimizer: Any, params: Sequence[torch.nn.Parameter]) -> Any:
 
 def _equal(first: Sequence[torch.Tensor], second: Sequence[torch.Tensor]) -> bool:
     return all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+
+
+def _same(first: Any, second: Any) -> bool:
+    """Return whether two state_dicts, or parts of them, hold the same values."""
+    if isinstance(first, torch.Tensor):
+        return isinstance(second, torch.Tensor) and torch.equal(first, second)
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(_same(each, second[key]) for key, each in first.items())
+    if isinstance(first, list | tuple):
+        return len(first) == len(second) and all(map(_same, first, second))
+    return bool(first == second)
 
 
 def _require(condition: bool, message: str) -> None:
