@@ -257,7 +257,8 @@ def test_ten_lines_of_python(churn, tmp_path) -> None:
 def test_an_experiment_file_is_the_same_experiment(steepest, finished, churn_csv, tmp_path) -> None:
     path = tmp_path / "churn.toml"
     path.write_text(
-        f'name = "again"\noptimizers = ["adam(lr=0.01)", "sgd(lr=0.1)"]\n[data]\nsource = "{churn_csv}"\ntarget = "churned"\n'
+        f'name = "again"\noptimizers = ["adam(lr=0.01)", "sgd(lr=0.1)"]\n'
+        f'[data]\nsource = "{churn_csv}"\ntarget = "churned"\n'
         "[model]\nhidden = [8]\n[protocol]\nseeds = 2\nepochs = 1\nbatch_size = 64\n"
     )
     assert steepest("compare", path, "--out", tmp_path / "out").status == 0

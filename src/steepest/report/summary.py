@@ -203,7 +203,7 @@ def usage(folder: Path) -> list[Fact]:
     where = folder.as_posix()
     python = f'import steepest as st\n\nmodel = st.load("{where}")\nmodel.predict_proba("new.csv")'
     return [
-        Fact(label="command", value=f"steepest predict {where} new.csv --out predictions.parquet"),
+        Fact(label="command", value=command("predict", where, "new.csv", "--out", "predictions.parquet")),
         Fact(label="Python", value=python),
         Fact(label="model", value=f"{where}/model"),
     ]
