@@ -30,6 +30,7 @@ from steepest.compare.differences import BY_ROW, between, standings
 from steepest.compare.result import ClassLine, Comparison, Difference, Fact, Row
 from steepest.data.dataset import Dataset
 from steepest.recipe import Execution, Experiment
+from steepest.record.store import command
 from steepest.report.sentences import first_sentence, remarks
 
 
