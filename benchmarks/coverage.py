@@ -39,32 +39,31 @@ REGIMES = {  # shares of the variance of the mean: seeds, rows, both together
 SEEDS = (3, 5, 10)
 ROWS = (500, 2000, 5000)
 LOWEST, HIGHEST = 0.93, 0.98
+POOL = (200, 2000)
+"""Recorded seeds and rows where there are many optimizers."""
 _MOST = 4_000_000  # numbers drawn at a time
 
 
-def recorded(shares: Sequence[float], seeds: int, rows: int, optimizers: int = 2, pool: int = 100) -> Values:
+def recorded(
+    shares: Sequence[float], seeds: int, rows: int, optimizers: int = 2, pool: tuple[int, int] = (200, 8000)
+) -> Values:
     """Return losses ``[optimizer, seed, row]`` of equally good optimizers; the mean of each is exactly 1.
 
     Args:
         shares: of the variance of the mean over ``seeds`` and ``rows``: seeds, rows, interaction.
         seeds, rows: the size of the draws that the shares are meant for.
         optimizers: how many.
-        pool: how many seeds are recorded; 80 times as many rows are.
+        pool: how many seeds and rows are recorded.
     """
     draw = rng.stream(0, "data", seeds, rows, optimizers)
-    by_seed = draw.standard_t(5, (optimizers, pool, 1)) / math.sqrt(5 / 3)
-    by_row = draw.lognormal(0.0, 1.0, (optimizers, 1, 80 * pool))
-    by_row = by_row / math.sqrt((math.e - 1) * math.e)
-    both = draw.standard_t(4, (optimizers, pool, 80 * pool)) / math.sqrt(2)
-    hard = draw.lognormal(0.0, 1.5, (1, 1, 80 * pool))  # hard for all: cancels in the differences
+    by_seed = draw.standard_t(5, (optimizers, pool[0], 1)) / math.sqrt(5 / 3)
+    by_row = draw.lognormal(0.0, 1.0, (optimizers, 1, pool[1])) / math.sqrt((math.e - 1) * math.e)
+    both = draw.standard_t(4, (optimizers, *pool)) / math.sqrt(2)
+    hard = draw.lognormal(0.0, 1.5, (1, 1, pool[1]))  # hard for all: cancels in the differences
     one, other, rest = (math.sqrt(share) for share in shares)
-    table = (
-        one * by_seed * math.sqrt(seeds)
-        + other * by_row * math.sqrt(rows)
-        + rest * both * math.sqrt(seeds * rows)
-    )
-    table += hard
-    return table - table.mean((1, 2), keepdims=True) + 1.0
+    both *= rest * math.sqrt(seeds * rows)
+    both += one * math.sqrt(seeds) * by_seed + other * math.sqrt(rows) * by_row + hard
+    return both - both.mean((1, 2), keepdims=True) + 1.0
 
 
 def drawn(table: Values, seeds: int, rows: int, times: int, seed: int = 0) -> Iterator[Values]:
@@ -121,7 +120,7 @@ def pigeonhole(table: Values, seeds: int, rows: int, times: int, resamples: int 
 
 def false_claims(comparisons: int, seeds: int, rows: int, times: int, regime: str = "mixed") -> float:
     """Return the share of families with a false claim: one optimizer against ``comparisons`` equally good ones."""
-    table = recorded(REGIMES[regime], seeds, rows, comparisons + 1, pool=40)
+    table = recorded(REGIMES[regime], seeds, rows, comparisons + 1, POOL)
     false = 0
     for block in drawn(table[:1] - table[1:], seeds, rows, times):
         p = crossed.p_value(crossed.parts(block))
@@ -136,7 +135,7 @@ def false_claims_of_the_picked(
 
     Corrected for all pairs, as we do, and for the picked one's own comparisons alone.
     """
-    table = recorded(REGIMES[regime], seeds, rows, optimizers, pool=40)
+    table = recorded(REGIMES[regime], seeds, rows, optimizers, POOL)
     pairs = list(itertools.combinations(range(optimizers), 2))
     false = {"all pairs": 0, "its own": 0}
     for block in drawn(table, seeds, 2 * rows, times):
