@@ -9,13 +9,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
 from steepest.optim.dense import RuleOptimizer
 from steepest.optim.rule import Rule
+from steepest.optim.tables import Codes, RowTables
 from steepest.schedules import Schedule
 
 
@@ -26,6 +27,18 @@ class Problem(Protocol):
 
     def loss(self, batch: Any) -> Tensor:
         """Return the batch's loss, a scalar with a graph."""
+        ...
+
+
+class TableProblem(Problem, Protocol):
+    """A problem whose model looks up rows of tables, and can be given the rows instead."""
+
+    def codes(self, batch: Any) -> Codes:
+        """Return the rows that a batch names, by the name of the table's parameter."""
+        ...
+
+    def loss_with(self, batch: Any, rows: Mapping[str, Tensor], places: Codes) -> Tensor:
+        """Return the batch's loss with some rows in the place of each table, and places for its codes."""
         ...
 
 
@@ -61,20 +74,27 @@ class Method(ABC):
         del state
         return None
 
+    def tables(self, state: Any) -> RowTables | None:
+        """Return the tables whose rows lag behind in the model, if there are any."""
+        del state
+        return None
+
 
 @dataclass
 class GradientMethod(Method):
-    """A rule under the dense executor: gradient, clipping, schedule, update.
+    """A rule: gradient, clipping, schedule, update; densely, or by rows for the tables that are named.
 
     Args:
         rule: the update with its hyperparameters.
         schedule: multiplier of the applied step, by step.
         clip: largest 2-norm of the whole gradient, or None.
+        by_rows: parameters' names of the tables that are executed by rows.
     """
 
     rule: Rule[Any]
     schedule: Schedule
     clip: float | None = None
+    by_rows: tuple[str, ...] = ()
 
     @property
     def lr(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -84,11 +104,17 @@ class GradientMethod(Method):
     def init(self, problem: Problem) -> GradientState:
         """Return the rule's optimizer on the model's trainable parameters, in the groups that it wants."""
         parameters = {name: each for name, each in problem.model.named_parameters() if each.requires_grad}
-        return GradientState(self.rule.optimizer(problem.model, schedule=self.schedule), parameters)
+        optimizer = self.rule.optimizer(problem.model, schedule=self.schedule)
+        if not self.by_rows:
+            return GradientState(optimizer, parameters)
+        tables = RowTables(problem.model, self.by_rows, self.rule, self.schedule)
+        return GradientState(optimizer, parameters, tables)
 
     def step(self, problem: Problem, state: GradientState, batch: Any, step: int) -> StepInfo:
         """Make one step; the schedule counts the optimizer's own steps, which are the loop's."""
         del step
+        if state.tables is not None:
+            return self._step_by_rows(cast("TableProblem", problem), state, state.tables, batch)
         losses: list[float] = []
 
         def evaluate() -> Tensor:
@@ -106,6 +132,26 @@ class GradientMethod(Method):
             evaluate()
             state.optimizer.step()
         return StepInfo(losses[0], gradients=float(len(losses)))
+
+    def _step_by_rows(
+        self, problem: TableProblem, state: GradientState, tables: RowTables, batch: Any
+    ) -> StepInfo:
+        """Make one step in which the tables' parameters have no gradient, so that the optimizer passes them by."""
+        state.optimizer.zero_grad(set_to_none=True)
+        rows, places = tables.begin(problem.codes(batch))
+        with tables.without_padding():
+            loss = problem.loss_with(batch, rows, places)
+        loss.backward()
+        tables.mask_padding(rows)
+        if self.clip is not None:
+            torch.nn.utils.clip_grad_norm_({**state.parameters, **rows}.values(), self.clip)
+        state.optimizer.step()
+        tables.end(rows)
+        return StepInfo(float(loss.detach()))
+
+    def tables(self, state: GradientState) -> RowTables | None:
+        """Return the tables that are executed by rows."""
+        return state.tables
 
     def evaluation_parameters(self, state: GradientState) -> dict[str, Tensor] | None:
         """Return the parameters that the rule evaluates elsewhere than where it trains, by name."""
@@ -125,3 +171,4 @@ class GradientState:
 
     optimizer: RuleOptimizer
     parameters: dict[str, nn.Parameter]
+    tables: RowTables | None = None

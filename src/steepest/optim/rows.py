@@ -1,9 +1,10 @@
-"""Exact updates of only the rows of a table that a batch touches, by replay: the definition.
+"""Exact updates of only the rows of a table that a batch touches.
 
 A dense rule moves every row of an embedding table at every step, also those whose gradient is zero. Here a row
-is left behind when it is not touched, and the steps that it missed are replayed, each with its own coefficients
-and a zero gradient, when it is next needed. The result is that of the dense run, bit for bit in eager mode on a
-CPU, whatever the rule: nothing is frozen or approximated.
+is left behind when it is not touched, and the steps that it missed are made up for when it is next needed. The
+definition is replay: each missed step with its own coefficients and a zero gradient, which gives the bits of the
+dense run in eager mode on a CPU, whatever the rule. Where a rule has a closed form for many idle steps at once,
+that is taken: the same sum in another order. Nothing is frozen or approximated otherwise.
 
 Reading never writes. A row that is caught up in two goes rounds differently from one that is caught up in one
 when a closed form is used, so evaluating more often would change the run; only an update writes.
@@ -12,12 +13,32 @@ when a closed form is used, so evaluating more often would change the run; only 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from steepest.errors import OptionError
-from steepest.optim.rule import Carry, Coefficients, Hyper, Rule, Slots
+from steepest.optim.past import Past
+from steepest.optim.rule import Hyper, Rule, Slots
+
+CHUNK = 131_072
+"""Elements that are caught up at a time, so that temporaries stay in the processor's cache."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Rows as they are now.
+
+    Attributes:
+        ids: distinct rows, [n].
+        weight: their weights, [n, …].
+        slots: their slots.
+    """
+
+    ids: torch.Tensor
+    weight: torch.Tensor
+    slots: Slots
 
 
 class Rows:
@@ -25,8 +46,12 @@ class Rows:
 
     Args:
         rule: the update; its elements must not depend on each other.
-        weight: the table at the start; it is copied.
+        weight: the table at the start.
         schedule: multiplier of the applied step as a function of the step (from 0).
+        closed_form: take the rule's closed form where it has one; otherwise replay.
+        past: the steps of the run, where several tables share them; then ``schedule`` and ``closed_form``
+            are those of the past, and whoever shares it extends it.
+        copy: work on a copy of the weight; otherwise the lagging rows stand in the weight itself.
 
     Raises:
         OptionError: the rule couples elements, or the weight is not a table.
@@ -38,6 +63,8 @@ class Rows:
         >>> rows.update(torch.tensor([0]), torch.ones(1, 2))
         >>> rows.read(torch.tensor([0, 1, 2])).tolist()
         [[-0.10..., -0.10...], [-0.18..., -0.18...], [0.0, 0.0]]
+        >>> rows.executor
+        'closed form'
     """
 
     def __init__(
@@ -46,30 +73,34 @@ class Rows:
         weight: torch.Tensor,
         *,
         schedule: Callable[[int], float] | None = None,
+        closed_form: bool = True,
+        past: Past | None = None,
+        copy: bool = True,
     ) -> None:
-        if rule.couples != "element":
-            raise OptionError(
-                f"{rule.called} couples the elements of a {rule.couples}, so rows cannot be updated apart",
-                hint="use it densely, or an element-wise rule such as adam for the tables.",
-            )
+        check_rule(rule)
         if weight.dim() < 2:
             raise OptionError(
                 f"a weight of shape {tuple(weight.shape)} has no rows", hint="give a table of shape [V, D]."
             )
         self.rule = rule
-        self.weight = weight.detach().clone(memory_format=torch.contiguous_format)
+        weight = weight.detach()
+        self.weight = weight.clone(memory_format=torch.contiguous_format) if copy else weight
         self.slots: Slots = rule.start(self.weight)
         self.last = torch.zeros(len(weight), dtype=torch.int64)
         """The step up to which each row's stored values are right."""
-        self._schedule = schedule
-        self._coefficients: list[Coefficients] = []
-        self._carry: Carry = dict(rule.carry)
+        self.past = past or Past(rule, schedule, closed_form=closed_form)
 
     @property
     def step(self) -> int:
         """Steps taken."""
-        return len(self._coefficients)
+        return self.past.step
 
+    @property
+    def executor(self) -> str:
+        """How missed steps are made up for: ``nothing to do``, ``closed form`` or ``replay``."""
+        return self.past.executor
+
+    @torch.no_grad()
     def read(self, ids: torch.Tensor) -> torch.Tensor:
         """Return the present rows for ``ids`` (any shape, repeats allowed), shape [*ids, …]; nothing is written.
 
@@ -78,7 +109,19 @@ class Rows:
         """
         self._check(ids)
         distinct, places = torch.unique(ids, return_inverse=True)
-        return self._present(distinct)[0][places]
+        return self.gather(distinct).weight[places]
+
+    @torch.no_grad()
+    def gather(self, ids: torch.Tensor) -> Gathered:
+        """Return distinct rows with their slots as they are now, for a step; nothing is written."""
+        weight = self.weight.index_select(0, ids)
+        slots = {name: value.index_select(0, ids) for name, value in self.slots.items()}
+        last = self.last.index_select(0, ids)
+        if self.rule.idle == "still" or not len(ids):
+            return Gathered(ids, weight, slots)
+        if self.past.form is not None:
+            return Gathered(ids, *self.past.form.advance(weight, slots, last.numpy(), self.step))
+        return Gathered(ids, *self._replayed(weight, slots, last))
 
     @torch.no_grad()
     def update(self, ids: torch.Tensor, grad: torch.Tensor) -> None:
@@ -103,64 +146,111 @@ class Rows:
                 f"{tuple(self.weight.shape[1:])}",
                 hint="give one gradient row for each id.",
             )
-        param, slots = self._present(ids)
-        multiplier = self._schedule(self.step) if self._schedule else 1.0
-        c, self._carry = self.rule.coefficients(self.step + 1, multiplier, self._carry)
-        self._coefficients.append(c)
-        if not len(ids):
-            return
-        param, slots = self.rule.update(grad, param, slots, c)
-        self.weight[ids] = param
-        for name, value in slots.items():
-            self.slots[name][ids] = value
-        self.last[ids] = self.step
+        gathered = self.gather(ids)
+        self.past.extend()
+        self.write(gathered, grad)
 
+    @torch.no_grad()
+    def write(self, gathered: Gathered, grad: torch.Tensor) -> None:
+        """Make the last step of the past on rows that were gathered before it, and store them."""
+        if not len(gathered.ids):
+            return
+        c = self.past.coefficients(self.step)
+        weight, slots = self.rule.update(grad, gathered.weight, gathered.slots, c)
+        self.weight.index_copy_(0, gathered.ids, weight)
+        for name, value in slots.items():
+            self.slots[name].index_copy_(0, gathered.ids, value)
+        self.last[gathered.ids] = self.step
+
+    @torch.no_grad()
     def whole(self) -> tuple[torch.Tensor, Slots]:
         """Return the whole table and its slots as the dense run has them; nothing is written."""
-        return self._present(torch.arange(len(self.weight)))
+        if self.executor == "replay":
+            found = self.gather(torch.arange(len(self.weight)))
+            return found.weight, found.slots
+        weight = torch.empty_like(self.weight)
+        slots = {name: torch.empty_like(value) for name, value in self.slots.items()}
+        for ids in self._chunks():
+            found = self.gather(ids)
+            weight[ids[0] : ids[-1] + 1] = found.weight
+            for name, value in found.slots.items():
+                slots[name][ids[0] : ids[-1] + 1] = value
+        return weight, slots
+
+    @torch.no_grad()
+    def evaluation_rows(self, ids: torch.Tensor) -> torch.Tensor:
+        """Return distinct rows as they are to be evaluated, [n, …]."""
+        found = self.gather(ids)
+        if not self.step:
+            return found.weight
+        return self.rule.evaluation_parameters(found.weight, found.slots, self.past.coefficients(self.step))
 
     def evaluation_weight(self) -> torch.Tensor:
         """Return the whole table as it is to be evaluated, exported and saved for prediction."""
-        param, slots = self.whole()
-        return self.rule.evaluation_parameters(param, slots, self._coefficients[-1]) if self.step else param
+        if self.executor == "replay":
+            return self.evaluation_rows(torch.arange(len(self.weight)))
+        weight = torch.empty_like(self.weight)
+        for ids in self._chunks():
+            weight[ids[0] : ids[-1] + 1] = self.evaluation_rows(ids)
+        return weight
+
+    def frozen(self, older: Rows | None = None, past: Past | None = None) -> Rows:
+        """Return a copy of the present state, lagging as it is, that later steps do not change.
+
+        Args:
+            older: an earlier copy of the same table; its memory is used again, and only rows that were
+                updated since are copied.
+            past: a copy of the past, where several tables share one.
+        """
+        past = past or self.past.frozen()
+        if older is None:
+            other = Rows(self.rule, self.weight, past=past)
+            other.slots = {name: value.clone() for name, value in self.slots.items()}
+            other.last = self.last.clone()
+            return other
+        changed = torch.nonzero(self.last > older.last).squeeze(1)
+        older.weight[changed] = self.weight[changed]
+        for name, value in self.slots.items():
+            older.slots[name][changed] = value[changed]
+        older.last[changed] = self.last[changed]
+        older.past = past
+        return older
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the lagging rows, their steps and the coefficients of all steps, as they are."""
+        """Return the lagging rows, their steps, and the past with its tables, as they are."""
         return {
             "weight": self.weight.clone(),
             "slots": {name: value.clone() for name, value in self.slots.items()},
             "last": self.last.clone(),
-            "coefficients": [dict(each) for each in self._coefficients],
-            "carry": dict(self._carry),
+            "past": self.past.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved state, with the bits of a run that was not interrupted."""
-        self.weight = state["weight"].clone()
+        self.weight.copy_(state["weight"])
         self.slots = {name: value.clone() for name, value in state["slots"].items()}
         self.last = state["last"].clone()
-        self._coefficients = [dict(each) for each in state["coefficients"]]
-        self._carry = dict(state["carry"])
+        self.past.load_state_dict(state["past"])
 
-    @torch.no_grad()
-    def _present(self, ids: torch.Tensor) -> tuple[torch.Tensor, Slots]:
-        """Gather rows and replay, for each, the steps that it missed."""
-        last = self.last[ids]
+    def _chunks(self) -> tuple[torch.Tensor, ...]:
+        each = max(1, CHUNK // max(1, self.weight[0].numel()))
+        return torch.arange(len(self.weight)).split(each)
+
+    def _replayed(self, weight: torch.Tensor, slots: Slots, last: torch.Tensor) -> tuple[torch.Tensor, Slots]:
+        """Make, for each row, the steps that it missed, one after the other."""
         order = torch.argsort(last, stable=True)
         last, back = last[order], torch.argsort(order)
-        param = self.weight[ids][order]
-        slots = {name: value[ids][order] for name, value in self.slots.items()}
-        if self.rule.idle != "still" and len(ids):
-            zero = torch.zeros_like(param)
-            for step in range(int(last[0]), self.step):
-                behind = int(torch.searchsorted(last, step, right=True))
-                some = {name: value[:behind] for name, value in slots.items()}
-                new, new_slots = self.rule.update(
-                    zero[:behind], param[:behind], some, self._coefficients[step]
-                )
-                param[:behind] = new
-                for name, value in new_slots.items():
-                    slots[name][:behind] = value
+        param = weight[order]
+        slots = {name: value[order] for name, value in slots.items()}
+        zero = torch.zeros_like(param)
+        for step in range(int(last[0]), self.step):
+            behind = int(torch.searchsorted(last, step, right=True))
+            some = {name: value[:behind] for name, value in slots.items()}
+            c = self.past.coefficients(step + 1)
+            new, new_slots = self.rule.update(zero[:behind], param[:behind], some, c)
+            param[:behind] = new
+            for name, value in new_slots.items():
+                slots[name][:behind] = value
         return param[back], {name: value[back] for name, value in slots.items()}
 
     def _check(self, ids: torch.Tensor) -> None:
@@ -169,6 +259,19 @@ class Rows:
                 f"ids from {int(ids.min())} to {int(ids.max())} do not fit a table of {len(self.weight)} rows",
                 hint="ids count from 0 to the number of rows less one.",
             )
+
+
+def check_rule(rule: Rule[Hyper]) -> None:
+    """Refuse a rule whose elements depend on each other.
+
+    Raises:
+        OptionError: it is one.
+    """
+    if rule.couples != "element":
+        raise OptionError(
+            f"{rule.called} couples the elements of a {rule.couples}, so rows cannot be updated apart",
+            hint="use it densely, or an element-wise rule such as adam for the tables.",
+        )
 
 
 def summed_by_row(ids: torch.Tensor, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -27,6 +27,7 @@ from steepest.errors import OptionError
 
 if TYPE_CHECKING:
     from steepest.optim.dense import RuleOptimizer
+    from steepest.optim.idle import ClosedForm
     from steepest.schedules import Schedule
 
 Slots = dict[str, torch.Tensor]
@@ -155,6 +156,15 @@ class Rule(abc.ABC, Generic[H]):
         for each in c:
             param, slots = self.update(zero, param, slots, each)
         return param, dict(slots)
+
+    def closed_form(self) -> ClosedForm | None:
+        """Return what carries rows over many idle steps at once for these hyperparameters; None where only
+        replay is right."""
+        if self.idle != "still":
+            return None
+        from steepest.optim.idle import Still
+
+        return Still()
 
     def evaluation_parameters(self, param: torch.Tensor, slots: Slots, c: Coefficients) -> torch.Tensor:
         """Return the parameter to evaluate and to save; most rules evaluate where they train."""

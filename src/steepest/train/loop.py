@@ -24,7 +24,7 @@ from steepest.record.schema import Clocks, Point, Record, RunKey
 from steepest.rng import torch_stream
 from steepest.train.causes import is_out_of_memory, likely_cause
 from steepest.train.problem import SupervisedProblem
-from steepest.train.weights import evaluation_weights, snapshot
+from steepest.train.weights import Kept, evaluating
 
 SMOOTHING = 0.98
 """Weight of the past in the running training loss."""
@@ -73,7 +73,7 @@ def train(
         See ``examples/whole_path.py``, which does the same in plain torch.
     """
     net = build_model(model or recipe.model, dataset.shape, seed=key.seed).to(device)
-    problem = SupervisedProblem(net, dataset.task, recipe.class_weights)
+    problem = SupervisedProblem(net, dataset.task, recipe.class_weights, tuple(dataset.shape.cardinalities))
     state = method.init(problem)
     plan = BatchPlan(len(dataset.train), recipe.batch_size, key.seed)
     decides = metric_info(recipe.metric)
@@ -81,19 +81,19 @@ def train(
     stops = evaluation_steps(recipe.steps, plan.batches_per_epoch, evaluations)
 
     curve: list[Point] = []
-    best, best_step, best_weights = math.inf, 0, snapshot(net)
+    best, best_step, kept = math.inf, 0, Kept(net, method, state)
     running, correction = 0.0, 0.0
     training_seconds = evaluation_seconds = 0.0
     gradients, reason, outcome, waited = 0.0, "", "finished", 0
 
     def look(step: int) -> float:
-        nonlocal best, best_step, best_weights, evaluation_seconds
+        nonlocal best, best_step, kept, evaluation_seconds
         started = time.perf_counter()
-        with evaluation_weights(net, method.evaluation_parameters(state)):
+        with evaluating(net, method, state, problem.codes(dataset.validation)):
             found = measure(net, dataset, dataset.validation, watched)
-            value = -found[decides.name] if decides.higher_is_better else found[decides.name]
-            if value < best:
-                best, best_step, best_weights = value, step, snapshot(net)
+        value = -found[decides.name] if decides.higher_is_better else found[decides.name]
+        if value < best:
+            best, best_step, kept = value, step, Kept(net, method, state, older=kept)
         loss = running / correction if correction else math.nan
         epoch = step / plan.batches_per_epoch
         curve.append(Point(step=step, epoch=epoch, seconds=training_seconds, gradients=gradients,
@@ -140,7 +140,7 @@ def train(
 
     started = time.perf_counter()
     names = tuple(dict.fromkeys((recipe.metric, *metrics)))
-    last_weights = snapshot(net, method.evaluation_parameters(state))
+    last_weights, best_weights = Kept(net, method, state).weights(), kept.weights()
     record = Record(
         key=key,
         lr=method.lr,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -22,10 +22,18 @@ class SupervisedProblem:
         model: outputs ``[B, classes]`` or ``[B, 1]``.
         task: what is predicted.
         class_weights: a weight for each class, or None.
+        columns: names of the categorical columns, in the order of the first input.
     """
 
-    def __init__(self, model: nn.Module, task: Task, class_weights: Sequence[float] | None = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        task: Task,
+        class_weights: Sequence[float] | None = None,
+        columns: Sequence[str] = (),
+    ) -> None:
         self.model = model
+        self.places = table_columns(model, columns)
         self.task: Task = task
         device = next(model.parameters()).device
         self.weights = None if class_weights is None else torch.tensor(class_weights, device=device)
@@ -33,10 +41,40 @@ class SupervisedProblem:
 
     def loss(self, batch: Part) -> Tensor:
         """Return the batch's loss, a scalar."""
-        outputs = self.model(*batch.inputs)
+        return self._loss(self.model(*batch.inputs), batch)
+
+    def codes(self, batch: Part) -> dict[str, Tensor]:
+        """Return the rows of each table that a batch names, [B], by the name of the table's parameter."""
+        return {name: batch.inputs[0][:, column] for name, column in self.places.items()}
+
+    def loss_with(self, batch: Part, rows: Mapping[str, Tensor], places: Mapping[str, Tensor]) -> Tensor:
+        """Return the batch's loss with rows [n, D] in the place of tables, and places in them for the codes."""
+        return self._loss(self.outputs_with(batch, rows, places), batch)
+
+    def outputs_with(self, batch: Part, rows: Mapping[str, Tensor], places: Mapping[str, Tensor]) -> Tensor:
+        """Return the model's outputs in the same way."""
+        codes = batch.inputs[0].clone()
+        for name, each in places.items():
+            codes[:, self.places[name]] = each
+        return torch.func.functional_call(self.model, dict(rows), (codes, *batch.inputs[1:]))
+
+    def _loss(self, outputs: Tensor, batch: Part) -> Tensor:
         if self.task == "classification":
             return F.cross_entropy(outputs, batch.target, weight=self.weights)
         return F.mse_loss(outputs.squeeze(1), batch.target)
+
+
+def table_columns(model: nn.Module, columns: Sequence[str]) -> dict[str, int]:
+    """Return the tables that a model declares, by parameter name, with the column whose codes they look up.
+
+    A model declares them as ``tables = {"Block": "embeddings.0.weight"}``, by column; it must use the column's
+    codes for nothing but the look-up in that parameter. A model without ``tables`` has none.
+    """
+    declared = getattr(model, "tables", None)
+    if not isinstance(declared, Mapping):
+        return {}
+    order = {column: i for i, column in enumerate(columns)}
+    return {str(name): order[column] for column, name in declared.items() if column in order}
 
 
 def check_model(model: nn.Module, dataset: Dataset) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import torch
 from pydantic import Field
 
+from steepest.optim.idle import ClosedForm, Fading
 from steepest.optim.rule import Carry, Coefficients, Hyper, Idle, Rule, Slots, Start, average_square, zeros
 
 COMPONENTS = {"adadelta": {"object": "Adadelta"}}
@@ -51,6 +52,10 @@ class Adadelta(Rule[AdadeltaHyper]):
     def idle(self) -> Idle:
         """Both averages decay; the parameter stays."""
         return "moves" if self.hyper.weight_decay else "param_still"
+
+    def closed_form(self) -> ClosedForm | None:
+        """Both averages fade."""
+        return None if self.hyper.weight_decay else Fading(dict.fromkeys(self.slots(), self.hyper.rho))
 
     def slots(self) -> dict[str, Start]:
         """The average squares of gradients and of steps."""

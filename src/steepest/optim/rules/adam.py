@@ -21,6 +21,9 @@ from typing import ClassVar
 import torch
 from pydantic import Field
 
+from steepest.optim.idle import ClosedForm
+from steepest.optim.idle_adam import LARGEST_DECAY, SMALLEST_EPS, AdamIdle
+from steepest.optim.quadrature import plan
 from steepest.optim.rule import (
     Beta,
     Carry,
@@ -95,6 +98,15 @@ class Adam(Rule[AdamHyper]):
     def cited(self) -> list[str] | None:
         """The source of AMSGrad only where it is used."""
         return None if self.hyper.amsgrad else ["kingma2015adam", "loshchilov2019decoupled"]
+
+    def closed_form(self) -> ClosedForm | None:
+        """An integral over a measure that all rows share, where the betas let its terms die."""
+        h = self.hyper
+        coupled = h.weight_decay and not self.decoupled
+        if coupled or h.amsgrad or h.eps < SMALLEST_EPS or h.lr * h.weight_decay > LARGEST_DECAY:
+            return None
+        found = plan(*h.betas)
+        return None if found is None else AdamIdle(h.betas, h.eps, found)
 
     def slots(self) -> dict[str, Start]:
         """Both averages."""

@@ -24,6 +24,7 @@ from __future__ import annotations
 import torch
 from pydantic import Field
 
+from steepest.optim.idle import ClosedForm, Fading
 from steepest.optim.rule import Carry, Coefficients, Hyper, Idle, Rule, Slots, Start, average, filled, zeros
 
 COMPONENTS = {"delta-bar-delta": {"object": "DeltaBarDelta", "groups": ["classic"]}}
@@ -69,6 +70,10 @@ class DeltaBarDelta(Rule[DeltaBarDeltaHyper]):
     def idle(self) -> Idle:
         """The average decays; rate and parameter stay."""
         return "moves" if self.hyper.weight_decay else "param_still"
+
+    def closed_form(self) -> ClosedForm | None:
+        """The average gradient fades; only its sign matters, so that must not vanish."""
+        return None if self.hyper.weight_decay else Fading({"grad_avg": self.hyper.theta}, keep_signs=True)
 
     def slots(self) -> dict[str, Start]:
         """Each weight's rate and average gradient."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import torch
 from pydantic import Field
 
+from steepest.optim.idle import ClosedForm, Coasting, can_fade
 from steepest.optim.rule import Beta, Carry, Coefficients, Hyper, Rule, Slots, Start, zeros
 
 COMPONENTS = {"heavy-ball": {"object": "HeavyBall"}}
@@ -50,6 +51,13 @@ class HeavyBall(Rule[HeavyBallHyper]):
     )
     Hyper = HeavyBallHyper
     grid_centre = 1e-2
+
+    def closed_form(self) -> ClosedForm | None:
+        """A geometric sum, whatever the schedule."""
+        h = self.hyper
+        if h.weight_decay or not can_fade(h.momentum):
+            return None
+        return Coasting("velocity", h.momentum, sign=1.0, with_rate=False)
 
     def slots(self) -> dict[str, Start]:
         """The velocity."""

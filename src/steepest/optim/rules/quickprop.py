@@ -26,6 +26,7 @@ from __future__ import annotations
 import torch
 from pydantic import Field
 
+from steepest.optim.idle import ClosedForm, Forgetting
 from steepest.optim.rule import Carry, Coefficients, Hyper, Idle, Rule, Slots, Start, zeros
 
 COMPONENTS = {"quickprop": {"object": "Quickprop", "groups": ["classic"]}}
@@ -70,6 +71,10 @@ class Quickprop(Rule[QuickpropHyper]):
     def idle(self) -> Idle:
         """At the first zero gradient the last step becomes 0; the parameter stays."""
         return "moves" if self.hyper.weight_decay else "param_still"
+
+    def closed_form(self) -> ClosedForm | None:
+        """The first idle step forgets everything."""
+        return None if self.hyper.weight_decay else Forgetting(("last_step", "last_gradient"))
 
     def slots(self) -> dict[str, Start]:
         """The last step, before the multiplier, and the last gradient."""

@@ -20,6 +20,7 @@ from __future__ import annotations
 import torch
 from pydantic import Field
 
+from steepest.optim.idle import ClosedForm, Fading
 from steepest.optim.rule import (
     Carry,
     Coefficients,
@@ -84,6 +85,14 @@ class RMSprop(Rule[RMSpropHyper]):
     def idle(self) -> Idle:
         """Averages decay; the parameter moves only by momentum or decay."""
         return "moves" if self.hyper.weight_decay or self.hyper.momentum else "param_still"
+
+    def closed_form(self) -> ClosedForm | None:
+        """The averages fade; with momentum the step depends on all of them."""
+        h = self.hyper
+        if h.weight_decay or h.momentum:
+            return None
+        names = ["square_avg", "grad_avg"] if h.centered else ["square_avg"]
+        return Fading(dict.fromkeys(names, h.alpha))
 
     def slots(self) -> dict[str, Start]:
         """The average square, and what the options need."""

@@ -24,6 +24,7 @@ from typing import Annotated, Self
 import torch
 from pydantic import Field, model_validator
 
+from steepest.optim.idle import ClosedForm, Forgetting
 from steepest.optim.rule import Carry, Coefficients, Hyper, Idle, Rule, Slots, Start, filled, zeros
 
 COMPONENTS = {"rprop": {"object": "Rprop"}}
@@ -82,6 +83,10 @@ class Rprop(Rule[RpropHyper]):
     def idle(self) -> Idle:
         """The last gradient is forgotten; the parameter stays."""
         return "param_still"
+
+    def closed_form(self) -> ClosedForm | None:
+        """The first idle step forgets the last gradient."""
+        return Forgetting(("prev",), {"step_size": self.hyper.step_sizes})
 
     def slots(self) -> dict[str, Start]:
         """The last gradient and each weight's step size."""

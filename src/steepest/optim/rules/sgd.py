@@ -21,6 +21,7 @@ from typing import Self
 import torch
 from pydantic import Field, model_validator
 
+from steepest.optim.idle import ClosedForm, Coasting, Shrinking, Still, can_fade
 from steepest.optim.rule import Carry, Coefficients, Hyper, Idle, Rule, Slots, Start, zeros
 
 COMPONENTS = {
@@ -105,6 +106,15 @@ class SGD(Rule[SGDHyper]):
     def idle(self) -> Idle:
         """Without memory and decay a zero gradient changes nothing."""
         return "moves" if self.hyper.momentum or self.hyper.weight_decay else "still"
+
+    def closed_form(self) -> ClosedForm | None:
+        """A product with decay alone, a geometric sum with momentum alone."""
+        h = self.hyper
+        if not h.momentum:
+            return Shrinking() if h.weight_decay else Still()
+        if h.weight_decay or not can_fade(h.momentum):
+            return None
+        return Coasting("momentum_buffer", h.momentum, ahead=h.momentum if h.nesterov else 1.0)
 
     def slots(self) -> dict[str, Start]:
         """A velocity where there is a momentum."""

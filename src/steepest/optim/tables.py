@@ -1,0 +1,161 @@
+"""The embedding tables of a model that are executed by rows, in the model's own parameters.
+
+The lagging rows stand in the parameter itself. A step gathers the rows that the batch names, calls the model
+with them in the parameter's place and with their places in the codes' place, and writes the rows back updated.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from steepest.errors import OptionError
+from steepest.optim.past import Past
+from steepest.optim.rows import Gathered, Rows
+from steepest.optim.rule import Hyper, Rule
+from steepest.schedules import Schedule
+
+Codes = Mapping[str, Tensor]
+"""For each table, by its parameter's name, the rows that a batch names, [B]."""
+
+
+class RowTables:
+    """Tables of one model under one rule.
+
+    Args:
+        model: the module that holds them; its parameters will lag.
+        names: their parameters' names.
+        rule: the update.
+        schedule: multiplier of the applied step, by step.
+        closed_form: take the rule's closed form where it has one; otherwise replay.
+
+    Raises:
+        OptionError: a table cannot be executed by rows.
+
+    Example:
+        >>> from steepest.optim import make_rule
+        >>> model = nn.Sequential(nn.Embedding(5, 2))
+        >>> tables = RowTables(model, ["0.weight"], make_rule("adam"), lambda step: 1.0)
+        >>> rows, codes = tables.begin({"0.weight": torch.tensor([3, 1, 3])})
+        >>> rows["0.weight"].shape, codes["0.weight"].tolist()
+        (torch.Size([2, 2]), [1, 0, 1])
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        names: Sequence[str],
+        rule: Rule[Hyper],
+        schedule: Schedule,
+        *,
+        closed_form: bool = True,
+    ) -> None:
+        self.padding: dict[str, tuple[nn.Embedding, int]] = {}
+        for name in names:
+            module = embedding(model, name)
+            if module.padding_idx is not None:
+                self.padding[name] = (module, module.padding_idx)
+        self.past = Past(rule, schedule, closed_form=closed_form)
+        weights = dict(model.named_parameters())
+        self.rows = {name: Rows(rule, weights[name], past=self.past, copy=False) for name in names}
+        self._gathered: dict[str, Gathered] = {}
+
+    def begin(self, codes: Codes) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return the present rows that the codes name, as leaves of a graph, and the codes' places in them."""
+        leaves: dict[str, Tensor] = {}
+        places: dict[str, Tensor] = {}
+        for name, rows in self.rows.items():
+            distinct, places[name] = torch.unique(codes[name], return_inverse=True)
+            self._gathered[name] = rows.gather(distinct)
+            leaves[name] = self._gathered[name].weight.detach().requires_grad_()
+        return leaves, places
+
+    def end(self, leaves: Mapping[str, Tensor]) -> None:
+        """Make the step with the gradients of the leaves."""
+        self.past.extend()
+        for name, rows in self.rows.items():
+            grad = leaves[name].grad
+            rows.write(self._gathered[name], torch.zeros_like(leaves[name]) if grad is None else grad)
+
+    def mask_padding(self, leaves: Mapping[str, Tensor]) -> None:
+        """Take the gradient off the padding rows, as ``nn.Embedding`` does."""
+        for name, (_, row) in self.padding.items():
+            grad = leaves[name].grad
+            if grad is not None:
+                grad[self._gathered[name].ids == row] = 0.0
+
+    @contextlib.contextmanager
+    def without_padding(self) -> Generator[None]:
+        """Let the modules look up places inside the block, which are not the codes that their padding means."""
+        try:
+            for module, _ in self.padding.values():
+                module.padding_idx = None
+            yield
+        finally:
+            for module, row in self.padding.values():
+                module.padding_idx = row
+
+    @contextlib.contextmanager
+    def evaluating(self, codes: Codes) -> Generator[None]:
+        """Put the rows that the codes name in place as they are to be evaluated, and the lagging ones back after."""
+        kept: list[tuple[Rows, Tensor, Tensor]] = []
+        try:
+            for name, rows in self.rows.items():
+                ids = torch.unique(codes[name])
+                kept.append((rows, ids, rows.weight[ids]))
+                rows.weight[ids] = rows.evaluation_rows(ids)
+            yield
+        finally:
+            for rows, ids, lagging in kept:
+                rows.weight[ids] = lagging
+
+    def frozen(self, older: Mapping[str, Rows] | None = None) -> dict[str, Rows]:
+        """Return a copy of the present state, in the memory of an older copy where there is one."""
+        past = self.past.frozen()
+        return {name: rows.frozen(older[name] if older else None, past) for name, rows in self.rows.items()}
+
+
+def embedding(model: nn.Module, name: str) -> nn.Embedding:
+    """Return the embedding whose weight has this name, if it can be executed by rows.
+
+    Raises:
+        OptionError: there is none, or it is of a kind that needs the whole table at every step.
+    """
+    place = name.rpartition(".")[0]
+    module = dict(model.named_modules()).get(place)
+    if not isinstance(module, nn.Embedding) or not name.endswith("weight"):
+        raise OptionError(
+            f"the table {name!r} is not the weight of an nn.Embedding",
+            hint="declare only those in the model's tables.",
+        )
+    shared = [
+        other
+        for other, each in model.named_parameters(remove_duplicate=False)
+        if each is module.weight and other != name
+    ]
+    faults = {
+        "has a max_norm, which changes rows when they are read": module.max_norm is not None,
+        "has scale_grad_by_freq": module.scale_grad_by_freq,
+        "has sparse gradients": module.sparse,
+        f"is tied to {shared[0] if shared else ''!r}": bool(shared),
+        "is frozen": not module.weight.requires_grad,
+        "is not on the CPU": module.weight.device.type != "cpu",
+    }
+    for fault, is_so in faults.items():
+        if is_so:
+            raise OptionError(f"the table {name!r} {fault}", hint="execute it densely: --rows off.")
+    return module
+
+
+def has_closed_form(rule: Rule[Hyper]) -> bool:
+    """Return whether a rule's idle steps cost nothing or have a closed form.
+
+    Example:
+        >>> from steepest.optim import make_rule
+        >>> [has_closed_form(make_rule(text)) for text in ("adam", "sgd", "nadam", "muon")]
+        [True, True, False, False]
+    """
+    return rule.couples == "element" and rule.closed_form() is not None
