@@ -8,19 +8,22 @@ import pytest
 
 from benchmarks import coverage as simulation
 
-TIMES = 3000  # a standard error of 0.4 points at 95 %
+TIMES = 4000  # a standard error of 0.34 points at 95 %, 0.24 at 97.6 %
 
 
 @pytest.mark.parametrize(
     ("regime", "seeds", "rows"),
     [
-        *itertools.product(["seeds dominate", "mixed", "rows dominate"], [3, 5, 10], [500, 5000]),
+        *itertools.product(["seeds dominate", "mixed", "rows dominate"], [3, 5, 10], [500]),
+        ("seeds dominate", 10, 5000),
+        ("mixed", 3, 5000),
+        ("rows dominate", 5, 5000),
         ("only interaction", 5, 500),
     ],
 )
 def test_intervals_cover_between_93_and_98_percent(regime, seeds, rows):
     times = TIMES if seeds * rows < 20_000 else TIMES // 4  # the more seeds, the further from the limits
-    table = simulation.recorded(simulation.REGIMES[regime], seeds, rows, pool=(150, 4000))
+    table = simulation.recorded(simulation.REGIMES[regime], seeds, rows)
     found = simulation.coverage(table, seeds, rows, times)
     assert simulation.LOWEST <= found["both (ours)"] <= simulation.HIGHEST, found
     if regime == "mixed":
