@@ -40,6 +40,7 @@ ORDER = (
     "experiment_folder",
     "experiment",
     "export",
+    "catalogue",
     "api",
     "studies",
     "cli",

@@ -346,6 +346,11 @@ KINDS = {
 @app.command("list")
 def list_(
     kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}.")] = "optimizers",
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Only these; with --plot also 'warmup(cosine, length=0.1)'.")
+    ] = None,
+    plot: Annotated[bool, typer.Option("--plot", help="Draw the schedules.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, with everything that is known.")] = False,
 ) -> None:
     """List what can be named: optimizers, schedules, models, preparation steps, metrics, baselines, data sets."""
     from steepest.errors import unknown_name
@@ -353,11 +358,14 @@ def list_(
 
     if kind not in KINDS:
         raise unknown_name("kind of component", kind, KINDS)
-    registry = load_reference(KINDS[kind])
-    console = _console(out=True)
-    for name, entry in registry.entries.items():
-        groups = f"  ({', '.join(entry.groups)})" if entry.groups else ""
-        console.print(f"{name}[dim]{groups}[/dim]", highlight=False)
+    if plot and kind != "schedules":
+        raise OptionError(f"--plot draws schedules, not {kind}", hint="steepest list schedules --plot")
+    from steepest.catalogue import listing
+
+    _console(out=True).print(
+        listing(load_reference(KINDS[kind]), names or [], plot=plot, as_json=as_json),
+        markup=False, highlight=False, soft_wrap=as_json,
+    )  # fmt: skip
 
 
 @app.callback(invoke_without_command=True)

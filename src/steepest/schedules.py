@@ -131,7 +131,7 @@ def cosine(steps: int, *, final: float = 0.0) -> Schedule:
 
 
 def polynomial(steps: int, *, power: float = 2.0, final: float = 0.0) -> Schedule:
-    r"""Return :math:`f + (1-f)(1 - t/T)^p`.
+    """Return f + (1 − f)(1 − t/T)ᵖ: a power of the share of the run that is left.
 
     Raises:
         OptionError: ``steps``, ``power`` or ``final`` is out of range.
@@ -146,7 +146,7 @@ def polynomial(steps: int, *, power: float = 2.0, final: float = 0.0) -> Schedul
 
 
 def exponential(steps: int, *, final: float = 0.01) -> Schedule:
-    r"""Return :math:`f^{t/T}`: the same factor at every step, ``final`` at the end.
+    """Return f to the power t/T: the same factor at every step, ``final`` at the end.
 
     Raises:
         OptionError: ``steps`` or ``final`` is out of range.
@@ -161,7 +161,7 @@ def exponential(steps: int, *, final: float = 0.01) -> Schedule:
 
 
 def inverse_time(steps: int, *, period: float = 0.1, stairs: bool = False) -> Schedule:
-    r"""Return :math:`1/(1 + t/\tau)`, the rate of Robbins & Monro.
+    """Return 1/(1 + t/τ), the rate of Robbins & Monro.
 
     Args:
         steps: the run's length.
@@ -180,7 +180,7 @@ def inverse_time(steps: int, *, period: float = 0.1, stairs: bool = False) -> Sc
 
 
 def inverse_sqrt(steps: int, *, period: float = 0.1, stairs: bool = False) -> Schedule:
-    r"""Return :math:`1/\sqrt{1 + t/\tau}`.
+    """Return 1/√(1 + t/τ).
 
     Args:
         steps: the run's length.
@@ -199,7 +199,7 @@ def inverse_sqrt(steps: int, *, period: float = 0.1, stairs: bool = False) -> Sc
 
 
 def step(steps: int, *, factor: float = 0.1, period: float = 1 / 3) -> Schedule:
-    r"""Return :math:`\gamma^{\lfloor t/\tau \rfloor}`.
+    """Return γ to the power ⌊t/τ⌋: stairs, one factor γ at the end of each period τ.
 
     Args:
         steps: the run's length.
@@ -281,7 +281,9 @@ def one_cycle(steps: int, *, peak: float = 0.3, start: float = 0.04, final: floa
 
 
 def wsd(steps: int, *, warm: float = 0.05, decay: float = 0.2, final: float = 0.0) -> Schedule:
-    r"""Return warm-up, stable, decay: up by a straight line, 1, and down by :math:`1-\sqrt{s}`.
+    """Return warm-up, stable, decay: a straight line up, 1 for long, and down ever slower.
+
+    The decay is 1 − √s, with s the share of it that is past.
 
     Args:
         steps: the run's length.

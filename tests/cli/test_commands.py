@@ -381,7 +381,7 @@ def test_lists(steepest, kind, name) -> None:
 def test_help_imports_no_torch() -> None:
     code = (
         "import sys; from steepest.cli import main\n"
-        "for line in (['--help'], ['compare', '--help'], ['list', 'optimizers'], ['--version']):\n"
+        "for line in (['--help'], ['compare', '--help'], ['list', 'schedules', '--plot'], ['--version']):\n"
         "    main(line)\n"
         "assert 'torch' not in sys.modules and 'polars' not in sys.modules, 'heavy import'"
     )

@@ -1,0 +1,208 @@
+"""What ``steepest list`` shows: optimizers as a table, schedules as small plots, the rest as names with a line each."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.columns import Columns
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from steepest.optim import make_rule
+from steepest.registry import Registry
+from steepest.schedules import make_schedule
+
+if TYPE_CHECKING:
+    from steepest.optim.rule import Rule
+
+MATRIX = (64, 32)
+"""The shape for which bytes of state are told; for a vector they may differ."""
+SHOWN = {
+    "warmup": "warmup(cosine, length=0.2)",
+    "join": "join(constant, linear, at=0.5)",
+    "scale": "scale(cosine, 0.5)",
+    "repeat": "repeat(cosine, 2)",
+}
+"""Combinators, which are nothing without another schedule, as they are drawn."""
+
+
+def state_bytes(rule: Rule[Any]) -> float:
+    """Return the bytes of state that a rule keeps for each float32 weight of a 64 × 32 matrix.
+
+    Example:
+        >>> state_bytes(make_rule("sgd")), state_bytes(make_rule("adam"))
+        (0.0, 8.0)
+    """
+    import torch  # here, because the other lists need not wait for it
+
+    weights = torch.zeros(MATRIX)
+    return sum(slot.numel() * slot.element_size() for slot in rule.start(weights).values()) / weights.numel()
+
+
+def optimizer_facts(name: str, registry: Registry) -> dict[str, Any]:
+    """Return what is to be known of a registered optimizer, ready for JSON.
+
+    Example:
+        >>> from steepest.optim import registry
+        >>> facts = optimizer_facts("momentum", registry)
+        >>> facts["lr"], facts["centre"], facts["state_bytes"], facts["couples"]
+        (0.001, 0.01, 4.0, 'element')
+    """
+    rule = make_rule(name)
+    return {
+        "name": name,
+        "title": rule.title,
+        "paper": rule.citation,
+        "lr": rule.hyper.lr,
+        "centre": rule.centre,
+        "state_bytes": round(state_bytes(rule), 3),
+        "couples": rule.couples,
+        "groups": list(registry.entry(name).groups),
+        "preset": dict(registry.entry(name).preset),
+        "hyperparameters": {
+            key: {"default": getattr(rule.hyper, key), "meaning": field.description}
+            for key, field in type(rule.hyper).model_fields.items()
+        },
+        "differs": rule.divergences,
+    }
+
+
+def optimizer_table(registry: Registry, names: Sequence[str]) -> RenderableType:
+    """Return the optimizers as a table: rates, memory, coupling and paper."""
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
+    head = ("optimizer", "lr", "centre", "bytes", "couples", "groups", "paper")
+    rows = [
+        (
+            name,
+            f"{facts['lr']:g}",
+            f"{facts['centre']:g}",
+            f"{facts['state_bytes']:.2g}",
+            facts["couples"],
+            " ".join(facts["groups"]),
+            facts["paper"],
+        )
+        for name in names
+        for facts in [optimizer_facts(name, registry)]
+    ]
+    for title in head:
+        table.add_column(
+            title,
+            no_wrap=title != "paper",  # in a narrow terminal it alone is cut
+            justify="right" if title in ("lr", "centre", "bytes") else "left",
+        )
+    for *cells, paper in rows:
+        table.add_row(*cells, Text(paper, style="dim", no_wrap=True, overflow="ellipsis"))
+    note = (
+        "lr: the default · centre: the rates that are tried lie around it · bytes: of state for each float32 weight "
+        "of a matrix · couples: what a weight's update depends on (element: itself alone) · all of it: --json"
+    )
+    return Group(table, Text(note, style="dim"))
+
+
+def schedule_plots(texts: Sequence[str], *, steps: int = 200) -> RenderableType:
+    """Return a small plot of each schedule, side by side as far as the terminal is wide."""
+    panels = [Group(Text(text, style="bold"), *_axes(_values(text, steps)), Text()) for text in texts]
+    note = Text("Left: the start of the run, right: its end. 1 is the learning rate.", style="dim")
+    return Group(Columns(panels, padding=(0, 3), equal=True), note)
+
+
+def drawn(name: str) -> str:
+    """Return the specification under which a registered schedule is drawn.
+
+    Example:
+        >>> drawn("cosine"), drawn("repeat")
+        ('cosine', 'repeat(cosine, 2)')
+    """
+    return SHOWN.get(name, name)
+
+
+def braille(values: Sequence[float], *, width: int = 24, height: int = 4) -> list[str]:
+    """Return numbers from 0 to 1 as a curve of braille dots, two columns and four rows of dots a letter.
+
+    Args:
+        values: any number of them, from left to right.
+        width: of the plot, in letters.
+        height: of the plot, in letters.
+
+    Example:
+        >>> print("\\n".join(braille([1.0, 0.75, 0.5, 0.25, 0.0], width=3, height=2)))
+        ⠱⡀⠀
+        ⠀⠉⢢
+    """
+    columns, rows = 2 * width, 4 * height
+    last = len(values) - 1
+    levels = [
+        round((1.0 - min(max(values[round(column * last / (columns - 1))], 0.0), 1.0)) * (rows - 1))
+        for column in range(columns)
+    ]
+    dots = [[0] * width for _ in range(height)]
+    bits = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+    for column, level in enumerate(levels):
+        before = levels[column - 1] if column else level
+        step = 1 if level >= before else -1
+        for row in [*range(before + step, level, step), level]:  # a jump is a vertical line
+            dots[row // 4][column // 2] |= bits[row % 4][column % 2]
+    return ["".join(chr(0x2800 + each) for each in line) for line in dots]
+
+
+def listing(
+    registry: Registry, names: Sequence[str] = (), *, plot: bool = False, as_json: bool = False
+) -> RenderableType:
+    """Return what ``steepest list`` prints of one kind of component.
+
+    Args:
+        registry: of the kind.
+        names: only these; schedules that are drawn may be whole specifications.
+        plot: draw schedules.
+        as_json: JSON text in the place of a table.
+
+    Raises:
+        UnknownNameError: there is no component of that name.
+    """
+    if plot:
+        return schedule_plots([*names] or [drawn(name) for name in registry.names()])
+    entries = [registry.entry(name) for name in names or registry.names()]
+    optimizers = registry.kind == "optimizer"
+    if as_json:
+        facts = [
+            optimizer_facts(each.name, registry)
+            if optimizers
+            else {"name": each.name, "groups": list(each.groups), "what": _summary(each.load())}
+            for each in entries
+        ]
+        return json.dumps(facts, indent=1, ensure_ascii=False)
+    if optimizers:
+        return optimizer_table(registry, [each.name for each in entries])
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(style="dim")
+    for each in entries:
+        groups = f" ({', '.join(each.groups)})" if each.groups else ""
+        table.add_row(each.name, f"{_summary(each.load())}{groups}")
+    return table
+
+
+def _summary(found: Any) -> str:
+    if not (inspect.isclass(found) or inspect.isroutine(found)):
+        return str(getattr(found, "title", ""))
+    lines = (inspect.getdoc(found) or "").splitlines()
+    text = re.sub(r":math:`[^`]*`", "…", lines[0]) if lines else ""
+    return text.replace("``", "").removeprefix("Return ").rstrip(".")
+
+
+def _values(text: str, steps: int) -> list[float]:
+    schedule = make_schedule(text, steps)
+    return [schedule(step) for step in range(steps)]
+
+
+def _axes(values: Sequence[float]) -> list[Text]:
+    lines = braille(values)
+    marks = ["1", *[" "] * (len(lines) - 2), "0"]
+    return [
+        Text.assemble((f"{mark} ", "dim"), (line, "cyan")) for mark, line in zip(marks, lines, strict=True)
+    ]

@@ -1,0 +1,96 @@
+"""What ``steepest list`` shows of optimizers and schedules."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from steepest import optim, schedules
+from steepest.catalogue import braille, listing, state_bytes
+from steepest.errors import UnknownNameError
+from steepest.optim import make_rule
+
+
+def shown(*arguments, width: int = 80, **options) -> str:
+    """Return what a terminal of that width would show."""
+    file = io.StringIO()
+    Console(file=file, width=width).print(listing(*arguments, **options), markup=False, highlight=False)
+    return file.getvalue()
+
+
+def test_every_optimizer_has_its_line_with_its_numbers() -> None:
+    lines = shown(optim.registry).splitlines()
+    rows = {
+        line.split()[0]: line.split() for line in lines if line and line.split()[0] in optim.registry.names()
+    }
+    assert set(rows) == set(optim.registry.names())
+    assert rows["amsgrad"][:5] == ["amsgrad", "0.001", "0.001", "12", "element"]
+    assert rows["muon"][3:5] == ["4", "tensor"]
+    assert all(len(line) <= 80 for line in lines)
+    assert "ICLR 2015; Reddi, Kale & Kumar, ICLR 2018 (AMSGrad)" in shown(optim.registry, width=160)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("sgd", 0.0), ("momentum", 4.0), ("adam(amsgrad=True)", 12.0), ("adafactor", 4 * (64 + 32) / (64 * 32))],
+)
+def test_bytes_of_state(text: str, expected: float) -> None:
+    assert state_bytes(make_rule(text)) == pytest.approx(expected)
+
+
+def test_json_has_all_of_it() -> None:
+    found = {each["name"]: each for each in json.loads(listing(optim.registry, as_json=True))}
+    assert set(found) == set(optim.registry.names())
+    assert found["adam"]["hyperparameters"]["betas"]["default"] == [0.9, 0.999]
+    assert all(each["paper"] and each["title"] for each in found.values())
+    assert {"name", "groups", "what"} == set(json.loads(listing(schedules.registry, as_json=True))[0])
+
+
+def test_every_schedule_is_drawn() -> None:
+    drawing = shown(schedules.registry, plot=True)
+    for name in schedules.registry.names():
+        assert name in drawing, name
+    assert sum(0x2800 < ord(letter) <= 0x28FF for letter in drawing) > 20 * len(schedules.registry.names())
+    assert max(map(len, drawing.splitlines())) <= 80
+
+
+def test_a_specification_is_drawn_as_it_stands() -> None:
+    drawing = shown(schedules.registry, ["warmup(cosine, length=0.5)", "constant"], plot=True)
+    assert "warmup(cosine, length=0.5)" in drawing
+    assert "sgdr" not in drawing
+    with pytest.raises(UnknownNameError):
+        listing(schedules.registry, ["warmup(cosin)"], plot=True)
+
+
+def test_only_what_is_named_is_listed() -> None:
+    assert "lion" not in shown(optim.registry, ["adam", "muon"])
+    with pytest.raises(UnknownNameError, match="adm"):
+        listing(optim.registry, ["adm"])
+
+
+def dots(lines: list[str]) -> set[tuple[int, int]]:
+    """Return the (column, row) of every dot of a drawing."""
+    places = {0: (0, 0), 1: (0, 1), 2: (0, 2), 3: (1, 0), 4: (1, 1), 5: (1, 2), 6: (0, 3), 7: (1, 3)}
+    return {
+        (2 * x + places[bit][0], 4 * y + places[bit][1])
+        for y, line in enumerate(lines)
+        for x, letter in enumerate(line)
+        for bit in range(8)
+        if ord(letter) - 0x2800 >> bit & 1
+    }
+
+
+def test_a_curve_has_a_dot_in_each_column_at_its_height() -> None:
+    values = [1 - number / 15 for number in range(16)]
+    assert dots(braille(values, width=8, height=4)) == {(number, number) for number in range(16)}
+    assert dots(braille([0.0, 0.0, 1.0, 1.0], width=2, height=1)) == {
+        (0, 3),
+        (1, 3),
+        (2, 2),
+        (2, 1),
+        (2, 0),
+        (3, 0),
+    }
