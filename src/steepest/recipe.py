@@ -134,8 +134,8 @@ class Execution(Options):
     threads: int = Field(1, ge=1)
     torch: str = ""
     seconds_a_step: dict[str, float] = Field(default_factory=dict, description="by optimizer, measured")
-    seconds_an_evaluation: float = 0.0
-    fitted: Fitted | None = None
+    seconds_an_evaluation: float = Field(0.0, description="of the validation rows, measured")
+    fitted: Fitted | None = Field(None, description="the length, and what a budget changed")
 
 
 class Experiment(Options):

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 import pytest
 
 from steepest.compare.result import Comparison, Difference, Estimate, Metric, Row
-from steepest.report import figures, theme, view
+from steepest.report import contrasts, figures, theme, view
 from tests.report.example import EXAMPLES, LOG_LOSS, SCORES, crimes, nasty
 
 DRAW: dict[str, Callable[[Comparison], figures.Figure]] = {
@@ -186,18 +186,18 @@ def test_verdicts_follow_from_the_difference(fields: dict[str, object], expected
         "told_apart": False,
     }
     result = crimes().model_copy(update={"differences": [Difference.model_validate({**given, **fields})]})
-    [(_, [shown])] = view.contrasts(result)
+    [(_, [shown])] = contrasts.contrasts(result)
     assert shown.verdict == expected
 
 
 def test_differences_are_never_called_equal() -> None:
-    shown = [each for _, lines in view.contrasts(crimes()) for each in lines]
+    shown = [each for _, lines in contrasts.contrasts(crimes()) for each in lines]
     assert not any("equal" in each.verdict for each in shown)
     assert all("seeds alone [" in each.alone and "test rows alone [" in each.alone for each in shown)
 
 
 def test_wins_ties_and_losses_are_shown_for_every_optimizer() -> None:
-    lines = view.places(crimes())
+    lines = contrasts.places(crimes())
     assert [each.name for each in lines] == [each.name for each in crimes().standings]
     assert all(each.wins + each.ties + each.losses == len(lines) - 1 for each in lines)
     assert sum(each.wins for each in lines) == sum(each.losses for each in lines) > 0

@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from steepest.compare.result import Comparison
 from steepest.files import cannot_write, write_atomically
-from steepest.report import figures, theme, view
+from steepest.report import contrasts, figures, theme, view
 from steepest.report import format as show
 
 
@@ -70,8 +70,8 @@ def render_html(comparison: Comparison) -> str:
         unit=unit,
         bars=bars,
         table=view.table(comparison),
-        contrasts=view.contrasts(comparison),
-        places=view.places(comparison),
+        contrasts=contrasts.contrasts(comparison),
+        places=contrasts.places(comparison),
         metric=view.metric_of(comparison, comparison.metric),
         chips=[(name, slot % 10, theme.dash(slot)) for name, slot in place.items()],
         phases=[(name, show.seconds(each)) for name, each in comparison.phases.items() if each > 0],

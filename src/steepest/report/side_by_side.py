@@ -22,8 +22,9 @@ from steepest.compare.result import Comparison, Difference, Fact
 from steepest.files import cannot_write, write_atomically
 from steepest.recipe import Experiment
 from steepest.report import format as show
+from steepest.report.contrasts import Contrast, contrasts
 from steepest.report.html import embedded_json, own, policy, style, template
-from steepest.report.view import Contrast, Ranking, better_first, contrasts, metric_of, ranking
+from steepest.report.view import Ranking, better_first, metric_of, ranking
 
 LEVEL = 0.05
 LONGEST = 80

@@ -1,0 +1,130 @@
+"""Who is told apart from whom: texts and positions of the differences, without any drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from steepest.compare.result import Comparison, Difference
+from steepest.report import format as show
+from steepest.report.sentences import evidence
+from steepest.report.view import Scale, finite, metric_of
+
+UNBROKEN = "\u00a0"
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One line of the table of differences."""
+
+    first: str
+    second: str
+    value: str
+    interval: str
+    over: str
+    verdict: str
+    told_apart: bool
+    at: float
+    low: float
+    high: float
+    zero: float
+    alone: str = ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """One line of wins, ties and losses."""
+
+    name: str
+    wins: int
+    ties: int
+    losses: int
+    baselines: str
+
+
+def contrasts(comparison: Comparison) -> list[tuple[str, list[Contrast]]]:
+    """Return the differences by metric; never "equal", but told apart or not, and by how much evidence."""
+    groups: dict[str, list[Difference]] = {}
+    for each in comparison.differences:
+        groups.setdefault(each.metric, []).append(each)
+    shown: list[tuple[str, list[Contrast]]] = []
+    for name, differences in groups.items():
+        metric = metric_of(comparison, name)
+        unit = ", percentage points" if metric.percent else ""
+        shown.append((metric.title + unit, _contrasts(differences, 100.0 if metric.percent else 1.0)))
+    return shown
+
+
+def _contrasts(differences: Sequence[Difference], factor: float) -> list[Contrast]:
+    ends = sorted(
+        max(abs(each.low), abs(each.high)) * factor
+        for each in differences
+        if finite(each.low) and finite(each.high)
+    )
+    usual = ends[len(ends) // 2] if ends else 1.0
+    reach = max((end for end in ends if end <= 5 * usual), default=1.0) * 1.06 or 1.0
+    scale = Scale(-reach, reach)
+
+    def one(each: Difference) -> Contrast:
+        mean, low, high = each.mean * factor, each.low * factor, each.high * factor
+        known = all(finite(value) for value in (mean, low, high))
+        decimals = show.decimals_for((high - low) / 2)
+        return Contrast(
+            first=each.first,
+            second=each.second,
+            value=show.number(mean, decimals, sign=True) if known else show.MISSING,
+            interval=show.interval(low, high, decimals, leading_zero=True) if known else show.MISSING,
+            over=evidence(each),
+            verdict=_verdict(each),
+            told_apart=each.told_apart,
+            at=scale.at(mean) if known else 50.0,
+            low=scale.at(low) if known else 50.0,
+            high=scale.at(high) if known else 50.0,
+            zero=scale.at(0.0),
+            alone=_alone(each, factor, decimals),
+        )
+
+    return [one(each) for each in differences]
+
+
+def _verdict(found: Difference) -> str:
+    if found.told_apart:
+        return f"told apart: {found.better} is better" if found.better else "told apart"
+    if found.over == "seeds" and found.n < 2:
+        return "one seed tells nothing apart"
+    if found.excludes_zero and found.comparisons > 1:
+        return f"not told apart after correction for {found.comparisons} comparisons"
+    return f"not told apart by {evidence(found)}"
+
+
+def _alone(found: Difference, factor: float, decimals: int) -> str:
+    """Return what each of the two uncertainties would give by itself, and the p-values."""
+
+    def ends(pair: tuple[float, float]) -> str:
+        return f"[{show.number(factor * pair[0], decimals)}, {show.number(factor * pair[1], decimals)}]"
+
+    said: list[str] = []
+    if found.over == "both" and found.by_seeds and all(map(finite, found.by_seeds)):
+        said.append(f"seeds alone {ends(found.by_seeds)}")
+    if found.over != "rows" and found.by_rows and all(map(finite, found.by_rows)):
+        said.append(f"test rows alone {ends(found.by_rows)}")
+    if found.over == "seeds" and found.n > 1 and not found.by_rows and found.p is not None:
+        said.append("over seeds alone: the metric has no value by row")
+    if found.p is not None and found.p_adjusted is not None:
+        more = f", corrected {show.probability(found.p_adjusted)}" if found.comparisons > 1 else ""
+        said.append(f"p {show.probability(found.p)}{more}")
+    return " · ".join(said)
+
+
+def places(comparison: Comparison) -> list[Place]:
+    """Return wins, ties and losses of each optimizer against the others, and how it stands to the baselines."""
+
+    def against(above: list[str], below: list[str]) -> str:
+        said = [f"above {', '.join(above)}"] if above else []
+        said += [f"below {', '.join(below)}"] if below else []
+        return "; ".join(said) or show.MISSING
+
+    return [
+        Place(each.name, each.wins, each.ties, each.losses, against(each.above, each.below))
+        for each in comparison.standings
+    ]
