@@ -238,3 +238,5 @@ def test_the_trust_strip_says_what_could_have_been_seen():
     assert how_sure(metric_info("log_loss"), []) == []
     percent = [each.model_copy(update={"visible": 0.012}) for each in pairs]
     assert how_sure(metric_info("accuracy"), percent)[0].value == "1.2 points"
+    large = [each.model_copy(update={"visible": 2213.0}) for each in pairs]
+    assert how_sure(metric_info("rmse"), large)[0].value == "2,200"

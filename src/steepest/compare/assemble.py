@@ -323,7 +323,7 @@ def how_sure(metric: MetricInfo, rivals: Sequence[Difference]) -> list[Fact]:
     sizes = [each.visible for each in rivals if each.visible is not None and math.isfinite(each.visible)]
     if sizes:
         scale, unit = (100.0, " points") if metric.percent else (1.0, "")
-        value = f"{float(np.median(sizes)) * scale:.2g}{unit}"
+        value = f"{float(f'{float(np.median(sizes)) * scale:.2g}'):,g}{unit}"
         facts.append(Fact(label="smallest visible difference", value=value))
         facts.append(Fact(label="comparisons corrected for", value=f"{rivals[0].comparisons:,}"))
     shares = [each.seed_share for each in rivals if each.seed_share is not None]
