@@ -172,7 +172,11 @@ class TablePipeline:
             raise FolderError(f"{str(path)!r} is damaged: {str(error) or repr(error)}", hint=hint) from error
 
     def _try_out(self) -> None:
-        """Send a row without any value through, which fails if what was stored does not hang together."""
+        """Compare the parts and send a row without any value through, which fails if they do not hang together."""
+        made = {*self.columns.categorical, *self.columns.continuous}
+        lacking = sorted({*self.encoder.vocabularies, *self.encoder.scales} - made)
+        if lacking:
+            raise ValueError(f"no column makes the feature {lacking[0]!r}")
         row = {
             name: pl.Series([None], dtype=_TYPES.get(dtype, pl.String)) for name, dtype in self.raw.items()
         }

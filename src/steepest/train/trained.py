@@ -180,6 +180,15 @@ class TrainedModel:
                 f"the model in {str(folder)!r} was built by {reference!r}, which is not run unasked",
                 hint=f"give it again: --model {reference!r}, or model= in Python, if you trust it.",
             )
+        try:
+            pipeline = TablePipeline.load(folder / "pipeline.json")
+        except FolderError as error:
+            raise FolderError(error.fact, hint=_again(folder)) from error
+        if pipeline.shape != about.shape or pipeline.classes != about.classes:
+            raise FolderError(
+                f"model.json and pipeline.json in {str(folder)!r} are not of the same model",
+                hint=_again(folder),
+            )
         net = build_model(model if own and model is not None else about.model, about.shape)
         try:
             weights = safetensors.torch.load((folder / "model.safetensors").read_bytes())
@@ -191,15 +200,6 @@ class TrainedModel:
                 f"the weights in {str(folder)!r} do not fit the model {about.model!r}: {str(error).splitlines()[0]}",
                 hint="give the model that was trained.",
             ) from None
-        try:
-            pipeline = TablePipeline.load(folder / "pipeline.json")
-        except FolderError as error:
-            raise FolderError(error.fact, hint=_again(folder)) from error
-        if pipeline.shape != about.shape or pipeline.classes != about.classes:
-            raise FolderError(
-                f"model.json and pipeline.json in {str(folder)!r} are not of the same model",
-                hint=_again(folder),
-            )
         return cls(net, about, pipeline)
 
 
