@@ -21,6 +21,7 @@ from latex2mathml.converter import convert
 from pydantic.fields import FieldInfo
 
 from steepest import optim
+from steepest.catalogue import state_bytes
 from steepest.optim.rule import Rule, table
 
 FOLDER = Path(__file__).parents[1] / "docs" / "optimizers"
@@ -171,6 +172,8 @@ def panel(rule: Rule[Any], straight: bool, left: int) -> str:
     ]
     drawn = place(path)
     parts.append(f'<polyline points="{drawn}" fill="none" stroke="#00897b" stroke-width="1.5"/>')
+    x, y = drawn.split()[0].split(",")
+    parts.append(f'<path d="M{x} {y}m-4 -4h8v8h-8z" fill="#00897b"/>')
     for point in drawn.split():
         x, y = point.split(",")
         parts.append(f'<circle cx="{x}" cy="{y}" r="1.8" fill="#00897b"/>')
@@ -198,6 +201,25 @@ def picture(rule: Rule[Any]) -> str:
 # --- the page ---------------------------------------------------------------------------------------------
 
 
+def in_torch(rule: Rule[Any]) -> str:
+    """Return what torch calls the same mathematics, as far as the table of cases holds the two together."""
+    sys.path.append(str(FOLDER.parents[1]))
+    from tests.optim.cases import BY_RULE
+
+    sys.path.pop()
+    twins = {case.torch for case in BY_RULE[type(rule)] if case.torch}
+    if not twins:
+        return "there is none"
+    (twin,) = twins
+    worst = max(case.float64 for case in BY_RULE[type(rule)] if case.torch)
+    same = (
+        "the same to 1e-12 in float64"
+        if worst <= 1e-12
+        else f"the same to {worst:g}, by rounding in bfloat16"
+    )
+    return f"`torch.optim.{twin.__name__}`, {same}, state and all (`tests/optim/test_rules.py`)"
+
+
 def page(name: str) -> str:
     """Return the page of a registered optimizer."""
     entry = optim.registry.entry(name)
@@ -207,13 +229,12 @@ def page(name: str) -> str:
     title, _, body = inspect.cleandoc(sys.modules[kind.__module__].__doc__ or "").partition("\n\n")
     del title
     matrix = rule.start(torch.zeros(64, 32))
-    numbers = sum(value.numel() for value in matrix.values()) / (64 * 32)
     slots = ", ".join(f"`{each}`" for each in matrix) or "nothing"
     facts = [
         ("on the command line", f"`-o {name}`" + (f", which is `{rule.name}({preset})`" if preset else "")),
         ("in any torch loop", f"`steepest.optim.{optim.class_name(name)}(params, lr={rule.hyper.lr:g})`"),
         ("paper", rule.citation),
-        ("remembers", f"{slots}: {4 * numbers:.2g} bytes for each float32 weight of a 64 × 32 matrix"),
+        ("remembers", f"{slots}: {state_bytes(rule):.2g} bytes for each float32 weight of a 64 × 32 matrix"),
         ("couples", COUPLES[rule.couples]),
         ("a zero gradient", IDLE[rule.idle]),
         ("rates are tuned around", f"{rule.centre:g}"),
@@ -221,6 +242,7 @@ def page(name: str) -> str:
             "a schedule",
             "multiplies the rate" if rule.lr_is_a_factor else "multiplies the applied step, not the rate",
         ),
+        ("in torch", in_torch(rule)),
         ("where it differs", rule.divergences or "nowhere that we know of"),
     ]
     lines = [
@@ -237,7 +259,8 @@ def page(name: str) -> str:
         "## Its path",
         f"![The path of {rule.title} on a straight and on a curved valley]({name}.svg)",
         f"{STEPS} steps at a constant rate: of fifteen rates, half decades from 1e-5 to 100, the one that ends lowest. "
-        "The same two valleys are on every optimizer's page; what is drawn is where the rule would be evaluated.",
+        "The square is the start, the cross the lowest point; what is drawn is where the rule would be evaluated. "
+        "The same two valleys are on every optimizer's page.",
     ]
     return "\n\n".join(lines) + "\n"
 

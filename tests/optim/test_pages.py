@@ -11,6 +11,7 @@ from steepest import optim
 
 pytest.importorskip("latex2mathml", reason="pip install steepest[docs]")
 from scripts import write_optimizers
+from tests.optim.cases import CASES
 
 
 @pytest.mark.parametrize("name", optim.registry.names())
@@ -28,6 +29,12 @@ def test_a_picture_shows_a_path_on_both_valleys(name: str) -> None:
     tags = [each.tag.rpartition("}")[2] for each in drawn.iter()]
     assert tags.count("circle") == 2 * (write_optimizers.STEPS + 1)
     assert tags.count("text") == 2
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.torch], ids=lambda case: case.id)
+def test_a_page_names_the_twin_in_torch(case) -> None:
+    page = write_optimizers.page(case.rule.called)
+    assert f"`torch.optim.{case.torch.__name__}`, the same to" in page
 
 
 def test_every_page_belongs_to_an_optimizer() -> None:

@@ -7,10 +7,10 @@ Of a matrix's squared gradients only the row means :math:`R` and column means :m
 
 .. math::
     R_t &= \hat\beta_t R_{t-1} + (1-\hat\beta_t)\, \overline{G_t^2}^{\text{row}}, \qquad
-    C_t = \hat\beta_t C_{t-1} + (1-\hat\beta_t)\, \overline{G_t^2}^{\text{col}}, \qquad
-    V_t = \frac{R_t C_t}{\max(\overline{R_t}, \epsilon_1)} \\
-    U_t &= \frac{G_t}{\max(\sqrt{V_t}, \epsilon_1)}, \qquad
-    W_t = W_{t-1} - m\, \min(\eta, t^{-1/2})\, \max(\epsilon_2, \operatorname{RMS}(W_{t-1}))\,
+    C_t = \hat\beta_t C_{t-1} + (1-\hat\beta_t)\, \overline{G_t^2}^{\text{col}} \\
+    V_t &= \frac{R_t C_t}{\max(\overline{R_t}, \epsilon_1)}, \qquad
+    U_t = \frac{G_t}{\max(\sqrt{V_t}, \epsilon_1)} \\
+    W_t &= W_{t-1} - m\, \min(\eta, t^{-1/2})\, \max(\epsilon_2, \operatorname{RMS}(W_{t-1}))\,
     \frac{U_t}{\max(1, \operatorname{RMS}(U_t)/d)}
 
 A vector keeps all its averages. Weight decay is decoupled.

@@ -4,8 +4,8 @@ Jordan et al., *Muon: An optimizer for hidden layers in neural networks*, 2024; 
 for LLM Training*, arXiv:2502.16982, 2025 (the scaling that lets both share one rate).
 
 .. math::
-    B_t = \mu B_{t-1} + (1-\mu)\, G_t, \qquad \tilde B_t = (1-\mu)\, G_t + \mu B_t, \qquad
-    W_t = (1-\eta_t\lambda)\, W_{t-1} - \eta_t\, s\, \operatorname{NS}(\tilde B_t)
+    B_t &= \mu B_{t-1} + (1-\mu)\, G_t, \qquad \tilde B_t = (1-\mu)\, G_t + \mu B_t \\
+    W_t &= (1-\eta_t\lambda)\, W_{t-1} - \eta_t\, s\, \operatorname{NS}(\tilde B_t)
 
 NS is a few steps of :math:`X \leftarrow aX + (b\,XX^\top + c\,(XX^\top)^2)X` from
 :math:`X = \tilde B/\lVert \tilde B\rVert_F`, which pushes every singular value towards 1. The scale :math:`s` is

@@ -7,11 +7,11 @@ Algorithms*, Neurocomputing 50, 2003.
 Only the gradient's sign counts. Each weight has its own step size :math:`\Delta`, which starts at ``lr``:
 
 .. math::
-    \Delta_t = \begin{cases}
+    \Delta_t &= \begin{cases}
         \min(\eta^+ \Delta_{t-1}, \Delta_{\max}) & g_{t-1} g_t > 0 \\
         \max(\eta^- \Delta_{t-1}, \Delta_{\min}),\ g_t := 0 & g_{t-1} g_t < 0 \\
-        \Delta_{t-1} & \text{otherwise} \end{cases} \qquad
-    w_t = w_{t-1} - m\,\operatorname{sign}(g_t)\, \Delta_t
+        \Delta_{t-1} & \text{otherwise} \end{cases} \\
+    w_t &= w_{t-1} - m\,\operatorname{sign}(g_t)\, \Delta_t
 
 The schedule's multiplier :math:`m` scales the applied step and never enters the step sizes. The rule is made
 for full batches: with small ones the sign's noise shrinks every step size.
