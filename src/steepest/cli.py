@@ -40,7 +40,7 @@ Out = Annotated[Path | None, typer.Option("--out", help="The folder (default: ru
 
 
 def compare(source: str, optimizers: list[str] | None, out: Path | None, verbose: bool, print_model: bool,
-            dry_run: bool, threads: int | None, **flags: Any) -> None:  # fmt: skip
+            dry_run: bool, threads: int | None, rows: str | None, **flags: Any) -> None:  # fmt: skip
     """Compare optimizers on a table, or carry out an experiment file.
 
     SOURCE is a table (CSV, TSV, Parquet, Feather; .gz, .zst) or an experiment as TOML. What is not given is
@@ -57,6 +57,9 @@ def compare(source: str, optimizers: list[str] | None, out: Path | None, verbose
         tree["optimizers"] = optimizers
     if threads:
         tree["execution"] = {"device": "auto", **dict(tree.get("execution", {})), "threads": threads}
+    if rows:
+        begun = {k: v for k, v in dict(tree.get("execution", {})).items() if k not in ("executor", "tables")}
+        tree["execution"] = {"device": "auto", **begun, "rows": rows}
     tree.setdefault("name", Path(str(tree["data"].get("source") or source)).name.split(".")[0])
     experiment = validate_experiment(tree, where=source if source.endswith(".toml") else "the options")
 
@@ -108,6 +111,9 @@ def _options() -> list[inspect.Parameter]:
         inspect.Parameter("out", kind, default=None, annotation=Out),
         inspect.Parameter("threads", kind, default=None, annotation=Annotated[
             int | None, typer.Option("--threads", min=1, help="Threads of a step (default: measured, one or all).")]),
+        inspect.Parameter("rows", kind, default=None, annotation=Annotated[
+            str | None, typer.Option("--rows", metavar="auto|on|off", help="Update only the rows of embedding tables "
+            "that a batch touches, with the dense run's results (default: auto, where it is faster).")]),
         inspect.Parameter("verbose", kind, default=False, annotation=Annotated[
             bool, typer.Option("--verbose", "-v", help="A line for each run.")]),
         inspect.Parameter("dry_run", kind, default=False, annotation=Annotated[

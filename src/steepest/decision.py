@@ -29,6 +29,7 @@ from steepest.sweep.decide import PILOT_STEPS, class_weights, equal_lengths, exp
 from steepest.sweep.estimate import fit_budget, plan_seconds, plan_text
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Setup
+from steepest.sweep.rows import check_rows
 from steepest.sweep.runner import Runner
 from steepest.sweep.timing import Bench, choose_device, choose_execution, with_times
 from steepest.train.problem import check_model
@@ -63,6 +64,8 @@ class Decision:
         stored = began or begin_execution(self.experiment.execution)
         device = stored.device if stored else choose_device()
         bench = Bench(self.dataset.to(device), self.recipe, self.model, device)
+        if began is None and (stored is None or "executor" not in stored.model_fields_set):
+            stored = choose_execution(bench, stored)
         execution = with_times(stored or choose_execution(bench), bench, self.who)
         return replace(self, execution=execution)
 
@@ -115,6 +118,8 @@ def decide(
     batch_size, how_batch = explain_batch_size(protocol, len(dataset.train))
     net = build_model(model or str(experiment.model.spec), dataset.shape)
     check_model(net, dataset)
+    if experiment.execution is not None and experiment.execution.rows == "on":
+        check_rows(net, dataset, [each.rule for each in who])
     recipe = Recipe(
         data=dataset.fingerprint,
         model=str(experiment.model.spec) if model is None else f"callable {_name(model)}",

@@ -32,6 +32,7 @@ from steepest.report.summary import Findings, best_seed, summarize
 from steepest.sweep.estimate import plan_seconds, plan_text
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import chosen_rules, finals, winner
+from steepest.sweep.rows import rows_text
 from steepest.sweep.runner import Runner
 from steepest.train.trained import About, TrainedModel
 
@@ -107,7 +108,11 @@ def _carry_out(
         decision.execution.threads,
         observer,
         decision.execution.device,
+        execution=decision.execution,
     )
+    told = rows_text(decision.execution, decision.who)
+    if told:
+        observer.say(told)
     baselines = _baselines(folder, dataset, metrics, decision.recipe, protocol.seed, observer)
     fitted = decision.execution.fitted
     if fitted is None or fitted.asked != asked_for(protocol):

@@ -49,6 +49,12 @@ def check_folder(folder: Folder, experiment: Experiment, dataset: Dataset) -> Ex
         )
     if began.execution is not None:
         _check_execution(began.execution, folder)
+        asked = experiment.execution
+        if asked is not None and "rows" in asked.model_fields_set and asked.rows != began.execution.rows:
+            raise FolderError(
+                f"{folder.path.as_posix()!r} was begun with --rows {began.execution.rows}, not {asked.rows}",
+                hint="leave --rows out, or give --out another folder.",
+            )
     return began.execution
 
 

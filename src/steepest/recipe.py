@@ -128,7 +128,11 @@ class Fitted(Options):
 class Execution(Options):
     """How the steps are computed; chosen once, stored, and obeyed when the experiment goes on."""
 
-    executor: Literal["dense"] = "dense"
+    executor: Literal["dense", "rows"] = "dense"
+    rows: Literal["auto", "on", "off"] = Field("auto", description="what was asked for: auto, on or off")
+    tables: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+        (), description="parameters of the embedding tables that are executed by rows"
+    )
     compiled: bool = False
     device: str = "cpu"
     threads: int = Field(1, ge=1)

@@ -54,7 +54,8 @@ class EmbeddingMLP(nn.Module):
         UnknownNameError: ``embedding`` names a column that is not categorical.
 
     Attributes:
-        tables: the parameter of each categorical column's embedding, by column.
+        tables: the parameter of each categorical column's embedding, by column; the column's codes are used for
+            nothing else, so that it can be updated by rows.
 
     Example:
         >>> shape = Shape("classification", {"Block": 10, "Beat": 4}, ("Latitude",), 3)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from steepest.optim.dense import RuleOptimizer
 from steepest.optim.rule import Rule
-from steepest.optim.tables import Codes, RowTables
+from steepest.optim.tables import Codes, RowTables, unpadded
 from steepest.schedules import Schedule
 
 
@@ -139,7 +139,7 @@ class GradientMethod(Method):
         """Make one step in which the tables' parameters have no gradient, so that the optimizer passes them by."""
         state.optimizer.zero_grad(set_to_none=True)
         rows, places = tables.begin(problem.codes(batch))
-        with tables.without_padding():
+        with unpadded(tables.modules.values()):
             loss = problem.loss_with(batch, rows, places)
         loss.backward()
         tables.mask_padding(rows)

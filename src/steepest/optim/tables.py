@@ -7,7 +7,7 @@ with them in the parameter's place and with their places in the codes' place, an
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -53,11 +53,7 @@ class RowTables:
         *,
         closed_form: bool = True,
     ) -> None:
-        self.padding: dict[str, tuple[nn.Embedding, int]] = {}
-        for name in names:
-            module = embedding(model, name)
-            if module.padding_idx is not None:
-                self.padding[name] = (module, module.padding_idx)
+        self.modules = {name: embedding(model, name) for name in names}
         self.past = Past(rule, schedule, closed_form=closed_form)
         weights = dict(model.named_parameters())
         self.rows = {name: Rows(rule, weights[name], past=self.past, copy=False) for name in names}
@@ -82,21 +78,10 @@ class RowTables:
 
     def mask_padding(self, leaves: Mapping[str, Tensor]) -> None:
         """Take the gradient off the padding rows, as ``nn.Embedding`` does."""
-        for name, (_, row) in self.padding.items():
+        for name, module in self.modules.items():
             grad = leaves[name].grad
-            if grad is not None:
-                grad[self._gathered[name].ids == row] = 0.0
-
-    @contextlib.contextmanager
-    def without_padding(self) -> Generator[None]:
-        """Let the modules look up places inside the block, which are not the codes that their padding means."""
-        try:
-            for module, _ in self.padding.values():
-                module.padding_idx = None
-            yield
-        finally:
-            for module, row in self.padding.values():
-                module.padding_idx = row
+            if grad is not None and module.padding_idx is not None:
+                grad[self._gathered[name].ids == module.padding_idx] = 0.0
 
     @contextlib.contextmanager
     def evaluating(self, codes: Codes) -> Generator[None]:
@@ -116,6 +101,19 @@ class RowTables:
         """Return a copy of the present state, in the memory of an older copy where there is one."""
         past = self.past.frozen()
         return {name: rows.frozen(older[name] if older else None, past) for name, rows in self.rows.items()}
+
+
+@contextlib.contextmanager
+def unpadded(modules: Iterable[nn.Embedding]) -> Generator[None]:
+    """Let modules look up places inside the block, which are not the codes that their padding means."""
+    kept = [(module, module.padding_idx) for module in modules]
+    try:
+        for module, _ in kept:
+            module.padding_idx = None
+        yield
+    finally:
+        for module, row in kept:
+            module.padding_idx = row
 
 
 def embedding(model: nn.Module, name: str) -> nn.Embedding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from steepest.schedules import make_schedule
 from steepest.sweep.estimate import EVALUATIONS, plan_seconds, run_seconds
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Expected, History, Run, Setup, next_runs, tuning
+from steepest.sweep.rows import by_rows
 from steepest.train.loop import Finished, train
 
 
@@ -37,6 +38,7 @@ class Runner:
         observer: who is told.
         device: where the model is put.
         seconds_a_step: what a step of the present run counts for in the progress.
+        execution: which tables are executed by rows.
     """
 
     dataset: Dataset
@@ -47,6 +49,7 @@ class Runner:
     observer: Observer
     device: str = "cpu"
     seconds_a_step: float = 0.0
+    execution: Execution = field(default_factory=lambda: Execution.model_validate({}))
 
     def history(self) -> dict[tuple[str, int], Record]:
         """Return the runs in the folder by (recipe id, seed)."""
@@ -107,7 +110,10 @@ class Runner:
 
     def _train(self, run: Run, evaluations: int) -> Finished:
         method = GradientMethod(
-            run.rule, make_schedule(run.recipe.schedule, run.recipe.steps), run.recipe.clip
+            run.rule,
+            make_schedule(run.recipe.schedule, run.recipe.steps),
+            run.recipe.clip,
+            by_rows(self.execution, run.rule),
         )
         with thread_count(self.threads):
             return train(

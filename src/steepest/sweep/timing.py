@@ -19,6 +19,7 @@ from steepest.recipe import Execution, Recipe
 from steepest.record.schema import RunKey
 from steepest.schedules import make_schedule
 from steepest.sweep.contestants import Contestant, whole_spec
+from steepest.sweep.rows import by_rows, choose_tables
 from steepest.sweep.runner import thread_count
 from steepest.train.loop import measure, train
 
@@ -44,7 +45,7 @@ class Bench:
     model: ModelBuilder | None
     device: str
 
-    def step(self, rule: Rule, threads: int) -> float:
+    def step(self, rule: Rule, threads: int, tables: tuple[str, ...] = ()) -> float:
         """Return the seconds of one training step, the best of some."""
         few = torch.arange(
             min(64, len(self.dataset.validation)), device=self.dataset.validation.target.device
@@ -55,7 +56,7 @@ class Bench:
             for steps in (WARM_UP, *[TIMED] * REPEATS):
                 recipe = self.recipe.model_copy(update={"steps": steps, "optimizer": whole_spec(rule)})
                 key = RunKey(name="timing", recipe=recipe.id, seed=0, phase="pilot")
-                method = GradientMethod(rule, make_schedule("constant", steps), recipe.clip)
+                method = GradientMethod(rule, make_schedule("constant", steps), recipe.clip, tables)
                 found = train(small, recipe, key, method, model=self.model, evaluations=1, device=self.device)
                 if steps == TIMED and found.record.outcome == "finished":
                     best = min(best, found.record.clocks.train / steps)
@@ -79,18 +80,27 @@ def choose_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def choose_execution(bench: Bench) -> Execution:
-    """Return how steps are computed on this machine: the device, and the faster of one thread and all.
+def choose_execution(bench: Bench, asked: Execution | None = None) -> Execution:
+    """Return how steps are computed on this machine: the device, rows or dense, and the faster of one thread and all.
 
-    For small steps two threads can be far slower than one.
+    For small steps two threads can be far slower than one. What was asked for is kept.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = 1
-    if bench.device == "cpu" and cores > 1:
-        adam = make_rule("adam")
-        seconds = {count: bench.step(adam, count) for count in (1, cores)}
-        threads = cores if seconds[cores] < FEWER_THREADS_UNLESS * seconds[1] else 1
-    return Execution(device=bench.device, threads=threads, torch=torch.__version__)
+    asked = asked or Execution.model_validate({"device": bench.device, "torch": torch.__version__})
+    adam = make_rule("adam")
+    tables: tuple[str, ...] = ()
+    if asked.rows != "off":
+        net = build_model(bench.model or bench.recipe.model, bench.dataset.shape)
+        tables = choose_tables(net, bench.dataset, bench.recipe.batch_size, asked.rows, bench.device)
+    if tables and asked.rows == "auto" and bench.step(adam, 1, tables) > bench.step(adam, 1):
+        tables = ()
+    threads = asked.threads
+    if "threads" not in asked.model_fields_set:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        if bench.device == "cpu" and cores > 1:
+            seconds = {count: bench.step(adam, count, tables) for count in (1, cores)}
+            threads = cores if seconds[cores] < FEWER_THREADS_UNLESS * seconds[1] else 1
+    chosen = {"executor": "rows" if tables else "dense", "tables": tables, "threads": threads}
+    return asked.model_copy(update=chosen)
 
 
 def with_times(execution: Execution, bench: Bench, who: Sequence[Contestant]) -> Execution:
@@ -99,6 +109,6 @@ def with_times(execution: Execution, bench: Bench, who: Sequence[Contestant]) ->
     for each in who:
         if each.name not in known:
             rule = each.rule.with_lr(min(1e-4, float(each.rule.hyper.lr)))
-            known[each.name] = bench.step(rule, execution.threads)
+            known[each.name] = bench.step(rule, execution.threads, by_rows(execution, rule))
     evaluation = execution.seconds_an_evaluation or bench.evaluation(execution.threads)
     return execution.model_copy(update={"seconds_a_step": known, "seconds_an_evaluation": evaluation})

@@ -1,0 +1,126 @@
+"""Which embedding tables are executed by rows, and by which optimizers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from steepest.data.dataset import Dataset
+from steepest.errors import OptionError
+from steepest.optim.past import Past
+from steepest.optim.rows import check_rule
+from steepest.optim.rule import Rule
+from steepest.optim.tables import embedding, has_closed_form, unpadded
+from steepest.recipe import Execution
+from steepest.sweep.contestants import Contestant
+from steepest.train.problem import SupervisedProblem, table_columns
+
+LARGE_TABLE = 500_000
+"""A table with fewer numbers is as quickly updated whole."""
+ROWS_A_BATCH = 8
+"""A table with fewer times as many rows as a batch is as quickly updated whole."""
+
+
+def choose_tables(
+    net: nn.Module, dataset: Dataset, batch_size: int, rows: str, device: str
+) -> tuple[str, ...]:
+    """Return the parameters of the tables that are worth executing by rows, or with ``rows="on"`` of all.
+
+    Raises:
+        OptionError: rows are asked for, and a table or the device does not allow it.
+    """
+    columns = tuple(dataset.shape.cardinalities)
+    declared = tuple(table_columns(net, columns))
+    if rows == "on":
+        if device != "cpu":
+            raise OptionError(
+                f"tables are executed by rows on the CPU only, not on {device!r}", hint="leave --rows out."
+            )
+        check_rows(net, dataset, [])
+        return declared
+    if device != "cpu" or len(dataset.train) < 2:
+        return ()
+    found: list[str] = []
+    weights = dict(net.named_parameters())
+    for name in declared:
+        try:
+            embedding(net, name)
+        except OptionError:
+            continue
+        if len(weights[name]) >= ROWS_A_BATCH * batch_size and weights[name].numel() >= LARGE_TABLE:
+            found.append(name)
+    return tuple(found) if found and _only_looked_up(net, dataset, tuple(found)) else ()
+
+
+def check_rows(net: nn.Module, dataset: Dataset, rules: Sequence[Rule]) -> None:
+    """Refuse what cannot be executed by rows, where rows are asked for.
+
+    Raises:
+        OptionError: the model declares no tables, a table or a rule does not allow it, or the model uses the codes
+            of a table for more than looking up.
+    """
+    for rule in rules:
+        check_rule(rule)
+    names = tuple(table_columns(net, tuple(dataset.shape.cardinalities)))
+    if not names:
+        raise OptionError(
+            "the model declares no tables of the data's categorical columns",
+            hint='give it tables = {"column": "parameter"}, or leave --rows out.',
+        )
+    for name in names:
+        embedding(net, name)
+    if not _only_looked_up(net, dataset, names):
+        raise OptionError(
+            f"the model uses the codes of {', '.join(names)} for more than looking up rows",
+            hint="leave that table out of the model's tables.",
+        )
+
+
+def _only_looked_up(net: nn.Module, dataset: Dataset, names: tuple[str, ...]) -> bool:
+    """Return whether the outputs are the same with gathered rows in the place of the tables."""
+    problem = SupervisedProblem(net, dataset.task, columns=tuple(dataset.shape.cardinalities))
+    count = len(dataset.train)
+    batch = dataset.train.take(torch.arange(0, count, max(1, count // 64))).to("cpu")
+    weights = dict(net.named_parameters())
+    rows: dict[str, torch.Tensor] = {}
+    places: dict[str, torch.Tensor] = {}
+    for name in names:
+        distinct, places[name] = torch.unique(problem.codes(batch)[name], return_inverse=True)
+        rows[name] = weights[name].detach()[distinct]
+    training = net.training
+    net.eval()
+    try:
+        with torch.no_grad(), unpadded([embedding(net, name) for name in names]):
+            return torch.equal(net(*batch.inputs), problem.outputs_with(batch, rows, places))
+    finally:
+        net.train(training)
+
+
+def by_rows(execution: Execution, rule: Rule) -> tuple[str, ...]:
+    """Return the tables that a rule executes by rows; unasked only where its idle steps have a closed form.
+
+    Example:
+        >>> from steepest.optim import make_rule
+        >>> plan = Execution(executor="rows", tables=("embeddings.0.weight",))
+        >>> [by_rows(plan, make_rule(name)) for name in ("adam", "nadam")]
+        [('embeddings.0.weight',), ()]
+    """
+    if execution.executor != "rows" or not (execution.rows == "on" or has_closed_form(rule)):
+        return ()
+    return execution.tables
+
+
+def rows_text(execution: Execution, who: Sequence[Contestant]) -> str:
+    """Return which tables are executed by rows and how, in one line; nothing where none is."""
+    if execution.executor != "rows":
+        return ""
+    how: dict[str, list[str]] = {}
+    for each in who:
+        kind = (
+            Past(each.rule).executor if by_rows(execution, each.rule) else "dense, for want of a closed form"
+        )
+        how.setdefault(kind, []).append(each.name)
+    told = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in how.items())
+    return f"rows   {', '.join(execution.tables)} by rows ({told})"
