@@ -72,6 +72,11 @@ def test_the_sentence_follows_from_the_numbers(finished) -> None:
     assert ("not told apart" in told.partition(";")[0]) == (not found.told_apart)
     assert "logistic regression" in comparison.sentence
     assert (found.n, found.rows) == (2, 60)
+    assert {(each.metric, each.over) for each in comparison.differences} == {
+        ("log_loss", "both"),
+        ("accuracy", "both"),
+    }
+    assert [each.wins + each.ties + each.losses for each in comparison.standings] == [1, 1]
     assert found.told_apart == (found.p_adjusted < 0.05)
     assert found.excludes_zero == (found.p < 0.05)
 
