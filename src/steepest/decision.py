@@ -29,7 +29,7 @@ from steepest.sweep.decide import PILOT_STEPS, class_weights, equal_lengths, exp
 from steepest.sweep.estimate import fit_budget, plan_seconds, plan_text
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Setup
-from steepest.sweep.rows import check_rows
+from steepest.sweep.rows import check_rows, rows_text
 from steepest.sweep.runner import Runner
 from steepest.sweep.timing import Bench, choose_device, choose_execution, with_times
 from steepest.train.problem import check_model
@@ -162,6 +162,7 @@ def preview(
     lines = [
         f"batch  {decision.batch_size} rows, {decision.how_batch}; {decision.per_epoch:,} steps an epoch",
         f"plan   {plan_text(setup, {})}",
+        *filter(None, [rows_text(decision.execution, decision.who)]),
     ]
     if protocol.epochs is None and protocol.minutes is None:
         epoch = (plan_seconds(decision.setup(Fitted(epochs=2.0, why="")), decision.execution, {})
