@@ -13,7 +13,9 @@ import torch
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How many broken files each reader gets: few by default, 2,000 in ``make fuzz``."""
-    parser.addoption("--fuzz-cases", type=int, default=60, help="broken files for each reader in tests/robust")
+    parser.addoption(
+        "--fuzz-cases", type=int, default=60, help="broken files for each reader in tests/robust"
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -439,8 +439,10 @@ def _show(work: Callable[[Any], Any], verbose: bool, out: Path) -> None:
             result = work(observer)
     except KeyboardInterrupt:
         if (out / "experiment.toml").is_file():
+            from steepest.record.store import command
+
             _console().print(
-                f"interrupted; every finished run is kept. To go on: steepest resume {out}", markup=False
+                f"interrupted; every finished run is kept. To go on: {command('resume', out)}", markup=False
             )
             raise typer.Exit(130) from None
         raise

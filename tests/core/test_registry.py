@@ -45,7 +45,7 @@ def test_near_names_are_offered(package) -> None:
 
 def test_two_of_one_name(package) -> None:
     (package / "three.py").write_text('COMPONENTS = {"first": {"object": "Other"}}\n')
-    with pytest.raises(OptionError, match="declared by parts_for_test.one and by parts_for_test.three"):
+    with pytest.raises(OptionError, match=r"declared by parts_for_test\.one and by parts_for_test\.three"):
         Registry("part", "parts_for_test").names()
 
 
