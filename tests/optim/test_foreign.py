@@ -52,6 +52,59 @@ class Moded(MyOpt):
                 p.mul_(factor)
 
 
+class Wants(MyOpt):
+    """Has a closure by name only: it cannot do without."""
+
+    def step(self, closure=None):
+        if closure is None:
+            raise RuntimeError("I need a closure")
+        loss = closure()
+        super().step()
+        return loss
+
+
+class Breaks(MyOpt):
+    """Fails at its third step."""
+
+    taken = 0
+
+    def step(self, closure=None):
+        self.taken += 1
+        if self.taken == 3:
+            raise KeyError("momentum")
+        super().step()
+
+
+class OfAModel(MyOpt):
+    """Takes the model in the place of its parameters."""
+
+    def __init__(self, model, lr=0.05):
+        super().__init__([p for _, p in model.named_parameters()], 0.5, lr)
+
+
+class Counts(MyOpt):
+    """Reads its parameters as a list of tensors, which groups are not, and compiles its update."""
+
+    def __init__(self, params, lr=0.05):
+        params = list(params)
+        self.elements = sum(p.numel() for p in params)
+        super().__init__(params, 0.5, lr)
+
+    def step(self, closure=None):
+        if not torch.compiler.is_compiling():
+            self.move = torch.compile(self._move, fullgraph=True)
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    self.move(p, group["lr"])
+
+    @torch.no_grad()
+    def _move(self, p, lr):
+        # Compiled, this would stop at the print; uncompiled it is plain Python.
+        print("moved", end="")
+        p.add_(p.grad.sign(), alpha=-lr)
+
+
 class MyHyper(Hyper):
     lr: float = Field(default=0.1, ge=0.0, description="learning rate")
 
@@ -141,6 +194,53 @@ def test_an_optimizer_with_modes_is_evaluated_where_it_says(mine: Path) -> None:
     assert param.item() == 4.0
 
 
+@pytest.mark.parametrize("kind", ["Wants(beta=0.5)", "OfAModel", "Counts"])
+def test_what_an_optimizer_asks_for_it_gets(mine: Path, kind: str) -> None:
+    """A closure, the model, a list of tensors; and on a CPU nothing waits for a compiler."""
+    losses = train(f"{mine}:{kind}")[1]
+    assert losses[-1] < losses[0]
+
+
+def test_a_step_that_fails_says_whose_it_is(mine: Path) -> None:
+    with pytest.raises(OptionError) as caught:
+        train(f"{mine}:Breaks(beta=0.5)")
+    assert "Breaks failed at its step 3: KeyError: 'momentum'" in caught.value.fact
+    assert "-o" in caught.value.hint
+
+
+def test_an_error_in_the_closure_is_the_callers_own() -> None:
+    param = torch.nn.Parameter(torch.ones(2))
+    optimizer = make_rule("torch:LBFGS").optimizer([param])
+
+    def closure():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        optimizer.step(closure)
+
+
+def test_a_rate_at_the_grids_centre_is_given_to_a_constructor_without_one() -> None:
+    """Its own default may mean something else, such as a rate that follows the parameters."""
+    from steepest.optim.foreign import foreign
+
+    class Own(torch.optim.SGD):
+        def __init__(self, params, lr=None):
+            super().__init__(params, 0.5 if lr is None else lr)
+
+    rule = foreign(Own, "own")()
+    assert rule.centre == 1e-3
+    assert rule.with_lr(1e-3).optimizer([torch.nn.Parameter(torch.ones(2))]).param_groups[0]["lr"] == 1e-3
+
+
+def test_a_name_with_colons_is_printed_as_it_stands() -> None:
+    from steepest.console import ProgressObserver
+
+    console = ProgressObserver().console
+    with console.capture() as caught:
+        console.print("pytorch_optimizer:SOAP: rates")
+    assert caught.get().strip() == "pytorch_optimizer:SOAP: rates"
+
+
 def test_torchs_hooks_run_once_a_step() -> None:
     param = torch.nn.Parameter(torch.ones(2))
     optimizer = make_rule("torch:Adamax").optimizer([param])
@@ -197,7 +297,7 @@ def test_muon_gives_embeddings_and_the_output_layer_to_adamw() -> None:
 @pytest.mark.parametrize(
     ("text", "error", "fact", "hint"),
     [
-        ("{mine}:MyOpt", OptionError, "beta", "its arguments are"),
+        ("{mine}:MyOpt", OptionError, "needs a value of 'beta'", "MyOpt(beta=…); its arguments are"),
         ("{mine}:MyOpt(beta=2)", OptionError, "bad beta 2", "its arguments are"),
         ("{mine}:MyOpt(beta=0.5, gamma=1)", OptionError, "'gamma'", "beta"),
         ("{mine}:NOTHING", OptionError, "NOTHING", "derives from torch.optim.Optimizer"),
@@ -205,6 +305,7 @@ def test_muon_gives_embeddings_and_the_output_layer_to_adamw() -> None:
         ("nowhere.py:MyOpt", OptionError, "nowhere.py", "path"),
         ("torch:Adamix", OptionError, "Adamix", "must exist"),
         ("torch:SGD(lr=-1)", OptionError, "-1", "its arguments are"),
+        ("torch:SGD(lr=0.1, nesterov=True)", OptionError, "Nesterov", "its arguments are"),
         ("heavyball:PSGDKron", MissingExtraError, "heavyball", "pip install heavyball"),
     ],
 )
