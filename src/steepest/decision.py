@@ -34,6 +34,8 @@ from steepest.sweep.runner import Runner
 from steepest.sweep.timing import Bench, choose_device, choose_execution, with_times
 from steepest.train.problem import check_model
 
+LEAST_SHARE = 0.5
+"""Share of a budget that the networks get, however long the baselines took."""
 LARGEST_GUESS = 20.0
 """Epochs that a budget is planned with before a pilot has run."""
 
@@ -189,7 +191,11 @@ def fit_length(decision: Decision, protocol: Protocol, runner: Runner, started: 
         why = f"{epochs} epochs ({how})"
     if protocol.minutes is None:
         return Fitted(epochs=epochs, why=why)
-    left = protocol.minutes * 60 - (time.perf_counter() - started)
+    budget = protocol.minutes * 60
+    left = budget - (time.perf_counter() - started)
+    if left < LEAST_SHARE * budget:
+        why += f"; data and baselines took {duration(budget - left)}, so this takes longer than was asked for"
+        left = LEAST_SHARE * budget
     return _within(decision, epochs, left, why)
 
 

@@ -113,7 +113,8 @@ def _carry_out(
     told = rows_text(decision.execution, decision.who)
     if told:
         observer.say(told)
-    baselines = _baselines(folder, dataset, metrics, decision.recipe, protocol.seed, observer)
+    threads = decision.execution.threads
+    baselines = _baselines(folder, dataset, metrics, decision.recipe, protocol.seed, observer, threads)
     fitted = decision.execution.fitted
     if fitted is None or fitted.asked != asked_for(protocol):
         fitted = fit_length(decision, protocol, runner, started).model_copy(
@@ -144,7 +145,13 @@ def _carry_out(
 
 
 def _baselines(
-    folder: Folder, dataset: Dataset, metrics: tuple[str, ...], recipe: Recipe, seed: int, observer: Observer
+    folder: Folder,
+    dataset: Dataset,
+    metrics: tuple[str, ...],
+    recipe: Recipe,
+    seed: int,
+    observer: Observer,
+    threads: int,
 ) -> list[BaselineRecord]:
     wanted = f"{metrics[0]} {recipe.class_weights}"
     found = folder.baselines(wanted)
@@ -159,6 +166,7 @@ def _baselines(
         metrics=metrics,
         class_weights=weights,
         progress=lambda title: observer.stage(f"baseline: {title}"),
+        threads=threads,
     )
     records: list[BaselineRecord] = []
     for each in results:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from steepest.data.dataset import Dataset, Part
@@ -62,6 +63,7 @@ def run_baselines(
     metrics: Sequence[str] | None = None,
     class_weights: Tensor | None = None,
     progress: Callable[[str], None] | None = None,
+    threads: int = 1,
 ) -> list[BaselineResult]:
     """Fit the baselines, choose their settings on validation and read the test rows once.
 
@@ -72,6 +74,7 @@ def run_baselines(
         metrics: what is measured, the metric that decides first; the task's default one unless given.
         class_weights: weight of each class in the training loss ``[K]``, as the networks get it.
         progress: called with a baseline's title before it is fitted.
+        threads: of the libraries below; on a busy machine more than one can be many times slower.
 
     Returns:
         one result for each name, in their order.
@@ -96,7 +99,7 @@ def run_baselines(
         if progress is not None:
             progress(baseline.title)
         started = time.perf_counter()
-        with warnings.catch_warnings():
+        with threadpool_limits(limits=threads), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what matters is in the settings and the outcome
             fitted = baseline.fit(
                 cpu, seed=seed, metric=metric_info(asked[0]).name, class_weights=class_weights
