@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 
 from steepest.errors import OptionError
 from steepest.optim.dense import RuleOptimizer
-from steepest.optim.rule import Hyper, Rule, Slots, stacked, table
+from steepest.optim.rule import Coefficients, Hyper, Rule, Slots, stacked, table
 from steepest.rng import stream
 
 AnyRule = Rule[Hyper]
@@ -51,11 +51,21 @@ def recorded(
 
 
 def follow(
-    rule: AnyRule, param: torch.Tensor, gradients: Sequence[torch.Tensor]
+    rule: AnyRule,
+    param: torch.Tensor,
+    gradients: Sequence[torch.Tensor],
+    rows: Sequence[Coefficients] | None = None,
 ) -> tuple[torch.Tensor, Slots]:
-    """Return parameter and slots after one step for each gradient, without any executor."""
+    """Return parameter and slots after one step for each gradient, without any executor.
+
+    Args:
+        rule: whose steps.
+        param: where they begin.
+        gradients: one for each step.
+        rows: the coefficients of the steps, if they are known already.
+    """
     slots = rule.start(param)
-    for gradient, c in zip(gradients, table(rule, len(gradients)), strict=True):
+    for gradient, c in zip(gradients, rows or table(rule, len(gradients)), strict=True):
         param, slots = rule.update(gradient, param, slots, c)
     return param, slots
 
@@ -87,12 +97,13 @@ def cut_and_join(rule: AnyRule) -> None:
         return
     for dtype in (torch.float32, torch.float64):
         param, gradients = recorded(dtype=dtype)
-        whole, slots = follow(rule, param, gradients)
-        flat, _ = follow(rule, param.reshape(-1), [each.reshape(-1) for each in gradients])
+        rows = table(rule, len(gradients))
+        whole, slots = follow(rule, param, gradients, rows)
+        flat, _ = follow(rule, param.reshape(-1), [each.reshape(-1) for each in gradients], rows)
         _require(torch.equal(flat.reshape(SHAPE), whole), "a flattened tensor gives other bits")
-        for size in (1, 7, 16):
+        for size in (3, 7, 16):
             cuts = [each.reshape(-1).split(size) for each in (param, *gradients)]
-            parts = [follow(rule, each[0], each[1:]) for each in zip(*cuts, strict=True)]
+            parts = [follow(rule, each[0], each[1:], rows) for each in zip(*cuts, strict=True)]
             joined = torch.cat([part for part, _ in parts]).reshape(SHAPE)
             _require(torch.equal(joined, whole), f"pieces of {size} elements give other bits")
             for name, value in slots.items():
