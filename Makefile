@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 WORKERS ?= 2
 
-.PHONY: demo test lint docs fuzz bench install clean
+.PHONY: demo test slow lint docs fuzz bench install clean
 
 demo: $(STAMP)  ## train four optimizers on the flights that ship with the package, and write a report
 	$(BIN)/steepest demo --out runs/demo
@@ -21,7 +21,10 @@ docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir .venv/site
 
 fuzz: $(STAMP)  ## 2,000 broken files for each reader (`make test` draws 60)
-	$(BIN)/python -m pytest tests/robust/test_fuzz.py -n $(WORKERS) --fuzz-cases 2000
+	$(BIN)/python -m pytest tests/robust/test_fuzz.py -n $(WORKERS) --fuzz-cases 2000 -m "slow or not slow"
+
+slow: $(STAMP)  ## the tests that `make test` leaves out
+	$(BIN)/python -m pytest -n $(WORKERS) -m slow
 
 bench: $(STAMP)  ## measured claims, each with its peer in the same run
 	$(BIN)/python -m benchmarks
