@@ -87,7 +87,6 @@ class Net(nn.Module):
             nn.Embedding(n, min(600, round(1.6 * n**0.56))) for n in cardinalities
         )
         width = sum(each.embedding_dim for each in self.embeddings) + continuous
-        self.dropout = nn.Dropout(0.1)
         layers: list[nn.Module] = []
         for hidden in HIDDEN:
             layers += [nn.BatchNorm1d(width), nn.Linear(width, hidden, bias=False), nn.ReLU()]
@@ -96,15 +95,25 @@ class Net(nn.Module):
         for each in self.embeddings:
             nn.init.trunc_normal_(each.weight, std=0.01, a=-0.02, b=0.02)
 
-    def forward(self, categorical: Tensor, continuous: Tensor) -> Tensor:
-        parts = [each(categorical[:, i]) for i, each in enumerate(self.embeddings)]
-        return self.body(torch.cat([self.dropout(torch.cat(parts, 1)), continuous], 1))
+    def forward(self, categorical: Tensor, continuous: Tensor, step: int | None = None) -> Tensor:
+        values = torch.cat([each(categorical[:, i]) for i, each in enumerate(self.embeddings)], 1)
+        if step is not None:
+            values = dropout(values, 0.1, step)
+        return self.body(torch.cat([values, continuous], 1))
+
+
+def dropout(values: Tensor, p: float, step: int) -> Tensor:
+    """Drop a value where 16 random bits are below p · 65536."""
+    limit = round(p * 65536)
+    words = np.random.PCG64(seed_for(SEED, "dropout", step)).random_raw(-(-values.numel() // 4))
+    bits = torch.from_numpy(words.view(np.int16)[: values.numel()]).reshape(values.shape)
+    return values * ((bits >= limit - 32768) * (65536 / (65536 - limit)))
 
 
 # --- training: Adam, a cosine from its rate to zero -----------------------------------------------------------
 
 
-def train(path: Path) -> dict[str, float]:
+def train(path: Path, epochs: float = EPOCHS) -> dict[str, float]:
     """Train one run; return log loss and accuracy on the test rows with the last weights."""
     torch.set_num_threads(1)
     data = read(path)
@@ -114,7 +123,7 @@ def train(path: Path) -> dict[str, float]:
     net = Net(cardinalities, len(CONTINUOUS), int(target.max()) + 1)
     optimizer = torch.optim.Adam(net.parameters(), lr=LR)
     per_epoch = len(target) // BATCH
-    steps = EPOCHS * per_epoch
+    steps = round(epochs * per_epoch)
     net.train()
     for step in range(steps):
         epoch, batch = divmod(step, per_epoch)
@@ -122,9 +131,8 @@ def train(path: Path) -> dict[str, float]:
             order = torch.from_numpy(shuffled(len(target), SEED, "order", epoch))
         rows = order[batch * BATCH : (batch + 1) * BATCH]
         optimizer.param_groups[0]["lr"] = LR * 0.5 * (1.0 + math.cos(math.pi * step / steps))
-        torch.manual_seed(seed_for(SEED, "dropout", step))
         optimizer.zero_grad()
-        F.cross_entropy(net(categorical[rows], continuous[rows]), target[rows]).backward()
+        F.cross_entropy(net(categorical[rows], continuous[rows], step), target[rows]).backward()
         optimizer.step()
     net.eval()
     categorical, continuous, target = data["test"]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steepest.optim import make_rule
-from steepest.optim.quadrature import TOLERANCE, plan, start_error
+from steepest.optim.quadrature import TOLERANCE, error, plan
 from steepest.optim.rows import Rows
 from steepest.rng import stream
 from steepest.schedules import make_schedule
@@ -163,7 +163,7 @@ def test_the_plan_of_terms_and_nodes_holds_what_it_says() -> None:
         found = plan(*betas)
         assert found is not None
         for step in (1, 2, 5, 20, 100):
-            assert start_error(*betas, step, found.terms, found.start_nodes) <= TOLERANCE
+            assert error(*betas, step, found) <= TOLERANCE
     assert plan(0.9, 0.95) is None
     assert plan(0.99, 0.95) is None
 

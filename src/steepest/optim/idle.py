@@ -5,13 +5,17 @@ from the step after which they are known to the present. The definition is the r
 closed form is the same sum in another order, so it agrees with the replay up to rounding.
 
 Rows that were never updated hold the start values of their slots, and have step 0.
+
+The work is in two parts: numbers for each row from float64 tables, in NumPy (``known`` at the moment, ``columns``
+for many moments at once), and the arithmetic on the rows, in torch operations only (``apply``), which a compiled
+step takes in as it is.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -21,6 +25,8 @@ from steepest.optim.quadrature import LEFT_OUT, MOST_TERMS, Array
 from steepest.optim.rule import Coefficients, Slots
 
 Steps = NDArray[np.int64]
+Columns = Sequence[torch.Tensor] | torch.Tensor
+"""Numbers for each row, [width] of [n]."""
 
 
 class ClosedForm(ABC):
@@ -39,12 +45,22 @@ class ClosedForm(ABC):
     def extend(self, step: int, c: Coefficients) -> bool:
         """Take note of the coefficients of a step (from 1); return False where the form cannot go on from here."""
 
-    @abstractmethod
-    def advance(self, param: torch.Tensor, slots: Slots, last: Steps, now: int) -> tuple[torch.Tensor, Slots]:
-        """Return rows and slots [n, …] after step ``now``, given as they were after the steps ``last`` [n].
+    def known(self, last: Steps) -> Array:
+        """Return what the tables hold at present for rows last updated at ``last`` [n], as [k, n]; k may be 0."""
+        return np.empty((0, len(last)))
 
-        The arguments are left as they are.
-        """
+    @abstractmethod
+    def columns(self, known: Array, last: Steps, now: Steps | int) -> Array:
+        """Return the numbers that :meth:`apply` needs of each row, [width, n], from what was known at ``now``."""
+
+    @abstractmethod
+    def apply(self, param: torch.Tensor, slots: Slots, columns: Columns) -> tuple[torch.Tensor, Slots]:
+        """Return rows and slots [n, …] after their idle steps; the arguments are left as they are."""
+
+    def advance(self, param: torch.Tensor, slots: Slots, last: Steps, now: int) -> tuple[torch.Tensor, Slots]:
+        """Return rows and slots [n, …] after step ``now``, given as they were after the steps ``last`` [n]."""
+        columns = torch.from_numpy(self.columns(self.known(last), last, now))
+        return self.apply(param, slots, columns.to(param.device, param.dtype))
 
     def arrays(self) -> dict[str, Array]:
         """Return what the form has kept, by name; :meth:`restore` takes it back."""
@@ -63,9 +79,14 @@ class Still(ClosedForm):
         del step, c
         return True
 
-    def advance(self, param: torch.Tensor, slots: Slots, last: Steps, now: int) -> tuple[torch.Tensor, Slots]:
+    def columns(self, known: Array, last: Steps, now: Steps | int) -> Array:
+        """Return nothing."""
+        del known, now
+        return np.empty((0, len(last)))
+
+    def apply(self, param: torch.Tensor, slots: Slots, columns: Columns) -> tuple[torch.Tensor, Slots]:
         """Return what is given."""
-        del last, now
+        del columns
         return param, dict(slots)
 
 
@@ -82,16 +103,21 @@ class Fading(Still):
         self.kept = dict(kept)
         self.keep_signs = keep_signs
 
-    def advance(self, param: torch.Tensor, slots: Slots, last: Steps, now: int) -> tuple[torch.Tensor, Slots]:
-        """Return the parameter as it is and the slots times their shares to the power of the idle steps."""
+    def columns(self, known: Array, last: Steps, now: Steps | int) -> Array:
+        """Return 1 where a row was idle, and the shares to the power of the idle steps."""
+        del known
+        return np.stack([idle(last, now), *(np.power(share, now - last) for share in self.kept.values())])
+
+    def apply(self, param: torch.Tensor, slots: Slots, columns: Columns) -> tuple[torch.Tensor, Slots]:
+        """Return the parameter as it is and the slots times their shares."""
         new = dict(slots)
-        for name, share in self.kept.items():
+        for i, (name, share) in enumerate(self.kept.items()):
             old = slots[name]
-            new[name] = faded = old * column(np.power(share, now - last), old)
+            new[name] = faded = old * across(columns[1 + i], old)
             if self.keep_signs and share > 0.5:
                 info = torch.finfo(old.dtype)
                 least = torch.sign(old) * (info.smallest_normal * info.eps)
-                new[name] = torch.where((faded == 0) & idle_rows(last, now, old), least, faded)
+                new[name] = torch.where((faded == 0) & (across(columns[0], old) > 0), least, faded)
         return param, new
 
 
@@ -109,15 +135,19 @@ class Forgetting(Still):
         self.zeroed = zeroed
         self.clamped = dict(clamped or {})
 
-    def advance(self, param: torch.Tensor, slots: Slots, last: Steps, now: int) -> tuple[torch.Tensor, Slots]:
+    def columns(self, known: Array, last: Steps, now: Steps | int) -> Array:
+        """Return 1 where a row was idle."""
+        del known
+        return idle(last, now)[None]
+
+    def apply(self, param: torch.Tensor, slots: Slots, columns: Columns) -> tuple[torch.Tensor, Slots]:
         """Return the parameter as it is and, where a row was idle, the slots as one idle step leaves them."""
         new = dict(slots)
         for name in self.zeroed:
-            idle = idle_rows(last, now, slots[name])
-            new[name] = torch.where(idle, torch.zeros_like(slots[name]), slots[name])
+            new[name] = torch.where(across(columns[0], slots[name]) > 0, 0.0, slots[name])
         for name, (low, high) in self.clamped.items():
-            idle = idle_rows(last, now, slots[name])
-            new[name] = torch.where(idle, slots[name].clamp(min=low, max=high), slots[name])
+            limited = slots[name].clamp(min=low, max=high)
+            new[name] = torch.where(across(columns[0], slots[name]) > 0, limited, slots[name])
         return param, new
 
 
@@ -135,10 +165,15 @@ class Shrinking(ClosedForm):
         self.logs.begin(step, (self.logs.values[0, step - 1] + math.log1p(-lost),))
         return True
 
-    def advance(self, param: torch.Tensor, slots: Slots, last: Steps, now: int) -> tuple[torch.Tensor, Slots]:
-        """Return the parameter times the product of the factors."""
+    def columns(self, known: Array, last: Steps, now: Steps | int) -> Array:
+        """Return the product of the factors."""
+        del known
         logs = self.logs.values[0]
-        return param * column(np.exp(logs[now] - logs[last]), param), dict(slots)
+        return np.exp(logs[now] - logs[last])[None]
+
+    def apply(self, param: torch.Tensor, slots: Slots, columns: Columns) -> tuple[torch.Tensor, Slots]:
+        """Return the parameter times the product."""
+        return param * across(columns[0], param), dict(slots)
 
     def arrays(self) -> dict[str, Array]:
         """The sums of logarithms."""
@@ -177,11 +212,19 @@ class Coasting(ClosedForm):
         self.sums.values[0, low:step] += rate * self.powers[len(self.powers) - (step - low) :]
         return True
 
-    def advance(self, param: torch.Tensor, slots: Slots, last: Steps, now: int) -> tuple[torch.Tensor, Slots]:
+    def known(self, last: Steps) -> Array:
+        """Return the sums."""
+        return self.sums.values[:, last]
+
+    def columns(self, known: Array, last: Steps, now: Steps | int) -> Array:
+        """Return what the velocity is to be multiplied by to move the parameter, and the share that is kept."""
+        return np.stack([self.factor * known[0], np.power(self.momentum, now - last)])
+
+    def apply(self, param: torch.Tensor, slots: Slots, columns: Columns) -> tuple[torch.Tensor, Slots]:
         """Return the parameter moved by the sum, and the velocity faded."""
         velocity = slots[self.slot]
-        moved = param + velocity * column(self.factor * self.sums.values[0, last], param)
-        return moved, {**slots, self.slot: velocity * column(np.power(self.momentum, now - last), velocity)}
+        moved = param + velocity * across(columns[0], param)
+        return moved, {**slots, self.slot: velocity * across(columns[1], velocity)}
 
     def arrays(self) -> dict[str, Array]:
         """The sums."""
@@ -235,11 +278,11 @@ class Series:
         self.length = step + 1
 
 
-def column(numbers: Array, like: torch.Tensor) -> torch.Tensor:
-    """Return one number a row, [n], as a tensor that multiplies rows ``like`` [n, …]."""
-    return torch.from_numpy(numbers).to(like).reshape(-1, *[1] * (like.dim() - 1))
+def across(numbers: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Return one number a row, [n], in a shape that multiplies rows ``like`` [n, …]."""
+    return numbers.reshape(-1, *[1] * (like.dim() - 1))
 
 
-def idle_rows(last: Steps, now: int, like: torch.Tensor) -> torch.Tensor:
-    """Return which rows have missed a step, as a mask [n, 1, …]."""
-    return torch.from_numpy(last < now).to(like.device).reshape(-1, *[1] * (like.dim() - 1))
+def idle(last: Steps, now: Steps | int) -> Array:
+    """Return 1 where a row has missed a step, else 0."""
+    return (last < now).astype(np.float64)

@@ -1,11 +1,13 @@
 r"""The idle steps of Adam and AdamW: their sum is an integral over a measure that all rows share.
 
-For every step :math:`s` the first 2n moments of the measure (see :mod:`steepest.optim.quadrature`) stand in a
-float64 table. Each training step adds one term to its last K entries; the terms die geometrically, so any
-schedule works and older entries are final. At catch-up the Gauss rule gives a row's move in n divisions.
+For every step :math:`s` the weights :math:`A_k` of a few fixed points (see :mod:`steepest.optim.quadrature`) stand
+in a float64 table. Each training step adds one term to its last J entries; the terms die geometrically, so any
+schedule works and older entries are final. At catch-up a row's move is a sum over the points; two points share a
+division,
 
-In the first steps the bias corrections change so fast that more nodes are needed than moments could carry:
-there the rule is built from the points of the measure themselves, and kept once it is final.
+.. math::
+    \frac{A_1}{r + e_1} + \frac{A_2}{r + e_2} = \frac{P\,r + Q}{(r + e_1)(r + e_2)}, \qquad
+    r = \sqrt v,\; e_k = \epsilon \hat x_k,\; P = A_1 + A_2,\; Q = A_1 e_2 + A_2 e_1.
 
 AdamW's decay multiplies what earlier steps have moved: every term is weighted with the product of the later
 factors, :math:`\prod_{i>t} (1 - \eta_i \lambda)`.
@@ -19,16 +21,14 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from steepest.optim.idle import ClosedForm, Series, Steps, column
-from steepest.optim.quadrature import Array, Grid, Plan, from_moments, from_points, tidied
+from steepest.optim.idle import ClosedForm, Columns, Series, Steps, across
+from steepest.optim.quadrature import Array, Grid, Plan
 from steepest.optim.rule import Coefficients, Slots
 
-SMALLEST_EPS = 1e-30
-"""A smaller ε is lost in float32, and the sum with it."""
+SMALLEST_EPS = 1e-15
+"""Products of two smaller ones are lost in float32."""
 LARGEST_DECAY = 1e-3
 """Where a step takes more than this share of the weight, the terms no longer die as the betas say."""
-
-_RATE, _ROOT, _LOG, _CENTRE, _UNIT = range(5)
 
 
 class AdamIdle(ClosedForm):
@@ -37,127 +37,74 @@ class AdamIdle(ClosedForm):
     Args:
         betas: shares kept of both averages.
         eps: ε, above 0.
-        plan: terms and nodes for the betas.
+        plan: terms and points for the betas.
     """
 
     def __init__(self, betas: tuple[float, float], eps: float, plan: Plan) -> None:
         self.betas, self.eps, self.plan = betas, eps, plan
-        self.grid = Grid.of(*betas, plan.terms)
-        self.moments = Series(2 * plan.nodes)
-        self.steps = Series(5)
-        self.steps.begin(0, (0.0, 0.0, 0.0, *self._frame(0)))
-        self.early: dict[int, tuple[Array, Array]] = {}
-        """Coefficients of the first steps that are final."""
+        self.grid = Grid.of(*betas, plan)
+        self.table = Series(plan.points)
+        self.logs = Series(1)
+        """Logarithms of the products of all factors of decay."""
+        self._basis: tuple[float, Array] = (math.nan, np.empty(0))
 
     def extend(self, step: int, c: Coefficients) -> bool:
-        """Add the step's term to the moments of the rows that may still move."""
+        """Add the step's term to the tables of the rows that may still move."""
         root = c["eps"] / self.eps
         rate, kept = c["lr"] / root, c["keep"]
         if not (kept >= 1.0 - 10.0 * LARGEST_DECAY and rate >= 0.0):
             return False
-        log = self.steps.values[_LOG, step - 1] + math.log(kept)
-        self.steps.begin(step, (rate, root, log, *self._frame(step)))
-        self.moments.begin(step, (0.0,) * len(self.moments.values))
+        log = self.logs.values[0, step - 1] + math.log(kept)
+        self.logs.begin(step, (log,))
+        self.table.begin(step, (0.0,) * self.plan.points)
         low = max(0, step - self.plan.terms)
         terms = slice(step - low - 1, None, -1)  # idle steps j of the rows last updated at low … step − 1
+        if self._basis[0] != root:
+            self._basis = (
+                root,
+                self.grid.basis(math.log(root) + self.grid.stretch) * self.grid.points[:, None],
+            )
         weight = rate * self.grid.decay[terms]
-        logs = self.steps.values[_LOG, low:step]
+        logs = self.logs.values[0, low:step]
         if logs[0] != log:
             weight = weight * np.exp(logs - log)
-        centre, unit = self.steps.values[_CENTRE:, low:step]
-        place = self.grid.beyond[terms] / ((root * self.grid.stretch[terms] + centre) * unit)
-        for moment in self.moments.values:
-            moment[low:step] += weight
-            weight = weight * place
+        self.table.values[:, low:step] += self._basis[1][:, terms] * weight
+        if not low:
+            self.table.values[:, 0] = 0.0  # never updated: the averages are 0
         return True
 
-    def advance(self, param: torch.Tensor, slots: Slots, last: Steps, now: int) -> tuple[torch.Tensor, Slots]:
-        """Return the parameter moved and decayed, and both averages faded."""
-        mean, square = slots["exp_avg"], slots["exp_avg_sq"]
-        logs = self.steps.values[_LOG]
-        kept = logs[now] - logs[last]
-        if kept.any():
-            param = param * column(np.exp(kept), param)
-        weighted = mean * column(np.exp(kept), mean) if kept.any() else mean
+    def known(self, last: Steps) -> Array:
+        """Return the weights of the points, [points, n]."""
+        return self.table.values[:, last]
+
+    def columns(self, known: Array, last: Steps, now: Steps | int) -> Array:
+        """Return decay, both averages' shares, and P and Q of each pair of points."""
+        logs = self.logs.values[0]
         idle = now - last
-        faded = {
-            "exp_avg": mean * column(np.power(self.betas[0], idle), mean),
-            "exp_avg_sq": square * column(np.power(self.betas[1], idle), square),
-        }
+        shares = [np.exp(logs[now] - logs[last]), *(np.power(beta, idle) for beta in self.betas)]
+        first, second = known[::2], known[1::2]
+        e = self.eps * self.grid.points[:, None]
+        return np.concatenate([shares, first + second, first * e[1::2] + second * e[::2]])
+
+    def apply(self, param: torch.Tensor, slots: Slots, columns: Columns) -> tuple[torch.Tensor, Slots]:
+        """Return the parameter moved and decayed, and both averages faded."""
+        kept, share1, share2 = (across(each, param) for each in columns[:3])
+        mean, square = slots["exp_avg"], slots["exp_avg_sq"]
         root = torch.sqrt(square)
-        early = (last < self.plan.begin) & (last > 0)
-        param = param.clone()
-        for chosen, find in ((~early, self._from_moments), (early, self._from_points)):
-            if chosen.all():
-                return param - self._sum(*find(last, now), root).mul_(weighted), faded
-            if chosen.any():
-                at = torch.from_numpy(np.flatnonzero(chosen))
-                param[at] -= self._sum(*find(last[chosen], now), root[at]).mul_(weighted[at])
-        return param, faded
-
-    def _sum(self, alpha: Array, b: Array, root: torch.Tensor) -> torch.Tensor:
-        """Return the Gauss rule for every element of rows with the square roots ``root`` [r, …]."""
-        eps = self.eps
-        means = [column(each, root) for each in alpha]
-        spreads = [column(each, root) for each in b]
-        # Where the root is 0 and ε·u vanishes in the element's precision, the average is 0 as well.
-        tiny = torch.finfo(root.dtype).tiny
-        inside = means[-1]
-        for k in range(len(alpha) - 2, -1, -1):
-            bottom = (inside * eps).add(root).clamp_(min=tiny)
-            inside = means[k] - (spreads[k + 1] * eps).div(bottom)
-        return (inside * spreads[0]).div((inside * eps).add_(root).clamp_(min=tiny))
-
-    def _from_moments(self, last: Steps, now: int) -> tuple[Array, Array]:
-        """Return the recurrence coefficients of each row, [nodes, r], from the table."""
-        distinct, back = np.unique(last, return_inverse=True)
-        alpha, b = from_moments(self.moments.values[:, distinct], (now - distinct).astype(np.float64))
-        centre, unit = self.steps.values[_CENTRE:, distinct]
-        b[1:] *= unit**2
-        low, high = self._support(distinct, now)
-        alpha, b = tidied(centre + unit * alpha, b, low, high)
-        b[0, distinct == 0] = 0.0  # never updated: the averages are 0
-        return alpha[:, back], b[:, back]
-
-    def _from_points(self, last: Steps, now: int) -> tuple[Array, Array]:
-        """Return the same from the measure itself, [start_nodes, r]."""
-        distinct, back = np.unique(last, return_inverse=True)
-        missing = np.array([step for step in distinct.tolist() if step not in self.early], dtype=np.int64)
-        fresh: dict[int, tuple[Array, Array]] = {}
-        if len(missing):
-            there = missing[:, None] + np.arange(1, self.plan.terms + 1)
-            inside = there <= now
-            there = np.minimum(there, now)
-            rate, root, logs = self.steps.values[:3, there]
-            decayed = np.exp(self.steps.values[_LOG, missing][:, None] - logs)
-            weights = np.where(inside, rate * decayed * self.grid.decay, 0.0)
-            points = root * self.grid.stretch
-            alpha, b = from_points(weights, points, self.plan.start_nodes)
-            alpha, b = tidied(alpha, b, *self._support(missing, now))
-            fresh = {step: (alpha[:, i], b[:, i]) for i, step in enumerate(missing.tolist())}
-            self.early.update({step: fresh[step] for step in fresh if now - step >= self.plan.terms})
-        found = [fresh[step] if step in fresh else self.early[step] for step in distinct.tolist()]
-        return np.stack([each[0] for each in found], 1)[:, back], np.stack([each[1] for each in found], 1)[
-            :, back
-        ]
-
-    def _support(self, last: Steps, now: int) -> tuple[Array, Array]:
-        """Return the least and the largest point of the measures."""
-        roots = self.steps.values[_ROOT]
-        idle = np.clip(now - last, 1, self.plan.terms)
-        first, end = np.minimum(last + 1, now), np.minimum(last + idle, now)
-        return roots[first] * self.grid.stretch[0], roots[end] * self.grid.stretch[idle - 1]
-
-    def _frame(self, step: int) -> tuple[float, float]:
-        centre, unit = self.grid.frame(np.array([float(step)]))
-        return float(centre[0]), float(unit[0])
+        pairs = self.plan.points // 2
+        e = self.eps * self.grid.points
+        total = torch.zeros_like(root)
+        for k in range(pairs):
+            top = root * across(columns[3 + k], root) + across(columns[3 + pairs + k], root)
+            total = total + top / ((root + float(e[2 * k])) * (root + float(e[2 * k + 1])))
+        moved = (param - total * mean) * kept
+        return moved, {**slots, "exp_avg": mean * share1, "exp_avg_sq": square * share2}
 
     def arrays(self) -> dict[str, Array]:
-        """The moments, and rates, roots and decays by step."""
-        return {"moments": self.moments.kept(), "steps": self.steps.kept()}
+        """The weights of the points and the decays, by step."""
+        return {"table": self.table.kept(), "logs": self.logs.kept()}
 
     def restore(self, arrays: Mapping[str, Array], step: int) -> None:
-        """Take them back; what was found from points is found again, with the same bits."""
-        self.moments.put(arrays["moments"], step)
-        self.steps.put(arrays["steps"], step)
-        self.early = {}
+        """Take them back."""
+        self.table.put(arrays["table"], step)
+        self.logs.put(arrays["logs"], step)

@@ -7,7 +7,8 @@ The loop never asks which method it has. A rule under an executor is the ordinar
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -42,6 +43,18 @@ class TableProblem(Problem, Protocol):
         ...
 
 
+class Feed(Protocol):
+    """The batches of a run, and its random draws."""
+
+    def batch(self, step: int) -> Any:
+        """Return the batch of a step."""
+        ...
+
+    def randomness(self, step: int) -> AbstractContextManager[None]:
+        """Make all draws inside the block those of a step."""
+        ...
+
+
 @dataclass(frozen=True)
 class StepInfo:
     """What a step reports.
@@ -68,6 +81,13 @@ class Method(ABC):
     @abstractmethod
     def step(self, problem: Problem, state: Any, batch: Any, step: int) -> StepInfo:
         """Move the problem's model by one step (counted from 0) and update ``state`` in place."""
+
+    def steps(self, problem: Problem, state: Any, feed: Feed, first: int, count: int) -> Iterator[StepInfo]:
+        """Make ``count`` steps from step ``first`` on, telling of each; a method may prepare many at once."""
+        for step in range(first, first + count):
+            with feed.randomness(step):
+                info = self.step(problem, state, feed.batch(step), step)
+            yield info
 
     def evaluation_parameters(self, state: Any) -> Mapping[str, Tensor] | None:
         """Return the parameters to evaluate with, by name, where they are not the model's own."""

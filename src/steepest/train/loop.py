@@ -21,8 +21,8 @@ from steepest.models import ModelBuilder, build_model
 from steepest.optim.method import Method
 from steepest.recipe import Recipe
 from steepest.record.schema import Clocks, Point, Record, RunKey
-from steepest.rng import torch_stream
 from steepest.train.causes import is_out_of_memory, likely_cause
+from steepest.train.feed import Feed
 from steepest.train.problem import SupervisedProblem
 from steepest.train.weights import Kept, evaluating
 
@@ -76,6 +76,7 @@ def train(
     problem = SupervisedProblem(net, dataset.task, recipe.class_weights, tuple(dataset.shape.cardinalities))
     state = method.init(problem)
     plan = BatchPlan(len(dataset.train), recipe.batch_size, key.seed)
+    feed = Feed(dataset.train, plan, key.seed)
     decides = metric_info(recipe.metric)
     watched = tuple(dict.fromkeys((recipe.metric, *problem.watched)))
     stops = evaluation_steps(recipe.steps, plan.batches_per_epoch, evaluations)
@@ -102,41 +103,39 @@ def train(
         return value
 
     first = look(0)
-    reported = 0
-    for step in range(recipe.steps):
+    done = reported = 0
+    while outcome == "finished" and done < recipe.steps:
+        stop = min(each for each in stops if each > done)
         started = time.perf_counter()
-        batch = dataset.train.take(plan.indices(step).to(device))
         try:
-            with torch_stream(key.seed, "dropout", step):
-                info = method.step(problem, state, batch, step)
+            for info in method.steps(problem, state, feed, done, stop - done):
+                done += 1
+                gradients += info.gradients
+                running = SMOOTHING * running + (1 - SMOOTHING) * info.loss
+                correction = SMOOTHING * correction + (1 - SMOOTHING)
+                if progress and (done - reported >= 16 or done == recipe.steps):
+                    progress(done - reported)
+                    reported = done
+                if not math.isfinite(info.loss):
+                    cause = likely_cause(feed.batch(done - 1), done, first)
+                    outcome, reason = "diverged", f"the loss is {info.loss} at step {done}: {cause}"
+                    break
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            outcome, reason = "out of memory", f"at step {step + 1} with batches of {recipe.batch_size} rows"
-            break
+            outcome, reason = "out of memory", f"at step {done + 1} with batches of {recipe.batch_size} rows"
         training_seconds += time.perf_counter() - started
-        gradients += info.gradients
-        running = SMOOTHING * running + (1 - SMOOTHING) * info.loss
-        correction = SMOOTHING * correction + (1 - SMOOTHING)
-        if not math.isfinite(info.loss):
-            cause = likely_cause(batch, step + 1, first)
-            outcome, reason = "diverged", f"the loss is {info.loss} at step {step + 1}: {cause}"
+        if outcome != "finished":
             break
-        if step + 1 in stops:
-            before = best
-            value = look(step + 1)
-            if not math.isfinite(value):
-                cause = likely_cause(dataset.validation, step + 1, first)
-                what = f"the validation {decides.title} is {abs(value)} at step {step + 1}"
-                outcome, reason = "diverged", f"{what}: {cause}"
-                break
-            waited = 0 if value < before else waited + 1
-            if recipe.patience is not None and waited >= recipe.patience:
-                outcome, reason = "stopped early", f"no better for {waited} evaluations, at step {step + 1}"
-                break
-        if progress and (step + 1 - reported >= 16 or step + 1 == recipe.steps):
-            progress(step + 1 - reported)
-            reported = step + 1
+        before = best
+        value = look(done)
+        if not math.isfinite(value):
+            cause = likely_cause(dataset.validation, done, first)
+            what = f"the validation {decides.title} is {abs(value)} at step {done}"
+            outcome, reason = "diverged", f"{what}: {cause}"
+        waited = 0 if value < before else waited + 1
+        if outcome == "finished" and recipe.patience is not None and waited >= recipe.patience:
+            outcome, reason = "stopped early", f"no better for {waited} evaluations, at step {done}"
 
     started = time.perf_counter()
     names = tuple(dict.fromkeys((recipe.metric, *metrics)))

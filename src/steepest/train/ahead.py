@@ -1,0 +1,125 @@
+"""What many steps need to know, prepared at once: batches, coefficients, masks, and the touched rows of tables.
+
+The codes of all batches are known beforehand, so the steps at which a row was last updated are too. Only the
+tables of a closed form grow step by step; the numbers of all rows and steps are then made in one go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from steepest.data.dataset import Part
+from steepest.optim.past import Past
+from steepest.optim.rows import Rows
+from steepest.train.dropout import random_bits, source
+from steepest.train.feed import Feed
+from steepest.train.problem import SupervisedProblem
+from steepest.train.program import Changing, Touched
+
+MOST_STEPS = 64
+"""Steps that are prepared at once."""
+MOST_ROWS = 65_536
+"""Rows of batches that are prepared at once."""
+
+
+def block(batch_size: int) -> int:
+    """Return how many steps are prepared at once.
+
+    Example:
+        >>> block(64), block(4096), block(10**6)
+        (64, 16, 1)
+    """
+    return max(1, min(MOST_STEPS, MOST_ROWS // batch_size))
+
+
+def prepare(
+    problem: SupervisedProblem,
+    past: Past,
+    rows: Mapping[str, Rows],
+    feed: Feed,
+    first: int,
+    count: int,
+    numbers: int,
+    dtype: torch.dtype,
+) -> list[Changing]:
+    """Return what each of ``count`` steps from step ``first`` on needs; the past and the rows' steps move on.
+
+    Args:
+        problem: says which columns are codes of tables.
+        past: extended by the steps.
+        rows: the tables by name; ``last`` of the touched rows moves on.
+        feed: the run's batches.
+        first: the step, counted from 0.
+        count: how many.
+        numbers: random numbers a step.
+        dtype: of coefficients and columns.
+    """
+    batches = feed.batches(first, count)
+    codes = {name: batches.inputs[0][:, :, column] for name, column in problem.places.items() if name in rows}
+    host: dict[str, NDArray[np.int64]] = {name: each.numpy() for name, each in codes.items()}
+    known: dict[str, list[Any]] = {name: [] for name in rows}
+    last: dict[str, list[Any]] = {name: [] for name in rows}
+    coefficients: list[list[float]] = []
+    for i in range(count):
+        for name, each in rows.items():
+            ids = host[name][i]
+            steps = each.last.numpy()
+            last[name].append(steps[ids])
+            if past.form is not None:
+                known[name].append(past.form.known(last[name][i]))
+            steps[ids] = first + i + 1
+        coefficients.append([float(value) for value in past.extend().values()])
+    touched: dict[str, list[Touched]] = {}
+    for name in rows:
+        columns = _columns(past, known[name], np.stack(last[name]), first).to(dtype)
+        ids = codes[name].contiguous()
+        places = torch.from_numpy(first_places(host[name]))
+        touched[name] = [
+            Touched(*each) for each in zip(ids.unbind(0), places.unbind(0), columns.unbind(0), strict=True)
+        ]
+    cut = [each.unbind(0) for each in (*batches.inputs, batches.target)]
+    each_step = zip(*cut, strict=True)
+    return [
+        Changing(
+            Part(tensors[:-1], tensors[-1]),
+            values,
+            random_bits(source(feed.seed, first + i), numbers),
+            {name: touched[name][i] for name in rows},
+        )
+        for i, (tensors, values) in enumerate(
+            zip(each_step, torch.tensor(coefficients, dtype=dtype).unbind(0), strict=True)
+        )
+    ]
+
+
+def _columns(past: Past, known: list[Any], last: NDArray[np.int64], first: int) -> Tensor:
+    """Return the numbers of all rows, [count, width, B]."""
+    count, size = last.shape
+    if past.form is None:
+        return torch.empty(count, 0, size, dtype=torch.float64)
+    now = np.repeat(np.arange(first, first + count), size)
+    found = past.form.columns(np.concatenate(known, 1), last.reshape(-1), now)
+    return torch.from_numpy(np.ascontiguousarray(found.reshape(-1, count, size).transpose(1, 0, 2)))
+
+
+def first_places(ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return, for each place of each batch, the first place that names the same row, [count, B].
+
+    Example:
+        >>> first_places(np.array([[7, 2, 7, 2, 5]])).tolist()
+        [[0, 1, 0, 1, 4]]
+    """
+    order = np.argsort(ids, axis=1, kind="stable")
+    ranked = np.take_along_axis(ids, order, 1)
+    starts = np.zeros_like(order)
+    starts[:, 1:] = np.where(ranked[:, 1:] != ranked[:, :-1], np.arange(1, ids.shape[1]), 0)
+    leaders = np.take_along_axis(order, np.maximum.accumulate(starts, axis=1), 1)
+    found = np.empty_like(order)
+    np.put_along_axis(found, order, leaders, 1)
+    return found

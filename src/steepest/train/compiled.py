@@ -1,0 +1,186 @@
+"""The method whose steps are one compiled program each.
+
+It makes the same steps as :class:`~steepest.optim.method.GradientMethod` with the same rule, tables and random
+draws, up to the rounding of sums in another order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from steepest.optim.dense import RuleOptimizer
+from steepest.optim.method import Feed as AnyFeed
+from steepest.optim.method import Method, Problem, StepInfo
+from steepest.optim.past import Past
+from steepest.optim.rule import Rule
+from steepest.optim.tables import RowTables
+from steepest.schedules import Schedule
+from steepest.train.ahead import block, prepare
+from steepest.train.compiler import Run, compiled
+from steepest.train.dropout import Dropout
+from steepest.train.feed import Feed
+from steepest.train.problem import SupervisedProblem
+from steepest.train.program import (
+    NotTraceableError,
+    Program,
+    State,
+    flat_changing,
+    flat_state,
+    trace,
+)
+
+
+@dataclass
+class CompiledState:
+    """A run under way.
+
+    Attributes:
+        program: the step as a function.
+        state: the tensors that it changes.
+        past: the steps taken.
+        tables: those executed by rows, or None.
+        numbers: random numbers that a step draws.
+        run: the compiled step, from the first step on.
+        seconds: what compiling took.
+    """
+
+    program: Program
+    state: State
+    past: Past
+    tables: RowTables | None
+    numbers: int = -1
+    run: Run | None = None
+    fixed: list[Tensor] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+@dataclass
+class CompiledMethod(Method):
+    """A rule: gradient, clipping, schedule and update in one compiled program.
+
+    Args:
+        rule: the update with its hyperparameters.
+        schedule: multiplier of the applied step, by step.
+        clip: largest 2-norm of the whole gradient, or None.
+        by_rows: parameters' names of the tables that are executed by rows.
+        announce: called before something is compiled.
+
+    Raises:
+        NotTraceableError: the step cannot be one program.
+        NoCompilerError: it cannot be compiled.
+    """
+
+    rule: Rule[Any]
+    schedule: Schedule
+    clip: float | None = None
+    by_rows: tuple[str, ...] = ()
+    announce: Callable[[], None] | None = None
+
+    @property
+    def lr(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The rule's learning rate."""
+        return float(self.rule.hyper.lr)
+
+    def init(self, problem: Problem) -> CompiledState:
+        """Return the state of a new run."""
+        supervised = cast("SupervisedProblem", problem)
+        refuse(self.rule, supervised)
+        tables = RowTables(problem.model, self.by_rows, self.rule, self.schedule) if self.by_rows else None
+        past = tables.past if tables else Past(self.rule, self.schedule, closed_form=False)
+        if tables and past.executor == "replay":
+            raise NotTraceableError(
+                f"{self.rule} has no closed form for the rows of {', '.join(self.by_rows)}",
+                hint="it runs eagerly, or densely with --rows off.",
+            )
+        c, _ = self.rule.coefficients(1, 1.0, dict(self.rule.carry))
+        program = Program(supervised, self.rule, past, tuple(c), tables, self.clip)
+        return CompiledState(program, State.of(supervised, self.rule, tables), past, tables)
+
+    def step(self, problem: Problem, state: CompiledState, batch: Any, step: int) -> StepInfo:
+        """Not used: steps are made many at a time."""
+        raise NotImplementedError("compiled steps are made by steps()")
+
+    def steps(
+        self, problem: Problem, state: CompiledState, feed: AnyFeed, first: int, count: int
+    ) -> Iterator[StepInfo]:
+        """Make ``count`` steps from step ``first`` on."""
+        own = cast("Feed", feed)
+        each = block(own.plan.size)
+        for start in range(first, first + count, each):
+            some = min(each, first + count - start)
+            for loss in self._block(cast("SupervisedProblem", problem), state, own, start, some):
+                yield StepInfo(loss)
+
+    def _block(
+        self, problem: SupervisedProblem, state: CompiledState, feed: Feed, first: int, count: int
+    ) -> list[float]:
+        if state.numbers < 0:
+            state.numbers = numbers_drawn(problem, feed)
+        rows = state.tables.rows if state.tables else {}
+        dtype = next(each.dtype for each in problem.model.parameters() if each.is_floating_point())
+        steps = prepare(problem, state.past, rows, feed, first, count, state.numbers, dtype)
+        if state.past.form is None and rows:
+            raise NotTraceableError(
+                f"the schedule takes {self.rule} where its closed form does not hold",
+                hint="use --compile off.",
+            )
+        if state.run is None:
+            made = compiled(
+                trace(state.program, state.state, steps[0]), torch.get_num_threads(), self.announce
+            )
+            state.run, state.seconds = made.run, made.seconds
+            state.fixed = flat_state(state.state)
+        run, fixed = state.run, state.fixed
+        with torch.no_grad():
+            losses = [run([*fixed, *flat_changing(each)])[0] for each in steps]
+        return torch.stack(losses).tolist()
+
+    def tables(self, state: CompiledState) -> RowTables | None:
+        """Return the tables that are executed by rows."""
+        return state.tables
+
+    def evaluation_parameters(self, state: CompiledState) -> dict[str, Tensor] | None:
+        """Return the parameters that the rule evaluates elsewhere than where it trains, by name."""
+        if not state.past.step:
+            return None
+        c = state.past.coefficients(state.past.step)
+        moved: dict[str, Tensor] = {}
+        for name, weight in state.state.parameters.items():
+            value = self.rule.evaluation_parameters(weight, state.state.slots[name], c)
+            if value.data_ptr() != weight.data_ptr():
+                moved[name] = value
+        return moved or None
+
+
+def refuse(rule: Rule[Any], problem: SupervisedProblem) -> None:
+    """Refuse a rule whose step is more than one update of every parameter alike.
+
+    Raises:
+        NotTraceableError: it is one.
+    """
+    model = problem.model
+    optimizer: RuleOptimizer = rule.optimizer(model)
+    groups = optimizer.param_groups
+    trained = [each for each in model.parameters() if each.requires_grad]
+    if optimizer.needs_closure or len(groups) != 1 or len(groups[0]["params"]) != len(trained):
+        raise NotTraceableError(
+            f"{rule} treats parameters differently or takes several gradients a step", hint="it runs eagerly."
+        )
+    if rule.couples == "model":
+        raise NotTraceableError(f"{rule} couples all parameters", hint="it runs eagerly.")
+    if len(trained) != len({each.data_ptr() for each in trained}):
+        raise NotTraceableError("parameters of the model share memory", hint="it runs eagerly.")
+
+
+def numbers_drawn(problem: SupervisedProblem, feed: Feed) -> int:
+    """Return how many random numbers one step draws, by calling the model once; nothing of it is changed."""
+    model, batch = problem.model, feed.batch(0)
+    copies = {name: each.detach().clone() for name, each in model.named_buffers()}
+    with torch.no_grad(), Dropout(lambda count: torch.zeros(count, dtype=torch.int16)) as seen:
+        torch.func.functional_call(model, copies, batch.inputs)
+    return sum(-(-count // 4) * 4 for count in seen.counts)

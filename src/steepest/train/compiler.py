@@ -1,0 +1,142 @@
+"""Graphs compiled ahead of time, once for a machine: the library of a step is kept in the user's cache folder.
+
+What is kept is machine code that the compiler of this machine made from a graph; its name is a hash of the graph
+with its constants, the shapes, the version of torch, the processor and the number of threads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from steepest.errors import SteepestError
+from steepest.train.program import Traced
+
+Run = Callable[[list[Tensor]], list[Tensor]]
+
+
+class NoCompilerError(SteepestError):
+    """There is no compiler, or it failed; the fact says why."""
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A loaded library.
+
+    Attributes:
+        run: takes the flat list of tensors, returns the outputs.
+        seconds: what compiling took; 0 if it was found in the cache.
+    """
+
+    run: Run
+    seconds: float
+
+
+def cache_folder() -> Path:
+    """Return the user's folder for compiled steps; ``STEEPEST_CACHE`` puts it elsewhere."""
+    if given := os.environ.get("STEEPEST_CACHE"):
+        return Path(given)
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "steepest"
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(base) if base else Path.home() / ".cache") / "steepest"
+
+
+def compiler() -> str | None:
+    """Return the C++ compiler that is used, or None where there is none."""
+    return shutil.which(os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++"))
+
+
+_loaded: dict[tuple[str, int], Run] = {}
+
+
+def compiled(traced: Traced, threads: int, announce: Callable[[], None] | None = None) -> Compiled:
+    """Return a graph's library, compiled if it is not in the cache.
+
+    Args:
+        traced: the graph.
+        threads: threads of the code.
+        announce: called before compiling.
+
+    Raises:
+        NoCompilerError: there is no compiler or it failed.
+    """
+    name = key(traced, threads)
+    if (name, threads) in _loaded:
+        return Compiled(_loaded[name, threads], 0.0)
+    path = cache_folder() / "steps" / f"{name}.pt2"
+    seconds = 0.0
+    if not path.is_file():
+        if announce:
+            announce()
+        started = time.perf_counter()
+        _compile(traced, threads, path)
+        seconds = time.perf_counter() - started
+    run = _loaded[name, threads] = _load(path)
+    return Compiled(run, seconds)
+
+
+def is_cached(traced: Traced, threads: int) -> bool:
+    """Return whether a graph's library is there already."""
+    return (cache_folder() / "steps" / f"{key(traced, threads)}.pt2").is_file()
+
+
+def key(traced: Traced, threads: int) -> str:
+    """Return the name of a graph's library."""
+    digest = hashlib.sha256()
+    parts = [traced.graph.code, torch.__version__, torch.backends.cpu.get_cpu_capability(), str(threads)]
+    parts += [f"{each.dtype} {tuple(each.shape)} {each.stride()}" for each in traced.examples]
+    for part in parts:
+        digest.update(part.encode() + b"\0")
+    for name, value in sorted(vars(traced.graph).items()):
+        if isinstance(value, Tensor):
+            digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:24]
+
+
+def _compile(traced: Traced, threads: int, path: Path) -> None:
+    if compiler() is None:
+        raise NoCompilerError(
+            "there is no C++ compiler (g++)", hint="install one, or go on with --compile off."
+        )
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = Path(folder) / path.name
+        try:
+            exported = torch.export.export(traced.graph, traced.examples)
+            settings: dict[str, Any] = {"cpp.threads": threads}
+            torch._inductor.aoti_compile_and_package(  # pyright: ignore[reportPrivateUsage]
+                exported, package_path=str(made), inductor_configs=settings
+            )
+        except Exception as error:
+            said = str(error).strip().splitlines() or [""]
+            raise NoCompilerError(
+                f"the step cannot be compiled: {type(error).__name__}: {said[0][:300]}",
+                hint="go on with --compile off.",
+            ) from error
+        made.replace(path)
+
+
+def _load(path: Path) -> Run:
+    try:
+        package: Any = torch._inductor.aoti_load_package(str(path))  # pyright: ignore[reportPrivateUsage]
+    except Exception as error:
+        path.unlink(missing_ok=True)
+        raise NoCompilerError(
+            f"the compiled step {str(path)!r} cannot be loaded: {error}", hint="it was removed; try again."
+        ) from error
+    return package.loader.run

@@ -1,0 +1,58 @@
+"""What a method is fed with during one run: its batches and its masks, pure in (seed, step)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from steepest.data.batches import BatchPlan
+from steepest.data.dataset import Part
+from steepest.rng import torch_stream
+from steepest.train.dropout import StepDropout
+
+
+@dataclass(frozen=True)
+class Feed:
+    """The training rows in the order of one run.
+
+    Args:
+        part: the training rows, on the device.
+        plan: which rows each step sees.
+        seed: the run seed.
+
+    Example:
+        >>> part = Part((torch.arange(6)[:, None],), torch.arange(6))
+        >>> feed = Feed(part, BatchPlan(rows=6, batch_size=2, seed=0), seed=0)
+        >>> torch.equal(feed.batches(0, 3).target[1], feed.batch(1).target)
+        True
+    """
+
+    part: Part
+    plan: BatchPlan
+    seed: int
+
+    def batch(self, step: int) -> Part:
+        """Return the batch of a step."""
+        return self.part.take(self.plan.indices(step).to(self.part.target.device))
+
+    def batches(self, first: int, count: int) -> Part:
+        """Return the batches of ``count`` steps from ``first`` on, each tensor as [count, B, …]."""
+        rows = torch.cat([self.plan.indices(step) for step in range(first, first + count)])
+        found = self.part.take(rows.to(self.part.target.device))
+
+        def cut(each: Tensor) -> Tensor:
+            return each.reshape(count, self.plan.size, *each.shape[1:])
+
+        return Part(tuple(cut(each) for each in found.inputs), cut(found.target))
+
+    @contextlib.contextmanager
+    def randomness(self, step: int) -> Generator[None]:
+        """Make all draws inside the block those of a step: dropout's masks, and torch's own for anything else."""
+        with torch_stream(self.seed, "dropout", step), contextlib.ExitStack() as stack:
+            if self.part.target.device.type == "cpu":
+                stack.enter_context(StepDropout(self.seed, step))
+            yield
