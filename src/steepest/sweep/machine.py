@@ -1,0 +1,152 @@
+"""What is known of this machine: its processor and memory, and the thread counts that were measured on it.
+
+Which number of threads makes a step fastest is measured once and kept in a small JSON file in the user's cache
+folder. It is a convenience: a file that is torn, or a folder that cannot be written, costs a measurement and
+nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from steepest.errors import FolderError
+from steepest.files import write_atomically
+from steepest.train.compiler import cache_folder
+
+MOST_KEPT = 200
+"""Thread counts that are kept; the oldest go first."""
+
+
+def processor() -> str:
+    """Return the processor's name, as the system tells it.
+
+    Example:
+        >>> bool(processor())
+        True
+    """
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() in ("model name", "Model", "Hardware") and value.strip():
+                return value.strip()
+    return platform.processor() or platform.machine() or "unknown"
+
+
+def cores() -> int:
+    """Return how many cores this process may use.
+
+    Example:
+        >>> cores() >= 1
+        True
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def memory() -> tuple[int, int] | None:
+    """Return total and available memory in bytes, a container's limit regarded; None where the system does not tell."""
+    total = available = 0
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            name, _, value = line.partition(":")
+            if name == "MemTotal":
+                total = int(value.split()[0]) * 1024
+            elif name == "MemAvailable":
+                available = int(value.split()[0]) * 1024
+    if not total:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            page = os.sysconf("SC_PAGE_SIZE")
+            total = page * os.sysconf("SC_PHYS_PAGES")
+            available = page * os.sysconf("SC_AVPHYS_PAGES")
+    if not total:
+        return None
+    for limit, used in LIMITS:
+        with contextlib.suppress(OSError, ValueError):
+            most = int(Path(limit).read_text(encoding="ascii"))
+            if most < total:
+                total = most
+                available = min(available, max(0, most - int(Path(used).read_text(encoding="ascii"))))
+    return total, available or total
+
+
+LIMITS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
+"""Where a container's limit stands and what of it is used."""
+
+
+def key_of(model: nn.Module, batch_size: int, executor: str, *more: str) -> str:
+    """Return the name under which a thread count is kept: this machine, this model's shapes, this way of a step.
+
+    Args:
+        model: its parameters' names and shapes count, their values do not.
+        batch_size: rows a step.
+        executor: ``rows`` or ``dense``.
+        more: whatever else the speed depends on, such as ``compiled``.
+
+    Example:
+        >>> one, two = (key_of(nn.Linear(3, 2), size, "dense") for size in (32, 64))
+        >>> one == key_of(nn.Linear(3, 2), 32, "dense") != two
+        True
+    """
+    shapes = [f"{name} {tuple(each.shape)}" for name, each in model.named_parameters()]
+    parts: Iterable[str] = (
+        processor(), str(cores()), torch.__version__, *shapes, f"batch {batch_size}", executor, *more,
+    )  # fmt: skip
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+
+def remembered(key: str) -> int | None:
+    """Return the number of threads that was measured to be best, or None where nothing is known."""
+    found = known().get(key)
+    return None if found is None else found["threads"]
+
+
+def remember(key: str, threads: int, **facts: Any) -> None:
+    """Keep a number of threads; where the cache folder cannot be written, nothing is kept and nothing is said.
+
+    Args:
+        key: from :func:`key_of`.
+        threads: that many, at least 1.
+        facts: what a person wants to know of it, such as ``model="embedding-mlp"``, ``batch_size=64``; JSON values.
+    """
+    everything = known()
+    everything.pop(key, None)
+    everything[key] = {**facts, "threads": threads, "measured": date.today().isoformat()}
+    kept = dict(list(everything.items())[-MOST_KEPT:])
+    path = threads_file()
+    with contextlib.suppress(OSError, FolderError):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_atomically(path, json.dumps({"threads": kept}, indent=1) + "\n")
+
+
+def known() -> dict[str, dict[str, Any]]:
+    """Return all that is kept, by key, oldest first; what cannot be read is as if it were not there."""
+    try:
+        found = json.loads(threads_file().read_text(encoding="utf-8"))["threads"]
+        return {str(key): dict(each) for key, each in found.items() if _is_sound(each)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+def threads_file() -> Path:
+    """Return where the thread counts are kept."""
+    return cache_folder() / "threads.json"
+
+
+def _is_sound(each: Any) -> bool:
+    threads = each.get("threads") if isinstance(each, dict) else None
+    return isinstance(threads, int) and not isinstance(threads, bool) and 1 <= threads <= 4096
