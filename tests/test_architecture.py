@@ -41,6 +41,7 @@ ORDER = (
     "experiment",
     "export",
     "catalogue",
+    "doctor",
     "api",
     "studies",
     "cli",
@@ -152,6 +153,7 @@ HEAVY = ("torch", "polars", "sklearn", "scipy", "torchmetrics", "plotly", "panda
 FAST = {
     "help": "sys.argv = ['steepest', '--help']",
     "help of compare": "sys.argv = ['steepest', 'compare', '--help']",
+    "help of doctor": "sys.argv = ['steepest', 'doctor', '--help']",
     "version": "sys.argv = ['steepest', '--version']",
     "a mistyped option": "sys.argv = ['steepest', 'compare', '--tarpet']",
 }

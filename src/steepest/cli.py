@@ -278,12 +278,7 @@ def predict(
     model: Annotated[str | None, typer.Option(help="Your own model again, as nets.py:MyNet.")] = None,
 ) -> None:
     """Predict new rows with the best model of a comparison."""
-    writers = {
-        ".parquet": "write_parquet",
-        ".csv": "write_csv",
-        ".feather": "write_ipc",
-        ".arrow": "write_ipc",
-    }
+    writers = {".parquet": "write_parquet", ".csv": "write_csv", ".feather": "write_ipc", ".arrow": "write_ipc"}
     if out.suffix not in writers:
         raise OptionError(
             f"cannot write predictions as {out.suffix!r}", hint=f"name a file with {', '.join(writers)}."
@@ -372,6 +367,18 @@ def list_(
         listing(load_reference(KINDS[kind]), names or [], plot=plot, as_json=as_json),
         markup=False, highlight=False, soft_wrap=as_json,
     )  # fmt: skip
+
+
+@app.command()
+def doctor(
+    compile_: Annotated[bool, typer.Option("--compile", help="Also compile a small program, some seconds.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Forget compiled steps and measured threads first.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:  # fmt: skip
+    """Show what this machine has for training: devices, memory, C++ compiler, compiled steps, threads."""
+    from steepest.doctor import run
+
+    run(_console(out=True), _console(), try_compiler=compile_, clear=clear, as_json=as_json)
 
 
 @app.callback(invoke_without_command=True)
