@@ -19,7 +19,14 @@ from steepest.errors import FolderError, OptionError, unknown_name
 from steepest.experiment import complete, open_table
 from steepest.experiment_folder import load_comparison
 from steepest.models import ModelBuilder
-from steepest.recipe import Experiment, ModelOptions, Protocol, load_tree, validate_experiment
+from steepest.recipe import (
+    EXECUTION_OPTIONS,
+    Experiment,
+    ModelOptions,
+    Protocol,
+    load_tree,
+    validate_experiment,
+)
 from steepest.record.store import Folder
 from steepest.report.html import write_report as write_page
 from steepest.report.side_by_side import SeedScores, Side, write_sides
@@ -49,7 +56,7 @@ def plan(
         name: the experiment's name.
         options: any option of the protocol or the model: ``metric``, ``seeds``, ``seed``, ``epochs``,
             ``batch_size``, ``schedule``, ``learning_rates``, ``class_weights``, ``clip``, ``hidden``,
-            ``dropout``, ``embedding``.
+            ``dropout``, ``embedding``; or of the execution: ``threads``, ``rows``, ``compile``.
 
     Raises:
         OptionError: an option does not exist or a value is not allowed.
@@ -62,7 +69,7 @@ def plan(
     table = data if isinstance(data, Table) else read_table(data, target=target or _no_target())
     tree: dict[str, Any] = {"data": table.options.model_dump(), "model": {}, "protocol": {}}
     for key, value in options.items():
-        tree[section_of(key)][key] = value
+        tree.setdefault(section_of(key), {"device": "auto"})[key] = value
     builder = None if model is None or isinstance(model, str) else model
     if isinstance(model, str):
         tree["model"]["model"] = model
@@ -107,14 +114,17 @@ def section_of(option: str) -> str:
         UnknownNameError: there is no such option.
 
     Example:
-        >>> section_of("hidden"), section_of("seeds")
-        ('model', 'protocol')
+        >>> section_of("hidden"), section_of("seeds"), section_of("rows")
+        ('model', 'protocol', 'execution')
     """
     if option in ModelOptions.model_fields:
         return "model"
     if option in Protocol.model_fields:
         return "protocol"
-    raise unknown_name("option", option, [*ModelOptions.model_fields, *Protocol.model_fields])
+    if option in EXECUTION_OPTIONS:
+        return "execution"
+    known = [*ModelOptions.model_fields, *Protocol.model_fields, *EXECUTION_OPTIONS]
+    raise unknown_name("option", option, known)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 
 from steepest.data.options import TableOptions
 from steepest.errors import OptionError, SteepestError
-from steepest.recipe import ModelOptions, Protocol, load_tree, validate_experiment
+from steepest.recipe import ModelOptions, Protocol, execution_asked, load_tree, validate_experiment
 
 app = typer.Typer(
     name="steepest",
@@ -40,7 +40,8 @@ Out = Annotated[Path | None, typer.Option("--out", help="The folder (default: ru
 
 
 def compare(source: str, optimizers: list[str] | None, out: Path | None, verbose: bool, print_model: bool,
-            dry_run: bool, threads: int | None, rows: str | None, **flags: Any) -> None:  # fmt: skip
+            dry_run: bool, threads: int | None, rows: str | None, compile: str | None,
+            **flags: Any) -> None:  # fmt: skip
     """Compare optimizers on a table, or carry out an experiment file.
 
     SOURCE is a table (CSV, TSV, Parquet, Feather; .gz, .zst) or an experiment as TOML. What is not given is
@@ -55,11 +56,11 @@ def compare(source: str, optimizers: list[str] | None, out: Path | None, verbose
         tree[section] = {**dict(tree.get(section, {})), **given}
     if optimizers:
         tree["optimizers"] = optimizers
-    if threads:
-        tree["execution"] = {"device": "auto", **dict(tree.get("execution", {})), "threads": threads}
-    if rows:
-        begun = {k: v for k, v in dict(tree.get("execution", {})).items() if k not in ("executor", "tables")}
-        tree["execution"] = {"device": "auto", **begun, "rows": rows}
+    asked = {
+        name: value for name, value in (("threads", threads), ("rows", rows), ("compile", compile)) if value
+    }
+    if asked:
+        tree["execution"] = execution_asked(dict(tree.get("execution", {})), asked)
     tree.setdefault("name", Path(str(tree["data"].get("source") or source)).name.split(".")[0])
     experiment = validate_experiment(tree, where=source if source.endswith(".toml") else "the options")
 
@@ -114,6 +115,9 @@ def _options() -> list[inspect.Parameter]:
         inspect.Parameter("rows", kind, default=None, annotation=Annotated[
             str | None, typer.Option("--rows", metavar="auto|on|off", help="Update only the rows of embedding tables "
             "that a batch touches, with the dense run's results (default: auto, where it is faster).")]),
+        inspect.Parameter("compile", kind, default=None, annotation=Annotated[
+            str | None, typer.Option("--compile", metavar="auto|on|off", help="Make each step one compiled program, "
+            "kept for the next time (default: auto, where it saves time; needs a C++ compiler).")]),
         inspect.Parameter("verbose", kind, default=False, annotation=Annotated[
             bool, typer.Option("--verbose", "-v", help="A line for each run.")]),
         inspect.Parameter("dry_run", kind, default=False, annotation=Annotated[
@@ -278,7 +282,12 @@ def predict(
     model: Annotated[str | None, typer.Option(help="Your own model again, as nets.py:MyNet.")] = None,
 ) -> None:
     """Predict new rows with the best model of a comparison."""
-    writers = {".parquet": "write_parquet", ".csv": "write_csv", ".feather": "write_ipc", ".arrow": "write_ipc"}
+    writers = {
+        ".parquet": "write_parquet",
+        ".csv": "write_csv",
+        ".feather": "write_ipc",
+        ".arrow": "write_ipc",
+    }
     if out.suffix not in writers:
         raise OptionError(
             f"cannot write predictions as {out.suffix!r}", hint=f"name a file with {', '.join(writers)}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -27,11 +27,13 @@ from steepest.schedules import make_schedule
 from steepest.sweep.contestants import Contestant, contestants
 from steepest.sweep.decide import PILOT_STEPS, class_weights, equal_lengths, explain_batch_size, pilot
 from steepest.sweep.estimate import fit_budget, plan_seconds, plan_text
+from steepest.sweep.methods import Expectation, steps_text
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Setup
 from steepest.sweep.rows import check_rows, rows_text
 from steepest.sweep.runner import Runner
 from steepest.sweep.timing import Bench, choose_device, choose_execution, with_times
+from steepest.train.compiled import Programs
 from steepest.train.problem import check_model
 
 LEAST_SHARE = 0.5
@@ -55,21 +57,36 @@ class Decision:
     parameters: int
     model: ModelBuilder | None
     execution: Execution
+    programs: Programs = field(default_factory=Programs)
 
     @property
     def per_epoch(self) -> int:
         """Steps an epoch."""
         return BatchPlan(len(self.dataset.train), self.batch_size, 0).batches_per_epoch
 
-    def measured(self, began: Execution | None) -> Decision:
+    def measured(
+        self, began: Execution | None, observer: Observer | None = None, *, compiles: bool = True
+    ) -> Decision:
         """Return this with the execution plan: the folder's, the configuration's, or one that is measured now."""
         stored = began or begin_execution(self.experiment.execution)
         device = stored.device if stored else choose_device()
-        bench = Bench(self.dataset.to(device), self.recipe, self.model, device)
+        observer = observer or Observer()
+        programs = Programs(announce=observer.stage)
+        bench = Bench(self.dataset.to(device), self.recipe, self.model, device, programs)
         if began is None and (stored is None or "executor" not in stored.model_fields_set):
             stored = choose_execution(bench, stored)
-        execution = with_times(stored or choose_execution(bench), bench, self.who)
-        return replace(self, execution=execution)
+        protocol = self.experiment.protocol
+        work = Expectation(
+            per_epoch=self.per_epoch,
+            epochs=protocol.epochs,
+            seconds=None if protocol.minutes is None else 60.0 * protocol.minutes,
+            epochs_trained=protocol.scan_rates / 4 + protocol.full_rates + 2 * protocol.seeds,
+            optimizers=len(self.who),
+        )
+        execution = with_times(
+            stored or choose_execution(bench), bench, self.who, work, observer.say, compiles=compiles
+        )
+        return replace(self, execution=execution, programs=programs)
 
     def setup(self, fitted: Fitted) -> Setup:
         """Return the setup at a length, with the trials and seeds that were fitted to the budget."""
@@ -153,7 +170,7 @@ def preview(
     Raises:
         SteepestError: the data, an option or the model cannot be used.
     """
-    decision = decide(experiment, table, model, optimizers, observer).measured(None)
+    decision = decide(experiment, table, model, optimizers, observer).measured(None, observer, compiles=False)
     protocol = experiment.protocol
     wanted = protocol.epochs or LARGEST_GUESS
     fitted = Fitted(epochs=wanted, why="")
@@ -164,7 +181,9 @@ def preview(
     lines = [
         f"batch  {decision.batch_size} rows, {decision.how_batch}; {decision.per_epoch:,} steps an epoch",
         f"plan   {plan_text(setup, {})}",
-        *filter(None, [rows_text(decision.execution, decision.who)]),
+        *filter(
+            None, [rows_text(decision.execution, decision.who), steps_text(decision.execution, decision.who)]
+        ),
     ]
     if protocol.epochs is None and protocol.minutes is None:
         epoch = (plan_seconds(decision.setup(Fitted(epochs=2.0, why="")), decision.execution, {})

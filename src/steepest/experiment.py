@@ -30,6 +30,7 @@ from steepest.record.store import Folder
 from steepest.report.format import seconds as duration
 from steepest.report.summary import Findings, best_seed, summarize
 from steepest.sweep.estimate import plan_seconds, plan_text
+from steepest.sweep.methods import steps_text
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import chosen_rules, finals, winner
 from steepest.sweep.rows import rows_text
@@ -94,7 +95,7 @@ def _carry_out(
 ) -> Comparison:
     """Do what :func:`complete` says, in a folder that no other process is working in."""
     began = check_folder(folder, experiment, decision.dataset)  # another process may have begun it in between
-    decision = decision.measured(began)
+    decision = decision.measured(began, observer)
     experiment = experiment.model_copy(update={"execution": decision.execution})
     folder.write("experiment.toml", experiment_toml(with_whole_paths(experiment)))
     identify(folder, decision.dataset)
@@ -109,10 +110,11 @@ def _carry_out(
         observer,
         decision.execution.device,
         execution=decision.execution,
+        programs=decision.programs,
     )
-    told = rows_text(decision.execution, decision.who)
-    if told:
-        observer.say(told)
+    for told in (rows_text(decision.execution, decision.who), steps_text(decision.execution, decision.who)):
+        if told:
+            observer.say(told)
     threads = decision.execution.threads
     baselines = _baselines(folder, dataset, metrics, decision.recipe, protocol.seed, observer, threads)
     fitted = decision.execution.fitted

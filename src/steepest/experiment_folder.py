@@ -50,11 +50,13 @@ def check_folder(folder: Folder, experiment: Experiment, dataset: Dataset) -> Ex
     if began.execution is not None:
         _check_execution(began.execution, folder)
         asked = experiment.execution
-        if asked is not None and "rows" in asked.model_fields_set and asked.rows != began.execution.rows:
-            raise FolderError(
-                f"{folder.path.as_posix()!r} was begun with --rows {began.execution.rows}, not {asked.rows}",
-                hint="leave --rows out, or give --out another folder.",
-            )
+        for option in ("rows", "compile", "threads"):
+            before = getattr(began.execution, option)
+            if asked is not None and option in asked.model_fields_set and getattr(asked, option) != before:
+                raise FolderError(
+                    f"{folder.path.as_posix()!r} was begun with --{option} {before}, not {getattr(asked, option)}",
+                    hint=f"leave --{option} out, or give --out another folder.",
+                )
     return began.execution
 
 

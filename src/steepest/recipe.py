@@ -133,13 +133,27 @@ class Execution(Options):
     tables: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
         (), description="parameters of the embedding tables that are executed by rows"
     )
-    compiled: bool = False
+    compile: Literal["auto", "on", "off"] = Field("auto", description="what was asked for: auto, on or off")
+    compiled: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+        (), description="optimizers whose step is one compiled program"
+    )
     device: str = "cpu"
     threads: int = Field(1, ge=1)
     torch: str = ""
     seconds_a_step: dict[str, float] = Field(default_factory=dict, description="by optimizer, measured")
     seconds_an_evaluation: float = Field(0.0, description="of the validation rows, measured")
+    seconds_a_run: float = Field(0.0, description="what a run takes besides, measured")
     fitted: Fitted | None = Field(None, description="the length, and what a budget changed")
+
+
+EXECUTION_OPTIONS = ("threads", "rows", "compile")
+"""What may be asked of the execution; the rest is measured."""
+
+
+def execution_asked(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the section of an execution plan with what is asked for; what was measured for another is left out."""
+    measured = ("executor", "tables", "compiled", "seconds_a_step", "fitted")
+    return {"device": "auto", **{key: value for key, value in begun.items() if key not in measured}, **asked}
 
 
 class Experiment(Options):

@@ -99,6 +99,11 @@ class Method(ABC):
         del state
         return None
 
+    def compile_seconds(self, state: Any) -> float:
+        """Return how much of the time of the steps so far went into compiling them."""
+        del state
+        return 0.0
+
 
 @dataclass
 class GradientMethod(Method):

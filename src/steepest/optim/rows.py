@@ -27,6 +27,19 @@ CHUNK = 131_072
 
 
 @dataclass(frozen=True)
+class Quick:
+    """A compiled closed form.
+
+    Attributes:
+        rows: how many it takes at a time.
+        run: takes weights [rows, …], the slots in order, and the columns [width, rows]; returns the weights.
+    """
+
+    rows: int
+    run: Callable[[list[torch.Tensor]], list[torch.Tensor]]
+
+
+@dataclass(frozen=True)
 class Gathered:
     """Rows as they are now.
 
@@ -89,6 +102,8 @@ class Rows:
         self.last = torch.zeros(len(weight), dtype=torch.int64)
         """The step up to which each row's stored values are right."""
         self.past = past or Past(rule, schedule, closed_form=closed_form)
+        self.quick: Quick | None = None
+        """What catches rows up for evaluation, where that is compiled."""
 
     @property
     def step(self) -> int:
@@ -180,17 +195,34 @@ class Rows:
     @torch.no_grad()
     def evaluation_rows(self, ids: torch.Tensor) -> torch.Tensor:
         """Return distinct rows as they are to be evaluated, [n, …]."""
+        each = self.quick.rows if self.quick and self.step else self._chunk
+        if len(ids) > each and self.past.form is not None:
+            return torch.cat([self.evaluation_rows(some) for some in ids.split(each)])
+        if self.quick and self.step and len(ids):
+            return self._quickly(self.quick, ids)
         found = self.gather(ids)
         if not self.step:
             return found.weight
         return self.rule.evaluation_parameters(found.weight, found.slots, self.past.coefficients(self.step))
+
+    def _quickly(self, quick: Quick, ids: torch.Tensor) -> torch.Tensor:
+        """Return at most ``quick.rows`` rows as they are now, by the compiled form."""
+        form, all_ids = self.past.form, ids
+        if form is None or quick.rows < len(ids):
+            raise ValueError(f"{len(ids)} rows for a compiled form of {quick.rows}")
+        if len(ids) < quick.rows:
+            all_ids = torch.cat([ids, ids[-1:].expand(quick.rows - len(ids))])
+        last = self.last.index_select(0, all_ids).numpy()
+        columns = torch.from_numpy(form.columns(form.known(last), last, self.step)).to(self.weight.dtype)
+        given = [each.index_select(0, all_ids) for each in (self.weight, *self.slots.values())]
+        return quick.run([*given, columns])[0][: len(ids)]
 
     def evaluation_weight(self) -> torch.Tensor:
         """Return the whole table as it is to be evaluated, exported and saved for prediction."""
         if self.executor == "replay":
             return self.evaluation_rows(torch.arange(len(self.weight)))
         weight = torch.empty_like(self.weight)
-        for ids in self._chunks():
+        for ids in torch.arange(len(self.weight)).split(self.quick.rows if self.quick else self._chunk):
             weight[ids[0] : ids[-1] + 1] = self.evaluation_rows(ids)
         return weight
 
@@ -205,6 +237,7 @@ class Rows:
         past = past or self.past.frozen()
         if older is None:
             other = Rows(self.rule, self.weight, past=past)
+            other.quick = self.quick
             other.slots = {name: value.clone() for name, value in self.slots.items()}
             other.last = self.last.clone()
             return other
@@ -213,7 +246,7 @@ class Rows:
         for name, value in self.slots.items():
             older.slots[name][changed] = value[changed]
         older.last[changed] = self.last[changed]
-        older.past = past
+        older.past, older.quick = past, self.quick
         return older
 
     def state_dict(self) -> dict[str, Any]:
@@ -232,9 +265,13 @@ class Rows:
         self.last = state["last"].clone()
         self.past.load_state_dict(state["past"])
 
+    @property
+    def _chunk(self) -> int:
+        """Rows whose temporaries stay in the processor's cache."""
+        return max(1, CHUNK // max(1, self.weight[0].numel()))
+
     def _chunks(self) -> tuple[torch.Tensor, ...]:
-        each = max(1, CHUNK // max(1, self.weight[0].numel()))
-        return torch.arange(len(self.weight)).split(each)
+        return torch.arange(len(self.weight)).split(self._chunk)
 
     def _replayed(self, weight: torch.Tensor, slots: Slots, last: torch.Tensor) -> tuple[torch.Tensor, Slots]:
         """Make, for each row, the steps that it missed, one after the other."""

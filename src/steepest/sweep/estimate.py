@@ -20,7 +20,8 @@ EXTENSIONS = 0.5
 def run_seconds(execution: Execution, run: Expected) -> float:
     """Return how long one run is expected to take: its steps, its evaluations, and the test rows if it reads them."""
     looks = EVALUATIONS + 2 + (3 if run.read_test else 0)
-    return run.steps * execution.seconds_a_step[run.name] + looks * execution.seconds_an_evaluation
+    steps = run.steps * execution.seconds_a_step[run.name]
+    return steps + looks * execution.seconds_an_evaluation + execution.seconds_a_run
 
 
 def plan_seconds(setup: Setup, execution: Execution, history: History) -> float:

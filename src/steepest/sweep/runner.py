@@ -13,15 +13,14 @@ from torch import Tensor
 from steepest.data.dataset import Dataset
 from steepest.evaluate.metrics import metric_info
 from steepest.models import ModelBuilder
-from steepest.optim.method import GradientMethod
 from steepest.recipe import Execution
 from steepest.record.schema import Record
 from steepest.record.store import Folder
-from steepest.schedules import make_schedule
 from steepest.sweep.estimate import EVALUATIONS, plan_seconds, run_seconds
+from steepest.sweep.methods import is_compiled, make_method
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Expected, History, Run, Setup, next_runs, tuning
-from steepest.sweep.rows import by_rows
+from steepest.train.compiled import Programs
 from steepest.train.loop import Finished, train
 
 
@@ -38,7 +37,8 @@ class Runner:
         observer: who is told.
         device: where the model is put.
         seconds_a_step: what a step of the present run counts for in the progress.
-        execution: which tables are executed by rows.
+        execution: which tables are executed by rows, and whose steps are compiled.
+        programs: the compiled steps of the model on this dataset.
     """
 
     dataset: Dataset
@@ -50,6 +50,7 @@ class Runner:
     device: str = "cpu"
     seconds_a_step: float = 0.0
     execution: Execution = field(default_factory=lambda: Execution.model_validate({}))
+    programs: Programs = field(default_factory=Programs)
 
     def history(self) -> dict[tuple[str, int], Record]:
         """Return the runs in the folder by (recipe id, seed)."""
@@ -109,12 +110,8 @@ class Runner:
         return self.folder.read_tensors(_rows(run))
 
     def _train(self, run: Run, evaluations: int) -> Finished:
-        method = GradientMethod(
-            run.rule,
-            make_schedule(run.recipe.schedule, run.recipe.steps),
-            run.recipe.clip,
-            by_rows(self.execution, run.rule),
-        )
+        compiled = is_compiled(self.execution, run.key.name)
+        method = make_method(run.rule, run.recipe, self.execution, self.programs, compiled=compiled)
         with thread_count(self.threads):
             return train(
                 self.dataset,

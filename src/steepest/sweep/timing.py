@@ -5,25 +5,34 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 
+from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset
 from steepest.models import ModelBuilder, build_model
 from steepest.optim import make_rule
-from steepest.optim.method import GradientMethod
+from steepest.optim.method import Method
 from steepest.optim.rule import Rule
 from steepest.recipe import Execution, Recipe
 from steepest.record.schema import RunKey
-from steepest.schedules import make_schedule
 from steepest.sweep.contestants import Contestant, whole_spec
-from steepest.sweep.rows import by_rows, choose_tables
+from steepest.sweep.methods import SAVED, Expectation, difference, make_method, worth_compiling
+from steepest.sweep.rows import choose_tables
 from steepest.sweep.runner import thread_count
-from steepest.train.loop import measure, train
+from steepest.train.compiled import Programs
+from steepest.train.compiler import NoCompilerError, NotCachedError
+from steepest.train.feed import Feed
+from steepest.train.loop import Finished, train
+from steepest.train.problem import SupervisedProblem
+from steepest.train.program import NotTraceableError
 
 WARM_UP, TIMED, REPEATS = 3, 10, 2
+CHECKED, SAME = 8, 1e-4
+"""Steps in which a compiled program is held against eager steps, and by how much their losses may differ."""
 FEWER_THREADS_UNLESS = 0.7
 """More threads are taken only where a step takes less than this share of its time on one: on a machine that is
 busy with something else they can be many times slower."""
@@ -38,41 +47,73 @@ class Bench:
         recipe: model, batch size, clipping and class weights.
         model: the user's own model, or None.
         device: where.
+        programs: the compiled steps of the model on this dataset.
     """
 
     dataset: Dataset
     recipe: Recipe
     model: ModelBuilder | None
     device: str
+    programs: Programs = field(default_factory=Programs)
 
-    def step(self, rule: Rule, threads: int, tables: tuple[str, ...] = ()) -> float:
+    def step(self, rule: Rule, execution: Execution, *, compiled: bool = False) -> float:
         """Return the seconds of one training step, the best of some."""
         few = torch.arange(
             min(64, len(self.dataset.validation)), device=self.dataset.validation.target.device
         )
         small = replace(self.dataset, validation=self.dataset.validation.take(few))
         best = math.inf
-        with thread_count(threads):
-            for steps in (WARM_UP, *[TIMED] * REPEATS):
-                recipe = self.recipe.model_copy(update={"steps": steps, "optimizer": whole_spec(rule)})
-                key = RunKey(name="timing", recipe=recipe.id, seed=0, phase="pilot")
-                method = GradientMethod(rule, make_schedule("constant", steps), recipe.clip, tables)
-                found = train(small, recipe, key, method, model=self.model, evaluations=1, device=self.device)
-                if steps == TIMED and found.record.outcome == "finished":
-                    best = min(best, found.record.clocks.train / steps)
+        timed = TIMED * (6 if compiled else 1)
+        for steps in (WARM_UP, *[timed] * REPEATS):
+            found = self._run(small, rule, execution, steps, compiled)
+            if steps == timed and found.record.outcome == "finished":
+                best = min(best, found.record.clocks.train / steps)
         return best
 
-    def evaluation(self, threads: int) -> float:
-        """Return the seconds of reading the validation rows once."""
-        net = build_model(self.model or self.recipe.model, self.dataset.shape).to(self.device)
-        watched = ("log_loss", "accuracy") if self.dataset.task == "classification" else ("rmse",)
-        best = math.inf
-        with thread_count(threads):
-            for _ in range(3):
-                started = time.perf_counter()
-                measure(net, self.dataset, self.dataset.validation, watched)
-                best = min(best, time.perf_counter() - started)
-        return best
+    def evaluation(self, rule: Rule, execution: Execution) -> tuple[float, float]:
+        """Return the seconds of reading the validation rows once, and what a run takes beside steps and readings."""
+        best, rest = math.inf, math.inf
+        for _ in range(2):
+            started = time.perf_counter()
+            found = self._run(self.dataset, rule, execution, 3, False, evaluations=3)
+            clocks = found.record.clocks
+            best = min(best, clocks.evaluate / len(found.record.curve))
+            rest = min(rest, time.perf_counter() - started - clocks.train - clocks.evaluate)
+        return best, max(rest, 0.0)
+
+    def _run(
+        self,
+        dataset: Dataset,
+        rule: Rule,
+        execution: Execution,
+        steps: int,
+        compiled: bool,
+        evaluations: int = 1,
+    ) -> Finished:
+        changes = {"steps": steps, "optimizer": whole_spec(rule), "schedule": "constant"}
+        recipe = self.recipe.model_copy(update=changes)
+        key = RunKey(name="timing", recipe=recipe.id, seed=0, phase="pilot")
+        method = make_method(rule, recipe, execution, self.programs, compiled=compiled)
+        with thread_count(execution.threads):
+            return train(
+                dataset, recipe, key, method, model=self.model, evaluations=evaluations, device=self.device
+            )
+
+    def same(self, rule: Rule, execution: Execution) -> float:
+        """Return by how much the losses of compiled steps differ from those of eager ones, as a share of them."""
+        losses: list[list[float]] = []
+        for compiled in (False, True):
+            recipe = self.recipe.model_copy(update={"steps": CHECKED, "schedule": "constant"})
+            net = build_model(self.model or recipe.model, self.dataset.shape).to(self.device)
+            problem = SupervisedProblem(
+                net, self.dataset.task, recipe.class_weights, tuple(self.dataset.shape.cardinalities)
+            )
+            method: Method = make_method(rule, recipe, execution, self.programs, compiled=compiled)
+            feed = Feed(self.dataset.train, BatchPlan(len(self.dataset.train), recipe.batch_size, 0), 0)
+            with thread_count(execution.threads):
+                steps = method.steps(problem, method.init(problem), feed, 0, CHECKED)
+                losses.append([info.loss for info in steps])
+        return difference(*losses)
 
 
 def choose_device() -> str:
@@ -91,24 +132,75 @@ def choose_execution(bench: Bench, asked: Execution | None = None) -> Execution:
     if asked.rows != "off":
         net = build_model(bench.model or bench.recipe.model, bench.dataset.shape)
         tables = choose_tables(net, bench.dataset, bench.recipe.batch_size, asked.rows, bench.device)
-    if tables and asked.rows == "auto" and bench.step(adam, 1, tables) > bench.step(adam, 1):
+    dense = asked.model_copy(update={"executor": "dense", "tables": (), "threads": 1})
+    rows = dense.model_copy(update={"executor": "rows", "tables": tables})
+    if tables and asked.rows == "auto" and bench.step(adam, rows) > bench.step(adam, dense):
         tables = ()
+    plan = rows if tables else dense
     threads = asked.threads
     if "threads" not in asked.model_fields_set:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         if bench.device == "cpu" and cores > 1:
-            seconds = {count: bench.step(adam, count, tables) for count in (1, cores)}
+            seconds = {
+                count: bench.step(adam, plan.model_copy(update={"threads": count})) for count in (1, cores)
+            }
             threads = cores if seconds[cores] < FEWER_THREADS_UNLESS * seconds[1] else 1
-    chosen = {"executor": "rows" if tables else "dense", "tables": tables, "threads": threads}
+    chosen = {"executor": plan.executor, "tables": tables, "threads": threads}
     return asked.model_copy(update=chosen)
 
 
-def with_times(execution: Execution, bench: Bench, who: Sequence[Contestant]) -> Execution:
-    """Return the execution plan with the seconds of a step of each optimizer, measuring those that are not known."""
-    known = dict(execution.seconds_a_step)
+def with_times(
+    execution: Execution,
+    bench: Bench,
+    who: Sequence[Contestant],
+    work: Expectation,
+    say: Callable[[str], None] = lambda _: None,
+    *,
+    compiles: bool = True,
+) -> Execution:
+    """Return the execution plan with what every optimizer's steps take, and which of them are compiled.
+
+    Those that are known already stay as they are. Without ``compiles`` nothing is compiled: where that would be
+    done, the time is a guess.
+    """
+    known, compiled = dict(execution.seconds_a_step), list(execution.compiled)
     for each in who:
-        if each.name not in known:
-            rule = each.rule.with_lr(min(1e-4, float(each.rule.hyper.lr)))
-            known[each.name] = bench.step(rule, execution.threads, by_rows(execution, rule))
-    evaluation = execution.seconds_an_evaluation or bench.evaluation(execution.threads)
-    return execution.model_copy(update={"seconds_a_step": known, "seconds_an_evaluation": evaluation})
+        if each.name in known:
+            continue
+        rule = each.rule.with_lr(min(1e-4, float(each.rule.hyper.lr)))
+        known[each.name] = bench.step(rule, execution)
+        seconds, why = _compiled(rule, execution, bench, work, known[each.name], compiles)
+        if seconds is not None:
+            known[each.name] = seconds
+            compiled.append(each.name)
+        elif execution.compile == "on":
+            say(f"steps  {each.name} runs eagerly: {why}")
+    update: dict[str, Any] = {"seconds_a_step": known, "compiled": tuple(compiled)}
+    if not execution.seconds_an_evaluation:
+        rule = who[0].rule.with_lr(min(1e-4, float(who[0].rule.hyper.lr)))
+        update["seconds_an_evaluation"], update["seconds_a_run"] = bench.evaluation(rule, execution)
+    return execution.model_copy(update=update)
+
+
+def _compiled(
+    rule: Rule, execution: Execution, bench: Bench, work: Expectation, eager: float, compiles: bool
+) -> tuple[float | None, str]:
+    """Return the seconds of a compiled step, or None and why there is none."""
+    look, may = worth_compiling(execution, work, eager)
+    if not look:
+        return None, "it would not save time"
+    bench.programs.only_cached = not (may and compiles)
+    try:
+        seconds = bench.step(rule, execution, compiled=True)
+        apart = bench.same(rule, execution)
+    except NotCachedError as error:
+        return ((1.0 - SAVED) * eager, "") if may else (None, error.fact)
+    except (NotTraceableError, NoCompilerError) as error:
+        return None, error.fact
+    finally:
+        bench.programs.only_cached = False
+    if apart > SAME:
+        return None, f"compiled steps differ from eager ones by {apart:.1g} of the loss"
+    if seconds > eager and execution.compile != "on":
+        return None, "eager steps are faster"
+    return seconds, ""

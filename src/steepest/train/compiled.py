@@ -6,10 +6,12 @@ draws, up to the rounding of sums in another order.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +19,7 @@ from steepest.optim.dense import RuleOptimizer
 from steepest.optim.method import Feed as AnyFeed
 from steepest.optim.method import Method, Problem, StepInfo
 from steepest.optim.past import Past
+from steepest.optim.rows import Quick, Rows
 from steepest.optim.rule import Rule
 from steepest.optim.tables import RowTables
 from steepest.schedules import Schedule
@@ -26,13 +29,33 @@ from steepest.train.dropout import Dropout
 from steepest.train.feed import Feed
 from steepest.train.problem import SupervisedProblem
 from steepest.train.program import (
+    Changing,
     NotTraceableError,
     Program,
     State,
     flat_changing,
     flat_state,
     trace,
+    trace_closed_form,
 )
+
+QUICK_ELEMENTS = 131_072
+"""Elements that are caught up at a time for evaluation."""
+
+
+@dataclass
+class Programs:
+    """The compiled steps of one model on one dataset, for as many runs as there are.
+
+    Attributes:
+        announce: called with a line before something is compiled.
+        only_cached: take only what was compiled before.
+        made: by what a program depends on.
+    """
+
+    announce: Callable[[str], None] | None = None
+    only_cached: bool = False
+    made: dict[Any, Run] = field(default_factory=dict)
 
 
 @dataclass
@@ -68,7 +91,7 @@ class CompiledMethod(Method):
         schedule: multiplier of the applied step, by step.
         clip: largest 2-norm of the whole gradient, or None.
         by_rows: parameters' names of the tables that are executed by rows.
-        announce: called before something is compiled.
+        programs: those that were compiled before, of the same model and data.
 
     Raises:
         NotTraceableError: the step cannot be one program.
@@ -79,7 +102,7 @@ class CompiledMethod(Method):
     schedule: Schedule
     clip: float | None = None
     by_rows: tuple[str, ...] = ()
-    announce: Callable[[], None] | None = None
+    programs: Programs = field(default_factory=Programs)
 
     @property
     def lr(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -130,15 +153,57 @@ class CompiledMethod(Method):
                 hint="use --compile off.",
             )
         if state.run is None:
-            made = compiled(
-                trace(state.program, state.state, steps[0]), torch.get_num_threads(), self.announce
-            )
-            state.run, state.seconds = made.run, made.seconds
+            state.run = self._program(state, steps[0])
             state.fixed = flat_state(state.state)
         run, fixed = state.run, state.fixed
         with torch.no_grad():
             losses = [run([*fixed, *flat_changing(each)])[0] for each in steps]
         return torch.stack(losses).tolist()
+
+    def _program(self, state: CompiledState, example: Changing) -> Run:
+        """Return the compiled step, which does not depend on the rate, the schedule or the seed."""
+        started = time.perf_counter()
+        threads = torch.get_num_threads()
+        hyper = {name: value for name, value in self.rule.hyper.model_dump().items() if name != "lr"}
+        shapes = [(tuple(each.shape), each.dtype) for each in flat_changing(example)]
+        key = (type(self.rule), str(hyper), self.clip, self.by_rows, threads, str(shapes))
+        if key not in self.programs.made:
+            traced = trace(state.program, state.state, example)
+            announce = self.programs.announce
+            said = f"compiling the step of {self.rule.called}, once for this machine"
+            made = compiled(
+                traced,
+                threads,
+                lambda: announce(said) if announce else None,
+                only_cached=self.programs.only_cached,
+            )
+            self.programs.made[key] = made.run
+            state.seconds += time.perf_counter() - started
+        if state.tables and type(self.rule).evaluation_parameters is Rule.evaluation_parameters:
+            for rows in state.tables.rows.values():
+                rows.quick = self._quick(state, rows, (key[0], key[1], threads, tuple(rows.weight.shape[1:])))
+        return self.programs.made[key]
+
+    def _quick(self, state: CompiledState, rows: Rows, key: Any) -> Quick | None:
+        """Return the compiled closed form that catches rows up for evaluation; None where there is nothing to do."""
+        form = rows.past.form
+        if form is None or self.rule.idle != "moves":
+            return None
+        started = time.perf_counter()
+        count = max(1, QUICK_ELEMENTS // rows.weight[0].numel())
+        if key not in self.programs.made:
+            none = np.zeros(count, dtype=np.int64)
+            columns = torch.from_numpy(form.columns(form.known(none), none, 0)).to(rows.weight.dtype)
+            graph = trace_closed_form(
+                form, rows.weight[:1].expand(count, *rows.weight.shape[1:]), rows.slots, columns
+            )
+            self.programs.made[key] = compiled(graph, key[2], only_cached=self.programs.only_cached).run
+            state.seconds += time.perf_counter() - started
+        return Quick(count, self.programs.made[key])
+
+    def compile_seconds(self, state: CompiledState) -> float:
+        """Return how long tracing, compiling and loading took."""
+        return state.seconds
 
     def tables(self, state: CompiledState) -> RowTables | None:
         """Return the tables that are executed by rows."""

@@ -31,6 +31,10 @@ class NoCompilerError(SteepestError):
     """There is no compiler, or it failed; the fact says why."""
 
 
+class NotCachedError(NoCompilerError):
+    """A step was not compiled before, and is not to be compiled now."""
+
+
 @dataclass(frozen=True)
 class Compiled:
     """A loaded library.
@@ -62,16 +66,20 @@ def compiler() -> str | None:
 _loaded: dict[tuple[str, int], Run] = {}
 
 
-def compiled(traced: Traced, threads: int, announce: Callable[[], None] | None = None) -> Compiled:
+def compiled(
+    traced: Traced, threads: int, announce: Callable[[], None] | None = None, *, only_cached: bool = False
+) -> Compiled:
     """Return a graph's library, compiled if it is not in the cache.
 
     Args:
         traced: the graph.
         threads: threads of the code.
         announce: called before compiling.
+        only_cached: don't compile.
 
     Raises:
         NoCompilerError: there is no compiler or it failed.
+        NotCachedError: it is not in the cache and must be.
     """
     name = key(traced, threads)
     if (name, threads) in _loaded:
@@ -79,6 +87,8 @@ def compiled(traced: Traced, threads: int, announce: Callable[[], None] | None =
     path = cache_folder() / "steps" / f"{name}.pt2"
     seconds = 0.0
     if not path.is_file():
+        if only_cached:
+            raise NotCachedError("the step is not in the cache", hint="compile it with --compile on.")
         if announce:
             announce()
         started = time.perf_counter()
@@ -110,7 +120,7 @@ def key(traced: Traced, threads: int) -> str:
 def _compile(traced: Traced, threads: int, path: Path) -> None:
     if compiler() is None:
         raise NoCompilerError(
-            "there is no C++ compiler (g++)", hint="install one, or go on with --compile off."
+            "there is no C++ compiler (g++)", hint="install one, or begin anew with --compile off."
         )
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder, warnings.catch_warnings():
@@ -126,7 +136,7 @@ def _compile(traced: Traced, threads: int, path: Path) -> None:
             said = str(error).strip().splitlines() or [""]
             raise NoCompilerError(
                 f"the step cannot be compiled: {type(error).__name__}: {said[0][:300]}",
-                hint="go on with --compile off.",
+                hint="begin anew with --compile off.",
             ) from error
         made.replace(path)
 

@@ -84,7 +84,7 @@ def train(
     curve: list[Point] = []
     best, best_step, kept = math.inf, 0, Kept(net, method, state)
     running, correction = 0.0, 0.0
-    training_seconds = evaluation_seconds = 0.0
+    training_seconds = evaluation_seconds = compile_seconds = 0.0
     gradients, reason, outcome, waited = 0.0, "", "finished", 0
 
     def look(step: int) -> float:
@@ -124,7 +124,9 @@ def train(
             if not is_out_of_memory(error):
                 raise
             outcome, reason = "out of memory", f"at step {done + 1} with batches of {recipe.batch_size} rows"
-        training_seconds += time.perf_counter() - started
+        compiling = method.compile_seconds(state)
+        training_seconds += time.perf_counter() - started - (compiling - compile_seconds)
+        compile_seconds = compiling
         if outcome != "finished":
             break
         before = best
@@ -164,7 +166,7 @@ def train(
         if dataset.task == "classification":
             correct = row_correct(outputs, dataset.test.target)
     evaluation_seconds += time.perf_counter() - started
-    clocks = Clocks(train=training_seconds, evaluate=evaluation_seconds)
+    clocks = Clocks(train=training_seconds, evaluate=evaluation_seconds, compile=compile_seconds)
     return Finished(record.model_copy(update={"clocks": clocks}), best_weights, losses, correct)
 
 

@@ -18,6 +18,7 @@ from torch.utils import _pytree as tree
 
 from steepest.data.dataset import Part
 from steepest.errors import SteepestError
+from steepest.optim.idle import ClosedForm
 from steepest.optim.past import Past
 from steepest.optim.rows import Rows
 from steepest.optim.rule import Rule, Slots
@@ -257,6 +258,24 @@ def trace(program: Program, state: State, changing: Changing) -> Traced:
             hint="only nn.Dropout can be compiled; it runs eagerly, --compile off.",
         )
     return Traced(graph, examples)
+
+
+def trace_closed_form(form: ClosedForm, weight: Tensor, slots: Slots, columns: Tensor) -> Traced:
+    """Return what a closed form does to the weights of some rows, as a graph.
+
+    Args:
+        form: the closed form.
+        weight: an example of the rows, [n, …].
+        slots: of the table; their names and kinds count.
+        columns: an example of the rows' numbers, [width, n].
+    """
+    examples = (torch.empty_like(weight).contiguous(), *(torch.empty_like(weight) for _ in slots), columns)
+
+    def function(*tensors: Tensor) -> Tensor:
+        given = dict(zip(slots, tensors[1:-1], strict=True))
+        return form.apply(tensors[0], given, tensors[-1].unbind(0))[0]
+
+    return Traced(make_fx(function, tracing_mode="fake")(*examples), examples)
 
 
 def _flat_function(program: Program, state: State, changing: Changing) -> Callable[..., Tensor]:
