@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 import torch
+from numpy.typing import NDArray
 
 from steepest.data import dates
 from steepest.data import target as targets
-from steepest.data.columns import Columns, as_label, as_number, decide
+from steepest.data.columns import Columns, as_number, decide
 from steepest.data.dataset import Dataset, Note, Part, TargetScale, Task
-from steepest.data.encode import TableEncoder
+from steepest.data.encode import TableEncoder, fit_and_encode
 from steepest.data.giveaway import giveaways
+from steepest.data.labels import as_label, as_text
 from steepest.data.options import TableOptions
 from steepest.data.pipeline import TablePipeline
 from steepest.data.preparation import FittedPreparation, Preparation, StepReport
@@ -27,6 +29,9 @@ from steepest.errors import DataError, OptionError
 
 PARTS = ("train", "validation", "test")
 SPLIT_COLUMN = "split"
+SPLIT_TYPE = pl.Enum(PARTS)
+"""The part of a row, one byte."""
+_DIGEST_ROWS = 1 << 20
 NOTE_LETTERS = 240
 
 
@@ -35,7 +40,8 @@ class Rows:
     """What goes in: rows that have been through the steps before the first learned one.
 
     Attributes:
-        frame: the rows; the column ``split`` says the part of rows from files of their own, else null.
+        frame: the rows; the column ``split`` says the part of rows from files of their own, else null (of
+            type ``SPLIT_TYPE``). Texts may be held as codes.
         name: the dataset's name.
         source: the path, or ``"a frame"``.
         raw: names and types of the columns before any step.
@@ -56,7 +62,8 @@ class Assembled:
     Attributes:
         dataset: the tensors.
         pipeline: what was learned, for new rows.
-        frame: the table after every step, with each row's part in the column ``split``.
+        frame: the table after every step, with each row's part in the column ``split``; texts may be held as
+            codes, ``labels.with_text`` makes texts of them.
         reports: what every step did.
     """
 
@@ -146,7 +153,9 @@ def _learned(
     if SPLIT_COLUMN in done.columns:
         raise _name_taken()
     part = frame[SPLIT_COLUMN].gather(done[ROW])
-    done = done.drop(ROW).with_columns(part).filter(pl.col(target).is_not_null())
+    done = done.drop(ROW).with_columns(part)
+    if done[target].null_count():
+        done = done.filter(pl.col(target).is_not_null())
     for each in PARTS:
         if not (done[SPLIT_COLUMN] == each).any():
             raise DataError(
@@ -159,29 +168,33 @@ def _learned(
 def _encoded(
     frame: pl.DataFrame, columns: Columns, options: TableOptions, target: str, classes: tuple[str, ...]
 ) -> tuple[TableEncoder, TargetScale, dict[str, Part], dict[str, dict[str, int]], Any]:
-    features = columns.features(frame)
-    part = frame[SPLIT_COLUMN]
-    encoder = TableEncoder.fit(
-        features.filter(part == "train"),
+    rows = {name: (frame[SPLIT_COLUMN] == name).to_numpy() for name in PARTS}
+    encoder, encoded, numbers = fit_and_encode(
+        columns.each_feature(frame),
+        rows,
         categorical=columns.categorical,
         continuous=columns.continuous,
         min_count=options.min_count,
     )
-    scale, encode_target = _target_encoder(frame[target].filter(part == "train"), classes)
+    scale, answers = _encoded_target(frame[target], rows["train"], classes)
+    raw = answers if classes else as_number(frame[target]).to_numpy()
     digest = hashlib.sha256()
     parts: dict[str, Part] = {}
-    unseen: dict[str, dict[str, int]] = {}
-    for name in PARTS:
-        rows = features.filter(part == name)
-        answers = frame[target].filter(part == name)
-        inputs, unseen[name] = encoder.encode(rows)
-        parts[name] = Part(inputs, encode_target(answers))
-        digest.update(inputs[0].numpy().astype("<i4").tobytes())
+    for name, mine in rows.items():
+        inputs = encoded[name].inputs
+        parts[name] = Part(inputs, torch.from_numpy(answers[mine]))
+        _update(digest, inputs[0].numpy(), "<i4")
         for column in columns.continuous:
-            digest.update((rows[column].fill_null(float("nan")).to_numpy() + 0.0).astype("<f8").tobytes())
-        raw = parts[name].target.numpy() if classes else as_number(answers).to_numpy()
-        digest.update(raw.astype("<f8").tobytes())
+            values = numbers[column].filter(pl.Series(mine))
+            _update(digest, values.fill_null(float("nan")).to_numpy() + 0.0, "<f8")
+        _update(digest, raw[mine], "<f8")
+    unseen = {name: each.unseen for name, each in encoded.items()}
     return encoder, scale, parts, unseen, digest
+
+
+def _update(digest: Any, values: np.ndarray[Any, Any], dtype: str) -> None:
+    for start in range(0, len(values), _DIGEST_ROWS):
+        digest.update(values[start : start + _DIGEST_ROWS].astype(dtype).tobytes())
 
 
 def note_of(report: StepReport) -> Note:
@@ -226,7 +239,7 @@ def _split(
     kind, _, column = options.split.partition(":")
     if kind == "auto":
         kind = "stratified" if task == "classification" else "random"
-    chosen = rows.filter(pl.Series(free)).drop(SPLIT_COLUMN)
+    chosen = (rows if free.all() else rows.filter(pl.Series(free))).drop(SPLIT_COLUMN)
     if kind == "stratified" and task == "regression":
         raise OptionError(
             f"split: stratified needs classes, but {target} is a number", hint="use --split random."
@@ -246,11 +259,11 @@ def _split(
         split = group_split((groups - groups.min()).to_numpy(), validation, test, seed)
     else:
         split = time_split(_moments(chosen, column), validation, test)
-    names = rows[SPLIT_COLUMN].to_numpy().astype(object)
-    for part in PARTS:
-        names[here[getattr(split, part)]] = part
-    rows = rows.with_columns(pl.Series(SPLIT_COLUMN, names.tolist(), dtype=pl.String))
-    counts = {part: int((names == part).sum()) for part in PARTS}
+    codes = rows[SPLIT_COLUMN].to_physical().fill_null(len(PARTS)).to_numpy(writable=True)
+    for code, part in enumerate(PARTS):
+        codes[here[getattr(split, part)]] = code
+    rows = rows.with_columns(pl.Series(SPLIT_COLUMN, PARTS, dtype=SPLIT_TYPE).gather(codes))
+    counts = {part: int((codes == code).sum()) for code, part in enumerate(PARTS)}
     how = {
         "group": f"no {column} is in two of them, split seed {seed}",
         "time": f"by {column}, the latest are for the test",
@@ -267,7 +280,7 @@ def _split(
 
 def _moments(rows: pl.DataFrame, column: str) -> np.ndarray[Any, Any]:
     targets.check_there(rows, column, "the prepared table, which --split names")
-    values = rows[column]
+    values = as_text(rows[column])
     if values.dtype == pl.String:
         form = dates.date_format(values)
         if form is None:
@@ -303,24 +316,20 @@ def _verb(part: str) -> str:
     return {"train": "train", "validation": "choose", "test": "test"}[part]
 
 
-def _target_encoder(
-    train: pl.Series, classes: tuple[str, ...]
-) -> tuple[TargetScale, Callable[[pl.Series], torch.Tensor]]:
+def _encoded_target(
+    values: pl.Series, train: NDArray[np.bool_], classes: tuple[str, ...]
+) -> tuple[TargetScale, np.ndarray[Any, Any]]:
     if classes:
-        known = list(classes)
-        return TargetScale(), lambda values: torch.from_numpy(
-            targets.class_codes(values, known).to_numpy(writable=True)
-        )
-    values = as_number(train).rechunk().to_numpy()
-    mean, sd = float(values.mean()), float(values.std())
+        return TargetScale(), targets.class_codes(values, list(classes)).to_numpy()
+    numbers = as_number(values).rechunk().to_numpy()
+    known = numbers[train]
+    mean, sd = float(known.mean()), float(known.std())
     if sd == 0:
         raise DataError(
-            f"the target {train.name!r} has one value only, {mean:g}, in the training rows",
+            f"the target {values.name!r} has one value only, {mean:g}, in the training rows",
             hint="choose another split, or another target.",
         )
-    return TargetScale(mean, sd), lambda values: torch.from_numpy(
-        ((as_number(values).to_numpy() - mean) / sd).astype(np.float32)
-    )
+    return TargetScale(mean, sd), ((numbers - mean) / sd).astype(np.float32)
 
 
 def _about_unseen(unseen: dict[str, dict[str, int]]) -> list[Note]:

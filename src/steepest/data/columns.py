@@ -15,7 +15,7 @@ The rules, first match wins; ``--categorical``, ``--continuous``, ``--drop`` and
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ import polars as pl
 
 from steepest.data import dates
 from steepest.data.dataset import Note
+from steepest.data.labels import as_label, as_text
 from steepest.data.options import TableOptions
 from steepest.errors import DataError, unknown_name
 
@@ -105,6 +106,21 @@ class Columns:
         Raises:
             DataError: a column is not there, or has text where numbers were.
         """
+        categorical = set(self.categorical)
+        made = {
+            name: as_label(values) if name in categorical else values
+            for name, values in self.each_feature(frame)
+        }
+        return pl.DataFrame({name: made[name] for name in self.categorical + self.continuous})
+
+    def each_feature(self, frame: pl.DataFrame) -> Iterator[tuple[str, pl.Series]]:
+        """Yield name and values of one feature at a time, so that no more than one column is copied at once.
+
+        Categories are as they are in the table (``as_label`` makes texts of them), numbers float64.
+
+        Raises:
+            DataError: a column is not there, or has text where numbers were.
+        """
         absent = [each for each in self.required if each not in frame.columns]
         if absent:
             raise DataError(
@@ -112,20 +128,17 @@ class Columns:
                 + ", ".join(repr(each) for each in absent),
                 hint=unknown_name("column", absent[0], frame.columns).hint,
             )
-        made: dict[str, pl.Series] = {}
         for each in self.columns:
             if each.role == "categorical":
-                made[each.name] = as_label(frame[each.name])
+                yield each.name, frame[each.name]
             elif each.role == "continuous":
-                made[each.name] = as_number(frame[each.name], each.format)
+                yield each.name, as_number(as_text(frame[each.name]), each.format)
             elif each.role == "date":
-                moments = dates.as_datetime(frame[each.name], each.format)
+                moments = dates.as_datetime(as_text(frame[each.name]), each.format)
                 for part in each.parts:
                     values = dates.part(moments, part)
-                    name = f"{each.name} {part}"
-                    categorical = part in dates.CATEGORICAL_PARTS
-                    made[name] = as_label(values) if categorical else as_number(values)
-        return pl.DataFrame({name: made[name] for name in self.categorical + self.continuous})
+                    whole = part in dates.CATEGORICAL_PARTS
+                    yield f"{each.name} {part}", values if whole else as_number(values)
 
     def to_dict(self) -> list[dict[str, Any]]:
         """Return plain JSON values."""
@@ -135,23 +148,6 @@ class Columns:
     def from_dict(cls, stored: Sequence[Mapping[str, Any]]) -> Columns:
         """Return what ``to_dict`` stored."""
         return cls(tuple(replace(Column(**dict(each)), parts=tuple(each["parts"])) for each in stored))
-
-
-def as_label(values: pl.Series) -> pl.Series:
-    """Return values as category texts that do not depend on how the numbers were stored.
-
-    Example:
-        >>> as_label(pl.Series([1.0, 2.5, None])).to_list()
-        ['1', '2.5', None]
-    """
-    if values.dtype.is_float():
-        whole = values.cast(pl.Int64, strict=False)
-        return pl.select(
-            pl.when(whole.cast(pl.Float64) == values)
-            .then(whole.cast(pl.String))
-            .otherwise(values.cast(pl.String))
-        ).to_series()
-    return values.cast(pl.String)
 
 
 def as_number(values: pl.Series, form: str | None = None) -> pl.Series:
@@ -203,7 +199,7 @@ def decide(frame: pl.DataFrame, target: str | None, options: TableOptions) -> tu
     columns = Columns(tuple(_without_taken(each, frame.columns) for each in found))
     notes = _left_out(columns) + notes + _quantities(frame, columns, options)
     for name in columns.of("continuous"):
-        check_finite(as_number(frame[name], _format(columns, name)), name)
+        check_finite(as_number(as_text(frame[name]), _format(columns, name)), name)
     if target is not None and not columns.required:
         raise DataError(
             "no column is left to learn from",
@@ -241,7 +237,7 @@ def kind_of(values: pl.Series) -> Kind:
         known = values.drop_nulls()
         whole = len(known) > 0 and bool(((known == known.floor()) & (known.abs() < 2**53)).all())
         return "integer" if whole else "float"
-    if dtype == pl.String:
+    if isinstance(dtype, pl.String | pl.Categorical):
         return "text"
     if isinstance(dtype, pl.Date | pl.Datetime):
         return "date"
@@ -281,11 +277,11 @@ def _column(values: pl.Series, is_target: bool, options: TableOptions, notes: li
         return Column(name, kind, "left out", "one value only")
     if name in options.categorical:
         return Column(name, kind, "categorical")
-    form = dates.date_format(values) if kind == "text" else None
+    form = _date_format(values) if kind == "text" else None
     if name in options.continuous:
         return Column(name, kind, "continuous", format=form)
     if kind == "date" or form is not None:
-        return _date(values, form, notes)
+        return _date(as_text(values), form, notes)
     if distinct == 1 or kind == "boolean":
         return Column(name, kind, "categorical")
     if kind == "integer" and few_integers(distinct, len(known)):
@@ -296,10 +292,17 @@ def _column(values: pl.Series, is_target: bool, options: TableOptions, notes: li
     if kind in ("integer", "float"):
         return Column(name, kind, "continuous")
     _warn_of_numbers(known, notes)
-    letters = known.str.len_chars().mean()
-    if isinstance(letters, float) and letters > LONG_TEXT and distinct > LONG_TEXT_SHARE * len(known):
-        return Column(name, kind, "left out", "long text")
+    if distinct > LONG_TEXT_SHARE * len(known):
+        letters = as_text(known).str.len_chars().mean()
+        if isinstance(letters, float) and letters > LONG_TEXT:
+            return Column(name, kind, "left out", "long text")
     return Column(name, kind, "categorical")
+
+
+def _date_format(values: pl.Series) -> str | None:
+    """Return the format of dates in texts; all of them are looked at only if the first ones are dates."""
+    first = as_text(values.drop_nulls().head(dates.SAMPLE))
+    return None if dates.date_format(first) is None else dates.date_format(as_text(values))
 
 
 def _date(values: pl.Series, form: str | None, notes: list[Note]) -> Column:
@@ -325,9 +328,14 @@ def _without_taken(column: Column, names: Sequence[str]) -> Column:
     return replace(column, parts=tuple(each for each in column.parts if f"{column.name} {each}" not in names))
 
 
+def _any_number(known: pl.Series) -> bool:
+    return as_text(known.unique()).cast(pl.Float64, strict=False).is_not_null().any()
+
+
 def _warn_of_numbers(known: pl.Series, notes: list[Note]) -> None:
-    if known.dtype != pl.String:
+    if kind_of(known) != "text" or not _any_number(known):
         return
+    known = as_text(known)
     numbers = known.cast(pl.Float64, strict=False)
     share = 1 - numbers.null_count() / len(known)
     if NUMBERS_IN_TEXT <= share < 1:

@@ -30,7 +30,9 @@ _FORMATS = {
 }
 """What the beginning of a text must look like before a group of day formats is tried on it."""
 
-_SAMPLE = 500
+SAMPLE = 500
+"""The first known texts decide which formats are tried at all."""
+
 _SHARE = 0.99
 
 
@@ -45,7 +47,7 @@ def date_format(values: pl.Series) -> str | None:
         '%m/%d/%Y %I:%M %p'
     """
     known = values.drop_nulls()
-    sample = known.head(_SAMPLE)
+    sample = known.head(SAMPLE)
     known_days = [
         days
         for beginning, days in _FORMATS.items()

@@ -13,8 +13,9 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from steepest.data.columns import Columns, as_label
+from steepest.data.columns import Columns
 from steepest.data.dataset import Note
+from steepest.data.labels import as_label, as_text
 from steepest.data.options import TableOptions
 from steepest.errors import FolderError
 from steepest.files import write_atomically
@@ -181,7 +182,7 @@ def describe_columns(
             each.reason,
             frame[each.name].null_count() / max(1, frame.height),
             0 if each.kind == "other" else frame[each.name].drop_nulls().n_unique(),
-            "" if each.kind == "other" else _values(frame[each.name], each.role, each.kind),
+            "" if each.kind == "other" else _values(as_text(frame[each.name]), each.role, each.kind),
         )
         for each in columns.columns
     ]

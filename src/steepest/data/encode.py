@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from steepest.data.columns import check_finite
+from steepest.data.labels import Labels, labels_of
 from steepest.data.target import sorted_labels
 
 UNKNOWN = "(unknown)"
@@ -34,13 +36,17 @@ class Vocabulary:
     def __len__(self) -> int:
         return 1 + len(self.labels) + self.missing
 
-    def encode(self, values: pl.Series) -> np.ndarray[Any, Any]:
+    @classmethod
+    def fit(cls, values: Labels, rows: NDArray[np.bool_], min_count: int = 1) -> Vocabulary:
+        """Learn the categories of the chosen rows (bool ``[N]``) that are there ``min_count`` times or more."""
+        kept = [text for text, n in values.counts(rows).items() if n >= min_count]
+        return cls(tuple(sorted_labels(kept)), bool((values.codes[rows] < 0).any()))
+
+    def encode(self, values: pl.Series | Labels) -> NDArray[np.int64]:
         """Return int64 codes ``[N]`` of texts."""
-        codes = values.cast(pl.Enum(list(self.labels)), strict=False).to_physical().cast(pl.Int64) + 1
-        found = codes.fill_null(0).to_numpy(writable=True)
-        if self.missing:
-            found[values.is_null().to_numpy()] = len(self) - 1
-        return found
+        values = labels_of(values) if isinstance(values, pl.Series) else values
+        known = values.texts.cast(pl.Enum(list(self.labels)), strict=False).to_physical().cast(pl.Int64) + 1
+        return values.taken(known.fill_null(0).to_numpy(), len(self) - 1 if self.missing else 0)
 
     def decode(self, codes: Tensor) -> list[str]:
         """Return the texts of codes, with ``(unknown)`` and ``(missing)``."""
@@ -60,6 +66,19 @@ class Scale:
     mean: float
     sd: float
     missing: bool = False
+
+    def encode(self, values: pl.Series) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return standard scores ``[N]`` and where values are missing.
+
+        Raises:
+            DataError: the column holds an infinity.
+        """
+        found = values.to_numpy(writable=True)
+        if np.isinf(found).any():
+            check_finite(values, values.name, cure="leave those rows out")
+        lacking = np.isnan(found)
+        found[lacking] = self.mean
+        return (found - self.mean) / self.sd, lacking
 
 
 @dataclass(frozen=True)
@@ -88,7 +107,10 @@ class TableEncoder:
     ) -> TableEncoder:
         """Learn vocabularies, means and deviations from the features of the training rows."""
         return cls(
-            {name: _vocabulary(train[name], min_count) for name in categorical},
+            {
+                name: Vocabulary.fit(labels_of(train[name]), np.ones(train.height, dtype=bool), min_count)
+                for name in categorical
+            },
             {name: _scale(train[name]) for name in continuous},
         )
 
@@ -113,26 +135,33 @@ class TableEncoder:
             DataError: a continuous column holds an infinity.
         """
         n = features.height
-        unseen: dict[str, int] = {}
         codes = np.empty((n, len(self.vocabularies)), dtype=np.int64)
         for i, (name, vocabulary) in enumerate(self.vocabularies.items()):
             codes[:, i] = vocabulary.encode(features[name])
-            unseen[name] = int((codes[:, i] == 0).sum())
+        unknown = {name: int((codes[:, i] == 0).sum()) for i, name in enumerate(self.vocabularies)}
+        scores, lacking = self.scores({name: features[name] for name in self.scales}, n)
+        unseen = {name: count for name, count in {**unknown, **lacking}.items() if count}
+        return (torch.from_numpy(codes), torch.from_numpy(scores)), unseen
+
+    def scores(self, values: Mapping[str, pl.Series], n: int) -> tuple[NDArray[np.float32], dict[str, int]]:
+        """Return standard scores with the missing indicators (float32 ``[n, D]``), and unforeseen gaps.
+
+        The second value counts the missing values of columns that had none in the training rows.
+
+        Raises:
+            DataError: a column holds an infinity.
+        """
+        unforeseen: dict[str, int] = {}
         scores = np.zeros((n, len(self.continuous)), dtype=np.float32)
         indicator = len(self.scales)
         for i, (name, scale) in enumerate(self.scales.items()):
-            values = features[name].to_numpy(writable=True)
-            if np.isinf(values).any():
-                check_finite(features[name], name, cure="leave those rows out")
-            lacking = np.isnan(values)
-            values[lacking] = scale.mean
-            scores[:, i] = (values - scale.mean) / scale.sd
+            scores[:, i], lacking = scale.encode(values[name])
             if scale.missing:
                 scores[:, indicator] = lacking
                 indicator += 1
             else:
-                unseen[name] = int(lacking.sum())
-        return (torch.from_numpy(codes), torch.from_numpy(scores)), {k: v for k, v in unseen.items() if v}
+                unforeseen[name] = int(lacking.sum())
+        return scores, unforeseen
 
     def decode(self, inputs: tuple[Tensor, ...]) -> pl.DataFrame:
         """Return rows as a person reads them, from tensors: what the network really sees."""
@@ -188,15 +217,84 @@ def _stored_scale(mean: float, sd: float, missing: bool) -> Scale:
     return Scale(float(mean), float(sd), bool(missing))
 
 
-def _vocabulary(values: pl.Series, min_count: int) -> Vocabulary:
-    name = values.name
-    counts = values.drop_nulls().value_counts(name="count" if name != "count" else "n")
-    kept = counts.filter(pl.nth(1) >= min_count)[name].to_list()
-    return Vocabulary(tuple(sorted_labels(kept)), values.null_count() > 0)
-
-
 def _scale(values: pl.Series) -> Scale:
     known = values.drop_nulls().rechunk().to_numpy()
     mean, sd = (float(known.mean()), float(known.std())) if len(known) else (0.0, 1.0)
     constant = not sd > 1e-12 * max(1.0, abs(mean))
     return Scale(mean, 1.0 if constant else sd, bool(values.null_count()))
+
+
+@dataclass(frozen=True)
+class EncodedPart:
+    """The rows of one part as tensors, and what was never seen.
+
+    Attributes:
+        inputs: codes (int64 ``[N, C]``) and standard scores (float32 ``[N, D]``).
+        unseen: as ``TableEncoder.encode`` counts it.
+    """
+
+    inputs: tuple[Tensor, Tensor]
+    unseen: dict[str, int]
+
+
+def fit_and_encode(
+    features: Iterable[tuple[str, pl.Series]],
+    parts: Mapping[str, NDArray[np.bool_]],
+    *,
+    categorical: list[str],
+    continuous: list[str],
+    min_count: int = 1,
+) -> tuple[TableEncoder, dict[str, EncodedPart], dict[str, pl.Series]]:
+    """Learn from the rows of the part ``train`` and encode every part, one feature after the other.
+
+    What comes out is what ``TableEncoder.fit`` and ``encode`` make of the parts' own frames; no copy of the
+    whole table is made for it.
+
+    Args:
+        features: names and values, as ``Columns.each_feature`` yields them.
+        parts: which rows belong to each part, bool ``[N]``.
+        categorical, continuous: the features' names in the order of the inputs' columns.
+        min_count: categories with fewer training rows share the unknown code.
+
+    Returns:
+        The encoder, the parts, and the values of the continuous features.
+
+    Raises:
+        DataError: a continuous column holds an infinity.
+
+    Example:
+        >>> values = pl.Series("c", ["a", "b", "a"]), pl.Series("x", [1.0, 3.0, 5.0])
+        >>> parts = {"train": np.array([True, True, False]), "test": np.array([False, False, True])}
+        >>> named = [(each.name, each) for each in values]
+        >>> _, encoded, _ = fit_and_encode(named, parts, categorical=["c"], continuous=["x"])
+        >>> [each.tolist() for each in encoded["test"].inputs]
+        [[[1]], [[3.0]]]
+    """
+    train = parts["train"]
+    sizes = {part: int(rows.sum()) for part, rows in parts.items()}
+    place = {name: i for i, name in enumerate(categorical)}
+    codes = {part: np.empty((size, len(categorical)), dtype=np.int64) for part, size in sizes.items()}
+    vocabularies: dict[str, Vocabulary] = {}
+    numbers: dict[str, pl.Series] = {}
+    for name, values in features:
+        if name in place:
+            labels = labels_of(values)
+            vocabularies[name] = Vocabulary.fit(labels, train, min_count)
+            found = vocabularies[name].encode(labels)
+            for part, rows in parts.items():
+                codes[part][:, place[name]] = found[rows]
+        else:
+            numbers[name] = values.rechunk()
+    encoder = TableEncoder(
+        {name: vocabularies[name] for name in categorical},
+        {name: _scale(numbers[name].filter(pl.Series(train))) for name in continuous},
+    )
+    encoded: dict[str, EncodedPart] = {}
+    for part, rows in parts.items():
+        scores, lacking = encoder.scores(
+            {name: numbers[name].filter(pl.Series(rows)) for name in continuous}, sizes[part]
+        )
+        unknown = {name: int((codes[part][:, i] == 0).sum()) for name, i in place.items()}
+        inputs = (torch.from_numpy(codes[part]), torch.from_numpy(scores))
+        encoded[part] = EncodedPart(inputs, {name: n for name, n in {**unknown, **lacking}.items() if n})
+    return encoder, encoded, numbers

@@ -11,6 +11,7 @@ from typing import Any, cast
 import polars as pl
 from pydantic import ValidationError
 
+from steepest.data.labels import compacted, with_text
 from steepest.data.steps import ROW, Context, Learned, LearnedStep, Step, StepReport, require
 from steepest.data.steps._values import pack, unpack
 from steepest.errors import PreparationError, UnknownNameError, unknown_name
@@ -128,11 +129,17 @@ class Preparation:
         return frame, _reports(self.prefix, tallies, collected, context)
 
     def collect_prefix(
-        self, frame: pl.LazyFrame, *, target: str | None, keep: Sequence[str] = ()
+        self, frame: pl.LazyFrame, *, target: str | None, keep: Sequence[str] = (), compact: bool = False
     ) -> tuple[pl.DataFrame, list[StepReport]]:
-        """Run the steps before the first learned one: rows and reports in one pass over the source."""
+        """Run the steps before the first learned one: rows and reports in one pass over the source.
+
+        Args:
+            frame, target, keep: as for ``stateless_prefix``.
+            compact: hold texts that repeat as codes (Categorical), which takes a fraction of the memory.
+        """
         context = Context(target, tuple(keep))
         frame, tallies = _plan(self.prefix, frame, context)
+        frame = compacted(frame) if compact else frame
         wanted = [each for each in tallies if each is not None]
         rows, *collected = pl.collect_all([frame, *wanted], engine="streaming")
         return rows, _reports(self.prefix, tallies, collected, context)
@@ -147,6 +154,7 @@ class Preparation:
         learned: list[Learned | None] = [None] * len(self.steps)
         for i in range(len(self.prefix), len(self.steps)):
             step = self.steps[i]
+            train = _readable(step, train)
             step.check(train.schema, context)
             if isinstance(step, LearnedStep):
                 learned[i] = step.learn(train, context)
@@ -213,6 +221,7 @@ class FittedPreparation:
             step = _fitting(steps[i], frame.schema, context)
             if step is None:
                 continue
+            frame = _readable(step, frame)
             step.check(frame.schema, context)
             frame, report = _run(step, frame, self.learned[i], context)
             reports.append(report)
@@ -257,6 +266,11 @@ class FittedPreparation:
         return cls(preparation, learned)
 
 
+def _readable(step: Step, frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows with the step's columns as text, where they are held as codes and it wants none."""
+    return frame if step.reads_codes else with_text(frame, list(step.inputs()))
+
+
 def _matters(step: Step, later: Sequence[Step], train: pl.DataFrame) -> bool:
     """Whether any later step looks at what this one changes."""
     changed = step.outputs()
@@ -293,7 +307,10 @@ def _run(
     step: Step, frame: pl.DataFrame, learned: Learned | None, context: Context
 ) -> tuple[pl.DataFrame, StepReport]:
     if isinstance(step, LearnedStep):
-        return step.fill(frame, learned or {}, context)
+        held = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Categorical)]
+        rows, report = step.fill(frame, learned or {}, context)
+        grown = [name for name in held if rows.schema.get(name) == pl.String] if step.reads_codes else []
+        return rows.with_columns(pl.col(grown).cast(pl.Categorical)) if grown else rows, report
     lazy = frame.lazy()
     tally = step.tally(lazy, context)
     rows, *counts = pl.collect_all([step.apply(lazy, context), *([] if tally is None else [tally])])

@@ -10,11 +10,12 @@ from typing import Any
 import polars as pl
 
 from steepest.data import target as targets
-from steepest.data.assembly import SPLIT_COLUMN, Assembled, Rows, assemble, check_free, note_of
+from steepest.data.assembly import SPLIT_COLUMN, SPLIT_TYPE, Assembled, Rows, assemble, check_free, note_of
 from steepest.data.batches import BatchPlan
 from steepest.data.columns import decide
 from steepest.data.dataset import Dataset
 from steepest.data.describe import Description, ShownRows, describe_columns
+from steepest.data.labels import with_text
 from steepest.data.options import TableOptions, table_options
 from steepest.data.pipeline import Encoded, TablePipeline, harmonised
 from steepest.data.preparation import Preparation, StepReport
@@ -115,7 +116,7 @@ class Table:
 
     def prepared(self) -> pl.DataFrame:
         """Return the table after all preparation steps, with a column that says each row's part."""
-        return self._made.frame
+        return with_text(self._made.frame).with_columns(pl.col(SPLIT_COLUMN).cast(pl.String))
 
     def __repr__(self) -> str:
         target = f", target {self.options.target!r}" if self.options.target else ""
@@ -129,7 +130,9 @@ class Table:
         column = self.options.split.partition(":")[2]
         keep = [column] if column and column in raw.collect_schema() else []
         with reading(name) if is_streamed(self._source) else contextlib.nullcontext():
-            frame, reports = self.preparation.collect_prefix(raw, target=self.options.target, keep=keep)
+            frame, reports = self.preparation.collect_prefix(
+                raw, target=self.options.target, keep=keep, compact=True
+            )
         if frame.height == 0:
             raise DataError(
                 f"no row of {name} is left", hint="the table is empty, or a filter step removes every row."
@@ -150,7 +153,7 @@ class Table:
         targets.check_there(first, target, where)
         check_free(first)
         raw = {name: str(dtype) for name, dtype in self._raw.collect_schema().items()}
-        frames = [first.with_columns(pl.lit(None, pl.String).alias(SPLIT_COLUMN))]
+        frames = [first.with_columns(pl.lit(None, SPLIT_TYPE).alias(SPLIT_COLUMN))]
         for part, given in (("validation", self.options.validation), ("test", self.options.test)):
             if isinstance(given, str):
                 text = [name for name, dtype in raw.items() if dtype == "String"]
@@ -163,7 +166,10 @@ class Table:
                         f"{source_name(given)} lacks the column {lacking[0]!r} of {where}",
                         hint=f"give a --{part} file with the same columns.",
                     )
-                frames.append(rows.select(first.columns).with_columns(pl.lit(part).alias(SPLIT_COLUMN)))
+                own = pl.lit(part, SPLIT_TYPE).alias(SPLIT_COLUMN)
+                frames.append(rows.select(first.columns).with_columns(own))
+        if len(frames) > 1:
+            frames = [with_text(each) for each in frames]
         with reading(where):
             frame = pl.concat(frames, how="vertical_relaxed").rechunk()
         source = str(self._source) if isinstance(self._source, str | Path) else "a frame"

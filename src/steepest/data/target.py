@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
-from steepest.data.columns import as_label, check_finite, kind_of
+from steepest.data.columns import check_finite, kind_of
 from steepest.data.dataset import Note, Task
+from steepest.data.labels import as_label, as_text, labels_of
 from steepest.data.options import TableOptions
 from steepest.data.steps import counted
 from steepest.errors import DataError, unknown_name
@@ -62,6 +64,7 @@ def decide_task(values: pl.Series, options: TableOptions) -> tuple[Task, list[No
     else:
         task = "regression"
     if task == "regression" and kind == "text":
+        values = as_text(values)
         odd = values.filter(values.cast(pl.Float64, strict=False).is_null())
         if len(odd):
             raise DataError(
@@ -88,7 +91,7 @@ def class_labels(values: pl.Series) -> list[str]:
         >>> class_labels(pl.Series([10, 9, 10]))
         ['9', '10']
     """
-    return sorted_labels(as_label(values).drop_nulls().unique().to_list())
+    return sorted_labels(as_label(values.drop_nulls().unique()).unique().to_list())
 
 
 def sorted_labels(labels: list[str]) -> list[str]:
@@ -109,18 +112,22 @@ def class_codes(values: pl.Series, classes: list[str]) -> pl.Series:
         >>> class_codes(pl.Series("y", [10, 9]), ["9", "10"]).to_list()
         [1, 0]
     """
-    labels = as_label(values)
-    codes = labels.cast(pl.Enum(classes), strict=False).to_physical().cast(pl.Int64)
-    if codes.null_count():
-        odd = labels.filter(codes.is_null())[0]
+    labels = labels_of(values)
+    known = labels.texts.cast(pl.Enum(classes), strict=False).to_physical().cast(pl.Int64)
+    codes = labels.taken(known.fill_null(-1).to_numpy(), -1)
+    if (codes < 0).any():
+        odd = as_label(values.slice(int(np.argmax(codes < 0)), 1))[0]
         raise DataError(
             f"column {values.name!r} has the class {odd!r}, which is not one of the {len(classes)} known ones",
             hint=f"known: {', '.join(classes[:20])}.",
         )
-    return codes
+    return pl.Series(values.name, codes)
 
 
 def _check_mixed(values: pl.Series) -> None:
+    if as_text(values.unique()).cast(pl.Float64, strict=False).is_null().all():
+        return
+    values = as_text(values)
     numbers = values.cast(pl.Float64, strict=False)
     odd = numbers.is_null()
     share = 1 - odd.sum() / len(values)

@@ -63,6 +63,8 @@ class Step(BaseModel):
     use: ClassVar[str]
     forgiving: ClassVar[bool] = False
     """Whether any of the inputs may be absent at prediction, because the step only removes them."""
+    reads_codes: ClassVar[bool] = False
+    """Whether the step takes texts that are held as codes (Categorical) as they are; else it gets text."""
 
     @model_validator(mode="before")
     @classmethod

@@ -70,6 +70,7 @@ class FillFrom(LearnedStep):
     """
 
     use = "fill-from"
+    reads_codes = True
     column: str
     keys: Annotated[list[str], Field(min_length=1)]
     learn_from: LearnFrom | None = None
@@ -156,12 +157,17 @@ def most_frequent(
     names = {key: f"key {i}" for i, key in enumerate(keys)}
     counts = (
         frame.select(
-            value=convert(known(column, types[column]), types[column], dtype),
-            **{name: known(key, types[key]).cast(plain(types[key])) for key, name in names.items()},
+            value=known(column, types[column]),
+            **{name: known(key, types[key]) for key, name in names.items()},
         )
         .filter(pl.col("value").is_not_null())
         .group_by("value", *names.values())
         .len()
+        .with_columns(
+            value=convert(pl.col("value"), types[column], dtype),
+            **{name: pl.col(name).cast(plain(types[key])) for key, name in names.items()},
+        )
+        .filter(pl.col("value").is_not_null())
         .collect(engine=engine)
     )
     return {key: _most_frequent(counts, name) for key, name in names.items()}

@@ -35,6 +35,7 @@ class FillMode(LearnedStep):
     """
 
     use = "fill-mode"
+    reads_codes = True
     columns: Annotated[list[str], Field(min_length=1)]
 
     def inputs(self) -> tuple[str, ...]:
@@ -82,10 +83,11 @@ def _mode(train: pl.DataFrame, column: str) -> pl.DataFrame:
     dtype = train.schema[column]
     return (
         train.lazy()
-        .select(value=known(column, dtype).cast(plain(dtype)))
+        .select(value=known(column, dtype))
         .drop_nulls()
         .group_by("value")
         .len()
+        .with_columns(pl.col("value").cast(plain(dtype)))
         .sort("len", "value", descending=[True, False])
         .select(pl.col("value").head(1))
         .collect()

@@ -1,0 +1,129 @@
+"""Columns of repeated texts held as codes: the memory of a number a row, however long the texts are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+SAMPLE_ROWS = 100_000
+"""The first rows, which tell whether the texts of a column repeat."""
+
+FEW = 0.5
+"""A column of texts is held as codes if at most this share of the sampled ones differ."""
+
+_COMPACT = hasattr(pl, "Categories")  # before, Polars numbered the texts of each batch anew
+Codes = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A column of categories as codes of its different texts.
+
+    Attributes:
+        texts: the texts by code; a text may be there twice (``"0"`` of 0.0 and of -0.0).
+        codes: int32 ``[N]``, -1 where the value is missing.
+    """
+
+    texts: pl.Series
+    codes: NDArray[np.int32]
+
+    def counts(self, rows: NDArray[np.bool_]) -> dict[str, int]:
+        """Return how often each text is there in the chosen rows (bool ``[N]``); only those that are."""
+        # code -1 becomes 0, so that one count serves missing values, too
+        found = np.bincount(self.codes[rows] + 1, minlength=len(self.texts) + 1)[1:]
+        counts: dict[str, int] = {}
+        for text, n in zip(self.texts.to_list(), found.tolist(), strict=True):
+            if n:
+                counts[text] = counts.get(text, 0) + n
+        return counts
+
+    def taken(self, by_text: Codes, missing: int) -> Codes:
+        """Return a number for each row (int64 ``[N]``) from one for each of ``texts`` and one for missing."""
+        return np.append(by_text, missing)[self.codes]
+
+
+def labels_of(values: pl.Series) -> Labels:
+    """Return a column as codes of its label texts, in time and memory that do not grow with the texts.
+
+    Example:
+        >>> labels = labels_of(pl.Series(["b", None, "a", "b"]))
+        >>> [labels.texts[code] if code >= 0 else None for code in labels.codes.tolist()]
+        ['b', None, 'a', 'b']
+    """
+    dtype = values.dtype
+    if not (dtype.is_numeric() or dtype == pl.Boolean or isinstance(dtype, pl.String | pl.Categorical)):
+        values = as_label(values)
+    distinct = values.drop_nulls().unique()
+    texts = as_label(distinct)
+    numbers = np.arange(len(distinct), dtype=np.int32)
+    if isinstance(dtype, pl.Categorical):
+        by_code = np.full(int(_physical(distinct).max(initial=0)) + 2, -1, dtype=np.int32)
+        by_code[_physical(distinct)] = numbers
+        codes = by_code[values.to_physical().fill_null(len(by_code) - 1).to_numpy()]
+    else:
+        found = values.replace_strict(distinct, numbers, default=None, return_dtype=pl.Int32)
+        codes = found.fill_null(-1).to_numpy()
+    return Labels(texts, codes)
+
+
+def _physical(values: pl.Series) -> NDArray[Any]:
+    return values.to_physical().to_numpy()
+
+
+def as_label(values: pl.Series) -> pl.Series:
+    """Return values as category texts that do not depend on how the numbers were stored.
+
+    Example:
+        >>> as_label(pl.Series([1.0, 2.5, None])).to_list()
+        ['1', '2.5', None]
+    """
+    if values.dtype.is_float():
+        whole = values.cast(pl.Int64, strict=False)
+        return pl.select(
+            pl.when(whole.cast(pl.Float64) == values)
+            .then(whole.cast(pl.String))
+            .otherwise(values.cast(pl.String))
+        ).to_series()
+    return values.cast(pl.String)
+
+
+def as_text(values: pl.Series) -> pl.Series:
+    """Return a column that is held as codes as text, and any other as it is.
+
+    Example:
+        >>> as_text(pl.Series(["a"]).cast(pl.Categorical)).dtype, as_text(pl.Series([1])).dtype
+        (String, Int64)
+    """
+    return values.cast(pl.String) if isinstance(values.dtype, pl.Categorical) else values
+
+
+def compacted(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Return the rows with the texts that repeat as codes; the first rows are looked at.
+
+    Example:
+        >>> rows = pl.LazyFrame({"kind": ["a", "a", "b"] * 9, "id": [str(i) for i in range(27)]})
+        >>> [each == pl.Categorical for each in compacted(rows).collect_schema().dtypes()]
+        [True, False]
+    """
+    names = [name for name, dtype in frame.collect_schema().items() if dtype == pl.String]
+    if not names or not _COMPACT:
+        return frame
+    sample = frame.select(names).head(SAMPLE_ROWS).collect(engine="streaming")
+    few = [name for name in names if sample[name].drop_nulls().n_unique() <= FEW * sample.height]
+    return frame.with_columns(pl.col(few).cast(pl.Categorical)) if few else frame
+
+
+def with_text(frame: pl.DataFrame, names: list[str] | None = None) -> pl.DataFrame:
+    """Return the rows with the named columns (or all) as text where they are held as codes.
+
+    Example:
+        >>> with_text(compacted(pl.LazyFrame({"kind": ["a", "a"]})).collect()).schema
+        Schema([('kind', String)])
+    """
+    held = [each for each, dtype in frame.schema.items() if isinstance(dtype, pl.Categorical)]
+    chosen = [each for each in held if names is None or each in names]
+    return frame.with_columns(pl.col(chosen).cast(pl.String)) if chosen else frame
