@@ -53,12 +53,14 @@ def scan_text(
     text: Sequence[str] = (),
     names: Sequence[str] | None = None,
     limit: int,
+    sure: bool = True,
 ) -> pl.LazyFrame:
     """Read a CSV or TSV file, packed or not.
 
     Up to ``limit`` bytes the file is read at once with types guessed from its first rows; when a later row
-    disagrees, the column is read as text and its type taken from all rows. A larger file is gone through
-    once for the types and then stays lazy.
+    disagrees, the column is read as text and its type taken from all rows. A larger file stays lazy: it is
+    gone through once for the types, or, if not ``sure``, they are guessed from the first rows, and collecting
+    raises Polars' error where a later row disagrees.
 
     Raises:
         DataError: the file is not text, not UTF-8, has no rows, duplicate names or rows of another length.
@@ -66,14 +68,14 @@ def scan_text(
     layout = find_layout(path, names)
     size = path.stat().st_size * (PACKED_FACTOR if path.suffix.lower() in _PACKED else 1)
     if size > limit:
-        lazy = pl.scan_csv(
-            path,
-            separator=layout.delimiter,
-            null_values=markers,
-            has_header=layout.header,
-            infer_schema=False,
-            with_column_names=lambda _: layout.names,
+        guess = (
+            None
+            if sure or layout.padded or layout.delimiter == ";"
+            else _guessed(path, layout, markers, text)
         )
+        if guess is not None:
+            return guess
+        lazy = _scanned(path, layout, null_values=markers)
         return _typed_lazily(_decimal_points(_marked(lazy, layout, markers), layout, text), text)
     try:
         frame = _read(path, layout, markers, text)
@@ -105,6 +107,35 @@ def _read(path: Path, layout: Layout, markers: list[str], text: Sequence[str]) -
             if "could not parse" not in str(error):
                 raise
     return _parsed(path, layout, {"infer_schema": False, "null_values": markers})
+
+
+def _scanned(path: Path, layout: Layout, **options: Any) -> pl.LazyFrame:
+    return pl.scan_csv(
+        path,
+        separator=layout.delimiter,
+        has_header=layout.header,
+        schema=dict.fromkeys(layout.names, pl.String) | options.pop("types", {}),
+        **options,
+    )
+
+
+def _guessed(path: Path, layout: Layout, markers: list[str], text: Sequence[str]) -> pl.LazyFrame | None:
+    """Take the types from the first rows; None if a column has no value there."""
+    lazy = _scanned(path, layout)
+    first = lazy.head(_SAMPLE_ROWS).collect(engine="streaming")
+    known = _marked(first.lazy(), layout, markers).collect()
+    if known.height < first.height or any(each.null_count() == len(each) for each in known.iter_columns()):
+        return None
+    found = _typed(known, text).schema
+    truths = [name for name, dtype in found.items() if dtype == pl.Boolean]
+    numbers = {name: dtype for name, dtype in found.items() if dtype.is_numeric()}
+    marked = any(known[name].null_count() > first[name].null_count() for name in numbers)
+    lazy = _scanned(path, layout, types=numbers, null_values=markers if marked else None)
+    return _marked(lazy, layout, markers).with_columns(
+        pl.col(truths)
+        .str.to_lowercase()
+        .replace_strict({"true": True, "false": False}, return_dtype=pl.Boolean)
+    )
 
 
 def _parsed(path: Path, layout: Layout, options: dict[str, Any]) -> pl.DataFrame:

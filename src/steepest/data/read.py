@@ -24,8 +24,11 @@ from steepest.data.options import MISSING
 from steepest.data.sound import check_sound
 from steepest.errors import DataError, SteepestError
 
-IN_MEMORY_BYTES = 1 << 30
-"""Files up to this size are read at once, which checks them whole; larger ones stay lazy and are streamed."""
+IN_MEMORY_BYTES = 1 << 28
+"""Files up to this size (unpacked) are read at once, which checks them whole; larger ones stay lazy, are streamed."""
+
+_CHECKED_BYTES = 1 << 30
+"""Up to this size Arrow goes over a Parquet or Arrow file before Polars may read it."""
 
 _PARQUET = (".parquet", ".pq", ".parq")
 _ARROW = (".feather", ".arrow", ".ipc")
@@ -49,6 +52,7 @@ def scan(
     *,
     text: Sequence[str] = (),
     names: Sequence[str] | None = None,
+    sure: bool = True,
 ) -> pl.LazyFrame:
     """Read a table lazily.
 
@@ -58,6 +62,8 @@ def scan(
         missing: texts that mean a missing value, in every text column.
         text: columns of a CSV file that stay text even if they look like numbers.
         names: column names of a CSV file that has none of its own.
+        sure: go through a large CSV file once, so that the types hold for the whole of it; if not, they are
+            guessed from its first rows, and collecting may raise a ``PolarsError`` that a sure scan would not.
 
     Returns:
         A frame whose types hold for the whole table: text, integers, floats, booleans, dates.
@@ -77,10 +83,12 @@ def scan(
         kind = _kind(path)
     if kind == "text":
         with reading(path.name):
-            frame = delimited.scan_text(path, markers, text=text, names=names, limit=IN_MEMORY_BYTES)
+            frame = delimited.scan_text(
+                path, markers, text=text, names=names, limit=IN_MEMORY_BYTES, sure=sure
+            )
         return _numbers_without_marks(frame, markers)
     with reading(path.name), _without_panic_text():
-        if path.stat().st_size <= IN_MEMORY_BYTES:
+        if path.stat().st_size <= _CHECKED_BYTES:
             check_sound(path, kind)
         if kind == "parquet":
             frame = pl.scan_parquet(path)
@@ -89,7 +97,7 @@ def scan(
         else:
             frame = pl.scan_ipc(path)
         frame.collect_schema()
-        if path.stat().st_size <= IN_MEMORY_BYTES:
+        if path.stat().st_size <= IN_MEMORY_BYTES // delimited.PACKED_FACTOR:
             frame = frame.collect().lazy()
     return _clean(frame, markers, path.name)
 

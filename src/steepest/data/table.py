@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from pathlib import Path
 from typing import Any
@@ -74,7 +73,7 @@ class Table:
         self.preparation = preparation
         self._source = source
         self.name = Path(source).name.split(".")[0] if isinstance(source, str | Path) else "table"
-        self._raw = scan(source, options.markers)
+        self._raw = scan(source, options.markers, sure=False)
 
     def describe(self) -> Description:
         """Return what is in the columns and what they are for; no target is needed."""
@@ -124,15 +123,22 @@ class Table:
 
     @functools.cached_property
     def _prefixed(self) -> tuple[pl.DataFrame, list[StepReport]]:
-        return self._prepare(self._raw, source_name(self._source))
+        try:
+            return self._prepare(self._raw, source_name(self._source))
+        except pl.exceptions.PolarsError:
+            if not is_streamed(self._source):
+                raise
+        # a row far down is of another type than the first ones: go through the whole file for the types
+        with reading(source_name(self._source)):
+            self._raw = scan(self._source, self.options.markers)
+            return self._prepare(self._raw, source_name(self._source))
 
     def _prepare(self, raw: pl.LazyFrame, name: str) -> tuple[pl.DataFrame, list[StepReport]]:
         column = self.options.split.partition(":")[2]
         keep = [column] if column and column in raw.collect_schema() else []
-        with reading(name) if is_streamed(self._source) else contextlib.nullcontext():
-            frame, reports = self.preparation.collect_prefix(
-                raw, target=self.options.target, keep=keep, compact=True
-            )
+        frame, reports = self.preparation.collect_prefix(
+            raw, target=self.options.target, keep=keep, compact=True
+        )
         if frame.height == 0:
             raise DataError(
                 f"no row of {name} is left", hint="the table is empty, or a filter step removes every row."
