@@ -1,0 +1,199 @@
+"""Compiled steps: a real program of a tiny model against eager steps, and what is never compiled again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+
+from steepest.optim import make_rule
+from steepest.optim.method import GradientMethod, Method
+from steepest.recipe import Recipe
+from steepest.record.schema import RunKey
+from steepest.schedules import make_schedule
+from steepest.sweep.contestants import whole_spec
+from steepest.train import compiler as module
+from steepest.train.compiled import CompiledMethod, Programs
+from steepest.train.compiler import NotCachedError, compiler
+from steepest.train.loop import train
+from tests.train.steps import (
+    MODEL,
+    TABLES,
+    Run,
+    distance,
+    eager,
+    in_float64,
+    one_program,
+    problem_of,
+    run,
+    table,
+    without_compiling,
+)
+
+TEXT, CLIP, WEIGHTS = "adam(lr=0.01)", 0.3, (1.0, 2.0, 0.5)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return table()
+
+
+def with_programs(method: CompiledMethod, programs: Programs) -> CompiledMethod:
+    method.programs = programs
+    return method
+
+
+# --- the traced step in the training loop -----------------------------------------------------------------------
+
+
+def trained(data, method: type[Method], text: str, tables=(), evaluations: int = 4, **changes: Any):
+    rule = make_rule(text)
+    recipe = Recipe(data=data.fingerprint, model=MODEL, optimizer=whole_spec(rule), schedule="cosine", steps=48,
+                    batch_size=16, metric="log_loss", **changes)  # fmt: skip
+    key = RunKey(name=rule.called, recipe=recipe.id, seed=0, phase="final")
+    made: Any = method(rule, make_schedule("cosine", 48), recipe.clip, tables)  # pyright: ignore
+    return train(data, recipe, key, made, evaluations=evaluations, metrics=("accuracy",), read_test=True)
+
+
+@pytest.mark.parametrize(("text", "tables"), [(TEXT, ()), (TEXT, TABLES), ("sgd(lr=0.3)", TABLES),
+                                              ("schedule-free-adamw(lr=0.01)", ())])  # fmt: skip
+def test_a_whole_run_is_the_eager_one(data, monkeypatch, text: str, tables) -> None:
+    graphs = without_compiling(monkeypatch)
+    right = trained(data, GradientMethod, text, tables, clip=CLIP)
+    found = trained(data, CompiledMethod, text, tables, clip=CLIP)
+    assert graphs
+    for a, b in zip(found.record.curve, right.record.curve, strict=True):
+        assert (a.step, a.gradients) == (b.step, b.gradients)
+        assert a.validation == pytest.approx(b.validation, rel=1e-3)
+    assert found.record.best_step == right.record.best_step
+    assert found.record.test == pytest.approx(right.record.test, rel=1e-2)
+    assert list(found.weights) == list(right.weights)
+
+
+@pytest.mark.parametrize("tables", [(), TABLES])
+def test_watching_changes_nothing(data, monkeypatch, tables) -> None:
+    """Blocks of steps are cut at evaluations, and cut otherwise they are the same steps."""
+    without_compiling(monkeypatch)
+    rare, often = (trained(data, CompiledMethod, TEXT, tables, evaluations=n) for n in (1, 48))
+    assert rare.record.test_last == often.record.test_last
+
+
+def test_divergence_is_recorded_with_its_step(data, monkeypatch) -> None:
+    without_compiling(monkeypatch)
+    records = [trained(data, each, "sgd(lr=1e30)").record for each in (GradientMethod, CompiledMethod)]
+    assert records[1].outcome == "diverged"
+    assert records[1].reason == records[0].reason
+
+
+def test_one_program_serves_all_runs_of_a_comparison(data, monkeypatch) -> None:
+    graphs = without_compiling(monkeypatch)
+    programs = Programs()
+    for seed, text, schedule in ((0, "adam(lr=0.01)", "cosine"), (1, "adam(lr=0.03)", "constant")):
+        found = run(data, with_programs(one_program(text, schedule), programs), seed=seed)
+        assert distance(found.weights, run(data, eager(text, schedule), seed=seed)) <= 1e-3
+    assert len(graphs) == 1
+    run(data, with_programs(one_program("adam(eps=1e-4)"), programs))
+    run(data, with_programs(one_program("adam"), programs), batch_size=8)
+    assert len(graphs) == 3
+
+
+def test_steps_are_not_made_one_by_one(data) -> None:
+    method = one_program("adam")
+    problem = problem_of(data)
+    with pytest.raises(NotImplementedError):
+        method.step(problem, method.init(problem), data.train, 0)
+
+
+# --- a real program ---------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Made:
+    """A run by a program that was compiled for it, beside eager ones."""
+
+    found: Run
+    right: Run
+    exact: Run
+    said: list[str]
+
+
+@pytest.fixture(scope="module")
+def made(data, tmp_path_factory) -> Any:
+    """One table by rows, the rest densely; compiled once for all tests here."""
+    if compiler() is None:
+        pytest.skip("there is no C++ compiler")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STEEPEST_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setattr(module, "_loaded", {})
+        said: list[str] = []
+        method = with_programs(one_program(TEXT, clip=CLIP, tables=TABLES[:1]), Programs(said.append))
+        found = run(data, method, weights=WEIGHTS)
+        right = run(data, eager(TEXT, clip=CLIP), weights=WEIGHTS)
+        exact = run(in_float64(data), eager(TEXT, clip=CLIP), weights=WEIGHTS)
+        yield Made(found, right, exact, said)
+
+
+def test_a_compiled_run_is_the_eager_dense_run(made) -> None:
+    assert made.found.losses == pytest.approx(made.right.losses, rel=1e-4)
+    assert distance(made.found.weights, made.right) <= 1e-3
+    assert distance(made.found.weights, made.exact) <= 3 * distance(made.right.weights, made.exact) + 1e-6
+    tables = made.found.method.tables(made.found.state)
+    assert tables.past.executor == "closed form"
+    assert bool((tables.rows[TABLES[0]].last < 15).any())
+    assert tables.rows[TABLES[0]].quick is not None
+
+
+def test_compiling_is_said_and_its_time_counted(made) -> None:
+    assert made.said == ["compiling the step of adam, once for this machine"]
+    assert made.found.method.compile_seconds(made.found.state) > 0
+
+
+def test_a_second_run_compiles_nothing(data, made, monkeypatch) -> None:
+    monkeypatch.setattr(module, "_loaded", {})
+    said: list[str] = []
+    programs = Programs(said.append, only_cached=True)
+    again = run(
+        data, with_programs(one_program(TEXT, clip=CLIP, tables=TABLES[:1]), programs), weights=WEIGHTS
+    )
+    assert said == []
+    assert again.losses == made.found.losses
+    assert all(torch.equal(again.weights[name], each) for name, each in made.found.weights.items())
+    graphs = without_compiling(monkeypatch)
+    run(data, one_program(TEXT, clip=CLIP, tables=TABLES[:1]), weights=WEIGHTS)
+    assert [module.compiled(each, 1, only_cached=True).seconds for each in graphs] == [0.0] * len(graphs)
+
+
+def test_other_rates_schedules_and_seeds_compile_nothing(data, made) -> None:
+    programs = Programs(only_cached=True)
+    for seed, text, schedule in ((3, "adam(lr=0.1)", "constant"), (4, "adam(lr=1e-4)", "sgdr")):
+        method = with_programs(one_program(text, schedule, CLIP, TABLES[:1]), programs)
+        found = run(data, method, seed=seed, weights=WEIGHTS)
+        right = run(data, eager(text, schedule, CLIP), seed=seed, weights=WEIGHTS)
+        assert distance(found.weights, right) <= 1e-2
+        assert found.losses == pytest.approx(right.losses, rel=1e-3)
+
+
+def test_another_shape_is_another_program(data, made) -> None:
+    programs = Programs(only_cached=True)
+    with pytest.raises(NotCachedError):
+        run(
+            data,
+            with_programs(one_program(TEXT, clip=CLIP, tables=TABLES[:1]), programs),
+            batch_size=8,
+            weights=WEIGHTS,
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(compiler() is None, reason="there is no C++ compiler")
+@pytest.mark.parametrize(
+    "text", ["adamw(weight_decay=0.1)", "quickprop", "rprop", "schedule-free-adamw", "adafactor"]
+)
+def test_compiled_steps_of_other_rules_in_float64(text: str, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("STEEPEST_CACHE", str(tmp_path))
+    data = in_float64(table())
+    right = run(data, eager(text, clip=CLIP), weights=WEIGHTS)
+    found = run(data, one_program(text, clip=CLIP), weights=WEIGHTS)
+    assert distance(found.weights, right) <= 1e-9
