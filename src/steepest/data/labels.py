@@ -101,27 +101,25 @@ def as_text(values: pl.Series) -> pl.Series:
     return values.cast(pl.String) if isinstance(values.dtype, pl.Categorical) else values
 
 
-def compacted(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Return the rows with the texts that repeat as codes; the first rows are looked at.
+def repeating(frame: pl.LazyFrame) -> list[str]:
+    """Return the columns of texts that repeat, which are better held as codes; the first rows are looked at.
 
     Example:
-        >>> rows = pl.LazyFrame({"kind": ["a", "a", "b"] * 9, "id": [str(i) for i in range(27)]})
-        >>> [each == pl.Categorical for each in compacted(rows).collect_schema().dtypes()]
-        [True, False]
+        >>> repeating(pl.LazyFrame({"kind": ["a", "a", "b"] * 9, "id": [str(i) for i in range(27)]}))
+        ['kind']
     """
     names = [name for name, dtype in frame.collect_schema().items() if dtype == pl.String]
     if not names or not _COMPACT:
-        return frame
+        return []
     sample = frame.select(names).head(SAMPLE_ROWS).collect(engine="streaming")
-    few = [name for name in names if sample[name].drop_nulls().n_unique() <= FEW * sample.height]
-    return frame.with_columns(pl.col(few).cast(pl.Categorical)) if few else frame
+    return [name for name in names if sample[name].drop_nulls().n_unique() <= FEW * sample.height]
 
 
 def with_text(frame: pl.DataFrame, names: list[str] | None = None) -> pl.DataFrame:
     """Return the rows with the named columns (or all) as text where they are held as codes.
 
     Example:
-        >>> with_text(compacted(pl.LazyFrame({"kind": ["a", "a"]})).collect()).schema
+        >>> with_text(pl.DataFrame({"kind": ["a", "a"]}, schema={"kind": pl.Categorical})).schema
         Schema([('kind', String)])
     """
     held = [each for each, dtype in frame.schema.items() if isinstance(dtype, pl.Categorical)]

@@ -11,13 +11,16 @@ from typing import Any, cast
 import polars as pl
 from pydantic import ValidationError
 
-from steepest.data.labels import compacted, with_text
+from steepest.data.labels import repeating, with_text
 from steepest.data.steps import ROW, Context, Learned, LearnedStep, Step, StepReport, require
 from steepest.data.steps._values import pack, unpack
 from steepest.errors import PreparationError, UnknownNameError, unknown_name
 from steepest.registry import Registry
 
 __all__ = ["STEPS", "FittedPreparation", "Preparation", "StepReport"]
+
+BATCH_ROWS = 200_000
+"""Rows that run through the steps before the first learned one at a time, where memory counts."""
 
 STEPS = Registry("preparation step", "steepest.data.steps")
 
@@ -135,14 +138,44 @@ class Preparation:
 
         Args:
             frame, target, keep: as for ``stateless_prefix``.
-            compact: hold texts that repeat as codes (Categorical), which takes a fraction of the memory.
+            compact: hold texts that repeat as codes (Categorical), batch by batch, which takes a fraction of
+                the memory.
         """
         context = Context(target, tuple(keep))
+        if compact and hasattr(frame, "collect_batches"):
+            return self._collect_batches(frame, context)
         frame, tallies = _plan(self.prefix, frame, context)
-        frame = compacted(frame) if compact else frame
         wanted = [each for each in tallies if each is not None]
         rows, *collected = pl.collect_all([frame, *wanted], engine="streaming")
         return rows, _reports(self.prefix, tallies, collected, context)
+
+    def _collect_batches(
+        self, source: pl.LazyFrame, context: Context
+    ) -> tuple[pl.DataFrame, list[StepReport]]:
+        """Go through the source once, in batches that run through the steps one by one."""
+        schema = source.collect_schema()
+        planned, tallies = _plan(self.prefix, source, context)
+        used = {*planned.collect_schema(), *(name for step in self.prefix for name in step.inputs())}
+        there = [name for name in schema if name in used] or list(schema)
+        unused = [pl.lit(None, schema[name]).alias(name) for name in schema if name not in there]
+        texts = pl.col(repeating(planned)).cast(pl.Categorical)
+        rows: list[pl.DataFrame] = []
+        counts: list[list[pl.DataFrame]] = [[] for each in tallies if each is not None]
+        for batch in source.select(there).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
+            lazy = batch.lazy().with_columns(unused).select(list(schema))
+            done, tallies = _plan(self.prefix, lazy, context)
+            wanted = [each for each in tallies if each is not None]
+            made, *found = pl.collect_all([done.with_columns(texts), *wanted])
+            rows.append(made)
+            for all_of_it, each in zip(counts, found, strict=True):
+                all_of_it.append(each)
+        if not rows:
+            return planned.collect(), _reports(
+                self.prefix, tallies, pl.collect_all([each for each in tallies if each is not None]), context
+            )
+        whole = pl.concat(rows)
+        rows.clear()
+        return whole.rechunk(), _reports(self.prefix, tallies, [_added(each) for each in counts], context)
 
     def fit(self, train: pl.DataFrame, *, target: str | None) -> FittedPreparation:
         """Learn from the training rows, which have been through the steps before the first learned one.
@@ -288,6 +321,16 @@ def _plan(
         tallies.append(step.tally(frame, context))
         frame = step.apply(frame, context)
     return frame, tallies
+
+
+def _added(tallies: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Return the counts of all rows from those of each batch."""
+    whole = pl.concat(tallies)
+    numbers = [name for name, dtype in whole.schema.items() if dtype.is_numeric()]
+    names = [name for name in whole.columns if name not in numbers]
+    if not names:
+        return whole.sum()
+    return whole.group_by(names, maintain_order=True).agg(pl.col(numbers).sum()).select(whole.columns)
 
 
 def _reports(

@@ -100,7 +100,10 @@ class Step(BaseModel):
         raise NotImplementedError
 
     def tally(self, frame: pl.LazyFrame, context: Context) -> pl.LazyFrame | None:
-        """Return the counts that the report needs, a small frame of the rows *before* this step."""
+        """Return the counts that the report needs, a small frame of the rows *before* this step.
+
+        A large table is counted batch by batch: the numbers of rows with the same other columns are added up.
+        """
         return None
 
     def report(self, tally: pl.DataFrame | None, context: Context) -> StepReport:
