@@ -58,7 +58,7 @@ SENTENCES = {
     ),
     "win over one": (
         (LOSS, row("adam", 1.464), [minus("sgd", -0.004, 0.002)], [], [], ""),
-        "Adam wins on log loss: 1.464 ± .002 (5 seeds), .004 [.002, .006] better than sgd, the other.",
+        "Adam wins on log loss: 1.464 ± .002 (5 seeds), .004 [.002, .006] better than sgd.",
     ),
     "tie with one": (
         (LOSS, row("adam", 1.464), [minus("sgd", -0.001, 0.002)], [], [], ""),
@@ -131,12 +131,12 @@ SENTENCES = {
     ),
     "one of the others diverged": (
         (LOSS, row("adam", 1.464), [minus("sgd", math.nan, math.nan, n=0), minus("adagrad", -0.01, 0.002)], [], [], ""),
-        "Adam wins on log loss: 1.464 ± .002 (5 seeds), .010 [.008, .012] better than adagrad, the other.",
+        "Adam wins on log loss: 1.464 ± .002 (5 seeds), .010 [.008, .012] better than adagrad.",
     ),
     "percent, higher is better": (
         (ACCURACY, row("adam", 0.471, 0.003, metric=ACCURACY), [minus("sgd", 0.008, 0.003, metric=ACCURACY)],
          [minus("majority class", -0.02, 0.005, metric=ACCURACY)], [base("majority class", 0.491, ACCURACY)], ""),
-        "Adam wins on accuracy: 47.1 ± .3% (5 seeds), .8 [.5, 1.1] points better than sgd, the other; the best "
+        "Adam wins on accuracy: 47.1 ± .3% (5 seeds), .8 [.5, 1.1] points better than sgd; the best "
         "baseline, majority class, gets 49.10% in 7.1 s (adam is 2.0 [1.5, 2.5] points worse).",
     ),
     "regression": (
@@ -144,12 +144,12 @@ SENTENCES = {
          [minus("sgd", -1720.0, 900.0, metric=RMSE, first="adamw")],
          [minus("gradient boosting", 1105.0, 400.0, metric=RMSE, first="adamw")],
          [base("gradient boosting", 47105.0, RMSE)], ""),
-        "Adamw wins on RMSE: 48,200 ± 300 (5 seeds), 1,700 [800, 2,600] better than sgd, the other; the best baseline, "
+        "AdamW wins on RMSE: 48,200 ± 300 (5 seeds), 1,700 [800, 2,600] better than sgd; the best baseline, "
         "gradient boosting, gets 47,105 in 7.1 s (adamw is 1,100 [700, 1,500] worse).",
     ),
     "the end that decides is near zero": (
         (LOSS, row("adam", 0.5, 0.02), [minus("sgd", -0.0072, 0.00698)], [], [], ""),
-        "Adam wins on log loss: 0.50 ± .02 (5 seeds), .007 [.0002, .014] better than sgd, the other.",
+        "Adam wins on log loss: 0.50 ± .02 (5 seeds), .007 [.0002, .014] better than sgd.",
     ),
 }  # fmt: skip
 

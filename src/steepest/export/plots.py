@@ -18,6 +18,7 @@ from steepest.errors import MissingExtraError
 from steepest.report import figures, theme
 from steepest.report import format as show
 from steepest.report.view import Ranking, finite, metric_of, ranking
+from steepest.report.words import capital
 
 WIDTH = 5.6
 """Inches: the text width of most papers, so that 8 points are 8 points."""
@@ -94,7 +95,7 @@ def draw_all(comparison: Comparison, formats: Sequence[str]) -> dict[str, bytes]
 
 def captions(comparison: Comparison) -> dict[str, str]:
     """Return the caption of each figure that the comparison has data for, by file name without its ending."""
-    title = _capital(metric_of(comparison, comparison.metric).title)
+    title = capital(metric_of(comparison, comparison.metric).title)
     seeds = max((row.seeds for row in comparison.rows), default=1)
     found: dict[str, str] = {}
     if any(row.kind in ("optimizer", "baseline") for row in comparison.rows):
@@ -394,7 +395,3 @@ def _saved(made: Any, form: str) -> bytes:
     )
     made.savefig(buffer, format=form, metadata=metadata)
     return buffer.getvalue()
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -14,6 +14,7 @@ from steepest.recipe import Experiment
 from steepest.record.schema import Record
 from steepest.report import format as show
 from steepest.report.view import metric_of
+from steepest.report.words import capital
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def _data(comparison: Comparison, experiment: Experiment) -> str:
     own = [f"the {name} rows came from {Path(value).name}" for name, value in files if isinstance(value, str)]
     if len(own) < len(files):
         said.append(f"The split was {_split(options.split, comparison.task)} (seed {options.split_seed}).")
-    said += [f"{_capital(_list(own))}."] if own else []
+    said += [f"{capital(_list(own))}."] if own else []
     said += (
         [f"Data and preparation have the fingerprint {facts['fingerprint']}."]
         if "fingerprint" in facts
@@ -297,8 +298,4 @@ def _list(names: Sequence[str]) -> str:
 
 
 def _sentence(text: str) -> str:
-    return _capital(text.rstrip(". ")) + "."
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    return capital(text.rstrip(". ")) + "."

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from steepest.compare.differences import BY_ROW
 from steepest.compare.result import Difference, Metric, Row
 from steepest.report import format as fmt
+from steepest.report.words import capital, named
 
 
 def first_sentence(metric: Metric, winner: Row, rivals: Sequence[Difference], rows: Sequence[Difference],
@@ -35,7 +36,7 @@ def first_sentence(metric: Metric, winner: Row, rivals: Sequence[Difference], ro
 
 
 def _lead(metric: Metric, winner: Row, rivals: Sequence[Difference]) -> str:
-    value, name = winner.metrics[metric.name], _capital(winner.name)
+    value, name = winner.metrics[metric.name], named(winner.name)
     shown = fmt.estimate(value, percent=metric.percent) + ("%" if metric.percent else "")
     article = "an" if metric.title[0] in "aeioAEIOFMR" else "a"  # an accuracy, an F1, an MAE, an R²
     gets = f"{article} {metric.title} of {shown}"
@@ -52,10 +53,10 @@ def _lead(metric: Metric, winner: Row, rivals: Sequence[Difference]) -> str:
     sign = 1 if metric.higher_is_better else -1
     if len(beaten) == len(finished):
         nearest = min(beaten, key=lambda each: sign * each.mean)
-        place = "the next" if len(beaten) > 1 else "the other"
+        place = ", the next" if len(beaten) > 1 else ""
         return (
             f"{name} wins on {metric.title}: {shown}{seeds}, "
-            f"{_gap(metric, nearest)} than {nearest.second}, {place}"
+            f"{_gap(metric, nearest)} than {nearest.second}{place}"
         )
     first = all(sign * each.mean >= 0 for each in finished)
     lead = (
@@ -172,7 +173,7 @@ def remarks(metric: Metric, metrics: Sequence[Metric], winner: Row, rows: Sequen
     said += [_only_corrected(each) for each in mine if each.excludes_zero and not each.told_apart]
     if any(each.over == "seeds" and each.n > 1 for each in mine) and metric.name not in BY_ROW:
         said.append(
-            f"{_capital(metric.title)} has no value by row: its intervals hold the run seeds alone, "
+            f"{capital(metric.title)} has no value by row: its intervals hold the run seeds alone, "
             "as if there were no other test rows."
         )
     for each in metrics[1:]:
@@ -182,7 +183,7 @@ def remarks(metric: Metric, metrics: Sequence[Metric], winner: Row, rows: Sequen
     for row in diverged:
         at = " at its library default" if row.kind == "default" else ""
         outcome = row.outcome.replace("out of memory", "ran out of memory in")
-        said.append(f"{_capital(row.name)}{at} {outcome} runs.")
+        said.append(f"{named(row.name)}{at} {outcome} runs.")
     return said
 
 
@@ -207,8 +208,3 @@ def _accuracy(winner: Row, found: Sequence[Difference]) -> str:
 
 def _list(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _capital(text: str | None) -> str:
-    text = text or ""
-    return text[:1].upper() + text[1:]

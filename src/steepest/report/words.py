@@ -1,0 +1,29 @@
+"""Words at the beginning of a sentence."""
+
+from __future__ import annotations
+
+from steepest.optim import make_rule, names
+
+
+def capital(text: str | None) -> str:
+    """Return a text with its first letter upper case.
+
+    Example:
+        >>> capital("log loss")
+        'Log loss'
+    """
+    text = text or ""
+    return text[:1].upper() + text[1:]
+
+
+def named(optimizer: str) -> str:
+    """Return an optimizer's name for the beginning of a sentence: as papers write it, or as it was typed.
+
+    Example:
+        >>> [named(each) for each in ("sgd", "momentum", "mine", "torch:Adamax", "adam(lr=0.1)")]
+        ['SGD', 'Momentum', 'Mine', 'torch:Adamax', 'adam(lr=0.1)']
+    """
+    if optimizer not in names():
+        return capital(optimizer) if optimizer.isalpha() else optimizer
+    title = make_rule(optimizer).title
+    return title if title.lower() == optimizer else capital(optimizer)
