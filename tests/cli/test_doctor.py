@@ -6,6 +6,7 @@ import json
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -226,3 +227,17 @@ def test_a_containers_limit_is_regarded(tmp_path, monkeypatch) -> None:
     assert machine.memory() == (1000, 600)
     limit.write_text("max\n")
     assert machine.memory()[0] == whole[0]
+
+
+def test_what_the_system_does_not_tell_and_what_it_has_besides(steepest, monkeypatch) -> None:
+    card = SimpleNamespace(name="A Card", total_memory=80_000_000_000)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda number: card)
+    monkeypatch.setattr(machine, "memory", lambda: None)
+    said = steepest("doctor")
+    assert "device    cuda:0: A Card, 80.0 GB" in said.out
+    assert "memory    the system does not tell" in said.out
+    found = json.loads(steepest("doctor", "--json").out)
+    assert found["devices"] == [{"name": "cuda:0", "title": "A Card", "bytes": 80_000_000_000}]
+    assert found["memory"] is None

@@ -95,7 +95,7 @@ def some_rows(counts: Tensor) -> Tensor:
     draw = stream(0, "data", 40)
     often = torch.argsort(counts, descending=True)[:60].tolist()
     named = draw.choice(counts.nonzero().squeeze(1).numpy(), 300, replace=False).tolist()
-    never = draw.choice((counts == 0).nonzero().squeeze(1).numpy(), 40, replace=False).tolist()
+    never = (counts == 0).nonzero().squeeze(1)[:40].tolist()
     return torch.tensor(sorted({*often, *named, *never}))
 
 
@@ -113,7 +113,7 @@ def again(recorded: Recorded, text: str, schedule: str, dtype: torch.dtype = tor
             optimizer.step()
         rows.update(ids, grad.to(dtype))
     assert bool((rows.last == 0).any()), "a row that is never named"
-    assert bool(((rows.last > 0) & (rows.last < steps // 2)).any()), "a row that lags for long"
+    assert bool(((rows.last > 0) & (rows.last < steps - 150)).any()), "a row that lags for long"
     return Outcome(start, rows, runs[0].detach(), runs[1].detach())
 
 
