@@ -19,6 +19,8 @@ from steepest.data.target import sorted_labels
 
 UNKNOWN = "(unknown)"
 MISSING = "(missing)"
+BLOCK_ROWS = 1 << 14
+"""Rows that are encoded at a time, few enough to stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,12 @@ class Vocabulary:
     def encode(self, values: pl.Series | Labels) -> NDArray[np.int64]:
         """Return int64 codes ``[N]`` of texts."""
         values = labels_of(values) if isinstance(values, pl.Series) else values
+        return self.codes_of(values)[values.codes]
+
+    def codes_of(self, values: Labels) -> NDArray[np.int64]:
+        """Return the code of each of the texts of ``values``, and of a missing value as the last."""
         known = values.texts.cast(pl.Enum(list(self.labels)), strict=False).to_physical().cast(pl.Int64) + 1
-        return values.taken(known.fill_null(0).to_numpy(), len(self) - 1 if self.missing else 0)
+        return np.append(known.fill_null(0).to_numpy(), len(self) - 1 if self.missing else 0)
 
     def decode(self, codes: Tensor) -> list[str]:
         """Return the texts of codes, with ``(unknown)`` and ``(missing)``."""
@@ -272,29 +278,47 @@ def fit_and_encode(
     """
     train = parts["train"]
     sizes = {part: int(rows.sum()) for part, rows in parts.items()}
-    place = {name: i for i, name in enumerate(categorical)}
-    codes = {part: np.empty((size, len(categorical)), dtype=np.int64) for part, size in sizes.items()}
-    vocabularies: dict[str, Vocabulary] = {}
+    labels: dict[str, Labels] = {}
     numbers: dict[str, pl.Series] = {}
     for name, values in features:
-        if name in place:
-            labels = labels_of(values)
-            vocabularies[name] = Vocabulary.fit(labels, train, min_count)
-            found = vocabularies[name].encode(labels)
-            for part, rows in parts.items():
-                codes[part][:, place[name]] = found[rows]
+        if name in categorical:
+            labels[name] = labels_of(values)
         else:
             numbers[name] = values.rechunk()
     encoder = TableEncoder(
-        {name: vocabularies[name] for name in categorical},
+        {name: Vocabulary.fit(labels[name], train, min_count) for name in categorical},
         {name: _scale(numbers[name].filter(pl.Series(train))) for name in continuous},
     )
+    codes = _codes(
+        [(labels[name], encoder.vocabularies[name].codes_of(labels[name])) for name in categorical],
+        parts,
+        sizes,
+    )
+    labels.clear()
     encoded: dict[str, EncodedPart] = {}
     for part, rows in parts.items():
         scores, lacking = encoder.scores(
             {name: numbers[name].filter(pl.Series(rows)) for name in continuous}, sizes[part]
         )
-        unknown = {name: int((codes[part][:, i] == 0).sum()) for name, i in place.items()}
+        unknown = dict(zip(categorical, (codes[part] == 0).sum(0).tolist(), strict=True))
         inputs = (torch.from_numpy(codes[part]), torch.from_numpy(scores))
         encoded[part] = EncodedPart(inputs, {name: n for name, n in {**unknown, **lacking}.items() if n})
     return encoder, encoded, numbers
+
+
+def _codes(
+    columns: list[tuple[Labels, NDArray[np.int64]]],
+    parts: Mapping[str, NDArray[np.bool_]],
+    sizes: Mapping[str, int],
+) -> dict[str, NDArray[np.int64]]:
+    """Return the codes of each part, ``[N, C]``, made of blocks of rows that stay in the processor's cache."""
+    codes = {part: np.empty((size, len(columns)), dtype=np.int64) for part, size in sizes.items()}
+    at = dict.fromkeys(parts, 0)
+    for start in range(0, sum(sizes.values()) if columns else 0, BLOCK_ROWS):
+        block = slice(start, start + BLOCK_ROWS)
+        found = np.stack([by_text[labels.codes[block]] for labels, by_text in columns], axis=1)
+        for part, rows in parts.items():
+            mine = found[rows[block]]
+            codes[part][at[part] : at[part] + len(mine)] = mine
+            at[part] += len(mine)
+    return codes

@@ -89,11 +89,13 @@ def stratified_split(codes: Rows, validation: float, test: float, seed: int) -> 
     order = stream(seed, "split").permutation(len(codes))
     small = codes.astype(np.uint16) if len(counts) < 1 << 16 else codes  # sorted by digits: five times faster
     order = order[np.argsort(small[order], kind="stable")]
-    place = np.arange(len(codes)) - np.repeat(np.cumsum(counts) - counts, counts)
-    sorted_codes = codes[order]
-    in_test = place < for_test[sorted_codes]
-    in_validation = ~in_test & (place < (for_test + for_validation)[sorted_codes])
-    return _ordered(order[~in_test & ~in_validation], order[in_validation], order[in_test])
+    starts = np.cumsum(counts) - counts
+    quotas = zip(starts.tolist(), for_test.tolist(), for_validation.tolist(), strict=True)
+    chosen = [(order[at : at + t], order[at + t : at + t + v]) for at, t, v in quotas]
+    part = np.zeros(len(codes), dtype=np.uint8)
+    part[np.concatenate([validation for _, validation in chosen])] = 1
+    part[np.concatenate([test for test, _ in chosen])] = 2
+    return _of_parts(part)
 
 
 def group_split(groups: Rows, validation: float, test: float, seed: int) -> Split:
@@ -120,7 +122,7 @@ def group_split(groups: Rows, validation: float, test: float, seed: int) -> Spli
             hint="choose a column with more different values for --split group:COLUMN.",
         )
     order = stream(seed, "split").permutation(len(counts))
-    part = np.zeros(len(counts), dtype=np.int64)
+    part = np.zeros(len(counts), dtype=np.uint8)
     at = 0
     for which, wanted in ((2, n_test), (1, n_validation)):
         filled = 0
@@ -130,8 +132,7 @@ def group_split(groups: Rows, validation: float, test: float, seed: int) -> Spli
             filled += int(counts[order[at]])
             at += 1
             left -= 1
-    of_row = part[groups]
-    return _ordered(*(np.flatnonzero(of_row == each) for each in range(3)))
+    return _of_parts(part[groups])
 
 
 def time_split(moments: NDArray[np.generic], validation: float, test: float) -> Split:
@@ -148,7 +149,14 @@ def time_split(moments: NDArray[np.generic], validation: float, test: float) -> 
 
 
 def _ordered(train: Rows, validation: Rows, test: Rows) -> Split:
-    return Split(np.sort(train), np.sort(validation), np.sort(test))
+    part = np.zeros(len(train) + len(validation) + len(test), dtype=np.uint8)
+    part[validation], part[test] = 1, 2
+    return _of_parts(part)
+
+
+def _of_parts(part: NDArray[np.uint8]) -> Split:
+    """Return the split in which each row has 0 (train), 1 (validation) or 2 (test)."""
+    return Split(*(np.flatnonzero(part == each) for each in range(3)))
 
 
 def _quotas(counts: Rows, wanted: int, *, keep: int, taken: Rows | None = None) -> Rows:
