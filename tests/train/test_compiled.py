@@ -188,9 +188,7 @@ def test_another_shape_is_another_program(data, made) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(compiler() is None, reason="there is no C++ compiler")
-@pytest.mark.parametrize(
-    "text", ["adamw(weight_decay=0.1)", "quickprop", "rprop", "schedule-free-adamw", "adafactor"]
-)
+@pytest.mark.parametrize("text", ["adamw(weight_decay=0.1)", "quickprop", "schedule-free-adamw", "adafactor"])
 def test_compiled_steps_of_other_rules_in_float64(text: str, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("STEEPEST_CACHE", str(tmp_path))
     data = in_float64(table())
