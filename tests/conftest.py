@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep thread counts and compiled steps out of the user's cache folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STEEPEST_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 def churn_table(rows: int = 600, seed: int = 0) -> pl.DataFrame:

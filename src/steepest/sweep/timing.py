@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from steepest.optim.rule import Rule
 from steepest.recipe import Execution, Recipe
 from steepest.record.schema import RunKey
 from steepest.sweep.contestants import Contestant, whole_spec
+from steepest.sweep.machine import cores, key_of, remember, remembered
 from steepest.sweep.methods import SAVED, Expectation, difference, make_method, worth_compiling
 from steepest.sweep.rows import choose_tables
 from steepest.sweep.runner import thread_count
@@ -140,14 +140,25 @@ def choose_execution(bench: Bench, asked: Execution | None = None) -> Execution:
     plan = rows if tables else dense
     threads = asked.threads
     if "threads" not in asked.model_fields_set:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        if bench.device == "cpu" and cores > 1:
-            seconds = {
-                count: bench.step(adam, plan.model_copy(update={"threads": count})) for count in (1, cores)
-            }
-            threads = cores if seconds[cores] < FEWER_THREADS_UNLESS * seconds[1] else 1
+        threads = _threads(bench, plan, adam)
     chosen = {"executor": plan.executor, "tables": tables, "threads": threads}
     return asked.model_copy(update=chosen)
+
+
+def _threads(bench: Bench, plan: Execution, rule: Rule) -> int:
+    """Return one thread or as many as there are cores, whichever is faster; measured once for this machine."""
+    count = cores()
+    if bench.device != "cpu" or count == 1:
+        return 1
+    net = build_model(bench.model or bench.recipe.model, bench.dataset.shape)
+    key = key_of(net, bench.recipe.batch_size, plan.executor)
+    known = remembered(key)
+    if known is not None:
+        return min(known, count)
+    seconds = {each: bench.step(rule, plan.model_copy(update={"threads": each})) for each in (1, count)}
+    threads = count if seconds[count] < FEWER_THREADS_UNLESS * seconds[1] else 1
+    remember(key, threads, model=bench.recipe.model, batch_size=bench.recipe.batch_size, executor=plan.executor)
+    return threads
 
 
 def with_times(

@@ -1,0 +1,102 @@
+"""Whose steps are compiled, decided and carried out."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import steepest as st
+from steepest.errors import FolderError, OptionError
+from steepest.recipe import Execution, load_tree
+from steepest.record.store import Folder
+from steepest.sweep.methods import Expectation, difference, worth_compiling
+from steepest.sweep.observer import Observer
+from steepest.train.compiler import compiler
+
+WORK = Expectation(per_epoch=1_000, epochs=10, seconds=None, epochs_trained=15.0, optimizers=2)
+
+needs_compiler = pytest.mark.skipif(compiler() is None, reason="there is no C++ compiler")
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "a_step", "look", "may"),
+    [
+        ("auto", "cpu", 1e-5, False, False),
+        ("auto", "cpu", 2e-4, True, False),
+        ("auto", "cpu", 5e-3, True, True),
+        ("off", "cpu", 5e-3, False, False),
+        ("auto", "cuda", 5e-3, False, False),
+        ("on", "cpu", 1e-5, True, True),
+    ],
+)
+def test_compiling_is_chosen_where_it_saves_time(asked, device, a_step, look, may) -> None:
+    plan = Execution.model_validate({"compile": asked, "device": device})
+    assert worth_compiling(plan, WORK, a_step) == (look, may and (asked == "on" or compiler() is not None))
+
+
+def test_a_budget_bounds_what_can_be_saved() -> None:
+    short = Expectation(per_epoch=1_000, epochs=10, seconds=60.0, epochs_trained=15.0, optimizers=2)
+    assert short.seconds_of(5e-3) == 30.0
+    assert WORK.seconds_of(5e-3) == pytest.approx(750.0)
+
+
+def test_losses_that_are_not_numbers_are_far_apart() -> None:
+    assert difference([1.0, 2.0], [1.0, 2.0]) == 0.0
+    assert difference([4.0], [3.0]) == 0.25
+    assert difference([1.0], [float("nan")]) == float("inf")
+
+
+class Lines(Observer):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+    def stage(self, title: str) -> None:
+        self.lines.append(title)
+
+
+@needs_compiler
+def test_a_comparison_with_compiled_steps(churn_csv: Path, tmp_path: Path) -> None:
+    table = st.read_table(churn_csv, target="churned")
+    options = {"seeds": 2, "epochs": 2, "batch_size": 32, "hidden": (8,), "threads": 1}
+    optimizers = ["adam(lr=0.01)", "muon(lr=0.01)"]
+    seen = Lines()
+    made = st.plan(table, optimizers=optimizers, compile="on", **options).run(tmp_path / "a", observer=seen)
+    eager = st.plan(table, optimizers=optimizers, compile="off", **options).run(
+        tmp_path / "b", observer=Lines()
+    )
+    stored = load_tree(tmp_path / "a" / "experiment.toml")["execution"]
+    assert stored["compiled"] == ["adam(lr=0.01)"]
+    assert "compiling the step of adam, once for this machine" in seen.lines
+    assert any(line.startswith("steps  muon(lr=0.01) runs eagerly: ") for line in seen.lines)
+    assert (
+        "compiled" not in load_tree(tmp_path / "b" / "experiment.toml")["execution"]
+        or not (load_tree(tmp_path / "b" / "experiment.toml")["execution"]["compiled"])
+    )
+    for one, other in zip(made.comparison.rows, eager.comparison.rows, strict=True):
+        assert one.metrics["log_loss"].mean == pytest.approx(other.metrics["log_loss"].mean, rel=1e-3)
+
+    # Again from a copy without half of the journal: the same bits.
+    shutil.copytree(tmp_path / "a", tmp_path / "c")
+    journal = tmp_path / "c" / "journal.jsonl"
+    journal.write_text("".join(line + "\n" for line in journal.read_text().splitlines()[:4]))
+    again = st.plan(table, optimizers=optimizers, compile="on", **options).run(
+        tmp_path / "c", observer=Lines()
+    )
+    records = [Folder(tmp_path / name).records() for name in ("a", "c")]
+    kept = [{(each.key.recipe, each.key.seed): each.best for each in some} for some in records]
+    assert kept[0] == kept[1]
+    assert [row.metrics for row in again.comparison.rows] == [row.metrics for row in made.comparison.rows]
+    with pytest.raises(FolderError, match="--compile on, not off"):
+        st.plan(table, optimizers=optimizers, compile="off", **options).run(tmp_path / "a", observer=Lines())
+
+
+def test_a_wrong_value_is_named(churn_csv: Path) -> None:
+    with pytest.raises(OptionError, match="sometimes"):
+        st.plan(st.read_table(churn_csv, target="churned"), compile="sometimes")
