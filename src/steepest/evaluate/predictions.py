@@ -2,16 +2,69 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from steepest.errors import OptionError
 
-BATCH_SIZE = 4096
-"""Rows in one call of the model at evaluation."""
+TEMPORARY_BYTES = 1 << 26
+"""What one call of the model may allocate on its way, if that allows the smallest batch."""
+
+SMALLEST, LARGEST = 256, 65_536
+"""Limits of a batch that is chosen by memory."""
 
 
-def predict(model: nn.Module, inputs: tuple[Tensor, ...], *, batch_size: int = BATCH_SIZE) -> Tensor:
+def batch_size_for(model: nn.Module, inputs: tuple[Tensor, ...]) -> int:
+    """Return how many rows one call of the model takes at evaluation: a power of two, from 256 to 65,536.
+
+    The largest of them for which everything that the operations of a call return, together, stays within 64 MiB.
+    That is measured on the first rows: b(4) bytes for four rows and b(2) for two make (b(4) - b(2)) / 2 a row, in
+    which what does not grow with the rows (a transposed table, say) cancels. So it is a function of the model and
+    the rows' shape alone, and the same rows are always cut at the same places.
+
+    Args:
+        model: called as ``model(*inputs)``, in evaluation mode here.
+        inputs: tensors of equal length N.
+
+    Example:
+        >>> wide, narrow = nn.Linear(8, 4096), nn.Linear(8, 2)
+        >>> batch_size_for(wide, (torch.zeros(999, 8),)), batch_size_for(narrow, (torch.zeros(999, 8),))
+        (4096, 65536)
+    """
+    if len(inputs[0]) <= SMALLEST:
+        return SMALLEST
+    few, more = (_returned(model, tuple(each[:rows] for each in inputs)) for rows in (2, 4))
+    most = TEMPORARY_BYTES // max(1, (more - few) // 2)
+    return min(LARGEST, max(SMALLEST, 1 << max(0, most.bit_length() - 1)))
+
+
+class _Counted(TorchFunctionMode):
+    """Counts the bytes of the tensors that functions return."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        found = func(*args, **(kwargs or {}))
+        for each in found if isinstance(found, tuple | list) else (found,):
+            if isinstance(each, Tensor):
+                self.bytes += each.numel() * each.element_size()
+        return found
+
+
+def _returned(model: nn.Module, inputs: tuple[Tensor, ...]) -> int:
+    with _Counted() as counted:
+        model(*inputs)
+    return counted.bytes
+
+
+def predict(model: nn.Module, inputs: tuple[Tensor, ...], *, batch_size: int | None = None) -> Tensor:
     """Return the model's outputs on all rows, in evaluation mode and without gradients.
 
     The rows are always cut at the same places, so the bits of a row's output depend on the model, the rows
@@ -21,7 +74,7 @@ def predict(model: nn.Module, inputs: tuple[Tensor, ...], *, batch_size: int = B
     Args:
         model: called as ``model(*inputs)``; its outputs have one row for each row of the inputs.
         inputs: tensors of equal length N, on the model's device.
-        batch_size: rows in one call, at least 1.
+        batch_size: rows in one call, at least 1; chosen by memory (``batch_size_for``) if it is not given.
 
     Returns:
         outputs ``[N, …]``.
@@ -34,7 +87,7 @@ def predict(model: nn.Module, inputs: tuple[Tensor, ...], *, batch_size: int = B
         >>> predict(model, (torch.zeros(10, 3),), batch_size=4).shape, model.training
         (torch.Size([10, 2]), True)
     """
-    if batch_size < 1:
+    if batch_size is not None and batch_size < 1:
         raise OptionError(f"a batch size of {batch_size}", hint="use a batch size of at least 1.")
     rows = len(inputs[0]) if inputs else 0
     if rows == 0:
@@ -43,11 +96,15 @@ def predict(model: nn.Module, inputs: tuple[Tensor, ...], *, batch_size: int = B
     try:
         model.eval()
         with torch.no_grad():
-            outputs = [
-                model(*(each[start : start + batch_size] for each in inputs))
-                for start in range(0, rows, batch_size)
-            ]
+            size = batch_size_for(model, inputs) if batch_size is None else batch_size
+            first = model(*(each[:size] for each in inputs))
+            if rows <= size:
+                return first
+            outputs = first.new_empty((rows, *first.shape[1:]))
+            outputs[:size] = first
+            for start in range(size, rows, size):
+                outputs[start : start + size] = model(*(each[start : start + size] for each in inputs))
     finally:
         for module, mode in modes:
             module.training = mode
-    return torch.cat(outputs)
+    return outputs
