@@ -53,7 +53,7 @@ class Changing:
     Attributes:
         batch: inputs and target.
         coefficients: of the update, [c].
-        bits: for the masks, int16 [n].
+        bits: for the masks, int32 [n].
         touched: by table.
     """
 

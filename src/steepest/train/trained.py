@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -18,14 +19,22 @@ from torch import Tensor, nn
 from steepest import grammar
 from steepest.data.dataset import Shape, TargetScale
 from steepest.data.pipeline import DAMAGE
+from steepest.data.preparation import StepReport
+from steepest.data.read import is_streamed, reading, source_name
 from steepest.data.table import TablePipeline
 from steepest.errors import FolderError, ModelError
 from steepest.evaluate.predictions import predict
 from steepest.files import cannot_write, write_atomically
 from steepest.models import ModelBuilder, build_model, count_parameters
 from steepest.record.store import command
+from steepest.train.writing import writing_tables
 
 FORMAT = 1
+
+T = TypeVar("T")
+
+BATCH_ROWS = 1 << 18
+"""Rows of a table that are read, encoded and predicted at a time; a multiple of every batch of the model."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +46,57 @@ class Predictions:
             ``probability`` and one column ``p_CLASS`` for each; null where preparation filtered a row out.
         unknown: how many values of each column were not seen in training (they got the unknown code).
         left_out: rows that preparation filtered out.
-        notes: what preparation did, as lines.
+        reports: what each step of the preparation did.
     """
 
     table: pl.DataFrame
     unknown: Mapping[str, int]
     left_out: int
+    reports: tuple[StepReport, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What preparation did, as lines."""
+        return tuple(report.text for report in self.reports)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written of the predictions of new rows.
+
+    Attributes:
+        rows: how many.
+        unknown, left_out, notes: as in ``Predictions``.
+    """
+
+    rows: int
+    unknown: Mapping[str, int]
+    left_out: int
     notes: tuple[str, ...]
+
+
+def joined(parts: Sequence[Predictions]) -> Predictions:
+    """Return the predictions of batches as one.
+
+    Example:
+        >>> one = Predictions(pl.DataFrame({"prediction": [0.5]}), {"plan": 1}, 0)
+        >>> joined([one, one]).table.height, joined([one, one]).unknown
+        (2, {'plan': 2})
+    """
+    if len(parts) == 1:
+        return parts[0]
+    unknown: dict[str, int] = {}
+    for each in parts:
+        for name, count in each.unknown.items():
+            unknown[name] = unknown.get(name, 0) + count
+    reports: list[StepReport] = []
+    for same in zip(*(each.reports for each in parts), strict=False):
+        rows = sum(each.rows for each in same)
+        reports.append(
+            StepReport(same[0].step, f"{same[0].step}: {rows:,} changed, filled or left out", rows)
+        )
+    tables = pl.concat([each.table for each in parts])
+    return Predictions(tables, unknown, sum(each.left_out for each in parts), tuple(reports))
 
 
 @dataclass(frozen=True)
@@ -86,12 +139,65 @@ class TrainedModel:
         Raises:
             DataError: the rows cannot be read or a column is missing.
         """
-        encoded = self.pipeline.transform(rows)
-        outputs = predict(self.net, encoded.inputs)
-        kept = torch.from_numpy(np.array(encoded.kept, dtype=np.int64))
-        table = self._table(outputs, kept, encoded.rows)
-        notes = tuple(report.text for report in encoded.reports)
-        return Predictions(table, encoded.unknown, encoded.rows - len(kept), notes)
+        return self._with_all(rows, lambda parts: joined(list(parts)))
+
+    def predict_batches(
+        self, rows: Any, *, batch_rows: int = BATCH_ROWS, sure: bool = True
+    ) -> Iterator[Predictions]:
+        """Yield what ``predict`` returns for ``batch_rows`` rows at a time, so that a file may exceed the memory.
+
+        Args:
+            rows: a path or a frame; the target may be absent.
+            batch_rows: rows of the source at a time; not a multiple of 65,536 cuts the model's batches elsewhere
+                and may change the last bits.
+            sure: see ``data.read.scan``; if false, a ``PolarsError`` may come after some batches.
+
+        Raises:
+            DataError: the rows cannot be read or a column is missing.
+        """
+        for encoded in self.pipeline.transform_batches(rows, batch_rows, sure=sure):
+            kept = torch.from_numpy(np.array(encoded.kept, dtype=np.int64))
+            table = self._table(self._outputs(encoded.inputs), kept, encoded.rows)
+            yield Predictions(table, encoded.unknown, encoded.rows - len(kept), encoded.reports)
+
+    def write_predictions(self, rows: Any, out: str | Path) -> Written:
+        """Predict new rows and write the predictions, batch by batch; ``out`` is there when it is whole.
+
+        Args:
+            rows: a path or a frame; the target may be absent.
+            out: a file that ends in .csv, .parquet, .feather or .arrow.
+
+        Raises:
+            DataError: the rows cannot be read or a column is missing.
+            OptionError: predictions cannot be written in this format.
+            FolderError: the file cannot be written.
+        """
+
+        def written(found: Iterator[Predictions]) -> Written:
+            count, about = 0, list[Predictions]()
+            with writing_tables(out) as write:
+                for each in found:
+                    write(each.table)
+                    count += each.table.height
+                    about.append(replace(each, table=each.table.clear()))
+            whole = joined(about)
+            return Written(count, whole.unknown, whole.left_out, whole.notes)
+
+        return self._with_all(rows, written)
+
+    def _with_all(self, rows: Any, take: Callable[[Iterator[Predictions]], T]) -> T:
+        """Take all batches; if a row far down is of another type than the first ones, again with sure types."""
+        if not is_streamed(rows):
+            return take(self.predict_batches(rows))
+        with contextlib.suppress(pl.exceptions.PolarsError):
+            return take(self.predict_batches(rows, sure=False))
+        with reading(source_name(rows)):
+            return take(self.predict_batches(rows))
+
+    def _outputs(self, inputs: tuple[Tensor, ...]) -> Tensor:
+        if len(inputs[0]):
+            return predict(self.net, inputs)
+        return torch.zeros(0, self.about.shape.outputs)  # the preparation left every row of the batch out
 
     def predict_proba(self, rows: Any) -> NDArray[np.float64]:
         """Return the probability of each class for new rows, ``[N, K]``; NaN for rows that were filtered out.
