@@ -282,29 +282,16 @@ def predict(
     model: Annotated[str | None, typer.Option(help="Your own model again, as nets.py:MyNet.")] = None,
 ) -> None:
     """Predict new rows with the best model of a comparison."""
-    writers = {
-        ".parquet": "write_parquet",
-        ".csv": "write_csv",
-        ".feather": "write_ipc",
-        ".arrow": "write_ipc",
-    }
-    if out.suffix not in writers:
-        raise OptionError(
-            f"cannot write predictions as {out.suffix!r}", hint=f"name a file with {', '.join(writers)}."
-        )
+    from steepest.train.writing import check_format
+
+    check_format(out)
     if not out.parent.is_dir():
         raise OptionError(
             f"there is no folder {str(out.parent)!r}", hint="make it first, or name another --out."
         )
-    import io
-
-    from steepest.files import write_atomically
     from steepest.train.trained import TrainedModel
 
-    found = TrainedModel.load(folder, model=model).predict(rows)
-    buffer = io.BytesIO()
-    getattr(found.table, writers[out.suffix])(buffer)
-    write_atomically(out, buffer.getvalue())
+    found = TrainedModel.load(folder, model=model).write_predictions(rows, out)
     console = _console()
     for note in found.notes:
         console.print(f"  {note}", style="dim", markup=False)
@@ -317,7 +304,7 @@ def predict(
         console.print(
             f"  {found.left_out:,} rows were left out by the preparation and have no prediction", markup=False
         )
-    console.print(f"{found.table.height:,} predictions in {out}", markup=False, highlight=False)
+    console.print(f"{found.rows:,} predictions in {out}", markup=False, highlight=False)
 
 
 @app.command()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
+from typing import BinaryIO
 
 from steepest.errors import FolderError
 
@@ -31,11 +33,42 @@ def write_atomically(path: str | Path, content: bytes | str) -> None:
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
     temporary = ""
+    with _new_file(Path(path)) as handle:
+        write_synced(handle, data)
+
+
+@contextlib.contextmanager
+def writing_atomically(path: str | Path) -> Generator[BinaryIO]:
+    """Open a file to be written bit by bit, which gets its name only when the block ends without an error.
+
+    Raises:
+        FolderError: the folder does not exist or cannot be written, or the disk is full.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with writing_atomically(f"{folder}/a.txt") as file:
+        ...         _ = file.write(b"wh")
+        ...         before = Path(f"{folder}/a.txt").exists()
+        ...         _ = file.write(b"ole")
+        ...     before, Path(f"{folder}/a.txt").read_text()
+        (False, 'whole')
+    """
+    with _new_file(Path(path)) as handle, os.fdopen(handle, "wb", closefd=False) as file:
+        yield file
+        file.flush()
+        os.fsync(handle)
+
+
+@contextlib.contextmanager
+def _new_file(path: Path) -> Generator[int]:
+    """Open a file beside ``path`` that takes its place when the block ends, and goes when the block fails."""
+    temporary = ""
     try:
         real = Path(os.path.realpath(path))
         handle, temporary = tempfile.mkstemp(prefix=f".{real.name[:40]}.", suffix=TEMPORARY, dir=real.parent)
         try:
-            write_synced(handle, data)
+            yield handle
         finally:
             os.close(handle)
         Path(temporary).chmod(0o644)

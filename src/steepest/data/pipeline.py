@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from steepest.data.columns import Columns
 from steepest.data.dataset import Shape, TargetScale, Task
 from steepest.data.encode import TableEncoder
 from steepest.data.preparation import FittedPreparation, StepReport
-from steepest.data.read import scan, source_name
+from steepest.data.read import batches, scan, source_name
 from steepest.errors import DataError, FolderError, PreparationError
 from steepest.files import write_atomically
 
@@ -88,10 +89,58 @@ class TablePipeline:
             DataError: the source cannot be read, or lacks a column that is needed; the message names it.
             PreparationError: a step does not fit the new rows.
         """
-        text = [name for name, dtype in self.raw.items() if dtype == "String"]
-        frame = harmonised(scan(source, self.missing, text=text).collect(engine="streaming"), self.raw)
+        frame = harmonised(self._scan(source).collect(engine="streaming"), self.raw)
         if frame.height == 0:
-            raise DataError(f"{source_name(source)} has no rows", hint="give a table with rows to predict.")
+            raise _no_rows(source)
+        return self._encoded(frame)
+
+    def transform_batches(self, source: Any, rows: int, *, sure: bool = True) -> Iterator[Encoded]:
+        """Yield what ``transform`` returns for ``rows`` rows at a time, so that a file may be larger than memory.
+
+        The row numbers in ``kept`` are counted from the batch's first row.
+
+        Args:
+            source: a path or a frame.
+            rows: rows of the source in each batch.
+            sure: see ``read.scan``.
+
+        Raises:
+            DataError: the source cannot be read, or lacks a column that is needed; the message names it.
+            PreparationError: a step does not fit the new rows.
+
+        Example:
+            >>> from steepest.data.table import read_table
+            >>> rows = {"x": [1.5, 2.5, 3.5, 4.5] * 5, "y": ["a", "b"] * 10}
+            >>> pipeline = read_table(rows, target="y").pipeline
+            >>> [each.rows for each in pipeline.transform_batches(rows, 8)]
+            [8, 8, 4]
+        """
+        frame = self._scan(source, sure=sure)
+        frame = frame.select(
+            [name for name in frame.collect_schema() if name in self.raw or name == self.target]
+        )
+        found = batches(frame, rows)
+        first = next(found, None)
+        if first is None:
+            raise _no_rows(source)
+        harmony = Harmony.of(first, self.raw)
+        if first.height == rows and harmony.columns:  # a batch further down may lose something by it
+            for each in batches(frame.select(list(harmony.columns)), rows):
+                harmony = harmony.kept_by(each)
+        at = 0
+        for each in itertools.chain([first], found):
+            try:
+                yield self._encoded(harmony.applied(each))
+            except DataError as error:
+                where = f" (of the rows from row {at + 1:,} on)" if at else ""
+                raise DataError(f"{error.fact}{where}", hint=error.hint) from None
+            at += each.height
+
+    def _scan(self, source: Any, *, sure: bool = True) -> pl.LazyFrame:
+        text = [name for name, dtype in self.raw.items() if dtype == "String"]
+        return scan(source, self.missing, text=text, sure=sure)
+
+    def _encoded(self, frame: pl.DataFrame) -> Encoded:
         try:
             prepared, kept, reports = self.preparation.replay(frame, target=self.target)
         except pl.exceptions.PolarsError as error:
@@ -184,6 +233,10 @@ class TablePipeline:
             self.transform(pl.DataFrame(row))
 
 
+def _no_rows(source: Any) -> DataError:
+    return DataError(f"{source_name(source)} has no rows", hint="give a table with rows to predict.")
+
+
 def harmonised(frame: pl.DataFrame, raw: Mapping[str, str]) -> pl.DataFrame:
     """Return the frame with the types of the table that was trained on, where that loses nothing.
 
@@ -194,26 +247,63 @@ def harmonised(frame: pl.DataFrame, raw: Mapping[str, str]) -> pl.DataFrame:
         >>> harmonised(pl.DataFrame({"Ward": [1.0, None]}), {"Ward": "Int64"})["Ward"].dtype
         Int64
     """
-    changed: list[pl.Series] = []
-    for column in frame.iter_columns():
-        wanted = raw.get(column.name)
-        dtype: Any = _TYPES.get(wanted or "")
-        if wanted is None or str(column.dtype) == wanted or dtype is None:
-            continue
-        if dtype in (pl.Date, pl.Datetime("us")) and column.dtype == pl.String:
-            new = dates.as_datetime(column, None).cast(dtype)
-        elif dtype == pl.Boolean and column.dtype == pl.String:
-            lower = column.str.to_lowercase()
-            new = pl.select(
-                pl.when(lower.is_in(["true", "1"])).then(True).when(lower.is_in(["false", "0"])).then(False)
-            ).to_series()
-        else:
-            new = column.cast(dtype, strict=False)
-            if column.dtype.is_float() and dtype.is_integer() and not (new.cast(pl.Float64) == column).all():
+    return Harmony.of(frame, raw).applied(frame)
+
+
+@dataclass(frozen=True)
+class Harmony:
+    """Which columns of new rows get the type that they had in training.
+
+    Attributes:
+        columns: name → type, and for texts that are dates their format.
+
+    Example:
+        >>> Harmony.of(pl.DataFrame({"Ward": [1.0], "Beat": ["x"]}), {"Ward": "Int64", "Beat": "Int64"}).columns
+        {'Ward': (Int64, None)}
+    """
+
+    columns: Mapping[str, tuple[Any, str | None]]
+
+    @classmethod
+    def of(cls, frame: pl.DataFrame, raw: Mapping[str, str]) -> Harmony:
+        """Return the columns whose type can be changed without loss."""
+        found: dict[str, tuple[Any, str | None]] = {}
+        for column in frame.iter_columns():
+            wanted = raw.get(column.name)
+            dtype: Any = _TYPES.get(wanted or "")
+            if wanted is None or str(column.dtype) == wanted or dtype is None:
                 continue
-        if new.null_count() == column.null_count():
-            changed.append(new.alias(column.name))
-    return frame.with_columns(changed)
+            text = column.dtype == pl.String and dtype in (pl.Date, pl.Datetime("us"))
+            found[column.name] = (dtype, dates.date_format(column) if text else None)
+        return cls(found).kept_by(frame)
+
+    def kept_by(self, frame: pl.DataFrame) -> Harmony:
+        """Return those of the columns that lose nothing in these rows either."""
+        there = {name: each for name, each in self.columns.items() if name in frame.columns}
+        return Harmony(
+            {name: each for name, each in there.items() if _changed(frame[name], *each) is not None}
+        )
+
+    def applied(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows with these types."""
+        changed = [_changed(frame[name], *each) for name, each in self.columns.items()]
+        return frame.with_columns([each for each in changed if each is not None])
+
+
+def _changed(column: pl.Series, dtype: Any, form: str | None) -> pl.Series | None:
+    """Return a column in another type, or None if that loses something."""
+    if dtype in (pl.Date, pl.Datetime("us")) and column.dtype == pl.String:
+        new = dates.as_datetime(column, form).cast(dtype)
+    elif dtype == pl.Boolean and column.dtype == pl.String:
+        lower = column.str.to_lowercase()
+        new = pl.select(
+            pl.when(lower.is_in(["true", "1"])).then(True).when(lower.is_in(["false", "0"])).then(False)
+        ).to_series()
+    else:
+        new = column.cast(dtype, strict=False)
+        if column.dtype.is_float() and dtype.is_integer() and not (new.cast(pl.Float64) == column).all():
+            return None
+    return new.alias(column.name) if new.null_count() == column.null_count() else None
 
 
 _TYPES: dict[str, Any] = {

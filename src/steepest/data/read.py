@@ -12,7 +12,7 @@ import math
 import os
 import tempfile
 import zlib
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,31 @@ def is_streamed(source: Any) -> bool:
         return False
     path = Path(source).expanduser()
     return path.is_file() and path.stat().st_size > IN_MEMORY_BYTES // delimited.PACKED_FACTOR
+
+
+def batches(frame: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
+    """Yield the rows in their order, ``rows`` at a time (the last time fewer), never all of them in memory.
+
+    A source that is in memory already is cut into slices.
+
+    Example:
+        >>> [each["x"].to_list() for each in batches(pl.LazyFrame({"x": [1, 2, 3, 4, 5]}), 2)]
+        [[1, 2], [3, 4], [5]]
+    """
+    stream: Any = (
+        frame.collect_batches(chunk_size=rows, maintain_order=True, engine="streaming")
+        if hasattr(frame, "collect_batches")
+        else frame.collect(engine="streaming").iter_slices(rows)
+    )
+    waiting: list[pl.DataFrame] = []
+    for found in stream:
+        waiting.append(found)
+        while sum(each.height for each in waiting) >= rows:
+            whole = pl.concat(waiting)
+            waiting = [whole.slice(rows)]
+            yield whole.head(rows)
+    if sum(each.height for each in waiting):
+        yield pl.concat(waiting)
 
 
 @contextlib.contextmanager

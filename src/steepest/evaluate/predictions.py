@@ -26,7 +26,7 @@ def batch_size_for(model: nn.Module, inputs: tuple[Tensor, ...]) -> int:
     the rows' shape alone, and the same rows are always cut at the same places.
 
     Args:
-        model: called as ``model(*inputs)``, in evaluation mode here.
+        model: called as ``model(*inputs)``; it should be in evaluation mode.
         inputs: tensors of equal length N.
 
     Example:

@@ -1,0 +1,84 @@
+"""Tables of any length written bit by bit, to a file that gets its name when it is whole."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import polars as pl
+
+from steepest.errors import OptionError
+from steepest.files import writing_atomically
+
+FORMATS = (".parquet", ".csv", ".feather", ".arrow")
+
+Write = Callable[[pl.DataFrame], None]
+
+
+@contextlib.contextmanager
+def writing_tables(path: str | Path) -> Generator[Write]:
+    """Give a function that appends rows to the file; a block that raises leaves nothing, or the old file.
+
+    Args:
+        path: where to; its ending decides the format: .csv, .parquet, .feather or .arrow.
+
+    Raises:
+        OptionError: the ending is none of these.
+        FolderError: the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with writing_tables(f"{folder}/a.csv") as write:
+        ...         for x in range(2):
+        ...             write(pl.DataFrame({"x": [x]}))
+        ...     Path(f"{folder}/a.csv").read_text()
+        'x\\n0\\n1\\n'
+    """
+    kind = Path(path).suffix
+    check_format(path)
+    with writing_atomically(path) as file, contextlib.ExitStack() as stack:
+        yield _csv(file) if kind == ".csv" else _arrow(file, kind, stack)
+
+
+def check_format(path: str | Path) -> None:
+    """Raise an ``OptionError`` if predictions cannot be written in the format of this file."""
+    if Path(path).suffix not in FORMATS:
+        raise OptionError(
+            f"cannot write predictions as {Path(path).suffix!r}",
+            hint=f"name a file with {', '.join(FORMATS)}.",
+        )
+
+
+def _csv(file: BinaryIO) -> Write:
+    begun = False
+
+    def write(table: pl.DataFrame) -> None:
+        nonlocal begun
+        file.write(table.write_csv(include_header=not begun).encode())
+        begun = True
+
+    return write
+
+
+def _arrow(file: BinaryIO, kind: str, stack: contextlib.ExitStack) -> Write:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    writer: Any = None
+
+    def write(table: pl.DataFrame) -> None:
+        nonlocal writer
+        rows = table.to_arrow()
+        if writer is None:
+            made = (
+                pq.ParquetWriter(file, rows.schema)
+                if kind == ".parquet"
+                else pa.ipc.new_file(file, rows.schema)
+            )
+            writer = stack.enter_context(made)
+        writer.write_table(rows)
+
+    return write
