@@ -171,7 +171,8 @@ def test_float32_is_no_farther_from_exact_over_5000_steps(record, text: str, sch
 
 @pytest.mark.slow
 @pytest.mark.parametrize("text", BITWISE)
-def test_still_rules_and_replay_bit_for_bit_over_5000_steps(record, text: str) -> None:
-    found = again(record(5_000), text, "cosine", torch.float32)
+def test_still_rules_and_replay_bit_for_bit_over_an_epoch(record, text: str) -> None:
+    """Fewer steps, because replay makes every missed one."""
+    found = again(record(1_500), text, "cosine", torch.float32)
     assert found.rows.executor == ("nothing to do" if text in STILL else "replay")
     assert torch.equal(found.rows.whole()[0], found.dense)
