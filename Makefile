@@ -38,4 +38,4 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf .venv build dist
+	rm -rf .venv benchmarks/.venvs build dist

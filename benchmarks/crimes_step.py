@@ -1,6 +1,6 @@
 """Claim: a step of the crimes network costs 1/40 of fastai's, 1/10 of fused Adam's, 1/2 of SparseAdam's.
 
-    python -m benchmarks crimes_step [--repetitions N] [--only PEER …] [--threads N …]
+    python -m benchmarks crimes_step [--repetitions N] [--only PEER …] [--threads N …] [--fresh]
 
 The network of the published notebook: seven embeddings, one of 61,385 × 128, batch norm, two hidden layers, batch
 64, Adam. Rows are made, their first code by Zipf's law. Everybody gets the same rows and start weights; before the
@@ -44,7 +44,7 @@ PEERS = (
 
 def main(arguments: list[str]) -> int:
     """Measure, print the table, and return 1 if the claim does not hold."""
-    return verdict(measure(CRIMES, PEERS, size_of("crimes_step", __doc__, arguments)))
+    return verdict(*measure(CRIMES, PEERS, size_of("crimes_step", __doc__, arguments)))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Claim: ten times the rows of a table cost at most 1.25 times as much a step, and no memory of the table's size.
 
-    python -m benchmarks rows_scaling [--repetitions N] [--threads N …]
+    python -m benchmarks rows_scaling [--repetitions N] [--threads N …] [--fresh]
 
 The crimes network with 60,000 and with 600,000 rows in its first table take turns. Then 256 steps of the larger
 one are watched in two ways: how far the process's resident memory rises above what it was (Linux), and the largest
@@ -13,10 +13,11 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.machine import describe_machine
-from benchmarks.peers.harness import HEADER, Peer, Ready, alternate, line, ready, verdict
+from benchmarks.peers.harness import HEADER, Ready, alternate, line, ready, verdict
 from benchmarks.peers.made import CRIMES, make_task, with_codes
 from benchmarks.peers.measure import Size, ours_text, size_of
 from benchmarks.peers.task import Network
@@ -38,7 +39,8 @@ def scale(few: Network, many: Network, size: Size) -> int:
     with ExitStack() as stack:
         one, ten = (_ready(stack, network, size) for network in (few, many))
         print(f"{size.rows:,} made rows, batch {few.batch}; {describe_machine('torch')}\n")
-        print(f"{ours_text(ten)}\n\n{HEADER}", flush=True)
+        print(f"{ours_text(ten)}\nThe column “steepest, ms” is with {few.cardinalities[0]:,} rows.\n")
+        print(HEADER, flush=True)
         found = alternate(one, ten, size.repetitions)
         print(line(found))
         failures = [] if found.ratio <= REQUIRED else [f"ratio {found.ratio:.2f}, at most {REQUIRED}"]
@@ -52,7 +54,7 @@ def _ready(stack: ExitStack, network: Network, size: Size) -> Ready:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     make_task(network, size.rows, size.check).save(folder)
     title = f"steepest, {network.cardinalities[0]:,} rows in the first table"
-    peer = Peer(title, "ours", options=dict(size.ours.options), same=0)
+    peer = replace(size.ours_in(folder), title=title, same=0)
     return ready(stack, peer, folder, size.threads)
 
 

@@ -17,11 +17,15 @@ FOLDER = Path(__file__).parents[1] / ".venvs"
 REQUIREMENTS = Path(__file__).parent / "requirements"
 
 
+class InstallError(RuntimeError):
+    """A peer's packages cannot be installed."""
+
+
 def interpreter(name: str | None) -> Path:
     """Return the Python of a peer's environment, or of this one where the peer has none.
 
     Raises:
-        RuntimeError: its packages cannot be installed.
+        InstallError: its packages cannot be installed.
     """
     if name is None:
         return Path(sys.executable)
@@ -41,6 +45,6 @@ def interpreter(name: str | None) -> Path:
     for command in steps:
         ran = subprocess.run(command, capture_output=True, text=True, check=False)
         if ran.returncode:
-            raise RuntimeError(f"{' '.join(command)} failed:\n{ran.stderr[-2000:]}")
+            raise InstallError(f"{' '.join(command)} failed:\n{ran.stderr[-2000:]}")
     done.write_text(stamp, encoding="ascii")
     return python

@@ -10,11 +10,17 @@ from benchmarks.peers.task import Network
 def flops(network: Network) -> int:
     """Return the floating-point operations of a step's matrix products: forward, and two backward.
 
+    A first layer without embeddings or batch norm before it needs no gradient of its input.
+
     Example:
         >>> flops(Network(continuous=3, classes=2, hidden=(), batch=10))
+        240
+        >>> flops(Network(cardinalities=(9,), widths=(3,), classes=2, hidden=(), batch=10))
         360
     """
-    return 6 * network.batch * sum(a * b for a, b in itertools.pairwise(network.sizes))
+    products = [a * b for a, b in itertools.pairwise(network.sizes)]
+    inputs_move = network.cardinalities or (network.batch_norm and network.hidden)
+    return 2 * network.batch * (3 * sum(products) - (0 if inputs_move else products[0]))
 
 
 def numbers_moved(network: Network, large: int = 500_000) -> int:

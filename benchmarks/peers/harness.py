@@ -11,6 +11,7 @@ import math
 import os
 import statistics
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from types import TracebackType
 from typing import Any
 
 from benchmarks.machine import cores
-from benchmarks.peers.environments import interpreter
+from benchmarks.peers.environments import InstallError, interpreter
 
 ROOT = Path(__file__).parents[2]
 SEGMENT = 1.0
@@ -48,6 +49,7 @@ class Peer:
         same: how many of the check's losses must be those of ``against``: all (None), or so many.
         against: the title of the peer with the same algorithm; None is ours.
         remark: what else the table says.
+        variables: of its process's environment.
     """
 
     title: str
@@ -58,6 +60,7 @@ class Peer:
     same: int | None = None
     against: str | None = None
     remark: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 class Worker:
@@ -77,6 +80,7 @@ class Worker:
             **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), number),
             "PYTHONWARNINGS": "ignore",
             "PYTHONUNBUFFERED": "1",
+            **peer.variables,
         }
         if threads == 1:
             environment["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
@@ -277,18 +281,28 @@ def alternate(
 
 def compare(
     ours: Ready, peers: Sequence[Peer], folder: Path, repetitions: int, threads: Sequence[int] | None = None
-) -> list[Comparison]:
-    """Compare ours with each peer after the other, printing a line of the table for each."""
+) -> tuple[list[Comparison], list[str]]:
+    """Compare ours with each peer after the other, printing a line of the table for each.
+
+    Returns:
+        The comparisons, and for each peer that could not be installed or run a sentence.
+    """
     found: list[Comparison] = []
+    failed: list[str] = []
     losses: dict[str, list[float]] = {}
     for peer in peers:
         with ExitStack() as stack:
-            theirs = ready(stack, peer, folder, threads)
+            try:
+                theirs = ready(stack, peer, folder, threads)
+            except (PeerError, InstallError) as error:
+                print(error, file=sys.stderr)
+                failed.append(f"{peer.title} did not run: {str(error).splitlines()[0]}")
+                continue
             losses[peer.title] = theirs.losses
-            reference = losses[peer.against] if peer.against else None
+            reference = losses.get(peer.against, []) if peer.against else None
             found.append(alternate(ours, theirs, repetitions, reference))
             print(line(found[-1]), flush=True)
-    return found
+    return found, failed
 
 
 HEADER = (

@@ -7,7 +7,7 @@ import statistics
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.machine import describe_machine
@@ -28,8 +28,9 @@ class Size:
         rows: made rows.
         check: steps whose losses are compared.
         threads: numbers to try, None for 1 and 2.
-        only: titles of the peers, or all.
+        only: parts of the peers' titles, or all.
         ours: our side.
+        fresh: our steps are compiled anew.
     """
 
     repetitions: int = 7
@@ -38,6 +39,11 @@ class Size:
     threads: tuple[int, ...] | None = None
     only: tuple[str, ...] = ()
     ours: Peer = OURS
+    fresh: bool = False
+
+    def ours_in(self, folder: Path) -> Peer:
+        """Return our side, with an empty folder for compiled steps where they are to be compiled anew."""
+        return replace(self.ours, variables={"STEEPEST_CACHE": str(folder)}) if self.fresh else self.ours
 
 
 def size_of(program: str, description: str | None, arguments: Sequence[str]) -> Size:
@@ -48,6 +54,7 @@ def size_of(program: str, description: str | None, arguments: Sequence[str]) -> 
     parser.add_argument(
         "--threads", type=int, nargs="*", help="numbers of threads to try, by default 1 and 2"
     )
+    parser.add_argument("--fresh", action="store_true", help="compile our steps anew, to see what it takes")
     parser.add_argument("--only", nargs="*", default=[], metavar="PEER", help="parts of peers' names")
     given = parser.parse_args(arguments)
     return Size(
@@ -55,6 +62,7 @@ def size_of(program: str, description: str | None, arguments: Sequence[str]) -> 
         given.rows,
         threads=tuple(given.threads) if given.threads else None,
         only=tuple(given.only),
+        fresh=given.fresh,
     )
 
 
@@ -67,18 +75,18 @@ def chosen(peers: Sequence[Peer], only: Sequence[str]) -> list[Peer]:
     return [each for each in peers if each.title in found]
 
 
-def measure(network: Network, peers: Sequence[Peer], size: Size) -> list[Comparison]:
-    """Print the table of our step against the peers and return the comparisons."""
+def measure(network: Network, peers: Sequence[Peer], size: Size) -> tuple[list[Comparison], list[str]]:
+    """Print the table of our step against the peers; return the comparisons, and who did not run."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         make_task(network, size.rows, size.check).save(folder)
-        ours = ready(stack, size.ours, folder, size.threads)
+        ours = ready(stack, size.ours_in(folder), folder, size.threads)
         print(f"{size.rows:,} made rows, batch {network.batch}; {describe_machine('torch')}\n")
         print(f"{ours_text(ours)}\n\n{HEADER}", flush=True)
-        found = compare(ours, chosen(peers, size.only), folder, size.repetitions, size.threads)
-        middle = statistics.median(statistics.median(one.ours) for one in found)
-        print(f"\n{floor.text(network, middle, ours.worker.ask('peak'))}")
-    return found
+        found, failed = compare(ours, chosen(peers, size.only), folder, size.repetitions, size.threads)
+        times = [time for one in found for time in one.ours] or [ours.tried[ours.worker.threads]]
+        print(f"\n{floor.text(network, statistics.median(times), ours.worker.ask('peak'))}")
+    return found, failed
 
 
 def ours_text(ours: Ready) -> str:
@@ -89,7 +97,8 @@ def ours_text(ours: Ready) -> str:
     tables = f"tables by rows ({about['executor']})" if about["tables"] else "no table by rows"
     how = "one compiled program" if about["compiled"] else "eager"
     seconds = about["compile_seconds"]
-    took = f", traced and compiled or found in the cache in {seconds:.1f} s" if about["compiled"] else ""
+    how_made = "loaded from the cache" if about["was_cached"] else "compiled"
+    took = f" ({how_made} in {seconds:.1f} s)" if about["compiled"] else ""
     losses = ours.losses
     return (
         f"steepest: {how}{took}; {tables}; {threads} thread{'s' if threads > 1 else ''} (tried: {tried}); "

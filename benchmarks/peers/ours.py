@@ -1,6 +1,6 @@
 """steepest's own step, by the objects that its training loop uses.
 
-Options: ``compiled``: one compiled program (the default) or eager; ``lr``: another learning rate than the task's.
+Options: ``compiled``: one compiled program (the default) or eager.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from steepest.optim.method import GradientMethod
 from steepest.schedules import make_schedule
 from steepest.sweep.rows import choose_tables
 from steepest.train.compiled import CompiledMethod
+from steepest.train.compiler import cache_folder
 from steepest.train.feed import Feed
 from steepest.train.problem import SupervisedProblem
 
@@ -38,15 +39,17 @@ def train(task: Task, phase: Phase, tick: Tick, **options: Any) -> None:
     net = build(network, data.shape)
     tables = choose_tables(net, data, network.batch, "auto", "cpu")
     problem = SupervisedProblem(net, data.task, None, tuple(data.shape.cardinalities))
-    rule = make_rule(f"{network.optimizer}(lr={options.get('lr', network.lr)})")
+    rule = make_rule(f"{network.optimizer}(lr={network.lr})")
     kind = CompiledMethod if options.get("compiled", True) else GradientMethod
     method = kind(rule, make_schedule("constant", STEPS), None, tables)
     state: Any = method.init(problem)
     feed = Feed(data.train, BatchPlan(len(data.train), network.batch, SEED), SEED)
+    before = _cached()
     count = len(task.check_rows) if phase == "check" else STEPS
     for i, info in enumerate(method.steps(problem, state, feed, 0, count)):
         if not i:
             _tell(method, state, tables, net)
+            told.setdefault("was_cached", _cached() == before)
         tick(info.loss)
 
 
@@ -59,8 +62,15 @@ def _tell(method: Any, state: Any, tables: tuple[str, ...], net: torch.nn.Module
     told["executor"] = by_rows.past.executor if by_rows else "dense"
 
 
+def _cached() -> set[str]:
+    return {path.name for path in (cache_folder() / "steps").glob("*.pt2")}
+
+
 def about() -> dict[str, Any]:
-    """Return how the steps are made: compiled or not, in how many seconds, which tables (bytes) by rows and how."""
+    """Return how the steps are made: compiled or not, in how many seconds, which tables (bytes) by rows and how.
+
+    ``compile_seconds`` are of tracing and compiling, or of tracing and loading what was compiled before.
+    """
     return dict(told)
 
 

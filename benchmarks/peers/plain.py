@@ -41,6 +41,8 @@ def train(task: Task, phase: Phase, tick: Tick, **options: Any) -> None:
 def optimizers(module: TableNetwork, network: Network, kind: str) -> list[torch.optim.Optimizer]:
     """Return the optimizers that move a module."""
     parameters = list(module.parameters())
+    if kind not in ("default", "fused", "sparse"):
+        raise ValueError(f"no optimizer {kind!r}")
     if kind == "sparse":
         make, values = optimizer(network, fused=True)
         return [torch.optim.SparseAdam(parameters[:1], lr=network.lr), make(parameters[1:], **values)]

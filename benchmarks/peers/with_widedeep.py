@@ -24,7 +24,8 @@ def train(task: Task, phase: Phase, tick: Tick, **options: Any) -> None:
     values = [f"x{i}" for i in range(network.continuous)]
     table = TabMlp(
         column_idx={name: i for i, name in enumerate([*network.columns, *values])},
-        cat_embed_input=list(zip(network.columns, network.cardinalities, network.widths, strict=True)),
+        cat_embed_input=list(zip(network.columns, network.cardinalities, network.widths, strict=True))
+        or None,
         cat_embed_dropout=network.dropout,
         continuous_cols=values or None,
         mlp_hidden_dims=list(network.hidden),
