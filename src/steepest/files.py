@@ -30,9 +30,7 @@ def write_atomically(path: str | Path, content: bytes | str) -> None:
         ...     Path(f"{folder}/a.txt").read_text()
         'whole'
     """
-    path = Path(path)
     data = content.encode() if isinstance(content, str) else content
-    temporary = ""
     with _new_file(Path(path)) as handle:
         write_synced(handle, data)
 

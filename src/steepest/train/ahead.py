@@ -89,7 +89,9 @@ def prepare(
         Changing(
             Part(tensors[:-1], tensors[-1]),
             values,
-            random_bits(source(feed.seed, first + i), numbers).to(torch.int32),  # int16 makes compiled loops scalar
+            random_bits(source(feed.seed, first + i), numbers).to(
+                torch.int32
+            ),  # int16 makes compiled loops scalar
             {name: touched[name][i] for name in rows},
         )
         for i, (tensors, values) in enumerate(

@@ -22,6 +22,7 @@ from steepest.optim.past import Past
 from steepest.optim.rows import Quick, Rows
 from steepest.optim.rule import Rule
 from steepest.optim.tables import RowTables
+from steepest.rng import torch_stream
 from steepest.schedules import Schedule
 from steepest.train.ahead import block, prepare
 from steepest.train.compiler import Run, compiled
@@ -246,6 +247,10 @@ def numbers_drawn(problem: SupervisedProblem, feed: Feed) -> int:
     """Return how many random numbers one step draws, by calling the model once; nothing of it is changed."""
     model, batch = problem.model, feed.batch(0)
     copies = {name: each.detach().clone() for name, each in model.named_buffers()}
-    with torch.no_grad(), Dropout(lambda count: torch.zeros(count, dtype=torch.int16)) as seen:
+    with (
+        torch.no_grad(),
+        torch_stream(feed.seed, "dropout", 0),
+        Dropout(lambda count: torch.zeros(count, dtype=torch.int16)) as seen,
+    ):
         torch.func.functional_call(model, copies, batch.inputs)
     return sum(-(-count // 4) * 4 for count in seen.counts)

@@ -8,7 +8,7 @@ enters as a tensor; state tensors are changed in place.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
@@ -216,15 +216,11 @@ def flat(state: State, changing: Changing) -> list[Tensor]:
 
 def flat_state(state: State) -> list[Tensor]:
     """Return the tensors of a state in order."""
-    parts: list[Any] = [
-        state.parameters,
-        state.slots,
-        state.buffers,
-        state.tables,
-        state.table_slots,
-        state.fixed,
-    ]
-    return tree.tree_leaves(parts)
+    return tree.tree_leaves(_parts(state))
+
+
+def _parts(state: State) -> list[Any]:
+    return [getattr(state, each.name) for each in fields(State)]
 
 
 def flat_changing(changing: Changing) -> list[Tensor]:
@@ -279,15 +275,7 @@ def trace_closed_form(form: ClosedForm, weight: Tensor, slots: Slots, columns: T
 
 
 def _flat_function(program: Program, state: State, changing: Changing) -> Callable[..., Tensor]:
-    parts: list[Any] = [
-        state.parameters,
-        state.slots,
-        state.buffers,
-        state.tables,
-        state.table_slots,
-        state.fixed,
-    ]
-    leaves, spec = tree.tree_flatten(parts)
+    leaves, spec = tree.tree_flatten(_parts(state))
     inputs, names = len(changing.batch.inputs), tuple(changing.touched)
 
     def function(*tensors: Tensor) -> Tensor:
