@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from steepest.errors import OptionError
-from steepest.evaluate.predictions import predict
+from steepest.evaluate.predictions import TEMPORARY_BYTES, batch_size_for, predict
 
 
 def _model() -> nn.Module:
@@ -41,3 +41,54 @@ def test_the_mode_of_every_module_is_restored_also_after_an_error():
 def test_errors(rows, batch_size, message):
     with pytest.raises(OptionError, match=message):
         predict(_model(), (torch.zeros(rows, 6),), batch_size=batch_size)
+
+
+class Wide(nn.Module):
+    """A call returns ``numbers`` float32 values a row on its way, and a table that does not grow with the rows."""
+
+    def __init__(self, numbers: int) -> None:
+        super().__init__()
+        self.numbers = numbers
+        self.table = nn.Parameter(torch.zeros(1000, 50))
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        assert self.table.t().shape == (50, 1000)
+        return rows.new_zeros(len(rows), self.numbers)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "size"),
+    [
+        (1, 65_536),
+        (256, 65_536),
+        (257, 32_768),
+        (1024, 16_384),
+        (1 << 14, 1024),
+        (1 << 16, 256),
+        (1 << 20, 256),
+    ],
+)
+def test_a_batch_is_as_large_as_its_temporaries_allow(numbers, size):
+    rows = torch.zeros(300, 3)
+    assert batch_size_for(Wide(numbers), (rows,)) == size
+    assert size == 256 or numbers * 4 * size <= TEMPORARY_BYTES
+    assert size == 65_536 or numbers * 4 * size * 2 > TEMPORARY_BYTES
+
+
+def test_the_batch_depends_on_the_model_and_the_rows_shape_alone():
+    model = _model().eval()
+    rows = torch.rand(5000, 6)
+    sizes = {batch_size_for(model, (rows[:n],)) for n in (257, 1000, 5000)}
+    assert len(sizes) == 1
+    assert batch_size_for(model, (rows[:256],)) == 256
+
+
+def test_many_batches_give_what_one_gives():
+    model, rows = _model(), torch.linspace(-1.0, 1.0, 6 * 1000).reshape(1000, 6)
+    whole = predict(model, (rows,))
+    assert torch.equal(whole, predict(model, (rows,)))
+    pieces = predict(model, (rows,), batch_size=64)
+    assert pieces.shape == whole.shape == (1000, 3)
+    torch.testing.assert_close(pieces, whole)
+    again = [predict(model, (rows[at : at + 64],), batch_size=64) for at in range(0, 1000, 64)]
+    assert torch.equal(torch.cat(again), pieces)

@@ -188,11 +188,11 @@ class TrainedModel:
     def _with_all(self, rows: Any, take: Callable[[Iterator[Predictions]], T]) -> T:
         """Take all batches; if a row far down is of another type than the first ones, again with sure types."""
         if not is_streamed(rows):
-            return take(self.predict_batches(rows))
+            return take(self.predict_batches(rows, batch_rows=BATCH_ROWS))
         with contextlib.suppress(pl.exceptions.PolarsError):
-            return take(self.predict_batches(rows, sure=False))
+            return take(self.predict_batches(rows, batch_rows=BATCH_ROWS, sure=False))
         with reading(source_name(rows)):
-            return take(self.predict_batches(rows))
+            return take(self.predict_batches(rows, batch_rows=BATCH_ROWS))
 
     def _outputs(self, inputs: tuple[Tensor, ...]) -> Tensor:
         if len(inputs[0]):
