@@ -75,6 +75,11 @@ def test_the_same_program_serves(keyed, changes: dict[str, Any]) -> None:
     assert keyed(**changes) == keyed()
 
 
+@pytest.mark.parametrize("text", ["sgd", "rprop"])
+def test_a_first_block_of_another_length_serves_where_rows_need_little(keyed, text: str) -> None:
+    assert len({keyed(text, steps=steps) for steps in (3, 12, 60)}) == 1
+
+
 @pytest.mark.parametrize("text", ["adamw(weight_decay={})", "momentum(lr={})", "rmsprop(lr={})"])
 def test_numbers_that_travel_in_the_coefficients_serve_too(keyed, text: str) -> None:
     assert keyed(text.format(0.01)) == keyed(text.format(0.05))
@@ -107,11 +112,13 @@ def test_what_a_program_depends_on_makes_another(keyed) -> None:
         "other clip": keyed(clip=2.0),
         "tables": keyed(**plain),
         "one table": keyed(tables=TABLES[:1]),
+        "class weights": keyed(weights=(1.0, 2.0, 3.0)),
         "other class weights": keyed(weights=(1.0, 2.0, 4.0)),
         "numbers": keyed(float64=True),
         "threads": keyed(threads=2),
         "width": keyed(model="embedding-mlp(hidden=(6, 5), dropout=0.2, hidden_dropout=0.3)"),
         "dropout": keyed(model="embedding-mlp(hidden=(6, 4), dropout=0.25, hidden_dropout=0.3)"),
+        "a constant": keyed(model=with_constant(1.0), **plain),
         "another constant": keyed(model=with_constant(2.0), **plain),
     }
     assert len(set(found.values())) == len(found)
@@ -160,7 +167,7 @@ def test_a_file_that_cannot_be_loaded_is_removed(cache, content: bytes) -> None:
     path = cache / "steps" / f"{key(small(), 1)}.pt2"
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
-    with pytest.raises(NoCompilerError, match="cannot be loaded"):
+    with pytest.raises(NotCachedError):
         compiled(small(), 1, only_cached=True)
     assert not path.exists()
 
@@ -202,8 +209,6 @@ def test_two_processes_race_and_a_broken_file_is_replaced(cache) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     module._loaded.clear()
-    with pytest.raises(NoCompilerError, match="cannot be loaded"):
-        compiled(small(), 1)
-    found = compiled(small(), 1)
+    found = compiled(small(), 1)  # what cannot be loaded is made anew
     assert found.seconds > 0
     assert torch.allclose(found.run([small().examples[0]])[0], small().graph(small().examples[0]))

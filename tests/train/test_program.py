@@ -18,6 +18,7 @@ from steepest.grammar import parse
 from steepest.models import build_model
 from steepest.optim import make_rule
 from steepest.optim.tables import has_closed_form
+from steepest.train.compiled import Programs
 from steepest.train.program import NotTraceableError
 from tests.optim.cases import CASES
 from tests.train.steps import (
@@ -160,6 +161,44 @@ def counted(net: Own, h: Tensor) -> Tensor:
     return h * net.scale * (1 + 1 / (1 + net.seen))  # pyright: ignore
 
 
+def reassigned(net: Own, h: Tensor) -> Tensor:
+    net.seen = 0.9 * net.seen + 0.1 * h.detach().abs().mean()  # pyright: ignore
+    return h
+
+
+class Features(nn.Module):
+    """Random features in a plain tensor, drawn at construction."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.inside = build_model("embedding-mlp(hidden=(6,), dropout=0)", shape)
+        self.drawn = torch.randn(3)
+
+    def forward(self, categorical: Tensor, continuous: Tensor) -> Tensor:
+        return self.inside(categorical, continuous) * self.drawn
+
+
+def test_programs_are_not_shared_by_models_that_differ(data, monkeypatch) -> None:
+    graphs = without_compiling(monkeypatch)
+    programs = Programs()
+    for seed in (0, 1, 1):
+        method = one_program("adam")
+        method.programs = programs
+        found = run(data, method, seed=seed, model=Features)
+        assert distance(found.weights, run(data, eager("adam"), seed=seed, model=Features)) <= 1e-10
+    assert len(graphs) == 2
+
+
+def test_programs_are_shared_by_all_seeds_and_rates_of_a_model(data, monkeypatch) -> None:
+    graphs = without_compiling(monkeypatch)
+    programs = Programs()
+    for seed, rate in ((0, 0.01), (1, 0.01), (1, 0.1)):
+        method = one_program(f"adam(lr={rate})", tables=TABLES)
+        method.programs = programs
+        run(data, method, seed=seed)
+    assert len(graphs) == 3  # the step, and what catches up the rows of each of the two widths
+
+
 def padded(shape: Shape) -> nn.Module:
     net: Any = build_model(MODEL, shape)
     net.embeddings[0].padding_idx, net.embeddings[1].padding_idx = 2, 1
@@ -175,6 +214,7 @@ def frozen(shape: Shape) -> nn.Module:
 
 FINE: dict[str, Callable[[Shape], nn.Module]] = {
     "a buffer of its own": lambda shape: Own(shape, counted),
+    "a buffer that is assigned anew": lambda shape: Own(shape, reassigned),
     "a plain tensor": lambda shape: Own(shape, lambda net, h: h * net.own),
     "a parameter without a gradient": lambda shape: Own(shape, lambda net, h: h * net.scale),
     "selection by values": lambda shape: Own(shape, lambda net, h: torch.where(h > 0, h, 0.1 * h)),

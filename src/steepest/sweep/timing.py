@@ -101,7 +101,7 @@ class Bench:
             )
 
     def same(self, rule: Rule, execution: Execution) -> float:
-        """Return by how much the losses of compiled steps differ from those of eager ones, as a share of them."""
+        """Return by how much losses and buffers after compiled steps differ from those after eager ones."""
         losses: list[list[float]] = []
         for compiled in (False, True):
             recipe = self.recipe.model_copy(update={"steps": CHECKED, "schedule": "constant"})
@@ -113,7 +113,9 @@ class Bench:
             feed = Feed(self.dataset.train, BatchPlan(len(self.dataset.train), recipe.batch_size, 0), 0)
             with thread_count(execution.threads):
                 steps = method.steps(problem, method.init(problem), feed, 0, CHECKED)
-                losses.append([info.loss for info in steps])
+                found = [info.loss for info in steps]
+            buffers = [float(each.double().norm()) for each in net.buffers() if each.is_floating_point()]
+            losses.append(found + buffers)
         return difference(*losses)
 
 
@@ -157,7 +159,9 @@ def _threads(bench: Bench, plan: Execution, rule: Rule) -> int:
         return min(known, count)
     seconds = {each: bench.step(rule, plan.model_copy(update={"threads": each})) for each in (1, count)}
     threads = count if seconds[count] < FEWER_THREADS_UNLESS * seconds[1] else 1
-    remember(key, threads, model=bench.recipe.model, batch_size=bench.recipe.batch_size, executor=plan.executor)
+    remember(
+        key, threads, model=bench.recipe.model, batch_size=bench.recipe.batch_size, executor=plan.executor
+    )
     return threads
 
 

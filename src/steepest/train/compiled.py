@@ -6,14 +6,15 @@ draws, up to the rounding of sums in another order.
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from steepest.optim.dense import RuleOptimizer
 from steepest.optim.method import Feed as AnyFeed
@@ -25,7 +26,7 @@ from steepest.optim.tables import RowTables
 from steepest.rng import torch_stream
 from steepest.schedules import Schedule
 from steepest.train.ahead import block, prepare
-from steepest.train.compiler import Run, compiled
+from steepest.train.compiler import Run, compiled, in_bytes
 from steepest.train.dropout import Dropout
 from steepest.train.feed import Feed
 from steepest.train.problem import SupervisedProblem
@@ -167,7 +168,8 @@ class CompiledMethod(Method):
         threads = torch.get_num_threads()
         hyper = {name: value for name, value in self.rule.hyper.model_dump().items() if name != "lr"}
         shapes = [(tuple(each.shape), each.dtype) for each in flat_changing(example)]
-        key = (type(self.rule), str(hyper), self.clip, self.by_rows, threads, str(shapes))
+        held = fingerprint(state.program.problem.model)
+        key = (type(self.rule), str(hyper), self.clip, self.by_rows, threads, str(shapes), held)
         if key not in self.programs.made:
             traced = trace(state.program, state.state, example)
             announce = self.programs.announce
@@ -239,8 +241,45 @@ def refuse(rule: Rule[Any], problem: SupervisedProblem) -> None:
         )
     if rule.couples == "model":
         raise NotTraceableError(f"{rule} couples all parameters", hint="it runs eagerly.")
-    if len(trained) != len({each.data_ptr() for each in trained}):
+    if len(trained) != len({each.untyped_storage().data_ptr() for each in trained}):
         raise NotTraceableError("parameters of the model share memory", hint="it runs eagerly.")
+
+
+def fingerprint(model: nn.Module) -> str:
+    """Return a hash of what a model holds beside its parameters and buffers, which a program burns in.
+
+    What has no value of its own (an object that is shown by its address) makes the hash another for every model, so
+    that nothing is shared which might differ.
+
+    Example:
+        >>> first, second, third = (nn.Dropout(p) for p in (0.1, 0.1, 0.2))
+        >>> fingerprint(first) == fingerprint(second) != fingerprint(third)
+        True
+    """
+    digest = hashlib.sha256()
+
+    def add(value: Any) -> None:
+        if isinstance(value, Tensor):
+            digest.update(f"{value.dtype} {tuple(value.shape)}".encode() + in_bytes(value))
+        elif isinstance(value, Mapping):
+            for key, each in value.items():
+                add(key)
+                add(each)
+        elif isinstance(value, list | tuple):
+            for each in value:
+                add(each)
+        elif not isinstance(value, nn.Module):  # modules have their own turn
+            digest.update(repr(value).encode() + b"\0")
+
+    for name, module in model.named_modules():
+        digest.update(f"{name} {type(module)}".encode())
+        for key, value in sorted(vars(module).items()):
+            if key not in ("_parameters", "_buffers", "_modules"):
+                add(key)
+                add(value)
+    shapes = [f"{name} {tuple(each.shape)} {each.dtype}" for name, each in model.state_dict().items()]
+    digest.update(" ".join(shapes).encode())
+    return digest.hexdigest()
 
 
 def numbers_drawn(problem: SupervisedProblem, feed: Feed) -> int:

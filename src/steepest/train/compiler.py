@@ -6,8 +6,11 @@ with its constants, the shapes, the version of torch, the processor and the numb
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 import os
+import platform
 import shutil
 import sys
 import tempfile
@@ -86,7 +89,8 @@ def compiled(
         return Compiled(_loaded[name, threads], 0.0)
     path = cache_folder() / "steps" / f"{name}.pt2"
     seconds = 0.0
-    if not path.is_file():
+    run = _load(path)
+    if run is None:
         if only_cached:
             raise NotCachedError("the step is not in the cache", hint="compile it with --compile on.")
         if announce:
@@ -94,7 +98,12 @@ def compiled(
         started = time.perf_counter()
         _compile(traced, threads, path)
         seconds = time.perf_counter() - started
-    run = _loaded[name, threads] = _load(path)
+        run = _load(path)
+    if run is None:
+        raise NoCompilerError(
+            f"the compiled step {str(path)!r} cannot be loaded", hint="begin anew with --compile off."
+        )
+    _loaded[name, threads] = run
     return Compiled(run, seconds)
 
 
@@ -106,15 +115,36 @@ def is_cached(traced: Traced, threads: int) -> bool:
 def key(traced: Traced, threads: int) -> str:
     """Return the name of a graph's library."""
     digest = hashlib.sha256()
-    parts = [traced.graph.code, torch.__version__, torch.backends.cpu.get_cpu_capability(), str(threads)]
-    parts += [f"{each.dtype} {tuple(each.shape)} {each.stride()}" for each in traced.examples]
+    parts = [traced.graph.code, torch.__version__, instructions(), str(compiler()), str(threads)]
+    parts += [f"{each.dtype} {tuple(each.shape)} {_strides(each)}" for each in traced.examples]
     for part in parts:
         digest.update(part.encode() + b"\0")
-    for name, value in sorted(vars(traced.graph).items()):
-        if isinstance(value, Tensor):
-            digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    for name, value in sorted(traced.graph.state_dict().items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode() + in_bytes(value))
     return digest.hexdigest()[:24]
+
+
+def in_bytes(value: Tensor) -> bytes:
+    """Return the content of a tensor as bytes."""
+    return value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+
+
+def _strides(value: Tensor) -> tuple[int, ...]:
+    """Return the strides that matter: not those of dimensions of one, nor of a tensor without elements."""
+    if not value.numel():
+        return ()
+    return tuple(stride for size, stride in zip(value.shape, value.stride(), strict=True) if size > 1)
+
+
+@functools.cache
+def instructions() -> str:
+    """Return what this processor can do, as the system tells it: a library runs on no other."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() in ("flags", "Features"):
+                return " ".join(sorted(value.split()))
+    return f"{platform.machine()} {platform.processor()} {torch.backends.cpu.get_cpu_capability()}"
 
 
 def _compile(traced: Traced, threads: int, path: Path) -> None:
@@ -141,12 +171,13 @@ def _compile(traced: Traced, threads: int, path: Path) -> None:
         made.replace(path)
 
 
-def _load(path: Path) -> Run:
+def _load(path: Path) -> Run | None:
+    """Return a library from the cache; None if it is not there, or cannot be loaded: then it is removed."""
+    if not path.is_file():
+        return None
     try:
         package: Any = torch._inductor.aoti_load_package(str(path))  # pyright: ignore[reportPrivateUsage]
-    except Exception as error:
+    except Exception:  # whatever is wrong with the file, it can be made again
         path.unlink(missing_ok=True)
-        raise NoCompilerError(
-            f"the compiled step {str(path)!r} cannot be loaded: {error}", hint="it was removed; try again."
-        ) from error
+        return None
     return package.loader.run

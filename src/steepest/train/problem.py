@@ -56,7 +56,13 @@ class SupervisedProblem:
         codes = batch.inputs[0].clone()
         for name, each in places.items():
             codes[:, self.places[name]] = each
-        return torch.func.functional_call(self.model, dict(rows), (codes, *batch.inputs[1:]))
+        given = dict(rows)
+        outputs = torch.func.functional_call(self.model, given, (codes, *batch.inputs[1:]))
+        with torch.no_grad():
+            for name, value in given.items():  # a buffer that forward has assigned anew
+                if value is not rows[name]:
+                    rows[name].copy_(value.detach())
+        return outputs
 
     def _loss(self, outputs: Tensor, batch: Part) -> Tensor:
         if self.task == "classification":
