@@ -94,6 +94,11 @@ def test_infinities_in_new_rows_are_refused() -> None:
         fitted().encode(TRAIN.with_columns(pl.lit(float("inf")).alias("x")).head(1))
 
 
+def test_a_value_that_does_not_fit_into_32_bits_is_refused() -> None:
+    with pytest.raises(DataError, match=r"'x' holds -1e\+300 in row 2, .*e\+\d+ standard deviations"):
+        fitted().encode(TRAIN.with_columns(pl.Series("x", [1.0, -1e300, 1.0, 1.0, 1.0])))
+
+
 def test_a_column_without_rows_of_a_type_is_kept() -> None:
     encoder = TableEncoder.fit(TRAIN, categorical=[], continuous=[])
     (codes, scores), _ = encoder.encode(TRAIN)

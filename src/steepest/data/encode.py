@@ -16,6 +16,7 @@ from torch import Tensor
 from steepest.data.columns import check_finite
 from steepest.data.labels import Labels, labels_of
 from steepest.data.target import sorted_labels
+from steepest.errors import DataError
 
 UNKNOWN = "(unknown)"
 MISSING = "(missing)"
@@ -60,6 +61,10 @@ class Vocabulary:
         return [texts[int(each)] for each in codes]
 
 
+LARGEST_SCORE = 1e30
+"""A larger standard score would overflow in the network."""
+
+
 @dataclass(frozen=True)
 class Scale:
     """How one continuous column is standardised: ``(value - mean) / sd``, missing values at the mean.
@@ -77,14 +82,22 @@ class Scale:
         """Return standard scores ``[N]`` and where values are missing.
 
         Raises:
-            DataError: the column holds an infinity.
+            DataError: the column holds an infinity, or a value whose score does not fit into 32 bits.
         """
         found = values.to_numpy(writable=True)
         if np.isinf(found).any():
             check_finite(values, values.name, cure="leave those rows out")
         lacking = np.isnan(found)
         found[lacking] = self.mean
-        return (found - self.mean) / self.sd, lacking
+        scores = (found - self.mean) / self.sd
+        far = np.flatnonzero(np.abs(scores) > LARGEST_SCORE)
+        if len(far):
+            raise DataError(
+                f"column {values.name!r} holds {found[far[0]]:g} in row {far[0] + 1}, "
+                f"{np.abs(scores[far[0]]):.0e} standard deviations from the training rows' mean",
+                hint=f"mend it in the table, or leave the column out: --drop {values.name}.",
+            )
+        return scores, lacking
 
 
 @dataclass(frozen=True)
