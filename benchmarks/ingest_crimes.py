@@ -185,18 +185,19 @@ def _process(name: str, path: Path, rows: int | None) -> dict[str, float]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def measure(path: Path, total: int, peer_rows: int, repetitions: int) -> int:
+def measure(path: Path, peer_rows: int, repetitions: int) -> int:
     """Run the sides in turn, print the tables, and return 1 if a claim does not hold."""
-    subsample = min(SUBSAMPLE, total)
-    if not same(path, subsample):
+    if not same(path, SUBSAMPLE):
         print("ingest_crimes: the prepared tables differ", file=sys.stderr)
         return 1
+    # the file is in the system's cache from now on, for all sides
+    total = int(_process(SIDES[0], path, None)["rows"])
+    subsample = min(SUBSAMPLE, total)
     of_side = {
         SIDES[0]: None,
         SIDES[1]: None if not peer_rows or peer_rows >= total else peer_rows,
         SIDES[2]: None,
     }
-    _process(SIDES[0], path, None)  # the file is in the system's cache from now on, for all sides
     found: dict[str, list[dict[str, float]]] = {name: [] for name in SIDES}
     for _ in range(repetitions):
         for name in SIDES:
@@ -238,7 +239,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks ingest_crimes", description=__doc__)
     parser.add_argument("--file", type=Path, help="a table made by benchmarks.make_crimes")
     parser.add_argument("--repetitions", type=int, default=3)
-    parser.add_argument("--rows", type=int, default=None, help="rows of the table (default 7,260,345)")
+    parser.add_argument(
+        "--rows", type=int, default=None, help="rows of the table to make (default 7,260,345)"
+    )
     parser.add_argument("--peer-rows", type=int, default=0, help="rows of the row loops (default: all)")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -247,7 +250,7 @@ def main(arguments: list[str]) -> int:
         return 0
     total = options.rows or ROWS
     if options.file:
-        return measure(options.file, total, options.peer_rows, options.repetitions)
+        return measure(options.file, options.peer_rows, options.repetitions)
     from benchmarks.make_crimes import make
 
     folder = Path(tempfile.mkdtemp(prefix="crimes-"))
@@ -257,7 +260,7 @@ def main(arguments: list[str]) -> int:
             print(f"ingest_crimes: {folder} has {free / 1e9:.1f} GB free, {1.5 * needed / 1e9:.1f} are needed: "
                   "set TMPDIR to a larger folder", file=sys.stderr)  # fmt: skip
             return 1
-        return measure(make(folder / "crimes.csv", rows=total), total, options.peer_rows, options.repetitions)
+        return measure(make(folder / "crimes.csv", rows=total), options.peer_rows, options.repetitions)
     finally:
         shutil.rmtree(folder)
 

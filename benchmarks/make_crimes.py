@@ -112,16 +112,15 @@ def _made(rows: pl.DataFrame, number: int, start: int, draw: np.random.Generator
     years = np.arange(FIRST_YEAR, LAST_YEAR + 1)
     weights = np.linspace(485.0, 241.0, len(years))  # fewer crimes from year to year
     weights /= weights.sum()
-    year = draw.choice(years, size=n, p=weights)
+    # spread evenly, so that the shares are exact; the first years are the lowest places
+    place = (draw.permutation(n) + draw.random()) / n
+    year = years[np.searchsorted(np.cumsum(weights)[:-1], place, side="right")]
     columns: dict[str, Any] = {"Year": year, "ID": start + np.arange(n) + 1_000_000}
     columns["updated"] = draw.integers(0, 1 << 27, n)
     for column, share in MISSING.items():
-        columns[f"no {column}"] = draw.random(n) < share
-    # the wards and areas of the first years were never entered: all of the first, part of the second
-    place = draw.random(n)
-    for column in ("Ward", "CommunityArea"):
-        second = (MISSING[column] - weights[0]) / weights[1]
-        columns[f"no {column}"] = (year == FIRST_YEAR) | ((year == FIRST_YEAR + 1) & (place < second))
+        # wards and areas were not entered in the first years
+        chance = place if column in ("Ward", "CommunityArea") else draw.random(n)
+        columns[f"no {column}"] = chance < share
     made = rows.drop("Year").with_columns(**{name: pl.Series(values) for name, values in columns.items()})
     gone = [pl.when(pl.col(f"no {column}").not_()).then(pl.col(column)).alias(column) for column in MISSING]
     near = pl.col("names").list
