@@ -54,7 +54,13 @@ __all__ = [
 ]
 
 
+_PACKAGES = ("optim", "testing")
+"""Packages that are public themselves: ``steepest.optim.Adam`` works after ``import steepest``."""
+
+
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return importlib.import_module(f"steepest.{name}")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'steepest' has no attribute {name!r}")
     module, _, attribute = _PUBLIC[name].partition(":")

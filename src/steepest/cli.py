@@ -30,7 +30,7 @@ app = typer.Typer(
 )
 
 SECTIONS: dict[str, tuple[str, type[BaseModel], tuple[str, ...]]] = {
-    "data": ("Data", TableOptions, ("source", "task")),
+    "data": ("Data", TableOptions, ("source",)),
     "model": ("Model", ModelOptions, ()),
     "protocol": ("Protocol", Protocol, ()),
 }

@@ -213,7 +213,7 @@ def fit_length(decision: Decision, protocol: Protocol, runner: Runner, started: 
     budget = protocol.minutes * 60
     left = budget - (time.perf_counter() - started)
     if left < LEAST_SHARE * budget:
-        why += f"; data and baselines took {duration(budget - left)}, so this takes longer than was asked for"
+        why += f"; data, timing and baselines took {duration(budget - left)}, so this takes longer than was asked for"
         left = LEAST_SHARE * budget
     return _within(decision, epochs, left, why)
 

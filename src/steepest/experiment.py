@@ -18,7 +18,13 @@ from steepest.errors import OptionError
 from steepest.evaluate.baselines import run_baselines
 from steepest.evaluate.metrics import row_correct
 from steepest.evaluate.predictions import predict
-from steepest.experiment_folder import check_folder, identify, with_whole_paths, write_results
+from steepest.experiment_folder import (
+    check_folder,
+    identify,
+    trained_before,
+    with_whole_paths,
+    write_results,
+)
 from steepest.models import ModelBuilder, build_model
 from steepest.recipe import (
     Experiment,
@@ -32,7 +38,7 @@ from steepest.report.summary import Findings, best_seed, summarize
 from steepest.sweep.estimate import plan_seconds, plan_text
 from steepest.sweep.methods import steps_text
 from steepest.sweep.observer import Observer
-from steepest.sweep.plan import chosen_rules, finals, winner
+from steepest.sweep.plan import chosen_rules, finals, taking_part, winner
 from steepest.sweep.rows import rows_text
 from steepest.sweep.runner import Runner
 from steepest.train.trained import About, TrainedModel
@@ -79,6 +85,10 @@ def complete(
         SteepestError: the data, an option or the model cannot be used; then nothing was written.
     """
     started = time.perf_counter()
+    before = trained_before(folder, experiment, optimizers, observer)
+    if before:
+        optimizers = [*before, *optimizers] if optimizers else None
+        experiment = experiment.model_copy(update={"optimizers": (*before, *experiment.optimizers)})
     decision = decide(experiment, table, model, optimizers, observer)
     check_folder(folder, experiment, decision.dataset)
     with folder.held():
@@ -135,13 +145,16 @@ def _carry_out(
     observer.say(f"plan   {plan_text(setup, history)}, about {duration(left)}")
     history = runner.complete(setup, decision.execution)
     observer.stage("writing the report")
+    history = taking_part(setup, history)
     evidence = Evidence(setup, history, chosen_rules(setup, history), baselines, metrics)
     told = [
         ("length", f"{fitted.why}: {setup.recipe.steps:,} steps"),
         ("batch size", f"{decision.batch_size}, {decision.how_batch}"),
     ]
     findings = _findings(runner, dataset, evidence, table, told, decision.parameters)
-    comparison = summarize(experiment, dataset, evidence, findings, decision.execution)
+    comparison = summarize(experiment, dataset, evidence, findings, decision.execution).model_copy(
+        update={"runs": [f"{recipe}-{seed}" for recipe, seed in history]}
+    )
     write_results(folder, comparison)
     return comparison
 

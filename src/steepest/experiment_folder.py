@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from steepest.compare.result import Comparison
 from steepest.data.dataset import Dataset
 from steepest.data.options import TableOptions
 from steepest.decision import device_is_there
-from steepest.errors import FolderError
+from steepest.errors import FolderError, SteepestError
 from steepest.recipe import (
     Execution,
     Experiment,
@@ -22,6 +23,8 @@ from steepest.recipe import (
 from steepest.record.store import Folder, command, curves_frame
 from steepest.report.html import render_html
 from steepest.report.text import to_csv
+from steepest.sweep.contestants import contestants
+from steepest.sweep.observer import Observer
 
 
 def check_folder(folder: Folder, experiment: Experiment, dataset: Dataset) -> Execution | None:
@@ -45,7 +48,7 @@ def check_folder(folder: Folder, experiment: Experiment, dataset: Dataset) -> Ex
     if known != dataset.fingerprint:
         raise FolderError(
             f"{folder.path.as_posix()!r} was begun with other data: {_changed(began.data, experiment.data)}",
-            hint="give --out another folder, or the data that it was begun with.",
+            hint="bring the data back that it was begun with, or compare into another folder, with another --out.",
         )
     if began.execution is not None:
         _check_execution(began.execution, folder)
@@ -58,6 +61,42 @@ def check_folder(folder: Folder, experiment: Experiment, dataset: Dataset) -> Ex
                     hint=f"leave --{option} out, or give --out another folder.",
                 )
     return began.execution
+
+
+def trained_before(
+    folder: Folder, experiment: Experiment, optimizers: Sequence[Any] | None, observer: Observer
+) -> list[str]:
+    """Return the optimizers of an earlier comparison in the folder that stay in it beside those that are asked for.
+
+    They stay where the rest of the comparison is the same (but for seeds and minutes); otherwise, and where one
+    cannot be made from its text, that is said.
+    """
+    path = folder.path / "experiment.toml"
+    if not path.is_file():
+        return []
+    began = validate_experiment(load_tree(path), where=str(path))
+    asked = {each.name for each in contestants(optimizers or experiment.optimizers, experiment.protocol.tune)}
+    stay: list[str] = []
+    lost: list[str] = []
+    for text in began.optimizers:
+        try:
+            found = contestants([text], began.protocol.tune)
+        except SteepestError:
+            lost.append(text)
+            continue
+        stay += [each.name for each in found if each.name not in asked]
+    free = {"seeds", "minutes"}
+    protocols = [each.protocol.model_dump(exclude=free) for each in (began, experiment)]
+    lost = [each for each in lost if each not in asked]
+    if stay and (protocols[0] != protocols[1] or began.model != experiment.model):
+        lost, stay = [*stay, *lost], []
+    if stay:
+        observer.say(f"       {', '.join(stay)}: in this folder, and stay in the comparison")
+    if lost:
+        observer.say(
+            f"warning: {', '.join(lost)}: in this folder, but trained otherwise, and not in this report"
+        )
+    return stay
 
 
 def _check_execution(execution: Execution, folder: Folder) -> None:

@@ -156,6 +156,29 @@ def test_another_optimizer_runs_only_what_is_new(steepest, copied, churn_csv) ->
     assert "quickprop" in said.out
 
 
+def test_another_optimizer_alone_joins_those_of_the_folder(steepest, copied, churn_csv) -> None:
+    before = runs(copied)
+    said = steepest(
+        "compare", churn_csv, "--target", "churned", "-o", "quickprop(lr=0.01)", *QUICK, "--out", copied
+    )
+    assert said.status == 0
+    assert "adam(lr=0.01), sgd(lr=0.1): in this folder, and stay in the comparison" in said.err
+    new = runs(copied)[len(before) :]
+    assert {name for name, phase, _ in new if phase != "constant"} == {"quickprop(lr=0.01)"}
+    rows = pl.read_csv(copied / "results.csv").filter(pl.col("kind") == "optimizer")["name"]
+    assert set(rows) == {"adam(lr=0.01)", "sgd(lr=0.1)", "quickprop(lr=0.01)"}
+
+
+def test_what_was_trained_otherwise_is_left_out_and_said(steepest, copied, churn_csv) -> None:
+    other = [*QUICK, "--batch-size", "64"] if "--batch-size" not in QUICK else [*QUICK, "--clip", "1.0"]
+    said = steepest("compare", churn_csv, "--target", "churned", "-o", "sgd(lr=0.2)", *other, "--out", copied)
+    assert said.status == 0
+    assert "warning: adam(lr=0.01), sgd(lr=0.1): in this folder, but trained otherwise" in said.err
+    assert steepest("export", copied, "--format", "csv,text").status == 0
+    curves = pl.read_csv(copied / "export" / "curves.csv")
+    assert set(curves["name"]) <= {"sgd(lr=0.2)", "pilot"}
+
+
 class Stop(Observer):
     """Interrupts after so many runs."""
 

@@ -129,8 +129,8 @@ def test_what_differs_in_the_configuration():
 
 
 SENTENCES = [
-    (["adamw", "adamw"], "AdamW is ahead in both comparisons on RMSE."),
-    (["adamw", "adamw", "adamw"], "AdamW is ahead in all 3 comparisons on RMSE."),
+    (["adamw", "adamw"], "Validation picked adamw in both comparisons on RMSE."),
+    (["adamw", "adamw", "adamw"], "Validation picked adamw in all 3 comparisons on RMSE."),
     (["adamw", "sgd"], "Ahead are adamw in 0 and sgd in 1."),
 ]
 

@@ -239,6 +239,7 @@ class Comparison(Frozen):
         phases: seconds by kind of work over the whole experiment.
         results_on, curves_on: the rows that results and curves are of, in words.
         selection: how weights and winner were chosen, where results are shown.
+        runs: the runs that take part, as ``recipe-seed``; empty where all in the folder do.
     """
 
     title: str
@@ -259,6 +260,7 @@ class Comparison(Frozen):
     classes: list[ClassLine] = Field(default_factory=list)
     confusion: list[list[int]] = Field(default_factory=list)
     trust: list[Fact] = Field(default_factory=list)
+    runs: list[str] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
     data: list[Fact] = Field(default_factory=list)
     preparation: list[Fact] = Field(default_factory=list)

@@ -145,7 +145,15 @@ class TablePipeline:
             prepared, kept, reports = self.preparation.replay(frame, target=self.target)
         except pl.exceptions.PolarsError as error:
             raise self._other_types(frame, error) from error
-        inputs, unknown = self.encoder.encode(self.columns.features(prepared))
+        try:
+            inputs, unknown = self.encoder.encode(self.columns.features(prepared))
+        except (
+            DataError
+        ) as error:  # its hint may name options for reading a table anew, which do not help here
+            raise DataError(
+                error.fact,
+                hint="mend the value in the table, or leave the field empty: that counts as missing.",
+            ) from None
         return Encoded(inputs, kept, frame.height, unknown, tuple(reports))
 
     def _other_types(self, frame: pl.DataFrame, error: Exception) -> DataError:

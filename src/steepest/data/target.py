@@ -78,10 +78,12 @@ def decide_task(values: pl.Series, options: TableOptions) -> tuple[Task, list[No
         )
     other = "regression" if task == "classification" else "classification"
     what = (
-        f"{distinct:,} classes" if task == "classification" else f"a number ({distinct:,} different values)"
+        f"has {distinct:,} classes"
+        if task == "classification"
+        else f"is a number, {distinct:,} different ones"
     )
     doubt = f"; --task {other} for the other" if kind == "integer" and options.task == "auto" else ""
-    return task, [Note("info", f"{task}: {name} has {what}{doubt}.")]
+    return task, [Note("info", f"{task}: {name} {what}{doubt}.")]
 
 
 def class_labels(values: pl.Series) -> list[str]:

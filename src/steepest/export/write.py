@@ -86,7 +86,8 @@ def _figures(comparison: Comparison, wanted: Sequence[str]) -> dict[str, bytes]:
 def _texts(
     comparison: Comparison, experiment: Experiment, folder: Folder, wanted: Sequence[str]
 ) -> dict[str, str]:
-    records = folder.records()
+    part = set(comparison.runs)
+    records = [each for each in folder.records() if not part or f"{each.key.recipe}-{each.key.seed}" in part]
     sections = protocol(comparison, experiment, records)
     optimizers = [row.name for row in comparison.rows if row.kind == "optimizer"]
     cited = bibliography.bibliography(optimizers) if "bibtex" in wanted else ""

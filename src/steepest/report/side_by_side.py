@@ -25,7 +25,6 @@ from steepest.report import format as show
 from steepest.report.contrasts import Contrast, contrasts
 from steepest.report.html import embedded_json, own, policy, style, template
 from steepest.report.view import Ranking, better_first, metric_of, ranking
-from steepest.report.words import named
 
 LEVEL = 0.05
 LONGEST = 80
@@ -151,7 +150,7 @@ def sentence(sides: Sequence[Side]) -> str:
         title = metric_of(sides[0].comparison, sides[0].comparison.metric).title
         on = f" on {title}" if len(metrics) == 1 else ""
         count = "both" if len(sides) == 2 else f"all {len(sides)}"
-        return f"{named(next(iter(winners)))} is ahead in {count} comparisons{on}."
+        return f"Validation picked {next(iter(winners))} in {count} comparisons{on}."
     told = [
         f"{each.comparison.winner} in {each.label}"
         + (f" ({metric_of(each.comparison, each.comparison.metric).title})" if len(metrics) > 1 else "")

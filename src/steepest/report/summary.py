@@ -188,11 +188,15 @@ def _recipe(experiment: Experiment, evidence: Evidence, findings: Findings) -> l
 def environment(execution: Execution) -> list[Fact]:
     """Return what the runs were computed with."""
     device = torch.cuda.get_device_name() if execution.device.startswith("cuda") else platform.machine()
+    threads = "1 thread" if execution.threads == 1 else f"{execution.threads} threads"
     return [
         Fact(label="steepest", value=steepest.__version__),
         Fact(label="torch", value=torch.__version__),
         Fact(label="Python", value=platform.python_version()),
-        Fact(label="machine", value=f"{device}, {os.cpu_count()} cores, {execution.threads} threads used"),
+        Fact(
+            label="machine",
+            value=f"{device}, {os.cpu_count()} cores, {threads} used",
+        ),
         Fact(
             label="execution", value=f"{execution.executor}, {'compiled' if execution.compiled else 'eager'}"
         ),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from steepest.errors import OptionError
 from steepest.recipe import Execution
-from steepest.sweep.plan import Expected, History, Setup, expected_runs
+from steepest.sweep.plan import Expected, History, Setup, expected_runs, taking_part
 
 EVALUATIONS = 20
 """How many times a run reads the validation rows."""
@@ -53,7 +53,7 @@ def plan_text(setup: Setup, history: History) -> str:
         text += f", {count - len(tuned)} not tuned"
     if setup.recipe.schedule != "constant":
         text += f" + {len(setup.seeds)} without schedule"
-    done = sum(record.key.phase != "pilot" for record in history.values())
+    done = sum(record.key.phase != "pilot" for record in taking_part(setup, history).values())
     return f"{text} → {len(runs)} runs" + (f", {done} done before" if done else "")
 
 

@@ -234,6 +234,24 @@ def chosen_rules(setup: Setup, history: History) -> dict[str, Rule[Any]]:
     return {name: rule for name, rule in found.items() if rule is not None}
 
 
+def taking_part(setup: Setup, history: History) -> dict[tuple[str, int], Record]:
+    """Return the runs of a history that belong to a comparison, and the pilot; a folder may hold others."""
+    chosen = chosen_rules(setup, history)
+    runs: list[Run] = []
+    for who in setup.contestants:
+        found = tuning(setup, who, history)
+        runs += [*found.scan, *found.full, *defaults(setup, who)]
+        if who.name in chosen:
+            runs += finals(setup, who, chosen[who.name])
+    if len(chosen) == len(setup.contestants):
+        reported = [run for who in setup.contestants for run in finals(setup, who, chosen[who.name])]
+        if not _missing(reported, history):
+            best = winner(setup, chosen, history)
+            runs += constants(setup, best, chosen[best.name])
+    known = {(run.key.recipe, run.key.seed) for run in runs}
+    return {each: record for each, record in history.items() if each in known or record.key.phase == "pilot"}
+
+
 @dataclass(frozen=True)
 class Expected:
     """A run that is to come, as far as it can be known now."""

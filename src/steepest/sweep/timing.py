@@ -194,7 +194,7 @@ def with_times(
     update: dict[str, Any] = {"seconds_a_step": known, "compiled": tuple(compiled)}
     if not execution.seconds_an_evaluation:
         rule = who[0].rule.with_lr(min(1e-4, float(who[0].rule.hyper.lr)))
-        is_so = who[0].name in compiled
+        is_so = who[0].name in compiled and compiles
         update["seconds_an_evaluation"], update["seconds_a_run"] = bench.evaluation(
             rule, execution, compiled=is_so
         )
