@@ -61,6 +61,8 @@ class Vocabulary:
         return [texts[int(each)] for each in codes]
 
 
+LARGEST_VALUE = 1e150
+"""The square of a larger one would overflow."""
 LARGEST_SCORE = 1e30
 """A larger standard score would overflow in the network."""
 
@@ -238,6 +240,12 @@ def _stored_scale(mean: float, sd: float, missing: bool) -> Scale:
 
 def _scale(values: pl.Series) -> Scale:
     known = values.drop_nulls().rechunk().to_numpy()
+    if len(known) and float(np.abs(known).max()) > LARGEST_VALUE:
+        largest = float(known[np.abs(known).argmax()])
+        raise DataError(
+            f"column {values.name!r} holds {largest:g}, too large to be standardised",
+            hint=f"mend it in the table, or leave the column out: --drop {values.name}.",
+        )
     mean, sd = (float(known.mean()), float(known.std())) if len(known) else (0.0, 1.0)
     constant = not sd > 1e-12 * max(1.0, abs(mean))
     return Scale(mean, 1.0 if constant else sd, bool(values.null_count()))

@@ -333,8 +333,10 @@ def table(comparison: Comparison) -> Table:
         cells += scores[2:]
         if has_last:
             value = row.last.get(comparison.metric)
-            digits = decimals[comparison.metric]
-            text = show.estimate(value, percent=deciding.percent, decimals=digits) if value else show.MISSING
+            digits = decimals.get(comparison.metric)
+            text = show.MISSING
+            if value is not None and digits is not None:
+                text = show.estimate(value, percent=deciding.percent, decimals=digits)
             cells.append(Cell(text))
         cells += [Cell(show.count(row.trials) if row.trials else show.MISSING), Cell(show.count(row.seeds))]
         badges = [] if row.outcome == "finished" else [row.outcome]
