@@ -73,7 +73,7 @@ class Decision:
         observer = observer or Observer()
         programs = Programs(announce=observer.stage)
         bench = Bench(self.dataset.to(device), self.recipe, self.model, device, programs)
-        if began is None and (stored is None or "executor" not in stored.model_fields_set):
+        if stored is None or (began is None and "executor" not in stored.model_fields_set):
             stored = choose_execution(bench, stored)
         protocol = self.experiment.protocol
         work = Expectation(
@@ -83,9 +83,7 @@ class Decision:
             epochs_trained=protocol.scan_rates / 4 + protocol.full_rates + 2 * protocol.seeds,
             optimizers=len(self.who),
         )
-        execution = with_times(
-            stored or choose_execution(bench), bench, self.who, work, observer.say, compiles=compiles
-        )
+        execution = with_times(stored, bench, self.who, work, observer.say, compiles=compiles)
         return replace(self, execution=execution, programs=programs)
 
     def setup(self, fitted: Fitted) -> Setup:

@@ -152,8 +152,8 @@ EXECUTION_OPTIONS = ("threads", "rows", "compile")
 
 def execution_asked(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return the section of an execution plan with what is asked for; what was measured for another is left out."""
-    measured = ("executor", "tables", "compiled", "seconds_a_step", "fitted")
-    return {"device": "auto", **{key: value for key, value in begun.items() if key not in measured}, **asked}
+    before = {key: value for key, value in begun.items() if key in ("device", *EXECUTION_OPTIONS)}
+    return {"device": "auto", **before, **asked}
 
 
 class Experiment(Options):

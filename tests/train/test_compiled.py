@@ -26,7 +26,6 @@ from tests.train.steps import (
     eager,
     in_float64,
     one_program,
-    problem_of,
     run,
     table,
     without_compiling,
@@ -97,13 +96,6 @@ def test_one_program_serves_all_runs_of_a_comparison(data, monkeypatch) -> None:
     run(data, with_programs(one_program("adam(eps=1e-4)"), programs))
     run(data, with_programs(one_program("adam"), programs), batch_size=8)
     assert len(graphs) == 3
-
-
-def test_steps_are_not_made_one_by_one(data) -> None:
-    method = one_program("adam")
-    problem = problem_of(data)
-    with pytest.raises(NotImplementedError):
-        method.step(problem, method.init(problem), data.train, 0)
 
 
 # --- a real program ---------------------------------------------------------------------------------------------

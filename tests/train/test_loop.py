@@ -111,10 +111,11 @@ class Failing(Method):
     def init(self, problem):
         return self.inside.init(problem)
 
-    def step(self, problem, state, batch, step):
-        if step == 2:
-            raise self.error
-        return self.inside.step(problem, state, batch, step)
+    def steps(self, problem, state, feed, first, count):
+        for index, info in enumerate(self.inside.steps(problem, state, feed, first, count), first):
+            if index == 2:
+                raise self.error
+            yield info
 
     def evaluation_parameters(self, state):
         return self.inside.evaluation_parameters(state)

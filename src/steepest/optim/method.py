@@ -79,15 +79,11 @@ class Method(ABC):
         """Return the state of a new run."""
 
     @abstractmethod
-    def step(self, problem: Problem, state: Any, batch: Any, step: int) -> StepInfo:
-        """Move the problem's model by one step (counted from 0) and update ``state`` in place."""
-
     def steps(self, problem: Problem, state: Any, feed: Feed, first: int, count: int) -> Iterator[StepInfo]:
-        """Make ``count`` steps from step ``first`` on, telling of each; a method may prepare many at once."""
-        for step in range(first, first + count):
-            with feed.randomness(step):
-                info = self.step(problem, state, feed.batch(step), step)
-            yield info
+        """Move the problem's model by ``count`` steps from step ``first`` (counted from 0) on, telling of each.
+
+        ``state`` is updated in place; a method may prepare many steps at once.
+        """
 
     def evaluation_parameters(self, state: Any) -> Mapping[str, Tensor] | None:
         """Return the parameters to evaluate with, by name, where they are not the model's own."""
@@ -106,8 +102,8 @@ class Method(ABC):
 
 
 @dataclass
-class GradientMethod(Method):
-    """A rule: gradient, clipping, schedule, update; densely, or by rows for the tables that are named.
+class RuleMethod(Method):
+    """A method whose step is a rule's: gradient, clipping, schedule, update.
 
     Args:
         rule: the update with its hyperparameters.
@@ -126,6 +122,11 @@ class GradientMethod(Method):
         """The rule's learning rate."""
         return float(self.rule.hyper.lr)
 
+
+@dataclass
+class GradientMethod(RuleMethod):
+    """A rule, step by step; densely, or by rows for the tables that are named."""
+
     def init(self, problem: Problem) -> GradientState:
         """Return the rule's optimizer on the model's trainable parameters, in the groups that it wants."""
         parameters = {name: each for name, each in problem.model.named_parameters() if each.requires_grad}
@@ -134,6 +135,15 @@ class GradientMethod(Method):
             return GradientState(optimizer, parameters)
         tables = RowTables(problem.model, self.by_rows, self.rule, self.schedule)
         return GradientState(optimizer, parameters, tables)
+
+    def steps(
+        self, problem: Problem, state: GradientState, feed: Feed, first: int, count: int
+    ) -> Iterator[StepInfo]:
+        """Make the steps one after the other."""
+        for step in range(first, first + count):
+            with feed.randomness(step):
+                info = self.step(problem, state, feed.batch(step), step)
+            yield info
 
     def step(self, problem: Problem, state: GradientState, batch: Any, step: int) -> StepInfo:
         """Make one step; the schedule counts the optimizer's own steps, which are the loop's."""

@@ -22,7 +22,7 @@ from torch import nn
 
 from steepest.errors import FolderError
 from steepest.files import write_atomically
-from steepest.train.compiler import cache_folder
+from steepest.train.compiler import cache_folder, cpu_told
 
 MOST_KEPT = 200
 """Thread counts that are kept; the oldest go first."""
@@ -35,12 +35,9 @@ def processor() -> str:
         >>> bool(processor())
         True
     """
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            name, _, value = line.partition(":")
-            if name.strip() in ("model name", "Model", "Hardware") and value.strip():
-                return value.strip()
-    return platform.processor() or platform.machine() or "unknown"
+    return (
+        cpu_told("model name", "Model", "Hardware") or platform.processor() or platform.machine() or "unknown"
+    )
 
 
 def cores() -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+from torch import nn
 
 from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset
@@ -135,9 +136,9 @@ def choose_execution(bench: Bench, asked: Execution | None = None) -> Execution:
     """
     asked = asked or Execution.model_validate({"device": bench.device, "torch": torch.__version__})
     adam = make_rule("adam")
+    net = build_model(bench.model or bench.recipe.model, bench.dataset.shape)
     tables: tuple[str, ...] = ()
     if asked.rows != "off":
-        net = build_model(bench.model or bench.recipe.model, bench.dataset.shape)
         tables = choose_tables(net, bench.dataset, bench.recipe.batch_size, asked.rows, bench.device)
     dense = asked.model_copy(update={"executor": "dense", "tables": (), "threads": 1})
     rows = dense.model_copy(update={"executor": "rows", "tables": tables})
@@ -146,17 +147,16 @@ def choose_execution(bench: Bench, asked: Execution | None = None) -> Execution:
     plan = rows if tables else dense
     threads = asked.threads
     if "threads" not in asked.model_fields_set:
-        threads = _threads(bench, plan, adam)
+        threads = _threads(bench, net, plan, adam)
     chosen = {"executor": plan.executor, "tables": tables, "threads": threads}
     return asked.model_copy(update=chosen)
 
 
-def _threads(bench: Bench, plan: Execution, rule: Rule) -> int:
+def _threads(bench: Bench, net: nn.Module, plan: Execution, rule: Rule) -> int:
     """Return one thread or as many as there are cores, whichever is faster; measured once for this machine."""
     count = cores()
     if bench.device != "cpu" or count == 1:
         return 1
-    net = build_model(bench.model or bench.recipe.model, bench.dataset.shape)
     key = key_of(net, bench.recipe.batch_size, plan.executor)
     known = remembered(key)
     if known is not None:

@@ -18,13 +18,12 @@ from torch import Tensor, nn
 
 from steepest.optim.dense import RuleOptimizer
 from steepest.optim.method import Feed as AnyFeed
-from steepest.optim.method import Method, Problem, StepInfo
+from steepest.optim.method import Problem, RuleMethod, StepInfo
 from steepest.optim.past import Past
 from steepest.optim.rows import Quick, Rows
 from steepest.optim.rule import Rule
 from steepest.optim.tables import RowTables
 from steepest.rng import torch_stream
-from steepest.schedules import Schedule
 from steepest.train.ahead import block, prepare
 from steepest.train.compiler import Run, compiled, in_bytes
 from steepest.train.dropout import Dropout
@@ -85,14 +84,10 @@ class CompiledState:
 
 
 @dataclass
-class CompiledMethod(Method):
-    """A rule: gradient, clipping, schedule and update in one compiled program.
+class CompiledMethod(RuleMethod):
+    """A rule, each step one compiled program.
 
     Args:
-        rule: the update with its hyperparameters.
-        schedule: multiplier of the applied step, by step.
-        clip: largest 2-norm of the whole gradient, or None.
-        by_rows: parameters' names of the tables that are executed by rows.
         programs: those that were compiled before, of the same model and data.
 
     Raises:
@@ -100,16 +95,7 @@ class CompiledMethod(Method):
         NoCompilerError: it cannot be compiled.
     """
 
-    rule: Rule[Any]
-    schedule: Schedule
-    clip: float | None = None
-    by_rows: tuple[str, ...] = ()
     programs: Programs = field(default_factory=Programs)
-
-    @property
-    def lr(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The rule's learning rate."""
-        return float(self.rule.hyper.lr)
 
     def init(self, problem: Problem) -> CompiledState:
         """Return the state of a new run."""
@@ -125,10 +111,6 @@ class CompiledMethod(Method):
         c, _ = self.rule.coefficients(1, 1.0, dict(self.rule.carry))
         program = Program(supervised, self.rule, past, tuple(c), tables, self.clip)
         return CompiledState(program, State.of(supervised, self.rule, tables), past, tables)
-
-    def step(self, problem: Problem, state: CompiledState, batch: Any, step: int) -> StepInfo:
-        """Not used: steps are made many at a time."""
-        raise NotImplementedError("compiled steps are made by steps()")
 
     def steps(
         self, problem: Problem, state: CompiledState, feed: AnyFeed, first: int, count: int

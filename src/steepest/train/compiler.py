@@ -139,12 +139,20 @@ def _strides(value: Tensor) -> tuple[int, ...]:
 @functools.cache
 def instructions() -> str:
     """Return what this processor can do, as the system tells it: a library runs on no other."""
+    told = cpu_told("flags", "Features")
+    if told:
+        return " ".join(sorted(told.split()))
+    return f"{platform.machine()} {platform.processor()} {torch.backends.cpu.get_cpu_capability()}"
+
+
+def cpu_told(*names: str) -> str:
+    """Return what Linux tells of the processor under the first of ``names``; nothing elsewhere."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             name, _, value = line.partition(":")
-            if name.strip() in ("flags", "Features"):
-                return " ".join(sorted(value.split()))
-    return f"{platform.machine()} {platform.processor()} {torch.backends.cpu.get_cpu_capability()}"
+            if name.strip() in names and value.strip():
+                return value.strip()
+    return ""
 
 
 def _compile(traced: Traced, threads: int, path: Path) -> None:

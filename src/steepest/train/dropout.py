@@ -1,7 +1,7 @@
 r"""Dropout masks from one stream for each step, the same for an eager and for a compiled step.
 
 A value is kept if 16 random bits are at least :math:`\mathrm{round}(65536\,p)`, and then divided by the share that
-is kept. NumPy gives the bits in a few microseconds, where torch's own generator takes a hundred.
+is kept. NumPy gives the bits in about a quarter of the time of torch's own generator.
 """
 
 from __future__ import annotations
