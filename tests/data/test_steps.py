@@ -243,15 +243,17 @@ def test_what_does_not_fit_is_said(wrong: Wrong) -> None:
     assert not caught.value.fact.endswith(".")
 
 
-def slow_fill_from(train: list[dict[str, Any]], rows: list[dict[str, Any]], keys: list[str]) -> list[Any]:
-    """Fill the column ``v`` row by row, in plain Python."""
+def slow_fill_from(
+    train: list[dict[str, Any]], rows: list[dict[str, Any]], keys: list[str], column: str = "v"
+) -> list[Any]:
+    """Fill a column row by row, in plain Python."""
     out: list[Any] = []
     for row in rows:
-        value = row["v"]
+        value = row[column]
         for key in keys:
             if value is not None or row[key] is None:
                 continue
-            seen = [each["v"] for each in train if each[key] == row[key] and each["v"] is not None]
+            seen = [each[column] for each in train if each[key] == row[key] and each[column] is not None]
             if seen:
                 value = min(set(seen), key=lambda each: (-seen.count(each), each))
         out.append(value)
@@ -282,6 +284,48 @@ def test_fill_from_equals_the_slow_reference(
     assert out["fine"].to_list() == [row["fine"] for row in rows]
     filled = sum(row["v"] is None and value is not None for row, value in zip(rows, expected, strict=True))
     assert reports[0].rows == filled
+
+
+PLACE = st.fixed_dictionaries(
+    {
+        "block": st.sampled_from([None, "a", "b", "c", "d"]),
+        "beat": st.sampled_from([None, 1, 2]),
+        "ward": st.sampled_from([None, None, 3, 5]),
+        "zone": st.sampled_from([None, "x", "y"]),
+    }
+)
+PLACES = {"block": pl.String, "beat": pl.Int64, "ward": pl.Int64, "zone": pl.String}
+FILLS = [
+    (column, keys)
+    for column in ("beat", "ward", "zone")
+    for keys in (["block"], ["block", "beat"], ["beat", "block"], ["zone"], ["block", "ward"])
+    if column not in keys
+]
+
+
+@settings(deadline=None, max_examples=120, derandomize=True)
+@given(
+    train=st.lists(PLACE, min_size=1, max_size=25),
+    rows=st.lists(PLACE, min_size=1, max_size=12),
+    fills=st.lists(st.sampled_from(FILLS), min_size=2, max_size=5),
+)
+def test_steps_that_work_together_do_what_one_after_the_other_does(
+    train: list[dict[str, Any]], rows: list[dict[str, Any]], fills: list[tuple[str, list[str]]]
+) -> None:
+    steps = Preparation.load([{"use": "fill-from", "column": column, "keys": keys} for column, keys in fills])
+    fitted = steps.fit(pl.DataFrame(train, schema=PLACES), target=None)
+    out, reports = fitted.transform(pl.DataFrame(rows, schema=PLACES), target=None)
+    train, rows = [dict(each) for each in train], [dict(each) for each in rows]
+    for (column, keys), report in zip(fills, reports, strict=True):
+        before = [dict(each) for each in train]
+        filled = 0
+        for part in (train, rows):
+            values = slow_fill_from(before, part, keys, column)
+            filled = sum(each[column] != value for each, value in zip(part, values, strict=True))
+            for each, value in zip(part, values, strict=True):
+                each[column] = value
+        assert report.rows == filled
+    assert out.rows(named=True) == rows
 
 
 def test_learned_keys_keep_their_type_when_stored() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -185,14 +185,16 @@ class Preparation:
         """
         context = Context(target)
         learned: list[Learned | None] = [None] * len(self.steps)
-        for i in range(len(self.prefix), len(self.steps)):
-            step = self.steps[i]
-            train = _readable(step, train)
-            step.check(train.schema, context)
-            if isinstance(step, LearnedStep):
-                learned[i] = step.learn(train, context)
-            if _matters(step, self.steps[i + 1 :], train):
-                train, _ = _run(step, train, learned[i], context)
+        for places in _together(self.steps, range(len(self.prefix), len(self.steps))):
+            steps = [self.steps[i] for i in places]
+            for step in steps:
+                train = _readable(step, train)
+                step.check(train.schema, context)
+            for i, each in zip(places, _learn(steps, train, context), strict=True):
+                learned[i] = each
+            again = [i for i in places if _matters(self.steps[i], self.steps[i + 1 :], train)]
+            if again:
+                train, _ = _run([self.steps[i] for i in again], train, [learned[i] for i in again], context)
         return FittedPreparation(self, tuple(learned))
 
 
@@ -249,15 +251,20 @@ class FittedPreparation:
         reports: list[StepReport] = []
         steps = self.preparation.steps
         absent = _made_for(steps, target) if may_be_absent else [frozenset[str]()] * len(steps)
-        for i in which:
-            context = Context(target, absent=absent[i], predicting=may_be_absent)
-            step = _fitting(steps[i], frame.schema, context)
-            if step is None:
-                continue
-            frame = _readable(step, frame)
-            step.check(frame.schema, context)
-            frame, report = _run(step, frame, self.learned[i], context)
-            reports.append(report)
+        for places in _together(steps, which):
+            fitting: dict[int, Step] = {}
+            for i in places:
+                context = Context(target, absent=absent[i], predicting=may_be_absent)
+                step = _fitting(steps[i], frame.schema, context)
+                if step is not None:
+                    frame = _readable(step, frame)
+                    step.check(frame.schema, context)
+                    fitting[i] = step
+            if fitting:
+                context = Context(target, absent=absent[places[0]], predicting=may_be_absent)
+                known = [self.learned[i] for i in fitting]
+                frame, said = _run(list(fitting.values()), frame, known, context)
+                reports += said
         return frame, reports
 
     def to_dict(self) -> dict[str, Any]:
@@ -346,18 +353,48 @@ def _reports(
     ]
 
 
+def _together(steps: Sequence[Step], places: range) -> Iterator[range]:
+    """Yield the places in order, in one range those of learned steps of one class that are independent."""
+    first = places.start
+    for i in places:
+        if i + 1 not in places or not _independent(steps[first : i + 1], steps[i + 1]):
+            yield range(first, i + 1)
+            first = i + 1
+
+
+def _independent(steps: Sequence[Step], step: Step) -> bool:
+    """Whether a step is of the same learned class as those before it, and touches nothing that they change."""
+    changed, own = [each.outputs() for each in steps], step.outputs()
+    if (
+        own is None
+        or not isinstance(step, LearnedStep)
+        or any(type(each) is not type(step) for each in steps)
+    ):
+        return False
+    return all(each is not None and not each & (own | set(step.inputs())) for each in changed)
+
+
+def _learn(steps: Sequence[Step], train: pl.DataFrame, context: Context) -> Sequence[Learned | None]:
+    learning = [each for each in steps if isinstance(each, LearnedStep)]
+    return type(learning[0]).learn_all(learning, train, context) if learning else [None] * len(steps)
+
+
 def _run(
-    step: Step, frame: pl.DataFrame, learned: Learned | None, context: Context
-) -> tuple[pl.DataFrame, StepReport]:
-    if isinstance(step, LearnedStep):
+    steps: Sequence[Step], frame: pl.DataFrame, learned: Sequence[Learned | None], context: Context
+) -> tuple[pl.DataFrame, list[StepReport]]:
+    """Run steps that belong together: one stateless step, or learned ones that are independent."""
+    learning = [each for each in steps if isinstance(each, LearnedStep)]
+    if learning:
         held = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Categorical)]
-        rows, report = step.fill(frame, learned or {}, context)
-        grown = [name for name in held if rows.schema.get(name) == pl.String] if step.reads_codes else []
-        return rows.with_columns(pl.col(grown).cast(pl.Categorical)) if grown else rows, report
+        known = [each or {} for each in learned]
+        rows, reports = type(learning[0]).fill_all(learning, frame, known, context)
+        grown = [name for name in held if rows.schema.get(name) == pl.String and learning[0].reads_codes]
+        return rows.with_columns(pl.col(grown).cast(pl.Categorical)) if grown else rows, reports
+    (step,) = steps
     lazy = frame.lazy()
     tally = step.tally(lazy, context)
     rows, *counts = pl.collect_all([step.apply(lazy, context), *([] if tally is None else [tally])])
-    return rows, step.report(counts[0] if counts else None, context)
+    return rows, [step.report(counts[0] if counts else None, context)]
 
 
 def _made_for(steps: Sequence[Step], target: str | None) -> list[frozenset[str]]:

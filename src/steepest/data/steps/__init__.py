@@ -7,7 +7,7 @@ record of its options, so what is stored in a model's folder is what was written
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -123,6 +123,25 @@ class LearnedStep(Step):
     ) -> tuple[pl.DataFrame, StepReport]:
         """Return the rows with what was learned put in, in the same order, and what was done."""
         raise NotImplementedError
+
+    @classmethod
+    def learn_all(cls, steps: Sequence[Any], train: pl.DataFrame, context: Context) -> list[Learned]:
+        """Return what each of several steps of this class learns; none of them reads what another one fills.
+
+        A class whose steps can share the work does it here.
+        """
+        return [step.learn(train, context) for step in steps]
+
+    @classmethod
+    def fill_all(
+        cls, steps: Sequence[Any], frame: pl.DataFrame, learned: Sequence[Learned], context: Context
+    ) -> tuple[pl.DataFrame, list[StepReport]]:
+        """Return the rows after several such steps, and what each of them did."""
+        reports: list[StepReport] = []
+        for step, each in zip(steps, learned, strict=True):
+            frame, report = step.fill(frame, each, context)
+            reports.append(report)
+        return frame, reports
 
 
 def require(step: str, columns: Iterable[str], schema: Collection[str]) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import itertools
+import operator
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -14,6 +17,9 @@ from steepest.data.steps._values import as_known, convert, known, plain
 from steepest.errors import PreparationError
 
 COMPONENTS = {"fill-from": {"object": "FillFrom"}}
+
+_CODES = 1 << 32
+"""More than there are codes of a column, so that two of them fit in 64 bits."""
 
 
 class LearnFrom(BaseModel):
@@ -112,104 +118,181 @@ class FillFrom(LearnedStep):
             )
 
     def learn(self, train: pl.DataFrame, context: Context) -> Learned:
-        own = train.schema.get(self.column, pl.Null())
-        if self.learn_from is None:
-            return most_frequent(train.lazy(), self.keys, self.column, plain(own))
-        rows = self.learn_from.scan()
-        schema = rows.collect_schema()
-        require(f"{self.use} (learn_from = {self.learn_from.table})", [self.column, *self.keys], schema)
-        if self.column not in train or train[self.column].null_count() == len(train):
-            own = schema[self.column]
-        return most_frequent(rows, self.keys, self.column, plain(own), engine="streaming")
+        return self.learn_all([self], train, context)[0]
 
     def fill(
         self, frame: pl.DataFrame, learned: Learned, context: Context
     ) -> tuple[pl.DataFrame, StepReport]:
-        values, by_key, missing = fill_values(frame, self.column, [(key, learned[key]) for key in self.keys])
-        filled = sum(by_key.values())
-        said = [f"{count:,} from {key}" for key, count in by_key.items() if count]
+        frame, reports = self.fill_all([self], frame, [learned], context)
+        return frame, reports[0]
+
+    @classmethod
+    def learn_all(cls, steps: Sequence[Any], train: pl.DataFrame, context: Context) -> list[Learned]:
+        """Count the rows once for all steps with the same keys and source."""
+        del context
+        learned: dict[int, Learned] = {}
+        for alike in _alike(steps):
+            first, columns = steps[alike[0]], [steps[i].column for i in alike]
+            own = {each: train.schema.get(each, pl.Null()) for each in columns}
+            rows, large = train.lazy(), False
+            if first.learn_from is not None:
+                rows, large = first.learn_from.scan(), True
+                there = rows.collect_schema()
+                require(f"{cls.use} (learn_from = {first.learn_from.table})", [*columns, *first.keys], there)
+                unknown = [
+                    each for each in columns if each not in train or train[each].null_count() == len(train)
+                ]
+                own |= {each: there[each] for each in unknown}
+            types = {each: plain(dtype) for each, dtype in own.items()}
+            found = most_frequent(rows, first.keys, types, engine="streaming" if large else "auto")
+            learned |= {i: found[steps[i].column] for i in alike}
+        return [learned[i] for i in range(len(steps))]
+
+    @classmethod
+    def fill_all(
+        cls, steps: Sequence[Any], frame: pl.DataFrame, learned: Sequence[Learned], context: Context
+    ) -> tuple[pl.DataFrame, list[StepReport]]:
+        """Look each key up once for all steps with the same keys."""
+        del context
+        filled: list[pl.Series] = []
+        reports: dict[int, StepReport] = {}
+        for alike in _alike(steps):
+            found = fill_values(frame, steps[alike[0]].keys, {steps[i].column: learned[i] for i in alike})
+            for i, (values, by_key, missing) in zip(alike, found, strict=True):
+                filled.append(values)
+                reports[i] = steps[i].told(by_key, missing)
+        return frame.with_columns(filled), [reports[i] for i in range(len(steps))]
+
+    def told(self, by_key: Mapping[str, int], missing: int) -> StepReport:
+        """Say how many values each key gave."""
+        count = sum(by_key.values())
+        said = [f"{number:,} from {key}" for key, number in by_key.items() if number]
         if said:
             said[0] = said[0].replace(" from ", " filled from ", 1)
-        if missing > filled:
-            said.append(f"{missing - filled:,} left missing")
+        if missing > count:
+            said.append(f"{missing - count:,} left missing")
         text = f"{self.column}: {missing:,} missing" + ("; " + ", ".join(said) if said else "")
-        return frame.with_columns(values), StepReport(self.use, text, filled)
+        return StepReport(self.use, text, count)
+
+
+def _alike(steps: Sequence[FillFrom]) -> list[list[int]]:
+    """Return the places of the steps that have the same keys and source."""
+    places: dict[Any, list[int]] = {}
+    for i, step in enumerate(steps):
+        source = None if step.learn_from is None else step.learn_from.model_dump_json()
+        places.setdefault((tuple(step.keys), source), []).append(i)
+    return list(places.values())
 
 
 def most_frequent(
     frame: pl.LazyFrame,
     keys: Sequence[str],
-    column: str,
-    dtype: pl.DataType,
+    columns: Mapping[str, pl.DataType],
     *,
     engine: Literal["auto", "streaming"] = "auto",
-) -> dict[str, pl.DataFrame]:
-    """Return, for each of ``keys``, the most frequent value of ``column`` (the smallest of equals) by key.
+) -> dict[str, dict[str, pl.DataFrame]]:
+    """Return, for each of ``columns`` and each of ``keys``, the most frequent value (the smallest of equals) by key.
 
-    The rows are counted once, by all keys together; each key's counts are sums of those.
+    The rows are counted once, by all keys and columns together; every other count is a sum of those.
+
+    Args:
+        frame: the rows.
+        keys: the columns to look up by.
+        columns: the columns to learn, and the type of what is learned of each.
+        engine: Polars' engine for the rows.
+
+    Returns:
+        Frames with the columns ``key`` (sorted) and ``value`` (null where that key never has one).
 
     Example:
         >>> frame = pl.LazyFrame({"k": ["a", "a", "b", None], "v": [2, 1, 3, 9]})
-        >>> most_frequent(frame, ["k"], "v", pl.Int64())["k"].rows()
+        >>> most_frequent(frame, ["k"], {"v": pl.Int64()})["v"]["k"].rows()
         [('a', 1), ('b', 3)]
     """
     types = frame.collect_schema()
     names = {key: f"key {i}" for i, key in enumerate(keys)}
+    values = {column: f"value {i}" for i, column in enumerate(columns)}
     counts = (
-        frame.select(
-            value=known(column, types[column]),
-            **{name: known(key, types[key]) for key, name in names.items()},
-        )
-        .filter(pl.col("value").is_not_null())
-        .group_by("value", *names.values())
+        frame.select(**{name: known(each, types[each]) for each, name in (*names.items(), *values.items())})
+        .filter(pl.any_horizontal(pl.col(each).is_not_null() for each in values.values()))
+        .group_by(*names.values(), *values.values())
         .len()
         .with_columns(
-            value=convert(pl.col("value"), types[column], dtype),
+            **{name: convert(pl.col(name), types[each], columns[each]) for each, name in values.items()},
             **{name: pl.col(name).cast(plain(types[key])) for key, name in names.items()},
         )
-        .filter(pl.col("value").is_not_null())
         .collect(engine=engine)
     )
-    return {key: _most_frequent(counts, name) for key, name in names.items()}
+    there = {each: counts[each].drop_nulls().unique().sort() for each in (*names.values(), *values.values())}
+    codes = counts.select("len", *(_codes(counts[name], known) for name, known in there.items()))
+    found: dict[str, dict[str, pl.DataFrame]] = {column: {} for column in columns}
+    for column, key in itertools.product(columns, keys):
+        best = _most_frequent(codes, names[key], values[column])
+        all_keys = there[names[key]].alias("key")
+        nothing = pl.Series("value", [None], dtype=columns[column]).new_from_index(0, len(all_keys))
+        value = nothing.scatter(best["key"], there[values[column]].gather(best["value"]))
+        found[column][key] = pl.DataFrame({"key": all_keys, "value": value})
+    return found
 
 
-def _most_frequent(counts: pl.DataFrame, key: str) -> pl.DataFrame:
+def _codes(values: pl.Series, ordered: pl.Series) -> pl.Series:
+    """Return where in ``ordered``, which holds each of them once, the values stand."""
+    if values.dtype == pl.String:
+        return values.cast(pl.Enum(ordered)).to_physical().cast(pl.UInt64)
+    return values.rank("dense").cast(pl.UInt64) - 1
+
+
+def _most_frequent(codes: pl.DataFrame, key: str, value: str) -> pl.DataFrame:
+    """Return the most frequent ``value`` of each ``key``, all as codes; not lazy, which takes twice as long."""
+    both = pl.col("both")
     return (
-        counts.lazy()
-        .filter(pl.col(key).is_not_null())
-        .group_by(pl.col(key).alias("key"), "value")
+        codes.select((pl.col(key) * _CODES + pl.col(value)).alias("both"), "len")
+        .filter(both.is_not_null())
+        .group_by("both")
         .agg(pl.col("len").sum())
+        .select(key=both // _CODES, value=both % _CODES, len="len")
         .sort("key", "len", "value", descending=[False, True, False])
         .unique("key", keep="first", maintain_order=True)
-        .select("key", "value")
-        .collect()
     )
 
 
 def fill_values(
-    frame: pl.DataFrame, column: str, maps: Sequence[tuple[str, pl.DataFrame]]
-) -> tuple[pl.Series, dict[str, int], int]:
-    """Fill one column; each map has the columns ``key`` and ``value``, and the first that knows wins.
+    frame: pl.DataFrame, keys: Sequence[str], maps: Mapping[str, Mapping[str, pl.DataFrame]]
+) -> list[tuple[pl.Series, dict[str, int], int]]:
+    """Fill columns; for each, a frame with ``key`` and ``value`` for each key, and the first key that knows wins.
 
     Returns:
-        The column, how many values each key gave, and how many had been missing.
+        For each column its values, how many each key gave, and how many had been missing.
     """
-    dtype = maps[0][1].schema["value"]
-    if column in frame.schema:
-        values = as_known(frame[column], dtype)
-    else:
-        values = pl.Series(column, [None], dtype=dtype).new_from_index(0, len(frame))
-    gaps = values.is_null()
-    rows = gaps.arg_true()
-    missing, by_key = len(rows), dict.fromkeys((key for key, _ in maps), 0)
-    for key, table in maps:
-        if not len(rows):
+    values = {column: _column(frame, column, table[keys[0]]["value"].dtype) for column, table in maps.items()}
+    missing = {column: each.null_count() for column, each in values.items()}
+    given: dict[str, dict[str, int]] = {column: dict.fromkeys(keys, 0) for column in maps}
+    for key in keys:
+        gaps = {column: each.is_null() for column, each in values.items() if each.null_count()}
+        if not gaps:
             break
-        wanted = frame[key].filter(gaps) if len(rows) == missing else frame[key].gather(rows)
-        asked = as_known(wanted, table.schema["key"]).alias("key").to_frame()
-        answer = asked.join(table, on="key", how="left", maintain_order="left")["value"]
-        knows = answer.is_not_null()
-        values = values.scatter(rows.filter(knows), answer.filter(knows))
-        by_key[key] = int(knows.sum())
-        rows = rows.filter(~knows)
-    return values, by_key, missing
+        wanted = functools.reduce(operator.or_, gaps.values())
+        asked = frame[key].filter(wanted)
+        there, places = None, asked
+        for column, gap in gaps.items():
+            table = maps[column][key]
+            if there is None or not there.equals(table["key"]):
+                there = table["key"]
+                places = _places(asked, there)
+            answer = table["value"].gather(places.filter(gap.filter(wanted)))
+            values[column] = values[column].scatter(gap.arg_true(), answer)
+            given[column][key] = len(answer) - answer.null_count()
+    return [(values[column], given[column], missing[column]) for column in maps]
+
+
+def _column(frame: pl.DataFrame, name: str, dtype: pl.DataType) -> pl.Series:
+    if name in frame.schema:
+        return as_known(frame[name], dtype)
+    return pl.Series(name, [None], dtype=dtype).new_from_index(0, len(frame))
+
+
+def _places(asked: pl.Series, there: pl.Series) -> pl.Series:
+    """Return where in ``there`` each value stands, null where it does not."""
+    wanted = as_known(asked, there.dtype).alias("key").to_frame()
+    table = there.alias("key").to_frame().with_row_index("place")
+    return wanted.join(table, on="key", how="left", maintain_order="left")["place"]

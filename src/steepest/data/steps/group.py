@@ -57,9 +57,16 @@ class Group(Step):
         return (self.column,)
 
     def apply(self, frame: pl.LazyFrame, context: Context) -> pl.LazyFrame:
-        label = _text(frame, self.column)
-        label = label.str.to_uppercase() if self.upper else label
-        return frame.with_columns(label.replace(self._mapping()).alias(self.column))
+        grouped = _text(frame, self.column).map_batches(
+            self._grouped, return_dtype=pl.String, is_elementwise=True
+        )
+        return frame.with_columns(grouped.alias(self.column))
+
+    def _grouped(self, values: pl.Series) -> pl.Series:
+        """Change each distinct label once: rows are many, labels few."""
+        labels = values.drop_nulls().unique()
+        changed = (labels.str.to_uppercase() if self.upper else labels).replace(self._mapping())
+        return changed.gather(values.cast(pl.Enum(labels)).to_physical()).alias(values.name)
 
     def tally(self, frame: pl.LazyFrame, context: Context) -> pl.LazyFrame:
         return frame.select(label=_text(frame, self.column)).group_by("label").len()
