@@ -184,7 +184,9 @@ def test_labels_are_those_of_every_value(values: pl.Series) -> None:
     texts = [found.texts[code] if code >= 0 else None for code in found.codes.tolist()]
     assert texts == labels.as_label(values).to_list()
     known = [each for each in texts if each is not None]
-    assert found.counts(np.ones(len(values), dtype=bool)) == {each: known.count(each) for each in known}
+    counts, missing = found.counts(np.ones(len(values), dtype=bool))
+    assert counts == {each: known.count(each) for each in known}
+    assert missing == len(values) - len(known)
 
 
 @pytest.mark.parametrize("size", [100, 512, 4000])

@@ -177,24 +177,24 @@ def _encoded(
         min_count=options.min_count,
     )
     scale, answers = _encoded_target(frame[target], rows["train"], classes)
-    raw = answers if classes else as_number(frame[target]).to_numpy()
+    raw = None if classes else as_number(frame[target]).to_numpy()
     digest = hashlib.sha256()
     parts: dict[str, Part] = {}
     for name, mine in rows.items():
-        inputs = encoded[name].inputs
-        parts[name] = Part(inputs, torch.from_numpy(answers[mine]))
+        inputs, wanted = encoded[name].inputs, answers[mine]
+        parts[name] = Part(inputs, torch.from_numpy(wanted))
         _update(digest, inputs[0].numpy(), "<i4")
         for column in columns.continuous:
             values = numbers[column].filter(pl.Series(mine))
             _update(digest, values.fill_null(float("nan")).to_numpy() + 0.0, "<f8")
-        _update(digest, raw[mine], "<f8")
+        _update(digest, wanted if raw is None else raw[mine], "<f8")
     unseen = {name: each.unseen for name, each in encoded.items()}
     return encoder, scale, parts, unseen, digest
 
 
 def _update(digest: Any, values: np.ndarray[Any, Any], dtype: str) -> None:
     for start in range(0, len(values), _DIGEST_ROWS):
-        digest.update(values[start : start + _DIGEST_ROWS].astype(dtype).tobytes())
+        digest.update(np.ascontiguousarray(values[start : start + _DIGEST_ROWS], dtype))
 
 
 def note_of(report: StepReport) -> Note:
@@ -233,7 +233,7 @@ def _split(
     rows: pl.DataFrame, target: str, task: Task, options: TableOptions
 ) -> tuple[pl.DataFrame, list[Note]]:
     free = rows[SPLIT_COLUMN].is_null().to_numpy()
-    here = np.flatnonzero(free)
+    n = int(free.sum())
     validation = options.validation if isinstance(options.validation, float) else 0.0
     test = options.test if isinstance(options.test, float) else 0.0
     kind, _, column = options.split.partition(":")
@@ -246,9 +246,9 @@ def _split(
         )
     seed = options.split_seed
     if validation + test == 0.0:
-        kind, split = "files", Split(np.arange(len(here)), np.arange(0), np.arange(0))
+        kind, split = "files", Split(np.zeros(n, dtype=np.uint8))
     elif kind == "random":
-        split = random_split(len(here), validation, test, seed)
+        split = random_split(n, validation, test, seed)
     elif kind == "stratified":
         labels = targets.class_labels(chosen[target])
         codes = targets.class_codes(chosen[target], labels).to_numpy()
@@ -260,8 +260,7 @@ def _split(
     else:
         split = time_split(_moments(chosen, column), validation, test)
     codes = rows[SPLIT_COLUMN].to_physical().fill_null(len(PARTS)).to_numpy(writable=True)
-    for code, part in enumerate(PARTS):
-        codes[here[getattr(split, part)]] = code
+    codes[free] = split.part
     rows = rows.with_columns(pl.Series(SPLIT_COLUMN, PARTS, dtype=SPLIT_TYPE).gather(codes))
     counts = {part: int((codes == code).sum()) for code, part in enumerate(PARTS)}
     how = {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,7 +22,7 @@ from steepest.errors import DataError
 
 UNKNOWN = "(unknown)"
 MISSING = "(missing)"
-BLOCK_ROWS = 1 << 14
+BLOCK_ROWS = 1 << 12
 """Rows that are encoded at a time, few enough to stay in the processor's cache."""
 
 
@@ -42,8 +44,9 @@ class Vocabulary:
     @classmethod
     def fit(cls, values: Labels, rows: NDArray[np.bool_], min_count: int = 1) -> Vocabulary:
         """Learn the categories of the chosen rows (bool ``[N]``) that are there ``min_count`` times or more."""
-        kept = [text for text, n in values.counts(rows).items() if n >= min_count]
-        return cls(tuple(sorted_labels(kept)), bool((values.codes[rows] < 0).any()))
+        counts, missing = values.counts(rows)
+        kept = [text for text, n in counts.items() if n >= min_count]
+        return cls(tuple(sorted_labels(kept)), missing > 0)
 
     def encode(self, values: pl.Series | Labels) -> NDArray[np.int64]:
         """Return int64 codes ``[N]`` of texts."""
@@ -306,10 +309,12 @@ def fit_and_encode(
             labels[name] = labels_of(values)
         else:
             numbers[name] = values.rechunk()
-    encoder = TableEncoder(
-        {name: Vocabulary.fit(labels[name], train, min_count) for name in categorical},
-        {name: _scale(numbers[name].filter(pl.Series(train))) for name in continuous},
-    )
+    with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
+        vocabularies = pool.map(lambda name: Vocabulary.fit(labels[name], train, min_count), categorical)
+        encoder = TableEncoder(
+            dict(zip(categorical, vocabularies, strict=True)),
+            {name: _scale(numbers[name].filter(pl.Series(train))) for name in continuous},
+        )
     codes = _codes(
         [(labels[name], encoder.vocabularies[name].codes_of(labels[name])) for name in categorical],
         parts,
@@ -332,14 +337,38 @@ def _codes(
     parts: Mapping[str, NDArray[np.bool_]],
     sizes: Mapping[str, int],
 ) -> dict[str, NDArray[np.int64]]:
-    """Return the codes of each part, ``[N, C]``, made of blocks of rows that stay in the processor's cache."""
+    """Return the codes of each part, ``[N, C]``, made by some threads, each for a range of the rows."""
     codes = {part: np.empty((size, len(columns)), dtype=np.int64) for part, size in sizes.items()}
+    if not columns:
+        return codes
+    n, threads = sum(sizes.values()), pl.thread_pool_size()
+    bounds = [n * i // threads for i in range(threads + 1)]
     at = dict.fromkeys(parts, 0)
-    for start in range(0, sum(sizes.values()) if columns else 0, BLOCK_ROWS):
-        block = slice(start, start + BLOCK_ROWS)
-        found = np.stack([by_text[labels.codes[block]] for labels, by_text in columns], axis=1)
-        for part, rows in parts.items():
-            mine = found[rows[block]]
-            codes[part][at[part] : at[part] + len(mine)] = mine
-            at[part] += len(mine)
+    places: list[dict[str, int]] = []
+    for start, stop in itertools.pairwise(bounds):
+        places.append(dict(at))
+        at = {part: at[part] + int(rows[start:stop].sum()) for part, rows in parts.items()}
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda *of: _put_codes(columns, parts, codes, *of), bounds, bounds[1:], places))
     return codes
+
+
+def _put_codes(
+    columns: list[tuple[Labels, NDArray[np.int64]]],
+    parts: Mapping[str, NDArray[np.bool_]],
+    codes: Mapping[str, NDArray[np.int64]],
+    start: int,
+    stop: int,
+    at: dict[str, int],
+) -> None:
+    """Write the codes of the rows from ``start`` to ``stop``, in blocks that stay in the processor's cache."""
+    found = np.empty((BLOCK_ROWS, len(columns)), dtype=np.int64)
+    for first in range(start, stop, BLOCK_ROWS):
+        block = slice(first, min(first + BLOCK_ROWS, stop))
+        for i, (labels, by_text) in enumerate(columns):
+            found[: block.stop - first, i] = by_text[labels.codes[block]]
+        for part, rows in parts.items():
+            mine = np.flatnonzero(rows[block])
+            out = codes[part][at[part] : at[part] + len(mine)]
+            np.take(found, mine, axis=0, out=out, mode="clip")  # the default mode makes a copy first
+            at[part] += len(mine)

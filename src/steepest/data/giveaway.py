@@ -41,7 +41,7 @@ def giveaways(
         'code alone predicts 100.0% of kind (the largest class: ...%): if it is known only afterwards, ...'
     """
     generator = stream(0, "data")
-    rows = generator.permutation(len(train))[:SAMPLE]
+    rows = generator.choice(len(train), min(len(train), SAMPLE), replace=False)
     if len(rows) < 20:
         return []
     half = np.arange(len(rows)) % 2 == 0

@@ -15,6 +15,9 @@ SAMPLE_ROWS = 100_000
 FEW = 0.5
 """A column of texts is held as codes if at most this share of the sampled ones differ."""
 
+COUNTED_ROWS = 1 << 17
+"""Rows that are counted at a time, few enough to stay in the processor's cache."""
+
 _COMPACT = hasattr(pl, "Categories")  # before, Polars numbered the texts of each batch anew
 Codes = NDArray[np.int64]
 
@@ -31,15 +34,19 @@ class Labels:
     texts: pl.Series
     codes: NDArray[np.int32]
 
-    def counts(self, rows: NDArray[np.bool_]) -> dict[str, int]:
-        """Return how often each text is there in the chosen rows (bool ``[N]``); only those that are."""
-        # code -1 becomes 0, so that one count serves missing values, too
-        found = np.bincount(self.codes[rows] + 1, minlength=len(self.texts) + 1)[1:]
+    def counts(self, rows: NDArray[np.bool_]) -> tuple[dict[str, int], int]:
+        """Return how often each text is there in the chosen rows (bool ``[N]``), if at all; and how many lack one."""
+        found = np.zeros(len(self.texts) + 1, dtype=np.int64)
+        rows_at_a_time = max(COUNTED_ROWS, 4 * len(found))
+        for start in range(0, len(rows), rows_at_a_time):
+            block = slice(start, start + rows_at_a_time)
+            found += np.bincount(self.codes[block][rows[block]] + 1, minlength=len(found))
+        missing, *known = found.tolist()
         counts: dict[str, int] = {}
-        for text, n in zip(self.texts.to_list(), found.tolist(), strict=True):
+        for text, n in zip(self.texts.to_list(), known, strict=True):
             if n:
                 counts[text] = counts.get(text, 0) + n
-        return counts
+        return counts, missing
 
     def taken(self, by_text: Codes, missing: int) -> Codes:
         """Return a number for each row (int64 ``[N]``) from one for each of ``texts`` and one for missing."""

@@ -18,15 +18,28 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers of the three parts, each in ascending order (``validation`` or ``test`` empty if not asked).
+    """Which part each row belongs to (``validation`` or ``test`` are empty if not asked for).
 
     Attributes:
-        train, validation, test: int64 row numbers; disjoint, and together every row.
+        part: uint8 ``[N]``, 0 to train, 1 to validate, 2 to test.
     """
 
-    train: Rows
-    validation: Rows
-    test: Rows
+    part: NDArray[np.uint8]
+
+    @property
+    def train(self) -> Rows:
+        """Row numbers in ascending order, int64."""
+        return np.flatnonzero(self.part == 0)
+
+    @property
+    def validation(self) -> Rows:
+        """Row numbers in ascending order, int64."""
+        return np.flatnonzero(self.part == 1)
+
+    @property
+    def test(self) -> Rows:
+        """Row numbers in ascending order, int64."""
+        return np.flatnonzero(self.part == 2)
 
 
 def sizes(n: int, validation: float, test: float) -> tuple[int, int]:
@@ -63,7 +76,7 @@ def random_split(n: int, validation: float, test: float, seed: int) -> Split:
     """
     n_validation, n_test = sizes(n, validation, test)
     order = stream(seed, "split").permutation(n)
-    return _ordered(order[n_test + n_validation :], order[n_test : n_test + n_validation], order[:n_test])
+    return _chosen(n, order[n_test : n_test + n_validation], order[:n_test])
 
 
 def stratified_split(codes: Rows, validation: float, test: float, seed: int) -> Split:
@@ -92,10 +105,8 @@ def stratified_split(codes: Rows, validation: float, test: float, seed: int) -> 
     starts = np.cumsum(counts) - counts
     quotas = zip(starts.tolist(), for_test.tolist(), for_validation.tolist(), strict=True)
     chosen = [(order[at : at + t], order[at + t : at + t + v]) for at, t, v in quotas]
-    part = np.zeros(len(codes), dtype=np.uint8)
-    part[np.concatenate([validation for _, validation in chosen])] = 1
-    part[np.concatenate([test for test, _ in chosen])] = 2
-    return _of_parts(part)
+    tests, validations = zip(*chosen, strict=True)
+    return _chosen(len(codes), np.concatenate(validations), np.concatenate(tests))
 
 
 def group_split(groups: Rows, validation: float, test: float, seed: int) -> Split:
@@ -132,7 +143,7 @@ def group_split(groups: Rows, validation: float, test: float, seed: int) -> Spli
             filled += int(counts[order[at]])
             at += 1
             left -= 1
-    return _of_parts(part[groups])
+    return Split(part[groups])
 
 
 def time_split(moments: NDArray[np.generic], validation: float, test: float) -> Split:
@@ -145,18 +156,13 @@ def time_split(moments: NDArray[np.generic], validation: float, test: float) -> 
     n_validation, n_test = sizes(len(moments), validation, test)
     order = np.argsort(moments, kind="stable").astype(np.int64)
     end = len(order) - n_test
-    return _ordered(order[: end - n_validation], order[end - n_validation : end], order[end:])
+    return _chosen(len(order), order[end - n_validation : end], order[end:])
 
 
-def _ordered(train: Rows, validation: Rows, test: Rows) -> Split:
-    part = np.zeros(len(train) + len(validation) + len(test), dtype=np.uint8)
+def _chosen(n: int, validation: Rows, test: Rows) -> Split:
+    part = np.zeros(n, dtype=np.uint8)
     part[validation], part[test] = 1, 2
-    return _of_parts(part)
-
-
-def _of_parts(part: NDArray[np.uint8]) -> Split:
-    """Return the split in which each row has 0 (train), 1 (validation) or 2 (test)."""
-    return Split(*(np.flatnonzero(part == each) for each in range(3)))
+    return Split(part)
 
 
 def _quotas(counts: Rows, wanted: int, *, keep: int, taken: Rows | None = None) -> Rows:
