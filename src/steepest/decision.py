@@ -34,7 +34,7 @@ from steepest.sweep.rows import check_rows, rows_text
 from steepest.sweep.runner import Runner
 from steepest.sweep.timing import Bench, choose_device, choose_execution, with_times
 from steepest.train.compiled import Programs
-from steepest.train.problem import check_model
+from steepest.train.problem import check_model, check_precision
 
 LEAST_SHARE = 0.5
 """Share of a budget that the networks get, however long the baselines took."""
@@ -70,6 +70,7 @@ class Decision:
         """Return this with the execution plan: the folder's, the configuration's, or one that is measured now."""
         stored = began or begin_execution(self.experiment.execution)
         device = stored.device if stored else choose_device()
+        check_precision(self.recipe.precision, device)
         observer = observer or Observer()
         programs = Programs(announce=observer.stage)
         bench = Bench(self.dataset.to(device), self.recipe, self.model, device, programs)
@@ -145,6 +146,7 @@ def decide(
         steps=1,
         batch_size=batch_size,
         clip=protocol.clip,
+        precision=protocol.precision,
         class_weights=class_weights(dataset, protocol.class_weights),
         metric=metric.name,
     )

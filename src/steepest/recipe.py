@@ -20,6 +20,8 @@ from steepest import grammar
 from steepest.data.options import TableOptions
 from steepest.errors import DataError, OptionError, unknown_name
 
+Precision = Literal["float32", "tf32", "bf16"]
+
 
 def _whole_numbers(value: Any) -> Any:
     return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
@@ -96,6 +98,9 @@ class Protocol(Options):
         Field("none", description="none, balanced, or a weight for each class as yes=2,no=1")
     )
     clip: float | None = Field(None, gt=0, description="largest norm of the gradient")
+    precision: Precision = Field(
+        "float32", description="matrix products in training: float32, tf32 (on CUDA devices) or bf16"
+    )
     tune: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
         (), description="values to try of another hyperparameter, as rho=0.05,0.1 or 'adam: eps=1e-8,1e-4'"
     )
@@ -263,6 +268,7 @@ class Recipe(Options):
         batch_size: rows a step.
         clip: largest norm of the gradient, or None.
         class_weights: weight of each class in the loss, or None.
+        precision: of the matrix products in training; weights, updates and evaluation have 32 bits.
         patience: epochs without an improvement after which the run stops, or None for the full length.
     """
 
@@ -274,6 +280,7 @@ class Recipe(Options):
     batch_size: int
     clip: float | None = None
     class_weights: tuple[float, ...] | None = None
+    precision: Precision = "float32"
     metric: str = ""
     patience: int | None = None
 

@@ -27,13 +27,17 @@ needs_compiler = pytest.mark.skipif(compiler() is None, reason="there is no C++ 
         ("auto", "cpu", 2e-4, True, False),
         ("auto", "cpu", 5e-3, True, True),
         ("off", "cpu", 5e-3, False, False),
-        ("auto", "cuda", 5e-3, False, False),
+        ("auto", "cuda", 5e-3, True, True),
+        ("auto", "mps", 5e-3, False, False),
         ("on", "cpu", 1e-5, True, True),
     ],
 )
 def test_compiling_is_chosen_where_it_saves_time(asked, device, a_step, look, may) -> None:
     plan = Execution.model_validate({"compile": asked, "device": device})
-    assert worth_compiling(plan, WORK, a_step) == (look, may and (asked == "on" or compiler() is not None))
+    assert worth_compiling(plan, WORK, a_step) == (
+        look,
+        may and (device == "cuda" or asked == "on" or compiler() is not None),
+    )
 
 
 def test_a_budget_bounds_what_can_be_saved() -> None:

@@ -18,7 +18,7 @@ from steepest.schedules import make_schedule
 from steepest.train.ahead import MOST_ROWS, MOST_STEPS, block, first_places, prepare
 from steepest.train.dropout import StepDropout
 from steepest.train.feed import Feed
-from steepest.train.program import Changing, flat_changing
+from steepest.train.program import Changing, flat_changing, step_of
 from tests.train.steps import TABLES, in_float64, problem_of, table
 
 SEED, BATCH = 4, 16
@@ -42,7 +42,8 @@ def prepared(data):
         feed = Feed(data.train, BatchPlan(len(data.train), BATCH, SEED), SEED)
         found: list[Changing] = []
         for count in cuts:
-            found += prepare(problem, made.past, made.rows, feed, len(found), count, 22, torch.float64)
+            steps = prepare(problem, made.past, made.rows, feed, len(found), count, 22, torch.float64)
+            found += [step_of(steps, place, "cpu") for place in range(count)]
         return found, made, feed
 
     return make

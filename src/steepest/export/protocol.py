@@ -134,6 +134,8 @@ def _training(comparison: Comparison, experiment: Experiment, records: Sequence[
         if options.clip is None
         else f"Gradients were clipped to a norm of {options.clip:g}."
     )
+    if options.precision != "float32":
+        said.append(f"Precision: {facts.get('numerical precision', options.precision)}.")
     if comparison.task == "classification":
         weights = options.class_weights
         text = (

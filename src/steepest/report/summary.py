@@ -29,7 +29,7 @@ from steepest.compare.assemble import (
 from steepest.compare.differences import BY_ROW, between, standings
 from steepest.compare.result import ClassLine, Comparison, Difference, Fact, Row
 from steepest.data.dataset import Dataset
-from steepest.recipe import Execution, Experiment
+from steepest.recipe import Execution, Experiment, Precision
 from steepest.record.store import command
 from steepest.report.sentences import first_sentence, remarks
 
@@ -181,8 +181,16 @@ def _recipe(experiment: Experiment, evidence: Evidence, findings: Findings) -> l
         Fact(label="schedule", value=f"{recipe.schedule}, scaled to each run's length"),
         Fact(label="class weights", value=str(experiment.protocol.class_weights)),
         Fact(label="clipping", value="none" if recipe.clip is None else f"norm {recipe.clip:g}"),
+        Fact(label="numerical precision", value=PRECISIONS[recipe.precision]),
         Fact(label="weights that are tested", value="those with the best validation metric of each run"),
     ]  # fmt: skip
+
+
+PRECISIONS: dict[Precision, str] = {
+    "float32": "float32",
+    "tf32": "float32, matrix products in training with TF32's 11 significant bits",
+    "bf16": "float32, matrix products in training of factors rounded to bfloat16's 8 significant bits",
+}
 
 
 def environment(execution: Execution) -> list[Fact]:

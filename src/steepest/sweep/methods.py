@@ -16,6 +16,7 @@ from steepest.sweep.contestants import Contestant
 from steepest.sweep.rows import by_rows
 from steepest.train.compiled import CompiledMethod, Programs
 from steepest.train.compiler import compiler
+from steepest.train.replayed import ReplayedMethod
 
 COMPILE_SECONDS = 25.0
 """What compiling a step takes, about; it must save twice as much to be worth it."""
@@ -34,7 +35,8 @@ def make_method(
     schedule = make_schedule(recipe.schedule, recipe.steps)
     tables = by_rows(execution, rule)
     if compiled:
-        return CompiledMethod(rule, schedule, recipe.clip, tables, programs)
+        kind = ReplayedMethod if execution.device.startswith("cuda") else CompiledMethod
+        return kind(rule, schedule, recipe.clip, tables, programs)
     return GradientMethod(rule, schedule, recipe.clip, tables)
 
 
@@ -83,12 +85,13 @@ def worth_compiling(execution: Execution, work: Expectation, a_step: float) -> t
         >>> [worth_compiling(plan, work, a_step)[1] for a_step in (1e-4, 2e-3)]
         [False, True]
     """
-    if execution.compile == "off" or execution.device != "cpu":
+    on_cuda = execution.device.startswith("cuda")
+    if execution.compile == "off" or not (on_cuda or execution.device == "cpu"):
         return False, False
     if execution.compile == "on":
         return True, True
     saved = SAVED * work.seconds_of(a_step)
-    return saved > LOAD_SECONDS, saved > 2.0 * COMPILE_SECONDS and compiler() is not None
+    return saved > LOAD_SECONDS, saved > 2.0 * COMPILE_SECONDS and (on_cuda or compiler() is not None)
 
 
 def difference(first: list[float], second: list[float]) -> float:

@@ -17,7 +17,7 @@ from steepest.models import ModelBuilder, build_model
 from steepest.optim import make_rule
 from steepest.optim.method import Method
 from steepest.optim.rule import Rule
-from steepest.recipe import Execution, Recipe
+from steepest.recipe import Execution, Precision, Recipe
 from steepest.record.schema import RunKey
 from steepest.sweep.contestants import Contestant, whole_spec
 from steepest.sweep.machine import cores, key_of, remember, remembered
@@ -28,14 +28,16 @@ from steepest.train.compiled import Programs
 from steepest.train.compiler import NoCompilerError, NotCachedError
 from steepest.train.feed import Feed
 from steepest.train.loop import Finished, train
-from steepest.train.problem import SupervisedProblem
+from steepest.train.problem import SupervisedProblem, products
 from steepest.train.program import NotTraceableError
 
 WARM_UP, TIMED, REPEATS = 3, 10, 2
 LOOKS = 6
 """Readings of the validation rows that are timed; what a run does once is told from them."""
-CHECKED, SAME = 8, 1e-4
-"""Steps in which a compiled program is held against eager steps, and by how much their losses may differ."""
+CHECKED = 8
+"""Steps in which a compiled program is held against eager steps."""
+SAME: dict[Precision, float] = {"float32": 1e-4, "tf32": 1e-3, "bf16": 2e-2}
+"""By how much their losses may differ, as a share of the loss."""
 FEWER_THREADS_UNLESS = 0.7
 """More threads are taken only where a step takes less than this share of its time on one: on a machine that is
 busy with something else they can be many times slower."""
@@ -111,12 +113,13 @@ class Bench:
         for compiled in (False, True):
             recipe = self.recipe.model_copy(update={"steps": CHECKED, "schedule": "constant"})
             net = build_model(self.model or recipe.model, self.dataset.shape).to(self.device)
+            columns = tuple(self.dataset.shape.cardinalities)
             problem = SupervisedProblem(
-                net, self.dataset.task, recipe.class_weights, tuple(self.dataset.shape.cardinalities)
+                net, self.dataset.task, recipe.class_weights, columns, recipe.precision
             )
             method: Method = make_method(rule, recipe, execution, self.programs, compiled=compiled)
             feed = Feed(self.dataset.train, BatchPlan(len(self.dataset.train), recipe.batch_size, 0), 0)
-            with thread_count(execution.threads):
+            with thread_count(execution.threads), products(recipe.precision):
                 steps = method.steps(problem, method.init(problem), feed, 0, CHECKED)
                 found = [info.loss for info in steps]
             buffers = [float(each.double().norm()) for each in net.buffers() if each.is_floating_point()]
@@ -222,7 +225,7 @@ def _compiled(
         return None, error.fact
     finally:
         bench.programs.only_cached = False
-    if apart > SAME:
+    if apart > SAME[bench.recipe.precision]:
         return None, f"compiled steps differ from eager ones by {apart:.1g} of the loss"
     if seconds > eager and execution.compile != "on":
         return None, "eager steps are faster"

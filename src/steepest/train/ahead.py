@@ -6,7 +6,7 @@ tables of a closed form grow step by step; the numbers of all rows and steps are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from steepest.data.dataset import Part
 from steepest.optim.past import Past
 from steepest.optim.rows import Rows
 from steepest.train.dropout import random_bits, source
@@ -38,6 +37,18 @@ def block(batch_size: int) -> int:
     return max(1, min(MOST_STEPS, MOST_ROWS // batch_size))
 
 
+def blocks(batch_size: int, first: int, count: int) -> Iterator[tuple[int, int]]:
+    """Yield the first step of each block, and how many steps it has.
+
+    Example:
+        >>> list(blocks(64, 10, 130))
+        [(10, 64), (74, 64), (138, 2)]
+    """
+    most = block(batch_size)
+    for start in range(first, first + count, most):
+        yield start, min(most, first + count - start)
+
+
 def prepare(
     problem: SupervisedProblem,
     past: Past,
@@ -47,8 +58,10 @@ def prepare(
     count: int,
     numbers: int,
     dtype: torch.dtype,
-) -> list[Changing]:
-    """Return what each of ``count`` steps from step ``first`` on needs; the past and the rows' steps move on.
+) -> Changing:
+    """Return what ``count`` steps from step ``first`` on need, in tensors with the steps as first dimension.
+
+    The past and the rows' steps move on.
 
     Args:
         problem: says which columns are codes of tables.
@@ -75,29 +88,19 @@ def prepare(
                 known[name].append(past.form.known(last[name][i]))
             steps[ids] = first + i + 1
         coefficients.append([float(value) for value in past.extend().values()])
-    touched: dict[str, list[Touched]] = {}
+    touched: dict[str, Touched] = {}
     for name in rows:
         columns = _columns(past, known[name], np.stack(last[name]), first).to(dtype)
-        ids = codes[name].contiguous()
         places = torch.from_numpy(first_places(host[name]))
-        touched[name] = [
-            Touched(*each) for each in zip(ids.unbind(0), places.unbind(0), columns.unbind(0), strict=True)
-        ]
-    cut = [each.unbind(0) for each in (*batches.inputs, batches.target)]
-    each_step = zip(*cut, strict=True)
-    return [
-        Changing(
-            Part(tensors[:-1], tensors[-1]),
-            values,
-            random_bits(source(feed.seed, first + i), numbers).to(
-                torch.int32
-            ),  # int16 makes compiled loops scalar
-            {name: touched[name][i] for name in rows},
-        )
-        for i, (tensors, values) in enumerate(
-            zip(each_step, torch.tensor(coefficients, dtype=dtype).unbind(0), strict=True)
-        )
-    ]
+        touched[name] = Touched(codes[name].contiguous(), places, columns)
+    on_cuda = batches.target.device.type == "cuda"
+    kind = (
+        torch.int16 if on_cuda else torch.int32
+    )  # which makes compiled loops on a CPU scalar, the other not
+    bits = torch.empty(count, numbers, dtype=kind, pin_memory=on_cuda)
+    for i in range(count):
+        bits[i] = random_bits(source(feed.seed, first + i), numbers)
+    return Changing(batches, torch.tensor(coefficients, dtype=dtype), bits, touched)
 
 
 def _columns(past: Past, known: list[Any], last: NDArray[np.int64], first: int) -> Tensor:

@@ -24,7 +24,7 @@ from steepest.optim.rows import Quick, Rows
 from steepest.optim.rule import Rule
 from steepest.optim.tables import RowTables
 from steepest.rng import torch_stream
-from steepest.train.ahead import block, prepare
+from steepest.train.ahead import blocks, prepare
 from steepest.train.compiler import Run, compiled, in_bytes
 from steepest.train.dropout import Dropout
 from steepest.train.feed import Feed
@@ -34,8 +34,10 @@ from steepest.train.program import (
     NotTraceableError,
     Program,
     State,
+    Traced,
     flat_changing,
     flat_state,
+    step_of,
     trace,
     trace_closed_form,
 )
@@ -116,58 +118,60 @@ class CompiledMethod(RuleMethod):
         self, problem: Problem, state: CompiledState, feed: AnyFeed, first: int, count: int
     ) -> Iterator[StepInfo]:
         """Make ``count`` steps from step ``first`` on."""
-        own = cast("Feed", feed)
-        each = block(own.plan.size)
-        for start in range(first, first + count, each):
-            some = min(each, first + count - start)
-            for loss in self._block(cast("SupervisedProblem", problem), state, own, start, some):
+        own, supervised = cast("Feed", feed), cast("SupervisedProblem", problem)
+        for start, some in blocks(own.plan.size, first, count):
+            changing = self.prepared(supervised, state, own, start, some)
+            if state.run is None:
+                state.run = self.program(state, step_of(changing, 0, "cpu"))
+                state.fixed = flat_state(state.state)
+            run, fixed = state.run, state.fixed
+            each_step = zip(*(each.unbind(0) for each in flat_changing(changing)), strict=True)
+            with torch.no_grad():
+                losses = [run([*fixed, *tensors])[0] for tensors in each_step]
+            for loss in torch.stack(losses).tolist():
                 yield StepInfo(loss)
 
-    def _block(
+    def prepared(
         self, problem: SupervisedProblem, state: CompiledState, feed: Feed, first: int, count: int
-    ) -> list[float]:
+    ) -> Changing:
+        """Return what some steps need."""
         if state.numbers < 0:
             state.numbers = numbers_drawn(problem, feed)
         rows = state.tables.rows if state.tables else {}
         dtype = next(each.dtype for each in problem.model.parameters() if each.is_floating_point())
-        steps = prepare(problem, state.past, rows, feed, first, count, state.numbers, dtype)
+        changing = prepare(problem, state.past, rows, feed, first, count, state.numbers, dtype)
         if state.past.form is None and rows:
             raise NotTraceableError(
                 f"the schedule takes {self.rule} where its closed form does not hold",
                 hint="use --compile off.",
             )
-        if state.run is None:
-            state.run = self._program(state, steps[0])
-            state.fixed = flat_state(state.state)
-        run, fixed = state.run, state.fixed
-        with torch.no_grad():
-            losses = [run([*fixed, *flat_changing(each)])[0] for each in steps]
-        return torch.stack(losses).tolist()
+        return changing
 
-    def _program(self, state: CompiledState, example: Changing) -> Run:
+    def program(self, state: CompiledState, example: Changing) -> Run:
         """Return the compiled step, which does not depend on the rate, the schedule or the seed."""
         started = time.perf_counter()
         threads = torch.get_num_threads()
         hyper = {name: value for name, value in self.rule.hyper.model_dump().items() if name != "lr"}
         shapes = [(tuple(each.shape), each.dtype) for each in flat_changing(example)]
-        held = fingerprint(state.program.problem.model)
+        held = (fingerprint(state.program.problem.model), state.program.problem.precision)
         key = (type(self.rule), str(hyper), self.clip, self.by_rows, threads, str(shapes), held)
         if key not in self.programs.made:
             traced = trace(state.program, state.state, example)
-            announce = self.programs.announce
-            said = f"compiling the step of {self.rule.called}, once for this machine"
-            made = compiled(
-                traced,
-                threads,
-                lambda: announce(said) if announce else None,
-                only_cached=self.programs.only_cached,
-            )
-            self.programs.made[key] = made.run
+            self.programs.made[key] = self.made(traced, threads)
             state.seconds += time.perf_counter() - started
         if state.tables and type(self.rule).evaluation_parameters is Rule.evaluation_parameters:
             for rows in state.tables.rows.values():
                 rows.quick = self._quick(state, rows, (key[0], key[1], threads, tuple(rows.weight.shape[1:])))
         return self.programs.made[key]
+
+    def made(self, traced: Traced, threads: int) -> Run:
+        """Return a graph as a program."""
+
+        def announce() -> None:
+            if self.programs.announce:
+                self.programs.announce(f"compiling the step of {self.rule.called}, once for this machine")
+
+        return compiled(traced, threads, announce, only_cached=self.programs.only_cached).run
 
     def _quick(self, state: CompiledState, rows: Rows, key: Any) -> Quick | None:
         """Return the compiled closed form that catches rows up for evaluation; None where there is nothing to do."""

@@ -83,7 +83,7 @@ class Dropout(TorchFunctionMode):
         if not call["training"] or not call["p"]:
             return value
         self.counts.append(value.numel())
-        return masked(value, self.draw(value.numel()), call["p"])
+        return masked(value, self.draw(value.numel()).to(value.device), call["p"])
 
 
 class StepDropout(Dropout):

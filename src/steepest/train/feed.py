@@ -52,7 +52,5 @@ class Feed:
     @contextlib.contextmanager
     def randomness(self, step: int) -> Generator[None]:
         """Make all draws inside the block those of a step: dropout's masks, and torch's own for anything else."""
-        with torch_stream(self.seed, "dropout", step), contextlib.ExitStack() as stack:
-            if self.part.target.device.type == "cpu":
-                stack.enter_context(StepDropout(self.seed, step))
+        with torch_stream(self.seed, "dropout", step), StepDropout(self.seed, step):
             yield

@@ -23,7 +23,7 @@ from steepest.recipe import Recipe
 from steepest.record.schema import Clocks, Point, Record, RunKey
 from steepest.train.causes import is_out_of_memory, likely_cause
 from steepest.train.feed import Feed
-from steepest.train.problem import SupervisedProblem
+from steepest.train.problem import SupervisedProblem, products
 from steepest.train.weights import Kept, evaluating
 
 SMOOTHING = 0.98
@@ -73,7 +73,8 @@ def train(
         See ``examples/whole_path.py``, which does the same in plain torch.
     """
     net = build_model(model or recipe.model, dataset.shape, seed=key.seed).to(device)
-    problem = SupervisedProblem(net, dataset.task, recipe.class_weights, tuple(dataset.shape.cardinalities))
+    columns = tuple(dataset.shape.cardinalities)
+    problem = SupervisedProblem(net, dataset.task, recipe.class_weights, columns, recipe.precision)
     state = method.init(problem)
     plan = BatchPlan(len(dataset.train), recipe.batch_size, key.seed)
     feed = Feed(dataset.train, plan, key.seed)
@@ -108,18 +109,19 @@ def train(
         stop = min(each for each in stops if each > done)
         started = time.perf_counter()
         try:
-            for info in method.steps(problem, state, feed, done, stop - done):
-                done += 1
-                gradients += info.gradients
-                running = SMOOTHING * running + (1 - SMOOTHING) * info.loss
-                correction = SMOOTHING * correction + (1 - SMOOTHING)
-                if progress and (done - reported >= 16 or done == recipe.steps):
-                    progress(done - reported)
-                    reported = done
-                if not math.isfinite(info.loss):
-                    cause = likely_cause(feed.batch(done - 1), done, first)
-                    outcome, reason = "diverged", f"the loss is {info.loss} at step {done}: {cause}"
-                    break
+            with products(recipe.precision):
+                for info in method.steps(problem, state, feed, done, stop - done):
+                    done += 1
+                    gradients += info.gradients
+                    running = SMOOTHING * running + (1 - SMOOTHING) * info.loss
+                    correction = SMOOTHING * correction + (1 - SMOOTHING)
+                    if progress and (done - reported >= 16 or done == recipe.steps):
+                        progress(done - reported)
+                        reported = done
+                    if not math.isfinite(info.loss):
+                        cause = likely_cause(feed.batch(done - 1), done, first)
+                        outcome, reason = "diverged", f"the loss is {info.loss} at step {done}: {cause}"
+                        break
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise

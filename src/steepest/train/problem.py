@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Generator, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from steepest.data.dataset import Dataset, Part, Task
-from steepest.errors import ModelError
+from steepest.errors import ModelError, OptionError
+from steepest.recipe import Precision
 
 
 class SupervisedProblem:
@@ -23,6 +25,8 @@ class SupervisedProblem:
         task: what is predicted.
         class_weights: a weight for each class, or None.
         columns: names of the categorical columns, in the order of the first input.
+        precision: with ``bf16`` the model's matrix products are made of factors rounded to 8 significant bits
+            (torch's autocast); its outputs are 32 bits wide.
     """
 
     def __init__(
@@ -31,8 +35,10 @@ class SupervisedProblem:
         task: Task,
         class_weights: Sequence[float] | None = None,
         columns: Sequence[str] = (),
+        precision: Precision = "float32",
     ) -> None:
         self.model = model
+        self.precision: Precision = precision
         self.places = table_columns(model, columns)
         self.task: Task = task
         device = next(model.parameters()).device
@@ -41,7 +47,9 @@ class SupervisedProblem:
 
     def loss(self, batch: Part) -> Tensor:
         """Return the batch's loss, a scalar."""
-        return self._loss(self.model(*batch.inputs), batch)
+        with self._rounding():
+            outputs = self.model(*batch.inputs)
+        return self._loss(outputs, batch)
 
     def codes(self, batch: Part) -> dict[str, Tensor]:
         """Return the rows of each table that a batch names, [B], by the name of the table's parameter."""
@@ -57,17 +65,60 @@ class SupervisedProblem:
         for name, each in places.items():
             codes[:, self.places[name]] = each
         given = dict(rows)
-        outputs = torch.func.functional_call(self.model, given, (codes, *batch.inputs[1:]))
+        with self._rounding():
+            outputs = torch.func.functional_call(self.model, given, (codes, *batch.inputs[1:]))
         with torch.no_grad():
             for name, value in given.items():  # a buffer that forward has assigned anew
                 if value is not rows[name]:
                     rows[name].copy_(value.detach())
         return outputs
 
+    def _rounding(self) -> torch.autocast:
+        # what is cached would outlive a step that is captured or traced
+        device = next(self.model.parameters()).device.type
+        return torch.autocast(device, torch.bfloat16, enabled=self.precision == "bf16", cache_enabled=False)
+
     def _loss(self, outputs: Tensor, batch: Part) -> Tensor:
+        outputs = outputs.float() if self.precision == "bf16" else outputs
         if self.task == "classification":
             return F.cross_entropy(outputs, batch.target, weight=self.weights)
         return F.mse_loss(outputs.squeeze(1), batch.target)
+
+
+def check_precision(precision: Precision, device: str) -> None:
+    """Raise an ``OptionError`` if a device does not have a precision.
+
+    Example:
+        >>> check_precision("tf32", "cpu")
+        Traceback (most recent call last):
+        ...
+        steepest.errors.OptionError: the precision 'tf32' is one of CUDA devices, and the runs are made on 'cpu'
+        Hint: give --precision bf16, or leave it out.
+    """
+    if precision == "tf32" and not device.startswith("cuda"):
+        raise OptionError(
+            f"the precision 'tf32' is one of CUDA devices, and the runs are made on {device!r}",
+            hint="give --precision bf16, or leave it out.",
+        )
+
+
+@contextlib.contextmanager
+def products(precision: Precision) -> Generator[None]:
+    """Make the products of float32 matrices inside the block with TF32's 11 significant bits, or with all of them.
+
+    Example:
+        >>> with products("float32"):
+        ...     torch.get_float32_matmul_precision()
+        'highest'
+    """
+    matmul, convolution = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(matmul)
+        torch.backends.cudnn.allow_tf32 = convolution
 
 
 def table_columns(model: nn.Module, columns: Sequence[str]) -> dict[str, int]:

@@ -48,12 +48,12 @@ class Touched:
 
 @dataclass
 class Changing:
-    """What differs from step to step.
+    """What differs from step to step; of several steps, each tensor has them as its first dimension.
 
     Attributes:
         batch: inputs and target.
         coefficients: of the update, [c].
-        bits: for the masks, int32 [n].
+        bits: for the masks, 16-bit numbers [n].
         touched: by table.
     """
 
@@ -171,7 +171,10 @@ class Program:
             start, place = place, place + -(-count // 4) * 4
             return changing.bits[start : start + count]
 
-        places = {name: torch.arange(len(each.ids)) for name, each in changing.touched.items()}
+        places = {
+            name: torch.arange(len(each.ids), device=each.ids.device)
+            for name, each in changing.touched.items()
+        }
         modules = [] if self.tables is None else self.tables.modules.values()
         with Dropout(draw), unpadded(modules):
             return self.problem.loss_with(changing.batch, {**state.fixed, **state.buffers, **leaves}, places)
@@ -189,7 +192,9 @@ class Program:
             square = each * each
             if name in changing.touched:  # each distinct row once
                 first = changing.touched[name].first
-                square = square * (first == torch.arange(len(first)))[:, None].to(square.dtype)
+                square = square * (first == torch.arange(len(first), device=first.device))[:, None].to(
+                    square.dtype
+                )
             squares.append(square.sum())
         norm = torch.stack(squares).sum().sqrt()
         factor = (float(self.clip or 0.0) / (norm + 1e-6)).clamp(max=1.0)
@@ -229,6 +234,17 @@ def flat_changing(changing: Changing) -> list[Tensor]:
         tensor for each in changing.touched.values() for tensor in (each.ids, each.first, each.columns)
     ]
     return [*changing.batch.inputs, changing.batch.target, changing.coefficients, changing.bits, *touched]
+
+
+def step_of(steps: Changing, place: int, device: torch.device | str) -> Changing:
+    """Return what one of some steps needs, on a device."""
+    touched = {
+        name: Touched(*(each[place].to(device) for each in (of.ids, of.first, of.columns)))
+        for name, of in steps.touched.items()
+    }
+    inputs = tuple(each[place].to(device) for each in steps.batch.inputs)
+    batch = Part(inputs, steps.batch.target[place].to(device))
+    return Changing(batch, steps.coefficients[place].to(device), steps.bits[place].to(device), touched)
 
 
 def trace(program: Program, state: State, changing: Changing) -> Traced:

@@ -1,0 +1,188 @@
+"""Steps that a CUDA device would replay, made on the CPU: the same tensors in the same places, without capturing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from steepest.optim import make_rule
+from steepest.recipe import Execution, Recipe
+from steepest.schedules import make_schedule
+from steepest.sweep.methods import Expectation, make_method, worth_compiling
+from steepest.train import replayed as module
+from steepest.train.compiled import CompiledMethod, Programs
+from steepest.train.compiler import NoCompilerError, NotCachedError
+from steepest.train.replayed import Replay, ReplayedMethod
+from tests.train.steps import STEPS, TABLES, distance, eager, in_float64, run, table
+
+
+@pytest.fixture(scope="module")
+def data():
+    return in_float64(table())
+
+
+def replayed(
+    text: str, schedule: str = "cosine", clip: float | None = None, tables: tuple[str, ...] = ()
+) -> ReplayedMethod:
+    return ReplayedMethod(make_rule(text), make_schedule(schedule, STEPS), clip, tables)
+
+
+@pytest.mark.parametrize(("text", "clip", "tables"), [
+    ("adam(lr=0.01)", None, ()),
+    ("adam(lr=0.01)", 0.3, TABLES),
+    ("sgd(lr=0.3)", None, ()),
+    ("quickprop(lr=0.01)", None, ()),
+    ("schedule-free-adamw(lr=0.01)", None, ()),
+])  # fmt: skip
+def test_replayed_steps_are_the_eager_ones(data, text: str, clip: float | None, tables) -> None:
+    found = run(data, replayed(text, clip=clip, tables=tables))
+    right = run(data, eager(text, clip=clip, tables=tables))
+    assert found.losses == pytest.approx(right.losses, rel=1e-10)
+    assert distance(found.weights, right) <= 1e-8
+
+
+@pytest.mark.parametrize("size", [16, 4096, 30_000])
+def test_blocks_of_any_length(data, size: int) -> None:
+    """More steps than one block, and blocks that end early."""
+    found = run(data, replayed("adam(lr=0.01)"), steps=150, batch_size=min(size, 64))
+    right = run(data, eager("adam(lr=0.01)"), steps=150, batch_size=min(size, 64))
+    assert len(found.losses) == 150
+    assert found.losses == pytest.approx(right.losses, rel=1e-8)
+
+
+def test_steps_are_joined_by_inductor_where_it_is_there(data, monkeypatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(module, "has_triton", lambda: True)
+    monkeypatch.setattr(module, "joined", lambda graph: seen.append(graph) or module.plain(graph))
+    run(data, replayed("adam"))
+    assert len(seen) == 1
+
+
+@pytest.mark.slow
+def test_inductor_takes_the_graph(data, monkeypatch) -> None:
+    monkeypatch.setattr(module, "has_triton", lambda: True)
+    found, right = run(data, replayed("adam(lr=0.01)")), run(data, eager("adam(lr=0.01)"))
+    assert found.losses == pytest.approx(right.losses, rel=1e-9)
+
+
+# --- capturing, on a device that is played by the CPU -----------------------------------------------------------
+
+
+class Device:
+    """What ``torch.cuda`` is asked for, in order; a captured step runs when it is replayed, not before."""
+
+    def __init__(self, step: Callable[[], None]) -> None:
+        self.said: list[str] = []
+        self.step = step
+
+    def current_stream(self) -> Any:
+        return SimpleNamespace(wait_stream=lambda other: self.said.append("wait"))
+
+    Stream = current_stream
+
+    def stream(self, which: Any) -> Any:
+        return _Block(self, "warm-up")
+
+    def graph(self, which: Any) -> Any:
+        return _Block(self, "capture")
+
+    def CUDAGraph(self) -> Any:  # noqa: N802
+        return SimpleNamespace(replay=lambda: (self.said.append("replay"), self.step())[1])
+
+
+class _Block:
+    def __init__(self, device: Device, name: str) -> None:
+        self.device, self.name = device, name
+
+    def __enter__(self) -> None:
+        self.device.said.append(self.name)
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def adding(tensors: list[Tensor]) -> list[Tensor]:
+    weight, rate = tensors
+    weight.copy_(weight + rate)
+    return [weight.sum()]
+
+
+def test_what_warming_up_changes_is_put_back(monkeypatch) -> None:
+    weight = torch.tensor([1.0, 2.0])
+    replay = Replay(adding, [weight], [torch.ones(1, 2)], most=4)
+    device = Device(replay._step)
+    monkeypatch.setattr(torch, "cuda", device)
+    monkeypatch.setattr(replay, "_again", replay._captured())
+    assert device.said == ["wait", "warm-up", "wait", "capture"]
+    assert weight.tolist() == [1.0, 2.0]
+    steps = torch.tensor([[1.0, 0.0], [0.0, 10.0], [5.0, 5.0]])
+    assert replay.start([steps]).tolist() == [4.0, 14.0, 24.0]
+    assert replay.start([steps[:1]]).tolist() == [25.0]
+    assert device.said[4:] == ["replay"] * 4
+
+
+def test_a_step_that_cannot_be_captured_is_said_and_leaves_the_weights(monkeypatch) -> None:
+    weight, calls = torch.tensor([1.0]), [0]
+
+    def failing(tensors: list[Tensor]) -> list[Tensor]:
+        calls[0] += 1
+        if calls[0] > 2:
+            raise RuntimeError("operation not permitted when stream is capturing\nand more")
+        return adding(tensors)
+
+    replay = Replay(failing, [weight], [torch.ones(1, 1)], most=2)
+    monkeypatch.setattr(torch, "cuda", Device(replay._step))
+    with pytest.raises(RuntimeError, match="not permitted"):
+        replay._captured()
+    assert weight.tolist() == [1.0]
+
+
+def test_losses_are_kept_when_the_next_block_begins() -> None:
+    replay = Replay(adding, [torch.zeros(1)], [torch.ones(1, 1)], most=2)
+    first = replay.start([torch.ones(2, 1)])
+    second = replay.start([torch.ones(2, 1)])
+    assert (first.tolist(), second.tolist()) == ([1.0, 2.0], [3.0, 4.0])
+
+
+# --- how it is chosen -------------------------------------------------------------------------------------------
+
+
+def test_a_cuda_device_replays(data) -> None:
+    recipe = Recipe(data="d", model="m", optimizer="adam", schedule="cosine", steps=9, batch_size=8)
+    for device, kind in (("cpu", CompiledMethod), ("cuda", ReplayedMethod), ("cuda:1", ReplayedMethod)):
+        made = make_method(make_rule("adam"), recipe, Execution(device=device), Programs(), compiled=True)
+        assert type(made) is kind
+
+
+def test_it_is_worth_while_without_a_compiler_too(monkeypatch) -> None:
+    monkeypatch.setattr("steepest.sweep.methods.compiler", lambda: None)
+    work = Expectation(per_epoch=10_000, epochs=10, seconds=None, epochs_trained=10, optimizers=1)
+    assert worth_compiling(Execution(device="cuda"), work, 5e-3) == (True, True)
+    assert worth_compiling(Execution(device="cpu"), work, 5e-3) == (True, False)
+    assert worth_compiling(Execution(device="mps"), work, 5e-3) == (False, False)
+    assert worth_compiling(Execution(device="cuda", compile="off"), work, 5e-3) == (False, False)
+
+
+def test_a_dry_run_captures_nothing(data) -> None:
+    method = replayed("adam")
+    method.programs = Programs(only_cached=True)
+    with pytest.raises(NotCachedError):
+        run(data, method)
+
+
+def test_what_fails_is_a_reason_to_run_eagerly(monkeypatch) -> None:
+    def refuse(self: Replay) -> None:
+        raise RuntimeError("no kernel image is available")
+
+    monkeypatch.setattr(Replay, "_captured", refuse)
+    weight = torch.zeros(1)
+    monkeypatch.setattr(Tensor, "device", property(lambda self: SimpleNamespace(type="cuda")), raising=False)
+    monkeypatch.setattr(module.torch, "empty", lambda *a, device=None, **k: weight.new_zeros(*a))
+    monkeypatch.setattr(module.torch, "zeros", lambda *a, device=None, **k: weight.new_zeros(*a))
+    with pytest.raises(NoCompilerError, match="cannot be captured: RuntimeError: no kernel image"):
+        Replay(adding, [weight], [weight.new_ones(1, 1)], most=1)
