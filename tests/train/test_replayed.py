@@ -8,17 +8,22 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from steepest.data.dataset import Part
+from steepest.models import build_model
 from steepest.optim import make_rule
+from steepest.optim.past import Past
 from steepest.recipe import Execution, Recipe
 from steepest.schedules import make_schedule
 from steepest.sweep.methods import Expectation, make_method, worth_compiling
 from steepest.train import replayed as module
 from steepest.train.compiled import CompiledMethod, Programs
 from steepest.train.compiler import NoCompilerError, NotCachedError
+from steepest.train.problem import SupervisedProblem
+from steepest.train.program import Changing, Program, State, trace
 from steepest.train.replayed import Replay, ReplayedMethod
-from tests.train.steps import STEPS, TABLES, distance, eager, in_float64, run, table
+from tests.train.steps import MODEL, STEPS, TABLES, distance, eager, in_float64, run, table
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +152,56 @@ def test_losses_are_kept_when_the_next_block_begins() -> None:
     first = replay.start([torch.ones(2, 1)])
     second = replay.start([torch.ones(2, 1)])
     assert (first.tolist(), second.tolist()) == ([1.0, 2.0], [3.0, 4.0])
+
+
+# --- on any device: "meta" stands for one that is not the CPU ---------------------------------------------------
+
+
+def step_elsewhere(data, text: str, model: Any = MODEL, **options: Any) -> Any:
+    net = build_model(model, data.shape).to("meta").train()
+    problem = SupervisedProblem(net, data.task, (1.0, 2.0, 0.5), tuple(data.shape.cardinalities))
+    rule = make_rule(text)
+    past = Past(rule, closed_form=False)
+    c, _ = rule.coefficients(1, 1.0, dict(rule.carry))
+    with torch.device("meta"):
+        batch = Part(
+            (torch.empty(16, 2, dtype=torch.int64), torch.empty(16, 2)), torch.empty(16, dtype=torch.int64)
+        )
+        changing = Changing(batch, torch.empty(len(c)), torch.empty(4000, dtype=torch.int16), {})
+    program = Program(problem, rule, past, tuple(c), None, options.get("clip"))
+    return trace(program, State.of(problem, rule, None), changing).graph.graph
+
+
+def on_the_host(graph: Any) -> list[Any]:
+    values = [(node, node.meta.get("val")) for node in graph.nodes]
+    return [node for node, value in values if isinstance(value, Tensor) and value.device.type == "cpu"]
+
+
+def waits(graph: Any) -> list[Any]:
+    tags = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
+    return [node for node in graph.nodes if any(tag in getattr(node.target, "tags", ()) for tag in tags)]
+
+
+@pytest.mark.parametrize("text", ["adam", "adamw", "quickprop", "delta-bar-delta", "lion", "rprop", "radam",
+                                  "schedule-free-adamw", "amsgrad", "nesterov", "adadelta"])  # fmt: skip
+@pytest.mark.parametrize("clip", [None, 0.3])
+def test_a_step_stays_on_the_device_and_waits_for_nothing(data, text: str, clip: float | None) -> None:
+    graph = step_elsewhere(data, text, clip=clip)
+    assert len(graph.nodes) > 100
+    assert on_the_host(graph) == []
+    assert waits(graph) == []
+
+
+def test_what_is_made_on_the_host_is_seen(data) -> None:
+    class Host(nn.Module):
+        def __init__(self, shape: Any) -> None:
+            super().__init__()
+            self.layer = nn.Linear(2, shape.outputs)
+
+        def forward(self, codes: Tensor, values: Tensor) -> Tensor:
+            return self.layer(values) * float(len(codes)) + torch.arange(3.0).sum().to(values.device)
+
+    assert on_the_host(step_elsewhere(data, "adam", Host))
 
 
 # --- how it is chosen -------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -73,10 +74,12 @@ class SupervisedProblem:
                     rows[name].copy_(value.detach())
         return outputs
 
-    def _rounding(self) -> torch.autocast:
-        # what is cached would outlive a step that is captured or traced
+    def _rounding(self) -> contextlib.AbstractContextManager[Any]:
+        if self.precision != "bf16":
+            return contextlib.nullcontext()
         device = next(self.model.parameters()).device.type
-        return torch.autocast(device, torch.bfloat16, enabled=self.precision == "bf16", cache_enabled=False)
+        # what is cached would outlive a step that is captured or traced
+        return torch.autocast(device, torch.bfloat16, cache_enabled=False)
 
     def _loss(self, outputs: Tensor, batch: Part) -> Tensor:
         outputs = outputs.float() if self.precision == "bf16" else outputs
