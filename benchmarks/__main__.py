@@ -6,7 +6,7 @@ import importlib
 import sys
 from pathlib import Path
 
-HELPERS = {"__init__", "__main__", "machine", "make_crimes"}
+HELPERS = {"__init__", "__main__", "machine", "make_crimes", "pandas_fill"}
 
 
 def names() -> list[str]:

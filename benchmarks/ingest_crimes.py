@@ -38,6 +38,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import describe_machine
+from benchmarks.pandas_fill import fill_by_columns
 
 ROWS = 7_260_345
 SUBSAMPLE = 200_000
@@ -90,7 +91,7 @@ def with_pandas(path: Path, rows: int | None, *, loops: bool, train: Any = None)
         if loops:
             _fill_by_rows(frame, known, column)
         else:
-            _fill_by_columns(frame, known, column)
+            fill_by_columns(frame, known, column, KEYS)
     return frame
 
 
@@ -101,16 +102,6 @@ def _fill_by_rows(frame: Any, known: Any, column: str) -> None:
         for index, row in missing.iterrows():
             if row[key] in most:
                 frame.at[index, column] = most[row[key]]
-
-
-def _fill_by_columns(frame: Any, known: Any, column: str) -> None:
-    known = known.loc[known[column].notna(), [*KEYS, column]]
-    for key in KEYS:
-        missing = frame[column].isna()
-        counts = known.groupby([key, column], sort=False).size().rename("count").reset_index()
-        counts = counts.sort_values([key, "count", column], ascending=[True, False, True])
-        most = counts.drop_duplicates(key).set_index(key)[column]
-        frame.loc[missing, column] = frame.loc[missing, key].map(most)
 
 
 def encoded(frame: Any) -> dict[str, Any]:

@@ -23,6 +23,7 @@ import pandas as pd
 import polars as pl
 
 from benchmarks.machine import describe_machine
+from benchmarks.pandas_fill import fill_by_columns
 from steepest.data.catalog import locate
 from steepest.data.preparation import Preparation
 from steepest.data.read import scan
@@ -68,13 +69,7 @@ def with_pandas(first: Path, second: Path, engine: Engine = "c") -> pd.DataFrame
     kinds = frame["PrimaryType"].str.upper()
     frame["PrimaryType"] = kinds.map(LABELS).fillna(kinds)
     for column in FILLED:
-        known = frame.loc[frame[column].notna(), [*KEYS, column]]
-        for key in KEYS:
-            missing = frame[column].isna()
-            counts = known.groupby([key, column], sort=False).size().rename("count").reset_index()
-            counts = counts.sort_values([key, "count", column], ascending=[True, False, True])
-            most = counts.drop_duplicates(key).set_index(key)[column]
-            frame.loc[missing, column] = frame.loc[missing, key].map(most)
+        fill_by_columns(frame, frame, column, KEYS)
     return frame
 
 

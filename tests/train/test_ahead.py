@@ -42,7 +42,8 @@ def prepared(data):
         feed = Feed(data.train, BatchPlan(len(data.train), BATCH, SEED), SEED)
         found: list[Changing] = []
         for count in cuts:
-            steps = prepare(problem, made.past, made.rows, feed, len(found), count, 22, torch.float64)
+            bits = torch.empty(count, 22, dtype=torch.int32)
+            steps = prepare(problem, made.past, made.rows, feed, len(found), count, bits, torch.float64)
             found += [step_of(steps, place, "cpu") for place in range(count)]
         return found, made, feed
 

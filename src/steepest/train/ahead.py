@@ -56,7 +56,7 @@ def prepare(
     feed: Feed,
     first: int,
     count: int,
-    numbers: int,
+    bits: Tensor,
     dtype: torch.dtype,
 ) -> Changing:
     """Return what ``count`` steps from step ``first`` on need, in tensors with the steps as first dimension.
@@ -70,7 +70,7 @@ def prepare(
         feed: the run's batches.
         first: the step, counted from 0.
         count: how many.
-        numbers: random numbers a step.
+        bits: where the random 16-bit numbers go, [count, n].
         dtype: of coefficients and columns.
     """
     batches = feed.batches(first, count)
@@ -93,13 +93,8 @@ def prepare(
         columns = _columns(past, known[name], np.stack(last[name]), first).to(dtype)
         places = torch.from_numpy(first_places(host[name]))
         touched[name] = Touched(codes[name].contiguous(), places, columns)
-    on_cuda = batches.target.device.type == "cuda"
-    kind = (
-        torch.int16 if on_cuda else torch.int32
-    )  # which makes compiled loops on a CPU scalar, the other not
-    bits = torch.empty(count, numbers, dtype=kind, pin_memory=on_cuda)
     for i in range(count):
-        bits[i] = random_bits(source(feed.seed, first + i), numbers)
+        bits[i] = random_bits(source(feed.seed, first + i), bits.shape[1])
     return Changing(batches, torch.tensor(coefficients, dtype=dtype), bits, touched)
 
 

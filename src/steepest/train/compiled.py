@@ -24,7 +24,7 @@ from steepest.optim.rows import Quick, Rows
 from steepest.optim.rule import Rule
 from steepest.optim.tables import RowTables
 from steepest.rng import torch_stream
-from steepest.train.ahead import blocks, prepare
+from steepest.train.ahead import block, blocks, prepare
 from steepest.train.compiler import Run, compiled, in_bytes
 from steepest.train.dropout import Dropout
 from steepest.train.feed import Feed
@@ -70,7 +70,7 @@ class CompiledState:
         state: the tensors that it changes.
         past: the steps taken.
         tables: those executed by rows, or None.
-        numbers: random numbers that a step draws.
+        bits: memory for the random numbers of a block of steps, [block, n].
         run: the compiled step, from the first step on.
         seconds: what compiling took.
     """
@@ -79,7 +79,7 @@ class CompiledState:
     state: State
     past: Past
     tables: RowTables | None
-    numbers: int = -1
+    bits: Tensor | None = None
     run: Run | None = None
     fixed: list[Tensor] = field(default_factory=list)
     seconds: float = 0.0
@@ -135,17 +135,23 @@ class CompiledMethod(RuleMethod):
         self, problem: SupervisedProblem, state: CompiledState, feed: Feed, first: int, count: int
     ) -> Changing:
         """Return what some steps need."""
-        if state.numbers < 0:
-            state.numbers = numbers_drawn(problem, feed)
+        bits = self.memory(problem, state, feed)[:count]
         rows = state.tables.rows if state.tables else {}
         dtype = next(each.dtype for each in problem.model.parameters() if each.is_floating_point())
-        changing = prepare(problem, state.past, rows, feed, first, count, state.numbers, dtype)
+        changing = prepare(problem, state.past, rows, feed, first, count, bits, dtype)
         if state.past.form is None and rows:
             raise NotTraceableError(
                 f"the schedule takes {self.rule} where its closed form does not hold",
                 hint="use --compile off.",
             )
         return changing
+
+    def memory(self, problem: SupervisedProblem, state: CompiledState, feed: Feed) -> Tensor:
+        """Return where the random numbers of a block go: the same memory each time, no step outlives its block."""
+        if state.bits is None:  # of int16, compiled loops would be scalar
+            numbers = numbers_drawn(problem, feed)
+            state.bits = torch.empty(block(feed.plan.size), numbers, dtype=torch.int32)
+        return state.bits
 
     def program(self, state: CompiledState, example: Changing) -> Run:
         """Return the compiled step, which does not depend on the rate, the schedule or the seed."""

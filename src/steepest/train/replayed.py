@@ -19,7 +19,7 @@ from torch import Tensor, fx
 from steepest.optim.method import Feed as AnyFeed
 from steepest.optim.method import Problem, StepInfo
 from steepest.train.ahead import block, blocks
-from steepest.train.compiled import CompiledMethod, CompiledState
+from steepest.train.compiled import CompiledMethod, CompiledState, numbers_drawn
 from steepest.train.compiler import NoCompilerError, NotCachedError, Run
 from steepest.train.feed import Feed
 from steepest.train.problem import SupervisedProblem
@@ -69,6 +69,12 @@ class ReplayedMethod(CompiledMethod):
             state.replay = Replay(run, flat_state(state.state), flat_changing(changing), most)
             state.seconds += time.perf_counter() - started
         return state.replay.start(flat_changing(changing))
+
+    def memory(self, problem: SupervisedProblem, state: CompiledState, feed: Feed) -> Tensor:
+        """Return new memory, from which the device can copy while the next block is prepared."""
+        if state.bits is None:
+            state.bits = torch.empty(block(feed.plan.size), numbers_drawn(problem, feed), dtype=torch.int16)
+        return torch.empty_like(state.bits, pin_memory=feed.part.target.device.type == "cuda")
 
     def made(self, traced: Traced, threads: int) -> Run:
         """Return a graph as a program, its operations joined into few kernels where Triton is there."""
