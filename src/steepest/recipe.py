@@ -172,7 +172,11 @@ class Experiment(Options):
     execution: Execution | None = None
 
 
-def validate_experiment(tree: Mapping[str, Any], *, where: str = "the options") -> Experiment:
+THE_OPTIONS = "the options"
+"""Where a value comes from that no file holds."""
+
+
+def validate_experiment(tree: Mapping[str, Any], *, where: str = THE_OPTIONS) -> Experiment:
     """Return the experiment that a nested mapping describes.
 
     Raises:
@@ -204,6 +208,10 @@ def option_error(error: ValidationError, model: type[BaseModel], where: str) -> 
         )
     said = first["msg"].removeprefix("Value error, ")
     said = said[0].lower() + said[1:]
+    if where == THE_OPTIONS:  # flags and keywords have no sections
+        return OptionError(
+            f"{'.'.join(path[1:]) or name} = {first['input']!r} is not allowed", hint=f"{said.rstrip('.')}."
+        )
     return OptionError(f"{name} = {first['input']!r} in {where} is not allowed", hint=f"{said.rstrip('.')}.")
 
 
