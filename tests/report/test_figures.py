@@ -119,6 +119,16 @@ def test_ranking_axis_leaves_only_what_is_far_off_to_an_arrow(
     assert len(axis.ticks()) >= 2
 
 
+def test_ranking_axis_is_no_narrower_than_the_surest_row() -> None:
+    """What lies within the narrowest interval is not far off, however close the means of the others are."""
+    rows = [estimate_of(0.387, 0.17), estimate_of(0.391, 0.03), estimate_of(0.391, 0.0), estimate_of(0.404, 0.0),
+            estimate_of(0.69, 0.0)]  # fmt: skip
+    axis = view.ranking_scale(rows, 0.387)
+    assert [each.mean for each in rows if axis.beyond(each.mean)] == [0.69]
+    assert not axis.beyond(0.361)
+    assert not axis.beyond(0.421)
+
+
 @pytest.mark.parametrize("higher", [True, False])
 @pytest.mark.parametrize("swapped", [True, False])
 def test_behind_is_positive_for_a_worse_row_whatever_the_order(higher: bool, swapped: bool) -> None:

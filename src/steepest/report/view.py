@@ -168,15 +168,16 @@ def behind(comparison: Comparison, name: str, metric: str) -> tuple[float, float
 def ranking_scale(estimates: Sequence[Estimate], best: float) -> Scale:
     """Return an axis on which the close ones can be told apart: what lies far off is left to an arrow.
 
-    A row is far off if its distance from the best is more than 3.5 times that of the row before it, and at
-    least half of the rows are nearer.
+    A row is far off if its distance from the best is more than 3.5 times that of the row before it, and more than
+    that of the narrowest interval's half width, and at least half of the rows are nearer.
     """
     distances = sorted(abs(each.mean - best) for each in estimates if finite(each.mean))
-    reach = 0.0
+    widths = [(each.high - each.low) / 2 for each in estimates if finite(each.high) and finite(each.low)]
+    reach = min((each for each in widths if each > 0), default=0.0)
     for index, distance in enumerate(distances):
         if index >= 3 and index >= len(distances) // 2 and reach > 0 and distance > 3.5 * reach:
             break
-        reach = distance
+        reach = max(reach, distance)
     kept = [each for each in estimates if abs(each.mean - best) <= reach]
     low = min((min(each.low, each.mean) for each in kept if finite(each.low)), default=best)
     high = max((max(each.high, each.mean) for each in kept if finite(each.high)), default=best)
