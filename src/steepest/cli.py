@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from steepest.data.options import TableOptions
 from steepest.errors import OptionError, SteepestError
 from steepest.recipe import (
-    THE_OPTIONS,
+    THE_FLAGS,
     ModelOptions,
     Protocol,
     execution_asked,
@@ -69,7 +69,7 @@ def compare(source: str, optimizers: list[str] | None, out: Path | None, verbose
     if asked:
         tree["execution"] = execution_asked(dict(tree.get("execution", {})), asked)
     tree.setdefault("name", Path(str(tree["data"].get("source") or source)).name.split(".")[0])
-    experiment = validate_experiment(tree, where=source if source.endswith(".toml") else THE_OPTIONS)
+    experiment = validate_experiment(tree, where=source if source.endswith(".toml") else THE_FLAGS)
 
     from steepest.api import Plan
     from steepest.experiment import open_table

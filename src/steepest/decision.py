@@ -70,7 +70,6 @@ class Decision:
         """Return this with the execution plan: the folder's, the configuration's, or one that is measured now."""
         stored = began or begin_execution(self.experiment.execution)
         device = stored.device if stored else choose_device()
-        check_precision(self.recipe.precision, device)
         observer = observer or Observer()
         programs = Programs(announce=observer.stage)
         bench = Bench(self.dataset.to(device), self.recipe, self.model, device, programs)
@@ -119,6 +118,8 @@ def decide(
     protocol = experiment.protocol
     who = contestants(optimizers or experiment.optimizers, protocol.tune)
     make_schedule(protocol.schedule, 1)
+    asked = "auto" if experiment.execution is None else experiment.execution.device
+    check_precision(protocol.precision, choose_device() if asked == "auto" else asked)
     if protocol.metric is not None:
         metric_info(protocol.metric)
     observer.stage("reading")

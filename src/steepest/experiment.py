@@ -140,6 +140,8 @@ def _carry_out(
     observer.say(
         f"length {fitted.why}: {setup.recipe.steps:,} steps of {decision.batch_size} rows ({decision.how_batch})"
     )
+    if setup.recipe.precision != "float32":
+        observer.say(f"       matrix products in training by {setup.recipe.precision}")
     history = runner.history()
     left = plan_seconds(setup, decision.execution, history)
     observer.say(f"plan   {plan_text(setup, history)}, about {duration(left)}")

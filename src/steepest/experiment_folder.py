@@ -14,6 +14,7 @@ from steepest.data.dataset import Dataset
 from steepest.data.options import TableOptions
 from steepest.decision import device_is_there
 from steepest.errors import FolderError, SteepestError
+from steepest.evaluate.metrics import default_metric
 from steepest.recipe import (
     Execution,
     Experiment,
@@ -85,10 +86,11 @@ def trained_before(
             lost.append(text)
             continue
         stay += [each.name for each in found if each.name not in asked]
-    free = {"seeds", "minutes"}
+    free = {"seeds", "minutes", "metric"}
     protocols = [each.protocol.model_dump(exclude=free) for each in (began, experiment)]
+    same = protocols[0] == protocols[1] and began.model == experiment.model
     lost = [each for each in lost if each not in asked]
-    if stay and (protocols[0] != protocols[1] or began.model != experiment.model):
+    if stay and not (same and _same_metric(folder, began.protocol.metric, experiment.protocol.metric)):
         lost, stay = [*stay, *lost], []
     if stay:
         observer.say(f"       {', '.join(stay)}: in this folder, and stay in the comparison")
@@ -97,6 +99,17 @@ def trained_before(
             f"warning: {', '.join(lost)}: in this folder, but trained otherwise, and not in this report"
         )
     return stay
+
+
+def _same_metric(folder: Folder, before: str | None, now: str | None) -> bool:
+    """Whether two metrics are the same, where none stands for that of the folder's task."""
+    if before == now:
+        return True
+    try:
+        default = default_metric(load_comparison(folder).task)
+    except SteepestError:
+        return False
+    return (before or default) == (now or default)
 
 
 def _check_execution(execution: Execution, folder: Folder) -> None:

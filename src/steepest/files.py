@@ -121,6 +121,11 @@ def remove_leftovers(folder: str | Path) -> None:
 
 def cannot_write(path: str | Path, error: OSError) -> FolderError:
     """Return the error for a path that the system refuses to write."""
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return FolderError(
+            f"cannot write into {str(path)!r}: it is a file, or lies in one",
+            hint="name a folder, or a new one.",
+        )
     return FolderError(
         f"cannot write {str(path)!r}: {(error.strerror or str(error)).lower()}",
         hint="choose a folder that exists, that you may write to and that has space left.",

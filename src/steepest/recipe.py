@@ -172,7 +172,7 @@ class Experiment(Options):
     execution: Execution | None = None
 
 
-THE_OPTIONS = "the options"
+THE_OPTIONS, THE_FLAGS = "the options", "the command line"
 """Where a value comes from that no file holds."""
 
 
@@ -208,10 +208,15 @@ def option_error(error: ValidationError, model: type[BaseModel], where: str) -> 
         )
     said = first["msg"].removeprefix("Value error, ")
     said = said[0].lower() + said[1:]
-    if where == THE_OPTIONS:  # flags and keywords have no sections
+    said = said.replace("input should be", "it must be").replace("a valid integer", "a whole number")
+    said = said.replace("a valid number", "a number").partition(", unable to parse")[0]
+    if where == THE_OPTIONS:  # keywords have no sections
         return OptionError(
             f"{'.'.join(path[1:]) or name} = {first['input']!r} is not allowed", hint=f"{said.rstrip('.')}."
         )
+    if where == THE_FLAGS:
+        flag = "--" + ".".join(each for each in path[1:] if not each.isdigit()).replace("_", "-")
+        return OptionError(f"{flag} {first['input']!r} is not allowed", hint=f"{said.rstrip('.')}.")
     return OptionError(f"{name} = {first['input']!r} in {where} is not allowed", hint=f"{said.rstrip('.')}.")
 
 

@@ -43,7 +43,7 @@ COMPARE = [
     ("own model not there", TABLE, ["--target", "y", "--model", "nowhere.py:Net"], "nowhere.py", "path"),
 
      ("width of no column", TABLE, ["--target", "y", "--categorical", "b", "--embedding", "B2=8"], "'B2'", "Known: b"),
-    ("width that is no number", TABLE, ["--target", "y", "--embedding", "b=wide"], "wide", "integer"),
+    ("width that is no number", TABLE, ["--target", "y", "--embedding", "b=wide"], "wide", "whole number"),
     ("no seeds", TABLE, ["--target", "y", "--seeds", "0"], "'0'", "greater than or equal to 1"),
     ("negative epochs", TABLE, ["--target", "y", "--epochs", "-1"], "'-1'", "greater than 0"),
     ("rates that are no numbers", TABLE, ["--target", "y", "--learning-rates", "0.1,x"], "'x'", "number"),
@@ -53,7 +53,7 @@ COMPARE = [
     ("unknown flag", TABLE, ["--target", "a", "--seedz", "3"], "--seedz", "--help"),
     ("unknown split", TABLE, ["--target", "y", "--split", "half"], "'half'", "stratified"),
     ("group that is no column", TABLE, ["--target", "y", "--split", "group:c"], "'c'", "Known"),
-    ("share above one", TABLE, ["--target", "y", "--validation", "1.5"], "validation = '1.5'", "share"),
+    ("share above one", TABLE, ["--target", "y", "--validation", "1.5"], "--validation '1.5'", "share"),
 
      ("validation file not there", TABLE, ["--target", "y", "--validation", "v.csv"], "'v.csv'", "did you mean"),
     ("preparation not there", TABLE, ["--target", "y", "--prepare", "p.toml"], "p.toml", ""),
@@ -103,7 +103,7 @@ CONFIG = [
         "value of the wrong type",
         '[data]\nsource = "t.csv"\n[protocol]\nseeds = "many"\n',
         "'many'",
-        "integer",
+        "whole number",
     ),
     ("no data", 'optimizers = ["adam"]\n[data]\n', "names no data", "source ="),
 ]
@@ -387,7 +387,7 @@ def test_rows_to_predict(steepest, finished, tmp_path, monkeypatch, content, fac
 
 @pytest.mark.parametrize("out", ["/dev/null/runs", "/proc/steepest/runs"])
 def test_a_place_where_nothing_can_be_written(steepest, churn_csv, out) -> None:
-    check(steepest("compare", churn_csv, "--target", "churned", "--out", out), out, "write to")
+    check(steepest("compare", churn_csv, "--target", "churned", "--out", out), out, "folder")
 
 
 def test_an_output_that_is_a_folder(steepest, finished, churn_csv, tmp_path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 import safetensors.torch
+import torch
 
 import steepest as st
 from steepest.record.store import Folder
@@ -167,6 +168,47 @@ def test_another_optimizer_alone_joins_those_of_the_folder(steepest, copied, chu
     assert {name for name, phase, _ in new if phase != "constant"} == {"quickprop(lr=0.01)"}
     rows = pl.read_csv(copied / "results.csv").filter(pl.col("kind") == "optimizer")["name"]
     assert set(rows) == {"adam(lr=0.01)", "sgd(lr=0.1)", "quickprop(lr=0.01)"}
+
+
+def test_naming_the_default_metric_changes_nothing(steepest, copied, churn_csv) -> None:
+    before = runs(copied)
+    given = ["compare", churn_csv, "--target", "churned", "-o", "adam(lr=0.01)", *QUICK, "--out", copied]
+    said = steepest(*given, "--metric", "log_loss")
+    assert "sgd(lr=0.1): in this folder, and stay in the comparison" in said.err
+    assert runs(copied) == before
+    said = steepest(*given, "--metric", "accuracy")
+    assert "warning: sgd(lr=0.1): in this folder, but trained otherwise" in said.err
+
+
+@pytest.mark.parametrize(("given", "fact", "hint"), [
+    (["--epochs", "-1"], "--epochs '-1' is not allowed", "it must be greater than 0."),
+    (["--seeds", "abc"], "--seeds 'abc' is not allowed", "it must be a whole number."),
+    (["--batch-size", "1"], "--batch-size '1' is not allowed", "it must be greater than or equal to 2."),
+    (["--precision", "bf17"], "--precision 'bf17' is not allowed", "it must be 'float32', 'tf32' or 'bf16'."),
+])  # fmt: skip
+def test_a_wrong_flag_is_named_as_it_was_given(steepest, churn_csv, tmp_path, given, fact, hint) -> None:
+    said = steepest("compare", churn_csv, "--target", "churned", *given, "--out", tmp_path / "run")
+    assert said.status == 2
+    assert said.err.splitlines()[-2:] == [f"error: {fact}", f"Hint: {hint}"]
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_file_is_no_folder(steepest, churn_csv, tmp_path) -> None:
+    file = tmp_path / "taken"
+    file.write_text("")
+    said = steepest("compare", churn_csv, "--target", "churned", "-o", "sgd(lr=0.1)", *QUICK, "--out", file)
+    assert said.status == 2
+    assert f"cannot write into '{file}': it is a file" in said.err
+
+
+def test_tf32_is_refused_on_a_cpu_before_anything_is_read_or_made(steepest, churn_csv, tmp_path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    out = tmp_path / "run"
+    said = steepest("compare", churn_csv, "--target", "churned", "--precision", "tf32", "--out", out)
+    assert said.status == 2
+    assert "the precision 'tf32' is one of CUDA devices" in said.err
+    assert not out.exists()
 
 
 def test_what_was_trained_otherwise_is_left_out_and_said(steepest, copied, churn_csv) -> None:
