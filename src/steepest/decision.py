@@ -70,6 +70,7 @@ class Decision:
         """Return this with the execution plan: the folder's, the configuration's, or one that is measured now."""
         stored = began or begin_execution(self.experiment.execution)
         device = stored.device if stored else choose_device()
+        check_precision(self.recipe.precision, device)  # again: a folder's device may be another
         observer = observer or Observer()
         programs = Programs(announce=observer.stage)
         bench = Bench(self.dataset.to(device), self.recipe, self.model, device, programs)
