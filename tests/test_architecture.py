@@ -38,6 +38,7 @@ ORDER = (
     "console",
     "decision",
     "experiment_folder",
+    "preview",
     "experiment",
     "export",
     "catalogue",

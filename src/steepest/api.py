@@ -14,11 +14,11 @@ from steepest.compare.assemble import paired_difference
 from steepest.compare.differences import between
 from steepest.compare.result import Comparison, Difference
 from steepest.data.table import Table, read_table
-from steepest.decision import preview
 from steepest.errors import FolderError, OptionError, unknown_name
 from steepest.experiment import complete, open_table
 from steepest.experiment_folder import load_comparison
 from steepest.models import ModelBuilder
+from steepest.preview import preview
 from steepest.recipe import (
     EXECUTION_OPTIONS,
     Experiment,
@@ -56,7 +56,7 @@ def plan(
         name: the experiment's name.
         options: any option of the protocol or the model: ``metric``, ``seeds``, ``seed``, ``epochs``,
             ``batch_size``, ``schedule``, ``learning_rates``, ``class_weights``, ``clip``, ``hidden``,
-            ``dropout``, ``embedding``; or of the execution: ``threads``, ``rows``, ``compile``.
+            ``dropout``, ``embedding``; or of the execution: ``device``, ``threads``, ``rows``, ``compile``.
 
     Raises:
         OptionError: an option does not exist or a value is not allowed.
@@ -148,9 +148,20 @@ class Plan:
         """The optimizers that take part, each with its rule."""
         return contestants(self.optimizers or self.experiment.optimizers, self.experiment.protocol.tune)
 
-    def preview(self) -> str:
-        """Return what will be run and how long it will take, from some timed steps; nothing is trained or written."""
-        return preview(self.experiment, self.table, Observer(), self.builder, optimizers=self.optimizers)
+    def preview(self, out: str | Path | None = None, *, observer: Observer | None = None) -> str:
+        """Return what will be run and how long it will take, from some timed steps; nothing is trained or written.
+
+        Args:
+            out: as for :meth:`run`: the runs that the folder has are not made again.
+            observer: who is told what is decided; nobody if left out.
+
+        Raises:
+            FolderError: the folder belongs to another experiment.
+        """
+        return preview(
+            self.experiment, self.table, self._folder(out), observer or Observer(), self.builder,
+            optimizers=self.optimizers,
+        )  # fmt: skip
 
     def run(self, out: str | Path | None = None, *, observer: Observer | None = None) -> Result:
         """Make every run that the folder does not have yet, and write results, model and report.
@@ -162,7 +173,7 @@ class Plan:
         Raises:
             FolderError: the folder belongs to another experiment or cannot be written.
         """
-        folder = Folder(out or Path("runs") / self.experiment.name)
+        folder = self._folder(out)
         if observer is None:
             from steepest.console import ProgressObserver
 
@@ -171,6 +182,9 @@ class Plan:
         else:
             comparison = self._complete(folder, observer)
         return Result(folder, comparison, self.builder)
+
+    def _folder(self, out: str | Path | None) -> Folder:
+        return Folder(out or Path("runs") / self.experiment.name)
 
     def _complete(self, folder: Folder, observer: Observer) -> Comparison:
         return complete(
@@ -268,6 +282,14 @@ class Result:
         from steepest.report.text import comparison_table
 
         return comparison_table(self.comparison)
+
+    def __str__(self) -> str:
+        from rich.console import Console
+
+        console = Console(width=100, color_system=None, force_terminal=False, emoji=False)
+        with console.capture() as shown:
+            console.print(self)
+        return "\n".join(line.rstrip() for line in shown.get().splitlines())
 
     def __repr__(self) -> str:
         return f"Result({self.folder.path.as_posix()!r}): {self.comparison.sentence}"

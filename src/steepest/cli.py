@@ -47,7 +47,7 @@ Out = Annotated[Path | None, typer.Option("--out", help="The folder (default: ru
 
 
 def compare(source: str, optimizers: list[str] | None, out: Path | None, verbose: bool, print_model: bool,
-            dry_run: bool, threads: int | None, rows: str | None, compile: str | None,
+            dry_run: bool, device: str | None, threads: int | None, rows: str | None, compile: str | None,
             **flags: Any) -> None:  # fmt: skip
     """Compare optimizers on a table, or carry out an experiment file.
 
@@ -63,9 +63,8 @@ def compare(source: str, optimizers: list[str] | None, out: Path | None, verbose
         tree[section] = {**dict(tree.get(section, {})), **given}
     if optimizers:
         tree["optimizers"] = optimizers
-    asked = {
-        name: value for name, value in (("threads", threads), ("rows", rows), ("compile", compile)) if value
-    }
+    asked = {"device": device, "threads": threads, "rows": rows, "compile": compile}
+    asked = {name: value for name, value in asked.items() if value}
     if asked:
         tree["execution"] = execution_asked(dict(tree.get("execution", {})), asked)
     tree.setdefault("name", Path(str(tree["data"].get("source") or source)).name.split(".")[0])
@@ -79,7 +78,7 @@ def compare(source: str, optimizers: list[str] | None, out: Path | None, verbose
     if print_model:
         _print_model(plan)
     if dry_run:
-        _dry_run(plan)
+        _dry_run(plan, out)
         return
     _show(lambda observer: plan.run(out, observer=observer), verbose, out or Path("runs") / experiment.name)
 
@@ -117,6 +116,9 @@ def _options() -> list[inspect.Parameter]:
     return [
         *parameters,
         inspect.Parameter("out", kind, default=None, annotation=Out),
+        inspect.Parameter("device", kind, default=None, annotation=Annotated[
+            str | None, typer.Option("--device", metavar="auto|cpu|cuda", help="Where it is trained, "
+            "also as cuda:1 (default: auto, a CUDA device where there is one).")]),
         inspect.Parameter("threads", kind, default=None, annotation=Annotated[
             int | None, typer.Option("--threads", min=1, help="Threads of a step (default: measured, one or all).")]),
         inspect.Parameter("rows", kind, default=None, annotation=Annotated[
@@ -228,7 +230,12 @@ def report(
         import webbrowser
 
         if not webbrowser.open(path.resolve().as_uri()):
-            raise OptionError("no browser could be opened", hint=f"open {path} yourself.")
+            _console().print(
+                f"no browser could be opened here: open {path} yourself",
+                style="yellow",
+                markup=False,
+                soft_wrap=True,
+            )
 
 
 def _report_one(folder: Path, out: Path | None) -> Path:
@@ -469,13 +476,14 @@ def _print_result(result: Any, report: Path | None = None) -> None:
         )
 
 
-def _dry_run(plan: Any) -> None:
-    from steepest.console import ProgressObserver
-    from steepest.decision import preview
+def _dry_run(plan: Any, out: Path | None) -> None:
+    from steepest.console import ProgressObserver, hanging
 
     with ProgressObserver() as observer:
-        text = preview(plan.experiment, plan.table, observer)
-    _console(out=True).print(text, markup=False, highlight=False)
+        text = plan.preview(out, observer=observer)
+    console = _console(out=True)
+    for line in text.splitlines():
+        console.print(hanging(line, console, 7), markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_model(plan: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 import time
 from types import TracebackType
 
@@ -13,6 +14,24 @@ from rich.text import Text
 from steepest.record.schema import Record
 from steepest.report import format as fmt
 from steepest.sweep.observer import Observer
+
+
+def hanging(text: str, console: Console, indent: int) -> str:
+    """Return a line wrapped for a terminal, where it goes on indented; as it is where it goes elsewhere.
+
+    Example:
+        >>> print(hanging("plan   two optimizers", Console(width=20, force_terminal=True), 7))
+        plan   two
+               optimizers
+        >>> print(hanging("plan   two optimizers", Console(width=20, force_terminal=False), 7))
+        plan   two optimizers
+    """
+    if not console.is_terminal:
+        return text
+    return textwrap.fill(
+        text, max(console.width, 20), subsequent_indent=" " * indent, break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
 
 
 class ProgressObserver(Observer):
@@ -83,9 +102,10 @@ class ProgressObserver(Observer):
             self.say(f"{key.name} at {fmt.rate(record.lr)}, seed {key.seed} ({key.phase}): {text}")
 
     def say(self, text: str) -> None:
-        """Print a line above the bar."""
+        """Print a line above the bar; on a terminal it is wrapped under its own beginning."""
         style = "yellow" if text.startswith("warning: ") else "dim"
-        self.console.print(Text(f"  {fmt.printable(text)}", style=style))
+        shown = hanging(f"  {fmt.printable(text)}", self.console, 9)
+        self.console.print(Text(shown, style=style), soft_wrap=True)
 
 
 class TimeLeft(ProgressColumn):

@@ -26,11 +26,11 @@ from steepest.report.format import seconds as duration
 from steepest.schedules import make_schedule
 from steepest.sweep.contestants import Contestant, contestants
 from steepest.sweep.decide import PILOT_STEPS, class_weights, equal_lengths, explain_batch_size, pilot
-from steepest.sweep.estimate import fit_budget, plan_seconds, plan_text
-from steepest.sweep.methods import Expectation, steps_text
+from steepest.sweep.estimate import fit_budget
+from steepest.sweep.methods import Expectation
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Setup
-from steepest.sweep.rows import check_rows, rows_text
+from steepest.sweep.rows import check_rows
 from steepest.sweep.runner import Runner
 from steepest.sweep.timing import Bench, choose_device, choose_execution, with_times
 from steepest.train.compiled import Programs
@@ -38,8 +38,6 @@ from steepest.train.problem import check_model, check_precision
 
 LEAST_SHARE = 0.5
 """Share of a budget that the networks get, however long the baselines took."""
-LARGEST_GUESS = 20.0
-"""Epochs that a budget is planned with before a pilot has run."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +117,11 @@ def decide(
     protocol = experiment.protocol
     who = contestants(optimizers or experiment.optimizers, protocol.tune)
     make_schedule(protocol.schedule, 1)
-    asked = "auto" if experiment.execution is None else experiment.execution.device
-    check_precision(protocol.precision, choose_device() if asked == "auto" else asked)
+    asked = experiment.execution
+    if asked is not None and not asked.torch:  # the plan of a folder that was begun is checked with the folder
+        asked = begin_execution(asked)
+    device = "auto" if asked is None else asked.device
+    check_precision(protocol.precision, choose_device() if device == "auto" else device)
     if protocol.metric is not None:
         metric_info(protocol.metric)
     observer.stage("reading")
@@ -159,46 +160,6 @@ def decide(
     )
 
 
-def preview(
-    experiment: Experiment,
-    table: Table,
-    observer: Observer,
-    model: ModelBuilder | None = None,
-    *,
-    optimizers: Sequence[Any] | None = None,
-) -> str:
-    """Return the plan as lines; some steps are timed, nothing is trained to an end and nothing is written.
-
-    Raises:
-        SteepestError: the data, an option or the model cannot be used.
-    """
-    decision = decide(experiment, table, model, optimizers, observer).measured(None, observer, compiles=False)
-    protocol = experiment.protocol
-    wanted = protocol.epochs or LARGEST_GUESS
-    fitted = Fitted(epochs=wanted, why="")
-    if protocol.minutes is not None:
-        fitted = _within(decision, wanted, protocol.minutes * 60, "")
-    setup = decision.setup(fitted)
-    seconds = plan_seconds(setup, decision.execution, {})
-    lines = [
-        f"batch  {decision.batch_size} rows, {decision.how_batch}; {decision.per_epoch:,} steps an epoch",
-        f"plan   {plan_text(setup, {})}",
-        *filter(
-            None, [rows_text(decision.execution, decision.who), steps_text(decision.execution, decision.who)]
-        ),
-    ]
-    if protocol.epochs is None and protocol.minutes is None:
-        epoch = (plan_seconds(decision.setup(Fitted(epochs=2.0, why="")), decision.execution, {})
-                 - plan_seconds(decision.setup(Fitted(epochs=1.0, why="")), decision.execution, {}))  # fmt: skip
-        lines.append(
-            f"time   about {duration(epoch)} for each epoch of length, which a pilot will find; baselines come on top"
-        )
-    else:
-        lines += [f"       {fitted.why}"] if fitted.why else []
-        lines.append(f"time   about {duration(seconds)}; baselines come on top")
-    return "\n".join(lines)
-
-
 def fit_length(decision: Decision, protocol: Protocol, runner: Runner, started: float) -> Fitted:
     """Return the length, trials and seeds: given, found by a pilot, or what fits into the minutes."""
     if protocol.epochs is not None:
@@ -217,10 +178,11 @@ def fit_length(decision: Decision, protocol: Protocol, runner: Runner, started: 
     if left < LEAST_SHARE * budget:
         why += f"; data, timing and baselines took {duration(budget - left)}, so this takes longer than was asked for"
         left = LEAST_SHARE * budget
-    return _within(decision, epochs, left, why)
+    return within(decision, epochs, left, why)
 
 
-def _within(decision: Decision, epochs: float, seconds: float, why: str) -> Fitted:
+def within(decision: Decision, epochs: float, seconds: float, why: str) -> Fitted:
+    """Return the length, trials and seeds with which a comparison of so many epochs fits into some seconds."""
     found = fit_budget(
         lambda length: decision.setup(Fitted(epochs=length, why="")),
         epochs,
@@ -267,7 +229,7 @@ def begin_execution(given: Execution | None) -> Execution | None:
     if not device_is_there(given.device):
         raise OptionError(
             f"there is no device {given.device!r} here",
-            hint='write device = "cpu" under [execution], or leave the section out.',
+            hint="`steepest doctor` shows what there is; leave the device out, and it is chosen.",
         )
     return given.model_copy(update={"torch": torch.__version__})
 

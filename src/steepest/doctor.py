@@ -29,6 +29,8 @@ from steepest.sweep import machine
 from steepest.train.compiler import cache_folder, compiled, compiler
 from steepest.train.program import Traced
 
+THREADS_SHOWN = 5
+"""The latest of the measured thread counts, which a person is shown."""
 ABANDONED = 3_600.0
 """Seconds after which a folder of a compilation is no longer in use."""
 
@@ -303,8 +305,10 @@ def _lines(found: Checkup) -> Generator[tuple[str, str]]:
     yield "cache", f"{cache.folder}: {held(cache)}" + ("" if cache.writable else "; it cannot be written")
     if not found.threads:
         yield "threads", "nothing measured on this machine yet; the first comparison does"
-    for i, each in enumerate(found.threads):
+    for i, each in enumerate(found.threads[:THREADS_SHOWN]):
         yield "" if i else "threads", _threads_line(each)
+    if len(found.threads) > THREADS_SHOWN:
+        yield "", f"and {_count(len(found.threads) - THREADS_SHOWN, 'other')} (--json)"
 
 
 def held(cache: Cache) -> str:

@@ -21,7 +21,7 @@ from steepest.evaluate.predictions import predict
 from steepest.experiment_folder import (
     check_folder,
     identify,
-    trained_before,
+    joined,
     with_whole_paths,
     write_results,
 )
@@ -57,7 +57,9 @@ def open_table(experiment: Experiment) -> Table:
             "the experiment names no data: [data] has no source",
             hint='add source = "table.csv"; a comparison of a frame in memory goes on from Python.',
         )
-    return read_table(source, **options)
+    table = read_table(source, **options)
+    _ = table.target
+    return table
 
 
 def complete(
@@ -85,10 +87,7 @@ def complete(
         SteepestError: the data, an option or the model cannot be used; then nothing was written.
     """
     started = time.perf_counter()
-    before = trained_before(folder, experiment, optimizers, observer)
-    if before:
-        optimizers = [*before, *optimizers] if optimizers else None
-        experiment = experiment.model_copy(update={"optimizers": (*before, *experiment.optimizers)})
+    experiment, optimizers = joined(folder, experiment, optimizers, observer)
     decision = decide(experiment, table, model, optimizers, observer)
     check_folder(folder, experiment, decision.dataset)
     with folder.held():
@@ -142,7 +141,7 @@ def _carry_out(
     )
     if setup.recipe.precision != "float32":
         observer.say(f"       matrix products in training by {setup.recipe.precision}")
-    history = runner.history()
+    history = folder.history()
     left = plan_seconds(setup, decision.execution, history)
     observer.say(f"plan   {plan_text(setup, history)}, about {duration(left)}")
     history = runner.complete(setup, decision.execution)

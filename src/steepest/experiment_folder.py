@@ -16,6 +16,7 @@ from steepest.decision import device_is_there
 from steepest.errors import FolderError, SteepestError
 from steepest.evaluate.metrics import default_metric
 from steepest.recipe import (
+    EXECUTION_OPTIONS,
     Execution,
     Experiment,
     load_tree,
@@ -54,9 +55,13 @@ def check_folder(folder: Folder, experiment: Experiment, dataset: Dataset) -> Ex
     if began.execution is not None:
         _check_execution(began.execution, folder)
         asked = experiment.execution
-        for option in ("rows", "compile", "threads"):
+        for option in EXECUTION_OPTIONS:
             before = getattr(began.execution, option)
-            if asked is not None and option in asked.model_fields_set and getattr(asked, option) != before:
+            if (
+                asked is not None
+                and option in asked.model_fields_set
+                and getattr(asked, option) not in (before, "auto")
+            ):
                 raise FolderError(
                     f"{folder.path.as_posix()!r} was begun with --{option} {before}, not {getattr(asked, option)}",
                     hint=f"leave --{option} out, or give --out another folder.",
@@ -64,7 +69,18 @@ def check_folder(folder: Folder, experiment: Experiment, dataset: Dataset) -> Ex
     return began.execution
 
 
-def trained_before(
+def joined(
+    folder: Folder, experiment: Experiment, optimizers: Sequence[Any] | None, observer: Observer
+) -> tuple[Experiment, Sequence[Any] | None]:
+    """Return an experiment, and its optimizers that are no texts, with those that the folder has already."""
+    before = _trained_before(folder, experiment, optimizers, observer)
+    if not before:
+        return experiment, optimizers
+    whole = experiment.model_copy(update={"optimizers": (*before, *experiment.optimizers)})
+    return whole, [*before, *optimizers] if optimizers else None
+
+
+def _trained_before(
     folder: Folder, experiment: Experiment, optimizers: Sequence[Any] | None, observer: Observer
 ) -> list[str]:
     """Return the optimizers of an earlier comparison in the folder that stay in it beside those that are asked for.

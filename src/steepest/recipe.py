@@ -151,13 +151,13 @@ class Execution(Options):
     fitted: Fitted | None = Field(None, description="the length, and what a budget changed")
 
 
-EXECUTION_OPTIONS = ("threads", "rows", "compile")
+EXECUTION_OPTIONS = ("device", "threads", "rows", "compile")
 """What may be asked of the execution; the rest is measured."""
 
 
 def execution_asked(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return the section of an execution plan with what is asked for; what was measured for another is left out."""
-    before = {key: value for key, value in begun.items() if key in ("device", *EXECUTION_OPTIONS)}
+    before = {key: value for key, value in begun.items() if key in EXECUTION_OPTIONS}
     return {"device": "auto", **before, **asked}
 
 

@@ -16,7 +16,7 @@ TABLE = "a,b,y\n" + "".join(f"{i},{i % 7},{'yes' if i % 3 else 'no'}\n" for i in
 
 # name, file's content (or None), arguments after `compare FILE`, in the fact, in the hint
 COMPARE = [
-    ("missing file", None, ["--target", "y"], "table.csv", "look at what is in"),
+    ("missing file", None, ["--target", "y"], "table.csv", "has no file"),
     ("empty file", b"", ["--target", "y"], "empty", ""),
     ("header only", b"a,b,y\n", ["--target", "y"], "no rows", ""),
     ("not a table", bytes(range(256)) * 40, ["--target", "y"], "table.csv", ""),
@@ -55,7 +55,7 @@ COMPARE = [
     ("group that is no column", TABLE, ["--target", "y", "--split", "group:c"], "'c'", "Known"),
     ("share above one", TABLE, ["--target", "y", "--validation", "1.5"], "--validation '1.5'", "share"),
 
-     ("validation file not there", TABLE, ["--target", "y", "--validation", "v.csv"], "'v.csv'", "did you mean"),
+     ("validation file not there", TABLE, ["--target", "y", "--validation", "v.csv"], "'v.csv'", "has 'table.csv'"),
     ("preparation not there", TABLE, ["--target", "y", "--prepare", "p.toml"], "p.toml", ""),
 ]  # fmt: skip
 
@@ -150,11 +150,11 @@ FOLDER = [
     (["report", "."], "holds no experiment", "--out"),
     (["resume", "nowhere"], "'nowhere'", "--out"),
     (["predict", "nowhere", "new.csv"], "'nowhere'", "comparison"),
-    (["predict", "DONE", "new.csv"], "'new.csv'", "did you mean 'lacking.csv'"),
+    (["predict", "DONE", "new.csv"], "'new.csv'", "'lacking.csv'"),
     (["predict", "DONE", "lacking.csv"], "'minutes'", ""),
     (["predict", "DONE", "lacking.csv", "--out", "p.xlsx"], "'.xlsx'", ".parquet"),
     (["predict", "DONE", "lacking.csv", "--out", "no/p.csv"], "'no'", "make it"),
-    (["describe", "nowhere.csv"], "'nowhere.csv'", "look at"),
+    (["describe", "nowhere.csv"], "'nowhere.csv'", "has 'lacking.csv'"),
     (["list", "optimisers"], "'optimisers'", "'optimizers'"),
     (["compere"], "Did you mean 'compare'", "--help"),
     (["predict"], "missing argument", "--help"),

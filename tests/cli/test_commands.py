@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -317,6 +318,13 @@ def test_ten_lines_of_python(churn, tmp_path) -> None:
     assert result.table.height == 3 + 3 + 3
     found = result.difference("adam(lr=0.01)", "sgd(lr=0.1)")
     assert (found.n, found.over, found.metric) == (2, "both", "log_loss")
+    assert str(found).startswith(
+        f"adam(lr=0.01) - sgd(lr=0.1) on log_loss: {found.mean:.4g} [{found.low:.4g}, "
+    )
+    assert "] by 2 seeds and 60 rows, p = " in str(found)
+    assert repr(found) == f"Difference({found})"
+    assert str(result).count("\n● ") == 1
+    assert " ".join(str(result).split()).endswith(" ".join(result.sentence.split()))
     assert found.low <= found.mean <= found.high
     assert result.best.predict_proba(churn.drop("churned")).shape == (600, 2)
     assert "<table" in result._repr_html_()
@@ -510,6 +518,52 @@ def test_dry_run_writes_and_trains_nothing(steepest, churn_csv, tmp_path, monkey
         assert "4 optimizers × (" in said.out
         assert "time   about" in said.out
         assert list(tmp_path.iterdir()) == []
+
+
+def test_dry_run_counts_what_the_folder_has(steepest, copied, churn_csv) -> None:
+    command = ["compare", churn_csv, "--target", "churned", "--out", copied, "--dry-run"]
+    before = {path: path.stat().st_mtime_ns for path in copied.rglob("*")}
+    more = steepest(*command, "-o", "adam(lr=0.02)", *QUICK)
+    assert re.search(r"3 optimizers × .*→ \d+ runs, 8 done before\n", more.out)
+    assert "adam(lr=0.01), sgd(lr=0.1): in this folder, and stay" in more.err
+    others = steepest(*command, "-o", "adam(lr=0.01)", *QUICK, "--clip", "1.0")
+    assert re.search(r"1 optimizer × .*→ \d+ runs; 8 in the folder were made otherwise", others.out)
+    refused = steepest(*command, "--drop", "plan")
+    assert refused.status == 2
+    assert "was begun with other data: drop was [] and is ['plan']" in refused.err
+    assert {path: path.stat().st_mtime_ns for path in copied.rglob("*")} == before
+
+
+def test_a_device_is_asked_for_by_a_flag(steepest, copied, churn_csv) -> None:
+    command = [
+        "compare",
+        churn_csv,
+        "--target",
+        "churned",
+        "-o",
+        "adam(lr=0.01),sgd(lr=0.1)",
+        *QUICK,
+        "--out",
+        copied,
+    ]
+    for same in ("auto", "cpu"):
+        assert steepest(*command, "--device", same, "--dry-run").status == 0
+    said = steepest(*command, "--device", "meta")
+    assert said.status == 2
+    assert "was begun with --device cpu, not meta" in said.err
+    said = steepest(*command[:-1], copied.with_name("new"), "--device", "toaster")
+    assert said.status == 2
+    assert "there is no device 'toaster' here" in said.err
+    assert not copied.with_name("new").exists()
+
+
+def test_a_report_is_written_where_no_browser_is(steepest, copied, monkeypatch) -> None:
+    monkeypatch.setattr("webbrowser.open", lambda address: False)
+    (copied / "report.html").unlink()
+    said = steepest("report", copied, "--open")
+    assert said.status == 0
+    assert f"no browser could be opened here: open {copied / 'report.html'} yourself" in said.err
+    assert (copied / "report.html").is_file()
 
 
 def test_minutes_are_fitted_once_and_stored(steepest, churn_csv, tmp_path) -> None:

@@ -47,6 +47,14 @@ def test_it_says_what_the_machine_has(steepest, cache) -> None:
     assert (compiler() or "none found") in lines["compiler"]
 
 
+def test_the_latest_thread_counts_are_shown(steepest, cache) -> None:
+    for i in range(7):
+        machine.remember(f"k{i}", 1, model=f"net{i}")
+    said = steepest("doctor").out
+    assert [f"net{i}" in said for i in range(7)] == [False, False, True, True, True, True, True]
+    assert "and 2 others (--json)" in said
+
+
 def test_as_json(steepest, cache) -> None:
     machine.remember("k", 2, model="embedding-mlp")
     said = steepest("doctor", "--json")

@@ -258,7 +258,7 @@ TABLE = [
         split="stratified",
     ),
     case("test file", other_test_file, "test.csv lacks the column 'plan'", "same columns", test="test.csv"),
-    case("test file not there", text("churn.csv", GOOD), "'tset.csv'", "look at what is in", test="tset.csv"),
+    case("test file not there", text("churn.csv", GOOD), "'tset.csv'", "has 'churn.csv'", test="tset.csv"),
     case("taken name", frame(split=x, churned=y), "column named 'split'", "rename"),
 ]
 

@@ -99,6 +99,17 @@ class Difference(Frozen):
     by_rows: tuple[float, float] | None = None
     visible: float | None = None
 
+    def __str__(self) -> str:
+        by = f"{self.n} seeds and {self.rows:,} rows" if self.over == "both" else f"{self.n:,} {self.over}"
+        found = f"{self.first} - {self.second} on {self.metric}: {self.mean:.4g}"
+        if self.p_adjusted is None:
+            return f"{found} (one run)"
+        verdict = f"{self.better} is better" if self.told_apart else "not told apart"
+        return f"{found} [{self.low:.4g}, {self.high:.4g}] by {by}, p = {self.p_adjusted:.2g}: {verdict}"
+
+    def __repr__(self) -> str:
+        return f"Difference({self})"
+
     @property
     def excludes_zero(self) -> bool:
         """Whether the interval of this difference alone lies on one side of zero."""

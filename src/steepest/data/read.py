@@ -214,23 +214,37 @@ def _existing(source: str | Path) -> Path:
         )
     path = Path(source).expanduser()
     if path.is_dir():
-        inside = sorted(each.name for each in path.iterdir() if each.is_file())[:5]
+        inside = [each.name for each in _files(path)[:5]]
         some = f": it has {', '.join(inside)}" if inside else ""
         raise DataError(f"{str(path)!r} is a folder", hint=f"name one file in it{some}.")
     if not path.exists():
         folder = path.parent
-        names = [each.name for each in folder.iterdir()] if folder.is_dir() else []
-        near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
+        near = _alike(path)
         if near:
-            hint = f"did you mean {' or '.join(repr(str(folder / each)) for each in near)}?"
+            hint = f"did you mean {' or '.join(repr(str(each)) for each in near)}?"
         elif folder.is_dir():
-            hint = f"look at what is in {str(folder.resolve())!r}."
+            some = ", ".join(repr(each.name) for each in _files(folder)[:5])
+            hint = f"{str(folder.resolve())!r} has {some or 'no file'}."
         else:
             hint = f"there is no folder {str(folder)!r} either."
         raise DataError(f"there is no file {str(path)!r}", hint=hint)
     if path.stat().st_size == 0:
         raise DataError(f"{path.name} is empty", hint="give a file with a header line and rows.")
     return path
+
+
+def _alike(path: Path) -> list[Path]:
+    """Return the files beside a path whose names, without the endings, are much like its own."""
+    there = _files(path.parent)
+    stems = {each: each.name.partition(".")[0].lower() for each in there}
+    near = difflib.get_close_matches(path.name.partition(".")[0].lower(), set(stems.values()), n=3)
+    return sorted((each for each in there if stems[each] in near), key=lambda each: near.index(stems[each]))[
+        :3
+    ]
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(each for each in folder.iterdir() if each.is_file()) if folder.is_dir() else []
 
 
 def _shortened(text: str) -> str:

@@ -113,6 +113,17 @@ class Table:
         """What the preparation steps did."""
         return self._made.reports
 
+    @property
+    def target(self) -> str:
+        """The column to predict.
+
+        Raises:
+            OptionError: none is named.
+        """
+        if self.options.target is None:
+            raise OptionError("no target is named", hint="say what to predict: --target COLUMN.")
+        return self.options.target
+
     def prepared(self) -> pl.DataFrame:
         """Return the table after all preparation steps, with a column that says each row's part."""
         return with_text(self._made.frame).with_columns(pl.col(SPLIT_COLUMN).cast(pl.String))
@@ -147,10 +158,7 @@ class Table:
 
     @functools.cached_property
     def _made(self) -> Assembled:
-        target = self.options.target
-        if target is None:
-            raise OptionError("no target is named", hint="say what to predict: --target COLUMN.")
-        return assemble(self._rows(target), self.preparation, self.options, target)
+        return assemble(self._rows(self.target), self.preparation, self.options, self.target)
 
     def _rows(self, target: str) -> Rows:
         """Return all prepared rows, those of files of their own included."""

@@ -138,6 +138,14 @@ class Folder:
         with contextlib.suppress(FileNotFoundError):
             (self.path / name).unlink()
 
+    def history(self) -> dict[tuple[str, int], Record]:
+        """Return the newest record of every run by (recipe id, seed).
+
+        Raises:
+            FolderError: as :meth:`records`.
+        """
+        return {(record.key.recipe, record.key.seed): record for record in self.records()}
+
     def records(self) -> list[Record]:
         """Return the records of every run in the journal, oldest first.
 

@@ -33,12 +33,12 @@ def plan_seconds(setup: Setup, execution: Execution, history: History) -> float:
 
 
 def plan_text(setup: Setup, history: History) -> str:
-    """Return the plan as one line.
+    """Return the plan as one line: the whole comparison, and how much of it is done.
 
     Example:
-        ``4 optimizers × (7 rates on ¼ + best 3 whole + 5 seeds + 5 at default) + 5 constant → 85 runs``
+        ``4 optimizers × (7 rates on ¼ + best 3 whole + 5 seeds + 5 at default) + 5 without schedule → 85 runs``
     """
-    runs = expected_runs(setup, history)
+    runs = expected_runs(setup, {})
     tuned = [who for who in setup.contestants if who.tuned]
     count = len(setup.contestants)
     parts: list[str] = []
@@ -53,8 +53,13 @@ def plan_text(setup: Setup, history: History) -> str:
         text += f", {count - len(tuned)} not tuned"
     if setup.recipe.schedule != "constant":
         text += f" + {len(setup.seeds)} without schedule"
-    done = sum(record.key.phase != "pilot" for record in taking_part(setup, history).values())
-    return f"{text} → {len(runs)} runs" + (f", {done} done before" if done else "")
+    there = [each for each in taking_part(setup, history).values() if each.key.phase != "pilot"]
+    done = len(there)
+    left = len(expected_runs(setup, history))
+    kept = [record for record in history.values() if record.key.phase not in ("pilot", "constant")]
+    others = len(kept) - sum(record.key.phase != "constant" for record in there)
+    text += f" → {done + left} runs" + (f", {done} done before" if done else "")
+    return text + (f"; {others} in the folder were made otherwise, and are not used" if others else "")
 
 
 @dataclass(frozen=True)

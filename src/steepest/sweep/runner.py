@@ -52,13 +52,9 @@ class Runner:
     execution: Execution = field(default_factory=lambda: Execution.model_validate({}))
     programs: Programs = field(default_factory=Programs)
 
-    def history(self) -> dict[tuple[str, int], Record]:
-        """Return the runs in the folder by (recipe id, seed)."""
-        return {(record.key.recipe, record.key.seed): record for record in self.folder.records()}
-
     def complete(self, setup: Setup, execution: Execution) -> History:
         """Make every run that the setup still lacks; return all."""
-        history = self.history()
+        history = self.folder.history()
         announced: set[str] = set()
         tuned: set[str] = set()
         while runs := next_runs(setup, history):

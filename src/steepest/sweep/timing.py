@@ -13,7 +13,7 @@ from torch import nn
 
 from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset
-from steepest.models import ModelBuilder, build_model
+from steepest.models import ModelBuilder, build_model, count_parameters
 from steepest.optim import make_rule
 from steepest.optim.method import Method
 from steepest.optim.rule import Rule
@@ -167,8 +167,9 @@ def _threads(bench: Bench, net: nn.Module, plan: Execution, rule: Rule) -> int:
     seconds = {each: bench.step(rule, plan.model_copy(update={"threads": each})) for each in (1, count)}
     threads = count if seconds[count] < FEWER_THREADS_UNLESS * seconds[1] else 1
     remember(
-        key, threads, model=bench.recipe.model, batch_size=bench.recipe.batch_size, executor=plan.executor
-    )
+        key, threads, model=bench.recipe.model, parameters=count_parameters(net),
+        batch_size=bench.recipe.batch_size, executor=plan.executor,
+    )  # fmt: skip
     return threads
 
 

@@ -1,0 +1,84 @@
+"""What a comparison would do, told without doing it: a dry run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from steepest.data.table import Table
+from steepest.decision import Decision, asked_for, decide, within
+from steepest.experiment_folder import check_folder, joined
+from steepest.models import ModelBuilder
+from steepest.recipe import Experiment, Fitted
+from steepest.record.store import Folder
+from steepest.report.format import seconds as duration
+from steepest.sweep.estimate import plan_seconds, plan_text
+from steepest.sweep.methods import steps_text
+from steepest.sweep.observer import Observer
+from steepest.sweep.rows import rows_text
+
+LARGEST_GUESS = 20.0
+"""Epochs that a budget is planned with before a pilot has run."""
+
+
+def preview(
+    experiment: Experiment,
+    table: Table,
+    folder: Folder,
+    observer: Observer,
+    model: ModelBuilder | None = None,
+    *,
+    optimizers: Sequence[Any] | None = None,
+) -> str:
+    """Return the plan as lines; some steps are timed, nothing is trained to an end and nothing is written.
+
+    Args:
+        experiment: the configuration.
+        table: the data.
+        folder: where the comparison would be made; the runs that it has are not made again.
+        observer: who is told.
+        model: the user's own model as a callable.
+        optimizers: classes, rules or values to try, where they are not all texts of the experiment.
+
+    Raises:
+        FolderError: the folder belongs to other data, or was begun in another way.
+        SteepestError: the data, an option or the model cannot be used.
+    """
+    experiment, optimizers = joined(folder, experiment, optimizers, observer)
+    decision = decide(experiment, table, model, optimizers, observer)
+    began = check_folder(folder, experiment, decision.dataset)
+    decision = decision.measured(began, observer, compiles=False)
+    protocol = experiment.protocol
+    fitted, known = _length(decision, asked_for(protocol))
+    setup, history = decision.setup(fitted), folder.history()
+    execution = decision.execution
+    lines = [
+        f"batch  {decision.batch_size} rows, {decision.how_batch}; {decision.per_epoch:,} steps an epoch",
+        *([f"length {fitted.why}"] if fitted.why else []),
+        f"plan   {plan_text(setup, history)}",
+        *filter(None, [rows_text(execution, decision.who), steps_text(execution, decision.who)]),
+    ]
+    if known or protocol.minutes is not None:
+        lines.append(f"time   about {duration(plan_seconds(setup, execution, history))}{_besides(history)}")
+    else:
+        short, long = (decision.setup(Fitted(epochs=each, why="")) for each in (1.0, 2.0))
+        epoch = plan_seconds(long, execution, {}) - plan_seconds(short, execution, {})
+        lines.append(
+            f"time   about {duration(epoch)} for each epoch of length, which a pilot will find; baselines come on top"
+        )
+    return "\n".join(lines)
+
+
+def _length(decision: Decision, asked: str) -> tuple[Fitted, bool]:
+    """Return the length to plan with, and whether it is known: it is given, or the folder has decided it."""
+    protocol, begun = decision.experiment.protocol, decision.execution.fitted
+    if begun is not None and begun.asked == asked:
+        return begun, True
+    wanted = protocol.epochs or LARGEST_GUESS
+    if protocol.minutes is None:
+        return Fitted(epochs=wanted, why=""), protocol.epochs is not None
+    return within(decision, wanted, protocol.minutes * 60, ""), protocol.epochs is not None
+
+
+def _besides(history: Any) -> str:
+    return "" if history else "; baselines come on top"
