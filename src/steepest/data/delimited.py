@@ -87,7 +87,7 @@ def scan_text(
             hint="give a file with rows below the header.",
         )
     _check_short_rows(frame, path, layout)
-    lazy = _decimal_points(_marked(frame.lazy(), layout, markers).collect().lazy(), layout, text)
+    lazy = _decimal_points(_without_marks(frame, layout, markers).lazy(), layout, text)
     return _typed(lazy.collect(), text).lazy()
 
 
@@ -287,6 +287,16 @@ def _marked(frame: pl.LazyFrame, layout: Layout, markers: list[str]) -> pl.LazyF
         return frame
     cell = pl.col(names).str.strip_chars() if layout.padded else pl.col(names)
     return frame.with_columns(pl.when(cell.is_in(markers).not_()).then(cell).name.keep())
+
+
+def _without_marks(frame: pl.DataFrame, layout: Layout, markers: list[str]) -> pl.DataFrame:
+    """Do the same with rows in memory; a column without such a text is not written anew."""
+    texts = frame.select(pl.col(pl.String))
+    if layout.padded or not texts.width:
+        return _marked(frame.lazy(), layout, markers).collect()
+    found = texts.select(pl.all().is_in(markers).any()).row(0, named=True)
+    changed = texts.select(name for name, any_of_it in found.items() if any_of_it)
+    return frame.with_columns(_marked(changed.lazy(), layout, markers).collect().iter_columns())
 
 
 def _decimal_points(frame: pl.LazyFrame, layout: Layout, text: Sequence[str]) -> pl.LazyFrame:
