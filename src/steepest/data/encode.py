@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -302,20 +302,22 @@ def fit_and_encode(
     """
     train = parts["train"]
     sizes = {part: int(rows.sum()) for part, rows in parts.items()}
-    labels: dict[str, Labels] = {}
     numbers: dict[str, pl.Series] = {}
-    for name, values in features:
-        if name in categorical:
-            labels[name] = labels_of(values)
-        else:
-            numbers[name] = values.rechunk()
     with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
+        coming: dict[str, Future[Labels]] = {}
+        for name, values in features:
+            if name in categorical:
+                coming[name] = pool.submit(labels_of, values)
+            else:
+                numbers[name] = values.rechunk()
+        labels = {name: each.result() for name, each in coming.items()}
+        coming.clear()
         vocabularies = pool.map(lambda name: Vocabulary.fit(labels[name], train, min_count), categorical)
         encoder = TableEncoder(
             dict(zip(categorical, vocabularies, strict=True)),
             {name: _scale(numbers[name].filter(pl.Series(train))) for name in continuous},
         )
-    codes = _codes(
+    codes, unknown = _codes(
         [(labels[name], encoder.vocabularies[name].codes_of(labels[name])) for name in categorical],
         parts,
         sizes,
@@ -326,9 +328,9 @@ def fit_and_encode(
         scores, lacking = encoder.scores(
             {name: numbers[name].filter(pl.Series(rows)) for name in continuous}, sizes[part]
         )
-        unknown = dict(zip(categorical, (codes[part] == 0).sum(0).tolist(), strict=True))
+        unseen = {**dict(zip(categorical, unknown[part].tolist(), strict=True)), **lacking}
         inputs = (torch.from_numpy(codes[part]), torch.from_numpy(scores))
-        encoded[part] = EncodedPart(inputs, {name: n for name, n in {**unknown, **lacking}.items() if n})
+        encoded[part] = EncodedPart(inputs, {name: n for name, n in unseen.items() if n})
     return encoder, encoded, numbers
 
 
@@ -336,11 +338,15 @@ def _codes(
     columns: list[tuple[Labels, NDArray[np.int64]]],
     parts: Mapping[str, NDArray[np.bool_]],
     sizes: Mapping[str, int],
-) -> dict[str, NDArray[np.int64]]:
-    """Return the codes of each part, ``[N, C]``, made by some threads, each for a range of the rows."""
+) -> tuple[dict[str, NDArray[np.int64]], dict[str, NDArray[np.int64]]]:
+    """Return the codes of each part, ``[N, C]``, and how many of a column are unknown, ``[C]``.
+
+    Some threads make them, each for a range of the rows.
+    """
     codes = {part: np.empty((size, len(columns)), dtype=np.int64) for part, size in sizes.items()}
+    unknown = {part: np.zeros(len(columns), dtype=np.int64) for part in sizes}
     if not columns:
-        return codes
+        return codes, unknown
     n, threads = sum(sizes.values()), pl.thread_pool_size()
     bounds = [n * i // threads for i in range(threads + 1)]
     at = dict.fromkeys(parts, 0)
@@ -349,8 +355,10 @@ def _codes(
         places.append(dict(at))
         at = {part: at[part] + int(rows[start:stop].sum()) for part, rows in parts.items()}
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda *of: _put_codes(columns, parts, codes, *of), bounds, bounds[1:], places))
-    return codes
+        for found in pool.map(lambda *of: _put_codes(columns, parts, codes, *of), bounds, bounds[1:], places):
+            for part, count in found.items():
+                unknown[part] += count
+    return codes, unknown
 
 
 def _put_codes(
@@ -360,9 +368,14 @@ def _put_codes(
     start: int,
     stop: int,
     at: dict[str, int],
-) -> None:
-    """Write the codes of the rows from ``start`` to ``stop``, in blocks that stay in the processor's cache."""
+) -> dict[str, NDArray[np.int64]]:
+    """Write the codes of the rows from ``start`` to ``stop``, in blocks that stay in the processor's cache.
+
+    Returns:
+        How many codes of each column are unknown, by part.
+    """
     found = np.empty((BLOCK_ROWS, len(columns)), dtype=np.int64)
+    unknown = {part: np.zeros(len(columns), dtype=np.int64) for part in parts}
     for first in range(start, stop, BLOCK_ROWS):
         block = slice(first, min(first + BLOCK_ROWS, stop))
         for i, (labels, by_text) in enumerate(columns):
@@ -371,4 +384,6 @@ def _put_codes(
             mine = np.flatnonzero(rows[block])
             out = codes[part][at[part] : at[part] + len(mine)]
             np.take(found, mine, axis=0, out=out, mode="clip")  # the default mode makes a copy first
+            unknown[part] += len(mine) - np.count_nonzero(out, axis=0)
             at[part] += len(mine)
+    return unknown

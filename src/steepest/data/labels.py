@@ -15,6 +15,9 @@ SAMPLE_ROWS = 100_000
 FEW = 0.5
 """A column of texts is held as codes if at most this share of the sampled ones differ."""
 
+WIDEST = 1 << 16
+"""Whole numbers within so many of each other are looked up in a table."""
+
 COUNTED_ROWS = 1 << 17
 """Rows that are counted at a time, few enough to stay in the processor's cache."""
 
@@ -64,6 +67,10 @@ def labels_of(values: pl.Series) -> Labels:
     dtype = values.dtype
     if not (dtype.is_numeric() or dtype == pl.Boolean or isinstance(dtype, pl.String | pl.Categorical)):
         values = as_label(values)
+    if dtype.is_integer():
+        near = _near_integers(values)
+        if near is not None:
+            return near
     distinct = values.drop_nulls().unique()
     texts = as_label(distinct)
     numbers = np.arange(len(distinct), dtype=np.int32)
@@ -75,6 +82,18 @@ def labels_of(values: pl.Series) -> Labels:
         found = values.replace_strict(distinct, numbers, default=None, return_dtype=pl.Int32)
         codes = found.fill_null(-1).to_numpy()
     return Labels(texts, codes)
+
+
+def _near_integers(values: pl.Series) -> Labels | None:
+    """Do it for whole numbers that lie near each other: they number a table by themselves. None if they do not."""
+    least, most = (int(each or 0) for each in (values.min(), values.max()))  # pyright: ignore[reportArgumentType]
+    if most - least >= WIDEST or max(-least, most) >= 1 << 62:
+        return None
+    places = (values.cast(pl.Int64) - least).fill_null(most - least + 1).to_numpy()
+    there = np.flatnonzero(np.bincount(places, minlength=most - least + 2)[:-1])
+    by_place = np.full(most - least + 2, -1, dtype=np.int32)
+    by_place[there] = np.arange(len(there), dtype=np.int32)
+    return Labels(as_label(pl.Series(there + least)), by_place[places])
 
 
 def _physical(values: pl.Series) -> NDArray[Any]:
