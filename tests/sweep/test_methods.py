@@ -101,6 +101,35 @@ def test_a_comparison_with_compiled_steps(churn_csv: Path, tmp_path: Path) -> No
         st.plan(table, optimizers=optimizers, compile="off", **options).run(tmp_path / "a", observer=Lines())
 
 
+@needs_compiler
+def test_a_rate_at_which_a_compiled_step_does_not_hold_runs_eagerly(churn_csv: Path, tmp_path: Path) -> None:
+    table = st.read_table(churn_csv, target="churned")
+    options = {
+        "seeds": 1,
+        "epochs": 1,
+        "batch_size": 32,
+        "hidden": (8,),
+        "rows": "on",
+        "schedule": "constant",
+    }
+    optimizers = [
+        "sgd(lr=2.0, weight_decay=0.4)"
+    ]  # its decay is too strong for the closed form, but not at 1e-4
+    seen = Lines()
+    made = st.plan(table, optimizers=optimizers, compile="on", **options).run(tmp_path / "a", observer=seen)
+    assert load_tree(tmp_path / "a" / "experiment.toml")["execution"]["compiled"] == [
+        "sgd(lr=2.0, weight_decay=0.4)"
+    ]
+    assert any(
+        "sgd(lr=2.0, weight_decay=0.4) at 2 runs eagerly: the schedule takes" in line for line in seen.lines
+    )
+    eager = st.plan(table, optimizers=optimizers, compile="off", **options).run(
+        tmp_path / "b", observer=Lines()
+    )
+    for one, other in zip(made.comparison.rows[:1], eager.comparison.rows[:1], strict=True):
+        assert one.metrics == other.metrics
+
+
 def test_a_wrong_value_is_named(churn_csv: Path) -> None:
     with pytest.raises(OptionError, match="sometimes"):
         st.plan(st.read_table(churn_csv, target="churned"), compile="sometimes")

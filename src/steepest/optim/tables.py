@@ -149,11 +149,17 @@ def embedding(model: nn.Module, name: str) -> nn.Embedding:
 
 
 def has_closed_form(rule: Rule[Hyper]) -> bool:
-    """Return whether a rule's idle steps cost nothing or have a closed form.
+    """Return whether a rule's idle steps cost nothing or have a closed form, at its rate.
 
     Example:
         >>> from steepest.optim import make_rule
         >>> [has_closed_form(make_rule(text)) for text in ("adam", "sgd", "nadam", "muon")]
         [True, True, False, False]
+        >>> [has_closed_form(make_rule(f"sgd(lr={lr}, weight_decay=0.5)")) for lr in (0.1, 2.0)]
+        [True, False]
     """
-    return rule.couples == "element" and rule.closed_form() is not None
+    if rule.couples != "element":
+        return False
+    past = Past(rule)
+    past.extend()
+    return past.form is not None

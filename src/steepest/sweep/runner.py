@@ -21,7 +21,9 @@ from steepest.sweep.methods import is_compiled, make_method
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Expected, History, Run, Setup, next_runs, tuning
 from steepest.train.compiled import Programs
+from steepest.train.compiler import NoCompilerError
 from steepest.train.loop import Finished, train
+from steepest.train.program import NotTraceableError
 
 
 @dataclass
@@ -106,7 +108,15 @@ class Runner:
         return self.folder.read_tensors(_rows(run))
 
     def _train(self, run: Run, evaluations: int) -> Finished:
-        compiled = is_compiled(self.execution, run.key.name)
+        if is_compiled(self.execution, run.key.name):
+            try:
+                return self._trained(run, evaluations, compiled=True)
+            except (NotTraceableError, NoCompilerError) as error:
+                name, rate = run.key.name, float(run.rule.hyper.lr)
+                self.observer.say(f"steps  {name} at {rate:.3g} runs eagerly: {error.fact}")
+        return self._trained(run, evaluations, compiled=False)
+
+    def _trained(self, run: Run, evaluations: int, *, compiled: bool) -> Finished:
         method = make_method(run.rule, run.recipe, self.execution, self.programs, compiled=compiled)
         with thread_count(self.threads):
             return train(
