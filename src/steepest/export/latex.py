@@ -69,6 +69,8 @@ def table(comparison: Comparison) -> str:
             r"\small",
             rf"\caption{{{_caption(comparison, deciding, compared=compared)}}}",
             rf"\label{{tab:{slug(comparison.title)}}}",
+            r"\medskip",
+            "",
             rf"\begin{{tabular}}{{@{{}}l{'r' * (len(head) - 1)}@{{}}}}",
             r"\toprule",
             " & ".join(head) + r" \\",

@@ -17,7 +17,7 @@ from steepest.compare.result import Comparison, RateCurve
 from steepest.errors import MissingExtraError
 from steepest.report import figures, theme
 from steepest.report import format as show
-from steepest.report.view import Ranking, finite, metric_of, ranking
+from steepest.report.view import Mark, Ranking, edge_marks, finite, metric_of, ranking
 from steepest.report.words import capital
 
 WIDTH = 5.6
@@ -172,8 +172,8 @@ def draw_rates(comparison: Comparison, figure: Any) -> Any:
     """Return the tuning: the deciding metric by learning rate, scan and full length, chosen and default rates."""
     scale, place, made, ax = _start(comparison, figure, 3.0)
     tuned = [each for each in comparison.rates if each.metric == comparison.metric]
-    for curve in tuned:
-        _draw_rates(ax, curve, place[curve.name], scale)
+    for curve, marks in zip(tuned, edge_marks(tuned), strict=True):
+        _draw_rates(ax, curve, place[curve.name], scale, marks)
     layout = figures.rates(comparison)["layout"]
     ax.set_xscale("log")
     _finish(ax, layout)
@@ -185,7 +185,9 @@ def draw_rates(comparison: Comparison, figure: Any) -> Any:
     return made
 
 
-def _draw_rates(ax: Any, curve: RateCurve, slot: int, scale: float) -> None:
+def _draw_rates(
+    ax: Any, curve: RateCurve, slot: int, scale: float, marks: tuple[list[Mark], list[Mark]]
+) -> None:
     colour, marker = theme.colour(slot), MARKERS[theme.symbol(slot)]
     name: str | None = _name(curve.name)
     scan, full = (
@@ -229,19 +231,14 @@ def _draw_rates(ax: Any, curve: RateCurve, slot: int, scale: float) -> None:
             zorder=4,
         )
     across = ax.get_xaxis_transform()
-    gone = [rate for rate, value in [*curve.scan, *curve.full] if not finite(value) and rate > 0]
-    if gone:  # an empty line would count as drawn at the origin when the layout is made
-        ax.plot(gone, [0.965] * len(gone), "x", transform=across, markersize=4.5, color=colour, clip_on=False)
-    if curve.default is not None and curve.default > 0:
+    crossed, default = marks
+    for rate, above in crossed:
         ax.plot(
-            [curve.default],
-            [0.02],
-            transform=across,
-            marker="|",
-            markersize=8,
-            markeredgewidth=1.5,
-            color=colour,
+            rate, 0.965 - 0.04 * above, "x", transform=across, markersize=4.5, color=colour, clip_on=False
         )
+    for rate, below in default:
+        height = 0.02 + 0.055 * below
+        ax.plot(rate, height, "|", transform=across, markersize=8, markeredgewidth=1.5, color=colour)
 
 
 def draw_ranking(comparison: Comparison, figure: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from steepest.compare.result import Band, Comparison, RateCurve
 from steepest.report import format as show
 from steepest.report import theme
-from steepest.report.view import finite, metric_of
+from steepest.report.view import Mark, edge_marks, finite, is_rate, metric_of
 
 Figure = dict[str, Any]
 Axis = Literal["step", "epoch", "seconds", "gradients"]
@@ -112,10 +112,10 @@ def rates(comparison: Comparison) -> Figure:
     place = theme.slots(comparison)
     tuned = [each for each in comparison.rates if each.metric == comparison.metric]
     traces: list[Figure] = []
-    for curve in tuned:
-        traces += _rate_traces(curve, place[curve.name], scale)
+    for curve, marks in zip(tuned, edge_marks(tuned), strict=True):
+        traces += _rate_traces(curve, place[curve.name], scale, marks)
     layout = _layout("learning rate", _unit(comparison), hovermode="closest")
-    tried = [rate for curve in tuned for rate, _ in [*curve.scan, *curve.full] if _is_rate(rate)]
+    tried = [rate for curve in tuned for rate, _ in [*curve.scan, *curve.full] if is_rate(rate)]
     layout["xaxis"] |= {"type": "log", "tickmode": "array", **_decades(tried)}
     layout["yaxis2"] = {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True}
     values = [value * scale for curve in tuned for _, value in [*curve.scan, *curve.full]]
@@ -258,10 +258,6 @@ def _close_range(
     return [low - pad, high + pad] if pad else None
 
 
-def _is_rate(value: float) -> bool:
-    return finite(value) and value > 1e-100
-
-
 def _known(curve: RateCurve, scale: float) -> list[float]:
     return [value * scale for _, value in [*curve.scan, *curve.full] if finite(value)]
 
@@ -276,7 +272,9 @@ def _decades(tried: Sequence[float]) -> Figure:
     return {"tickvals": values, "ticktext": [show.rate(value) for value in values], "range": ends}
 
 
-def _rate_traces(curve: RateCurve, slot: int, scale: float) -> list[Figure]:
+def _rate_traces(
+    curve: RateCurve, slot: int, scale: float, marks: tuple[list[Mark], list[Mark]]
+) -> list[Figure]:
     colour, shape = theme.colour(slot), theme.symbol(slot)
     name = safe(curve.name)
     common: Figure = {
@@ -288,7 +286,7 @@ def _rate_traces(curve: RateCurve, slot: int, scale: float) -> list[Figure]:
     }
 
     def points(pairs: Sequence[tuple[float, float]], what: str) -> Figure:
-        good = [(rate, value) for rate, value in sorted(pairs) if finite(value) and _is_rate(rate)]
+        good = [(rate, value) for rate, value in sorted(pairs) if finite(value) and is_rate(rate)]
         return {
             "x": [rate for rate, _ in good],
             "y": [value * scale for _, value in good],
@@ -320,23 +318,21 @@ def _rate_traces(curve: RateCurve, slot: int, scale: float) -> list[Figure]:
     if taken:
         chosen = points(taken[:1], "chosen")
         traces.append({**common, **chosen, "mode": "markers", "marker": ring})
-    diverged = [rate for rate, value in [*curve.scan, *curve.full] if not finite(value) and _is_rate(rate)]
+    crossed, default = marks
+    cross = {"symbol": "x-thin", "size": 8, "line": {"color": colour, "width": 2}}
+    tick = {"symbol": "line-ns", "size": 14, "line": {"color": colour, "width": 2.5}}
     edges = [
-        (diverged, 0.97, {"symbol": "x-thin", "size": 8, "line": {"color": colour, "width": 2}}, "diverged"),
-        (
-            [curve.default] if curve.default is not None and _is_rate(curve.default) else [],
-            0.015,
-            {"symbol": "line-ns", "size": 14, "line": {"color": colour, "width": 2.5}},
-            "library default",
-        ),
+        ([(rate, 0.97 - 0.04 * above) for rate, above in crossed], cross, "diverged"),
+        ([(rate, 0.015 + 0.055 * below) for rate, below in default], tick, "library default"),
     ]
-    for where, height, marker, what in edges:
-        if where:
+    for placed, marker, what in edges:
+        if placed:
+            where = [rate for rate, _ in placed]
             traces.append(
                 {
                     **common,
                     "x": where,
-                    "y": [height] * len(where),
+                    "y": [height for _, height in placed],
                     "yaxis": "y2",
                     "mode": "markers",
                     "marker": marker,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
-from steepest.compare.result import Comparison, Estimate, Metric, Row
+from steepest.compare.result import Comparison, Estimate, Metric, RateCurve, Row
 from steepest.report import format as show
 from steepest.report.theme import slots
 
@@ -391,3 +392,37 @@ def _behind_text(comparison: Comparison, row: Row, metric: Metric) -> str:
     mean, low, high = (each * (100.0 if metric.percent else 1.0) for each in found)
     decimals = show.decimals_for((high - low) / 2)
     return f"{show.number(mean, decimals, leading_zero=False)} {show.interval(low, high, decimals)}"
+
+
+def is_rate(value: float | None) -> TypeGuard[float]:
+    """Return whether a value can stand on a logarithmic axis of rates."""
+    return value is not None and finite(value) and value > 1e-100
+
+
+Mark = tuple[float, int]
+"""A rate, and how many marks of the same kind stand at about the same rate already."""
+
+
+def edge_marks(curves: Sequence[RateCurve]) -> list[tuple[list[Mark], list[Mark]]]:
+    """Return, for each curve, the rates that diverged and the library's default, as marks that do not hide each other.
+
+    Example:
+        >>> one, two = (RateCurve(name=name, metric="log_loss", chosen=0.1, default=0.01,
+        ...             scan=[(1.0, math.nan)], full=[])
+        ...             for name in ("sgd", "momentum"))
+        >>> edge_marks([one, two])
+        [([(1.0, 0)], [(0.01, 0)]), ([(1.0, 1)], [(0.01, 1)])]
+    """
+    seen: tuple[list[float], list[float]] = [], []
+    found: list[tuple[list[Mark], list[Mark]]] = []
+    for curve in curves:
+        gone = {rate for rate, value in [*curve.scan, *curve.full] if not finite(value)}
+        kinds = sorted(filter(is_rate, gone)), list(filter(is_rate, [curve.default]))
+        placed = [
+            [(rate, sum(math.isclose(rate, each, rel_tol=0.1) for each in before)) for rate in rates]
+            for rates, before in zip(kinds, seen, strict=True)
+        ]
+        for rates, before in zip(kinds, seen, strict=True):
+            before += rates
+        found.append((placed[0], placed[1]))
+    return found
