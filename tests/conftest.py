@@ -10,6 +10,10 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from hypothesis import settings
+
+settings.register_profile("the same every time", derandomize=True, deadline=None)
+settings.load_profile("the same every time")  # new examples: pytest --hypothesis-profile default
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
