@@ -278,10 +278,10 @@ class Result:
         a, b = rows[first].values[chosen], rows[second].values[chosen]
         return paired_difference(first, second, chosen, a, b)
 
-    def __rich__(self) -> Any:
+    def __rich_console__(self, console: Any, options: Any) -> Any:
         from steepest.report.text import comparison_table
 
-        return comparison_table(self.comparison)
+        yield comparison_table(self.comparison, options.max_width)
 
     def __str__(self) -> str:
         from rich.console import Console

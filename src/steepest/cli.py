@@ -254,7 +254,7 @@ def _report_log(log: Path, metric: str | None, out: Path | None) -> Path:
     comparison = read_log(log, metric=metric)
     path = write_report(comparison, out or Path(f"{log.name.split('.')[0]}.html"))
     console = _console(out=True)
-    console.print(comparison_table(comparison))
+    console.print(comparison_table(comparison, console.width))
     console.print(f"report   {path}", markup=False, highlight=False, soft_wrap=True)
     return path
 

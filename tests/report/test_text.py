@@ -81,6 +81,12 @@ def test_table_is_the_golden_one() -> None:
     assert printed(small()) == GOLDEN.read_text(encoding="utf-8")
 
 
+def test_a_wide_terminal_has_room_for_names() -> None:
+    file = io.StringIO()
+    Console(file=file, width=120, color_system=None).print(comparison_table(small(), 120))
+    assert "  mine.py:MyOpt(rho=0.05)  –  " in file.getvalue()
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_table_fits_the_terminal_and_steers_nothing(name: str) -> None:
     text = printed(EXAMPLES[name]())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 import textwrap
 
 from rich.console import Group, RenderableType
@@ -17,10 +18,12 @@ from steepest.report.view import behind, better_first, metric_of
 
 _NAME = 15
 _LONGEST = 60
+_BESIDES = 65
+"""Columns that the numbers take beside the names."""
 
 
-def comparison_table(comparison: Comparison) -> RenderableType:
-    """Return the result for a terminal of 80 columns: a line for each optimizer and baseline, the sentence.
+def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
+    """Return the result for a terminal of so many columns: a line for each optimizer and baseline, the sentence.
 
     The winner has the dot. The deciding metric comes first, then by how much a row is behind the winner
     (paired, with its 95 % interval), one more metric, the rate and the range of rates that are as good.
@@ -45,8 +48,10 @@ def comparison_table(comparison: Comparison) -> RenderableType:
     shown = [*optimizers, *baselines]
     compared = any(behind(comparison, row.name, metric.name) for row in shown)
     rates = max([4, *(len(show.rate(row.lr)) for row in optimizers)])
+    longest = max(_NAME, min(width - _BESIDES, _LONGEST))
     names = {
-        id(row): _name(row, mark=row.kind == "optimizer" and row.name == comparison.winner) for row in shown
+        id(row): _name(row, longest, mark=row.kind == "optimizer" and row.name == comparison.winner)
+        for row in shown
     }
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
@@ -121,13 +126,26 @@ def _head(metric: Metric) -> str:
     return f"{show.printable(metric.title)}{' ↑' if metric.higher_is_better else ' ↓'}"
 
 
-def _name(row: Row, *, mark: bool) -> str:
-    lines = textwrap.wrap(show.shorten(show.printable(row.name), _LONGEST), _NAME) or [""]
+def _name(row: Row, width: int, *, mark: bool) -> str:
+    lines = _wrapped(show.shorten(show.printable(row.name), _LONGEST), width)
     if row.kind == "optimizer" and not row.tuned:
         lines.append("not tuned")
     if row.outcome != "finished":
-        lines += textwrap.wrap(show.printable(row.outcome), _NAME)
+        lines += textwrap.wrap(show.printable(row.outcome), width)
     return f"{'●' if mark else ' '} " + "\n  ".join(lines)
+
+
+def _wrapped(name: str, width: int) -> list[str]:
+    """Break a specification where a person would: at blanks, behind brackets and commas, then at equals signs."""
+    lines = [""]
+    for piece in re.findall(r"[^\s(,]*[(,]?\s*", name):
+        long = len(piece.rstrip()) > width
+        for part in re.findall(r"[^=]*=?", piece) if long else [piece]:
+            for some in textwrap.wrap(part, width) if len(part) > width else [part]:
+                if len(lines[-1]) + len(some.rstrip()) > width and lines[-1]:
+                    lines.append("")
+                lines[-1] += some
+    return [each.rstrip() for each in lines]
 
 
 def _coarse(values: list[Estimate], metric: Metric) -> int:
