@@ -323,7 +323,7 @@ def _rate_traces(
     tick = {"symbol": "line-ns", "size": 14, "line": {"color": colour, "width": 2.5}}
     edges = [
         ([(rate, 0.97 - 0.04 * above) for rate, above in crossed], cross, "diverged"),
-        ([(rate, 0.015 + 0.055 * below) for rate, below in default], tick, "library default"),
+        ([(rate, 0.015 + 0.065 * below) for rate, below in default], tick, "library default"),
     ]
     for placed, marker, what in edges:
         if placed:
