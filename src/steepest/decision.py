@@ -68,6 +68,8 @@ class Decision:
         """Return this with the execution plan: the folder's, the configuration's, or one that is measured now."""
         stored = began or begin_execution(self.experiment.execution)
         device = stored.device if stored else choose_device()
+        if device.startswith("cuda:"):
+            torch.cuda.set_device(device)
         check_precision(self.recipe.precision, device)  # again: a folder's device may be another
         observer = observer or Observer()
         programs = Programs(announce=observer.stage)

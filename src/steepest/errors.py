@@ -77,3 +77,13 @@ def unknown_name(kind: str, name: str, known: Iterable[str], *, more: str = "") 
     shown = ", ".join(names[:40]) + (", …" if len(names) > 40 else "")
     question = f"did you mean {' or '.join(repr(each) for each in near)}? " if near else ""
     return UnknownNameError(f"unknown {kind} {name!r}", hint=f"{question}Known: {shown}.{more}")
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an exception says, which may be nothing.
+
+    Example:
+        >>> first_line(RuntimeError("out of memory\\nand more")), first_line(AssertionError())
+        ('out of memory', '')
+    """
+    return (str(error).strip().splitlines() or [""])[0]

@@ -141,6 +141,17 @@ def test_without_a_compiler(monkeypatch, cache) -> None:
     assert not cache.exists()
 
 
+@needs_a_compiler
+def test_the_compiler_is_that_of_now(cache) -> None:
+    """Inductor reads the name of the compiler when it is imported, which may be long ago."""
+    from torch._inductor import config
+
+    value = torch.linspace(-2, 2, 32)
+    with config.patch({"cpp.cxx": (None, "no-such-compiler")}):
+        found = compiled(small(3.0), 1).run([value])[0]
+    assert found.tolist() == pytest.approx((torch.tanh(3 * value) + 1).tolist())
+
+
 def test_only_what_is_cached(cache) -> None:
     with pytest.raises(NotCachedError, match="not in the cache"):
         compiled(small(), 1, only_cached=True)

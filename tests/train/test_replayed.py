@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,12 +17,13 @@ from steepest.optim.past import Past
 from steepest.recipe import Execution, Recipe
 from steepest.schedules import make_schedule
 from steepest.sweep.methods import Expectation, make_method, worth_compiling
-from steepest.train import replayed as module
+from steepest.train import replay, replayed
 from steepest.train.compiled import CompiledMethod, Programs
 from steepest.train.compiler import NoCompilerError, NotCachedError
 from steepest.train.problem import SupervisedProblem
 from steepest.train.program import Changing, Program, State, trace
-from steepest.train.replayed import Replay, ReplayedMethod
+from steepest.train.replay import Replay, pointed
+from steepest.train.replayed import ReplayedMethod
 from tests.train.steps import MODEL, STEPS, TABLES, distance, eager, in_float64, run, table
 
 
@@ -31,7 +32,7 @@ def data():
     return in_float64(table())
 
 
-def replayed(
+def method_of(
     text: str, schedule: str = "cosine", clip: float | None = None, tables: tuple[str, ...] = ()
 ) -> ReplayedMethod:
     return ReplayedMethod(make_rule(text), make_schedule(schedule, STEPS), clip, tables)
@@ -45,7 +46,7 @@ def replayed(
     ("schedule-free-adamw(lr=0.01)", None, ()),
 ])  # fmt: skip
 def test_replayed_steps_are_the_eager_ones(data, text: str, clip: float | None, tables) -> None:
-    found = run(data, replayed(text, clip=clip, tables=tables))
+    found = run(data, method_of(text, clip=clip, tables=tables))
     right = run(data, eager(text, clip=clip, tables=tables))
     assert found.losses == pytest.approx(right.losses, rel=1e-10)
     assert distance(found.weights, right) <= 1e-8
@@ -54,7 +55,7 @@ def test_replayed_steps_are_the_eager_ones(data, text: str, clip: float | None, 
 @pytest.mark.parametrize("size", [16, 4096, 30_000])
 def test_blocks_of_any_length(data, size: int) -> None:
     """More steps than one block, and blocks that end early."""
-    found = run(data, replayed("adam(lr=0.01)"), steps=150, batch_size=min(size, 64))
+    found = run(data, method_of("adam(lr=0.01)"), steps=150, batch_size=min(size, 64))
     right = run(data, eager("adam(lr=0.01)"), steps=150, batch_size=min(size, 64))
     assert len(found.losses) == 150
     assert found.losses == pytest.approx(right.losses, rel=1e-8)
@@ -62,16 +63,41 @@ def test_blocks_of_any_length(data, size: int) -> None:
 
 def test_steps_are_joined_by_inductor_where_it_is_there(data, monkeypatch) -> None:
     seen: list[Any] = []
-    monkeypatch.setattr(module, "has_triton", lambda: True)
-    monkeypatch.setattr(module, "joined", lambda graph: seen.append(graph) or module.plain(graph))
-    run(data, replayed("adam"))
+    monkeypatch.setattr(replayed, "has_triton", lambda: True)
+    monkeypatch.setattr(
+        replayed, "joined", lambda graph, *_: seen.append(graph) or (lambda given: graph(*given))
+    )
+    found, right = run(data, method_of("adam")), run(data, eager("adam"))
     assert len(seen) == 1
+    assert found.losses == pytest.approx(right.losses, rel=1e-9)
+
+
+def test_where_inductor_fails_the_operations_are_made_one_by_one(data, monkeypatch) -> None:
+    def broken(graph: Any, **_: Any) -> Any:
+        def call(*tensors: Tensor) -> None:
+            tensors[2].add_(1.0)  # of the state; warming up puts it back, on a device
+            tensors[2].sub_(1.0)
+            raise RuntimeError("no compiler\nthat is: no gcc")
+
+        return call
+
+    said: list[str] = []
+    monkeypatch.setattr(replayed, "has_triton", lambda: True)
+    monkeypatch.setattr(torch, "compile", broken)
+    method = method_of("adam(lr=0.01)")
+    method.programs.announce = said.append
+    found, right = run(data, method), run(data, eager("adam(lr=0.01)"))
+    assert found.losses == pytest.approx(right.losses, rel=1e-9)
+    assert said == [
+        "compiling the step of adam, once for this machine",
+        "Inductor cannot join the step's operations: RuntimeError: no compiler",
+    ]
 
 
 @pytest.mark.slow
 def test_inductor_takes_the_graph(data, monkeypatch) -> None:
-    monkeypatch.setattr(module, "has_triton", lambda: True)
-    found, right = run(data, replayed("adam(lr=0.01)")), run(data, eager("adam(lr=0.01)"))
+    monkeypatch.setattr(replayed, "has_triton", lambda: True)
+    found, right = run(data, method_of("adam(lr=0.01)")), run(data, eager("adam(lr=0.01)"))
     assert found.losses == pytest.approx(right.losses, rel=1e-9)
 
 
@@ -85,16 +111,27 @@ class Device:
         self.said: list[str] = []
         self.step = step
 
-    def current_stream(self) -> Any:
-        return SimpleNamespace(wait_stream=lambda other: self.said.append("wait"))
+    def device(self, which: Any) -> Any:
+        return _Block(self, str(which))
 
-    Stream = current_stream
+    def current_stream(self) -> Any:
+        return SimpleNamespace(
+            name="here", wait_stream=lambda other: self.said.append(f"here waits for {other.name}")
+        )
+
+    def Stream(self, device: Any) -> Any:  # noqa: N802
+        return SimpleNamespace(
+            name="side", wait_stream=lambda other: self.said.append(f"side waits for {other.name}")
+        )
 
     def stream(self, which: Any) -> Any:
-        return _Block(self, "warm-up")
+        return _Block(self, f"on {which.name}")
 
-    def graph(self, which: Any) -> Any:
-        return _Block(self, "capture")
+    def graph(self, which: Any, stream: Any) -> Any:
+        return _Block(self, f"capture on {stream.name}")
+
+    def set_sync_debug_mode(self, mode: str) -> None:
+        self.said.append(f"waiting: {mode}")
 
     def CUDAGraph(self) -> Any:  # noqa: N802
         return SimpleNamespace(replay=lambda: (self.said.append("replay"), self.step())[1])
@@ -111,6 +148,13 @@ class _Block:
         pass
 
 
+@pytest.fixture(autouse=True)
+def _own_streams() -> Iterator[None]:
+    replay.side_stream.cache_clear()
+    yield
+    replay.side_stream.cache_clear()
+
+
 def adding(tensors: list[Tensor]) -> list[Tensor]:
     weight, rate = tensors
     weight.copy_(weight + rate)
@@ -119,38 +163,49 @@ def adding(tensors: list[Tensor]) -> list[Tensor]:
 
 def test_what_warming_up_changes_is_put_back(monkeypatch) -> None:
     weight = torch.tensor([1.0, 2.0])
-    replay = Replay(adding, [weight], [torch.ones(1, 2)], most=4)
-    device = Device(replay._step)
+    made = Replay(pointed(adding, 1), [weight], [torch.ones(1, 2)], most=4)
+    device = Device(made._step)
     monkeypatch.setattr(torch, "cuda", device)
-    monkeypatch.setattr(replay, "_again", replay._captured())
-    assert device.said == ["wait", "warm-up", "wait", "capture"]
+    monkeypatch.setattr(made, "_again", made._captured())
+    assert device.said == [
+        "cpu", "side waits for here", "on side", "waiting: error", "waiting: default", "here waits for side",
+        "on here", "capture on side",
+    ]  # fmt: skip
     assert weight.tolist() == [1.0, 2.0]
+    device.said.clear()
     steps = torch.tensor([[1.0, 0.0], [0.0, 10.0], [5.0, 5.0]])
-    assert replay.start([steps]).tolist() == [4.0, 14.0, 24.0]
-    assert replay.start([steps[:1]]).tolist() == [25.0]
-    assert device.said[4:] == ["replay"] * 4
+    assert made.start([steps]).tolist() == [4.0, 14.0, 24.0]
+    assert made.start([steps[:1]]).tolist() == [25.0]
+    assert device.said == ["replay"] * 4
 
 
-def test_a_step_that_cannot_be_captured_is_said_and_leaves_the_weights(monkeypatch) -> None:
+@pytest.mark.parametrize("good", [0, 2, 3])
+def test_a_step_that_cannot_be_captured_is_said_and_leaves_the_weights(monkeypatch, good: int) -> None:
+    """A warm-up fails, or the capture: what was changed is put back, and waiting is allowed again."""
     weight, calls = torch.tensor([1.0]), [0]
 
     def failing(tensors: list[Tensor]) -> list[Tensor]:
         calls[0] += 1
-        if calls[0] > 2:
+        if calls[0] > good:
             raise RuntimeError("operation not permitted when stream is capturing\nand more")
         return adding(tensors)
 
-    replay = Replay(failing, [weight], [torch.ones(1, 1)], most=2)
-    monkeypatch.setattr(torch, "cuda", Device(replay._step))
+    made = Replay(pointed(failing, 1), [weight], [torch.ones(1, 1)], most=2)
+    device = Device(made._step)
+    monkeypatch.setattr(torch, "cuda", device)
     with pytest.raises(RuntimeError, match="not permitted"):
-        replay._captured()
+        made._captured()
     assert weight.tolist() == [1.0]
+    assert [each for each in device.said if each.startswith("waiting")] in (
+        [],
+        ["waiting: error", "waiting: default"],
+    )
 
 
 def test_losses_are_kept_when_the_next_block_begins() -> None:
-    replay = Replay(adding, [torch.zeros(1)], [torch.ones(1, 1)], most=2)
-    first = replay.start([torch.ones(2, 1)])
-    second = replay.start([torch.ones(2, 1)])
+    made = Replay(pointed(adding, 1), [torch.zeros(1)], [torch.ones(1, 1)], most=2)
+    first = made.start([torch.ones(2, 1)])
+    second = made.start([torch.ones(2, 1)])
     assert (first.tolist(), second.tolist()) == ([1.0, 2.0], [3.0, 4.0])
 
 
@@ -224,7 +279,7 @@ def test_it_is_worth_while_without_a_compiler_too(monkeypatch) -> None:
 
 
 def test_a_dry_run_captures_nothing(data) -> None:
-    method = replayed("adam")
+    method = method_of("adam")
     method.programs = Programs(only_cached=True)
     with pytest.raises(NotCachedError):
         run(data, method)
@@ -237,7 +292,7 @@ def test_what_fails_is_a_reason_to_run_eagerly(monkeypatch) -> None:
     monkeypatch.setattr(Replay, "_captured", refuse)
     weight = torch.zeros(1)
     monkeypatch.setattr(Tensor, "device", property(lambda self: SimpleNamespace(type="cuda")), raising=False)
-    monkeypatch.setattr(module.torch, "empty", lambda *a, device=None, **k: weight.new_zeros(*a))
-    monkeypatch.setattr(module.torch, "zeros", lambda *a, device=None, **k: weight.new_zeros(*a))
+    monkeypatch.setattr(replay.torch, "empty", lambda *a, device=None, **k: weight.new_zeros(*a))
+    monkeypatch.setattr(replay.torch, "zeros", lambda *a, device=None, **k: weight.new_zeros(*a))
     with pytest.raises(NoCompilerError, match="cannot be captured: RuntimeError: no kernel image"):
-        Replay(adding, [weight], [weight.new_ones(1, 1)], most=1)
+        Replay(pointed(adding, 1), [weight], [weight.new_ones(1, 1)], most=1)

@@ -16,7 +16,7 @@ from steepest.sweep.contestants import Contestant
 from steepest.sweep.rows import by_rows
 from steepest.train.compiled import CompiledMethod, Programs
 from steepest.train.compiler import compiler
-from steepest.train.replayed import ReplayedMethod
+from steepest.train.replayed import ReplayedMethod, has_triton
 
 COMPILE_SECONDS = 25.0
 """What compiling a step takes, about; it must save twice as much to be worth it."""
@@ -91,7 +91,10 @@ def worth_compiling(execution: Execution, work: Expectation, a_step: float) -> t
     if execution.compile == "on":
         return True, True
     saved = SAVED * work.seconds_of(a_step)
-    return saved > LOAD_SECONDS, saved > 2.0 * COMPILE_SECONDS and (on_cuda or compiler() is not None)
+    if on_cuda:  # nothing is kept from one comparison to the next
+        worth = saved > 2.0 * (COMPILE_SECONDS if has_triton() else LOAD_SECONDS)
+        return worth, worth
+    return saved > LOAD_SECONDS, saved > 2.0 * COMPILE_SECONDS and compiler() is not None
 
 
 def difference(first: list[float], second: list[float]) -> float:

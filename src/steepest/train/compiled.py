@@ -6,9 +6,10 @@ draws, up to the rounding of sums in another order.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -155,29 +156,38 @@ class CompiledMethod(RuleMethod):
 
     def program(self, state: CompiledState, example: Changing) -> Run:
         """Return the compiled step, which does not depend on the rate, the schedule or the seed."""
-        started = time.perf_counter()
         threads = torch.get_num_threads()
         hyper = {name: value for name, value in self.rule.hyper.model_dump().items() if name != "lr"}
         shapes = [(tuple(each.shape), each.dtype) for each in flat_changing(example)]
         held = (fingerprint(state.program.problem.model), state.program.problem.precision)
         key = (type(self.rule), str(hyper), self.clip, self.by_rows, threads, str(shapes), held)
         if key not in self.programs.made:
-            traced = trace(state.program, state.state, example)
-            self.programs.made[key] = self.made(traced, threads)
-            state.seconds += time.perf_counter() - started
+            with self.timed(state):
+                traced = trace(state.program, state.state, example)
+                self.programs.made[key] = self.made(state, traced, threads)
         if state.tables and type(self.rule).evaluation_parameters is Rule.evaluation_parameters:
             for rows in state.tables.rows.values():
                 rows.quick = self._quick(state, rows, (key[0], key[1], threads, tuple(rows.weight.shape[1:])))
         return self.programs.made[key]
 
-    def made(self, traced: Traced, threads: int) -> Run:
+    def made(self, state: CompiledState, traced: Traced, threads: int) -> Run:
         """Return a graph as a program."""
+        del state
+        return compiled(traced, threads, self.announce, only_cached=self.programs.only_cached).run
 
-        def announce() -> None:
-            if self.programs.announce:
-                self.programs.announce(f"compiling the step of {self.rule.called}, once for this machine")
+    def announce(self) -> None:
+        """Say that the step is being compiled."""
+        if self.programs.announce:
+            self.programs.announce(f"compiling the step of {self.rule.called}, once for this machine")
 
-        return compiled(traced, threads, announce, only_cached=self.programs.only_cached).run
+    @contextlib.contextmanager
+    def timed(self, state: CompiledState) -> Generator[None]:
+        """Count what the block takes as compiling."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            state.seconds += time.perf_counter() - started
 
     def _quick(self, state: CompiledState, rows: Rows, key: Any) -> Quick | None:
         """Return the compiled closed form that catches rows up for evaluation; None where there is nothing to do."""

@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from steepest.errors import SteepestError
+from steepest.errors import SteepestError, first_line
 from steepest.train.program import Traced
 
 Run = Callable[[list[Tensor]], list[Tensor]]
@@ -156,7 +156,8 @@ def cpu_told(*names: str) -> str:
 
 
 def _compile(traced: Traced, threads: int, path: Path) -> None:
-    if compiler() is None:
+    found = compiler()
+    if found is None:
         raise NoCompilerError(
             "there is no C++ compiler (g++)", hint="install one, or begin anew with --compile off."
         )
@@ -166,14 +167,14 @@ def _compile(traced: Traced, threads: int, path: Path) -> None:
         made = Path(folder) / path.name
         try:
             exported = torch.export.export(traced.graph, traced.examples)
-            settings: dict[str, Any] = {"cpp.threads": threads}
+            # Inductor's own choice is that of the moment at which it was imported.
+            settings: dict[str, Any] = {"cpp.threads": threads, "cpp.cxx": (None, found)}
             torch._inductor.aoti_compile_and_package(  # pyright: ignore[reportPrivateUsage]
                 exported, package_path=str(made), inductor_configs=settings
             )
         except Exception as error:
-            said = str(error).strip().splitlines() or [""]
             raise NoCompilerError(
-                f"the step cannot be compiled: {type(error).__name__}: {said[0][:300]}",
+                f"the step cannot be compiled: {type(error).__name__}: {first_line(error)[:300]}",
                 hint="begin anew with --compile off.",
             ) from error
         made.replace(path)

@@ -42,7 +42,8 @@ class Feed:
     def batches(self, first: int, count: int) -> Part:
         """Return the batches of ``count`` steps from ``first`` on, each tensor as [count, B, …]."""
         rows = torch.cat([self.plan.indices(step) for step in range(first, first + count)])
-        found = self.part.take(rows.to(self.part.target.device))
+        device = self.part.target.device
+        found = self.part.take(pinned(rows, device).to(device, non_blocking=True))
 
         def cut(each: Tensor) -> Tensor:
             return each.reshape(count, self.plan.size, *each.shape[1:])
@@ -54,3 +55,10 @@ class Feed:
         """Make all draws inside the block those of a step: dropout's masks, and torch's own for anything else."""
         with torch_stream(self.seed, "dropout", step), StepDropout(self.seed, step):
             yield
+
+
+def pinned(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor from which a CUDA device can copy while it works; from other memory, the copy waits for it."""
+    if device.type == "cuda" and tensor.device.type == "cpu" and not tensor.is_pinned():
+        return tensor.pin_memory()
+    return tensor

@@ -114,7 +114,10 @@ def products(precision: Precision) -> Generator[None]:
         ...     torch.get_float32_matmul_precision()
         'highest'
     """
-    matmul, convolution = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    try:
+        matmul, convolution = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    except RuntimeError:  # they were set by torch's newer names, which these cannot read
+        matmul, convolution = "highest", True
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
     try:

@@ -17,7 +17,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as tree
 
 from steepest.data.dataset import Part
-from steepest.errors import SteepestError
+from steepest.errors import SteepestError, first_line
 from steepest.optim.idle import ClosedForm
 from steepest.optim.past import Past
 from steepest.optim.rows import Rows
@@ -260,7 +260,7 @@ def trace(program: Program, state: State, changing: Changing) -> Traced:
         graph = make_fx(function, tracing_mode="fake", _allow_non_fake_inputs=True)(*examples)
     except Exception as error:
         raise NotTraceableError(
-            f"the step cannot be traced: {type(error).__name__}: {str(error).splitlines()[0]}",
+            f"the step cannot be traced: {type(error).__name__}: {first_line(error)}",
             hint="it runs eagerly, --compile off.",
         ) from error
     drawn = [node for node in graph.graph.nodes if _is_random(node.target)]

@@ -22,7 +22,7 @@ from steepest.data.pipeline import DAMAGE
 from steepest.data.preparation import StepReport
 from steepest.data.read import is_streamed, reading, source_name
 from steepest.data.table import TablePipeline
-from steepest.errors import FolderError, ModelError
+from steepest.errors import FolderError, ModelError, first_line
 from steepest.evaluate.predictions import predict
 from steepest.files import cannot_write, write_atomically
 from steepest.models import ModelBuilder, build_model, count_parameters
@@ -303,7 +303,7 @@ class TrainedModel:
             raise _damaged(folder / "model.safetensors", error) from None
         except RuntimeError as error:
             raise ModelError(
-                f"the weights in {str(folder)!r} do not fit the model {about.model!r}: {str(error).splitlines()[0]}",
+                f"the weights in {str(folder)!r} do not fit the model {about.model!r}: {first_line(error)}",
                 hint="give the model that was trained.",
             ) from None
         return cls(net, about, pipeline)
