@@ -120,10 +120,8 @@ def decide(
     who = contestants(optimizers or experiment.optimizers, protocol.tune)
     make_schedule(protocol.schedule, 1)
     asked = experiment.execution
-    if (
-        asked is not None and not asked.torch
-    ):  # the plan of a folder that was begun is checked with the folder
-        asked = begin_execution(asked)
+    if asked is not None and not asked.torch:
+        asked = begin_execution(asked)  # the plan of a folder that was begun is checked with the folder
     device = "auto" if asked is None else asked.device
     check_precision(protocol.precision, choose_device() if device == "auto" else device)
     if protocol.metric is not None:

@@ -54,16 +54,14 @@ def check_folder(folder: Folder, experiment: Experiment, dataset: Dataset) -> Ex
         )
     if began.execution is not None:
         _check_execution(began.execution, folder)
-        asked = experiment.execution
+        asked = {} if experiment.execution is None else experiment.execution.model_dump(exclude_unset=True)
+        if asked.get("device") == "auto":
+            del asked["device"]
         for option in EXECUTION_OPTIONS:
             before = getattr(began.execution, option)
-            if (
-                asked is not None
-                and option in asked.model_fields_set
-                and getattr(asked, option) not in (before, "auto")
-            ):
+            if asked.get(option, before) != before:
                 raise FolderError(
-                    f"{folder.path.as_posix()!r} was begun with --{option} {before}, not {getattr(asked, option)}",
+                    f"{folder.path.as_posix()!r} was begun with --{option} {before}, not {asked[option]}",
                     hint=f"leave --{option} out, or give --out another folder.",
                 )
     return began.execution

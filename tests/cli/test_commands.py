@@ -551,6 +551,7 @@ def test_a_device_is_asked_for_by_a_flag(steepest, copied, churn_csv) -> None:
     said = steepest(*command, "--device", "meta")
     assert said.status == 2
     assert "was begun with --device cpu, not meta" in said.err
+    assert "was begun with --rows auto, not on" in steepest(*command, "--rows", "on").err
     said = steepest(*command[:-1], copied.with_name("new"), "--device", "toaster")
     assert said.status == 2
     assert "there is no device 'toaster' here" in said.err
