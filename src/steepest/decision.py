@@ -238,7 +238,7 @@ def begin_execution(given: Execution | None) -> Execution | None:
 
 def device_is_there(name: str) -> bool:
     try:
-        torch.zeros(1, device=name)
+        torch.zeros(1, device=name).item()  # "meta" has no values
     except (RuntimeError, AssertionError, NotImplementedError):
         return False
     return True

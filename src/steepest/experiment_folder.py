@@ -24,6 +24,7 @@ from steepest.recipe import (
 )
 from steepest.record.store import Folder, command, curves_frame
 from steepest.report.html import render_html
+from steepest.report.summary import usage
 from steepest.report.text import to_csv
 from steepest.sweep.contestants import contestants
 from steepest.sweep.observer import Observer
@@ -139,8 +140,7 @@ def _check_execution(execution: Execution, folder: Folder) -> None:
     if not device_is_there(execution.device):
         raise FolderError(
             f"{path.as_posix()!r} was begun on the device {execution.device!r}, which is not there",
-            hint=f"go on where it is, or take [execution] out of a copy of {path / 'experiment.toml'} "
-            "and compare that with another --out.",
+            hint="go on where it is, or begin anew here: the same command with another --out.",
         )
 
 
@@ -167,14 +167,15 @@ def write_results(folder: Folder, comparison: Comparison) -> None:
 
 
 def load_comparison(folder: Folder) -> Comparison:
-    """Return the stored comparison of a folder.
+    """Return the stored comparison of a folder, which may have another name by now.
 
     Raises:
         FolderError: it has none yet, or the file is damaged.
     """
     path = folder.path / "results.json"
     try:
-        return Comparison.model_validate_json(path.read_text(encoding="utf-8"))
+        found = Comparison.model_validate_json(path.read_text(encoding="utf-8"))
+        return found.model_copy(update={"use": usage(folder.path)}) if found.use else found
     except FileNotFoundError:
         raise FolderError(
             f"the comparison in {folder.path.as_posix()!r} is not finished",

@@ -53,13 +53,15 @@ def preview(
     setup, history = decision.setup(fitted), folder.history()
     execution = decision.execution
     lines = [
+        *([f"folder {folder.path.as_posix()}, with {len(history)} runs"] if history else []),
         f"batch  {decision.batch_size} rows, {decision.how_batch}; {decision.per_epoch:,} steps an epoch",
         *([f"length {fitted.why}"] if fitted.why else []),
         f"plan   {plan_text(setup, history)}",
         *filter(None, [rows_text(execution, decision.who), steps_text(execution, decision.who)]),
     ]
     if known or protocol.minutes is not None:
-        lines.append(f"time   about {duration(plan_seconds(setup, execution, history))}{_besides(history)}")
+        most = "about" if known else "at most about"
+        lines.append(f"time   {most} {duration(plan_seconds(setup, execution, history))}{_besides(history)}")
     else:
         short, long = (decision.setup(Fitted(epochs=each, why="")) for each in (1.0, 2.0))
         epoch = plan_seconds(long, execution, {}) - plan_seconds(short, execution, {})
@@ -77,7 +79,9 @@ def _length(decision: Decision, asked: str) -> tuple[Fitted, bool]:
     wanted = protocol.epochs or LARGEST_GUESS
     if protocol.minutes is None:
         return Fitted(epochs=wanted, why=""), protocol.epochs is not None
-    return within(decision, wanted, protocol.minutes * 60, ""), protocol.epochs is not None
+    known = protocol.epochs is not None
+    why = "" if known else f"found by a pilot; reckoned here with {wanted:g} epochs"
+    return within(decision, wanted, protocol.minutes * 60, why), known
 
 
 def _besides(history: Any) -> str:

@@ -16,7 +16,7 @@ TABLE = "a,b,y\n" + "".join(f"{i},{i % 7},{'yes' if i % 3 else 'no'}\n" for i in
 
 # name, file's content (or None), arguments after `compare FILE`, in the fact, in the hint
 COMPARE = [
-    ("missing file", None, ["--target", "y"], "table.csv", "has no file"),
+    ("missing file", None, ["--target", "y"], "table.csv", "has no table"),
     ("empty file", b"", ["--target", "y"], "empty", ""),
     ("header only", b"a,b,y\n", ["--target", "y"], "no rows", ""),
     ("not a table", bytes(range(256)) * 40, ["--target", "y"], "table.csv", ""),

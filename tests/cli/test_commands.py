@@ -512,11 +512,16 @@ def test_another_length_in_the_same_folder_is_obeyed(steepest, copied, churn_csv
 
 def test_dry_run_writes_and_trains_nothing(steepest, churn_csv, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for more in ((), ("--epochs", "2"), ("--minutes", "5")):
+    for more, time in (
+        ((), "time   about"),
+        (("--epochs", "2"), "time   about"),
+        (("--minutes", "5"), "time   at most"),
+    ):
         said = steepest("compare", churn_csv, "--target", "churned", "--dry-run", *more)
         assert said.status == 0
         assert "4 optimizers × (" in said.out
-        assert "time   about" in said.out
+        assert time in said.out
+        assert ("reckoned here with 20 epochs" in said.out) == ("--minutes" in more)
         assert list(tmp_path.iterdir()) == []
 
 
@@ -527,7 +532,7 @@ def test_dry_run_counts_what_the_folder_has(steepest, copied, churn_csv) -> None
     assert re.search(r"3 optimizers × .*→ \d+ runs, 8 done before\n", more.out)
     assert "adam(lr=0.01), sgd(lr=0.1): in this folder, and stay" in more.err
     others = steepest(*command, "-o", "adam(lr=0.01)", *QUICK, "--clip", "1.0")
-    assert re.search(r"1 optimizer × .*→ \d+ runs; 8 in the folder were made otherwise", others.out)
+    assert re.search(r"1 optimizer × .*→ \d+ runs; 10 in the folder were made otherwise", others.out)
     refused = steepest(*command, "--drop", "plan")
     assert refused.status == 2
     assert "was begun with other data: drop was [] and is ['plan']" in refused.err
@@ -548,14 +553,39 @@ def test_a_device_is_asked_for_by_a_flag(steepest, copied, churn_csv) -> None:
     ]
     for same in ("auto", "cpu"):
         assert steepest(*command, "--device", same, "--dry-run").status == 0
-    said = steepest(*command, "--device", "meta")
+    said = steepest(*command, "--device", "cpu:1")
     assert said.status == 2
-    assert "was begun with --device cpu, not meta" in said.err
+    assert "was begun with --device cpu, not cpu:1" in said.err
+    assert "there is no device 'meta' here" in steepest(*command, "--device", "meta", "--dry-run").err
     assert "was begun with --rows auto, not on" in steepest(*command, "--rows", "on").err
     said = steepest(*command[:-1], copied.with_name("new"), "--device", "toaster")
     assert said.status == 2
     assert "there is no device 'toaster' here" in said.err
     assert not copied.with_name("new").exists()
+
+
+def test_a_folder_that_was_moved_is_named_as_it_is_now(steepest, copied) -> None:
+    moved = copied.rename(copied.with_name("moved"))
+    assert f"predict  steepest predict {moved} new.csv" in steepest("report", moved).out
+    page = (moved / "report.html").read_text()
+    assert f"{moved}/model" in page
+    assert f"{copied}/model" not in page
+
+
+def test_a_forgotten_target_is_the_first_thing_said(steepest, copied, churn_csv) -> None:
+    said = steepest("compare", churn_csv, "-o", "adam(lr=0.02)", "--out", copied)
+    assert said.err == (
+        "error: no target is named\n"
+        "Hint: say what to predict: --target COLUMN. Columns: age, plan, minutes, churned.\n"
+    )
+
+
+def test_lacking_columns_are_not_mended_by_values(steepest, copied, tmp_path) -> None:
+    (tmp_path / "new.csv").write_text("agee,plan\n30,pro\n")
+    said = steepest("predict", copied, tmp_path / "new.csv", "--out", tmp_path / "p.csv")
+    assert said.status == 2
+    assert "lacks columns 'age', 'minutes'" in said.err or "lacks columns 'minutes', 'age'" in said.err
+    assert said.err.endswith("Hint: give it the columns that were there in training: age, plan, minutes.\n")
 
 
 def test_a_report_is_written_where_no_browser_is(steepest, copied, monkeypatch) -> None:

@@ -81,6 +81,18 @@ def test_table_is_the_golden_one() -> None:
     assert printed(small()) == GOLDEN.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(("width", "lost"), [(79, ()), (70, ("accuracy",)), (60, ("accuracy", "behind"))])
+def test_a_narrow_terminal_gets_fewer_columns(width: int, lost: tuple[str, ...]) -> None:
+    file = io.StringIO()
+    Console(file=file, width=width, color_system=None).print(comparison_table(small(), width))
+    head, first, *_ = file.getvalue().splitlines()
+    assert [
+        each for each in ("log loss", "behind", "accuracy", "rate", "range") if each not in head
+    ] == sorted(lost, key=["behind", "accuracy"].index)
+    assert "1.464 ±.002" in first
+    assert "32×" in first
+
+
 def test_a_wide_terminal_has_room_for_names() -> None:
     file = io.StringIO()
     Console(file=file, width=120, color_system=None).print(comparison_table(small(), 120))

@@ -145,11 +145,12 @@ class TablePipeline:
             prepared, kept, reports = self.preparation.replay(frame, target=self.target)
         except pl.exceptions.PolarsError as error:
             raise self._other_types(frame, error) from error
+        features = self.columns.checked(prepared)
         try:
-            inputs, unknown = self.encoder.encode(self.columns.features(prepared))
+            inputs, unknown = self.encoder.encode(self.columns.features(features))
         except (
             DataError
-        ) as error:  # its hint may name options for reading a table anew, which do not help here
+        ) as error:  # its hint may name options for reading a table anew; they do not help here
             raise DataError(
                 error.fact,
                 hint="mend the value in the table, or leave the field empty: that counts as missing.",

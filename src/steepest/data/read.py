@@ -214,7 +214,7 @@ def _existing(source: str | Path) -> Path:
         )
     path = Path(source).expanduser()
     if path.is_dir():
-        inside = [each.name for each in _files(path)[:5]]
+        inside = [each.name for each in _tables(path)[:5]]
         some = f": it has {', '.join(inside)}" if inside else ""
         raise DataError(f"{str(path)!r} is a folder", hint=f"name one file in it{some}.")
     if not path.exists():
@@ -223,8 +223,8 @@ def _existing(source: str | Path) -> Path:
         if near:
             hint = f"did you mean {' or '.join(repr(str(each)) for each in near)}?"
         elif folder.is_dir():
-            some = ", ".join(repr(each.name) for each in _files(folder)[:5])
-            hint = f"{str(folder.resolve())!r} has {some or 'no file'}."
+            some = ", ".join(repr(each.name) for each in _tables(folder)[:5])
+            hint = f"{str(folder.resolve())!r} has {some or 'no table'}."
         else:
             hint = f"there is no folder {str(folder)!r} either."
         raise DataError(f"there is no file {str(path)!r}", hint=hint)
@@ -234,8 +234,8 @@ def _existing(source: str | Path) -> Path:
 
 
 def _alike(path: Path) -> list[Path]:
-    """Return the files beside a path whose names, without the endings, are much like its own."""
-    there = _files(path.parent)
+    """Return the tables beside a path whose names, without the endings, are much like its own."""
+    there = _tables(path.parent)
     stems = {each: each.name.partition(".")[0].lower() for each in there}
     near = difflib.get_close_matches(path.name.partition(".")[0].lower(), set(stems.values()), n=3)
     return sorted((each for each in there if stems[each] in near), key=lambda each: near.index(stems[each]))[
@@ -243,8 +243,11 @@ def _alike(path: Path) -> list[Path]:
     ]
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(each for each in folder.iterdir() if each.is_file()) if folder.is_dir() else []
+def _tables(folder: Path) -> list[Path]:
+    """Return the files of a folder whose endings are those of tables."""
+    endings = {*_PARQUET, *_ARROW, *_TEXT, ".gz", ".zst"}
+    there = folder.iterdir() if folder.is_dir() else []
+    return sorted(each for each in there if each.suffix.lower() in endings and each.is_file())
 
 
 def _shortened(text: str) -> str:

@@ -121,7 +121,11 @@ class Table:
             OptionError: none is named.
         """
         if self.options.target is None:
-            raise OptionError("no target is named", hint="say what to predict: --target COLUMN.")
+            names = self._raw.collect_schema().names()
+            shown = ", ".join(names[:40]) + (", …" if len(names) > 40 else "")
+            raise OptionError(
+                "no target is named", hint=f"say what to predict: --target COLUMN. Columns: {shown}."
+            )
         return self.options.target
 
     def prepared(self) -> pl.DataFrame:

@@ -300,4 +300,7 @@ def _list(names: Sequence[str]) -> str:
 
 
 def _sentence(text: str) -> str:
-    return capital(text.rstrip(". ")) + "."
+    whole = text.rstrip(". ") + "."
+    return (
+        whole if re.match(r"\S+(: \d| is a date)", whole) else capital(whole)
+    )  # it begins with a column's name

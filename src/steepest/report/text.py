@@ -18,6 +18,8 @@ from steepest.report.view import behind, better_first, metric_of
 
 _NAME = 15
 _LONGEST = 60
+_ALL, _COMPARED = 78, 64
+"""Columns that a terminal needs for another metric, and for what a row is behind."""
 _BESIDES = 65
 """Columns that the numbers take beside the names."""
 
@@ -42,11 +44,12 @@ def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
         Adam wins.
     """
     metric = metric_of(comparison, comparison.metric)
-    second = next((each for each in comparison.metrics if each.name != metric.name), None)
+    others = [each for each in comparison.metrics if each.name != metric.name and width >= _ALL]
+    second = next(iter(others), None)
     optimizers = better_first((row for row in comparison.rows if row.kind == "optimizer"), metric)
     baselines = better_first((row for row in comparison.rows if row.kind == "baseline"), metric)
     shown = [*optimizers, *baselines]
-    compared = any(behind(comparison, row.name, metric.name) for row in shown)
+    compared = width >= _COMPARED and any(behind(comparison, row.name, metric.name) for row in shown)
     rates = max([4, *(len(show.rate(row.lr)) for row in optimizers)])
     longest = max(_NAME, min(width - _BESIDES, _LONGEST))
     names = {

@@ -9,7 +9,15 @@ from dataclasses import dataclass, replace
 
 from steepest.errors import OptionError
 from steepest.recipe import Execution
-from steepest.sweep.plan import Expected, History, Setup, expected_runs, taking_part
+from steepest.sweep.plan import (
+    Expected,
+    History,
+    Setup,
+    chosen_rules,
+    constants,
+    expected_runs,
+    taking_part,
+)
 
 EVALUATIONS = 20
 """How many times a run reads the validation rows."""
@@ -56,10 +64,25 @@ def plan_text(setup: Setup, history: History) -> str:
     there = [each for each in taking_part(setup, history).values() if each.key.phase != "pilot"]
     done = len(there)
     left = len(expected_runs(setup, history))
-    kept = [record for record in history.values() if record.key.phase not in ("pilot", "constant")]
-    others = len(kept) - sum(record.key.phase != "constant" for record in there)
+    more = done + left - len(runs)
+    if more > 0:
+        text += f" + {more} beyond the first rates"
+    others = _made_otherwise(setup, history)
     text += f" → {done + left} runs" + (f", {done} done before" if done else "")
     return text + (f"; {others} in the folder were made otherwise, and are not used" if others else "")
+
+
+def _made_otherwise(setup: Setup, history: History) -> int:
+    """Return how many runs of a history can have no place in a comparison, whoever wins."""
+    rules = chosen_rules(setup, history)
+    without_schedule = [
+        run
+        for who in setup.contestants
+        if who.name in rules
+        for run in constants(setup, who, rules[who.name])
+    ]
+    used = {*taking_part(setup, history), *((run.key.recipe, run.key.seed) for run in without_schedule)}
+    return sum(each not in used for each, record in history.items() if record.key.phase != "pilot")
 
 
 @dataclass(frozen=True)
