@@ -113,12 +113,8 @@ class Columns:
         }
         return pl.DataFrame({name: made[name] for name in self.categorical + self.continuous})
 
-    def checked(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Return a table that has all columns which are needed.
-
-        Raises:
-            DataError: one is not there.
-        """
+    def check(self, frame: pl.DataFrame) -> None:
+        """Raise a ``DataError`` if a table lacks a column that the features are made of."""
         absent = [each for each in self.required if each not in frame.columns]
         if absent:
             raise DataError(
@@ -126,7 +122,6 @@ class Columns:
                 + ", ".join(repr(each) for each in absent),
                 hint=f"give it the columns that were there in training: {', '.join(self.required)}.",
             )
-        return frame
 
     def each_feature(self, frame: pl.DataFrame) -> Iterator[tuple[str, pl.Series]]:
         """Yield name and values of one feature at a time, so that no more than one column is copied at once.
@@ -136,7 +131,7 @@ class Columns:
         Raises:
             DataError: a column is not there, or has text where numbers were.
         """
-        frame = self.checked(frame)
+        self.check(frame)
         for each in self.columns:
             if each.role == "categorical":
                 yield each.name, frame[each.name]

@@ -145,12 +145,10 @@ class TablePipeline:
             prepared, kept, reports = self.preparation.replay(frame, target=self.target)
         except pl.exceptions.PolarsError as error:
             raise self._other_types(frame, error) from error
-        features = self.columns.checked(prepared)
+        self.columns.check(prepared)
         try:
-            inputs, unknown = self.encoder.encode(self.columns.features(features))
-        except (
-            DataError
-        ) as error:  # its hint may name options for reading a table anew; they do not help here
+            inputs, unknown = self.encoder.encode(self.columns.features(prepared))
+        except DataError as error:  # its hint may name options for reading a table anew
             raise DataError(
                 error.fact,
                 hint="mend the value in the table, or leave the field empty: that counts as missing.",

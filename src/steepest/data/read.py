@@ -238,9 +238,8 @@ def _alike(path: Path) -> list[Path]:
     there = _tables(path.parent)
     stems = {each: each.name.partition(".")[0].lower() for each in there}
     near = difflib.get_close_matches(path.name.partition(".")[0].lower(), set(stems.values()), n=3)
-    return sorted((each for each in there if stems[each] in near), key=lambda each: near.index(stems[each]))[
-        :3
-    ]
+    alike = [each for each in there if stems[each] in near]
+    return sorted(alike, key=lambda each: near.index(stems[each]))[:3]
 
 
 def _tables(folder: Path) -> list[Path]:

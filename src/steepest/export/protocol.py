@@ -301,6 +301,5 @@ def _list(names: Sequence[str]) -> str:
 
 def _sentence(text: str) -> str:
     whole = text.rstrip(". ") + "."
-    return (
-        whole if re.match(r"\S+(: \d| is a date)", whole) else capital(whole)
-    )  # it begins with a column's name
+    column_first = re.match(r"\S+(: \d| is a date)", whole)
+    return whole if column_first else capital(whole)

@@ -54,9 +54,8 @@ class ReplayedMethod(CompiledMethod):
         own, supervised = cast("Feed", feed), cast("SupervisedProblem", problem)
         waiting: Losses | None = None
         for which in blocks(own.plan.size, first, count):
-            changing = self.prepared(
-                supervised, state, own, *which
-            )  # while the device makes the block before
+            # The device is making the block before.
+            changing = self.prepared(supervised, state, own, *which)
             started = self._started(cast("ReplayedState", state), changing, block(own.plan.size))
             if waiting is not None:
                 yield from map(StepInfo, waiting.tolist())
