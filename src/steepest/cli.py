@@ -470,10 +470,9 @@ def _print_result(result: Any, report: Path | None = None) -> None:
     console = _console(out=True)
     console.print(result)
     console.print(f"report   {report or result.report}", markup=False, highlight=False, soft_wrap=True)
-    if result.comparison.use:
-        console.print(
-            f"predict  {result.comparison.use[0].value}", markup=False, highlight=False, soft_wrap=True
-        )
+    for each in result.comparison.use:
+        if each.label == "command":
+            console.print(f"predict  {each.value}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _dry_run(plan: Any, out: Path | None) -> None:

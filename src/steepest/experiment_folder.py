@@ -28,6 +28,7 @@ from steepest.report.summary import usage
 from steepest.report.text import to_csv
 from steepest.sweep.contestants import contestants
 from steepest.sweep.observer import Observer
+from steepest.train.trained import built_from
 
 
 def check_folder(folder: Folder, experiment: Experiment, dataset: Dataset) -> Execution | None:
@@ -175,7 +176,10 @@ def load_comparison(folder: Folder) -> Comparison:
     path = folder.path / "results.json"
     try:
         found = Comparison.model_validate_json(path.read_text(encoding="utf-8"))
-        return found.model_copy(update={"use": usage(folder.path)}) if found.use else found
+        if not found.use:
+            return found
+        use = usage(folder.path, found.task, built_from(folder.path))
+        return found.model_copy(update={"use": use})
     except FileNotFoundError:
         raise FolderError(
             f"the comparison in {folder.path.as_posix()!r} is not finished",

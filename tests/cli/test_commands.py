@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -270,6 +271,7 @@ def test_a_users_own_model(steepest, churn_csv, tmp_path, monkeypatch) -> None:
                     "--model", "nets.py:MyNet(width=3)", "--print-model", "--out", "x")  # fmt: skip
     assert said.status == 0
     assert "EmbeddingBag(5, 3" in said.err
+    assert "nets.py:MyNet(width=3)" in (tmp_path / "x" / "report.html").read_text()
     said = steepest("predict", "x", churn_csv, "--out", "p.csv")
     assert said.status == 2
     assert "not run unasked" in said.err
@@ -277,6 +279,61 @@ def test_a_users_own_model(steepest, churn_csv, tmp_path, monkeypatch) -> None:
         steepest("predict", "x", churn_csv, "--out", "p.csv", "--model", "nets.py:MyNet(width=3)").status == 0
     )
     assert pl.read_csv("p.csv").height == 600
+
+
+def offered(folder: Path) -> dict[str, str]:
+    """What the report offers to copy, by its label."""
+    return {each.label: each.value for each in st.Result.load(folder).comparison.use}
+
+
+def carried_out(python: str) -> object:
+    """The value of the last line of a piece of Python."""
+    *lines, last = python.splitlines()
+    names: dict[str, object] = {}
+    exec("\n".join(lines), names)
+    return eval(last, names)
+
+
+@pytest.mark.parametrize("model", [None, "nets.py:MyNet(width=3)"])
+@pytest.mark.parametrize("target", ["churned", "minutes"])
+def test_what_the_report_offers_works_as_it_stands(
+    steepest, churn_csv, tmp_path, monkeypatch, model, target
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("nets.py").write_text(NET)
+    pl.read_csv(churn_csv).head(7).write_csv("new.csv")
+    more = [] if model is None else ["--model", model]
+    said = steepest(
+        "compare", churn_csv, "--target", target, "-o", "sgd(lr=0.01)", *QUICK, *more, "--out", "x"
+    )
+    assert said.status == 0, said.err
+    shown = [line for line in said.out.splitlines() if line.startswith("predict  ")]
+    assert shown == [f"predict  {offered(Path('x'))['command']}"]
+    assert steepest(*shlex.split(shown[0])[2:]).status == 0
+    assert pl.read_parquet("predictions.parquet").height == 7
+    found = carried_out(offered(Path("x"))["Python"])
+    assert found.shape == ((7, 2) if target == "churned" else (7, 1))
+
+
+def test_what_the_report_offers_for_a_callable(churn, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    Path("my_nets.py").write_text(NET)
+    churn.head(7).write_csv("new.csv")
+    from my_nets import MyNet
+
+    options = {"target": "churned", "optimizers": ["sgd(lr=0.01)"], "seeds": 1, "epochs": 1}
+    st.plan(churn, model=MyNet, **options).run("named", observer=Observer())
+    assert "command" not in offered(Path("named"))
+    assert carried_out(offered(Path("named"))["Python"]).shape == (7, 2)
+
+    st.plan(churn, model=lambda shape: MyNet(shape, 3), **options).run("unnamed", observer=Observer())
+    with pytest.raises(st.SteepestError, match="as model= in Python"):
+        st.load("unnamed")
+    python = offered(Path("unnamed"))["Python"]
+    assert carried_out(
+        f"from my_nets import MyNet\nbuild = lambda shape: MyNet(shape, 3)\n{python}"
+    ).shape == (7, 2)
 
 
 def test_a_callable_model_in_python(churn, tmp_path) -> None:

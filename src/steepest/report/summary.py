@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import platform
@@ -15,6 +16,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from torch import Tensor
 
 import steepest
+from steepest import grammar
 from steepest.compare.assemble import (
     Evidence,
     band,
@@ -28,7 +30,7 @@ from steepest.compare.assemble import (
 )
 from steepest.compare.differences import BY_ROW, between, standings
 from steepest.compare.result import ClassLine, Comparison, Difference, Fact, Row
-from steepest.data.dataset import Dataset
+from steepest.data.dataset import Dataset, Task
 from steepest.recipe import Execution, Experiment, Precision
 from steepest.record.store import command
 from steepest.report.sentences import first_sentence, remarks
@@ -108,7 +110,9 @@ def summarize(
         preparation=[Fact(label=note.kind, value=note.text) for note in dataset.notes if note.kind == "info"],
         recipe=_recipe(experiment, evidence, findings),
         environment=environment(execution),
-        use=usage(findings.folder) if findings.predicted is not None else [],
+        use=usage(findings.folder, dataset.task, evidence.setup.recipe.model)
+        if findings.predicted is not None
+        else [],
         phases=_phases(evidence),
     )  # fmt: skip
 
@@ -211,15 +215,44 @@ def environment(execution: Execution) -> list[Fact]:
     ]
 
 
-def usage(folder: Path) -> list[Fact]:
-    """Return the command and the Python that use the best model."""
+def usage(folder: Path, task: Task, model: str) -> list[Fact]:
+    """Return the command and the Python that use the best model.
+
+    Args:
+        folder: the experiment's folder.
+        task: decides what the Python asks for: probabilities, or a number.
+        model: what the model was built from: the user's own is never run unless it is given again.
+
+    Example:
+        >>> command, python, _ = usage(Path("runs/rent"), "regression", "nets.py:Net(width=3)")
+        >>> command.value
+        "steepest predict runs/rent new.csv --out predictions.parquet --model 'nets.py:Net(width=3)'"
+        >>> print(python.value)
+        import steepest as st
+        <BLANKLINE>
+        model = st.load("runs/rent", model="nets.py:Net(width=3)")
+        model.predict("new.csv").table
+    """
     where = folder.as_posix()
-    python = f'import steepest as st\n\nmodel = st.load("{where}")\nmodel.predict_proba("new.csv")'
-    return [
-        Fact(label="command", value=command("predict", where, "new.csv", "--out", "predictions.parquet")),
-        Fact(label="Python", value=python),
-        Fact(label="model", value=f"{where}/model"),
-    ]
+    imports, again, options = ["import steepest as st"], "", list[str]()
+    built_by = model.removeprefix("callable ")
+    if built_by != model:
+        module, _, name = built_by.rpartition(":")
+        importable = module != "__main__" and name.isidentifier()
+        imports += [f"from {module} import {name}"] if importable else []
+        again = f", model={name if name.isidentifier() else 'build'}"
+    elif grammar.parse(model).is_reference:
+        again, options = f", model={json.dumps(model, ensure_ascii=False)}", ["--model", model]
+    asked = 'predict("new.csv").table' if task == "regression" else 'predict_proba("new.csv")'
+    loaded = f"model = st.load({json.dumps(where, ensure_ascii=False)}{again})"
+    if again.endswith("=build"):
+        loaded += "  # build: the callable that made the model"
+    python = "\n".join([*imports, "", loaded, f"model.{asked}"])
+    found = [Fact(label="Python", value=python), Fact(label="model", value=f"{where}/model")]
+    if built_by != model:  # a command line cannot name a callable
+        return found
+    shown = command("predict", where, "new.csv", "--out", "predictions.parquet", *options)
+    return [Fact(label="command", value=shown), *found]
 
 
 def _phases(evidence: Evidence) -> dict[str, float]:

@@ -282,9 +282,12 @@ class TrainedModel:
         own = about.model.startswith("callable ") or grammar.parse(about.model).is_reference
         if own and model is None:
             reference = about.model.removeprefix("callable ")
+            how = "as model= in Python, or as --model FILE.py:NAME"
+            if reference == about.model:
+                how = f"--model {reference!r}, or model= in Python"
             raise ModelError(
                 f"the model in {str(folder)!r} was built by {reference!r}, which is not run unasked",
-                hint=f"give it again: --model {reference!r}, or model= in Python, if you trust it.",
+                hint=f"give it again: {how}, if you trust it.",
             )
         try:
             pipeline = TablePipeline.load(folder / "pipeline.json")
@@ -307,6 +310,14 @@ class TrainedModel:
                 hint="give the model that was trained.",
             ) from None
         return cls(net, about, pipeline)
+
+
+def built_from(folder: Path) -> str:
+    """Return what the model in an experiment's folder was built from; the default model's name if it is damaged."""
+    try:
+        return _read_about(folder / "model").model
+    except FolderError:
+        return "embedding-mlp"
 
 
 def _read_about(folder: Path) -> About:
