@@ -18,6 +18,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 ORDER = (
     "steepest",
     "errors",
+    "wording",
     "registry",
     "grammar",
     "rng",

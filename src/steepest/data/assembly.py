@@ -24,8 +24,9 @@ from steepest.data.options import TableOptions
 from steepest.data.pipeline import TablePipeline
 from steepest.data.preparation import FittedPreparation, Preparation, StepReport
 from steepest.data.split import Split, group_split, random_split, stratified_split, time_split
-from steepest.data.steps import ROW, counted
+from steepest.data.steps import ROW
 from steepest.errors import DataError, OptionError
+from steepest.wording import counted
 
 PARTS = ("train", "validation", "test")
 SPLIT_COLUMN = "split"

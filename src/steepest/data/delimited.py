@@ -16,8 +16,8 @@ from typing import Any, BinaryIO
 
 import polars as pl
 
-from steepest.data.steps import counted
 from steepest.errors import DataError
+from steepest.wording import counted
 
 DELIMITERS = ",;\t|"
 SHOWN = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}

@@ -9,8 +9,8 @@ from steepest.data.columns import check_finite, kind_of
 from steepest.data.dataset import Note, Task
 from steepest.data.labels import as_label, as_text, labels_of
 from steepest.data.options import TableOptions
-from steepest.data.steps import counted
 from steepest.errors import DataError, unknown_name
+from steepest.wording import counted
 
 INTEGER_CLASSES = 20
 """A target of whole numbers with at most so many different values is a class; with more it is a number."""

@@ -161,13 +161,3 @@ def require(step: str, columns: Iterable[str], schema: Collection[str]) -> None:
                 f"step {step!r}: column {column!r} is not in the table",
                 hint=unknown_name("column", column, known).hint,
             )
-
-
-def counted(number: int, noun: str, many: str | None = None) -> str:
-    """Return a number with its noun.
-
-    Example:
-        >>> counted(1, "row"), counted(18212, "row")
-        ('1 row', '18,212 rows')
-    """
-    return f"{number:,} {noun if number == 1 else many or noun + 's'}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import polars as pl
 from pydantic import field_validator
 
-from steepest.data.steps import Context, Step, StepReport, counted
+from steepest.data.steps import Context, Step, StepReport
 from steepest.data.steps._sql import check_expression, columns_of, expression
+from steepest.wording import counted
 
 COMPONENTS = {"filter": {"object": "Filter"}}
 

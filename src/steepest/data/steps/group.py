@@ -7,8 +7,9 @@ from typing import Annotated, Self
 import polars as pl
 from pydantic import Field, model_validator
 
-from steepest.data.steps import Context, Step, StepReport, counted
+from steepest.data.steps import Context, Step, StepReport
 from steepest.data.steps._values import convert
+from steepest.wording import counted
 
 COMPONENTS = {"group": {"object": "Group"}}
 

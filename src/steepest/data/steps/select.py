@@ -8,7 +8,8 @@ from typing import Annotated, Self
 import polars as pl
 from pydantic import Field
 
-from steepest.data.steps import ROW, Context, Step, StepReport, counted
+from steepest.data.steps import ROW, Context, Step, StepReport
+from steepest.wording import counted
 
 COMPONENTS = {"select": {"object": "Select"}}
 
