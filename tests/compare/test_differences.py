@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -11,6 +12,7 @@ from steepest import rng
 from steepest.compare import crossed
 from steepest.compare.assemble import how_sure, paired_difference
 from steepest.compare.differences import (
+    FEWEST_ROWS,
     MOST_ROWS,
     between,
     by_row,
@@ -20,6 +22,7 @@ from steepest.compare.differences import (
     standings,
 )
 from steepest.compare.intervals import holm, paired_t, row_bootstrap
+from steepest.compare.result import Difference, Estimate
 from steepest.evaluate.metrics import metric_info
 
 NAN = math.nan
@@ -87,12 +90,19 @@ def test_a_diverged_seed_takes_its_pair_with_it():
 
 
 NO_ROWS = [
-    ("f1", [{"loss": np.ones(4)}] * 3),  # a metric without a value by row
-    ("accuracy", [{"loss": np.ones(4)}] * 3),  # nothing kept of what was right
+    ("f1", [{"loss": np.ones(200)}] * 3),  # a metric without a value by row
+    ("accuracy", [{"loss": np.ones(200)}] * 3),  # nothing kept of what was right
     ("log_loss", [None] * 3),
-    ("log_loss", [{"loss": np.ones(4)}, {"loss": np.ones(4)}, None]),  # a file is gone
-    ("log_loss", [{"loss": np.ones(4)}, {"loss": np.ones(4)}, {"loss": np.array([1.0, math.inf, 1.0, 1.0])}]),
-    ("log_loss", [{"loss": np.ones(4)}, {"loss": np.ones(4)}, {"loss": np.ones(5)}]),
+    ("log_loss", [{"loss": np.ones(200)}, {"loss": np.ones(200)}, None]),  # a file is gone
+    (
+        "log_loss",
+        [
+            {"loss": np.ones(200)},
+            {"loss": np.ones(200)},
+            {"loss": np.where(np.arange(200) == 1, math.inf, 1.0)},
+        ],
+    ),
+    ("log_loss", [{"loss": np.ones(200)}, {"loss": np.ones(200)}, {"loss": np.ones(201)}]),
 ]
 
 
@@ -110,7 +120,7 @@ def test_one_seed_tells_no_optimizers_apart_but_one_run_from_a_baseline():
     one, other = losses(1, seeds=1), losses(2, seeds=1, mean=3.0)
     found = difference(made("a", one), made("b", other))
     assert (found.over, found.n, found.p, found.told_apart) == ("seeds", 1, None, False)
-    assert (found.low, found.high) == (found.mean, found.mean)
+    assert (found.low, found.high, found.reason) == (None, None, "one seed")
     against = difference(made("a", one), made("mean", other, seeded=False))
     assert (against.over, against.n, against.better) == ("rows", 400, "a")
 
@@ -118,7 +128,79 @@ def test_one_seed_tells_no_optimizers_apart_but_one_run_from_a_baseline():
 def test_nothing_finite_is_no_claim():
     found = difference(scores("a", "log_loss", [NAN, NAN], [None, None]), made("b", losses(1, seeds=2)))
     assert (found.n, found.p, found.told_apart, found.better) == (0, None, False, None)
+    assert (found.low, found.high, found.reason) == (None, None, "no run of a finished")
     assert math.isnan(found.mean)
+
+
+def apart(rows: int, seeds: int = 3, *, metric: str = "log_loss", baseline: bool = False):
+    """A difference of 5 between tables that vary by next to nothing."""
+    one, other = (losses(index, seeds, rows, spread=0.001) for index in (1, 2))
+    first = scores("a", metric, (one.mean(1) + 5).tolist(), [{"loss": each + 5} for each in one])
+    if baseline:
+        return difference(
+            first, scores("mean", metric, [float(other[0].mean())], [{"loss": other[0]}], seeded=False)
+        )
+    return difference(first, scores("b", metric, other.mean(1).tolist(), [{"loss": each} for each in other]))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 34, FEWEST_ROWS - 1])
+@pytest.mark.parametrize("seeds", [1, 2, 3, 5])
+@pytest.mark.parametrize("metric", ["log_loss", "f1"])
+@pytest.mark.parametrize("baseline", [False, True])
+def test_too_few_test_rows_give_no_interval_and_no_claim(rows, seeds, metric, baseline):
+    found = apart(rows, seeds, metric=metric, baseline=baseline)
+    assert found.mean == pytest.approx(5.0, abs=0.5)
+    assert (found.low, found.high, found.p, found.p_adjusted) == (None,) * 4
+    assert (found.told_apart, found.better, found.excludes_zero, found.visible) == (False, None, False, None)
+    assert found.by_rows is None
+    one_run = seeds == 1 and (metric == "f1" or not baseline)
+    words = "1 test row," if rows == 1 else f"{rows} test rows,"
+    assert found.reason == ("one seed" if one_run else f"{words} fewer than {FEWEST_ROWS}")
+    assert found.reason in str(found)
+    assert (found.by_seeds is None) == (seeds == 1)
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "f1"])
+def test_enough_test_rows_give_both(metric):
+    found = apart(FEWEST_ROWS, metric=metric)
+    assert found.told_apart
+    assert found.low < found.mean < found.high
+    assert found.reason is None
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.25])
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize("metric", ["log_loss", "f1"])
+def test_differences_that_are_all_the_same_show_nothing(shift, seeds, metric):
+    table = np.repeat(losses(1, 1, 300), seeds, axis=0)
+    one, other = (
+        scores(name, metric, each.mean(1).tolist(), [{"loss": row} for row in each], seeded=name == "a")
+        for name, each in (("a", table + shift), ("b", table[:1]))
+    )
+    found = difference(one, other)
+    assert found.mean == pytest.approx(shift)
+    assert (found.low, found.high, found.p, found.told_apart) == (None, None, None, False)
+    assert found.reason == ("one seed" if seeds == 1 and metric == "f1" else "no spread")
+
+
+def test_optimizers_without_a_seed_in_common_have_no_difference():
+    found = difference(
+        scores("a", "f1", [0.5, 0.6, NAN, NAN], []), scores("b", "f1", [NAN, NAN, 0.1, 0.2], [])
+    )
+    assert (found.n, found.reason, found.told_apart) == (0, "no seed in common", False)
+    assert math.isnan(found.mean)
+
+
+def test_a_stored_interval_without_width_is_read_as_none():
+    """As folders of earlier versions have it."""
+    stored = {"first": "a", "second": "b", "metric": "log_loss", "over": "rows", "mean": 0.5, "low": 0.5, "high": 0.5,
+              "n": 1, "told_apart": True, "better": "b", "p": 0.0, "p_adjusted": 0.0}  # fmt: skip
+    found = Difference.model_validate_json(json.dumps(stored))
+    assert (found.low, found.high, found.p, found.p_adjusted) == (None,) * 4
+    assert (found.told_apart, found.better) == (False, None)
+    assert Estimate(mean=1.0, low=1.0, high=1.0, n=1) == Estimate(mean=1.0, n=1)
+    assert Estimate(mean=1.0, low=NAN, high=NAN, n=1).ends is None
+    assert Estimate(mean=1.0, low=0.5, high=1.5, n=3).ends == (0.5, 1.5)
 
 
 def test_each_family_is_corrected_by_itself():

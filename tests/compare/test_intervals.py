@@ -59,15 +59,26 @@ def test_nothing_finite_is_nan(values):
     assert smallest_visible(values) == math.inf
 
 
-def test_one_value_has_no_spread():
-    assert t_interval([2.5]) == (2.5, 2.5, 2.5)
-    assert paired_t([2.5], [1.5]) == (1.0, 1.0, 1.0, 1.0, 1)
+SPREADLESS = [
+    ([2.5], [1.5]),
+    ([1.0, 1.0], [0.0, 0.0]),
+    ([2.0, 3.0], [1.0, 2.0]),
+    ([0.5, 0.6, 0.7], [0.4, 0.5, 0.6]),  # 0.1 but for rounding
+    ([1e300, 2e300], [0.0, 1e300]),
+]
+
+
+@pytest.mark.parametrize(("a", "b"), SPREADLESS)
+def test_without_spread_there_is_no_interval_and_no_p(a, b):
+    found = paired_t(a, b)
+    assert found.mean == pytest.approx(a[0] - b[0])
+    assert found.n == len(a)
+    assert all(math.isnan(each) for each in (found.low, found.high, found.p))
+    assert all(math.isnan(each) for each in t_interval([a[0]] * len(a))[1:])
+
+
+def test_one_value_could_have_shown_nothing():
     assert smallest_visible([0.1]) == math.inf
-
-
-@pytest.mark.parametrize(("a", "b", "p"), [([1.0, 1.0], [1.0, 1.0], 1.0), ([2.0, 3.0], [1.0, 2.0], 0.0)])
-def test_differences_without_spread(a, b, p):
-    assert paired_t(a, b).p == p
 
 
 def test_t_interval_covers_as_often_as_it_says():

@@ -176,7 +176,7 @@ def test_on_the_command_line(steepest, folders, tmp_path):
     )
     assert re.search(r"adam\(lr=0\.01\) in \S+churn − adam\(lr=0\.01\) in \S+same", texts)
     assert "protocol.schedule" in texts
-    assert "3 seeds and 60 test rows" in texts
+    assert "no interval: 60 test rows, fewer than 100" in texts
 
 
 BAD = [

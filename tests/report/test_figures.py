@@ -141,7 +141,13 @@ def test_behind_is_positive_for_a_worse_row_whatever_the_order(higher: bool, swa
     rows = [Row(kind="optimizer", name=each, lr=0.1) for each in ("best", "other")]
     result = Comparison(title="t", sentence="s", metric="m", metrics=[metric], winner="best", rows=rows,
                         differences=[found])  # fmt: skip
-    assert view.behind(result, "other", "m") == pytest.approx((0.1, 0.08, 0.12))
+    shown = view.behind(result, "other", "m")
+    assert shown is not None
+    assert (shown.mean, *(shown.ends or ())) == pytest.approx((0.1, 0.08, 0.12))
+    without = found.model_copy(update={**Difference.lacking(), "reason": "one seed"})
+    shown = view.behind(result.model_copy(update={"differences": [without]}), "other", "m")
+    assert shown is not None
+    assert (shown.mean, shown.ends) == (pytest.approx(0.1), None)
 
 
 def test_ranking_is_sorted_and_says_who_diverged() -> None:
@@ -175,7 +181,7 @@ VERDICTS = [
     ({"over": "seeds", "n": 5}, "not told apart by 5 seeds"),
     ({"over": "rows", "n": 12559}, "not told apart by 12,559 test rows"),
     ({"over": "both", "n": 5, "rows": 12559}, "not told apart by 5 seeds and 12,559 test rows"),
-    ({"over": "seeds", "n": 1}, "one seed tells nothing apart"),
+    ({"over": "seeds", "n": 1, "low": None, "reason": "one seed"}, "no interval: one seed"),
     (
         {"over": "both", "n": 5, "low": 0.1, "comparisons": 6},
         "not told apart after correction for 6 comparisons",

@@ -42,6 +42,7 @@ def minus(second: str, mean: float, half: float, p: float | None = None, m: int 
         "low": mean - half, "high": mean + half, "n": n, "rows": 12559 if over != "seeds" else 0, "told_apart": apart,
         "better": better, "p": None if n < 2 else min(adjusted, 0.03 if excludes else 0.5), "comparisons": m,
         "p_adjusted": None if n < 2 else adjusted,
+        "reason": "one seed" if n == 1 and over == "seeds" else None,
     })  # fmt: skip
 
 
@@ -119,7 +120,7 @@ SENTENCES = {
         (F1, row("adam", 0.41, n=1, metric=F1), [], [minus("majority", 0.3, 0.0, n=1, over="seeds", metric=F1)],
          [base("majority", 0.11, F1)], ""),
         "Adam reaches an F1 (macro) of 41.00% (one seed, so nothing is known of its spread); the best baseline, "
-        "majority, gets 11.00% in 7.1 s (with one seed, nothing is known of the difference).",
+        "majority, gets 11.00% in 7.1 s (no interval of the difference: one seed).",
     ),
     "everything diverged": (
         (LOSS, row("adam", math.nan, n=0), [], [], [LOGISTIC], "logistic regression"),

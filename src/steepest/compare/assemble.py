@@ -145,7 +145,7 @@ def baseline_row(baseline: BaselineRecord, metrics: Sequence[str]) -> Row:
         name=baseline.title,
         seeds=1,
         outcome=baseline.outcome,
-        metrics={name: Estimate(mean=value, low=value, high=value, n=1) for name, value in values.items()},
+        metrics={name: Estimate(mean=value, n=1) for name, value in values.items()},
         values={name: [value] for name, value in values.items()},
         train_seconds=baseline.seconds,
         settings=baseline.settings,
@@ -335,7 +335,7 @@ def how_sure(metric: MetricInfo, rivals: Sequence[Difference]) -> list[Fact]:
 
 def _estimate(values: Sequence[float]) -> Estimate:
     found = t_interval(values)
-    return Estimate(mean=found.mean, low=found.low, high=found.high, n=sum(map(math.isfinite, values)))
+    return Estimate(**found._asdict(), n=sum(map(math.isfinite, values)))
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -6,14 +6,13 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from steepest import rng
 from steepest.compare import crossed
-from steepest.compare.intervals import holm, paired_t, row_bootstrap, smallest_visible
+from steepest.compare.intervals import ROUNDING, holm, paired_t, row_bootstrap, smallest_visible
 from steepest.compare.result import Difference, Standing
 from steepest.evaluate.metrics import metric_info
 
@@ -22,6 +21,8 @@ MOST_ROWS = 20_000
 """More test rows than this are averaged in groups of equal size first."""
 BY_ROW = ("log_loss", "accuracy", "rmse", "mae")
 """The metrics that are a mean over rows, or a smooth function of one."""
+FEWEST_ROWS = 100
+"""With fewer test rows no interval is honest: see ``python -m benchmarks coverage``."""
 
 Values = NDArray[np.float64]
 
@@ -35,7 +36,7 @@ class Scores:
         metric: name of the metric.
         values: of each seed ``[S]``, NaN for a diverged run; one value for a baseline.
         rows: of each seed and row (or group of rows) ``[S, G]``, or None if the metric has no value by row.
-        n_rows: how many test rows ``rows`` was made of.
+        n_rows: how many test rows the values are of; 0 if that is not known.
         seeded: whether another seed would give another value; a baseline is fitted once.
     """
 
@@ -79,7 +80,8 @@ def scores(
         for value, each in zip(exact, tables, strict=True)
     )
     if not complete:
-        return Scores(name, metric, exact, seeded=seeded)
+        sizes = {np.size(each["loss"]) for each in kept if each is not None and "loss" in each}
+        return Scores(name, metric, exact, n_rows=min(sizes, default=0), seeded=seeded)
     length = lengths.pop()
     empty = np.full(length, math.nan)
     rows = np.stack(
@@ -123,19 +125,13 @@ def by_row(metric: str, kept: Mapping[str, ArrayLike]) -> Values | None:
     return values
 
 
-class _Names(TypedDict):
-    first: str
-    second: str
-    metric: str
-
-
 @dataclass(frozen=True)
 class _Draft:
     """A difference before it is corrected, and what is needed to finish it."""
 
     found: Difference
     parts: crossed.Parts | None = None
-    gaps: tuple[float, ...] = ()
+    gaps: Values | None = None
     column: Values | None = None
 
 
@@ -143,8 +139,9 @@ def difference(first: Scores, second: Scores) -> Difference:
     """Return ``first - second``, as the only comparison made.
 
     Where there is a value for each row and there are two seeds or more, the interval holds both uncertainties;
-    otherwise the seeds alone; and with a single run against a baseline, the test rows alone. A single run
-    against a single run is never told apart: nothing is known of what another seed would give.
+    otherwise the seeds alone; and with a single run against a baseline, the test rows alone. There is no interval,
+    and nothing is told apart, where a single run stands against a single run (nothing is known of what another
+    seed would give), with fewer than :data:`FEWEST_ROWS` test rows, and where nothing varies.
 
     Example:
         >>> one = scores("adam", "f1", [0.5, 0.52, 0.51], [None, None, None])
@@ -217,54 +214,60 @@ def _draft(first: Scores, second: Scores) -> _Draft:
     seeds = max(len(first.values), len(second.values))
     a, b = (np.broadcast_to(each.values, seeds) for each in (first, second))
     known = np.isfinite(a) & np.isfinite(b)
-    gaps = (a - b)[known]
-    names = _Names(first=first.name, second=second.name, metric=first.metric)
-    n = len(gaps)
-    if first.rows is None or second.rows is None or n == 0 or first.rows.shape[1] != second.rows.shape[1]:
-        return _over_seeds(names, gaps)
-    table = (
-        np.broadcast_to(first.rows, (seeds, first.rows.shape[1]))[known]
-        - np.broadcast_to(second.rows, (seeds, second.rows.shape[1]))[known]
+    a, b, n = a[known], b[known], int(known.sum())
+    table = _table(first, second, known)
+    one_run = n == 1 and table is not None and not (first.seeded and second.seeded)
+    alone = paired_t(a, b, LEVEL)
+    made = Difference(
+        first=first.name,
+        second=second.name,
+        metric=first.metric,
+        over="seeds" if table is None or (n == 1 and not one_run) else "rows" if one_run else "both",
+        mean=alone.mean,
+        low=alone.low,
+        high=alone.high,
+        n=first.n_rows if one_run else n,
+        reason=_lacking(first, second, known, table),
+        told_apart=False,
+        rows=0 if table is None else first.n_rows,
+        p=alone.p,
+        by_seeds=None if math.isnan(alone.low) else (alone.low, alone.high),
     )
-    if n == 1:
-        return _over_rows(names, gaps, table, first, second)
-    found = crossed.parts(table)._replace(mean=np.asarray(gaps.mean()))
-    half, mean = float(crossed.half_width(found, LEVEL)), float(found.mean)
-    alone = paired_t(gaps, np.zeros(n), LEVEL)
-    share = float(found.share)
-    column = table.mean(0) - table.mean()
-    made = Difference(
-        **names, over="both", mean=mean, low=mean - half, high=mean + half, n=n, told_apart=False,
-        rows=first.n_rows, p=float(crossed.p_value(found)), by_seeds=(alone.low, alone.high),
-        seed_share=share if math.isfinite(share) else None,
-    )  # fmt: skip
-    return _Draft(made, found, tuple(gaps), column)
+    if made.reason is not None:
+        return _Draft(made.model_copy(update=Difference.lacking()))
+    if table is None:
+        return _Draft(made, gaps=a - b)
+    found = crossed.parts(table)._replace(mean=np.asarray(made.mean))
+    half, share = float(crossed.half_width(found, LEVEL)), float(found.share)
+    ends = {"low": made.mean - half, "high": made.mean + half, "p": float(crossed.p_value(found))}
+    made = made.model_copy(update={**ends, "seed_share": share if math.isfinite(share) else None})
+    return _Draft(made, None if one_run else found, column=table.mean(0) - table.mean())
 
 
-def _over_seeds(names: _Names, gaps: Values) -> _Draft:
-    found = paired_t(gaps, np.zeros(len(gaps)), LEVEL)
-    ends = (found.low, found.high) if found.n > 1 else None
-    made = Difference(
-        **names, over="seeds", mean=found.mean, low=found.low, high=found.high, n=found.n, told_apart=False,
-        p=found.p if found.n > 1 else None, by_seeds=ends,
-    )  # fmt: skip
-    return _Draft(made, None, tuple(gaps))
+def _table(first: Scores, second: Scores, known: NDArray[np.bool_]) -> Values | None:
+    """Return the differences by seed and row, for the seeds that both have; None if there is no value by row."""
+    one, other = first.rows, second.rows
+    if one is None or other is None or one.shape[1] != other.shape[1] or not known.any():
+        return None
+    shape = (len(known), one.shape[1])
+    return np.broadcast_to(one, shape)[known] - np.broadcast_to(other, shape)[known]
 
 
-def _over_rows(names: _Names, gaps: Values, table: Values, first: Scores, second: Scores) -> _Draft:
-    """One run: its rows are a sample, and of other seeds nothing is known."""
-    mean, column = float(gaps[0]), table[0] - table[0].mean()
-    if first.seeded and second.seeded:
-        made = Difference(**names, over="seeds", mean=mean, low=mean, high=mean, n=1, told_apart=False,
-                          rows=first.n_rows)  # fmt: skip
-        return _Draft(made, None, (), column)
-    found = crossed.parts(table)._replace(mean=np.asarray(mean))
-    half = float(crossed.half_width(found, LEVEL))
-    made = Difference(
-        **names, over="rows", mean=mean, low=mean - half, high=mean + half, n=first.n_rows, told_apart=False,
-        rows=first.n_rows, p=float(crossed.p_value(found)),
-    )  # fmt: skip
-    return _Draft(made, None, (), column)
+def _lacking(first: Scores, second: Scores, known: NDArray[np.bool_], table: Values | None) -> str | None:
+    """Return why there can be no interval, or None if there can."""
+    n, rows = int(known.sum()), min(first.n_rows, second.n_rows)
+    for each in (first, second):
+        if not np.isfinite(each.values).any():
+            return f"no run of {each.name} finished"
+    if n == 0:
+        return "no seed in common"
+    if n == 1 and (table is None or (first.seeded and second.seeded)):
+        return "one seed" if max(len(first.values), len(second.values)) == 1 else "one seed in common"
+    if 0 < rows < FEWEST_ROWS:
+        return f"{rows} test row{'' if rows == 1 else 's'}, fewer than {FEWEST_ROWS}"
+    values = (first.values - second.values)[known] if table is None else table
+    size = max(float(np.abs(each.values[np.isfinite(each.values)]).max()) for each in (first, second))
+    return "no spread" if float(np.ptp(values)) <= ROUNDING * size else None
 
 
 def _corrected(drafts: Sequence[_Draft], seed: int) -> list[Difference]:
@@ -283,7 +286,7 @@ def _corrected(drafts: Sequence[_Draft], seed: int) -> list[Difference]:
         visible = None
         if draft.parts is not None:
             visible = crossed.smallest_visible(draft.parts, level)
-        elif len(draft.gaps) > 1:
+        elif draft.gaps is not None:
             visible = smallest_visible(draft.gaps, level=level)
         found.append(
             one.model_copy(

@@ -20,12 +20,14 @@ from steepest.compare.pairing import Values, finite, pairs
 from steepest.errors import OptionError
 
 RESAMPLES = 2000
+ROUNDING = 1e-12
+"""Numbers that lie nearer than this fraction of their size differ by rounding."""
 _GROUPS = 20_000
 _BLOCK = 1 << 20  # draws held in memory at a time
 
 
 class Interval(NamedTuple):
-    """A mean with the ends of its interval; all NaN where there is no finite value."""
+    """A mean with the ends of its interval; NaN where there is no finite value, or no spread to make one of."""
 
     mean: float
     low: float
@@ -37,8 +39,8 @@ class PairedT(NamedTuple):
 
     Attributes:
         mean: mean of ``a - b``.
-        low, high: its interval; equal to the mean where n is 1 (no spread is known).
-        p: two-sided p-value for a difference of zero; 1 where n is 1; NaN where n is 0.
+        low, high: its interval; NaN where no spread is known: fewer than two pairs, or all with the same difference.
+        p: two-sided p-value for a difference of zero; NaN where there is no interval.
         n: pairs in which both values are finite.
     """
 
@@ -59,7 +61,7 @@ def t_interval(values: Sequence[float] | ArrayLike, level: float = 0.95) -> Inte
         level: probability that the interval covers the true mean, above 0 and below 1.
 
     Returns:
-        mean, low, high. With one value the ends equal the mean; with none all three are NaN.
+        mean, low, high. With one value, or where all are the same, the ends are NaN; with none all three are.
 
     Raises:
         OptionError: ``level`` is out of range.
@@ -75,8 +77,8 @@ def t_interval(values: Sequence[float] | ArrayLike, level: float = 0.95) -> Inte
     n = len(array)
     if n == 0:
         return Interval(math.nan, math.nan, math.nan)
-    mean = float(array.mean())
-    half = 0.0 if n == 1 else _t_quantile(n, level) * float(array.std(ddof=1)) / math.sqrt(n)
+    mean, error = float(array.mean()), _error(array, float(np.abs(array).max()))
+    half = _t_quantile(n, level) * error if n > 1 else math.nan
     return Interval(mean, mean - half, mean + half)
 
 
@@ -100,18 +102,13 @@ def paired_t(a: Sequence[float] | ArrayLike, b: Sequence[float] | ArrayLike, lev
     """
     first, second = pairs(a, b)
     difference = first - second
-    mean, low, high = t_interval(difference, level)
     n = len(difference)
-    if n == 0:
-        return PairedT(mean, low, high, math.nan, 0)
-    error = float(difference.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan
-    if n == 1:
-        p = 1.0
-    elif error == 0.0:
-        p = 1.0 if mean == 0.0 else 0.0
-    else:
-        p = float(2.0 * stats.t.sf(abs(mean) / error, n - 1))
-    return PairedT(mean, low, high, p, n)
+    mean = float(difference.mean()) if n else math.nan
+    error = _error(difference, float(np.abs([first, second]).max())) if n else math.nan
+    if math.isnan(error):
+        return PairedT(mean, math.nan, math.nan, math.nan, n)
+    half = _t_quantile(n, level) * error
+    return PairedT(mean, mean - half, mean + half, float(2.0 * stats.t.sf(abs(mean) / error, n - 1)), n)
 
 
 def paired_bootstrap(
@@ -294,6 +291,13 @@ def _bootstrap(differences: Values, seed: int, resamples: int, level: float) -> 
             means[start : start + step] = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
     low, high = np.quantile(means, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
     return mean, float(low), float(high)
+
+
+def _error(values: Values, scale: float) -> float:
+    """Return the standard error of the mean, NaN where no spread is known; rounding of numbers of a scale is none."""
+    if len(values) < 2 or float(np.ptp(values)) <= ROUNDING * scale:
+        return math.nan
+    return float(values.std(ddof=1)) / math.sqrt(len(values))
 
 
 def _t_quantile(n: int, level: float) -> float:

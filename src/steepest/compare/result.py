@@ -5,22 +5,50 @@ It is stored as ``results.json``; figures are drawn from it and from nothing els
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from steepest.record.schema import Frozen
 
 Kind = Literal["optimizer", "default", "constant", "baseline"]
 
 
-class Estimate(Frozen):
-    """A mean over run seeds with its 95 % t interval (``low = high = mean`` when n = 1)."""
+class Interval(Frozen):
+    """A number with the ends of its 95 % interval; both are None where there is none.
+
+    An interval without width is none: it would claim that there is no spread where none was seen.
+    """
 
     mean: float
-    low: float
-    high: float
+    low: float | None = None
+    high: float | None = None
     n: int
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ends_have_width(cls, given: dict[str, Any] | Interval) -> dict[str, Any] | Interval:
+        if isinstance(given, Interval) or _is_wide(given.get("low"), given.get("high")):
+            return given
+        return given | cls.lacking()
+
+    @classmethod
+    def lacking(cls) -> dict[str, Any]:
+        """Return the fields that have no value without an interval."""
+        return {"low": None, "high": None}
+
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """Both ends of the interval, or None."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+
+def _is_wide(low: Any, high: Any) -> bool:
+    return low is not None and high is not None and low < high
+
+
+class Estimate(Interval):
+    """A mean over run seeds with its 95 % t interval; there is none for one run, or where all gave the same."""
 
 
 class Row(Frozen):
@@ -60,18 +88,20 @@ class Row(Frozen):
     flags: list[str] = Field(default_factory=list)
 
 
-class Difference(Frozen):
+class Difference(Interval):
     """``first - second`` on one metric.
 
     Attributes:
         over: what the interval holds: ``both`` (run seeds and test rows, crossed), ``seeds`` (paired t interval
             over run seeds: the metric has no value by row) or ``rows`` (test rows alone: there is one run).
-        mean, low, high: the difference and its 95 % interval, of this difference alone.
+        mean, low, high: the difference and its 95 % interval, of this difference alone; without an interval
+            there is no p-value either and nothing is told apart.
         n: pairs (seeds; rows where ``over`` is ``rows``).
+        reason: why there is no interval, in words such as ``one seed``; None where there is one.
         told_apart: the corrected p-value is below 0.05.
         better: which of the two is better, if they are told apart.
         rows: test rows that the interval holds; 0 where it holds none.
-        p: two-sided p-value of a difference of zero, consistent with the interval; None where one run says nothing.
+        p: two-sided p-value of a difference of zero, consistent with the interval.
         p_adjusted: the same, corrected for the number of comparisons (Holm).
         comparisons: how many comparisons it was corrected for.
         seed_share: the seeds' share of the variance of the mean, from 0 to 1, where ``over`` is ``both``.
@@ -84,10 +114,7 @@ class Difference(Frozen):
     second: str
     metric: str
     over: Literal["seeds", "rows", "both"]
-    mean: float
-    low: float
-    high: float
-    n: int
+    reason: str | None = None
     told_apart: bool
     better: str | None = None
     rows: int = 0
@@ -102,9 +129,9 @@ class Difference(Frozen):
     def __str__(self) -> str:
         by = f"{self.n} seeds and {self.rows:,} rows" if self.over == "both" else f"{self.n:,} {self.over}"
         found = f"{self.first} - {self.second} on {self.metric}: {self.mean:.4g}"
-        if self.p_adjusted is None:
-            return f"{found} (one run)"
-        verdict = f"{self.better} is better" if self.told_apart else "not told apart"
+        if self.ends is None or self.p_adjusted is None:
+            return f"{found} (no interval: {self.reason or 'no spread is known'})"
+        verdict = f"{self.better} is better" if self.told_apart else "no detectable difference"
         return f"{found} [{self.low:.4g}, {self.high:.4g}] by {by}, p = {self.p_adjusted:.2g}: {verdict}"
 
     def __repr__(self) -> str:
@@ -113,7 +140,12 @@ class Difference(Frozen):
     @property
     def excludes_zero(self) -> bool:
         """Whether the interval of this difference alone lies on one side of zero."""
-        return self.low > 0 or self.high < 0
+        return self.ends is not None and (self.ends[0] > 0 or self.ends[1] < 0)
+
+    @classmethod
+    def lacking(cls) -> dict[str, Any]:
+        """Return the fields that have no value without an interval."""
+        return super().lacking() | {"p": None, "p_adjusted": None, "told_apart": False, "better": None}
 
     def swapped(self) -> Difference:
         """Return ``second - first``.
@@ -124,20 +156,22 @@ class Difference(Frozen):
             >>> found.swapped().by_seeds
             (-3.0, 1.0)
         """
-        turned = {
-            name: None if ends is None else (-ends[1], -ends[0])
-            for name, ends in (("by_seeds", self.by_seeds), ("by_rows", self.by_rows))
-        }
+        low, high = _turned(self.ends) or (None, None)
         return self.model_copy(
             update={
                 "first": self.second,
                 "second": self.first,
                 "mean": -self.mean,
-                "low": -self.high,
-                "high": -self.low,
-                **turned,
+                "low": low,
+                "high": high,
+                "by_seeds": _turned(self.by_seeds),
+                "by_rows": _turned(self.by_rows),
             }
         )
+
+
+def _turned(ends: tuple[float, float] | None) -> tuple[float, float] | None:
+    return None if ends is None else (-ends[1], -ends[0])
 
 
 class Standing(Frozen):

@@ -168,12 +168,17 @@ def _cells(rows: Sequence[Row], metric: Metric) -> list[str]:
 
 def _behind(comparison: Comparison, row: Row, metric: Metric) -> str:
     found = behind(comparison, row.name, metric.name)
-    if found is None or not all(finite(each) for each in found):
+    if found is None or not finite(found.mean):
         return tex.escape(show.MISSING)
-    mean, low, high = (each * (100.0 if metric.percent else 1.0) for each in found)
-    decimals = show.decimals_for((high - low) / 2)
-    ends = [tex.number(show.number(each, decimals, leading_zero=False))[1:-1] for each in (low, high)]
-    return f"${tex.number(show.number(mean, decimals, leading_zero=False))[1:-1]}\\ [{', '.join(ends)}]$"
+    scale, decimals = (
+        100.0 if metric.percent else 1.0,
+        show.difference_decimals(found, percent=metric.percent),
+    )
+    mean, *ends = [
+        tex.number(show.number(each * scale, decimals, leading_zero=False))[1:-1]
+        for each in (found.mean, *(found.ends or ()))
+    ]
+    return f"${mean}\\ [{', '.join(ends)}]$" if ends else f"${mean}$"
 
 
 def _caption(comparison: Comparison, metric: Metric, *, compared: bool) -> str:

@@ -17,7 +17,6 @@ def results(comparison: Comparison) -> str:
     rows: list[list[Any]] = []
     for row in comparison.rows:
         for name, value in row.metrics.items():
-            ends = [value.low, value.high] if value.n > 1 else [None, None]
             rows.append(
                 [
                     row.kind,
@@ -29,7 +28,8 @@ def results(comparison: Comparison) -> str:
                     name,
                     value.n,
                     value.mean,
-                    *ends,
+                    value.low,
+                    value.high,
                 ]
             )
     return _csv(head, rows)
@@ -58,7 +58,7 @@ def rates(comparison: Comparison) -> str:
 
 
 def differences(comparison: Comparison) -> str:
-    """Return a line for each difference, first − second, with its interval and what may be said of it."""
+    """Return a line for each difference, first − second, with its interval and verdict, or why there is none."""
     found = list(
         {
             (d.first, d.second, d.metric, d.over): d for d in [*comparison.differences, *comparison.pairs]
@@ -78,6 +78,7 @@ def differences(comparison: Comparison) -> str:
         "comparisons",
         "told_apart",
         "better",
+        "reason",
     ]
     rows = [
         [
@@ -94,6 +95,7 @@ def differences(comparison: Comparison) -> str:
             d.comparisons,
             str(d.told_apart).lower(),
             d.better,
+            d.reason,
         ]
         for d in found
     ]

@@ -57,23 +57,25 @@ def contrasts(comparison: Comparison) -> list[tuple[str, list[Contrast]]]:
 
 def _contrasts(differences: Sequence[Difference], factor: float) -> list[Contrast]:
     ends = sorted(
-        max(abs(each.low), abs(each.high)) * factor
+        max(map(abs, each.ends or (each.mean,))) * factor
         for each in differences
-        if finite(each.low) and finite(each.high)
+        if all(map(finite, each.ends or (each.mean,)))
     )
     usual = ends[len(ends) // 2] if ends else 1.0
     reach = max((end for end in ends if end <= 5 * usual), default=1.0) * 1.06 or 1.0
     scale = Scale(-reach, reach)
 
     def one(each: Difference) -> Contrast:
-        mean, low, high = each.mean * factor, each.low * factor, each.high * factor
+        mean, (low, high) = each.mean * factor, (end * factor for end in each.ends or (each.mean, each.mean))
         known = all(finite(value) for value in (mean, low, high))
-        decimals = show.decimals_for((high - low) / 2)
+        decimals = show.difference_decimals(each, percent=factor != 1.0)
         return Contrast(
             first=each.first,
             second=each.second,
             value=show.number(mean, decimals, sign=True) if known else show.MISSING,
-            interval=show.interval(low, high, decimals, leading_zero=True) if known else show.MISSING,
+            interval=show.interval(low, high, decimals, leading_zero=True)
+            if known and each.ends
+            else show.MISSING,
             over=evidence(each),
             verdict=_verdict(each),
             told_apart=each.told_apart,
@@ -90,8 +92,8 @@ def _contrasts(differences: Sequence[Difference], factor: float) -> list[Contras
 def _verdict(found: Difference) -> str:
     if found.told_apart:
         return f"told apart: {found.better} is better" if found.better else "told apart"
-    if found.over == "seeds" and found.n < 2:
-        return "one seed tells nothing apart"
+    if found.ends is None:
+        return f"no interval: {found.reason or 'no spread is known'}"
     if found.excludes_zero and found.comparisons > 1:
         return f"not told apart after correction for {found.comparisons} comparisons"
     return f"not told apart by {evidence(found)}"
@@ -108,7 +110,7 @@ def _alone(found: Difference, factor: float, decimals: int) -> str:
         said.append(f"seeds alone {ends(found.by_seeds)}")
     if found.over != "rows" and found.by_rows and all(map(finite, found.by_rows)):
         said.append(f"test rows alone {ends(found.by_rows)}")
-    if found.over == "seeds" and found.n > 1 and not found.by_rows and found.p is not None:
+    if found.over == "seeds" and not found.by_rows and found.p is not None:
         said.append("over seeds alone: the metric has no value by row")
     if found.p is not None and found.p_adjusted is not None:
         more = f", corrected {show.probability(found.p_adjusted)}" if found.comparisons > 1 else ""

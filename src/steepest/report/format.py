@@ -5,22 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from steepest.compare.result import Estimate
+from steepest.compare.result import Estimate, Interval
 
 MISSING = "–"
 MINUS = "−"
 _MOST_DECIMALS = 6
 
 
-def half_width(estimate: Estimate) -> float:
+def half_width(estimate: Interval) -> float:
     """Return the larger arm of the interval, or NaN where there is none (one run, or no number).
 
     Example:
         >>> round(half_width(Estimate(mean=1.0, low=0.9, high=1.2, n=5)), 6)
         0.2
     """
-    width = max(estimate.high - estimate.mean, estimate.mean - estimate.low)
-    return width if estimate.n > 1 and math.isfinite(width) and width > 0 else math.nan
+    if estimate.ends is None:
+        return math.nan
+    low, high = estimate.ends
+    width = max(high - estimate.mean, estimate.mean - low)
+    return width if math.isfinite(width) else math.nan
 
 
 def decimals_for(spread: float) -> int:
@@ -41,7 +44,7 @@ def decimals_for(spread: float) -> int:
     return 1 - exponent if 1.0 <= first < 1.95 else -exponent
 
 
-def column_decimals(estimates: Iterable[Estimate], *, percent: bool = False) -> int:
+def column_decimals(estimates: Iterable[Interval], *, percent: bool = False) -> int:
     """Return the decimals that suit a whole column: those of its median interval, so that values align.
 
     Args:
@@ -51,7 +54,7 @@ def column_decimals(estimates: Iterable[Estimate], *, percent: bool = False) -> 
     Example:
         >>> column_decimals([Estimate(mean=1.464, low=1.462, high=1.466, n=5)])
         3
-        >>> column_decimals([Estimate(mean=27.31, low=27.31, high=27.31, n=1)])
+        >>> column_decimals([Estimate(mean=27.31, n=1)])
         2
     """
     scale = 100.0 if percent else 1.0
@@ -97,7 +100,7 @@ def number(value: float, decimals: int, *, leading_zero: bool = True, sign: bool
 
 
 def estimate(value: Estimate, *, percent: bool = False, decimals: int | None = None, space: str = " ") -> str:
-    """Return ``mean ± half-width``, or the mean alone where one run gives no interval.
+    """Return ``mean ± half-width``, or the mean alone where there is no interval.
 
     Args:
         value: the mean and its interval.
@@ -112,7 +115,7 @@ def estimate(value: Estimate, *, percent: bool = False, decimals: int | None = N
         '47.1 ± .3'
         >>> estimate(Estimate(mean=12345.6, low=12100.0, high=12591.2, n=5))
         '12,300 ± 200'
-        >>> estimate(Estimate(mean=1.4707, low=1.4707, high=1.4707, n=1))
+        >>> estimate(Estimate(mean=1.4707, n=1))
         '1.471'
     """
     if decimals is None:
@@ -152,6 +155,34 @@ def interval(
     """
     ends = [number(each, _own_decimals(each, decimals), leading_zero=leading_zero) for each in (low, high)]
     return f"[{('' if tight and ',' not in ''.join(ends) else ' ').join([ends[0] + ',', ends[1]])}]"
+
+
+def difference(value: Interval, *, percent: bool = False, tight: bool = False) -> str:
+    """Return a difference with its interval, or alone where there is none.
+
+    Args:
+        value: the difference.
+        percent: show fractions times 100.
+        tight: leave out the space in the interval.
+
+    Example:
+        >>> difference(Interval(mean=0.0123, low=0.009, high=0.0156, n=5)), difference(Interval(mean=0.0123, n=1))
+        ('.012 [.009, .016]', '.01230')
+    """
+    scale = 100.0 if percent else 1.0
+    decimals = difference_decimals(value, percent=percent)
+    mean = number(value.mean * scale, decimals, leading_zero=False)
+    if value.ends is None:
+        return mean
+    low, high = (each * scale for each in value.ends)
+    return f"{mean} {interval(low, high, decimals, tight=tight)}"
+
+
+def difference_decimals(value: Interval, *, percent: bool = False) -> int:
+    """Return how many decimals a difference is shown with: those of half its interval."""
+    if value.ends is None:
+        return column_decimals([value], percent=percent)
+    return decimals_for((value.ends[1] - value.ends[0]) / 2 * (100.0 if percent else 1.0))
 
 
 def probability(value: float) -> str:

@@ -275,7 +275,7 @@ def _row(name: str, runs: Mapping[int, Run], seeds: Sequence[int], metrics: Sequ
 
 def _estimate(values: Sequence[float]) -> Estimate:
     found = t_interval(values)
-    return Estimate(mean=found.mean, low=found.low, high=found.high, n=sum(map(math.isfinite, values)))
+    return Estimate(**found._asdict(), n=sum(map(math.isfinite, values)))
 
 
 def _pairs(rows: Sequence[Row], metric: Metric) -> list[Difference]:

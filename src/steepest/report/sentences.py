@@ -42,7 +42,7 @@ def _lead(metric: Metric, winner: Row, rivals: Sequence[Difference]) -> str:
     gets = f"{article} {metric.title} of {shown}"
     seeds = f" ({value.n} seeds)" if value.n > 1 else " (one seed, so nothing is known of its spread)"
     finished = [each for each in rivals if math.isfinite(each.mean)]
-    known = [each for each in finished if each.n > 1]
+    known = [each for each in finished if each.ends is not None]
     beaten = [each for each in known if each.better == winner.name]
     tied = [each for each in known if not each.told_apart]
     ahead = [each for each in known if each.told_apart and each.better != winner.name]
@@ -63,7 +63,9 @@ def _lead(metric: Metric, winner: Row, rivals: Sequence[Difference]) -> str:
         f"{name} leads on {metric.title}: {shown}" if first else f"{name}, picked by validation, gets {gets}"
     )
     if not known:
-        return lead + seeds
+        return lead + (
+            f"{seeds}, with no interval of the difference ({finished[0].reason})" if value.n > 1 else seeds
+        )
     said: list[str] = []
     if ahead:
         best = min(ahead, key=lambda each: sign * each.mean)
@@ -127,12 +129,12 @@ def _gap(metric: Metric, found: Difference) -> str:
     """Return by how much the first is better or worse, with its interval, counted in the direction of the mean."""
     worse = (found.mean > 0) != metric.higher_is_better and found.mean != 0
     scale = math.copysign(100.0 if metric.percent else 1.0, found.mean)
-    low, high = sorted((scale * found.low, scale * found.high))
-    decimals = fmt.decimals_for(max(high - low, 1e-12) / 2)
+    decimals = fmt.difference_decimals(found, percent=metric.percent)
     unit = " points" if metric.percent else ""
-    size = (
-        f"{fmt.number(scale * found.mean, decimals, leading_zero=False)} {fmt.interval(low, high, decimals)}"
-    )
+    size = fmt.number(scale * found.mean, decimals, leading_zero=False)
+    if found.ends is not None:
+        low, high = sorted(scale * each for each in found.ends)
+        size += f" {fmt.interval(low, high, decimals)}"
     return f"{size}{unit} {'worse' if worse else 'better'}"
 
 
@@ -145,8 +147,8 @@ def _baseline(metric: Metric, row: Row, found: Difference | None, *, best: bool)
     text += f" {shown} in {fmt.seconds(row.train_seconds)}"
     if found is None or not math.isfinite(found.mean):
         return text
-    if found.over == "seeds" and found.n < 2:
-        return f"{text} (with one seed, nothing is known of the difference)"
+    if found.ends is None:
+        return f"{text} (no interval of the difference: {found.reason or 'no spread is known'})"
     who = f"this run of {found.first}" if found.over == "rows" else found.first
     verdict = ""
     if not found.told_apart:
@@ -171,14 +173,14 @@ def remarks(metric: Metric, metrics: Sequence[Metric], winner: Row, rows: Sequen
             said.append(f"Validation picked {winner.name}; on the test rows {best.name} has the better mean.")
     mine = others.get(metric.name, [])
     said += [_only_corrected(each) for each in mine if each.excludes_zero and not each.told_apart]
-    if any(each.over == "seeds" and each.n > 1 for each in mine) and metric.name not in BY_ROW:
+    if any(each.over == "seeds" and each.ends for each in mine) and metric.name not in BY_ROW:
         said.append(
             f"{capital(metric.title)} has no value by row: its intervals hold the run seeds alone, "
             "as if there were no other test rows."
         )
     for each in metrics[1:]:
-        if each.name == "accuracy" and any(one.n > 1 for one in others.get(each.name, [])):
-            said.append(_accuracy(winner, [one for one in others[each.name] if one.n > 1]))
+        if each.name == "accuracy" and any(one.ends for one in others.get(each.name, [])):
+            said.append(_accuracy(winner, [one for one in others[each.name] if one.ends]))
     diverged = [row for row in rows if row.kind != "baseline" and row.outcome != "finished"]
     for row in diverged:
         at = " at its library default" if row.kind == "default" else ""

@@ -85,12 +85,12 @@ def to_csv(comparison: Comparison) -> str:
 
     Columns: ``kind`` (``optimizer``, ``default``, ``baseline``), ``name``, ``lr`` (empty for baselines),
     ``seeds`` (runs), ``outcome`` (``finished``, ``diverged 2 of 5``, …); then for each metric its mean on the
-    test rows over the seeds, and ``_low`` and ``_high``, the ends of its 95 % interval (empty for a single
-    run, which has none); then ``train_seconds``, the mean of one run. What is not a number is empty.
+    test rows over the seeds, and ``_low`` and ``_high``, the ends of its 95 % interval (empty where there is
+    none, as for a single run); then ``train_seconds``, the mean of one run. What is not a number is empty.
 
     Example:
         >>> from steepest.compare.result import Metric
-        >>> one = Estimate(mean=0.5, low=0.5, high=0.5, n=1)
+        >>> one = Estimate(mean=0.5, n=1)
         >>> row = Row(kind="baseline", name="mean", metrics={"rmse": one}, train_seconds=2.0)
         >>> shown = Metric(name="rmse", title="RMSE", higher_is_better=False)
         >>> print(to_csv(Comparison(title="t", sentence="s", metric="rmse", winner="", rows=[row],
@@ -120,9 +120,7 @@ def _exact(value: float) -> str:
 
 
 def _ends(value: Estimate) -> list[str]:
-    if value.n < 2:
-        return [_exact(value.mean), "", ""]
-    return [_exact(value.mean), _exact(value.low), _exact(value.high)]
+    return [_exact(value.mean), *(["", ""] if value.ends is None else map(_exact, value.ends))]
 
 
 def _head(metric: Metric) -> str:
@@ -171,13 +169,7 @@ def _score(row: Row, metric: Metric, decimals: int) -> Text:
 
 def _behind(comparison: Comparison, row: Row, metric: Metric) -> Text:
     found = behind(comparison, row.name, metric.name)
-    if found is None or not all(math.isfinite(each) for each in found):
-        return Text(show.MISSING)
-    mean, low, high = (each * (100.0 if metric.percent else 1.0) for each in found)
-    decimals = show.decimals_for((high - low) / 2)
-    return Text(
-        f"{show.number(mean, decimals, leading_zero=False)} {show.interval(low, high, decimals, tight=True)}"
-    )
+    return Text(show.MISSING if found is None else show.difference(found, percent=metric.percent, tight=True))
 
 
 def _remark(row: Row, width: int) -> Text:

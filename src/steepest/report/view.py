@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeGuard
 
-from steepest.compare.result import Comparison, Estimate, Metric, RateCurve, Row
+from steepest.compare.result import Comparison, Difference, Estimate, Metric, RateCurve, Row
 from steepest.report import format as show
 from steepest.report.theme import slots
 
@@ -155,14 +155,12 @@ def better_first(rows: Iterable[Row], metric: Metric) -> list[Row]:
     return sorted(rows, key=place)
 
 
-def behind(comparison: Comparison, name: str, metric: str) -> tuple[float, float, float] | None:
-    """Return by how much a row is worse than the winner, with its interval, or None if it was not compared."""
+def behind(comparison: Comparison, name: str, metric: str) -> Difference | None:
+    """Return by how much a row is worse than the winner, or None if it was not compared."""
     higher = metric_of(comparison, metric).higher_is_better
     for each in sorted(comparison.differences, key=lambda each: each.over == "rows"):
         if each.metric == metric and {each.first, each.second} == {comparison.winner, name}:
-            if (each.second == name) == higher:
-                return each.mean, each.low, each.high
-            return -each.mean, -each.high, -each.low
+            return each if (each.second == name) == higher else each.swapped()
     return None
 
 
@@ -173,15 +171,16 @@ def ranking_scale(estimates: Sequence[Estimate], best: float) -> Scale:
     that of the narrowest interval's half width, and at least half of the rows are nearer.
     """
     distances = sorted(abs(each.mean - best) for each in estimates if finite(each.mean))
-    widths = [(each.high - each.low) / 2 for each in estimates if finite(each.high) and finite(each.low)]
+    known = [each.ends for each in estimates if each.ends is not None and all(map(finite, each.ends))]
+    widths = [(high - low) / 2 for low, high in known]
     reach = min((each for each in widths if each > 0), default=0.0)
     for index, distance in enumerate(distances):
         if index >= 3 and index >= len(distances) // 2 and reach > 0 and distance > 3.5 * reach:
             break
         reach = max(reach, distance)
     kept = [each for each in estimates if abs(each.mean - best) <= reach]
-    low = min((min(each.low, each.mean) for each in kept if finite(each.low)), default=best)
-    high = max((max(each.high, each.mean) for each in kept if finite(each.high)), default=best)
+    placed = [value for each in kept for value in (each.mean, *(each.ends or ())) if finite(value)]
+    low, high = min([best, *placed]), max([best, *placed])
     low, high = (
         max(low, best - 1.5 * reach) if reach else low,
         min(high, best + 1.5 * reach) if reach else high,
@@ -207,7 +206,7 @@ def ranking(comparison: Comparison) -> Ranking:
         default = defaults.get(row.name) if row.kind == "optimizer" else None
         shown = default.metrics.get(metric.name) if default else None
         has = estimate is not None and finite(estimate.mean)
-        interval = estimate is not None and has and not math.isnan(show.half_width(estimate))
+        interval = estimate.ends if estimate is not None and has and show.half_width(estimate) > 0 else None
         default_known = shown is not None and finite(shown.mean)
         dots.append(
             Dot(
@@ -220,8 +219,8 @@ def ranking(comparison: Comparison) -> Ranking:
                 winner=row.kind == "optimizer" and row.name == comparison.winner,
                 slot=place[row.name] % 10 if row.kind == "optimizer" else None,
                 at=axis.at(estimate.mean) if estimate is not None and has else None,
-                low=axis.at(estimate.low) if estimate is not None and interval else None,
-                high=axis.at(estimate.high) if estimate is not None and interval else None,
+                low=axis.at(interval[0]) if interval else None,
+                high=axis.at(interval[1]) if interval else None,
                 beyond=axis.beyond(estimate.mean) if estimate is not None and has else "",
                 seeds=tuple(
                     axis.at(each)
@@ -387,11 +386,7 @@ def _best(values: Iterable[Estimate], metric: Metric) -> float:
 
 def _behind_text(comparison: Comparison, row: Row, metric: Metric) -> str:
     found = behind(comparison, row.name, metric.name) if row.kind in ("optimizer", "baseline") else None
-    if found is None or not all(finite(each) for each in found):
-        return show.MISSING
-    mean, low, high = (each * (100.0 if metric.percent else 1.0) for each in found)
-    decimals = show.decimals_for((high - low) / 2)
-    return f"{show.number(mean, decimals, leading_zero=False)} {show.interval(low, high, decimals)}"
+    return show.MISSING if found is None else show.difference(found, percent=metric.percent)
 
 
 def is_rate(value: float | None) -> TypeGuard[float]:
