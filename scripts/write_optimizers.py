@@ -240,7 +240,10 @@ def page(name: str) -> str:
         ("rates are tuned around", f"{rule.centre:g}"),
         (
             "a schedule",
-            "multiplies the rate" if rule.lr_is_a_factor else "multiplies the applied step, not the rate",
+            "multiplies the rate"
+            if rule.lr_is_a_factor
+            else "multiplies the applied step, not the rate; so does another `lr` in a parameter group, set by a torch "
+            "`lr_scheduler` or by hand",
         ),
         ("in torch", in_torch(rule)),
         ("where it differs", rule.divergences or "nowhere that we know of"),

@@ -44,6 +44,10 @@ class Spec:
         """Whether the name points at a Python object (``mine.py:MyOpt``) instead of a registered one."""
         return ":" in self.name
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Say how a copy is made; the options as they are kept cannot be pickled."""
+        return Spec, (self.name, self.arguments, dict(self.options))
+
     def __str__(self) -> str:
         inside = [_text(each) for each in self.arguments]
         inside += [f"{name}={_text(value)}" for name, value in self.options.items()]

@@ -6,16 +6,18 @@ of the run (``0.1``) or whole numbers of steps (``100``).
 
 Schedules are combined by ``warmup``, ``join``, ``scale`` and ``repeat``, which take other schedules by
 specification: ``warmup(cosine(final=0.1), length=0.05)``. Any torch optimizer can use one by
-``torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)``.
+``torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)``. A schedule can be copied and pickled, and so can an
+optimizer that has one.
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec
 
 from steepest import grammar
 from steepest.errors import OptionError
@@ -46,6 +48,43 @@ Shape = str | grammar.Spec | Callable[[int], Schedule]
 """A schedule before it knows the run's length: a specification, or a function of the number of steps."""
 
 registry = Registry("schedule", "steepest.schedules")
+
+P = ParamSpec("P")
+
+
+class Built:
+    """A schedule of one run: the multiplier of each step, and how it was built.
+
+    A copy, also one that is pickled for another process, is built again from the same arguments.
+
+    Example:
+        >>> cosine(4, final=0.5), cosine(4, final=0.5)(4)
+        (cosine(4, final=0.5), 0.5)
+    """
+
+    def __init__(self, again: functools.partial[Built], value: Schedule) -> None:
+        self._again, self._value = again, value
+
+    def __call__(self, step: int) -> float:
+        """Return the multiplier of a step, counted from 0."""
+        return self._value(step)
+
+    def __reduce__(self) -> tuple[Callable[[], Built], tuple[()]]:
+        return self._again, ()
+
+    def __repr__(self) -> str:
+        again = self._again
+        return str(grammar.Spec(again.func.__name__, again.args, again.keywords))
+
+
+def built(build: Callable[P, Schedule]) -> Callable[P, Built]:
+    """Make what a function builds a :class:`Built` schedule."""
+
+    @functools.wraps(build)
+    def outer(*arguments: P.args, **options: P.kwargs) -> Built:
+        return Built(functools.partial(outer, *arguments, **options), build(*arguments, **options))
+
+    return outer
 
 
 def make_schedule(what: Shape, steps: int) -> Schedule:
@@ -83,6 +122,7 @@ def make_schedule(what: Shape, steps: int) -> Schedule:
 # --- shapes -----------------------------------------------------------------------------------------------
 
 
+@built
 def constant(steps: int) -> Schedule:
     """Return the schedule that is 1 at every step.
 
@@ -94,6 +134,7 @@ def constant(steps: int) -> Schedule:
     return lambda _: 1.0
 
 
+@built
 def linear(steps: int, *, final: float = 0.0) -> Schedule:
     """Return a straight line from 1 at step 0 to ``final`` at step ``steps``.
 
@@ -108,6 +149,7 @@ def linear(steps: int, *, final: float = 0.0) -> Schedule:
     return lambda step: 1.0 + (final - 1.0) * min(step, steps) / steps
 
 
+@built
 def cosine(steps: int, *, final: float = 0.0) -> Schedule:
     r"""Return half a cosine from 1 to ``final``.
 
@@ -130,6 +172,7 @@ def cosine(steps: int, *, final: float = 0.0) -> Schedule:
     return lambda step: final + (1.0 - final) * 0.5 * (1.0 + math.cos(math.pi * min(step, steps) / steps))
 
 
+@built
 def polynomial(steps: int, *, power: float = 2.0, final: float = 0.0) -> Schedule:
     """Return f + (1 − f)(1 − t/T)ᵖ: a power of the share of the run that is left.
 
@@ -145,6 +188,7 @@ def polynomial(steps: int, *, power: float = 2.0, final: float = 0.0) -> Schedul
     return lambda step: final + (1.0 - final) * (1.0 - min(step, steps) / steps) ** power
 
 
+@built
 def exponential(steps: int, *, final: float = 0.01) -> Schedule:
     """Return f to the power t/T: the same factor at every step, ``final`` at the end.
 
@@ -160,6 +204,7 @@ def exponential(steps: int, *, final: float = 0.01) -> Schedule:
     return lambda step: final ** (step / steps)
 
 
+@built
 def inverse_time(steps: int, *, period: float = 0.1, stairs: bool = False) -> Schedule:
     """Return 1/(1 + t/τ), the rate of Robbins & Monro.
 
@@ -179,6 +224,7 @@ def inverse_time(steps: int, *, period: float = 0.1, stairs: bool = False) -> Sc
     return lambda step: 1.0 / (1.0 + count(step))
 
 
+@built
 def inverse_sqrt(steps: int, *, period: float = 0.1, stairs: bool = False) -> Schedule:
     """Return 1/√(1 + t/τ).
 
@@ -198,6 +244,7 @@ def inverse_sqrt(steps: int, *, period: float = 0.1, stairs: bool = False) -> Sc
     return lambda step: 1.0 / math.sqrt(1.0 + count(step))
 
 
+@built
 def step(steps: int, *, factor: float = 0.1, period: float = 1 / 3) -> Schedule:
     """Return γ to the power ⌊t/τ⌋: stairs, one factor γ at the end of each period τ.
 
@@ -218,6 +265,7 @@ def step(steps: int, *, factor: float = 0.1, period: float = 1 / 3) -> Schedule:
     return lambda t: factor ** count(t)
 
 
+@built
 def sgdr(steps: int, *, cycles: int = 3, multiplier: float = 2.0, final: float = 0.0) -> Schedule:
     """Return cosines with warm restarts, each cycle ``multiplier`` times as long as the one before.
 
@@ -250,6 +298,7 @@ def sgdr(steps: int, *, cycles: int = 3, multiplier: float = 2.0, final: float =
     return value
 
 
+@built
 def one_cycle(steps: int, *, peak: float = 0.3, start: float = 0.04, final: float = 4e-6) -> Schedule:
     """Return half a cosine up to 1 and half a cosine down.
 
@@ -280,6 +329,7 @@ def one_cycle(steps: int, *, peak: float = 0.3, start: float = 0.04, final: floa
     return value
 
 
+@built
 def wsd(steps: int, *, warm: float = 0.05, decay: float = 0.2, final: float = 0.0) -> Schedule:
     """Return warm-up, stable, decay: a straight line up, 1 for long, and down ever slower.
 
@@ -316,6 +366,7 @@ def wsd(steps: int, *, warm: float = 0.05, decay: float = 0.2, final: float = 0.
 # --- combinators ------------------------------------------------------------------------------------------
 
 
+@built
 def warmup(steps: int, then: Shape = "constant", *, length: float = 0.05) -> Schedule:
     """Return a straight line up to 1 over ``length``, then the other schedule over the rest of the run.
 
@@ -334,6 +385,7 @@ def warmup(steps: int, then: Shape = "constant", *, length: float = 0.05) -> Sch
     return lambda t: (t + 1) / up if t < up else rest(t - up)
 
 
+@built
 def join(steps: int, *shapes: Shape, at: float | tuple[float, ...] = 0.5) -> Schedule:
     """Return one schedule after the other, each made for the length of its own part.
 
@@ -369,6 +421,7 @@ def join(steps: int, *shapes: Shape, at: float | tuple[float, ...] = 0.5) -> Sch
     return value
 
 
+@built
 def scale(steps: int, shape: Shape = "constant", factor: float = 0.5) -> Schedule:
     """Return the other schedule times ``factor``.
 
@@ -382,6 +435,7 @@ def scale(steps: int, shape: Shape = "constant", factor: float = 0.5) -> Schedul
     return lambda t: factor * inner(t)
 
 
+@built
 def repeat(steps: int, shape: Shape = "cosine", times: int = 2) -> Schedule:
     """Return the other schedule ``times`` times, each over its part of the run.
 

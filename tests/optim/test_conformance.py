@@ -45,8 +45,6 @@ CHECKS = [name for name in dir(OptimizerConformance) if name.startswith("test_")
 @pytest.mark.parametrize("name", steepest.optim.names())
 def test_each_of_our_optimizers_conforms(name: str, check: str) -> None:
     kind = getattr(steepest.optim, steepest.optim.class_name(name))
-    if check == "test_a_rate_of_zero_in_a_group_stops_it" and not kind.rule_type.lr_is_a_factor:
-        pytest.skip("the rate is a start value, or that of the gradient's share alone")
 
     class Suite(OptimizerConformance):
         make = staticmethod(lambda params: kind(params, lr=RATES.get(name, 0.05)))

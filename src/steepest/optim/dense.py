@@ -27,6 +27,8 @@ PIECE = 131_072
 """Elements of a piece: on a CPU its temporaries stay in the second-level cache."""
 SMALL = 65_536
 """A tensor with at most so many elements is joined with others."""
+REFERENCE = "reference_lr"
+"""A group's key: the rate that it was made with, of which its present one is a multiple."""
 
 
 class RuleOptimizer(torch.optim.Optimizer):
@@ -49,6 +51,8 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     rule_type: ClassVar[type[Rule[Hyper]]]
     preset: ClassVar[Mapping[str, Any]] = {}
+    made_by: ClassVar[tuple[Any, ...]] = ()
+    """The arguments of :func:`optimizer_class` for this class itself."""
     needs_closure: ClassVar[bool] = False
     piece: int = PIECE
     small: int = SMALL
@@ -80,6 +84,7 @@ class RuleOptimizer(torch.optim.Optimizer):
             defaults["schedule_step"] = 0
         self._rules: dict[int, tuple[tuple[Any, ...], Rule[Hyper]]] = {}
         self._schedule = schedule
+        self._evaluating = False
         super().__init__(params, defaults)
 
     # --- torch's own protocol -----------------------------------------------------------------------------
@@ -88,6 +93,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         """Add a group of parameters, with its own hyperparameters where it names them."""
         super().add_param_group(param_group)
         group = self.param_groups[-1]
+        self._refer(group)
         try:
             self._rule(len(self.param_groups) - 1, group)
             for param in group["params"]:
@@ -100,8 +106,24 @@ class RuleOptimizer(torch.optim.Optimizer):
             del self.param_groups[-1]
             raise
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state to save; it belongs to the parameters outside of :meth:`evaluating`."""
+        self._refuse_while_evaluating("state_dict()")
+        return super().state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load a state; it belongs to the parameters outside of :meth:`evaluating`."""
+        self._refuse_while_evaluating("load_state_dict()")
+        super().load_state_dict(state_dict)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Say how a copy is made: a class that was made here is made again, for it need not be importable."""
+        made_by = vars(type(self)).get("made_by")
+        return (_empty, made_by, self.__getstate__()) if made_by else super().__reduce_ex__(protocol)
+
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy needs; the rules are made again from the groups."""
+        self._refuse_while_evaluating("a copy")
         return {**super().__getstate__(), "_schedule": self._schedule}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -109,10 +131,12 @@ class RuleOptimizer(torch.optim.Optimizer):
         super().__setstate__(state)
         self._rules = {}
         self._schedule = getattr(self, "_schedule", None)
+        self._evaluating = False
         for number, group in enumerate(self.param_groups):
             for name, value in self.defaults.items():
                 if name != "differentiable":  # torch's own, which a loaded state would otherwise gain
                     group.setdefault(name, value)
+            self._refer(group)
             rule = self._rule(number, group)
             for param in group["params"]:
                 if self.state.get(param):
@@ -121,6 +145,7 @@ class RuleOptimizer(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Take one step; a closure is called once, with gradients enabled, and its loss is returned."""
+        self._refuse_while_evaluating("step()")
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -139,7 +164,7 @@ class RuleOptimizer(torch.optim.Optimizer):
     def evaluation_parameters(self) -> dict[torch.Tensor, torch.Tensor]:
         """Return, for each parameter that has been updated, the value to evaluate and to save.
 
-        For most rules this is the parameter itself.
+        For most rules this is the parameter itself, and for all of them inside :meth:`evaluating`.
         """
         found: dict[torch.Tensor, torch.Tensor] = {}
         for number, group in enumerate(self.param_groups):
@@ -147,7 +172,7 @@ class RuleOptimizer(torch.optim.Optimizer):
             names = list(rule.slots())
             for param in group["params"]:
                 state = self.state.get(param)
-                if not state:
+                if not state or self._evaluating:
                     found[param] = param.detach()
                     continue
                 c, _ = rule.coefficients(state["step"], 1.0, {name: state[name] for name in rule.carry})
@@ -156,50 +181,79 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     @contextmanager
     def evaluating(self) -> Generator[None]:
-        """Put the evaluation parameters in place inside the block, and the training ones back after it."""
+        """Put the evaluation parameters in place inside the block, and the training ones back after it.
+
+        A block inside another changes nothing. What needs the training parameters is refused inside: steps,
+        copies, and the optimizer's state, which does not belong to the model that would be saved beside it.
+        """
+        if self._evaluating:
+            yield
+            return
         values = self.evaluation_parameters()
         moved = {param: param.detach().clone() for param, value in values.items() if not _same(param, value)}
         with torch.no_grad():
             for param in moved:
                 param.copy_(values[param])
+        self._evaluating = True
         try:
             yield
         finally:
+            self._evaluating = False
             with torch.no_grad():
                 for param, value in moved.items():
                     param.copy_(value)
 
+    def _refuse_while_evaluating(self, what: str) -> None:
+        if self._evaluating:
+            raise OptionError(
+                f"{what} inside evaluating(), where the parameters are not those that are trained",
+                hint="do it after the block.",
+            )
+
     # --- one group ----------------------------------------------------------------------------------------
+
+    def _refer(self, group: dict[str, Any]) -> None:
+        """Note the rate that later ones are multiples of: the group's own, before any scheduler changed it."""
+        if not self.rule_type.lr_is_a_factor:
+            group.setdefault(REFERENCE, _number(group.get("initial_lr", group["lr"])))
 
     def _rule(self, number: int, group: Mapping[str, Any]) -> Rule[Hyper]:
         """Return the rule with the group's present values, checked when a value has changed."""
         kind = self.rule_type
         values = {name: _number(group[name]) for name in kind.Hyper.model_fields}
-        if not kind.lr_is_a_factor and "initial_lr" in group:
-            values["lr"] = _number(group["initial_lr"])
-        key = tuple(values.values())
+        reference = group.get(REFERENCE, values["lr"])
+        key = (*values.values(), reference)
         last = self._rules.get(number)
         if last is None or last[0] != key:
-            last = self._rules[number] = (key, kind(**values))
+            rule = kind(**values)
+            if reference != values["lr"]:
+                rule = kind(**{**values, "lr": reference})
+            last = self._rules[number] = (key, rule)
         return last[1]
 
-    def _multiplier(self, group: dict[str, Any], rule: Rule[Hyper]) -> float:
+    def _multiplier(self, group: dict[str, Any]) -> float:
+        """Return the factor of the step that is to be taken; a schedule moves on by one."""
+        multiplier = 1.0
+        if REFERENCE in group and (lr := _number(group["lr"])) != (reference := group[REFERENCE]):
+            if not reference:
+                raise OptionError(
+                    f"{self.rule_type.name} was made with lr=0, of which lr={lr} is no multiple",
+                    hint="make it with the lr above 0 that the first step should have.",
+                )
+            multiplier = lr / reference
         if self._schedule is not None:
             if "initial_lr" in group:
                 raise OptionError(
                     "a schedule and a torch lr_scheduler both change the learning rate",
                     hint="use one of the two.",
                 )
-            multiplier = float(self._schedule(group["schedule_step"]))
+            multiplier *= float(self._schedule(group["schedule_step"]))
             group["schedule_step"] += 1
-            return multiplier
-        if not rule.lr_is_a_factor and group.get("initial_lr"):
-            return _number(group["lr"]) / _number(group["initial_lr"])
-        return 1.0
+        return multiplier
 
     def _step_group(self, number: int, group: dict[str, Any]) -> None:
         rule = self._rule(number, group)
-        multiplier = self._multiplier(group, rule)
+        multiplier = self._multiplier(group)
         evaluated: dict[tuple[Any, ...], tuple[Coefficients, Carry]] = {}
         packs: dict[tuple[Any, ...], list[tuple[torch.Tensor, torch.Tensor, Slots]]] = {}
         names = list(rule.slots())
@@ -328,8 +382,14 @@ def _optimizer_class(
             "__signature__": signature,
             "rule_type": kind,
             "preset": dict(preset),
+            "made_by": (kind, name, preset),
         },
     )
+
+
+def _empty(kind: type[Rule[Hyper]], name: str, preset: tuple[tuple[str, Any], ...]) -> RuleOptimizer:
+    made = _optimizer_class(kind, name, preset)
+    return made.__new__(made)
 
 
 def _docstring(kind: type[Rule[Hyper]], values: Mapping[str, Any]) -> str:

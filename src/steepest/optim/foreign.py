@@ -206,6 +206,12 @@ class Scheduled:
                 hint="it is foreign code: see its own documentation, or leave it out with -o.",
             ) from error
 
+    def __reduce__(self) -> Any:
+        """Say how a copy is made; torch's own copies only what it knows of."""
+        mine = ("schedule", "scheduled_steps", "needs_closure", "called")
+        state = {**self.kind.__getstate__(cast(Any, self)), **{name: getattr(self, name) for name in mine}}
+        return _empty, (self.kind,), state
+
     def state_dict(self) -> dict[str, Any]:
         """Return the foreign state with the place in the schedule."""
         return {**self.kind.state_dict(cast(Any, self)), "scheduled_steps": self.scheduled_steps}
@@ -250,6 +256,11 @@ def _scheduled(kind: type[torch.optim.Optimizer]) -> type[Any]:
     closure = inspect.signature(kind.step).parameters.get("closure")
     needs = closure is not None and closure.default is inspect.Parameter.empty
     return type(kind.__name__, (Scheduled, kind), {"kind": kind, "needs_closure": needs})
+
+
+def _empty(kind: type[torch.optim.Optimizer]) -> Any:
+    made: Any = _scheduled(kind)
+    return made.__new__(made)
 
 
 @functools.cache

@@ -99,8 +99,9 @@ class Rule(abc.ABC, Generic[H]):
     couples: ClassVar[Couples] = "element"
     """What one element's update depends on: itself, its tensor, or the whole model."""
     lr_is_a_factor: ClassVar[bool] = True
-    """Whether the step is the learning rate times something that does not depend on it. Where it is not,
-    a torch ``lr_scheduler`` is read as the multiplier ``lr / initial_lr`` of the applied step."""
+    """Whether the step is the learning rate times something that does not depend on it. Where it is not, another
+    ``lr`` in a parameter group, set by a torch ``lr_scheduler`` or by hand, is read as a multiple of the one that
+    the group was made with: the applied step is multiplied by ``lr / reference_lr``."""
     carry: ClassVar[Mapping[str, float]] = {}
     """Start values of the running scalars."""
 
