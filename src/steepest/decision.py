@@ -25,7 +25,14 @@ from steepest.recipe import (
 from steepest.report.format import seconds as duration
 from steepest.schedules import make_schedule
 from steepest.sweep.contestants import Contestant, contestants
-from steepest.sweep.decide import PILOT_STEPS, class_weights, equal_lengths, explain_batch_size, pilot
+from steepest.sweep.decide import (
+    PILOT_STEPS,
+    check_one_gradient,
+    class_weights,
+    equal_lengths,
+    explain_batch_size,
+    pilot,
+)
 from steepest.sweep.estimate import fit_budget
 from steepest.sweep.methods import Expectation
 from steepest.sweep.observer import Observer
@@ -33,6 +40,7 @@ from steepest.sweep.plan import Setup
 from steepest.sweep.rows import check_rows
 from steepest.sweep.runner import Runner
 from steepest.sweep.timing import Bench, choose_device, choose_execution, with_times
+from steepest.sweep.trials import check_equal_trials
 from steepest.train.compiled import Programs
 from steepest.train.problem import check_model, check_precision
 
@@ -118,6 +126,7 @@ def decide(
     """
     protocol = experiment.protocol
     who = contestants(optimizers or experiment.optimizers, protocol.tune)
+    check_equal_trials(who, protocol.learning_rates, protocol.scan_rates)
     make_schedule(protocol.schedule, 1)
     asked = experiment.execution
     if asked is not None and not asked.torch:
@@ -141,6 +150,8 @@ def decide(
     batch_size, how_batch = explain_batch_size(protocol, len(dataset.train))
     net = build_model(model or str(experiment.model.spec), dataset.shape)
     check_model(net, dataset)
+    if protocol.equal == "gradients":
+        check_one_gradient(who, net)
     if experiment.execution is not None and experiment.execution.rows == "on":
         check_rows(net, dataset, [each.rule for each in who])
     recipe = Recipe(

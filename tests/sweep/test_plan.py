@@ -14,7 +14,8 @@ from steepest.record.schema import Record
 from steepest.sweep.contestants import contestants, parse_values, tune
 from steepest.sweep.decide import equal_lengths
 from steepest.sweep.estimate import fit_budget, plan_seconds, plan_text
-from steepest.sweep.plan import EXTRA_RATES, Setup, chosen_rules, expected_runs, next_runs, rate_grid, winner
+from steepest.sweep.plan import Setup, chosen_rules, expected_runs, next_runs, tuning, winner
+from steepest.sweep.trials import EXTRA_RATES, check_equal_trials, rate_grid
 
 
 def setup(*texts, seeds: int = 3, schedule: str = "cosine", grid=None, tune=(), **more) -> Setup:
@@ -162,6 +163,53 @@ def test_values_of_an_optimizer_whose_rate_is_given() -> None:
         (0.01, 1e-4),
     ]
     assert {run.rule.hyper.eps for run in runs if run.key.phase == "final"} == {1e-8}
+
+
+@pytest.mark.parametrize(
+    ("optimizers", "tune", "grid", "told"),
+    [
+        ("sgd,adam", ["adam: eps=1e-8,1e-6,1e-4"], (0.1, 0.01), "2 for sgd, 6 for adam"),
+        ("sgd,adam(lr=0.1)", ["eps=1,2,3,4,5,6,7,8"], None, r"7 to 10 for sgd, 8 for adam\(lr=0.1\)"),
+        ("sgd,adam(lr=0.1)", ["eps=1,2,3,4,5,6,7"], None, r"7 to 10 for sgd, 7 for adam\(lr=0.1\)"),
+        ("adam,momentum", ["adam: eps=1,2", "momentum: momentum=0.8,0.9,0.95"], None,
+         "28 to 40 for adam, 21 to 30 for momentum"),
+        ("adam(lr=0.1),rmsprop(lr=0.1)", ["adam: eps=1,2", "rmsprop: eps=1,2,3"], None, "2 for adam.*, 3 for rmsprop"),
+    ],
+)  # fmt: skip
+def test_unequal_tuning_is_refused(optimizers, tune, grid, told) -> None:
+    with pytest.raises(OptionError, match=told) as caught:
+        check_equal_trials(contestants(optimizers.split(","), tune), grid, 7)
+    assert "leave" in caught.value.hint or "the same number of combinations" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("optimizers", "tune", "grid"),
+    [
+        ("sgd,adam", [], None),
+        ("sgd,adam", ["adam: eps=1e-8,1e-6,1e-4"], None),
+        ("sgd,adam,momentum", ["adam: eps=1,2", "momentum: momentum=0.8,0.85,0.9,0.95"], None),
+        ("sgd,adam(lr=0.1)", [], (0.1, 0.01)),
+        ("sgd,adam(lr=0.1)", ["eps=1,2"], (0.1, 0.01)),
+        ("adam(lr=0.1),momentum(lr=0.1)", ["eps=1,2,3"], None),
+        ("sgd,adam", ["eps=1e-8,1e-8"], (0.1, 0.01, 0.1)),
+    ],
+)
+def test_what_is_not_refused_is_tuned_equally(optimizers, tune, grid) -> None:
+    who = contestants(optimizers.split(","), tune)
+    check_equal_trials(who, grid, 7)
+    worst = setup(*optimizers.split(","), tune=tune, grid=grid)
+    _, runs = play(worst, lambda run: run.rule.hyper.lr)  # the lowest is best, as far down as a scan may go
+    counts = Counter((run.key.name, run.key.phase) for run in runs if run.key.phase in ("scan", "full"))
+    for phase in ("scan", "full"):
+        assert len({counts[each.name, phase] for each in who if each.tuned}) == 1
+
+
+def test_a_single_value_for_a_given_rate_is_no_tuning_and_is_not_dropped() -> None:
+    made = setup("adam(lr=0.01)", tune=["eps=1e-4"])
+    history, runs = play(made, lambda run: 1.0)
+    assert {run.key.phase for run in runs} == {"final", "default", "constant"}
+    assert chosen_rules(made, history)["adam(lr=0.01)"].hyper.eps == 1e-4
+    assert not tuning(made, made.contestants[0], history).scan
 
 
 def test_tune_takes_classes_and_combines() -> None:

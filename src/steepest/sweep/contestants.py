@@ -107,7 +107,8 @@ def with_values(who: Contestant, values: Mapping[str, Sequence[Any]]) -> Contest
         for rule in who.variants
         for combination in itertools.product(*values.values())
     ]
-    return replace(who, variants=tuple(variants))
+    distinct = {whole_spec(each): each for each in variants}
+    return replace(who, variants=tuple(distinct.values()))
 
 
 def contestants(texts: Sequence[Any], tune: Sequence[str] = ()) -> tuple[Contestant, ...]:

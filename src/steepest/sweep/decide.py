@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import torch
+from torch import nn
 
 from steepest.data.dataset import Dataset
 from steepest.errors import OptionError, unknown_name
@@ -17,6 +18,7 @@ from steepest.sweep.plan import TUNING_SEED, Run
 from steepest.sweep.runner import Runner
 
 __all__ = [
+    "check_one_gradient",
     "class_weights",
     "contestants",
     "default_batch_size",
@@ -102,8 +104,8 @@ def equal_lengths(
 ) -> dict[str, int]:
     """Return the steps of each optimizer where the same length does not mean the same number of steps.
 
-    ``seconds``: each gets the time that ``steps`` steps take on average over the optimizers. ``gradients``: each
-    gets as many gradient evaluations; a rule under an executor evaluates one a step.
+    ``seconds``: each gets the time that ``steps`` steps take on average over the optimizers. ``gradients`` is the
+    same as ``steps``, because an optimizer with several gradients a step is refused, see :func:`check_one_gradient`.
 
     Example:
         >>> who = contestants(["sgd", "adam"])
@@ -115,6 +117,20 @@ def equal_lengths(
     times = execution.seconds_a_step
     budget = steps * sum(times[who.name] for who in contestants) / len(contestants)
     return {who.name: max(1, round(budget / times[who.name])) for who in contestants}
+
+
+def check_one_gradient(contestants: Sequence[Contestant], net: nn.Module) -> None:
+    """Refuse optimizers that may evaluate several gradients a step: their number is not counted yet.
+
+    Raises:
+        OptionError: one takes a closure.
+    """
+    several = [each.name for each in contestants if each.rule.optimizer(net).needs_closure]
+    if several:
+        raise OptionError(
+            f"--equal gradients counts one gradient a step, and {', '.join(several)} may evaluate several",
+            hint="use --equal seconds, or leave it out of the comparison.",
+        )
 
 
 def explain_batch_size(protocol: Protocol, rows: int) -> tuple[int, str]:

@@ -21,10 +21,9 @@ from steepest.optim.rule import Rule
 from steepest.recipe import Recipe
 from steepest.record.schema import Phase, Record, RunKey
 from steepest.sweep.contestants import Contestant, default_rate, whole_spec
+from steepest.sweep.trials import first_scan, fineness, tidy
 
 SCAN_FRACTION = 0.25
-EXTRA_RATES = 3
-"""Rates by which a scan may be extended beyond an edge, for each variant of the optimizer with most."""
 TUNING_SEED = 10_000
 """Added to the first run seed: the seed of the pilot and of tuning."""
 
@@ -75,7 +74,7 @@ class Setup:
     @property
     def fineness(self) -> int:
         """How many variants the optimizer with most has: the others' grids are so many times finer."""
-        return max(len(who.variants) for who in self.contestants)
+        return fineness(self.contestants)
 
     def steps(self, who: Contestant) -> int:
         """Return the full length of an optimizer's runs."""
@@ -124,39 +123,12 @@ class Tuning:
     chosen: Rule[Any] | None
 
 
-def tidy(rate: float) -> float:
-    """Return a rate with three digits.
-
-    Example:
-        >>> tidy(1e-3 * 10**0.5)
-        0.00316
-    """
-    return float(f"{rate:.3g}")
-
-
-def rate_grid(centre: float, points: int = 7, fineness: int = 1) -> list[float]:
-    """Return rates around a centre, √10 apart, or so many times finer with as many times the points.
-
-    Example:
-        >>> rate_grid(1e-3, 5)
-        [0.0001, 0.000316, 0.001, 0.00316, 0.01]
-        >>> rate_grid(1e-3, 2, fineness=2)
-        [0.000316, 0.000562, 0.001, 0.00178]
-    """
-    count = points * fineness
-    return [tidy(centre * 10 ** ((i - count // 2) * 0.5 / fineness)) for i in range(count)]
-
-
 def tuning(setup: Setup, who: Contestant, history: History) -> Tuning:
     """Return how far the tuning of one optimizer is, from the finished runs alone."""
     if not who.tuned:
-        return Tuning((), (), (), (), who.rule)
-    finer = max(1, round(setup.fineness / len(who.variants)))
-    if who.fixed_rate:
-        rates = [float(who.rule.hyper.lr)]
-    else:
-        rates = sorted(setup.grid or rate_grid(who.rule.centre, setup.scan_rates, finer))
-    allowance = 0 if who.fixed_rate or setup.grid else EXTRA_RATES * finer
+        return Tuning((), (), (), (), who.variants[0])
+    first = first_scan(who, setup.contestants, setup.grid, setup.scan_rates)
+    rates, allowance = list(first.rates), first.extra
     while True:
         rules = [variant.with_lr(rate) for rate in rates for variant in who.variants]
         scan = [setup.scan(who, rule) for rule in rules]
@@ -170,7 +142,7 @@ def tuning(setup: Setup, who: Contestant, history: History) -> Tuning:
         if not at_edge or not allowance:
             break
         allowance -= 1
-        step = 0.5 / finer
+        step = 0.5 / first.finer
         rates = sorted([*rates, tidy(best * 10 ** (step if best == rates[-1] else -step))])
     full = [setup.full(who, rules[i]) for i in order[: setup.full_rates]]
     missing = _missing(full, history)

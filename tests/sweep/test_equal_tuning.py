@@ -1,0 +1,86 @@
+"""Unequal tuning is refused before anything is written, from Python, the command line and a file."""
+
+from __future__ import annotations
+
+import pytest
+
+import steepest as st
+from steepest.cli import main
+from steepest.errors import OptionError
+from steepest.sweep.observer import Observer
+
+UNEQUAL = [
+    (
+        ["sgd", "adam"],
+        {"tune": ("adam: eps=1e-8,1e-6,1e-4",), "learning_rates": (0.1, 0.01)},
+        "2 for sgd, 6 for adam",
+    ),
+    (
+        ["sgd", "adam(lr=0.1)"],
+        {"tune": ("eps=1,2,3,4,5,6,7,8",)},
+        "7 to 10 for sgd, 8 for adam(lr=0.1)",
+    ),
+    (
+        ["adam", "torch:LBFGS(lr=1.0)"],
+        {"equal": "gradients", "epochs": 1, "batch_size": 32},
+        "torch:LBFGS(lr=1.0) may evaluate several",
+    ),
+]
+
+
+@pytest.mark.parametrize(("optimizers", "options", "fact"), UNEQUAL)
+def test_from_python(churn, tmp_path, optimizers, options, fact) -> None:
+    made = st.plan(churn, target="churned", optimizers=optimizers, device="cpu", **options)
+    for act in (made.preview, lambda out: made.run(out, observer=Observer())):
+        with pytest.raises(OptionError) as caught:
+            act(tmp_path / "out")
+        assert fact in caught.value.fact
+        assert caught.value.hint
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+@pytest.mark.parametrize(("optimizers", "options", "fact"), UNEQUAL)
+def test_from_the_command_line(churn_csv, tmp_path, capsys, optimizers, options, fact, dry) -> None:
+    flags = [each for name in optimizers for each in ("-o", name)]
+    for name, value in options.items():
+        text = value if isinstance(value, str | int) else ",".join(map(str, value))
+        flags += [f"--{name.replace('_', '-')}", str(text)]
+    assert (
+        main(["compare", str(churn_csv), "--target", "churned", *flags, "--out", str(tmp_path / "out"), *dry])
+        == 2
+    )
+    said = capsys.readouterr().err
+    assert fact in said
+    assert "Hint: " in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_from_a_file(churn_csv, tmp_path, capsys) -> None:
+    (tmp_path / "unequal.toml").write_text(
+        f'optimizers = ["sgd", "adam"]\n[data]\nsource = "{churn_csv}"\ntarget = "churned"\n'
+        '[protocol]\nlearning_rates = [0.1, 0.01]\ntune = ["adam: eps=1e-8,1e-6,1e-4"]\n'
+    )
+    assert main(["compare", str(tmp_path / "unequal.toml"), "--out", str(tmp_path / "out")]) == 2
+    assert "2 for sgd, 6 for adam" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_values_to_try_as_a_group_of_python(churn, tmp_path) -> None:
+    both = [st.tune("adam", eps=[1e-8, 1e-4]), st.tune("momentum", momentum=[0.8, 0.9, 0.95])]
+    with pytest.raises(OptionError, match="28 to 40 for adam, 21 to 30 for momentum"):
+        st.plan(churn, target="churned", optimizers=both).run(tmp_path / "out", observer=Observer())
+
+
+def test_one_gradient_a_step_is_counted_as_a_step(churn, tmp_path) -> None:
+    """Where every optimizer evaluates one gradient a step, equal gradients are equal steps."""
+    options = {"epochs": 1, "seeds": 1, "batch_size": 64, "hidden": (4,), "device": "cpu", "compile": "off"}
+    optimizers = ["adam(lr=0.01)", "torch:Adamax(lr=0.01)"]
+    results = [
+        st.plan(churn, target="churned", optimizers=optimizers, equal=equal, **options).run(
+            tmp_path / equal, observer=Observer()
+        )
+        for equal in ("steps", "gradients")
+    ]
+    first, second = ([row.metrics for row in each.comparison.rows] for each in results)
+    assert first == second
