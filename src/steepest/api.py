@@ -349,10 +349,11 @@ def resume(folder: str | Path, *, observer: Observer, model: ModelBuilder | None
     """Go on with the comparison in a folder: what is done is kept, what is missing is run.
 
     Raises:
-        FolderError: the folder holds no experiment.
+        FolderError: the folder holds no experiment, or was begun by an earlier version.
         OptionError: its data was a frame in memory, which a folder cannot read again.
     """
     opened = Folder.open(folder)
+    opened.check_format()
     path = opened.path / "experiment.toml"
     experiment = validate_experiment(load_tree(path), where=str(path))
     source = experiment.data.source

@@ -20,7 +20,6 @@ from steepest.evaluate.metrics import row_correct
 from steepest.evaluate.predictions import predict
 from steepest.experiment_folder import (
     check_folder,
-    identify,
     joined,
     with_whole_paths,
     write_results,
@@ -82,11 +81,12 @@ def complete(
         optimizers: classes, rules or values to try, where they are not all texts of the experiment.
 
     Raises:
-        FolderError: the folder belongs to other data, was begun with another version of torch or on another
-            device, is in use by another process, or cannot be written.
+        FolderError: the folder belongs to other data, was begun by an earlier version of steepest, with another
+            version of torch or on another device, is in use by another process, or cannot be written.
         SteepestError: the data, an option or the model cannot be used; then nothing was written.
     """
     started = time.perf_counter()
+    folder.check_format()
     experiment, optimizers = joined(folder, experiment, optimizers, observer)
     decision = decide(experiment, table, model, optimizers, observer)
     check_folder(folder, experiment, decision.dataset)
@@ -107,7 +107,7 @@ def _carry_out(
     decision = decision.measured(began, observer)
     experiment = experiment.model_copy(update={"execution": decision.execution})
     folder.write("experiment.toml", experiment_toml(with_whole_paths(experiment)))
-    identify(folder, decision.dataset)
+    folder.begin(decision.dataset.fingerprint, decision.dataset.name)
 
     dataset, metrics, protocol = decision.dataset, decision.metrics, experiment.protocol
     runner = Runner(

@@ -192,11 +192,6 @@ def load_comparison(folder: Folder) -> Comparison:
         ) from None
 
 
-def identify(folder: Folder, dataset: Dataset) -> None:
-    if not any(event.get("event") == "data" for event in folder.journal.read()):
-        folder.journal.append({"event": "data", "data": dataset.fingerprint, "name": dataset.name})
-
-
 def _changed(before: TableOptions, now: TableOptions) -> str:
     names = [
         name

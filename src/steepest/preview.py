@@ -44,6 +44,7 @@ def preview(
         FolderError: the folder belongs to other data, or was begun in another way.
         SteepestError: the data, an option or the model cannot be used.
     """
+    folder.check_format()
     experiment, optimizers = joined(folder, experiment, optimizers, observer)
     decision = decide(experiment, table, model, optimizers, observer)
     began = check_folder(folder, experiment, decision.dataset)

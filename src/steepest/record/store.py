@@ -22,6 +22,9 @@ from steepest.record import lock
 from steepest.record.journal import Journal
 from steepest.record.schema import BaselineRecord, Record
 
+FORMAT = 2
+"""Of the folders that are written. Those of an earlier format are read and shown, and nothing is added to them."""
+
 PARTS = ("checkpoints", "rows")
 """The folders in an experiment's folder from its beginning."""
 
@@ -42,7 +45,7 @@ class Folder:
         """Return an existing experiment's folder.
 
         Raises:
-            FolderError: the folder does not exist or holds no experiment.
+            FolderError: the folder does not exist, holds no experiment, or is of a later format.
         """
         folder = cls(path)
         if not folder.path.is_dir():
@@ -56,7 +59,52 @@ class Folder:
                 f"{str(path)!r} holds no experiment: it has no experiment.toml",
                 hint="name the --out folder of a comparison.",
             )
+        if folder.format > FORMAT:
+            raise FolderError(
+                f"{str(path)!r} has the folder format {folder.format}, and this version knows {FORMAT}",
+                hint="use a later version of steepest.",
+            )
         return folder
+
+    @property
+    def format(self) -> int:
+        """The format in which the folder was begun: ``FORMAT`` while its journal is empty, 1 where that names none.
+
+        Raises:
+            FolderError: the journal cannot be read.
+        """
+        events = self.journal.read()
+        if not events:
+            return FORMAT
+        found = next((each.get("format") for each in events if each.get("event") == "data"), None)
+        return found if isinstance(found, int) else 1
+
+    def check_format(self) -> None:
+        """Complain about a folder that was begun in another format than the one that is written.
+
+        Raises:
+            FolderError: it was; or the journal cannot be read.
+        """
+        begun = self.format
+        if begun == FORMAT:
+            return
+        name = self.path.as_posix()
+        if begun > FORMAT:
+            raise FolderError(
+                f"{name!r} has the folder format {begun}, and this version knows {FORMAT}",
+                hint="use a later version of steepest, or give --out another folder.",
+            )
+        fresh = command("compare", self.path / "experiment.toml", "--out", f"{name}-again")
+        raise FolderError(
+            f"{name!r} was begun by an earlier version (folder format {begun}, now {FORMAT}): it opens, predicts "
+            "and exports, but nothing is added to it",
+            hint=f"begin a fresh folder, with another --out: `{fresh}`.",
+        )
+
+    def begin(self, data: str, name: str) -> None:
+        """Write down, once, the folder's format and the data that it belongs to."""
+        if not any(event.get("event") == "data" for event in self.journal.read()):
+            self.journal.append({"event": "data", "format": FORMAT, "data": data, "name": name})
 
     def make(self) -> None:
         """Make the folder and the folders in it.
