@@ -59,12 +59,12 @@ def compare(source: str, optimizers: list[str] | None, out: Path | None, verbose
         tree = load_tree(source)
         out = out or (Path("runs") / str(tree["name"]) if "name" in tree else None)
     for section, (_, model, _) in SECTIONS.items():
-        given = {name: flags[name] for name in model.model_fields if flags.get(name)}
+        given = {name: flags[name] for name in model.model_fields if flags.get(name) is not None}
         tree[section] = {**dict(tree.get(section, {})), **given}
     if optimizers:
         tree["optimizers"] = optimizers
     asked = {"device": device, "threads": threads, "rows": rows, "compile": compile}
-    asked = {name: value for name, value in asked.items() if value}
+    asked = {name: value for name, value in asked.items() if value is not None}
     if asked:
         tree["execution"] = execution_asked(dict(tree.get("execution", {})), asked)
     tree.setdefault("name", Path(str(tree["data"].get("source") or source)).name.split(".")[0])

@@ -90,7 +90,8 @@ class Protocol(Options):
     batch_size: int | None = Field(None, ge=2, description="rows a step (default: from the number of rows)")
     schedule: str = Field("cosine", description="multiplier of the learning rate over a run")
     learning_rates: Annotated[
-        tuple[Annotated[float, Field(gt=0)], ...] | None, BeforeValidator(_whole_numbers)
+        Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] | None,
+        BeforeValidator(_whole_numbers),
     ] = Field(
         None, description="the same grid for every optimizer (default: seven rates around its own centre)"
     )
@@ -209,6 +210,7 @@ def option_error(error: ValidationError, model: type[BaseModel], where: str) -> 
     said = first["msg"].removeprefix("Value error, ")
     said = said[0].lower() + said[1:]
     said = said.replace("input should be", "it must be").replace("a valid integer", "a whole number")
+    said = said.replace("tuple should have", "give").replace(" item after validation, not 0", "")
     said = said.replace("a valid number", "a number").partition(", unable to parse")[0]
     if where == THE_OPTIONS:  # keywords have no sections
         return OptionError(

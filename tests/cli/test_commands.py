@@ -15,9 +15,11 @@ import numpy as np
 import polars as pl
 import pytest
 import safetensors.torch
+import tomli_w
 import torch
 
 import steepest as st
+from steepest.data.options import TableOptions
 from steepest.record.store import Folder
 from steepest.sweep.observer import Observer
 from tests.cli.conftest import QUICK
@@ -401,6 +403,34 @@ def test_an_experiment_file_is_the_same_experiment(steepest, finished, churn_csv
     assert sorted(runs(tmp_path / "out")) == sorted(runs(finished))
     assert steepest("compare", path, "--seeds", "1", "--out", tmp_path / "one").status == 0
     assert {seed for _, phase, seed in runs(tmp_path / "one")} == {0}
+
+
+PREPARED = {
+    "categorical": ["age"], "continuous": ["minutes"], "drop": ["plan"], "missing": ["pro"], "split": "random",
+    "split_seed": 4, "validation": 0.2, "test": 0.3, "min_count": 5, "task": "classification",
+}  # fmt: skip
+"""Another value than the default for each option of a table that has one."""
+
+
+@pytest.mark.parametrize("how", ["flags", "TOML"])
+def test_a_given_default_wins_over_the_preparation_file(steepest, churn_csv, tmp_path, how) -> None:
+    (tmp_path / "p.toml").write_text(tomli_w.dumps({"table": {"target": "churned", **PREPARED}}))
+    defaults = {name: TableOptions.model_fields[name].default for name in PREPARED}
+    source, data = churn_csv, {"source": str(churn_csv), "prepare": str(tmp_path / "p.toml"), **defaults}
+    flags = ["--prepare", tmp_path / "p.toml"]
+    if how == "flags":
+        for name, value in defaults.items():
+            flags += [f"--{name.replace('_', '-')}", "" if value == [] else value]
+    else:
+        source, flags = tmp_path / "e.toml", []
+        source.write_text(tomli_w.dumps({"data": data}))
+    out = tmp_path / "out"
+    said = steepest("compare", source, *flags, "-o", "sgd(lr=0.1)", *QUICK, "--out", out)
+    assert said.status == 0, said.err
+    assert "480 rows to train, 60 to choose, 60 to test (stratified, split seed 0)" in said.err
+    stored = tomllib.loads((out / "experiment.toml").read_text())["data"]
+    assert {name: stored[name] for name in PREPARED} == defaults
+    assert steepest("resume", out).status == 0  # the same data again, though the file says otherwise
 
 
 def test_regression_from_the_command_line(steepest, churn_csv, tmp_path) -> None:

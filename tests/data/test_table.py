@@ -17,10 +17,12 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import tomli_w
 import torch
 from rich.console import Console
 
 from steepest.data import read
+from steepest.data.options import TableOptions
 from steepest.data.pipeline import TablePipeline
 from steepest.data.table import Table, read_table
 from steepest.errors import DataError, FolderError, PreparationError
@@ -320,9 +322,35 @@ def test_options_of_a_preparation_file_yield_to_given_ones(tmp_path: Path) -> No
     path = tmp_path / "p.toml"
     path.write_text('[table]\ntarget = "churned"\ndrop = ["months"]\nsplit-seed = 4\n')
     assert read_table(churn(), prepare=path).options.drop == ["months"]
-    assert read_table(churn(), prepare=path, drop=[]).options.drop == ["months"]
     assert read_table(churn(), prepare=path, drop=["plan"]).options.drop == ["plan"]
+    assert read_table(churn(), prepare=path, drop=None).options.drop == ["months"]
     assert read_table(churn(), prepare=path).options.split_seed == 4
+
+
+IN_THE_FILE = {
+    "categorical": ["months"], "continuous": ["price"], "drop": ["shop"], "missing": ["pro"], "split": "random",
+    "split_seed": 4, "validation": 0.2, "test": 0.3, "min_count": 5, "task": "classification",
+}  # fmt: skip
+"""A value other than the default for every option that has one; the rest have none, and None is not given."""
+
+
+def test_what_is_given_wins_where_it_equals_the_default_too(tmp_path: Path) -> None:
+    fields = TableOptions.model_fields
+    assert set(IN_THE_FILE) == {name for name, each in fields.items() if each.default is not None}
+    path = tmp_path / "p.toml"
+    path.write_text(tomli_w.dumps({"table": {"target": "churned", **IN_THE_FILE}}))
+    for name, other in IN_THE_FILE.items():
+        default = fields[name].default
+        found = read_table(churn(), prepare=path, **{name: default}).options
+        assert getattr(found, name) == default != other
+        rest = {each: getattr(found, each) for each in IN_THE_FILE if each != name}
+        assert rest == {each: value for each, value in IN_THE_FILE.items() if each != name}
+    assert [len(each) for each in parts(read_table(churn(), prepare=path, test=0.1))] == [275, 78, 39]
+
+
+def parts(table: Table) -> list[Any]:
+    data = table.dataset()
+    return [data.train, data.validation, data.test]
 
 
 def test_any_name_is_a_column_name() -> None:

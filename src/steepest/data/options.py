@@ -69,7 +69,7 @@ class TableOptions(BaseModel):
     @classmethod
     def _listed(cls, value: Any) -> Any:
         if isinstance(value, str):
-            return [each.strip() for each in value.split(",")]
+            return [each.strip() for each in value.split(",") if each.strip()]
         return list(value) if isinstance(value, tuple | set | frozenset) else value
 
     @field_validator("source", "prepare", mode="before")

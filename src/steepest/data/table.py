@@ -32,7 +32,8 @@ def read_table(source: Any = None, *, target: str | None = None, **options: Any)
     Args:
         source: CSV, TSV (also .gz, .zst), Parquet, Feather; or a frame, or a dict of columns.
         target: the column to predict.
-        **options: the fields of ``TableOptions``.
+        **options: the fields of ``TableOptions``. What is given wins over the ``[table]`` of a preparation file,
+            also where it equals the default; None is as if it were left out.
 
     Raises:
         OptionError: an option does not exist or has a value that is not allowed.
@@ -47,15 +48,10 @@ def read_table(source: Any = None, *, target: str | None = None, **options: Any)
     if isinstance(source, str | Path):
         given["source"] = str(source)
     preparation = Preparation.load(given.get("prepare"))
-    given = {name: value for name, value in given.items() if not _is_default(name, value)}
+    given = {name: value for name, value in given.items() if value is not None}
     merged = {**{k.replace("-", "_"): v for k, v in preparation.table_options.items()}, **given}
     checked = table_options(**merged)
     return Table(checked, checked.source if source is None else source, preparation)
-
-
-def _is_default(name: str, value: Any) -> bool:
-    field = TableOptions.model_fields.get(name)
-    return value is None or (field is not None and value == field.default)
 
 
 class Table:
