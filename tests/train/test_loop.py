@@ -16,9 +16,10 @@ from steepest.models import build_model
 from steepest.optim import make_rule
 from steepest.optim.method import GradientMethod, Method
 from steepest.recipe import Recipe
-from steepest.record.schema import Record, RunKey
+from steepest.record.schema import Point, Record, RunKey
 from steepest.schedules import make_schedule
 from steepest.sweep.plan import whole_spec
+from steepest.train import loop
 from steepest.train.causes import is_out_of_memory
 from steepest.train.loop import evaluation_steps, train
 from steepest.train.problem import check_model
@@ -97,6 +98,34 @@ def test_divergence_is_recorded_with_its_step(data) -> None:
     assert found.outcome == "diverged"
     assert "at step" in found.reason
     assert found.test == {}
+    assert not found.overfitting
+
+
+@pytest.mark.parametrize(
+    ("values", "training", "epochs", "expected"),
+    [
+        ((0.5, 0.4, 0.45), (0.5, 0.4, 0.3), 3, True),
+        ((0.5, 0.4, 0.45), (0.5, 0.4, 0.3), 1, False),  # no row was seen twice
+        ((0.5, 0.4, 0.403), (0.5, 0.4, 0.3), 3, False),
+        ((0.5, 0.4, 0.45), (0.5, 0.4, 0.6), 3, False),  # the rate is too high
+        ((0.5, 0.4, 0.3), (0.5, 0.4, 0.3), 3, False),
+    ],
+)
+def test_overfitting_is_worse_validation_with_better_training(values, training, epochs, expected) -> None:
+    for sign, higher in ((1, False), (-1, True)):
+        curve = [
+            Point(step=i, epoch=epochs * i / 2, seconds=0, gradients=i, train_loss=loss,
+                  validation={"m": sign * value})
+            for i, (value, loss) in enumerate(zip(values, training, strict=True))
+        ]  # fmt: skip
+        best = min(range(3), key=lambda i: values[i])
+        assert loop._overfits(curve, best, "m", higher) == expected
+
+
+def test_less_than_an_epoch_is_never_overfitting(data) -> None:
+    found = run(data, "sgd(lr=3)", steps=14, evaluations=14, schedule="constant").record
+    assert found.curve[-1].epoch < 1
+    assert found.last["log_loss"] > 1.01 * found.best["log_loss"]
     assert not found.overfitting
 
 

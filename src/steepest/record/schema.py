@@ -79,7 +79,8 @@ class Record(Frozen):
         test_last: test metrics with the last weights.
         clocks: seconds by kind of work.
         still_improving: the best step is the last evaluation.
-        overfitting: the validation metric became worse again after its best, by more than 1 %.
+        overfitting: the validation metric became worse again after its best, by more than 1 %, while the training
+            loss went on falling, in a run of more than an epoch.
     """
 
     key: RunKey

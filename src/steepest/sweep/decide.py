@@ -12,10 +12,11 @@ from steepest.data.dataset import Dataset
 from steepest.errors import OptionError, unknown_name
 from steepest.optim import make_rule
 from steepest.recipe import Execution, Protocol, Recipe
-from steepest.record.schema import RunKey
+from steepest.record.schema import Record, RunKey
 from steepest.sweep.contestants import Contestant, contestants, whole_spec
 from steepest.sweep.plan import TUNING_SEED, Run
 from steepest.sweep.runner import Runner
+from steepest.wording import counted
 
 __all__ = [
     "check_one_gradient",
@@ -86,17 +87,58 @@ def pilot_run(recipe: Recipe, per_epoch: int, seed: int, most_steps: int = PILOT
 def pilot(
     runner: Runner, recipe: Recipe, per_epoch: int, seed: int, most_steps: int = PILOT_STEPS
 ) -> tuple[int, str]:
-    """Return the number of epochs that a pilot finds, and how; a pilot in the folder is not repeated."""
-    record = next((each for each in runner.folder.records() if each.key.phase == "pilot"), None)
-    if record is None:
-        run = pilot_run(recipe, per_epoch, seed, most_steps)
+    """Return the number of epochs that a pilot finds, and how.
+
+    It is not repeated where the folder has one that says as much.
+    """
+    run = pilot_run(recipe, per_epoch, seed, most_steps)
+    made = [each for each in runner.folder.records() if _says_as_much(each, run)]
+    if made:
+        record = made[-1]
+    else:
         runner.observer.stage("pilot: how many epochs")
         record = runner.make(run, {}, evaluations=run.recipe.steps // per_epoch)
     best = max(1, math.ceil(record.best_step / per_epoch))
     epochs = max(best, math.ceil(LEAST_STEPS / per_epoch))
-    ran = f"a pilot of Adam at its default ran {record.curve[-1].epoch:g} epochs and was best after {best}"
     least = f", and {LEAST_STEPS} steps are the least" if epochs > best else ""
-    return epochs, f"{ran}{least}"
+    return epochs, f"a pilot of Adam at its default {pilot_text(record, per_epoch)}{least}"
+
+
+def _says_as_much(record: Record, run: Run) -> bool:
+    """Return whether a record is that of a pilot of the same recipe, and ended by itself or ran at least as long."""
+    if record.key.phase != "pilot":
+        return False
+    same = run.recipe.model_copy(update={"steps": record.steps}).id == record.key.recipe
+    return (
+        same
+        and record.key.seed == run.key.seed
+        and (record.outcome != "finished" or record.steps >= run.recipe.steps)
+    )
+
+
+def pilot_text(record: Record, per_epoch: int) -> str:
+    """Return what a pilot found, and what ended it.
+
+    Example:
+        >>> from steepest.record.schema import Point
+        >>> key = RunKey(name="pilot", recipe="r", seed=0, phase="pilot")
+        >>> about = {"seconds": 0, "gradients": 0, "train_loss": 0, "validation": {}}
+        >>> curve = [Point(step=step, epoch=step / 500, **about) for step in (0, 3000)]
+        >>> made = Record(key=key, lr=1e-3, steps=3000, outcome="finished", curve=curve, best_step=3000)
+        >>> pilot_text(made, 500)
+        'was still improving after 6 epochs, the most that the time allows'
+    """
+    ran = round(record.curve[-1].epoch)
+    best = max(1, math.ceil(record.best_step / per_epoch))
+    if record.outcome == "stopped early":
+        return f"ran {ran} epochs and was best after {best}"
+    if record.failed:
+        return f"ended after {counted(ran, 'epoch')} ({record.outcome}) and was best after {best}"
+    longest = min(PILOT_EPOCHS, max(1, PILOT_STEPS // per_epoch))
+    limit = "the most that the time allows" if ran < longest else "the most that a pilot runs"
+    if record.best_step == record.curve[-1].step:
+        return f"was still improving after {counted(ran, 'epoch')}, {limit}"
+    return f"was best after {best} of {counted(ran, 'epoch')}, {limit}"
 
 
 def equal_lengths(

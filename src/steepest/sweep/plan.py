@@ -21,7 +21,7 @@ from steepest.optim.rule import Rule
 from steepest.recipe import Recipe
 from steepest.record.schema import Phase, Record, RunKey
 from steepest.sweep.contestants import Contestant, default_rate, whole_spec
-from steepest.sweep.trials import first_scan, fineness, tidy
+from steepest.sweep.trials import fineness, first_scan, tidy
 
 SCAN_FRACTION = 0.25
 TUNING_SEED = 10_000

@@ -155,7 +155,8 @@ def train(
         best=next(point.validation for point in curve if point.step == best_step),
         last=curve[-1].validation,
         still_improving=outcome == "finished" and best_step == curve[-1].step and len(curve) > 2,
-        overfitting=outcome == "finished" and _worse_again(curve, decides.name, decides.higher_is_better),
+        overfitting=outcome == "finished"
+        and _overfits(curve, best_step, decides.name, decides.higher_is_better),
     )
     losses = correct = None
     if read_test and not record.failed:
@@ -200,8 +201,13 @@ def _metrics(outputs: Tensor, dataset: Dataset, part: Part, names: tuple[str, ..
     )
 
 
-def _worse_again(curve: list[Point], name: str, higher_is_better: bool) -> bool:
-    values = [point.validation[name] for point in curve]
-    if higher_is_better:
-        return max(values) - values[-1] > 0.01 * abs(max(values))
-    return values[-1] - min(values) > 0.01 * abs(min(values))
+def _overfits(curve: list[Point], best_step: int, name: str, higher_is_better: bool) -> bool:
+    """Return whether validation became worse after its best while the training loss went on falling.
+
+    It needs more than an epoch: before that, every row is seen for the first time.
+    """
+    last = curve[-1]
+    best = next(point for point in curve if point.step == best_step)
+    values = best.validation[name], last.validation[name]
+    lost = values[0] - values[1] if higher_is_better else values[1] - values[0]
+    return last.epoch > 1 and lost > 0.01 * abs(values[0]) and last.train_loss < best.train_loss

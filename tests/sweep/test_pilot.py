@@ -1,0 +1,108 @@
+"""The pilot: what it says is what happened, and one that time cut short is made again where there is more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from steepest.recipe import Recipe
+from steepest.record.schema import Point, Record, RunKey
+from steepest.sweep.decide import PILOT_EPOCHS, PILOT_PATIENCE, pilot, pilot_text
+
+RECIPE = Recipe(
+    data="d", model="m", optimizer="", schedule="cosine", steps=1, batch_size=8, metric="log_loss"
+)
+PER_EPOCH = 500
+
+
+def point(step: int, per_epoch: int = PER_EPOCH) -> Point:
+    return Point(step=step, epoch=step / per_epoch, seconds=0, gradients=step, train_loss=0.5, validation={})
+
+
+def made(ran: int, best: int, outcome: str = "finished", per_epoch: int = PER_EPOCH) -> Record:
+    curve = [point(i * per_epoch, per_epoch) for i in range(ran + 1)]
+    key = RunKey(name="pilot", recipe="r", seed=0, phase="pilot")
+    steps = ran * per_epoch
+    return Record(key=key, lr=1e-3, steps=steps, outcome=outcome, curve=curve, best_step=best * per_epoch)
+
+
+@pytest.mark.parametrize(
+    ("record", "per_epoch", "said"),
+    [
+        (made(13, 8, "stopped early"), PER_EPOCH, "ran 13 epochs and was best after 8"),
+        (made(6, 6), PER_EPOCH, "was still improving after 6 epochs, the most that the time allows"),
+        (made(6, 4), PER_EPOCH, "was best after 4 of 6 epochs, the most that the time allows"),
+        (made(1, 1), PER_EPOCH, "was still improving after 1 epoch, the most that the time allows"),
+        (made(40, 40), PER_EPOCH, "was still improving after 40 epochs, the most that a pilot runs"),
+        (made(2, 1, "diverged"), PER_EPOCH, "ended after 2 epochs (diverged) and was best after 1"),
+    ],
+)  # fmt: skip
+def test_what_a_pilot_says(record: Record, per_epoch: int, said: str) -> None:
+    assert pilot_text(record, per_epoch) == said
+
+
+def test_a_hundred_epochs_are_the_most() -> None:
+    curve = [point(i, 1) for i in range(PILOT_EPOCHS + 1)]
+    record = made(1, 1).model_copy(update={"curve": curve, "best_step": PILOT_EPOCHS})
+    assert pilot_text(record, 1) == "was still improving after 100 epochs, the most that a pilot runs"
+
+
+class FakeRunner:
+    """Makes pilots whose validation gets better up to an epoch."""
+
+    def __init__(self, best: int) -> None:
+        self.best = best
+        self.kept: list[Record] = []
+        self.folder = self.observer = self
+
+    def records(self) -> Sequence[Record]:
+        return self.kept
+
+    def stage(self, title: str) -> None:
+        del title
+
+    def make(self, run, history, *, evaluations: int) -> Record:
+        del history
+        ran = min(evaluations, self.best + PILOT_PATIENCE)
+        per_epoch = run.recipe.steps // evaluations
+        outcome = "stopped early" if ran < evaluations else "finished"
+        record = made(ran, min(ran, self.best), outcome, per_epoch)
+        record = record.model_copy(update={"key": run.key, "steps": run.recipe.steps})
+        self.kept.append(record)
+        return record
+
+
+def test_a_pilot_that_time_cut_short_is_made_again_where_there_is_more() -> None:
+    runner = FakeRunner(best=9)
+    first = pilot(runner, RECIPE, PER_EPOCH, 0, 6 * PER_EPOCH)
+    assert first == (
+        6,
+        "a pilot of Adam at its default was still improving after 6 epochs, the most that the time allows",
+    )
+    assert pilot(runner, RECIPE, PER_EPOCH, 0, 5 * PER_EPOCH) == first  # it is there already
+    second = pilot(runner, RECIPE, PER_EPOCH, 0)
+    assert second == (9, "a pilot of Adam at its default ran 14 epochs and was best after 9")
+    assert (
+        pilot(runner, RECIPE, PER_EPOCH, 0, 6 * PER_EPOCH) == second
+    )  # the time is no limit to what is known
+    assert len(runner.kept) == 2
+
+
+def test_a_pilot_of_another_recipe_is_not_used() -> None:
+    runner = FakeRunner(best=3)
+    pilot(runner, RECIPE, PER_EPOCH, 0)
+    for changed in ({"model": "other"}, {"batch_size": 16}, {"precision": "bf16"}):
+        pilot(runner, RECIPE.model_copy(update=changed), PER_EPOCH, 0)
+    pilot(runner, RECIPE, PER_EPOCH, 1)
+    assert len({each.key.recipe for each in runner.kept}) == 4
+    assert len(runner.kept) == 5
+
+
+def test_200_steps_are_the_least() -> None:
+    epochs, said = pilot(FakeRunner(best=2), RECIPE, 30, 0)
+    assert epochs == 7
+    assert (
+        said
+        == "a pilot of Adam at its default ran 7 epochs and was best after 2, and 200 steps are the least"
+    )
