@@ -92,7 +92,8 @@ def test_the_training_parameters_return_after_an_error() -> None:
             assert not torch.equal(param, training)
             raise ZeroDivisionError
 
-    pytest.raises(ZeroDivisionError, fails)
+    with pytest.raises(ZeroDivisionError):
+        fails()
     assert torch.equal(param, training)
     optimizer.step()
 

@@ -12,9 +12,10 @@ import functools
 import inspect
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
+from torch._compile import _disable_dynamo  # pyright: ignore[reportPrivateUsage]
 from torch._utils import (
     _flatten_dense_tensors,  # pyright: ignore[reportPrivateUsage]
     _unflatten_dense_tensors,  # pyright: ignore[reportPrivateUsage]
@@ -29,6 +30,24 @@ SMALL = 65_536
 """A tensor with at most so many elements is joined with others."""
 REFERENCE = "reference_lr"
 """A group's key: the rate that it was made with, of which its present one is a multiple."""
+
+
+class Move(NamedTuple):
+    """One parameter's update in one step.
+
+    Attributes:
+        grad: the gradient of what is minimised.
+        param: the parameter's values, to be written.
+        slots: what is remembered of it, to be written.
+        c: the scalars of the step.
+        moment: what the scalars follow from: the parameter's own step and its running scalars.
+    """
+
+    grad: torch.Tensor
+    param: torch.Tensor
+    slots: Slots
+    c: Coefficients
+    moment: tuple[Any, ...]
 
 
 class RuleOptimizer(torch.optim.Optimizer):
@@ -150,12 +169,13 @@ class RuleOptimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for group in self.param_groups:
-            for param in group["params"]:
-                if param.grad is not None:
-                    _check(param.grad, self.rule_type)
-        for number, group in enumerate(self.param_groups):
-            self._step_group(number, group)
+        if torch.compiler.is_compiling():
+            for rule, move in self._traceable():
+                _write(rule, move.grad, move.param, move.slots, move.c)
+        else:
+            self._check_gradients()
+            for number, group in enumerate(self.param_groups):
+                self._step_group(number, group)
         return loss
 
     # --- evaluation ---------------------------------------------------------------------------------------
@@ -251,11 +271,16 @@ class RuleOptimizer(torch.optim.Optimizer):
             group["schedule_step"] += 1
         return multiplier
 
-    def _step_group(self, number: int, group: dict[str, Any]) -> None:
-        rule = self._rule(number, group)
+    def _check_gradients(self) -> None:
+        for group in self.param_groups:
+            for param in group["params"]:
+                if param.grad is not None:
+                    _check(param.grad, self.rule_type)
+
+    def _moves(self, rule: Rule[Hyper], group: dict[str, Any]) -> Generator[Move]:
+        """Begin a step of a group: count it, and give out what each parameter's update needs."""
         multiplier = self._multiplier(group)
         evaluated: dict[tuple[Any, ...], tuple[Coefficients, Carry]] = {}
-        packs: dict[tuple[Any, ...], list[tuple[torch.Tensor, torch.Tensor, Slots]]] = {}
         names = list(rule.slots())
         for param in group["params"]:
             grad = param.grad
@@ -271,21 +296,45 @@ class RuleOptimizer(torch.optim.Optimizer):
                 evaluated[moment] = rule.coefficients(moment[0], multiplier, carry)
             c, carry = evaluated[moment]
             state.update(carry)
-            if not param.numel():
-                continue
-            slots = _slots(names, state)
-            if group["maximize"]:
-                grad = -grad
-            target = param.detach()
+            if param.numel():
+                grad = -grad if group["maximize"] else grad
+                yield Move(grad, param.detach(), _slots(names, state), c, moment)
+
+    def _step_group(self, number: int, group: dict[str, Any]) -> None:
+        rule = self._rule(number, group)
+        packs: dict[tuple[Any, ...], list[Move]] = {}
+        for move in self._moves(rule, group):
+            param = move.param
             if rule.couples == "element" and param.numel() <= self.small and param.is_contiguous():
-                key = (moment, param.dtype, param.device)
-                packs.setdefault(key, []).append((grad, target, slots))
+                packs.setdefault((move.moment, param.dtype, param.device), []).append(move)
             elif rule.couples == "element" and param.device.type == "cpu" and param.numel() > self.piece:
-                self._in_pieces(rule, grad, target, slots, c)
+                self._in_pieces(rule, move.grad, param, move.slots, move.c)
             else:
-                _write(rule, grad, target, slots, c)
-        for key, members in packs.items():
-            self._joined(rule, members, evaluated[key[0]][0])
+                _write(rule, move.grad, param, move.slots, move.c)
+        for members in packs.values():
+            self._joined(rule, members)
+
+    @_disable_dynamo  # as torch's own optimizers do; torch.compiler.disable imports the compiler at once
+    def _traceable(self) -> list[tuple[Rule[Hyper], Move]]:
+        """Return all moves of a step, with tensors as coefficients.
+
+        ``torch.compile`` breaks the graph here and traces the updates alone. What changes from step to step
+        (rates, bias corrections, the count) reaches them as tensors, so that they are compiled once.
+        """
+        self._check_gradients()
+        moves: list[tuple[Rule[Hyper], Move]] = []
+        shared: dict[tuple[Any, ...], Coefficients] = {}
+        for number, group in enumerate(self.param_groups):
+            rule = self._rule(number, group)
+            for move in self._moves(rule, group):
+                device = move.param.device
+                key = (number, move.moment, device)
+                if key not in shared:
+                    dtype = torch.float32 if device.type == "mps" else torch.float64
+                    values = torch.tensor([*move.c.values()], dtype=dtype, device=device)
+                    shared[key] = dict(zip(move.c, values.unbind(), strict=True))
+                moves.append((rule, move._replace(c=shared[key], moment=())))
+        return moves
 
     def _in_pieces(
         self, rule: Rule[Hyper], grad: torch.Tensor, param: torch.Tensor, slots: Slots, c: Coefficients
@@ -303,27 +352,22 @@ class RuleOptimizer(torch.optim.Optimizer):
         for piece_grad, piece, *rest in pieces:
             _write(rule, piece_grad, piece, dict(zip(cut, rest, strict=True)), c)
 
-    def _joined(
-        self,
-        rule: Rule[Hyper],
-        members: list[tuple[torch.Tensor, torch.Tensor, Slots]],
-        c: Coefficients,
-    ) -> None:
-        """Update many small tensors as one: join, update, and write the parts back."""
+    def _joined(self, rule: Rule[Hyper], members: list[Move]) -> None:
+        """Update many small tensors of one moment as one: join, update, and write the parts back."""
         start = 0
         while start < len(members):
             stop, size = start, 0
-            while stop < len(members) and (stop == start or size + members[stop][1].numel() <= self.piece):
-                size += members[stop][1].numel()
+            while stop < len(members) and (stop == start or size + members[stop].param.numel() <= self.piece):
+                size += members[stop].param.numel()
                 stop += 1
             some = members[start:stop]
             start = stop
+            c = some[0].c
             if len(some) == 1:
-                _write(rule, *some[0], c)
+                _write(rule, some[0].grad, some[0].param, some[0].slots, c)
                 continue
-            grads = [each for each, _, _ in some]
-            params = [each for _, each, _ in some]
-            apart = {name: [each[name] for _, _, each in some] for name in some[0][2]}
+            grads, params = [each.grad for each in some], [each.param for each in some]
+            apart = {name: [each.slots[name] for each in some] for name in some[0].slots}
             slots = {name: flatten(each) for name, each in apart.items()}
             new_param, new_slots = rule.update(flatten(grads), flatten(params), slots, c)
             spread(params, new_param)
