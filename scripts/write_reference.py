@@ -24,6 +24,7 @@ from steepest.data.preparation import STEPS
 from steepest.evaluate import baselines, metrics
 from steepest.models import registry as models
 from steepest.recipe import Execution, ModelOptions, Protocol
+from steepest.report import glossary
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 BEGIN, END = "<!-- begin: written by scripts/write_reference.py -->", "<!-- end -->"
@@ -253,6 +254,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "data-sets.md": write_data_sets,
     "configuration.md": write_configuration,
     "cli.md": write_cli,
+    "glossary.md": glossary.page,
 }
 
 

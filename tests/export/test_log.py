@@ -198,7 +198,7 @@ def test_on_the_command_line(steepest, tmp_path, monkeypatch):
     log().write_csv("runs.csv")
     said = steepest("report", "--from", "runs.csv", "--metric", "accuracy")
     assert said.status == 0, said.err
-    assert "New" in said.out
+    assert "Use new: accuracy" in said.out
     assert "runs.html" in said.out
     assert "accuracy on the validation rows during training" in Path("runs.html").read_text(encoding="utf-8")
     assert "read once" not in Path("runs.html").read_text(encoding="utf-8")

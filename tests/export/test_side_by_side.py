@@ -129,9 +129,9 @@ def test_what_differs_in_the_configuration():
 
 
 SENTENCES = [
-    (["adamw", "adamw"], "Validation picked adamw in both comparisons on RMSE."),
-    (["adamw", "adamw", "adamw"], "Validation picked adamw in all 3 comparisons on RMSE."),
-    (["adamw", "sgd"], "Ahead are adamw in 0 and sgd in 1."),
+    (["adamw", "adamw"], "Validation chose adamw in both comparisons on RMSE."),
+    (["adamw", "adamw", "adamw"], "Validation chose adamw in all 3 comparisons on RMSE."),
+    (["adamw", "sgd"], "Validation chose adamw in 0 and sgd in 1."),
 ]
 
 

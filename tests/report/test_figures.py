@@ -12,7 +12,8 @@ import plotly.graph_objects as go
 import pytest
 
 from steepest.compare.result import Comparison, Difference, Estimate, Metric, Row
-from steepest.report import contrasts, figures, theme, view
+from steepest.report import contrasts, figures, results, theme, view
+from steepest.report.digits import from_winner
 from tests.report.example import EXAMPLES, LOG_LOSS, SCORES, crimes, nasty
 
 DRAW: dict[str, Callable[[Comparison], figures.Figure]] = {
@@ -131,7 +132,9 @@ def test_ranking_axis_is_no_narrower_than_the_surest_row() -> None:
 
 @pytest.mark.parametrize("higher", [True, False])
 @pytest.mark.parametrize("swapped", [True, False])
-def test_behind_is_positive_for_a_worse_row_whatever_the_order(higher: bool, swapped: bool) -> None:
+def test_the_difference_from_the_winner_is_row_minus_winner_whatever_the_order(
+    higher: bool, swapped: bool
+) -> None:
     metric = Metric(name="m", title="m", higher_is_better=higher)
     gap = 0.1 if higher else -0.1  # winner - other, the winner being better
     mean = -gap if swapped else gap
@@ -141,13 +144,13 @@ def test_behind_is_positive_for_a_worse_row_whatever_the_order(higher: bool, swa
     rows = [Row(kind="optimizer", name=each, lr=0.1) for each in ("best", "other")]
     result = Comparison(title="t", sentence="s", metric="m", metrics=[metric], winner="best", rows=rows,
                         differences=[found])  # fmt: skip
-    shown = view.behind(result, "other", "m")
+    shown = from_winner(result, "other", "m")
     assert shown is not None
-    assert (shown.mean, *(shown.ends or ())) == pytest.approx((0.1, 0.08, 0.12))
+    assert (shown.mean, *(shown.ends or ())) == pytest.approx((-gap, -gap - 0.02, -gap + 0.02))
     without = found.model_copy(update={**Difference.lacking(), "reason": "one seed"})
-    shown = view.behind(result.model_copy(update={"differences": [without]}), "other", "m")
+    shown = from_winner(result.model_copy(update={"differences": [without]}), "other", "m")
     assert shown is not None
-    assert (shown.mean, shown.ends) == (pytest.approx(0.1), None)
+    assert (shown.mean, shown.ends) == (pytest.approx(-gap), None)
 
 
 def test_ranking_is_sorted_and_says_who_diverged() -> None:
@@ -166,7 +169,7 @@ def test_ranking_is_sorted_and_says_who_diverged() -> None:
 
 def test_the_best_of_a_column_is_marked_once_and_is_the_best() -> None:
     result = crimes()
-    lines = [line for _, group in view.table(result).groups for line in group]
+    lines = [line for _, group in results.table(result).groups for line in group]
     assert len(lines) == len(result.rows)
     for place, metric in ((0, LOG_LOSS), (2, SCORES[1])):
         values = [row.metrics[metric.name].mean for row in result.rows]
@@ -178,15 +181,15 @@ def test_the_best_of_a_column_is_marked_once_and_is_the_best() -> None:
 
 
 VERDICTS = [
-    ({"over": "seeds", "n": 5}, "not told apart by 5 seeds"),
-    ({"over": "rows", "n": 12559}, "not told apart by 12,559 test rows"),
-    ({"over": "both", "n": 5, "rows": 12559}, "not told apart by 5 seeds and 12,559 test rows"),
+    ({"over": "seeds", "n": 5}, "no detectable difference (5 seeds)"),
+    ({"over": "rows", "n": 12559}, "no detectable difference (12,559 test rows)"),
+    ({"over": "both", "n": 5, "rows": 12559}, "no detectable difference (5 seeds, 12,559 test rows)"),
     ({"over": "seeds", "n": 1, "low": None, "reason": "one seed"}, "no interval: one seed"),
     (
         {"over": "both", "n": 5, "low": 0.1, "comparisons": 6},
-        "not told apart after correction for 6 comparisons",
+        "no detectable difference after correction for 6 comparisons",
     ),
-    ({"over": "both", "n": 5, "low": 0.1, "told_apart": True, "better": "b"}, "told apart: b is better"),
+    ({"over": "both", "n": 5, "low": 0.1, "told_apart": True, "better": "b"}, "b is better"),
 ]
 
 
@@ -218,3 +221,16 @@ def test_wins_ties_and_losses_are_shown_for_every_optimizer() -> None:
     assert all(each.wins + each.ties + each.losses == len(lines) - 1 for each in lines)
     assert sum(each.wins for each in lines) == sum(each.losses for each in lines) > 0
     assert "above" in lines[0].baselines
+
+
+@pytest.mark.parametrize("higher", [True, False])
+def test_one_curve_that_runs_away_does_not_set_the_close_view(higher: bool) -> None:
+    """Of four curves, three end between 0.30 and 0.33; the fourth ends at 40 and the view does not follow it."""
+    sign = -1.0 if higher else 1.0
+    calm = [([sign * each for each in (0.6, 0.4, end)], sign * end) for end in (0.30, 0.31, 0.33)]
+    gone = ([sign * each for each in (0.9, 3.0, 40.0)], sign * 40.0)
+    low, high = figures.close_range([*calm, gone], higher=higher) or [0.0, 0.0]
+    assert high - low < 0.5
+    assert all(low <= end <= high for _, end in calm)
+    without = figures.close_range(calm, higher=higher)
+    assert without == pytest.approx([low, high])

@@ -9,7 +9,8 @@ from steepest.compare.result import Comparison, Metric, Row
 from steepest.export import tex
 from steepest.export.protocol import Section
 from steepest.report import format as show
-from steepest.report.view import behind, better_first, finite, metric_of
+from steepest.report.digits import digits_of, from_winner
+from steepest.report.view import better_first, finite, metric_of
 
 FURTHER_METRICS = 1
 """How many metrics stand beside the deciding one; all of them are in the CSV files."""
@@ -39,21 +40,21 @@ def table(comparison: Comparison) -> str:
     optimizers = better_first((row for row in comparison.rows if row.kind == "optimizer"), deciding)
     baselines = better_first((row for row in comparison.rows if row.kind == "baseline"), deciding)
     rows = [*optimizers, *baselines]
-    compared = any(behind(comparison, row.name, deciding.name) for row in rows)
+    compared = any(from_winner(comparison, row.name, deciding.name) for row in rows)
     head = [
         "",
         "rate",
         _head(deciding),
-        *(["behind"] if compared else []),
+        *(["difference"] if compared else []),
         *map(_head, shown[1:]),
         "training",
     ]
-    columns = {each.name: _cells(rows, each) for each in shown}
+    columns = {each.name: _cells(comparison, rows, each) for each in shown}
 
     def line(place: int) -> str:
         row = rows[place]
         cells = [_name(row), tex.number(show.rate(row.lr)), columns[deciding.name][place]]
-        cells += [_behind(comparison, row, deciding)] if compared else []
+        cells += [_difference(comparison, row, deciding)] if compared else []
         cells += [columns[each.name][place] for each in shown[1:]]
         return " & ".join([*cells, tex.escape(show.seconds(row.train_seconds))]) + r" \\"
 
@@ -150,35 +151,26 @@ def _name(row: Row) -> str:
     return f"{name} ({', '.join(map(tex.escape, notes))})" if notes else name
 
 
-def _cells(rows: Sequence[Row], metric: Metric) -> list[str]:
+def _cells(comparison: Comparison, rows: Sequence[Row], metric: Metric) -> list[str]:
     found = [row.metrics.get(metric.name) for row in rows]
-    known = [each for each in found if each is not None and finite(each.mean)]
-    decimals = show.column_decimals(known, percent=metric.percent)
-    means = [each.mean for each in known]
+    means = [each.mean for each in found if each is not None and finite(each.mean)]
     best = (max if metric.higher_is_better else min)(means) if means else None
+    written = digits_of(comparison, metric)
     return [
         tex.escape(show.MISSING)
         if each is None or not finite(each.mean)
-        else tex.number(
-            show.estimate(each, percent=metric.percent, decimals=decimals), bold=each.mean == best
-        )
+        else tex.number(written.value(each), bold=each.mean == best)
         for each in found
     ]
 
 
-def _behind(comparison: Comparison, row: Row, metric: Metric) -> str:
-    found = behind(comparison, row.name, metric.name)
+def _difference(comparison: Comparison, row: Row, metric: Metric) -> str:
+    found = from_winner(comparison, row.name, metric.name)
     if found is None or not finite(found.mean):
         return tex.escape(show.MISSING)
-    scale, decimals = (
-        100.0 if metric.percent else 1.0,
-        show.difference_decimals(found, percent=metric.percent),
-    )
-    mean, *ends = [
-        tex.number(show.number(each * scale, decimals, leading_zero=False))[1:-1]
-        for each in (found.mean, *(found.ends or ()))
-    ]
-    return f"${mean}\\ [{', '.join(ends)}]$" if ends else f"${mean}$"
+    mean, ends = digits_of(comparison, metric).gap(found, sign=True)
+    numbers = [tex.number(each)[1:-1] for each in (mean, *ends.strip("[]").split(", ")) if each]
+    return f"${numbers[0]}\\ [{', '.join(numbers[1:])}]$" if numbers[1:] else f"${numbers[0]}$"
 
 
 def _caption(comparison: Comparison, metric: Metric, *, compared: bool) -> str:
@@ -192,5 +184,5 @@ def _caption(comparison: Comparison, metric: Metric, *, compared: bool) -> str:
     said.append("The best of a column is bold.")
     if compared:
         winner = tex.escape(show.printable(comparison.winner))
-        said.append(f"``Behind'' is the paired difference to {winner} in {tex.escape(metric.title)}.")
+        said.append(f"The difference is paired: a row's {tex.escape(metric.title)} minus that of {winner}.")
     return " ".join(said)

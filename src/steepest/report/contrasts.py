@@ -1,4 +1,4 @@
-"""Who is told apart from whom: texts and positions of the differences, without any drawing."""
+"""The differences as texts and positions, without any drawing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from steepest.compare.result import Comparison, Difference
 from steepest.report import format as show
-from steepest.report.sentences import evidence
+from steepest.report.digits import Digits, digits_of
+from steepest.report.headline import evidence
 from steepest.report.view import Scale, finite, metric_of
 
 UNBROKEN = "\u00a0"
@@ -43,7 +44,7 @@ class Place:
 
 
 def contrasts(comparison: Comparison) -> list[tuple[str, list[Contrast]]]:
-    """Return the differences by metric; never "equal", but told apart or not, and by how much evidence."""
+    """Return the differences by metric, each with its verdict; never "equal", but "no detectable difference"."""
     groups: dict[str, list[Difference]] = {}
     for each in comparison.differences:
         groups.setdefault(each.metric, []).append(each)
@@ -51,11 +52,12 @@ def contrasts(comparison: Comparison) -> list[tuple[str, list[Contrast]]]:
     for name, differences in groups.items():
         metric = metric_of(comparison, name)
         unit = ", percentage points" if metric.percent else ""
-        shown.append((metric.title + unit, _contrasts(differences, 100.0 if metric.percent else 1.0)))
+        shown.append((metric.title + unit, _contrasts(differences, digits_of(comparison, metric))))
     return shown
 
 
-def _contrasts(differences: Sequence[Difference], factor: float) -> list[Contrast]:
+def _contrasts(differences: Sequence[Difference], written: Digits) -> list[Contrast]:
+    factor = written.scale
     ends = sorted(
         max(map(abs, each.ends or (each.mean,))) * factor
         for each in differences
@@ -68,14 +70,12 @@ def _contrasts(differences: Sequence[Difference], factor: float) -> list[Contras
     def one(each: Difference) -> Contrast:
         mean, (low, high) = each.mean * factor, (end * factor for end in each.ends or (each.mean, each.mean))
         known = all(finite(value) for value in (mean, low, high))
-        decimals = show.difference_decimals(each, percent=factor != 1.0)
+        value, interval = written.gap(each if known else None, sign=True)
         return Contrast(
             first=each.first,
             second=each.second,
-            value=show.number(mean, decimals, sign=True) if known else show.MISSING,
-            interval=show.interval(low, high, decimals, leading_zero=True)
-            if known and each.ends
-            else show.MISSING,
+            value=value,
+            interval=interval,
             over=evidence(each),
             verdict=_verdict(each),
             told_apart=each.told_apart,
@@ -83,7 +83,7 @@ def _contrasts(differences: Sequence[Difference], factor: float) -> list[Contras
             low=scale.at(low) if known else 50.0,
             high=scale.at(high) if known else 50.0,
             zero=scale.at(0.0),
-            alone=_alone(each, factor, decimals),
+            alone=_alone(each, written),
         )
 
     return [one(each) for each in differences]
@@ -91,27 +91,23 @@ def _contrasts(differences: Sequence[Difference], factor: float) -> list[Contras
 
 def _verdict(found: Difference) -> str:
     if found.told_apart:
-        return f"told apart: {found.better} is better" if found.better else "told apart"
+        return f"{found.better} is better"
     if found.ends is None:
         return f"no interval: {found.reason or 'no spread is known'}"
     if found.excludes_zero and found.comparisons > 1:
-        return f"not told apart after correction for {found.comparisons} comparisons"
-    return f"not told apart by {evidence(found)}"
+        return f"no detectable difference after correction for {found.comparisons} comparisons"
+    return f"no detectable difference ({evidence(found)})"
 
 
-def _alone(found: Difference, factor: float, decimals: int) -> str:
+def _alone(found: Difference, written: Digits) -> str:
     """Return what each of the two uncertainties would give by itself, and the p-values."""
-
-    def ends(pair: tuple[float, float]) -> str:
-        return f"[{show.number(factor * pair[0], decimals)}, {show.number(factor * pair[1], decimals)}]"
-
     said: list[str] = []
     if found.over == "both" and found.by_seeds and all(map(finite, found.by_seeds)):
-        said.append(f"seeds alone {ends(found.by_seeds)}")
+        said.append(f"seeds alone {written.ends(found, found.by_seeds)}")
     if found.over != "rows" and found.by_rows and all(map(finite, found.by_rows)):
-        said.append(f"test rows alone {ends(found.by_rows)}")
+        said.append(f"test rows alone {written.ends(found, found.by_rows)}")
     if found.over == "seeds" and not found.by_rows and found.p is not None:
-        said.append("over seeds alone: the metric has no value by row")
+        said.append("seeds only: the metric is not a mean over test rows")
     if found.p is not None and found.p_adjusted is not None:
         more = f", corrected {show.probability(found.p_adjusted)}" if found.comparisons > 1 else ""
         said.append(f"p {show.probability(found.p)}{more}")

@@ -92,11 +92,8 @@ def curves(comparison: Comparison, axis: Axis = "step") -> Figure:
     }
     layout = _layout(titles[axis], _unit(comparison), hovermode="closest")
     layout["xaxis"]["rangemode"] = "tozero"
-    span = _close_range(
-        [value * scale for band in bands for value in _later(band)],
-        [band.mean[-1] * scale for band in bands if band.mean],
-        higher=metric.higher_is_better,
-    )
+    later = [[value * scale for value in _later(band)] for band in bands]
+    span = close_range([(values, values[-1]) for values in later if values], higher=metric.higher_is_better)
     if span:
         layout["yaxis"]["range"] = span
     return {"data": traces, "layout": layout}
@@ -118,11 +115,9 @@ def rates(comparison: Comparison) -> Figure:
     tried = [rate for curve in tuned for rate, _ in [*curve.scan, *curve.full] if is_rate(rate)]
     layout["xaxis"] |= {"type": "log", "tickmode": "array", **_decades(tried)}
     layout["yaxis2"] = {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True}
-    values = [value * scale for curve in tuned for _, value in [*curve.scan, *curve.full]]
-    ends = [min(known, default=math.nan) for curve in tuned if (known := _known(curve, scale))]
-    if metric.higher_is_better:
-        ends = [max(known, default=math.nan) for curve in tuned if (known := _known(curve, scale))]
-    span = _close_range(values, ends, higher=metric.higher_is_better, share=0.75)
+    best = max if metric.higher_is_better else min
+    known = [found for curve in tuned if (found := _known(curve, scale))]
+    span = close_range([(each, best(each)) for each in known], higher=metric.higher_is_better, share=0.75)
     if span:
         layout["yaxis"]["range"] = span
     return {"data": traces, "layout": layout}
@@ -237,23 +232,46 @@ def _later(band: Band) -> list[float]:
     return [value for step, value in zip(band.step, band.mean, strict=False) if step >= start]
 
 
-def _close_range(
-    values: Sequence[float], ends: Sequence[float], *, higher: bool, share: float = 0.95
+def close_range(
+    series: Sequence[tuple[Sequence[float], float]], *, higher: bool, share: float = 0.95
 ) -> list[float] | None:
-    """The range in which the ends can be told apart: all the best, ``share`` of the values, most ends."""
-    known = sorted(each for each in values if finite(each))
-    last = sorted(each for each in ends if finite(each))
-    if not known or known[0] == known[-1]:
+    """Return the range of an axis on which the best curves can be distinguished, or None if there is none.
+
+    It holds the ends of the nearer half of the curves, and of the others as long as none is 3.5 times as far
+    from the best as the ones before it; then all the better values of these curves, and ``share`` of their values.
+    So one curve that runs away sets nothing.
+
+    Args:
+        series: of each curve its values and its end.
+        higher: whether higher is better.
+        share: of the values that are to be seen.
+
+    Example:
+        >>> calm, runaway = ([0.5, 0.4, 0.3], 0.3), ([0.9, 2.0, 40.0], 40.0)
+        >>> [round(each, 3) for each in close_range([calm, calm, runaway], higher=False)]
+        [0.288, 0.512]
+    """
+    known = [([each for each in values if finite(each)], end) for values, end in series if finite(end)]
+    if not known:
         return None
-
-    def at(ordered: Sequence[float], fraction: float) -> float:
-        return ordered[min(int(fraction * len(ordered)), len(ordered) - 1)]
-
-    low, high = known[0], known[-1]
+    best = (max if higher else min)(end for _, end in known)
+    known.sort(key=lambda each: abs(each[1] - best))
+    reach = max((abs(value - best) for value in known[0][0]), default=0.0)
+    kept = 0
+    for place, (_, end) in enumerate(known):
+        distance = abs(end - best)
+        if place and place >= (len(known) + 1) // 2 and distance > 3.5 * reach:
+            break
+        reach, kept = max(reach, distance), place + 1
+    values = sorted(value for each, _ in known[:kept] for value in each)
+    if not values or values[0] == values[-1]:
+        return None
+    low, high = values[0], values[-1]
+    ends = [end for _, end in known[:kept]]
     if higher:
-        low = min(at(known, 1 - share), at(last, 0.2) if last else high)
+        low = min(values[int((1 - share) * len(values))], *ends)
     else:
-        high = max(at(known, share), at(last, 0.8) if last else low)
+        high = max(values[min(int(share * len(values)), len(values) - 1)], *ends)
     pad = (high - low) * 0.06
     return [low - pad, high + pad] if pad else None
 

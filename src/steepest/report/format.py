@@ -10,6 +10,7 @@ from steepest.compare.result import Estimate, Interval
 MISSING = "–"
 MINUS = "−"
 _MOST_DECIMALS = 6
+_MOST_OWN = 9
 
 
 def half_width(estimate: Interval) -> float:
@@ -44,28 +45,40 @@ def decimals_for(spread: float) -> int:
     return 1 - exponent if 1.0 <= first < 1.95 else -exponent
 
 
-def column_decimals(estimates: Iterable[Interval], *, percent: bool = False) -> int:
-    """Return the decimals that suit a whole column: those of its median interval, so that values align.
+def column_decimals(
+    estimates: Iterable[Interval], gaps: Iterable[tuple[float, float]] = (), *, percent: bool = False
+) -> int:
+    """Return the decimals of everything that is shown of one metric: table, sentence, report and export.
+
+    They are enough for three significant digits of the median value, for one of the median interval, and for
+    one of the smallest difference that is shown, or of its interval where that is wider; at most six significant
+    digits of the median value.
 
     Args:
-        estimates: the column's values; without any interval, four significant digits of the median are used.
+        estimates: the values of all rows.
+        gaps: the differences between them, each with half the width of its interval.
         percent: the values are fractions that are shown times 100.
 
     Example:
         >>> column_decimals([Estimate(mean=1.464, low=1.462, high=1.466, n=5)])
         3
         >>> column_decimals([Estimate(mean=27.31, n=1)])
-        2
+        1
+        >>> column_decimals([Estimate(mean=0.0136, low=0.0126, high=0.0146, n=5)], [(0.0003, 0.0001)])
+        4
     """
     scale = 100.0 if percent else 1.0
     values = [each for each in estimates if math.isfinite(each.mean)]
-    widths = sorted(width * scale for each in values if not math.isnan(width := half_width(each)))
-    if widths:
-        return min(decimals_for(widths[(len(widths) - 1) // 2]), 9)
+    widths = sorted(size for each in values if 0 < (size := half_width(each) * scale) < math.inf)
     sizes = sorted(size for each in values if 0 < (size := abs(each.mean) * scale) < math.inf)
-    if not sizes:
-        return 3
-    return max(0, min(3 - math.floor(math.log10(sizes[len(sizes) // 2])), 9))
+    smallest = min(
+        (size for each in gaps if 0 < (size := max(map(abs, each)) * scale) < math.inf), default=0.0
+    )
+    middle = _power(sizes[len(sizes) // 2]) if sizes else 0
+    wanted = [2 - middle] if sizes else []
+    wanted += [-_power(widths[(len(widths) - 1) // 2])] if widths else []
+    wanted += [-_power(smallest)] if smallest else []
+    return min(max(wanted, default=3), 5 - middle if sizes else 9, 9)
 
 
 def number(value: float, decimals: int, *, leading_zero: bool = True, sign: bool = False) -> str:
@@ -100,12 +113,15 @@ def number(value: float, decimals: int, *, leading_zero: bool = True, sign: bool
 
 
 def estimate(value: Estimate, *, percent: bool = False, decimals: int | None = None, space: str = " ") -> str:
-    """Return ``mean ± half-width``, or the mean alone where there is no interval.
+    """Return ``mean ± half-width`` with the same decimals, or the mean alone where one run gives no interval.
+
+    A row gets more decimals than its column where its value would lose its second significant digit, and up to
+    two more where its interval would be shown as zero; an interval that is narrower still is below the last digit.
 
     Args:
         value: the mean and its interval.
         percent: show fractions times 100.
-        decimals: of the column; by default those that this interval supports.
+        decimals: of the column; by default those of this value alone.
         space: what stands around the ±.
 
     Example:
@@ -116,27 +132,41 @@ def estimate(value: Estimate, *, percent: bool = False, decimals: int | None = N
         >>> estimate(Estimate(mean=12345.6, low=12100.0, high=12591.2, n=5))
         '12,300 ± 200'
         >>> estimate(Estimate(mean=1.4707, n=1))
-        '1.471'
+        '1.47'
+        >>> estimate(Estimate(mean=0.014, low=0.0137, high=0.0143, n=5), decimals=3)
+        '0.0140 ± .0003'
+        >>> estimate(Estimate(mean=0.014, low=0.0139999, high=0.0140001, n=5), decimals=3)
+        '0.014 ± <.001'
     """
     if decimals is None:
         decimals = column_decimals([value], percent=percent)
     scale = 100.0 if percent else 1.0
-    mean = number(value.mean * scale, decimals)
-    width = half_width(value)
+    mean, width = value.mean * scale, half_width(value) * scale
+    if 0 < abs(mean) < math.inf:
+        decimals = max(decimals, min(1 - _power(abs(mean)), _MOST_OWN))
     if math.isnan(width):
-        return mean
-    return f"{mean}{space}±{space if space else ''}{spread(width * scale, decimals)}"
+        return number(mean, decimals)
+    if width < 1 and round(width, decimals) == 0 and round(width, decimals + 2) > 0:
+        decimals = min(decimals_for(width), decimals + 2)
+    return f"{number(mean, decimals)}{space}±{space if space else ''}{spread(width, decimals)}"
 
 
 def spread(width: float, decimals: int) -> str:
-    """Return a half-width at the column's decimals, or at its own where those would show nothing but zeros.
+    """Return a half-width, or that it is below the last digit.
 
     Example:
-        >>> spread(0.0021, 3), spread(0.0004, 3)
-        ('.002', '.0004')
+        >>> spread(0.0021, 3), spread(0.0004, 3), spread(0.0004, 0)
+        ('.002', '<.001', '<1')
     """
-    own = decimals if width >= 1e9 or round(width, decimals) > 0 else decimals_for(width)
-    return number(width, own, leading_zero=False)
+    if width < 1e9 and round(width, decimals) == 0:
+        return f"<{number(10.0**-decimals, decimals, leading_zero=False)}"
+    return number(width, decimals, leading_zero=False)
+
+
+def difference_decimals(mean: float, low: float | None, high: float | None, decimals: int) -> int:
+    """Return the decimals of a difference: its metric's, or up to three more for one digit of what is shown."""
+    size = abs(mean) if low is None or high is None else max((high - low) / 2, abs(mean) / 1000)
+    return max(decimals, min(-_power(size), decimals + 3)) if 0 < size < math.inf else decimals
 
 
 def interval(
@@ -157,32 +187,36 @@ def interval(
     return f"[{('' if tight and ',' not in ''.join(ends) else ' ').join([ends[0] + ',', ends[1]])}]"
 
 
-def difference(value: Interval, *, percent: bool = False, tight: bool = False) -> str:
-    """Return a difference with its interval, or alone where there is none.
+def difference(
+    mean: float,
+    low: float | None,
+    high: float | None,
+    decimals: int,
+    *,
+    sign: bool = False,
+    tight: bool = False,
+) -> tuple[str, str]:
+    """Return a difference and its interval, which is empty where there is none.
+
+    They have the decimals of their metric, and more where these would not show the interval or, where there is
+    none, the difference.
 
     Args:
-        value: the difference.
-        percent: show fractions times 100.
-        tight: leave out the space in the interval.
+        mean: the difference, in the metric's unit or in percentage points.
+        low, high: the ends of its interval, or None.
+        decimals: of the metric.
+        sign: write a plus before a positive difference.
+        tight: no blank inside the brackets.
 
     Example:
-        >>> difference(Interval(mean=0.0123, low=0.009, high=0.0156, n=5)), difference(Interval(mean=0.0123, n=1))
-        ('.012 [.009, .016]', '.01230')
+        >>> difference(0.00712, 0.00212, 0.01212, 3), difference(0.0003, None, None, 3)
+        (('.007', '[.002, .012]'), ('.0003', ''))
     """
-    scale = 100.0 if percent else 1.0
-    decimals = difference_decimals(value, percent=percent)
-    mean = number(value.mean * scale, decimals, leading_zero=False)
-    if value.ends is None:
-        return mean
-    low, high = (each * scale for each in value.ends)
-    return f"{mean} {interval(low, high, decimals, tight=tight)}"
-
-
-def difference_decimals(value: Interval, *, percent: bool = False) -> int:
-    """Return how many decimals a difference is shown with: those of half its interval."""
-    if value.ends is None:
-        return column_decimals([value], percent=percent)
-    return decimals_for((value.ends[1] - value.ends[0]) / 2 * (100.0 if percent else 1.0))
+    decimals = difference_decimals(mean, low, high, decimals)
+    value = number(mean, _own_decimals(mean, decimals), leading_zero=False, sign=sign)
+    if low is None or high is None:
+        return value, ""
+    return value, interval(low, high, decimals, tight=tight)
 
 
 def probability(value: float) -> str:
@@ -193,6 +227,11 @@ def probability(value: float) -> str:
         ['= 0.031', '= 0.5', '< 0.001', '= 1']
     """
     return f"= {value:.2g}" if value >= 0.001 else "< 0.001"
+
+
+def _power(size: float) -> int:
+    """Return the power of ten of the first digit of a positive number, as it is when rounded to three digits."""
+    return int(f"{size:.2e}".split("e")[1])
 
 
 def _own_decimals(value: float, decimals: int) -> int:

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from steepest.compare.result import Comparison
 from steepest.files import cannot_write, write_atomically
-from steepest.report import contrasts, figures, theme, view
+from steepest.report import contrasts, figures, glossary, results, theme, view
 from steepest.report import format as show
 
 
@@ -69,7 +69,9 @@ def render_html(comparison: Comparison) -> str:
         by_row=not comparison.differences or any(each.over != "seeds" for each in comparison.differences),
         unit=unit,
         bars=bars,
-        table=view.table(comparison),
+        table=results.table(comparison),
+        terms=glossary.TERMS,
+        paired=bool(comparison.differences),
         contrasts=contrasts.contrasts(comparison),
         places=contrasts.places(comparison),
         metric=view.metric_of(comparison, comparison.metric),
@@ -77,6 +79,15 @@ def render_html(comparison: Comparison) -> str:
         phases=[(name, show.seconds(each)) for name, each in comparison.phases.items() if each > 0],
         seeds=max((row.seeds for row in comparison.rows), default=1),
     )
+
+
+def _linked(label: str) -> Markup:
+    """Return a label with a link to its term at the end of the page."""
+    found = glossary.term(label)
+    if found is None:
+        return escape(label)
+    link = Markup('<a class="term" href="#{}" title="{}">{}</a>')
+    return link.format(found.anchor, found.meaning, label)
 
 
 def write_report(comparison: Comparison, path: str | Path) -> Path:
@@ -158,4 +169,5 @@ def template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters["printable"] = show.printable
+    environment.filters["term"] = _linked
     return environment.get_template(name)

@@ -22,8 +22,8 @@ from steepest.data.read import scan, source_name
 from steepest.errors import OptionError, UnknownNameError, unknown_name
 from steepest.evaluate.metrics import metric_info
 from steepest.report import format as show
+from steepest.report.headline import headline
 from steepest.report.log_table import checked
-from steepest.report.sentences import first_sentence
 
 HIGHER = re.compile(
     r"acc|f1|auc|precision|recall|r2|score|bleu|rouge|map|iou|dice|ndcg|reward|return|psnr|ssim"
@@ -152,7 +152,7 @@ def _comparison(
     ]
     return Comparison(
         title=title,
-        sentence=first_sentence(metric, winner, rivals, [], [], ""),
+        sentence=headline(metric, ordered, winner, rivals),
         metric=metric.name,
         metrics=metrics,
         winner=winner.name,

@@ -23,8 +23,10 @@ from steepest.files import cannot_write, write_atomically
 from steepest.recipe import Experiment
 from steepest.report import format as show
 from steepest.report.contrasts import Contrast, contrasts
+from steepest.report.digits import digits_of
 from steepest.report.html import embedded_json, own, policy, style, template
 from steepest.report.view import Ranking, better_first, metric_of, ranking
+from steepest.report.words import listed
 
 LEVEL = 0.05
 LONGEST = 80
@@ -58,7 +60,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Headline:
+class Overview:
     """One line of the first table."""
 
     label: str
@@ -96,7 +98,7 @@ def render_sides(sides: Sequence[Side]) -> str:
         title=" · ".join(each.label for each in sides),
         sentence=sentence(sides),
         remarks=remarks(sides),
-        headlines=[headline(each) for each in sides],
+        overviews=[overview(each) for each in sides],
         rankings=[_ranked(each) for each in sides],
         labels=[each.label for each in sides],
         changed=changed,
@@ -150,13 +152,13 @@ def sentence(sides: Sequence[Side]) -> str:
         title = metric_of(sides[0].comparison, sides[0].comparison.metric).title
         on = f" on {title}" if len(metrics) == 1 else ""
         count = "both" if len(sides) == 2 else f"all {len(sides)}"
-        return f"Validation picked {next(iter(winners))} in {count} comparisons{on}."
+        return f"Validation chose {next(iter(winners))} in {count} comparisons{on}."
     told = [
         f"{each.comparison.winner} in {each.label}"
         + (f" ({metric_of(each.comparison, each.comparison.metric).title})" if len(metrics) > 1 else "")
         for each in sides
     ]
-    return f"Ahead are {_list(told)}."
+    return f"Validation chose {listed(told)}."
 
 
 def remarks(sides: Sequence[Side]) -> list[str]:
@@ -164,12 +166,12 @@ def remarks(sides: Sequence[Side]) -> list[str]:
     said: list[str] = []
     sizes = {each.label: _fact(each.comparison.data, "training rows") for each in sides}
     if len(set(sizes.values())) > 1:
-        told = _list([f"{name} {rows or 'an unknown number of'}" for name, rows in sizes.items()])
+        told = listed([f"{name} {rows or 'an unknown number of'}" for name, rows in sizes.items()])
         said.append(
             f"They learned from different numbers of rows: {told}. A better value may be the larger table's doing."
         )
     if len({each.comparison.metric for each in sides}) > 1:
-        told = _list(
+        told = listed(
             [f"{each.label} {metric_of(each.comparison, each.comparison.metric).title}" for each in sides]
         )
         said.append(f"They were decided by different metrics: {told}.")
@@ -180,21 +182,22 @@ def remarks(sides: Sequence[Side]) -> list[str]:
     return said
 
 
-def headline(side: Side) -> Headline:
+def overview(side: Side) -> Overview:
     """Return the line of one comparison."""
     found = side.comparison
     metric = metric_of(found, found.metric)
     mine = next((row for row in found.rows if row.kind == "optimizer" and row.name == found.winner), None)
     value = mine.metrics.get(metric.name) if mine else None
+    written = digits_of(found, metric)
     baselines = better_first((row for row in found.rows if row.kind == "baseline"), metric)
     rows = [_fact(found.data, f"{name} rows") for name in ("training", "test")]
-    return Headline(
+    return Overview(
         label=side.label,
         title=found.title,
         winner=found.winner,
         metric=f"{metric.title}{', %' if metric.percent else ''} {'↑' if metric.higher_is_better else '↓'}",
-        value=show.estimate(value, percent=metric.percent) if value else show.MISSING,
-        baseline=f"{baselines[0].name} {show.estimate(baselines[0].metrics[metric.name], percent=metric.percent)}"
+        value=written.value(value),
+        baseline=f"{baselines[0].name} {written.value(baselines[0].metrics[metric.name])}"
         if baselines and metric.name in baselines[0].metrics
         else show.MISSING,
         rows=" / ".join(each or show.MISSING for each in rows),
@@ -278,7 +281,7 @@ def why_not(one: Side, other: Side) -> str:
         return f"they were decided by different metrics: {a.metric} and {b.metric}"
     seeds = [{seed for runs in each.runs.values() for seed in runs} for each in (one, other)]
     if len(seeds[0] & seeds[1]) < 2:
-        told = _list([", ".join(map(str, sorted(each))) or "none" for each in seeds])
+        told = listed([", ".join(map(str, sorted(each))) or "none" for each in seeds])
         return f"they have fewer than two run seeds in common ({told}), so their runs are no pairs"
     return ""
 
@@ -341,7 +344,3 @@ def _difference(one: Side, first: str, other: Side, second: str, metric: str) ->
 
 def _fact(facts: Sequence[Fact], label: str) -> str:
     return next((each.value for each in facts if each.label == label), "")
-
-
-def _list(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

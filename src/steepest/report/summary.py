@@ -33,7 +33,8 @@ from steepest.compare.result import ClassLine, Comparison, Difference, Fact, Row
 from steepest.data.dataset import Dataset, Task
 from steepest.recipe import Execution, Experiment, Precision
 from steepest.record.store import command
-from steepest.report.sentences import first_sentence, remarks
+from steepest.report.headline import headline
+from steepest.report.sentences import remarks
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,9 @@ def summarize(
     classes, confusion = _classes(dataset, findings.predicted)
     return Comparison(
         title=experiment.name,
-        sentence=first_sentence(metric, mine, rivals[metric.name], against[metric.name], baselines, reference),
+        sentence=headline(
+            metric, every, mine, rivals[metric.name], against[metric.name], reference=reference
+        ),
         remarks=remarks(metric, metrics, mine, every, rivals),
         task=dataset.task,
         target=dataset.target,

@@ -14,12 +14,13 @@ from rich.text import Text
 
 from steepest.compare.result import Comparison, Estimate, Metric, Row
 from steepest.report import format as show
-from steepest.report.view import behind, better_first, metric_of
+from steepest.report.digits import digits_of, from_winner
+from steepest.report.view import better_first, metric_of
 
 _NAME = 15
 _LONGEST = 60
 _ALL, _COMPARED = 78, 64
-"""Columns that a terminal needs for another metric, and for what a row is behind."""
+"""Columns that a terminal needs for another metric, and for the difference from the winner."""
 _BESIDES = 65
 """Columns that the numbers take beside the names."""
 
@@ -27,8 +28,8 @@ _BESIDES = 65
 def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
     """Return the result for a terminal of so many columns: a line for each optimizer and baseline, the sentence.
 
-    The winner has the dot. The deciding metric comes first, then by how much a row is behind the winner
-    (paired, with its 95 % interval), one more metric, the rate and the range of rates that are as good.
+    The winner has the dot. The deciding metric comes first, then the paired difference from the winner
+    with its 95 % interval, one more metric, the rate and the range of rates that are as good.
 
     Example:
         >>> from rich.console import Console
@@ -49,7 +50,7 @@ def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
     optimizers = better_first((row for row in comparison.rows if row.kind == "optimizer"), metric)
     baselines = better_first((row for row in comparison.rows if row.kind == "baseline"), metric)
     shown = [*optimizers, *baselines]
-    compared = width >= _COMPARED and any(behind(comparison, row.name, metric.name) for row in shown)
+    compared = width >= _COMPARED and any(from_winner(comparison, row.name, metric.name) for row in shown)
     rates = max([4, *(len(show.rate(row.lr)) for row in optimizers)])
     longest = max(_NAME, min(width - _BESIDES, _LONGEST))
     names = {
@@ -63,15 +64,17 @@ def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
     )
     table.add_column(_head(metric), no_wrap=True)
     if compared:
-        table.add_column("behind, paired", no_wrap=True)
+        winner = show.shorten(show.printable(comparison.winner), _NAME)
+        table.add_column(f"difference from\n{winner} [95 % CI]", no_wrap=True)
     if second is not None:
         table.add_column(_head(second), no_wrap=True)
     table.add_column(f"{'rate':<{rates}}  range", overflow="fold")
-    columns = [(each, _estimates(shown, each)) for each in (metric, second) if each is not None]
+    columns = [(each, digits_of(comparison, each)) for each in (metric, second) if each is not None]
     for row in shown:
-        cells = [_score(row, each, _coarse(known, each)) for each, known in columns]
+        cells = [Text(written.value(row.metrics.get(each.name), tight=True)) for each, written in columns]
         if compared:
-            cells.insert(1, _behind(comparison, row, metric))
+            found = columns[0][1].gap(from_winner(comparison, row.name, metric.name), sign=True, tight=True)
+            cells.insert(1, Text(" ".join(each for each in found if each)))
         style = "bold" if names[id(row)].startswith("●") else "dim" if row.kind == "baseline" else ""
         table.add_row(Text(names[id(row)]), *cells, _remark(row, rates), style=style)
     sentence = Text(show.printable(comparison.sentence))
@@ -147,29 +150,6 @@ def _wrapped(name: str, width: int) -> list[str]:
                     lines.append("")
                 lines[-1] += some
     return [each.rstrip() for each in lines]
-
-
-def _coarse(values: list[Estimate], metric: Metric) -> int:
-    """One significant digit of the median interval, to save room."""
-    decimals = show.column_decimals(values, percent=metric.percent)
-    has_interval = any(not math.isnan(show.half_width(each)) for each in values)
-    return decimals - 1 if decimals > 3 and has_interval else decimals
-
-
-def _estimates(rows: list[Row], metric: Metric) -> list[Estimate]:
-    return [row.metrics[metric.name] for row in rows if metric.name in row.metrics]
-
-
-def _score(row: Row, metric: Metric, decimals: int) -> Text:
-    value = row.metrics.get(metric.name)
-    if value is None:
-        return Text(show.MISSING)
-    return Text(show.estimate(value, percent=metric.percent, decimals=decimals, space=" ").replace("± ", "±"))
-
-
-def _behind(comparison: Comparison, row: Row, metric: Metric) -> Text:
-    found = behind(comparison, row.name, metric.name)
-    return Text(show.MISSING if found is None else show.difference(found, percent=metric.percent, tight=True))
 
 
 def _remark(row: Row, width: int) -> Text:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeGuard
 
-from steepest.compare.result import Comparison, Difference, Estimate, Metric, RateCurve, Row
+from steepest.compare.result import Comparison, Estimate, Metric, RateCurve, Row
 from steepest.report import format as show
+from steepest.report.digits import Digits, digits_of
 from steepest.report.theme import slots
 
 UNBROKEN = "\u00a0"
@@ -94,37 +95,6 @@ class Bar:
     negative: bool
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One cell of a table."""
-
-    text: str
-    best: bool = False
-    number: bool = True
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the table of results."""
-
-    name: str
-    kind: str
-    cells: list[Cell]
-    winner: bool = False
-    slot: int | None = None
-    label: str = ""
-    badges: list[str] = field(default_factory=list)
-    settings: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """The table of results."""
-
-    head: list[str]
-    groups: list[tuple[str, list[Line]]]
-
-
 def finite(value: float) -> bool:
     """Return whether a value can be placed on an axis.
 
@@ -153,15 +123,6 @@ def better_first(rows: Iterable[Row], metric: Metric) -> list[Row]:
         return (False, -mean if metric.higher_is_better else mean)
 
     return sorted(rows, key=place)
-
-
-def behind(comparison: Comparison, name: str, metric: str) -> Difference | None:
-    """Return by how much a row is worse than the winner, or None if it was not compared."""
-    higher = metric_of(comparison, metric).higher_is_better
-    for each in sorted(comparison.differences, key=lambda each: each.over == "rows"):
-        if each.metric == metric and {each.first, each.second} == {comparison.winner, name}:
-            return each if (each.second == name) == higher else each.swapped()
-    return None
 
 
 def ranking_scale(estimates: Sequence[Estimate], best: float) -> Scale:
@@ -197,7 +158,7 @@ def ranking(comparison: Comparison) -> Ranking:
     rows = better_first((row for row in comparison.rows if row.kind in ("optimizer", "baseline")), metric)
     known = [row.metrics[metric.name] for row in rows if metric.name in row.metrics]
     placed = [each for each in known if finite(each.mean)]
-    decimals = show.column_decimals(placed, percent=metric.percent)
+    written = digits_of(comparison, metric)
     place = slots(comparison)
     axis = ranking_scale(placed, placed[0].mean) if placed else Scale(0.0, 1.0)
     dots: list[Dot] = []
@@ -207,14 +168,14 @@ def ranking(comparison: Comparison) -> Ranking:
         shown = default.metrics.get(metric.name) if default else None
         has = estimate is not None and finite(estimate.mean)
         interval = estimate.ends if estimate is not None and has and show.half_width(estimate) > 0 else None
+        if interval and metric.percent:  # a t interval does not know that a share ends at 0 and 100 %
+            interval = max(interval[0], 0.0), min(interval[1], 1.0)
         default_known = shown is not None and finite(shown.mean)
         dots.append(
             Dot(
                 name=row.name,
                 kind=row.kind,
-                value=show.estimate(estimate, percent=metric.percent, decimals=decimals)
-                if estimate is not None
-                else show.MISSING,
+                value=written.value(estimate),
                 note=_note(row),
                 winner=row.kind == "optimizer" and row.name == comparison.winner,
                 slot=place[row.name] % 10 if row.kind == "optimizer" else None,
@@ -229,7 +190,7 @@ def ranking(comparison: Comparison) -> Ranking:
                 ),
                 default_at=axis.at(shown.mean) if shown is not None and default_known else None,
                 default_beyond=axis.beyond(shown.mean) if shown is not None and default_known else "",
-                default_value=_default_text(default, shown, metric, decimals),
+                default_value=_default_text(default, shown, written),
             )
         )
     ticks = axis.ticks()
@@ -257,11 +218,10 @@ def decimals_of_ticks(values: Sequence[float]) -> int:
     )
 
 
-def _default_text(row: Row | None, value: Estimate | None, metric: Metric, decimals: int) -> str:
+def _default_text(row: Row | None, value: Estimate | None, written: Digits) -> str:
     if row is None or value is None:
         return ""
-    shown = show.estimate(value, percent=metric.percent, decimals=decimals)
-    return f"library default {show.rate(row.lr)}: {shown}" + _unless_finished(row)
+    return f"library default {show.rate(row.lr)}: {written.value(value)}" + _unless_finished(row)
 
 
 def _unless_finished(row: Row) -> str:
@@ -299,94 +259,6 @@ def bars(comparison: Comparison) -> tuple[str, list[Bar]]:
         )
         for each in effects
     ]
-
-
-def table(comparison: Comparison) -> Table:
-    """Return every row with every metric; the best value of each column among all rows is marked."""
-    place = slots(comparison)
-    every = {
-        each.name: [row.metrics[each.name] for row in comparison.rows if each.name in row.metrics]
-        for each in comparison.metrics
-    }
-    decimals = {
-        each.name: show.column_decimals(every[each.name], percent=each.percent) for each in comparison.metrics
-    }
-    best = {each.name: _best(every[each.name], each) for each in comparison.metrics}
-    deciding = metric_of(comparison, comparison.metric)
-    metrics = [_heading(each) for each in comparison.metrics]
-    has_behind = any(each.metric == comparison.metric for each in comparison.differences)
-    has_last = any(comparison.metric in row.last for row in comparison.rows)
-    head = metrics[:1] + (["behind the winner"] if has_behind else []) + metrics[1:2]
-    head += ["rate", "good range", "training", *metrics[2:]]
-    head += [f"{deciding.title}, last weights"] if has_last else []
-    head += ["trials", "seeds"]
-
-    def line(row: Row) -> Line:
-        scores = [_score(row, each, decimals[each.name], best[each.name]) for each in comparison.metrics]
-        cells = (
-            scores[:1] + ([Cell(_behind_text(comparison, row, deciding))] if has_behind else []) + scores[1:2]
-        )
-        cells += [
-            Cell(show.rate(row.lr)),
-            Cell(show.factor(row.good_range)),
-            Cell(show.seconds(row.train_seconds)),
-        ]
-        cells += scores[2:]
-        if has_last:
-            value = row.last.get(comparison.metric)
-            digits = decimals.get(comparison.metric)
-            text = show.MISSING
-            if value is not None and digits is not None:
-                text = show.estimate(value, percent=deciding.percent, decimals=digits)
-            cells.append(Cell(text))
-        cells += [Cell(show.count(row.trials) if row.trials else show.MISSING), Cell(show.count(row.seeds))]
-        badges = [] if row.outcome == "finished" else [row.outcome]
-        badges += ["not tuned"] if row.kind == "optimizer" and not row.tuned else []
-        return Line(
-            name=row.name,
-            kind=row.kind,
-            cells=cells,
-            winner=row.kind == "optimizer" and row.name == comparison.winner,
-            slot=place[row.name] % 10 if row.name in place and row.kind != "baseline" else None,
-            label={"default": "library default", "constant": "no schedule"}.get(row.kind, ""),
-            badges=badges + row.flags,
-            settings=row.settings,
-        )
-
-    optimizers: list[Line] = []
-    followers = [row for row in comparison.rows if row.kind in ("default", "constant")]
-    for row in better_first((row for row in comparison.rows if row.kind == "optimizer"), deciding):
-        optimizers.append(line(row))
-        optimizers += [line(each) for each in followers if each.name == row.name]
-    shown_names = {each.name for each in optimizers}
-    optimizers += [line(each) for each in followers if each.name not in shown_names]
-    baselines = better_first((row for row in comparison.rows if row.kind == "baseline"), deciding)
-    groups = [("Optimizers", optimizers), ("Baselines", [line(row) for row in baselines])]
-    return Table(head, [group for group in groups if group[1]])
-
-
-def _heading(metric: Metric) -> str:
-    unit = f",{UNBROKEN}%" if metric.percent else ""
-    return f"{metric.title}{unit}{UNBROKEN}{'↑' if metric.higher_is_better else '↓'}"
-
-
-def _score(row: Row, metric: Metric, decimals: int, best: float) -> Cell:
-    value = row.metrics.get(metric.name)
-    if value is None:
-        return Cell(show.MISSING)
-    return Cell(show.estimate(value, percent=metric.percent, decimals=decimals), best=value.mean == best)
-
-
-def _best(values: Iterable[Estimate], metric: Metric) -> float:
-    means = [each.mean for each in values if finite(each.mean)]
-    if not means:
-        return math.nan
-    return max(means) if metric.higher_is_better else min(means)
-
-
-def _behind_text(comparison: Comparison, row: Row, metric: Metric) -> str:
-    found = behind(comparison, row.name, metric.name) if row.kind in ("optimizer", "baseline") else None
-    return show.MISSING if found is None else show.difference(found, percent=metric.percent)
 
 
 def is_rate(value: float | None) -> TypeGuard[float]:

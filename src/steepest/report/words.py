@@ -1,6 +1,8 @@
-"""Words at the beginning of a sentence."""
+"""Words for people: names at the beginning of a sentence, numbers of things, lists."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from steepest.optim import make_rule, names
 
@@ -27,3 +29,13 @@ def named(optimizer: str) -> str:
         return capital(optimizer) if optimizer.isalpha() else optimizer
     title = make_rule(optimizer).title
     return title if title.lower() == optimizer else capital(optimizer)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a list in a sentence.
+
+    Example:
+        >>> listed(["adam"]), listed(["adam", "sgd"]), listed(["adam", "sgd", "lion"])
+        ('adam', 'adam and sgd', 'adam, sgd and lion')
+    """
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,100 @@
+"""How many digits a metric is shown with: decided once, for table, sentence, report and export alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from steepest.compare.result import Comparison, Difference, Estimate, Metric, Row
+from steepest.report import format as show
+
+
+@dataclass(frozen=True)
+class Digits:
+    """How the values and the differences of one metric are written.
+
+    Attributes:
+        decimals: of all of them; see :func:`steepest.report.format.column_decimals`.
+        percent: fractions are shown times 100.
+    """
+
+    decimals: int
+    percent: bool = False
+
+    @property
+    def scale(self) -> float:
+        """What stored values are multiplied with."""
+        return 100.0 if self.percent else 1.0
+
+    def value(self, value: Estimate | None, *, tight: bool = False) -> str:
+        """Return a value with its interval, or a dash.
+
+        Example:
+            >>> found = Estimate(mean=0.4712, low=0.468, high=0.4744, n=5)
+            >>> Digits(1, percent=True).value(found), Digits(1).value(None)
+            ('47.1 ± .3', '–')
+        """
+        if value is None:
+            return show.MISSING
+        text = show.estimate(value, percent=self.percent, decimals=self.decimals)
+        return text.replace("± ", "±") if tight else text
+
+    def gap(
+        self, found: Difference | None, *, sign: bool = False, tight: bool = False, forward: bool = False
+    ) -> tuple[str, str]:
+        """Return a difference and its interval, which is empty where there is none.
+
+        Args:
+            found: the difference; a dash where there is none.
+            sign: write a plus before a positive difference.
+            tight: no blank inside the brackets.
+            forward: count in the direction of the difference, so that it is positive.
+        """
+        if found is None or not math.isfinite(found.mean):
+            return show.MISSING, ""
+        factor = self.scale * (math.copysign(1.0, found.mean) if forward else 1.0)
+        ends = None if found.ends is None else sorted(factor * end for end in found.ends)
+        low, high = ends or (None, None)
+        return show.difference(factor * found.mean, low, high, self.decimals, sign=sign, tight=tight)
+
+    def ends(self, found: Difference, pair: tuple[float, float]) -> str:
+        """Return another interval of a difference, with the decimals of its own."""
+        low, high = (None, None) if found.ends is None else (self.scale * end for end in found.ends)
+        decimals = show.difference_decimals(self.scale * found.mean, low, high, self.decimals)
+        return show.interval(self.scale * pair[0], self.scale * pair[1], decimals)
+
+
+def digits(metric: Metric, rows: Iterable[Row], differences: Iterable[Difference] = ()) -> Digits:
+    """Return how a metric is written, from the rows and the differences of a comparison.
+
+    Example:
+        >>> loss = Metric(name="log_loss", title="log loss", higher_is_better=False)
+        >>> row = Row(kind="optimizer", name="adam", metrics={"log_loss": Estimate(mean=1.4, low=1.39, high=1.41, n=5)})
+        >>> digits(loss, [row])
+        Digits(decimals=2, percent=False)
+    """
+    values = [
+        row.metrics[metric.name]
+        for row in rows
+        if row.kind in ("optimizer", "baseline") and metric.name in row.metrics
+    ]
+    gaps = [
+        (each.mean, (each.ends[1] - each.ends[0]) / 2)
+        for each in differences
+        if each.metric == metric.name and each.ends is not None and math.isfinite(each.mean)
+    ]
+    return Digits(show.column_decimals(values, gaps, percent=metric.percent), metric.percent)
+
+
+def digits_of(comparison: Comparison, metric: Metric) -> Digits:
+    """Return how a metric of a comparison is written."""
+    return digits(metric, comparison.rows, comparison.differences)
+
+
+def from_winner(comparison: Comparison, name: str, metric: str) -> Difference | None:
+    """Return the difference of a row from the winner, row − winner, or None if the two were not compared."""
+    for each in sorted(comparison.differences, key=lambda each: each.over == "rows"):
+        if each.metric == metric and {each.first, each.second} == {comparison.winner, name}:
+            return each if each.first == name else each.swapped()
+    return None

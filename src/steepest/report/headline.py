@@ -1,0 +1,250 @@
+"""The headline of a comparison: verdict, number, advice. It follows from the intervals and from nothing else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from steepest.compare.result import Difference, Metric, Row
+from steepest.report import format as fmt
+from steepest.report.digits import Digits, digits
+from steepest.report.words import capital, listed, named
+from steepest.wording import counted
+
+
+@dataclass(frozen=True)
+class _Case:
+    """What the headline is made from.
+
+    Attributes:
+        metric: the deciding metric.
+        written: how its values are written.
+        winner: the optimizer that validation picked.
+        rivals: the winner minus every other optimizer.
+        against: the winner minus every baseline.
+        baselines: the rows of the baselines, best first.
+        recommended: the baseline that is recommended instead of the winner, or None.
+    """
+
+    metric: Metric
+    written: Digits
+    winner: Row
+    rivals: Sequence[Difference]
+    against: Sequence[Difference]
+    baselines: Sequence[Row]
+    recommended: Row | None
+
+    @property
+    def compared(self) -> list[Difference]:
+        """The differences from optimizers with a finished run."""
+        return [each for each in self.rivals if math.isfinite(each.mean)]
+
+    @property
+    def failed(self) -> bool:
+        """Whether no run of the winner finished."""
+        return not math.isfinite(self.winner.metrics[self.metric.name].mean)
+
+    def value(self, row: Row) -> str:
+        """Return a row's value with its unit."""
+        unit = "%" if self.metric.percent else ""
+        return f"{self.written.value(row.metrics[self.metric.name])}{unit}"
+
+    def result(self, row: Row) -> str:
+        """Return the metric, a row's value, and what it is a mean of or how long it took."""
+        if row.kind == "baseline":
+            return f"{self.metric.title} {self.value(row)} in {fmt.seconds(row.train_seconds)}"
+        return f"{self.metric.title} {self.value(row)} ({counted(row.metrics[self.metric.name].n, 'seed')})"
+
+    def gap(self, found: Difference) -> str:
+        """Return by how much the first of a difference is better or worse, with the interval."""
+        worse = (found.mean > 0) != self.metric.higher_is_better and found.mean != 0
+        size, ends = self.written.gap(found, forward=True)
+        unit = " points" if self.metric.percent else ""
+        return f"{' '.join(each for each in (size, ends) if each)}{unit} {'worse' if worse else 'better'}"
+
+    def to(self, row: Row) -> Difference | None:
+        """Return the winner minus a baseline, if the two were compared."""
+        return next(
+            (one for one in self.against if one.second == row.name and one.metric == self.metric.name), None
+        )
+
+    def nearest(self, found: Sequence[Difference]) -> Difference:
+        """Return the difference in which the winner is the least ahead, or the furthest behind."""
+        return min(found, key=lambda each: each.mean if self.metric.higher_is_better else -each.mean)
+
+
+def headline(
+    metric: Metric,
+    rows: Sequence[Row],
+    winner: Row,
+    rivals: Sequence[Difference],
+    against: Sequence[Difference] = (),
+    *,
+    recommended: str = "",
+    reference: str = "",
+) -> str:
+    """Return which model to use, what it reaches, by how much it is better, and whether the optimizer matters.
+
+    Args:
+        metric: the deciding metric.
+        rows: all rows.
+        winner: the row of the optimizer that validation picked.
+        rivals: the winner minus every other optimizer, on the deciding metric.
+        against: the winner minus every baseline.
+        recommended: name of the row to use, where that is a baseline.
+        reference: title of the regression that is always mentioned.
+    """
+    written = digits(metric, rows, [*rivals, *against])
+    baselines = [row for row in rows if row.kind == "baseline" and metric.name in row.metrics]
+    known = [row for row in baselines if math.isfinite(row.metrics[metric.name].mean)]
+    sign = -1 if metric.higher_is_better else 1
+    known.sort(key=lambda row: sign * row.metrics[metric.name].mean)
+    chosen = next((row for row in known if row.name == recommended), None)
+    case = _Case(metric, written, winner, rivals, against, known, chosen)
+    if case.failed:
+        lost = f"No run of any optimizer finished, so nothing can be said about {metric.title}."
+        return f"Use {chosen.name}: {case.result(chosen)}. {lost}" if chosen else lost
+    tie = _better_but_undetected(case)
+    if chosen is not None:
+        said = [_use_baseline(case, chosen), *_optimizers(case, lead=False)]
+    elif tie is not None:
+        said = [_use_either(case, tie), *_optimizers(case, lead=False)]
+    else:
+        said = [*_optimizers(case, lead=True), *[_best_baseline(case, row) for row in known[:1]]]
+    shown = chosen or tie or next(iter(known), None)
+    said += [_reference(case, row) for row in known if row.name == reference and row is not shown]
+    said += [f"{row.name} gave no result." for row in baselines if row not in known]
+    return " ".join(capital(each) for each in said)
+
+
+def _better_but_undetected(case: _Case) -> Row | None:
+    """Return the best baseline if its mean is ahead of the winner's without a detectable difference."""
+    best = next(iter(case.baselines), None)
+    found = case.to(best) if best else None
+    if best is None or found is None or found.told_apart or found.mean == 0:
+        return None
+    return best if (found.mean > 0) != case.metric.higher_is_better else None
+
+
+def _use_baseline(case: _Case, row: Row) -> str:
+    found, winner = case.to(row), case.winner
+    better = ""
+    if found is not None:
+        better = f", {case.gap(found.swapped())} than the network trained with {winner.name}"
+        better += f" ({case.value(winner)}, {counted(winner.metrics[case.metric.name].n, 'seed')})"
+    return f"Use {row.name}: {case.result(row)}{better}."
+
+
+def _use_either(case: _Case, row: Row) -> str:
+    found = case.to(row)
+    assert found is not None
+    seeds = counted(case.winner.metrics[case.metric.name].n, "seed")
+    return (
+        f"{row.name} and the network trained with {case.winner.name}: no detectable difference on "
+        f"{case.metric.title} ({evidence(found)}). {capital(row.name)} reaches {case.value(row)} in "
+        f"{fmt.seconds(row.train_seconds)}, {case.winner.name} {case.value(case.winner)} ({seeds}), {case.gap(found)}."
+    )
+
+
+def _optimizers(case: _Case, *, lead: bool) -> list[str]:
+    """Return what may be said of the optimizers.
+
+    Args:
+        case: everything that is known.
+        lead: whether the winner's result has not been given yet.
+    """
+    name, result = case.winner.name, case.result(case.winner)
+    finished = case.compared
+    if not case.rivals:
+        return [f"{named(name)} reaches {result}."] if lead else []
+    if not finished:
+        only = f"{named(name)} is the only optimizer with a finished run"
+        return [f"{only}: {result}." if lead else f"{only}."]
+    known = [each for each in finished if each.ends is not None]
+    beaten = [each for each in known if each.better == name]
+    ahead = [each for each in known if each.told_apart and each.better != name]
+    tied = [each for each in known if not each.told_apart]
+    if not known:
+        opening = [f"Use {name}: {result}."] if lead else []
+        return [*opening, f"No difference between the optimizers can be established: {_why(finished)}."]
+    if len(beaten) == len(finished):
+        nearest = case.nearest(beaten)
+        more = f"{case.gap(nearest)} than {nearest.second}{', the next best' if len(beaten) > 1 else ''}"
+        return [
+            f"Use {name}: {result}, {more}." if lead else f"Among the optimizers, {name} is best, {more}."
+        ]
+    said: list[str] = []
+    if lead:
+        said.append(f"Validation chose {name}: {result}." if ahead else f"Use {name}: {result}.")
+    if ahead:
+        worst = case.nearest(ahead)
+        rest = [each.second for each in ahead if each is not worst]
+        more = f" and worse than {_some(rest, len(finished))}" if rest else ""
+        said.append(f"On the test rows {name} is {case.gap(worst)} than {worst.second}{more}.")
+    if tied and len(tied) == len(finished):
+        gap = f": {name} is {case.gap(tied[0])} than {tied[0].second}" if len(tied) == 1 else ""
+        said.append(f"The choice of optimizer makes no detectable difference ({_evidence(tied)}){gap}.")
+        return said
+    if beaten:
+        said.append(f"{named(name)} is better than {_some([each.second for each in beaten], len(finished))}.")
+    if tied:
+        others = _some([each.second for each in tied], len(finished))
+        said.append(f"There is no detectable difference from {others} ({_evidence(tied)}).")
+    return said
+
+
+def _best_baseline(case: _Case, row: Row) -> str:
+    return _against(case, row, f"the best baseline, {row.name},")
+
+
+def _reference(case: _Case, row: Row) -> str:
+    return _against(case, row, row.name)
+
+
+def _against(case: _Case, row: Row, subject: str) -> str:
+    found = case.to(row)
+    text = f"{subject} reaches {case.value(row)} in {fmt.seconds(row.train_seconds)}"
+    if found is None or not math.isfinite(found.mean):
+        return f"{text}."
+    if found.ends is None:
+        return f"{text}; no difference can be established: {_why([found])}."
+    who = f"this run of {found.first}" if found.over == "rows" else found.first
+    verdict = "" if found.told_apart else f": no detectable difference{_corrected([found])}"
+    return f"{text}{verdict} ({who} is {case.gap(found)})."
+
+
+def _why(found: Sequence[Difference]) -> str:
+    """Return why nothing is known of a difference."""
+    return next((each.reason for each in found if each.reason), "one seed")
+
+
+def _evidence(found: Sequence[Difference]) -> str:
+    return f"{evidence(found[0])}{_corrected(found)}"
+
+
+def _corrected(found: Sequence[Difference]) -> str:
+    """Return that only the correction took a difference away, where it did for one of them."""
+    lost = next((each for each in found if each.excludes_zero and not each.told_apart), None)
+    return f" after correction for {lost.comparisons} comparisons" if lost else ""
+
+
+def _some(names: Sequence[str], of: int) -> str:
+    if len(names) <= 3:
+        return listed(names)
+    return f"any of the {of} others" if len(names) == of else f"{len(names)} of the {of} others"
+
+
+def evidence(found: Difference) -> str:
+    """Return what a difference was measured on.
+
+    Example:
+        >>> evidence(Difference(first="a", second="b", metric="log_loss", over="both", mean=0.1, low=0.0, high=0.2,
+        ...                     n=5, rows=12559, told_apart=False))
+        '5 seeds, 12,559 test rows'
+    """
+    rows = counted(found.rows or found.n, "test row")
+    if found.over == "rows":
+        return rows
+    seeds = counted(found.n, "seed")
+    return f"{seeds}, {rows}" if found.over == "both" else seeds

@@ -1,0 +1,156 @@
+"""The tables of results as plain values: texts and marks, no HTML."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from steepest.compare.result import Comparison, Estimate, Metric, Row
+from steepest.report import format as show
+from steepest.report.digits import digits_of, from_winner
+from steepest.report.theme import slots
+from steepest.report.view import UNBROKEN, better_first, finite, metric_of
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table."""
+
+    text: str
+    best: bool = False
+    number: bool = True
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table of results."""
+
+    name: str
+    kind: str
+    cells: list[Cell]
+    winner: bool = False
+    slot: int | None = None
+    label: str = ""
+    badges: list[str] = field(default_factory=list)
+    settings: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of results.
+
+    Attributes:
+        head: the columns' headings after the name.
+        groups: lines by the title of their group.
+        further: what has no room beside it: the other metrics and the last weights; None if there is nothing.
+    """
+
+    head: list[str]
+    groups: list[tuple[str, list[Line]]]
+    further: Table | None = None
+
+
+def table(comparison: Comparison) -> Table:
+    """Return every row: the deciding metric, its difference from the winner, one more metric, and how it was trained.
+
+    The best value of a column among all rows is marked.
+    """
+    metrics = _deciding_first(comparison)
+    head = [_heading(each) for each in metrics[:1]]
+    columns = [_scores(comparison, each) for each in metrics[:1]]
+    if any(each.metric == comparison.metric for each in comparison.differences):
+        head.append(f"difference from {comparison.winner} [95{UNBROKEN}%{UNBROKEN}CI]")
+        columns.append(lambda row: Cell(_difference(comparison, row)))
+    head += [_heading(each) for each in metrics[1:2]]
+    columns += [_scores(comparison, each) for each in metrics[1:2]]
+    head += ["rate", "good range", "training", "trials", "seeds"]
+    columns += [
+        lambda row: Cell(show.rate(row.lr)),
+        lambda row: Cell(show.factor(row.good_range)),
+        lambda row: Cell(show.seconds(row.train_seconds)),
+        lambda row: Cell(show.count(row.trials) if row.trials else show.MISSING),
+        lambda row: Cell(show.count(row.seeds)),
+    ]
+    return Table(head, _groups(comparison, columns), _further(comparison, metrics))
+
+
+def _further(comparison: Comparison, metrics: Sequence[Metric]) -> Table | None:
+    """Return the metrics that have no room in the first table, and the deciding one with the last weights."""
+    head = [_heading(each) for each in metrics[2:]]
+    columns = [_scores(comparison, each) for each in metrics[2:]]
+    if any(comparison.metric in row.last for row in comparison.rows):
+        deciding = metrics[0]
+        written = digits_of(comparison, deciding)
+        head.append(f"{deciding.title}, last weights")
+        columns.append(lambda row: Cell(written.value(row.last.get(deciding.name))))
+    return Table(head, _groups(comparison, columns)) if head else None
+
+
+Column = Callable[[Row], Cell]
+
+
+def _groups(comparison: Comparison, columns: Sequence[Column]) -> list[tuple[str, list[Line]]]:
+    deciding = metric_of(comparison, comparison.metric)
+    place = slots(comparison)
+
+    def line(row: Row) -> Line:
+        badges = [] if row.outcome == "finished" else [row.outcome]
+        badges += ["not tuned"] if row.kind == "optimizer" and not row.tuned else []
+        return Line(
+            name=row.name,
+            kind=row.kind,
+            cells=[column(row) for column in columns],
+            winner=row.kind == "optimizer" and row.name == comparison.winner,
+            slot=place[row.name] % 10 if row.name in place and row.kind != "baseline" else None,
+            label={"default": "library default", "constant": "no schedule"}.get(row.kind, ""),
+            badges=badges + row.flags,
+            settings=row.settings,
+        )
+
+    optimizers: list[Line] = []
+    followers = [row for row in comparison.rows if row.kind in ("default", "constant")]
+    for row in better_first((row for row in comparison.rows if row.kind == "optimizer"), deciding):
+        optimizers.append(line(row))
+        optimizers += [line(each) for each in followers if each.name == row.name]
+    shown_names = {each.name for each in optimizers}
+    optimizers += [line(each) for each in followers if each.name not in shown_names]
+    baselines = better_first((row for row in comparison.rows if row.kind == "baseline"), deciding)
+    groups = [("Optimizers", optimizers), ("Baselines", [line(row) for row in baselines])]
+    return [group for group in groups if group[1]]
+
+
+def _deciding_first(comparison: Comparison) -> list[Metric]:
+    deciding = metric_of(comparison, comparison.metric)
+    return [deciding, *[each for each in comparison.metrics if each.name != deciding.name]]
+
+
+def _heading(metric: Metric) -> str:
+    unit = f",{UNBROKEN}%" if metric.percent else ""
+    return f"{metric.title}{unit}{UNBROKEN}{'↑' if metric.higher_is_better else '↓'}"
+
+
+def _scores(comparison: Comparison, metric: Metric) -> Column:
+    written = digits_of(comparison, metric)
+    best = _best([row.metrics[metric.name] for row in comparison.rows if metric.name in row.metrics], metric)
+
+    def cell(row: Row) -> Cell:
+        value = row.metrics.get(metric.name)
+        return Cell(written.value(value), best=value is not None and value.mean == best)
+
+    return cell
+
+
+def _best(values: Iterable[Estimate], metric: Metric) -> float:
+    means = [each.mean for each in values if finite(each.mean)]
+    if not means:
+        return math.nan
+    return max(means) if metric.higher_is_better else min(means)
+
+
+def _difference(comparison: Comparison, row: Row) -> str:
+    deciding = metric_of(comparison, comparison.metric)
+    found = None
+    if row.kind in ("optimizer", "baseline"):
+        found = from_winner(comparison, row.name, deciding.name)
+    return " ".join(each for each in digits_of(comparison, deciding).gap(found, sign=True) if each)
