@@ -26,6 +26,7 @@ from steepest.recipe import (
     load_tree,
     validate_experiment,
 )
+from steepest.wording import counted
 
 app = typer.Typer(
     name="steepest",
@@ -309,16 +310,13 @@ def predict(
     console = _console()
     for note in found.notes:
         console.print(f"  {note}", style="dim", markup=False)
-    for column, count in found.unknown.items():
-        if count:
-            console.print(
-                f"  {count:,} values of {column} were not seen in training", style="yellow", markup=False
-            )
+    for line in found.warnings:
+        console.print(f"  {line}", style="yellow", markup=False, highlight=False)
     if found.left_out:
-        console.print(
-            f"  {found.left_out:,} rows were left out by the preparation and have no prediction", markup=False
-        )
-    console.print(f"{found.rows:,} predictions in {out}", markup=False, highlight=False)
+        gone = counted(found.left_out, "row was", "rows were")
+        console.print(f"  {gone} left out by the preparation and not predicted", markup=False)
+    predictions = counted(found.rows, "prediction")
+    console.print(f"{predictions} in {out}", markup=False, highlight=False)
 
 
 @app.command()

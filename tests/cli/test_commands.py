@@ -9,7 +9,9 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -112,6 +114,41 @@ def test_predict_writes_a_row_for_each_row_and_counts_the_unseen(steepest, finis
         assert table.columns == ["prediction", "probability", "p_no", "p_yes"]
         assert table.height == 3
         assert set(table["prediction"]) <= {"no", "yes"}
+
+
+def test_predict_tells_gaps_from_news_and_reads_dates_however_written(steepest, tmp_path) -> None:
+    moments = pl.Series("when", [datetime(2018, 1, 1) + timedelta(hours=7 * i) for i in range(400)])
+    day = moments.dt.hour().is_between(8, 18)
+    rows = pl.DataFrame({"when": moments, "x": [i / 7 for i in range(400)], "y": day.cast(pl.String)})
+    american = rows.with_columns(pl.col("when").dt.to_string("%m/%d/%Y %I:%M %p"))
+    american.write_csv(tmp_path / "train.csv")
+    done = steepest("compare", tmp_path / "train.csv", "--target", "y", "-o", "adam(lr=0.03)", "--epochs", "8",
+                    *QUICK[:2], *QUICK[4:], "--out", tmp_path / "run")  # fmt: skip
+    assert done.status == 0
+
+    def predicted(frame: pl.DataFrame) -> tuple[Any, pl.DataFrame]:
+        frame.write_parquet(tmp_path / "new.parquet")
+        said = steepest(
+            "predict", tmp_path / "run", tmp_path / "new.parquet", "--out", tmp_path / "p.parquet"
+        )
+        return said, pl.read_parquet(tmp_path / "p.parquet")
+
+    expected = predicted(american)[1]
+    assert (expected["prediction"] == rows["y"]).mean() > 0.95
+    for frame in (rows, rows.with_columns(pl.col("when").dt.to_string("%d.%m.%Y %H:%M"))):
+        said, found = predicted(frame)
+        assert "values" not in said.err
+        assert found.equals(expected)
+    texts = ["soon", "32/13/2018", None, *american["when"][3:].to_list()]
+    few = pl.when(pl.int_range(400) > 7).then("x").alias("x")
+    said, _ = predicted(rows.with_columns(pl.Series("when", texts), few))
+    assert "2 values of when could not be read as dates and count as missing\n" in said.err
+    assert "1 value of when is missing; none was missing in training\n" in said.err
+    assert "8 values of x are missing; none was missing in training\n" in said.err
+    assert "not seen" not in said.err
+    said, _ = predicted(rows.with_columns(pl.col("when").dt.replace_time_zone("UTC")))
+    assert said.status == 2
+    assert "the times in column 'when' have a time zone (UTC), and had none in training" in said.err
 
 
 def test_the_saved_model_is_the_tested_one(finished, churn) -> None:

@@ -29,30 +29,36 @@ def test_codes_and_scores() -> None:
     encoder = fitted()
     assert encoder.cardinalities == {"c": 4, "n": 3}
     assert encoder.continuous == ("x", "k", "x is missing")
-    (codes, scores), unseen = encoder.encode(TRAIN)
+    (codes, scores), found = encoder.encode(TRAIN)
     assert codes.tolist() == [[2, 2], [1, 1], [3, 1], [2, 2], [2, 2]]
-    assert (codes.dtype, scores.dtype, unseen) == (torch.int64, torch.float32, {})
+    assert (codes.dtype, scores.dtype, found.lines) == (torch.int64, torch.float32, ())
     torch.testing.assert_close(scores[:, 0], torch.tensor([-2, 0, 0, 2, 0]) / 2**0.5)
     assert scores[:, 1].tolist() == [0.0] * 5
     assert scores[:, 2].tolist() == [0, 0, 1, 0, 0]
 
 
-def test_what_was_never_seen_is_unknown_and_counted() -> None:
+def test_what_was_never_seen_or_never_missing_is_counted() -> None:
     new = pl.DataFrame(
         {"c": ["z", None, "a"], "n": [None, "11", "9"], "x": [None, 1.0, 1.0], "k": [None, 2.0, 3.0]}
     )
-    (codes, scores), unseen = fitted().encode(new)
+    (codes, scores), found = fitted().encode(new)
     assert codes.tolist() == [[0, 0], [3, 0], [1, 1]]
-    assert unseen == {"c": 1, "n": 2, "k": 1}
+    assert (found.unknown, found.missing) == ({"c": 1, "n": 1}, {"n": 1, "k": 1})
+    assert found.lines == (
+        "1 value of n is missing; none was missing in training",
+        "1 value of k is missing; none was missing in training",
+        "1 value of c was not seen in training",
+        "1 value of n was not seen in training",
+    )
     assert scores[0].tolist() == [0, 0, 1]
 
 
 def test_rare_categories_share_the_unknown_code() -> None:
     encoder = fitted(min_count=2)
     assert encoder.vocabularies["c"] == Vocabulary(("b",), missing=True)
-    (codes, _), unseen = encoder.encode(TRAIN)
+    (codes, _), found = encoder.encode(TRAIN)
     assert codes[:, 0].tolist() == [1, 0, 2, 1, 1]
-    assert unseen == {"c": 1}
+    assert found.lines == ("1 value of c was seen in training fewer than 2 times",)
 
 
 def test_other_rows_teach_nothing() -> None:

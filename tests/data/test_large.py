@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from steepest.data import labels, preparation, read
+from steepest.data.harmony import Harmony, Raw
 from steepest.data.labels import labels_of, repeating
-from steepest.data.pipeline import Harmony
 from steepest.data.table import Table, read_table
+from steepest.data.unforeseen import Unforeseen
 from steepest.errors import DataError
 
 N = 1500
@@ -213,7 +214,7 @@ def test_new_rows_in_pieces_are_encoded_as_at_once(size: int, change: pl.Expr) -
     assert kept == whole.kept.to_list()
     for i, inputs in enumerate(whole.inputs):
         assert torch.equal(torch.cat([each.inputs[i] for each in pieces]), inputs)
-    assert sum(sum(each.unknown.values()) for each in pieces) == sum(whole.unknown.values())
+    assert sum((each.unforeseen for each in pieces), Unforeseen()) == whole.unforeseen
 
 
 def test_the_row_of_a_late_error_is_said() -> None:
@@ -224,7 +225,7 @@ def test_the_row_of_a_late_error_is_said() -> None:
 
 
 def test_a_type_is_changed_only_where_all_rows_allow_it() -> None:
-    harmony = Harmony.of(pl.DataFrame({"a": ["1"], "b": ["2"]}), {"a": "Int64", "b": "Int64"})
+    harmony = Harmony.of(pl.DataFrame({"a": ["1"], "b": ["2"]}), Raw({"a": "Int64", "b": "Int64"}))
     assert list(harmony.columns) == ["a", "b"]
     assert list(harmony.kept_by(pl.DataFrame({"a": ["x"], "b": ["3"]})).columns) == ["b"]
 

@@ -185,7 +185,7 @@ def test_new_rows_are_encoded_as_the_old_ones(form: str, prepare: Any, tmp_path:
 
 def test_unseen_categories_are_counted_not_refused() -> None:
     encoded = opened(drop="id").pipeline.transform(churn().with_columns(plan=pl.lit("gold")))
-    assert encoded.unknown == {"plan": N}
+    assert encoded.unforeseen.unknown == {"plan": N}
     assert set(encoded.inputs[0][:, 0].tolist()) == {0}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from steepest.data import dates
 from steepest.data import target as targets
 from steepest.data.columns import Columns, as_number, decide
 from steepest.data.dataset import Dataset, Note, Part, TargetScale, Task
+from steepest.data.dates import Form
 from steepest.data.encode import TableEncoder, fit_and_encode
 from steepest.data.giveaway import giveaways
 from steepest.data.labels import as_label, as_text
@@ -25,6 +26,7 @@ from steepest.data.pipeline import TablePipeline
 from steepest.data.preparation import FittedPreparation, Preparation, StepReport
 from steepest.data.split import Split, group_split, random_split, stratified_split, time_split
 from steepest.data.steps import ROW
+from steepest.data.unforeseen import Unforeseen
 from steepest.errors import DataError, OptionError
 from steepest.wording import counted
 
@@ -47,6 +49,7 @@ class Rows:
         source: the path, or ``"a frame"``.
         raw: names and types of the columns before any step.
         reports: what the steps did so far.
+        forms: how the texts that steps read are written, where they are dates.
     """
 
     frame: pl.DataFrame
@@ -54,6 +57,7 @@ class Rows:
     source: str
     raw: Mapping[str, str]
     reports: tuple[StepReport, ...] = ()
+    forms: Mapping[str, Form] = field(default_factory=dict[str, Form])
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def assemble(rows: Rows, preparation: Preparation, options: TableOptions, target
     reports = (*rows.reports, *reports)
     columns, about_columns = decide(frame.drop(SPLIT_COLUMN), target, options)
     classes = tuple(targets.class_labels(frame[target])) if task == "classification" else ()
-    encoder, scale, parts, unseen, digest = _encoded(frame, columns, options, target, classes)
+    encoder, scale, parts, unforeseen, digest = _encoded(frame, columns, options, target, classes)
     said = options.model_dump(mode="json", exclude={"source", "validation", "test", "prepare"})
     vocabularies = encoder.to_dict()["vocabularies"]
     digest.update(json.dumps([said, vocabularies, list(classes)], sort_keys=True).encode())
@@ -103,6 +107,7 @@ def assemble(rows: Rows, preparation: Preparation, options: TableOptions, target
         encoder=encoder,
         classes=classes,
         target_scale=scale,
+        forms=_forms(rows, frame, columns),
     )
     categorical, continuous = list(encoder.cardinalities), list(encoder.continuous)
     notes = (
@@ -111,7 +116,7 @@ def assemble(rows: Rows, preparation: Preparation, options: TableOptions, target
         *about_task,
         *about_split,
         *about_columns,
-        *_about_unseen(unseen),
+        *_about_unforeseen(unforeseen),
         *giveaways(parts["train"], categorical, continuous, target, classes=len(classes)),
     )
     provenance = {
@@ -168,7 +173,7 @@ def _learned(
 
 def _encoded(
     frame: pl.DataFrame, columns: Columns, options: TableOptions, target: str, classes: tuple[str, ...]
-) -> tuple[TableEncoder, TargetScale, dict[str, Part], dict[str, dict[str, int]], Any]:
+) -> tuple[TableEncoder, TargetScale, dict[str, Part], dict[str, Unforeseen], Any]:
     rows = {name: (frame[SPLIT_COLUMN] == name).to_numpy() for name in PARTS}
     encoder, encoded, numbers = fit_and_encode(
         columns.each_feature(frame),
@@ -189,8 +194,23 @@ def _encoded(
             values = numbers[column].filter(pl.Series(mine))
             _update(digest, values.fill_null(float("nan")).to_numpy() + 0.0, "<f8")
         _update(digest, wanted if raw is None else raw[mine], "<f8")
-    unseen = {name: each.unseen for name, each in encoded.items()}
-    return encoder, scale, parts, unseen, digest
+    unforeseen = {name: each.unforeseen for name, each in encoded.items()}
+    return encoder, scale, parts, unforeseen, digest
+
+
+def _forms(rows: Rows, frame: pl.DataFrame, columns: Columns) -> dict[str, Form]:
+    """Return how the raw texts that are dates are written: those that are features, and those that steps read."""
+    forms = dict(rows.forms)
+    for each in columns.columns:
+        if rows.raw.get(each.name) != "String" or each.name in forms:
+            continue
+        if each.format is not None:
+            forms[each.name] = Form(pl.String(), each.format, each.zone)
+        elif each.role == "categorical":
+            found = Form.of(frame[each.name])
+            if found is not None and not found.doubtful(frame[each.name]):
+                forms[each.name] = found
+    return forms
 
 
 def _update(digest: Any, values: np.ndarray[Any, Any], dtype: str) -> None:
@@ -332,11 +352,16 @@ def _encoded_target(
     return TargetScale(mean, sd), ((numbers - mean) / sd).astype(np.float32)
 
 
-def _about_unseen(unseen: dict[str, dict[str, int]]) -> list[Note]:
-    found = {name: n for name, n in unseen["validation"].items() if n}
-    for name, n in unseen["test"].items():
-        found[name] = found.get(name, 0) + n
-    if not found:
-        return []
-    shown = ", ".join(f"{name} {n:,}" for name, n in sorted(found.items(), key=lambda each: -each[1])[:6])
-    return [Note("info", f"values of validation and test rows that no training row has: {shown}.")]
+def _about_unforeseen(found: dict[str, Unforeseen]) -> list[Note]:
+    both = found["validation"] + found["test"]
+    notes: list[Note] = []
+    for counts, what in (
+        (both.unknown, "values of validation and test rows that no training row has"),
+        (both.missing, "missing in validation and test rows and in no training row"),
+    ):
+        if counts:
+            most = sorted(counts.items(), key=lambda each: -each[1])
+            shown = ", ".join(f"{name} {n:,}" for name, n in most[:6])
+            more = f" and {len(most) - 6} more" if len(most) > 6 else ""
+            notes.append(Note("info", f"{what}: {shown}{more}."))
+    return notes

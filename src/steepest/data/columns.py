@@ -25,7 +25,9 @@ from steepest.data import dates
 from steepest.data.dataset import Note
 from steepest.data.labels import as_label, as_text
 from steepest.data.options import TableOptions
+from steepest.data.unforeseen import Unforeseen, added
 from steepest.errors import DataError, unknown_name
+from steepest.wording import counted
 
 Role = Literal["target", "categorical", "continuous", "date", "left out"]
 Kind = Literal["text", "integer", "float", "boolean", "date", "other"]
@@ -36,6 +38,8 @@ MAYBE_CODES = 300
 LONG_TEXT = 50
 LONG_TEXT_SHARE = 0.2
 NUMBERS_IN_TEXT = 0.9
+SOME_DATES = 0.5
+"""A column of texts is warned about if so large a share of them are dates, and not enough to read them so."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Column:
         reason: why it is left out, else empty.
         parts: for a date, the parts that became features.
         format: for a date written as text, its format.
+        zone: for a date written as text with a time zone or an offset, the zone in which it is read.
     """
 
     name: str
@@ -57,6 +62,7 @@ class Column:
     reason: str = ""
     parts: tuple[str, ...] = ()
     format: str | None = None
+    zone: str | None = None
 
 
 @dataclass(frozen=True)
@@ -136,13 +142,31 @@ class Columns:
             if each.role == "categorical":
                 yield each.name, frame[each.name]
             elif each.role == "continuous":
-                yield each.name, as_number(as_text(frame[each.name]), each.format)
+                yield each.name, as_number(as_text(frame[each.name]), each.format, each.zone)
             elif each.role == "date":
-                moments = dates.as_datetime(as_text(frame[each.name]), each.format)
+                moments = dates.as_datetime(as_text(frame[each.name]), each.format, each.zone)
                 for part in each.parts:
                     values = dates.part(moments, part)
                     whole = part in dates.CATEGORICAL_PARTS
                     yield f"{each.name} {part}", values if whole else as_number(values)
+
+    def by_column(self, found: Unforeseen, frame: pl.DataFrame, features: pl.DataFrame) -> Unforeseen:
+        """Return counts in which a date without a value counts once, not once for each part.
+
+        Args:
+            found: counts of the features' values, and of what could not be read before.
+            frame: the rows.
+            features: what ``features`` made of them.
+        """
+        missing, unreadable = dict(found.missing), dict(found.unreadable)
+        for each in self.columns:
+            names = [f"{each.name} {part}" for part in each.parts] or [each.name]
+            if each.role == "date" or (each.role == "continuous" and each.format is not None):
+                lost = features[names[0]].null_count() - frame[each.name].null_count()
+                unreadable[each.name] = unreadable.get(each.name, 0) + lost
+                lacking = max(missing.pop(name, 0) for name in names)
+                missing[each.name] = max(0, lacking - unreadable[each.name])
+        return replace(found, missing=added(missing, {}), unreadable=added(unreadable, {}))
 
     def to_dict(self) -> list[dict[str, Any]]:
         """Return plain JSON values."""
@@ -151,11 +175,17 @@ class Columns:
     @classmethod
     def from_dict(cls, stored: Sequence[Mapping[str, Any]]) -> Columns:
         """Return what ``to_dict`` stored."""
-        return cls(tuple(replace(Column(**dict(each)), parts=tuple(each["parts"])) for each in stored))
+        found = (replace(Column(**dict(each)), parts=tuple(each["parts"])) for each in stored)
+        return cls(
+            tuple(
+                replace(each, zone=each.zone or ("UTC" if dates.has_zone(each.format) else None))
+                for each in found
+            )
+        )
 
 
-def as_number(values: pl.Series, form: str | None = None) -> pl.Series:
-    """Return float64 values; a date becomes days since 1970.
+def as_number(values: pl.Series, form: str | None = None, zone: str | None = None) -> pl.Series:
+    """Return float64 values; a date becomes days since 1970, a time of day its share of the day.
 
     Raises:
         DataError: a text is not a number; the message has it and its row.
@@ -172,13 +202,13 @@ def as_number(values: pl.Series, form: str | None = None) -> pl.Series:
     if values.dtype == pl.Duration:
         return values.dt.total_microseconds().cast(pl.Float64) / 1e6
     if values.dtype == pl.String and form is not None:
-        return as_number(dates.as_datetime(values, form))
+        return as_number(dates.as_datetime(values, form, zone))
     numbers = values.cast(pl.Float64, strict=False)
     lost = (numbers.is_null() & values.is_not_null()).arg_true()
     if len(lost):
         raise DataError(
             f"column {values.name!r} is continuous but holds {values[int(lost[0])]!r} in row {int(lost[0]) + 1}"
-            f" ({len(lost):,} such {'value' if len(lost) == 1 else 'values'})",
+            f" ({counted(len(lost), 'such value')})",
             hint=f"if it means missing: --missing '{values[int(lost[0])]}'; if it is a category: "
             f"--categorical {values.name}.",
         )
@@ -202,8 +232,9 @@ def decide(frame: pl.DataFrame, target: str | None, options: TableOptions) -> tu
     found = [_column(frame[name], name == target, options, notes) for name in frame.columns]
     columns = Columns(tuple(_without_taken(each, frame.columns) for each in found))
     notes = _left_out(columns) + notes + _quantities(frame, columns, options)
-    for name in columns.of("continuous"):
-        check_finite(as_number(as_text(frame[name]), _format(columns, name)), name)
+    for each in columns.columns:
+        if each.role == "continuous":
+            check_finite(as_number(as_text(frame[each.name]), each.format, each.zone), each.name)
     if target is not None and not columns.required:
         raise DataError(
             "no column is left to learn from",
@@ -219,8 +250,8 @@ def check_finite(values: pl.Series, name: str, *, cure: str = "") -> None:
     if len(infinite):
         first = int(infinite[0])
         raise DataError(
-            f"column {name!r} holds {len(infinite):,} infinite "
-            f"{'value' if len(infinite) == 1 else 'values'}, the first ({values[first]}) in row {first + 1}",
+            f"column {name!r} holds {counted(len(infinite), 'infinite value')}, "
+            f"the first ({values[first]}) in row {first + 1}",
             hint=f"mend them in the table, or {cure or f'leave the column out: --drop {name}'}.",
         )
 
@@ -243,7 +274,7 @@ def kind_of(values: pl.Series) -> Kind:
         return "integer" if whole else "float"
     if isinstance(dtype, pl.String | pl.Categorical):
         return "text"
-    if isinstance(dtype, pl.Date | pl.Datetime):
+    if isinstance(dtype, pl.Date | pl.Datetime | pl.Time):
         return "date"
     return "float" if dtype == pl.Duration or dtype.is_decimal() else "other"
 
@@ -256,10 +287,6 @@ def few_integers(distinct: int, rows: int) -> bool:
         (True, False, False)
     """
     return distinct <= min(FEW_INTEGERS, max(2, rows // 10))
-
-
-def _format(columns: Columns, name: str) -> str | None:
-    return next(each.format for each in columns.columns if each.name == name)
 
 
 def _column(values: pl.Series, is_target: bool, options: TableOptions, notes: list[Note]) -> Column:
@@ -281,9 +308,9 @@ def _column(values: pl.Series, is_target: bool, options: TableOptions, notes: li
         return Column(name, kind, "left out", "one value only")
     if name in options.categorical:
         return Column(name, kind, "categorical")
-    form = _date_format(values) if kind == "text" else None
+    form = dates.date_format(values) if kind == "text" else None
     if name in options.continuous:
-        return Column(name, kind, "continuous", format=form)
+        return _date_as_number(Column(name, kind, "continuous"), values, form, notes)
     if kind == "date" or form is not None:
         return _date(as_text(values), form, notes)
     if distinct == 1 or kind == "boolean":
@@ -292,10 +319,12 @@ def _column(values: pl.Series, is_target: bool, options: TableOptions, notes: li
         return Column(name, kind, "categorical")
     if kind in ("integer", "text") and distinct > IDENTIFIER_SHARE * len(known):
         _warn_of_numbers(known, notes)
+        _warn_of_dates(known, notes)
         return Column(name, kind, "left out", "nearly every value is different: an identifier")
     if kind in ("integer", "float"):
         return Column(name, kind, "continuous")
     _warn_of_numbers(known, notes)
+    _warn_of_dates(known, notes)
     if distinct > LONG_TEXT_SHARE * len(known):
         letters = as_text(known).str.len_chars().mean()
         if isinstance(letters, float) and letters > LONG_TEXT:
@@ -303,28 +332,52 @@ def _column(values: pl.Series, is_target: bool, options: TableOptions, notes: li
     return Column(name, kind, "categorical")
 
 
-def _date_format(values: pl.Series) -> str | None:
-    """Return the format of dates in texts; all of them are looked at only if the first ones are dates."""
-    first = as_text(values.drop_nulls().head(dates.SAMPLE))
-    return None if dates.date_format(first) is None else dates.date_format(as_text(values))
-
-
 def _date(values: pl.Series, form: str | None, notes: list[Note]) -> Column:
-    moments = dates.as_datetime(values, form)
+    zone = _zone(values, form, notes)
+    moments = dates.as_datetime(values, form, zone)
+    _about_dates(values, moments, form, notes)
+    parts = tuple(each for each in dates.PARTS if dates.part(moments, each).drop_nulls().n_unique() > 1)
+    if not parts:
+        return Column(values.name, "date", "left out", "one value only", format=form, zone=zone)
+    what = "a time of day" if values.dtype == pl.Time else "a date"
+    notes.append(Note("info", f"{values.name} is {what}: its {', '.join(parts)} are used."))
+    return Column(values.name, "date", "date", parts=parts, format=form, zone=zone)
+
+
+def _date_as_number(column: Column, values: pl.Series, form: str | None, notes: list[Note]) -> Column:
+    if form is None:
+        return column
+    values = as_text(values)
+    zone = _zone(values, form, notes)
+    _about_dates(values, dates.as_datetime(values, form, zone), form, notes)
+    return replace(column, format=form, zone=zone)
+
+
+def _zone(values: pl.Series, form: str | None, notes: list[Note]) -> str | None:
+    found = dates.offsets(values, form)
+    if len(found) > 1:
+        shown = ", ".join(found[:4]) + (" and more" if len(found) > 4 else "")
+        text = f"{values.name}: its times have different offsets from UTC ({shown}) and are read in UTC."
+        notes.append(Note("info", text))
+    return dates.zone_of(values, form) if form is not None else None
+
+
+def _about_dates(values: pl.Series, moments: pl.Series, form: str | None, notes: list[Note]) -> None:
+    """Say what cannot be read, and where day and month cannot be told apart."""
     lost = int(moments.null_count() - values.null_count())
     if lost:
         odd = values.filter(moments.is_null() & values.is_not_null())[0]
-        notes.append(
-            Note(
-                "warning",
-                f"{values.name}: {lost:,} values are no dates, such as {odd!r}, and count as missing.",
-            )
+        verbs = ("value is no date", "values are no dates"), ("counts", "count")
+        many = lost > 1
+        text = f"{values.name}: {lost:,} {verbs[0][many]}, such as {odd!r}, and {verbs[1][many]} as missing."
+        notes.append(Note("warning", text))
+    other = None if form is None else dates.other_order(values, form)
+    if other is not None:
+        text = (
+            f"{values.name}: nothing tells day and month apart; its dates are read as month/day ({form}). If that "
+            "is wrong, write them as 2018-01-31, or give a cast step their format."
         )
-    parts = tuple(each for each in dates.PARTS if dates.part(moments, each).drop_nulls().n_unique() > 1)
-    if not parts:
-        return Column(values.name, "date", "left out", "one value only", format=form)
-    notes.append(Note("info", f"{values.name} is a date: its {', '.join(parts)} are used."))
-    return Column(values.name, "date", "date", parts=parts, format=form)
+        notes.append(Note("warning", text))
 
 
 def _without_taken(column: Column, names: Sequence[str]) -> Column:
@@ -352,6 +405,20 @@ def _warn_of_numbers(known: pl.Series, notes: list[Note]) -> None:
                 f"if they mean missing: --missing '{odd['value'][0]}'.",
             )
         )
+
+
+def _warn_of_dates(known: pl.Series, notes: list[Note]) -> None:
+    form = dates.date_format(known, SOME_DATES) if kind_of(known) == "text" else None
+    if form is None:
+        return
+    known = as_text(known)
+    odd = known.filter(dates.parsed(known, form).is_null())
+    shown = ", ".join(repr(each) for each in odd.unique(maintain_order=True).head(3).to_list())
+    text = (
+        f"{known.name} is text although {1 - len(odd) / len(known):.1%} of its values are dates ({form}); the others "
+        f"are {shown}: write all dates in one format; if they mean missing: --missing '{odd[0]}'."
+    )
+    notes.append(Note("warning", text))
 
 
 def _quantities(frame: pl.DataFrame, columns: Columns, options: TableOptions) -> list[Note]:

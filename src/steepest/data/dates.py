@@ -1,10 +1,20 @@
-"""Dates in a table: texts that are dates, and the parts that a network can learn from."""
+"""Dates in a table: texts that are dates, their time zones, and the parts that a network can learn from.
+
+A date means its wall time, as it is written. Where dates have a time zone or an offset from UTC, that zone is part of
+what a column means (``Form``), and the same instants written in another zone are converted to it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import polars as pl
+
+from steepest.data.labels import as_text
+from steepest.errors import DataError
 
 PARTS = ("year", "month", "day", "weekday", "hour", "minute")
 CATEGORICAL_PARTS = ("month", "weekday", "hour")
@@ -12,6 +22,8 @@ CATEGORICAL_PARTS = ("month", "weekday", "hour")
 
 _LONG = ("%Y-%m-%d", "%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%b-%Y")
 _SHORT = ("%m/%d/%y", "%d/%m/%y", "%d.%m.%y", "%d-%b-%y")
+_ZONES = ("%#z", " UTC")
+"""An offset (Z, +02, +0200, +02:00), or the word."""
 _TIMES = (
     "",
     " %H:%M:%S%.f",
@@ -20,9 +32,7 @@ _TIMES = (
     "T%H:%M",
     " %I:%M:%S %p",
     " %I:%M %p",
-    "T%H:%M:%S%.fZ",
-    "T%H:%M:%S%.f%z",
-    " %H:%M:%S%.f%z",
+    *(f"{clock}{zone}" for zone in _ZONES for clock in ("T%H:%M:%S%.f", " %H:%M:%S%.f", "T%H:%M", " %H:%M")),
 )
 _FORMATS = {
     r"^\s*(\d{4}[-/.]\d\d?[-/.]\d\d?|\d\d?[-/.]\w{1,3}[-/.]\d{4})(\D|$)": _LONG,
@@ -30,14 +40,18 @@ _FORMATS = {
 }
 """What the beginning of a text must look like before a group of day formats is tried on it."""
 
+_TIMES_OF_DAY = ("%H:%M:%S%.f", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
+_OFFSET = r"([zZ]|UTC|[-+]\d\d(?::?\d\d)?)\s*$"
+_DAY_FIRST, _MONTH_FIRST = "%d/%m", "%m/%d"
+
 SAMPLE = 500
 """The first known texts decide which formats are tried at all."""
 
 _SHARE = 0.99
 
 
-def date_format(values: pl.Series) -> str | None:
-    """Return the format in which at least 99 % of the known texts are dates, or None.
+def date_format(values: pl.Series, share: float = _SHARE) -> str | None:
+    """Return the format in which at least ``share`` of the known texts are dates, or None.
 
     The first rows decide which formats are tried at all. Of day/month and month/day the one that fits
     more rows wins, and month/day if both fit.
@@ -46,42 +60,133 @@ def date_format(values: pl.Series) -> str | None:
         >>> date_format(pl.Series(["01/31/2018 10:00 PM", "02/01/2018 01:30 AM"]))
         '%m/%d/%Y %I:%M %p'
     """
+    sample = as_text(values.drop_nulls().head(SAMPLE))
+    days = next((days for beginning, days in _FORMATS.items() if _begin(sample, beginning, share)), ())
+    return _best(values, [day + time for day in days for time in _TIMES], share)
+
+
+def _begin(sample: pl.Series, beginning: str, share: float) -> bool:
+    return len(sample) > 0 and int(sample.str.contains(beginning).sum()) >= share * len(sample)
+
+
+def _best(values: pl.Series, forms: Sequence[str], share: float) -> str | None:
     known = values.drop_nulls()
-    sample = known.head(SAMPLE)
-    known_days = [
-        days
-        for beginning, days in _FORMATS.items()
-        if len(sample) and sample.str.contains(beginning).sum() >= _SHARE * len(sample)
-    ]
-    if not known_days:
+    sample = as_text(known.head(SAMPLE))
+    forms = [each for each in forms if _readable(sample, each) >= share * len(sample)] if len(sample) else []
+    if not forms:
         return None
-    best, most = None, _SHARE * len(known)
-    for each in (day + time for day in known_days[0] for time in _TIMES):
-        if parsed(sample, each).null_count() <= (1 - _SHARE) * len(sample):
-            fits = len(known) - parsed(known, each).null_count()
-            if fits >= most and (best is None or fits > most):
-                best, most = each, fits
+    known = as_text(known)
+    best, most = None, share * len(known)
+    for each in forms:
+        fits = _readable(known, each)
+        if fits >= most and (best is None or fits > most):
+            best, most = each, fits
     return best
 
 
+def _readable(values: pl.Series, form: str) -> int:
+    return len(values) - parsed(values, form).null_count()
+
+
+def other_order(values: pl.Series, form: str) -> str | None:
+    """Return the format with day and month exchanged, if it reads as many texts; then nothing tells them apart.
+
+    Example:
+        >>> other_order(pl.Series(["01/02/2018", "03/04/2018"]), "%m/%d/%Y")
+        '%d/%m/%Y'
+    """
+    if _MONTH_FIRST in form:
+        other = form.replace(_MONTH_FIRST, _DAY_FIRST)
+    elif _DAY_FIRST in form:
+        other = form.replace(_DAY_FIRST, _MONTH_FIRST)
+    else:
+        return None
+    known = values.drop_nulls()
+    for some in (known.head(SAMPLE), known):
+        if _readable(some, other) < _readable(some, form):
+            return None
+    return other
+
+
 def parsed(values: pl.Series, form: str) -> pl.Series:
-    """Return date-times; what does not fit the format is null.
+    """Return date-times; what does not fit the format is null. A format with a zone gives the time in UTC.
 
     Example:
         >>> parsed(pl.Series(["2018-01-31", "soon"]), "%Y-%m-%d").dt.day().to_list()
         [31, None]
     """
-    moments = values.str.strip_chars().str.to_datetime(form, strict=False, time_unit="us")
+    texts = values.str.strip_chars()
+    if form in _TIMES_OF_DAY:
+        return as_datetime(texts.str.to_time(form, strict=False), None)
+    moments = texts.str.to_datetime(form, strict=False, time_unit="us")
     return moments.dt.replace_time_zone(None)
 
 
-def as_datetime(values: pl.Series, form: str | None) -> pl.Series:
-    """Return wall-clock date-times from dates, date-times or texts in the format ``form``."""
+def has_zone(form: str | None) -> bool:
+    """Whether texts in this format have a time zone or an offset."""
+    return form is not None and form.endswith(("z", "Z", " UTC"))
+
+
+def offsets(values: pl.Series, form: str | None) -> list[str]:
+    """Return the different offsets from UTC of texts in a format.
+
+    Example:
+        >>> offsets(pl.Series(["2018-01-31 22:05Z", "2018-07-31 22:05+0200"]), "%Y-%m-%d %H:%M%#z")
+        ['UTC', '+02:00']
+    """
+    if form is None or not has_zone(form):
+        return []
+    found = values.str.extract(_OFFSET).unique().drop_nulls().to_list()
+    return [_offset_name(each) for each in sorted({_minutes(each) for each in found})]
+
+
+def zone_of(values: pl.Series, form: str | None) -> str | None:
+    """Return the time zone of a column: that of its type, the offset that all texts have, or UTC if they differ."""
+    if isinstance(values.dtype, pl.Datetime):
+        return values.dtype.time_zone
+    found = offsets(values, form)
+    return found[0] if len(found) == 1 else ("UTC" if has_zone(form) else None)
+
+
+def _minutes(offset: str) -> int:
+    digits = offset.replace(":", "")
+    if not digits[1:].isdigit():
+        return 0  # Z, UTC
+    sign = -1 if digits[0] == "-" else 1
+    return sign * (60 * int(digits[1:3]) + int(digits[3:] or 0))
+
+
+def _offset_name(minutes: int) -> str:
+    hours, rest = divmod(abs(minutes), 60)
+    return f"{'-' if minutes < 0 else '+'}{hours:02}:{rest:02}" if minutes else "UTC"
+
+
+def _in_zone(moments: pl.Series, zone: str | None) -> pl.Series:
+    """Return the wall time of a zone from times in UTC."""
+    if zone is None or zone == "UTC":
+        return moments
+    if zone[0] in "+-":
+        return moments + timedelta(minutes=_minutes(zone))
+    return moments.dt.replace_time_zone("UTC").dt.convert_time_zone(zone).dt.replace_time_zone(None)
+
+
+def as_datetime(values: pl.Series, form: str | None, zone: str | None = None) -> pl.Series:
+    """Return wall-clock date-times from dates, date-times, times of day or texts in the format ``form``.
+
+    Args:
+        values: dates of any type.
+        form: the format of texts.
+        zone: the zone in which texts that have one are read; date-times with a zone are read in their own.
+    """
     dtype: Any = values.dtype
     if dtype == pl.String:
-        return parsed(values, form or date_format(values) or "%Y-%m-%d")
+        form = form or date_format(values) or "%Y-%m-%d"
+        moments = parsed(values, form)
+        return _in_zone(moments, zone) if has_zone(form) else moments
     if dtype == pl.Datetime:
         return values.dt.replace_time_zone(None).dt.cast_time_unit("us")
+    if dtype == pl.Time:
+        return (values.to_physical() // 1000).cast(pl.Datetime("us"))
     return values.cast(pl.Datetime("us"), strict=False)
 
 
@@ -94,3 +199,166 @@ def part(moments: pl.Series, name: str) -> pl.Series:
         [3]
     """
     return getattr(moments.dt, name)().cast(pl.Int64)
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the dates of a training column are written; new dates are brought into it, so that both mean the same.
+
+    Attributes:
+        dtype: text, date, date-time or time of day.
+        format: of texts.
+        zone: the time zone in which they are read; None where they have none.
+
+    Example:
+        >>> form = Form(pl.String(), "%m/%d/%Y %I:%M %p")
+        >>> new = pl.Series("when", ["2018-01-31 22:05:00"])
+        >>> form.brought(new, form.format_of(new)).to_list()
+        ['01/31/2018 10:05 PM']
+    """
+
+    dtype: pl.DataType
+    format: str | None = None
+    zone: str | None = None
+
+    @classmethod
+    def of(cls, values: pl.Series) -> Form | None:
+        """Return the form of a column, or None if it has no dates."""
+        dtype = values.dtype
+        if isinstance(dtype, pl.Date | pl.Datetime | pl.Time):
+            return cls(dtype, None, zone_of(values, None))
+        form = date_format(values) if isinstance(dtype, pl.String | pl.Categorical) else None
+        return None if form is None else cls(pl.String(), form, zone_of(as_text(values), form))
+
+    def doubtful(self, values: pl.Series) -> bool:
+        """Whether texts in this form cannot be written anew: day and month could be exchanged, or offsets differ."""
+        if self.format is None:
+            return False
+        values = as_text(values)
+        return other_order(values, self.format) is not None or len(offsets(values, self.format)) > 1
+
+    def takes(self, dtype: Any) -> bool:
+        """Whether dates of this type can be brought into the form."""
+        if isinstance(self.dtype, pl.Time):
+            return isinstance(dtype, pl.String | pl.Time)
+        return isinstance(dtype, pl.String | pl.Date | pl.Datetime)
+
+    def format_of(self, values: pl.Series) -> str | None:
+        """Return the format of new texts: that of training, unless it fails where another one fits; None of others.
+
+        Raises:
+            DataError: nothing tells day and month apart.
+        """
+        if values.dtype != pl.String:
+            return None
+        known = values.drop_nulls()
+        if len(known) == 0:
+            return None
+        if isinstance(self.dtype, pl.Time):
+            return _best(known, _TIMES_OF_DAY, 0.5)
+        read = 0 if self.format is None else _readable(known, self.format)
+        if self.format is not None and read >= _SHARE * len(known):
+            return self.format
+        found = date_format(known) or (None if read else date_format(known, 0.5))
+        if found is None:
+            return self.format
+        other = other_order(known, found)
+        trained = "" if self.format is None else self.format
+        if other is not None and trained[:5] in (found[:5], other[:5]):
+            return found if trained[:5] == found[:5] else other
+        if other is not None:
+            raise DataError(
+                f"the dates in column {values.name!r} can be read as month/day or as day/month, such as {known[0]!r}",
+                hint=f"write them {self._example()}.",
+            )
+        return found
+
+    def brought(self, values: pl.Series, form: str | None) -> pl.Series:
+        """Return new dates as they would have been written in training.
+
+        A text that is no date stays as it is in a column of texts, and is null in others.
+
+        Args:
+            values: dates of a type that the form takes.
+            form: as ``format_of`` found it.
+
+        Raises:
+            DataError: they have a time zone and those of training had none, or the other way round.
+        """
+        dtype: Any = self.dtype
+        if values.dtype == dtype and form == self.format and set(offsets(values, form)) <= {self.zone}:
+            return values
+        if values.dtype == pl.String and form is None:  # no text is a date
+            return (
+                values
+                if dtype == pl.String
+                else pl.Series(values.name, [None], dtype).new_from_index(0, len(values))
+            )
+        moments = self._moments(values, form)
+        if isinstance(dtype, pl.String):
+            return self._texts(_in_zone(moments, self.zone), values)
+        if isinstance(dtype, pl.Time):
+            return moments.dt.time()
+        moments = moments.cast(pl.Datetime(dtype.time_unit) if dtype == pl.Datetime else dtype, strict=False)
+        return (
+            moments
+            if self.zone is None
+            else moments.dt.replace_time_zone("UTC").dt.convert_time_zone(self.zone)
+        )
+
+    def _moments(self, values: pl.Series, form: str | None) -> pl.Series:
+        """Return naive date-times: in UTC if they have a zone."""
+        zone = zone_of(values, form)
+        if (zone is None) != (self.zone is None):
+            raise self._other_zone(values, zone)
+        if isinstance(values.dtype, pl.Datetime) and zone is not None:
+            values = values.dt.convert_time_zone("UTC")
+        return as_datetime(values, form)
+
+    def _texts(self, wall: pl.Series, values: pl.Series) -> pl.Series:
+        base, offset = self.format or "", ""
+        if has_zone(base):
+            base = base.removesuffix(" UTC").rstrip("zZ").rstrip("%#")
+            offset = " UTC" if (self.format or "").endswith(" UTC") else _iso_offset(self.zone)
+        texts = wall.dt.to_string(base) + offset
+        if "%y" in base:  # two digits of the year mean 1969 to 2068
+            texts = texts.set(~wall.dt.year().is_between(1969, 2068).fill_null(False), None)
+        return texts if values.dtype != pl.String else texts.zip_with(texts.is_not_null(), values)
+
+    def _example(self) -> str:
+        return "as 2018-01-31" if self.format is None else f"in the format of training, {self.format}"
+
+    def _other_zone(self, values: pl.Series, zone: str | None) -> DataError:
+        name, text = values.name, values.dtype == pl.String
+        if self.zone is None:
+            hint = (
+                "write them without Z or an offset, in the wall time of the training table."
+                if text
+                else "give the wall time of the training table: .dt.convert_time_zone(ZONE).dt.replace_time_zone(None)"
+                " in Polars, .dt.tz_convert(ZONE).dt.tz_localize(None) in pandas."
+            )
+            return DataError(
+                f"the times in column {name!r} have a time zone ({zone}), and had none in training", hint=hint
+            )
+        hint = (
+            f"write them with their offset from UTC, such as 2018-01-31T22:05:00{_iso_offset(self.zone)}."
+            if text
+            else f"say which zone they are in: .dt.replace_time_zone({_known_zone(self.zone)!r}) in Polars, "
+            f".dt.tz_localize({_known_zone(self.zone)!r}) in pandas."
+        )
+        return DataError(
+            f"the times in column {name!r} have no time zone, and had one in training ({self.zone})",
+            hint=hint,
+        )
+
+
+def _iso_offset(zone: str | None) -> str:
+    return zone if zone is not None and zone[0] in "+-" else "+00:00"
+
+
+def _known_zone(zone: str) -> str:
+    """Return a name that Polars and pandas know for a zone, UTC where an offset has none."""
+    if zone[0] not in "+-":
+        return zone
+    hours, rest = divmod(abs(_minutes(zone)), 60)
+    return "UTC" if rest else f"Etc/GMT{'-' if zone[0] == '+' else '+'}{hours}"

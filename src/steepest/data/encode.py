@@ -18,6 +18,7 @@ from torch import Tensor
 from steepest.data.columns import check_finite
 from steepest.data.labels import Labels, labels_of
 from steepest.data.target import sorted_labels
+from steepest.data.unforeseen import Unforeseen, added
 from steepest.errors import DataError
 
 UNKNOWN = "(unknown)"
@@ -113,17 +114,19 @@ class TableEncoder:
         vocabularies: of each categorical column, in the order of the first input's columns.
         scales: of each continuous column, in the order of the second input's columns; the missing
             indicators follow after all of them.
+        min_count: how often a category had to be there to get a code of its own.
 
     Example:
         >>> train = pl.DataFrame({"c": ["b", "a"], "x": [1.0, 3.0]})
         >>> encoder = TableEncoder.fit(train, categorical=["c"], continuous=["x"])
-        >>> inputs, unseen = encoder.encode(pl.DataFrame({"c": ["a", "z"], "x": [1.0, 2.0]}))
-        >>> [each.tolist() for each in inputs], unseen
+        >>> inputs, found = encoder.encode(pl.DataFrame({"c": ["a", "z"], "x": [1.0, 2.0]}))
+        >>> [each.tolist() for each in inputs], found.unknown
         ([[[1], [0]], [[-1.0], [0.0]]], {'c': 1})
     """
 
     vocabularies: Mapping[str, Vocabulary]
     scales: Mapping[str, Scale]
+    min_count: int = 1
 
     @classmethod
     def fit(
@@ -136,6 +139,7 @@ class TableEncoder:
                 for name in categorical
             },
             {name: _scale(train[name]) for name in continuous},
+            min_count,
         )
 
     @property
@@ -149,23 +153,23 @@ class TableEncoder:
         indicators = [f"{name} is missing" for name, scale in self.scales.items() if scale.missing]
         return (*self.scales, *indicators)
 
-    def encode(self, features: pl.DataFrame) -> tuple[tuple[Tensor, Tensor], dict[str, int]]:
-        """Return codes (int64 ``[N, C]``) and standard scores (float32 ``[N, D]``), and what was never seen.
-
-        The second value counts, for each column that has any, the values that no training row had: unseen
-        categories (code 0), and missing values of a continuous column that had none (set to the mean).
+    def encode(self, features: pl.DataFrame) -> tuple[tuple[Tensor, Tensor], Unforeseen]:
+        """Return codes (int64 ``[N, C]``) and standard scores (float32 ``[N, D]``), and what training did not have.
 
         Raises:
-            DataError: a continuous column holds an infinity.
+            DataError: a continuous column holds an infinity, or a value that is too far from those of training.
         """
         n = features.height
         codes = np.empty((n, len(self.vocabularies)), dtype=np.int64)
+        unknown: dict[str, int] = {}
+        missing: dict[str, int] = {}
         for i, (name, vocabulary) in enumerate(self.vocabularies.items()):
             codes[:, i] = vocabulary.encode(features[name])
-        unknown = {name: int((codes[:, i] == 0).sum()) for i, name in enumerate(self.vocabularies)}
+            missing[name] = 0 if vocabulary.missing else features[name].null_count()
+            unknown[name] = n - int(np.count_nonzero(codes[:, i])) - missing[name]
         scores, lacking = self.scores({name: features[name] for name in self.scales}, n)
-        unseen = {name: count for name, count in {**unknown, **lacking}.items() if count}
-        return (torch.from_numpy(codes), torch.from_numpy(scores)), unseen
+        found = Unforeseen(added(unknown, {}), added(missing, lacking), min_count=self.min_count)
+        return (torch.from_numpy(codes), torch.from_numpy(scores)), found
 
     def scores(self, values: Mapping[str, pl.Series], n: int) -> tuple[NDArray[np.float32], dict[str, int]]:
         """Return standard scores with the missing indicators (float32 ``[n, D]``), and unforeseen gaps.
@@ -215,6 +219,7 @@ class TableEncoder:
                 for name, each in self.vocabularies.items()
             },
             "scales": {name: asdict(each) for name, each in self.scales.items()},
+            "min_count": self.min_count,
         }
 
     @classmethod
@@ -226,6 +231,7 @@ class TableEncoder:
                 for name, each in stored["vocabularies"].items()
             },
             {name: _stored_scale(**each) for name, each in stored["scales"].items()},
+            int(stored.get("min_count", 1)),
         )
 
 
@@ -256,15 +262,15 @@ def _scale(values: pl.Series) -> Scale:
 
 @dataclass(frozen=True)
 class EncodedPart:
-    """The rows of one part as tensors, and what was never seen.
+    """The rows of one part as tensors, and what training did not have.
 
     Attributes:
         inputs: codes (int64 ``[N, C]``) and standard scores (float32 ``[N, D]``).
-        unseen: as ``TableEncoder.encode`` counts it.
+        unforeseen: as ``TableEncoder.encode`` counts it.
     """
 
     inputs: tuple[Tensor, Tensor]
-    unseen: dict[str, int]
+    unforeseen: Unforeseen
 
 
 def fit_and_encode(
@@ -316,22 +322,36 @@ def fit_and_encode(
         encoder = TableEncoder(
             dict(zip(categorical, vocabularies, strict=True)),
             {name: _scale(numbers[name].filter(pl.Series(train))) for name in continuous},
+            min_count,
         )
     codes, unknown = _codes(
         [(labels[name], encoder.vocabularies[name].codes_of(labels[name])) for name in categorical],
         parts,
         sizes,
     )
+    gaps = {
+        part: [
+            _gaps(labels[name], rows, encoder.vocabularies[name], n)
+            for name, n in zip(categorical, unknown[part].tolist(), strict=True)
+        ]
+        for part, rows in parts.items()
+    }
     labels.clear()
     encoded: dict[str, EncodedPart] = {}
     for part, rows in parts.items():
         scores, lacking = encoder.scores(
             {name: numbers[name].filter(pl.Series(rows)) for name in continuous}, sizes[part]
         )
-        unseen = {**dict(zip(categorical, unknown[part].tolist(), strict=True)), **lacking}
-        inputs = (torch.from_numpy(codes[part]), torch.from_numpy(scores))
-        encoded[part] = EncodedPart(inputs, {name: n for name, n in unseen.items() if n})
+        missing = dict(zip(categorical, gaps[part], strict=True))
+        unseen = dict(zip(categorical, (unknown[part] - gaps[part]).tolist(), strict=True))
+        found = Unforeseen(added(unseen, {}), added(missing, lacking), min_count=min_count)
+        encoded[part] = EncodedPart((torch.from_numpy(codes[part]), torch.from_numpy(scores)), found)
     return encoder, encoded, numbers
+
+
+def _gaps(values: Labels, rows: NDArray[np.bool_], vocabulary: Vocabulary, unknown: int) -> int:
+    """Return how many of the chosen rows' ``unknown`` values are missing ones that training did not have."""
+    return int(np.count_nonzero(values.codes[rows] < 0)) if unknown and not vocabulary.missing else 0
 
 
 def _codes(

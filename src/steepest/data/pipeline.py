@@ -13,16 +13,20 @@ from typing import Any
 import polars as pl
 from torch import Tensor
 
-from steepest.data import dates
 from steepest.data.columns import Columns
 from steepest.data.dataset import Shape, TargetScale, Task
+from steepest.data.dates import Form
 from steepest.data.encode import TableEncoder
+from steepest.data.harmony import Harmony, Raw, harmonised, stored_type
 from steepest.data.preparation import FittedPreparation, StepReport
 from steepest.data.read import batches, scan, source_name
+from steepest.data.unforeseen import Unforeseen
 from steepest.errors import DataError, FolderError, PreparationError
 from steepest.files import write_atomically
 
-VERSION = 1
+VERSION = 2
+READABLE = (1, 2)
+"""Before 2, texts with an offset from UTC were read in UTC and nothing was kept of how other dates are written."""
 
 DAMAGE = (
     ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError,
@@ -39,14 +43,14 @@ class Encoded:
         inputs: what the model is called with.
         kept: numbers (from 0) of the raw rows that these are; a filter step may leave rows out.
         rows: number of raw rows.
-        unknown: for each column that has any, how many values no training row had.
+        unforeseen: values that training did not teach how to treat.
         reports: what the preparation steps did.
     """
 
     inputs: tuple[Tensor, ...]
     kept: pl.Series
     rows: int
-    unknown: Mapping[str, int]
+    unforeseen: Unforeseen
     reports: tuple[StepReport, ...] = ()
 
 
@@ -64,6 +68,7 @@ class TablePipeline:
         encoder: vocabularies and scales.
         classes: class labels in the order of their codes; empty for regression.
         target_scale: how a regression target was standardised.
+        forms: how the raw texts that are dates are written.
     """
 
     target: str
@@ -75,6 +80,7 @@ class TablePipeline:
     encoder: TableEncoder
     classes: tuple[str, ...] = ()
     target_scale: TargetScale = field(default_factory=TargetScale)
+    forms: Mapping[str, Form] = field(default_factory=dict[str, Form])
 
     @property
     def shape(self) -> Shape:
@@ -89,10 +95,10 @@ class TablePipeline:
             DataError: the source cannot be read, or lacks a column that is needed; the message names it.
             PreparationError: a step does not fit the new rows.
         """
-        frame = harmonised(self._scan(source).collect(engine="streaming"), self.raw)
+        frame = self._scan(source).collect(engine="streaming")
         if frame.height == 0:
             raise _no_rows(source)
-        return self._encoded(frame)
+        return self._encoded(*harmonised(frame, self._known))
 
     def transform_batches(self, source: Any, rows: int, *, sure: bool = True) -> Iterator[Encoded]:
         """Yield what ``transform`` returns for ``rows`` rows at a time, so that a file may be larger than memory.
@@ -123,14 +129,15 @@ class TablePipeline:
         first = next(found, None)
         if first is None:
             raise _no_rows(source)
-        harmony = Harmony.of(first, self.raw)
+        harmony = Harmony.of(first, self._known)
         if first.height == rows and harmony.columns:  # a batch further down may lose something by it
             for each in batches(frame.select(list(harmony.columns)), rows):
                 harmony = harmony.kept_by(each)
         at = 0
         for each in itertools.chain([first], found):
             try:
-                yield self._encoded(harmony.applied(each))
+                harmony = harmony.settled(each) if at else harmony
+                yield self._encoded(*harmony.applied(each))
             except DataError as error:
                 where = f" (of the rows from row {at + 1:,} on)" if at else ""
                 raise DataError(f"{error.fact}{where}", hint=error.hint) from None
@@ -140,20 +147,34 @@ class TablePipeline:
         text = [name for name, dtype in self.raw.items() if dtype == "String"]
         return scan(source, self.missing, text=text, sure=sure)
 
-    def _encoded(self, frame: pl.DataFrame) -> Encoded:
+    @property
+    def _known(self) -> Raw:
+        """What new rows are held against."""
+        read = {
+            name
+            for step in self.preparation.preparation.steps
+            if not step.forgiving
+            for name in step.inputs()
+        }
+        return Raw(self.raw, self.forms, read | set(self.columns.required))
+
+    def _encoded(self, frame: pl.DataFrame, unreadable: Mapping[str, int]) -> Encoded:
         try:
             prepared, kept, reports = self.preparation.replay(frame, target=self.target)
         except pl.exceptions.PolarsError as error:
             raise self._other_types(frame, error) from error
         self.columns.check(prepared)
+        features = self.columns.features(prepared)
         try:
-            inputs, unknown = self.encoder.encode(self.columns.features(prepared))
+            inputs, unforeseen = self.encoder.encode(features)
         except DataError as error:  # its hint may name options for reading a table anew
             raise DataError(
                 error.fact,
                 hint="mend the value in the table, or leave the field empty: that counts as missing.",
             ) from None
-        return Encoded(inputs, kept, frame.height, unknown, tuple(reports))
+        unforeseen += Unforeseen(unreadable=unreadable)
+        unforeseen = self.columns.by_column(unforeseen, prepared, features)
+        return Encoded(inputs, kept, frame.height, unforeseen, tuple(reports))
 
     def _other_types(self, frame: pl.DataFrame, error: Exception) -> DataError:
         other = [
@@ -179,21 +200,32 @@ class TablePipeline:
             "encoder": self.encoder.to_dict(),
             "classes": list(self.classes),
             "target_scale": {"mean": self.target_scale.mean, "sd": self.target_scale.sd},
+            "dates": {name: {"format": each.format, "zone": each.zone} for name, each in self.forms.items()},
         }
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> TablePipeline:
         """Return what ``to_dict`` stored."""
+        columns = Columns.from_dict(stored["columns"])
+        written = {each.name: each for each in columns.columns if each.format is not None}
+        forms = stored.get("dates")
+        if forms is None:
+            forms = {
+                name: {"format": written[name].format, "zone": written[name].zone}
+                for name, dtype in stored["raw"].items()
+                if name in written and dtype == "String"
+            }
         return cls(
             target=stored["target"],
             task=stored["task"],
             raw=dict(stored["raw"]),
             missing=tuple(stored["missing"]),
             preparation=FittedPreparation.from_dict(stored["preparation"]),
-            columns=Columns.from_dict(stored["columns"]),
+            columns=columns,
             encoder=TableEncoder.from_dict(stored["encoder"]),
             classes=tuple(stored["classes"]),
             target_scale=TargetScale(**stored["target_scale"]),
+            forms={name: Form(pl.String(), each["format"], each["zone"]) for name, each in forms.items()},
         )
 
     def save(self, path: str | Path) -> None:
@@ -215,8 +247,10 @@ class TablePipeline:
         hint = "name the folder of a finished experiment, or train again."
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
-            if not isinstance(stored, dict) or stored.get("steepest_pipeline") != VERSION:
-                raise FolderError(f"{str(path)!r} is not a pipeline of version {VERSION}", hint=hint)
+            if not isinstance(stored, dict) or stored.get("steepest_pipeline") not in READABLE:
+                raise FolderError(
+                    f"{str(path)!r} is not a pipeline of version {VERSION} or before", hint=hint
+                )
             found = cls.from_dict(stored)
             found._try_out()
             return found
@@ -234,7 +268,8 @@ class TablePipeline:
         if lacking:
             raise ValueError(f"no column makes the feature {lacking[0]!r}")
         row = {
-            name: pl.Series([None], dtype=_TYPES.get(dtype, pl.String)) for name, dtype in self.raw.items()
+            name: pl.Series([None], dtype=stored_type(dtype) or pl.String())
+            for name, dtype in self.raw.items()
         }
         with contextlib.suppress(DataError, PreparationError):  # a step may refuse such a row
             self.transform(pl.DataFrame(row))
@@ -242,83 +277,3 @@ class TablePipeline:
 
 def _no_rows(source: Any) -> DataError:
     return DataError(f"{source_name(source)} has no rows", hint="give a table with rows to predict.")
-
-
-def harmonised(frame: pl.DataFrame, raw: Mapping[str, str]) -> pl.DataFrame:
-    """Return the frame with the types of the table that was trained on, where that loses nothing.
-
-    The same values come as integers from one file and as floats or texts from another; steps and
-    categories must not notice.
-
-    Example:
-        >>> harmonised(pl.DataFrame({"Ward": [1.0, None]}), {"Ward": "Int64"})["Ward"].dtype
-        Int64
-    """
-    return Harmony.of(frame, raw).applied(frame)
-
-
-@dataclass(frozen=True)
-class Harmony:
-    """Which columns of new rows get the type that they had in training.
-
-    Attributes:
-        columns: name → type, and for texts that are dates their format.
-
-    Example:
-        >>> Harmony.of(pl.DataFrame({"Ward": [1.0], "Beat": ["x"]}), {"Ward": "Int64", "Beat": "Int64"}).columns
-        {'Ward': (Int64, None)}
-    """
-
-    columns: Mapping[str, tuple[Any, str | None]]
-
-    @classmethod
-    def of(cls, frame: pl.DataFrame, raw: Mapping[str, str]) -> Harmony:
-        """Return the columns whose type can be changed without loss."""
-        found: dict[str, tuple[Any, str | None]] = {}
-        for column in frame.iter_columns():
-            wanted = raw.get(column.name)
-            dtype: Any = _TYPES.get(wanted or "")
-            if wanted is None or str(column.dtype) == wanted or dtype is None:
-                continue
-            text = column.dtype == pl.String and dtype in (pl.Date, pl.Datetime("us"))
-            found[column.name] = (dtype, dates.date_format(column) if text else None)
-        return cls(found).kept_by(frame)
-
-    def kept_by(self, frame: pl.DataFrame) -> Harmony:
-        """Return those of the columns that lose nothing in these rows either."""
-        there = {name: each for name, each in self.columns.items() if name in frame.columns}
-        return Harmony(
-            {name: each for name, each in there.items() if _changed(frame[name], *each) is not None}
-        )
-
-    def applied(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Return the rows with these types."""
-        changed = [_changed(frame[name], *each) for name, each in self.columns.items()]
-        return frame.with_columns([each for each in changed if each is not None])
-
-
-def _changed(column: pl.Series, dtype: Any, form: str | None) -> pl.Series | None:
-    """Return a column in another type, or None if that loses something."""
-    if dtype in (pl.Date, pl.Datetime("us")) and column.dtype == pl.String:
-        new = dates.as_datetime(column, form).cast(dtype)
-    elif dtype == pl.Boolean and column.dtype == pl.String:
-        lower = column.str.to_lowercase()
-        new = pl.select(
-            pl.when(lower.is_in(["true", "1"])).then(True).when(lower.is_in(["false", "0"])).then(False)
-        ).to_series()
-    else:
-        new = column.cast(dtype, strict=False)
-        if column.dtype.is_float() and dtype.is_integer() and not (new.cast(pl.Float64) == column).all():
-            return None
-    return new.alias(column.name) if new.null_count() == column.null_count() else None
-
-
-_TYPES: dict[str, Any] = {
-    "Boolean": pl.Boolean,
-    "Date": pl.Date,
-    "Datetime(time_unit='us', time_zone=None)": pl.Datetime("us"),
-    "Float64": pl.Float64,
-    "String": pl.String,
-    **{str(each): each for each in (pl.Int8, pl.Int16, pl.Int32, pl.Int64)},
-    **{str(each): each for each in (pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)},
-}

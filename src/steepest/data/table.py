@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ from steepest.data.assembly import SPLIT_COLUMN, SPLIT_TYPE, Assembled, Rows, as
 from steepest.data.batches import BatchPlan
 from steepest.data.columns import decide
 from steepest.data.dataset import Dataset
+from steepest.data.dates import SAMPLE, Form
 from steepest.data.describe import Description, ShownRows, describe_columns
+from steepest.data.harmony import Raw, harmonised
 from steepest.data.labels import with_text
 from steepest.data.options import TableOptions, table_options
-from steepest.data.pipeline import Encoded, TablePipeline, harmonised
+from steepest.data.pipeline import Encoded, TablePipeline
 from steepest.data.preparation import Preparation, StepReport
 from steepest.data.read import is_streamed, reading, scan, source_name
+from steepest.data.unforeseen import Unforeseen
 from steepest.errors import DataError, OptionError
 
 __all__ = ["Encoded", "Table", "TablePipeline", "read_table"]
@@ -164,15 +168,16 @@ class Table:
         """Return all prepared rows, those of files of their own included."""
         where = source_name(self._source)
         first, reports = self._prefixed
+        reports = [*reports]
         targets.check_there(first, target, where)
         check_free(first)
         raw = {name: str(dtype) for name, dtype in self._raw.collect_schema().items()}
+        forms = self._forms_read(raw)
         frames = [first.with_columns(pl.lit(None, SPLIT_TYPE).alias(SPLIT_COLUMN))]
         for part, given in (("validation", self.options.validation), ("test", self.options.test)):
             if isinstance(given, str):
-                text = [name for name, dtype in raw.items() if dtype == "String"]
-                more = harmonised(scan(given, self.options.markers, text=text).collect(), raw)
-                rows, _ = self._prepare(more.lazy(), source_name(given))
+                rows, unreadable = self._more_rows(given, self._known(raw, forms))
+                reports += unreadable
                 targets.check_there(rows, target, source_name(given))
                 lacking = [each for each in first.columns if each not in rows.columns]
                 if lacking:
@@ -187,4 +192,38 @@ class Table:
         with reading(where):
             frame = pl.concat(frames, how="vertical_relaxed").rechunk()
         source = str(self._source) if isinstance(self._source, str | Path) else "a frame"
-        return Rows(frame, self.name, source, raw, tuple(reports))
+        return Rows(frame, self.name, source, raw, tuple(reports), forms)
+
+    def _forms_read(self, raw: Mapping[str, str]) -> dict[str, Form]:
+        """Return how texts that steps read are written, where their first rows are dates beyond doubt."""
+        read = dict.fromkeys(
+            name for step in self.preparation.steps if not step.forgiving for name in step.inputs()
+        )
+        texts = [name for name in read if raw.get(name) == "String"]
+        first = self._raw.select(texts).head(SAMPLE).collect() if texts else pl.DataFrame()
+        return {
+            each.name: form
+            for each in first.iter_columns()
+            if (form := Form.of(each)) and not form.doubtful(each)
+        }
+
+    def _known(self, raw: Mapping[str, str], forms: Mapping[str, Form]) -> Raw:
+        """Return what rows of files of their own are held against."""
+        first, _ = self._prefixed
+        texts = [
+            each for each in first.iter_columns() if raw.get(each.name) == "String" and each.name not in forms
+        ]
+        found = {each.name: form for each in texts if (form := Form.of(each))}
+        return Raw(raw, {**found, **forms}, raw.keys() - set(self.options.drop))
+
+    def _more_rows(self, given: str, known: Raw) -> tuple[pl.DataFrame, list[StepReport]]:
+        """Return the prepared rows of a file of its own, and what of it could not be read."""
+        name = source_name(given)
+        text = [each for each, dtype in known.types.items() if dtype == "String"]
+        more, unreadable = harmonised(scan(given, self.options.markers, text=text).collect(), known)
+        rows, _ = self._prepare(more.lazy(), name)
+        lines = Unforeseen(unreadable=unreadable).lines
+        return rows, [
+            StepReport("read", f"{name}: {line}", n)
+            for line, n in zip(lines, unreadable.values(), strict=True)
+        ]

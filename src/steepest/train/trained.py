@@ -22,6 +22,7 @@ from steepest.data.pipeline import DAMAGE
 from steepest.data.preparation import StepReport
 from steepest.data.read import is_streamed, reading, source_name
 from steepest.data.table import TablePipeline
+from steepest.data.unforeseen import Unforeseen
 from steepest.errors import FolderError, ModelError, first_line
 from steepest.evaluate.predictions import predict
 from steepest.files import cannot_write, write_atomically
@@ -37,20 +38,46 @@ BATCH_ROWS = 1 << 18
 """Rows of a table that are read, encoded and predicted at a time; a multiple of every batch of the model."""
 
 
+class _Counts:
+    """What is read off the counts of values without a counterpart in training."""
+
+    unforeseen: Unforeseen
+
+    @property
+    def unknown(self) -> Mapping[str, int]:
+        """How many values of each column were not seen in training; they got the unknown code."""
+        return self.unforeseen.unknown
+
+    @property
+    def missing(self) -> Mapping[str, int]:
+        """How many values are missing of each column that had all of them in training."""
+        return self.unforeseen.missing
+
+    @property
+    def unreadable(self) -> Mapping[str, int]:
+        """How many texts of each column of dates are no dates; they count as missing."""
+        return self.unforeseen.unreadable
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The same as lines."""
+        return self.unforeseen.lines
+
+
 @dataclass(frozen=True)
-class Predictions:
+class Predictions(_Counts):
     """What a model says of new rows.
 
     Attributes:
         table: a row for each row of the input, in its order: ``prediction``, for classes also
             ``probability`` and one column ``p_CLASS`` for each; null where preparation filtered a row out.
-        unknown: how many values of each column were not seen in training (they got the unknown code).
+        unforeseen: values that had no counterpart in training.
         left_out: rows that preparation filtered out.
         reports: what each step of the preparation did.
     """
 
     table: pl.DataFrame
-    unknown: Mapping[str, int]
+    unforeseen: Unforeseen
     left_out: int
     reports: tuple[StepReport, ...] = ()
 
@@ -61,16 +88,16 @@ class Predictions:
 
 
 @dataclass(frozen=True)
-class Written:
+class Written(_Counts):
     """What was written of the predictions of new rows.
 
     Attributes:
         rows: how many.
-        unknown, left_out, notes: as in ``Predictions``.
+        unforeseen, left_out, notes: as in ``Predictions``.
     """
 
     rows: int
-    unknown: Mapping[str, int]
+    unforeseen: Unforeseen
     left_out: int
     notes: tuple[str, ...]
 
@@ -79,16 +106,13 @@ def joined(parts: Sequence[Predictions]) -> Predictions:
     """Return the predictions of batches as one.
 
     Example:
-        >>> one = Predictions(pl.DataFrame({"prediction": [0.5]}), {"plan": 1}, 0)
+        >>> one = Predictions(pl.DataFrame({"prediction": [0.5]}), Unforeseen({"plan": 1}), 0)
         >>> joined([one, one]).table.height, joined([one, one]).unknown
         (2, {'plan': 2})
     """
     if len(parts) == 1:
         return parts[0]
-    unknown: dict[str, int] = {}
-    for each in parts:
-        for name, count in each.unknown.items():
-            unknown[name] = unknown.get(name, 0) + count
+    unforeseen = sum((each.unforeseen for each in parts), Unforeseen())
     reports: list[StepReport] = []
     for same in zip(*(each.reports for each in parts), strict=False):
         rows = sum(each.rows for each in same)
@@ -96,7 +120,7 @@ def joined(parts: Sequence[Predictions]) -> Predictions:
             StepReport(same[0].step, f"{same[0].step}: {rows:,} changed, filled or left out", rows)
         )
     tables = pl.concat([each.table for each in parts])
-    return Predictions(tables, unknown, sum(each.left_out for each in parts), tuple(reports))
+    return Predictions(tables, unforeseen, sum(each.left_out for each in parts), tuple(reports))
 
 
 @dataclass(frozen=True)
@@ -158,7 +182,7 @@ class TrainedModel:
         for encoded in self.pipeline.transform_batches(rows, batch_rows, sure=sure):
             kept = torch.from_numpy(np.array(encoded.kept, dtype=np.int64))
             table = self._table(self._outputs(encoded.inputs), kept, encoded.rows)
-            yield Predictions(table, encoded.unknown, encoded.rows - len(kept), encoded.reports)
+            yield Predictions(table, encoded.unforeseen, encoded.rows - len(kept), encoded.reports)
 
     def write_predictions(self, rows: Any, out: str | Path) -> Written:
         """Predict new rows and write the predictions, batch by batch; ``out`` is there when it is whole.
@@ -181,7 +205,7 @@ class TrainedModel:
                     count += each.table.height
                     about.append(replace(each, table=each.table.clear()))
             whole = joined(about)
-            return Written(count, whole.unknown, whole.left_out, whole.notes)
+            return Written(count, whole.unforeseen, whole.left_out, whole.notes)
 
         return self._with_all(rows, written)
 
