@@ -24,6 +24,7 @@ from steepest.recipe import (
 )
 from steepest.report.format import seconds as duration
 from steepest.schedules import make_schedule
+from steepest.sweep.bench import Bench
 from steepest.sweep.contestants import Contestant, contestants
 from steepest.sweep.decide import (
     PILOT_STEPS,
@@ -39,7 +40,7 @@ from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Setup
 from steepest.sweep.rows import check_rows
 from steepest.sweep.runner import Runner
-from steepest.sweep.timing import Bench, choose_device, choose_execution, with_times
+from steepest.sweep.timing import choose_device, choose_execution, with_times
 from steepest.sweep.trials import check_equal_trials
 from steepest.train.compiled import Programs
 from steepest.train.problem import check_model, check_precision

@@ -1,0 +1,224 @@
+"""How long a training step takes, measured in rounds, so that a busy moment of the machine slows all alike."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from torch import nn
+
+from steepest.data.batches import BatchPlan
+from steepest.data.dataset import Dataset
+from steepest.models import ModelBuilder, build_model, count_parameters
+from steepest.optim.method import Method
+from steepest.optim.rule import Rule
+from steepest.recipe import Execution, Recipe
+from steepest.record.schema import Record, RunKey
+from steepest.sweep.contestants import whole_spec
+from steepest.sweep.methods import difference, make_method
+from steepest.sweep.runner import thread_count
+from steepest.train.ahead import block
+from steepest.train.causes import is_out_of_memory
+from steepest.train.compiled import Programs
+from steepest.train.feed import Feed
+from steepest.train.loop import train
+from steepest.train.problem import SupervisedProblem, products
+
+K = TypeVar("K")
+
+ROUNDS, LEAST_ROUNDS = 7, 3
+"""Every way of making steps is timed once in each round."""
+MOST_SECONDS = 6.0
+"""After so long, no further round begins."""
+WARM_UP = 3
+"""Steps before the first block; the first step makes what an optimizer keeps."""
+BLOCK_STEPS, BLOCK_SECONDS = 10, 0.1
+"""A block of eager steps ends at the earlier of the two."""
+CUDA_BLOCKS = 4
+"""There, all blocks of compiled steps but the first are prepared while the device works."""
+MOST_KEPT = 50_000_000
+"""Numbers in the models that are kept between rounds; larger ones are made again."""
+LOOKS = 6
+"""Readings of the validation rows that are timed; what a run does once is told from them."""
+CHECKED = 8
+"""Steps in which a compiled program is held against eager steps."""
+
+
+def interleaved(blocks: Mapping[K, Callable[[], float]]) -> dict[K, float]:
+    """Return the lower quartile of what each block takes, timed in turn, round after round.
+
+    Args:
+        blocks: each returns the seconds that it took.
+
+    Example:
+        >>> slow_at_first = iter([5.0, 1.2, 1.0, 1.1, 1.0, 1.3, 1.0])
+        >>> interleaved({"a": lambda: next(slow_at_first), "b": lambda: 2.0})
+        {'a': 1.0, 'b': 2.0}
+    """
+    found: dict[K, list[float]] = {name: [] for name in blocks}
+    started = time.perf_counter()
+    for done in range(ROUNDS):
+        if done >= LEAST_ROUNDS and time.perf_counter() - started > MOST_SECONDS:
+            break
+        for name, block_of in blocks.items():
+            found[name].append(block_of())
+    return {name: sorted(values)[(len(values) - 1) // 4] for name, values in found.items()}
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way of making steps.
+
+    Attributes:
+        rule: the optimizer at a rate.
+        execution: threads, and the tables that are executed by rows.
+        compiled: whether a step is one program.
+    """
+
+    rule: Rule[Any]
+    execution: Execution
+    compiled: bool = False
+
+
+@dataclass
+class _Begun:
+    """A run whose steps are timed."""
+
+    problem: SupervisedProblem
+    method: Method
+    state: Any
+    feed: Feed
+    done: int = 0
+
+    def make(self, count: int) -> list[float]:
+        """Make some steps and return their losses."""
+        steps = self.method.steps(self.problem, self.state, self.feed, self.done, count)
+        losses = [info.loss for info in steps]
+        self.done += count
+        return losses
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What is timed: some steps on the data at hand, on a device.
+
+    Attributes:
+        dataset: on the device.
+        recipe: model, batch size, clipping and class weights.
+        model: the user's own model, or None.
+        device: where.
+        programs: the compiled steps of the model on this dataset.
+    """
+
+    dataset: Dataset
+    recipe: Recipe
+    model: ModelBuilder | None
+    device: str
+    programs: Programs = field(default_factory=Programs)
+
+    def steps(self, ways: Mapping[K, Way]) -> dict[K, float]:
+        """Return the seconds of a training step in some ways, infinity where the memory does not suffice."""
+        keep = len(ways) * count_parameters(self.network()) <= MOST_KEPT
+        return interleaved({name: _Timed(self, way, keep) for name, way in ways.items()})
+
+    def network(self) -> nn.Module:
+        """Return a new model on the device."""
+        return build_model(self.model or self.recipe.model, self.dataset.shape).to(self.device)
+
+    def begin(self, way: Way) -> _Begun:
+        """Return a run at its start."""
+        net, recipe = self.network(), self.recipe.model_copy(update={"schedule": "constant"})
+        columns = tuple(self.dataset.shape.cardinalities)
+        problem = SupervisedProblem(net, self.dataset.task, recipe.class_weights, columns, recipe.precision)
+        method = make_method(way.rule, recipe, way.execution, self.programs, compiled=way.compiled)
+        feed = Feed(self.dataset.train, BatchPlan(len(self.dataset.train), recipe.batch_size, 0), 0)
+        return _Begun(problem, method, method.init(problem), feed)
+
+    def same(self, rule: Rule[Any], execution: Execution) -> float:
+        """Return by how much losses and buffers after compiled steps differ from those after eager ones."""
+        found: list[list[float]] = []
+        for compiled in (False, True):
+            with thread_count(execution.threads), products(self.recipe.precision):
+                run = self.begin(Way(rule, execution, compiled))
+                losses = run.make(CHECKED)
+            buffers = run.problem.model.buffers()
+            found.append(
+                losses + [float(each.double().norm()) for each in buffers if each.is_floating_point()]
+            )
+        return difference(*found)
+
+    def evaluation(self, way: Way) -> tuple[float, float]:
+        """Return the seconds of reading the validation rows once, and what a run takes beside steps and readings."""
+        look, rest = math.inf, math.inf
+        for _ in range(2):
+            few = self._run(way, evaluations=1)
+            started = time.perf_counter()
+            many = self._run(way, evaluations=LOOKS)
+            whole = time.perf_counter() - started
+            more = len(many.curve) - len(few.curve)
+            each = max(many.clocks.evaluate - few.clocks.evaluate, 0.0) / max(more, 1)
+            look = min(look, each)
+            rest = min(rest, whole - many.clocks.train - many.clocks.compile - each * len(many.curve))
+        return look, max(rest, 0.0)
+
+    def _run(self, way: Way, evaluations: int) -> Record:
+        changes = {"steps": LOOKS, "optimizer": whole_spec(way.rule), "schedule": "constant"}
+        recipe = self.recipe.model_copy(update=changes)
+        key = RunKey(name="timing", recipe=recipe.id, seed=0, phase="pilot")
+        method = make_method(way.rule, recipe, way.execution, self.programs, compiled=way.compiled)
+        with thread_count(way.execution.threads):
+            return train(
+                self.dataset,
+                recipe,
+                key,
+                method,
+                model=self.model,
+                evaluations=evaluations,
+                device=self.device,
+            ).record
+
+
+class _Timed:
+    """A way of making steps, timed in blocks."""
+
+    def __init__(self, bench: Bench, way: Way, keep: bool) -> None:
+        self.bench = bench
+        self.way = way
+        self.keep = keep
+        self.begun: _Begun | None = None
+
+    def __call__(self) -> float:
+        """Return the seconds of a step in one block of them; infinity where the memory does not suffice."""
+        try:
+            with thread_count(self.way.execution.threads), products(self.bench.recipe.precision):
+                return self._block()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return math.inf
+
+    def _block(self) -> float:
+        run = self.begun
+        if run is None:
+            run = self.bench.begin(self.way)
+            run.make(WARM_UP)
+        count = self._steps(_seconds(run, 1))  # not counted: the other ways have used the caches
+        seconds = _seconds(run, count)
+        self.begun = run if self.keep else None
+        return seconds / count
+
+    def _steps(self, alone: float) -> int:
+        """Return how many steps a block has, from what one takes; compiled ones are prepared in blocks."""
+        if not self.way.compiled:
+            return max(1, min(BLOCK_STEPS, int(BLOCK_SECONDS / max(alone, 1e-9))))
+        blocks = CUDA_BLOCKS if self.bench.device.startswith("cuda") else 1
+        return blocks * block(self.bench.recipe.batch_size)
+
+
+def _seconds(run: _Begun, count: int) -> float:
+    started = time.perf_counter()
+    run.make(count)
+    return time.perf_counter() - started

@@ -1,0 +1,113 @@
+"""Times are measured in rounds: what slows the machine for a while slows no optimizer alone."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+
+from steepest.data.table import read_table
+from steepest.decision import decide
+from steepest.optim import make_rule
+from steepest.recipe import Execution
+from steepest.sweep import bench as module
+from steepest.sweep.bench import LEAST_ROUNDS, ROUNDS, Bench, Way, interleaved
+from steepest.sweep.observer import Observer
+
+
+class Machine:
+    """A clock that only the blocks move, on a machine that is busy at first."""
+
+    def __init__(self, busy_until: float, slower: float = 4.0) -> None:
+        self.now = 0.0
+        self.busy_until = busy_until
+        self.slower = slower
+        self.order: list[str] = []
+
+    def block(self, name: str, seconds: float) -> Callable[[], float]:
+        def run() -> float:
+            self.order.append(name)
+            taken = seconds * (self.slower if self.now < self.busy_until else 1.0)
+            self.now += taken
+            return taken
+
+        return run
+
+
+@pytest.mark.parametrize("busy_until", [0.0, 1.0, 9.0, 100.0])
+def test_a_busy_machine_makes_no_difference_between_optimizers(monkeypatch, busy_until: float) -> None:
+    machine = Machine(busy_until)
+    monkeypatch.setattr(module.time, "perf_counter", lambda: 0.0)
+    names = ("adam", "adamw", "momentum")
+    found = interleaved({name: machine.block(name, 0.5) for name in names})
+    assert len(set(found.values())) == 1
+    assert found["adam"] == (2.0 if busy_until == 100.0 else 0.5)
+    assert machine.order == [*names] * ROUNDS
+
+
+def test_a_single_short_moment_is_no_measurement(monkeypatch) -> None:
+    """One block that was by chance far too fast is not the time: the lowest of seven is not taken."""
+    lucky: Iterator[float] = iter([1.0, 1.1, 0.1, 1.0, 1.2, 1.0, 1.1])
+    assert interleaved({"a": lambda: next(lucky)}) == {"a": 1.0}
+
+
+def test_slow_steps_are_timed_in_fewer_rounds(monkeypatch) -> None:
+    machine = Machine(0.0)
+    monkeypatch.setattr(module.time, "perf_counter", lambda: machine.now)
+    interleaved({"a": machine.block("a", 20.0), "b": machine.block("b", 30.0)})
+    assert machine.order == ["a", "b"] * LEAST_ROUNDS
+
+
+@pytest.fixture(scope="module")
+def bench(churn) -> Bench:
+    import steepest as st
+
+    plan = st.plan(read_table(churn, target="churned"), hidden=(4,), batch_size=32)
+    decision = decide(plan.experiment, plan.table, None, plan.optimizers, Observer())
+    return Bench(decision.dataset, decision.recipe, None, "cpu")
+
+
+def test_real_steps_are_timed_in_turn_and_go_on(bench: Bench, monkeypatch) -> None:
+    made: list[tuple[str, int, int]] = []
+    real = module._Begun.make
+
+    def watched(self, count: int) -> list[float]:
+        made.append((self.method.rule.called, self.done, count))
+        return real(self, count)
+
+    monkeypatch.setattr(module._Begun, "make", watched)
+    for name in ("BLOCK_SECONDS", "MOST_SECONDS"):
+        monkeypatch.setattr(module, name, 1e9)
+    ways = {name: Way(make_rule(name), Execution()) for name in ("sgd", "adam")}
+    found = bench.steps(ways)
+    assert all(seconds > 0 for seconds in found.values())
+    blocks = [name for name, _, count in made if count > module.WARM_UP]
+    assert blocks == ["sgd", "adam"] * ROUNDS
+    for name in ways:
+        steps = [(first, count) for called, first, count in made if called == name]
+        assert all(first + count == after for (first, count), (after, _) in itertools.pairwise(steps))
+
+
+def test_large_models_are_made_again_in_every_round(bench: Bench, monkeypatch) -> None:
+    monkeypatch.setattr(module, "MOST_KEPT", 10)
+    monkeypatch.setattr(module, "MOST_SECONDS", 1e9)
+    begun: list[str] = []
+    real = Bench.begin
+    monkeypatch.setattr(Bench, "begin", lambda self, way: begun.append(way.rule.called) or real(self, way))
+    bench.steps({name: Way(make_rule(name), Execution()) for name in ("sgd", "adam")})
+    assert begun == ["sgd", "adam"] * ROUNDS
+
+
+def test_what_does_not_fit_into_memory_takes_for_ever(bench: Bench, monkeypatch) -> None:
+    real = module._Begun.make
+
+    def scarce(self, count: int) -> list[float]:
+        if self.method.rule.called == "adam":
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return real(self, count)
+
+    monkeypatch.setattr(module._Begun, "make", scarce)
+    found = bench.steps({name: Way(make_rule(name), Execution()) for name in ("sgd", "adam")})
+    assert found["sgd"] < found["adam"] == float("inf")
