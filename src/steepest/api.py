@@ -172,6 +172,7 @@ class Plan:
 
         Raises:
             FolderError: the folder belongs to another experiment or cannot be written.
+            DataError: the table came through a pipe, so that an interrupted comparison could not go on.
         """
         folder = self._folder(out)
         if observer is None:
@@ -187,6 +188,7 @@ class Plan:
         return Folder(out or Path("runs") / self.experiment.name)
 
     def _complete(self, folder: Folder, observer: Observer) -> Comparison:
+        self.table.check_lasting()
         return complete(
             self.experiment, self.table, folder, observer, self.builder, optimizers=self.optimizers
         )

@@ -249,11 +249,14 @@ def _report_one(folder: Path, out: Path | None) -> Path:
 
 
 def _report_log(log: Path, metric: str | None, out: Path | None) -> Path:
+    from steepest.files import check_apart
     from steepest.report import comparison_table, write_report
     from steepest.report.log import read_log
 
+    out = out or Path(f"{log.name.split('.')[0]}.html")
+    check_apart(out, log)
     comparison = read_log(log, metric=metric)
-    path = write_report(comparison, out or Path(f"{log.name.split('.')[0]}.html"))
+    path = write_report(comparison, out)
     console = _console(out=True)
     console.print(comparison_table(comparison, console.width))
     console.print(f"report   {path}", markup=False, highlight=False, soft_wrap=True)
@@ -297,13 +300,9 @@ def predict(
     model: Annotated[str | None, typer.Option(help="Your own model again, as nets.py:MyNet.")] = None,
 ) -> None:
     """Predict new rows with the best model of a comparison."""
-    from steepest.train.writing import check_format
+    from steepest.train.writing import check_place
 
-    check_format(out)
-    if not out.parent.is_dir():
-        raise OptionError(
-            f"there is no folder {str(out.parent)!r}", hint="make it first, or name another --out."
-        )
+    check_place(out)
     from steepest.train.trained import TrainedModel
 
     found = TrainedModel.load(folder, model=model).write_predictions(rows, out)

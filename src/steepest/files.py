@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Generator
@@ -119,8 +120,68 @@ def remove_leftovers(folder: str | Path) -> None:
             each.unlink()
 
 
+def reachable(path: str | Path) -> Path:
+    """Return a path that the system can look up, whether or not there is something.
+
+    Raises:
+        FolderError: the name is too long or no name, or it lies in a folder that may not be entered.
+
+    Example:
+        >>> reachable("nothing/here")
+        PosixPath('nothing/here')
+        >>> reachable("x" * 300)
+        Traceback (most recent call last):
+        ...
+        steepest.errors.FolderError: the name 'xxxx…xxxx' (300 letters) is too long
+        Hint: choose a shorter one.
+    """
+    path = Path(path)
+    try:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            path.stat()
+    except OSError as error:
+        raise cannot_write(path, error) from None
+    except ValueError as error:  # a zero byte
+        raise FolderError(f"{str(path)!r} is no path: {error}", hint="choose another name.") from None
+    return path
+
+
+def check_apart(out: str | Path, source: object) -> None:
+    """Raise a ``FolderError`` if writing ``out`` would replace the file that is read, by whatever path or link.
+
+    Args:
+        out: the file to be written.
+        source: what is read; anything but a path is no file.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "rows.csv")
+        ...     _ = path.write_text("x")
+        ...     check_apart(Path(folder, "..", Path(folder).name, "rows.csv"), path)
+        Traceback (most recent call last):
+        ...
+        steepest.errors.FolderError: 'rows.csv' is the table that is read, and would be replaced
+        Hint: write to another file.
+    """
+    if not isinstance(source, str | Path):
+        return
+    with contextlib.suppress(OSError, ValueError, RuntimeError):
+        if Path(out).samefile(Path(source).expanduser()):
+            raise FolderError(
+                f"{Path(out).name!r} is the table that is read, and would be replaced",
+                hint="write to another file.",
+            )
+
+
 def cannot_write(path: str | Path, error: OSError) -> FolderError:
     """Return the error for a path that the system refuses to write."""
+    if error.errno == errno.ENAMETOOLONG:
+        name = max(Path(path).parts, key=len)
+        return FolderError(
+            f"the name '{name[:4]}…{name[-4:]}' ({len(name)} letters) is too long",
+            hint="choose a shorter one.",
+        )
     if isinstance(error, FileExistsError | NotADirectoryError):
         return FolderError(
             f"cannot write into {str(path)!r}: it is a file, or lies in one",

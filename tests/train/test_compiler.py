@@ -173,6 +173,15 @@ def test_a_compiler_that_fails_leaves_nothing(monkeypatch, cache) -> None:
     assert [*(cache / "steps").iterdir()] == []
 
 
+def test_a_cache_folder_that_cannot_be_written_is_said(monkeypatch, tmp_path) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("STEEPEST_CACHE", str(tmp_path / "file" / "cache"))
+    assert not is_cached(small(), 1)
+    with pytest.raises(NoCompilerError, match=r"cache/steps' cannot be written: not a directory") as caught:
+        compiled(small(), 1)
+    assert "STEEPEST_CACHE" in caught.value.hint
+
+
 @pytest.mark.parametrize("content", [b"", b"not a package", b"PK\x03\x04" + bytes(200)])
 def test_a_file_that_cannot_be_loaded_is_removed(cache, content: bytes) -> None:
     path = cache / "steps" / f"{key(small(), 1)}.pt2"

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 import polars as pl
 
+from steepest.data.names import called
 from steepest.errors import DataError
 from steepest.wording import counted
 
@@ -172,7 +173,7 @@ def find_layout(path: Path, names: Sequence[str] | None = None) -> Layout:
                 hint="give one name for each column.",
             )
         return Layout(delimiter, list(names), padded, header=False)
-    found = [each.strip() or f"column_{i + 1}" for i, each in enumerate(first)]
+    found = called(each.strip() for each in first)
     if all(is_number(each) for each in first) and first != [str(i) for i in range(len(first))]:
         raise DataError(
             f"the first line of {path.name} holds numbers, not column names: {', '.join(first[:5])}",

@@ -18,7 +18,7 @@ from steepest.data.dataset import Note
 from steepest.data.labels import as_label, as_text
 from steepest.data.options import TableOptions
 from steepest.errors import FolderError
-from steepest.files import write_atomically
+from steepest.files import reachable, write_atomically
 
 _TYPES = {
     "text": "text",
@@ -121,7 +121,7 @@ class Description:
         """
         text = _toml(self)
         if path is not None:
-            path = Path(path)
+            path = reachable(path)
             if path.exists() and not overwrite:
                 raise FolderError(
                     f"{str(path)!r} is there already",

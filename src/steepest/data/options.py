@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from steepest.data.names import plain, plain_in
 from steepest.errors import OptionError, unknown_name
 
 MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "Null")
@@ -72,6 +73,11 @@ class TableOptions(BaseModel):
             return [each.strip() for each in value.split(",") if each.strip()]
         return list(value) if isinstance(value, tuple | set | frozenset) else value
 
+    @field_validator("target", "features", "categorical", "continuous", "drop")
+    @classmethod
+    def _plain(cls, value: Any) -> Any:
+        return plain_in(value)
+
     @field_validator("source", "prepare", mode="before")
     @classmethod
     def _path(cls, value: Any) -> Any:
@@ -95,8 +101,10 @@ class TableOptions(BaseModel):
     @classmethod
     def _split(cls, value: str) -> str:
         kind, colon, column = value.partition(":")
-        if value in ("auto", "random", "stratified") or (kind in ("group", "time") and colon and column):
+        if value in ("auto", "random", "stratified"):
             return value
+        if kind in ("group", "time") and colon and column:
+            return f"{kind}:{plain(column)}"
         raise ValueError(f"{value!r} is none of auto, random, stratified, group:COLUMN, time:COLUMN")
 
     @model_validator(mode="after")

@@ -20,6 +20,7 @@ import polars as pl
 from polars.exceptions import PanicException
 
 from steepest.data import delimited
+from steepest.data.names import called
 from steepest.data.options import MISSING
 from steepest.data.sound import check_sound
 from steepest.errors import DataError, SteepestError
@@ -33,6 +34,7 @@ _CHECKED_BYTES = 1 << 30
 _PARQUET = (".parquet", ".pq", ".parq")
 _ARROW = (".feather", ".arrow", ".ipc")
 _TEXT = (".csv", ".tsv", ".tab", ".txt", ".data", ".dat")
+_PACKED_MAGIC = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst"}
 _REFUSED = {
     ".xlsx": ("a spreadsheet", "save the sheet as CSV in the spreadsheet program."),
     ".xls": ("a spreadsheet", "save the sheet as CSV in the spreadsheet program."),
@@ -78,7 +80,13 @@ def scan(
     markers = list(missing)
     if not isinstance(source, str | Path):
         return _clean(_from_object(source), markers, "the table")
-    path = _existing(source)
+    with _as_file(_existing(source)) as path:
+        return _scan_file(path, markers, text=text, names=names, sure=sure)
+
+
+def _scan_file(
+    path: Path, markers: list[str], *, text: Sequence[str], names: Sequence[str] | None, sure: bool
+) -> pl.LazyFrame:
     with reading(path.name):
         kind = _kind(path)
     if kind == "text":
@@ -110,6 +118,25 @@ def source_name(source: Any) -> str:
         ('churn.csv', 'the table')
     """
     return Path(source).name if isinstance(source, str | Path) else "the table"
+
+
+def check_lasting(source: Any) -> None:
+    """Raise a ``DataError`` if a path can be read only once, as a pipe can.
+
+    Example:
+        >>> check_lasting({"x": [1]})
+    """
+    if isinstance(source, str | Path) and _is_pipe(Path(source).expanduser()):
+        raise DataError(
+            f"{str(source)!r} can be read only once, and a comparison that goes on reads its table again",
+            hint="save it in a file first, for example with cat > table.csv.",
+        )
+
+
+def _is_pipe(path: Path) -> bool:
+    with contextlib.suppress(OSError, ValueError):
+        return path.exists() and not path.is_file() and not path.is_dir()
+    return False
 
 
 def is_streamed(source: Any) -> bool:
@@ -228,9 +255,41 @@ def _existing(source: str | Path) -> Path:
         else:
             hint = f"there is no folder {str(folder)!r} either."
         raise DataError(f"there is no file {str(path)!r}", hint=hint)
-    if path.stat().st_size == 0:
-        raise DataError(f"{path.name} is empty", hint="give a file with a header line and rows.")
+    if path.is_file() and path.stat().st_size == 0:
+        raise _empty(path.name)
     return path
+
+
+def _empty(name: str) -> DataError:
+    return DataError(f"{name} is empty", hint="give a file with a header line and rows.")
+
+
+@contextlib.contextmanager
+def _as_file(path: Path) -> Generator[Path]:
+    """Give the path of a file: ``path``, or where that is a pipe, a copy of what comes through it.
+
+    Raises:
+        DataError: nothing comes, or more than fits into memory.
+    """
+    if path.is_file():
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder, reading(str(path)):
+        with path.open("rb") as pipe:
+            content = pipe.read(IN_MEMORY_BYTES + 1)
+        if not content:
+            raise _empty(str(path))
+        ending = next((end for magic, end in _PACKED_MAGIC.items() if content.startswith(magic)), "")
+        copy = Path(folder) / f"{path.name}{ending}"
+        copy.write_bytes(content)
+        if len(content) > IN_MEMORY_BYTES // (
+            delimited.PACKED_FACTOR if _kind(copy) != "text" or ending else 1
+        ):
+            raise DataError(
+                f"more than {IN_MEMORY_BYTES >> 20} MB come through {str(path)!r}",
+                hint="save them in a file first, which is read in batches.",
+            )
+        yield copy
 
 
 def _alike(path: Path) -> list[Path]:
@@ -296,7 +355,7 @@ def _from_object(source: Any) -> pl.LazyFrame:
     kind = f"{type(source).__module__.split('.')[0]}.{type(source).__name__}"
     try:
         if kind == "pandas.DataFrame":
-            names = [str(each) for each in source.columns]
+            names = called(str(each) for each in source.columns)
             delimited.check_names(names, "the table")
             frame: Any = pl.from_pandas(source.set_axis(names, axis=1))
         elif isinstance(source, Mapping):
@@ -344,6 +403,11 @@ def _clean(frame: pl.LazyFrame, markers: list[str], name: str) -> pl.LazyFrame:
     schema = frame.collect_schema()
     if not schema:
         raise DataError(f"{name} has no columns", hint="give a table with a target and other columns.")
+    names = called(schema)
+    if names != list(schema):
+        delimited.check_names(names, name)
+        frame = frame.rename(dict(zip(schema, names, strict=True)))
+        schema = frame.collect_schema()
     changed: list[pl.Expr] = []
     padded = [f"{before}{each}{after}" for each in markers for before in ("", " ") for after in ("", " ")]
     for column, dtype in schema.items():

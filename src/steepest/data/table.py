@@ -21,7 +21,7 @@ from steepest.data.labels import with_text
 from steepest.data.options import TableOptions, table_options
 from steepest.data.pipeline import Encoded, TablePipeline
 from steepest.data.preparation import Preparation, StepReport
-from steepest.data.read import is_streamed, reading, scan, source_name
+from steepest.data.read import check_lasting, is_streamed, reading, scan, source_name
 from steepest.data.unforeseen import Unforeseen
 from steepest.errors import DataError, OptionError
 
@@ -131,6 +131,11 @@ class Table:
     def prepared(self) -> pl.DataFrame:
         """Return the table after all preparation steps, with a column that says each row's part."""
         return with_text(self._made.frame).with_columns(pl.col(SPLIT_COLUMN).cast(pl.String))
+
+    def check_lasting(self) -> None:
+        """Raise a ``DataError`` if the table, or another file of its options, is a pipe: it could not be read again."""
+        for each in (self._source, self.options.validation, self.options.test, self.options.prepare):
+            check_lasting(each)
 
     def __repr__(self) -> str:
         target = f", target {self.options.target!r}" if self.options.target else ""

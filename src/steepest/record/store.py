@@ -17,7 +17,7 @@ import safetensors.torch
 from torch import Tensor
 
 from steepest.errors import FolderError
-from steepest.files import TEMPORARY, cannot_write, remove_leftovers, write_atomically
+from steepest.files import TEMPORARY, cannot_write, reachable, remove_leftovers, write_atomically
 from steepest.record import lock
 from steepest.record.journal import Journal
 from steepest.record.schema import BaselineRecord, Record
@@ -34,10 +34,13 @@ class Folder:
 
     Args:
         path: the folder; made when the first thing is written.
+
+    Raises:
+        FolderError: the system cannot look the path up.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = reachable(path)
         self.journal = Journal(self.path / "journal.jsonl")
 
     @classmethod

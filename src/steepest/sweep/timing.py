@@ -98,7 +98,7 @@ def with_times(
         if seconds is not None:
             known[name] = seconds
             compiled.append(name)
-        elif execution.compile == "on":
+        elif why:
             say(f"steps  {name} runs eagerly: {why}")
     update: dict[str, Any] = {"seconds_a_step": known, "compiled": tuple(compiled)}
     if not execution.seconds_an_evaluation:
@@ -115,22 +115,28 @@ def slow(rule: Rule[Any]) -> Rule[Any]:
 def _compiled(
     rule: Rule, execution: Execution, bench: Bench, work: Expectation, eager: float, compiles: bool
 ) -> tuple[float | None, str]:
-    """Return the seconds of a compiled step, or None and why there is none."""
+    """Return the seconds of a compiled step, or None and why there is none, if that is to be said."""
     look, may = worth_compiling(execution, work, eager)
+
+    def if_asked(why: str) -> str:
+        return why if execution.compile == "on" else ""
+
     if not look:
-        return None, "it would not save time"
+        return None, if_asked("it would not save time")
     bench.programs.only_cached = not (may and compiles)
     try:
         found = bench.steps({each: Way(rule, execution, compiled=each) for each in (False, True)})
         apart = bench.same(rule, execution)
     except NotCachedError as error:
-        return ((1.0 - SAVED) * eager, "") if may else (None, error.fact)
-    except (NotTraceableError, NoCompilerError) as error:
+        return ((1.0 - SAVED) * eager, "") if may else (None, if_asked(error.fact))
+    except NotTraceableError as error:
+        return None, if_asked(error.fact)
+    except NoCompilerError as error:
         return None, error.fact
     finally:
         bench.programs.only_cached = False
     if apart > SAME[bench.recipe.precision]:
-        return None, f"compiled steps differ from eager ones by {apart:.1g} of the loss"
+        return None, if_asked(f"compiled steps differ from eager ones by {apart:.1g} of the loss")
     if found[True] > found[False] and execution.compile != "on":
-        return None, "eager steps are faster"
+        return None, ""
     return found[True], ""

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,7 +109,7 @@ def compiled(
 
 def is_cached(traced: Traced, threads: int) -> bool:
     """Return whether a graph's library is there already."""
-    return (cache_folder() / "steps" / f"{key(traced, threads)}.pt2").is_file()
+    return _is_there(cache_folder() / "steps" / f"{key(traced, threads)}.pt2")
 
 
 def key(traced: Traced, threads: int) -> str:
@@ -161,8 +161,7 @@ def _compile(traced: Traced, threads: int, path: Path) -> None:
         raise NoCompilerError(
             "there is no C++ compiler (g++)", hint="install one, or begin anew with --compile off."
         )
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder, warnings.catch_warnings():
+    with _folder_in(path.parent) as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         made = Path(folder) / path.name
         try:
@@ -180,13 +179,39 @@ def _compile(traced: Traced, threads: int, path: Path) -> None:
         made.replace(path)
 
 
+@contextlib.contextmanager
+def _folder_in(cache: Path) -> Generator[str]:
+    """Make a temporary folder in the cache.
+
+    Raises:
+        NoCompilerError: the cache cannot be written.
+    """
+    try:
+        cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+        made = tempfile.TemporaryDirectory(dir=cache)
+    except OSError as error:
+        raise NoCompilerError(
+            f"the cache folder {str(cache)!r} cannot be written: {(error.strerror or str(error)).lower()}",
+            hint="name a folder that you may write to in STEEPEST_CACHE, or begin anew with --compile off.",
+        ) from None
+    with made:
+        yield made.name
+
+
+def _is_there(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return path.is_file()
+    return False
+
+
 def _load(path: Path) -> Run | None:
     """Return a library from the cache; None if it is not there, or cannot be loaded: then it is removed."""
-    if not path.is_file():
+    if not _is_there(path):
         return None
     try:
         package: Any = torch._inductor.aoti_load_package(str(path))  # pyright: ignore[reportPrivateUsage]
     except Exception:  # whatever is wrong with the file, it can be made again
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
         return None
     return package.loader.run

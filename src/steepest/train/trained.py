@@ -25,7 +25,7 @@ from steepest.data.table import TablePipeline
 from steepest.data.unforeseen import Unforeseen
 from steepest.errors import FolderError, ModelError, first_line
 from steepest.evaluate.predictions import predict
-from steepest.files import cannot_write, write_atomically
+from steepest.files import cannot_write, check_apart, reachable, write_atomically
 from steepest.models import ModelBuilder, build_model, count_parameters
 from steepest.record.store import command
 from steepest.train.writing import writing_tables
@@ -194,8 +194,9 @@ class TrainedModel:
         Raises:
             DataError: the rows cannot be read or a column is missing.
             OptionError: predictions cannot be written in this format.
-            FolderError: the file cannot be written.
+            FolderError: the file cannot be written, or is the one with the rows.
         """
+        check_apart(out, rows)
 
         def written(found: Iterator[Predictions]) -> Written:
             count, about = 0, list[Predictions]()
@@ -299,7 +300,7 @@ class TrainedModel:
             FolderError: there is no model, or a file of it is missing or damaged.
             ModelError: the model is the user's own and was not given, or the weights do not fit it.
         """
-        folder = Path(folder)
+        folder = reachable(folder)
         if (folder / "model").is_dir():
             folder = folder / "model"
         about = _read_about(folder)

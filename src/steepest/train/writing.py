@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import polars as pl
 
 from steepest.errors import OptionError
-from steepest.files import writing_atomically
+from steepest.files import reachable, writing_atomically
 
 FORMATS = (".parquet", ".csv", ".feather", ".arrow")
 
@@ -38,18 +38,21 @@ def writing_tables(path: str | Path) -> Generator[Write]:
         'x\\n0\\n1\\n'
     """
     kind = Path(path).suffix
-    check_format(path)
+    check_place(path)
     with writing_atomically(path) as file, contextlib.ExitStack() as stack:
         yield _csv(file) if kind == ".csv" else _arrow(file, kind, stack)
 
 
-def check_format(path: str | Path) -> None:
-    """Raise an ``OptionError`` if predictions cannot be written in the format of this file."""
+def check_place(path: str | Path) -> None:
+    """Raise an ``OptionError`` if predictions cannot be written in this file's format, or its folder is not there."""
     if Path(path).suffix not in FORMATS:
         raise OptionError(
             f"cannot write predictions as {Path(path).suffix!r}",
             hint=f"name a file with {', '.join(FORMATS)}.",
         )
+    folder = reachable(path).parent
+    if not folder.is_dir():
+        raise OptionError(f"there is no folder {str(folder)!r}", hint="make it first, or name another --out.")
 
 
 def _csv(file: BinaryIO) -> Write:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 import polars as pl
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from steepest.data.names import plain_in
 from steepest.errors import PreparationError, unknown_name
 
 ROW = "__steepest_row__"
@@ -74,6 +75,19 @@ class Step(BaseModel):
             options = dict(options)
             options.setdefault("columns", [options.pop("column")])
         return options
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_names(cls, options: Any) -> Any:
+        """Call columns as the reader does."""
+        if isinstance(options, dict):
+            named = {
+                name: plain_in(options[name])
+                for name in ("column", "columns", "keys", "types")
+                if name in options
+            }
+            return {**options, **named}
+        return options  # pyright: ignore[reportUnknownVariableType]
 
     def inputs(self) -> tuple[str, ...]:
         """Return the columns that must be there."""

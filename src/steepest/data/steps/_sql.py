@@ -7,6 +7,7 @@ import re
 
 import polars as pl
 
+from steepest.data.names import plain_sql
 from steepest.errors import PreparationError
 
 _HINT = (
@@ -32,7 +33,7 @@ def expression(sql: str) -> pl.Expr:
         [2, 4]
     """
     try:
-        return pl.sql_expr(sql)
+        return pl.sql_expr(plain_sql(sql))
     except pl.exceptions.PolarsError as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"this cannot be read ({reason}); {_HINT}") from None

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, cast
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from steepest.data import names
 from steepest.data.steps import Context, Learned, LearnedStep, StepReport, require
 from steepest.data.steps._values import as_known, convert, known, plain
 from steepest.errors import PreparationError
@@ -44,8 +45,9 @@ class LearnFrom(BaseModel):
         if self.table in SOURCES.names() and not path.exists():
             path = open_catalog(self.table).path
         frame = scan(path)
-        require("fill-from", self.rename, frame.collect_schema())
-        return frame.rename(self.rename)
+        rename = {names.plain(old): names.plain(new) for old, new in self.rename.items()}
+        require("fill-from", rename, frame.collect_schema())
+        return frame.rename(rename)
 
 
 class FillFrom(LearnedStep):

@@ -6,8 +6,9 @@ from collections.abc import Collection
 from typing import Annotated, Self
 
 import polars as pl
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from steepest.data.names import plain
 from steepest.data.steps import Context, Step, StepReport
 from steepest.errors import PreparationError
 
@@ -31,6 +32,11 @@ class Rename(Step):
 
     use = "rename"
     columns: Annotated[dict[str, str], Field(min_length=1)]
+
+    @field_validator("columns")
+    @classmethod
+    def _plain_new_names(cls, columns: dict[str, str]) -> dict[str, str]:
+        return {old: plain(new) for old, new in columns.items()}
 
     def inputs(self) -> tuple[str, ...]:
         return tuple(self.columns)
