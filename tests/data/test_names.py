@@ -64,4 +64,4 @@ def test_every_step_means_the_column_that_it_names(target: str) -> None:
         assert made["[x]"].is_in(["*"]).any()
     encoded = table.pipeline.transform(raw[[each for each in raw.columns if each != target]])
     assert len(encoded.kept) == raw.height
-    assert not encoded.unknown
+    assert not encoded.unforeseen.lines
