@@ -167,7 +167,12 @@ def write_metrics() -> str:
         rows.append(
             (f"`{entry.name}`", info.title, info.task, "higher" if info.higher_is_better else "lower", about)
         )
-    rows.sort(key=lambda row: (row[2], list(metrics.COMPONENTS).index(row[0].strip("`"))))
+    order = [
+        *metrics.metric_names("classification", 2),
+        *metrics.metric_names("classification"),
+        *metrics.metric_names("regression"),
+    ]
+    rows.sort(key=lambda row: order.index(row[0].strip("`").replace("-", "_")))
     return table(("name", "title", "task", "better", "definition"), rows)
 
 

@@ -150,7 +150,7 @@ def test_modules_stay_small():
     assert real[len(real) // 2] <= MEDIAN_LINES
 
 
-HEAVY = ("torch", "polars", "sklearn", "scipy", "torchmetrics", "plotly", "pandas", "pyarrow", "matplotlib")
+HEAVY = ("torch", "polars", "sklearn", "scipy", "plotly", "pandas", "pyarrow", "matplotlib")
 
 FAST = {
     "help": "sys.argv = ['steepest', '--help']",

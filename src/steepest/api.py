@@ -54,7 +54,7 @@ def plan(
         model: a specification, a reference (``"nets.py:MyNet"``), or a callable that takes the dataset's
             :class:`~steepest.data.dataset.Shape` and returns an ``nn.Module``.
         name: the experiment's name.
-        options: any option of the protocol or the model: ``metric``, ``seeds``, ``seed``, ``epochs``,
+        options: any option of the protocol or the model: ``metric``, ``positive``, ``seeds``, ``seed``, ``epochs``,
             ``batch_size``, ``schedule``, ``learning_rates``, ``class_weights``, ``clip``, ``hidden``,
             ``dropout``, ``embedding``; or of the execution: ``device``, ``threads``, ``rows``, ``compile``.
 
@@ -259,18 +259,20 @@ class Result:
 
         Args:
             first, second: names of optimizers in the table.
-            metric: the deciding one if left out.
+            metric: the deciding one if left out; of two classes, ``f1`` is that of the positive one, as in ``metric=``.
 
         Raises:
             UnknownNameError: a name or the metric is not in the table.
         """
-        from steepest.evaluate.metrics import metric_info
+        from steepest.evaluate.metrics import meant, metric_info
 
         rows = {row.name: row for row in self.comparison.rows if row.kind == "optimizer"}
         for each in (first, second):
             if each not in rows:
                 raise unknown_name("optimizer of this comparison", each, rows)
-        chosen = metric_info(metric).name if metric else self.comparison.metric
+        chosen = self.comparison.metric
+        if metric is not None:
+            chosen = (meant(metric, 2) if self.comparison.positive else metric_info(metric)).name
         known = [each.name for each in self.comparison.metrics]
         if chosen not in known:
             raise unknown_name("metric of this comparison", chosen, known)

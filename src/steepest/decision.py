@@ -13,7 +13,8 @@ from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset
 from steepest.data.table import Table
 from steepest.errors import OptionError
-from steepest.evaluate.metrics import MetricInfo, default_metric, metric_info, metric_names
+from steepest.evaluate.judging import Judging, judge
+from steepest.evaluate.metrics import metric_info
 from steepest.models import ModelBuilder, build_model, count_parameters
 from steepest.recipe import (
     Execution,
@@ -56,8 +57,7 @@ class Decision:
     experiment: Experiment
     dataset: Dataset
     who: tuple[Contestant, ...]
-    metric: MetricInfo
-    metrics: tuple[str, ...]
+    judging: Judging
     recipe: Recipe
     batch_size: int
     how_batch: str
@@ -106,7 +106,7 @@ class Decision:
             recipe=self.recipe.model_copy(update={"steps": steps}),
             seeds=tuple(protocol.seed + i for i in range(seeds)),
             grid=protocol.learning_rates,
-            higher_is_better=self.metric.higher_is_better,
+            higher_is_better=self.judging.metric.higher_is_better,
             lengths=equal_lengths(self.who, steps, protocol.equal, self.execution),
             scan_rates=fitted.scan_rates or protocol.scan_rates,
             full_rates=fitted.full_rates or protocol.full_rates,
@@ -141,13 +141,12 @@ def decide(
     observer.say(data_text(dataset))
     for note in dataset.notes:
         observer.say(f"{'warning: ' if note.kind == 'warning' else '       '}{note.text}")
-    metric = metric_info(protocol.metric or default_metric(dataset.task))
-    if metric.task != dataset.task:
-        raise OptionError(
-            f"the metric {metric.name!r} is for {metric.task} but {dataset.target!r} is a {dataset.task} target",
-            hint=f"choose one of {', '.join(metric_names(dataset.task))}.",
-        )
-    metrics = tuple(dict.fromkeys((metric.name, *metric_names(dataset.task, len(dataset.classes)))))
+    judging = judge(dataset, protocol.metric, protocol.positive)
+    for what, how in judging.decided:
+        observer.say(f"       {what}: {how}")
+    for note in judging.notes:
+        observer.say(f"{'warning: ' if note.kind == 'warning' else '       '}{note.text}")
+    dataset = replace(dataset, positive=judging.positive, notes=(*dataset.notes, *judging.notes))
     batch_size, how_batch = explain_batch_size(protocol, len(dataset.train))
     net = build_model(model or str(experiment.model.spec), dataset.shape)
     check_model(net, dataset)
@@ -165,12 +164,13 @@ def decide(
         clip=protocol.clip,
         precision=protocol.precision,
         class_weights=class_weights(dataset, protocol.class_weights),
-        metric=metric.name,
+        metric=judging.metric.name,
+        positive=None if judging.positive is None else dataset.classes[judging.positive],
     )
     execution = Execution.model_validate({})
     parameters = count_parameters(net)
     return Decision(
-        experiment, dataset, who, metric, metrics, recipe, batch_size, how_batch, parameters, model, execution
+        experiment, dataset, who, judging, recipe, batch_size, how_batch, parameters, model, execution
     )
 
 

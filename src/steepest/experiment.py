@@ -109,7 +109,7 @@ def _carry_out(
     folder.write("experiment.toml", experiment_toml(with_whole_paths(experiment)))
     folder.begin(decision.dataset.fingerprint, decision.dataset.name)
 
-    dataset, metrics, protocol = decision.dataset, decision.metrics, experiment.protocol
+    dataset, metrics, protocol = decision.dataset, decision.judging.metrics, experiment.protocol
     runner = Runner(
         dataset.to(decision.execution.device),
         folder,
@@ -151,6 +151,7 @@ def _carry_out(
     told = [
         ("length", f"{fitted.why}: {setup.recipe.steps:,} steps"),
         ("batch size", f"{decision.batch_size}, {decision.how_batch}"),
+        *decision.judging.decided,
     ]
     findings = _findings(runner, dataset, evidence, table, told, decision.parameters)
     comparison = summarize(experiment, dataset, evidence, findings, decision.execution).model_copy(
@@ -169,7 +170,7 @@ def _baselines(
     observer: Observer,
     threads: int,
 ) -> list[BaselineRecord]:
-    wanted = f"{metrics[0]} {recipe.class_weights}"
+    wanted = f"{metrics[0]} {recipe.positive} {recipe.class_weights}"
     found = folder.baselines(wanted)
     if found and all(folder.has_tensors(f"rows/{each.name}") for each in found):
         return found

@@ -14,11 +14,12 @@ from steepest.data.dataset import Dataset
 from steepest.data.options import TableOptions
 from steepest.decision import device_is_there
 from steepest.errors import FolderError, SteepestError
-from steepest.evaluate.metrics import default_metric
+from steepest.evaluate.metrics import default_metric, meant, metric_info
 from steepest.recipe import (
     EXECUTION_OPTIONS,
     Execution,
     Experiment,
+    Protocol,
     load_tree,
     validate_experiment,
 )
@@ -102,11 +103,11 @@ def _trained_before(
             lost.append(text)
             continue
         stay += [each.name for each in found if each.name not in asked]
-    free = {"seeds", "minutes", "metric"}
+    free = {"seeds", "minutes", "metric", "positive"}
     protocols = [each.protocol.model_dump(exclude=free) for each in (began, experiment)]
     same = protocols[0] == protocols[1] and began.model == experiment.model
     lost = [each for each in lost if each not in asked]
-    if stay and not (same and _same_metric(folder, began.protocol.metric, experiment.protocol.metric)):
+    if stay and not (same and _same_judging(folder, began.protocol, experiment.protocol)):
         lost, stay = [*stay, *lost], []
     if stay:
         observer.say(f"       {', '.join(stay)}: in this folder, and stay in the comparison")
@@ -117,15 +118,18 @@ def _trained_before(
     return stay
 
 
-def _same_metric(folder: Folder, before: str | None, now: str | None) -> bool:
-    """Whether two metrics are the same, where none stands for that of the folder's task."""
-    if before == now:
+def _same_judging(folder: Folder, before: Protocol, now: Protocol) -> bool:
+    """Whether two protocols judge by the same; what one leaves out is what the folder's comparison was judged by."""
+    if (before.metric, before.positive) == (now.metric, now.positive):
         return True
     try:
-        default = default_metric(load_comparison(folder).task)
+        found = load_comparison(folder)
     except SteepestError:
         return False
-    return (before or default) == (now or default)
+    given = [each.metric or default_metric(found.task) for each in (before, now)]
+    names = {(meant(each, 2) if found.positive else metric_info(each)).name for each in given}
+    by_default = found.positive if before.positive is None else None
+    return len(names) == 1 and now.positive in (before.positive, by_default)
 
 
 def _check_execution(execution: Execution, folder: Folder) -> None:

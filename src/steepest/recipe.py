@@ -46,6 +46,15 @@ def _weights(value: Any) -> Any:
     return value if value in ("none", "balanced") else _pairs(value)
 
 
+def _label(value: Any) -> Any:
+    """Read a class given as a number or a truth value as its label: 1 and 1.0 are ``1``, True is ``true``."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value) if isinstance(value, int | float) else value
+
+
 def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
@@ -84,6 +93,9 @@ class Protocol(Options):
     """How the comparison is made."""
 
     metric: str | None = Field(None, description="picks the rates and the winner (default: log loss or RMSE)")
+    positive: Annotated[str | None, BeforeValidator(_label)] = Field(
+        None, description="which of two classes is the positive one (default: the rarer one in training)"
+    )
     seeds: int = Field(5, ge=1, le=1000, description="how many run seeds")
     seed: int = Field(0, ge=0, description="the first run seed")
     epochs: float | None = Field(None, gt=0, description="length of a run (default: found by a pilot)")
@@ -284,6 +296,8 @@ class Recipe(Options):
         clip: largest norm of the gradient, or None.
         class_weights: weight of each class in the loss, or None.
         precision: of the matrix products in training; weights, updates and evaluation have 32 bits.
+        metric: name of the metric that picks the best weights.
+        positive: label of the positive class, or None where there are not two classes.
         patience: epochs without an improvement after which the run stops, or None for the full length.
     """
 
@@ -297,6 +311,7 @@ class Recipe(Options):
     class_weights: tuple[float, ...] | None = None
     precision: Precision = "float32"
     metric: str = ""
+    positive: str | None = None
     patience: int | None = None
 
     @property
@@ -308,7 +323,10 @@ class Recipe(Options):
             >>> a.id == a.model_copy().id != a.model_copy(update={"steps": 10}).id
             True
         """
-        return stable_hash(self.model_dump(mode="json"))[:12]
+        values = self.model_dump(mode="json")
+        if self.positive is None:  # as in recipes of before there was one
+            del values["positive"]
+        return stable_hash(values)[:12]
 
 
 def stable_hash(value: Any) -> str:

@@ -14,11 +14,12 @@ from steepest import rng
 from steepest.data.dataset import TargetScale
 from steepest.errors import OptionError, UnknownNameError
 from steepest.evaluate.metrics import (
-    COMPONENTS,
     default_metric,
     evaluate,
+    meant,
     metric_info,
     metric_names,
+    registry,
     row_losses,
 )
 
@@ -42,13 +43,18 @@ def _macro(function):
 
 
 def _top(k):
-    return lambda y, p: np.mean([y[i] in np.argsort(-p[i])[:k] for i in range(len(y))])
+    def share(y, p):
+        return 1.0 if k >= p.shape[1] else reference.top_k_accuracy_score(y, p, k=k, labels=range(p.shape[1]))
+
+    return share
 
 
 CLASSIFICATION = {
     "log_loss": lambda y, p: reference.log_loss(y, p, labels=range(p.shape[1])),
     "accuracy": lambda y, p: reference.accuracy_score(y, p.argmax(1)),
-    "balanced_accuracy": lambda y, p: np.mean([(p[y == each].argmax(1) == each).mean() for each in set(y)]),
+    "balanced_accuracy": lambda y, p: reference.recall_score(
+        y, p.argmax(1), labels=np.unique(y), average="macro"
+    ),
     "precision": _macro(reference.precision_score),
     "recall": _macro(reference.recall_score),
     "f1": _macro(reference.f1_score),
@@ -58,7 +64,16 @@ CLASSIFICATION = {
     "top_50": lambda y, p: 1.0,
     "roc_auc": lambda y, p: _over_present(reference.roc_auc_score, y, p),
     "average_precision": lambda y, p: _over_present(reference.average_precision_score, y, p),
-    "brier": lambda y, p: np.square(p - np.eye(p.shape[1])[y]).sum(1).mean(),
+    "brier_score": lambda y, p: reference.brier_score_loss(
+        y, p[:, 1] if p.shape[1] == 2 else p, labels=range(p.shape[1])
+    ),
+}
+
+POSITIVE = {
+    "positive_precision": lambda y, p: reference.precision_score(y, p[:, 1] > 0.5, zero_division=0),
+    "positive_recall": lambda y, p: reference.recall_score(y, p[:, 1] > 0.5, zero_division=0),
+    "positive_f1": lambda y, p: reference.f1_score(y, p[:, 1] > 0.5, zero_division=0),
+    "positive_average_precision": lambda y, p: reference.average_precision_score(y, p[:, 1]),
 }
 
 REGRESSION = {
@@ -77,7 +92,63 @@ def test_classification_equals_scikit_learn(name, rows, classes, present):
     found = evaluate(
         torch.tensor(logits), torch.tensor(truth), task="classification", classes=classes, names=[name]
     )
-    assert found[name] == pytest.approx(CLASSIFICATION[name](truth, probabilities), rel=2e-6)
+    assert found[name] == pytest.approx(CLASSIFICATION[name](truth, probabilities), rel=1e-9)
+
+
+@pytest.mark.parametrize("positive", [0, 1])
+@pytest.mark.parametrize("name", POSITIVE)
+def test_the_positive_class_is_the_one_that_is_named(name, positive):
+    logits, truth, probabilities = _rows(300, 2, 2)
+    found = evaluate(
+        torch.tensor(logits),
+        torch.tensor(truth),
+        task="classification",
+        classes=2,
+        names=[name],
+        positive=positive,
+    )
+    order = [1 - positive, positive]
+    wanted = POSITIVE[name]((truth == positive).astype(int), probabilities[:, order])
+    assert found[name] == pytest.approx(wanted, rel=1e-9)
+    macro = evaluate(
+        torch.tensor(logits),
+        torch.tensor(truth),
+        task="classification",
+        classes=2,
+        names=[name.replace("positive", "macro")],
+    )
+    key = name.removeprefix("positive_")
+    assert macro == {key: pytest.approx(CLASSIFICATION[key](truth, probabilities), rel=1e-9)}
+    assert abs(macro[key] - found[name]) > 1e-3
+
+
+@pytest.mark.parametrize("guess", [0, 1])
+@pytest.mark.parametrize("only", [0, 1])
+@pytest.mark.parametrize("name", POSITIVE)
+def test_the_positive_class_without_rows_or_predictions_follows_scikit_learn(name, only, guess):
+    truth = np.full(9, only)
+    logits = np.zeros((9, 2))
+    logits[:, guess] = np.linspace(1.0, 2.0, 9)
+    probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    found = evaluate(
+        torch.tensor(logits), torch.tensor(truth), task="classification", classes=2, names=[name], positive=1
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-learn warns that no row is positive
+        assert found[name] == pytest.approx(POSITIVE[name](truth, probabilities), rel=1e-9)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_equally_probable_classes_count_as_in_scikit_learn(k):
+    generator = rng.stream(0, "data")
+    logits = generator.integers(0, 3, size=(200, 5)).astype(float)
+    truth = generator.integers(0, 5, 200)
+    names = [f"top-{k}", "roc-auc", "average-precision"]
+    found = evaluate(torch.tensor(logits), torch.tensor(truth), task="classification", classes=5, names=names)
+    assert found[f"top_{k}"] == reference.top_k_accuracy_score(truth, logits, k=k)
+    scaled = torch.log_softmax(torch.tensor(logits), 1).exp().numpy()
+    for name in ("roc_auc", "average_precision"):
+        assert found[name] == pytest.approx(CLASSIFICATION[name](truth, scaled), rel=1e-9)
 
 
 @pytest.mark.parametrize("name", REGRESSION)
@@ -99,28 +170,55 @@ def test_regression_is_on_the_original_scale(name, columns):
 
 
 def test_every_registered_metric_is_compared_with_a_reference():
-    assert {name.replace("-", "_") for name in COMPONENTS} <= {*CLASSIFICATION, *REGRESSION}
+    assert {name.replace("-", "_") for name in registry.names()} <= {*CLASSIFICATION, *POSITIVE, *REGRESSION}
 
 
-@pytest.mark.parametrize("task", ["classification", "regression"])
-def test_names_and_information_agree(task):
-    names = metric_names(task)
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("name", ["f1", "precision", "recall", "average-precision", "average_precision"])
+def test_of_two_classes_the_positive_one_is_meant(name, classes):
+    plain = name.replace("-", "_")
+    assert meant(name, classes).name == (f"positive_{plain}" if classes == 2 else plain)
+    assert meant(f"macro-{name}", classes).name == meant(f"macro_{name}", classes).name == plain
+    if classes == 2:
+        assert meant(f"positive-{name}", classes).name == f"positive_{plain}"
+        return
+    for other, instead in ((classes, f"macro-{plain.replace('_', '-')}"), (0, "rmse")):
+        with pytest.raises(OptionError, match="the positive one of two classes") as caught:
+            meant(f"positive-{name}", other)
+        assert caught.value.hint == f"use {instead}."
+
+
+def test_the_brier_score_of_before_is_known_and_no_longer_computed():
+    assert not metric_info("brier").higher_is_better
+    with pytest.raises(OptionError, match="no longer computed") as caught:
+        meant("brier", 2)
+    assert caught.value.hint == "use brier-score."
+    logits, truth, _ = _rows(9, 2, 2)
+    with pytest.raises(OptionError, match="no longer computed"):
+        evaluate(torch.tensor(logits), torch.tensor(truth), task="classification", classes=2, names=["brier"])
+
+
+@pytest.mark.parametrize(
+    ("task", "classes"), [("classification", 2), ("classification", 4), ("regression", 0)]
+)
+def test_names_and_information_agree(task, classes):
+    names = metric_names(task, classes)
     assert names[0] == default_metric(task)
     for name in names:
         info = metric_info(name)
         assert info == metric_info(name.replace("_", "-"))
         assert info.name == name
         assert info.task == task
-        perfect, poor = _best_and_worst(task, name)
+        perfect, poor = _best_and_worst(task, name, classes)
         assert (perfect > poor) == info.higher_is_better
 
 
-def _best_and_worst(task, name):
+def _best_and_worst(task, name, classes):
     if task == "classification":
-        truth = torch.tensor([0, 1, 2, 3, 0, 1, 2, 3])
-        perfect = 9.0 * torch.nn.functional.one_hot(truth, 4).float()
+        truth = torch.arange(8) % classes
+        perfect = 9.0 * torch.nn.functional.one_hot(truth, classes).float()
         outputs = [perfect, -perfect]
-        arguments = {"task": task, "classes": 4, "names": [name]}
+        arguments = {"task": task, "classes": classes, "names": [name], "positive": 0}
     else:
         truth = torch.arange(8.0)
         outputs = [truth, -truth]
@@ -131,6 +229,13 @@ def _best_and_worst(task, name):
 def test_top_3_is_left_out_where_it_says_nothing():
     assert "top_3" not in metric_names("classification", classes=3)
     assert "top_3" in metric_names("classification", classes=4)
+
+
+def test_of_two_classes_the_positive_one_comes_before_the_means():
+    names = metric_names("classification", classes=2)
+    assert names.index("positive_f1") < names.index("f1")
+    assert names.index("positive_average_precision") < names.index("average_precision")
+    assert not [name for name in metric_names("classification", classes=3) if name.startswith("positive")]
 
 
 def test_one_evaluation_leaves_nothing_for_the_next():
@@ -216,6 +321,13 @@ ERRORS = {
     "other task": (["rmse"], (4, 3), OptionError, "'rmse' measures regression"),
     "shape": (["accuracy"], (4, 2), OptionError, r"shape \(4, 2\) for 4 rows"),
     "top-0": (["top-0"], (4, 3), UnknownNameError, "unknown metric 'top-0'"),
+    "macro of nothing": (["macro-accuracy"], (4, 3), UnknownNameError, "unknown metric 'macro-accuracy'"),
+    "positive of three": (
+        ["positive-f1"],
+        (4, 3),
+        OptionError,
+        "'positive_f1' is of the positive one of two",
+    ),
 }
 
 

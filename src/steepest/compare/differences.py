@@ -80,7 +80,7 @@ def scores(
         for value, each in zip(exact, tables, strict=True)
     )
     if not complete:
-        sizes = {np.size(each["loss"]) for each in kept if each is not None and "loss" in each}
+        sizes = {len(np.asarray(each["loss"])) for each in kept if each is not None and "loss" in each}
         return Scores(name, metric, exact, n_rows=min(sizes, default=0), seeded=seeded)
     length = lengths.pop()
     empty = np.full(length, math.nan)

@@ -266,6 +266,7 @@ class Comparison(Frozen):
         sentence: who wins on which metric, by how much, what the best baseline gets; read first.
         remarks: further sentences, in the order of their importance.
         metric: the name of the metric that picked rates and the winner.
+        positive: label of the positive class; empty where there are not two classes.
         metrics: every metric shown, the deciding one first.
         winner: name of the best optimizer's row (by validation).
         rows: all rows, best first within each kind.
@@ -293,6 +294,7 @@ class Comparison(Frozen):
     task: Literal["classification", "regression"] = "classification"
     target: str = ""
     metric: str
+    positive: str = ""
     metrics: list[Metric]
     winner: str
     rows: list[Row]

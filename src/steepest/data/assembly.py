@@ -133,7 +133,9 @@ def assemble(rows: Rows, preparation: Preparation, options: TableOptions, target
     dataset = Dataset(
         name=rows.name,
         target=target,
-        **parts,
+        train=parts["train"],
+        validation=parts["validation"],
+        test=parts["test"],
         shape=pipeline.shape,
         classes=classes,
         target_scale=scale,

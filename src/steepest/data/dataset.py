@@ -88,6 +88,7 @@ class Dataset:
         train, validation, test: the parts.
         shape: what a model must know.
         classes: class labels in the order of their codes; empty for regression.
+        positive: code of the positive class, where one of two is decided on.
         target_scale: how a regression target was standardised.
         notes: what reading, preparation, split and encoding decided or found.
         provenance: source, row counts, seeds and a fingerprint, as plain values.
@@ -101,6 +102,7 @@ class Dataset:
     test: Part
     shape: Shape
     classes: tuple[str, ...] = ()
+    positive: int | None = None
     target_scale: TargetScale = TargetScale()
     notes: tuple[Note, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)

@@ -113,7 +113,10 @@ def _metrics(
             pass
         else:
             values = frame.filter((pl.col("metric") == name) & pl.col("value").is_finite())["value"]
-            title, percent = info.title, info.percent and bool(values.is_between(0, 1).all())
+            title, percent = (
+                info.title.removesuffix(" (macro)"),
+                info.percent and bool(values.is_between(0, 1).all()),
+            )
         shown.append(Metric(name=name, title=title, higher_is_better=found, percent=percent))
     return shown, unknown
 

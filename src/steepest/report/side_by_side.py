@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 from steepest.compare.differences import difference, scores
 from steepest.compare.intervals import holm
 from steepest.compare.result import Comparison, Difference, Fact
+from steepest.evaluate.metrics import is_positive
 from steepest.files import cannot_write, write_atomically
 from steepest.recipe import Experiment
 from steepest.report import format as show
@@ -279,6 +280,8 @@ def why_not(one: Side, other: Side) -> str:
         return f"data, preparation or split are not the same{what}, so the test rows{sizes} are others"
     if a.metric != b.metric:
         return f"they were decided by different metrics: {a.metric} and {b.metric}"
+    if is_positive(a.metric) and a.positive != b.positive:
+        return f"their positive classes are not the same: {a.positive} and {b.positive}"
     seeds = [{seed for runs in each.runs.values() for seed in runs} for each in (one, other)]
     if len(seeds[0] & seeds[1]) < 2:
         told = listed([", ".join(map(str, sorted(each))) or "none" for each in seeds])

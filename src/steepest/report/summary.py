@@ -96,6 +96,7 @@ def summarize(
         task=dataset.task,
         target=dataset.target,
         metric=metric.name,
+        positive=evidence.setup.recipe.positive or "",
         metrics=metrics,
         winner=winner.name,
         rows=every,

@@ -15,9 +15,9 @@ from rich.text import Text
 from steepest.compare.result import Comparison, Estimate, Metric, Row
 from steepest.report import format as show
 from steepest.report.digits import digits_of, from_winner
-from steepest.report.view import better_first, metric_of
+from steepest.report.view import UNBROKEN, better_first, metric_of
 
-_NAME = 15
+_NAME, _HEAD = 15, 20
 _LONGEST = 60
 _ALL, _COMPARED = 78, 64
 """Columns that a terminal needs for another metric, and for the difference from the winner."""
@@ -127,7 +127,9 @@ def _ends(value: Estimate) -> list[str]:
 
 
 def _head(metric: Metric) -> str:
-    return f"{show.printable(metric.title)}{' ↑' if metric.higher_is_better else ' ↓'}"
+    arrow = "↑" if metric.higher_is_better else "↓"
+    lines = textwrap.wrap(f"{show.printable(metric.title)}{UNBROKEN}{arrow}", _HEAD)
+    return "\n".join(lines).replace(UNBROKEN, " ")
 
 
 def _name(row: Row, width: int, *, mark: bool) -> str:

@@ -198,6 +198,7 @@ def _metrics(outputs: Tensor, dataset: Dataset, part: Part, names: tuple[str, ..
         classes=len(dataset.classes),
         names=names,
         scale=dataset.target_scale,
+        positive=dataset.positive,
     )
 
 

@@ -130,6 +130,7 @@ def _measure(dataset: Dataset, part: Part, outputs: Tensor, names: Sequence[str]
         classes=dataset.shape.outputs,
         names=names,
         scale=dataset.target_scale,
+        positive=dataset.positive,
     )
 
 

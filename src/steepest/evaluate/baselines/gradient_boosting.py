@@ -86,6 +86,7 @@ def fit_gradient_boosting(
             classes=dataset.shape.outputs,
             names=[metric],
             scale=dataset.target_scale,
+            positive=dataset.positive,
         )
         value = next(iter(found.values()))
         return -value if metric_info(metric).higher_is_better else value

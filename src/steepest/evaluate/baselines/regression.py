@@ -117,6 +117,7 @@ def _choose(
             classes=dataset.shape.outputs,
             names=[metric],
             scale=dataset.target_scale,
+            positive=dataset.positive,
         )
         return Trial(power, model, sign * next(iter(found.values())))
 

@@ -1,0 +1,118 @@
+"""What a comparison is judged by: the deciding metric, the positive class, and which metrics are shown first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from steepest.data.dataset import Dataset, Note
+from steepest.errors import OptionError, unknown_name
+from steepest.evaluate.metrics import MetricInfo, default_metric, meant, metric_info, metric_names
+
+MAJORITY = 0.8
+"""Above this share of the largest class, accuracy hardly shows what was learned."""
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How results are judged.
+
+    Attributes:
+        metric: the deciding one.
+        metrics: the keys of all, the deciding one first, then the one that is shown beside it.
+        positive: code of the positive class, where there are two.
+        decided: what was decided and how, for a reader.
+        notes: what a reader should know of the classes.
+    """
+
+    metric: MetricInfo
+    metrics: tuple[str, ...]
+    positive: int | None = None
+    decided: tuple[tuple[str, str], ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+def judge(dataset: Dataset, metric: str | None = None, positive: str | None = None) -> Judging:
+    """Decide what is judged by.
+
+    Args:
+        dataset: its training rows say which class is the rarer one, and whether one of them prevails.
+        metric: the deciding metric as the user names it; the task's default if left out.
+        positive: label of the positive class; the rarer of two if left out, of equals the last one.
+
+    Raises:
+        UnknownNameError: there is no such metric or no such class.
+        OptionError: the metric does not serve the task, or a positive class is named and there are not two classes.
+
+    Example:
+        >>> from steepest.data.table import read_table
+        >>> data = read_table({"x": [0.1, 0.2, 0.3] * 40, "y": ["ham", "spam", "ham"] * 40}, target="y").dataset()
+        >>> found = judge(data, metric="f1")
+        >>> found.metric.name, data.classes[found.positive]
+        ('positive_f1', 'spam')
+    """
+    classes = len(dataset.classes)
+    info = metric_info(default_metric(dataset.task)) if metric is None else meant(metric, classes)
+    if info.task != dataset.task:
+        raise OptionError(
+            f"the metric {info.name!r} is for {info.task} but {dataset.target!r} is a {dataset.task} target",
+            hint=f"choose one of {', '.join(metric_names(dataset.task, classes))}.",
+        )
+    decided: list[tuple[str, str]] = []
+    if metric is not None and metric_info(metric).name != info.name:
+        plain = metric_info(metric).name.replace("_", "-")
+        decided.append(
+            (
+                "metric",
+                f"{info.title}: of two classes {plain} is the positive one's, macro-{plain} the mean of both",
+            )
+        )
+    code, how = _positive(dataset, positive)
+    if code is not None:
+        decided.append(("positive class", how))
+    second, notes = _beside(dataset)
+    names = dict.fromkeys((info.name, *second, *metric_names(dataset.task, classes)))
+    return Judging(info, tuple(names), code, tuple(decided), notes)
+
+
+def _positive(dataset: Dataset, wanted: str | None) -> tuple[int | None, str]:
+    if len(dataset.classes) != 2:
+        if wanted is None:
+            return None, ""
+        what = f"has {len(dataset.classes):,} classes" if dataset.classes else "is a number"
+        raise OptionError(
+            f"the positive class {wanted!r} is named, but {dataset.target!r} {what}",
+            hint="leave --positive out: it is for two classes.",
+        )
+    if wanted is not None and wanted not in dataset.classes:
+        raise unknown_name("class", wanted, dataset.classes)
+    counts = _counts(dataset)
+    code = dataset.classes.index(wanted) if wanted is not None else 0 if counts[0] < counts[1] else 1
+    share = f"{counts[code] / sum(counts):.1%} of the training rows"
+    if wanted is not None:
+        return code, f"{wanted}, given ({share})"
+    why = "the last of two equally frequent ones" if counts[0] == counts[1] else "the rarer one"
+    return code, f"{dataset.classes[code]}, {why} ({share}; --positive names the other)"
+
+
+def _beside(dataset: Dataset) -> tuple[tuple[str, ...], tuple[Note, ...]]:
+    """Return the metric that is shown beside the deciding one where a class prevails, and a note of that."""
+    if dataset.task != "classification":
+        return (), ()
+    counts = _counts(dataset)
+    most = max(counts)
+    share = most / sum(counts)
+    if share <= MAJORITY:
+        return (), ()
+    name = "positive_average_precision" if len(counts) == 2 else "balanced_accuracy"
+    label = dataset.classes[counts.index(most)]
+    text = (
+        f"{share:.1%} of the training rows are {label!r}: a model that always says {label!r} has that accuracy, "
+        f"so look at {metric_info(name).title} instead."
+    )
+    return (name,), (Note("warning", text),)
+
+
+def _counts(dataset: Dataset) -> list[int]:
+    return torch.bincount(dataset.train.target.cpu(), minlength=len(dataset.classes)).tolist()

@@ -1,0 +1,82 @@
+"""What a metric is a function of: the outputs for many rows, and the truth."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ClassOutputs:
+    """Predictions of classes on N rows with what several metrics need of them.
+
+    Attributes:
+        log_probabilities: float64 ``[N, K]``.
+        target: class codes, int64 ``[N]``.
+        positive: code of the positive class; 1 where nobody says which of two it is.
+        k: how many classes ``top_k`` looks at.
+    """
+
+    log_probabilities: Tensor
+    target: Tensor
+    positive: int = 1
+    k: int = 3
+
+    @property
+    def classes(self) -> int:
+        """K, the number of classes."""
+        return self.log_probabilities.shape[1]
+
+    @functools.cached_property
+    def probabilities(self) -> Tensor:
+        """Probabilities, float64 ``[N, K]``, from 0 to 1."""
+        return self.log_probabilities.exp().clamp(max=1.0)
+
+    @functools.cached_property
+    def labels(self) -> Tensor:
+        """The most probable class of each row, int64 ``[N]``; the first of equals."""
+        return self.log_probabilities.argmax(dim=1)
+
+    @functools.cached_property
+    def actual(self) -> Tensor:
+        """How many rows are of each class, float64 ``[K]``."""
+        return self._count(self.target)
+
+    @functools.cached_property
+    def predicted(self) -> Tensor:
+        """For how many rows each class is predicted, float64 ``[K]``."""
+        return self._count(self.labels)
+
+    @functools.cached_property
+    def right(self) -> Tensor:
+        """For how many rows each class is predicted and true, float64 ``[K]``."""
+        return self._count(self.target[self.labels == self.target])
+
+    @property
+    def present(self) -> Tensor:
+        """Which classes the rows contain, bool ``[K]``."""
+        return self.actual > 0
+
+    def _count(self, codes: Tensor) -> Tensor:
+        return torch.bincount(codes, minlength=self.classes).to(torch.float64)
+
+
+@dataclass(frozen=True)
+class ValueOutputs:
+    """Predictions of a number on N rows, on the original scale: float64 ``[N]`` each."""
+
+    values: Tensor
+    target: Tensor
+
+
+def shares(part: Tensor, whole: Tensor) -> Tensor:
+    """Return ``part / whole``, and 0 where there is nothing to have a share of.
+
+    Example:
+        >>> shares(torch.tensor([1.0, 0.0]), torch.tensor([2.0, 0.0])).tolist()
+        [0.5, 0.0]
+    """
+    return part / whole.clamp(min=1.0)

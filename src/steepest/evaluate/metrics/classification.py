@@ -1,0 +1,137 @@
+"""Metrics of classes.
+
+Averages over classes (``macro``) are over the classes that the evaluated rows contain: a class without a
+row has no recall, and counting it as 0 or as 1 would change the metric with the split. A class that is
+never predicted has precision and F1 of 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from sklearn.metrics import average_precision_score, roc_auc_score
+from torch import Tensor
+from torch.nn import functional
+
+from steepest.evaluate.metrics._contract import ClassOutputs, shares
+
+COMPONENTS: dict[str, dict[str, Any]] = {
+    "log-loss": {"object": "log_loss", "groups": ["classification"], "title": "log loss"},
+    "accuracy": {"object": "accuracy", "groups": ["classification"], "title": "accuracy", "percent": True},
+    "balanced-accuracy": {
+        "object": "balanced_accuracy",
+        "groups": ["classification"],
+        "title": "balanced accuracy",
+        "percent": True,
+    },
+    "precision": {
+        "object": "precision",
+        "groups": ["classification"],
+        "title": "precision (macro)",
+        "percent": True,
+    },
+    "recall": {"object": "recall", "groups": ["classification"], "title": "recall (macro)", "percent": True},
+    "f1": {"object": "f1", "groups": ["classification"], "title": "F1 (macro)", "percent": True},
+    "top-3": {"object": "top_k", "groups": ["classification"], "title": "top-3 accuracy", "percent": True},
+    "roc-auc": {
+        "object": "roc_auc",
+        "groups": ["classification"],
+        "title": "ROC AUC (macro)",
+        "higher": True,
+    },
+    "average-precision": {
+        "object": "average_precision",
+        "groups": ["classification"],
+        "title": "average precision (macro)",
+        "higher": True,
+    },
+    "brier-score": {"object": "brier_score", "groups": ["classification"], "title": "Brier score"},
+}
+
+
+def log_loss(rows: ClassOutputs) -> Tensor:
+    """Return the mean negative logarithm of the probability of the true class, in nats; from 0.
+
+    Equal to scikit-learn's except for probabilities below 2e-16, which scikit-learn clips.
+    """
+    return functional.nll_loss(rows.log_probabilities, rows.target)
+
+
+def accuracy(rows: ClassOutputs) -> Tensor:
+    """Return the share of rows whose most probable class is the true one; from 0 to 1."""
+    return (rows.labels == rows.target).to(torch.float64).mean()
+
+
+def balanced_accuracy(rows: ClassOutputs) -> Tensor:
+    """Return the mean over the classes present of the share of its rows that are recognised (= recall)."""
+    return recall(rows)
+
+
+def precision(rows: ClassOutputs) -> Tensor:
+    """Return the mean over the classes present of the share of right ones among its predictions (macro-precision)."""
+    return shares(rows.right, rows.predicted)[rows.present].mean()
+
+
+def recall(rows: ClassOutputs) -> Tensor:
+    """Return the mean over the classes present of the share of its rows that are recognised (macro-recall)."""
+    return shares(rows.right, rows.actual)[rows.present].mean()
+
+
+def f1(rows: ClassOutputs) -> Tensor:
+    """Return the mean over the classes present of the harmonic mean of its precision and recall (macro-f1)."""
+    return shares(2.0 * rows.right, rows.predicted + rows.actual)[rows.present].mean()
+
+
+def top_k(rows: ClassOutputs) -> Tensor:
+    """Return the share of rows whose true class is among the k most probable; 1 where k >= K.
+
+    Of equally probable classes the last ones count as the more probable, as in scikit-learn.
+    """
+    if rows.k >= rows.classes:
+        return torch.ones(())
+    true = rows.log_probabilities.gather(1, rows.target[:, None])
+    later = torch.arange(rows.classes, device=rows.target.device) > rows.target[:, None]
+    before = (rows.log_probabilities > true) | ((rows.log_probabilities == true) & later)
+    return (before.sum(dim=1) < rows.k).to(torch.float64).mean()
+
+
+def roc_auc(rows: ClassOutputs) -> Tensor:
+    """Return the mean over the classes present of the area under its one-against-the-rest ROC curve.
+
+    It is 0.5 where only one class is present: there is nothing to rank. The areas of two classes are the same.
+    """
+    if int(rows.present.sum()) < 2:
+        return torch.tensor(0.5)
+    if rows.classes == 2:
+        return torch.tensor(one_against_rest(roc_auc_score, rows, 1), dtype=torch.float64)
+    return _over_present(roc_auc_score, rows)
+
+
+def average_precision(rows: ClassOutputs) -> Tensor:
+    """Return the mean over the classes present of its average precision, step-wise (macro-average-precision)."""
+    return _over_present(average_precision_score, rows)
+
+
+def brier_score(rows: ClassOutputs) -> Tensor:
+    """Return the mean over rows of the squared distance of the probabilities to the one-hot truth; 0 to 2.
+
+    Of two classes it is half of that, the squared error of one probability, from 0 to 1.
+
+    Source: Brier, Verification of forecasts expressed in terms of probability, 1950.
+    """
+    truth = functional.one_hot(rows.target, rows.classes).to(torch.float64)
+    both = (rows.probabilities - truth).square().sum(dim=1).mean()
+    return both / 2.0 if rows.classes == 2 else both
+
+
+def one_against_rest(function: Callable[..., Any], rows: ClassOutputs, code: int) -> float:
+    """Return a function of scikit-learn of one class against the rest."""
+    truth = (rows.target == code).cpu().numpy()
+    return float(function(truth, rows.probabilities[:, code].cpu().numpy()))
+
+
+def _over_present(function: Callable[..., Any], rows: ClassOutputs) -> Tensor:
+    each = [one_against_rest(function, rows, code) for code in rows.present.nonzero().flatten().tolist()]
+    return torch.tensor(each, dtype=torch.float64).mean()

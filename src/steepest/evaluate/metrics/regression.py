@@ -1,0 +1,37 @@
+"""Metrics of a number, in the target's units."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from steepest.evaluate.metrics._contract import ValueOutputs
+
+COMPONENTS: dict[str, dict[str, Any]] = {
+    "rmse": {"object": "rmse", "groups": ["regression"], "title": "RMSE"},
+    "r2": {"object": "r2", "groups": ["regression"], "title": "R²", "higher": True},
+    "mae": {"object": "mae", "groups": ["regression"], "title": "MAE"},
+}
+
+
+def rmse(rows: ValueOutputs) -> Tensor:
+    """Return the square root of the mean squared error, in the target's units."""
+    return (rows.values - rows.target).square().mean().sqrt()
+
+
+def mae(rows: ValueOutputs) -> Tensor:
+    """Return the mean absolute error, in the target's units."""
+    return (rows.values - rows.target).abs().mean()
+
+
+def r2(rows: ValueOutputs) -> Tensor:
+    """Return the share of the target's variance that is explained; at most 1.
+
+    A target that is constant on the evaluated rows gives 1 for exact predictions and else 0.
+    """
+    if bool((rows.target == rows.target[0]).all()):
+        return torch.equal(rows.values, rows.target) * torch.ones(())
+    spread = (rows.target - rows.target.mean()).square().sum()
+    return 1.0 - (rows.values - rows.target).square().sum() / spread
