@@ -28,6 +28,7 @@ from steepest.evaluate.predictions import predict
 from steepest.files import cannot_write, check_apart, reachable, write_atomically
 from steepest.models import ModelBuilder, build_model, count_parameters
 from steepest.record.store import command
+from steepest.train.weights import load_once, once
 from steepest.train.writing import writing_tables
 
 FORMAT = 1
@@ -283,7 +284,7 @@ class TrainedModel:
         }
         self.pipeline.save(folder / "pipeline.json")
         write_atomically(folder / "model.json", json.dumps(about, indent=2, ensure_ascii=False) + "\n")
-        weights = {name: value.detach().cpu().contiguous() for name, value in self.net.state_dict().items()}
+        weights = once(self.net.state_dict())
         write_atomically(folder / "model.safetensors", safetensors.torch.save(weights))
         return folder
 
@@ -326,7 +327,7 @@ class TrainedModel:
         net = build_model(model if own and model is not None else about.model, about.shape)
         try:
             weights = safetensors.torch.load((folder / "model.safetensors").read_bytes())
-            net.load_state_dict(weights)
+            load_once(net, weights)
         except (OSError, safetensors.SafetensorError) as error:
             raise _damaged(folder / "model.safetensors", error) from None
         except RuntimeError as error:

@@ -14,11 +14,43 @@ from steepest.optim.rows import Rows
 from steepest.optim.tables import Codes
 
 
-def snapshot(model: nn.Module, instead: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
-    """Return a copy of all weights and buffers by name, parameters in ``instead`` taking the place of the model's."""
-    other = instead or {}
-    weights: dict[str, Tensor] = model.state_dict()
-    return {name: other.get(name, value).detach().clone() for name, value in weights.items()}
+def owners(weights: Mapping[str, Tensor]) -> dict[str, str]:
+    """Return for each name the first one with the very same memory: of tied weights one, of others itself.
+
+    Example:
+        >>> one, two = nn.Linear(2, 2), nn.Linear(2, 2)
+        >>> two.weight = one.weight
+        >>> owners(nn.Sequential(one, two).state_dict())
+        {'0.weight': '0.weight', '0.bias': '0.bias', '1.weight': '0.weight', '1.bias': '1.bias'}
+    """
+    first: dict[Any, str] = {}
+    return {
+        name: first.setdefault((each.device, each.data_ptr(), each.shape, each.stride(), each.dtype), name)
+        if each.numel()
+        else name
+        for name, each in weights.items()
+    }
+
+
+def once(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights without the further names of tied ones, each in memory of its own on the CPU."""
+    names = dict.fromkeys(owners(weights).values())
+    return {name: weights[name].detach().to("cpu", copy=True).contiguous() for name in names}
+
+
+def load_once(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Load what :func:`once` returned into a model that ties its weights in the same way.
+
+    Raises:
+        RuntimeError: the weights do not fit the model; what torch says.
+    """
+    named: dict[str, Tensor] = model.state_dict()
+    tied = {
+        name: weights[owner]
+        for name, owner in owners(named).items()
+        if name not in weights and owner in weights
+    }
+    model.load_state_dict({**weights, **tied})
 
 
 @contextlib.contextmanager
@@ -64,11 +96,15 @@ class Kept:
     def __init__(self, model: nn.Module, method: Method, state: Any, older: Kept | None = None) -> None:
         tables = method.tables(state)
         self._rows: dict[str, Rows] = {} if tables is None else tables.frozen(older._rows if older else None)
-        instead = method.evaluation_parameters(state) or {}
         named: dict[str, Tensor] = model.state_dict()
+        owner = owners(named)
+        other = method.evaluation_parameters(state) or {}
+        instead = {
+            owner.get(name, name): value for name, value in other.items()
+        }  # tied weights are parameters once
         self._order = list(named)
         self._rest = {
-            name: instead.get(name, value).detach().clone()
+            name: instead.get(owner[name], value).detach().clone()
             for name, value in named.items()
             if name not in self._rows
         }
