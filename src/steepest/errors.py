@@ -46,6 +46,10 @@ class OptionError(SteepestError):
     """An option or a configuration file with a value that is not allowed."""
 
 
+class StepError(OptionError):
+    """A step that failed in an optimizer from elsewhere."""
+
+
 class UnknownNameError(OptionError):
     """A name of a component, a column or a metric that does not exist."""
 

@@ -536,6 +536,59 @@ def test_an_optimizer_that_runs_out_of_memory_is_recorded_and_the_rest_goes_on(
     assert runs(Path("x")) == before
 
 
+SINGULAR = """
+import torch
+
+class Singular(torch.optim.SGD):
+    def __init__(self, params, lr=1e-2, fails_at=3):
+        super().__init__(params, lr)
+        self.fails_at, self.taken = fails_at, 0
+
+    def step(self, closure=None):
+        self.taken += 1
+        if self.taken == self.fails_at:
+            torch.linalg.inv(torch.zeros(2, 2))
+        return super().step(closure)
+"""
+
+
+def test_an_optimizer_whose_step_fails_is_recorded_with_the_reason_and_the_rest_goes_on(
+    steepest, churn_csv, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(SINGULAR)
+    who = ["-o", "mine.py:Singular(lr=0.1)", "-o", "adam(lr=0.01)"]
+    said = steepest("compare", churn_csv, "--target", "churned", *who, *QUICK, "--out", "x")
+    assert said.status == 0, said.err
+    reason = "mine.py:Singular failed at its step 3: LinAlgError: linalg.inv: "
+    assert f"warning: mine.py:Singular(lr=0.1) at 0.1 failed (final): {reason}" in said.err
+    result = st.Result.load("x")
+    assert result.comparison.winner == "adam(lr=0.01)"
+    outcomes = {row.name: row.outcome for row in result.comparison.rows if row.kind == "optimizer"}
+    assert outcomes == {"adam(lr=0.01)": "finished", "mine.py:Singular(lr=0.1)": "failed 2 of 2"}
+    assert "failed 2 of 2" in said.out
+    assert f"failed 2 of 2 runs ({reason}" in " ".join(result.comparison.remarks)
+    assert "LinAlgError" in result.report.read_text()
+    before = runs(Path("x"))
+    assert steepest("resume", "x").status == 0
+    assert runs(Path("x")) == before  # a recorded result, not tried again
+    for file in ("results.json", "results.csv", "report.html"):
+        assert (Path("x") / file).is_file()
+
+
+def test_an_optimizer_that_cannot_make_its_first_step_is_an_error_before_anything_is_trained(
+    steepest, churn_csv, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(SINGULAR)
+    who = ["-o", "mine.py:Singular(fails_at=1)", "-o", "adam(lr=0.01)"]
+    said = steepest("compare", churn_csv, "--target", "churned", *who, *QUICK, "--out", "x")
+    assert said.status == 2
+    assert "error: mine.py:Singular failed at its step 1: LinAlgError" in said.err
+    assert "-o" in said.err
+    assert not Path("x/experiment.toml").exists()
+
+
 def test_a_preparation_with_a_filter_leaves_rows_without_prediction(steepest, churn_csv, tmp_path) -> None:
     steps = tmp_path / "prepare.toml"
     steps.write_text('[[step]]\nuse = "filter"\nwhere = "age >= 30"\n')

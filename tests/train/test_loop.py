@@ -11,7 +11,7 @@ import torch
 
 from steepest.data.dataset import Part
 from steepest.data.table import read_table
-from steepest.errors import ModelError
+from steepest.errors import ModelError, OptionError, StepError
 from steepest.models import build_model
 from steepest.optim import make_rule
 from steepest.optim.method import GradientMethod, Method
@@ -174,9 +174,77 @@ def test_real_allocations_that_fail_are_recognised() -> None:
     assert is_out_of_memory(caught.value)
 
 
-def test_other_errors_of_a_method_are_not_swallowed(data) -> None:
-    with pytest.raises(RuntimeError, match="sizes"):
-        run(data, "adam(lr=0.01)", wrap=lambda method: Failing(method, RuntimeError("sizes differ")))
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            torch.linalg.LinAlgError("the matrix is singular"),
+            "at step 3: LinAlgError: the matrix is singular",
+        ),
+        (ValueError("not\nthis"), "at step 3: ValueError: not"),
+        (StepError("mine failed at its step 3", hint="mend it"), "mine failed at its step 3"),
+    ],
+)
+def test_an_error_in_a_step_ends_the_run_and_goes_on_record(data, error, reason) -> None:
+    found = run(data, "adam(lr=0.01)", wrap=lambda method: Failing(method, error))
+    assert (found.record.outcome, found.record.reason, found.steps) == ("failed", reason, 2)
+    assert found.record.failed
+    assert found.record.test == {}
+    assert found.test_row_losses is None
+    assert Record.model_validate_json(found.record.model_dump_json()).reason == reason
+
+
+def test_what_no_run_can_mend_and_an_interruption_are_raised(data) -> None:
+    for error in (OptionError("no rows", hint="leave them out"), KeyboardInterrupt()):
+        with pytest.raises(type(error)):
+            run(data, "adam(lr=0.01)", wrap=lambda method, error=error: Failing(method, error))
+
+
+class Moody(torch.nn.Module):
+    """A model that fails in some of its calls: ``fails(training, rows, calls so far)``."""
+
+    def __init__(self, shape, fails) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(len(shape.continuous), 2)
+        self.fails, self.calls = fails, 0
+
+    def forward(self, categorical, continuous):
+        self.calls += 1
+        if self.fails(self.training, len(continuous), self.calls):
+            raise IndexError("out of range")
+        return self.layer(continuous)
+
+
+@pytest.mark.parametrize(
+    ("fails", "reason"),
+    [
+        (lambda training, rows, calls: training and calls > 9, "at step "),
+        (lambda training, rows, calls: not training and calls > 9, "on the validation rows after step "),
+    ],
+)
+def test_a_model_that_fails_on_the_way_ends_its_run(data, fails, reason) -> None:
+    record = run(data, "adam(lr=0.01)", model=lambda shape: Moody(shape, fails)).record
+    assert record.outcome == "failed"
+    assert record.reason.startswith(reason)
+    assert record.reason.endswith("IndexError: out of range")
+
+
+def test_a_model_that_fails_on_the_test_rows_alone_ends_its_run(data) -> None:
+    few = replace(data, test=data.test.take(torch.arange(7)))
+    found = run(
+        few, "adam(lr=0.01)", model=lambda shape: Moody(shape, lambda training, rows, calls: rows == 7)
+    )
+    assert (found.record.outcome, found.record.test, found.test_row_losses) == ("failed", {}, None)
+    assert found.record.reason == "on the test rows: IndexError: out of range"
+
+
+def test_a_model_that_fails_before_the_first_step_is_an_error(data) -> None:
+    with pytest.raises(ModelError, match="fails on the validation rows: IndexError: out of range"):
+        run(
+            data,
+            "adam(lr=0.01)",
+            model=lambda shape: Moody(shape, lambda training, rows, calls: not training),
+        )
 
 
 def test_nan_in_the_inputs_is_named_as_the_cause(data) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -115,14 +116,16 @@ def optimizer_row(evidence: Evidence, who: Contestant, kind: str) -> Row:
     default = who.rule.with_lr(default_rate(who.rule))
     rule = default if kind == "default" else evidence.chosen[who.name]
     found = tuning(setup, who, evidence.history)
-    failed = [record.outcome for record in records if record.failed]
+    failed = Counter(record.outcome for record in records if record.failed)
+    errors = Counter(record.reason for record in records if record.outcome == "failed")
     return Row(
         kind=kind,  # pyright: ignore[reportArgumentType]
         name=who.name,
         lr=records[0].lr,
         tuned=who.tuned if kind == "optimizer" else False,
         seeds=len(records),
-        outcome=f"{failed[0]} {len(failed)} of {len(records)}" if failed else "finished",
+        outcome=", ".join(f"{how} {count} of {len(records)}" for how, count in failed.items()) or "finished",
+        reason=next((reason for reason, _ in errors.most_common(1)), ""),
         metrics={name: _estimate([r.test.get(name, math.nan) for r in records]) for name in evidence.metrics},
         last={
             name: _estimate([r.test_last.get(name, math.nan) for r in records]) for name in evidence.metrics

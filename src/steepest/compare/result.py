@@ -62,6 +62,7 @@ class Row(Frozen):
         tuned: whether the rate was tuned (a rate given by the user is not).
         seeds: number of runs.
         outcome: ``finished``, ``diverged 2 of 5``, …
+        reason: the error that ended most of the runs that failed.
         metrics: test metrics with the best-validation weights, over seeds.
         last: the same with the last weights.
         values: the metrics of each seed, in the order of the seeds (NaN for a diverged run).
@@ -78,6 +79,7 @@ class Row(Frozen):
     tuned: bool = True
     seeds: int = 1
     outcome: str = "finished"
+    reason: str = ""
     metrics: dict[str, Estimate] = Field(default_factory=dict)
     last: dict[str, Estimate] = Field(default_factory=dict)
     values: dict[str, list[float]] = Field(default_factory=dict)

@@ -20,7 +20,7 @@ import torch
 from pydantic import ConfigDict, create_model
 
 from steepest import grammar
-from steepest.errors import MissingExtraError, OptionError, SteepestError
+from steepest.errors import MissingExtraError, OptionError, SteepestError, StepError, first_line
 from steepest.grammar import Spec
 from steepest.optim.rule import Carry, Coefficients, Hyper, Rule, Slots, Start
 
@@ -161,7 +161,7 @@ class Scheduled:
         """Take the foreign step with every group's rate multiplied by the schedule.
 
         Raises:
-            OptionError: the foreign code fails; what it says is in the message.
+            StepError: the foreign code fails; what it says is in the message.
         """
         this = cast(Any, self)
         multiplier = 1.0 if self.schedule is None else float(self.schedule(self.scheduled_steps))
@@ -199,10 +199,9 @@ class Scheduled:
         except Exception as error:
             if raised or "memory" in str(error):
                 raise
-            said = (str(error).strip() or "no message").splitlines()[0]
-            raise OptionError(
+            raise StepError(
                 f"{self.called or self.kind.__name__} failed at its step {self.scheduled_steps + 1}: "
-                f"{type(error).__name__}: {said}",
+                f"{type(error).__name__.lstrip('_')}: {first_line(error) or 'no message'}",
                 hint="it is foreign code: see its own documentation, or leave it out with -o.",
             ) from error
 

@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Phase = Literal["pilot", "scan", "full", "final", "default", "constant"]
-Outcome = Literal["finished", "diverged", "out of memory", "stopped early"]
+Outcome = Literal["finished", "diverged", "out of memory", "failed", "stopped early"]
+"""``failed``: the optimizer or the model raised an error in the middle of the run."""
 
 
 class Frozen(BaseModel):
@@ -101,7 +102,7 @@ class Record(Frozen):
     @property
     def failed(self) -> bool:
         """Whether the run ended without weights that are worth anything."""
-        return self.outcome in ("diverged", "out of memory")
+        return self.outcome in ("diverged", "out of memory", "failed")
 
 
 class BaselineRecord(Frozen):

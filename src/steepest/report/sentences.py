@@ -37,7 +37,8 @@ def remarks(metric: Metric, metrics: Sequence[Metric], winner: Row, rows: Sequen
     for row in rows:
         if row.kind != "baseline" and row.outcome != "finished":
             at = " at its library default" if row.kind == "default" else ""
-            said.append(f"{named(row.name)}{at}: {row.outcome} runs.")
+            why = f" ({row.reason})" if row.reason else ""
+            said.append(f"{named(row.name)}{at}: {row.outcome} runs{why}.")
     return said
 
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset
+from steepest.errors import StepError
 from steepest.models import ModelBuilder, build_model, count_parameters
 from steepest.optim.method import Method
 from steepest.optim.rule import Rule
@@ -21,7 +22,7 @@ from steepest.sweep.contestants import whole_spec
 from steepest.sweep.methods import difference, make_method
 from steepest.sweep.runner import thread_count
 from steepest.train.ahead import block
-from steepest.train.causes import is_out_of_memory
+from steepest.train.causes import ended_by
 from steepest.train.compiled import Programs
 from steepest.train.feed import Feed
 from steepest.train.loop import train
@@ -92,12 +93,18 @@ class _Begun:
     state: Any
     feed: Feed
     done: int = 0
+    seconds: float = 0.0
 
     def make(self, count: int) -> list[float]:
         """Make some steps and return their losses."""
-        steps = self.method.steps(self.problem, self.state, self.feed, self.done, count)
-        losses = [info.loss for info in steps]
-        self.done += count
+        losses: list[float] = []
+        started = time.perf_counter()
+        try:
+            for info in self.method.steps(self.problem, self.state, self.feed, self.done, count):
+                losses.append(info.loss)
+                self.done += 1
+        finally:
+            self.seconds += time.perf_counter() - started
         return losses
 
 
@@ -120,7 +127,11 @@ class Bench:
     programs: Programs = field(default_factory=Programs)
 
     def steps(self, ways: Mapping[K, Way]) -> dict[K, float]:
-        """Return the seconds of a training step in some ways, infinity where the memory does not suffice."""
+        """Return the seconds of a training step in some ways, infinity where the memory does not suffice.
+
+        Raises:
+            StepError: the first step fails in one of them.
+        """
         keep = len(ways) * count_parameters(self.network()) <= MOST_KEPT
         return interleaved({name: _Timed(self, way, keep) for name, way in ways.items()})
 
@@ -191,23 +202,32 @@ class _Timed:
         self.begun: _Begun | None = None
 
     def __call__(self) -> float:
-        """Return the seconds of a step in one block of them; infinity where the memory does not suffice."""
+        """Return the seconds of a step in one block of them; infinity where the memory does not suffice.
+
+        A block that an error ends counts as far as it came.
+        """
         try:
             with thread_count(self.way.execution.threads), products(self.bench.recipe.precision):
                 return self._block()
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            return math.inf
+        except Exception as error:
+            run, self.begun = self.begun, None
+            done = run.done if run else 0
+            outcome, reason = ended_by(error, f"at step {done + 1}", self.bench.recipe.batch_size)
+            if outcome == "out of memory":
+                return math.inf
+            if run is None or not done:
+                raise _unable(self.way.rule, reason) from error
+            return run.seconds / done
 
     def _block(self) -> float:
         run = self.begun
         if run is None:
-            run = self.bench.begin(self.way)
+            run = self.begun = self.bench.begin(self.way)
             run.make(WARM_UP)
         count = self._steps(_seconds(run, 1))  # not counted: the other ways have used the caches
         seconds = _seconds(run, count)
-        self.begun = run if self.keep else None
+        if not self.keep:
+            self.begun = None
         return seconds / count
 
     def _steps(self, alone: float) -> int:
@@ -216,6 +236,13 @@ class _Timed:
             return max(1, min(BLOCK_STEPS, int(BLOCK_SECONDS / max(alone, 1e-9))))
         blocks = CUDA_BLOCKS if self.bench.device.startswith("cuda") else 1
         return blocks * block(self.bench.recipe.batch_size)
+
+
+def _unable(rule: Rule[Any], reason: str) -> StepError:
+    said = reason if reason.startswith(rule.called) else f"{rule.called} fails {reason}"
+    return StepError(
+        said, hint="no run could begin: mend what raises the error, or leave the optimizer out with -o."
+    )
 
 
 def _seconds(run: _Begun, count: int) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 
 from steepest.data.dataset import Part
+from steepest.errors import SteepestError, StepError, first_line
+from steepest.record.schema import Outcome
 
 _NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "Cannot allocate memory")
 
@@ -21,6 +23,31 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error) for text in _NO_MEMORY)
+
+
+def ended_by(error: Exception, when: str, batch_size: int) -> tuple[Outcome, str]:
+    """Return how a run ends in which a step or an evaluation raised an error, and why; both go on record.
+
+    Args:
+        error: what was raised.
+        when: in which step or evaluation.
+        batch_size: rows of a step.
+
+    Raises:
+        SteepestError: it is no fault of a run but one that the user has to mend, such as a step that cannot be
+            compiled.
+
+    Example:
+        >>> ended_by(torch.linalg.LinAlgError("the matrix is singular"), "at step 5", 64)
+        ('failed', 'at step 5: LinAlgError: the matrix is singular')
+    """
+    if isinstance(error, StepError):
+        return "failed", error.fact
+    if isinstance(error, SteepestError):
+        raise error
+    if is_out_of_memory(error):
+        return "out of memory", f"{when} with batches of {batch_size} rows"
+    return "failed", f"{when}: {type(error).__name__.lstrip('_')}: {first_line(error) or 'no message'}"
 
 
 def likely_cause(rows: Part, step: int, first: float) -> str:

@@ -15,13 +15,14 @@ from torch import Tensor, nn
 
 from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset, Part
+from steepest.errors import ModelError, first_line
 from steepest.evaluate.metrics import evaluate, metric_info, row_correct, row_losses
 from steepest.evaluate.predictions import predict
 from steepest.models import ModelBuilder, build_model
 from steepest.optim.method import Method
 from steepest.recipe import Recipe
 from steepest.record.schema import Clocks, Point, Record, RunKey
-from steepest.train.causes import is_out_of_memory, likely_cause
+from steepest.train.causes import ended_by, likely_cause
 from steepest.train.feed import Feed
 from steepest.train.problem import SupervisedProblem, products
 from steepest.train.weights import Kept, evaluating
@@ -34,12 +35,13 @@ Weights = dict[str, Tensor]
 
 @dataclass
 class Finished:
-    """What a run leaves: its record, its best-validation weights, and what each test row gets with them."""
+    """What a run leaves: record, best-validation weights, what each test row gets with them, steps taken."""
 
     record: Record
     weights: Weights
     test_row_losses: Tensor | None = None
     test_row_correct: Tensor | None = None
+    steps: int = 0
 
 
 def train(
@@ -71,6 +73,9 @@ def train(
 
     Example:
         See ``examples/whole_path.py``, which does the same in plain torch.
+
+    Raises:
+        ModelError: the model fails before the first step. An error in a step ends the run and goes on record.
     """
     net = build_model(model or recipe.model, dataset.shape, seed=key.seed).to(device)
     columns = tuple(dataset.shape.cardinalities)
@@ -103,7 +108,13 @@ def train(
         evaluation_seconds += time.perf_counter() - started
         return value
 
-    first = look(0)
+    try:
+        first = look(0)
+    except Exception as error:  # no run can go on from here
+        raise ModelError(
+            f"the model fails on the validation rows: {type(error).__name__}: {first_line(error)}",
+            hint="it is called as model(categorical, continuous) in evaluation mode, without gradients.",
+        ) from error
     done = reported = 0
     while outcome == "finished" and done < recipe.steps:
         stop = min(each for each in stops if each > done)
@@ -122,17 +133,19 @@ def train(
                         cause = likely_cause(feed.batch(done - 1), done, first)
                         outcome, reason = "diverged", f"the loss is {info.loss} at step {done}: {cause}"
                         break
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            outcome, reason = "out of memory", f"at step {done + 1} with batches of {recipe.batch_size} rows"
+        except Exception as error:
+            outcome, reason = ended_by(error, f"at step {done + 1}", recipe.batch_size)
         compiling = method.compile_seconds(state)
         training_seconds += time.perf_counter() - started - (compiling - compile_seconds)
         compile_seconds = compiling
         if outcome != "finished":
             break
         before = best
-        value = look(done)
+        try:
+            value = look(done)
+        except Exception as error:
+            outcome, reason = ended_by(error, f"on the validation rows after step {done}", recipe.batch_size)
+            break
         if not math.isfinite(value):
             cause = likely_cause(dataset.validation, done, first)
             what = f"the validation {decides.title} is {abs(value)} at step {done}"
@@ -143,7 +156,7 @@ def train(
 
     started = time.perf_counter()
     names = tuple(dict.fromkeys((recipe.metric, *metrics)))
-    last_weights, best_weights = Kept(net, method, state).weights(), kept.weights()
+    best_weights = kept.weights()
     record = Record(
         key=key,
         lr=method.lr,
@@ -160,17 +173,22 @@ def train(
     )
     losses = correct = None
     if read_test and not record.failed:
-        net.load_state_dict(last_weights)
-        record = record.model_copy(update={"test_last": measure(net, dataset, dataset.test, names)})
-        net.load_state_dict(best_weights)
-        outputs = predict(net, dataset.test.inputs)
-        record = record.model_copy(update={"test": _metrics(outputs, dataset, dataset.test, names)})
-        losses = row_losses(outputs, dataset.test.target, dataset.task, dataset.target_scale)
-        if dataset.task == "classification":
-            correct = row_correct(outputs, dataset.test.target)
+        try:
+            net.load_state_dict(Kept(net, method, state).weights())
+            test_last = measure(net, dataset, dataset.test, names)
+            net.load_state_dict(best_weights)
+            outputs = predict(net, dataset.test.inputs)
+            test = _metrics(outputs, dataset, dataset.test, names)
+            record = record.model_copy(update={"test": test, "test_last": test_last})
+            losses = row_losses(outputs, dataset.test.target, dataset.task, dataset.target_scale)
+            if dataset.task == "classification":
+                correct = row_correct(outputs, dataset.test.target)
+        except Exception as error:
+            outcome, reason = ended_by(error, "on the test rows", recipe.batch_size)
+            record = record.model_copy(update={"outcome": outcome, "reason": reason})
     evaluation_seconds += time.perf_counter() - started
     clocks = Clocks(train=training_seconds, evaluate=evaluation_seconds, compile=compile_seconds)
-    return Finished(record.model_copy(update={"clocks": clocks}), best_weights, losses, correct)
+    return Finished(record.model_copy(update={"clocks": clocks}), best_weights, losses, correct, done)
 
 
 def evaluation_steps(steps: int, per_epoch: int, evaluations: int) -> set[int]:
