@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from steepest.data.batches import BatchPlan
-from steepest.data.dataset import Dataset
+from steepest.data.dataset import Dataset, Note
 from steepest.data.table import Table
 from steepest.errors import OptionError
 from steepest.evaluate.judging import Judging, judge
@@ -44,7 +44,7 @@ from steepest.sweep.runner import Runner
 from steepest.sweep.timing import choose_device, choose_execution, with_times
 from steepest.sweep.trials import check_equal_trials
 from steepest.train.compiled import Programs
-from steepest.train.problem import check_model, check_precision
+from steepest.train.problem import about_outputs, check_model, check_precision
 
 LEAST_SHARE = 0.5
 """Share of a budget that the networks get, however long the baselines took."""
@@ -139,17 +139,17 @@ def decide(
     observer.stage("reading")
     dataset = table.dataset()
     observer.say(data_text(dataset))
-    for note in dataset.notes:
-        observer.say(f"{'warning: ' if note.kind == 'warning' else '       '}{note.text}")
+    _say(observer, dataset.notes)
     judging = judge(dataset, protocol.metric, protocol.positive)
     for what, how in judging.decided:
         observer.say(f"       {what}: {how}")
-    for note in judging.notes:
-        observer.say(f"{'warning: ' if note.kind == 'warning' else '       '}{note.text}")
-    dataset = replace(dataset, positive=judging.positive, notes=(*dataset.notes, *judging.notes))
+    dataset = replace(dataset, positive=judging.positive)
     batch_size, how_batch = explain_batch_size(protocol, len(dataset.train))
     net = build_model(model or str(experiment.model.spec), dataset.shape)
     check_model(net, dataset)
+    notes = (*judging.notes, *about_outputs(net, dataset))
+    _say(observer, notes)
+    dataset = replace(dataset, notes=(*dataset.notes, *notes))
     if protocol.equal == "gradients":
         check_one_gradient(who, net)
     if experiment.execution is not None and experiment.execution.rows == "on":
@@ -254,6 +254,11 @@ def device_is_there(name: str) -> bool:
     except (RuntimeError, AssertionError, NotImplementedError):
         return False
     return True
+
+
+def _say(observer: Observer, notes: Sequence[Note]) -> None:
+    for note in notes:
+        observer.say(f"{'warning: ' if note.kind == 'warning' else '       '}{note.text}")
 
 
 def _name(model: ModelBuilder) -> str:

@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from steepest.data.dataset import Dataset, Part, Task
+from steepest.data.dataset import Dataset, Note, Part, Task
 from steepest.errors import ModelError, OptionError
+from steepest.evaluate.predictions import predict
 from steepest.recipe import Precision
 
 
@@ -170,3 +171,36 @@ def check_model(model: nn.Module, dataset: Dataset) -> None:
             hint=f"return a tensor of shape [rows, {wanted[1]}]: one column for each "
             + ("class (logits, no softmax)." if dataset.task == "classification" else "number."),
         )
+
+
+LOOKED_AT = 256
+"""Training rows on which the outputs of a new model are looked at."""
+
+
+def about_outputs(model: nn.Module, dataset: Dataset) -> list[Note]:
+    """Return a warning if a new model's outputs for classes are probabilities already: none below 0, rows of sum 1.
+
+    Cross-entropy takes logits, so a softmax inside the model is followed by another one. Nothing fails, but the loss
+    can no longer come near 0. Outputs that happen to be so on every one of 256 rows, without a softmax, do not occur:
+    random logits have both signs, and zeros do not sum to 1. Log-probabilities are logits.
+
+    Example:
+        >>> from steepest.data.table import read_table
+        >>> data = read_table({"x": [0.1, 0.2, 0.3] * 40, "y": ["ham", "spam", "ham"] * 40}, target="y").dataset()
+        >>> class Net(nn.Linear):
+        ...     def forward(self, categorical, continuous):
+        ...         return super().forward(continuous).softmax(1)
+        >>> about_outputs(Net(1, 2), data)[0].text
+        'the outputs of the model are probabilities (none below 0, every row sums to 1), but ...'
+    """
+    if dataset.task != "classification":
+        return []
+    rows = dataset.train.take(torch.arange(min(LOOKED_AT, len(dataset.train))))
+    outputs = predict(model, rows.inputs)
+    if bool((outputs < 0).any()) or not bool(((outputs.double().sum(1) - 1.0).abs() < 1e-4).all()):
+        return []
+    text = (
+        "the outputs of the model are probabilities (none below 0, every row sums to 1), but the loss and the "
+        "predictions take them for logits: return what the softmax is given, without the softmax."
+    )
+    return [Note("warning", text)]
