@@ -194,7 +194,10 @@ def _encoded(
         _update(digest, inputs[0].numpy(), "<i4")
         for column in columns.continuous:
             values = numbers[column].filter(pl.Series(mine))
-            _update(digest, values.fill_null(float("nan")).to_numpy() + 0.0, "<f8")
+            if values.dtype.is_integer():
+                _update(digest, values.fill_null(0).to_numpy(), "<i8")
+            else:
+                _update(digest, values.fill_null(float("nan")).to_numpy() + 0.0, "<f8")
         _update(digest, wanted if raw is None else raw[mine], "<f8")
     unforeseen = {name: each.unforeseen for name, each in encoded.items()}
     return encoder, scale, parts, unforeseen, digest
@@ -343,15 +346,7 @@ def _encoded_target(
 ) -> tuple[TargetScale, np.ndarray[Any, Any]]:
     if classes:
         return TargetScale(), targets.class_codes(values, list(classes)).to_numpy()
-    numbers = as_number(values).rechunk().to_numpy()
-    known = numbers[train]
-    mean, sd = float(known.mean()), float(known.std())
-    if sd == 0:
-        raise DataError(
-            f"the target {values.name!r} has one value only, {mean:g}, in the training rows",
-            hint="choose another split, or another target.",
-        )
-    return TargetScale(mean, sd), ((numbers - mean) / sd).astype(np.float32)
+    return targets.standardised(values, train)
 
 
 def _about_unforeseen(found: dict[str, Unforeseen]) -> list[Note]:

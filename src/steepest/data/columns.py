@@ -25,6 +25,7 @@ from steepest.data import dates
 from steepest.data.dataset import Note
 from steepest.data.labels import as_label, as_text
 from steepest.data.options import TableOptions
+from steepest.data.sizes import beyond_floats
 from steepest.data.unforeseen import Unforeseen, added
 from steepest.errors import DataError, unknown_name
 from steepest.wording import counted
@@ -132,7 +133,8 @@ class Columns:
     def each_feature(self, frame: pl.DataFrame) -> Iterator[tuple[str, pl.Series]]:
         """Yield name and values of one feature at a time, so that no more than one column is copied at once.
 
-        Categories are as they are in the table (``as_label`` makes texts of them), numbers float64.
+        Categories are as they are in the table (``as_label`` makes texts of them), numbers float64, but whole
+        numbers that floats do not hold exactly.
 
         Raises:
             DataError: a column is not there, or has text where numbers were.
@@ -142,7 +144,11 @@ class Columns:
             if each.role == "categorical":
                 yield each.name, frame[each.name]
             elif each.role == "continuous":
-                yield each.name, as_number(as_text(frame[each.name]), each.format, each.zone)
+                values = as_text(frame[each.name])
+                yield (
+                    each.name,
+                    values if beyond_floats(values) else as_number(values, each.format, each.zone),
+                )
             elif each.role == "date":
                 moments = dates.as_datetime(as_text(frame[each.name]), each.format, each.zone)
                 for part in each.parts:

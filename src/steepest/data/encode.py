@@ -17,6 +17,7 @@ from torch import Tensor
 
 from steepest.data.columns import check_finite
 from steepest.data.labels import Labels, labels_of
+from steepest.data.sizes import beyond_floats, check_size, deviation
 from steepest.data.target import sorted_labels
 from steepest.data.unforeseen import Unforeseen, added
 from steepest.errors import DataError
@@ -65,24 +66,46 @@ class Vocabulary:
         return [texts[int(each)] for each in codes]
 
 
-LARGEST_VALUE = 1e150
-"""The square of a larger one would overflow."""
 LARGEST_SCORE = 1e30
 """A larger standard score would overflow in the network."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How one continuous column is standardised: ``(value - mean) / sd``, missing values at the mean.
+    """How one continuous column is standardised: ``(value - shift - mean) / sd``, missing values at the mean.
 
     Attributes:
-        mean, sd: of the known training values; the sd of a constant counts as 1.
+        mean, sd: of the known training values less the shift; of a constant, its size counts as the sd.
         missing: whether training rows had missing values, so that an indicator column is added.
+        shift: what is subtracted first, exactly, from whole numbers that are too large for floats.
     """
 
     mean: float
     sd: float
     missing: bool = False
+    shift: int = 0
+
+    @classmethod
+    def fit(cls, values: pl.Series) -> Scale:
+        """Learn from the training rows.
+
+        Raises:
+            DataError: a value is too large to be squared.
+
+        Example:
+            >>> Scale.fit(pl.Series([0.0, 2e-13]))
+            Scale(mean=1e-13, sd=1e-13, missing=False, shift=0)
+        """
+        known, missing = values.drop_nulls(), values.null_count() > 0
+        if len(known) == 0:
+            return cls(0.0, 1.0, missing)
+        check_size(values, cure=f"leave the column out: --drop {values.name}")
+        shift = int(known.min()) if beyond_floats(known) else 0  # pyright: ignore[reportArgumentType]
+        numbers = _less(known, shift)
+        first = float(numbers[0])
+        if (numbers == first).all():
+            return cls(first, abs(first + shift) or 1.0, missing, shift)
+        return cls(float(numbers.mean()), deviation(numbers), missing, shift)
 
     def encode(self, values: pl.Series) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return standard scores ``[N]`` and where values are missing.
@@ -90,20 +113,36 @@ class Scale:
         Raises:
             DataError: the column holds an infinity, or a value whose score does not fit into 32 bits.
         """
-        found = values.to_numpy(writable=True)
+        found = _less(values, self.shift)
         if np.isinf(found).any():
             check_finite(values, values.name, cure="leave those rows out")
         lacking = np.isnan(found)
         found[lacking] = self.mean
-        scores = (found - self.mean) / self.sd
+        with np.errstate(over="ignore"):
+            scores = (found - self.mean) / self.sd
         far = np.flatnonzero(np.abs(scores) > LARGEST_SCORE)
         if len(far):
             raise DataError(
-                f"column {values.name!r} holds {found[far[0]]:g} in row {far[0] + 1}, "
+                f"column {values.name!r} holds {values[int(far[0])]:g} in row {far[0] + 1}, "
                 f"{np.abs(scores[far[0]]):.0e} standard deviations from the training rows' mean",
                 hint=f"mend it in the table, or leave the column out: --drop {values.name}.",
             )
         return scores, lacking
+
+
+def _less(values: pl.Series, shift: int) -> NDArray[np.float64]:
+    """Return ``values - shift`` as new floats, not-a-number where they are missing; exact for close whole numbers."""
+    numbers = values.cast(pl.Float64).to_numpy(writable=True)
+    if not shift:
+        return numbers
+    numbers -= float(shift)
+    if not values.dtype.is_integer():
+        return numbers
+    whole = values.fill_null(shift).to_numpy()
+    near = np.abs(numbers) < 2.0**62
+    exact = whole.astype(np.uint64) - np.uint64(shift % (1 << 64))  # what overflows comes back
+    numbers[near] = exact.view(np.int64)[near]
+    return numbers
 
 
 @dataclass(frozen=True)
@@ -138,7 +177,7 @@ class TableEncoder:
                 name: Vocabulary.fit(labels_of(train[name]), np.ones(train.height, dtype=bool), min_count)
                 for name in categorical
             },
-            {name: _scale(train[name]) for name in continuous},
+            {name: Scale.fit(train[name]) for name in continuous},
             min_count,
         )
 
@@ -201,7 +240,7 @@ class TableEncoder:
         for i, (name, scale) in enumerate(self.scales.items()):
             digits = 6 - math.ceil(math.log10(scale.sd))  # a float32 score holds no more
             values: list[float | None] = [
-                round(value, digits) + 0.0
+                round(value, digits) + 0.0 + scale.shift
                 for value in (scores[:, i].double() * scale.sd + scale.mean).tolist()
             ]
             if scale.missing:
@@ -241,23 +280,10 @@ def _texts(values: Sequence[object]) -> tuple[str, ...]:
     return tuple(str(each) for each in values)
 
 
-def _stored_scale(mean: float, sd: float, missing: bool) -> Scale:
+def _stored_scale(mean: float, sd: float, missing: bool, shift: int = 0) -> Scale:
     if not (math.isfinite(mean) and math.isfinite(sd) and sd > 0):
         raise ValueError(f"a column cannot have the mean {mean} and the standard deviation {sd}")
-    return Scale(float(mean), float(sd), bool(missing))
-
-
-def _scale(values: pl.Series) -> Scale:
-    known = values.drop_nulls().rechunk().to_numpy()
-    if len(known) and float(np.abs(known).max()) > LARGEST_VALUE:
-        largest = float(known[np.abs(known).argmax()])
-        raise DataError(
-            f"column {values.name!r} holds {largest:g}, too large to be standardised",
-            hint=f"mend it in the table, or leave the column out: --drop {values.name}.",
-        )
-    mean, sd = (float(known.mean()), float(known.std())) if len(known) else (0.0, 1.0)
-    constant = not sd > 1e-12 * max(1.0, abs(mean))
-    return Scale(mean, 1.0 if constant else sd, bool(values.null_count()))
+    return Scale(float(mean), float(sd), bool(missing), int(shift))
 
 
 @dataclass(frozen=True)
@@ -321,7 +347,7 @@ def fit_and_encode(
         vocabularies = pool.map(lambda name: Vocabulary.fit(labels[name], train, min_count), categorical)
         encoder = TableEncoder(
             dict(zip(categorical, vocabularies, strict=True)),
-            {name: _scale(numbers[name].filter(pl.Series(train))) for name in continuous},
+            {name: Scale.fit(numbers[name].filter(pl.Series(train))) for name in continuous},
             min_count,
         )
     codes, unknown = _codes(

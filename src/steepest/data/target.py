@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from steepest.data.columns import check_finite, kind_of
-from steepest.data.dataset import Note, Task
+from steepest.data.columns import as_number, check_finite, kind_of
+from steepest.data.dataset import Note, TargetScale, Task
 from steepest.data.labels import as_label, as_text, labels_of
 from steepest.data.options import TableOptions
+from steepest.data.sizes import check_size, deviation
 from steepest.errors import DataError, unknown_name
 from steepest.wording import counted
+
+SMALLEST_DEVIATION = 1e-150
+"""The square of a smaller one would vanish."""
+SMALLEST_SHARE = 1e-12
+"""A target that varies by a smaller share of its size leaves a prediction fewer than four digits."""
 
 INTEGER_CLASSES = 20
 """A target of whole numbers with at most so many different values is a class; with more it is a number."""
@@ -124,6 +131,42 @@ def class_codes(values: pl.Series, classes: list[str]) -> pl.Series:
             hint=f"known: {', '.join(classes[:20])}.",
         )
     return pl.Series(values.name, codes)
+
+
+def standardised(values: pl.Series, train: NDArray[np.bool_]) -> tuple[TargetScale, NDArray[np.float32]]:
+    """Return how a target of numbers is standardised, and its standard scores (float32 ``[N]``).
+
+    Raises:
+        DataError: the training rows have one value only, or numbers whose squares do not fit into floats.
+
+    Example:
+        >>> scale, scores = standardised(pl.Series([1.0, 3.0, 5.0]), np.array([True, True, False]))
+        >>> scale, scores.tolist()
+        (TargetScale(mean=2.0, sd=1.0), [-1.0, 1.0, 3.0])
+    """
+    name = values.name
+    numbers = as_number(values)
+    check_size(
+        numbers, what="the target", cure="give it in another unit: a derive step can multiply it by 1e-100"
+    )
+    known = numbers.to_numpy()[train]
+    mean, sd = float(known.mean()), deviation(known)
+    if values.filter(pl.Series(train)).n_unique() == 1:
+        raise DataError(
+            f"the target {name!r} has one value only, {known[0]:g}, in the training rows",
+            hint="choose another split, or another target.",
+        )
+    if sd < SMALLEST_SHARE * abs(mean):
+        raise DataError(
+            f"the target {name!r} varies too little around {mean:g} for the digits of a float",
+            hint=f"a derive step can subtract {values[0]} from it.",
+        )
+    if sd < SMALLEST_DEVIATION:
+        raise DataError(
+            f"the target {name!r} varies by {sd:.1g} only, too little to be squared",
+            hint="give it in another unit: a derive step can multiply it by 1e100.",
+        )
+    return TargetScale(mean, sd), ((numbers.to_numpy() - mean) / sd).astype(np.float32)
 
 
 def _check_mixed(values: pl.Series) -> None:
