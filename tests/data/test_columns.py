@@ -11,8 +11,9 @@ import pytest
 from steepest.data import dates
 from steepest.data.columns import decide
 from steepest.data.options import TableOptions, table_options
+from steepest.data.table import read_table
 from steepest.data.target import decide_task
-from steepest.errors import OptionError
+from steepest.errors import DataError, OptionError
 
 N = 200
 LONG = "a sentence that goes on and on until nobody reads it any more, number {}"
@@ -173,6 +174,55 @@ def test_tasks(values: list[Any], task: Any, expected: str) -> None:
     found, notes = decide_task(pl.Series("y", values), TableOptions(task=task))
     assert found == expected
     assert expected in notes[0].text
+
+
+DAYS = [date(2018, 1, 1) + timedelta(days=i % 28) for i in range(N)]
+
+
+@pytest.mark.parametrize(
+    ("values", "shown", "steps"),
+    [
+        ([str(each) for each in DAYS], "'2018-01-01'", [{"y": "date"}, {"y": "number"}]),
+        ([f"{each:%d/%m/%Y}" for each in DAYS], "'01/01/2018'", [{"y": "date"}, {"y": "number"}]),
+        (DAYS, "2018-01-01", [{"y": "number"}]),
+        ([datetime(2018, 1, 1, each.day % 24) for each in DAYS], "2018-01-01 01:00:00", [{"y": "number"}]),
+    ],
+    ids=["text", "text, day first", "dates", "times"],
+)
+def test_dates_as_a_target_get_a_cure_that_works(
+    values: list[Any], shown: str, steps: list[dict[str, str]]
+) -> None:
+    frame = pl.DataFrame({"x": [i / 7 for i in range(N)], "y": values})
+    for task in ("auto", "regression"):
+        with pytest.raises(DataError, match=f"the target 'y' holds dates, such as {shown}") as caught:
+            read_table(frame, target="y", task=task).dataset()
+    hint = caught.value.hint
+    listed = [{"use": "cast", "types": each} for each in steps]
+    assert all(f'{kind}"' in hint for each in steps for kind in each.values())
+    if "formats" in hint:
+        listed[0]["formats"] = {"y": "%d/%m/%Y"}
+        assert 'formats = {y = "%d/%m/%Y"}' in hint
+    made = read_table(frame, target="y", prepare=listed)
+    assert made.dataset().task == "regression"
+    assert made.prepared()["y"].max() - made.prepared()["y"].min() <= 27
+    made.pipeline.transform(frame)
+    made.pipeline.transform(frame.drop("y"))
+    classes = read_table(frame, target="y", task="classification").dataset().classes
+    assert len(classes) == frame["y"].n_unique()
+
+
+@pytest.mark.parametrize("target", [["y", "z"], ("y", "z"), "y,z", "y, z", "y,other"])
+def test_several_targets_are_refused_by_name(target: Any) -> None:
+    frame = pl.DataFrame({"x": [i / 7 for i in range(N)], "y": ["a", "b"] * 100, "z": [1, 2] * 100})
+    for look in (lambda table: table.dataset(), lambda table: table.describe()):
+        with pytest.raises(
+            DataError, match=r"2 targets are named, 'y', '(z|other)': a comparison has one"
+        ) as caught:
+            look(read_table(frame, target=target))
+        assert "--target y --drop" in caught.value.hint
+    assert read_table(frame, target=["y"]).dataset().target == "y"
+    odd = frame.rename({"y": "y,z"})
+    assert read_table(odd, target="y,z").dataset().target == "y,z"
 
 
 def test_options_take_comma_lists_and_check_themselves() -> None:

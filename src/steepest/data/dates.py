@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -43,6 +43,9 @@ _FORMATS = {
 _TIMES_OF_DAY = ("%H:%M:%S%.f", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
 _OFFSET = r"([zZ]|UTC|[-+]\d\d(?::?\d\d)?)\s*$"
 _DAY_FIRST, _MONTH_FIRST = "%d/%m", "%m/%d"
+
+FIRST = datetime(1000, 1, 1)
+"""A year of fewer than four digits has lost its century."""
 
 SAMPLE = 500
 """The first known texts decide which formats are tried at all."""
@@ -118,8 +121,10 @@ def parsed(values: pl.Series, form: str) -> pl.Series:
     texts = values.str.strip_chars()
     if form in _TIMES_OF_DAY:
         return as_datetime(texts.str.to_time(form, strict=False), None)
-    moments = texts.str.to_datetime(form, strict=False, time_unit="us")
-    return moments.dt.replace_time_zone(None)
+    moments = texts.str.to_datetime(form, strict=False, time_unit="us").dt.replace_time_zone(None)
+    if "%Y" in form and (moments < FIRST).any():
+        return moments.zip_with(moments >= FIRST, moments.clear(len(moments)))
+    return moments
 
 
 def has_zone(form: str | None) -> bool:

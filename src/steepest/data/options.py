@@ -78,6 +78,12 @@ class TableOptions(BaseModel):
     def _plain(cls, value: Any) -> Any:
         return plain_in(value)
 
+    @field_validator("target", mode="before")
+    @classmethod
+    def _one(cls, value: Any) -> Any:
+        """Join several targets, which are refused by name where the columns are known."""
+        return ",".join(map(str, value)) if isinstance(value, list | tuple | set | frozenset) else value
+
     @field_validator("source", "prepare", mode="before")
     @classmethod
     def _path(cls, value: Any) -> Any:

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from steepest.data import dates
 from steepest.data.columns import as_number, check_finite, kind_of
 from steepest.data.dataset import Note, TargetScale, Task
 from steepest.data.labels import as_label, as_text, labels_of
@@ -24,10 +25,35 @@ INTEGER_CLASSES = 20
 
 
 def check_there(frame: pl.DataFrame, target: str, where: str) -> None:
-    """Raise an ``UnknownNameError`` with the nearest columns if the target is not in the table."""
+    """Raise a ``DataError`` with the nearest columns if the target is not in the table."""
     if target not in frame.columns:
+        several = [each.strip() for each in target.split(",")]
+        if len(several) > 1 and set(several) & set(frame.columns):
+            one, *others = several
+            raise DataError(
+                f"{len(several)} targets are named, {', '.join(map(repr, several))}: a comparison has one",
+                hint=f"compare once for each, and leave the others out: --target {one} --drop {','.join(others)}.",
+            )
         error = unknown_name("column", target, frame.columns)
         raise DataError(f"there is no column {target!r} in {where}", hint=error.hint)
+
+
+def _check_no_dates(values: pl.Series) -> None:
+    name, text = values.name, isinstance(values.dtype, pl.String | pl.Categorical)
+    form = dates.date_format(values) if text else None
+    if form is None and not isinstance(values.dtype, pl.Date | pl.Datetime | pl.Time):
+        return
+    first = as_text(values.head(1))[0]
+    shown = repr(first) if text else str(first)
+    days = f'types = {{{name} = "number"}}'
+    if text:
+        common = "" if form is None or form[:2] == "%Y" else f', formats = {{{name} = "{form}"}}'
+        days = f'types = {{{name} = "date"}}{common}, then {days}'
+    raise DataError(
+        f"the target {name!r} holds {'times of day' if values.dtype == pl.Time else 'dates'}, such as {shown}",
+        hint=f"make it a number (days since 1970) with cast steps, {days}; choose another target; or, if each date is "
+        "a class, --task classification.",
+    )
 
 
 def decide_task(values: pl.Series, options: TableOptions) -> tuple[Task, list[Note]]:
@@ -54,11 +80,13 @@ def decide_task(values: pl.Series, options: TableOptions) -> tuple[Task, list[No
         )
     if kind == "text" and options.task != "classification":
         _check_mixed(values)
-    if kind in ("date", "other"):
+    if kind == "other":
         raise DataError(
             f"the target {name!r} has values of type {values.dtype}",
             hint="choose a target of classes or numbers; a cast or derive step can make one.",
         )
+    if options.task != "classification":
+        _check_no_dates(values)
     if values.dtype.is_float():
         check_finite(values, name, cure="leave those rows out with a filter step")
     task: Task

@@ -6,6 +6,7 @@ from typing import Any, Literal, cast
 
 import polars as pl
 
+from steepest.data.dates import FIRST
 from steepest.errors import PreparationError
 
 _SIMPLE: dict[str, pl.DataType] = {
@@ -28,6 +29,13 @@ _SIMPLE: dict[str, pl.DataType] = {
         pl.Null,
     )
 }
+_DAY = 86_400_000_000
+"""Microseconds."""
+_DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d-%b-%Y")
+_CLOCKS = (" %H:%M:%S%.f", "T%H:%M:%S%.f", " %H:%M", "T%H:%M", "")
+_DATES = [*(day + clock for day in _DAYS for clock in _CLOCKS), "%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %I:%M %p"]
+"""What ``%d/%m/%Y`` and ``%m/%d/%Y`` mean has to be said; only clocks with AM and PM are American."""
+_OFFSET = r"(?<clock>:\d\d(?:\.\d+)?)\s*(?:[zZ]|UTC|[-+]\d\d(?::?\d\d)?)$"
 _TRUE, _FALSE = ["true", "yes", "1", "t", "y"], ["false", "no", "0", "f", "n"]
 
 
@@ -49,11 +57,17 @@ def plain(dtype: pl.DataType) -> pl.DataType:
     return pl.Float64() if isinstance(dtype, pl.Decimal) else dtype
 
 
-def convert(value: pl.Expr, source: pl.DataType, to: pl.DataType) -> pl.Expr:
+def convert(value: pl.Expr, source: pl.DataType, to: pl.DataType, form: str | None = None) -> pl.Expr:
     """Return ``value`` in another type; what has no exact counterpart becomes missing.
 
     A number read as text and the same number read as an integer or a float are the same value: a whole
-    float becomes ``"25"``, never ``"25.0"``; 25.5 is no integer.
+    float becomes ``"25"``, never ``"25.0"``; 25.5 is no integer. Dates are wall times, as they are written; as numbers
+    they are days since 1970.
+
+    Args:
+        value: what is converted.
+        source, to: the types.
+        form: the format of texts that become dates.
 
     Example:
         >>> pl.select(convert(pl.lit(25.0), pl.Float64(), pl.String())).item()
@@ -75,37 +89,48 @@ def convert(value: pl.Expr, source: pl.DataType, to: pl.DataType) -> pl.Expr:
             )
         return value.cast(pl.String, strict=False)
     if isinstance(source, pl.String):
-        return _from_text(value, to)
+        return _from_text(value, to, form)
+    if isinstance(source, pl.Datetime) and source.time_zone is not None:
+        wall = value.dt.replace_time_zone(None)
+        return (
+            convert(wall, pl.Datetime(source.time_unit), to)
+            if not isinstance(to, pl.String)
+            else wall.cast(to)
+        )
+    if isinstance(source, pl.Date | pl.Datetime) and to.is_numeric():
+        days = value.cast(pl.Datetime("us")).dt.timestamp("us") / _DAY
+        return days.floor().cast(to) if to.is_integer() else days.cast(to)
+    if isinstance(to, pl.Datetime) and source.is_numeric():
+        return (value * _DAY).cast(pl.Int64, strict=False).cast(pl.Datetime("us")).cast(to, strict=False)
     if to.is_integer() and (source.is_float() or source.is_decimal()):
         return pl.when(value == value.floor()).then(value).cast(to, strict=False)
     return value.cast(to, strict=False)
 
 
-def _from_text(value: pl.Expr, to: pl.DataType) -> pl.Expr:
+def _from_text(value: pl.Expr, to: pl.DataType, form: str | None) -> pl.Expr:
     text = value.str.strip_chars()
+    if isinstance(to, pl.Date | pl.Datetime):
+        return _moment(text, form).cast(to)
     if isinstance(to, pl.Boolean):
         lower = text.str.to_lowercase()
         return pl.when(lower.is_in(_TRUE)).then(True).when(lower.is_in(_FALSE)).then(False)  # pyright: ignore[reportReturnType]
-    if isinstance(to, pl.Date):
-        day = text.str.to_date(strict=False)
-        moment = text.str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False).dt.date()
-        return pl.coalesce(day, moment)
-    if isinstance(to, pl.Datetime):
-        moment = [
-            text.str.to_datetime(form, time_unit=to.time_unit, strict=False)
-            for form in (
-                "%Y-%m-%d %H:%M:%S%.f",
-                "%Y-%m-%dT%H:%M:%S%.f",
-                "%Y-%m-%d %H:%M",
-                "%m/%d/%Y %I:%M:%S %p",
-            )
-        ]
-        return pl.coalesce(*moment, text.str.to_date("%Y-%m-%d", strict=False).cast(to))
     if to.is_integer():
         exact = text.cast(to, strict=False)
         number = text.cast(pl.Float64, strict=False)
         return pl.coalesce(exact, convert(number, pl.Float64(), to))
     return text.cast(to, strict=False)
+
+
+def _moment(text: pl.Expr, form: str | None) -> pl.Expr:
+    """Return the wall times that texts mean, in one format or in those that mean the same everywhere."""
+    wall = text.str.replace(_OFFSET, "$clock")
+    read = [
+        (each, wall.str.to_datetime(each, time_unit="us", strict=False))
+        for each in ([form] if form else _DATES)
+    ]
+    return pl.coalesce(
+        pl.when(moment >= FIRST).then(moment) if "%Y" in each else moment for each, moment in read
+    )
 
 
 def as_known(column: pl.Series, to: pl.DataType) -> pl.Series:
