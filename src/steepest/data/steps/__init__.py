@@ -83,7 +83,7 @@ class Step(BaseModel):
         if isinstance(options, dict):
             named = {
                 name: plain_in(options[name])
-                for name in ("column", "columns", "keys", "types")
+                for name in ("column", "columns", "keys", "types", "formats")
                 if name in options
             }
             return {**options, **named}
