@@ -25,6 +25,7 @@ from steepest.recipe import (
 )
 from steepest.report.format import seconds as duration
 from steepest.schedules import make_schedule
+from steepest.sweep.advice import advice
 from steepest.sweep.bench import Bench
 from steepest.sweep.contestants import Contestant, contestants
 from steepest.sweep.decide import (
@@ -48,6 +49,9 @@ from steepest.train.problem import about_outputs, check_model, check_precision
 
 LEAST_SHARE = 0.5
 """Share of a budget that the networks get, however long the baselines took."""
+
+LONG = 1_000_000
+"""Steps of a run that every schedule fits; whether it fits the runs that are made is seen when they are planned."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,7 @@ def decide(
     protocol = experiment.protocol
     who = contestants(optimizers or experiment.optimizers, protocol.tune)
     check_equal_trials(who, protocol.learning_rates, protocol.scan_rates)
-    make_schedule(protocol.schedule, 1)
+    make_schedule(protocol.schedule, LONG)
     asked = experiment.execution
     if asked is not None and not asked.torch:
         asked = begin_execution(asked)  # the plan of a folder that was begun is checked with the folder
@@ -147,7 +151,7 @@ def decide(
     batch_size, how_batch = explain_batch_size(protocol, len(dataset.train))
     net = build_model(model or str(experiment.model.spec), dataset.shape)
     check_model(net, dataset)
-    notes = (*judging.notes, *about_outputs(net, dataset))
+    notes = (*judging.notes, *about_outputs(net, dataset), *advice(who, protocol.schedule, net))
     _say(observer, notes)
     dataset = replace(dataset, notes=(*dataset.notes, *notes))
     if protocol.equal == "gradients":
@@ -169,9 +173,12 @@ def decide(
     )
     execution = Execution.model_validate({})
     parameters = count_parameters(net)
-    return Decision(
+    decision = Decision(
         experiment, dataset, who, judging, recipe, batch_size, how_batch, parameters, model, execution
     )
+    if protocol.epochs is not None and protocol.minutes is None and protocol.equal != "seconds":
+        decision.setup(Fitted(epochs=protocol.epochs, why="given")).check_schedule()
+    return decision
 
 
 def fit_length(decision: Decision, protocol: Protocol, runner: Runner, started: float) -> Fitted:

@@ -136,6 +136,7 @@ def _carry_out(
         experiment = experiment.model_copy(update={"execution": execution})
         folder.write("experiment.toml", experiment_toml(with_whole_paths(experiment)))
     setup = decision.setup(fitted)
+    setup.check_schedule()
     observer.say(
         f"length {fitted.why}: {setup.recipe.steps:,} steps of {decision.batch_size} rows ({decision.how_batch})"
     )

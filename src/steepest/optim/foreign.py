@@ -65,6 +65,11 @@ class ForeignRule(Rule[ForeignHyper]):
                 )
         self._made(torch.nn.Linear(2, 2))
 
+    @property
+    def averages(self) -> bool:
+        """Whether it has modes, and so other parameters to evaluate than those that it trains."""
+        return _has_modes(self.kind)
+
     def arguments(self) -> dict[str, Any]:
         """Return the constructor's arguments that differ from its defaults."""
         known = inspect.signature(self.kind).parameters
@@ -226,7 +231,7 @@ class Scheduled:
         """Return the value to evaluate of each parameter; an optimizer with modes is switched there and back."""
         this = cast(Any, self)
         params: list[torch.Tensor] = [each for group in this.param_groups for each in group["params"]]
-        if not (hasattr(self, "train") and hasattr(self, "eval")):
+        if not _has_modes(self.kind):
             return {param: param.detach() for param in params}
         this.eval()
         found = {param: param.detach().clone() for param in params}
@@ -237,6 +242,10 @@ class Scheduled:
 # torch wraps a class's step with its hooks when the class is first used; here it is the foreign step that is
 # wrapped (see _scheduled), so that hooks run once.
 Scheduled.step.hooked = True  # pyright: ignore[reportFunctionMemberAccess]
+
+
+def _has_modes(kind: type[torch.optim.Optimizer]) -> bool:
+    return hasattr(kind, "train") and hasattr(kind, "eval")
 
 
 def _uncompiled(optimizer: torch.optim.Optimizer) -> contextlib.AbstractContextManager[Any]:

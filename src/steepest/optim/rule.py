@@ -102,6 +102,8 @@ class Rule(abc.ABC, Generic[H]):
     """Whether the step is the learning rate times something that does not depend on it. Where it is not, another
     ``lr`` in a parameter group, set by a torch ``lr_scheduler`` or by hand, is read as a multiple of the one that
     the group was made with: the applied step is multiplied by ``lr / reference_lr``."""
+    constant_rate: ClassVar[bool] = False
+    """Whether its authors recommend a learning rate that does not fall during the run."""
     carry: ClassVar[Mapping[str, float]] = {}
     """Start values of the running scalars."""
 
@@ -166,6 +168,11 @@ class Rule(abc.ABC, Generic[H]):
         from steepest.optim.idle import Still
 
         return Still()
+
+    @property
+    def averages(self) -> bool:
+        """Whether it is evaluated at other parameters than those that it trains."""
+        return type(self).evaluation_parameters is not Rule.evaluation_parameters
 
     def evaluation_parameters(self, param: torch.Tensor, slots: Slots, c: Coefficients) -> torch.Tensor:
         """Return the parameter to evaluate and to save; most rules evaluate where they train."""

@@ -20,6 +20,7 @@ from typing import Any
 from steepest.optim.rule import Rule
 from steepest.recipe import Recipe
 from steepest.record.schema import Phase, Record, RunKey
+from steepest.schedules import make_schedule
 from steepest.sweep.contestants import Contestant, default_rate, whole_spec
 from steepest.sweep.trials import fineness, first_scan, tidy
 
@@ -96,8 +97,20 @@ class Setup:
 
     def scan(self, who: Contestant, rule: Rule[Any]) -> Run:
         """Return the run of a candidate on a quarter of the steps."""
-        steps = max(1, round(self.steps(who) * SCAN_FRACTION))
-        return self.make(who, rule, "scan", self.tuning_seed, steps=steps)
+        return self.make(who, rule, "scan", self.tuning_seed, steps=self.scan_steps(who))
+
+    def scan_steps(self, who: Contestant) -> int:
+        """Return the length of a scan."""
+        return max(1, round(self.steps(who) * SCAN_FRACTION))
+
+    def check_schedule(self) -> None:
+        """Refuse a schedule that does not fit the shortest run.
+
+        Raises:
+            OptionError: it does not, such as ``join(linear, constant, at=1000)`` in a run of 500 steps.
+        """
+        lengths = [self.scan_steps(who) if who.tuned else self.steps(who) for who in self.contestants]
+        make_schedule(self.recipe.schedule, min(lengths))
 
     def full(self, who: Contestant, rule: Rule[Any]) -> Run:
         """Return the tuning run of a candidate at full length."""

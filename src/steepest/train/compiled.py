@@ -165,7 +165,7 @@ class CompiledMethod(RuleMethod):
             with self.timed(state):
                 traced = trace(state.program, state.state, example)
                 self.programs.made[key] = self.made(state, traced, threads)
-        if state.tables and type(self.rule).evaluation_parameters is Rule.evaluation_parameters:
+        if state.tables and not self.rule.averages:
             for rows in state.tables.rows.values():
                 rows.quick = self._quick(state, rows, (key[0], key[1], threads, tuple(rows.weight.shape[1:])))
         return self.programs.made[key]

@@ -15,7 +15,21 @@ with :math:`d = g + \lambda y` for SGD and :math:`d = g / (\sqrt{v_t/(1-\beta_2^
 AdamW, :math:`\eta_t` the rate with its linear warm-up, and :math:`\eta_{\max,t}` the largest rate so far.
 
 The parameter holds :math:`y`, the slot ``z`` holds :math:`z`; :math:`x = y + (z - y)(1 - 1/\beta)` comes from
-``evaluation_parameters``, so the optimizer has no modes that one could forget to switch.
+``evaluation_parameters``, so the optimizer has no modes that one could forget to switch: ``with
+optimizer.evaluating():`` puts :math:`x` into the model for the time of the block.
+
+**Learning rate.** The authors recommend a constant rate after a warm-up (``warmup_steps``); no schedule is needed,
+though one may be used. They start from rates 10 to 50 times those of plain SGD, and 1 to 10 times those of AdamW under
+a schedule, and say that the method needs tuning of rate and decay, and that it is more sensitive to :math:`\beta` than
+momentum is: 0.95 or 0.98 may be better in very long runs.
+
+**Batch norm.** The running statistics are gathered at :math:`y` and do not fit :math:`x`. The authors therefore
+recompute them right before an evaluation: with :math:`x` in place and the model in training mode, about 50 training
+batches are passed forward without gradients; then the model is put into evaluation mode. Inside ``evaluating()`` that
+is the same few lines.
+
+In a comparison both variants run under the schedule of all the others, and batch-norm statistics are not recomputed;
+the plan and the report say so.
 """
 
 from __future__ import annotations
@@ -44,6 +58,12 @@ COMPONENTS = {
     "schedule-free-sgd": {"object": "ScheduleFreeSGD"},
     "schedule-free-adamw": {"object": "ScheduleFreeAdamW"},
 }
+
+MODES = (
+    "The authors' code has the modes `train()` and `eval()`; here `evaluating()` puts the average into the model. The "
+    "running statistics of batch norm do not fit the average: before an evaluation, pass about 50 training batches "
+    "through the model inside the block, as the authors do."
+)
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 
@@ -93,6 +113,7 @@ class Averaged(Rule[A]):
   year = {2024},
 }
 """
+    constant_rate = True
     carry: ClassVar[Mapping[str, float]] = {"weight_sum": 0.0, "lr_max": 0.0}
 
     def _averaging(
@@ -131,7 +152,7 @@ class ScheduleFreeSGD(Averaged[ScheduleFreeSGDHyper]):
 
     name = "schedule-free-sgd"
     title = "Schedule-Free SGD"
-    divergences = "Use a constant schedule: the average takes the schedule's place."
+    divergences = MODES
     Hyper = ScheduleFreeSGDHyper
     grid_centre = 1.0
 
@@ -160,7 +181,7 @@ class ScheduleFreeAdamW(Averaged[ScheduleFreeAdamWHyper]):
 
     name = "schedule-free-adamw"
     title = "Schedule-Free AdamW"
-    divergences = "Use a constant schedule: the average takes the schedule's place."
+    divergences = MODES
     Hyper = ScheduleFreeAdamWHyper
     grid_centre = 2.5e-3
 
