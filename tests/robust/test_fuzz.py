@@ -10,10 +10,12 @@ import io
 import json
 import tomllib
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -159,6 +161,74 @@ def test_rows_to_predict(throw, place) -> None:
     found = TrainedModel.load(place / "done")
     whole = churn_table(20).write_csv().encode()
     throw(place / "new.csv", broken_bytes(whole), found.predict)
+
+
+DAYS = pl.Series("when", [datetime(2023, 3, 25, 21, 30) + timedelta(hours=7 * i) for i in range(60)])
+WRITTEN = ["%Y-%m-%d %H:%M:%S", "%m/%d/%Y %I:%M %p", "%d/%m/%Y", "%d.%m.%y %H:%M", "%Y-%m-%dT%H:%M:%SZ", "%d-%b-%Y",
+           "%Y-%m-%dT%H:%M:%S+02:00", "%Y-%m-%d %H:%M:%S UTC", "%H:%M", "%s"]  # fmt: skip
+ODD = ["", " ", "soon", "0000-00-00", "9999-12-31", "2020-02-30", "31/02/2020", "1/1/1", "12:61",
+       "2023-03-26T02:30:00+99:99", "1700000000000000000", "-1",
+       "٢٠٢٠-٠١-٠١", "2020-01-01T00:00:00Z+01:00", "NaT", None]  # fmt: skip
+
+
+@st.composite
+def dated_rows(draw: st.DrawFn) -> pl.DataFrame:
+    """Draw rows whose dates are written in one or two ways, or typed, some of them odd."""
+    one, other = (DAYS.dt.to_string(draw(st.sampled_from(WRITTEN))).to_list() for _ in range(2))
+    where = draw(st.sets(st.integers(0, 59), max_size=40))
+    odd = draw(st.dictionaries(st.integers(0, 59), st.sampled_from(ODD), max_size=6))
+    texts = [odd.get(i, other[i] if i in where else one[i]) for i in range(60)]
+    unit = draw(st.sampled_from(["ms", "us", "ns"]))
+    zone = draw(st.sampled_from([None, "UTC", "Europe/Berlin", "Australia/Lord_Howe"]))
+    typed = DAYS.dt.cast_time_unit(unit).dt.replace_time_zone("UTC").dt.convert_time_zone(zone or "UTC")
+    typed = typed if zone else typed.dt.replace_time_zone(None)
+    kinds = [
+        typed,
+        typed.dt.date(),
+        typed.dt.time(),
+        typed.dt.timestamp("ms"),
+        typed - typed[0],
+        pl.Series([None] * 60),
+    ]
+    values = draw(st.sampled_from([pl.Series(texts, dtype=pl.String)] * 6 + kinds))
+    return pl.DataFrame({"when": values, "x": [i / 7 for i in range(60)], "y": ["a", "b"] * 30})
+
+
+def test_dates(request: pytest.FixtureRequest) -> None:
+    """Whatever the dates are, in training and in new rows: every one is accounted for, or there is an error."""
+    cases = request.config.getoption("--fuzz-cases")
+
+    @settings(
+        max_examples=cases,
+        derandomize=cases <= 100,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(dated_rows(), dated_rows())
+    def one(old: pl.DataFrame, new: pl.DataFrame) -> None:
+        try:
+            pipeline = read_table(old, target="y").pipeline
+        except SteepestError as error:
+            return explained(error)
+        try:
+            found = pipeline.transform(new)
+        except SteepestError as error:
+            return explained(error)
+        assert found.rows == 60
+        assert all(torch.isfinite(each).all() for each in found.inputs)
+        kept = found.unforeseen
+        gone = sum(each is None or not str(each).strip() for each in new["when"])
+        assert kept.unreadable.get("when", 0) <= 60 - gone
+        assert kept.missing.get("when", 0) in (0, gone)
+        again = [
+            torch.cat(each)
+            for each in zip(*(part.inputs for part in pipeline.transform_batches(new, 60)), strict=True)
+        ]
+        assert all(torch.equal(a, b) for a, b in zip(again, found.inputs, strict=True))
+        return None
+
+    one()
 
 
 def test_preparation(throw, place) -> None:
