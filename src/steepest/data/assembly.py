@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from steepest.data import dates
 from steepest.data import target as targets
+from steepest.data.caution import about_split, about_test_rows
 from steepest.data.columns import Columns, as_number, decide
 from steepest.data.dataset import Dataset, Note, Part, TargetScale, Task
 from steepest.data.dates import Form
@@ -88,7 +89,7 @@ def assemble(rows: Rows, preparation: Preparation, options: TableOptions, target
     """
     frame, about_rows = _with_target(rows.frame, target)
     task, about_task = targets.decide_task(frame[target], options)
-    frame, about_split = _split(frame, target, task, options)
+    frame, about_parts = _split(frame, target, task, options)
     frame, fitted, reports = _learned(frame, preparation, target)
     reports = (*rows.reports, *reports)
     columns, about_columns = decide(frame.drop(SPLIT_COLUMN), target, options)
@@ -114,7 +115,9 @@ def assemble(rows: Rows, preparation: Preparation, options: TableOptions, target
         *map(note_of, reports),
         *about_rows,
         *about_task,
-        *about_split,
+        *about_parts,
+        *about_split(frame.drop(SPLIT_COLUMN), columns, options),
+        *about_test_rows(len(parts["test"]), task, options),
         *about_columns,
         *_about_unforeseen(unforeseen),
         *giveaways(parts["train"], categorical, continuous, target, classes=len(classes)),

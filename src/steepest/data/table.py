@@ -12,6 +12,7 @@ import polars as pl
 from steepest.data import target as targets
 from steepest.data.assembly import SPLIT_COLUMN, SPLIT_TYPE, Assembled, Rows, assemble, check_free, note_of
 from steepest.data.batches import BatchPlan
+from steepest.data.caution import about_split
 from steepest.data.columns import decide
 from steepest.data.dataset import Dataset
 from steepest.data.dates import SAMPLE, Form
@@ -82,6 +83,7 @@ class Table:
             targets.check_there(frame, self.options.target, source_name(self._source))
         columns, notes = decide(frame, self.options.target, self.options)
         steps = tuple(map(note_of, reports))
+        notes += about_split(frame, columns, self.options)
         return describe_columns(
             frame, columns, (*steps, *notes), name=source_name(self._source), options=self.options
         )

@@ -1,0 +1,256 @@
+"""What a person should know of the split before believing its numbers: time, groups, and few test rows.
+
+A random split puts rows that follow each other in time, or that belong to one person, on both sides. That is right
+for a model that fills gaps, and flatters one that will meet later rows or new persons. The rules, for splits at random:
+
+- *Time*: a column of dates (that is not named as of birth) with at least 20 different moments, if the rows are in its
+  order (95 % of neighbours, forward or backward), if at least 95 % of its values differ, or if rows that are neighbours
+  in time have much alike targets (a correlation of 0.3); and numbers named as a time (``day``, ``timestamp``) in whose
+  order the rows are.
+- *Groups*: whole numbers or text with the name of an identifier (``userId``, ``patient``, ``customer_no``), at least 5
+  different values, each in 1.25 to 1,000 rows on average. Ages, hours and codes of categories have other names.
+
+Either is a warning where targets of neighbours, or of rows of one group, correlate by 0.1 and more than by chance.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from steepest.data import dates
+from steepest.data.columns import Column, Columns
+from steepest.data.dataset import Note, Task
+from steepest.data.labels import as_text
+from steepest.data.options import TableOptions
+from steepest.rng import stream
+from steepest.wording import counted
+
+LEAST_MOMENTS, ORDERED, DIFFERENT = 20, 0.95, 0.95
+LEAST_GROUPS, ROWS_A_GROUP = 5, (1.25, 1000.0)
+ALIKE, MUCH_ALIKE, BY_CHANCE = 0.1, 0.3, 4.0
+"""Correlations of targets, and how many standard errors they must exceed."""
+FEW_TEST_ROWS = 300
+
+_TIMES = {"date", "datetime", "day", "days", "epoch", "month", "time", "timestamp", "ts", "week", "year"}
+_BIRTHS = {"birth", "birthdate", "birthday", "born", "dob"}
+_IDS = {"id", "ids", "guid", "identifier", "uid", "uuid"}
+_NUMBERS = {"code", "hash", "index", "key", "name", "no", "nr", "num", "number"}
+_PERSONS = {
+    "athlete", "client", "customer", "donor", "driver", "employee", "member", "participant", "passenger", "patient",
+    "person", "player", "pupil", "respondent", "reviewer", "rider", "student", "subject", "subscriber", "user",
+    "worker",
+}  # fmt: skip
+
+_Array = NDArray[Any]
+
+
+def about_split(frame: pl.DataFrame, columns: Columns, options: TableOptions) -> list[Note]:
+    """Return what a random split of a table hides, with the option that shows it; nothing for other splits.
+
+    Args:
+        frame: the prepared table.
+        columns: what its columns are.
+        options: the split that is asked for.
+
+    Example:
+        >>> from steepest.data.columns import decide
+        >>> person = [i // 4 for i in range(80)]
+        >>> rows = pl.DataFrame({"patient": person, "x": [0.5, 0.1] * 40, "y": person})
+        >>> options = TableOptions(target="y")
+        >>> about_split(rows, decide(rows, "y", options)[0], options)[0].text
+        'rows with the same patient have similar y (correlation 1.00, 20 different in 80 rows): ...'
+    """
+    at_random = options.split in ("auto", "random", "stratified")
+    if not at_random or (isinstance(options.validation, str) and isinstance(options.test, str)):
+        return []
+    target = next((each.name for each in columns.columns if each.role == "target"), None)
+    known = _Target.of(frame[target]) if target is not None else None
+    return [*_about_time(frame, columns, known), *_about_groups(frame, columns, known)]
+
+
+def about_test_rows(rows: int, task: Task, options: TableOptions) -> list[Note]:
+    """Return a warning if a test has fewer than 300 rows: how little one split can show, and what helps.
+
+    Example:
+        >>> about_test_rows(34, "classification", TableOptions())[0].text
+        'only 34 test rows, each worth 2.9 points of accuracy: another split can give quite different results. ...'
+    """
+    if rows >= FEW_TEST_ROWS:
+        return []
+    worth = f", each worth {100 / rows:.1f} points of accuracy" if task == "classification" else ""
+    text = f"only {counted(rows, 'test row')}{worth}: another split can give quite different results."
+    cures: list[str] = []
+    if isinstance(options.test, str):
+        cures.append("give a --test file with more rows")
+    elif options.test < 0.3:
+        cures.append("test on more rows (--test 0.3)")
+    if not options.split.startswith("time:") and isinstance(options.test, float):
+        cures.append("compare several splits (--split-seed 1, 2, …, each in a folder of its own)")
+    hint = " or ".join(cures)
+    return [Note("warning", f"{text} {hint[:1].upper()}{hint[1:]}." if hint else text)]
+
+
+@dataclass(frozen=True)
+class _Target:
+    """The target's values: standardised ranks of numbers, or codes of classes."""
+
+    name: str
+    values: _Array
+    classes: bool
+
+    @classmethod
+    def of(cls, values: pl.Series) -> _Target | None:
+        known = values.drop_nulls()
+        if len(known) < len(values) or known.n_unique() < 2 or values.dtype.is_nested():
+            return None
+        classes = not values.dtype.is_numeric()
+        ranks = as_text(values).rank("dense" if classes else "average").to_numpy()
+        return cls(values.name, ranks.astype(np.int64) if classes else _standard(ranks), classes)
+
+    def likeness(self, order: _Array, same: _Array | None = None) -> float:
+        """Return the correlation of the targets of neighbours, and 0 where it may be by chance.
+
+        Args:
+            order: row numbers.
+            same: which neighbours count.
+        """
+        first, second = self.values[order[:-1]], self.values[order[1:]]
+        if same is not None:
+            first, second = first[same], second[same]
+        if len(first) == 0:
+            return 0.0
+        found, error = float((first * second).mean()), 1.0
+        if self.classes:
+            by_chance = float(np.square(np.bincount(self.values) / len(self.values)).sum())
+            found = (float((first == second).mean()) - by_chance) / (1.0 - by_chance)
+            error = np.sqrt(by_chance / (1.0 - by_chance))
+        return found if found > BY_CHANCE * error / np.sqrt(len(first)) else 0.0
+
+
+def _standard(ranks: _Array) -> _Array:
+    return (ranks - ranks.mean()) / max(float(ranks.std()), 1e-12)
+
+
+def _about_time(frame: pl.DataFrame, columns: Columns, target: _Target | None) -> Iterator[Note]:
+    for each in columns.columns:
+        moments = _moments(frame[each.name], each)
+        if moments is None:
+            continue
+        known = ~np.isnan(moments)
+        values, distinct = moments[known], len(np.unique(moments[known]))
+        if distinct < LEAST_MOMENTS or len(values) < DIFFERENT * len(moments):
+            continue
+        steps = np.diff(values)
+        ordered = max((steps >= 0).mean(), (steps <= 0).mean()) >= ORDERED
+        order = np.flatnonzero(known)[np.argsort(values, kind="stable")]
+        likeness = target.likeness(order) if target is not None else 0.0
+        is_date = each.kind == "date" or each.role == "date" or frame[each.name].dtype == pl.String
+        if ordered or (is_date and (distinct >= DIFFERENT * len(values) or likeness >= MUCH_ALIKE)):
+            yield _time_note(each.name, target, likeness)
+            return
+
+
+def _time_note(name: str, target: _Target | None, likeness: float) -> Note:
+    cure = f"test on the latest: --split {shlex.quote(f'time:{name}')}."
+    if target is None or likeness < ALIKE:
+        return Note(
+            "info",
+            f"{name} orders the rows in time, and the split is random. For a model of later rows, {cure}",
+        )
+    text = (
+        f"rows that follow each other in {name} have similar {target.name} (correlation {likeness:.2f}): with a random "
+        f"split, test rows lie between training rows, which flatters a model of later rows; {cure}"
+    )
+    return Note("warning", text)
+
+
+def _moments(values: pl.Series, column: Column) -> _Array | None:
+    """Return a column of times as numbers, NaN where there is none; None for any other column."""
+    words = set(_words(column.name))
+    if column.role == "target" or words & _BIRTHS:
+        return None
+    if column.kind in ("integer", "float") and values.dtype.is_numeric():
+        return values.cast(pl.Float64).to_numpy() if words & _TIMES else None
+    form = column.format
+    if column.kind == "text" and form is None:  # a column that is left out as asked was not looked at
+        form = dates.date_format(values) if column.role == "left out" else None
+        if form is None:
+            return None
+    elif column.kind not in ("date", "text"):
+        return None
+    moments = dates.as_datetime(as_text(values), form)
+    if moments.dt.date().n_unique() < 3:  # times of a day
+        return None
+    return moments.dt.timestamp("ms").cast(pl.Float64).fill_null(float("nan")).to_numpy()
+
+
+def _about_groups(frame: pl.DataFrame, columns: Columns, target: _Target | None) -> Iterator[Note]:
+    for each in columns.columns:
+        if (
+            each.role in ("target", "date")
+            or each.kind not in ("integer", "text")
+            or not names_a_person(each.name)
+        ):
+            continue
+        values = frame[each.name]
+        known = values.is_not_null().to_numpy()
+        distinct, rows = values.drop_nulls().n_unique(), int(known.sum())
+        low, high = ROWS_A_GROUP
+        if distinct < LEAST_GROUPS or not low <= rows / distinct <= high:
+            continue
+        likeness = 0.0 if target is None else target.likeness(*_within(values, known))
+        yield _group_note(each.name, f"{distinct:,} different in {rows:,} rows", target, likeness)
+
+
+def _within(values: pl.Series, known: _Array) -> tuple[_Array, _Array]:
+    """Return the known rows by group, at random in each, and which neighbours are of the same."""
+    codes = as_text(values).rank("dense").fill_null(0).to_numpy().astype(np.int64)
+    rows = stream(0, "data").permutation(np.flatnonzero(known))
+    order = rows[np.argsort(codes[rows], kind="stable")]
+    return order, codes[order[:-1]] == codes[order[1:]]
+
+
+def _group_note(name: str, size: str, target: _Target | None, likeness: float) -> Note:
+    cure = f"test on those: --split {shlex.quote(f'group:{name}')}."
+    if target is None or likeness < ALIKE:
+        text = (
+            f"{name} repeats ({size}), and the split is random. For a model that will meet new ones, {cure}"
+        )
+        return Note("info", text)
+    text = (
+        f"rows with the same {name} have similar {target.name} (correlation {likeness:.2f}, {size}): a random split "
+        f"puts some of them on each side, which flatters a model that will meet new ones; {cure}"
+    )
+    return Note("warning", text)
+
+
+def names_a_person(name: str) -> bool:
+    """Whether a column's name is that of an identifier.
+
+    Example:
+        >>> [names_a_person(each) for each in ("userId", "PATIENT", "customer_no", "user_age", "device_type", "hour")]
+        [True, True, True, False, False, False]
+    """
+    words = _words(name)
+    last = words[-1] if words else ""
+    if (
+        last in _IDS
+        or last in _PERSONS
+        or last.removesuffix("s") in _PERSONS
+        or last.removesuffix("id") in _PERSONS
+    ):
+        return True
+    return last in _NUMBERS and any(each in _PERSONS for each in words[:-1])
+
+
+def _words(name: str) -> list[str]:
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
+    return [each.lower() for each in re.split(r"[^A-Za-z]+", apart) if each]
