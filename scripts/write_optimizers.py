@@ -26,7 +26,7 @@ from steepest.optim.rule import Rule, table
 
 FOLDER = Path(__file__).parents[1] / "docs" / "optimizers"
 NAVIGATION = Path(__file__).parents[1] / "mkdocs.yml"
-STEPS = 60
+STEPS = 120
 COUPLES = {
     "element": "every weight by itself",
     "tensor": "the weights of one tensor",
@@ -89,8 +89,12 @@ def allowed(field: Any) -> str:
 # --- the picture ------------------------------------------------------------------------------------------
 
 Valley = Callable[[torch.Tensor], torch.Tensor]
-LEFT, RIGHT = (-2.2, 2.2, -1.6, 1.6), (-2.0, 2.0, -1.0, 3.0)
-WIDTH, HEIGHT = 300, 220
+Box = tuple[float, float, float, float]
+LEFT, RIGHT = (-2.6, 2.6, -1.9, 1.9), (-2.6, 2.6, -0.8, 3.0)
+"""The frames of both valleys, left, right, bottom, top: of the same scale, the same for every optimizer."""
+WIDTH, HEIGHT = 312, 228
+RATES = [10 ** (k / 4) for k in range(-20, 13)]
+"""Quarters of decades from 1e-5 to 1,000."""
 
 
 def narrow(w: torch.Tensor) -> torch.Tensor:
@@ -103,34 +107,47 @@ def banana(w: torch.Tensor) -> torch.Tensor:
     return (1 - w[0]) ** 2 + 10 * (w[1] - w[0] ** 2) ** 2
 
 
+def plain(rule: Rule[Any]) -> Rule[Any]:
+    """Return the rule without weight decay, which would pull the path to 0 whatever the valley."""
+    decays = "weight_decay" in type(rule.hyper).model_fields
+    return rule.with_options(weight_decay=0.0) if decays else rule
+
+
 def walk(rule: Rule[Any], valley: Valley, start: tuple[float, float]) -> list[tuple[float, float]]:
-    """Return the points at which the rule would be evaluated, step by step."""
+    """Return the points at which the rule would be evaluated, step by step, as far as they are numbers.
+
+    What couples the numbers of a matrix sees the two as a matrix of one row.
+    """
     w = torch.tensor(start, dtype=torch.float64)
+    w = w[None] if rule.couples == "tensor" else w
     slots = rule.start(w)
     path = [start]
     for c in table(rule, STEPS):
         at = w.clone().requires_grad_(True)
-        (gradient,) = torch.autograd.grad(valley(at), at)
+        (gradient,) = torch.autograd.grad(valley(at.flatten()), at)
         w, slots = rule.update(gradient, w, slots, c)
-        seen = rule.evaluation_parameters(w, slots, c)
-        if not bool(torch.isfinite(seen).all()) or float(seen.abs().max()) > 1e3:
+        seen = rule.evaluation_parameters(w, slots, c).flatten()
+        if not bool(torch.isfinite(seen).all()):
             break
         path.append((float(seen[0]), float(seen[1])))
     return path
 
 
+def inside(path: list[tuple[float, float]], box: Box) -> bool:
+    """Return whether every step was taken, and none of them ends outside of the frame."""
+    x0, x1, y0, y1 = box
+    return len(path) > STEPS and all(x0 <= x <= x1 and y0 <= y <= y1 for x, y in path)
+
+
 def best_walk(
-    rule: Rule[Any], valley: Valley, start: tuple[float, float]
+    rule: Rule[Any], valley: Valley, start: tuple[float, float], box: Box
 ) -> tuple[float, list[tuple[float, float]]]:
-    """Return the rate, out of half decades from 1e-5 to 1e2, that ends lowest, and its path."""
-
-    def height(path: list[tuple[float, float]]) -> float:
-        return float(valley(torch.tensor(path[-1], dtype=torch.float64))) if len(path) > STEPS else math.inf
-
-    found = [
-        (rate, walk(rule.with_lr(rate), valley, start)) for rate in (10 ** (k / 2) for k in range(-10, 5))
-    ]
-    return min(found, key=lambda each: height(each[1]))
+    """Return the rate that ends lowest of those whose path stays in the frame, and its path."""
+    found = [(rate, walk(plain(rule).with_lr(rate), valley, start)) for rate in RATES]
+    return min(
+        (each for each in found if inside(each[1], box)),
+        key=lambda each: float(valley(torch.tensor(each[1][-1], dtype=torch.float64))),
+    )
 
 
 def contours(straight: bool) -> list[list[tuple[float, float]]]:
@@ -165,7 +182,7 @@ def panel(rule: Rule[Any], straight: bool, left: int) -> str:
         )
 
     start = (-2.0, 1.2) if straight else (-1.5, 2.5)
-    rate, path = best_walk(rule, narrow if straight else banana, start)
+    rate, path = best_walk(rule, narrow if straight else banana, start, box)
     parts = [
         f'<polyline points="{place(line)}" fill="none" stroke="#888" stroke-opacity=".45"/>'
         for line in contours(straight)
@@ -261,9 +278,11 @@ def page(name: str) -> str:
         ),
         "## Its path",
         f"![The path of {rule.title} on a straight and on a curved valley]({name}.svg)",
-        f"{STEPS} steps at a constant rate: of fifteen rates, half decades from 1e-5 to 100, the one that ends lowest. "
-        "The square is the start, the cross the lowest point; what is drawn is where the rule would be evaluated. "
-        "The same two valleys are on every optimizer's page.",
+        f"{STEPS} steps at a constant rate, without weight decay. Of {len(RATES)} rates, quarters of decades from 1e-5 to "
+        "1,000, it is the one that ends lowest without leaving the frame. The square is the start, the cross the lowest "
+        "point; what is drawn is where the rule would be evaluated"
+        + (", with the two numbers as a matrix of one row" if rule.couples == "tensor" else "")
+        + ". Both valleys are drawn to the same scale, and the same two are on every optimizer's page.",
     ]
     return "\n\n".join(lines) + "\n"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import re
 from xml.etree import ElementTree
 
@@ -29,6 +31,35 @@ def test_a_picture_shows_a_path_on_both_valleys(name: str) -> None:
     tags = [each.tag.rpartition("}")[2] for each in drawn.iter()]
     assert tags.count("circle") == 2 * (write_optimizers.STEPS + 1)
     assert tags.count("text") == 2
+
+
+@pytest.mark.parametrize("name", optim.registry.names())
+def test_a_path_stays_in_its_frame_and_moves_by_the_gradient(name: str) -> None:
+    drawn = ElementTree.fromstring((write_optimizers.FOLDER / f"{name}.svg").read_text(encoding="utf-8"))
+    circles = [each for each in drawn.iter() if each.tag.endswith("circle")]
+    count, width, height = write_optimizers.STEPS + 1, write_optimizers.WIDTH, write_optimizers.HEIGHT
+    for left, points in ((0, circles[:count]), (width + 20, circles[count:])):
+        places = [(float(each.get("cx", "nan")) - left, float(each.get("cy", "nan"))) for each in points]
+        assert all(0 <= x <= width and 0 <= y <= height for x, y in places)
+        assert sum(math.dist(*each) for each in itertools.pairwise(places)) > width / 8
+
+
+def test_both_valleys_have_one_scale() -> None:
+    width, height = write_optimizers.WIDTH, write_optimizers.HEIGHT
+    scales = [
+        size / (high - low)
+        for x0, x1, y0, y1 in (write_optimizers.LEFT, write_optimizers.RIGHT)
+        for low, high, size in ((x0, x1, width), (y0, y1, height))
+    ]
+    assert scales == pytest.approx([scales[0]] * 4)
+
+
+@pytest.mark.parametrize("name", ["adamw", "muon", "lion"])
+def test_decay_alone_draws_no_path(name: str) -> None:
+    """Where the gradient is 0 nothing moves: at lr × decay = 1, decay would carry a weight to 0 at once."""
+    rule = optim.make_rule(f"{name}(weight_decay=0.1)").with_lr(10.0)
+    path = write_optimizers.walk(write_optimizers.plain(rule), lambda w: 0.0 * w.sum(), (1.0, 1.0))
+    assert set(path) == {(1.0, 1.0)}
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.torch], ids=lambda case: case.id)
