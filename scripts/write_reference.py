@@ -232,7 +232,9 @@ def write_cli() -> str:
     for name, command in group.commands.items():
         arguments = [each for each in command.params if each.param_type_name == "argument"]
         options = [
-            each for each in command.params if each.param_type_name == "option" and each.name != "help"
+            each
+            for each in command.params
+            if each.param_type_name == "option" and each.name != "help" and not each.hidden
         ]
         usage = " ".join(["steepest", name, *[each.name.upper() for each in arguments]])
         help_text = inspect.cleandoc(command.help or "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +15,15 @@ from steepest import grammar
 from steepest.compare.assemble import paired_difference
 from steepest.compare.differences import between
 from steepest.compare.result import Comparison, Difference
+from steepest.data.catalog import is_name
 from steepest.data.table import Table, read_table
 from steepest.errors import FolderError, OptionError, unknown_name
 from steepest.experiment import complete, open_table
 from steepest.experiment_folder import load_comparison
 from steepest.models import ModelBuilder
-from steepest.preview import preview
+from steepest.preview import Preview, preview
 from steepest.recipe import (
+    CLEARER_NAMES,
     EXECUTION_OPTIONS,
     Experiment,
     ModelOptions,
@@ -33,6 +37,7 @@ from steepest.report.side_by_side import SeedScores, Side, write_sides
 from steepest.sweep.contestants import Contestant, contestants
 from steepest.sweep.observer import Observer
 from steepest.train.trained import TrainedModel
+from steepest.wording import plain_text
 
 
 def plan(
@@ -56,7 +61,7 @@ def plan(
         name: the experiment's name.
         options: any option of the protocol or the model: ``metric``, ``positive``, ``seeds``, ``seed``, ``epochs``,
             ``batch_size``, ``schedule``, ``learning_rates``, ``class_weights``, ``clip``, ``hidden``,
-            ``dropout``, ``embedding``; or of the execution: ``device``, ``threads``, ``rows``, ``compile``.
+            ``dropout``, ``embedding``; or of the execution: ``device``, ``threads``, ``embedding_rows``, ``compile``.
 
     Raises:
         OptionError: an option does not exist or a value is not allowed.
@@ -69,6 +74,7 @@ def plan(
     table = data if isinstance(data, Table) else read_table(data, target=target or _no_target())
     tree: dict[str, Any] = {"data": table.options.model_dump(), "model": {}, "protocol": {}}
     for key, value in options.items():
+        key = CLEARER_NAMES.get(key, key)
         tree.setdefault(section_of(key), {"device": "auto"})[key] = value
     builder = None if model is None or isinstance(model, str) else model
     if isinstance(model, str):
@@ -123,7 +129,7 @@ def section_of(option: str) -> str:
         return "protocol"
     if option in EXECUTION_OPTIONS:
         return "execution"
-    known = [*ModelOptions.model_fields, *Protocol.model_fields, *EXECUTION_OPTIONS]
+    known = [*ModelOptions.model_fields, *Protocol.model_fields, *EXECUTION_OPTIONS, *CLEARER_NAMES]
     raise unknown_name("option", option, known)
 
 
@@ -148,7 +154,7 @@ class Plan:
         """The optimizers that take part, each with its rule."""
         return contestants(self.optimizers or self.experiment.optimizers, self.experiment.protocol.tune)
 
-    def preview(self, out: str | Path | None = None, *, observer: Observer | None = None) -> str:
+    def preview(self, out: str | Path | None = None, *, observer: Observer | None = None) -> Preview:
         """Return what will be run and how long it will take, from some timed steps; nothing is trained or written.
 
         Args:
@@ -158,10 +164,11 @@ class Plan:
         Raises:
             FolderError: the folder belongs to another experiment.
         """
-        return preview(
+        text = preview(
             self.experiment, self.table, self._folder(out), observer or Observer(), self.builder,
             optimizers=self.optimizers,
         )  # fmt: skip
+        return Preview(text)
 
     def run(self, out: str | Path | None = None, *, observer: Observer | None = None) -> Result:
         """Make every run that the folder does not have yet, and write results, model and report.
@@ -201,6 +208,12 @@ class Plan:
         )
         source = self.experiment.data.source or "a frame"
         return f"compare {names} on {source}: {protocol.seeds} seeds, {length}, {protocol.schedule} schedule"
+
+    def __repr__(self) -> str:
+        return f"Plan({self})"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(str(self))}</p>"
 
 
 @dataclass(frozen=True)
@@ -288,21 +301,15 @@ class Result:
         yield comparison_table(self.comparison, options.max_width)
 
     def __str__(self) -> str:
-        from rich.console import Console
-
-        console = Console(width=100, color_system=None, force_terminal=False, emoji=False)
-        with console.capture() as shown:
-            console.print(self)
-        return "\n".join(line.rstrip() for line in shown.get().splitlines())
+        return plain_text(self, shutil.get_terminal_size(fallback=(100, 24)).columns)
 
     def __repr__(self) -> str:
         return f"Result({self.folder.path.as_posix()!r}): {self.comparison.sentence}"
 
     def _repr_html_(self) -> str:
-        from html import escape
+        from steepest.report.results import as_html
 
-        table = self.table._repr_html_()  # pyright: ignore[reportPrivateUsage]
-        return f"<p>{escape(self.comparison.sentence)}</p>{table}"
+        return f"<p>{html.escape(self.comparison.sentence)}</p>{as_html(self.comparison)}"
 
 
 def write_report(folder: str | Path, out: str | Path | None = None) -> Path:
@@ -371,6 +378,8 @@ def resume(folder: str | Path, *, observer: Observer, model: ModelBuilder | None
 
 
 def _is_there(path: str) -> bool:
+    if is_name(path):
+        return True
     try:
         return Path(path).expanduser().exists()
     except (OSError, ValueError, RuntimeError):  # too long, a zero byte, no home

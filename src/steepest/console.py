@@ -43,7 +43,7 @@ class ProgressObserver(Observer):
     """
 
     def __init__(self, console: Console | None = None, *, verbose: bool = False) -> None:
-        self.console = console or Console(stderr=True, emoji=False)
+        self.console = console or Console(stderr=True, emoji=False, force_jupyter=False)
         self.verbose = verbose
         self.progress = Progress(
             TextColumn("{task.description}", markup=False),

@@ -28,9 +28,8 @@ from steepest.errors import FolderError, SteepestError
 from steepest.sweep import machine
 from steepest.train.compiler import cache_folder, compiled, compiler
 from steepest.train.program import Traced
+from steepest.wording import counted
 
-THREADS_SHOWN = 5
-"""The latest of the measured thread counts, which a person is shown."""
 ABANDONED = 3_600.0
 """Seconds after which a folder of a compilation is no longer in use."""
 
@@ -294,27 +293,25 @@ def _lines(found: Checkup) -> Generator[tuple[str, str]]:
     yield "steepest", f"{found.steepest}, Python {found.python}, torch {found.torch}"
     for each in found.devices:
         yield "device", f"{each['name']}: {each['title']}, {_bytes(each['bytes'])}"
-    yield "device", f"cpu: {found.processor} ({found.instructions}), {_count(found.cores, 'core')}"
+    yield "device", f"cpu: {found.processor} ({found.instructions}), {counted(found.cores, 'core')}"
     if found.memory is None:
-        yield "memory", "the system does not tell"
+        yield "memory", "unknown"
     else:
         total, available = found.memory
-        yield "memory", f"{_bytes(total)}, of which {_bytes(available)} are available"
+        yield "memory", f"{_bytes(total)}, {_bytes(available)} available"
     yield "compiler", _compiler_line(found.compiler)
     cache = found.cache
     yield "cache", f"{cache.folder}: {held(cache)}" + ("" if cache.writable else "; it cannot be written")
     if not found.threads:
-        yield "threads", "nothing measured on this machine yet; the first comparison does"
-    for i, each in enumerate(found.threads[:THREADS_SHOWN]):
-        yield "" if i else "threads", _threads_line(each)
-    if len(found.threads) > THREADS_SHOWN:
-        yield "", f"and {_count(len(found.threads) - THREADS_SHOWN, 'other')} (--json)"
+        yield "threads", "not measured yet; the first comparison measures them"
+    else:
+        yield "threads", f"measured for {counted(len(found.threads), 'model')} (--json lists them)"
 
 
 def held(cache: Cache) -> str:
     """Return how many compiled steps a cache holds."""
     return (
-        f"{_count(cache.steps, 'compiled step')}, {_bytes(cache.bytes)}"
+        f"{counted(cache.steps, 'compiled step')}, {_bytes(cache.bytes)}"
         if cache.steps
         else "no compiled step"
     )
@@ -323,22 +320,12 @@ def held(cache: Cache) -> str:
 def _compiler_line(found: Compiler) -> str:
     if found.path is None:
         return "none found"
-    said = f"{found.path}, {found.version}" if found.version else found.path
+    said = found.version or found.path
     if found.works is None:
-        return f"{said}; not tried (--compile does)"
+        return f"{said} (not tried; --compile tries it)"
     if not found.works:
         return f"{said}; it does not work: {found.fault}"
     return f"{said}; it works, a small program took {found.seconds or 0.0:.0f} s"
-
-
-def _threads_line(each: dict[str, Any]) -> str:
-    facts = ", ".join(
-        f"{name.replace('_', ' ')} {value}"
-        for name, value in each.items()
-        if name not in ("threads", "measured")
-    )
-    when = f" ({each['measured']})" if "measured" in each else ""
-    return f"{each['threads']} for {facts or 'a model'}{when}"
 
 
 def _advice(found: Checkup) -> list[str]:
@@ -358,10 +345,6 @@ def _advice(found: Checkup) -> list[str]:
     return advice
 
 
-def _count(count: int, what: str) -> str:
-    return f"{count:,} {what}" + ("" if count == 1 else "s")
-
-
 def _bytes(count: float) -> str:
     """Return a size as a person reads it.
 
@@ -373,4 +356,4 @@ def _bytes(count: float) -> str:
     for unit, size in units.items():
         if count >= size:
             return f"{count / size:.1f} {unit}"
-    return _count(int(count), "byte")
+    return counted(int(count), "byte")

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from steepest.compare.result import Comparison
+from steepest.data.catalog import is_name
 from steepest.data.dataset import Dataset
 from steepest.data.options import TableOptions
 from steepest.decision import device_is_there
@@ -20,6 +21,7 @@ from steepest.recipe import (
     Execution,
     Experiment,
     Protocol,
+    flag_of,
     load_tree,
     validate_experiment,
 )
@@ -64,8 +66,8 @@ def check_folder(folder: Folder, experiment: Experiment, dataset: Dataset) -> Ex
             before = getattr(began.execution, option)
             if asked.get(option, before) != before:
                 raise FolderError(
-                    f"{folder.path.as_posix()!r} was begun with --{option} {before}, not {asked[option]}",
-                    hint=f"leave --{option} out, or give --out another folder.",
+                    f"{folder.path.as_posix()!r} was begun with {flag_of(option)} {before}, not {asked[option]}",
+                    hint=f"leave {flag_of(option)} out, or give --out another folder.",
                 )
     return began.execution
 
@@ -156,7 +158,7 @@ def with_whole_paths(experiment: Experiment) -> Experiment:
     whole = {
         name: str(Path(value).expanduser().absolute())
         for name, value in named.items()
-        if isinstance(value, str)
+        if isinstance(value, str) and not (name == "source" and is_name(value))
     }
     return experiment.model_copy(update={"data": data.model_copy(update=whole)})
 

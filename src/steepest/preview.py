@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,18 @@ from steepest.sweep.rows import rows_text
 
 LARGEST_GUESS = 20.0
 """Epochs that a budget is planned with before a pilot has run."""
+
+
+class Preview(str):
+    """The lines of a plan, which a notebook and an interpreter show as lines."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(self)}</pre>"
 
 
 def preview(

@@ -68,13 +68,13 @@ class Options(BaseModel):
 class ModelOptions(Options):
     """Which model is trained."""
 
-    model: str = Field("embedding-mlp", description="a model, or your own as nets.py:MyNet")
+    model: str = Field("embedding-mlp", description="name of a model, or your own as nets.py:MyNet")
     hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_whole_numbers)] = Field(
         (128, 64), description="widths of the hidden layers, as 128,64"
     )
-    dropout: float = Field(0.1, ge=0, lt=1, description="dropout on the embeddings")
+    dropout: float = Field(0.1, ge=0, lt=1, description="dropout probability on the embeddings")
     embedding: Annotated[dict[str, Annotated[int, Field(ge=1)]], BeforeValidator(_pairs)] = Field(
-        default_factory=dict, description="an embedding's width, as Block=128"
+        default_factory=dict, description="width of an embedding, as Block=128; repeatable"
     )
 
     @property
@@ -92,40 +92,50 @@ class ModelOptions(Options):
 class Protocol(Options):
     """How the comparison is made."""
 
-    metric: str | None = Field(None, description="picks the rates and the winner (default: log loss or RMSE)")
-    positive: Annotated[str | None, BeforeValidator(_label)] = Field(
-        None, description="which of two classes is the positive one (default: the rarer one in training)"
+    metric: str | None = Field(
+        None, description="metric that chooses learning rates and the winner (default: log loss or RMSE)"
     )
-    seeds: int = Field(5, ge=1, le=1000, description="how many run seeds")
+    positive: Annotated[str | None, BeforeValidator(_label)] = Field(
+        None, description="positive class of two (default: the rarer one in training)"
+    )
+    seeds: int = Field(5, ge=1, le=1000, description="number of run seeds")
     seed: int = Field(0, ge=0, description="the first run seed")
-    epochs: float | None = Field(None, gt=0, description="length of a run (default: found by a pilot)")
-    batch_size: int | None = Field(None, ge=2, description="rows a step (default: from the number of rows)")
-    schedule: str = Field("cosine", description="multiplier of the learning rate over a run")
+    epochs: float | None = Field(
+        None, gt=0, description="length of a run in epochs (default: found by a pilot run)"
+    )
+    batch_size: int | None = Field(
+        None, ge=2, description="rows per step (default: chosen from the number of rows)"
+    )
+    schedule: str = Field("cosine", description="learning-rate schedule")
     learning_rates: Annotated[
         Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] | None,
         BeforeValidator(_whole_numbers),
     ] = Field(
-        None, description="the same grid for every optimizer (default: seven rates around its own centre)"
+        None,
+        description="learning rates to try, the same for every optimizer (default: seven around the centre of each)",
     )
     class_weights: Annotated[Literal["none", "balanced"] | dict[str, float], BeforeValidator(_weights)] = (
-        Field("none", description="none, balanced, or a weight for each class as yes=2,no=1")
+        Field("none", description="class weights in the loss: none, balanced, or as yes=2,no=1")
     )
-    clip: float | None = Field(None, gt=0, description="largest norm of the gradient")
+    clip: float | None = Field(None, gt=0, description="clip gradients to this norm")
     precision: Precision = Field(
-        "float32", description="matrix products in training: float32, tf32 (on CUDA devices) or bf16"
+        "float32", description="precision of matrix products in training; tf32 needs a CUDA device"
     )
     tune: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
-        (), description="values to try of another hyperparameter, as rho=0.05,0.1 or 'adam: eps=1e-8,1e-4'"
+        (),
+        description="values to try for another hyperparameter, as rho=0.05,0.1 or 'adam: eps=1e-8,1e-4'; repeatable",
     )
     scan_rates: int = Field(
-        7, ge=1, description="learning rates of the first scan, on a quarter of the steps"
+        7, ge=1, description="learning rates in the first tuning stage, on a quarter of the steps"
     )
-    full_rates: int = Field(3, ge=1, description="best rates of the scan that run at full length")
+    full_rates: int = Field(
+        3, ge=1, description="best learning rates of the first stage that run at full length"
+    )
     equal: Literal["steps", "seconds", "gradients"] = Field(
-        "steps", description="what the same length means for every optimizer"
+        "steps", description="unit in which run lengths are equal"
     )
     minutes: float | None = Field(
-        None, gt=0, description="fit lengths, trials and seeds into so many minutes"
+        None, gt=0, description="time budget in minutes; shortens runs and tuning to fit"
     )
 
 
@@ -147,21 +157,45 @@ class Execution(Options):
     """How the steps are computed; chosen once, stored, and obeyed when the experiment goes on."""
 
     executor: Literal["dense", "rows"] = "dense"
-    rows: Literal["auto", "on", "off"] = Field("auto", description="what was asked for: auto, on or off")
+    rows: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="update only those rows of embedding tables that a batch touches, with the results of the "
+        "full update; auto: where it is faster",
+    )
     tables: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
         (), description="parameters of the embedding tables that are executed by rows"
     )
-    compile: Literal["auto", "on", "off"] = Field("auto", description="what was asked for: auto, on or off")
+    compile: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="compile each training step into one program, cached for the next time (needs a C++ compiler); "
+        "auto: where it saves time",
+    )
     compiled: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
         (), description="optimizers whose step is one compiled program"
     )
-    device: str = "cpu"
-    threads: int = Field(1, ge=1)
+    device: str = Field(
+        "cpu", description="where to train: auto, cpu, cuda or cuda:1; auto: cuda if there is one"
+    )
+    threads: int = Field(1, ge=1, description="CPU threads of a training step; measured unless given")
     torch: str = ""
     seconds_a_step: dict[str, float] = Field(default_factory=dict, description="by optimizer, measured")
     seconds_an_evaluation: float = Field(0.0, description="of the validation rows, measured")
     seconds_a_run: float = Field(0.0, description="what a run takes besides, measured")
     fitted: Fitted | None = Field(None, description="the length, and what a budget changed")
+
+
+CLEARER_NAMES = {"embedding_rows": "rows", "tuning_rates": "scan_rates", "tuning_finalists": "full_rates"}
+"""What options are called on the command line and in Python, where the stored name is another."""
+
+
+def flag_of(name: str) -> str:
+    """Return how an option is written on the command line.
+
+    Example:
+        >>> flag_of("batch_size"), flag_of("rows")
+        ('--batch-size', '--embedding-rows')
+    """
+    return "--" + next((new for new, old in CLEARER_NAMES.items() if old == name), name).replace("_", "-")
 
 
 EXECUTION_OPTIONS = ("device", "threads", "rows", "compile")
@@ -229,7 +263,7 @@ def option_error(error: ValidationError, model: type[BaseModel], where: str) -> 
             f"{'.'.join(path[1:]) or name} = {first['input']!r} is not allowed", hint=f"{said.rstrip('.')}."
         )
     if where == THE_FLAGS:
-        flag = "--" + ".".join(each for each in path[1:] if not each.isdigit()).replace("_", "-")
+        flag = flag_of(".".join(each for each in path[1:] if not each.isdigit()))
         return OptionError(f"{flag} {first['input']!r} is not allowed", hint=f"{said.rstrip('.')}.")
     return OptionError(f"{name} = {first['input']!r} in {where} is not allowed", hint=f"{said.rstrip('.')}.")
 

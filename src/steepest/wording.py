@@ -1,6 +1,9 @@
-"""Numbers with their nouns, in the singular or the plural."""
+"""Texts for people: numbers with their nouns, and what is shown of a value where there is no terminal."""
 
 from __future__ import annotations
+
+import io
+from typing import Any
 
 
 def counted(number: int, noun: str, many: str | None = None) -> str:
@@ -16,3 +19,22 @@ def counted(number: int, noun: str, many: str | None = None) -> str:
         ('1 row', '18,212 rows', '2 classes')
     """
     return f"{number:,} {noun if number == 1 else many or noun + 's'}"
+
+
+def plain_text(shown: Any, width: int = 100) -> str:
+    """Return what rich would print of a value, as text without colours; nothing is printed, in a notebook either.
+
+    Example:
+        >>> from rich.text import Text
+        >>> plain_text(Text("two\\nlines", style="bold"))
+        'two\\nlines'
+    """
+    from rich.console import Console
+
+    file = io.StringIO()
+    console = Console(
+        file=file, width=width, color_system=None, force_terminal=False, force_jupyter=False, emoji=False,
+        legacy_windows=False,
+    )  # fmt: skip
+    console.print(shown)
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())

@@ -55,7 +55,7 @@ COMPARE = [
     ("negative epochs", TABLE, ["--target", "y", "--epochs", "-1"], "'-1'", "greater than 0"),
     ("rates that are no numbers", TABLE, ["--target", "y", "--learning-rates", "0.1,x"], "'x'", "number"),
     ("no rates", TABLE, ["--target", "y", "--learning-rates", ""], "--learning-rates", "give at least 1"),
-    ("no kind of rows", TABLE, ["--target", "y", "--rows", ""], "--rows ''", "auto"),
+    ("no kind of rows", TABLE, ["--target", "y", "--rows", ""], "--embedding-rows ''", "auto"),
     ("batch larger than the table", TABLE, ["--target", "y", "--batch-size", "100"], "100", "--batch-size"),
 
      ("weight of no class", TABLE, ["--target", "y", "--class-weights", "maybe=2"], "'maybe'", "Known: no, yes"),

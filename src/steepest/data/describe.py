@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from steepest.data.labels import as_label, as_text
 from steepest.data.options import TableOptions
 from steepest.errors import FolderError
 from steepest.files import reachable, write_atomically
+from steepest.wording import plain_text
 
 _TYPES = {
     "text": "text",
@@ -89,7 +90,7 @@ class Description:
             yield Text.assemble((f"{mark} ", style), note.text)
 
     def __repr__(self) -> str:
-        return _plain(self)
+        return plain_text(self)
 
     def _repr_html_(self) -> str:
         head = "".join(
@@ -112,6 +113,15 @@ class Description:
             f"<p><b>{html.escape(self.name)}</b>: {self.rows:,} rows, {len(self.columns)} columns</p>"
             f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><ul>{notes}</ul>"
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return everything in plain values."""
+        return {
+            "name": self.name,
+            "rows": self.rows,
+            "columns": [asdict(each) for each in self.columns],
+            "notes": [{"kind": each.kind, "text": each.text} for each in self.notes],
+        }
 
     def to_toml(self, path: str | Path | None = None, *, overwrite: bool = False) -> str:
         """Return (and write) a first preparation file, to be edited and given as ``--prepare``.
@@ -160,7 +170,7 @@ class ShownRows:
         yield table
 
     def __repr__(self) -> str:
-        return _plain(self)
+        return plain_text(self)
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -227,13 +237,6 @@ def _cell(value: Any) -> str:
     if value is None:
         return "(missing)"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _plain(shown: Description | ShownRows) -> str:
-    console = Console(width=100, no_color=True, legacy_windows=False)
-    with console.capture() as capture:
-        console.print(shown)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines())
 
 
 def _toml(description: Description) -> str:

@@ -27,31 +27,31 @@ class TableOptions(BaseModel):
 
     source: str | None = Field(None, description="the table: CSV, TSV, Parquet or Feather; .gz and .zst too")
     target: str | None = Field(None, description="the column to predict")
-    features: list[str] | None = Field(None, description="use these columns only (the target is added)")
-    categorical: list[str] = Field([], description="columns to treat as categories, whatever their type")
-    continuous: list[str] = Field([], description="columns to treat as numbers, whatever their values")
+    features: list[str] | None = Field(None, description="use only these columns (the target is added)")
+    categorical: list[str] = Field([], description="columns to treat as categories")
+    continuous: list[str] = Field([], description="columns to treat as numbers")
     drop: list[str] = Field([], description="columns to leave out")
     missing: list[str] = Field(
         [],
         description="further texts that mean a missing value, besides the empty field, ?, NA, N/A, NaN and "
-        "null; !NA takes NA off that list",
+        "null; !NA removes NA from that list",
     )
     prepare: str | list[dict[str, Any]] | None = Field(
         None, description="a TOML file of preparation steps, or the steps themselves"
     )
     split: str = Field(
         "auto",
-        description="auto (stratified for classes, random for numbers), random, stratified, "
+        description="how rows are split: auto (stratified for classes, random for numbers), random, stratified, "
         "group:COLUMN (no group in two parts) or time:COLUMN (the latest rows are the test rows)",
     )
-    split_seed: int = Field(0, description="seed of the split; the run seeds are another option")
-    validation: float | str = Field(0.1, description="share of the rows for validation, or a file")
-    test: float | str = Field(0.1, description="share of the rows for the final test, or a file")
+    split_seed: int = Field(0, description="random seed of the split")
+    validation: float | str = Field(0.1, description="share of the rows for validation")
+    test: float | str = Field(0.1, description="share of the rows for the final test")
     min_count: int = Field(
-        1, ge=1, description="categories with fewer training rows than this share the unknown code"
+        1, ge=1, description="treat categories with fewer training rows than this as unknown"
     )
     task: Literal["auto", "classification", "regression"] = Field(
-        "auto", description="what is predicted; auto decides by the target's type and values"
+        "auto", description="kind of prediction; auto: from the target's type and values"
     )
 
     @property

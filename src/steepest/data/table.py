@@ -12,6 +12,7 @@ import polars as pl
 from steepest.data import target as targets
 from steepest.data.assembly import SPLIT_COLUMN, SPLIT_TYPE, Assembled, Rows, assemble, check_free, note_of
 from steepest.data.batches import BatchPlan
+from steepest.data.catalog import is_name, open_catalog
 from steepest.data.caution import about_split
 from steepest.data.columns import decide
 from steepest.data.dataset import Dataset
@@ -35,7 +36,8 @@ def read_table(source: Any = None, *, target: str | None = None, **options: Any)
     Nothing is decided before it is asked for: ``describe`` looks at the columns, ``dataset`` makes tensors.
 
     Args:
-        source: CSV, TSV (also .gz, .zst), Parquet, Feather; or a frame, or a dict of columns.
+        source: CSV, TSV (also .gz, .zst), Parquet, Feather; or a frame, or a dict of columns; or the name of a data
+            set of the catalog (``steepest list datasets``), with its target and preparation unless others are given.
         target: the column to predict.
         **options: the fields of ``TableOptions``. What is given wins over the ``[table]`` of a preparation file,
             also where it equals the default; None is as if it were left out.
@@ -48,13 +50,19 @@ def read_table(source: Any = None, *, target: str | None = None, **options: Any)
         >>> table = read_table({"x": [1, 2, 3, 4] * 5, "y": ["a", "b"] * 10}, target="y")
         >>> len(table.dataset().train), table.dataset().classes
         (16, ('a', 'b'))
+        >>> read_table("flights").target
+        'status'
     """
     given = {"target": target, **options}
     if isinstance(source, str | Path):
         given["source"] = str(source)
-    preparation = Preparation.load(given.get("prepare"))
+    known: Mapping[str, Any] = {}
+    if is_name(source):
+        opened = open_catalog(str(source))
+        source, known = (opened.path if opened.source.columns is None else opened.scan()), opened.options
+    preparation = Preparation.load(given.get("prepare") or known.get("prepare"))
     given = {name: value for name, value in given.items() if value is not None}
-    merged = {**{k.replace("-", "_"): v for k, v in preparation.table_options.items()}, **given}
+    merged = {**known, **{k.replace("-", "_"): v for k, v in preparation.table_options.items()}, **given}
     checked = table_options(**merged)
     return Table(checked, checked.source if source is None else source, preparation)
 
@@ -73,7 +81,8 @@ class Table:
         self.options = options
         self.preparation = preparation
         self._source = source
-        self.name = Path(source).name.split(".")[0] if isinstance(source, str | Path) else "table"
+        named = source if isinstance(source, str | Path) else options.source or "table"
+        self.name = Path(named).name.split(".")[0]
         self._raw = scan(source, options.markers, sure=False)
 
     def describe(self) -> Description:

@@ -144,7 +144,7 @@ def embedding(model: nn.Module, name: str) -> nn.Embedding:
     }
     for fault, is_so in faults.items():
         if is_so:
-            raise OptionError(f"the table {name!r} {fault}", hint="execute it densely: --rows off.")
+            raise OptionError(f"the table {name!r} {fault}", hint="execute it densely: --embedding-rows off.")
     return module
 
 

@@ -122,7 +122,7 @@ def _better_but_undetected(case: _Case) -> Row | None:
     """Return the best baseline if its mean is ahead of the winner's without a detectable difference."""
     best = next(iter(case.baselines), None)
     found = case.to(best) if best else None
-    if best is None or found is None or found.told_apart or found.mean == 0:
+    if best is None or found is None or found.ends is None or found.told_apart or found.mean == 0:
         return None
     return best if (found.mean > 0) != case.metric.higher_is_better else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from steepest.compare.result import Comparison, Estimate, Metric, Row
 from steepest.report import format as show
 from steepest.report.digits import digits_of, from_winner
 from steepest.report.theme import slots
-from steepest.report.view import UNBROKEN, better_first, finite, metric_of
+from steepest.report.view import UNBROKEN, better_first, finite, is_winner, metric_of
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,22 @@ def table(comparison: Comparison) -> Table:
     return Table(head, _groups(comparison, columns), _further(comparison, metrics))
 
 
+def as_html(comparison: Comparison) -> str:
+    """Return the table as plain HTML for a notebook, the winner in bold."""
+    shown = table(comparison)
+    bold = ' style="font-weight:bold"'
+
+    def cells(texts: Iterable[str], kind: str = "td") -> str:
+        return "".join(f"<{kind}>{html.escape(each)}</{kind}>" for each in texts)
+
+    def row(line: Line) -> str:
+        name = " ".join(filter(None, [line.name, line.label and f"({line.label})", *line.badges]))
+        return f"<tr{bold if line.winner else ''}>{cells([name, *(cell.text for cell in line.cells)])}</tr>"
+
+    rows = "".join(row(line) for _, lines in shown.groups for line in lines)
+    return f"<table><thead><tr>{cells(['', *shown.head], 'th')}</tr></thead><tbody>{rows}</tbody></table>"
+
+
 def _further(comparison: Comparison, metrics: Sequence[Metric]) -> Table | None:
     """Return the metrics that have no room in the first table, and the deciding one with the last weights."""
     head = [_heading(each) for each in metrics[2:]]
@@ -101,7 +118,7 @@ def _groups(comparison: Comparison, columns: Sequence[Column]) -> list[tuple[str
             name=row.name,
             kind=row.kind,
             cells=[column(row) for column in columns],
-            winner=row.kind == "optimizer" and row.name == comparison.winner,
+            winner=is_winner(comparison, row),
             slot=place[row.name] % 10 if row.name in place and row.kind != "baseline" else None,
             label={"default": "library default", "constant": "no schedule"}.get(row.kind, ""),
             badges=badges + row.flags,

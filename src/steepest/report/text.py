@@ -15,10 +15,10 @@ from rich.text import Text
 from steepest.compare.result import Comparison, Estimate, Metric, Row
 from steepest.report import format as show
 from steepest.report.digits import digits_of, from_winner
-from steepest.report.view import UNBROKEN, better_first, metric_of
+from steepest.report.view import UNBROKEN, better_first, is_winner, metric_of
 
 _NAME, _HEAD = 15, 20
-_LONGEST = 60
+_LONGEST, _SHORT = 60, 10
 _ALL, _COMPARED = 78, 64
 """Columns that a terminal needs for another metric, and for the difference from the winner."""
 _BESIDES = 65
@@ -53,10 +53,7 @@ def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
     compared = width >= _COMPARED and any(from_winner(comparison, row.name, metric.name) for row in shown)
     rates = max([4, *(len(show.rate(row.lr)) for row in optimizers)])
     longest = max(_NAME, min(width - _BESIDES, _LONGEST))
-    names = {
-        id(row): _name(row, longest, mark=row.kind == "optimizer" and row.name == comparison.winner)
-        for row in shown
-    }
+    names = {id(row): _name(row, longest, mark=is_winner(comparison, row)) for row in shown}
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column(
@@ -64,7 +61,8 @@ def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
     )
     table.add_column(_head(metric), no_wrap=True)
     if compared:
-        winner = show.shorten(show.printable(comparison.winner), _NAME)
+        winner = show.printable(comparison.winner)
+        winner = winner if len(winner) <= _SHORT else "the winner"
         table.add_column(f"difference from\n{winner} [95 % CI]", no_wrap=True)
     if second is not None:
         table.add_column(_head(second), no_wrap=True)

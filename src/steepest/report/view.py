@@ -113,6 +113,13 @@ def metric_of(comparison: Comparison, name: str) -> Metric:
     return Metric(name=name, title=name.replace("_", " "), higher_is_better=False)
 
 
+def is_winner(comparison: Comparison, row: Row) -> bool:
+    """Return whether a row is the winner's: an optimizer without a finished run is none."""
+    value = row.metrics.get(comparison.metric)
+    known = value is not None and math.isfinite(value.mean)
+    return known and row.kind == "optimizer" and row.name == comparison.winner
+
+
 def better_first(rows: Iterable[Row], metric: Metric) -> list[Row]:
     """Return the rows sorted by the metric's mean, those without a number last."""
 
@@ -177,7 +184,7 @@ def ranking(comparison: Comparison) -> Ranking:
                 kind=row.kind,
                 value=written.value(estimate),
                 note=_note(row),
-                winner=row.kind == "optimizer" and row.name == comparison.winner,
+                winner=is_winner(comparison, row),
                 slot=place[row.name] % 10 if row.kind == "optimizer" else None,
                 at=axis.at(estimate.mean) if estimate is not None and has else None,
                 low=axis.at(interval[0]) if interval else None,

@@ -36,7 +36,8 @@ def choose_tables(
     if rows == "on":
         if device != "cpu":
             raise OptionError(
-                f"tables are executed by rows on the CPU only, not on {device!r}", hint="leave --rows out."
+                f"tables are executed by rows on the CPU only, not on {device!r}",
+                hint="leave --embedding-rows out.",
             )
         check_rows(net, dataset, [])
         return declared
@@ -67,7 +68,7 @@ def check_rows(net: nn.Module, dataset: Dataset, rules: Sequence[Rule]) -> None:
     if not names:
         raise OptionError(
             "the model declares no tables of the data's categorical columns",
-            hint='give it tables = {"column": "parameter"}, or leave --rows out.',
+            hint='give it tables = {"column": "parameter"}, or leave --embedding-rows out.',
         )
     for name in names:
         embedding(net, name)

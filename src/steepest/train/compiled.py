@@ -109,7 +109,7 @@ class CompiledMethod(RuleMethod):
         if tables and past.executor == "replay":
             raise NotTraceableError(
                 f"{self.rule} has no closed form for the rows of {', '.join(self.by_rows)}",
-                hint="it runs eagerly, or densely with --rows off.",
+                hint="it runs eagerly, or densely with --embedding-rows off.",
             )
         c, _ = self.rule.coefficients(1, 1.0, dict(self.rule.carry))
         program = Program(supervised, self.rule, past, tuple(c), tables, self.clip)

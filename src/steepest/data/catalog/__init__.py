@@ -25,7 +25,16 @@ import polars as pl
 from steepest.errors import DataError
 from steepest.registry import Registry
 
-__all__ = ["SOURCES", "DataFile", "DatasetSource", "Opened", "cache_folder", "locate", "open_catalog"]
+__all__ = [
+    "SOURCES",
+    "DataFile",
+    "DatasetSource",
+    "Opened",
+    "cache_folder",
+    "is_name",
+    "locate",
+    "open_catalog",
+]
 
 SOURCES = Registry("data set", "steepest.data.catalog")
 
@@ -122,6 +131,16 @@ def open_catalog(name: str) -> Opened:
     """
     source: DatasetSource = SOURCES.load(name)
     return Opened(source, tuple(_file(source, each) for each in source.files))
+
+
+def is_name(source: Any) -> bool:
+    """Return whether a source is the name of a data set here, and not of a file.
+
+    Example:
+        >>> is_name("flights"), is_name("flights.csv")
+        (True, False)
+    """
+    return isinstance(source, str) and source in SOURCES.entries and not Path(source).exists()
 
 
 def locate(name: str) -> tuple[Path, ...]:

@@ -1,0 +1,395 @@
+"""The command line: ``steepest compare``, ``report``, ``export``, ``predict``, ``describe``, and others.
+
+Nothing heavy is imported until a command runs, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from steepest.cli import output
+from steepest.cli.flags import KINDS, Out, given, parameters, registry
+from steepest.cli.output import complain, console, line
+from steepest.errors import OptionError, SteepestError
+from steepest.recipe import THE_FLAGS, execution_asked, load_tree, validate_experiment
+from steepest.wording import counted
+
+app = typer.Typer(
+    name="steepest",
+    help="Train neural networks on your data under several optimizers: which one wins, by how much, how sure is that?",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def flag(*names: str, help: str, panel: str | None = None, **more: Any) -> Any:
+    """Return an option that is there or not."""
+    return typer.Option(*names, metavar="", help=help, rich_help_panel=panel, **more)
+
+
+def _show_help(context: typer.Context, asked: bool) -> None:
+    if asked:
+        typer.echo(context.get_help())
+        raise typer.Exit
+
+
+Verbose = Annotated[bool, flag("--verbose", "-v", help="Print a line for each run.", panel="Output")]
+Quiet = Annotated[bool, flag("--quiet", "-q", help="Print only the result.", panel="Output")]
+AsJson = Annotated[bool, flag("--json", help="Print the result as JSON.", panel="Output")]
+Open = Annotated[bool, flag("--open", help="Open the report in the browser.", panel="Output")]
+DryRun = Annotated[
+    bool, flag("--dry-run", help="Print the plan and the time it will take; train nothing.", panel="Output")
+]
+PrintModel = Annotated[bool, flag("--print-model", help="Print the model first.", panel="Output")]
+Help = Annotated[
+    bool,
+    flag("--help", "-h", help="Show this message and exit.", panel="Output", is_eager=True, callback=_show_help),
+]  # fmt: skip
+OwnModel = Annotated[
+    str | None, typer.Option("--model", help="Your own model again, as nets.py:MyNet.", metavar="NAME")
+]
+ComparisonFolder = Annotated[Path, typer.Argument(help="Folder of a comparison.", metavar="FOLDER")]
+
+
+def compare(source: str, optimizers: list[str] | None, out: Path | None, dry_run: bool = False,
+            print_model: bool = False, verbose: bool = False, quiet: bool = False, as_json: bool = False,
+            open_: bool = False, **flags: Any) -> None:  # fmt: skip
+    """Compare optimizers on a table, or run an experiment file."""
+    tree: dict[str, Any] = {"data": {"source": source}}
+    if Path(source).suffix in (".toml", ".json"):
+        tree = load_tree(source)
+        out = out or (Path("runs") / str(tree["name"]) if "name" in tree else None)
+    asked = given(flags)  # without --help, which never comes so far
+    execution = asked.pop("execution", {})
+    for section in ("data", "model", "protocol"):
+        tree[section] = {**dict(tree.get(section, {})), **asked.get(section, {})}
+    if optimizers:
+        tree["optimizers"] = optimizers
+    if execution:
+        tree["execution"] = execution_asked(dict(tree.get("execution", {})), execution)
+    tree.setdefault("name", Path(str(tree["data"].get("source") or source)).name.split(".")[0])
+    experiment = validate_experiment(tree, where=source if source.endswith(".toml") else THE_FLAGS)
+
+    from steepest.api import Plan
+    from steepest.experiment import open_table
+
+    table = open_table(experiment)
+    plan = Plan(table, experiment.model_copy(update={"data": table.options}))
+    if print_model:
+        output.print_model(plan)
+    if dry_run:
+        output.dry_run(plan, out, quiet=quiet, as_json=as_json)
+        return
+    output.show(
+        lambda observer: plan.run(out, observer=observer), out or Path("runs") / experiment.name,
+        verbose=verbose, quiet=quiet, as_json=as_json, open_=open_,
+    )  # fmt: skip
+
+
+def _option(name: str, annotation: Any, default: Any = False) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+_OPTIONS = parameters([
+    _option("out", Out, None), _option("dry_run", DryRun), _option("print_model", PrintModel),
+    _option("as_json", AsJson), _option("open_", Open), _option("quiet", Quiet), _option("verbose", Verbose),
+    _option("help", Help),
+])  # fmt: skip
+compare.__signature__ = inspect.Signature(_OPTIONS)  # pyright: ignore[reportFunctionMemberAccess]
+compare.__annotations__ = {each.name: each.annotation for each in _OPTIONS}
+app.command(
+    context_settings={"help_option_names": []},
+    help="Compare optimizers on a table, or run an experiment file.\n\nWhat you do not specify is chosen automatically "
+    "and printed. The same command in the same folder makes only the runs that are missing. Exit status: 0, 1 if no "
+    "run finished, 2 for a wrong option or file.",
+)(compare)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for everything.", metavar="FOLDER")] = Path("runs/demo"),
+    minutes: Annotated[float, typer.Option(help="Time budget in minutes.", metavar="NUMBER")] = 3.0,
+    optimizers: Annotated[
+        list[str] | None, typer.Option("--optimizers", "-o", help="As for compare.", metavar="LIST")
+    ] = None,
+    open_: Open = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Compare four optimizers on the flights data that comes with the package; takes a few minutes."""
+    from steepest.api import plan
+    from steepest.data.table import read_table
+
+    made = plan(read_table("flights"), optimizers=optimizers, minutes=minutes, name="demo")
+    output.show(
+        lambda observer: made.run(out, observer=observer), out, verbose=verbose, quiet=quiet, open_=open_
+    )
+
+
+@app.command()
+def resume(
+    folder: ComparisonFolder,
+    as_json: AsJson = False,
+    open_: Open = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Continue a comparison that was interrupted; finished runs are kept."""
+    from steepest.api import resume as go_on
+
+    output.show(
+        lambda observer: go_on(folder, observer=observer), folder,
+        verbose=verbose, quiet=quiet, as_json=as_json, open_=open_,
+    )  # fmt: skip
+
+
+@app.command()
+def report(
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Folder of a comparison; several are shown side by side.", metavar="[FOLDER]..."),
+    ] = None,
+    from_: Annotated[
+        Path | None, typer.Option("--from", help="A table of another tool's log instead.", metavar="FILE")
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            help="With --from: the deciding metric; NAME:higher if higher is better.", metavar="NAME"
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="File to write (default: FOLDER/report.html, side-by-side.html, LOG.html).", metavar="FILE"
+        ),
+    ] = None,
+    open_: Open = False,
+) -> None:
+    """Write the report of a comparison again, of several side by side, or of another tool's log.
+
+    The columns that a log needs are in docs/how-to/export.md.
+    """
+    if metric is not None and from_ is None:
+        raise OptionError(
+            "--metric goes with --from", hint="a comparison has its metric; leave --metric out."
+        )
+    if bool(folders) == (from_ is not None):
+        raise OptionError(
+            "a folder and --from exclude each other" if folders else "there is nothing to report on",
+            hint="give the folder of a comparison, several folders, or --from LOG.csv.",
+        )
+    if from_ is not None:
+        path = _report_log(from_, metric, out)
+    elif folders and len(folders) > 1:
+        from steepest.api import write_side_by_side
+
+        path = write_side_by_side(folders, out or Path("side-by-side.html"))
+        line(f"report   {path}", out=True)
+    else:
+        path = _report_one((folders or [])[0], out)
+    if open_:
+        output.open_page(path)
+
+
+def _report_one(folder: Path, out: Path | None) -> Path:
+    from steepest.api import Result, write_report
+
+    path = write_report(folder, out)
+    output.print_result(Result.load(folder), report=path)
+    return path
+
+
+def _report_log(log: Path, metric: str | None, out: Path | None) -> Path:
+    from steepest.files import check_apart
+    from steepest.report import comparison_table, write_report
+    from steepest.report.log import read_log
+
+    out = out or Path(f"{log.name.split('.')[0]}.html")
+    check_apart(out, log)
+    comparison = read_log(log, metric=metric)
+    path = write_report(comparison, out)
+    target = console(out=True)
+    target.print(comparison_table(comparison, target.width))
+    line(f"report   {path}", out=True)
+    return path
+
+
+@app.command()
+def export(
+    folder: ComparisonFolder,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write to (default: FOLDER/export).", metavar="FOLDER")
+    ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format", help="Some of latex, svg, pdf, csv, text, bibtex (default: all).", metavar="LIST"
+        ),
+    ] = None,
+) -> None:
+    """Write a comparison for a paper: LaTeX, SVG and PDF figures, CSV, a protocol, BibTeX."""
+    from steepest.export import export_folder
+
+    formats = [each.strip() for each in format_.split(",") if each.strip()] if format_ is not None else None
+    if formats == []:
+        raise OptionError(f"--format {format_!r} names no format", hint="leave it out for all formats.")
+    done = export_folder(folder, out, formats)
+    for path in done.files:
+        line(str(path), out=True)
+    for each in done.left_out:
+        line(f"left out: {each}", style="yellow")
+
+
+@app.command()
+def predict(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of a comparison, or of one of its models.", metavar="FOLDER")
+    ],
+    rows: Annotated[Path, typer.Argument(help="New rows: CSV, TSV, Parquet or Feather.", metavar="FILE")],
+    out: Annotated[
+        Path, typer.Option(help="File to write: .parquet, .csv or .feather.", metavar="FILE")
+    ] = Path("predictions.csv"),
+    model: OwnModel = None,
+    quiet: Quiet = False,
+) -> None:
+    """Predict new rows with the best model of a comparison."""
+    from steepest.train.writing import check_place
+
+    check_place(out)
+    from steepest.train.trained import TrainedModel
+
+    found = TrainedModel.load(folder, model=model).write_predictions(rows, out)
+    if quiet:
+        return
+    for note in found.notes:
+        line(f"  {note}", style="dim")
+    for each in found.warnings:
+        line(f"  {each}", style="yellow")
+    if found.left_out:
+        line(
+            f"  {counted(found.left_out, 'row was', 'rows were')} left out by the preparation and not predicted"
+        )
+    line(f"{counted(found.rows, 'prediction')} in {out}")
+
+
+@app.command()
+def describe(
+    source: Annotated[str, typer.Argument(help="A table, or the name of a data set.", metavar="SOURCE")],
+    target: Annotated[str | None, typer.Option(help="Column to predict.", metavar="COLUMN")] = None,
+    missing: Annotated[
+        str | None, typer.Option(help="Further texts that mean a missing value.", metavar="LIST")
+    ] = None,
+    write: Annotated[
+        Path | None, typer.Option(help="Write a first preparation there, as TOML.", metavar="FILE")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the columns of a table: types, missing values, values; and write a first preparation."""
+    from steepest.data.table import read_table
+
+    options = {} if missing is None else {"missing": missing}
+    description = read_table(source, target=target, **options).describe()
+    if as_json:
+        line(json.dumps(description.as_json(), indent=1, ensure_ascii=False), out=True)
+    else:
+        console(out=True).print(description)
+    if write is not None:
+        description.to_toml(write)
+        line(f"wrote {write}: use it with --prepare {write}")
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[
+        str, typer.Argument(help=f"One of {', '.join(KINDS)}.", metavar="[KIND]", autocompletion=lambda: list(KINDS))
+    ] = "optimizers",
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Only these; with --plot also 'warmup(cosine, length=0.1)'.", metavar="[NAME]..."
+        ),
+    ] = None,
+    plot: Annotated[bool, flag("--plot", help="Draw the schedules.")] = False,
+    as_json: Annotated[bool, flag("--json", help="Print everything that is known, as JSON.")] = False,
+) -> None:  # fmt: skip
+    """List optimizers, schedules, models, preparation steps, metrics, baselines or data sets."""
+    from steepest.errors import unknown_name
+
+    if kind not in KINDS:
+        raise unknown_name("kind of component", kind, KINDS)
+    if plot and kind != "schedules":
+        raise OptionError(f"--plot draws schedules, not {kind}", hint="steepest list schedules --plot")
+    from steepest.catalogue import listing
+
+    console(out=True).print(
+        listing(registry(kind), names or [], plot=plot, as_json=as_json),
+        markup=False, highlight=False, soft_wrap=as_json,
+    )  # fmt: skip
+
+
+@app.command()
+def doctor(
+    compile_: Annotated[bool, flag("--compile", help="Also compile a small program; takes seconds.")] = False,
+    clear: Annotated[bool, flag("--clear", help="First delete compiled steps and measured threads.")] = False,
+    as_json: Annotated[bool, flag("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Show what this machine has for training: devices, memory, C++ compiler, compiled steps, threads."""
+    from steepest.doctor import run
+
+    run(console(out=True), console(), try_compiler=compile_, clear=clear, as_json=as_json)
+
+
+@app.callback(invoke_without_command=True)
+def _callback(
+    version: Annotated[bool, flag("--version", "-V", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if version:
+        from steepest import __version__
+
+        line(__version__, out=True)
+        raise typer.Exit
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status.
+
+    Returns:
+        0; 1 if no run of a comparison finished; 2 for an error that the user can mend; 130 when interrupted.
+    """
+    command = typer.main.get_command(app)
+    try:
+        status = command.main(
+            list(sys.argv[1:] if arguments is None else arguments), "steepest", standalone_mode=False
+        )
+        return status if isinstance(status, int) else 0
+    except typer.TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            console().print(error.format_message(), markup=False)
+            return 2
+        return complain(_lower(error.format_message()), _usage_hint(error))
+    except SteepestError as error:
+        return complain(error.fact, error.hint)
+    except (KeyboardInterrupt, typer.Abort):
+        line("interrupted; finished runs are kept")
+        return 130
+
+
+def _usage_hint(error: Exception) -> str:
+    context = getattr(error, "ctx", None)
+    possible = getattr(error, "possibilities", None)
+    near = f"did you mean {' or '.join(possible)}? " if possible else ""
+    return f"{near}run `{context.command_path if context else 'steepest'} --help`."
+
+
+def _lower(text: str) -> str:
+    return (text[:1].lower() + text[1:]).rstrip(".")

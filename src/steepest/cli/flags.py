@@ -1,0 +1,197 @@
+"""The options of ``steepest compare``, generated from the configuration tree.
+
+Their names, defaults and help are written there and nowhere else; here is only how they are shown: the panel that
+each belongs to, its metavar, clearer names, and what the shell can complete.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import typer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from steepest import grammar
+from steepest.data.options import TableOptions
+from steepest.errors import OptionError
+from steepest.recipe import CLEARER_NAMES, EXECUTION_OPTIONS, Execution, ModelOptions, Protocol
+from steepest.registry import Registry
+
+COMMON = "Common"
+PANELS = (COMMON, "Data", "Model", "Training", "Tuning", "Execution", "Output")
+SECTIONS: dict[str, tuple[type[BaseModel], str]] = {
+    "data": (TableOptions, "Data"),
+    "model": (ModelOptions, "Model"),
+    "protocol": (Protocol, "Training"),
+    "execution": (Execution, "Execution"),
+}
+"""Sections of the configuration: their record, and the panel of their options."""
+
+COMMON_OPTIONS = ("target", "optimizers", "metric", "epochs", "seeds", "minutes", "out")
+"""What the first panel holds, in this order."""
+TUNING_OPTIONS = ("learning_rates", "tune", "scan_rates", "full_rates", "equal")
+REPEATABLE = ("embedding", "tune")
+FILES = {"test": "test_file", "validation": "validation_file"}
+"""Options that are a share of the rows, and their twins that name a file."""
+WITHOUT_DEFAULT = ("missing", "device", "threads")
+
+KINDS = {
+    "optimizers": "steepest.optim:registry",
+    "schedules": "steepest.schedules:registry",
+    "models": "steepest.models:registry",
+    "steps": "steepest.data.preparation:STEPS",
+    "metrics": "steepest.evaluate.metrics:registry",
+    "baselines": "steepest.evaluate.baselines:registry",
+    "datasets": "steepest.data.catalog:SOURCES",
+}
+"""The kinds of component, and where their names are."""
+
+
+def registry(kind: str) -> Registry:
+    """Return the registry of a kind of component."""
+    return grammar.load_reference(KINDS[kind])
+
+
+def completion(kind: str) -> Callable[[str], list[str]]:
+    """Return what completes a name of a kind of component in the shell, behind a comma too.
+
+    Example:
+        >>> completion("schedules")("warm")
+        ['warmup']
+        >>> completion("optimizers")("sgd,adamw")
+        ['sgd,adamw']
+    """
+
+    def complete(incomplete: str) -> list[str]:
+        before, comma, last = incomplete.rpartition(",")
+        found = registry(kind)
+        return [
+            f"{before}{comma}{name}" for name in [*found.names(), *found.groups()] if name.startswith(last)
+        ]
+
+    return complete
+
+
+COMPLETED = {"metric": "metrics", "schedule": "schedules", "model": "models"}
+
+
+def parameters(extra: list[inspect.Parameter]) -> list[inspect.Parameter]:
+    """Return the parameters of the command, panel by panel.
+
+    Args:
+        extra: further options, each in the panel that its ``typer.Option`` names.
+    """
+    found = [
+        inspect.Parameter("source", inspect.Parameter.POSITIONAL_OR_KEYWORD,
+                          annotation=Annotated[str, typer.Argument(
+                              metavar="SOURCE", help="A table, the name of a data set (steepest list datasets), or an "
+                              "experiment as TOML.", show_default=False)]),
+    ]  # fmt: skip
+    options = [_optimizers(), *(each for section in SECTIONS for each in _section(section)), *extra]
+    options.sort(key=_place)
+    return [*found, *options]
+
+
+def given(flags: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the values that were given, by section of the configuration.
+
+    Raises:
+        OptionError: the same option is given under two names.
+    """
+    tree: dict[str, dict[str, Any]] = {}
+    for section, (model, _) in SECTIONS.items():
+        for name in model.model_fields:
+            names = [name, *(new for new, old in CLEARER_NAMES.items() if old == name), FILES.get(name, "")]
+            values = {each: flags[each] for each in names if flags.get(each) is not None}
+            if len(values) > 1:
+                first, second = (f"--{each.replace('_', '-')}" for each in list(values)[:2])
+                raise OptionError(f"{first} and {second} are the same option", hint="give one of the two.")
+            if values:
+                tree.setdefault(section, {})[name] = next(iter(values.values()))
+    return tree
+
+
+def _optimizers() -> inspect.Parameter:
+    option = typer.Option(
+        "--optimizers", "-o", metavar="LIST", rich_help_panel=COMMON, show_default=False,
+        autocompletion=completion("optimizers"),
+        help="Names, groups (default, classic, all) or specifications such as 'adam(lr=1e-3)'; repeatable.",
+    )  # fmt: skip
+    return _parameter("optimizers", Annotated[list[str] | None, option])
+
+
+def _section(section: str) -> list[inspect.Parameter]:
+    model, panel = SECTIONS[section]
+    found: list[inspect.Parameter] = []
+    for name, field in model.model_fields.items():
+        if name == "source" or (section == "execution" and name not in EXECUTION_OPTIONS):
+            continue
+        shown = next((new for new, old in CLEARER_NAMES.items() if old == name), name)
+        place = COMMON if name in COMMON_OPTIONS else "Tuning" if name in TUNING_OPTIONS else panel
+        found.append(_option(shown, field, place, name))
+        if shown != name:
+            found.append(_option(name, field, place, name, hidden=True))
+        if name in FILES:
+            text = f"file with the {name} rows, instead of a share"
+            found.append(_option(FILES[name], FieldInfo(annotation=str, description=text), place, name))
+    return found
+
+
+def _option(
+    shown: str, field: FieldInfo, panel: str, name: str, *, hidden: bool = False
+) -> inspect.Parameter:
+    default = field.get_default(call_default_factory=True)
+    none = (
+        default in (None, [], {}, (), ...) or repr(default) == "PydanticUndefined" or name in WITHOUT_DEFAULT
+    )
+    text = (field.description or "").rstrip(".")
+    shown_default = "" if none else f" [dim]\\[{_plain(default)}][/dim]"
+    option = typer.Option(
+        f"--{shown.replace('_', '-')}", metavar=_metavar(field, shown), rich_help_panel=panel, hidden=hidden,
+        help=f"{text[:1].upper()}{text[1:]}.{shown_default}", show_default=False,
+        autocompletion=completion(COMPLETED[name]) if name in COMPLETED else None,
+    )  # fmt: skip
+    return _parameter(shown, Annotated[list[str] | None if name in REPEATABLE else str | None, option])
+
+
+def _parameter(name: str, annotation: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _place(parameter: inspect.Parameter) -> tuple[int, int]:
+    option = get_args(parameter.annotation)[1]
+    panel = PANELS.index(option.rich_help_panel)
+    common = COMMON_OPTIONS.index(parameter.name) if parameter.name in COMMON_OPTIONS else len(COMMON_OPTIONS)
+    return panel, common
+
+
+def _metavar(field: FieldInfo, name: str) -> str:
+    if get_origin(field.annotation) is Literal:
+        return "|".join(map(str, get_args(field.annotation)))
+    if name in ("target", "positive"):
+        return {"target": "COLUMN", "positive": "CLASS"}[name]
+    if name in ("prepare", "test_file", "validation_file"):
+        return "FILE"
+    if name in ("test", "validation"):
+        return "SHARE"
+    text = str(field.annotation)
+    if "tuple" in text or "list" in text or "dict" in text:
+        return "LIST"
+    if name in COMPLETED:
+        return "NAME"
+    return "INTEGER" if "int" in text else "NUMBER" if "float" in text else "TEXT"
+
+
+def _plain(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+
+
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", help="Folder for everything \\[runs/NAME].", metavar="FOLDER", rich_help_panel=COMMON,
+                 show_default=False),
+]  # fmt: skip
