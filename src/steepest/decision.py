@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+from torch import nn
 
 from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset, Note
@@ -22,6 +23,7 @@ from steepest.recipe import (
     Fitted,
     Protocol,
     Recipe,
+    stable_hash,
 )
 from steepest.report.format import seconds as duration
 from steepest.schedules import make_schedule
@@ -37,6 +39,7 @@ from steepest.sweep.decide import (
     pilot,
 )
 from steepest.sweep.estimate import fit_budget
+from steepest.sweep.machine import cores, processor
 from steepest.sweep.methods import Expectation
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Setup
@@ -68,6 +71,7 @@ class Decision:
     parameters: int
     model: ModelBuilder | None
     execution: Execution
+    of: Mapping[str, str]
     programs: Programs = field(default_factory=Programs)
 
     @property
@@ -79,16 +83,22 @@ class Decision:
         self, began: Execution | None, observer: Observer | None = None, *, compiles: bool = True
     ) -> Decision:
         """Return this with the execution plan: the folder's, the configuration's, or one that is measured now."""
+        observer = observer or Observer()
         stored = began or begin_execution(self.experiment.execution)
+        changed = "" if stored is None else stored.changed(self.of)
+        if stored is not None and changed:
+            observer.say(f"steps  measured anew, because {changed}")
+            options = stored.options(self.experiment.execution)
+            stored = begin_execution(Execution.model_validate(options))
         device = stored.device if stored else choose_device()
         if device.startswith("cuda:"):
             torch.cuda.set_device(device)
         check_precision(self.recipe.precision, device)  # again: a folder's device may be another
-        observer = observer or Observer()
         programs = Programs(announce=observer.stage)
         bench = Bench(self.dataset.to(device), self.recipe, self.model, device, programs)
-        if stored is None or (began is None and "executor" not in stored.model_fields_set):
+        if stored is None or "executor" not in stored.model_fields_set:
             stored = choose_execution(bench, stored)
+        stored = stored.model_copy(update={"of": self.of})
         protocol = self.experiment.protocol
         work = Expectation(
             per_epoch=self.per_epoch,
@@ -174,8 +184,9 @@ def decide(
     execution = Execution.model_validate({})
     parameters = count_parameters(net)
     decision = Decision(
-        experiment, dataset, who, judging, recipe, batch_size, how_batch, parameters, model, execution
-    )
+        experiment, dataset, who, judging, recipe, batch_size, how_batch, parameters, model, execution,
+        _measured_for(net, recipe),
+    )  # fmt: skip
     if protocol.epochs is not None and protocol.minutes is None and protocol.equal != "seconds":
         decision.setup(Fitted(epochs=protocol.epochs, why="given")).check_schedule()
     return decision
@@ -221,12 +232,26 @@ def within(decision: Decision, epochs: float, seconds: float, why: str) -> Fitte
     )
 
 
-def asked_for(protocol: Protocol) -> str:
+def asked_for(protocol: Protocol, recipe: Recipe) -> str:
     """Return what the length was decided from: where it is the same, a folder's decision stands."""
-    asked = {"epochs": protocol.epochs, "minutes": protocol.minutes}
+    asked: dict[str, Any] = {"epochs": protocol.epochs, "minutes": protocol.minutes}
     if protocol.minutes is not None:
         asked |= {name: getattr(protocol, name) for name in ("seeds", "scan_rates", "full_rates")}
+    if protocol.epochs is None:
+        asked["pilot of"] = recipe.id
     return ", ".join(f"{name} {value}" for name, value in asked.items())
+
+
+def _measured_for(net: nn.Module, recipe: Recipe) -> dict[str, str]:
+    """Return what an execution plan belongs to, besides the optimizers."""
+    shapes = [f"{name} {tuple(each.shape)}" for name, each in net.named_parameters()]
+    return {
+        "model": recipe.model,
+        "shapes": stable_hash(shapes)[:12],
+        "batch size": str(recipe.batch_size),
+        "precision": recipe.precision,
+        "machine": f"{processor()} with {cores()} cores",
+    }
 
 
 def data_text(dataset: Dataset) -> str:

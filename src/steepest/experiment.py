@@ -89,7 +89,7 @@ def complete(
     folder.check_format()
     experiment, optimizers = joined(folder, experiment, optimizers, observer)
     decision = decide(experiment, table, model, optimizers, observer)
-    check_folder(folder, experiment, decision.dataset)
+    check_folder(folder, experiment, decision.dataset, decision.of)
     with folder.held():
         return _carry_out(experiment, table, folder, observer, decision, started)
 
@@ -103,7 +103,8 @@ def _carry_out(
     started: float,
 ) -> Comparison:
     """Do what :func:`complete` says, in a folder that no other process is working in."""
-    began = check_folder(folder, experiment, decision.dataset)  # another process may have begun it in between
+    # another process may have begun it in between
+    began = check_folder(folder, experiment, decision.dataset, decision.of)
     decision = decision.measured(began, observer)
     experiment = experiment.model_copy(update={"execution": decision.execution})
     folder.write("experiment.toml", experiment_toml(with_whole_paths(experiment)))
@@ -127,10 +128,9 @@ def _carry_out(
     threads = decision.execution.threads
     baselines = _baselines(folder, dataset, metrics, decision.recipe, protocol.seed, observer, threads)
     fitted = decision.execution.fitted
-    if fitted is None or fitted.asked != asked_for(protocol):
-        fitted = fit_length(decision, protocol, runner, started).model_copy(
-            update={"asked": asked_for(protocol)}
-        )
+    asked = asked_for(protocol, decision.recipe)
+    if fitted is None or fitted.asked != asked:
+        fitted = fit_length(decision, protocol, runner, started).model_copy(update={"asked": asked})
         execution = decision.execution.model_copy(update={"fitted": fitted})
         decision = replace(decision, execution=execution)
         experiment = experiment.model_copy(update={"execution": execution})

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -34,8 +35,16 @@ from steepest.sweep.observer import Observer
 from steepest.train.trained import built_from
 
 
-def check_folder(folder: Folder, experiment: Experiment, dataset: Dataset) -> Execution | None:
+def check_folder(
+    folder: Folder, experiment: Experiment, dataset: Dataset, of: Mapping[str, str] = MappingProxyType({})
+) -> Execution | None:
     """Return the execution plan of a folder that was begun, None for a new one.
+
+    Args:
+        folder: where.
+        experiment: what is to be done in it.
+        dataset: on which data.
+        of: what its execution plan will belong to; options of the plan may change together with these.
 
     Raises:
         FolderError: the folder belongs to other data or to another preparation, or is not an experiment's.
@@ -62,7 +71,7 @@ def check_folder(folder: Folder, experiment: Experiment, dataset: Dataset) -> Ex
         asked = {} if experiment.execution is None else experiment.execution.model_dump(exclude_unset=True)
         if asked.get("device") == "auto":
             del asked["device"]
-        for option in EXECUTION_OPTIONS:
+        for option in () if began.execution.changed(of) else EXECUTION_OPTIONS:
             before = getattr(began.execution, option)
             if asked.get(option, before) != before:
                 raise FolderError(

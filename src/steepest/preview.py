@@ -60,10 +60,10 @@ def preview(
     folder.check_format()
     experiment, optimizers = joined(folder, experiment, optimizers, observer)
     decision = decide(experiment, table, model, optimizers, observer)
-    began = check_folder(folder, experiment, decision.dataset)
+    began = check_folder(folder, experiment, decision.dataset, decision.of)
     decision = decision.measured(began, observer, compiles=False)
     protocol = experiment.protocol
-    fitted, known = _length(decision, asked_for(protocol))
+    fitted, known = _length(decision, asked_for(protocol, decision.recipe))
     setup, history = decision.setup(fitted), folder.history()
     execution = decision.execution
     lines = [

@@ -182,6 +182,33 @@ class Execution(Options):
     seconds_an_evaluation: float = Field(0.0, description="of the validation rows, measured")
     seconds_a_run: float = Field(0.0, description="what a run takes besides, measured")
     fitted: Fitted | None = Field(None, description="the length, and what a budget changed")
+    of: dict[str, str] = Field(
+        default_factory=dict,
+        description="what it was measured for: model, shapes, batch size, precision, machine",
+    )
+
+    def changed(self, of: Mapping[str, str]) -> str:
+        """Return what this plan was measured for otherwise, in words; nothing where it belongs to the same.
+
+        Example:
+            >>> Execution(of={"batch size": "64", "model": "linear"}).changed({"batch size": "128", "model": "linear"})
+            'the batch size was 64 and is 128'
+        """
+        names = [name for name in of if name in self.of and self.of[name] != of[name]]
+        return "; ".join(
+            "the shapes of the parameters have changed"
+            if name == "shapes"
+            else f"the {name} was {self.of[name]} and is {of[name]}"
+            for name in names
+        )
+
+    def options(self, asked: Execution | None) -> dict[str, Any]:
+        """Return what was asked for of this plan, and over it what is asked for now; nothing that was measured."""
+        now = {} if asked is None or asked.of else asked.model_dump(exclude_unset=True)
+        now = {name: value for name, value in now.items() if name in EXECUTION_OPTIONS}
+        if now.get("device") == "auto":
+            del now["device"]
+        return {"device": self.device, "rows": self.rows, "compile": self.compile, **now}
 
 
 CLEARER_NAMES = {"embedding_rows": "rows", "tuning_rates": "scan_rates", "tuning_finalists": "full_rates"}

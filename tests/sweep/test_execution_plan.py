@@ -1,0 +1,117 @@
+"""An execution plan is obeyed for what it was measured for, and for nothing else."""
+
+from __future__ import annotations
+
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+import tomli_w
+
+from steepest.cli import main
+from steepest.decision import asked_for
+from steepest.recipe import Protocol, Recipe
+from steepest.record.store import Folder
+from tests.conftest import churn_table
+
+COMPARE = [
+    "compare",
+    "churn.csv",
+    "--target",
+    "churned",
+    "-o",
+    "sgd(lr=0.1)",
+    "--seeds",
+    "1",
+    "--epochs",
+    "1",
+]
+SAME = ["--hidden", "4", "--batch-size", "32"]
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished comparison, whose plan then says what nobody has measured."""
+    where = tmp_path_factory.mktemp("plan")
+    churn_table(120).write_csv(where / "churn.csv")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(where)
+        assert main([*COMPARE, *SAME, "--out", "out"]) == 0
+    edit(where / "out", threads=2, seconds_a_step={"sgd(lr=0.1)": 123.0})
+    return where
+
+
+def edit(folder: Path, **changes: object) -> None:
+    path = folder / "experiment.toml"
+    tree = tomllib.loads(path.read_text())
+    tree["execution"] |= changes
+    path.write_text(tomli_w.dumps(tree))
+
+
+def plan(folder: Path) -> dict:
+    return tomllib.loads((folder / "experiment.toml").read_text())["execution"]
+
+
+@pytest.fixture
+def place(begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    where = shutil.copytree(begun, tmp_path / "place")
+    monkeypatch.chdir(where)
+    return Path(where)
+
+
+@pytest.mark.parametrize("command", [[*COMPARE, *SAME, "--seeds", "2", "--out", "out"], ["resume", "out"]])
+def test_the_same_goes_on_under_the_stored_plan(place: Path, command: list[str]) -> None:
+    before = plan(place / "out")
+    journal = place / "out" / "journal.jsonl"
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(line for line in lines if '"phase":"final"' not in line))
+    assert main(command) == 0
+    assert plan(place / "out") == before
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (["--hidden", "4", "--batch-size", "8"], "the batch size was 32 and is 8"),
+        (["--hidden", "5", "--batch-size", "32"], "the shapes of the parameters have changed"),
+        (["--model", "linear", "--batch-size", "32"], "is linear; the shapes of the parameters have changed"),
+        ([*SAME, "--precision", "bf16"], "the precision was float32 and is bf16"),
+    ],
+)
+def test_another_model_batch_size_or_precision_is_measured_anew(
+    place: Path, changed: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*COMPARE, *changed, "--threads", "1", "--out", "out"]) == 0
+    found = plan(place / "out")
+    assert found["seconds_a_step"]["sgd(lr=0.1)"] < 100
+    assert found["threads"] == 1
+    shown = " ".join(capsys.readouterr().err.split())
+    assert "steps measured anew, because " in shown
+    assert said in shown
+
+
+def test_on_another_machine_it_is_measured_anew(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    here = plan(place / "out")["of"]
+    edit(place / "out", of={**here, "machine": "an abacus with 10 cores"})
+    before = Folder(place / "out").records()
+    assert main(["resume", "out"]) == 0
+    assert plan(place / "out")["seconds_a_step"]["sgd(lr=0.1)"] < 100
+    assert plan(place / "out")["of"] == here
+    assert Folder(place / "out").records() == before
+    assert "the machine was an abacus with 10 cores" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_stored_plan_that_comes_as_an_experiment_is_held_to_the_same(place: Path) -> None:
+    assert main(["compare", "out/experiment.toml", "--batch-size", "8", "--out", "other"]) == 0
+    assert plan(place / "other")["seconds_a_step"]["sgd(lr=0.1)"] < 100
+
+
+def test_a_length_belongs_to_its_pilot() -> None:
+    about = {"data": "d", "model": "m", "optimizer": "", "schedule": "cosine", "steps": 1, "batch_size": 8}
+    recipe = Recipe(**about)
+    weighted = recipe.model_copy(update={"class_weights": (1.0, 2.0)})
+    found, given = Protocol(), Protocol(epochs=3)
+    assert asked_for(found, recipe) == asked_for(found, recipe.model_copy())
+    assert asked_for(found, recipe) != asked_for(found, weighted)
+    assert asked_for(given, recipe) == asked_for(given, weighted)
