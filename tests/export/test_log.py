@@ -205,3 +205,21 @@ def test_on_the_command_line(steepest, tmp_path, monkeypatch):
     said = steepest("report", "--from", "rums.csv")
     assert said.status == 2
     assert "did you mean 'runs.csv'" in said.err
+
+
+@pytest.mark.parametrize(
+    ("column", "title", "higher"),
+    [
+        ("positive_f1", "positive F1", True),
+        ("positive_average_precision", "positive average precision", True),
+        ("brier_score", "Brier score", False),
+        ("brier", "Brier score", False),
+        ("f1", "F1", True),  # whose, the log does not say
+        ("average_precision", "average precision", True),
+    ],
+)
+def test_a_metric_that_steepest_has_is_known_by_its_name(column, title, higher):
+    frame = log().drop("log_loss").rename({"accuracy": column})
+    found = read_log(frame, metric=column)
+    assert (found.metrics[0].title, found.metrics[0].higher_is_better) == (title, higher)
+    assert found.winner == ("old" if higher is False else "new")

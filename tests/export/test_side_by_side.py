@@ -21,6 +21,7 @@ from steepest.report.side_by_side import (
     remarks,
     render_sides,
     sentence,
+    why_not,
 )
 from tests.export.cases import rent_comparison, rent_experiment
 from tests.export.conftest import compare
@@ -241,3 +242,18 @@ def test_page_fits_and_is_silent(name, device, browser, tmp_path):
         assert page.complaints() == []
         assert page.requests() == []
         assert page.run("typeof window.broken") == "undefined"
+
+
+@pytest.mark.parametrize(
+    ("positive", "reason"), [("no", "positive classes are not the same: yes and no"), ("yes", "")]
+)
+def test_metrics_of_other_positive_classes_are_not_compared(positive, reason):
+    one, other = (
+        replace(
+            each, comparison=each.comparison.model_copy(update={"metric": "positive_f1", "positive": label})
+        )
+        for each, label in ((side("a"), "yes"), (side("b"), positive))
+    )
+    found = why_not(one, other)
+    assert reason in found
+    assert bool(found) == bool(reason)
