@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -38,15 +39,30 @@ def test_rows_that_add_nothing_leave_the_paired_t_test_of_scipy(seeds, level):
 
 @pytest.mark.parametrize("rows", [2, 30, 500])
 def test_one_seed_and_identical_seeds_leave_the_t_test_over_rows(rows):
+    """But for the two further rows, which are those of a table that has them and the same mean."""
     by_row = rng.stream(1, "data", rows).normal(0.2, 1.0, rows)
     expected = stats.ttest_1samp(by_row, 0.0)
+    farthest = float(abs(by_row - by_row.mean()).max())
+    longer = np.append(by_row, by_row.mean() + farthest * np.array([-1.0, 1.0]))
     for seeds in (1, 4):
-        found = crossed.parts(np.repeat(by_row[None], seeds, axis=0))
+        whole = crossed.parts(np.repeat(by_row[None], seeds, axis=0))
+        found = whole._replace(tail=np.zeros(()))
         interval = expected.confidence_interval(0.95)
         half = float(crossed.half_width(found))
         assert (found.mean - half, found.mean + half) == pytest.approx((interval.low, interval.high))
         assert float(crossed.p_value(found)) == pytest.approx(expected.pvalue, rel=1e-9)
         assert math.isnan(found.seeds) == (seeds == 1)
+        squares = ((longer - longer.mean()) ** 2).sum()
+        assert float(whole.rows + whole.tail) == pytest.approx(squares / (rows * (rows - 1)))
+
+
+def test_two_classifiers_get_a_further_row_that_only_one_of_them_gets_right():
+    """Of 100 rows, 6 are right under the first alone and 1 under the second alone: as if it were 7 and 2."""
+    table = np.array([[1.0] * 6 + [-1.0] + [0.0] * 93])
+    found = crossed.parts(table)
+    assert float(found.tail) == pytest.approx(2 * (1 + 0.05) ** 2 / (100 * 99))
+    assert float(crossed.p_value(found)) == pytest.approx(0.10, abs=0.01)
+    assert float(crossed.p_value(found._replace(tail=0.0 * found.tail))) == pytest.approx(0.057, abs=0.002)
 
 
 def test_the_parts_are_those_of_a_two_way_analysis_of_variance():
@@ -101,22 +117,82 @@ def test_both_is_never_narrower_than_the_seeds_alone_and_turns_with_the_sign():
         assert float(turned.mean) == pytest.approx(-float(found.mean))
 
 
-SPREADLESS = [(np.full((3, 4), 2.0), 0.0), (np.zeros((3, 4)), 1.0), (np.full((1, 1), 2.0), 0.0)]
+@pytest.mark.parametrize("table", [np.full((3, 4), 2.0), np.zeros((3, 4)), np.full((1, 1), 2.0)])
+def test_without_spread_there_is_no_p(table):
+    assert math.isnan(crossed.p_value(crossed.parts(table)))
 
 
-@pytest.mark.parametrize(("table", "p"), SPREADLESS)
-def test_without_spread_p_is_zero_or_one(table, p):
-    found = crossed.parts(table)
-    assert float(crossed.p_value(found)) == p
-    assert float(crossed.half_width(found)) == 0.0
+def family_of(optimizers: int, seeds: int, one: float, index: int = 0) -> list[crossed.Parts]:
+    draw = rng.stream(index, "data", optimizers, seeds)
+    tables = one * draw.normal(size=(optimizers, seeds, 1)) + draw.normal(size=(optimizers, 1, 200))
+    pairs = itertools.combinations(tables, 2)
+    return [crossed.parts(first - second) for first, second in pairs]
+
+
+@pytest.mark.parametrize("optimizers", [3, 4, 6])
+def test_the_pooled_part_is_the_residual_of_seeds_by_optimizers(optimizers):
+    """Twice the residual mean square of a two-way layout without repetition, over the seeds; so it has its degrees."""
+    seeds = 5
+    means = rng.stream(3, "data", optimizers).normal(size=(optimizers, seeds))
+    left = means - means.mean(0) - means.mean(1, keepdims=True) + means.mean()
+    degrees = (optimizers - 1) * (seeds - 1)
+    pairs = [crossed.parts(np.repeat((a - b)[:, None], 7, 1)) for a, b in itertools.combinations(means, 2)]
+    for found in crossed.pool(pairs, optimizers - 1):
+        assert found.degrees == degrees
+        assert float(found.pooled) == pytest.approx(2 * (left**2).sum() / degrees / seeds)
+
+
+def test_a_lost_seed_counts_in_the_pool_as_it_does_alone():
+    long, short = (
+        crossed.parts(crossed_table(5, 50, 0.3, 1.0, 1.0)),
+        crossed.parts(crossed_table(3, 50, 0.3, 1.0, 1.0)),
+    )
+    found = crossed.pool([long, short], 2)
+    variance = (4 * 5 * long.seeds + 2 * 3 * short.seeds) / 6
+    assert [float(each.pooled) for each in found] == pytest.approx([float(variance / 5), float(variance / 3)])
+    assert {each.degrees for each in found} == {6.0}
+
+
+def test_alone_or_with_one_seed_there_is_nothing_to_pool():
+    one, other = (crossed.parts(crossed_table(3, 50, 0.3, 1.0, 1.0, index)) for index in (0, 1))
+    single = crossed.parts(crossed_table(1, 50, 0.3, 1.0, 1.0))
+    assert crossed.pool([one], 1) == [one]
+    assert crossed.pool([one, other], 1) == [one, other]
+    assert crossed.pool([one, single], 2) == [one, single]
+    assert [each.pooled is None for each in crossed.pool([one, single, other], 2)] == [False, True, False]
+
+
+def test_a_pool_helps_where_the_rows_are_most_of_the_variance_and_is_left_alone_where_they_add_nothing():
+    level = 1 - 0.05 / 15
+
+    def ratios(one: float) -> np.ndarray:
+        family = family_of(6, 3, one)
+        own = np.array([crossed.half_width(each, level) for each in family])
+        return np.array([crossed.half_width(each, level) for each in crossed.pool(family, 5)]) / own
+
+    assert np.median(ratios(0.03)) < 0.8
+    assert ratios(100.0) == pytest.approx(np.ones(15), rel=1e-2)
+
+
+@pytest.mark.parametrize("one", [0.02, 0.1, 1.0])
+def test_p_and_interval_of_a_pool_cannot_disagree(one):
+    for index in range(10):
+        for found in crossed.pool(family_of(4, 3, one, index), 3):
+            p = float(crossed.p_value(found))
+            assert float(crossed.half_width(found, 1.0 - p)) == pytest.approx(
+                abs(float(found.mean)), rel=1e-6
+            )
+            assert (p < 0.05) == (abs(found.mean) > crossed.half_width(found))
 
 
 @pytest.mark.parametrize("level", [0.95, 0.99])
 @pytest.mark.parametrize("shares", [(1.0, 0.0), (0.5, 0.5), (0.1, 0.9)])
-def test_the_smallest_visible_difference_is_seen_as_often_as_it_says(shares, level):
+@pytest.mark.parametrize("pooled", [False, True])
+def test_the_smallest_visible_difference_is_seen_as_often_as_it_says(shares, level, pooled):
     seeds, rows, times = 4, 4000, 20_000
     one, other = (np.asarray(share) for share in shares)
-    known = crossed.Parts(np.asarray(0.0), one, other, np.asarray(0.0), seeds, rows)
+    none = np.zeros(())
+    known = crossed.Parts(none, one, other, none, none, seeds, rows, one if pooled else None, 9.0)
     delta = crossed.smallest_visible(known, level)
     draw = rng.stream(2, "data", seeds)
     drawn_seeds = draw.normal(delta, math.sqrt(shares[0] * seeds), size=(times, seeds))
@@ -130,11 +206,14 @@ def test_the_smallest_visible_difference_is_seen_as_often_as_it_says(shares, lev
 def test_more_of_everything_sees_smaller_differences():
     def visible(seeds: int, rows: int, level: float = 0.95) -> float:
         parts = crossed.Parts(np.asarray(0.0), np.asarray(1.0 / seeds), np.asarray(100.0 / rows), np.asarray(0.0),
-                              seeds, rows)  # fmt: skip
+                              np.asarray(0.0), seeds, rows)  # fmt: skip
         return crossed.smallest_visible(parts, level)
 
     assert visible(3, 500) > visible(5, 500) > visible(10, 500) > visible(10, 5000)
     assert visible(5, 500, 0.99) > visible(5, 500)
+    alone = family_of(6, 3, 0.05)[0]
+    [pooled, *_] = crossed.pool(family_of(6, 3, 0.05), 5)
+    assert crossed.smallest_visible(pooled, 1 - 0.05 / 15) < crossed.smallest_visible(alone, 1 - 0.05 / 15)
     assert crossed.smallest_visible(crossed.parts([[1.0, 2.0, 3.0]])) == math.inf
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 
@@ -229,8 +230,28 @@ def test_a_difference_can_be_lost_to_the_correction_and_the_smallest_visible_gro
     assert alone.told_apart
     assert not found.told_apart
     assert found.excludes_zero
-    assert (found.low, found.high) == (alone.low, alone.high)
     assert found.visible > alone.visible
+
+
+def test_a_family_pools_what_the_seeds_do_and_a_baseline_adds_nothing_to_it():
+    """As it is said in crossed: optimizers among themselves, and optimizers against baselines."""
+    tables = [losses(index, seeds=3) for index in range(4)]
+    base = [losses(20 + index, seeds=1) for index in range(3)]
+    pairs, against = differences(
+        [made(name, table) for name, table in zip("abcd", tables, strict=True)],
+        [made(name, table, seeded=False) for name, table in zip("xyz", base, strict=True)],
+    )
+    inner = crossed.pool([crossed.parts(a - b) for a, b in itertools.combinations(tables, 2)], 3)
+    outer = crossed.pool([crossed.parts(a - b) for a in tables for b in base], 4)
+    for family, expected, degrees in ((pairs, inner, 6), (against, outer, 8)):
+        for found, parts in zip(family, expected, strict=True):
+            half = float(crossed.half_width(parts))
+            assert parts.degrees == degrees
+            assert (found.low, found.high) == pytest.approx((found.mean - half, found.mean + half))
+            assert found.p == pytest.approx(float(crossed.p_value(parts)), rel=1e-6)
+            assert found.visible == pytest.approx(
+                crossed.smallest_visible(parts, 1 - 0.05 / len(family)), rel=1e-6
+            )
 
 
 HIGHER = [("log_loss", "loss", "a"), ("accuracy", "correct", "b")]

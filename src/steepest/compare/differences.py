@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -150,7 +150,7 @@ def difference(first: Scores, second: Scores) -> Difference:
         >>> found.over, found.better, round(found.mean, 3)
         ('seeds', 'adam', 0.1)
     """
-    return _corrected([_draft(first, second)], seed=0)[0]
+    return family([(first, second)])[0]
 
 
 def differences(
@@ -166,9 +166,26 @@ def differences(
         baselines: scores on the same metric.
         seed: of the bootstrap over rows.
     """
-    pairs = [_draft(a, b) for a, b in itertools.combinations(optimizers, 2)]
-    against = [_draft(a, b) for a in optimizers for b in baselines]
-    return _corrected(pairs, seed), _corrected(against, seed)
+    pairs = list(itertools.combinations(optimizers, 2))
+    against = [(a, b) for a in optimizers for b in baselines]
+    return family(pairs, seed), family(against, seed)
+
+
+def family(pairs: Sequence[tuple[Scores, Scores]], seed: int = 0) -> list[Difference]:
+    """Return first − second of each pair: the seeds' part of the intervals pooled, the p-values corrected (Holm).
+
+    Args:
+        pairs: which are compared, on one metric.
+        seed: of the bootstrap over rows.
+    """
+    drafts = [_draft(first, second) for first, second in pairs]
+    known = [place for place, each in enumerate(drafts) if each.parts is not None]
+    pooled = crossed.pool(
+        [each.parts for each in drafts if each.parts], _independent([pairs[i] for i in known])
+    )
+    for place, parts in zip(known, pooled, strict=True):
+        drafts[place] = _with_interval(drafts[place], parts)
+    return _corrected(drafts, seed)
 
 
 def between(found: Sequence[Difference], first: str, second: str, metric: str) -> Difference | None:
@@ -237,11 +254,30 @@ def _draft(first: Scores, second: Scores) -> _Draft:
         return _Draft(made.model_copy(update=Difference.lacking()))
     if table is None:
         return _Draft(made, gaps=a - b)
-    found = crossed.parts(table)._replace(mean=np.asarray(made.mean))
-    half, share = float(crossed.half_width(found, LEVEL)), float(found.share)
-    ends = {"low": made.mean - half, "high": made.mean + half, "p": float(crossed.p_value(found))}
-    made = made.model_copy(update={**ends, "seed_share": share if math.isfinite(share) else None})
-    return _Draft(made, None if one_run else found, column=table.mean(0) - table.mean())
+    parts = crossed.parts(table)._replace(mean=np.asarray(made.mean))
+    return _Draft(made, parts, column=table.mean(0) - table.mean())
+
+
+def _independent(pairs: Sequence[tuple[Scores, Scores]]) -> int:
+    """Return how many of the differences are linearly independent in what the seeds do; baselines add nothing to it."""
+    names = sorted({each.name for pair in pairs for each in pair if each.seeded})
+    signs = np.zeros((len(pairs), len(names)))
+    for row, pair in zip(signs, pairs, strict=True):
+        for each, sign in zip(pair, (1.0, -1.0), strict=True):
+            if each.seeded:
+                row[names.index(each.name)] += sign
+    return int(np.linalg.matrix_rank(signs)) if signs.size else 0
+
+
+def _with_interval(draft: _Draft, parts: crossed.Parts) -> _Draft:
+    mean, half, share = draft.found.mean, float(crossed.half_width(parts, LEVEL)), float(parts.share)
+    update = {
+        "low": mean - half,
+        "high": mean + half,
+        "p": float(crossed.p_value(parts)),
+        "seed_share": share if math.isfinite(share) else None,
+    }
+    return replace(draft, found=draft.found.model_copy(update=update), parts=parts)
 
 
 def _table(first: Scores, second: Scores, known: NDArray[np.bool_]) -> Values | None:
@@ -284,7 +320,7 @@ def _corrected(drafts: Sequence[_Draft], seed: int) -> list[Difference]:
         up = metric_info(one.metric).higher_is_better
         better = (one.first if (one.mean > 0) == up else one.second) if apart else None
         visible = None
-        if draft.parts is not None:
+        if draft.parts is not None and draft.parts.n_seeds > 1:
             visible = crossed.smallest_visible(draft.parts, level)
         elif draft.gaps is not None:
             visible = smallest_visible(draft.gaps, level=level)

@@ -16,8 +16,7 @@ from typing import Any
 from markupsafe import Markup
 from numpy.typing import ArrayLike
 
-from steepest.compare.differences import difference, scores
-from steepest.compare.intervals import holm
+from steepest.compare.differences import Scores, family, scores
 from steepest.compare.result import Comparison, Difference, Fact
 from steepest.evaluate.metrics import is_positive
 from steepest.files import cannot_write, write_atomically
@@ -29,7 +28,6 @@ from steepest.report.html import embedded_json, own, policy, style, template
 from steepest.report.view import Ranking, better_first, metric_of, ranking
 from steepest.report.words import listed
 
-LEVEL = 0.05
 LONGEST = 80
 
 
@@ -306,43 +304,22 @@ def corrected_differences(one: Side, other: Side, leave_out: Sequence[str] = ())
     pairs = [(one.comparison.winner, other.comparison.winner)]
     pairs += [(name, name) for name in one.runs if name in other.runs]
     pairs = [each for each in dict.fromkeys(pairs) if each[0] != each[1] or each[0] not in leave_out]
-    found = [
-        made
-        for first, second in pairs
-        if first in one.runs
-        and second in other.runs
-        and (made := _difference(one, first, other, second, metric)) is not None
+    made = [
+        (one, first, other, second) for first, second in pairs if first in one.runs and second in other.runs
     ]
-    given = [math.nan if each.p is None else each.p for each in found]
-    made = max(sum(not math.isnan(p) for p in given), 1)
-    higher = metric_of(one.comparison, metric).higher_is_better
-    return [
-        each.model_copy(
-            update={
-                "p_adjusted": None if math.isnan(p) else p,
-                "comparisons": made,
-                "told_apart": (apart := p < LEVEL),
-                "better": (each.first if (each.mean > 0) == higher else each.second) if apart else None,
-            }
-        )
-        for each, p in zip(found, holm(given), strict=True)
-    ]
+    found = [(seeds, each) for each in made if len(seeds := _in_common(*each)) > 1]
+    return family([(_scores(one, first, seeds, metric), _scores(other, second, seeds, metric))
+                   for seeds, (one, first, other, second) in found])  # fmt: skip
 
 
-def _difference(one: Side, first: str, other: Side, second: str, metric: str) -> Difference | None:
-    seeds = sorted(set(one.runs[first]) & set(other.runs[second]))
-    if len(seeds) < 2:
-        return None
-    mine, theirs = (
-        scores(
-            f"{name} in {side.label}",
-            metric,
-            [side.runs[name][seed].test.get(metric, math.nan) for seed in seeds],
-            [side.runs[name][seed].rows or None for seed in seeds],
-        )
-        for side, name in ((one, first), (other, second))
-    )
-    return difference(mine, theirs)
+def _in_common(one: Side, first: str, other: Side, second: str) -> list[int]:
+    return sorted(set(one.runs[first]) & set(other.runs[second]))
+
+
+def _scores(side: Side, name: str, seeds: Sequence[int], metric: str) -> Scores:
+    runs = [side.runs[name][seed] for seed in seeds]
+    values, kept = [each.test.get(metric, math.nan) for each in runs], [each.rows or None for each in runs]
+    return scores(f"{name} in {side.label}", metric, values, kept)
 
 
 def _fact(facts: Sequence[Fact], label: str) -> str:
