@@ -5,7 +5,7 @@ It is stored as ``results.json``; figures are drawn from it and from nothing els
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import Field, model_validator
 
@@ -27,10 +27,16 @@ class Interval(Frozen):
 
     @model_validator(mode="before")
     @classmethod
-    def _ends_have_width(cls, given: dict[str, Any] | Interval) -> dict[str, Any] | Interval:
-        if isinstance(given, Interval) or _is_wide(given.get("low"), given.get("high")):
+    def _ends_have_width(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
             return given
-        return given | cls.lacking()
+        fields = cast("dict[str, Any]", given)
+        low, high = fields.get("low"), fields.get("high")
+        if isinstance(low, int | float) and isinstance(high, int | float):
+            narrow = not low < high
+        else:
+            narrow = low is None or high is None
+        return fields | cls.lacking() if narrow else fields
 
     @classmethod
     def lacking(cls) -> dict[str, Any]:
@@ -41,10 +47,6 @@ class Interval(Frozen):
     def ends(self) -> tuple[float, float] | None:
         """Both ends of the interval, or None."""
         return None if self.low is None or self.high is None else (self.low, self.high)
-
-
-def _is_wide(low: Any, high: Any) -> bool:
-    return low is not None and high is not None and low < high
 
 
 class Estimate(Interval):
