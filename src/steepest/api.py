@@ -37,7 +37,7 @@ from steepest.report.side_by_side import SeedScores, Side, write_sides
 from steepest.sweep.contestants import Contestant, contestants
 from steepest.sweep.observer import Observer
 from steepest.train.trained import TrainedModel
-from steepest.wording import plain_text
+from steepest.wording import counted, plain_text
 
 
 def plan(
@@ -204,10 +204,12 @@ class Plan:
         names = ", ".join(who.name for who in self.contestants)
         protocol = self.experiment.protocol
         length = (
-            "as many epochs as a pilot finds" if protocol.epochs is None else f"{protocol.epochs:g} epochs"
+            "as many epochs as a pilot finds"
+            if protocol.epochs is None
+            else counted(protocol.epochs, "epoch")
         )
         source = self.experiment.data.source or "a frame"
-        return f"compare {names} on {source}: {protocol.seeds} seeds, {length}, {protocol.schedule} schedule"
+        return f"compare {names} on {source}: {counted(protocol.seeds, 'seed')}, {length}, {protocol.schedule} schedule"
 
     def __repr__(self) -> str:
         return f"Plan({self})"

@@ -14,6 +14,7 @@ from rich.text import Text
 from steepest.record.schema import Record
 from steepest.report import format as fmt
 from steepest.sweep.observer import Observer
+from steepest.wording import counted
 
 
 def hanging(text: str, console: Console, indent: int) -> str:
@@ -87,7 +88,7 @@ class ProgressObserver(Observer):
         """Say which rate an optimizer got."""
         place = "inside" if lowest < rate < highest else "at the edge of"
         inside = f"best {fmt.rate(rate)}, {place} {fmt.rate(lowest)}…{fmt.rate(highest)}"
-        self.say(f"tune   {name}: {inside}, {trials} trials")
+        self.say(f"tune   {name}: {inside}, {counted(trials, 'trial')}")
 
     def run(self, record: Record) -> None:
         """Say what deserves a line: a run that failed, as a warning if it was not a trial; every run if asked."""

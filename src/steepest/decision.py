@@ -49,6 +49,7 @@ from steepest.sweep.timing import choose_device, choose_execution, with_times
 from steepest.sweep.trials import check_equal_trials
 from steepest.train.compiled import Programs
 from steepest.train.problem import about_outputs, check_model, check_precision
+from steepest.wording import counted
 
 LEAST_SHARE = 0.5
 """Share of a budget that the networks get, however long the baselines took."""
@@ -195,14 +196,14 @@ def decide(
 def fit_length(decision: Decision, protocol: Protocol, runner: Runner, started: float) -> Fitted:
     """Return the length, trials and seeds: given, found by a pilot, or what fits into the minutes."""
     if protocol.epochs is not None:
-        epochs, why = protocol.epochs, f"{protocol.epochs:g} epochs, given"
+        epochs, why = protocol.epochs, f"{counted(protocol.epochs, 'epoch')}, given"
     else:
         most = PILOT_STEPS
         if protocol.minutes is not None:
             pace = decision.execution.seconds_a_step
             most = max(1, int(0.15 * protocol.minutes * 60 / (sum(pace.values()) / len(pace))))
         epochs, how = pilot(runner, decision.recipe, decision.per_epoch, protocol.seed, most)
-        why = f"{epochs} epochs ({how})"
+        why = f"{counted(epochs, 'epoch')} ({how})"
     if protocol.minutes is None:
         return Fitted(epochs=epochs, why=why)
     budget = protocol.minutes * 60

@@ -41,6 +41,7 @@ from steepest.sweep.plan import chosen_rules, finals, taking_part, winner
 from steepest.sweep.rows import rows_text
 from steepest.sweep.runner import Runner
 from steepest.train.trained import About, TrainedModel
+from steepest.wording import counted
 
 
 def open_table(experiment: Experiment) -> Table:
@@ -138,7 +139,8 @@ def _carry_out(
     setup = decision.setup(fitted)
     setup.check_schedule()
     observer.say(
-        f"length {fitted.why}: {setup.recipe.steps:,} steps of {decision.batch_size} rows ({decision.how_batch})"
+        f"length {fitted.why}: {counted(setup.recipe.steps, 'step')} of "
+        f"{counted(decision.batch_size, 'row')} ({decision.how_batch})"
     )
     if setup.recipe.precision != "float32":
         observer.say(f"       matrix products in training by {setup.recipe.precision}")
@@ -150,7 +152,7 @@ def _carry_out(
     history = taking_part(setup, history)
     evidence = Evidence(setup, history, chosen_rules(setup, history), baselines, metrics)
     told = [
-        ("length", f"{fitted.why}: {setup.recipe.steps:,} steps"),
+        ("length", f"{fitted.why}: {counted(setup.recipe.steps, 'step')}"),
         ("batch size", f"{decision.batch_size}, {decision.how_batch}"),
         *decision.judging.decided,
     ]

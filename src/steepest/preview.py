@@ -17,6 +17,7 @@ from steepest.sweep.estimate import plan_seconds, plan_text
 from steepest.sweep.methods import steps_text
 from steepest.sweep.observer import Observer
 from steepest.sweep.rows import rows_text
+from steepest.wording import counted
 
 LARGEST_GUESS = 20.0
 """Epochs that a budget is planned with before a pilot has run."""
@@ -67,8 +68,9 @@ def preview(
     setup, history = decision.setup(fitted), folder.history()
     execution = decision.execution
     lines = [
-        *([f"folder {folder.path.as_posix()}, with {len(history)} runs"] if history else []),
-        f"batch  {decision.batch_size} rows, {decision.how_batch}; {decision.per_epoch:,} steps an epoch",
+        *([f"folder {folder.path.as_posix()}, with {counted(len(history), 'run')}"] if history else []),
+        f"batch  {counted(decision.batch_size, 'row')}, {decision.how_batch}; "
+        f"{counted(decision.per_epoch, 'step')} an epoch",
         *([f"length {fitted.why}"] if fitted.why else []),
         f"plan   {plan_text(setup, history)}",
         *filter(None, [rows_text(execution, decision.who), steps_text(execution, decision.who)]),

@@ -6,19 +6,20 @@ import io
 from typing import Any
 
 
-def counted(number: int, noun: str, many: str | None = None) -> str:
+def counted(number: float, noun: str, many: str | None = None) -> str:
     """Return a number with its noun.
 
     Args:
-        number: how many.
+        number: how many; a length in epochs need not be whole.
         noun: in the singular; a verb or more may follow it.
         many: in the plural, where it is not the singular with an s.
 
     Example:
-        >>> counted(1, "row"), counted(18212, "row"), counted(2, "class", "classes")
-        ('1 row', '18,212 rows', '2 classes')
+        >>> counted(1, "row"), counted(18212, "row"), counted(2, "class", "classes"), counted(1.0, "epoch")
+        ('1 row', '18,212 rows', '2 classes', '1 epoch')
     """
-    return f"{number:,} {noun if number == 1 else many or noun + 's'}"
+    shown = f"{number:,}" if isinstance(number, int) else f"{number:g}"
+    return f"{shown} {noun if number == 1 else many or noun + 's'}"
 
 
 def plain_text(shown: Any, width: int = 100) -> str:

@@ -254,7 +254,8 @@ def _with_target(rows: pl.DataFrame, target: str) -> tuple[pl.DataFrame, list[No
         )
     if not lacking:
         return rows, []
-    text = f"{lacking:,} of {rows.height:,} rows have no {target} and are left out."
+    verbs = ("has", "is") if lacking == 1 else ("have", "are")
+    text = f"{lacking:,} of {rows.height:,} rows {verbs[0]} no {target} and {verbs[1]} left out."
     return rows.filter(pl.col(target).is_not_null()), [Note("info", text)]
 
 

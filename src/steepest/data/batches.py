@@ -15,6 +15,7 @@ from torch import Tensor
 
 from steepest.errors import OptionError
 from steepest.rng import stream
+from steepest.wording import counted
 
 
 def epoch_order(n: int, seed: int, epoch: int) -> Tensor:
@@ -57,7 +58,7 @@ class BatchPlan:
     def __post_init__(self) -> None:
         if self.batch_size < 1 or self.rows < 1:
             raise OptionError(
-                f"a batch size of {self.batch_size} for {self.rows} rows",
+                f"a batch size of {self.batch_size} for {counted(self.rows, 'row')}",
                 hint="give a batch size of at least 1 and a table with rows.",
             )
 

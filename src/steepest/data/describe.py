@@ -19,7 +19,7 @@ from steepest.data.labels import as_label, as_text
 from steepest.data.options import TableOptions
 from steepest.errors import FolderError
 from steepest.files import reachable, write_atomically
-from steepest.wording import plain_text
+from steepest.wording import counted, plain_text
 
 _TYPES = {
     "text": "text",
@@ -69,7 +69,9 @@ class Description:
     options: TableOptions
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield Text(f"{self.name}: {self.rows:,} rows, {len(self.columns)} columns", style="bold")
+        yield Text(
+            f"{self.name}: {counted(self.rows, 'row')}, {counted(len(self.columns), 'column')}", style="bold"
+        )
         table = RichTable(box=None, pad_edge=False, header_style="dim", expand=True)
         longest = max((len(each.name) for each in self.columns), default=6)
         table.add_column("column", no_wrap=True, overflow="ellipsis", width=max(6, min(longest, 24)))
@@ -110,7 +112,8 @@ class Description:
             for each in self.notes
         )
         return (
-            f"<p><b>{html.escape(self.name)}</b>: {self.rows:,} rows, {len(self.columns)} columns</p>"
+            f"<p><b>{html.escape(self.name)}</b>: {counted(self.rows, 'row')}, "
+            f"{counted(len(self.columns), 'column')}</p>"
             f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><ul>{notes}</ul>"
         )
 
@@ -246,7 +249,7 @@ def _toml(description: Description) -> str:
     }
     dropped = [c for c in description.columns if c.role == "left out"]
     lines = [
-        f"# What steepest found in {description.name} ({description.rows:,} rows). Edit it and give it to",
+        f"# What steepest found in {description.name} ({counted(description.rows, 'row')}). Edit it and give it to",
         "# steepest compare … --prepare FILE",
         "",
         "[table]",

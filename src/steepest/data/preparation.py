@@ -16,6 +16,7 @@ from steepest.data.steps import ROW, Context, Learned, LearnedStep, Step, StepRe
 from steepest.data.steps._values import pack, unpack
 from steepest.errors import PreparationError, UnknownNameError, unknown_name
 from steepest.registry import Registry
+from steepest.wording import counted
 
 __all__ = ["STEPS", "FittedPreparation", "Preparation", "StepReport"]
 
@@ -300,7 +301,7 @@ class FittedPreparation:
             for step, each in zip(preparation.steps, learned, strict=True)
         ):
             raise PreparationError(
-                f"the stored preparation has {len(preparation.steps)} steps but knowledge of {len(learned)}",
+                f"the stored preparation has {counted(len(preparation.steps), 'step')} but knowledge of {len(learned)}",
                 hint="the model's folder is damaged; train again.",
             )
         return cls(preparation, learned)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from steepest.errors import DataError
 from steepest.rng import stream
+from steepest.wording import counted
 
 MIN_ROWS = 10
 """Fewer rows with a target than this cannot be split into three parts that mean anything."""
@@ -54,7 +55,7 @@ def sizes(n: int, validation: float, test: float) -> tuple[int, int]:
     """
     if n < MIN_ROWS:
         raise DataError(
-            f"the table has {n} rows with a target, too few to split",
+            f"the table has {counted(n, 'row')} with a target, too few to split",
             hint=f"at least {MIN_ROWS} rows are needed, some hundreds to learn anything.",
         )
     counts = [max(1, round(n * share)) if share > 0 else 0 for share in (validation, test)]
@@ -129,7 +130,7 @@ def group_split(groups: Rows, validation: float, test: float, seed: int) -> Spli
     parts = 1 + (n_validation > 0) + (n_test > 0)
     if len(counts) < parts:
         raise DataError(
-            f"the split column has {len(counts)} groups for {parts} parts",
+            f"the split column has {counted(len(counts), 'group')} for {parts} parts",
             hint="choose a column with more different values for --split group:COLUMN.",
         )
     order = stream(seed, "split").permutation(len(counts))

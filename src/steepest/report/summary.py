@@ -35,6 +35,7 @@ from steepest.recipe import Execution, Experiment, Precision
 from steepest.record.store import command
 from steepest.report.headline import headline
 from steepest.report.sentences import remarks
+from steepest.wording import counted
 
 
 @dataclass(frozen=True)
@@ -211,7 +212,7 @@ def environment(execution: Execution) -> list[Fact]:
         Fact(label="Python", value=platform.python_version()),
         Fact(
             label="machine",
-            value=f"{device}, {os.cpu_count()} cores, {threads} used",
+            value=f"{device}, {counted(os.cpu_count() or 1, 'core')}, {threads} used",
         ),
         Fact(
             label="execution", value=f"{execution.executor}, {'compiled' if execution.compiled else 'eager'}"

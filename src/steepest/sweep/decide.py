@@ -131,7 +131,7 @@ def pilot_text(record: Record, per_epoch: int) -> str:
     ran = round(record.curve[-1].epoch)
     best = max(1, math.ceil(record.best_step / per_epoch))
     if record.outcome == "stopped early":
-        return f"ran {ran} epochs and was best after {best}"
+        return f"ran {counted(ran, 'epoch')} and was best after {best}"
     if record.failed:
         return f"ended after {counted(ran, 'epoch')} ({record.outcome}) and was best after {best}"
     longest = min(PILOT_EPOCHS, max(1, PILOT_STEPS // per_epoch))

@@ -18,6 +18,7 @@ from steepest.sweep.plan import (
     expected_runs,
     taking_part,
 )
+from steepest.wording import counted
 
 EVALUATIONS = 20
 """How many times a run reads the validation rows."""
@@ -53,10 +54,10 @@ def plan_text(setup: Setup, history: History) -> str:
     scans = Counter(run.name for run in runs if run.phase == "scan")
     if scans:
         most = max(scans.values())
-        trials = f"{most} trials" if setup.fineness > 1 else f"{most} rates"
+        trials = counted(most, "trial" if setup.fineness > 1 else "rate")
         parts += [f"{trials} on ¼", f"best {setup.full_rates} whole"]
-    parts += [f"{len(setup.seeds)} seeds", f"{len(setup.seeds)} at default"]
-    text = f"{count} optimizer{'s' if count > 1 else ''} × ({' + '.join(parts)})"
+    parts += [counted(len(setup.seeds), "seed"), f"{len(setup.seeds)} at default"]
+    text = f"{counted(count, 'optimizer')} × ({' + '.join(parts)})"
     if tuned and len(tuned) < count:
         text += f", {count - len(tuned)} not tuned"
     if setup.recipe.schedule != "constant":
@@ -68,7 +69,7 @@ def plan_text(setup: Setup, history: History) -> str:
     if more > 0:
         text += f" + {more} beyond the first rates"
     others = _made_otherwise(setup, history)
-    text += f" → {done + left} runs" + (f", {done} done before" if done else "")
+    text += f" → {counted(done + left, 'run')}" + (f", {done} done before" if done else "")
     return text + (f"; {others} in the folder were made otherwise, and are not used" if others else "")
 
 
@@ -161,7 +162,7 @@ def _given_up(wanted: Setup, got: Setup, epochs: float, length: float) -> list[s
     if length < epochs * (1 - 1e-9):
         lines.append(f"{_plain(length)} instead of {_plain(epochs)} epochs")
     if len(got.seeds) < len(wanted.seeds):
-        lines.append(f"{len(got.seeds)} instead of {len(wanted.seeds)} seeds")
+        lines.append(f"{len(got.seeds)} instead of {counted(len(wanted.seeds), 'seed')}")
     if got.scan_rates < wanted.scan_rates or got.full_rates < wanted.full_rates:
         lines.append(
             f"{got.scan_rates} instead of {wanted.scan_rates} rates and the best {got.full_rates} instead of "

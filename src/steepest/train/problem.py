@@ -14,6 +14,7 @@ from steepest.data.dataset import Dataset, Note, Part, Task
 from steepest.errors import ModelError, OptionError
 from steepest.evaluate.predictions import predict
 from steepest.recipe import Precision
+from steepest.wording import counted
 
 
 class SupervisedProblem:
@@ -156,7 +157,7 @@ def check_model(model: nn.Module, dataset: Dataset) -> None:
             outputs = model.eval()(*rows.inputs)
     except Exception as error:
         raise ModelError(
-            f"the model fails on {len(rows)} rows: {type(error).__name__}: {error}",
+            f"the model fails on {counted(len(rows), 'row')}: {type(error).__name__}: {error}",
             hint="it is called as model(categorical, continuous), with codes [rows, C] and values [rows, D].",
         ) from error
     finally:
@@ -167,7 +168,7 @@ def check_model(model: nn.Module, dataset: Dataset) -> None:
             f"shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else f"a {type(outputs).__name__}"
         )
         raise ModelError(
-            f"the model returned {found} for {len(rows)} rows",
+            f"the model returned {found} for {counted(len(rows), 'row')}",
             hint=f"return a tensor of shape [rows, {wanted[1]}]: one column for each "
             + ("class (logits, no softmax)." if dataset.task == "classification" else "number."),
         )
