@@ -278,9 +278,9 @@ def page(name: str) -> str:
         ),
         "## Its path",
         f"![The path of {rule.title} on a straight and on a curved valley]({name}.svg)",
-        f"{STEPS} steps at a constant rate, without weight decay. Of {len(RATES)} rates, quarters of decades from 1e-5 to "
-        "1,000, it is the one that ends lowest without leaving the frame. The square is the start, the cross the lowest "
-        "point; what is drawn is where the rule would be evaluated"
+        f"{STEPS} steps at a constant rate, without weight decay. Of {len(RATES)} rates, quarters of decades from "
+        "1e-5 to 1,000, it is the one that ends lowest without leaving the frame. The square is the start, the cross "
+        "the lowest point; what is drawn is where the rule would be evaluated"
         + (", with the two numbers as a matrix of one row" if rule.couples == "tensor" else "")
         + ". Both valleys are drawn to the same scale, and the same two are on every optimizer's page.",
     ]
