@@ -57,6 +57,7 @@ def optimizer_facts(name: str, registry: Registry) -> dict[str, Any]:
     return {
         "name": name,
         "title": rule.title,
+        "what": registry.entry(name).what,
         "paper": rule.citation,
         "lr": rule.hyper.lr,
         "centre": rule.centre,
@@ -73,33 +74,20 @@ def optimizer_facts(name: str, registry: Registry) -> dict[str, Any]:
 
 
 def optimizer_table(registry: Registry, names: Sequence[str]) -> RenderableType:
-    """Return the optimizers as a table: rates, memory, coupling and paper."""
+    """Return the optimizers as a table: what each is, its groups and its default learning rate."""
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
-    head = ("optimizer", "lr", "centre", "bytes", "couples", "groups", "paper")
-    rows = [
-        (
-            name,
-            f"{facts['lr']:g}",
-            f"{facts['centre']:g}",
-            f"{facts['state_bytes']:.2g}",
-            facts["couples"],
-            " ".join(facts["groups"]),
-            facts["paper"],
+    table.add_column("optimizer", no_wrap=True)
+    table.add_column("what it is")
+    table.add_column("lr", justify="right", no_wrap=True)
+    for name in names:
+        entry = registry.entry(name)
+        mark = "●" if "default" in entry.groups else "○" if "classic" in entry.groups else " "
+        table.add_row(
+            f"{mark} {name}", Text(entry.what, style="dim"), f"{optimizer_facts(name, registry)['lr']:g}"
         )
-        for name in names
-        for facts in [optimizer_facts(name, registry)]
-    ]
-    for title in head:
-        table.add_column(
-            title,
-            no_wrap=title != "paper",  # in a narrow terminal it alone is cut
-            justify="right" if title in ("lr", "centre", "bytes") else "left",
-        )
-    for *cells, paper in rows:
-        table.add_row(*cells, Text(paper, style="dim", no_wrap=True, overflow="ellipsis"))
     note = (
-        "lr: the default · centre: the rates that are tried lie around it · bytes: of state for each float32 weight "
-        "of a matrix · couples: what a weight's update depends on (element: itself alone) · all of it: --json"
+        "● compared unless others are named · ● and ○: the group classic · lr: the library default · "
+        "memory, coupling and papers: --json"
     )
     return Group(table, Text(note, style="dim"))
 

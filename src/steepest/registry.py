@@ -9,7 +9,8 @@ A component's file declares its names in one literal that is read without import
     }
 
 ``object`` is a name in that file, ``preset`` are arguments that the name stands for, ``groups`` are the
-sets it belongs to. To add a component, add a file (or an entry): nothing else is edited.
+sets it belongs to, and ``what`` says in one line what it is. To add a component, add a file (or an entry): nothing
+else is edited.
 """
 
 from __future__ import annotations
@@ -31,13 +32,14 @@ LITERAL = "COMPONENTS"
 
 @dataclass(frozen=True)
 class Entry:
-    """One name of a component: where its object is and which arguments the name stands for."""
+    """One name of a component: where its object is, which arguments the name stands for, and what it is in one line."""
 
     name: str
     module: str
     object: str
     preset: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     groups: tuple[str, ...] = ()
+    what: str = ""
 
     def load(self) -> Any:
         """Import the component's file and return its object."""
@@ -81,6 +83,7 @@ class Registry:
                     object=about["object"],
                     preset=MappingProxyType(dict(about.get("preset", {}))),
                     groups=tuple(about.get("groups", ())),
+                    what=str(about.get("what", "")),
                 )
         return dict(sorted(found.items()))
 

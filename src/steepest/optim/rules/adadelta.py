@@ -18,7 +18,7 @@ from pydantic import Field
 from steepest.optim.idle import ClosedForm, Fading
 from steepest.optim.rule import Carry, Coefficients, Hyper, Idle, Rule, Slots, Start, average_square, zeros
 
-COMPONENTS = {"adadelta": {"object": "Adadelta"}}
+COMPONENTS = {"adadelta": {"object": "Adadelta", "what": "a running ratio of past steps to gradients"}}
 
 
 class AdadeltaHyper(Hyper):

@@ -26,7 +26,7 @@ from pydantic import Field
 
 from steepest.optim.rule import Carry, Coefficients, Hyper, Idle, Rule, Slots, Start
 
-COMPONENTS = {"adafactor": {"object": "Adafactor"}}
+COMPONENTS = {"adafactor": {"object": "Adafactor", "what": "Adam with factored moments, for little memory"}}
 
 
 class AdafactorHyper(Hyper):

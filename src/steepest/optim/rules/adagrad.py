@@ -17,7 +17,13 @@ from pydantic import Field
 
 from steepest.optim.rule import Carry, Coefficients, Hyper, Idle, Rule, Slots, Start, filled
 
-COMPONENTS = {"adagrad": {"object": "Adagrad", "groups": ["classic"]}}
+COMPONENTS = {
+    "adagrad": {
+        "object": "Adagrad",
+        "what": "divides by the root of all squared gradients",
+        "groups": ["classic"],
+    }
+}
 
 
 class AdagradHyper(Hyper):

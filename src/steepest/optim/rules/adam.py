@@ -39,9 +39,17 @@ from steepest.optim.rule import (
 )
 
 COMPONENTS = {
-    "adam": {"object": "Adam", "groups": ["default", "classic"]},
-    "adamw": {"object": "AdamW", "groups": ["default", "classic"]},
-    "amsgrad": {"object": "AMSGrad"},
+    "adam": {
+        "object": "Adam",
+        "what": "momentum over the root of mean squared gradients",
+        "groups": ["default", "classic"],
+    },
+    "adamw": {
+        "object": "AdamW",
+        "what": "Adam with decoupled weight decay",
+        "groups": ["default", "classic"],
+    },
+    "amsgrad": {"object": "AMSGrad", "what": "Adam whose divisor never shrinks"},
 }
 
 

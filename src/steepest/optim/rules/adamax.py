@@ -16,7 +16,7 @@ from pydantic import Field
 
 from steepest.optim.rule import Beta, Carry, Coefficients, Hyper, Rule, Slots, Start, average, zeros
 
-COMPONENTS = {"adamax": {"object": "Adamax"}}
+COMPONENTS = {"adamax": {"object": "Adamax", "what": "Adam divided by the largest recent gradient"}}
 
 
 class AdamaxHyper(Hyper):

@@ -27,7 +27,13 @@ from pydantic import Field
 from steepest.optim.idle import ClosedForm, Fading
 from steepest.optim.rule import Carry, Coefficients, Hyper, Idle, Rule, Slots, Start, average, filled, zeros
 
-COMPONENTS = {"delta-bar-delta": {"object": "DeltaBarDelta", "groups": ["classic"]}}
+COMPONENTS = {
+    "delta-bar-delta": {
+        "object": "DeltaBarDelta",
+        "what": "a rate per weight, adapted by gradient signs",
+        "groups": ["classic"],
+    }
+}
 
 
 class DeltaBarDeltaHyper(Hyper):

@@ -17,7 +17,7 @@ from pydantic import Field
 from steepest.optim.idle import ClosedForm, Coasting, can_fade
 from steepest.optim.rule import Beta, Carry, Coefficients, Hyper, Rule, Slots, Start, zeros
 
-COMPONENTS = {"heavy-ball": {"object": "HeavyBall"}}
+COMPONENTS = {"heavy-ball": {"object": "HeavyBall", "what": "SGD with momentum in velocity form"}}
 
 
 class HeavyBallHyper(Hyper):

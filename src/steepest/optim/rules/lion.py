@@ -16,7 +16,7 @@ from pydantic import Field
 
 from steepest.optim.rule import Beta, Carry, Coefficients, Hyper, Rule, Slots, Start, average, zeros
 
-COMPONENTS = {"lion": {"object": "Lion"}}
+COMPONENTS = {"lion": {"object": "Lion", "what": "steps by the sign of an interpolated momentum"}}
 
 
 class LionHyper(Hyper):

@@ -28,7 +28,7 @@ from torch import nn
 
 from steepest.optim.rule import Beta, Carry, Coefficients, Hyper, Rule, Slots, Start, average, average_square
 
-COMPONENTS = {"muon": {"object": "Muon"}}
+COMPONENTS = {"muon": {"object": "Muon", "what": "orthogonalised momentum for matrices"}}
 
 
 class MuonHyper(Hyper):

@@ -36,7 +36,7 @@ from steepest.optim.rule import (
     zeros,
 )
 
-COMPONENTS = {"nadam": {"object": "NAdam"}}
+COMPONENTS = {"nadam": {"object": "NAdam", "what": "Adam with Nesterov momentum"}}
 
 
 class NAdamHyper(Hyper):

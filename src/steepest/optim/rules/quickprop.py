@@ -29,7 +29,13 @@ from pydantic import Field
 from steepest.optim.idle import ClosedForm, Forgetting
 from steepest.optim.rule import Carry, Coefficients, Hyper, Idle, Rule, Slots, Start, zeros
 
-COMPONENTS = {"quickprop": {"object": "Quickprop", "groups": ["classic"]}}
+COMPONENTS = {
+    "quickprop": {
+        "object": "Quickprop",
+        "what": "jumps to the minimum of a fitted parabola",
+        "groups": ["classic"],
+    }
+}
 
 
 class QuickpropHyper(Hyper):

@@ -35,7 +35,7 @@ from steepest.optim.rule import (
     zeros,
 )
 
-COMPONENTS = {"radam": {"object": "RAdam"}}
+COMPONENTS = {"radam": {"object": "RAdam", "what": "Adam with a rectified warm-up of its divisor"}}
 
 
 class RAdamHyper(Hyper):

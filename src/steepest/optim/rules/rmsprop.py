@@ -34,7 +34,13 @@ from steepest.optim.rule import (
     zeros,
 )
 
-COMPONENTS = {"rmsprop": {"object": "RMSprop", "groups": ["classic"]}}
+COMPONENTS = {
+    "rmsprop": {
+        "object": "RMSprop",
+        "what": "divides by the root of mean squared gradients",
+        "groups": ["classic"],
+    }
+}
 
 
 class RMSpropHyper(Hyper):

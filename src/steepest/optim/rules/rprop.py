@@ -27,7 +27,7 @@ from pydantic import Field, model_validator
 from steepest.optim.idle import ClosedForm, Forgetting
 from steepest.optim.rule import Carry, Coefficients, Hyper, Idle, Rule, Slots, Start, filled, zeros
 
-COMPONENTS = {"rprop": {"object": "Rprop"}}
+COMPONENTS = {"rprop": {"object": "Rprop", "what": "a step size per weight, from signs alone"}}
 
 
 class RpropHyper(Hyper):

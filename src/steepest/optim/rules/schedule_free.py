@@ -55,8 +55,14 @@ from steepest.optim.rule import (
 )
 
 COMPONENTS = {
-    "schedule-free-sgd": {"object": "ScheduleFreeSGD"},
-    "schedule-free-adamw": {"object": "ScheduleFreeAdamW"},
+    "schedule-free-sgd": {
+        "object": "ScheduleFreeSGD",
+        "what": "SGD with averaging in place of a schedule",
+    },
+    "schedule-free-adamw": {
+        "object": "ScheduleFreeAdamW",
+        "what": "AdamW with averaging in place of a schedule",
+    },
 }
 
 MODES = (

@@ -25,10 +25,20 @@ from steepest.optim.idle import ClosedForm, Coasting, Shrinking, Still, can_fade
 from steepest.optim.rule import Carry, Coefficients, Hyper, Idle, Rule, Slots, Start, zeros
 
 COMPONENTS = {
-    "sgd": {"object": "SGD", "groups": ["default", "classic"]},
-    "momentum": {"object": "SGD", "preset": {"momentum": 0.9}, "groups": ["default", "classic"]},
+    "sgd": {
+        "object": "SGD",
+        "what": "the gradient times the learning rate",
+        "groups": ["default", "classic"],
+    },
+    "momentum": {
+        "object": "SGD",
+        "what": "SGD with momentum 0.9",
+        "preset": {"momentum": 0.9},
+        "groups": ["default", "classic"],
+    },
     "nesterov": {
         "object": "SGD",
+        "what": "SGD with Nesterov momentum 0.9",
         "preset": {"momentum": 0.9, "nesterov": True},
         "groups": ["classic"],
     },
