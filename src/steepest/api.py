@@ -19,7 +19,7 @@ from steepest.data.catalog import is_name
 from steepest.data.table import Table, read_table
 from steepest.errors import FolderError, OptionError, unknown_name
 from steepest.experiment import complete, open_table
-from steepest.experiment_folder import load_comparison
+from steepest.experiment_folder import load_comparison, recommended_model
 from steepest.models import ModelBuilder
 from steepest.preview import Preview, preview
 from steepest.recipe import (
@@ -101,16 +101,19 @@ def compare(data: Table | Any, out: str | Path | None = None, **options: Any) ->
 
 
 def load(folder: str | Path, *, model: str | ModelBuilder | None = None) -> TrainedModel:
-    """Return the best model of an experiment's folder, ready to predict from raw rows.
+    """Return the model that a comparison recommends, ready to predict from raw rows.
+
+    That is the best network, or a baseline that is ahead of it by a detectable difference.
 
     Args:
-        folder: the folder that a comparison wrote.
-        model: the user's own model again, if the comparison was made with one.
+        folder: the folder that a comparison wrote, or one of the models in it: ``RUN/model`` (the best network) or
+            ``RUN/baselines/NAME``.
+        model: the user's own model again, if the network is to be loaded and was built by it.
 
     Raises:
         FolderError: there is no model in it.
     """
-    return TrainedModel.load(folder, model=model)
+    return TrainedModel.load(recommended_model(Path(folder)), model=model)
 
 
 def section_of(option: str) -> str:
@@ -258,8 +261,8 @@ class Result:
 
     @property
     def best(self) -> TrainedModel:
-        """The model with the best validation metric of the winning optimizer."""
-        return TrainedModel.load(self.folder.path, model=self.builder)
+        """The model that is recommended: the winner's seed with the best validation metric, or a baseline."""
+        return load(self.folder.path, model=self.builder)
 
     @property
     def report(self) -> Path:

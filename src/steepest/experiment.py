@@ -7,16 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import torch
-
 from steepest.compare.assemble import Evidence
 from steepest.compare.result import Comparison
 from steepest.data.dataset import Dataset
 from steepest.data.table import Table, read_table
 from steepest.decision import Decision, asked_for, decide, fit_length
 from steepest.errors import OptionError
-from steepest.evaluate.baselines import run_baselines
-from steepest.evaluate.metrics import row_correct
 from steepest.evaluate.predictions import predict
 from steepest.experiment_folder import (
     check_folder,
@@ -27,13 +23,12 @@ from steepest.experiment_folder import (
 from steepest.models import ModelBuilder, build_model
 from steepest.recipe import (
     Experiment,
-    Recipe,
     experiment_toml,
 )
-from steepest.record.schema import BaselineRecord
 from steepest.record.store import Folder
 from steepest.report.format import seconds as duration
 from steepest.report.summary import Findings, best_seed, summarize
+from steepest.sweep.baselines import baseline_rows, budget_within, complete_baselines, save_baselines
 from steepest.sweep.estimate import plan_seconds, plan_text
 from steepest.sweep.methods import steps_text
 from steepest.sweep.observer import Observer
@@ -126,8 +121,16 @@ def _carry_out(
     for told in (rows_text(decision.execution, decision.who), steps_text(decision.execution, decision.who)):
         if told:
             observer.say(told)
-    threads = decision.execution.threads
-    baselines = _baselines(folder, dataset, metrics, decision.recipe, protocol.seed, observer, threads)
+    baselines = complete_baselines(
+        folder,
+        dataset,
+        metrics=metrics,
+        class_weights=decision.recipe.class_weights,
+        seed=protocol.seed,
+        observer=observer,
+        threads=decision.execution.threads,
+        budget=budget_within(protocol.minutes),
+    )
     fitted = decision.execution.fitted
     asked = asked_for(protocol, decision.recipe)
     if fitted is None or fitted.asked != asked:
@@ -156,56 +159,13 @@ def _carry_out(
         ("batch size", f"{decision.batch_size}, {decision.how_batch}"),
         *decision.judging.decided,
     ]
+    save_baselines(folder, baselines, dataset, table.pipeline)
     findings = _findings(runner, dataset, evidence, table, told, decision.parameters)
     comparison = summarize(experiment, dataset, evidence, findings, decision.execution).model_copy(
         update={"runs": [f"{recipe}-{seed}" for recipe, seed in history]}
     )
     write_results(folder, comparison)
     return comparison
-
-
-def _baselines(
-    folder: Folder,
-    dataset: Dataset,
-    metrics: tuple[str, ...],
-    recipe: Recipe,
-    seed: int,
-    observer: Observer,
-    threads: int,
-) -> list[BaselineRecord]:
-    wanted = f"{metrics[0]} {recipe.positive} {recipe.class_weights}"
-    found = folder.baselines(wanted)
-    if found and all(folder.has_tensors(f"rows/{each.name}") for each in found):
-        return found
-    weights = (
-        None if recipe.class_weights is None else torch.tensor(recipe.class_weights, dtype=torch.float64)
-    )
-    results = run_baselines(
-        dataset,
-        seed=seed,
-        metrics=metrics,
-        class_weights=weights,
-        progress=lambda title: observer.stage(f"baseline: {title}"),
-        threads=threads,
-    )
-    records: list[BaselineRecord] = []
-    for each in results:
-        record = BaselineRecord(
-            name=each.name,
-            title=each.title,
-            settings=each.settings,
-            validation=each.validation,
-            test=each.test,
-            seconds=each.seconds,
-            outcome=each.outcome,
-        )
-        rows = {"loss": each.test_row_losses.cpu()}
-        if dataset.task == "classification":
-            rows["correct"] = row_correct(each.test_outputs.cpu(), dataset.test.target.cpu())
-        folder.write_tensors(f"rows/{each.name}", rows)
-        records.append(record)
-    folder.append_baselines(wanted, records)
-    return records
 
 
 def _findings(
@@ -243,9 +203,7 @@ def _findings(
             ]
             for who in evidence.setup.contestants
         },
-        baseline_rows={
-            each.title: runner.folder.read_tensors(f"rows/{each.name}") for each in evidence.baselines
-        },
+        baseline_rows={each.title: baseline_rows(runner.folder, each) for each in evidence.baselines},
         predicted=predicted,
         decided=decided,
         folder=runner.folder.path,

@@ -28,8 +28,8 @@ from steepest.recipe import (
 )
 from steepest.record.store import Folder, command, curves_frame
 from steepest.report.html import render_html
-from steepest.report.summary import usage
 from steepest.report.text import to_csv
+from steepest.report.usage import usage
 from steepest.sweep.contestants import contestants
 from steepest.sweep.observer import Observer
 from steepest.train.trained import built_from
@@ -193,8 +193,7 @@ def load_comparison(folder: Folder) -> Comparison:
         found = Comparison.model_validate_json(path.read_text(encoding="utf-8"))
         if not found.use:
             return found
-        use = usage(folder.path, found.task, built_from(folder.path))
-        return found.model_copy(update={"use": use})
+        return found.model_copy(update={"use": usage(folder.path, found, built_from(folder.path))})
     except FileNotFoundError:
         raise FolderError(
             f"the comparison in {folder.path.as_posix()!r} is not finished",
@@ -205,6 +204,17 @@ def load_comparison(folder: Folder) -> Comparison:
             f"cannot read {str(path)!r}: {error}",
             hint=f"run `{command('resume', folder.path)}` to write it again.",
         ) from None
+
+
+def recommended_model(path: Path) -> Path:
+    """Return the folder of the model that a comparison recommends; the path itself if it holds no comparison.
+
+    Raises:
+        FolderError: the comparison cannot be read.
+    """
+    if not (path / "results.json").is_file():
+        return path
+    return path / load_comparison(Folder(path)).saved_model
 
 
 def _changed(before: TableOptions, now: TableOptions) -> str:

@@ -26,8 +26,10 @@ from steepest.record.store import Folder
 from steepest.sweep.observer import Observer
 from tests.cli.conftest import QUICK
 
-FILES = {"experiment.toml", "journal.jsonl", "curves.arrow", "results.csv", "results.json", "report.html", "model",
-         "checkpoints", "rows"}  # fmt: skip
+FILES = {
+    "baselines", "checkpoints", "curves.arrow", "experiment.toml", "journal.jsonl", "model", "report.html",
+    "results.csv", "results.json", "rows",
+}  # fmt: skip
 
 
 def runs(folder: Path) -> list[tuple]:
@@ -482,12 +484,46 @@ def test_regression_from_the_command_line(steepest, churn_csv, tmp_path) -> None
     assert float((predicted["prediction"] - truth).pow(2).mean()) ** 0.5 < 3 * float(truth.std())
 
 
-def test_all_diverged_is_said_and_saves_no_model(steepest, churn_csv, tmp_path) -> None:
+def test_all_diverged_is_said_and_saves_no_network(steepest, churn_csv, tmp_path) -> None:
     said = steepest("compare", churn_csv, "--target", "churned", "-o", "sgd(lr=1e38)", "--seeds", "2", "--epochs", "1",
                     "--schedule", "constant", "--clip", "1e30", "--out", tmp_path / "x")  # fmt: skip
-    assert said.status == 0
+    assert said.status == 1
     assert "diverged" in said.out
     assert not (tmp_path / "x" / "model").exists()
+    assert "\nnetwork  " not in said.out
+    said = steepest("predict", tmp_path / "x", churn_csv, "--out", tmp_path / "p.csv")
+    assert said.status == 0
+    recommended = json.loads((tmp_path / "x" / "results.json").read_text())["recommended"]
+    assert recommended in ("gradient boosting", "logistic regression")
+    assert said.err.endswith(f"p.csv, by {recommended} (baseline)\n")
+    said = steepest("predict", tmp_path / "x" / "model", churn_csv, "--out", tmp_path / "p.csv")
+    assert said.status == 2
+    assert "there is no model" in said.err
+
+
+def test_a_baseline_that_is_ahead_predicts_and_the_network_by_its_path(steepest, tmp_path) -> None:
+    draw = np.random.default_rng(0)
+    table = pl.DataFrame({"x": draw.normal(size=1500), "z": draw.normal(size=1500)})
+    table = table.with_columns(y=30 * pl.col("x") + 10 * pl.col("z") + draw.normal(size=1500))
+    table.write_csv(tmp_path / "t.csv")
+    out = tmp_path / "run"
+    said = steepest("compare", tmp_path / "t.csv", "--target", "y", "-o", "adam(lr=0.01)", "--seeds", "3", "--epochs",
+                    "1", "--hidden", "4", "--out", out)  # fmt: skip
+    shown = [line for line in said.out.splitlines() if line.startswith(("predict  ", "network  "))]
+    assert shown == [
+        f"predict  steepest predict {out} new.csv --out predictions.parquet",
+        f"network  steepest predict {out}/model new.csv --out predictions.parquet",
+    ]
+    errors: list[float] = []
+    used = {out: "linear regression (ridge) (baseline)", out / "model": "a network trained by adam(lr=0.01)"}
+    for each, by in used.items():
+        said = steepest("predict", each, tmp_path / "t.csv", "--out", tmp_path / "p.csv")
+        assert said.err.endswith(f"1,500 predictions in {tmp_path}/p.csv, by {by}\n")
+        errors.append(
+            float((pl.read_csv(tmp_path / "p.csv")["prediction"] - table["y"]).pow(2).mean()) ** 0.5
+        )
+    assert errors[0] < 1.1
+    assert errors[1] > 5
 
 
 HUNGRY = """

@@ -90,7 +90,7 @@ def test_logistic_regression_finds_scikit_learns_minimum(layout, c, weighted):
     features = _design(dataset.train, dataset.shape)
     reference = LogisticRegression(C=c, tol=1e-10, max_iter=20_000)
     reference.fit(features, target, sample_weight=weights)
-    design = Design.of(dataset.train, dataset.shape)
+    design = Design.of(dataset.train.inputs, dataset.shape)
     np.testing.assert_array_equal(
         np.concatenate([design.codes.toarray(), design.continuous], axis=1), features
     )
@@ -117,7 +117,7 @@ def test_ridge_finds_scikit_learns_minimum(c):
     dataset = _dataset("regression")
     features, target = _design(dataset.train, dataset.shape), dataset.train.target.double().numpy()
     reference = Ridge(alpha=1 / c, solver="cholesky").fit(features, target)
-    design = Design.of(dataset.train, dataset.shape)
+    design = Design.of(dataset.train.inputs, dataset.shape)
     found = fit(
         design,
         half_squares(target),
@@ -131,7 +131,8 @@ def test_ridge_finds_scikit_learns_minimum(c):
 
 def test_c_is_the_best_of_at_least_five_and_inside():
     [result] = run_baselines(_dataset(), names=["logistic-regression"], seed=0)
-    tried = [float(each) for each in result.settings.partition("validation of ")[2].split(",")]
+    listed = result.settings.partition("validation of ")[2].partition(";")[0]
+    tried = [float(each) for each in listed.split(",")]
     chosen = float(result.settings.removeprefix("C = ").partition(",")[0])
     assert len(tried) >= 5
     assert tried == sorted(tried)

@@ -262,14 +262,14 @@ def test_stored_experiment(throw, place) -> None:
 def test_journal(throw, place) -> None:
     path = place / "done" / "journal.jsonl"
     whole = [json.loads(line) for line in path.read_text().splitlines()]
-    settings = next(each["settings"] for each in whole if each["event"] == "baselines")
+    key = next(each["record"]["key"] for each in whole if each["event"] == "baseline")
     good = validate_experiment(load_tree(place / "done" / "experiment.toml"))
     data = open_table(good).dataset()
 
     def read(path: Path) -> object:
         folder = Folder(path.parent)
         check_folder(folder, good, data)
-        return folder.records(), folder.baselines(settings)
+        return folder.records(), folder.baseline(key)
 
     throw(path, broken_lines(whole), read)
 
@@ -282,9 +282,11 @@ def test_saved_model(throw, place, name) -> None:
           lambda path: TrainedModel.load(path.parent).predict(rows))  # fmt: skip
 
 
-def test_weights(throw, place) -> None:
-    path = place / "done" / "model" / "model.safetensors"
-    throw(path, broken_bytes(path.read_bytes()), lambda path: TrainedModel.load(path.parent))
+@pytest.mark.parametrize("saved", ["model", "baselines/gradient-boosting", "baselines/logistic-regression"])
+def test_weights(throw, place, saved) -> None:
+    path = place / "done" / saved / "model.safetensors"
+    rows = pl.read_csv(place / "churn.csv")[:5]
+    throw(path, broken_bytes(path.read_bytes()), lambda path: TrainedModel.load(path.parent).predict(rows))
 
 
 def test_results(throw, place) -> None:

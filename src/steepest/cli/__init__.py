@@ -262,13 +262,14 @@ def predict(
     model: OwnModel = None,
     quiet: Quiet = False,
 ) -> None:
-    """Predict new rows with the best model of a comparison."""
+    """Predict new rows with the model that a comparison recommends, or with one of its models."""
     from steepest.train.writing import check_place
 
     check_place(out)
-    from steepest.train.trained import TrainedModel
+    from steepest.api import load
 
-    found = TrainedModel.load(folder, model=model).write_predictions(rows, out)
+    loaded = load(folder, model=model)
+    found = loaded.write_predictions(rows, out)
     if quiet:
         return
     for note in found.notes:
@@ -279,7 +280,7 @@ def predict(
         line(
             f"  {counted(found.left_out, 'row was', 'rows were')} left out by the preparation and not predicted"
         )
-    line(f"{counted(found.rows, 'prediction')} in {out}")
+    line(f"{counted(found.rows, 'prediction')} in {out}, by {loaded.title}")
 
 
 @app.command()

@@ -79,14 +79,15 @@ def _finished(row: Any, metric: str) -> bool:
 
 def print_result(result: Any, report: Path | None = None, *, as_json: bool = False) -> None:
     """Print a finished comparison."""
+    from steepest.report.usage import commands
+
     if as_json:
         line(result.comparison.model_dump_json(indent=1), out=True)
         return
     console(out=True).print(result)
     line(f"report   {report or result.report}", out=True)
-    for each in result.comparison.use:
-        if each.label == "command":
-            line(f"predict  {each.value}", out=True)
+    for each in commands(result.comparison):
+        line(each, out=True)
 
 
 def open_page(path: Path) -> None:

@@ -153,6 +153,7 @@ def baseline_row(baseline: BaselineRecord, metrics: Sequence[str]) -> Row:
         train_seconds=baseline.seconds,
         settings=baseline.settings,
         tuned=True,
+        model=baseline.model,
     )
 
 

@@ -73,6 +73,7 @@ class Row(Frozen):
         trials: how many runs tuned it.
         good_range: factor between the smallest and the largest scanned rate within 1 % of the best.
         flags: ``still improving``, ``overfitting``, ``edge of the grid``, …
+        model: of a baseline, where its model is in the folder; empty in folders of earlier versions.
     """
 
     kind: Kind
@@ -90,6 +91,7 @@ class Row(Frozen):
     trials: int = 0
     good_range: float | None = None
     flags: list[str] = Field(default_factory=list)
+    model: str = ""
 
 
 class Difference(Interval):
@@ -273,6 +275,9 @@ class Comparison(Frozen):
         positive: label of the positive class; empty where there are not two classes.
         metrics: every metric shown, the deciding one first.
         winner: name of the best optimizer's row (by validation).
+        recommended: name of the row whose model is recommended for use: the winner's, or that of a baseline that is
+            ahead of it by a detectable difference on the deciding metric; empty where no model was saved, and in
+            folders of earlier versions.
         rows: all rows, best first within each kind.
         differences: the winner against every other optimizer and against each baseline.
         pairs: every pair of optimizers on the deciding metric, and every optimizer against each baseline.
@@ -301,6 +306,7 @@ class Comparison(Frozen):
     positive: str = ""
     metrics: list[Metric]
     winner: str
+    recommended: str = ""
     rows: list[Row]
     differences: list[Difference] = Field(default_factory=list)
     pairs: list[Difference] = Field(default_factory=list)
@@ -325,3 +331,12 @@ class Comparison(Frozen):
         "Every optimizer keeps the weights of its best validation result; the winner is chosen on the validation "
         "rows, and the test rows are read once."
     )
+
+    @property
+    def saved_model(self) -> str:
+        """Where in the experiment's folder the recommended model is: ``model`` for the network."""
+        if self.recommended != self.winner:
+            for row in self.rows:
+                if row.kind == "baseline" and row.name == self.recommended and row.model:
+                    return row.model
+        return "model"

@@ -145,6 +145,7 @@ def assemble(rows: Rows, preparation: Preparation, options: TableOptions, target
         notes=notes,
         provenance=provenance,
         fingerprint=digest.hexdigest()[:32],
+        numbers=encoder.numbers,
     )
     return Assembled(dataset, pipeline, frame, reports)
 

@@ -93,6 +93,8 @@ class Dataset:
         notes: what reading, preparation, split and encoding decided or found.
         provenance: source, row counts, seeds and a fingerprint, as plain values.
         fingerprint: a hash of the source's content and of everything that was done to it.
+        numbers: of every categorical column with more than two categories, all numbers: the number of each code,
+            NaN where it means none.
     """
 
     name: str
@@ -107,6 +109,7 @@ class Dataset:
     notes: tuple[Note, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
+    numbers: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def task(self) -> Task:

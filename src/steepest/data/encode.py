@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -26,6 +27,7 @@ UNKNOWN = "(unknown)"
 MISSING = "(missing)"
 BLOCK_ROWS = 1 << 12
 """Rows that are encoded at a time, few enough to stay in the processor's cache."""
+_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,18 @@ class Vocabulary:
         counts, missing = values.counts(rows)
         kept = [text for text, n in counts.items() if n >= min_count]
         return cls(tuple(sorted_labels(kept)), missing > 0)
+
+    @property
+    def numbers(self) -> tuple[float, ...] | None:
+        """The number that each code means, NaN for unknown and missing; None unless all of three or more are numbers.
+
+        Example:
+            >>> Vocabulary(("7", "8", "12")).numbers, Vocabulary(("7", "8", "noon")).numbers
+            ((nan, 7.0, 8.0, 12.0), None)
+        """
+        if len(self.labels) < 3 or not all(map(_NUMBER.fullmatch, self.labels)):
+            return None
+        return (math.nan, *map(float, self.labels), *([math.nan] if self.missing else []))
 
     def encode(self, values: pl.Series | Labels) -> NDArray[np.int64]:
         """Return int64 codes ``[N]`` of texts."""
@@ -185,6 +199,12 @@ class TableEncoder:
     def cardinalities(self) -> dict[str, int]:
         """Number of codes of each categorical column, the unknown code included."""
         return {name: len(each) for name, each in self.vocabularies.items()}
+
+    @property
+    def numbers(self) -> dict[str, tuple[float, ...]]:
+        """The number of each code of the categorical columns whose categories are numbers."""
+        found = {name: each.numbers for name, each in self.vocabularies.items()}
+        return {name: values for name, values in found.items() if values is not None}
 
     @property
     def continuous(self) -> tuple[str, ...]:

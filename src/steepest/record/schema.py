@@ -110,6 +110,7 @@ class BaselineRecord(Frozen):
 
     Attributes:
         name: its registered name; ``title`` how it is called in text.
+        key: what its fit depends on, as a hash: in a folder the same key is never fitted twice.
         settings: what was chosen, such as the regularization strength.
         validation, test: metrics by name.
         seconds: of fitting, the choice of its settings included.
@@ -118,8 +119,14 @@ class BaselineRecord(Frozen):
 
     name: str
     title: str
+    key: str = ""
     settings: str = ""
     validation: dict[str, float] = Field(default_factory=dict)
     test: dict[str, float] = Field(default_factory=dict)
     seconds: float = 0.0
     outcome: str = "finished"
+
+    @property
+    def model(self) -> str:
+        """Where in the folder its model is."""
+        return f"baselines/{self.name}"

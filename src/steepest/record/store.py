@@ -132,7 +132,8 @@ class Folder:
         """
         self.make()
         with lock.locked(self.path):
-            for name in (".", *PARTS, "model"):
+            saved = [path.relative_to(self.path) for path in self.path.glob("baselines/*")]
+            for name in (".", *PARTS, "model", *saved):
                 remove_leftovers(self.path / name)
             yield
 
@@ -216,25 +217,25 @@ class Folder:
         """Append one run to the journal."""
         self.journal.append({"event": "run", "record": record.model_dump(mode="json")})
 
-    def baselines(self, settings: str) -> list[BaselineRecord]:
-        """Return the baselines that were kept last under these settings; an empty list if none were.
+    def baseline(self, key: str) -> BaselineRecord | None:
+        """Return the baseline that was kept last under a key, or None.
 
         Raises:
-            FolderError: they were written by another version or were damaged.
+            FolderError: it was written by another version or was damaged.
         """
-        found: list[BaselineRecord] = []
+        found: BaselineRecord | None = None
         for event in self.journal.read():
-            if event.get("event") == "baselines" and event.get("settings") == settings:
+            if event.get("event") == "baseline":
                 try:
-                    found = [BaselineRecord.model_validate(each) for each in event["records"]]
-                except (ValueError, KeyError, TypeError) as error:
-                    raise self._other_version("the baselines", error) from None
+                    record = BaselineRecord.model_validate(event["record"])
+                except (ValueError, KeyError) as error:
+                    raise self._other_version("a baseline", error) from None
+                found = record if record.key == key else found
         return found
 
-    def append_baselines(self, settings: str, records: Iterable[BaselineRecord]) -> None:
-        """Append all baselines as one event, so that they are there together or not at all."""
-        told = [each.model_dump(mode="json") for each in records]
-        self.journal.append({"event": "baselines", "settings": settings, "records": told})
+    def append_baseline(self, record: BaselineRecord) -> None:
+        """Append one baseline to the journal."""
+        self.journal.append({"event": "baseline", "record": record.model_dump(mode="json")})
 
     def _other_version(self, what: str, error: Exception) -> FolderError:
         first = (str(error).strip().splitlines() or [""])[:3]

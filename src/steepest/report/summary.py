@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import platform
@@ -16,7 +15,6 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from torch import Tensor
 
 import steepest
-from steepest import grammar
 from steepest.compare.assemble import (
     Evidence,
     band,
@@ -29,12 +27,13 @@ from steepest.compare.assemble import (
     trust,
 )
 from steepest.compare.differences import BY_ROW, between, standings
+from steepest.compare.recommended import recommended
 from steepest.compare.result import ClassLine, Comparison, Difference, Fact, Row
-from steepest.data.dataset import Dataset, Task
+from steepest.data.dataset import Dataset
 from steepest.recipe import Execution, Experiment, Precision
-from steepest.record.store import command
 from steepest.report.headline import headline
 from steepest.report.sentences import remarks
+from steepest.report.usage import usage
 from steepest.wording import counted
 
 
@@ -88,10 +87,17 @@ def summarize(
         (b.title for b in evidence.baselines if b.name in ("logistic-regression", "linear-regression")), ""
     )
     classes, confusion = _classes(dataset, findings.predicted)
-    return Comparison(
+    use = recommended(evidence, against[metric.name], trained=findings.predicted is not None)
+    found = Comparison(
         title=experiment.name,
         sentence=headline(
-            metric, every, mine, rivals[metric.name], against[metric.name], reference=reference
+            metric,
+            every,
+            mine,
+            rivals[metric.name],
+            against[metric.name],
+            recommended="" if use == winner.name else use,
+            reference=reference,
         ),
         remarks=remarks(metric, metrics, mine, every, rivals),
         task=dataset.task,
@@ -115,11 +121,11 @@ def summarize(
         preparation=[Fact(label=note.kind, value=note.text) for note in dataset.notes if note.kind == "info"],
         recipe=_recipe(experiment, evidence, findings),
         environment=environment(execution),
-        use=usage(findings.folder, dataset.task, evidence.setup.recipe.model)
-        if findings.predicted is not None
-        else [],
+        recommended=use,
         phases=_phases(evidence),
     )  # fmt: skip
+    model = evidence.setup.recipe.model if findings.predicted is not None else None
+    return found.model_copy(update={"use": usage(findings.folder, found, model)})
 
 
 def _differences(
@@ -218,46 +224,6 @@ def environment(execution: Execution) -> list[Fact]:
             label="execution", value=f"{execution.executor}, {'compiled' if execution.compiled else 'eager'}"
         ),
     ]
-
-
-def usage(folder: Path, task: Task, model: str) -> list[Fact]:
-    """Return the command and the Python that use the best model.
-
-    Args:
-        folder: the experiment's folder.
-        task: decides what the Python asks for: probabilities, or a number.
-        model: what the model was built from: the user's own is never run unless it is given again.
-
-    Example:
-        >>> command, python, _ = usage(Path("runs/rent"), "regression", "nets.py:Net(width=3)")
-        >>> command.value
-        "steepest predict runs/rent new.csv --out predictions.parquet --model 'nets.py:Net(width=3)'"
-        >>> print(python.value)
-        import steepest as st
-        <BLANKLINE>
-        model = st.load("runs/rent", model="nets.py:Net(width=3)")
-        model.predict("new.csv").table
-    """
-    where = folder.as_posix()
-    imports, again, options = ["import steepest as st"], "", list[str]()
-    built_by = model.removeprefix("callable ")
-    if built_by != model:
-        module, _, name = built_by.rpartition(":")
-        importable = module != "__main__" and name.isidentifier()
-        imports += [f"from {module} import {name}"] if importable else []
-        again = f", model={name if name.isidentifier() else 'build'}"
-    elif grammar.parse(model).is_reference:
-        again, options = f", model={json.dumps(model, ensure_ascii=False)}", ["--model", model]
-    asked = 'predict("new.csv").table' if task == "regression" else 'predict_proba("new.csv")'
-    loaded = f"model = st.load({json.dumps(where, ensure_ascii=False)}{again})"
-    if again.endswith("=build"):
-        loaded += "  # build: the callable that made the model"
-    python = "\n".join([*imports, "", loaded, f"model.{asked}"])
-    found = [Fact(label="Python", value=python), Fact(label="model", value=f"{where}/model")]
-    if built_by != model:  # a command line cannot name a callable
-        return found
-    shown = command("predict", where, "new.csv", "--out", "predictions.parquet", *options)
-    return [Fact(label="command", value=shown), *found]
 
 
 def _phases(evidence: Evidence) -> dict[str, float]:

@@ -24,6 +24,7 @@ from steepest.data.read import is_streamed, reading, source_name
 from steepest.data.table import TablePipeline
 from steepest.data.unforeseen import Unforeseen
 from steepest.errors import FolderError, ModelError, first_line
+from steepest.evaluate.baselines import restore
 from steepest.evaluate.predictions import predict
 from steepest.files import cannot_write, check_apart, reachable, write_atomically
 from steepest.models import ModelBuilder, build_model, count_parameters
@@ -32,6 +33,8 @@ from steepest.train.weights import load_once, once
 from steepest.train.writing import writing_tables
 
 FORMAT = 1
+BASELINE = "baseline "
+"""How the model's description begins where it is a baseline; its registered name follows."""
 
 T = TypeVar("T")
 
@@ -154,6 +157,14 @@ class TrainedModel:
     def classes(self) -> tuple[str, ...]:
         """Class labels in the order of the probabilities' columns; empty for regression."""
         return self.about.classes
+
+    @property
+    def title(self) -> str:
+        """What predicts, for a reader: a baseline's name, or the network's optimizer."""
+        about = self.about.trained
+        if self.about.model.startswith(BASELINE):
+            return f"{about.get('title', self.about.model.removeprefix(BASELINE))} (baseline)"
+        return f"a network trained by {about['optimizer']}" if "optimizer" in about else self.about.model
 
     def predict(self, rows: Any) -> Predictions:
         """Return predictions for new rows.
@@ -293,7 +304,7 @@ class TrainedModel:
         """Read a saved model.
 
         Args:
-            folder: an experiment's folder or the ``model`` folder in it.
+            folder: a model's folder, or an experiment's for the best network in it.
             model: the user's own model as a reference or a callable. A saved model never runs code by itself:
                 if it was made from a reference, the reference must be given again.
 
@@ -305,16 +316,7 @@ class TrainedModel:
         if (folder / "model").is_dir():
             folder = folder / "model"
         about = _read_about(folder)
-        own = about.model.startswith("callable ") or grammar.parse(about.model).is_reference
-        if own and model is None:
-            reference = about.model.removeprefix("callable ")
-            how = "as model= in Python, or as --model FILE.py:NAME"
-            if reference == about.model:
-                how = f"--model {reference!r}, or model= in Python"
-            raise ModelError(
-                f"the model in {str(folder)!r} was built by {reference!r}, which is not run unasked",
-                hint=f"give it again: {how}, if you trust it.",
-            )
+        build = _builder(about.model, folder, model)
         try:
             pipeline = TablePipeline.load(folder / "pipeline.json")
         except FolderError as error:
@@ -324,11 +326,14 @@ class TrainedModel:
                 f"model.json and pipeline.json in {str(folder)!r} are not of the same model",
                 hint=_again(folder),
             )
-        net = build_model(model if own and model is not None else about.model, about.shape)
         try:
-            weights = safetensors.torch.load((folder / "model.safetensors").read_bytes())
-            load_once(net, weights)
-        except (OSError, safetensors.SafetensorError) as error:
+            arrays = safetensors.torch.load((folder / "model.safetensors").read_bytes())
+            if build is None:
+                net = restore(about.model.removeprefix(BASELINE), about.shape, arrays)
+            else:
+                net = build_model(build, about.shape)
+                load_once(net, arrays)
+        except (OSError, safetensors.SafetensorError, ValueError) as error:
             raise _damaged(folder / "model.safetensors", error) from None
         except RuntimeError as error:
             raise ModelError(
@@ -338,8 +343,30 @@ class TrainedModel:
         return cls(net, about, pipeline)
 
 
-def built_from(folder: Path) -> str:
-    """Return what the model in an experiment's folder was built from; the default model's name if it is damaged."""
+def _builder(built_from: str, folder: Path, given: str | ModelBuilder | None) -> str | ModelBuilder | None:
+    """Return what builds a saved network, None for a baseline."""
+    if built_from.startswith(BASELINE):
+        return None
+    own = built_from.startswith("callable ") or grammar.parse(built_from).is_reference
+    if own and given is None:
+        reference = built_from.removeprefix("callable ")
+        how = "as model= in Python, or as --model FILE.py:NAME"
+        if reference == built_from:
+            how = f"--model {reference!r}, or model= in Python"
+        raise ModelError(
+            f"the model in {str(folder)!r} was built by {reference!r}, which is not run unasked",
+            hint=f"give it again: {how}, if you trust it.",
+        )
+    return given if own else built_from
+
+
+def built_from(folder: Path) -> str | None:
+    """Return what the network in an experiment's folder was built from, None if it has none.
+
+    The default model's name if it is damaged.
+    """
+    if not (folder / "model").is_dir():
+        return None
     try:
         return _read_about(folder / "model").model
     except FolderError:
@@ -383,6 +410,7 @@ def _damaged(path: Path, error: Exception) -> FolderError:
 
 def _again(folder: Path) -> str:
     """Return how a model gets whole again."""
-    if (folder.parent / "experiment.toml").is_file():
-        return f"run `{command('resume', folder.parent)}`: it writes the model again."
+    for run in (folder.parent, folder.parent.parent):  # RUN/model, RUN/baselines/NAME
+        if (run / "experiment.toml").is_file():
+            return f"run `{command('resume', run)}`: it writes the model again."
     return "fetch the model's folder again, or train again."

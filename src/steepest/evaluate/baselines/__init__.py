@@ -1,5 +1,23 @@
 """Simple models that every comparison is held against; a network that does not beat them is not needed."""
 
-from steepest.evaluate.baselines._run import BaselineResult, baseline_names, registry, run_baselines
+from steepest.evaluate.baselines._contract import BaselineModel
+from steepest.evaluate.baselines._run import (
+    BUDGET,
+    BaselineResult,
+    baseline_names,
+    identity,
+    registry,
+    restore,
+    run_baselines,
+)
 
-__all__ = ["BaselineResult", "baseline_names", "registry", "run_baselines"]
+__all__ = [
+    "BUDGET",
+    "BaselineModel",
+    "BaselineResult",
+    "baseline_names",
+    "identity",
+    "registry",
+    "restore",
+    "run_baselines",
+]

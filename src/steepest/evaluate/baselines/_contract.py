@@ -1,18 +1,90 @@
-"""What a baseline is: fitted on the training rows, chosen on validation, asked for outputs."""
+"""What a baseline is: fitted on the training rows, chosen on validation, kept as plain arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from steepest.data.dataset import Dataset, Part
+from steepest.data.dataset import Dataset, Shape
 
 Array = NDArray[np.float64]
+
+
+class BaselineModel(nn.Module):
+    """A fitted baseline as named arrays: called and saved like a network.
+
+    It is called with the inputs of a part and returns log-probabilities ``[N, K]`` or standardised values ``[N, 1]``
+    in float64. Its arrays are buffers, so ``state_dict`` holds all of it.
+
+    Args:
+        shape: of the data that it was fitted on.
+        arrays: as a fit or a saved ``state_dict`` gives them.
+
+    Raises:
+        ValueError: the arrays are not those of such a baseline on such data.
+    """
+
+    arrays: ClassVar[Mapping[str, torch.dtype]] = {}
+    """The names and types of its arrays, besides the training rows of every class (``counts``, int64 ``[K]``)."""
+
+    def __init__(self, shape: Shape, arrays: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.shape = shape
+        wanted = {**self.arrays, **({"counts": torch.int64} if shape.task == "classification" else {})}
+        if set(arrays) != set(wanted):
+            raise ValueError(f"arrays {', '.join(sorted(arrays))} instead of {', '.join(sorted(wanted))}")
+        for name, value in arrays.items():
+            self.register_buffer(name, value)
+            require(value.dtype == wanted[name], name, self)
+        if shape.task == "classification":
+            counts = self.array("counts")
+            require(counts.shape == (shape.outputs,) and bool((counts >= 0).all()), "counts", self)
+        self.check()
+
+    def check(self) -> None:
+        """Raise a ``ValueError`` if the arrays do not fit the shape or each other."""
+
+    def array(self, name: str) -> Tensor:
+        """Return one of its arrays."""
+        return self.get_buffer(name)
+
+    def numpy(self, name: str) -> NDArray[np.generic]:
+        """Return one of its arrays for NumPy."""
+        return self.get_buffer(name).numpy()
+
+    @property
+    def present(self) -> int:
+        """How many classes have training rows; 1 for regression."""
+        return int((self.array("counts") > 0).sum()) if self.shape.task == "classification" else 1
+
+    def decoded(self, outputs: Tensor) -> Tensor:
+        """Return log-probabilities of all classes, given logits of those with training rows; or the values.
+
+        A class without a training row gets the probability 1 / (N + K), as by adding one row to every class;
+        without it one test row of such a class would make the log loss infinite.
+        """
+        if self.shape.task == "regression":
+            return outputs
+        counts = self.array("counts")
+        absent = int((counts == 0).sum())
+        share = 1.0 / float(counts.sum() + len(counts))
+        full = outputs.new_full((len(outputs), len(counts)), float(np.log(share)))
+        full[:, counts > 0] = torch.log_softmax(outputs, 1) + float(np.log1p(-absent * share))
+        return full
+
+
+def require(fits: bool, name: str, model: BaselineModel) -> None:
+    """Raise a ``ValueError`` that names an array if it does not fit."""
+    if not fits:
+        array = model.array(name)
+        kind = f"{str(array.dtype).removeprefix('torch.')} {list(array.shape)}"
+        raise ValueError(f"the array {name!r} ({kind}) does not fit the data or the other arrays")
 
 
 @dataclass(frozen=True)
@@ -20,12 +92,12 @@ class Fitted:
     """A fitted baseline.
 
     Attributes:
-        predict: outputs for a part: log-probabilities ``[N, K]`` or standardised values ``[N]``, float64.
+        model: what it predicts with.
         settings: what was chosen, and from what, in words.
         outcome: ``finished`` or ``not converged``.
     """
 
-    predict: Callable[[Part], Tensor]
+    model: BaselineModel
     settings: str
     outcome: str = "finished"
 
@@ -38,10 +110,11 @@ class Fit(Protocol):
         seed: for what is random in it.
         metric: the metric on validation that decides.
         class_weights: weight of each class in the loss ``[K]``, or None.
+        budget: how much work it may take, in seconds of one core of the machine that the work was measured on.
     """
 
     def __call__(
-        self, dataset: Dataset, *, seed: int, metric: str, class_weights: Tensor | None
+        self, dataset: Dataset, *, seed: int, metric: str, class_weights: Tensor | None, budget: float
     ) -> Fitted: ...
 
 
@@ -52,35 +125,18 @@ class Baseline:
     Attributes:
         title: how it is written for a reader.
         fit: fits it.
+        model: what a fit is kept in.
+        choices: what its settings are chosen from: where it changes, a kept fit is of no use.
         table: whether it needs a table's inputs (codes and continuous columns).
     """
 
     title: str
     fit: Fit
+    model: type[BaselineModel]
+    choices: str = ""
     table: bool = True
 
 
 def class_counts(dataset: Dataset) -> NDArray[np.int64]:
     """Return the number of training rows of each class, ``[K]``."""
     return np.bincount(dataset.train.target.numpy(), minlength=dataset.shape.outputs)
-
-
-def with_absent_classes(log_probabilities: Array, counts: NDArray[np.int64]) -> Array:
-    """Return log-probabilities of all classes, given those of the classes that the training rows contain.
-
-    A class without a training row gets the probability 1 / (N + K), as by adding one row to every class;
-    without it one test row of such a class would make the log loss infinite.
-
-    Args:
-        log_probabilities: of the classes present ``[rows, present]``.
-        counts: training rows of each class ``[K]``.
-
-    Returns:
-        ``[rows, K]``.
-    """
-    present = np.flatnonzero(counts)
-    absent = len(counts) - len(present)
-    share = 1.0 / (counts.sum() + len(counts))
-    full = np.full((len(log_probabilities), len(counts)), np.log(share))
-    full[:, present] = log_probabilities + np.log1p(-absent * share)
-    return full

@@ -10,16 +10,16 @@ variables half the squared gradient estimates what is still to be gained, and th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, sparse
-from scipy.special import logsumexp
+from torch import Tensor
 
-from steepest.data.dataset import Part, Shape
+from steepest.data.dataset import Shape
 
 Array = NDArray[np.float64]
 
@@ -30,11 +30,47 @@ MAX_ITERATIONS = 500
 
 
 @dataclass(frozen=True)
-class Design:
-    """The rows of a part as features: one-hot codes and continuous columns.
+class Bins:
+    """Continuous columns cut at quantiles, so that a linear model can bend: each bin is a code.
 
     Attributes:
-        codes: one-hot, ``[N, V]`` sparse; V is the sum of all cardinalities.
+        edges: of all columns, one after the other; a value in the first bin is at most the first edge.
+        counts: how many of them belong to each column, ``[D]``; a column with none is not cut.
+    """
+
+    edges: Array
+    counts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, continuous: Array, most: int) -> Bins:
+        """Return up to ``most`` bins with about as many training rows in each; two values need no bins."""
+        edges: list[Array] = []
+        for column in continuous.T:
+            found = np.unique(np.quantile(column, np.linspace(0, 1, most + 1)[1:-1]))
+            edges.append(found if len(np.unique(column)) > 2 else found[:0])
+        return cls(np.concatenate([np.zeros(0), *edges]), np.array([len(each) for each in edges], np.int64))
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """How many bins each of the columns has that are cut."""
+        return self.counts[self.counts > 0] + 1
+
+    def codes(self, continuous: Array) -> NDArray[np.int64]:
+        """Return the bin of each value of the columns that are cut, ``[N, C]``."""
+        codes = [
+            np.searchsorted(edges, column)
+            for column, edges in zip(continuous.T, np.split(self.edges, np.cumsum(self.counts)), strict=False)
+            if len(edges)
+        ]
+        return np.stack(codes, 1) if codes else np.zeros((len(continuous), 0), np.int64)
+
+
+@dataclass(frozen=True)
+class Design:
+    """Rows as features: one-hot codes and continuous columns.
+
+    Attributes:
+        codes: one-hot, ``[N, V]`` sparse; V is the sum of all cardinalities, and of all bins.
         continuous: ``[N, D]``.
     """
 
@@ -42,10 +78,14 @@ class Design:
     continuous: Array
 
     @classmethod
-    def of(cls, part: Part, shape: Shape) -> Design:
-        """Return the features of a part of a table."""
-        codes = part.inputs[0].cpu().numpy()
+    def of(cls, inputs: Sequence[Tensor], shape: Shape, bins: Bins | None = None) -> Design:
+        """Return the features of a table's inputs."""
+        codes = inputs[0].cpu().numpy()
+        continuous = inputs[1].cpu().numpy().astype(np.float64)
         sizes = np.array(list(shape.cardinalities.values()), dtype=np.int64)
+        if bins is not None:
+            codes = np.concatenate([codes, bins.codes(continuous)], axis=1)
+            sizes = np.concatenate([sizes, bins.sizes])
         starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64) if len(sizes) else sizes
         rows, columns = codes.shape
         one_hot = sparse.csr_matrix(
@@ -56,7 +96,7 @@ class Design:
             ),
             shape=(rows, int(sizes.sum())),
         )
-        return cls(one_hot, part.inputs[1].cpu().numpy().astype(np.float64))
+        return cls(one_hot, continuous)
 
     @property
     def columns(self) -> int:
@@ -177,8 +217,3 @@ def fit(
     _, last = objective(found.x)
     converged = 0.5 * float((last * last).sum()) * rows < 2.0 * gain
     return Linear(full[:-1], full[-1], converged, int(found.nit))
-
-
-def log_softmax(outputs: Array) -> Array:
-    """Return log-probabilities ``[N, K]``."""
-    return outputs - logsumexp(outputs, axis=1, keepdims=True)

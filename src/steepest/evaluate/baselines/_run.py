@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from steepest.data.dataset import Dataset, Part
+from steepest import __version__
+from steepest.data.dataset import Dataset, Part, Shape
 from steepest.errors import OptionError
-from steepest.evaluate.baselines._contract import Baseline
+from steepest.evaluate.baselines._contract import Baseline, BaselineModel
 from steepest.evaluate.metrics import default_metric, evaluate, metric_info, row_losses
+from steepest.evaluate.predictions import predict
 from steepest.registry import Registry
 
 registry = Registry("baseline", "steepest.evaluate.baselines")
+
+BUDGET = 20.0
+"""How much work a baseline may take unless told otherwise, in seconds of one core of a laptop."""
 
 _ORDER = ("majority", "mean", "logistic-regression", "linear-regression")
 
@@ -32,8 +40,9 @@ class BaselineResult:
         validation: metrics on the validation rows by snake-case name.
         test: metrics on the test rows.
         test_row_losses: log loss or squared error (original scale) of each test row, float64 ``[N]``.
-        test_outputs: log-probabilities ``[N, K]`` or standardised values ``[N]``, float64.
+        test_outputs: log-probabilities ``[N, K]`` or standardised values ``[N, 1]``, float64.
         seconds: of fitting, the choice of settings included.
+        model: what it predicts with.
         outcome: ``finished`` or ``not converged``.
     """
 
@@ -45,6 +54,7 @@ class BaselineResult:
     test_row_losses: Tensor
     test_outputs: Tensor
     seconds: float
+    model: BaselineModel
     outcome: str = "finished"
 
 
@@ -64,6 +74,7 @@ def run_baselines(
     class_weights: Tensor | None = None,
     progress: Callable[[str], None] | None = None,
     threads: int = 1,
+    budget: float = BUDGET,
 ) -> list[BaselineResult]:
     """Fit the baselines, choose their settings on validation and read the test rows once.
 
@@ -75,6 +86,7 @@ def run_baselines(
         class_weights: weight of each class in the training loss ``[K]``, as the networks get it.
         progress: called with a baseline's title before it is fitted.
         threads: of the libraries below; on a busy machine more than one can be many times slower.
+        budget: how much work a baseline that could take hours may take, in seconds of one core of a laptop.
 
     Returns:
         one result for each name, in their order.
@@ -102,24 +114,47 @@ def run_baselines(
         with threadpool_limits(limits=threads), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what matters is in the settings and the outcome
             fitted = baseline.fit(
-                cpu, seed=seed, metric=metric_info(asked[0]).name, class_weights=class_weights
+                cpu, seed=seed, metric=metric_info(asked[0]).name, class_weights=class_weights, budget=budget
             )
         seconds = time.perf_counter() - started
-        outputs = fitted.predict(cpu.test)
+        outputs = predict(fitted.model, cpu.test.inputs)
         found.append(
             BaselineResult(
                 name=name,
                 title=baseline.title,
                 settings=fitted.settings,
-                validation=_measure(cpu, cpu.validation, fitted.predict(cpu.validation), asked),
+                validation=_measure(cpu, cpu.validation, predict(fitted.model, cpu.validation.inputs), asked),
                 test=_measure(cpu, cpu.test, outputs, asked),
                 test_row_losses=row_losses(outputs, cpu.test.target, cpu.task, cpu.target_scale),
                 test_outputs=outputs,
                 seconds=seconds,
+                model=fitted.model,
                 outcome=fitted.outcome,
             )
         )
     return found
+
+
+def restore(name: str, shape: Shape, arrays: Mapping[str, Tensor]) -> BaselineModel:
+    """Return a fitted baseline from its arrays.
+
+    Raises:
+        UnknownNameError: there is no such baseline.
+        ValueError: the arrays are damaged or are of other data.
+    """
+    return _baseline(name).model(shape, arrays)
+
+
+def identity(name: str, **settings: object) -> str:
+    """Return what a fit depends on, as a short text: where it is the same, a kept fit can be used.
+
+    Args:
+        name: the baseline.
+        settings: everything else that goes into it: data, seed, metrics, class weights, budget.
+    """
+    versions = {library: version(library) for library in ("scikit-learn", "scipy", "numpy")}
+    told = {"name": name, "choices": _baseline(name).choices, **settings, **versions, "steepest": __version__}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _measure(dataset: Dataset, part: Part, outputs: Tensor, names: Sequence[str]) -> dict[str, float]:

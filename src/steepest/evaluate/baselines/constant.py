@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from steepest.data.dataset import Dataset, Part
-from steepest.evaluate.baselines._contract import Baseline, Fitted, class_counts
+from steepest.data.dataset import Dataset
+from steepest.evaluate.baselines._contract import Baseline, BaselineModel, Fitted, class_counts, require
 
 COMPONENTS = {
     "majority": {"object": "MAJORITY", "groups": ["classification"]},
@@ -15,29 +17,53 @@ COMPONENTS = {
 }
 
 
-def fit_majority(dataset: Dataset, *, seed: int, metric: str, class_weights: Tensor | None) -> Fitted:
+class Shares(BaselineModel):
+    """The training shares of the classes for every row, with one row added to each class."""
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Return the same log-probabilities for every row, ``[N, K]``."""
+        counts = self.array("counts").double() + 1.0
+        return (counts / counts.sum()).log().repeat(len(inputs[0]), 1)
+
+
+class Mean(BaselineModel):
+    """The training mean for every row."""
+
+    arrays: ClassVar = {"mean": torch.float64}
+
+    def check(self) -> None:
+        """Raise a ``ValueError`` if there is not one mean."""
+        require(self.array("mean").shape == (1,), "mean", self)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Return the same value for every row, ``[N, 1]``."""
+        return self.array("mean").repeat(len(inputs[0]), 1)
+
+
+def fit_majority(
+    dataset: Dataset, *, seed: int, metric: str, class_weights: Tensor | None, budget: float
+) -> Fitted:
     """Return the baseline that gives every row the training shares of the classes (one row added to each).
 
     Its accuracy is the share of the most frequent class; its log loss is the entropy of the shares.
     """
-    del seed, metric, class_weights
-    counts = class_counts(dataset) + 1
-    shares = torch.from_numpy(np.log(counts / counts.sum()))
-    label = dataset.classes[int(counts.argmax())] if dataset.classes else str(int(counts.argmax()))
-    return Fitted(lambda part: shares.repeat(len(part), 1), f"always {label!r}, with the training shares")
+    del seed, metric, class_weights, budget
+    counts = class_counts(dataset)
+    most = int(counts.argmax())
+    label = dataset.classes[most] if dataset.classes else str(most)
+    model = Shares(dataset.shape, {"counts": torch.from_numpy(counts)})
+    return Fitted(model, f"always {label!r}, with the training shares")
 
 
-def fit_mean(dataset: Dataset, *, seed: int, metric: str, class_weights: Tensor | None) -> Fitted:
+def fit_mean(
+    dataset: Dataset, *, seed: int, metric: str, class_weights: Tensor | None, budget: float
+) -> Fitted:
     """Return the baseline that gives every row the mean of the training target."""
-    del seed, metric, class_weights
-    mean = dataset.train.target.double().mean()
-    scale = dataset.target_scale
-
-    def predict(part: Part) -> Tensor:
-        return mean.repeat(len(part))
-
-    return Fitted(predict, f"always {float(mean) * scale.sd + scale.mean:.6g}")
+    del seed, metric, class_weights, budget
+    mean = float(np.mean(dataset.train.target.double().numpy()))
+    model = Mean(dataset.shape, {"mean": torch.tensor([mean], dtype=torch.float64)})
+    return Fitted(model, f"always {mean * dataset.target_scale.sd + dataset.target_scale.mean:.6g}")
 
 
-MAJORITY = Baseline("majority class", fit_majority, table=False)
-MEAN = Baseline("mean", fit_mean, table=False)
+MAJORITY = Baseline("majority class", fit_majority, Shares, table=False)
+MEAN = Baseline("mean", fit_mean, Mean, table=False)

@@ -1,225 +1,270 @@
-"""Histogram gradient boosting (scikit-learn), stopped on validation.
+"""Histogram gradient boosting (scikit-learn), with settings and number of trees chosen on validation.
 
 A categorical column of up to 255 codes is split natively; one with more is replaced by its target encoding,
-fitted by cross-fitting on the training rows, so that no row sees its own target.
+fitted by cross-fitting on the training rows, so that no row sees its own target. Columns whose categories are all
+numbers (hours, months) are read both ways, as categories and as numbers.
 
 Leaf values are shrunk (``l2_regularization``): without it, a class with a handful of rows among a hundred
 thousand gets values so large in its first tree that the log loss never recovers.
+
+Trees are grown for each class, so hundreds of classes would take hours. What may be spent is counted in work, which
+follows from rows, features, leaves and classes, and not in time: so the same data gives the same trees on every
+machine, on a slow one later.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from sklearn.preprocessing import TargetEncoder
 from torch import Tensor
 
 from steepest import rng
-from steepest.data.dataset import Dataset, Part
-from steepest.evaluate.baselines._contract import Array, Baseline, Fitted, class_counts, with_absent_classes
+from steepest.data.dataset import Dataset
+from steepest.evaluate.baselines._contract import Array, Baseline, Fitted, class_counts
+from steepest.evaluate.baselines._features import Features
+from steepest.evaluate.baselines._trees import TreesModel
 from steepest.evaluate.metrics import evaluate, metric_info
+from steepest.evaluate.predictions import predict
 
 COMPONENTS = {
     "gradient-boosting": {"object": "GRADIENT_BOOSTING", "groups": ["classification", "regression"]},
 }
 
-MOST_CODES = 255
-MOST_TREES = 500
+MOST_TREES = 1000
 PATIENCE = 10
-FOLDS = 5
-LEARNING_RATE = 0.1
-
-CANDIDATES: tuple[dict[str, Any], ...] = (
-    {"l2_regularization": 1.0, "max_leaf_nodes": 31},
-    {"l2_regularization": 10.0, "max_leaf_nodes": 15},
-)
-"""What is tried; the best on validation is kept."""
-
-
-def fit_gradient_boosting(
-    dataset: Dataset, *, seed: int, metric: str, class_weights: Tensor | None
-) -> Fitted:
-    """Return gradient boosting with the candidate and the number of trees that were best on validation.
-
-    The trees are counted by the loss that is boosted, the candidates compared by the deciding metric.
-    Boosting begins at the training shares (or the mean) and the number of trees may be 0, so on validation
-    its loss is never above that of the majority (or mean) baseline.
-    """
-    classify = dataset.task == "classification"
-    raw = dataset.train.target.numpy()
-    counts = class_counts(dataset) if classify else np.zeros(0, np.int64)
-    weights = None if class_weights is None or not classify else class_weights.double().cpu().numpy()
-    classes = np.flatnonzero(counts)
-    target = np.searchsorted(classes, raw) if classify else raw.astype(np.float64)
-    features = Features(dataset, target, len(classes), seed)
-    truth = dataset.validation.target.numpy()
-    known = np.isin(truth, classes) if classify else np.ones(len(truth), bool)
-    boosters = [
-        Booster.fit(
-            candidate,
-            features,
-            target,
-            features.of(dataset.validation)[known],
-            np.searchsorted(classes, truth[known]) if classify else truth.astype(np.float64),
-            weights=None if weights is None else (weights[raw], weights[truth[known]]),
-            seed=rng.seed_for(seed, "baseline") % 2**32,
-        )
-        for candidate in CANDIDATES
-    ]
-
-    def outputs(booster: Booster, part: Part) -> Tensor:
-        found = booster.outputs(features.of(part))
-        return torch.from_numpy(with_absent_classes(found, counts) if classify else found)
-
-    def cost(booster: Booster) -> float:
-        found = evaluate(
-            outputs(booster, dataset.validation),
-            dataset.validation.target,
-            task=dataset.task,
-            classes=dataset.shape.outputs,
-            names=[metric],
-            scale=dataset.target_scale,
-            positive=dataset.positive,
-        )
-        value = next(iter(found.values()))
-        return -value if metric_info(metric).higher_is_better else value
-
-    best = min(boosters, key=cost)
-    many = " for each class" if len(classes) > 2 else ""
-    chosen = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in best.candidate.items())
-    settings = f"{best.trees} trees{many}, learning rate {LEARNING_RATE}, {chosen}"
-    if best.trees == MOST_TREES:
-        settings += "; still improving at the most trees that are tried"
-    if features.encoded:
-        settings += f"; target encoding of {', '.join(features.encoded)}"
-    return Fitted(lambda part: outputs(best, part), settings)
 
 
 @dataclass(frozen=True)
-class Booster:
+class Candidate:
+    """Settings that are tried."""
+
+    learning_rate: float = 0.1
+    max_leaf_nodes: int = 31
+    min_samples_leaf: int = 20
+    l2_regularization: float = 1.0
+    max_features: float = 1.0
+
+    def __str__(self) -> str:
+        share = (
+            "" if self.max_features == 1.0 else f", {self.max_features:.0%} of the features for each split"
+        )
+        return (
+            f"learning rate {self.learning_rate:g}, up to {self.max_leaf_nodes} leaves of at least "
+            f"{self.min_samples_leaf} rows, l2 {self.l2_regularization:g}{share}"
+        )
+
+
+CANDIDATES = (
+    Candidate(),
+    Candidate(learning_rate=0.05, max_leaf_nodes=63, min_samples_leaf=5, max_features=0.5),
+    Candidate(max_leaf_nodes=15, l2_regularization=10.0),
+    Candidate(learning_rate=0.05, max_features=0.5),
+)
+"""What is tried, the first with every reading of the columns, the others with the best one."""
+
+
+def tree_seconds(rows: int, features: int, leaves: int) -> float:
+    """Return about how long one core of a laptop grows one tree: what work is counted in.
+
+    Measured from 1,000 to 100,000 rows, 5 to 200 features and 15 to 63 leaves; within a third of that.
+    """
+    return leaves * (20e-6 + 1.6e-6 * features) + rows * math.log2(leaves) * (5e-9 + 0.6e-9 * features)
+
+
+@dataclass(frozen=True, eq=False)
+class Attempt:
     """A fitted candidate, cut at its best number of trees.
 
     Attributes:
         candidate: its settings.
-        model: scikit-learn's model, with more trees.
-        trees: how many count (for each class).
-        start: outputs without a tree: log shares of the classes present, or the mean.
+        features: the reading of the columns.
+        model: with as many trees as were best on validation.
+        trees: how many these are (for each class).
+        cost: the deciding metric on validation, lower is better.
+        work: what it took, in seconds.
+        cut: whether it was still improving when it had to stop.
     """
 
-    candidate: dict[str, Any]
-    model: Any
+    candidate: Candidate
+    features: Features
+    model: TreesModel
     trees: int
-    start: Array
+    cost: float
+    work: float
+    cut: bool
+
+
+def fit_gradient_boosting(
+    dataset: Dataset, *, seed: int, metric: str, class_weights: Tensor | None, budget: float
+) -> Fitted:
+    """Return gradient boosting with the settings and the number of trees that were best on validation.
+
+    The trees are counted by the loss that is boosted, the candidates compared by the deciding metric.
+    Boosting begins at the training shares (or the mean) and the number of trees may be 0, so on validation
+    its loss is never above that of the majority (or mean) baseline. A candidate is left out if the work that
+    is left does not allow it as many trees as the best one has, at its learning rate.
+    """
+    rows = Rows.of(dataset, class_weights)
+    readings = [False, True] if dataset.numbers else [False]
+    features = [Features(dataset, rows.target, rows.classes, seed, numbers=each) for each in readings]
+    best = attempt(dataset, rows, CANDIDATES[0], features[0], seed, metric, budget)
+    left, tried = budget - best.work, 1
+    waiting = [(CANDIDATES[0], each) for each in features[1:]]
+    waiting += [(each, None) for each in CANDIDATES[1:]] if best.trees else []
+    for candidate, reading in waiting:
+        reading = reading or best.features
+        needed = (best.trees + PATIENCE) * best.candidate.learning_rate / candidate.learning_rate
+        if left < needed * rows.stage_seconds(reading, candidate):
+            continue
+        found = attempt(dataset, rows, candidate, reading, seed, metric, left)
+        left, tried = left - found.work, tried + 1
+        best = min(best, found, key=lambda each: each.cost)
+    return Fitted(best.model, _settings(best, rows.outputs > 1, tried, len(waiting) + 1, budget))
+
+
+def _settings(best: Attempt, by_class: bool, tried: int, planned: int, budget: float) -> str:
+    said = [f"{best.trees} trees{' for each class' if by_class else ''}, {best.candidate}"]
+    if best.features.as_numbers:
+        said.append(f"{', '.join(best.features.as_numbers)} read as numbers")
+    if best.features.encoded:
+        said.append(f"target encoding of {', '.join(best.features.encoded)}")
+    if best.cut:
+        said.append(
+            f"still improving at the {'most trees that are tried' if best.trees == MOST_TREES else 'limit of work'}"
+        )
+    if tried > 1:
+        said.append(f"the best on validation of {tried} settings")
+    if tried < planned:
+        said.append(f"{planned - tried} more left out by the limit of work, {budget:g} s of one core")
+    return "; ".join(said)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What all candidates are fitted on, besides the features.
+
+    Attributes:
+        target: of the training rows: classes numbered from 0 without a gap, or values.
+        classes: how many classes the training rows contain; 0 for a number.
+        weights: of the training rows, or None.
+        held: the validation rows whose class is there, bool ``[N]``.
+        held_target, held_weights: of those rows.
+    """
+
+    target: NDArray[Any]
+    classes: int
+    weights: Array | None
+    held: NDArray[np.bool_]
+    held_target: NDArray[Any]
+    held_weights: Array | None
 
     @classmethod
-    def fit(
-        cls,
-        candidate: dict[str, Any],
-        features: Features,
-        target: NDArray[Any],
-        held_features: Array,
-        held_target: NDArray[Any],
-        *,
-        weights: tuple[Array, Array] | None,
-        seed: int,
-    ) -> Booster:
-        """Fit on the training rows until the loss on the held rows has not improved for some trees."""
-        classify = target.dtype.kind == "i"
-        weight = np.ones(len(target)) if weights is None else weights[0]
-        start = np.log(np.bincount(target, weight) / weight.sum()) if classify else np.array([target.mean()])
-        if len(held_target) == 0 or (classify and len(start) < 2):
-            return cls(candidate, None, 0, start)
-        kind: Any = HistGradientBoostingClassifier if classify else HistGradientBoostingRegressor
+    def of(cls, dataset: Dataset, class_weights: Tensor | None) -> Rows:
+        """Return the rows of a dataset."""
+        raw, truth = dataset.train.target.numpy(), dataset.validation.target.numpy()
+        if dataset.task == "regression":
+            every = np.ones(len(truth), bool)
+            return cls(raw.astype(np.float64), 0, None, every, truth.astype(np.float64), None)
+        present = np.flatnonzero(class_counts(dataset))
+        held = np.isin(truth, present)
+        weight = None if class_weights is None else class_weights.double().cpu().numpy()
+        return cls(
+            np.searchsorted(present, raw),
+            len(present),
+            None if weight is None else weight[raw],
+            held,
+            np.searchsorted(present, truth[held]),
+            None if weight is None else weight[truth[held]],
+        )
+
+    @property
+    def outputs(self) -> int:
+        """How many trees a stage has."""
+        return self.classes if self.classes > 2 else 1
+
+    @property
+    def start(self) -> Array:
+        """The outputs without a tree, ``[outputs]``: log shares (of two classes the log odds), or the mean."""
+        if self.classes == 0:
+            return np.array([self.target.mean()])
+        shares = np.log(
+            np.bincount(self.target, self.weights)
+            / (len(self.target) if self.weights is None else self.weights.sum())
+        )
+        return shares[1:] - shares[:1] if self.classes == 2 else shares
+
+    def stage_seconds(self, features: Features, candidate: Candidate) -> float:
+        """Return how long a tree for each output takes."""
+        rows, columns = features.train.shape
+        return self.outputs * tree_seconds(rows, columns, candidate.max_leaf_nodes)
+
+
+def attempt(
+    dataset: Dataset,
+    rows: Rows,
+    candidate: Candidate,
+    features: Features,
+    seed: int,
+    metric: str,
+    budget: float,
+) -> Attempt:
+    """Fit on the training rows until the loss on the validation rows has not improved for some trees."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    start, trees, grown, most = rows.start, list[Any](), 0, 0
+    stage = rows.stage_seconds(features, candidate)
+    if rows.held.any() and rows.classes != 1:
+        most = max(1, min(MOST_TREES, int(budget / stage)))
+        kind: Any = HistGradientBoostingClassifier if rows.classes else HistGradientBoostingRegressor
         model = kind(
-            **candidate,
-            learning_rate=LEARNING_RATE,
-            max_iter=MOST_TREES,
+            **asdict(candidate),
+            max_iter=most,
             early_stopping=True,
             n_iter_no_change=PATIENCE,
             scoring="loss",
             categorical_features=features.native if any(features.native) else None,
-            random_state=seed,
+            random_state=rng.seed_for(seed, "baseline") % 2**32,
         )
         model.fit(
             features.train,
-            target,
-            sample_weight=None if weights is None else weights[0],
-            X_val=held_features,
-            y_val=held_target,
-            sample_weight_val=None if weights is None else weights[1],
+            rows.target,
+            sample_weight=rows.weights,
+            X_val=features.of(dataset.validation)[rows.held],
+            y_val=rows.held_target,
+            sample_weight_val=rows.held_weights,
         )
-        return cls(candidate, model, int(np.argmax(model.validation_score_)), start)
-
-    def outputs(self, rows: Array) -> Array:
-        """Return log-probabilities ``[N, present]`` or values ``[N]``."""
-        classify = len(self.start) > 1 or isinstance(self.model, HistGradientBoostingClassifier)
-        if self.trees == 0:
-            return np.tile(self.start, (len(rows), 1)) if classify else np.repeat(self.start, len(rows))
-        stages: Iterator[Array] = (
-            self.model.staged_predict_proba(rows) if classify else self.model.staged_predict(rows)
-        )
-        found = next(itertools.islice(stages, self.trees - 1, None))
-        return np.log(np.maximum(found, np.finfo(np.float64).tiny)) if classify else found
-
-
-class Features:
-    """The columns as gradient boosting wants them.
-
-    Attributes:
-        train: features of the training rows, target encodings cross-fitted, ``[N, F]``.
-        native: which features are categorical codes.
-        encoded: names of the columns that are replaced by their target encoding.
-    """
-
-    def __init__(self, dataset: Dataset, target: NDArray[Any], classes: int, seed: int) -> None:
-        sizes = list(dataset.shape.cardinalities.items())
-        self._plain = [i for i, (_, size) in enumerate(sizes) if size <= MOST_CODES]
-        self._large = [i for i, (_, size) in enumerate(sizes) if size > MOST_CODES]
-        self.encoded = [sizes[i][0] for i in self._large]
-        self._targets = _indicators(target, classes)
-        codes = dataset.train.inputs[0].numpy()[:, self._large]
-        self._encoders = [self._encoder(codes, each) for each in self._targets] if self._large else []
-        crossed = np.empty((len(codes), len(self._targets) * len(self._large)))
-        if self._large:
-            fold = rng.stream(seed, "baseline", 1).permutation(len(codes)) % FOLDS
-            for each in range(FOLDS):
-                rest, held = fold != each, fold == each
-                crossed[held] = _encode(
-                    [self._encoder(codes[rest], indicator[rest]) for indicator in self._targets], codes[held]
-                )
-        self.train = np.concatenate([*self._others(dataset.train), crossed], axis=1)
-        self.native = [i < len(self._plain) for i in range(self.train.shape[1])]
-
-    def of(self, part: Part) -> Array:
-        """Return the features of other rows, ``[N, F]``."""
-        codes = part.inputs[0].numpy()[:, self._large]
-        encoded = _encode(self._encoders, codes) if self._large else np.empty((len(codes), 0))
-        return np.concatenate([*self._others(part), encoded], axis=1)
-
-    def _others(self, part: Part) -> tuple[Array, Array]:
-        return part.inputs[0].numpy()[:, self._plain].astype(np.float64), part.inputs[1].double().numpy()
-
-    @staticmethod
-    def _encoder(codes: NDArray[np.int64], target: Array) -> TargetEncoder:
-        return TargetEncoder(target_type="continuous").fit(codes, target)
+        grown, count = model.n_iter_, int(np.argmax(model.validation_score_))
+        trees = [each for stage in model._predictors[:count] for each in stage]
+        start = model._baseline_prediction.reshape(-1) if count else start
+    arrays = features.arrays(trees) | {"start": start}
+    if dataset.task == "classification":
+        arrays["counts"] = class_counts(dataset)
+    found = TreesModel(dataset.shape, {name: torch.from_numpy(each) for name, each in arrays.items()})
+    count = len(trees) // rows.outputs
+    return Attempt(
+        candidate, features, found, count, _cost(dataset, found, metric), grown * stage, count == most > 0
+    )
 
 
-def _indicators(target: NDArray[Any], classes: int) -> list[Array]:
-    if classes == 0:
-        return [target.astype(np.float64)]
-    wanted = [1] if classes == 2 else range(classes)
-    return [(target == each).astype(np.float64) for each in wanted]
+def _cost(dataset: Dataset, model: TreesModel, metric: str) -> float:
+    found = evaluate(
+        predict(model, dataset.validation.inputs),
+        dataset.validation.target,
+        task=dataset.task,
+        classes=dataset.shape.outputs,
+        names=[metric],
+        scale=dataset.target_scale,
+        positive=dataset.positive,
+    )
+    value = next(iter(found.values()))
+    return -value if metric_info(metric).higher_is_better else value
 
 
-def _encode(encoders: list[TargetEncoder], codes: NDArray[np.int64]) -> Array:
-    return np.concatenate([np.asarray(each.transform(codes)) for each in encoders], axis=1)
-
-
-GRADIENT_BOOSTING = Baseline("gradient boosting", fit_gradient_boosting)
+GRADIENT_BOOSTING = Baseline(
+    "gradient boosting", fit_gradient_boosting, TreesModel, f"{CANDIDATES}, {MOST_TREES} trees, {PATIENCE}"
+)

@@ -3,32 +3,45 @@
 C runs upward by factors of √10, each fit starting from the last; it begins at 0.01 and goes on until the
 validation metric has not improved for two values or is more than 1 % worse (at least five are tried), and
 downward as well if the first value was the best. So the best C is at an edge only at 1e-6 or 1e4, where
-the penalty is everything or nothing. Then half a step to both sides of the best is tried, and the best is
-fitted ten times more closely.
+the penalty is everything or nothing.
+
+The continuous columns are then also cut into up to 32 bins at their quantiles, as codes beside the columns,
+with C searched around the best so far; validation decides whether that is kept. Last, half a step to both sides
+of the best C is tried, and the best is fitted ten times more closely.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from steepest.data.dataset import Dataset, Part
-from steepest.evaluate.baselines._contract import Array, Baseline, Fitted, class_counts, with_absent_classes
+from steepest.data.dataset import Dataset
+from steepest.evaluate.baselines._contract import (
+    Array,
+    Baseline,
+    BaselineModel,
+    Fitted,
+    class_counts,
+    require,
+)
 from steepest.evaluate.baselines._linear import (
     GAIN,
+    Bins,
     Design,
     Linear,
     Loss,
     cross_entropy,
     fit,
     half_squares,
-    log_softmax,
 )
 from steepest.evaluate.metrics import evaluate, metric_info
+from steepest.evaluate.predictions import predict
 
 COMPONENTS = {
     "logistic-regression": {"object": "LOGISTIC", "groups": ["classification"]},
@@ -40,113 +53,183 @@ FIRST = -4
 
 LOWEST, HIGHEST, LEAST = -12, 8, 5
 
+MOST_BINS = 32
+"""Into how many bins a continuous column is cut."""
+
+
+class LinearModel(BaselineModel):
+    """A linear model on one-hot codes (and bins) and continuous columns."""
+
+    arrays: ClassVar = {
+        "weights": torch.float64,  # of the one-hot codes, the bins and the continuous columns, [features, K]
+        "intercept": torch.float64,  # [K]
+        "edges": torch.float64,  # of the bins, one column after the other
+        "edge_counts": torch.int64,  # [D], or none
+    }
+
+    def check(self) -> None:
+        """Raise a ``ValueError`` if the arrays do not fit the columns and classes."""
+        counts, edges = self.array("edge_counts"), self.array("edges")
+        columns = len(self.shape.continuous)
+        fits = counts.shape == (0,) or counts.shape == (columns,)
+        require(fits and bool((counts >= 0).all()), "edge_counts", self)
+        require(edges.shape == (int(counts.sum()),), "edges", self)
+        features = sum(self.shape.cardinalities.values()) + columns
+        features += int((counts[counts > 0] + 1).sum())
+        require(self.array("weights").shape == (features, self.present), "weights", self)
+        require(self.array("intercept").shape == (self.present,), "intercept", self)
+
+    @classmethod
+    def of(cls, dataset: Dataset, linear: Linear, bins: Bins | None) -> LinearModel:
+        """Return a fit as a model."""
+        arrays: dict[str, NDArray[np.generic]] = {
+            "weights": linear.weights,
+            "intercept": linear.intercept,
+            "edges": np.zeros(0) if bins is None else bins.edges,
+            "edge_counts": np.zeros(0, np.int64) if bins is None else bins.counts,
+        }
+        if dataset.task == "classification":
+            arrays["counts"] = class_counts(dataset)
+        return cls(dataset.shape, {name: torch.from_numpy(each) for name, each in arrays.items()})
+
+    def forward(self, codes: Tensor, continuous: Tensor) -> Tensor:
+        """Return log-probabilities ``[N, K]`` or standardised values ``[N, 1]``."""
+        counts = self.array("edge_counts").numpy()
+        bins = Bins(self.array("edges").numpy(), counts) if len(counts) else None
+        linear = Linear(self.array("weights").numpy(), self.array("intercept").numpy())
+        design = Design.of((codes, continuous), self.shape, bins)
+        return self.decoded(torch.from_numpy(linear.outputs(design)))
+
+
+def fit_logistic(
+    dataset: Dataset, *, seed: int, metric: str, class_weights: Tensor | None, budget: float
+) -> Fitted:
+    """Return multinomial logistic regression; C is the best of at least five on validation.
+
+    The same objective as scikit-learn's ``LogisticRegression`` (with ``sample_weight`` for class weights),
+    over the classes that the training rows contain.
+    """
+    del seed, budget
+    present = np.flatnonzero(class_counts(dataset))
+    target = np.searchsorted(present, dataset.train.target.numpy())
+    weights = np.ones(len(target))
+    if class_weights is not None:
+        weights = class_weights.double().cpu().numpy()[dataset.train.target.numpy()]
+    shares = np.bincount(target, weights) / weights.sum()
+    return _choose(
+        dataset, metric, cross_entropy(target, weights), np.log(shares), weights, shares * (1 - shares)
+    )
+
+
+def fit_ridge(
+    dataset: Dataset, *, seed: int, metric: str, class_weights: Tensor | None, budget: float
+) -> Fitted:
+    """Return ridge regression; C = 1/α is the best of at least five on validation.
+
+    The same objective as scikit-learn's ``Ridge``.
+    """
+    del seed, class_weights, budget
+    target = dataset.train.target.double().numpy()
+    return _choose(
+        dataset, metric, half_squares(target), np.array([target.mean()]), np.ones(len(target)), np.ones(1)
+    )
+
 
 @dataclass(frozen=True, eq=False)
 class Trial:
     """One C = 10^(power/2), the fit, and the validation metric as a cost (lower is better)."""
 
     power: float
-    model: Linear
+    linear: Linear
     cost: float
 
-    @property
-    def c(self) -> float:
-        """The inverse strength of the penalty."""
-        return 10.0 ** (self.power / 2.0)
 
-
-def fit_logistic(dataset: Dataset, *, seed: int, metric: str, class_weights: Tensor | None) -> Fitted:
-    """Return multinomial logistic regression; C is the best of at least five on validation.
-
-    The same objective as scikit-learn's ``LogisticRegression`` (with ``sample_weight`` for class weights),
-    over the classes that the training rows contain.
-    """
-    del seed
-    counts = class_counts(dataset)
-    present = np.flatnonzero(counts)
-    target = np.searchsorted(present, dataset.train.target.numpy())
-    weights = np.ones(len(target))
-    if class_weights is not None:
-        weights = class_weights.double().cpu().numpy()[dataset.train.target.numpy()]
-    shares = np.bincount(target, weights) / weights.sum()
-    design = Design.of(dataset.train, dataset.shape)
-    curvature = np.append(design.squares(weights), weights.sum())[:, None] * (shares * (1.0 - shares))
-
-    def outputs(model: Linear, part: Part) -> Tensor:
-        logits = model.outputs(Design.of(part, dataset.shape))
-        return torch.from_numpy(with_absent_classes(log_softmax(logits), counts))
-
-    start = Linear(np.zeros((design.columns, len(present))), np.log(shares))
-    return _choose(dataset, metric, design, cross_entropy(target, weights), start, curvature, outputs)
-
-
-def fit_ridge(dataset: Dataset, *, seed: int, metric: str, class_weights: Tensor | None) -> Fitted:
-    """Return ridge regression; C = 1/α is the best of at least five on validation.
-
-    The same objective as scikit-learn's ``Ridge``.
-    """
-    del seed, class_weights
-    target = dataset.train.target.double().numpy()
-    design = Design.of(dataset.train, dataset.shape)
-    curvature = np.append(design.squares(np.ones(len(target))), len(target))[:, None]
-
-    def outputs(model: Linear, part: Part) -> Tensor:
-        return torch.from_numpy(model.outputs(Design.of(part, dataset.shape))[:, 0])
-
-    start = Linear(np.zeros((design.columns, 1)), np.array([target.mean()]))
-    return _choose(dataset, metric, design, half_squares(target), start, curvature, outputs)
+Try = Callable[..., Trial]
 
 
 def _choose(
-    dataset: Dataset,
-    metric: str,
-    design: Design,
-    loss: Loss,
-    start: Linear,
-    curvature: Array,
-    outputs: Callable[[Linear, Part], Tensor],
+    dataset: Dataset, metric: str, loss: Loss, intercept: Array, weights: Array, curvature: Array
 ) -> Fitted:
+    """Return the best on validation.
+
+    Args:
+        dataset: what is fitted.
+        metric: what decides.
+        loss: of the training rows.
+        intercept: where it begins, ``[K]``.
+        weights: of the training rows, ``[N]``.
+        curvature: of a row's loss at the start, ``[K]``.
+    """
     sign = -1.0 if metric_info(metric).higher_is_better else 1.0
 
-    def trial(power: float, begin: Linear, gain: float = 10.0 * GAIN) -> Trial:
-        model = fit(design, loss, 10.0 ** (power / 2.0), begin, curvature, gain=gain)
-        found = evaluate(
-            outputs(model, dataset.validation),
-            dataset.validation.target,
-            task=dataset.task,
-            classes=dataset.shape.outputs,
-            names=[metric],
-            scale=dataset.target_scale,
-            positive=dataset.positive,
-        )
-        return Trial(power, model, sign * next(iter(found.values())))
+    def trials_on(bins: Bins | None) -> Try:
+        design = Design.of(dataset.train.inputs, dataset.shape, bins)
+        diagonal = np.append(design.squares(weights), weights.sum())[:, None] * curvature
+        zero = Linear(np.zeros((design.columns, len(intercept))), intercept)
 
-    trials = [trial(FIRST, start)]
-    for power in range(FIRST + 1, HIGHEST + 1):
-        trials.append(trial(power, trials[-1].model))
-        best = min(range(len(trials)), key=lambda i: trials[i].cost)
-        worse = trials[-1].cost - trials[best].cost > 0.01 * abs(trials[best].cost)
-        if len(trials) >= LEAST and (worse or len(trials) - best > 2):
-            break
-    for power in range(FIRST - 1, LOWEST - 1, -1):
-        if min(trials, key=lambda each: each.cost) not in trials[:2]:
-            break
-        trials.insert(0, trial(power, trials[0].model))
-    middle = min(trials, key=lambda each: each.cost)
-    trials += [trial(middle.power + step, middle.model) for step in (-0.5, 0.5)]
-    trials.sort(key=lambda each: each.power)
-    best = min(trials, key=lambda each: each.cost)
-    chosen = trial(best.power, best.model, GAIN)
-    tried = ", ".join(f"{each.c:.2g}" for each in trials)
-    settings = f"C = {chosen.c:.2g}, the best on validation of {tried}"
-    if not chosen.model.converged:
-        settings += f"; not converged after {chosen.model.iterations} iterations"
+        def attempt(power: float, begin: Linear | None = None, gain: float = 10.0 * GAIN) -> Trial:
+            linear = fit(design, loss, 10.0 ** (power / 2.0), begin or zero, diagonal, gain=gain)
+            outputs = predict(LinearModel.of(dataset, linear, bins), dataset.validation.inputs)
+            found = evaluate(
+                outputs,
+                dataset.validation.target,
+                task=dataset.task,
+                classes=dataset.shape.outputs,
+                names=[metric],
+                scale=dataset.target_scale,
+                positive=dataset.positive,
+            )
+            return Trial(power, linear, sign * next(iter(found.values())))
+
+        return attempt
+
+    bins, attempt = None, trials_on(None)
+    trials = _search(attempt, FIRST, LEAST)
+    powers = {each.power for each in trials}
+    cut = Bins.of(dataset.train.inputs[1].double().numpy(), MOST_BINS)
+    if len(cut.edges):
+        attempt_cut = trials_on(cut)
+        bent = _search(attempt_cut, round(_best(trials).power), 2)
+        powers |= {each.power for each in bent}
+        if _best(bent).cost < _best(trials).cost:
+            bins, attempt, trials = cut, attempt_cut, bent
+    middle = _best(trials)
+    best = _best([middle, *(attempt(middle.power + step, middle.linear) for step in (-0.5, 0.5))])
+    chosen = attempt(best.power, best.linear, GAIN)
+    powers |= {middle.power - 0.5, middle.power + 0.5}
+    tried = ", ".join(f"{10.0 ** (each / 2):.2g}" for each in sorted(powers))
+    settings = f"C = {10.0 ** (chosen.power / 2):.2g}, the best on validation of {tried}"
+    if len(cut.edges):
+        settings += f"; continuous columns {'also as' if bins else 'better without'} bins at their quantiles"
+    if not chosen.linear.converged:
+        settings += f"; not converged after {chosen.linear.iterations} iterations"
     return Fitted(
-        lambda part: outputs(chosen.model, part),
+        LinearModel.of(dataset, chosen.linear, bins),
         settings,
-        "finished" if chosen.model.converged else "not converged",
+        "finished" if chosen.linear.converged else "not converged",
     )
 
 
-LOGISTIC = Baseline("logistic regression", fit_logistic)
-RIDGE = Baseline("linear regression (ridge)", fit_ridge)
+def _search(attempt: Try, first: int, least: int) -> list[Trial]:
+    """Return trials by power, around the best one: upward from the first, then downward if that was the best."""
+    trials = [attempt(first)]
+    for power in range(first + 1, HIGHEST + 1):
+        trials.append(attempt(power, trials[-1].linear))
+        best = min(range(len(trials)), key=lambda i: trials[i].cost)
+        worse = trials[-1].cost - trials[best].cost > 0.01 * abs(trials[best].cost)
+        if len(trials) >= least and (worse or len(trials) - best > 2):
+            break
+    for power in range(first - 1, LOWEST - 1, -1):
+        if _best(trials) not in trials[:2]:
+            break
+        trials.insert(0, attempt(power, trials[0].linear))
+    return trials
+
+
+def _best(trials: list[Trial]) -> Trial:
+    return min(trials, key=lambda each: each.cost)
+
+
+_CHOICES = f"{(FIRST, LOWEST, HIGHEST, LEAST)}, {MOST_BINS} bins, gain {GAIN:g}"
+LOGISTIC = Baseline("logistic regression", fit_logistic, LinearModel, _CHOICES)
+RIDGE = Baseline("linear regression (ridge)", fit_ridge, LinearModel, _CHOICES)

@@ -1,0 +1,81 @@
+"""What a reader copies to use what a comparison found."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from steepest import grammar
+from steepest.compare.result import Comparison, Fact
+from steepest.data.dataset import Task
+from steepest.record.store import command
+
+INSTEAD = ", the best network instead"
+
+
+def usage(folder: Path, comparison: Comparison, model: str | None) -> list[Fact]:
+    """Return the command and the Python that use the recommended model, and the network's where that is another.
+
+    Args:
+        folder: the experiment's folder.
+        comparison: what was found in it.
+        model: what the network was built from, None if no run of it finished.
+    """
+    where = folder.as_posix()
+    saved = comparison.saved_model
+    if saved == "model":
+        return snippets(where, f"{where}/model", comparison.task, model) if model is not None else []
+    found = snippets(where, f"{where}/{saved}", comparison.task, None)
+    if model is not None:
+        path = f"{where}/model"
+        first = snippets(path, path, comparison.task, model)[0]
+        found.append(Fact(label=f"{first.label}{INSTEAD}", value=first.value))
+    return found
+
+
+def snippets(where: str, saved: str, task: Task, model: str | None) -> list[Fact]:
+    """Return the command, the Python and the folder of one model.
+
+    Args:
+        where: the path that is given to predict and load.
+        saved: the folder of the model.
+        task: decides what the Python asks for: probabilities, or a number.
+        model: what the model was built from: the user's own is never run unless it is given again. None for a
+            baseline.
+
+    Example:
+        >>> command, python, _ = snippets("runs/rent", "runs/rent/model", "regression", "nets.py:Net(width=3)")
+        >>> command.value
+        "steepest predict runs/rent new.csv --out predictions.parquet --model 'nets.py:Net(width=3)'"
+        >>> print(python.value)
+        import steepest as st
+        <BLANKLINE>
+        model = st.load("runs/rent", model="nets.py:Net(width=3)")
+        model.predict("new.csv").table
+    """
+    imports, again, options = ["import steepest as st"], "", list[str]()
+    built_by = (model or "").removeprefix("callable ")
+    called = built_by != (model or "")
+    if called:
+        module, _, name = built_by.rpartition(":")
+        importable = module != "__main__" and name.isidentifier()
+        imports += [f"from {module} import {name}"] if importable else []
+        again = f", model={name if name.isidentifier() else 'build'}"
+    elif model is not None and grammar.parse(model).is_reference:
+        again, options = f", model={json.dumps(model, ensure_ascii=False)}", ["--model", model]
+    asked = 'predict("new.csv").table' if task == "regression" else 'predict_proba("new.csv")'
+    loaded = f"model = st.load({json.dumps(where, ensure_ascii=False)}{again})"
+    if again.endswith("=build"):
+        loaded += "  # build: the callable that made the model"
+    python = "\n".join([*imports, "", loaded, f"model.{asked}"])
+    found = [Fact(label="Python", value=python), Fact(label="model", value=saved)]
+    if called:  # a command line cannot name a callable
+        return found
+    shown = command("predict", where, "new.csv", "--out", "predictions.parquet", *options)
+    return [Fact(label="command", value=shown), *found]
+
+
+def commands(comparison: Comparison) -> list[str]:
+    """Return the commands as lines for a terminal."""
+    names = {"command": "predict", f"command{INSTEAD}": "network"}
+    return [f"{names[each.label]}  {each.value}" for each in comparison.use if each.label in names]

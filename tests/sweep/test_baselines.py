@@ -1,0 +1,234 @@
+"""Baselines in a folder: fitted once for all that they depend on, saved like a network, and recommended if ahead."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from polars.testing import assert_frame_equal
+
+import steepest as st
+from steepest.data.table import Table, read_table
+from steepest.evaluate.metrics import evaluate, row_losses
+from steepest.experiment_folder import load_comparison
+from steepest.record.store import Folder
+from steepest.sweep.baselines import baseline_rows, complete_baselines, save_baselines
+from steepest.sweep.observer import Observer
+from steepest.train.trained import TrainedModel
+from tests.conftest import churn_table
+
+QUICK = {"optimizers": ["adam(lr=0.01)"], "seeds": 3, "epochs": 1, "hidden": [4], "batch_size": 64}
+
+
+class Stages(Observer):
+    """Remembers which baselines were fitted."""
+
+    def __init__(self) -> None:
+        self.fitted: list[str] = []
+
+    def stage(self, title: str) -> None:
+        if title.startswith("baseline: "):
+            self.fitted.append(title.removeprefix("baseline: "))
+
+
+def numbers_table(rows: int = 1500) -> pl.DataFrame:
+    """Return rows whose target is nearly linear in an hour and a size, and a kind."""
+    draw = np.random.default_rng(4)
+    hour, size, kind = draw.integers(0, 24, rows), draw.normal(size=rows), draw.choice(["a", "b", "c"], rows)
+    value = 3.0 * hour + 20.0 * size + np.where(kind == "b", 15.0, 0.0) + draw.normal(size=rows)
+    return pl.DataFrame({"hour": hour, "size": size, "kind": kind, "value": value})
+
+
+SETTINGS = {
+    "metrics": ("log_loss", "accuracy"),
+    "class_weights": None,
+    "seed": 0,
+    "threads": 1,
+    "budget": 20.0,
+}
+
+
+def complete(folder: Folder, table: Table, **changed: object) -> tuple[dict, list[str]]:
+    told = Stages()
+    found = complete_baselines(folder, table.dataset(), observer=told, **{**SETTINGS, **changed})
+    return {each.name: each for each in found}, told.fitted
+
+
+CHANGES = {
+    "class weights": {"class_weights": (1.0, 4.0)},
+    "metric": {"metrics": ("accuracy", "log_loss")},
+    "seed": {"seed": 1},
+    "budget": {"budget": 5.0},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_kept_fit_serves_only_the_settings_that_it_was_made_with(change: str, tmp_path: Path) -> None:
+    """There and back: the first settings again get their own rows, and nothing is fitted for it."""
+    folder, table = Folder(tmp_path), read_table(churn_table(400), target="churned")
+    folder.make()
+    first, fitted = complete(folder, table)
+    assert fitted == ["majority class", "logistic regression", "gradient boosting"]
+    rows = {name: baseline_rows(folder, each) for name, each in first.items()}
+    other, fitted = complete(folder, table, **CHANGES[change])
+    assert fitted == ["majority class", "logistic regression", "gradient boosting"]
+    again, fitted = complete(folder, table)
+    assert fitted == []
+    assert again == first
+    for name, each in again.items():
+        kept = baseline_rows(folder, each)
+        assert {key: torch.equal(value, rows[name][key]) for key, value in kept.items()} == {
+            "loss": True,
+            "correct": True,
+        }
+        assert kept["loss"].mean().item() == pytest.approx(each.test["log_loss"])
+    if change == "class weights":
+        weighted = baseline_rows(folder, other["logistic-regression"])["loss"]
+        assert weighted.mean().item() == pytest.approx(other["logistic-regression"].test["log_loss"])
+        assert not torch.allclose(weighted, rows["logistic-regression"]["loss"])
+
+
+def test_other_data_is_not_served_by_a_kept_fit(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.make()
+    complete(folder, read_table(churn_table(400), target="churned"))
+    _, fitted = complete(folder, read_table(churn_table(400), target="churned", split_seed=1))
+    assert len(fitted) == 3
+
+
+@pytest.mark.parametrize("lost", ["rows", "checkpoints"])
+def test_what_is_lost_is_fitted_again(lost: str, tmp_path: Path) -> None:
+    folder, table = Folder(tmp_path), read_table(churn_table(400), target="churned")
+    folder.make()
+    first, _ = complete(folder, table)
+    next((tmp_path / lost).glob("logistic-*")).unlink()
+    again, fitted = complete(folder, table)
+    assert fitted == ["logistic regression"]
+    assert {name: replace_seconds(each) for name, each in again.items()} == {
+        name: replace_seconds(each) for name, each in first.items()
+    }
+
+
+def replace_seconds(record):
+    return record.model_copy(update={"seconds": 0.0})
+
+
+def test_class_weights_there_and_back_give_the_first_intervals(tmp_path: Path) -> None:
+    found = []
+    for weights in ("none", "balanced", "none"):
+        st.compare(churn_table(1200), tmp_path, target="churned", class_weights=weights, **QUICK)
+        found.append(load_comparison(Folder(tmp_path)))
+    first, second, third = (
+        [each for each in one.pairs if each.second == "logistic regression"] for one in found
+    )
+    assert first[0].over == "both"
+    assert first == third != second
+
+
+TABLES = {"classes": ("churned", churn_table), "a number": ("value", numbers_table)}
+
+
+@pytest.mark.parametrize("what", TABLES)
+def test_saved_baselines_predict_what_was_measured(what: str, tmp_path: Path) -> None:
+    """From raw rows, in a folder of their own: the same outputs to the bit, and the measured metric."""
+    target, make = TABLES[what]
+    frame = make(1000)
+    table = read_table(frame, target=target)
+    dataset, folder = table.dataset(), Folder(tmp_path)
+    folder.make()
+    metrics = ("log_loss",) if what == "classes" else ("rmse",)
+    records = complete_baselines(folder, dataset, observer=Observer(), **{**SETTINGS, "metrics": metrics})
+    save_baselines(folder, records, dataset, table.pipeline)
+    for record in records:
+        moved = Path(shutil.move(tmp_path / record.model, tmp_path / f"alone-{record.name}"))
+        assert {each.name for each in moved.iterdir()} == {"model.json", "model.safetensors", "pipeline.json"}
+        loaded = TrainedModel.load(moved)
+        assert loaded.title == f"{record.title} (baseline)"
+        outputs = loaded.net(*dataset.test.inputs)
+        again = evaluate(
+            outputs, dataset.test.target, task=dataset.task, classes=dataset.shape.outputs, names=list(metrics),
+            scale=dataset.target_scale,
+        )  # fmt: skip
+        assert again == {metrics[0]: record.test[metrics[0]]}
+        losses = row_losses(outputs, dataset.test.target, dataset.task, dataset.target_scale)
+        assert torch.equal(losses, baseline_rows(folder, record)["loss"])
+        predicted = loaded.predict(frame.drop(target))
+        assert predicted.table.height == 1000
+        if what == "classes":
+            chances = loaded.predict_proba(frame)
+            np.testing.assert_allclose(chances.sum(1), 1.0)
+            names = np.array(loaded.classes)[chances.argmax(1)]
+            assert (predicted.table["prediction"].to_numpy() == names).all()
+        in_batches = pl.concat([each.table for each in loaded.predict_batches(frame, batch_rows=300)])
+        assert_frame_equal(in_batches, predicted.table, check_exact=True)
+
+
+def test_values_that_were_never_seen_are_counted_and_predicted(tmp_path: Path) -> None:
+    table = read_table(numbers_table(), target="value")
+    folder = Folder(tmp_path)
+    folder.make()
+    records = complete_baselines(
+        folder, table.dataset(), observer=Observer(), **{**SETTINGS, "metrics": ("rmse",)}
+    )
+    save_baselines(folder, records, table.dataset(), table.pipeline)
+    new = pl.DataFrame({"hour": [99, 3], "size": [None, 0.5], "kind": ["z", "a"]})
+    for record in records:
+        found = TrainedModel.load(tmp_path / record.model).predict(new)
+        assert found.unknown == {"hour": 1, "kind": 1}
+        assert found.missing == {"size": 1}
+        assert found.table["prediction"].is_finite().all()
+
+
+def test_a_baseline_that_is_ahead_is_what_is_used(tmp_path: Path) -> None:
+    """One epoch is too short for the network, and the target is linear."""
+    frame = numbers_table()
+    result = st.compare(frame, tmp_path / "run", target="value", **QUICK)
+    found = result.comparison
+    assert found.recommended == "linear regression (ridge)"
+    assert found.winner == "adam(lr=0.01)"
+    ahead = [each for each in found.pairs if each.second == found.recommended]
+    assert [(each.told_apart, each.better) for each in ahead] == [(True, found.recommended)]
+    reference = TrainedModel.load(tmp_path / "run/baselines/linear-regression").predict(frame).table
+    for loaded in (
+        result.best,
+        st.load(tmp_path / "run"),
+        st.load(str(tmp_path / "run/baselines/linear-regression")),
+    ):
+        assert loaded.title == "linear regression (ridge) (baseline)"
+        assert loaded.predict(frame).table.equals(reference)
+    network = st.load(tmp_path / "run/model")
+    assert network.title == "a network trained by adam(lr=0.01)"
+    assert not network.predict(frame).table.equals(reference)
+    labels = [(each.label, each.value) for each in found.use]
+    where = (tmp_path / "run").as_posix()
+    assert labels[0] == ("command", f"steepest predict {where} new.csv --out predictions.parquet")
+    assert labels[2] == ("model", f"{where}/baselines/linear-regression")
+    assert labels[3][1] == f"steepest predict {where}/model new.csv --out predictions.parquet"
+
+
+def test_baselines_are_used_where_every_run_diverged(tmp_path: Path) -> None:
+    frame = numbers_table()
+    options = {**QUICK, "optimizers": ["sgd(lr=1e30)"]}
+    found = st.compare(frame, tmp_path, target="value", **options).comparison
+    assert found.recommended == "linear regression (ridge)"
+    assert not (tmp_path / "model").exists()
+    assert [each.label for each in found.use] == ["command", "Python", "model"]
+    assert st.load(tmp_path).title == "linear regression (ridge) (baseline)"
+    again = load_comparison(Folder(tmp_path))
+    assert again.use == found.use
+
+
+def test_folders_without_a_recommendation_use_the_network(tmp_path: Path) -> None:
+    """Those of earlier versions."""
+    result = st.compare(numbers_table(), tmp_path, target="value", **QUICK)
+    tree = result.comparison.model_dump(mode="json", exclude={"recommended"})
+    for row in tree["rows"]:
+        del row["model"]
+    (tmp_path / "results.json").write_text(json.dumps(tree))
+    assert st.load(tmp_path).title == "a network trained by adam(lr=0.01)"
+    assert [each.label for each in load_comparison(Folder(tmp_path)).use] == ["command", "Python", "model"]
