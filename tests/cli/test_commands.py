@@ -477,7 +477,7 @@ def test_regression_from_the_command_line(steepest, churn_csv, tmp_path) -> None
     assert said.status == 0
     result = st.Result.load(tmp_path / "x")
     assert result.comparison.metric == "rmse"
-    assert "linear regression" in result.sentence
+    assert "linear regression" in result.sentence.lower()
     predicted = result.best.predict(churn_csv).table
     assert predicted.columns == ["prediction"]
     truth = pl.read_csv(churn_csv)["minutes"]

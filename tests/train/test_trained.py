@@ -120,17 +120,19 @@ def test_an_error_far_down_leaves_no_part_of_a_file(
 
 @pytest.mark.parametrize(
     ("out", "error", "fact"),
-    [("p.xlsx", OptionError, "cannot write predictions"), ("no/p.csv", FolderError, "cannot write")],
+    [("p.xlsx", OptionError, "cannot write predictions"), ("no/p.csv", OptionError, "there is no folder")],
 )
 def test_files_that_cannot_be_written(out: str, error: type[Exception], fact: str, tmp_path: Path) -> None:
     with pytest.raises(error, match=fact):
         model().write_predictions(rows(), tmp_path / out)
 
 
-def test_the_old_file_may_be_the_source(tmp_path: Path) -> None:
+def test_the_rows_are_not_overwritten_by_their_predictions(tmp_path: Path) -> None:
     rows().write_csv(tmp_path / "t.csv")
-    assert model().write_predictions(tmp_path / "t.csv", tmp_path / "t.csv").rows == N
-    assert pl.read_csv(tmp_path / "t.csv").columns[0] == "prediction"
+    before = (tmp_path / "t.csv").read_bytes()
+    with pytest.raises(FolderError, match="is the table that is read"):
+        model().write_predictions(tmp_path / "t.csv", tmp_path / "t.csv")
+    assert (tmp_path / "t.csv").read_bytes() == before
 
 
 def test_one_batch_is_said_in_its_own_words() -> None:
