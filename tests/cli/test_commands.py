@@ -611,6 +611,48 @@ def test_an_optimizer_whose_step_fails_is_recorded_with_the_reason_and_the_rest_
         assert (Path("x") / file).is_file()
 
 
+SOMETIMES = """
+import torch
+
+class Sometimes(torch.optim.SGD):
+    taken = 0
+
+    def step(self, closure=None):
+        self.taken += 1
+        if self.taken == 3 and self.param_groups[0]["params"][0].flatten()[0] > 0:  # with half of the seeds
+            torch.linalg.inv(torch.zeros(2, 2))
+        return super().step(closure)
+"""
+
+
+@pytest.mark.parametrize("others", ["sgd(lr=1e38)", "adam(lr=0.01)"])
+def test_the_optimizer_with_fewer_failed_seeds_wins_and_is_the_model_that_is_saved(
+    steepest, churn_csv, tmp_path, monkeypatch, others
+) -> None:
+    """One that fails in some seeds wins over one that diverges in all, and never over one that finishes in all."""
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(SOMETIMES)
+    mine = "mine.py:Sometimes(lr=0.1)"
+    said = steepest("compare", churn_csv, "--target", "churned", "-o", others, "-o", mine, "--seeds", "6",
+                    "--epochs", "1", "--schedule", "constant", "--clip", "1e30", "--out", "x")  # fmt: skip
+    assert said.status == 0, said.err
+    comparison = st.Result.load("x").comparison
+    rows = [row for row in comparison.rows if row.kind == "optimizer"]
+    lost = next(row for row in rows if row.name == mine)
+    finished = lost.metrics["log_loss"].n
+    assert 0 < finished < 6
+    assert lost.outcome == f"failed {6 - finished} of 6"
+    best = mine if others.startswith("sgd") else others
+    assert comparison.winner == best
+    assert rows[0].name == best
+    assert "No run of any optimizer finished" not in comparison.sentence
+    assert st.load("x").about.trained["optimizer"] == best
+    with Path("x/results.csv").open() as file:
+        names = [line["name"] for line in csv.DictReader(file) if line["kind"] == "optimizer"]
+    assert names[0] == best
+    assert f"● {best.partition('(')[0]}" in said.out
+
+
 def test_an_optimizer_that_cannot_make_its_first_step_is_an_error_before_anything_is_trained(
     steepest, churn_csv, tmp_path, monkeypatch
 ) -> None:

@@ -107,6 +107,35 @@ def test_a_diverged_run_has_no_result_and_is_counted():
     assert read_log(broken).differences[0].n == 3
 
 
+@pytest.mark.parametrize("splits", [("validation", "test"), ("test",)])
+def test_an_optimizer_with_diverged_runs_does_not_win(splits):
+    """Though the runs that it has left are better."""
+    broken = log(splits=splits).with_columns(
+        pl.when((pl.col("seed") == 1) & (pl.col("step") == 30) & (pl.col("name") == "new"))
+        .then(math.nan).otherwise("log_loss").alias("log_loss")
+    )  # fmt: skip
+    found = read_log(broken)
+    assert found.winner == "old"
+    assert [row.name for row in found.rows] == ["old", "new"]
+    assert read_log(log(splits=splits)).winner == "new"
+
+
+def test_optimizers_without_a_seed_in_common_are_not_compared_but_both_finished():
+    """Their values and the difference of their means are shown, without an interval and without a claim."""
+    apart = log().with_columns(
+        pl.when(pl.col("name") == "old").then(pl.col("seed") + 10).otherwise("seed").alias("seed")
+    )
+    found = read_log(apart)
+    [difference] = found.differences
+    assert (difference.ends, difference.p, difference.told_apart, difference.n) == (None, None, False, 0)
+    assert difference.reason == "no seed in common"
+    means = {row.name: row.metrics["log_loss"].mean for row in found.rows}
+    assert difference.mean == pytest.approx(means["new"] - means["old"])
+    assert "no seed in common" in found.sentence
+    assert "only optimizer" not in found.sentence
+    assert [row.outcome for row in found.rows] == ["finished", "finished"]
+
+
 def test_seeds_pair_by_their_number_not_by_their_place():
     fewer = log().filter((pl.col("name") == "new") | (pl.col("seed") > 1))
     found = read_log(fewer)

@@ -153,12 +153,30 @@ def test_the_difference_from_the_winner_is_row_minus_winner_whatever_the_order(
     assert (shown.mean, shown.ends) == (pytest.approx(-gap), None)
 
 
+@pytest.mark.parametrize("higher", [True, False])
+def test_a_row_with_failed_runs_stands_below_those_with_fewer(higher: bool) -> None:
+    metric = Metric(name="m", title="m", higher_is_better=higher)
+    sign = -1 if higher else 1
+
+    def row(name: str, mean: float, finished: int) -> Row:
+        return Row(
+            kind="optimizer", name=name, seeds=5, metrics={"m": Estimate(mean=sign * mean, n=finished)}
+        )
+
+    rows = [row("none", math.nan, 0), row("two lost", 0.1, 3), row("worse", 0.9, 5), row("one lost", 0.2, 4),
+            row("better", 0.5, 5)]  # fmt: skip
+    expected = ["better", "worse", "one lost", "two lost", "none"]
+    assert [each.name for each in view.better_first(rows, metric)] == expected
+
+
 def test_ranking_is_sorted_and_says_who_diverged() -> None:
     dots = view.ranking(nasty()).dots
     assert dots[-1].name == "diverged"
     assert dots[-1].at is None
     assert dots[-1].note == "diverged 3 of 3"
-    shown = [each for each in view.ranking(crimes()).dots if each.at is not None]
+    dots = view.ranking(crimes()).dots
+    assert ["diverged" in each.note for each in dots] == [False] * (len(dots) - 1) + [True]
+    shown = [each for each in dots[:-1] if each.at is not None]
     assert [each.at for each in shown] == sorted(each.at for each in shown if each.at is not None)
     higher = crimes().model_copy(update={"metric": "accuracy"})
     best = view.ranking(higher).dots[0]

@@ -102,6 +102,31 @@ def test_divergence_loses_but_ends() -> None:
     assert sum(run.key.name == "sgd" and run.key.phase == "scan" for run in runs) == 7  # no edge to follow
 
 
+FAILURES = [  # how many of five seeds fail, what the others reach; who wins
+    ({"adam": 5, "sgd": 1}, {"adam": 0.1, "sgd": 0.9}, "sgd"),
+    ({"adam": 1, "sgd": 0}, {"adam": 0.1, "sgd": 0.9}, "sgd"),
+    ({"adam": 1, "sgd": 2}, {"adam": 0.9, "sgd": 0.1}, "adam"),
+    ({"adam": 2, "sgd": 2}, {"adam": 0.9, "sgd": 0.1}, "sgd"),
+    ({"adam": 0, "sgd": 0}, {"adam": 0.9, "sgd": 0.1}, "sgd"),
+    ({"adam": 5, "sgd": 5}, {"adam": 0.1, "sgd": 0.1}, "adam"),
+]
+
+
+@pytest.mark.parametrize(("failed", "loss", "best"), FAILURES)
+def test_fewer_failed_seeds_win_and_then_the_mean_of_the_others(failed, loss, best) -> None:
+    """Both places in the list, so that coming first decides nothing but a tie."""
+    for names in (("adam", "sgd"), ("sgd", "adam")):
+        made = setup(*names, seeds=5)
+
+        def value(run):
+            lost = run.key.phase == "final" and run.key.seed < failed[run.key.name]
+            return math.nan if lost else loss[run.key.name]
+
+        history, _ = play(made, value)
+        expected = names[0] if min(failed.values()) == 5 else best
+        assert winner(made, chosen_rules(made, history), history).name == expected
+
+
 def test_tuning_has_its_own_seed_and_test_is_read_by_reported_runs_only() -> None:
     made = setup("adam")
     _, runs = play(made, bowl({"adam": 1e-3}))

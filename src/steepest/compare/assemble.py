@@ -58,7 +58,7 @@ class Evidence:
 
     @property
     def winner(self) -> Contestant:
-        """The optimizer with the best mean validation value."""
+        """The optimizer with the fewest failed seeds and, of several, the best mean validation value."""
         return winner(self.setup, self.chosen, self.history)
 
     def final(self, who: Contestant) -> list[Record]:

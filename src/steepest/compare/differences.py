@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from steepest import rng
 from steepest.compare import crossed
 from steepest.compare.intervals import ROUNDING, holm, paired_t, row_bootstrap, smallest_visible
+from steepest.compare.pairing import finite
 from steepest.compare.result import Difference, Standing
 from steepest.evaluate.metrics import metric_info
 
@@ -235,12 +236,16 @@ def _draft(first: Scores, second: Scores) -> _Draft:
     table = _table(first, second, known)
     one_run = n == 1 and table is not None and not (first.seeded and second.seeded)
     alone = paired_t(a, b, LEVEL)
+    means = [
+        float(finite(each.values).mean()) if len(finite(each.values)) else math.nan
+        for each in (first, second)
+    ]
     made = Difference(
         first=first.name,
         second=second.name,
         metric=first.metric,
         over="seeds" if table is None or (n == 1 and not one_run) else "rows" if one_run else "both",
-        mean=alone.mean,
+        mean=alone.mean if n else means[0] - means[1],
         low=alone.low,
         high=alone.high,
         n=first.n_rows if one_run else n,

@@ -130,8 +130,8 @@ TERMS: tuple[Term, ...] = (
     Term("validation rows", "Rows that are not trained on and that all choices are made with."),
     Term(
         "winner",
-        "The optimizer with the best mean of the deciding metric on the validation rows, among those without failed "
-        "runs. So another one may have the better mean on the test rows.",
+        "The optimizer with the best mean of the deciding metric on the validation rows, among those with the fewest "
+        "failed runs. So another one may have the better mean on the test rows.",
     ),
 )  # fmt: skip
 

@@ -24,6 +24,7 @@ from steepest.evaluate.metrics import metric_info
 from steepest.report import format as show
 from steepest.report.headline import headline
 from steepest.report.log_table import checked
+from steepest.report.view import better_first
 
 HIGHER = re.compile(
     r"acc|f1|auc|precision|recall|r2|score|bleu|rouge|map|iou|dice|ndcg|reward|return|psnr|ssim"
@@ -144,9 +145,8 @@ def _comparison(
         name: _row(name, {seed: run for (who, seed), run in found.items() if who == name}, seeds, metrics)
         for name in names
     }
-    ordered = sorted(rows.values(), key=lambda row: _key(row.metrics[metric.name].mean, metric))
-    by_choice = sorted(names, key=lambda name: _key(_chosen_mean(found, name), metric))
-    winner = rows[by_choice[0] if chosen_on else ordered[0].name]
+    ordered = better_first(rows.values(), metric)
+    winner = rows[min(names, key=lambda name: _choice(found, name, metric))] if chosen_on else ordered[0]
     pairs = _pairs(ordered, metric)
     rivals = [
         each if each.first == winner.name else each.swapped()
@@ -177,8 +177,10 @@ def _comparison(
     )
 
 
-def _chosen_mean(found: Mapping[tuple[str, int], Run], name: str) -> float:
-    return _mean([run.chosen for (who, _), run in found.items() if who == name and run.chosen is not None])
+def _choice(found: Mapping[tuple[str, int], Run], name: str, metric: Metric) -> tuple[float, float]:
+    """Return what the winner has least of: the share of its runs that diverged, then its mean validation value."""
+    values = [run.chosen for (who, _), run in found.items() if who == name and run.chosen is not None]
+    return sum(not math.isfinite(each) for each in values) / len(values), _key(_mean(values), metric)
 
 
 def _words(split: str) -> str:

@@ -34,6 +34,7 @@ from steepest.recipe import Execution, Experiment, Precision
 from steepest.report.headline import headline
 from steepest.report.sentences import remarks
 from steepest.report.usage import usage
+from steepest.report.view import better_first
 from steepest.wording import counted
 
 
@@ -65,20 +66,11 @@ def summarize(
     metrics = shown_metrics(evidence.metrics)
     metric = metrics[0]
     winner = evidence.winner
-    sign = -1 if metric.higher_is_better else 1
-
-    def order(row: Row) -> float:
-        value = sign * row.metrics[metric.name].mean
-        return value if math.isfinite(value) else math.inf
-
-    tuned = sorted(
-        (optimizer_row(evidence, who, "optimizer") for who in evidence.setup.contestants), key=order
-    )
-    default = sorted(
-        (optimizer_row(evidence, who, "default") for who in evidence.setup.contestants), key=order
-    )
+    contestants = evidence.setup.contestants
+    tuned = better_first((optimizer_row(evidence, who, "optimizer") for who in contestants), metric)
+    default = better_first((optimizer_row(evidence, who, "default") for who in contestants), metric)
     constant = [optimizer_row(evidence, winner, "constant")] if evidence.constant() else []
-    baselines = sorted((baseline_row(each, evidence.metrics) for each in evidence.baselines), key=order)
+    baselines = better_first((baseline_row(each, evidence.metrics) for each in evidence.baselines), metric)
     mine = next(row for row in tuned if row.name == winner.name)
     names = [row.name for row in tuned]
     rivals, against, pairs, outer = _differences(evidence, findings, names)

@@ -121,13 +121,15 @@ def is_winner(comparison: Comparison, row: Row) -> bool:
 
 
 def better_first(rows: Iterable[Row], metric: Metric) -> list[Row]:
-    """Return the rows sorted by the metric's mean, those without a number last."""
+    """Return the rows by the share of their runs that failed, then by the mean; those without a number last."""
 
-    def place(row: Row) -> tuple[bool, float]:
-        mean = row.metrics[metric.name].mean if metric.name in row.metrics else math.nan
-        if not finite(mean):
-            return (True, 0.0)
-        return (False, -mean if metric.higher_is_better else mean)
+    def place(row: Row) -> tuple[float, float]:
+        value = row.metrics.get(metric.name)
+        if value is None or not finite(value.mean):
+            return 1.0, 0.0
+        return max(
+            1.0 - value.n / max(row.seeds, 1), 0.0
+        ), -value.mean if metric.higher_is_better else value.mean
 
     return sorted(rows, key=place)
 

@@ -184,13 +184,14 @@ def constants(setup: Setup, who: Contestant, rule: Rule[Any]) -> list[Run]:
 
 
 def winner(setup: Setup, chosen: Mapping[str, Rule[Any]], history: History) -> Contestant:
-    """Return the optimizer with the best mean validation value over the seeds; a diverged seed counts as worst."""
+    """Return the optimizer with the fewest failed seeds, and of several the one with the best mean validation value."""
 
-    def mean(who: Contestant) -> float:
-        runs = finals(setup, who, chosen[who.name])
-        return sum(setup.loss(_of(run, history)) for run in runs) / len(runs)
+    def place(who: Contestant) -> tuple[int, float]:
+        losses = [setup.loss(_of(run, history)) for run in finals(setup, who, chosen[who.name])]
+        finished = [each for each in losses if math.isfinite(each)]
+        return len(losses) - len(finished), sum(finished) / len(finished) if finished else math.inf
 
-    return min(setup.contestants, key=mean)
+    return min(setup.contestants, key=place)
 
 
 def next_runs(setup: Setup, history: History) -> list[Run]:
