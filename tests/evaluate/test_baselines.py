@@ -20,6 +20,7 @@ from steepest.errors import OptionError, UnknownNameError
 from steepest.evaluate.baselines import baseline_names, registry, run_baselines
 from steepest.evaluate.baselines import regression as regression_baselines
 from steepest.evaluate.baselines._linear import Design, Linear, cross_entropy, fit, half_squares
+from steepest.evaluate.baselines.gradient_boosting import tree_seconds
 from steepest.evaluate.metrics import evaluate, metric_names
 
 CARDINALITIES = {"letter": 6, "place": 40}
@@ -282,6 +283,55 @@ def test_unused_test_rows_change_no_choice():
     for one, two in zip(run_baselines(dataset, seed=0), run_baselines(other, seed=0), strict=True):
         assert one.settings == two.settings
         assert one.validation == two.validation
+
+
+def test_a_limit_of_work_bounds_the_trees_whatever_the_clock_says():
+    """Many classes: so many stages as the limit allows, the rest left out, and the same trees again."""
+    dataset = _dataset(classes=16, rows=2000)
+    features, budget = len(CARDINALITIES) + 2, 0.5
+    stage = 16 * tree_seconds(2000, features, 31)
+    first, second = (
+        run_baselines(dataset, names=["gradient-boosting"], seed=0, budget=budget)[0] for _ in range(2)
+    )
+    trees = int(first.settings.partition(" trees")[0])
+    assert 1 <= trees <= budget / stage < 40
+    assert "more left out by the limit of work (0.5 s of one core)" in first.settings
+    assert torch.equal(first.test_outputs, second.test_outputs)
+    [more] = run_baselines(dataset, names=["gradient-boosting"], seed=0, budget=20.0)
+    assert "limit of work" not in more.settings
+    assert more.test["log_loss"] < first.test["log_loss"]
+
+
+def _hours(rows: int = 900) -> Dataset:
+    """Return rows whose target is smooth in an hour, a categorical column, and in a number."""
+    generator = rng.stream(5, "data")
+    numbers = (math.nan, *map(float, range(24)))
+
+    def part(n: int) -> Part:
+        hour, x = generator.integers(1, 25, n), generator.normal(size=(n, 1)).astype(np.float32)
+        y = np.sin(x[:, 0] * 2) + 0.02 * (hour - 12) * x[:, 0] + 0.1 * generator.normal(size=n)
+        return Part((torch.tensor(hour)[:, None], torch.tensor(x)), torch.tensor(y, dtype=torch.float32))
+
+    shape = Shape("regression", {"hour": 25}, ("x",), 1)
+    return Dataset("made", "y", part(rows), part(rows), part(rows), shape, numbers={"hour": numbers})
+
+
+def test_columns_of_numbers_are_read_both_ways_and_validation_chooses():
+    dataset = _hours()
+    [both] = run_baselines(dataset, names=["gradient-boosting"], seed=0)
+    [categories] = run_baselines(replace(dataset, numbers={}), names=["gradient-boosting"], seed=0)
+    assert "hour read as numbers" in both.settings
+    assert "the best on validation of 5 settings" in both.settings
+    assert both.validation["rmse"] < categories.validation["rmse"]
+
+
+def test_regression_bends_where_validation_says_so():
+    """A sine is no line: bins at quantiles follow it; where the columns act linearly, they are not kept."""
+    [bent] = run_baselines(_hours(), names=["linear-regression"], seed=0)
+    assert "also as bins at their quantiles" in bent.settings
+    assert bent.test["rmse"] < 0.3
+    [straight] = run_baselines(_dataset("regression"), names=["linear-regression"], seed=0)
+    assert "better without bins" in straight.settings
 
 
 def test_only_the_constant_baseline_serves_inputs_that_are_no_table():
