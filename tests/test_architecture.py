@@ -38,6 +38,7 @@ ORDER = (
     "report",
     "console",
     "decision",
+    "budget",
     "experiment_folder",
     "preview",
     "experiment",

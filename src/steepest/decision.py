@@ -1,10 +1,9 @@
-"""Everything that is decided before anything is trained: what runs, how long, on what, in how much time."""
+"""Everything that is decided from the configuration and the data alone: what runs, on what, in which batches."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -21,38 +20,27 @@ from steepest.recipe import (
     Execution,
     Experiment,
     Fitted,
-    Protocol,
     Recipe,
     stable_hash,
 )
-from steepest.report.format import seconds as duration
 from steepest.schedules import make_schedule
 from steepest.sweep.advice import advice
 from steepest.sweep.bench import Bench
 from steepest.sweep.contestants import Contestant, contestants
 from steepest.sweep.decide import (
-    PILOT_STEPS,
     check_one_gradient,
     class_weights,
     equal_lengths,
     explain_batch_size,
-    pilot,
 )
-from steepest.sweep.estimate import fit_budget
 from steepest.sweep.machine import cores, processor
-from steepest.sweep.methods import Expectation
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Setup
 from steepest.sweep.rows import check_rows
-from steepest.sweep.runner import Runner
-from steepest.sweep.timing import choose_device, choose_execution, with_times
+from steepest.sweep.timing import Steps, choose_device, choose_execution
 from steepest.sweep.trials import check_equal_trials
 from steepest.train.compiled import Programs
 from steepest.train.problem import about_outputs, check_model, check_precision
-from steepest.wording import counted
-
-LEAST_SHARE = 0.5
-"""Share of a budget that the networks get, however long the baselines took."""
 
 LONG = 1_000_000
 """Steps of a run that every schedule fits; whether it fits the runs that are made is seen when they are planned."""
@@ -73,18 +61,18 @@ class Decision:
     model: ModelBuilder | None
     execution: Execution
     of: Mapping[str, str]
-    programs: Programs = field(default_factory=Programs)
+    steps: Steps | None = None
 
     @property
     def per_epoch(self) -> int:
         """Steps an epoch."""
         return BatchPlan(len(self.dataset.train), self.batch_size, 0).batches_per_epoch
 
-    def measured(
-        self, began: Execution | None, observer: Observer | None = None, *, compiles: bool = True
-    ) -> Decision:
-        """Return this with the execution plan: the folder's, the configuration's, or one that is measured now."""
-        observer = observer or Observer()
+    def measured(self, began: Execution | None, observer: Observer) -> Decision:
+        """Return this with the execution plan so far: the folder's, the configuration's, or one that is measured now.
+
+        Whose steps are compiled, and how long the runs are, is decided by :mod:`steepest.budget`.
+        """
         stored = began or begin_execution(self.experiment.execution)
         changed = "" if stored is None else stored.changed(self.of)
         if stored is not None and changed:
@@ -95,21 +83,28 @@ class Decision:
         if device.startswith("cuda:"):
             torch.cuda.set_device(device)
         check_precision(self.recipe.precision, device)  # again: a folder's device may be another
-        programs = Programs(announce=observer.stage)
-        bench = Bench(self.dataset.to(device), self.recipe, self.model, device, programs)
+        bench = Bench(
+            self.dataset.to(device), self.recipe, self.model, device, Programs(announce=observer.stage)
+        )
         if stored is None or "executor" not in stored.model_fields_set:
             stored = choose_execution(bench, stored)
         stored = stored.model_copy(update={"of": self.of})
-        protocol = self.experiment.protocol
-        work = Expectation(
-            per_epoch=self.per_epoch,
-            epochs=protocol.epochs,
-            seconds=None if protocol.minutes is None else 60.0 * protocol.minutes,
-            epochs_trained=protocol.scan_rates / 4 + protocol.full_rates + 2 * protocol.seeds,
-            optimizers=len(self.who),
-        )
-        execution = with_times(stored, bench, self.who, work, observer.say, compiles=compiles)
-        return replace(self, execution=execution, programs=programs)
+        steps = Steps.measured(bench, stored, self.who)
+        return replace(self, execution=steps.execution, steps=steps)
+
+    @property
+    def timed(self) -> Steps:
+        """The steps of :meth:`measured`."""
+        if self.steps is None:
+            raise ValueError("the steps have not been timed")
+        return self.steps
+
+    @property
+    def length(self) -> Fitted:
+        """The length of :func:`steepest.budget.settle`."""
+        if self.execution.fitted is None:
+            raise ValueError("the length has not been decided")
+        return self.execution.fitted
 
     def setup(self, fitted: Fitted) -> Setup:
         """Return the setup at a length, with the trials and seeds that were fitted to the budget."""
@@ -191,56 +186,6 @@ def decide(
     if protocol.epochs is not None and protocol.minutes is None and protocol.equal != "seconds":
         decision.setup(Fitted(epochs=protocol.epochs, why="given")).check_schedule()
     return decision
-
-
-def fit_length(decision: Decision, protocol: Protocol, runner: Runner, started: float) -> Fitted:
-    """Return the length, trials and seeds: given, found by a pilot, or what fits into the minutes."""
-    if protocol.epochs is not None:
-        epochs, why = protocol.epochs, f"{counted(protocol.epochs, 'epoch')}, given"
-    else:
-        most = PILOT_STEPS
-        if protocol.minutes is not None:
-            pace = decision.execution.seconds_a_step
-            most = max(1, int(0.15 * protocol.minutes * 60 / (sum(pace.values()) / len(pace))))
-        epochs, how = pilot(runner, decision.recipe, decision.per_epoch, protocol.seed, most)
-        why = f"{counted(epochs, 'epoch')} ({how})"
-    if protocol.minutes is None:
-        return Fitted(epochs=epochs, why=why)
-    budget = protocol.minutes * 60
-    left = budget - (time.perf_counter() - started)
-    if left < LEAST_SHARE * budget:
-        why += f"; data, timing and baselines took {duration(budget - left)}, so this takes longer than was asked for"
-        left = LEAST_SHARE * budget
-    return within(decision, epochs, left, why)
-
-
-def within(decision: Decision, epochs: float, seconds: float, why: str) -> Fitted:
-    """Return the length, trials and seeds with which a comparison of so many epochs fits into some seconds."""
-    found = fit_budget(
-        lambda length: decision.setup(Fitted(epochs=length, why="")),
-        epochs,
-        decision.per_epoch,
-        decision.execution,
-        seconds,
-    )
-    lost = f"to fit the time: {'; '.join(found.given_up)}" if found.given_up else ""
-    return Fitted(
-        epochs=found.epochs,
-        seeds=len(found.setup.seeds),
-        scan_rates=found.setup.scan_rates,
-        full_rates=found.setup.full_rates,
-        why="; ".join(each for each in (why, lost) if each),
-    )
-
-
-def asked_for(protocol: Protocol, recipe: Recipe) -> str:
-    """Return what the length was decided from: where it is the same, a folder's decision stands."""
-    asked: dict[str, Any] = {"epochs": protocol.epochs, "minutes": protocol.minutes}
-    if protocol.minutes is not None:
-        asked |= {name: getattr(protocol, name) for name in ("seeds", "scan_rates", "full_rates")}
-    if protocol.epochs is None:
-        asked["pilot of"] = recipe.id
-    return ", ".join(f"{name} {value}" for name, value in asked.items())
 
 
 def _measured_for(net: nn.Module, recipe: Recipe) -> dict[str, str]:

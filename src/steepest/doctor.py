@@ -214,7 +214,7 @@ def look_at_cache() -> Cache:
 
 
 def clear_cache() -> Cache:
-    """Remove compiled steps, what killed compilations left, and the thread counts; return what there was.
+    """Remove compiled steps, what killed compilations left, thread counts and compile times; return what there was.
 
     Nothing else in the folder is touched: it may be one that the user named.
 
@@ -230,6 +230,7 @@ def clear_cache() -> Cache:
             if each.is_dir() and time.time() - each.stat().st_mtime > ABANDONED:
                 _remove(each)
         machine.threads_file().unlink(missing_ok=True)
+        machine.waits_file().unlink(missing_ok=True)
     except NotADirectoryError:
         pass
     except OSError as error:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
+from steepest.budget import check_minutes, settle
 from steepest.compare.assemble import Evidence
 from steepest.compare.result import Comparison
 from steepest.data.dataset import Dataset
 from steepest.data.table import Table, read_table
-from steepest.decision import Decision, asked_for, decide, fit_length
+from steepest.decision import Decision, decide
 from steepest.errors import OptionError
 from steepest.evaluate.predictions import predict
 from steepest.experiment_folder import (
@@ -102,6 +102,7 @@ def _carry_out(
     # another process may have begun it in between
     began = check_folder(folder, experiment, decision.dataset, decision.of)
     decision = decision.measured(began, observer)
+    check_minutes(decision)
     experiment = experiment.model_copy(update={"execution": decision.execution})
     folder.write("experiment.toml", experiment_toml(with_whole_paths(experiment)))
     folder.begin(decision.dataset.fingerprint, decision.dataset.name)
@@ -116,11 +117,10 @@ def _carry_out(
         observer,
         decision.execution.device,
         execution=decision.execution,
-        programs=decision.programs,
+        programs=decision.timed.bench.programs,
     )
-    for told in (rows_text(decision.execution, decision.who), steps_text(decision.execution, decision.who)):
-        if told:
-            observer.say(told)
+    if told := rows_text(decision.execution, decision.who):
+        observer.say(told)
     baselines = complete_baselines(
         folder,
         dataset,
@@ -131,14 +131,12 @@ def _carry_out(
         threads=decision.execution.threads,
         budget=budget_within(protocol.minutes),
     )
-    fitted = decision.execution.fitted
-    asked = asked_for(protocol, decision.recipe)
-    if fitted is None or fitted.asked != asked:
-        fitted = fit_length(decision, protocol, runner, started).model_copy(update={"asked": asked})
-        execution = decision.execution.model_copy(update={"fitted": fitted})
-        decision = replace(decision, execution=execution)
-        experiment = experiment.model_copy(update={"execution": execution})
-        folder.write("experiment.toml", experiment_toml(with_whole_paths(experiment)))
+    decision = settle(decision, runner, started)
+    fitted = decision.length
+    experiment = experiment.model_copy(update={"execution": decision.execution})
+    folder.write("experiment.toml", experiment_toml(with_whole_paths(experiment)))
+    if told := steps_text(decision.execution, decision.who):
+        observer.say(told)
     setup = decision.setup(fitted)
     setup.check_schedule()
     observer.say(

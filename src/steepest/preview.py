@@ -6,8 +6,9 @@ import html
 from collections.abc import Sequence
 from typing import Any
 
+from steepest.budget import check_minutes, expected
 from steepest.data.table import Table
-from steepest.decision import Decision, asked_for, decide, within
+from steepest.decision import decide
 from steepest.experiment_folder import check_folder, joined
 from steepest.models import ModelBuilder
 from steepest.recipe import Experiment, Fitted
@@ -18,9 +19,6 @@ from steepest.sweep.methods import steps_text
 from steepest.sweep.observer import Observer
 from steepest.sweep.rows import rows_text
 from steepest.wording import counted
-
-LARGEST_GUESS = 20.0
-"""Epochs that a budget is planned with before a pilot has run."""
 
 
 class Preview(str):
@@ -62,9 +60,10 @@ def preview(
     experiment, optimizers = joined(folder, experiment, optimizers, observer)
     decision = decide(experiment, table, model, optimizers, observer)
     began = check_folder(folder, experiment, decision.dataset, decision.of)
-    decision = decision.measured(began, observer, compiles=False)
+    decision = decision.measured(began, observer)
+    check_minutes(decision)
+    decision, fitted, known, wait = expected(decision)
     protocol = experiment.protocol
-    fitted, known = _length(decision, asked_for(protocol, decision.recipe))
     setup, history = decision.setup(fitted), folder.history()
     execution = decision.execution
     lines = [
@@ -75,30 +74,16 @@ def preview(
         f"plan   {plan_text(setup, history)}",
         *filter(None, [rows_text(execution, decision.who), steps_text(execution, decision.who)]),
     ]
+    besides = [f"{duration(wait)} of compiling"] if wait else []
+    besides += [] if history else ["the baselines"]
+    more = f"; {' and '.join(besides)} come on top" if besides else ""
     if known or protocol.minutes is not None:
         most = "about" if known else "at most about"
-        lines.append(f"time   {most} {duration(plan_seconds(setup, execution, history))}{_besides(history)}")
+        lines.append(f"time   {most} {duration(plan_seconds(setup, execution, history))}{more}")
     else:
-        short, long = (decision.setup(Fitted(epochs=each, why="")) for each in (1.0, 2.0))
+        short, long = (decision.setup(Fitted(epochs=each)) for each in (1.0, 2.0))
         epoch = plan_seconds(long, execution, {}) - plan_seconds(short, execution, {})
         lines.append(
-            f"time   about {duration(epoch)} for each epoch of length, which a pilot will find; baselines come on top"
+            f"time   about {duration(epoch)} for each epoch of length, which a pilot will find{more}"
         )
     return "\n".join(lines)
-
-
-def _length(decision: Decision, asked: str) -> tuple[Fitted, bool]:
-    """Return the length to plan with, and whether it is known: it is given, or the folder has decided it."""
-    protocol, begun = decision.experiment.protocol, decision.execution.fitted
-    if begun is not None and begun.asked == asked:
-        return begun, True
-    wanted = protocol.epochs or LARGEST_GUESS
-    if protocol.minutes is None:
-        return Fitted(epochs=wanted, why=""), protocol.epochs is not None
-    known = protocol.epochs is not None
-    why = "" if known else f"found by a pilot; reckoned here with {wanted:g} epochs"
-    return within(decision, wanted, protocol.minutes * 60, why), known
-
-
-def _besides(history: Any) -> str:
-    return "" if history else "; baselines come on top"

@@ -9,41 +9,13 @@ import pytest
 
 import steepest as st
 from steepest.errors import FolderError, OptionError
-from steepest.recipe import Execution, load_tree
+from steepest.recipe import load_tree
 from steepest.record.store import Folder
-from steepest.sweep.methods import Expectation, difference, worth_compiling
+from steepest.sweep.methods import difference
 from steepest.sweep.observer import Observer
 from steepest.train.compiler import compiler
 
-WORK = Expectation(per_epoch=1_000, epochs=10, seconds=None, epochs_trained=15.0, optimizers=2)
-
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="there is no C++ compiler")
-
-
-@pytest.mark.parametrize(
-    ("asked", "device", "a_step", "look", "may"),
-    [
-        ("auto", "cpu", 1e-5, False, False),
-        ("auto", "cpu", 2e-4, True, False),
-        ("auto", "cpu", 5e-3, True, True),
-        ("off", "cpu", 5e-3, False, False),
-        ("auto", "cuda", 5e-3, True, True),
-        ("auto", "mps", 5e-3, False, False),
-        ("on", "cpu", 1e-5, True, True),
-    ],
-)
-def test_compiling_is_chosen_where_it_saves_time(asked, device, a_step, look, may) -> None:
-    plan = Execution.model_validate({"compile": asked, "device": device})
-    assert worth_compiling(plan, WORK, a_step) == (
-        look,
-        may and (device == "cuda" or asked == "on" or compiler() is not None),
-    )
-
-
-def test_a_budget_bounds_what_can_be_saved() -> None:
-    short = Expectation(per_epoch=1_000, epochs=10, seconds=60.0, epochs_trained=15.0, optimizers=2)
-    assert short.seconds_of(5e-3) == 30.0
-    assert WORK.seconds_of(5e-3) == pytest.approx(750.0)
 
 
 def test_losses_that_are_not_numbers_are_far_apart() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -288,27 +289,78 @@ def test_the_plan_counts_what_then_runs() -> None:
     )
 
 
+def built(epochs: float, **options) -> Setup:
+    options = {"seeds": 5} | options
+    made = setup("sgd", "adam", **options)
+    return replace(made, recipe=made.recipe.model_copy(update={"steps": max(1, round(epochs * 500))}))
+
+
 @pytest.mark.parametrize("minutes", [100, 10, 3, 1, 0.5])
 def test_a_budget_is_kept_and_used(minutes: float) -> None:
-    def build(epochs: float) -> Setup:
-        made = setup("sgd", "adam", seeds=5)
-        return Setup(
-            **{
-                **made.__dict__,
-                "recipe": made.recipe.model_copy(update={"steps": max(1, round(epochs * 500))}),
-            }
-        )
-
-    found = fit_budget(build, 8.0, 500, TIMES, minutes * 60)
+    found = fit_budget(built, 8.0, 500, TIMES, minutes * 60)
     cost = plan_seconds(found.setup, TIMES, {})
     assert cost <= minutes * 60 * 1.01
-    wanted = plan_seconds(build(8.0), TIMES, {})
+    wanted = plan_seconds(built(8.0), TIMES, {})
     assert cost >= min(wanted, minutes * 60) * 0.9
     assert bool(found.given_up) == (wanted > minutes * 60)
-    assert len(found.setup.seeds) >= 2
+    assert found.fits
 
 
-def test_a_budget_that_is_too_small() -> None:
-    with pytest.raises(OptionError, match="minutes are not enough for 2 optimizers") as caught:
-        fit_budget(lambda epochs: setup("sgd", "adam"), 8.0, 500, TIMES, 0.1)
-    assert "give at least" in caught.value.hint
+def test_length_and_trials_are_cut_first_and_three_seeds_stay() -> None:
+    """Shorter and shorter budgets: what is left never grows, and it goes in the order that is documented."""
+    whole = plan_seconds(built(8.0), TIMES, {})
+    states = []
+    for share in (1.1, 0.8, 0.55, 0.45, 0.3, 0.2, 0.1, 0.05, 0.02, 1e-9):
+        found = fit_budget(built, 8.0, 500, TIMES, share * whole)
+        states.append(
+            (found.epochs / 8.0, found.setup.scan_rates, found.setup.full_rates, len(found.setup.seeds))
+        )
+        assert found.fits == (share > 0.03)
+    assert states[0] == (1.0, 7, 3, 5)
+    for length, rates, full, seeds in states:
+        assert (rates, full) == (7, 3) or length < 1  # length goes first,
+        assert seeds == 5 or ((rates, full) == (5, 2) and seeds == 3)  # then trials, then seeds
+        assert length >= 0.5 or (rates, full) == (5, 2)
+        assert length >= 0.25 or seeds == 3
+    assert states[-1][1:] == (5, 2, 3)
+
+
+def test_fewer_than_three_seeds_only_where_they_are_wanted() -> None:
+    for wanted in (1, 2, 3, 4):
+        found = fit_budget(lambda epochs: built(epochs, seeds=wanted), 8.0, 500, TIMES, 20.0)  # noqa: B023
+        assert len(found.setup.seeds) == min(wanted, 3)
+        assert not any("seeds" in line for line in found.given_up) or wanted == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "said", "never"),
+    [
+        ({}, ["5 instead of 7 rates", "the best 2 instead of 3 at full length"], []),
+        ({"grid": (0.1, 0.2, 0.3)}, ["the best 2 instead of 3 at full length"], ["rates"]),
+        ({"scan_rates": 4}, ["the best 2 instead of 3 at full length"], ["rates"]),
+        ({"full_rates": 1}, ["5 instead of 7 rates"], ["full length"]),
+    ],
+)
+def test_only_what_was_cut_is_said_to_be_cut(options, said, never) -> None:
+    found = fit_budget(lambda epochs: built(epochs, **options), 8.0, 500, TIMES, 20.0)
+    for line in said:
+        assert line in found.given_up
+    for word in never:
+        assert not any(word in line for line in found.given_up)
+
+
+def test_where_nothing_is_tuned_no_trial_is_said_to_be_cut() -> None:
+    def build(epochs: float) -> Setup:
+        made = setup("sgd(lr=0.1)", seeds=5)
+        return replace(made, recipe=made.recipe.model_copy(update={"steps": max(1, round(epochs * 500))}))
+
+    times = TIMES.model_copy(update={"seconds_a_step": {"sgd(lr=0.1)": 0.001}})
+    found = fit_budget(build, 8.0, 500, times, 5.0)
+    assert [line.split()[-1] for line in found.given_up] == ["epochs", "seeds"]
+
+
+def test_runs_that_are_short_already_fit_as_they_are() -> None:
+    """Ten steps are fewer than the least that a budget leaves, and are no reason to refuse it."""
+    found = fit_budget(lambda epochs: built(epochs), 10 / 500, 500, TIMES, 1e6)
+    assert found.fits
+    assert not found.given_up

@@ -16,7 +16,7 @@ from steepest.optim import make_rule
 from steepest.optim.past import Past
 from steepest.recipe import Execution, Recipe
 from steepest.schedules import make_schedule
-from steepest.sweep.methods import Expectation, make_method, worth_compiling
+from steepest.sweep.methods import make_method
 from steepest.train import replay, replayed
 from steepest.train.compiled import CompiledMethod, Programs
 from steepest.train.compiler import NoCompilerError, NotCachedError
@@ -267,15 +267,6 @@ def test_a_cuda_device_replays(data) -> None:
     for device, kind in (("cpu", CompiledMethod), ("cuda", ReplayedMethod), ("cuda:1", ReplayedMethod)):
         made = make_method(make_rule("adam"), recipe, Execution(device=device), Programs(), compiled=True)
         assert type(made) is kind
-
-
-def test_it_is_worth_while_without_a_compiler_too(monkeypatch) -> None:
-    monkeypatch.setattr("steepest.sweep.methods.compiler", lambda: None)
-    work = Expectation(per_epoch=10_000, epochs=10, seconds=None, epochs_trained=10, optimizers=1)
-    assert worth_compiling(Execution(device="cuda"), work, 5e-3) == (True, True)
-    assert worth_compiling(Execution(device="cpu"), work, 5e-3) == (True, False)
-    assert worth_compiling(Execution(device="mps"), work, 5e-3) == (False, False)
-    assert worth_compiling(Execution(device="cuda", compile="off"), work, 5e-3) == (False, False)
 
 
 def test_a_dry_run_captures_nothing(data) -> None:

@@ -43,7 +43,7 @@ CUDA_BLOCKS = 4
 MOST_KEPT = 50_000_000
 """Numbers in the models that are kept between rounds; larger ones are made again."""
 LOOKS = 6
-"""Readings of the validation rows that are timed; what a run does once is told from them."""
+"""Steps of a run that reads the validation rows after each of them."""
 CHECKED = 8
 """Steps in which a compiled program is held against eager steps."""
 
@@ -148,6 +148,21 @@ class Bench:
         feed = Feed(self.dataset.train, BatchPlan(len(self.dataset.train), recipe.batch_size, 0), 0)
         return _Begun(problem, method, method.init(problem), feed)
 
+    def ready(self, way: Way) -> float:
+        """Return the seconds until the first step can be made: what compiling takes, where that has to be done.
+
+        Raises:
+            StepError: that step fails.
+        """
+        started = time.perf_counter()
+        try:
+            with thread_count(way.execution.threads), products(self.recipe.precision):
+                self.begin(way).make(1)
+        except Exception as error:
+            _, reason = ended_by(error, "at step 1", self.recipe.batch_size)
+            raise _unable(way.rule, reason) from error
+        return time.perf_counter() - started
+
     def same(self, rule: Rule[Any], execution: Execution) -> float:
         """Return by how much losses and buffers after compiled steps differ from those after eager ones."""
         found: list[list[float]] = []
@@ -164,31 +179,22 @@ class Bench:
     def evaluation(self, way: Way) -> tuple[float, float]:
         """Return the seconds of reading the validation rows once, and what a run takes beside steps and readings."""
         look, rest = math.inf, math.inf
-        for _ in range(2):
-            few = self._run(way, evaluations=1)
+        for _ in range(3):
             started = time.perf_counter()
-            many = self._run(way, evaluations=LOOKS)
-            whole = time.perf_counter() - started
-            more = len(many.curve) - len(few.curve)
-            each = max(many.clocks.evaluate - few.clocks.evaluate, 0.0) / max(more, 1)
-            look = min(look, each)
-            rest = min(rest, whole - many.clocks.train - many.clocks.compile - each * len(many.curve))
+            made = self._run(way)
+            whole, clocks = time.perf_counter() - started, made.clocks
+            look = min(look, clocks.evaluate / len(made.curve))
+            rest = min(rest, whole - clocks.train - clocks.compile - clocks.evaluate)
         return look, max(rest, 0.0)
 
-    def _run(self, way: Way, evaluations: int) -> Record:
+    def _run(self, way: Way) -> Record:
         changes = {"steps": LOOKS, "optimizer": whole_spec(way.rule), "schedule": "constant"}
         recipe = self.recipe.model_copy(update=changes)
         key = RunKey(name="timing", recipe=recipe.id, seed=0, phase="pilot")
         method = make_method(way.rule, recipe, way.execution, self.programs, compiled=way.compiled)
         with thread_count(way.execution.threads):
             return train(
-                self.dataset,
-                recipe,
-                key,
-                method,
-                model=self.model,
-                evaluations=evaluations,
-                device=self.device,
+                self.dataset, recipe, key, method, model=self.model, evaluations=LOOKS, device=self.device
             ).record
 
 

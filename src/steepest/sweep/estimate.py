@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from steepest.errors import OptionError
 from steepest.recipe import Execution
 from steepest.sweep.plan import (
     Expected,
@@ -22,6 +21,10 @@ from steepest.wording import counted
 
 EVALUATIONS = 20
 """How many times a run reads the validation rows."""
+LEAST_SEEDS = 3
+"""No budget leaves fewer, unless fewer are wanted: with two, hardly any difference could be detected."""
+LEAST_STEPS = 20
+"""No budget leaves shorter runs."""
 EXTENSIONS = 0.5
 """Rates by which a scan is expected to be extended, on average."""
 
@@ -88,10 +91,20 @@ def _made_otherwise(setup: Setup, history: History) -> int:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A setup that fits a budget, and what was given up for it, as lines."""
+    """A setup that fits a budget.
+
+    Attributes:
+        setup: the setup.
+        epochs: its length.
+        cuts: how far down the list of cuts it is, 0 where nothing but length was cut.
+        fits: whether it is expected to end in time; otherwise it is the smallest that there is.
+        given_up: what was cut, as lines.
+    """
 
     setup: Setup
     epochs: float
+    cuts: int
+    fits: bool
     given_up: tuple[str, ...]
 
 
@@ -100,8 +113,8 @@ def fit_budget(
 ) -> Fitted:
     """Return the most thorough setup that is expected to end within a budget.
 
-    Given up in this order: length down to a half, seeds down to three, trials (five rates, the best two),
-    length down to a quarter, seeds down to two, and then as much length as it takes.
+    Given up in this order: length down to a half, trials (five rates, the best two at full length), length down to a
+    quarter, seeds down to three, and then as much length as it takes.
 
     Args:
         build: makes the full setup for a number of epochs.
@@ -109,30 +122,21 @@ def fit_budget(
         per_epoch: steps an epoch.
         execution: the measured times.
         seconds: the budget.
-
-    Raises:
-        OptionError: not even the smallest comparison fits.
     """
-
-    def cost(epochs: float, change: Callable[[Setup], Setup]) -> float:
-        return plan_seconds(change(build(epochs)), execution, {})
-
-    least = max(20 / per_epoch, 1e-9)
-    for change, share, _ in _REDUCTIONS:
-        if cost(epochs, change) <= seconds:
-            length = epochs
-        else:
-            fixed = cost(least, change)
-            slope = (cost(epochs, change) - fixed) / max(epochs - least, 1e-12)
+    least = min(LEAST_STEPS / per_epoch, epochs)
+    wanted = build(epochs)
+    for cuts, (change, share) in enumerate(_CUTS):
+        full = plan_seconds(change(wanted), execution, {})
+        length = epochs
+        if full > seconds:
+            fixed = plan_seconds(change(build(least)), execution, {})
+            slope = (full - fixed) / max(epochs - least, 1e-12)
             length = least + (seconds - fixed) / slope if slope > 0 else 0.0
         if length >= max(share * epochs, least):
             setup = change(build(length))
-            return Fitted(setup, length, tuple(_given_up(build(epochs), setup, epochs, length)))
-    smallest = cost(least, _REDUCTIONS[-1][0])
-    raise OptionError(
-        f"{seconds / 60:.2g} minutes are not enough for {len(build(epochs).contestants)} optimizers",
-        hint=f"give at least {max(smallest / 60, 0.1):.1f} minutes, or fewer optimizers.",
-    )
+            return Fitted(setup, length, cuts, True, tuple(_given_up(wanted, setup, epochs, length)))
+    setup = _CUTS[-1][0](build(least))
+    return Fitted(setup, least, len(_CUTS), False, tuple(_given_up(wanted, setup, epochs, least)))
 
 
 def _reduced(seeds: int, rates: int, full: int) -> Callable[[Setup], Setup]:
@@ -148,26 +152,29 @@ def _reduced(seeds: int, rates: int, full: int) -> Callable[[Setup], Setup]:
 
 
 _MANY = 1_000_000
-_REDUCTIONS: Sequence[tuple[Callable[[Setup], Setup], float, str]] = (
-    (_reduced(_MANY, _MANY, _MANY), 0.5, "length"),
-    (_reduced(3, _MANY, _MANY), 0.5, "seeds"),
-    (_reduced(3, 5, 2), 0.25, "trials"),
-    (_reduced(2, 5, 2), 0.25, "more seeds"),
-    (_reduced(2, 5, 2), 0.0, "all"),
+_CUTS: Sequence[tuple[Callable[[Setup], Setup], float]] = (
+    (_reduced(_MANY, _MANY, _MANY), 0.5),
+    (_reduced(_MANY, 5, 2), 0.25),
+    (_reduced(LEAST_SEEDS, 5, 2), 0.0),
 )
+"""What is cut, and the share of the length that must be left with it."""
 
 
 def _given_up(wanted: Setup, got: Setup, epochs: float, length: float) -> list[str]:
     lines: list[str] = []
     if length < epochs * (1 - 1e-9):
         lines.append(f"{_plain(length)} instead of {_plain(epochs)} epochs")
+    tuned = [who for who in wanted.contestants if who.tuned]
+    if (
+        got.scan_rates < wanted.scan_rates
+        and wanted.grid is None
+        and not all(who.fixed_rate for who in tuned)
+    ):
+        lines.append(f"{got.scan_rates} instead of {wanted.scan_rates} rates")
+    if got.full_rates < wanted.full_rates and tuned:
+        lines.append(f"the best {got.full_rates} instead of {wanted.full_rates} at full length")
     if len(got.seeds) < len(wanted.seeds):
         lines.append(f"{len(got.seeds)} instead of {counted(len(wanted.seeds), 'seed')}")
-    if got.scan_rates < wanted.scan_rates or got.full_rates < wanted.full_rates:
-        lines.append(
-            f"{got.scan_rates} instead of {wanted.scan_rates} rates and the best {got.full_rates} instead of "
-            f"{wanted.full_rates} at full length"
-        )
     return lines
 
 

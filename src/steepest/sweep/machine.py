@@ -1,8 +1,8 @@
-"""What is known of this machine: its processor and memory, and the thread counts that were measured on it.
+"""What is known of this machine: its processor and memory, the thread counts and compile times measured on it.
 
 Which number of threads makes a step fastest is measured once and kept in a small JSON file in the user's cache
-folder. It is a convenience: a file that is torn, or a folder that cannot be written, costs a measurement and
-nothing else.
+folder, and what the last compilations took in another. It is a convenience: a file that is torn, or a folder that
+cannot be written, costs a measurement and nothing else.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import platform
 from collections.abc import Iterable
@@ -26,6 +27,8 @@ from steepest.train.compiler import cache_folder, cpu_told
 
 MOST_KEPT = 200
 """Thread counts that are kept; the oldest go first."""
+MOST_WAITS = 7
+"""Compile times that are kept, for each kind of compiler."""
 
 
 def processor() -> str:
@@ -137,6 +140,35 @@ def known() -> dict[str, dict[str, Any]]:
         return {str(key): dict(each) for key, each in found.items() if _is_sound(each)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
+
+
+def compile_seconds(kind: str) -> list[float]:
+    """Return what the last compilations of a kind took on this machine, oldest first.
+
+    Args:
+        kind: ``cpu`` or ``cuda``; ``first cpu`` of a process, which also imports the compiler.
+    """
+    try:
+        found = json.loads(waits_file().read_text(encoding="utf-8"))["seconds"][kind]
+        return [float(each) for each in found if math.isfinite(each) and each > 0]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return []
+
+
+def remember_compiling(kind: str, seconds: float) -> None:
+    """Keep what a compilation took; where the cache folder cannot be written, nothing is kept and nothing is said."""
+    kinds = ("cpu", "first cpu", "cuda", "first cuda")
+    kept = {each: compile_seconds(each) for each in kinds}
+    kept[kind] = [*kept[kind], round(seconds, 2)][-MOST_WAITS:]
+    path = waits_file()
+    with contextlib.suppress(OSError, FolderError):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_atomically(path, json.dumps({"seconds": kept}) + "\n")
+
+
+def waits_file() -> Path:
+    """Return where the compile times are kept."""
+    return cache_folder() / "compiling.json"
 
 
 def threads_file() -> Path:

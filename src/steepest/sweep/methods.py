@@ -1,10 +1,9 @@
-"""How the steps of a run are made: eagerly or as one compiled program, and how that is chosen."""
+"""How the steps of a run are made: eagerly or as one compiled program."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from steepest.optim import make_rule
@@ -15,17 +14,7 @@ from steepest.schedules import make_schedule
 from steepest.sweep.contestants import Contestant
 from steepest.sweep.rows import by_rows
 from steepest.train.compiled import CompiledMethod, Programs
-from steepest.train.compiler import compiler
-from steepest.train.replayed import ReplayedMethod, has_triton
-
-COMPILE_SECONDS = 25.0
-"""What compiling a step takes, about; it must save twice as much to be worth it."""
-LOAD_SECONDS = 4.0
-"""What finding a compiled step in the cache takes, about."""
-TYPICAL_EPOCHS = 5.0
-"""Length that the saving is reckoned with before a pilot has run."""
-SAVED = 0.7
-"""Share of a small step that compiling saves, at least."""
+from steepest.train.replayed import ReplayedMethod
 
 
 def make_method(
@@ -49,52 +38,6 @@ def is_compiled(execution: Execution, name: str) -> bool:
         [True, False, True]
     """
     return (str(make_rule("adam")) if name == "pilot" else name) in execution.compiled
-
-
-@dataclass(frozen=True)
-class Expectation:
-    """What is known of the work before anything has run.
-
-    Attributes:
-        per_epoch: steps an epoch.
-        epochs: their number, if it is given.
-        seconds: the budget, if there is one.
-        epochs_trained: how many times the length an optimizer trains in all its runs.
-        optimizers: how many take part.
-    """
-
-    per_epoch: int
-    epochs: float | None
-    seconds: float | None
-    epochs_trained: float
-    optimizers: int
-
-    def seconds_of(self, a_step: float) -> float:
-        """Return how long the steps of one optimizer will take at so many seconds a step."""
-        length = (self.epochs or TYPICAL_EPOCHS) * self.per_epoch
-        whole = self.epochs_trained * length * a_step
-        return whole if self.seconds is None else min(whole, self.seconds / self.optimizers)
-
-
-def worth_compiling(execution: Execution, work: Expectation, a_step: float) -> tuple[bool, bool]:
-    """Return whether a compiled step is to be looked for in the cache, and whether it may be compiled.
-
-    Example:
-        >>> work = Expectation(per_epoch=500, epochs=10, seconds=None, epochs_trained=14.75, optimizers=2)
-        >>> plan = Execution(device="cpu")
-        >>> [worth_compiling(plan, work, a_step)[1] for a_step in (1e-4, 2e-3)]
-        [False, True]
-    """
-    on_cuda = execution.device.startswith("cuda")
-    if execution.compile == "off" or not (on_cuda or execution.device == "cpu"):
-        return False, False
-    if execution.compile == "on":
-        return True, True
-    saved = SAVED * work.seconds_of(a_step)
-    if on_cuda:  # nothing is kept from one comparison to the next
-        worth = saved > 2.0 * (COMPILE_SECONDS if has_triton() else LOAD_SECONDS)
-        return worth, worth
-    return saved > LOAD_SECONDS, saved > 2.0 * COMPILE_SECONDS and compiler() is not None
 
 
 def difference(first: list[float], second: list[float]) -> float:

@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+import statistics
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import nn
 
+from steepest.errors import StepError
 from steepest.models import build_model, count_parameters
 from steepest.optim import make_rule
 from steepest.optim.rule import Rule
 from steepest.recipe import Execution, Precision
 from steepest.sweep.bench import Bench, Way
+from steepest.sweep.compiling import Prospect, Work, choose, with_choice
 from steepest.sweep.contestants import Contestant
-from steepest.sweep.machine import cores, key_of, remember, remembered
-from steepest.sweep.methods import SAVED, Expectation, worth_compiling
+from steepest.sweep.machine import (
+    compile_seconds,
+    cores,
+    key_of,
+    remember,
+    remember_compiling,
+    remembered,
+)
 from steepest.sweep.rows import choose_tables
-from steepest.train.compiler import NoCompilerError, NotCachedError
+from steepest.train.compiler import NoCompilerError, NotCachedError, compiler
 from steepest.train.program import NotTraceableError
+from steepest.train.replayed import has_triton
 
+COMPILE_SECONDS = 20.0
+"""What compiling a step takes, about, where none was compiled on this machine yet."""
+LATER_SHARE = 0.5
+"""Share of that which a second one takes: the first imports the compiler and prepares its headers."""
+LOAD_SECONDS = 4.0
+"""What finding a compiled step in the cache takes, about."""
+COMPILED_SHARE = 0.3
+"""Share of an eager step's time that a compiled one takes, about, where none was timed yet."""
 SAME: dict[Precision, float] = {"float32": 1e-4, "tf32": 1e-3, "bf16": 2e-2}
 """By how much their losses may differ, as a share of the loss."""
 FEWER_THREADS_UNLESS = 0.7
@@ -76,67 +96,174 @@ def _threads(bench: Bench, net: nn.Module, plan: Execution, rule: Rule) -> int:
     return threads
 
 
-def with_times(
-    execution: Execution,
-    bench: Bench,
-    who: Sequence[Contestant],
-    work: Expectation,
-    say: Callable[[str], None] = lambda _: None,
-    *,
-    compiles: bool = True,
-) -> Execution:
-    """Return the execution plan with what every optimizer's steps take, and which of them are compiled.
-
-    Those that are known already stay as they are. Without ``compiles`` nothing is compiled: where that would be
-    done, the time is a guess.
-    """
-    known, compiled = dict(execution.seconds_a_step), list(execution.compiled)
-    rules = {each.name: slow(each.rule) for each in who if each.name not in known}
-    known |= bench.steps({name: Way(rule, execution) for name, rule in rules.items()})
-    for name, rule in rules.items():
-        seconds, why = _compiled(rule, execution, bench, work, known[name], compiles)
-        if seconds is not None:
-            known[name] = seconds
-            compiled.append(name)
-        elif why:
-            say(f"steps  {name} runs eagerly: {why}")
-    update: dict[str, Any] = {"seconds_a_step": known, "compiled": tuple(compiled)}
-    if not execution.seconds_an_evaluation:
-        first = Way(slow(who[0].rule), execution, who[0].name in compiled and compiles)
-        update["seconds_an_evaluation"], update["seconds_a_run"] = bench.evaluation(first)
-    return execution.model_copy(update=update)
-
-
 def slow(rule: Rule[Any]) -> Rule[Any]:
     """Return a rule at a rate at which some steps diverge nowhere."""
     return rule.with_lr(min(1e-4, float(rule.hyper.lr)))
 
 
-def _compiled(
-    rule: Rule, execution: Execution, bench: Bench, work: Expectation, eager: float, compiles: bool
-) -> tuple[float | None, str]:
-    """Return the seconds of a compiled step, or None and why there is none, if that is to be said."""
-    look, may = worth_compiling(execution, work, eager)
+@dataclass
+class Steps:
+    """What the steps of some optimizers take, and whose are compiled.
 
-    def if_asked(why: str) -> str:
-        return why if execution.compile == "on" else ""
+    Attributes:
+        bench: where steps are timed.
+        execution: the execution plan so far; the optimizers of which it has times are decided.
+        rules: the others.
+        eager: seconds of their eager steps.
+        compiled: seconds of their compiled steps, where those were measured.
+        refused: why some run eagerly, whatever it costs.
+        faults: those of them for which compiling failed.
+        took: what each program that was compiled here took.
+    """
 
-    if not look:
-        return None, if_asked("it would not save time")
-    bench.programs.only_cached = not (may and compiles)
-    try:
-        found = bench.steps({each: Way(rule, execution, compiled=each) for each in (False, True)})
-        apart = bench.same(rule, execution)
-    except NotCachedError as error:
-        return ((1.0 - SAVED) * eager, "") if may else (None, if_asked(error.fact))
-    except NotTraceableError as error:
-        return None, if_asked(error.fact)
-    except NoCompilerError as error:
-        return None, error.fact
-    finally:
-        bench.programs.only_cached = False
-    if apart > SAME[bench.recipe.precision]:
-        return None, if_asked(f"compiled steps differ from eager ones by {apart:.1g} of the loss")
-    if found[True] > found[False] and execution.compile != "on":
-        return None, ""
-    return found[True], ""
+    bench: Bench
+    execution: Execution
+    rules: dict[str, Rule[Any]]
+    eager: dict[str, float] = field(default_factory=dict)
+    compiled: dict[str, float] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    faults: set[str] = field(default_factory=set)
+    took: list[float] = field(default_factory=list)
+    _looked: set[str] = field(default_factory=set)
+
+    @classmethod
+    def measured(cls, bench: Bench, execution: Execution, who: Sequence[Contestant]) -> Steps:
+        """Return them with the times of eager steps; those that the execution plan has already stay as they are."""
+        rules = {each.name: slow(each.rule) for each in who if each.name not in execution.seconds_a_step}
+        eager = bench.steps({name: Way(rule, execution) for name, rule in rules.items()})
+        found = cls(bench, execution, rules, eager)
+        if not execution.seconds_an_evaluation:
+            found._read(Way(slow(who[0].rule), execution))
+        return found
+
+    @property
+    def kind(self) -> str:
+        """The kind of device, and so of compiler."""
+        return self.execution.device.partition(":")[0]
+
+    def prospects(self) -> dict[str, Prospect]:
+        """Return what is measured or expected of the optimizers that are not decided."""
+        share = self.compiled_share()
+        _, wait = self.waits()
+        found: dict[str, Prospect] = {}
+        for name, eager in self.eager.items():
+            if name in self.compiled:
+                found[name] = Prospect(eager, self.compiled[name], 0.0)
+            else:
+                expected = math.inf if self.why_eager(name) else share * eager
+                found[name] = Prospect(eager, expected, wait)
+        return found
+
+    def why_eager(self, name: str) -> str:
+        """Return why the steps of an optimizer cannot be compiled; nothing where they can, as far as is known."""
+        if self.execution.compile == "off":
+            return "that was asked for"
+        if self.kind not in ("cpu", "cuda"):
+            return f"steps are compiled on CPUs and CUDA devices, not on {self.execution.device!r}"
+        if self.kind == "cpu" and compiler() is None:
+            return "there is no C++ compiler (g++)"
+        return self.refused.get(name, "")
+
+    def compiled_share(self) -> float:
+        """Return the share of an eager step's time that a compiled one is expected to take."""
+        known = [self.compiled[name] / self.eager[name] for name in self.compiled]
+        return statistics.median(known) if known else COMPILED_SHARE
+
+    def waits(self) -> tuple[float, float]:
+        """Return the seconds that compiling the next step is expected to take, and compiling one after it."""
+        if self.kind == "cuda" and not has_triton():
+            return LOAD_SECONDS, LOAD_SECONDS
+        first = self.took[0] if self.took else _usual(f"first {self.kind}") or COMPILE_SECONDS
+        later = statistics.median(self.took[1:] or [_usual(self.kind) or LATER_SHARE * first])
+        return later if self.took else max(first, later), later
+
+    def choose(
+        self, work: Callable[[], Work], *, compiles: bool = True, only: Collection[str] = ()
+    ) -> tuple[str, ...]:
+        """Return the optimizers whose steps are compiled; the programs that lack are made first.
+
+        After each program the choice is made again, with what it took and what its steps take.
+
+        Args:
+            work: returns the comparison that is wanted, with the time that is left.
+            compiles: whether to compile; without, the answer is what is expected.
+            only: those that may be compiled now, if not all.
+        """
+        while True:
+            now = work()
+            self._look(now)
+            prospects = self.prospects()
+            if self.execution.compile == "on":
+                chosen = tuple(name for name, each in prospects.items() if math.isfinite(each.compiled))
+            else:
+                first, later = self.waits()
+                chosen = choose(prospects, self.execution, now, first - later if first > later else 0.0)
+            lacking = [name for name in chosen if name not in self.compiled and name in (only or chosen)]
+            if not lacking or not compiles:
+                return tuple(name for name in self.rules if name in chosen)
+            self._make(lacking[0])
+
+    def settled(self, chosen: Collection[str]) -> Execution:
+        """Return the execution plan with a choice; where programs were made, all are timed again in the same rounds."""
+        if chosen and all(name in self.compiled for name in chosen):
+            ways = {name: Way(rule, self.execution, name in chosen) for name, rule in self.rules.items()}
+            for name, seconds in self.bench.steps(ways).items():
+                (self.compiled if name in chosen else self.eager)[name] = seconds
+            if self.execution.tables:  # a program also catches up the rows that an evaluation reads
+                self._read(next(way for way in ways.values() if way.compiled))
+        return with_choice(self.execution, self.prospects(), tuple(chosen))
+
+    def _read(self, way: Way) -> None:
+        look, rest = self.bench.evaluation(way)
+        update = {"seconds_an_evaluation": look, "seconds_a_run": rest}
+        self.execution = self.execution.model_copy(update=update)
+
+    def _look(self, work: Work) -> None:
+        """Take the programs that are in the cache, where they could save more than looking costs."""
+        prospects = self.prospects()
+        steps = work.steps(with_choice(self.execution, prospects, ()))
+        for name, each in prospects.items():
+            able = math.isfinite(each.compiled) and name not in self.compiled and name not in self._looked
+            saved = steps[name] * (each.eager - each.compiled)
+            if able and (saved > LOAD_SECONDS or self.execution.compile == "on"):
+                self._looked.add(name)
+                self._make(name, only_cached=True)
+
+    def _make(self, name: str, *, only_cached: bool = False) -> None:
+        """Compile the step of an optimizer, hold it against the eager one, and time both."""
+        if name not in self._looked:
+            self._looked.add(name)
+            self._make(name, only_cached=True)
+            if name in self.compiled or name in self.refused:
+                return
+        way = Way(self.rules[name], self.execution, compiled=True)
+        self.bench.programs.only_cached = only_cached
+        try:
+            seconds = self.bench.ready(way)
+            found = self.bench.steps({True: way, False: replace(way, compiled=False)})
+            apart = self.bench.same(way.rule, way.execution)
+        except NotCachedError:
+            return
+        except (NotTraceableError, NoCompilerError, StepError) as error:
+            self.refused[name] = error.fact
+            if isinstance(error, NoCompilerError):
+                self.faults.add(name)
+            return
+        finally:
+            self.bench.programs.only_cached = False
+        if not only_cached:
+            remember_compiling(self.kind if self.took else f"first {self.kind}", seconds)
+            self.took.append(seconds)
+        self.eager[name] = found[False]
+        if apart > SAME[self.bench.recipe.precision]:
+            self.refused[name] = f"compiled steps differ from eager ones by {apart:.1g} of the loss"
+        elif found[True] > found[False] and self.execution.compile != "on":
+            self.refused[name] = "eager steps are faster"
+        else:
+            self.compiled[name] = found[True]
+
+
+def _usual(kind: str) -> float | None:
+    """Return what compiling takes on this machine; None where nothing is known."""
+    known = compile_seconds(kind)
+    return statistics.median(known) if known else None

@@ -1,0 +1,204 @@
+"""What fits into the minutes, and what is said of it: with step times that are given here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+import steepest as st
+from steepest import budget as module
+from steepest.budget import Clock, check_minutes, decided, expected, fit_length, settle
+from steepest.decision import Decision, decide
+from steepest.errors import OptionError
+from steepest.recipe import Execution, Fitted
+from steepest.record.schema import Point, Record
+from steepest.record.store import Folder
+from steepest.sweep.bench import Bench
+from steepest.sweep.observer import Observer
+from steepest.sweep.timing import Steps
+
+TIMES = {"adam": 2e-3, "sgd": 1e-3}
+
+
+class FakeBench(Bench):
+    """Steps that take what they are said to take, and no programs."""
+
+    def steps(self, ways):
+        return {key: TIMES[way.rule.called] for key, way in ways.items()}
+
+    def evaluation(self, way):
+        del way
+        return 0.005, 0.002
+
+
+def decision(churn, **options) -> Decision:
+    """Return a decision on 480 rows in batches of 2, 240 steps an epoch, whose steps have been timed."""
+    options = {"optimizers": ["adam", "sgd"], "batch_size": 2, "hidden": (4,), "device": "cpu"} | options
+    options.setdefault("compile", "off")
+    plan = st.plan(churn, target="churned", **options)
+    made = decide(plan.experiment, plan.table, None, plan.optimizers, Observer())
+    asked = plan.experiment.execution or Execution()
+    bench = FakeBench(made.dataset, made.recipe, None, "cpu")
+    steps = Steps.measured(bench, asked, made.who)
+    return replace(made, execution=steps.execution, steps=steps)
+
+
+def settled_times(made: Decision) -> Decision:
+    return replace(made, execution=made.timed.settled(()))
+
+
+class FakeRunner:
+    """Makes a pilot that is best after some epochs."""
+
+    def __init__(self, folder: Folder, best: int = 3) -> None:
+        self.folder, self.observer, self.best = folder, Observer(), best
+        self.execution: Execution | None = None
+        self.made: list[int] = []
+
+    def make(self, run, history, *, evaluations: int) -> Record:
+        del history
+        self.made.append(evaluations)
+        per_epoch = run.recipe.steps // evaluations
+        ran, outcome = min(evaluations, self.best + 5), "finished"
+        if ran < evaluations:
+            outcome = "stopped early"
+        curve = [
+            Point(step=i * per_epoch, epoch=i, seconds=0, gradients=0, train_loss=0, validation={})
+            for i in range(ran + 1)
+        ]
+        best = min(ran, self.best) * per_epoch
+        return Record(
+            key=run.key, lr=1e-3, steps=run.recipe.steps, outcome=outcome, curve=curve, best_step=best
+        )
+
+
+@pytest.fixture
+def runner(tmp_path) -> FakeRunner:
+    return FakeRunner(Folder(tmp_path / "folder"))
+
+
+NOW = 5000.0
+
+
+@pytest.fixture(autouse=True)
+def _time_stands_still(monkeypatch) -> None:
+    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: NOW))
+
+
+def started(seconds_ago: float) -> float:
+    return NOW - seconds_ago
+
+
+# --- the length ------------------------------------------------------------------------------------------------
+
+
+def test_where_everything_fits_nothing_is_cut_and_nothing_is_said_to_take_longer(churn, runner) -> None:
+    made = settle(decision(churn, minutes=30, epochs=4), runner, started(5.0))
+    assert made.length.why == "4 epochs, given"
+    assert (made.length.epochs, made.length.seeds, made.length.scan_rates) == (4, 5, 7)
+    assert made.setup(made.length).recipe.steps == 960
+
+
+def test_slow_baselines_alone_are_no_reason_to_say_that_it_takes_longer(churn, runner) -> None:
+    """More than half of the time is gone, and the rest is enough: it will end in time."""
+    made = settle(decision(churn, minutes=5, epochs=1), runner, started(200.0))
+    assert made.length.why == "1 epoch, given"
+    assert made.length.seeds == 5
+
+
+def test_what_is_expected_to_take_longer_says_by_how_much(churn, runner) -> None:
+    made = settle(decision(churn, minutes=2, epochs=40), runner, started(110.0))
+    assert "to fit the time: " in made.length.why
+    assert made.length.why.endswith(
+        "everything before training took 1 min 50 s, so the comparison is expected to take 2 min 50 s instead of 2 min"
+    )
+
+
+@pytest.mark.parametrize(("seeds", "left"), [(5, 3), (3, 3), (2, 2), (1, 1)])
+def test_no_budget_leaves_fewer_than_three_seeds_unless_fewer_are_wanted(churn, runner, seeds, left) -> None:
+    made = settle(decision(churn, minutes=0.2, epochs=40, seeds=seeds), runner, started(0.0))
+    assert made.length.seeds == left
+    assert len(made.setup(made.length).seeds) == left
+
+
+def test_minutes_that_are_too_few_are_refused_before_anything_ran(churn) -> None:
+    with pytest.raises(OptionError, match=r"0.01 minutes are not enough for 2 optimizers") as caught:
+        check_minutes(decision(churn, minutes=0.01))
+    enough = float(caught.value.hint.split("at least ")[1].split()[0])
+    check_minutes(decision(churn, minutes=enough))
+    check_minutes(decision(churn))
+
+
+def test_a_comparison_that_has_begun_is_not_refused_afterwards(churn, runner) -> None:
+    """Its times have turned out longer: the smallest one is made, and that it takes longer is said."""
+    made = settled_times(decision(churn, minutes=0.1, epochs=4))
+    slow = {name: 100 * seconds for name, seconds in made.execution.seconds_a_step.items()}
+    made = replace(made, execution=made.execution.model_copy(update={"seconds_a_step": slow}))
+    fitted = fit_length(made, Fitted(epochs=4, why="4 epochs"), Clock(6.0, started(0.0)))
+    assert made.setup(fitted).recipe.steps == 20
+    assert "is expected to take" in fitted.why
+
+
+# --- the pilot -------------------------------------------------------------------------------------------------
+
+
+def test_a_pilot_finds_the_length(churn, runner) -> None:
+    made = settle(decision(churn), runner, started(0.0))
+    assert made.length.epochs == 3
+    assert made.length.why == "3 epochs (a pilot of Adam at its default ran 8 epochs and was best after 3)"
+    assert runner.execution == made.execution.model_copy(update={"fitted": None})
+
+
+def test_a_pilot_gets_a_share_of_the_time_at_the_pace_of_adam(churn, runner) -> None:
+    runner.best = 50
+    made = settle(decision(churn, minutes=0.5), runner, started(0.0))
+    an_epoch = 240 * TIMES["adam"] + 0.005
+    assert runner.made == [int(module.PILOT_SHARE * 30 / an_epoch)]
+    assert "was still improving after 9 epochs, the most that the time allows" in made.length.why
+
+
+def test_where_not_even_an_epoch_fits_there_is_no_pilot(churn, runner) -> None:
+    made = settle(decision(churn, minutes=0.05, seeds=1), runner, started(0.0))
+    assert runner.made == []
+    assert made.length.why.startswith("1 epoch (the time is too short for a pilot)")
+
+
+# --- the folder ------------------------------------------------------------------------------------------------
+
+
+def test_what_a_folder_has_decided_stands(churn, runner) -> None:
+    made = settle(decision(churn, minutes=3, epochs=4), runner, started(0.0))
+    again = replace(decision(churn, minutes=3, epochs=4), execution=made.execution)
+    again = replace(again, steps=Steps.measured(again.timed.bench, made.execution, again.who))
+    assert decided(again) == made.length
+    assert settle(again, runner, started(1e6)).execution == made.execution
+    other = decision(churn, minutes=4, epochs=4)
+    assert decided(replace(other, execution=made.execution)) is None
+
+
+# --- a dry run -------------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_reckons_as_the_comparison_does(churn, runner) -> None:
+    made = decision(churn, minutes=3, epochs=12)
+    _, fitted, known, wait = expected(made)
+    real = settle(decision(churn, minutes=3, epochs=12), runner, started(0.0)).length
+    assert (known, wait) == (True, 0.0)
+    assert fitted.epochs == pytest.approx(real.epochs, rel=0.01)
+    assert (fitted.seeds, fitted.scan_rates) == (real.seeds, real.scan_rates)
+    _, fitted, known, _ = expected(decision(churn, minutes=3))
+    assert not known
+    assert fitted.why.startswith("found by a pilot; reckoned here with 20 epochs; to fit the time: ")
+
+
+def test_a_dry_run_counts_the_wait_for_the_compiler(churn, monkeypatch) -> None:
+    monkeypatch.setattr("steepest.sweep.timing.compiler", lambda: "/usr/bin/g++")
+    monkeypatch.setattr(Steps, "_make", lambda self, name, only_cached=False: None)
+    made = decision(churn, minutes=5, epochs=40, compile="auto")
+    found, fitted, _, wait = expected(made)
+    assert found.execution.compiled == ("adam", "sgd")
+    assert wait == 30.0  # the first takes 20 s where nothing is known, another one half of that
+    eager = expected(decision(churn, minutes=5, epochs=40))[1]
+    assert fitted.epochs > eager.epochs
