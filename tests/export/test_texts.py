@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from steepest.compare.result import Difference
 from steepest.export import latex, tex, tidy
 from steepest.export.bibliography import bibliography
 from steepest.export.protocol import protocol, to_text
@@ -141,6 +142,24 @@ def test_the_protocol_follows_the_configuration(change, expected):
         rent_comparison(), protocol(rent_comparison(), rent_experiment(), rent_records()), width=100_000
     )
     assert expected not in before
+
+
+def test_a_difference_without_an_interval_is_not_said_to_have_one():
+    result = rent_comparison()
+    without = {**Difference.lacking(), "reason": "34 test rows, fewer than 100"}
+    bare = result.model_copy(
+        update={"differences": [each.model_copy(update=without) for each in result.differences]}
+    )
+    found = {each.title: each.text for each in protocol(bare, rent_experiment(), rent_records())}[
+        "Statistics"
+    ]
+    assert "The differences of adamw to sgd have no interval (34 test rows, fewer than 100)." in found
+    assert "paired" not in found
+    lines = list(csv.DictReader(io.StringIO(tidy.differences(bare))))
+    assert {(each["low"], each["high"], each["p"], each["reason"]) for each in lines} == {
+        ("", "", "", "34 test rows, fewer than 100")
+    }
+    assert "[" not in re.sub(r"\\begin\{table\}\[\w+\]", "", latex.table(bare))
 
 
 def test_what_was_not_done_has_no_sentence():

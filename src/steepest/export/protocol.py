@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from steepest.compare.intervals import RESAMPLES
 from steepest.compare.result import Comparison, Difference, Fact, Row
 from steepest.recipe import Experiment
 from steepest.record.schema import Record
@@ -234,8 +233,9 @@ def _baselines(comparison: Comparison) -> str:
 
 OVER = {
     "seeds": "paired by run seed (Student's t)",
-    "rows": f"paired by test row (bootstrap, {RESAMPLES:,} resamples)",
-    "both": "paired by run seed and by test row, both resampled together",
+    "rows": "paired by test row (Student's t, with two further rows as far out as the farthest)",
+    "both": "paired by run seed and by test row (the t intervals of both joined in quadrature; the seeds' variance "
+    "pooled over the comparisons where the test rows are most of it)",
 }
 
 
@@ -245,13 +245,20 @@ def _statistics(comparison: Comparison) -> str:
     if any(row.seeds > 1 for row in rows):
         said.append("Values are means over the run seeds with 95% t intervals.")
     used: dict[str, list[Difference]] = {}
+    lacking: dict[str, list[Difference]] = {}
     for each in comparison.differences:
-        used.setdefault(each.over, []).append(each)
+        if each.ends is None:
+            lacking.setdefault(each.reason or "no spread is known", []).append(each)
+        else:
+            used.setdefault(each.over, []).append(each)
     for over, found in used.items():
         pairs = list(dict.fromkeys(each.second for each in found))
         said.append(
             f"The differences of {found[0].first} to {_list(pairs)} are {OVER[over]}, with 95% intervals."
         )
+    for reason, found in lacking.items():
+        pairs = list(dict.fromkeys(each.second for each in found))
+        said.append(f"The differences of {found[0].first} to {_list(pairs)} have no interval ({reason}).")
     corrected = max((each.comparisons for each in comparison.differences), default=1)
     if corrected > 1:
         said.append(f"Their p-values are corrected for {corrected} comparisons (Holm).")
