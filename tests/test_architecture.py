@@ -21,6 +21,8 @@ ORDER = (
     "wording",
     "registry",
     "grammar",
+    "references",
+    "identity",
     "rng",
     "files",
     "schedules",

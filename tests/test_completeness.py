@@ -12,6 +12,7 @@ from steepest import grammar, optim
 from steepest.cli import KINDS
 from steepest.data.options import TableOptions
 from steepest.recipe import Execution, Experiment, ModelOptions, Protocol
+from steepest.references import load_reference
 from tests.optim.cases import CASES
 
 ROOT = Path(__file__).parents[1]
@@ -27,7 +28,7 @@ PAGES = {
     "datasets": "reference/data-sets.md",
 }
 
-NAMES = [(kind, name) for kind, where in KINDS.items() for name in grammar.load_reference(where).entries]
+NAMES = [(kind, name) for kind, where in KINDS.items() for name in load_reference(where).entries]
 
 
 def test_every_kind_of_component_has_a_page():
@@ -42,7 +43,7 @@ def test_every_registered_name_is_in_its_page(kind, name):
 
 @pytest.mark.parametrize(("kind", "name"), NAMES)
 def test_every_registered_name_loads_and_is_documented(kind, name):
-    found = grammar.load_reference(KINDS[kind]).load(name)
+    found = load_reference(KINDS[kind]).load(name)
     assert (found.__doc__ or "").strip()
 
 

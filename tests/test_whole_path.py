@@ -9,7 +9,7 @@ import pytest
 
 import steepest as st
 from steepest.data.catalog import open_catalog
-from steepest.grammar import load_reference
+from steepest.references import load_reference
 from steepest.sweep.observer import Observer
 
 PAGE = Path(__file__).parents[1] / "examples" / "whole_path.py"

@@ -346,9 +346,13 @@ def _side(folder: Folder) -> Side:
     events = [each for each in folder.journal.read() if each.get("event") == "data"]
     rates = {row.name: row.lr for row in comparison.rows if row.kind == "optimizer"}
     runs: dict[str, dict[int, SeedScores]] = {}
+    taking_part = set(comparison.runs)
     for record in folder.records():
+        run = f"{record.key.recipe}-{record.key.seed}"
+        if taking_part and run not in taking_part:  # with other code, say
+            continue
         if record.key.phase == "final" and record.lr == rates.get(record.key.name):
-            name = f"rows/{record.key.recipe}-{record.key.seed}"
+            name = f"rows/{run}"
             rows = folder.read_tensors(name) if folder.has_tensors(name) else {}
             kept = {key: value.double().numpy() for key, value in rows.items()}
             runs.setdefault(record.key.name, {})[record.key.seed] = SeedScores(record.test, kept)

@@ -15,6 +15,7 @@ from steepest.data.table import Table
 from steepest.errors import OptionError
 from steepest.evaluate.judging import Judging, judge
 from steepest.evaluate.metrics import metric_info
+from steepest.identity import with_shapes
 from steepest.models import ModelBuilder, build_model, count_parameters
 from steepest.recipe import (
     Execution,
@@ -26,6 +27,7 @@ from steepest.recipe import (
 from steepest.schedules import make_schedule
 from steepest.sweep.advice import advice
 from steepest.sweep.bench import Bench
+from steepest.sweep.codes import Codes, codes_of
 from steepest.sweep.contestants import Contestant, contestants
 from steepest.sweep.decide import (
     check_one_gradient,
@@ -60,6 +62,7 @@ class Decision:
     parameters: int
     model: ModelBuilder | None
     execution: Execution
+    codes: Codes
     of: Mapping[str, str]
     steps: Steps | None = None
 
@@ -88,7 +91,7 @@ class Decision:
         )
         if stored is None or "executor" not in stored.model_fields_set:
             stored = choose_execution(bench, stored)
-        stored = stored.model_copy(update={"of": self.of})
+        stored = _without_edited(stored, self.of).model_copy(update={"of": {**stored.of, **self.of}})
         steps = Steps.measured(bench, stored, self.who)
         return replace(self, execution=steps.execution, steps=steps)
 
@@ -164,6 +167,14 @@ def decide(
         check_one_gradient(who, net)
     if experiment.execution is not None and experiment.execution.rows == "on":
         check_rows(net, dataset, [each.rule for each in who])
+    codes = codes_of(who, model or str(experiment.model.spec), protocol.schedule)
+    for kind, each in codes:
+        if each.why:
+            observer.say(f"warning: {kind} cannot be identified: {each.why}; its runs are never used again")
+    who = tuple(replace(each, code=codes.optimizers[each.name].digest) for each in who)
+    shapes = [[name, list(each.shape)] for name, each in net.named_parameters()]
+    code = {"model": with_shapes(codes.model, shapes), "schedule": codes.schedule.digest}
+    code = {kind: digest for kind, digest in code.items() if digest}
     recipe = Recipe(
         data=dataset.fingerprint,
         model=str(experiment.model.spec) if model is None else f"callable {_name(model)}",
@@ -176,20 +187,29 @@ def decide(
         class_weights=class_weights(dataset, protocol.class_weights),
         metric=judging.metric.name,
         positive=None if judging.positive is None else dataset.classes[judging.positive],
+        code=code,
     )
     execution = Execution.model_validate({})
     parameters = count_parameters(net)
     decision = Decision(
         experiment, dataset, who, judging, recipe, batch_size, how_batch, parameters, model, execution,
-        _measured_for(net, recipe),
+        codes, _measured_for(net, recipe, codes),
     )  # fmt: skip
     if protocol.epochs is not None and protocol.minutes is None and protocol.equal != "seconds":
         decision.setup(Fitted(epochs=protocol.epochs, why="given")).check_schedule()
     return decision
 
 
-def _measured_for(net: nn.Module, recipe: Recipe) -> dict[str, str]:
-    """Return what an execution plan belongs to, besides the optimizers."""
+def _without_edited(execution: Execution, of: Mapping[str, str]) -> Execution:
+    """Return a plan without what it says of the optimizers whose code is another now."""
+    edited = {name.removeprefix("code of ") for name, now in of.items() if execution.of.get(name, now) != now}
+    times = {name: each for name, each in execution.seconds_a_step.items() if name not in edited}
+    compiled = tuple(name for name in execution.compiled if name not in edited)
+    return execution.model_copy(update={"seconds_a_step": times, "compiled": compiled})
+
+
+def _measured_for(net: nn.Module, recipe: Recipe, codes: Codes) -> dict[str, str]:
+    """Return what an execution plan belongs to."""
     shapes = [f"{name} {tuple(each.shape)}" for name, each in net.named_parameters()]
     return {
         "model": recipe.model,
@@ -197,6 +217,8 @@ def _measured_for(net: nn.Module, recipe: Recipe) -> dict[str, str]:
         "batch size": str(recipe.batch_size),
         "precision": recipe.precision,
         "machine": f"{processor()} with {cores()} cores",
+        **({"code": recipe.code["model"]} if "model" in recipe.code else {}),
+        **{f"code of {name}": each.digest for name, each in codes.optimizers.items() if each.digest},
     }
 
 

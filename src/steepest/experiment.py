@@ -20,6 +20,7 @@ from steepest.experiment_folder import (
     with_whole_paths,
     write_results,
 )
+from steepest.identity import of_network
 from steepest.models import ModelBuilder, build_model
 from steepest.recipe import (
     Experiment,
@@ -83,7 +84,7 @@ def complete(
     """
     started = time.perf_counter()
     folder.check_format()
-    experiment, optimizers = joined(folder, experiment, optimizers, observer)
+    experiment, optimizers = joined(folder, experiment, optimizers, observer, model)
     decision = decide(experiment, table, model, optimizers, observer)
     check_folder(folder, experiment, decision.dataset, decision.of)
     with folder.held():
@@ -106,6 +107,8 @@ def _carry_out(
     experiment = experiment.model_copy(update={"execution": decision.execution})
     folder.write("experiment.toml", experiment_toml(with_whole_paths(experiment)))
     folder.begin(decision.dataset.fingerprint, decision.dataset.name)
+    for of, code in decision.codes:
+        folder.keep_code(of, code.digest, code.sources)
 
     dataset, metrics, protocol = decision.dataset, decision.judging.metrics, experiment.protocol
     runner = Runner(
@@ -189,6 +192,7 @@ def _findings(
             target=dataset.target,
             target_scale=dataset.target_scale,
             trained=_trained(evidence, seed),
+            code=of_network(net) if "model" in evidence.setup.recipe.code else "",
         )
         TrainedModel(net, about, table.pipeline).save(runner.folder.path / "model")
         outputs = predict(net, dataset.test.inputs)

@@ -17,6 +17,7 @@ from steepest.data.options import TableOptions
 from steepest.decision import device_is_there
 from steepest.errors import FolderError, SteepestError
 from steepest.evaluate.metrics import default_metric, meant, metric_info
+from steepest.models import ModelBuilder
 from steepest.recipe import (
     EXECUTION_OPTIONS,
     Execution,
@@ -30,6 +31,7 @@ from steepest.record.store import Folder, command, curves_frame
 from steepest.report.html import render_html
 from steepest.report.text import to_csv
 from steepest.report.usage import usage
+from steepest.sweep.codes import codes_of
 from steepest.sweep.contestants import contestants
 from steepest.sweep.observer import Observer
 from steepest.train.trained import built_from
@@ -82,10 +84,14 @@ def check_folder(
 
 
 def joined(
-    folder: Folder, experiment: Experiment, optimizers: Sequence[Any] | None, observer: Observer
+    folder: Folder,
+    experiment: Experiment,
+    optimizers: Sequence[Any] | None,
+    observer: Observer,
+    model: ModelBuilder | None = None,
 ) -> tuple[Experiment, Sequence[Any] | None]:
     """Return an experiment, and its optimizers that are no texts, with those that the folder has already."""
-    before = _trained_before(folder, experiment, optimizers, observer)
+    before = _trained_before(folder, experiment, optimizers, observer, model)
     if not before:
         return experiment, optimizers
     whole = experiment.model_copy(update={"optimizers": (*before, *experiment.optimizers)})
@@ -93,7 +99,11 @@ def joined(
 
 
 def _trained_before(
-    folder: Folder, experiment: Experiment, optimizers: Sequence[Any] | None, observer: Observer
+    folder: Folder,
+    experiment: Experiment,
+    optimizers: Sequence[Any] | None,
+    observer: Observer,
+    model: ModelBuilder | None,
 ) -> list[str]:
     """Return the optimizers of an earlier comparison in the folder that stay in it beside those that are asked for.
 
@@ -104,7 +114,13 @@ def _trained_before(
     if not path.is_file():
         return []
     began = validate_experiment(load_tree(path), where=str(path))
-    asked = {each.name for each in contestants(optimizers or experiment.optimizers, experiment.protocol.tune)}
+    who = contestants(optimizers or experiment.optimizers, experiment.protocol.tune)
+    asked, kept = {each.name for each in who}, folder.codes()
+    built, schedule = model or str(experiment.model.spec), experiment.protocol.schedule
+    now = {of: code.digest for of, code in codes_of(who, built, schedule)}
+    edited = [of for of, digest in now.items() if kept.get(of, digest) != digest]
+    if edited:
+        observer.say(f"       the code has changed since it was trained in this folder: {', '.join(edited)}")
     stay: list[str] = []
     lost: list[str] = []
     for text in began.optimizers:
@@ -113,10 +129,15 @@ def _trained_before(
         except SteepestError:
             lost.append(text)
             continue
-        stay += [each.name for each in found if each.name not in asked]
+        of = codes_of(found, "linear", "constant").optimizers
+        for each in found:
+            as_trained = kept.get(f"optimizer {each.name}", "") == of[each.name].digest
+            (stay if as_trained else lost).append(each.name)
+    stay = [each for each in stay if each not in asked]
     free = {"seeds", "minutes", "metric", "positive"}
     protocols = [each.protocol.model_dump(exclude=free) for each in (began, experiment)]
     same = protocols[0] == protocols[1] and began.model == experiment.model
+    same = same and all(kept.get(of, "") == now.get(of, "") for of in ("model", "schedule"))
     lost = [each for each in lost if each not in asked]
     if stay and not (same and _same_judging(folder, began.protocol, experiment.protocol)):
         lost, stay = [*stay, *lost], []
@@ -175,7 +196,9 @@ def with_whole_paths(experiment: Experiment) -> Experiment:
 def write_results(folder: Folder, comparison: Comparison) -> None:
     """Write the curves, the results and the report of a finished comparison."""
     buffer = io.BytesIO()
-    curves_frame(folder.records()).write_ipc(buffer, compression="zstd")
+    part = set(comparison.runs)
+    records = [each for each in folder.records() if f"{each.key.recipe}-{each.key.seed}" in part]
+    curves_frame(records).write_ipc(buffer, compression="zstd")
     folder.write("curves.arrow", buffer.getvalue())
     folder.write("results.csv", to_csv(comparison))
     folder.write("results.json", comparison.model_dump_json(indent=1) + "\n")

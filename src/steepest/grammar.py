@@ -6,13 +6,9 @@ The same text works on the command line, in TOML and in Python.
 from __future__ import annotations
 
 import ast
-import importlib
-import importlib.util
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -107,51 +103,6 @@ def split(text: str) -> list[str]:
             parts.append(text[start:i])
             start = i + 1
     return [part.strip() for part in [*parts, text[start:]] if part.strip()]
-
-
-def load_reference(name: str) -> Any:
-    """Import the object that ``file.py:Name`` or ``package.module:Name`` points at.
-
-    Raises:
-        OptionError: there is no such file, module or name.
-    """
-    where, _, attribute = name.rpartition(":")
-    try:
-        if where.endswith(".py"):
-            path = Path(where)
-            if not _is_file(path):
-                raise OptionError(f"there is no file {where!r}", hint="give the path of a Python file.")
-            path = path.expanduser()
-            module_name = f"steepest_user_{path.stem}_{abs(hash(path.resolve()))}"
-            if module_name not in sys.modules:
-                spec = importlib.util.spec_from_file_location(module_name, path)
-                assert spec is not None
-                assert spec.loader is not None
-                module = importlib.util.module_from_spec(spec)
-                sys.modules[module_name] = module
-                try:
-                    spec.loader.exec_module(module)
-                except BaseException:
-                    del sys.modules[module_name]
-                    raise
-            found: Any = sys.modules[module_name]
-        else:
-            found = importlib.import_module(where)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError, SyntaxError) as error:
-        raise OptionError(
-            f"cannot load {name!r}: {error}",
-            hint="write file.py:Name or package.module:Name; the name must exist there.",
-        ) from error
-    return found
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.expanduser().is_file()
-    except (OSError, ValueError, RuntimeError):  # too long, a zero byte, no home
-        return False
 
 
 def _text(value: Any) -> str:

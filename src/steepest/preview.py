@@ -57,7 +57,7 @@ def preview(
         SteepestError: the data, an option or the model cannot be used.
     """
     folder.check_format()
-    experiment, optimizers = joined(folder, experiment, optimizers, observer)
+    experiment, optimizers = joined(folder, experiment, optimizers, observer, model)
     decision = decide(experiment, table, model, optimizers, observer)
     began = check_folder(folder, experiment, decision.dataset, decision.of)
     decision = decision.measured(began, observer)

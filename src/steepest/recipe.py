@@ -194,11 +194,9 @@ class Execution(Options):
             >>> Execution(of={"batch size": "64", "model": "linear"}).changed({"batch size": "128", "model": "linear"})
             'the batch size was 64 and is 128'
         """
-        names = [name for name in of if name in self.of and self.of[name] != of[name]]
+        names = [name for name in of if name in self.of and self.of[name] != of[name] and " of " not in name]
         return "; ".join(
-            "the shapes of the parameters have changed"
-            if name == "shapes"
-            else f"the {name} was {self.of[name]} and is {of[name]}"
+            _RENEWED[name] if name in _RENEWED else f"the {name} was {self.of[name]} and is {of[name]}"
             for name in names
         )
 
@@ -224,6 +222,11 @@ def flag_of(name: str) -> str:
     """
     return "--" + next((new for new, old in CLEARER_NAMES.items() if old == name), name).replace("_", "-")
 
+
+_RENEWED = {
+    "shapes": "the shapes of the parameters have changed",
+    "code": "the code of the model has changed",
+}
 
 EXECUTION_OPTIONS = ("device", "threads", "rows", "compile")
 """What may be asked of the execution; the rest is measured."""
@@ -360,6 +363,7 @@ class Recipe(Options):
         metric: name of the metric that picks the best weights.
         positive: label of the positive class, or None where there are not two classes.
         patience: epochs without an improvement after which the run stops, or None for the full length.
+        code: the identity of what the user wrote (optimizer, model, schedule); empty where all is steepest's.
     """
 
     data: str
@@ -374,6 +378,12 @@ class Recipe(Options):
     metric: str = ""
     positive: str | None = None
     patience: int | None = None
+    code: dict[str, str] = Field(default_factory=dict[str, str])
+
+    def scheduled(self, schedule: str) -> Recipe:
+        """Return this recipe with a schedule of steepest's own."""
+        code = {kind: digest for kind, digest in self.code.items() if kind != "schedule"}
+        return self.model_copy(update={"schedule": schedule, "code": code})
 
     @property
     def id(self) -> str:
@@ -387,6 +397,8 @@ class Recipe(Options):
         values = self.model_dump(mode="json")
         if self.positive is None:  # as in recipes of before there was one
             del values["positive"]
+        if not self.code:
+            del values["code"]
         return stable_hash(values)[:12]
 
 

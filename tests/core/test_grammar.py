@@ -6,6 +6,7 @@ import pytest
 
 from steepest import grammar
 from steepest.errors import OptionError
+from steepest.references import load_reference
 
 READ = [
     ("adam", "adam", (), {}),
@@ -39,12 +40,12 @@ def test_complains(text: str) -> None:
 def test_reference(tmp_path) -> None:
     path = tmp_path / "mine.py"
     path.write_text("class Outer:\n    value = 3\n")
-    assert grammar.load_reference(f"{path}:Outer.value") == 3
-    assert grammar.load_reference("math:pi") == pytest.approx(3.14159, abs=1e-4)
+    assert load_reference(f"{path}:Outer.value") == 3
+    assert load_reference("math:pi") == pytest.approx(3.14159, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", ["nowhere.py:A", "no_such_module_at_all:A", "math:no_such_name"])
 def test_reference_that_does_not_exist(name: str) -> None:
     with pytest.raises(OptionError) as caught:
-        grammar.load_reference(name)
+        load_reference(name)
     assert name.split(":")[0] in caught.value.fact

@@ -15,10 +15,10 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from steepest import grammar
 from steepest.data.options import TableOptions
 from steepest.errors import OptionError
 from steepest.recipe import CLEARER_NAMES, EXECUTION_OPTIONS, Execution, ModelOptions, Protocol
+from steepest.references import load_reference
 from steepest.registry import Registry
 
 COMMON = "Common"
@@ -53,7 +53,7 @@ KINDS = {
 
 def registry(kind: str) -> Registry:
     """Return the registry of a kind of component."""
-    return grammar.load_reference(KINDS[kind])
+    return load_reference(KINDS[kind])
 
 
 def completion(kind: str) -> Callable[[str], list[str]]:

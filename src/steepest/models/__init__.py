@@ -10,6 +10,7 @@ from torch import nn
 from steepest import grammar
 from steepest.data.dataset import Shape
 from steepest.errors import ModelError, SteepestError
+from steepest.references import load_reference
 from steepest.registry import Registry
 from steepest.rng import torch_stream
 
@@ -44,7 +45,7 @@ def build_model(model: str | ModelBuilder, shape: Shape, *, seed: int = 0, **opt
         spec = grammar.parse(model)
         arguments = spec.arguments
         if spec.is_reference:
-            build = grammar.load_reference(spec.name)
+            build = load_reference(spec.name)
         else:
             entry = registry.entry(spec.name)
             build = entry.load()

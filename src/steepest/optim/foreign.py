@@ -19,10 +19,10 @@ from typing import Any, ClassVar, Never, cast
 import torch
 from pydantic import ConfigDict, create_model
 
-from steepest import grammar
 from steepest.errors import MissingExtraError, OptionError, SteepestError, StepError, first_line
 from steepest.grammar import Spec
 from steepest.optim.rule import Carry, Coefficients, Hyper, Rule, Slots, Start
+from steepest.references import load_reference
 
 PACKAGES = {
     "pytorch_optimizer": "pytorch-optimizer",
@@ -320,7 +320,7 @@ def load(spec: Spec) -> type[Rule[Any]]:
             f"{spec.name} needs the package {PACKAGES[package]}, which is not installed",
             hint=f"pip install {PACKAGES[package]}",
         )
-    found = grammar.load_reference(f"torch.optim:{attribute}" if where == "torch" else spec.name)
+    found = load_reference(f"torch.optim:{attribute}" if where == "torch" else spec.name)
     if isinstance(found, type) and issubclass(found, Rule):
         return cast("type[Rule[Any]]", found)
     if isinstance(found, type) and issubclass(found, torch.optim.Optimizer):

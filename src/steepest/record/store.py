@@ -1,7 +1,8 @@
 """An experiment's folder: what is in it, and that it belongs to one experiment on one dataset.
 
 ``experiment.toml`` (with the execution plan), ``journal.jsonl``, ``curves.arrow``, ``results.csv``,
-``results.json``, ``rows/`` (test losses by row), ``checkpoints/`` (best weights), ``report.html`` and ``model/``.
+``results.json``, ``rows/`` (test losses by row), ``checkpoints/`` (best weights), ``source/`` (the user's code),
+``report.html`` and ``model/``.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from steepest.record.schema import BaselineRecord, Record
 
 FORMAT = 2
 """Of the folders that are written. Those of an earlier format are read and shown, and nothing is added to them."""
+
+SOURCE = "source"
+"""The folder with the source of the user's code, by its identity."""
 
 PARTS = ("checkpoints", "rows")
 """The folders in an experiment's folder from its beginning."""
@@ -147,6 +151,24 @@ class Folder:
             if not left and not (each.name in PARTS and each.is_dir() and not any(each.iterdir())):
                 return False
         return True
+
+    def codes(self) -> dict[str, str]:
+        """Return the identity of the user's code that was trained last, by what it is the code of."""
+        events = [each for each in self.journal.read() if each.get("event") == "code"]
+        return {str(each.get("of")): str(each.get("digest")) for each in events}
+
+    def keep_code(self, of: str, digest: str, sources: Mapping[str, str]) -> None:
+        """Keep the source of the user's code as text, and note its identity where it is new."""
+        if self.codes().get(of) == digest:
+            return
+        for name, text in sources.items():
+            path = self.path / SOURCE / digest / name
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise cannot_write(path.parent, error) from None
+            write_atomically(path, text)
+        self.journal.append({"event": "code", "of": of, "digest": digest, "files": sorted(sources)})
 
     def write(self, name: str, content: str | bytes) -> Path:
         """Write one file whole and return its path."""

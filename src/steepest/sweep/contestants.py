@@ -24,11 +24,15 @@ class Contestant:
         name: what it is called in tables, the user's own words.
         rule: its rule, at its default or given rate.
         variants: the rule with each combination of further values that are to be tried; itself if none are.
+        origin: what it was made from: a text, a class or a rule.
+        code: the identity of its code where it is the user's; else empty.
     """
 
     name: str
     rule: Rule[Any]
     variants: tuple[Rule[Any], ...] = field(default=())
+    origin: Any = ""
+    code: str = ""
 
     def __post_init__(self) -> None:
         if not self.variants:
@@ -88,7 +92,7 @@ def contestant(what: str | type[torch.optim.Optimizer] | Rule[Any] | Tune | gram
         rule: Rule[Any] = foreign(what, what.__name__)(called=what.__name__)
     else:
         rule = optim.make_rule(what)
-    return Contestant(str(rule), rule)
+    return Contestant(str(rule), rule, origin=what)
 
 
 def with_values(who: Contestant, values: Mapping[str, Sequence[Any]]) -> Contestant:
@@ -133,7 +137,12 @@ def contestants(texts: Sequence[Any], tune: Sequence[str] = ()) -> tuple[Contest
     for text in texts:
         for each in grammar.split(text) if isinstance(text, str) else [text]:
             for who in _expanded(each):
-                found.setdefault(who.name, who)
+                other = found.setdefault(who.name, who)
+                if isinstance(who.origin, type) and other.origin is not who.origin:
+                    raise OptionError(
+                        f"two optimizers are called {who.name!r}",
+                        hint="give one of the two classes another name.",
+                    )
     if not found:
         raise OptionError("no optimizer is named", hint="name some, such as -o sgd,adam.")
     for text in tune:

@@ -75,11 +75,10 @@ def pilot_run(recipe: Recipe, per_epoch: int, seed: int, most_steps: int = PILOT
     epochs = max(1, min(PILOT_EPOCHS, most_steps // per_epoch))
     changes = {
         "optimizer": whole_spec(rule),
-        "schedule": "constant",
         "steps": epochs * per_epoch,
         "patience": PILOT_PATIENCE,
     }
-    recipe = recipe.model_copy(update=changes)
+    recipe = recipe.scheduled("constant").model_copy(update=changes)
     key = RunKey(name="pilot", recipe=recipe.id, seed=seed + TUNING_SEED, phase="pilot")
     return Run(key, recipe, rule, read_test=False)
 

@@ -91,7 +91,10 @@ class Setup:
     def make(self, who: Contestant, rule: Rule[Any], phase: Phase, seed: int, **changes: object) -> Run:
         """Return a run of ``who`` with ``rule``, which has its rate and variant."""
         update = {"optimizer": whole_spec(rule), "steps": self.steps(who), **changes}
-        recipe = self.recipe.model_copy(update=update)
+        recipe = self.recipe if "schedule" not in changes else self.recipe.scheduled(str(changes["schedule"]))
+        if who.code:
+            update["code"] = {**recipe.code, "optimizer": who.code}
+        recipe = recipe.model_copy(update=update)
         key = RunKey(name=who.name, recipe=recipe.id, seed=seed, phase=phase)
         return Run(key, recipe, rule, read_test=phase in ("final", "default", "constant"))
 

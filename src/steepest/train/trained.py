@@ -27,8 +27,9 @@ from steepest.errors import FolderError, ModelError, first_line
 from steepest.evaluate.baselines import restore
 from steepest.evaluate.predictions import predict
 from steepest.files import cannot_write, check_apart, reachable, write_atomically
+from steepest.identity import of_network
 from steepest.models import ModelBuilder, build_model, count_parameters
-from steepest.record.store import command
+from steepest.record.store import SOURCE, Folder, command
 from steepest.train.weights import load_once, once
 from steepest.train.writing import writing_tables
 
@@ -129,7 +130,7 @@ def joined(parts: Sequence[Predictions]) -> Predictions:
 
 @dataclass(frozen=True)
 class About:
-    """What a saved model says of itself, besides its weights."""
+    """What a saved model says of itself, besides its weights; ``code`` identifies a network of the user's own."""
 
     model: str
     shape: Shape
@@ -137,6 +138,7 @@ class About:
     target: str
     target_scale: TargetScale
     trained: Mapping[str, Any]
+    code: str = ""
 
 
 class TrainedModel:
@@ -292,6 +294,7 @@ class TrainedModel:
             "target_sd": self.about.target_scale.sd,
             "parameters": count_parameters(self.net),
             "trained": dict(self.about.trained),
+            **({"code": self.about.code} if self.about.code else {}),
         }
         self.pipeline.save(folder / "pipeline.json")
         write_atomically(folder / "model.json", json.dumps(about, indent=2, ensure_ascii=False) + "\n")
@@ -332,6 +335,7 @@ class TrainedModel:
                 net = restore(about.model.removeprefix(BASELINE), about.shape, arrays)
             else:
                 net = build_model(build, about.shape)
+                _check_code(net, about, folder)
                 load_once(net, arrays)
         except (OSError, safetensors.SafetensorError, ValueError) as error:
             raise _damaged(folder / "model.safetensors", error) from None
@@ -341,6 +345,28 @@ class TrainedModel:
                 hint="give the model that was trained.",
             ) from None
         return cls(net, about, pipeline)
+
+
+def _check_code(net: nn.Module, about: About, folder: Path) -> None:
+    """Complain about a network that does something else than the one that was trained."""
+    if about.code and of_network(net) != about.code:
+        raise ModelError(
+            f"the code of {about.model.removeprefix('callable ')!r} is not what the model in {str(folder)!r} "
+            "was trained with",
+            hint=_as_trained(folder, about.model),
+        )
+
+
+def _as_trained(folder: Path, model: str) -> str:
+    """Return how to go on with the code that a model was trained with, which its folder keeps."""
+    run = Folder(folder.parent)
+    kept = run.path / SOURCE / run.codes().get("model", "none")
+    where, _, name = model.rpartition(":")
+    files = [each for each in sorted(kept.rglob("*.py")) if each.name == Path(where).name]
+    if files:
+        return f"give the code that it was trained with, which is kept: --model {f'{files[0].as_posix()}:{name}'!r}."
+    more = f" Its source is kept in {kept.as_posix()!r}." if kept.is_dir() else ""
+    return f"give the code that it was trained with, or train again.{more}"
 
 
 def _builder(built_from: str, folder: Path, given: str | ModelBuilder | None) -> str | ModelBuilder | None:
@@ -392,7 +418,15 @@ def _read_about(folder: Path) -> About:
         for each in (stored["model"], stored["target"], *classes):
             if not isinstance(each, str):
                 raise TypeError(f"{each!r} is not a text")
-        return About(stored["model"], shape, classes, stored["target"], scale, stored["trained"])
+        return About(
+            stored["model"],
+            shape,
+            classes,
+            stored["target"],
+            scale,
+            stored["trained"],
+            str(stored.get("code", "")),
+        )
     except FileNotFoundError:
         raise FolderError(
             f"there is no model in {str(folder)!r}", hint="name the --out folder of a finished comparison."

@@ -1,0 +1,220 @@
+"""Python objects by reference: ``file.py:Name`` or ``package.module:Name``, loaded from what stands there now.
+
+A file is loaded again when its text, or that of a file that it imports from beside it, has changed, so that an
+edit in the middle of a session counts. No byte code is read: two edits within a second may have one size.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import importlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import site
+import sys
+import sysconfig
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from steepest.errors import OptionError, SteepestError
+
+_loaded: dict[Path, tuple[dict[str, Path], dict[Path, bytes]]] = {}
+"""By file: the modules and the texts that it was loaded from."""
+
+
+def load_reference(name: str) -> Any:
+    """Import the object that ``file.py:Name`` or ``package.module:Name`` points at.
+
+    Raises:
+        OptionError: there is no such file, module or name, or its code fails while it is loaded.
+    """
+    where, _, attribute = name.rpartition(":")
+    try:
+        found: Any = _load_file(file_of(where)) if where.endswith(".py") else _load_module(where)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except SteepestError:
+        raise
+    except Exception as error:
+        raise OptionError(
+            f"cannot load {name!r}: {error}",
+            hint="write file.py:Name or package.module:Name; the name must exist there.",
+        ) from error
+    return found
+
+
+def file_of(where: str) -> Path:
+    """Return the file of a reference.
+
+    Raises:
+        OptionError: there is none.
+    """
+    with contextlib.suppress(OSError, ValueError, RuntimeError):  # too long, a zero byte, no home
+        path = Path(where).expanduser()
+        if path.is_file():
+            return path.resolve()
+    raise OptionError(f"there is no file {where!r}", hint="give the path of a Python file.")
+
+
+def is_installed(path: str | Path | None) -> bool:
+    """Return whether a module's file belongs to Python, an installed package or this one."""
+    if path is None:
+        return True
+    inside = Path(path).resolve()
+    return any(inside.is_relative_to(each) for each in _INSTALLED)
+
+
+_INSTALLED = tuple(
+    Path(each).resolve()
+    for each in {
+        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+        *site.getsitepackages(),
+        str(Path(__file__).parent),
+    }
+)
+
+
+def modules_of(path: Path, root: Path | None = None) -> dict[str, Path]:
+    """Return a file and the files that it imports from beside it, directly or not, by the names of their modules.
+
+    Found are ``import`` statements, wherever they stand; what is imported by a computed name is not.
+
+    Args:
+        path: the file.
+        root: the folder that its imports are relative to; its own if left out.
+    """
+    root = root or path.parent
+    found: dict[str, Path] = {}
+    queue = [path]
+    while queue:
+        file = queue.pop()
+        name = _module_name(file, root)
+        if name in found:
+            continue
+        found[name] = file
+        for each in _imported(file, name):
+            parts = each.split(".")
+            for count in range(1, len(parts) + 1):
+                base = root.joinpath(*parts[:count])
+                queue += [e for e in (base.with_suffix(".py"), base / "__init__.py") if _is_beside(e)]
+    return found
+
+
+def _is_beside(path: Path) -> bool:
+    return path.is_file() and not is_installed(path)
+
+
+def _module_name(file: Path, root: Path) -> str:
+    parts = file.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+def _imported(file: Path, name: str) -> list[str]:
+    """Return the absolute names of modules that a file imports, and of what might be modules in them."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):
+        return []
+    package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+    found: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [each.name for each in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".") if package else []
+            base = ".".join(above[: len(above) - node.level + 1]) if node.level else ""
+            whole = ".".join(each for each in (base, node.module or "") if each)
+            found += [".".join(each for each in (whole, one.name) if each) for one in node.names]
+    return found
+
+
+class _Fresh(importlib.abc.MetaPathFinder):
+    """Finds the modules of some files, and loads them from their text."""
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        self.files = files
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
+        """Return how one of these modules is loaded."""
+        del path, target
+        return _spec(fullname, self.files[fullname]) if fullname in self.files else None
+
+
+class _FromText(importlib.machinery.SourceFileLoader):
+    def get_code(self, fullname: str) -> Any:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
+def _spec(name: str, file: Path) -> importlib.machinery.ModuleSpec:
+    spec = importlib.util.spec_from_file_location(name, file, loader=_FromText(name, str(file)))
+    assert spec is not None
+    return spec
+
+
+def _load_file(path: Path) -> ModuleType:
+    name = f"steepest_user_{path.stem}_{abs(hash(path))}"
+    files, changed = _state(path, None)
+    if name in sys.modules and not changed:
+        return sys.modules[name]
+    main = _module_name(path, path.parent)
+    with _importing({each: file for each, file in files.items() if each != main}):
+        spec = _spec(name, path)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            assert spec.loader is not None
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            _loaded.pop(path, None)
+            raise
+    return module
+
+
+def _load_module(name: str) -> ModuleType:
+    if name.partition(".")[0] in sys.builtin_module_names:
+        return importlib.import_module(name)
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None or not spec.has_location or is_installed(spec.origin):
+        return importlib.import_module(name)
+    file = Path(spec.origin).resolve()
+    files, changed = _state(file, root_of(file, name))
+    if not changed and name in sys.modules:
+        return sys.modules[name]
+    with _importing(files):
+        return importlib.import_module(name)
+
+
+def root_of(file: Path, name: str) -> Path:
+    """Return the folder that holds a module's topmost package, or the module."""
+    up = name.count(".") + (1 if file.name == "__init__.py" else 0)
+    return file.parents[up]
+
+
+def _state(path: Path, root: Path | None) -> tuple[dict[str, Path], bool]:
+    """Return the files that a reference is loaded from, and whether they are others than at the last time."""
+    files = modules_of(path, root)
+    texts = {file: file.read_bytes() for file in files.values()}
+    changed = _loaded.get(path) != (files, texts)
+    _loaded[path] = (files, texts)
+    return files, changed
+
+
+@contextlib.contextmanager
+def _importing(files: Mapping[str, Path]) -> Generator[None]:
+    """Let the imports in the block find these files, anew."""
+    for name in files:
+        there = sys.modules.get(name)
+        if there is not None and not is_installed(getattr(there, "__file__", None)):
+            del sys.modules[name]
+    finder = _Fresh(files)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)

@@ -1,0 +1,79 @@
+"""The identity of everything in a comparison that its user wrote: optimizers, model and schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from steepest import grammar, schedules
+from steepest.identity import Code, of_reference, of_value
+from steepest.models import ModelBuilder
+from steepest.optim.foreign import ForeignRule
+from steepest.sweep.contestants import Contestant
+
+
+@dataclass(frozen=True)
+class Codes:
+    """The code of a comparison.
+
+    Attributes:
+        optimizers: by the contestants' names.
+        model: the model's.
+        schedule: the schedule's.
+    """
+
+    optimizers: dict[str, Code]
+    model: Code
+    schedule: Code
+
+    def __iter__(self) -> Iterator[tuple[str, Code]]:
+        """Yield every code of the user with what it is the code of, such as ``optimizer mine.py:MyOpt``."""
+        for kind, code in (("model", self.model), ("schedule", self.schedule)):
+            if code.digest:
+                yield kind, code
+        for name, code in self.optimizers.items():
+            if code.digest:
+                yield f"optimizer {name}", code
+
+
+def codes_of(who: Sequence[Contestant], model: str | ModelBuilder, schedule: str) -> Codes:
+    """Return the code of optimizers, a model and a schedule."""
+    if isinstance(model, str):
+        name = grammar.parse(model).name
+        built = of_reference(name) if ":" in name else Code(name)
+    else:
+        built = of_value(model, getattr(model, "__qualname__", type(model).__qualname__))
+    return Codes({each.name: _of_optimizer(each) for each in who}, built, _of_schedule(schedule))
+
+
+def _of_optimizer(who: Contestant) -> Code:
+    if isinstance(who.origin, str | grammar.Spec):
+        called = who.rule.called
+        if ":" not in called:
+            return Code(who.name)
+        return of_reference(
+            called.replace("torch:", "torch.optim:", 1) if called.startswith("torch:") else called
+        )
+    kind = type(who.rule)
+    return of_value(kind.kind if issubclass(kind, ForeignRule) else kind, who.name)
+
+
+def _of_schedule(schedule: str) -> Code:
+    """Return the code of a schedule; one that is made of others has that of all."""
+    found = [of_reference(name) for name in dict.fromkeys(_references(grammar.parse(schedule)))]
+    if len(found) < 2:
+        return found[0] if found else Code(schedule)
+    digest = of_value(tuple(each.digest for each in found), schedule).digest
+    return Code(schedule, digest, sources={k: v for each in found for k, v in each.sources.items()})
+
+
+def _references(spec: grammar.Spec) -> Iterator[str]:
+    if spec.is_reference:
+        yield spec.name
+        return
+    parts: list[Any] = [*spec.arguments, *spec.options.values()]
+    combines = spec.name in schedules.registry.names("combinators")
+    for each in parts if combines else ():
+        if isinstance(each, str | grammar.Spec):
+            yield from _references(grammar.parse(each) if isinstance(each, str) else each)
