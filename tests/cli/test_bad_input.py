@@ -265,12 +265,12 @@ def no_source(folder: Path) -> None:
 
 # name, damage to a finished folder, in the fact, in the hint
 RESUME = [
-    ("damaged line", replace("journal.jsonl", '{"event":"run"', "{event"), "line 3 of", "delete that line"),
+    ("damaged line", replace("journal.jsonl", '{"event":"run"', "{event"), "line 5 of", "delete that line"),
 
      ("run of a newer version", replace("journal.jsonl", '"outcome":', '"mood":"good","outcome":'), "mood", "version"),
     ("run without a record", replace("journal.jsonl", '"record":', '"recorded":'), "'record'", "version"),
 
-     ("baselines of a newer version", replace("journal.jsonl", '"records":[{', '"records":[{"mood":1,'),
+     ("baselines of a newer version", replace("journal.jsonl", 'line","record":{', 'line","record":{"mood":1,'),
       "mood", "version"),
     ("journal that is none", overwrite("journal.jsonl", b"\xff\xfe\n\n"), "line 1 of", "delete that line"),
     ("no experiment", remove("experiment.toml"), "holds no experiment", "--out"),
