@@ -70,7 +70,9 @@ def render_html(comparison: Comparison) -> str:
         unit=unit,
         bars=bars,
         table=results.table(comparison),
-        terms=glossary.TERMS,
+        terms=glossary.TERMS
+        if comparison.environment
+        else (),  # another tool's log has a protocol of its own
         paired=bool(comparison.differences),
         contrasts=contrasts.contrasts(comparison),
         places=contrasts.places(comparison),
