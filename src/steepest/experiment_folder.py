@@ -17,6 +17,7 @@ from steepest.data.options import TableOptions
 from steepest.decision import device_is_there
 from steepest.errors import FolderError, SteepestError
 from steepest.evaluate.metrics import default_metric, meant, metric_info
+from steepest.files import reachable
 from steepest.models import ModelBuilder
 from steepest.recipe import (
     EXECUTION_OPTIONS,
@@ -235,7 +236,7 @@ def recommended_model(path: Path) -> Path:
     Raises:
         FolderError: the comparison cannot be read.
     """
-    if not (path / "results.json").is_file():
+    if not (reachable(path) / "results.json").is_file():
         return path
     return path / load_comparison(Folder(path)).saved_model
 

@@ -290,6 +290,8 @@ def describe(
     missing: Annotated[
         str | None, typer.Option(help="Further texts that mean a missing value.", metavar="LIST")
     ] = None,
+    decimal: Annotated[str | None, typer.Option(help="As for compare.", metavar="auto|point|comma")] = None,
+    encoding: Annotated[str | None, typer.Option(help="As for compare.", metavar="TEXT")] = None,
     write: Annotated[
         Path | None, typer.Option(help="Write a first preparation there, as TOML.", metavar="FILE")
     ] = None,
@@ -298,7 +300,8 @@ def describe(
     """Show the columns of a table: types, missing values, values; and write a first preparation."""
     from steepest.data.table import read_table
 
-    options = {} if missing is None else {"missing": missing}
+    given = {"missing": missing, "decimal": decimal, "encoding": encoding}
+    options = {name: value for name, value in given.items() if value is not None}
     description = read_table(source, target=target, **options).describe()
     if as_json:
         line(json.dumps(description.as_json(), indent=1, ensure_ascii=False), out=True)

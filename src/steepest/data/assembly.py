@@ -22,6 +22,7 @@ from steepest.data.dates import Form
 from steepest.data.encode import TableEncoder, fit_and_encode
 from steepest.data.giveaway import giveaways
 from steepest.data.labels import as_label, as_text
+from steepest.data.notation import Notation
 from steepest.data.options import TableOptions
 from steepest.data.pipeline import TablePipeline
 from steepest.data.preparation import FittedPreparation, Preparation, StepReport
@@ -51,6 +52,8 @@ class Rows:
         raw: names and types of the columns before any step.
         reports: what the steps did so far.
         forms: how the texts that steps read are written, where they are dates.
+        notations: how the numbers of raw columns are written, where Python would not read them.
+        notes: what was decided in reading.
     """
 
     frame: pl.DataFrame
@@ -59,6 +62,8 @@ class Rows:
     raw: Mapping[str, str]
     reports: tuple[StepReport, ...] = ()
     forms: Mapping[str, Form] = field(default_factory=dict[str, Form])
+    notations: Mapping[str, Notation] = field(default_factory=dict[str, Notation])
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,9 +114,13 @@ def assemble(rows: Rows, preparation: Preparation, options: TableOptions, target
         classes=classes,
         target_scale=scale,
         forms=_forms(rows, frame, columns),
+        notations=rows.notations,
+        marks=tuple(options.number_marks),
+        encoding=options.encoding,
     )
     categorical, continuous = list(encoder.cardinalities), list(encoder.continuous)
     notes = (
+        *rows.notes,
         *map(note_of, reports),
         *about_rows,
         *about_task,

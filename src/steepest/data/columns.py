@@ -24,6 +24,7 @@ import polars as pl
 from steepest.data import dates
 from steepest.data.dataset import Note
 from steepest.data.labels import as_label, as_text
+from steepest.data.mixed import Words
 from steepest.data.options import TableOptions
 from steepest.data.sizes import beyond_floats
 from steepest.data.unforeseen import Unforeseen, added
@@ -38,7 +39,9 @@ FEW_INTEGERS = 24
 MAYBE_CODES = 300
 LONG_TEXT = 50
 LONG_TEXT_SHARE = 0.2
+MOSTLY_NUMBERS, MANY_NUMBERS = 0.5, 10
 NUMBERS_IN_TEXT = 0.9
+"""A column of texts is warned about if so large a share of them are numbers, or most are and there are many."""
 SOME_DATES = 0.5
 """A column of texts is warned about if so large a share of them are dates, and not enough to read them so."""
 
@@ -201,7 +204,7 @@ def as_number(values: pl.Series, form: str | None = None, zone: str | None = Non
         Traceback (most recent call last):
         ...
         steepest.errors.DataError: column 'price' is continuous but holds 'n.a.' in row 2 (1 such value)
-        Hint: if it means missing: --missing 'n.a.'; if it is a category: --categorical price.
+        Hint: if they mean missing: --missing n.a.; if it is a category: --categorical price instead of --continuous.
     """
     if values.dtype.is_temporal() and values.dtype != pl.Duration:
         return dates.as_datetime(values, None).dt.timestamp("ms").cast(pl.Float64) / 86_400_000
@@ -215,8 +218,8 @@ def as_number(values: pl.Series, form: str | None = None, zone: str | None = Non
         raise DataError(
             f"column {values.name!r} is continuous but holds {values[int(lost[0])]!r} in row {int(lost[0]) + 1}"
             f" ({counted(len(lost), 'such value')})",
-            hint=f"if it means missing: --missing '{values[int(lost[0])]}'; if it is a category: "
-            f"--categorical {values.name}.",
+            hint=f"{words.cure + '; ' if (words := Words.of(values)) else ''}if it is a category: "
+            f"--categorical {values.name} instead of --continuous.",
         )
     return numbers.fill_nan(None)
 
@@ -324,12 +327,12 @@ def _column(values: pl.Series, is_target: bool, options: TableOptions, notes: li
     if kind == "integer" and few_integers(distinct, len(known)):
         return Column(name, kind, "categorical")
     if kind in ("integer", "text") and distinct > IDENTIFIER_SHARE * len(known):
-        _warn_of_numbers(known, notes)
+        _warn_of_words(known, notes)
         _warn_of_dates(known, notes)
         return Column(name, kind, "left out", "nearly every value is different: an identifier")
     if kind in ("integer", "float"):
         return Column(name, kind, "continuous")
-    _warn_of_numbers(known, notes)
+    _warn_of_words(known, notes)
     _warn_of_dates(known, notes)
     if distinct > LONG_TEXT_SHARE * len(known):
         letters = as_text(known).str.len_chars().mean()
@@ -391,26 +394,13 @@ def _without_taken(column: Column, names: Sequence[str]) -> Column:
     return replace(column, parts=tuple(each for each in column.parts if f"{column.name} {each}" not in names))
 
 
-def _any_number(known: pl.Series) -> bool:
-    return as_text(known.unique()).cast(pl.Float64, strict=False).is_not_null().any()
-
-
-def _warn_of_numbers(known: pl.Series, notes: list[Note]) -> None:
-    if kind_of(known) != "text" or not _any_number(known):
+def _warn_of_words(known: pl.Series, notes: list[Note]) -> None:
+    found = Words.of(known) if kind_of(known) == "text" else None
+    if found is None or found.share < MOSTLY_NUMBERS:
         return
-    known = as_text(known)
-    numbers = known.cast(pl.Float64, strict=False)
-    share = 1 - numbers.null_count() / len(known)
-    if NUMBERS_IN_TEXT <= share < 1:
-        odd = known.filter(numbers.is_null()).alias("value").value_counts(sort=True)
-        shown = ", ".join(repr(each) for each in odd["value"].head(3).to_list())
-        notes.append(
-            Note(
-                "warning",
-                f"{known.name} is text although {share:.1%} of its values are numbers; the others are {shown}: "
-                f"if they mean missing: --missing '{odd['value'][0]}'.",
-            )
-        )
+    if found.numbers > max(MANY_NUMBERS, len(found.words)) or found.share >= NUMBERS_IN_TEXT:
+        text = f"{known.name} is text although {found.share:.1%} of its values are numbers"
+        notes.append(Note("warning", f"{text}; the others are {found.shown}: {found.cure}."))
 
 
 def _warn_of_dates(known: pl.Series, notes: list[Note]) -> None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import gzip
 import io
 import re
-import zlib
 from collections import Counter
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import polars as pl
 
+from steepest.data.cells import Cells, tidied
+from steepest.data.dataset import Note
+from steepest.data.encoding import PACKED, NotUtf8Error, check_head, read_bytes
+from steepest.data.judge import SAMPLE_ROWS, may_separate_thousands
 from steepest.data.names import called
+from steepest.data.notation import PLAIN
+from steepest.data.reading import Reading
 from steepest.errors import DataError
 from steepest.wording import counted
 
@@ -26,8 +29,6 @@ PACKED_FACTOR = 8
 """How many times larger a packed text is taken to be when it is unpacked."""
 
 _HEAD_BYTES = 1 << 16
-_SAMPLE_ROWS = 1000
-_PACKED = (".gz", ".zst")
 
 
 @dataclass(frozen=True)
@@ -37,26 +38,18 @@ class Layout:
     Attributes:
         delimiter: what separates the columns.
         names: the column names, stripped.
-        padded: cells have blanks around them, as in ``1, 2``.
         header: whether the first line holds the names.
     """
 
     delimiter: str
     names: list[str]
-    padded: bool
     header: bool = True
 
 
 def scan_text(
-    path: Path,
-    markers: list[str],
-    *,
-    text: Sequence[str] = (),
-    names: Sequence[str] | None = None,
-    limit: int,
-    sure: bool = True,
-) -> pl.LazyFrame:
-    """Read a CSV or TSV file, packed or not.
+    path: Path, reading: Reading, *, names: Sequence[str] | None = None, limit: int, sure: bool = True
+) -> Cells:
+    """Read a CSV or TSV file, packed or not. Lines without any value are no rows.
 
     Up to ``limit`` bytes the file is read at once with types guessed from its first rows; when a later row
     disagrees, the column is read as text and its type taken from all rows. A larger file stays lazy: it is
@@ -64,50 +57,80 @@ def scan_text(
     raises Polars' error where a later row disagrees.
 
     Raises:
-        DataError: the file is not text, not UTF-8, has no rows, duplicate names or rows of another length.
+        NotUtf8Error: the file is text in another encoding.
+        DataError: the file is not text, has no rows, duplicate names or rows of another length.
     """
     layout = find_layout(path, names)
-    size = path.stat().st_size * (PACKED_FACTOR if path.suffix.lower() in _PACKED else 1)
-    if size > limit:
-        guess = (
-            None
-            if sure or layout.padded or layout.delimiter == ";"
-            else _guessed(path, layout, markers, text)
-        )
-        if guess is not None:
-            return guess
-        lazy = _scanned(path, layout, null_values=markers)
-        return _typed_lazily(_decimal_points(_marked(lazy, layout, markers), layout, text), text)
+    size = path.stat().st_size * (PACKED_FACTOR if path.suffix.lower() in PACKED else 1)
     try:
-        frame = _read(path, layout, markers, text)
+        if size > limit:
+            guess = None if sure else _guessed(path, layout, reading)
+            if guess is not None:
+                return Cells(guess)
+            cell = pl.all()
+            some = pl.any_horizontal(
+                (cell == "") | (cell.str.strip_chars() != "")
+            )  # the empty text is in quotes
+            lazy = _scanned(path, layout).filter(some)
+            return tidied(lazy, reading, untyped=True, separator=layout.delimiter)
+        frame = _with_points(_read(path, layout, reading), path, layout)
     except pl.exceptions.ComputeError as error:
         raise _explained(error, path, layout) from error
+    frame, blank = _rows(frame, path, layout)
     if frame.height == 0:
         raise DataError(
             f"{path.name} has a header ({', '.join(layout.names[:5])}) but no rows",
             hint="give a file with rows below the header.",
         )
-    _check_short_rows(frame, path, layout)
-    lazy = _decimal_points(_without_marks(frame, layout, markers).lazy(), layout, text)
-    return _typed(lazy.collect(), text).lazy()
+    cells = tidied(frame.lazy(), reading, untyped=True, separator=layout.delimiter)
+    note = Note("info", f"{path.name}: {counted(blank, 'line')} without any value left out.")
+    return replace(cells, notes=(note, *cells.notes)) if blank else cells
 
 
-def _read(path: Path, layout: Layout, markers: list[str], text: Sequence[str]) -> pl.DataFrame:
+def _read(path: Path, layout: Layout, reading: Reading) -> pl.DataFrame:
     """Read at once, by the first way that works: each later one takes less for granted and more time.
 
     Types guessed and no text but the empty one missing (other marks are found afterwards, which costs a
     fifth); marks known to the parser; all columns as text.
     """
-    forced: Any = {name: pl.String for name in layout.names if name in set(text)} or None
-    guess: dict[str, Any] = {"infer_schema_length": _SAMPLE_ROWS, "schema_overrides": forced}
-    ways = [guess, {**guess, "null_values": markers}]
-    for way in [] if layout.padded else ways:
+    as_text = {*reading.text, *(name for name, each in (reading.trained or {}).items() if each != PLAIN)}
+    text = {name for name in layout.names if name in as_text}
+    for _ in range(2):
+        forced: Any = dict.fromkeys(text, pl.String) or None
+        guess: dict[str, Any] = {"infer_schema_length": SAMPLE_ROWS, "schema_overrides": forced}
+        frame = _first_that_works(path, layout, [guess, {**guess, "null_values": list(reading.missing)}])
+        beyond = [name for name, dtype in frame.schema.items() if dtype == pl.Int128]
+        if not beyond:
+            return frame
+        text |= set(beyond)  # more digits than a number holds
+    return _parsed(path, layout, {"infer_schema": False})
+
+
+def _first_that_works(path: Path, layout: Layout, ways: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    for way in ways:
         try:
             return _parsed(path, layout, way)
         except pl.exceptions.ComputeError as error:
             if "could not parse" not in str(error):
                 raise
-    return _parsed(path, layout, {"infer_schema": False, "null_values": markers})
+    return _parsed(path, layout, {"infer_schema": False})
+
+
+def _with_points(frame: pl.DataFrame, path: Path, layout: Layout) -> pl.DataFrame:
+    """Return the table with numbers as text again whose points may separate thousands, where others have commas."""
+    if layout.delimiter == "," or not any(dtype == pl.String for dtype in frame.schema.values()):
+        return frame
+    doubtful = [
+        name
+        for name, dtype in frame.schema.items()
+        if dtype == pl.Float64
+        and frame.select(may_separate_thousands(pl.col(name).drop_nulls()).all()).item()
+    ]
+    commas = pl.col(pl.String).head(SAMPLE_ROWS).str.contains(r"^\D*[\d.]+,\d+\D*$").any()
+    if not doubtful or not any(frame.select(commas).row(0)):
+        return frame
+    texts = _parsed(path, layout, {"infer_schema": False}).select(doubtful)
+    return frame.with_columns(texts.iter_columns()) if texts.height == frame.height else frame
 
 
 def _scanned(path: Path, layout: Layout, **options: Any) -> pl.LazyFrame:
@@ -120,26 +143,34 @@ def _scanned(path: Path, layout: Layout, **options: Any) -> pl.LazyFrame:
     )
 
 
-def _guessed(path: Path, layout: Layout, markers: list[str], text: Sequence[str]) -> pl.LazyFrame | None:
-    """Take the types from the first rows; None if a column has no value there."""
+def _guessed(path: Path, layout: Layout, reading: Reading) -> pl.LazyFrame | None:
+    """Take the types from the first rows; None if these do not tell: the file has to be gone through.
+
+    A column that has a value in each of the first rows is taken to have one in all, so that a line without any is
+    found; collecting raises an error if it has not.
+    """
     lazy = _scanned(path, layout)
-    first = lazy.head(_SAMPLE_ROWS).collect(engine="streaming")
-    known = _marked(first.lazy(), layout, markers).collect()
-    if known.height < first.height or any(each.null_count() == len(each) for each in known.iter_columns()):
+    first = lazy.head(SAMPLE_ROWS).collect(engine="streaming")
+    known = tidied(first.lazy(), reading, untyped=True, separator=layout.delimiter)
+    cells = known.frame.collect()
+    full = next((each.name for each in first.iter_columns() if not each.null_count()), None)
+    empty = any(each.null_count() == len(each) for each in cells.iter_columns())
+    if full is None or empty or known.notations or known.doubts or known.notes:
         return None
-    found = _typed(known, text).schema
-    truths = [name for name, dtype in found.items() if dtype == pl.Boolean]
-    numbers = {name: dtype for name, dtype in found.items() if dtype.is_numeric()}
-    marked = any(known[name].null_count() > first[name].null_count() for name in numbers)
-    lazy = _scanned(path, layout, types=numbers, null_values=markers if marked else None)
-    return _marked(lazy, layout, markers).with_columns(
-        pl.col(truths)
-        .str.to_lowercase()
-        .replace_strict({"true": True, "false": False}, return_dtype=pl.Boolean)
-    )
+    types = {name: dtype for name, dtype in cells.schema.items() if dtype.is_numeric()}
+    truths = [name for name, dtype in cells.schema.items() if dtype == pl.Boolean]
+    texts = [name for name, dtype in cells.schema.items() if dtype == pl.String]
+    if any((first[name].str.strip_chars() != first[name]).any() for name in types):
+        return None
+    marked = any(cells[name].null_count() > first[name].null_count() for name in types)
+    lazy = _scanned(path, layout, types=types, null_values=list(reading.missing) if marked else None)
+    there = pl.col(full).is_not_null().replace_strict({True: True}, return_dtype=pl.Boolean)
+    value = pl.col(truths).str.to_lowercase()
+    value = value.replace_strict({"true": True, "false": False}, return_dtype=pl.Boolean)
+    return reading.cells(lazy.filter(there), texts + truths).with_columns(value)
 
 
-def _parsed(path: Path, layout: Layout, options: dict[str, Any]) -> pl.DataFrame:
+def _parsed(path: Path, layout: Layout, options: Mapping[str, Any]) -> pl.DataFrame:
     return pl.read_csv(
         path, separator=layout.delimiter, has_header=layout.header, new_columns=layout.names, **options
     )
@@ -149,10 +180,11 @@ def find_layout(path: Path, names: Sequence[str] | None = None) -> Layout:
     """Look at the beginning of a text file.
 
     Raises:
-        DataError: the file is not UTF-8 text, or its header cannot serve.
+        NotUtf8Error: the file is text in another encoding.
+        DataError: the file is not text, or its header cannot serve.
     """
-    head = _head(path)
-    _check_bytes(head, path)
+    head = read_bytes(path, _HEAD_BYTES)
+    check_head(head, path, whole=len(head) < _HEAD_BYTES)
     text = head.decode("utf-8-sig", errors="replace")
     lines = text.splitlines()
     if len(head) == _HEAD_BYTES and len(lines) > 1:
@@ -165,14 +197,13 @@ def find_layout(path: Path, names: Sequence[str] | None = None) -> Layout:
     first = rows[0]
     if len(first) == 1 and names is None:
         _check_one_column(lines, path)
-    padded = any(cell != cell.strip() for row in rows[1:] for cell in row)
     if names is not None:
         if len(names) != len(first):
             raise DataError(
                 f"{path.name} has {len(first)} columns but {counted(len(names), 'name')} given",
                 hint="give one name for each column.",
             )
-        return Layout(delimiter, list(names), padded, header=False)
+        return Layout(delimiter, list(names), header=False)
     found = called(each.strip() for each in first)
     if all(is_number(each) for each in first) and first != [str(i) for i in range(len(first))]:
         raise DataError(
@@ -180,7 +211,7 @@ def find_layout(path: Path, names: Sequence[str] | None = None) -> Layout:
             hint="write a first line with the names of the columns.",
         )
     check_names(found, path.name)
-    return Layout(delimiter, found, padded)
+    return Layout(delimiter, found)
 
 
 def check_names(names: Sequence[str], where: str) -> None:
@@ -200,52 +231,6 @@ def check_names(names: Sequence[str], where: str) -> None:
             f"{where} has {names.count(twice[0])} columns named {twice[0]!r} (columns {places})",
             hint="rename them so that each name is there once.",
         )
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Generator[BinaryIO]:
-    """Open a text file, unpacked."""
-    suffix = path.suffix.lower()
-    with contextlib.ExitStack() as stack:
-        file: Any
-        if suffix == ".zst":
-            import pyarrow as pa
-
-            file = io.BufferedReader(stack.enter_context(pa.input_stream(str(path), compression="zstd")))
-        else:
-            open_file = gzip.open if suffix == ".gz" else open
-            file = stack.enter_context(open_file(path, "rb"))
-        yield file
-
-
-def _head(path: Path) -> bytes:
-    try:
-        with _opened(path) as file:
-            return file.read(_HEAD_BYTES)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(
-            f"cannot unpack {path.name}: {str(error) or 'the file ends too early'}",
-            hint="the file is damaged or cut off: fetch it again.",
-        ) from error
-
-
-def _check_bytes(head: bytes, path: Path) -> None:
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or (
-        len(head) > 3 and head[1::2].count(0) > len(head) // 3
-    ):
-        raise DataError(f"{path.name} is UTF-16 text, not UTF-8", hint=_convert(path, "UTF-16"))
-    if head.startswith(b"\x80") or b"\x00" in head:
-        raise DataError(
-            f"{path.name} is not text: it begins with {head[:8]!r}",
-            hint="give CSV, TSV, Parquet or Feather; a pickle is never opened because it can run code.",
-        )
-
-
-def _convert(path: Path, encoding: str) -> str:
-    packed = path.suffix.lower() in _PACKED
-    name = path.with_suffix("").name if packed else path.name
-    new = f"{Path(name).stem}-utf8{Path(name).suffix}"
-    return f"{'unpack it, then ' if packed else ''}convert it: iconv -f {encoding} -t UTF-8 {name} > {new}"
 
 
 def _delimiter(lines: list[str]) -> str:
@@ -281,105 +266,12 @@ def is_number(text: str) -> bool:
     return True
 
 
-def _marked(frame: pl.LazyFrame, layout: Layout, markers: list[str]) -> pl.LazyFrame:
-    """Make the texts that mean a missing value null, and take blanks off padded cells."""
-    names = [name for name, dtype in frame.collect_schema().items() if dtype == pl.String]
-    if not names:
-        return frame
-    cell = pl.col(names).str.strip_chars() if layout.padded else pl.col(names)
-    return frame.with_columns(pl.when(cell.is_in(markers).not_()).then(cell).name.keep())
-
-
-def _without_marks(frame: pl.DataFrame, layout: Layout, markers: list[str]) -> pl.DataFrame:
-    """Do the same with rows in memory; a column without such a text is not written anew."""
-    texts = frame.select(pl.col(pl.String))
-    if layout.padded or not texts.width:
-        return _marked(frame.lazy(), layout, markers).collect()
-    found = texts.select(pl.all().is_in(markers).any()).row(0, named=True)
-    changed = texts.select(name for name, any_of_it in found.items() if any_of_it)
-    return frame.with_columns(_marked(changed.lazy(), layout, markers).collect().iter_columns())
-
-
-def _decimal_points(frame: pl.LazyFrame, layout: Layout, text: Sequence[str]) -> pl.LazyFrame:
-    """Write numbers with a decimal comma with a point, in the columns that hold nothing else.
-
-    Tables separated by semicolons come from places where the comma is the decimal sign.
-    """
-    if layout.delimiter != ";":
-        return frame
-    names = [n for n, dtype in frame.collect_schema().items() if dtype == pl.String and n not in text]
-    if not names:
-        return frame
-    whole = pl.col(names).str.contains(r"^\s*[-+]?\d+(,\d+)?\s*$").all(ignore_nulls=True)
-    found = frame.select(whole).collect(engine="streaming").row(0, named=True)
-    commas = [name for name, only in found.items() if only]
-    return frame.with_columns(pl.col(commas).str.replace(",", ".", literal=True)) if commas else frame
-
-
-def _typed(frame: pl.DataFrame, text: Sequence[str]) -> pl.DataFrame:
-    changed: list[pl.Series] = []
-    for column in frame.iter_columns():
-        if column.dtype == pl.Int128:
-            changed.append(column.cast(pl.Float64))
-        elif column.dtype == pl.String and column.name not in text:
-            known = column.drop_nulls()
-            if _common_type(known.head(_SAMPLE_ROWS)) is not None:
-                dtype = _common_type(known)
-                if dtype is not None:
-                    changed.append(_as_type(column, dtype))
-    return frame.with_columns(changed)
-
-
-def _common_type(values: pl.Series) -> Any:
-    if len(values) == 0:
-        return None
-    if values.str.contains("(?i)^(?:true|false)$").all():
-        return pl.Boolean
-    for dtype in (pl.Int64, pl.Float64):
-        if values.cast(dtype, strict=False).null_count() == 0:
-            return dtype
-    return None
-
-
-def _as_type(column: pl.Series, dtype: Any) -> pl.Series:
-    return column.str.to_lowercase() == "true" if dtype == pl.Boolean else column.cast(dtype)
-
-
-def _typed_lazily(frame: pl.LazyFrame, text: Sequence[str]) -> pl.LazyFrame:
-    names = [name for name in frame.collect_schema() if name not in text]
-    checks: list[pl.Expr] = []
-    for name in names:
-        known = pl.col(name).drop_nulls()
-        checks += [
-            known.len().alias(f"{name} known"),
-            known.str.contains("(?i)^(?:true|false)$").all().alias(f"{name} Boolean"),
-            known.cast(pl.Int64, strict=False).is_not_null().all().alias(f"{name} Int64"),
-            known.cast(pl.Float64, strict=False).is_not_null().all().alias(f"{name} Float64"),
-        ]
-    found = frame.select(checks).collect(engine="streaming").row(0, named=True)
-    changed: list[pl.Expr] = []
-    for name in names:
-        if not found[f"{name} known"]:
-            continue
-        if found[f"{name} Boolean"]:
-            changed.append(pl.col(name).str.to_lowercase() == "true")
-        elif found[f"{name} Int64"]:
-            changed.append(pl.col(name).cast(pl.Int64))
-        elif found[f"{name} Float64"]:
-            changed.append(pl.col(name).cast(pl.Float64))
-    return frame.with_columns(changed)
-
-
-def _explained(error: Exception, path: Path, layout: Layout) -> DataError:
+def _explained(error: Exception, path: Path, layout: Layout) -> Exception:
     message = str(error)
     if "utf-8" in message.lower() or "utf8" in message.lower():
-        line = _first_bad_line(path)
-        return DataError(
-            f"{path.name} is not UTF-8 text: line {line} cannot be decoded (it looks like Latin-1)",
-            hint=_convert(path, "LATIN1"),
-        )
+        return NotUtf8Error()
     if "more fields" in message:
-        line, count = _first_line_of_other_length(path, layout, longer=True)
+        line, count = _first_line_of_other_length(_lines(path), layout, longer=True)
         return DataError(
             f"line {line} of {path.name} has {counted(count, 'field')}, the header has {len(layout.names)}",
             hint=f"columns are separated by {SHOWN[layout.delimiter]}: put quotes around fields that hold "
@@ -393,16 +285,6 @@ def _explained(error: Exception, path: Path, layout: Layout) -> DataError:
     )
 
 
-def _first_bad_line(path: Path) -> int:
-    with _opened(path) as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError:
-                return number
-    return 0
-
-
 def _lines(path: Path) -> pl.DataFrame:
     return pl.read_csv(
         path,
@@ -414,28 +296,40 @@ def _lines(path: Path) -> pl.DataFrame:
     ).fill_null("")
 
 
-def _first_line_of_other_length(path: Path, layout: Layout, *, longer: bool) -> tuple[int, int]:
-    counted = _lines(path).with_row_index("number", offset=1)
+def _first_line_of_other_length(lines: pl.DataFrame, layout: Layout, *, longer: bool) -> tuple[int, int]:
+    numbered = lines.with_row_index("number", offset=1)
     fields = pl.col("line").str.count_matches(layout.delimiter, literal=True) + 1
-    counted = counted.filter(~pl.col("line").str.contains('"', literal=True)).with_columns(fields=fields)
+    numbered = numbered.filter(~pl.col("line").str.contains('"', literal=True)).with_columns(fields=fields)
     wanted = (
         pl.col("fields") > len(layout.names)
         if longer
-        else (pl.col("line") != "") & (pl.col("fields") < len(layout.names))
+        else (pl.col("line").str.strip_chars() != "") & (pl.col("fields") < len(layout.names))
     )
-    found = counted.filter(wanted).head(1)
+    found = numbered.filter(wanted).head(1)
     return (int(found["number"][0]), int(found["fields"][0])) if found.height else (0, 0)
 
 
-def _check_short_rows(frame: pl.DataFrame, path: Path, layout: Layout) -> None:
-    if frame.width < 2 or frame.to_series(-1).null_count() == 0:
-        return
+def _rows(frame: pl.DataFrame, path: Path, layout: Layout) -> tuple[pl.DataFrame, int]:
+    """Return the rows without those that are lines without any value, and how many these are.
+
+    Raises:
+        DataError: a row is shorter than the header.
+    """
+    if not frame.height or not frame.to_series(-1).null_count():
+        return frame, 0
     lines = _lines(path)
-    if lines.height != frame.height + layout.header:
-        return
-    line, count = _first_line_of_other_length(path, layout, longer=False)
-    if line:
-        raise DataError(
-            f"line {line} of {path.name} has {counted(count, 'field')}, the header has {len(layout.names)}",
-            hint="the row is cut off or is no row of the table: mend or delete that line.",
-        )
+    if frame.width > 1 and lines.height == frame.height + layout.header:
+        line, count = _first_line_of_other_length(lines, layout, longer=False)
+        if line:
+            raise DataError(
+                f"line {line} of {path.name} has {counted(count, 'field')}, the header has {len(layout.names)}",
+                hint="the row is cut off or is no row of the table: mend or delete that line.",
+            )
+    quotes = pl.col("line").str.count_matches('"', literal=True).cum_sum().shift(1, fill_value=0)
+    starts = lines.filter(quotes % 2 == 0).slice(
+        int(layout.header), frame.height
+    )  # not inside a quoted field
+    blank = starts["line"].str.contains(rf"^[\s{re.escape(layout.delimiter)}]*$")
+    if len(blank) < frame.height or not blank.any():
+        return frame, 0
+    return frame.filter(~blank), int(blank.sum())

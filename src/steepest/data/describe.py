@@ -256,6 +256,10 @@ def _toml(description: Description) -> str:
     ]
     target = description.options.target
     lines.append(f"target = {_text(target)}" if target else '# target = "…"')
+    said = {name: getattr(description.options, name) for name in ("missing", "decimal", "encoding")}
+    for name, value in said.items():
+        if value != type(description.options).model_fields[name].default:
+            lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}")
     for role, names in named.items():
         lines += _list(role, [(each, "") for each in names])
     lines += _list("drop", [(c.name, c.reason) for c in dropped])

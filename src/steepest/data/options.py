@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +12,18 @@ from steepest.data.names import plain, plain_in
 from steepest.errors import OptionError, unknown_name
 
 MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "Null")
+
+NUMBER_MARKS = (
+    "None", "none", "NONE", "nil", "-", "--", "---", "–", "—", ".", "..", "...", "*", "**", "na", "Na", "n.a.", "N.A.",
+    "n.d.", "N.D.", "nd", "ND", "NAN", "-nan", "-NaN", "missing", "Missing", "MISSING", "unknown", "Unknown", "UNKNOWN",
+    "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN",
+)  # fmt: skip
+"""Texts that mean a missing value where all others of the column are numbers."""
+
+INTEGER_CLASSES = 20
+"""A target of whole numbers with at most so many different values is a class; with more it is a number."""
+
+Decimal = Literal["auto", "point", "comma"]
 
 
 class TableOptions(BaseModel):
@@ -34,7 +47,15 @@ class TableOptions(BaseModel):
     missing: list[str] = Field(
         [],
         description="further texts that mean a missing value, besides the empty field, ?, NA, N/A, NaN and "
-        "null; !NA removes NA from that list",
+        "null, and among numbers also -, . and None; !NA removes NA from that list",
+    )
+    decimal: Decimal = Field(
+        "auto",
+        description="the decimal sign of numbers that can be read in two ways, such as 1,234: auto, point or comma",
+    )
+    encoding: str = Field(
+        "auto",
+        description="the encoding of a text file that is not UTF-8, such as cp1250; auto knows Western ones",
     )
     prepare: str | list[dict[str, Any]] | None = Field(
         None, description="a TOML file of preparation steps, or the steps themselves"
@@ -65,6 +86,20 @@ class TableOptions(BaseModel):
         removed = {each[1:] for each in self.missing if each.startswith("!")}
         added = [each for each in self.missing if not each.startswith("!")]
         return [each for each in dict.fromkeys([*MISSING, *added]) if each not in removed]
+
+    @property
+    def number_marks(self) -> list[str]:
+        """The further texts that mean a missing value among numbers."""
+        return [each for each in NUMBER_MARKS if f"!{each}" not in self.missing]
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        try:
+            codecs.lookup(value if value != "auto" else "utf-8")
+        except LookupError:
+            raise ValueError(f"{value!r} is no known encoding") from None
+        return value
 
     @field_validator("features", "categorical", "continuous", "drop", "missing", mode="before")
     @classmethod

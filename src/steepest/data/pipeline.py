@@ -5,28 +5,32 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 from torch import Tensor
 
+from steepest.data.cells import Cells
 from steepest.data.columns import Columns
-from steepest.data.dataset import Shape, TargetScale, Task
+from steepest.data.dataset import Note, Shape, TargetScale, Task
 from steepest.data.dates import Form
 from steepest.data.encode import TableEncoder
 from steepest.data.harmony import Harmony, Raw, harmonised, stored_type
+from steepest.data.notation import Notation
+from steepest.data.options import NUMBER_MARKS
 from steepest.data.preparation import FittedPreparation, StepReport
-from steepest.data.read import batches, scan, source_name
+from steepest.data.read import batches, read, source_name
+from steepest.data.reading import as_in_training
 from steepest.data.unforeseen import Unforeseen
 from steepest.errors import DataError, FolderError, PreparationError
 from steepest.files import write_atomically
 
 VERSION = 2
 READABLE = (1, 2)
-"""Before 2, texts with an offset from UTC were read in UTC and nothing was kept of how other dates are written."""
+"""Before 2, texts with an offset were read in UTC, and nothing was kept of how dates and numbers are written."""
 
 DAMAGE = (
     ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError,
@@ -44,7 +48,7 @@ class Encoded:
         kept: numbers (from 0) of the raw rows that these are; a filter step may leave rows out.
         rows: number of raw rows.
         unforeseen: values that training did not teach how to treat.
-        reports: what the preparation steps did.
+        reports: what was decided in reading, and what the preparation steps did.
     """
 
     inputs: tuple[Tensor, ...]
@@ -69,6 +73,9 @@ class TablePipeline:
         classes: class labels in the order of their codes; empty for regression.
         target_scale: how a regression target was standardised.
         forms: how the raw texts that are dates are written.
+        notations: how the raw texts that are numbers are written, where Python would not read them.
+        marks: texts that mean a missing value among numbers.
+        encoding: the encoding of text files that are not UTF-8, or ``auto``.
     """
 
     target: str
@@ -81,6 +88,9 @@ class TablePipeline:
     classes: tuple[str, ...] = ()
     target_scale: TargetScale = field(default_factory=TargetScale)
     forms: Mapping[str, Form] = field(default_factory=dict[str, Form])
+    notations: Mapping[str, Notation] = field(default_factory=dict[str, Notation])
+    marks: tuple[str, ...] = NUMBER_MARKS
+    encoding: str = "auto"
 
     @property
     def shape(self) -> Shape:
@@ -95,10 +105,11 @@ class TablePipeline:
             DataError: the source cannot be read, or lacks a column that is needed; the message names it.
             PreparationError: a step does not fit the new rows.
         """
-        frame = self._scan(source).collect(engine="streaming")
+        cells = self._read(source)
+        frame = cells.frame.collect(engine="streaming")
         if frame.height == 0:
             raise _no_rows(source)
-        return self._encoded(*harmonised(frame, self._known))
+        return self._encoded(*harmonised(frame, self._known), cells.notes)
 
     def transform_batches(self, source: Any, rows: int, *, sure: bool = True) -> Iterator[Encoded]:
         """Yield what ``transform`` returns for ``rows`` rows at a time, so that a file may be larger than memory.
@@ -121,10 +132,9 @@ class TablePipeline:
             >>> [each.rows for each in pipeline.transform_batches(rows, 8)]
             [8, 8, 4]
         """
-        frame = self._scan(source, sure=sure)
-        frame = frame.select(
-            [name for name in frame.collect_schema() if name in self.raw or name == self.target]
-        )
+        cells = self._read(source, sure=sure)
+        names = [name for name in cells.frame.collect_schema() if name in self.raw or name == self.target]
+        frame = cells.frame.select(names)
         found = batches(frame, rows)
         first = next(found, None)
         if first is None:
@@ -137,15 +147,21 @@ class TablePipeline:
         for each in itertools.chain([first], found):
             try:
                 harmony = harmony.settled(each) if at else harmony
-                yield self._encoded(*harmony.applied(each))
+                yield self._encoded(*harmony.applied(each), cells.notes)
             except DataError as error:
                 where = f" (of the rows from row {at + 1:,} on)" if at else ""
                 raise DataError(f"{error.fact}{where}", hint=error.hint) from None
             at += each.height
 
-    def _scan(self, source: Any, *, sure: bool = True) -> pl.LazyFrame:
-        text = [name for name, dtype in self.raw.items() if dtype == "String"]
-        return scan(source, self.missing, text=text, sure=sure)
+    def _read(self, source: Any, *, sure: bool = True) -> Cells:
+        reading = as_in_training(self.raw, self.notations)
+        known = self._known
+        reading = replace(reading, missing=self.missing, marks=self.marks, encoding=self.encoding)
+        cells = read(source, reading, sure=sure)
+        for name, doubt in cells.doubts.items():
+            if known.needs(name):
+                raise DataError(f"column {name!r} {doubt.why}", hint=f"{doubt.cure}.")
+        return cells
 
     @property
     def _known(self) -> Raw:
@@ -158,7 +174,7 @@ class TablePipeline:
         }
         return Raw(self.raw, self.forms, read | set(self.columns.required))
 
-    def _encoded(self, frame: pl.DataFrame, unreadable: Mapping[str, int]) -> Encoded:
+    def _encoded(self, frame: pl.DataFrame, unreadable: Mapping[str, int], notes: Sequence[Note]) -> Encoded:
         try:
             prepared, kept, reports = self.preparation.replay(frame, target=self.target)
         except pl.exceptions.PolarsError as error:
@@ -174,7 +190,8 @@ class TablePipeline:
             ) from None
         unforeseen += Unforeseen(unreadable=unreadable)
         unforeseen = self.columns.by_column(unforeseen, prepared, features)
-        return Encoded(inputs, kept, frame.height, unforeseen, tuple(reports))
+        about = [StepReport("read", note.text) for note in notes]
+        return Encoded(inputs, kept, frame.height, unforeseen, (*about, *reports))
 
     def _other_types(self, frame: pl.DataFrame, error: Exception) -> DataError:
         other = [
@@ -200,6 +217,9 @@ class TablePipeline:
             "encoder": self.encoder.to_dict(),
             "classes": list(self.classes),
             "target_scale": {"mean": self.target_scale.mean, "sd": self.target_scale.sd},
+            "numbers": {name: each.to_dict() for name, each in self.notations.items()},
+            "marks": list(self.marks),
+            "encoding": self.encoding,
             "dates": {name: {"format": each.format, "zone": each.zone} for name, each in self.forms.items()},
         }
 
@@ -226,6 +246,9 @@ class TablePipeline:
             classes=tuple(stored["classes"]),
             target_scale=TargetScale(**stored["target_scale"]),
             forms={name: Form(pl.String(), each["format"], each["zone"]) for name, each in forms.items()},
+            notations={name: Notation.from_dict(each) for name, each in stored.get("numbers", {}).items()},
+            marks=tuple(stored.get("marks", NUMBER_MARKS)),
+            encoding=str(stored.get("encoding", "auto")),
         )
 
     def save(self, path: str | Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -145,26 +145,37 @@ class Preparation:
         context = Context(target, tuple(keep))
         if compact and hasattr(frame, "collect_batches"):
             return self._collect_batches(frame, context)
-        frame, tallies = _plan(self.prefix, frame, context)
+        used, restored = self._used(frame, context)
+        rows = frame.select(used).collect(engine="streaming")
+        frame, tallies = _plan(self.prefix, restored(rows), context)
         wanted = [each for each in tallies if each is not None]
         rows, *collected = pl.collect_all([frame, *wanted], engine="streaming")
         return rows, _reports(self.prefix, tallies, collected, context)
+
+    def _used(
+        self, source: pl.LazyFrame, context: Context
+    ) -> tuple[list[str], Callable[[pl.DataFrame], pl.LazyFrame]]:
+        """Return the columns that the steps read or leave in, and what puts the others back, without values."""
+        schema = source.collect_schema()
+        planned, _ = _plan(self.prefix, source, context)
+        used = {*planned.collect_schema(), *(name for step in self.prefix for name in step.inputs())}
+        there = [name for name in schema if name in used] or list(schema)
+        unused = [pl.lit(None, schema[name]).alias(name) for name in schema if name not in there]
+        return there, lambda rows: rows.lazy().with_columns(unused).select(list(schema))
 
     def _collect_batches(
         self, source: pl.LazyFrame, context: Context
     ) -> tuple[pl.DataFrame, list[StepReport]]:
         """Go through the source once, in batches that run through the steps one by one."""
-        schema = source.collect_schema()
         planned, tallies = _plan(self.prefix, source, context)
-        used = {*planned.collect_schema(), *(name for step in self.prefix for name in step.inputs())}
-        there = [name for name in schema if name in used] or list(schema)
-        unused = [pl.lit(None, schema[name]).alias(name) for name in schema if name not in there]
-        texts = pl.col(repeating(planned)).cast(pl.Categorical)
+        used, restored = self._used(source, context)
+        texts: pl.Expr | None = None
         rows: list[pl.DataFrame] = []
         counts: list[list[pl.DataFrame]] = [[] for each in tallies if each is not None]
-        for batch in source.select(there).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
-            lazy = batch.lazy().with_columns(unused).select(list(schema))
-            done, tallies = _plan(self.prefix, lazy, context)
+        for batch in source.select(used).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
+            done, tallies = _plan(self.prefix, restored(batch), context)
+            if texts is None:
+                texts = pl.col(repeating(done)).cast(pl.Categorical)
             wanted = [each for each in tallies if each is not None]
             made, *found = pl.collect_all([done.with_columns(texts), *wanted])
             rows.append(made)

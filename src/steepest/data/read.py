@@ -12,7 +12,8 @@ import math
 import os
 import tempfile
 import zlib
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,13 @@ import polars as pl
 from polars.exceptions import PanicException
 
 from steepest.data import delimited
+from steepest.data.cells import Cells, tidied
+from steepest.data.dataset import Note
+from steepest.data.encoding import NotUtf8Error, as_utf8
+from steepest.data.judge import EXACT_DIGITS
 from steepest.data.names import called
 from steepest.data.options import MISSING
+from steepest.data.reading import Reading
 from steepest.data.sound import check_sound
 from steepest.errors import DataError, SteepestError
 
@@ -50,51 +56,59 @@ _REFUSED = {
 
 def scan(
     source: Any,
-    missing: Iterable[str] = MISSING,
+    missing: Sequence[str] = MISSING,
     *,
     text: Sequence[str] = (),
     names: Sequence[str] | None = None,
     sure: bool = True,
 ) -> pl.LazyFrame:
-    """Read a table lazily.
+    """Return the rows that ``read`` gives.
 
     Args:
-        source: a path (CSV, TSV, Parquet, Feather/Arrow IPC; CSV also as .gz or .zst), a Polars, pandas or
-            Arrow frame, any object with ``__arrow_c_stream__``, or a mapping of columns.
-        missing: texts that mean a missing value, in every text column.
-        text: columns of a CSV file that stay text even if they look like numbers.
-        names: column names of a CSV file that has none of its own.
-        sure: go through a large CSV file once, so that the types hold for the whole of it; if not, they are
-            guessed from its first rows, and collecting may raise a ``PolarsError`` that a sure scan would not.
-
-    Returns:
-        A frame whose types hold for the whole table: text, integers, floats, booleans, dates.
-
-    Raises:
-        DataError: the source cannot be read as a table; the hint says what to do.
+        source, names, sure: as for ``read``.
+        missing: texts that mean a missing value, in every column of texts.
+        text: columns that stay text even if they look like numbers.
 
     Example:
         >>> scan({"x": ["1", "?", "NA"], "y": [1, 2, 3]}).collect()["x"].null_count()
         2
     """
-    markers = list(missing)
+    return read(source, Reading(missing=missing, text=text), names=names, sure=sure).frame
+
+
+def read(
+    source: Any, how: Reading | None = None, *, names: Sequence[str] | None = None, sure: bool = True
+) -> Cells:
+    """Read a table lazily.
+
+    Args:
+        source: a path (CSV, TSV, Parquet, Feather/Arrow IPC; CSV also as .gz or .zst), a Polars, pandas or
+            Arrow frame, any object with ``__arrow_c_stream__``, or a mapping of columns.
+        how: how texts are read.
+        names: column names of a CSV file that has none of its own.
+        sure: go through a large CSV file once, so that the types hold for the whole of it; if not, they are
+            guessed from its first rows, and collecting may raise a ``PolarsError`` that a sure scan would not.
+
+    Returns:
+        A table whose types hold for all rows: text, integers, floats, booleans, dates; and what was decided.
+
+    Raises:
+        DataError: the source cannot be read as a table; the hint says what to do.
+    """
+    how = how or Reading()
     if not isinstance(source, str | Path):
-        return _clean(_from_object(source), markers, "the table")
+        return _clean(_from_object(source), how, "the table")
     with _as_file(_existing(source)) as path:
-        return _scan_file(path, markers, text=text, names=names, sure=sure)
+        return _read_file(path, how, names=names, sure=sure)
 
 
-def _scan_file(
-    path: Path, markers: list[str], *, text: Sequence[str], names: Sequence[str] | None, sure: bool
-) -> pl.LazyFrame:
+def _read_file(path: Path, how: Reading, *, names: Sequence[str] | None, sure: bool) -> Cells:
     with reading(path.name):
         kind = _kind(path)
     if kind == "text":
         with reading(path.name):
-            frame = delimited.scan_text(
-                path, markers, text=text, names=names, limit=IN_MEMORY_BYTES, sure=sure
-            )
-        return _numbers_without_marks(frame, markers)
+            cells = _read_text(path, how, names=names, sure=sure)
+        return replace(cells, frame=_numbers_without_marks(cells.frame, how.missing))
     with reading(path.name), _without_panic_text():
         if path.stat().st_size <= _CHECKED_BYTES:
             check_sound(path, kind)
@@ -107,7 +121,18 @@ def _scan_file(
         frame.collect_schema()
         if path.stat().st_size <= IN_MEMORY_BYTES // delimited.PACKED_FACTOR:
             frame = frame.collect().lazy()
-    return _clean(frame, markers, path.name)
+    with reading(path.name):
+        return _clean(frame, how, path.name)
+
+
+def _read_text(path: Path, how: Reading, **options: Any) -> Cells:
+    try:
+        return delimited.scan_text(path, how, limit=IN_MEMORY_BYTES, **options)
+    except NotUtf8Error:
+        pass
+    with as_utf8(path, how.encoding, IN_MEMORY_BYTES, predicting=how.trained is not None) as (copy, told):
+        cells = delimited.scan_text(copy, how, limit=IN_MEMORY_BYTES, **options)
+        return replace(cells, notes=(Note("info", told), *cells.notes))
 
 
 def source_name(source: Any) -> str:
@@ -357,7 +382,7 @@ def _from_object(source: Any) -> pl.LazyFrame:
         if kind == "pandas.DataFrame":
             names = called(str(each) for each in source.columns)
             delimited.check_names(names, "the table")
-            frame: Any = pl.from_pandas(source.set_axis(names, axis=1))
+            frame: Any = _from_pandas(source.set_axis(names, axis=1))
         elif isinstance(source, Mapping):
             _, types = _mixed(source)
             numbers = (
@@ -387,6 +412,18 @@ def _from_object(source: Any) -> pl.LazyFrame:
     return frame.lazy()
 
 
+def _from_pandas(source: Any) -> pl.DataFrame:
+    """Return a pandas frame; whole numbers that no column of numbers can hold become text."""
+    try:
+        return pl.from_pandas(source)
+    except OverflowError:
+        beyond = [each for each in source.columns if any(isinstance(one, int) for one in source[each])]
+        texts = {
+            each: source[each].map(lambda one: str(one) if isinstance(one, int) else one) for each in beyond
+        }
+        return pl.from_pandas(source.assign(**texts))
+
+
 def _mixed(source: Any) -> tuple[str | None, str]:
     columns = dict(source) if isinstance(source, Mapping) else {each: source[each] for each in source.columns}
     for name, values in columns.items():
@@ -399,7 +436,7 @@ def _mixed(source: Any) -> tuple[str | None, str]:
     return None, ""
 
 
-def _clean(frame: pl.LazyFrame, markers: list[str], name: str) -> pl.LazyFrame:
+def _clean(frame: pl.LazyFrame, how: Reading, name: str) -> Cells:
     schema = frame.collect_schema()
     if not schema:
         raise DataError(f"{name} has no columns", hint="give a table with a target and other columns.")
@@ -408,22 +445,35 @@ def _clean(frame: pl.LazyFrame, markers: list[str], name: str) -> pl.LazyFrame:
         delimited.check_names(names, name)
         frame = frame.rename(dict(zip(schema, names, strict=True)))
         schema = frame.collect_schema()
-    changed: list[pl.Expr] = []
-    padded = [f"{before}{each}{after}" for each in markers for before in ("", " ") for after in ("", " ")]
-    for column, dtype in schema.items():
-        each = pl.col(column)
-        if isinstance(dtype, pl.Categorical | pl.Enum):
-            each, dtype = each.cast(pl.String), pl.String()
-        if dtype == pl.String:
-            changed.append(pl.when(each.is_in(padded).not_()).then(each).alias(column))
-        elif isinstance(dtype, pl.Decimal | pl.Int128 | pl.Float32):
-            changed.append(each.cast(pl.Float64))
-    return _numbers_without_marks(frame.with_columns(changed) if changed else frame, markers)
+    changed = [
+        each for column, dtype in schema.items() if (each := _simpler(frame, column, dtype)) is not None
+    ]
+    cells = tidied(frame.with_columns(changed) if changed else frame, how)
+    return replace(cells, frame=_numbers_without_marks(cells.frame, how.missing))
 
 
-def _numbers_without_marks(frame: pl.LazyFrame, markers: list[str]) -> pl.LazyFrame:
+def _simpler(frame: pl.LazyFrame, name: str, dtype: pl.DataType) -> pl.Expr | None:
+    """Return a column as one of the types that a text file gives too; None if it is already.
+
+    Whole numbers beyond 64 bits are codes, kept as text, where most of them have more digits than a float holds.
+    """
+    column = pl.col(name)
+    if isinstance(dtype, pl.Int128) or (isinstance(dtype, pl.Decimal) and dtype.scale == 0):
+        asked = frame.select(least=column.min(), most=column.max())
+        least, most = asked.collect(engine="streaming").row(0)
+        if least is None or -(1 << 63) <= least <= most < 1 << 63:
+            return column.cast(pl.Int64)
+        long = (column.cast(pl.String).str.strip_chars("-").str.len_chars() > EXACT_DIGITS).mean()
+        codes = frame.select(long).collect(engine="streaming").item() > 0.5
+        return column.cast(pl.String if codes else pl.Float64)
+    if isinstance(dtype, pl.Decimal | pl.Float32):
+        return column.cast(pl.Float64)
+    return None
+
+
+def _numbers_without_marks(frame: pl.LazyFrame, missing: Sequence[str]) -> pl.LazyFrame:
     """Make NaN, and numbers that are named as missing, null."""
-    marks = [float(each) for each in markers if delimited.is_number(each) and math.isfinite(float(each))]
+    marks = [float(each) for each in missing if delimited.is_number(each) and math.isfinite(float(each))]
     changed: list[pl.Expr] = []
     for column, dtype in frame.collect_schema().items():
         each = pl.col(column)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,16 @@ from steepest.data.batches import BatchPlan
 from steepest.data.catalog import is_name, open_catalog
 from steepest.data.caution import about_split
 from steepest.data.columns import decide
-from steepest.data.dataset import Dataset
+from steepest.data.dataset import Dataset, Note
 from steepest.data.dates import SAMPLE, Form
 from steepest.data.describe import Description, ShownRows, describe_columns
 from steepest.data.harmony import Raw, harmonised
 from steepest.data.labels import with_text
-from steepest.data.options import TableOptions, table_options
+from steepest.data.options import INTEGER_CLASSES, TableOptions, table_options
 from steepest.data.pipeline import Encoded, TablePipeline
 from steepest.data.preparation import Preparation, StepReport
-from steepest.data.read import check_lasting, is_streamed, reading, scan, source_name
+from steepest.data.read import check_lasting, is_streamed, read, reading, source_name
+from steepest.data.reading import Reading, as_in_training
 from steepest.data.unforeseen import Unforeseen
 from steepest.errors import DataError, OptionError
 
@@ -83,7 +85,30 @@ class Table:
         self._source = source
         named = source if isinstance(source, str | Path) else options.source or "table"
         self.name = Path(named).name.split(".")[0]
-        self._raw = scan(source, options.markers, sure=False)
+        self._cells = read(source, self._reading, sure=False)
+
+    @property
+    def _read_notes(self) -> tuple[Note, ...]:
+        """What was decided in reading."""
+        return (*self._cells.notes, *self._cells.padded(self._prefixed[0].columns))
+
+    @property
+    def _raw(self) -> pl.LazyFrame:
+        return self._cells.frame
+
+    @property
+    def _reading(self) -> Reading:
+        """How the texts of the table are read."""
+        options = self.options
+        classes = {options.target} if options.target and options.task == "classification" else set[str]()
+        return Reading(
+            missing=options.markers,
+            marks=options.number_marks,
+            decimal=options.decimal,
+            kept={*options.categorical, *classes},
+            target=options.target if options.task == "auto" else None,
+            encoding=options.encoding,
+        )
 
     def describe(self) -> Description:
         """Return what is in the columns and what they are for; no target is needed."""
@@ -94,7 +119,11 @@ class Table:
         steps = tuple(map(note_of, reports))
         notes += about_split(frame, columns, self.options)
         return describe_columns(
-            frame, columns, (*steps, *notes), name=source_name(self._source), options=self.options
+            frame,
+            columns,
+            (*self._read_notes, *steps, *notes),
+            name=source_name(self._source),
+            options=self.options,
         )
 
     def show_batch(self, n: int = 5, seed: int = 0) -> ShownRows:
@@ -161,7 +190,7 @@ class Table:
                 raise
         # a row far down is of another type than the first ones: go through the whole file for the types
         with reading(source_name(self._source)):
-            self._raw = scan(self._source, self.options.markers)
+            self._cells = read(self._source, self._reading)
             return self._prepare(self._raw, source_name(self._source))
 
     def _prepare(self, raw: pl.LazyFrame, name: str) -> tuple[pl.DataFrame, list[StepReport]]:
@@ -186,6 +215,7 @@ class Table:
         first, reports = self._prefixed
         reports = [*reports]
         targets.check_there(first, target, where)
+        self._check_doubts(first[target])
         check_free(first)
         raw = {name: str(dtype) for name, dtype in self._raw.collect_schema().items()}
         forms = self._forms_read(raw)
@@ -208,7 +238,18 @@ class Table:
         with reading(where):
             frame = pl.concat(frames, how="vertical_relaxed").rechunk()
         source = str(self._source) if isinstance(self._source, str | Path) else "a frame"
-        return Rows(frame, self.name, source, raw, tuple(reports), forms)
+        notations, notes = self._cells.notations, self._read_notes
+        return Rows(frame, self.name, source, raw, tuple(reports), forms, notations, notes)
+
+    def _check_doubts(self, target: pl.Series) -> None:
+        """Raise a ``DataError`` if a column is to be a number, looks like one, and cannot be read as one."""
+        for name, doubt in self._cells.doubts.items():
+            classes = self.options.task == "auto" and target.n_unique() <= INTEGER_CLASSES
+            if name == self.options.target and not classes:
+                hint = f"{doubt.cure}, or take them for classes: --task classification."
+                raise DataError(f"the target {name!r} {doubt.why}", hint=hint)
+            if name in self.options.continuous:
+                raise DataError(f"column {name!r} {doubt.why}", hint=f"{doubt.cure}.")
 
     def _forms_read(self, raw: Mapping[str, str]) -> dict[str, Form]:
         """Return how texts that steps read are written, where their first rows are dates beyond doubt."""
@@ -235,8 +276,12 @@ class Table:
     def _more_rows(self, given: str, known: Raw) -> tuple[pl.DataFrame, list[StepReport]]:
         """Return the prepared rows of a file of its own, and what of it could not be read."""
         name = source_name(given)
-        text = [each for each, dtype in known.types.items() if dtype == "String"]
-        more, unreadable = harmonised(scan(given, self.options.markers, text=text).collect(), known)
+        trained = as_in_training(known.types, self._cells.notations)
+        cells = read(given, replace(self._reading, text=trained.text, trained=trained.trained))
+        for each, doubt in cells.doubts.items():
+            if known.needs(each):
+                raise DataError(f"column {each!r} of {name} {doubt.why}", hint=f"{doubt.cure}.")
+        more, unreadable = harmonised(cells.frame.collect(), known)
         rows, _ = self._prepare(more.lazy(), name)
         lines = Unforeseen(unreadable=unreadable).lines
         return rows, [

@@ -10,7 +10,8 @@ from steepest.data import dates
 from steepest.data.columns import as_number, check_finite, kind_of
 from steepest.data.dataset import Note, TargetScale, Task
 from steepest.data.labels import as_label, as_text, labels_of
-from steepest.data.options import TableOptions
+from steepest.data.mixed import Words
+from steepest.data.options import INTEGER_CLASSES, TableOptions
 from steepest.data.sizes import check_size, deviation
 from steepest.errors import DataError, unknown_name
 from steepest.wording import counted
@@ -19,9 +20,6 @@ SMALLEST_DEVIATION = 1e-150
 """The square of a smaller one would vanish."""
 SMALLEST_SHARE = 1e-12
 """A target that varies by a smaller share of its size leaves a prediction fewer than four digits."""
-
-INTEGER_CLASSES = 20
-"""A target of whole numbers with at most so many different values is a class; with more it is a number."""
 
 
 def check_there(frame: pl.DataFrame, target: str, where: str) -> None:
@@ -98,18 +96,18 @@ def decide_task(values: pl.Series, options: TableOptions) -> tuple[Task, list[No
         task = "classification" if distinct <= min(INTEGER_CLASSES, max(2, n // 10)) else "regression"
     else:
         task = "regression"
-    if task == "regression" and kind == "text":
-        values = as_text(values)
-        odd = values.filter(values.cast(pl.Float64, strict=False).is_null())
-        if len(odd):
-            raise DataError(
-                f"the target {name!r} is to be a number but holds {odd[0]!r} ({counted(len(odd), 'such value')})",
-                hint=f"if it means missing: --missing '{odd[0]}'; if these are classes: --task classification.",
-            )
-    if task == "classification" and distinct > max(2, n // 2):
+    many = distinct > max(2, n // 2)
+    odd = _words(values) if kind == "text" else pl.Series([], dtype=pl.String)
+    if task == "regression" and len(odd):
+        raise DataError(
+            f"the target {name!r} is to be a number but holds {odd[0]!r} ({counted(len(odd), 'such value')})",
+            hint=_cure(values, classes=not many),
+        )
+    if task == "classification" and many:
+        number = "" if len(odd) else ", or --task regression if it is a number"
         raise DataError(
             f"the target {name!r} has {distinct:,} different values in {n:,} rows, too many for classes",
-            hint="choose another target, or --task regression if it is a number.",
+            hint=f"choose another target{number}.",
         )
     other = "regression" if task == "classification" else "classification"
     what = (
@@ -198,16 +196,26 @@ def standardised(values: pl.Series, train: NDArray[np.bool_]) -> tuple[TargetSca
 
 
 def _check_mixed(values: pl.Series) -> None:
-    if as_text(values.unique()).cast(pl.Float64, strict=False).is_null().all():
-        return
-    values = as_text(values)
-    numbers = values.cast(pl.Float64, strict=False)
-    odd = numbers.is_null()
-    share = 1 - odd.sum() / len(values)
-    if 0.5 < share < 1 and numbers.drop_nulls().n_unique() > INTEGER_CLASSES:
-        first = int(odd.arg_true()[0])
+    found = Words.of(values)
+    if found is not None and found.share > 0.5 and found.numbers > INTEGER_CLASSES:
+        first = int((as_text(values) == found.words[0]).arg_true()[0])
         raise DataError(
-            f"the target {values.name!r} mixes numbers and text: {values[first]!r} in row {first + 1} "
-            f"while {share:.1%} are numbers",
-            hint=f"if it means missing: --missing '{values[first]}'; if these are classes: --task classification.",
+            f"the target {values.name!r} mixes numbers and text: {found.words[0]!r} in row {first + 1} "
+            f"while {found.share:.1%} are numbers",
+            hint=_cure(values, classes=values.n_unique() <= len(values) // 2),
         )
+
+
+def _words(values: pl.Series) -> pl.Series:
+    """Return the texts that are no numbers."""
+    values = as_text(values)
+    return values.filter(values.cast(pl.Float64, strict=False).is_null())
+
+
+def _cure(values: pl.Series, *, classes: bool) -> str:
+    """Return what to do about a target that is to be a number and holds words."""
+    found = Words.of(values)
+    cures = [] if found is None else [found.cure]
+    if classes:
+        cures.append("if these are classes: --task classification")
+    return f"{'; '.join(cures) or 'choose another target: none of its values is a number'}."
