@@ -68,7 +68,7 @@ def compare(source: str, optimizers: list[str] | None, out: Path | None, dry_run
     if Path(source).suffix in (".toml", ".json"):
         tree = load_tree(source)
         out = out or (Path("runs") / str(tree["name"]) if "name" in tree else None)
-    asked = given(flags)  # without --help, which never comes so far
+    asked = given(flags)
     execution = asked.pop("execution", {})
     for section in ("data", "model", "protocol"):
         tree[section] = {**dict(tree.get(section, {})), **asked.get(section, {})}
