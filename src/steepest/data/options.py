@@ -171,7 +171,7 @@ def table_options(**values: Any) -> TableOptions:
         Traceback (most recent call last):
         ...
         steepest.errors.OptionError: test: 1.5 is not a share between 0 and 1 (nor a file)
-        Hint: test is: share of the rows for the final test, or a file.
+        Hint: test is: share of the rows for the final test.
     """
     for name in values:
         if name not in TableOptions.model_fields:
