@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -32,8 +33,23 @@ ROLES: list[tuple[str, list[Any], str, str]] = [
     ("all missing", [None] * N, "left out", "all values are missing"),
     ("number of a row", list(range(N)), "left out", "identifier"),
     ("name of a row", [f"id{i}" for i in range(N)], "left out", "identifier"),
-    ("nearly an identifier", [f"id{i % 188}" for i in range(N)], "categorical", ""),
-    ("long text", [LONG.format(i % 100) for i in range(N)], "left out", "long text"),
+    ("many words", [f"id{i % 188}" for i in range(N)], "categorical", ""),
+    ("long text", [LONG.format(i % 100) for i in range(N)], "left out", "text, not used"),
+    ("short text", [f"{i % 140} red shoes" for i in range(N)], "left out", "text, not used"),
+    ("person", [f"{chr(97 + i % 26)}bc, mr. d{i}ef" for i in range(N)], "left out", "text, not used"),
+    ("same titles", [f"{i % 90} red shoes" for i in range(N)], "categorical", ""),
+    ("titles in Chinese", [f"{i}年北京市的历史" for i in range(N)], "left out", "text, not used"),
+    ("mail", [f"a.b{i}@example.org" for i in range(N)], "left out", "identifier"),
+    ("position", [f"({i}.5, -87.{i})" for i in range(N)], "left out", "identifier"),
+    ("ticket no", [f"A/{i % 120}" for i in range(N)], "left out", "identifier"),
+    ("customer_id", [f"A/{i % 60}" for i in range(N)], "categorical", ""),
+    ("Clothing ID", [i * i % 97 + 700 for i in range(N)], "categorical", ""),
+    ("zip", [98001.0 + i % 60 for i in range(N)], "categorical", ""),
+    ("movieId", [i % 150 for i in range(N)], "left out", "identifier"),
+    ("num_users", [i % 60 for i in range(N)], "continuous", ""),
+    ("people", [(i * 7919) % 9973 for i in range(N)], "continuous", ""),
+    ("every third row", [3 * i + (i % 5 == 0) for i in range(N)], "left out", "identifier"),
+    ("timestamp", [10**9 + 60 * i for i in range(N)], "continuous", ""),
     ("long labels", [LONG.format(i % 4) for i in range(N)], "categorical", ""),
     ("lists", [[1, 2]] * N, "left out", "cannot be used"),
     ("dates", [date(2018, 1, 1) + timedelta(days=i) for i in range(N)], "date", ""),
@@ -67,6 +83,9 @@ def test_roles(name: str, values: list[Any], role: str, reason: str) -> None:
         ({"drop": ["month"]}, [], ["price"]),
         ({"features": ["month"]}, ["month"], []),
         ({"features": ["month"], "continuous": ["price"]}, ["month"], ["price"]),
+        ({"categorical": ["title"]}, ["month", "title"], ["price"]),
+        ({"continuous": ["zip", "row"]}, ["month"], ["price", "zip", "row"]),
+        ({"categorical": ["row"]}, ["month", "row"], ["price"]),
     ],
 )
 def test_overrides_go_first(options: dict[str, Any], categorical: list[str], continuous: list[str]) -> None:
@@ -75,11 +94,59 @@ def test_overrides_go_first(options: dict[str, Any], categorical: list[str], con
             "month": [i % 12 for i in range(N)],
             "price": [i / 7 for i in range(N)],
             "id": [f"k{i}" for i in range(N)],
+            "zip": [98001 + i % 150 for i in range(N)],
+            "row": list(range(N)),
+            "title": [f"{i} red shoes" for i in range(N)],
             "y": ["a", "b"] * 100,
         }
     )
     columns, _ = decide(frame, "y", table_options(**options))
     assert (columns.categorical, columns.continuous) == (categorical, continuous)
+
+
+@pytest.fixture
+def reviews() -> pl.DataFrame:
+    """Rows like those of a shop for clothes."""
+    return pl.DataFrame(
+        {
+            "Clothing ID": [700 + i * i % 61 for i in range(N)],
+            "Age": [18 + i * 11 % 70 for i in range(N)],
+            "Title": [f"{('Great', 'Poor')[i % 2]} dress no {i % 130}" for i in range(N)],
+            "Review Text": [LONG.format(i) for i in range(N)],
+            "Class Name": [f"class {i % 20}" for i in range(N)],
+            "Recommended": ["yes", "no"] * 100,
+        }
+    )
+
+
+def test_a_table_of_reviews(reviews: pl.DataFrame) -> None:
+    table = read_table(reviews, target="Recommended")
+    roles = {each.name: each.role for each in table.describe().columns}
+    assert [name for name, role in roles.items() if role == "left out"] == ["Title", "Review Text"]
+    assert (roles["Clothing ID"], roles["Age"], roles["Class Name"]) == (
+        "categorical",
+        "continuous",
+        "categorical",
+    )
+    said = [note.text for note in table.dataset().notes]
+    (text,) = (each for each in said if each.startswith("left out: Title, Review Text: text, not used"))
+    assert "--categorical Title makes a category of each text" in text
+    (codes,) = (each for each in said if "whole numbers used as categories" in each)
+    assert "Clothing ID (" in codes
+    assert "--continuous 'Clothing ID' uses them as numbers" in codes
+    new = table.pipeline.transform(
+        reviews.drop("Title", "Recommended").with_columns(**{"Clothing ID": pl.lit(5)})
+    )
+    assert new.unforeseen.unknown == {"Clothing ID": N}
+
+
+def test_the_step_that_a_note_on_texts_names_makes_a_number(reviews: pl.DataFrame) -> None:
+    notes = read_table(reviews, target="Recommended").describe().notes
+    (text,) = (each.text for each in notes if "text, not used" in each.text)
+    step = tomllib.loads(text[text.index("use = ") : text.rindex(".")].replace(", columns", "\ncolumns"))
+    table = read_table(reviews, target="Recommended", prepare=[step])
+    made = table.prepared()["length of Title"]
+    assert made.to_list() == reviews["Title"].str.len_chars().to_list()
 
 
 @pytest.mark.parametrize(
@@ -153,6 +220,8 @@ def test_odd_texts_among_numbers_and_dates_are_said() -> None:
     assert [each.role for each in columns.columns] == ["categorical", "date", "target"]
     warnings = [note.text for note in notes if note.kind == "warning"]
     assert any("price" in each and "'n.a.'" in each for each in warnings)
+    _, notes = decide(frame.rename({"price": "FBICode"}), "y", TableOptions())
+    assert not any("FBICode" in note.text for note in notes)
     assert any("day" in each and "'soon'" in each for each in warnings)
 
 

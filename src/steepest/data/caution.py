@@ -15,7 +15,6 @@ Either is a warning where targets of neighbours, or of rows of one group, correl
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from steepest.data import dates
 from steepest.data.columns import Column, Columns
 from steepest.data.dataset import Note, Task
 from steepest.data.labels import as_text
+from steepest.data.names import names_a_person, names_a_time, words
 from steepest.data.options import TableOptions
 from steepest.rng import stream
 from steepest.wording import counted
@@ -39,16 +39,7 @@ ALIKE, MUCH_ALIKE, BY_CHANCE = 0.1, 0.3, 4.0
 """Correlations of targets, and how many standard errors they must exceed."""
 FEW_TEST_ROWS = 300
 
-_TIMES = {"date", "datetime", "day", "days", "epoch", "month", "time", "timestamp", "ts", "week", "year"}
 _BIRTHS = {"birth", "birthdate", "birthday", "born", "dob"}
-_IDS = {"id", "ids", "guid", "identifier", "uid", "uuid"}
-_NUMBERS = {"code", "hash", "index", "key", "name", "no", "nr", "num", "number"}
-_PERSONS = {
-    "athlete", "client", "customer", "donor", "driver", "employee", "member", "participant", "passenger", "patient",
-    "person", "player", "pupil", "respondent", "reviewer", "rider", "student", "subject", "subscriber", "user",
-    "worker",
-}  # fmt: skip
-
 _Array = NDArray[Any]
 
 
@@ -174,11 +165,10 @@ def _time_note(name: str, target: _Target | None, likeness: float) -> Note:
 
 def _moments(values: pl.Series, column: Column) -> _Array | None:
     """Return a column of times as numbers, NaN where there is none; None for any other column."""
-    words = set(_words(column.name))
-    if column.role == "target" or words & _BIRTHS:
+    if column.role == "target" or _BIRTHS.intersection(words(column.name)):
         return None
     if column.kind in ("integer", "float") and values.dtype.is_numeric():
-        return values.cast(pl.Float64).to_numpy() if words & _TIMES else None
+        return values.cast(pl.Float64).to_numpy() if names_a_time(column.name) else None
     form = column.format
     if column.kind == "text" and form is None:  # a column that is left out as asked was not looked at
         form = dates.date_format(values) if column.role == "left out" else None
@@ -230,27 +220,3 @@ def _group_note(name: str, size: str, target: _Target | None, likeness: float) -
         f"puts some of them on each side, which flatters a model that will meet new ones; {cure}"
     )
     return Note("warning", text)
-
-
-def names_a_person(name: str) -> bool:
-    """Whether a column's name is that of an identifier.
-
-    Example:
-        >>> [names_a_person(each) for each in ("userId", "PATIENT", "customer_no", "user_age", "device_type", "hour")]
-        [True, True, True, False, False, False]
-    """
-    words = _words(name)
-    last = words[-1] if words else ""
-    if (
-        last in _IDS
-        or last in _PERSONS
-        or last.removesuffix("s") in _PERSONS
-        or last.removesuffix("id") in _PERSONS
-    ):
-        return True
-    return last in _NUMBERS and any(each in _PERSONS for each in words[:-1])
-
-
-def _words(name: str) -> list[str]:
-    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
-    return [each.lower() for each in re.split(r"[^A-Za-z]+", apart) if each]

@@ -5,16 +5,17 @@ The rules, first match wins; ``--categorical``, ``--continuous``, ``--drop`` and
 1. all missing, or one value and nothing missing: left out.
 2. dates, and texts of which 99 % are dates in one format: parts (month, weekday, hour, …) that vary.
 3. true/false: categorical.
-4. whole numbers (also when stored as floats, as pandas does where values are missing): an identifier if
-   more than 95 % of them differ; categorical up to 24 different values that are seen ten times each on
-   average; else continuous.
+4. whole numbers (also when stored as floats, as pandas does where values are missing): categorical up to 24
+   different values that are seen ten times each on average; else an identifier, a code or a number, see
+   ``identifiers``.
 5. other numbers: continuous.
-6. text: an identifier if more than 95 % differ; long text (above 50 letters on average and more than 20 %
-   different) is left out; else categorical.
+6. text: free text or an identifier, see ``identifiers``; else categorical.
 """
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
@@ -23,8 +24,10 @@ import polars as pl
 
 from steepest.data import dates
 from steepest.data.dataset import Note
+from steepest.data.identifiers import use_of_texts, use_of_whole_numbers
 from steepest.data.labels import as_label, as_text
 from steepest.data.mixed import Words
+from steepest.data.names import names_a_code
 from steepest.data.options import TableOptions
 from steepest.data.sizes import beyond_floats
 from steepest.data.unforeseen import Unforeseen, added
@@ -34,11 +37,10 @@ from steepest.wording import counted
 Role = Literal["target", "categorical", "continuous", "date", "left out"]
 Kind = Literal["text", "integer", "float", "boolean", "date", "other"]
 
-IDENTIFIER_SHARE = 0.95
 FEW_INTEGERS = 24
 MAYBE_CODES = 300
-LONG_TEXT = 50
-LONG_TEXT_SHARE = 0.2
+IDENTIFIER = "an identifier, whose values hardly repeat"
+TEXT = "text, not used"
 MOSTLY_NUMBERS, MANY_NUMBERS = 0.5, 10
 NUMBERS_IN_TEXT = 0.9
 """A column of texts is warned about if so large a share of them are numbers, or most are and there are many."""
@@ -240,7 +242,7 @@ def decide(frame: pl.DataFrame, target: str | None, options: TableOptions) -> tu
     notes: list[Note] = []
     found = [_column(frame[name], name == target, options, notes) for name in frame.columns]
     columns = Columns(tuple(_without_taken(each, frame.columns) for each in found))
-    notes = _left_out(columns) + notes + _quantities(frame, columns, options)
+    notes = _left_out(columns) + notes + _whole_numbers(frame, columns, options)
     for each in columns.columns:
         if each.role == "continuous":
             check_finite(as_number(as_text(frame[each.name]), each.format, each.zone), each.name)
@@ -326,19 +328,19 @@ def _column(values: pl.Series, is_target: bool, options: TableOptions, notes: li
         return Column(name, kind, "categorical")
     if kind == "integer" and few_integers(distinct, len(known)):
         return Column(name, kind, "categorical")
-    if kind in ("integer", "text") and distinct > IDENTIFIER_SHARE * len(known):
-        _warn_of_words(known, notes)
-        _warn_of_dates(known, notes)
-        return Column(name, kind, "left out", "nearly every value is different: an identifier")
-    if kind in ("integer", "float"):
+    if kind == "integer":
+        use = use_of_whole_numbers(known, distinct)
+        if use == "identifier":
+            return Column(name, kind, "left out", IDENTIFIER)
+        return Column(name, kind, "categorical" if use == "category" else "continuous")
+    if kind == "float":
         return Column(name, kind, "continuous")
     _warn_of_words(known, notes)
     _warn_of_dates(known, notes)
-    if distinct > LONG_TEXT_SHARE * len(known):
-        letters = as_text(known).str.len_chars().mean()
-        if isinstance(letters, float) and letters > LONG_TEXT:
-            return Column(name, kind, "left out", "long text")
-    return Column(name, kind, "categorical")
+    use = use_of_texts(known, distinct)
+    if use == "category":
+        return Column(name, kind, "categorical")
+    return Column(name, kind, "left out", TEXT if use == "text" else IDENTIFIER)
 
 
 def _date(values: pl.Series, form: str | None, notes: list[Note]) -> Column:
@@ -395,7 +397,7 @@ def _without_taken(column: Column, names: Sequence[str]) -> Column:
 
 
 def _warn_of_words(known: pl.Series, notes: list[Note]) -> None:
-    found = Words.of(known) if kind_of(known) == "text" else None
+    found = Words.of(known) if kind_of(known) == "text" and not names_a_code(known.name) else None
     if found is None or found.share < MOSTLY_NUMBERS:
         return
     if found.numbers > max(MANY_NUMBERS, len(found.words)) or found.share >= NUMBERS_IN_TEXT:
@@ -417,32 +419,53 @@ def _warn_of_dates(known: pl.Series, notes: list[Note]) -> None:
     notes.append(Note("warning", text))
 
 
-def _quantities(frame: pl.DataFrame, columns: Columns, options: TableOptions) -> list[Note]:
-    """Name the whole numbers that are used as quantities although they may be codes."""
-    named: list[tuple[str, int]] = []
+def _whole_numbers(frame: pl.DataFrame, columns: Columns, options: TableOptions) -> list[Note]:
+    """Name the whole numbers that are used as codes by their names, and as quantities although they may be codes."""
+    codes: list[tuple[str, int]] = []
+    quantities: list[tuple[str, int]] = []
     for each in columns.columns:
-        if each.role == "continuous" and each.kind == "integer" and each.name not in options.continuous:
-            distinct = frame[each.name].drop_nulls().n_unique()
-            if distinct <= min(MAYBE_CODES, frame.height // 10):
-                named.append((each.name, distinct))
-    if not named:
-        return []
-    shown = ", ".join(f"{name} ({distinct} values)" for name, distinct in named[:8])
-    more = f" and {len(named) - 8} more" if len(named) > 8 else ""
-    text = f"whole numbers used as quantities: {shown}{more}; a code belongs in --categorical."
-    return [Note("info", text)]
+        if each.kind != "integer" or each.name in {*options.categorical, *options.continuous}:
+            continue
+        distinct = frame[each.name].drop_nulls().n_unique()
+        if each.role == "continuous" and distinct <= min(MAYBE_CODES, frame.height // 10):
+            quantities.append((each.name, distinct))
+        elif each.role == "categorical" and distinct > FEW_INTEGERS:
+            codes.append((each.name, distinct))
+    notes: list[Note] = []
+    if codes:
+        text = f"whole numbers used as categories, by their names: {_counted_values(codes)}"
+        notes.append(Note("info", f"{text}; --continuous {shlex.quote(codes[0][0])} uses them as numbers."))
+    if quantities:
+        text = f"whole numbers used as quantities: {_counted_values(quantities)}"
+        notes.append(Note("info", f"{text}; a code belongs in --categorical."))
+    return notes
+
+
+def _counted_values(named: Sequence[tuple[str, int]]) -> str:
+    shown = ", ".join(f"{name} ({n:,} values)" for name, n in named[:8])
+    return shown + (f" and {len(named) - 8} more" if len(named) > 8 else "")
 
 
 def _left_out(columns: Columns) -> list[Note]:
-    reasons: dict[str, list[str]] = {}
+    reasons: dict[str, list[Column]] = {}
     for each in columns.columns:
         if each.role == "left out" and each.reason != "as asked":
-            reasons.setdefault(each.reason, []).append(each.name)
+            reasons.setdefault(each.reason, []).append(each)
     notes: list[Note] = []
-    for reason, names in reasons.items():
+    for reason, found in reasons.items():
+        names = [each.name for each in found]
         shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-        keep = (
-            f" (--categorical {names[0]} keeps it)" if "identifier" in reason or reason == "long text" else ""
-        )
-        notes.append(Note("info", f"left out: {shown}: {reason}{keep}."))
+        notes.append(Note("info", f"left out: {shown}: {reason}{_cure(reason, found[0])}."))
     return notes
+
+
+def _cure(reason: str, column: Column) -> str:
+    """Return what to do if a column is to be used nevertheless."""
+    name = shlex.quote(column.name)
+    if reason == IDENTIFIER:
+        return f" (--{'continuous' if column.kind == 'integer' else 'categorical'} {name} keeps it)"
+    if reason != TEXT:
+        return ""
+    made, of = (json.dumps(each, ensure_ascii=False) for each in (f"length of {column.name}", column.name))
+    step = f"use = \"derive\", columns = {{{made} = 'char_length({of})'}}"
+    return f": --categorical {name} makes a category of each text, a derive step numbers, as in {step}"

@@ -1,4 +1,7 @@
-"""Names of columns: Polars takes ``*`` and ``^…$`` for patterns, so a column named so gets quotes around its name."""
+"""Names of columns: what they are called, and which are names of identifiers.
+
+Polars takes ``*`` and ``^…$`` for patterns, so a column named so gets quotes around its name.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,27 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 _QUOTED = re.compile(r"'[^']*'|\"([^\"]*)\"")
+
+_IDS = {"id", "ids", "guid", "identifier", "uid", "uuid"}
+_CODES = {
+    "barcode", "code", "ean", "fips", "gtin", "iban", "isbn", "key", "mrn", "phone", "plz", "postal", "postcode", "sku",
+    "ssn", "upc", "vin", "zip", "zipcode",
+}  # fmt: skip
+_NUMBERS = {"code", "hash", "index", "key", "name", "no", "nr", "num", "number"}
+_PERSONS = {
+    "athlete", "client", "customer", "donor", "driver", "employee", "member", "participant", "passenger", "patient",
+    "person", "player", "pupil", "respondent", "reviewer", "rider", "student", "subject", "subscriber", "user",
+    "worker",
+}  # fmt: skip
+_THINGS = {
+    "account", "airline", "article", "book", "brand", "campaign", "case", "category", "city", "contract", "country",
+    "county", "course", "device", "event", "film", "flight", "hotel", "invoice", "item", "listing", "location",
+    "machine", "movie", "order", "plane", "policy", "post", "product", "property", "region", "room", "school", "seller",
+    "sensor", "session", "shop", "site", "song", "station", "store", "ticket", "track", "transaction", "trip",
+    "vehicle", "vendor",
+}  # fmt: skip
+_TIMES = {"date", "datetime", "day", "days", "epoch", "month", "time", "timestamp", "ts", "week", "year"}
+_COUNTS = {"count", "n", "nb", "num", "sum", "total"}
 
 
 def plain(name: str) -> str:
@@ -58,3 +82,56 @@ def plain_sql(sql: str) -> str:
         return found.group() if found.group(1) is None else f'"{plain(found.group(1))}"'
 
     return _QUOTED.sub(one, sql)
+
+
+def words(name: str) -> list[str]:
+    """Return the words of a name, in lower case.
+
+    Example:
+        >>> words("PULocationID"), words("zip_code2")
+        (['pu', 'location', 'id'], ['zip', 'code'])
+    """
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
+    return [each.lower() for each in re.split(r"[^A-Za-z]+", apart) if each]
+
+
+def names_a_person(name: str) -> bool:
+    """Whether a column's name is that of an identifier of persons, or of an identifier of anything.
+
+    Example:
+        >>> [names_a_person(each) for each in ("userId", "PATIENT", "customer_no", "user_age", "device_type", "hour")]
+        [True, True, True, False, False, False]
+    """
+    *before, last = words(name) or [""]
+    if last in _IDS or last in _PERSONS or last.removesuffix("s") in _PERSONS:
+        return True
+    if last.removesuffix("id") in _PERSONS:
+        return True
+    return last in _NUMBERS and any(each in _PERSONS for each in before)
+
+
+def names_a_time(name: str) -> bool:
+    """Whether a column's name says that its numbers are times.
+
+    Example:
+        >>> names_a_time("timestamp"), names_a_time("day_of_birth"), names_a_time("price")
+        (True, True, False)
+    """
+    return not _TIMES.isdisjoint(words(name))
+
+
+def names_a_code(name: str) -> bool:
+    """Whether a column's name says that its numbers are identifiers or codes, not quantities.
+
+    Example:
+        >>> [names_a_code(each) for each in ("Clothing ID", "movieId", "zip", "order_no", "storeid", "user")]
+        [True, True, True, True, True, True]
+        >>> [names_a_code(each) for each in ("price", "users", "num_users", "paid", "number", "refractive index")]
+        [False, False, False, False, False, False]
+    """
+    *before, last = words(name) or [""]
+    if _COUNTS & {*before}:
+        return False
+    if last in _IDS | _CODES | _PERSONS or last.removesuffix("id") in _PERSONS | _THINGS - {last}:
+        return True
+    return last in {"no", "nr", "num", "number"} and any(each in _PERSONS | _THINGS for each in before)
