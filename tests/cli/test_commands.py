@@ -465,7 +465,7 @@ def test_a_given_default_wins_over_the_preparation_file(steepest, churn_csv, tmp
     out = tmp_path / "out"
     said = steepest("compare", source, *flags, "-o", "sgd(lr=0.1)", *QUICK, "--out", out)
     assert said.status == 0, said.err
-    assert "480 rows to train, 60 to choose, 60 to test (stratified, split seed 0)" in said.err
+    assert "480 training, 60 validation and 60 test rows (stratified, split seed 0)" in said.err
     stored = tomllib.loads((out / "experiment.toml").read_text())["data"]
     assert {name: stored[name] for name in PREPARED} == defaults
     assert steepest("resume", out).status == 0  # the same data again, though the file says otherwise

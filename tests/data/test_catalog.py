@@ -142,7 +142,7 @@ def test_another_file_is_refused(source: DatasetSource, tmp_path: Path) -> None:
 def test_a_damaged_copy_is_refused(source: DatasetSource, tmp_path: Path) -> None:
     (path,) = locate("made")
     path.write_bytes(CONTENT[:-1])
-    with pytest.raises(DataError, match=r"made\.csv' is not the file it should be") as caught:
+    with pytest.raises(DataError, match=r"made\.csv' is not the expected file") as caught:
         locate("made")
     assert "delete it" in caught.value.hint
 

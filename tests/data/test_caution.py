@@ -191,7 +191,7 @@ def test_it_is_printed_and_in_the_report(tmp_path):
     options = {"target": "y", "optimizers": ["sgd(lr=0.01)"], "seeds": 1, "epochs": 1, "hidden": (4,)}
     result = st.plan(rows, **options).run(tmp_path / "x", observer=Ears())
     report = result.report.read_text()
-    for words in ("test on the latest: --split time:date", "only 60 test rows: another split can give"):
+    for words in ("test on the latest rows: --split time:date", "only 60 test rows: another split can give"):
         (line,) = [each for each in said if words in each]
         assert line.startswith("warning: ")
         assert words in report

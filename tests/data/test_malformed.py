@@ -206,7 +206,7 @@ TABLE = [
     case(
         "text target as number",
         text("churn.csv", GOOD),
-        "'churned' is to be a number but holds",
+        "'churned' should be a number but contains",
         "--task classification",
         task="regression",
     ),

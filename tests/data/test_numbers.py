@@ -181,7 +181,7 @@ def test_a_large_file_of_new_rows_is_read_as_in_training(
         ("plus", ["5 %", "6 %"], "column 'x' has the unit %, and had none in training"),
         ("decimal comma", ["1.234", "5.678"], "'1.234' can be 1.234 or 1234"),
         ("decimal comma", ["1,5", "1.5"], "their decimal signs differ"),
-        ("decimal comma", ["1,5", "soon"], "column 'x' holds 'soon', which is no number"),
+        ("decimal comma", ["1,5", "soon"], "column 'x' holds 'soon', which is not a number"),
         ("plus", ["1.5", "soon"], "column 'x' is continuous but holds 'soon' in row 2"),
     ],
 )
@@ -387,7 +387,7 @@ def test_a_mark_among_numbers_means_missing(
         assert frame["x"].to_list() == wanted
         assert frame["t"].to_list() == table["t"].to_list()
         assert [each.text for each in found.notes] == [
-            f"taken as missing: {mark!r} in x (500 values); --missing '!{mark}' keeps it."
+            f"read as missing: {mark!r} in x (500 values); --missing '!{mark}' keeps it."
         ]
     kept = read(path, Reading(marks=TableOptions(missing=[f"!{mark}"]).number_marks)).frame.collect()
     assert kept["x"].to_list() == column.to_list()

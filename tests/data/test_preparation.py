@@ -184,7 +184,7 @@ def test_no_steps_change_nothing() -> None:
         ("[[steps]]\nuse = 'drop'", "has an unknown table 'steps'", "did you mean 'step'?"),
         ("step = 3", "does not write its steps as [[step]]", "[[step]]"),
         ("[[step]]\nuse = 'fill-mod'", "unknown preparation step 'fill-mod'", "did you mean 'fill-mode'"),
-        ("[[step]]\ncolumn = 'a'", "step 1 does not say what it is", 'use = "NAME"'),
+        ("[[step]]\ncolumn = 'a'", 'step 1 has no use = "NAME"', 'use = "NAME"'),
     ],
 )
 def test_files_that_cannot_be_used(tmp_path: Path, text: str, fact: str, hint: str) -> None:

@@ -61,7 +61,7 @@ def test_lines_without_any_value_are_no_rows(
 def test_lines_without_any_value_are_said(tmp_path: Path) -> None:
     path = tmp_path / "t.csv.gz"
     path.write_bytes(gzip.compress(BLANK["of separators"].encode()))
-    assert [each.text for each in read(path).notes] == ["t.csv.gz: 3 lines without any value left out."]
+    assert [each.text for each in read(path).notes] == ["t.csv.gz: 3 lines without any value skipped."]
     assert "3 lines without any value" in repr(read_table(path).describe())
 
 
@@ -132,7 +132,7 @@ def test_blanks_around_texts_never_count(
 def test_values_that_become_one_are_said() -> None:
     notes = [each.text for each in read_table(PADDED, target="y").describe().notes]
     for name, shown in (("c", "' no' and 'no' and 'no ' and 'no\\xa0'"), ("y", "'a' and 'a '")):
-        assert f"{name}: blanks around texts do not count, so {shown} are one value." in notes
+        assert f"{name}: surrounding blanks are ignored, so {shown} are one value." in notes
     all_padded = {"c": [" no", " yes"] * 60, "y": ["a", "b"] * 60}
     assert not [each for each in read_table(all_padded).describe().notes if "blanks" in each.text]
 
@@ -253,7 +253,7 @@ def test_a_wrong_encoding_is_said(tmp_path: Path) -> None:
     path.write_bytes(b"a,b\n\x81,1\n")
     with pytest.raises(DataError, match=r"line 2 of t\.csv is not Windows-1252 text"):
         read(path, Reading(encoding="cp1252"))
-    with pytest.raises(OptionError, match="no known encoding"):
+    with pytest.raises(OptionError, match="not a known encoding"):
         read_table(path, encoding="klingon")
 
 

@@ -45,7 +45,7 @@ class Rows:
     """What goes in: rows that have been through the steps before the first learned one.
 
     Attributes:
-        frame: the rows; the column ``split`` says the part of rows from files of their own, else null (of
+        frame: the rows; the column ``split`` says the part of rows from separate files, else null (of
             type ``SPLIT_TYPE``). Texts may be held as codes.
         name: the dataset's name.
         source: the path, or ``"a frame"``.
@@ -181,7 +181,7 @@ def _learned(
         if not (done[SPLIT_COLUMN] == each).any():
             raise DataError(
                 f"no {each} row is left after preparation",
-                hint="a filter step leaves them all out: loosen it, or move it before the learned steps.",
+                hint="a filter step removes all of them: relax it, or move it before the learned steps.",
             )
     return done, fitted, reports
 
@@ -250,8 +250,8 @@ def check_free(frame: pl.DataFrame) -> None:
 
 def _name_taken() -> DataError:
     return DataError(
-        f"the table has a column named {SPLIT_COLUMN!r}, which is the name of the rows' part",
-        hint="rename it with a rename step, or leave it out with a drop step.",
+        f"the table has a column named {SPLIT_COLUMN!r}, which is reserved for the split",
+        hint="rename it with a rename step, or remove it with a drop step.",
     )
 
 
@@ -260,7 +260,7 @@ def _with_target(rows: pl.DataFrame, target: str) -> tuple[pl.DataFrame, list[No
     if lacking == rows.height:
         raise DataError(
             f"the target {target!r} is missing in all {rows.height:,} rows",
-            hint="choose another target, or say which texts mean missing with --missing.",
+            hint="choose another target, or change with --missing which text means a missing value.",
         )
     if not lacking:
         return rows, []
@@ -304,12 +304,12 @@ def _split(
     rows = rows.with_columns(pl.Series(SPLIT_COLUMN, PARTS, dtype=SPLIT_TYPE).gather(codes))
     counts = {part: int((codes == code).sum()) for code, part in enumerate(PARTS)}
     how = {
-        "group": f"no {column} is in two of them, split seed {seed}",
-        "time": f"by {column}, the latest are for the test",
-        "files": "files of their own",
+        "group": f"no {column} in two parts, split seed {seed}",
+        "time": f"by {column}, with the latest rows for the test",
+        "files": "separate files",
     }.get(kind, f"{kind}, split seed {seed}")
     text = (
-        f"{counts['train']:,} rows to train, {counts['validation']:,} to choose, {counts['test']:,} to test"
+        f"{counts['train']:,} training, {counts['validation']:,} validation and {counts['test']:,} test rows"
     )
     notes = [Note("info", f"{text} ({how}).")]
     if task == "classification":
@@ -331,7 +331,7 @@ def _moments(rows: pl.DataFrame, column: str) -> np.ndarray[Any, Any]:
     if values.null_count():
         raise DataError(
             f"column {column!r} has no time in {counted(values.null_count(), 'row')}",
-            hint=f'leave them out with a filter step: where = "{column} IS NOT NULL".',
+            hint=f'remove them with a filter step: where = "{column} IS NOT NULL".',
         )
     return (values.to_physical() if values.dtype.is_temporal() else as_number(values)).to_numpy()
 

@@ -84,7 +84,7 @@ def about_test_rows(rows: int, task: Task, options: TableOptions) -> list[Note]:
     elif options.test < 0.3:
         cures.append("test on more rows (--test 0.3)")
     if not options.split.startswith("time:") and isinstance(options.test, float):
-        cures.append("compare several splits (--split-seed 1, 2, …, each in a folder of its own)")
+        cures.append("compare several splits (--split-seed 1, 2, …, each in its own folder)")
     hint = " or ".join(cures)
     return [Note("warning", f"{text} {hint[:1].upper()}{hint[1:]}." if hint else text)]
 
@@ -150,15 +150,15 @@ def _about_time(frame: pl.DataFrame, columns: Columns, target: _Target | None) -
 
 
 def _time_note(name: str, target: _Target | None, likeness: float) -> Note:
-    cure = f"test on the latest: --split {shlex.quote(f'time:{name}')}."
+    cure = f"test on the latest rows: --split {shlex.quote(f'time:{name}')}."
     if target is None or likeness < ALIKE:
         return Note(
             "info",
-            f"{name} orders the rows in time, and the split is random. For a model of later rows, {cure}",
+            f"{name} orders the rows in time, but the split is random. For a model of later rows, {cure}",
         )
     text = (
         f"rows that follow each other in {name} have similar {target.name} (correlation {likeness:.2f}): with a random "
-        f"split, test rows lie between training rows, which flatters a model of later rows; {cure}"
+        f"split, test rows lie between training rows, which flatters a model that will be used on later rows; {cure}"
     )
     return Note("warning", text)
 
@@ -209,10 +209,10 @@ def _within(values: pl.Series, known: _Array) -> tuple[_Array, _Array]:
 
 
 def _group_note(name: str, size: str, target: _Target | None, likeness: float) -> Note:
-    cure = f"test on those: --split {shlex.quote(f'group:{name}')}."
+    cure = f"test on new ones: --split {shlex.quote(f'group:{name}')}."
     if target is None or likeness < ALIKE:
         text = (
-            f"{name} repeats ({size}), and the split is random. For a model that will meet new ones, {cure}"
+            f"{name} repeats ({size}), but the split is random. For a model that will meet new ones, {cure}"
         )
         return Note("info", text)
     text = (

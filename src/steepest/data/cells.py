@@ -88,7 +88,7 @@ def _one_but_for_blanks(texts: pl.Series) -> Note | None:
     if not twice.height:
         return None
     shown = " and ".join(repr(each) for each in sorted(twice["text"][0].to_list()))
-    return Note("info", f"{name}: blanks around texts do not count, so {shown} are one value.")
+    return Note("info", f"{name}: surrounding blanks are ignored, so {shown} are one value.")
 
 
 def _notes(columns: Sequence[Judged]) -> list[Note]:
@@ -103,11 +103,11 @@ def _notes(columns: Sequence[Judged]) -> list[Note]:
             marks.setdefault(mark, []).append(f"{each.name} ({counted(n, 'value')})")
     for mark, where in marks.items():
         shown = ", ".join(where[:8]) + (f" and {len(where) - 8} more" if len(where) > 8 else "")
-        notes.append(Note("info", f"taken as missing: {mark!r} in {shown}; --missing '!{mark}' keeps it."))
+        notes.append(Note("info", f"read as missing: {mark!r} in {shown}; --missing '!{mark}' keeps it."))
     notes += [
         Note(
             "warning",
-            f"{each.name} {each.doubt.why}: {each.doubt.cure}, or use them as categories: "
+            f"{each.name} {each.doubt.why}: {each.doubt.cure}, or treat it as categories: "
             f"--categorical {each.name}.",
         )
         for each in columns

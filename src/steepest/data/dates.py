@@ -343,7 +343,7 @@ class Form:
                 " in Polars, .dt.tz_convert(ZONE).dt.tz_localize(None) in pandas."
             )
             return DataError(
-                f"the times in column {name!r} have a time zone ({zone}), and had none in training", hint=hint
+                f"the times in column {name!r} have a time zone ({zone}), but had none in training", hint=hint
             )
         hint = (
             f"write them with their offset from UTC, such as 2018-01-31T22:05:00{_iso_offset(self.zone)}."
@@ -352,7 +352,7 @@ class Form:
             f".dt.tz_localize({_known_zone(self.zone)!r}) in pandas."
         )
         return DataError(
-            f"the times in column {name!r} have no time zone, and had one in training ({self.zone})",
+            f"the times in column {name!r} have no time zone, but had one in training ({self.zone})",
             hint=hint,
         )
 

@@ -83,7 +83,7 @@ def scan_text(
             hint="give a file with rows below the header.",
         )
     cells = tidied(frame.lazy(), reading, untyped=True, separator=layout.delimiter)
-    note = Note("info", f"{path.name}: {counted(blank, 'line')} without any value left out.")
+    note = Note("info", f"{path.name}: {counted(blank, 'line')} without any value skipped.")
     return replace(cells, notes=(note, *cells.notes)) if blank else cells
 
 
@@ -222,14 +222,14 @@ def check_names(names: Sequence[str], where: str) -> None:
         Traceback (most recent call last):
         ...
         steepest.errors.DataError: d.csv has 2 columns named 'age' (columns 1, 3)
-        Hint: rename them so that each name is there once.
+        Hint: rename them so that every name occurs once.
     """
     twice = [name for name, n in Counter(names).items() if n > 1]
     if twice:
         places = ", ".join(str(i + 1) for i, name in enumerate(names) if name == twice[0])
         raise DataError(
             f"{where} has {names.count(twice[0])} columns named {twice[0]!r} (columns {places})",
-            hint="rename them so that each name is there once.",
+            hint="rename them so that every name occurs once.",
         )
 
 
@@ -274,14 +274,14 @@ def _explained(error: Exception, path: Path, layout: Layout) -> Exception:
         line, count = _first_line_of_other_length(_lines(path), layout, longer=True)
         return DataError(
             f"line {line} of {path.name} has {counted(count, 'field')}, the header has {len(layout.names)}",
-            hint=f"columns are separated by {SHOWN[layout.delimiter]}: put quotes around fields that hold "
-            "one, or mend that line.",
+            hint=f"columns are separated by {SHOWN[layout.delimiter]}: quote fields that contain one, "
+            "or fix that line.",
         )
     shown = re.sub(r"\s+", " ", message.split("\n\n")[0])
     shown = shown if len(shown) < 90 else f"{shown[:80]}…"
     return DataError(
         f"cannot read {path.name}: {shown}",
-        hint="look for a quotation mark that is opened and not closed.",
+        hint="look for an unclosed quotation mark.",
     )
 
 
@@ -323,7 +323,7 @@ def _rows(frame: pl.DataFrame, path: Path, layout: Layout) -> tuple[pl.DataFrame
         if line:
             raise DataError(
                 f"line {line} of {path.name} has {counted(count, 'field')}, the header has {len(layout.names)}",
-                hint="the row is cut off or is no row of the table: mend or delete that line.",
+                hint="the row is cut off or does not belong to the table: fix or delete that line.",
             )
     quotes = pl.col("line").str.count_matches('"', literal=True).cum_sum().shift(1, fill_value=0)
     starts = lines.filter(quotes % 2 == 0).slice(

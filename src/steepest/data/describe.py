@@ -130,15 +130,15 @@ class Description:
         """Return (and write) a first preparation file, to be edited and given as ``--prepare``.
 
         Raises:
-            FolderError: the file is there already and ``overwrite`` is false, or it cannot be written.
+            FolderError: the file already exists and ``overwrite`` is false, or it cannot be written.
         """
         text = _toml(self)
         if path is not None:
             path = reachable(path)
             if path.exists() and not overwrite:
                 raise FolderError(
-                    f"{str(path)!r} is there already",
-                    hint="give another name, or say that it may be replaced.",
+                    f"{str(path)!r} already exists",
+                    hint="give another name, or replace it with overwrite=True.",
                 )
             write_atomically(path, text)
         return text

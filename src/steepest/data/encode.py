@@ -129,7 +129,7 @@ class Scale:
         """
         found = _less(values, self.shift)
         if np.isinf(found).any():
-            check_finite(values, values.name, cure="leave those rows out")
+            check_finite(values, values.name, cure="remove those rows")
         lacking = np.isnan(found)
         found[lacking] = self.mean
         with np.errstate(over="ignore"):
@@ -139,7 +139,7 @@ class Scale:
             raise DataError(
                 f"column {values.name!r} holds {values[int(far[0])]:g} in row {far[0] + 1}, "
                 f"{np.abs(scores[far[0]]):.0e} standard deviations from the training rows' mean",
-                hint=f"mend it in the table, or leave the column out: --drop {values.name}.",
+                hint=f"correct it in the table, or leave the column out: --drop {values.name}.",
             )
         return scores, lacking
 

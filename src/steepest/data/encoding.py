@@ -70,7 +70,7 @@ def read_bytes(path: Path, most: int) -> bytes:
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"cannot unpack {path.name}: {str(error) or 'the file ends too early'}",
-            hint="the file is damaged or cut off: fetch it again.",
+            hint="the file is damaged or cut off: download it again.",
         ) from error
 
 
@@ -174,13 +174,13 @@ def _unknown(data: bytes, path: Path, predicting: bool) -> DataError:
         new = _new_name(path)
         return DataError(
             f"{fact}, though other lines can",
-            hint=f"mend that line, or leave its broken letters out: {_unpacked(path)}"
+            hint=f"fix that line, or remove its invalid characters: {_unpacked(path)}"
             f"iconv -c -f UTF-8 -t UTF-8 {_name(path)} > {new}",
         )
     if predicting:
         return DataError(fact, hint=_convert(path, "CP1250").replace("CP1250", "ITS-ENCODING"))
     return DataError(
-        f"{fact}, and it is no Western text", hint="say how it is encoded, for example --encoding cp1250."
+        f"{fact}, nor is it Western European text", hint="give its encoding, for example --encoding cp1250."
     )
 
 

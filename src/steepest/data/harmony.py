@@ -127,7 +127,7 @@ class Harmony:
             found = (form if given is None else replace(form, format=given)).format_of(frame[name])
             if None not in (found, given) and found != given:
                 raise DataError(
-                    f"the dates in column {name!r} are written in another format ({found}) than before ({given})",
+                    f"the dates in column {name!r} change their format from {given} to {found}",
                     hint="write all dates of the table in one format.",
                 )
             dates[name] = (form, given or found)
@@ -187,10 +187,10 @@ def _other_kind(column: pl.Series, trained: str, form: Form | None) -> DataError
     hint = (
         "give it as in training."
         if form is None
-        else "give it as dates: a number does not say from when it counts."
+        else "give dates: a number does not say from when it counts."
     )
     return DataError(
-        f"column {column.name!r} holds {_kind(str(column.dtype))}, and held {was} in training", hint=hint
+        f"column {column.name!r} holds {_kind(str(column.dtype))}, but held {was} in training", hint=hint
     )
 
 

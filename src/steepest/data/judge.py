@@ -24,8 +24,8 @@ EXACT_DIGITS = 15
 _TRUTH = "(?i)^(?:true|false)$"
 _GROUP = r"^[-+]?[1-9]\d{0,2}\.\d{3}$"
 """A number whose point may separate thousands."""
-_MEND = "mend it in the table, or leave the field empty: that counts as missing"
-_ALIKE = "write the numbers of the column alike"
+_MEND = "correct it in the table, or leave the field empty, which means a missing value"
+_ALIKE = "write all numbers of the column in the same way"
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ def _is_plain(column: Judged, reading: Reading, untyped: bool) -> bool:
         elif untyped and facts["known"] and facts["truth"]:
             column.dtype = pl.Boolean
         elif facts["known"] and column.trained not in (None, PLAIN):
-            column.doubt = Doubt(f"holds {facts['odd']!r}, which is no number", _MEND)
+            column.doubt = Doubt(f"holds {facts['odd']!r}, which is not a number", _MEND)
         return True
     if not facts["numbers"] and column.name in reading.kept:
         return True
@@ -236,7 +236,7 @@ def _decide(column: Judged, reading: Reading, votes: set[str], separator: str) -
         had = f"the unit {trained.unit}" if trained.unit else "none"
         column.doubt = Doubt(
             f"has the unit {', '.join(evidence.units)}, and had {had} in training",
-            "bring its numbers to the unit of training",
+            "convert its numbers to the unit of training",
         )
         return
     trouble = evidence.trouble(trained=trained is not None)
@@ -252,7 +252,7 @@ def _decide(column: Judged, reading: Reading, votes: set[str], separator: str) -
             both = f"{example!r} can be {' or '.join(each.shown(example) for each in evidence.readings)}"
         cure = "say which with --decimal comma or --decimal point"
         if trained is not None:
-            cure = "write its decimal sign as in training, and nothing between thousands"
+            cure = "use the decimal sign of training, and nothing between thousands"
         column.doubt = Doubt(f"looks like numbers, but {both}", cure)
         return
     column.notation, column.dtype = chosen, pl.Float64

@@ -208,7 +208,7 @@ class Evidence:
         if "%" in self.units and self.bare and not trained:
             return "some have a % and others none"
         if self.brackets and not trained:
-            return "all of them stand in brackets"
+            return "all of them are in brackets"
         return "their decimal signs differ" if self.each and not self.readings else ""
 
 

@@ -55,7 +55,7 @@ class TableOptions(BaseModel):
     )
     encoding: str = Field(
         "auto",
-        description="the encoding of a text file that is not UTF-8, such as cp1250; auto knows Western ones",
+        description="the encoding of a text file that is not UTF-8, such as cp1250; auto detects Western European ones",
     )
     prepare: str | list[dict[str, Any]] | None = Field(
         None, description="a TOML file of preparation steps, or the steps themselves"
@@ -98,7 +98,7 @@ class TableOptions(BaseModel):
         try:
             codecs.lookup(value if value != "auto" else "utf-8")
         except LookupError:
-            raise ValueError(f"{value!r} is no known encoding") from None
+            raise ValueError(f"{value!r} is not a known encoding") from None
         return value
 
     @field_validator("features", "categorical", "continuous", "drop", "missing", mode="before")
@@ -184,7 +184,7 @@ def table_options(**values: Any) -> TableOptions:
         text = str(first["msg"]).removeprefix("Value error, ")
         if first["type"] != "value_error":
             text = f"{first['input']!r}: {text[:1].lower()}{text[1:]}"
-        hint = "take it out of one of the two." if "both" in text else "give smaller shares."
+        hint = "remove it from one of the two." if "both" in text else "give smaller shares."
         if name:
             hint = f"{name} is: {TableOptions.model_fields[name].description}."
         raise OptionError(f"{name}: {text}" if name else text, hint=hint) from None

@@ -186,7 +186,7 @@ class TablePipeline:
         except DataError as error:  # its hint may name options for reading a table anew
             raise DataError(
                 error.fact,
-                hint="mend the value in the table, or leave the field empty: that counts as missing.",
+                hint="correct the value in the table, or leave the field empty, which means a missing value.",
             ) from None
         unforeseen += Unforeseen(unreadable=unreadable)
         unforeseen = self.columns.by_column(unforeseen, prepared, features)
@@ -201,7 +201,7 @@ class TablePipeline:
         ]
         return DataError(
             f"the preparation cannot be run on the new rows: {str(error).splitlines()[0]}",
-            hint=f"give columns of the types trained on{': ' if other else ''}{', '.join(other[:5])}.",
+            hint=f"give columns with the types used in training{': ' if other else ''}{', '.join(other[:5])}.",
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -71,7 +71,7 @@ class Preparation:
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
             raise PreparationError(
                 f"the preparation {str(path)!r} cannot be read: {str(reason).lower()}",
-                hint="name a TOML file with [[step]] tables; steepest describe DATA --write FILE makes one.",
+                hint="name a TOML file with [[step]] tables; steepest describe DATA --write FILE writes one.",
             ) from None
         try:
             content = tomllib.loads(text)
@@ -312,7 +312,8 @@ class FittedPreparation:
             for step, each in zip(preparation.steps, learned, strict=True)
         ):
             raise PreparationError(
-                f"the stored preparation has {counted(len(preparation.steps), 'step')} but knowledge of {len(learned)}",
+                f"the stored preparation has {counted(len(preparation.steps), 'step')} "
+                f"but learned values for {len(learned)}",
                 hint="the model's folder is damaged; train again.",
             )
         return cls(preparation, learned)
@@ -429,7 +430,7 @@ def _fitting(step: Step, schema: pl.Schema, context: Context) -> Step | None:
 def _step(number: int, about: Any, folder: Path) -> Step:
     if not isinstance(about, Mapping) or not isinstance(cast("Mapping[str, Any]", about).get("use"), str):
         raise PreparationError(
-            f"step {number} does not say what it is: {about!r}",
+            f'step {number} has no use = "NAME": {about!r}',
             hint=f'give it use = "NAME"; names: {", ".join(STEPS.names())}.',
         )
     options = {str(key).replace("-", "_"): value for key, value in cast("Mapping[str, Any]", about).items()}

@@ -153,7 +153,7 @@ def check_lasting(source: Any) -> None:
     """
     if isinstance(source, str | Path) and _is_pipe(Path(source).expanduser()):
         raise DataError(
-            f"{str(source)!r} can be read only once, and a comparison that goes on reads its table again",
+            f"{str(source)!r} can be read only once, and a comparison that is continued reads its table again",
             hint="save it in a file first, for example with cat > table.csv.",
         )
 
@@ -212,7 +212,7 @@ def reading(name: str) -> Generator[None]:
         Traceback (most recent call last):
         ...
         steepest.errors.DataError: cannot read bad.csv.gz: unexpected end of file
-        Hint: the file is damaged or cut off: fetch it or write it again.
+        Hint: the file is damaged or cut off: download or write it again.
     """
     try:
         yield
@@ -226,7 +226,7 @@ def reading(name: str) -> Generator[None]:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DataError(
             f"cannot read {name}: {first[:200]}",
-            hint="the file is damaged or cut off: fetch it or write it again.",
+            hint="the file is damaged or cut off: download or write it again.",
         ) from error
 
 
@@ -349,7 +349,8 @@ def _kind(path: Path) -> str:
     if packed:
         if suffix in _PARQUET + _ARROW:
             raise DataError(
-                f"{path.name} is a packed {suffix} file", hint="unpack it: these formats are packed inside."
+                f"{path.name} is a packed {suffix} file",
+                hint="unpack it: these formats are compressed internally.",
             )
         return "text"
     if head.startswith(b"PAR1"):
@@ -362,7 +363,7 @@ def _kind(path: Path) -> str:
         kind = "Parquet" if suffix in _PARQUET else "Feather/Arrow"
         raise DataError(
             f"{path.name} is not a {kind} file: it begins with {head[:4]!r}",
-            hint="the file is damaged or has the wrong ending: fetch it or write it again.",
+            hint="the file is damaged or has the wrong suffix: download or write it again.",
         )
     if head.startswith(b"PK\x03\x04"):
         raise DataError(

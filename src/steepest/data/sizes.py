@@ -28,8 +28,8 @@ def check_size(values: pl.Series, *, cure: str, what: str = "column") -> None:
     size = values.cast(pl.Float64).abs().max()
     if isinstance(size, float) and size > LARGEST_VALUE:
         raise DataError(
-            f"{what} {values.name!r} holds a number of size {size:g}, too large to be standardised",
-            hint=f"mend it in the table, or {cure}.",
+            f"{what} {values.name!r} contains a number of size {size:g}, too large to be standardised",
+            hint=f"correct it in the table, or {cure}.",
         )
 
 

@@ -56,7 +56,7 @@ def sizes(n: int, validation: float, test: float) -> tuple[int, int]:
     if n < MIN_ROWS:
         raise DataError(
             f"the table has {counted(n, 'row')} with a target, too few to split",
-            hint=f"at least {MIN_ROWS} rows are needed, some hundreds to learn anything.",
+            hint=f"at least {MIN_ROWS} rows are needed, a few hundred to learn anything.",
         )
     counts = [max(1, round(n * share)) if share > 0 else 0 for share in (validation, test)]
     if n - sum(counts) < 2:

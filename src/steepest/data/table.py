@@ -246,7 +246,7 @@ class Table:
         for name, doubt in self._cells.doubts.items():
             classes = self.options.task == "auto" and target.n_unique() <= INTEGER_CLASSES
             if name == self.options.target and not classes:
-                hint = f"{doubt.cure}, or take them for classes: --task classification."
+                hint = f"{doubt.cure}, or treat them as classes: --task classification."
                 raise DataError(f"the target {name!r} {doubt.why}", hint=hint)
             if name in self.options.continuous:
                 raise DataError(f"column {name!r} {doubt.why}", hint=f"{doubt.cure}.")

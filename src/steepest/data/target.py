@@ -30,7 +30,7 @@ def check_there(frame: pl.DataFrame, target: str, where: str) -> None:
             one, *others = several
             raise DataError(
                 f"{len(several)} targets are named, {', '.join(map(repr, several))}: a comparison has one",
-                hint=f"compare once for each, and leave the others out: --target {one} --drop {','.join(others)}.",
+                hint=f"run one comparison per target without the others: --target {one} --drop {','.join(others)}.",
             )
         error = unknown_name("column", target, frame.columns)
         raise DataError(f"there is no column {target!r} in {where}", hint=error.hint)
@@ -74,7 +74,7 @@ def decide_task(values: pl.Series, options: TableOptions) -> tuple[Task, list[No
     if distinct == 1:
         raise DataError(
             f"the target {name!r} has one value only, {values[0]!r}, in all {n:,} rows",
-            hint="choose another target, or rows in which it varies: there is nothing to tell apart.",
+            hint="choose another target, or rows in which it varies: there is nothing to predict.",
         )
     if kind == "text" and options.task != "classification":
         _check_mixed(values)
@@ -100,7 +100,7 @@ def decide_task(values: pl.Series, options: TableOptions) -> tuple[Task, list[No
     odd = _words(values) if kind == "text" else pl.Series([], dtype=pl.String)
     if task == "regression" and len(odd):
         raise DataError(
-            f"the target {name!r} is to be a number but holds {odd[0]!r} ({counted(len(odd), 'such value')})",
+            f"the target {name!r} should be a number but contains {odd[0]!r} ({counted(len(odd), 'such value')})",
             hint=_cure(values, classes=not many),
         )
     if task == "classification" and many:
@@ -113,7 +113,7 @@ def decide_task(values: pl.Series, options: TableOptions) -> tuple[Task, list[No
     what = (
         f"has {distinct:,} classes"
         if task == "classification"
-        else f"is a number, {distinct:,} different ones"
+        else f"is a number with {distinct:,} different values"
     )
     doubt = f"; --task {other} for the other" if kind == "integer" and options.task == "auto" else ""
     return task, [Note("info", f"{task}: {name} {what}{doubt}.")]
@@ -184,7 +184,7 @@ def standardised(values: pl.Series, train: NDArray[np.bool_]) -> tuple[TargetSca
         )
     if sd < SMALLEST_SHARE * abs(mean):
         raise DataError(
-            f"the target {name!r} varies too little around {mean:g} for the digits of a float",
+            f"the target {name!r} varies too little around {mean:g} for the precision of a float",
             hint=f"a derive step can subtract {values[0]} from it.",
         )
     if sd < SMALLEST_DEVIATION:

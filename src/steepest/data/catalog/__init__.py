@@ -175,7 +175,7 @@ def _file(source: DatasetSource, file: DataFile) -> Path:
     target = cache_folder() / file.folder / file.name
     if file.url is None:
         raise DataError(
-            f"the data set {source.name!r} is not on this machine and {file.name} has no address of its own",
+            f"the data set {source.name!r} is not on this machine and {file.name} cannot be downloaded",
             hint=f"{source.page} describes it; put the file into {str(target.parent)!r}, "
             "or into the same folder below the one that STEEPEST_DATA names.",
         )
@@ -191,13 +191,13 @@ def _checked(path: Path, file: DataFile) -> Path:
     except OSError as error:
         raise DataError(
             f"{str(path)!r} cannot be read: {(error.strerror or str(error)).lower()}",
-            hint="check its permissions, or delete it so that it is fetched again.",
+            hint="check its permissions, or delete it to download it again.",
         ) from None
     if digest.hexdigest() not in file.sha256:
         raise DataError(
-            f"{str(path)!r} is not the file it should be: its sha256 is {digest.hexdigest()[:16]}…,"
+            f"{str(path)!r} is not the expected file: its sha256 is {digest.hexdigest()[:16]}…,"
             f" not {file.sha256[0][:16]}…",
-            hint="delete it so that it is fetched again, or give your own file by its path, not by this name.",
+            hint="delete it to download it again, or give your own file by its path, not by this name.",
         )
     return path
 
@@ -216,7 +216,7 @@ def _download(source: DatasetSource, file: DataFile, url: str, target: Path) -> 
         digest = hashlib.sha256(Path(temporary).read_bytes()).hexdigest()
         if digest not in file.sha256:
             raise DataError(
-                f"what {url} gave is not {file.name}: its sha256 is {digest[:16]}…, not {file.sha256[0][:16]}…",
+                f"{url} did not return {file.name}: its sha256 is {digest[:16]}…, not {file.sha256[0][:16]}…",
                 hint=f"the file at that address has changed; {source.page} describes the data set.",
             )
         Path(temporary).chmod(0o644)

@@ -63,7 +63,7 @@ def check_expression(step: str, sql: str, schema: pl.Schema, *, truth: bool = Fa
     meaning = expression(sql)
     if not _row_wise(sql, meaning):
         raise PreparationError(
-            f"step {step!r}: {sql!r} looks at more than one row",
+            f"step {step!r}: {sql!r} uses more than one row",
             hint="use values of the same row only; a sum, a mean or a window would leak between the splits.",
         )
     try:

@@ -46,7 +46,7 @@ class Cast(Step):
         >>> step.apply(frame, Context()).collect()["Year"].to_list()
         [2019, None]
         >>> step.report(step.tally(frame, Context()).collect(), Context()).text
-        'Year is now integer; 1 value cannot be read so and is missing now'
+        'Year is now integer; 1 value cannot be converted and is now missing'
     """
 
     use = "cast"
@@ -59,7 +59,7 @@ class Cast(Step):
             if self.types.get(column) not in ("date", "datetime"):
                 raise ValueError(f"the format of {column!r} is given, which becomes no date")
             if not _is_format(form):
-                raise ValueError(f"{form!r} is no format of dates; one is %d/%m/%Y %H:%M")
+                raise ValueError(f"{form!r} is not a date format; an example is %d/%m/%Y %H:%M")
         return self
 
     def inputs(self) -> tuple[str, ...]:
@@ -94,8 +94,8 @@ class Cast(Step):
         for column, kind in self.types.items():
             text, count = f"{column} is now {kind}", lost.get(column, 0)
             if count:
-                many = "values cannot be read so and are missing now"
-                text += f"; {counted(count, 'value cannot be read so and is missing now', many)}"
+                many = "values cannot be converted and are now missing"
+                text += f"; {counted(count, 'value cannot be converted and is now missing', many)}"
             parts.append(text)
         return StepReport(self.use, ". ".join(parts), sum(lost.values()))
 

@@ -42,8 +42,8 @@ class Drop(Step):
     def check(self, schema: pl.Schema, context: Context) -> None:
         if context.target in self.columns:
             raise PreparationError(
-                f"step 'drop' leaves out the target {context.target!r}",
-                hint="take it out of the step's columns, or name another target.",
+                f"step 'drop' drops the target {context.target!r}",
+                hint="remove it from the step's columns, or name another target.",
             )
         require(self.use, self.columns, schema)
 

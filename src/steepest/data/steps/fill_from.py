@@ -115,7 +115,7 @@ class FillFrom(LearnedStep):
             )
         if self.create and self.learn_from is None and self.column not in schema:
             raise PreparationError(
-                f"step 'fill-from' makes the column {self.column!r} but has nothing to learn it from",
+                f"step 'fill-from' creates the column {self.column!r} but has nothing to learn it from",
                 hint='name a second table that has it: learn_from = "FILE".',
             )
 

@@ -55,7 +55,7 @@ class Rename(Step):
         for name in after:
             if after.count(name) > 1:
                 raise PreparationError(
-                    f"step 'rename' would make two columns {name!r}",
+                    f"step 'rename' would create two columns {name!r}",
                     hint="choose another name, or leave one of the two out with a drop step before.",
                 )
 
