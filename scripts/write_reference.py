@@ -1,7 +1,7 @@
 """Write the tables of docs/reference from the code: `.venv/bin/python scripts/write_reference.py`.
 
-What stands between the two markers of a page is replaced; what stands around them is written by hand. A
-test fails while a page differs from what this writes.
+The text between the two markers of a page is replaced; the text around them is written by hand. A test fails if a
+page differs from the output of this script.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ def write_optimizers() -> str:
             f"Source: {rule.citation}.",
         ]
         if rule.divergences:
-            lines.append(f"Where it differs: {rule.divergences}")
-        lines.append(f"Rates are tuned around {rule.centre:g}.")
+            lines.append(f"Differences from the source: {rule.divergences}")
+        lines.append(f"Learning rates are tuned around {rule.centre:g}.")
         fields = kind.Hyper.model_fields
         lines.append(
             table(
@@ -182,7 +182,7 @@ def write_baselines() -> str:
     for entry in baselines.registry.entries.values():
         about = _sections(entry.load().fit)[0].removeprefix("Return ")
         rows.append((f"`{entry.name}`", entry.load().title, ", ".join(entry.groups), about))
-    return table(("name", "title", "task", "what it is"), rows)
+    return table(("name", "title", "task", "description"), rows)
 
 
 def write_data_sets() -> str:
@@ -191,7 +191,7 @@ def write_data_sets() -> str:
         (f"`{s.name}`", s.title, s.licence, f"[page]({s.page})", s.citation)
         for s in (entry.load() for entry in SOURCES.entries.values())
     ]
-    return table(("name", "what it is", "licence", "origin", "to be named"), rows)
+    return table(("name", "description", "licence", "origin", "attribution"), rows)
 
 
 def write_configuration() -> str:
@@ -203,11 +203,11 @@ def write_configuration() -> str:
         "execution": Execution,
     }
     executions = {
-        "executor": "how the rule is applied",
+        "executor": "how updates are executed",
         "compiled": "whether the step is compiled",
         "device": "where it runs",
         "threads": "threads of a step",
-        "torch": "the version of torch that it ran under",
+        "torch": "version of torch used",
     }
     text: list[str] = []
     for section, model in sections.items():
@@ -216,7 +216,7 @@ def write_configuration() -> str:
                 f"`{name}`",
                 _default(field.get_default(call_default_factory=True))
                 if name != "missing"
-                else "the empty field, `?`, `NA`, `null` and their like",
+                else "the empty field, `?`, `NA`, `null` and similar",
                 field.description or executions[name],
             )
             for name, field in model.model_fields.items()

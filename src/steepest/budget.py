@@ -135,7 +135,7 @@ def expected(decision: Decision) -> tuple[Decision, Fitted, bool, float]:
     wanted = begun or Fitted(epochs=protocol.epochs or LARGEST_GUESS)
     if not known and clock.budget is not None:
         wanted = wanted.model_copy(
-            update={"why": f"found by a pilot; reckoned here with {LARGEST_GUESS:g} epochs"}
+            update={"why": f"chosen by a pilot run; {LARGEST_GUESS:g} epochs assumed here"}
         )
     steps = decision.timed
     chosen = steps.choose(lambda: _work(decision, wanted, None if begun else clock), compiles=False)
@@ -163,7 +163,7 @@ def find_length(decision: Decision, runner: Runner, clock: Clock) -> tuple[float
         an_epoch = decision.per_epoch * a_step + execution.seconds_an_evaluation
         epochs = int(PILOT_SHARE * clock.budget / an_epoch)
         if not epochs:
-            return 1.0, "1 epoch (the time is too short for a pilot)"
+            return 1.0, "1 epoch (the time budget is too short for a pilot run)"
         most = min(PILOT_STEPS, epochs * decision.per_epoch)
     runner.execution = execution
     epochs, how = pilot(runner, decision.recipe, decision.per_epoch, decision.experiment.protocol.seed, most)
@@ -190,7 +190,7 @@ def within(decision: Decision, wanted: Fitted, seconds: float) -> Fitted:
     """Return the length, trials and seeds with which a comparison fits into some seconds."""
     execution = decision.execution
     found = fit_budget(_build(decision, execution), wanted.epochs, decision.per_epoch, execution, seconds)
-    lost = f"to fit the time: {'; '.join(found.given_up)}" if found.given_up else ""
+    lost = f"to fit the time budget: {'; '.join(found.given_up)}" if found.given_up else ""
     return Fitted(
         epochs=found.epochs,
         seeds=len(found.setup.seeds),

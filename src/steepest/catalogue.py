@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import json
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,21 +12,21 @@ from rich.table import Table
 from rich.text import Text
 
 from steepest.optim import make_rule
-from steepest.registry import Registry
+from steepest.registry import Entry, Registry
 from steepest.schedules import make_schedule
 
 if TYPE_CHECKING:
     from steepest.optim.rule import Rule
 
 MATRIX = (64, 32)
-"""The shape for which bytes of state are told; for a vector they may differ."""
+"""The shape for which bytes of state are computed; for a vector they may differ."""
 SHOWN = {
     "warmup": "warmup(cosine, length=0.2)",
     "join": "join(constant, linear, at=0.5)",
     "scale": "scale(cosine, 0.5)",
     "repeat": "repeat(cosine, 2)",
 }
-"""Combinators, which are nothing without another schedule, as they are drawn."""
+"""How combinators, which need another schedule, are drawn."""
 
 
 def state_bytes(rule: Rule[Any]) -> float:
@@ -77,7 +75,7 @@ def optimizer_table(registry: Registry, names: Sequence[str]) -> RenderableType:
     """Return the optimizers as a table: what each is, its groups and its default learning rate."""
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
     table.add_column("optimizer", no_wrap=True)
-    table.add_column("what it is")
+    table.add_column("description")
     table.add_column("lr", justify="right", no_wrap=True)
     for name in names:
         entry = registry.entry(name)
@@ -86,7 +84,7 @@ def optimizer_table(registry: Registry, names: Sequence[str]) -> RenderableType:
             f"{mark} {name}", Text(entry.what, style="dim"), f"{optimizer_facts(name, registry)['lr']:g}"
         )
     note = (
-        "● compared unless others are named · ● and ○: the group classic · lr: the library default · "
+        "● compared by default · ● and ○: the group classic · lr: library default · "
         "memory, coupling and papers: --json"
     )
     return Group(table, Text(note, style="dim"))
@@ -95,7 +93,7 @@ def optimizer_table(registry: Registry, names: Sequence[str]) -> RenderableType:
 def schedule_plots(texts: Sequence[str], *, steps: int = 200) -> RenderableType:
     """Return a small plot of each schedule, side by side as far as the terminal is wide."""
     panels = [Group(Text(text, style="bold"), *_axes(_values(text, steps)), Text()) for text in texts]
-    note = Text("Left: the start of the run, right: its end. 1 is the learning rate.", style="dim")
+    note = Text("From the start of the run (left) to its end (right); 1 is the learning rate.", style="dim")
     return Group(Columns(panels, padding=(0, 3), equal=True), note)
 
 
@@ -160,27 +158,29 @@ def listing(
         facts = [
             optimizer_facts(each.name, registry)
             if optimizers
-            else {"name": each.name, "groups": list(each.groups), "what": _summary(each.load())}
+            else {"name": each.name, "groups": list(each.groups), "what": each.what}
             for each in entries
         ]
         return json.dumps(facts, indent=1, ensure_ascii=False)
     if optimizers:
         return optimizer_table(registry, [each.name for each in entries])
+    return _table(entries)
+
+
+def _table(entries: Sequence[Entry]) -> Table:
+    """Return names with a line of description each, under a heading for every set of groups if there are several."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(style="dim")
+    sections: dict[str, list[Entry]] = {}
     for each in entries:
-        groups = f" ({', '.join(each.groups)})" if each.groups else ""
-        table.add_row(each.name, f"{_summary(each.load())}{groups}")
+        sections.setdefault(", ".join(each.groups), []).append(each)
+    for title, members in sections.items():
+        if title and len(sections) > 1:
+            table.add_row(Text(f"{title}:", style="italic"))
+        for each in members:
+            table.add_row(each.name, each.what)
     return table
-
-
-def _summary(found: Any) -> str:
-    if not (inspect.isclass(found) or inspect.isroutine(found)):
-        return str(getattr(found, "title", ""))
-    lines = (inspect.getdoc(found) or "").splitlines()
-    text = re.sub(r":math:`[^`]*`", "…", lines[0]) if lines else ""
-    return text.replace("``", "").removeprefix("Return ").rstrip(".")
 
 
 def _values(text: str, steps: int) -> list[float]:

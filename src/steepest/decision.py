@@ -79,7 +79,7 @@ class Decision:
         stored = began or begin_execution(self.experiment.execution)
         changed = "" if stored is None else stored.changed(self.of)
         if stored is not None and changed:
-            observer.say(f"steps  measured anew, because {changed}")
+            observer.say(f"steps  measured again because {changed}")
             options = stored.options(self.experiment.execution)
             stored = begin_execution(Execution.model_validate(options))
         device = stored.device if stored else choose_device()
@@ -170,7 +170,7 @@ def decide(
     codes = codes_of(who, model or str(experiment.model.spec), protocol.schedule)
     for kind, each in codes:
         if each.why:
-            observer.say(f"warning: {kind} cannot be identified: {each.why}; its runs are never used again")
+            observer.say(f"warning: {kind} cannot be identified: {each.why}; its runs cannot be reused")
     who = tuple(replace(each, code=codes.optimizers[each.name].digest) for each in who)
     shapes = [[name, list(each.shape)] for name, each in net.named_parameters()]
     code = {"model": with_shapes(codes.model, shapes), "schedule": codes.schedule.digest}
@@ -243,7 +243,7 @@ def begin_execution(given: Execution | None) -> Execution | None:
     if not device_is_there(given.device):
         raise OptionError(
             f"there is no device {given.device!r} here",
-            hint="`steepest doctor` shows what there is; leave the device out, and it is chosen.",
+            hint="`steepest doctor` lists the devices; without --device, one is chosen automatically.",
         )
     return given.model_copy(update={"torch": torch.__version__})
 

@@ -236,7 +236,7 @@ def clear_cache() -> Cache:
     except OSError as error:
         raise FolderError(
             f"cannot empty {str(folder)!r}: {(error.strerror or str(error)).lower()}",
-            hint="remove it yourself, or see who may write there.",
+            hint="remove it yourself, or check its permissions.",
         ) from None
     return before
 
@@ -340,9 +340,7 @@ def _advice(found: Checkup) -> list[str]:
     elif found.compiler.works is False:
         advice.append("steps run eagerly until the compiler works: reinstall it, or name another one in CXX.")
     if not found.cache.writable:
-        advice.append(
-            "every program compiles its steps again: name a folder you may write to in STEEPEST_CACHE."
-        )
+        advice.append("steps are compiled again in every process: set STEEPEST_CACHE to a writable folder.")
     return advice
 
 

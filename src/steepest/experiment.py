@@ -51,7 +51,7 @@ def open_table(experiment: Experiment) -> Table:
     if source is None:
         raise OptionError(
             "the experiment names no data: [data] has no source",
-            hint='add source = "table.csv"; a comparison of a frame in memory goes on from Python.',
+            hint='add source = "table.csv"; a comparison of a frame in memory can only be continued in Python.',
         )
     table = read_table(source, **options)
     _ = table.target
@@ -147,7 +147,7 @@ def _carry_out(
         f"{counted(decision.batch_size, 'row')} ({decision.how_batch})"
     )
     if setup.recipe.precision != "float32":
-        observer.say(f"       matrix products in training by {setup.recipe.precision}")
+        observer.say(f"       matrix products in training: {setup.recipe.precision}")
     history = folder.history()
     left = plan_seconds(setup, decision.execution, history)
     observer.say(f"plan   {plan_text(setup, history)}, about {duration(left)}")

@@ -56,7 +56,7 @@ def check_folder(
     if not path.is_file():
         if not folder.untouched:
             raise FolderError(
-                f"{folder.path.as_posix()!r} is not empty and holds no experiment",
+                f"{folder.path.as_posix()!r} is not empty and contains no experiment",
                 hint="give --out another folder.",
             )
         return None
@@ -66,8 +66,8 @@ def check_folder(
     )
     if known != dataset.fingerprint:
         raise FolderError(
-            f"{folder.path.as_posix()!r} was begun with other data: {_changed(began.data, experiment.data)}",
-            hint="bring the data back that it was begun with, or compare into another folder, with another --out.",
+            f"{folder.path.as_posix()!r} was started with other data: {_changed(began.data, experiment.data)}",
+            hint="restore the original data, or use another --out folder.",
         )
     if began.execution is not None:
         _check_execution(began.execution, folder)
@@ -78,7 +78,7 @@ def check_folder(
             before = getattr(began.execution, option)
             if asked.get(option, before) != before:
                 raise FolderError(
-                    f"{folder.path.as_posix()!r} was begun with {flag_of(option)} {before}, not {asked[option]}",
+                    f"{folder.path.as_posix()!r} was started with {flag_of(option)} {before}, not {asked[option]}",
                     hint=f"leave {flag_of(option)} out, or give --out another folder.",
                 )
     return began.execution
@@ -143,10 +143,10 @@ def _trained_before(
     if stay and not (same and _same_judging(folder, began.protocol, experiment.protocol)):
         lost, stay = [*stay, *lost], []
     if stay:
-        observer.say(f"       {', '.join(stay)}: in this folder, and stay in the comparison")
+        observer.say(f"       {', '.join(stay)}: already in this folder, kept in the comparison")
     if lost:
         observer.say(
-            f"warning: {', '.join(lost)}: in this folder, but trained otherwise, and not in this report"
+            f"warning: {', '.join(lost)}: in this folder, but trained with other settings and not in this report"
         )
     return stay
 
@@ -171,14 +171,14 @@ def _check_execution(execution: Execution, folder: Folder) -> None:
     fresh = command("compare", path / "experiment.toml", "--out", path.with_name(f"{path.name}-again"))
     if execution.torch and execution.torch != torch.__version__:
         raise FolderError(
-            f"{path.as_posix()!r} was begun with torch {execution.torch} and this is torch {torch.__version__}: "
+            f"{path.as_posix()!r} was started with torch {execution.torch} and this is torch {torch.__version__}: "
             "their runs may differ in the last digits",
-            hint=f"install torch {execution.torch}, or begin a fresh folder: `{fresh}`.",
+            hint=f"install torch {execution.torch}, or start a new folder: `{fresh}`.",
         )
     if not device_is_there(execution.device):
         raise FolderError(
-            f"{path.as_posix()!r} was begun on the device {execution.device!r}, which is not there",
-            hint="go on where it is, or begin anew here: the same command with another --out.",
+            f"{path.as_posix()!r} was started on the device {execution.device!r}, which is not available",
+            hint="continue where it is available, or start again here: the same command with another --out.",
         )
 
 

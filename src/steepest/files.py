@@ -142,7 +142,7 @@ def reachable(path: str | Path) -> Path:
     except OSError as error:
         raise cannot_write(path, error) from None
     except ValueError as error:  # a zero byte
-        raise FolderError(f"{str(path)!r} is no path: {error}", hint="choose another name.") from None
+        raise FolderError(f"{str(path)!r} is not a path: {error}", hint="choose another name.") from None
     return path
 
 
@@ -161,7 +161,7 @@ def check_apart(out: str | Path, source: object) -> None:
         ...     check_apart(Path(folder, "..", Path(folder).name, "rows.csv"), path)
         Traceback (most recent call last):
         ...
-        steepest.errors.FolderError: 'rows.csv' is the table that is read, and would be replaced
+        steepest.errors.FolderError: 'rows.csv' is the input table and would be overwritten
         Hint: write to another file.
     """
     if not isinstance(source, str | Path):
@@ -169,7 +169,7 @@ def check_apart(out: str | Path, source: object) -> None:
     with contextlib.suppress(OSError, ValueError, RuntimeError):
         if Path(out).samefile(Path(source).expanduser()):
             raise FolderError(
-                f"{Path(out).name!r} is the table that is read, and would be replaced",
+                f"{Path(out).name!r} is the input table and would be overwritten",
                 hint="write to another file.",
             )
 
@@ -184,10 +184,10 @@ def cannot_write(path: str | Path, error: OSError) -> FolderError:
         )
     if isinstance(error, FileExistsError | NotADirectoryError):
         return FolderError(
-            f"cannot write into {str(path)!r}: it is a file, or lies in one",
-            hint="name a folder, or a new one.",
+            f"cannot write into {str(path)!r}: it is a file, or inside one",
+            hint="name a folder.",
         )
     return FolderError(
         f"cannot write {str(path)!r}: {(error.strerror or str(error)).lower()}",
-        hint="choose a folder that exists, that you may write to and that has space left.",
+        hint="choose an existing folder with write permission and free space.",
     )

@@ -69,14 +69,14 @@ def preview(
     lines = [
         *([f"folder {folder.path.as_posix()}, with {counted(len(history), 'run')}"] if history else []),
         f"batch  {counted(decision.batch_size, 'row')}, {decision.how_batch}; "
-        f"{counted(decision.per_epoch, 'step')} an epoch",
+        f"{counted(decision.per_epoch, 'step')} per epoch",
         *([f"length {fitted.why}"] if fitted.why else []),
         f"plan   {plan_text(setup, history)}",
         *filter(None, [rows_text(execution, decision.who), steps_text(execution, decision.who)]),
     ]
     besides = [f"{duration(wait)} of compiling"] if wait else []
     besides += [] if history else ["the baselines"]
-    more = f"; {' and '.join(besides)} come on top" if besides else ""
+    more = f", plus {' and '.join(besides)}" if besides else ""
     if known or protocol.minutes is not None:
         most = "about" if known else "at most about"
         lines.append(f"time   {most} {duration(plan_seconds(setup, execution, history))}{more}")
@@ -84,6 +84,6 @@ def preview(
         short, long = (decision.setup(Fitted(epochs=each)) for each in (1.0, 2.0))
         epoch = plan_seconds(long, execution, {}) - plan_seconds(short, execution, {})
         lines.append(
-            f"time   about {duration(epoch)} for each epoch of length, which a pilot will find{more}"
+            f"time   about {duration(epoch)} per epoch{more}; a pilot run chooses the number of epochs"
         )
     return "\n".join(lines)

@@ -101,7 +101,7 @@ class Protocol(Options):
     seeds: int = Field(5, ge=1, le=1000, description="number of run seeds")
     seed: int = Field(0, ge=0, description="the first run seed")
     epochs: float | None = Field(
-        None, gt=0, description="length of a run in epochs (default: found by a pilot run)"
+        None, gt=0, description="length of a run in epochs (default: chosen by a pilot run)"
     )
     batch_size: int | None = Field(
         None, ge=2, description="rows per step (default: chosen from the number of rows)"
@@ -163,7 +163,7 @@ class Execution(Options):
         "full update; auto: where it is faster",
     )
     tables: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
-        (), description="parameters of the embedding tables that are executed by rows"
+        (), description="parameters of the embedding tables that are updated by rows"
     )
     compile: Literal["auto", "on", "off"] = Field(
         "auto",
@@ -178,10 +178,14 @@ class Execution(Options):
     )
     threads: int = Field(1, ge=1, description="CPU threads of a training step; measured unless given")
     torch: str = ""
-    seconds_a_step: dict[str, float] = Field(default_factory=dict, description="by optimizer, measured")
-    seconds_an_evaluation: float = Field(0.0, description="of the validation rows, measured")
-    seconds_a_run: float = Field(0.0, description="what a run takes besides, measured")
-    fitted: Fitted | None = Field(None, description="the length, and what a budget changed")
+    seconds_a_step: dict[str, float] = Field(
+        default_factory=dict, description="measured seconds per step, by optimizer"
+    )
+    seconds_an_evaluation: float = Field(
+        0.0, description="measured seconds per evaluation of the validation rows"
+    )
+    seconds_a_run: float = Field(0.0, description="measured seconds per run for everything else")
+    fitted: Fitted | None = Field(None, description="the run length, and what a time budget changed")
     of: dict[str, str] = Field(
         default_factory=dict,
         description="what it was measured for: model, shapes, batch size, precision, machine",
@@ -326,7 +330,7 @@ def load_tree(path: str | Path) -> dict[str, Any]:
         tree: Any = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except (tomllib.TOMLDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise DataError(
-            f"{str(path)!r} cannot be read: {error}", hint="mend the line that it names."
+            f"{str(path)!r} cannot be read: {error}", hint="fix the line that it names."
         ) from None
     if not isinstance(tree, dict):
         raise DataError(f"{str(path)!r} is not a table of options", hint="write sections such as [data].")

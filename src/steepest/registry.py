@@ -9,7 +9,7 @@ A component's file declares its names in one literal that is read without import
     }
 
 ``object`` is a name in that file, ``preset`` are arguments that the name stands for, ``groups`` are the
-sets it belongs to, and ``what`` says in one line what it is. To add a component, add a file (or an entry): nothing
+sets it belongs to, and ``what`` is its one-line description. To add a component, add a file (or an entry): nothing
 else is edited.
 """
 

@@ -25,22 +25,22 @@ from steepest.references import load_reference
 from steepest.registry import Registry
 
 COMPONENTS = {
-    "constant": {"object": "constant"},
-    "linear": {"object": "linear"},
-    "cosine": {"object": "cosine"},
-    "polynomial": {"object": "polynomial"},
-    "exponential": {"object": "exponential"},
-    "inverse-time": {"object": "inverse_time"},
-    "inverse-sqrt": {"object": "inverse_sqrt"},
-    "step": {"object": "step"},
-    "sgdr": {"object": "sgdr"},
-    "one-cycle": {"object": "one_cycle"},
-    "wsd": {"object": "wsd"},
-    "warmup": {"object": "warmup", "groups": ["combinators"]},
-    "join": {"object": "join", "groups": ["combinators"]},
-    "scale": {"object": "scale", "groups": ["combinators"]},
-    "repeat": {"object": "repeat", "groups": ["combinators"]},
-}
+    "constant": {"object": "constant", "what": "the same rate at every step"},
+    "linear": {"object": "linear", "what": "a straight line down to final"},
+    "cosine": {"object": "cosine", "what": "half a cosine down to final"},
+    "polynomial": {"object": "polynomial", "what": "a power of the remaining share of the run"},
+    "exponential": {"object": "exponential", "what": "the same factor at every step, down to final"},
+    "inverse-time": {"object": "inverse_time", "what": "1/(1 + t/τ), as Robbins & Monro"},
+    "inverse-sqrt": {"object": "inverse_sqrt", "what": "1/√(1 + t/τ)"},
+    "step": {"object": "step", "what": "stairs: one factor after every period"},
+    "sgdr": {"object": "sgdr", "what": "cosines with warm restarts, each longer than the last"},
+    "one-cycle": {"object": "one_cycle", "what": "half a cosine up, half a cosine down"},
+    "wsd": {"object": "wsd", "what": "warm-up, stable, decay"},
+    "warmup": {"object": "warmup", "what": "a straight line up, then another schedule", "groups": ["combinators"]},
+    "join": {"object": "join", "what": "several schedules, one after another", "groups": ["combinators"]},
+    "scale": {"object": "scale", "what": "another schedule, multiplied by a factor", "groups": ["combinators"]},
+    "repeat": {"object": "repeat", "what": "another schedule, several times over the run", "groups": ["combinators"]},
+}  # fmt: skip
 
 Schedule = Callable[[int], float]
 """A multiplier of the learning rate as a function of the step (from 0)."""

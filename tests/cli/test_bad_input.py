@@ -275,7 +275,7 @@ RESUME = [
     ("journal that is none", overwrite("journal.jsonl", b"\xff\xfe\n\n"), "line 1 of", "delete that line"),
     ("no experiment", remove("experiment.toml"), "holds no experiment", "--out"),
     ("experiment that is no TOML", replace("experiment.toml", "[data]", "[data"),
-     "experiment.toml", "mend the line"),
+     "experiment.toml", "fix the line"),
     ("option of a newer version", replace("experiment.toml", "seeds = 2", "seeds = 2\nmood = 3"),
      "'mood'", "Known"),
     ("value out of range", replace("experiment.toml", "seeds = 2", "seeds = -2"), "-2", "greater than"),

@@ -206,7 +206,7 @@ def test_another_optimizer_alone_joins_those_of_the_folder(steepest, copied, chu
         "compare", churn_csv, "--target", "churned", "-o", "quickprop(lr=0.01)", *QUICK, "--out", copied
     )
     assert said.status == 0
-    assert "adam(lr=0.01), sgd(lr=0.1): in this folder, and stay in the comparison" in said.err
+    assert "adam(lr=0.01), sgd(lr=0.1): already in this folder, kept in the comparison" in said.err
     new = runs(copied)[len(before) :]
     assert {name for name, phase, _ in new if phase != "constant"} == {"quickprop(lr=0.01)"}
     rows = pl.read_csv(copied / "results.csv").filter(pl.col("kind") == "optimizer")["name"]
@@ -217,10 +217,10 @@ def test_naming_the_default_metric_changes_nothing(steepest, copied, churn_csv) 
     before = runs(copied)
     given = ["compare", churn_csv, "--target", "churned", "-o", "adam(lr=0.01)", *QUICK, "--out", copied]
     said = steepest(*given, "--metric", "log_loss")
-    assert "sgd(lr=0.1): in this folder, and stay in the comparison" in said.err
+    assert "sgd(lr=0.1): already in this folder, kept in the comparison" in said.err
     assert runs(copied) == before
     said = steepest(*given, "--metric", "accuracy")
-    assert "warning: sgd(lr=0.1): in this folder, but trained otherwise" in said.err
+    assert "warning: sgd(lr=0.1): in this folder, but trained with other settings" in said.err
 
 
 @pytest.mark.parametrize(("given", "fact", "hint"), [
@@ -258,7 +258,7 @@ def test_what_was_trained_otherwise_is_left_out_and_said(steepest, copied, churn
     other = [*QUICK, "--batch-size", "64"] if "--batch-size" not in QUICK else [*QUICK, "--clip", "1.0"]
     said = steepest("compare", churn_csv, "--target", "churned", "-o", "sgd(lr=0.2)", *other, "--out", copied)
     assert said.status == 0
-    assert "warning: adam(lr=0.01), sgd(lr=0.1): in this folder, but trained otherwise" in said.err
+    assert "warning: adam(lr=0.01), sgd(lr=0.1): in this folder, but trained with other settings" in said.err
     assert steepest("export", copied, "--format", "csv,text").status == 0
     curves = pl.read_csv(copied / "export" / "curves.csv")
     assert set(curves["name"]) <= {"sgd(lr=0.2)", "pilot"}
@@ -776,7 +776,7 @@ def test_dry_run_writes_and_trains_nothing(steepest, churn_csv, tmp_path, monkey
         assert said.status == 0
         assert "4 optimizers × (" in said.out
         assert time in said.out
-        assert ("reckoned here with 20 epochs" in said.out) == ("--minutes" in more)
+        assert ("20 epochs assumed here" in said.out) == ("--minutes" in more)
         assert list(tmp_path.iterdir()) == []
 
 
@@ -785,12 +785,12 @@ def test_dry_run_counts_what_the_folder_has(steepest, copied, churn_csv) -> None
     before = {path: path.stat().st_mtime_ns for path in copied.rglob("*")}
     more = steepest(*command, "-o", "adam(lr=0.02)", *QUICK)
     assert re.search(r"3 optimizers × .*→ \d+ runs, 8 done before\n", more.out)
-    assert "adam(lr=0.01), sgd(lr=0.1): in this folder, and stay" in more.err
+    assert "adam(lr=0.01), sgd(lr=0.1): already in this folder, kept" in more.err
     others = steepest(*command, "-o", "adam(lr=0.01)", *QUICK, "--clip", "1.0")
-    assert re.search(r"1 optimizer × .*→ \d+ runs; 10 in the folder were made otherwise", others.out)
+    assert re.search(r"1 optimizer × .*→ \d+ runs; 10 in the folder have other settings", others.out)
     refused = steepest(*command, "--drop", "plan")
     assert refused.status == 2
-    assert "was begun with other data: drop was [] and is ['plan']" in refused.err
+    assert "was started with other data: drop was [] and is ['plan']" in refused.err
     assert {path: path.stat().st_mtime_ns for path in copied.rglob("*")} == before
 
 
@@ -810,9 +810,9 @@ def test_a_device_is_asked_for_by_a_flag(steepest, copied, churn_csv) -> None:
         assert steepest(*command, "--device", same, "--dry-run").status == 0
     said = steepest(*command, "--device", "cpu:1")
     assert said.status == 2
-    assert "was begun with --device cpu, not cpu:1" in said.err
+    assert "was started with --device cpu, not cpu:1" in said.err
     assert "there is no device 'meta' here" in steepest(*command, "--device", "meta", "--dry-run").err
-    assert "was begun with --embedding-rows auto, not on" in steepest(*command, "--rows", "on").err
+    assert "was started with --embedding-rows auto, not on" in steepest(*command, "--rows", "on").err
     said = steepest(*command[:-1], copied.with_name("new"), "--device", "toaster")
     assert said.status == 2
     assert "there is no device 'toaster' here" in said.err

@@ -143,7 +143,7 @@ def test_a_cache_that_cannot_be_written(steepest, tmp_path, monkeypatch) -> None
     said = steepest("doctor", "--clear")
     assert said.status == 0
     assert "it cannot be written" in said.out
-    assert "→ every program compiles its steps again" in said.out
+    assert "→ steps are compiled again in every process" in said.out
 
 
 # --- what is remembered -----------------------------------------------------------------------------------------

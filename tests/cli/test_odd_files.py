@@ -113,8 +113,8 @@ def test_predictions_never_replace_their_rows(
     before = rows.read_bytes()
     told = steepest("predict", finished, rows, "--out", out)
     assert (told.status, rows.read_bytes()) == (2, before)
-    assert f"'{out.name}' is the table that is read" in told.err
-    with pytest.raises(FolderError, match="is the table that is read"):
+    assert f"'{out.name}' is the input table" in told.err
+    with pytest.raises(FolderError, match="is the input table"):
         TrainedModel.load(finished).write_predictions(rows, out)
     assert rows.read_bytes() == before
 
@@ -124,7 +124,7 @@ def test_a_report_never_replaces_its_log(tmp_path, steepest) -> None:
     log.write_text("name,seed,step,split,accuracy\nadam,0,1,test,0.5\n")
     told = steepest("report", "--from", log, "--out", log)
     assert told.status == 2
-    assert "'runs.csv' is the table that is read" in told.err
+    assert "'runs.csv' is the input table" in told.err
     assert log.read_text().startswith("name,seed")
 
 

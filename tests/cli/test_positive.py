@@ -60,7 +60,10 @@ def test_a_metric_of_two_classes_is_that_of_the_positive_one(steepest, churn_csv
     said = compare(steepest, churn_csv, tmp_path / "x", "--metric", name, "--positive", "yes")
     key = f"positive_{name.replace('-', '_')}"
     title = st.Result.load(tmp_path / "x").comparison.metrics[0].title
-    assert f"metric: {title}: of two classes {name} is the positive one's, macro-{name} the mean" in said.err
+    assert (
+        f"metric: {title}: with two classes, {name} is that of the positive class and macro-{name} the mean"
+        in said.err
+    )
     assert "positive class: yes, given (" in said.err
     assert title in said.out
     columns = pl.read_csv(tmp_path / "x" / "results.csv").columns
@@ -121,14 +124,14 @@ def test_an_optimizer_that_joins_is_judged_the_same(steepest, churn_csv, tmp_pat
     said = steepest("compare", churn_csv, "--target", "churned", "-o", "sgd(lr=0.1)", *QUICK, "--out", tmp_path / "x",
                     "--metric", "positive-f1", "--positive", label)  # fmt: skip
     assert said.status == 0
-    assert "adam(lr=0.01): in this folder, and stay in the comparison" in said.err
+    assert "adam(lr=0.01): already in this folder, kept in the comparison" in said.err
     result = st.Result.load(tmp_path / "x")
     pair = ("adam(lr=0.01)", "sgd(lr=0.1)")
     assert result.difference(*pair, "f1").metric == "positive_f1"
     assert result.difference(*pair, "macro-f1").metric == "f1"
     said = steepest("compare", churn_csv, "--target", "churned", "-o", "lion(lr=0.001)", *QUICK, "--out",
                     tmp_path / "x", "--metric", "macro-f1")  # fmt: skip
-    assert "sgd(lr=0.1): in this folder, but trained otherwise" in said.err
+    assert "sgd(lr=0.1): in this folder, but trained with other settings" in said.err
 
 
 def test_the_same_from_python_and_from_a_file(steepest, churn, churn_csv, tmp_path, monkeypatch) -> None:

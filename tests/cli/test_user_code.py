@@ -98,7 +98,7 @@ def test_a_changed_optimizer_does_not_stay_for_another_ones_sake(
     Path("mine.py").write_text(OPTIMIZER.replace("-1 *", "-2 *"))
     before = [run.key for run in Folder("x").records() if run.key.name != "sgd(lr=0.1)"]
     said = steepest(*command, "sgd(lr=0.1)")
-    assert "mine.py:MyOpt(lr=0.1): in this folder, but trained otherwise" in said.err
+    assert "mine.py:MyOpt(lr=0.1): in this folder, but trained with other settings" in said.err
     assert [run.key for run in Folder("x").records() if run.key.name != "sgd(lr=0.1)"] == before
 
 

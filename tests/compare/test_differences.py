@@ -335,9 +335,9 @@ def test_the_trust_strip_says_what_could_have_been_seen():
     pairs, _ = differences([made(name, losses(index)) for index, name in enumerate("abc")], [])
     facts = {each.label: each.value for each in how_sure(metric_info("log_loss"), pairs[:2])}
     visible = float(np.median([each.visible for each in pairs[:2]]))
-    assert facts["smallest visible difference"] == f"{visible:.2g}"
+    assert facts["smallest detectable difference"] == f"{visible:.2g}"
     assert facts["comparisons corrected for"] == "3"
-    seeds, rows = (int(each.split(" ")[0]) for each in facts["uncertainty of differences"].split(", "))
+    seeds, rows = (int(each.split(" ")[-2]) for each in facts["share of variance"].split(", "))
     assert seeds + rows == 100
     assert how_sure(metric_info("log_loss"), []) == []
     percent = [each.model_copy(update={"visible": 0.012}) for each in pairs]

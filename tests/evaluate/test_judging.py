@@ -89,7 +89,7 @@ def test_the_metric_beside_the_deciding_one_shows_what_was_learned(case):
 def test_what_f1_means_is_said():
     said = dict(judge(data(SPAM), "f1").decided)
     assert said["metric"].startswith(
-        "positive F1: of two classes f1 is the positive one's, macro-f1 the mean"
+        "positive F1: with two classes, f1 is that of the positive class and macro-f1 the mean"
     )
     assert "metric" not in dict(judge(data(SPAM), "positive-f1").decided)
     assert "metric" not in dict(judge(data(SPAM), "macro-f1").decided)

@@ -48,7 +48,7 @@ def rent_comparison() -> Comparison:
                 Fact(label="schedule", value="cosine, scaled to each run's length"),
             ],
             "environment": [Fact(label="steepest", value="0.1.0"), Fact(label="torch", value="2.13.0")],
-            "trust": [Fact(label="smallest visible difference", value="900")],
+            "trust": [Fact(label="smallest detectable difference", value="900")],
         }
     )  # fmt: skip
 

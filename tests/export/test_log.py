@@ -188,7 +188,7 @@ GOOD = "name,seed,step,loss\na,0,1,0.5\na,1,1,0.6\nb,0,1,0.7\nb,1,1,0.8\n"
 WRONG = [
     ("no name", GOOD.replace("name", "who"), None, DataError, "no column 'name'", "who, seed, step, loss"),
     ("no step", GOOD.replace("step", "iteration"), None, DataError, "no column 'step'", "begins like"),
-    ("no seeds", "name,step,loss\na,1,0.5\n", None, DataError, "no column 'seed'", "write 0 for all"),
+    ("no seeds", "name,step,loss\na,1,0.5\n", None, DataError, "no column 'seed'", "write 0 everywhere"),
     ("an empty seed", GOOD.replace("a,1,1", "a,,1"), None, DataError, "row 3", "seed"),
     ("a seed that is no number", GOOD.replace("a,1,1", "a,one,1"), None, DataError, "'one' in row 3", "whole number"),
     ("half a step", GOOD.replace("b,1,1", "b,1,1.5"), None, DataError, "1.5", "whole number"),

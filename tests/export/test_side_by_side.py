@@ -171,10 +171,8 @@ def test_on_the_command_line(steepest, folders, tmp_path):
     assert said.status == 0, said.err
     assert "side.html" in said.out
     texts = " ".join("".join(Reader((tmp_path / "side.html").read_text(encoding="utf-8")).texts).split())
-    assert "different numbers of rows" in texts
-    assert (
-        texts.count("Not comparable: data, preparation or split are not the same (different: data.test)") == 2
-    )
+    assert "numbers of training rows differ" in texts
+    assert texts.count("Not comparable: data, preparation or split differ (data.test)") == 2
     assert re.search(r"adam\(lr=0\.01\) in \S+churn − adam\(lr=0\.01\) in \S+same", texts)
     assert "protocol.schedule" in texts
     assert "no interval: 60 test rows, fewer than 100" in texts
@@ -182,7 +180,7 @@ def test_on_the_command_line(steepest, folders, tmp_path):
 
 BAD = [
     (["report"], "nothing to report on", "--from"),
-    (["report", "A", "--from", "x.csv"], "exclude each other", "folder"),
+    (["report", "A", "--from", "x.csv"], "cannot be combined", "folder"),
     (["report", "A", "--metric", "loss"], "--metric goes with --from", "leave"),
     (["report", "A", "A", "--out", "s.html"], "named twice", "once"),
     (["report", "A", "nowhere", "--out", "s.html"], "'nowhere'", "--out folder"),
@@ -244,9 +242,7 @@ def test_page_fits_and_is_silent(name, device, browser, tmp_path):
         assert page.run("typeof window.broken") == "undefined"
 
 
-@pytest.mark.parametrize(
-    ("positive", "reason"), [("no", "positive classes are not the same: yes and no"), ("yes", "")]
-)
+@pytest.mark.parametrize(("positive", "reason"), [("no", "positive classes differ: yes and no"), ("yes", "")])
 def test_metrics_of_other_positive_classes_are_not_compared(positive, reason):
     one, other = (
         replace(

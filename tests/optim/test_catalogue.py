@@ -10,6 +10,7 @@ from rich.console import Console
 
 from steepest import optim, schedules
 from steepest.catalogue import braille, listing, state_bytes
+from steepest.cli.flags import KINDS, registry
 from steepest.errors import UnknownNameError
 from steepest.optim import make_rule
 
@@ -33,6 +34,18 @@ def test_every_optimizer_has_one_line_that_says_what_it_is() -> None:
         assert what in line
         assert f"{make_rule(name).hyper.lr:g}" in line.split()
         assert line.startswith("●") == ("default" in optim.registry.entry(name).groups)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_component_has_one_line_at_80_columns(kind: str) -> None:
+    components = registry(kind)
+    lines = shown(components).splitlines()
+    assert all(len(line) <= 80 and "…" not in line for line in lines)
+    for name, entry in components.entries.items():
+        rows = [line for line in lines if line.lstrip("●○ ").split()[:1] == [name]]
+        assert len(rows) == 1, name
+        assert entry.what, name
+        assert entry.what in rows[0]
 
 
 @pytest.mark.parametrize(

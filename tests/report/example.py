@@ -296,9 +296,9 @@ def crimes() -> Comparison:
             Fact(label="seeds", value="5 each"),
             Fact(label="tuning runs", value="10 each, 90 in all"),
             Fact(label="test rows", value="12,559"),
-            Fact(label="smallest visible difference", value="0.0041"),
+            Fact(label="smallest detectable difference", value="0.0041"),
             Fact(label="comparisons corrected for", value="36"),
-            Fact(label="uncertainty of differences", value="44 % seeds, 56 % rows"),
+            Fact(label="share of variance", value="seeds 44 %, test rows 56 %"),
             Fact(label="length", value="1 epoch, 1,570 steps"),
         ],
         warnings=[

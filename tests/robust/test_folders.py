@@ -41,7 +41,7 @@ def test_two_processes_in_one_folder(nursery: Nursery, whole: Whole) -> None:
         for found in (go_on(nursery, out), nursery.run("compare", "small.toml", "--out", "shared")):
             assert found["status"] == 2
             assert f"process {other.pid} is working in" in found["said"]
-            assert "Hint: wait until it has ended" in found["said"]
+            assert "Hint: wait until it ends" in found["said"]
         held = {
             each: each.read_bytes() for each in out.rglob("*") if each.name != lock.NAME and each.is_file()
         }

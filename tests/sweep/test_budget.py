@@ -147,7 +147,10 @@ def test_a_comparison_that_has_begun_is_not_refused_afterwards(churn, runner) ->
 def test_a_pilot_finds_the_length(churn, runner) -> None:
     made = settle(decision(churn), runner, started(0.0))
     assert made.length.epochs == 3
-    assert made.length.why == "3 epochs (a pilot of Adam at its default ran 8 epochs and was best after 3)"
+    assert (
+        made.length.why
+        == "3 epochs (a pilot run of Adam at its default rate ran 8 epochs and was best after 3)"
+    )
     assert runner.execution == made.execution.model_copy(update={"fitted": None})
 
 
@@ -156,7 +159,7 @@ def test_a_pilot_gets_a_share_of_the_time_at_the_pace_of_adam(churn, runner) -> 
     made = settle(decision(churn, minutes=0.5), runner, started(0.0))
     an_epoch = 240 * TIMES["adam"] + 0.005
     assert runner.made == [int(module.PILOT_SHARE * 30 / an_epoch)]
-    assert "was still improving after 9 epochs, the most that the time allows" in made.length.why
+    assert "was still improving after 9 epochs, the limit of the time budget" in made.length.why
 
 
 def test_where_not_even_an_epoch_fits_there_is_no_pilot(churn, runner) -> None:
@@ -190,7 +193,7 @@ def test_a_dry_run_reckons_as_the_comparison_does(churn, runner) -> None:
     assert (fitted.seeds, fitted.scan_rates) == (real.seeds, real.scan_rates)
     _, fitted, known, _ = expected(decision(churn, minutes=3))
     assert not known
-    assert fitted.why.startswith("found by a pilot; reckoned here with 20 epochs; to fit the time: ")
+    assert fitted.why.startswith("chosen by a pilot run; 20 epochs assumed here; to fit the time budget: ")
 
 
 def test_a_dry_run_counts_the_wait_for_the_compiler(churn, monkeypatch) -> None:

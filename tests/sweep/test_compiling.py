@@ -276,7 +276,7 @@ def test_slower_compiled_steps_are_taken_only_where_they_are_asked_for() -> None
 @pytest.mark.parametrize(
     ("asked", "there", "why"),
     [
-        ({"compile": "off"}, "g++", "that was asked for"),
+        ({"compile": "off"}, "g++", "as requested"),
         ({"device": "mps"}, "g++", "steps are compiled on CPUs and CUDA devices, not on 'mps'"),
         (
             {"device": "mps", "compile": "on"},

@@ -87,7 +87,7 @@ def test_another_model_batch_size_or_precision_is_measured_anew(
     assert found["seconds_a_step"]["sgd(lr=0.1)"] < 100
     assert found["threads"] == 1
     shown = " ".join(capsys.readouterr().err.split())
-    assert "steps measured anew, because " in shown
+    assert "steps measured again because " in shown
     assert said in shown
 
 

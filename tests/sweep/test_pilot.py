@@ -31,10 +31,10 @@ def made(ran: int, best: int, outcome: str = "finished", per_epoch: int = PER_EP
     ("record", "per_epoch", "said"),
     [
         (made(13, 8, "stopped early"), PER_EPOCH, "ran 13 epochs and was best after 8"),
-        (made(6, 6), PER_EPOCH, "was still improving after 6 epochs, the most that the time allows"),
-        (made(6, 4), PER_EPOCH, "was best after 4 of 6 epochs, the most that the time allows"),
-        (made(1, 1), PER_EPOCH, "was still improving after 1 epoch, the most that the time allows"),
-        (made(40, 40), PER_EPOCH, "was still improving after 40 epochs, the most that a pilot runs"),
+        (made(6, 6), PER_EPOCH, "was still improving after 6 epochs, the limit of the time budget"),
+        (made(6, 4), PER_EPOCH, "was best after 4 of 6 epochs, the limit of the time budget"),
+        (made(1, 1), PER_EPOCH, "was still improving after 1 epoch, the limit of the time budget"),
+        (made(40, 40), PER_EPOCH, "was still improving after 40 epochs, the limit of a pilot run"),
         (made(2, 1, "diverged"), PER_EPOCH, "ended after 2 epochs (diverged) and was best after 1"),
     ],
 )  # fmt: skip
@@ -45,7 +45,7 @@ def test_what_a_pilot_says(record: Record, per_epoch: int, said: str) -> None:
 def test_a_hundred_epochs_are_the_most() -> None:
     curve = [point(i, 1) for i in range(PILOT_EPOCHS + 1)]
     record = made(1, 1).model_copy(update={"curve": curve, "best_step": PILOT_EPOCHS})
-    assert pilot_text(record, 1) == "was still improving after 100 epochs, the most that a pilot runs"
+    assert pilot_text(record, 1) == "was still improving after 100 epochs, the limit of a pilot run"
 
 
 class FakeRunner:
@@ -78,11 +78,11 @@ def test_a_pilot_that_time_cut_short_is_made_again_where_there_is_more() -> None
     first = pilot(runner, RECIPE, PER_EPOCH, 0, 6 * PER_EPOCH)
     assert first == (
         6,
-        "a pilot of Adam at its default was still improving after 6 epochs, the most that the time allows",
+        "a pilot run of Adam at its default rate was still improving after 6 epochs, the limit of the time budget",
     )
     assert pilot(runner, RECIPE, PER_EPOCH, 0, 5 * PER_EPOCH) == first  # it is there already
     second = pilot(runner, RECIPE, PER_EPOCH, 0)
-    assert second == (9, "a pilot of Adam at its default ran 14 epochs and was best after 9")
+    assert second == (9, "a pilot run of Adam at its default rate ran 14 epochs and was best after 9")
     assert (
         pilot(runner, RECIPE, PER_EPOCH, 0, 6 * PER_EPOCH) == second
     )  # the time is no limit to what is known
@@ -104,5 +104,5 @@ def test_200_steps_are_the_least() -> None:
     assert epochs == 7
     assert (
         said
-        == "a pilot of Adam at its default ran 7 epochs and was best after 2, and 200 steps are the least"
+        == "a pilot run of Adam at its default rate ran 7 epochs and was best after 2, with a minimum of 200 steps"
     )

@@ -251,7 +251,7 @@ def test_tune_takes_classes_and_combines() -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("rho", "cannot read"), ("rho=", "cannot read"), ("rho=0.1", "for none of"), ("adam: lr=1,2", "always tuned"),
+    [("rho", "cannot read"), ("rho=", "cannot read"), ("rho=0.1", "to none of"), ("adam: lr=1,2", "always tuned"),
      ("adam: betas=(2,3),(0.9,0.9)", "not allowed"), ("eps=small", "'small'")],
 )  # fmt: skip
 def test_values_that_cannot_be_tried(text, said) -> None:
@@ -285,7 +285,7 @@ def test_the_plan_counts_what_then_runs() -> None:
     _, runs = play(made, bowl(best))
     assert len(runs) == expected == int(text.split("→ ")[1].split()[0])
     assert text.startswith(
-        "3 optimizers × (7 rates on ¼ + best 3 whole + 3 seeds + 3 at default), 1 not tuned"
+        "3 optimizers × (7 rates at ¼ length + best 3 at full length + 3 seeds + 3 at default), 1 not tuned"
     )
 
 

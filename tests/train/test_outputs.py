@@ -86,10 +86,10 @@ def test_it_is_printed_and_in_the_report(churn, tmp_path):
     options = {"target": "churned", "optimizers": ["sgd(lr=0.1)"], "seeds": 1, "epochs": 1}
     plan = st.plan(churn, model=lambda shape: Net(shape, lambda: torch.nn.Softmax(1)), **options)
     plan.preview(tmp_path / "x", observer=Ears())
-    assert [each for each in said if "return what the softmax is given" in each]
+    assert [each for each in said if "return the values before the softmax" in each]
     said.clear()
     result = plan.run(tmp_path / "x", observer=Ears())
-    (warning,) = [each for each in said if "return what the softmax is given" in each]
+    (warning,) = [each for each in said if "return the values before the softmax" in each]
     assert warning.startswith("warning: ")
     assert warning.removeprefix("warning: ") in result.comparison.warnings
-    assert "return what the softmax is given" in Path(result.report).read_text()
+    assert "return the values before the softmax" in Path(result.report).read_text()

@@ -130,7 +130,7 @@ def test_files_that_cannot_be_written(out: str, error: type[Exception], fact: st
 def test_the_rows_are_not_overwritten_by_their_predictions(tmp_path: Path) -> None:
     rows().write_csv(tmp_path / "t.csv")
     before = (tmp_path / "t.csv").read_bytes()
-    with pytest.raises(FolderError, match="is the table that is read"):
+    with pytest.raises(FolderError, match="is the input table"):
         model().write_predictions(tmp_path / "t.csv", tmp_path / "t.csv")
     assert (tmp_path / "t.csv").read_bytes() == before
 

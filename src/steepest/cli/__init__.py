@@ -23,7 +23,7 @@ from steepest.wording import counted
 
 app = typer.Typer(
     name="steepest",
-    help="Train neural networks on your data under several optimizers: which one wins, by how much, how sure is that?",
+    help="Train neural networks on your data under several optimizers: which one wins, by how much, and how surely?",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -55,7 +55,10 @@ Help = Annotated[
     flag("--help", "-h", help="Show this message and exit.", panel="Output", is_eager=True, callback=_show_help),
 ]  # fmt: skip
 OwnModel = Annotated[
-    str | None, typer.Option("--model", help="Your own model again, as nets.py:MyNet.", metavar="NAME")
+    str | None,
+    typer.Option(
+        "--model", help="Your own model, as nets.py:MyNet, if the comparison used one.", metavar="NAME"
+    ),
 ]
 ComparisonFolder = Annotated[Path, typer.Argument(help="Folder of a comparison.", metavar="FOLDER")]
 
@@ -116,7 +119,7 @@ app.command(
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for everything.", metavar="FOLDER")] = Path("runs/demo"),
+    out: Annotated[Path, typer.Option(help="Folder for all results.", metavar="FOLDER")] = Path("runs/demo"),
     minutes: Annotated[float, typer.Option(help="Time budget in minutes.", metavar="NUMBER")] = 3.0,
     optimizers: Annotated[
         list[str] | None, typer.Option("--optimizers", "-o", help="As for compare.", metavar="LIST")
@@ -159,7 +162,8 @@ def report(
         typer.Argument(help="Folder of a comparison; several are shown side by side.", metavar="[FOLDER]..."),
     ] = None,
     from_: Annotated[
-        Path | None, typer.Option("--from", help="A table of another tool's log instead.", metavar="FILE")
+        Path | None,
+        typer.Option("--from", help="Another tool's log as a table, instead of a folder.", metavar="FILE"),
     ] = None,
     metric: Annotated[
         str | None,
@@ -185,7 +189,7 @@ def report(
         )
     if bool(folders) == (from_ is not None):
         raise OptionError(
-            "a folder and --from exclude each other" if folders else "there is nothing to report on",
+            "a folder and --from cannot be combined" if folders else "there is nothing to report on",
             hint="give the folder of a comparison, several folders, or --from LOG.csv.",
         )
     if from_ is not None:
@@ -242,7 +246,7 @@ def export(
 
     formats = [each.strip() for each in format_.split(",") if each.strip()] if format_ is not None else None
     if formats == []:
-        raise OptionError(f"--format {format_!r} names no format", hint="leave it out for all formats.")
+        raise OptionError(f"--format {format_!r} lists no format", hint="leave it out for all formats.")
     done = export_folder(folder, out, formats)
     for path in done.files:
         line(str(path), out=True)
@@ -324,7 +328,7 @@ def list_(
         ),
     ] = None,
     plot: Annotated[bool, flag("--plot", help="Draw the schedules.")] = False,
-    as_json: Annotated[bool, flag("--json", help="Print everything that is known, as JSON.")] = False,
+    as_json: Annotated[bool, flag("--json", help="Print all details as JSON.")] = False,
 ) -> None:  # fmt: skip
     """List optimizers, schedules, models, preparation steps, metrics, baselines or data sets."""
     from steepest.errors import unknown_name

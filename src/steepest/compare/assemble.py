@@ -305,7 +305,7 @@ def trust(evidence: Evidence, test_rows: int, rivals: Sequence[Difference] = ())
              for c in [tuning(evidence.setup, who, evidence.history)]]  # fmt: skip
     if tuned:
         spread = f"{min(tuned)}" if min(tuned) == max(tuned) else f"{min(tuned)} to {max(tuned)}"
-        facts.append(Fact(label="tuning runs each", value=spread))
+        facts.append(Fact(label="tuning runs per optimizer", value=spread))
     facts.append(Fact(label="runs", value=f"{len(evidence.history):,}"))
     facts.append(Fact(label="test rows", value=f"{test_rows:,}"))
     return facts + how_sure(metric_info(evidence.metric), rivals)
@@ -320,20 +320,20 @@ def how_sure(metric: MetricInfo, rivals: Sequence[Difference]) -> list[Fact]:
         >>> found = Difference(first="a", second="b", metric="log_loss", over="both", mean=1.0, low=0.0, high=2.0,
         ...                    n=5, told_apart=False, visible=1.5, seed_share=0.25)
         >>> [(each.label, each.value) for each in how_sure(metric_info("log_loss"), [found])]
-        [('smallest visible difference', '1.5'), ('comparisons corrected for', '1'),
-         ('uncertainty of differences', '25 % seeds, 75 % rows')]
+        [('smallest detectable difference', '1.5'), ('comparisons corrected for', '1'),
+         ('share of variance', 'seeds 25 %, test rows 75 %')]
     """
     facts: list[Fact] = []
     sizes = [each.visible for each in rivals if each.visible is not None and math.isfinite(each.visible)]
     if sizes:
         scale, unit = (100.0, " points") if metric.percent else (1.0, "")
         value = f"{float(f'{float(np.median(sizes)) * scale:.2g}'):,g}{unit}"
-        facts.append(Fact(label="smallest visible difference", value=value))
+        facts.append(Fact(label="smallest detectable difference", value=value))
         facts.append(Fact(label="comparisons corrected for", value=f"{rivals[0].comparisons:,}"))
     shares = [each.seed_share for each in rivals if each.seed_share is not None]
     if shares:
         share = round(100 * float(np.median(shares)))
-        facts.append(Fact(label="uncertainty of differences", value=f"{share} % seeds, {100 - share} % rows"))
+        facts.append(Fact(label="share of variance", value=f"seeds {share} %, test rows {100 - share} %"))
     return facts
 
 

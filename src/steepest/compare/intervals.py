@@ -1,4 +1,4 @@
-r"""Intervals of means and of paired differences, the smallest visible difference, and Holm's correction.
+r"""Intervals of means and of paired differences, the smallest detectable difference, and Holm's correction.
 
 There are two uncertainties. Over run seeds there are few values, about normal: Student's t. Over test rows
 there are many, far from normal (losses have long tails): the paired bootstrap. A value that is not finite

@@ -136,7 +136,7 @@ class Difference(Interval):
         by = f"{self.n} seeds and {self.rows:,} rows" if self.over == "both" else f"{self.n:,} {self.over}"
         found = f"{self.first} - {self.second} on {self.metric}: {self.mean:.4g}"
         if self.ends is None or self.p_adjusted is None:
-            return f"{found} (no interval: {self.reason or 'no spread is known'})"
+            return f"{found} (no interval: {self.reason or 'the spread is unknown'})"
         verdict = f"{self.better} is better" if self.told_apart else "no detectable difference"
         return f"{found} [{self.low:.4g}, {self.high:.4g}] by {by}, p = {self.p_adjusted:.2g}: {verdict}"
 
@@ -287,7 +287,7 @@ class Comparison(Frozen):
         rates: the tuning of each optimizer.
         classes: per-class lines of the winner; empty for regression.
         confusion: counts [true][predicted] in the order of ``classes``.
-        trust: the facts of the trust strip: n, trials, test rows, smallest visible difference.
+        trust: the facts of the trust strip: n, trials, test rows, smallest detectable difference.
         warnings: what to be careful with.
         data, preparation, recipe, environment: listings for the end of the report.
         use: command and Python to copy, with the model's path, as (label, code).
@@ -328,8 +328,8 @@ class Comparison(Frozen):
     results_on: str = "the test rows"
     curves_on: str = "the validation rows"
     selection: str = (
-        "Every optimizer keeps the weights of its best validation result; the winner is chosen on the validation "
-        "rows, and the test rows are read once."
+        "Every run keeps the weights with its best validation result. The winner is chosen on the validation rows; the "
+        "test rows are read once."
     )
 
     @property

@@ -65,7 +65,8 @@ def judge(dataset: Dataset, metric: str | None = None, positive: str | None = No
         decided.append(
             (
                 "metric",
-                f"{info.title}: of two classes {plain} is the positive one's, macro-{plain} the mean of both",
+                f"{info.title}: with two classes, {plain} is that of the positive class and macro-{plain} the mean of "
+                "both",
             )
         )
     code, how = _positive(dataset, positive)
@@ -108,7 +109,7 @@ def _beside(dataset: Dataset) -> tuple[tuple[str, ...], tuple[Note, ...]]:
     name = "positive_average_precision" if len(counts) == 2 else "balanced_accuracy"
     label = dataset.classes[counts.index(most)]
     text = (
-        f"{share:.1%} of the training rows are {label!r}: a model that always says {label!r} has that accuracy, "
+        f"{share:.1%} of the training rows are {label!r}: a model that always predicts {label!r} has that accuracy, "
         f"so look at {metric_info(name).title} instead."
     )
     return (name,), (Note("warning", text),)

@@ -262,7 +262,8 @@ def _statistics(comparison: Comparison) -> str:
     corrected = max((each.comparisons for each in comparison.differences), default=1)
     if corrected > 1:
         said.append(f"Their p-values are corrected for {corrected} comparisons (Holm).")
-    visible = _facts(comparison.trust).get("smallest visible difference")
+    facts = _facts(comparison.trust)
+    visible = facts.get("smallest detectable difference", facts.get("smallest visible difference"))
     if visible:
         metric = metric_of(comparison, comparison.metric)
         said.append(

@@ -65,7 +65,7 @@ def build_model(model: str | ModelBuilder, shape: Shape, *, seed: int = 0, **opt
             raise
     if not isinstance(built, nn.Module):
         raise ModelError(
-            f"the model {text!r} gave a {type(built).__name__}", hint="return a torch.nn.Module from it."
+            f"the model {text!r} returned a {type(built).__name__}", hint="return a torch.nn.Module from it."
         )
     return built
 

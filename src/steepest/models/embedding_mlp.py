@@ -20,7 +20,12 @@ from torch import Tensor, nn
 from steepest.data.dataset import Shape
 from steepest.errors import ModelError, unknown_name
 
-COMPONENTS = {"embedding-mlp": {"object": "EmbeddingMLP"}}
+COMPONENTS = {
+    "embedding-mlp": {
+        "object": "EmbeddingMLP",
+        "what": "embeddings of categories, then hidden layers with batch norm",
+    }
+}
 
 
 def embedding_width(codes: int) -> int:

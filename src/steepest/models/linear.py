@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from steepest.data.dataset import Shape
 
-COMPONENTS = {"linear": {"object": "Linear"}}
+COMPONENTS = {"linear": {"object": "Linear", "what": "a linear model without hidden layers"}}
 
 
 class Linear(nn.Module):

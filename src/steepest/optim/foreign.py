@@ -60,7 +60,7 @@ class ForeignRule(Rule[ForeignHyper]):
         for name, each in list(known.items())[1:]:
             if name in values and values[name] is None and each.default is each.empty:
                 raise OptionError(
-                    f"{self.called} needs a value of {name!r}",
+                    f"{self.called} needs a value for {name!r}",
                     hint=f"write {self.called}({name}=…); its arguments are {inspect.signature(self.kind)}.",
                 )
         self._made(torch.nn.Linear(2, 2))
@@ -148,7 +148,7 @@ class ForeignRule(Rule[ForeignHyper]):
 
     def _refuse(self) -> Never:
         raise OptionError(
-            f"{self.called} comes from elsewhere and runs densely only",
+            f"{self.called} is a foreign optimizer and only runs densely",
             hint="use its optimizer(params), or write it as a rule.",
         )
 
@@ -207,7 +207,7 @@ class Scheduled:
             raise StepError(
                 f"{self.called or self.kind.__name__} failed at its step {self.scheduled_steps + 1}: "
                 f"{type(error).__name__.lstrip('_')}: {first_line(error) or 'no message'}",
-                hint="it is foreign code: see its own documentation, or leave it out with -o.",
+                hint="it is foreign code: see its own documentation, or leave it out of -o.",
             ) from error
 
     def __reduce__(self) -> Any:

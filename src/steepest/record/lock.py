@@ -37,7 +37,7 @@ def locked(folder: Path) -> Generator[None]:
         Traceback (most recent call last):
         ...
         steepest.errors.FolderError: process ... is working in '...'
-        Hint: wait until it has ended, or give --out another folder.
+        Hint: wait until it ends, or use another --out folder.
     """
     if fcntl is None:
         yield
@@ -83,7 +83,7 @@ def _lock(handle: int, path: Path) -> None:
         who = f"process {holder}" if holder.isdigit() else "another process"
         raise FolderError(
             f"{who} is working in {path.parent.as_posix()!r}",
-            hint="wait until it has ended, or give --out another folder.",
+            hint="wait until it ends, or use another --out folder.",
         ) from None
 
 

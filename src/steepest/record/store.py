@@ -57,7 +57,7 @@ class Folder:
         folder = cls(path)
         if not folder.path.is_dir():
             near = sorted(str(each.parent) for each in folder.path.parent.glob("*/experiment.toml"))
-            more = f" Here are: {', '.join(near[:5])}." if near else ""
+            more = f" There are: {', '.join(near[:5])}." if near else ""
             raise FolderError(
                 f"there is no folder {str(path)!r}", hint=f"name the --out folder of a comparison.{more}"
             )
@@ -103,9 +103,9 @@ class Folder:
             )
         fresh = command("compare", self.path / "experiment.toml", "--out", f"{name}-again")
         raise FolderError(
-            f"{name!r} was begun by an earlier version (folder format {begun}, now {FORMAT}): it opens, predicts "
-            "and exports, but nothing is added to it",
-            hint=f"begin a fresh folder, with another --out: `{fresh}`.",
+            f"{name!r} was started by an earlier version (folder format {begun}, now {FORMAT}): it opens, predicts "
+            "and exports, but nothing can be added to it",
+            hint=f"start a new folder with another --out: `{fresh}`.",
         )
 
     def begin(self, data: str, name: str) -> None:

@@ -93,7 +93,7 @@ def _verdict(found: Difference) -> str:
     if found.told_apart:
         return f"{found.better} is better"
     if found.ends is None:
-        return f"no interval: {found.reason or 'no spread is known'}"
+        return f"no interval: {found.reason or 'the spread is unknown'}"
     if found.excludes_zero and found.comparisons > 1:
         return f"no detectable difference after correction for {found.comparisons} comparisons"
     return f"no detectable difference ({evidence(found)})"

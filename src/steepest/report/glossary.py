@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 OTHER_LABELS = {
     "difference from ": "difference from the winner",
+    "smallest visible": "smallest detectable difference",
     "comparisons corrected for": "correction for multiple comparisons",
     "seeds": "run seed",
     "trials": "tuning",
@@ -49,7 +50,7 @@ TERMS: tuple[Term, ...] = (
     Term(
         "baseline",
         "A simple model that is fitted for comparison: majority class or mean, (logistic) regression, and gradient "
-        "boosting. Its settings are chosen on the validation rows, as a network's learning rate is.",
+        "boosting. Its settings are chosen on the validation rows, like a network's learning rate.",
     ),
     Term(
         "best weights, last weights",
@@ -127,7 +128,7 @@ TERMS: tuple[Term, ...] = (
         "Every optimizer gets the same number of trials: learning rates √10 apart on a quarter of the steps, then the "
         "best ones at full length.",
     ),
-    Term("validation rows", "Rows that are not trained on and that all choices are made with."),
+    Term("validation rows", "Rows that are not used for training. All choices are made on them."),
     Term(
         "winner",
         "The optimizer with the best mean of the deciding metric on the validation rows, among those with the fewest "

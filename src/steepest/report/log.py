@@ -102,7 +102,7 @@ def _metrics(
         given = higher if name == names[0] else None
         found = _direction(name) if given is None else given
         if found is None and name == names[0]:
-            raise OptionError(f"whether a higher or a lower {name!r} is better cannot be told from its name",
+            raise OptionError(f"the name {name!r} does not show whether higher or lower is better",
                               hint=f"say it with --metric {name}:higher or --metric {name}:lower.")  # fmt: skip
         if found is None:
             unknown.append(name)
@@ -190,7 +190,7 @@ def _words(split: str) -> str:
 def _selection(shown: str, chosen_on: str | None, metric: Metric) -> str:
     if chosen_on is None:
         return f"The result of a run is its last step; the best mean on {_words(shown)} is named the winner."
-    same = " The results are of the same rows." if shown == chosen_on else ""
+    same = " The results use the same rows." if shown == chosen_on else ""
     return (
         f"The result of a run is taken at the step with its best validation {metric.title}; "
         f"the winner is chosen on the validation rows.{same}"
@@ -351,7 +351,7 @@ def _trust(
         each.visible for each in rivals if each.visible is not None and math.isfinite(each.visible)
     )
     if visible:
-        facts.append(Fact(label="smallest visible difference", value=f"{visible[len(visible) // 2]:.2g}"))
+        facts.append(Fact(label="smallest detectable difference", value=f"{visible[len(visible) // 2]:.2g}"))
     return facts
 
 
@@ -364,25 +364,23 @@ def _warnings(
     names: int,
 ) -> list[str]:
     said: list[str] = [
-        "These numbers are another tool's: how the rates were tuned and how the rows were split is not in the log."
+        "These numbers come from another tool: its log does not show how rates were tuned or rows split."
     ]
     if shown == chosen_on:
         said.append(
-            "There are no test rows: results are of the rows that steps and winner were chosen on, so they flatter."
+            "There are no test rows: the results use the rows that chose steps and winner, so they are optimistic."
         )
     if shown == "logged":
         said.append("The log does not say which rows it measured (a column split would).")
     if shown == "test" and chosen_on is None and names > 1:
         said.append(
-            "There are no validation rows: the winner was chosen on the test rows, so its lead flatters."
+            "There are no validation rows: the winner was chosen on the test rows, so its lead is optimistic."
         )
     fewer = [f"{row.name} ({row.seeds} of {len(seeds)})" for row in rows.values() if row.seeds < len(seeds)]
     if fewer:
-        said.append(
-            f"Not every seed is there: {', '.join(fewer)}. Differences are over the seeds that both have."
-        )
+        said.append(f"Some seeds are missing: {', '.join(fewer)}. Differences use the seeds that both have.")
     if unknown:
-        said.append(f"Left out, as their better direction is not known: {', '.join(unknown)}.")
+        said.append(f"Left out because their better direction is unknown: {', '.join(unknown)}.")
     return said
 
 

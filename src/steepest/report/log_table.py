@@ -30,7 +30,7 @@ def checked(frame: pl.DataFrame, where: str) -> pl.DataFrame:
     for each in NEEDED:
         if each not in frame.columns:
             advice = (
-                "write 0 for all where there was one run each"
+                "write 0 everywhere if there was one run each"
                 if each == "seed"
                 else f"it begins like {EXAMPLE}"
             )
@@ -39,7 +39,7 @@ def checked(frame: pl.DataFrame, where: str) -> pl.DataFrame:
                 hint=f"its columns are {', '.join(frame.columns)}; {advice}.",
             )
     if frame.height == 0:
-        raise DataError(f"{where} has no rows", hint="write a row for each evaluation.")
+        raise DataError(f"{where} has no rows", hint="write one row per evaluation.")
     frame = frame.with_columns(pl.col("name").cast(pl.String).str.strip_chars())
     for each in NEEDED:
         place = frame[each].is_null().arg_true()
@@ -54,7 +54,7 @@ def checked(frame: pl.DataFrame, where: str) -> pl.DataFrame:
         one = twice.row(0, named=True)
         raise DataError(
             f"{where} has two rows for {one['name']!r}, seed {one['seed']}, step {one['step']}, {one['metric']}",
-            hint="one row for each evaluation; runs that differ in the rate need names of their own, as 'sgd 0.1'.",
+            hint="write one row per evaluation; runs with different rates need different names, such as 'sgd 0.1'.",
         )
     return frame.sort("step", maintain_order=True)
 
@@ -90,9 +90,7 @@ def _splits(frame: pl.DataFrame, where: str) -> pl.DataFrame:
         )
     kept = frame.with_columns(split=found.replace_strict(SPLITS)).filter(pl.col("split") != "train")
     if kept.height == 0:
-        raise DataError(
-            f"{where} has training rows only", hint="log what the test rows give as well: split = test."
-        )
+        raise DataError(f"{where} has training rows only", hint="log the test rows as well: split = test.")
     return kept
 
 
@@ -108,7 +106,7 @@ def _long(frame: pl.DataFrame, where: str) -> pl.DataFrame:
         lacks = [each for each in ("metric", "value") if each not in frame.columns]
         if lacks:
             raise DataError(
-                f"{where} has no column {lacks[0]!r}", hint="the long form has both metric and value."
+                f"{where} has no column {lacks[0]!r}", hint="the long format needs both metric and value."
             )
         if frame["metric"].is_null().any():
             raise DataError(f"a row of {where} has no metric", hint="name the metric in every row.")

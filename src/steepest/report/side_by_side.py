@@ -167,16 +167,16 @@ def remarks(sides: Sequence[Side]) -> list[str]:
     if len(set(sizes.values())) > 1:
         told = listed([f"{name} {rows or 'an unknown number of'}" for name, rows in sizes.items()])
         said.append(
-            f"They learned from different numbers of rows: {told}. A better value may be the larger table's doing."
+            f"Their numbers of training rows differ: {told}. A better value may be due to the larger table."
         )
     if len({each.comparison.metric for each in sides}) > 1:
         told = listed(
             [f"{each.label} {metric_of(each.comparison, each.comparison.metric).title}" for each in sides]
         )
-        said.append(f"They were decided by different metrics: {told}.")
+        said.append(f"Their deciding metrics differ: {told}.")
     if len({each.fingerprint for each in sides}) > 1 or not all(each.fingerprint for each in sides):
         said.append(
-            "Not all have the same test rows: values of different ones do not say which way of training is better."
+            "Not all have the same test rows: values on different rows do not show which way of training is better."
         )
     return said
 
@@ -274,16 +274,16 @@ def why_not(one: Side, other: Side) -> str:
         rows = [_fact(each.data, "test rows") for each in (a, b)]
         sizes = f" ({rows[0]} and {rows[1]})" if all(rows) and rows[0] != rows[1] else ""
         changed = [name for name, _ in configuration([one, other])[0] if name.startswith("data.")]
-        what = f" (different: {', '.join(changed)})" if changed else ""
-        return f"data, preparation or split are not the same{what}, so the test rows{sizes} are others"
+        what = f" ({', '.join(changed)})" if changed else ""
+        return f"data, preparation or split differ{what}, so the test rows{sizes} differ"
     if a.metric != b.metric:
-        return f"they were decided by different metrics: {a.metric} and {b.metric}"
+        return f"their deciding metrics differ: {a.metric} and {b.metric}"
     if is_positive(a.metric) and a.positive != b.positive:
-        return f"their positive classes are not the same: {a.positive} and {b.positive}"
+        return f"their positive classes differ: {a.positive} and {b.positive}"
     seeds = [{seed for runs in each.runs.values() for seed in runs} for each in (one, other)]
     if len(seeds[0] & seeds[1]) < 2:
         told = listed([", ".join(map(str, sorted(each))) or "none" for each in seeds])
-        return f"they have fewer than two run seeds in common ({told}), so their runs are no pairs"
+        return f"they have fewer than two run seeds in common ({told}), so their runs cannot be paired"
     return ""
 
 

@@ -189,7 +189,7 @@ def _recipe(experiment: Experiment, evidence: Evidence, findings: Findings) -> l
         Fact(label="class weights", value=str(experiment.protocol.class_weights)),
         Fact(label="clipping", value="none" if recipe.clip is None else f"norm {recipe.clip:g}"),
         Fact(label="numerical precision", value=PRECISIONS[recipe.precision]),
-        Fact(label="weights that are tested", value="those with the best validation metric of each run"),
+        Fact(label="tested weights", value="those with the best validation metric of each run"),
     ]  # fmt: skip
 
 

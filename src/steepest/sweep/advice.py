@@ -29,7 +29,7 @@ def advice(who: Sequence[Contestant], schedule: str, net: nn.Module) -> list[Not
         schedule-free-sgd runs under the schedule 'cosine', like all others; its authors recommend a constant rate
         (--schedule constant).
         schedule-free-sgd is evaluated at averaged weights with batch-norm statistics of the weights being trained; its
-        authors recommend to recompute them.
+        authors recommend recomputing them.
         >>> advice(contestants(["schedule-free-sgd"]), "warmup(constant)", nn.Linear(2, 3))
         []
     """
@@ -47,7 +47,7 @@ def advice(who: Sequence[Contestant], schedule: str, net: nn.Module) -> list[Not
         verb, their = ("is", "its") if len(averaged) == 1 else ("are", "their")
         said.append(
             f"{_listed(averaged)} {verb} evaluated at averaged weights with batch-norm statistics of the weights "
-            f"being trained; {their} authors recommend to recompute them."
+            f"being trained; {their} authors recommend recomputing them."
         )
     return [Note("warning", each) for each in said]
 

@@ -247,7 +247,7 @@ class _Timed:
 def _unable(rule: Rule[Any], reason: str) -> StepError:
     said = reason if reason.startswith(rule.called) else f"{rule.called} fails {reason}"
     return StepError(
-        said, hint="no run could begin: mend what raises the error, or leave the optimizer out with -o."
+        said, hint="no run can start: fix the cause of the error, or leave the optimizer out of -o."
     )
 
 

@@ -75,7 +75,7 @@ def tune(what: str | type[torch.optim.Optimizer] | Rule[Any], **values: Sequence
     """
     for name, each in values.items():
         if not list(each):
-            raise OptionError(f"no values to try of {name!r}", hint=f"give some: {name}=[0.05, 0.1].")
+            raise OptionError(f"no values to try for {name!r}", hint=f"give some: {name}=[0.05, 0.1].")
     return Tune(what, {name: tuple(each) for name, each in values.items()})
 
 
@@ -144,14 +144,14 @@ def contestants(texts: Sequence[Any], tune: Sequence[str] = ()) -> tuple[Contest
                         hint="give one of the two classes another name.",
                     )
     if not found:
-        raise OptionError("no optimizer is named", hint="name some, such as -o sgd,adam.")
+        raise OptionError("no optimizer is given", hint="name some, such as -o sgd,adam.")
     for text in tune:
         name, values = parse_values(text)
         meant = [who for who in found.values() if name in ("", who.name, who.rule.called)]
         having = [who for who in meant if all(key in type(who.rule).Hyper.model_fields for key in values)]
         if not having:
             raise OptionError(
-                f"the values to try {text!r} are for none of {', '.join(found)}",
+                f"the values to try {text!r} belong to none of {', '.join(found)}",
                 hint="name a hyperparameter that one of the optimizers has, as 'adam: eps=1e-8,1e-4'.",
             )
         for who in having:
@@ -216,5 +216,5 @@ def _literal(text: str, whole: str) -> Any:
     except (ValueError, SyntaxError):
         raise OptionError(
             f"cannot read {text!r} in the values to try {whole!r}",
-            hint="values are numbers, true, false, texts in quotes or tuples.",
+            hint="values are numbers, true, false, quoted text or tuples.",
         ) from None

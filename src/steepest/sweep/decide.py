@@ -99,8 +99,8 @@ def pilot(
         record = runner.make(run, {}, evaluations=run.recipe.steps // per_epoch)
     best = max(1, math.ceil(record.best_step / per_epoch))
     epochs = max(best, math.ceil(LEAST_STEPS / per_epoch))
-    least = f", and {LEAST_STEPS} steps are the least" if epochs > best else ""
-    return epochs, f"a pilot of Adam at its default {pilot_text(record, per_epoch)}{least}"
+    least = f", with a minimum of {LEAST_STEPS} steps" if epochs > best else ""
+    return epochs, f"a pilot run of Adam at its default rate {pilot_text(record, per_epoch)}{least}"
 
 
 def _says_as_much(record: Record, run: Run) -> bool:
@@ -125,7 +125,7 @@ def pilot_text(record: Record, per_epoch: int) -> str:
         >>> curve = [Point(step=step, epoch=step / 500, **about) for step in (0, 3000)]
         >>> made = Record(key=key, lr=1e-3, steps=3000, outcome="finished", curve=curve, best_step=3000)
         >>> pilot_text(made, 500)
-        'was still improving after 6 epochs, the most that the time allows'
+        'was still improving after 6 epochs, the limit of the time budget'
     """
     ran = round(record.curve[-1].epoch)
     best = max(1, math.ceil(record.best_step / per_epoch))
@@ -134,7 +134,7 @@ def pilot_text(record: Record, per_epoch: int) -> str:
     if record.failed:
         return f"ended after {counted(ran, 'epoch')} ({record.outcome}) and was best after {best}"
     longest = min(PILOT_EPOCHS, max(1, PILOT_STEPS // per_epoch))
-    limit = "the most that the time allows" if ran < longest else "the most that a pilot runs"
+    limit = "the limit of the time budget" if ran < longest else "the limit of a pilot run"
     if record.best_step == record.curve[-1].step:
         return f"was still improving after {counted(ran, 'epoch')}, {limit}"
     return f"was best after {best} of {counted(ran, 'epoch')}, {limit}"
@@ -169,7 +169,7 @@ def check_one_gradient(contestants: Sequence[Contestant], net: nn.Module) -> Non
     several = [each.name for each in contestants if each.rule.optimizer(net).needs_closure]
     if several:
         raise OptionError(
-            f"--equal gradients counts one gradient a step, and {', '.join(several)} may evaluate several",
+            f"--equal gradients counts one gradient per step, but {', '.join(several)} may evaluate several",
             hint="use --equal seconds, or leave it out of the comparison.",
         )
 

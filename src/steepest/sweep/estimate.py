@@ -48,7 +48,7 @@ def plan_text(setup: Setup, history: History) -> str:
     """Return the plan as one line: the whole comparison, and how much of it is done.
 
     Example:
-        ``4 optimizers × (7 rates on ¼ + best 3 whole + 5 seeds + 5 at default) + 5 without schedule → 85 runs``
+        ``4 optimizers × (7 rates at ¼ length + best 3 at full length + 5 seeds + 5 at default) → 80 runs``
     """
     runs = expected_runs(setup, {})
     tuned = [who for who in setup.contestants if who.tuned]
@@ -58,7 +58,7 @@ def plan_text(setup: Setup, history: History) -> str:
     if scans:
         most = max(scans.values())
         trials = counted(most, "trial" if setup.fineness > 1 else "rate")
-        parts += [f"{trials} on ¼", f"best {setup.full_rates} whole"]
+        parts += [f"{trials} at ¼ length", f"best {setup.full_rates} at full length"]
     parts += [counted(len(setup.seeds), "seed"), f"{len(setup.seeds)} at default"]
     text = f"{counted(count, 'optimizer')} × ({' + '.join(parts)})"
     if tuned and len(tuned) < count:
@@ -70,10 +70,10 @@ def plan_text(setup: Setup, history: History) -> str:
     left = len(expected_runs(setup, history))
     more = done + left - len(runs)
     if more > 0:
-        text += f" + {more} beyond the first rates"
+        text += f" + {more} beyond the initial grid"
     others = _made_otherwise(setup, history)
-    text += f" → {counted(done + left, 'run')}" + (f", {done} done before" if done else "")
-    return text + (f"; {others} in the folder were made otherwise, and are not used" if others else "")
+    text += f" → {counted(done + left, 'run')}" + (f", {done} already done" if done else "")
+    return text + (f"; {others} in the folder have other settings and are not used" if others else "")
 
 
 def _made_otherwise(setup: Setup, history: History) -> int:

@@ -36,7 +36,7 @@ def choose_tables(
     if rows == "on":
         if device != "cpu":
             raise OptionError(
-                f"tables are executed by rows on the CPU only, not on {device!r}",
+                f"tables are updated by rows on the CPU only, not on {device!r}",
                 hint="leave --embedding-rows out.",
             )
         check_rows(net, dataset, [])
@@ -119,9 +119,7 @@ def rows_text(execution: Execution, who: Sequence[Contestant]) -> str:
         return ""
     how: dict[str, list[str]] = {}
     for each in who:
-        kind = (
-            Past(each.rule).executor if by_rows(execution, each.rule) else "dense, for want of a closed form"
-        )
+        kind = Past(each.rule).executor if by_rows(execution, each.rule) else "dense, without a closed form"
         how.setdefault(kind, []).append(each.name)
     told = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in how.items())
     return f"rows   {', '.join(execution.tables)} by rows ({told})"

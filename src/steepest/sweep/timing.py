@@ -157,7 +157,7 @@ class Steps:
     def why_eager(self, name: str) -> str:
         """Return why the steps of an optimizer cannot be compiled; nothing where they can, as far as is known."""
         if self.execution.compile == "off":
-            return "that was asked for"
+            return "as requested"
         if self.kind not in ("cpu", "cuda"):
             return f"steps are compiled on CPUs and CUDA devices, not on {self.execution.device!r}"
         if self.kind == "cpu" and compiler() is None:

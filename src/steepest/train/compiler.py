@@ -101,7 +101,7 @@ def compiled(
         run = _load(path)
     if run is None:
         raise NoCompilerError(
-            f"the compiled step {str(path)!r} cannot be loaded", hint="begin anew with --compile off."
+            f"the compiled step {str(path)!r} cannot be loaded", hint="start again with --compile off."
         )
     _loaded[name, threads] = run
     return Compiled(run, seconds)
@@ -159,7 +159,7 @@ def _compile(traced: Traced, threads: int, path: Path) -> None:
     found = compiler()
     if found is None:
         raise NoCompilerError(
-            "there is no C++ compiler (g++)", hint="install one, or begin anew with --compile off."
+            "there is no C++ compiler (g++)", hint="install one, or start again with --compile off."
         )
     with _folder_in(path.parent) as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -174,7 +174,7 @@ def _compile(traced: Traced, threads: int, path: Path) -> None:
         except Exception as error:
             raise NoCompilerError(
                 f"the step cannot be compiled: {type(error).__name__}: {first_line(error)[:300]}",
-                hint="begin anew with --compile off.",
+                hint="start again with --compile off.",
             ) from error
         made.replace(path)
 
@@ -192,7 +192,7 @@ def _folder_in(cache: Path) -> Generator[str]:
     except OSError as error:
         raise NoCompilerError(
             f"the cache folder {str(cache)!r} cannot be written: {(error.strerror or str(error)).lower()}",
-            hint="name a folder that you may write to in STEEPEST_CACHE, or begin anew with --compile off.",
+            hint="set STEEPEST_CACHE to a writable folder, or start again with --compile off.",
         ) from None
     with made:
         yield made.name

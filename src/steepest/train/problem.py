@@ -102,7 +102,7 @@ def check_precision(precision: Precision, device: str) -> None:
     """
     if precision == "tf32" and not device.startswith("cuda"):
         raise OptionError(
-            f"the precision 'tf32' is one of CUDA devices, and the runs are made on {device!r}",
+            f"the precision 'tf32' needs a CUDA device, but the runs use {device!r}",
             hint="give --precision bf16, or leave it out.",
         )
 
@@ -202,6 +202,6 @@ def about_outputs(model: nn.Module, dataset: Dataset) -> list[Note]:
         return []
     text = (
         "the outputs of the model are probabilities (none below 0, every row sums to 1), but the loss and the "
-        "predictions take them for logits: return what the softmax is given, without the softmax."
+        "predictions treat them as logits: return the values before the softmax."
     )
     return [Note("warning", text)]

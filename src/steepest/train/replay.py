@@ -102,7 +102,7 @@ class Replay:
         except Exception as error:
             raise NoCompilerError(
                 f"the step cannot be captured: {type(error).__name__}: {first_line(error)[:300]}",
-                hint="begin anew with --compile off.",
+                hint="start again with --compile off.",
             ) from error
 
     def start(self, steps: Sequence[Tensor]) -> Losses:

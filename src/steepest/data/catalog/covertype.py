@@ -7,7 +7,9 @@ from typing import Any
 
 from steepest.data.catalog import DataFile, DatasetSource
 
-COMPONENTS = {"covertype": {"object": "COVERTYPE", "groups": ["table"]}}
+COMPONENTS = {
+    "covertype": {"object": "COVERTYPE", "what": "581,012 forest cells, 7 cover types", "groups": ["table"]}
+}
 
 _NUMBERS = (
     "Elevation",

@@ -6,7 +6,13 @@ from types import MappingProxyType
 
 from steepest.data.catalog import DataFile, DatasetSource
 
-COMPONENTS = {"crimes-2018": {"object": "CRIMES_2018", "groups": ["table"]}}
+COMPONENTS = {
+    "crimes-2018": {
+        "object": "CRIMES_2018",
+        "what": "125,590 crimes in Chicago, January to June 2018",
+        "groups": ["table"],
+    }
+}
 
 CRIMES_2018 = DatasetSource(
     name="crimes-2018",

@@ -6,7 +6,13 @@ from types import MappingProxyType
 
 from steepest.data.catalog import DataFile, DatasetSource
 
-COMPONENTS = {"crimes-2022": {"object": "CRIMES_2022", "groups": ["table"]}}
+COMPONENTS = {
+    "crimes-2022": {
+        "object": "CRIMES_2022",
+        "what": "215,551 crimes in Chicago, January to November 2022",
+        "groups": ["table"],
+    }
+}
 
 CRIMES_2022 = DatasetSource(
     name="crimes-2022",

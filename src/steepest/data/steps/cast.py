@@ -13,7 +13,7 @@ from steepest.data.steps import Context, Step, StepReport
 from steepest.data.steps._values import convert, known
 from steepest.wording import counted
 
-COMPONENTS = {"cast": {"object": "Cast"}}
+COMPONENTS = {"cast": {"object": "Cast", "what": "change the type of columns"}}
 
 Kind = Literal["integer", "number", "text", "boolean", "date", "datetime"]
 

@@ -12,7 +12,7 @@ from steepest.data.steps import Context, Step, StepReport, require
 from steepest.data.steps._sql import check_expression, columns_of, expression
 from steepest.errors import PreparationError
 
-COMPONENTS = {"derive": {"object": "Derive"}}
+COMPONENTS = {"derive": {"object": "Derive", "what": "add columns computed by SQL expressions"}}
 
 
 class Derive(Step):

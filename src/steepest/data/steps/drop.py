@@ -11,7 +11,7 @@ from pydantic import Field
 from steepest.data.steps import Context, Step, StepReport, require
 from steepest.errors import PreparationError
 
-COMPONENTS = {"drop": {"object": "Drop"}}
+COMPONENTS = {"drop": {"object": "Drop", "what": "drop columns"}}
 
 
 class Drop(Step):

@@ -12,7 +12,7 @@ from steepest.data.steps import Context, Step, StepReport
 from steepest.data.steps._values import known
 from steepest.errors import PreparationError
 
-COMPONENTS = {"fill-constant": {"object": "FillConstant"}}
+COMPONENTS = {"fill-constant": {"object": "FillConstant", "what": "fill missing values with a constant"}}
 
 
 class FillConstant(Step):

@@ -17,7 +17,7 @@ from steepest.data.steps import Context, Learned, LearnedStep, StepReport, requi
 from steepest.data.steps._values import as_known, convert, known, plain
 from steepest.errors import PreparationError
 
-COMPONENTS = {"fill-from": {"object": "FillFrom"}}
+COMPONENTS = {"fill-from": {"object": "FillFrom", "what": "fill missing values from rows with the same key"}}
 
 _CODES = 1 << 32
 """More than there are codes of a column, so that two of them fit in 64 bits."""

@@ -12,7 +12,7 @@ from steepest.data.steps import Context, Learned, LearnedStep, StepReport
 from steepest.data.steps._values import as_known, known, plain
 from steepest.errors import PreparationError
 
-COMPONENTS = {"fill-mode": {"object": "FillMode"}}
+COMPONENTS = {"fill-mode": {"object": "FillMode", "what": "fill missing values with the most frequent value"}}
 
 
 class FillMode(LearnedStep):

@@ -9,7 +9,7 @@ from steepest.data.steps import Context, Step, StepReport
 from steepest.data.steps._sql import check_expression, columns_of, expression
 from steepest.wording import counted
 
-COMPONENTS = {"filter": {"object": "Filter"}}
+COMPONENTS = {"filter": {"object": "Filter", "what": "keep the rows for which an SQL expression is true"}}
 
 
 class Filter(Step):

@@ -11,7 +11,7 @@ from steepest.data.steps import Context, Step, StepReport
 from steepest.data.steps._values import convert
 from steepest.wording import counted
 
-COMPONENTS = {"group": {"object": "Group"}}
+COMPONENTS = {"group": {"object": "Group", "what": "merge labels of a column into groups"}}
 
 
 class Group(Step):

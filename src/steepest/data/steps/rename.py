@@ -12,7 +12,7 @@ from steepest.data.names import plain
 from steepest.data.steps import Context, Step, StepReport
 from steepest.errors import PreparationError
 
-COMPONENTS = {"rename": {"object": "Rename"}}
+COMPONENTS = {"rename": {"object": "Rename", "what": "rename columns"}}
 
 
 class Rename(Step):

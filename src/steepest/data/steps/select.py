@@ -11,7 +11,7 @@ from pydantic import Field
 from steepest.data.steps import ROW, Context, Step, StepReport
 from steepest.wording import counted
 
-COMPONENTS = {"select": {"object": "Select"}}
+COMPONENTS = {"select": {"object": "Select", "what": "keep only these columns, in this order"}}
 
 
 class Select(Step):

@@ -12,8 +12,12 @@ from steepest.data.dataset import Dataset
 from steepest.evaluate.baselines._contract import Baseline, BaselineModel, Fitted, class_counts, require
 
 COMPONENTS = {
-    "majority": {"object": "MAJORITY", "groups": ["classification"]},
-    "mean": {"object": "MEAN", "groups": ["regression"]},
+    "majority": {
+        "object": "MAJORITY",
+        "what": "the class shares of the training rows",
+        "groups": ["classification"],
+    },
+    "mean": {"object": "MEAN", "what": "the mean of the training target", "groups": ["regression"]},
 }
 
 

@@ -32,7 +32,11 @@ from steepest.evaluate.metrics import evaluate, metric_info
 from steepest.evaluate.predictions import predict
 
 COMPONENTS = {
-    "gradient-boosting": {"object": "GRADIENT_BOOSTING", "groups": ["classification", "regression"]},
+    "gradient-boosting": {
+        "object": "GRADIENT_BOOSTING",
+        "what": "scikit-learn's histogram gradient boosting, tuned",
+        "groups": ["classification", "regression"],
+    },
 }
 
 MOST_TREES = 1000
@@ -136,12 +140,12 @@ def _settings(best: Attempt, by_class: bool, tried: int, planned: int, budget: f
         said.append(f"target encoding of {', '.join(best.features.encoded)}")
     if best.cut:
         said.append(
-            f"still improving at the {'most trees that are tried' if best.trees == MOST_TREES else 'limit of work'}"
+            f"still improving at the {'largest number of trees' if best.trees == MOST_TREES else 'work limit'}"
         )
     if tried > 1:
-        said.append(f"the best on validation of {tried} settings")
+        said.append(f"the best of {tried} settings on validation")
     if tried < planned:
-        said.append(f"{planned - tried} more left out by the limit of work ({budget:g} s of one core)")
+        said.append(f"{planned - tried} more left out by the work limit ({budget:g} s of one core)")
     return "; ".join(said)
 
 

@@ -44,8 +44,16 @@ from steepest.evaluate.metrics import evaluate, metric_info
 from steepest.evaluate.predictions import predict
 
 COMPONENTS = {
-    "logistic-regression": {"object": "LOGISTIC", "groups": ["classification"]},
-    "linear-regression": {"object": "RIDGE", "groups": ["regression"]},
+    "logistic-regression": {
+        "object": "LOGISTIC",
+        "what": "logistic regression with a tuned penalty",
+        "groups": ["classification"],
+    },
+    "linear-regression": {
+        "object": "RIDGE",
+        "what": "ridge regression with a tuned penalty",
+        "groups": ["regression"],
+    },
 }
 
 FIRST = -4
@@ -198,7 +206,7 @@ def _choose(
     chosen = attempt(best.power, best.linear, GAIN)
     powers |= {middle.power - 0.5, middle.power + 0.5}
     tried = ", ".join(f"{10.0 ** (each / 2):.2g}" for each in sorted(powers))
-    settings = f"C = {10.0 ** (chosen.power / 2):.2g}, the best on validation of {tried}"
+    settings = f"C = {10.0 ** (chosen.power / 2):.2g}, chosen on validation among {tried}"
     if len(cut.edges):
         settings += f"; continuous columns {'also as' if bins else 'better without'} bins at their quantiles"
     if not chosen.linear.converged:

@@ -119,7 +119,7 @@ def meant(name: str, classes: int) -> MetricInfo:
         what = f"has {classes:,}" if classes else "is a number"
         instead = f"{_MACRO}{canonical.removeprefix(_POSITIVE)}" if classes else default_metric("regression")
         raise OptionError(
-            f"the metric {info.name!r} is of the positive one of two classes, and the target {what}",
+            f"the metric {info.name!r} describes the positive one of two classes, but the target {what}",
             hint=f"use {instead}.",
         )
     return info

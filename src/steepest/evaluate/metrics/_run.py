@@ -156,7 +156,7 @@ def _check_metric(info: MetricInfo, task: Task, classes: int, positive: int | No
     if is_positive(info.name) and positive is None:
         raise OptionError(
             f"the metric {info.name!r} needs to know which class is the positive one",
-            hint="say it with positive=, as the class's code.",
+            hint="pass positive=, the code of the class.",
         )
 
 

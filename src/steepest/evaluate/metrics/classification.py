@@ -18,36 +18,74 @@ from torch.nn import functional
 from steepest.evaluate.metrics._contract import ClassOutputs, shares
 
 COMPONENTS: dict[str, dict[str, Any]] = {
-    "log-loss": {"object": "log_loss", "groups": ["classification"], "title": "log loss"},
-    "accuracy": {"object": "accuracy", "groups": ["classification"], "title": "accuracy", "percent": True},
+    "log-loss": {
+        "object": "log_loss",
+        "what": "mean negative log probability of the true class",
+        "groups": ["classification"],
+        "title": "log loss",
+    },
+    "accuracy": {
+        "object": "accuracy",
+        "what": "share of rows predicted correctly",
+        "groups": ["classification"],
+        "title": "accuracy",
+        "percent": True,
+    },
     "balanced-accuracy": {
         "object": "balanced_accuracy",
+        "what": "recall, averaged over classes",
         "groups": ["classification"],
         "title": "balanced accuracy",
         "percent": True,
     },
     "precision": {
         "object": "precision",
+        "what": "precision, averaged over classes (macro)",
         "groups": ["classification"],
         "title": "precision (macro)",
         "percent": True,
     },
-    "recall": {"object": "recall", "groups": ["classification"], "title": "recall (macro)", "percent": True},
-    "f1": {"object": "f1", "groups": ["classification"], "title": "F1 (macro)", "percent": True},
-    "top-3": {"object": "top_k", "groups": ["classification"], "title": "top-3 accuracy", "percent": True},
+    "recall": {
+        "object": "recall",
+        "what": "recall, averaged over classes (macro)",
+        "groups": ["classification"],
+        "title": "recall (macro)",
+        "percent": True,
+    },
+    "f1": {
+        "object": "f1",
+        "what": "F1, averaged over classes (macro)",
+        "groups": ["classification"],
+        "title": "F1 (macro)",
+        "percent": True,
+    },
+    "top-3": {
+        "object": "top_k",
+        "what": "share of rows with the true class in the top 3",
+        "groups": ["classification"],
+        "title": "top-3 accuracy",
+        "percent": True,
+    },
     "roc-auc": {
         "object": "roc_auc",
+        "what": "area under the ROC curve, averaged over classes",
         "groups": ["classification"],
         "title": "ROC AUC (macro)",
         "higher": True,
     },
     "average-precision": {
         "object": "average_precision",
+        "what": "average precision, averaged over classes",
         "groups": ["classification"],
         "title": "average precision (macro)",
         "higher": True,
     },
-    "brier-score": {"object": "brier_score", "groups": ["classification"], "title": "Brier score"},
+    "brier-score": {
+        "object": "brier_score",
+        "what": "squared error of the probabilities",
+        "groups": ["classification"],
+        "title": "Brier score",
+    },
 }
 
 

@@ -14,24 +14,28 @@ from steepest.evaluate.metrics.classification import one_against_rest
 COMPONENTS: dict[str, dict[str, Any]] = {
     "positive-average-precision": {
         "object": "positive_average_precision",
+        "what": "average precision of the positive class",
         "groups": ["classification"],
         "title": "positive average precision",
         "higher": True,
     },
     "positive-f1": {
         "object": "positive_f1",
+        "what": "F1 of the positive class",
         "groups": ["classification"],
         "title": "positive F1",
         "percent": True,
     },
     "positive-precision": {
         "object": "positive_precision",
+        "what": "precision of the positive class",
         "groups": ["classification"],
         "title": "positive precision",
         "percent": True,
     },
     "positive-recall": {
         "object": "positive_recall",
+        "what": "recall of the positive class",
         "groups": ["classification"],
         "title": "positive recall",
         "percent": True,

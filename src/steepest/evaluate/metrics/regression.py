@@ -10,9 +10,25 @@ from torch import Tensor
 from steepest.evaluate.metrics._contract import ValueOutputs
 
 COMPONENTS: dict[str, dict[str, Any]] = {
-    "rmse": {"object": "rmse", "groups": ["regression"], "title": "RMSE"},
-    "r2": {"object": "r2", "groups": ["regression"], "title": "R²", "higher": True},
-    "mae": {"object": "mae", "groups": ["regression"], "title": "MAE"},
+    "rmse": {
+        "object": "rmse",
+        "what": "root of the mean squared error, in target units",
+        "groups": ["regression"],
+        "title": "RMSE",
+    },
+    "r2": {
+        "object": "r2",
+        "what": "share of the target's variance explained",
+        "groups": ["regression"],
+        "title": "R²",
+        "higher": True,
+    },
+    "mae": {
+        "object": "mae",
+        "what": "mean absolute error, in target units",
+        "groups": ["regression"],
+        "title": "MAE",
+    },
 }
 
 
