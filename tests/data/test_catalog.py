@@ -133,7 +133,7 @@ def test_the_folder_of_data_comes_first(
 
 def test_another_file_is_refused(source: DatasetSource, tmp_path: Path) -> None:
     (tmp_path / "served.csv").write_bytes(b"changed")
-    with pytest.raises(DataError, match=r"is not made\.csv: its sha256 is") as caught:
+    with pytest.raises(DataError, match=r"did not return made\.csv: its sha256 is") as caught:
         locate("made")
     assert source.page in caught.value.hint
     assert list((tmp_path / "cache" / "sub").iterdir()) == []
