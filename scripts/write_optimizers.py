@@ -17,35 +17,30 @@ from typing import Any
 
 import annotated_types
 import torch
-from latex2mathml.converter import convert
 from pydantic.fields import FieldInfo
 
 from steepest import optim
 from steepest.catalogue import state_bytes
 from steepest.optim.rule import Rule, table
 
-FOLDER = Path(__file__).parents[1] / "docs" / "optimizers"
-NAVIGATION = Path(__file__).parents[1] / "mkdocs.yml"
+ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT))  # a script of this folder knows only its own folder
+from scripts.docstrings import displayed, math_markup  # noqa: E402
+from tests.optim.cases import BY_RULE  # noqa: E402
+
+FOLDER = ROOT / "docs" / "optimizers"
+NAVIGATION = ROOT / "mkdocs.yml"
 STEPS = 120
 COUPLES = {
-    "element": "every weight by itself",
+    "element": "none: every weight is updated independently",
     "tensor": "the weights of one tensor",
     "model": "all weights of the model",
 }
 IDLE = {
     "still": "changes nothing",
-    "param_still": "changes only what is remembered; the weight stays",
-    "moves": "the weight still moves",
+    "param_still": "changes only the state, not the weight",
+    "moves": "the weight keeps moving",
 }
-
-
-def math_markup(latex: str, display: bool) -> str:
-    """Return LaTeX as MathML on one line."""
-    latex = " ".join(latex.split())
-    if display and ("&" in latex or r"\\" in latex):
-        latex = rf"\begin{{align*}} {latex} \end{{align*}}"
-    found = convert(latex, display="block" if display else "inline").replace("\n", "")
-    return re.sub(r'columnalign="(\w+)"', r'style="text-align: \1"', found)
 
 
 def markdown(text: str) -> str:
@@ -54,7 +49,7 @@ def markdown(text: str) -> str:
     for block in re.split(r"\n(?=\.\. math::)", inspect.cleandoc(text)):
         if block.startswith(".. math::"):
             formula, _, rest = block.removeprefix(".. math::").partition("\n\n")
-            blocks += [f'<div style="overflow-x: auto">{math_markup(formula, True)}</div>']
+            blocks += [displayed(formula)]
             blocks += [" ".join(part.split()) for part in rest.split("\n\n")]
         else:
             blocks += [" ".join(part.split()) for part in block.split("\n\n")]
@@ -220,13 +215,9 @@ def picture(rule: Rule[Any]) -> str:
 
 def in_torch(rule: Rule[Any]) -> str:
     """Return what torch calls the same mathematics, as far as the table of cases holds the two together."""
-    sys.path.append(str(FOLDER.parents[1]))
-    from tests.optim.cases import BY_RULE
-
-    sys.path.pop()
     twins = {case.torch for case in BY_RULE[type(rule)] if case.torch}
     if not twins:
-        return "there is none"
+        return "no equivalent"
     (twin,) = twins
     worst = max(case.float64 for case in BY_RULE[type(rule)] if case.torch)
     same = (
@@ -234,7 +225,7 @@ def in_torch(rule: Rule[Any]) -> str:
         if worst <= 1e-12
         else f"the same to {worst:g}, by rounding in bfloat16"
     )
-    return f"`torch.optim.{twin.__name__}`, {same}, state and all (`tests/optim/test_rules.py`)"
+    return f"`torch.optim.{twin.__name__}`, {same}, including the state (`tests/optim/test_rules.py`)"
 
 
 def page(name: str) -> str:
@@ -246,43 +237,43 @@ def page(name: str) -> str:
     title, _, body = inspect.cleandoc(sys.modules[kind.__module__].__doc__ or "").partition("\n\n")
     del title
     matrix = rule.start(torch.zeros(64, 32))
-    slots = ", ".join(f"`{each}`" for each in matrix) or "nothing"
+    slots = ", ".join(f"`{each}`" for each in matrix) or "none"
     facts = [
         ("on the command line", f"`-o {name}`" + (f", which is `{rule.name}({preset})`" if preset else "")),
         ("in any torch loop", f"`steepest.optim.{optim.class_name(name)}(params, lr={rule.hyper.lr:g})`"),
         ("paper", rule.citation),
-        ("remembers", f"{slots}: {state_bytes(rule):.2g} bytes for each float32 weight of a 64 × 32 matrix"),
-        ("couples", COUPLES[rule.couples]),
-        ("a zero gradient", IDLE[rule.idle]),
-        ("rates are tuned around", f"{rule.centre:g}"),
+        ("state", f"{slots}: {state_bytes(rule):.2g} bytes per float32 weight of a 64 × 32 matrix"),
+        ("coupling", COUPLES[rule.couples]),
+        ("zero gradient", IDLE[rule.idle]),
+        ("learning rates are tuned around", f"{rule.centre:g}"),
         (
-            "a schedule",
-            "multiplies the rate"
+            "schedule",
+            "multiplies the learning rate"
             if rule.lr_is_a_factor
-            else "multiplies the applied step, not the rate; so does another `lr` in a parameter group, set by a torch "
-            "`lr_scheduler` or by hand",
+            else "multiplies the applied step, not the learning rate; so does an `lr` set by a torch `lr_scheduler` "
+            "or by hand",
         ),
-        ("in torch", in_torch(rule)),
-        ("where it differs", rule.divergences or "nowhere that we know of"),
+        ("torch equivalent", in_torch(rule)),
+        ("differences from the source", rule.divergences or "none known"),
     ]
     lines = [
         f"# {rule.title}" + (f" ({name})" if preset else ""),
         markdown(body),
-        "## In short",
-        "| what | how |\n| --- | --- |\n" + "\n".join(f"| {key} | {value} |" for key, value in facts),
+        "## Summary",
+        "| | |\n| --- | --- |\n" + "\n".join(f"| {key} | {value} |" for key, value in facts),
         "## Hyperparameters",
         "| name | default | range | meaning |\n| --- | --- | --- | --- |\n"
         + "\n".join(
             f"| `{key}` | `{getattr(rule.hyper, key)!r}` | {allowed(field)} | {field.description} |"
             for key, field in kind.Hyper.model_fields.items()
         ),
-        "## Its path",
+        "## Path",
         f"![The path of {rule.title} on a straight and on a curved valley]({name}.svg)",
-        f"{STEPS} steps at a constant rate, without weight decay. Of {len(RATES)} rates, quarters of decades from "
-        "1e-5 to 1,000, it is the one that ends lowest without leaving the frame. The square is the start, the cross "
-        "the lowest point; what is drawn is where the rule would be evaluated"
+        f"{STEPS} steps at a constant learning rate, without weight decay. Of {len(RATES)} rates, a quarter of a "
+        "decade apart from 1e-5 to 1,000, this one ends lowest without leaving the frame. The square is the start, the "
+        "cross the minimum; the points are those at which the rule would be evaluated"
         + (", with the two numbers as a matrix of one row" if rule.couples == "tensor" else "")
-        + ". Both valleys are drawn to the same scale, and the same two are on every optimizer's page.",
+        + ". Both valleys have the same scale and are the same for every optimizer.",
     ]
     return "\n\n".join(lines) + "\n"
 

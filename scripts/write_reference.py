@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,11 @@ from steepest.models import registry as models
 from steepest.recipe import Execution, ModelOptions, Protocol
 from steepest.report import glossary
 
-REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
+ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT))  # a script of this folder knows only its own folder
+from scripts.docstrings import shown  # noqa: E402
+
+REFERENCE = ROOT / "docs" / "reference"
 BEGIN, END = "<!-- begin: written by scripts/write_reference.py -->", "<!-- end -->"
 
 
@@ -41,16 +46,15 @@ def _cell(text: str) -> str:
 
 
 def _prose(text: str) -> str:
-    """Return docstring prose as Markdown: roles and double backquotes become code."""
-    text = re.sub(r":\w+:`~?([^`]*)`", r"`\1`", inspect.cleandoc(text))
-    return text.replace("``", "`")
+    """Return docstring prose as Markdown: roles and double backquotes become code, formulas MathML."""
+    return shown(inspect.cleandoc(text)).replace("``", "`")
 
 
 def _sections(found: Any) -> tuple[str, dict[str, str]]:
     """Return a docstring's text before its first section, and its sections."""
     doc = _prose(found.__doc__ or "")
     parts = re.split(
-        r"^(Args|Returns|Raises|Example|Attributes|Source|Initialisation):", doc, flags=re.MULTILINE
+        r"^(Args|Returns|Raises|Examples|Attributes|Source|Initialisation):", doc, flags=re.MULTILINE
     )
     if not parts[0].strip():
         raise SystemExit(f"{found} has no docstring")

@@ -1,4 +1,4 @@
-"""The public functions: plan a comparison, run it, and use what it found."""
+"""The public functions: plan a comparison, run it, and use its result."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def plan(
     name: str | None = None,
     **options: Any,
 ) -> Plan:
-    """Return a comparison that is decided but not yet run.
+    """Return a plan: a complete comparison that has not run yet.
 
     Args:
-        data: a table from :func:`read_table`, or anything that it reads (then with ``target``).
-        target: the column to predict, where ``data`` is not a table yet.
+        data: a table from :func:`read_table`, or anything that it accepts (then together with ``target``).
+        target: the column to predict, if ``data`` is not a table yet.
         optimizers: names, specifications (``"quickprop(max_growth=1.5)"``) or groups (``"classic"``); also
             ``torch.optim.Optimizer`` classes, rules from :func:`steepest.rule`, and :func:`steepest.tune`.
         model: a specification, a reference (``"nets.py:MyNet"``), or a callable that takes the dataset's
@@ -94,7 +94,7 @@ def compare(data: Table | Any, out: str | Path | None = None, **options: Any) ->
 
     Args:
         data: as for :func:`plan`.
-        out: the folder; ``runs/NAME`` if left out.
+        out: the folder (default: ``runs/NAME``).
         options: as for :func:`plan`.
     """
     return plan(data, **options).run(out)
@@ -103,10 +103,10 @@ def compare(data: Table | Any, out: str | Path | None = None, **options: Any) ->
 def load(folder: str | Path, *, model: str | ModelBuilder | None = None) -> TrainedModel:
     """Return the model that a comparison recommends, ready to predict from raw rows.
 
-    That is the best network, or a baseline that is ahead of it by a detectable difference.
+    This is the best network, or a baseline that is ahead of it by a detectable difference.
 
     Args:
-        folder: the folder that a comparison wrote, or one of the models in it: ``RUN/model`` (the best network) or
+        folder: the folder of a comparison, or of one of its models: ``RUN/model`` (the best network) or
             ``RUN/baselines/NAME``.
         model: the user's own model again, if the network is to be loaded and was built by it.
 
@@ -142,9 +142,9 @@ class Plan:
 
     Attributes:
         table: the data.
-        experiment: the whole configuration.
+        experiment: the complete configuration.
         builder: the user's own model as a callable, or None.
-        optimizers: what takes part, where it is not all texts of the experiment.
+        optimizers: the optimizers, if some of them are not text.
     """
 
     table: Table
@@ -154,15 +154,15 @@ class Plan:
 
     @property
     def contestants(self) -> tuple[Contestant, ...]:
-        """The optimizers that take part, each with its rule."""
+        """The optimizers of the comparison with their rules."""
         return contestants(self.optimizers or self.experiment.optimizers, self.experiment.protocol.tune)
 
     def preview(self, out: str | Path | None = None, *, observer: Observer | None = None) -> Preview:
-        """Return what will be run and how long it will take, from some timed steps; nothing is trained or written.
+        """Return the planned runs and their expected time, from some timed steps; nothing is trained or written.
 
         Args:
-            out: as for :meth:`run`: the runs that the folder has are not made again.
-            observer: who is told what is decided; nobody if left out.
+            out: as for :meth:`run`; finished runs in the folder are not repeated.
+            observer: receives messages about automatic choices (default: none).
 
         Raises:
             FolderError: the folder belongs to another experiment.
@@ -174,15 +174,15 @@ class Plan:
         return Preview(text)
 
     def run(self, out: str | Path | None = None, *, observer: Observer | None = None) -> Result:
-        """Make every run that the folder does not have yet, and write results, model and report.
+        """Make every run that the folder lacks, and write results, models and report.
 
         Args:
-            out: the folder; ``runs/NAME`` if left out. A folder that has some of the runs keeps them.
-            observer: who is told of the progress; a progress bar on the terminal if left out.
+            out: the folder (default: ``runs/NAME``). Runs that it already has are kept.
+            observer: receives the progress (default: a progress bar on the terminal).
 
         Raises:
             FolderError: the folder belongs to another experiment or cannot be written.
-            DataError: the table came through a pipe, so that an interrupted comparison could not go on.
+            DataError: the table came through a pipe, so that an interrupted comparison could not be resumed.
         """
         folder = self._folder(out)
         if observer is None:
@@ -223,11 +223,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Result:
-    """What a comparison found.
+    """The result of a comparison.
 
     Attributes:
-        folder: where everything is.
-        comparison: the findings as pure data.
+        folder: the folder with all files.
+        comparison: the result as plain data.
     """
 
     folder: Folder
@@ -239,7 +239,7 @@ class Result:
         """Return the result in an experiment's folder.
 
         Raises:
-            FolderError: the folder holds no finished comparison.
+            FolderError: the folder contains no finished comparison.
         """
         opened = Folder.open(folder)
         return cls(opened, load_comparison(opened))
@@ -251,17 +251,17 @@ class Result:
 
     @property
     def sentence(self) -> str:
-        """Who won, by how much, and what the baselines get."""
+        """The headline: which model to use, by how much it is better, and whether the optimizer matters."""
         return self.comparison.sentence
 
     @property
     def table(self) -> pl.DataFrame:
-        """A row for each optimizer (tuned and at its default) and each baseline, as in ``results.csv``."""
+        """One row per optimizer (tuned and at its default) and per baseline, as in ``results.csv``."""
         return pl.read_csv(self.folder.path / "results.csv", infer_schema_length=None)
 
     @property
     def best(self) -> TrainedModel:
-        """The model that is recommended: the winner's seed with the best validation metric, or a baseline."""
+        """The recommended model: the winner's seed with the best validation metric, or a baseline."""
         return load(self.folder.path, model=self.builder)
 
     @property
@@ -272,12 +272,12 @@ class Result:
     def difference(self, first: str, second: str, metric: str | None = None) -> Difference:
         """Return ``first - second`` on a test metric with its 95 % interval and corrected p-value.
 
-        On the deciding metric it holds both run seeds and test rows and is corrected for all pairs. On another
-        one it holds the seeds alone, as the only comparison made, unless the report shows it.
+        For the deciding metric, the interval accounts for seed and test-row variation, and the p-value is corrected for
+        all pairs. For other metrics that the report does not show, it accounts for seeds only, without correction.
 
         Args:
             first, second: names of optimizers in the table.
-            metric: the deciding one if left out; of two classes, ``f1`` is that of the positive one, as in ``metric=``.
+            metric: by default the deciding one; with two classes, ``f1`` is that of the positive class.
 
         Raises:
             UnknownNameError: a name or the metric is not in the table.
@@ -324,14 +324,14 @@ def write_report(folder: str | Path, out: str | Path | None = None) -> Path:
 
 
 def write_side_by_side(folders: Sequence[str | Path], out: str | Path) -> Path:
-    """Write one page that holds several finished comparisons side by side and return its path.
+    """Write one page with several finished comparisons side by side and return its path.
 
-    Optimizers of two comparisons are compared where both had the same data, the same test rows and run seeds in
-    common; elsewhere the page says why not.
+    Optimizers of two comparisons are compared if both used the same data and test rows and share run seeds; otherwise
+    the page says why not.
 
     Raises:
-        FolderError: a folder holds no finished comparison, or ``out`` cannot be written.
-        OptionError: the same folder is named twice.
+        FolderError: a folder contains no finished comparison, or ``out`` cannot be written.
+        OptionError: a folder is given twice.
     """
     sides = [_side(Folder.open(each)) for each in folders]
     for place, each in enumerate(folders):

@@ -125,7 +125,7 @@ def make_schedule(what: Shape, steps: int) -> Schedule:
 
 @built
 def constant(steps: int) -> Schedule:
-    """Return the schedule that is 1 at every step.
+    """Return the constant 1.
 
     Example:
         >>> constant(100)(99)
@@ -175,7 +175,7 @@ def cosine(steps: int, *, final: float = 0.0) -> Schedule:
 
 @built
 def polynomial(steps: int, *, power: float = 2.0, final: float = 0.0) -> Schedule:
-    """Return f + (1 − f)(1 − t/T)ᵖ: a power of the share of the run that is left.
+    """Return f + (1 − f)(1 − t/T)ᵖ: a power of the remaining share of the run.
 
     Raises:
         OptionError: ``steps``, ``power`` or ``final`` is out of range.
@@ -212,7 +212,7 @@ def inverse_time(steps: int, *, period: float = 0.1, stairs: bool = False) -> Sc
     Args:
         steps: the run's length.
         period: τ, a share of the run or a number of steps; ``period=1`` is 1/(t+1).
-        stairs: count whole periods only, such as epochs.
+        stairs: count full periods only, such as epochs.
 
     Raises:
         OptionError: ``steps`` or ``period`` is out of range.
@@ -232,7 +232,7 @@ def inverse_sqrt(steps: int, *, period: float = 0.1, stairs: bool = False) -> Sc
     Args:
         steps: the run's length.
         period: τ, a share of the run or a number of steps.
-        stairs: count whole periods only, such as epochs.
+        stairs: count full periods only, such as epochs.
 
     Raises:
         OptionError: ``steps`` or ``period`` is out of range.

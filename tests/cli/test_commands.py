@@ -831,7 +831,7 @@ def test_a_forgotten_target_is_the_first_thing_said(steepest, copied, churn_csv)
     said = steepest("compare", churn_csv, "-o", "adam(lr=0.02)", "--out", copied)
     assert said.err == (
         "error: no target is named\n"
-        "Hint: say what to predict: --target COLUMN. Columns: age, plan, minutes, churned.\n"
+        "Hint: name the column to predict: --target COLUMN. Columns: age, plan, minutes, churned.\n"
     )
 
 

@@ -94,7 +94,7 @@ def test_a_changed_optimizer_does_not_stay_for_another_ones_sake(
     Path("mine.py").write_text(OPTIMIZER)
     command = ["compare", churn_csv, "--target", "churned", *QUICK, "--out", "x", "-o"]
     assert steepest(*command, "mine.py:MyOpt(lr=0.1)").status == 0
-    assert "stay in the comparison" in steepest(*command, "sgd(lr=0.1)").err
+    assert "kept in the comparison" in steepest(*command, "sgd(lr=0.1)").err
     Path("mine.py").write_text(OPTIMIZER.replace("-1 *", "-2 *"))
     before = [run.key for run in Folder("x").records() if run.key.name != "sgd(lr=0.1)"]
     said = steepest(*command, "sgd(lr=0.1)")

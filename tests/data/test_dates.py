@@ -261,17 +261,17 @@ def test_an_empty_column_is_missing() -> None:
 @pytest.mark.parametrize(
     ("trained", "given", "what"),
     [
-        (WALL, pl.Series("when", range(N)), "holds whole numbers, and held dates with times in training"),
-        (NAIVE["ISO"], pl.Series("when", range(N)), "holds whole numbers, and held dates written as text"),
-        (DAYS, pl.Series("when", [i / 7 for i in range(N)]), "holds numbers, and held dates in training"),
+        (WALL, pl.Series("when", range(N)), "holds whole numbers, but held dates with times in training"),
+        (NAIVE["ISO"], pl.Series("when", range(N)), "holds whole numbers, but held dates written as text"),
+        (DAYS, pl.Series("when", [i / 7 for i in range(N)]), "holds numbers, but held dates in training"),
         (pl.Series("when", [10**9 * (i % 50) for i in range(N)]), WALL,
-         "holds dates with times, and held whole numbers"),
-        (pl.Series("when", [i / 7 for i in range(N)]), INSTANTS, "holds dates with times, and held numbers"),
-        (pl.Series("when", ["early", "late"] * (N // 2)), DAYS, "holds dates, and held text in training"),
-        (WALL, WALL.dt.time(), "holds times of day, and held dates with times in training"),
-        (WALL.dt.time(), WALL, "holds dates with times, and held times of day in training"),
+         "holds dates with times, but held whole numbers"),
+        (pl.Series("when", [i / 7 for i in range(N)]), INSTANTS, "holds dates with times, but held numbers"),
+        (pl.Series("when", ["early", "late"] * (N // 2)), DAYS, "holds dates, but held text in training"),
+        (WALL, WALL.dt.time(), "holds times of day, but held dates with times in training"),
+        (WALL.dt.time(), WALL, "holds dates with times, but held times of day in training"),
         (pl.Series("when", [dt.timedelta(seconds=i % 50) for i in range(N)]), pl.Series("when", range(N)),
-         "holds whole numbers, and held durations in training"),
+         "holds whole numbers, but held durations in training"),
     ],
 )  # fmt: skip
 def test_other_kinds_of_values_are_refused(trained: pl.Series, given: pl.Series, what: str) -> None:
@@ -333,7 +333,7 @@ def test_in_batches_gaps_come_first_and_formats_do_not_change() -> None:
     assert sum(each.unforeseen.missing.get("when", 0) for each in found) == 20
     other = pl.Series("when", [*texts[:60].to_list(), *ALL["month-first day"][60:].to_list()])
     with pytest.raises(
-        DataError, match=r"another format \(%m/%d/%Y\) than before \(%d/%m/%Y\) \(of the rows from row 61"
+        DataError, match=r"change their format from %d/%m/%Y to %m/%d/%Y \(of the rows from row 61"
     ):
         list(pipeline.transform_batches(table(other), 60))
 

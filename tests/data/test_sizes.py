@@ -113,10 +113,10 @@ def test_a_target_is_learned_in_any_unit(power: int) -> None:
 @pytest.mark.parametrize(
     ("values", "fact", "cure"),
     [
-        (X * 1e200, "the target 'y' holds a number of size 2.*e+200, too large to be standardised", "1e-100"),
+        (X * 1e200, "the target 'y' contains a number of size 2.*e+200, too large to be standardised", "1e-100"),
         (
             np.where(FEW[0] == FEW, 1e200, X),
-            "the target 'y' holds a number of size 1e+200, too large",
+            "the target 'y' contains a number of size 1e+200, too large",
             "1e-100",
         ),
         (X * 1e-200, "the target 'y' varies by 1e-200 only, too little to be squared", "1e100"),
@@ -142,7 +142,7 @@ def test_the_cure_works() -> None:
 
 def test_a_feature_that_cannot_be_used_is_refused() -> None:
     with pytest.raises(
-        DataError, match=r"column 'x' holds a number of size \d\.\d+e\+200, too large"
+        DataError, match=r"column 'x' contains a number of size \d\.\d+e\+200, too large"
     ) as caught:
         opened(X * 1e200).dataset()
     assert "--drop x" in caught.value.hint

@@ -286,7 +286,7 @@ def test_a_description_shows_every_column_and_writes_a_first_preparation(tmp_pat
     assert written["continuous"] == ["months", "price"]
     again = read_table(churn(), target="churned", prepare=path)
     assert again.dataset().shape == table.dataset().shape
-    with pytest.raises(FolderError, match="is there already"):
+    with pytest.raises(FolderError, match="already exists"):
         shown.to_toml(path)
     shown.to_toml(path, overwrite=True)
     uncommented = path.read_text().split("remove the # below.\n")

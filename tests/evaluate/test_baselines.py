@@ -132,7 +132,7 @@ def test_ridge_finds_scikit_learns_minimum(c):
 
 def test_c_is_the_best_of_at_least_five_and_inside():
     [result] = run_baselines(_dataset(), names=["logistic-regression"], seed=0)
-    listed = result.settings.partition("validation of ")[2].partition(";")[0]
+    listed = result.settings.partition("among ")[2].partition(";")[0]
     tried = [float(each) for each in listed.split(",")]
     chosen = float(result.settings.removeprefix("C = ").partition(",")[0])
     assert len(tried) >= 5

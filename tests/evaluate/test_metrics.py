@@ -326,7 +326,7 @@ ERRORS = {
         ["positive-f1"],
         (4, 3),
         OptionError,
-        "'positive_f1' is of the positive one of two",
+        "'positive_f1' describes the positive one of two",
     ),
 }
 

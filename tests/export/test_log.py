@@ -56,7 +56,7 @@ def test_the_result_is_the_test_value_at_the_best_validation_step():
 @pytest.mark.parametrize(
     ("splits", "step", "results_on", "warning"),
     [
-        (("validation",), 20, "the validation rows", "they flatter"),
+        (("validation",), 20, "the validation rows", "they are optimistic"),
         (("test",), 30, "the test rows", "no validation rows"),
     ],
 )
@@ -194,7 +194,7 @@ WRONG = [
     ("half a step", GOOD.replace("b,1,1", "b,1,1.5"), None, DataError, "1.5", "whole number"),
     ("a negative step", GOOD.replace("b,1,1", "b,1,-1"), None, DataError, "-1", "from 0"),
     ("a value that is no number", GOOD.replace("0.7", "low"), None, DataError, "'low' in row 4", "number"),
-    ("twice", GOOD + "a,0,1,0.4\n", None, DataError, "'a', seed 0, step 1, loss", "names of their own"),
+    ("twice", GOOD + "a,0,1,0.4\n", None, DataError, "'a', seed 0, step 1, loss", "different names"),
     ("no metric", "name,seed,step\na,0,1\n", None, DataError, "no metric", "column of numbers"),
     ("only words", "name,seed,step,note\na,0,1,fine\n", None, DataError, "no metric", "column of numbers"),
     ("an unknown split", "name,seed,step,loss,split\na,0,1,0.5,dev\n", None, DataError, "'dev'", "test or"),

@@ -90,17 +90,17 @@ def test_the_same_runs_are_named_and_not_compared():
 
 
 OTHERS = [
-    ({"fingerprint": "other"}, "the test rows are others"),
-    ({"fingerprint": ""}, "the test rows are others"),
+    ({"fingerprint": "other"}, "test rows"),
+    ({"fingerprint": ""}, "test rows"),
     (
         {"fingerprint": "other", "experiment": with_options("data", split_seed=5)},
-        "(different: data.split_seed)",
+        "(data.split_seed)",
     ),
     ({"first_seed": 2}, "fewer than two run seeds in common (0, 1, 2 and 2, 3, 4)"),
     ({"comparison": rent_comparison().model_copy(update={"target": "price"})}, "rent (regression) and price"),
     (
         {"comparison": rent_comparison().model_copy(update={"metric": "mae"})},
-        "different metrics: rmse and mae",
+        "deciding metrics differ: rmse and mae",
     ),
 ]
 

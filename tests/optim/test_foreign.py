@@ -297,7 +297,7 @@ def test_muon_gives_embeddings_and_the_output_layer_to_adamw() -> None:
 @pytest.mark.parametrize(
     ("text", "error", "fact", "hint"),
     [
-        ("{mine}:MyOpt", OptionError, "needs a value of 'beta'", "MyOpt(beta=…); its arguments are"),
+        ("{mine}:MyOpt", OptionError, "needs a value for 'beta'", "MyOpt(beta=…); its arguments are"),
         ("{mine}:MyOpt(beta=2)", OptionError, "bad beta 2", "its arguments are"),
         ("{mine}:MyOpt(beta=0.5, gamma=1)", OptionError, "'gamma'", "beta"),
         ("{mine}:NOTHING", OptionError, "NOTHING", "derives from torch.optim.Optimizer"),

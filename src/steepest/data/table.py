@@ -35,14 +35,14 @@ __all__ = ["Encoded", "Table", "TablePipeline", "read_table"]
 def read_table(source: Any = None, *, target: str | None = None, **options: Any) -> Table:
     """Open a table: a path, or a Polars, pandas or Arrow frame.
 
-    Nothing is decided before it is asked for: ``describe`` looks at the columns, ``dataset`` makes tensors.
+    The table is read when needed: ``describe`` inspects the columns, ``dataset`` makes tensors.
 
     Args:
         source: CSV, TSV (also .gz, .zst), Parquet, Feather; or a frame, or a dict of columns; or the name of a data
-            set of the catalog (``steepest list datasets``), with its target and preparation unless others are given.
+            set in the catalog (``steepest list datasets``), with its target and preparation by default.
         target: the column to predict.
-        **options: the fields of ``TableOptions``. What is given wins over the ``[table]`` of a preparation file,
-            also where it equals the default; None is as if it were left out.
+        **options: the fields of ``TableOptions``. They override the ``[table]`` of a preparation file, even if they
+            equal the default; None means that the option is not given.
 
     Raises:
         OptionError: an option does not exist or has a value that is not allowed.
@@ -73,8 +73,8 @@ class Table:
     """A source with options; see ``read_table``.
 
     Attributes:
-        options: what was said about the table.
-        preparation: the steps.
+        options: the options of the table.
+        preparation: the preparation steps.
     """
 
     def __init__(self, options: TableOptions, source: Any, preparation: Preparation) -> None:
@@ -111,7 +111,7 @@ class Table:
         )
 
     def describe(self) -> Description:
-        """Return what is in the columns and what they are for; no target is needed."""
+        """Return a description of the columns and their roles; no target is needed."""
         frame, reports = self._prefixed
         if self.options.target is not None:
             targets.check_there(frame, self.options.target, source_name(self._source))
@@ -140,12 +140,12 @@ class Table:
         return ShownRows(frame.insert_column(0, answers.alias(f"{data.target} (target)")))
 
     def dataset(self) -> Dataset:
-        """Return train, validation and test as tensors; made once and kept."""
+        """Return the training, validation and test rows as tensors, which are cached."""
         return self._made.dataset
 
     @property
     def pipeline(self) -> TablePipeline:
-        """What was decided and learned, to be replayed on new rows."""
+        """The fitted preparation, which is applied to new rows."""
         return self._made.pipeline
 
     @property
@@ -158,18 +158,18 @@ class Table:
         """The column to predict.
 
         Raises:
-            OptionError: none is named.
+            OptionError: no target is given.
         """
         if self.options.target is None:
             names = self._raw.collect_schema().names()
             shown = ", ".join(names[:40]) + (", …" if len(names) > 40 else "")
             raise OptionError(
-                "no target is named", hint=f"say what to predict: --target COLUMN. Columns: {shown}."
+                "no target is given", hint=f"name the column to predict: --target COLUMN. Columns: {shown}."
             )
         return self.options.target
 
     def prepared(self) -> pl.DataFrame:
-        """Return the table after all preparation steps, with a column that says each row's part."""
+        """Return the table after all preparation steps, with a column for the part of every row."""
         return with_text(self._made.frame).with_columns(pl.col(SPLIT_COLUMN).cast(pl.String))
 
     def check_lasting(self) -> None:

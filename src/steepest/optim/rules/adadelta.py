@@ -7,7 +7,7 @@ Zeiler, *ADADELTA: An Adaptive Learning Rate Method*, arXiv:1212.5701, 2012.
     \Delta_t = \frac{\sqrt{u_{t-1} + \epsilon}}{\sqrt{v_t + \epsilon}}\, g_t \\
     u_t &= \rho u_{t-1} + (1-\rho)\, \Delta_t^2, \qquad w_t = w_{t-1} - \eta_t \Delta_t
 
-Weight decay is coupled: :math:`g_t` has :math:`\lambda w_{t-1}` added to it before anything else.
+Weight decay is coupled: :math:`\lambda w_{t-1}` is first added to :math:`g_t`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@ r"""Adafactor.
 
 Shazeer & Stern, *Adafactor: Adaptive Learning Rates with Sublinear Memory Cost*, ICML 2018.
 
-Of a matrix's squared gradients only the row means :math:`R` and column means :math:`C` are kept, with
+Only the row means :math:`R` and column means :math:`C` of a matrix's squared gradients are stored, with
 :math:`\hat\beta_t = 1 - t^{\gamma}`:
 
 .. math::
@@ -13,7 +13,7 @@ Of a matrix's squared gradients only the row means :math:`R` and column means :m
     W_t &= W_{t-1} - m\, \min(\eta, t^{-1/2})\, \max(\epsilon_2, \operatorname{RMS}(W_{t-1}))\,
     \frac{U_t}{\max(1, \operatorname{RMS}(U_t)/d)}
 
-A vector keeps all its averages. Weight decay is decoupled.
+A vector stores all its averages. Weight decay is decoupled.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Adafactor(Rule[AdafactorHyper]):
 }
 """
     divergences = (
-        "As in torch, there is no first moment and ε₁ is a floor where the paper adds it. A torch lr_scheduler "
+        "As in torch, there is no first moment and ε₁ is a floor, while the paper adds it. A torch lr_scheduler "
         "scales the applied step here; in torch it scales η inside the minimum."
     )
     Hyper = AdafactorHyper

@@ -7,7 +7,7 @@ JMLR 12, 2011 (the diagonal form).
     s_t = s_{t-1} + g_t^2, \qquad
     w_t = w_{t-1} - \frac{\eta_t}{1 + (t-1)\,\gamma}\; \frac{g_t}{\sqrt{s_t} + \epsilon}
 
-Weight decay is coupled: :math:`g_t` has :math:`\lambda w_{t-1}` added to it before anything else.
+Weight decay is coupled: :math:`\lambda w_{t-1}` is first added to :math:`g_t`.
 """
 
 from __future__ import annotations

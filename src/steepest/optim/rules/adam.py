@@ -8,8 +8,8 @@ Regularization*, ICLR 2019 (AdamW).
     m_t &= \beta_1 m_{t-1} + (1-\beta_1)\, g_t, \qquad v_t = \beta_2 v_{t-1} + (1-\beta_2)\, g_t^2 \\
     w_t &= w_{t-1} - \eta_t\, \frac{m_t / (1-\beta_1^t)}{\sqrt{v_t / (1-\beta_2^t)} + \epsilon}
 
-AMSGrad puts :math:`\max_{s \le t} v_s` in the place of :math:`v_t`. Adam's decay is coupled
-(:math:`g_t` has :math:`\lambda w_{t-1}` added); AdamW's is decoupled
+AMSGrad replaces :math:`v_t` by :math:`\max_{s \le t} v_s`. Adam's decay is coupled
+(:math:`\lambda w_{t-1}` is added to :math:`g_t`); AdamW's is decoupled
 (:math:`w_{t-1}` is first multiplied by :math:`1 - \eta_t \lambda`).
 """
 
@@ -95,7 +95,7 @@ class Adam(Rule[AdamHyper]):
 """
     divergences = (
         "The root's bias correction is moved into the scalars (√(1−β₂ᵗ) multiplies ε and the rate): the same "
-        "formula with one pass over the tensor less. AMSGrad takes the maximum before the bias "
+        "formula with one pass over the tensor fewer. AMSGrad takes the maximum before the bias "
         "correction, as torch does and as the paper, which has no correction, leaves open."
     )
     Hyper = AdamHyper

@@ -6,7 +6,7 @@ Kingma & Ba, *Adam: A Method for Stochastic Optimization*, ICLR 2015, section 7.
     m_t &= \beta_1 m_{t-1} + (1-\beta_1)\, g_t, \qquad u_t = \max(\beta_2 u_{t-1},\ |g_t| + \epsilon) \\
     w_t &= w_{t-1} - \frac{\eta_t}{1-\beta_1^t}\, \frac{m_t}{u_t}
 
-Weight decay is coupled: :math:`g_t` has :math:`\lambda w_{t-1}` added to it before anything else.
+Weight decay is coupled: :math:`\lambda w_{t-1}` is first added to :math:`g_t`.
 """
 
 from __future__ import annotations

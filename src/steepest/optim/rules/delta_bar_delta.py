@@ -16,7 +16,7 @@ moving average, the average *before* this step is compared with the gradient *of
 The weight moves with the new rate; :math:`m` is the schedule's multiplier, which scales the applied step and
 never enters the rates. Rates grow without bound unless ``max_lr`` is given.
 
-Weight decay is coupled: :math:`\delta_t` has :math:`\lambda w_{t-1}` added to it before anything else.
+Weight decay is coupled: :math:`\lambda w_{t-1}` is first added to :math:`\delta_t`.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class DeltaBarDelta(Rule[DeltaBarDeltaHyper]):
 }
 """
     divergences = (
-        "The paper chooses κ, φ and θ for each problem and has no defaults, bound or schedule; a multiplier "
-        "scales the step that is applied and never enters the rates."
+        "The paper chooses κ, φ and θ per problem and has no defaults, bound or schedule; a multiplier "
+        "scales the applied step and never enters the rates."
     )
     Hyper = DeltaBarDeltaHyper
     grid_centre = 1e-2

@@ -4,9 +4,9 @@ Polyak, *Some methods of speeding up the convergence of iteration methods*, 1964
 
 .. math:: v_t = \mu\, v_{t-1} - \eta_t\, g_t, \qquad w_t = w_{t-1} + v_t
 
-At a constant rate this is ``momentum``, which is torch's form. They part when the rate changes: here the rate
-enters with the gradient, so a step keeps the rate of its time for as long as it rolls on; in torch's form the
-present rate multiplies all of the memory. Weight decay is coupled: :math:`g_t` has :math:`\lambda w_{t-1}` added.
+At a constant rate this equals ``momentum``, which is torch's form. They differ when the rate changes: here the rate
+enters with the gradient, so a past gradient keeps the rate of its own step; in torch's form the current rate
+multiplies the accumulated momentum. Weight decay is coupled: :math:`\lambda w_{t-1}` is added to :math:`g_t`.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class HeavyBall(Rule[HeavyBallHyper]):
 }
 """
     divergences = (
-        "A schedule multiplies the rate with which a gradient enters the velocity, which is what tells this form "
-        "from torch's (`momentum`)."
+        "A schedule multiplies the rate with which a gradient enters the velocity, unlike in "
+        "torch's form (`momentum`)."
     )
     Hyper = HeavyBallHyper
     grid_centre = 1e-2

@@ -13,7 +13,7 @@ NS is a few steps of :math:`X \leftarrow aX + (b\,XX^\top + c\,(XX^\top)^2)X` fr
 columns.
 
 Parameters that are not matrices are updated by AdamW with the same rate and decay. Embedding tables and output
-layers are matrices by shape and not by role: give them a group with ``matrices=False``. Made from a module,
+layers are matrices by shape but not by role: put them into a group with ``matrices=False``. Given a module,
 ``rule.optimizer(module)`` does so for every ``nn.Embedding`` and for the last ``nn.Linear``.
 """
 
@@ -77,8 +77,8 @@ class Muon(Rule[MuonHyper]):
 }
 """
     divergences = (
-        "torch's Muon takes matrices only and scales the rate as `original`; here what is no matrix goes to "
-        "AdamW, and `match_rms_adamw` lets both share one rate."
+        "torch's Muon takes matrices only and scales the rate as `original`; here AdamW updates all other "
+        "parameters, and `match_rms_adamw` lets both share one rate."
     )
     Hyper = MuonHyper
     grid_centre = 1e-3

@@ -9,7 +9,7 @@ With :math:`\mu_t = \beta_1 (1 - \tfrac12\, 0.96^{t \psi})` and Adam's averages 
     \frac{\dfrac{\mu_{t+1}\, m_t}{1 - \prod_{i \le t+1} \mu_i} + \dfrac{(1-\mu_t)\, g_t}{1 - \prod_{i \le t} \mu_i}}
     {\sqrt{v_t / (1-\beta_2^t)} + \epsilon}
 
-Weight decay is coupled (:math:`g_t` has :math:`\lambda w_{t-1}` added) or, with ``decoupled_weight_decay``,
+Weight decay is coupled (:math:`\lambda w_{t-1}` is added to :math:`g_t`) or, with ``decoupled_weight_decay``,
 decoupled (:math:`w_{t-1}` is first multiplied by :math:`1 - \eta_t \lambda`).
 """
 
@@ -47,9 +47,9 @@ class NAdamHyper(Hyper):
         default=(0.9, 0.999), description="shares kept of the averages of gradient and squared gradient"
     )
     eps: float = Field(default=1e-8, ge=0.0, description="ε, added to the root")
-    weight_decay: float = Field(default=0.0, ge=0.0, description="decay λ, coupled unless said otherwise")
+    weight_decay: float = Field(default=0.0, ge=0.0, description="decay λ, coupled by default")
     momentum_decay: float = Field(default=4e-3, ge=0.0, description="ψ, how fast the momentum warms up")
-    decoupled_weight_decay: bool = Field(default=False, description="decay as AdamW does")
+    decoupled_weight_decay: bool = Field(default=False, description="decay as in AdamW")
 
 
 class NAdam(Rule[NAdamHyper]):

@@ -2,23 +2,23 @@ r"""Quickprop.
 
 Fahlman, *An Empirical Study of Learning Speed in Back-Propagation Networks*, CMU-CS-88-162, 1988.
 
-Each weight sees the error as its own parabola, known from the last step :math:`d` and the slopes before and
-after it. With :math:`S = -g` the downhill slope, :math:`S'` the one before, :math:`\epsilon` the learning
+For every weight, the error is approximated by a parabola through the last step :math:`d` and the slopes before and
+after it. With :math:`S = -g` the downhill slope, :math:`S'` the previous one, :math:`\epsilon` the learning
 rate, :math:`\mu` the growth limit and :math:`s = \mu/(1+\mu)`, for :math:`d > 0`:
 
 .. math::
     d_\text{new} = \epsilon\, S\,[S > 0] +
     \begin{cases} \mu\, d & S > s\, S' \\ d\,\dfrac{S}{S' - S} & \text{otherwise} \end{cases}
 
-for :math:`d < 0` the mirror image, and for :math:`d = 0` :math:`d_\text{new} = \epsilon S`. Then
+and the mirror image for :math:`d < 0`; for :math:`d = 0`, :math:`d_\text{new}` is :math:`\epsilon S`. Then
 :math:`w \leftarrow w + m\, d_\text{new}`, where :math:`m` is the schedule's multiplier.
 
-**The slot keeps** :math:`d_\text{new}`, **the step before the multiplier.** The next step is a multiple of
+**The slot stores** :math:`d_\text{new}`, **the step before the multiplier.** The next step is a multiple of
 the last one, so a scaled step in the slot would be scaled again at every later step and the multipliers would
-compound (a constant :math:`m = 1/2` would shrink the tenth step by :math:`2^{-10}`). Kept unscaled, the
-parabola's step comes out in the same units and is scaled once.
+compound (a constant :math:`m = 1/2` would shrink the tenth step by :math:`2^{-10}`). Stored
+unscaled, the parabola's step is in the same units and is scaled once.
 
-Weight decay is coupled: :math:`g` has :math:`\lambda w` added to it, as in Fahlman's program.
+Weight decay is coupled: :math:`\lambda w` is added to :math:`g`, as in Fahlman's program.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ COMPONENTS = {
 class QuickpropHyper(Hyper):
     """Hyperparameters of Quickprop."""
 
-    lr: float = Field(default=1e-2, ge=0.0, description="ε, the rate of the gradient's share of a step")
+    lr: float = Field(default=1e-2, ge=0.0, description="ε, learning rate of the gradient's part of a step")
     max_growth: float = Field(
-        default=1.75, gt=0.0, description="μ, a step is at most so many times the last one"
+        default=1.75, gt=0.0, description="μ, largest growth of a step, as a multiple of the last one"
     )
     weight_decay: float = Field(default=0.0, ge=0.0, description="coupled decay λ, added to the gradient")
 

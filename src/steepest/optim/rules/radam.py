@@ -10,7 +10,7 @@ With Adam's averages :math:`m_t, v_t`, :math:`\rho_\infty = 2/(1-\beta_2) - 1` a
     \begin{cases} \sqrt{\dfrac{(\rho_t-4)(\rho_t-2)\rho_\infty}{(\rho_\infty-4)(\rho_\infty-2)\rho_t}}\,
     \dfrac{\sqrt{1-\beta_2^t}}{\sqrt{v_t} + \epsilon} & \rho_t > 5 \\ 1 & \text{otherwise} \end{cases}
 
-Weight decay is coupled (:math:`g_t` has :math:`\lambda w_{t-1}` added) or, with ``decoupled_weight_decay``,
+Weight decay is coupled (:math:`\lambda w_{t-1}` is added to :math:`g_t`) or, with ``decoupled_weight_decay``,
 decoupled (:math:`w_{t-1}` is first multiplied by :math:`1 - \eta_t \lambda`).
 """
 
@@ -46,8 +46,8 @@ class RAdamHyper(Hyper):
         default=(0.9, 0.999), description="shares kept of the averages of gradient and squared gradient"
     )
     eps: float = Field(default=1e-8, ge=0.0, description="ε, added to the root")
-    weight_decay: float = Field(default=0.0, ge=0.0, description="decay λ, coupled unless said otherwise")
-    decoupled_weight_decay: bool = Field(default=False, description="decay as AdamW does")
+    weight_decay: float = Field(default=0.0, ge=0.0, description="decay λ, coupled by default")
+    decoupled_weight_decay: bool = Field(default=False, description="decay as in AdamW")
 
 
 class RAdam(Rule[RAdamHyper]):

@@ -8,11 +8,11 @@ Tieleman & Hinton, *Lecture 6.5: rmsprop*, Coursera, Neural Networks for Machine
     w_t = w_{t-1} - \eta_t \frac{g_t}{\sqrt{v_t} + \epsilon}
 
 Centred, :math:`v_t - \bar g_t^2` takes the place of :math:`v_t`, with
-:math:`\bar g_t = \alpha \bar g_{t-1} + (1-\alpha) g_t`. With momentum, the quotient :math:`q_t` is collected,
+:math:`\bar g_t = \alpha \bar g_{t-1} + (1-\alpha) g_t`. With momentum, the quotient :math:`q_t` is accumulated,
 :math:`b_t = \mu b_{t-1} + q_t`, and :math:`w_t = w_{t-1} - \eta_t b_t`. With ``eps_inside_root`` the
 denominator is :math:`\sqrt{v_t + \epsilon}`, as some lectures write it.
 
-Weight decay is coupled: :math:`g_t` has :math:`\lambda w_{t-1}` added to it before anything else.
+Weight decay is coupled: :math:`\lambda w_{t-1}` is first added to :math:`g_t`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class RMSpropHyper(Hyper):
     weight_decay: float = Field(default=0.0, ge=0.0, description="coupled decay λ, added to the gradient")
     momentum: float = Field(default=0.0, ge=0.0, description="share μ of the last step that is kept")
     centered: bool = Field(default=False, description="divide by the standard deviation of the gradient")
-    eps_inside_root: bool = Field(default=False, description="√(v + ε) in the place of √v + ε")
+    eps_inside_root: bool = Field(default=False, description="√(v + ε) instead of √v + ε")
 
 
 class RMSprop(Rule[RMSpropHyper]):
@@ -76,7 +76,7 @@ class RMSprop(Rule[RMSpropHyper]):
 }
 """
     divergences = (
-        "Defaults are torch's; the lecture suggests α = 0.9. Centred, a variance that rounding makes "
+        "Defaults are torch's; the lecture suggests α = 0.9. In the centred form, a variance that rounding makes "
         "negative counts as 0 here and gives NaN in torch."
     )
     Hyper = RMSpropHyper

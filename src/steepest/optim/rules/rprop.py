@@ -4,7 +4,7 @@ Riedmiller & Braun, *A Direct Adaptive Method for Faster Backpropagation Learnin
 ICNN 1993; in the form iRprop− of Igel & Hüsken, *Empirical Evaluation of the Improved Rprop Learning
 Algorithms*, Neurocomputing 50, 2003.
 
-Only the gradient's sign counts. Each weight has its own step size :math:`\Delta`, which starts at ``lr``:
+Only the sign of the gradient counts. Every weight has its own step size :math:`\Delta`, which starts at ``lr``:
 
 .. math::
     \Delta_t &= \begin{cases}
@@ -13,8 +13,8 @@ Only the gradient's sign counts. Each weight has its own step size :math:`\Delta
         \Delta_{t-1} & \text{otherwise} \end{cases} \\
     w_t &= w_{t-1} - m\,\operatorname{sign}(g_t)\, \Delta_t
 
-The schedule's multiplier :math:`m` scales the applied step and never enters the step sizes. The rule is made
-for full batches: with small ones the sign's noise shrinks every step size.
+The schedule's multiplier :math:`m` scales the applied step and never enters the step sizes. The rule is
+meant for full batches: with small ones, the noise of the sign shrinks every step size.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ class Rprop(Rule[RpropHyper]):
 }
 """
     divergences = (
-        "On a change of sign the gradient is forgotten (iRprop−, as in torch) where the first paper takes the "
-        "last step back. A torch lr_scheduler scales the applied step here and has no effect in torch."
+        "On a change of sign the gradient is set to zero (iRprop−, as in torch), while the first paper reverts the "
+        "last step. A torch lr_scheduler scales the applied step here and has no effect in torch."
     )
     Hyper = RpropHyper
     grid_centre = 1e-2

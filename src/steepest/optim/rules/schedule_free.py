@@ -2,8 +2,8 @@ r"""Schedule-Free SGD and AdamW.
 
 Defazio, Yang, Mehta, Mishchenko, Khaled & Cutkosky, *The Road Less Scheduled*, NeurIPS 2024.
 
-Three sequences: gradients are taken at :math:`y`, the base step moves :math:`z`, and the average :math:`x` is
-what is evaluated and saved:
+There are three sequences: gradients are taken at :math:`y`, the base step moves :math:`z`, and the average :math:`x`
+is evaluated and saved:
 
 .. math::
     y_t &= (1-\beta)\, z_t + \beta\, x_t, \qquad
@@ -15,21 +15,21 @@ with :math:`d = g + \lambda y` for SGD and :math:`d = g / (\sqrt{v_t/(1-\beta_2^
 AdamW, :math:`\eta_t` the rate with its linear warm-up, and :math:`\eta_{\max,t}` the largest rate so far.
 
 The parameter holds :math:`y`, the slot ``z`` holds :math:`z`; :math:`x = y + (z - y)(1 - 1/\beta)` comes from
-``evaluation_parameters``, so the optimizer has no modes that one could forget to switch: ``with
-optimizer.evaluating():`` puts :math:`x` into the model for the time of the block.
+``evaluation_parameters``, so the optimizer has no modes to switch: within ``with
+optimizer.evaluating():`` the model has :math:`x`.
 
 **Learning rate.** The authors recommend a constant rate after a warm-up (``warmup_steps``); no schedule is needed,
 though one may be used. They start from rates 10 to 50 times those of plain SGD, and 1 to 10 times those of AdamW under
-a schedule, and say that the method needs tuning of rate and decay, and that it is more sensitive to :math:`\beta` than
-momentum is: 0.95 or 0.98 may be better in very long runs.
+a schedule. They note that rate and decay need tuning, and that the method is more sensitive to :math:`\beta` than
+standard momentum methods are: 0.95 or 0.98 may be better in very long runs.
 
-**Batch norm.** The running statistics are gathered at :math:`y` and do not fit :math:`x`. The authors therefore
+**Batch norm.** The running statistics are collected at :math:`y` and do not fit :math:`x`. The authors therefore
 recompute them right before an evaluation: with :math:`x` in place and the model in training mode, about 50 training
-batches are passed forward without gradients; then the model is put into evaluation mode. Inside ``evaluating()`` that
-is the same few lines.
+batches are passed forward without gradients; then the model is switched to evaluation mode. The same lines work inside
+``evaluating()``.
 
-In a comparison both variants run under the schedule of all the others, and batch-norm statistics are not recomputed;
-the plan and the report say so.
+In a comparison, both variants run under the common schedule, and batch-norm statistics are not recomputed; the plan
+and the report say so.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ from steepest.optim.rule import (
 COMPONENTS = {
     "schedule-free-sgd": {
         "object": "ScheduleFreeSGD",
-        "what": "SGD with averaging in place of a schedule",
+        "what": "SGD with averaging instead of a schedule",
     },
     "schedule-free-adamw": {
         "object": "ScheduleFreeAdamW",
-        "what": "AdamW with averaging in place of a schedule",
+        "what": "AdamW with averaging instead of a schedule",
     },
 }
 

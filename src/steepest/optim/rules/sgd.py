@@ -11,7 +11,7 @@ With gradient :math:`g_t`, momentum :math:`\mu` and dampening :math:`\tau`:
     w_t = w_{t-1} - \eta_t\, b_t
     \quad\text{or, with Nesterov,}\quad w_t = w_{t-1} - \eta_t\,(g_t + \mu\, b_t).
 
-Weight decay is coupled: :math:`g_t` has :math:`\lambda w_{t-1}` added to it before anything else.
+Weight decay is coupled: :math:`\lambda w_{t-1}` is first added to :math:`g_t`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class SGDHyper(Hyper):
 
     lr: float = Field(default=1e-3, ge=0.0, description="learning rate")
     momentum: float = Field(default=0.0, ge=0.0, description="share μ of the last step that is kept")
-    dampening: float = Field(default=0.0, description="share τ of a new gradient that is left out")
+    dampening: float = Field(default=0.0, description="share τ of a new gradient that is damped")
     weight_decay: float = Field(default=0.0, ge=0.0, description="coupled decay λ, added to the gradient")
     nesterov: bool = Field(default=False, description="look ahead along the momentum")
 
@@ -96,7 +96,7 @@ class SGD(Rule[SGDHyper]):
 """
     divergences = (
         "Momentum is in torch's form (the learning rate multiplies the momentum when it is applied), so a "
-        "schedule acts on all of the step. The first step takes the gradient undampened, as torch does."
+        "schedule scales the complete step. The first step takes the gradient undampened, as torch does."
     )
     Hyper = SGDHyper
     grid_centre = 0.1
