@@ -113,7 +113,11 @@ def test_a_target_is_learned_in_any_unit(power: int) -> None:
 @pytest.mark.parametrize(
     ("values", "fact", "cure"),
     [
-        (X * 1e200, "the target 'y' contains a number of size 2.*e+200, too large to be standardised", "1e-100"),
+        (
+            X * 1e200,
+            "the target 'y' contains a number of size 2.*e+200, too large to be standardised",
+            "1e-100",
+        ),
         (
             np.where(FEW[0] == FEW, 1e200, X),
             "the target 'y' contains a number of size 1e+200, too large",
