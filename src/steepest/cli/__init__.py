@@ -230,24 +230,33 @@ def _report_log(log: Path, metric: str | None, out: Path | None) -> Path:
 
 @app.command()
 def export(
-    folder: ComparisonFolder,
+    folder: Annotated[
+        Path,
+        typer.Argument(help="Folder of a comparison; for torch and onnx, or of a model.", metavar="FOLDER"),
+    ],
     out: Annotated[
         Path | None, typer.Option(help="Folder to write to (default: FOLDER/export).", metavar="FOLDER")
     ] = None,
     format_: Annotated[
         str | None,
         typer.Option(
-            "--format", help="Some of latex, svg, pdf, csv, text, bibtex (default: all).", metavar="LIST"
+            "--format",
+            help="Some of latex, svg, pdf, csv, text, bibtex (default: all of these), torch, onnx.",
+            metavar="LIST",
         ),
     ] = None,
+    model: OwnModel = None,
 ) -> None:
-    """Write a comparison for a paper: LaTeX, SVG and PDF figures, CSV, a protocol, BibTeX."""
+    """Write a comparison for a paper: LaTeX, SVG and PDF figures, CSV, a protocol, BibTeX.
+
+    With --format torch or --format onnx, write the recommended model for programs without steepest.
+    """
     from steepest.export import export_folder
 
     formats = [each.strip() for each in format_.split(",") if each.strip()] if format_ is not None else None
     if formats == []:
         raise OptionError(f"--format {format_!r} lists no format", hint="leave it out for all formats.")
-    done = export_folder(folder, out, formats)
+    done = export_folder(folder, out, formats, model=model)
     for path in done.files:
         line(str(path), out=True)
     for each in done.left_out:

@@ -60,20 +60,22 @@ class Notation:
         point = re.escape(self.decimal)
         return _whole(rf"(?:(?:{digits})(?:{point}\d+)?|{point}\d+){_EXPONENT}", re.escape(self.unit))
 
+    @property
+    def replacements(self) -> tuple[tuple[str, str], ...]:
+        """What is replaced, in this order, in a text that is a number written so, to write it as Python does."""
+        between = {" ": _SPACES, "'": "'’"}.get(self.thousands, self.thousands)
+        gone = [(each, "") for each in (self.unit, *between, *_SPACES, "+", ")") if each]
+        return (*gone, *([(",", ".")] if self.decimal == "," else []), ("−", "-"), ("(", "-"))
+
     def fits(self, text: pl.Expr) -> pl.Expr:
         """Whether texts are numbers written so."""
         return text.str.contains(self.pattern)
 
     def plain(self, text: pl.Expr) -> pl.Expr:
         """Return numbers as Python writes them, still as text; null where a text is not written so."""
-        between = {" ": _SPACES, "'": "'’"}.get(self.thousands, self.thousands)
         number = text
-        for each in (self.unit, *between, *_SPACES, "+", ")"):
-            if each:
-                number = number.str.replace_all(each, "", literal=True)
-        if self.decimal == ",":
-            number = number.str.replace(",", ".", literal=True)
-        number = number.str.replace("−", "-", literal=True).str.replace("(", "-", literal=True)
+        for old, new in self.replacements:
+            number = number.str.replace_all(old, new, literal=True)
         return pl.when(self.fits(text)).then(number)
 
     def numbers(self, texts: pl.Series) -> pl.Series:

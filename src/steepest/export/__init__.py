@@ -1,5 +1,5 @@
-"""A finished comparison in the forms that papers, slides and other tools take."""
+"""A finished comparison in the forms that papers, slides and other tools take, and its model for other programs."""
 
-from steepest.export.write import FORMATS, Export, export_folder
+from steepest.export.write import FORMATS, MODEL_FORMATS, Export, export_folder
 
-__all__ = ["FORMATS", "Export", "export_folder"]
+__all__ = ["FORMATS", "MODEL_FORMATS", "Export", "export_folder"]

@@ -7,15 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steepest.compare.result import Comparison
-from steepest.errors import MissingExtraError, unknown_name
-from steepest.experiment_folder import load_comparison
+from steepest.errors import MissingExtraError, OptionError, unknown_name
+from steepest.experiment_folder import load_comparison, recommended_model
 from steepest.export import bibliography, latex, plots, tidy
+from steepest.export.model import FORMATS as MODEL_FORMATS
+from steepest.export.model import as_onnx, as_torch
 from steepest.export.protocol import protocol, to_text
 from steepest.files import cannot_write, write_atomically
+from steepest.models import ModelBuilder
 from steepest.recipe import Experiment, load_tree, validate_experiment
 from steepest.record.store import Folder, curves_frame
+from steepest.train.trained import TrainedModel
 
 FORMATS = ("latex", "svg", "pdf", "csv", "text", "bibtex")
+"""What is written unless formats are named."""
 
 
 @dataclass(frozen=True)
@@ -34,47 +39,88 @@ class Export:
 
 
 def export_folder(
-    folder: str | Path, out: str | Path | None = None, formats: Sequence[str] | None = None
+    folder: str | Path,
+    out: str | Path | None = None,
+    formats: Sequence[str] | None = None,
+    *,
+    model: str | ModelBuilder | None = None,
 ) -> Export:
-    """Write a finished comparison as LaTeX, SVG, PDF, CSV, text and BibTeX.
+    """Write a finished comparison as LaTeX, SVG, PDF, CSV, text and BibTeX, or its model as PyTorch or ONNX.
 
     Args:
-        folder: the folder of a comparison.
+        folder: the folder of a comparison; for a model also one of its models, ``RUN/model`` or ``RUN/baselines/NAME``.
         out: where to; ``FOLDER/export`` if left out. It is made if need be; files of the same names are replaced.
-        formats: some of :data:`FORMATS`; if left out, all that can be made here.
+        formats: some of :data:`FORMATS`; if left out, all that can be made here. Or ``torch`` and ``onnx``, which are
+            made only if they are named: the recommended model, in a folder of that name.
+        model: what builds the network, again, where that is the user's own; only for ``torch`` and ``onnx``.
 
     Raises:
         FolderError: the folder holds no finished comparison, or ``out`` cannot be written.
-        MissingExtraError: figures are asked for and matplotlib is not installed.
+        MissingExtraError: a format needs a package that is not installed.
         UnknownNameError: there is no such format.
+        OptionError: ``model`` is given and no format needs it.
+        ModelError: the network cannot be written in this format.
+        PreparationError: the preparation cannot be followed without steepest.
     """
-    opened = Folder.open(folder)
+    wanted = tuple(dict.fromkeys(_format(each) for each in formats)) if formats else FORMATS
+    networks = [each for each in wanted if each in MODEL_FORMATS]
+    if model is not None and not networks:
+        raise OptionError(
+            f"a model is given, and none is exported as {', '.join(wanted)}",
+            hint="leave it out, or choose the format torch or onnx.",
+        )
+    contents, left_out = _of_model(Path(folder), networks, model) if networks else {}, list[str]()
+    if len(wanted) > len(networks):
+        paper = tuple(each for each in wanted if each in FORMATS)
+        found, left_out = _of_comparison(Folder.open(folder), paper, all_there=bool(formats))
+        contents |= found
+    target = Path(out) if out is not None else Path(folder) / "export"
+    for name, content in contents.items():
+        path = target / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write(path.parent, error) from None
+        write_atomically(path, content)
+    return Export(target, tuple(target / name for name in contents), tuple(left_out))
+
+
+def _of_model(
+    folder: Path, formats: Sequence[str], built_by: str | ModelBuilder | None
+) -> dict[str, str | bytes]:
+    found = TrainedModel.load(recommended_model(folder), model=built_by)
+    files: dict[str, str | bytes] = {}
+    for each in formats:
+        made = as_onnx(found) if each == "onnx" else as_torch(found, built_by)
+        files |= {f"{each}/{name}": content for name, content in made.items()}
+    return files
+
+
+def _of_comparison(
+    opened: Folder, wanted: Sequence[str], *, all_there: bool
+) -> tuple[dict[str, str | bytes], list[str]]:
+    """Return file contents by name, and what could not be made.
+
+    Raises:
+        MissingExtraError: ``all_there``, and figures are wanted that cannot be drawn.
+    """
     comparison = load_comparison(opened)
     experiment = validate_experiment(load_tree(opened.path / "experiment.toml"), where="experiment.toml")
-    wanted = tuple(_format(each) for each in formats) if formats else FORMATS
     left_out: list[str] = []
     try:
         drawn = _figures(comparison, wanted)
     except MissingExtraError as error:
-        if formats:
+        if all_there:
             raise
         wanted = tuple(each for each in wanted if each not in ("svg", "pdf"))
         left_out.append(f"{error.fact}: {error.hint}")
         drawn = {}
-    contents = {**drawn, **_texts(comparison, experiment, opened, wanted)}
-    target = Path(out) if out is not None else opened.path / "export"
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(target, error) from None
-    for name, content in contents.items():
-        write_atomically(target / name, content)
-    return Export(target, tuple(target / name for name in contents), tuple(left_out))
+    return {**drawn, **_texts(comparison, experiment, opened, wanted)}, left_out
 
 
 def _format(name: str) -> str:
-    if name not in FORMATS:
-        raise unknown_name("format", name, FORMATS)
+    if name not in (*FORMATS, *MODEL_FORMATS):
+        raise unknown_name("format", name, (*FORMATS, *MODEL_FORMATS))
     return name
 
 

@@ -33,7 +33,7 @@ _DAY = 86_400_000_000
 """Microseconds."""
 _DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d-%b-%Y")
 _CLOCKS = (" %H:%M:%S%.f", "T%H:%M:%S%.f", " %H:%M", "T%H:%M", "")
-_DATES = [*(day + clock for day in _DAYS for clock in _CLOCKS), "%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %I:%M %p"]
+DATES = [*(day + clock for day in _DAYS for clock in _CLOCKS), "%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %I:%M %p"]
 """What ``%d/%m/%Y`` and ``%m/%d/%Y`` mean has to be said; only clocks with AM and PM are American."""
 _OFFSET = r"(?<clock>:\d\d(?:\.\d+)?)\s*(?:[zZ]|UTC|[-+]\d\d(?::?\d\d)?)$"
 _TRUE, _FALSE = ["true", "yes", "1", "t", "y"], ["false", "no", "0", "f", "n"]
@@ -126,7 +126,7 @@ def _moment(text: pl.Expr, form: str | None) -> pl.Expr:
     wall = text.str.replace(_OFFSET, "$clock")
     read = [
         (each, wall.str.to_datetime(each, time_unit="us", strict=False))
-        for each in ([form] if form else _DATES)
+        for each in ([form] if form else DATES)
     ]
     return pl.coalesce(
         pl.when(moment >= FIRST).then(moment) if "%Y" in each else moment for each, moment in read

@@ -51,7 +51,8 @@ class Group(Step):
     def _case(self, label: str) -> str:
         return label.upper() if self.upper else label
 
-    def _mapping(self) -> dict[str, str]:
+    def mapping(self) -> dict[str, str]:
+        """Return, for each label that changes, what it becomes."""
         return {self._case(each): self._case(name) for name, labels in self.groups.items() for each in labels}
 
     def inputs(self) -> tuple[str, ...]:
@@ -66,7 +67,7 @@ class Group(Step):
     def _grouped(self, values: pl.Series) -> pl.Series:
         """Change each distinct label once: rows are many, labels few."""
         labels = values.drop_nulls().unique()
-        changed = (labels.str.to_uppercase() if self.upper else labels).replace(self._mapping())
+        changed = (labels.str.to_uppercase() if self.upper else labels).replace(self.mapping())
         return changed.gather(values.cast(pl.Enum(labels)).to_physical()).alias(values.name)
 
     def tally(self, frame: pl.LazyFrame, context: Context) -> pl.LazyFrame:
@@ -74,7 +75,7 @@ class Group(Step):
 
     def report(self, tally: pl.DataFrame | None, context: Context) -> StepReport:
         counts = {} if tally is None else dict(tally.drop_nulls().iter_rows())
-        mapping = self._mapping()
+        mapping = self.mapping()
         after = {label: mapping.get(self._case(label), self._case(label)) for label in counts}
         changed = sum(count for label, count in counts.items() if after[label] != label)
         text = f"{self.column}: {counted(changed, 'row')} relabelled, "

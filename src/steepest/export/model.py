@@ -1,0 +1,192 @@
+"""The recommended model for programs without steepest: as plain PyTorch, and as ONNX."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import warnings
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from steepest.data.dataset import Shape
+from steepest.errors import MissingExtraError, ModelError, first_line
+from steepest.export import portable as modules
+from steepest.export.encoders import encoders
+from steepest.export.networks import own_weights, portable
+from steepest.export.own import source_files
+from steepest.export.readme import readme
+from steepest.models import ModelBuilder
+from steepest.train.trained import TrainedModel
+
+FORMATS = ("torch", "onnx")
+
+Files = dict[str, str | bytes]
+_HERE = modules.__name__
+
+
+def as_torch(model: TrainedModel, built_by: str | ModelBuilder | None) -> Files:
+    """Return a model as plain PyTorch: modules, weights and encoders by file name.
+
+    Args:
+        model: the model.
+        built_by: what builds its network, where that is the user's own.
+
+    Raises:
+        ModelError: the source of the user's own network cannot stand alone.
+        PreparationError: the preparation cannot be followed without steepest.
+    """
+    found = portable(model.net)
+    if found is None:
+        shape = model.about.shape
+        about = {"task": shape.task, "cardinalities": dict(shape.cardinalities)}
+        about |= {"continuous": list(shape.continuous), "outputs": shape.outputs}
+        files: Files = {**source_files(built_by or model.about.model), "shape.py": _module("shape")}
+        weights: Mapping[str, Tensor] = own_weights(model.net)
+    else:
+        about, weights = dict(found.about), found.weights
+        files = {"model.py": _module(found.module)}
+    known = {**encoders(model.pipeline), "network": about}
+    return {
+        "README.md": readme(model, known, "torch"),
+        **files,
+        "encoding.py": _module("encoding"),
+        "predict.py": _module("predict_torch"),
+        "encoders.json": _json(known),
+        "weights.safetensors": safetensors.torch.save(dict(weights)),
+    }
+
+
+def as_onnx(model: TrainedModel) -> Files:
+    """Return a model as ONNX, with its encoders, by file name.
+
+    Raises:
+        MissingExtraError: the packages that write ONNX are not installed.
+        ModelError: torch cannot trace the network.
+        PreparationError: the preparation cannot be followed without steepest.
+    """
+    known = encoders(model.pipeline)
+    return {
+        "README.md": readme(model, known, "onnx"),
+        "encoding.py": _module("encoding"),
+        "predict.py": _module("predict_onnx"),
+        "encoders.json": _json(known),
+        "model.onnx": _traced(model),
+    }
+
+
+class Answers(nn.Module):
+    """A network that is called with the inputs that have columns, and returns probabilities or values.
+
+    Args:
+        model: the model.
+    """
+
+    def __init__(self, model: TrainedModel) -> None:
+        super().__init__()
+        found = portable(model.net)
+        self.net = model.net if found is None else _rebuilt(found.module, found.about, found.weights)
+        self.about = model.about
+        self.eval()
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Return float64 probabilities ``[N, K]`` or values ``[N]``."""
+        shape, scale, first = self.about.shape, self.about.target_scale, inputs[0]
+        none = first.new_zeros((first.shape[0], 0))
+        categorical = first if shape.cardinalities else none.long()
+        continuous = inputs[-1] if shape.continuous else none.float()
+        outputs = self.net(categorical, continuous).double()
+        return torch.softmax(outputs, 1) if self.about.classes else outputs.squeeze(1) * scale.sd + scale.mean
+
+
+def _traced(model: TrainedModel) -> bytes:
+    try:
+        import onnx_ir
+        import onnxruntime
+        import onnxscript  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    except ImportError:
+        raise MissingExtraError(
+            "ONNX needs onnx, onnxscript and onnxruntime, which are not all installed",
+            hint="pip install 'steepest[onnx]', or --format torch.",
+        ) from None
+    answers = Answers(model)
+    rows = torch.export.Dim("rows")
+    inputs = _any_inputs(model.about.shape, 3)
+    try:
+        with warnings.catch_warnings(), _quiet("torch.onnx"):
+            warnings.simplefilter("ignore")
+            program: Any = torch.onnx.export(
+                answers,
+                tuple(inputs.values()),
+                input_names=list(inputs),
+                output_names=["probabilities" if model.classes else "value"],
+                dynamic_shapes={"inputs": tuple({0: rows} for _ in inputs)},
+                dynamo=True,
+                verbose=False,
+            )
+        for each in program.model.graph.inputs:  # one that the network does not use would keep its three rows
+            each.shape = onnx_ir.Shape(["rows", *each.shape[1:]])
+        written = io.BytesIO()
+        program.save(written)
+        session = onnxruntime.InferenceSession(written.getvalue(), providers=["CPUExecutionProvider"])
+        inputs = _any_inputs(model.about.shape, 50)
+        found: Any = session.run(None, {name: each.numpy() for name, each in inputs.items()})[0]
+    except Exception as error:
+        raise ModelError(
+            f"torch cannot write the network as ONNX: {first_line(error.__cause__ or error)}",
+            hint="use --format torch, or operations in its forward that torch.export can trace.",
+        ) from error
+    with torch.no_grad():
+        wanted = answers(*inputs.values()).numpy()
+    if found.shape != wanted.shape or not np.allclose(found, wanted, rtol=1e-4, atol=1e-5):
+        raise ModelError(
+            "the network as ONNX does not predict what it should: torch.export kept something of the rows it saw",
+            hint="use --format torch, or write x.shape[0] for len(x) and no Python that depends on values.",
+        )
+    return written.getvalue()
+
+
+def _any_inputs(shape: Shape, rows: int) -> dict[str, Tensor]:
+    """Return inputs by name, those that have columns."""
+    row, inputs = torch.arange(rows), dict[str, Tensor]()
+    if shape.cardinalities:
+        codes = [row * (2 * i + 1) % each for i, each in enumerate(shape.cardinalities.values())]
+        inputs["categorical"] = torch.stack(codes, 1)
+    if shape.continuous:
+        inputs["continuous"] = torch.sin(torch.outer(row, 1.0 + torch.arange(len(shape.continuous))))
+    return inputs
+
+
+@contextlib.contextmanager
+def _quiet(name: str) -> Generator[None]:
+    """Hold back what a library logs below an error."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _rebuilt(module: str, about: Mapping[str, Any], weights: Mapping[str, Tensor]) -> nn.Module:
+    import importlib
+
+    return importlib.import_module(f"{_HERE}.{module}").network(about, weights)
+
+
+def _module(name: str) -> str:
+    """Return a module of ``portable/`` as it stands in the exported folder."""
+    text = (Path(str(modules.__file__)).parent / f"{name}.py").read_text(encoding="utf-8")
+    return text.replace(f"{_HERE}.embedding_mlp", "model").replace(f"{_HERE}.", "")
+
+
+def _json(about: Mapping[str, Any]) -> str:
+    return json.dumps(about, indent=1, ensure_ascii=False) + "\n"

@@ -1,0 +1,169 @@
+"""A model as plain PyTorch: which module of ``portable/`` it is, what that is built from, and its weights by name."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from steepest.evaluate.baselines import BaselineModel
+from steepest.evaluate.baselines._trees import TreesModel
+from steepest.evaluate.baselines.constant import Mean, Shares
+from steepest.evaluate.baselines.regression import LinearModel
+from steepest.models.embedding_mlp import EmbeddingMLP
+from steepest.models.linear import Linear
+
+
+@dataclass(frozen=True)
+class Portable:
+    """A model in plain PyTorch.
+
+    Attributes:
+        module: the module of ``portable/`` that is copied as ``model.py``.
+        about: what its function ``network`` is called with, plain values.
+        weights: by name, each in memory of its own.
+    """
+
+    module: str
+    about: Mapping[str, Any]
+    weights: Mapping[str, Tensor]
+
+
+def portable(net: nn.Module) -> Portable | None:
+    """Return one of our models in plain PyTorch, None for a user's own.
+
+    Example:
+        >>> from steepest.data.dataset import Shape
+        >>> portable(Linear(Shape("regression", {"day": 7}, ("heat",), 1))).about
+        {'codes': [7], 'continuous': 1, 'outputs': 1}
+    """
+    described = DESCRIBED.get(type(net))
+    return None if described is None else described(net)
+
+
+def own_weights(net: nn.Module) -> dict[str, Tensor]:
+    """Return all weights and buffers by name, those that are tied too."""
+    named: dict[str, Tensor] = net.state_dict()
+    return {name: each.detach().to("cpu", copy=True).contiguous() for name, each in named.items()}
+
+
+def _embedding_mlp(net: EmbeddingMLP) -> Portable:
+    linear = [each for block in net.blocks for each in block.modules() if isinstance(each, nn.Linear)]
+    dropped = [each.p for block in net.blocks for each in block.modules() if isinstance(each, nn.Dropout)]
+    widths = [_sizes(each) for each in net.embeddings]
+    first = linear[0] if linear else net.head
+    about = {
+        "embeddings": widths,
+        "continuous": first.in_features - sum(width for _, width in widths),
+        "hidden": [each.out_features for each in linear],
+        "outputs": net.head.out_features,
+        "dropout": net.embedding_dropout.p,
+        "hidden_dropout": dropped[0] if dropped else 0.0,
+    }
+    return Portable("embedding_mlp", about, own_weights(net))
+
+
+def _linear(net: Linear) -> Portable:
+    continuous = 0 if net.head is None else net.head.in_features
+    outputs = next(net.parameters()).shape[-1] if net.head is None else net.head.out_features
+    about = {
+        "codes": [_sizes(each)[0] for each in net.embeddings],
+        "continuous": continuous,
+        "outputs": outputs,
+    }
+    return Portable("linear", about, own_weights(net))
+
+
+def _sizes(embedding: nn.Module) -> tuple[int, int]:
+    assert isinstance(embedding, nn.Embedding)
+    return embedding.num_embeddings, embedding.embedding_dim
+
+
+def _trees(net: TreesModel) -> Portable:
+    sizes = list(net.shape.cardinalities.values())
+    columns, right, feature = (net.array(name).long() for name in ("code_columns", "right", "feature"))
+    arrays = {
+        "start": net.array("start"),
+        "code_columns": columns,
+        "code_starts": _starts([sizes[i] for i in columns.tolist()]),
+        "code_bins": net.array("code_bins").long(),
+        "edges": _padded(net.array("edges"), net.array("edge_counts")),
+        "roots": net.array("roots"),
+        "feature": feature,
+        "right": right,
+        "left_bins": net.array("left_bins"),
+        "value": net.array("value"),
+    }
+    depths = np.zeros(len(feature), np.int64)
+    for node in np.flatnonzero(feature.numpy() >= 0):  # every one before its subtrees
+        depths[node + 1] = depths[int(right[node])] = depths[node] + 1
+    about = {"kind": "trees", "depth": int(depths.max(initial=0))}
+    return Portable("baselines", about, _own(arrays | _all_classes(net)))
+
+
+def _regression(net: LinearModel) -> Portable:
+    sizes, counts = list(net.shape.cardinalities.values()), net.array("edge_counts")
+    bins = (counts[counts > 0] + 1).tolist()
+    codes, binned, slopes = net.array("weights").split(
+        [sum(sizes), sum(bins), len(net.shape.continuous)]
+    )  # in the order in which a row's features are laid out
+    arrays = {
+        "intercept": net.array("intercept"),
+        "slopes": slopes,
+        "codes": codes,
+        "code_starts": _starts(sizes),
+        "bins": binned,
+        "bin_starts": _starts(bins),
+        "cut": torch.nonzero(counts > 0).flatten(),
+        "edges": _padded(net.array("edges"), counts[counts > 0]),
+    }
+    return Portable("baselines", {"kind": "regression"}, _own(arrays | _all_classes(net)))
+
+
+def _constant(net: BaselineModel) -> Portable:
+    output = net(torch.zeros(1, 0, dtype=torch.long), torch.zeros(1, 0))
+    return Portable("baselines", {"kind": "constant"}, {"output": output[0].contiguous()})
+
+
+def _all_classes(net: BaselineModel) -> dict[str, Tensor]:
+    """Return how the log-probabilities of all classes come from those with training rows."""
+    if net.shape.task == "regression":
+        return {}
+    counts = net.array("counts")
+    known, absent = int((counts > 0).sum()), int((counts == 0).sum())
+    share = 1.0 / float(counts.sum() + len(counts))
+    order = torch.full((len(counts),), known)
+    order[counts > 0] = torch.arange(known)
+    logs = {"absent": np.log(share), "present": np.log1p(-absent * share)}
+    return {"order": order} | {
+        name: torch.tensor([value], dtype=torch.float64) for name, value in logs.items()
+    }
+
+
+def _padded(edges: Tensor, counts: Tensor) -> Tensor:
+    """Return the edges of each column ``[D, E]``, filled up with infinity."""
+    sizes = counts.tolist()
+    full = edges.new_full((len(sizes), max(sizes, default=0)), float("inf"))
+    for row, each in zip(full, edges.split(sizes) if sizes else (), strict=True):
+        row[: len(each)] = each
+    return full
+
+
+def _starts(sizes: list[int]) -> Tensor:
+    return torch.tensor(list(itertools.accumulate(sizes, initial=0))[:-1], dtype=torch.int64)
+
+
+def _own(arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: each.clone().contiguous() for name, each in arrays.items()}
+
+
+DESCRIBED: Mapping[type[nn.Module], Callable[[Any], Portable]] = {
+    EmbeddingMLP: _embedding_mlp, Linear: _linear, LinearModel: _regression, TreesModel: _trees,
+    Mean: _constant, Shares: _constant,
+}  # fmt: skip
+"""How each model and baseline becomes plain PyTorch."""

@@ -1,0 +1,435 @@
+"""From the rows of a table to the inputs of the network, and from its answers to predictions.
+
+It needs NumPy and nothing else. What it knows of the table is in ``encoders.json``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import math
+import re
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+Row = dict[str, Any]
+Answer = Callable[[NDArray[np.int64], NDArray[np.float32]], NDArray[np.float64]]
+
+LARGEST_SCORE = 1e30
+"""A larger standard score would overflow in the network."""
+
+BATCH = 1024
+"""Rows that the network is called with at a time."""
+
+UNSEEN = "not seen in training"
+MISSING = "missing; none was missing in training"
+UNREADABLE = "not written as a date and counted as missing"
+Found = set[tuple[str, str, int]]
+"""Columns, what is wrong with a value, and its row."""
+
+_EPOCH = datetime(1970, 1, 1)
+_OFFSET = re.compile(r"\s*([zZ]|UTC|[-+]\d\d(?::?\d\d)?)$")
+_FRACTION = re.compile(r"(:\d\d)\.(\d+)")
+_TRUE, _FALSE = ("true", "yes", "1", "t", "y"), ("false", "no", "0", "f", "n")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Encoded rows.
+
+    Attributes:
+        categorical: a code for each categorical input, int64 ``[N, C]``.
+        continuous: standard scores and missing indicators, float32 ``[N, D]``.
+        notes: how many values had no counterpart in training, a line for each column.
+    """
+
+    categorical: NDArray[np.int64]
+    continuous: NDArray[np.float32]
+    notes: tuple[str, ...] = ()
+
+
+class Encoding:
+    """What training learned about the table.
+
+    Args:
+        about: the content of ``encoders.json``.
+    """
+
+    def __init__(self, about: Mapping[str, Any]) -> None:
+        self.about = about
+        self.missing = frozenset(about["missing"])
+        self.missing_numbers = frozenset(about["missing_numbers"])
+
+    @classmethod
+    def load(cls, path: str | Path) -> Encoding:
+        """Read ``encoders.json``."""
+        return cls(json.loads(Path(path).read_text(encoding="utf-8")))
+
+    def encode(self, rows: Iterable[Mapping[str, Any]]) -> Inputs:
+        """Return the network's inputs for rows by column name.
+
+        Values are texts as in a CSV file, numbers, truth values, dates, or None; pandas and NumPy scalars too.
+
+        Raises:
+            ValueError: a column is absent, or a value cannot be used; the message names it and its row.
+        """
+        prepared = [self._prepared(number, row) for number, row in enumerate(rows, 1)]
+        found: Found = set()
+        categorical, continuous = self.about["categorical"], self.about["continuous"]
+        codes = np.zeros((len(prepared), len(categorical)), np.int64)
+        for i, each in enumerate(categorical):
+            codes[:, i] = [_code(each, number, row, found) for number, row in enumerate(prepared, 1)]
+        indicators = [each for each in continuous if each["indicator"]]
+        scores = np.zeros((len(prepared), len(continuous) + len(indicators)), np.float32)
+        for i, each in enumerate(continuous):
+            values = [_number(each, number, row, found) for number, row in enumerate(prepared, 1)]
+            scores[:, i] = [_score(each, number, value) for number, value in enumerate(values, 1)]
+            if each["indicator"]:
+                scores[:, len(continuous) + indicators.index(each)] = [value is None for value in values]
+        counts = Counter((name, why) for name, why, _ in sorted(found))
+        notes = [f"{name}: {n} {'value' if n == 1 else 'values'} {why}" for (name, why), n in counts.items()]
+        return Inputs(codes, scores, tuple(notes))
+
+    def predict(self, rows: Iterable[Mapping[str, Any]], answer: Answer) -> list[Row]:
+        """Return a prediction for each row.
+
+        Args:
+            rows: as for ``encode``.
+            answer: returns probabilities ``[N, K]``, or values ``[N]``, from categorical and continuous inputs.
+
+        Raises:
+            ValueError: there are no rows, a column is absent, or a value cannot be used.
+        """
+        inputs = self.encode(rows)
+        count = len(inputs.categorical)
+        if not count:
+            raise ValueError("there are no rows")
+        for note in inputs.notes:
+            warnings.warn(note, stacklevel=3)
+        batches = [slice(at, at + BATCH) for at in range(0, count, BATCH)]
+        parts = [answer(inputs.categorical[each], inputs.continuous[each]) for each in batches]
+        return self.table(np.concatenate(parts))
+
+    def table(self, answers: NDArray[np.float64]) -> list[Row]:
+        """Return a row for each answer: probabilities ``[N, K]``, or values ``[N]``, as ``steepest predict`` does."""
+        classes = self.about["classes"]
+        if not classes:
+            return [{"prediction": value} for value in answers.tolist()]
+        table: list[Row] = []
+        for best, row in zip(answers.argmax(1).tolist(), answers.tolist(), strict=True):
+            columns = {f"p_{name}": share for name, share in zip(classes, row, strict=True)}
+            table.append({"prediction": classes[best], "probability": row[best], **columns})
+        return table
+
+    def _prepared(self, number: int, row: Mapping[str, Any]) -> Row:
+        absent = [name for name in self.about["columns"] if name not in row]
+        if absent:
+            raise ValueError(f"row {number} lacks the column {absent[0]!r}")
+        found = {name: self._read(row[name], about) for name, about in self.about["columns"].items()}
+        found |= dict.fromkeys(self.about["made"])
+        for step in self.about["steps"]:
+            _STEPS[step["step"]](found, step)
+        return found
+
+    def _read(self, value: Any, about: Mapping[str, Any]) -> Any:
+        """Return a raw value as what its column holds: text, a number, a truth value, or a time; None if missing."""
+        value = _as_python(value)
+        kind = about["kind"]
+        if isinstance(value, str):
+            value = value.strip()
+            if value in self.missing or (kind in ("whole", "number") and value in self.missing_numbers):
+                return None
+            return _READ[kind](value, about)
+        if isinstance(value, datetime):
+            return _wall(value, about["zone"])
+        if kind == "truth" and isinstance(value, int | float):
+            return bool(value)
+        return value
+
+
+def _code(about: Mapping[str, Any], number: int, row: Row, found: Found) -> int:
+    value = _part(about, number, row, found)
+    if value is None:
+        if not about["missing"]:
+            _count_missing(about, number, found)
+        return about["missing"]
+    code = about["codes"].get(label(value), 0)
+    if not code:
+        found.add((about["name"], UNSEEN, number))
+    return code
+
+
+def _number(about: Mapping[str, Any], number: int, row: Row, found: Found) -> Any:
+    value = _part(about, number, row, found)
+    if isinstance(value, datetime):
+        value = (value - _EPOCH) // timedelta(milliseconds=1) / 86_400_000
+    if isinstance(value, str) or (isinstance(value, float) and math.isinf(value)):
+        raise ValueError(f"column {about['column']!r} holds {value!r} in row {number}, which is no number")
+    if value is None and not about["indicator"]:
+        _count_missing(about, number, found)
+    return value
+
+
+def _count_missing(about: Mapping[str, Any], number: int, found: Found) -> None:
+    if (about["column"], UNREADABLE, number) not in found:
+        found.add((about["column"], MISSING, number))
+
+
+def _score(about: Mapping[str, Any], number: int, value: Any) -> float:
+    """Return a standard score; a missing value is at the mean."""
+    if value is None:
+        return 0.0
+    score = (float(value - about["shift"] if about["shift"] else value) - about["mean"]) / about["sd"]
+    if abs(score) > LARGEST_SCORE:
+        raise ValueError(
+            f"column {about['column']!r} holds {value!r} in row {number}, too far from those of training"
+        )
+    return score
+
+
+def _part(about: Mapping[str, Any], number: int, row: Row, found: Found) -> Any:
+    """Return the value of a feature: of a column, or of a part of its date."""
+    value = row[about["column"]]
+    if about["format"] is not None and isinstance(value, str):
+        moment = moment_of(value, about["format"])
+        if moment is None:
+            found.add((about["column"], UNREADABLE, number))
+            return None
+        value = _wall(moment, about["zone"])
+    if about["part"] is None or value is None:
+        return value
+    return value.isoweekday() if about["part"] == "weekday" else getattr(value, about["part"])
+
+
+def label(value: Any) -> str:
+    """Return a value as the text of its category: 25.0 and 25 are ``25``, True is ``true``."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def moment_of(text: str, form: str) -> datetime | None:
+    """Return the time that a text means, with its offset if the format has one; None if it is not written so."""
+    offset = None
+    if form.endswith(("z", "Z", " UTC")):
+        zone = _OFFSET.search(text)
+        if zone is None:
+            return None
+        text, offset = text[: zone.start()], _zone(zone.group(1))
+        form = re.sub(r"( UTC|%#?z)$", "", form)
+    micro = 0
+    if "%.f" in form:
+        fraction = _FRACTION.search(text)
+        micro = int(fraction.group(2)[:6].ljust(6, "0")) if fraction else 0
+        text, form = _FRACTION.sub(r"\1", text), form.replace("%.f", "")
+    try:
+        moment = datetime.strptime(text, form)
+    except ValueError:
+        return None
+    if moment.year < 1000:
+        return None
+    return moment.replace(microsecond=micro, tzinfo=offset)
+
+
+def _wall(moment: datetime, zone: str | None) -> datetime:
+    """Return the wall time in the zone of training."""
+    if (moment.tzinfo is None) != (zone is None):
+        raise ValueError(
+            f"{moment} should {'have a time zone' if zone else 'have no time zone'}, as in training"
+        )
+    return moment if zone is None else moment.astimezone(_zone(zone)).replace(tzinfo=None)
+
+
+def _zone(name: str) -> Any:
+    if name in ("Z", "z", "UTC"):
+        return UTC
+    if name[0] in "+-":
+        digits = name[1:].replace(":", "").ljust(4, "0")
+        offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+        return timezone(-offset if name[0] == "-" else offset)
+    return ZoneInfo(name)
+
+
+def _as_python(value: Any) -> Any:
+    """Return a value of NumPy or pandas as Python has it; None if it is missing."""
+    kind = type(value).__name__
+    if value is None or kind in ("NAType", "NaTType"):
+        return None
+    if kind == "datetime64":
+        value = value.astype("datetime64[us]")
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    if isinstance(value, time):
+        return datetime.combine(_EPOCH, value)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return datetime(value.year, value.month, value.day)
+    return value
+
+
+def _number_of(text: str, about: Mapping[str, Any]) -> Any:
+    """Return the number that a text is, as the training table wrote them; the text if it is none."""
+    if about["pattern"] is not None:
+        if not re.match(about["pattern"], text):
+            return text
+        for old, new in about["replace"]:
+            text = text.replace(old, new)
+    return _parsed(text)
+
+
+def _parsed(text: str) -> Any:
+    if "_" in text:
+        return text
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _truth_of(text: str, about: Mapping[str, Any]) -> Any:
+    del about
+    return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text)
+
+
+def _time_of(text: str, about: Mapping[str, Any]) -> Any:
+    for kind in (datetime, time):
+        try:
+            found = _as_python(kind.fromisoformat(text))
+        except ValueError:
+            continue
+        return _wall(found, about["zone"])
+    raise ValueError(f"{text!r} is not a date in the form 2018-01-31 or 2018-01-31 22:05")
+
+
+def _text_of(text: str, about: Mapping[str, Any]) -> Any:
+    del about
+    return text
+
+
+_READ: dict[str, Callable[[str, Mapping[str, Any]], Any]] = {
+    "text": _text_of, "whole": _number_of, "number": _number_of, "truth": _truth_of, "date": _time_of,
+}  # fmt: skip
+
+
+def _rename(row: Row, step: Mapping[str, Any]) -> None:
+    row.update({new: row.pop(old) for old, new in step["columns"].items()})
+
+
+def _group(row: Row, step: Mapping[str, Any]) -> None:
+    value = row[step["column"]]
+    if value is not None:
+        text = label(value).upper() if step["upper"] else label(value)
+        row[step["column"]] = step["groups"].get(text, text)
+
+
+def _fill(row: Row, step: Mapping[str, Any]) -> None:
+    if row[step["column"]] is None:
+        row[step["column"]] = step["value"]
+
+
+def _fill_from(row: Row, step: Mapping[str, Any]) -> None:
+    for key in step["keys"]:
+        if row.get(step["column"]) is not None:
+            return
+        value = row[key["column"]]
+        row[step["column"]] = None if value is None else key["values"].get(label(value))
+
+
+def _cast(row: Row, step: Mapping[str, Any]) -> None:
+    value = row[step["column"]]
+    if value is not None:
+        row[step["column"]] = _CAST[step["to"]](value, step)
+
+
+def _to_text(value: Any, step: Mapping[str, Any]) -> Any:
+    del step
+    return label(value)
+
+
+def _to_number(value: Any, step: Mapping[str, Any]) -> Any:
+    del step
+    if isinstance(value, datetime):
+        return (value - _EPOCH) / timedelta(days=1)
+    value = _parsed(value.strip()) if isinstance(value, str) else value
+    return None if isinstance(value, str) or math.isnan(value) else float(value)
+
+
+def _to_integer(value: Any, step: Mapping[str, Any]) -> Any:
+    if isinstance(value, datetime):
+        return (value - _EPOCH) // timedelta(days=1)
+    exact = _parsed(value.strip()) if isinstance(value, str) else value
+    if isinstance(exact, int):
+        return int(exact)
+    number = _to_number(exact, step)
+    return int(number) if number is not None and number.is_integer() else None
+
+
+def _to_boolean(value: Any, step: Mapping[str, Any]) -> Any:
+    del step
+    if not isinstance(value, str):
+        return bool(value)
+    text = value.strip().lower()
+    return True if text in _TRUE else False if text in _FALSE else None
+
+
+def _to_datetime(value: Any, step: Mapping[str, Any]) -> Any:
+    if isinstance(value, str):
+        text = re.sub(rf"(:\d\d(?:\.\d+)?){_OFFSET.pattern}", r"\1", value.strip())
+        return next((each for form in step["formats"] if (each := moment_of(text, form)) is not None), None)
+    return value if isinstance(value, datetime) else _EPOCH + timedelta(days=value)
+
+
+def _to_date(value: Any, step: Mapping[str, Any]) -> Any:
+    moment = _to_datetime(value, step)
+    return None if moment is None else datetime(moment.year, moment.month, moment.day)
+
+
+_CAST: dict[str, Callable[[Any, Mapping[str, Any]], Any]] = {
+    "text": _to_text, "number": _to_number, "integer": _to_integer, "boolean": _to_boolean,
+    "date": _to_date, "datetime": _to_datetime,
+}  # fmt: skip
+_STEPS: dict[str, Callable[[Row, Mapping[str, Any]], None]] = {
+    "rename": _rename, "group": _group, "fill": _fill, "fill-from": _fill_from, "cast": _cast,
+}  # fmt: skip
+
+
+def read_csv(path: str | Path) -> Iterator[Row]:
+    """Yield the rows of a CSV file in UTF-8; the separator is what its first line has most of."""
+    with Path(path).open(encoding="utf-8-sig", newline="") as file:
+        head = file.readline()
+        file.seek(0)
+        yield from csv.DictReader(file, delimiter=max(",;\t|", key=head.count))
+
+
+def command_line(predict: Callable[[Iterable[Row]], Sequence[Row]]) -> None:
+    """Run ``predict.py ROWS.csv [PREDICTIONS.csv]``."""
+    if len(sys.argv) not in (2, 3):
+        sys.exit("usage: python predict.py ROWS.csv [PREDICTIONS.csv]")
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always")
+        table = predict(read_csv(sys.argv[1]))
+    for each in notes:
+        sys.stderr.write(f"{each.message}\n")
+    with contextlib.ExitStack() as stack:
+        out = sys.stdout
+        if len(sys.argv) == 3:
+            out = stack.enter_context(Path(sys.argv[2]).open("w", encoding="utf-8", newline=""))
+        writer = csv.DictWriter(out, list(table[0]))
+        writer.writeheader()
+        writer.writerows(table)

@@ -1,0 +1,107 @@
+"""The page beside an exported model: what it is, what it needs, and how a row is predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from steepest.train.trained import TrainedModel
+
+_NEEDS = {"torch": "torch safetensors numpy", "onnx": "onnxruntime numpy"}
+_KINDS = {
+    "text": "text",
+    "whole": "whole number",
+    "number": "number",
+    "truth": "true or false",
+    "date": "date, as 2018-01-31 or 2018-01-31 22:05",
+}
+
+
+def readme(model: TrainedModel, about: Mapping[str, Any], form: str) -> str:
+    """Return the page as Markdown.
+
+    Args:
+        model: the model.
+        about: the content of ``encoders.json``.
+        form: ``torch`` or ``onnx``.
+    """
+    what = "probabilities of its classes" if model.classes else "values"
+    lines = [
+        f"# {model.about.target}: {model.title}",
+        "",
+        f"It predicts {what} from the rows of a table, without steepest: `pip install {_NEEDS[form]}`.",
+        "",
+        "```console",
+        "$ python predict.py new.csv predictions.csv",
+        "```",
+        "",
+        "```python",
+        "from predict import predict  # with this folder as the current one",
+        "",
+        f"predict([{{{', '.join(f'{name!r}: …' for name in about['columns'])}}}])",
+        "```",
+        "",
+        "The columns of a row:",
+        "",
+        "| column | holds |",
+        "| --- | --- |",
+        *(f"| {_cell(name)} | {_holds(each)} |" for name, each in about["columns"].items()),
+        "",
+        f"A missing value is an empty field, None or NaN, or one of: {', '.join(about['missing'][1:])}.",
+        "Further columns are ignored. A category that training did not have gets the unknown code, with a warning.",
+    ]
+    if model.classes:
+        lines += ["", f"The classes: {', '.join(model.classes)}."]
+    if about["derived"] or about["notes"]:
+        lines += ["", "Unlike `steepest predict`:", ""]
+        lines += [
+            f"- the rows must have the column {_cell(name)}, which is `{sql}`"
+            for name, sql in about["derived"].items()
+        ]
+        lines += [f"- {each}" for each in about["notes"]]
+    return "\n".join([*lines, "", *_network(model, about, form), ""])
+
+
+def _network(model: TrainedModel, about: Mapping[str, Any], form: str) -> list[str]:
+    """Say what the network is called with, for programs in other languages."""
+    shape = model.about.shape
+    answer = "probabilities [N, classes]" if model.classes else "values [N] in the target's unit"
+    if form == "onnx":
+        inputs = [
+            f"`{name}` ({kind} [N, {count}])"
+            for name, kind, count in (
+                ("categorical", "int64", len(shape.cardinalities)),
+                ("continuous", "float32", len(shape.continuous)),
+            )
+            if count
+        ]
+        said = f"`model.onnx` takes {' and '.join(inputs)} and returns float64 {answer}."
+    else:
+        said = (
+            "`model.py` has the network, `weights.safetensors` its state dict. It is called with codes "
+            f"(int64 [N, {len(shape.cardinalities)}]) and standard scores (float32 [N, {len(shape.continuous)}]); "
+            f"`answers` in `predict.py` makes {answer} of what it returns."
+        )
+    return [
+        "## The network alone",
+        "",
+        said,
+        "",
+        "`encoders.json` says how the inputs are made, and `encoding.py` makes them: a category becomes its code "
+        "(0 if unknown), a number `(value - shift - mean) / sd` (0 if missing); after all numbers follow the "
+        "indicators of those that were missing in training, 1 where the value is missing.",
+        "",
+        *(f"- categorical {i}: {_cell(each['name'])}" for i, each in enumerate(about["categorical"])),
+        *(f"- continuous {i}: {_cell(name)}" for i, name in enumerate(shape.continuous)),
+    ]
+
+
+def _holds(about: Mapping[str, Any]) -> str:
+    form = about.get("format")
+    if form is not None:
+        return f"date, as `{form}`"
+    return _KINDS[about["kind"]] + (f", in the zone {about['zone']}" if about["zone"] else "")
+
+
+def _cell(name: str) -> str:
+    return name.replace("|", "\\|")
