@@ -25,6 +25,7 @@ ORDER = (
     "identity",
     "rng",
     "files",
+    "lengths",
     "schedules",
     "optim",
     "data",

@@ -121,14 +121,28 @@ def _argument(node: ast.expr) -> Any:
     """Read a value given by position, which may be a specification itself."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         return _called(node.func.id, node)
+    if isinstance(node, ast.BinOp) and isinstance(node.right, ast.Call):  # inverse-sqrt(period=100)
+        name = _dashed(ast.BinOp(node.left, node.op, node.right.func))
+        if name:
+            return _called(name, node.right)
     return _value(node)
+
+
+def _dashed(node: ast.expr) -> str:
+    """Return a name that Python reads as a difference, such as ``one-cycle``; empty if it is none."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
+        left, right = _dashed(node.left), _dashed(node.right)
+        return f"{left}-{right}" if left and right else ""
+    return ""
 
 
 def _value(node: ast.expr) -> Any:
     if isinstance(node, ast.Name) and node.id.lower() in ("true", "false", "none"):
         return {"true": True, "false": False, "none": None}[node.id.lower()]
-    if isinstance(node, ast.Name):
-        return node.id
+    if name := _dashed(node):
+        return name
     if isinstance(node, ast.Tuple | ast.List):
         return tuple(_value(each) for each in node.elts)
     return ast.literal_eval(node)

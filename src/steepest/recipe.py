@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,9 @@ from steepest.data.options import TableOptions
 from steepest.errors import DataError, OptionError, unknown_name
 
 Precision = Literal["float32", "tf32", "bf16"]
+
+LARGEST_SEED = 2**62
+"""Those that are counted from it, and the seed of tuning, still are 64-bit numbers, which tables hold."""
 
 
 def _whole_numbers(value: Any) -> Any:
@@ -43,11 +47,25 @@ def _pairs(value: Any) -> Any:
 
 
 def _weights(value: Any) -> Any:
-    return value if value in ("none", "balanced") else _pairs(value)
+    """Read weights of classes; a class may be given as it is in a table."""
+    pairs = value if value in ("none", "balanced") else _pairs(value)
+    if not isinstance(pairs, Mapping):
+        return pairs
+    read = {_label(name): weight for name, weight in pairs.items()}
+    for name, weight in read.items():
+        try:
+            fine = 0 < float(weight) < math.inf
+        except (TypeError, ValueError):
+            fine = False
+        if not fine:
+            raise ValueError(f"the weight of {name!r} is {weight}, and must be a number above 0")
+    return read
 
 
 def _label(value: Any) -> Any:
     """Read a class given as a number or a truth value as its label: 1 and 1.0 are ``1``, True is ``true``."""
+    if type(value).__module__ == "numpy":
+        value = value.item()
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():
@@ -99,7 +117,7 @@ class Protocol(Options):
         None, description="positive class of two (default: the rarer one in training)"
     )
     seeds: int = Field(5, ge=1, le=1000, description="number of run seeds")
-    seed: int = Field(0, ge=0, description="the first run seed")
+    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="the first run seed")
     epochs: float | None = Field(
         None, gt=0, description="length of a run in epochs (default: chosen by a pilot run)"
     )

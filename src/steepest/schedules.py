@@ -21,6 +21,7 @@ from typing import Any, ParamSpec
 
 from steepest import grammar
 from steepest.errors import OptionError
+from steepest.lengths import check_counts, check_positive, check_run, length_in_steps, periods
 from steepest.references import load_reference
 from steepest.registry import Registry
 
@@ -47,6 +48,9 @@ Schedule = Callable[[int], float]
 
 Shape = str | grammar.Spec | Callable[[int], Schedule]
 """A schedule before it knows the run's length: a specification, or a function of the number of steps."""
+
+LARGEST_POWER = 700.0
+"""The logarithm of what a float holds."""
 
 registry = Registry("schedule", "steepest.schedules")
 
@@ -131,7 +135,7 @@ def constant(steps: int) -> Schedule:
         >>> constant(100)(99)
         1.0
     """
-    _check(steps)
+    check_run(steps)
     return lambda _: 1.0
 
 
@@ -146,7 +150,7 @@ def linear(steps: int, *, final: float = 0.0) -> Schedule:
         >>> [linear(4)(step) for step in range(4)]
         [1.0, 0.75, 0.5, 0.25]
     """
-    _check(steps, final=final)
+    check_run(steps, final=final)
     return lambda step: 1.0 + (final - 1.0) * min(step, steps) / steps
 
 
@@ -169,7 +173,7 @@ def cosine(steps: int, *, final: float = 0.0) -> Schedule:
         >>> [round(cosine(4)(step), 3) for step in range(4)]
         [1.0, 0.854, 0.5, 0.146]
     """
-    _check(steps, final=final)
+    check_run(steps, final=final)
     return lambda step: final + (1.0 - final) * 0.5 * (1.0 + math.cos(math.pi * min(step, steps) / steps))
 
 
@@ -184,8 +188,8 @@ def polynomial(steps: int, *, power: float = 2.0, final: float = 0.0) -> Schedul
         >>> [polynomial(4)(step) for step in range(4)]
         [1.0, 0.5625, 0.25, 0.0625]
     """
-    _check(steps, final=final)
-    _positive(power=power)
+    check_run(steps, final=final)
+    check_positive(power=power)
     return lambda step: final + (1.0 - final) * (1.0 - min(step, steps) / steps) ** power
 
 
@@ -200,8 +204,8 @@ def exponential(steps: int, *, final: float = 0.01) -> Schedule:
         >>> [round(exponential(4)(step), 4) for step in range(5)]
         [1.0, 0.3162, 0.1, 0.0316, 0.01]
     """
-    _check(steps, final=final)
-    _positive(final=final)
+    check_run(steps, final=final)
+    check_positive(final=final)
     return lambda step: final ** (step / steps)
 
 
@@ -221,7 +225,7 @@ def inverse_time(steps: int, *, period: float = 0.1, stairs: bool = False) -> Sc
         >>> [inverse_time(8, period=1)(step) for step in range(4)]
         [1.0, 0.5, 0.3333333333333333, 0.25]
     """
-    count = _periods(steps, period, stairs)
+    count = periods(steps, period, stairs)
     return lambda step: 1.0 / (1.0 + count(step))
 
 
@@ -241,7 +245,7 @@ def inverse_sqrt(steps: int, *, period: float = 0.1, stairs: bool = False) -> Sc
         >>> [inverse_sqrt(8, period=1)(step) for step in (0, 3)]
         [1.0, 0.5]
     """
-    count = _periods(steps, period, stairs)
+    count = periods(steps, period, stairs)
     return lambda step: 1.0 / math.sqrt(1.0 + count(step))
 
 
@@ -261,8 +265,8 @@ def step(steps: int, *, factor: float = 0.1, period: float = 1 / 3) -> Schedule:
         >>> [round(step(6)(t), 4) for t in range(6)]
         [1.0, 1.0, 0.1, 0.1, 0.01, 0.01]
     """
-    count = _periods(steps, period, stairs=True)
-    _check(steps, factor=factor)
+    count = periods(steps, period, stairs=True)
+    check_run(steps, factor=factor)
     return lambda t: factor ** count(t)
 
 
@@ -282,9 +286,15 @@ def sgdr(steps: int, *, cycles: int = 3, multiplier: float = 2.0, final: float =
         >>> [round(sgdr(7)(t), 3) for t in range(7)]
         [1.0, 1.0, 0.5, 1.0, 0.854, 0.5, 0.146]
     """
-    _check(steps, final=final)
-    _positive(multiplier=multiplier, cycles=cycles)
-    lengths = [multiplier**number for number in range(int(cycles))]
+    check_run(steps, final=final)
+    check_positive(multiplier=multiplier)
+    check_counts(cycles=cycles)
+    if (cycles - 1) * math.log(multiplier) > LARGEST_POWER:
+        raise OptionError(
+            f"the last of {cycles} cycles, each {multiplier} times as long as the one before, is too long for a number",
+            hint="give fewer cycles.",
+        )
+    lengths = [multiplier**number for number in range(cycles)]
     ends = [steps * each / sum(lengths) for each in itertools.accumulate(lengths)]
 
     def value(t: int) -> float:
@@ -319,7 +329,7 @@ def one_cycle(steps: int, *, peak: float = 0.3, start: float = 0.04, final: floa
         >>> [round(one_cycle(10)(t), 3) for t in (0, 2, 9)]
         [0.04, 1.0, 0.0]
     """
-    _check(steps, peak=peak, start=start, final=final)
+    check_run(steps, peak=peak, start=start, final=final)
     top, end = peak * steps - 1.0, float(steps - 1)
 
     def value(t: int) -> float:
@@ -334,7 +344,8 @@ def one_cycle(steps: int, *, peak: float = 0.3, start: float = 0.04, final: floa
 def wsd(steps: int, *, warm: float = 0.05, decay: float = 0.2, final: float = 0.0) -> Schedule:
     """Return warm-up, stable, decay: a straight line up, 1 for long, and down ever slower.
 
-    The decay is 1 − √s, with s the share of it that is past.
+    The decay is 1 − √s, with s the share of it that is past. Where warm-up and decay are longer than the run, which
+    may be a shorter one for tuning, both are shortened by the same factor.
 
     Args:
         steps: the run's length.
@@ -343,7 +354,7 @@ def wsd(steps: int, *, warm: float = 0.05, decay: float = 0.2, final: float = 0.
         final: the multiplier at step ``steps``.
 
     Raises:
-        OptionError: an argument is out of range.
+        OptionError: an argument is out of range, or both are shares that make more than the run.
 
     Source: Hu et al., MiniCPM, 2024; Hägele et al., Scaling Laws and Compute-Optimal Training Beyond Fixed
     Training Durations, 2024 (the square root).
@@ -352,8 +363,15 @@ def wsd(steps: int, *, warm: float = 0.05, decay: float = 0.2, final: float = 0.
         >>> [round(wsd(10, warm=2, decay=4)(t), 3) for t in (0, 1, 5, 7, 9)]
         [0.5, 1.0, 1.0, 0.5, 0.134]
     """
-    _check(steps, final=final)
-    up, down = _length("warm", warm, steps), _length("decay", decay, steps)
+    check_run(steps, final=final)
+    up, down = length_in_steps("warm", warm, steps), length_in_steps("decay", decay, steps)
+    if isinstance(warm, float) and isinstance(decay, float) and warm + decay > 1.0 + 1e-9:
+        raise OptionError(
+            f"warm={warm} and decay={decay} are more than the run",
+            hint="give shares with a sum of at most 1.",
+        )
+    if up + down > steps:
+        up, down = (each * steps / (up + down) for each in (up, down))
 
     def value(t: int) -> float:
         if t < up:
@@ -371,7 +389,8 @@ def wsd(steps: int, *, warm: float = 0.05, decay: float = 0.2, final: float = 0.
 def warmup(steps: int, then: Shape = "constant", *, length: float = 0.05) -> Schedule:
     """Return a straight line up to 1 over ``length``, then the other schedule over the rest of the run.
 
-    The first step has the multiplier 1/n, not 0.
+    The first step has the multiplier 1/n, not 0. A warm-up of more steps than the run has, which may be a shorter
+    run for tuning, takes the whole run and still ends at 1.
 
     Raises:
         OptionError: an argument is out of range.
@@ -380,8 +399,8 @@ def warmup(steps: int, then: Shape = "constant", *, length: float = 0.05) -> Sch
         >>> [warmup(4, "constant", length=0.5)(t) for t in range(4)]
         [0.5, 1.0, 1.0, 1.0]
     """
-    _check(steps)
-    up = min(math.ceil(_length("length", length, steps)), steps)
+    check_run(steps)
+    up = min(math.ceil(length_in_steps("length", length, steps)), steps)
     rest = make_schedule(then, max(steps - up, 1))
     return lambda t: (t + 1) / up if t < up else rest(t - up)
 
@@ -402,10 +421,10 @@ def join(steps: int, *shapes: Shape, at: float | tuple[float, ...] = 0.5) -> Sch
         >>> [join(4, "constant", "linear", at=0.5)(t) for t in range(4)]
         [1.0, 1.0, 1.0, 0.5]
     """
-    _check(steps)
+    check_run(steps)
     shapes = shapes or ("constant", "linear")
     places = at if isinstance(at, tuple) else (at,)
-    bounds = [0, *[round(_length("at", each, steps)) for each in places], steps]
+    bounds = [0, *[round(length_in_steps("at", each, steps)) for each in places], steps]
     if len(places) != len(shapes) - 1 or any(a >= b for a, b in itertools.pairwise(bounds)):
         raise OptionError(
             f"at={at!r} does not divide {steps} steps among {len(shapes)} schedules",
@@ -430,8 +449,8 @@ def scale(steps: int, shape: Shape = "constant", factor: float = 0.5) -> Schedul
         >>> scale(4, "linear", 0.5)(2)
         0.25
     """
-    _check(steps)
-    _positive(factor=factor)
+    check_run(steps)
+    check_positive(factor=factor)
     inner = make_schedule(shape, steps)
     return lambda t: factor * inner(t)
 
@@ -444,12 +463,13 @@ def repeat(steps: int, shape: Shape = "cosine", times: int = 2) -> Schedule:
         >>> [repeat(4, "linear", 2)(t) for t in range(4)]
         [1.0, 0.5, 1.0, 0.5]
     """
-    _check(steps)
-    if times < 1 or times > steps:
+    check_run(steps)
+    check_counts(times=times)
+    if times > steps:
         raise OptionError(
             f"times={times} does not fit {steps} steps", hint="repeat at least once and at most once a step."
         )
-    bounds = [round(steps * number / times) for number in range(int(times) + 1)]
+    bounds = [round(steps * number / times) for number in range(times + 1)]
     parts = [make_schedule(shape, b - a) for a, b in itertools.pairwise(bounds)]
 
     def value(t: int) -> float:
@@ -459,41 +479,5 @@ def repeat(steps: int, shape: Shape = "cosine", times: int = 2) -> Schedule:
     return value
 
 
-# --- checks -----------------------------------------------------------------------------------------------
-
-
 def _bend(first: float, last: float, share: float) -> float:
     return last + (first - last) * 0.5 * (1.0 + math.cos(math.pi * share))
-
-
-def _length(name: str, value: float, steps: int) -> float:
-    """Return a length in steps: a whole number is steps, a number with a fraction is a share of the run."""
-    if isinstance(value, bool) or value < 0 or (isinstance(value, float) and value > 1):
-        raise OptionError(
-            f"{name}={value} is neither a share nor a number of steps",
-            hint=f"give {name} as a share from 0.0 to 1.0 or as a whole number of steps.",
-        )
-    return value * steps if isinstance(value, float) else float(value)
-
-
-def _periods(steps: int, period: float, stairs: bool) -> Callable[[int], float]:
-    _check(steps)
-    _positive(period=period)
-    length = _length("period", period, steps)
-    if stairs:
-        return lambda t: math.floor(t / length + 1e-9)
-    return lambda t: t / length
-
-
-def _check(steps: int, **fractions: float) -> None:
-    if steps < 1:
-        raise OptionError(f"a schedule needs at least 1 step, not {steps}", hint="train for longer.")
-    for name, value in fractions.items():
-        if not 0.0 <= value <= 1.0:
-            raise OptionError(f"{name}={value} is not between 0 and 1", hint=f"give a {name} from 0 to 1.")
-
-
-def _positive(**values: float) -> None:
-    for name, value in values.items():
-        if not value > 0:
-            raise OptionError(f"{name}={value} is not above 0", hint=f"give a {name} above 0.")

@@ -15,6 +15,10 @@ READ = [
     (" nesterov ( momentum = 0.9 , decay = -1 )", "nesterov", (), {"momentum": 0.9, "decay": -1}),
     ("adam(betas=(0.9, 0.99), fused=true, name='a b', kind=full)", "adam", (),
      {"betas": (0.9, 0.99), "fused": True, "name": "a b", "kind": "full"}),
+    ("warmup(one-cycle, length=2)", "warmup", ("one-cycle",), {"length": 2}),
+    ("warmup(inverse-sqrt(period=-1), length=2)", "warmup",
+     (grammar.Spec("inverse-sqrt", (), {"period": -1}),), {"length": 2}),
+    ("f(a-b-c(1), rule=delta-bar-delta)", "f", (grammar.Spec("a-b-c", (1,)),), {"rule": "delta-bar-delta"}),
     ("mine.py:MyOpt(beta=0.9)", "mine.py:MyOpt", (), {"beta": 0.9}),
     ("some/folder/mine.py:Inner.Opt", "some/folder/mine.py:Inner.Opt", (), {}),
 ]  # fmt: skip
@@ -28,7 +32,18 @@ def test_reads(text: str, name: str, arguments: tuple, options: dict) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "adam(", "adam)", "adam(lr=)", "adam(lr=open('x'))", "adam(**k)", "a b", "adam(lr=1)x"]
+    "text",
+    [
+        "",
+        "adam(",
+        "adam)",
+        "adam(lr=)",
+        "adam(lr=open('x'))",
+        "adam(**k)",
+        "a b",
+        "adam(lr=1)x",
+        "scale(2-one)",
+    ],
 )
 def test_complains(text: str) -> None:
     with pytest.raises(OptionError, match="cannot read") as caught:

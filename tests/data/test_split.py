@@ -95,6 +95,21 @@ def test_three_groups_of_any_size_make_three_parts() -> None:
     assert {len(set(groups[rows])) for rows in (split.train, split.validation, split.test)} == {1}
 
 
+def test_a_group_larger_than_a_part_stays_in_training() -> None:
+    """Half of the rows are of one group, so that no other division comes near the shares."""
+    groups = np.concatenate([np.zeros(500, dtype=np.int64), np.arange(1, 501)])
+    for seed in range(40):
+        split = group_split(groups, 0.1, 0.1, seed)
+        assert (len(split.validation), len(split.test)) == (100, 100)
+
+
+def test_where_every_group_is_too_large_the_smallest_are_taken() -> None:
+    groups = np.repeat([0, 1, 2, 3], [300, 250, 230, 220])
+    for seed in range(6):
+        split = group_split(groups, 0.1, 0.1, seed)
+        assert {len(split.validation), len(split.test)} == {220, 230}
+
+
 def test_time_goes_from_train_to_validation_to_test() -> None:
     split = time_split(MOMENTS, 0.1, 0.1)
     assert MOMENTS[split.train].max() <= MOMENTS[split.validation].min()

@@ -99,6 +99,16 @@ def test_groups_have_their_own_values(name: str) -> None:
     assert not torch.equal(grouped, other)
 
 
+@pytest.mark.parametrize("made", [list, iter])
+def test_groups_given_to_two_optimizers_keep_each_its_own_rate(made) -> None:
+    groups = [{"params": made([parameter()])}, {"params": made([parameter()]), "lr": 0.1}]
+    first, second = optim.SGD(groups, lr=0.01), optim.SGD(groups, lr=0.5)
+    for optimizer, rate in ((first, 0.01), (second, 0.5)):
+        assert [group["lr"] for group in optimizer.param_groups] == [rate, 0.1]
+        assert [len(group["params"]) for group in optimizer.param_groups] == [1, 1]
+    assert "momentum" not in groups[0]
+
+
 @each_optimizer
 def test_a_tensor_as_learning_rate_is_its_number(name: str) -> None:
     plain, tensor = parameter(), parameter()

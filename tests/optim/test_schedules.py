@@ -10,7 +10,7 @@ import torch
 from steepest.errors import OptionError, UnknownNameError
 from steepest.grammar import parse
 from steepest.optim import make_rule
-from steepest.schedules import make_schedule, registry
+from steepest.schedules import make_schedule, registry, warmup
 
 EXAMPLES = {
     "constant": "constant",
@@ -148,6 +148,11 @@ def test_a_specification_is_its_own_text(text: str) -> None:
         ("join(constant, linear, at=(0.5, 0.7))", 10, "(0.5, 0.7)", "one increasing place"),
         ("join(constant, linear, cosine, at=(0.7, 0.5))", 10, "(0.7, 0.5)", "increasing"),
         ("repeat(linear, 20)", 10, "times=20", "at most once a step"),
+        ("repeat(linear, 2.5)", 10, "times=2.5", "whole number"),
+        ("sgdr(cycles=0.5)", 10, "cycles=0.5", "whole number"),
+        ("sgdr(cycles=2.5)", 10, "cycles=2.5", "whole number"),
+        ("sgdr(cycles=2000)", 10, "2000 cycles", "fewer"),
+        ("wsd(warm=0.5, decay=0.8)", 10, "warm=0.5 and decay=0.8", "at most 1"),
         ("scale(linear, 0)", 10, "factor=0", "above 0"),
         ("exponential(final=0)", 10, "final=0", "above 0"),
     ],
@@ -163,3 +168,23 @@ def test_an_unknown_inner_schedule_is_named() -> None:
     with pytest.raises(UnknownNameError) as caught:
         make_schedule("warmup(cosin)", 10)
     assert "did you mean 'cosine'" in caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["warmup(cosine, length=100)", "wsd(warm=100)", "wsd(warm=100, decay=50)"])
+@pytest.mark.parametrize("steps", [1, 2, 10, 50])
+def test_a_warm_up_longer_than_the_run_still_reaches_the_rate(text: str, steps: int) -> None:
+    found = values(text, steps)
+    assert max(found) > 0.85 if steps > 2 else max(found) > 0.5
+    rising = found.index(max(found))
+    assert found[: rising + 1] == sorted(found[: rising + 1])
+    assert found[rising:] == sorted(found[rising:], reverse=True)
+
+
+def test_a_length_that_is_no_number_is_refused() -> None:
+    with pytest.raises(OptionError, match="length=nan"):
+        warmup(4, "cosine", length=math.nan)
+
+
+def test_a_schedule_with_a_hyphen_can_be_combined() -> None:
+    assert values("warmup(one-cycle, length=2)", 12)[2:] == values("one-cycle", 10)
+    assert values("warmup(inverse-sqrt(period=4), length=2)", 12)[2:] == values("inverse-sqrt(period=4)", 10)

@@ -312,6 +312,10 @@ def _split(
         f"{counts['train']:,} training, {counts['validation']:,} validation and {counts['test']:,} test rows"
     )
     notes = [Note("info", f"{text} ({how}).")]
+    lacking = chosen[column].null_count() if kind == "group" else 0
+    if lacking:
+        text = f"rows without {column} ({lacking:,}) count as one group, which is in one part only."
+        notes.append(Note("info", text))
     if task == "classification":
         notes += _about_classes(rows, target)
     return rows, notes
@@ -331,7 +335,7 @@ def _moments(rows: pl.DataFrame, column: str) -> np.ndarray[Any, Any]:
     if values.null_count():
         raise DataError(
             f"column {column!r} has no time in {counted(values.null_count(), 'row')}",
-            hint=f'remove them with a filter step: where = "{column} IS NOT NULL".',
+            hint=f"remove them with a filter step: where = '\"{column}\" IS NOT NULL'.",
         )
     return (values.to_physical() if values.dtype.is_temporal() else as_number(values)).to_numpy()
 

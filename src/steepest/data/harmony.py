@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from steepest.data.dates import Form
+from steepest.data.labels import as_label
 from steepest.errors import DataError
 
 _TYPES: dict[str, Any] = {
@@ -163,16 +164,24 @@ def harmonised(frame: pl.DataFrame, raw: Raw) -> tuple[pl.DataFrame, dict[str, i
 
 def _changed(column: pl.Series, dtype: Any) -> pl.Series | None:
     """Return a column in another type, or None if that loses something."""
-    if dtype == pl.Boolean and column.dtype == pl.String:
-        lower = column.str.to_lowercase()
-        new = pl.select(
-            pl.when(lower.is_in(["true", "1"])).then(True).when(lower.is_in(["false", "0"])).then(False)
-        ).to_series()
+    if dtype == pl.Boolean and (column.dtype == pl.String or column.dtype.is_numeric()):
+        new = _truth(column)
     else:
         new = column.cast(dtype, strict=False)
         if column.dtype.is_float() and dtype.is_integer() and not (new.cast(pl.Float64) == column).all():
             return None
     return new.alias(column.name) if new.null_count() == column.null_count() else None
+
+
+def _truth(column: pl.Series) -> pl.Series:
+    """Return texts or numbers as true or false; as texts where some are neither, which then are unforeseen alone."""
+    text = as_label(column) if column.dtype.is_numeric() else column
+    lower = text.str.to_lowercase()
+    true, false = lower.is_in(["true", "1"]), lower.is_in(["false", "0"])
+    if (true | false).all():
+        return true
+    labels = pl.when(true).then(pl.lit("true")).when(false).then(pl.lit("false")).otherwise(text)
+    return pl.select(labels).to_series()
 
 
 def _holds_times(dtype: Any) -> str | None:

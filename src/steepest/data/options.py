@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal
 
@@ -106,7 +107,9 @@ class TableOptions(BaseModel):
     def _listed(cls, value: Any) -> Any:
         if isinstance(value, str):
             return [each.strip() for each in value.split(",") if each.strip()]
-        return list(value) if isinstance(value, tuple | set | frozenset) else value
+        value = [value] if isinstance(value, Integral) else value
+        names = list(value) if isinstance(value, list | tuple | set | frozenset) else value
+        return [_named(each) for each in names] if isinstance(names, list) else names
 
     @field_validator("target", "features", "categorical", "continuous", "drop")
     @classmethod
@@ -117,7 +120,9 @@ class TableOptions(BaseModel):
     @classmethod
     def _one(cls, value: Any) -> Any:
         """Join several targets, which are refused by name where the columns are known."""
-        return ",".join(map(str, value)) if isinstance(value, list | tuple | set | frozenset) else value
+        return (
+            ",".join(map(str, value)) if isinstance(value, list | tuple | set | frozenset) else _named(value)
+        )
 
     @field_validator("source", "prepare", mode="before")
     @classmethod
@@ -157,6 +162,11 @@ class TableOptions(BaseModel):
         if both:
             raise ValueError(f"column {both[0]!r} cannot be both categorical and continuous")
         return self
+
+
+def _named(value: Any) -> Any:
+    """Return a column that pandas numbers as it is called here: by the text of its number."""
+    return str(value) if isinstance(value, Integral) else value
 
 
 def table_options(**values: Any) -> TableOptions:

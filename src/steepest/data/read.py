@@ -12,7 +12,7 @@ import math
 import os
 import tempfile
 import zlib
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from steepest.data.dataset import Note
 from steepest.data.encoding import NotUtf8Error, as_utf8
 from steepest.data.judge import EXACT_DIGITS
 from steepest.data.names import called
+from steepest.data.objects import frame_of
 from steepest.data.options import MISSING
 from steepest.data.reading import Reading
 from steepest.data.sound import check_sound
@@ -83,7 +84,7 @@ def read(
 
     Args:
         source: a path (CSV, TSV, Parquet, Feather/Arrow IPC; CSV also as .gz or .zst), a Polars, pandas or
-            Arrow frame, any object with ``__arrow_c_stream__``, or a mapping of columns.
+            Arrow frame, any object with ``__arrow_c_stream__``, a mapping of columns, or rows (mappings of values).
         how: how texts are read.
         names: column names of a CSV file that has none of its own.
         sure: go through a large CSV file once, so that the types hold for the whole of it; if not, they are
@@ -97,7 +98,7 @@ def read(
     """
     how = how or Reading()
     if not isinstance(source, str | Path):
-        return _clean(_from_object(source), how, "the table")
+        return _clean(frame_of(source), how, "the table")
     with _as_file(_existing(source)) as path:
         return _read_file(path, how, names=names, sure=sure)
 
@@ -371,70 +372,6 @@ def _kind(path: Path) -> str:
             hint="save the sheet as CSV, or unpack the archive.",
         )
     return "text"
-
-
-def _from_object(source: Any) -> pl.LazyFrame:
-    if isinstance(source, pl.LazyFrame):
-        return source
-    if isinstance(source, pl.DataFrame):
-        return source.lazy()
-    kind = f"{type(source).__module__.split('.')[0]}.{type(source).__name__}"
-    try:
-        if kind == "pandas.DataFrame":
-            names = called(str(each) for each in source.columns)
-            delimited.check_names(names, "the table")
-            frame: Any = _from_pandas(source.set_axis(names, axis=1))
-        elif isinstance(source, Mapping):
-            _, types = _mixed(source)
-            numbers = (
-                types.startswith("float such as") and types.count(" such as ") == 2 and ", int " in types
-            )
-            frame = pl.DataFrame(dict(source), strict=not numbers)
-        elif hasattr(source, "__arrow_c_stream__"):
-            frame = pl.DataFrame(source)
-        else:
-            raise DataError(
-                f"cannot read a table from {type(source).__name__!r}",
-                hint="give a path, a Polars or pandas DataFrame, an Arrow table or a dict of columns.",
-            )
-    except DataError:
-        raise
-    except Exception as error:
-        column, types = _mixed(source)
-        if column is not None:
-            raise DataError(
-                f"column {column!r} mixes types: {types}",
-                hint=f"make it one type, for example frame[{column!r}].astype(str).",
-            ) from error
-        raise DataError(
-            f"cannot read the table: {str(error).splitlines()[0]}",
-            hint="all columns need one type and the same length.",
-        ) from error
-    return frame.lazy()
-
-
-def _from_pandas(source: Any) -> pl.DataFrame:
-    """Return a pandas frame; whole numbers that no column of numbers can hold become text."""
-    try:
-        return pl.from_pandas(source)
-    except OverflowError:
-        beyond = [each for each in source.columns if any(isinstance(one, int) for one in source[each])]
-        texts = {
-            each: source[each].map(lambda one: str(one) if isinstance(one, int) else one) for each in beyond
-        }
-        return pl.from_pandas(source.assign(**texts))
-
-
-def _mixed(source: Any) -> tuple[str | None, str]:
-    columns = dict(source) if isinstance(source, Mapping) else {each: source[each] for each in source.columns}
-    for name, values in columns.items():
-        types: dict[str, Any] = {}
-        for value in values:
-            if value is not None and value == value:
-                types.setdefault(type(value).__name__, value)
-        if len(types) > 1:
-            return str(name), ", ".join(f"{kind} such as {value!r}" for kind, value in sorted(types.items()))
-    return None, ""
 
 
 def _clean(frame: pl.LazyFrame, how: Reading, name: str) -> Cells:

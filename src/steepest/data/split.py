@@ -133,17 +133,24 @@ def group_split(groups: Rows, validation: float, test: float, seed: int) -> Spli
             f"the split column has {counted(len(counts), 'group')} for {parts} parts",
             hint="choose a column with more different values for --split group:COLUMN.",
         )
-    order = stream(seed, "split").permutation(len(counts))
+    order: list[int] = stream(seed, "split").permutation(len(counts)).tolist()
     part = np.zeros(len(counts), dtype=np.uint8)
-    at = 0
     for which, wanted in ((2, n_test), (1, n_validation)):
+        if not wanted:
+            continue
+        kept = 1 + (which == 2 and n_validation > 0)  # a group for each part that comes after
+        chosen: list[int] = []
         filled = 0
-        left = len(order) - at - (1 + (which == 2 and n_validation > 0))
-        while wanted and left > 0 and (filled == 0 or filled + counts[order[at]] // 2 < wanted):
-            part[order[at]] = which
-            filled += int(counts[order[at]])
-            at += 1
-            left -= 1
+        for group in order:
+            if counts[group] // 2 >= wanted:  # taking it would be further off than taking nothing
+                continue
+            if len(order) - len(chosen) == kept or filled + counts[group] // 2 >= wanted:
+                break
+            chosen.append(group)
+            filled += int(counts[group])
+        chosen = chosen or [min(order, key=lambda group: counts[group])]
+        part[chosen] = which
+        order = [group for group in order if part[group] == 0]
     return Split(part[groups])
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar, NamedTuple
 
@@ -22,6 +22,7 @@ from torch._utils import (
 )
 
 from steepest.errors import OptionError
+from steepest.optim.loading import adopt, in_full, scalar, wide
 from steepest.optim.rule import Carry, Coefficients, Hyper, Rule, Slots, validated
 
 PIECE = 131_072
@@ -109,8 +110,13 @@ class RuleOptimizer(torch.optim.Optimizer):
     # --- torch's own protocol -----------------------------------------------------------------------------
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group of parameters, with its own hyperparameters where it names them."""
-        super().add_param_group(param_group)
+        """Add a group of parameters, with its own hyperparameters where it names them.
+
+        The group is a copy: where one is given to two optimizers, each has its own learning rate.
+        """
+        if isinstance(param_group.get("params"), Iterator):
+            param_group["params"] = list(param_group["params"])  # for whoever is given it next
+        super().add_param_group({**param_group})
         group = self.param_groups[-1]
         self._refer(group)
         try:
@@ -131,9 +137,20 @@ class RuleOptimizer(torch.optim.Optimizer):
         return super().state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load a state; it belongs to the parameters outside of :meth:`evaluating`."""
+        """Load a copy of a state; it belongs to the parameters outside of :meth:`evaluating`.
+
+        Raises:
+            OptionError: the state is of parameters of other shapes; nothing is loaded then.
+        """
         self._refuse_while_evaluating("load_state_dict()")
-        super().load_state_dict(state_dict)
+        before = self.state, self.param_groups
+        try:
+            super().load_state_dict(state_dict)
+        except OptionError:
+            self.state, self.param_groups = before
+            self._rules = {}
+            raise
+        in_full(self, state_dict)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Say how a copy is made: a class that was made here is made again, for it need not be importable."""
@@ -159,7 +176,7 @@ class RuleOptimizer(torch.optim.Optimizer):
             rule = self._rule(number, group)
             for param in group["params"]:
                 if self.state.get(param):
-                    self._adopt(rule, param, self.state[param])
+                    adopt(rule, param, self.state[param])
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -192,11 +209,12 @@ class RuleOptimizer(torch.optim.Optimizer):
             names = list(rule.slots())
             for param in group["params"]:
                 state = self.state.get(param)
-                if not state or self._evaluating:
+                if not state or self._evaluating or not rule.averages:
                     found[param] = param.detach()
                     continue
                 c, _ = rule.coefficients(state["step"], 1.0, {name: state[name] for name in rule.carry})
-                found[param] = rule.evaluation_parameters(param.detach(), _slots(names, state), c)
+                value = rule.evaluation_parameters(wide(param.detach()), _slots(names, state), c)
+                found[param] = value.to(param.dtype)
         return found
 
     @contextmanager
@@ -235,12 +253,12 @@ class RuleOptimizer(torch.optim.Optimizer):
     def _refer(self, group: dict[str, Any]) -> None:
         """Note the rate that later ones are multiples of: the group's own, before any scheduler changed it."""
         if not self.rule_type.lr_is_a_factor:
-            group.setdefault(REFERENCE, _number(group.get("initial_lr", group["lr"])))
+            group.setdefault(REFERENCE, scalar(group.get("initial_lr", group["lr"])))
 
     def _rule(self, number: int, group: Mapping[str, Any]) -> Rule[Hyper]:
         """Return the rule with the group's present values, checked when a value has changed."""
         kind = self.rule_type
-        values = {name: _number(group[name]) for name in kind.Hyper.model_fields}
+        values = {name: scalar(group[name]) for name in kind.Hyper.model_fields}
         reference = group.get(REFERENCE, values["lr"])
         key = (*values.values(), reference)
         last = self._rules.get(number)
@@ -254,7 +272,7 @@ class RuleOptimizer(torch.optim.Optimizer):
     def _multiplier(self, group: dict[str, Any]) -> float:
         """Return the factor of the step that is to be taken; a schedule moves on by one."""
         multiplier = 1.0
-        if REFERENCE in group and (lr := _number(group["lr"])) != (reference := group[REFERENCE]):
+        if REFERENCE in group and (lr := scalar(group["lr"])) != (reference := group[REFERENCE]):
             if not reference:
                 raise OptionError(
                     f"{self.rule_type.name} was made with lr=0, of which lr={lr} is no multiple",
@@ -288,7 +306,7 @@ class RuleOptimizer(torch.optim.Optimizer):
                 continue
             state = self.state[param]
             if not state:
-                state.update(step=0, **rule.carry, **rule.start(param))
+                state.update(step=0, **rule.carry, **rule.start(wide(param)))
             state["step"] += 1
             moment = (state["step"], *[state[name] for name in rule.carry])
             if moment not in evaluated:
@@ -305,7 +323,8 @@ class RuleOptimizer(torch.optim.Optimizer):
         packs: dict[tuple[Any, ...], list[Move]] = {}
         for move in self._moves(rule, group):
             param = move.param
-            if rule.couples == "element" and param.numel() <= self.small and param.is_contiguous():
+            small = param.numel() <= self.small and param.is_contiguous() and param.dtype != torch.float16
+            if rule.couples == "element" and small:
                 packs.setdefault((move.moment, param.dtype, param.device), []).append(move)
             elif rule.couples == "element" and param.device.type == "cpu" and param.numel() > self.piece:
                 self._in_pieces(rule, move.grad, param, move.slots, move.c)
@@ -375,15 +394,6 @@ class RuleOptimizer(torch.optim.Optimizer):
                 if value is not slots[name]:
                     spread(apart[name], value)
 
-    def _adopt(self, rule: Rule[Hyper], param: torch.Tensor, state: dict[str, Any]) -> None:
-        """Complete a loaded state: numbers as numbers, and what another optimizer does not keep."""
-        state.update(
-            {name: value for name, value in rule.start(param.detach()).items() if state.get(name) is None}
-        )
-        state["step"] = int(_number(state.get("step", 1)))
-        for name, value in rule.carry.items():
-            state[name] = _number(state.get(name, value))
-
 
 def optimizer_class(
     kind: type[Rule[Hyper]], name: str = "", preset: Mapping[str, Any] | None = None
@@ -448,7 +458,7 @@ def _docstring(kind: type[Rule[Hyper]], values: Mapping[str, Any]) -> str:
 
 
 def _write(rule: Rule[Hyper], grad: torch.Tensor, param: torch.Tensor, slots: Slots, c: Coefficients) -> None:
-    new_param, new_slots = rule.update(grad, param, slots, c)
+    new_param, new_slots = rule.update(wide(grad), wide(param), slots, c)
     param.copy_(new_param)
     for name, value in new_slots.items():
         if value is not slots[name]:
@@ -482,10 +492,6 @@ def _check(grad: torch.Tensor, kind: type[Rule[Hyper]]) -> None:
             f"{kind.name} got a complex gradient of shape {tuple(grad.shape)}",
             hint="optimize torch.view_as_real(parameter) instead.",
         )
-
-
-def _number(value: Any) -> Any:
-    return value.item() if isinstance(value, torch.Tensor) else value
 
 
 def _same(param: torch.Tensor, value: torch.Tensor) -> bool:
