@@ -27,8 +27,8 @@ from scipy import special
 
 from benchmarks.machine import describe_machine
 from steepest import rng
-from steepest.compare import crossed
 from steepest.compare.intervals import holm
+from steepest.evaluate import crossed
 
 Values = NDArray[np.float64]
 

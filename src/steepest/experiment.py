@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Sequence
 from typing import Any
+
+import torch
 
 from steepest.budget import check_minutes, settle
 from steepest.compare.assemble import Evidence
@@ -26,7 +29,7 @@ from steepest.recipe import (
     Experiment,
     experiment_toml,
 )
-from steepest.record.store import Folder
+from steepest.record.store import TEST_PREDICTIONS, Folder
 from steepest.report.format import seconds as duration
 from steepest.report.summary import Findings, best_seed, summarize
 from steepest.sweep.baselines import baseline_rows, budget_within, complete_baselines, save_baselines
@@ -161,12 +164,29 @@ def _carry_out(
         *decision.judging.decided,
     ]
     save_baselines(folder, baselines, dataset, table.pipeline)
-    findings = _findings(runner, dataset, evidence, table, told, decision.parameters)
+    findings, network = _findings(runner, dataset, evidence, table, told, decision.parameters)
     comparison = summarize(experiment, dataset, evidence, findings, decision.execution).model_copy(
         update={"runs": [f"{recipe}-{seed}" for recipe, seed in history]}
     )
+    _write_test_predictions(folder, comparison, dataset, table, network)
     write_results(folder, comparison)
     return comparison
+
+
+def _write_test_predictions(
+    folder: Folder, comparison: Comparison, dataset: Dataset, table: Table, network: TrainedModel | None
+) -> None:
+    """Keep what the recommended model predicts for the test rows, with their numbers and targets."""
+    saved = folder.path / comparison.saved_model
+    model = network if comparison.saved_model == "model" else TrainedModel.load(saved)
+    if model is None:
+        folder.remove(TEST_PREDICTIONS)
+        return
+    rows = len(dataset.test)
+    predicted = model.table_of(predict(model.net, dataset.test.inputs), torch.arange(rows), rows)
+    buffer = io.BytesIO()
+    table.test_rows.hstack(predicted).write_parquet(buffer)
+    folder.write(TEST_PREDICTIONS, buffer.getvalue())
 
 
 def _findings(
@@ -176,10 +196,11 @@ def _findings(
     table: Table,
     decided: list[tuple[str, str]],
     parameters: int,
-) -> Findings:
+) -> tuple[Findings, TrainedModel | None]:
+    """Save the best network and return it, if there is one, beside what the summary needs."""
     best = evidence.winner
     runs = finals(evidence.setup, best, evidence.chosen[best.name])
-    predicted = None
+    predicted = network = None
     seed = best_seed(evidence)
     if seed is not None:
         text = evidence.setup.recipe.model
@@ -194,10 +215,11 @@ def _findings(
             trained=_trained(evidence, seed),
             code=of_network(net) if "model" in evidence.setup.recipe.code else "",
         )
-        TrainedModel(net, about, table.pipeline).save(runner.folder.path / "model")
+        network = TrainedModel(net, about, table.pipeline)
+        network.save(runner.folder.path / "model")
         outputs = predict(net, dataset.test.inputs)
         predicted = outputs.argmax(1) if dataset.task == "classification" else outputs.squeeze(1)
-    return Findings(
+    found = Findings(
         rows={
             who.name: [
                 runner.test_rows(run) if evidence.of([run])[0].test else None
@@ -211,6 +233,7 @@ def _findings(
         folder=runner.folder.path,
         parameters=parameters,
     )
+    return found, network
 
 
 def _trained(evidence: Evidence, seed: int) -> dict[str, Any]:
@@ -225,4 +248,5 @@ def _trained(evidence: Evidence, seed: int) -> dict[str, Any]:
         "recipe": record.key.recipe,
         "validation": record.best,
         "test": record.test,
+        "positive": evidence.setup.recipe.positive,
     }

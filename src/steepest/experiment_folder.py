@@ -28,7 +28,7 @@ from steepest.recipe import (
     load_tree,
     validate_experiment,
 )
-from steepest.record.store import Folder, command, curves_frame
+from steepest.record.store import TEST_PREDICTIONS, Folder, command, curves_frame
 from steepest.report.html import render_html
 from steepest.report.text import to_csv
 from steepest.report.usage import usage
@@ -217,7 +217,9 @@ def load_comparison(folder: Folder) -> Comparison:
         found = Comparison.model_validate_json(path.read_text(encoding="utf-8"))
         if not found.use:
             return found
-        return found.model_copy(update={"use": usage(folder.path, found, built_from(folder.path))})
+        predicted = (folder.path / TEST_PREDICTIONS).is_file()
+        use = usage(folder.path, found, built_from(folder.path), predicted=predicted)
+        return found.model_copy(update={"use": use})
     except FileNotFoundError:
         raise FolderError(
             f"the comparison in {folder.path.as_posix()!r} is not finished",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -20,6 +21,17 @@ def counted(number: float, noun: str, many: str | None = None) -> str:
     """
     shown = f"{number:,}" if isinstance(number, int) else f"{number:g}"
     return f"{shown} {noun if number == 1 else many or noun + 's'}"
+
+
+def first_few(names: Sequence[str], most: int = 6) -> str:
+    """Return names with commas, and how many more there are.
+
+    Example:
+        >>> first_few(["age", "plan"]), first_few(["a", "b", "c"], 2)
+        ('age, plan', 'a, b and 1 more')
+    """
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def plain_text(shown: Any, width: int = 100) -> str:

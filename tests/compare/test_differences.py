@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from steepest import rng
-from steepest.compare import crossed
 from steepest.compare.assemble import how_sure, paired_difference
 from steepest.compare.differences import (
     FEWEST_ROWS,
@@ -24,6 +23,7 @@ from steepest.compare.differences import (
 )
 from steepest.compare.intervals import holm, paired_t, row_bootstrap
 from steepest.compare.result import Difference, Estimate
+from steepest.evaluate import crossed
 from steepest.evaluate.metrics import metric_info
 
 NAN = math.nan

@@ -272,28 +272,38 @@ def predict(
     out: Annotated[
         Path, typer.Option(help="File to write: .parquet, .csv or .feather.", metavar="FILE")
     ] = Path("predictions.csv"),
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(help="Columns of the rows to carry into the file, such as an ID.", metavar="LIST"),
+    ] = None,
     model: OwnModel = None,
     quiet: Quiet = False,
 ) -> None:
-    """Predict new rows with the model that a comparison recommends, or with one of its models."""
+    """Predict new rows with the model that a comparison recommends, or with one of its models.
+
+    Where the rows have the target, the predictions are scored.
+    """
     from steepest.train.writing import check_place
 
     check_place(out)
     from steepest.api import load
+    from steepest.report.scores import score_lines
 
     loaded = load(folder, model=model)
-    found = loaded.write_predictions(rows, out)
-    if quiet:
-        return
-    for note in found.notes:
-        line(f"  {note}", style="dim")
-    for each in found.warnings:
-        line(f"  {each}", style="yellow")
-    if found.left_out:
-        line(
-            f"  {counted(found.left_out, 'row was', 'rows were')} left out by the preparation and not predicted"
-        )
-    line(f"{counted(found.rows, 'prediction')} in {out}, by {loaded.title}")
+    names = [name.strip() for each in keep or [] for name in each.split(",") if name.strip()]
+    found = loaded.write_predictions(rows, out, keep=names)
+    if not quiet:
+        for note in found.notes:
+            line(f"  {note}", style="dim")
+        for each in found.warnings:
+            line(f"  {each}", style="yellow")
+        if found.left_out:
+            many = counted(found.left_out, "row was", "rows were")
+            line(f"  {many} left out by the preparation and not predicted")
+    for each in score_lines(found.scores) if found.scores else ():
+        line(each, out=True)
+    if not quiet:
+        line(f"{counted(found.rows, 'prediction')} in {out}, by {loaded.title}")
 
 
 @app.command()

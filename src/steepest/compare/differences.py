@@ -11,19 +11,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from steepest import rng
-from steepest.compare import crossed
 from steepest.compare.intervals import ROUNDING, holm, paired_t, row_bootstrap, smallest_visible
 from steepest.compare.pairing import finite
 from steepest.compare.result import Difference, Standing
+from steepest.evaluate import crossed
 from steepest.evaluate.metrics import metric_info
+from steepest.evaluate.rowwise import FEWEST_ROWS, by_row
 
 LEVEL = 0.95
 MOST_ROWS = 20_000
 """More test rows than this are averaged in groups of equal size first."""
-BY_ROW = ("log_loss", "accuracy", "rmse", "mae")
-"""The metrics that are a mean over rows, or a smooth function of one."""
-FEWEST_ROWS = 100
-"""With fewer test rows no interval is honest: see ``python -m benchmarks coverage``."""
 
 Values = NDArray[np.float64]
 
@@ -92,38 +89,6 @@ def scores(
         ]
     )
     return Scores(name, metric, exact, _grouped(rows), length, seeded)
-
-
-def by_row(metric: str, kept: Mapping[str, ArrayLike]) -> Values | None:
-    r"""Return a value for each test row whose mean is the metric, or None if it has no such form.
-
-    Log loss and accuracy are means over rows. The RMSE is the root of one, so its rows are linearised about it
-    (delta method): :math:`R + (\ell_r - R^2) / 2R` with the squared error :math:`\ell_r`; their mean is
-    exactly R, and their variance over N that of R.
-
-    Args:
-        metric: name of a metric.
-        kept: ``loss``, the log loss or squared error of each row ``[N]``, and for classes ``correct``.
-
-    Source: Oehlert, A note on the delta method, The American Statistician 46, 1992.
-
-    Example:
-        >>> float(by_row("rmse", {"loss": [1.0, 4.0, 4.0]}).mean().round(6))
-        1.732051
-        >>> by_row("f1", {"loss": [1.0, 4.0]}) is None
-        True
-    """
-    name = "correct" if metric == "accuracy" else "loss"
-    if metric not in BY_ROW or name not in kept:
-        return None
-    values = np.asarray(kept[name], dtype=np.float64).reshape(-1)
-    if metric == "mae":
-        return np.sqrt(values)
-    if metric == "rmse":
-        mean = float(values.mean())
-        root = math.sqrt(mean) if mean > 0 else math.nan
-        return root + (values - mean) / (2.0 * root)
-    return values
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ class Rows:
         forms: how the texts that steps read are written, where they are dates.
         notations: how the numbers of raw columns are written, where Python would not read them.
         notes: what was decided in reading.
+        numbers: which rows of their files these are, counted from 0.
     """
 
     frame: pl.DataFrame
@@ -64,6 +65,7 @@ class Rows:
     forms: Mapping[str, Form] = field(default_factory=dict[str, Form])
     notations: Mapping[str, Notation] = field(default_factory=dict[str, Notation])
     notes: tuple[Note, ...] = ()
+    numbers: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.UInt32))
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,14 @@ class Assembled:
         frame: the table after every step, with each row's part in the column ``split``; texts may be held as
             codes, ``labels.with_text`` makes texts of them.
         reports: what every step did.
+        test: of every test row its number in its file, counted from 0, and its target, in the dataset's order.
     """
 
     dataset: Dataset
     pipeline: TablePipeline
     frame: pl.DataFrame
     reports: tuple[StepReport, ...]
+    test: pl.DataFrame
 
 
 def assemble(rows: Rows, preparation: Preparation, options: TableOptions, target: str) -> Assembled:
@@ -92,10 +96,10 @@ def assemble(rows: Rows, preparation: Preparation, options: TableOptions, target
         OptionError: an option does not fit the table.
         PreparationError: a step does not fit the table.
     """
-    frame, about_rows = _with_target(rows.frame, target)
+    frame, numbers, about_rows = _with_target(rows, target)
     task, about_task = targets.decide_task(frame[target], options)
     frame, about_parts = _split(frame, target, task, options)
-    frame, fitted, reports = _learned(frame, preparation, target)
+    frame, places, fitted, reports = _learned(frame, preparation, target)
     reports = (*rows.reports, *reports)
     columns, about_columns = decide(frame.drop(SPLIT_COLUMN), target, options)
     classes = tuple(targets.class_labels(frame[target])) if task == "classification" else ()
@@ -117,6 +121,7 @@ def assemble(rows: Rows, preparation: Preparation, options: TableOptions, target
         notations=rows.notations,
         marks=tuple(options.number_marks),
         encoding=options.encoding,
+        target_types=(rows.raw.get(target, ""), str(as_text(frame[target]).dtype)),
     )
     categorical, continuous = list(encoder.cardinalities), list(encoder.continuous)
     notes = (
@@ -156,7 +161,14 @@ def assemble(rows: Rows, preparation: Preparation, options: TableOptions, target
         fingerprint=digest.hexdigest()[:32],
         numbers=encoder.numbers,
     )
-    return Assembled(dataset, pipeline, frame, reports)
+    mine = frame[SPLIT_COLUMN] == "test"
+    test = pl.DataFrame(
+        {
+            "row": numbers.gather(places.filter(mine)).cast(pl.UInt32),
+            "target": as_text(frame[target].filter(mine)),
+        }
+    )
+    return Assembled(dataset, pipeline, frame, reports, test)
 
 
 def part_of(frame: pl.DataFrame, part: str) -> pl.DataFrame:
@@ -166,24 +178,24 @@ def part_of(frame: pl.DataFrame, part: str) -> pl.DataFrame:
 
 def _learned(
     frame: pl.DataFrame, preparation: Preparation, target: str
-) -> tuple[pl.DataFrame, FittedPreparation, list[StepReport]]:
-    """Fit the remaining steps on the training rows and run them on all rows."""
+) -> tuple[pl.DataFrame, pl.Series, FittedPreparation, list[StepReport]]:
+    """Fit the remaining steps on the training rows and run them on all rows; return also which rows are left."""
     numbered = frame.with_row_index(ROW)
     fitted = preparation.fit(part_of(numbered, "train"), target=target)
     done, reports = fitted.transform(numbered.drop(SPLIT_COLUMN), target=target)
     if SPLIT_COLUMN in done.columns:
         raise _name_taken()
-    part = frame[SPLIT_COLUMN].gather(done[ROW])
-    done = done.drop(ROW).with_columns(part)
     if done[target].null_count():
         done = done.filter(pl.col(target).is_not_null())
+    places = done[ROW]
+    done = done.drop(ROW).with_columns(frame[SPLIT_COLUMN].gather(places))
     for each in PARTS:
         if not (done[SPLIT_COLUMN] == each).any():
             raise DataError(
                 f"no {each} row is left after preparation",
                 hint="a filter step removes all of them: relax it, or move it before the learned steps.",
             )
-    return done, fitted, reports
+    return done, places, fitted, reports
 
 
 def _encoded(
@@ -255,18 +267,21 @@ def _name_taken() -> DataError:
     )
 
 
-def _with_target(rows: pl.DataFrame, target: str) -> tuple[pl.DataFrame, list[Note]]:
-    lacking = rows[target].null_count()
-    if lacking == rows.height:
+def _with_target(rows: Rows, target: str) -> tuple[pl.DataFrame, pl.Series, list[Note]]:
+    """Return the rows that have a target, and their numbers."""
+    frame, all_of_it = rows.frame, rows.frame.height
+    lacking = frame[target].null_count()
+    if lacking == all_of_it:
         raise DataError(
-            f"the target {target!r} is missing in all {rows.height:,} rows",
+            f"the target {target!r} is missing in all {all_of_it:,} rows",
             hint="choose another target, or change with --missing which text means a missing value.",
         )
     if not lacking:
-        return rows, []
+        return frame, rows.numbers, []
     verbs = ("has", "is") if lacking == 1 else ("have", "are")
-    text = f"{lacking:,} of {rows.height:,} rows {verbs[0]} no {target} and {verbs[1]} left out."
-    return rows.filter(pl.col(target).is_not_null()), [Note("info", text)]
+    text = f"{lacking:,} of {all_of_it:,} rows {verbs[0]} no {target} and {verbs[1]} left out."
+    there = frame[target].is_not_null()
+    return frame.filter(there), rows.numbers.filter(there), [Note("info", text)]
 
 
 def _split(

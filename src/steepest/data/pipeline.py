@@ -24,8 +24,9 @@ from steepest.data.options import NUMBER_MARKS
 from steepest.data.preparation import FittedPreparation, StepReport
 from steepest.data.read import batches, read, source_name
 from steepest.data.reading import as_in_training
+from steepest.data.target import typed_labels
 from steepest.data.unforeseen import Unforeseen
-from steepest.errors import DataError, FolderError, PreparationError
+from steepest.errors import DataError, FolderError, PreparationError, unknown_name
 from steepest.files import write_atomically
 
 VERSION = 2
@@ -49,6 +50,8 @@ class Encoded:
         rows: number of raw rows.
         unforeseen: values that training did not teach how to treat.
         reports: what was decided in reading, and what the preparation steps did.
+        target: the prepared target of these rows, if the raw rows have it.
+        carried: the columns of all raw rows that were to be carried along, as they were read.
     """
 
     inputs: tuple[Tensor, ...]
@@ -56,6 +59,8 @@ class Encoded:
     rows: int
     unforeseen: Unforeseen
     reports: tuple[StepReport, ...] = ()
+    target: pl.Series | None = None
+    carried: pl.DataFrame = field(default_factory=pl.DataFrame)
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ class TablePipeline:
         notations: how the raw texts that are numbers are written, where Python would not read them.
         marks: texts that mean a missing value among numbers.
         encoding: the encoding of text files that are not UTF-8, or ``auto``.
+        target_types: of the target, its raw type (empty if steps make it) and its prepared one.
     """
 
     target: str
@@ -91,6 +97,12 @@ class TablePipeline:
     notations: Mapping[str, Notation] = field(default_factory=dict[str, Notation])
     marks: tuple[str, ...] = NUMBER_MARKS
     encoding: str = "auto"
+    target_types: tuple[str, str] = ("", "")
+
+    @property
+    def labels(self) -> pl.Series:
+        """The classes in the order of their codes, as the values that they are in the table; empty for regression."""
+        return typed_labels(self.classes, self.target_types[1])
 
     @property
     def shape(self) -> Shape:
@@ -111,7 +123,9 @@ class TablePipeline:
             raise _no_rows(source)
         return self._encoded(*harmonised(frame, self._known), cells.notes)
 
-    def transform_batches(self, source: Any, rows: int, *, sure: bool = True) -> Iterator[Encoded]:
+    def transform_batches(
+        self, source: Any, rows: int, *, keep: Sequence[str] = (), sure: bool = True
+    ) -> Iterator[Encoded]:
         """Yield what ``transform`` returns for ``rows`` rows at a time, so that a file may be larger than memory.
 
         The row numbers in ``kept`` are counted from the batch's first row.
@@ -119,6 +133,7 @@ class TablePipeline:
         Args:
             source: a path or a frame.
             rows: rows of the source in each batch.
+            keep: columns of the source to carry along.
             sure: see ``read.scan``.
 
         Raises:
@@ -133,8 +148,15 @@ class TablePipeline:
             [8, 8, 4]
         """
         cells = self._read(source, sure=sure)
-        names = [name for name in cells.frame.collect_schema() if name in self.raw or name == self.target]
-        frame = cells.frame.select(names)
+        there = cells.frame.collect_schema().names()
+        for name in keep:
+            if name not in there:
+                error = unknown_name("column", name, there)
+                raise DataError(
+                    f"there is no column {name!r} to keep in {source_name(source)}", hint=error.hint
+                )
+        wanted = {*self.raw, self.target, *keep}
+        frame = cells.frame.select([name for name in there if name in wanted])
         found = batches(frame, rows)
         first = next(found, None)
         if first is None:
@@ -147,15 +169,16 @@ class TablePipeline:
         for each in itertools.chain([first], found):
             try:
                 harmony = harmony.settled(each) if at else harmony
-                yield self._encoded(*harmony.applied(each), cells.notes)
+                found = self._encoded(*harmony.applied(each), cells.notes)
+                yield replace(found, carried=each.select(keep))
             except DataError as error:
                 where = f" (of the rows from row {at + 1:,} on)" if at else ""
                 raise DataError(f"{error.fact}{where}", hint=error.hint) from None
             at += each.height
 
     def _read(self, source: Any, *, sure: bool = True) -> Cells:
-        reading = as_in_training(self.raw, self.notations)
         known = self._known
+        reading = as_in_training(known.types, self.notations)
         reading = replace(reading, missing=self.missing, marks=self.marks, encoding=self.encoding)
         cells = read(source, reading, sure=sure)
         for name, doubt in cells.doubts.items():
@@ -172,7 +195,8 @@ class TablePipeline:
             if not step.forgiving
             for name in step.inputs()
         }
-        return Raw(self.raw, self.forms, read | set(self.columns.required))
+        types = {**self.raw, self.target: self.target_types[0]} if self.target_types[0] else self.raw
+        return Raw(types, self.forms, (read | set(self.columns.required)) - {self.target})
 
     def _encoded(self, frame: pl.DataFrame, unreadable: Mapping[str, int], notes: Sequence[Note]) -> Encoded:
         try:
@@ -191,7 +215,8 @@ class TablePipeline:
         unforeseen += Unforeseen(unreadable=unreadable)
         unforeseen = self.columns.by_column(unforeseen, prepared, features)
         about = [StepReport("read", note.text) for note in notes]
-        return Encoded(inputs, kept, frame.height, unforeseen, (*about, *reports))
+        answers = prepared[self.target] if self.target in prepared.columns else None
+        return Encoded(inputs, kept, frame.height, unforeseen, (*about, *reports), answers)
 
     def _other_types(self, frame: pl.DataFrame, error: Exception) -> DataError:
         other = [
@@ -216,6 +241,7 @@ class TablePipeline:
             "columns": self.columns.to_dict(),
             "encoder": self.encoder.to_dict(),
             "classes": list(self.classes),
+            "target_types": list(self.target_types),
             "target_scale": {"mean": self.target_scale.mean, "sd": self.target_scale.sd},
             "numbers": {name: each.to_dict() for name, each in self.notations.items()},
             "marks": list(self.marks),
@@ -249,6 +275,7 @@ class TablePipeline:
             notations={name: Notation.from_dict(each) for name, each in stored.get("numbers", {}).items()},
             marks=tuple(stored.get("marks", NUMBER_MARKS)),
             encoding=str(stored.get("encoding", "auto")),
+            target_types=_pair(stored.get("target_types", ["", ""])),
         )
 
     def save(self, path: str | Path) -> None:
@@ -296,6 +323,11 @@ class TablePipeline:
         }
         with contextlib.suppress(DataError, PreparationError):  # a step may refuse such a row
             self.transform(pl.DataFrame(row))
+
+
+def _pair(stored: Sequence[Any]) -> tuple[str, str]:
+    raw, prepared = stored
+    return str(raw), str(prepared)
 
 
 def _no_rows(source: Any) -> DataError:

@@ -26,6 +26,8 @@ from steepest.data.pipeline import Encoded, TablePipeline
 from steepest.data.preparation import Preparation, StepReport
 from steepest.data.read import check_lasting, is_streamed, read, reading, source_name
 from steepest.data.reading import Reading, as_in_training
+from steepest.data.steps import ROW
+from steepest.data.steps.filter import Filter
 from steepest.data.unforeseen import Unforeseen
 from steepest.errors import DataError, OptionError
 
@@ -112,7 +114,7 @@ class Table:
 
     def describe(self) -> Description:
         """Return a description of the columns and their roles; no target is needed."""
-        frame, reports = self._prefixed
+        frame, reports, _ = self._prefixed
         if self.options.target is not None:
             targets.check_there(frame, self.options.target, source_name(self._source))
         columns, notes = decide(frame, self.options.target, self.options)
@@ -181,8 +183,14 @@ class Table:
         target = f", target {self.options.target!r}" if self.options.target else ""
         return f"Table({source_name(self._source)!r}{target})"
 
+    @property
+    def test_rows(self) -> pl.DataFrame:
+        """The test rows in the dataset's order: ``row``, the number in their file, from 0; and their ``target``."""
+        return self._made.test
+
     @functools.cached_property
-    def _prefixed(self) -> tuple[pl.DataFrame, list[StepReport]]:
+    def _prefixed(self) -> tuple[pl.DataFrame, list[StepReport], pl.Series | None]:
+        """The rows before the first learned step, what was done to them, and their numbers if some are left out."""
         try:
             return self._prepare(self._raw, source_name(self._source))
         except pl.exceptions.PolarsError:
@@ -193,17 +201,21 @@ class Table:
             self._cells = read(self._source, self._reading)
             return self._prepare(self._raw, source_name(self._source))
 
-    def _prepare(self, raw: pl.LazyFrame, name: str) -> tuple[pl.DataFrame, list[StepReport]]:
+    def _prepare(
+        self, raw: pl.LazyFrame, name: str
+    ) -> tuple[pl.DataFrame, list[StepReport], pl.Series | None]:
         column = self.options.split.partition(":")[2]
         keep = [column] if column and column in raw.collect_schema() else []
+        filtered = any(isinstance(step, Filter) for step in self.preparation.prefix)
         frame, reports = self.preparation.collect_prefix(
-            raw, target=self.options.target, keep=keep, compact=True
+            raw.with_row_index(ROW) if filtered else raw, target=self.options.target, keep=keep, compact=True
         )
         if frame.height == 0:
             raise DataError(
                 f"no row of {name} is left", hint="the table is empty, or a filter step removes every row."
             )
-        return frame, reports
+        numbers = frame.drop_in_place(ROW) if filtered else None
+        return frame, reports, numbers
 
     @functools.cached_property
     def _made(self) -> Assembled:
@@ -212,8 +224,9 @@ class Table:
     def _rows(self, target: str) -> Rows:
         """Return all prepared rows, those of files of their own included."""
         where = source_name(self._source)
-        first, reports = self._prefixed
+        first, reports, numbers = self._prefixed
         reports = [*reports]
+        counted = [_numbers(first, numbers)]
         targets.check_there(first, target, where)
         self._check_doubts(first[target])
         check_free(first)
@@ -222,8 +235,9 @@ class Table:
         frames = [first.with_columns(pl.lit(None, SPLIT_TYPE).alias(SPLIT_COLUMN))]
         for part, given in (("validation", self.options.validation), ("test", self.options.test)):
             if isinstance(given, str):
-                rows, unreadable = self._more_rows(given, self._known(raw, forms))
+                rows, unreadable, numbers = self._more_rows(given, self._known(raw, forms))
                 reports += unreadable
+                counted.append(_numbers(rows, numbers))
                 targets.check_there(rows, target, source_name(given))
                 lacking = [each for each in first.columns if each not in rows.columns]
                 if lacking:
@@ -239,7 +253,9 @@ class Table:
             frame = pl.concat(frames, how="vertical_relaxed").rechunk()
         source = str(self._source) if isinstance(self._source, str | Path) else "a frame"
         notations, notes = self._cells.notations, self._read_notes
-        return Rows(frame, self.name, source, raw, tuple(reports), forms, notations, notes)
+        return Rows(
+            frame, self.name, source, raw, tuple(reports), forms, notations, notes, pl.concat(counted)
+        )
 
     def _check_doubts(self, target: pl.Series) -> None:
         """Raise a ``DataError`` if a column is to be a number, looks like one, and cannot be read as one."""
@@ -266,15 +282,15 @@ class Table:
 
     def _known(self, raw: Mapping[str, str], forms: Mapping[str, Form]) -> Raw:
         """Return what rows of files of their own are held against."""
-        first, _ = self._prefixed
+        first, *_ = self._prefixed
         texts = [
             each for each in first.iter_columns() if raw.get(each.name) == "String" and each.name not in forms
         ]
         found = {each.name: form for each in texts if (form := Form.of(each))}
         return Raw(raw, {**found, **forms}, raw.keys() - set(self.options.drop))
 
-    def _more_rows(self, given: str, known: Raw) -> tuple[pl.DataFrame, list[StepReport]]:
-        """Return the prepared rows of a file of its own, and what of it could not be read."""
+    def _more_rows(self, given: str, known: Raw) -> tuple[pl.DataFrame, list[StepReport], pl.Series | None]:
+        """Return the prepared rows of a file of its own, what of it could not be read, and the rows' numbers."""
         name = source_name(given)
         trained = as_in_training(known.types, self._cells.notations)
         cells = read(given, replace(self._reading, text=trained.text, trained=trained.trained))
@@ -282,9 +298,15 @@ class Table:
             if known.needs(each):
                 raise DataError(f"column {each!r} of {name} {doubt.why}", hint=f"{doubt.cure}.")
         more, unreadable = harmonised(cells.frame.collect(), known)
-        rows, _ = self._prepare(more.lazy(), name)
+        rows, _, numbers = self._prepare(more.lazy(), name)
         lines = Unforeseen(unreadable=unreadable).lines
-        return rows, [
+        reports = [
             StepReport("read", f"{name}: {line}", n)
             for line, n in zip(lines, unreadable.values(), strict=True)
         ]
+        return rows, reports, numbers
+
+
+def _numbers(rows: pl.DataFrame, numbers: pl.Series | None) -> pl.Series:
+    """Return the numbers of rows in their file; without any they are all of it."""
+    return pl.int_range(rows.height, dtype=pl.UInt32, eager=True) if numbers is None else numbers

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 from steepest.data import dates
 from steepest.data.columns import as_number, check_finite, kind_of
 from steepest.data.dataset import Note, TargetScale, Task
+from steepest.data.harmony import stored_type
 from steepest.data.labels import as_label, as_text, labels_of
 from steepest.data.mixed import Words
 from steepest.data.options import INTEGER_CLASSES, TableOptions
@@ -135,6 +138,40 @@ def sorted_labels(labels: list[str]) -> list[str]:
         return sorted(labels, key=int)
     except ValueError:
         return sorted(labels)
+
+
+def typed_labels(labels: Sequence[str], dtype: str) -> pl.Series:
+    """Return labels as the values that they were made of, or as they are where that type is not known.
+
+    Args:
+        labels: as ``as_label`` gives them.
+        dtype: the type of the values, as Polars prints it.
+
+    Example:
+        >>> typed_labels(["0", "1"], "Int64").to_list(), typed_labels(["false", "true"], "Boolean").to_list()
+        ([0, 1], [False, True])
+        >>> typed_labels(["no", "yes"], "String").to_list()
+        ['no', 'yes']
+    """
+    texts = pl.Series("prediction", labels, dtype=pl.String)
+    wanted = stored_type(dtype) or pl.String()
+    values = texts == "true" if wanted == pl.Boolean else texts.cast(wanted, strict=False)
+    return values if as_label(values).to_list() == texts.to_list() else texts
+
+
+def known_codes(values: pl.Series, classes: Sequence[str]) -> tuple[NDArray[np.int64], list[str]]:
+    """Return int64 codes of class labels, -1 where there is none or it is not among ``classes``; and the odd labels.
+
+    Example:
+        >>> codes, odd = known_codes(pl.Series("y", [10, 9, None, 8]), ["9", "10"])
+        >>> codes.tolist(), odd
+        ([1, 0, -1, -1], ['8'])
+    """
+    texts = as_label(values)
+    codes = texts.replace_strict(
+        list(classes), list(range(len(classes))), default=-1, return_dtype=pl.Int64
+    ).fill_null(-1)
+    return codes.to_numpy(), texts.filter(codes == -1).drop_nulls().to_list()
 
 
 def class_codes(values: pl.Series, classes: list[str]) -> pl.Series:

@@ -1,8 +1,8 @@
 """An experiment's folder: what is in it, and that it belongs to one experiment on one dataset.
 
 ``experiment.toml`` (with the execution plan), ``journal.jsonl``, ``curves.arrow``, ``results.csv``,
-``results.json``, ``rows/`` (test losses by row), ``checkpoints/`` (best weights), ``source/`` (the user's code),
-``report.html`` and ``model/``.
+``results.json``, ``rows/`` (test losses by row), ``predictions/`` (of the test rows), ``checkpoints/`` (best weights),
+``source/`` (the user's code), ``report.html`` and ``model/``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ FORMAT = 2
 SOURCE = "source"
 """The folder with the source of the user's code, by its identity."""
 
-PARTS = ("checkpoints", "rows")
+TEST_PREDICTIONS = "predictions/test.parquet"
+"""What the recommended model predicts for the test rows."""
+
+PARTS = ("checkpoints", "rows", "predictions")
 """The folders in an experiment's folder from its beginning."""
 
 

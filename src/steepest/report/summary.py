@@ -26,10 +26,11 @@ from steepest.compare.assemble import (
     shown_metrics,
     trust,
 )
-from steepest.compare.differences import BY_ROW, between, standings
+from steepest.compare.differences import between, standings
 from steepest.compare.recommended import recommended
 from steepest.compare.result import ClassLine, Comparison, Difference, Fact, Row
 from steepest.data.dataset import Dataset
+from steepest.evaluate.rowwise import BY_ROW
 from steepest.recipe import Execution, Experiment, Precision
 from steepest.report.headline import headline
 from steepest.report.sentences import remarks

@@ -8,28 +8,31 @@ from pathlib import Path
 from steepest import grammar
 from steepest.compare.result import Comparison, Fact
 from steepest.data.dataset import Task
-from steepest.record.store import command
+from steepest.record.store import TEST_PREDICTIONS, command
 
 INSTEAD = ", the best network instead"
 
 
-def usage(folder: Path, comparison: Comparison, model: str | None) -> list[Fact]:
+def usage(folder: Path, comparison: Comparison, model: str | None, *, predicted: bool = True) -> list[Fact]:
     """Return the command and the Python that use the recommended model, and the network's where that is another.
 
     Args:
         folder: the experiment's folder.
         comparison: what was found in it.
         model: what the network was built from, None if no run of it finished.
+        predicted: whether the predictions of the test rows are kept, which earlier versions did not.
     """
     where = folder.as_posix()
     saved = comparison.saved_model
-    if saved == "model":
-        return snippets(where, f"{where}/model", comparison.task, model) if model is not None else []
-    found = snippets(where, f"{where}/{saved}", comparison.task, None)
-    if model is not None:
+    if saved == "model" and model is None:
+        return []
+    found = snippets(where, f"{where}/{saved}", comparison.task, model if saved == "model" else None)
+    if saved != "model" and model is not None:
         path = f"{where}/model"
         first = snippets(path, path, comparison.task, model)[0]
         found.append(Fact(label=f"{first.label}{INSTEAD}", value=first.value))
+    if predicted:
+        found.append(Fact(label="predictions of the test rows", value=f"{where}/{TEST_PREDICTIONS}"))
     return found
 
 
@@ -51,7 +54,7 @@ def snippets(where: str, saved: str, task: Task, model: str | None) -> list[Fact
         import steepest as st
         <BLANKLINE>
         model = st.load("runs/rent", model="nets.py:Net(width=3)")
-        model.predict("new.csv").table
+        model.predict("new.csv")
     """
     imports, again, options = ["import steepest as st"], "", list[str]()
     built_by = (model or "").removeprefix("callable ")
@@ -63,7 +66,7 @@ def snippets(where: str, saved: str, task: Task, model: str | None) -> list[Fact
         again = f", model={name if name.isidentifier() else 'build'}"
     elif model is not None and grammar.parse(model).is_reference:
         again, options = f", model={json.dumps(model, ensure_ascii=False)}", ["--model", model]
-    asked = 'predict("new.csv").table' if task == "regression" else 'predict_proba("new.csv")'
+    asked = 'predict("new.csv")' if task == "regression" else 'predict_proba("new.csv")'
     loaded = f"model = st.load({json.dumps(where, ensure_ascii=False)}{again})"
     if again.endswith("=build"):
         loaded += "  # build: the callable that made the model"

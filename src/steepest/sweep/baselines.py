@@ -91,14 +91,16 @@ def save_baselines(
     folder: Folder, records: Sequence[BaselineRecord], dataset: Dataset, pipeline: TablePipeline
 ) -> None:
     """Write every baseline as a model that predicts from raw rows, where its record says."""
+    positive = None if dataset.positive is None else dataset.classes[dataset.positive]
     for record in records:
+        made = record.model_dump(mode="json", include={"title", "settings", "validation", "test"})
         about = About(
             model=f"{BASELINE}{record.name}",
             shape=dataset.shape,
             classes=dataset.classes,
             target=dataset.target,
             target_scale=dataset.target_scale,
-            trained=record.model_dump(mode="json", include={"title", "settings", "validation", "test"}),
+            trained={**made, "positive": positive},
         )
         model = restore(record.name, dataset.shape, folder.read_tensors(_arrays(record)))
         TrainedModel(model, about, pipeline).save(folder.path / record.model)

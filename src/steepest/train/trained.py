@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import html
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,13 +20,16 @@ from torch import Tensor, nn
 
 from steepest import grammar
 from steepest.data.dataset import Shape, TargetScale
+from steepest.data.names import plain
 from steepest.data.pipeline import DAMAGE
-from steepest.data.preparation import StepReport
 from steepest.data.read import is_streamed, reading, source_name
 from steepest.data.table import TablePipeline
-from steepest.data.unforeseen import Unforeseen
-from steepest.errors import FolderError, ModelError, first_line
+from steepest.data.target import known_codes
+from steepest.errors import FolderError, ModelError, OptionError, first_line
 from steepest.evaluate.baselines import restore
+from steepest.evaluate.known import Known, Question
+from steepest.evaluate.metrics import is_positive, metric_info, metric_names
+from steepest.evaluate.predicted import Predictions, Written, beside, joined
 from steepest.evaluate.predictions import predict
 from steepest.files import cannot_write, check_apart, reachable, write_atomically
 from steepest.identity import of_network
@@ -32,6 +37,7 @@ from steepest.models import ModelBuilder, build_model, count_parameters
 from steepest.record.store import SOURCE, Folder, command
 from steepest.train.weights import load_once, once
 from steepest.train.writing import writing_tables
+from steepest.wording import counted, first_few
 
 FORMAT = 1
 BASELINE = "baseline "
@@ -41,91 +47,6 @@ T = TypeVar("T")
 
 BATCH_ROWS = 1 << 18
 """Rows of a table that are read, encoded and predicted at a time; a multiple of every batch of the model."""
-
-
-class _Counts:
-    """What is read off the counts of values without a counterpart in training."""
-
-    unforeseen: Unforeseen
-
-    @property
-    def unknown(self) -> Mapping[str, int]:
-        """How many values of each column were not seen in training; they got the unknown code."""
-        return self.unforeseen.unknown
-
-    @property
-    def missing(self) -> Mapping[str, int]:
-        """How many values are missing of each column that had all of them in training."""
-        return self.unforeseen.missing
-
-    @property
-    def unreadable(self) -> Mapping[str, int]:
-        """How many texts of each column of dates are no dates; they count as missing."""
-        return self.unforeseen.unreadable
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """The same as lines."""
-        return self.unforeseen.lines
-
-
-@dataclass(frozen=True)
-class Predictions(_Counts):
-    """What a model says of new rows.
-
-    Attributes:
-        table: a row for each row of the input, in its order: ``prediction``, for classes also
-            ``probability`` and one column ``p_CLASS`` for each; null where preparation filtered a row out.
-        unforeseen: values that had no counterpart in training.
-        left_out: rows that preparation filtered out.
-        reports: what each step of the preparation did.
-    """
-
-    table: pl.DataFrame
-    unforeseen: Unforeseen
-    left_out: int
-    reports: tuple[StepReport, ...] = ()
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What preparation did, as lines."""
-        return tuple(report.text for report in self.reports)
-
-
-@dataclass(frozen=True)
-class Written(_Counts):
-    """What was written of the predictions of new rows.
-
-    Attributes:
-        rows: how many.
-        unforeseen, left_out, notes: as in ``Predictions``.
-    """
-
-    rows: int
-    unforeseen: Unforeseen
-    left_out: int
-    notes: tuple[str, ...]
-
-
-def joined(parts: Sequence[Predictions]) -> Predictions:
-    """Return the predictions of batches as one.
-
-    Example:
-        >>> one = Predictions(pl.DataFrame({"prediction": [0.5]}), Unforeseen({"plan": 1}), 0)
-        >>> joined([one, one]).table.height, joined([one, one]).unknown
-        (2, {'plan': 2})
-    """
-    if len(parts) == 1:
-        return parts[0]
-    unforeseen = sum((each.unforeseen for each in parts), Unforeseen())
-    reports: list[StepReport] = []
-    for same in zip(*(each.reports for each in parts), strict=False):
-        rows = sum(each.rows for each in same)
-        reports.append(
-            StepReport(same[0].step, f"{same[0].step}: {rows:,} changed, filled or left out", rows)
-        )
-    tables = pl.concat([each.table for each in parts])
-    return Predictions(tables, unforeseen, sum(each.left_out for each in parts), tuple(reports))
 
 
 @dataclass(frozen=True)
@@ -168,46 +89,75 @@ class TrainedModel:
             return f"{about.get('title', self.about.model.removeprefix(BASELINE))} (baseline)"
         return f"a network trained by {about['optimizer']}" if "optimizer" in about else self.about.model
 
-    def predict(self, rows: Any) -> Predictions:
-        """Return predictions for new rows.
+    @property
+    def classes_(self) -> NDArray[Any]:
+        """The classes as the values that they are in the table, in the order of the probabilities' columns."""
+        return self.pipeline.labels.to_numpy()
+
+    def __repr__(self) -> str:
+        return f"TrainedModel: {self._sentence}"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(self._sentence)}</p>"
+
+    @property
+    def _sentence(self) -> str:
+        """What predicts what, from what, and how well."""
+        about = self.about
+        columns = self.pipeline.columns.required
+        what = f"{about.target!r} ({first_few(self.classes) if self.classes else 'a number'})"
+        found = next(iter((about.trained.get("test") or {}).items()), None)
+        score = "" if found is None else f"; {metric_info(found[0]).title} {found[1]:.4g} on the test rows"
+        source = f"{counted(len(columns), 'column')} ({first_few(columns)})"
+        return f"{self.title} predicts {what} from {source}{score}"
+
+    def predict(self, rows: Any, *, keep: str | Sequence[str] = ()) -> Predictions:
+        """Return the predicted values of new rows: an array, with the table and the scores beside it.
 
         Args:
-            rows: a path or a frame; the target may be absent.
+            rows: a path or a frame; the target may be absent. If it is there, the predictions have scores.
+            keep: columns of the rows to carry into the table, such as an identifier.
 
         Raises:
-            DataError: the rows cannot be read or a column is missing.
+            DataError: the rows cannot be read, or a column is missing.
+            OptionError: a column to be kept has the name of one of the table.
         """
-        return self._with_all(rows, lambda parts: joined(list(parts)))
+        return self._with_all(rows, lambda parts: joined(list(parts)), keep)
 
     def predict_batches(
-        self, rows: Any, *, batch_rows: int = BATCH_ROWS, sure: bool = True
+        self, rows: Any, *, batch_rows: int = BATCH_ROWS, keep: str | Sequence[str] = (), sure: bool = True
     ) -> Iterator[Predictions]:
         """Yield what ``predict`` returns for ``batch_rows`` rows at a time, so that a file may exceed the memory.
 
         Args:
-            rows: a path or a frame; the target may be absent.
+            rows, keep: as for ``predict``.
             batch_rows: rows of the source at a time; not a multiple of 65,536 cuts the model's batches elsewhere
                 and may change the last bits.
             sure: see ``data.read.scan``; if false, a ``PolarsError`` may come after some batches.
 
         Raises:
-            DataError: the rows cannot be read or a column is missing.
+            DataError, OptionError: as for ``predict``.
         """
-        for encoded in self.pipeline.transform_batches(rows, batch_rows, sure=sure):
+        names = self._kept_names(keep)
+        for encoded in self.pipeline.transform_batches(rows, batch_rows, keep=names, sure=sure):
             kept = torch.from_numpy(np.array(encoded.kept, dtype=np.int64))
-            table = self._table(self._outputs(encoded.inputs), kept, encoded.rows)
-            yield Predictions(table, encoded.unforeseen, encoded.rows - len(kept), encoded.reports)
+            outputs = self._outputs(encoded.inputs)
+            table = self.table_of(outputs, kept, encoded.rows).select(*encoded.carried, pl.all())
+            yield Predictions(
+                table, encoded.unforeseen, encoded.rows - len(kept), encoded.reports,
+                self._known(outputs, encoded.target),
+            )  # fmt: skip
 
-    def write_predictions(self, rows: Any, out: str | Path) -> Written:
+    def write_predictions(self, rows: Any, out: str | Path, *, keep: str | Sequence[str] = ()) -> Written:
         """Predict new rows and write the predictions, batch by batch; ``out`` is there when it is whole.
 
         Args:
-            rows: a path or a frame; the target may be absent.
+            rows, keep: as for ``predict``.
             out: a file that ends in .csv, .parquet, .feather or .arrow.
 
         Raises:
             DataError: the rows cannot be read or a column is missing.
-            OptionError: predictions cannot be written in this format.
+            OptionError: predictions cannot be written in this format, or as for ``predict``.
             FolderError: the file cannot be written, or is the one with the rows.
         """
         check_apart(out, rows)
@@ -217,29 +167,84 @@ class TrainedModel:
             with writing_tables(out) as write:
                 for each in found:
                     write(each.table)
-                    count += each.table.height
-                    about.append(replace(each, table=each.table.clear()))
-            whole = joined(about)
-            return Written(count, whole.unforeseen, whole.left_out, whole.notes)
+                    count += len(each)
+                    about.append(
+                        Predictions(
+                            each.table.clear(), each.unforeseen, each.left_out, each.reports, each.known
+                        )
+                    )
+            unforeseen, left_out, reports, known = beside(about)
+            return Written(count, unforeseen, left_out, tuple(each.text for each in reports), known)
 
-        return self._with_all(rows, written)
+        return self._with_all(rows, written, keep)
 
-    def _with_all(self, rows: Any, take: Callable[[Iterator[Predictions]], T]) -> T:
+    def _with_all(
+        self, rows: Any, take: Callable[[Iterator[Predictions]], T], keep: str | Sequence[str]
+    ) -> T:
         """Take all batches; if a row far down is of another type than the first ones, again with sure types."""
         if not is_streamed(rows):
-            return take(self.predict_batches(rows, batch_rows=BATCH_ROWS))
+            return take(self.predict_batches(rows, batch_rows=BATCH_ROWS, keep=keep))
         with contextlib.suppress(pl.exceptions.PolarsError):
-            return take(self.predict_batches(rows, batch_rows=BATCH_ROWS, sure=False))
+            return take(self.predict_batches(rows, batch_rows=BATCH_ROWS, keep=keep, sure=False))
         with reading(source_name(rows)):
-            return take(self.predict_batches(rows, batch_rows=BATCH_ROWS))
+            return take(self.predict_batches(rows, batch_rows=BATCH_ROWS, keep=keep))
+
+    def _kept_names(self, keep: str | Sequence[str]) -> list[str]:
+        """Return the columns that are kept, once each."""
+        names = list(dict.fromkeys(plain(each) for each in ([keep] if isinstance(keep, str) else keep)))
+        own = {
+            "prediction",
+            *(["probability"] if self.classes else []),
+            *(f"p_{each}" for each in self.classes),
+        }
+        for name in names:
+            if name in own:
+                raise OptionError(
+                    f"the column {name!r} cannot be kept: the predictions have one of that name",
+                    hint="rename it in the rows, or leave it out of --keep.",
+                )
+        return names
 
     def _outputs(self, inputs: tuple[Tensor, ...]) -> Tensor:
         if len(inputs[0]):
             return predict(self.net, inputs)
         return torch.zeros(0, self.about.shape.outputs)  # the preparation left every row of the batch out
 
+    def _known(self, outputs: Tensor, target: pl.Series | None) -> Known | None:
+        """Return the rows that can be scored, if the target is there."""
+        if target is None:
+            return None
+        missing = target.null_count()
+        if self.classes:
+            codes, odd = known_codes(target, self.classes)
+            there, unknown = codes >= 0, dict(Counter(odd))
+            wanted = torch.from_numpy(codes[there])
+        else:
+            scale = self.about.target_scale
+            values = target.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
+            there, unknown = np.isfinite(values), {}
+            missing = int((~there).sum())
+            wanted = torch.from_numpy((values[there] - scale.mean) / scale.sd)
+        return Known.of(self._question, outputs[torch.from_numpy(there)], wanted, missing, unknown)
+
+    @property
+    def _question(self) -> Question:
+        about, classes = self.about, self.classes
+        positive = about.trained.get("positive") or None
+        known = metric_names(about.shape.task, len(classes))
+        metrics = [
+            each for each in about.trained.get("test") or known if each in known or each.startswith("top_")
+        ]
+        return Question(
+            about.target, about.shape.task, classes,
+            tuple(each for each in metrics if positive is not None or not is_positive(each)),
+            about.target_scale, classes.index(positive) if positive in classes else None,
+        )  # fmt: skip
+
     def predict_proba(self, rows: Any) -> NDArray[np.float64]:
-        """Return the probability of each class for new rows, ``[N, K]``; NaN for rows that were filtered out.
+        """Return the probability of each class for new rows, ``[N, K]``, in the order of ``classes_``.
+
+        The rows that were filtered out have NaN.
 
         Raises:
             ModelError: the target is a number.
@@ -249,7 +254,15 @@ class TrainedModel:
             raise ModelError(f"{self.about.target!r} is a number, it has no classes", hint="use predict.")
         return self.predict(rows).table.select(f"p_{name}" for name in self.classes).to_numpy()
 
-    def _table(self, outputs: Tensor, kept: Tensor, rows: int) -> pl.DataFrame:
+    def table_of(self, outputs: Tensor, kept: Tensor, rows: int) -> pl.DataFrame:
+        """Return outputs of the model as a table of predictions.
+
+        Args:
+            outputs: of the rows that are left, ``[N, K]`` or ``[N, 1]``.
+            kept: their numbers among all rows, ``[N]``.
+            rows: how many rows there are in all; those that are left out have no prediction.
+        """
+
         def whole(values: Tensor) -> NDArray[np.float64]:
             full = np.full((rows, *values.shape[1:]), np.nan)
             full[kept.numpy()] = values.numpy()
@@ -262,13 +275,14 @@ class TrainedModel:
         probabilities = whole(torch.softmax(outputs.double(), 1))
         there = np.zeros(rows, dtype=bool)
         there[kept.numpy()] = True
-        best = np.where(there, np.nan_to_num(probabilities).argmax(1), 0)
+        best = np.nan_to_num(probabilities).argmax(1)
+        codes = pl.select(pl.when(pl.Series(there)).then(pl.Series(best))).to_series()
         columns: dict[str, Any] = {
-            "prediction": [self.classes[i] if ok else None for i, ok in zip(best, there, strict=True)],
+            "prediction": self.pipeline.labels.gather(codes),
             "probability": pl.Series(probabilities[np.arange(rows), best]).fill_nan(None),
         }
         columns |= {f"p_{name}": probabilities[:, i] for i, name in enumerate(self.classes)}
-        return pl.DataFrame(columns, schema_overrides={"prediction": pl.String})
+        return pl.DataFrame(columns)
 
     def save(self, folder: str | Path) -> Path:
         """Write ``model.safetensors``, ``model.json`` and ``pipeline.json`` into ``folder``; weights last.

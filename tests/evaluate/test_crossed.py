@@ -10,8 +10,9 @@ import pytest
 from scipy import stats
 
 from steepest import rng
-from steepest.compare import crossed, intervals
+from steepest.compare import intervals
 from steepest.errors import OptionError
+from steepest.evaluate import crossed
 
 
 def crossed_table(seeds: int, rows: int, one: float, other: float, both: float, index: int = 0) -> np.ndarray:

@@ -1,0 +1,183 @@
+"""Scores of predictions on rows whose target is known, with intervals for other rows of the same kind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from steepest.data.dataset import TargetScale, Task
+from steepest.data.unforeseen import added
+from steepest.errors import unknown_name
+from steepest.evaluate import crossed
+from steepest.evaluate.metrics import evaluate, metric_info, row_correct, row_losses
+from steepest.evaluate.rowwise import BY_ROW, FEWEST_ROWS, by_row
+
+MOST_OUTPUTS = 1 << 27
+"""So many outputs are held for metrics that are no mean over rows; of more rows, these metrics are left out."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is predicted, and by which metrics predictions are judged.
+
+    Attributes:
+        target: the column.
+        task: of the column.
+        classes: its labels; empty for a number.
+        metrics: their names, the deciding one first.
+        scale: how a number was standardised.
+        positive: code of the positive class, where one is known.
+    """
+
+    target: str
+    task: Task
+    classes: tuple[str, ...]
+    metrics: tuple[str, ...]
+    scale: TargetScale
+    positive: int | None = None
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric of some rows, with the ends of its 95 % interval where it has one."""
+
+    name: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How well predictions fit the known values of the target.
+
+    The intervals are about other rows of the same kind, not about another training run.
+
+    Attributes:
+        target: the column.
+        rows: how many have a known value and a prediction.
+        metrics: the deciding one first; only those that are a mean over rows have an interval.
+        missing: rows without a value.
+        unknown: rows by a class that training did not have.
+        reason: why no metric has an interval, or empty.
+    """
+
+    target: str
+    rows: int
+    metrics: tuple[Score, ...]
+    missing: int = 0
+    unknown: Mapping[str, int] = field(default_factory=dict[str, int])
+    reason: str = ""
+
+    def __getitem__(self, name: str) -> Score:
+        """Return a metric by its name."""
+        wanted = metric_info(name).name
+        for each in self.metrics:
+            if each.name == wanted:
+                return each
+        raise unknown_name("metric of these rows", name, [each.name for each in self.metrics])
+
+    @property
+    def table(self) -> pl.DataFrame:
+        """A row for each metric: ``metric``, ``value``, ``low``, ``high``."""
+        rows = [(each.name, each.value, each.low, each.high) for each in self.metrics]
+        types = {"metric": pl.String, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64}
+        return pl.DataFrame(rows, schema=types, orient="row")
+
+
+@dataclass(frozen=True)
+class Known:
+    """Rows with a prediction and a known target.
+
+    Attributes:
+        question: what is predicted.
+        loss: log loss or squared error of each row, ``[N]``.
+        correct: whether the predicted class is the right one, ``[N]``; None for a number.
+        outputs: of the model ``[N, K]``, or None if they are too many to be held.
+        target: codes or standardised values, ``[N]``.
+        missing, unknown: rows that cannot be scored, as in ``Scores``.
+    """
+
+    question: Question
+    loss: NDArray[np.float64]
+    correct: NDArray[np.bool_] | None
+    outputs: Tensor | None
+    target: Tensor
+    missing: int = 0
+    unknown: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    @classmethod
+    def of(
+        cls,
+        question: Question,
+        outputs: Tensor,
+        target: Tensor,
+        missing: int = 0,
+        unknown: Mapping[str, int] | None = None,
+    ) -> Known:
+        """Return rows that can be scored, at most as many as there are outputs and none."""
+        loss = row_losses(outputs, target, question.task, question.scale).numpy()
+        correct = row_correct(outputs, target).numpy() if question.classes else None
+        return cls(question, loss, correct, outputs, target, missing, unknown or {})
+
+    @staticmethod
+    def joined(parts: Sequence[Known]) -> Known:
+        """Return the rows of batches as those of one."""
+        outputs = [each.outputs for each in parts if each.outputs is not None]
+        correct = [each.correct for each in parts if each.correct is not None]
+        few = len(outputs) == len(parts) and sum(each.numel() for each in outputs) <= MOST_OUTPUTS
+        unknown: Mapping[str, int] = {}
+        for each in parts:
+            unknown = added(unknown, each.unknown)
+        return Known(
+            parts[0].question,
+            np.concatenate([each.loss for each in parts]),
+            np.concatenate(correct) if correct else None,
+            torch.cat(outputs) if few else None,
+            torch.cat([each.target for each in parts]),
+            sum(each.missing for each in parts),
+            unknown,
+        )
+
+    @property
+    def scores(self) -> Scores:
+        """The metrics of these rows."""
+        asked, n = self.question, len(self.loss)
+        kept = {"loss": self.loss} | ({} if self.correct is None else {"correct": self.correct})
+        found: list[Score] = []
+        others: dict[str, float] = {}
+        rest = [name for name in asked.metrics if name not in BY_ROW]
+        if n and rest and self.outputs is not None:
+            others = evaluate(
+                self.outputs, self.target, task=asked.task, classes=len(asked.classes), names=rest,
+                scale=asked.scale, positive=asked.positive,
+            )  # fmt: skip
+        for name in asked.metrics if n else ():
+            values = by_row(name, kept)
+            if values is not None:
+                found.append(_with_interval(name, values))
+            elif name in others:
+                found.append(Score(name, others[name]))
+        reason = f"{n:,} rows, fewer than {FEWEST_ROWS}" if 0 < n < FEWEST_ROWS else ""
+        return Scores(asked.target, n, tuple(found), self.missing, self.unknown, reason)
+
+
+def _with_interval(name: str, values: NDArray[np.float64]) -> Score:
+    """Return a mean over rows with its interval, which stays where the metric can be."""
+    value = float(values.mean())
+    if math.isnan(value) and name == "rmse":  # all errors are zero, where a root has no slope
+        return Score(name, 0.0)
+    if len(values) < FEWEST_ROWS or not math.isfinite(value):
+        return Score(name, value)
+    half = float(crossed.half_width(crossed.parts(values[None])))
+    if not half > 0:  # rows that are all the same show no spread
+        return Score(name, value)
+    most = 1.0 if metric_info(name).percent else math.inf
+    return Score(name, value, max(0.0, value - half), min(most, value + half))

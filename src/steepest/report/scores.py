@@ -1,0 +1,51 @@
+"""Scores of new rows as lines for a terminal."""
+
+from __future__ import annotations
+
+from steepest.compare.result import Interval
+from steepest.evaluate.known import Score, Scores
+from steepest.evaluate.metrics import metric_info
+from steepest.report import format as fmt
+from steepest.wording import counted, first_few
+
+
+def score_lines(scores: Scores) -> list[str]:
+    """Return what is known of predictions whose target is there: a heading, a line for each metric, and what is not.
+
+    Example:
+        >>> metrics = Score("log_loss", 0.4121, 0.3871, 0.4371), Score("accuracy", 0.815, 0.78, 0.85)
+        >>> print("\\n".join(score_lines(Scores("left", 400, metrics))))
+        scores on 400 rows with a known left [95 % interval, other rows of the same kind]
+          log loss  0.412 [.387, .437]
+          accuracy  81.5 % [78.0, 85.0]
+    """
+    lines: list[str] = []
+    intervals = any(each.low is not None for each in scores.metrics)
+    if scores.rows:
+        about = " [95 % interval, other rows of the same kind]" if intervals else ""
+        lines.append(f"scores on {counted(scores.rows, 'row')} with a known {scores.target}{about}")
+    width = max((len(metric_info(each.name).title) for each in scores.metrics), default=0)
+    lines += [f"  {metric_info(each.name).title:<{width}}  {_shown(each)}" for each in scores.metrics]
+    if scores.reason:
+        lines.append(f"  no intervals: {scores.reason}")
+    if scores.missing:
+        lines.append(f"  {counted(scores.missing, 'row has', 'rows have')} no {scores.target}: not scored")
+    if scores.unknown:
+        n = sum(scores.unknown.values())
+        names = first_few([repr(each) for each in scores.unknown])
+        lines.append(
+            f"  {counted(n, 'row has', 'rows have')} a {scores.target} that training did not have ({names}): not scored"
+        )
+    return lines
+
+
+def _shown(score: Score) -> str:
+    percent = metric_info(score.name).percent
+    scale = 100.0 if percent else 1.0
+    found = Interval(mean=score.value, low=score.low, high=score.high, n=1)
+    decimals = fmt.column_decimals([found], percent=percent)
+    value = fmt.number(score.value * scale, decimals) + (" %" if percent else "")
+    if found.ends is None:
+        return value
+    low, high = found.ends
+    return f"{value} {fmt.interval(low * scale, high * scale, decimals)}"
