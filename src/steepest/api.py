@@ -19,7 +19,7 @@ from steepest.data.catalog import is_name
 from steepest.data.table import Table, read_table
 from steepest.errors import FolderError, OptionError, unknown_name
 from steepest.experiment import complete, open_table
-from steepest.experiment_folder import load_comparison, recommended_model
+from steepest.experiment_folder import load_comparison
 from steepest.models import ModelBuilder
 from steepest.preview import Preview, preview
 from steepest.recipe import (
@@ -32,6 +32,7 @@ from steepest.recipe import (
     validate_experiment,
 )
 from steepest.record.store import Folder
+from steepest.references import looking
 from steepest.report.html import write_report as write_page
 from steepest.report.side_by_side import SeedScores, Side, write_sides
 from steepest.sweep.contestants import Contestant, contestants
@@ -112,8 +113,9 @@ def load(folder: str | Path, *, model: str | ModelBuilder | None = None) -> Trai
 
     Raises:
         FolderError: there is no model in it.
+        ModelError: the user's own model is needed and not given, or given and not what is loaded.
     """
-    return TrainedModel.load(recommended_model(Path(folder)), model=model)
+    return TrainedModel.load(folder, model=model)
 
 
 def section_of(option: str) -> str:
@@ -262,7 +264,8 @@ class Result:
     @property
     def best(self) -> TrainedModel:
         """The recommended model: the winner's seed with the best validation metric, or a baseline."""
-        return load(self.folder.path, model=self.builder)
+        own = self.comparison.saved_model == "model"
+        return load(self.folder.path, model=self.builder if own else None)
 
     @property
     def report(self) -> Path:
@@ -383,7 +386,8 @@ def resume(folder: str | Path, *, observer: Observer, model: ModelBuilder | None
             hint=f"put it back, or write where it is now into {str(path)!r}: source = …",
         )
     table = open_table(experiment)
-    return Result(opened, complete(experiment, table, opened, observer, model), model)
+    with looking(opened.sources_of, before=opened.home):
+        return Result(opened, complete(experiment, table, opened, observer, model), model)
 
 
 def _is_there(path: str) -> bool:

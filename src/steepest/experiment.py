@@ -30,6 +30,7 @@ from steepest.recipe import (
     experiment_toml,
 )
 from steepest.record.store import TEST_PREDICTIONS, Folder
+from steepest.references import looking
 from steepest.report.format import seconds as duration
 from steepest.report.summary import Findings, best_seed, summarize
 from steepest.sweep.baselines import baseline_rows, budget_within, complete_baselines, save_baselines
@@ -87,11 +88,12 @@ def complete(
     """
     started = time.perf_counter()
     folder.check_format()
-    experiment, optimizers = joined(folder, experiment, optimizers, observer, model)
-    decision = decide(experiment, table, model, optimizers, observer)
-    check_folder(folder, experiment, decision.dataset, decision.of)
-    with folder.held():
-        return _carry_out(experiment, table, folder, observer, decision, started)
+    with looking(folder.sources_of):
+        experiment, optimizers = joined(folder, experiment, optimizers, observer, model)
+        decision = decide(experiment, table, model, optimizers, observer)
+        check_folder(folder, experiment, decision.dataset, decision.of)
+        with folder.held():
+            return _carry_out(experiment, table, folder, observer, decision, started)
 
 
 def _carry_out(
@@ -111,7 +113,7 @@ def _carry_out(
     folder.write("experiment.toml", experiment_toml(with_whole_paths(experiment)))
     folder.begin(decision.dataset.fingerprint, decision.dataset.name)
     for of, code in decision.codes:
-        folder.keep_code(of, code.digest, code.sources)
+        folder.keep_code(of, code.name, code.digest, code.sources)
 
     dataset, metrics, protocol = decision.dataset, decision.judging.metrics, experiment.protocol
     runner = Runner(

@@ -17,7 +17,6 @@ from steepest.data.options import TableOptions
 from steepest.decision import device_is_there
 from steepest.errors import FolderError, SteepestError
 from steepest.evaluate.metrics import default_metric, meant, metric_info
-from steepest.files import reachable
 from steepest.models import ModelBuilder
 from steepest.recipe import (
     EXECUTION_OPTIONS,
@@ -230,17 +229,6 @@ def load_comparison(folder: Folder) -> Comparison:
             f"cannot read {str(path)!r}: {error}",
             hint=f"run `{command('resume', folder.path)}` to write it again.",
         ) from None
-
-
-def recommended_model(path: Path) -> Path:
-    """Return the folder of the model that a comparison recommends; the path itself if it holds no comparison.
-
-    Raises:
-        FolderError: the comparison cannot be read.
-    """
-    if not (reachable(path) / "results.json").is_file():
-        return path
-    return path / load_comparison(Folder(path)).saved_model
 
 
 def _changed(before: TableOptions, now: TableOptions) -> str:

@@ -13,6 +13,7 @@ from steepest.experiment_folder import check_folder, joined
 from steepest.models import ModelBuilder
 from steepest.recipe import Experiment, Fitted
 from steepest.record.store import Folder
+from steepest.references import looking
 from steepest.report.format import seconds as duration
 from steepest.sweep.estimate import plan_seconds, plan_text
 from steepest.sweep.methods import steps_text
@@ -57,6 +58,18 @@ def preview(
         SteepestError: the data, an option or the model cannot be used.
     """
     folder.check_format()
+    with looking(folder.sources_of):
+        return _preview(experiment, table, folder, observer, model, optimizers)
+
+
+def _preview(
+    experiment: Experiment,
+    table: Table,
+    folder: Folder,
+    observer: Observer,
+    model: ModelBuilder | None,
+    optimizers: Sequence[Any] | None,
+) -> str:
     experiment, optimizers = joined(folder, experiment, optimizers, observer, model)
     decision = decide(experiment, table, model, optimizers, observer)
     began = check_folder(folder, experiment, decision.dataset, decision.of)

@@ -15,15 +15,25 @@ import importlib.util
 import site
 import sys
 import sysconfig
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from steepest.errors import OptionError, SteepestError
 
+Places = tuple[Path | None, Callable[[Path], Iterable[Path]]]
+
+_places: ContextVar[Places | None] = ContextVar("places", default=None)
+
 _loaded: dict[Path, tuple[dict[str, Path], dict[Path, bytes]]] = {}
 """By file: the modules and the texts that it was loaded from."""
+
+
+def _nowhere(path: Path) -> Iterable[Path]:
+    del path
+    return ()
 
 
 def load_reference(name: str) -> Any:
@@ -48,16 +58,33 @@ def load_reference(name: str) -> Any:
 
 
 def file_of(where: str) -> Path:
-    """Return the file of a reference.
+    """Return the file of a reference: from the working directory, or where :func:`looking` says.
 
     Raises:
         OptionError: there is none.
     """
+    before, after = _places.get() or (None, _nowhere)
     with contextlib.suppress(OSError, ValueError, RuntimeError):  # too long, a zero byte, no home
         path = Path(where).expanduser()
-        if path.is_file():
-            return path.resolve()
+        for file in (*([] if before is None else [before / path]), path, *after(path)):
+            if file.is_file():
+                return file.resolve()
     raise OptionError(f"there is no file {where!r}", hint="give the path of a Python file.")
+
+
+@contextlib.contextmanager
+def looking(after: Callable[[Path], Iterable[Path]], *, before: Path | None = None) -> Generator[None]:
+    """Look for the files of references inside the block in further places, unless a block around it has said where.
+
+    Args:
+        after: gives the files that may stand in for one that is not there.
+        before: a folder that relative paths are relative to before they are to the working directory.
+    """
+    token = _places.set(_places.get() or (before, after))
+    try:
+        yield
+    finally:
+        _places.reset(token)
 
 
 def is_installed(path: str | Path | None) -> bool:

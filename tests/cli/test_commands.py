@@ -27,8 +27,8 @@ from steepest.sweep.observer import Observer
 from tests.cli.conftest import QUICK
 
 FILES = {
-    "baselines", "checkpoints", "curves.arrow", "experiment.toml", "journal.jsonl", "model", "report.html",
-    "results.csv", "results.json", "rows",
+    "baselines", "checkpoints", "curves.arrow", "experiment.toml", "journal.jsonl", "model", "predictions",
+    "report.html", "results.csv", "results.json", "rows",
 }  # fmt: skip
 
 

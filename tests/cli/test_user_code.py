@@ -126,6 +126,91 @@ def test_prediction_with_changed_code_refuses_and_names_the_kept_one(
     assert steepest(*predict, "nets.py:Net").status == 0
 
 
+@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize("case", EDITS)
+def test_own_code_is_found_from_another_folder(
+    steepest, churn_csv, tmp_path, monkeypatch, case, gone
+) -> None:
+    """Where the comparison was begun, or, if it is there no longer, in the folder itself."""
+    begun, elsewhere = tmp_path / "begun", tmp_path / "elsewhere"
+    for folder in (begun / "code", elsewhere):
+        folder.mkdir(parents=True)
+    file, text, _, _, options = EDITS[case]
+    options = [each.replace("mine.py", "code/mine.py") for each in options]
+    monkeypatch.chdir(begun)
+    (begun / "code" / file).write_text(text)
+    command = ["compare", churn_csv, "--target", "churned", *QUICK, "--out", begun / "x"]
+    assert steepest(*command, *options).status == 0
+    before = ids("x")
+    monkeypatch.chdir(elsewhere)
+    if gone:
+        (begun / "code" / file).unlink()
+    else:  # another file of the name: where the comparison was begun goes first
+        (elsewhere / "code").mkdir()
+        (elsewhere / "code" / file).write_text("raise RuntimeError")
+    assert steepest("resume", begun / "x").status == 0
+    assert ids(str(begun / "x")) == before
+    experiment = begun / "x/experiment.toml"
+    experiment.write_text(experiment.read_text().replace("seeds = 1", "seeds = 2"))
+    said = steepest("resume", begun / "x")
+    assert said.status == 0, said.err
+    assert "the code has changed" not in said.err
+    assert len(ids(str(begun / "x"))) > len(before)
+    (elsewhere / "code" / file).unlink(missing_ok=True)
+    own = ["--model", "code/mine.py:Net"] if case == "model" else []
+    said = steepest("predict", begun / "x/model", churn_csv, "--out", "p.csv", *own)
+    assert said.status == 0, said.err
+    if case == "model":
+        assert len(st.load(begun / "x/model", model="code/mine.py:Net").predict(churn_csv)) == 600
+    if gone and case == "optimizer":
+        said = steepest(*command, "-o", "sgd(lr=0.1)", "--seeds", "2")
+        assert "code/mine.py:MyOpt(lr=0.1): in this folder, and stay in the comparison" in said.err
+        said = steepest(*command, "-o", "sgd(lr=0.1)", "--seeds", "2", "--dry-run")
+        assert "code/mine.py:MyOpt(lr=0.1): in this folder, and stay in the comparison" in said.err
+
+
+def test_a_copy_stands_in_for_the_file_that_was_named_only(
+    steepest, churn_csv, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(OPTIMIZER)
+    command = ["compare", churn_csv, "--target", "churned", *QUICK, "--out", "x", "-o"]
+    assert steepest(*command, "mine.py:MyOpt(lr=0.1)").status == 0
+    said = steepest(*command, "other/mine.py:MyOpt(lr=0.1)")
+    assert said.status == 2
+    assert "there is no file 'other/mine.py'" in said.err
+
+
+@pytest.mark.parametrize("built", [None, "nets.py:Net"])
+def test_a_model_that_is_not_needed_is_refused(steepest, churn_csv, tmp_path, monkeypatch, built) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("nets.py").write_text(NET)
+    own = ["--model", built] if built else []
+    command = ["compare", churn_csv, "--target", "churned", "-o", "sgd(lr=0.1)", *own, *QUICK, "--out", "x"]
+    assert steepest(*command).status == 0
+    results = Path("x/results.json")
+    results.write_text(
+        re.sub(r'"recommended": "[^"]*"', '"recommended": "majority class"', results.read_text())
+    )
+    predict = ["predict", "x", churn_csv, "--out", "p.csv"]
+    assert steepest(*predict).err.endswith("by majority class (baseline)\n")
+    said = steepest(*predict, "--model", "nets.py:Net")
+    assert said.status == 2
+    assert said.err == (
+        "error: the model 'nets.py:Net' is given, but the one in 'x/baselines/majority' is the baseline majority\n"
+        "Hint: leave --model (model=) out, or name the network's folder: x/model.\n"
+    )
+    with pytest.raises(ModelError, match="is the baseline majority"):
+        st.TrainedModel.load("x", model="nets.py:Net")
+    assert repr(st.TrainedModel.load("x")) == repr(st.load("x")) == repr(st.Result.load("x").best)
+    if built is None:
+        said = steepest("predict", "x/model", churn_csv, "--out", "p.csv", "--model", "nets.py:Net")
+        assert said.status == 2
+        assert "the model 'nets.py:Net' is given, but the one in 'x/model' is embedding-mlp(" in said.err
+        with pytest.raises(ModelError, match=r"the model 'Small' is given"):
+            st.load("x/model", model=Small)
+
+
 class Small(nn.Module):
     def __init__(self, shape, width: int, gain: float = 1.0) -> None:
         super().__init__()

@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 from pydantic import Field, model_validator
 
 from steepest.record.schema import Frozen
+from steepest.record.store import saved_model
 
 Kind = Literal["optimizer", "default", "constant", "baseline"]
 
@@ -335,8 +336,5 @@ class Comparison(Frozen):
     @property
     def saved_model(self) -> str:
         """Where in the experiment's folder the recommended model is: ``model`` for the network."""
-        if self.recommended != self.winner:
-            for row in self.rows:
-                if row.kind == "baseline" and row.name == self.recommended and row.model:
-                    return row.model
-        return "model"
+        baselines = {row.name: row.model or "" for row in self.rows if row.kind == "baseline"}
+        return saved_model(self.recommended, self.winner, baselines)

@@ -114,7 +114,20 @@ class Folder:
     def begin(self, data: str, name: str) -> None:
         """Write down, once, the folder's format and the data that it belongs to."""
         if not any(event.get("event") == "data" for event in self.journal.read()):
-            self.journal.append({"event": "data", "format": FORMAT, "data": data, "name": name})
+            at = str(Path.cwd())
+            self.journal.append({"event": "data", "format": FORMAT, "data": data, "name": name, "at": at})
+
+    @property
+    def home(self) -> Path | None:
+        """The working directory in which the folder was begun, which relative paths are relative to, if known."""
+        found = next((each.get("at") for each in self.journal.read() if each.get("event") == "data"), None)
+        return Path(found) if isinstance(found, str) else None
+
+    def sources_of(self, file: Path) -> list[Path]:
+        """Return where copies of a file of the user's code are kept, as it was referred to, the newest first."""
+        events = [each for each in self.journal.read() if each.get("event") == "code"]
+        named = [each for each in events if file.as_posix() in str(each.get("name"))]
+        return [self.path / SOURCE / str(each.get("digest")) / file.name for each in reversed(named)]
 
     def make(self) -> None:
         """Make the folder and the folders in it.
@@ -155,23 +168,45 @@ class Folder:
                 return False
         return True
 
+    @property
+    def recommended(self) -> Path:
+        """The folder of the model that the comparison recommends.
+
+        Raises:
+            FolderError: the results cannot be read.
+        """
+        path = self.path / "results.json"
+        try:
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            rows = [row for row in stored["rows"] if row["kind"] == "baseline"]
+            baselines = {row["name"]: str(row.get("model") or "") for row in rows}
+            return self.path / saved_model(stored.get("recommended") or "", stored["winner"], baselines)
+        except FileNotFoundError:
+            return self.path / "model"
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise FolderError(
+                f"cannot read {str(path)!r}: {error}",
+                hint=f"run `{command('resume', self.path)}` to write it again.",
+            ) from None
+
     def codes(self) -> dict[str, str]:
         """Return the identity of the user's code that was trained last, by what it is the code of."""
         events = [each for each in self.journal.read() if each.get("event") == "code"]
         return {str(each.get("of")): str(each.get("digest")) for each in events}
 
-    def keep_code(self, of: str, digest: str, sources: Mapping[str, str]) -> None:
-        """Keep the source of the user's code as text, and note its identity where it is new."""
+    def keep_code(self, of: str, name: str, digest: str, sources: Mapping[str, str]) -> None:
+        """Keep the source of the user's code as text, and note its name and identity where these are new."""
         if self.codes().get(of) == digest:
             return
-        for name, text in sources.items():
-            path = self.path / SOURCE / digest / name
+        for file, text in sources.items():
+            path = self.path / SOURCE / digest / file
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise cannot_write(path.parent, error) from None
             write_atomically(path, text)
-        self.journal.append({"event": "code", "of": of, "digest": digest, "files": sorted(sources)})
+        event = {"event": "code", "of": of, "name": name, "digest": digest, "files": sorted(sources)}
+        self.journal.append(event)
 
     def write(self, name: str, content: str | bytes) -> Path:
         """Write one file whole and return its path."""
@@ -268,6 +303,20 @@ class Folder:
             f"{what} in {str(self.journal.path)!r} cannot be read: {' '.join(each.strip() for each in first)}",
             hint="it was written by another version of steepest or edited; use that version, or another --out.",
         )
+
+
+def saved_model(recommended: str, winner: str, baselines: Mapping[str, str]) -> str:
+    """Return where in the folder the recommended model is: ``model`` for the network.
+
+    Args:
+        recommended, winner: names of rows.
+        baselines: where the baselines are, by name.
+
+    Example:
+        >>> saved_model("majority", "adam", {"majority": "baselines/majority"}), saved_model("adam", "adam", {})
+        ('baselines/majority', 'model')
+    """
+    return (baselines.get(recommended) if recommended != winner else None) or "model"
 
 
 def command(name: str, *arguments: str | Path) -> str:

@@ -35,6 +35,7 @@ from steepest.files import cannot_write, check_apart, reachable, write_atomicall
 from steepest.identity import of_network
 from steepest.models import ModelBuilder, build_model, count_parameters
 from steepest.record.store import SOURCE, Folder, command
+from steepest.references import looking
 from steepest.train.weights import load_once, once
 from steepest.train.writing import writing_tables
 from steepest.wording import counted, first_few
@@ -321,16 +322,21 @@ class TrainedModel:
         """Read a saved model.
 
         Args:
-            folder: a model's folder, or an experiment's for the best network in it.
+            folder: an experiment's for the model that is recommended, the best network or a baseline that is ahead of
+                it by a detectable difference; or one of its models: ``RUN/model``, ``RUN/baselines/NAME``.
             model: the user's own model as a reference or a callable. A saved model never runs code by itself:
-                if it was made from a reference, the reference must be given again.
+                if it was made from a reference, the reference must be given again. A file that is not there is taken
+                from the experiment's folder, which keeps the code that was trained.
 
         Raises:
             FolderError: there is no model, or a file of it is missing or damaged.
-            ModelError: the model is the user's own and was not given, or the weights do not fit it.
+            ModelError: the model is the user's own and was not given, or the weights do not fit it; or it is another
+                one than the given one.
         """
         folder = reachable(folder)
-        if (folder / "model").is_dir():
+        if (folder / "experiment.toml").is_file():
+            folder = Folder(folder).recommended
+        elif (folder / "model").is_dir():
             folder = folder / "model"
         about = _read_about(folder)
         build = _builder(about.model, folder, model)
@@ -348,7 +354,8 @@ class TrainedModel:
             if build is None:
                 net = restore(about.model.removeprefix(BASELINE), about.shape, arrays)
             else:
-                net = build_model(build, about.shape)
+                with looking(Folder(folder.parent).sources_of):
+                    net = build_model(build, about.shape)
                 _check_code(net, about, folder)
                 load_once(net, arrays)
         except (OSError, safetensors.SafetensorError, ValueError) as error:
@@ -384,10 +391,13 @@ def _as_trained(folder: Path, model: str) -> str:
 
 
 def _builder(built_from: str, folder: Path, given: str | ModelBuilder | None) -> str | ModelBuilder | None:
-    """Return what builds a saved network, None for a baseline."""
-    if built_from.startswith(BASELINE):
-        return None
-    own = built_from.startswith("callable ") or grammar.parse(built_from).is_reference
+    """Return what builds a saved network, None for a baseline.
+
+    Raises:
+        ModelError: the user's own model is needed and is not given, or one is given and is not needed.
+    """
+    baseline = built_from.startswith(BASELINE)
+    own = not baseline and (built_from.startswith("callable ") or grammar.parse(built_from).is_reference)
     if own and given is None:
         reference = built_from.removeprefix("callable ")
         how = "as model= in Python, or as --model FILE.py:NAME"
@@ -397,7 +407,16 @@ def _builder(built_from: str, folder: Path, given: str | ModelBuilder | None) ->
             f"the model in {str(folder)!r} was built by {reference!r}, which is not run unasked",
             hint=f"give it again: {how}, if you trust it.",
         )
-    return given if own else built_from
+    if not own and given not in (None, built_from):
+        name = given if isinstance(given, str) else getattr(given, "__qualname__", type(given).__qualname__)
+        network = (
+            f", or name the network's folder: {(folder.parents[1] / 'model').as_posix()}" if baseline else ""
+        )
+        raise ModelError(
+            f"the model {name!r} is given, but the one in {str(folder)!r} is {'the ' if baseline else ''}{built_from}",
+            hint=f"leave --model (model=) out{network}.",
+        )
+    return None if baseline else given if own else built_from
 
 
 def built_from(folder: Path) -> str | None:
