@@ -8,7 +8,7 @@ from pathlib import Path
 
 from steepest.compare.result import Comparison
 from steepest.errors import MissingExtraError, OptionError, unknown_name
-from steepest.experiment_folder import load_comparison, recommended_model
+from steepest.experiment_folder import load_comparison
 from steepest.export import bibliography, latex, plots, tidy
 from steepest.export.model import FORMATS as MODEL_FORMATS
 from steepest.export.model import as_onnx, as_torch
@@ -88,7 +88,7 @@ def export_folder(
 def _of_model(
     folder: Path, formats: Sequence[str], built_by: str | ModelBuilder | None
 ) -> dict[str, str | bytes]:
-    found = TrainedModel.load(recommended_model(folder), model=built_by)
+    found = TrainedModel.load(folder, model=built_by)
     files: dict[str, str | bytes] = {}
     for each in formats:
         made = as_onnx(found) if each == "onnx" else as_torch(found, built_by)
