@@ -106,6 +106,22 @@ PADDED = pl.DataFrame({
 })  # fmt: skip
 
 
+@pytest.mark.parametrize("odd", [" no", "no\u00a0", "NA", "?", ""])
+@pytest.mark.parametrize("distinct", [4, 3000])
+def test_texts_that_parquet_holds_as_codes_are_read_as_any_others(
+    odd: str, distinct: int, tmp_path: Path
+) -> None:
+    """A look at the codes' texts saves looking at every row, in each group of rows."""
+    texts = [f"no {i % distinct}" for i in range(20_000)]
+    for at in (0, 11_000, 19_999):
+        rows = pl.DataFrame({"plain": texts, "c": [*texts[:at], odd, *texts[at + 1 :]]})
+        rows.write_parquet(tmp_path / "t.parquet", row_group_size=5000)
+        found = scan(tmp_path / "t.parquet").collect()
+        assert_frame_equal(found, scan(rows).collect())
+        assert found["c"][at] == (None if odd in ("NA", "?", "") else "no")
+        assert found["plain"].to_list() == texts
+
+
 @LIMITS
 @pytest.mark.parametrize("separator", ",;\t")
 def test_blanks_around_texts_never_count(

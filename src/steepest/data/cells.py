@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from steepest.data.dataset import Note
-from steepest.data.judge import Doubt, Judged, judged
+from steepest.data.judge import Doubt, Judged, judged, likely
 from steepest.data.notation import PLAIN, Notation
 from steepest.data.reading import Reading
 from steepest.wording import counted
@@ -47,7 +47,14 @@ class Cells:
         return [note for name, some in found.items() if some and (note := _one_but_for_blanks(first[name]))]
 
 
-def tidied(frame: pl.LazyFrame, reading: Reading, *, untyped: bool = False, separator: str = "") -> Cells:
+def tidied(
+    frame: pl.LazyFrame,
+    reading: Reading,
+    *,
+    untyped: bool = False,
+    separator: str = "",
+    plain: Collection[str] = (),
+) -> Cells:
     """Read the texts of a table.
 
     Args:
@@ -55,6 +62,7 @@ def tidied(frame: pl.LazyFrame, reading: Reading, *, untyped: bool = False, sepa
         reading: how texts are read.
         untyped: the table is a text file, in which plain numbers, and true and false, are no more than texts yet.
         separator: what separates the columns of the file.
+        plain: columns of texts of which it is known that ``Reading.cells`` would change none.
 
     Example:
         >>> found = tidied(pl.LazyFrame({"price": ["1.234,50 €", "-", "7 €"]}), Reading())
@@ -68,7 +76,8 @@ def tidied(frame: pl.LazyFrame, reading: Reading, *, untyped: bool = False, sepa
     if reading.trained is not None and not untyped:
         asked = [name for name in asked if name in reading.trained]
     raw, frame = frame, frame.with_columns(pl.col(codes).cast(pl.String)) if codes else frame
-    frame = reading.cells(frame, [*texts, *codes])
+    asked = likely(frame, asked, reading, untyped=untyped)
+    frame = reading.cells(frame, [name for name in (*texts, *codes) if name not in plain])
     found = judged(frame, asked, reading, untyped=untyped, separator=separator)
     typed = {each.name: each for each in found if each.dtype is not None}
     return Cells(

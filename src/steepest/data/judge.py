@@ -7,7 +7,7 @@ with decimal points), else not at all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ FIRST_ROWS, SAMPLE_ROWS = 20, 1000
 """The first rows, which tell which columns of texts are looked at as a whole."""
 EXACT_DIGITS = 15
 """Whole numbers with more digits are not exact as floats."""
+_SHORT, _FEW_LETTERS = 9, 5
+"""Words for missing values and infinity are so short, and units and exponents have so few letters."""
 _TRUTH = "(?i)^(?:true|false)$"
 _GROUP = r"^[-+]?[1-9]\d{0,2}\.\d{3}$"
 """A number whose point may separate thousands."""
@@ -87,14 +89,11 @@ def judged(
 
     Args:
         frame: the rows, their texts without blanks around them.
-        names: the columns of texts to look at.
+        names: the columns of texts to look at, as ``likely`` found them.
         reading: how texts are read.
         untyped: the table is a text file, in which plain numbers, and true and false, are no more than texts yet.
         separator: what separates the columns of the file.
     """
-    trained = reading.trained or {}
-    likely = _likely(frame, [name for name in names if name not in trained], reading, untyped)
-    names = [name for name in names if name in trained or name in likely]
     if not names:
         return []
     columns = _looked_at(frame, names, reading)
@@ -128,14 +127,41 @@ def may_separate_thousands(number: pl.Expr) -> pl.Expr:
     return (size >= 1) & (size < 1000) & ((size * 1000 - (size * 1000).round()).abs() < 1e-9)
 
 
-def _likely(frame: pl.LazyFrame, names: Sequence[str], reading: Reading, untyped: bool) -> list[str]:
-    """Return the columns of which all of the first rows look like numbers or, in a text file, truth values."""
-    for rows in (FIRST_ROWS, SAMPLE_ROWS):  # most columns of texts are out after a few
-        if names:
-            first = frame.select(names).head(rows).collect()
-            looks = {name: _looks_typed(reading.known(pl.col(name)).drop_nulls(), untyped) for name in names}
-            names = [name for name, typed in first.select(**looks).row(0, named=True).items() if typed]
-    return list(names)
+def likely(
+    frame: pl.LazyFrame, names: Sequence[str], reading: Reading, *, untyped: bool = False
+) -> list[str]:
+    """Return the columns to look at as a whole, because all of their first texts look like numbers or truth values.
+
+    Args:
+        frame: the rows, their texts as they came.
+        names: columns of texts.
+        reading: how texts are read; at prediction, the columns that were numbers in training are looked at anyway.
+        untyped: true and false may be truth values.
+    """
+    trained, missing = reading.trained or {}, set(reading.missing)
+    open_names = [name for name in names if name not in trained]
+    if open_names:  # most columns of texts are out after a few
+        few = frame.select(open_names).head(FIRST_ROWS).collect()
+        open_names = [
+            each.name for each in few.iter_columns() if all(_may_be_typed(text, missing) for text in each)
+        ]
+    if open_names:
+        first = reading.cells(frame.select(open_names).head(SAMPLE_ROWS), open_names).collect()
+        looks = {name: _looks_typed(reading.known(pl.col(name)).drop_nulls(), untyped) for name in open_names}
+        found = first.select(**looks).row(0, named=True)
+        open_names = [name for name, typed in found.items() if typed]
+    return [name for name in names if name in trained or name in open_names]
+
+
+def _may_be_typed(text: str | None, missing: Collection[str]) -> bool:
+    """Whether a text may be a number, a truth value or a mark for a missing value; a quick look.
+
+    Example:
+        >>> [_may_be_typed(each, {"not known"}) for each in ("1,5 USD", " true", "not known", "019XX W CORTLAND ST")]
+        [True, True, True, False]
+    """
+    bare = "" if text is None else text.strip()
+    return len(bare) <= _SHORT or bare in missing or sum(map(str.isalpha, bare)) <= _FEW_LETTERS
 
 
 def _looks_typed(known: pl.Expr, untyped: bool) -> pl.Expr:

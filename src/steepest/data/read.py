@@ -12,7 +12,7 @@ import math
 import os
 import tempfile
 import zlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -111,8 +111,9 @@ def _read_file(path: Path, how: Reading, *, names: Sequence[str] | None, sure: b
             cells = _read_text(path, how, names=names, sure=sure)
         return replace(cells, frame=_numbers_without_marks(cells.frame, how.missing))
     with reading(path.name), _without_panic_text():
+        plain: set[str] = set()
         if path.stat().st_size <= _CHECKED_BYTES:
-            check_sound(path, kind)
+            plain = check_sound(path, kind, how.is_plain)
         if kind == "parquet":
             frame = pl.scan_parquet(path)
         elif kind == "stream":
@@ -123,7 +124,7 @@ def _read_file(path: Path, how: Reading, *, names: Sequence[str] | None, sure: b
         if path.stat().st_size <= IN_MEMORY_BYTES // delimited.PACKED_FACTOR:
             frame = frame.collect().lazy()
     with reading(path.name):
-        return _clean(frame, how, path.name)
+        return _clean(frame, how, path.name, plain)
 
 
 def _read_text(path: Path, how: Reading, **options: Any) -> Cells:
@@ -374,7 +375,7 @@ def _kind(path: Path) -> str:
     return "text"
 
 
-def _clean(frame: pl.LazyFrame, how: Reading, name: str) -> Cells:
+def _clean(frame: pl.LazyFrame, how: Reading, name: str, plain: Collection[str] = ()) -> Cells:
     schema = frame.collect_schema()
     if not schema:
         raise DataError(f"{name} has no columns", hint="give a table with a target and other columns.")
@@ -382,11 +383,11 @@ def _clean(frame: pl.LazyFrame, how: Reading, name: str) -> Cells:
     if names != list(schema):
         delimited.check_names(names, name)
         frame = frame.rename(dict(zip(schema, names, strict=True)))
-        schema = frame.collect_schema()
+        schema, plain = frame.collect_schema(), ()
     changed = [
         each for column, dtype in schema.items() if (each := _simpler(frame, column, dtype)) is not None
     ]
-    cells = tidied(frame.with_columns(changed) if changed else frame, how)
+    cells = tidied(frame.with_columns(changed) if changed else frame, how, plain=plain)
     return replace(cells, frame=_numbers_without_marks(cells.frame, how.missing))
 
 

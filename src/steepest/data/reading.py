@@ -10,6 +10,9 @@ import polars as pl
 from steepest.data.notation import PLAIN, Notation
 from steepest.data.options import MISSING, NUMBER_MARKS, Decimal
 
+FEW = 1000
+"""So few texts are looked at one by one."""
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -44,6 +47,16 @@ class Reading:
         return frame.with_columns(texts.str.strip_chars()).with_columns(
             pl.when(~missing).then(texts).name.keep()
         )
+
+    def is_plain(self, texts: pl.Series) -> bool:
+        """Whether ``cells`` would change none of these texts."""
+        if len(texts) <= FEW:  # Python begins at once
+            return all(text is None or (text == text.strip() and text not in self.missing) for text in texts)
+        text = pl.col("text")
+        changed = (text.str.strip_chars().str.len_bytes() != text.str.len_bytes()) | text.is_in(
+            [*self.missing]
+        )
+        return not texts.alias("text").to_frame().select(changed.any()).item()
 
     def known(self, cell: pl.Expr) -> pl.Expr:
         """Return cells, null also where they mean a missing value among numbers."""

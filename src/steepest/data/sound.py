@@ -8,19 +8,28 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+_ROWS = 1 << 18
+"""Rows of a Parquet file that are read at a time."""
 
-def check_sound(path: Path, kind: str) -> None:
+
+def check_sound(path: Path, kind: str, is_plain: Callable[[pl.Series], bool] | None = None) -> set[str]:
     """Read a file to its end and keep nothing.
 
     Args:
         path: the file.
         kind: ``parquet``, ``arrow`` (the file format) or ``stream``.
+        is_plain: a test of texts.
+
+    Returns:
+        The columns of texts stored as codes whose different texts, which are few, pass the test.
 
     Raises:
         ValueError: the file is damaged; the message is Arrow's.
@@ -39,20 +48,30 @@ def check_sound(path: Path, kind: str) -> None:
         if kind == "parquet":
             with pq.ParquetFile(path) as file:
                 about = file.metadata
-            with pq.ParquetFile(path, metadata=about, read_dictionary=_repeating(about)) as file:
-                for _ in file.iter_batches():
-                    pass
-            return
+            coded = _repeating(about)
+            plain = set(coded if is_plain else ())
+            with pq.ParquetFile(path, metadata=about, read_dictionary=coded) as file:
+                for batch in file.iter_batches(batch_size=_ROWS):
+                    if is_plain:
+                        plain = {name for name in plain if is_plain(_texts(batch, name))}
+            return plain
         with pa.memory_map(str(path)) as source:
             opened: Any = pa.ipc.open_stream(source) if kind == "stream" else pa.ipc.open_file(source)
             batches = opened if kind == "stream" else map(opened.get_batch, range(opened.num_record_batches))
             for batch in batches:
                 batch.validate(full=True)
     except pa.ArrowNotImplementedError:
-        return  # something that Arrow cannot read but Polars may
+        pass  # something that Arrow cannot read but Polars may
     except (pa.ArrowException, OSError, MemoryError, KeyError, TypeError, IndexError, OverflowError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(first.rstrip(".")) from error
+    return set()
+
+
+def _texts(batch: pa.RecordBatch, name: str) -> pl.Series:
+    texts: Any = cast(Any, batch.column(name)).dictionary
+    texts.validate(full=True)  # or they may be no text
+    return cast(pl.Series, pl.from_arrow(texts))
 
 
 def _repeating(about: pq.FileMetaData) -> list[str]:
@@ -64,4 +83,4 @@ def _repeating(about: pq.FileMetaData) -> list[str]:
         if chunk.physical_type == "BYTE_ARRAY":
             size[chunk.path_in_schema] += chunk.total_uncompressed_size
             values[chunk.path_in_schema] += chunk.num_values
-    return [name for name in size if size[name] < 4 * values[name]]
+    return [name for name in size if size[name] < 8 * values[name]]
