@@ -17,6 +17,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 
 ORDER = (
     "steepest",
+    "interrupts",
     "errors",
     "wording",
     "registry",

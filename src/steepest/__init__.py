@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import importlib
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+
+TYPE_CHECKING = False  # as typing's, which is slow to import
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from steepest.api import Plan, Result, compare, load, plan
     from steepest.data.table import Table, read_table
     from steepest.errors import SteepestError
@@ -19,10 +21,7 @@ if TYPE_CHECKING:
     from steepest.sweep.contestants import tune
     from steepest.train.trained import TrainedModel
 
-try:
-    __version__ = version("steepest")
-except PackageNotFoundError:  # a source tree that was not installed
-    __version__ = "0"
+    __version__: str
 
 _PUBLIC = {
     "Plan": "steepest.api:Plan",
@@ -61,12 +60,24 @@ _PACKAGES = ("optim", "testing")
 def __getattr__(name: str) -> Any:
     if name in _PACKAGES:
         return importlib.import_module(f"steepest.{name}")
+    if name == "__version__":
+        globals()[name] = _version()
+        return globals()[name]
     if name not in _PUBLIC:
         raise AttributeError(f"module 'steepest' has no attribute {name!r}")
     module, _, attribute = _PUBLIC[name].partition(":")
     found = getattr(importlib.import_module(module), attribute)
     globals()[name] = found
     return found
+
+
+def _version() -> str:
+    from importlib import metadata
+
+    try:
+        return metadata.version("steepest")
+    except metadata.PackageNotFoundError:  # a source tree that was not installed
+        return "0"
 
 
 def __dir__() -> list[str]:

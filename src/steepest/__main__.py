@@ -1,10 +1,13 @@
-"""``python -m steepest`` and ``steepest``: the command line, also when it is interrupted while it is being loaded."""
+"""``python -m steepest`` and ``steepest``: the command line, also if it is interrupted while it loads."""
 
 import sys
+
+from steepest.interrupts import exit_in_imports
 
 
 def main() -> int:
     """Run the command line and return its exit status."""
+    exit_in_imports()
     try:
         from steepest.cli import main as run
 

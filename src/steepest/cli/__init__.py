@@ -18,6 +18,7 @@ from steepest.cli import output
 from steepest.cli.flags import KINDS, Out, given, parameters, registry
 from steepest.cli.output import complain, console, line
 from steepest.errors import OptionError, SteepestError
+from steepest.interrupts import always_raise
 from steepest.recipe import THE_FLAGS, execution_asked, load_tree, validate_experiment
 from steepest.wording import counted
 
@@ -197,6 +198,7 @@ def report(
     elif folders and len(folders) > 1:
         from steepest.api import write_side_by_side
 
+        always_raise()
         path = write_side_by_side(folders, out or Path("side-by-side.html"))
         line(f"report   {path}", out=True)
     else:
@@ -208,6 +210,7 @@ def report(
 def _report_one(folder: Path, out: Path | None) -> Path:
     from steepest.api import Result, write_report
 
+    always_raise()
     path = write_report(folder, out)
     output.print_result(Result.load(folder), report=path)
     return path
@@ -220,6 +223,7 @@ def _report_log(log: Path, metric: str | None, out: Path | None) -> Path:
 
     out = out or Path(f"{log.name.split('.')[0]}.html")
     check_apart(out, log)
+    always_raise()
     comparison = read_log(log, metric=metric)
     path = write_report(comparison, out)
     target = console(out=True)
@@ -256,6 +260,7 @@ def export(
     formats = [each.strip() for each in format_.split(",") if each.strip()] if format_ is not None else None
     if formats == []:
         raise OptionError(f"--format {format_!r} lists no format", hint="leave it out for all formats.")
+    always_raise()
     done = export_folder(folder, out, formats, model=model)
     for path in done.files:
         line(str(path), out=True)
@@ -291,6 +296,7 @@ def predict(
 
     loaded = load(folder, model=model)
     names = [name.strip() for each in keep or [] for name in each.split(",") if name.strip()]
+    always_raise()
     found = loaded.write_predictions(rows, out, keep=names)
     if not quiet:
         for note in found.notes:
@@ -407,7 +413,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SteepestError as error:
         return complain(error.fact, error.hint)
     except (KeyboardInterrupt, typer.Abort):
-        line("interrupted; finished runs are kept")
+        line("interrupted")
         return 130
 
 

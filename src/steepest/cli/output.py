@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from steepest.interrupts import always_raise
+
 
 def console(*, out: bool = False) -> Console:
     """Return a console for results (``out``) or for messages."""
@@ -53,6 +55,7 @@ def show(
     from steepest.console import ProgressObserver
     from steepest.sweep.observer import Observer
 
+    always_raise()
     try:
         if quiet:
             result = work(Observer())
