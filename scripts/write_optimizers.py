@@ -25,7 +25,7 @@ from steepest.optim.rule import Rule, table
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT))  # a script of this folder knows only its own folder
-from scripts.docstrings import displayed, math_markup  # noqa: E402
+from scripts.docs_hook import displayed, math_markup  # noqa: E402
 from tests.optim.cases import BY_RULE  # noqa: E402
 
 FOLDER = ROOT / "docs" / "optimizers"

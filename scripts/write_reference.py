@@ -29,7 +29,7 @@ from steepest.report import glossary
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT))  # a script of this folder knows only its own folder
-from scripts.docstrings import shown  # noqa: E402
+from scripts.docs_hook import docstring  # noqa: E402
 
 REFERENCE = ROOT / "docs" / "reference"
 BEGIN, END = "<!-- begin: written by scripts/write_reference.py -->", "<!-- end -->"
@@ -47,7 +47,7 @@ def _cell(text: str) -> str:
 
 def _prose(text: str) -> str:
     """Return docstring prose as Markdown: roles and double backquotes become code, formulas MathML."""
-    return shown(inspect.cleandoc(text)).replace("``", "`")
+    return docstring(inspect.cleandoc(text)).replace("``", "`")
 
 
 def _sections(found: Any) -> tuple[str, dict[str, str]]:

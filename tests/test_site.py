@@ -7,8 +7,7 @@ from pathlib import Path
 import griffe
 import pytest
 
-from scripts.docs_hook import on_page_content
-from scripts.docstrings import Docstrings, shown
+from scripts.docs_hook import Docstrings, docstring, on_page_content, on_page_markdown
 
 SOURCE = Path(__file__).parents[1] / "src"
 
@@ -23,7 +22,7 @@ SOURCE = Path(__file__).parents[1] / "src"
     ],
 )  # fmt: skip
 def test_a_docstring_is_shown_with_formulas_and_code(text: str, expected: tuple[str, ...]) -> None:
-    found = shown(text)
+    found = docstring(text)
     assert all(each in found for each in expected), found
     assert "math:" not in found
 
@@ -52,3 +51,13 @@ def test_code_breaks_between_words_only() -> None:
         '<p><code><span class="word">compare</span> <span class="word">--out</span></code> '
         f"<code>{long}</code></p><pre><code>a b</code></pre>"
     )
+
+
+def test_formulas_of_pages_are_drawn() -> None:
+    found = on_page_markdown(
+        "One.\n\n```math\n\\begin{align*}\na &= b \\\\\nc &= d\n\\end{align*}\n```\n\nTwo\n$`x_j`$.\n"
+    )
+    assert found.startswith('One.\n\n<div class="formula"><math')
+    assert found.count("<mtr>") == 2
+    assert found.endswith("<msub><mi>x</mi><mi>j</mi></msub></mrow></math>.\n")
+    assert "Two <math" in found

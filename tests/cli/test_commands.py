@@ -477,7 +477,7 @@ def test_regression_from_the_command_line(steepest, churn_csv, tmp_path) -> None
     assert said.status == 0
     result = st.Result.load(tmp_path / "x")
     assert result.comparison.metric == "rmse"
-    assert "linear regression" in result.sentence.lower()
+    assert "ridge regression" in result.sentence.lower()
     predicted = result.best.predict(churn_csv).table
     assert predicted.columns == ["prediction"]
     truth = pl.read_csv(churn_csv)["minutes"]
@@ -515,7 +515,7 @@ def test_a_baseline_that_is_ahead_predicts_and_the_network_by_its_path(steepest,
         f"network  steepest predict {out}/model new.csv --out predictions.parquet",
     ]
     errors: list[float] = []
-    used = {out: "linear regression (ridge) (baseline)", out / "model": "a network trained by adam(lr=0.01)"}
+    used = {out: "ridge regression (baseline)", out / "model": "a network trained by adam(lr=0.01)"}
     for each, by in used.items():
         said = steepest("predict", each, tmp_path / "t.csv", "--out", tmp_path / "p.csv")
         assert said.err.endswith(f"1,500 predictions in {tmp_path}/p.csv, by {by}\n")

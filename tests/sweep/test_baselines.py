@@ -189,7 +189,7 @@ def test_a_baseline_that_is_ahead_is_what_is_used(tmp_path: Path) -> None:
     frame = numbers_table()
     result = st.compare(frame, tmp_path / "run", target="value", **QUICK)
     found = result.comparison
-    assert found.recommended == "linear regression (ridge)"
+    assert found.recommended == "ridge regression"
     assert found.winner == "adam(lr=0.01)"
     ahead = [each for each in found.pairs if each.second == found.recommended]
     assert [(each.told_apart, each.better) for each in ahead] == [(True, found.recommended)]
@@ -199,7 +199,7 @@ def test_a_baseline_that_is_ahead_is_what_is_used(tmp_path: Path) -> None:
         st.load(tmp_path / "run"),
         st.load(str(tmp_path / "run/baselines/linear-regression")),
     ):
-        assert loaded.title == "linear regression (ridge) (baseline)"
+        assert loaded.title == "ridge regression (baseline)"
         assert loaded.predict(frame).table.equals(reference)
     network = st.load(tmp_path / "run/model")
     assert network.title == "a network trained by adam(lr=0.01)"
@@ -215,10 +215,10 @@ def test_baselines_are_used_where_every_run_diverged(tmp_path: Path) -> None:
     frame = numbers_table()
     options = {**QUICK, "optimizers": ["sgd(lr=1e30)"]}
     found = st.compare(frame, tmp_path, target="value", **options).comparison
-    assert found.recommended == "linear regression (ridge)"
+    assert found.recommended == "ridge regression"
     assert not (tmp_path / "model").exists()
     assert [each.label for each in found.use] == ["command", "Python", "model"]
-    assert st.load(tmp_path).title == "linear regression (ridge) (baseline)"
+    assert st.load(tmp_path).title == "ridge regression (baseline)"
     again = load_comparison(Folder(tmp_path))
     assert again.use == found.use
 

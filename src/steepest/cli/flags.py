@@ -192,6 +192,6 @@ def _plain(value: Any) -> str:
 
 Out = Annotated[
     Path | None,
-    typer.Option("--out", help="Folder for all results \\[runs/NAME].", metavar="FOLDER", rich_help_panel=COMMON,
-                 show_default=False),
+    typer.Option("--out", help="Folder for all results. [dim]\\[runs/NAME][/dim]", metavar="FOLDER",
+                 rich_help_panel=COMMON, show_default=False),
 ]  # fmt: skip

@@ -240,4 +240,4 @@ def _best(trials: list[Trial]) -> Trial:
 
 _CHOICES = f"{(FIRST, LOWEST, HIGHEST, LEAST)}, {MOST_BINS} bins, gain {GAIN:g}"
 LOGISTIC = Baseline("logistic regression", fit_logistic, LinearModel, _CHOICES)
-RIDGE = Baseline("linear regression (ridge)", fit_ridge, LinearModel, _CHOICES)
+RIDGE = Baseline("ridge regression", fit_ridge, LinearModel, _CHOICES)
