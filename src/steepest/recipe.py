@@ -86,6 +86,8 @@ class Options(BaseModel):
 class ModelOptions(Options):
     """Which model is trained."""
 
+    model_config = ConfigDict(allow_inf_nan=False)
+
     model: str = Field("embedding-mlp", description="name of a model, or your own as nets.py:MyNet")
     hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_whole_numbers)] = Field(
         (128, 64), description="widths of the hidden layers, as 128,64"
@@ -109,6 +111,8 @@ class ModelOptions(Options):
 
 class Protocol(Options):
     """How the comparison is made."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     metric: str | None = Field(
         None, description="metric that chooses learning rates and the winner (default: log loss or RMSE)"

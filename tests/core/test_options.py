@@ -49,3 +49,10 @@ def test_a_seed_that_no_table_holds_is_refused_before_anything_is_trained() -> N
     for seed in (LARGEST_SEED + 1, 2**63, -1):
         with pytest.raises(OptionError, match=f"seed = {seed}"):
             protocol(seed=seed)
+
+
+@pytest.mark.parametrize("name", ["epochs", "minutes", "clip", "learning_rates"])
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_amounts_are_finite(name: str, value: float) -> None:
+    with pytest.raises(OptionError, match=r"must be a finite number|must be greater than 0"):
+        protocol(**{name: [value] if name == "learning_rates" else value})

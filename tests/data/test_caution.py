@@ -113,9 +113,10 @@ def test_another_split_is_not_spoken_of(tmp_path):
     assert [each for _, each in hints(rows, split="random")] == ["time:date", "group:patient"]
     assert hints(rows, split="time:date") == []
     assert hints(rows, split="group:patient") == []
-    own = tmp_path / "own.csv"
-    pl.DataFrame({"x": NOISE, **rows}).write_csv(own)
-    assert hints(rows, validation=str(own), test=str(own)) == []
+    own = {part: str(tmp_path / f"{part}.csv") for part in ("validation", "test")}
+    for path in own.values():
+        pl.DataFrame({"x": NOISE, **rows}).write_csv(path)
+    assert hints(rows, **own) == []
 
 
 def test_without_a_target_it_is_said_too():

@@ -23,6 +23,8 @@ CLASSES = {
     "equal": (["no", "yes"] * 40, None, "yes", "yes, the last of two equally frequent ones (50.0%"),
     "numbers": ([0, 1, 1, 1] * 30, None, "0", "0, the rarer one (25.0%"),
     "true or false": ([True, False, False, False] * 30, None, "true", "true, the rarer one (25.0%"),
+    "as a file has it": ([True, False, False, False] * 30, "False", "false", "false, given (75.0%"),
+    "text": (["True", "False", "False", "False"] * 30, "False", "False", "False, given (75.0%"),
 }
 
 

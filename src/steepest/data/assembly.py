@@ -38,6 +38,8 @@ SPLIT_TYPE = pl.Enum(PARTS)
 """The part of a row, one byte."""
 _DIGEST_ROWS = 1 << 20
 NOTE_LETTERS = 240
+KNOWN_ROWS = 0.5
+"""A part from a file of its own is warned about if so large a share of its rows are training rows."""
 
 
 @dataclass(frozen=True)
@@ -333,6 +335,8 @@ def _split(
         notes.append(Note("info", text))
     if task == "classification":
         notes += _about_classes(rows, target)
+    if n < rows.height:
+        notes += _about_known_rows(rows)
     return rows, notes
 
 
@@ -355,6 +359,20 @@ def _moments(rows: pl.DataFrame, column: str) -> np.ndarray[Any, Any]:
     return (values.to_physical() if values.dtype.is_temporal() else as_number(values)).to_numpy()
 
 
+def _about_known_rows(rows: pl.DataFrame) -> list[Note]:
+    """Return a warning for each part of which many rows are training rows too, where parts have their own files."""
+    plain = [name for name, dtype in rows.schema.items() if not dtype.is_nested() and name != SPLIT_COLUMN]
+    found = rows.select(SPLIT_COLUMN, hash=rows.select(plain).hash_rows())
+    trained = found.filter(pl.col(SPLIT_COLUMN) == "train")["hash"].unique()
+    notes: list[Note] = []
+    for part in ("validation", "test"):
+        share = found.filter(pl.col(SPLIT_COLUMN) == part)["hash"].is_in(trained.implode()).mean()
+        if isinstance(share, float) and share >= KNOWN_ROWS:
+            text = f"{share:.0%} of the {part} rows are identical to training rows, so they say little about new ones."
+            notes.append(Note("warning", text))
+    return notes
+
+
 def _about_classes(rows: pl.DataFrame, target: str) -> list[Note]:
     found = rows.group_by(target).agg(pl.len().alias(ROW), pl.col(SPLIT_COLUMN).unique())
     some = found.filter(pl.col(SPLIT_COLUMN).list.len() < len(PARTS)).sort(ROW, target)
@@ -365,8 +383,8 @@ def _about_classes(rows: pl.DataFrame, target: str) -> list[Note]:
         for label, n, parts in some.head(5).iter_rows()
     ]
     more = f" and {some.height - 5} more" if some.height > 5 else ""
-    how_many = counted(some.height, "class has", "classes have")
-    text = f"{how_many} too few rows to be in every part: {', '.join(shown)}{more}."
+    how_many = counted(some.height, "class is", "classes are")
+    text = f"{how_many} not in every part: {', '.join(shown)}{more}."
     return [Note("warning", text)]
 
 
@@ -378,7 +396,14 @@ def _encoded_target(
     values: pl.Series, train: NDArray[np.bool_], classes: tuple[str, ...]
 ) -> tuple[TargetScale, np.ndarray[Any, Any]]:
     if classes:
-        return TargetScale(), targets.class_codes(values, list(classes)).to_numpy()
+        codes = targets.class_codes(values, list(classes)).to_numpy()
+        known = codes[train]
+        if (known == known[0]).all():
+            raise DataError(
+                f"the target {values.name!r} has one class only, {classes[known[0]]!r}, in the training rows",
+                hint="choose another split, or another target.",
+            )
+        return TargetScale(), codes
     return targets.standardised(values, train)
 
 

@@ -2,7 +2,7 @@
 
 The rules, first match wins; ``--categorical``, ``--continuous``, ``--drop`` and ``--features`` go before them:
 
-1. all missing, or one value and nothing missing: left out.
+1. all missing, or one value and nothing missing, or what ``--split group:`` keeps apart: left out.
 2. dates, and texts of which 99 % are dates in one format: parts (month, weekday, hour, …) that vary.
 3. true/false: categorical.
 4. whole numbers (also when stored as floats, as pandas does where values are missing): categorical up to 24
@@ -40,6 +40,7 @@ Kind = Literal["text", "integer", "float", "boolean", "date", "other"]
 FEW_INTEGERS = 24
 MAYBE_CODES = 300
 IDENTIFIER = "an identifier, whose values hardly repeat"
+SPLIT_GROUPS = "the groups that the split keeps apart"
 TEXT = "text, not used"
 MOSTLY_NUMBERS, MANY_NUMBERS = 0.5, 10
 NUMBERS_IN_TEXT = 0.9
@@ -309,6 +310,9 @@ def _column(values: pl.Series, is_target: bool, options: TableOptions, notes: li
         and name not in [*options.features, *options.categorical, *options.continuous]
     ):
         return Column(name, kind, "left out", "as asked")
+    named = [*(options.features or []), *options.categorical, *options.continuous]
+    if options.split == f"group:{name}" and name not in named:
+        return Column(name, kind, "left out", SPLIT_GROUPS)
     known = values.drop_nulls()
     if len(known) == 0:
         return Column(name, kind, "left out", "all values are missing")
@@ -462,7 +466,7 @@ def _left_out(columns: Columns) -> list[Note]:
 def _cure(reason: str, column: Column) -> str:
     """Return what to do if a column is to be used nevertheless."""
     name = shlex.quote(column.name)
-    if reason == IDENTIFIER:
+    if reason in (IDENTIFIER, SPLIT_GROUPS):
         return f" (--{'continuous' if column.kind == 'integer' else 'categorical'} {name} keeps it)"
     if reason != TEXT:
         return ""

@@ -235,6 +235,7 @@ class Table:
         frames = [first.with_columns(pl.lit(None, SPLIT_TYPE).alias(SPLIT_COLUMN))]
         for part, given in (("validation", self.options.validation), ("test", self.options.test)):
             if isinstance(given, str):
+                self._check_other_file(part, given)
                 rows, unreadable, numbers = self._more_rows(given, self._known(raw, forms))
                 reports += unreadable
                 counted.append(_numbers(rows, numbers))
@@ -256,6 +257,18 @@ class Table:
         return Rows(
             frame, self.name, source, raw, tuple(reports), forms, notations, notes, pl.concat(counted)
         )
+
+    def _check_other_file(self, part: str, given: str) -> None:
+        """Raise a ``DataError`` if a part's file is that of the table or of another part."""
+        sources = {"training": self._source, "validation": self.options.validation}
+        mine = Path(given).expanduser()
+        for other, source in sources.items():
+            its = Path(source).expanduser() if isinstance(source, str | Path) else None
+            if other != part and its is not None and its.exists() and mine.exists() and mine.samefile(its):
+                raise DataError(
+                    f"the {part} rows and the {other} rows are one file, {given!r}",
+                    hint=f"give a --{part}-file with other rows, or a share of the rows: --{part} 0.1.",
+                )
 
     def _check_doubts(self, target: pl.Series) -> None:
         """Raise a ``DataError`` if a column is to be a number, looks like one, and cannot be read as one."""

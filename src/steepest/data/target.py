@@ -174,6 +174,22 @@ def known_codes(values: pl.Series, classes: Sequence[str]) -> tuple[NDArray[np.i
     return codes.to_numpy(), texts.filter(codes == -1).drop_nulls().to_list()
 
 
+def known_class(name: str, classes: Sequence[str]) -> str:
+    """Return the class that a name means; true and false are found however they are written.
+
+    Raises:
+        UnknownNameError: there is no such class.
+
+    Example:
+        >>> known_class("True", ["false", "true"]), known_class("True", ["True", "true"])
+        ('true', 'True')
+    """
+    for each in (name, name.lower() if name.lower() in ("true", "false") else name):
+        if each in classes:
+            return each
+    raise unknown_name("class", name, classes)
+
+
 def class_codes(values: pl.Series, classes: list[str]) -> pl.Series:
     """Return int64 codes of class labels.
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 
 from steepest.data.dataset import Dataset, Note
-from steepest.errors import OptionError, unknown_name
+from steepest.data.target import known_class
+from steepest.errors import OptionError
 from steepest.evaluate.metrics import MetricInfo, default_metric, meant, metric_info, metric_names
 
 MAJORITY = 0.8
@@ -86,8 +87,8 @@ def _positive(dataset: Dataset, wanted: str | None) -> tuple[int | None, str]:
             f"the positive class {wanted!r} is named, but {dataset.target!r} {what}",
             hint="leave --positive out: it is for two classes.",
         )
-    if wanted is not None and wanted not in dataset.classes:
-        raise unknown_name("class", wanted, dataset.classes)
+    if wanted is not None:
+        wanted = known_class(wanted, dataset.classes)
     counts = _counts(dataset)
     code = dataset.classes.index(wanted) if wanted is not None else 0 if counts[0] < counts[1] else 1
     share = f"{counts[code] / sum(counts):.1%} of the training rows"

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from steepest.data.dataset import Dataset
-from steepest.errors import OptionError, unknown_name
+from steepest.data.target import known_class
+from steepest.errors import OptionError
 from steepest.optim import make_rule
 from steepest.recipe import Execution, Protocol, Recipe
 from steepest.record.schema import Record, RunKey
@@ -63,10 +64,8 @@ def class_weights(dataset: Dataset, wanted: str | dict[str, float]) -> tuple[flo
         counts = torch.bincount(dataset.train.target.cpu(), minlength=len(dataset.classes)).clamp(min=1)
         return tuple((len(dataset.train) / (len(dataset.classes) * counts)).tolist())
     assert isinstance(wanted, dict)
-    for name in wanted:
-        if name not in dataset.classes:
-            raise unknown_name("class", name, dataset.classes)
-    return tuple(wanted.get(name, 1.0) for name in dataset.classes)
+    weights = {known_class(name, dataset.classes): weight for name, weight in wanted.items()}
+    return tuple(weights.get(name, 1.0) for name in dataset.classes)
 
 
 def pilot_run(recipe: Recipe, per_epoch: int, seed: int, most_steps: int = PILOT_STEPS) -> Run:
