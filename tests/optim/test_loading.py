@@ -57,6 +57,24 @@ def test_a_state_of_parameters_in_another_order_is_refused_and_nothing_is_loaded
     assert all(bool(torch.isfinite(param).all()) for param in params)
 
 
+@pytest.mark.parametrize("shape", [(2, 2), (3,)])
+def test_named_parameters_of_one_shape_in_another_order_are_refused(shape: tuple[int, ...]) -> None:
+    params = parameters(shape, shape)
+    named = [("first", params[0]), ("second", params[1])]
+    saved = optim.Adam(named)
+    saved.step()
+    other = optim.Adam(named[::-1])
+    with pytest.raises(
+        OptionError, match="parameter 1 of the loaded state is 'first', and here it is 'second'"
+    ):
+        other.load_state_dict(saved.state_dict())
+    assert not other.state
+    assert other.param_groups[0]["param_names"] == ["second", "first"]
+    wrapped = optim.Adam([(f"module.{name}", param) for name, param in named])
+    wrapped.load_state_dict(saved.state_dict())
+    assert torch.equal(wrapped.state[params[0]]["exp_avg"], saved.state[params[0]]["exp_avg"])
+
+
 @each_optimizer
 def test_float16_parameters_stay_finite_at_zero_and_small_gradients(name: str) -> None:
     """ε = 1e-8 and the square of a gradient of 1e-4 are 0 in float16, and 0/0 or 1/0 end a run."""

@@ -22,7 +22,7 @@ from torch._utils import (
 )
 
 from steepest.errors import OptionError
-from steepest.optim.loading import adopt, in_full, scalar, wide
+from steepest.optim.loading import adopt, check_names, in_full, scalar, wide
 from steepest.optim.rule import Carry, Coefficients, Hyper, Rule, Slots, validated
 
 PIECE = 131_072
@@ -140,12 +140,13 @@ class RuleOptimizer(torch.optim.Optimizer):
         """Load a copy of a state; it belongs to the parameters outside of :meth:`evaluating`.
 
         Raises:
-            OptionError: the state is of parameters of other shapes; nothing is loaded then.
+            OptionError: the state is of parameters of other shapes or in another order; nothing is loaded then.
         """
         self._refuse_while_evaluating("load_state_dict()")
         before = self.state, self.param_groups
         try:
             super().load_state_dict(state_dict)
+            check_names(self.param_groups, before[1])
         except OptionError:
             self.state, self.param_groups = before
             self._rules = {}

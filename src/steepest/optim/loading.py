@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 from steepest.errors import OptionError
 from steepest.optim.rule import Hyper, Rule
+
+IN_ORDER = "give the optimizer its parameters in the order in which they were saved."
 
 
 def wide(tensor: torch.Tensor) -> torch.Tensor:
@@ -40,13 +42,29 @@ def adopt(rule: Rule[Hyper], param: torch.Tensor, state: dict[str, Any]) -> None
             raise OptionError(
                 f"the loaded {name!r} has the shape {tuple(found.shape)}, which does not fit a parameter of the shape "
                 f"{tuple(param.shape)}",
-                hint="give the optimizer its parameters in the order in which they were saved.",
+                hint=IN_ORDER,
             )
         else:
             state[name] = found.to(wanted.dtype, copy=True)
     state["step"] = int(scalar(state.get("step", 1)))
     for name, value in rule.carry.items():
         state[name] = scalar(state.get(name, value))
+
+
+def check_names(loaded: Sequence[Mapping[str, Any]], before: Sequence[Mapping[str, Any]]) -> None:
+    """Raise an ``OptionError`` if the loaded groups have the names of the groups before in another order.
+
+    Other names are fine: a wrapper may have put something in front of them.
+    """
+    saved, mine = (
+        [name for group in groups for name in group.get("param_names", ())] for groups in (loaded, before)
+    )
+    if saved != mine and sorted(saved) == sorted(mine):
+        at = next(place for place, (one, other) in enumerate(zip(saved, mine, strict=True)) if one != other)
+        raise OptionError(
+            f"parameter {at + 1} of the loaded state is {saved[at]!r}, and here it is {mine[at]!r}",
+            hint=IN_ORDER,
+        )
 
 
 def in_full(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) -> None:
