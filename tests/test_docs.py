@@ -37,7 +37,7 @@ def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
             exec(compile(text, page, "exec"), names)
             ran += 1
         elif language == "console":
-            for line in text.splitlines():
+            for line in text.replace("\\\n", " ").splitlines():
                 assert line.startswith("$ steepest "), line
                 status = main(shlex.split(line)[2:])
                 assert status == 0, f"{line}\n{capsys.readouterr().err}"
