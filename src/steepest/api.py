@@ -37,6 +37,7 @@ from steepest.report.html import write_report as write_page
 from steepest.report.side_by_side import SeedScores, Side, write_sides
 from steepest.sweep.contestants import Contestant, contestants
 from steepest.sweep.observer import Observer
+from steepest.sweep.unused import check_used
 from steepest.train.trained import TrainedModel
 from steepest.wording import counted, plain_text
 
@@ -72,10 +73,18 @@ def plan(
         >>> plan(data, optimizers=["adam(lr=0.01)"], seeds=2, epochs=1).experiment.protocol.seeds
         2
     """
+    if isinstance(data, Table) and target not in (None, data.options.target):
+        raise OptionError(
+            f"target={target!r} has no effect: the table has the target {data.options.target!r}",
+            hint="name it once, in read_table.",
+        )
     table = data if isinstance(data, Table) else read_table(data, target=target or _no_target())
     tree: dict[str, Any] = {"data": table.options.model_dump(), "model": {}, "protocol": {}}
-    for key, value in options.items():
-        key = CLEARER_NAMES.get(key, key)
+    asked = [CLEARER_NAMES.get(key, key) for key in options]
+    for key, value in zip(asked, options.values(), strict=True):
+        if asked.count(key) > 1:
+            names = " and ".join(each for each in options if CLEARER_NAMES.get(each, each) == key)
+            raise OptionError(f"{names} are the same option", hint="give one of the two.")
         tree.setdefault(section_of(key), {"device": "auto"})[key] = value
     builder = None if model is None or isinstance(model, str) else model
     if isinstance(model, str):
@@ -87,7 +96,9 @@ def plan(
     tree["name"] = name or (
         Path(table.options.source).name.split(".")[0] if table.options.source else "table"
     )
-    return Plan(table, validate_experiment(tree), builder, tuple(given))
+    made = Plan(table, validate_experiment(tree), builder, tuple(given))
+    check_used(made.experiment, asked, made.contestants, built=builder is not None)
+    return made
 
 
 def compare(data: Table | Any, out: str | Path | None = None, **options: Any) -> Result:

@@ -41,6 +41,7 @@ from steepest.sweep.plan import Setup
 from steepest.sweep.rows import check_rows
 from steepest.sweep.timing import Steps, choose_device, choose_execution
 from steepest.sweep.trials import check_equal_trials
+from steepest.sweep.unused import without_effect
 from steepest.train.compiled import Programs
 from steepest.train.problem import about_outputs, check_model, check_precision
 
@@ -161,6 +162,7 @@ def decide(
     net = build_model(model or str(experiment.model.spec), dataset.shape)
     check_model(net, dataset)
     notes = (*judging.notes, *about_outputs(net, dataset), *advice(who, protocol.schedule, net))
+    notes += without_effect(experiment.model, dataset.shape)
     _say(observer, notes)
     dataset = replace(dataset, notes=(*dataset.notes, *notes))
     if protocol.equal == "gradients":

@@ -68,6 +68,11 @@ def compare(source: str, optimizers: list[str] | None, out: Path | None, dry_run
             print_model: bool = False, verbose: bool = False, quiet: bool = False, as_json: bool = False,
             open_: bool = False, **flags: Any) -> None:  # fmt: skip
     """Compare optimizers on a table, or run an experiment file."""
+    if dry_run and (verbose or open_):
+        raise OptionError(
+            f"{'--verbose' if verbose else '--open'} has no effect with --dry-run, which trains nothing",
+            hint="leave one of the two out.",
+        )
     tree: dict[str, Any] = {"data": {"source": source}}
     if Path(source).suffix in (".toml", ".json"):
         tree = load_tree(source)
@@ -85,9 +90,11 @@ def compare(source: str, optimizers: list[str] | None, out: Path | None, dry_run
 
     from steepest.api import Plan
     from steepest.experiment import open_table
+    from steepest.sweep.unused import check_used
 
     table = open_table(experiment)
     plan = Plan(table, experiment.model_copy(update={"data": table.options}))
+    check_used(plan.experiment, [*asked.get("model", {}), *asked.get("protocol", {})], plan.contestants)
     if print_model:
         output.print_model(plan)
     if dry_run:

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from steepest.errors import OptionError
 from steepest.interrupts import always_raise
 
 
@@ -52,6 +53,9 @@ def show(
         as_json: the result as JSON.
         open_: open the report in the browser.
     """
+    if quiet and verbose:
+        raise OptionError("--quiet and --verbose exclude each other", hint="leave one of the two out.")
+
     from steepest.console import ProgressObserver
     from steepest.sweep.observer import Observer
 

@@ -136,6 +136,7 @@ def assemble(rows: Rows, preparation: Preparation, options: TableOptions, target
         *about_test_rows(len(parts["test"]), task, options),
         *about_columns,
         *_about_unforeseen(unforeseen),
+        *_about_min_count(options, categorical),
         *giveaways(parts["train"], categorical, continuous, target, classes=len(classes)),
     )
     provenance = {
@@ -420,3 +421,9 @@ def _about_unforeseen(found: dict[str, Unforeseen]) -> list[Note]:
             more = f" and {len(most) - 6} more" if len(most) > 6 else ""
             notes.append(Note("info", f"{what}: {shown}{more}."))
     return notes
+
+
+def _about_min_count(options: TableOptions, categorical: list[str]) -> list[Note]:
+    if options.min_count == 1 or categorical:
+        return []
+    return [Note("warning", "--min-count has no effect: no column holds categories; leave it out.")]

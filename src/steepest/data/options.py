@@ -169,6 +169,53 @@ def _named(value: Any) -> Any:
     return str(value) if isinstance(value, Integral) else value
 
 
+def check_used(options: TableOptions, *, text: bool) -> None:
+    """Complain about an option that has no effect on a table.
+
+    Args:
+        options: the options.
+        text: whether the table, or a file of its own with validation or test rows, is a text file.
+
+    Raises:
+        OptionError: an option has no effect; the message names it and what makes it useless.
+
+    Example:
+        >>> check_used(TableOptions(split="time:day", split_seed=3), text=True)
+        Traceback (most recent call last):
+        ...
+        steepest.errors.OptionError: --split-seed has no effect: --split time:day draws nothing
+        Hint: leave it out.
+    """
+    own = isinstance(options.validation, str) and isinstance(options.test, str)
+    if own and options.split != "auto":
+        raise _no_effect("--split", "validation and test rows have files of their own")
+    if options.split_seed and (own or options.split.startswith("time:")):
+        why = (
+            "validation and test rows have files of their own"
+            if own
+            else f"--split {options.split} draws nothing"
+        )
+        raise _no_effect("--split-seed", why)
+    for name in ("features", "categorical", "continuous"):
+        for column in getattr(options, name) or []:
+            if column in options.drop:
+                raise _no_effect(
+                    f"--{name} {column}", f"--drop leaves {column} out", "name it in one of the two"
+                )
+            if column == options.target and name != "features":
+                task = "classification" if name == "categorical" else "regression"
+                raise _no_effect(f"--{name} {column}", "it is the target", f"write --task {task}")
+    for each in options.missing:
+        if each.startswith("!") and each[1:] not in (*MISSING, *NUMBER_MARKS):
+            raise _no_effect(f"--missing '{each}'", f"{each[1:]!r} does not mean a missing value anyway")
+    if options.encoding != "auto" and not text:
+        raise _no_effect("--encoding", "the table is not a text file")
+
+
+def _no_effect(option: str, why: str, cure: str = "leave it out") -> OptionError:
+    return OptionError(f"{option} has no effect: {why}", hint=f"{cure}.")
+
+
 def table_options(**values: Any) -> TableOptions:
     """Return the options after checking them.
 

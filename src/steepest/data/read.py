@@ -339,6 +339,16 @@ def _shortened(text: str) -> str:
     return text if len(text) <= 80 else f"{text[:77]}…"
 
 
+def is_text_file(source: Any) -> bool:
+    """Whether a source is a file that, by its name, holds text.
+
+    Example:
+        >>> is_text_file("a.csv.gz"), is_text_file("a.parquet"), is_text_file({"x": [1]})
+        (True, False, False)
+    """
+    return isinstance(source, str | Path) and Path(source).suffix.lower() not in _PARQUET + _ARROW
+
+
 def _kind(path: Path) -> str:
     suffixes = [each.lower() for each in path.suffixes]
     packed = bool(suffixes) and suffixes[-1] in (".gz", ".zst")

@@ -21,10 +21,10 @@ from steepest.data.dates import SAMPLE, Form
 from steepest.data.describe import Description, ShownRows, describe_columns
 from steepest.data.harmony import Raw, harmonised
 from steepest.data.labels import with_text
-from steepest.data.options import INTEGER_CLASSES, TableOptions, table_options
+from steepest.data.options import INTEGER_CLASSES, TableOptions, check_used, table_options
 from steepest.data.pipeline import Encoded, TablePipeline
 from steepest.data.preparation import Preparation, StepReport
-from steepest.data.read import check_lasting, is_streamed, read, reading, source_name
+from steepest.data.read import check_lasting, is_streamed, is_text_file, read, reading, source_name
 from steepest.data.reading import Reading, as_in_training
 from steepest.data.steps import ROW
 from steepest.data.steps.filter import Filter
@@ -66,9 +66,23 @@ def read_table(source: Any = None, *, target: str | None = None, **options: Any)
         source, known = (opened.path if opened.source.columns is None else opened.scan()), opened.options
     preparation = Preparation.load(given.get("prepare") or known.get("prepare"))
     given = {name: value for name, value in given.items() if value is not None}
-    merged = {**known, **{k.replace("-", "_"): v for k, v in preparation.table_options.items()}, **given}
-    checked = table_options(**merged)
+    suggested = {**known, **{k.replace("-", "_"): v for k, v in preparation.table_options.items()}}
+    checked = table_options(**_but_for(suggested, table_options(**given)), **given)
+    files = (source, checked.validation, checked.test)
+    check_used(checked, text="encoding" not in given or any(is_text_file(each) for each in files))
     return Table(checked, checked.source if source is None else source, preparation)
+
+
+def _but_for(suggested: Mapping[str, Any], given: TableOptions) -> dict[str, Any]:
+    """Return options of a catalog or a preparation file that are not given, but for columns given otherwise."""
+    kept = {name: value for name, value in suggested.items() if name not in given.model_fields_set}
+    gone = {given.target, *given.drop}
+    used = {*(given.features or []), *given.categorical, *given.continuous}
+    others = {"drop": used, "features": gone, "categorical": gone, "continuous": gone}
+    for name, taken in others.items():
+        if isinstance(kept.get(name), list | tuple):
+            kept[name] = [each for each in kept[name] if each not in taken]
+    return kept
 
 
 class Table:

@@ -1,0 +1,110 @@
+"""Options that would have no effect: refused before anything is read, so that none is dropped silently."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from pydantic import BaseModel
+
+from steepest import grammar
+from steepest.data.dataset import Note, Shape
+from steepest.errors import OptionError
+from steepest.recipe import Experiment, ModelOptions, flag_of
+from steepest.sweep.contestants import Contestant
+
+WITH_OPTIONS = "embedding-mlp"
+"""The model that takes the options of the model section."""
+_RATES = ("scan_rates", "full_rates", "learning_rates")
+
+
+def check_used(
+    experiment: Experiment, asked: Collection[str], who: Sequence[Contestant], *, built: bool = False
+) -> None:
+    """Complain about an option of the model or the protocol that this comparison would not use.
+
+    Args:
+        experiment: the whole configuration.
+        asked: names of options that were given; those whose value is not the default are taken to be.
+        who: the optimizers that take part.
+        built: whether the model is built by a callable.
+
+    Raises:
+        OptionError: an option has no effect; the message names it and what makes it useless.
+
+    Example:
+        >>> from steepest.recipe import validate_experiment
+        >>> from steepest.sweep.contestants import contestants
+        >>> tree = {"data": {"target": "y"}, "model": {"model": "linear", "hidden": [8]}}
+        >>> check_used(validate_experiment(tree), (), contestants(["adam"]))
+        Traceback (most recent call last):
+        ...
+        steepest.errors.OptionError: --hidden has no effect: the model 'linear' has no such option
+        Hint: leave it out, or choose --model embedding-mlp.
+    """
+    given = {*asked, *_changed(experiment.model), *_changed(experiment.protocol)}
+    _check_model(experiment, given, built=built)
+    _check_tuning(given, who)
+
+
+def without_effect(options: ModelOptions, shape: Shape) -> tuple[Note, ...]:
+    """Return a warning if dropout was chosen for embeddings that the data does not need."""
+    if shape.cardinalities or "dropout" not in _changed(options):
+        return ()
+    text = (
+        "--dropout has no effect: no column holds categories, so nothing is embedded; for the hidden layers: "
+    )
+    return (Note("warning", f"{text}--model '{WITH_OPTIONS}(hidden_dropout={options.dropout:g})'."),)
+
+
+def _changed(options: BaseModel) -> set[str]:
+    """Return the options whose value is not the default."""
+    fields = type(options).model_fields
+    return {
+        name
+        for name, field in fields.items()
+        if getattr(options, name) != field.get_default(call_default_factory=True)
+    }
+
+
+def _check_model(experiment: Experiment, given: Collection[str], *, built: bool) -> None:
+    named = [each for each in ("hidden", "dropout", "embedding") if each in given]
+    if not named:
+        return
+    flags = " and ".join(map(flag_of, named))
+    have = "have" if len(named) > 1 else "has"
+    if built:
+        raise OptionError(
+            f"{flags} {have} no effect on a model that a callable builds",
+            hint="set it in the callable: model=lambda shape: MyNet(shape, …).",
+        )
+    spec = grammar.parse(experiment.model.model)
+    if spec.name != WITH_OPTIONS:
+        brackets = f"{spec.name}({named[0]}=…)"
+        raise OptionError(
+            f"{flags} {have} no effect: the model {spec.name!r} has no such option",
+            hint=f"give your own model its options in brackets: {brackets}."
+            if spec.is_reference
+            else f"leave it out, or choose --model {WITH_OPTIONS}.",
+        )
+    twice = [each for each in named if each in spec.options]
+    if twice:
+        raise OptionError(
+            f"{flag_of(twice[0])} has no effect: --model {experiment.model.model!r} gives {twice[0]} too",
+            hint="give it once.",
+        )
+
+
+def _check_tuning(given: Collection[str], who: Sequence[Contestant]) -> None:
+    named = [each for each in _RATES if each in given]
+    if "scan_rates" in named and "learning_rates" in named:
+        raise OptionError(
+            f"{flag_of('scan_rates')} has no effect: --learning-rates lists the rates",
+            hint="leave one of the two out.",
+        )
+    if named and all(each.fixed_rate for each in who):
+        useless = [each for each in named if each != "full_rates" or not any(one.tuned for one in who)]
+        if useless:
+            raise OptionError(
+                f"{flag_of(useless[0])} has no effect: every optimizer has a learning rate of its own",
+                hint=f"leave it out, or leave the rate out of {who[0].name!r}.",
+            )
