@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from steepest.data.labels import as_label
 from steepest.data.preparation import STEPS
 from steepest.data.table import read_table
 from steepest.errors import MissingExtraError, ModelError, PreparationError, UnknownNameError
@@ -138,8 +139,8 @@ def check_same(folder: Path, model: TrainedModel, table: Path) -> None:
     assert found.columns == wanted.columns
     assert found.height == wanted.height
     for name, values in wanted.to_dict().items():
-        if values.dtype == pl.String:
-            assert found[name].to_list() == values.to_list()
+        if name == "prediction" and model.classes:
+            assert found[name].to_list() == as_label(values).to_list()
         else:
             assert np.allclose(found[name].to_numpy(), values.to_numpy(), rtol=1e-6, atol=1e-6), name
 
@@ -149,6 +150,7 @@ MODELS = {
     "network of a number": ("income", "embedding-mlp(hidden=[8])"),
     "no hidden layer": ("left", "embedding-mlp(hidden=[])"),
     "linear": ("rooms", "linear"),
+    "true or false": ("member", "linear"),
     "majority": ("left", BASELINE + "majority"),
     "mean": ("income", BASELINE + "mean"),
     "logistic": ("rooms", BASELINE + "logistic-regression"),
@@ -377,6 +379,18 @@ def test_a_row_that_cannot_be_encoded_is_named(row: dict[str, Any], fact: str) -
     encoding = Encoding(encoders.encoders(fitted("y", "linear", source).pipeline))
     with pytest.raises(ValueError, match=fact):
         encoding.encode([{"x": 1, "c": "b"}, row])
+
+
+def test_classes_are_those_of_the_table(table: Path) -> None:
+    for target, wanted in (("rooms", {1, 2, 3, 4, 5}), ("member", {True, False}), ("left", {"yes", "no"})):
+        found = Encoding(encoders.encoders(fitted(target, "linear").pipeline))
+        share = np.eye(len(wanted))
+        assert {each["prediction"] for each in found.table(share)} == wanted
+        assert set(found.table(share)[0]) == {
+            "prediction",
+            "probability",
+            *(f"p_{each}".lower() for each in wanted),
+        }
 
 
 def test_what_training_did_not_have_is_counted_once_for_a_column(table: Path) -> None:

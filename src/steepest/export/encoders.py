@@ -94,7 +94,7 @@ def encoders(pipeline: TablePipeline) -> dict[str, Any]:
     given |= {name: dtype for name, (_, dtype) in back.derived.items()}
     return {
         "target": pipeline.target,
-        "classes": list(pipeline.classes),
+        "classes": _classes(pipeline),
         "target_mean": pipeline.target_scale.mean,
         "target_sd": pipeline.target_scale.sd,
         "missing": list(pipeline.missing),
@@ -106,6 +106,12 @@ def encoders(pipeline: TablePipeline) -> dict[str, Any]:
         "notes": back.notes,
         **_inputs(pipeline, columns, types[-1]),
     }
+
+
+def _classes(pipeline: TablePipeline) -> list[Any]:
+    """Return the classes as they are in the table, or as texts where JSON has no such value."""
+    values = pipeline.labels.to_list()
+    return values if all(isinstance(each, str | int | float) for each in values) else list(pipeline.classes)
 
 
 def _types_after(pipeline: TablePipeline, count: int) -> pl.Schema:

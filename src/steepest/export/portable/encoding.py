@@ -128,7 +128,7 @@ class Encoding:
             return [{"prediction": value} for value in answers.tolist()]
         table: list[Row] = []
         for best, row in zip(answers.argmax(1).tolist(), answers.tolist(), strict=True):
-            columns = {f"p_{name}": share for name, share in zip(classes, row, strict=True)}
+            columns = {f"p_{label(name)}": share for name, share in zip(classes, row, strict=True)}
             table.append({"prediction": classes[best], "probability": row[best], **columns})
         return table
 
@@ -432,4 +432,6 @@ def command_line(predict: Callable[[Iterable[Row]], Sequence[Row]]) -> None:
             out = stack.enter_context(Path(sys.argv[2]).open("w", encoding="utf-8", newline=""))
         writer = csv.DictWriter(out, list(table[0]))
         writer.writeheader()
-        writer.writerows(table)
+        for row in table:
+            answer = row["prediction"]
+            writer.writerow(row | {"prediction": label(answer) if isinstance(answer, bool) else answer})
