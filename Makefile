@@ -20,8 +20,8 @@ lint: $(STAMP)
 docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir .venv/site
 
-fuzz: $(STAMP)  ## 2,000 broken files for each reader (`make test` draws 60)
-	$(BIN)/python -m pytest tests/robust/test_fuzz.py -n $(WORKERS) --fuzz-cases 2000 -m "slow or not slow"
+fuzz: $(STAMP)  ## 2,000 broken files, odd dates, numbers as text and encodings for each reader (`make test` draws 60)
+	$(BIN)/python -m pytest tests/robust/test_fuzz.py tests/robust/test_fuzz_texts.py -n $(WORKERS) --fuzz-cases 2000 -m "slow or not slow"
 
 slow: $(STAMP)  ## the tests that `make test` leaves out
 	$(BIN)/python -m pytest -n $(WORKERS) -m slow

@@ -450,3 +450,10 @@ def test_a_few_huge_numbers_among_others_are_numbers(tmp_path: Path) -> None:
     assert scan(path).collect()["x"].to_list()[-1] == pytest.approx(1e20)
     small = pl.DataFrame({"x": [1, 2]}, schema={"x": pl.Int128})
     assert scan(small).collect().schema == {"x": pl.Int64}
+
+
+@pytest.mark.parametrize("odd", ["--4", "+-4", "-$-4", "٣", "４"])
+def test_what_only_resembles_a_number_is_none(odd: str) -> None:
+    texts = [*(f"${i}.5" if "$" in odd else f"{i},5" for i in range(ROWS)), odd]
+    found = read({"x": texts})
+    assert found.frame.collect()["x"].to_list() == texts

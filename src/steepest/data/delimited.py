@@ -71,12 +71,16 @@ def scan_text(
             some = pl.any_horizontal(
                 (cell == "") | (cell.str.strip_chars() != "")
             )  # the empty text is in quotes
-            lazy = _scanned(path, layout).filter(some)
+            lazy = _scanned(path, layout).filter(some & ~_headers(layout))
             return tidied(lazy, reading, untyped=True, separator=layout.delimiter)
         frame = _with_points(_read(path, layout, reading), path, layout)
     except pl.exceptions.ComputeError as error:
         raise _explained(error, path, layout) from error
     frame, blank = _rows(frame, path, layout)
+    repeated = _headers(layout)
+    headers = frame.filter(repeated).height if _all_texts(frame) else 0
+    if headers:
+        frame = frame.filter(~repeated)
     if frame.height == 0:
         raise DataError(
             f"{path.name} has a header ({', '.join(layout.names[:5])}) but no rows",
@@ -84,7 +88,21 @@ def scan_text(
         )
     cells = tidied(frame.lazy(), reading, untyped=True, separator=layout.delimiter)
     note = Note("info", f"{path.name}: {counted(blank, 'line')} without any value skipped.")
-    return replace(cells, notes=(note, *cells.notes)) if blank else cells
+    cells = replace(cells, notes=(note, *cells.notes)) if blank else cells
+    note = Note("info", f"{path.name}: the header is repeated in {counted(headers, 'line')}, left out.")
+    return replace(cells, notes=(note, *cells.notes)) if headers else cells
+
+
+def _headers(layout: Layout) -> pl.Expr:
+    """Which rows are the header again, as where files were joined; a single column may well hold its name."""
+    if len(layout.names) < 2:
+        return pl.lit(False)
+    return pl.all_horizontal(pl.col(name).str.strip_chars().fill_null("") == name for name in layout.names)
+
+
+def _all_texts(frame: pl.DataFrame) -> bool:
+    """Whether there are columns of texts alone, as a header among the rows makes them."""
+    return frame.width > 1 and all(dtype == pl.String for dtype in frame.schema.values())
 
 
 def _read(path: Path, layout: Layout, reading: Reading) -> pl.DataFrame:
@@ -157,6 +175,8 @@ def _guessed(path: Path, layout: Layout, reading: Reading) -> pl.LazyFrame | Non
     empty = any(each.null_count() == len(each) for each in cells.iter_columns())
     if full is None or empty or known.notations or known.doubts or known.notes:
         return None
+    if all(dtype == pl.String for dtype in cells.schema.values()):  # the header may be among the rows
+        return None
     types = {name: dtype for name, dtype in cells.schema.items() if dtype.is_numeric()}
     truths = [name for name, dtype in cells.schema.items() if dtype == pl.Boolean]
     texts = [name for name, dtype in cells.schema.items() if dtype == pl.String]
@@ -189,9 +209,11 @@ def find_layout(path: Path, names: Sequence[str] | None = None) -> Layout:
     lines = text.splitlines()
     if len(head) == _HEAD_BYTES and len(lines) > 1:
         lines = lines[:-1]
+    numbers = [i for i, each in enumerate(lines, 1) if each.strip()]
     lines = [each for each in lines if each.strip()]
     if not lines:
         raise DataError(f"{path.name} is empty", hint="give a file with a header line and rows.")
+    _check_table(lines, path)
     delimiter = _delimiter(lines[:100])
     rows = list(csv.reader(io.StringIO("\n".join(lines[:100])), delimiter=delimiter))
     first = rows[0]
@@ -205,6 +227,7 @@ def find_layout(path: Path, names: Sequence[str] | None = None) -> Layout:
             )
         return Layout(delimiter, list(names), header=False)
     found = called(each.strip() for each in first)
+    _check_header(rows, numbers, path)
     if all(is_number(each) for each in first) and first != [str(i) for i in range(len(first))]:
         raise DataError(
             f"the first line of {path.name} holds numbers, not column names: {', '.join(first[:5])}",
@@ -246,7 +269,64 @@ def _delimiter(lines: list[str]) -> str:
     return best
 
 
+def _check_table(lines: list[str], path: Path) -> None:
+    """Raise a ``DataError`` if a text is something else than a table."""
+    start = lines[0].lstrip().lower()
+    what = "a web page" if re.match(r"<(!doctype html|html|head|\?xml)", start) else ""
+    if re.match(r'[\[{]\s*(["{\[]|$)', start):
+        what = "JSON"
+    if what:
+        raise DataError(
+            f"{path.name} is {what}, not a table: {lines[0][:60]!r}",
+            hint="write it as CSV or Parquet, for example with polars.read_json(…).write_csv(…)."
+            if what == "JSON"
+            else "download the table itself: the page may be an error message or a form to log in.",
+        )
+
+
+def _check_header(rows: list[list[str]], numbers: list[int], path: Path) -> None:
+    """Raise a ``DataError`` if the first line is a title above the header, or a row without a header.
+
+    Args:
+        rows: the first lines that are not blank.
+        numbers: which lines of the file these are.
+        path: the file.
+    """
+    first, *others = ([each.strip() for each in row] for row in rows[:20])
+    filled = [sum(map(bool, row)) for row in (first, *others)]
+    at = next((i for i, n in enumerate(filled) if n == max(filled)), 0)
+    names, below = others[at - 1] if at else [], others[at:]
+    new = len(set(names)) == len(names) and not any(map(is_number, names))
+    if at and max(filled) > 1 == max(filled[:at]) and new and not any(set(names) & set(row) for row in below):
+        raise DataError(
+            f"{path.name} does not begin with its header: the first line is {first[0]!r}, and the first one with "
+            f"{max(filled)} fields is {', '.join(names[:5])}",
+            hint=f"delete the lines above that: tail -n +{numbers[at]} {path.name} > {path.stem}-clean{path.suffix}",
+        )
+    words = [i for i, each in enumerate(first) if not is_number(each)]
+    columns = [{row[i] for row in others if i < len(row)} for i in range(len(first))]
+    alike = [i for i in range(len(first)) if i not in words and all(map(is_number, columns[i] - {""}))]
+    if alike and words and len(others) > 2 and all(first[i] and first[i] in columns[i] for i in words):
+        raise DataError(
+            f"the first line of {path.name} is a row, not a header: {', '.join(first[:5])}",
+            hint="write a first line with the names of the columns.",
+        )
+
+
 def _check_one_column(lines: list[str], path: Path) -> None:
+    inside = next((each for each in DELIMITERS if lines[0].count(each)), None)
+    if inside and len(lines) > 1 and all(each[:1] == each[-1:] == '"' for each in lines[:20]):
+        raise DataError(
+            f"the lines of {path.name} stand in quotes as a whole: {lines[0][:60]}",
+            hint=f'take the outer ones away: sed \'s/^"//; s/"$//; s/""/"/g\' {path.name} > '
+            f"{path.stem}-clean{path.suffix}",
+        )
+    words = {len(each.split()) for each in lines[:20]}
+    if len(lines) > 1 and len(words) == 1 and words != {1} and any("  " in each for each in lines[:20]):
+        raise DataError(
+            f"the columns of {path.name} seem to be separated by blanks: {lines[0][:60]!r}",
+            hint=f"separate them by commas: sed 's/^ *//; s/  */,/g' {path.name} > {path.stem}-commas{path.suffix}",
+        )
     for mark, shown in ((":", "a colon"), ("^", "a caret"), ("~", "a tilde"), (" ", "a blank")):
         counts = {line.count(mark) for line in lines[:20]}
         if len(lines) > 1 and len(counts) == 1 and counts != {0}:
@@ -271,7 +351,14 @@ def _explained(error: Exception, path: Path, layout: Layout) -> Exception:
     if "utf-8" in message.lower() or "utf8" in message.lower():
         return NotUtf8Error()
     if "more fields" in message:
-        line, count = _first_line_of_other_length(_lines(path), layout, longer=True)
+        lines = _lines(path)
+        line, count = _first_line_of_other_length(lines, layout, longer=True)
+        if count == len(layout.names) + 1 and lines["line"][line - 1].endswith(layout.delimiter):
+            return DataError(
+                f"line {line} of {path.name} ends with {SHOWN[layout.delimiter]}, and the header does not",
+                hint=f"take it away at the ends: sed 's/{layout.delimiter}$//' {path.name} > "
+                f"{path.stem}-clean{path.suffix}",
+            )
         return DataError(
             f"line {line} of {path.name} has {counted(count, 'field')}, the header has {len(layout.names)}",
             hint=f"columns are separated by {SHOWN[layout.delimiter]}: quote fields that contain one, "

@@ -225,7 +225,9 @@ def _values(values: pl.Series, role: str, kind: str) -> str:
         middle: Any = known.median()
         return f"{_number(low)} … {_number(high)}, median {_number(middle)}"
     counts = as_label(known).alias("value").value_counts(sort=True, name="count").head(3)
-    return ", ".join(f"{value[:30]} {_percent(n / len(values))}" for value, n in counts.iter_rows())
+    return ", ".join(
+        f"{' '.join(value.split())[:30]} {_percent(n / len(values))}" for value, n in counts.iter_rows()
+    )
 
 
 def _percent(part: float) -> str:

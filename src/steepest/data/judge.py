@@ -24,7 +24,7 @@ EXACT_DIGITS = 15
 _SHORT, _FEW_LETTERS = 9, 5
 """Words for missing values and infinity are so short, and units and exponents have so few letters."""
 _TRUTH = "(?i)^(?:true|false)$"
-_GROUP = r"^[-+]?[1-9]\d{0,2}\.\d{3}$"
+_GROUP = r"^[-+]?[1-9][0-9]{0,2}\.[0-9]{3}$"
 """A number whose point may separate thousands."""
 _MEND = "correct it in the table, or leave the field empty, which means a missing value"
 _ALIKE = "write all numbers of the column in the same way"
@@ -188,7 +188,7 @@ def _looked_at(frame: pl.LazyFrame, names: Sequence[str], reading: Reading) -> l
             "integers": known.cast(pl.Int64, strict=False).is_not_null().all(),
             "numbers": known.cast(pl.Float64, strict=False).is_not_null().all(),
             "points": (known.str.contains(".", literal=True) & known.str.contains(_GROUP).not_()).any(),
-            "codes": known.str.contains(r"^[-+]?\d+$").all()
+            "codes": known.str.contains(r"^[-+]?[0-9]+$").all()
             & ((known.str.len_chars() > EXACT_DIGITS).mean() > 0.5),
             "marks": cell.filter(cell.is_in(list(reading.marks))).value_counts(sort=True).implode(),
             "odd": known.filter(like_numbers(known).not_()).first(),

@@ -18,16 +18,17 @@ _UNITS = (
     r"[A-Z]{0,2}\p{Sc}|%|USD|EUR|GBP|CHF|JPY|CNY|INR|BRL|RUB|AUD|CAD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|kr|zł|Kč"
 )
 _SIGN = r"(?:[-−+]\s*)?"
-_EXPONENT = r"(?:[eE][-+]?\d+)?"
+_EXPONENT = r"(?:[eE][-+]?[0-9]+)?"
 
 
 def _whole(number: str, unit: str) -> str:
     """Return the pattern of a text that is a number: with a sign or in brackets, and a unit before or after it."""
     before, after = (rf"(?:(?:{unit})\s*)?", rf"(?:\s*(?:{unit}))?") if unit else ("", "")
-    return rf"^(?:{_SIGN}{before}{_SIGN}(?:{number}){after}|\(\s*{before}(?:{number}){after}\s*\))$"
+    signed = rf"(?:{_SIGN}{before}|{before}{_SIGN})" if unit else _SIGN  # one sign
+    return rf"^(?:{signed}(?:{number}){after}|\(\s*{before}(?:{number}){after}\s*\))$"
 
 
-LIKE_A_NUMBER = _whole(rf"\d[\d.,'’{_SPACES}]*{_EXPONENT}|[.,]\d+{_EXPONENT}", _UNITS)
+LIKE_A_NUMBER = _whole(rf"[0-9][0-9.,'’{_SPACES}]*{_EXPONENT}|[.,][0-9]+{_EXPONENT}", _UNITS)
 """What a text must look like to be taken for a number at all."""
 
 
@@ -52,13 +53,13 @@ class Notation:
     @property
     def pattern(self) -> str:
         """The pattern of a text, without blanks around it, that is a number written so."""
-        between, digits = _BETWEEN[self.thousands], r"\d+"
+        between, digits = _BETWEEN[self.thousands], r"[0-9]+"
         if between:
-            digits = rf"[1-9]\d{{0,2}}(?:{between}\d{{3}})+|\d+"
+            digits = rf"[1-9][0-9]{{0,2}}(?:{between}[0-9]{{3}})+|[0-9]+"
         if self.thousands == ",":  # in lakhs and crores the higher groups have two digits
-            digits = rf"[1-9]\d?(?:,\d\d)+,\d{{3}}|{digits}"
+            digits = rf"[1-9][0-9]?(?:,[0-9][0-9])+,[0-9]{{3}}|{digits}"
         point = re.escape(self.decimal)
-        return _whole(rf"(?:(?:{digits})(?:{point}\d+)?|{point}\d+){_EXPONENT}", re.escape(self.unit))
+        return _whole(rf"(?:(?:{digits})(?:{point}[0-9]+)?|{point}[0-9]+){_EXPONENT}", re.escape(self.unit))
 
     @property
     def replacements(self) -> tuple[tuple[str, str], ...]:
@@ -110,7 +111,7 @@ STYLES: tuple[tuple[Sign, str], ...] = (
     (".", ""), (",", ""), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"),
 )  # fmt: skip
 """The decimal and thousands signs that occur together."""
-_SIGNS = {",": ",", ".": r"\.", " ": rf"\d[{_SPACES}]+\d", "'": "['’]"}
+_SIGNS = {",": ",", ".": r"\.", " ": rf"[0-9][{_SPACES}]+[0-9]", "'": "['’]"}
 
 
 def like_numbers(text: pl.Expr) -> pl.Expr:

@@ -39,7 +39,9 @@ class TableOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    source: str | None = Field(None, description="the table: CSV, TSV, Parquet or Feather; .gz and .zst too")
+    source: str | None = Field(
+        None, description="the table: CSV, TSV, Parquet or Feather; also as .gz, .zst, .xz, .bz2, .zip"
+    )
     target: str | None = Field(None, description="the column to predict")
     features: list[str] | None = Field(None, description="use only these columns (the target is added)")
     categorical: list[str] = Field([], description="columns to treat as categories")

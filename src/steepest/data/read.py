@@ -28,6 +28,8 @@ from steepest.data.judge import EXACT_DIGITS
 from steepest.data.names import called
 from steepest.data.objects import frame_of
 from steepest.data.options import MISSING
+from steepest.data.packed import unpacked
+from steepest.data.preamble import from_header
 from steepest.data.reading import Reading
 from steepest.data.sound import check_sound
 from steepest.errors import DataError, SteepestError
@@ -48,7 +50,6 @@ _REFUSED = {
     ".ods": ("a spreadsheet", "save the sheet as CSV in the spreadsheet program."),
     ".pkl": ("a pickle, which can run code", "write it with frame.to_parquet('table.parquet') instead."),
     ".pickle": ("a pickle, which can run code", "write it with frame.to_parquet('table.parquet') instead."),
-    ".zip": ("an archive", "unpack it and give the table inside; .gz and .zst are read as they are."),
     ".json": ("JSON", "write it as CSV or Parquet, for example with polars.read_json(…).write_parquet(…)."),
     ".jsonl": ("JSON lines", "write it as Parquet: polars.read_ndjson(…).write_parquet('table.parquet')."),
     ".ndjson": ("JSON lines", "write it as Parquet: polars.read_ndjson(…).write_parquet('table.parquet')."),
@@ -83,8 +84,8 @@ def read(
     """Read a table lazily.
 
     Args:
-        source: a path (CSV, TSV, Parquet, Feather/Arrow IPC; CSV also as .gz or .zst), a Polars, pandas or
-            Arrow frame, any object with ``__arrow_c_stream__``, a mapping of columns, or rows (mappings of values).
+        source: a path (CSV, TSV, Parquet, Feather/Arrow IPC; CSV also as .gz, .zst, .xz, .bz2, .zip), a Polars, pandas
+            or Arrow frame, any object with ``__arrow_c_stream__``, a mapping of columns, or rows (mappings of values).
         how: how texts are read.
         names: column names of a CSV file that has none of its own.
         sure: go through a large CSV file once, so that the types hold for the whole of it; if not, they are
@@ -129,12 +130,18 @@ def _read_file(path: Path, how: Reading, *, names: Sequence[str] | None, sure: b
 
 def _read_text(path: Path, how: Reading, **options: Any) -> Cells:
     try:
-        return delimited.scan_text(path, how, limit=IN_MEMORY_BYTES, **options)
+        return _scan_text(path, how, **options)
     except NotUtf8Error:
         pass
     with as_utf8(path, how.encoding, IN_MEMORY_BYTES, predicting=how.trained is not None) as (copy, told):
-        cells = delimited.scan_text(copy, how, limit=IN_MEMORY_BYTES, **options)
+        cells = _scan_text(copy, how, **options)
         return replace(cells, notes=(Note("info", told), *cells.notes))
+
+
+def _scan_text(path: Path, how: Reading, **options: Any) -> Cells:
+    with from_header(path, IN_MEMORY_BYTES) as (copy, told):
+        cells = delimited.scan_text(copy, how, limit=IN_MEMORY_BYTES if copy == path else 2**62, **options)
+        return replace(cells, notes=(Note("info", told), *cells.notes)) if told else cells
 
 
 def source_name(source: Any) -> str:
@@ -299,7 +306,10 @@ def _as_file(path: Path) -> Generator[Path]:
         DataError: nothing comes, or more than fits into memory.
     """
     if path.is_file():
-        yield path
+        with reading(path.name), unpacked(path, IN_MEMORY_BYTES) as file:
+            if file != path:
+                _check_fits(file, path)
+            yield file
         return
     with tempfile.TemporaryDirectory() as folder, reading(str(path)):
         with path.open("rb") as pipe:
@@ -319,6 +329,12 @@ def _as_file(path: Path) -> Generator[Path]:
         yield copy
 
 
+def _check_fits(file: Path, path: Path) -> None:
+    """Raise a ``DataError`` if an unpacked file, which is there only for a moment, is too large to be read at once."""
+    if _kind(file) != "text" and file.stat().st_size > IN_MEMORY_BYTES // delimited.PACKED_FACTOR:
+        raise DataError(f"{path.name} holds a large {file.suffix} file", hint="unpack it first.")
+
+
 def _alike(path: Path) -> list[Path]:
     """Return the tables beside a path whose names, without the endings, are much like its own."""
     there = _tables(path.parent)
@@ -330,7 +346,7 @@ def _alike(path: Path) -> list[Path]:
 
 def _tables(folder: Path) -> list[Path]:
     """Return the files of a folder whose endings are those of tables."""
-    endings = {*_PARQUET, *_ARROW, *_TEXT, ".gz", ".zst"}
+    endings = {*_PARQUET, *_ARROW, *_TEXT, ".gz", ".zst", ".zip", ".xz", ".bz2"}
     there = folder.iterdir() if folder.is_dir() else []
     return sorted(each for each in there if each.suffix.lower() in endings and each.is_file())
 

@@ -40,7 +40,7 @@ def read_table(source: Any = None, *, target: str | None = None, **options: Any)
     The table is read when needed: ``describe`` inspects the columns, ``dataset`` makes tensors.
 
     Args:
-        source: CSV, TSV (also .gz, .zst), Parquet, Feather; or a frame, or a dict of columns; or the name of a data
+        source: CSV, TSV (also packed), Parquet, Feather; or a frame, or a dict of columns; or the name of a data
             set in the catalog (``steepest list datasets``), with its target and preparation by default.
         target: the column to predict.
         **options: the fields of ``TableOptions``. They override the ``[table]`` of a preparation file, even if they
