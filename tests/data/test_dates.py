@@ -6,6 +6,8 @@ import datetime as dt
 import functools
 import itertools
 import json
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -395,3 +397,45 @@ def test_models_saved_before_still_predict(tmp_path: Path) -> None:
     again = tmp_path / "again.json"
     pipeline.save(again)
     assert TablePipeline.load(again) == pipeline
+
+
+MOMENTS = [dt.datetime(2018, 1, 1) + dt.timedelta(hours=31 * i) for i in range(120)]
+EPOCH = dt.datetime(1970, 1, 1)
+NUMBERS: dict[str, list[float]] = {
+    "opened": [int(f"{each:%Y%m%d}") for each in MOMENTS],
+    "timestamp": [int((each - EPOCH).total_seconds()) for each in MOMENTS],
+    "created_at": [int((each - EPOCH).total_seconds() * 1000) for each in MOMENTS],
+    "event time": [int((each - EPOCH).total_seconds()) * 10**9 for each in MOMENTS],
+    "order_date": [(each - dt.datetime(1899, 12, 30)).total_seconds() / 86400 for each in MOMENTS],
+    "day": [(each - dt.datetime(1899, 12, 30)).days for each in MOMENTS],
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers_that_look_like_times_get_steps_that_make_dates(name: str) -> None:
+    rows = {name: NUMBERS[name], "y": ["a", "b"] * 60}
+    (text,) = (
+        each.text for each in read_table(rows, target="y").dataset().notes if "looks like" in each.text
+    )
+    assert text.startswith(f"{name} looks like")
+    uses = re.findall(r"cast|derive", text.partition("hour: ")[2])
+    tables = re.findall(r"(columns|types|formats) = (\{.*?\})(?=[ ,.]|$)", text)
+    uses = ["cast", "cast"] if "two cast steps" in text else uses
+    steps: list[dict[str, Any]] = [{"use": use} for use in uses]
+    for (key, table), at in zip(tables, (0, 1, 1), strict=False):
+        steps[at][key] = tomllib.loads(f"x = {table}")["x"]
+    made = read_table(rows, target="y", prepare=steps).prepared()[name].cast(pl.Datetime("us"))
+    exact = name in ("timestamp", "created_at", "event time", "order_date")
+    for found, moment in zip(made.to_list(), MOMENTS, strict=True):
+        assert abs(found - (moment if exact else moment.replace(hour=0))) < dt.timedelta(seconds=1)
+
+
+def test_other_numbers_do_not_look_like_times() -> None:
+    rows = {
+        "price": NUMBERS["created_at"],
+        "plate": [20180001 + 37 * i for i in range(120)],
+        "minutes of day": [i * 12 for i in range(120)],
+        "year": [1900 + i for i in range(120)],
+        "y": ["a", "b"] * 60,
+    }
+    assert not any("looks like" in each.text for each in read_table(rows, target="y").dataset().notes)

@@ -27,6 +27,7 @@ from steepest.data.dataset import Note
 from steepest.data.identifiers import use_of_texts, use_of_whole_numbers
 from steepest.data.labels import as_label, as_text
 from steepest.data.mixed import Words
+from steepest.data.moments import about_times
 from steepest.data.names import names_a_code
 from steepest.data.options import TableOptions
 from steepest.data.sizes import beyond_floats
@@ -246,6 +247,8 @@ def decide(frame: pl.DataFrame, target: str | None, options: TableOptions) -> tu
     notes = _left_out(columns) + notes + _whole_numbers(frame, columns, options)
     for each in columns.columns:
         if each.role == "continuous":
+            if each.name not in options.continuous and frame[each.name].dtype.is_numeric():
+                notes += filter(None, [about_times(frame[each.name])])
             check_finite(as_number(as_text(frame[each.name]), each.format, each.zone), each.name)
     if target is not None and not columns.required:
         raise DataError(

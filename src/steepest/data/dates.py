@@ -20,7 +20,11 @@ PARTS = ("year", "month", "day", "weekday", "hour", "minute")
 CATEGORICAL_PARTS = ("month", "weekday", "hour")
 """Parts with few values that do not simply grow; year, day and minute are numbers."""
 
-_LONG = ("%Y-%m-%d", "%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%b-%Y")
+_LONG = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%b-%Y")
+_NAMED = (
+    "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y", "%A, %d %B %Y", "%A, %B %d, %Y",
+    "%a, %d %b %Y",
+)  # fmt: skip
 _SHORT = ("%m/%d/%y", "%d/%m/%y", "%d.%m.%y", "%d-%b-%y")
 _ZONES = ("%#z", " UTC")
 """An offset (Z, +02, +0200, +02:00), or the word."""
@@ -37,6 +41,7 @@ _TIMES = (
 _FORMATS = {
     r"^\s*(\d{4}[-/.]\d\d?[-/.]\d\d?|\d\d?[-/.]\w{1,3}[-/.]\d{4})(\D|$)": _LONG,
     r"^\s*\d\d?[-/.]\w{1,3}[-/.]\d\d(\D|$)": _SHORT,
+    r"^\s*([A-Za-z]{3,9}, )?(\d\d? [A-Za-z]{3,9}|[A-Za-z]{3,9} \d\d?,?) \d{4}(\D|$)": _NAMED,
 }
 """What the beginning of a text must look like before a group of day formats is tried on it."""
 

@@ -114,10 +114,11 @@ def names_a_time(name: str) -> bool:
     """Whether a column's name says that its numbers are times.
 
     Example:
-        >>> names_a_time("timestamp"), names_a_time("day_of_birth"), names_a_time("price")
-        (True, True, False)
+        >>> [names_a_time(each) for each in ("timestamp", "day_of_birth", "created_at", "price")]
+        [True, True, True, False]
     """
-    return not _TIMES.isdisjoint(words(name))
+    found = words(name)
+    return not _TIMES.isdisjoint(found) or found[-1:] == ["at"]
 
 
 def names_a_code(name: str) -> bool:
