@@ -36,6 +36,10 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+SHORT = ["compare", "churn.csv", "--target", "churned", "-o", "sgd(lr=0.1)", "--seeds", "1", "--epochs", "1"]
+"""A comparison that takes a second."""
+
+
 def churn_table(rows: int = 600, seed: int = 0) -> pl.DataFrame:
     """Return customers who leave for reasons that a model can learn."""
     draw = np.random.default_rng(seed)

@@ -16,7 +16,7 @@ from steepest.cli import main
 from steepest.errors import FolderError
 from steepest.record.store import FORMAT, Folder
 from steepest.sweep.observer import Observer
-from tests.conftest import churn_table
+from tests.conftest import SHORT, churn_table
 
 OLD = Path(__file__).with_name("format-1")
 
@@ -51,19 +51,7 @@ def test_it_opens_reports_exports_and_predicts(old: Path) -> None:
 
 def test_nothing_is_added_to_it(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = contents(old)
-    again = [
-        "compare",
-        "churn.csv",
-        "--target",
-        "churned",
-        "-o",
-        "sgd(lr=0.1)",
-        "--seeds",
-        "1",
-        "--epochs",
-        "1",
-    ]
-    for arguments in (["resume", "old"], [*again, "--out", "old"], [*again, "--out", "old", "--dry-run"]):
+    for arguments in (["resume", "old"], [*SHORT, "--out", "old"], [*SHORT, "--out", "old", "--dry-run"]):
         assert main(arguments) == 2
         said = " ".join(capsys.readouterr().err.split())
         assert "started by an earlier version (folder format 1, now 2)" in said

@@ -176,3 +176,45 @@ def test_terminal_report_and_export_show_the_same_digits(name: str) -> None:
         assert value in page
         if value != show.MISSING and "×" not in value and "e" not in value:
             assert value.split(" ")[0].replace(show.MINUS, "-") in exported
+
+
+@pytest.mark.parametrize(
+    ("mean", "width", "shown"),
+    [
+        (-0.0385, 0.2324, "−0.04 ± .23"),  # the interval is wider than the value: two of its digits
+        (0.2324, 0.0382, "0.232 ± .038"),
+        (0.5, 0.9, "0.50 ± .90"),
+        (1.234e-140, 2.2e-142, "1.23e-140 ± 2e-142"),
+        (1.234e-140, 5e-140, "1.2e-140 ± 5.0e-140"),
+        (2.5e-12, None, "2.50e-12"),
+        (1234.5, 5000.0, "1,200 ± 5,000"),
+    ],
+)
+def test_a_value_has_the_digits_that_its_interval_supports(
+    mean: float, width: float | None, shown: str
+) -> None:
+    ends = {} if width is None else {"low": mean - width, "high": mean + width}
+    assert show.estimate(Estimate(mean=mean, n=5, **ends)) == shown
+
+
+@pytest.mark.parametrize(
+    ("mean", "decimals", "shown"),
+    [
+        (0.24135, 4, ".24"),
+        (-12.3456, 4, "−12"),
+        (1234.5, 1, "1,200"),
+        (0.0113, 3, ".011"),
+        (0.00031, 3, ".0003"),
+        (1.234e-141, 142, "1.2e-141"),
+    ],
+)
+def test_a_difference_without_an_interval_has_two_digits_at_most(
+    mean: float, decimals: int, shown: str
+) -> None:
+    assert show.difference(mean, None, None, decimals) == (shown, "")
+
+
+def test_a_column_of_tiny_values_shows_their_intervals() -> None:
+    found = [Estimate(mean=1.2e-140, low=1.1e-140, high=1.3e-140, n=5) for _ in range(3)]
+    decimals = show.column_decimals(found)
+    assert [show.estimate(each, decimals=decimals) for each in found] == ["1.20e-140 ± 1.0e-141"] * 3

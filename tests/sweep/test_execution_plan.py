@@ -13,20 +13,8 @@ from steepest.budget import asked_for
 from steepest.cli import main
 from steepest.recipe import Protocol, Recipe
 from steepest.record.store import Folder
-from tests.conftest import churn_table
+from tests.conftest import SHORT, churn_table
 
-COMPARE = [
-    "compare",
-    "churn.csv",
-    "--target",
-    "churned",
-    "-o",
-    "sgd(lr=0.1)",
-    "--seeds",
-    "1",
-    "--epochs",
-    "1",
-]
 SAME = ["--hidden", "4", "--batch-size", "32"]
 
 
@@ -37,7 +25,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     churn_table(120).write_csv(where / "churn.csv")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(where)
-        assert main([*COMPARE, *SAME, "--out", "out"]) == 0
+        assert main([*SHORT, *SAME, "--out", "out"]) == 0
     edit(where / "out", threads=2, seconds_a_step={"sgd(lr=0.1)": 123.0})
     return where
 
@@ -60,7 +48,7 @@ def place(begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path(where)
 
 
-@pytest.mark.parametrize("command", [[*COMPARE, *SAME, "--seeds", "2", "--out", "out"], ["resume", "out"]])
+@pytest.mark.parametrize("command", [[*SHORT, *SAME, "--seeds", "2", "--out", "out"], ["resume", "out"]])
 def test_the_same_goes_on_under_the_stored_plan(place: Path, command: list[str]) -> None:
     before = plan(place / "out")
     journal = place / "out" / "journal.jsonl"
@@ -82,7 +70,7 @@ def test_the_same_goes_on_under_the_stored_plan(place: Path, command: list[str])
 def test_another_model_batch_size_or_precision_is_measured_anew(
     place: Path, changed: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([*COMPARE, *changed, "--threads", "1", "--out", "out"]) == 0
+    assert main([*SHORT, *changed, "--threads", "1", "--out", "out"]) == 0
     found = plan(place / "out")
     assert found["seconds_a_step"]["sgd(lr=0.1)"] < 100
     assert found["threads"] == 1

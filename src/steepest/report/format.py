@@ -10,7 +10,6 @@ from steepest.compare.result import Estimate, Interval
 MISSING = "–"
 MINUS = "−"
 _MOST_DECIMALS = 6
-_MOST_OWN = 9
 
 
 def half_width(estimate: Interval) -> float:
@@ -50,9 +49,9 @@ def column_decimals(
 ) -> int:
     """Return the decimals of everything that is shown of one metric: table, sentence, report and export.
 
-    They are enough for three significant digits of the median value, for one of the median interval, and for
-    one of the smallest difference that is shown, or of its interval where that is wider; at most six significant
-    digits of the median value.
+    They are enough for three significant digits of the median value, or for two of its interval where that is wider
+    than the value itself, for one of the median interval, and for one of the smallest difference that is shown, or of
+    its interval where that is wider; at most six significant digits of the median value.
 
     Args:
         estimates: the values of all rows.
@@ -64,21 +63,31 @@ def column_decimals(
         3
         >>> column_decimals([Estimate(mean=27.31, n=1)])
         1
+        >>> column_decimals([Estimate(mean=-0.0385, low=-0.27, high=0.19, n=5)])
+        2
         >>> column_decimals([Estimate(mean=0.0136, low=0.0126, high=0.0146, n=5)], [(0.0003, 0.0001)])
         4
     """
     scale = 100.0 if percent else 1.0
     values = [each for each in estimates if math.isfinite(each.mean)]
     widths = sorted(size for each in values if 0 < (size := half_width(each) * scale) < math.inf)
-    sizes = sorted(size for each in values if 0 < (size := abs(each.mean) * scale) < math.inf)
+    own = sorted(found for each in values if (found := _digits_of(each, scale)) is not None)
     smallest = min(
         (size for each in gaps if 0 < (size := max(map(abs, each)) * scale) < math.inf), default=0.0
     )
-    middle = _power(sizes[len(sizes) // 2]) if sizes else 0
-    wanted = [2 - middle] if sizes else []
+    middle = own[(len(own) - 1) // 2] if own else 3
+    wanted = [middle]
     wanted += [-_power(widths[(len(widths) - 1) // 2])] if widths else []
     wanted += [-_power(smallest)] if smallest else []
-    return min(max(wanted, default=3), 5 - middle if sizes else 9, 9)
+    return min(max(wanted), middle + 3 if own else 9)
+
+
+def _digits_of(value: Interval, scale: float) -> int | None:
+    """Return the decimals of a value alone: for three of its digits, or two of its interval where that is wider."""
+    size, width = abs(value.mean) * scale, half_width(value) * scale
+    if size < width < math.inf:
+        return 1 - _power(width)
+    return 2 - _power(size) if 0 < size < math.inf else None
 
 
 def number(value: float, decimals: int, *, leading_zero: bool = True, sign: bool = False) -> str:
@@ -115,7 +124,8 @@ def number(value: float, decimals: int, *, leading_zero: bool = True, sign: bool
 def estimate(value: Estimate, *, percent: bool = False, decimals: int | None = None, space: str = " ") -> str:
     """Return ``mean ± half-width`` with the same decimals, or the mean alone where one run gives no interval.
 
-    A row gets more decimals than its column where its value would lose its second significant digit, and up to
+    A row gets more decimals than its column where its value, if its interval is not wider, would lose its second
+    significant digit, and up to
     two more where its interval would be shown as zero; an interval that is narrower still is below the last digit.
 
     Args:
@@ -142,8 +152,8 @@ def estimate(value: Estimate, *, percent: bool = False, decimals: int | None = N
         decimals = column_decimals([value], percent=percent)
     scale = 100.0 if percent else 1.0
     mean, width = value.mean * scale, half_width(value) * scale
-    if 0 < abs(mean) < math.inf:
-        decimals = max(decimals, min(1 - _power(abs(mean)), _MOST_OWN))
+    if 0 < abs(mean) < math.inf and not width > abs(mean):
+        decimals = max(decimals, 1 - _power(abs(mean)))
     if math.isnan(width):
         return number(mean, decimals)
     if width < 1 and round(width, decimals) == 0 and round(width, decimals + 2) > 0:
@@ -164,9 +174,20 @@ def spread(width: float, decimals: int) -> str:
 
 
 def difference_decimals(mean: float, low: float | None, high: float | None, decimals: int) -> int:
-    """Return the decimals of a difference: its metric's, or up to three more for one digit of what is shown."""
-    size = abs(mean) if low is None or high is None else max((high - low) / 2, abs(mean) / 1000)
-    return max(decimals, min(-_power(size), decimals + 3)) if 0 < size < math.inf else decimals
+    """Return the decimals of a difference: its metric's, or up to three more for one digit of what is shown.
+
+    Where it has no interval, nothing says how many of its digits count: two are enough.
+
+    Example:
+        >>> difference_decimals(0.241, 0.2, 0.3, 3), difference_decimals(0.241, None, None, 3)
+        (3, 2)
+    """
+    known = None if low is None or high is None else (high - low) / 2
+    size = abs(mean) if known is None else max(known, abs(mean) / 1000)
+    if not 0 < size < math.inf:
+        return decimals
+    enough = max(decimals, min(-_power(size), decimals + 3))
+    return min(enough, 1 - _power(size)) if known is None else enough
 
 
 def interval(

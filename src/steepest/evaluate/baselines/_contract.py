@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from steepest.data.dataset import Dataset, Shape
+from steepest.evaluate.metrics import evaluate, metric_info
+from steepest.evaluate.predictions import predict
 
 Array = NDArray[np.float64]
 
@@ -140,3 +142,18 @@ class Baseline:
 def class_counts(dataset: Dataset) -> NDArray[np.int64]:
     """Return the number of training rows of each class, ``[K]``."""
     return np.bincount(dataset.train.target.numpy(), minlength=dataset.shape.outputs)
+
+
+def validation_cost(dataset: Dataset, model: BaselineModel, metric: str) -> float:
+    """Return a metric on the validation rows as a cost: lower is better."""
+    found = evaluate(
+        predict(model, dataset.validation.inputs),
+        dataset.validation.target,
+        task=dataset.task,
+        classes=dataset.shape.outputs,
+        names=[metric],
+        scale=dataset.target_scale,
+        positive=dataset.positive,
+    )
+    value = next(iter(found.values()))
+    return -value if metric_info(metric).higher_is_better else value

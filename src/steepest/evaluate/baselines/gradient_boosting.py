@@ -25,11 +25,9 @@ from torch import Tensor
 
 from steepest import rng
 from steepest.data.dataset import Dataset
-from steepest.evaluate.baselines._contract import Array, Baseline, Fitted, class_counts
+from steepest.evaluate.baselines._contract import Array, Baseline, Fitted, class_counts, validation_cost
 from steepest.evaluate.baselines._features import Features
 from steepest.evaluate.baselines._trees import TreesModel
-from steepest.evaluate.metrics import evaluate, metric_info
-from steepest.evaluate.predictions import predict
 
 COMPONENTS = {
     "gradient-boosting": {
@@ -257,22 +255,14 @@ def attempt(
     found = TreesModel(dataset.shape, {name: torch.from_numpy(each) for name, each in arrays.items()})
     count = len(trees) // rows.outputs
     return Attempt(
-        candidate, features, found, count, _cost(dataset, found, metric), grown * stage, count == most > 0
+        candidate,
+        features,
+        found,
+        count,
+        validation_cost(dataset, found, metric),
+        grown * stage,
+        count == most > 0,
     )
-
-
-def _cost(dataset: Dataset, model: TreesModel, metric: str) -> float:
-    found = evaluate(
-        predict(model, dataset.validation.inputs),
-        dataset.validation.target,
-        task=dataset.task,
-        classes=dataset.shape.outputs,
-        names=[metric],
-        scale=dataset.target_scale,
-        positive=dataset.positive,
-    )
-    value = next(iter(found.values()))
-    return -value if metric_info(metric).higher_is_better else value
 
 
 GRADIENT_BOOSTING = Baseline(

@@ -29,6 +29,7 @@ from steepest.evaluate.baselines._contract import (
     Fitted,
     class_counts,
     require,
+    validation_cost,
 )
 from steepest.evaluate.baselines._linear import (
     GAIN,
@@ -40,8 +41,6 @@ from steepest.evaluate.baselines._linear import (
     fit,
     half_squares,
 )
-from steepest.evaluate.metrics import evaluate, metric_info
-from steepest.evaluate.predictions import predict
 
 COMPONENTS = {
     "logistic-regression": {
@@ -168,7 +167,6 @@ def _choose(
         weights: of the training rows, ``[N]``.
         curvature: of a row's loss at the start, ``[K]``.
     """
-    sign = -1.0 if metric_info(metric).higher_is_better else 1.0
 
     def trials_on(bins: Bins | None) -> Try:
         design = Design.of(dataset.train.inputs, dataset.shape, bins)
@@ -177,17 +175,9 @@ def _choose(
 
         def attempt(power: float, begin: Linear | None = None, gain: float = 10.0 * GAIN) -> Trial:
             linear = fit(design, loss, 10.0 ** (power / 2.0), begin or zero, diagonal, gain=gain)
-            outputs = predict(LinearModel.of(dataset, linear, bins), dataset.validation.inputs)
-            found = evaluate(
-                outputs,
-                dataset.validation.target,
-                task=dataset.task,
-                classes=dataset.shape.outputs,
-                names=[metric],
-                scale=dataset.target_scale,
-                positive=dataset.positive,
+            return Trial(
+                power, linear, validation_cost(dataset, LinearModel.of(dataset, linear, bins), metric)
             )
-            return Trial(power, linear, sign * next(iter(found.values())))
 
         return attempt
 
