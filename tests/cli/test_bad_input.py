@@ -142,7 +142,7 @@ def test_a_file_in_the_way(steepest, churn_csv, tmp_path) -> None:
 
 def test_other_data_in_the_same_folder(steepest, copied, churn_csv, tmp_path) -> None:
     before = (copied / "journal.jsonl").read_bytes()
-    check(steepest("compare", churn_csv, "--target", "plan", "--out", copied), "'churned'", "another folder")
+    check(steepest("compare", churn_csv, "--target", "plan", "--out", copied), "'churned'", "another --out")
     check(
         steepest("compare", churn_csv, "--target", "churned", "--drop", "age", "--out", copied),
         "drop",
@@ -285,10 +285,10 @@ RESUME = [
 
      ("device that never was", replace("experiment.toml", 'device = "cpu"', 'device = "gpu"'), "'gpu'", "--out"),
     ("data that moved", replace("experiment.toml", "churn.csv", "chrun.csv"), "chrun.csv", "source ="),
-    ("data from memory", no_source, "names no data", "from Python"),
+    ("data from memory", no_source, "names no data", "in Python"),
 
      ("another target", replace("experiment.toml", 'target = "churned"', 'target = "plan"'),
-      "other data", "another folder"),
+      "other data", "another --out"),
     ("damaged losses", spoil("rows"), ".safetensors", "rm "),
     ("damaged weights", spoil("checkpoints"), ".safetensors", "rm "),
 ]  # fmt: skip

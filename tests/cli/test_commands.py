@@ -149,7 +149,7 @@ def test_predict_tells_gaps_from_news_and_reads_dates_however_written(steepest, 
     assert "not seen" not in said.err
     said, _ = predicted(rows.with_columns(pl.col("when").dt.replace_time_zone("UTC")))
     assert said.status == 2
-    assert "the times in column 'when' have a time zone (UTC), and had none in training" in said.err
+    assert "the times in column 'when' have a time zone (UTC), but had none in training" in said.err
 
 
 def test_the_saved_model_is_the_tested_one(finished, churn) -> None:
@@ -250,7 +250,7 @@ def test_tf32_is_refused_on_a_cpu_before_anything_is_read_or_made(steepest, chur
     out = tmp_path / "run"
     said = steepest("compare", churn_csv, "--target", "churned", "--precision", "tf32", "--out", out)
     assert said.status == 2
-    assert "the precision 'tf32' is one of CUDA devices" in said.err
+    assert "the precision 'tf32' needs a CUDA device" in said.err
     assert not out.exists()
 
 

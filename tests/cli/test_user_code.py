@@ -164,9 +164,9 @@ def test_own_code_is_found_from_another_folder(
         assert len(st.load(begun / "x/model", model="code/mine.py:Net").predict(churn_csv)) == 600
     if gone and case == "optimizer":
         said = steepest(*command, "-o", "sgd(lr=0.1)", "--seeds", "2")
-        assert "code/mine.py:MyOpt(lr=0.1): in this folder, and stay in the comparison" in said.err
+        assert "code/mine.py:MyOpt(lr=0.1): already in this folder, kept in the comparison" in said.err
         said = steepest(*command, "-o", "sgd(lr=0.1)", "--seeds", "2", "--dry-run")
-        assert "code/mine.py:MyOpt(lr=0.1): in this folder, and stay in the comparison" in said.err
+        assert "code/mine.py:MyOpt(lr=0.1): already in this folder, kept in the comparison" in said.err
 
 
 def test_a_copy_stands_in_for_the_file_that_was_named_only(

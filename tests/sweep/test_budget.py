@@ -165,7 +165,7 @@ def test_a_pilot_gets_a_share_of_the_time_at_the_pace_of_adam(churn, runner) -> 
 def test_where_not_even_an_epoch_fits_there_is_no_pilot(churn, runner) -> None:
     made = settle(decision(churn, minutes=0.05, seeds=1), runner, started(0.0))
     assert runner.made == []
-    assert made.length.why.startswith("1 epoch (the time is too short for a pilot)")
+    assert made.length.why.startswith("1 epoch (the time budget is too short for a pilot run)")
 
 
 # --- the folder ------------------------------------------------------------------------------------------------
