@@ -150,7 +150,7 @@ def test_other_data_in_the_same_folder(steepest, copied, churn_csv, tmp_path) ->
     )
     longer = tmp_path / "churn.csv"
     longer.write_text(churn_csv.read_text() + "30,pro,100.0,no\n")
-    check(steepest("compare", longer, "--target", "churned", "--out", copied), "other data", "another folder")
+    check(steepest("compare", longer, "--target", "churned", "--out", copied), "other data", "another --out")
     assert (copied / "journal.jsonl").read_bytes() == before
 
 

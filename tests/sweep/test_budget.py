@@ -110,7 +110,7 @@ def test_slow_baselines_alone_are_no_reason_to_say_that_it_takes_longer(churn, r
 
 def test_what_is_expected_to_take_longer_says_by_how_much(churn, runner) -> None:
     made = settle(decision(churn, minutes=2, epochs=40), runner, started(110.0))
-    assert "to fit the time: " in made.length.why
+    assert "to fit the time budget: " in made.length.why
     assert made.length.why.endswith(
         "everything before training took 1 min 50 s, so the comparison is expected to take 2 min 50 s instead of 2 min"
     )
