@@ -91,3 +91,20 @@ def first_line(error: BaseException) -> str:
         ('out of memory', '')
     """
     return (str(error).strip().splitlines() or [""])[0]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory ran out, on the device or on the host.
+
+    Example:
+        >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 TB"))
+        True
+        >>> is_out_of_memory(RuntimeError("shapes do not fit"))
+        False
+    """
+    if (
+        isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    ):  # torch's; torch loads slowly
+        return True
+    texts = ("out of memory", "not enough memory", "can't allocate memory", "Cannot allocate memory")
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in texts)

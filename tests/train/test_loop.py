@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from steepest.data.dataset import Part
+from steepest.data.dataset import Part, Shape
 from steepest.data.table import read_table
-from steepest.errors import ModelError, OptionError, StepError
+from steepest.errors import ModelError, OptionError, StepError, is_out_of_memory
 from steepest.models import build_model
 from steepest.optim import make_rule
 from steepest.optim.method import GradientMethod, Method
@@ -20,7 +20,6 @@ from steepest.record.schema import Point, Record, RunKey
 from steepest.schedules import make_schedule
 from steepest.sweep.plan import whole_spec
 from steepest.train import loop
-from steepest.train.causes import is_out_of_memory
 from steepest.train.loop import evaluation_steps, train
 from steepest.train.problem import check_model
 
@@ -172,6 +171,14 @@ def test_real_allocations_that_fail_are_recognised() -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**62, dtype=torch.int8)
     assert is_out_of_memory(caught.value)
+
+
+@pytest.mark.parametrize("options", [{"hidden": (10**16,)}, {"embedding": {"c": 10**16}}])
+def test_a_model_that_does_not_fit_into_memory_says_what_to_do(options: dict[str, object]) -> None:
+    shape = Shape("classification", {"c": 4}, ("x",), 2)
+    with pytest.raises(ModelError, match="does not fit into memory") as caught:
+        build_model("embedding-mlp", shape, **options)
+    assert "--hidden, --embedding" in caught.value.hint
 
 
 @pytest.mark.parametrize(

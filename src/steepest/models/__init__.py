@@ -9,7 +9,7 @@ from torch import nn
 
 from steepest import grammar
 from steepest.data.dataset import Shape
-from steepest.errors import ModelError, SteepestError
+from steepest.errors import ModelError, first_line, is_out_of_memory
 from steepest.references import load_reference
 from steepest.registry import Registry
 from steepest.rng import torch_stream
@@ -58,11 +58,16 @@ def build_model(model: str | ModelBuilder, shape: Shape, *, seed: int = 0, **opt
             built = build(shape, *arguments, **options)
         except TypeError as error:
             raise ModelError(
-                f"the model {text!r} cannot be built: {error}",
+                f"the model {text!r} cannot be built: {first_line(error)}",
                 hint="a model is called with the dataset's shape and the options in its brackets.",
             ) from error
-        except SteepestError:
-            raise
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise ModelError(
+                f"the model {text!r} does not fit into memory: {first_line(error).rstrip('.')}",
+                hint="make it smaller: --hidden, --embedding, or --min-count where a column has many categories.",
+            ) from error
     if not isinstance(built, nn.Module):
         raise ModelError(
             f"the model {text!r} returned a {type(built).__name__}", hint="return a torch.nn.Module from it."

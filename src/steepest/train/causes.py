@@ -5,24 +5,8 @@ from __future__ import annotations
 import torch
 
 from steepest.data.dataset import Part
-from steepest.errors import SteepestError, StepError, first_line
+from steepest.errors import SteepestError, StepError, first_line, is_out_of_memory
 from steepest.record.schema import Outcome
-
-_NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "Cannot allocate memory")
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that memory ran out, on the device or on the host.
-
-    Example:
-        >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 TB"))
-        True
-        >>> is_out_of_memory(RuntimeError("shapes do not fit"))
-        False
-    """
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(text in str(error) for text in _NO_MEMORY)
 
 
 def ended_by(error: Exception, when: str, batch_size: int) -> tuple[Outcome, str]:
