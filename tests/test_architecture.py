@@ -19,6 +19,7 @@ ORDER = (
     "steepest",
     "interrupts",
     "errors",
+    "forks",
     "wording",
     "registry",
     "grammar",

@@ -9,6 +9,8 @@ import importlib
 import sys
 from types import ModuleType
 
+from steepest import forks
+
 TYPE_CHECKING = False  # as typing's, which is slow to import
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from steepest.train.trained import TrainedModel
 
     __version__: str
+
+forks.watch()  # before anybody forks
 
 _PUBLIC = {
     "Plan": "steepest.api:Plan",

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from steepest import grammar
+from steepest import forks, grammar
 from steepest.compare.assemble import paired_difference
 from steepest.compare.differences import between
 from steepest.compare.result import Comparison, Difference
@@ -270,6 +270,7 @@ class Result:
     @property
     def table(self) -> pl.DataFrame:
         """One row per optimizer (tuned and at its default) and per baseline, as in ``results.csv``."""
+        forks.check()
         return pl.read_csv(self.folder.path / "results.csv", infer_schema_length=None)
 
     @property

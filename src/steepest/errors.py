@@ -7,7 +7,9 @@ what to do. The command line prints both and exits with status 2; from Python bo
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Iterable
+from typing import Any
 
 
 class SteepestError(Exception):
@@ -32,6 +34,10 @@ class SteepestError(Exception):
 
     def __str__(self) -> str:
         return f"{self.fact}\nHint: {self.hint}"
+
+    def __reduce__(self) -> Any:
+        """Say how it is made again in another process, which a pool of processes needs to pass it on."""
+        return functools.partial(type(self), hint=self.hint), (self.fact,)
 
 
 class DataError(SteepestError):

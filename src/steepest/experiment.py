@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from steepest import forks
 from steepest.budget import check_minutes, settle
 from steepest.compare.assemble import Evidence
 from steepest.compare.result import Comparison
@@ -86,6 +87,7 @@ def complete(
             version of torch or on another device, is in use by another process, or cannot be written.
         SteepestError: the data, an option or the model cannot be used; then nothing was written.
     """
+    forks.check()
     started = time.perf_counter()
     folder.check_format()
     with looking(folder.sources_of):

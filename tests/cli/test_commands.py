@@ -353,7 +353,7 @@ def test_what_the_report_offers_works_as_it_stands(
     assert steepest(*shlex.split(shown[0])[2:]).status == 0
     assert pl.read_parquet("predictions.parquet").height == 7
     found = carried_out(offered(Path("x"))["Python"])
-    assert found.shape == ((7, 2) if target == "churned" else (7, 1))
+    assert found.shape == ((7, 2) if target == "churned" else (7,))
 
 
 def test_what_the_report_offers_for_a_callable(churn, tmp_path, monkeypatch) -> None:

@@ -67,6 +67,9 @@ CHANGES = {
 }
 
 
+OFFERED = ["command", "Python", "model"]
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_kept_fit_serves_only_the_settings_that_it_was_made_with(change: str, tmp_path: Path) -> None:
     """There and back: the first settings again get their own rows, and nothing is fitted for it."""
@@ -217,7 +220,7 @@ def test_baselines_are_used_where_every_run_diverged(tmp_path: Path) -> None:
     found = st.compare(frame, tmp_path, target="value", **options).comparison
     assert found.recommended == "ridge regression"
     assert not (tmp_path / "model").exists()
-    assert [each.label for each in found.use] == ["command", "Python", "model"]
+    assert [each.label for each in found.use] == [*OFFERED, "predictions of the test rows"]
     assert st.load(tmp_path).title == "ridge regression (baseline)"
     again = load_comparison(Folder(tmp_path))
     assert again.use == found.use
@@ -231,4 +234,7 @@ def test_folders_without_a_recommendation_use_the_network(tmp_path: Path) -> Non
         del row["model"]
     (tmp_path / "results.json").write_text(json.dumps(tree))
     assert st.load(tmp_path).title == "a network trained by adam(lr=0.01)"
-    assert [each.label for each in load_comparison(Folder(tmp_path)).use] == ["command", "Python", "model"]
+    assert [each.label for each in load_comparison(Folder(tmp_path)).use] == [
+        *OFFERED,
+        "predictions of the test rows",
+    ]

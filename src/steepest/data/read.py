@@ -20,6 +20,7 @@ from typing import Any
 import polars as pl
 from polars.exceptions import PanicException
 
+from steepest import forks
 from steepest.data import delimited
 from steepest.data.cells import Cells, tidied
 from steepest.data.dataset import Note
@@ -97,6 +98,7 @@ def read(
     Raises:
         DataError: the source cannot be read as a table; the hint says what to do.
     """
+    forks.check()
     how = how or Reading()
     if not isinstance(source, str | Path):
         return _clean(frame_of(source), how, "the table")

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from steepest import forks
 from steepest.data import target as targets
 from steepest.data.assembly import SPLIT_COLUMN, SPLIT_TYPE, Assembled, Rows, assemble, check_free, note_of
 from steepest.data.batches import BatchPlan
@@ -205,6 +206,7 @@ class Table:
     @functools.cached_property
     def _prefixed(self) -> tuple[pl.DataFrame, list[StepReport], pl.Series | None]:
         """The rows before the first learned step, what was done to them, and their numbers if some are left out."""
+        forks.check()
         try:
             return self._prepare(self._raw, source_name(self._source))
         except pl.exceptions.PolarsError:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from steepest.errors import OptionError
+from steepest.forks import usable_threads
 
 TEMPORARY_BYTES = 1 << 26
 """What one call of the model may allocate on its way, if that allows the smallest batch."""
@@ -93,6 +94,10 @@ def predict(model: nn.Module, inputs: tuple[Tensor, ...], *, batch_size: int | N
     if rows == 0:
         raise OptionError("there are no rows to predict", hint="give a table with at least one row.")
     modes = [(module, module.training) for module in model.modules()]
+    if usable_threads(torch.get_num_threads()) != torch.get_num_threads():
+        torch.set_num_threads(
+            usable_threads(torch.get_num_threads())
+        )  # from here on: others would wait as well
     try:
         model.eval()
         with torch.no_grad():

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from steepest.data.dataset import Dataset
 from steepest.evaluate.metrics import metric_info
+from steepest.forks import usable_threads
 from steepest.models import ModelBuilder
 from steepest.recipe import Execution
 from steepest.record.schema import Record
@@ -159,7 +160,7 @@ class Runner:
 def thread_count(threads: int) -> Generator[None]:
     """Let torch use so many threads inside the block."""
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(usable_threads(threads))
     try:
         yield
     finally:

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from steepest import grammar
+from steepest import forks, grammar
 from steepest.data.dataset import Shape, TargetScale
 from steepest.data.names import plain
 from steepest.data.pipeline import DAMAGE
@@ -139,6 +139,7 @@ class TrainedModel:
         Raises:
             DataError, OptionError: as for ``predict``.
         """
+        forks.check()
         names = self._kept_names(keep)
         for encoded in self.pipeline.transform_batches(rows, batch_rows, keep=names, sure=sure):
             kept = torch.from_numpy(np.array(encoded.kept, dtype=np.int64))
@@ -333,6 +334,7 @@ class TrainedModel:
             ModelError: the model is the user's own and was not given, or the weights do not fit it; or it is another
                 one than the given one.
         """
+        forks.check()
         folder = reachable(folder)
         if (folder / "experiment.toml").is_file():
             folder = Folder(folder).recommended
