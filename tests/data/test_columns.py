@@ -310,3 +310,31 @@ def test_options_take_comma_lists_and_check_themselves() -> None:
     assert TableOptions.model_validate_json(options.model_dump_json()) == options
     with pytest.raises(OptionError, match="'maybe'"):
         table_options(task="maybe")
+
+
+@pytest.mark.parametrize(
+    ("end", "other", "said"),
+    [
+        (" kg", " kg", True),
+        ("km", "km", True),
+        ("GB", "MB", True),
+        (" kg", " sold", False),
+        ("th", "st", False),
+    ],
+)
+def test_numbers_with_units_are_said(end: str, other: str, said: bool) -> None:
+    rows: dict[str, list[Any]] = {"z": [i / 7 for i in range(N)], "y": ["a", "b"] * 100}
+    rows["x"] = [f"{i / 8}{other if i % 7 == 0 else end}" for i in range(N)]
+    rows["x"][3] = "broken" if other == " sold" else rows["x"][3]
+    found = [
+        each.text
+        for each in read_table(rows, target="y").describe().notes
+        if "look like numbers" in each.text
+    ]
+    assert bool(found) == said
+    if end == other:
+        columns = tomllib.loads(found[0][found[0].index("columns = ") :].rstrip("."))["columns"]
+        table = read_table(rows, target="y", prepare=[{"use": "derive", "columns": columns}])
+        assert table.prepared()["x"].to_list() == [i / 8 for i in range(N)]
+    elif said:
+        assert "write them in one unit" in found[0]

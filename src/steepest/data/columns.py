@@ -26,7 +26,7 @@ from steepest.data import dates
 from steepest.data.dataset import Note
 from steepest.data.identifiers import use_of_texts, use_of_whole_numbers
 from steepest.data.labels import as_label, as_text
-from steepest.data.mixed import Words
+from steepest.data.mixed import Words, about_units
 from steepest.data.moments import about_times
 from steepest.data.names import names_a_code
 from steepest.data.options import TableOptions
@@ -344,6 +344,8 @@ def _column(values: pl.Series, is_target: bool, options: TableOptions, notes: li
         return Column(name, kind, "continuous")
     _warn_of_words(known, notes)
     _warn_of_dates(known, notes)
+    unit = about_units(known) if distinct > FEW_INTEGERS and not names_a_code(name) else None
+    notes += [Note("warning", unit)] if unit else []
     use = use_of_texts(known, distinct)
     if use == "category":
         return Column(name, kind, "categorical")

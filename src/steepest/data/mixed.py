@@ -14,6 +14,11 @@ from steepest.data.notation import like_numbers
 SHOWN = 5
 """So many words are named."""
 
+LEAST_WITH_UNIT, MOST_UNITS = 10, 4
+"""Numbers with a unit are looked for where there are so many different ones, in no more units."""
+_WITH_UNIT = r"^[-+]?(?<number>[0-9]+(?:\.[0-9]+)?)(?<unit>\s*[\p{L}°µ]{1,4}[²³]?)$"
+_ORDINALS = {"st", "nd", "rd", "th"}
+
 
 @dataclass(frozen=True)
 class Words:
@@ -69,3 +74,25 @@ class Words:
             listed = json.dumps(list(self.words), ensure_ascii=False)
             return f"if they mean missing: missing = {listed} in the [table] of a --prepare file"
         return f"if they mean missing: --missing {shlex.quote(','.join(self.words))}"
+
+
+def about_units(known: pl.Series) -> str | None:
+    """Return what to say of a column of texts that are numbers with a unit behind, such as ``12.5 kg``; else None.
+
+    Example:
+        >>> about_units(pl.Series("weight", [f"{i / 8} kg" for i in range(20)]))[:72]
+        'weight is text although its values look like numbers in kg: a derive ste'
+        >>> about_units(pl.Series("place", ["1st", "2nd", "3rd"] * 9))
+    """
+    texts = as_text(known.unique()).sort()
+    parts = texts.str.extract_groups(_WITH_UNIT).struct.unnest().drop_nulls()
+    units = parts["unit"].str.strip_chars().unique().sort().to_list()
+    if parts.height < max(LEAST_WITH_UNIT, len(texts)) or len(units) > MOST_UNITS or set(units) <= _ORDINALS:
+        return None
+    text = f"{known.name} is text although its values look like numbers in {' and '.join(units)}"
+    ends = parts["unit"].unique().to_list()
+    if len(ends) > 1:
+        return f"{text}, such as {texts[0]!r}: write them in one unit, without its name."
+    name = json.dumps(known.name, ensure_ascii=False)
+    sql = f"CAST(REPLACE({name}, '{ends[0]}', '') AS DOUBLE)"
+    return f"{text}: a derive step makes numbers of it, columns = {{{name} = {json.dumps(sql, ensure_ascii=False)}}}."
