@@ -784,7 +784,7 @@ def test_dry_run_counts_what_the_folder_has(steepest, copied, churn_csv) -> None
     command = ["compare", churn_csv, "--target", "churned", "--out", copied, "--dry-run"]
     before = {path: path.stat().st_mtime_ns for path in copied.rglob("*")}
     more = steepest(*command, "-o", "adam(lr=0.02)", *QUICK)
-    assert re.search(r"3 optimizers × .*→ \d+ runs, 8 done before\n", more.out)
+    assert re.search(r"3 optimizers × .*→ \d+ runs, 8 already done\n", more.out)
     assert "adam(lr=0.01), sgd(lr=0.1): already in this folder, kept" in more.err
     others = steepest(*command, "-o", "adam(lr=0.01)", *QUICK, "--clip", "1.0")
     assert re.search(r"1 optimizer × .*→ \d+ runs; 10 in the folder have other settings", others.out)
@@ -830,7 +830,7 @@ def test_a_folder_that_was_moved_is_named_as_it_is_now(steepest, copied) -> None
 def test_a_forgotten_target_is_the_first_thing_said(steepest, copied, churn_csv) -> None:
     said = steepest("compare", churn_csv, "-o", "adam(lr=0.02)", "--out", copied)
     assert said.err == (
-        "error: no target is named\n"
+        "error: no target is given\n"
         "Hint: name the column to predict: --target COLUMN. Columns: age, plan, minutes, churned.\n"
     )
 
