@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import rich.console
 from sklearn.metrics import accuracy_score, log_loss, mean_squared_error, r2_score, roc_auc_score
 
 import steepest as st
@@ -289,3 +290,21 @@ def test_the_predictions_follow_the_recommended_model(steepest, churn_csv, tmp_p
     use = {each.label: each.value for each in st.Result.load(out).comparison.use}
     assert use["predictions of the test rows"] == f"{out}/predictions/test.parquet"
     assert "predictions/test.parquet" in (out / "report.html").read_text()
+
+
+def test_a_notebook_gets_no_output_but_the_value(
+    finished, churn_csv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a notebook rich shows what it prints at once; a value that is made as text must not be shown twice."""
+    shown: list[Any] = []
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setattr("rich.jupyter.display", lambda segments, text: shown.append(text))
+    rich.console.Console().print("what rich does by itself")
+    assert len(shown) == 1
+    result, table = st.Result.load(finished), st.read_table(churn_csv, target="churned")
+    model = result.best
+    for each in (result, table, table.describe(), table.show_batch(), model, model.predict(churn_csv)):
+        assert len(str(each)) > 20
+        assert len(repr(each)) > 20
+        assert each is table or len(each._repr_html_()) > 20
+    assert len(shown) == 1
