@@ -117,6 +117,22 @@ def test_without_rows_the_interval_holds_the_seeds_alone(metric, kept):
     assert found == paired_difference("a", "b", metric, one, other)
 
 
+@pytest.mark.parametrize(
+    ("metric", "title"), [("roc_auc", "ROC AUC (macro)"), ("f1", "F1 (macro)"), ("r2", "R²")]
+)
+@pytest.mark.parametrize("kept", [{"loss": np.ones(200)}, None])
+def test_seeds_alone_tell_nothing_from_a_baseline(metric, title, kept):
+    """A baseline has one value, so the seeds contain nothing of what other test rows would change."""
+    one = scores("adam", metric, [0.8, 0.81, 0.805], [kept] * 3)
+    other = scores("boosting", metric, [0.7], [kept], seeded=False)
+    [pair], [found, _] = differences([one, scores("sgd", metric, [0.5, 0.52, 0.51], [kept] * 3)], [other])
+    assert found.mean == pytest.approx(0.105)
+    assert (found.low, found.high, found.p, found.p_adjusted, found.visible) == (None,) * 5
+    assert (found.told_apart, found.better, found.by_seeds) == (False, None, None)
+    assert found.reason == f"the variation of {title} over test rows is not known"
+    assert pair.ends is not None
+
+
 def test_one_seed_tells_no_optimizers_apart_but_one_run_from_a_baseline():
     one, other = losses(1, seeds=1), losses(2, seeds=1, mean=3.0)
     found = difference(made("a", one), made("b", other))
@@ -158,7 +174,7 @@ def test_too_few_test_rows_give_no_interval_and_no_claim(rows, seeds, metric, ba
     words = "1 test row," if rows == 1 else f"{rows} test rows,"
     assert found.reason == ("one seed" if one_run else f"{words} fewer than {FEWEST_ROWS}")
     assert found.reason in str(found)
-    assert (found.by_seeds is None) == (seeds == 1)
+    assert (found.by_seeds is None) == (seeds == 1 or (metric == "f1" and baseline))
 
 
 @pytest.mark.parametrize("metric", ["log_loss", "f1"])
@@ -181,7 +197,8 @@ def test_differences_that_are_all_the_same_show_nothing(shift, seeds, metric):
     found = difference(one, other)
     assert found.mean == pytest.approx(shift)
     assert (found.low, found.high, found.p, found.told_apart) == (None, None, None, False)
-    assert found.reason == ("one seed" if seeds == 1 and metric == "f1" else "no spread")
+    unknown = "one seed" if seeds == 1 else "the variation of F1 (macro) over test rows is not known"
+    assert found.reason == (unknown if metric == "f1" else "no spread")
 
 
 def test_optimizers_without_a_seed_in_common_have_no_difference():

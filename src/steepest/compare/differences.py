@@ -105,9 +105,10 @@ def difference(first: Scores, second: Scores) -> Difference:
     """Return ``first - second``, as the only comparison made.
 
     Where there is a value for each row and there are two seeds or more, the interval holds both uncertainties;
-    otherwise the seeds alone; and with a single run against a baseline, the test rows alone. There is no interval,
-    and nothing is told apart, where a single run stands against a single run (nothing is known of what another
-    seed would give), with fewer than :data:`FEWEST_ROWS` test rows, and where nothing varies.
+    between two optimizers otherwise the seeds alone; and with a single run against a baseline, the test rows alone.
+    There is no interval, and nothing is told apart, where a single run stands against a single run (nothing is known
+    of what another seed would give), where a baseline has no value for each row (it has no seeds either), with
+    fewer than :data:`FEWEST_ROWS` test rows, and where nothing varies.
 
     Example:
         >>> one = scores("adam", "f1", [0.5, 0.52, 0.51], [None, None, None])
@@ -199,7 +200,8 @@ def _draft(first: Scores, second: Scores) -> _Draft:
     known = np.isfinite(a) & np.isfinite(b)
     a, b, n = a[known], b[known], int(known.sum())
     table = _table(first, second, known)
-    one_run = n == 1 and table is not None and not (first.seeded and second.seeded)
+    against_baseline = not (first.seeded and second.seeded)
+    one_run = n == 1 and table is not None and against_baseline
     alone = paired_t(a, b, LEVEL)
     means = [
         float(finite(each.values).mean()) if len(finite(each.values)) else math.nan
@@ -218,7 +220,9 @@ def _draft(first: Scores, second: Scores) -> _Draft:
         told_apart=False,
         rows=0 if table is None else first.n_rows,
         p=alone.p,
-        by_seeds=None if math.isnan(alone.low) else (alone.low, alone.high),
+        by_seeds=None
+        if math.isnan(alone.low) or (table is None and against_baseline)
+        else (alone.low, alone.high),
     )
     if made.reason is not None:
         return _Draft(made.model_copy(update=Difference.lacking()))
@@ -271,6 +275,8 @@ def _lacking(first: Scores, second: Scores, known: NDArray[np.bool_], table: Val
         return "one seed" if max(len(first.values), len(second.values)) == 1 else "one seed in common"
     if 0 < rows < FEWEST_ROWS:
         return f"{rows} test row{'' if rows == 1 else 's'}, fewer than {FEWEST_ROWS}"
+    if table is None and not (first.seeded and second.seeded):
+        return f"the variation of {metric_info(first.metric).title} over test rows is not known"
     values = (first.values - second.values)[known] if table is None else table
     size = max(float(np.abs(each.values[np.isfinite(each.values)]).max()) for each in (first, second))
     return "no spread" if float(np.ptp(values)) <= ROUNDING * size else None
