@@ -302,7 +302,8 @@ OPTIONS: list[dict[str, Any]] = [{"decimal": "comma"}, {"encoding": "latin-1"}, 
 
 @pytest.mark.parametrize("options", OPTIONS)
 def test_a_first_preparation_holds_how_the_table_was_read(options: dict[str, Any], tmp_path: Path) -> None:
-    described = read_table(TABLE, target="y", **options).describe()
-    described.to_toml(tmp_path / "p.toml")
-    again = read_table(TABLE, prepare=tmp_path / "p.toml").options
+    path = tmp_path / "t.csv"
+    TABLE.write_csv(path)
+    read_table(path, target="y", **options).describe().to_toml(tmp_path / "p.toml")
+    again = read_table(path, prepare=tmp_path / "p.toml").options
     assert all(getattr(again, name) == value for name, value in options.items())
