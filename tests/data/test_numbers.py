@@ -150,9 +150,11 @@ def test_new_rows_are_read_as_in_training(way: str, tmp_path: Path) -> None:
     wanted = pipeline.transform(table).inputs[1]
     real = table.with_columns(pl.Series("x", expected(way)))
     for part in (slice(None), slice(0, 1), slice(7, 9), slice(100, 101)):
-        of_part = {**sources(table[part]), "numbers": lambda folder, part=part: real[part]}
-        of_part["numbers in a file"] = as_csv(real[part], ",")
-        of_part["numbers in pandas"] = lambda folder, part=part: real[part].to_pandas()
+        of_part = sources(table[part])
+        if not way.startswith("percent"):  # 0.05 may be 5 %
+            of_part["numbers"] = lambda folder, part=part: real[part]
+            of_part["numbers in a file"] = as_csv(real[part], ",")
+            of_part["numbers in pandas"] = lambda folder, part=part: real[part].to_pandas()
         for name, make in of_part.items():
             found = pipeline.transform(make(tmp_path)).inputs[1]
             assert np.allclose(found, wanted[part], atol=1e-6), (name, part)
@@ -193,6 +195,36 @@ def test_new_rows_that_cannot_be_read_without_a_guess_are_refused(
         pipeline.transform({"x": values, "u": [0.5, 0.25]})
     assert fact in caught.value.fact
     assert not caught.value.hint.endswith("..")
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize(
+    "values", [[0.05, 0.5], [0.0, 5.0], [5, 8], ["0.05", "0.5"], ["0,05", "0"], ["5 %", "5"], [None, 0.05]]
+)
+def test_percentages_keep_their_sign(values: list[Any], source: str, tmp_path: Path) -> None:
+    _, pipeline = trained("percent")
+    new = sources(pl.DataFrame({"x": values, "u": [0.5, 0.25]}))[source](tmp_path)
+    with pytest.raises(DataError, match=r"column 'x' holds \S+ without a %") as caught:
+        pipeline.transform(new)
+    assert "'5 %'" in caught.value.hint
+    with pytest.raises(DataError, match="without a %"):
+        list(pipeline.transform_batches(new, 1, sure=False))
+
+
+@pytest.mark.parametrize("way", ["percent", "dollars"])
+def test_zeros_and_missing_values_need_no_unit(way: str, tmp_path: Path) -> None:
+    _, pipeline = trained(way)
+    wanted = pipeline.transform({"x": ["0 %" if way == "percent" else "$0", None], "u": SMALL[:2]}).inputs[1]
+    for values in ([0.0, None], [0, None], ["0.00", None], [0.0, float("nan")]):
+        for make in sources(pl.DataFrame({"x": values, "u": SMALL[:2]}, strict=False)).values():
+            assert np.array_equal(pipeline.transform(make(tmp_path)).inputs[1], wanted)
+
+
+def test_a_test_file_keeps_the_sign_of_percentages(tmp_path: Path) -> None:
+    table = pl.DataFrame({"x": texts("percent"), "y": ["a", "b"] * 60})
+    as_parquet(table.with_columns(pl.Series("x", [v / 100 for v in VALUES])))(tmp_path)
+    with pytest.raises(DataError, match=r"column 'x' of t\.parquet holds -9 without a %"):
+        read_table(table, target="y", test=str(tmp_path / "t.parquet")).dataset()
 
 
 def test_columns_that_are_not_needed_may_hold_anything() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from steepest.data.dataset import Note
-from steepest.data.judge import Doubt, Judged, judged, likely
+from steepest.data.judge import Doubt, Judged, judged, likely, without_percent
 from steepest.data.notation import PLAIN, Notation
 from steepest.data.reading import Reading
 from steepest.wording import counted
@@ -84,7 +84,7 @@ def tidied(
         frame.with_columns(each.values(reading).alias(name) for name, each in typed.items()),
         {name: each.notation for name, each in typed.items() if each.notation not in (None, PLAIN)},
         tuple(_notes(found)),
-        {each.name: each.doubt for each in found if each.doubt is not None},
+        {each.name: each.doubt for each in found if each.doubt is not None} | without_percent(raw, reading),
         raw,
     )
 

@@ -232,13 +232,44 @@ def _stays_text(column: Judged, reading: Reading) -> bool:
 
 
 def _look_closer(frame: pl.LazyFrame, columns: Sequence[Judged], reading: Reading) -> None:
+    units = {each.name: each.units or _unit_of(each.trained) for each in columns}
     asked = {
-        each.name: Evidence.asked(reading.known(pl.col(each.name)).drop_nulls(), each.units)
-        for each in columns
+        name: Evidence.asked(reading.known(pl.col(name)).drop_nulls(), unit) for name, unit in units.items()
     }
     found = _answers(frame, asked)
     for each in columns:
-        each.evidence = Evidence.of(found[each.name], each.units)
+        each.evidence = Evidence.of(found[each.name], units[each.name])
+
+
+def _unit_of(notation: Notation | None) -> tuple[str, ...]:
+    return (notation.unit,) if notation is not None and notation.unit else ()
+
+
+def without_percent(frame: pl.LazyFrame, reading: Reading) -> dict[str, Doubt]:
+    """Return why columns of numbers cannot be new values of percentages: 0.05 can be 0.05 % or 5 %.
+
+    Args:
+        frame: the rows; in some columns they have numbers where training had texts with a %.
+        reading: how texts are read.
+    """
+    trained, schema = reading.trained or {}, frame.collect_schema()
+    names = [
+        name for name, dtype in schema.items() if dtype.is_numeric() and _unit_of(trained.get(name)) == ("%",)
+    ]
+    if not names:
+        return {}
+    cells = pl.col(names).cast(pl.Float64)
+    first = frame.select(cells.filter((cells != 0) & cells.is_not_nan()).first()).collect(engine="streaming")
+    return {
+        name: _lacks_percent(f"{value:.12g}")
+        for name, value in first.row(0, named=True).items()
+        if value is not None
+    }
+
+
+def _lacks_percent(number: str) -> Doubt:
+    why = f"holds {number} without a %, and its numbers had one in training: {number} can be a percentage or a fraction"
+    return Doubt(why, "give its numbers as texts with a %, as in training: '5 %'")
 
 
 def _vote(column: Judged) -> str | None:
@@ -264,6 +295,9 @@ def _decide(column: Judged, reading: Reading, votes: set[str], separator: str) -
             f"has the unit {', '.join(evidence.units)}, and had {had} in training",
             "convert its numbers to the unit of training",
         )
+        return
+    if trained is not None and trained.unit == "%" and evidence.bare:
+        column.doubt = _lacks_percent(evidence.bare)
         return
     trouble = evidence.trouble(trained=trained is not None)
     if trouble or not evidence.readings:

@@ -148,7 +148,7 @@ class Evidence:
         styles: the signs with which every one of them is a number.
         each: whether each of them is a number in some way of writing.
         units: their units.
-        bare: whether some have no unit, apart from zeros.
+        bare: one of them without a unit that is not zero; empty if there is none.
         brackets: whether all stand in brackets.
     """
 
@@ -156,7 +156,7 @@ class Evidence:
     styles: frozenset[tuple[Sign, str]]
     each: bool
     units: tuple[str, ...]
-    bare: bool
+    bare: str
     brackets: bool
 
     @staticmethod
@@ -169,7 +169,7 @@ class Evidence:
             **{f"style {i}": way.fits(text).all() for i, way in enumerate(ways)},
             **{f"sign {sign}": text.str.contains(pattern).any() for sign, pattern in _SIGNS.items()},
             "each": text.str.contains("|".join(Notation(*style, unit).pattern for style in STYLES)).all(),
-            "bare": has_unit.not_().any(),
+            "bare": text.filter(has_unit.not_()).first(),
             "brackets": text.str.starts_with("(").all(),
         }
 
@@ -181,7 +181,7 @@ class Evidence:
             frozenset(style for i, style in enumerate(STYLES) if found[f"style {i}"]),
             bool(found["each"]),
             tuple(units),
-            bool(found["bare"]),
+            found["bare"] or "",
             bool(found["brackets"]),
         )
 
@@ -204,11 +204,11 @@ class Evidence:
         """Return why the column cannot be read as numbers though it looks so; empty if it can, or is something else.
 
         Args:
-            trained: whether the column was numbers in training, which settles what it is.
+            trained: whether the column was numbers in training, so that brackets are minus signs.
         """
         if len(self.units) > 1:
             return f"their units differ ({', '.join(self.units)})"
-        if "%" in self.units and self.bare and not trained:
+        if "%" in self.units and self.bare:
             return "some have a % and others none"
         if self.brackets and not trained:
             return "all of them are in brackets"
