@@ -1,12 +1,14 @@
 # Two commands are enough on a fresh machine: `make demo` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 STAMP := .venv/.installed
+ALONE := .venv/.alone
 WORKERS ?= 2
 
 .PHONY: demo test slow lint docs fuzz bench install clean
 
-demo: $(STAMP)  ## train four optimizers on the flights that ship with the package, and write a report
+demo: $(ALONE)  ## train four optimizers on the flights that ship with the package, and write a report
 	$(BIN)/steepest demo --out runs/demo
 
 test: lint docs  ## every check and every test
@@ -31,10 +33,14 @@ bench: $(STAMP)  ## measured claims, each with its peer in the same run
 
 install: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt
+$(ALONE): pyproject.toml constraints.txt  # the package without extras
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(INSTALL) torch
+	$(INSTALL) --editable .
+	@touch $@
+
+$(STAMP): $(ALONE)  # what the checks and tests need besides
+	$(INSTALL) --editable '.[dev]'
 	@touch $@
 
 clean:
