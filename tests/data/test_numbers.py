@@ -337,6 +337,73 @@ def test_what_can_be_read_in_two_ways_is_decided_by_a_rule(
             assert values == wanted
 
 
+def with_points(values: list[int]) -> list[str]:
+    return [f"{each:,}".replace(",", ".") for each in values]
+
+
+POPULATIONS = [999, 1234, 12_500, 950, 0, 17_000, 1_000, 29_999]
+LARGE = [1_250 * (i % 100 + 1) if i % 7 else 131 * (i % 7 + 1) for i in range(1500)]
+
+
+@pytest.mark.parametrize("limit", [1 << 30, 0], ids=["at once", "streamed"])
+@pytest.mark.parametrize("values", [POPULATIONS, LARGE], ids=["few", "many"])
+def test_whole_numbers_with_points_are_read_as_such_where_the_file_has_semicolons(
+    values: list[int], limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "IN_MEMORY_BYTES", limit)
+    columns = {"n": with_points(values), "all": [f"{i % 9 + 1}.500" for i in range(len(values))]}
+    found = read(as_csv(pl.DataFrame(columns), ";")(tmp_path))
+    assert found.frame.collect()["n"].to_list() == values
+    assert found.frame.collect()["all"].head(2).to_list() == [1500, 2500]
+    (note,) = [each.text for each in found.notes]
+    assert "is 1234" in note or "is 1250" in note or "is 2500" in note
+    assert "by the semicolons between the columns" in note
+    point = read(tmp_path / "t.csv", Reading(decimal="point"))
+    assert point.frame.collect()["n"].to_list() == [float(each) for each in columns["n"]]
+    assert not point.notes
+
+
+@pytest.mark.parametrize(
+    ("others", "thousands"),
+    [(["0,5", "12,3"], True), (["0.5", "12.3"], False), (["12.5", "3.25"], False), (["1234.5", "7"], False)],
+)
+@pytest.mark.parametrize("separator", ["\t", ";"])
+def test_other_columns_tell_what_points_mean(
+    others: list[str], thousands: bool, separator: str, tmp_path: Path
+) -> None:
+    texts = with_points(POPULATIONS)
+    found = read(as_csv(pl.DataFrame({"n": texts, "o": others * 4}), separator)(tmp_path))
+    wanted = POPULATIONS if thousands else [float(each) for each in texts]
+    assert found.frame.collect()["n"].to_list() == wanted
+    assert not [each for each in found.notes if each.kind == "warning"]
+
+
+@pytest.mark.parametrize("source", ["file with '\\t'", "file with ';'", "file with ','", "polars", "pandas"])
+def test_points_that_look_like_thousands_are_named(source: str, tmp_path: Path) -> None:
+    table = pl.DataFrame({"n": with_points(POPULATIONS), "o": ["a", "b"] * 4})
+    semicolons, commas = source == "file with ';'", source == "file with ','"
+    found = read(sources(table)[source](tmp_path))
+    warnings = [each.text for each in found.notes if each.kind == "warning"]
+    if semicolons or commas:
+        assert not warnings
+    else:
+        assert len(warnings) == 1
+        assert "'1.234' is read as 1.234" in warnings[0]
+        assert "(1234): --decimal comma" in warnings[0]
+    for decimal, wanted in (("comma", POPULATIONS), ("point", [float(each) for each in table["n"]])):
+        again = read(sources(table)[source](tmp_path), Reading(decimal=decimal))
+        assert again.frame.collect()["n"].to_list() == wanted
+        assert not [each for each in again.notes if each.kind == "warning"]
+
+
+@pytest.mark.parametrize("values", [["1.234", "2.500"], ["0.123", "950"], ["1.234", "1950"], ["1.5", "950"]])
+def test_points_that_may_well_be_decimal_ones_are(values: list[str], tmp_path: Path) -> None:
+    for separator in ";\t":
+        found = read(as_csv(pl.DataFrame({"n": values, "o": ["a", "b"]}), separator)(tmp_path))
+        assert found.frame.collect()["n"].to_list() == [float(each) for each in values]
+        assert not found.notes
+
+
 DOUBTS: dict[str, tuple[list[str], str, dict[str, Any] | None]] = {
     "two ways": (["1,234", "5,678", "17"], "say which with --decimal", {"decimal": "comma"}),
     "two units": (["$5", "7 €", "9"], "--categorical x", {"categorical": ["x"]}),

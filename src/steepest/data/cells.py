@@ -113,6 +113,7 @@ def _notes(columns: Sequence[Judged]) -> list[Note]:
     for mark, where in marks.items():
         shown = ", ".join(where[:8]) + (f" and {len(where) - 8} more" if len(where) > 8 else "")
         notes.append(Note("info", f"read as missing: {mark!r} in {shown}; --missing '!{mark}' keeps it."))
+    notes += [Note("warning", _about_points(each)) for each in columns if each.thousands and not each.is_odd]
     notes += [
         Note(
             "warning",
@@ -123,6 +124,16 @@ def _notes(columns: Sequence[Judged]) -> list[Note]:
         if each.doubt
     ]
     return notes
+
+
+def _about_points(column: Judged) -> str:
+    """Return what to do if the points of a column, which were read as decimal points, separate thousands."""
+    number = next((each for each in column.facts["first"] if "." in each), "1.234")
+    return (
+        f"{column.name}: {number!r} is read as {float(number):.12g}, but every point is followed by three digits, and "
+        f"numbers without a point are below 1000. If points separate thousands ({number.replace('.', '')}): "
+        "--decimal comma; if not: --decimal point."
+    )
 
 
 def _shown(column: Judged) -> str:

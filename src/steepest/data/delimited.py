@@ -73,7 +73,7 @@ def scan_text(
             )  # the empty text is in quotes
             lazy = _scanned(path, layout).filter(some & ~_headers(layout))
             return tidied(lazy, reading, untyped=True, separator=layout.delimiter)
-        frame = _with_points(_read(path, layout, reading), path, layout)
+        frame = _with_points(_read(path, layout, reading), path, layout, reading)
     except pl.exceptions.ComputeError as error:
         raise _explained(error, path, layout) from error
     frame, blank = _rows(frame, path, layout)
@@ -134,9 +134,12 @@ def _first_that_works(path: Path, layout: Layout, ways: Sequence[Mapping[str, An
     return _parsed(path, layout, {"infer_schema": False})
 
 
-def _with_points(frame: pl.DataFrame, path: Path, layout: Layout) -> pl.DataFrame:
-    """Return the table with numbers as text again whose points may separate thousands, where others have commas."""
-    if layout.delimiter == "," or not any(dtype == pl.String for dtype in frame.schema.values()):
+def _with_points(frame: pl.DataFrame, path: Path, layout: Layout, reading: Reading) -> pl.DataFrame:
+    """Return the table with numbers as text again whose points may separate thousands, where something hints at it.
+
+    That is ``--decimal comma``, a column with decimal commas, or one with both whole numbers and fractions.
+    """
+    if layout.delimiter == "," and reading.decimal != "comma":
         return frame
     doubtful = [
         name
@@ -144,11 +147,18 @@ def _with_points(frame: pl.DataFrame, path: Path, layout: Layout) -> pl.DataFram
         if dtype == pl.Float64
         and frame.select(may_separate_thousands(pl.col(name).drop_nulls()).all()).item()
     ]
-    commas = pl.col(pl.String).head(SAMPLE_ROWS).str.contains(r"^\D*[\d.]+,\d+\D*$").any()
-    if not doubtful or not any(frame.select(commas).row(0)):
+    if not doubtful or reading.decimal == "point":
         return frame
-    texts = _parsed(path, layout, {"infer_schema": False}).select(doubtful)
-    return frame.with_columns(texts.iter_columns()) if texts.height == frame.height else frame
+    commas = r"^\D*[\d.]+,\d+\D*$"
+    texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
+    hints = [pl.col(texts).head(SAMPLE_ROWS).str.contains(commas).any()] if texts else []
+    if reading.trained is None:
+        number = pl.col(doubtful)
+        hints.append((number == number.round()).any() & (number != number.round()).any())
+    if reading.decimal != "comma" and not any(any(frame.select(each).row(0)) for each in hints):
+        return frame
+    again = _parsed(path, layout, {"infer_schema": False}).select(doubtful)
+    return frame.with_columns(again.iter_columns()) if again.height == frame.height else frame
 
 
 def _scanned(path: Path, layout: Layout, **options: Any) -> pl.LazyFrame:

@@ -26,6 +26,8 @@ _SHORT, _FEW_LETTERS = 9, 5
 _TRUTH = "(?i)^(?:true|false)$"
 _GROUP = r"^[-+]?[1-9][0-9]{0,2}\.[0-9]{3}$"
 """A number whose point may separate thousands."""
+_GROUP_OR_SHORT = r"^[-+]?(?:0|[1-9][0-9]{0,2}(?:\.[0-9]{3})?)$"
+"""What a whole number is that has points between thousands, if it has less than seven digits."""
 _MEND = "correct it in the table, or leave the field empty, which means a missing value"
 _ALIKE = "write all numbers of the column in the same way"
 
@@ -52,6 +54,7 @@ class Judged:
         notation: how its numbers are written.
         because: what decided between two ways to read it.
         doubt: why it stays text although it looks like numbers.
+        thousands: whether its points look as if they separated thousands.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Judged:
     notation: Notation = PLAIN
     because: str = ""
     doubt: Doubt | None = None
+    thousands: bool = False
 
     def values(self, reading: Reading) -> pl.Expr:
         """Return the column as what it is read as."""
@@ -101,15 +105,37 @@ def judged(
     _look_closer(frame, odd, reading)
     votes = {vote for each in odd if (vote := _vote(each))}
     plain = [each for each in columns if each.dtype == pl.Float64]
-    if any(each.facts["points"] for each in plain) or (untyped and odd and _has_fractions(frame)):
+    _find_thousands(frame, plain, reading)
+    doubtful = bool(odd) or any(each.thousands for each in plain)
+    if any(each.facts["points"] for each in plain) or (untyped and doubtful and _has_fractions(frame)):
         votes.add(".")
-    if "," in votes:  # what looks like a decimal point may separate thousands
+    for each in plain:
+        each.thousands &= votes != {"."}
+    by_separator = separator == ";" and any(each.thousands for each in plain)
+    if "," in votes or reading.decimal == "comma" or by_separator:  # a point may separate thousands
         _look_closer(frame, plain, reading)
         odd += [each for each in plain if each.evidence and len(each.evidence.readings) > 1]
-    for each in odd:
+    for each in sorted(odd, key=lambda each: not each.thousands):
         _decide(each, reading, votes, separator)
+        if each.thousands and each.notation.decimal == ",":
+            votes.add(",")
     _decide_types(frame, [each for each in odd if each.is_number], reading)
     return columns
+
+
+def _find_thousands(frame: pl.LazyFrame, columns: Sequence[Judged], reading: Reading) -> None:
+    """Find the columns in which every point is followed by three digits and all other numbers are below 1000."""
+    if reading.decimal != "auto":
+        return
+    asked: dict[str, dict[str, pl.Expr]] = {}
+    for each in columns:
+        if each.trained is None and not each.facts["points"]:
+            known = reading.known(pl.col(each.name)).drop_nulls()
+            short = known.str.contains(".", literal=True).not_() & (known.str.strip_chars("+-0") != "")
+            asked[each.name] = {"short": short.any(), "all": known.str.contains(_GROUP_OR_SHORT).all()}
+    found = _answers(frame, asked)
+    for each in columns:
+        each.thousands = all(found[each.name].values()) if each.name in found else False
 
 
 def _has_fractions(frame: pl.LazyFrame) -> bool:
@@ -122,9 +148,9 @@ def _has_fractions(frame: pl.LazyFrame) -> bool:
 
 
 def may_separate_thousands(number: pl.Expr) -> pl.Expr:
-    """Whether a number with a point may have been one of thousands, as 1.234 may be 1234."""
+    """Whether a number with a point may have been one of thousands, as 1.234 may be 1234; zero may have."""
     size = number.abs()
-    return (size >= 1) & (size < 1000) & ((size * 1000 - (size * 1000).round()).abs() < 1e-9)
+    return ((size >= 1) | (size == 0)) & (size < 1000) & ((size * 1000 - (size * 1000).round()).abs() < 1e-9)
 
 
 def likely(
@@ -304,7 +330,7 @@ def _decide(column: Judged, reading: Reading, votes: set[str], separator: str) -
         if trouble or trained is not None:
             column.doubt = Doubt(f"looks like numbers, but {trouble or 'not all are some'}", _ALIKE)
         return
-    chosen, column.because = _chosen(evidence, reading, trained, votes, separator)
+    chosen, column.because = _chosen(column, evidence, reading, votes, separator)
     if chosen is None:
         example = next(filter(evidence.ambiguous, column.facts["first"]), None)
         both = "some can be read in two ways"
@@ -319,9 +345,10 @@ def _decide(column: Judged, reading: Reading, votes: set[str], separator: str) -
 
 
 def _chosen(
-    evidence: Evidence, reading: Reading, trained: Notation | None, votes: set[str], separator: str
+    column: Judged, evidence: Evidence, reading: Reading, votes: set[str], separator: str
 ) -> tuple[Notation | None, str]:
     """Return the way in which a column is read, and what decided if there were two."""
+    trained = column.trained
     by_sign = {each.decimal: each for each in evidence.readings}
     if len(by_sign) == 1:
         return evidence.readings[0], ""
@@ -332,7 +359,7 @@ def _chosen(
         return by_sign[sign], "by the decimal signs of other columns"
     if trained is not None and (trained.decimal, trained.thousands) in evidence.styles:
         return by_sign[trained.decimal], "as in training"
-    if "." in evidence.signs and (trained is None or trained.decimal == "."):
+    if "." in evidence.signs and (trained is None or trained.decimal == ".") and not column.thousands:
         return by_sign["."], ""
     if separator in (",", ";") and not votes and trained in (None, PLAIN):
         sign = "," if separator == ";" else "."
