@@ -107,7 +107,7 @@ def test_what_cannot_be_identified_is_never_the_same() -> None:
     first, second = of_value(namespace["made"], "made"), of_value(namespace["made"], "made")
     assert "source of made cannot be read" in first.why
     assert first.digest != second.digest
-    kind = type("Made", (torch.optim.SGD,), {})
+    kind = type("Made", (torch.optim.SGD,), {"step": namespace["made"]})
     assert "cannot be read" in of_value(kind, "Made").why
     with Path(__file__).open() as file:
         assert of_value(functools.partial(build, file), "it").why
