@@ -32,6 +32,7 @@ BLANK = {
     "in the middle": BODY.replace("\n5,", "\n\n5,").replace("\n9,", "\n\n\n9,"),
     "of blanks": BODY.replace("\n5,", "\n   \n5,") + " \t \n",
     "of separators": BODY.replace("\n5,", "\n,,\n5,") + ",,\n, ,\n",
+    "of separators, with blanks in the last field": BODY + ", , \t\n",
     "after the header": BODY.replace("x,c,y\n", "x,c,y\n\n"),
     "without a last line end": BODY + "\n\n,,",
 }

@@ -28,7 +28,7 @@ _NAMED = (
 _SHORT = ("%m/%d/%y", "%d/%m/%y", "%d.%m.%y", "%d-%b-%y")
 _ZONES = ("%#z", " UTC")
 """An offset (Z, +02, +0200, +02:00), or the word."""
-_TIMES = (
+TIMES = (
     "",
     " %H:%M:%S%.f",
     " %H:%M",
@@ -38,14 +38,14 @@ _TIMES = (
     " %I:%M %p",
     *(f"{clock}{zone}" for zone in _ZONES for clock in ("T%H:%M:%S%.f", " %H:%M:%S%.f", "T%H:%M", " %H:%M")),
 )
-_FORMATS = {
+DAYS = {
     r"^\s*(\d{4}[-/.]\d\d?[-/.]\d\d?|\d\d?[-/.]\w{1,3}[-/.]\d{4})(\D|$)": _LONG,
     r"^\s*\d\d?[-/.]\w{1,3}[-/.]\d\d(\D|$)": _SHORT,
     r"^\s*([A-Za-z]{3,9}, )?(\d\d? [A-Za-z]{3,9}|[A-Za-z]{3,9} \d\d?,?) \d{4}(\D|$)": _NAMED,
 }
 """What the beginning of a text must look like before a group of day formats is tried on it."""
 
-_TIMES_OF_DAY = ("%H:%M:%S%.f", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
+TIMES_OF_DAY = ("%H:%M:%S%.f", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
 _OFFSET = r"([zZ]|UTC|[-+]\d\d(?::?\d\d)?)\s*$"
 _DAY_FIRST, _MONTH_FIRST = "%d/%m", "%m/%d"
 
@@ -69,8 +69,8 @@ def date_format(values: pl.Series, share: float = _SHARE) -> str | None:
         '%m/%d/%Y %I:%M %p'
     """
     sample = as_text(values.drop_nulls().head(SAMPLE))
-    days = next((days for beginning, days in _FORMATS.items() if _begin(sample, beginning, share)), ())
-    return _best(values, [day + time for day in days for time in _TIMES], share)
+    days = next((days for beginning, days in DAYS.items() if _begin(sample, beginning, share)), ())
+    return _best(values, [day + time for day in days for time in TIMES], share)
 
 
 def _begin(sample: pl.Series, beginning: str, share: float) -> bool:
@@ -124,7 +124,7 @@ def parsed(values: pl.Series, form: str) -> pl.Series:
         [31, None]
     """
     texts = values.str.strip_chars()
-    if form in _TIMES_OF_DAY:
+    if form in TIMES_OF_DAY:
         return as_datetime(texts.str.to_time(form, strict=False), None)
     moments = texts.str.to_datetime(form, strict=False, time_unit="us").dt.replace_time_zone(None)
     if "%Y" in form and (moments < FIRST).any():
@@ -265,7 +265,7 @@ class Form:
         if len(known) == 0:
             return None
         if isinstance(self.dtype, pl.Time):
-            return _best(known, _TIMES_OF_DAY, 0.5)
+            return _best(known, TIMES_OF_DAY, 0.5)
         read = 0 if self.format is None else _readable(known, self.format)
         if self.format is not None and read >= _SHARE * len(known):
             return self.format

@@ -412,7 +412,9 @@ def _rows(frame: pl.DataFrame, path: Path, layout: Layout) -> tuple[pl.DataFrame
     Raises:
         DataError: a row is shorter than the header.
     """
-    if not frame.height or not frame.to_series(-1).null_count():
+    last = frame.to_series(-1)
+    empty = last.is_null() | (last.str.strip_chars() == "") if last.dtype == pl.String else last.is_null()
+    if not empty.any():
         return frame, 0
     lines = _lines(path)
     if frame.width > 1 and lines.height == frame.height + layout.header:

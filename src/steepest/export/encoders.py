@@ -6,6 +6,8 @@ follows them is ``portable/encoding.py``.
 
 from __future__ import annotations
 
+import sys
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,9 +15,9 @@ from typing import Any
 import polars as pl
 
 from steepest.data.columns import Column
-from steepest.data.dates import CATEGORICAL_PARTS
+from steepest.data.dates import CATEGORICAL_PARTS, DAYS, TIMES, TIMES_OF_DAY
 from steepest.data.harmony import stored_type
-from steepest.data.notation import PLAIN
+from steepest.data.notation import LIKE_A_NUMBER, PLAIN
 from steepest.data.pipeline import TablePipeline
 from steepest.data.preparation import FittedPreparation, Preparation
 from steepest.data.steps import Learned, Step
@@ -31,7 +33,7 @@ from steepest.data.steps.group import Group
 from steepest.data.steps.rename import Rename
 from steepest.data.steps.select import Select
 from steepest.errors import PreparationError
-from steepest.export.portable.encoding import label
+from steepest.export.portable.reading import label
 
 _KINDS = (
     ("text", pl.String | pl.Categorical | pl.Enum),
@@ -40,6 +42,10 @@ _KINDS = (
     ("date", pl.Date | pl.Datetime | pl.Time),
 )
 """What the values of a type are to the code that follows; whole numbers besides."""
+_HELD = {"days": pl.Date, "times": pl.Time}
+"""Dates that are not moments."""
+_CURRENCIES = "".join(each for each in map(chr, range(sys.maxunicode)) if unicodedata.category(each) == "Sc")
+"""The signs for which Python's patterns have no name."""
 
 
 @dataclass
@@ -99,6 +105,8 @@ def encoders(pipeline: TablePipeline) -> dict[str, Any]:
         "target_sd": pipeline.target_scale.sd,
         "missing": list(pipeline.missing),
         "missing_numbers": list(pipeline.marks),
+        "like_a_number": LIKE_A_NUMBER.replace(r"\p{Sc}", f"[{_CURRENCIES}]"),
+        "dates": {"days": DAYS, "clocks": TIMES, "times": TIMES_OF_DAY},
         "columns": {name: _column(name, dtype, pipeline) for name, dtype in given.items()},
         "derived": {name: sql for name, (sql, _) in back.derived.items()},
         "made": sorted(back.made - given.keys()),
@@ -131,6 +139,8 @@ def _column(name: str, dtype: Any, pipeline: TablePipeline) -> dict[str, Any]:
     form = pipeline.forms.get(name)
     zone = dtype.time_zone if isinstance(dtype, pl.Datetime) else form.zone if form is not None else None
     found: dict[str, Any] = {"kind": kind, "zone": zone}
+    if kind == "date" or form is not None:
+        found["holds"] = next((each for each, one in _HELD.items() if isinstance(dtype, one)), "moments")
     if kind in ("whole", "number"):
         odd = notation != PLAIN
         found["pattern"] = notation.pattern if odd else None

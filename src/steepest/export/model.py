@@ -57,7 +57,7 @@ def as_torch(model: TrainedModel, built_by: str | ModelBuilder | None) -> Files:
     return {
         "README.md": readme(model, known, "torch"),
         **files,
-        "encoding.py": _module("encoding"),
+        **{f"{name}.py": _module(name) for name in ("encoding", "reading", "dates")},
         "predict.py": _module("predict_torch"),
         "encoders.json": _json(known),
         "weights.safetensors": safetensors.torch.save(dict(weights)),
@@ -75,7 +75,7 @@ def as_onnx(model: TrainedModel) -> Files:
     known = encoders(model.pipeline)
     return {
         "README.md": readme(model, known, "onnx"),
-        "encoding.py": _module("encoding"),
+        **{f"{name}.py": _module(name) for name in ("encoding", "reading", "dates")},
         "predict.py": _module("predict_onnx"),
         "encoders.json": _json(known),
         "model.onnx": _traced(model),

@@ -49,17 +49,43 @@ def readme(model: TrainedModel, about: Mapping[str, Any], form: str) -> str:
         "",
         f"A missing value is an empty field, None or NaN, or one of: {', '.join(about['missing'][1:])}.",
         "Further columns are ignored. A category that training did not have gets the unknown code, with a warning.",
+        "Lines of a file without any value are skipped, with a warning.",
     ]
+    if any("holds" in each for each in about["columns"].values()):
+        lines += [
+            "Dates may be written in another usual format if all of a column are; a text that is no date is missing, "
+            "with a warning."
+        ]
     if model.classes:
         lines += ["", f"The classes: {', '.join(model.classes)}."]
-    if about["derived"] or about["notes"]:
-        lines += ["", "Unlike `steepest predict`:", ""]
-        lines += [
-            f"- the rows must have the column {_cell(name)}, which is `{sql}`"
-            for name, sql in about["derived"].items()
-        ]
-        lines += [f"- {each}" for each in about["notes"]]
+    lines += ["", "Unlike `steepest predict`:", "", *(f"- {each}" for each in _differences(about))]
     return "\n".join([*lines, "", *_network(model, about, form), ""])
+
+
+def _differences(about: Mapping[str, Any]) -> list[str]:
+    """Say what is done otherwise than steepest does; wherever it reads a value, this is an error or the same value."""
+    kinds = {name: each["kind"] for name, each in about["columns"].items()}
+    found = [
+        f"the rows must have the column {_cell(name)}, which is `{sql}`"
+        for name, sql in about["derived"].items()
+    ]
+    found += about["notes"]
+    found += [
+        "a file must be CSV in UTF-8 whose first line is the header; steepest also reads other encodings, Parquet, "
+        "Excel, packed files, and lines above the header"
+    ]
+    if {"whole", "number"} & set(kinds.values()):
+        found += [
+            "a number must be written as in training; where training had plain numbers, `1,5`, `2,000.5`, `5 €`, "
+            "`(5)` and `−5` are errors; steepest reads them where the column leaves no doubt, and other columns may "
+            "decide whether a point separates decimals or thousands"
+        ]
+    found += [
+        f"a text in {_cell(name)} that is no date is an error; steepest counts it as missing"
+        for name, kind in kinds.items()
+        if kind == "date"
+    ]
+    return found
 
 
 def _network(model: TrainedModel, about: Mapping[str, Any], form: str) -> list[str]:

@@ -13,17 +13,18 @@ import re
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
-Row = dict[str, Any]
+from steepest.export.portable.dates import OFFSET, moment_of, wall
+from steepest.export.portable.reading import EPOCH, Row, column_of, label, parsed, read_csv
+
 Answer = Callable[[NDArray[np.int64], NDArray[np.float32]], NDArray[np.float64]]
 
 LARGEST_SCORE = 1e30
@@ -38,9 +39,6 @@ UNREADABLE = "not written as a date and counted as missing"
 Found = set[tuple[str, str, int]]
 """Columns, what is wrong with a value, and its row."""
 
-_EPOCH = datetime(1970, 1, 1)
-_OFFSET = re.compile(r"\s*([zZ]|UTC|[-+]\d\d(?::?\d\d)?)$")
-_FRACTION = re.compile(r"(:\d\d)\.(\d+)")
 _TRUE, _FALSE = ("true", "yes", "1", "t", "y"), ("false", "no", "0", "f", "n")
 
 
@@ -68,8 +66,6 @@ class Encoding:
 
     def __init__(self, about: Mapping[str, Any]) -> None:
         self.about = about
-        self.missing = frozenset(about["missing"])
-        self.missing_numbers = frozenset(about["missing_numbers"])
 
     @classmethod
     def load(cls, path: str | Path) -> Encoding:
@@ -84,7 +80,7 @@ class Encoding:
         Raises:
             ValueError: a column is absent, or a value cannot be used; the message names it and its row.
         """
-        prepared = [self._prepared(number, row) for number, row in enumerate(rows, 1)]
+        prepared = self._prepared(rows)
         found: Found = set()
         categorical, continuous = self.about["categorical"], self.about["continuous"]
         codes = np.zeros((len(prepared), len(categorical)), np.int64)
@@ -132,30 +128,23 @@ class Encoding:
             table.append({"prediction": classes[best], "probability": row[best], **columns})
         return table
 
-    def _prepared(self, number: int, row: Mapping[str, Any]) -> Row:
-        absent = [name for name in self.about["columns"] if name not in row]
-        if absent:
-            raise ValueError(f"row {number} lacks the column {absent[0]!r}")
-        found = {name: self._read(row[name], about) for name, about in self.about["columns"].items()}
-        found |= dict.fromkeys(self.about["made"])
-        for step in self.about["steps"]:
-            _STEPS[step["step"]](found, step)
-        return found
-
-    def _read(self, value: Any, about: Mapping[str, Any]) -> Any:
-        """Return a raw value as what its column holds: text, a number, a truth value, or a time; None if missing."""
-        value = _as_python(value)
-        kind = about["kind"]
-        if isinstance(value, str):
-            value = value.strip()
-            if value in self.missing or (kind in ("whole", "number") and value in self.missing_numbers):
-                return None
-            return _READ[kind](value, about)
-        if isinstance(value, datetime):
-            return _wall(value, about["zone"])
-        if kind == "truth" and isinstance(value, int | float):
-            return bool(value)
-        return value
+    def _prepared(self, rows: Iterable[Mapping[str, Any]]) -> list[Row]:
+        """Return rows of what the columns hold, after the steps of the preparation."""
+        raw = list(rows)
+        for number, row in enumerate(raw, 1):
+            absent = [name for name in self.about["columns"] if name not in row]
+            if absent:
+                raise ValueError(f"row {number} lacks the column {absent[0]!r}")
+        columns = {
+            name: column_of(name, [row[name] for row in raw], about, self.about)
+            for name, about in self.about["columns"].items()
+        }
+        prepared = [{name: values[i] for name, values in columns.items()} for i in range(len(raw))]
+        for row in prepared:
+            row |= dict.fromkeys(self.about["made"])
+            for step in self.about["steps"]:
+                _STEPS[step["step"]](row, step)
+        return prepared
 
 
 def _code(about: Mapping[str, Any], number: int, row: Row, found: Found) -> int:
@@ -173,7 +162,9 @@ def _code(about: Mapping[str, Any], number: int, row: Row, found: Found) -> int:
 def _number(about: Mapping[str, Any], number: int, row: Row, found: Found) -> Any:
     value = _part(about, number, row, found)
     if isinstance(value, datetime):
-        value = (value - _EPOCH) // timedelta(milliseconds=1) / 86_400_000
+        value = (value - EPOCH) // timedelta(milliseconds=1) / 86_400_000
+    if isinstance(value, str):
+        value = parsed(value)
     if isinstance(value, str) or (isinstance(value, float) and math.isinf(value)):
         raise ValueError(f"column {about['column']!r} holds {value!r} in row {number}, which is no number")
     if value is None and not about["indicator"]:
@@ -206,125 +197,10 @@ def _part(about: Mapping[str, Any], number: int, row: Row, found: Found) -> Any:
         if moment is None:
             found.add((about["column"], UNREADABLE, number))
             return None
-        value = _wall(moment, about["zone"])
+        value = wall(moment, about["zone"])
     if about["part"] is None or value is None:
         return value
     return value.isoweekday() if about["part"] == "weekday" else getattr(value, about["part"])
-
-
-def label(value: Any) -> str:
-    """Return a value as the text of its category: 25.0 and 25 are ``25``, True is ``true``."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
-
-
-def moment_of(text: str, form: str) -> datetime | None:
-    """Return the time that a text means, with its offset if the format has one; None if it is not written so."""
-    offset = None
-    if form.endswith(("z", "Z", " UTC")):
-        zone = _OFFSET.search(text)
-        if zone is None:
-            return None
-        text, offset = text[: zone.start()], _zone(zone.group(1))
-        form = re.sub(r"( UTC|%#?z)$", "", form)
-    micro = 0
-    if "%.f" in form:
-        fraction = _FRACTION.search(text)
-        micro = int(fraction.group(2)[:6].ljust(6, "0")) if fraction else 0
-        text, form = _FRACTION.sub(r"\1", text), form.replace("%.f", "")
-    try:
-        moment = datetime.strptime(text, form)
-    except ValueError:
-        return None
-    if moment.year < 1000:
-        return None
-    return moment.replace(microsecond=micro, tzinfo=offset)
-
-
-def _wall(moment: datetime, zone: str | None) -> datetime:
-    """Return the wall time in the zone of training."""
-    if (moment.tzinfo is None) != (zone is None):
-        raise ValueError(
-            f"{moment} should {'have a time zone' if zone else 'have no time zone'}, as in training"
-        )
-    return moment if zone is None else moment.astimezone(_zone(zone)).replace(tzinfo=None)
-
-
-def _zone(name: str) -> Any:
-    if name in ("Z", "z", "UTC"):
-        return UTC
-    if name[0] in "+-":
-        digits = name[1:].replace(":", "").ljust(4, "0")
-        offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
-        return timezone(-offset if name[0] == "-" else offset)
-    return ZoneInfo(name)
-
-
-def _as_python(value: Any) -> Any:
-    """Return a value of NumPy or pandas as Python has it; None if it is missing."""
-    kind = type(value).__name__
-    if value is None or kind in ("NAType", "NaTType"):
-        return None
-    if kind == "datetime64":
-        value = value.astype("datetime64[us]")
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    if isinstance(value, time):
-        return datetime.combine(_EPOCH, value)
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return datetime(value.year, value.month, value.day)
-    return value
-
-
-def _number_of(text: str, about: Mapping[str, Any]) -> Any:
-    """Return the number that a text is, as the training table wrote them; the text if it is none."""
-    if about["pattern"] is not None:
-        if not re.match(about["pattern"], text):
-            return text
-        for old, new in about["replace"]:
-            text = text.replace(old, new)
-    return _parsed(text)
-
-
-def _parsed(text: str) -> Any:
-    if "_" in text:
-        return text
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
-
-
-def _truth_of(text: str, about: Mapping[str, Any]) -> Any:
-    del about
-    return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text)
-
-
-def _time_of(text: str, about: Mapping[str, Any]) -> Any:
-    for kind in (datetime, time):
-        try:
-            found = _as_python(kind.fromisoformat(text))
-        except ValueError:
-            continue
-        return _wall(found, about["zone"])
-    raise ValueError(f"{text!r} is not a date in the form 2018-01-31 or 2018-01-31 22:05")
-
-
-def _text_of(text: str, about: Mapping[str, Any]) -> Any:
-    del about
-    return text
-
-
-_READ: dict[str, Callable[[str, Mapping[str, Any]], Any]] = {
-    "text": _text_of, "whole": _number_of, "number": _number_of, "truth": _truth_of, "date": _time_of,
-}  # fmt: skip
 
 
 def _rename(row: Row, step: Mapping[str, Any]) -> None:
@@ -365,15 +241,15 @@ def _to_text(value: Any, step: Mapping[str, Any]) -> Any:
 def _to_number(value: Any, step: Mapping[str, Any]) -> Any:
     del step
     if isinstance(value, datetime):
-        return (value - _EPOCH) / timedelta(days=1)
-    value = _parsed(value.strip()) if isinstance(value, str) else value
-    return None if isinstance(value, str) or math.isnan(value) else float(value)
+        return (value - EPOCH) / timedelta(days=1)
+    value = parsed(value.strip()) if isinstance(value, str) else value
+    return None if value is None or isinstance(value, str) else float(value)
 
 
 def _to_integer(value: Any, step: Mapping[str, Any]) -> Any:
     if isinstance(value, datetime):
-        return (value - _EPOCH) // timedelta(days=1)
-    exact = _parsed(value.strip()) if isinstance(value, str) else value
+        return (value - EPOCH) // timedelta(days=1)
+    exact = parsed(value.strip()) if isinstance(value, str) else value
     if isinstance(exact, int):
         return int(exact)
     number = _to_number(exact, step)
@@ -390,9 +266,9 @@ def _to_boolean(value: Any, step: Mapping[str, Any]) -> Any:
 
 def _to_datetime(value: Any, step: Mapping[str, Any]) -> Any:
     if isinstance(value, str):
-        text = re.sub(rf"(:\d\d(?:\.\d+)?){_OFFSET.pattern}", r"\1", value.strip())
+        text = re.sub(rf"(:\d\d(?:\.\d+)?){OFFSET}", r"\1", value.strip())
         return next((each for form in step["formats"] if (each := moment_of(text, form)) is not None), None)
-    return value if isinstance(value, datetime) else _EPOCH + timedelta(days=value)
+    return value if isinstance(value, datetime) else EPOCH + timedelta(days=value)
 
 
 def _to_date(value: Any, step: Mapping[str, Any]) -> Any:
@@ -409,21 +285,16 @@ _STEPS: dict[str, Callable[[Row, Mapping[str, Any]], None]] = {
 }  # fmt: skip
 
 
-def read_csv(path: str | Path) -> Iterator[Row]:
-    """Yield the rows of a CSV file in UTF-8; the separator is what its first line has most of."""
-    with Path(path).open(encoding="utf-8-sig", newline="") as file:
-        head = file.readline()
-        file.seek(0)
-        yield from csv.DictReader(file, delimiter=max(",;\t|", key=head.count))
-
-
 def command_line(predict: Callable[[Iterable[Row]], Sequence[Row]]) -> None:
     """Run ``predict.py ROWS.csv [PREDICTIONS.csv]``."""
     if len(sys.argv) not in (2, 3):
         sys.exit("usage: python predict.py ROWS.csv [PREDICTIONS.csv]")
-    with warnings.catch_warnings(record=True) as notes:
-        warnings.simplefilter("always")
-        table = predict(read_csv(sys.argv[1]))
+    try:
+        with warnings.catch_warnings(record=True) as notes:
+            warnings.simplefilter("always")
+            table = predict(read_csv(sys.argv[1]))
+    except (ValueError, OSError, csv.Error) as error:
+        sys.exit(f"error: {error}")
     for each in notes:
         sys.stderr.write(f"{each.message}\n")
     with contextlib.ExitStack() as stack:
