@@ -41,6 +41,7 @@ from steepest.sweep.observer import Observer
 from steepest.sweep.plan import chosen_rules, finals, taking_part, winner
 from steepest.sweep.rows import rows_text
 from steepest.sweep.runner import Runner
+from steepest.train.sameness import outputs_of
 from steepest.train.trained import About, TrainedModel
 from steepest.wording import counted
 
@@ -208,8 +209,9 @@ def _findings(
     seed = best_seed(evidence)
     if seed is not None:
         text = evidence.setup.recipe.model
-        net = build_model(runner.model or text, dataset.shape)
+        net = build_model(runner.model or text, dataset.shape, seed=seed)
         net.load_state_dict(runner.weights(next(run for run in runs if run.key.seed == seed)))
+        own = "model" in evidence.setup.recipe.code
         about = About(
             model=text,
             shape=dataset.shape,
@@ -217,7 +219,8 @@ def _findings(
             target=dataset.target,
             target_scale=dataset.target_scale,
             trained=_trained(evidence, seed),
-            code=of_network(net) if "model" in evidence.setup.recipe.code else "",
+            code=of_network(net) if own else "",
+            outputs=outputs_of(net, dataset.shape) if own else (),
         )
         network = TrainedModel(net, about, table.pipeline)
         network.save(runner.folder.path / "model")

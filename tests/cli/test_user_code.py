@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import re
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from torch import nn
 import steepest as st
 from steepest.data.table import read_table
 from steepest.errors import ModelError
+from steepest.models import build_model
 from steepest.record.store import Folder
 from steepest.sweep.observer import Observer
 
@@ -276,3 +280,95 @@ def test_what_cannot_be_identified_is_trained_again_and_that_is_said(churn, tmp_
         "warning: model cannot be identified: the source of build cannot be read" in each for each in lines
     )
     assert st.load(tmp_path, model=namespace["build"]).about.code
+
+
+WRAPPED = """
+import functools, torch
+
+def scaled(f):
+    @functools.wraps(f)
+    def inner(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    p.grad.mul_(0.001)
+        return f(self, closure)
+    return inner
+
+class Opt(torch.optim.SGD):
+    @scaled
+    def step(self, closure=None):
+        return super().step(closure)
+"""
+IMPORTING = """
+import torch
+
+class Opt(torch.optim.SGD):
+    def step(self, closure=None):
+        from own_helper import FACTOR
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    p.grad.mul_(FACTOR)
+        return super().step(closure)
+"""
+
+
+@pytest.mark.parametrize("text", [WRAPPED, IMPORTING], ids=["decorator", "import inside step"])
+def test_edited_code_from_python_is_trained_anew(churn, tmp_path, monkeypatch, text) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    found = []
+    for factor in ("0.001", "0.001", "1.000"):
+        (tmp_path / "own_mod.py").write_text(text.replace("0.001", factor))
+        (tmp_path / "own_helper.py").write_text(f"FACTOR = {factor}\n")
+        for name in ("own_mod", "own_helper"):
+            sys.modules.pop(name, None)
+        importlib.invalidate_caches()
+        opt = importlib.import_module("own_mod").Opt
+        count, _ = compare(churn, tmp_path / "x", "linear", [opt])
+        found.append((count, st.Result.load(tmp_path / "x").comparison.rows[0].metrics["log_loss"].mean))
+    assert found[0] == found[1]
+    assert found[0][0] < found[2][0]
+    assert found[0][1] != found[2][1]
+
+
+class Scaled(nn.Module):
+    """A model with settings that are neither weights nor plain numbers."""
+
+    def __init__(self, shape, factors: list[float]) -> None:
+        super().__init__()
+        self.layer = nn.Linear(len(shape.continuous), shape.outputs)
+        self.factors = factors
+        self.features = torch.randn(len(shape.continuous))
+
+    def forward(self, codes: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        return self.layer(values * self.features) * self.factors[0]
+
+
+def test_a_network_with_other_settings_is_refused(churn, tmp_path) -> None:
+    table = read_table(churn, target="churned")
+    planned = st.plan(
+        table, optimizers=["sgd(lr=0.1)"], model=lambda shape: Scaled(shape, [1.0]), seeds=1, seed=3, epochs=1
+    )
+    planned.run(tmp_path)
+    folder = tmp_path / "model"
+    right = st.load(folder, model=lambda shape: Scaled(shape, [1.0]))
+    with pytest.raises(ModelError, match="or its settings differ"):
+        st.load(folder, model=lambda shape: Scaled(shape, [-1.0]))
+    trained = build_model(lambda shape: Scaled(shape, [1.0]), right.about.shape, seed=3)
+    assert torch.equal(right.net.features, trained.features)  # drawn by the run's seed, and not saved
+
+    path = folder / "model.json"
+    about = json.loads(path.read_text())
+    assert len(about["outputs_on_made_up_rows"]) == 5
+    path.write_text(json.dumps({key: each for key, each in about.items() if key != "network"}))
+    with pytest.raises(ModelError, match="gives other outputs than the model that was trained"):
+        st.load(folder, model=lambda shape: Scaled(shape, [-1.0]))
+    assert (
+        st.load(folder, model=lambda shape: Scaled(shape, [1.0])).predict(churn) == right.predict(churn)
+    ).all()
+
+    old = {key: each for key, each in about.items() if key not in ("network", "outputs_on_made_up_rows")}
+    path.write_text(json.dumps(old | {"code": "of an earlier version"}))
+    assert len(st.load(folder, model=lambda shape: Scaled(shape, [1.0])).predict(churn)) == len(churn)

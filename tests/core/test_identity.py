@@ -6,8 +6,10 @@ import functools
 import importlib.util
 import subprocess
 import sys
+from enum import Enum
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -172,7 +174,7 @@ def test_an_identity_holds_in_another_process(tmp_path: Path) -> None:
 
 
 class Net(nn.Module):
-    def __init__(self, heads: int) -> None:
+    def __init__(self, heads) -> None:
         super().__init__()
         self.heads = heads
         self.layer = nn.Linear(2, 2)
@@ -185,6 +187,55 @@ def test_a_network_is_its_code_and_settings_not_its_weights() -> None:
     assert of_network(Net(2)) == of_network(Net(2)) != of_network(Net(3))
     assert of_network(nn.Sequential(nn.ReLU())) != of_network(nn.Sequential(nn.Tanh()))
     assert of_network(nn.LeakyReLU(0.1)) != of_network(nn.LeakyReLU(0.2))
+
+
+class Setting(Enum):
+    A = 1
+    B = 2
+
+
+def hooked(k: float) -> nn.Module:
+    net = Net(1)
+    net.layer.register_forward_hook(lambda module, inputs, output: output * k)
+    return net
+
+
+def buffered(k: float) -> nn.Module:
+    net = Net(1)
+    net.register_buffer("k", torch.tensor([k]), persistent=False)
+    return net
+
+
+def saved(k: float) -> nn.Module:
+    net = Net(1)
+    net.register_buffer("k", torch.tensor([k]))
+    return net
+
+
+OF_NETWORKS = {
+    "a list": lambda k: Net([k]),
+    "a dict": lambda k: Net({"a": (k,)}),
+    "a tensor": lambda k: Net(torch.full((2,), k)),
+    "an array": lambda k: Net(np.full(2, k)),
+    "a function": lambda k: Net(torch.relu if k == 1.0 else torch.tanh),
+    "a closure": lambda k: Net(lambda x: x * k),
+    "an instance": lambda k: Net(Builder(k)),
+    "an enum": lambda k: Net(Setting(int(k))),
+    "a hook": hooked,
+    "a buffer that is not saved": buffered,
+}
+
+
+@pytest.mark.parametrize("case", OF_NETWORKS)
+def test_all_settings_of_a_network_count(case: str) -> None:
+    make = OF_NETWORKS[case]
+    assert of_network(make(1.0)) == of_network(make(1.0)) != of_network(make(2.0))
+
+
+def test_weights_and_saved_buffers_are_no_settings() -> None:
+    other = saved(2.0)
+    nn.init.ones_(other.layer.weight)
+    assert of_network(saved(1.0)) == of_network(other) == of_network(other.eval())
 
 
 def test_two_classes_of_one_name_are_refused() -> None:

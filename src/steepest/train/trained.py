@@ -32,10 +32,10 @@ from steepest.evaluate.metrics import is_positive, metric_info, metric_names
 from steepest.evaluate.predicted import Predictions, Written, beside, joined
 from steepest.evaluate.predictions import predict
 from steepest.files import cannot_write, check_apart, reachable, write_atomically
-from steepest.identity import of_network
 from steepest.models import ModelBuilder, build_model, count_parameters
-from steepest.record.store import SOURCE, Folder, command
+from steepest.record.store import Folder, command
 from steepest.references import looking
+from steepest.train.sameness import Outputs, check_code, check_outputs
 from steepest.train.weights import load_once, once
 from steepest.train.writing import writing_tables
 from steepest.wording import counted, first_few
@@ -52,7 +52,10 @@ BATCH_ROWS = 1 << 18
 
 @dataclass(frozen=True)
 class About:
-    """What a saved model says of itself, besides its weights; ``code`` identifies a network of the user's own."""
+    """What a saved model says of itself, besides its weights.
+
+    A network of the user's own is identified by ``code`` and by its ``outputs`` on made-up rows.
+    """
 
     model: str
     shape: Shape
@@ -61,6 +64,7 @@ class About:
     target_scale: TargetScale
     trained: Mapping[str, Any]
     code: str = ""
+    outputs: Outputs = ()
 
 
 class TrainedModel:
@@ -310,7 +314,8 @@ class TrainedModel:
             "target_sd": self.about.target_scale.sd,
             "parameters": count_parameters(self.net),
             "trained": dict(self.about.trained),
-            **({"code": self.about.code} if self.about.code else {}),
+            **({"network": self.about.code} if self.about.code else {}),
+            **({"outputs_on_made_up_rows": self.about.outputs} if self.about.outputs else {}),
         }
         self.pipeline.save(folder / "pipeline.json")
         write_atomically(folder / "model.json", json.dumps(about, indent=2, ensure_ascii=False) + "\n")
@@ -357,9 +362,10 @@ class TrainedModel:
                 net = restore(about.model.removeprefix(BASELINE), about.shape, arrays)
             else:
                 with looking(Folder(folder.parent).sources_of):
-                    net = build_model(build, about.shape)
-                _check_code(net, about, folder)
+                    net = build_model(build, about.shape, seed=int(about.trained.get("seed", 0)))
+                check_code(net, about.code, folder, about.model)
                 load_once(net, arrays)
+                check_outputs(net, about.shape, about.outputs, folder, about.model)
         except (OSError, safetensors.SafetensorError, ValueError) as error:
             raise _damaged(folder / "model.safetensors", error) from None
         except RuntimeError as error:
@@ -368,28 +374,6 @@ class TrainedModel:
                 hint="give the model that was trained.",
             ) from None
         return cls(net, about, pipeline)
-
-
-def _check_code(net: nn.Module, about: About, folder: Path) -> None:
-    """Complain about a network that does something else than the one that was trained."""
-    if about.code and of_network(net) != about.code:
-        raise ModelError(
-            f"the code of {about.model.removeprefix('callable ')!r} is not what the model in {str(folder)!r} "
-            "was trained with",
-            hint=_as_trained(folder, about.model),
-        )
-
-
-def _as_trained(folder: Path, model: str) -> str:
-    """Return how to go on with the code that a model was trained with, which its folder keeps."""
-    run = Folder(folder.parent)
-    kept = run.path / SOURCE / run.codes().get("model", "none")
-    where, _, name = model.rpartition(":")
-    files = [each for each in sorted(kept.rglob("*.py")) if each.name == Path(where).name]
-    if files:
-        return f"give the code that it was trained with, which is kept: --model {f'{files[0].as_posix()}:{name}'!r}."
-    more = f" Its source is kept in {kept.as_posix()!r}." if kept.is_dir() else ""
-    return f"give the code that it was trained with, or train again.{more}"
 
 
 def _builder(built_from: str, folder: Path, given: str | ModelBuilder | None) -> str | ModelBuilder | None:
@@ -460,7 +444,8 @@ def _read_about(folder: Path) -> About:
             stored["target"],
             scale,
             stored["trained"],
-            str(stored.get("code", "")),
+            str(stored.get("network", "")),
+            tuple(tuple(map(float, each)) for each in stored.get("outputs_on_made_up_rows", ())),
         )
     except FileNotFoundError:
         raise FolderError(

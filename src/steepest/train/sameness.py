@@ -1,0 +1,108 @@
+"""Whether a network of the user's own is the one that was trained: by its code and settings, and by its outputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from steepest.data.dataset import Shape
+from steepest.errors import ModelError
+from steepest.evaluate.predictions import predict
+from steepest.identity import of_network
+from steepest.record.store import SOURCE, Folder
+
+ROWS = 5
+"""Made-up rows whose outputs are compared."""
+
+RELATIVE = 1e-3
+"""Differences of outputs, as a share of the largest, that another machine or version may cause."""
+
+Outputs = tuple[tuple[float, ...], ...]
+
+
+def outputs_of(net: nn.Module, shape: Shape) -> Outputs:
+    """Return a network's outputs on a few made-up rows; none if it fails on them or draws at random.
+
+    Example:
+        >>> shape = Shape("classification", {}, ("a", "b"), 2)
+        >>> class Sum(nn.Module):
+        ...     def forward(self, codes, values):
+        ...         return values.sum(1, keepdim=True) * 2
+        >>> len(outputs_of(Sum(), shape))
+        5
+    """
+    rows = torch.arange(ROWS)[:, None]
+    sizes = torch.tensor(list(shape.cardinalities.values()), dtype=torch.long)
+    codes = (rows * 7 + torch.arange(len(sizes)) * 3 + 1) % sizes if len(sizes) else rows[:, :0]
+    values = torch.sin(rows * 1.7 + torch.arange(len(shape.continuous)) * 0.9 + 0.3).float()
+    try:
+        one, two = (predict(net, (codes, values)).double().cpu() for _ in range(2))
+    except Exception:
+        return ()
+    if one.dim() != 2 or not torch.equal(one, two):
+        return ()
+    return tuple(tuple(each) for each in one.tolist())
+
+
+def check_code(net: nn.Module, code: str, folder: Path, model: str) -> None:
+    """Complain about a network with other code or settings than the one that was trained.
+
+    Args:
+        net: the network.
+        code: the digest of the one that was trained; empty if it is not known.
+        folder: where that was saved.
+        model: what that was built from.
+
+    Raises:
+        ModelError: they are others.
+    """
+    if code and of_network(net) != code:
+        raise ModelError(
+            f"the code of {_name(model)!r} is not what the model in {str(folder)!r} was trained with, "
+            "or its settings differ",
+            hint=_as_trained(folder, model),
+        )
+
+
+def check_outputs(net: nn.Module, shape: Shape, outputs: Outputs, folder: Path, model: str) -> None:
+    """Complain about a network, with its weights, that gives other outputs than the one that was trained.
+
+    Args:
+        net, folder, model: as for :func:`check_code`.
+        shape: of the data.
+        outputs: those of the one that was trained; none if they are not known.
+
+    Raises:
+        ModelError: they are others.
+    """
+    if outputs and not _close(torch.tensor(outputs_of(net, shape)).double(), torch.tensor(outputs).double()):
+        raise ModelError(
+            f"with the weights in {str(folder)!r}, {_name(model)!r} gives other outputs than the model that "
+            "was trained",
+            hint=_as_trained(folder, model),
+        )
+
+
+def _name(model: str) -> str:
+    return model.removeprefix("callable ")
+
+
+def _close(now: Tensor, then: Tensor) -> bool:
+    if now.shape != then.shape:
+        return False
+    most = float(then.abs().nan_to_num(0.0, 0.0).max()) * RELATIVE
+    return torch.allclose(now, then, rtol=0.0, atol=most + 1e-9, equal_nan=True)
+
+
+def _as_trained(folder: Path, model: str) -> str:
+    """Return how to go on with the code that a model was trained with, which its folder keeps."""
+    run = Folder(folder.parent)
+    kept = run.path / SOURCE / run.codes().get("model", "none")
+    where, _, name = model.rpartition(":")
+    files = [each for each in sorted(kept.rglob("*.py")) if each.name == Path(where).name]
+    if files:
+        return f"give the code that it was trained with, which is kept: --model {f'{files[0].as_posix()}:{name}'!r}."
+    more = f" Its source is kept in {kept.as_posix()!r}." if kept.is_dir() else ""
+    return f"give the code and the settings that it was trained with, or train again.{more}"
