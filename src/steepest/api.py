@@ -291,7 +291,8 @@ class Result:
         all pairs. For other metrics that the report does not show, it accounts for seeds only, without correction.
 
         Args:
-            first, second: names of optimizers in the table.
+            first: name of an optimizer in the table.
+            second: name of another.
             metric: by default the deciding one; with two classes, ``f1`` is that of the positive class.
 
         Raises:

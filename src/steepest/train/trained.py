@@ -135,7 +135,8 @@ class TrainedModel:
         """Yield what ``predict`` returns for ``batch_rows`` rows at a time, so that a file may exceed the memory.
 
         Args:
-            rows, keep: as for ``predict``.
+            rows: as for ``predict``.
+            keep: as for ``predict``.
             batch_rows: rows of the source at a time; not a multiple of 65,536 cuts the model's batches elsewhere
                 and may change the last bits.
             sure: see ``data.read.scan``; if false, a ``PolarsError`` may come after some batches.
@@ -158,7 +159,8 @@ class TrainedModel:
         """Predict new rows and write the predictions, batch by batch; ``out`` is there when it is whole.
 
         Args:
-            rows, keep: as for ``predict``.
+            rows: as for ``predict``.
+            keep: as for ``predict``.
             out: a file that ends in .csv, .parquet, .feather or .arrow.
 
         Raises:
