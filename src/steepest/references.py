@@ -123,7 +123,7 @@ def modules_of(path: Path, root: Path | None = None) -> dict[str, Path]:
         if name in found:
             continue
         found[name] = file
-        for each in _imported(file, name):
+        for each in imported_by(file, name):
             parts = each.split(".")
             for count in range(1, len(parts) + 1):
                 base = root.joinpath(*parts[:count])
@@ -140,7 +140,7 @@ def _module_name(file: Path, root: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
 
 
-def _imported(file: Path, name: str) -> list[str]:
+def imported_by(file: Path, name: str) -> list[str]:
     """Return the absolute names of modules that a file imports, and of what might be modules in them."""
     try:
         tree = ast.parse(file.read_bytes())

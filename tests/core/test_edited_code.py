@@ -270,6 +270,36 @@ def test_what_is_not_understood_is_never_the_same(folder: Path, name: str) -> No
     assert one.digest != two.digest
 
 
+def test_files_that_are_imported_from_elsewhere_count(folder: Path) -> None:
+    """Such as those of a package that is installed for editing."""
+    (folder / "spaced").mkdir()
+    (folder / "spaced" / "inner.py").write_text("from helper import K\n")
+    (folder / "helper.py").write_text("K = 2\n")
+    (folder / "apart").mkdir()
+    mine = folder / "apart" / "mine.py"
+    mine.write_text("import spaced.inner\nclass It:\n    k = spaced.inner.K\n")
+    code = (
+        "import sys; from steepest.identity import of_reference\n"
+        "found = of_reference(sys.argv[1]); print(found.digest, *sorted(found.sources))"
+    )
+
+    def found() -> str:
+        where = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}
+        return subprocess.run(
+            [sys.executable, "-c", code, f"{mine}:It"], capture_output=True, text=True, check=True, env=where
+        ).stdout
+
+    before = found()
+    assert before.split()[1:] == ["helper.py", "mine.py", "spaced/inner.py"]
+    here = of_reference(f"{mine}:It")
+    assert here.digest == before.split()[0]
+    (folder / "helper.py").write_text("K = 5\n")
+    assert found() != before
+    edited = of_reference(f"{mine}:It")  # this process still has the old one
+    assert "helper.py was edited after it was loaded" in edited.why
+    assert edited.digest not in (here.digest, found().split()[0])
+
+
 def test_identities_hold_in_another_process(folder: Path) -> None:
     for at, (name, case) in enumerate(EDITS.items()):
         if "patched" not in name:

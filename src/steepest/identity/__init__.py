@@ -1,9 +1,9 @@
 """What user code is: its content, so that results are used again only where the same code would give them.
 
-A reference to a file is identified by the text of the file and of the files that it imports from beside it. What is
-given from Python is identified by what it is in memory (:mod:`steepest.identity.walk`) and, where it comes from a
-module of the user's, also by the texts of that file and of those that it imports. Installed packages are identified
-by name, version and file. What cannot be identified is never the same as anything, and the reason is given.
+A reference to a file is identified by the text of the file and of the files of the user's that it imports, from beside
+it or from elsewhere. What is given from Python is identified by what it is in memory (:mod:`steepest.identity.walk`)
+and, where it comes from a module of the user's, also by these texts. Installed packages are identified by name, version
+and file. What cannot be identified is never the same as anything, and the reason is given.
 
 Not covered are data files that code reads, what it finds by a computed name on an object (``getattr``), what a script
 does beside defining what it gives, and the state of other programs.
@@ -18,6 +18,7 @@ from importlib import util
 from pathlib import Path
 from typing import Any
 
+from steepest.identity.files import elsewhere_from
 from steepest.identity.source import UnknownError, digest_of
 from steepest.identity.walk import Walk, digest, is_installed_class
 from steepest.references import file_of, is_installed, load_reference, modules_of, root_of
@@ -60,16 +61,25 @@ def of_reference(name: str) -> Code:
             return of_value(load_reference(name), name)
         file = Path(origin).resolve()
         root = root_of(file, where)
-    texts = {
-        each.relative_to(root).as_posix(): each.read_text(encoding="utf-8", errors="replace")
-        for each in modules_of(file, root).values()
-    }
+    beside = modules_of(file, root)
+    files = {each.relative_to(root).as_posix(): each for each in beside.values()}
+    elsewhere = elsewhere_from(beside)
+    files = {**elsewhere, **files}
+    texts = {each: path.read_text(encoding="utf-8", errors="replace") for each, path in files.items()}
+    for each, path in elsewhere.items():
+        if _seen.setdefault(path, texts.get(each, "")) != texts.get(each):
+            why = f"{each} was edited after it was loaded; start Python again"
+            return Code(name, uuid.uuid4().hex, why, texts)
     content = [
         file.relative_to(root).as_posix(),
         attribute,
         sorted((n, digest_of(t)) for n, t in texts.items()),
     ]
     return Code(name, digest(content), sources=texts)
+
+
+_seen: dict[Path, str] = {}
+"""Texts of files that are not loaded again after an edit, as they were first seen."""
 
 
 def of_value(value: Any, name: str) -> Code:

@@ -24,6 +24,7 @@ from importlib import machinery, metadata, util
 from pathlib import Path
 from typing import Any, cast
 
+from steepest.identity.files import elsewhere_from, is_installed_spec
 from steepest.identity.source import Named, UnknownError, digest_of, named_in, source_of
 from steepest.references import is_installed, modules_of, root_of
 
@@ -250,7 +251,7 @@ class Walk:
             return "missing"
         if spec is None:
             return "missing"
-        if _is_installed_spec(spec):
+        if is_installed_spec(spec):
             module = sys.modules.get(name)
             if module is None:
                 return ["module", self._package(name)]
@@ -260,7 +261,7 @@ class Walk:
             return self.described(module)
         found: list[Any] = []
         for each in named.attributes:
-            if not hasattr(module, each) and not _is_installed_spec(spec):
+            if not hasattr(module, each) and not is_installed_spec(spec):
                 _loaded(f"{name}.{each}")
             found.append(self._attribute(module, (each,)))
         return found
@@ -308,10 +309,10 @@ class Walk:
         if path in self.files or not path.is_file() or _is_installed(file):
             return
         root = root_of(path, name) if name.count(".") < len(path.parents) - 1 else path.parent
-        self.files[path] = [
-            (each.relative_to(root).as_posix(), digest_of(each.read_bytes()))
-            for each in modules_of(path, root).values()
-        ]
+        beside = modules_of(path, root)
+        files = {each.relative_to(root).as_posix(): each for each in beside.values()}
+        files = {**elsewhere_from(beside), **files}
+        self.files[path] = [(each, digest_of(there.read_bytes())) for each, there in files.items()]
 
 
 def _members(kind: type) -> Iterator[tuple[str, Any]]:
@@ -423,16 +424,9 @@ def _there(module: str, name: str) -> Any:
 def _is_installed_module(module: types.ModuleType) -> bool:
     spec = getattr(module, "__spec__", None)
     if isinstance(spec, machinery.ModuleSpec):
-        return _is_installed_spec(spec)
+        return is_installed_spec(spec)
     file = getattr(module, "__file__", None)
     return file is not None and _is_installed(file)
-
-
-def _is_installed_spec(spec: machinery.ModuleSpec) -> bool:
-    if spec.has_location and spec.origin is not None:
-        return _is_installed(spec.origin)
-    places = list(spec.submodule_search_locations or ())  # a package without a file
-    return all(_is_installed(each) for each in places) if places else spec.origin is not None
 
 
 def _loaded(name: str) -> types.ModuleType:
