@@ -25,10 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from benchmarks import coverage_metrics
 from benchmarks.machine import describe_machine
 from steepest import rng
 from steepest.compare.intervals import holm
 from steepest.evaluate import crossed
+from steepest.evaluate.rowwise import FEWEST_OF_A_CLASS
 
 Values = NDArray[np.float64]
 
@@ -339,6 +341,7 @@ def main(arguments: Sequence[str]) -> int:
     covered, false = _print_families(times)
     holds &= covered > LOWEST - slack and max(false, _print_claims(times)) < FALSE + slack
     holds &= _print_power(times)
+    holds &= _print_metrics(times)
     print(f"\n{'holds' if holds else 'DOES NOT HOLD'}: coverage at least {LOWEST:.0%} and false claims at most "
           f"{FALSE:.0%}, but for three standard errors")  # fmt: skip
     return 0 if holds else 1
@@ -434,6 +437,27 @@ def _print_power(times: int) -> bool:
             if share <= 0.1 and seeds == 3:
                 holds &= found["ours"].seen >= (0.95 if len(family.pairs) == 1 else 0.85)
         _line([f"{share:.0%}", seeds, *cells])
+    return holds
+
+
+def _print_metrics(times: int) -> bool:
+    print("\nMetrics that are not a mean over rows, by jackknife pseudo-values, all models equally good: how often the "
+          "95 % interval covers (network and baseline, two networks) and, after the slash, how often one of two "
+          "networks is told from a baseline, in %:\n")  # fmt: skip
+    _head("positive rows", "test rows", "seeds", *coverage_metrics.METRICS)
+    holds, slack = True, 3 * math.sqrt(FALSE * (1 - FALSE) / times)
+    for share, rows, seeds in itertools.product((0.1, 0.5), (100, 200, 500, 2000), (3, 5)):
+        if share * rows < FEWEST_OF_A_CLASS:
+            _line([f"{share:.0%}", f"{rows:,}", seeds, *["no interval"] * len(coverage_metrics.METRICS)])
+            continue
+        found = coverage_metrics.tried(share, rows, seeds, times)
+        cells = [
+            f"{100 * each.baseline:.1f}, {100 * each.network:.1f} / {100 * each.false:.1f}"
+            for each in found.values()
+        ]
+        _line([f"{share:.0%}", f"{rows:,}", seeds, *cells])
+        for each in found.values():
+            holds &= min(each.baseline, each.network) > LOWEST - slack and each.false < FALSE + slack
     return holds
 
 

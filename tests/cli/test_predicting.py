@@ -106,6 +106,13 @@ def test_models_say_what_they_predict(labelled) -> None:
     assert network._repr_html_().startswith("<p>a network trained by adam(lr=0.01) predicts")
 
 
+def delong(truth: np.ndarray, probability: np.ndarray) -> float:
+    """Return the standard error of the area under the ROC curve (DeLong et al., 1988)."""
+    pairs = probability[truth][:, None] - probability[~truth][None]
+    above = (pairs > 0) + 0.5 * (pairs == 0)
+    return float(np.sqrt(sum(each.var(ddof=1) / len(each) for each in (above.mean(0), above.mean(1)))))
+
+
 def test_scores_are_those_of_scikit_learn_with_intervals(labelled) -> None:
     out, table = labelled
     model = st.load(out / "model")
@@ -122,7 +129,9 @@ def test_scores_are_those_of_scikit_learn_with_intervals(labelled) -> None:
     half = 1.964 * np.sqrt(((longer - longer.mean()) ** 2).sum() / (600 * 599))
     assert scores["log_loss"].high == pytest.approx(losses.mean() + half, abs=1e-4)
     assert scores["log_loss"].low == pytest.approx(losses.mean() - half, abs=1e-4)
-    assert scores["roc_auc"].low is None
+    error = (scores["roc_auc"].high - scores["roc_auc"].low) / 2 / 1.964
+    assert error == pytest.approx(delong(truth, probability), rel=0.05)
+    assert all(each.low < each.value < each.high for each in scores.metrics)
     assert 0 <= scores["accuracy"].low < scores["accuracy"].value < scores["accuracy"].high <= 1
     assert scores.metrics[0].name == "log_loss"
     assert scores.table.columns == ["metric", "value", "low", "high"]

@@ -8,11 +8,14 @@ from __future__ import annotations
 import functools
 import itertools
 
+import numpy as np
 import pytest
 
 from benchmarks import coverage as simulation
+from benchmarks import coverage_metrics
 from benchmarks.coverage import FALSE, FAMILIES, FEW, LOWEST, POOL, Family, Tally
-from steepest.compare.differences import FEWEST_ROWS
+from steepest import rng
+from steepest.evaluate.rowwise import FEWEST_ROWS
 
 
 def named(value: object) -> str:
@@ -118,3 +121,22 @@ def test_the_recorded_optimizers_are_equally_good_and_baselines_have_no_seeds():
     blocks = list(simulation.drawn(table, 4, 50, 7))
     assert sum(len(each) for each in blocks) == 7
     assert blocks[0].shape[1:] == (5, 4, 50)
+
+
+@pytest.mark.parametrize(("share", "rows"), [(0.1, 200), (0.5, FEWEST_ROWS)])
+def test_metrics_that_are_no_mean_over_rows_cover(share, rows):
+    found = coverage_metrics.tried(share, rows, 3, 150)  # standard error 1.8 points at 95 %
+    for name, each in found.items():
+        assert min(each.baseline, each.network) >= LOWEST, name
+        assert each.false <= FALSE, name
+
+
+@pytest.mark.parametrize("name", coverage_metrics.METRICS)
+def test_the_value_in_the_population_is_that_of_very_many_rows(name):
+    model = coverage_metrics.equal_baseline(name, 0.1, 0.1)
+    draw = rng.stream(0, "data")
+    target = np.arange(200_000) < 20_000
+    inputs = draw.normal(size=(200_000, 4))
+    inputs[:, 0] += (target - 0.5) * coverage_metrics.APART
+    found = coverage_metrics.values(model, inputs, target, [name])[name].mean()
+    assert found == pytest.approx(coverage_metrics.population(name, model, 0.1)[0], abs=0.006)

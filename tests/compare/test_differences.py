@@ -8,14 +8,14 @@ import math
 
 import numpy as np
 import pytest
+import torch
+from sklearn.metrics import roc_auc_score
 
 from steepest import rng
 from steepest.compare.assemble import how_sure, paired_difference
 from steepest.compare.differences import (
-    FEWEST_ROWS,
     MOST_ROWS,
     between,
-    by_row,
     difference,
     differences,
     scores,
@@ -25,6 +25,7 @@ from steepest.compare.intervals import holm, paired_t, row_bootstrap
 from steepest.compare.result import Difference, Estimate
 from steepest.evaluate import crossed
 from steepest.evaluate.metrics import metric_info
+from steepest.evaluate.rowwise import FEWEST_OF_A_CLASS, FEWEST_ROWS, RAREST, by_row, other_values
 
 NAN = math.nan
 
@@ -131,6 +132,46 @@ def test_seeds_alone_tell_nothing_from_a_baseline(metric, title, kept):
     assert (found.told_apart, found.better, found.by_seeds) == (False, None, None)
     assert found.reason == f"the variation of {title} over test rows is not known"
     assert pair.ends is not None
+
+
+def ranked(seeds: int, positive: int, *, seeded: bool = True, shift: float = 0.0, index: int = 1):
+    """What a comparison knows of a model's ROC AUC on 500 rows, of which so many are positive."""
+    truth = np.arange(500) < positive
+    draw = rng.stream(index, "data", seeds)
+    base = draw.normal(size=500) + (1.5 + shift) * truth
+    values, kept = [], []
+    for _ in range(seeds):
+        score = torch.tensor(base + 0.1 * draw.normal(size=500))
+        outputs, target = torch.stack([torch.zeros_like(score), score], 1), torch.tensor(truth).long()
+        values.append(float(roc_auc_score(truth, score.numpy())))
+        kept.append(
+            {"loss": np.ones(500)}
+            | other_values(outputs, target, task="classification", classes=2, names=["roc-auc"])
+        )
+    return scores(f"model {index}", "roc_auc", values, kept, seeded=seeded)
+
+
+@pytest.mark.parametrize("seeded", [True, False])
+def test_metrics_that_are_no_mean_over_rows_hold_both_uncertainties(seeded):
+    one, other = ranked(3, 100), ranked(3 if seeded else 1, 100, seeded=seeded, index=2)
+    found = difference(one, other)
+    half = float(crossed.half_width(crossed.parts(one.rows - other.rows)))
+    assert (found.over, found.n, found.rows, found.reason) == ("both", 3, 500, None)
+    assert found.mean == pytest.approx(one.values.mean() - other.values.mean())
+    assert found.high - found.mean == pytest.approx(half)
+    assert not found.told_apart
+    far = difference(ranked(3, 100, shift=2.0), other)
+    assert far.better == "model 1"
+
+
+def test_a_class_with_few_rows_gives_no_interval_of_metrics_that_weigh_classes():
+    few, enough = FEWEST_OF_A_CLASS - 1, FEWEST_OF_A_CLASS
+    found = difference(ranked(3, few, shift=2.0), ranked(1, few, seeded=False, index=2))
+    assert (found.ends, found.p, found.told_apart) == (None, None, False)
+    assert found.reason == f"{few} test rows of the rarest class, fewer than {enough}"
+    assert difference(ranked(3, enough), ranked(1, enough, seeded=False, index=2)).ends is not None
+    kept = {"loss": losses(1, 1)[0], RAREST: np.array([few])}
+    assert difference(scores("a", "log_loss", [1.0], [kept]), made("b", losses(2, 1), seeded=False)).ends
 
 
 def test_one_seed_tells_no_optimizers_apart_but_one_run_from_a_baseline():

@@ -275,7 +275,7 @@ def test_remarks_say_where_test_rows_are_not_held():
     winner = row("adam", 0.41, metric=F1)
     found = said(winner, [minus("sgd", 0.1, 0.01, metric=F1, over="seeds")], F1)
     assert found == [
-        "F1 (macro) is not a mean over test rows: its intervals account for seed variation only."
+        "The variation of F1 (macro) over test rows is not known: its intervals account for seed variation only."
     ]
 
 

@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from steepest import rng
 from steepest.compare.intervals import ROUNDING, holm, paired_t, row_bootstrap, smallest_visible
 from steepest.compare.pairing import finite
 from steepest.compare.result import Difference, Standing
 from steepest.evaluate import crossed
 from steepest.evaluate.metrics import metric_info
-from steepest.evaluate.rowwise import FEWEST_ROWS, by_row
+from steepest.evaluate.rowwise import RAREST, by_row, in_groups, too_few
 
 LEVEL = 0.95
 MOST_ROWS = 20_000
@@ -35,6 +34,7 @@ class Scores:
         values: of each seed ``[S]``, NaN for a diverged run; one value for a baseline.
         rows: of each seed and row (or group of rows) ``[S, G]``, or None if the metric has no value by row.
         n_rows: how many test rows the values are of; 0 if that is not known.
+        rarest: how many of them are of the rarest class; None for a number, or if that is not known.
         seeded: whether another seed would give another value; a baseline is fitted once.
     """
 
@@ -43,6 +43,7 @@ class Scores:
     values: Values
     rows: Values | None = None
     n_rows: int = 0
+    rarest: int | None = None
     seeded: bool = True
 
 
@@ -77,9 +78,10 @@ def scores(
         not math.isfinite(value) or (each is not None and bool(np.isfinite(each).all()))
         for value, each in zip(exact, tables, strict=True)
     )
+    n_rows = min((len(np.asarray(each["loss"])) for each in kept if each and "loss" in each), default=0)
+    rarest = min((int(np.asarray(each[RAREST])[0]) for each in kept if each and RAREST in each), default=None)
     if not complete:
-        sizes = {len(np.asarray(each["loss"])) for each in kept if each is not None and "loss" in each}
-        return Scores(name, metric, exact, n_rows=min(sizes, default=0), seeded=seeded)
+        return Scores(name, metric, exact, n_rows=n_rows, seeded=seeded)
     length = lengths.pop()
     empty = np.full(length, math.nan)
     rows = np.stack(
@@ -88,7 +90,7 @@ def scores(
             for value, each in zip(exact, tables, strict=True)
         ]
     )
-    return Scores(name, metric, exact, _grouped(rows), length, seeded)
+    return Scores(name, metric, exact, in_groups(rows, MOST_ROWS), n_rows or length, rarest, seeded)
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def difference(first: Scores, second: Scores) -> Difference:
     between two optimizers otherwise the seeds alone; and with a single run against a baseline, the test rows alone.
     There is no interval, and nothing is told apart, where a single run stands against a single run (nothing is known
     of what another seed would give), where a baseline has no value for each row (it has no seeds either), with
-    fewer than :data:`FEWEST_ROWS` test rows, and where nothing varies.
+    fewer than 100 test rows (20 of the rarest class for metrics that weigh classes), and where nothing varies.
 
     Example:
         >>> one = scores("adam", "f1", [0.5, 0.52, 0.51], [None, None, None])
@@ -273,8 +275,9 @@ def _lacking(first: Scores, second: Scores, known: NDArray[np.bool_], table: Val
         return "no seed in common"
     if n == 1 and (table is None or (first.seeded and second.seeded)):
         return "one seed" if max(len(first.values), len(second.values)) == 1 else "one seed in common"
-    if 0 < rows < FEWEST_ROWS:
-        return f"{rows} test row{'' if rows == 1 else 's'}, fewer than {FEWEST_ROWS}"
+    reason = too_few(first.metric, rows, first.rarest, "test row") if rows else None
+    if reason is not None:
+        return reason
     if table is None and not (first.seeded and second.seeded):
         return f"the variation of {metric_info(first.metric).title} over test rows is not known"
     values = (first.values - second.values)[known] if table is None else table
@@ -326,13 +329,3 @@ def _row_ends(drafts: Sequence[_Draft], seed: int) -> list[tuple[float, float] |
         else (each.found.mean + float((one := next(ends))[0]), each.found.mean + float(one[1]))
         for each in drafts
     ]
-
-
-def _grouped(rows: Values) -> Values:
-    """Average rows in groups of equal size, drawn at random; a few rows are left over, which changes no mean shown."""
-    length = rows.shape[1]
-    if length <= MOST_ROWS:
-        return rows
-    size = -(-length // MOST_ROWS)
-    order = rng.stream(0, "bootstrap", length).permutation(length)[: length // size * size]
-    return rows[:, order].reshape(len(rows), -1, size).mean(-1)

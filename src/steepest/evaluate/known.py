@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import polars as pl
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from steepest.data.dataset import TargetScale, Task
@@ -17,7 +18,7 @@ from steepest.data.unforeseen import added
 from steepest.errors import unknown_name
 from steepest.evaluate import crossed
 from steepest.evaluate.metrics import evaluate, metric_info, row_correct, row_losses
-from steepest.evaluate.rowwise import BY_ROW, FEWEST_ROWS, by_row
+from steepest.evaluate.rowwise import BY_ROW, RAREST, by_row, other_values, too_few
 
 MOST_OUTPUTS = 1 << 27
 """So many outputs are held for metrics that are no mean over rows; of more rows, these metrics are left out."""
@@ -63,7 +64,7 @@ class Scores:
     Attributes:
         target: the column.
         rows: how many have a known value and a prediction.
-        metrics: the deciding one first; only those that are a mean over rows have an interval.
+        metrics: the deciding one first; those that weigh classes have an interval if no class has too few rows.
         missing: rows without a value.
         unknown: rows by a class that training did not have.
         reason: why no metric has an interval, or empty.
@@ -150,34 +151,50 @@ class Known:
     def scores(self) -> Scores:
         """The metrics of these rows."""
         asked, n = self.question, len(self.loss)
-        kept = {"loss": self.loss} | ({} if self.correct is None else {"correct": self.correct})
+        kept: dict[str, ArrayLike] = {"loss": self.loss}
+        if self.correct is not None:
+            kept["correct"] = self.correct
         found: list[Score] = []
         others: dict[str, float] = {}
         rest = [name for name in asked.metrics if name not in BY_ROW]
+        rarest = None
         if n and rest and self.outputs is not None:
-            others = evaluate(
-                self.outputs, self.target, task=asked.task, classes=len(asked.classes), names=rest,
-                scale=asked.scale, positive=asked.positive,
-            )  # fmt: skip
+            given: Any = {
+                "task": asked.task, "classes": len(asked.classes), "names": rest, "scale": asked.scale,
+                "positive": asked.positive,
+            }  # fmt: skip
+            others = evaluate(self.outputs, self.target, **given)
+            values = other_values(self.outputs, self.target, **given)
+            kept |= {name: each.numpy() for name, each in values.items()}
+            rarest = int(values[RAREST]) if RAREST in values else None
         for name in asked.metrics if n else ():
-            values = by_row(name, kept)
-            if values is not None:
-                found.append(_with_interval(name, values))
-            elif name in others:
-                found.append(Score(name, others[name]))
-        reason = f"{n:,} rows, fewer than {FEWEST_ROWS}" if 0 < n < FEWEST_ROWS else ""
+            by = by_row(name, kept)
+            value = others.get(name)
+            if by is not None:
+                found.append(_score(name, by, value, enough=too_few(name, n, rarest) is None))
+            elif value is not None:
+                found.append(Score(name, value))
+        reason = (n and too_few("accuracy", n, None)) or ""
         return Scores(asked.target, n, tuple(found), self.missing, self.unknown, reason)
 
 
-def _with_interval(name: str, values: NDArray[np.float64]) -> Score:
-    """Return a mean over rows with its interval, which stays where the metric can be."""
-    value = float(values.mean())
+def _score(name: str, values: NDArray[np.float64], exact: float | None, *, enough: bool) -> Score:
+    """Return a metric with its interval, which stays where the metric can be.
+
+    Args:
+        name: of the metric.
+        values: by row or group of rows; their mean is the metric.
+        exact: the metric, or None if the mean is what there is.
+        enough: whether the rows are enough for an interval.
+    """
+    value = float(values.mean()) if exact is None else exact
     if math.isnan(value) and name == "rmse":  # all errors are zero, where a root has no slope
         return Score(name, 0.0)
-    if len(values) < FEWEST_ROWS or not math.isfinite(value):
+    if not enough or not math.isfinite(value):
         return Score(name, value)
     half = float(crossed.half_width(crossed.parts(values[None])))
     if not half > 0:  # rows that are all the same show no spread
         return Score(name, value)
-    most = 1.0 if metric_info(name).percent else math.inf
-    return Score(name, value, max(0.0, value - half), min(most, value + half))
+    least = -math.inf if name == "r2" else 0.0
+    most = 1.0 if metric_info(name).higher_is_better else math.inf
+    return Score(name, value, max(least, value - half), min(most, value + half))

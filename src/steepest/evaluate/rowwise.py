@@ -1,30 +1,122 @@
-"""Metrics that are a mean over rows: a value for each row, and when there are enough rows for an interval."""
+"""Values by row, of which a metric is the mean, and when there are enough rows for an interval."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from steepest import rng
+from steepest.data.dataset import TargetScale, Task
+from steepest.evaluate.metrics import metric_info, values_by_row
 
 BY_ROW = ("log_loss", "accuracy", "rmse", "mae")
-"""The metrics that are a mean over rows, or a smooth function of one."""
+"""The metrics whose value by row follows from its loss, or from whether it is correct."""
 
 FEWEST_ROWS = 100
 """With fewer rows no interval is honest: see ``python -m benchmarks coverage``."""
 
+FEWEST_OF_A_CLASS = 20
+"""With fewer rows of a class, neither is one of a metric that weighs classes."""
+
+MOST_GROUPS = 2_000
+"""Of more rows, the values of other metrics are kept as means of so many groups."""
+
+RAREST = "rarest_class"
+"""The key of how many rows the rarest class has."""
+
+
+def other_values(
+    outputs: Tensor,
+    target: Tensor,
+    *,
+    task: Task,
+    classes: int,
+    names: Sequence[str],
+    scale: TargetScale | None = None,
+    positive: int | None = None,
+) -> dict[str, Tensor]:
+    """Return what is kept of the rows for metrics beside :data:`BY_ROW`: values by row or group, and the rarest class.
+
+    Args:
+        outputs, target, task, classes, names, scale, positive: as for :func:`~steepest.evaluate.metrics.evaluate`.
+
+    Example:
+        >>> found = other_values(torch.eye(2), torch.tensor([0, 1]), task="classification", classes=2, names=["recall"])
+        >>> {name: value.tolist() for name, value in found.items()}
+        {'recall': [1.0, 1.0], 'rarest_class': [1]}
+    """
+    values = values_by_row(
+        outputs, target, task=task, classes=classes, names=names, scale=scale, positive=positive
+    )
+    found = {
+        name: torch.from_numpy(in_groups(each.cpu().numpy()[None], MOST_GROUPS)[0])
+        for name, each in values.items()
+    }
+    if found and task == "classification":
+        counts = torch.bincount(target.cpu())
+        found[RAREST] = counts[counts > 0].min().reshape(1)
+    return found
+
+
+def in_groups(rows: NDArray[np.float64], most: int) -> NDArray[np.float64]:
+    """Return the means of groups of equal size ``[S, G]`` of rows ``[S, N]``, at most so many, drawn at random.
+
+    For a mean, groups give the same interval as rows. The groups are the same for every table of so many rows. A few
+    rows may be left over; the mean over the groups is that of all rows.
+
+    Example:
+        >>> in_groups(np.arange(8.0)[None], 4).shape, float(in_groups(np.arange(8.0)[None], 4).mean())
+        ((1, 4), 3.5)
+    """
+    length = rows.shape[1]
+    if length <= most:
+        return rows
+    size = -(-length // most)
+    order = rng.stream(0, "bootstrap", length).permutation(length)[: length // size * size]
+    groups = rows[:, order].reshape(len(rows), -1, size).mean(-1)
+    return groups + (rows.mean(1, keepdims=True) - groups.mean(1, keepdims=True))
+
+
+def too_few(metric: str, rows: int, rarest: int | None, what: str = "row") -> str | None:
+    """Return why rows are too few for an interval of a metric, or None if they are enough.
+
+    Args:
+        metric: its name.
+        rows: how many there are.
+        rarest: rows of the rarest class among them; None for a number, or if that is not known.
+        what: what a row is called.
+
+    Example:
+        >>> too_few("accuracy", 60, 30), too_few("accuracy", 200, 3)
+        ('60 rows, fewer than 100', None)
+        >>> too_few("roc_auc", 200, 3, "test row")
+        '3 test rows of the rarest class, fewer than 20'
+    """
+    if rows < FEWEST_ROWS:
+        return f"{rows:,} {what}{'' if rows == 1 else 's'}, fewer than {FEWEST_ROWS}"
+    if rarest is not None and rarest < FEWEST_OF_A_CLASS and metric_info(metric).by_class:
+        return (
+            f"{rarest} {what}{'' if rarest == 1 else 's'} of the rarest class, fewer than {FEWEST_OF_A_CLASS}"
+        )
+    return None
+
 
 def by_row(metric: str, kept: Mapping[str, ArrayLike]) -> NDArray[np.float64] | None:
-    r"""Return a value for each test row whose mean is the metric, or None if it has no such form.
+    r"""Return a value for each test row, or group of rows, whose mean is the metric, or None if there is none.
 
     Log loss and accuracy are means over rows. The RMSE is the root of one, so its rows are linearised about it
     (delta method): :math:`R + (\ell_r - R^2) / 2R` with the squared error :math:`\ell_r`; their mean is
-    exactly R, and their variance over N that of R.
+    exactly R, and their variance over N that of R. The values of other metrics are kept under their name.
 
     Args:
         metric: name of a metric.
-        kept: ``loss``, the log loss or squared error of each row ``[N]``, and for classes ``correct``.
+        kept: ``loss``, the log loss or squared error of each row ``[N]``, for classes ``correct``, and what
+            :func:`other_values` returns.
 
     Source: Oehlert, A note on the delta method, The American Statistician 46, 1992.
 
@@ -34,8 +126,8 @@ def by_row(metric: str, kept: Mapping[str, ArrayLike]) -> NDArray[np.float64] | 
         >>> by_row("f1", {"loss": [1.0, 4.0]}) is None
         True
     """
-    name = "correct" if metric == "accuracy" else "loss"
-    if metric not in BY_ROW or name not in kept:
+    name = {"accuracy": "correct"}.get(metric, "loss" if metric in BY_ROW else metric)
+    if name not in kept:
         return None
     values = np.asarray(kept[name], dtype=np.float64).reshape(-1)
     if metric == "mae":

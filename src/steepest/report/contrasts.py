@@ -107,7 +107,7 @@ def _alone(found: Difference, written: Digits) -> str:
     if found.over != "rows" and found.by_rows and all(map(finite, found.by_rows)):
         said.append(f"test rows alone {written.ends(found, found.by_rows)}")
     if found.over == "seeds" and not found.by_rows and found.p is not None:
-        said.append("seeds only: the metric is not a mean over test rows")
+        said.append("seeds only: the variation over test rows is not known")
     if found.p is not None and found.p_adjusted is not None:
         more = f", corrected {show.probability(found.p_adjusted)}" if found.comparisons > 1 else ""
         said.append(f"p {show.probability(found.p)}{more}")

@@ -9,7 +9,7 @@ from steepest.compare.result import Difference, Metric, Row
 from steepest.evaluate.rowwise import BY_ROW
 from steepest.report import format as fmt
 from steepest.report.headline import evidence
-from steepest.report.words import capital, listed, named
+from steepest.report.words import listed, named
 
 
 def remarks(metric: Metric, metrics: Sequence[Metric], winner: Row, rows: Sequence[Row],
@@ -29,7 +29,8 @@ def remarks(metric: Metric, metrics: Sequence[Metric], winner: Row, rows: Sequen
     said += [_only_corrected(each) for each in mine if each.excludes_zero and not each.told_apart]
     if any(each.over == "seeds" and each.ends for each in mine) and metric.name not in BY_ROW:
         said.append(
-            f"{capital(metric.title)} is not a mean over test rows: its intervals account for seed variation only."
+            f"The variation of {metric.title} over test rows is not known: its intervals account for seed variation "
+            "only."
         )
     for each in metrics[1:]:
         if each.name == "accuracy" and any(one.ends for one in others.get(each.name, [])):

@@ -83,7 +83,7 @@ def complete_baselines(
 
 
 def baseline_rows(folder: Folder, record: BaselineRecord) -> dict[str, Tensor]:
-    """Return what a baseline gives each test row: its ``loss``, and for classes whether it is ``correct``."""
+    """Return what a baseline gives each test row: its ``loss``, whether it is ``correct``, values of other metrics."""
     return folder.read_tensors(_rows(record))
 
 
@@ -117,7 +117,7 @@ def _keep(folder: Folder, key: str, found: BaselineResult, dataset: Dataset) -> 
         seconds=found.seconds,
         outcome=found.outcome,
     )
-    rows = {"loss": found.test_row_losses.cpu()}
+    rows = {"loss": found.test_row_losses.cpu(), **found.test_values}
     if dataset.task == "classification":
         rows["correct"] = row_correct(found.test_outputs.cpu(), dataset.test.target.cpu())
     folder.write_tensors(_rows(record), rows)

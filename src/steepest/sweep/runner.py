@@ -102,7 +102,8 @@ class Runner:
     def test_rows(self, run: Run) -> dict[str, Tensor]:
         """Return what each test row gave in a reported run; if the file is gone, the run is made again.
 
-        ``loss`` is the log loss or squared error; for classes, ``correct`` says which rows were right.
+        ``loss`` is the log loss or squared error; for classes, ``correct`` says which rows were right. The values of
+        other metrics are under their names.
         """
         if not self.folder.has_tensors(_rows(run)):
             self._keep_rows(run, self._train(run, EVALUATIONS))
@@ -134,7 +135,11 @@ class Runner:
             )
 
     def _keep_rows(self, run: Run, finished: Finished) -> None:
-        kept = {"loss": finished.test_row_losses, "correct": finished.test_row_correct}
+        kept = {
+            "loss": finished.test_row_losses,
+            "correct": finished.test_row_correct,
+            **finished.test_values,
+        }
         rows = {name: each.cpu() for name, each in kept.items() if each is not None}
         if rows:
             self.folder.write_tensors(_rows(run), rows)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -18,6 +19,7 @@ from steepest.data.dataset import Dataset, Part
 from steepest.errors import ModelError, first_line
 from steepest.evaluate.metrics import evaluate, metric_info, row_correct, row_losses
 from steepest.evaluate.predictions import predict
+from steepest.evaluate.rowwise import other_values
 from steepest.models import ModelBuilder, build_model
 from steepest.optim.method import Method
 from steepest.recipe import Recipe
@@ -35,12 +37,16 @@ Weights = dict[str, Tensor]
 
 @dataclass
 class Finished:
-    """What a run leaves: record, best-validation weights, what each test row gets with them, steps taken."""
+    """What a run leaves: record, best-validation weights, what each test row gets with them, steps taken.
+
+    ``test_values`` are the values by row of further metrics, as ``rowwise.other_values`` returns them.
+    """
 
     record: Record
     weights: Weights
     test_row_losses: Tensor | None = None
     test_row_correct: Tensor | None = None
+    test_values: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
     steps: int = 0
 
 
@@ -172,13 +178,15 @@ def train(
         and _overfits(curve, best_step, decides.name, decides.higher_is_better),
     )
     losses = correct = None
+    values: dict[str, Tensor] = {}
     if read_test and not record.failed:
         try:
             net.load_state_dict(Kept(net, method, state).weights())
             test_last = measure(net, dataset, dataset.test, names)
             net.load_state_dict(best_weights)
             outputs = predict(net, dataset.test.inputs)
-            test = _metrics(outputs, dataset, dataset.test, names)
+            test = evaluate(outputs, dataset.test.target, **_question(dataset, names))
+            values = other_values(outputs, dataset.test.target, **_question(dataset, names))
             record = record.model_copy(update={"test": test, "test_last": test_last})
             losses = row_losses(outputs, dataset.test.target, dataset.task, dataset.target_scale)
             if dataset.task == "classification":
@@ -188,7 +196,7 @@ def train(
             record = record.model_copy(update={"outcome": outcome, "reason": reason})
     evaluation_seconds += time.perf_counter() - started
     clocks = Clocks(train=training_seconds, evaluate=evaluation_seconds, compile=compile_seconds)
-    return Finished(record.model_copy(update={"clocks": clocks}), best_weights, losses, correct, done)
+    return Finished(record.model_copy(update={"clocks": clocks}), best_weights, losses, correct, values, done)
 
 
 def evaluation_steps(steps: int, per_epoch: int, evaluations: int) -> set[int]:
@@ -205,19 +213,17 @@ def evaluation_steps(steps: int, per_epoch: int, evaluations: int) -> set[int]:
 
 def measure(net: nn.Module, dataset: Dataset, part: Part, names: tuple[str, ...]) -> dict[str, float]:
     """Return the metrics ``names`` of a model on one part of the data."""
-    return _metrics(predict(net, part.inputs), dataset, part, names)
+    return evaluate(predict(net, part.inputs), part.target, **_question(dataset, names))
 
 
-def _metrics(outputs: Tensor, dataset: Dataset, part: Part, names: tuple[str, ...]) -> dict[str, float]:
-    return evaluate(
-        outputs,
-        part.target,
-        task=dataset.task,
-        classes=len(dataset.classes),
-        names=names,
-        scale=dataset.target_scale,
-        positive=dataset.positive,
-    )
+def _question(dataset: Dataset, names: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "task": dataset.task,
+        "classes": len(dataset.classes),
+        "names": names,
+        "scale": dataset.target_scale,
+        "positive": dataset.positive,
+    }
 
 
 def _overfits(curve: list[Point], best_step: int, name: str, higher_is_better: bool) -> bool:

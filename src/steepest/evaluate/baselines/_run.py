@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Any
 
 from threadpoolctl import threadpool_limits
 from torch import Tensor
@@ -19,6 +20,7 @@ from steepest.errors import OptionError
 from steepest.evaluate.baselines._contract import Baseline, BaselineModel
 from steepest.evaluate.metrics import default_metric, evaluate, metric_info, row_losses
 from steepest.evaluate.predictions import predict
+from steepest.evaluate.rowwise import other_values
 from steepest.registry import Registry
 
 registry = Registry("baseline", "steepest.evaluate.baselines")
@@ -40,6 +42,7 @@ class BaselineResult:
         validation: metrics on the validation rows by snake-case name.
         test: metrics on the test rows.
         test_row_losses: log loss or squared error (original scale) of each test row, float64 ``[N]``.
+        test_values: values by row of further metrics, as ``rowwise.other_values`` returns them.
         test_outputs: log-probabilities ``[N, K]`` or standardised values ``[N, 1]``, float64.
         seconds: of fitting, the choice of settings included.
         model: what it predicts with.
@@ -52,6 +55,7 @@ class BaselineResult:
     validation: dict[str, float]
     test: dict[str, float]
     test_row_losses: Tensor
+    test_values: dict[str, Tensor]
     test_outputs: Tensor
     seconds: float
     model: BaselineModel
@@ -126,6 +130,7 @@ def run_baselines(
                 validation=_measure(cpu, cpu.validation, predict(fitted.model, cpu.validation.inputs), asked),
                 test=_measure(cpu, cpu.test, outputs, asked),
                 test_row_losses=row_losses(outputs, cpu.test.target, cpu.task, cpu.target_scale),
+                test_values=other_values(outputs, cpu.test.target, **_question(cpu, asked)),
                 test_outputs=outputs,
                 seconds=seconds,
                 model=fitted.model,
@@ -158,15 +163,17 @@ def identity(name: str, **settings: object) -> str:
 
 
 def _measure(dataset: Dataset, part: Part, outputs: Tensor, names: Sequence[str]) -> dict[str, float]:
-    return evaluate(
-        outputs,
-        part.target,
-        task=dataset.task,
-        classes=dataset.shape.outputs,
-        names=names,
-        scale=dataset.target_scale,
-        positive=dataset.positive,
-    )
+    return evaluate(outputs, part.target, **_question(dataset, names))
+
+
+def _question(dataset: Dataset, names: Sequence[str]) -> dict[str, Any]:
+    return {
+        "task": dataset.task,
+        "classes": dataset.shape.outputs,
+        "names": names,
+        "scale": dataset.target_scale,
+        "positive": dataset.positive,
+    }
 
 
 def _baseline(name: str) -> Baseline:

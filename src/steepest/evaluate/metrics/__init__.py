@@ -9,7 +9,7 @@ from steepest.evaluate.metrics._names import (
     metric_names,
     registry,
 )
-from steepest.evaluate.metrics._run import evaluate, row_correct, row_losses
+from steepest.evaluate.metrics._run import evaluate, row_correct, row_losses, values_by_row
 
 __all__ = [
     "MetricInfo",
@@ -22,4 +22,5 @@ __all__ = [
     "registry",
     "row_correct",
     "row_losses",
+    "values_by_row",
 ]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import importlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from torch import Tensor
 
 from steepest.data.dataset import Task
 from steepest.errors import OptionError, unknown_name
@@ -48,6 +50,7 @@ class MetricInfo:
         task: the task that it measures.
         higher_is_better: whether a larger value is the better one.
         percent: whether it is a share that reads best as a percentage.
+        by_class: whether it weighs classes, so that a class with few rows makes it uncertain.
     """
 
     name: str
@@ -55,6 +58,7 @@ class MetricInfo:
     task: Task
     higher_is_better: bool
     percent: bool = False
+    by_class: bool = False
 
 
 _RETIRED = {"brier": MetricInfo("brier", "Brier score", "classification", False)}
@@ -88,6 +92,7 @@ def metric_info(name: str) -> MetricInfo:
         task=about["groups"][0],
         higher_is_better=percent or bool(about.get("higher", False)),
         percent=percent,
+        by_class=bool(about.get("by_class", False)),
     )
 
 
@@ -181,6 +186,12 @@ def canonical_name(name: str) -> tuple[str, int | None]:
         macro = [f"{_MACRO}{each[len(_POSITIVE) :]}" for each in registry.entries if is_positive(each)]
         raise unknown_name("metric", name, [*registry.entries, *macro])
     return canonical, None
+
+
+def by_row_function(canonical: str) -> Callable[[Any], Tensor] | None:
+    """Return the function that gives a metric's value for each row, or None if it has none of its own."""
+    name = _about(canonical).get("by_row")
+    return None if name is None else getattr(importlib.import_module(registry.entry(canonical).module), name)
 
 
 @functools.cache

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from steepest.errors import OptionError
 from steepest.evaluate.metrics._contract import ClassOutputs, ValueOutputs
 from steepest.evaluate.metrics._names import (
     MetricInfo,
+    by_row_function,
     canonical_name,
     is_positive,
     meant,
@@ -69,22 +71,59 @@ def evaluate(
     for info in infos:
         _check_metric(info, task, classes, positive)
     _check_shapes(outputs, target, task, classes)
-    if bool(torch.isnan(outputs).any()) or bool((outputs == math.inf).any()):
+    if _diverged(outputs):
         return {info.name: math.nan for info in infos}
     found: dict[str, float] = {}
     with torch.no_grad():
-        if task == "classification":
-            rows = ClassOutputs(
-                _log_probabilities(outputs), target.detach(), 1 if positive is None else positive
-            )
-        else:
-            rows = ValueOutputs(*_original(outputs, target, scale or TargetScale()))
+        rows = _rows(outputs, target, task, scale, positive)
         for info in infos:
             canonical, k = canonical_name(info.name)
             if k is None:
                 found[info.name] = float(registry.load(canonical)(rows))
             else:
                 found[info.name] = float(registry.load("top-3")(replace(rows, k=k)))
+    return found
+
+
+def values_by_row(
+    outputs: Tensor,
+    target: Tensor,
+    *,
+    task: Task,
+    classes: int,
+    names: Sequence[str],
+    scale: TargetScale | None = None,
+    positive: int | None = None,
+) -> dict[str, Tensor]:
+    """Return a value for each row, whose mean is the metric, of the metrics that :func:`row_losses` does not give.
+
+    These are the values of means over rows (Brier score, top-k), and jackknife pseudo-values of the others (F1, ROC
+    AUC, R², …): their variance over N is that of the metric.
+
+    Args:
+        outputs, target, task, classes, names, scale, positive: as for :func:`evaluate`.
+
+    Returns:
+        float64 ``[N]`` by snake-case name; without the metrics that have no such values, and empty for a diverged run.
+
+    Example:
+        >>> logits = torch.tensor([[2.0, 0.0], [0.0, 2.0], [2.0, 0.0], [0.0, 2.0]])
+        >>> found = values_by_row(logits, torch.tensor([0, 1, 1, 0]), task="classification", classes=2,
+        ...                       names=["recall"])
+        >>> found["recall"].tolist()
+        [1.25, 1.25, -0.25, -0.25]
+    """
+    _check_shapes(outputs, target, task, classes)
+    if _diverged(outputs):
+        return {}
+    found: dict[str, Tensor] = {}
+    with torch.no_grad():
+        rows = _rows(outputs, target, task, scale, positive)
+        for info in map(metric_info, names):
+            canonical, k = canonical_name(info.name)
+            function = by_row_function("top-3" if k is not None else canonical)
+            if function is not None:
+                found[info.name] = function(rows if k is None else replace(rows, k=k))
     return found
 
 
@@ -130,6 +169,18 @@ def row_correct(outputs: Tensor, target: Tensor) -> Tensor:
     """
     with torch.no_grad():
         return _log_probabilities(outputs).argmax(dim=1) == target.detach()
+
+
+def _diverged(outputs: Tensor) -> bool:
+    return bool(torch.isnan(outputs).any()) or bool((outputs == math.inf).any())
+
+
+def _rows(
+    outputs: Tensor, target: Tensor, task: Task, scale: TargetScale | None, positive: int | None
+) -> Any:
+    if task == "classification":
+        return ClassOutputs(_log_probabilities(outputs), target.detach(), 1 if positive is None else positive)
+    return ValueOutputs(*_original(outputs, target, scale or TargetScale()))
 
 
 def _log_probabilities(outputs: Tensor) -> Tensor:

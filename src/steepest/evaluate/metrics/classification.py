@@ -16,6 +16,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from steepest.evaluate.metrics._contract import ClassOutputs, shares
+from steepest.evaluate.metrics._left_out import (
+    average_precision_without,
+    class_ranked_without,
+    classes_left,
+    macro_without,
+    pseudo_values,
+    ranked_without,
+    roc_auc_without,
+)
 
 COMPONENTS: dict[str, dict[str, Any]] = {
     "log-loss": {
@@ -33,6 +42,8 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     },
     "balanced-accuracy": {
         "object": "balanced_accuracy",
+        "by_row": "recall_by_row",
+        "by_class": True,
         "what": "recall, averaged over classes",
         "groups": ["classification"],
         "title": "balanced accuracy",
@@ -40,6 +51,8 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     },
     "precision": {
         "object": "precision",
+        "by_row": "precision_by_row",
+        "by_class": True,
         "what": "precision, averaged over classes (macro)",
         "groups": ["classification"],
         "title": "precision (macro)",
@@ -47,6 +60,8 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     },
     "recall": {
         "object": "recall",
+        "by_row": "recall_by_row",
+        "by_class": True,
         "what": "recall, averaged over classes (macro)",
         "groups": ["classification"],
         "title": "recall (macro)",
@@ -54,6 +69,8 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     },
     "f1": {
         "object": "f1",
+        "by_row": "f1_by_row",
+        "by_class": True,
         "what": "F1, averaged over classes (macro)",
         "groups": ["classification"],
         "title": "F1 (macro)",
@@ -61,6 +78,7 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     },
     "top-3": {
         "object": "top_k",
+        "by_row": "top_k_by_row",
         "what": "share of rows with the true class in the top 3",
         "groups": ["classification"],
         "title": "top-3 accuracy",
@@ -68,6 +86,8 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     },
     "roc-auc": {
         "object": "roc_auc",
+        "by_row": "roc_auc_by_row",
+        "by_class": True,
         "what": "area under the ROC curve, averaged over classes",
         "groups": ["classification"],
         "title": "ROC AUC (macro)",
@@ -75,6 +95,8 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     },
     "average-precision": {
         "object": "average_precision",
+        "by_row": "average_precision_by_row",
+        "by_class": True,
         "what": "average precision, averaged over classes",
         "groups": ["classification"],
         "title": "average precision (macro)",
@@ -82,6 +104,7 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     },
     "brier-score": {
         "object": "brier_score",
+        "by_row": "brier_score_by_row",
         "what": "squared error of the probabilities",
         "groups": ["classification"],
         "title": "Brier score",
@@ -127,12 +150,17 @@ def top_k(rows: ClassOutputs) -> Tensor:
 
     Of equally probable classes the last ones count as the more probable, as in scikit-learn.
     """
+    return top_k_by_row(rows).mean()
+
+
+def top_k_by_row(rows: ClassOutputs) -> Tensor:
+    """Return 1 for every row whose true class is among the k most probable, else 0."""
     if rows.k >= rows.classes:
-        return torch.ones(())
+        return torch.ones(len(rows.target), dtype=torch.float64, device=rows.target.device)
     true = rows.log_probabilities.gather(1, rows.target[:, None])
     later = torch.arange(rows.classes, device=rows.target.device) > rows.target[:, None]
     before = (rows.log_probabilities > true) | ((rows.log_probabilities == true) & later)
-    return (before.sum(dim=1) < rows.k).to(torch.float64).mean()
+    return (before.sum(dim=1) < rows.k).to(torch.float64)
 
 
 def roc_auc(rows: ClassOutputs) -> Tensor:
@@ -159,9 +187,44 @@ def brier_score(rows: ClassOutputs) -> Tensor:
 
     Source: Brier, Verification of forecasts expressed in terms of probability, 1950.
     """
+    return brier_score_by_row(rows).mean()
+
+
+def brier_score_by_row(rows: ClassOutputs) -> Tensor:
+    """Return the Brier score of every row."""
     truth = functional.one_hot(rows.target, rows.classes).to(torch.float64)
-    both = (rows.probabilities - truth).square().sum(dim=1).mean()
+    both = (rows.probabilities - truth).square().sum(dim=1)
     return both / 2.0 if rows.classes == 2 else both
+
+
+def precision_by_row(rows: ClassOutputs) -> Tensor:
+    """Return the pseudo-values of precision (macro)."""
+    return pseudo_values(precision(rows), macro_without(rows, actual=0, predicted=1))
+
+
+def recall_by_row(rows: ClassOutputs) -> Tensor:
+    """Return the pseudo-values of recall (macro)."""
+    return pseudo_values(recall(rows), macro_without(rows, actual=1, predicted=0))
+
+
+def f1_by_row(rows: ClassOutputs) -> Tensor:
+    """Return the pseudo-values of F1 (macro)."""
+    return pseudo_values(f1(rows), macro_without(rows, actual=1, predicted=1))
+
+
+def roc_auc_by_row(rows: ClassOutputs) -> Tensor:
+    """Return the pseudo-values of the area under the ROC curve (macro)."""
+    if rows.classes == 2:
+        without = class_ranked_without(rows, roc_auc_without, 1)
+    else:
+        without = ranked_without(rows, roc_auc_without)
+    without = torch.where(classes_left(rows) < 2, 0.5, without)
+    return pseudo_values(roc_auc(rows), without)
+
+
+def average_precision_by_row(rows: ClassOutputs) -> Tensor:
+    """Return the pseudo-values of the average precision (macro)."""
+    return pseudo_values(average_precision(rows), ranked_without(rows, average_precision_without))
 
 
 def one_against_rest(function: Callable[..., Any], rows: ClassOutputs, code: int) -> float:

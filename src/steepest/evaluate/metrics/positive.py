@@ -9,11 +9,19 @@ from sklearn.metrics import average_precision_score
 from torch import Tensor
 
 from steepest.evaluate.metrics._contract import ClassOutputs, shares
+from steepest.evaluate.metrics._left_out import (
+    average_precision_without,
+    class_ranked_without,
+    positive_without,
+    pseudo_values,
+)
 from steepest.evaluate.metrics.classification import one_against_rest
 
 COMPONENTS: dict[str, dict[str, Any]] = {
     "positive-average-precision": {
         "object": "positive_average_precision",
+        "by_row": "positive_average_precision_by_row",
+        "by_class": True,
         "what": "average precision of the positive class",
         "groups": ["classification"],
         "title": "positive average precision",
@@ -21,6 +29,8 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     },
     "positive-f1": {
         "object": "positive_f1",
+        "by_row": "positive_f1_by_row",
+        "by_class": True,
         "what": "F1 of the positive class",
         "groups": ["classification"],
         "title": "positive F1",
@@ -28,6 +38,8 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     },
     "positive-precision": {
         "object": "positive_precision",
+        "by_row": "positive_precision_by_row",
+        "by_class": True,
         "what": "precision of the positive class",
         "groups": ["classification"],
         "title": "positive precision",
@@ -35,6 +47,8 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     },
     "positive-recall": {
         "object": "positive_recall",
+        "by_row": "positive_recall_by_row",
+        "by_class": True,
         "what": "recall of the positive class",
         "groups": ["classification"],
         "title": "positive recall",
@@ -63,3 +77,24 @@ def positive_precision(rows: ClassOutputs) -> Tensor:
 def positive_recall(rows: ClassOutputs) -> Tensor:
     """Return the share of the positive rows that are predicted positive; 0 where no row is positive."""
     return shares(rows.right, rows.actual)[rows.positive]
+
+
+def positive_average_precision_by_row(rows: ClassOutputs) -> Tensor:
+    """Return the pseudo-values of the positive class's average precision."""
+    without = class_ranked_without(rows, average_precision_without, rows.positive)
+    return pseudo_values(positive_average_precision(rows), without)
+
+
+def positive_f1_by_row(rows: ClassOutputs) -> Tensor:
+    """Return the pseudo-values of the positive class's F1."""
+    return pseudo_values(positive_f1(rows), positive_without(rows, actual=1, predicted=1))
+
+
+def positive_precision_by_row(rows: ClassOutputs) -> Tensor:
+    """Return the pseudo-values of the positive class's precision."""
+    return pseudo_values(positive_precision(rows), positive_without(rows, actual=0, predicted=1))
+
+
+def positive_recall_by_row(rows: ClassOutputs) -> Tensor:
+    """Return the pseudo-values of the positive class's recall."""
+    return pseudo_values(positive_recall(rows), positive_without(rows, actual=1, predicted=0))

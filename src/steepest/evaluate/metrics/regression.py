@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from steepest.evaluate.metrics._contract import ValueOutputs
+from steepest.evaluate.metrics._left_out import pseudo_values
 
 COMPONENTS: dict[str, dict[str, Any]] = {
     "rmse": {
@@ -19,6 +20,7 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     "r2": {
         "object": "r2",
         "what": "share of the target's variance explained",
+        "by_row": "r2_by_row",
         "groups": ["regression"],
         "title": "R²",
         "higher": True,
@@ -51,3 +53,13 @@ def r2(rows: ValueOutputs) -> Tensor:
         return torch.equal(rows.values, rows.target) * torch.ones(())
     spread = (rows.target - rows.target.mean()).square().sum()
     return 1.0 - (rows.values - rows.target).square().sum() / spread
+
+
+def r2_by_row(rows: ValueOutputs) -> Tensor:
+    """Return the pseudo-values of R²; all the same for a constant target."""
+    n, away = len(rows.target), (rows.target - rows.target.mean()).square()
+    if n < 3 or bool((rows.target == rows.target[0]).all()):
+        return torch.full_like(away, float(r2(rows)))
+    errors = (rows.values - rows.target).square()
+    spread = away.sum() - away * (n / (n - 1))
+    return pseudo_values(r2(rows), 1.0 - (errors.sum() - errors) / spread)
