@@ -53,6 +53,19 @@ TIME = {
         ("info", "'time:Sold at'"),
     ),
     "days that are counted": ({"day": np.arange(N) // 6, "y": WALK}, ("warning", "time:day")),
+    "the latest first, with ties": ({"day": np.arange(N)[::-1] // 6, "y": WALK}, ("warning", "time:day")),
+    "a duration before the date": (
+        {"days_waiting": np.arange(N), "date": [DAYS[i // 6] for i in range(N)], "y": WALK},
+        ("warning", "time:date"),
+    ),
+    "a number before the date": (
+        {"day": np.arange(N), "date": [str(each) for each in DAYS], "y": WALK},
+        ("warning", "time:date"),
+    ),
+    "the date that tells more": (
+        {"updated": shuffled(DAYS), "date": DAYS, "y": WALK},
+        ("warning", "time:date"),
+    ),
     "few, but alike": (
         {"date": shuffled([DAYS[i // 6] for i in range(N)]), "y": WALK[SHUFFLED]},
         ("warning", "time:date"),
@@ -98,6 +111,17 @@ NEITHER = {
     "few days in no order": {"date": [DAYS[i % 40] for i in SHUFFLED], "y": NOISE},
     "times of day": {"time": [time(i % 24, (7 * i) % 60) for i in range(N)], "y": NOISE},
     "a duration": {"time": DRAW.gamma(2, 10, N), "y": NOISE},
+    "a duration that is mostly zero": {
+        "days_in_waiting_list": np.where(DRAW.random(N) < 0.06, DRAW.integers(1, 99, N), 0),
+        "y": WALK,
+    },
+    "days that are overdue": {
+        "overdue_days": np.where(np.arange(N) % 20 == 0, np.arange(N) // 20 + 1, 0),
+        "y": WALK,
+    },
+    "a duration in order": {"years_employed": np.arange(N) // 6, "y": WALK},
+    "one value in most rows": {"day": np.maximum(np.arange(N) - 500, 0), "y": WALK},
+    "alike in the order of the file only": {"date": [DAYS[i % 21] for i in SHUFFLED], "y": WALK},
     "ordered by another number": {"price": np.arange(N) // 3, "y": WALK},
 }
 

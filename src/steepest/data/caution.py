@@ -3,10 +3,11 @@
 A random split puts rows that follow each other in time, or that belong to one person, on both sides. That is right
 for a model that fills gaps, and flatters one that will meet later rows or new persons. The rules, for splits at random:
 
-- *Time*: a column of dates (that is not named as of birth) with at least 20 different moments, if the rows are in its
-  order (95 % of neighbours, forward or backward), if at least 95 % of its values differ, or if rows that are neighbours
-  in time have much alike targets (a correlation of 0.3); and numbers named as a time (``day``, ``timestamp``) in whose
-  order the rows are.
+- *Time*: a column of dates (that is not named as of birth) with at least 20 different moments, none of them in more
+  than 20 % of the rows, if the rows are in its order (95 % of the neighbours that differ, forward or backward), if at
+  least 95 % of its values differ, or if rows that are neighbours in time have much alike targets (a correlation of
+  0.3; rows of the same moment are in random order); and numbers named as a time (``day``, ``timestamp``), not as a
+  duration (``days_waiting``), in whose order the rows are. Dates come before numbers, then the higher correlation.
 - *Groups*: whole numbers or text with the name of an identifier (``userId``, ``patient``, ``customer_no``), at least 5
   different values, each in 1.25 to 1,000 rows on average. Ages, hours and codes of categories have other names.
 
@@ -28,12 +29,12 @@ from steepest.data import dates
 from steepest.data.columns import Column, Columns
 from steepest.data.dataset import Note, Task
 from steepest.data.labels import as_text
-from steepest.data.names import names_a_person, names_a_time, words
+from steepest.data.names import names_a_duration, names_a_person, names_a_time, words
 from steepest.data.options import TableOptions
 from steepest.rng import stream
 from steepest.wording import counted
 
-LEAST_MOMENTS, ORDERED, DIFFERENT = 20, 0.95, 0.95
+LEAST_MOMENTS, COMMONEST, ORDERED, DIFFERENT = 20, 0.2, 0.95, 0.95
 LEAST_GROUPS, ROWS_A_GROUP = 5, (1.25, 1000.0)
 ALIKE, MUCH_ALIKE, BY_CHANCE = 0.1, 0.3, 4.0
 """Correlations of targets, and how many standard errors they must exceed."""
@@ -131,22 +132,33 @@ def _standard(ranks: _Array) -> _Array:
 
 
 def _about_time(frame: pl.DataFrame, columns: Columns, target: _Target | None) -> Iterator[Note]:
+    found: list[tuple[bool, float, str]] = []
     for each in columns.columns:
         moments = _moments(frame[each.name], each)
         if moments is None:
             continue
         known = ~np.isnan(moments)
-        values, distinct = moments[known], len(np.unique(moments[known]))
-        if distinct < LEAST_MOMENTS or len(values) < DIFFERENT * len(moments):
+        values = moments[known]
+        distinct, counts = np.unique(values, return_counts=True)
+        if len(distinct) < LEAST_MOMENTS or len(values) < DIFFERENT * len(moments):
             continue
-        steps = np.diff(values)
-        ordered = max((steps >= 0).mean(), (steps <= 0).mean()) >= ORDERED
-        order = np.flatnonzero(known)[np.argsort(values, kind="stable")]
-        likeness = target.likeness(order) if target is not None else 0.0
+        if counts.max() > COMMONEST * len(values):
+            continue
+        forward = np.diff(values)[np.diff(values) != 0] > 0
+        ordered = max(forward.mean(), 1 - forward.mean()) >= ORDERED
+        likeness = target.likeness(_in_order(moments)) if target is not None else 0.0
         is_date = each.kind == "date" or each.role == "date" or frame[each.name].dtype == pl.String
-        if ordered or (is_date and (distinct >= DIFFERENT * len(values) or likeness >= MUCH_ALIKE)):
-            yield _time_note(each.name, target, likeness)
-            return
+        if ordered or (is_date and (len(distinct) >= DIFFERENT * len(values) or likeness >= MUCH_ALIKE)):
+            found.append((is_date, likeness, each.name))
+    if found:
+        _, likeness, name = max(found, key=lambda each: each[:2])
+        yield _time_note(name, target, likeness)
+
+
+def _in_order(values: _Array) -> _Array:
+    """Return the rows whose value is known by value, and at random where it is the same."""
+    rows = stream(0, "data").permutation(np.flatnonzero(~np.isnan(values)))
+    return rows[np.argsort(values[rows], kind="stable")]
 
 
 def _time_note(name: str, target: _Target | None, likeness: float) -> Note:
@@ -168,7 +180,8 @@ def _moments(values: pl.Series, column: Column) -> _Array | None:
     if column.role == "target" or _BIRTHS.intersection(words(column.name)):
         return None
     if column.kind in ("integer", "float") and values.dtype.is_numeric():
-        return values.cast(pl.Float64).to_numpy() if names_a_time(column.name) else None
+        is_time = names_a_time(column.name) and not names_a_duration(column.name)
+        return values.cast(pl.Float64).to_numpy() if is_time else None
     form = column.format
     if column.kind == "text" and form is None:  # a column that is left out as asked was not looked at
         form = dates.date_format(values) if column.role == "left out" else None
@@ -191,20 +204,18 @@ def _about_groups(frame: pl.DataFrame, columns: Columns, target: _Target | None)
         ):
             continue
         values = frame[each.name]
-        known = values.is_not_null().to_numpy()
-        distinct, rows = values.drop_nulls().n_unique(), int(known.sum())
+        distinct, rows = values.drop_nulls().n_unique(), len(values) - values.null_count()
         low, high = ROWS_A_GROUP
         if distinct < LEAST_GROUPS or not low <= rows / distinct <= high:
             continue
-        likeness = 0.0 if target is None else target.likeness(*_within(values, known))
+        likeness = 0.0 if target is None else target.likeness(*_within(values))
         yield _group_note(each.name, f"{distinct:,} different in {rows:,} rows", target, likeness)
 
 
-def _within(values: pl.Series, known: _Array) -> tuple[_Array, _Array]:
+def _within(values: pl.Series) -> tuple[_Array, _Array]:
     """Return the known rows by group, at random in each, and which neighbours are of the same."""
-    codes = as_text(values).rank("dense").fill_null(0).to_numpy().astype(np.int64)
-    rows = stream(0, "data").permutation(np.flatnonzero(known))
-    order = rows[np.argsort(codes[rows], kind="stable")]
+    codes = as_text(values).rank("dense").cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    order = _in_order(codes)
     return order, codes[order[:-1]] == codes[order[1:]]
 
 

@@ -30,6 +30,10 @@ _THINGS = {
     "vehicle", "vendor",
 }  # fmt: skip
 _TIMES = {"date", "datetime", "day", "days", "epoch", "month", "time", "timestamp", "ts", "week", "year"}
+_DURATIONS = {
+    "after", "ago", "between", "days", "delay", "delta", "duration", "elapsed", "hours", "interval", "lag", "length",
+    "minutes", "months", "overdue", "seconds", "since", "spent", "tenure", "until", "waiting", "weeks", "years",
+}  # fmt: skip
 _COUNTS = {"count", "n", "nb", "num", "sum", "total"}
 
 
@@ -119,6 +123,17 @@ def names_a_time(name: str) -> bool:
     """
     found = words(name)
     return not _TIMES.isdisjoint(found) or found[-1:] == ["at"]
+
+
+def names_a_duration(name: str) -> bool:
+    """Whether a column's name says that its numbers are lengths of time, not moments.
+
+    Example:
+        >>> [names_a_duration(each) for each in ("days_in_waiting_list", "overdue_days", "time_to_event", "day")]
+        [True, True, True, False]
+    """
+    found = words(name)
+    return not _DURATIONS.isdisjoint(found) or "time to" in " ".join(found)
 
 
 def names_a_code(name: str) -> bool:
