@@ -12,6 +12,7 @@ import torch
 from steepest import forks
 from steepest.budget import check_minutes, settle
 from steepest.compare.assemble import Evidence
+from steepest.compare.limits import too_short
 from steepest.compare.result import Comparison
 from steepest.data.dataset import Dataset
 from steepest.data.table import Table, read_table
@@ -33,6 +34,7 @@ from steepest.recipe import (
 from steepest.record.store import TEST_PREDICTIONS, Folder
 from steepest.references import looking
 from steepest.report.format import seconds as duration
+from steepest.report.headline import too_short as short_text
 from steepest.report.summary import Findings, best_seed, summarize
 from steepest.sweep.baselines import baseline_rows, budget_within, complete_baselines, save_baselines
 from steepest.sweep.estimate import plan_seconds, plan_text
@@ -156,6 +158,9 @@ def _carry_out(
     )
     if setup.recipe.precision != "float32":
         observer.say(f"       matrix products in training: {setup.recipe.precision}")
+    spent = sum(each.seconds for each in baselines)
+    if short := too_short(setup, protocol, decision.execution, spent):
+        observer.say(f"warning: {short_text(short)}")
     history = folder.history()
     left = plan_seconds(setup, decision.execution, history)
     observer.say(f"plan   {plan_text(setup, history)}, about {duration(left)}")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from steepest.compare.limits import NO_LIMITS, Limits, Short
 from steepest.compare.result import Difference, Estimate, Metric, Row
 from steepest.report import format as show
 from steepest.report.digits import digits
@@ -65,12 +66,13 @@ class Case:
     metric: Metric = LOSS
     reference: str = ""
     recommended: str = ""
+    limits: Limits = NO_LIMITS
 
     @property
     def text(self) -> str:
         return headline(
             self.metric, [self.winner, *self.baselines], self.winner, self.rivals, self.against,
-            recommended=self.recommended, reference=self.reference,
+            recommended=self.recommended, reference=self.reference, limits=self.limits,
         )  # fmt: skip
 
 
@@ -194,6 +196,41 @@ CASES = {
         "49,300 in 7.1 s (adamw is 1,100 [700, 1,500] better).",
         row("adamw", 48210.0, 320.0, metric=RMSE), [minus("sgd", -1720.0, 900.0, metric=RMSE, first="adamw")],
         [minus("ridge", -1105.0, 400.0, metric=RMSE, first="adamw")], [base("ridge", 49315.0, RMSE)], RMSE,
+    ),
+    "cut too short by the time budget": Case(
+        "Runs were cut to 20 steps (0.14 epochs) to fit 1 minute: too short to compare optimizers; give more time "
+        "(about 7 minutes). Use the network trained with adam: log loss 1.464 ± .002 (5 seeds). The best baseline, "
+        "logistic regression, reaches 1.475 in 7.1 s (adam is .011 [.006, .016] better).",
+        row("adam", 1.464), [minus("sgd", -0.004, 0.002), minus("adagrad", -0.01, 0.002)],
+        [minus("logistic regression", -0.011, 0.005)], [base("logistic regression", 1.475)],
+        limits=Limits(short=Short(20, 0.1374, 1.0, 7), mistuned=["sgd"]),
+    ),
+    "too short as asked, and nothing was learned": Case(
+        "Runs have 28 steps (0.3 epochs): too short to compare optimizers; train for an epoch or more. No network "
+        "beats the majority class (log loss 1.460) by a detectable difference. Use majority class: log loss 1.460 in "
+        "7.1 s, .004 [.002, .006] better than the network trained with adam (1.464 ± .002, 5 seeds).",
+        row("adam", 1.464), [minus("sgd", -0.004, 0.002)], [minus("majority class", 0.004, 0.002)],
+        [base("majority class", 1.46)], recommended="majority class",
+        limits=Limits(short=Short(28, 0.3), unbeaten="majority class"),
+    ),
+    "no network beats the majority class": Case(
+        "No network beats the majority class (log loss 1.464) by a detectable difference, so this comparison says "
+        "nothing about optimizers. Use logistic regression: log loss 1.444 in 7.1 s, .020 [.015, .025] better than the "
+        "network trained with adam (1.464 ± .002, 5 seeds).",
+        row("adam", 1.464), [minus("sgd", -0.004, 0.002)],
+        [minus("logistic regression", 0.02, 0.005), minus("majority class", -0.0001, 0.002)],
+        [base("logistic regression", 1.444), base("majority class", 1.464)], recommended="logistic regression",
+        limits=Limits(unbeaten="majority class"),
+    ),
+    "nothing was trained": Case(
+        "Most runs were best before their first step, so this comparison says nothing about optimizers. Use the "
+        "network trained with adam: log loss 1.464 ± .002 (5 seeds).",
+        row("adam", 1.464), [minus("sgd", -0.004, 0.002)], limits=Limits(untrained=True),
+    ),
+    "tuning failed": Case(
+        "Use adam: log loss 1.464 ± .002 (5 seeds), .004 [.002, .006] better than sgd. Tuning failed for sgd (its "
+        "default rate is better on validation): what is said of it rests on a poor rate.",
+        row("adam", 1.464), [minus("sgd", -0.004, 0.002)], limits=Limits(mistuned=["sgd"]),
     ),
     "the end that decides is near zero": Case(
         "Use adam: log loss 0.500 ± .020 (5 seeds), .007 [.0002, .014] better than sgd.",

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from steepest.compare.limits import NO_LIMITS, Limits, Short
 from steepest.compare.result import Difference, Metric, Row
 from steepest.report import format as fmt
 from steepest.report.digits import Digits, digits
@@ -25,6 +26,7 @@ class _Case:
         against: the winner minus every baseline.
         baselines: the rows of the baselines, best first.
         recommended: the baseline that is recommended instead of the winner, or None.
+        limits: what restricts the claims.
     """
 
     metric: Metric
@@ -34,6 +36,7 @@ class _Case:
     against: Sequence[Difference]
     baselines: Sequence[Row]
     recommended: Row | None
+    limits: Limits
 
     @property
     def compared(self) -> list[Difference]:
@@ -83,8 +86,11 @@ def headline(
     *,
     recommended: str = "",
     reference: str = "",
+    limits: Limits = NO_LIMITS,
 ) -> str:
     """Return which model to use, what it reaches, by how much it is better, and whether the optimizer matters.
+
+    Where the runs can say nothing about optimizers, the headline opens with that and makes no claim about them.
 
     Args:
         metric: the deciding metric.
@@ -94,6 +100,7 @@ def headline(
         against: the winner minus every baseline.
         recommended: name of the row to use, where that is a baseline.
         reference: title of the regression that is always mentioned.
+        limits: what restricts the claims.
     """
     written = digits(metric, rows, [*rivals, *against])
     baselines = [row for row in rows if row.kind == "baseline" and metric.name in row.metrics]
@@ -101,7 +108,7 @@ def headline(
     sign = -1 if metric.higher_is_better else 1
     known.sort(key=lambda row: sign * row.metrics[metric.name].mean)
     chosen = next((row for row in known if row.name == recommended), None)
-    case = _Case(metric, written, winner, rivals, against, known, chosen)
+    case = _Case(metric, written, winner, rivals, against, known, chosen, limits)
     if case.failed:
         lost = f"No run of any optimizer finished, so nothing can be said about {metric.title}."
         return f"Use {chosen.name}: {case.result(chosen)}. {lost}" if chosen else lost
@@ -112,6 +119,7 @@ def headline(
         said = [_use_either(case, tie), *_optimizers(case, lead=False)]
     else:
         said = [*_optimizers(case, lead=True), *[_best_baseline(case, row) for row in known[:1]]]
+    said = [*_silence(case), *said]
     shown = chosen or tie or next(iter(known), None)
     said += [_reference(case, row) for row in known if row.name == reference and row is not shown]
     said += [f"{row.name} gave no result." for row in baselines if row not in known]
@@ -154,6 +162,12 @@ def _optimizers(case: _Case, *, lead: bool) -> list[str]:
         case: everything that is known.
         lead: whether the winner's result has not been given yet.
     """
+    if case.limits.silent:
+        return [_use_network(case)] if lead else []
+    return [*_claims(case, lead=lead), *_mistuned(case)]
+
+
+def _claims(case: _Case, *, lead: bool) -> list[str]:
     name, result = case.winner.name, case.result(case.winner)
     finished = case.compared
     if not case.rivals:
@@ -192,6 +206,80 @@ def _optimizers(case: _Case, *, lead: bool) -> list[str]:
         others = _some([each.second for each in tied], len(finished))
         said.append(f"There is no detectable difference from {others} ({_evidence(tied)}).")
     return said
+
+
+def _use_network(case: _Case) -> str:
+    """Return that the network is used, without a word about its optimizer's merits."""
+    return f"Use the network trained with {case.winner.name}: {case.result(case.winner)}."
+
+
+def _silence(case: _Case) -> list[str]:
+    """Return why the runs say nothing about optimizers, if they do not."""
+    limits = case.limits
+    said: list[str] = []
+    if limits.short is not None:
+        said.append(too_short(limits.short))
+    elif limits.untrained:
+        said.append(
+            "Most runs were best before their first step, so this comparison says nothing about optimizers."
+        )
+    constant = next((row for row in case.baselines if row.name == limits.unbeaten), None)
+    if constant is not None:
+        none = "No network" if case.rivals else "The network"
+        is_better = "beats" if case.rivals else "does not beat"
+        so = "" if said or not case.rivals else ", so this comparison says nothing about optimizers"
+        said.append(
+            f"{none} {is_better} the {_constant(constant)} ({case.metric.title} {case.value(constant)}) by a "
+            f"detectable difference{so}."
+        )
+    return said
+
+
+def _constant(row: Row) -> str:
+    return f"{row.name} baseline" if row.name == "mean" else row.name
+
+
+def too_short(short: Short) -> str:
+    """Return that runs are too short to compare optimizers, and what helps.
+
+    Example:
+        >>> too_short(Short(steps=20, epochs=0.137, minutes=1.0, enough=7.0))
+        'Runs were cut to 20 steps (0.14 epochs) to fit 1 minute: too short to compare optimizers; give more time
+        (about 7 minutes).'
+        >>> too_short(Short(steps=20, epochs=0.137))
+        'Runs have 20 steps (0.14 epochs): too short to compare optimizers; train for an epoch or more.'
+    """
+    length = f"{counted(short.steps, 'step')} ({float(f'{short.epochs:.2g}'):g} epochs)"
+    if short.minutes is None:
+        return f"Runs have {length}: too short to compare optimizers; train for an epoch or more."
+    return (
+        f"Runs were cut to {length} to fit {counted(short.minutes, 'minute')}: too short to compare optimizers; give "
+        f"more time (about {counted(short.enough, 'minute')})."
+    )
+
+
+def _mistuned(case: _Case) -> list[str]:
+    """Return which of the compared optimizers were tuned badly."""
+    compared = {case.winner.name, *(each.second for each in case.compared)}
+    names = [name for name in case.limits.mistuned if name in compared]
+    if not names or not case.rivals:
+        return []
+    rates, them = ("its default rate is", "it") if len(names) == 1 else ("their default rates are", "them")
+    return [
+        f"Tuning failed for {listed(names)} ({rates} better on validation): what is said of {them} rests on a poor "
+        "rate."
+    ]
+
+
+def mistuned(names: Sequence[str]) -> str:
+    """Return that tuning failed for optimizers.
+
+    Example:
+        >>> mistuned(["adam"])
+        'Tuning failed for adam: its default rate is better on validation.'
+    """
+    rates = "its default rate is" if len(names) == 1 else "their default rates are"
+    return f"Tuning failed for {listed(names)}: {rates} better on validation."
 
 
 def _best_baseline(case: _Case, row: Row) -> str:

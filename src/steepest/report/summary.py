@@ -27,15 +27,17 @@ from steepest.compare.assemble import (
     trust,
 )
 from steepest.compare.differences import between, standings
+from steepest.compare.limits import Limits, limits
 from steepest.compare.recommended import recommended
 from steepest.compare.result import ClassLine, Comparison, Difference, Fact, Row
 from steepest.data.dataset import Dataset
 from steepest.evaluate.rowwise import BY_ROW
 from steepest.recipe import Execution, Experiment, Precision
-from steepest.report.headline import headline
+from steepest.report.headline import headline, mistuned
 from steepest.report.sentences import remarks
 from steepest.report.usage import usage
 from steepest.report.view import better_first
+from steepest.report.words import TUNING_FAILED
 from steepest.wording import counted
 
 
@@ -80,6 +82,8 @@ def summarize(
         (b.title for b in evidence.baselines if b.name in ("logistic-regression", "linear-regression")), ""
     )
     classes, confusion = _classes(dataset, findings.predicted)
+    bounds = limits(evidence, experiment.protocol, execution, outer)
+    every = [_flagged(row, bounds) for row in every]
     use = recommended(evidence, against[metric.name], trained=findings.predicted is not None)
     found = Comparison(
         title=experiment.name,
@@ -91,8 +95,9 @@ def summarize(
             against[metric.name],
             recommended="" if use == winner.name else use,
             reference=reference,
+            limits=bounds,
         ),
-        remarks=remarks(metric, metrics, mine, every, rivals),
+        remarks=remarks(metric, metrics, mine, every, {} if bounds.silent else rivals),
         task=dataset.task,
         target=dataset.target,
         metric=metric.name,
@@ -109,7 +114,7 @@ def summarize(
         classes=classes,
         confusion=confusion,
         trust=trust(evidence, len(dataset.test), rivals[metric.name]),
-        warnings=_warnings(dataset, every),
+        warnings=_warnings(dataset, every, bounds),
         data=_data(dataset, experiment),
         preparation=[Fact(label=note.kind, value=note.text) for note in dataset.notes if note.kind == "info"],
         recipe=_recipe(experiment, evidence, findings),
@@ -154,8 +159,17 @@ def _classes(dataset: Dataset, predicted: Tensor | None) -> tuple[list[ClassLine
     return lines, confusion_matrix(truth, guess, labels=labels).tolist()
 
 
-def _warnings(dataset: Dataset, rows: Sequence[Row]) -> list[str]:
+def _flagged(row: Row, bounds: Limits) -> Row:
+    """Return an optimizer's row with a flag if its tuning failed."""
+    if row.kind != "optimizer" or row.name not in bounds.mistuned:
+        return row
+    return row.model_copy(update={"flags": [*row.flags, TUNING_FAILED]})
+
+
+def _warnings(dataset: Dataset, rows: Sequence[Row], bounds: Limits) -> list[str]:
     found = [note.text for note in dataset.notes if note.kind == "warning"]
+    if bounds.mistuned:
+        found.append(mistuned(bounds.mistuned))
     for flag in ("still improving", "overfitting", "best rate at the edge of the grid"):
         names = [row.name for row in rows if row.kind == "optimizer" and flag in row.flags]
         if names:

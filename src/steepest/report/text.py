@@ -16,6 +16,7 @@ from steepest.compare.result import Comparison, Estimate, Metric, Row
 from steepest.report import format as show
 from steepest.report.digits import digits_of, from_winner
 from steepest.report.view import UNBROKEN, better_first, is_winner, metric_of
+from steepest.report.words import TUNING_FAILED
 
 _NAME, _HEAD = 15, 20
 _LONGEST, _SHORT = 60, 10
@@ -134,6 +135,8 @@ def _name(row: Row, width: int, *, mark: bool) -> str:
     lines = _wrapped(show.shorten(show.printable(row.name), _LONGEST), width)
     if row.kind == "optimizer" and not row.tuned:
         lines.append("not tuned")
+    if TUNING_FAILED in row.flags:
+        lines.append(TUNING_FAILED)
     if row.outcome != "finished":
         lines += textwrap.wrap(show.printable(row.outcome), width)
     return f"{'●' if mark else ' '} " + "\n  ".join(lines)

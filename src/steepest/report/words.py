@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from steepest.optim import make_rule, names
 
+TUNING_FAILED = "tuning failed"
+"""The flag of a row whose optimizer is better at its library default rate."""
+
 
 def capital(text: str | None) -> str:
     """Return a text with its first letter upper case.

@@ -1,0 +1,172 @@
+"""What restricts the claims of a comparison: runs too short, networks that learned nothing, tuning that failed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from steepest.compare.assemble import GOOD_RANGE, Evidence
+from steepest.compare.intervals import paired_t
+from steepest.compare.result import Difference
+from steepest.evaluate.metrics import metric_info
+from steepest.recipe import Execution, Protocol
+from steepest.record.schema import Record
+from steepest.sweep.contestants import Contestant
+from steepest.sweep.estimate import plan_seconds
+from steepest.sweep.plan import Setup
+
+ENOUGH_STEPS = 1000
+"""Runs of less than an epoch say something about optimizers from so many steps on."""
+CONSTANTS = ("majority", "mean")
+"""The baselines that predict the same for every row."""
+
+
+@dataclass(frozen=True)
+class Short:
+    """Runs that are too short to compare optimizers.
+
+    Attributes:
+        steps, epochs: their length.
+        minutes: the time budget that cut them, or None where the length was given.
+        enough: minutes that are expected to suffice for an epoch.
+    """
+
+    steps: int
+    epochs: float
+    minutes: float | None = None
+    enough: float = 0.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What restricts the claims of a comparison.
+
+    Attributes:
+        short: the runs are too short.
+        untrained: most runs were best before their first step.
+        unbeaten: title of the constant baseline that no network beats by a detectable difference.
+        mistuned: optimizers whose library default rate is better on validation than the tuned one.
+    """
+
+    short: Short | None = None
+    untrained: bool = False
+    unbeaten: str = ""
+    mistuned: Sequence[str] = ()
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing may be claimed about optimizers."""
+        return self.short is not None or self.untrained or bool(self.unbeaten)
+
+
+NO_LIMITS = Limits()
+"""Nothing restricts the claims."""
+
+
+def limits(
+    evidence: Evidence, protocol: Protocol, execution: Execution, outer: Sequence[Difference]
+) -> Limits:
+    """Return what restricts the claims.
+
+    Args:
+        evidence: the runs and the baselines.
+        protocol: what was asked for.
+        execution: has the length of the runs and the measured times.
+        outer: every optimizer minus every baseline on the deciding metric.
+    """
+    before = sum(each.seconds for each in evidence.baselines)
+    return Limits(
+        short=too_short(evidence.setup, protocol, execution, before),
+        untrained=_untrained(evidence),
+        unbeaten=_unbeaten(evidence, outer),
+        mistuned=[who.name for who in evidence.setup.contestants if mistuned(evidence, who)],
+    )
+
+
+def too_short(setup: Setup, protocol: Protocol, execution: Execution, before: float) -> Short | None:
+    """Return how short the runs are if they have less than an epoch and fewer than 1,000 steps, otherwise None.
+
+    The time that would suffice is that of one epoch with the full tuning and all seeds, because a budget restores
+    those first.
+
+    Args:
+        setup: has the steps.
+        protocol: what was asked for.
+        execution: has the length of the runs and the measured times.
+        before: seconds that the baselines took.
+    """
+    fitted, steps = execution.fitted, setup.recipe.steps
+    if fitted is None or fitted.epochs >= 1 or steps >= ENOUGH_STEPS:
+        return None
+    cut = protocol.minutes is not None and (protocol.epochs is None or fitted.epochs < protocol.epochs)
+    if not cut or protocol.minutes is None:
+        return Short(steps, fitted.epochs)
+    factor = 1 / fitted.epochs
+    full = replace(
+        setup,
+        recipe=setup.recipe.model_copy(update={"steps": math.ceil(steps * factor)}),
+        lengths={name: math.ceil(length * factor) for name, length in setup.lengths.items()},
+        seeds=tuple(protocol.seed + i for i in range(protocol.seeds)),
+        scan_rates=protocol.scan_rates,
+        full_rates=protocol.full_rates,
+    )
+    seconds = _SPARE * (before + plan_seconds(full, execution, {}))
+    return Short(steps, fitted.epochs, protocol.minutes, max(math.ceil(seconds / 60), 2 * protocol.minutes))
+
+
+_SPARE = 1.3
+"""What the time for an epoch is multiplied by: for the pilot run, measuring and compiling."""
+
+
+def mistuned(evidence: Evidence, who: Contestant) -> bool:
+    """Return whether an optimizer is better on validation at its library default rate than at its tuned one.
+
+    That is so if more of the tuned runs failed, or if the mean over the seeds is better and either its paired 95 %
+    interval excludes zero or it is better with every seed and by more than 1 %.
+    """
+    if not who.tuned:
+        return False
+    tuned, default = evidence.final(who), evidence.default(who)
+    failed = sum(each.failed for each in tuned), sum(each.failed for each in default)
+    if failed[0] != failed[1]:
+        return failed[0] > failed[1]
+    return clearly_better(_losses(evidence, default), _losses(evidence, tuned))
+
+
+def clearly_better(first: Sequence[float], second: Sequence[float]) -> bool:
+    """Return whether the first losses, paired by seed with the second, are better by the rule of :func:`mistuned`.
+
+    Example:
+        >>> clearly_better([1.0, 1.1], [1.5, 1.4]), clearly_better([1.0, 1.1], [1.001, 1.101])
+        (True, False)
+        >>> clearly_better([1.0, 1.1, 1.2], [1.3, 1.0, 1.25]), clearly_better([1.0], [2.0])
+        (False, False)
+    """
+    found = paired_t(first, second)
+    if found.n < 2 or not found.mean < 0:
+        return False
+    pairs = [(a, b) for a, b in zip(first, second, strict=True) if math.isfinite(a) and math.isfinite(b)]
+    size = abs(sum(b for _, b in pairs) / len(pairs))
+    return found.high < 0 or (all(a < b for a, b in pairs) and -found.mean > GOOD_RANGE * size)
+
+
+def _losses(evidence: Evidence, records: Sequence[Record]) -> list[float]:
+    return [evidence.setup.loss(each) for each in records]
+
+
+def _untrained(evidence: Evidence) -> bool:
+    records = [each for who in evidence.setup.contestants for each in evidence.final(who) if not each.failed]
+    return 2 * sum(each.best_step == 0 for each in records) > len(records)
+
+
+def _unbeaten(evidence: Evidence, outer: Sequence[Difference]) -> str:
+    """Return the title of the constant baseline if no network beats it, by a detectable difference or on average."""
+    title = next((each.title for each in evidence.baselines if each.name in CONSTANTS), "")
+    higher = metric_info(evidence.metric).higher_is_better
+    found = [each for each in outer if each.second == title and math.isfinite(each.mean)]
+    beaten = any(
+        (each.mean > 0) == higher and each.mean != 0 and (each.told_apart or each.ends is None)
+        for each in found
+    )
+    return title if found and not beaten else ""
