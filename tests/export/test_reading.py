@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import csv
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -120,7 +122,9 @@ ODD = {
     "another script": Odd("num", some("２００"), "is no number"),
     "another minus": Odd("num", some("−5"), NUMBER),
     "brackets": Odd("num", some("(5)"), NUMBER),
-    "without its unit": Odd("share", lambda value, i: value.removesuffix(" %")),
+    "without its unit": Odd("share", lambda value, i: value.removesuffix(" %"), "without a %"),
+    "one without its unit": Odd("share", some("0.05"), "holds '0.05' in row 1 without a %"),
+    "zeros without the unit": Odd("share", some("0", "0.0")),
     "close to its unit": Odd("share", lambda value, i: value.replace(" ", "")),
     "another unit": Odd("share", lambda value, i: value.replace("%", "€"), NUMBER),
     "a word among units": Odd("share", some("much"), NUMBER),
@@ -236,17 +240,26 @@ def test_the_program_predicts_odd_rows_as_steepest_does(model: TrainedModel, tmp
     folder = put(as_torch(model, None), tmp_path / "torch")
     assert predict_alone([folder], path) == "1 line without any value skipped\n"
     check_same(folder, model, path)
+    page = (folder / "README.md").read_text()
+    assert "| big | whole number, as 1,234.5 |" in page
+    assert "where training had plain numbers, `1,5`" in page
+    (call,) = re.findall(r"^predict\((.*)\)$", page, re.M)
+    notes = Encoding.load(folder / "encoders.json").encode(ast.literal_eval(call)).notes
+    assert all(
+        re.fullmatch(r"\w+ (hour|month|weekday): 1 value not seen in training", each) for each in notes
+    )
 
 
 @pytest.mark.parametrize(
     ("value", "refusal"),
     [
         ({"iso": 20190122}, "column 'iso' holds 20190122 in row 1, which is no date"),
+        ({"share": 5.0}, "column 'share' holds 5.0 in row 1 without a %"),
         ({"num": datetime(2019, 1, 22)}, "column 'num' holds a date in row 1"),
         ({"kind": datetime(2019, 1, 22)}, "column 'kind' holds a date in row 1"),
     ],
 )
-def test_values_of_another_kind_are_refused(value: Row, refusal: str, model: TrainedModel) -> None:
+def test_values_of_another_kind_are_refused(value: dict[str, Any], refusal: str, model: TrainedModel) -> None:
     with pytest.raises(ValueError, match=refusal):
         Encoding(encoders.encoders(model.pipeline)).encode([table()[0] | value])
 

@@ -145,6 +145,8 @@ def _column(name: str, dtype: Any, pipeline: TablePipeline) -> dict[str, Any]:
         odd = notation != PLAIN
         found["pattern"] = notation.pattern if odd else None
         found["replace"] = [list(each) for each in notation.replacements] if odd else []
+        found["unit"] = notation.unit
+        found["written"] = f"1{notation.thousands}234{notation.decimal}5 {notation.unit}".strip()
     elif form is not None:
         found["format"] = form.format
     return found

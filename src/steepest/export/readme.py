@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
+from steepest.export.portable.dates import written
 from steepest.train.trained import TrainedModel
 
 _NEEDS = {"torch": "torch safetensors numpy", "onnx": "onnxruntime numpy"}
@@ -25,11 +27,12 @@ def readme(model: TrainedModel, about: Mapping[str, Any], form: str) -> str:
         about: the content of ``encoders.json``.
         form: ``torch`` or ``onnx``.
     """
-    what = "probabilities of its classes" if model.classes else "values"
+    what = "the class probabilities" if model.classes else "the value"
+    row = ", ".join(f"{name!r}: {_example(name, each, about)!r}" for name, each in about["columns"].items())
     lines = [
         f"# {model.about.target}: {model.title}",
         "",
-        f"It predicts {what} from the rows of a table, without steepest: `pip install {_NEEDS[form]}`.",
+        f"It predicts {what} of each row of a table, without steepest: `pip install {_NEEDS[form]}`.",
         "",
         "```console",
         "$ python predict.py new.csv predictions.csv",
@@ -38,7 +41,7 @@ def readme(model: TrainedModel, about: Mapping[str, Any], form: str) -> str:
         "```python",
         "from predict import predict  # with this folder as the current one",
         "",
-        f"predict([{{{', '.join(f'{name!r}: …' for name in about['columns'])}}}])",
+        f"predict([{{{row}}}])",
         "```",
         "",
         "The columns of a row:",
@@ -47,7 +50,8 @@ def readme(model: TrainedModel, about: Mapping[str, Any], form: str) -> str:
         "| --- | --- |",
         *(f"| {_cell(name)} | {_holds(each)} |" for name, each in about["columns"].items()),
         "",
-        f"A missing value is an empty field, None or NaN, or one of: {', '.join(about['missing'][1:])}.",
+        f"A missing value is an empty field, None or NaN, or one of: {', '.join(about['missing'][1:])}; "
+        "among numbers also one of those in `missing_numbers` of `encoders.json`.",
         "Further columns are ignored. A category that training did not have gets the unknown code, with a warning.",
         "Lines of a file without any value are skipped, with a warning.",
     ]
@@ -126,7 +130,28 @@ def _holds(about: Mapping[str, Any]) -> str:
     form = about.get("format")
     if form is not None:
         return f"date, as `{form}`"
-    return _KINDS[about["kind"]] + (f", in the zone {about['zone']}" if about["zone"] else "")
+    written = f", as {about['written']}" if about.get("pattern") else ""
+    return _KINDS[about["kind"]] + written + (f", in the zone {about['zone']}" if about["zone"] else "")
+
+
+def _example(name: str, about: Mapping[str, Any], known: Mapping[str, Any]) -> Any:
+    """Return a value of a column that training could have had; None where that would take its steps backwards."""
+    form = about.get("format")
+    if form is not None or about["kind"] == "date":
+        moment = datetime(2024, 1, 31, 22, 5)
+        if about["holds"] == "times":
+            return f"{moment:%H:%M}"
+        return written(moment, form or ("%Y-%m-%d %H:%M" + "%#z" * bool(about["zone"])), about["zone"])
+    if about["kind"] == "truth":
+        return True
+    if about.get("unit") == "%":
+        return about["written"]
+    if about["kind"] in ("whole", "number"):
+        means = [each["mean"] + each["shift"] for each in known["continuous"] if each["name"] == name]
+        return round(means[0]) if means else 1
+    return next(
+        (next(iter(each["codes"]), None) for each in known["categorical"] if each["name"] == name), None
+    )
 
 
 def _cell(name: str) -> str:

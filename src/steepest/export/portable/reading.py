@@ -103,13 +103,25 @@ def _numbers(name: str, values: list[Any], about: Mapping[str, Any], known: Mapp
     read = [int(each) if isinstance(each, bool) else each for each in read]
     odd = next((i for i, each in enumerate(read) if isinstance(each, str)), None)
     if odd is None:
+        if about["unit"] == "%":
+            _check_percent(name, cleared, read)
         return read
     if about["pattern"] is None and not _like_numbers(cleared, known):
         return values
     raise ValueError(
-        f"column {name!r} holds {read[odd]!r} in row {odd + 1}, which is no number written as in training"
-        f"{'' if about['pattern'] else ', such as 1234.5'}"
+        f"column {name!r} holds {read[odd]!r} in row {odd + 1}, which is no number written as in training, "
+        f"such as {about['written']}"
     )
+
+
+def _check_percent(name: str, values: Sequence[Any], read: Sequence[Any]) -> None:
+    """Raise an error where a number lacks its %: 0.05 can be 0.05 % or 5 %."""
+    for number, (value, found) in enumerate(zip(values, read, strict=True), 1):
+        if found and not (isinstance(value, str) and "%" in value):
+            raise ValueError(
+                f"column {name!r} holds {value!r} in row {number} without a %, and its numbers had one in training; "
+                "give it as a text such as '5 %'"
+            )
 
 
 def _like_numbers(values: Sequence[Any], known: Mapping[str, Any]) -> bool:
