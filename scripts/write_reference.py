@@ -243,16 +243,22 @@ def write_cli() -> str:
         usage = " ".join(["steepest", name, *[each.name.upper() for each in arguments]])
         help_text = inspect.cleandoc(command.help or "")
         text.append(f"## `{usage}`\n\n{help_text}")
-        rows = [
-            (
-                ", ".join(f"`{each}`" for each in option.opts),
-                re.sub(r"\s*\[dim\]\\?\[(.*?)\]\[/dim\]", r" (default: \1)", option.help or ""),
-            )
-            for option in options
-        ]
-        if rows:
-            text.append(table(("option", "meaning"), rows))
+        if options:
+            text.append(table(("option", "meaning"), [_cli_option(each) for each in options]))
     return "\n\n".join(text)
+
+
+def _cli_option(option: Any) -> tuple[str, str]:
+    """Return how an option is written, and what it means with its choices and its default."""
+    value = option.metavar or ""
+    choices = value.split("|") if "|" in value else []
+    names = [f"`{each} {value}`" if value and not choices else f"`{each}`" for each in option.opts]
+    text = re.sub(r"\s*\[dim\]\\?\[(.*?)\]\[/dim\]", r" (default: \1)", option.help or "")
+    if option.show_default and option.default not in (None, False, ()) and "(default: " not in text:
+        text += f" (default: {option.default})"
+    if choices:
+        text += f" One of {', '.join(f'`{each}`' for each in choices)}."
+    return ", ".join(names), text
 
 
 PAGES: dict[str, Callable[[], str]] = {

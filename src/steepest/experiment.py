@@ -163,7 +163,8 @@ def _carry_out(
         observer.say(f"warning: {short_text(short)}")
     history = folder.history()
     left = plan_seconds(setup, decision.execution, history)
-    observer.say(f"plan   {plan_text(setup, history)}, about {duration(left)}")
+    how_long = f"about {duration(left)}" if left else "nothing left to run"
+    observer.say(f"plan   {plan_text(setup, history)}, {how_long}")
     history = runner.complete(setup, decision.execution)
     observer.stage("writing the report")
     history = taking_part(setup, history)

@@ -84,6 +84,15 @@ def test_months_gives_the_target_away() -> None:
     assert "months alone" not in texts(opened(drop=["months"]))
 
 
+def test_the_largest_class_has_its_share_of_the_rows() -> None:
+    letters = np.where(np.random.default_rng(0).random(200) < 0.5, "a", "b")
+    letters = np.concatenate([letters, np.where(letters == "a", "b", "a")])  # as many of one as of the other
+    warned = texts(read_table({"x": letters, "y": letters}, target="y"), "warning")
+    share = re.search(r"the largest class: ([\d.]+)%", warned)
+    assert share
+    assert float(share[1]) >= 50.0
+
+
 def test_a_number_that_explains_the_target_is_named() -> None:
     x = np.linspace(0, 1, 500)
     frame = {"x": x, "noise": np.random.default_rng(0).normal(size=500), "y": 3 * x + 0.001}

@@ -189,7 +189,8 @@ def report(
 ) -> None:
     """Write the report of a comparison again, of several side by side, or of another tool's log.
 
-    The columns that a log needs are in docs/how-to/export.md.
+    A log has one row per evaluation, with the columns name, seed, step, optionally split (validation or test), and a
+    metric.
     """
     if metric is not None and from_ is None:
         raise OptionError(

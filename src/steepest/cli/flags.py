@@ -34,6 +34,8 @@ SECTIONS: dict[str, tuple[type[BaseModel], str]] = {
 COMMON_OPTIONS = ("target", "optimizers", "metric", "epochs", "seeds", "minutes", "out")
 """What the first panel holds, in this order."""
 TUNING_OPTIONS = ("learning_rates", "tune", "scan_rates", "full_rates", "equal")
+DATA_OPTIONS = ("positive",)
+"""Options of the protocol that are about the data."""
 REPEATABLE = ("embedding", "tune")
 FILES = {"test": "test_file", "validation": "validation_file"}
 """Options that are a share of the rows, and their twins that name a file."""
@@ -132,6 +134,7 @@ def _section(section: str) -> list[inspect.Parameter]:
             continue
         shown = next((new for new, old in CLEARER_NAMES.items() if old == name), name)
         place = COMMON if name in COMMON_OPTIONS else "Tuning" if name in TUNING_OPTIONS else panel
+        place = "Data" if name in DATA_OPTIONS else place
         found.append(_option(shown, field, place, name))
         if shown != name:
             found.append(_option(name, field, place, name, hidden=True))

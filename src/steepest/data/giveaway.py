@@ -47,6 +47,7 @@ def giveaways(
     half = np.arange(len(rows)) % 2 == 0
     y = train.target.numpy()[rows]
     codes, scores = (each.numpy() for each in train.inputs)
+    most = float(np.bincount(y).max() / len(y)) if classes else None
     notes: list[Note] = []
     for names, table, binned in ((categorical, codes, False), (continuous, scores, True)):
         for i, name in enumerate(names):
@@ -54,7 +55,7 @@ def giveaways(
             _, values = np.unique(values, return_inverse=True)
             error, constant = _errors(values, y, half, classes)
             if constant > 0 and 1 - error / constant >= THRESHOLD:
-                notes.append(Note("warning", _text(name, target, error, constant, classes)))
+                notes.append(Note("warning", _text(name, target, error, constant, most)))
     return notes
 
 
@@ -86,9 +87,9 @@ def _errors(values: _Array, y: _Array, half: _Array, classes: int) -> tuple[floa
     return error / len(y), constant / len(y)
 
 
-def _text(name: str, target: str, error: float, constant: float, classes: int) -> str:
-    if classes:
-        what = f"{name} alone predicts {1 - error:.1%} of {target} (the largest class: {1 - constant:.1%})"
+def _text(name: str, target: str, error: float, constant: float, most: float | None) -> str:
+    if most is not None:
+        what = f"{name} alone predicts {1 - error:.1%} of {target} (the largest class: {most:.1%})"
     else:
         what = f"{name} alone explains {1 - error / constant:.1%} of the variance of {target}"
     return f"{what}: if it is known only afterwards, leave it out: --drop {name}."
