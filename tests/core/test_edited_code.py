@@ -101,6 +101,20 @@ EDITS = {
         "from dataclasses import dataclass, field\n"
         "@dataclass\nclass it:\n    k: list = field(default_factory=lambda: [K2])\n"
     ),
+    "a pydantic field": Case(
+        "from pydantic import BaseModel, Field\nclass it(BaseModel):\n    k: int = Field(default=1, ge=K2)\n",
+        "=K2",
+        "=K5",
+    ),
+    "a pydantic validator": Case(
+        "from pydantic import BaseModel, field_validator\nclass it(BaseModel):\n    k: int = 1\n"
+        "    @field_validator('k')\n    @classmethod\n    def checked(cls, k): return K2\n",
+    ),
+    "a rule": Case(
+        "from pydantic import Field\nfrom steepest.optim.rule import Hyper, Rule\n"
+        "class H(Hyper):\n    lr: float = Field(default=K2, ge=0.0)\n"
+        "class it(Rule[H]):\n    name = 'it'\n    Hyper = H\n"
+    ),
     "a named tuple": Case("from typing import NamedTuple\nclass it(NamedTuple):\n    k: int = K2\n"),
     "a value of an enum": Case("import enum\nclass E(enum.Enum):\n    A = K2\ndef it(): return E.A.value\n"),
     "a method of an enum": Case(

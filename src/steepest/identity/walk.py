@@ -39,9 +39,12 @@ NO_CONTENT = (
     "__annotate_func__", "__annotations_cache__", "__classdictcell__", "__type_params__",
     "__abstractmethods__", "__orig_bases__", "__parameters__", "__firstlineno__", "__static_attributes__",
     "__dataclass_fields__", "__dataclass_params__", "__match_args__", "__slots__", "__protocol_attrs__",
-    "__non_callable_proto_members__", "_abc_impl",
+    "__non_callable_proto_members__", "_abc_impl", "__signature__",
 )  # fmt: skip
 """Members of a class that say nothing of what it does, or only what others say too."""
+
+PYDANTIC = ("validators", "field_validators", "root_validators", "model_validators", "computed_fields")
+"""The kinds of functions that pydantic calls when it makes an instance."""
 
 PLACE = frozenset(("__name__", "__file__", "__spec__", "__package__", "__doc__", "__loader__"))
 """Globals that say where a module lies."""
@@ -325,6 +328,11 @@ def _members(kind: type) -> Iterator[tuple[str, Any]]:
     for name, each in sorted(vars(kind).items()):
         if name in NO_CONTENT or name in values or (values and name[:1] == name[-1:] == "_"):
             continue
+        if name == "__pydantic_decorators__":
+            infos = [getattr(each, group) for group in PYDANTIC]
+            yield name, [{key: one.info for key, one in info.items()} for info in infos]
+        if name.startswith("__pydantic_") and name != "__pydantic_fields__":
+            continue  # the rest is made from this, and has addresses in it
         if isinstance(each, types.FunctionType) and _unhooked(each) is not each:
             above = next((vars(base)[name] for base in kind.__mro__[1:] if name in vars(base)), None)
             if isinstance(above, types.FunctionType) and _unhooked(above) is _unhooked(each):
