@@ -19,6 +19,7 @@ from steepest.data.table import Table, read_table
 from steepest.decision import Decision, decide
 from steepest.errors import OptionError
 from steepest.evaluate.predictions import predict
+from steepest.evaluate.seen import SeenRows
 from steepest.experiment_folder import (
     check_folder,
     joined,
@@ -228,7 +229,7 @@ def _findings(
             code=of_network(net) if own else "",
             outputs=outputs_of(net, dataset.shape) if own else (),
         )
-        network = TrainedModel(net, about, table.pipeline)
+        network = TrainedModel(net, about, table.pipeline, SeenRows.of(dataset))
         network.save(runner.folder.path / "model")
         outputs = predict(net, dataset.test.inputs)
         predicted = outputs.argmax(1) if dataset.task == "classification" else outputs.squeeze(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import rich.console
 from sklearn.metrics import accuracy_score, log_loss, mean_squared_error, r2_score, roc_auc_score
 
 import steepest as st
-from steepest.errors import DataError, OptionError
+from steepest.errors import DataError, FolderError, OptionError
 from tests.cli.conftest import QUICK
 from tests.conftest import churn_table
 
@@ -32,10 +33,20 @@ def labelled(request: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     return out, table
 
 
+def others(table: pl.DataFrame) -> pl.DataFrame:
+    """Return other customers, their target as in the table."""
+    yes = pl.col("churned") == "yes"
+    made = {pl.String: pl.col("churned"), pl.Int64: yes.cast(pl.Int64) + 3, pl.Boolean: yes}
+    return churn_table(600, 1).with_columns(
+        churned=made[table["churned"].dtype], id=pl.int_range(pl.len()) * 7
+    )
+
+
 @pytest.mark.parametrize("which", ["model", "baselines/gradient-boosting", "baselines/majority"])
 @pytest.mark.parametrize("library", ["polars", "pandas"])
 def test_predictions_are_an_array_of_the_targets_own_values(labelled, which: str, library: str) -> None:
     out, table = labelled
+    table = others(table)
     rows = table.to_pandas() if library == "pandas" else table
     truth = rows["churned"]
     model = st.load(out / which)
@@ -83,6 +94,7 @@ def test_numbers_are_predicted_in_their_own_unit(tmp_path: Path) -> None:
     result = st.compare(
         table, tmp_path / "run", target="minutes", optimizers=["adam(lr=0.01)"], seeds=1, epochs=1
     )
+    table = churn_table(600, 1).drop_nulls()
     for model in (result.best, st.load(tmp_path / "run/model")):
         found = model.predict(table)
         truth = table["minutes"].to_numpy()
@@ -115,6 +127,7 @@ def delong(truth: np.ndarray, probability: np.ndarray) -> float:
 
 def test_scores_are_those_of_scikit_learn_with_intervals(labelled) -> None:
     out, table = labelled
+    table = others(table)
     model = st.load(out / "model")
     found = model.predict(table)
     truth = (table["churned"] == table["churned"].max()).to_numpy()
@@ -139,6 +152,7 @@ def test_scores_are_those_of_scikit_learn_with_intervals(labelled) -> None:
 
 def test_without_enough_rows_there_are_no_intervals_and_without_a_target_no_scores(labelled) -> None:
     out, table = labelled
+    table = others(table)
     model = st.load(out)
     few = model.predict(table.head(99)).scores
     assert {each.low for each in few.metrics} == {None}
@@ -149,6 +163,7 @@ def test_without_enough_rows_there_are_no_intervals_and_without_a_target_no_scor
 
 def test_batches_give_the_same_scores(labelled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out, table = labelled
+    table = others(table)
     model = st.load(out / "model")
     whole = model.predict(table).scores
     monkeypatch.setattr("steepest.train.trained.BATCH_ROWS", 256)
@@ -165,7 +180,9 @@ def test_batches_give_the_same_scores(labelled, tmp_path: Path, monkeypatch: pyt
     assert streamed["log_loss"].value == pytest.approx(whole["log_loss"].value)
 
 
-def test_the_command_scores_where_the_target_is_there(steepest, finished, churn_csv, tmp_path) -> None:
+def test_the_command_scores_where_the_target_is_there(steepest, finished, tmp_path) -> None:
+    churn_csv = tmp_path / "others.csv"
+    churn_table(600, 1).write_csv(churn_csv)
     out = tmp_path / "p.csv"
     said = steepest("predict", finished, churn_csv, "--out", out)
     assert said.status == 0
@@ -190,6 +207,93 @@ def test_the_command_scores_where_the_target_is_there(steepest, finished, churn_
     rows.with_columns(churned=pl.lit(None, pl.String)).write_csv(tmp_path / "empty.csv")
     said = steepest("predict", finished, tmp_path / "empty.csv", "--out", out)
     assert (said.status, said.out) == (0, "  600 rows have no churned: not scored\n")
+
+
+# --- rows of training -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", ["", "model", "baselines/gradient-boosting"])
+def test_rows_of_training_are_not_scored_as_new_ones(
+    labelled, which: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, table = labelled
+    model = st.load(out / which)
+    table.write_parquet(tmp_path / "t.parquet")
+    measured = model.about.trained["test"]
+    for rows in (
+        table,
+        table.sample(fraction=1.0, shuffle=True, seed=3),
+        table.to_pandas(),
+        tmp_path / "t.parquet",
+    ):
+        scores = model.predict(rows).scores
+        assert (scores.rows, scores.seen, scores.new) == (60, 540, True)
+        assert {each.name: each.value for each in scores.metrics} == pytest.approx(measured, nan_ok=True)
+    mixed = pl.concat([table, others(table)])
+    scores = model.predict(mixed).scores
+    assert 540 <= scores.seen <= 550  # a few other customers are alike
+    assert (scores.rows + scores.seen, scores.reason) == (1200, "")
+    assert scores.metrics[0].low is not None
+    trained = table.with_row_index("row").join(_kept(out), on="row", how="anti").drop("row")
+    scores = model.predict(trained).scores
+    assert (scores.rows, scores.seen, scores.new) == (540, 540, False)
+    assert {each.low for each in scores.metrics} == {None}
+    assert "trained or chosen on these rows" in scores.reason
+    assert model.predict(others(table)).scores.seen == 0
+    monkeypatch.setattr("steepest.train.trained.BATCH_ROWS", 256)
+    scores = model.write_predictions(mixed, tmp_path / "p.csv").scores
+    assert 540 <= scores.seen == 1200 - scores.rows <= 550
+
+
+def test_rows_of_training_with_a_number_as_the_target_are_recognised(tmp_path: Path) -> None:
+    table = churn_table().drop_nulls()
+    st.compare(table, tmp_path / "run", target="minutes", optimizers=["adam(lr=0.01)"], seeds=1, epochs=1)
+    table.write_csv(tmp_path / "t.csv")
+    model, test = st.load(tmp_path / "run/model"), _kept(tmp_path / "run").height
+    for rows in (table, tmp_path / "t.csv"):
+        scores = model.predict(rows).scores
+        assert (scores.rows, scores.seen) == (test, table.height - test)
+        assert scores["rmse"].value == pytest.approx(model.about.trained["test"]["rmse"])
+    one = model.predict(churn_table(9, 5).drop_nulls().head(1)).scores
+    assert np.isnan(one["r2"].value)
+    assert one.reason == "1 row, fewer than 100"
+
+
+def test_the_command_names_rows_of_training(steepest, finished, churn_csv, tmp_path) -> None:
+    said = steepest("predict", finished, churn_csv, "--out", tmp_path / "p.csv")
+    assert "scores on 60 rows with a known churned\n" in said.out
+    assert "  540 of 600 rows were training or validation rows: not scored\n" in said.out
+    test = _kept(finished)["row"].to_list()
+    trained = pl.read_csv(churn_csv).with_row_index("row").filter(~pl.col("row").is_in(test)).drop("row")
+    trained.write_csv(tmp_path / "trained.csv")
+    said = steepest("predict", finished, tmp_path / "trained.csv", "--out", tmp_path / "p.csv")
+    assert said.out.startswith(
+        "scores on 540 rows that the model was trained or chosen on: too good for new rows\n"
+    )
+    assert "[" not in said.out
+    assert pl.read_csv(tmp_path / "p.csv").height == 540
+
+
+def test_new_rows_that_equal_rows_of_training_by_chance_are_scored(tmp_path: Path) -> None:
+    def customers(seed: int) -> pl.DataFrame:
+        return churn_table(600, seed).select("plan", "churned", old=pl.col("age") > 50)
+
+    st.compare(
+        customers(0), tmp_path / "run", target="churned", optimizers=["adam(lr=0.01)"], seeds=1, epochs=1
+    )
+    scores = st.load(tmp_path / "run").predict(customers(1)).scores
+    assert (scores.rows, scores.seen, scores.new) == (600, 0, True)
+
+
+def test_a_model_without_hashes_of_its_rows_scores_all(finished, churn_csv, tmp_path) -> None:
+    copy = Path(shutil.copytree(finished / "model", tmp_path / "model"))
+    hashes = copy / "training_rows.safetensors"
+    hashes.write_bytes(b"\x00" * 40)
+    with pytest.raises(FolderError, match=r"training_rows\.safetensors") as caught:
+        st.load(copy)
+    assert "delete it" in caught.value.hint
+    hashes.unlink()
+    assert st.load(copy).predict(churn_csv).scores.rows == 600
 
 
 @pytest.mark.parametrize("ending", [".csv", ".parquet", ".feather"])

@@ -149,7 +149,8 @@ def test_saved_baselines_predict_what_was_measured(what: str, tmp_path: Path) ->
     save_baselines(folder, records, dataset, table.pipeline)
     for record in records:
         moved = Path(shutil.move(tmp_path / record.model, tmp_path / f"alone-{record.name}"))
-        assert {each.name for each in moved.iterdir()} == {"model.json", "model.safetensors", "pipeline.json"}
+        parts = {"model.json", "model.safetensors", "pipeline.json", "training_rows.safetensors"}
+        assert {each.name for each in moved.iterdir()} == parts
         loaded = TrainedModel.load(moved)
         assert loaded.title == f"{record.title} (baseline)"
         outputs = loaded.net(*dataset.test.inputs)

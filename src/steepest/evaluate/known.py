@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from steepest.errors import unknown_name
 from steepest.evaluate import crossed
 from steepest.evaluate.metrics import evaluate, metric_info, row_correct, row_losses
 from steepest.evaluate.rowwise import BY_ROW, RAREST, by_row, other_values, too_few
+from steepest.evaluate.seen import beyond_chance
 
 MOST_OUTPUTS = 1 << 27
 """So many outputs are held for metrics that are no mean over rows; of more rows, these metrics are left out."""
@@ -35,6 +36,7 @@ class Question:
         metrics: their names, the deciding one first.
         scale: how a number was standardised.
         positive: code of the positive class, where one is known.
+        chance: the share of new rows that equal a training or validation row all the same.
     """
 
     target: str
@@ -43,6 +45,7 @@ class Question:
     metrics: tuple[str, ...]
     scale: TargetScale
     positive: int | None = None
+    chance: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,13 @@ class Scores:
 
     Attributes:
         target: the column.
-        rows: how many have a known value and a prediction.
+        rows: how many are scored: they have a known value and a prediction.
         metrics: the deciding one first; those that weigh classes have an interval if no class has too few rows.
         missing: rows without a value.
         unknown: rows by a class that training did not have.
         reason: why no metric has an interval, or empty.
+        seen: how many of the rows with a known value the model was trained or chosen on.
+        new: whether the scored rows are the others; false if there are none, so that the scores are too good.
     """
 
     target: str
@@ -76,6 +81,8 @@ class Scores:
     missing: int = 0
     unknown: Mapping[str, int] = field(default_factory=dict[str, int])
     reason: str = ""
+    seen: int = 0
+    new: bool = True
 
     def __getitem__(self, name: str) -> Score:
         """Return a metric by its name."""
@@ -103,6 +110,7 @@ class Known:
         correct: whether the predicted class is the right one, ``[N]``; None for a number.
         outputs: of the model ``[N, K]``, or None if they are too many to be held.
         target: codes or standardised values, ``[N]``.
+        seen: whether the model was trained or chosen on the row, ``[N]``.
         missing, unknown: rows that cannot be scored, as in ``Scores``.
     """
 
@@ -111,6 +119,7 @@ class Known:
     correct: NDArray[np.bool_] | None
     outputs: Tensor | None
     target: Tensor
+    seen: NDArray[np.bool_]
     missing: int = 0
     unknown: Mapping[str, int] = field(default_factory=dict[str, int])
 
@@ -120,13 +129,15 @@ class Known:
         question: Question,
         outputs: Tensor,
         target: Tensor,
+        seen: NDArray[np.bool_] | None = None,
         missing: int = 0,
         unknown: Mapping[str, int] | None = None,
     ) -> Known:
         """Return rows that can be scored, at most as many as there are outputs and none."""
+        seen = np.zeros(len(target), dtype=np.bool_) if seen is None else seen
         loss = row_losses(outputs, target, question.task, question.scale).numpy()
         correct = row_correct(outputs, target).numpy() if question.classes else None
-        return cls(question, loss, correct, outputs, target, missing, unknown or {})
+        return cls(question, loss, correct, outputs, target, seen, missing, unknown or {})
 
     @staticmethod
     def joined(parts: Sequence[Known]) -> Known:
@@ -143,13 +154,39 @@ class Known:
             np.concatenate(correct) if correct else None,
             torch.cat(outputs) if few else None,
             torch.cat([each.target for each in parts]),
+            np.concatenate([each.seen for each in parts]),
             sum(each.missing for each in parts),
             unknown,
         )
 
     @property
     def scores(self) -> Scores:
-        """The metrics of these rows."""
+        """The metrics of these rows; of those on which the model was not trained, if it was trained on some."""
+        seen, n = int(self.seen.sum()), len(self.seen)
+        if not beyond_chance(seen, n, self.question.chance):
+            seen = 0
+        rows = self._but_for(self.seen) if 0 < seen < n else self
+        n = len(rows.loss)
+        reason = (n and too_few("accuracy", n, None)) or ""
+        new = not 0 < seen == len(self.seen)
+        if not new:
+            reason = "the model was trained or chosen on these rows"
+        metrics = rows._metrics(intervals=new)
+        return Scores(self.question.target, n, metrics, self.missing, self.unknown, reason, seen, new)
+
+    def _but_for(self, rows: NDArray[np.bool_]) -> Known:
+        """Return the other rows."""
+        kept = torch.from_numpy(~rows)
+        return replace(
+            self,
+            loss=self.loss[~rows],
+            correct=None if self.correct is None else self.correct[~rows],
+            outputs=None if self.outputs is None else self.outputs[kept],
+            target=self.target[kept],
+            seen=self.seen[~rows],
+        )
+
+    def _metrics(self, *, intervals: bool) -> tuple[Score, ...]:
         asked, n = self.question, len(self.loss)
         kept: dict[str, ArrayLike] = {"loss": self.loss}
         if self.correct is not None:
@@ -170,12 +207,14 @@ class Known:
         for name in asked.metrics if n else ():
             by = by_row(name, kept)
             value = others.get(name)
-            if by is not None:
-                found.append(_score(name, by, value, enough=too_few(name, n, rarest) is None))
+            if name == "r2" and n == 1:  # one row has no variance
+                found.append(Score(name, math.nan))
+            elif by is not None:
+                enough = intervals and too_few(name, n, rarest) is None
+                found.append(_score(name, by, value, enough=enough))
             elif value is not None:
                 found.append(Score(name, value))
-        reason = (n and too_few("accuracy", n, None)) or ""
-        return Scores(asked.target, n, tuple(found), self.missing, self.unknown, reason)
+        return tuple(found)
 
 
 def _score(name: str, values: NDArray[np.float64], exact: float | None, *, enough: bool) -> Score:

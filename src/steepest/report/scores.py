@@ -23,11 +23,20 @@ def score_lines(scores: Scores) -> list[str]:
     intervals = any(each.low is not None for each in scores.metrics)
     if scores.rows:
         about = " [95 % interval, other rows of the same kind]" if intervals else ""
-        lines.append(f"scores on {counted(scores.rows, 'row')} with a known {scores.target}{about}")
+        rows = counted(scores.rows, "row")
+        what = f"{rows} with a known {scores.target}{about}"
+        if not scores.new:
+            what = f"{rows} that the model was trained or chosen on: too good for new rows"
+        lines.append(f"scores on {what}")
     width = max((len(metric_info(each.name).title) for each in scores.metrics), default=0)
     lines += [f"  {metric_info(each.name).title:<{width}}  {_shown(each)}" for each in scores.metrics]
-    if scores.reason:
+    if scores.reason and scores.new:
         lines.append(f"  no intervals: {scores.reason}")
+    if scores.seen and scores.new:
+        were = "row was" if scores.seen == 1 else "rows were"
+        lines.append(
+            f"  {scores.seen:,} of {scores.seen + scores.rows:,} {were} training or validation rows: not scored"
+        )
     if scores.missing:
         lines.append(f"  {counted(scores.missing, 'row has', 'rows have')} no {scores.target}: not scored")
     if scores.unknown:

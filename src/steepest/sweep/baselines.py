@@ -18,6 +18,7 @@ from steepest.evaluate.baselines import (
     run_baselines,
 )
 from steepest.evaluate.metrics import row_correct
+from steepest.evaluate.seen import SeenRows
 from steepest.record.schema import BaselineRecord
 from steepest.record.store import Folder
 from steepest.sweep.observer import Observer
@@ -92,6 +93,7 @@ def save_baselines(
 ) -> None:
     """Write every baseline as a model that predicts from raw rows, where its record says."""
     positive = None if dataset.positive is None else dataset.classes[dataset.positive]
+    seen = SeenRows.of(dataset)
     for record in records:
         made = record.model_dump(mode="json", include={"title", "settings", "validation", "test"})
         about = About(
@@ -103,7 +105,7 @@ def save_baselines(
             trained={**made, "positive": positive},
         )
         model = restore(record.name, dataset.shape, folder.read_tensors(_arrays(record)))
-        TrainedModel(model, about, pipeline).save(folder.path / record.model)
+        TrainedModel(model, about, pipeline, seen).save(folder.path / record.model)
 
 
 def _keep(folder: Folder, key: str, found: BaselineResult, dataset: Dataset) -> BaselineRecord:

@@ -23,7 +23,7 @@ from steepest.data.dataset import Shape, TargetScale
 from steepest.data.names import plain
 from steepest.data.pipeline import DAMAGE
 from steepest.data.read import is_streamed, reading, source_name
-from steepest.data.table import TablePipeline
+from steepest.data.table import Encoded, TablePipeline
 from steepest.data.target import known_codes
 from steepest.errors import FolderError, ModelError, OptionError, first_line
 from steepest.evaluate.baselines import restore
@@ -31,6 +31,7 @@ from steepest.evaluate.known import Known, Question
 from steepest.evaluate.metrics import is_positive, metric_info, metric_names
 from steepest.evaluate.predicted import Predictions, Written, beside, joined
 from steepest.evaluate.predictions import predict
+from steepest.evaluate.seen import SeenRows
 from steepest.files import cannot_write, check_apart, reachable, write_atomically
 from steepest.models import ModelBuilder, build_model, count_parameters
 from steepest.record.store import Folder, command
@@ -74,12 +75,16 @@ class TrainedModel:
         net: the network with its weights.
         about: what it predicts and how it was made.
         pipeline: from raw rows to the network's inputs.
+        seen: the rows on which it was trained and chosen, which are not scored as new ones.
     """
 
-    def __init__(self, net: nn.Module, about: About, pipeline: TablePipeline) -> None:
+    def __init__(
+        self, net: nn.Module, about: About, pipeline: TablePipeline, seen: SeenRows | None = None
+    ) -> None:
         self.net = net.eval()
         self.about = about
         self.pipeline = pipeline
+        self.seen = seen
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -152,7 +157,7 @@ class TrainedModel:
             table = self.table_of(outputs, kept, encoded.rows).select(*encoded.carried, pl.all())
             yield Predictions(
                 table, encoded.unforeseen, encoded.rows - len(kept), encoded.reports,
-                self._known(outputs, encoded.target),
+                self._known(outputs, encoded),
             )  # fmt: skip
 
     def write_predictions(self, rows: Any, out: str | Path, *, keep: str | Sequence[str] = ()) -> Written:
@@ -218,8 +223,9 @@ class TrainedModel:
             return predict(self.net, inputs)
         return torch.zeros(0, self.about.shape.outputs)  # the preparation left every row of the batch out
 
-    def _known(self, outputs: Tensor, target: pl.Series | None) -> Known | None:
+    def _known(self, outputs: Tensor, encoded: Encoded) -> Known | None:
         """Return the rows that can be scored, if the target is there."""
+        target = encoded.target
         if target is None:
             return None
         missing = target.null_count()
@@ -233,7 +239,10 @@ class TrainedModel:
             there, unknown = np.isfinite(values), {}
             missing = int((~there).sum())
             wanted = torch.from_numpy((values[there] - scale.mean) / scale.sd)
-        return Known.of(self._question, outputs[torch.from_numpy(there)], wanted, missing, unknown)
+        kept = torch.from_numpy(there)
+        values = (*(each[kept] for each in encoded.inputs), wanted if self.classes else wanted.float())
+        seen = None if self.seen is None else self.seen.contains(values)
+        return Known.of(self._question, outputs[kept], wanted, seen, missing, unknown)
 
     @property
     def _question(self) -> Question:
@@ -247,6 +256,7 @@ class TrainedModel:
             about.target, about.shape.task, classes,
             tuple(each for each in metrics if positive is not None or not is_positive(each)),
             about.target_scale, classes.index(positive) if positive in classes else None,
+            1.0 if self.seen is None else self.seen.chance,
         )  # fmt: skip
 
     def predict_proba(self, rows: Any) -> NDArray[np.float64]:
@@ -293,7 +303,7 @@ class TrainedModel:
         return pl.DataFrame(columns)
 
     def save(self, folder: str | Path) -> Path:
-        """Write ``model.safetensors``, ``model.json`` and ``pipeline.json`` into ``folder``; weights last.
+        """Write the weights, ``model.json``, ``pipeline.json`` and hashes of the training rows; the weights last.
 
         Raises:
             FolderError: the folder cannot be written.
@@ -321,6 +331,8 @@ class TrainedModel:
         }
         self.pipeline.save(folder / "pipeline.json")
         write_atomically(folder / "model.json", json.dumps(about, indent=2, ensure_ascii=False) + "\n")
+        if self.seen is not None:
+            self.seen.save(folder)
         weights = once(self.net.state_dict())
         write_atomically(folder / "model.safetensors", safetensors.torch.save(weights))
         return folder
@@ -375,7 +387,7 @@ class TrainedModel:
                 f"the weights in {str(folder)!r} do not fit the model {about.model!r}: {first_line(error)}",
                 hint="give the model that was trained.",
             ) from None
-        return cls(net, about, pipeline)
+        return cls(net, about, pipeline, SeenRows.load(folder))
 
 
 def _builder(built_from: str, folder: Path, given: str | ModelBuilder | None) -> str | ModelBuilder | None:
