@@ -18,6 +18,7 @@ from steepest.report import comparison_table, to_csv
 from steepest.report import format as show
 from steepest.report.digits import digits_of
 from steepest.report.html import render_html
+from steepest.report.usage import commands, usage
 from steepest.report.view import metric_of
 from tests.report.example import EXAMPLES, crimes
 
@@ -218,3 +219,21 @@ def test_a_column_of_tiny_values_shows_their_intervals() -> None:
     found = [Estimate(mean=1.2e-140, low=1.1e-140, high=1.3e-140, n=5) for _ in range(3)]
     decimals = show.column_decimals(found)
     assert [show.estimate(each, decimals=decimals) for each in found] == ["1.20e-140 ± 1.0e-141"] * 3
+
+
+@pytest.mark.parametrize(("told_apart", "expected"), [(False, ["predict", "baseline"]), (True, ["predict"])])
+def test_the_command_of_a_baseline_that_may_be_as_good_is_printed(
+    told_apart: bool, expected: list[str]
+) -> None:
+    result = small()
+    rows = [row.model_copy(update={"model": f"baselines/{row.name}"}) for row in result.rows]
+    differences = [each.model_copy(update={"told_apart": told_apart}) for each in result.differences]
+    result = result.model_copy(update={"rows": rows, "differences": differences, "recommended": "adam"})
+    found = usage(Path("runs/x"), result, "linear")
+    lines = commands(result.model_copy(update={"use": found}))
+    assert [line.split()[0] for line in lines] == expected
+    if not told_apart:
+        assert (
+            lines[1]
+            == "baseline steepest predict runs/x/baselines/logistic new.csv --out predictions.parquet"
+        )

@@ -13,6 +13,9 @@ from steepest.report.digits import Digits, digits
 from steepest.report.words import capital, listed, named
 from steepest.wording import counted
 
+KEPT = "Predict uses the network: only a detectable difference replaces it."
+"""Why the network is used although a baseline has the better mean."""
+
 
 @dataclass(frozen=True)
 class _Case:
@@ -149,9 +152,10 @@ def _use_either(case: _Case, row: Row) -> str:
     assert found is not None
     seeds = counted(case.winner.metrics[case.metric.name].n, "seed")
     return (
-        f"{row.name} and the network trained with {case.winner.name}: no detectable difference on "
-        f"{case.metric.title} ({evidence(found)}). {capital(row.name)} reaches {case.value(row)} in "
-        f"{fmt.seconds(row.train_seconds)}, {case.winner.name} {case.value(case.winner)} ({seeds}), {case.gap(found)}."
+        f"Use {row.name} or the network trained with {case.winner.name}: no detectable difference on "
+        f"{case.metric.title} ({_evidence([found])}). {capital(row.name)} reaches {case.value(row)} in "
+        f"{fmt.seconds(row.train_seconds)}, {case.winner.name} {case.value(case.winner)} ({seeds}), {case.gap(found)}"
+        f"{' before correction' if _only_uncorrected(found) else ''}. {KEPT}"
     )
 
 
@@ -171,10 +175,10 @@ def _claims(case: _Case, *, lead: bool) -> list[str]:
     name, result = case.winner.name, case.result(case.winner)
     finished = case.compared
     if not case.rivals:
-        return [f"{named(name)} reaches {result}."] if lead else []
+        return [f"Use {name}: {result}."] if lead else []
     if not finished:
-        only = f"{named(name)} is the only optimizer with a finished run"
-        return [f"{only}: {result}." if lead else f"{only}."]
+        only = "the only optimizer with a finished run"
+        return [f"Use {name}, {only}: {result}." if lead else f"{named(name)} is {only}."]
     known = [each for each in finished if each.ends is not None]
     beaten = [each for each in known if each.better == name]
     ahead = [each for each in known if each.told_apart and each.better != name]
@@ -190,14 +194,18 @@ def _claims(case: _Case, *, lead: bool) -> list[str]:
         ]
     said: list[str] = []
     if lead:
-        said.append(f"Validation chose {name}: {result}." if ahead else f"Use {name}: {result}.")
+        said.append(f"Use {name}{', chosen on validation' if ahead else ''}: {result}.")
     if ahead:
         worst = case.nearest(ahead)
         rest = [each.second for each in ahead if each is not worst]
         more = f" and worse than {_some(rest, len(finished))}" if rest else ""
         said.append(f"On the test rows {name} is {case.gap(worst)} than {worst.second}{more}.")
     if tied and len(tied) == len(finished):
-        gap = f": {name} is {case.gap(tied[0])} than {tied[0].second}" if len(tied) == 1 else ""
+        gap = (
+            f": {_before(tied[0])}{name} is {case.gap(tied[0])} than {tied[0].second}"
+            if len(tied) == 1
+            else ""
+        )
         said.append(f"The choice of optimizer makes no detectable difference ({_evidence(tied)}){gap}.")
         return said
     if beaten:
@@ -296,10 +304,12 @@ def _against(case: _Case, row: Row, subject: str) -> str:
     if found is None or not math.isfinite(found.mean):
         return f"{text}."
     if found.ends is None:
-        return f"{text}; no difference can be established: {_why([found])}."
+        ahead = (found.mean > 0) != case.metric.higher_is_better and found.mean != 0
+        kept = f" {KEPT}" if ahead and row is case.baselines[0] else ""
+        return f"{text}; no difference can be established: {_why([found])}.{kept}"
     who = f"this run of {found.first}" if found.over == "rows" else found.first
     verdict = "" if found.told_apart else f": no detectable difference{_corrected([found])}"
-    return f"{text}{verdict} ({who} is {case.gap(found)})."
+    return f"{text}{verdict} ({_before(found)}{who} is {case.gap(found)})."
 
 
 def _why(found: Sequence[Difference]) -> str:
@@ -313,8 +323,17 @@ def _evidence(found: Sequence[Difference]) -> str:
 
 def _corrected(found: Sequence[Difference]) -> str:
     """Return that only the correction took a difference away, where it did for one of them."""
-    lost = next((each for each in found if each.excludes_zero and not each.told_apart), None)
+    lost = next((each for each in found if _only_uncorrected(each)), None)
     return f" after correction for {lost.comparisons} comparisons" if lost else ""
+
+
+def _only_uncorrected(found: Difference) -> bool:
+    return found.excludes_zero and not found.told_apart
+
+
+def _before(found: Difference) -> str:
+    """Return that an interval is of this difference alone, where the correction took the difference away."""
+    return "before correction, " if _only_uncorrected(found) else ""
 
 
 def _some(names: Sequence[str], of: int) -> str:

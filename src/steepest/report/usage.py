@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from steepest import grammar
-from steepest.compare.result import Comparison, Fact
+from steepest.compare.result import Comparison, Fact, Row
 from steepest.data.dataset import Task
 from steepest.record.store import TEST_PREDICTIONS, command
 
@@ -14,7 +14,9 @@ INSTEAD = ", the best network instead"
 
 
 def usage(folder: Path, comparison: Comparison, model: str | None, *, predicted: bool = True) -> list[Fact]:
-    """Return the command and the Python that use the recommended model, and the network's where that is another.
+    """Return the command and the Python that use the recommended model, and the command of the one that may be as good.
+
+    Beside a baseline that is the network's, beside the network that of the best baseline with no detectable difference.
 
     Args:
         folder: the experiment's folder.
@@ -31,6 +33,11 @@ def usage(folder: Path, comparison: Comparison, model: str | None, *, predicted:
         path = f"{where}/model"
         first = snippets(path, path, comparison.task, model)[0]
         found.append(Fact(label=f"{first.label}{INSTEAD}", value=first.value))
+    other = _undetected(comparison) if saved == "model" else None
+    if other is not None:
+        path = f"{where}/{other.model}"
+        first = snippets(path, path, comparison.task, None)[0]
+        found.append(Fact(label=f"{first.label}, {other.name} instead", value=first.value))
     if predicted:
         found.append(Fact(label="predictions of the test rows", value=f"{where}/{TEST_PREDICTIONS}"))
     return found
@@ -78,7 +85,19 @@ def snippets(where: str, saved: str, task: Task, model: str | None) -> list[Fact
     return [Fact(label="command", value=shown), *found]
 
 
+def _undetected(comparison: Comparison) -> Row | None:
+    """Return the best saved baseline with no detectable difference from the winner."""
+    undetected = {
+        each.second
+        for each in comparison.differences
+        if each.first == comparison.winner and each.metric == comparison.metric and not each.told_apart
+    }
+    rows = (row for row in comparison.rows if row.kind == "baseline" and row.name in undetected and row.model)
+    return next(rows, None)
+
+
 def commands(comparison: Comparison) -> list[str]:
     """Return the commands as lines for a terminal."""
     names = {"command": "predict", f"command{INSTEAD}": "network"}
-    return [f"{names[each.label]}  {each.value}" for each in comparison.use if each.label in names]
+    found = [each for each in comparison.use if each.label.split(",")[0] == "command"]
+    return [f"{names.get(each.label, 'baseline'):<8} {each.value}" for each in found]
