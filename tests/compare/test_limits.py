@@ -43,6 +43,9 @@ def test_networks_that_learn_nothing_give_no_verdict(tmp_path):
     assert "beats the mean baseline" in found.sentence
     assert "says nothing about optimizers" in found.sentence
     assert "choice of optimizer" not in found.sentence
+    detected = {each.name: each.detected for each in found.effects}
+    assert detected["network"] is False
+    assert detected["seed"] is None
 
 
 def test_a_default_rate_that_beats_the_tuned_one_is_flagged(rows, tmp_path):
@@ -51,6 +54,7 @@ def test_a_default_rate_that_beats_the_tuned_one_is_flagged(rows, tmp_path):
     flagged = {row.name for row in found.rows if "tuning failed" in row.flags}
     assert flagged == {"adam", "sgd"}
     assert "Tuning failed for adam and sgd: their default rates are better on validation." in found.warnings
+    assert next(each.detected for each in found.effects if each.name == "learning rate")
 
 
 def test_a_tie_is_no_failure_of_tuning():

@@ -11,9 +11,10 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 
-from steepest.compare.result import Comparison, Difference, Estimate, Metric, Row
+from steepest.compare.result import Comparison, Difference, Effect, Estimate, Metric, Row
 from steepest.report import contrasts, figures, results, theme, view
 from steepest.report.digits import from_winner
+from steepest.report.html import render_html
 from tests.report.example import EXAMPLES, LOG_LOSS, SCORES, crimes, nasty
 
 DRAW: dict[str, Callable[[Comparison], figures.Figure]] = {
@@ -252,3 +253,19 @@ def test_one_curve_that_runs_away_does_not_set_the_close_view(higher: bool) -> N
     assert all(low <= end <= high for _, end in calm)
     without = figures.close_range(calm, higher=higher)
     assert without == pytest.approx([low, high])
+
+
+def test_a_bar_says_whether_its_difference_is_detectable() -> None:
+    effects = [
+        Effect(name="optimizer", size=0.2, text="adam instead of sgd", detected=False),
+        Effect(name="schedule", size=0.1, text="cosine", detected=True),
+        Effect(name="seed", size=0.05, text="5 seeds"),
+    ]
+    result = crimes().model_copy(update={"effects": effects})
+    _, found = view.bars(result)
+    assert [(bar.faint, bar.text) for bar in found] == [
+        (True, "adam instead of sgd: no detectable difference"),
+        (False, "cosine"),
+        (False, "5 seeds"),
+    ]
+    assert render_html(result).count('<i class="faint"') == 1

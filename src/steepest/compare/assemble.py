@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from steepest.compare.differences import difference, differences, scores
-from steepest.compare.intervals import t_interval
+from steepest.compare.intervals import paired_t, t_interval
 from steepest.compare.result import Band, Difference, Effect, Estimate, Fact, Metric, RateCurve, Row
 from steepest.evaluate.metrics import MetricInfo, metric_info
 from steepest.optim.rule import Rule
@@ -252,8 +252,16 @@ def band(evidence: Evidence, who: Contestant) -> Band:
     )
 
 
-def effects(evidence: Evidence) -> list[Effect]:
-    """Return how much each decision was worth on the deciding test metric, largest first."""
+def effects(
+    evidence: Evidence, rivals: Sequence[Difference] = (), against: Sequence[Difference] = ()
+) -> list[Effect]:
+    """Return how much each decision was worth on the deciding test metric, largest first.
+
+    Args:
+        evidence: the runs and the baselines.
+        rivals: the winner minus every other optimizer on the deciding metric.
+        against: the winner minus every baseline.
+    """
     who, metric = evidence.winner, metric_info(evidence.metric)
     sign = -1 if metric.higher_is_better else 1
     mine = _mean([evidence.value(record) for record in evidence.final(who)])
@@ -261,34 +269,52 @@ def effects(evidence: Evidence) -> list[Effect]:
               for each in evidence.setup.contestants if each is not who]  # fmt: skip
     found: list[Effect] = []
 
-    def add(name: str, size: float, text: str) -> None:
+    def add(name: str, size: float, text: str, detected: bool | None) -> None:
         if math.isfinite(size):
-            found.append(Effect(name=name, size=size, text=text))
+            found.append(Effect(name=name, size=size, text=text, detected=detected))
+
+    apart = {each.second: each.told_apart for each in (*rivals, *against)}
+
+    def differ(records: Sequence[Record]) -> bool:
+        a, b = ([evidence.value(each) for each in some] for some in (records, evidence.final(who)))
+        return paired_t(a, b).p < 0.05
 
     gained = sign * (_mean([evidence.value(r) for r in evidence.default(who)]) - mine)
     if who.tuned:
         default = default_rate(who.rule)
         chosen = float(evidence.chosen[who.name].hyper.lr)
-        add("learning rate", gained, f"{who.name} at {chosen:g} instead of its library's {default:g}")
+        add(
+            "learning rate",
+            gained,
+            f"{who.name} at {chosen:g} instead of its library's {default:g}",
+            differ(evidence.default(who)),
+        )
     if evidence.constant():
         size = sign * (_mean([evidence.value(r) for r in evidence.constant()]) - mine)
-        add("schedule", size, f"{evidence.setup.recipe.schedule} instead of a constant rate")
+        add(
+            "schedule",
+            size,
+            f"{evidence.setup.recipe.schedule} instead of a constant rate",
+            differ(evidence.constant()),
+        )
     finite = [(sign * (value - mine), name) for value, name in others if math.isfinite(value)]
     if finite:
         size, name = max(finite)
-        add("optimizer", size, f"{who.name} instead of the last, {name}, both tuned")
+        add("optimizer", size, f"{who.name} instead of the last, {name}, both tuned", apart.get(name))
     values = [value for record in evidence.final(who) if math.isfinite(value := evidence.value(record))]
     if len(values) > 1:
         add(
             "seed",
             max(values) - min(values),
             f"between the best and the worst of {len(values)} seeds of {who.name}",
+            None,
         )
     scores = [(sign * each.test.get(metric.name, math.nan), each) for each in evidence.baselines]
     scores = [(value, each) for value, each in scores if math.isfinite(value)]
     if scores:
         value, best = min(scores, key=lambda pair: pair[0])
-        add("network", value - sign * mine, f"{who.name} instead of the best baseline, {best.title}")
+        text = f"{who.name} instead of the best baseline, {best.title}"
+        add("network", value - sign * mine, text, apart.get(best.title))
     return sorted(found, key=lambda effect: -effect.size)
 
 

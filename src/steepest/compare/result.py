@@ -200,11 +200,17 @@ class Standing(Frozen):
 
 
 class Effect(Frozen):
-    """How much one decision was worth, in units of the metric; larger is more."""
+    """How much one decision was worth, in units of the metric; larger is more.
+
+    Attributes:
+        detected: whether it is a detectable difference; None where it is no difference between two, and in folders of
+            earlier versions.
+    """
 
     name: str
     size: float
     text: str
+    detected: bool | None = None
 
 
 class Band(Frozen):

@@ -163,7 +163,7 @@ def _comparison(
         differences=rivals,
         pairs=pairs,
         standings=standings([row.name for row in ordered], metric.name, pairs, []),
-        effects=_effects(winner, ordered, metric),
+        effects=_effects(winner, ordered, metric, rivals),
         curves=[each for row in ordered if (each := _band(frame, row.name, metric, curves_on))],
         trust=_trust(found, seeds, rivals, frame),
         warnings=_warnings(rows, seeds, shown, chosen_on, unknown, len(names)),
@@ -290,7 +290,7 @@ def _pairs(rows: Sequence[Row], metric: Metric) -> list[Difference]:
     return [each.model_copy(update={"metric": metric.name}) for each in found]
 
 
-def _effects(winner: Row, rows: Sequence[Row], metric: Metric) -> list[Effect]:
+def _effects(winner: Row, rows: Sequence[Row], metric: Metric, rivals: Sequence[Difference]) -> list[Effect]:
     sign = 1 if metric.higher_is_better else -1
     values = [each for each in winner.values[metric.name] if math.isfinite(each)]
     found: list[Effect] = []
@@ -298,9 +298,9 @@ def _effects(winner: Row, rows: Sequence[Row], metric: Metric) -> list[Effect]:
     if others and values:
         last = others[-1]
         size = sign * (winner.metrics[metric.name].mean - last.metrics[metric.name].mean)
-        found.append(
-            Effect(name="optimizer", size=size, text=f"{winner.name} instead of the last, {last.name}")
-        )
+        apart = next((each.told_apart for each in rivals if each.second == last.name), None)
+        text = f"{winner.name} instead of the last, {last.name}"
+        found.append(Effect(name="optimizer", size=size, text=text, detected=apart))
     if len(values) > 1:
         text = f"between the best and the worst of {len(values)} seeds of {winner.name}"
         found.append(Effect(name="seed", size=max(values) - min(values), text=text))

@@ -108,7 +108,7 @@ def summarize(
         differences=[each for name in rivals for each in (*rivals[name], *against[name])],
         pairs=[*pairs, *outer],
         standings=standings(names, metric.name, pairs, outer),
-        effects=effects(evidence),
+        effects=effects(evidence, rivals[metric.name], against[metric.name]),
         curves=[band(evidence, who) for who in evidence.setup.contestants],
         rates=[rate_curve(evidence, who) for who in evidence.setup.contestants if who.tuned],
         classes=classes,

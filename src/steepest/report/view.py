@@ -85,7 +85,7 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar of what mattered: from ``start``, so wide, in percent."""
+    """One bar of what mattered: from ``start``, so wide, in percent; faint where no difference is detectable."""
 
     name: str
     text: str
@@ -93,6 +93,7 @@ class Bar:
     start: float
     width: float
     negative: bool
+    faint: bool = False
 
 
 def finite(value: float) -> bool:
@@ -260,11 +261,12 @@ def bars(comparison: Comparison) -> tuple[str, list[Bar]]:
     return f"{unit} {metric.title}", [
         Bar(
             name=each.name,
-            text=each.text,
+            text=f"{each.text}: no detectable difference" if each.detected is False else each.text,
             value=show.number(each.size * scale, decimals),
             start=round((min(each.size, 0.0) - low) / span * 100, 3),
             width=round(abs(each.size) / span * 100, 3),
             negative=each.size < 0,
+            faint=each.detected is False,
         )
         for each in effects
     ]
