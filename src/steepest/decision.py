@@ -260,7 +260,8 @@ def device_is_there(name: str) -> bool:
 
 def _say(observer: Observer, notes: Sequence[Note]) -> None:
     for note in notes:
-        observer.say(f"{'warning: ' if note.kind == 'warning' else '       '}{note.text}")
+        where = " steepest describe prints the step." if note.step else ""
+        observer.say(f"{'warning: ' if note.kind == 'warning' else '       '}{note.text}{where}")
 
 
 def _name(model: ModelBuilder) -> str:

@@ -6,7 +6,6 @@ import datetime as dt
 import functools
 import itertools
 import json
-import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -414,16 +413,9 @@ NUMBERS: dict[str, list[float]] = {
 @pytest.mark.parametrize("name", NUMBERS)
 def test_numbers_that_look_like_times_get_steps_that_make_dates(name: str) -> None:
     rows = {name: NUMBERS[name], "y": ["a", "b"] * 60}
-    (text,) = (
-        each.text for each in read_table(rows, target="y").dataset().notes if "looks like" in each.text
-    )
-    assert text.startswith(f"{name} looks like")
-    uses = re.findall(r"cast|derive", text.partition("hour: ")[2])
-    tables = re.findall(r"(columns|types|formats) = (\{.*?\})(?=[ ,.]|$)", text)
-    uses = ["cast", "cast"] if "two cast steps" in text else uses
-    steps: list[dict[str, Any]] = [{"use": use} for use in uses]
-    for (key, table), at in zip(tables, (0, 1, 1), strict=False):
-        steps[at][key] = tomllib.loads(f"x = {table}")["x"]
+    (note,) = (each for each in read_table(rows, target="y").dataset().notes if "looks like" in each.text)
+    assert note.text.startswith(f"{name} looks like")
+    steps = tomllib.loads(note.step)["step"]
     made = read_table(rows, target="y", prepare=steps).prepared()[name].cast(pl.Datetime("us"))
     exact = name in ("timestamp", "created_at", "event time", "order_date")
     for found, moment in zip(made.to_list(), MOMENTS, strict=True):

@@ -189,7 +189,7 @@ TABLE = [
         "date target",
         frame(k=y, churned=[pd.Timestamp("2020-01-01") + pd.Timedelta(days=i) for i in range(30)]),
         "holds dates, such as 2020-01-01 00:00:00",
-        'types = {churned = "number"}',
+        'types."churned" = "number"',
     ),
     case("few rows", frame(k=["a", "b"] * 3, churned=["a", "b"] * 3), "6 rows with a target", "at least 10"),
     case("no column left", frame(k=[1] * 30, churned=y), "no column is left", "k: one value only"),

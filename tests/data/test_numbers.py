@@ -415,7 +415,7 @@ DOUBTS: dict[str, tuple[list[str], str, dict[str, Any] | None]] = {
     "words with commas": ([*map(str, range(40)), "a, b"], '["a, b"] in the [table]', {"missing": ["a, b"]}),
     "many words": (
         [*map(str, range(40)), *(f"word {i}" for i in range(9))],
-        'use = "cast", types = { "x" = "number" }',
+        'a cast step in a --prepare file',
         {"prepare": [{"use": "cast", "types": {"x": "number"}}]},
     ),
 }  # fmt: skip

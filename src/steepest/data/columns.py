@@ -14,7 +14,6 @@ The rules, first match wins; ``--categorical``, ``--continuous``, ``--drop`` and
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -31,6 +30,7 @@ from steepest.data.moments import about_times
 from steepest.data.names import names_a_code
 from steepest.data.options import TableOptions
 from steepest.data.sizes import beyond_floats
+from steepest.data.suggestions import step_toml
 from steepest.data.unforeseen import Unforeseen, added
 from steepest.errors import DataError, unknown_name
 from steepest.wording import counted
@@ -223,7 +223,7 @@ def as_number(values: pl.Series, form: str | None = None, zone: str | None = Non
             f"column {values.name!r} is continuous but holds {values[int(lost[0])]!r} in row {int(lost[0]) + 1}"
             f" ({counted(len(lost), 'such value')})",
             hint=f"{words.cure + '; ' if (words := Words.of(values)) else ''}if it is a category: "
-            f"--categorical {values.name} instead of --continuous.",
+            f"--categorical {shlex.quote(values.name)} instead of --continuous.{words.below if words else ''}",
         )
     return numbers.fill_nan(None)
 
@@ -253,8 +253,11 @@ def decide(frame: pl.DataFrame, target: str | None, options: TableOptions) -> tu
     if target is not None and not columns.required:
         raise DataError(
             "no column is left to learn from",
-            hint="; ".join(note.text for note in notes)[:400]
-            or "give a table with more columns than the target.",
+            hint=(
+                "; ".join(note.text for note in notes)[:400]
+                or "give a table with more columns than the target."
+            )
+            + next((f"\n{note.step}" for note in notes if note.step), ""),
         )
     return columns, notes
 
@@ -345,7 +348,7 @@ def _column(values: pl.Series, is_target: bool, options: TableOptions, notes: li
     _warn_of_words(known, notes)
     _warn_of_dates(known, notes)
     unit = about_units(known) if distinct > FEW_INTEGERS and not names_a_code(name) else None
-    notes += [Note("warning", unit)] if unit else []
+    notes += [unit] if unit else []
     use = use_of_texts(known, distinct)
     if use == "category":
         return Column(name, kind, "categorical")
@@ -395,9 +398,10 @@ def _about_dates(values: pl.Series, moments: pl.Series, form: str | None, notes:
     if other is not None:
         text = (
             f"{values.name}: nothing tells day and month apart; its dates are read as month/day ({form}). If that "
-            "is wrong, write them as 2018-01-31, or give a cast step their format."
+            "is wrong, write them as 2018-01-31, or give a cast step in a --prepare file their format."
         )
-        notes.append(Note("warning", text))
+        step = step_toml("cast", types={values.name: "date"}, formats={values.name: other})
+        notes.append(Note("warning", text, step))
 
 
 def _without_taken(column: Column, names: Sequence[str]) -> Column:
@@ -411,7 +415,7 @@ def _warn_of_words(known: pl.Series, notes: list[Note]) -> None:
         return
     if found.numbers > max(MANY_NUMBERS, len(found.words)) or found.share >= NUMBERS_IN_TEXT:
         text = f"{known.name} is text although {found.share:.1%} of its values are numbers"
-        notes.append(Note("warning", f"{text}; the others are {found.shown}: {found.cure}."))
+        notes.append(Note("warning", f"{text}; the others are {found.shown}: {found.cure}.", found.step))
 
 
 def _warn_of_dates(known: pl.Series, notes: list[Note]) -> None:
@@ -464,7 +468,8 @@ def _left_out(columns: Columns) -> list[Note]:
     for reason, found in reasons.items():
         names = [each.name for each in found]
         shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-        notes.append(Note("info", f"left out: {shown}: {reason}{_cure(reason, found[0])}."))
+        step = _length(found[0].name) if reason == TEXT else ""
+        notes.append(Note("info", f"left out: {shown}: {reason}{_cure(reason, found[0])}.", step))
     return notes
 
 
@@ -475,6 +480,9 @@ def _cure(reason: str, column: Column) -> str:
         return f" (--{'continuous' if column.kind == 'integer' else 'categorical'} {name} keeps it)"
     if reason != TEXT:
         return ""
-    made, of = (json.dumps(each, ensure_ascii=False) for each in (f"length of {column.name}", column.name))
-    step = f"use = \"derive\", columns = {{{made} = 'char_length({of})'}}"
-    return f": --categorical {name} makes a category of each text, a derive step numbers, as in {step}"
+    return f": --categorical {name} makes a category of each text, a derive step in a --prepare file numbers"
+
+
+def _length(name: str) -> str:
+    of = name.replace('"', '""')
+    return step_toml("derive", columns={f"length of {name}": f'char_length("{of}")'})

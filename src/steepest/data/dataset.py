@@ -72,10 +72,12 @@ class Note:
     Attributes:
         kind: ``"info"`` for what was decided, ``"warning"`` for what may be wrong.
         text: a sentence with the column and the numbers.
+        step: the preparation steps that it advises, as they are written in a file for ``--prepare``.
     """
 
     kind: Literal["info", "warning"]
     text: str
+    step: str = ""
 
 
 @dataclass(frozen=True)

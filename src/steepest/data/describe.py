@@ -17,6 +17,7 @@ from steepest.data.columns import Columns
 from steepest.data.dataset import Note
 from steepest.data.labels import as_label, as_text
 from steepest.data.options import TableOptions
+from steepest.data.suggestions import quoted
 from steepest.errors import FolderError
 from steepest.files import reachable, write_atomically
 from steepest.wording import counted, plain_text
@@ -90,6 +91,8 @@ class Description:
         for note in self.notes:
             mark, style = ("!", "yellow") if note.kind == "warning" else ("·", "dim")
             yield Text.assemble((f"{mark} ", style), note.text)
+            if note.step:
+                yield Text(note.step)
 
     def __repr__(self) -> str:
         return plain_text(self)
@@ -108,7 +111,9 @@ class Description:
             for c in self.columns
         )
         notes = "".join(
-            f"<li>{'⚠ ' if each.kind == 'warning' else ''}{html.escape(each.text)}</li>"
+            f"<li>{'⚠ ' if each.kind == 'warning' else ''}{html.escape(each.text)}"
+            + (f"<pre>{html.escape(each.step)}</pre>" if each.step else "")
+            + "</li>"
             for each in self.notes
         )
         return (
@@ -123,7 +128,7 @@ class Description:
             "name": self.name,
             "rows": self.rows,
             "columns": [asdict(each) for each in self.columns],
-            "notes": [{"kind": each.kind, "text": each.text} for each in self.notes],
+            "notes": [asdict(each) for each in self.notes],
         }
 
     def to_toml(self, path: str | Path | None = None, *, overwrite: bool = False) -> str:
@@ -257,7 +262,7 @@ def _toml(description: Description) -> str:
         "[table]",
     ]
     target = description.options.target
-    lines.append(f"target = {_text(target)}" if target else '# target = "…"')
+    lines.append(f"target = {quoted(target)}" if target else '# target = "…"')
     said = {name: getattr(description.options, name) for name in ("missing", "decimal", "encoding")}
     for name, value in said.items():
         if value != type(description.options).model_fields[name].default:
@@ -278,18 +283,17 @@ def _toml(description: Description) -> str:
                 for line in _list("columns", [(c.name, f"{share(c.missing)} missing") for c in lacking])
             ),
         ]
+    for note in description.notes:
+        if note.step:
+            lines += ["", f"# {_comment(note.text)}", *(f"# {line}" for line in note.step.split("\n"))]
     return "\n".join(lines) + "\n"
 
 
 def _list(name: str, entries: list[tuple[str, str]]) -> list[str]:
     if not entries:
         return [f"{name} = []"]
-    inside = [f"  {_text(entry)}," + (f"  # {_comment(about)}" if about else "") for entry, about in entries]
+    inside = [f"  {quoted(entry)}," + (f"  # {_comment(about)}" if about else "") for entry, about in entries]
     return [f"{name} = [", *inside, "]"]
-
-
-def _text(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _comment(text: str) -> str:

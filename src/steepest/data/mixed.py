@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from steepest.data.dataset import Note
 from steepest.data.labels import as_text
 from steepest.data.notation import like_numbers
+from steepest.data.suggestions import step_toml
 
 SHOWN = 5
 """So many words are named."""
@@ -68,19 +70,28 @@ class Words:
             "if they mean missing: --missing 'sold,not yet'"
         """
         if len(self.words) > SHOWN:
-            step = f'use = "cast", types = {{ {json.dumps(self.name)} = "number" }}'
-            return f"if they mean missing: a cast step, {step}"
+            return f"if they mean missing: a cast step in a --prepare file makes {self.name} a number"
         if any("," in each or each != each.strip() or each.startswith("!") for each in self.words):
             listed = json.dumps(list(self.words), ensure_ascii=False)
             return f"if they mean missing: missing = {listed} in the [table] of a --prepare file"
         return f"if they mean missing: --missing {shlex.quote(','.join(self.words))}"
 
+    @property
+    def step(self) -> str:
+        """The step that makes numbers of the column where the words are too many for an option, else nothing."""
+        return step_toml("cast", types={self.name: "number"}) if len(self.words) > SHOWN else ""
 
-def about_units(known: pl.Series) -> str | None:
-    """Return what to say of a column of texts that are numbers with a unit behind, such as ``12.5 kg``; else None.
+    @property
+    def below(self) -> str:
+        """The step on lines of its own, to follow a hint."""
+        return f"\n{self.step}" if self.step else ""
+
+
+def about_units(known: pl.Series) -> Note | None:
+    """Return a note on a column of texts that are numbers with a unit behind, such as ``12.5 kg``; else None.
 
     Example:
-        >>> about_units(pl.Series("weight", [f"{i / 8} kg" for i in range(20)]))[:72]
+        >>> about_units(pl.Series("weight", [f"{i / 8} kg" for i in range(20)])).text[:72]
         'weight is text although its values look like numbers in kg: a derive ste'
         >>> about_units(pl.Series("place", ["1st", "2nd", "3rd"] * 9))
     """
@@ -92,7 +103,8 @@ def about_units(known: pl.Series) -> str | None:
     text = f"{known.name} is text although its values look like numbers in {' and '.join(units)}"
     ends = parts["unit"].unique().to_list()
     if len(ends) > 1:
-        return f"{text}, such as {texts[0]!r}: write them in one unit, without its name."
-    name = json.dumps(known.name, ensure_ascii=False)
-    sql = f"CAST(REPLACE({name}, '{ends[0]}', '') AS DOUBLE)"
-    return f"{text}: a derive step makes numbers of it, columns = {{{name} = {json.dumps(sql, ensure_ascii=False)}}}."
+        return Note("warning", f"{text}, such as {texts[0]!r}: write them in one unit, without its name.")
+    name = known.name.replace('"', '""')
+    sql = f"CAST(REPLACE(\"{name}\", '{ends[0]}', '') AS DOUBLE)"
+    step = step_toml("derive", columns={known.name: sql})
+    return Note("warning", f"{text}: a derive step in a --prepare file makes numbers of it.", step)

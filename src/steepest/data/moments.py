@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timedelta
 
 import polars as pl
 
 from steepest.data.dataset import Note
 from steepest.data.names import names_a_time
+from steepest.data.suggestions import step_toml
 
 _UNITS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 _SINCE, _BEFORE = datetime(1990, 1, 1), datetime(2100, 1, 1)
@@ -31,14 +31,16 @@ def about_times(values: pl.Series) -> Note | None:
     least, most = known.min(), known.max()
     if not isinstance(least, int | float) or not isinstance(most, int | float) or least == most:
         return None
-    name = json.dumps(values.name, ensure_ascii=False)
+    name = values.name
     if least >= 19_000_101 and most <= 21_001_231 and _are_days(known):
-        cure = (
-            f'two cast steps, types = {{{name} = "text"}}, then types = {{{name} = "date"}} with '
-            f'formats = {{{name} = "%Y%m%d"}}'
+        cure = "\n\n".join(
+            (
+                step_toml("cast", types={name: "text"}),
+                step_toml("cast", types={name: "date"}, formats={name: "%Y%m%d"}),
+            )
         )
         return _note(values.name, f"days, {least:.0f} to {most:.0f},", cure)
-    if not names_a_time(values.name):
+    if not names_a_time(name):
         return None
     for unit, of in _UNITS.items():
         if _seconds(_SINCE) <= least / of and most / of < _seconds(_BEFORE):
@@ -52,14 +54,15 @@ def about_times(values: pl.Series) -> Note | None:
     return None
 
 
-def _note(name: str, what: str, cure: str) -> Note:
-    text = f"{name} looks like {what} and is used as a number. For its month, weekday or hour: {cure}."
-    return Note("info", text)
+def _note(name: str, what: str, step: str) -> Note:
+    text = f"{name} looks like {what} and is used as a number"
+    return Note("info", f"{text}; two steps in a --prepare file give its month, weekday or hour.", step)
 
 
 def _days(name: str, change: str) -> str:
-    made = f"a derive step, columns = {{{name} = '{name} {change}'}}"
-    return f'{made}, and a cast step, types = {{{name} = "datetime"}}'
+    of = name.replace('"', '""')
+    made = step_toml("derive", columns={name: f'"{of}" {change}'})
+    return f"{made}\n\n{step_toml('cast', types={name: 'datetime'})}"
 
 
 def _seconds(moment: datetime) -> float:

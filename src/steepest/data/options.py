@@ -61,7 +61,7 @@ class TableOptions(BaseModel):
         description="the encoding of a text file that is not UTF-8, such as cp1250; auto detects Western European ones",
     )
     prepare: str | list[dict[str, Any]] | None = Field(
-        None, description="a TOML file of preparation steps, or the steps themselves"
+        None, description="a TOML file of preparation steps; from Python also a list of steps"
     )
     split: str = Field(
         "auto",

@@ -16,6 +16,7 @@ from steepest.data.labels import as_label, as_text, labels_of
 from steepest.data.mixed import Words
 from steepest.data.options import INTEGER_CLASSES, TableOptions
 from steepest.data.sizes import check_size, deviation
+from steepest.data.suggestions import step_toml
 from steepest.errors import DataError, unknown_name
 from steepest.wording import counted
 
@@ -46,14 +47,15 @@ def _check_no_dates(values: pl.Series) -> None:
         return
     first = as_text(values.head(1))[0]
     shown = repr(first) if text else str(first)
-    days = f'types = {{{name} = "number"}}'
+    steps = [step_toml("cast", types={name: "number"})]
     if text:
-        common = "" if form is None or form[:2] == "%Y" else f', formats = {{{name} = "{form}"}}'
-        days = f'types = {{{name} = "date"}}{common}, then {days}'
+        formats = {} if form is None or form[:2] == "%Y" else {"formats": {name: form}}
+        steps.insert(0, step_toml("cast", types={name: "date"}, **formats))
+    below = "\n".join(steps)
     raise DataError(
         f"the target {name!r} holds {'times of day' if values.dtype == pl.Time else 'dates'}, such as {shown}",
-        hint=f"make it a number (days since 1970) with cast steps, {days}; choose another target; or, if each date is "
-        "a class, --task classification.",
+        hint="make it a number (days since 1970) with the steps below in a --prepare file; choose another target; or, "
+        f"if each date is a class, --task classification.\n{below}",
     )
 
 
@@ -271,4 +273,5 @@ def _cure(values: pl.Series, *, classes: bool) -> str:
     cures = [] if found is None else [found.cure]
     if classes:
         cures.append("if these are classes: --task classification")
-    return f"{'; '.join(cures) or 'choose another target: none of its values is a number'}."
+    below = "" if found is None else found.below
+    return f"{'; '.join(cures) or 'choose another target: none of its values is a number'}.{below}"
