@@ -142,9 +142,8 @@ def test_a_table_of_reviews(reviews: pl.DataFrame) -> None:
 
 def test_the_step_that_a_note_on_texts_names_makes_a_number(reviews: pl.DataFrame) -> None:
     notes = read_table(reviews, target="Recommended").describe().notes
-    (text,) = (each.text for each in notes if "text, not used" in each.text)
-    step = tomllib.loads(text[text.index("use = ") : text.rindex(".")].replace(", columns", "\ncolumns"))
-    table = read_table(reviews, target="Recommended", prepare=[step])
+    (step,) = (each.step for each in notes if "text, not used" in each.text)
+    table = read_table(reviews, target="Recommended", prepare=tomllib.loads(step)["step"])
     made = table.prepared()["length of Title"]
     assert made.to_list() == reviews["Title"].str.len_chars().to_list()
 
@@ -273,11 +272,11 @@ def test_dates_as_a_target_get_a_cure_that_works(
         with pytest.raises(DataError, match=f"the target 'y' holds dates, such as {shown}") as caught:
             read_table(frame, target="y", task=task).dataset()
     hint = caught.value.hint
-    listed = [{"use": "cast", "types": each} for each in steps]
-    assert all(f'{kind}"' in hint for each in steps for kind in each.values())
-    if "formats" in hint:
-        listed[0]["formats"] = {"y": "%d/%m/%Y"}
-        assert 'formats = {y = "%d/%m/%Y"}' in hint
+    listed = tomllib.loads("[[step]]" + hint.partition("[[step]]")[2])["step"]
+    assert [each["types"] for each in listed] == steps
+    assert [each["formats"] for each in listed if "formats" in each] == (
+        [{"y": "%d/%m/%Y"}] if "01/01" in shown else []
+    )
     made = read_table(frame, target="y", prepare=listed)
     assert made.dataset().task == "regression"
     assert made.prepared()["y"].max() - made.prepared()["y"].min() <= 27
@@ -326,15 +325,11 @@ def test_numbers_with_units_are_said(end: str, other: str, said: bool) -> None:
     rows: dict[str, list[Any]] = {"z": [i / 7 for i in range(N)], "y": ["a", "b"] * 100}
     rows["x"] = [f"{i / 8}{other if i % 7 == 0 else end}" for i in range(N)]
     rows["x"][3] = "broken" if other == " sold" else rows["x"][3]
-    found = [
-        each.text
-        for each in read_table(rows, target="y").describe().notes
-        if "look like numbers" in each.text
-    ]
+    notes = read_table(rows, target="y").describe().notes
+    found = [each for each in notes if "look like numbers" in each.text]
     assert bool(found) == said
     if end == other:
-        columns = tomllib.loads(found[0][found[0].index("columns = ") :].rstrip("."))["columns"]
-        table = read_table(rows, target="y", prepare=[{"use": "derive", "columns": columns}])
+        table = read_table(rows, target="y", prepare=tomllib.loads(found[0].step)["step"])
         assert table.prepared()["x"].to_list() == [i / 8 for i in range(N)]
     elif said:
-        assert "write them in one unit" in found[0]
+        assert "write them in one unit" in found[0].text

@@ -28,6 +28,13 @@ SPILLED = """
 """
 
 
+DRAWN_WIDER = """
+[...document.querySelectorAll(".figure")].filter(each => each.querySelector(".main-svg")
+  && Math.abs(each.querySelector(".main-svg").getBoundingClientRect().width - each.clientWidth) > 1
+).map(each => each.id)
+"""
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     path = find_browser()
@@ -61,6 +68,27 @@ def test_page_fits_and_is_silent(name: str, device: str, browser: Browser, repor
         figures = 1 * bool(result.curves) + 1 * bool(result.rates) + 1 * bool(result.classes)
         assert page.run("document.querySelectorAll('.figure .main-svg').length > 0") == bool(figures)
         assert page.run("document.querySelectorAll('.figure.js-plotly-plot').length") == figures
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_figures_follow_the_window(name: str, browser: Browser, reports: dict[str, Path]) -> None:
+    with browser.page(reports[name], width=1280) as page:
+        for width in (800, 390, 1000):
+            page.send(
+                "Emulation.setDeviceMetricsOverride",
+                {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
+            )
+            assert page.run("window.innerWidth") == width
+            assert scroll(page) <= 0  # before anything is redrawn
+            page.run("new Promise(done => setTimeout(done, 600))")
+            assert scroll(page) <= 0
+            assert page.run(SPILLED) == []
+            assert page.run(DRAWN_WIDER) == []
+        page.run("document.querySelector('main').style.maxWidth = '600px'")
+        assert page.run(SPILLED) == []
+        page.run("new Promise(done => setTimeout(done, 600))")
+        assert page.run(DRAWN_WIDER) == []
+        assert page.complaints() == []
 
 
 def test_theme_switch_recolours_page_and_figures(browser: Browser, reports: dict[str, Path]) -> None:

@@ -126,11 +126,14 @@
   });
   preferred.addEventListener("change", drawAll);
 
-  let width = root.clientWidth;
+  // The boxes are watched, not the window: other things on the page also change their widths. Until a figure is redrawn
+  // its box clips it, so that it does not make the page wider.
   let waiting = 0;
-  window.addEventListener("resize", () => {
-    if (root.clientWidth === width) return;
-    width = root.clientWidth;
+  const widths = new Map();
+  const watch = new ResizeObserver((entries) => {
+    const changed = entries.filter(({ target }) => widths.get(target) !== target.clientWidth);
+    for (const { target } of changed) widths.set(target, target.clientWidth);
+    if (!changed.length) return;
     window.clearTimeout(waiting);
     waiting = window.setTimeout(drawAll, 120);
   });
@@ -138,5 +141,6 @@
   window.addEventListener("afterprint", () => { printing = false; drawAll(); });
 
   drawAll();
+  each(".figure", (box) => { widths.set(box, box.clientWidth); watch.observe(box); });
   root.dataset.ready = "yes";
 })();
