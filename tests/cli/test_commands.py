@@ -69,7 +69,8 @@ def test_the_sentence_follows_from_the_numbers(finished) -> None:
         (row for row in comparison.rows if row.kind == "optimizer"),
         key=lambda row: row.metrics["log_loss"].mean,
     )
-    assert comparison.sentence.startswith(f"Use {comparison.winner}: log loss ")
+    assert comparison.sentence.startswith("No network beats the majority class ")
+    assert f". Use the network trained with {comparison.winner}: log loss " in comparison.sentence
     assert best.name == comparison.winner or best.name in " ".join(comparison.remarks)
     found = next(
         each
@@ -78,7 +79,8 @@ def test_the_sentence_follows_from_the_numbers(finished) -> None:
     )
     assert found.reason == "60 test rows, fewer than 100"
     told = comparison.sentence.partition("The best baseline, logistic regression, reaches ")[2]
-    assert told.endswith(f"no difference can be established: {found.reason}.")
+    assert f"no difference can be established: {found.reason}." in told
+    assert told.endswith("Predict uses the network: only a detectable difference replaces it.")
     assert "p =" not in str(found)
     assert "logistic regression" in comparison.sentence
     assert (found.n, found.rows) == (2, 60)
