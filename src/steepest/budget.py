@@ -79,9 +79,10 @@ def check_minutes(decision: Decision) -> None:
     found = fit_budget(_build(decision, execution), 1.0, decision.per_epoch, execution, 60 * minutes)
     if not found.fits:
         least = plan_seconds(found.setup, execution, {}) / 60
+        enough = max(math.ceil(10 * least) / 10, 0.1)
         raise OptionError(
-            f"{minutes:g} minutes are not enough for {counted(len(decision.who), 'optimizer')}",
-            hint=f"give at least {max(math.ceil(10 * least) / 10, 0.1):g} minutes, or fewer optimizers.",
+            f"a time budget of {counted(minutes, 'minute')} is too short for {counted(len(decision.who), 'optimizer')}",
+            hint=f"give at least {counted(enough, 'minute')} (--minutes {enough:g}), or fewer optimizers.",
         )
 
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset, Note
+from steepest.data.encode import INDICATOR
 from steepest.data.table import Table
 from steepest.errors import OptionError
 from steepest.evaluate.judging import Judging, judge
@@ -44,6 +45,7 @@ from steepest.sweep.trials import check_equal_trials
 from steepest.sweep.unused import without_effect
 from steepest.train.compiled import Programs
 from steepest.train.problem import about_outputs, check_model, check_precision
+from steepest.wording import counted
 
 LONG = 1_000_000
 """Steps of a run that every schedule fits; whether it fits the runs that are made is seen when they are planned."""
@@ -228,7 +230,10 @@ def data_text(dataset: Dataset) -> str:
     """Return the data in one line."""
     rows = sum(len(part) for part in (dataset.train, dataset.validation, dataset.test))
     what = f"{len(dataset.classes)} classes" if dataset.classes else "a number"
-    columns = f"{len(dataset.shape.cardinalities)} categorical, {len(dataset.shape.continuous)} continuous"
+    names = dataset.shape.continuous
+    gaps = sum(each.endswith(INDICATOR) and each.removesuffix(INDICATOR) in names for each in names)
+    columns = f"{len(dataset.shape.cardinalities)} categorical, {len(names) - gaps} continuous"
+    columns += f" (+{counted(gaps, 'missing-value indicator')})" if gaps else ""
     return f"data   {rows:,} rows · {columns} · {dataset.target}: {what} · {len(dataset.test):,} test"
 
 

@@ -14,6 +14,7 @@ from steepest.data.columns import decide
 from steepest.data.options import TableOptions, table_options
 from steepest.data.table import read_table
 from steepest.data.target import decide_task
+from steepest.decision import data_text
 from steepest.errors import DataError, OptionError
 
 N = 200
@@ -333,3 +334,14 @@ def test_numbers_with_units_are_said(end: str, other: str, said: bool) -> None:
         assert table.prepared()["x"].to_list() == [i / 8 for i in range(N)]
     elif said:
         assert "write them in one unit" in found[0].text
+
+
+def test_indicators_are_counted_apart_from_the_columns() -> None:
+    rows = {
+        "a": [None if i % 5 == 0 else i / 7 for i in range(N)],
+        "b": [i / 9 for i in range(N)],
+        "y": ["a", "b"] * (N // 2),
+    }
+    assert " · 0 categorical, 2 continuous (+1 missing-value indicator) · " in data_text(
+        read_table(rows, target="y").dataset()
+    )

@@ -124,7 +124,9 @@ def test_no_budget_leaves_fewer_than_three_seeds_unless_fewer_are_wanted(churn, 
 
 
 def test_minutes_that_are_too_few_are_refused_before_anything_ran(churn) -> None:
-    with pytest.raises(OptionError, match=r"0.01 minutes are not enough for 2 optimizers") as caught:
+    with pytest.raises(
+        OptionError, match=r"a time budget of 0.01 minutes is too short for 2 optimizers"
+    ) as caught:
         check_minutes(decision(churn, minutes=0.01))
     enough = float(caught.value.hint.split("at least ")[1].split()[0])
     check_minutes(decision(churn, minutes=enough))

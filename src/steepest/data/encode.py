@@ -25,6 +25,8 @@ from steepest.errors import DataError
 
 UNKNOWN = "(unknown)"
 MISSING = "(missing)"
+INDICATOR = " is missing"
+"""What the name of a missing-value indicator ends in, after that of its column."""
 BLOCK_ROWS = 1 << 12
 """Rows that are encoded at a time, few enough to stay in the processor's cache."""
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
@@ -209,7 +211,7 @@ class TableEncoder:
     @property
     def continuous(self) -> tuple[str, ...]:
         """Names of the second input's columns, missing indicators included."""
-        indicators = [f"{name} is missing" for name, scale in self.scales.items() if scale.missing]
+        indicators = [f"{name}{INDICATOR}" for name, scale in self.scales.items() if scale.missing]
         return (*self.scales, *indicators)
 
     def encode(self, features: pl.DataFrame) -> tuple[tuple[Tensor, Tensor], Unforeseen]:
