@@ -45,7 +45,8 @@ TERMS: tuple[Term, ...] = (
         "95 % interval",
         "A range computed so that, over many repetitions, 95 % of such ranges contain the true value. The ± after a "
         "mean is Student's t interval over run seeds; the interval of a difference accounts for both seed and "
-        "test-row variation where the metric has a value for every row.",
+        "test-row variation. There is none with fewer than 100 test rows, nor, for metrics such as ROC AUC and F1, "
+        "with fewer than 20 of a class.",
     ),
     Term(
         "baseline",
