@@ -43,7 +43,13 @@ def other_values(
     """Return what is kept of the rows for metrics beside :data:`BY_ROW`: values by row or group, and the rarest class.
 
     Args:
-        outputs, target, task, classes, names, scale, positive: as for :func:`~steepest.evaluate.metrics.evaluate`.
+        outputs: as for :func:`~steepest.evaluate.metrics.evaluate`.
+        target: as for :func:`~steepest.evaluate.metrics.evaluate`.
+        task: as for :func:`~steepest.evaluate.metrics.evaluate`.
+        classes: as for :func:`~steepest.evaluate.metrics.evaluate`.
+        names: as for :func:`~steepest.evaluate.metrics.evaluate`.
+        scale: as for :func:`~steepest.evaluate.metrics.evaluate`.
+        positive: as for :func:`~steepest.evaluate.metrics.evaluate`.
 
     Example:
         >>> found = other_values(torch.eye(2), torch.tensor([0, 1]), task="classification", classes=2, names=["recall"])

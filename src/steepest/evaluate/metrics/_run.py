@@ -101,7 +101,13 @@ def values_by_row(
     AUC, R², …): their variance over N is that of the metric.
 
     Args:
-        outputs, target, task, classes, names, scale, positive: as for :func:`evaluate`.
+        outputs: as for :func:`evaluate`.
+        target: as for :func:`evaluate`.
+        task: as for :func:`evaluate`.
+        classes: as for :func:`evaluate`.
+        names: as for :func:`evaluate`.
+        scale: as for :func:`evaluate`.
+        positive: as for :func:`evaluate`.
 
     Returns:
         float64 ``[N]`` by snake-case name; without the metrics that have no such values, and empty for a diverged run.
