@@ -7,12 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from hypothesis import strategies as st
 
 from steepest.data import read as reader
+from steepest.data.notation import STYLES, Notation
 from steepest.data.options import TableOptions
 from steepest.data.pipeline import TablePipeline
 from steepest.data.read import read, scan
@@ -502,6 +505,17 @@ def test_new_rows_may_mark_missing_values_even_if_training_had_none(tmp_path: Pa
         assert not found.unforeseen.unknown
     only = pipeline.transform({"x": ["-"], "c": ["-"]})
     assert only.unforeseen.missing == {"x": 1}
+
+
+@hypothesis.given(
+    st.text("0123456789.,'’ +-−()eE%$€٣２\u00a0", max_size=9),
+    st.sampled_from(STYLES),
+    st.sampled_from(["", "%", "€"]),
+)
+def test_what_fits_a_notation_is_a_number(text: str, style: tuple[Any, str], unit: str) -> None:
+    notation, texts = Notation(*style, unit), pl.Series([text])
+    fits = texts.to_frame("t").select(notation.fits(pl.col("t"))).item()
+    assert (notation.numbers(texts).cast(pl.Float64)[0] is not None) == fits
 
 
 # --- codes ------------------------------------------------------------------------------------------------------

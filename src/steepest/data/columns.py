@@ -270,7 +270,7 @@ def check_finite(values: pl.Series, name: str, *, cure: str = "") -> None:
         raise DataError(
             f"column {name!r} holds {counted(len(infinite), 'infinite value')}, "
             f"the first ({values[first]}) in row {first + 1}",
-            hint=f"mend them in the table, or {cure or f'leave the column out: --drop {name}'}.",
+            hint=f"correct them in the table, or {cure or f'leave the column out: --drop {name}'}.",
         )
 
 
@@ -386,7 +386,7 @@ def _zone(values: pl.Series, form: str | None, notes: list[Note]) -> str | None:
 
 
 def _about_dates(values: pl.Series, moments: pl.Series, form: str | None, notes: list[Note]) -> None:
-    """Say what cannot be read, and where day and month cannot be told apart."""
+    """Note what cannot be read, and dates whose order of day and month is unclear."""
     lost = int(moments.null_count() - values.null_count())
     if lost:
         odd = values.filter(moments.is_null() & values.is_not_null())[0]

@@ -28,7 +28,7 @@ _GROUP = r"^[-+]?[1-9][0-9]{0,2}\.[0-9]{3}$"
 """A number whose point may separate thousands."""
 _GROUP_OR_SHORT = r"^[-+]?(?:0|[1-9][0-9]{0,2}(?:\.[0-9]{3})?)$"
 """What a whole number is that has points between thousands, if it has less than seven digits."""
-_MEND = "correct it in the table, or leave the field empty, which means a missing value"
+_CORRECT = "correct it in the table, or leave the field empty, which means a missing value"
 _ALIKE = "write all numbers of the column in the same way"
 
 
@@ -236,7 +236,7 @@ def _is_plain(column: Judged, reading: Reading, untyped: bool) -> bool:
         elif untyped and facts["known"] and facts["truth"]:
             column.dtype = pl.Boolean
         elif facts["known"] and column.trained not in (None, PLAIN):
-            column.doubt = Doubt(f"holds {facts['odd']!r}, which is not a number", _MEND)
+            column.doubt = Doubt(f"holds {facts['odd']!r}, which is not a number", _CORRECT)
         return True
     if not facts["numbers"] and column.name in reading.kept:
         return True
