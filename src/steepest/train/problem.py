@@ -97,7 +97,7 @@ def check_precision(precision: Precision, device: str) -> None:
         >>> check_precision("tf32", "cpu")
         Traceback (most recent call last):
         ...
-        steepest.errors.OptionError: the precision 'tf32' is one of CUDA devices, and the runs are made on 'cpu'
+        steepest.errors.OptionError: the precision 'tf32' needs a CUDA device, but the runs use 'cpu'
         Hint: give --precision bf16, or leave it out.
     """
     if precision == "tf32" and not device.startswith("cuda"):
