@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 import steepest as st
+from steepest.data import caution
 from steepest.data.caution import FEW_TEST_ROWS
 from steepest.errors import SteepestError
 from steepest.sweep.observer import Observer
@@ -129,6 +130,14 @@ NEITHER = {
 @pytest.mark.parametrize("case", NEITHER)
 def test_what_is_neither(case):
     assert hints(NEITHER[case]) == []
+
+
+@pytest.mark.parametrize("case", [*TIME, *GROUPS])
+def test_large_tables_are_judged_by_some_of_their_rows(case, monkeypatch):
+    monkeypatch.setattr(caution, "MOST_ROWS", N // 2)
+    rows, wanted = {**TIME, **GROUPS}[case]
+    (found,) = hints(rows)
+    assert found[1] == wanted[1]
 
 
 def test_another_split_is_not_spoken_of(tmp_path):

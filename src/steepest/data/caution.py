@@ -39,6 +39,8 @@ LEAST_GROUPS, ROWS_A_GROUP = 5, (1.25, 1000.0)
 ALIKE, MUCH_ALIKE, BY_CHANCE = 0.1, 0.3, 4.0
 """Correlations of targets, and how many standard errors they must exceed."""
 FEW_TEST_ROWS = 300
+MOST_ROWS = 500_000
+"""Larger tables are judged by about so many rows, evenly spaced; groups by the rows of every so-many-th group."""
 
 _BIRTHS = {"birth", "birthdate", "birthday", "born", "dob"}
 _Array = NDArray[Any]
@@ -63,9 +65,7 @@ def about_split(frame: pl.DataFrame, columns: Columns, options: TableOptions) ->
     at_random = options.split in ("auto", "random", "stratified")
     if not at_random or (isinstance(options.validation, str) and isinstance(options.test, str)):
         return []
-    target = next((each.name for each in columns.columns if each.role == "target"), None)
-    known = _Target.of(frame[target]) if target is not None else None
-    return [*_about_time(frame, columns, known), *_about_groups(frame, columns, known)]
+    return [*_about_time(frame, columns), *_about_groups(frame, columns)]
 
 
 def about_test_rows(rows: int, task: Task, options: TableOptions) -> list[Note]:
@@ -99,7 +99,11 @@ class _Target:
     classes: bool
 
     @classmethod
-    def of(cls, values: pl.Series) -> _Target | None:
+    def of(cls, frame: pl.DataFrame, columns: Columns) -> _Target | None:
+        name = next((each.name for each in columns.columns if each.role == "target"), None)
+        if name is None:
+            return None
+        values = frame[name]
         known = values.drop_nulls()
         if len(known) < len(values) or known.n_unique() < 2 or values.dtype.is_nested():
             return None
@@ -131,10 +135,16 @@ def _standard(ranks: _Array) -> _Array:
     return (ranks - ranks.mean()) / max(float(ranks.std()), 1e-12)
 
 
-def _about_time(frame: pl.DataFrame, columns: Columns, target: _Target | None) -> Iterator[Note]:
+def _every(rows: int) -> int:
+    return max(1, rows // MOST_ROWS)
+
+
+def _about_time(frame: pl.DataFrame, columns: Columns) -> Iterator[Note]:
+    some = frame.gather_every(_every(len(frame)))
+    target = _Target.of(some, columns)
     found: list[tuple[bool, float, str]] = []
     for each in columns.columns:
-        moments = _moments(frame[each.name], each)
+        moments = _moments(some[each.name], each)
         if moments is None:
             continue
         known = ~np.isnan(moments)
@@ -147,12 +157,17 @@ def _about_time(frame: pl.DataFrame, columns: Columns, target: _Target | None) -
         forward = np.diff(values)[np.diff(values) != 0] > 0
         ordered = max(forward.mean(), 1 - forward.mean()) >= ORDERED
         likeness = target.likeness(_in_order(moments)) if target is not None else 0.0
-        is_date = each.kind == "date" or each.role == "date" or frame[each.name].dtype == pl.String
-        if ordered or (is_date and (len(distinct) >= DIFFERENT * len(values) or likeness >= MUCH_ALIKE)):
+        is_date = each.kind == "date" or each.role == "date" or some[each.name].dtype == pl.String
+        if ordered or (is_date and (likeness >= MUCH_ALIKE or _nearly_all_differ(frame[each.name]))):
             found.append((is_date, likeness, each.name))
     if found:
         _, likeness, name = max(found, key=lambda each: each[:2])
         yield _time_note(name, target, likeness)
+
+
+def _nearly_all_differ(values: pl.Series) -> bool:
+    known = values.drop_nulls()
+    return known.n_unique() >= DIFFERENT * len(known)
 
 
 def _in_order(values: _Array) -> _Array:
@@ -195,7 +210,7 @@ def _moments(values: pl.Series, column: Column) -> _Array | None:
     return moments.dt.timestamp("ms").cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
-def _about_groups(frame: pl.DataFrame, columns: Columns, target: _Target | None) -> Iterator[Note]:
+def _about_groups(frame: pl.DataFrame, columns: Columns) -> Iterator[Note]:
     for each in columns.columns:
         if (
             each.role in ("target", "date")
@@ -208,15 +223,18 @@ def _about_groups(frame: pl.DataFrame, columns: Columns, target: _Target | None)
         low, high = ROWS_A_GROUP
         if distinct < LEAST_GROUPS or not low <= rows / distinct <= high:
             continue
-        likeness = 0.0 if target is None else target.likeness(*_within(values))
+        codes = as_text(values).rank("dense")
+        some = (codes % _every(len(values))) == 0
+        target = _Target.of(frame.filter(some), columns)
+        likeness = 0.0 if target is None else target.likeness(*_within(codes.filter(some)))
         yield _group_note(each.name, f"{distinct:,} different in {rows:,} rows", target, likeness)
 
 
-def _within(values: pl.Series) -> tuple[_Array, _Array]:
-    """Return the known rows by group, at random in each, and which neighbours are of the same."""
-    codes = as_text(values).rank("dense").cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    order = _in_order(codes)
-    return order, codes[order[:-1]] == codes[order[1:]]
+def _within(codes: pl.Series) -> tuple[_Array, _Array]:
+    """Return the rows by group, at random in each, and which neighbours are of the same."""
+    groups = codes.cast(pl.Float64).to_numpy()
+    order = _in_order(groups)
+    return order, groups[order[:-1]] == groups[order[1:]]
 
 
 def _group_note(name: str, size: str, target: _Target | None, likeness: float) -> Note:
