@@ -158,7 +158,8 @@ def _about_time(frame: pl.DataFrame, columns: Columns) -> Iterator[Note]:
         ordered = max(forward.mean(), 1 - forward.mean()) >= ORDERED
         likeness = target.likeness(_in_order(moments)) if target is not None else 0.0
         is_date = each.kind == "date" or each.role == "date" or some[each.name].dtype == pl.String
-        if ordered or (is_date and (likeness >= MUCH_ALIKE or _nearly_all_differ(frame[each.name]))):
+        different = len(distinct) >= DIFFERENT * len(values) and _nearly_all_differ(frame[each.name])
+        if ordered or (is_date and (likeness >= MUCH_ALIKE or different)):
             found.append((is_date, likeness, each.name))
     if found:
         _, likeness, name = max(found, key=lambda each: each[:2])
