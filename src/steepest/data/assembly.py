@@ -123,7 +123,7 @@ def assemble(rows: Rows, preparation: Preparation, options: TableOptions, target
         notations=rows.notations,
         marks=tuple(options.number_marks),
         encoding=options.encoding,
-        target_types=(rows.raw.get(target, ""), str(as_text(frame[target]).dtype)),
+        target_types=(rows.raw.get(target, ""), str(as_text(frame[target].head(0)).dtype)),
     )
     categorical, continuous = list(encoder.cardinalities), list(encoder.continuous)
     notes = (

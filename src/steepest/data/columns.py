@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -241,10 +242,19 @@ def decide(frame: pl.DataFrame, target: str | None, options: TableOptions) -> tu
             raise unknown_name("column", name, frame.columns)
     if target is not None and target in options.drop:
         raise DataError(f"the target {target!r} is also dropped", hint="take it out of --drop.")
-    notes: list[Note] = []
-    found = [_column(frame[name], name == target, options, notes) for name in frame.columns]
-    columns = Columns(tuple(_without_taken(each, frame.columns) for each in found))
-    notes = _left_out(columns) + notes + _whole_numbers(frame, columns, options)
+
+    def judged(name: str) -> tuple[Column, list[Note]]:
+        notes: list[Note] = []
+        return _column(frame[name], name == target, options, notes), notes
+
+    with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
+        found = list(pool.map(judged, frame.columns))
+    columns = Columns(tuple(_without_taken(column, frame.columns) for column, _ in found))
+    notes = (
+        _left_out(columns)
+        + [note for _, those in found for note in those]
+        + _whole_numbers(frame, columns, options)
+    )
     for each in columns.columns:
         if each.role == "continuous":
             if each.name not in options.continuous and frame[each.name].dtype.is_numeric():

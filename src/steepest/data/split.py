@@ -76,7 +76,10 @@ def random_split(n: int, validation: float, test: float, seed: int) -> Split:
         (35, 5, 10)
     """
     n_validation, n_test = sizes(n, validation, test)
-    order = stream(seed, "split").permutation(n)
+    order = np.arange(
+        n, dtype=np.int32 if n < 1 << 31 else np.int64
+    )  # the same order as ``permutation``, in half
+    stream(seed, "split").shuffle(order)  # the memory and two thirds of the time
     return _chosen(n, order[n_test : n_test + n_validation], order[:n_test])
 
 

@@ -102,7 +102,10 @@ def decide_task(values: pl.Series, options: TableOptions) -> tuple[Task, list[No
     else:
         task = "regression"
     many = distinct > max(2, n // 2)
-    odd = _words(values) if kind == "text" else pl.Series([], dtype=pl.String)
+    read = kind == "text" and (
+        task == "regression" or many
+    )  # else nobody asks, and millions of texts take a while
+    odd = _words(values) if read else pl.Series([], dtype=pl.String)
     if task == "regression" and len(odd):
         raise DataError(
             f"the target {name!r} should be a number but contains {odd[0]!r} ({counted(len(odd), 'such value')})",
