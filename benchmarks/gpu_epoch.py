@@ -34,9 +34,9 @@ from steepest.recipe import Precision
 from steepest.schedules import make_schedule
 from steepest.sweep.timing import SAME
 from steepest.train.compiled import CompiledMethod, Programs
+from steepest.train.cuda_method import ReplayedMethod, has_triton
 from steepest.train.feed import Feed
 from steepest.train.problem import SupervisedProblem, products
-from steepest.train.replayed import ReplayedMethod, has_triton
 
 STEPS = 107_770
 REQUIRED = 15.0

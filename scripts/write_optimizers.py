@@ -20,7 +20,7 @@ import torch
 from pydantic.fields import FieldInfo
 
 from steepest import optim
-from steepest.catalogue import state_bytes
+from steepest.cli.listing import state_bytes
 from steepest.optim.rule import Rule, table
 
 ROOT = Path(__file__).parents[1]

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from scripts import write_reference
-from steepest import grammar, optim
+from steepest import optim
 from steepest.cli import KINDS
+from steepest.components import grammar
+from steepest.components.references import load_reference
 from steepest.data.options import TableOptions
 from steepest.recipe import Execution, Experiment, ModelOptions, Protocol
-from steepest.references import load_reference
 from tests.optim.cases import CASES
 
 ROOT = Path(__file__).parents[1]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import steepest as st
+from steepest.components.references import load_reference
 from steepest.data.catalog import open_catalog
-from steepest.references import load_reference
 from steepest.sweep.observer import Observer
 
 PAGE = Path(__file__).parents[1] / "examples" / "whole_path.py"

@@ -23,8 +23,8 @@ from steepest.optim import make_rule
 from steepest.optim.method import GradientMethod
 from steepest.schedules import make_schedule
 from steepest.sweep.rows import choose_tables
+from steepest.train.aot import cache_folder
 from steepest.train.compiled import CompiledMethod
-from steepest.train.compiler import cache_folder
 from steepest.train.feed import Feed
 from steepest.train.problem import SupervisedProblem
 

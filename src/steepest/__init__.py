@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from steepest.data.table import Table, read_table
     from steepest.errors import SteepestError
     from steepest.optim import make_rule as rule
+    from steepest.prediction.model import TrainedModel
     from steepest.sweep.contestants import tune
-    from steepest.train.trained import TrainedModel
 
     __version__: str
 
@@ -32,7 +32,7 @@ _PUBLIC = {
     "Result": "steepest.api:Result",
     "SteepestError": "steepest.errors:SteepestError",
     "Table": "steepest.data.table:Table",
-    "TrainedModel": "steepest.train.trained:TrainedModel",
+    "TrainedModel": "steepest.prediction.model:TrainedModel",
     "compare": "steepest.api:compare",
     "load": "steepest.api:load",
     "plan": "steepest.api:plan",

@@ -11,17 +11,20 @@ from typing import Any
 
 import polars as pl
 
-from steepest import forks, grammar
+from steepest import forks
 from steepest.compare.assemble import paired_difference
 from steepest.compare.differences import between
 from steepest.compare.result import Comparison, Difference
+from steepest.components import grammar
+from steepest.components.references import looking
 from steepest.data.catalog import is_name
 from steepest.data.table import Table, read_table
 from steepest.errors import FolderError, OptionError, unknown_name
-from steepest.experiment import complete, open_table
-from steepest.experiment_folder import load_comparison
+from steepest.experiment.folder import load_comparison
+from steepest.experiment.preview import Preview, preview
+from steepest.experiment.run import complete, open_table
 from steepest.models import ModelBuilder
-from steepest.preview import Preview, preview
+from steepest.prediction.model import TrainedModel
 from steepest.recipe import (
     CLEARER_NAMES,
     EXECUTION_OPTIONS,
@@ -32,13 +35,11 @@ from steepest.recipe import (
     validate_experiment,
 )
 from steepest.record.store import Folder
-from steepest.references import looking
 from steepest.report.html import write_report as write_page
 from steepest.report.side_by_side import SeedScores, Side, write_sides
 from steepest.sweep.contestants import Contestant, contestants
 from steepest.sweep.observer import Observer
 from steepest.sweep.unused import check_used
-from steepest.train.trained import TrainedModel
 from steepest.wording import counted, plain_text
 
 
@@ -199,7 +200,7 @@ class Plan:
         """
         folder = self._folder(out)
         if observer is None:
-            from steepest.console import ProgressObserver
+            from steepest.report.console import ProgressObserver
 
             with ProgressObserver() as shown:
                 comparison = self._complete(folder, shown)

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from steepest import grammar
+from steepest.components import grammar
 from steepest.data.options import TableOptions
 from steepest.errors import DataError, OptionError, unknown_name
 
@@ -161,7 +161,7 @@ class Protocol(Options):
     )
 
 
-class Fitted(Options):
+class RunLength(Options):
     """The length of the runs, and the trials and seeds where a budget changed them.
 
     ``why`` says how it came, ``asked`` what it was decided from.
@@ -207,7 +207,7 @@ class Execution(Options):
         0.0, description="measured seconds per evaluation of the validation rows"
     )
     seconds_a_run: float = Field(0.0, description="measured seconds per run for everything else")
-    fitted: Fitted | None = Field(None, description="the run length, and what a time budget changed")
+    fitted: RunLength | None = Field(None, description="the run length, and what a time budget changed")
     of: dict[str, str] = Field(
         default_factory=dict,
         description="what it was measured for: model, shapes, batch size, precision, machine",

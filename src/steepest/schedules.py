@@ -19,11 +19,11 @@ import math
 from collections.abc import Callable
 from typing import Any, ParamSpec
 
-from steepest import grammar
+from steepest.components import grammar
+from steepest.components.references import load_reference
+from steepest.components.registry import Registry
 from steepest.errors import OptionError
 from steepest.lengths import check_counts, check_positive, check_run, length_in_steps, periods
-from steepest.references import load_reference
-from steepest.registry import Registry
 
 COMPONENTS = {
     "constant": {"object": "constant", "what": "the same rate at every step"},

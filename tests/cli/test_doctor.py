@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import nn
 
-from steepest import doctor
+from steepest.cli import doctor
 from steepest.sweep import machine
-from steepest.train.compiler import NoCompilerError, compiler
+from steepest.train.aot import NoCompilerError, compiler
 
 
 @pytest.fixture(autouse=True)

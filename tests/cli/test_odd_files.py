@@ -19,7 +19,7 @@ import pytest
 from steepest.data import read
 from steepest.data.names import called, plain
 from steepest.errors import FolderError
-from steepest.train.trained import TrainedModel
+from steepest.prediction.model import TrainedModel
 from tests.conftest import churn_table
 from tests.data.test_names import ODD, odd_table
 

@@ -166,7 +166,7 @@ def test_batches_give_the_same_scores(labelled, tmp_path: Path, monkeypatch: pyt
     table = others(table)
     model = st.load(out / "model")
     whole = model.predict(table).scores
-    monkeypatch.setattr("steepest.train.trained.BATCH_ROWS", 256)
+    monkeypatch.setattr("steepest.prediction.model.BATCH_ROWS", 256)
     written = model.write_predictions(table, tmp_path / "p.csv")
     assert written.scores.rows == 600
     for each in whole.metrics:
@@ -174,7 +174,7 @@ def test_batches_give_the_same_scores(labelled, tmp_path: Path, monkeypatch: pyt
         assert (again.value, again.low, again.high) == pytest.approx(
             (each.value, each.low, each.high), nan_ok=True
         )
-    monkeypatch.setattr("steepest.evaluate.known.MOST_OUTPUTS", 100)  # too many to be held
+    monkeypatch.setattr("steepest.prediction.known.MOST_OUTPUTS", 100)  # too many to be held
     streamed = model.write_predictions(table, tmp_path / "p.csv").scores
     assert [each.name for each in streamed.metrics] == ["log_loss", "accuracy"]
     assert streamed["log_loss"].value == pytest.approx(whole["log_loss"].value)
@@ -240,7 +240,7 @@ def test_rows_of_training_are_not_scored_as_new_ones(
     assert {each.low for each in scores.metrics} == {None}
     assert "trained or chosen on these rows" in scores.reason
     assert model.predict(others(table)).scores.seen == 0
-    monkeypatch.setattr("steepest.train.trained.BATCH_ROWS", 256)
+    monkeypatch.setattr("steepest.prediction.model.BATCH_ROWS", 256)
     scores = model.write_predictions(mixed, tmp_path / "p.csv").scores
     assert 540 <= scores.seen == 1200 - scores.rows <= 550
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from steepest.identity import of_reference, of_value
+from steepest.components.identity import of_reference, of_value
 
 
 class Case(NamedTuple):
@@ -293,7 +293,7 @@ def test_files_that_are_imported_from_elsewhere_count(folder: Path) -> None:
     mine = folder / "apart" / "mine.py"
     mine.write_text("import spaced.inner\nclass It:\n    k = spaced.inner.K\n")
     code = (
-        "import sys; from steepest.identity import of_reference\n"
+        "import sys; from steepest.components.identity import of_reference\n"
         "found = of_reference(sys.argv[1]); print(found.digest, *sorted(found.sources))"
     )
 
@@ -321,7 +321,7 @@ def test_identities_hold_in_another_process(folder: Path) -> None:
             inner.mkdir()
             write(inner, case, edited=False)
     code = (
-        "import importlib, json, sys\nfrom pathlib import Path\nfrom steepest.identity import of_value\n"
+        "import importlib, json, sys\nfrom pathlib import Path\nfrom steepest.components.identity import of_value\n"
         "found = {}\n"
         "for each in sorted(Path(sys.argv[1]).glob('case*')):\n"
         "    sys.path.insert(0, str(each))\n"

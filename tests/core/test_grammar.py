@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from steepest import grammar
+from steepest.components import grammar
+from steepest.components.references import load_reference
 from steepest.errors import OptionError
-from steepest.references import load_reference
 
 READ = [
     ("adam", "adam", (), {}),

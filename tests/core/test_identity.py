@@ -14,9 +14,9 @@ import pytest
 import torch
 from torch import nn
 
-from steepest.identity import of_network, of_reference, of_value
+from steepest.components.identity import of_network, of_reference, of_value
+from steepest.components.references import load_reference
 from steepest.recipe import Recipe
-from steepest.references import load_reference
 from steepest.sweep.codes import codes_of
 from steepest.sweep.contestants import contestants, tune
 
@@ -159,7 +159,8 @@ def test_files_of_one_name_in_two_folders_do_not_meet(tmp_path: Path) -> None:
 
 def test_an_identity_holds_in_another_process(tmp_path: Path) -> None:
     code = (
-        "import functools; from steepest.identity import of_value; from tests.core import test_identity as t\n"
+        "import functools; from steepest.components.identity import of_value\n"
+        "from tests.core import test_identity as t\n"
         "print(*(t.digest(each) for each in (t.Own, t.Builder(4), functools.partial(t.build, width=4))))"
     )
     where = Path(__file__).parents[2]

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from steepest.components.registry import Registry
 from steepest.errors import OptionError, UnknownNameError
-from steepest.registry import Registry
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from steepest.data.columns import decide
 from steepest.data.options import TableOptions, table_options
 from steepest.data.table import read_table
 from steepest.data.target import decide_task
-from steepest.decision import data_text
 from steepest.errors import DataError, OptionError
+from steepest.experiment.settings import data_text
 
 N = 200
 LONG = "a sentence that goes on and on until nobody reads it any more, number {}"

@@ -19,7 +19,7 @@ from steepest.data.table import read_table
 from steepest.errors import OptionError, UnknownNameError
 from steepest.evaluate.baselines import baseline_names, registry, run_baselines
 from steepest.evaluate.baselines import regression as regression_baselines
-from steepest.evaluate.baselines._linear import Design, Linear, cross_entropy, fit, half_squares
+from steepest.evaluate.baselines._linear import Design, LinearSolution, cross_entropy, fit, half_squares
 from steepest.evaluate.baselines.gradient_boosting import tree_seconds
 from steepest.evaluate.metrics import evaluate, metric_names
 
@@ -96,7 +96,7 @@ def test_logistic_regression_finds_scikit_learns_minimum(layout, c, weighted):
         np.concatenate([design.codes.toarray(), design.continuous], axis=1), features
     )
     curvature = np.append(design.squares(weights), weights.sum())[:, None] * np.full(3, 0.2)
-    loss, start = cross_entropy(target, weights), Linear(np.zeros((design.columns, 3)), np.zeros(3))
+    loss, start = cross_entropy(target, weights), LinearSolution(np.zeros((design.columns, 3)), np.zeros(3))
 
     def objective(logits: np.ndarray, coefficients: np.ndarray) -> float:
         return (loss(logits.copy())[0] + np.square(coefficients).sum() / (2 * c)) / len(target)
@@ -123,7 +123,7 @@ def test_ridge_finds_scikit_learns_minimum(c):
         design,
         half_squares(target),
         c,
-        Linear(np.zeros((design.columns, 1)), np.zeros(1)),
+        LinearSolution(np.zeros((design.columns, 1)), np.zeros(1)),
         np.append(design.squares(np.ones(len(target))), len(target))[:, None],
     )
     assert found.converged

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from steepest.errors import OptionError
-from steepest.evaluate.predictions import TEMPORARY_BYTES, batch_size_for, predict
+from steepest.evaluate.outputs import TEMPORARY_BYTES, batch_size_for, predict
 
 
 def _model() -> nn.Module:

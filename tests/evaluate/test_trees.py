@@ -15,7 +15,7 @@ from steepest.data.dataset import Dataset, Part, Shape
 from steepest.evaluate.baselines import gradient_boosting, restore
 from steepest.evaluate.baselines._features import Features
 from steepest.evaluate.baselines._trees import MOST_LEAVES, TreesModel
-from steepest.evaluate.baselines.gradient_boosting import CANDIDATES, Rows, attempt
+from steepest.evaluate.baselines.gradient_boosting import CANDIDATES, CandidateRows, attempt
 
 SIZES = {"letter": 6, "hour": 25, "full": 255, "street": 400}
 ROWS = {"train": 1500, "validation": 700, "test": 700}
@@ -83,7 +83,7 @@ def fitted(monkeypatch) -> type[Recorded]:
 )
 def test_the_outputs_are_scikit_learns(candidate, classes, numbers, fitted) -> None:
     dataset = table(classes)
-    rows = Rows.of(dataset, None)
+    rows = CandidateRows.of(dataset, None)
     features = Features(dataset, rows.target, rows.classes, 0, numbers=numbers)
     assert features.encoded == ["street"]
     assert features.as_numbers == (["hour"] if numbers else [])
@@ -107,7 +107,7 @@ def test_the_outputs_are_scikit_learns(candidate, classes, numbers, fitted) -> N
 def test_training_rows_do_not_see_their_own_target() -> None:
     """A street's encoding in training is that of the other folds; for other rows it is that of all."""
     dataset = table(0)
-    rows = Rows.of(dataset, None)
+    rows = CandidateRows.of(dataset, None)
     features = Features(dataset, rows.target, 0, 0, numbers=False)
     place = len(features.code_features) - 1
     assert features.code_features[place].column == list(SIZES).index("street")

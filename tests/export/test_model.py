@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from steepest.components.references import load_reference
 from steepest.data.labels import as_label
 from steepest.data.preparation import STEPS
 from steepest.data.table import read_table
@@ -24,8 +25,7 @@ from steepest.export import FORMATS, encoders, export_folder, networks
 from steepest.export.model import Files, as_onnx, as_torch
 from steepest.export.portable.encoding import Encoding
 from steepest.models import build_model, registry
-from steepest.references import load_reference
-from steepest.train.trained import BASELINE, About, TrainedModel
+from steepest.prediction.model import BASELINE, About, TrainedModel
 
 N = 300
 ALONE = """

@@ -20,7 +20,7 @@ from steepest.export import encoders
 from steepest.export.model import as_torch
 from steepest.export.portable.encoding import Encoding
 from steepest.export.portable.reading import read_csv
-from steepest.train.trained import TrainedModel
+from steepest.prediction.model import TrainedModel
 from tests.export.test_model import check_same, fitted, predict_alone, put
 
 N = 120

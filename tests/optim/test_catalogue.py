@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from steepest import optim, schedules
-from steepest.catalogue import braille, listing, state_bytes
 from steepest.cli.flags import KINDS, registry
+from steepest.cli.listing import braille, listing, state_bytes
 from steepest.errors import UnknownNameError
 from steepest.optim import make_rule
 

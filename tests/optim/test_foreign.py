@@ -233,7 +233,7 @@ def test_a_rate_at_the_grids_centre_is_given_to_a_constructor_without_one() -> N
 
 
 def test_a_name_with_colons_is_printed_as_it_stands() -> None:
-    from steepest.console import ProgressObserver
+    from steepest.report.console import ProgressObserver
 
     console = ProgressObserver().console
     with console.capture() as caught:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steepest.optim import make_rule
-from steepest.optim.quadrature import TOLERANCE, error, plan
+from steepest.optim.interpolation import TOLERANCE, error, plan
 from steepest.optim.rows import Rows
 from steepest.rng import stream
 from steepest.schedules import make_schedule

@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
+from steepest.components.grammar import parse
 from steepest.errors import OptionError, UnknownNameError
-from steepest.grammar import parse
 from steepest.optim import make_rule
 from steepest.schedules import make_schedule, registry, warmup
 

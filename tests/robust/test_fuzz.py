@@ -22,16 +22,16 @@ from hypothesis import strategies as st
 from steepest.cli import main
 from steepest.data.preparation import Preparation
 from steepest.data.table import read_table
-from steepest.decision import decide
 from steepest.errors import SteepestError
-from steepest.experiment import open_table
-from steepest.experiment_folder import check_folder, load_comparison
+from steepest.experiment.folder import check_folder, load_comparison
+from steepest.experiment.run import open_table
+from steepest.experiment.settings import decide
+from steepest.prediction.model import TrainedModel
 from steepest.recipe import load_tree, validate_experiment
 from steepest.record.store import Folder
 from steepest.report.html import render_html
 from steepest.report.text import to_csv
 from steepest.sweep.observer import Observer
-from steepest.train.trained import TrainedModel
 from tests.cli.conftest import QUICK
 from tests.conftest import churn_table
 from tests.robust.broken import broken_bytes, broken_json, broken_lines, broken_toml

@@ -15,11 +15,11 @@ from polars.testing import assert_frame_equal
 import steepest as st
 from steepest.data.table import Table, read_table
 from steepest.evaluate.metrics import evaluate, row_losses
-from steepest.experiment_folder import load_comparison
+from steepest.experiment.folder import load_comparison
+from steepest.prediction.model import TrainedModel
 from steepest.record.store import Folder
 from steepest.sweep.baselines import baseline_rows, complete_baselines, save_baselines
 from steepest.sweep.observer import Observer
-from steepest.train.trained import TrainedModel
 from tests.conftest import churn_table
 
 QUICK = {"optimizers": ["adam(lr=0.01)"], "seeds": 3, "epochs": 1, "hidden": [4], "batch_size": 64}

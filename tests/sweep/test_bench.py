@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from steepest.data.table import read_table
-from steepest.decision import decide
+from steepest.experiment.settings import decide
 from steepest.optim import make_rule
 from steepest.recipe import Execution
 from steepest.sweep import bench as module

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import pytest
 
 import steepest as st
-from steepest import budget as module
-from steepest.budget import Clock, check_minutes, decided, expected, fit_length, settle
-from steepest.decision import Decision, decide
 from steepest.errors import OptionError
-from steepest.recipe import Execution, Fitted
+from steepest.experiment import budget as module
+from steepest.experiment.budget import Clock, check_minutes, decided, expected, fit_length, settle
+from steepest.experiment.settings import Decision, decide
+from steepest.recipe import Execution, RunLength
 from steepest.record.schema import Point, Record
 from steepest.record.store import Folder
 from steepest.sweep.bench import Bench
@@ -138,7 +138,7 @@ def test_a_comparison_that_has_begun_is_not_refused_afterwards(churn, runner) ->
     made = settled_times(decision(churn, minutes=0.1, epochs=4))
     slow = {name: 100 * seconds for name, seconds in made.execution.seconds_a_step.items()}
     made = replace(made, execution=made.execution.model_copy(update={"seconds_a_step": slow}))
-    fitted = fit_length(made, Fitted(epochs=4, why="4 epochs"), Clock(6.0, started(0.0)))
+    fitted = fit_length(made, RunLength(epochs=4, why="4 epochs"), Clock(6.0, started(0.0)))
     assert made.setup(fitted).recipe.steps == 20
     assert "is expected to take" in fitted.why
 

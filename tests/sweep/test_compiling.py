@@ -18,8 +18,8 @@ from steepest.sweep.contestants import contestants
 from steepest.sweep.estimate import fit_budget
 from steepest.sweep.plan import Setup
 from steepest.sweep.timing import Steps
+from steepest.train.aot import NoCompilerError, NotCachedError
 from steepest.train.compiled import Programs
-from steepest.train.compiler import NoCompilerError, NotCachedError
 from steepest.train.program import NotTraceableError
 
 NAMES = ("adam", "adamw", "momentum", "sgd")

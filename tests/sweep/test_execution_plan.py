@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import tomli_w
 
-from steepest.budget import asked_for
 from steepest.cli import main
+from steepest.experiment.budget import asked_for
 from steepest.recipe import Protocol, Recipe
 from steepest.record.store import Folder
 from tests.conftest import SHORT, churn_table

@@ -13,7 +13,7 @@ from steepest.recipe import load_tree
 from steepest.record.store import Folder
 from steepest.sweep.methods import difference
 from steepest.sweep.observer import Observer
-from steepest.train.compiler import compiler
+from steepest.train.aot import compiler
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="there is no C++ compiler")
 

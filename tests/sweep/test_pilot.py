@@ -8,7 +8,7 @@ import pytest
 
 from steepest.recipe import Recipe
 from steepest.record.schema import Point, Record, RunKey
-from steepest.sweep.decide import PILOT_EPOCHS, PILOT_PATIENCE, pilot, pilot_text
+from steepest.sweep.defaults import PILOT_EPOCHS, PILOT_PATIENCE, pilot, pilot_text
 
 RECIPE = Recipe(
     data="d", model="m", optimizer="", schedule="cosine", steps=1, batch_size=8, metric="log_loss"

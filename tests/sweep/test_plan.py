@@ -13,7 +13,7 @@ from steepest.errors import OptionError
 from steepest.recipe import Execution, Recipe
 from steepest.record.schema import Record
 from steepest.sweep.contestants import contestants, parse_values, tune
-from steepest.sweep.decide import equal_lengths
+from steepest.sweep.defaults import equal_lengths
 from steepest.sweep.estimate import fit_budget, plan_seconds, plan_text
 from steepest.sweep.plan import Setup, chosen_rules, expected_runs, next_runs, tuning, winner
 from steepest.sweep.trials import EXTRA_RATES, check_equal_trials, rate_grid

@@ -20,8 +20,8 @@ from steepest.optim.method import GradientMethod, Method
 from steepest.rng import stream
 from steepest.schedules import make_schedule
 from steepest.train import compiled as compiled_steps
+from steepest.train.aot import Compiled
 from steepest.train.compiled import CompiledMethod
-from steepest.train.compiler import Compiled
 from steepest.train.feed import Feed
 from steepest.train.problem import SupervisedProblem
 from steepest.train.program import Traced

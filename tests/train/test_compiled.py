@@ -14,9 +14,9 @@ from steepest.recipe import Recipe
 from steepest.record.schema import RunKey
 from steepest.schedules import make_schedule
 from steepest.sweep.contestants import whole_spec
-from steepest.train import compiler as module
+from steepest.train import aot as module
+from steepest.train.aot import NotCachedError, compiler
 from steepest.train.compiled import CompiledMethod, Programs
-from steepest.train.compiler import NotCachedError, compiler
 from steepest.train.loop import train
 from tests.train.steps import (
     MODEL,

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from steepest import optim
+from steepest.components.grammar import parse
 from steepest.data.dataset import Shape
-from steepest.grammar import parse
 from steepest.models import build_model
 from steepest.optim import make_rule
 from steepest.optim.tables import has_closed_form

@@ -15,10 +15,10 @@ from steepest.data.table import read_table
 from steepest.models import build_model
 from steepest.optim import make_rule
 from steepest.optim.method import GradientMethod
+from steepest.prediction.model import About, TrainedModel
 from steepest.recipe import Recipe
 from steepest.record.schema import RunKey
 from steepest.train.loop import train
-from steepest.train.trained import About, TrainedModel
 
 
 class Tied(nn.Module):

@@ -89,7 +89,7 @@ def compare(source: str, optimizers: list[str] | None, out: Path | None, dry_run
     experiment = validate_experiment(tree, where=source if source.endswith(".toml") else THE_FLAGS)
 
     from steepest.api import Plan
-    from steepest.experiment import open_table
+    from steepest.experiment.run import open_table
     from steepest.sweep.unused import check_used
 
     table = open_table(experiment)
@@ -296,7 +296,7 @@ def predict(
 
     Where the rows have the target, the predictions are scored.
     """
-    from steepest.train.writing import check_place
+    from steepest.prediction.writing import check_place
 
     check_place(out)
     from steepest.api import load
@@ -370,7 +370,7 @@ def list_(
         raise unknown_name("kind of component", kind, KINDS)
     if plot and kind != "schedules":
         raise OptionError(f"--plot draws schedules, not {kind}", hint="steepest list schedules --plot")
-    from steepest.catalogue import listing
+    from steepest.cli.listing import listing
 
     console(out=True).print(
         listing(registry(kind), names or [], plot=plot, as_json=as_json),
@@ -385,7 +385,7 @@ def doctor(
     as_json: Annotated[bool, flag("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Show what this machine has for training: devices, memory, C++ compiler, compiled steps, threads."""
-    from steepest.doctor import run
+    from steepest.cli.doctor import run
 
     run(console(out=True), console(), try_compiler=compile_, clear=clear, as_json=as_json)
 

@@ -15,11 +15,11 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from steepest.components.references import load_reference
+from steepest.components.registry import Registry
 from steepest.data.options import TableOptions
 from steepest.errors import OptionError
 from steepest.recipe import CLEARER_NAMES, EXECUTION_OPTIONS, Execution, ModelOptions, Protocol
-from steepest.references import load_reference
-from steepest.registry import Registry
 
 COMMON = "Common"
 PANELS = (COMMON, "Data", "Model", "Training", "Tuning", "Execution", "Output")

@@ -56,7 +56,7 @@ def show(
     if quiet and verbose:
         raise OptionError("--quiet and --verbose exclude each other", hint="leave one of the two out.")
 
-    from steepest.console import ProgressObserver
+    from steepest.report.console import ProgressObserver
     from steepest.sweep.observer import Observer
 
     always_raise()
@@ -107,7 +107,7 @@ def open_page(path: Path) -> None:
 
 def dry_run(plan: Any, out: Path | None, *, quiet: bool, as_json: bool) -> None:
     """Print what a comparison would do."""
-    from steepest.console import ProgressObserver, hanging
+    from steepest.report.console import ProgressObserver, hanging
     from steepest.sweep.observer import Observer
 
     if quiet:

@@ -20,7 +20,7 @@ from steepest.record.schema import BaselineRecord, Record
 from steepest.sweep.contestants import Contestant, default_rate, whole_spec
 from steepest.sweep.plan import (
     History,
-    Run,
+    PlannedRun,
     Setup,
     constants,
     defaults,
@@ -74,7 +74,7 @@ class Evidence:
         who = self.winner
         return self.of(constants(self.setup, who, self.chosen[who.name]))
 
-    def of(self, runs: Sequence[Run]) -> list[Record]:
+    def of(self, runs: Sequence[PlannedRun]) -> list[Record]:
         """The records of runs, in their order."""
         return [self.history[run.key.recipe, run.key.seed] for run in runs]
 
@@ -209,7 +209,7 @@ def rate_curve(evidence: Evidence, who: Contestant) -> RateCurve:
     """Return the tuning of one optimizer: every scanned rate and every rate at full length."""
     setup, metric = evidence.setup, evidence.metric
 
-    def points(runs: Sequence[Run]) -> list[tuple[float, float]]:
+    def points(runs: Sequence[PlannedRun]) -> list[tuple[float, float]]:
         best: dict[float, float] = {}
         for run in runs:
             record = evidence.history[run.key.recipe, run.key.seed]

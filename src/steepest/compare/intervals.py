@@ -26,7 +26,7 @@ _GROUPS = 20_000
 _BLOCK = 1 << 20  # draws held in memory at a time
 
 
-class Interval(NamedTuple):
+class MeanInterval(NamedTuple):
     """A mean with the ends of its interval; NaN where there is no finite value, or no spread to make one of."""
 
     mean: float
@@ -51,7 +51,7 @@ class PairedT(NamedTuple):
     n: int
 
 
-def t_interval(values: Sequence[float] | ArrayLike, level: float = 0.95) -> Interval:
+def t_interval(values: Sequence[float] | ArrayLike, level: float = 0.95) -> MeanInterval:
     r"""Return the mean of a few values with Student's t interval.
 
     .. math:: \bar x \pm t_{n-1,\,(1+\text{level})/2}\; s / \sqrt n
@@ -76,10 +76,10 @@ def t_interval(values: Sequence[float] | ArrayLike, level: float = 0.95) -> Inte
     array = finite(values)
     n = len(array)
     if n == 0:
-        return Interval(math.nan, math.nan, math.nan)
+        return MeanInterval(math.nan, math.nan, math.nan)
     mean, error = float(array.mean()), _error(array, float(np.abs(array).max()))
     half = _t_quantile(n, level) * error if n > 1 else math.nan
-    return Interval(mean, mean - half, mean + half)
+    return MeanInterval(mean, mean - half, mean + half)
 
 
 def paired_t(a: Sequence[float] | ArrayLike, b: Sequence[float] | ArrayLike, level: float = 0.95) -> PairedT:
@@ -117,7 +117,7 @@ def paired_bootstrap(
     seed: int,
     resamples: int = RESAMPLES,
     level: float = 0.95,
-) -> Interval:
+) -> MeanInterval:
     r"""Return the mean of ``a - b`` over rows with its percentile bootstrap interval.
 
     The rows' differences :math:`d_i` are drawn N at a time with replacement, ``resamples`` times; the ends
@@ -150,7 +150,7 @@ def paired_bootstrap(
     _check_level(level)
     _check_resamples(resamples)
     first, second = pairs(row_losses_a, row_losses_b)
-    return Interval(*_bootstrap(first - second, seed, resamples, level))
+    return MeanInterval(*_bootstrap(first - second, seed, resamples, level))
 
 
 def row_bootstrap(columns: ArrayLike, seed: int, resamples: int = RESAMPLES, level: float = 0.95) -> Values:

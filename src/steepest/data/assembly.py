@@ -43,7 +43,7 @@ KNOWN_ROWS = 0.5
 
 
 @dataclass(frozen=True)
-class Rows:
+class SourceRows:
     """What goes in: rows that have been through the steps before the first learned one.
 
     Attributes:
@@ -90,7 +90,7 @@ class Assembled:
     test: pl.DataFrame
 
 
-def assemble(rows: Rows, preparation: Preparation, options: TableOptions, target: str) -> Assembled:
+def assemble(rows: SourceRows, preparation: Preparation, options: TableOptions, target: str) -> Assembled:
     """Make tensors: drop rows without target, split, learn from the training rows only, encode.
 
     Raises:
@@ -231,7 +231,7 @@ def _encoded(
     return encoder, scale, parts, unforeseen, digest
 
 
-def _forms(rows: Rows, frame: pl.DataFrame, columns: Columns) -> dict[str, Form]:
+def _forms(rows: SourceRows, frame: pl.DataFrame, columns: Columns) -> dict[str, Form]:
     """Return how the raw texts that are dates are written: those that are features, and those that steps read."""
     forms = dict(rows.forms)
     for each in columns.columns:
@@ -270,7 +270,7 @@ def _name_taken() -> DataError:
     )
 
 
-def _with_target(rows: Rows, target: str) -> tuple[pl.DataFrame, pl.Series, list[Note]]:
+def _with_target(rows: SourceRows, target: str) -> tuple[pl.DataFrame, pl.Series, list[Note]]:
     """Return the rows that have a target, and their numbers."""
     frame, all_of_it = rows.frame, rows.frame.height
     lacking = frame[target].null_count()

@@ -87,7 +87,7 @@ LARGEST_SCORE = 1e30
 
 
 @dataclass(frozen=True)
-class Scale:
+class Standardization:
     """How one continuous column is standardised: ``(value - shift - mean) / sd``, missing values at the mean.
 
     Attributes:
@@ -102,15 +102,15 @@ class Scale:
     shift: int = 0
 
     @classmethod
-    def fit(cls, values: pl.Series) -> Scale:
+    def fit(cls, values: pl.Series) -> Standardization:
         """Learn from the training rows.
 
         Raises:
             DataError: a value is too large to be squared.
 
         Example:
-            >>> Scale.fit(pl.Series([0.0, 2e-13]))
-            Scale(mean=1e-13, sd=1e-13, missing=False, shift=0)
+            >>> Standardization.fit(pl.Series([0.0, 2e-13]))
+            Standardization(mean=1e-13, sd=1e-13, missing=False, shift=0)
         """
         known, missing = values.drop_nulls(), values.null_count() > 0
         if len(known) == 0:
@@ -180,7 +180,7 @@ class TableEncoder:
     """
 
     vocabularies: Mapping[str, Vocabulary]
-    scales: Mapping[str, Scale]
+    scales: Mapping[str, Standardization]
     min_count: int = 1
 
     @classmethod
@@ -193,7 +193,7 @@ class TableEncoder:
                 name: Vocabulary.fit(labels_of(train[name]), np.ones(train.height, dtype=bool), min_count)
                 for name in categorical
             },
-            {name: Scale.fit(train[name]) for name in continuous},
+            {name: Standardization.fit(train[name]) for name in continuous},
             min_count,
         )
 
@@ -302,10 +302,10 @@ def _texts(values: Sequence[object]) -> tuple[str, ...]:
     return tuple(str(each) for each in values)
 
 
-def _stored_scale(mean: float, sd: float, missing: bool, shift: int = 0) -> Scale:
+def _stored_scale(mean: float, sd: float, missing: bool, shift: int = 0) -> Standardization:
     if not (math.isfinite(mean) and math.isfinite(sd) and sd > 0):
         raise ValueError(f"a column cannot have the mean {mean} and the standard deviation {sd}")
-    return Scale(float(mean), float(sd), bool(missing), int(shift))
+    return Standardization(float(mean), float(sd), bool(missing), int(shift))
 
 
 @dataclass(frozen=True)
@@ -369,7 +369,7 @@ def fit_and_encode(
         vocabularies = pool.map(lambda name: Vocabulary.fit(labels[name], train, min_count), categorical)
         encoder = TableEncoder(
             dict(zip(categorical, vocabularies, strict=True)),
-            {name: Scale.fit(numbers[name].filter(pl.Series(train))) for name in continuous},
+            {name: Standardization.fit(numbers[name].filter(pl.Series(train))) for name in continuous},
             min_count,
         )
     codes, unknown = _codes(

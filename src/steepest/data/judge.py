@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from steepest.data.notation import PLAIN, Evidence, Notation, like_numbers, units_asked, units_found
+from steepest.data.notation import PLAIN, Notation, NumberTexts, like_numbers, units_asked, units_found
 from steepest.data.options import INTEGER_CLASSES
 from steepest.data.reading import Reading
 
@@ -61,7 +61,7 @@ class Judged:
     facts: Mapping[str, Any]
     units: tuple[str, ...]
     trained: Notation | None = None
-    evidence: Evidence | None = None
+    evidence: NumberTexts | None = None
     dtype: Any = None
     notation: Notation = PLAIN
     because: str = ""
@@ -260,11 +260,12 @@ def _stays_text(column: Judged, reading: Reading) -> bool:
 def _look_closer(frame: pl.LazyFrame, columns: Sequence[Judged], reading: Reading) -> None:
     units = {each.name: each.units or _unit_of(each.trained) for each in columns}
     asked = {
-        name: Evidence.asked(reading.known(pl.col(name)).drop_nulls(), unit) for name, unit in units.items()
+        name: NumberTexts.asked(reading.known(pl.col(name)).drop_nulls(), unit)
+        for name, unit in units.items()
     }
     found = _answers(frame, asked)
     for each in columns:
-        each.evidence = Evidence.of(found[each.name], units[each.name])
+        each.evidence = NumberTexts.of(found[each.name], units[each.name])
 
 
 def _unit_of(notation: Notation | None) -> tuple[str, ...]:
@@ -345,7 +346,7 @@ def _decide(column: Judged, reading: Reading, votes: set[str], separator: str) -
 
 
 def _chosen(
-    column: Judged, evidence: Evidence, reading: Reading, votes: set[str], separator: str
+    column: Judged, evidence: NumberTexts, reading: Reading, votes: set[str], separator: str
 ) -> tuple[Notation | None, str]:
     """Return the way in which a column is read, and what decided if there were two."""
     trained = column.trained

@@ -140,7 +140,7 @@ def units_found(found: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class NumberTexts:
     """What is known of all texts of a column that looks like numbers.
 
     Attributes:
@@ -174,7 +174,7 @@ class Evidence:
         }
 
     @classmethod
-    def of(cls, found: Mapping[str, Any], units: Sequence[str]) -> Evidence:
+    def of(cls, found: Mapping[str, Any], units: Sequence[str]) -> NumberTexts:
         """Return the evidence from the values of what was asked."""
         return cls(
             frozenset(sign for sign in _SIGNS if found[f"sign {sign}"]),

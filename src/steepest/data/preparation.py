@@ -11,11 +11,11 @@ from typing import Any, cast
 import polars as pl
 from pydantic import ValidationError
 
+from steepest.components.registry import Registry
 from steepest.data.labels import repeating, with_text
 from steepest.data.steps import ROW, Context, Learned, LearnedStep, Step, StepReport, require
 from steepest.data.steps._values import pack, unpack
 from steepest.errors import PreparationError, UnknownNameError, unknown_name
-from steepest.registry import Registry
 from steepest.wording import counted
 
 __all__ = ["STEPS", "FittedPreparation", "Preparation", "StepReport"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -170,7 +171,7 @@ def time_split(moments: NDArray[np.generic], validation: float, test: float) -> 
     return _chosen(len(order), order[end - n_validation : end], order[end:])
 
 
-def _chosen(n: int, validation: Rows, test: Rows) -> Split:
+def _chosen(n: int, validation: NDArray[np.integer[Any]], test: NDArray[np.integer[Any]]) -> Split:
     part = np.zeros(n, dtype=np.uint8)
     part[validation], part[test] = 1, 2
     return Split(part)

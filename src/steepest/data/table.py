@@ -12,7 +12,15 @@ import polars as pl
 
 from steepest import forks
 from steepest.data import target as targets
-from steepest.data.assembly import SPLIT_COLUMN, SPLIT_TYPE, Assembled, Rows, assemble, check_free, note_of
+from steepest.data.assembly import (
+    SPLIT_COLUMN,
+    SPLIT_TYPE,
+    Assembled,
+    SourceRows,
+    assemble,
+    check_free,
+    note_of,
+)
 from steepest.data.batches import BatchPlan
 from steepest.data.catalog import is_name, open_catalog
 from steepest.data.caution import about_split
@@ -237,7 +245,7 @@ class Table:
     def _made(self) -> Assembled:
         return assemble(self._rows(self.target), self.preparation, self.options, self.target)
 
-    def _rows(self, target: str) -> Rows:
+    def _rows(self, target: str) -> SourceRows:
         """Return all prepared rows, those of files of their own included."""
         where = source_name(self._source)
         first, reports, numbers = self._prefixed
@@ -270,7 +278,7 @@ class Table:
             frame = pl.concat(frames, how="vertical_relaxed").rechunk()
         source = str(self._source) if isinstance(self._source, str | Path) else "a frame"
         notations, notes = self._cells.notations, self._read_notes
-        return Rows(
+        return SourceRows(
             frame, self.name, source, raw, tuple(reports), forms, notations, notes, pl.concat(counted)
         )
 

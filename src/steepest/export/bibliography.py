@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from steepest import grammar, optim
+from steepest import optim
+from steepest.components import grammar
 from steepest.errors import SteepestError
 
 

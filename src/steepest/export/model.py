@@ -24,7 +24,7 @@ from steepest.export.networks import own_weights, portable
 from steepest.export.own import source_files
 from steepest.export.readme import readme
 from steepest.models import ModelBuilder
-from steepest.train.trained import TrainedModel
+from steepest.prediction.model import TrainedModel
 
 FORMATS = ("torch", "onnx")
 

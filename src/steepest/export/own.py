@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from importlib import util
 from pathlib import Path
 
-from steepest import grammar
+from steepest.components import grammar
+from steepest.components.references import file_of, is_installed, modules_of, root_of
 from steepest.errors import ModelError
-from steepest.references import file_of, is_installed, modules_of, root_of
 
 TAKEN = ("model.py", "predict.py", "encoding.py", "reading.py", "dates.py", "shape.py")
 """The names of our own files in the folder."""

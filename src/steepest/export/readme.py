@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from steepest.export.portable.dates import written
-from steepest.train.trained import TrainedModel
+from steepest.prediction.model import TrainedModel
 
 _NEEDS = {"torch": "torch safetensors numpy", "onnx": "onnxruntime numpy"}
 _KINDS = {

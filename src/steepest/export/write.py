@@ -8,16 +8,16 @@ from pathlib import Path
 
 from steepest.compare.result import Comparison
 from steepest.errors import MissingExtraError, OptionError, unknown_name
-from steepest.experiment_folder import load_comparison
+from steepest.experiment.folder import load_comparison
 from steepest.export import bibliography, latex, plots, tidy
 from steepest.export.model import FORMATS as MODEL_FORMATS
 from steepest.export.model import as_onnx, as_torch
 from steepest.export.protocol import protocol, to_text
 from steepest.files import cannot_write, write_atomically
 from steepest.models import ModelBuilder
+from steepest.prediction.model import TrainedModel
 from steepest.recipe import Experiment, load_tree, validate_experiment
 from steepest.record.store import Folder, curves_frame
-from steepest.train.trained import TrainedModel
 
 FORMATS = ("latex", "svg", "pdf", "csv", "text", "bibtex")
 """What is written unless formats are named."""

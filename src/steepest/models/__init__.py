@@ -7,11 +7,11 @@ from typing import Any
 
 from torch import nn
 
-from steepest import grammar
+from steepest.components import grammar
+from steepest.components.references import load_reference
+from steepest.components.registry import Registry
 from steepest.data.dataset import Shape
 from steepest.errors import ModelError, first_line, is_out_of_memory
-from steepest.references import load_reference
-from steepest.registry import Registry
 from steepest.rng import torch_stream
 
 registry = Registry("model", "steepest.models")

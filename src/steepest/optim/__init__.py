@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from steepest import grammar
+from steepest.components import grammar
+from steepest.components.grammar import Spec
+from steepest.components.registry import Registry
 from steepest.errors import OptionError
-from steepest.grammar import Spec
-from steepest.registry import Registry
 
 if TYPE_CHECKING:
     from steepest.optim.rule import Rule

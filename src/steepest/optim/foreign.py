@@ -19,10 +19,10 @@ from typing import Any, ClassVar, Never, cast
 import torch
 from pydantic import ConfigDict, create_model
 
+from steepest.components.grammar import Spec
+from steepest.components.references import load_reference
 from steepest.errors import MissingExtraError, OptionError, SteepestError, StepError, first_line
-from steepest.grammar import Spec
 from steepest.optim.rule import Carry, Coefficients, Hyper, Rule, Slots, Start
-from steepest.references import load_reference
 
 PACKAGES = {
     "pytorch_optimizer": "pytorch-optimizer",

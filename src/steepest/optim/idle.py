@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from steepest.optim.quadrature import LEFT_OUT, MOST_TERMS, Array
+from steepest.optim.interpolation import LEFT_OUT, MOST_TERMS, Array
 from steepest.optim.rule import Coefficients, Slots
 
 Steps = NDArray[np.int64]

@@ -1,6 +1,6 @@
 r"""The idle steps of Adam and AdamW: their sum is an integral over a measure that all rows share.
 
-For every step :math:`s` the weights :math:`A_k` of a few fixed points (see :mod:`steepest.optim.quadrature`) stand
+For every step :math:`s` the weights :math:`A_k` of a few fixed points (see :mod:`steepest.optim.interpolation`) stand
 in a float64 table. Each training step adds one term to its last J entries; the terms die geometrically, so any
 schedule works and older entries are final. At catch-up a row's move is a sum over the points; two points share a
 division,
@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from steepest.optim.idle import ClosedForm, Columns, Series, Steps, across
-from steepest.optim.quadrature import Array, Grid, Plan
+from steepest.optim.interpolation import Array, Grid, Sizes
 from steepest.optim.rule import Coefficients, Slots
 
 SMALLEST_EPS = 1e-15
@@ -40,7 +40,7 @@ class AdamIdle(ClosedForm):
         plan: terms and points for the betas.
     """
 
-    def __init__(self, betas: tuple[float, float], eps: float, plan: Plan) -> None:
+    def __init__(self, betas: tuple[float, float], eps: float, plan: Sizes) -> None:
         self.betas, self.eps, self.plan = betas, eps, plan
         self.grid = Grid.of(*betas, plan)
         self.table = Series(plan.points)

@@ -43,7 +43,7 @@ class TableProblem(Problem, Protocol):
         ...
 
 
-class Feed(Protocol):
+class BatchSource(Protocol):
     """The batches of a run, and its random draws."""
 
     def batch(self, step: int) -> Any:
@@ -79,7 +79,9 @@ class Method(ABC):
         """Return the state of a new run."""
 
     @abstractmethod
-    def steps(self, problem: Problem, state: Any, feed: Feed, first: int, count: int) -> Iterator[StepInfo]:
+    def steps(
+        self, problem: Problem, state: Any, feed: BatchSource, first: int, count: int
+    ) -> Iterator[StepInfo]:
         """Move the problem's model by ``count`` steps from step ``first`` (counted from 0) on, telling of each.
 
         ``state`` is updated in place; a method may prepare many steps at once.
@@ -137,7 +139,7 @@ class GradientMethod(RuleMethod):
         return GradientState(optimizer, parameters, tables)
 
     def steps(
-        self, problem: Problem, state: GradientState, feed: Feed, first: int, count: int
+        self, problem: Problem, state: GradientState, feed: BatchSource, first: int, count: int
     ) -> Iterator[StepInfo]:
         """Make the steps one after the other."""
         for step in range(first, first + count):

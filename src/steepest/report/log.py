@@ -34,7 +34,7 @@ DIRECTIONS = {"higher": True, "lower": False}
 
 
 @dataclass(frozen=True)
-class Run:
+class LoggedRun:
     """One run of the log.
 
     Attributes:
@@ -177,7 +177,7 @@ def _comparison(
     )
 
 
-def _choice(found: Mapping[tuple[str, int], Run], name: str, metric: Metric) -> tuple[float, float]:
+def _choice(found: Mapping[tuple[str, int], LoggedRun], name: str, metric: Metric) -> tuple[float, float]:
     """Return what the winner has least of: the share of its runs that diverged, then its mean validation value."""
     values = [run.chosen for (who, _), run in found.items() if who == name and run.chosen is not None]
     return sum(not math.isfinite(each) for each in values) / len(values), _key(_mean(values), metric)
@@ -199,8 +199,8 @@ def _selection(shown: str, chosen_on: str | None, metric: Metric) -> str:
 
 def _runs(
     frame: pl.DataFrame, metrics: Sequence[Metric], shown: str, chosen_on: str | None
-) -> dict[tuple[str, int], Run]:
-    found: dict[tuple[str, int], Run] = {}
+) -> dict[tuple[str, int], LoggedRun]:
+    found: dict[tuple[str, int], LoggedRun] = {}
     for (name, seed), run in frame.group_by("name", "seed", maintain_order=True):
         deciding = run.filter(pl.col("metric") == metrics[0].name)
         finished = all(_finishes(each) for each in deciding.partition_by("split"))
@@ -213,7 +213,7 @@ def _runs(
             for each in metrics
         }
         rates, clock = run["lr"].drop_nulls(), run["seconds"].max()
-        found[str(name), int(str(seed))] = Run(
+        found[str(name), int(str(seed))] = LoggedRun(
             rate=float(rates[0]) if len(rates) else None,
             seconds=float(clock) if isinstance(clock, float) else 0.0,
             step=step,
@@ -258,7 +258,7 @@ def _value_at(results: pl.DataFrame, step: int) -> float:
     return float(here[0]) if here and here[0] is not None else math.nan
 
 
-def _row(name: str, runs: Mapping[int, Run], seeds: Sequence[int], metrics: Sequence[Metric]) -> Row:
+def _row(name: str, runs: Mapping[int, LoggedRun], seeds: Sequence[int], metrics: Sequence[Metric]) -> Row:
     values = {
         each.name: [runs[seed].values[each.name] if seed in runs else math.nan for seed in seeds]
         for each in metrics
@@ -338,7 +338,7 @@ def _band(frame: pl.DataFrame, name: str, metric: Metric, split: str) -> Band | 
 
 
 def _trust(
-    found: Mapping[tuple[str, int], Run],
+    found: Mapping[tuple[str, int], LoggedRun],
     seeds: Sequence[int],
     rivals: Sequence[Difference],
     frame: pl.DataFrame,

@@ -38,7 +38,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Table:
+class ResultsTable:
     """A table of results.
 
     Attributes:
@@ -49,10 +49,10 @@ class Table:
 
     head: list[str]
     groups: list[tuple[str, list[Line]]]
-    further: Table | None = None
+    further: ResultsTable | None = None
 
 
-def table(comparison: Comparison) -> Table:
+def table(comparison: Comparison) -> ResultsTable:
     """Return every row: the deciding metric, its difference from the winner, one more metric, and how it was trained.
 
     The best value of a column among all rows is marked.
@@ -73,7 +73,7 @@ def table(comparison: Comparison) -> Table:
         lambda row: Cell(show.count(row.trials) if row.trials else show.MISSING),
         lambda row: Cell(show.count(row.seeds)),
     ]
-    return Table(head, _groups(comparison, columns), _further(comparison, metrics))
+    return ResultsTable(head, _groups(comparison, columns), _further(comparison, metrics))
 
 
 def as_html(comparison: Comparison) -> str:
@@ -92,7 +92,7 @@ def as_html(comparison: Comparison) -> str:
     return f"<table><thead><tr>{cells(['', *shown.head], 'th')}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def _further(comparison: Comparison, metrics: Sequence[Metric]) -> Table | None:
+def _further(comparison: Comparison, metrics: Sequence[Metric]) -> ResultsTable | None:
     """Return the metrics that have no room in the first table, and the deciding one with the last weights."""
     head = [_heading(each) for each in metrics[2:]]
     columns = [_scores(comparison, each) for each in metrics[2:]]
@@ -101,7 +101,7 @@ def _further(comparison: Comparison, metrics: Sequence[Metric]) -> Table | None:
         written = digits_of(comparison, deciding)
         head.append(f"{deciding.title}, last weights")
         columns.append(lambda row: Cell(written.value(row.last.get(deciding.name))))
-    return Table(head, _groups(comparison, columns)) if head else None
+    return ResultsTable(head, _groups(comparison, columns)) if head else None
 
 
 Column = Callable[[Row], Cell]

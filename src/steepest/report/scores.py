@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from steepest.compare.result import Interval
-from steepest.evaluate.known import Score, Scores
 from steepest.evaluate.metrics import metric_info
+from steepest.prediction.known import KnownScores, Score
 from steepest.report import format as fmt
 from steepest.wording import counted, first_few
 
 
-def score_lines(scores: Scores) -> list[str]:
+def score_lines(scores: KnownScores) -> list[str]:
     """Return what is known of predictions whose target is there: a heading, a line for each metric, and what is not.
 
     Example:
         >>> metrics = Score("log_loss", 0.4121, 0.3871, 0.4371), Score("accuracy", 0.815, 0.78, 0.85)
-        >>> print("\\n".join(score_lines(Scores("left", 400, metrics))))
+        >>> print("\\n".join(score_lines(KnownScores("left", 400, metrics))))
         scores on 400 rows with a known left [95 % interval, other rows of the same kind]
           log loss  0.412 [.387, .437]
           accuracy  81.5 % [78.0, 85.0]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from steepest import grammar
 from steepest.compare.result import Comparison, Fact, Row
+from steepest.components import grammar
 from steepest.data.dataset import Task
 from steepest.record.store import TEST_PREDICTIONS, command
 

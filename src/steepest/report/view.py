@@ -16,7 +16,7 @@ UNBROKEN = "\u00a0"
 
 
 @dataclass(frozen=True)
-class Scale:
+class Axis:
     """A linear axis from ``low`` to ``high``, positions in percent of its width."""
 
     low: float
@@ -26,7 +26,7 @@ class Scale:
         """Return the position, kept between 0 and 100.
 
         Example:
-            >>> Scale(1.0, 3.0).at(2.0), Scale(1.0, 3.0).at(9.0)
+            >>> Axis(1.0, 3.0).at(2.0), Axis(1.0, 3.0).at(9.0)
             (50.0, 100.0)
         """
         share = (value - self.low) / (self.high - self.low)
@@ -40,7 +40,7 @@ class Scale:
         """Return round values on the axis with their positions.
 
         Example:
-            >>> Scale(0.0, 1.0).ticks()
+            >>> Axis(0.0, 1.0).ticks()
             [(0.0, 0.0), (0.2, 20.0), (0.4, 40.0), (0.6, 60.0), (0.8, 80.0), (1.0, 100.0)]
         """
         rough = (self.high - self.low) / about
@@ -135,7 +135,7 @@ def better_first(rows: Iterable[Row], metric: Metric) -> list[Row]:
     return sorted(rows, key=place)
 
 
-def ranking_scale(estimates: Sequence[Estimate], best: float) -> Scale:
+def ranking_scale(estimates: Sequence[Estimate], best: float) -> Axis:
     """Return an axis on which the close ones can be told apart: what lies far off is left to an arrow.
 
     A row is far off if its distance from the best is more than 3.5 times that of the row before it, and more than
@@ -157,7 +157,7 @@ def ranking_scale(estimates: Sequence[Estimate], best: float) -> Scale:
         min(high, best + 1.5 * reach) if reach else high,
     )
     pad = (high - low) * 0.05 or abs(best) * 0.05 or 1.0
-    return Scale(low - pad, high + pad)
+    return Axis(low - pad, high + pad)
 
 
 def ranking(comparison: Comparison) -> Ranking:
@@ -170,7 +170,7 @@ def ranking(comparison: Comparison) -> Ranking:
     placed = [each for each in known if finite(each.mean)]
     written = digits_of(comparison, metric)
     place = slots(comparison)
-    axis = ranking_scale(placed, placed[0].mean) if placed else Scale(0.0, 1.0)
+    axis = ranking_scale(placed, placed[0].mean) if placed else Axis(0.0, 1.0)
     dots: list[Dot] = []
     for row in rows:
         estimate = row.metrics.get(metric.name)

@@ -18,11 +18,11 @@ from steepest.evaluate.baselines import (
     run_baselines,
 )
 from steepest.evaluate.metrics import row_correct
-from steepest.evaluate.seen import SeenRows
+from steepest.prediction.model import BASELINE, About, TrainedModel
+from steepest.prediction.seen import SeenRows
 from steepest.record.schema import BaselineRecord
 from steepest.record.store import Folder
 from steepest.sweep.observer import Observer
-from steepest.train.trained import BASELINE, About, TrainedModel
 
 MINUTES_SHARE = 1 / 6
 """The largest share of a time budget that one baseline's work may be."""

@@ -21,10 +21,10 @@ from steepest.record.schema import Record, RunKey
 from steepest.sweep.contestants import whole_spec
 from steepest.sweep.methods import difference, make_method
 from steepest.sweep.runner import thread_count
-from steepest.train.ahead import block
 from steepest.train.causes import ended_by
 from steepest.train.compiled import Programs
 from steepest.train.feed import Feed
+from steepest.train.inputs import block
 from steepest.train.loop import train
 from steepest.train.problem import SupervisedProblem, products
 

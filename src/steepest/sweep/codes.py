@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from steepest import grammar, schedules
-from steepest.identity import Code, of_reference, of_value
+from steepest import schedules
+from steepest.components import grammar
+from steepest.components.identity import Code, of_reference, of_value
 from steepest.models import ModelBuilder
 from steepest.optim.foreign import ForeignRule
 from steepest.sweep.contestants import Contestant

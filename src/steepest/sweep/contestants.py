@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from steepest import grammar, optim
+from steepest import optim
+from steepest.components import grammar
 from steepest.errors import OptionError
 from steepest.optim.foreign import foreign
 from steepest.optim.rule import Rule

@@ -90,7 +90,7 @@ def _made_otherwise(setup: Setup, history: History) -> int:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class WithinBudget:
     """A setup that fits a budget.
 
     Attributes:
@@ -110,7 +110,7 @@ class Fitted:
 
 def fit_budget(
     build: Callable[[float], Setup], epochs: float, per_epoch: int, execution: Execution, seconds: float
-) -> Fitted:
+) -> WithinBudget:
     """Return the most thorough setup that is expected to end within a budget.
 
     Given up in this order: length down to a half, trials (five rates, the best two at full length), length down to a
@@ -134,9 +134,9 @@ def fit_budget(
             length = least + (seconds - fixed) / slope if slope > 0 else 0.0
         if length >= max(share * epochs, least):
             setup = change(build(length))
-            return Fitted(setup, length, cuts, True, tuple(_given_up(wanted, setup, epochs, length)))
+            return WithinBudget(setup, length, cuts, True, tuple(_given_up(wanted, setup, epochs, length)))
     setup = _CUTS[-1][0](build(least))
-    return Fitted(setup, least, len(_CUTS), False, tuple(_given_up(wanted, setup, epochs, least)))
+    return WithinBudget(setup, least, len(_CUTS), False, tuple(_given_up(wanted, setup, epochs, least)))
 
 
 def _reduced(seeds: int, rates: int, full: int) -> Callable[[Setup], Setup]:

@@ -23,7 +23,7 @@ from torch import nn
 
 from steepest.errors import FolderError
 from steepest.files import write_atomically
-from steepest.train.compiler import cache_folder, cpu_told
+from steepest.train.aot import cache_folder, cpu_told
 
 MOST_KEPT = 200
 """Thread counts that are kept; the oldest go first."""

@@ -14,7 +14,7 @@ from steepest.schedules import make_schedule
 from steepest.sweep.contestants import Contestant
 from steepest.sweep.rows import by_rows
 from steepest.train.compiled import CompiledMethod, Programs
-from steepest.train.replayed import ReplayedMethod
+from steepest.train.cuda_method import ReplayedMethod
 
 
 def make_method(

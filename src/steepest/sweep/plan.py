@@ -30,7 +30,7 @@ TUNING_SEED = 10_000
 
 
 @dataclass(frozen=True)
-class Run:
+class PlannedRun:
     """A run to be made."""
 
     key: RunKey
@@ -88,7 +88,9 @@ class Setup:
             return math.inf
         return -value if self.higher_is_better else value
 
-    def make(self, who: Contestant, rule: Rule[Any], phase: Phase, seed: int, **changes: object) -> Run:
+    def make(
+        self, who: Contestant, rule: Rule[Any], phase: Phase, seed: int, **changes: object
+    ) -> PlannedRun:
         """Return a run of ``who`` with ``rule``, which has its rate and variant."""
         update = {"optimizer": whole_spec(rule), "steps": self.steps(who), **changes}
         recipe = self.recipe if "schedule" not in changes else self.recipe.scheduled(str(changes["schedule"]))
@@ -96,9 +98,9 @@ class Setup:
             update["code"] = {**recipe.code, "optimizer": who.code}
         recipe = recipe.model_copy(update=update)
         key = RunKey(name=who.name, recipe=recipe.id, seed=seed, phase=phase)
-        return Run(key, recipe, rule, read_test=phase in ("final", "default", "constant"))
+        return PlannedRun(key, recipe, rule, read_test=phase in ("final", "default", "constant"))
 
-    def scan(self, who: Contestant, rule: Rule[Any]) -> Run:
+    def scan(self, who: Contestant, rule: Rule[Any]) -> PlannedRun:
         """Return the run of a candidate on a quarter of the steps."""
         return self.make(who, rule, "scan", self.tuning_seed, steps=self.scan_steps(who))
 
@@ -115,7 +117,7 @@ class Setup:
         lengths = [self.scan_steps(who) if who.tuned else self.steps(who) for who in self.contestants]
         make_schedule(self.recipe.schedule, min(lengths))
 
-    def full(self, who: Contestant, rule: Rule[Any]) -> Run:
+    def full(self, who: Contestant, rule: Rule[Any]) -> PlannedRun:
         """Return the tuning run of a candidate at full length."""
         return self.make(who, rule, "full", self.tuning_seed)
 
@@ -133,9 +135,9 @@ class Tuning:
     """
 
     rates: tuple[float, ...]
-    scan: tuple[Run, ...]
-    full: tuple[Run, ...]
-    missing: tuple[Run, ...]
+    scan: tuple[PlannedRun, ...]
+    full: tuple[PlannedRun, ...]
+    missing: tuple[PlannedRun, ...]
     chosen: Rule[Any] | None
 
 
@@ -168,18 +170,18 @@ def tuning(setup: Setup, who: Contestant, history: History) -> Tuning:
     return Tuning(tuple(rates), tuple(scan), tuple(full), (), best_run.rule)
 
 
-def finals(setup: Setup, who: Contestant, rule: Rule[Any]) -> list[Run]:
+def finals(setup: Setup, who: Contestant, rule: Rule[Any]) -> list[PlannedRun]:
     """Return the reported runs of ``who``: one for each seed."""
     return [setup.make(who, rule, "final", seed) for seed in setup.seeds]
 
 
-def defaults(setup: Setup, who: Contestant) -> list[Run]:
+def defaults(setup: Setup, who: Contestant) -> list[PlannedRun]:
     """Return the runs of ``who`` at its library's default rate, one for each seed."""
     rule = who.rule.with_lr(default_rate(who.rule))
     return [setup.make(who, rule, "default", seed) for seed in setup.seeds]
 
 
-def constants(setup: Setup, who: Contestant, rule: Rule[Any]) -> list[Run]:
+def constants(setup: Setup, who: Contestant, rule: Rule[Any]) -> list[PlannedRun]:
     """Return the runs of the winner without a schedule, one for each seed; none if there was no schedule."""
     if setup.recipe.schedule == "constant":
         return []
@@ -197,7 +199,7 @@ def winner(setup: Setup, chosen: Mapping[str, Rule[Any]], history: History) -> C
     return min(setup.contestants, key=place)
 
 
-def next_runs(setup: Setup, history: History) -> list[Run]:
+def next_runs(setup: Setup, history: History) -> list[PlannedRun]:
     """Return the runs that can be made now; an empty list when the comparison is complete.
 
     The answer depends on the setup and on the finished runs alone, so a comparison that was interrupted, or
@@ -226,7 +228,7 @@ def chosen_rules(setup: Setup, history: History) -> dict[str, Rule[Any]]:
 def taking_part(setup: Setup, history: History) -> dict[tuple[str, int], Record]:
     """Return the runs of a history that belong to a comparison, and the pilot; a folder may hold others."""
     chosen = chosen_rules(setup, history)
-    runs: list[Run] = []
+    runs: list[PlannedRun] = []
     for who in setup.contestants:
         found = tuning(setup, who, history)
         runs += [*found.scan, *found.full, *defaults(setup, who)]
@@ -287,9 +289,9 @@ def _constants_done(setup: Setup, history: History) -> bool:
     return not _missing(constants(setup, best, chosen[best.name]), history)
 
 
-def _missing(runs: Iterable[Run], history: History) -> list[Run]:
+def _missing(runs: Iterable[PlannedRun], history: History) -> list[PlannedRun]:
     seen: set[tuple[str, int]] = set()
-    result: list[Run] = []
+    result: list[PlannedRun] = []
     for run in runs:
         identity = (run.key.recipe, run.key.seed)
         known = history.get(identity)
@@ -303,5 +305,5 @@ def _has_test(record: Record) -> bool:
     return bool(record.test) or record.failed
 
 
-def _of(run: Run, history: History) -> Record:
+def _of(run: PlannedRun, history: History) -> Record:
     return history[run.key.recipe, run.key.seed]

@@ -20,9 +20,9 @@ from steepest.record.store import Folder
 from steepest.sweep.estimate import EVALUATIONS, plan_seconds, run_seconds
 from steepest.sweep.methods import is_compiled, make_method
 from steepest.sweep.observer import Observer
-from steepest.sweep.plan import Expected, History, Run, Setup, next_runs, tuning
+from steepest.sweep.plan import Expected, History, PlannedRun, Setup, next_runs, tuning
+from steepest.train.aot import NoCompilerError
 from steepest.train.compiled import Programs
-from steepest.train.compiler import NoCompilerError
 from steepest.train.loop import Finished, train
 from steepest.train.program import NotTraceableError
 
@@ -82,7 +82,7 @@ class Runner:
         self.observer.remaining(0.0)
         return history
 
-    def make(self, run: Run, history: History, *, evaluations: int = EVALUATIONS) -> Record:
+    def make(self, run: PlannedRun, history: History, *, evaluations: int = EVALUATIONS) -> Record:
         """Make one run, keep what it leaves, and return its record."""
         finished = self._train(run, evaluations)
         if run.read_test:
@@ -93,13 +93,13 @@ class Runner:
         self.observer.run(finished.record)
         return finished.record
 
-    def weights(self, run: Run) -> dict[str, Tensor]:
+    def weights(self, run: PlannedRun) -> dict[str, Tensor]:
         """Return the best-validation weights of a reported run; if the file is gone, the run is made again."""
         if not self.folder.has_tensors(_checkpoint(run)):
             self._keep_weights(run, self._train(run, EVALUATIONS), {})
         return self.folder.read_tensors(_checkpoint(run))
 
-    def test_rows(self, run: Run) -> dict[str, Tensor]:
+    def test_rows(self, run: PlannedRun) -> dict[str, Tensor]:
         """Return what each test row gave in a reported run; if the file is gone, the run is made again.
 
         ``loss`` is the log loss or squared error; for classes, ``correct`` says which rows were right. The values of
@@ -109,7 +109,7 @@ class Runner:
             self._keep_rows(run, self._train(run, EVALUATIONS))
         return self.folder.read_tensors(_rows(run))
 
-    def _train(self, run: Run, evaluations: int) -> Finished:
+    def _train(self, run: PlannedRun, evaluations: int) -> Finished:
         if is_compiled(self.execution, run.key.name):
             try:
                 return self._trained(run, evaluations, compiled=True)
@@ -118,7 +118,7 @@ class Runner:
                 self.observer.say(f"steps  {name} at {rate:.3g} runs eagerly: {error.fact}")
         return self._trained(run, evaluations, compiled=False)
 
-    def _trained(self, run: Run, evaluations: int, *, compiled: bool) -> Finished:
+    def _trained(self, run: PlannedRun, evaluations: int, *, compiled: bool) -> Finished:
         method = make_method(run.rule, run.recipe, self.execution, self.programs, compiled=compiled)
         with thread_count(self.threads):
             return train(
@@ -134,7 +134,7 @@ class Runner:
                 device=self.device,
             )
 
-    def _keep_rows(self, run: Run, finished: Finished) -> None:
+    def _keep_rows(self, run: PlannedRun, finished: Finished) -> None:
         kept = {
             "loss": finished.test_row_losses,
             "correct": finished.test_row_correct,
@@ -144,7 +144,7 @@ class Runner:
         if rows:
             self.folder.write_tensors(_rows(run), rows)
 
-    def _keep_weights(self, run: Run, finished: Finished, history: History) -> None:
+    def _keep_weights(self, run: PlannedRun, finished: Finished, history: History) -> None:
         """Keep the weights of the best seed of a recipe, and of no other: they can be large."""
         higher = metric_info(run.recipe.metric).higher_is_better
 
@@ -172,15 +172,15 @@ def thread_count(threads: int) -> Generator[None]:
         torch.set_num_threads(before)
 
 
-def _checkpoint(run: Run) -> str:
+def _checkpoint(run: PlannedRun) -> str:
     return f"checkpoints/{run.key.recipe}-{run.key.seed}"
 
 
-def _rows(run: Run) -> str:
+def _rows(run: PlannedRun) -> str:
     return f"rows/{run.key.recipe}-{run.key.seed}"
 
 
-def _title(run: Run) -> str:
+def _title(run: PlannedRun) -> str:
     doing = {
         "scan": "rates on a quarter of the steps",
         "full": "best rates at full length",

@@ -28,9 +28,9 @@ from steepest.sweep.machine import (
     remembered,
 )
 from steepest.sweep.rows import choose_tables
-from steepest.train.compiler import NoCompilerError, NotCachedError, compiler
+from steepest.train.aot import NoCompilerError, NotCachedError, compiler
+from steepest.train.cuda_method import has_triton
 from steepest.train.program import NotTraceableError
-from steepest.train.replayed import has_triton
 
 COMPILE_SECONDS = 20.0
 """What compiling a step takes, about, where none was compiled on this machine yet."""

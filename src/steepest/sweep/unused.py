@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from pydantic import BaseModel
 
-from steepest import grammar
+from steepest.components import grammar
 from steepest.data.dataset import Note, Shape
 from steepest.errors import OptionError
 from steepest.recipe import Experiment, ModelOptions, flag_of

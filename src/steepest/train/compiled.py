@@ -18,17 +18,16 @@ import torch
 from torch import Tensor, nn
 
 from steepest.optim.dense import RuleOptimizer
-from steepest.optim.method import Feed as AnyFeed
-from steepest.optim.method import Problem, RuleMethod, StepInfo
+from steepest.optim.method import BatchSource, Problem, RuleMethod, StepInfo
 from steepest.optim.past import Past
 from steepest.optim.rows import Quick, Rows
 from steepest.optim.rule import Rule
 from steepest.optim.tables import RowTables
 from steepest.rng import torch_stream
-from steepest.train.ahead import block, blocks, prepare
-from steepest.train.compiler import Run, compiled, in_bytes
+from steepest.train.aot import Run, compiled, in_bytes
 from steepest.train.dropout import Dropout
 from steepest.train.feed import Feed
+from steepest.train.inputs import block, blocks, prepare
 from steepest.train.problem import SupervisedProblem
 from steepest.train.program import (
     Changing,
@@ -116,7 +115,7 @@ class CompiledMethod(RuleMethod):
         return CompiledState(program, State.of(supervised, self.rule, tables), past, tables)
 
     def steps(
-        self, problem: Problem, state: CompiledState, feed: AnyFeed, first: int, count: int
+        self, problem: Problem, state: CompiledState, feed: BatchSource, first: int, count: int
     ) -> Iterator[StepInfo]:
         """Make ``count`` steps from step ``first`` on."""
         own, supervised = cast("Feed", feed), cast("SupervisedProblem", problem)

@@ -18,7 +18,7 @@ from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset, Part
 from steepest.errors import ModelError, first_line
 from steepest.evaluate.metrics import evaluate, metric_info, row_correct, row_losses
-from steepest.evaluate.predictions import predict
+from steepest.evaluate.outputs import predict
 from steepest.evaluate.rowwise import other_values
 from steepest.models import ModelBuilder, build_model
 from steepest.optim.method import Method

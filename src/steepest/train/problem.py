@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from steepest.data.dataset import Dataset, Note, Part, Task
 from steepest.errors import ModelError, OptionError
-from steepest.evaluate.predictions import predict
+from steepest.evaluate.outputs import predict
 from steepest.recipe import Precision
 from steepest.wording import counted
 

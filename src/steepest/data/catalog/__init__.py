@@ -22,8 +22,8 @@ from typing import Any
 
 import polars as pl
 
+from steepest.components.registry import Registry
 from steepest.errors import DataError
-from steepest.registry import Registry
 
 __all__ = [
     "SOURCES",

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from steepest.data.dataset import Dataset, Shape
 from steepest.evaluate.metrics import evaluate, metric_info
-from steepest.evaluate.predictions import predict
+from steepest.evaluate.outputs import predict
 
 Array = NDArray[np.float64]
 
@@ -90,7 +90,7 @@ def require(fits: bool, name: str, model: BaselineModel) -> None:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedBaseline:
     """A fitted baseline.
 
     Attributes:
@@ -117,7 +117,7 @@ class Fit(Protocol):
 
     def __call__(
         self, dataset: Dataset, *, seed: int, metric: str, class_weights: Tensor | None, budget: float
-    ) -> Fitted: ...
+    ) -> FittedBaseline: ...
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ class Design:
 
 
 @dataclass(frozen=True)
-class Linear:
+class LinearSolution:
     """Weights ``[V + D, K]`` and intercept ``[K]``, and whether the minimum was reached."""
 
     weights: Array
@@ -164,8 +164,8 @@ def half_squares(target: Array) -> Loss:
 
 
 def fit(
-    design: Design, loss: Loss, c: float, start: Linear, curvature: Array, *, gain: float = GAIN
-) -> Linear:
+    design: Design, loss: Loss, c: float, start: LinearSolution, curvature: Array, *, gain: float = GAIN
+) -> LinearSolution:
     """Return the minimum at one C.
 
     Args:
@@ -216,4 +216,4 @@ def fit(
     full = found.x.reshape(shape) * scale
     _, last = objective(found.x)
     converged = 0.5 * float((last * last).sum()) * rows < 2.0 * gain
-    return Linear(full[:-1], full[-1], converged, int(found.nit))
+    return LinearSolution(full[:-1], full[-1], converged, int(found.nit))

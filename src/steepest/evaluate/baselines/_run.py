@@ -15,13 +15,13 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from steepest import __version__
+from steepest.components.registry import Registry
 from steepest.data.dataset import Dataset, Part, Shape
 from steepest.errors import OptionError
 from steepest.evaluate.baselines._contract import Baseline, BaselineModel
 from steepest.evaluate.metrics import default_metric, evaluate, metric_info, row_losses
-from steepest.evaluate.predictions import predict
+from steepest.evaluate.outputs import predict
 from steepest.evaluate.rowwise import other_values
-from steepest.registry import Registry
 
 registry = Registry("baseline", "steepest.evaluate.baselines")
 

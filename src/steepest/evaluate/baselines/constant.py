@@ -9,7 +9,13 @@ import torch
 from torch import Tensor
 
 from steepest.data.dataset import Dataset
-from steepest.evaluate.baselines._contract import Baseline, BaselineModel, Fitted, class_counts, require
+from steepest.evaluate.baselines._contract import (
+    Baseline,
+    BaselineModel,
+    FittedBaseline,
+    class_counts,
+    require,
+)
 
 COMPONENTS = {
     "majority": {
@@ -46,7 +52,7 @@ class Mean(BaselineModel):
 
 def fit_majority(
     dataset: Dataset, *, seed: int, metric: str, class_weights: Tensor | None, budget: float
-) -> Fitted:
+) -> FittedBaseline:
     """Return the baseline that gives every row the training shares of the classes (one row added to each).
 
     Its accuracy is the share of the most frequent class; its log loss is the entropy of the shares.
@@ -56,17 +62,17 @@ def fit_majority(
     most = int(counts.argmax())
     label = dataset.classes[most] if dataset.classes else str(most)
     model = Shares(dataset.shape, {"counts": torch.from_numpy(counts)})
-    return Fitted(model, f"always {label!r}, with the training shares")
+    return FittedBaseline(model, f"always {label!r}, with the training shares")
 
 
 def fit_mean(
     dataset: Dataset, *, seed: int, metric: str, class_weights: Tensor | None, budget: float
-) -> Fitted:
+) -> FittedBaseline:
     """Return the baseline that gives every row the mean of the training target."""
     del seed, metric, class_weights, budget
     mean = float(np.mean(dataset.train.target.double().numpy()))
     model = Mean(dataset.shape, {"mean": torch.tensor([mean], dtype=torch.float64)})
-    return Fitted(model, f"always {mean * dataset.target_scale.sd + dataset.target_scale.mean:.6g}")
+    return FittedBaseline(model, f"always {mean * dataset.target_scale.sd + dataset.target_scale.mean:.6g}")
 
 
 MAJORITY = Baseline("majority class", fit_majority, Shares, table=False)

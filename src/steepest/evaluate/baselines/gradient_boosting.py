@@ -25,7 +25,13 @@ from torch import Tensor
 
 from steepest import rng
 from steepest.data.dataset import Dataset
-from steepest.evaluate.baselines._contract import Array, Baseline, Fitted, class_counts, validation_cost
+from steepest.evaluate.baselines._contract import (
+    Array,
+    Baseline,
+    FittedBaseline,
+    class_counts,
+    validation_cost,
+)
 from steepest.evaluate.baselines._features import Features
 from steepest.evaluate.baselines._trees import TreesModel
 
@@ -104,7 +110,7 @@ class Attempt:
 
 def fit_gradient_boosting(
     dataset: Dataset, *, seed: int, metric: str, class_weights: Tensor | None, budget: float
-) -> Fitted:
+) -> FittedBaseline:
     """Return gradient boosting with the settings and the number of trees that were best on validation.
 
     The trees are counted by the loss that is boosted, the candidates compared by the deciding metric.
@@ -112,7 +118,7 @@ def fit_gradient_boosting(
     its loss is never above that of the majority (or mean) baseline. A candidate is left out if the work that
     is left does not allow it as many trees as the best one has, at its learning rate.
     """
-    rows = Rows.of(dataset, class_weights)
+    rows = CandidateRows.of(dataset, class_weights)
     readings = [False, True] if dataset.numbers else [False]
     features = [Features(dataset, rows.target, rows.classes, seed, numbers=each) for each in readings]
     best = attempt(dataset, rows, CANDIDATES[0], features[0], seed, metric, budget)
@@ -127,7 +133,7 @@ def fit_gradient_boosting(
         found = attempt(dataset, rows, candidate, reading, seed, metric, left)
         left, tried = left - found.work, tried + 1
         best = min(best, found, key=lambda each: each.cost)
-    return Fitted(best.model, _settings(best, rows.outputs > 1, tried, len(waiting) + 1, budget))
+    return FittedBaseline(best.model, _settings(best, rows.outputs > 1, tried, len(waiting) + 1, budget))
 
 
 def _settings(best: Attempt, by_class: bool, tried: int, planned: int, budget: float) -> str:
@@ -148,7 +154,7 @@ def _settings(best: Attempt, by_class: bool, tried: int, planned: int, budget: f
 
 
 @dataclass(frozen=True)
-class Rows:
+class CandidateRows:
     """What all candidates are fitted on, besides the features.
 
     Attributes:
@@ -167,7 +173,7 @@ class Rows:
     held_weights: Array | None
 
     @classmethod
-    def of(cls, dataset: Dataset, class_weights: Tensor | None) -> Rows:
+    def of(cls, dataset: Dataset, class_weights: Tensor | None) -> CandidateRows:
         """Return the rows of a dataset."""
         raw, truth = dataset.train.target.numpy(), dataset.validation.target.numpy()
         if dataset.task == "regression":
@@ -214,7 +220,7 @@ class Rows:
 
 def attempt(
     dataset: Dataset,
-    rows: Rows,
+    rows: CandidateRows,
     candidate: Candidate,
     features: Features,
     seed: int,

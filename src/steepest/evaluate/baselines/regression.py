@@ -26,7 +26,7 @@ from steepest.evaluate.baselines._contract import (
     Array,
     Baseline,
     BaselineModel,
-    Fitted,
+    FittedBaseline,
     class_counts,
     require,
     validation_cost,
@@ -35,7 +35,7 @@ from steepest.evaluate.baselines._linear import (
     GAIN,
     Bins,
     Design,
-    Linear,
+    LinearSolution,
     Loss,
     cross_entropy,
     fit,
@@ -87,7 +87,7 @@ class LinearModel(BaselineModel):
         require(self.array("intercept").shape == (self.present,), "intercept", self)
 
     @classmethod
-    def of(cls, dataset: Dataset, linear: Linear, bins: Bins | None) -> LinearModel:
+    def of(cls, dataset: Dataset, linear: LinearSolution, bins: Bins | None) -> LinearModel:
         """Return a fit as a model."""
         arrays: dict[str, NDArray[np.generic]] = {
             "weights": linear.weights,
@@ -103,14 +103,14 @@ class LinearModel(BaselineModel):
         """Return log-probabilities ``[N, K]`` or standardised values ``[N, 1]``."""
         counts = self.array("edge_counts").numpy()
         bins = Bins(self.array("edges").numpy(), counts) if len(counts) else None
-        linear = Linear(self.array("weights").numpy(), self.array("intercept").numpy())
+        linear = LinearSolution(self.array("weights").numpy(), self.array("intercept").numpy())
         design = Design.of((codes, continuous), self.shape, bins)
         return self.decoded(torch.from_numpy(linear.outputs(design)))
 
 
 def fit_logistic(
     dataset: Dataset, *, seed: int, metric: str, class_weights: Tensor | None, budget: float
-) -> Fitted:
+) -> FittedBaseline:
     """Return multinomial logistic regression; C is the best of at least five on validation.
 
     The same objective as scikit-learn's ``LogisticRegression`` (with ``sample_weight`` for class weights),
@@ -130,7 +130,7 @@ def fit_logistic(
 
 def fit_ridge(
     dataset: Dataset, *, seed: int, metric: str, class_weights: Tensor | None, budget: float
-) -> Fitted:
+) -> FittedBaseline:
     """Return ridge regression; C = 1/α is the best of at least five on validation.
 
     The same objective as scikit-learn's ``Ridge``.
@@ -147,7 +147,7 @@ class Trial:
     """One C = 10^(power/2), the fit, and the validation metric as a cost (lower is better)."""
 
     power: float
-    linear: Linear
+    linear: LinearSolution
     cost: float
 
 
@@ -156,7 +156,7 @@ Try = Callable[..., Trial]
 
 def _choose(
     dataset: Dataset, metric: str, loss: Loss, intercept: Array, weights: Array, curvature: Array
-) -> Fitted:
+) -> FittedBaseline:
     """Return the best on validation.
 
     Args:
@@ -171,9 +171,9 @@ def _choose(
     def trials_on(bins: Bins | None) -> Try:
         design = Design.of(dataset.train.inputs, dataset.shape, bins)
         diagonal = np.append(design.squares(weights), weights.sum())[:, None] * curvature
-        zero = Linear(np.zeros((design.columns, len(intercept))), intercept)
+        zero = LinearSolution(np.zeros((design.columns, len(intercept))), intercept)
 
-        def attempt(power: float, begin: Linear | None = None, gain: float = 10.0 * GAIN) -> Trial:
+        def attempt(power: float, begin: LinearSolution | None = None, gain: float = 10.0 * GAIN) -> Trial:
             linear = fit(design, loss, 10.0 ** (power / 2.0), begin or zero, diagonal, gain=gain)
             return Trial(
                 power, linear, validation_cost(dataset, LinearModel.of(dataset, linear, bins), metric)
@@ -201,7 +201,7 @@ def _choose(
         settings += f"; continuous columns {'also as' if bins else 'better without'} bins at their quantiles"
     if not chosen.linear.converged:
         settings += f"; not converged after {chosen.linear.iterations} iterations"
-    return Fitted(
+    return FittedBaseline(
         LinearModel.of(dataset, chosen.linear, bins),
         settings,
         "finished" if chosen.linear.converged else "not converged",

@@ -11,9 +11,9 @@ from typing import Any
 
 from torch import Tensor
 
+from steepest.components.registry import Registry
 from steepest.data.dataset import Task
 from steepest.errors import OptionError, unknown_name
-from steepest.registry import Registry
 
 registry = Registry("metric", "steepest.evaluate.metrics")
 

@@ -23,7 +23,7 @@ from pydantic import Field
 
 from steepest.optim.idle import ClosedForm
 from steepest.optim.idle_adam import LARGEST_DECAY, SMALLEST_EPS, AdamIdle
-from steepest.optim.quadrature import plan
+from steepest.optim.interpolation import plan
 from steepest.optim.rule import (
     Beta,
     Carry,

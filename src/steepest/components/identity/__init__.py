@@ -1,9 +1,10 @@
 """What user code is: its content, so that results are used again only where the same code would give them.
 
-A reference to a file is identified by the text of the file and of the files of the user's that it imports, from beside
-it or from elsewhere. What is given from Python is identified by what it is in memory (:mod:`steepest.identity.walk`)
-and, where it comes from a module of the user's, also by these texts. Installed packages are identified by name, version
-and file. What cannot be identified is never the same as anything, and the reason is given.
+A reference to a file is identified by the text of the file and of the files of the user's that it imports, from
+beside it or from elsewhere. What is given from Python is identified by what it is in memory
+(:mod:`steepest.components.identity.walk`) and, where it comes from a module of the user's, also by these texts.
+Installed packages are identified by name, version and file. What cannot be identified is never the same as anything,
+and the reason is given.
 
 Not covered are data files that code reads, what it finds by a computed name on an object (``getattr``), what a script
 does beside defining what it gives, and the state of other programs.
@@ -18,10 +19,10 @@ from importlib import util
 from pathlib import Path
 from typing import Any
 
-from steepest.identity.files import elsewhere_from
-from steepest.identity.source import UnknownError, digest_of
-from steepest.identity.walk import Walk, digest, is_installed_class
-from steepest.references import file_of, is_installed, load_reference, modules_of, root_of
+from steepest.components.identity.files import elsewhere_from
+from steepest.components.identity.source import UnknownError, digest_of
+from steepest.components.identity.walk import Walk, digest, is_installed_class
+from steepest.components.references import file_of, is_installed, load_reference, modules_of, root_of
 
 
 @dataclass(frozen=True)

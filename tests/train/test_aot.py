@@ -13,8 +13,8 @@ import torch
 from torch import nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from steepest.train import compiler as module
-from steepest.train.compiler import (
+from steepest.train import aot as module
+from steepest.train.aot import (
     NoCompilerError,
     NotCachedError,
     cache_folder,
@@ -203,7 +203,7 @@ def test_the_folder_is_where_the_user_says(monkeypatch, tmp_path) -> None:
 RACE = """
 import sys
 from tests.train.test_compiler import small
-from steepest.train.compiler import compiled
+from steepest.train.aot import compiled
 found = compiled(small(), 1)
 traced = small()
 expected = traced.graph(*traced.examples)

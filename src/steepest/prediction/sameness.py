@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from steepest.components.identity import of_network
 from steepest.data.dataset import Shape
 from steepest.errors import ModelError
-from steepest.evaluate.predictions import predict
-from steepest.identity import of_network
+from steepest.evaluate.outputs import predict
 from steepest.record.store import SOURCE, Folder
 
 ROWS = 5

@@ -10,30 +10,32 @@ from typing import Any
 import torch
 
 from steepest import forks
-from steepest.budget import check_minutes, settle
 from steepest.compare.assemble import Evidence
 from steepest.compare.limits import too_short
 from steepest.compare.result import Comparison
+from steepest.components.identity import of_network
+from steepest.components.references import looking
 from steepest.data.dataset import Dataset
 from steepest.data.table import Table, read_table
-from steepest.decision import Decision, decide
 from steepest.errors import OptionError
-from steepest.evaluate.predictions import predict
-from steepest.evaluate.seen import SeenRows
-from steepest.experiment_folder import (
+from steepest.evaluate.outputs import predict
+from steepest.experiment.budget import check_minutes, settle
+from steepest.experiment.folder import (
     check_folder,
     joined,
     with_whole_paths,
     write_results,
 )
-from steepest.identity import of_network
+from steepest.experiment.settings import Decision, decide
 from steepest.models import ModelBuilder, build_model
+from steepest.prediction.model import About, TrainedModel
+from steepest.prediction.sameness import outputs_of
+from steepest.prediction.seen import SeenRows
 from steepest.recipe import (
     Experiment,
     experiment_toml,
 )
 from steepest.record.store import TEST_PREDICTIONS, Folder
-from steepest.references import looking
 from steepest.report.format import seconds as duration
 from steepest.report.headline import too_short as short_text
 from steepest.report.summary import Findings, best_seed, summarize
@@ -44,8 +46,6 @@ from steepest.sweep.observer import Observer
 from steepest.sweep.plan import chosen_rules, finals, taking_part, winner
 from steepest.sweep.rows import rows_text
 from steepest.sweep.runner import Runner
-from steepest.train.sameness import outputs_of
-from steepest.train.trained import About, TrainedModel
 from steepest.wording import counted
 
 

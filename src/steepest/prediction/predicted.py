@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from steepest.data.preparation import StepReport
 from steepest.data.unforeseen import Unforeseen
-from steepest.evaluate.known import Known, Scores
+from steepest.prediction.known import Known, KnownScores
 
 
 class _About:
@@ -42,7 +42,7 @@ class _About:
         return self.unforeseen.lines
 
     @property
-    def scores(self) -> Scores | None:
+    def scores(self) -> KnownScores | None:
         """How well the predictions fit the target, if the rows have it."""
         return None if self.known is None else self.known.scores
 

@@ -13,13 +13,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
-from steepest.decision import Decision
 from steepest.errors import OptionError
+from steepest.experiment.settings import Decision
 from steepest.optim import make_rule
-from steepest.recipe import Execution, Fitted, Protocol, Recipe
+from steepest.recipe import Execution, Protocol, Recipe, RunLength
 from steepest.report.format import seconds as duration
 from steepest.sweep.compiling import Work, with_choice
-from steepest.sweep.decide import PILOT_STEPS, pilot
+from steepest.sweep.defaults import PILOT_STEPS, pilot
 from steepest.sweep.estimate import fit_budget, plan_seconds
 from steepest.sweep.plan import Setup
 from steepest.sweep.runner import Runner
@@ -86,7 +86,7 @@ def check_minutes(decision: Decision) -> None:
         )
 
 
-def decided(decision: Decision) -> Fitted | None:
+def decided(decision: Decision) -> RunLength | None:
     """Return the length that the folder has for what is asked now, or None."""
     begun = decision.execution.fitted
     return (
@@ -116,14 +116,14 @@ def settle(decision: Decision, runner: Runner, started: float) -> Decision:
         )
     else:
         epochs, why = find_length(decision, runner, clock)
-    wanted = Fitted(epochs=epochs, why=why)
+    wanted = RunLength(epochs=epochs, why=why)
     decision = _with_compiled(decision, wanted, clock, runner)
     fitted = fit_length(decision, wanted, clock)
     asked = fitted.model_copy(update={"asked": asked_for(protocol, decision.recipe)})
     return replace(decision, execution=decision.execution.model_copy(update={"fitted": asked}))
 
 
-def expected(decision: Decision) -> tuple[Decision, Fitted, bool, float]:
+def expected(decision: Decision) -> tuple[Decision, RunLength, bool, float]:
     """Return what :func:`settle` is expected to find, without training or compiling anything.
 
     Returns:
@@ -133,7 +133,7 @@ def expected(decision: Decision) -> tuple[Decision, Fitted, bool, float]:
     clock = Clock.of(protocol)
     begun = decided(decision)
     known = begun is not None or protocol.epochs is not None
-    wanted = begun or Fitted(epochs=protocol.epochs or LARGEST_GUESS)
+    wanted = begun or RunLength(epochs=protocol.epochs or LARGEST_GUESS)
     if not known and clock.budget is not None:
         wanted = wanted.model_copy(
             update={"why": f"chosen by a pilot run; {LARGEST_GUESS:g} epochs assumed here"}
@@ -154,7 +154,7 @@ def find_length(decision: Decision, runner: Runner, clock: Clock) -> tuple[float
     steps, adam = decision.timed, str(make_rule("adam"))
     execution = _times(decision)
     if adam in steps.rules:
-        typical = Fitted(epochs=TYPICAL_EPOCHS)
+        typical = RunLength(epochs=TYPICAL_EPOCHS)
         chosen = steps.choose(lambda: _work(decision, typical, clock), only=(adam,))
         execution = _times(decision, [name for name in chosen if name == adam])
     most = PILOT_STEPS
@@ -171,7 +171,7 @@ def find_length(decision: Decision, runner: Runner, clock: Clock) -> tuple[float
     return epochs, f"{counted(epochs, 'epoch')} ({how})"
 
 
-def fit_length(decision: Decision, wanted: Fitted, clock: Clock) -> Fitted:
+def fit_length(decision: Decision, wanted: RunLength, clock: Clock) -> RunLength:
     """Return the length, trials and seeds that fit into the time, where the execution plan has its times."""
     if clock.budget is None or clock.left is None:
         return wanted
@@ -187,12 +187,12 @@ def fit_length(decision: Decision, wanted: Fitted, clock: Clock) -> Fitted:
     return found
 
 
-def within(decision: Decision, wanted: Fitted, seconds: float) -> Fitted:
+def within(decision: Decision, wanted: RunLength, seconds: float) -> RunLength:
     """Return the length, trials and seeds with which a comparison fits into some seconds."""
     execution = decision.execution
     found = fit_budget(_build(decision, execution), wanted.epochs, decision.per_epoch, execution, seconds)
     lost = f"to fit the time budget: {'; '.join(found.given_up)}" if found.given_up else ""
-    return Fitted(
+    return RunLength(
         epochs=found.epochs,
         seeds=len(found.setup.seeds),
         scan_rates=found.setup.scan_rates,
@@ -211,7 +211,7 @@ def asked_for(protocol: Protocol, recipe: Recipe) -> str:
     return ", ".join(f"{name} {value}" for name, value in asked.items())
 
 
-def _with_compiled(decision: Decision, wanted: Fitted, clock: Clock | None, runner: Runner) -> Decision:
+def _with_compiled(decision: Decision, wanted: RunLength, clock: Clock | None, runner: Runner) -> Decision:
     """Return the decision with an execution plan in which whose steps are compiled is no longer open."""
     steps = decision.timed
     chosen = steps.choose(lambda: _work(decision, wanted, clock))
@@ -223,7 +223,7 @@ def _with_compiled(decision: Decision, wanted: Fitted, clock: Clock | None, runn
     return replace(decision, execution=execution)
 
 
-def _work(decision: Decision, wanted: Fitted, clock: Clock | None) -> Work:
+def _work(decision: Decision, wanted: RunLength, clock: Clock | None) -> Work:
     """Return the comparison that is wanted, and the time that there is now."""
 
     def build(epochs: float, execution: Execution) -> Setup:
@@ -235,7 +235,7 @@ def _work(decision: Decision, wanted: Fitted, clock: Clock | None) -> Work:
 
 def _build(decision: Decision, execution: Execution) -> Callable[[float], Setup]:
     made = replace(decision, execution=execution)
-    return lambda epochs: made.setup(Fitted(epochs=epochs))
+    return lambda epochs: made.setup(RunLength(epochs=epochs))
 
 
 def _times(decision: Decision, compiled: Collection[str] = ()) -> Execution:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from steepest.errors import first_line
-from steepest.train.compiler import NoCompilerError, Run
+from steepest.train.aot import NoCompilerError, Run
 from steepest.train.feed import pinned
 
 WARM_UPS = 3

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from importlib import machinery, util
 from pathlib import Path
 
-from steepest.references import imported_by, is_installed, modules_of
+from steepest.components.references import imported_by, is_installed, modules_of
 
 
 def elsewhere_from(modules: Mapping[str, Path]) -> dict[str, Path]:

@@ -18,7 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from steepest import forks, grammar
+from steepest import forks
+from steepest.components import grammar
+from steepest.components.references import looking
 from steepest.data.dataset import Shape, TargetScale
 from steepest.data.names import plain
 from steepest.data.pipeline import DAMAGE
@@ -27,18 +29,17 @@ from steepest.data.table import Encoded, TablePipeline
 from steepest.data.target import known_codes
 from steepest.errors import FolderError, ModelError, OptionError, first_line
 from steepest.evaluate.baselines import restore
-from steepest.evaluate.known import Known, Question
 from steepest.evaluate.metrics import is_positive, metric_info, metric_names
-from steepest.evaluate.predicted import Predictions, Written, beside, joined
-from steepest.evaluate.predictions import predict
-from steepest.evaluate.seen import SeenRows
+from steepest.evaluate.outputs import predict
 from steepest.files import cannot_write, check_apart, reachable, write_atomically
 from steepest.models import ModelBuilder, build_model, count_parameters
+from steepest.prediction.known import Known, Question
+from steepest.prediction.predicted import Predictions, Written, beside, joined
+from steepest.prediction.sameness import Outputs, check_code, check_outputs
+from steepest.prediction.seen import SeenRows
+from steepest.prediction.writing import writing_tables
 from steepest.record.store import Folder, command
-from steepest.references import looking
-from steepest.train.sameness import Outputs, check_code, check_outputs
 from steepest.train.weights import load_once, once
-from steepest.train.writing import writing_tables
 from steepest.wording import counted, first_few
 
 FORMAT = 1

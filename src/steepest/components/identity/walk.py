@@ -24,9 +24,9 @@ from importlib import machinery, metadata, util
 from pathlib import Path
 from typing import Any, cast
 
-from steepest.identity.files import elsewhere_from, is_installed_spec
-from steepest.identity.source import Named, UnknownError, digest_of, named_in, source_of
-from steepest.references import is_installed, modules_of, root_of
+from steepest.components.identity.files import elsewhere_from, is_installed_spec
+from steepest.components.identity.source import Named, UnknownError, digest_of, named_in, source_of
+from steepest.components.references import is_installed, modules_of, root_of
 
 COMPUTED: tuple[Any, ...] = (
     exec, eval, compile, __import__, globals, importlib.import_module, importlib.reload,

@@ -14,10 +14,11 @@ from steepest.compare.result import Comparison
 from steepest.data.catalog import is_name
 from steepest.data.dataset import Dataset
 from steepest.data.options import TableOptions
-from steepest.decision import device_is_there
 from steepest.errors import FolderError, SteepestError
 from steepest.evaluate.metrics import default_metric, meant, metric_info
+from steepest.experiment.settings import device_is_there
 from steepest.models import ModelBuilder
+from steepest.prediction.model import built_from
 from steepest.recipe import (
     EXECUTION_OPTIONS,
     Execution,
@@ -34,7 +35,6 @@ from steepest.report.usage import usage
 from steepest.sweep.codes import codes_of
 from steepest.sweep.contestants import contestants
 from steepest.sweep.observer import Observer
-from steepest.train.trained import built_from
 
 
 def check_folder(

@@ -11,8 +11,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from steepest.components.registry import Entry, Registry
 from steepest.optim import make_rule
-from steepest.registry import Entry, Registry
 from steepest.schedules import make_schedule
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from steepest.errors import unknown_name
 from steepest.evaluate import crossed
 from steepest.evaluate.metrics import evaluate, metric_info, row_correct, row_losses
 from steepest.evaluate.rowwise import BY_ROW, RAREST, by_row, other_values, too_few
-from steepest.evaluate.seen import beyond_chance
+from steepest.prediction.seen import beyond_chance
 
 MOST_OUTPUTS = 1 << 27
 """So many outputs are held for metrics that are no mean over rows; of more rows, these metrics are left out."""
@@ -59,7 +59,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Scores:
+class KnownScores:
     """How well predictions fit the known values of the target.
 
     The intervals are about other rows of the same kind, not about another training run.
@@ -111,7 +111,7 @@ class Known:
         outputs: of the model ``[N, K]``, or None if they are too many to be held.
         target: codes or standardised values, ``[N]``.
         seen: whether the model was trained or chosen on the row, ``[N]``.
-        missing, unknown: rows that cannot be scored, as in ``Scores``.
+        missing, unknown: rows that cannot be scored, as in ``KnownScores``.
     """
 
     question: Question
@@ -160,7 +160,7 @@ class Known:
         )
 
     @property
-    def scores(self) -> Scores:
+    def scores(self) -> KnownScores:
         """The metrics of these rows; of those on which the model was not trained, if it was trained on some."""
         seen, n = int(self.seen.sum()), len(self.seen)
         if not beyond_chance(seen, n, self.question.chance):
@@ -172,7 +172,7 @@ class Known:
         if not new:
             reason = "the model was trained or chosen on these rows"
         metrics = rows._metrics(intervals=new)
-        return Scores(self.question.target, n, metrics, self.missing, self.unknown, reason, seen, new)
+        return KnownScores(self.question.target, n, metrics, self.missing, self.unknown, reason, seen, new)
 
     def _but_for(self, rows: NDArray[np.bool_]) -> Known:
         """Return the other rows."""

@@ -26,7 +26,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 import steepest
 from steepest.errors import FolderError, SteepestError
 from steepest.sweep import machine
-from steepest.train.compiler import cache_folder, compiled, compiler
+from steepest.train.aot import cache_folder, compiled, compiler
 from steepest.train.program import Traced
 from steepest.wording import counted
 

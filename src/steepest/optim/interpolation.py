@@ -41,7 +41,7 @@ MOST_POINTS, MOST_TERMS = 32, 5_000
 
 
 @dataclass(frozen=True)
-class Plan:
+class Sizes:
     """How many terms and points a pair of betas needs.
 
     Attributes:
@@ -54,7 +54,7 @@ class Plan:
 
 
 @functools.cache
-def plan(beta1: float, beta2: float) -> Plan | None:
+def plan(beta1: float, beta2: float) -> Sizes | None:
     """Return the number of terms and points for a pair of betas; None where the sum cannot be had that way.
 
     The terms die as ``(β1/√β2)^j``, so β1 must be below √β2; the x_j lie the farther apart the smaller β2 is, and
@@ -63,17 +63,17 @@ def plan(beta1: float, beta2: float) -> Plan | None:
 
     Example:
         >>> plan(0.9, 0.999), plan(0.9, 0.95), plan(0.999, 0.99)
-        (Plan(terms=330, points=18), None, None)
+        (Sizes(terms=330, points=18), None, None)
     """
     terms = number_of_terms(beta1, beta2)
     if terms is None:
         return None
     if beta1 == 0.0:
-        return Plan(terms, 2)  # the average of an idle row is 0
+        return Sizes(terms, 2)  # the average of an idle row is 0
     late = math.ceil(20.0 / (1.0 - beta2))
     for points in range(2, MOST_POINTS + 1, 2):
-        if all(error(beta1, beta2, s, Plan(terms, points)) <= TOLERANCE for s in (1, 2, 5, 30, 200, late)):
-            return Plan(terms, points)
+        if all(error(beta1, beta2, s, Sizes(terms, points)) <= TOLERANCE for s in (1, 2, 5, 30, 200, late)):
+            return Sizes(terms, points)
     return None
 
 
@@ -110,7 +110,7 @@ class Grid:
     reach: float
 
     @classmethod
-    def of(cls, beta1: float, beta2: float, plan: Plan) -> Grid:
+    def of(cls, beta1: float, beta2: float, plan: Sizes) -> Grid:
         """Return the places for two betas."""
         j = np.arange(1.0, plan.terms + 1.0)
         stretch = -0.5 * j * math.log(beta2) if beta2 > 0.0 else np.zeros_like(j)
@@ -128,7 +128,7 @@ class Grid:
         return share / share.sum(0)
 
 
-def error(beta1: float, beta2: float, s: int, plan: Plan) -> float:
+def error(beta1: float, beta2: float, s: int, plan: Sizes) -> float:
     """Return the worst relative error over every ε/√v for rows last updated at ``s``, at a constant rate."""
     grid = Grid.of(beta1, beta2, plan)
     j = np.arange(1.0, plan.terms + 1.0)

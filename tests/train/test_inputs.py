@@ -15,9 +15,9 @@ from steepest.optim import make_rule
 from steepest.optim.past import Past
 from steepest.optim.tables import RowTables
 from steepest.schedules import make_schedule
-from steepest.train.ahead import MOST_ROWS, MOST_STEPS, block, first_places, prepare
 from steepest.train.dropout import StepDropout
 from steepest.train.feed import Feed
+from steepest.train.inputs import MOST_ROWS, MOST_STEPS, block, first_places, prepare
 from steepest.train.program import Changing, flat_changing, step_of
 from tests.train.steps import TABLES, in_float64, problem_of, table
 

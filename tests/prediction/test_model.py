@@ -14,8 +14,8 @@ from steepest.data import read
 from steepest.data.table import read_table
 from steepest.errors import DataError, FolderError, OptionError
 from steepest.models import build_model
-from steepest.train import trained
-from steepest.train.trained import About, Predictions, TrainedModel, joined
+from steepest.prediction import model as trained
+from steepest.prediction.model import About, Predictions, TrainedModel, joined
 
 N = 1000
 READERS = {".csv": pl.read_csv, ".parquet": pl.read_parquet, ".feather": pl.read_ipc, ".arrow": pl.read_ipc}

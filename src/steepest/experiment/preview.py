@@ -6,14 +6,14 @@ import html
 from collections.abc import Sequence
 from typing import Any
 
-from steepest.budget import check_minutes, expected
+from steepest.components.references import looking
 from steepest.data.table import Table
-from steepest.decision import decide
-from steepest.experiment_folder import check_folder, joined
+from steepest.experiment.budget import check_minutes, expected
+from steepest.experiment.folder import check_folder, joined
+from steepest.experiment.settings import decide
 from steepest.models import ModelBuilder
-from steepest.recipe import Experiment, Fitted
+from steepest.recipe import Experiment, RunLength
 from steepest.record.store import Folder
-from steepest.references import looking
 from steepest.report.format import seconds as duration
 from steepest.sweep.estimate import plan_seconds, plan_text
 from steepest.sweep.methods import steps_text
@@ -94,7 +94,7 @@ def _preview(
         most = "about" if known else "at most about"
         lines.append(f"time   {most} {duration(plan_seconds(setup, execution, history))}{more}")
     else:
-        short, long = (decision.setup(Fitted(epochs=each)) for each in (1.0, 2.0))
+        short, long = (decision.setup(RunLength(epochs=each)) for each in (1.0, 2.0))
         epoch = plan_seconds(long, execution, {}) - plan_seconds(short, execution, {})
         lines.append(
             f"time   about {duration(epoch)} per epoch{more}; a pilot run chooses the number of epochs"

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from steepest.components.identity import with_shapes
 from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset, Note
 from steepest.data.encode import INDICATOR
@@ -16,13 +17,12 @@ from steepest.data.table import Table
 from steepest.errors import OptionError
 from steepest.evaluate.judging import Judging, judge
 from steepest.evaluate.metrics import metric_info
-from steepest.identity import with_shapes
 from steepest.models import ModelBuilder, build_model, count_parameters
 from steepest.recipe import (
     Execution,
     Experiment,
-    Fitted,
     Recipe,
+    RunLength,
     stable_hash,
 )
 from steepest.schedules import make_schedule
@@ -30,7 +30,7 @@ from steepest.sweep.advice import advice
 from steepest.sweep.bench import Bench
 from steepest.sweep.codes import Codes, codes_of
 from steepest.sweep.contestants import Contestant, contestants
-from steepest.sweep.decide import (
+from steepest.sweep.defaults import (
     check_one_gradient,
     class_weights,
     equal_lengths,
@@ -77,7 +77,7 @@ class Decision:
     def measured(self, began: Execution | None, observer: Observer) -> Decision:
         """Return this with the execution plan so far: the folder's, the configuration's, or one that is measured now.
 
-        Whose steps are compiled, and how long the runs are, is decided by :mod:`steepest.budget`.
+        Whose steps are compiled, and how long the runs are, is decided by :mod:`steepest.experiment.budget`.
         """
         stored = began or begin_execution(self.experiment.execution)
         changed = "" if stored is None else stored.changed(self.of)
@@ -106,13 +106,13 @@ class Decision:
         return self.steps
 
     @property
-    def length(self) -> Fitted:
-        """The length of :func:`steepest.budget.settle`."""
+    def length(self) -> RunLength:
+        """The length of :func:`steepest.experiment.budget.settle`."""
         if self.execution.fitted is None:
             raise ValueError("the length has not been decided")
         return self.execution.fitted
 
-    def setup(self, fitted: Fitted) -> Setup:
+    def setup(self, fitted: RunLength) -> Setup:
         """Return the setup at a length, with the trials and seeds that were fitted to the budget."""
         protocol = self.experiment.protocol
         steps = max(1, round(fitted.epochs * self.per_epoch))
@@ -200,7 +200,7 @@ def decide(
         codes, _measured_for(net, recipe, codes),
     )  # fmt: skip
     if protocol.epochs is not None and protocol.minutes is None and protocol.equal != "seconds":
-        decision.setup(Fitted(epochs=protocol.epochs, why="given")).check_schedule()
+        decision.setup(RunLength(epochs=protocol.epochs, why="given")).check_schedule()
     return decision
 
 

@@ -16,15 +16,14 @@ from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from steepest.errors import first_line
-from steepest.optim.method import Feed as AnyFeed
-from steepest.optim.method import Problem, StepInfo
-from steepest.train.ahead import block, blocks
+from steepest.optim.method import BatchSource, Problem, StepInfo
+from steepest.train.aot import NotCachedError, Run
 from steepest.train.compiled import CompiledMethod, CompiledState, numbers_drawn
-from steepest.train.compiler import NotCachedError, Run
+from steepest.train.cuda_graph import Losses, Replay, pointed
 from steepest.train.feed import Feed
+from steepest.train.inputs import block, blocks
 from steepest.train.problem import SupervisedProblem
 from steepest.train.program import Changing, Traced, flat_changing, flat_state, step_of
-from steepest.train.replay import Losses, Replay, pointed
 
 
 @dataclass
@@ -48,7 +47,7 @@ class ReplayedMethod(CompiledMethod):
         return ReplayedState(**vars(super().init(problem)))
 
     def steps(
-        self, problem: Problem, state: CompiledState, feed: AnyFeed, first: int, count: int
+        self, problem: Problem, state: CompiledState, feed: BatchSource, first: int, count: int
     ) -> Iterator[StepInfo]:
         """Make ``count`` steps from step ``first`` on."""
         own, supervised = cast("Feed", feed), cast("SupervisedProblem", problem)

@@ -17,13 +17,13 @@ from steepest.optim.past import Past
 from steepest.recipe import Execution, Recipe
 from steepest.schedules import make_schedule
 from steepest.sweep.methods import make_method
-from steepest.train import replay, replayed
+from steepest.train import cuda_graph, cuda_method
+from steepest.train.aot import NoCompilerError, NotCachedError
 from steepest.train.compiled import CompiledMethod, Programs
-from steepest.train.compiler import NoCompilerError, NotCachedError
+from steepest.train.cuda_graph import Replay, pointed
+from steepest.train.cuda_method import ReplayedMethod
 from steepest.train.problem import SupervisedProblem
 from steepest.train.program import Changing, Program, State, trace
-from steepest.train.replay import Replay, pointed
-from steepest.train.replayed import ReplayedMethod
 from tests.train.steps import MODEL, STEPS, TABLES, distance, eager, in_float64, run, table
 
 
@@ -63,9 +63,9 @@ def test_blocks_of_any_length(data, size: int) -> None:
 
 def test_steps_are_joined_by_inductor_where_it_is_there(data, monkeypatch) -> None:
     seen: list[Any] = []
-    monkeypatch.setattr(replayed, "has_triton", lambda: True)
+    monkeypatch.setattr(cuda_method, "has_triton", lambda: True)
     monkeypatch.setattr(
-        replayed, "joined", lambda graph, *_: seen.append(graph) or (lambda given: graph(*given))
+        cuda_method, "joined", lambda graph, *_: seen.append(graph) or (lambda given: graph(*given))
     )
     found, right = run(data, method_of("adam")), run(data, eager("adam"))
     assert len(seen) == 1
@@ -82,7 +82,7 @@ def test_where_inductor_fails_the_operations_are_made_one_by_one(data, monkeypat
         return call
 
     said: list[str] = []
-    monkeypatch.setattr(replayed, "has_triton", lambda: True)
+    monkeypatch.setattr(cuda_method, "has_triton", lambda: True)
     monkeypatch.setattr(torch, "compile", broken)
     method = method_of("adam(lr=0.01)")
     method.programs.announce = said.append
@@ -96,7 +96,7 @@ def test_where_inductor_fails_the_operations_are_made_one_by_one(data, monkeypat
 
 @pytest.mark.slow
 def test_inductor_takes_the_graph(data, monkeypatch) -> None:
-    monkeypatch.setattr(replayed, "has_triton", lambda: True)
+    monkeypatch.setattr(cuda_method, "has_triton", lambda: True)
     found, right = run(data, method_of("adam(lr=0.01)")), run(data, eager("adam(lr=0.01)"))
     assert found.losses == pytest.approx(right.losses, rel=1e-9)
 
@@ -105,7 +105,7 @@ def test_inductor_takes_the_graph(data, monkeypatch) -> None:
 
 
 class Device:
-    """What ``torch.cuda`` is asked for, in order; a captured step runs when it is replayed, not before."""
+    """What ``torch.cuda`` is asked for, in order; a captured step runs when it is cuda_method, not before."""
 
     def __init__(self, step: Callable[[], None]) -> None:
         self.said: list[str] = []
@@ -150,9 +150,9 @@ class _Block:
 
 @pytest.fixture(autouse=True)
 def _own_streams() -> Iterator[None]:
-    replay.side_stream.cache_clear()
+    cuda_graph.side_stream.cache_clear()
     yield
-    replay.side_stream.cache_clear()
+    cuda_graph.side_stream.cache_clear()
 
 
 def adding(tensors: list[Tensor]) -> list[Tensor]:
@@ -283,7 +283,7 @@ def test_what_fails_is_a_reason_to_run_eagerly(monkeypatch) -> None:
     monkeypatch.setattr(Replay, "_captured", refuse)
     weight = torch.zeros(1)
     monkeypatch.setattr(Tensor, "device", property(lambda self: SimpleNamespace(type="cuda")), raising=False)
-    monkeypatch.setattr(replay.torch, "empty", lambda *a, device=None, **k: weight.new_zeros(*a))
-    monkeypatch.setattr(replay.torch, "zeros", lambda *a, device=None, **k: weight.new_zeros(*a))
+    monkeypatch.setattr(cuda_graph.torch, "empty", lambda *a, device=None, **k: weight.new_zeros(*a))
+    monkeypatch.setattr(cuda_graph.torch, "zeros", lambda *a, device=None, **k: weight.new_zeros(*a))
     with pytest.raises(NoCompilerError, match="cannot be captured: RuntimeError: no kernel image"):
         Replay(pointed(adding, 1), [weight], [weight.new_ones(1, 1)], most=1)

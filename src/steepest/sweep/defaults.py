@@ -15,7 +15,7 @@ from steepest.optim import make_rule
 from steepest.recipe import Execution, Protocol, Recipe
 from steepest.record.schema import Record, RunKey
 from steepest.sweep.contestants import Contestant, contestants, whole_spec
-from steepest.sweep.plan import TUNING_SEED, Run
+from steepest.sweep.plan import TUNING_SEED, PlannedRun
 from steepest.sweep.runner import Runner
 from steepest.wording import counted
 
@@ -68,7 +68,7 @@ def class_weights(dataset: Dataset, wanted: str | dict[str, float]) -> tuple[flo
     return tuple(weights.get(name, 1.0) for name in dataset.classes)
 
 
-def pilot_run(recipe: Recipe, per_epoch: int, seed: int, most_steps: int = PILOT_STEPS) -> Run:
+def pilot_run(recipe: Recipe, per_epoch: int, seed: int, most_steps: int = PILOT_STEPS) -> PlannedRun:
     """Return the run that finds the length: Adam at its default, constant, until five epochs bring nothing."""
     rule = make_rule("adam")
     epochs = max(1, min(PILOT_EPOCHS, most_steps // per_epoch))
@@ -79,7 +79,7 @@ def pilot_run(recipe: Recipe, per_epoch: int, seed: int, most_steps: int = PILOT
     }
     recipe = recipe.scheduled("constant").model_copy(update=changes)
     key = RunKey(name="pilot", recipe=recipe.id, seed=seed + TUNING_SEED, phase="pilot")
-    return Run(key, recipe, rule, read_test=False)
+    return PlannedRun(key, recipe, rule, read_test=False)
 
 
 def pilot(
@@ -102,7 +102,7 @@ def pilot(
     return epochs, f"a pilot run of Adam at its default rate {pilot_text(record, per_epoch)}{least}"
 
 
-def _says_as_much(record: Record, run: Run) -> bool:
+def _says_as_much(record: Record, run: PlannedRun) -> bool:
     """Return whether a record is that of a pilot of the same recipe, and ended by itself or ran at least as long."""
     if record.key.phase != "pilot":
         return False

@@ -1,0 +1,1 @@
+"""A saved model: loaded, and used on new rows."""
