@@ -14,7 +14,8 @@ import polars as pl
 from steepest import forks
 from steepest.compare.assemble import paired_difference
 from steepest.compare.differences import between
-from steepest.compare.result import Comparison, Difference
+from steepest.compare.estimates import Difference
+from steepest.compare.result import Comparison
 from steepest.components import grammar
 from steepest.components.references import looking
 from steepest.data.catalog import is_name

@@ -21,8 +21,8 @@ from steepest.compare.differences import (
     scores,
     standings,
 )
+from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.intervals import holm, paired_t, row_bootstrap
-from steepest.compare.result import Difference, Estimate
 from steepest.evaluate import crossed
 from steepest.evaluate.metrics import metric_info
 from steepest.evaluate.rowwise import FEWEST_OF_A_CLASS, FEWEST_ROWS, RAREST, by_row, other_values

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from steepest.compare.result import Difference
+from steepest.compare.estimates import Difference
 from steepest.export import latex, tex, tidy
 from steepest.export.bibliography import bibliography
 from steepest.export.protocol import protocol, to_text

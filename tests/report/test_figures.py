@@ -11,7 +11,8 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 
-from steepest.compare.result import Comparison, Difference, Effect, Estimate, Metric, Row
+from steepest.compare.estimates import Difference, Estimate
+from steepest.compare.result import Comparison, Effect, Metric, Row
 from steepest.report import contrasts, figures, results, theme, view
 from steepest.report.digits import from_winner
 from steepest.report.html import render_html

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.limits import NO_LIMITS, Limits, Short
-from steepest.compare.result import Difference, Estimate, Metric, Row
+from steepest.compare.result import Metric, Row
 from steepest.report import format as show
 from steepest.report.digits import digits
 from steepest.report.headline import headline

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from steepest.compare.result import Comparison, Difference, Estimate, Metric, Row
+from steepest.compare.estimates import Difference, Estimate
+from steepest.compare.result import Comparison, Metric, Row
 from steepest.export import latex
 from steepest.report import comparison_table, to_csv
 from steepest.report import format as show

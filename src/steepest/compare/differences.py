@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from steepest.compare.estimates import Difference
 from steepest.compare.intervals import ROUNDING, holm, paired_t, row_bootstrap, smallest_visible
 from steepest.compare.pairing import finite
-from steepest.compare.result import Difference, Standing
+from steepest.compare.result import Standing
 from steepest.evaluate import crossed
 from steepest.evaluate.metrics import metric_info
 from steepest.evaluate.rowwise import RAREST, by_row, in_groups, too_few

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from steepest.compare.assemble import GOOD_RANGE, Evidence
+from steepest.compare.estimates import Difference
 from steepest.compare.intervals import paired_t
-from steepest.compare.result import Difference
 from steepest.evaluate.metrics import metric_info
 from steepest.recipe import Execution, Protocol
 from steepest.record.schema import Record

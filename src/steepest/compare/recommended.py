@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from steepest.compare.assemble import Evidence
-from steepest.compare.result import Difference
+from steepest.compare.estimates import Difference
 from steepest.evaluate.metrics import metric_info
 
 

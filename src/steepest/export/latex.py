@@ -26,7 +26,7 @@ def table(comparison: Comparison) -> str:
         comparison: the result; its names may contain anything.
 
     Example:
-        >>> from steepest.compare.result import Estimate
+        >>> from steepest.compare.estimates import Estimate
         >>> loss = Estimate(mean=1.464, low=1.462, high=1.466, n=5)
         >>> row = Row(kind="optimizer", name="my_opt", lr=3e-4, seeds=5, metrics={"log_loss": loss})
         >>> shown = Metric(name="log_loss", title="log loss", higher_is_better=False)

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from steepest.compare.result import Comparison, Difference, Fact, Row
+from steepest.compare.estimates import Difference
+from steepest.compare.result import Comparison, Fact, Row
 from steepest.recipe import Experiment
 from steepest.record.schema import Record
 from steepest.report import format as show

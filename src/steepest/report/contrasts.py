@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from steepest.compare.result import Comparison, Difference
+from steepest.compare.estimates import Difference
+from steepest.compare.result import Comparison
 from steepest.report import format as show
 from steepest.report.digits import Digits, digits_of
 from steepest.report.headline import evidence

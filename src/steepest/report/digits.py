@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from steepest.compare.result import Comparison, Difference, Estimate, Metric, Row
+from steepest.compare.estimates import Difference, Estimate
+from steepest.compare.result import Comparison, Metric, Row
 from steepest.report import format as show
 
 

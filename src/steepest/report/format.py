@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from steepest.compare.result import Estimate, Interval
+from steepest.compare.estimates import Estimate, Interval
 
 MISSING = "–"
 MINUS = "−"

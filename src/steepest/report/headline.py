@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from steepest.compare.estimates import Difference
 from steepest.compare.limits import NO_LIMITS, Limits, Short
-from steepest.compare.result import Difference, Metric, Row
+from steepest.compare.result import Metric, Row
 from steepest.report import format as fmt
 from steepest.report.digits import Digits, digits
 from steepest.report.words import capital, listed, named

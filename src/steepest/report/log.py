@@ -16,8 +16,9 @@ from typing import Any
 import polars as pl
 
 from steepest.compare.differences import differences, scores, standings
+from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.intervals import t_interval
-from steepest.compare.result import Band, Comparison, Difference, Effect, Estimate, Fact, Metric, Row
+from steepest.compare.result import Band, Comparison, Effect, Fact, Metric, Row
 from steepest.data.read import scan, source_name
 from steepest.errors import OptionError, UnknownNameError, unknown_name
 from steepest.evaluate.metrics import metric_info

@@ -7,7 +7,8 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from steepest.compare.result import Comparison, Estimate, Metric, Row
+from steepest.compare.estimates import Estimate
+from steepest.compare.result import Comparison, Metric, Row
 from steepest.report import format as show
 from steepest.report.digits import digits_of, from_winner
 from steepest.report.theme import slots

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from steepest.compare.result import Interval
+from steepest.compare.estimates import Interval
 from steepest.evaluate.metrics import metric_info
 from steepest.prediction.known import KnownScores, Score
 from steepest.report import format as fmt

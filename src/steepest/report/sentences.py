@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from steepest.compare.result import Difference, Metric, Row
+from steepest.compare.estimates import Difference
+from steepest.compare.result import Metric, Row
 from steepest.evaluate.rowwise import BY_ROW
 from steepest.report import format as fmt
 from steepest.report.headline import evidence

@@ -17,7 +17,8 @@ from markupsafe import Markup
 from numpy.typing import ArrayLike
 
 from steepest.compare.differences import Scores, family, scores
-from steepest.compare.result import Comparison, Difference, Fact
+from steepest.compare.estimates import Difference
+from steepest.compare.result import Comparison, Fact
 from steepest.evaluate.metrics import is_positive
 from steepest.files import cannot_write, write_atomically
 from steepest.recipe import Experiment

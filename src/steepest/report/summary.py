@@ -27,9 +27,10 @@ from steepest.compare.assemble import (
     trust,
 )
 from steepest.compare.differences import between, standings
+from steepest.compare.estimates import Difference
 from steepest.compare.limits import Limits, limits
 from steepest.compare.recommended import recommended
-from steepest.compare.result import ClassLine, Comparison, Difference, Fact, Row
+from steepest.compare.result import ClassLine, Comparison, Fact, Row
 from steepest.data.dataset import Dataset
 from steepest.evaluate.rowwise import BY_ROW
 from steepest.recipe import Execution, Experiment, Precision

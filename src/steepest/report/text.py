@@ -12,7 +12,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from steepest.compare.result import Comparison, Estimate, Metric, Row
+from steepest.compare.estimates import Estimate
+from steepest.compare.result import Comparison, Metric, Row
 from steepest.report import format as show
 from steepest.report.digits import digits_of, from_winner
 from steepest.report.view import UNBROKEN, better_first, is_winner, metric_of

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from steepest.compare.result import Comparison, Estimate, Metric, RateCurve, Row
+from steepest.compare.estimates import Estimate
+from steepest.compare.result import Comparison, Metric, RateCurve, Row
 from steepest.report import format as show
 from steepest.report.digits import Digits, digits_of
 from steepest.report.theme import slots

@@ -1,0 +1,134 @@
+"""Numbers with their intervals: means, estimates over run seeds, and differences between two things compared."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, cast
+
+from pydantic import model_validator
+
+from steepest.record.schema import Frozen
+
+
+class Interval(Frozen):
+    """A number with the ends of its 95 % interval; both are None where there is none.
+
+    An interval without width is none: it would claim that there is no spread where none was seen.
+    """
+
+    mean: float
+    low: float | None = None
+    high: float | None = None
+    n: int
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ends_have_width(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        fields = cast("dict[str, Any]", given)
+        low, high = fields.get("low"), fields.get("high")
+        if isinstance(low, int | float) and isinstance(high, int | float):
+            narrow = not low < high
+        else:
+            narrow = low is None or high is None
+        return fields | cls.lacking() if narrow else fields
+
+    @classmethod
+    def lacking(cls) -> dict[str, Any]:
+        """Return the fields that have no value without an interval."""
+        return {"low": None, "high": None}
+
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """Both ends of the interval, or None."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+
+class Estimate(Interval):
+    """A mean over run seeds with its 95 % t interval; there is none for one run, or where all gave the same."""
+
+
+class Difference(Interval):
+    """``first - second`` on one metric.
+
+    Attributes:
+        over: what the interval holds: ``both`` (run seeds and test rows, crossed), ``seeds`` (paired t interval
+            over run seeds: the metric has no value by row) or ``rows`` (test rows alone: there is one run).
+        mean, low, high: the difference and its 95 % interval, of this difference alone; without an interval
+            there is no p-value either and nothing is told apart.
+        n: pairs (seeds; rows where ``over`` is ``rows``).
+        reason: why there is no interval, in words such as ``one seed``; None where there is one.
+        told_apart: the corrected p-value is below 0.05.
+        better: which of the two is better, if they are told apart.
+        rows: test rows that the interval holds; 0 where it holds none.
+        p: two-sided p-value of a difference of zero, consistent with the interval.
+        p_adjusted: the same, corrected for the number of comparisons (Holm).
+        comparisons: how many comparisons it was corrected for.
+        seed_share: the seeds' share of the variance of the mean, from 0 to 1, where ``over`` is ``both``.
+        by_seeds: the ends of the 95 % interval over the run seeds alone.
+        by_rows: the ends of the 95 % interval over the test rows alone.
+        visible: the smallest true difference that would have been told apart with probability 0.8.
+    """
+
+    first: str
+    second: str
+    metric: str
+    over: Literal["seeds", "rows", "both"]
+    reason: str | None = None
+    told_apart: bool
+    better: str | None = None
+    rows: int = 0
+    p: float | None = None
+    p_adjusted: float | None = None
+    comparisons: int = 1
+    seed_share: float | None = None
+    by_seeds: tuple[float, float] | None = None
+    by_rows: tuple[float, float] | None = None
+    visible: float | None = None
+
+    def __str__(self) -> str:
+        by = f"{self.n} seeds and {self.rows:,} rows" if self.over == "both" else f"{self.n:,} {self.over}"
+        found = f"{self.first} - {self.second} on {self.metric}: {self.mean:.4g}"
+        if self.ends is None or self.p_adjusted is None:
+            return f"{found} (no interval: {self.reason or 'the spread is unknown'})"
+        verdict = f"{self.better} is better" if self.told_apart else "no detectable difference"
+        return f"{found} [{self.low:.4g}, {self.high:.4g}] by {by}, p = {self.p_adjusted:.2g}: {verdict}"
+
+    def __repr__(self) -> str:
+        return f"Difference({self})"
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the interval of this difference alone lies on one side of zero."""
+        return self.ends is not None and (self.ends[0] > 0 or self.ends[1] < 0)
+
+    @classmethod
+    def lacking(cls) -> dict[str, Any]:
+        """Return the fields that have no value without an interval."""
+        return super().lacking() | {"p": None, "p_adjusted": None, "told_apart": False, "better": None}
+
+    def swapped(self) -> Difference:
+        """Return ``second - first``.
+
+        Example:
+            >>> found = Difference(first="a", second="b", metric="log_loss", over="seeds", mean=1.0, low=-1.0,
+            ...                    high=3.0, n=5, told_apart=False, by_seeds=(-1.0, 3.0))
+            >>> found.swapped().by_seeds
+            (-3.0, 1.0)
+        """
+        low, high = _turned(self.ends) or (None, None)
+        return self.model_copy(
+            update={
+                "first": self.second,
+                "second": self.first,
+                "mean": -self.mean,
+                "low": low,
+                "high": high,
+                "by_seeds": _turned(self.by_seeds),
+                "by_rows": _turned(self.by_rows),
+            }
+        )
+
+
+def _turned(ends: tuple[float, float] | None) -> tuple[float, float] | None:
+    return None if ends is None else (-ends[1], -ends[0])
