@@ -153,7 +153,7 @@ def train(text: str, steps: int = 30, schedule: str = "cosine") -> tuple[Fit, li
     fit = Fit()
     method = GradientMethod(make_rule(text), make_schedule(schedule, steps))
     state = method.init(fit)
-    infos = [method.step(fit, state, None, step) for step in range(steps)]
+    infos = [method.step(fit, state, None) for _ in range(steps)]
     return fit, [info.loss for info in infos], sum(info.gradients for info in infos)
 
 

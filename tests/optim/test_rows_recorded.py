@@ -82,7 +82,7 @@ def record_run(data, steps: int) -> Recorded:
     grads: list[Tensor] = []
     for step in range(steps):
         with feed.randomness(step):
-            method.step(problem, state, feed.batch(step), step)
+            method.step(problem, state, feed.batch(step))
         assert table.grad is not None
         here = torch.isin(rows, ids[step]).nonzero().squeeze(1)
         touched.append(here)

@@ -114,8 +114,8 @@ def test_a_step_by_rows_leaves_the_table_alone_but_for_its_rows(data) -> None:
     assert state.tables.past.executor == "closed form"
     before = net.state_dict()[TABLES[0]].clone()
     batch = data.train.take(torch.arange(8))
-    for step in range(3):
-        method.step(problem, state, batch, step)
+    for _ in range(3):
+        method.step(problem, state, batch)
     touched = torch.unique(batch.inputs[0][:, 0])
     changed = (net.state_dict()[TABLES[0]] != before).any(1).nonzero().squeeze(1)
     assert torch.equal(changed, touched)

@@ -7,15 +7,17 @@ The loop never asks which method it has. A rule under an executor is the ordinar
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
 from steepest.optim.dense import RuleOptimizer
+from steepest.optim.held import HeldLoss
 from steepest.optim.rule import Rule
 from steepest.optim.tables import Codes, RowTables, unpadded
 from steepest.schedules import Schedule
@@ -144,31 +146,43 @@ class GradientMethod(RuleMethod):
         """Make the steps one after the other."""
         for step in range(first, first + count):
             with feed.randomness(step):
-                info = self.step(problem, state, feed.batch(step), step)
+                info = self.step(problem, state, feed.batch(step), partial(feed.randomness, step))
             yield info
 
-    def step(self, problem: Problem, state: GradientState, batch: Any, step: int) -> StepInfo:
-        """Make one step; the schedule counts the optimizer's own steps, which are the loop's."""
-        del step
+    def step(
+        self,
+        problem: Problem,
+        state: GradientState,
+        batch: Any,
+        randomness: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> StepInfo:
+        """Make one step; the schedule counts the optimizer's own steps, which are the loop's.
+
+        Args:
+            problem: the model and its loss.
+            state: of the run.
+            batch: of the step.
+            randomness: makes all draws inside its block those of the step, from their beginning; for optimizers that
+                evaluate the loss several times.
+        """
         if state.tables is not None:
             return self._step_by_rows(cast("TableProblem", problem), state, state.tables, batch)
-        losses: list[float] = []
-
-        def evaluate() -> Tensor:
-            state.optimizer.zero_grad(set_to_none=True)
-            loss = problem.loss(batch)
-            losses.append(float(loss.detach()))
-            loss.backward()
-            if self.clip is not None:
-                torch.nn.utils.clip_grad_norm_(state.parameters.values(), self.clip)
-            return loss
-
-        if state.optimizer.needs_closure:
-            state.optimizer.step(evaluate)
-        else:
-            evaluate()
+        if not state.optimizer.needs_closure:
+            loss = self._gradient(state, lambda: problem.loss(batch))
             state.optimizer.step()
-        return StepInfo(losses[0], gradients=float(len(losses)))
+            return StepInfo(float(loss.detach()))
+        held = HeldLoss(problem, batch, randomness)
+        state.optimizer.step(lambda: self._gradient(state, held))
+        return StepInfo(held.losses[0], gradients=float(len(held.losses)))
+
+    def _gradient(self, state: GradientState, evaluate: Callable[[], Tensor]) -> Tensor:
+        """Evaluate the loss, leave its clipped gradient in the parameters, and return it."""
+        state.optimizer.zero_grad(set_to_none=True)
+        loss = evaluate()
+        loss.backward()
+        if self.clip is not None:
+            torch.nn.utils.clip_grad_norm_(state.parameters.values(), self.clip)
+        return loss
 
     def _step_by_rows(
         self, problem: TableProblem, state: GradientState, tables: RowTables, batch: Any

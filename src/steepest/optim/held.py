@@ -1,0 +1,94 @@
+"""One step's loss as a function: the same at every evaluation, however often a method evaluates it.
+
+A line search compares losses at several points; what differs between two of them must be the parameters alone. So
+every evaluation of a step sees the same batch, draws the same dropout masks and starts from the same buffers. The
+first evaluation moves the buffers (batch norm's running statistics), as the one forward pass of other methods does;
+later ones leave them as the first left them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from steepest.optim.method import Problem
+
+Places = list[tuple[nn.Module, str, Tensor]]
+"""Buffers with the modules and names under which they are registered."""
+
+
+class HeldLoss:
+    """The loss of a step's batch at the model's present parameters.
+
+    Args:
+        problem: the model and its loss.
+        batch: of the step.
+        randomness: makes all draws inside its block those of the step, from their beginning.
+
+    Attributes:
+        losses: of the evaluations so far; their number is what the step costs in gradients.
+
+    Example:
+        >>> import contextlib
+        >>> import torch
+        >>> class Fit:
+        ...     model = nn.BatchNorm1d(1)
+        ...     def loss(self, batch):
+        ...         return self.model(batch).square().mean()
+        >>> held = HeldLoss(Fit(), torch.tensor([[1.0], [3.0]]), contextlib.nullcontext)
+        >>> moved = []
+        >>> for _ in range(3):
+        ...     _ = held()
+        ...     moved.append(round(float(Fit.model.running_mean), 3))
+        >>> moved, len(held.losses)
+        ([0.2, 0.2, 0.2], 3)
+    """
+
+    def __init__(
+        self, problem: Problem, batch: Any, randomness: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        self.problem = problem
+        self.batch = batch
+        self.randomness = randomness
+        self.losses: list[float] = []
+        self._start = _copied(_buffers(problem.model))
+
+    def __call__(self) -> Tensor:
+        """Return the loss, a scalar with a graph."""
+        if not self.losses:
+            return self._evaluated()
+        moved = _buffers(self.problem.model)
+        _put(_copied(self._start))
+        try:
+            return self._evaluated()
+        finally:
+            _put(moved)
+
+    def _evaluated(self) -> Tensor:
+        with self.randomness():
+            loss = self.problem.loss(self.batch)
+        self.losses.append(float(loss.detach()))
+        return loss
+
+
+def _buffers(model: nn.Module) -> Places:
+    return [
+        (module, name, each)
+        for module in model.modules()
+        for name, each in module.named_buffers(recurse=False, remove_duplicate=False)
+    ]
+
+
+def _copied(places: Places) -> Places:
+    """Return copies in the same places; a buffer with several names stays one."""
+    copies = {id(each): each.clone() for _, _, each in places}
+    return [(module, name, copies[id(each)]) for module, name, each in places]
+
+
+def _put(places: Places) -> None:
+    for module, name, each in places:
+        setattr(module, name, each)
