@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from steepest.compare.differences import difference, differences, scores
+from steepest.compare.differences import difference, differences
 from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.intervals import paired_t, t_interval
 from steepest.compare.result import Band, Effect, Fact, Metric, RateCurve, Row
+from steepest.compare.scores import scores
 from steepest.evaluate.metrics import MetricInfo, metric_info
 from steepest.optim.rule import Rule
 from steepest.record.schema import BaselineRecord, Record

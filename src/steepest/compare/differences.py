@@ -1,97 +1,26 @@
-"""Which optimizers are told apart, from what each seed and each test row gave, corrected for all comparisons made."""
+"""Which arms are told apart, from what each seed and each test row gave, corrected for all comparisons made."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from steepest.compare import folds
 from steepest.compare.estimates import Difference
 from steepest.compare.intervals import ROUNDING, holm, paired_t, row_bootstrap, smallest_visible
 from steepest.compare.pairing import finite
 from steepest.compare.result import Standing
+from steepest.compare.scores import Scores, Values
 from steepest.evaluate import crossed
 from steepest.evaluate.metrics import metric_info
-from steepest.evaluate.rowwise import RAREST, by_row, in_groups, too_few
+from steepest.evaluate.rowwise import too_few
 
 LEVEL = 0.95
-MOST_ROWS = 20_000
-"""More test rows than this are averaged in groups of equal size first."""
-
-Values = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What one optimizer or one baseline gets on the test rows.
-
-    Attributes:
-        name: how it is called.
-        metric: name of the metric.
-        values: of each seed ``[S]``, NaN for a diverged run; one value for a baseline.
-        rows: of each seed and row (or group of rows) ``[S, G]``, or None if the metric has no value by row.
-        n_rows: how many test rows the values are of; 0 if that is not known.
-        rarest: how many of them are of the rarest class; None for a number, or if that is not known.
-        seeded: whether another seed would give another value; a baseline is fitted once.
-    """
-
-    name: str
-    metric: str
-    values: Values
-    rows: Values | None = None
-    n_rows: int = 0
-    rarest: int | None = None
-    seeded: bool = True
-
-
-def scores(
-    name: str,
-    metric: str,
-    values: Sequence[float],
-    kept: Sequence[Mapping[str, ArrayLike] | None],
-    *,
-    seeded: bool = True,
-) -> Scores:
-    """Return the scores of one optimizer or baseline.
-
-    Args:
-        name: how it is called.
-        metric: name of the metric.
-        values: its value for each seed; NaN for a diverged run.
-        kept: what is known of each seed's test rows, as :func:`by_row` takes it; None where nothing is.
-        seeded: False for a baseline.
-
-    Example:
-        >>> found = scores("adam", "accuracy", [0.5, 1.0], [{"correct": [True, False]}, {"correct": [True, True]}])
-        >>> found.rows.tolist(), found.n_rows
-        ([[1.0, 0.0], [1.0, 1.0]], 2)
-    """
-    exact = np.asarray(values, dtype=np.float64).reshape(-1)
-    tables = [None if each is None else by_row(metric, each) for each in kept]
-    known = [each for each in tables if each is not None and np.isfinite(each).all()]
-    lengths = {len(each) for each in known}
-    usable = len(kept) == len(exact) and len(lengths) == 1
-    complete = usable and all(
-        not math.isfinite(value) or (each is not None and bool(np.isfinite(each).all()))
-        for value, each in zip(exact, tables, strict=True)
-    )
-    n_rows = min((len(np.asarray(each["loss"])) for each in kept if each and "loss" in each), default=0)
-    rarest = min((int(np.asarray(each[RAREST])[0]) for each in kept if each and RAREST in each), default=None)
-    if not complete:
-        return Scores(name, metric, exact, n_rows=n_rows, seeded=seeded)
-    length = lengths.pop()
-    empty = np.full(length, math.nan)
-    rows = np.stack(
-        [
-            empty if each is None or not math.isfinite(value) else each
-            for value, each in zip(exact, tables, strict=True)
-        ]
-    )
-    return Scores(name, metric, exact, in_groups(rows, MOST_ROWS), n_rows or length, rarest, seeded)
 
 
 @dataclass(frozen=True)
@@ -113,7 +42,11 @@ def difference(first: Scores, second: Scores) -> Difference:
     of what another seed would give), where a baseline has no value for each row (it has no seeds either), with
     fewer than 100 test rows (20 of the rarest class for metrics that weigh classes), and where nothing varies.
 
+    With several test sets it is the mean of their differences, and one run for each test set is enough; what the
+    interval holds then is written in :mod:`steepest.compare.folds`.
+
     Example:
+        >>> from steepest.compare.scores import scores
         >>> one = scores("adam", "f1", [0.5, 0.52, 0.51], [None, None, None])
         >>> other = scores("sgd", "f1", [0.4, 0.41, 0.42], [None, None, None])
         >>> found = difference(one, other)
@@ -150,8 +83,11 @@ def family(pairs: Sequence[tuple[Scores, Scores]], seed: int = 0) -> list[Differ
     """
     drafts = [_draft(first, second) for first, second in pairs]
     known = [place for place, each in enumerate(drafts) if each.parts is not None]
+    weights = _coefficients([pairs[place] for place in known])
     pooled = crossed.pool(
-        [each.parts for each in drafts if each.parts], _independent([pairs[i] for i in known])
+        [each.parts for each in drafts if each.parts],
+        int(np.linalg.matrix_rank(weights)) if weights.size else 0,
+        (weights**2).sum(1).tolist(),
     )
     for place, parts in zip(known, pooled, strict=True):
         drafts[place] = _with_interval(drafts[place], parts)
@@ -198,24 +134,20 @@ def standings(
 
 
 def _draft(first: Scores, second: Scores) -> _Draft:
-    seeds = max(len(first.values), len(second.values))
-    a, b = (np.broadcast_to(each.values, seeds) for each in (first, second))
-    known = np.isfinite(a) & np.isfinite(b)
+    if first.sets:
+        return _draft_of_sets(first, second)
+    a, b, known = _paired(first, second)
     a, b, n = a[known], b[known], int(known.sum())
     table = _table(first, second, known)
     against_baseline = not (first.seeded and second.seeded)
     one_run = n == 1 and table is not None and against_baseline
     alone = paired_t(a, b, LEVEL)
-    means = [
-        float(finite(each.values).mean()) if len(finite(each.values)) else math.nan
-        for each in (first, second)
-    ]
     made = Difference(
         first=first.name,
         second=second.name,
         metric=first.metric,
         over="seeds" if table is None or (n == 1 and not one_run) else "rows" if one_run else "both",
-        mean=alone.mean if n else means[0] - means[1],
+        mean=alone.mean if n else _mean(first) - _mean(second),
         low=alone.low,
         high=alone.high,
         n=first.n_rows if one_run else n,
@@ -235,15 +167,85 @@ def _draft(first: Scores, second: Scores) -> _Draft:
     return _Draft(made, parts, column=table.mean(0) - table.mean())
 
 
-def _independent(pairs: Sequence[tuple[Scores, Scores]]) -> int:
-    """Return how many of the differences are linearly independent in what the seeds do; baselines add nothing to it."""
-    names = sorted({each.name for pair in pairs for each in pair if each.seeded})
-    signs = np.zeros((len(pairs), len(names)))
-    for row, pair in zip(signs, pairs, strict=True):
-        for each, sign in zip(pair, (1.0, -1.0), strict=True):
-            if each.seeded:
-                row[names.index(each.name)] += sign
-    return int(np.linalg.matrix_rank(signs)) if signs.size else 0
+def _draft_of_sets(first: Scores, second: Scores) -> _Draft:
+    both = list(zip(first.sets, second.sets, strict=True))
+    paired = [_paired(one, other) for one, other in both]
+    tables = [_table(*pair, known) for pair, (_, _, known) in zip(both, paired, strict=True)]
+    rows = [table for table in tables if table is not None]
+    by_row = len(rows) == len(both)
+    gaps = np.array([float((a - b)[known].mean()) if known.any() else math.nan for a, b, known in paired])
+    alone = folds.corrected_t(gaps, first.test_share)
+    made = Difference(
+        first=first.name,
+        second=second.name,
+        metric=first.metric,
+        over="both" if by_row else "sets",
+        mean=alone.mean if np.isfinite(gaps).all() else _mean(first) - _mean(second),
+        low=alone.low,
+        high=alone.high,
+        n=min(int(known.sum()) for _, _, known in paired),
+        sets=len(both),
+        reason=_lacking_of_sets(first, second, gaps, rows if by_row else [gaps]),
+        told_apart=False,
+        rows=first.n_rows if by_row else 0,
+        p=alone.p,
+    )
+    if made.reason is not None:
+        return _Draft(made.model_copy(update=Difference.lacking()))
+    if not by_row:
+        wider = math.sqrt(1.0 + folds.overlap(len(both), first.test_share))
+        return _Draft(made, gaps=(gaps - gaps.mean()) * wider)
+    parts = folds.parts(rows, first.kind, first.test_share)._replace(mean=np.asarray(made.mean))
+    if first.kind == "repeats":  # which rows come again is not known, so they are not drawn again
+        return _Draft(made, parts)
+    count = sum(table.shape[1] for table in rows)
+    column = [(table.mean(0) - table.mean()) * (count / len(rows) / table.shape[1]) for table in rows]
+    return _Draft(made, parts, column=np.concatenate(column))
+
+
+def _lacking_of_sets(first: Scores, second: Scores, gaps: Values, values: Sequence[Values]) -> str | None:
+    """Return why there can be no interval over several test sets, or None if there can."""
+    for place, (one, other) in enumerate(zip(first.sets, second.sets, strict=True), start=1):
+        for each in (one, other):
+            if not np.isfinite(each.values).any():
+                return f"no run of {each.name} finished on test set {place}"
+        if math.isnan(gaps[place - 1]):
+            return f"no seed in common on test set {place}"
+    rarest = [each.rarest for each in (first, second) if each.rarest is not None]
+    n_rows = min(first.n_rows, second.n_rows)
+    reason = too_few(first.metric, n_rows, min(rarest, default=None), "test row") if n_rows else None
+    if reason is not None:
+        return reason
+    size = max(float(np.abs(each.values).max()) for each in (first, second))
+    return (
+        "no spread"
+        if float(np.ptp(np.concatenate([each.ravel() for each in values]))) <= ROUNDING * size
+        else None
+    )
+
+
+def _paired(first: Scores, second: Scores) -> tuple[Values, Values, NDArray[np.bool_]]:
+    """Return both values by seed, a baseline's repeated, and which seeds both have."""
+    seeds = max(len(first.values), len(second.values))
+    a, b = (np.broadcast_to(each.values, seeds) for each in (first, second))
+    return a, b, np.isfinite(a) & np.isfinite(b)
+
+
+def _mean(each: Scores) -> float:
+    known = finite(each.values)
+    return float(known.mean()) if len(known) else math.nan
+
+
+def _coefficients(pairs: Sequence[tuple[Scores, Scores]]) -> Values:
+    """Return the weight of every arm in each difference ``[pairs, arms]``; a baseline has no seeds and is left out."""
+    sides = [[each.made_of if each.seeded else () for each in pair] for pair in pairs]
+    names = sorted({name for pair in sides for side in pair for name, _ in side})
+    found = np.zeros((len(pairs), len(names)))
+    for row, pair in zip(found, sides, strict=True):
+        for side, sign in zip(pair, (1.0, -1.0), strict=True):
+            for name, weight in side:
+                row[names.index(name)] += sign * weight
+    return found
 
 
 def _with_interval(draft: _Draft, parts: crossed.Parts) -> _Draft:

@@ -53,10 +53,12 @@ class Difference(Interval):
 
     Attributes:
         over: what the interval holds: ``both`` (run seeds and test rows, crossed), ``seeds`` (paired t interval
-            over run seeds: the metric has no value by row) or ``rows`` (test rows alone: there is one run).
+            over run seeds: the metric has no value by row), ``rows`` (test rows alone: there is one run) or ``sets``
+            (several test sets, of whose rows the metric has no values).
         mean, low, high: the difference and its 95 % interval, of this difference alone; without an interval
             there is no p-value either and nothing is told apart.
-        n: pairs (seeds; rows where ``over`` is ``rows``).
+        n: pairs (seeds, of each test set where there are several; rows where ``over`` is ``rows``).
+        sets: how many test sets it is the mean of; what its interval holds then: :mod:`steepest.compare.folds`.
         reason: why there is no interval, in words such as ``one seed``; None where there is one.
         told_apart: the corrected p-value is below 0.05.
         better: which of the two is better, if they are told apart.
@@ -64,7 +66,8 @@ class Difference(Interval):
         p: two-sided p-value of a difference of zero, consistent with the interval.
         p_adjusted: the same, corrected for the number of comparisons (Holm).
         comparisons: how many comparisons it was corrected for.
-        seed_share: the seeds' share of the variance of the mean, from 0 to 1, where ``over`` is ``both``.
+        seed_share: the seeds' share of the variance of the mean, from 0 to 1, where ``over`` is ``both``; with several
+            test sets that of seeds and training sets.
         by_seeds: the ends of the 95 % interval over the run seeds alone.
         by_rows: the ends of the 95 % interval over the test rows alone.
         visible: the smallest true difference that would have been told apart with probability 0.8.
@@ -73,7 +76,8 @@ class Difference(Interval):
     first: str
     second: str
     metric: str
-    over: Literal["seeds", "rows", "both"]
+    over: Literal["seeds", "rows", "both", "sets"]
+    sets: int = 1
     reason: str | None = None
     told_apart: bool
     better: str | None = None
@@ -88,10 +92,15 @@ class Difference(Interval):
 
     def __str__(self) -> str:
         by = f"{self.n} seeds and {self.rows:,} rows" if self.over == "both" else f"{self.n:,} {self.over}"
+        if self.sets > 1:
+            runs = f"{self.sets} test sets × {self.n} seed{'' if self.n == 1 else 's'}"
+            by = f"{runs} and {self.rows:,} rows" if self.over == "both" else runs
         found = f"{self.first} - {self.second} on {self.metric}: {self.mean:.4g}"
         if self.ends is None or self.p_adjusted is None:
             return f"{found} (no interval: {self.reason or 'the spread is unknown'})"
-        verdict = f"{self.better} is better" if self.told_apart else "no detectable difference"
+        verdict = "no detectable difference"
+        if self.told_apart:
+            verdict = f"{self.better} is better" if self.better else "detectable"
         return f"{found} [{self.low:.4g}, {self.high:.4g}] by {by}, p = {self.p_adjusted:.2g}: {verdict}"
 
     def __repr__(self) -> str:

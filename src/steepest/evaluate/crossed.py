@@ -129,34 +129,40 @@ def parts(table: ArrayLike) -> Parts:
     return Parts(mean, of_seeds, np.maximum(of_rows - shared, 0.0), shared, tail, seeds, rows)
 
 
-def pool(family: Sequence[Parts], independent: int) -> list[Parts]:
+def pool(family: Sequence[Parts], independent: int, sizes: Sequence[float] | None = None) -> list[Parts]:
     r"""Return the differences of a family, each with the seeds' part that all of them give together.
 
-    .. math:: s^2 = \frac{\sum_i (S_i - 1)\, s_i^2}{\sum_i (S_i - 1)}, \qquad
+    .. math:: s^2 = \frac{\sum_i (S_i - 1)\, s_i^2 / c_i}{\sum_i (S_i - 1)}, \qquad
               \nu = r\, \overline{(S_i - 1)}
 
-    where :math:`s_i^2` is the variance of the means by seed. Differences that share a model do not tell anything new of
-    the seeds: among all pairs of A optimizers A − 1 are independent, of A optimizers with any number of baselines A.
+    where :math:`s_i^2` is the variance of the means by seed, and :math:`c_i` the sum of the models' squared weights, 2
+    for a difference of two; the pooled part is :math:`c_i s^2 / S_i`. Differences that share a model do not tell
+    anything new of the seeds: among all pairs of A optimizers A − 1 are independent, of A optimizers with any number of
+    baselines A.
 
     Args:
         family: of :func:`parts`; those with fewer than two seeds are left as they are.
         independent: how many of the differences are linearly independent; below two there is nothing to pool.
+        sizes: the sum of squared weights of the models in each difference; None where all are alike.
 
     Example:
         >>> one, other = parts([[1.0, 2.0, 3.0], [3.0, 4.0, 5.0]]), parts([[0.0, 1.0, 5.0], [4.0, 5.0, 9.0]])
         >>> float(one.seeds), float(other.seeds), [(float(each.pooled), each.degrees) for each in pool([one, other], 2)]
         (1.0, 4.0, [(2.5, 2.0), (2.5, 2.0)])
     """
-    known = [each for each in family if each.n_seeds > 1]
+    weights = [1.0] * len(family) if sizes is None else sizes
+    known = [
+        (each, size) for each, size in zip(family, weights, strict=True) if each.n_seeds > 1 and size > 0
+    ]
     if independent < 2 or len(known) < 2:
         return list(family)
-    degrees = sum(each.n_seeds - 1 for each in known)
-    variance = sum((each.n_seeds - 1) * each.n_seeds * each.seeds for each in known) / degrees
+    degrees = sum(each.n_seeds - 1 for each, _ in known)
+    variance = sum((each.n_seeds - 1) * each.n_seeds * each.seeds / size for each, size in known) / degrees
     return [
-        each._replace(pooled=variance / each.n_seeds, degrees=independent * degrees / len(known))
-        if each.n_seeds > 1
+        each._replace(pooled=size * variance / each.n_seeds, degrees=independent * degrees / len(known))
+        if each.n_seeds > 1 and size > 0
         else each
-        for each in family
+        for each, size in zip(family, weights, strict=True)
     ]
 
 

@@ -237,6 +237,9 @@ OVER = {
     "rows": "paired by test row (Student's t, with two further rows as far out as the farthest)",
     "both": "paired by run seed and by test row (the t intervals of both joined in quadrature; the seeds' variance "
     "pooled over the comparisons where the test rows are most of it)",
+    "sets": "paired by test set (Student's t over test sets, corrected for the overlap of their training sets)",
+    "both sets": "paired by test set, run seed and test row (the t intervals over runs, which differ in training set "
+    "and seed, and over test rows, joined in quadrature)",
 }
 
 
@@ -251,7 +254,8 @@ def _statistics(comparison: Comparison) -> str:
         if each.ends is None:
             lacking.setdefault(each.reason or "no spread is known", []).append(each)
         else:
-            used.setdefault(each.over, []).append(each)
+            over = "both sets" if each.over == "both" and each.sets > 1 else each.over
+            used.setdefault(over, []).append(each)
     for over, found in used.items():
         pairs = list(dict.fromkeys(each.second for each in found))
         said.append(

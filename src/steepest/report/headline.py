@@ -355,4 +355,6 @@ def evidence(found: Difference) -> str:
     if found.over == "rows":
         return rows
     seeds = counted(found.n, "seed")
+    if found.sets > 1:
+        seeds = f"{found.sets} test sets × {seeds}"
     return f"{seeds}, {rows}" if found.over == "both" else seeds

@@ -15,10 +15,11 @@ from typing import Any
 
 import polars as pl
 
-from steepest.compare.differences import differences, scores, standings
+from steepest.compare.differences import differences, standings
 from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.intervals import t_interval
 from steepest.compare.result import Band, Comparison, Effect, Fact, Metric, Row
+from steepest.compare.scores import scores
 from steepest.data.read import scan, source_name
 from steepest.errors import OptionError, UnknownNameError, unknown_name
 from steepest.evaluate.metrics import metric_info

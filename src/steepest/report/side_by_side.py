@@ -16,9 +16,10 @@ from typing import Any
 from markupsafe import Markup
 from numpy.typing import ArrayLike
 
-from steepest.compare.differences import Scores, family, scores
+from steepest.compare.differences import family
 from steepest.compare.estimates import Difference
 from steepest.compare.result import Comparison, Fact
+from steepest.compare.scores import Scores, scores
 from steepest.evaluate.metrics import is_positive
 from steepest.files import cannot_write, write_atomically
 from steepest.recipe import Experiment
