@@ -62,6 +62,13 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
         "--split has no effect",
         "leave it out",
     ),
+    ({"data": {"split": "folds:5", "test": 0.2}}, "--test has no effect: --split folds:5", "leave it out"),
+    (
+        {"data": {"split": "folds:5", "test": "FILE"}},
+        "--split folds:5 takes the test rows",
+        "leave out --split",
+    ),
+    ({"data": {"split": "folds:5,time:age"}}, "trains on later rows than it tests", "--split time:age"),
     (
         {"data": {"drop": ["age"], "continuous": ["age"]}},
         "--continuous age has no effect: --drop",

@@ -122,6 +122,11 @@ def test_golden(name):
 CHANGES = [
     ({"data": {"split": "time:year"}}, "by year: the latest rows are the test rows"),
     ({"data": {"split": "group:house"}}, "all rows of one house are in one part"),
+    ({"data": {"split": "folds:5"}}, "The split was 5-fold, random (seed"),
+    (
+        {"data": {"split": "repeats:3,group:house"}},
+        "was repeated 3 times, random by house: all rows of one house are",
+    ),
     ({"data": {"test": "late.csv"}}, "The test rows came from late.csv."),
     ({"data": {"source": None}}, "the other columns of a table in memory"),
     ({"data": {"prepare": [{"use": "drop"}, {"use": "fill-mode"}]}}, "prepared by drop and fill-mode"),

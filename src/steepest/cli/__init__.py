@@ -329,6 +329,7 @@ def describe(
     ] = None,
     decimal: Annotated[str | None, typer.Option(help="As for compare.", metavar="auto|point|comma")] = None,
     encoding: Annotated[str | None, typer.Option(help="As for compare.", metavar="TEXT")] = None,
+    split: Annotated[str | None, typer.Option(help="As for compare.", metavar="TEXT")] = None,
     write: Annotated[
         Path | None, typer.Option(help="Write a first preparation there, as TOML.", metavar="FILE")
     ] = None,
@@ -337,7 +338,7 @@ def describe(
     """Show the columns of a table: types, missing values, values; and write a first preparation."""
     from steepest.data.table import read_table
 
-    given = {"missing": missing, "decimal": decimal, "encoding": encoding}
+    given = {"missing": missing, "decimal": decimal, "encoding": encoding, "split": split}
     options = {name: value for name, value in given.items() if value is not None}
     description = read_table(source, target=target, **options).describe()
     if as_json:

@@ -13,33 +13,25 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from steepest.data import dates
 from steepest.data import target as targets
 from steepest.data.caution import about_split, about_test_rows
 from steepest.data.columns import Columns, as_number, decide
-from steepest.data.dataset import Dataset, Note, Part, TargetScale, Task
+from steepest.data.dataset import Dataset, Note, Part, TargetScale
 from steepest.data.dates import Form
 from steepest.data.encode import TableEncoder, fit_and_encode
 from steepest.data.giveaway import giveaways
-from steepest.data.labels import as_label, as_text
+from steepest.data.labels import as_text
 from steepest.data.notation import Notation
 from steepest.data.options import TableOptions
+from steepest.data.parts import PARTS, SPLIT_COLUMN, split_rows
 from steepest.data.pipeline import TablePipeline
 from steepest.data.preparation import FittedPreparation, Preparation, StepReport
-from steepest.data.split import Split, group_split, random_split, stratified_split, time_split
 from steepest.data.steps import ROW
 from steepest.data.unforeseen import Unforeseen
-from steepest.errors import DataError, OptionError
-from steepest.wording import counted
+from steepest.errors import DataError
 
-PARTS = ("train", "validation", "test")
-SPLIT_COLUMN = "split"
-SPLIT_TYPE = pl.Enum(PARTS)
-"""The part of a row, one byte."""
 _DIGEST_ROWS = 1 << 20
 NOTE_LETTERS = 240
-KNOWN_ROWS = 0.5
-"""A part from a file of its own is warned about if so large a share of its rows are training rows."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +82,22 @@ class Assembled:
     test: pl.DataFrame
 
 
-def assemble(rows: SourceRows, preparation: Preparation, options: TableOptions, target: str) -> Assembled:
+def assemble(
+    rows: SourceRows,
+    preparation: Preparation,
+    options: TableOptions,
+    target: str,
+    *,
+    test_set: int | None = 0,
+) -> Assembled:
     """Make tensors: drop rows without target, split, learn from the training rows only, encode.
+
+    Args:
+        rows: the prepared rows.
+        preparation: the steps, of which the learned ones are still to be fitted.
+        options: how the rows are split and encoded.
+        target: the column to predict.
+        test_set: which of several test sets, from 0; None for no test rows.
 
     Raises:
         DataError: the table cannot be learned from; the message says what and where.
@@ -100,15 +106,22 @@ def assemble(rows: SourceRows, preparation: Preparation, options: TableOptions, 
     """
     frame, numbers, about_rows = _with_target(rows, target)
     task, about_task = targets.decide_task(frame[target], options)
-    frame, about_parts = _split(frame, target, task, options)
-    frame, places, fitted, reports = _learned(frame, preparation, target)
+    several = options.split_rule.several
+    frame, about_parts = split_rows(frame, target, task, options, test_set)
+    before = targets.class_labels(frame[target]) if several and task == "classification" else []
+    frame, places, fitted, reports = _learned(
+        frame, preparation, target, PARTS if test_set is not None else PARTS[:2]
+    )
     reports = (*rows.reports, *reports)
     columns, about_columns = decide(frame.drop(SPLIT_COLUMN), target, options)
     classes = tuple(targets.class_labels(frame[target])) if task == "classification" else ()
+    if set(classes) <= set(before):  # a filter step may leave fewer of them in one test set than in another
+        classes = tuple(before)
     encoder, scale, parts, unforeseen, digest = _encoded(frame, columns, options, target, classes)
     said = options.model_dump(mode="json", exclude={"source", "validation", "test", "prepare"})
     vocabularies = encoder.to_dict()["vocabularies"]
-    digest.update(json.dumps([said, vocabularies, list(classes)], sort_keys=True).encode())
+    which = [test_set] if several else []
+    digest.update(json.dumps([said, vocabularies, list(classes), *which], sort_keys=True).encode())
     pipeline = TablePipeline(
         target=target,
         task=task,
@@ -133,7 +146,7 @@ def assemble(rows: SourceRows, preparation: Preparation, options: TableOptions, 
         *about_task,
         *about_parts,
         *about_split(frame.drop(SPLIT_COLUMN), columns, options),
-        *about_test_rows(len(parts["test"]), task, options),
+        *about_test_rows(frame.height if several else len(parts["test"]), task, options),
         *about_columns,
         *_about_unforeseen(unforeseen),
         *_about_min_count(options, categorical),
@@ -148,6 +161,7 @@ def assemble(rows: SourceRows, preparation: Preparation, options: TableOptions, 
         "left_out": {each.name: each.reason for each in columns.columns if each.role == "left out"},
         "split": options.split,
         "split_seed": options.split_seed,
+        **({"test_set": test_set} if several else {}),
         "preparation": [{"step": each.step, "text": each.text, "rows": each.rows} for each in reports],
     }
     dataset = Dataset(
@@ -180,7 +194,7 @@ def part_of(frame: pl.DataFrame, part: str) -> pl.DataFrame:
 
 
 def _learned(
-    frame: pl.DataFrame, preparation: Preparation, target: str
+    frame: pl.DataFrame, preparation: Preparation, target: str, parts: tuple[str, ...]
 ) -> tuple[pl.DataFrame, pl.Series, FittedPreparation, list[StepReport]]:
     """Fit the remaining steps on the training rows and run them on all rows; return also which rows are left."""
     numbered = frame.with_row_index(ROW)
@@ -192,7 +206,7 @@ def _learned(
         done = done.filter(pl.col(target).is_not_null())
     places = done[ROW]
     done = done.drop(ROW).with_columns(frame[SPLIT_COLUMN].gather(places))
-    for each in PARTS:
+    for each in parts:
         if not (done[SPLIT_COLUMN] == each).any():
             raise DataError(
                 f"no {each} row is left after preparation",
@@ -285,112 +299,6 @@ def _with_target(rows: SourceRows, target: str) -> tuple[pl.DataFrame, pl.Series
     text = f"{lacking:,} of {all_of_it:,} rows {verbs[0]} no {target} and {verbs[1]} left out."
     there = frame[target].is_not_null()
     return frame.filter(there), rows.numbers.filter(there), [Note("info", text)]
-
-
-def _split(
-    rows: pl.DataFrame, target: str, task: Task, options: TableOptions
-) -> tuple[pl.DataFrame, list[Note]]:
-    free = rows[SPLIT_COLUMN].is_null().to_numpy()
-    n = int(free.sum())
-    validation = options.validation if isinstance(options.validation, float) else 0.0
-    test = options.test if isinstance(options.test, float) else 0.0
-    kind, _, column = options.split.partition(":")
-    if kind == "auto":
-        kind = "stratified" if task == "classification" else "random"
-    chosen = (rows if free.all() else rows.filter(pl.Series(free))).drop(SPLIT_COLUMN)
-    if kind == "stratified" and task == "regression":
-        raise OptionError(
-            f"split: stratified needs classes, but {target} is a number", hint="use --split random."
-        )
-    seed = options.split_seed
-    if validation + test == 0.0:
-        kind, split = "files", Split(np.zeros(n, dtype=np.uint8))
-    elif kind == "random":
-        split = random_split(n, validation, test, seed)
-    elif kind == "stratified":
-        labels = targets.class_labels(chosen[target])
-        codes = targets.class_codes(chosen[target], labels).to_numpy()
-        split = stratified_split(codes, validation, test, seed)
-    elif kind == "group":
-        targets.check_there(chosen, column, "the prepared table, which --split names")
-        groups = as_label(chosen[column]).rank("dense").fill_null(0).cast(pl.Int64)
-        split = group_split((groups - groups.min()).to_numpy(), validation, test, seed)
-    else:
-        split = time_split(_moments(chosen, column), validation, test)
-    codes = rows[SPLIT_COLUMN].to_physical().fill_null(len(PARTS)).to_numpy(writable=True)
-    codes[free] = split.part
-    rows = rows.with_columns(pl.Series(SPLIT_COLUMN, PARTS, dtype=SPLIT_TYPE).gather(codes))
-    counts = {part: int((codes == code).sum()) for code, part in enumerate(PARTS)}
-    how = {
-        "group": f"no {column} in two parts, split seed {seed}",
-        "time": f"by {column}, with the latest rows for the test",
-        "files": "separate files",
-    }.get(kind, f"{kind}, split seed {seed}")
-    text = (
-        f"{counts['train']:,} training, {counts['validation']:,} validation and {counts['test']:,} test rows"
-    )
-    notes = [Note("info", f"{text} ({how}).")]
-    lacking = chosen[column].null_count() if kind == "group" else 0
-    if lacking:
-        text = f"rows without {column} ({lacking:,}) count as one group, which is in one part only."
-        notes.append(Note("info", text))
-    if task == "classification":
-        notes += _about_classes(rows, target)
-    if n < rows.height:
-        notes += _about_known_rows(rows)
-    return rows, notes
-
-
-def _moments(rows: pl.DataFrame, column: str) -> np.ndarray[Any, Any]:
-    targets.check_there(rows, column, "the prepared table, which --split names")
-    values = as_text(rows[column])
-    if values.dtype == pl.String:
-        form = dates.date_format(values)
-        if form is None:
-            raise DataError(
-                f"column {column!r} is not a date or a number: {values.drop_nulls().head(1).to_list()}",
-                hint="name a column of dates or numbers for --split time:COLUMN.",
-            )
-        values = dates.parsed(values, form)
-    if values.null_count():
-        raise DataError(
-            f"column {column!r} has no time in {counted(values.null_count(), 'row')}",
-            hint=f"remove them with a filter step: where = '\"{column}\" IS NOT NULL'.",
-        )
-    return (values.to_physical() if values.dtype.is_temporal() else as_number(values)).to_numpy()
-
-
-def _about_known_rows(rows: pl.DataFrame) -> list[Note]:
-    """Return a warning for each part of which many rows are training rows too, where parts have their own files."""
-    plain = [name for name, dtype in rows.schema.items() if not dtype.is_nested() and name != SPLIT_COLUMN]
-    found = rows.select(SPLIT_COLUMN, hash=rows.select(plain).hash_rows())
-    trained = found.filter(pl.col(SPLIT_COLUMN) == "train")["hash"].unique()
-    notes: list[Note] = []
-    for part in ("validation", "test"):
-        share = found.filter(pl.col(SPLIT_COLUMN) == part)["hash"].is_in(trained.implode()).mean()
-        if isinstance(share, float) and share >= KNOWN_ROWS:
-            text = f"{share:.0%} of the {part} rows are identical to training rows, so they say little about new ones."
-            notes.append(Note("warning", text))
-    return notes
-
-
-def _about_classes(rows: pl.DataFrame, target: str) -> list[Note]:
-    found = rows.group_by(target).agg(pl.len().alias(ROW), pl.col(SPLIT_COLUMN).unique())
-    some = found.filter(pl.col(SPLIT_COLUMN).list.len() < len(PARTS)).sort(ROW, target)
-    if not some.height:
-        return []
-    shown = [
-        f"{label!s} ({n:,}, none to {' or '.join(_verb(each) for each in PARTS if each not in parts)})"
-        for label, n, parts in some.head(5).iter_rows()
-    ]
-    more = f" and {some.height - 5} more" if some.height > 5 else ""
-    how_many = counted(some.height, "class is", "classes are")
-    text = f"{how_many} not in every part: {', '.join(shown)}{more}."
-    return [Note("warning", text)]
-
-
-def _verb(part: str) -> str:
-    return {"train": "train", "validation": "choose", "test": "test"}[part]
 
 
 def _encoded_target(

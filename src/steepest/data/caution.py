@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from steepest.data.dataset import Note, Task
 from steepest.data.labels import as_text
 from steepest.data.names import names_a_duration, names_a_person, names_a_time, words
 from steepest.data.options import TableOptions
+from steepest.data.split_rule import SplitRule
 from steepest.rng import stream
 from steepest.wording import counted
 
@@ -62,14 +63,20 @@ def about_split(frame: pl.DataFrame, columns: Columns, options: TableOptions) ->
         >>> about_split(rows, decide(rows, "y", options)[0], options)[0].text
         'rows with the same patient have similar y (correlation 1.00, 20 different in 80 rows): ...'
     """
-    at_random = options.split in ("auto", "random", "stratified")
-    if not at_random or (isinstance(options.validation, str) and isinstance(options.test, str)):
+    if options.split_rule.kind in ("group", "time") or (
+        isinstance(options.validation, str) and isinstance(options.test, str)
+    ):
         return []
-    return [*_about_time(frame, columns), *_about_groups(frame, columns)]
+    return [*_about_time(frame, columns), *_about_groups(frame, columns, options.split_rule)]
 
 
 def about_test_rows(rows: int, task: Task, options: TableOptions) -> list[Note]:
     """Return a warning if a test has fewer than 300 rows: how little one split can show, and what helps.
+
+    Args:
+        rows: rows that are tested, in all test sets together.
+        task: what is predicted.
+        options: how the rows are split.
 
     Example:
         >>> about_test_rows(34, "classification", TableOptions())[0].text
@@ -78,13 +85,16 @@ def about_test_rows(rows: int, task: Task, options: TableOptions) -> list[Note]:
     if rows >= FEW_TEST_ROWS:
         return []
     worth = f", each worth {100 / rows:.1f} points of accuracy" if task == "classification" else ""
+    if options.split_rule.several:
+        text = f"only {counted(rows, 'row')} to test on{worth}: other rows can give quite different results."
+        return [Note("warning", text)]
     text = f"only {counted(rows, 'test row')}{worth}: another split can give quite different results."
     cures: list[str] = []
     if isinstance(options.test, str):
         cures.append("give a --test file with more rows")
     elif options.test < 0.3:
         cures.append("test on more rows (--test 0.3)")
-    if not options.split.startswith("time:") and isinstance(options.test, float):
+    if options.split_rule.kind != "time" and isinstance(options.test, float):
         cures.append("compare several splits (--split-seed 1, 2, …, each in its own folder)")
     hint = " or ".join(cures)
     return [Note("warning", f"{text} {hint[:1].upper()}{hint[1:]}." if hint else text)]
@@ -211,7 +221,7 @@ def _moments(values: pl.Series, column: Column) -> _Array | None:
     return moments.dt.timestamp("ms").cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
-def _about_groups(frame: pl.DataFrame, columns: Columns) -> Iterator[Note]:
+def _about_groups(frame: pl.DataFrame, columns: Columns, rule: SplitRule) -> Iterator[Note]:
     for each in columns.columns:
         if (
             each.role in ("target", "date")
@@ -228,7 +238,8 @@ def _about_groups(frame: pl.DataFrame, columns: Columns) -> Iterator[Note]:
         some = (codes % _every(len(values))) == 0
         target = _Target.of(frame.filter(some), columns)
         likeness = 0.0 if target is None else target.likeness(*_within(codes.filter(some)))
-        yield _group_note(each.name, f"{distinct:,} different in {rows:,} rows", target, likeness)
+        size = f"{distinct:,} different in {rows:,} rows"
+        yield _group_note(replace(rule, kind="group", column=each.name), size, target, likeness)
 
 
 def _within(codes: pl.Series) -> tuple[_Array, _Array]:
@@ -238,8 +249,8 @@ def _within(codes: pl.Series) -> tuple[_Array, _Array]:
     return order, groups[order[:-1]] == groups[order[1:]]
 
 
-def _group_note(name: str, size: str, target: _Target | None, likeness: float) -> Note:
-    cure = f"test on new ones: --split {shlex.quote(f'group:{name}')}."
+def _group_note(rule: SplitRule, size: str, target: _Target | None, likeness: float) -> Note:
+    name, cure = rule.column, f"test on new ones: --split {shlex.quote(str(rule))}."
     if target is None or likeness < ALIKE:
         text = (
             f"{name} repeats ({size}), but the split is random. For a model that will meet new ones, {cure}"

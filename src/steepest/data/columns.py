@@ -327,7 +327,8 @@ def _column(values: pl.Series, is_target: bool, options: TableOptions, notes: li
     ):
         return Column(name, kind, "left out", "as asked")
     named = [*(options.features or []), *options.categorical, *options.continuous]
-    if options.split == f"group:{name}" and name not in named:
+    rule = options.split_rule
+    if (rule.kind, rule.column) == ("group", name) and name not in named:
         return Column(name, kind, "left out", SPLIT_GROUPS)
     known = values.drop_nulls()
     if len(known) == 0:

@@ -263,7 +263,7 @@ def _toml(description: Description) -> str:
     ]
     target = description.options.target
     lines.append(f"target = {quoted(target)}" if target else '# target = "…"')
-    said = {name: getattr(description.options, name) for name in ("missing", "decimal", "encoding")}
+    said = {name: getattr(description.options, name) for name in ("missing", "decimal", "encoding", "split")}
     for name, value in said.items():
         if value != type(description.options).model_fields[name].default:
             lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}")

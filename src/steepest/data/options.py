@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from steepest.data.names import plain, plain_in
+from steepest.data.names import plain_in
+from steepest.data.split_rule import SplitRule
 from steepest.errors import OptionError, unknown_name
 
 MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "Null")
@@ -66,7 +67,8 @@ class TableOptions(BaseModel):
     split: str = Field(
         "auto",
         description="how rows are split: auto (stratified for classes, random for numbers), random, stratified, "
-        "group:COLUMN (no group in two parts) or time:COLUMN (the latest rows are the test rows)",
+        "group:COLUMN (no group in two parts) or time:COLUMN (the latest rows are the test rows); folds:5 (five test "
+        "sets, each row is tested once) or repeats:10 (ten splits), also as folds:5,group:COLUMN",
     )
     split_seed: int = Field(0, description="random seed of the split")
     validation: float | str = Field(0.1, description="share of the rows for validation")
@@ -94,6 +96,11 @@ class TableOptions(BaseModel):
     def number_marks(self) -> list[str]:
         """The further texts that mean a missing value among numbers."""
         return [each for each in NUMBER_MARKS if f"!{each}" not in self.missing]
+
+    @property
+    def split_rule(self) -> SplitRule:
+        """What ``split`` says."""
+        return SplitRule.parse(self.split)
 
     @field_validator("encoding")
     @classmethod
@@ -148,18 +155,20 @@ class TableOptions(BaseModel):
     @field_validator("split")
     @classmethod
     def _split(cls, value: str) -> str:
-        kind, colon, column = value.partition(":")
-        if value in ("auto", "random", "stratified"):
-            return value
-        if kind in ("group", "time") and colon and column:
-            return f"{kind}:{plain(column)}"
-        raise ValueError(f"{value!r} is none of auto, random, stratified, group:COLUMN, time:COLUMN")
+        return str(SplitRule.parse(value))
 
     @model_validator(mode="after")
     def _consistent(self) -> TableOptions:
-        shares = [each for each in (self.validation, self.test) if isinstance(each, float)]
+        rule = self.split_rule
+        folds = rule.several == "folds"
+        shares = [
+            each
+            for each in (self.validation, 1 / rule.sets if folds else self.test)
+            if isinstance(each, float)
+        ]
         if sum(shares) >= 1:
-            raise ValueError(f"validation {self.validation} and test {self.test} leave no training rows")
+            tested = f"a test on one of {rule.sets} folds" if folds else f"test {self.test}"
+            raise ValueError(f"validation {self.validation} and {tested} leave no training rows")
         both = sorted(set(self.categorical) & set(self.continuous))
         if both:
             raise ValueError(f"column {both[0]!r} cannot be both categorical and continuous")
@@ -188,10 +197,13 @@ def check_used(options: TableOptions, *, text: bool) -> None:
         steepest.errors.OptionError: --split-seed has no effect: --split time:day draws nothing
         Hint: leave it out.
     """
+    rule = options.split_rule
+    if rule.several:
+        _check_several(options, rule)
     own = isinstance(options.validation, str) and isinstance(options.test, str)
     if own and options.split != "auto":
         raise _no_effect("--split", "validation and test rows have files of their own")
-    if options.split_seed and (own or options.split.startswith("time:")):
+    if options.split_seed and (own or rule.kind == "time"):
         why = (
             "validation and test rows have files of their own"
             if own
@@ -212,6 +224,28 @@ def check_used(options: TableOptions, *, text: bool) -> None:
             raise _no_effect(f"--missing '{each}'", f"{each[1:]!r} does not mean a missing value anyway")
     if options.encoding != "auto" and not text:
         raise _no_effect("--encoding", "the table is not a text file")
+
+
+def _check_several(options: TableOptions, rule: SplitRule) -> None:
+    """Raise an ``OptionError`` if there cannot be several test sets, or an option has no effect on them."""
+    split = f"--split {options.split}"
+    for part in ("validation", "test"):
+        if isinstance(getattr(options, part), str):
+            raise OptionError(
+                f"{split} takes the {part} rows from the table, but they have a file of their own",
+                hint=f"leave out --split, or --{part} and its file.",
+            )
+    if rule.kind == "time":
+        why = (
+            "trains on later rows than it tests"
+            if rule.several == "folds"
+            else "would test the same rows each time"
+        )
+        raise OptionError(
+            f"{split} {why}", hint=f"test once, on the latest rows: --split time:{rule.column}."
+        )
+    if rule.several == "folds" and "test" in options.model_fields_set:
+        raise _no_effect("--test", f"{split} tests every row once")
 
 
 def _no_effect(option: str, why: str, cure: str = "leave it out") -> OptionError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steepest.errors import DataError
-from steepest.rng import stream
+from steepest.rng import seed_for, stream
 from steepest.wording import counted
 
 MIN_ROWS = 10
@@ -104,9 +105,7 @@ def stratified_split(codes: Rows, validation: float, test: float, seed: int) -> 
     counts = np.bincount(codes)
     for_test = _quotas(counts, n_test, keep=1 + (n_validation > 0))
     for_validation = _quotas(counts, n_validation, keep=1, taken=for_test)
-    order = stream(seed, "split").permutation(len(codes))
-    small = codes.astype(np.uint16) if len(counts) < 1 << 16 else codes  # sorted by digits: five times faster
-    order = order[np.argsort(small[order], kind="stable")]
+    order = _by_class(stream(seed, "split").permutation(len(codes)), codes)
     starts = np.cumsum(counts) - counts
     quotas = zip(starts.tolist(), for_test.tolist(), for_validation.tolist(), strict=True)
     chosen = [(order[at : at + t], order[at + t : at + t + v]) for at, t, v in quotas]
@@ -143,19 +142,23 @@ def group_split(groups: Rows, validation: float, test: float, seed: int) -> Spli
         if not wanted:
             continue
         kept = 1 + (which == 2 and n_validation > 0)  # a group for each part that comes after
-        chosen: list[int] = []
-        filled = 0
-        for group in order:
-            if counts[group] // 2 >= wanted:  # taking it would be further off than taking nothing
-                continue
-            if len(order) - len(chosen) == kept or filled + counts[group] // 2 >= wanted:
-                break
-            chosen.append(group)
-            filled += int(counts[group])
-        chosen = chosen or [min(order, key=lambda group: counts[group])]
-        part[chosen] = which
+        part[_some_groups(order, counts, wanted, kept)] = which
         order = [group for group in order if part[group] == 0]
     return Split(part[groups])
+
+
+def _some_groups(order: list[int], counts: Rows, wanted: int, kept: int) -> list[int]:
+    """Return groups with about ``wanted`` rows, the first in ``order`` that fit; ``kept`` groups at least are left."""
+    chosen: list[int] = []
+    filled = 0
+    for group in order:
+        if counts[group] // 2 >= wanted:  # taking it would be further off than taking nothing
+            continue
+        if len(order) - len(chosen) == kept or filled + counts[group] // 2 >= wanted:
+            break
+        chosen.append(group)
+        filled += int(counts[group])
+    return chosen or [min(order, key=lambda group: counts[group])]
 
 
 def time_split(moments: NDArray[np.generic], validation: float, test: float) -> Split:
@@ -169,6 +172,145 @@ def time_split(moments: NDArray[np.generic], validation: float, test: float) -> 
     order = np.argsort(moments, kind="stable").astype(np.int64)
     end = len(order) - n_test
     return _chosen(len(order), order[end - n_validation : end], order[end:])
+
+
+def row_folds(codes: NDArray[np.integer[Any]], folds: int, seed: int) -> Rows:
+    """Return the fold of each row, int64 ``[N]``: at random, each class and all rows as evenly as they can be.
+
+    Args:
+        codes: class codes of all rows, ``[N]``, from 0; all 0 if nothing is to be stratified.
+        folds: how many folds there are.
+        seed: the split seed.
+
+    Raises:
+        DataError: there are fewer rows than folds.
+
+    Example:
+        >>> codes = np.repeat([0, 1], [20, 5])
+        >>> np.bincount(row_folds(codes, 5, seed=0)[codes == 1]).tolist()
+        [1, 1, 1, 1, 1]
+    """
+    n = len(codes)
+    if n < folds:
+        raise DataError(f"{counted(n, 'row')} cannot be in {folds} folds", hint="give fewer folds.")
+    order = _by_class(stream(seed, "split").permutation(n), codes)
+    found = np.empty(n, dtype=np.int64)
+    found[order] = np.arange(n) % folds  # the rows of a class are dealt out like cards
+    return found
+
+
+def row_fold(codes: NDArray[np.integer[Any]], folds: Rows, fold: int, validation: float, seed: int) -> Split:
+    """Return the split that tests one fold; the validation rows are drawn from the others, stratified.
+
+    Args:
+        codes, seed: as for ``row_folds``.
+        folds: what ``row_folds`` returned.
+        fold: the fold to test, from 0.
+        validation: share of all rows.
+
+    Raises:
+        DataError: there are too few rows.
+    """
+    tested = folds == fold
+    n_validation = _fold_validation(np.bincount(folds), validation)
+    for_test, counts = np.bincount(codes[tested], minlength=int(codes.max()) + 1), np.bincount(codes)
+    quotas = _quotas(counts, n_validation, keep=1, taken=for_test)
+    order = _by_class(stream(seed, "split", fold + 1).permutation(np.flatnonzero(~tested)), codes)
+    starts = np.cumsum(counts - for_test) - (counts - for_test)
+    chosen = [order[at : at + quota] for at, quota in zip(starts.tolist(), quotas.tolist(), strict=True)]
+    return _chosen(len(codes), np.concatenate(chosen), np.flatnonzero(tested))
+
+
+def group_folds(groups: Rows, folds: int, seed: int) -> Rows:
+    """Return the fold of each row, int64 ``[N]``: no group in two folds, which are as even as groups allow.
+
+    The largest groups are assigned first, each to the fold with the fewest rows; groups of about the same size (within
+    a factor of two) come in random order.
+
+    Args:
+        groups: group codes of all rows, int64 ``[N]``, from 0 without gaps.
+        folds: how many folds there are.
+        seed: the split seed.
+
+    Raises:
+        DataError: there are fewer groups than folds.
+
+    Example:
+        >>> np.bincount(group_folds(np.repeat(np.arange(10), 5), 5, seed=0)).tolist()
+        [10, 10, 10, 10, 10]
+    """
+    counts = np.bincount(groups)
+    if len(counts) < folds:
+        raise DataError(
+            f"the split column has {counted(len(counts), 'group')} for {folds} folds",
+            hint="give fewer folds, or a column with more different values after group: in --split.",
+        )
+    order = stream(seed, "split").permutation(len(counts))
+    order = order[np.argsort(-np.floor(np.log2(counts[order])), kind="stable")]
+    fullness = [(0, fold) for fold in range(folds)]
+    found = np.empty(len(counts), dtype=np.int64)
+    for group in order.tolist():
+        rows, found[group] = fullness[0]
+        heapq.heapreplace(fullness, (rows + int(counts[group]), int(found[group])))
+    return found[groups]
+
+
+def group_fold(groups: Rows, folds: Rows, fold: int, validation: float, seed: int) -> Split:
+    """Return the split that tests one fold; the validation rows are other groups, drawn from the other folds.
+
+    Args:
+        groups, seed: as for ``group_folds``.
+        folds: what ``group_folds`` returned.
+        fold: the fold to test, from 0.
+        validation: share of all rows.
+
+    Raises:
+        DataError: there are too few rows or groups.
+    """
+    tested = folds == fold
+    n_validation = _fold_validation(np.bincount(folds), validation)
+    counts, others = np.bincount(groups), np.unique(groups[~tested])
+    if len(others) < 2:
+        raise DataError(
+            f"the split column leaves {counted(len(others), 'group')} for training and validation beside a fold",
+            hint="give more folds, or a column with more different values after group: in --split.",
+        )
+    order: list[int] = stream(seed, "split", fold + 1).permutation(others).tolist()
+    mine = np.isin(groups, _some_groups(order, counts, n_validation, kept=1))
+    return _chosen(len(groups), np.flatnonzero(mine), np.flatnonzero(tested))
+
+
+def repeat_seed(seed: int, repeat: int) -> int:
+    """Return the split seed of a repeated split; the first one is the ordinary split of ``seed``.
+
+    Example:
+        >>> repeat_seed(7, 0), repeat_seed(7, 1) == repeat_seed(8, 0)
+        (7, False)
+    """
+    return seed_for(seed, "split", repeat) if repeat else seed
+
+
+def _fold_validation(fold_sizes: Rows, validation: float) -> int:
+    """Return the number of validation rows beside each fold."""
+    n = int(fold_sizes.sum())
+    wanted, _ = sizes(n, validation, 0.0)
+    left = n - int(fold_sizes.max()) - wanted
+    if left < 2:
+        raise DataError(
+            f"{counted(len(fold_sizes), 'fold')} of {n} rows leave {max(0, left)} for training (validation {wanted}, "
+            f"test {fold_sizes.max()})",
+            hint="give another number of folds, or a smaller --validation share.",
+        )
+    return wanted
+
+
+def _by_class(rows: Rows, codes: NDArray[np.integer[Any]]) -> Rows:
+    """Return rows sorted by class, in their order within each."""
+    mine = codes[rows]
+    small = (
+        mine.astype(np.uint16) if int(codes.max()) < 1 << 16 else mine
+    )  # sorted by digits: five times faster
+    return rows[np.argsort(small, kind="stable")]
 
 
 def _chosen(n: int, validation: NDArray[np.integer[Any]], test: NDArray[np.integer[Any]]) -> Split:

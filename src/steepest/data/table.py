@@ -12,15 +12,7 @@ import polars as pl
 
 from steepest import forks
 from steepest.data import target as targets
-from steepest.data.assembly import (
-    SPLIT_COLUMN,
-    SPLIT_TYPE,
-    Assembled,
-    SourceRows,
-    assemble,
-    check_free,
-    note_of,
-)
+from steepest.data.assembly import Assembled, SourceRows, assemble, check_free, note_of
 from steepest.data.batches import BatchPlan
 from steepest.data.catalog import is_name, open_catalog
 from steepest.data.caution import about_split
@@ -28,9 +20,11 @@ from steepest.data.columns import decide
 from steepest.data.dataset import Dataset, Note
 from steepest.data.dates import SAMPLE, Form
 from steepest.data.describe import Description, ShownRows, describe_columns
+from steepest.data.folds import Folds
 from steepest.data.harmony import Raw, harmonised
 from steepest.data.labels import with_text
 from steepest.data.options import INTEGER_CLASSES, TableOptions, check_used, table_options
+from steepest.data.parts import SPLIT_COLUMN, SPLIT_TYPE, about_test_sets
 from steepest.data.pipeline import Encoded, TablePipeline
 from steepest.data.preparation import Preparation, StepReport
 from steepest.data.read import check_lasting, is_streamed, is_text_file, read, reading, source_name
@@ -87,6 +81,8 @@ def _but_for(suggested: Mapping[str, Any], given: TableOptions) -> dict[str, Any
     kept = {name: value for name, value in suggested.items() if name not in given.model_fields_set}
     gone = {given.target, *given.drop}
     used = {*(given.features or []), *given.categorical, *given.continuous}
+    if "split" in given.model_fields_set and given.split_rule.several == "folds":
+        kept.pop("test", None)  # a share for one split
     others = {"drop": used, "features": gone, "categorical": gone, "continuous": gone}
     for name, taken in others.items():
         if isinstance(kept.get(name), list | tuple):
@@ -142,6 +138,9 @@ class Table:
             targets.check_there(frame, self.options.target, source_name(self._source))
         columns, notes = decide(frame, self.options.target, self.options)
         steps = tuple(map(note_of, reports))
+        if self.options.split_rule.several:
+            known = frame.height - (frame[self.options.target].null_count() if self.options.target else 0)
+            notes.append(Note("info", f"{about_test_sets(known, self.options)}."))
         notes += about_split(frame, columns, self.options)
         return describe_columns(
             frame,
@@ -153,7 +152,7 @@ class Table:
 
     def show_batch(self, n: int = 5, seed: int = 0) -> ShownRows:
         """Return the first ``n`` rows of the first training batch, decoded from the tensors."""
-        data = self.dataset()
+        data = self.final()
         index = BatchPlan(len(data.train), len(data.train), seed).indices(0)[:n]
         part = data.train.take(index)
         frame = self.pipeline.encoder.decode(part.inputs)
@@ -165,12 +164,44 @@ class Table:
         return ShownRows(frame.insert_column(0, answers.alias(f"{data.target} (target)")))
 
     def dataset(self) -> Dataset:
-        """Return the training, validation and test rows as tensors, which are cached."""
+        """Return the training, validation and test rows as tensors, which are cached.
+
+        Raises:
+            OptionError: the split has several test sets, and so several datasets; see ``folds``.
+        """
+        rule = self.options.split_rule
+        if rule.several:
+            raise OptionError(
+                f"--split {rule} makes {rule.sets} datasets, but one is wanted here",
+                hint="leave out --split; from Python, Table.folds() returns all of them.",
+            )
+        return self._made.dataset
+
+    def folds(self) -> Folds:
+        """Return the dataset of each test set, in order; one only for an ordinary split, ``dataset()``.
+
+        Everything that is learned (steps, vocabularies, the target's scale) is learned from the training rows of each
+        fold; classes have the same codes in all. A dataset of several is made when it is asked for, and not kept.
+
+        Example:
+            >>> table = read_table({"x": [1, 2, 3, 4] * 25, "y": ["a", "b"] * 50}, target="y", split="folds:5")
+            >>> [(len(each.train), len(each.validation), len(each.test)) for each in table.folds()][:2]
+            [(70, 10, 20), (70, 10, 20)]
+        """
+        return self._folds
+
+    def final(self) -> Dataset:
+        """Return the dataset for the saved model, which is cached: ``dataset()``, for an ordinary split.
+
+        For several test sets it has no test rows: all rows but those for validation are training rows. The validation
+        rows, which choose the best step, are the ordinary split's with the same kind, share and seed and without a test
+        part: stratified, or of other groups than the training rows, just as in each fold.
+        """
         return self._made.dataset
 
     @property
     def pipeline(self) -> TablePipeline:
-        """The fitted preparation, which is applied to new rows."""
+        """The fitted preparation, which is applied to new rows; of ``final()``."""
         return self._made.pipeline
 
     @property
@@ -208,8 +239,17 @@ class Table:
 
     @property
     def test_rows(self) -> pl.DataFrame:
-        """The test rows in the dataset's order: ``row``, the number in their file, from 0; and their ``target``."""
-        return self._made.test
+        """The test rows in the dataset's order: ``row``, the number in their file, from 0; and their ``target``.
+
+        Of several test sets those of all, one after the other, with the number of the ``fold``, from 0.
+        """
+        if not self.options.split_rule.several:
+            return self._made.test
+        folds = self.folds()
+        each = (
+            folds.test_rows(i).with_columns(pl.lit(i, pl.UInt32).alias("fold")) for i in range(len(folds))
+        )
+        return pl.concat(each)
 
     @functools.cached_property
     def _prefixed(self) -> tuple[pl.DataFrame, list[StepReport], pl.Series | None]:
@@ -228,7 +268,7 @@ class Table:
     def _prepare(
         self, raw: pl.LazyFrame, name: str
     ) -> tuple[pl.DataFrame, list[StepReport], pl.Series | None]:
-        column = self.options.split.partition(":")[2]
+        column = self.options.split_rule.column
         keep = [column] if column and column in raw.collect_schema() else []
         filtered = any(isinstance(step, Filter) for step in self.preparation.prefix)
         frame, reports = self.preparation.collect_prefix(
@@ -243,7 +283,18 @@ class Table:
 
     @functools.cached_property
     def _made(self) -> Assembled:
-        return assemble(self._rows(self.target), self.preparation, self.options, self.target)
+        """What there is one of: the dataset of an ordinary split, or else the one for the saved model."""
+        return self._assembled(None if self.options.split_rule.several else 0)
+
+    @functools.cached_property
+    def _folds(self) -> Folds:
+        rule = self.options.split_rule
+        return Folds(self._assembled if rule.several else lambda _: self._made, rule.sets)
+
+    def _assembled(self, test_set: int | None) -> Assembled:
+        return assemble(
+            self._rows(self.target), self.preparation, self.options, self.target, test_set=test_set
+        )
 
     def _rows(self, target: str) -> SourceRows:
         """Return all prepared rows, those of files of their own included."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from steepest.compare.estimates import Difference
 from steepest.compare.result import Comparison, Fact, Row
+from steepest.data.split_rule import SplitRule
 from steepest.recipe import Experiment
 from steepest.record.schema import Record
 from steepest.report import format as show
@@ -82,13 +83,16 @@ def _data(comparison: Comparison, experiment: Experiment) -> str:
 
 
 def _split(split: str, task: str) -> str:
-    kind, _, column = split.partition(":")
-    if kind == "group":
-        return f"random by {column}: all rows of one {column} are in one part"
-    if kind == "time":
-        return f"by {column}: the latest rows are the test rows"
-    stratified = kind == "stratified" or (kind == "auto" and task == "classification")
-    return "random, stratified by class" if stratified else "random"
+    rule = SplitRule.parse(split)
+    several = {"folds": f"{rule.sets}-fold, ", "repeats": f"repeated {rule.sets} times, "}.get(
+        rule.several, ""
+    )
+    if rule.kind == "group":
+        return f"{several}random by {rule.column}: all rows of one {rule.column} are in one part"
+    if rule.kind == "time":
+        return f"by {rule.column}: the latest rows are the test rows"
+    stratified = rule.kind == "stratified" or (rule.kind == "auto" and task == "classification")
+    return several + ("random, stratified by class" if stratified else "random")
 
 
 def _preparation(comparison: Comparison, experiment: Experiment) -> str:

@@ -28,7 +28,8 @@ class SeenRows:
 
     Attributes:
         hashes: in rising order, each once; uint32.
-        chance: the share of test rows, which are new to the model, that equal one of these rows all the same.
+        chance: the share of test rows, which are new to the model, that equal one of these rows all the same; without
+            test rows, the share of validation rows that equal a training row.
     """
 
     hashes: NDArray[np.uint32]
@@ -42,7 +43,8 @@ class SeenRows:
             for part in (dataset.train, dataset.validation, dataset.test)
         )
         seen = np.unique(np.concatenate([train, validation]))
-        return cls(seen, (int(np.isin(test, seen).sum()) + 1) / (len(test) + 2))
+        new, known = (test, seen) if len(test) else (validation, train)
+        return cls(seen, (int(np.isin(new, known).sum()) + 1) / (len(new) + 2))
 
     def contains(self, values: Iterable[Tensor]) -> NDArray[np.bool_]:
         """Whether rows are among these; ``values`` are as for ``hashed``."""

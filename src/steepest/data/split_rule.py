@@ -1,0 +1,71 @@
+"""What ``--split`` says: how rows are chosen for the parts, and for how many test sets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from steepest.data.names import plain
+
+Kind = Literal["auto", "random", "stratified", "group", "time"]
+_PLAIN: tuple[Kind, ...] = ("auto", "random", "stratified")
+_BY_COLUMN: tuple[Kind, ...] = ("group", "time")
+_KNOWN = "auto, random, stratified, group:COLUMN, time:COLUMN, folds:NUMBER, repeats:NUMBER"
+
+
+@dataclass(frozen=True)
+class SplitRule:
+    """How the rows of a table are split.
+
+    Attributes:
+        kind: how rows are chosen.
+        column: the column of ``group`` and ``time``, else empty.
+        several: ``folds`` (each row is a test row once) or ``repeats`` (a new split each time); empty for one split.
+        sets: number of test sets.
+    """
+
+    kind: Kind = "auto"
+    column: str = ""
+    several: Literal["", "folds", "repeats"] = ""
+    sets: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> SplitRule:
+        """Return the rule that a text means: ``KIND``, ``folds:NUMBER[,KIND]`` or ``repeats:NUMBER[,KIND]``.
+
+        Raises:
+            ValueError: it is no such text.
+
+        Example:
+            >>> SplitRule.parse("folds:5,group:patient")
+            SplitRule(kind='group', column='patient', several='folds', sets=5)
+            >>> str(SplitRule.parse("repeats:10,auto")), str(SplitRule.parse("time:day"))
+            ('repeats:10', 'time:day')
+        """
+        several, colon, rest = text.partition(":")
+        if colon and (several == "folds" or several == "repeats"):
+            number, comma, kind = rest.partition(",")
+            if not number.strip().isdecimal():
+                raise ValueError(f"{text!r} has no number after {several}: (such as {several}:5)")
+            if int(number) < 2:
+                raise ValueError(f"{text!r} has fewer than 2 {several}")
+            one = cls._one(text, kind.strip() if comma else "auto")
+            return cls(one.kind, one.column, several, int(number))
+        return cls._one(text, text)
+
+    @classmethod
+    def _one(cls, text: str, rule: str) -> SplitRule:
+        name, colon, column = rule.partition(":")
+        for kind in _PLAIN:
+            if rule == kind:
+                return cls(kind)
+        for kind in _BY_COLUMN:
+            if name == kind and colon and column:
+                return cls(kind, plain(column))
+        raise ValueError(f"{text!r} is none of {_KNOWN}")
+
+    def __str__(self) -> str:
+        rule = f"{self.kind}:{self.column}" if self.column else self.kind
+        if not self.several:
+            return rule
+        return f"{self.several}:{self.sets}" + ("" if rule == "auto" else f",{rule}")
