@@ -100,7 +100,7 @@ _INSTALLED = tuple(
     for each in {
         *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
         *site.getsitepackages(),
-        str(Path(__file__).parent),
+        str(Path(__file__).parents[1]),
     }
 )
 
