@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Purpose = Literal[
     "split",
+    "train-rows",
     "init",
     "order",
     "dropout",

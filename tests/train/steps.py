@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset, Part
-from steepest.data.table import read_table
+from steepest.data.table import Table, read_table
 from steepest.models import build_model
 from steepest.optim import make_rule
 from steepest.optim.method import GradientMethod, Method
@@ -34,6 +34,11 @@ STEPS = 30
 
 def table(task: str = "classification") -> Dataset:
     """Two columns of codes, one with many rare ones, two numbers; batches hold duplicates."""
+    return opened(task).dataset()
+
+
+def opened(task: str) -> Table:
+    """Return the table of :func:`table`."""
     draw = stream(3, "data", 78)
     rows = 900
     block = np.minimum((draw.pareto(0.8, rows) * 4).astype(int), 150)
@@ -46,7 +51,7 @@ def table(task: str = "classification") -> Dataset:
         "age": draw.random(rows),
         "y": score if task == "regression" else np.where(score > 1.5, "high", np.where(score > 0, "some", "low")),
     })  # fmt: skip
-    return read_table(frame, target="y", task=task).dataset()
+    return read_table(frame, target="y", task=task)
 
 
 def in_float64(dataset: Dataset) -> Dataset:

@@ -20,6 +20,7 @@ from steepest.data.dataset import Dataset, Note, Part, TargetScale
 from steepest.data.dates import Form
 from steepest.data.encode import TableEncoder, fit_and_encode
 from steepest.data.giveaway import giveaways
+from steepest.data.given import Given
 from steepest.data.labels import as_text
 from steepest.data.notation import Notation
 from steepest.data.options import TableOptions
@@ -72,14 +73,21 @@ class Assembled:
         frame: the table after every step, with each row's part in the column ``split``; texts may be held as
             codes, ``labels.with_text`` makes texts of them.
         reports: what every step did.
-        test: of every test row its number in its file, counted from 0, and its target, in the dataset's order.
+        numbers: of every row of ``frame`` its number in its file, counted from 0.
     """
 
     dataset: Dataset
     pipeline: TablePipeline
     frame: pl.DataFrame
     reports: tuple[StepReport, ...]
-    test: pl.DataFrame
+    numbers: pl.Series
+
+    @property
+    def test(self) -> pl.DataFrame:
+        """Of every test row its number in its file, counted from 0, and its target, in the dataset's order."""
+        mine = self.frame[SPLIT_COLUMN] == "test"
+        answers = as_text(self.frame[self.dataset.target].filter(mine))
+        return pl.DataFrame({"row": self.numbers.filter(mine), "target": answers})
 
 
 def assemble(
@@ -89,6 +97,7 @@ def assemble(
     target: str,
     *,
     test_set: int | None = 0,
+    given: Given | None = None,
 ) -> Assembled:
     """Make tensors: drop rows without target, split, learn from the training rows only, encode.
 
@@ -98,26 +107,40 @@ def assemble(
         options: how the rows are split and encoded.
         target: the column to predict.
         test_set: which of several test sets, from 0; None for no test rows.
+        given: for a variant of a dataset, what it has from it: its rows and their parts, and how the target is encoded.
 
     Raises:
         DataError: the table cannot be learned from; the message says what and where.
         OptionError: an option does not fit the table.
         PreparationError: a step does not fit the table.
     """
-    frame, numbers, about_rows = _with_target(rows, target)
-    task, about_task = targets.decide_task(frame[target], options)
+    frame, numbers, about_rows = with_target(rows, target)
     several = options.split_rule.several
-    frame, about_parts = split_rows(frame, target, task, options, test_set)
-    before = targets.class_labels(frame[target]) if several and task == "classification" else []
+    before: list[str] = []
+    if given is None:
+        task, about_task = targets.decide_task(frame[target], options)
+        frame, about_parts = split_rows(frame, target, task, options, test_set)
+        before = targets.class_labels(frame[target]) if several and task == "classification" else []
+    else:
+        task, about_task, about_parts = given.task, [], []
+        frame, numbers = given.restricted(frame, numbers)
     frame, places, fitted, reports = _learned(
         frame, preparation, target, PARTS if test_set is not None else PARTS[:2]
     )
     reports = (*rows.reports, *reports)
-    columns, about_columns = decide(frame.drop(SPLIT_COLUMN), target, options)
-    classes = tuple(targets.class_labels(frame[target])) if task == "classification" else ()
+    if given is not None and given.columns is not None:
+        columns, about_columns = given.columns, []
+    else:
+        columns, about_columns = decide(frame.drop(SPLIT_COLUMN), target, options)
+    if given is not None:
+        classes = given.classes
+    else:
+        classes = tuple(targets.class_labels(frame[target])) if task == "classification" else ()
     if set(classes) <= set(before):  # a filter step may leave fewer of them in one test set than in another
         classes = tuple(before)
-    encoder, scale, parts, unforeseen, digest = _encoded(frame, columns, options, target, classes)
+    encoder, scale, parts, unforeseen, digest = _encoded(
+        frame, columns, options, target, classes, None if given is None else given.scale
+    )
     said = options.model_dump(mode="json", exclude={"source", "validation", "test", "prepare"})
     vocabularies = encoder.to_dict()["vocabularies"]
     which = [test_set] if several else []
@@ -145,13 +168,20 @@ def assemble(
         *about_rows,
         *about_task,
         *about_parts,
-        *about_split(frame.drop(SPLIT_COLUMN), columns, options),
-        *about_test_rows(frame.height if several else len(parts["test"]), task, options),
+        *(about_split(frame.drop(SPLIT_COLUMN), columns, options) if given is None else ()),
+        *(
+            about_test_rows(frame.height if several else len(parts["test"]), task, options)
+            if given is None
+            else ()
+        ),
         *about_columns,
         *_about_unforeseen(unforeseen),
-        *_about_min_count(options, categorical),
-        *giveaways(parts["train"], categorical, continuous, target, classes=len(classes)),
     )
+    if given is None or given.columns is None:
+        notes += (
+            *_about_min_count(options, categorical),
+            *giveaways(parts["train"], categorical, continuous, target, classes=len(classes)),
+        )
     provenance = {
         "source": rows.source,
         "rows_read": rows.frame.height,
@@ -178,14 +208,7 @@ def assemble(
         fingerprint=digest.hexdigest()[:32],
         numbers=encoder.numbers,
     )
-    mine = frame[SPLIT_COLUMN] == "test"
-    test = pl.DataFrame(
-        {
-            "row": numbers.gather(places.filter(mine)).cast(pl.UInt32),
-            "target": as_text(frame[target].filter(mine)),
-        }
-    )
-    return Assembled(dataset, pipeline, frame, reports, test)
+    return Assembled(dataset, pipeline, frame, reports, numbers.gather(places).cast(pl.UInt32))
 
 
 def part_of(frame: pl.DataFrame, part: str) -> pl.DataFrame:
@@ -216,7 +239,12 @@ def _learned(
 
 
 def _encoded(
-    frame: pl.DataFrame, columns: Columns, options: TableOptions, target: str, classes: tuple[str, ...]
+    frame: pl.DataFrame,
+    columns: Columns,
+    options: TableOptions,
+    target: str,
+    classes: tuple[str, ...],
+    scale: TargetScale | None,
 ) -> tuple[TableEncoder, TargetScale, dict[str, Part], dict[str, Unforeseen], Any]:
     rows = {name: (frame[SPLIT_COLUMN] == name).to_numpy() for name in PARTS}
     encoder, encoded, numbers = fit_and_encode(
@@ -226,7 +254,7 @@ def _encoded(
         continuous=columns.continuous,
         min_count=options.min_count,
     )
-    scale, answers = _encoded_target(frame[target], rows["train"], classes)
+    scale, answers = _encoded_target(frame[target], rows["train"], classes, scale)
     raw = None if classes else as_number(frame[target]).to_numpy()
     digest = hashlib.sha256()
     parts: dict[str, Part] = {}
@@ -284,7 +312,7 @@ def _name_taken() -> DataError:
     )
 
 
-def _with_target(rows: SourceRows, target: str) -> tuple[pl.DataFrame, pl.Series, list[Note]]:
+def with_target(rows: SourceRows, target: str) -> tuple[pl.DataFrame, pl.Series, list[Note]]:
     """Return the rows that have a target, and their numbers."""
     frame, all_of_it = rows.frame, rows.frame.height
     lacking = frame[target].null_count()
@@ -302,7 +330,7 @@ def _with_target(rows: SourceRows, target: str) -> tuple[pl.DataFrame, pl.Series
 
 
 def _encoded_target(
-    values: pl.Series, train: NDArray[np.bool_], classes: tuple[str, ...]
+    values: pl.Series, train: NDArray[np.bool_], classes: tuple[str, ...], scale: TargetScale | None
 ) -> tuple[TargetScale, np.ndarray[Any, Any]]:
     if classes:
         codes = targets.class_codes(values, list(classes)).to_numpy()
@@ -313,7 +341,7 @@ def _encoded_target(
                 hint="choose another split, or another target.",
             )
         return TargetScale(), codes
-    return targets.standardised(values, train)
+    return targets.standardised(values, train, scale)
 
 
 def _about_unforeseen(found: dict[str, Unforeseen]) -> list[Note]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -97,6 +97,8 @@ class Dataset:
         fingerprint: a hash of the source's content and of everything that was done to it.
         numbers: of every categorical column with more than two categories, all numbers: the number of each code,
             NaN where it means none.
+        true_target: the true target of the training rows, where they are trained with another one; else None.
+        relabel: makes of the true target the one of a run with a seed, where every seed has its own; else None.
     """
 
     name: str
@@ -112,11 +114,28 @@ class Dataset:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
     numbers: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    true_target: Tensor | None = None
+    relabel: Callable[[Tensor, int], Tensor] | None = None
 
     @property
     def task(self) -> Task:
         """What is predicted."""
         return self.shape.task
+
+    @property
+    def true_train(self) -> Part:
+        """The training rows as they are in the table, with their true target."""
+        return self.train if self.true_target is None else Part(self.train.inputs, self.true_target)
+
+    def training(self, seed: int) -> Part:
+        """Return the training rows of a run: for most datasets the same for every seed.
+
+        Args:
+            seed: the run seed, on which the labels depend where noise is drawn by it.
+        """
+        if self.relabel is None or self.true_target is None:
+            return self.train
+        return Part(self.train.inputs, self.relabel(self.true_target, seed))
 
     def to(self, device: torch.device | str) -> Dataset:
         """Return this dataset with every part on ``device``."""
@@ -125,4 +144,5 @@ class Dataset:
             train=self.train.to(device),
             validation=self.validation.to(device),
             test=self.test.to(device),
+            true_target=None if self.true_target is None else self.true_target.to(device),
         )

@@ -156,7 +156,7 @@ def _keys(rows: pl.DataFrame, kind: Kind, column: str, target: str) -> np.ndarra
         groups = as_label(rows[column]).rank("dense").fill_null(0).cast(pl.Int64)
         return (groups - groups.min()).to_numpy()
     if kind == "time":
-        return _moments(rows, column)
+        return moments(rows, column)
     return np.zeros(rows.height, dtype=np.uint8)
 
 
@@ -187,7 +187,12 @@ def _fold(
     return group_fold(keys, folds, fold, validation, seed), notes
 
 
-def _moments(rows: pl.DataFrame, column: str) -> np.ndarray[Any, Any]:
+def moments(rows: pl.DataFrame, column: str) -> np.ndarray[Any, Any]:
+    """Return the times of rows as numbers.
+
+    Raises:
+        DataError: the column is not there, holds no times, or has none in a row.
+    """
     targets.check_there(rows, column, "the prepared table, which --split names")
     values = as_text(rows[column])
     if values.dtype == pl.String:

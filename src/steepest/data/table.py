@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from steepest.data.assembly import Assembled, SourceRows, assemble, check_free, 
 from steepest.data.batches import BatchPlan
 from steepest.data.catalog import is_name, open_catalog
 from steepest.data.caution import about_split
+from steepest.data.cells import Cells
 from steepest.data.columns import decide
 from steepest.data.dataset import Dataset, Note
 from steepest.data.dates import SAMPLE, Form
@@ -29,9 +30,11 @@ from steepest.data.pipeline import Encoded, TablePipeline
 from steepest.data.preparation import Preparation, StepReport
 from steepest.data.read import check_lasting, is_streamed, is_text_file, read, reading, source_name
 from steepest.data.reading import Reading, as_in_training
+from steepest.data.reprepared import Prepared, other_options
 from steepest.data.steps import ROW
 from steepest.data.steps.filter import Filter
 from steepest.data.unforeseen import Unforeseen
+from steepest.data.variants import Variant, varied
 from steepest.errors import DataError, OptionError
 
 __all__ = ["Encoded", "Table", "TablePipeline", "read_table"]
@@ -69,11 +72,15 @@ def read_table(source: Any = None, *, target: str | None = None, **options: Any)
         source, known = (opened.path if opened.source.columns is None else opened.scan()), opened.options
     preparation = Preparation.load(given.get("prepare") or known.get("prepare"))
     given = {name: value for name, value in given.items() if value is not None}
-    suggested = {**known, **{k.replace("-", "_"): v for k, v in preparation.table_options.items()}}
-    checked = table_options(**_but_for(suggested, table_options(**given)), **given)
+
+    def options_for(preparation: Preparation) -> TableOptions:
+        suggested = {**known, **{k.replace("-", "_"): v for k, v in preparation.table_options.items()}}
+        return table_options(**_but_for(suggested, table_options(**given)), **given)
+
+    checked = options_for(preparation)
     files = (source, checked.validation, checked.test)
     check_used(checked, text="encoding" not in given or any(is_text_file(each) for each in files))
-    return Table(checked, checked.source if source is None else source, preparation)
+    return Table(checked, checked.source if source is None else source, preparation, options_for)
 
 
 def _but_for(suggested: Mapping[str, Any], given: TableOptions) -> dict[str, Any]:
@@ -98,7 +105,14 @@ class Table:
         preparation: the preparation steps.
     """
 
-    def __init__(self, options: TableOptions, source: Any, preparation: Preparation) -> None:
+    def __init__(
+        self,
+        options: TableOptions,
+        source: Any,
+        preparation: Preparation,
+        options_for: Callable[[Preparation], TableOptions],
+        cells: Cells | None = None,
+    ) -> None:
         if source is None:
             raise OptionError("there is no table to read", hint="name a file, or give a frame.")
         self.options = options
@@ -106,7 +120,9 @@ class Table:
         self._source = source
         named = source if isinstance(source, str | Path) else options.source or "table"
         self.name = Path(named).name.split(".")[0]
-        self._cells = read(source, self._reading, sure=False)
+        self._cells = cells or read(source, self._reading, sure=False)
+        self._options_for = options_for
+        self._variants: dict[Variant, tuple[Dataset, TablePipeline]] = {}
 
     @property
     def _read_notes(self) -> tuple[Note, ...]:
@@ -198,6 +214,80 @@ class Table:
         part: stratified, or of other groups than the training rows, just as in each fold.
         """
         return self._made.dataset
+
+    def variant(
+        self,
+        train_rows: str | int | float = "all",
+        labels: str = "",
+        prepare: str | Path | Sequence[Mapping[str, Any]] | None = None,
+    ) -> Dataset:
+        """Return the dataset with other training rows, training labels or features, and the same test.
+
+        Validation and test rows, the target's unit and the classes are those of ``dataset()``; everything that is
+        learned from training rows is learned anew from those of the variant.
+
+        Args:
+            train_rows: ``all``, a share of the training rows such as 0.1, or a number of them such as 250.
+            labels: a corruption of the training labels: ``noise(0.15)``, or ``shuffle``.
+            prepare: another preparation: a TOML file, a list of steps, or ``none`` for no step at all.
+
+        Raises:
+            OptionError: there are not so many training rows, or too few would be left; a corruption does not exist; the
+                split has several test sets.
+            PreparationError: a step of ``prepare`` would change validation or test rows; the message names it.
+
+        Example:
+            >>> rows = {"x": [i / 7 for i in range(200)], "y": ["a", "b"] * 100}
+            >>> table = read_table(rows, target="y")
+            >>> few = table.variant(train_rows=0.25, labels="noise(0.15)")
+            >>> len(few.train), int((few.train.target != few.true_target).sum()), len(few.test)
+            (40, 6, 20)
+        """
+        self.dataset()
+        return self.variant_dataset(Variant.of(train_rows, labels, prepare))[0]
+
+    def variant_dataset(self, variant: Variant, test_set: int | None = None) -> tuple[Dataset, TablePipeline]:
+        """Return a variant of a dataset and its own fitted preparation.
+
+        Args:
+            variant: what is other.
+            test_set: of which of several test sets, from 0; None for the variant of ``final()``, which is cached.
+        """
+        if test_set is not None:
+            return self._varied(variant, self._assembled(test_set))
+        if variant not in self._variants:
+            self._variants[variant] = self._varied(variant, self._made)
+        return self._variants[variant]
+
+    def _varied(self, variant: Variant, base: Assembled) -> tuple[Dataset, TablePipeline]:
+        other = self._prepared_by(variant)
+        prepared = Prepared(other.preparation, other.options, other._rows_after, variant.prepared_by)
+        rows = functools.partial(self._rows, self.target)
+        return varied(base, variant, self.options, rows, prepared, same=other is self)
+
+    def _prepared_by(self, variant: Variant) -> Table:
+        """Return the table with a variant's preparation: this one if that is the same."""
+        steps = variant.steps
+        if steps is None:
+            return self
+        preparation = Preparation.load(steps)
+        options = other_options(
+            self.options, self._options_for(preparation), preparation, variant.prepared_by
+        )
+        if preparation.to_list() == self.preparation.to_list() and options == self.options:
+            return self
+        other = Table(options, self._source, preparation, self._options_for, self._cells)
+        return other if other._reading == self._reading else other._read_anew()
+
+    def _read_anew(self) -> Table:
+        return Table(self.options, self._source, self.preparation, self._options_for)
+
+    def _rows_after(self, count: int) -> SourceRows:
+        """Return the rows after the first steps, those from a learned one on not counted."""
+        preparation = Preparation(self.preparation.steps[:count])
+        return Table(self.options, self._source, preparation, self._options_for, self._cells)._rows(
+            self.target
+        )
 
     @property
     def pipeline(self) -> TablePipeline:

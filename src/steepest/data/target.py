@@ -217,8 +217,15 @@ def class_codes(values: pl.Series, classes: list[str]) -> pl.Series:
     return pl.Series(values.name, codes)
 
 
-def standardised(values: pl.Series, train: NDArray[np.bool_]) -> tuple[TargetScale, NDArray[np.float32]]:
+def standardised(
+    values: pl.Series, train: NDArray[np.bool_], scale: TargetScale | None = None
+) -> tuple[TargetScale, NDArray[np.float32]]:
     """Return how a target of numbers is standardised, and its standard scores (float32 ``[N]``).
+
+    Args:
+        values: the target of all rows.
+        train: which of them are training rows.
+        scale: how it is standardised, if not learned from the training rows.
 
     Raises:
         DataError: the training rows have one value only, or numbers whose squares do not fit into floats.
@@ -240,6 +247,8 @@ def standardised(values: pl.Series, train: NDArray[np.bool_]) -> tuple[TargetSca
             f"the target {name!r} has one value only, {known[0]:g}, in the training rows",
             hint="choose another split, or another target.",
         )
+    if scale is not None:
+        return scale, ((numbers.to_numpy() - scale.mean) / scale.sd).astype(np.float32)
     if sd < SMALLEST_SHARE * abs(mean):
         raise DataError(
             f"the target {name!r} varies too little around {mean:g} for the precision of a float",

@@ -40,7 +40,7 @@ class SeenRows:
         """Return the training and validation rows of a dataset."""
         train, validation, test = (
             hashed((*(each.cpu() for each in part.inputs), part.target.cpu()))
-            for part in (dataset.train, dataset.validation, dataset.test)
+            for part in (dataset.true_train, dataset.validation, dataset.test)
         )
         seen = np.unique(np.concatenate([train, validation]))
         new, known = (test, seen) if len(test) else (validation, train)

@@ -145,7 +145,8 @@ class Bench:
         columns = tuple(self.dataset.shape.cardinalities)
         problem = SupervisedProblem(net, self.dataset.task, recipe.class_weights, columns, recipe.precision)
         method = make_method(way.rule, recipe, way.execution, self.programs, compiled=way.compiled)
-        feed = Feed(self.dataset.train, BatchPlan(len(self.dataset.train), recipe.batch_size, 0), 0)
+        part = self.dataset.training(0)
+        feed = Feed(part, BatchPlan(len(part), recipe.batch_size, 0), 0)
         return _Begun(problem, method, method.init(problem), feed)
 
     def ready(self, way: Way) -> float:

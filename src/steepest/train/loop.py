@@ -88,7 +88,7 @@ def train(
     problem = SupervisedProblem(net, dataset.task, recipe.class_weights, columns, recipe.precision)
     state = method.init(problem)
     plan = BatchPlan(len(dataset.train), recipe.batch_size, key.seed)
-    feed = Feed(dataset.train, plan, key.seed)
+    feed = Feed(dataset.training(key.seed), plan, key.seed)
     decides = metric_info(recipe.metric)
     watched = tuple(dict.fromkeys((recipe.metric, *problem.watched)))
     stops = evaluation_steps(recipe.steps, plan.batches_per_epoch, evaluations)

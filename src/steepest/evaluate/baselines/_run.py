@@ -7,7 +7,7 @@ import json
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -108,7 +108,7 @@ def run_baselines(
                 hint=f"choose from {', '.join(known)}.",
             )
     asked = list(metrics) if metrics else [default_metric(dataset.task)]
-    cpu = dataset.to("cpu")
+    cpu = replace(dataset.to("cpu"), train=dataset.training(seed).to("cpu"))
     found: list[BaselineResult] = []
     for name in chosen:
         baseline = _baseline(name)

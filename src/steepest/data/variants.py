@@ -1,0 +1,314 @@
+"""A variant of a dataset: other training rows, training labels or features, judged on the same rows.
+
+Row ids of validation and test, the target's unit and its classes are never changed, so that metrics of arms on
+different variants compare like with like. What is learned from training rows (fills, vocabularies, standardisation
+of features) is learned anew from those of the variant. Three things stay those of the experiment: how a target of
+numbers is standardised, the codes of the classes (also of one that has lost its training rows), and what each column
+is used for unless the preparation is another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from steepest.data.assembly import Assembled, SourceRows, with_target
+from steepest.data.corruptions import Corruption, make_corruption
+from steepest.data.dataset import Dataset, Note, Part
+from steepest.data.given import Given
+from steepest.data.options import TableOptions
+from steepest.data.parts import SPLIT_COLUMN, moments
+from steepest.data.pipeline import TablePipeline
+from steepest.data.reprepared import Prepared, about_rows, assembled, given_by, ids_of, is_train
+from steepest.data.split import MIN_ROWS
+from steepest.errors import OptionError
+from steepest.rng import stream
+from steepest.wording import counted
+
+ALL, NONE = "all", "none"
+_COUNT = re.compile(r"[0-9]+")
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What is other than in the experiment's own dataset, in one way of writing.
+
+    Attributes:
+        train_rows: ``all``; or a share of the training rows such as ``0.1``; or a number of them such as ``250``.
+        labels: a corruption of the training labels such as ``noise(0.15)``; empty, or ``none``, for the true ones.
+        prepare: a TOML file of preparation steps, ``none`` for no step; or the steps, as JSON; None for the
+            experiment's own preparation.
+
+    Raises:
+        OptionError: a value is not allowed.
+
+    Example:
+        >>> Variant(train_rows="0.10", labels="noise(level=0.15)")
+        Variant(train_rows='0.1', labels='noise(0.15)', prepare=None)
+        >>> Variant(train_rows="1.0") == Variant(), Variant().is_neutral
+        (True, True)
+    """
+
+    train_rows: str = ALL
+    labels: str = ""
+    prepare: str | None = None
+
+    def __post_init__(self) -> None:
+        """Write the values in one way."""
+        object.__setattr__(self, "train_rows", _train_rows(self.train_rows))
+        labels = self.labels.strip()
+        object.__setattr__(
+            self, "labels", "" if labels.lower() in ("", NONE) else str(make_corruption(labels))
+        )
+
+    @classmethod
+    def of(
+        cls, train_rows: str | float, labels: str, prepare: str | Path | Sequence[Mapping[str, Any]] | None
+    ) -> Variant:
+        """Return the variant of values as they are given in Python."""
+        if prepare is not None and not isinstance(prepare, str | Path):
+            prepare = json.dumps([dict(each) for each in prepare])
+        return cls(str(train_rows), labels, None if prepare is None else str(prepare))
+
+    @property
+    def is_neutral(self) -> bool:
+        """Whether this is the experiment's own dataset."""
+        return self == Variant()
+
+    @property
+    def steps(self) -> str | list[dict[str, Any]] | None:
+        """What a preparation is loaded from."""
+        if self.prepare is None or not self.prepare.startswith("["):
+            return [] if self.prepare == NONE else self.prepare
+        return json.loads(self.prepare)
+
+    @property
+    def prepared_by(self) -> str:
+        """What the preparation is called in messages."""
+        return self.prepare if isinstance(self.steps, str) and self.prepare else "the variant's preparation"
+
+
+def _train_rows(text: str) -> str:
+    text = text.strip().lower()
+    if text == ALL:
+        return ALL
+    wrong = OptionError(
+        f"train_rows: {text!r} is neither a share of the training rows nor a number of them",
+        hint="write a share above 0 and up to 1.0, such as 0.1; a whole number, such as 250; or all.",
+    )
+    if _COUNT.fullmatch(text):
+        if int(text) == 0:
+            raise wrong
+        return str(int(text))
+    try:
+        share = float(text)
+    except ValueError:
+        raise wrong from None
+    if not 0 < share <= 1:
+        raise wrong
+    return ALL if share == 1 else repr(share)
+
+
+def varied(
+    base: Assembled,
+    variant: Variant,
+    options: TableOptions,
+    rows: Callable[[], SourceRows],
+    prepared: Prepared,
+    *,
+    same: bool,
+) -> tuple[Dataset, TablePipeline]:
+    """Return a variant of a dataset, and its own pipeline.
+
+    Args:
+        base: the experiment's own dataset.
+        variant: what is other.
+        options: the experiment's own options.
+        rows: returns the experiment's own rows after the steps before the first learned one.
+        prepared: how the variant is prepared.
+        same: whether that is how the experiment is.
+
+    Raises:
+        OptionError: there are not so many training rows, or too few would be left.
+        PreparationError: a step would change validation or test rows; the message names it.
+    """
+    given, made, notes = given_by(base, options), base, list[Note]()
+    if not same:
+        made = assembled(prepared, given, base)
+        notes += about_rows(base, made, prepared)
+    train = given.ids[is_train(given)]
+    if variant.train_rows != ALL:
+        how = ""
+        kept = np.arange(len(train))
+        wanted = _wanted(variant.train_rows, base.dataset)
+        rule = options.split_rule
+        if wanted < len(train) and rule.kind == "time":
+            kept, how = (
+                _latest(given, rows(), base.dataset.target, rule.column, wanted),
+                f", the latest by {rule.column}",
+            )
+        elif wanted < len(train):
+            kept = _drawn(base.dataset, options.split_seed, wanted)
+        if wanted < len(train):
+            chosen = ~is_train(given) | np.isin(given.ids, train[kept])
+            fewer = replace(
+                given, ids=given.ids[chosen], parts=given.parts.filter(pl.Series(chosen)),
+                columns=made.pipeline.columns,
+            )  # fmt: skip
+            made = assembled(prepared, fewer, base)
+            notes += _about_few(variant.train_rows, wanted, base.dataset, made.dataset, how)
+    if made is base and not variant.labels:
+        return base.dataset, base.pipeline
+    dataset = made.dataset
+    if variant.labels:
+        places = np.searchsorted(
+            train, ids_of(made, options)[(made.frame[SPLIT_COLUMN] == "train").to_numpy()]
+        )
+        corruption = make_corruption(variant.labels)
+        dataset, note = _corrupted(dataset, corruption, places, len(train), options.split_seed)
+        notes.append(note)
+    steps = None if same else prepared.preparation.to_list()
+    scale = [dataset.target_scale.mean, dataset.target_scale.sd]
+    told = json.dumps([made.dataset.fingerprint, scale, variant.labels, steps], sort_keys=True)
+    about = {
+        "train_rows": variant.train_rows,
+        "labels": variant.labels,
+        "prepare": steps,
+        "notes": [each.text for each in notes],
+    }
+    dataset = replace(
+        dataset,
+        notes=(*dataset.notes, *notes),
+        provenance={**dataset.provenance, "variant": about},
+        fingerprint=hashlib.sha256(told.encode()).hexdigest()[:32],
+    )
+    return dataset, made.pipeline
+
+
+# --- training rows ----------------------------------------------------------------------------------------
+
+
+def _wanted(train_rows: str, dataset: Dataset) -> int:
+    """Return how many training rows there shall be."""
+    n, count = len(dataset.train), _COUNT.fullmatch(train_rows)
+    wanted = int(train_rows) if count else round(float(train_rows) * n)
+    if wanted > n:
+        raise OptionError(
+            f"train_rows: {wanted:,} is more than the {counted(n, 'training row')}",
+            hint=f"give at most {n:,}, a share such as 0.5, or all.",
+        )
+    hint = f"give at least {MIN_ROWS} rows, or a share of at least {MIN_ROWS / n:.2g} of the {n:,} training rows."
+    few = "" if count else f", {train_rows} of {n:,},"
+    few = f"train_rows: {counted(wanted, 'training row')}{few} {'is' if wanted == 1 else 'are'} too few"
+    if wanted < MIN_ROWS:
+        raise OptionError(few, hint=hint)
+    if dataset.classes:
+        classes = len(torch.unique(dataset.train.target))
+        if wanted < classes:
+            raise OptionError(
+                f"{few} for {classes} classes",
+                hint=f"give at least {classes} rows: one of each class.",
+            )
+    return wanted
+
+
+def _drawn(dataset: Dataset, seed: int, wanted: int) -> Rows:
+    """Return so many of the training rows in rising order: those of a smaller number are among those of a larger one.
+
+    For classes, the i-th of a class's n rows has its turn at (i − ½)/n, but the first of each before all others:
+    Sainte-Laguë's method with at least one seat for each. Rounding by largest remainder differs from it by a row at
+    most as a rule, and can take a row back when the number grows, so that rows would not be nested.
+    """
+    n = len(dataset.train)
+    order = stream(seed, "train-rows").permutation(n)
+    if dataset.classes:
+        codes = dataset.train.target.numpy()
+        order = order[np.argsort(codes[order], kind="stable")]
+        counts = np.bincount(codes)
+        at = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
+        turn = np.where(at == 0, -1.0, (at + 0.5) / np.repeat(counts, counts))
+        order = order[np.argsort(turn, kind="stable")]
+    return np.sort(order[:wanted])
+
+
+def _latest(given: Given, rows: SourceRows, target: str, column: str, wanted: int) -> Rows:
+    """Return the latest training rows in rising order; of one moment the last in the file."""
+    frame, numbers, _ = with_target(rows, target)
+    frame, _ = given.restricted(frame, numbers)
+    train = frame[SPLIT_COLUMN] == "train"
+    return np.sort(np.argsort(moments(frame.filter(train), column), kind="stable")[-wanted:])
+
+
+def _about_few(train_rows: str, wanted: int, base: Dataset, made: Dataset, how: str) -> list[Note]:
+    n = len(base.train)
+    if _COUNT.fullmatch(train_rows):
+        text = f"{wanted:,} of {n:,} training rows{how}"
+    else:
+        text = f"{100 * float(train_rows):.3g} % of the training rows: {wanted:,} of {n:,}{how}"
+    notes = [Note("info", f"{text}.")]
+    if base.classes:
+        counts = torch.bincount(made.train.target, minlength=len(base.classes)).tolist()
+        there = torch.bincount(base.train.target, minlength=len(base.classes)).tolist()
+        lost = [name for name, n, had in zip(base.classes, counts, there, strict=True) if had and not n]
+        if lost:
+            shown = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
+            notes.append(Note("warning", f"no training row is left of {shown}: it is never predicted."))
+    return notes
+
+
+# --- training labels --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Relabel:
+    """Makes other labels of true ones, as a function of a seed.
+
+    Attributes:
+        corruption: what is done to them.
+        classes: number of classes, 0 for a target of numbers.
+        places: where the rows are among the training rows of the experiment.
+        total: number of the training rows of the experiment.
+    """
+
+    corruption: Corruption
+    classes: int
+    places: Rows
+    total: int
+
+    def __call__(self, true: Tensor, seed: int) -> Tensor:
+        """Return the labels, on the device of the true ones."""
+        draws = stream(seed, "label-noise")
+        found = self.corruption.corrupted(true.cpu().numpy(), self.classes, self.places, self.total, draws)
+        return torch.from_numpy(found).to(true.device)
+
+
+def _corrupted(
+    dataset: Dataset, corruption: Corruption, places: Rows, total: int, seed: int
+) -> tuple[Dataset, Note]:
+    """Return a dataset with other training labels; those of ``train`` are drawn by the split seed in any case."""
+    classes, true = len(dataset.classes), dataset.train.target
+    corruption.check(len(true), classes)
+    relabel = Relabel(corruption, classes, places, total)
+    target = relabel(true, seed)
+    text = corruption.said(true.numpy(), target.numpy(), classes, dataset.target_scale.sd)
+    by_run = corruption.draw == "run"
+    changed = replace(
+        dataset,
+        train=Part(dataset.train.inputs, target),
+        true_target=true,
+        relabel=relabel if by_run else None,
+    )
+    return changed, Note("info", f"{text}{', drawn anew for each run seed' if by_run else ''}.")
