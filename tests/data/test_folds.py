@@ -183,7 +183,9 @@ def test_the_final_dataset_has_all_rows_and_tests_none() -> None:
         assert abs(len(validation) - N * 0.1) < 12
         assert table.final() is data
         assert data.classes == table.folds()[0].classes
-        assert "training and" in " ".join(each.text for each in data.notes)
+        said = " ".join(each.text for each in data.notes)
+        assert "training and" in said
+        assert "not in every part" not in said
         assert not [each.text for each in data.notes if "test rows" in each.text and "folds" not in each.text]
 
 
@@ -258,6 +260,25 @@ def test_classes_are_the_same_where_a_step_leaves_out_rows_by_what_it_learned() 
     heights = {len(each.train) + len(each.validation) + len(each.test) for each in table.folds()}
     assert len(heights) == 2  # in some folds blue is the mode, and all odd ones are left out
     assert {each.classes for each in table.folds()} == {("a", "b", "odd", "rare")}
+
+
+def test_other_classes_in_another_fold_are_refused() -> None:
+    frame = rows(60).with_columns(
+        color=pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.lit("red")).otherwise(pl.lit("blue")),
+        answer=pl.when(pl.int_range(pl.len()) < 3).then(pl.lit("odd")).otherwise("kind"),
+    )
+    frame = frame.with_columns(color=pl.when(pl.col("answer") != "odd").then("color"))
+    steps = [
+        {"use": "fill-mode", "columns": ["color"]},
+        {"use": "filter", "where": "color = 'red'"},
+        {"use": "derive", "columns": {"kind": "concat(answer, '!')"}},
+    ]
+    table = read_table(frame, target="kind", drop="price", split="folds:5", prepare=steps)
+    with pytest.raises(
+        DataError, match=r"the steps make other classes in test set . than in . of 5"
+    ) as caught:
+        list(table.folds())
+    assert "before the first learned step" in caught.value.hint
 
 
 def test_a_dataset_is_made_when_it_is_asked_for_and_can_be_dropped() -> None:

@@ -296,7 +296,7 @@ class Table:
 
     @property
     def reports(self) -> tuple[StepReport, ...]:
-        """What the preparation steps did."""
+        """What the preparation steps did; for ``final()``."""
         return self._made.reports
 
     @property
@@ -315,7 +315,7 @@ class Table:
         return self.options.target
 
     def prepared(self) -> pl.DataFrame:
-        """Return the table after all preparation steps, with a column for the part of every row."""
+        """Return the table after all preparation steps, with a column for the part of every row in ``final()``."""
         return with_text(self._made.frame).with_columns(pl.col(SPLIT_COLUMN).cast(pl.String))
 
     def check_lasting(self) -> None:
