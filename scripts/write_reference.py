@@ -75,6 +75,8 @@ def _default(value: Any) -> str:
         return ""
     if isinstance(value, tuple | list):
         return f"`{', '.join(map(str, value))}`" if value else ""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
     return f"`{value}`" if value not in ({}, "") else ""
 
 

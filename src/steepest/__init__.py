@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from steepest.optim import make_rule as rule
     from steepest.prediction.model import TrainedModel
     from steepest.sweep.contestants import tune
+    from steepest.sweep.space import Range
 
     __version__: str
 
@@ -29,6 +30,7 @@ forks.watch()  # before anybody forks
 
 _PUBLIC = {
     "Plan": "steepest.api:Plan",
+    "Range": "steepest.sweep.space:Range",
     "Result": "steepest.api:Result",
     "SteepestError": "steepest.errors:SteepestError",
     "Table": "steepest.data.table:Table",
@@ -43,6 +45,7 @@ _PUBLIC = {
 
 __all__ = [
     "Plan",
+    "Range",
     "Result",
     "SteepestError",
     "Table",

@@ -38,7 +38,7 @@ from steepest.recipe import (
 from steepest.record.store import Folder
 from steepest.report.html import write_report as write_page
 from steepest.report.side_by_side import SeedScores, Side, write_sides
-from steepest.sweep.contestants import Contestant, contestants
+from steepest.sweep.contestants import Contestant, contestants, tune_texts
 from steepest.sweep.observer import Observer
 from steepest.sweep.unused import check_used
 from steepest.wording import counted, plain_text
@@ -94,7 +94,11 @@ def plan(
     given = grammar.split(optimizers) if isinstance(optimizers, str) else list(optimizers or ["default"])
     tree["optimizers"] = given
     if not all(isinstance(each, str) for each in given):
-        tree["optimizers"] = [who.name for who in contestants(given)]
+        who = contestants(given)
+        tree["optimizers"] = [each.name for each in who]
+        protocol = tree.setdefault("protocol", {})
+        more = protocol.get("tune", ())
+        protocol["tune"] = [*tune_texts(who), *([more] if isinstance(more, str) else more)]
     tree["name"] = name or (
         Path(table.options.source).name.split(".")[0] if table.options.source else "table"
     )

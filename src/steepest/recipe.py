@@ -145,13 +145,19 @@ class Protocol(Options):
     )
     tune: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
         (),
-        description="values to try for another hyperparameter, as rho=0.05,0.1 or 'adam: eps=1e-8,1e-4'; repeatable",
+        description="another hyperparameter to tune: a range, as 'adam: eps=1e-8..1e-4', or values, as rho=0.05,0.1; "
+        "lr=1e-4..1e-1 sets the range of rates; repeatable",
     )
     scan_rates: int = Field(
-        7, ge=1, description="learning rates in the first tuning stage, on a quarter of the steps"
+        7,
+        ge=1,
+        description="trials of every optimizer in the first tuning stage, on a quarter of the steps; doubled if an "
+        "optimizer tunes several hyperparameters",
     )
-    full_rates: int = Field(
-        3, ge=1, description="best learning rates of the first stage that run at full length"
+    full_rates: int = Field(3, ge=1, description="best trials of the first stage that run at full length")
+    sweep: bool = Field(
+        False,
+        description="run every learning rate with every seed at full length, to show how sensitive optimizers are",
     )
     equal: Literal["steps", "seconds", "gradients"] = Field(
         "steps", description="unit in which run lengths are equal"

@@ -31,6 +31,7 @@ Purpose = Literal[
     "bootstrap",
     "baseline",
     "data",
+    "tuning",
 ]
 
 _MASK = (1 << 64) - 1

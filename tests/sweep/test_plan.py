@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 import math
 from collections import Counter
 from dataclasses import replace
@@ -12,11 +14,12 @@ import pytest
 from steepest.errors import OptionError
 from steepest.recipe import Execution, Recipe
 from steepest.record.schema import Record
-from steepest.sweep.contestants import contestants, parse_values, tune
+from steepest.sweep.contestants import contestants, parse_values, tune, whole_spec
 from steepest.sweep.defaults import equal_lengths
 from steepest.sweep.estimate import fit_budget, plan_seconds, plan_text
 from steepest.sweep.plan import Setup, chosen_rules, expected_runs, next_runs, tuning, winner
-from steepest.sweep.trials import EXTRA_RATES, check_equal_trials, rate_grid
+from steepest.sweep.space import Range, rate_grid
+from steepest.sweep.trials import EXTRA_RATES, check_equal_trials, check_sweep, trials
 
 
 def setup(*texts, seeds: int = 3, schedule: str = "cosine", grid=None, tune=(), **more) -> Setup:
@@ -178,8 +181,10 @@ def test_further_hyperparameters_get_equal_trials() -> None:
     assert counts["sgd", "full"] == counts["adam", "full"] == 3
     chosen = chosen_rules(made, history)
     assert chosen["adam"].hyper.eps == 1e-4
-    assert chosen["adam"].hyper.lr == pytest.approx(1e-3)
-    assert {run.rule.hyper.eps for run in runs if run.key == ("adam", "final")} <= {1e-4}
+    tried = [run.rule.hyper for run in runs if (run.key.name, run.key.phase) == ("adam", "scan")]
+    right = [hyper.lr for hyper in tried if hyper.eps == 1e-4]
+    assert chosen["adam"].hyper.lr == min(right, key=lambda rate: abs(math.log10(rate) + 3))
+    assert {run.rule.hyper.eps for run in runs if run.key.name == "adam" and run.read_test} >= {1e-4}
 
 
 def test_values_of_an_optimizer_whose_rate_is_given() -> None:
@@ -194,18 +199,16 @@ def test_values_of_an_optimizer_whose_rate_is_given() -> None:
 @pytest.mark.parametrize(
     ("optimizers", "tune", "grid", "told"),
     [
-        ("sgd,adam", ["adam: eps=1e-8,1e-6,1e-4"], (0.1, 0.01), "2 for sgd, 6 for adam"),
-        ("sgd,adam(lr=0.1)", ["eps=1,2,3,4,5,6,7,8"], None, r"7 to 10 for sgd, 8 for adam\(lr=0.1\)"),
-        ("sgd,adam(lr=0.1)", ["eps=1,2,3,4,5,6,7"], None, r"7 to 10 for sgd, 7 for adam\(lr=0.1\)"),
-        ("adam,momentum", ["adam: eps=1,2", "momentum: momentum=0.8,0.9,0.95"], None,
-         "28 to 40 for adam, 21 to 30 for momentum"),
+        ("sgd,adam(lr=0.1)", ["eps=1,2,3,4,5"], None, r"7 for sgd, 5 for adam\(lr=0.1\)"),
+        ("sgd,adam(lr=0.1)", ["eps=1,2"], (0.1, 0.2, 0.3), r"3 for sgd, 2 for adam\(lr=0.1\)"),
+        ("momentum,adam(lr=0.1)", ["eps=1,2,3", "momentum=0.8..0.95"], None, r"14 for momentum, 3 for adam"),
         ("adam(lr=0.1),rmsprop(lr=0.1)", ["adam: eps=1,2", "rmsprop: eps=1,2,3"], None, "2 for adam.*, 3 for rmsprop"),
     ],
 )  # fmt: skip
 def test_unequal_tuning_is_refused(optimizers, tune, grid, told) -> None:
     with pytest.raises(OptionError, match=told) as caught:
         check_equal_trials(contestants(optimizers.split(","), tune), grid, 7)
-    assert "leave" in caught.value.hint or "the same number of combinations" in caught.value.hint
+    assert "give it a range" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -214,8 +217,16 @@ def test_unequal_tuning_is_refused(optimizers, tune, grid, told) -> None:
         ("sgd,adam", [], None),
         ("sgd,adam", ["adam: eps=1e-8,1e-6,1e-4"], None),
         ("sgd,adam,momentum", ["adam: eps=1,2", "momentum: momentum=0.8,0.85,0.9,0.95"], None),
+        ("sgd,adam,momentum", ["adam: eps=1e-8..1; betas=(0.9,0.99),(0.8,0.9)", "lr=1e-5..1e-1"], None),
+        ("sgd,adam,momentum", ["adam: lr=1e-5..1e-1"], None),
+        ("sgd,adam,momentum", ["adam: lr=1e-5,1e-4,1e-3,1e-2,0.1,1,10,100"], None),
+        ("sgd,schedule-free-sgd", ["warmup_steps=0..30"], None),
         ("sgd,adam(lr=0.1)", [], (0.1, 0.01)),
         ("sgd,adam(lr=0.1)", ["eps=1,2"], (0.1, 0.01)),
+        ("sgd,adam(lr=0.1)", ["eps=1,2,3,4,5,6,7,8"], None),
+        ("sgd,adam(lr=0.1)", ["eps=1e-8..1e-4"], None),
+        ("sgd,adam", ["adam: eps=1e-8,1e-6,1e-4"], (0.1, 0.01)),
+        ("sgd,adam", ["adam: eps=1e-8..1"], (0.1,)),
         ("adam(lr=0.1),momentum(lr=0.1)", ["eps=1,2,3"], None),
         ("sgd,adam", ["eps=1e-8,1e-8"], (0.1, 0.01, 0.1)),
     ],
@@ -228,6 +239,8 @@ def test_what_is_not_refused_is_tuned_equally(optimizers, tune, grid) -> None:
     counts = Counter((run.key.name, run.key.phase) for run in runs if run.key.phase in ("scan", "full"))
     for phase in ("scan", "full"):
         assert len({counts[each.name, phase] for each in who if each.tuned}) == 1
+    if max(len(each.axes) for each in who):  # no grid of rates is extended beside what cannot be
+        assert {counts[each.name, "scan"] for each in who if each.tuned} == set(trials(who, grid, 7).values())
 
 
 def test_a_single_value_for_a_given_rate_is_no_tuning_and_is_not_dropped() -> None:
@@ -241,18 +254,119 @@ def test_a_single_value_for_a_given_rate_is_no_tuning_and_is_not_dropped() -> No
 def test_tune_takes_classes_and_combines() -> None:
     import torch
 
-    who = contestants([tune(torch.optim.NAdam, momentum_decay=[0.0, 0.1], weight_decay=[0.0, 0.1])])
+    who = contestants([tune(torch.optim.NAdam, momentum_decay=[0.0, 0.1], weight_decay=Range(0, 0.1))])
     assert who[0].name == "NAdam"
-    assert len(who[0].variants) == 4
-    assert {(each.hyper.momentum_decay, each.hyper.weight_decay) for each in who[0].variants} == {
-        (0.0, 0.0), (0.0, 0.1), (0.1, 0.0), (0.1, 0.1)
-    }  # fmt: skip
+    assert [(axis.name, axis.kind, axis.centre) for axis in who[0].axes] == [
+        ("momentum_decay", "choice", 0.0), ("weight_decay", "linear", 0.0)
+    ]  # fmt: skip
+    with pytest.raises(OptionError, match="are the text"):
+        tune("adam", eps="1e-8..1e-4")
+
+
+def test_the_comparison_of_four_optimizers_makes_the_runs_it_always_made() -> None:
+    made = setup("default")
+    best = {"sgd": 0.1, "momentum": 0.03, "adam": 1e-3, "adamw": 1e-9}  # the last at the edge
+    _, runs = play(made, bowl(best))
+    keys = sorted((run.key.name, run.key.phase, run.key.recipe, run.key.seed) for run in runs)
+    digest = hashlib.sha256(json.dumps(keys).encode()).hexdigest()
+    assert (len(keys), digest[:16]) == (67, "e1f464b50f93b217")
+
+
+def points(made: Setup, name: str) -> list[str]:
+    who = next(who for who in made.contestants if who.name == name)
+    return [whole_spec(run.rule) for run in tuning(made, who, {}).scan]
+
+
+DESIGN = ["adam: eps=1e-8..1e-2; betas=(0.9,0.999),(0.8,0.99),(0.5,0.9); amsgrad=false,true"]
+
+
+def test_a_design_is_of_one_optimizer_and_one_seed() -> None:
+    alone = points(setup("adam", tune=DESIGN), "adam")
+    assert alone == points(setup("sgd", "adam", "momentum", tune=[*DESIGN, "momentum=0.8..0.99"]), "adam")
+    assert alone == points(setup("adam", tune=DESIGN, seeds=9), "adam")
+    swapped = "adam: " + "; ".join(reversed(DESIGN[0].removeprefix("adam: ").split("; ")))
+    assert alone == points(setup("adam", tune=[swapped]), "adam")
+    other = replace(setup("adam", tune=DESIGN), seeds=(1, 2, 3))
+    assert set(alone) & set(points(other, "adam")) == {alone[0]}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_design_has_the_centre_and_stays_in_range(seed) -> None:
+    made = replace(setup("adam", tune=[*DESIGN, "lr=1e-4..1"]), seeds=(seed,))
+    hypers = [run.rule.hyper for run in tuning(made, made.contestants[0], {}).scan]
+    assert len({str(each) for each in hypers}) == 14
+    assert (hypers[0].lr, hypers[0].eps, hypers[0].betas) == (1e-3, 1e-8, (0.9, 0.999))
+    assert all(1e-4 <= each.lr <= 1 and 1e-8 <= each.eps <= 1e-2 for each in hypers)
+    assert {each.betas for each in hypers} == {(0.9, 0.999), (0.8, 0.99), (0.5, 0.9)}
+    assert {each.amsgrad for each in hypers} == {False, True}
+    for values in ([math.log10(each.lr) for each in hypers], [math.log10(each.eps) for each in hypers]):
+        thirds = Counter(
+            int(3 * (value - min(values)) / (max(values) - min(values) + 1e-9)) for value in values
+        )
+        assert min(thirds[third] for third in range(3)) >= 3  # evenly spread
+
+
+@pytest.mark.parametrize(
+    "tuned",
+    [(), ("lr=1e-4..1e-1",), ("eps=1e-8..1e-3",), ("warmup_steps=0..40",)],
+)
+def test_growing_by_an_optimizer_with_several_axes_uses_the_runs_that_are_there(tuned) -> None:
+    name = (
+        "schedule-free-sgd(lr=0.1)"
+        if "warmup" in str(tuned)
+        else "adam(lr=0.1)"
+        if "eps" in str(tuned)
+        else "adam"
+    )
+    before = points(setup(name, tune=tuned), name)
+    after = points(
+        setup(name, "momentum", tune=[*tuned, "momentum: momentum=0.8..0.99; nesterov=false,true"]), name
+    )
+    assert (len(before), len(after), len(set(after))) == (7, 14, 14)
+    assert set(before) < set(after)
+
+
+def test_values_are_the_only_ones_that_are_tried() -> None:
+    made = setup("adam", tune=["eps=1e-8,1e-4", "betas=(0.9,0.999),(0.8,0.9)"], grid=(1e-3, 1e-2, 0.1))
+    tried = Counter((str(h.eps), h.betas, h.lr) for run in tuning(made, made.contestants[0], {}).scan
+                    for h in [run.rule.hyper])  # fmt: skip
+    every = itertools.product(("1e-08", "0.0001"), ((0.9, 0.999), (0.8, 0.9)), (1e-3, 1e-2, 0.1))
+    assert set(tried) == set(every)  # twelve, fewer than fourteen
+    drawn = points(setup("adam(lr=0.1)", "sgd", tune=["eps=1,2,3,4,5,6,7,8,9,10"]), "adam(lr=0.1)")
+    assert len(set(drawn)) == 7
+
+
+def test_a_sweep_runs_every_rate_with_every_seed() -> None:
+    made = setup("sgd", "adam", sweep=True)
+    history, runs = play(made, bowl({"sgd": 0.1, "adam": 10**-4.5}))
+    without, _ = play(setup("sgd", "adam"), bowl({"sgd": 0.1, "adam": 10**-4.5}))
+    assert rates(made, history) == rates(made, without)
+    for who in made.contestants:
+        grid = tuning(made, who, history).rates
+        long = [run for run in runs if run.recipe.steps == 100 and run.recipe.schedule == "cosine"]
+        full = {(run.rule.hyper.lr, run.key.seed) for run in long if run.key.name == who.name}
+        assert full >= set(itertools.product(grid, made.seeds))
+    assert not any(run.read_test for run in runs if run.key.phase == "sweep")
+    assert "7 rates × 3 seeds" in plan_text(made, {})
+    assert expected_runs(made, {})  # and as many as there will be, but for the extension of Adam's grid
+    plain = bowl({"sgd": 0.1, "adam": 1e-3})
+    assert len(expected_runs(made, {})) == len(play(made, plain)[1])
+
+
+@pytest.mark.parametrize(("names", "tune"), [("sgd,adam(lr=0.1)", []), ("sgd,adam", ["eps=1e-8..1"])])
+def test_no_sweep_without_a_grid_of_rates(names, tune) -> None:
+    with pytest.raises(OptionError, match=r"adam.* has none"):
+        check_sweep(contestants(names.split(","), tune))
+    check_sweep(contestants(["sgd", "adam"], ["lr=1e-4..1"]))
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("rho", "cannot read"), ("rho=", "cannot read"), ("rho=0.1", "to none of"), ("adam: lr=1,2", "always tuned"),
-     ("adam: betas=(2,3),(0.9,0.9)", "not allowed"), ("eps=small", "'small'")],
+    [("rho", "cannot read"), ("rho=", "cannot read"), ("rho=0.1", "to none of"), ("adam: lr=1", "there is one rate"),
+     ("adam: lr=0..1", "not above 0"),
+     ("adam: betas=(2,3),(0.9,0.9)", "not allowed"), ("eps=small", "'small'"), ("eps=1e-4..1e-8", "is empty"),
+     ("eps=1e-8..x", "'x'"), ("adam: betas=0.9..0.99", "is not for 'betas'"), ("eps=-1..1", "not allowed"),
+     ("adam: amsgrad=0..1", "is not for")],
 )  # fmt: skip
 def test_values_that_cannot_be_tried(text, said) -> None:
     with pytest.raises(OptionError, match=said):

@@ -33,7 +33,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], str]] = {
 
 COMMON_OPTIONS = ("target", "optimizers", "metric", "epochs", "seeds", "minutes", "out")
 """What the first panel holds, in this order."""
-TUNING_OPTIONS = ("learning_rates", "tune", "scan_rates", "full_rates", "equal")
+TUNING_OPTIONS = ("learning_rates", "tune", "scan_rates", "full_rates", "sweep", "equal")
 DATA_OPTIONS = ("positive",)
 """Options of the protocol that are about the data."""
 REPEATABLE = ("embedding", "tune")
@@ -149,7 +149,10 @@ def _option(
 ) -> inspect.Parameter:
     default = field.get_default(call_default_factory=True)
     none = (
-        default in (None, [], {}, (), ...) or repr(default) == "PydanticUndefined" or name in WITHOUT_DEFAULT
+        default in (None, [], {}, (), ...)
+        or default is False
+        or repr(default) == "PydanticUndefined"
+        or name in WITHOUT_DEFAULT
     )
     text = (field.description or "").rstrip(".")
     shown_default = "" if none else f" [dim]\\[{_plain(default)}][/dim]"
@@ -158,7 +161,8 @@ def _option(
         help=f"{text[:1].upper()}{text[1:]}.{shown_default}", show_default=False,
         autocompletion=completion(COMPLETED[name]) if name in COMPLETED else None,
     )  # fmt: skip
-    return _parameter(shown, Annotated[list[str] | None if name in REPEATABLE else str | None, option])
+    kind = bool if field.annotation is bool else list[str] if name in REPEATABLE else str
+    return _parameter(shown, Annotated[kind | None, option])
 
 
 def _parameter(name: str, annotation: Any) -> inspect.Parameter:
@@ -172,9 +176,11 @@ def _place(parameter: inspect.Parameter) -> tuple[int, int]:
     return panel, common
 
 
-def _metavar(field: FieldInfo, name: str) -> str:
+def _metavar(field: FieldInfo, name: str) -> str | None:
     if get_origin(field.annotation) is Literal:
         return "|".join(map(str, get_args(field.annotation)))
+    if field.annotation is bool:
+        return None
     if name in ("target", "positive"):
         return {"target": "COLUMN", "positive": "CLASS"}[name]
     if name in ("prepare", "test_file", "validation_file"):

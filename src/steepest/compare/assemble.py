@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from steepest.compare.differences import difference, differences
 from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.intervals import paired_t, t_interval
-from steepest.compare.result import Band, Effect, Fact, Metric, RateCurve, Row
+from steepest.compare.result import Band, Effect, Fact, Metric, RateCurve, RateEstimate, Row
 from steepest.compare.scores import scores
 from steepest.evaluate.metrics import MetricInfo, metric_info
 from steepest.optim.rule import Rule
@@ -27,6 +27,7 @@ from steepest.sweep.plan import (
     constants,
     defaults,
     finals,
+    sweeps,
     tuning,
     winner,
 )
@@ -211,24 +212,35 @@ def rate_curve(evidence: Evidence, who: Contestant) -> RateCurve:
     """Return the tuning of one optimizer: every scanned rate and every rate at full length."""
     setup, metric = evidence.setup, evidence.metric
 
-    def points(runs: Sequence[PlannedRun]) -> list[tuple[float, float]]:
-        best: dict[float, float] = {}
-        for run in runs:
-            record = evidence.history[run.key.recipe, run.key.seed]
-            value = math.nan if record.failed else record.best.get(metric, math.nan)
-            held = best.get(record.lr, math.nan)
-            if math.isnan(held) or setup.higher_is_better == (value > held):
-                best[record.lr] = held if math.isnan(value) else value
-        return sorted(best.items())
+    def value(run: PlannedRun) -> float:
+        record = evidence.history[run.key.recipe, run.key.seed]
+        return math.nan if record.failed else record.best.get(metric, math.nan)
 
-    found = tuning(setup, who, evidence.history)
+    def points(runs: Sequence[PlannedRun]) -> list[tuple[float, float]]:
+        return [(float(run.rule.hyper.lr), value(run)) for run in runs]
+
+    def at(runs: Sequence[PlannedRun]) -> list[dict[str, Any]]:
+        return [beside for run in runs if (beside := _plain(who.beside_rate(run.rule)))]
+
+    found, chosen = tuning(setup, who, evidence.history), evidence.chosen[who.name]
+    scan, full = (sorted(runs, key=lambda run: float(run.rule.hyper.lr)) for runs in (found.scan, found.full))
+    swept: dict[float, list[float]] = {}
+    for run in sweeps(setup, who, found):
+        swept.setdefault(float(run.rule.hyper.lr), []).append(value(run))
     return RateCurve(
         name=who.name,
         metric=metric,
-        scan=points(found.scan),
-        full=points(found.full),
-        chosen=float(evidence.chosen[who.name].hyper.lr),
+        scan=points(scan),
+        full=points(full),
+        chosen=float(chosen.hyper.lr),
         default=default_rate(who.rule),
+        scan_at=at(scan),
+        full_at=at(full),
+        chosen_at=_plain(who.beside_rate(chosen)),
+        sweep=[
+            RateEstimate(**_estimate(values).model_dump(), lr=rate, values=values)
+            for rate, values in sorted(swept.items())
+        ],
     )
 
 
@@ -285,10 +297,12 @@ def effects(
     if who.tuned:
         default = default_rate(who.rule)
         chosen = float(evidence.chosen[who.name].hyper.lr)
+        more = who.beside_rate(evidence.chosen[who.name])
+        with_them = "".join(f", {name}={value}" for name, value in more.items())
         add(
-            "learning rate",
+            "tuning" if more else "learning rate",
             gained,
-            f"{who.name} at {chosen:g} instead of its library's {default:g}",
+            f"{who.name} at {chosen:g}{with_them} instead of its library's {default:g}",
             differ(evidence.default(who)),
         )
     if evidence.constant():
@@ -375,14 +389,18 @@ def _mean(values: Sequence[float]) -> float:
     return sum(finite) / len(finite) if finite else math.nan
 
 
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
 def _at_edge(curve: RateCurve) -> bool:
-    rates = sorted(rate for rate, _ in curve.scan)
+    rates = sorted(rate for rate, _ in curve.scan) if not curve.scan_at else []
     return len(rates) > 1 and curve.chosen in (rates[0], rates[-1])
 
 
 def _good_range(curve: RateCurve, higher_is_better: bool) -> float | None:
     points = [(rate, value) for rate, value in curve.scan if math.isfinite(value)]
-    if not points:
+    if not points or curve.scan_at:
         return None
     best = (max if higher_is_better else min)(value for _, value in points)
     good = [rate for rate, value in points if abs(value - best) <= GOOD_RANGE * abs(best)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from steepest.compare.estimates import Difference, Estimate
 from steepest.record.schema import Frozen
@@ -103,6 +103,18 @@ class Band(Frozen):
     high: list[float]
 
 
+class RateEstimate(Estimate):
+    """The validation metric at one learning rate, over the run seeds.
+
+    Attributes:
+        lr: the rate.
+        values: the metric of each seed, NaN where the run failed.
+    """
+
+    lr: float
+    values: list[float] = Field(default_factory=list)
+
+
 class RateCurve(Frozen):
     """The tuning of one optimizer: validation metric by learning rate.
 
@@ -111,6 +123,9 @@ class RateCurve(Frozen):
         full: rate and metric at full length.
         chosen: the rate that was taken.
         default: the library's default rate.
+        scan_at, full_at: the other values of each point, where more than the rate was tuned; otherwise empty.
+        chosen_at: the other values that were taken.
+        sweep: every rate with every seed at full length, where that was wanted.
     """
 
     name: str
@@ -119,6 +134,10 @@ class RateCurve(Frozen):
     full: list[tuple[float, float]]
     chosen: float
     default: float | None = None
+    scan_at: list[dict[str, JsonValue]] = Field(default_factory=list)
+    full_at: list[dict[str, JsonValue]] = Field(default_factory=list)
+    chosen_at: dict[str, JsonValue] = Field(default_factory=dict)
+    sweep: list[RateEstimate] = Field(default_factory=list)
 
 
 class ClassLine(Frozen):

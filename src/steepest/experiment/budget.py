@@ -206,6 +206,7 @@ def asked_for(protocol: Protocol, recipe: Recipe) -> str:
     asked: dict[str, Any] = {"epochs": protocol.epochs, "minutes": protocol.minutes}
     if protocol.minutes is not None:
         asked |= {name: getattr(protocol, name) for name in ("seeds", "scan_rates", "full_rates")}
+        asked |= {"sweep": True} if protocol.sweep else {}
     if protocol.epochs is None:
         asked["pilot of"] = recipe.id
     return ", ".join(f"{name} {value}" for name, value in asked.items())

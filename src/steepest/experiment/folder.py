@@ -35,6 +35,7 @@ from steepest.report.usage import usage
 from steepest.sweep.codes import codes_of
 from steepest.sweep.contestants import contestants
 from steepest.sweep.observer import Observer
+from steepest.sweep.space import Axis
 
 
 def check_folder(
@@ -107,8 +108,8 @@ def _trained_before(
 ) -> list[str]:
     """Return the optimizers of an earlier comparison in the folder that stay in it beside those that are asked for.
 
-    They stay where the rest of the comparison is the same (but for seeds and minutes); otherwise, and where one
-    cannot be made from its text, that is said.
+    They stay where the rest of the comparison is the same (but for seeds, minutes, and what is tuned of others);
+    otherwise, and where one cannot be made from its text, that is said.
     """
     path = folder.path / "experiment.toml"
     if not path.is_file():
@@ -125,7 +126,7 @@ def _trained_before(
     lost: list[str] = []
     for text in began.optimizers:
         try:
-            found = contestants([text], began.protocol.tune)
+            found = contestants([text])
         except SteepestError:
             lost.append(text)
             continue
@@ -134,7 +135,11 @@ def _trained_before(
             as_trained = kept.get(f"optimizer {each.name}", "") == of[each.name].digest
             (stay if as_trained else lost).append(each.name)
     stay = [each for each in stay if each not in asked]
-    free = {"seeds", "minutes", "metric", "positive"}
+    both = [*stay, *(optimizers or experiment.optimizers)]
+    before, after = (_axes(both, each.protocol.tune) for each in (began, experiment))
+    lost += [each for each in stay if before.get(each, ()) != after.get(each, ())]
+    stay = [each for each in stay if each not in lost]
+    free = {"seeds", "minutes", "metric", "positive", "tune", "sweep"}
     protocols = [each.protocol.model_dump(exclude=free) for each in (began, experiment)]
     same = protocols[0] == protocols[1] and began.model == experiment.model
     same = same and all(kept.get(of, "") == now.get(of, "") for of in ("model", "schedule"))
@@ -148,6 +153,14 @@ def _trained_before(
             f"warning: {', '.join(lost)}: in this folder, but trained with other settings and not in this report"
         )
     return stay
+
+
+def _axes(optimizers: Sequence[Any], tune: Sequence[str]) -> dict[str, tuple[Axis, ...]]:
+    """Return what is tuned of each optimizer, by name; nothing where one of them cannot be made."""
+    try:
+        return {each.name: each.axes for each in contestants(optimizers, tune)}
+    except SteepestError:
+        return {}
 
 
 def _same_judging(folder: Folder, before: Protocol, now: Protocol) -> bool:

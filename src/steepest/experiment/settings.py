@@ -41,7 +41,7 @@ from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Setup
 from steepest.sweep.rows import check_rows
 from steepest.sweep.timing import Steps, choose_device, choose_execution
-from steepest.sweep.trials import check_equal_trials
+from steepest.sweep.trials import check_equal_trials, check_sweep
 from steepest.sweep.unused import without_effect
 from steepest.train.compiled import Programs
 from steepest.train.problem import about_outputs, check_model, check_precision
@@ -126,6 +126,7 @@ class Decision:
             lengths=equal_lengths(self.who, steps, protocol.equal, self.execution),
             scan_rates=fitted.scan_rates or protocol.scan_rates,
             full_rates=fitted.full_rates or protocol.full_rates,
+            sweep=protocol.sweep,
         )
 
 
@@ -144,6 +145,8 @@ def decide(
     protocol = experiment.protocol
     who = contestants(optimizers or experiment.optimizers, protocol.tune)
     check_equal_trials(who, protocol.learning_rates, protocol.scan_rates)
+    if protocol.sweep:
+        check_sweep(who)
     make_schedule(protocol.schedule, LONG)
     asked = experiment.execution
     if asked is not None and not asked.torch:

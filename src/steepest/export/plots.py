@@ -17,7 +17,7 @@ from steepest.compare.result import Comparison, RateCurve
 from steepest.errors import MissingExtraError
 from steepest.report import figures, theme
 from steepest.report import format as show
-from steepest.report.view import Mark, Ranking, edge_marks, finite, metric_of, ranking
+from steepest.report.view import Mark, Ranking, edge_marks, finite, metric_of, ranking, sizes, taken_of
 from steepest.report.words import capital
 
 WIDTH = 5.6
@@ -190,39 +190,46 @@ def _draw_rates(
 ) -> None:
     colour, marker = theme.colour(slot), MARKERS[theme.symbol(slot)]
     name: str | None = _name(curve.name)
+    swept = [(each.lr, each.mean) for each in curve.sweep]
     scan, full = (
         [(rate, value * scale) for rate, value in sorted(pairs) if finite(value) and rate > 0]
-        for pairs in (curve.scan, curve.full)
+        for pairs in (curve.scan, swept or curve.full)
     )
+    joined = not curve.scan_at  # trials of several hyperparameters are no curve
+    for each in curve.sweep:
+        if each.ends and each.lr > 0:
+            ax.vlines(each.lr, *(end * scale for end in each.ends), color=colour, linewidth=1.1, zorder=3)
     if scan:
         ax.plot(
             *zip(*scan, strict=True),
             color=colour,
             linewidth=0.8,
-            linestyle=DASHES["dot"],
-            marker=marker,
+            linestyle=DASHES["dot"] if joined else "none",
+            marker=marker if joined else None,
             markersize=4,
             markerfacecolor=CARD,
             markeredgewidth=0.9,
             zorder=2,
         )
     # The name belongs to the solid line, which is drawn even where no rate ran at full length.
-    x, y = zip(*full, strict=True) if full else ([math.nan], [math.nan])
+    x, y = zip(*full, strict=True) if full and joined else ([math.nan], [math.nan])
     ax.plot(
         x,
         y,
         label=name,
         color=colour,
         linewidth=1.3,
-        linestyle=DASHES[theme.dash(slot)],
+        linestyle=DASHES[theme.dash(slot)] if joined else "none",
         marker=marker,
         markersize=4,
         zorder=3,
     )
-    taken = [pair for pair in [*full, *scan] if math.isclose(pair[0], curve.chosen, rel_tol=1e-6)][:1]
-    for pair in taken:
+    if not joined:
+        _draw_trials(ax, curve, colour, marker, scale)
+    for rate, value in [pair for pair in taken_of(curve) if finite(pair[1])][:1]:
         ax.plot(
-            *pair,
+            rate,
+            value * scale,
             marker="o",
             markersize=9.5,
             markerfacecolor="none",
@@ -239,6 +246,15 @@ def _draw_rates(
     for rate, below in default:
         height = 0.02 + 0.055 * below
         ax.plot(rate, height, "|", transform=across, markersize=8, markeredgewidth=1.5, color=colour)
+
+
+def _draw_trials(ax: Any, curve: RateCurve, colour: str, marker: str, scale: float) -> None:
+    """Draw trials of several hyperparameters: larger for larger values of the first one beside the rate."""
+    for pairs, at, face in ((curve.scan, curve.scan_at, CARD), (curve.full, curve.full_at, colour)):
+        for (rate, value), size in zip(pairs, sizes(curve, at, 2.5, 7), strict=True):
+            if finite(value) and rate > 0:
+                ax.plot(rate, value * scale, marker, markersize=size, markerfacecolor=face,
+                        markeredgecolor=colour, markeredgewidth=0.9, zorder=3)  # fmt: skip
 
 
 def draw_ranking(comparison: Comparison, figure: Any) -> Any:

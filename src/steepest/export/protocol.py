@@ -14,7 +14,7 @@ from steepest.data.split_rule import SplitRule
 from steepest.recipe import Experiment
 from steepest.record.schema import Record
 from steepest.report import format as show
-from steepest.report.view import metric_of
+from steepest.report.view import beside_text, metric_of
 from steepest.report.words import capital
 
 
@@ -162,21 +162,32 @@ def _tuning(comparison: Comparison, records: Sequence[Record]) -> str:
     if tuned:
         title = metric_of(comparison, comparison.metric).title
         names = _list([row.name for row in tuned])
-        said.append(f"The learning rate of {names} was chosen by {title} on the validation rows.")
         curves = [each for each in comparison.rates if any(row.name == each.name for row in tuned)]
+        beside = {each.name: list(each.chosen_at) for each in curves if each.chosen_at}
+        what = "Hyperparameters" if beside else "The learning rate"
+        said.append(
+            f"{what} of {names} {'were' if beside else 'was'} chosen by {title} on the validation rows."
+        )
+        said += [f"For {name}, {_list(more)} {'were' if len(more) > 1 else 'was'} tuned beside the learning rate, on a "
+                 "Sobol design." for name, more in beside.items()]  # fmt: skip
         scans, fulls = [each.scan for each in curves], [each.full for each in curves]
+        kind = "trial" if beside else "rate"
         if any(scans):
-            spread = _span([len(each) for each in scans if each], "rate")
+            spread = _span([len(each) for each in scans if each], kind)
             said.append(
-                f"A scan tried {spread} each{_spacing(scans)}, with runs of {_length(records, 'scan')}."
+                f"A scan tried {spread} each{'' if beside else _spacing(scans)}, with runs of "
+                f"{_length(records, 'scan')}."
             )
         if any(fulls):
-            spread = _span([len(each) for each in fulls if each], "rate")
+            spread = _span([len(each) for each in fulls if each], kind)
             said.append(f"Of these, the best {spread} ran for {_length(records, 'full')}.")
         seeds = sorted({each.key.seed for each in records if each.key.phase in ("scan", "full")})
         seed = f", with run seed {_list([str(each) for each in seeds])}" if seeds else ""
         said.append(f"Each had {_span([row.trials for row in tuned], 'tuning run')}{seed}.")
         said.append(f"Chosen: {_rates(tuned)}.")
+        said += [f"For {each.name}, with {beside_text(each.chosen_at)}." for each in curves if each.chosen_at]
+        if any(each.sweep for each in curves):
+            said.append("Every learning rate of the scan also ran with every run seed at full length.")
     if given:
         said.append(f"Not tuned, with the rate that was given: {_rates(given)}.")
     if defaults:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -47,14 +48,38 @@ def runs(comparison: Comparison) -> str:
 
 
 def rates(comparison: Comparison) -> str:
-    """Return a line for each learning rate that was tried; an empty value is a rate at which training diverged."""
+    """Return a line for each trial; an empty value is one that diverged.
+
+    ``beside`` has the values of other hyperparameters as JSON, where these were tuned. Rates that ran with every seed
+    have the mean over the seeds with its 95 % interval, and ``sweep`` as their length.
+    """
     rows: list[list[Any]] = []
     for curve in comparison.rates:
-        for length, pairs in (("scan", curve.scan), ("full", curve.full)):
-            for rate, value in pairs:
-                chosen = math.isclose(rate, curve.chosen, rel_tol=1e-9)
-                rows.append([curve.name, curve.metric, length, rate, value, str(chosen).lower()])
-    return _csv(["name", "metric", "length", "lr", "value", "chosen"], rows)
+        for length, pairs, at in (("scan", curve.scan, curve.scan_at), ("full", curve.full, curve.full_at)):
+            for (rate, value), beside in zip(pairs, at or [{}] * len(pairs), strict=True):
+                chosen = math.isclose(rate, curve.chosen, rel_tol=1e-9) and beside == curve.chosen_at
+                more = json.dumps(beside) if beside else ""
+                rows.append([curve.name, curve.metric, length, rate, value, chosen, more, 1, None, None])
+        for each in curve.sweep:
+            chosen = math.isclose(each.lr, curve.chosen, rel_tol=1e-9)
+            rows.append(
+                [
+                    curve.name,
+                    curve.metric,
+                    "sweep",
+                    each.lr,
+                    each.mean,
+                    chosen,
+                    "",
+                    each.n,
+                    each.low,
+                    each.high,
+                ]
+            )
+    head = ["name", "metric", "length", "lr", "value", "chosen", "beside", "n", "low", "high"]
+    return _csv(
+        head, [[str(cell).lower() if isinstance(cell, bool) else cell for cell in row] for row in rows]
+    )
 
 
 def differences(comparison: Comparison) -> str:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Phase = Literal["pilot", "scan", "full", "final", "default", "constant"]
+Phase = Literal["pilot", "scan", "full", "sweep", "final", "default", "constant"]
 Outcome = Literal["finished", "diverged", "out of memory", "failed", "stopped early"]
 """``failed``: the optimizer or the model raised an error in the middle of the run."""
 

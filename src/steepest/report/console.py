@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import textwrap
 import time
+from collections.abc import Mapping
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
@@ -84,17 +86,29 @@ class ProgressObserver(Observer):
         """Set what is left."""
         self.progress.update(self.task, total=self.done + work)
 
-    def tuned(self, name: str, rate: float, lowest: float, highest: float, trials: int) -> None:
-        """Say which rate an optimizer got."""
+    def tuned(
+        self,
+        name: str,
+        rate: float,
+        lowest: float,
+        highest: float,
+        trials: int,
+        beside: Mapping[str, Any],
+    ) -> None:
+        """Say which rate an optimizer got, and what else was tuned."""
         place = "inside" if lowest < rate < highest else "at the edge of"
-        inside = f"best {fmt.rate(rate)}, {place} {fmt.rate(lowest)}…{fmt.rate(highest)}"
+        inside = f"best {fmt.rate(rate)}"
+        inside += (
+            f", {place} {fmt.rate(lowest)}…{fmt.rate(highest)}" if lowest < highest and not beside else ""
+        )
+        inside += "".join(f", {other} {value}" for other, value in beside.items())
         self.say(f"tune   {name}: {inside}, {counted(trials, 'trial')}")
 
     def run(self, record: Record) -> None:
         """Say what deserves a line: a run that failed, as a warning if it was not a trial; every run if asked."""
         key = record.key
         if record.failed:
-            trial = key.phase in ("pilot", "scan", "full") and record.outcome == "diverged"
+            trial = key.phase in ("pilot", "scan", "full", "sweep") and record.outcome == "diverged"
             what = f"{key.name} at {fmt.rate(record.lr)} {record.outcome} ({key.phase}): {record.reason}"
             self.say(what if trial else f"warning: {what}")
         elif self.verbose and record.best:

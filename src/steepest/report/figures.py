@@ -8,13 +8,24 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
+
+from pydantic import JsonValue
 
 from steepest.compare.result import Band, Comparison, RateCurve
 from steepest.report import format as show
 from steepest.report import theme
-from steepest.report.view import Mark, edge_marks, finite, is_rate, metric_of
+from steepest.report.view import (
+    Mark,
+    beside_text,
+    edge_marks,
+    finite,
+    is_rate,
+    metric_of,
+    sizes,
+    taken_of,
+)
 
 Figure = dict[str, Any]
 Axis = Literal["step", "epoch", "seconds", "gradients"]
@@ -101,6 +112,9 @@ def curves(comparison: Comparison, axis: Axis = "step") -> Figure:
 
 def rates(comparison: Comparison) -> Figure:
     """Return the tuning: validation metric by learning rate; scan hollow, full length solid, chosen ringed.
+
+    A sweep is a line of means with their intervals in place of the single runs at full length. Where more than the
+    rate was tuned, points are not joined, and larger ones have larger values of the first other hyperparameter.
 
     Rates at which training diverged are crosses along the upper edge, library defaults ticks along the lower.
     """
@@ -277,7 +291,9 @@ def close_range(
 
 
 def _known(curve: RateCurve, scale: float) -> list[float]:
-    return [value * scale for _, value in [*curve.scan, *curve.full] if finite(value)]
+    swept = [value for each in curve.sweep for value in (each.mean, *(each.ends or ()))]
+    known = [value for _, value in [*curve.scan, *curve.full]]
+    return [value * scale for value in [*known, *swept] if finite(value)]
 
 
 def _decades(tried: Sequence[float]) -> Figure:
@@ -303,35 +319,52 @@ def _rate_traces(
         "showlegend": False,
     }
 
-    def points(pairs: Sequence[tuple[float, float]], what: str) -> Figure:
-        good = [(rate, value) for rate, value in sorted(pairs) if finite(value) and is_rate(rate)]
+    def points(
+        pairs: Sequence[tuple[float, float]], what: str, at: Sequence[Mapping[str, JsonValue]] = ()
+    ) -> Figure:
+        said = [f", {safe(beside_text(each))}" for each in at] or [""] * len(pairs)
+        every = sorted(zip(pairs, said, strict=True))
+        good = [(*pair, beside) for pair, beside in every if finite(pair[1]) and is_rate(pair[0])]
         return {
-            "x": [rate for rate, _ in good],
-            "y": [value * scale for _, value in good],
-            "customdata": [show.rate(rate) for rate, _ in good],
+            "x": [rate for rate, _, _ in good],
+            "y": [value * scale for _, value, _ in good],
+            "customdata": [f"{show.rate(rate)}{beside}" for rate, _, beside in good],
             "hovertemplate": f"<b>{name}</b>, {what}<br>rate %{{customdata}}: %{{y:.5~g}}<extra></extra>",
         }
 
     ground = theme.SURFACES["card"][0]
-    hollow = {"symbol": shape, "size": 8, "color": ground, "line": {"color": colour, "width": 1.6}}
-    solid = {"symbol": shape, "size": 9, "color": colour}
+    hollow: Figure = {"symbol": shape, "size": 8, "color": ground, "line": {"color": colour, "width": 1.6}}
+    solid: Figure = {"symbol": shape, "size": 9, "color": colour}
+    mode = "markers" if curve.scan_at else "lines+markers"
+    full = points(curve.full, "full length", curve.full_at)
+    if curve.sweep:
+        full = points([(each.lr, each.mean) for each in curve.sweep], "every seed at full length")
+        ends = {each.lr: each.ends or (each.mean, each.mean) for each in curve.sweep}
+        pairs = list(zip(full["x"], full["y"], strict=True))
+        above = [ends[rate][1] * scale - mean for rate, mean in pairs]
+        below = [mean - ends[rate][0] * scale for rate, mean in pairs]
+        full["error_y"] = {"array": above, "arrayminus": below, "color": colour, "thickness": 1.5, "width": 3}
+    for marker, pairs, at in ((hollow, curve.scan, curve.scan_at), (solid, curve.full, curve.full_at)):
+        if at:
+            known = sorted(zip(pairs, map(beside_text, at), sizes(curve, at, 5, 13), strict=True))
+            marker["size"] = [size for pair, _, size in known if finite(pair[1]) and is_rate(pair[0])]
     traces: list[Figure] = [
         {
             **common,
-            **points(curve.scan, "a quarter of the steps"),
-            "mode": "lines+markers",
+            **points(curve.scan, "a quarter of the steps", curve.scan_at),
+            "mode": mode,
             "line": {"color": colour, "width": 1, "dash": "dot"},
             "marker": hollow,
         },
         {
             **common,
-            **points(curve.full, "full length"),
-            "mode": "lines+markers",
+            **full,
+            "mode": mode,
             "line": {"color": colour, "width": 2},
             "marker": solid,
         },
     ]
-    taken = [pair for pair in [*curve.full, *curve.scan] if math.isclose(pair[0], curve.chosen, rel_tol=1e-6)]
+    taken = taken_of(curve)
     ring = {"symbol": "circle-open", "size": 18, "color": colour, "line": {"width": 2}}
     if taken:
         chosen = points(taken[:1], "chosen")

@@ -126,8 +126,8 @@ TERMS: tuple[Term, ...] = (
     Term("test rows", "Rows that no choice has used. They are read once, with weights that were already chosen."),
     Term(
         "tuning",
-        "Every optimizer gets the same number of trials: learning rates √10 apart on a quarter of the steps, then the "
-        "best ones at full length.",
+        "Every optimizer gets the same number of trials: learning rates √10 apart on a quarter of the steps (or points "
+        "of several hyperparameters, if more is tuned), then the best ones at full length.",
     ),
     Term("validation rows", "Rows that are not used for training. All choices are made on them."),
     Term(

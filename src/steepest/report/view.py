@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
+
+from pydantic import JsonValue
 
 from steepest.compare.estimates import Estimate
 from steepest.compare.result import Comparison, Metric, RateCurve, Row
@@ -276,6 +278,56 @@ def bars(comparison: Comparison) -> tuple[str, list[Bar]]:
 def is_rate(value: float | None) -> TypeGuard[float]:
     """Return whether a value can stand on a logarithmic axis of rates."""
     return value is not None and finite(value) and value > 1e-100
+
+
+def sizes(
+    curve: RateCurve, points: Sequence[Mapping[str, JsonValue]], small: float, large: float
+) -> list[float]:
+    """Return a marker's size for each point of a tuning, larger for larger values of the first other hyperparameter.
+
+    Example:
+        >>> curve = RateCurve(name="adam", metric="rmse", chosen=0.1, scan=[(0.1, 1.0), (0.2, 1.0)], full=[],
+        ...                   scan_at=[{"eps": 1e-4}, {"eps": 1e-8}])
+        >>> sizes(curve, curve.scan_at, 4, 8)
+        [8.0, 4.0]
+    """
+    first = next((name for each in curve.scan_at for name in each), "")
+
+    def order(each: Mapping[str, JsonValue]) -> tuple[float, str]:
+        value = each.get(first)
+        return (float(value), "") if isinstance(value, int | float) else (0.0, str(value))
+
+    places = sorted({order(each) for each in curve.scan_at})
+    step = (large - small) / max(len(places) - 1, 1)
+    return [small + step * places.index(order(each)) if order(each) in places else small for each in points]
+
+
+def taken_of(curve: RateCurve) -> list[tuple[float, float]]:
+    """Return the chosen trial, as far as there is: the mean of its seeds, its run at full length, that of the scan.
+
+    Example:
+        >>> scan = [(0.1, 3.0), (0.2, 4.0)]
+        >>> taken_of(RateCurve(name="adam", metric="rmse", chosen=0.1, scan=scan, full=[(0.1, 2.0)]))
+        [(0.1, 2.0), (0.1, 3.0)]
+    """
+    full_at, scan_at = (curve.full_at or [{}] * len(curve.full)), (curve.scan_at or [{}] * len(curve.scan))
+    pairs = [((each.lr, each.mean), {}) for each in curve.sweep]
+    pairs += [*zip(curve.full, full_at, strict=True), *zip(curve.scan, scan_at, strict=True)]
+    return [
+        pair
+        for pair, at in pairs
+        if math.isclose(pair[0], curve.chosen, rel_tol=1e-6) and at == curve.chosen_at
+    ]
+
+
+def beside_text(values: Mapping[str, JsonValue]) -> str:
+    """Return the values of other hyperparameters in words.
+
+    Example:
+        >>> beside_text({"eps": 1e-6, "betas": [0.9, 0.99]})
+        'eps 1e-06, betas [0.9, 0.99]'
+    """
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 Mark = tuple[float, int]

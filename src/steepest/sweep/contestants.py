@@ -1,11 +1,11 @@
-"""The optimizers of a comparison, from names, specifications, groups, and values to try."""
+"""The optimizers of a comparison, from names, specifications, groups, and what is tuned of them."""
 
 from __future__ import annotations
 
 import ast
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,6 +15,10 @@ from steepest.components import grammar
 from steepest.errors import OptionError
 from steepest.optim.foreign import foreign
 from steepest.optim.rule import Rule
+from steepest.sweep.space import Axis, Point, Range
+
+Values = Range | tuple[Any, ...]
+"""What is tried of a hyperparameter."""
 
 
 @dataclass(frozen=True)
@@ -24,20 +28,16 @@ class Contestant:
     Attributes:
         name: what it is called in tables, the user's own words.
         rule: its rule, at its default or given rate.
-        variants: the rule with each combination of further values that are to be tried; itself if none are.
+        axes: what is tuned beside the rule's own range of rates, or instead of it; an axis with a single value sets it.
         origin: what it was made from: a text, a class or a rule.
         code: the identity of its code where it is the user's; else empty.
     """
 
     name: str
     rule: Rule[Any]
-    variants: tuple[Rule[Any], ...] = field(default=())
+    axes: tuple[Axis, ...] = ()
     origin: Any = ""
     code: str = ""
-
-    def __post_init__(self) -> None:
-        if not self.variants:
-            object.__setattr__(self, "variants", (self.rule,))
 
     @property
     def fixed_rate(self) -> bool:
@@ -47,37 +47,67 @@ class Contestant:
     @property
     def tuned(self) -> bool:
         """Whether anything is tuned: the rate, or further hyperparameters."""
-        return not self.fixed_rate or len(self.variants) > 1
+        return not self.fixed_rate or any(axis.size > 1 for axis in self.axes)
+
+    def beside_rate(self, rule: Rule[Any]) -> dict[str, Any]:
+        """Return what a rule has of the hyperparameters that are tuned beside the rate.
+
+        Example:
+            >>> who, = contestants(["adam"], ["eps=1e-8..1e-4"])
+            >>> who.beside_rate(who.at({"lr": 0.1, "eps": 1e-6}))
+            {'eps': 1e-06}
+        """
+        names = [axis.name for axis in self.axes if axis.size > 1 and axis.name != "lr"]
+        return {name: getattr(rule.hyper, name) for name in names}
+
+    def at(self, point: Point) -> Rule[Any]:
+        """Return the rule at a point of its axes."""
+        single = {axis.name: axis.values[0] for axis in self.axes if axis.size == 1}
+        values = {**single, **point}
+        if not values:
+            return self.rule
+        rule = self.rule.with_options(**values)
+        rule.given = self.rule.given | (values.keys() - {"lr"})
+        return rule
 
 
 @dataclass(frozen=True)
 class Tune:
-    """An optimizer with values to try of hyperparameters beyond the rate; see :func:`tune`."""
+    """An optimizer with ranges or values of hyperparameters that are tuned; see :func:`tune`."""
 
     what: str | type[torch.optim.Optimizer] | Rule[Any]
-    values: Mapping[str, tuple[Any, ...]]
+    values: Mapping[str, Values]
 
 
-def tune(what: str | type[torch.optim.Optimizer] | Rule[Any], **values: Sequence[Any]) -> Tune:
-    """Return an optimizer for a comparison with values to try of further hyperparameters.
+def tune(what: str | type[torch.optim.Optimizer] | Rule[Any], **values: Sequence[Any] | Range) -> Tune:
+    """Return an optimizer for a comparison of which more than the learning rate is tuned.
 
-    Every combination gets its learning rates; the other optimizers get as many trials, on finer grids.
+    Every optimizer in the comparison gets the same number of trials.
 
     Args:
         what: a name or specification, or a ``torch.optim.Optimizer`` class.
-        values: hyperparameters by name, each with the values to try.
+        values: hyperparameters by name, each with a :class:`Range` or a list of the values to try. ``lr`` may be among
+            them; otherwise its range is the one that the optimizer documents.
 
     Raises:
         OptionError: a name has no values.
 
     Example:
-        >>> [str(rule) for rule in contestant(tune("adam", eps=[1e-8, 1e-4])).variants]
-        ['adam(eps=1e-08)', 'adam(eps=0.0001)']
+        >>> found = contestant(tune("adam", eps=Range(1e-8, 1e-4), amsgrad=[False, True]))
+        >>> [(axis.name, axis.kind, axis.centre) for axis in found.axes]
+        [('eps', 'log', 1e-08), ('amsgrad', 'choice', False)]
     """
+    found: dict[str, Values] = {}
     for name, each in values.items():
-        if not list(each):
+        if isinstance(each, str):
+            raise OptionError(
+                f"the values to try for {name!r} are the text {each!r}",
+                hint=f"give a list, {name}=[{each!r}], or a range, {name}=st.Range(1e-8, 1e-4).",
+            )
+        found[name] = each if isinstance(each, Range) else tuple(each)
+        if found[name] == ():
             raise OptionError(f"no values to try for {name!r}", hint=f"give some: {name}=[0.05, 0.1].")
-    return Tune(what, {name: tuple(each) for name, each in values.items()})
+    return Tune(what, found)
 
 
 def contestant(what: str | type[torch.optim.Optimizer] | Rule[Any] | Tune | grammar.Spec) -> Contestant:
@@ -96,24 +126,57 @@ def contestant(what: str | type[torch.optim.Optimizer] | Rule[Any] | Tune | gram
     return Contestant(str(rule), rule, origin=what)
 
 
-def with_values(who: Contestant, values: Mapping[str, Sequence[Any]]) -> Contestant:
-    """Return ``who`` with every combination of values to try.
+def with_values(who: Contestant, values: Mapping[str, Values]) -> Contestant:
+    """Return ``who`` with ranges or values of hyperparameters to tune; those that it has already are replaced.
 
     Raises:
-        OptionError: a hyperparameter does not exist, is the rate, or a value is out of range.
+        OptionError: a hyperparameter does not exist, a value is out of range, or the rate is given and tuned.
     """
-    if not values:
-        return who
-    if "lr" in values:
-        raise OptionError("the rate is always tuned", hint="give --learning-rates for another grid.")
-    names = list(values)
-    variants = [
-        _with(rule, dict(zip(names, combination, strict=True)))
-        for rule in who.variants
-        for combination in itertools.product(*values.values())
-    ]
-    distinct = {whole_spec(each): each for each in variants}
-    return replace(who, variants=tuple(distinct.values()))
+    axes = {axis.name: axis for axis in who.axes}
+    for name, each in values.items():
+        axes[name] = _axis(who, name, each)
+    found = replace(who, axes=tuple(axes.values()))
+    tried = [[(axis.name, value) for value in axis.values or (axis.low, axis.high)] for axis in found.axes]
+    for combination in itertools.islice(itertools.product(*tried), _CHECKED):
+        found.at(dict(combination))  # complains about values that are not allowed
+    return found
+
+
+_CHECKED = 1000
+"""Combinations of values that are checked before anything runs."""
+
+
+def _axis(who: Contestant, name: str, values: Values) -> Axis:
+    if name == "lr":
+        return _rates(who, values)
+    if name not in type(who.rule).Hyper.model_fields:
+        who.rule.with_options(**{name: None})  # complains that there is no such hyperparameter
+    default = getattr(who.rule.hyper, name)
+    if not isinstance(values, Range):
+        return Axis.choice(name, values, default)
+    if isinstance(default, bool | str | tuple | list):
+        raise OptionError(
+            f"the range {values} is not for {name!r}, which is {default!r}", hint="list the values to try."
+        )
+    whole = type(who.rule).Hyper.model_fields[name].annotation is int
+    return Axis.range(name, values, default, whole=whole)
+
+
+def _rates(who: Contestant, values: Values) -> Axis:
+    if who.fixed_rate:
+        raise OptionError(
+            f"the rate of {who.name!r} is given and to be tuned", hint="leave one of the two out."
+        )
+    ends = (values.low, values.high) if isinstance(values, Range) else values
+    if not all(float(who.rule.with_lr(each).hyper.lr) > 0 for each in ends):
+        raise OptionError("a rate to try is not above 0", hint="give positive rates, such as lr=1e-4..1e-1.")
+    if isinstance(values, Range):
+        return replace(Axis.range("lr", values, who.rule.centre), kind="log")
+    if len(set(values)) == 1:
+        raise OptionError(
+            f"there is one rate to try for {who.name!r}", hint=f"fix it: {who.rule.called}(lr={values[0]!r})."
+        )
+    return Axis.choice("lr", sorted(values), who.rule.centre)
 
 
 def contestants(texts: Sequence[Any], tune: Sequence[str] = ()) -> tuple[Contestant, ...]:
@@ -121,8 +184,8 @@ def contestants(texts: Sequence[Any], tune: Sequence[str] = ()) -> tuple[Contest
 
     Args:
         texts: names, comma lists, specifications, groups; from Python also classes, rules and :class:`Tune`.
-        tune: values to try, as ``rho=0.05,0.1`` (for every optimizer that has a ``rho``) or
-            ``adam: eps=1e-8,1e-4``.
+        tune: what is tuned beside the rate: ranges such as ``eps=1e-8..1e-4`` (of every optimizer that has an
+            ``eps``) or ``adam: eps=1e-8..1e-4``, or values to try such as ``rho=0.05,0.1``.
 
     Raises:
         UnknownNameError: there is no such optimizer or group.
@@ -131,8 +194,8 @@ def contestants(texts: Sequence[Any], tune: Sequence[str] = ()) -> tuple[Contest
     Example:
         >>> [(who.name, who.tuned) for who in contestants(["default", "adam(lr=0.01)"])]
         [('adam', True), ('adamw', True), ('momentum', True), ('sgd', True), ('adam(lr=0.01)', False)]
-        >>> [len(who.variants) for who in contestants(["sgd,adam"], ["eps=1e-8,1e-4"])]
-        [1, 2]
+        >>> [len(who.axes) for who in contestants(["sgd,adam"], ["eps=1e-8..1e-4"])]
+        [0, 1]
     """
     found: dict[str, Contestant] = {}
     for text in texts:
@@ -153,33 +216,50 @@ def contestants(texts: Sequence[Any], tune: Sequence[str] = ()) -> tuple[Contest
         if not having:
             raise OptionError(
                 f"the values to try {text!r} belong to none of {', '.join(found)}",
-                hint="name a hyperparameter that one of the optimizers has, as 'adam: eps=1e-8,1e-4'.",
+                hint="name a hyperparameter that one of the optimizers has, as 'adam: eps=1e-8..1e-4'.",
             )
+        if "lr" in values and not name:
+            having = [who for who in having if not who.fixed_rate] or having
         for who in having:
             found[who.name] = with_values(who, values)
     return tuple(found.values())
 
 
-def parse_values(text: str) -> tuple[str, dict[str, tuple[Any, ...]]]:
-    """Read values to try: ``[optimizer:] name=value,value [; name=value,value]``.
+def parse_values(text: str) -> tuple[str, dict[str, Values]]:
+    """Read what is tuned: ``[optimizer:] name=low..high`` or ``name=value,value``; several behind semicolons.
 
     Raises:
         OptionError: the text is not of that form.
 
     Example:
-        >>> parse_values("adam: betas=(0.9,0.99),(0.9,0.999); eps=1e-8")
-        ('adam', {'betas': ((0.9, 0.99), (0.9, 0.999)), 'eps': (1e-08,)})
+        >>> parse_values("adam: betas=(0.9,0.99),(0.9,0.999); eps=1e-8..1e-4")
+        ('adam', {'betas': ((0.9, 0.99), (0.9, 0.999)), 'eps': Range(low=1e-08, high=0.0001)})
     """
     head, colon, rest = text.rpartition(": ")
-    values: dict[str, tuple[Any, ...]] = {}
+    values: dict[str, Values] = {}
     for part in (rest if colon else text).split(";"):
         name, equals, listed = part.partition("=")
         if not equals or not name.strip().isidentifier() or not listed.strip():
             raise OptionError(
-                f"cannot read the values to try {text!r}", hint="write rho=0.05,0.1 or 'adam: eps=1e-8,1e-4'."
+                f"cannot read the values to try {text!r}",
+                hint="write a range, 'adam: eps=1e-8..1e-4', or values, rho=0.05,0.1.",
             )
-        values[name.strip()] = tuple(_literal(each, text) for each in grammar.split(listed))
+        low, dots, high = listed.partition("..")
+        if dots:
+            values[name.strip()] = Range(_literal(low.strip(), text), _literal(high.strip(), text))
+        else:
+            values[name.strip()] = tuple(_literal(each, text) for each in grammar.split(listed))
     return head.strip(), values
+
+
+def tune_texts(who: Sequence[Contestant]) -> list[str]:
+    """Return what is tuned of optimizers as texts that :func:`parse_values` reads.
+
+    Example:
+        >>> tune_texts(contestants([tune("adam", eps=Range(1e-8, 1e-4), betas=[(0.9, 0.99), (0.9, 0.999)])]))
+        ['adam: eps=1e-08..0.0001; betas=(0.9, 0.99),(0.9, 0.999)']
+    """
+    return [f"{each.name}: {'; '.join(map(str, each.axes))}" for each in who if each.axes]
 
 
 def default_rate(rule: Rule[Any]) -> float:
@@ -204,12 +284,6 @@ def _expanded(what: Any) -> list[Contestant]:
     return [contestant(what)]
 
 
-def _with(rule: Rule[Any], values: Mapping[str, Any]) -> Rule[Any]:
-    other = rule.with_options(**values)
-    other.given = rule.given | set(values)
-    return other
-
-
 def _literal(text: str, whole: str) -> Any:
     words = {"true": True, "false": False, "none": None}
     try:
@@ -217,5 +291,5 @@ def _literal(text: str, whole: str) -> Any:
     except (ValueError, SyntaxError):
         raise OptionError(
             f"cannot read {text!r} in the values to try {whole!r}",
-            hint="values are numbers, true, false, quoted text or tuples.",
+            hint="values are numbers, true, false, quoted text or tuples; a range is 1e-8..1e-4.",
         ) from None

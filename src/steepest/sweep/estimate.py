@@ -17,6 +17,7 @@ from steepest.sweep.plan import (
     expected_runs,
     taking_part,
 )
+from steepest.sweep.trials import rates_alone, trials
 from steepest.wording import counted
 
 EVALUATIONS = 20
@@ -57,9 +58,11 @@ def plan_text(setup: Setup, history: History) -> str:
     scans = Counter(run.name for run in runs if run.phase == "scan")
     if scans:
         most = max(scans.values())
-        trials = counted(most, "trial" if setup.fineness > 1 else "rate")
-        parts += [f"{trials} at ¼ length", f"best {setup.full_rates} at full length"]
-    parts += [counted(len(setup.seeds), "seed"), f"{len(setup.seeds)} at default"]
+        tried = counted(most, "rate" if rates_alone(tuned) else "trial")
+        parts += [f"{tried} at ¼ length", f"best {setup.full_rates} at full length"]
+    seeds = counted(len(setup.seeds), "seed")
+    swept = max(scans.values()) if setup.sweep and scans else 0
+    parts += [f"{counted(swept, 'rate')} × {seeds}" if swept else seeds, f"{len(setup.seeds)} at default"]
     text = f"{counted(count, 'optimizer')} × ({' + '.join(parts)})"
     if tuned and len(tuned) < count:
         text += f", {count - len(tuned)} not tuned"
@@ -165,12 +168,12 @@ def _given_up(wanted: Setup, got: Setup, epochs: float, length: float) -> list[s
     if length < epochs * (1 - 1e-9):
         lines.append(f"{_plain(length)} instead of {_plain(epochs)} epochs")
     tuned = [who for who in wanted.contestants if who.tuned]
-    if (
-        got.scan_rates < wanted.scan_rates
-        and wanted.grid is None
-        and not all(who.fixed_rate for who in tuned)
-    ):
-        lines.append(f"{got.scan_rates} instead of {wanted.scan_rates} rates")
+    before, now = (
+        max(trials(each.contestants, each.grid, each.scan_rates).values(), default=0)
+        for each in (wanted, got)
+    )
+    if now < before:
+        lines.append(f"{now} instead of {before} {'rates' if rates_alone(tuned) else 'trials'}")
     if got.full_rates < wanted.full_rates and tuned:
         lines.append(f"the best {got.full_rates} instead of {wanted.full_rates} at full length")
     if len(got.seeds) < len(wanted.seeds):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from steepest.record.schema import Record
 
 
@@ -23,8 +26,10 @@ class Observer:
     def run(self, record: Record) -> None:
         """A run has ended and is in the journal."""
 
-    def tuned(self, name: str, rate: float, lowest: float, highest: float, trials: int) -> None:
-        """An optimizer's rate is chosen, from trials between the lowest and the highest rate."""
+    def tuned(
+        self, name: str, rate: float, lowest: float, highest: float, trials: int, beside: Mapping[str, Any]
+    ) -> None:
+        """An optimizer's rate is chosen, between the lowest and the highest, and what else is tuned beside it."""
 
     def say(self, text: str) -> None:
         """A line that a person should read."""

@@ -6,8 +6,8 @@ length; the best of them runs with every seed. Beside it each optimizer runs at 
 winner without a schedule. Tuning has a run seed of its own, so that the seeds that are reported have not been
 selected on.
 
-Where further hyperparameters are tuned, one optimizer has several variants, each with its rates. The others
-then get as many trials, spent on a finer grid of rates over the same range.
+Where further hyperparameters are tuned, everyone gets twice as many trials: a Sobol design for those with several
+axes, a finer grid over the same range for those with one. Grids are then not extended, because designs are not.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from steepest.recipe import Recipe
 from steepest.record.schema import Phase, Record, RunKey
 from steepest.schedules import make_schedule
 from steepest.sweep.contestants import Contestant, default_rate, whole_spec
-from steepest.sweep.trials import fineness, first_scan, tidy
+from steepest.sweep.trials import first_scan
 
 SCAN_FRACTION = 0.25
 TUNING_SEED = 10_000
@@ -54,8 +54,9 @@ class Setup:
         grid: a grid of rates for everyone, or None for each rule's own.
         higher_is_better: of the deciding metric, which is ``recipe.metric``.
         lengths: steps of those optimizers whose length is not ``recipe.steps``.
-        scan_rates: rates of the first scan.
+        scan_rates: trials of the first scan; twice as many where an optimizer has several axes.
         full_rates: candidates that run at full length.
+        sweep: whether every rate of the grid runs with every seed at full length.
     """
 
     contestants: tuple[Contestant, ...]
@@ -66,16 +67,12 @@ class Setup:
     lengths: Mapping[str, int] = field(default_factory=dict)
     scan_rates: int = 7
     full_rates: int = 3
+    sweep: bool = False
 
     @property
     def tuning_seed(self) -> int:
         """The run seed of pilot, scan and full runs."""
         return self.seeds[0] + TUNING_SEED
-
-    @property
-    def fineness(self) -> int:
-        """How many variants the optimizer with most has: the others' grids are so many times finer."""
-        return fineness(self.contestants)
 
     def steps(self, who: Contestant) -> int:
         """Return the full length of an optimizer's runs."""
@@ -91,7 +88,7 @@ class Setup:
     def make(
         self, who: Contestant, rule: Rule[Any], phase: Phase, seed: int, **changes: object
     ) -> PlannedRun:
-        """Return a run of ``who`` with ``rule``, which has its rate and variant."""
+        """Return a run of ``who`` with ``rule``, which has its rate and everything else that is tuned."""
         update = {"optimizer": whole_spec(rule), "steps": self.steps(who), **changes}
         recipe = self.recipe if "schedule" not in changes else self.recipe.scheduled(str(changes["schedule"]))
         if who.code:
@@ -128,7 +125,7 @@ class Tuning:
 
     Attributes:
         rates: the rates of the scan so far, ascending.
-        scan: a run for each rate and variant.
+        scan: a run for each trial.
         full: the candidates at full length; empty while the scan is not complete.
         missing: what has to run next.
         chosen: the best candidate, once nothing is missing.
@@ -144,35 +141,40 @@ class Tuning:
 def tuning(setup: Setup, who: Contestant, history: History) -> Tuning:
     """Return how far the tuning of one optimizer is, from the finished runs alone."""
     if not who.tuned:
-        return Tuning((), (), (), (), who.variants[0])
-    first = first_scan(who, setup.contestants, setup.grid, setup.scan_rates)
-    rates, allowance = list(first.rates), first.extra
+        return Tuning((), (), (), (), who.at({}))
+    first = first_scan(who, setup.contestants, setup.grid, setup.scan_rates, setup.seeds[0])
+    rules, allowance = list(first.rules), first.extra
     while True:
-        rules = [variant.with_lr(rate) for rate in rates for variant in who.variants]
         scan = [setup.scan(who, rule) for rule in rules]
+        rates = tuple(sorted({float(rule.hyper.lr) for rule in rules}))
         missing = _missing(scan, history)
         if missing:
-            return Tuning(tuple(rates), tuple(scan), (), tuple(missing), None)
+            return Tuning(rates, tuple(scan), (), tuple(missing), None)
         losses = [setup.loss(_of(run, history)) for run in scan]
         order = sorted(range(len(scan)), key=lambda i: losses[i])
-        best = rules[order[0]].hyper.lr
-        at_edge = len(rates) > 1 and best in (rates[0], rates[-1]) and math.isfinite(losses[order[0]])
-        if not at_edge or not allowance:
+        wider = first.beyond(who, rules, rules[order[0]]) if math.isfinite(losses[order[0]]) else None
+        if wider is None or not allowance:
             break
         allowance -= 1
-        step = 0.5 / first.finer
-        rates = sorted([*rates, tidy(best * 10 ** (step if best == rates[-1] else -step))])
+        rules = sorted([*rules, wider], key=lambda rule: float(rule.hyper.lr))
     full = [setup.full(who, rules[i]) for i in order[: setup.full_rates]]
     missing = _missing(full, history)
     if missing:
-        return Tuning(tuple(rates), tuple(scan), tuple(full), tuple(missing), None)
+        return Tuning(rates, tuple(scan), tuple(full), tuple(missing), None)
     best_run = min(full, key=lambda run: setup.loss(_of(run, history)))
-    return Tuning(tuple(rates), tuple(scan), tuple(full), (), best_run.rule)
+    return Tuning(rates, tuple(scan), tuple(full), (), best_run.rule)
 
 
 def finals(setup: Setup, who: Contestant, rule: Rule[Any]) -> list[PlannedRun]:
     """Return the reported runs of ``who``: one for each seed."""
     return [setup.make(who, rule, "final", seed) for seed in setup.seeds]
+
+
+def sweeps(setup: Setup, who: Contestant, found: Tuning) -> list[PlannedRun]:
+    """Return the runs of every rate with every seed, where they are wanted; those at the chosen rate are the finals."""
+    if not setup.sweep:
+        return []
+    return [setup.make(who, run.rule, "sweep", seed) for run in found.scan for seed in setup.seeds]
 
 
 def defaults(setup: Setup, who: Contestant) -> list[PlannedRun]:
@@ -212,6 +214,7 @@ def next_runs(setup: Setup, history: History) -> list[PlannedRun]:
     chosen = chosen_rules(setup, history)
     reported = [run for who in setup.contestants for run in finals(setup, who, chosen[who.name])]
     reported += [run for who in setup.contestants for run in defaults(setup, who)]
+    reported += [run for who in setup.contestants for run in sweeps(setup, who, found[who.name])]
     missing = _missing(reported, history)
     if missing:
         return missing
@@ -231,7 +234,7 @@ def taking_part(setup: Setup, history: History) -> dict[tuple[str, int], Record]
     runs: list[PlannedRun] = []
     for who in setup.contestants:
         found = tuning(setup, who, history)
-        runs += [*found.scan, *found.full, *defaults(setup, who)]
+        runs += [*found.scan, *found.full, *sweeps(setup, who, found), *defaults(setup, who)]
         if who.name in chosen:
             runs += finals(setup, who, chosen[who.name])
     if len(chosen) == len(setup.contestants):
@@ -265,12 +268,17 @@ def expected_runs(setup: Setup, history: History) -> list[Expected]:
         coming += [Expected(who.name, run.key.phase, run.recipe.steps) for run in found.missing]
         steps = setup.steps(who)
         if found.chosen is not None:
-            runs = _missing([*finals(setup, who, found.chosen), *defaults(setup, who)], history)
+            runs = [*finals(setup, who, found.chosen), *defaults(setup, who), *sweeps(setup, who, found)]
+            runs = _missing(runs, history)
             coming += [Expected(who.name, run.key.phase, run.recipe.steps) for run in runs]
             continue
         if not found.full:
             candidates = min(setup.full_rates, len(found.scan))
             coming += [Expected(who.name, "full", steps)] * candidates
+        if setup.sweep:  # one of its rates will be the chosen one
+            runs = _missing([*defaults(setup, who), *sweeps(setup, who, found)], history)
+            coming += [Expected(who.name, run.key.phase, steps) for run in runs]
+            continue
         coming += [Expected(who.name, phase, steps) for phase in ("final", "default") for _ in setup.seeds]
     if setup.recipe.schedule != "constant" and not _constants_done(setup, history):
         longest = max(setup.contestants, key=setup.steps)  # who wins is not known yet

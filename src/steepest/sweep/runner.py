@@ -76,9 +76,8 @@ class Runner:
                 if found.chosen is not None and found.scan and who.name not in tuned:
                     tuned.add(who.name)
                     trials = len(found.scan) + len(found.full)
-                    self.observer.tuned(
-                        who.name, float(found.chosen.hyper.lr), found.rates[0], found.rates[-1], trials
-                    )
+                    rate, beside = float(found.chosen.hyper.lr), who.beside_rate(found.chosen)
+                    self.observer.tuned(who.name, rate, found.rates[0], found.rates[-1], trials, beside)
         self.observer.remaining(0.0)
         return history
 
@@ -185,6 +184,7 @@ def _title(run: PlannedRun) -> str:
         "scan": "rates on a quarter of the steps",
         "full": "best rates at full length",
         "final": "seeds",
+        "sweep": "every rate with every seed",
         "default": "library default",
         "constant": "without a schedule",
         "pilot": "pilot",

@@ -1,15 +1,22 @@
-"""How many trials the tuning of each optimizer gets: the same for all, or the comparison is refused."""
+"""Which trials the tuning of each optimizer gets: the same number for all, or the comparison is refused."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from steepest.errors import OptionError
-from steepest.sweep.contestants import Contestant, whole_spec
+from steepest.optim.rule import Rule
+from steepest.sweep.contestants import Contestant
+from steepest.sweep.space import Axis, Range, design, rate_grid, tidy
+from steepest.wording import counted
 
 EXTRA_RATES = 3
-"""Rates by which a scan may be extended beyond an edge, for each variant of the optimizer with most."""
+"""Rates by which a grid may be extended beyond an edge, for every seven."""
+SEVERAL = 2
+"""By so many the trials of everyone are multiplied where an optimizer has several axes."""
 
 
 @dataclass(frozen=True)
@@ -17,49 +24,118 @@ class Scan:
     """The first scan of one optimizer.
 
     Attributes:
-        rates: its learning rates, ascending; each is tried with every variant.
-        finer: how many times closer than √10 they are.
+        rules: its trials; a grid of rates ascends.
         extra: rates by which it may be extended beyond an edge.
+        finer: how many times closer than √10 the rates of its grid are.
     """
 
-    rates: tuple[float, ...]
-    finer: int
-    extra: int
+    rules: tuple[Rule[Any], ...]
+    extra: int = 0
+    finer: int = 1
 
-    def trials(self, who: Contestant) -> tuple[int, int]:
-        """Return the distinct trials of the scan, and by how many an extension may add to them."""
-        tried = {whole_spec(variant.with_lr(rate)) for rate in self.rates for variant in who.variants}
-        return len(tried), self.extra * len(who.variants)
+    def beyond(self, who: Contestant, tried: Sequence[Rule[Any]], best: Rule[Any]) -> Rule[Any] | None:
+        """Return the trial beyond the edge of the grid at which the best one is; None where it is inside."""
+        rate, rates = float(best.hyper.lr), [float(rule.hyper.lr) for rule in tried]
+        if len(rates) < 2 or rate not in (rates[0], rates[-1]):
+            return None
+        step = 0.5 / self.finer
+        return who.at({"lr": tidy(rate * 10 ** (step if rate == rates[-1] else -step))})
 
 
-def fineness(who: Sequence[Contestant]) -> int:
-    """Return the number of variants of the optimizer with most: the grids of the others are as many times finer.
+def axes_of(who: Contestant, grid: Sequence[float] | None, scan_rates: int) -> tuple[Axis, ...]:
+    """Return the axes of an optimizer along which there is something to choose, the rate first.
 
     Example:
         >>> from steepest.sweep.contestants import contestants
-        >>> fineness(contestants(["sgd", "adam"], ["eps=1e-8,1e-4"]))
-        2
+        >>> found = contestants(["sgd", "adam", "adam(lr=0.1)"], ["eps=1e-8..1e-4"])
+        >>> [[axis.name for axis in axes_of(who, None, 7)] for who in found]
+        [['lr'], ['lr', 'eps'], ['eps']]
     """
-    return max((len(each.variants) for each in who if not each.fixed_rate), default=1)
+    axes = {axis.name: axis for axis in who.axes if axis.size > 1}
+    rate = axes.pop("lr", None)
+    if rate is None and not who.fixed_rate:
+        if grid:
+            rate = Axis.choice("lr", sorted(grid), who.rule.centre)
+        else:
+            ends = rate_grid(who.rule.centre, max(scan_rates, 3))
+            rate = Axis.range("lr", Range(ends[0], ends[-1]), who.rule.centre)
+    return (*([rate] if rate is not None and rate.size > 1 else []), *axes.values())
+
+
+def several_axes(everyone: Sequence[Contestant], grid: Sequence[float] | None, scan_rates: int) -> bool:
+    """Return whether an optimizer has several axes."""
+    return any(len(axes_of(each, grid, scan_rates)) > 1 for each in everyone)
+
+
+def rates_alone(everyone: Sequence[Contestant]) -> bool:
+    """Return whether nothing is tuned but rates."""
+    return all(axis.name == "lr" or axis.size == 1 for each in everyone for axis in each.axes)
+
+
+def trials(everyone: Sequence[Contestant], grid: Sequence[float] | None, scan_rates: int) -> dict[str, int]:
+    """Return the number of scan trials of every optimizer that is tuned.
+
+    Args:
+        everyone: all that take part.
+        grid: the rates that are given for everyone, or None for the rule's own.
+        scan_rates: trials of everyone, or half of them where an optimizer has several axes.
+
+    Example:
+        >>> from steepest.sweep.contestants import contestants
+        >>> trials(contestants(["sgd", "adam"]), None, 7), trials(contestants(["sgd", "adam"]), (0.1, 0.2), 7)
+        ({'sgd': 7, 'adam': 7}, {'sgd': 2, 'adam': 2})
+        >>> trials(contestants(["sgd", "adam"], ["eps=1e-8..1e-4"]), None, 7)
+        {'sgd': 14, 'adam': 14}
+    """
+    axes = {each.name: axes_of(each, grid, scan_rates) for each in everyone if each.tuned}
+    wanted = scan_rates * (SEVERAL if several_axes(everyone, grid, scan_rates) else 1)
+    if grid and any(_from_list(each, grid, scan_rates) for each in everyone):
+        wanted = len(set(grid))
+    return {name: int(min(wanted, math.prod(axis.size for axis in each))) for name, each in axes.items()}
+
+
+def _from_list(who: Contestant, grid: Sequence[float] | None, scan_rates: int) -> bool:
+    """Return whether an optimizer tries the rates that are given for everyone, and nothing else."""
+    only_rate = all(axis.name == "lr" for axis in axes_of(who, grid, scan_rates))
+    return not who.fixed_rate and only_rate and all(axis.name != "lr" for axis in who.axes)
 
 
 def first_scan(
-    who: Contestant, everyone: Sequence[Contestant], grid: Sequence[float] | None, scan_rates: int
+    who: Contestant,
+    everyone: Sequence[Contestant],
+    grid: Sequence[float] | None,
+    scan_rates: int,
+    seed: int,
 ) -> Scan:
     """Return the first scan of one optimizer.
+
+    Only grids of rates around a centre can be extended, and only where everyone's tuning is such a grid.
 
     Args:
         who: the optimizer.
         everyone: all that take part.
         grid: the rates that are given for everyone, or None for the rule's own.
-        scan_rates: how many rates the rule's own grid has for each variant of the optimizer with most.
+        scan_rates: trials of everyone, or half of them where an optimizer has several axes.
+        seed: of the experiment.
     """
-    if who.fixed_rate:
-        return Scan((float(who.rule.hyper.lr),), 1, 0)
-    if grid:
-        return Scan(tuple(sorted(set(grid))), 1, 0)
-    finer = max(1, round(fineness(everyone) / len(who.variants)))
-    return Scan(tuple(rate_grid(who.rule.centre, scan_rates, finer)), finer, EXTRA_RATES * finer)
+    axes = axes_of(who, grid, scan_rates)
+    count = trials(everyone, grid, scan_rates)[who.name]
+    points, finer = (count // SEVERAL, SEVERAL) if count == SEVERAL * scan_rates else (count, 1)
+    single = {} if who.fixed_rate or not grid or len(set(grid)) > 1 else {"lr": grid[0]}
+    if len(axes) == 1 and _around_centre(who, grid):
+        rules = [who.at({"lr": rate}) for rate in rate_grid(who.rule.centre, points, finer)]
+        alike = all(_around_centre(each, grid) and rates_alone([each]) for each in everyone if each.tuned)
+        return Scan(tuple(rules), EXTRA_RATES if alike else 0, finer)
+    if len(axes) == 1:
+        tried = [{axes[0].name: value} for value in axes[0].grid(points, finer, seed)]
+    else:
+        tried = design(axes, count, seed)
+    return Scan(tuple(who.at({**single, **point}) for point in tried))
+
+
+def _around_centre(who: Contestant, grid: Sequence[float] | None) -> bool:
+    """Return whether the rates of an optimizer are around the centre that its rule documents."""
+    return not who.fixed_rate and not grid and all(axis.name != "lr" for axis in who.axes)
 
 
 def check_equal_trials(everyone: Sequence[Contestant], grid: Sequence[float] | None, scan_rates: int) -> None:
@@ -74,56 +150,29 @@ def check_equal_trials(everyone: Sequence[Contestant], grid: Sequence[float] | N
         >>> from steepest.sweep.contestants import contestants
         >>> check_equal_trials(contestants(["sgd", "adam"], ["eps=1e-8,1e-4"]), None, 7)
     """
-    tuned = [each for each in everyone if each.tuned]
-    numbers = _trials(tuned, grid, scan_rates)
+    numbers = trials(everyone, grid, scan_rates)
     if len(set(numbers.values())) < 2:
         return
-    told = ", ".join(
-        f"{some} to {some + more} for {name}" if more else f"{some} for {name}"
-        for name, (some, more) in numbers.items()
-    )
+    told = ", ".join(f"{number} for {name}" for name, number in numbers.items())
+    most, fewest = max(numbers.values()), min(numbers.values())
+    few = [name for name, number in numbers.items() if number == fewest]
     raise OptionError(
-        f"the numbers of tuning trials differ: {told}", hint=f"{_cure(tuned, grid, scan_rates)}."
+        f"the numbers of tuning trials differ: {told}",
+        hint=f"{' and '.join(few)} can be tried with {counted(fewest, 'combination')} of values only: give it a "
+        f"range, such as eps=1e-8..1e-4, at least {most} values, or all of its values fixed.",
     )
 
 
-def _trials(
-    tuned: Sequence[Contestant], grid: Sequence[float] | None, scan_rates: int
-) -> dict[str, tuple[int, int]]:
-    return {each.name: first_scan(each, tuned, grid, scan_rates).trials(each) for each in tuned}
+def check_sweep(everyone: Sequence[Contestant]) -> None:
+    """Refuse to run every rate with every seed where rates are not all that is tuned.
 
-
-def _cure(tuned: Sequence[Contestant], grid: Sequence[float] | None, scan_rates: int) -> str:
-    """Return what to give so that the numbers of trials are equal."""
-    fixed = [each for each in tuned if each.fixed_rate]
-    if fixed and len(fixed) < len(tuned):
-        return (
-            f"tune the rate of every optimizer: leave it out of {' and '.join(each.name for each in fixed)}"
-        )
-    same = "give every optimizer the same number of combinations to try"
-    if grid and not fixed and len(set(_trials(tuned, None, scan_rates).values())) == 1:
-        return f"leave --learning-rates out, so that those with fewer combinations get finer grids, or {same}"
-    return same
-
-
-def tidy(rate: float) -> float:
-    """Return a rate with three digits.
-
-    Example:
-        >>> tidy(1e-3 * 10**0.5)
-        0.00316
+    Raises:
+        OptionError: a rate is fixed, or another hyperparameter is tuned.
     """
-    return float(f"{rate:.3g}")
-
-
-def rate_grid(centre: float, points: int = 7, fineness: int = 1) -> list[float]:
-    """Return rates around a centre, √10 apart, or so many times finer with as many times the points.
-
-    Example:
-        >>> rate_grid(1e-3, 5)
-        [0.0001, 0.000316, 0.001, 0.00316, 0.01]
-        >>> rate_grid(1e-3, 2, fineness=2)
-        [0.000316, 0.000562, 0.001, 0.00178]
-    """
-    count = points * fineness
-    return [tidy(centre * 10 ** ((i - count // 2) * 0.5 / fineness)) for i in range(count)]
+    for who in everyone:
+        why = "its rate is fixed" if who.fixed_rate else "more than its rate is tuned"
+        if who.fixed_rate or not rates_alone([who]):
+            raise OptionError(
+                f"--sweep is for grids of learning rates, and {who.name!r} has none: {why}",
+                hint="leave --sweep out, or tune the rate of every optimizer and nothing else.",
+            )

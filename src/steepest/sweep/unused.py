@@ -9,8 +9,9 @@ from pydantic import BaseModel
 from steepest.components import grammar
 from steepest.data.dataset import Note, Shape
 from steepest.errors import OptionError
-from steepest.recipe import Experiment, ModelOptions, flag_of
+from steepest.recipe import Experiment, ModelOptions, Protocol, flag_of
 from steepest.sweep.contestants import Contestant
+from steepest.sweep.trials import trials
 
 WITH_OPTIONS = "embedding-mlp"
 """The model that takes the options of the model section."""
@@ -43,7 +44,7 @@ def check_used(
     """
     given = {*asked, *_changed(experiment.model), *_changed(experiment.protocol)}
     _check_model(experiment, given, built=built)
-    _check_tuning(given, who)
+    _check_tuning(given, who, experiment.protocol)
 
 
 def without_effect(options: ModelOptions, shape: Shape) -> tuple[Note, ...]:
@@ -94,17 +95,35 @@ def _check_model(experiment: Experiment, given: Collection[str], *, built: bool)
         )
 
 
-def _check_tuning(given: Collection[str], who: Sequence[Contestant]) -> None:
+def _check_tuning(given: Collection[str], who: Sequence[Contestant], protocol: Protocol) -> None:
     named = [each for each in _RATES if each in given]
     if "scan_rates" in named and "learning_rates" in named:
         raise OptionError(
             f"{flag_of('scan_rates')} has no effect: --learning-rates lists the rates",
             hint="leave one of the two out.",
         )
-    if named and all(each.fixed_rate for each in who):
-        useless = [each for each in named if each != "full_rates" or not any(one.tuned for one in who)]
-        if useless:
-            raise OptionError(
-                f"{flag_of(useless[0])} has no effect: every optimizer has a learning rate of its own",
-                hint=f"leave it out, or leave the rate out of {who[0].name!r}.",
-            )
+    used = {
+        "full_rates": any(each.tuned for each in who),
+        "scan_rates": _trials_depend(who, protocol.scan_rates),
+        "learning_rates": any(_takes_rates(each) for each in who),
+    }
+    useless = [each for each in named if not used[each]]
+    if useless:
+        fixed = all(each.fixed_rate for each in who)
+        raise OptionError(
+            f"{flag_of(useless[0])} has no effect: every optimizer has "
+            f"{'a learning rate' if fixed else 'values to try'} of its own",
+            hint=f"leave it out, or leave the rate out of {who[0].name!r}."
+            if fixed
+            else "leave it out, or leave --tune out.",
+        )
+
+
+def _takes_rates(who: Contestant) -> bool:
+    return not who.fixed_rate and all(axis.name != "lr" for axis in who.axes)
+
+
+def _trials_depend(who: Sequence[Contestant], scan_rates: int) -> bool:
+    """Return whether the numbers of trials would be others with another number of trials."""
+    other = scan_rates - 1 if scan_rates > 1 else 2
+    return trials(who, None, scan_rates) != trials(who, None, other)
