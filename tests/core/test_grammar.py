@@ -64,3 +64,8 @@ def test_reference_that_does_not_exist(name: str) -> None:
     with pytest.raises(OptionError) as caught:
         load_reference(name)
     assert name.split(":")[0] in caught.value.fact
+
+
+def test_modules_of_the_package_are_not_loaded_afresh() -> None:
+    """Only a user's file may have changed since it was loaded."""
+    assert load_reference("steepest.errors:OptionError") is OptionError
