@@ -68,23 +68,15 @@ def __getattr__(name: str) -> Any:
     if name in _PACKAGES:
         return importlib.import_module(f"steepest.{name}")
     if name == "__version__":
-        globals()[name] = _version()
-        return globals()[name]
+        from steepest.version import version
+
+        return version()
     if name not in _PUBLIC:
         raise AttributeError(f"module 'steepest' has no attribute {name!r}")
     module, _, attribute = _PUBLIC[name].partition(":")
     found = getattr(importlib.import_module(module), attribute)
     globals()[name] = found
     return found
-
-
-def _version() -> str:
-    from importlib import metadata
-
-    try:
-        return metadata.version("steepest")
-    except metadata.PackageNotFoundError:  # a source tree that was not installed
-        return "0"
 
 
 def __dir__() -> list[str]:

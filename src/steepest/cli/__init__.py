@@ -396,9 +396,9 @@ def _callback(
     version: Annotated[bool, flag("--version", "-V", help="Print the version.", is_eager=True)] = False,
 ) -> None:
     if version:
-        from steepest import __version__
+        from steepest.version import version as installed
 
-        line(__version__, out=True)
+        line(installed(), out=True)
         raise typer.Exit
 
 

@@ -23,11 +23,11 @@ from rich.table import Table
 from rich.text import Text
 from torch.fx.experimental.proxy_tensor import make_fx
 
-import steepest
 from steepest.errors import FolderError, SteepestError
 from steepest.sweep import machine
 from steepest.train.aot import cache_folder, compiled, compiler
 from steepest.train.program import Traced
+from steepest.version import version
 from steepest.wording import counted
 
 ABANDONED = 3_600.0
@@ -131,7 +131,7 @@ def examine(*, try_compiler: bool = False) -> Checkup:
         (True, True, None)
     """
     return Checkup(
-        steepest=steepest.__version__,
+        steepest=version(),
         python=platform.python_version(),
         torch=torch.__version__,
         processor=machine.processor(),

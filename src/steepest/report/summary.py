@@ -14,7 +14,6 @@ import torch
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from torch import Tensor
 
-import steepest
 from steepest.compare.assemble import (
     Evidence,
     band,
@@ -39,6 +38,7 @@ from steepest.report.sentences import remarks
 from steepest.report.usage import usage
 from steepest.report.view import better_first
 from steepest.report.words import TUNING_FAILED
+from steepest.version import version
 from steepest.wording import counted
 
 
@@ -221,7 +221,7 @@ def environment(execution: Execution) -> list[Fact]:
     device = torch.cuda.get_device_name() if execution.device.startswith("cuda") else platform.machine()
     threads = "1 thread" if execution.threads == 1 else f"{execution.threads} threads"
     return [
-        Fact(label="steepest", value=steepest.__version__),
+        Fact(label="steepest", value=version()),
         Fact(label="torch", value=torch.__version__),
         Fact(label="Python", value=platform.python_version()),
         Fact(

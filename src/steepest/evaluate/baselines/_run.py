@@ -8,13 +8,12 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
+from importlib import metadata
 from typing import Any
 
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from steepest import __version__
 from steepest.components.registry import Registry
 from steepest.data.dataset import Dataset, Part, Shape
 from steepest.errors import OptionError
@@ -22,6 +21,7 @@ from steepest.evaluate.baselines._contract import Baseline, BaselineModel
 from steepest.evaluate.metrics import default_metric, evaluate, metric_info, row_losses
 from steepest.evaluate.outputs import predict
 from steepest.evaluate.rowwise import other_values
+from steepest.version import version
 
 registry = Registry("baseline", "steepest.evaluate.baselines")
 
@@ -157,8 +157,8 @@ def identity(name: str, **settings: object) -> str:
         name: the baseline.
         settings: everything else that goes into it: data, seed, metrics, class weights, budget.
     """
-    versions = {library: version(library) for library in ("scikit-learn", "scipy", "numpy")}
-    told = {"name": name, "choices": _baseline(name).choices, **settings, **versions, "steepest": __version__}
+    versions = {library: metadata.version(library) for library in ("scikit-learn", "scipy", "numpy")}
+    told = {"name": name, "choices": _baseline(name).choices, **settings, **versions, "steepest": version()}
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 

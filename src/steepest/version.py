@@ -1,0 +1,16 @@
+"""The version of steepest, as its installation says."""
+
+from __future__ import annotations
+
+import functools
+
+
+@functools.cache
+def version() -> str:
+    """Return the installed version; "0" in a source tree that is not installed."""
+    from importlib import metadata  # slow to import
+
+    try:
+        return metadata.version("steepest")
+    except metadata.PackageNotFoundError:
+        return "0"
