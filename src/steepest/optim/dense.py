@@ -1,9 +1,6 @@
 """Any rule as a ``torch.optim.Optimizer``: groups, ``state_dict``, closures, ``lr_scheduler``s, any loop.
 
-A rule's update is pure and makes temporaries. A large tensor is therefore cut into pieces whose temporaries
-stay in the processor's cache, and the many small tensors of a group are joined into one piece, so that the
-cost of a call is paid once. Both leave every bit as it was, because element-wise rules use correctly rounded
-operations only.
+What a step does to one parameter, or to many at once, is in :mod:`steepest.optim.pieces`.
 """
 
 from __future__ import annotations
@@ -12,43 +9,20 @@ import functools
 import inspect
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import torch
 from torch._compile import _disable_dynamo  # pyright: ignore[reportPrivateUsage]
-from torch._utils import (
-    _flatten_dense_tensors,  # pyright: ignore[reportPrivateUsage]
-    _unflatten_dense_tensors,  # pyright: ignore[reportPrivateUsage]
-)
 
 from steepest.errors import OptionError
+from steepest.optim.hyper import Hyper, validated
 from steepest.optim.loading import adopt, check_names, in_full, scalar, wide
-from steepest.optim.rule import Carry, Coefficients, Hyper, Rule, Slots, validated
+from steepest.optim.pieces import PIECE, SMALL, Move, write, write_in_pieces, write_joined
+from steepest.optim.update import Update
+from steepest.optim.values import Carry, Coefficients, Slots
 
-PIECE = 131_072
-"""Elements of a piece: on a CPU its temporaries stay in the second-level cache."""
-SMALL = 65_536
-"""A tensor with at most so many elements is joined with others."""
 REFERENCE = "reference_lr"
 """A group's key: the rate that it was made with, of which its present one is a multiple."""
-
-
-class Move(NamedTuple):
-    """One parameter's update in one step.
-
-    Attributes:
-        grad: the gradient of what is minimised.
-        param: the parameter's values, to be written.
-        slots: what is remembered of it, to be written.
-        c: the scalars of the step.
-        moment: what the scalars follow from: the parameter's own step and its running scalars.
-    """
-
-    grad: torch.Tensor
-    param: torch.Tensor
-    slots: Slots
-    c: Coefficients
-    moment: tuple[Any, ...]
 
 
 class RuleOptimizer(torch.optim.Optimizer):
@@ -69,7 +43,7 @@ class RuleOptimizer(torch.optim.Optimizer):
             is sparse or complex, or a schedule meets an ``lr_scheduler``.
     """
 
-    rule_type: ClassVar[type[Rule[Hyper]]]
+    rule_type: ClassVar[type[Update[Hyper]]]
     preset: ClassVar[Mapping[str, Any]] = {}
     made_by: ClassVar[tuple[Any, ...]] = ()
     """The arguments of :func:`optimizer_class` for this class itself."""
@@ -102,7 +76,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         defaults = {**values, **tensors, "maximize": maximize}
         if schedule is not None:
             defaults["schedule_step"] = 0
-        self._rules: dict[int, tuple[tuple[Any, ...], Rule[Hyper]]] = {}
+        self._rules: dict[int, tuple[tuple[Any, ...], Update[Hyper]]] = {}
         self._schedule = schedule
         self._evaluating = False
         super().__init__(params, defaults)
@@ -189,7 +163,7 @@ class RuleOptimizer(torch.optim.Optimizer):
                 loss = closure()
         if torch.compiler.is_compiling():
             for rule, move in self._traceable():
-                _write(rule, move.grad, move.param, move.slots, move.c)
+                write(rule, move)
         else:
             self._check_gradients()
             for number, group in enumerate(self.param_groups):
@@ -256,7 +230,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         if not self.rule_type.lr_is_a_factor:
             group.setdefault(REFERENCE, scalar(group.get("initial_lr", group["lr"])))
 
-    def _rule(self, number: int, group: Mapping[str, Any]) -> Rule[Hyper]:
+    def _rule(self, number: int, group: Mapping[str, Any]) -> Update[Hyper]:
         """Return the rule with the group's present values, checked when a value has changed."""
         kind = self.rule_type
         values = {name: scalar(group[name]) for name in kind.Hyper.model_fields}
@@ -296,7 +270,7 @@ class RuleOptimizer(torch.optim.Optimizer):
                 if param.grad is not None:
                     _check(param.grad, self.rule_type)
 
-    def _moves(self, rule: Rule[Hyper], group: dict[str, Any]) -> Generator[Move]:
+    def _moves(self, rule: Update[Hyper], group: dict[str, Any]) -> Generator[Move]:
         """Begin a step of a group: count it, and give out what each parameter's update needs."""
         multiplier = self._multiplier(group)
         evaluated: dict[tuple[Any, ...], tuple[Coefficients, Carry]] = {}
@@ -328,21 +302,21 @@ class RuleOptimizer(torch.optim.Optimizer):
             if rule.couples == "element" and small:
                 packs.setdefault((move.moment, param.dtype, param.device), []).append(move)
             elif rule.couples == "element" and param.device.type == "cpu" and param.numel() > self.piece:
-                self._in_pieces(rule, move.grad, param, move.slots, move.c)
+                write_in_pieces(rule, move, self.piece)
             else:
-                _write(rule, move.grad, param, move.slots, move.c)
+                write(rule, move)
         for members in packs.values():
-            self._joined(rule, members)
+            write_joined(rule, members, self.piece)
 
     @_disable_dynamo  # as torch's own optimizers do; torch.compiler.disable imports the compiler at once
-    def _traceable(self) -> list[tuple[Rule[Hyper], Move]]:
+    def _traceable(self) -> list[tuple[Update[Hyper], Move]]:
         """Return all moves of a step, with tensors as coefficients.
 
         ``torch.compile`` breaks the graph here and traces the updates alone. What changes from step to step
         (rates, bias corrections, the count) reaches them as tensors, so that they are compiled once.
         """
         self._check_gradients()
-        moves: list[tuple[Rule[Hyper], Move]] = []
+        moves: list[tuple[Update[Hyper], Move]] = []
         shared: dict[tuple[Any, ...], Coefficients] = {}
         for number, group in enumerate(self.param_groups):
             rule = self._rule(number, group)
@@ -356,48 +330,9 @@ class RuleOptimizer(torch.optim.Optimizer):
                 moves.append((rule, move._replace(c=shared[key], moment=())))
         return moves
 
-    def _in_pieces(
-        self, rule: Rule[Hyper], grad: torch.Tensor, param: torch.Tensor, slots: Slots, c: Coefficients
-    ) -> None:
-        if not (param.is_contiguous() and all(slot.is_contiguous() for slot in slots.values())):
-            _write(rule, grad, param, slots, c)
-            return
-        cut = {name: slot.view(-1).split(self.piece) for name, slot in slots.items()}
-        pieces = zip(
-            grad.reshape(-1).split(self.piece),
-            param.view(-1).split(self.piece),
-            *cut.values(),
-            strict=True,
-        )
-        for piece_grad, piece, *rest in pieces:
-            _write(rule, piece_grad, piece, dict(zip(cut, rest, strict=True)), c)
-
-    def _joined(self, rule: Rule[Hyper], members: list[Move]) -> None:
-        """Update many small tensors of one moment as one: join, update, and write the parts back."""
-        start = 0
-        while start < len(members):
-            stop, size = start, 0
-            while stop < len(members) and (stop == start or size + members[stop].param.numel() <= self.piece):
-                size += members[stop].param.numel()
-                stop += 1
-            some = members[start:stop]
-            start = stop
-            c = some[0].c
-            if len(some) == 1:
-                _write(rule, some[0].grad, some[0].param, some[0].slots, c)
-                continue
-            grads, params = [each.grad for each in some], [each.param for each in some]
-            apart = {name: [each.slots[name] for each in some] for name in some[0].slots}
-            slots = {name: flatten(each) for name, each in apart.items()}
-            new_param, new_slots = rule.update(flatten(grads), flatten(params), slots, c)
-            spread(params, new_param)
-            for name, value in new_slots.items():
-                if value is not slots[name]:
-                    spread(apart[name], value)
-
 
 def optimizer_class(
-    kind: type[Rule[Hyper]], name: str = "", preset: Mapping[str, Any] | None = None
+    kind: type[Update[Hyper]], name: str = "", preset: Mapping[str, Any] | None = None
 ) -> type[RuleOptimizer]:
     """Return the torch optimizer class of a rule, with a signature and a docstring from its record.
 
@@ -416,7 +351,7 @@ def optimizer_class(
 
 @functools.cache
 def _optimizer_class(
-    kind: type[Rule[Hyper]], name: str, preset: tuple[tuple[str, Any], ...]
+    kind: type[Update[Hyper]], name: str, preset: tuple[tuple[str, Any], ...]
 ) -> type[RuleOptimizer]:
     values = {**{key: each.default for key, each in kind.Hyper.model_fields.items()}, **dict(preset)}
     inside = inspect.Parameter
@@ -442,12 +377,12 @@ def _optimizer_class(
     )
 
 
-def _empty(kind: type[Rule[Hyper]], name: str, preset: tuple[tuple[str, Any], ...]) -> RuleOptimizer:
+def _empty(kind: type[Update[Hyper]], name: str, preset: tuple[tuple[str, Any], ...]) -> RuleOptimizer:
     made = _optimizer_class(kind, name, preset)
     return made.__new__(made)
 
 
-def _docstring(kind: type[Rule[Hyper]], values: Mapping[str, Any]) -> str:
+def _docstring(kind: type[Update[Hyper]], values: Mapping[str, Any]) -> str:
     lines = [f"{kind.title} as a ``torch.optim.Optimizer``.", "", f"Source: {kind.citation}.", ""]
     lines += [kind.divergences, ""] if kind.divergences else []
     lines += ["Args:", "    params: tensors, named tensors or parameter groups."]
@@ -458,30 +393,11 @@ def _docstring(kind: type[Rule[Hyper]], values: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _write(rule: Rule[Hyper], grad: torch.Tensor, param: torch.Tensor, slots: Slots, c: Coefficients) -> None:
-    new_param, new_slots = rule.update(wide(grad), wide(param), slots, c)
-    param.copy_(new_param)
-    for name, value in new_slots.items():
-        if value is not slots[name]:
-            slots[name].copy_(value)
-
-
 def _slots(names: Iterable[str], state: Mapping[str, Any]) -> Slots:
     return {name: state[name] for name in names if name in state}
 
 
-def flatten(tensors: list[torch.Tensor]) -> torch.Tensor:
-    """Return the elements of all tensors, one after the other."""
-    return _flatten_dense_tensors(tensors)
-
-
-def spread(targets: list[torch.Tensor], joined: torch.Tensor) -> None:
-    """Write the elements of ``joined`` into the tensors that it was joined from."""
-    parts = _unflatten_dense_tensors(joined, targets)
-    torch._foreach_copy_(targets, parts)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
-
-
-def _check(grad: torch.Tensor, kind: type[Rule[Hyper]]) -> None:
+def _check(grad: torch.Tensor, kind: type[Update[Hyper]]) -> None:
     """Refuse a gradient before anything has moved."""
     if grad.layout is not torch.strided:
         raise OptionError(

@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from steepest.optim.interpolation import LEFT_OUT, MOST_TERMS, Array
-from steepest.optim.rule import Coefficients, Slots
+from steepest.optim.values import Coefficients, Slots
 
 Steps = NDArray[np.int64]
 Columns = Sequence[torch.Tensor] | torch.Tensor

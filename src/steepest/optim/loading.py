@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from steepest.errors import OptionError
-from steepest.optim.rule import Hyper, Rule
+from steepest.optim.hyper import Hyper
+from steepest.optim.update import Update
 
 IN_ORDER = "give the optimizer its parameters in the order in which they were saved."
 
@@ -23,7 +24,7 @@ def wide(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.float() if tensor.dtype == torch.float16 else tensor
 
 
-def adopt(rule: Rule[Hyper], param: torch.Tensor, state: dict[str, Any]) -> None:
+def adopt(rule: Update[Hyper], param: torch.Tensor, state: dict[str, Any]) -> None:
     """Complete a loaded state: numbers as numbers, and what another optimizer does not keep.
 
     Its slots become copies, because torch hands over the very tensors that were given: two optimizers with one

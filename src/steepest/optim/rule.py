@@ -1,75 +1,34 @@
-"""The rule contract: an optimizer's update, written once, as pure functions of tensors and scalars.
+"""Rules: an update with its hyperparameters, sources and learning rates, usable as a torch optimizer.
 
-A rule is a small immutable value: its hyperparameters (``rule.hyper``) and what follows from them. It holds
-no tensors. An executor (``dense``, and later ``rows`` and ``stacked``) owns the tensors and calls
-
-1. ``slots()`` once, for the start value of everything that the rule remembers about a parameter;
-2. ``coefficients(step, multiplier, carry)`` at every step: all scalars of the update, in Python's float64;
-3. ``update(gradient, parameter, slots, c)``: the new parameter and the new slots, nothing changed in place.
-
-Every number reaches ``update`` through ``c``; only the structure (whether there is a momentum, say) may
-depend on ``rule.hyper``. So one function serves a single run, where ``c`` holds floats, and R runs at once,
-where ``c`` holds tensors of shape [R, 1, …]. The updates of element-wise rules use correctly rounded
-operations only (+, −, ×, ÷, √, comparison, selection), which is why cutting a tensor into pieces, or joining
-many into one, leaves every bit as it was.
+To write a rule, derive from :class:`Rule`; everything that a rule's file needs can be imported from here. The
+contract of its update is described in :mod:`steepest.optim.update`.
 """
 
 from __future__ import annotations
 
-import abc
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from steepest.errors import OptionError
+from steepest.optim.dense import RuleOptimizer, optimizer_class
+from steepest.optim.hyper import Beta, H, Hyper, described, validated
+from steepest.optim.update import Update
+from steepest.optim.values import Carry, Coefficients, Couples, Idle, Slots, Start
+from steepest.schedules import Schedule
 
-if TYPE_CHECKING:
-    from steepest.optim.dense import RuleOptimizer
-    from steepest.optim.idle import ClosedForm
-    from steepest.schedules import Schedule
-
-Slots = dict[str, torch.Tensor]
-Start = Callable[[torch.Tensor], torch.Tensor | None]
-"""Makes a slot's start value from the parameter; None where a parameter of that shape has no such slot."""
-Coefficients = dict[str, Any]
-"""The scalars of one step by name: floats, or tensors [R, 1, …] for R runs at once."""
-Carry = dict[str, float]
-"""Running scalars that travel from step to step, such as NAdam's product of momenta."""
-Couples = Literal["element", "tensor", "model"]
-Idle = Literal["still", "param_still", "moves"]
+__all__ = [
+    "Beta", "Carry", "Coefficients", "Couples", "Hyper", "Idle", "Rule", "Slots", "Start", "average", "average_square",
+    "copied", "decay", "described", "filled", "stacked", "table", "validated", "zeros",
+]  # fmt: skip
 
 
-Beta = Annotated[float, Field(ge=0.0, lt=1.0)]
-"""The share of a moving average that is kept."""
-
-
-class Hyper(BaseModel):
-    """The base of every rule's hyperparameters: the only place where a default or a range is written."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    lr: float = Field(default=1e-3, ge=0.0, description="learning rate")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _numbers(cls, values: Any) -> Any:
-        """Read tensors of one element (torch allows ``lr=torch.tensor(0.1)``) as numbers."""
-        return {
-            name: value.item() if isinstance(value, torch.Tensor) and value.numel() == 1 else value
-            for name, value in dict(values).items()
-        }
-
-
-H = TypeVar("H", bound=Hyper, covariant=True)
-
-
-class Rule(abc.ABC, Generic[H]):
+class Rule(Update[H]):
     """An optimizer's update with its hyperparameters.
 
     Args:
-        name: how it is called; the class's own name if left out (a preset has its own).
+        called: the name that the user gave; the class's own if left out (a preset has its own).
+        preset: values that the name stands for.
         options: hyperparameters by name.
 
     Raises:
@@ -82,104 +41,17 @@ class Rule(abc.ABC, Generic[H]):
         ((0.9, 0.999), ['lr'], 0.5)
     """
 
-    name: ClassVar[str]
-    """The registered name."""
-    title: ClassVar[str]
-    """The name as papers write it."""
-    citation: ClassVar[str]
-    """The paper that the rule is taken from."""
     bibtex: ClassVar[str] = ""
-    """The same as BibTeX entries, those of variants included; :meth:`references` chooses."""
-    divergences: ClassVar[str] = ""
-    """Where the rule, or torch's, differs from the paper."""
-    Hyper: ClassVar[type[Hyper]]
-    """The record of hyperparameters."""
+    """The sources as BibTeX entries, those of variants included; :meth:`references` chooses."""
     grid_centre: ClassVar[float]
     """The learning rate in the middle of the grid when the rate is tuned."""
-    couples: ClassVar[Couples] = "element"
-    """What one element's update depends on: itself, its tensor, or the whole model."""
-    lr_is_a_factor: ClassVar[bool] = True
-    """Whether the step is the learning rate times something that does not depend on it. Where it is not, another
-    ``lr`` in a parameter group, set by a torch ``lr_scheduler`` or by hand, is read as a multiple of the one that
-    the group was made with: the applied step is multiplied by ``lr / reference_lr``."""
     constant_rate: ClassVar[bool] = False
     """Whether its authors recommend a learning rate that does not fall during the run."""
-    carry: ClassVar[Mapping[str, float]] = {}
-    """Start values of the running scalars."""
-
-    hyper: H
-
-    def __init__(self, *, called: str = "", preset: Mapping[str, Any] | None = None, **options: Any) -> None:
-        self.called = called or self.name
-        self.given = frozenset(options)
-        self.hyper = validated(self.called, self.Hyper, {**(preset or {}), **options})  # pyright: ignore[reportAttributeAccessIssue]
-
-    # --- the update ---------------------------------------------------------------------------------------
-
-    @abc.abstractmethod
-    def slots(self) -> dict[str, Start]:
-        """Return what is remembered of a parameter: stable public names, each with its start value."""
-
-    @abc.abstractmethod
-    def coefficients(self, step: int, multiplier: float, carry: Carry) -> tuple[Coefficients, Carry]:
-        """Return every scalar of one step, and the carry for the next.
-
-        Args:
-            step: the parameter's own step, counted from 1.
-            multiplier: the schedule's factor of the applied step.
-            carry: the running scalars before this step.
-        """
-
-    @abc.abstractmethod
-    def update(
-        self, grad: torch.Tensor, param: torch.Tensor, slots: Slots, c: Coefficients
-    ) -> tuple[torch.Tensor, Slots]:
-        """Return the new parameter and the new slots; the arguments are left as they are."""
 
     @property
     def centre(self) -> float:
         """The learning rate in the middle of the grid for these hyperparameters."""
         return self.grid_centre
-
-    @property
-    def idle(self) -> Idle:
-        """What a zero gradient does: ``still`` (nothing changes), ``param_still`` (only slots), ``moves``."""
-        return "moves"
-
-    def advance(
-        self, param: torch.Tensor, slots: Slots, c: Sequence[Coefficients]
-    ) -> tuple[torch.Tensor, Slots]:
-        """Return parameter and slots after ``len(c)`` steps with a zero gradient.
-
-        This is the definition, step by step; a rule may override it with a closed form.
-        """
-        if self.idle == "still":
-            return param, dict(slots)
-        zero = torch.zeros_like(param)
-        for each in c:
-            param, slots = self.update(zero, param, slots, each)
-        return param, dict(slots)
-
-    def closed_form(self) -> ClosedForm | None:
-        """Return what carries rows over many idle steps at once for these hyperparameters; None where only
-        replay is right."""
-        if self.idle != "still":
-            return None
-        from steepest.optim.idle import Still
-
-        return Still()
-
-    @property
-    def averages(self) -> bool:
-        """Whether it is evaluated at other parameters than those that it trains."""
-        return type(self).evaluation_parameters is not Rule.evaluation_parameters
-
-    def evaluation_parameters(self, param: torch.Tensor, slots: Slots, c: Coefficients) -> torch.Tensor:
-        """Return the parameter to evaluate and to save; most rules evaluate where they train."""
-        del slots, c
-        return param
-
-    # --- around it ----------------------------------------------------------------------------------------
 
     def with_options(self, **options: Any) -> Rule[H]:
         """Return this rule with other values; they do not count as given by the user."""
@@ -206,8 +78,6 @@ class Rule(abc.ABC, Generic[H]):
             schedule: multiplier of the applied step as a function of the optimizer's step (from 0).
             maximize: climb instead of descend.
         """
-        from steepest.optim.dense import optimizer_class
-
         made = optimizer_class(type(self))
         if isinstance(params, torch.nn.Module):
             params = self.groups(params)
@@ -235,11 +105,6 @@ class Rule(abc.ABC, Generic[H]):
         if cited is None:
             return entries
         return [each for each in entries if each.partition("{")[2].partition(",")[0] in cited]
-
-    def start(self, param: torch.Tensor) -> Slots:
-        """Return the start values of all slots of one parameter."""
-        made = {name: make(param) for name, make in self.slots().items()}
-        return {name: value for name, value in made.items() if value is not None}
 
     def __str__(self) -> str:
         values = self.hyper.model_dump()
@@ -311,28 +176,3 @@ def stacked(rows: Sequence[Coefficients], like: torch.Tensor) -> Coefficients:
         name: torch.tensor([row[name] for row in rows], dtype=torch.float64).to(like).reshape(shape)
         for name in rows[0]
     }
-
-
-def validated(called: str, record: type[Hyper], options: Mapping[str, Any]) -> Hyper:
-    """Return the record of hyperparameters, or raise an error that names the value and the known names."""
-    known = list(record.model_fields)
-    for name in options:
-        if name not in known:
-            raise OptionError(f"{called} has no option {name!r}", hint=f"known: {', '.join(known)}.")
-    try:
-        return record(**options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "options"
-        name = str(first["loc"][0]) if first["loc"] else ""
-        value = options.get(name, first["input"])
-        allowed = f" ({described(record, name)})" if name else ""
-        raise OptionError(
-            f"{called}: {name or 'options'}={value!r} is not allowed",
-            hint=f"{place}: {first['msg'].removeprefix('Value error, ').lower()}{allowed}.",
-        ) from None
-
-
-def described(record: type[Hyper], name: str) -> str:
-    """Return what a hyperparameter is, as its declaration says."""
-    return record.model_fields[name].description or name
