@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 
 ORDER = (
     "steepest",
+    "version",
     "interrupts",
     "errors",
     "forks",
@@ -24,7 +26,6 @@ ORDER = (
     "components",
     "rng",
     "files",
-    "lengths",
     "schedules",
     "optim",
     "data",
@@ -48,7 +49,7 @@ ORDER = (
     "testing",
     "__main__",
 )
-"""A package imports only what stands before it. The root imports nothing eagerly and may be imported by all."""
+"""A package imports only what stands before it. The root, which has the public names, imports nothing eagerly."""
 
 MOST_LINES = 500
 MEDIAN_LINES = 200
@@ -60,22 +61,17 @@ def _name(path: Path) -> str:
 
 
 def _imports(tree: ast.AST) -> Iterator[tuple[str, int]]:
-    """Yield the part of steepest that each import names, wherever it stands in the file."""
+    """Yield the dotted name of what each import of steepest names, wherever it stands in the file."""
     for node in ast.walk(tree):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [each.name for each in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"line {node.lineno} imports relatively"
-            names = (
-                [f"steepest.{each.name}" for each in node.names]
-                if node.module == "steepest"
-                else [node.module or ""]
-            )
+            names = [f"{node.module}.{each.name}" for each in node.names]
         for name in names:
-            parts = name.split(".")
-            if parts[0] == "steepest":
-                yield parts[1] if len(parts) > 1 else "steepest", node.lineno
+            if name.partition(".")[0] == "steepest":
+                yield name, node.lineno
 
 
 def test_every_part_has_a_place_in_the_order():
@@ -88,12 +84,40 @@ def test_imports_go_one_direction(path):
     if mine == "steepest":  # the public names, each imported at first use
         return
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    wrong = [
-        f"line {line}: {mine} imports {name}"
-        for name, line in _imports(tree)
-        if name in ORDER and name != mine and ORDER.index(name) > ORDER.index(mine)
-    ]
+    wrong: list[str] = []
+    for name, line in _imports(tree):
+        part = name.split(".")[1] if "." in name else "steepest"
+        if part not in ORDER or part == "steepest":
+            wrong.append(f"line {line}: {mine} imports {name} from above; import it from where it is")
+        elif part != mine and ORDER.index(part) > ORDER.index(mine):
+            wrong.append(f"line {line}: {mine} imports {part}")
     assert not wrong, "\n".join(wrong)
+
+
+def _dotted(path: Path) -> str:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _circle(graph: dict[str, set[str]]) -> list[str]:
+    """Return modules that import each other in a circle; none if there is no circle."""
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        return error.args[1]
+    return []
+
+
+def test_modules_do_not_import_each_other_in_a_circle():
+    """Neither lazily nor for types alone: what two modules need of each other belongs into a third."""
+    files = {_dotted(path): path for path in MODULES}
+    graph: dict[str, set[str]] = {}
+    for module, path in files.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        names = [name for name, _ in _imports(tree)] if module != "steepest" else []
+        graph[module] = {name if name in files else name.rpartition(".")[0] for name in names}
+    assert _circle({"a": {"b"}, "b": {"a"}}) == ["a", "b", "a"]
+    assert _circle(graph) == []
 
 
 CALLS = {

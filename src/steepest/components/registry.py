@@ -57,7 +57,7 @@ class Registry:
         OptionError: two files declare the same name, or a declaration is not a literal.
 
     Example:
-        >>> schedules = Registry("schedule", "steepest.schedules")
+        >>> schedules = Registry("schedule", "steepest.schedules.shapes")
         >>> "cosine" in schedules.names()
         True
     """

@@ -1,0 +1,1 @@
+"""One schedule or combinator of schedules a file."""
