@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from steepest.optim.method import Problem
+from steepest.optim.problem import Problem
 
 Places = list[tuple[nn.Module, str, Tensor]]
 """Buffers with the modules and names under which they are registered."""

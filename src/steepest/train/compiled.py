@@ -18,8 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from steepest.optim.dense import RuleOptimizer
-from steepest.optim.method import BatchSource, Problem, RuleMethod, StepInfo
+from steepest.optim.method import RuleMethod, StepInfo
 from steepest.optim.past import Past
+from steepest.optim.problem import BatchSource, Problem
 from steepest.optim.rows import Quick, Rows
 from steepest.optim.rule import Rule
 from steepest.optim.tables import RowTables

@@ -16,7 +16,8 @@ from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from steepest.errors import first_line
-from steepest.optim.method import BatchSource, Problem, StepInfo
+from steepest.optim.method import StepInfo
+from steepest.optim.problem import BatchSource, Problem
 from steepest.train.aot import NotCachedError, Run
 from steepest.train.compiled import CompiledMethod, CompiledState, numbers_drawn
 from steepest.train.cuda_graph import Losses, Replay, pointed
