@@ -203,6 +203,28 @@ def test_a_class_without_training_rows_keeps_its_code():
     )
 
 
+def test_rows_of_one_class_are_refused():
+    frame = rows().with_columns(
+        kind=pl.when(pl.col("day") < 60).then(pl.lit("early")).otherwise(pl.lit("late"))
+    )
+    table = read_table(frame, target="kind", drop="owner,price", split="time:day")
+    with pytest.raises(OptionError) as caught:
+        table.variant(train_rows=100)
+    assert (
+        caught.value.fact
+        == "train_rows: kind has one value only in the 100 rows that are left, the latest by day"
+    )
+    assert table.variant(train_rows=1100).classes == ("early", "late")
+
+
+def test_training_rows_that_steps_leave_out_are_said():
+    table = read_table(rows(), target="kind", drop="owner,price", split="time:day")
+    steps = [{"use": "filter", "where": "day > 100"}]
+    few, all_of_them = table.variant(train_rows=0.9, prepare=steps), table.variant(prepare=steps)
+    assert len(few.train) == len(all_of_them.train) < 1080
+    assert f"; {len(few.train):,} of them are left by the steps." in few.provenance["variant"]["notes"][-1]
+
+
 def test_with_a_split_by_group_rows_are_drawn():
     table = read_table(rows(), target="kind", drop="price,day", split="group:owner")
     assert len(table.variant(train_rows=200).train) == 200

@@ -284,6 +284,8 @@ class Table:
 
     def _rows_after(self, count: int) -> SourceRows:
         """Return the rows after the first steps, those from a learned one on not counted."""
+        if count == len(self.preparation.steps):
+            return self._rows(self.target)
         preparation = Preparation(self.preparation.steps[:count])
         return Table(self.options, self._source, preparation, self._options_for, self._cells)._rows(
             self.target

@@ -150,26 +150,20 @@ def varied(
         made = assembled(prepared, given, base)
         notes += about_rows(base, made, prepared)
     train = given.ids[is_train(given)]
-    if variant.train_rows != ALL:
-        how = ""
-        kept = np.arange(len(train))
-        wanted = _wanted(variant.train_rows, base.dataset)
-        rule = options.split_rule
-        if wanted < len(train) and rule.kind == "time":
-            kept, how = (
-                _latest(given, rows(), base.dataset.target, rule.column, wanted),
-                f", the latest by {rule.column}",
-            )
-        elif wanted < len(train):
+    wanted = _wanted(variant.train_rows, base.dataset)
+    if wanted < len(train):
+        column = options.split_rule.column if options.split_rule.kind == "time" else ""
+        if column:
+            kept = _latest(given, rows(), base.dataset.target, column, wanted)
+        else:
             kept = _drawn(base.dataset, options.split_seed, wanted)
-        if wanted < len(train):
-            chosen = ~is_train(given) | np.isin(given.ids, train[kept])
-            fewer = replace(
-                given, ids=given.ids[chosen], parts=given.parts.filter(pl.Series(chosen)),
-                columns=made.pipeline.columns,
-            )  # fmt: skip
-            made = assembled(prepared, fewer, base)
-            notes += _about_few(variant.train_rows, wanted, base.dataset, made.dataset, how)
+        how = f", the latest by {column}" if column else ""
+        _check_varies(base.dataset, kept, how)
+        chosen = ~is_train(given) | np.isin(given.ids, train[kept])
+        parts = given.parts.filter(pl.Series(chosen))
+        fewer = replace(given, ids=given.ids[chosen], parts=parts, columns=made.pipeline.columns)
+        made = assembled(prepared, fewer, base)
+        notes += _about_few(variant.train_rows, wanted, base.dataset, made.dataset, how)
     if made is base and not variant.labels:
         return base.dataset, base.pipeline
     dataset = made.dataset
@@ -204,6 +198,8 @@ def varied(
 def _wanted(train_rows: str, dataset: Dataset) -> int:
     """Return how many training rows there shall be."""
     n, count = len(dataset.train), _COUNT.fullmatch(train_rows)
+    if train_rows == ALL:
+        return n
     wanted = int(train_rows) if count else round(float(train_rows) * n)
     if wanted > n:
         raise OptionError(
@@ -252,12 +248,24 @@ def _latest(given: Given, rows: SourceRows, target: str, column: str, wanted: in
     return np.sort(np.argsort(moments(frame.filter(train), column), kind="stable")[-wanted:])
 
 
+def _check_varies(dataset: Dataset, kept: Rows, how: str) -> None:
+    """Raise an ``OptionError`` if all of the training rows that are left have one target."""
+    target = dataset.train.target[torch.from_numpy(kept)]
+    if bool((target == target[0]).all()):
+        raise OptionError(
+            f"train_rows: {dataset.target} has one value only in the {len(kept):,} rows that are left{how}",
+            hint="give more rows.",
+        )
+
+
 def _about_few(train_rows: str, wanted: int, base: Dataset, made: Dataset, how: str) -> list[Note]:
     n = len(base.train)
     if _COUNT.fullmatch(train_rows):
         text = f"{wanted:,} of {n:,} training rows{how}"
     else:
         text = f"{100 * float(train_rows):.3g} % of the training rows: {wanted:,} of {n:,}{how}"
+    if len(made.train) < wanted:
+        text += f"; {len(made.train):,} of them are left by the steps"
     notes = [Note("info", f"{text}.")]
     if base.classes:
         counts = torch.bincount(made.train.target, minlength=len(base.classes)).tolist()
