@@ -20,6 +20,7 @@ from pydantic_core import PydanticUndefined
 from steepest import optim, schedules
 from steepest.cli import app
 from steepest.data.catalog import SOURCES
+from steepest.data.corruptions import registry as corruptions
 from steepest.data.options import TableOptions
 from steepest.data.preparation import STEPS
 from steepest.evaluate import baselines, metrics
@@ -164,6 +165,22 @@ def write_steps() -> str:
     return "\n\n".join(text)
 
 
+def write_labels() -> str:
+    """Return every corruption of training labels with its options."""
+    text: list[str] = []
+    for entry in corruptions.entries.values():
+        kind = entry.load()
+        fields = {name: field for name, field in kind.model_fields.items() if name != "draw"}
+        rows = [
+            (f"`{name}`", _default(field.default), field.description or "")
+            for name, field in {**fields, "draw": kind.model_fields["draw"]}.items()
+        ]
+        source = " ".join(_sections(kind)[1]["Source"].split())
+        text.append(f"## `{entry.name}`\n\n{_sections(kind)[0]}\n\nSource: {source}")
+        text.append(table(("option", "default", "meaning"), rows))
+    return "\n\n".join(text)
+
+
 def write_metrics() -> str:
     """Return every metric with its definition."""
     rows: list[tuple[str, ...]] = []
@@ -268,6 +285,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "schedules.md": write_schedules,
     "models.md": write_models,
     "preparation-steps.md": write_steps,
+    "labels.md": write_labels,
     "metrics.md": write_metrics,
     "baselines.md": write_baselines,
     "data-sets.md": write_data_sets,

@@ -24,6 +24,7 @@ PAGES = {
     "schedules": "reference/schedules.md",
     "models": "reference/models.md",
     "steps": "reference/preparation-steps.md",
+    "labels": "reference/labels.md",
     "metrics": "reference/metrics.md",
     "baselines": "reference/baselines.md",
     "datasets": "reference/data-sets.md",

@@ -46,6 +46,7 @@ KINDS = {
     "schedules": "steepest.schedules:registry",
     "models": "steepest.models:registry",
     "steps": "steepest.data.preparation:STEPS",
+    "labels": "steepest.data.corruptions:registry",
     "metrics": "steepest.evaluate.metrics:registry",
     "baselines": "steepest.evaluate.baselines:registry",
     "datasets": "steepest.data.catalog:SOURCES",
