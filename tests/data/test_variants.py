@@ -97,7 +97,7 @@ def test_a_fingerprint_is_that_of_the_variant():
     assert [again.variant(**each).fingerprint for each in names] == found
     assert table.variant(train_rows=600).fingerprint == found[0]
     assert table.variant(labels="noise(level=0.150)").fingerprint == found[2]
-    assert table.variant(train_rows=0.5) is table.variant(train_rows="0.50")
+    assert table.variant(train_rows=0.5) is table.variant_dataset(Variant("0.50"), 0)[0]
     assert classes(split_seed=1).variant(labels="noise(0.15)").fingerprint != found[2]
 
 

@@ -251,9 +251,9 @@ class Table:
 
         Args:
             variant: what is other.
-            test_set: of which of several test sets, from 0; None for the variant of ``final()``, which is cached.
+            test_set: of which of several test sets, from 0; else the variant is that of ``final()``, and cached.
         """
-        if test_set is not None:
+        if test_set is not None and self.options.split_rule.several:
             return self._varied(variant, self._assembled(test_set))
         if variant not in self._variants:
             self._variants[variant] = self._varied(variant, self._made)
