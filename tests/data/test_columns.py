@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from steepest.data import dates
-from steepest.data.columns import decide
 from steepest.data.options import TableOptions, table_options
+from steepest.data.roles import decide
 from steepest.data.table import read_table
 from steepest.data.target import decide_task
 from steepest.errors import DataError, OptionError

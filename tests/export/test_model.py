@@ -25,7 +25,8 @@ from steepest.export import FORMATS, encoders, export_folder, networks
 from steepest.export.model import Files, as_onnx, as_torch
 from steepest.export.portable.encoding import Encoding
 from steepest.models import build_model, registry
-from steepest.prediction.model import BASELINE, About, TrainedModel
+from steepest.prediction.about import BASELINE, About
+from steepest.prediction.model import TrainedModel
 
 N = 300
 ALONE = """

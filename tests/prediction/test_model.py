@@ -15,7 +15,9 @@ from steepest.data.table import read_table
 from steepest.errors import DataError, FolderError, OptionError
 from steepest.models import build_model
 from steepest.prediction import model as trained
-from steepest.prediction.model import About, Predictions, TrainedModel, joined
+from steepest.prediction.about import About
+from steepest.prediction.model import TrainedModel
+from steepest.prediction.predicted import Predictions, joined
 
 N = 1000
 READERS = {".csv": pl.read_csv, ".parquet": pl.read_parquet, ".feather": pl.read_ipc, ".arrow": pl.read_ipc}

@@ -15,7 +15,8 @@ from steepest.data.table import read_table
 from steepest.models import build_model
 from steepest.optim import make_rule
 from steepest.optim.method import GradientMethod
-from steepest.prediction.model import About, TrainedModel
+from steepest.prediction.about import About
+from steepest.prediction.model import TrainedModel
 from steepest.recipe import Recipe
 from steepest.record.schema import RunKey
 from steepest.train.loop import train

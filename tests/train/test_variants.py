@@ -18,7 +18,8 @@ from steepest.evaluate.baselines import identity, run_baselines
 from steepest.models import build_model
 from steepest.optim import make_rule
 from steepest.optim.method import Method
-from steepest.prediction.model import About, TrainedModel
+from steepest.prediction.about import About
+from steepest.prediction.model import TrainedModel
 from steepest.prediction.seen import SeenRows
 from steepest.recipe import Execution, Recipe
 from steepest.record.schema import RunKey

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from steepest.data import target as targets
 from steepest.data.caution import about_split, about_test_rows
-from steepest.data.columns import Columns, as_number, decide
+from steepest.data.columns import Columns, as_number
 from steepest.data.dataset import Dataset, Note, Part, TargetScale
 from steepest.data.dates import Form
 from steepest.data.encode import TableEncoder, fit_and_encode
@@ -27,6 +27,7 @@ from steepest.data.options import TableOptions
 from steepest.data.parts import PARTS, SPLIT_COLUMN, split_rows
 from steepest.data.pipeline import TablePipeline
 from steepest.data.preparation import FittedPreparation, Preparation, StepReport
+from steepest.data.roles import decide
 from steepest.data.steps import ROW
 from steepest.data.unforeseen import Unforeseen
 from steepest.errors import DataError

@@ -56,7 +56,7 @@ def about_split(frame: pl.DataFrame, columns: Columns, options: TableOptions) ->
         options: the split that is asked for.
 
     Example:
-        >>> from steepest.data.columns import decide
+        >>> from steepest.data.roles import decide
         >>> person = [i // 4 for i in range(80)]
         >>> rows = pl.DataFrame({"patient": person, "x": [0.5, 0.1] * 40, "y": person})
         >>> options = TableOptions(target="y")

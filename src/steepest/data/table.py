@@ -17,7 +17,6 @@ from steepest.data.batches import BatchPlan
 from steepest.data.catalog import is_name, open_catalog
 from steepest.data.caution import about_split
 from steepest.data.cells import Cells
-from steepest.data.columns import decide
 from steepest.data.dataset import Dataset, Note
 from steepest.data.dates import SAMPLE, Form
 from steepest.data.describe import Description, ShownRows, describe_columns
@@ -31,6 +30,7 @@ from steepest.data.preparation import Preparation, StepReport
 from steepest.data.read import check_lasting, is_streamed, is_text_file, read, reading, source_name
 from steepest.data.reading import Reading, as_in_training
 from steepest.data.reprepared import Prepared, other_options
+from steepest.data.roles import decide
 from steepest.data.steps import ROW
 from steepest.data.steps.filter import Filter
 from steepest.data.unforeseen import Unforeseen

@@ -18,7 +18,7 @@ from steepest.errors import FolderError, SteepestError
 from steepest.evaluate.metrics import default_metric, meant, metric_info
 from steepest.experiment.settings import device_is_there
 from steepest.models import ModelBuilder
-from steepest.prediction.model import built_from
+from steepest.prediction.about import built_from
 from steepest.recipe import (
     EXECUTION_OPTIONS,
     Execution,

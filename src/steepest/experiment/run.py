@@ -28,7 +28,8 @@ from steepest.experiment.folder import (
 )
 from steepest.experiment.settings import Decision, decide
 from steepest.models import ModelBuilder, build_model
-from steepest.prediction.model import About, TrainedModel
+from steepest.prediction.about import About
+from steepest.prediction.model import TrainedModel
 from steepest.prediction.sameness import outputs_of
 from steepest.prediction.seen import SeenRows
 from steepest.recipe import (

@@ -6,8 +6,7 @@ import contextlib
 import html
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,11 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from steepest import forks
-from steepest.components import grammar
 from steepest.components.references import looking
-from steepest.data.dataset import Shape, TargetScale
 from steepest.data.names import plain
-from steepest.data.pipeline import DAMAGE
 from steepest.data.read import is_streamed, reading, source_name
 from steepest.data.table import Encoded, TablePipeline
 from steepest.data.target import known_codes
@@ -33,40 +29,20 @@ from steepest.evaluate.metrics import is_positive, metric_info, metric_names
 from steepest.evaluate.outputs import predict
 from steepest.files import cannot_write, check_apart, reachable, write_atomically
 from steepest.models import ModelBuilder, build_model, count_parameters
+from steepest.prediction.about import BASELINE, FORMAT, About, again, builder, damaged, read_about
 from steepest.prediction.known import Known, Question
 from steepest.prediction.predicted import Predictions, Written, beside, joined
-from steepest.prediction.sameness import Outputs, check_code, check_outputs
+from steepest.prediction.sameness import check_code, check_outputs
 from steepest.prediction.seen import SeenRows
 from steepest.prediction.writing import writing_tables
-from steepest.record.store import Folder, command
+from steepest.record.store import Folder
 from steepest.train.weights import load_once, once
 from steepest.wording import counted, first_few
-
-FORMAT = 1
-BASELINE = "baseline "
-"""How the model's description begins where it is a baseline; its registered name follows."""
 
 T = TypeVar("T")
 
 BATCH_ROWS = 1 << 18
 """Rows of a table that are read, encoded and predicted at a time; a multiple of every batch of the model."""
-
-
-@dataclass(frozen=True)
-class About:
-    """What a saved model says of itself, besides its weights.
-
-    A network of the user's own is identified by ``code`` and by its ``outputs`` on made-up rows.
-    """
-
-    model: str
-    shape: Shape
-    classes: tuple[str, ...]
-    target: str
-    target_scale: TargetScale
-    trained: Mapping[str, Any]
-    code: str = ""
-    outputs: Outputs = ()
 
 
 class TrainedModel:
@@ -360,16 +336,16 @@ class TrainedModel:
             folder = Folder(folder).recommended
         elif (folder / "model").is_dir():
             folder = folder / "model"
-        about = _read_about(folder)
-        build = _builder(about.model, folder, model)
+        about = read_about(folder)
+        build = builder(about.model, folder, model)
         try:
             pipeline = TablePipeline.load(folder / "pipeline.json")
         except FolderError as error:
-            raise FolderError(error.fact, hint=_again(folder)) from error
+            raise FolderError(error.fact, hint=again(folder)) from error
         if pipeline.shape != about.shape or pipeline.classes != about.classes:
             raise FolderError(
                 f"model.json and pipeline.json in {str(folder)!r} are not of the same model",
-                hint=_again(folder),
+                hint=again(folder),
             )
         try:
             arrays = safetensors.torch.load((folder / "model.safetensors").read_bytes())
@@ -382,104 +358,10 @@ class TrainedModel:
                 load_once(net, arrays)
                 check_outputs(net, about.shape, about.outputs, folder, about.model)
         except (OSError, safetensors.SafetensorError, ValueError) as error:
-            raise _damaged(folder / "model.safetensors", error) from None
+            raise damaged(folder / "model.safetensors", error) from None
         except RuntimeError as error:
             raise ModelError(
                 f"the weights in {str(folder)!r} do not fit the model {about.model!r}: {first_line(error)}",
                 hint="give the model that was trained.",
             ) from None
         return cls(net, about, pipeline, SeenRows.load(folder))
-
-
-def _builder(built_from: str, folder: Path, given: str | ModelBuilder | None) -> str | ModelBuilder | None:
-    """Return what builds a saved network, None for a baseline.
-
-    Raises:
-        ModelError: the user's own model is needed and is not given, or one is given and is not needed.
-    """
-    baseline = built_from.startswith(BASELINE)
-    own = not baseline and (built_from.startswith("callable ") or grammar.parse(built_from).is_reference)
-    if own and given is None:
-        reference = built_from.removeprefix("callable ")
-        how = "as model= in Python, or as --model FILE.py:NAME"
-        if reference == built_from:
-            how = f"--model {reference!r}, or model= in Python"
-        raise ModelError(
-            f"the model in {str(folder)!r} was built by {reference!r}, which is not run unasked",
-            hint=f"give it again: {how}, if you trust it.",
-        )
-    if not own and given not in (None, built_from):
-        name = given if isinstance(given, str) else getattr(given, "__qualname__", type(given).__qualname__)
-        network = (
-            f", or name the network's folder: {(folder.parents[1] / 'model').as_posix()}" if baseline else ""
-        )
-        raise ModelError(
-            f"the model {name!r} is given, but the one in {str(folder)!r} is {'the ' if baseline else ''}{built_from}",
-            hint=f"leave --model (model=) out{network}.",
-        )
-    return None if baseline else given if own else built_from
-
-
-def built_from(folder: Path) -> str | None:
-    """Return what the network in an experiment's folder was built from, None if it has none.
-
-    The default model's name if it is damaged.
-    """
-    if not (folder / "model").is_dir():
-        return None
-    try:
-        return _read_about(folder / "model").model
-    except FolderError:
-        return "embedding-mlp"
-
-
-def _read_about(folder: Path) -> About:
-    path = folder / "model.json"
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        if stored["format"] != FORMAT:
-            raise FolderError(
-                f"{str(path)!r} has format {stored['format']}", hint=f"this version reads format {FORMAT}."
-            )
-        shape = Shape(
-            stored["task"],
-            {name: int(codes) for name, codes in stored["cardinalities"]},
-            tuple(stored["continuous"]),
-            int(stored["outputs"]),
-        )
-        scale = TargetScale(float(stored["target_mean"]), float(stored["target_sd"]))
-        classes = tuple(stored["classes"])
-        for each in (stored["model"], stored["target"], *classes):
-            if not isinstance(each, str):
-                raise TypeError(f"{each!r} is not a text")
-        return About(
-            stored["model"],
-            shape,
-            classes,
-            stored["target"],
-            scale,
-            stored["trained"],
-            str(stored.get("network", "")),
-            tuple(tuple(map(float, each)) for each in stored.get("outputs_on_made_up_rows", ())),
-        )
-    except FileNotFoundError:
-        raise FolderError(
-            f"there is no model in {str(folder)!r}", hint="name the --out folder of a finished comparison."
-        ) from None
-    except (OSError, *DAMAGE) as error:
-        raise _damaged(path, error) from None
-
-
-def _damaged(path: Path, error: Exception) -> FolderError:
-    return FolderError(
-        f"cannot read {str(path)!r}: {error}",
-        hint=_again(path.parent),
-    )
-
-
-def _again(folder: Path) -> str:
-    """Return how a model gets whole again."""
-    for run in (folder.parent, folder.parent.parent):  # RUN/model, RUN/baselines/NAME
-        if (run / "experiment.toml").is_file():
-            return f"run `{command('resume', run)}`: it writes the model again."
-    return "fetch the model's folder again, or train again."

@@ -18,7 +18,8 @@ from steepest.evaluate.baselines import (
     run_baselines,
 )
 from steepest.evaluate.metrics import row_correct
-from steepest.prediction.model import BASELINE, About, TrainedModel
+from steepest.prediction.about import BASELINE, About
+from steepest.prediction.model import TrainedModel
 from steepest.prediction.seen import SeenRows
 from steepest.record.schema import BaselineRecord
 from steepest.record.store import Folder

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from steepest.components.identity.files import elsewhere_from
+from steepest.components.identity.installed import is_installed_class
 from steepest.components.identity.source import UnknownError, digest_of
-from steepest.components.identity.walk import Walk, digest, is_installed_class
+from steepest.components.identity.walk import Walk, digest
 from steepest.components.references import file_of, is_installed, load_reference, modules_of, root_of
 
 

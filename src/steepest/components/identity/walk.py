@@ -20,13 +20,21 @@ import runpy
 import sys
 import types
 from collections.abc import Iterator, Mapping
-from importlib import machinery, metadata, util
+from importlib import metadata, util
 from pathlib import Path
 from typing import Any, cast
 
 from steepest.components.identity.files import elsewhere_from, is_installed_spec
+from steepest.components.identity.installed import (
+    file_of_class,
+    is_installed_class,
+    is_installed_code,
+    is_installed_file,
+    is_installed_module,
+    present,
+)
 from steepest.components.identity.source import Named, UnknownError, digest_of, named_in, source_of
-from steepest.components.references import is_installed, modules_of, root_of
+from steepest.components.references import modules_of, root_of
 
 COMPUTED: tuple[Any, ...] = (
     exec, eval, compile, __import__, globals, importlib.import_module, importlib.reload,
@@ -167,8 +175,8 @@ class Walk:
             module = sys.modules.get(str(getattr(value, "__module__", "")))
             if (
                 module is None
-                or not _is_installed_module(module)
-                or _there(module.__name__, parts) is not value
+                or not is_installed_module(module)
+                or present(module.__name__, parts) is not value
             ):
                 raise unknown
             return ["named", self._package(module.__name__), parts]
@@ -181,7 +189,7 @@ class Walk:
         if _is_computed(function):
             raise UnknownError(f"it uses {function.__name__}, which runs what its source does not say")
         wrapped = vars(function).get("__wrapped__")
-        if _is_installed_code(code):
+        if is_installed_code(code):
             names = [function.__globals__.get("__name__", ""), function.__qualname__]
             if self.portable:
                 return ["function", names, None if wrapped is None else self.described(wrapped)]
@@ -230,13 +238,13 @@ class Walk:
 
     def _attribute(self, value: Any, attributes: tuple[str, ...]) -> Any:
         """Return the content of a value; where it is a module, only of what is read from it."""
-        if not isinstance(value, types.ModuleType) or (not attributes and not _is_installed_module(value)):
+        if not isinstance(value, types.ModuleType) or (not attributes and not is_installed_module(value)):
             return self.described(value)
-        if _is_installed_module(value):
+        if is_installed_module(value):
             found: Any = value
             for each in attributes:
                 found = vars(found).get(each) if isinstance(found, types.ModuleType) else None
-            own = isinstance(found, types.FunctionType) and not _is_installed_code(found.__code__)
+            own = isinstance(found, types.FunctionType) and not is_installed_code(found.__code__)
             return self.described(found if own or _is_computed(found) else value)
         self._add_files(value.__name__, getattr(value, "__file__", None))
         if not hasattr(value, attributes[0]):
@@ -270,14 +278,14 @@ class Walk:
         return found
 
     def _class(self, kind: type) -> Any:
-        file = _file(kind)
+        file = file_of_class(kind)
         if is_installed_class(kind):
             text = "" if self.portable else _hash_of(file)
             patched = [
                 [name, self.described(each)]
                 for name, each in sorted(vars(kind).items())
                 if isinstance(each, types.FunctionType)
-                and not _is_installed_code(_unhooked(each).__code__)
+                and not is_installed_code(_unhooked(each).__code__)
                 and kind.__module__ != "builtins"
             ]
             return ["class", self._package(kind.__module__), kind.__qualname__, text, patched]
@@ -288,7 +296,7 @@ class Walk:
         return ["class", kind.__qualname__, *self._all([type(kind), kind.__bases__]), members]
 
     def _module(self, module: types.ModuleType) -> Any:
-        if _is_installed_module(module):
+        if is_installed_module(module):
             return ["module", self._package(module.__name__)]
         self._add_files(module.__name__, getattr(module, "__file__", None))
         there = sorted(vars(module).items())
@@ -309,7 +317,7 @@ class Walk:
         if self.portable or name is None or file is None or name in ("__main__", "__mp_main__"):
             return
         path = Path(file).resolve()
-        if path in self.files or not path.is_file() or _is_installed(file):
+        if path in self.files or not path.is_file() or is_installed_file(file):
             return
         root = root_of(path, name) if name.count(".") < len(path.parents) - 1 else path.parent
         beside = modules_of(path, root)
@@ -342,7 +350,7 @@ def _members(kind: type) -> Iterator[tuple[str, Any]]:
 
 def _unhooked(function: types.FunctionType) -> types.FunctionType:
     """Return an optimizer's step without the wrapper that torch puts around it at its first use."""
-    if vars(function).get("hooked") and _is_installed_code(function.__code__):
+    if vars(function).get("hooked") and is_installed_code(function.__code__):
         return cast("types.FunctionType", vars(function).get("__wrapped__", function))
     return function
 
@@ -386,7 +394,7 @@ def _is_drawn_from(value: Any) -> bool:
 
 def _is_made_by_package(method: Any) -> bool:
     if isinstance(method, types.FunctionType):
-        return _is_installed_code(method.__code__)
+        return is_installed_code(method.__code__)
     return method is None or type(method).__name__ in ("method_descriptor", "cython_function_or_method")
 
 
@@ -404,51 +412,11 @@ def _in_order(value: Any) -> tuple[str, str]:
     return _name_of(type(value)), repr(value) if plain else str(getattr(value, "__qualname__", ""))
 
 
-_is_installed = functools.lru_cache(maxsize=4096)(is_installed)
-
-
-def _is_installed_code(code: types.CodeType) -> bool:
-    file = code.co_filename
-    return file.startswith("<frozen ") or (not file.startswith("<") and _is_installed(file))
-
-
-def is_installed_class(kind: type) -> bool:
-    """Return whether a class is of Python or an installed package, and not only says so."""
-    if kind.__module__ == "builtins":
-        return True
-    file = _file(kind)
-    there = _there(kind.__module__, kind.__qualname__)
-    return file is not None and _is_installed(file) and there is kind
-
-
-def _there(module: str, name: str) -> Any:
-    """Return what has a name in a module, None if nothing has."""
-    found: Any = sys.modules.get(module)
-    for each in name.split("."):
-        found = getattr(found, each, None)
-    return found
-
-
-def _is_installed_module(module: types.ModuleType) -> bool:
-    spec = getattr(module, "__spec__", None)
-    if isinstance(spec, machinery.ModuleSpec):
-        return is_installed_spec(spec)
-    file = getattr(module, "__file__", None)
-    return file is not None and _is_installed(file)
-
-
 def _loaded(name: str) -> types.ModuleType:
     try:
         return importlib.import_module(name)
     except Exception as error:
         raise UnknownError(f"the module {name}, which it imports, cannot be loaded: {error}") from None
-
-
-def _file(kind: type) -> str | None:
-    try:
-        return inspect.getfile(kind)
-    except (TypeError, OSError):
-        return None
 
 
 @functools.cache

@@ -1,0 +1,138 @@
+"""The description of a saved model, ``model.json``: read, and compared with the model that is given."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from steepest.components import grammar
+from steepest.data.dataset import Shape, TargetScale
+from steepest.data.pipeline import DAMAGE
+from steepest.errors import FolderError, ModelError
+from steepest.models import ModelBuilder
+from steepest.prediction.sameness import Outputs
+from steepest.record.store import command
+
+FORMAT = 1
+BASELINE = "baseline "
+"""How the model's description begins where it is a baseline; its registered name follows."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What a saved model says of itself, besides its weights.
+
+    A network of the user's own is identified by ``code`` and by its ``outputs`` on made-up rows.
+    """
+
+    model: str
+    shape: Shape
+    classes: tuple[str, ...]
+    target: str
+    target_scale: TargetScale
+    trained: Mapping[str, Any]
+    code: str = ""
+    outputs: Outputs = ()
+
+
+def builder(built_from: str, folder: Path, given: str | ModelBuilder | None) -> str | ModelBuilder | None:
+    """Return what builds a saved network, None for a baseline.
+
+    Raises:
+        ModelError: the user's own model is needed and is not given, or one is given and is not needed.
+    """
+    baseline = built_from.startswith(BASELINE)
+    own = not baseline and (built_from.startswith("callable ") or grammar.parse(built_from).is_reference)
+    if own and given is None:
+        reference = built_from.removeprefix("callable ")
+        how = "as model= in Python, or as --model FILE.py:NAME"
+        if reference == built_from:
+            how = f"--model {reference!r}, or model= in Python"
+        raise ModelError(
+            f"the model in {str(folder)!r} was built by {reference!r}, which is not run unasked",
+            hint=f"give it again: {how}, if you trust it.",
+        )
+    if not own and given not in (None, built_from):
+        name = given if isinstance(given, str) else getattr(given, "__qualname__", type(given).__qualname__)
+        network = (
+            f", or name the network's folder: {(folder.parents[1] / 'model').as_posix()}" if baseline else ""
+        )
+        raise ModelError(
+            f"the model {name!r} is given, but the one in {str(folder)!r} is {'the ' if baseline else ''}{built_from}",
+            hint=f"leave --model (model=) out{network}.",
+        )
+    return None if baseline else given if own else built_from
+
+
+def built_from(folder: Path) -> str | None:
+    """Return what the network in an experiment's folder was built from, None if it has none.
+
+    The default model's name if it is damaged.
+    """
+    if not (folder / "model").is_dir():
+        return None
+    try:
+        return read_about(folder / "model").model
+    except FolderError:
+        return "embedding-mlp"
+
+
+def read_about(folder: Path) -> About:
+    """Read ``model.json``.
+
+    Raises:
+        FolderError: there is no model, or the file is damaged or of another format.
+    """
+    path = folder / "model.json"
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if stored["format"] != FORMAT:
+            raise FolderError(
+                f"{str(path)!r} has format {stored['format']}", hint=f"this version reads format {FORMAT}."
+            )
+        shape = Shape(
+            stored["task"],
+            {name: int(codes) for name, codes in stored["cardinalities"]},
+            tuple(stored["continuous"]),
+            int(stored["outputs"]),
+        )
+        scale = TargetScale(float(stored["target_mean"]), float(stored["target_sd"]))
+        classes = tuple(stored["classes"])
+        for each in (stored["model"], stored["target"], *classes):
+            if not isinstance(each, str):
+                raise TypeError(f"{each!r} is not a text")
+        return About(
+            stored["model"],
+            shape,
+            classes,
+            stored["target"],
+            scale,
+            stored["trained"],
+            str(stored.get("network", "")),
+            tuple(tuple(map(float, each)) for each in stored.get("outputs_on_made_up_rows", ())),
+        )
+    except FileNotFoundError:
+        raise FolderError(
+            f"there is no model in {str(folder)!r}", hint="name the --out folder of a finished comparison."
+        ) from None
+    except (OSError, *DAMAGE) as error:
+        raise damaged(path, error) from None
+
+
+def damaged(path: Path, error: Exception) -> FolderError:
+    """Return the error for a file of a model that cannot be read."""
+    return FolderError(
+        f"cannot read {str(path)!r}: {error}",
+        hint=again(path.parent),
+    )
+
+
+def again(folder: Path) -> str:
+    """Return how a model gets whole again."""
+    for run in (folder.parent, folder.parent.parent):  # RUN/model, RUN/baselines/NAME
+        if (run / "experiment.toml").is_file():
+            return f"run `{command('resume', run)}`: it writes the model again."
+    return "fetch the model's folder again, or train again."
