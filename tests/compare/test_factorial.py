@@ -8,11 +8,14 @@ import math
 import numpy as np
 import pytest
 
+from benchmarks import coverage_effects as simulation
+from benchmarks.coverage import FALSE, LOWEST
 from steepest import rng
 from steepest.compare.differences import differences
 from steepest.compare.factorial import factorial
 from steepest.compare.intervals import holm, paired_t
 from steepest.compare.scores import over_sets, scores
+from steepest.evaluate import crossed
 
 DESIGNS = [(2, 2), (3, 2), (2, 2, 2)]
 FACTORS = ("model", "batch_size", "schedule")
@@ -205,3 +208,32 @@ def test_effects_over_several_test_sets_need_one_seed_each():
     )
     assert pair.mean == pytest.approx(exact)
     assert found.seeds == 1
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (4, 3)], ids=str)
+@pytest.mark.parametrize("noise", simulation.NOISE)
+def test_effects_and_interactions_cover_and_claim_little(shape, noise):
+    """With three seeds that have half of the variance; the rest is in ``python -m benchmarks coverage_effects``."""
+    table = simulation.table_of(shape, noise, 0.5, 3)
+    for weights in (simulation.main_effects(shape), simulation.interactions(shape)):
+        found = simulation.tried(
+            weights, 1, table, 3, simulation.ROWS, 400
+        )  # standard error 1.1 points at 95 %
+        assert found.lowest >= LOWEST - 0.01
+        assert max(found.false, found.beside) <= FALSE + 0.02
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (2, 2, 2)], ids=str)
+def test_the_simulation_makes_the_intervals_that_a_comparison_makes(shape):
+    arms = arms_of(shape)
+    found, _ = factorial(arms)
+    table = np.stack([each.rows for _, each in arms])
+    for weights, differences_ in (
+        (simulation.main_effects(shape), [pair for each in found.effects for pair in each.pairs]),
+        (simulation.interactions(shape), [each.difference for each in found.interactions]),
+    ):
+        parts = [crossed.parts(np.tensordot(each, table, 1)) for each in weights]
+        parts = crossed.pool(parts, np.linalg.matrix_rank(weights), (weights**2).sum(1))
+        expected = sorted((abs(float(each.mean)), float(crossed.half_width(each))) for each in parts)
+        given = sorted((abs(each.mean), (each.high - each.low) / 2) for each in differences_)
+        assert np.array(given) == pytest.approx(np.array(expected))

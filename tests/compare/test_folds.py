@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from benchmarks import coverage_folds as simulation
+from benchmarks.coverage import FALSE, LOWEST
 from steepest import rng
 from steepest.compare import folds
 from steepest.compare.differences import difference, differences
@@ -86,12 +89,21 @@ def test_seeds_of_different_folds_are_not_paired_with_each_other():
 
 
 def test_a_family_over_folds_is_pooled_and_corrected_and_baselines_vary_by_fold():
-    arms = [arm(name, tables(seed=place, shift=0.2 * place)) for place, name in enumerate("abc")]
+    made = [tables(seed=place, shift=0.2 * place) for place in range(3)]
+    arms = [arm(name, each) for name, each in zip("abc", made, strict=True)]
     base = arm("x", [table[:1] for table in tables(seed=9, shift=1.0)])
     pairs, against = differences(arms, [base])
     assert [each.comparisons for each in (*pairs, *against)] == [3] * 6
     assert all(each.ends and each.sets == 5 for each in (*pairs, *against))
     assert [each.better for each in against] == ["a", "b", "c"]
+    gaps = [
+        [x - y for x, y in zip(one, other, strict=True)] for one, other in itertools.combinations(made, 2)
+    ]
+    expected = crossed.pool([folds.parts(each, "folds", 0.2) for each in gaps], 2)
+    for pair, parts in zip(pairs, expected, strict=True):
+        half = float(crossed.half_width(parts))
+        assert parts.degrees == 8
+        assert (pair.low, pair.high) == pytest.approx((pair.mean - half, pair.mean + half))
 
 
 @pytest.mark.parametrize("metric", ["f1", "roc_auc"])
@@ -140,3 +152,23 @@ def test_rows_of_repeated_splits_are_counted_once():
     found = arm("a", tables(10, rows=100), "repeats", 0.2)
     assert found.n_rows == round(500 * (1 - 0.8**10))
     assert arm("a", tables(10, rows=100), "folds", 0.1).n_rows == 1000
+
+
+@pytest.mark.parametrize("plan", [simulation.PLANS[0], simulation.PLANS[1], simulation.PLANS[-1]], ids=str)
+@pytest.mark.parametrize("regime", ["rows", "rows and training sets"])
+def test_intervals_over_test_sets_cover(plan, regime):
+    """The rest is in ``python -m benchmarks coverage_folds``."""
+    found = simulation.simulated(plan, simulation.REGIMES[regime], 400)  # standard error 1.1 points at 95 %
+    assert min(found["ours"], found["by value"]) >= LOWEST - 0.01
+    if regime != "rows":
+        assert found["rows and seeds"] < LOWEST
+
+
+def test_families_over_folds_cover_and_claim_little_where_one_arm_is_noisy():
+    covered, false = simulation.family(simulation.PLANS[1], simulation.REGIMES["all three"], 300, noise=10.0)
+    assert covered >= LOWEST - 0.02
+    assert false <= FALSE
+
+
+def test_a_trained_network_s_difference_is_covered():
+    assert simulation.covered_when_trained(simulation.TRAINED[2], 80)["ours"] >= LOWEST
