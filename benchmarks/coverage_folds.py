@@ -27,7 +27,7 @@ from benchmarks.coverage import FALSE, LOWEST
 from benchmarks.machine import describe_machine
 from steepest import rng
 from steepest.compare import folds
-from steepest.compare.scores import SetKind
+from steepest.compare.folds import SetKind
 from steepest.evaluate import crossed
 
 Values = NDArray[np.float64]

@@ -183,7 +183,7 @@ def test_the_frame_has_a_row_for_each_pair_and_the_text_is_readable():
     frame = found.frame
     assert frame.columns[:3] == ["factor", "first", "second"]
     assert frame["factor"].to_list() == ["model"] * 3 + ["batch_size"]
-    assert frame["mean"].to_list() == [pair.mean for each in found.effects for pair in each.pairs]
+    assert frame["difference"].to_list() == [pair.mean for each in found.effects for pair in each.pairs]
     lines = str(found).splitlines()
     assert lines[0].startswith("model: model 0 - model 2 on log_loss: -0.2")
     assert lines[-1].startswith("largest interaction, model × batch_size: (model 0 - model 2 at ")

@@ -144,6 +144,8 @@ def test_few_rows_together_have_no_interval_and_one_set_is_itself():
     assert (same.ends, same.reason) == (None, "no spread")
     with pytest.raises(OptionError, match="a test share of 1"):
         folds.corrected_t([1.0, 2.0], 1.0)
+    with pytest.raises(OptionError, match="a test share of 0"):
+        arm("a", tables(), "repeats", 0.0)
     with pytest.raises(OptionError, match="1 test sets"):
         folds.parts(tables(1), "folds", 0.5)
 

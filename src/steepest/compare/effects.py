@@ -112,18 +112,26 @@ class Factorial(Frozen):
         """One row for each pair of levels of each factor."""
         import polars as pl
 
-        columns = ("mean", "low", "high", "p", "p_adjusted", "told_apart", "better", "visible")
-        kinds = {"told_apart": pl.Boolean, "better": pl.String}
-        found = [(effect.factor, pair) for effect in self.effects for pair in effect.pairs]
-        return pl.DataFrame(
-            [
-                {"factor": factor, "first": pair.first, "second": pair.second}
-                | {name: getattr(pair, name) for name in columns}
-                for factor, pair in found
-            ],
-            schema={"factor": pl.String, "first": pl.String, "second": pl.String}
-            | {name: kinds.get(name, pl.Float64) for name in columns},
-        )
+        rows = [
+            {
+                "factor": effect.factor,
+                "first": pair.first,
+                "second": pair.second,
+                "difference": pair.mean,
+                "low": pair.low,
+                "high": pair.high,
+                "p": pair.p,
+                "p_adjusted": pair.p_adjusted,
+                "detectable": pair.told_apart,
+                "better": pair.better,
+                "smallest_detectable": pair.visible,
+            }
+            for effect in self.effects
+            for pair in effect.pairs
+        ]
+        numbers = ("difference", "low", "high", "p", "p_adjusted", "smallest_detectable")
+        kinds = {"better": pl.String} | dict.fromkeys(numbers, pl.Float64)  # a column may be all empty
+        return pl.DataFrame(rows, schema_overrides=kinds)
 
     def __str__(self) -> str:
         lines = [str(each) for each in self.effects]

@@ -29,15 +29,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
 from steepest.compare.intervals import ROUNDING, PairedT
-from steepest.compare.scores import SetKind
 from steepest.errors import OptionError
 from steepest.evaluate import crossed
+
+SetKind = Literal["folds", "repeats"]
+"""How several test sets came about: ``folds`` test each row once, ``repeats`` draw their test rows anew."""
 
 
 def parts(tables: Sequence[ArrayLike], kind: SetKind, test_share: float) -> crossed.Parts:
@@ -59,7 +62,7 @@ def parts(tables: Sequence[ArrayLike], kind: SetKind, test_share: float) -> cros
         >>> float(found.mean), round(float(found.seeds), 3), round(float(found.rows), 3)
         (3.5, 1.583, 0.667)
     """
-    _check(len(tables), test_share)
+    check_sets(len(tables), test_share)
     found = [crossed.parts(table) for table in tables]
     sets, repeats = len(found), kind == "repeats"
     means = np.stack([each.mean for each in found])
@@ -100,7 +103,7 @@ def corrected_t(gaps: Sequence[float] | ArrayLike, test_share: float, level: flo
         (0.15, 0.057, 0.243)
     """
     values = np.asarray(gaps, dtype=np.float64)
-    _check(len(values), test_share)
+    check_sets(len(values), test_share)
     mean, count = float(values.mean()), len(values)
     error = float(values.std(ddof=1)) * math.sqrt((1.0 + overlap(count, test_share)) / count)
     if error <= ROUNDING * float(np.abs(values).max()):
@@ -115,7 +118,8 @@ def overlap(sets: int, test_share: float) -> float:
     return sets * test_share / (1.0 - test_share)
 
 
-def _check(sets: int, test_share: float) -> None:
+def check_sets(sets: int, test_share: float) -> None:
+    """Raise an error unless there are several test sets with a share of the rows between 0 and 1."""
     if sets < 2:
         raise OptionError(f"{sets} test sets", hint="give two or more; one is compared without this.")
     if not 0.0 < test_share < 1.0:

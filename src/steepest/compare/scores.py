@@ -5,19 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from steepest.compare.folds import SetKind, check_sets
 from steepest.evaluate.rowwise import RAREST, by_row, in_groups
 
 MOST_ROWS = 20_000
 """More test rows than this are averaged in groups of equal size first."""
 
 Values = NDArray[np.float64]
-SetKind = Literal["folds", "repeats"]
-"""How several test sets came about: ``folds`` test each row once, ``repeats`` draw their test rows anew."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +118,9 @@ def over_sets(each: Sequence[Scores], kind: SetKind, test_share: float) -> Score
         kind: ``folds`` where each row is tested once, ``repeats`` where every split draws its test rows anew.
         test_share: the share of the rows, training and test rows together, that a test set has: 0.2 with five folds.
 
+    Raises:
+        OptionError: the share is out of range.
+
     Example:
         >>> halves = [scores("adam", "f1", [0.5, 0.7], [None, None]), scores("adam", "f1", [0.8, 0.6], [None, None])]
         >>> over_sets(halves, "folds", 0.5).values.round(3).tolist()
@@ -127,15 +128,11 @@ def over_sets(each: Sequence[Scores], kind: SetKind, test_share: float) -> Score
     """
     if len(each) == 1:
         return each[0]
+    check_sets(len(each), test_share)
     first, counts = each[0], [one.n_rows for one in each]
     total = sum(counts)
-    if kind == "repeats":
-        share = min(max(test_share, 0.0), 1.0)
-        total = (
-            min(total, round(total / len(each) / share * (1.0 - (1.0 - share) ** len(each))))
-            if share
-            else total
-        )
+    if kind == "repeats":  # how many different rows are expected among them
+        total = round(total / len(each) / test_share * (1.0 - (1.0 - test_share) ** len(each)))
     rarest = [one.rarest for one in each if one.rarest is not None]
     return Scores(
         name=first.name,
