@@ -20,7 +20,6 @@ import torch
 from pydantic.fields import FieldInfo
 
 from steepest import optim
-from steepest.cli.listing import state_bytes
 from steepest.optim.rule import Rule, table
 
 ROOT = Path(__file__).parents[1]
@@ -242,7 +241,7 @@ def page(name: str) -> str:
         ("on the command line", f"`-o {name}`" + (f", which is `{rule.name}({preset})`" if preset else "")),
         ("in any torch loop", f"`steepest.optim.{optim.class_name(name)}(params, lr={rule.hyper.lr:g})`"),
         ("paper", rule.citation),
-        ("state", f"{slots}: {state_bytes(rule):.2g} bytes per float32 weight of a 64 × 32 matrix"),
+        ("state", f"{slots}: {rule.state_bytes:.2g} bytes per float32 weight of a 64 × 32 matrix"),
         ("coupling", COUPLES[rule.couples]),
         ("zero gradient", IDLE[rule.idle]),
         ("learning rates are tuned around", f"{rule.centre:g}"),
@@ -280,14 +279,14 @@ def page(name: str) -> str:
 
 def navigation(text: str) -> str:
     """Return mkdocs.yml with every page under its heading."""
-    listed = "".join(f"      - {name}: optimizers/{name}.md\n" for name in optim.registry.names())
+    listed = "".join(f"      - {name}: optimizers/{name}.md\n" for name in optim.names())
     return re.sub(r"(?m)^  - Optimizers:\n(      - .*\n)*", f"  - Optimizers:\n{listed}", text)
 
 
 def main() -> None:
     """Write every page and picture."""
     FOLDER.mkdir(exist_ok=True)
-    for name in optim.registry.names():
+    for name in optim.names():
         (FOLDER / f"{name}.md").write_text(page(name), encoding="utf-8")
         (FOLDER / f"{name}.svg").write_text(picture(optim.make_rule(name)), encoding="utf-8")
     NAVIGATION.write_text(navigation(NAVIGATION.read_text(encoding="utf-8")), encoding="utf-8")

@@ -91,14 +91,15 @@ def write_optimizers() -> str:
         table(
             ("name", "group", "in `steepest.optim`", "source"),
             [
-                (f"[`{e.name}`](#{e.name})", _groups(e.groups), f"`{optim.class_name(e.name)}`",
-                 optim.make_rule(e.name).citation)
+                (f"[`{e.name}`](#{e.name})", _groups(e.groups),
+                 f"`{optim.class_name(e.name)}`" if e.name in optim.names() else "–",
+                 optim.make_spec(e.name).citation)
                 for e in optim.registry.entries.values()
             ],
         )
     ]  # fmt: skip
     for entry in optim.registry.entries.values():
-        rule = optim.make_rule(entry.name)
+        rule = optim.make_spec(entry.name)
         preset = ", ".join(f"{key}={value!r}" for key, value in entry.preset.items())
         kind = type(rule)
         lines = [
@@ -108,7 +109,10 @@ def write_optimizers() -> str:
         ]
         if rule.divergences:
             lines.append(f"Differences from the source: {rule.divergences}")
-        lines.append(f"Learning rates are tuned around {rule.centre:g}.")
+        cost = (
+            f" A step takes about {rule.gradients_a_step:g} gradients." if rule.gradients_a_step != 1 else ""
+        )
+        lines.append(f"Learning rates are tuned around {rule.centre:g}.{cost}")
         fields = kind.Hyper.model_fields
         lines.append(
             table(

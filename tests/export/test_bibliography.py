@@ -40,7 +40,7 @@ NEEDED = {
 
 @pytest.mark.parametrize("name", optim.registry.entries)
 def test_every_rule_has_a_reference_that_parses(name):
-    rule = optim.make_rule(name)
+    rule = optim.make_spec(name)
     found = [parse(each) for each in rule.references()]
     assert found
     for kind, key, fields in found:
@@ -52,7 +52,7 @@ def test_every_rule_has_a_reference_that_parses(name):
 
 @pytest.mark.parametrize("name", optim.registry.entries)
 def test_the_first_reference_is_the_paper_of_the_citation(name):
-    rule = optim.make_rule(name)
+    rule = optim.make_spec(name)
     for each in rule.references():
         _, _, fields = parse(each)
         surname = fields["author"].split(",")[0]
@@ -75,12 +75,12 @@ CITED = {
 
 @pytest.mark.parametrize("text", CITED)
 def test_a_variant_is_cited_where_it_is_used(text):
-    assert [parse(each)[1] for each in optim.make_rule(text).references()] == CITED[text]
+    assert [parse(each)[1] for each in optim.make_spec(text).references()] == CITED[text]
 
 
 def test_one_key_is_one_paper():
     entries: dict[str, str] = {}
     for name in optim.registry.entries:
-        for each in optim.make_rule(name).references():
+        for each in optim.make_spec(name).references():
             key = parse(each)[1]
             assert entries.setdefault(key, each) == each

@@ -10,9 +10,9 @@ from rich.console import Console
 
 from steepest import optim, schedules
 from steepest.cli.flags import KINDS, registry
-from steepest.cli.listing import braille, listing, state_bytes
+from steepest.cli.listing import braille, listing
 from steepest.errors import UnknownNameError
-from steepest.optim import make_rule
+from steepest.optim import make_spec
 
 
 def shown(*arguments, width: int = 80, **options) -> str:
@@ -32,7 +32,7 @@ def test_every_optimizer_has_one_line_that_says_what_it_is() -> None:
         what = optim.registry.entry(name).what
         assert what
         assert what in line
-        assert f"{make_rule(name).hyper.lr:g}" in line.split()
+        assert f"{make_spec(name).hyper.lr:g}" in line.split()
         assert line.startswith("●") == ("default" in optim.registry.entry(name).groups)
 
 
@@ -42,7 +42,7 @@ def test_every_component_has_one_line_at_80_columns(kind: str) -> None:
     lines = shown(components).splitlines()
     assert all(len(line) <= 80 and "…" not in line for line in lines)
     for name, entry in components.entries.items():
-        rows = [line for line in lines if line.lstrip("●○ ").split()[:1] == [name]]
+        rows = [line for line in lines if line.lstrip("●○△ ").split()[:1] == [name]]
         assert len(rows) == 1, name
         assert entry.what, name
         assert entry.what in rows[0]
@@ -50,10 +50,16 @@ def test_every_component_has_one_line_at_80_columns(kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("sgd", 0.0), ("momentum", 4.0), ("adam(amsgrad=True)", 12.0), ("adafactor", 4 * (64 + 32) / (64 * 32))],
+    [
+        ("sgd", 0.0),
+        ("momentum", 4.0),
+        ("adam(amsgrad=True)", 12.0),
+        ("adafactor", 4 * (64 + 32) / (64 * 32)),
+        ("l-bfgs(history_size=3)", 32.0),
+    ],
 )
 def test_bytes_of_state(text: str, expected: float) -> None:
-    assert state_bytes(make_rule(text)) == pytest.approx(expected)
+    assert make_spec(text).state_bytes == pytest.approx(expected)
 
 
 def test_json_has_all_of_it() -> None:

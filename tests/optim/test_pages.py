@@ -16,7 +16,7 @@ from scripts import write_optimizers
 from tests.optim.cases import CASES
 
 
-@pytest.mark.parametrize("name", optim.registry.names())
+@pytest.mark.parametrize("name", optim.names())
 def test_a_page_says_what_the_code_says(name: str) -> None:
     written = (write_optimizers.FOLDER / f"{name}.md").read_text(encoding="utf-8")
     assert written == write_optimizers.page(name), "run .venv/bin/python scripts/write_optimizers.py"
@@ -25,7 +25,7 @@ def test_a_page_says_what_the_code_says(name: str) -> None:
         ElementTree.fromstring(formula)  # a stray & or an open tag would not parse
 
 
-@pytest.mark.parametrize("name", optim.registry.names())
+@pytest.mark.parametrize("name", optim.names())
 def test_a_picture_shows_a_path_on_both_valleys(name: str) -> None:
     drawn = ElementTree.fromstring((write_optimizers.FOLDER / f"{name}.svg").read_text(encoding="utf-8"))
     tags = [each.tag.rpartition("}")[2] for each in drawn.iter()]
@@ -33,7 +33,7 @@ def test_a_picture_shows_a_path_on_both_valleys(name: str) -> None:
     assert tags.count("text") == 2
 
 
-@pytest.mark.parametrize("name", optim.registry.names())
+@pytest.mark.parametrize("name", optim.names())
 def test_a_path_stays_in_its_frame_and_moves_by_the_gradient(name: str) -> None:
     drawn = ElementTree.fromstring((write_optimizers.FOLDER / f"{name}.svg").read_text(encoding="utf-8"))
     circles = [each for each in drawn.iter() if each.tag.endswith("circle")]
@@ -70,4 +70,4 @@ def test_a_page_names_the_twin_in_torch(case) -> None:
 
 def test_every_page_belongs_to_an_optimizer() -> None:
     found = {path.stem for path in write_optimizers.FOLDER.iterdir()}
-    assert found == set(optim.registry.names())
+    assert found == set(optim.names())

@@ -7,6 +7,7 @@ import pytest
 import steepest as st
 from steepest.cli import main
 from steepest.errors import OptionError
+from steepest.record.store import Folder
 from steepest.sweep.observer import Observer
 
 UNEQUAL = [
@@ -88,3 +89,49 @@ def test_one_gradient_a_step_is_counted_as_a_step(churn, tmp_path) -> None:
     ]
     first, second = ([row.metrics for row in each.comparison.rows] for each in results)
     assert first == second
+
+
+SMALL = {
+    "epochs": 2,
+    "seeds": 2,
+    "batch_size": 64,
+    "hidden": (4,),
+    "device": "cpu",
+    "compile": "off",
+    "threads": 1,
+}
+
+
+class Stop(Observer):
+    """Interrupts after so many runs."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def run(self, record) -> None:
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+
+
+def test_a_method_that_is_no_rule_is_tuned_beside_a_rule_and_resumed(churn, tmp_path, capsys) -> None:
+    plan = st.plan(churn, target="churned", optimizers=["adam", "l-bfgs(max_iter=3)"], **SMALL)
+    whole = plan.run(tmp_path / "whole", observer=Observer())
+    for after in (4, 20):
+        with pytest.raises(KeyboardInterrupt):
+            plan.run(tmp_path / "cut", observer=Stop(after))
+    cut = plan.run(tmp_path / "cut", observer=Observer())
+    first, second = ([row.metrics for row in each.comparison.rows] for each in (whole, cut))
+    assert first == second
+    records = [each for each in Folder(tmp_path / "whole").records() if each.key.name.startswith("l-bfgs")]
+    for each in records:
+        last = each.curve[-1]
+        assert last.step == each.steps
+        assert last.gradients > each.steps
+    rates = {each.lr for each in records if each.key.phase == "scan"}
+    assert {0.0316, 0.1, 0.316, 1.0, 3.16, 10.0, 31.6} <= rates
+
+
+def test_what_a_method_cannot_take_is_refused(churn) -> None:
+    with pytest.raises(OptionError, match="--clip has no effect on l-bfgs"):
+        st.compare(churn, target="churned", optimizers=["adam", "l-bfgs"], clip=1.0)

@@ -17,7 +17,6 @@ from steepest.components.grammar import parse
 from steepest.data.dataset import Shape
 from steepest.models import build_model
 from steepest.optim import make_rule
-from steepest.optim.tables import has_closed_form
 from steepest.train.compiled import Programs
 from steepest.train.program import NotTraceableError
 from tests.optim.cases import CASES
@@ -37,7 +36,7 @@ from tests.train.steps import (
 REFUSED = {"muon": "treats parameters differently"}
 """Registered rules whose step is not one program, with the reason that is given."""
 TRACED = [case.text for case in CASES if parse(case.text).name not in REFUSED]
-BY_ROWS = [text for text in TRACED if has_closed_form(make_rule(text))]
+BY_ROWS = [text for text in TRACED if make_rule(text).has_closed_form]
 WEIGHTS = (1.0, 2.0, 0.5)
 
 

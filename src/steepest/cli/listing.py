@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.columns import Columns
 from rich.console import Group, RenderableType
@@ -12,14 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from steepest.components.registry import Entry, Registry
-from steepest.optim import make_rule
+from steepest.optim import make_spec
 from steepest.schedules import make_schedule
 
-if TYPE_CHECKING:
-    from steepest.optim.rule import Rule
-
-MATRIX = (64, 32)
-"""The shape for which bytes of state are computed; for a vector they may differ."""
 SHOWN = {
     "warmup": "warmup(cosine, length=0.2)",
     "join": "join(constant, linear, at=0.5)",
@@ -27,19 +22,6 @@ SHOWN = {
     "repeat": "repeat(cosine, 2)",
 }
 """How combinators, which need another schedule, are drawn."""
-
-
-def state_bytes(rule: Rule[Any]) -> float:
-    """Return the bytes of state that a rule keeps for each float32 weight of a 64 × 32 matrix.
-
-    Example:
-        >>> state_bytes(make_rule("sgd")), state_bytes(make_rule("adam"))
-        (0.0, 8.0)
-    """
-    import torch  # here, because the other lists need not wait for it
-
-    weights = torch.zeros(MATRIX)
-    return sum(slot.numel() * slot.element_size() for slot in rule.start(weights).values()) / weights.numel()
 
 
 def optimizer_facts(name: str, registry: Registry) -> dict[str, Any]:
@@ -51,7 +33,7 @@ def optimizer_facts(name: str, registry: Registry) -> dict[str, Any]:
         >>> facts["lr"], facts["centre"], facts["state_bytes"], facts["couples"]
         (0.001, 0.01, 4.0, 'element')
     """
-    rule = make_rule(name)
+    rule = make_spec(name)
     return {
         "name": name,
         "title": rule.title,
@@ -59,8 +41,9 @@ def optimizer_facts(name: str, registry: Registry) -> dict[str, Any]:
         "paper": rule.citation,
         "lr": rule.hyper.lr,
         "centre": rule.centre,
-        "state_bytes": round(state_bytes(rule), 3),
+        "state_bytes": round(rule.state_bytes, 3),
         "couples": rule.couples,
+        "gradients_a_step": rule.gradients_a_step,
         "groups": list(registry.entry(name).groups),
         "preset": dict(registry.entry(name).preset),
         "hyperparameters": {
@@ -79,13 +62,14 @@ def optimizer_table(registry: Registry, names: Sequence[str]) -> RenderableType:
     table.add_column("lr", justify="right", no_wrap=True)
     for name in names:
         entry = registry.entry(name)
-        mark = "●" if "default" in entry.groups else "○" if "classic" in entry.groups else " "
+        groups = (("●", "default"), ("○", "classic"), ("△", "second-order"))
+        mark = next((mark for mark, group in groups if group in entry.groups), " ")
         table.add_row(
             f"{mark} {name}", Text(entry.what, style="dim"), f"{optimizer_facts(name, registry)['lr']:g}"
         )
     note = (
-        "● compared by default · ● and ○: the group classic · lr: library default · "
-        "memory, coupling and papers: --json"
+        "● compared by default · ● and ○: the group classic · △: second-order, not in all · "
+        "lr: library default · memory, coupling and papers: --json"
     )
     return Group(table, Text(note, style="dim"))
 

@@ -17,7 +17,7 @@ from steepest.compare.intervals import paired_t, t_interval
 from steepest.compare.result import Band, Effect, Fact, Metric, RateCurve, RateEstimate, Row
 from steepest.compare.scores import scores
 from steepest.evaluate.metrics import MetricInfo, metric_info
-from steepest.optim.rule import Rule
+from steepest.optim.spec import MethodSpec
 from steepest.record.schema import BaselineRecord, Record
 from steepest.sweep.contestants import Contestant, default_rate, whole_spec
 from steepest.sweep.plan import (
@@ -50,7 +50,7 @@ class Evidence:
 
     setup: Setup
     history: History
-    chosen: Mapping[str, Rule[Any]]
+    chosen: Mapping[str, MethodSpec[Any]]
     baselines: Sequence[BaselineRecord]
     metrics: tuple[str, ...]
 

@@ -51,7 +51,7 @@ class Registry:
 
     Args:
         kind: what a component is called in messages, such as ``"optimizer"``.
-        where: the dotted name of a package whose files declare components, or of one module.
+        where: the dotted names of packages whose files declare components, or of modules.
 
     Raises:
         OptionError: two files declare the same name, or a declaration is not a literal.
@@ -62,7 +62,7 @@ class Registry:
         True
     """
 
-    def __init__(self, kind: str, where: str) -> None:
+    def __init__(self, kind: str, *where: str) -> None:
         self.kind = kind
         self.where = where
 
@@ -70,7 +70,7 @@ class Registry:
     def entries(self) -> dict[str, Entry]:
         """Every entry by name, in alphabetical order of names."""
         found: dict[str, Entry] = {}
-        for module, path in _files(self.where):
+        for module, path in (each for place in self.where for each in _files(place)):
             for name, about in _declared(path).items():
                 if name in found:
                     raise OptionError(

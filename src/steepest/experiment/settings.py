@@ -166,12 +166,16 @@ def decide(
     batch_size, how_batch = explain_batch_size(protocol, len(dataset.train))
     net = build_model(model or str(experiment.model.spec), dataset.shape)
     check_model(net, dataset)
-    notes = (*judging.notes, *about_outputs(net, dataset), *advice(who, protocol.schedule, net))
+    notes = (
+        *judging.notes,
+        *about_outputs(net, dataset),
+        *advice(who, protocol.schedule, net, batch_size=batch_size, rows=len(dataset.train)),
+    )
     notes += without_effect(experiment.model, dataset.shape)
     _say(observer, notes)
     dataset = replace(dataset, notes=(*dataset.notes, *notes))
     if protocol.equal == "gradients":
-        check_one_gradient(who, net)
+        check_one_gradient(who)
     if experiment.execution is not None and experiment.execution.rows == "on":
         check_rows(net, dataset, [each.rule for each in who])
     codes = codes_of(who, model or str(experiment.model.spec), protocol.schedule)

@@ -40,6 +40,6 @@ def bibliography(optimizers: Sequence[str]) -> str:
 def _references(text: str) -> list[str]:
     """Only our own rules are asked: a folder may come from a stranger, and an import would run their code."""
     try:
-        return [] if grammar.parse(text).is_reference else optim.make_rule(text).references()
+        return [] if grammar.parse(text).is_reference else optim.make_spec(text).references()
     except SteepestError:
         return []

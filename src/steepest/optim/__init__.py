@@ -6,7 +6,7 @@ rule by itself, as the training loop uses it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from steepest.components import grammar
 from steepest.components.grammar import Spec
@@ -15,12 +15,16 @@ from steepest.errors import OptionError
 
 if TYPE_CHECKING:
     from steepest.optim.rule import Rule
+    from steepest.optim.spec import MethodSpec
 
-registry = Registry("optimizer", "steepest.optim.rules")
+RULES, METHODS = "steepest.optim.rules", "steepest.optim.methods"
+registry = Registry("optimizer", RULES, METHODS)
 
 
 def names(group: str | None = None) -> list[str]:
-    """Return the names of the optimizers, of one group if it is given (``default``, ``classic``, ``all``).
+    """Return the names of the rules, or those of a group (``default``, ``classic``, ``second-order``).
+
+    ``all`` are the rules: a method that takes several gradients a step is compared only where it is named.
 
     Raises:
         UnknownNameError: there is no such group.
@@ -33,24 +37,46 @@ def names(group: str | None = None) -> list[str]:
         from steepest.errors import unknown_name
 
         raise unknown_name("group of optimizers", group, [*registry.groups(), "all"])
-    return registry.names(None if group == "all" else group)
+    if group not in (None, "all"):
+        return registry.names(group)
+    return [name for name, entry in registry.entries.items() if entry.module.startswith(f"{RULES}.")]
 
 
 def make_rule(what: str | Spec | Rule[Any]) -> Rule[Any]:
     """Return the rule that a specification describes.
 
+    Raises:
+        UnknownNameError: there is no such optimizer.
+        OptionError: it is no rule, or a hyperparameter does not exist or is out of range.
+
+    Example:
+        >>> make_rule("momentum").hyper.momentum
+        0.9
+    """
+    made = make_spec(what)
+    if not made.is_rule:
+        raise OptionError(
+            f"{made.called} is no rule: it takes several gradients a step",
+            hint=f"compare it by its name: -o {made.called}.",
+        )
+    return cast("Rule[Any]", made)
+
+
+def make_spec(what: str | Spec | MethodSpec[Any]) -> MethodSpec[Any]:
+    """Return the optimizer that a specification describes: a rule, or a method that is none.
+
     Args:
         what: ``adam``, ``adam(lr=1e-3)``, ``mine.py:MyOpt(beta=0.9)``, ``torch:Adamax``, the parsed form, or
-            a rule.
+            an optimizer.
 
     Raises:
         UnknownNameError: there is no such optimizer.
         OptionError: a hyperparameter does not exist or is out of range.
 
     Example:
-        >>> make_rule("momentum").hyper.momentum
-        0.9
-        >>> make_rule("adam(lr=-1)")
+        >>> make_spec("l-bfgs(max_iter=5)").gradients_a_step
+        6.0
+        >>> make_spec("adam(lr=-1)")
         Traceback (most recent call last):
         ...
         steepest.errors.OptionError: adam: lr=-1 is not allowed
@@ -93,10 +119,11 @@ def class_name(name: str) -> str:
 
 def __getattr__(name: str) -> Any:
     """Make ``steepest.optim.Adam`` and its like at first use."""
-    for each, entry in registry.entries.items():
+    for each in names():
         if class_name(each) == name:
             from steepest.optim.dense import optimizer_class
 
+            entry = registry.entry(each)
             made = optimizer_class(entry.load(), name, entry.preset)
             globals()[name] = made
             return made
@@ -104,4 +131,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *[class_name(each) for each in registry.entries]})
+    return sorted({*globals(), *[class_name(each) for each in names()]})

@@ -23,6 +23,7 @@ from steepest.components.grammar import Spec
 from steepest.components.references import load_reference
 from steepest.errors import MissingExtraError, OptionError, SteepestError, StepError, first_line
 from steepest.optim.rule import Carry, Coefficients, Hyper, Rule, Slots, Start
+from steepest.optim.spec import MethodSpec
 
 PACKAGES = {
     "pytorch_optimizer": "pytorch-optimizer",
@@ -64,6 +65,19 @@ class ForeignRule(Rule[ForeignHyper]):
                     hint=f"write {self.called}({name}=…); its arguments are {inspect.signature(self.kind)}.",
                 )
         self._made(torch.nn.Linear(2, 2))
+
+    @property
+    def gradients_a_step(self) -> float:
+        """One, or with a closure as many as are guessed: its iterations where it has such an option, else two."""
+        if not self.optimizer(torch.nn.Linear(2, 2)).needs_closure:
+            return 1.0
+        iterations = self.hyper.model_dump().get("max_iter")
+        return 1.25 * iterations if isinstance(iterations, int) and iterations > 1 else 2.0
+
+    @property
+    def own_class(self) -> type:
+        """The optimizer's class."""
+        return self.kind
 
     @property
     def averages(self) -> bool:
@@ -306,12 +320,12 @@ def foreign(kind: type[torch.optim.Optimizer], name: str) -> type[ForeignRule]:
     )
 
 
-def load(spec: Spec) -> type[Rule[Any]]:
-    """Return the rule type that a reference such as ``mine.py:MyOpt`` or ``torch:Adamax`` points at.
+def load(spec: Spec) -> type[MethodSpec[Any]]:
+    """Return the type that a reference such as ``mine.py:MyOpt`` or ``torch:Adamax`` points at.
 
     Raises:
         MissingExtraError: the package is a known one and not installed.
-        OptionError: there is no such thing, or it is neither a rule nor a torch optimizer.
+        OptionError: there is no such thing, or it is neither a rule, nor a method, nor a torch optimizer.
     """
     where, _, attribute = spec.name.rpartition(":")
     package = where.partition(".")[0]
@@ -321,8 +335,8 @@ def load(spec: Spec) -> type[Rule[Any]]:
             hint=f"pip install {PACKAGES[package]}",
         )
     found = load_reference(f"torch.optim:{attribute}" if where == "torch" else spec.name)
-    if isinstance(found, type) and issubclass(found, Rule):
-        return cast("type[Rule[Any]]", found)
+    if isinstance(found, type) and issubclass(found, MethodSpec):
+        return cast("type[MethodSpec[Any]]", found)
     if isinstance(found, type) and issubclass(found, torch.optim.Optimizer):
         return foreign(found, spec.name)
     raise OptionError(

@@ -29,7 +29,7 @@ class HeldLoss:
         randomness: makes all draws inside its block those of the step, from their beginning.
 
     Attributes:
-        losses: of the evaluations so far; their number is what the step costs in gradients.
+        losses: of the evaluations so far.
 
     Example:
         >>> import contextlib
@@ -43,8 +43,8 @@ class HeldLoss:
         >>> for _ in range(3):
         ...     _ = held()
         ...     moved.append(round(float(Fit.model.running_mean), 3))
-        >>> moved, len(held.losses)
-        ([0.2, 0.2, 0.2], 3)
+        >>> moved, held.count
+        ([0.2, 0.2, 0.2], 3.0)
     """
 
     def __init__(
@@ -55,6 +55,11 @@ class HeldLoss:
         self.randomness = randomness
         self.losses: list[float] = []
         self._start = _copied(_buffers(problem.model))
+
+    @property
+    def count(self) -> float:
+        """The evaluations so far: what the step costs in gradients."""
+        return float(len(self.losses))
 
     def __call__(self) -> Tensor:
         """Return the loss, a scalar with a graph."""

@@ -81,12 +81,14 @@ class RuleMethod(Method):
         schedule: multiplier of the applied step, by step.
         clip: largest 2-norm of the whole gradient, or None.
         by_rows: parameters' names of the tables that are executed by rows.
+        by_gradients: whether the schedule goes by the gradients before a step, where an optimizer takes several.
     """
 
     rule: Rule[Any]
     schedule: Schedule
     clip: float | None = None
     by_rows: tuple[str, ...] = ()
+    by_gradients: bool = False
 
     @property
     def lr(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -101,11 +103,13 @@ class GradientMethod(RuleMethod):
     def init(self, problem: Problem) -> GradientState:
         """Return the rule's optimizer on the model's trainable parameters, in the groups that it wants."""
         parameters = {name: each for name, each in problem.model.named_parameters() if each.requires_grad}
-        optimizer = self.rule.optimizer(problem.model, schedule=self.schedule)
-        if not self.by_rows:
-            return GradientState(optimizer, parameters)
-        tables = RowTables(problem.model, self.by_rows, self.rule, self.schedule)
-        return GradientState(optimizer, parameters, tables)
+        schedule = self.schedule
+        if self.by_gradients:
+            schedule = lambda _: self.schedule(int(state.gradients))  # noqa: E731
+        state = GradientState(self.rule.optimizer(problem.model, schedule=schedule), parameters)
+        if self.by_rows:
+            state.tables = RowTables(problem.model, self.by_rows, self.rule, self.schedule)
+        return state
 
     def steps(
         self, problem: Problem, state: GradientState, feed: BatchSource, first: int, count: int
@@ -123,7 +127,7 @@ class GradientMethod(RuleMethod):
         batch: Any,
         randomness: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> StepInfo:
-        """Make one step; the schedule counts the optimizer's own steps, which are the loop's.
+        """Make one step.
 
         Args:
             problem: the model and its loss.
@@ -140,7 +144,8 @@ class GradientMethod(RuleMethod):
             return StepInfo(float(loss.detach()))
         held = HeldLoss(problem, batch, randomness)
         state.optimizer.step(lambda: self._gradient(state, held))
-        return StepInfo(held.losses[0], gradients=float(len(held.losses)))
+        state.gradients += held.count
+        return StepInfo(held.losses[0], gradients=held.count)
 
     def _gradient(self, state: GradientState, evaluate: Callable[[], Tensor]) -> Tensor:
         """Evaluate the loss, leave its clipped gradient in the parameters, and return it."""
@@ -185,8 +190,9 @@ class GradientMethod(RuleMethod):
 
 @dataclass
 class GradientState:
-    """The optimizer of one run and the parameters that it moves, by name."""
+    """The optimizer of one run, the parameters that it moves, by name, and the gradients that its closure took."""
 
     optimizer: RuleOptimizer
     parameters: dict[str, nn.Parameter]
     tables: RowTables | None = None
+    gradients: float = 0.0

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from steepest.optim.hyper import Hyper
 from steepest.optim.idle import ClosedForm, Series
-from steepest.optim.rule import Carry, Coefficients, Hyper, Rule
+from steepest.optim.update import Update
+from steepest.optim.values import Carry, Coefficients
 
 
 class Past:
@@ -29,7 +31,7 @@ class Past:
     """
 
     def __init__(
-        self, rule: Rule[Hyper], schedule: Callable[[int], float] | None = None, *, closed_form: bool = True
+        self, rule: Update[Hyper], schedule: Callable[[int], float] | None = None, *, closed_form: bool = True
     ) -> None:
         self.rule = rule
         self.step = 0
@@ -97,6 +99,23 @@ class Past:
             self.form = None
         elif self.form is not None and self.step:
             self.form.restore({name: each.numpy() for name, each in state["form"].items()}, self.step)
+
+
+def has_closed_form(rule: Update[Hyper]) -> bool:
+    """Return whether a rule's idle steps cost nothing or have a closed form, at its rate.
+
+    Example:
+        >>> from steepest.optim import make_rule
+        >>> [has_closed_form(make_rule(text)) for text in ("adam", "sgd", "nadam", "muon")]
+        [True, True, False, False]
+        >>> [has_closed_form(make_rule(f"sgd(lr={lr}, weight_decay=0.5)")) for lr in (0.1, 2.0)]
+        [True, False]
+    """
+    if rule.couples != "element":
+        return False
+    past = Past(rule)
+    past.extend()
+    return past.form is not None
 
 
 def _tensors(arrays: Mapping[str, Any]) -> dict[str, torch.Tensor]:

@@ -21,6 +21,7 @@ import torch
 from steepest.errors import OptionError
 from steepest.optim.past import Past
 from steepest.optim.rule import Hyper, Rule, Slots
+from steepest.optim.spec import MethodSpec
 
 CHUNK = 131_072
 """Elements that are caught up at a time, so that temporaries stay in the processor's cache."""
@@ -298,7 +299,7 @@ class Rows:
             )
 
 
-def check_rule(rule: Rule[Hyper]) -> None:
+def check_rule(rule: MethodSpec[Hyper]) -> None:
     """Refuse a rule whose elements depend on each other.
 
     Raises:

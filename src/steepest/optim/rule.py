@@ -13,6 +13,8 @@ import torch
 
 from steepest.optim.dense import RuleOptimizer, optimizer_class
 from steepest.optim.hyper import Beta, H, Hyper, described, validated
+from steepest.optim.past import Past, has_closed_form
+from steepest.optim.spec import MethodSettings
 from steepest.optim.update import Update
 from steepest.optim.values import Carry, Coefficients, Couples, Idle, Slots, Start
 from steepest.schedules import Schedule
@@ -41,27 +43,37 @@ class Rule(Update[H]):
         ((0.9, 0.999), ['lr'], 0.5)
     """
 
-    bibtex: ClassVar[str] = ""
-    """The sources as BibTeX entries, those of variants included; :meth:`references` chooses."""
-    grid_centre: ClassVar[float]
-    """The learning rate in the middle of the grid when the rate is tuned."""
-    constant_rate: ClassVar[bool] = False
-    """Whether its authors recommend a learning rate that does not fall during the run."""
+    clips: ClassVar[bool] = True
+    eager_because: ClassVar[str] = ""
+
+    def make(self, settings: MethodSettings) -> Any:
+        """Return the method under the executor that the settings have."""
+        if settings.execute is None:
+            raise ValueError(f"no executor is given for the rule {self}")
+        return settings.execute(self, settings)
 
     @property
-    def centre(self) -> float:
-        """The learning rate in the middle of the grid for these hyperparameters."""
-        return self.grid_centre
+    def gradients_a_step(self) -> float:
+        """A rule's step takes one gradient."""
+        return 1.0
 
-    def with_options(self, **options: Any) -> Rule[H]:
-        """Return this rule with other values; they do not count as given by the user."""
-        other = type(self)(called=self.called, preset={**self.hyper.model_dump(), **options})
-        other.given = self.given
-        return other
+    @property
+    def idle_rows(self) -> str:
+        """How idle rows are made up for: ``nothing to do``, ``closed form`` or ``replay``."""
+        return Past(self).executor if self.couples == "element" else ""
 
-    def with_lr(self, lr: float) -> Rule[H]:
-        """Return this rule with another learning rate, which does not count as given by the user."""
-        return self.with_options(lr=lr)
+    @property
+    def has_closed_form(self) -> bool:
+        """Whether idle rows cost nothing or have a closed form, at this rate."""
+        return has_closed_form(self)
+
+    @property
+    def state_bytes(self) -> float:
+        """The bytes of the slots."""
+        matrix = torch.zeros(64, 32)
+        return (
+            sum(each.numel() * each.element_size() for each in self.start(matrix).values()) / matrix.numel()
+        )
 
     def optimizer(
         self,
@@ -86,33 +98,6 @@ class Rule(Update[H]):
     def groups(self, module: torch.nn.Module) -> list[dict[str, Any]]:
         """Return a module's trainable parameters in groups, with the hyperparameters that roles ask for."""
         return [{"params": [each for each in module.parameters() if each.requires_grad]}]
-
-    @property
-    def cited(self) -> Sequence[str] | None:
-        """The keys in ``bibtex`` of what these hyperparameters use; None for all."""
-        return None
-
-    def references(self) -> list[str]:
-        """Return the BibTeX entries of what these hyperparameters use; empty where none are known.
-
-        Example:
-            >>> from steepest.optim import make_rule
-            >>> [entry.split(",")[0] for entry in make_rule("momentum").references()]
-            ['@article{robbins1951stochastic', '@article{polyak1964methods']
-        """
-        entries = [f"@{each.strip()}" for each in f"\n{self.bibtex}".split("\n@")[1:]]
-        cited = self.cited
-        if cited is None:
-            return entries
-        return [each for each in entries if each.partition("{")[2].partition(",")[0] in cited]
-
-    def __str__(self) -> str:
-        values = self.hyper.model_dump()
-        inside = ", ".join(f"{name}={values[name]!r}" for name in values if name in self.given)
-        return f"{self.called}({inside})" if inside else self.called
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.hyper.model_dump().items())})"
 
 
 def zeros(param: torch.Tensor) -> torch.Tensor:

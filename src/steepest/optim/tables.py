@@ -146,20 +146,3 @@ def embedding(model: nn.Module, name: str) -> nn.Embedding:
         if is_so:
             raise OptionError(f"the table {name!r} {fault}", hint="execute it densely: --embedding-rows off.")
     return module
-
-
-def has_closed_form(rule: Rule[Hyper]) -> bool:
-    """Return whether a rule's idle steps cost nothing or have a closed form, at its rate.
-
-    Example:
-        >>> from steepest.optim import make_rule
-        >>> [has_closed_form(make_rule(text)) for text in ("adam", "sgd", "nadam", "muon")]
-        [True, True, False, False]
-        >>> [has_closed_form(make_rule(f"sgd(lr={lr}, weight_decay=0.5)")) for lr in (0.1, 2.0)]
-        [True, False]
-    """
-    if rule.couples != "element":
-        return False
-    past = Past(rule)
-    past.extend()
-    return past.form is not None

@@ -18,16 +18,17 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Generic
+from typing import ClassVar
 
 import torch
 
-from steepest.optim.hyper import H, Hyper, validated
+from steepest.optim.hyper import H
 from steepest.optim.idle import ClosedForm, Still
+from steepest.optim.spec import MethodSpec
 from steepest.optim.values import Carry, Coefficients, Couples, Idle, Slots, Start
 
 
-class Update(abc.ABC, Generic[H]):
+class Update(MethodSpec[H]):
     """The part of a rule that executors run: the update of one step and what they need to know of it.
 
     Args:
@@ -39,31 +40,14 @@ class Update(abc.ABC, Generic[H]):
         OptionError: a hyperparameter does not exist or is out of its range.
     """
 
-    name: ClassVar[str]
-    """The registered name."""
-    title: ClassVar[str]
-    """The name as papers write it."""
-    citation: ClassVar[str]
-    """The paper that the rule is taken from."""
-    divergences: ClassVar[str] = ""
-    """Where the rule, or torch's, differs from the paper."""
-    Hyper: ClassVar[type[Hyper]]
-    """The record of hyperparameters."""
+    is_rule: ClassVar[bool] = True
     couples: ClassVar[Couples] = "element"
-    """What one element's update depends on: itself, its tensor, or the whole model."""
     lr_is_a_factor: ClassVar[bool] = True
     """Whether the step is the learning rate times something that does not depend on it. Where it is not, another
     ``lr`` in a parameter group, set by a torch ``lr_scheduler`` or by hand, is read as a multiple of the one that
     the group was made with: the applied step is multiplied by ``lr / reference_lr``."""
     carry: ClassVar[Mapping[str, float]] = {}
     """Start values of the running scalars."""
-
-    hyper: H
-
-    def __init__(self, *, called: str = "", preset: Mapping[str, Any] | None = None, **options: Any) -> None:
-        self.called = called or self.name
-        self.given = frozenset(options)
-        self.hyper = validated(self.called, self.Hyper, {**(preset or {}), **options})  # pyright: ignore[reportAttributeAccessIssue]
 
     @abc.abstractmethod
     def slots(self) -> dict[str, Start]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from steepest.optim import make_rule, names
+from steepest.optim import make_spec, registry
 
 TUNING_FAILED = "tuning failed"
 """The flag of a row whose optimizer is better at its library default rate."""
@@ -28,9 +28,9 @@ def named(optimizer: str) -> str:
         >>> [named(each) for each in ("sgd", "momentum", "mine", "torch:Adamax", "adam(lr=0.1)")]
         ['SGD', 'Momentum', 'Mine', 'torch:Adamax', 'adam(lr=0.1)']
     """
-    if optimizer not in names():
+    if optimizer not in registry.entries:
         return capital(optimizer) if optimizer.isalpha() else optimizer
-    title = make_rule(optimizer).title
+    title = make_spec(optimizer).title
     return title if title.lower() == optimizer else capital(optimizer)
 
 

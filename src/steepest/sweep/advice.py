@@ -13,13 +13,17 @@ from steepest.schedules import make_schedule
 from steepest.sweep.contestants import Contestant
 
 
-def advice(who: Sequence[Contestant], schedule: str, net: nn.Module) -> list[Note]:
+def advice(
+    who: Sequence[Contestant], schedule: str, net: nn.Module, *, batch_size: int = 0, rows: int = 0
+) -> list[Note]:
     """Return a note for each recommendation that is not followed, naming the optimizers.
 
     Args:
         who: the optimizers.
         schedule: the schedule of all of them.
         net: the model.
+        batch_size: rows a step.
+        rows: training rows.
 
     Example:
         >>> from steepest.sweep.contestants import contestants
@@ -32,6 +36,9 @@ def advice(who: Sequence[Contestant], schedule: str, net: nn.Module) -> list[Not
         authors recommend recomputing them.
         >>> advice(contestants(["schedule-free-sgd"]), "warmup(constant)", nn.Linear(2, 3))
         []
+        >>> print(advice(contestants(["l-bfgs"]), "constant", nn.Linear(2, 3), batch_size=64, rows=900)[0].text)
+        l-bfgs takes batches of 64 of the 900 training rows, so each step has another loss; it is made for all rows in
+        every step (--batch-size 900).
     """
     said: list[str] = []
     constant = [each.name for each in who if each.rule.constant_rate]
@@ -48,6 +55,13 @@ def advice(who: Sequence[Contestant], schedule: str, net: nn.Module) -> list[Not
         said.append(
             f"{_listed(averaged)} {verb} evaluated at averaged weights with batch-norm statistics of the weights "
             f"being trained; {their} authors recommend recomputing them."
+        )
+    full = [each.name for each in who if each.rule.full_batch]
+    if full and batch_size < rows:
+        verb, they = ("takes", "it is") if len(full) == 1 else ("take", "they are")
+        said.append(
+            f"{_listed(full)} {verb} batches of {batch_size} of the {rows} training rows, so each step has another "
+            f"loss; {they} made for all rows in every step (--batch-size {rows})."
         )
     return [Note("warning", each) for each in said]
 

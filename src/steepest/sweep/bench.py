@@ -15,7 +15,7 @@ from steepest.data.dataset import Dataset
 from steepest.errors import StepError
 from steepest.models import ModelBuilder, build_model, count_parameters
 from steepest.optim.method import Method
-from steepest.optim.rule import Rule
+from steepest.optim.spec import MethodSpec
 from steepest.recipe import Execution, Recipe
 from steepest.record.schema import Record, RunKey
 from steepest.sweep.contestants import whole_spec
@@ -79,7 +79,7 @@ class Way:
         compiled: whether a step is one program.
     """
 
-    rule: Rule[Any]
+    rule: MethodSpec[Any]
     execution: Execution
     compiled: bool = False
 
@@ -164,7 +164,7 @@ class Bench:
             raise _unable(way.rule, reason) from error
         return time.perf_counter() - started
 
-    def same(self, rule: Rule[Any], execution: Execution) -> float:
+    def same(self, rule: MethodSpec[Any], execution: Execution) -> float:
         """Return by how much losses and buffers after compiled steps differ from those after eager ones."""
         found: list[list[float]] = []
         for compiled in (False, True):
@@ -245,7 +245,7 @@ class _Timed:
         return blocks * block(self.bench.recipe.batch_size)
 
 
-def _unable(rule: Rule[Any], reason: str) -> StepError:
+def _unable(rule: MethodSpec[Any], reason: str) -> StepError:
     said = reason if reason.startswith(rule.called) else f"{rule.called} fails {reason}"
     return StepError(
         said, hint="no run can start: fix the cause of the error, or leave the optimizer out of -o."

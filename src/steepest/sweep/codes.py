@@ -10,7 +10,6 @@ from steepest import schedules
 from steepest.components import grammar
 from steepest.components.identity import Code, of_reference, of_value
 from steepest.models import ModelBuilder
-from steepest.optim.foreign import ForeignRule
 from steepest.sweep.contestants import Contestant
 
 
@@ -56,8 +55,7 @@ def _of_optimizer(who: Contestant) -> Code:
         return of_reference(
             called.replace("torch:", "torch.optim:", 1) if called.startswith("torch:") else called
         )
-    kind = type(who.rule)
-    return of_value(kind.kind if issubclass(kind, ForeignRule) else kind, who.name)
+    return of_value(who.rule.own_class, who.name)
 
 
 def _of_schedule(schedule: str) -> Code:

@@ -14,7 +14,7 @@ from steepest import optim
 from steepest.components import grammar
 from steepest.errors import OptionError
 from steepest.optim.foreign import foreign
-from steepest.optim.rule import Rule
+from steepest.optim.spec import MethodSpec
 from steepest.sweep.space import Axis, Point, Range
 
 Values = Range | tuple[Any, ...]
@@ -34,22 +34,22 @@ class Contestant:
     """
 
     name: str
-    rule: Rule[Any]
+    rule: MethodSpec[Any]
     axes: tuple[Axis, ...] = ()
     origin: Any = ""
     code: str = ""
 
     @property
     def fixed_rate(self) -> bool:
-        """Whether the user gave the rate."""
-        return "lr" in self.rule.given
+        """Whether there is no rate to tune: the user gave it, or the method has none."""
+        return "lr" in self.rule.given or "lr" not in self.rule.axes
 
     @property
     def tuned(self) -> bool:
         """Whether anything is tuned: the rate, or further hyperparameters."""
         return not self.fixed_rate or any(axis.size > 1 for axis in self.axes)
 
-    def beside_rate(self, rule: Rule[Any]) -> dict[str, Any]:
+    def beside_rate(self, rule: MethodSpec[Any]) -> dict[str, Any]:
         """Return what a rule has of the hyperparameters that are tuned beside the rate.
 
         Example:
@@ -60,7 +60,7 @@ class Contestant:
         names = [axis.name for axis in self.axes if axis.size > 1 and axis.name != "lr"]
         return {name: getattr(rule.hyper, name) for name in names}
 
-    def at(self, point: Point) -> Rule[Any]:
+    def at(self, point: Point) -> MethodSpec[Any]:
         """Return the rule at a point of its axes."""
         single = {axis.name: axis.values[0] for axis in self.axes if axis.size == 1}
         values = {**single, **point}
@@ -75,11 +75,11 @@ class Contestant:
 class Tune:
     """An optimizer with ranges or values of hyperparameters that are tuned; see :func:`tune`."""
 
-    what: str | type[torch.optim.Optimizer] | Rule[Any]
+    what: str | type[torch.optim.Optimizer] | MethodSpec[Any]
     values: Mapping[str, Values]
 
 
-def tune(what: str | type[torch.optim.Optimizer] | Rule[Any], **values: Sequence[Any] | Range) -> Tune:
+def tune(what: str | type[torch.optim.Optimizer] | MethodSpec[Any], **values: Sequence[Any] | Range) -> Tune:
     """Return an optimizer for a comparison of which more than the learning rate is tuned.
 
     Every optimizer in the comparison gets the same number of trials.
@@ -110,7 +110,7 @@ def tune(what: str | type[torch.optim.Optimizer] | Rule[Any], **values: Sequence
     return Tune(what, found)
 
 
-def contestant(what: str | type[torch.optim.Optimizer] | Rule[Any] | Tune | grammar.Spec) -> Contestant:
+def contestant(what: str | type[torch.optim.Optimizer] | MethodSpec[Any] | Tune | grammar.Spec) -> Contestant:
     """Return one optimizer of a comparison.
 
     Raises:
@@ -120,9 +120,9 @@ def contestant(what: str | type[torch.optim.Optimizer] | Rule[Any] | Tune | gram
     if isinstance(what, Tune):
         return with_values(contestant(what.what), what.values)
     if isinstance(what, type):
-        rule: Rule[Any] = foreign(what, what.__name__)(called=what.__name__)
+        rule: MethodSpec[Any] = foreign(what, what.__name__)(called=what.__name__)
     else:
-        rule = optim.make_rule(what)
+        rule = optim.make_spec(what)
     return Contestant(str(rule), rule, origin=what)
 
 
@@ -262,12 +262,12 @@ def tune_texts(who: Sequence[Contestant]) -> list[str]:
     return [f"{each.name}: {'; '.join(map(str, each.axes))}" for each in who if each.axes]
 
 
-def default_rate(rule: Rule[Any]) -> float:
+def default_rate(rule: MethodSpec[Any]) -> float:
     """Return the learning rate that the rule's library would use."""
     return float(type(rule).Hyper.model_fields["lr"].default)
 
 
-def whole_spec(rule: Rule[Any]) -> str:
+def whole_spec(rule: MethodSpec[Any]) -> str:
     """Return the rule's specification with every hyperparameter, so that a changed default is another recipe.
 
     Example:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import nn
 
 from steepest.data.dataset import Dataset
 from steepest.data.target import known_class
@@ -159,13 +158,13 @@ def equal_lengths(
     return {who.name: max(1, round(budget / times[who.name])) for who in contestants}
 
 
-def check_one_gradient(contestants: Sequence[Contestant], net: nn.Module) -> None:
+def check_one_gradient(contestants: Sequence[Contestant]) -> None:
     """Refuse optimizers that may evaluate several gradients a step: their number is not counted yet.
 
     Raises:
         OptionError: one takes a closure.
     """
-    several = [each.name for each in contestants if each.rule.optimizer(net).needs_closure]
+    several = [each.name for each in contestants if each.rule.gradients_a_step != 1]
     if several:
         raise OptionError(
             f"--equal gradients counts one gradient per step, but {', '.join(several)} may evaluate several",

@@ -9,6 +9,7 @@ from typing import Any
 from steepest.optim import make_rule
 from steepest.optim.method import GradientMethod, Method
 from steepest.optim.rule import Rule
+from steepest.optim.spec import MethodSettings, MethodSpec
 from steepest.recipe import Execution, Recipe
 from steepest.schedules import make_schedule
 from steepest.sweep.contestants import Contestant
@@ -18,15 +19,20 @@ from steepest.train.cuda_method import ReplayedMethod
 
 
 def make_method(
-    rule: Rule[Any], recipe: Recipe, execution: Execution, programs: Programs, *, compiled: bool
+    rule: MethodSpec[Any], recipe: Recipe, execution: Execution, programs: Programs, *, compiled: bool
 ) -> Method:
     """Return the method of a run."""
-    schedule = make_schedule(recipe.schedule, recipe.steps)
-    tables = by_rows(execution, rule)
-    if compiled:
+
+    def execute(of: Rule[Any], settings: MethodSettings) -> Method:
+        if not compiled:
+            return GradientMethod(
+                of, settings.schedule, settings.clip, settings.tables, settings.by_gradients
+            )
         kind = ReplayedMethod if execution.device.startswith("cuda") else CompiledMethod
-        return kind(rule, schedule, recipe.clip, tables, programs)
-    return GradientMethod(rule, schedule, recipe.clip, tables)
+        return kind(of, settings.schedule, settings.clip, settings.tables, programs=programs)
+
+    schedule = make_schedule(recipe.schedule, recipe.steps)
+    return rule.make(MethodSettings(schedule, recipe.clip, by_rows(execution, rule), execute=execute))
 
 
 def is_compiled(execution: Execution, name: str) -> bool:

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from steepest.optim.rule import Rule
+from steepest.optim.spec import MethodSpec
 from steepest.recipe import Recipe
 from steepest.record.schema import Phase, Record, RunKey
 from steepest.schedules import make_schedule
@@ -35,7 +35,7 @@ class PlannedRun:
 
     key: RunKey
     recipe: Recipe
-    rule: Rule[Any]
+    rule: MethodSpec[Any]
     read_test: bool
 
 
@@ -86,7 +86,7 @@ class Setup:
         return -value if self.higher_is_better else value
 
     def make(
-        self, who: Contestant, rule: Rule[Any], phase: Phase, seed: int, **changes: object
+        self, who: Contestant, rule: MethodSpec[Any], phase: Phase, seed: int, **changes: object
     ) -> PlannedRun:
         """Return a run of ``who`` with ``rule``, which has its rate and everything else that is tuned."""
         update = {"optimizer": whole_spec(rule), "steps": self.steps(who), **changes}
@@ -97,7 +97,7 @@ class Setup:
         key = RunKey(name=who.name, recipe=recipe.id, seed=seed, phase=phase)
         return PlannedRun(key, recipe, rule, read_test=phase in ("final", "default", "constant"))
 
-    def scan(self, who: Contestant, rule: Rule[Any]) -> PlannedRun:
+    def scan(self, who: Contestant, rule: MethodSpec[Any]) -> PlannedRun:
         """Return the run of a candidate on a quarter of the steps."""
         return self.make(who, rule, "scan", self.tuning_seed, steps=self.scan_steps(who))
 
@@ -114,7 +114,7 @@ class Setup:
         lengths = [self.scan_steps(who) if who.tuned else self.steps(who) for who in self.contestants]
         make_schedule(self.recipe.schedule, min(lengths))
 
-    def full(self, who: Contestant, rule: Rule[Any]) -> PlannedRun:
+    def full(self, who: Contestant, rule: MethodSpec[Any]) -> PlannedRun:
         """Return the tuning run of a candidate at full length."""
         return self.make(who, rule, "full", self.tuning_seed)
 
@@ -135,7 +135,7 @@ class Tuning:
     scan: tuple[PlannedRun, ...]
     full: tuple[PlannedRun, ...]
     missing: tuple[PlannedRun, ...]
-    chosen: Rule[Any] | None
+    chosen: MethodSpec[Any] | None
 
 
 def tuning(setup: Setup, who: Contestant, history: History) -> Tuning:
@@ -165,7 +165,7 @@ def tuning(setup: Setup, who: Contestant, history: History) -> Tuning:
     return Tuning(rates, tuple(scan), tuple(full), (), best_run.rule)
 
 
-def finals(setup: Setup, who: Contestant, rule: Rule[Any]) -> list[PlannedRun]:
+def finals(setup: Setup, who: Contestant, rule: MethodSpec[Any]) -> list[PlannedRun]:
     """Return the reported runs of ``who``: one for each seed."""
     return [setup.make(who, rule, "final", seed) for seed in setup.seeds]
 
@@ -183,14 +183,14 @@ def defaults(setup: Setup, who: Contestant) -> list[PlannedRun]:
     return [setup.make(who, rule, "default", seed) for seed in setup.seeds]
 
 
-def constants(setup: Setup, who: Contestant, rule: Rule[Any]) -> list[PlannedRun]:
+def constants(setup: Setup, who: Contestant, rule: MethodSpec[Any]) -> list[PlannedRun]:
     """Return the runs of the winner without a schedule, one for each seed; none if there was no schedule."""
     if setup.recipe.schedule == "constant":
         return []
     return [setup.make(who, rule, "constant", seed, schedule="constant") for seed in setup.seeds]
 
 
-def winner(setup: Setup, chosen: Mapping[str, Rule[Any]], history: History) -> Contestant:
+def winner(setup: Setup, chosen: Mapping[str, MethodSpec[Any]], history: History) -> Contestant:
     """Return the optimizer with the fewest failed seeds, and of several the one with the best mean validation value."""
 
     def place(who: Contestant) -> tuple[int, float]:
@@ -222,7 +222,7 @@ def next_runs(setup: Setup, history: History) -> list[PlannedRun]:
     return _missing(constants(setup, best, chosen[best.name]), history)
 
 
-def chosen_rules(setup: Setup, history: History) -> dict[str, Rule[Any]]:
+def chosen_rules(setup: Setup, history: History) -> dict[str, MethodSpec[Any]]:
     """Return the tuned rule of every optimizer whose tuning is complete."""
     found = {who.name: tuning(setup, who, history).chosen for who in setup.contestants}
     return {name: rule for name, rule in found.items() if rule is not None}

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
 from steepest.data.dataset import Dataset
 from steepest.errors import OptionError
-from steepest.optim.past import Past
 from steepest.optim.rows import check_rule
-from steepest.optim.rule import Rule
-from steepest.optim.tables import embedding, has_closed_form, unpadded
+from steepest.optim.spec import MethodSpec
+from steepest.optim.tables import embedding, unpadded
 from steepest.recipe import Execution
 from steepest.sweep.contestants import Contestant
 from steepest.train.problem import SupervisedProblem, table_columns
@@ -55,7 +55,7 @@ def choose_tables(
     return tuple(found) if found and _only_looked_up(net, dataset, tuple(found)) else ()
 
 
-def check_rows(net: nn.Module, dataset: Dataset, rules: Sequence[Rule]) -> None:
+def check_rows(net: nn.Module, dataset: Dataset, rules: Sequence[MethodSpec[Any]]) -> None:
     """Refuse what cannot be executed by rows, where rows are asked for.
 
     Raises:
@@ -99,7 +99,7 @@ def _only_looked_up(net: nn.Module, dataset: Dataset, names: tuple[str, ...]) ->
         net.train(training)
 
 
-def by_rows(execution: Execution, rule: Rule) -> tuple[str, ...]:
+def by_rows(execution: Execution, rule: MethodSpec[Any]) -> tuple[str, ...]:
     """Return the tables that a rule executes by rows; unasked only where its idle steps have a closed form.
 
     Example:
@@ -108,7 +108,7 @@ def by_rows(execution: Execution, rule: Rule) -> tuple[str, ...]:
         >>> [by_rows(plan, make_rule(name)) for name in ("adam", "nadam")]
         [('embeddings.0.weight',), ()]
     """
-    if execution.executor != "rows" or not (execution.rows == "on" or has_closed_form(rule)):
+    if execution.executor != "rows" or not (execution.rows == "on" or rule.has_closed_form):
         return ()
     return execution.tables
 
@@ -119,7 +119,7 @@ def rows_text(execution: Execution, who: Sequence[Contestant]) -> str:
         return ""
     how: dict[str, list[str]] = {}
     for each in who:
-        kind = Past(each.rule).executor if by_rows(execution, each.rule) else "dense, without a closed form"
+        kind = each.rule.idle_rows if by_rows(execution, each.rule) else "dense, without a closed form"
         how.setdefault(kind, []).append(each.name)
     told = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in how.items())
     return f"rows   {', '.join(execution.tables)} by rows ({told})"

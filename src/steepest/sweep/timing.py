@@ -14,7 +14,7 @@ from torch import nn
 from steepest.errors import StepError
 from steepest.models import build_model, count_parameters
 from steepest.optim import make_rule
-from steepest.optim.rule import Rule
+from steepest.optim.spec import MethodSpec
 from steepest.recipe import Execution, Precision
 from steepest.sweep.bench import Bench, Way
 from steepest.sweep.compiling import Prospect, Work, choose, with_choice
@@ -77,7 +77,7 @@ def choose_execution(bench: Bench, asked: Execution | None = None) -> Execution:
     return asked.model_copy(update=chosen)
 
 
-def _threads(bench: Bench, net: nn.Module, plan: Execution, rule: Rule) -> int:
+def _threads(bench: Bench, net: nn.Module, plan: Execution, rule: MethodSpec[Any]) -> int:
     """Return one thread or as many as there are cores, whichever is faster; measured once for this machine."""
     count = cores()
     if bench.device != "cpu" or count == 1:
@@ -94,11 +94,6 @@ def _threads(bench: Bench, net: nn.Module, plan: Execution, rule: Rule) -> int:
         batch_size=bench.recipe.batch_size, executor=plan.executor,
     )  # fmt: skip
     return threads
-
-
-def slow(rule: Rule[Any]) -> Rule[Any]:
-    """Return a rule at a rate at which some steps diverge nowhere."""
-    return rule.with_lr(min(1e-4, float(rule.hyper.lr)))
 
 
 @dataclass
@@ -118,7 +113,7 @@ class Steps:
 
     bench: Bench
     execution: Execution
-    rules: dict[str, Rule[Any]]
+    rules: dict[str, MethodSpec[Any]]
     eager: dict[str, float] = field(default_factory=dict)
     compiled: dict[str, float] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
@@ -129,11 +124,13 @@ class Steps:
     @classmethod
     def measured(cls, bench: Bench, execution: Execution, who: Sequence[Contestant]) -> Steps:
         """Return them with the times of eager steps; those that the execution plan has already stay as they are."""
-        rules = {each.name: slow(each.rule) for each in who if each.name not in execution.seconds_a_step}
+        rules = {
+            each.name: each.rule.for_timing() for each in who if each.name not in execution.seconds_a_step
+        }
         eager = bench.steps({name: Way(rule, execution) for name, rule in rules.items()})
         found = cls(bench, execution, rules, eager)
         if not execution.seconds_an_evaluation:
-            found._read(Way(slow(who[0].rule), execution))
+            found._read(Way(who[0].rule.for_timing(), execution))
         return found
 
     @property
@@ -162,7 +159,7 @@ class Steps:
             return f"steps are compiled on CPUs and CUDA devices, not on {self.execution.device!r}"
         if self.kind == "cpu" and compiler() is None:
             return "there is no C++ compiler (g++)"
-        return self.refused.get(name, "")
+        return self.rules[name].eager_because or self.refused.get(name, "")
 
     def compiled_share(self) -> float:
         """Return the share of an eager step's time that a compiled one is expected to take."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from steepest.errors import OptionError
-from steepest.optim.rule import Rule
+from steepest.optim.spec import MethodSpec
 from steepest.sweep.contestants import Contestant
 from steepest.sweep.space import Axis, Range, design, rate_grid, tidy
 from steepest.wording import counted
@@ -29,11 +29,13 @@ class Scan:
         finer: how many times closer than √10 the rates of its grid are.
     """
 
-    rules: tuple[Rule[Any], ...]
+    rules: tuple[MethodSpec[Any], ...]
     extra: int = 0
     finer: int = 1
 
-    def beyond(self, who: Contestant, tried: Sequence[Rule[Any]], best: Rule[Any]) -> Rule[Any] | None:
+    def beyond(
+        self, who: Contestant, tried: Sequence[MethodSpec[Any]], best: MethodSpec[Any]
+    ) -> MethodSpec[Any] | None:
         """Return the trial beyond the edge of the grid at which the best one is; None where it is inside."""
         rate, rates = float(best.hyper.lr), [float(rule.hyper.lr) for rule in tried]
         if len(rates) < 2 or rate not in (rates[0], rates[-1]):

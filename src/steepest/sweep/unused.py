@@ -45,6 +45,12 @@ def check_used(
     given = {*asked, *_changed(experiment.model), *_changed(experiment.protocol)}
     _check_model(experiment, given, built=built)
     _check_tuning(given, who, experiment.protocol)
+    unclipped = [each.name for each in who if not each.rule.clips]
+    if experiment.protocol.clip is not None and unclipped:
+        raise OptionError(
+            f"--clip has no effect on {unclipped[0]}, which needs the gradient as it is",
+            hint=f"leave it out, or leave {unclipped[0]} out of -o.",
+        )
 
 
 def without_effect(options: ModelOptions, shape: Shape) -> tuple[Note, ...]:

@@ -7,11 +7,14 @@ In a test file of yours, five lines run every check that applies::
     class TestMyRule(RuleConformance):
         rules = ("mine.py:MyRule", "mine.py:MyRule(momentum=0.9)")
         textbook = staticmethod(my_rule_in_plain_floats)
+
+:class:`MethodConformance` is the one for a method that is no rule.
 """
 
 from __future__ import annotations
 
+from steepest.testing.methods import MethodConformance
 from steepest.testing.optimizers import OptimizerConformance
 from steepest.testing.suite import RuleConformance
 
-__all__ = ["OptimizerConformance", "RuleConformance"]
+__all__ = ["MethodConformance", "OptimizerConformance", "RuleConformance"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import annotated_types
 import torch
@@ -19,9 +19,11 @@ from pydantic.fields import FieldInfo
 from steepest.errors import OptionError
 from steepest.optim.dense import RuleOptimizer
 from steepest.optim.rule import Coefficients, Hyper, Rule, Slots, stacked, table
+from steepest.optim.spec import MethodSpec
 from steepest.rng import stream
 
 AnyRule = Rule[Hyper]
+S = TypeVar("S", bound=MethodSpec[Hyper])
 SHAPE = (6, 35)
 
 
@@ -255,12 +257,13 @@ def every_option_matters(rules: Sequence[AnyRule]) -> None:
         for rule in rules:
             path = follow(rule, param, gradients)[0]
             changed |= any(
-                not torch.equal(path, follow(other, param, gradients)[0]) for other in _others(rule, name)
+                not torch.equal(path, follow(other, param, gradients)[0])
+                for other in other_values(rule, name)
             )
         _require(changed, f"no other value of {name!r} changes the path")
 
 
-def bad_values_are_refused(rule: AnyRule) -> None:
+def bad_values_are_refused(rule: MethodSpec[Hyper]) -> None:
     """Each value outside a declared range, and an option that does not exist, gives an error naming it."""
     for name, value in bad_values(type(rule.hyper)):
         try:
@@ -333,7 +336,7 @@ def _outside(field: FieldInfo) -> list[float]:
     return found
 
 
-def _others(rule: AnyRule, name: str) -> list[AnyRule]:
+def other_values(rule: S, name: str) -> list[S]:
     """Return the rule with other values of one hyperparameter, as far as they are allowed."""
     value = getattr(rule.hyper, name)
     if isinstance(value, bool):
@@ -344,10 +347,10 @@ def _others(rule: AnyRule, name: str) -> list[AnyRule]:
             for place, part in enumerate(value)
         ]
     elif isinstance(value, str):
-        candidates = list(get_args(type(rule.hyper).model_fields[name].annotation))
+        candidates = _choices(type(rule.hyper).model_fields[name].annotation)
     else:
-        candidates = [0.005, 0.05] if value is None else [value * 0.5, value + 0.05, value * 2 + 1]
-    found: list[AnyRule] = []
+        candidates = [0.005, 0.05, 2] if value is None else [value * 0.5, value + 0.05, value * 2 + 1]
+    found: list[S] = []
     for each in candidates:
         if each == value:
             continue
@@ -356,6 +359,13 @@ def _others(rule: AnyRule, name: str) -> list[AnyRule]:
         except OptionError:
             continue
     return found
+
+
+def _choices(annotation: Any) -> list[Any]:
+    """Return the literals that a type allows, and None if it does."""
+    if annotation is type(None) or not get_args(annotation):
+        return [None] if annotation is type(None) else [annotation]
+    return [choice for each in get_args(annotation) for choice in _choices(each)]
 
 
 def _neighbours(rule: AnyRule) -> list[AnyRule]:
@@ -367,7 +377,7 @@ def _neighbours(rule: AnyRule) -> list[AnyRule]:
             continue
         if isinstance(value, int):
             continue
-        found += _others(rule, name)[:1]
+        found += other_values(rule, name)[:1]
     return found
 
 
