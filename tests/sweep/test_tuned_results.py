@@ -57,6 +57,7 @@ def test_trials_of_several_hyperparameters_are_not_joined(several) -> None:
     eps = {f"{rate:.2g}": at["eps"] for (rate, _), at in zip(adam.scan, adam.scan_at, strict=True)}
     largest = scan["customdata"][scan["marker"]["size"].index(max(scan["marker"]["size"]))]
     assert f"eps {max(eps.values())}," in largest
+    assert "several hyperparameters were tuned" in (several / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_folder_from_python_goes_on_with_what_is_tuned(several) -> None:
@@ -101,6 +102,9 @@ def test_a_sweep_has_a_mean_and_an_interval_for_every_rate(churn, tmp_path) -> N
         assert each.mean == pytest.approx(statistics.fmean(swept[each.lr]))
         half = 4.302653 * statistics.stdev(swept[each.lr]) / 3**0.5  # Student's t with two degrees of freedom
         assert each.ends == pytest.approx((each.mean - half, each.mean + half))
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "every learning rate at full length" in page
+    assert "several hyperparameters were tuned" not in page
     full = figures.rates(comparison)["data"][1]
     assert full["y"] == [each.mean for each in curve.sweep]
     assert full["error_y"]["array"] == pytest.approx([each.ends[1] - each.mean for each in curve.sweep])
