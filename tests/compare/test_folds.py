@@ -17,6 +17,7 @@ from steepest.compare.differences import difference, differences
 from steepest.compare.scores import over_sets, scores
 from steepest.errors import OptionError
 from steepest.evaluate import crossed
+from steepest.evaluate.rowwise import RAREST
 
 
 def tables(
@@ -154,6 +155,10 @@ def test_rows_of_repeated_splits_are_counted_once():
     found = arm("a", tables(10, rows=100), "repeats", 0.2)
     assert found.n_rows == round(500 * (1 - 0.8**10))
     assert arm("a", tables(10, rows=100), "folds", 0.1).n_rows == 1000
+    kept = [{"loss": [0.1, 0.2], "roc_auc": [0.5, 0.7], RAREST: [30]}]
+    each = [scores("a", "roc_auc", [0.6], kept) for _ in range(10)]
+    assert over_sets(each, "repeats", 0.2).rarest == round(150 * (1 - 0.8**10))
+    assert over_sets(each, "folds", 0.1).rarest == 300
 
 
 @pytest.mark.parametrize("plan", [simulation.PLANS[0], simulation.PLANS[1], simulation.PLANS[-1]], ids=str)

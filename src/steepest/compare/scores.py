@@ -130,16 +130,15 @@ def over_sets(each: Sequence[Scores], kind: SetKind, test_share: float) -> Score
         return each[0]
     check_sets(len(each), test_share)
     first, counts = each[0], [one.n_rows for one in each]
-    total = sum(counts)
-    if kind == "repeats":  # how many different rows are expected among them
-        total = round(total / len(each) / test_share * (1.0 - (1.0 - test_share) ** len(each)))
     rarest = [one.rarest for one in each if one.rarest is not None]
+    # of repeated splits, the share of the tested rows that are expected to be different ones
+    distinct = (1.0 - (1.0 - test_share) ** len(each)) / len(each) / test_share if kind == "repeats" else 1.0
     return Scores(
         name=first.name,
         metric=first.metric,
         values=np.array([_mean(one.values) for one in each]),
-        n_rows=total if all(counts) else 0,
-        rarest=sum(rarest) if len(rarest) == len(each) else None,
+        n_rows=round(distinct * sum(counts)) if all(counts) else 0,
+        rarest=round(distinct * sum(rarest)) if len(rarest) == len(each) else None,
         seeded=first.seeded,
         sets=tuple(each),
         kind=kind,
