@@ -159,8 +159,8 @@ class Protocol(Options):
         False,
         description="run every learning rate with every seed at full length, to show how sensitive optimizers are",
     )
-    equal: Literal["steps", "seconds", "gradients"] = Field(
-        "steps", description="unit in which run lengths are equal"
+    equal: Literal["epochs", "steps", "seconds", "gradients"] = Field(
+        "epochs", description="unit in which run lengths are equal"
     )
     minutes: float | None = Field(
         None, gt=0, description="time budget in minutes; shortens runs and tuning to fit"
@@ -394,6 +394,8 @@ class Recipe(Options):
         precision: of the matrix products in training; weights, updates and evaluation have 32 bits.
         metric: name of the metric that picks the best weights.
         positive: label of the positive class, or None where there are not two classes.
+        gradients: the run's length in gradient evaluations where that is what counts, or None; ``steps`` is then the
+            largest number of steps that they can make. Left out of the id where it is None.
         patience: epochs without an improvement after which the run stops, or None for the full length.
         code: the identity of what the user wrote (optimizer, model, schedule); empty where all is steepest's.
     """
@@ -409,6 +411,7 @@ class Recipe(Options):
     precision: Precision = "float32"
     metric: str = ""
     positive: str | None = None
+    gradients: float | None = None
     patience: int | None = None
     code: dict[str, str] = Field(default_factory=dict[str, str])
 
@@ -416,6 +419,11 @@ class Recipe(Options):
         """Return this recipe with a schedule of steepest's own."""
         code = {kind: digest for kind, digest in self.code.items() if kind != "schedule"}
         return self.model_copy(update={"schedule": schedule, "code": code})
+
+    @property
+    def length(self) -> int:
+        """The length in what counts: gradients where they are given, else steps."""
+        return self.steps if self.gradients is None else math.ceil(self.gradients)
 
     @property
     def id(self) -> str:
@@ -427,8 +435,9 @@ class Recipe(Options):
             True
         """
         values = self.model_dump(mode="json")
-        if self.positive is None:  # as in recipes of before there was one
-            del values["positive"]
+        for name in ("positive", "gradients"):  # as in recipes of before there was one
+            if values[name] is None:
+                del values[name]
         if not self.code:
             del values["code"]
         return stable_hash(values)[:12]

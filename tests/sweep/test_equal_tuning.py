@@ -21,11 +21,6 @@ UNEQUAL = [
         {"tune": ("eps=1,2,3,4,5",)},
         "7 for sgd, 5 for adam(lr=0.1)",
     ),
-    (
-        ["adam", "torch:LBFGS(lr=1.0)"],
-        {"equal": "gradients", "epochs": 1, "batch_size": 32},
-        "torch:LBFGS(lr=1.0) may evaluate several",
-    ),
 ]
 
 
@@ -85,10 +80,10 @@ def test_one_gradient_a_step_is_counted_as_a_step(churn, tmp_path) -> None:
         st.plan(churn, target="churned", optimizers=optimizers, equal=equal, **options).run(
             tmp_path / equal, observer=Observer()
         )
-        for equal in ("steps", "gradients")
+        for equal in ("epochs", "steps", "gradients")
     ]
-    first, second = ([row.metrics for row in each.comparison.rows] for each in results)
-    assert first == second
+    first, second, third = ([row.metrics for row in each.comparison.rows] for each in results)
+    assert first == second == third
 
 
 SMALL = {
@@ -135,3 +130,32 @@ def test_a_method_that_is_no_rule_is_tuned_beside_a_rule_and_resumed(churn, tmp_
 def test_what_a_method_cannot_take_is_refused(churn) -> None:
     with pytest.raises(OptionError, match="--clip has no effect on l-bfgs"):
         st.compare(churn, target="churned", optimizers=["adam", "l-bfgs"], clip=1.0)
+
+
+def test_gradients_are_equal_where_a_step_takes_several(churn, tmp_path) -> None:
+    """Both arms end within a step of the budget; a rule's run is the run of as many steps."""
+    optimizers = ["adam(lr=0.01)", "l-bfgs(lr=1.0, max_iter=3)", "torch:LBFGS(lr=1.0, max_iter=3)"]
+    options = {**SMALL, "epochs": 4}
+    st.plan(churn, target="churned", optimizers=optimizers, equal="gradients", **options).run(
+        tmp_path / "gradients", observer=Observer()
+    )
+    st.plan(churn, target="churned", optimizers=optimizers[:1], **options).run(
+        tmp_path / "epochs", observer=Observer()
+    )
+    records = Folder(tmp_path / "gradients").records()
+    (budget,) = {each.steps for each in records if each.key.name.startswith("adam")}
+    assert len(records) >= 8
+    for each in records:
+        spent = [point.gradients for point in each.curve]
+        steps = [point.step for point in each.curve]
+        dearest = max(
+            (b - a) / (t - s) for a, b, s, t in zip(spent, spent[1:], steps, steps[1:], strict=False)
+        )
+        assert budget <= spent[-1] < budget + 2 * dearest + 1
+        assert each.steps == steps[-1]
+        assert (each.steps == budget) == each.key.name.startswith("adam")
+    alone = {(each.key.recipe, each.key.seed): each.last for each in Folder(tmp_path / "epochs").records()}
+    among = {(each.key.recipe, each.key.seed): each.last for each in records}
+    shared = alone.keys() & among.keys()
+    assert len(shared) >= 4, "its seeds at its rate and at its default"
+    assert all(alone[each] == among[each] for each in shared)

@@ -252,13 +252,18 @@ def band(evidence: Evidence, who: Contestant) -> Band:
         [[p.validation.get(evidence.metric, math.nan) for p in r.curve[:length]] for r in records]
     )
     seconds = np.array([[p.seconds for p in r.curve[:length]] for r in records])
-    points = records[0].curve[:length]
+
+    def mean(what: str) -> list[float]:
+        """Where runs end by their gradients, seeds differ in their steps."""
+        columns = zip(*([float(getattr(p, what)) for p in r.curve[:length]] for r in records), strict=True)
+        return [each[0] if len(set(each)) == 1 else sum(each) / len(each) for each in columns]
+
     return Band(
         name=who.name,
         metric=evidence.metric,
-        step=[point.step for point in points],
-        epoch=[point.epoch for point in points],
-        gradients=[point.gradients for point in points],
+        step=[round(each) for each in mean("step")],
+        epoch=mean("epoch"),
+        gradients=mean("gradients"),
         seconds=seconds.mean(0).tolist(),
         mean=values.mean(0).tolist(),
         low=values.min(0).tolist(),

@@ -31,7 +31,6 @@ from steepest.sweep.bench import Bench
 from steepest.sweep.codes import Codes, codes_of
 from steepest.sweep.contestants import Contestant, contestants
 from steepest.sweep.defaults import (
-    check_one_gradient,
     class_weights,
     equal_lengths,
     explain_batch_size,
@@ -127,6 +126,7 @@ class Decision:
             scan_rates=fitted.scan_rates or protocol.scan_rates,
             full_rates=fitted.full_rates or protocol.full_rates,
             sweep=protocol.sweep,
+            by_gradients=protocol.equal == "gradients",
         )
 
 
@@ -174,8 +174,6 @@ def decide(
     notes += without_effect(experiment.model, dataset.shape)
     _say(observer, notes)
     dataset = replace(dataset, notes=(*dataset.notes, *notes))
-    if protocol.equal == "gradients":
-        check_one_gradient(who)
     if experiment.execution is not None and experiment.execution.rows == "on":
         check_rows(net, dataset, [each.rule for each in who])
     codes = codes_of(who, model or str(experiment.model.spec), protocol.schedule)

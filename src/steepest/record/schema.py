@@ -70,7 +70,7 @@ class Record(Frozen):
     Attributes:
         key: which run this is.
         lr: learning rate.
-        steps: steps that were planned.
+        steps: steps that were planned; those that were made where the length is a number of gradients.
         outcome: how it ended; ``reason`` says why if it did not finish, with the step and the likely cause.
         curve: evaluations, first at step 0, last at the end.
         best_step: the step whose validation metric was best; those weights are the run's weights.

@@ -19,7 +19,6 @@ from steepest.sweep.runner import Runner
 from steepest.wording import counted
 
 __all__ = [
-    "check_one_gradient",
     "class_weights",
     "contestants",
     "default_batch_size",
@@ -143,8 +142,9 @@ def equal_lengths(
 ) -> dict[str, int]:
     """Return the steps of each optimizer where the same length does not mean the same number of steps.
 
-    ``seconds``: each gets the time that ``steps`` steps take on average over the optimizers. ``gradients`` is the
-    same as ``steps``, because an optimizer with several gradients a step is refused, see :func:`check_one_gradient`.
+    ``seconds``: each gets the time that ``steps`` steps take on average over the optimizers. ``gradients``: each gets
+    ``steps`` gradients, which bound its steps, because a step costs one at least; the plan and the loop count them.
+    ``epochs`` are ``steps`` where all have one batch size and the same rows.
 
     Example:
         >>> who = contestants(["sgd", "adam"])
@@ -156,20 +156,6 @@ def equal_lengths(
     times = execution.seconds_a_step
     budget = steps * sum(times[who.name] for who in contestants) / len(contestants)
     return {who.name: max(1, round(budget / times[who.name])) for who in contestants}
-
-
-def check_one_gradient(contestants: Sequence[Contestant]) -> None:
-    """Refuse optimizers that may evaluate several gradients a step: their number is not counted yet.
-
-    Raises:
-        OptionError: one takes a closure.
-    """
-    several = [each.name for each in contestants if each.rule.gradients_a_step != 1]
-    if several:
-        raise OptionError(
-            f"--equal gradients counts one gradient per step, but {', '.join(several)} may evaluate several",
-            hint="use --equal seconds, or leave it out of the comparison.",
-        )
 
 
 def explain_batch_size(protocol: Protocol, rows: int) -> tuple[int, str]:

@@ -31,8 +31,16 @@ def make_method(
         kind = ReplayedMethod if execution.device.startswith("cuda") else CompiledMethod
         return kind(of, settings.schedule, settings.clip, settings.tables, programs=programs)
 
-    schedule = make_schedule(recipe.schedule, recipe.steps)
-    return rule.make(MethodSettings(schedule, recipe.clip, by_rows(execution, rule), execute=execute))
+    schedule = make_schedule(recipe.schedule, recipe.length)
+    return rule.make(
+        MethodSettings(
+            schedule,
+            recipe.clip,
+            by_rows(execution, rule),
+            by_gradients=recipe.gradients is not None,
+            execute=execute,
+        )
+    )
 
 
 def is_compiled(execution: Execution, name: str) -> bool:

@@ -38,6 +38,13 @@ class PlannedRun:
     rule: MethodSpec[Any]
     read_test: bool
 
+    @property
+    def expected_steps(self) -> int:
+        """The steps that it will make, as far as is known where its length is in gradients."""
+        if self.recipe.gradients is None:
+            return self.recipe.steps
+        return max(1, math.ceil(self.recipe.gradients / self.rule.gradients_a_step))
+
 
 History = Mapping[tuple[str, int], Record]
 """Finished runs by (recipe id, seed)."""
@@ -57,6 +64,7 @@ class Setup:
         scan_rates: trials of the first scan; twice as many where an optimizer has several axes.
         full_rates: candidates that run at full length.
         sweep: whether every rate of the grid runs with every seed at full length.
+        by_gradients: whether the lengths are numbers of gradients. For those whose step costs one, they are steps.
     """
 
     contestants: tuple[Contestant, ...]
@@ -68,6 +76,7 @@ class Setup:
     scan_rates: int = 7
     full_rates: int = 3
     sweep: bool = False
+    by_gradients: bool = False
 
     @property
     def tuning_seed(self) -> int:
@@ -94,6 +103,8 @@ class Setup:
         if who.code:
             update["code"] = {**recipe.code, "optimizer": who.code}
         recipe = recipe.model_copy(update=update)
+        if self.by_gradients and rule.gradients_a_step != 1:
+            recipe = recipe.model_copy(update={"gradients": float(recipe.steps)})
         key = RunKey(name=who.name, recipe=recipe.id, seed=seed, phase=phase)
         return PlannedRun(key, recipe, rule, read_test=phase in ("final", "default", "constant"))
 
@@ -263,14 +274,15 @@ class Expected:
 def expected_runs(setup: Setup, history: History) -> list[Expected]:
     """Return every run that is still to come: the known ones, and those that will follow from them."""
     coming: list[Expected] = []
+    full_length = {who.name: setup.full(who, who.rule).expected_steps for who in setup.contestants}
     for who in setup.contestants:
         found = tuning(setup, who, history)
-        coming += [Expected(who.name, run.key.phase, run.recipe.steps) for run in found.missing]
-        steps = setup.steps(who)
+        coming += [Expected(who.name, run.key.phase, run.expected_steps) for run in found.missing]
+        steps = full_length[who.name]
         if found.chosen is not None:
             runs = [*finals(setup, who, found.chosen), *defaults(setup, who), *sweeps(setup, who, found)]
             runs = _missing(runs, history)
-            coming += [Expected(who.name, run.key.phase, run.recipe.steps) for run in runs]
+            coming += [Expected(who.name, run.key.phase, run.expected_steps) for run in runs]
             continue
         if not found.full:
             candidates = min(setup.full_rates, len(found.scan))
@@ -281,8 +293,8 @@ def expected_runs(setup: Setup, history: History) -> list[Expected]:
             continue
         coming += [Expected(who.name, phase, steps) for phase in ("final", "default") for _ in setup.seeds]
     if setup.recipe.schedule != "constant" and not _constants_done(setup, history):
-        longest = max(setup.contestants, key=setup.steps)  # who wins is not known yet
-        coming += [Expected(longest.name, "constant", setup.steps(longest))] * len(setup.seeds)
+        longest = max(full_length, key=lambda name: full_length[name])  # who wins is not known yet
+        coming += [Expected(longest, "constant", full_length[longest])] * len(setup.seeds)
     return coming
 
 

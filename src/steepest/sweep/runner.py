@@ -39,7 +39,7 @@ class Runner:
         threads: threads of torch during a run.
         observer: who is told.
         device: where the model is put.
-        seconds_a_step: what a step of the present run counts for in the progress.
+        seconds_a_step: what a step of the present run, or a gradient of its length, counts for in the progress.
         execution: which tables are executed by rows, and whose steps are compiled.
         programs: the compiled steps of the model on this dataset.
     """
@@ -67,8 +67,8 @@ class Runner:
                 if title not in announced:
                     announced.add(title)
                     self.observer.stage(title)
-                whole = run_seconds(execution, Expected(run.key.name, run.key.phase, run.recipe.steps))
-                self.seconds_a_step = whole / run.recipe.steps
+                whole = run_seconds(execution, Expected(run.key.name, run.key.phase, run.expected_steps))
+                self.seconds_a_step = whole / run.recipe.length
                 record = self.make(run, history)
                 history[record.key.recipe, record.key.seed] = record
             for who in setup.contestants:

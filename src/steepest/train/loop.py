@@ -60,7 +60,7 @@ def train(
     evaluations: int = 20,
     metrics: tuple[str, ...] = (),
     read_test: bool = False,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[float], None] | None = None,
     device: str = "cpu",
 ) -> Finished:
     """Train one run and return its record, its best weights and, if asked, what they get on the test rows.
@@ -71,10 +71,11 @@ def train(
         key: which run this is; ``key.seed`` drives initialisation, order and dropout.
         method: how a step is made.
         model: a callable that builds the user's own model; otherwise the recipe's specification is built.
-        evaluations: how many times the validation rows are read, evenly over the run, and at each epoch's end.
+        evaluations: how many times the validation rows are read, evenly over the run, and at each epoch's end unless
+            the length is in gradients; then after the step that reaches each share of them.
         metrics: what is reported besides the loss and the deciding metric.
         read_test: evaluate the test rows with the best-validation and with the last weights.
-        progress: called with the number of steps done since the last call.
+        progress: called with the steps done since the last call, or the gradients used where they are the length.
         device: where the model is put; the dataset is there already.
 
     Example:
@@ -91,13 +92,19 @@ def train(
     feed = Feed(dataset.training(key.seed), plan, key.seed)
     decides = metric_info(recipe.metric)
     watched = tuple(dict.fromkeys((recipe.metric, *problem.watched)))
-    stops = evaluation_steps(recipe.steps, plan.batches_per_epoch, evaluations)
+    per_epoch = plan.batches_per_epoch if recipe.gradients is None else recipe.length
+    stops = evaluation_steps(recipe.length, per_epoch, evaluations)
 
     curve: list[Point] = []
     best, best_step, kept = math.inf, 0, Kept(net, method, state)
     running, correction = 0.0, 0.0
     training_seconds = evaluation_seconds = compile_seconds = 0.0
     gradients, reason, outcome, waited = 0.0, "", "finished", 0
+    done, reported = 0, 0.0
+
+    def used() -> float:
+        """How much of the length is used up: steps, or gradients where those are what counts."""
+        return done if recipe.gradients is None else gradients
 
     def look(step: int) -> float:
         nonlocal best, best_step, kept, evaluation_seconds
@@ -121,23 +128,25 @@ def train(
             f"the model fails on the validation rows: {type(error).__name__}: {first_line(error)}",
             hint="it is called as model(categorical, continuous) in evaluation mode, without gradients.",
         ) from error
-    done = reported = 0
-    while outcome == "finished" and done < recipe.steps:
-        stop = min(each for each in stops if each > done)
+    while outcome == "finished" and used() < recipe.length:
+        stop = min(each for each in stops if each > used())
+        most = math.ceil(stop - used())  # a step costs one gradient at least
         started = time.perf_counter()
         try:
             with products(recipe.precision):
-                for info in method.steps(problem, state, feed, done, stop - done):
+                for info in method.steps(problem, state, feed, done, most):
                     done += 1
                     gradients += info.gradients
                     running = SMOOTHING * running + (1 - SMOOTHING) * info.loss
                     correction = SMOOTHING * correction + (1 - SMOOTHING)
-                    if progress and (done - reported >= 16 or done == recipe.steps):
-                        progress(done - reported)
-                        reported = done
+                    if progress and (used() - reported >= 16 or used() >= recipe.length):
+                        progress(used() - reported)
+                        reported = used()
                     if not math.isfinite(info.loss):
                         cause = likely_cause(feed.batch(done - 1), done, first)
                         outcome, reason = "diverged", f"the loss is {info.loss} at step {done}: {cause}"
+                        break
+                    if recipe.gradients is not None and gradients >= stop:
                         break
         except Exception as error:
             outcome, reason = ended_by(error, f"at step {done + 1}", recipe.batch_size)
@@ -166,7 +175,7 @@ def train(
     record = Record(
         key=key,
         lr=method.lr,
-        steps=recipe.steps,
+        steps=recipe.steps if recipe.gradients is None else done,
         outcome=outcome,
         reason=reason,
         curve=curve,
