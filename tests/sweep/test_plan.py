@@ -208,7 +208,7 @@ def test_values_of_an_optimizer_whose_rate_is_given() -> None:
 def test_unequal_tuning_is_refused(optimizers, tune, grid, told) -> None:
     with pytest.raises(OptionError, match=told) as caught:
         check_equal_trials(contestants(optimizers.split(","), tune), grid, 7)
-    assert "give it a range" in caught.value.hint
+    assert "give a range" in caught.value.hint
 
 
 @pytest.mark.parametrize(

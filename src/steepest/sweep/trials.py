@@ -14,7 +14,7 @@ from steepest.sweep.space import Axis, Range, design, rate_grid, tidy
 from steepest.wording import counted
 
 EXTRA_RATES = 3
-"""Rates by which a grid may be extended beyond an edge, for every seven."""
+"""Rates √10 apart by which a grid may be extended beyond an edge."""
 SEVERAL = 2
 """By so many the trials of everyone are multiplied where an optimizer has several axes."""
 
@@ -26,12 +26,10 @@ class Scan:
     Attributes:
         rules: its trials; a grid of rates ascends.
         extra: rates by which it may be extended beyond an edge.
-        finer: how many times closer than √10 the rates of its grid are.
     """
 
     rules: tuple[MethodSpec[Any], ...]
     extra: int = 0
-    finer: int = 1
 
     def beyond(
         self, who: Contestant, tried: Sequence[MethodSpec[Any]], best: MethodSpec[Any]
@@ -40,8 +38,7 @@ class Scan:
         rate, rates = float(best.hyper.lr), [float(rule.hyper.lr) for rule in tried]
         if len(rates) < 2 or rate not in (rates[0], rates[-1]):
             return None
-        step = 0.5 / self.finer
-        return who.at({"lr": tidy(rate * 10 ** (step if rate == rates[-1] else -step))})
+        return who.at({"lr": tidy(rate * 10 ** (0.5 if rate == rates[-1] else -0.5))})
 
 
 def axes_of(who: Contestant, grid: Sequence[float] | None, scan_rates: int) -> tuple[Axis, ...]:
@@ -127,7 +124,7 @@ def first_scan(
     if len(axes) == 1 and _around_centre(who, grid):
         rules = [who.at({"lr": rate}) for rate in rate_grid(who.rule.centre, points, finer)]
         alike = all(_around_centre(each, grid) and rates_alone([each]) for each in everyone if each.tuned)
-        return Scan(tuple(rules), EXTRA_RATES if alike else 0, finer)
+        return Scan(tuple(rules), EXTRA_RATES if alike else 0)
     if len(axes) == 1:
         tried = [{axes[0].name: value} for value in axes[0].grid(points, finer, seed)]
     else:
@@ -160,8 +157,8 @@ def check_equal_trials(everyone: Sequence[Contestant], grid: Sequence[float] | N
     few = [name for name, number in numbers.items() if number == fewest]
     raise OptionError(
         f"the numbers of tuning trials differ: {told}",
-        hint=f"{' and '.join(few)} can be tried with {counted(fewest, 'combination')} of values only: give it a "
-        f"range, such as eps=1e-8..1e-4, at least {most} values, or all of its values fixed.",
+        hint=f"{' and '.join(few)} can be tried with {counted(fewest, 'combination')} of values only: give a "
+        f"range, such as eps=1e-8..1e-4, at least {most} values, or fix them all.",
     )
 
 
