@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from steepest.data.batches import BatchPlan, epoch_order, evaluation_slices
+from steepest.data.batches import BatchPlan, epoch_order
 from steepest.errors import OptionError
 
 PLANS = [(10, 4), (64, 64), (5, 64), (1000, 32), (1, 1), (7, 2)]
@@ -45,17 +45,7 @@ def test_the_order_is_a_permutation() -> None:
     assert epoch_order(50, 0, 3).dtype == torch.int64
 
 
-@pytest.mark.parametrize(("n", "size"), [(0, 3), (5, 2), (4, 2), (3, 100)])
-def test_evaluation_goes_over_every_row_once(n: int, size: int) -> None:
-    rows = torch.arange(n)
-    parts = [rows[each] for each in evaluation_slices(n, size)]
-    assert torch.equal(torch.cat([rows[:0], *parts]), rows)
-    assert all(0 < len(each) <= size for each in parts)
-
-
-@pytest.mark.parametrize(
-    "make", [lambda: BatchPlan(10, 0, 0), lambda: BatchPlan(0, 4, 0), lambda: evaluation_slices(3, 0)]
-)
+@pytest.mark.parametrize("make", [lambda: BatchPlan(10, 0, 0), lambda: BatchPlan(0, 4, 0)])
 def test_no_empty_batches(make: object) -> None:
     with pytest.raises(OptionError, match="0"):
         make()  # type: ignore[operator]

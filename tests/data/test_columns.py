@@ -11,7 +11,7 @@ import pytest
 
 from steepest.data import dates
 from steepest.data.options import TableOptions, table_options
-from steepest.data.roles import decide
+from steepest.data.roles import decide_roles
 from steepest.data.table import read_table
 from steepest.data.target import decide_task
 from steepest.errors import DataError, OptionError
@@ -64,7 +64,7 @@ ROLES: list[tuple[str, list[Any], str, str]] = [
 @pytest.mark.parametrize(("name", "values", "role", "reason"), ROLES, ids=lambda each: str(each)[:20])
 def test_roles(name: str, values: list[Any], role: str, reason: str) -> None:
     frame = pl.DataFrame({name: values, "x": ["p", "q"] * 100, "y": ["a", "b"] * 100})
-    columns, notes = decide(frame, "y", TableOptions())
+    columns, notes = decide_roles(frame, "y", TableOptions())
     column = columns.columns[0]
     assert column.role == role
     assert reason in column.reason
@@ -101,7 +101,7 @@ def test_overrides_go_first(options: dict[str, Any], categorical: list[str], con
             "y": ["a", "b"] * 100,
         }
     )
-    columns, _ = decide(frame, "y", table_options(**options))
+    columns, _ = decide_roles(frame, "y", table_options(**options))
     assert (columns.categorical, columns.continuous) == (categorical, continuous)
 
 
@@ -196,7 +196,7 @@ def test_day_and_month_are_told_apart_by_the_values() -> None:
 
 def test_only_parts_that_vary_become_features() -> None:
     frame = pl.DataFrame({"t": [START + timedelta(hours=i) for i in range(48)], "y": ["a", "b"] * 24})
-    columns, _ = decide(frame, "y", TableOptions())
+    columns, _ = decide_roles(frame, "y", TableOptions())
     assert columns.columns[0].parts == ("day", "weekday", "hour")
     assert columns.categorical == ["t weekday", "t hour"]
     assert columns.features(frame).row(0, named=True) == {"t weekday": "1", "t hour": "22", "t day": 1.0}
@@ -210,7 +210,7 @@ def test_a_part_does_not_replace_a_column_of_its_name() -> None:
             "y": ["a", "b"] * 24,
         }
     )
-    columns, _ = decide(frame, "y", TableOptions())
+    columns, _ = decide_roles(frame, "y", TableOptions())
     assert columns.categorical == ["t hour", "t weekday"]
     assert columns.features(frame)["t hour"][0] == "x"
 
@@ -223,11 +223,11 @@ def test_odd_texts_among_numbers_and_dates_are_said() -> None:
             "y": ["a", "b"] * 100,
         }
     )
-    columns, notes = decide(frame, "y", TableOptions())
+    columns, notes = decide_roles(frame, "y", TableOptions())
     assert [each.role for each in columns.columns] == ["categorical", "date", "target"]
     warnings = [note.text for note in notes if note.kind == "warning"]
     assert any("price" in each and "'n.a.'" in each for each in warnings)
-    _, notes = decide(frame.rename({"price": "FBICode"}), "y", TableOptions())
+    _, notes = decide_roles(frame.rename({"price": "FBICode"}), "y", TableOptions())
     assert not any("FBICode" in note.text for note in notes)
     assert any("day" in each and "'soon'" in each for each in warnings)
 

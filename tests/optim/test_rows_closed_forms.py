@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steepest.optim import make_rule
-from steepest.optim.interpolation import TOLERANCE, error, plan
+from steepest.optim.interpolation import TOLERANCE, error, sizes_for
 from steepest.optim.rows import Rows
 from steepest.rng import stream
 from steepest.schedules import make_schedule
@@ -160,12 +160,12 @@ def test_a_rate_that_a_form_cannot_follow_goes_on_by_replay() -> None:
 
 def test_the_plan_of_terms_and_nodes_holds_what_it_says() -> None:
     for betas in ((0.9, 0.999), (0.9, 0.99), (0.95, 0.999), (0.5, 0.95)):
-        found = plan(*betas)
+        found = sizes_for(*betas)
         assert found is not None
         for step in (1, 2, 5, 20, 100):
             assert error(*betas, step, found) <= TOLERANCE
-    assert plan(0.9, 0.95) is None
-    assert plan(0.99, 0.95) is None
+    assert sizes_for(0.9, 0.95) is None
+    assert sizes_for(0.99, 0.95) is None
 
 
 def test_the_signs_of_averages_outlive_their_digits() -> None:

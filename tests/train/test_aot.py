@@ -20,7 +20,6 @@ from steepest.train.aot import (
     cache_folder,
     compiled,
     compiler,
-    is_cached,
     key,
 )
 from steepest.train.program import Traced
@@ -155,7 +154,6 @@ def test_the_compiler_is_that_of_now(cache) -> None:
 def test_only_what_is_cached(cache) -> None:
     with pytest.raises(NotCachedError, match="not in the cache"):
         compiled(small(), 1, only_cached=True)
-    assert not is_cached(small(), 1)
     assert not cache.exists()
 
 
@@ -176,7 +174,6 @@ def test_a_compiler_that_fails_leaves_nothing(monkeypatch, cache) -> None:
 def test_a_cache_folder_that_cannot_be_written_is_said(monkeypatch, tmp_path) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("STEEPEST_CACHE", str(tmp_path / "file" / "cache"))
-    assert not is_cached(small(), 1)
     with pytest.raises(NoCompilerError, match=r"cache/steps' cannot be written: not a directory") as caught:
         compiled(small(), 1)
     assert "STEEPEST_CACHE" in caught.value.hint

@@ -1,1 +1,1 @@
-"""How components are named, found and identified: the grammar, the registry, references to code, its identity."""
+"""Components by name: the grammar, the registry, references to code, its identity."""

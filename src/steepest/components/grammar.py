@@ -41,7 +41,7 @@ class Spec:
         return ":" in self.name
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Say how a copy is made; the options as they are kept cannot be pickled."""
+        """Return how a copy is built; the options as they are kept cannot be pickled."""
         return Spec, (self.name, self.arguments, dict(self.options))
 
     def __str__(self) -> str:

@@ -47,7 +47,7 @@ class Entry:
 
 
 class Registry:
-    """The components of one kind, found in the files of one package (or in one module).
+    """The components of one kind, declared in the files of one package (or in one module).
 
     Args:
         kind: what a component is called in messages, such as ``"optimizer"``.

@@ -27,7 +27,7 @@ from steepest.data.options import TableOptions
 from steepest.data.parts import PARTS, SPLIT_COLUMN, split_rows
 from steepest.data.pipeline import TablePipeline
 from steepest.data.preparation import FittedPreparation, Preparation, StepReport
-from steepest.data.roles import decide
+from steepest.data.roles import decide_roles
 from steepest.data.steps import ROW
 from steepest.data.unforeseen import Unforeseen
 from steepest.errors import DataError
@@ -132,7 +132,7 @@ def assemble(
     if given is not None and given.columns is not None:
         columns, about_columns = given.columns, []
     else:
-        columns, about_columns = decide(frame.drop(SPLIT_COLUMN), target, options)
+        columns, about_columns = decide_roles(frame.drop(SPLIT_COLUMN), target, options)
     if given is not None:
         classes = given.classes
     else:

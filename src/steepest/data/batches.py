@@ -77,17 +77,3 @@ class BatchPlan:
         epoch, batch = divmod(step, self.batches_per_epoch)
         order = _cached_order(self.rows, self.seed, epoch)
         return order[batch * self.size : (batch + 1) * self.size]
-
-
-def evaluation_slices(n: int, size: int) -> list[slice]:
-    """Return slices of at most ``size`` rows that cover ``n`` rows in order, the last one maybe shorter.
-
-    Example:
-        >>> evaluation_slices(5, 2)
-        [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
-    """
-    if size < 1:
-        raise OptionError(
-            f"an evaluation batch of {size} rows", hint="give a batch size of at least 1."
-        ) from None
-    return [slice(start, min(start + size, n)) for start in range(0, n, size)]

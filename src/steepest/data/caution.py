@@ -56,11 +56,11 @@ def about_split(frame: pl.DataFrame, columns: Columns, options: TableOptions) ->
         options: the split that is asked for.
 
     Example:
-        >>> from steepest.data.roles import decide
+        >>> from steepest.data.roles import decide_roles
         >>> person = [i // 4 for i in range(80)]
         >>> rows = pl.DataFrame({"patient": person, "x": [0.5, 0.1] * 40, "y": person})
         >>> options = TableOptions(target="y")
-        >>> about_split(rows, decide(rows, "y", options)[0], options)[0].text
+        >>> about_split(rows, decide_roles(rows, "y", options)[0], options)[0].text
         'rows with the same patient have similar y (correlation 1.00, 20 different in 80 rows): ...'
     """
     if options.split_rule.kind in ("group", "time") or (

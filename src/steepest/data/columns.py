@@ -49,10 +49,10 @@ class Columns:
     """The roles of all columns, and how features are made of them.
 
     Example:
-        >>> from steepest.data.roles import decide
+        >>> from steepest.data.roles import decide_roles
         >>> from steepest.data.options import TableOptions
         >>> frame = pl.DataFrame({"x": [0.5, 1.5, 2.5], "c": ["a", "b", "a"], "y": [0, 1, 0]})
-        >>> columns, notes = decide(frame, "y", TableOptions())
+        >>> columns, notes = decide_roles(frame, "y", TableOptions())
         >>> columns.categorical, columns.continuous
         (['c'], ['x'])
     """

@@ -45,7 +45,9 @@ SOME_DATES = 0.5
 """A column of texts is warned about if so large a share of them are dates, and not enough to read them so."""
 
 
-def decide(frame: pl.DataFrame, target: str | None, options: TableOptions) -> tuple[Columns, list[Note]]:
+def decide_roles(
+    frame: pl.DataFrame, target: str | None, options: TableOptions
+) -> tuple[Columns, list[Note]]:
     """Decide the role of every column from the whole prepared table.
 
     Raises:

@@ -30,7 +30,7 @@ from steepest.data.preparation import Preparation, StepReport
 from steepest.data.read import check_lasting, is_streamed, is_text_file, read, reading, source_name
 from steepest.data.reading import Reading, as_in_training
 from steepest.data.reprepared import Prepared, other_options
-from steepest.data.roles import decide
+from steepest.data.roles import decide_roles
 from steepest.data.steps import ROW
 from steepest.data.steps.filter import Filter
 from steepest.data.unforeseen import Unforeseen
@@ -152,7 +152,7 @@ class Table:
         frame, reports, _ = self._prefixed
         if self.options.target is not None:
             targets.check_there(frame, self.options.target, source_name(self._source))
-        columns, notes = decide(frame, self.options.target, self.options)
+        columns, notes = decide_roles(frame, self.options.target, self.options)
         steps = tuple(map(note_of, reports))
         if self.options.split_rule.several:
             known = frame.height - (frame[self.options.target].null_count() if self.options.target else 0)

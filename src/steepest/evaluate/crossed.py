@@ -13,7 +13,7 @@ with *at least* its nominal probability whatever the share of the two, and is ex
 where the rows add nothing.
 
 Three seeds tell their own variance badly, and corrected for many comparisons their t quantile hides everything.
-Where several differences are asked for at once, the seeds' parts of all of them are pooled, and a difference uses the
+Where several differences are computed at once, the seeds' parts of all of them are pooled, and a difference uses the
 pooled one the more, the less of its variance comes from the seeds (:func:`pool`, :func:`half_width`). What that
 covers, and what other ways would, ``python -m benchmarks coverage`` prints.
 """

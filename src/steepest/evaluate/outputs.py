@@ -69,7 +69,7 @@ def predict(model: nn.Module, inputs: tuple[Tensor, ...], *, batch_size: int | N
     """Return the model's outputs on all rows, in evaluation mode and without gradients.
 
     The rows are always cut at the same places, so the bits of a row's output depend on the model, the rows
-    and ``batch_size``, and not on when or how often it is asked. The mode of every submodule is restored,
+    and ``batch_size``, and not on when or how often it predicts. The mode of every submodule is restored,
     also when the model raises.
 
     Args:

@@ -86,9 +86,9 @@ def make_spec(what: str | Spec | MethodSpec[Any]) -> MethodSpec[Any]:
         return what
     spec = grammar.parse(what) if isinstance(what, str) else what
     if spec.is_reference:
-        from steepest.optim.foreign import load
+        from steepest.optim.foreign import load_type
 
-        kind: Any = load(spec)
+        kind: Any = load_type(spec)
         called, preset = spec.name, {}
     else:
         entry = registry.entry(spec.name)

@@ -16,7 +16,7 @@ from torch._compile import _disable_dynamo  # pyright: ignore[reportPrivateUsage
 
 from steepest.errors import OptionError
 from steepest.optim.hyper import Hyper, validated
-from steepest.optim.loading import adopt, check_names, in_full, scalar, wide
+from steepest.optim.loading import adopt, check_order, in_full, scalar, wide
 from steepest.optim.pieces import PIECE, SMALL, Move, write, write_in_pieces, write_joined
 from steepest.optim.update import Update
 from steepest.optim.values import Carry, Coefficients, Slots
@@ -120,7 +120,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         before = self.state, self.param_groups
         try:
             super().load_state_dict(state_dict)
-            check_names(self.param_groups, before[1])
+            check_order(self.param_groups, before[1])
         except OptionError:
             self.state, self.param_groups = before
             self._rules = {}
@@ -128,12 +128,12 @@ class RuleOptimizer(torch.optim.Optimizer):
         in_full(self, state_dict)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """Say how a copy is made: a class that was made here is made again, for it need not be importable."""
+        """Return how a copy is built: a class that was created here is created again, for it need not be importable."""
         made_by = vars(type(self)).get("made_by")
         return (_empty, made_by, self.__getstate__()) if made_by else super().__reduce_ex__(protocol)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy needs; the rules are made again from the groups."""
+        """Return the state of a copy; its rules are built again from the groups."""
         self._refuse_while_evaluating("a copy")
         return {**super().__getstate__(), "_schedule": self._schedule}
 

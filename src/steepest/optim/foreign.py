@@ -3,7 +3,7 @@
 A foreign optimizer is a ``torch.optim.Optimizer`` class. Its hyperparameters are the arguments of its
 constructor, checked by constructing it; its update is its own, so it runs densely only. A schedule multiplies
 the learning rate of every parameter group while a step is taken, as a torch ``lr_scheduler`` would. An update
-that compiles itself runs uncompiled on a CPU, where compiling takes longer than a small network's whole run.
+that compiles itself runs uncompiled on a CPU, where compiling takes longer than training a small network.
 """
 
 from __future__ import annotations
@@ -225,7 +225,7 @@ class Scheduled:
             ) from error
 
     def __reduce__(self) -> Any:
-        """Say how a copy is made; torch's own copies only what it knows of."""
+        """Return how a copy is built; torch's own version leaves out what is put around the optimizer."""
         mine = ("schedule", "scheduled_steps", "needs_closure", "called")
         state = {**self.kind.__getstate__(cast(Any, self)), **{name: getattr(self, name) for name in mine}}
         return _empty, (self.kind,), state
@@ -263,7 +263,7 @@ def _has_modes(kind: type[torch.optim.Optimizer]) -> bool:
 
 
 def _uncompiled(optimizer: torch.optim.Optimizer) -> contextlib.AbstractContextManager[Any]:
-    """Return what keeps a CPU step from being compiled, where anything has asked for compiling at all."""
+    """Return what keeps a CPU step from being compiled, where the compiler has been imported at all."""
     device = next((each.device.type for group in optimizer.param_groups for each in group["params"]), "cpu")
     if device != "cpu" or "torch._dynamo" not in sys.modules:
         return contextlib.nullcontext()
@@ -320,7 +320,7 @@ def foreign(kind: type[torch.optim.Optimizer], name: str) -> type[ForeignRule]:
     )
 
 
-def load(spec: Spec) -> type[MethodSpec[Any]]:
+def load_type(spec: Spec) -> type[MethodSpec[Any]]:
     """Return the type that a reference such as ``mine.py:MyOpt`` or ``torch:Adamax`` points at.
 
     Raises:

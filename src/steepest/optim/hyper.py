@@ -1,4 +1,4 @@
-"""Hyperparameters: the record of a rule, checked where it is made."""
+"""Hyperparameters: the record of a rule, checked when it is created."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-r"""What k steps with a zero gradient do to a row, in one go.
+r"""Closed forms: the effect of k steps with a zero gradient on a row, computed at once.
 
-A closed form is told the coefficients of every step, keeps what it needs of them in float64, and carries rows
-from the step after which they are known to the present. The definition is the replay of the missed steps; a
+A closed form takes the coefficients of every step, keeps what it needs of them in float64, and carries rows
+from the step at which they are known to the present. The definition is the replay of the missed steps; a
 closed form is the same sum in another order, so it agrees with the replay up to rounding.
 
 Rows that were never updated hold the start values of their slots, and have step 0.
@@ -30,7 +30,7 @@ Columns = Sequence[torch.Tensor] | torch.Tensor
 
 
 class ClosedForm(ABC):
-    """The idle steps of one rule in one go.
+    """The idle steps of one rule, computed at once.
 
     Example:
         >>> form = Fading({"square_avg": 0.5})
@@ -113,11 +113,11 @@ class Fading(Still):
         new = dict(slots)
         for i, (name, share) in enumerate(self.kept.items()):
             old = slots[name]
-            new[name] = faded = old * across(columns[1 + i], old)
+            new[name] = faded = old * per_row(columns[1 + i], old)
             if self.keep_signs and share > 0.5:
                 info = torch.finfo(old.dtype)
                 least = torch.sign(old) * (info.smallest_normal * info.eps)
-                new[name] = torch.where((faded == 0) & (across(columns[0], old) > 0), least, faded)
+                new[name] = torch.where((faded == 0) & (per_row(columns[0], old) > 0), least, faded)
         return param, new
 
 
@@ -144,10 +144,10 @@ class Forgetting(Still):
         """Return the parameter as it is and, where a row was idle, the slots as one idle step leaves them."""
         new = dict(slots)
         for name in self.zeroed:
-            new[name] = torch.where(across(columns[0], slots[name]) > 0, 0.0, slots[name])
+            new[name] = torch.where(per_row(columns[0], slots[name]) > 0, 0.0, slots[name])
         for name, (low, high) in self.clamped.items():
             limited = slots[name].clamp(min=low, max=high)
-            new[name] = torch.where(across(columns[0], slots[name]) > 0, limited, slots[name])
+            new[name] = torch.where(per_row(columns[0], slots[name]) > 0, limited, slots[name])
         return param, new
 
 
@@ -173,7 +173,7 @@ class Shrinking(ClosedForm):
 
     def apply(self, param: torch.Tensor, slots: Slots, columns: Columns) -> tuple[torch.Tensor, Slots]:
         """Return the parameter times the product."""
-        return param * across(columns[0], param), dict(slots)
+        return param * per_row(columns[0], param), dict(slots)
 
     def arrays(self) -> dict[str, Array]:
         """The sums of logarithms."""
@@ -223,8 +223,8 @@ class Coasting(ClosedForm):
     def apply(self, param: torch.Tensor, slots: Slots, columns: Columns) -> tuple[torch.Tensor, Slots]:
         """Return the parameter moved by the sum, and the velocity faded."""
         velocity = slots[self.slot]
-        moved = param + velocity * across(columns[0], param)
-        return moved, {**slots, self.slot: velocity * across(columns[1], velocity)}
+        moved = param + velocity * per_row(columns[0], param)
+        return moved, {**slots, self.slot: velocity * per_row(columns[1], velocity)}
 
     def arrays(self) -> dict[str, Array]:
         """The sums."""
@@ -278,7 +278,7 @@ class Series:
         self.length = step + 1
 
 
-def across(numbers: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+def per_row(numbers: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """Return one number a row, [n], in a shape that multiplies rows ``like`` [n, …]."""
     return numbers.reshape(-1, *[1] * (like.dim() - 1))
 

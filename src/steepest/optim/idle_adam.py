@@ -21,7 +21,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from steepest.optim.idle import ClosedForm, Columns, Series, Steps, across
+from steepest.optim.idle import ClosedForm, Columns, Series, Steps, per_row
 from steepest.optim.interpolation import Array, Grid, Sizes
 from steepest.optim.rule import Coefficients, Slots
 
@@ -88,14 +88,14 @@ class AdamIdle(ClosedForm):
 
     def apply(self, param: torch.Tensor, slots: Slots, columns: Columns) -> tuple[torch.Tensor, Slots]:
         """Return the parameter moved and decayed, and both averages faded."""
-        kept, share1, share2 = (across(each, param) for each in columns[:3])
+        kept, share1, share2 = (per_row(each, param) for each in columns[:3])
         mean, square = slots["exp_avg"], slots["exp_avg_sq"]
         root = torch.sqrt(square)
         pairs = self.plan.points // 2
         e = self.eps * self.grid.points
         total = torch.zeros_like(root)
         for k in range(pairs):
-            top = root * across(columns[3 + k], root) + across(columns[3 + pairs + k], root)
+            top = root * per_row(columns[3 + k], root) + per_row(columns[3 + pairs + k], root)
             total = total + top / ((root + float(e[2 * k])) * (root + float(e[2 * k + 1])))
         moved = (param - total * mean) * kept
         return moved, {**slots, "exp_avg": mean * share1, "exp_avg_sq": square * share2}

@@ -54,7 +54,7 @@ class Sizes:
 
 
 @functools.cache
-def plan(beta1: float, beta2: float) -> Sizes | None:
+def sizes_for(beta1: float, beta2: float) -> Sizes | None:
     """Return the number of terms and points for a pair of betas; None where the sum cannot be had that way.
 
     The terms die as ``(β1/√β2)^j``, so β1 must be below √β2; the x_j lie the farther apart the smaller β2 is, and
@@ -62,7 +62,7 @@ def plan(beta1: float, beta2: float) -> Sizes | None:
     must be below ``TOLERANCE``, for the first steps as for late ones, few idle steps as for many.
 
     Example:
-        >>> plan(0.9, 0.999), plan(0.9, 0.95), plan(0.999, 0.99)
+        >>> sizes_for(0.9, 0.999), sizes_for(0.9, 0.95), sizes_for(0.999, 0.99)
         (Sizes(terms=330, points=18), None, None)
     """
     terms = number_of_terms(beta1, beta2)

@@ -52,7 +52,7 @@ def adopt(rule: Update[Hyper], param: torch.Tensor, state: dict[str, Any]) -> No
         state[name] = scalar(state.get(name, value))
 
 
-def check_names(loaded: Sequence[Mapping[str, Any]], before: Sequence[Mapping[str, Any]]) -> None:
+def check_order(loaded: Sequence[Mapping[str, Any]], before: Sequence[Mapping[str, Any]]) -> None:
     """Raise an ``OptionError`` if the loaded groups have the names of the groups before in another order.
 
     Other names are fine: a wrapper may have put something in front of them.

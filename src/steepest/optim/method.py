@@ -1,4 +1,4 @@
-"""What the training loop sees of an optimizer: something that makes a step.
+"""Methods: what the training loop sees of an optimizer, something that takes a step.
 
 The loop never asks which method it has. A rule under an executor is the ordinary case
 (:class:`GradientMethod`); methods that need more than one gradient implement the same four members.
@@ -38,7 +38,7 @@ class StepInfo:
 
 
 class Method(ABC):
-    """Anything that makes a training step."""
+    """Anything that takes a training step."""
 
     lr: float
     """The learning rate before the schedule, for the record."""
@@ -51,7 +51,7 @@ class Method(ABC):
     def steps(
         self, problem: Problem, state: Any, feed: BatchSource, first: int, count: int
     ) -> Iterator[StepInfo]:
-        """Move the problem's model by ``count`` steps from step ``first`` (counted from 0) on, telling of each.
+        """Take ``count`` steps of the problem's model from step ``first`` (counted from 0), and yield their reports.
 
         ``state`` is updated in place; a method may prepare many steps at once.
         """
@@ -79,7 +79,7 @@ class RuleMethod(Method):
     Args:
         rule: the update with its hyperparameters.
         schedule: multiplier of the applied step, by step.
-        clip: largest 2-norm of the whole gradient, or None.
+        clip: largest 2-norm of the gradient over all parameters, or None.
         by_rows: parameters' names of the tables that are executed by rows.
         by_gradients: whether the schedule goes by the gradients before a step, where an optimizer takes several.
     """

@@ -43,7 +43,7 @@ class Past:
 
     @property
     def executor(self) -> str:
-        """How idle steps are made up for: ``nothing to do``, ``closed form`` or ``replay``."""
+        """How a row catches up on its idle steps: ``nothing to do``, ``closed form`` or ``replay``."""
         if self.rule.idle == "still":
             return "nothing to do"
         return "replay" if self.form is None else "closed form"

@@ -88,10 +88,10 @@ def write_joined(rule: Update[Hyper], members: list[Move], piece: int) -> None:
         apart = {name: [each.slots[name] for each in some] for name in some[0].slots}
         slots = {name: flatten(each) for name, each in apart.items()}
         new_param, new_slots = rule.update(flatten(grads), flatten(params), slots, some[0].c)
-        spread(params, new_param)
+        write_back(params, new_param)
         for name, value in new_slots.items():
             if value is not slots[name]:
-                spread(apart[name], value)
+                write_back(apart[name], value)
 
 
 def flatten(tensors: list[torch.Tensor]) -> torch.Tensor:
@@ -99,7 +99,7 @@ def flatten(tensors: list[torch.Tensor]) -> torch.Tensor:
     return _flatten_dense_tensors(tensors)
 
 
-def spread(targets: list[torch.Tensor], joined: torch.Tensor) -> None:
+def write_back(targets: list[torch.Tensor], joined: torch.Tensor) -> None:
     """Write the elements of ``joined`` into the tensors that it was joined from."""
     parts = _unflatten_dense_tensors(joined, targets)
     torch._foreach_copy_(targets, parts)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]

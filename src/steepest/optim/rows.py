@@ -113,7 +113,7 @@ class Rows:
 
     @property
     def executor(self) -> str:
-        """How missed steps are made up for: ``nothing to do``, ``closed form`` or ``replay``."""
+        """How a row catches up on the steps that it missed: ``nothing to do``, ``closed form`` or ``replay``."""
         return self.past.executor
 
     @torch.no_grad()
@@ -180,7 +180,7 @@ class Rows:
 
     @torch.no_grad()
     def whole(self) -> tuple[torch.Tensor, Slots]:
-        """Return the whole table and its slots as the dense run has them; nothing is written."""
+        """Return all rows of the table and its slots as the dense run has them; nothing is written."""
         if self.executor == "replay":
             found = self.gather(torch.arange(len(self.weight)))
             return found.weight, found.slots
@@ -219,7 +219,7 @@ class Rows:
         return quick.run([*given, columns])[0][: len(ids)]
 
     def evaluation_weight(self) -> torch.Tensor:
-        """Return the whole table as it is to be evaluated, exported and saved for prediction."""
+        """Return all rows of the table, to be evaluated, exported and saved for prediction."""
         if self.executor == "replay":
             return self.evaluation_rows(torch.arange(len(self.weight)))
         weight = torch.empty_like(self.weight)

@@ -120,7 +120,7 @@ def embedding(model: nn.Module, name: str) -> nn.Embedding:
     """Return the embedding whose weight has this name, if it can be executed by rows.
 
     Raises:
-        OptionError: there is none, or it is of a kind that needs the whole table at every step.
+        OptionError: there is none, or it is of a kind that needs all rows at every step.
     """
     place = name.rpartition(".")[0]
     module = dict(model.named_modules()).get(place)

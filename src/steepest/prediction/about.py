@@ -131,7 +131,7 @@ def damaged(path: Path, error: Exception) -> FolderError:
 
 
 def again(folder: Path) -> str:
-    """Return how a model gets whole again."""
+    """Return how to restore a damaged model."""
     for run in (folder.parent, folder.parent.parent):  # RUN/model, RUN/baselines/NAME
         if (run / "experiment.toml").is_file():
             return f"run `{command('resume', run)}`: it writes the model again."

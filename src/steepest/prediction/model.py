@@ -50,7 +50,7 @@ class TrainedModel:
 
     Args:
         net: the network with its weights.
-        about: what it predicts and how it was made.
+        about: what it predicts and how it was trained.
         pipeline: from raw rows to the network's inputs.
         seen: the rows on which it was trained and chosen, which are not scored as new ones.
     """
@@ -138,7 +138,7 @@ class TrainedModel:
             )  # fmt: skip
 
     def write_predictions(self, rows: Any, out: str | Path, *, keep: str | Sequence[str] = ()) -> Written:
-        """Predict new rows and write the predictions, batch by batch; ``out`` is there when it is whole.
+        """Predict new rows and write the predictions, batch by batch; ``out`` appears when it is complete.
 
         Args:
             rows: as for ``predict``.
@@ -322,7 +322,7 @@ class TrainedModel:
             folder: an experiment's for the model that is recommended, the best network or a baseline that is ahead of
                 it by a detectable difference; or one of its models: ``RUN/model``, ``RUN/baselines/NAME``.
             model: the user's own model as a reference or a callable. A saved model never runs code by itself:
-                if it was made from a reference, the reference must be given again. A file that is not there is taken
+                if it was built from a reference, the reference must be given again. A file that is not there is taken
                 from the experiment's folder, which keeps the code that was trained.
 
         Raises:

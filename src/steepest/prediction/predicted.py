@@ -117,7 +117,7 @@ class Predictions(np.ndarray[Any, Any], _About):
         return getattr(ufunc, method)(*plain, **options)
 
     def __reduce__(self) -> Any:
-        """Say how a copy in another process is made: with everything that is beside the array."""
+        """Return how a copy in another process is built: with everything that is beside the array."""
         if "table" not in vars(self):
             return self.values.__reduce__()
         return Predictions, (self.table, self.unforeseen, self.left_out, self.reports, self.known)

@@ -1,4 +1,4 @@
-"""Tables of any length written bit by bit, to a file that gets its name when it is whole."""
+"""Tables of any length, written batch by batch to a file that gets its name when it is complete."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Journal:
         self.path = path
 
     def read(self) -> list[dict[str, Any]]:
-        """Return every whole event, oldest first; a torn last line is left out.
+        """Return every complete event, oldest first; a torn last line is left out.
 
         Raises:
             FolderError: a line before the last cannot be read.
@@ -91,7 +91,7 @@ class Journal:
 
 
 def _whole_length(data: bytes) -> int:
-    """Return the length of what is whole: up to and including the last line break, without a torn line.
+    """Return the length of the complete lines: up to and including the last line break, without a torn line.
 
     Example:
         >>> _whole_length(b'{"a":1}\\n{"b"'), _whole_length(b'{"a":1}\\n\\0\\0\\0\\n'), _whole_length(b"")

@@ -40,7 +40,7 @@ class Folder:
     """The folder of one experiment.
 
     Args:
-        path: the folder; made when the first thing is written.
+        path: the folder; created at the first write.
 
     Raises:
         FolderError: the system cannot look the path up.
@@ -209,7 +209,7 @@ class Folder:
         self.journal.append(event)
 
     def write(self, name: str, content: str | bytes) -> Path:
-        """Write one file whole and return its path."""
+        """Write one file atomically and return its path."""
         write_atomically(self.path / name, content)
         return self.path / name
 

@@ -113,7 +113,7 @@ def _step(
     hyper: Mapping[str, Any],
     whole: bool,
 ) -> tuple[np.ndarray, Mapping[str, Any]]:
-    """Take the textbook's step on whole arrays, or element by element; running scalars are numbers."""
+    """Take the textbook's step on arrays, or element by element; running scalars are numbers."""
     if whole:
         held = {name: value.numpy() for name, value in slots.items()}
         return textbook(param.numpy(), gradient.numpy(), {**held, **carry}, t, m, **hyper)

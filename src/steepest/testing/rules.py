@@ -1,4 +1,4 @@
-"""What every rule must do, as checks that raise ``AssertionError`` with what was found.
+"""What every rule must do, as checks that raise ``AssertionError`` with the values they got.
 
 Each check takes rules only, makes its own gradients from a fixed stream, and runs in milliseconds. Bitwise
 checks of pieces, joins and stacks apply to rules with ``couples = "element"``.
@@ -165,7 +165,7 @@ def resumes(rule: AnyRule) -> None:
 
 
 def executes_alike(rule: AnyRule) -> None:
-    """The torch optimizer gives the update's own bits, in pieces, joined and whole."""
+    """The torch optimizer gives the update's own bits, in pieces, joined and uncut."""
     shapes = [(6, 35), (35,), (3, 2), (4,), (300,)]
     data = [recorded(shape, seed=seed, dtype=torch.float32) for seed, shape in enumerate(shapes)]
     expected = [follow(rule, param, gradients) for param, gradients in data]

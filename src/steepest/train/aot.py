@@ -1,6 +1,6 @@
 """Graphs compiled ahead of time, once for a machine: the library of a step is kept in the user's cache folder.
 
-What is kept is machine code that the compiler of this machine made from a graph; its name is a hash of the graph
+The cache holds machine code that the compiler of this machine produced from a graph; its name is a hash of the graph
 with its constants, the shapes, the version of torch, the processor and the number of threads.
 """
 
@@ -44,7 +44,7 @@ class Compiled:
 
     Attributes:
         run: takes the flat list of tensors, returns the outputs.
-        seconds: what compiling took; 0 if it was found in the cache.
+        seconds: of compiling; 0 if it was in the cache.
     """
 
     run: Run
@@ -107,11 +107,6 @@ def compiled(
     return Compiled(run, seconds)
 
 
-def is_cached(traced: Traced, threads: int) -> bool:
-    """Return whether a graph's library is there already."""
-    return _is_there(cache_folder() / "steps" / f"{key(traced, threads)}.pt2")
-
-
 def key(traced: Traced, threads: int) -> str:
     """Return the name of a graph's library."""
     digest = hashlib.sha256()
@@ -138,7 +133,7 @@ def _strides(value: Tensor) -> tuple[int, ...]:
 
 @functools.cache
 def instructions() -> str:
-    """Return what this processor can do, as the system tells it: a library runs on no other."""
+    """Return the instruction sets of this processor, as the system lists them: a library runs on no other."""
     told = cpu_told("flags", "Features")
     if told:
         return " ".join(sorted(told.split()))
@@ -146,7 +141,7 @@ def instructions() -> str:
 
 
 def cpu_told(*names: str) -> str:
-    """Return what Linux tells of the processor under the first of ``names``; nothing elsewhere."""
+    """Return Linux's entry on the processor under the first of ``names``; nothing elsewhere."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             name, _, value = line.partition(":")

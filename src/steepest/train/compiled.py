@@ -54,7 +54,7 @@ class Programs:
     Attributes:
         announce: called with a line before something is compiled.
         only_cached: take only what was compiled before.
-        made: by what a program depends on.
+        made: the programs by what they depend on.
     """
 
     announce: Callable[[str], None] | None = None

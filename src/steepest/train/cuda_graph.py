@@ -106,7 +106,7 @@ class Replay:
             ) from error
 
     def start(self, steps: Sequence[Tensor]) -> Losses:
-        """Let some steps be made and return their losses without waiting for them."""
+        """Start some steps and return their losses without waiting for them."""
         count = len(steps[0])
         self._put(steps)
         for _ in range(count):

@@ -1,6 +1,6 @@
 """The method whose steps a CUDA device makes without the host: one is captured as a graph, and replayed.
 
-What steps need is put on the device for a block of them at once, and the losses are read once for the whole block;
+What steps need is put on the device for a block of them at once, and the losses are read once for all of its steps;
 while the device makes its steps, the host prepares the next block.
 """
 
@@ -130,7 +130,7 @@ def joined(graph: fx.GraphModule, plain: Run, announce: Callable[[str], None] | 
     Args:
         graph: of operations.
         plain: the same, operation by operation, for where Inductor fails.
-        announce: is told of that.
+        announce: called when it does.
     """
     made: Any = torch.compile(
         graph, fullgraph=True, dynamic=False, options={"combo_kernels": True, "triton.cudagraphs": False}

@@ -1,7 +1,7 @@
 """What many steps need to know, prepared at once: batches, coefficients, masks, and the touched rows of tables.
 
 The codes of all batches are known beforehand, so the steps at which a row was last updated are too. Only the
-tables of a closed form grow step by step; the numbers of all rows and steps are then made in one go.
+tables of a closed form grow step by step; the numbers of all rows and steps are then computed at once.
 """
 
 from __future__ import annotations

@@ -63,13 +63,13 @@ def train(
     progress: Callable[[float], None] | None = None,
     device: str = "cpu",
 ) -> Finished:
-    """Train one run and return its record, its best weights and, if asked, what they get on the test rows.
+    """Train one run and return its record, its best weights and, on request, their metrics on the test rows.
 
     Args:
         dataset: the data; validation picks the best weights.
         recipe: model, length, batch size and weights of the classes.
         key: which run this is; ``key.seed`` drives initialisation, order and dropout.
-        method: how a step is made.
+        method: takes the steps.
         model: a callable that builds the user's own model; otherwise the recipe's specification is built.
         evaluations: how many times the validation rows are read, evenly over the run, and at each epoch's end unless
             the length is in gradients; then after the step that reaches each share of them.

@@ -28,7 +28,7 @@ class SupervisedProblem:
         task: what is predicted.
         class_weights: a weight for each class, or None.
         columns: names of the categorical columns, in the order of the first input.
-        precision: with ``bf16`` the model's matrix products are made of factors rounded to 8 significant bits
+        precision: with ``bf16`` the model's matrix products use factors rounded to 8 significant bits
             (torch's autocast); its outputs are 32 bits wide.
     """
 

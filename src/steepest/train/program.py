@@ -1,4 +1,4 @@
-"""A whole training step as one function of tensors: rows caught up, forward, loss, gradients, update.
+"""A training step as one function of tensors: rows caught up, forward, loss, gradients, update.
 
 The function is written with the same pieces as the eager step (the rule's ``update``, the closed form's ``apply``,
 the problem's loss), and is traced once into one graph without Python. Everything that changes from step to step
@@ -28,7 +28,7 @@ from steepest.train.problem import SupervisedProblem
 
 
 class NotTraceableError(SteepestError):
-    """A step cannot be made one program; the fact says why."""
+    """A step cannot become one program; the fact says why."""
 
 
 @dataclass
@@ -68,7 +68,7 @@ class State:
     """The tensors that a step changes in place.
 
     Attributes:
-        parameters: those that are updated whole, by name.
+        parameters: those that are updated in full, by name.
         slots: theirs.
         buffers: the model's, by name.
         tables: those that are updated by rows; their rows lag.
@@ -109,7 +109,7 @@ class Program:
         rule: the update.
         past: its closed form and the names of its coefficients.
         tables: those that are updated by rows.
-        clip: largest 2-norm of the whole gradient, or None.
+        clip: largest 2-norm of the gradient over all parameters, or None.
     """
 
     problem: SupervisedProblem

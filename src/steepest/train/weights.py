@@ -110,7 +110,7 @@ class Kept:
         }
 
     def weights(self) -> dict[str, Tensor]:
-        """Return a copy of all weights and buffers by name, with the tables made up to date."""
+        """Return a copy of all weights and buffers by name, with the tables brought up to date."""
         found = dict(self._rest)
         found.update({name: rows.evaluation_weight() for name, rows in self._rows.items()})
         return {name: found[name] for name in self._order}

@@ -100,7 +100,7 @@ def of_value(value: Any, name: str) -> Code:
 
 
 def with_shapes(code: Code, shapes: Any) -> str:
-    """Return the digest of a model's code together with the shapes of the parameters that it made."""
+    """Return the digest of a model's code together with the shapes of its parameters."""
     return digest([code.digest, shapes]) if code.digest else ""
 
 

@@ -73,7 +73,7 @@ class ValueOutputs:
 
 
 def shares(part: Tensor, whole: Tensor) -> Tensor:
-    """Return ``part / whole``, and 0 where there is nothing to have a share of.
+    """Return ``part / whole``; 0 where the denominator is 0.
 
     Example:
         >>> shares(torch.tensor([1.0, 0.0]), torch.tensor([2.0, 0.0])).tolist()

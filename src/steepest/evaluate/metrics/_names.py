@@ -164,7 +164,7 @@ def metric_names(task: Task, classes: int | None = None) -> list[str]:
 
 
 def default_metric(task: Task) -> str:
-    """Return the metric that decides unless another is asked for: log loss or RMSE.
+    """Return the default metric of a task: log loss or RMSE.
 
     Example:
         >>> default_metric("classification")

@@ -23,7 +23,7 @@ from pydantic import Field
 
 from steepest.optim.idle import ClosedForm
 from steepest.optim.idle_adam import LARGEST_DECAY, SMALLEST_EPS, AdamIdle
-from steepest.optim.interpolation import plan
+from steepest.optim.interpolation import sizes_for
 from steepest.optim.rule import (
     Beta,
     Carry,
@@ -113,7 +113,7 @@ class Adam(Rule[AdamHyper]):
         coupled = h.weight_decay and not self.decoupled
         if coupled or h.amsgrad or h.eps < SMALLEST_EPS or h.lr * h.weight_decay > LARGEST_DECAY:
             return None
-        found = plan(*h.betas)
+        found = sizes_for(*h.betas)
         return None if found is None else AdamIdle(h.betas, h.eps, found)
 
     def slots(self) -> dict[str, Start]:
