@@ -340,6 +340,7 @@ def load_type(spec: Spec) -> type[MethodSpec[Any]]:
     if isinstance(found, type) and issubclass(found, torch.optim.Optimizer):
         return foreign(found, spec.name)
     raise OptionError(
-        f"{spec.name} is neither a rule nor a torch optimizer",
-        hint="point at a class that derives from torch.optim.Optimizer or from steepest.optim.rule.Rule.",
+        f"{spec.name} is neither a rule, nor a method, nor a torch optimizer",
+        hint="point at a class that derives from torch.optim.Optimizer, steepest.optim.rule.Rule or "
+        "steepest.optim.spec.MethodSpec.",
     )

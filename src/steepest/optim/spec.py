@@ -17,23 +17,8 @@ from steepest.optim.hyper import H, Hyper, validated
 from steepest.optim.values import Couples
 from steepest.schedules import Schedule
 
-RATE_SPACING = 10**0.5
-"""Factor between neighbouring rates of a grid."""
 SAFE_RATE = 1e-4
 """A rate at which some steps of a rule diverge nowhere."""
-
-
-@dataclass(frozen=True)
-class Axis:
-    """A hyperparameter that can be tuned on a grid of powers.
-
-    Attributes:
-        centre: the value in the middle of the grid.
-        spacing: the factor between neighbouring values.
-    """
-
-    centre: float
-    spacing: float = RATE_SPACING
 
 
 @dataclass(frozen=True)
@@ -121,9 +106,9 @@ class MethodSpec(abc.ABC, Generic[H]):
         return self.grid_centre
 
     @property
-    def axes(self) -> Mapping[str, Axis]:
-        """What can be tuned, by hyperparameter; without ``lr`` for a method that has no learning rate."""
-        return {"lr": Axis(self.centre)}
+    def axes(self) -> Mapping[str, float]:
+        """What is tuned unless it is given, with the middle of its grid: the learning rate, if it has one."""
+        return {"lr": self.centre}
 
     @property
     def averages(self) -> bool:

@@ -180,11 +180,11 @@ class MethodConformance:
         for spec in self._made():
             again = make_spec(str(spec)) if isinstance(self.methods[0], str) else spec
             _require(again.hyper == spec.hyper and again.given == spec.given, f"{spec} is read as {again!r}")
-            for name, axis in spec.axes.items():
+            for name, centre in spec.axes.items():
                 _require(
                     name in type(spec.hyper).model_fields, f"{spec} has no {name!r}, which is an axis of it"
                 )
-                found = spec.with_options(**{name: axis.centre})
+                found = spec.with_options(**{name: centre})
                 _require(found.given == spec.given, f"{spec}: a tuned {name!r} counts as given")
             _require(spec.gradients_a_step >= 1, f"{spec}: a step costs {spec.gradients_a_step} gradients")
 
