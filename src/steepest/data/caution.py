@@ -53,7 +53,7 @@ def about_split(frame: pl.DataFrame, columns: Columns, options: TableOptions) ->
     Args:
         frame: the prepared table.
         columns: what its columns are.
-        options: the split that is asked for.
+        options: with the requested split.
 
     Example:
         >>> from steepest.data.roles import decide_roles

@@ -46,7 +46,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Columns:
-    """The roles of all columns, and how features are made of them.
+    """The roles of all columns, and the features that follow from them.
 
     Example:
         >>> from steepest.data.roles import decide_roles
@@ -101,7 +101,7 @@ class Columns:
         return pl.DataFrame({name: made[name] for name in self.categorical + self.continuous})
 
     def check(self, frame: pl.DataFrame) -> None:
-        """Raise a ``DataError`` if a table lacks a column that the features are made of."""
+        """Raise a ``DataError`` if a table lacks a column that the features need."""
         absent = [each for each in self.required if each not in frame.columns]
         if absent:
             raise DataError(
@@ -142,7 +142,7 @@ class Columns:
         Args:
             found: counts of the features' values, and of what could not be read before.
             frame: the rows.
-            features: what ``features`` made of them.
+            features: of these rows.
         """
         missing, unreadable = dict(found.missing), dict(found.unreadable)
         for each in self.columns:

@@ -97,7 +97,7 @@ def _readable(values: pl.Series, form: str) -> int:
 
 
 def other_order(values: pl.Series, form: str) -> str | None:
-    """Return the format with day and month exchanged, if it reads as many texts; then nothing tells them apart.
+    """Return the format with day and month exchanged, if it reads as many texts; then the order is ambiguous.
 
     Example:
         >>> other_order(pl.Series(["01/02/2018", "03/04/2018"]), "%m/%d/%Y")
@@ -257,7 +257,7 @@ class Form:
         """Return the format of new texts: that of training, unless it fails where another one fits; None of others.
 
         Raises:
-            DataError: nothing tells day and month apart.
+            DataError: the order of day and month is ambiguous.
         """
         if values.dtype != pl.String:
             return None

@@ -1,4 +1,4 @@
-"""Text tables: what separates the columns, how they are encoded, and types that hold for the whole file."""
+"""Text tables: what separates the columns, how they are encoded, and types that hold for all rows."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ class Description:
 
 @dataclass(frozen=True)
 class ShownRows:
-    """A few rows that show themselves whole: a line for each column, so that wide tables fit.
+    """A few rows, displayed with a line for each column, so that wide tables fit.
 
     Attributes:
         frame: the rows.

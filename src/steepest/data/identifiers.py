@@ -55,7 +55,7 @@ def use_of_texts(known: pl.Series, distinct: int) -> Literal["category", "identi
 
 
 def use_of_whole_numbers(known: pl.Series, distinct: int) -> Literal["category", "identifier", "number"]:
-    """Return what a column of many different whole numbers is good for.
+    """Return the use of a column of many different whole numbers: category, number or identifier.
 
     Example:
         >>> film = pl.Series("movieId", [i * i for i in range(50)] * 4)

@@ -42,7 +42,7 @@ class Doubt:
 
 @dataclass
 class Judged:
-    """A column of texts, what was found out about it, and what it is read as.
+    """A column of texts, the evidence about it, and the type that it is read as.
 
     Attributes:
         name: its name.

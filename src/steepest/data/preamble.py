@@ -14,7 +14,7 @@ from steepest.errors import DataError
 _HEAD_BYTES = 1 << 12
 _BOM = b"\xef\xbb\xbf"
 _SEPARATOR = re.compile(rb'"?sep=.?"?\s*', re.IGNORECASE)
-"""What a spreadsheet program writes to be told the separator."""
+"""The line by which a spreadsheet program declares the separator."""
 
 
 @contextlib.contextmanager
@@ -45,7 +45,7 @@ def from_header(path: Path, most: int) -> Generator[tuple[Path, str]]:
             f"{path.name} has {what}, and is too large to be changed while it is read",
             hint=f"{cure} {path.name} > {path.stem}-clean{path.suffix}",
         )
-    told, data = "", data.removeprefix(_BOM)
+    note, data = "", data.removeprefix(_BOM)
     if returns:
         data = data.replace(b"\r", b"\n")
     if above:
@@ -55,11 +55,11 @@ def from_header(path: Path, most: int) -> Generator[tuple[Path, str]]:
         what = (
             f"the line {shown!r} above the header is" if above == 1 else f"{above} lines above the header are"
         )
-        told = f"{path.name}: {what} left out{'' if above == 1 else f', such as {shown!r}'}."
+        note = f"{path.name}: {what} left out{'' if above == 1 else f', such as {shown!r}'}."
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / (path.stem if path.suffix.lower() in PACKED else path.name)
         copy.write_bytes(data)
-        yield copy, told
+        yield copy, note
 
 
 def _above(head: bytes) -> int:

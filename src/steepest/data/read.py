@@ -89,7 +89,7 @@ def read(
             or Arrow frame, any object with ``__arrow_c_stream__``, a mapping of columns, or rows (mappings of values).
         how: how texts are read.
         names: column names of a CSV file that has none of its own.
-        sure: go through a large CSV file once, so that the types hold for the whole of it; if not, they are
+        sure: go through a large CSV file once, so that the types hold for all of it; if not, they are
             guessed from its first rows, and collecting may raise a ``PolarsError`` that a sure scan would not.
 
     Returns:
@@ -135,15 +135,15 @@ def _read_text(path: Path, how: Reading, **options: Any) -> Cells:
         return _scan_text(path, how, **options)
     except NotUtf8Error:
         pass
-    with as_utf8(path, how.encoding, IN_MEMORY_BYTES, predicting=how.trained is not None) as (copy, told):
+    with as_utf8(path, how.encoding, IN_MEMORY_BYTES, predicting=how.trained is not None) as (copy, note):
         cells = _scan_text(copy, how, **options)
-        return replace(cells, notes=(Note("info", told), *cells.notes))
+        return replace(cells, notes=(Note("info", note), *cells.notes))
 
 
 def _scan_text(path: Path, how: Reading, **options: Any) -> Cells:
-    with from_header(path, IN_MEMORY_BYTES) as (copy, told):
+    with from_header(path, IN_MEMORY_BYTES) as (copy, note):
         cells = delimited.scan_text(copy, how, limit=IN_MEMORY_BYTES if copy == path else 2**62, **options)
-        return replace(cells, notes=(Note("info", told), *cells.notes)) if told else cells
+        return replace(cells, notes=(Note("info", note), *cells.notes)) if note else cells
 
 
 def source_name(source: Any) -> str:
@@ -176,7 +176,7 @@ def _is_pipe(path: Path) -> bool:
 
 
 def is_streamed(source: Any) -> bool:
-    """Whether ``source`` is a file so large that it is read only when its rows are asked for.
+    """Whether ``source`` is a file so large that it is read only when its rows are needed.
 
     Example:
         >>> is_streamed({})

@@ -48,7 +48,7 @@ SOME_DATES = 0.5
 def decide_roles(
     frame: pl.DataFrame, target: str | None, options: TableOptions
 ) -> tuple[Columns, list[Note]]:
-    """Decide the role of every column from the whole prepared table.
+    """Decide the role of every column from all rows of the prepared table.
 
     Raises:
         UnknownNameError: an option names a column that is not there.

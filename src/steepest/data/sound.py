@@ -1,4 +1,4 @@
-"""Whether a Parquet or Arrow file is sound, found out by a reader that survives if it is not.
+"""Checks whether a Parquet or Arrow file is sound, with a reader that survives if it is not.
 
 Polars trusts the sizes in a file: a damaged one can make it ask for exabytes, and then the whole process is
 aborted, with nothing to catch. Arrow's own reader raises instead, so it goes over the file first.

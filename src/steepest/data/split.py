@@ -21,7 +21,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Split:
-    """Which part each row belongs to (``validation`` or ``test`` are empty if not asked for).
+    """Which part each row belongs to (``validation`` or ``test`` are empty if the split has none).
 
     Attributes:
         part: uint8 ``[N]``, 0 to train, 1 to validate, 2 to test.
@@ -114,7 +114,7 @@ def stratified_split(codes: Rows, validation: float, test: float, seed: int) -> 
 
 
 def group_split(groups: Rows, validation: float, test: float, seed: int) -> Split:
-    """Split so that no group is in two parts; the sizes come as near as whole groups allow.
+    """Split so that no group is in two parts; the sizes come as near as undivided groups allow.
 
     Args:
         groups: group codes of all rows, int64 ``[N]``, from 0.

@@ -146,7 +146,7 @@ def sorted_labels(labels: list[str]) -> list[str]:
 
 
 def typed_labels(labels: Sequence[str], dtype: str) -> pl.Series:
-    """Return labels as the values that they were made of, or as they are where that type is not known.
+    """Return labels as the values that they stand for, or as they are where that type is not known.
 
     Args:
         labels: as ``as_label`` gives them.
@@ -180,7 +180,7 @@ def known_codes(values: pl.Series, classes: Sequence[str]) -> tuple[NDArray[np.i
 
 
 def known_class(name: str, classes: Sequence[str]) -> str:
-    """Return the class that a name means; true and false are found however they are written.
+    """Return the class that a name means; true and false are recognised however they are written.
 
     Raises:
         UnknownNameError: there is no such class.

@@ -222,8 +222,8 @@ class Folder:
         same tensors are to give the same bytes.
         """
         whole = {key: value.contiguous() for key, value in tensors.items()}
-        told = {"about": json.dumps(dict(about), sort_keys=True)} if about else None
-        return self.write(f"{name}.safetensors", safetensors.torch.save(whole, told))
+        metadata = {"about": json.dumps(dict(about), sort_keys=True)} if about else None
+        return self.write(f"{name}.safetensors", safetensors.torch.save(whole, metadata))
 
     def read_tensors(self, name: str) -> dict[str, Tensor]:
         """Read what :meth:`write_tensors` wrote.

@@ -1,4 +1,4 @@
-"""Progress on the terminal: one bar with an honest time left, lines above it for what was decided and found."""
+"""Progress on the terminal: one bar with an honest time left, lines above it for decisions and results."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class ProgressObserver(Observer):
         self.say(f"tune   {name}: {inside}, {counted(trials, 'trial')}")
 
     def run(self, record: Record) -> None:
-        """Say what deserves a line: a run that failed, as a warning if it was not a trial; every run if asked."""
+        """Say what deserves a line: a run that failed, as a warning if it was not a trial; every run if verbose."""
         key = record.key
         if record.failed:
             trial = key.phase in ("pilot", "scan", "full", "sweep") and record.outcome == "diverged"

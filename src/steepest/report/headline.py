@@ -20,7 +20,7 @@ KEPT = "Predict uses the network: only a detectable difference replaces it."
 
 @dataclass(frozen=True)
 class _Case:
-    """What the headline is made from.
+    """What the headline depends on.
 
     Attributes:
         metric: the deciding metric.

@@ -24,7 +24,7 @@ from steepest.report import format as show
 
 
 def render_html(comparison: Comparison) -> str:
-    """Return the whole page of a comparison, figures and their library included.
+    """Return the page of a comparison, figures and their library included.
 
     Args:
         comparison: the result; its names and labels may contain anything.
@@ -93,11 +93,11 @@ def _linked(label: str) -> Markup:
 
 
 def write_report(comparison: Comparison, path: str | Path) -> Path:
-    """Write the report, whole or not at all: under a temporary name first, then renamed.
+    """Write the report atomically: under a temporary name first, then renamed.
 
     Args:
         comparison: the result.
-        path: the file to write; its folder is made if need be.
+        path: the file to write; its folder is created if need be.
 
     Returns:
         the path.

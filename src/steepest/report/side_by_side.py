@@ -113,7 +113,7 @@ def render_sides(sides: Sequence[Side]) -> str:
 
 
 def write_sides(sides: Sequence[Side], path: str | Path) -> Path:
-    """Write the page, whole or not at all, and return its path.
+    """Write the page atomically and return its path.
 
     Raises:
         FolderError: the file cannot be written.
@@ -154,12 +154,12 @@ def sentence(sides: Sequence[Side]) -> str:
         on = f" on {title}" if len(metrics) == 1 else ""
         count = "both" if len(sides) == 2 else f"all {len(sides)}"
         return f"Validation chose {next(iter(winners))} in {count} comparisons{on}."
-    told = [
+    shown = [
         f"{each.comparison.winner} in {each.label}"
         + (f" ({metric_of(each.comparison, each.comparison.metric).title})" if len(metrics) > 1 else "")
         for each in sides
     ]
-    return f"Validation chose {listed(told)}."
+    return f"Validation chose {listed(shown)}."
 
 
 def remarks(sides: Sequence[Side]) -> list[str]:
@@ -167,15 +167,15 @@ def remarks(sides: Sequence[Side]) -> list[str]:
     said: list[str] = []
     sizes = {each.label: _fact(each.comparison.data, "training rows") for each in sides}
     if len(set(sizes.values())) > 1:
-        told = listed([f"{name} {rows or 'an unknown number of'}" for name, rows in sizes.items()])
+        shown = listed([f"{name} {rows or 'an unknown number of'}" for name, rows in sizes.items()])
         said.append(
-            f"Their numbers of training rows differ: {told}. A better value may be due to the larger table."
+            f"Their numbers of training rows differ: {shown}. A better value may be due to the larger table."
         )
     if len({each.comparison.metric for each in sides}) > 1:
-        told = listed(
+        shown = listed(
             [f"{each.label} {metric_of(each.comparison, each.comparison.metric).title}" for each in sides]
         )
-        said.append(f"Their deciding metrics differ: {told}.")
+        said.append(f"Their deciding metrics differ: {shown}.")
     if len({each.fingerprint for each in sides}) > 1 or not all(each.fingerprint for each in sides):
         said.append(
             "Not all have the same test rows: values on different rows do not show which way of training is better."
@@ -284,8 +284,8 @@ def why_not(one: Side, other: Side) -> str:
         return f"their positive classes differ: {a.positive} and {b.positive}"
     seeds = [{seed for runs in each.runs.values() for seed in runs} for each in (one, other)]
     if len(seeds[0] & seeds[1]) < 2:
-        told = listed([", ".join(map(str, sorted(each))) or "none" for each in seeds])
-        return f"they have fewer than two run seeds in common ({told}), so their runs cannot be paired"
+        shown = listed([", ".join(map(str, sorted(each))) or "none" for each in seeds])
+        return f"they have fewer than two run seeds in common ({shown}), so their runs cannot be paired"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""From the evidence of a finished experiment to the pure data that table, CSV and report are made of."""
+"""Summaries: from the evidence of a finished experiment to the pure data that table, CSV and report show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reader copies to use what a comparison found."""
+"""Commands and code that a reader copies to use the result of a comparison."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def usage(folder: Path, comparison: Comparison, model: str | None, *, predicted:
 
     Args:
         folder: the experiment's folder.
-        comparison: what was found in it.
+        comparison: the one to use.
         model: what the network was built from, None if no run of it finished.
         predicted: whether the predictions of the test rows are kept, which earlier versions did not.
     """

@@ -139,7 +139,7 @@ def better_first(rows: Iterable[Row], metric: Metric) -> list[Row]:
 
 
 def ranking_scale(estimates: Sequence[Estimate], best: float) -> Axis:
-    """Return an axis on which the close ones can be told apart: what lies far off is left to an arrow.
+    """Return an axis that separates close values: one that lies far off gets an arrow.
 
     A row is far off if its distance from the best is more than 3.5 times that of the row before it, and more than
     that of the narrowest interval's half width, and at least half of the rows are nearer.

@@ -23,7 +23,7 @@ from torch import nn
 
 from steepest.errors import FolderError
 from steepest.files import write_atomically
-from steepest.train.aot import cache_folder, cpu_told
+from steepest.train.aot import cache_folder, cpu_entry
 
 MOST_KEPT = 200
 """Thread counts that are kept; the oldest go first."""
@@ -39,7 +39,10 @@ def processor() -> str:
         True
     """
     return (
-        cpu_told("model name", "Model", "Hardware") or platform.processor() or platform.machine() or "unknown"
+        cpu_entry("model name", "Model", "Hardware")
+        or platform.processor()
+        or platform.machine()
+        or "unknown"
     )
 
 

@@ -134,13 +134,13 @@ def _strides(value: Tensor) -> tuple[int, ...]:
 @functools.cache
 def instructions() -> str:
     """Return the instruction sets of this processor, as the system lists them: a library runs on no other."""
-    told = cpu_told("flags", "Features")
-    if told:
-        return " ".join(sorted(told.split()))
+    features = cpu_entry("flags", "Features")
+    if features:
+        return " ".join(sorted(features.split()))
     return f"{platform.machine()} {platform.processor()} {torch.backends.cpu.get_cpu_capability()}"
 
 
-def cpu_told(*names: str) -> str:
+def cpu_entry(*names: str) -> str:
     """Return Linux's entry on the processor under the first of ``names``; nothing elsewhere."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():

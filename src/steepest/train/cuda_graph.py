@@ -1,7 +1,7 @@
 """Steps that a device makes without the host: each finds its inputs by a counter, and is replayed.
 
-A step's inputs are put on the device for many steps at once. On a CUDA device one step is captured as a graph; a replay
-is told nothing. On a CPU the same is done without capturing, which is how the tests see it.
+A step's inputs are put on the device for many steps at once. On a CUDA device one step is captured as a graph, whose
+replays take no arguments. On a CPU the same is done without capturing, which is how the tests see it.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from steepest.version import version
 registry = Registry("baseline", "steepest.evaluate.baselines")
 
 BUDGET = 20.0
-"""How much work a baseline may take unless told otherwise, in seconds of one core of a laptop."""
+"""How much work a baseline may take by default, in seconds of one core of a laptop."""
 
 _ORDER = ("majority", "mean", "logistic-regression", "linear-regression")
 
@@ -158,8 +158,8 @@ def identity(name: str, **settings: object) -> str:
         settings: everything else that goes into it: data, seed, metrics, class weights, budget.
     """
     versions = {library: metadata.version(library) for library in ("scikit-learn", "scipy", "numpy")}
-    told = {"name": name, "choices": _baseline(name).choices, **settings, **versions, "steepest": version()}
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+    parts = {"name": name, "choices": _baseline(name).choices, **settings, **versions, "steepest": version()}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _measure(dataset: Dataset, part: Part, outputs: Tensor, names: Sequence[str]) -> dict[str, float]:
