@@ -25,7 +25,7 @@ from steepest.data.options import TableOptions
 from steepest.data.preparation import STEPS
 from steepest.evaluate import baselines, metrics
 from steepest.models import registry as models
-from steepest.recipe import Execution, ModelOptions, Protocol
+from steepest.recipe import ArmOptions, ExecutionOptions, Factors, ModelOptions, Protocol
 from steepest.report import glossary
 
 ROOT = Path(__file__).parents[1]
@@ -227,14 +227,9 @@ def write_configuration() -> str:
         "data": TableOptions,
         "model": ModelOptions,
         "protocol": Protocol,
-        "execution": Execution,
-    }
-    executions = {
-        "executor": "how updates are executed",
-        "compiled": "whether the step is compiled",
-        "device": "where it runs",
-        "threads": "threads of a step",
-        "torch": "version of torch used",
+        "factors": Factors,
+        "execution": ExecutionOptions,
+        "[arms]": ArmOptions,
     }
     text: list[str] = []
     for section, model in sections.items():
@@ -244,7 +239,7 @@ def write_configuration() -> str:
                 _default(field.get_default(call_default_factory=True))
                 if name != "missing"
                 else "the empty field, `?`, `NA`, `null` and similar",
-                field.description or executions[name],
+                field.description or "",
             )
             for name, field in model.model_fields.items()
         ]

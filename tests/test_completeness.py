@@ -13,7 +13,7 @@ from steepest.cli import KINDS
 from steepest.components import grammar
 from steepest.components.references import load_reference
 from steepest.data.options import TableOptions
-from steepest.recipe import Execution, Experiment, ModelOptions, Protocol
+from steepest.recipe import ExecutionOptions, Experiment, Factors, ModelOptions, Protocol
 from tests.optim.cases import CASES
 from tests.optim.test_methods import METHODS
 
@@ -72,7 +72,13 @@ def test_the_groups_lie_in_each_other():
     assert set(optim.names("default")) <= set(optim.names("classic")) <= set(optim.names("all"))
 
 
-SECTIONS = {"data": TableOptions, "model": ModelOptions, "protocol": Protocol, "execution": Execution}
+SECTIONS = {
+    "data": TableOptions,
+    "model": ModelOptions,
+    "protocol": Protocol,
+    "factors": Factors,
+    "execution": ExecutionOptions,
+}
 OPTIONS = [(section, name) for section, model in SECTIONS.items() for name in model.model_fields]
 
 
@@ -84,7 +90,7 @@ def test_every_option_is_in_the_configuration_page(section, name):
 
 
 def test_every_section_is_in_the_configuration_page():
-    assert {*SECTIONS, "name", "optimizers"} == set(Experiment.model_fields)
+    assert {*SECTIONS, "name", "optimizers", "arms", "plan"} == set(Experiment.model_fields)
 
 
 def test_every_page_is_in_the_navigation():

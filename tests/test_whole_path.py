@@ -47,6 +47,6 @@ def test_the_same_numbers(tmp_path, epochs: float, tolerance: float) -> None:
     plan = st.plan(table, optimizers=[f"adam(lr={names['LR']})"], seeds=1, epochs=epochs, batch_size=names["BATCH"],
                    schedule="cosine")  # fmt: skip
     rows = plan.run(tmp_path / "x", observer=Observer()).comparison.rows
-    found = next(row for row in rows if row.kind == "optimizer").last
+    found = next(row for row in rows if row.kind == "arm").last
     assert found["log_loss"].mean == pytest.approx(whole["log_loss"], rel=tolerance)
     assert found["accuracy"].mean == pytest.approx(whole["accuracy"], abs=3 / 4000 if epochs < 1 else 0.01)

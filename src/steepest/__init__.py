@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from steepest.api import Plan, Result, compare, load, plan
     from steepest.data.table import Table, read_table
     from steepest.errors import SteepestError
+    from steepest.experiment.given import Arm
     from steepest.optim import make_rule as rule
     from steepest.prediction.model import TrainedModel
     from steepest.sweep.contestants import tune
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 forks.watch()  # before anybody forks
 
 _PUBLIC = {
+    "Arm": "steepest.experiment.given:Arm",
     "Plan": "steepest.api:Plan",
     "Range": "steepest.sweep.space:Range",
     "Result": "steepest.api:Result",
@@ -44,6 +46,7 @@ _PUBLIC = {
 }
 
 __all__ = [
+    "Arm",
     "Plan",
     "Range",
     "Result",

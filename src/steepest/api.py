@@ -12,9 +12,9 @@ from typing import Any
 import polars as pl
 
 from steepest import forks
-from steepest.compare.assemble import paired_difference
 from steepest.compare.differences import between
 from steepest.compare.estimates import Difference
+from steepest.compare.evidence import paired_difference
 from steepest.compare.result import Comparison
 from steepest.components import grammar
 from steepest.components.references import looking
@@ -22,23 +22,22 @@ from steepest.data.catalog import is_name
 from steepest.data.table import Table, read_table
 from steepest.errors import FolderError, OptionError, unknown_name
 from steepest.experiment.folder import load_comparison
+from steepest.experiment.given import Arm, place_value, text_of
 from steepest.experiment.preview import Preview, preview
 from steepest.experiment.run import complete, open_table
 from steepest.models import ModelBuilder
 from steepest.prediction.model import TrainedModel
 from steepest.recipe import (
     CLEARER_NAMES,
-    EXECUTION_OPTIONS,
     Experiment,
-    ModelOptions,
-    Protocol,
     load_tree,
     validate_experiment,
 )
 from steepest.record.store import Folder
 from steepest.report.html import write_report as write_page
 from steepest.report.side_by_side import SeedScores, Side, write_sides
-from steepest.sweep.contestants import Contestant, contestants, tune_texts
+from steepest.sweep.arms import NOTHING_GIVEN, Given, Wanted, callable_name, wanted_arms
+from steepest.sweep.contestants import contestants, tune_texts
 from steepest.sweep.observer import Observer
 from steepest.sweep.unused import check_used
 from steepest.wording import counted, plain_text
@@ -49,7 +48,8 @@ def plan(
     *,
     target: str | None = None,
     optimizers: Sequence[Any] | str | None = None,
-    model: str | ModelBuilder | None = None,
+    model: str | ModelBuilder | Sequence[str | ModelBuilder] | None = None,
+    arms: Sequence[Arm] | None = None,
     name: str | None = None,
     **options: Any,
 ) -> Plan:
@@ -61,11 +61,14 @@ def plan(
         optimizers: names, specifications (``"quickprop(max_growth=1.5)"``) or groups (``"classic"``); also
             ``torch.optim.Optimizer`` classes, rules from :func:`steepest.rule`, and :func:`steepest.tune`.
         model: a specification, a reference (``"nets.py:MyNet"``), or a callable that takes the dataset's
-            :class:`~steepest.data.dataset.Shape` and returns an ``nn.Module``.
+            :class:`~steepest.data.dataset.Shape` and returns an ``nn.Module``; a list compares several.
+        arms: a list of arms, instead of all combinations of the values of options.
         name: the experiment's name.
         options: any option of the protocol or the model: ``metric``, ``positive``, ``seeds``, ``seed``, ``epochs``,
             ``batch_size``, ``schedule``, ``learning_rates``, ``class_weights``, ``clip``, ``hidden``,
             ``dropout``, ``embedding``; or of the execution: ``device``, ``threads``, ``embedding_rows``, ``compile``.
+            Several values of ``schedule``, ``batch_size``, ``precision``, ``train_rows``, ``labels`` or ``procedure``
+            as a list are compared, in all combinations.
 
     Raises:
         OptionError: an option does not exist or a value is not allowed.
@@ -81,15 +84,18 @@ def plan(
             hint="name it once, in read_table.",
         )
     table = data if isinstance(data, Table) else read_table(data, target=target or _no_target())
-    tree: dict[str, Any] = {"data": table.options.model_dump(), "model": {}, "protocol": {}}
+    tree: dict[str, Any] = {"data": table.options.model_dump(), "model": {}, "protocol": {}, "factors": {}}
     asked = [CLEARER_NAMES.get(key, key) for key in options]
+    objects: dict[str, Any] = {}
     for key, value in zip(asked, options.values(), strict=True):
         if asked.count(key) > 1:
             names = " and ".join(each for each in options if CLEARER_NAMES.get(each, each) == key)
             raise OptionError(f"{names} are the same option", hint="give one of the two.")
-        tree.setdefault(section_of(key), {"device": "auto"})[key] = value
-    builder = None if model is None or isinstance(model, str) else model
-    if isinstance(model, str):
+        place_value(tree, key, value)
+    builder = model if callable(model) else None
+    if isinstance(model, list | tuple):
+        place_value(tree, "model", [text_of(each, callable_name, objects) for each in model])
+    elif isinstance(model, str):
         tree["model"]["model"] = model
     given = grammar.split(optimizers) if isinstance(optimizers, str) else list(optimizers or ["default"])
     tree["optimizers"] = given
@@ -99,11 +105,17 @@ def plan(
         protocol = tree.setdefault("protocol", {})
         more = protocol.get("tune", ())
         protocol["tune"] = [*tune_texts(who), *([more] if isinstance(more, str) else more)]
+    if arms is not None:
+        if optimizers is not None:
+            raise OptionError("optimizers and arms are both given", hint="give each arm its optimizer.")
+        tree["arms"] = [each.options(objects) for each in arms]
     tree["name"] = name or (
         Path(table.options.source).name.split(".")[0] if table.options.source else "table"
     )
-    made = Plan(table, validate_experiment(tree), builder, tuple(given))
-    check_used(made.experiment, asked, made.contestants, built=builder is not None)
+    made = Plan(
+        table, validate_experiment(tree), Given(tuple(given) if arms is None else None, builder, objects)
+    )
+    check_used(made.experiment, asked, made.arms)
     return made
 
 
@@ -135,26 +147,6 @@ def load(folder: str | Path, *, model: str | ModelBuilder | None = None) -> Trai
     return TrainedModel.load(folder, model=model)
 
 
-def section_of(option: str) -> str:
-    """Return the section of the configuration that an option belongs to.
-
-    Raises:
-        UnknownNameError: there is no such option.
-
-    Example:
-        >>> section_of("hidden"), section_of("seeds"), section_of("rows")
-        ('model', 'protocol', 'execution')
-    """
-    if option in ModelOptions.model_fields:
-        return "model"
-    if option in Protocol.model_fields:
-        return "protocol"
-    if option in EXECUTION_OPTIONS:
-        return "execution"
-    known = [*ModelOptions.model_fields, *Protocol.model_fields, *EXECUTION_OPTIONS, *CLEARER_NAMES]
-    raise unknown_name("option", option, known)
-
-
 @dataclass(frozen=True)
 class Plan:
     """A comparison that can be run.
@@ -162,19 +154,17 @@ class Plan:
     Attributes:
         table: the data.
         experiment: the complete configuration.
-        builder: the user's own model as a callable, or None.
-        optimizers: the optimizers, if some of them are not text.
+        given: what was given as Python objects instead of texts.
     """
 
     table: Table
     experiment: Experiment
-    builder: ModelBuilder | None = None
-    optimizers: tuple[Any, ...] | None = None
+    given: Given = NOTHING_GIVEN
 
     @property
-    def contestants(self) -> tuple[Contestant, ...]:
-        """The optimizers of the comparison with their rules."""
-        return contestants(self.optimizers or self.experiment.optimizers, self.experiment.protocol.tune)
+    def arms(self) -> tuple[Wanted, ...]:
+        """The arms of the comparison."""
+        return wanted_arms(self.experiment, self.given)
 
     def preview(self, out: str | Path | None = None, *, observer: Observer | None = None) -> Preview:
         """Return the planned runs and their expected time, from some timed steps; nothing is trained or written.
@@ -186,10 +176,7 @@ class Plan:
         Raises:
             FolderError: the folder belongs to another experiment.
         """
-        text = preview(
-            self.experiment, self.table, self._folder(out), observer or Observer(), self.builder,
-            optimizers=self.optimizers,
-        )  # fmt: skip
+        text = preview(self.experiment, self.table, self._folder(out), observer or Observer(), self.given)
         return Preview(text)
 
     def run(self, out: str | Path | None = None, *, observer: Observer | None = None) -> Result:
@@ -211,19 +198,19 @@ class Plan:
                 comparison = self._complete(folder, shown)
         else:
             comparison = self._complete(folder, observer)
-        return Result(folder, comparison, self.builder)
+        return Result(folder, comparison, self.given.model)
 
     def _folder(self, out: str | Path | None) -> Folder:
         return Folder(out or Path("runs") / self.experiment.name)
 
     def _complete(self, folder: Folder, observer: Observer) -> Comparison:
         self.table.check_lasting()
-        return complete(
-            self.experiment, self.table, folder, observer, self.builder, optimizers=self.optimizers
-        )
+        return complete(self.experiment, self.table, folder, observer, self.given)
 
     def __str__(self) -> str:
-        names = ", ".join(who.name for who in self.contestants)
+        arms = self.arms
+        names = ", ".join(dict.fromkeys(arm.name or arm.optimizer.name for arm in arms))
+        names += f" in {counted(len(arms), 'arm')}" if self.experiment.factors.values() else ""
         protocol = self.experiment.protocol
         length = (
             "as many epochs as a pilot finds"
@@ -306,7 +293,7 @@ class Result:
         """
         from steepest.evaluate.metrics import meant, metric_info
 
-        rows = {row.name: row for row in self.comparison.rows if row.kind == "optimizer"}
+        rows = {row.name: row for row in self.comparison.rows if row.kind == "arm"}
         for each in (first, second):
             if each not in rows:
                 raise unknown_name("optimizer of this comparison", each, rows)
@@ -366,18 +353,20 @@ def _side(folder: Folder) -> Side:
     comparison = load_comparison(folder)
     tree = load_tree(folder.path / "experiment.toml")
     events = [each for each in folder.journal.read() if each.get("event") == "data"]
-    rates = {row.name: row.lr for row in comparison.rows if row.kind == "optimizer"}
+    rates = {row.name: row.lr for row in comparison.rows if row.kind == "arm"}
     runs: dict[str, dict[int, SeedScores]] = {}
     taking_part = set(comparison.runs)
+    names = {run: arm.title for arm in comparison.arms for run in arm.runs}
     for record in folder.records():
         run = f"{record.key.recipe}-{record.key.seed}"
         if taking_part and run not in taking_part:  # with other code, say
             continue
-        if record.key.phase == "final" and record.lr == rates.get(record.key.name):
+        title = names.get(run, record.key.name)
+        if record.key.phase == "final" and record.lr == rates.get(title):
             name = f"rows/{run}"
             rows = folder.read_tensors(name) if folder.has_tensors(name) else {}
             kept = {key: value.double().numpy() for key, value in rows.items()}
-            runs.setdefault(record.key.name, {})[record.key.seed] = SeedScores(record.test, kept)
+            runs.setdefault(title, {})[record.key.seed] = SeedScores(record.test, kept)
     return Side(
         label=folder.path.as_posix(),
         comparison=comparison,
@@ -406,7 +395,7 @@ def resume(folder: str | Path, *, observer: Observer, model: ModelBuilder | None
         )
     table = open_table(experiment)
     with looking(opened.sources_of, before=opened.home):
-        return Result(opened, complete(experiment, table, opened, observer, model), model)
+        return Result(opened, complete(experiment, table, opened, observer, Given(model=model)), model)
 
 
 def _is_there(path: str) -> bool:

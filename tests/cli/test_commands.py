@@ -52,7 +52,7 @@ def test_results_csv(finished) -> None:
         rows = list(csv.DictReader(file))
     kinds = [(row["kind"], row["name"]) for row in rows]
     assert len(kinds) == len(set(kinds))
-    assert {kind for kind, _ in kinds} == {"optimizer", "default", "baseline"}
+    assert {kind for kind, _ in kinds} == {"arm", "default", "baseline"}
     head = list(rows[0])
     assert head[:5] == ["kind", "name", "lr", "seeds", "outcome"]
     assert head[5:8] == ["log_loss", "log_loss_low", "log_loss_high"]
@@ -66,7 +66,7 @@ def test_results_csv(finished) -> None:
 def test_the_sentence_follows_from_the_numbers(finished) -> None:
     comparison = st.Result.load(finished).comparison
     best = min(
-        (row for row in comparison.rows if row.kind == "optimizer"),
+        (row for row in comparison.rows if row.kind == "arm"),
         key=lambda row: row.metrics["log_loss"].mean,
     )
     assert comparison.sentence.startswith("No network beats the majority class ")
@@ -211,7 +211,7 @@ def test_another_optimizer_alone_joins_those_of_the_folder(steepest, copied, chu
     assert "adam(lr=0.01), sgd(lr=0.1): already in this folder, kept in the comparison" in said.err
     new = runs(copied)[len(before) :]
     assert {name for name, phase, _ in new if phase != "constant"} == {"quickprop(lr=0.01)"}
-    rows = pl.read_csv(copied / "results.csv").filter(pl.col("kind") == "optimizer")["name"]
+    rows = pl.read_csv(copied / "results.csv").filter(pl.col("kind") == "arm")["name"]
     assert set(rows) == {"adam(lr=0.01)", "sgd(lr=0.1)", "quickprop(lr=0.01)"}
 
 
@@ -566,7 +566,7 @@ def test_an_optimizer_that_runs_out_of_memory_is_recorded_and_the_rest_goes_on(
     result = st.Result.load("x")
     assert result.comparison.winner == "adam(lr=0.01)"
     outcomes = {
-        row["name"]: row["outcome"] for row in result.table.filter(pl.col("kind") == "optimizer").to_dicts()
+        row["name"]: row["outcome"] for row in result.table.filter(pl.col("kind") == "arm").to_dicts()
     }
     assert outcomes == {"adam(lr=0.01)": "finished", "mine.py:Hungry(lr=0.1)": "out of memory 2 of 2"}
     before = runs(Path("x"))
@@ -602,7 +602,7 @@ def test_an_optimizer_whose_step_fails_is_recorded_with_the_reason_and_the_rest_
     assert f"warning: mine.py:Singular(lr=0.1) at 0.1 failed (final): {reason}" in said.err
     result = st.Result.load("x")
     assert result.comparison.winner == "adam(lr=0.01)"
-    outcomes = {row.name: row.outcome for row in result.comparison.rows if row.kind == "optimizer"}
+    outcomes = {row.name: row.outcome for row in result.comparison.rows if row.kind == "arm"}
     assert outcomes == {"adam(lr=0.01)": "finished", "mine.py:Singular(lr=0.1)": "failed 2 of 2"}
     assert "failed 2 of 2" in said.out
     assert f"failed 2 of 2 runs ({reason}" in " ".join(result.comparison.remarks)
@@ -640,7 +640,7 @@ def test_the_optimizer_with_fewer_failed_seeds_wins_and_is_the_model_that_is_sav
                     "--epochs", "1", "--schedule", "constant", "--clip", "1e30", "--out", "x")  # fmt: skip
     assert said.status == 0, said.err
     comparison = st.Result.load("x").comparison
-    rows = [row for row in comparison.rows if row.kind == "optimizer"]
+    rows = [row for row in comparison.rows if row.kind == "arm"]
     lost = next(row for row in rows if row.name == mine)
     finished = lost.metrics["log_loss"].n
     assert 0 < finished < 6
@@ -651,7 +651,7 @@ def test_the_optimizer_with_fewer_failed_seeds_wins_and_is_the_model_that_is_sav
     assert "No run of any optimizer finished" not in comparison.sentence
     assert st.load("x").about.trained["optimizer"] == best
     with Path("x/results.csv").open() as file:
-        names = [line["name"] for line in csv.DictReader(file) if line["kind"] == "optimizer"]
+        names = [line["name"] for line in csv.DictReader(file) if line["kind"] == "arm"]
     assert names[0] == best
     assert f"● {best.partition('(')[0]}" in said.out
 
@@ -898,8 +898,6 @@ def test_values_to_try_reach_the_results(steepest, churn_csv, tmp_path) -> None:
     assert said.status == 0, said.err
     scans = [each for each in Folder(tmp_path / "x").records() if each.key.phase == "scan"]
     assert len(scans) == 2
-    rows = {
-        row.name: row for row in st.Result.load(tmp_path / "x").comparison.rows if row.kind == "optimizer"
-    }
+    rows = {row.name: row for row in st.Result.load(tmp_path / "x").comparison.rows if row.kind == "arm"}
     assert rows["adam(lr=0.01)"].trials == 4
     assert rows["sgd(lr=0.1)"].trials == 0

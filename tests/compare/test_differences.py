@@ -12,11 +12,12 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from steepest import rng
-from steepest.compare.assemble import how_sure, paired_difference
 from steepest.compare.differences import between, difference, differences, standings
 from steepest.compare.estimates import Difference, Estimate
+from steepest.compare.evidence import paired_difference
 from steepest.compare.intervals import holm, paired_t, row_bootstrap
 from steepest.compare.scores import MOST_ROWS, scores
+from steepest.compare.worth import how_sure
 from steepest.evaluate import crossed
 from steepest.evaluate.metrics import metric_info
 from steepest.evaluate.rowwise import FEWEST_OF_A_CLASS, FEWEST_ROWS, RAREST, by_row, other_values

@@ -40,7 +40,7 @@ def side(label: str = "runs/one", *, shift: float = 0.0, first_seed: int = 0, **
             for place, value in enumerate(row.values["rmse"])
         }
         for row in found.rows
-        if row.kind == "optimizer"
+        if row.kind == "arm"
     }
     return replace(Side(label, found, rent_experiment(), "0123456789", runs), **changes)
 

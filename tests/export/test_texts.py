@@ -63,7 +63,7 @@ def test_the_table_is_whole_whatever_the_names_are(name):
     assert columns
     rows = rows_of(text)
     assert {len(row) for row in rows} == {len(columns[1])}
-    shown = [row for row in result.rows if row.kind in ("optimizer", "baseline")]
+    shown = [row for row in result.rows if row.kind in ("arm", "baseline")]
     assert len(rows) == 1 + len(shown)
 
 
@@ -170,7 +170,7 @@ def test_a_difference_without_an_interval_is_not_said_to_have_one():
 def test_what_was_not_done_has_no_sentence():
     found = rent_comparison()
     bare = found.model_copy(
-        update={"rows": [row for row in found.rows if row.kind == "optimizer"], "differences": []}
+        update={"rows": [row for row in found.rows if row.kind == "arm"], "differences": []}
     )
     titles = [each.title for each in protocol(bare, rent_experiment(), [])]
     assert "Baselines" not in titles
@@ -194,7 +194,7 @@ def test_csv_values_are_the_results_own():
     adam = [
         float(row["value"])
         for row in rows
-        if (row["kind"], row["name"], row["metric"]) == ("optimizer", "adam", "log_loss")
+        if (row["kind"], row["name"], row["metric"]) == ("arm", "adam", "log_loss")
     ]
     assert adam == crimes().rows[0].values["log_loss"]
     rates = list(csv.DictReader(io.StringIO(tidy.rates(crimes()))))

@@ -54,7 +54,7 @@ def test_nothing_is_added_to_it(old: Path, capsys: pytest.CaptureFixture[str]) -
     for arguments in (["resume", "old"], [*SHORT, "--out", "old"], [*SHORT, "--out", "old", "--dry-run"]):
         assert main(arguments) == 2
         said = " ".join(capsys.readouterr().err.split())
-        assert "started by an earlier version (folder format 1, now 2)" in said
+        assert "started by an earlier version (folder format 1, now 3)" in said
         assert "steepest compare old/experiment.toml --out old-again" in said
     with pytest.raises(FolderError, match="earlier version"):
         st.plan("churn.csv", target="churned").run(old, observer=Observer())

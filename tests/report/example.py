@@ -8,8 +8,8 @@ import math
 import numpy as np
 from scipy import stats
 
-from steepest.compare.assemble import paired_difference
 from steepest.compare.differences import standings
+from steepest.compare.evidence import paired_difference
 from steepest.compare.intervals import holm
 from steepest.compare.result import (
     Band,
@@ -188,7 +188,7 @@ def crimes() -> Comparison:
         values[name] = scores(draw, loss)
         rows.append(
             Row(
-                kind="optimizer", name=name, lr=chosen, seeds=5,
+                kind="arm", name=name, lr=chosen, seeds=5,
                 outcome="diverged 2 of 5" if name == "quickprop" else "finished",
                 metrics={key: estimate(each) for key, each in values[name].items()},
                 last={key: estimate(each + 0.0006) for key, each in values[name].items()},
@@ -359,7 +359,7 @@ def rent() -> Comparison:
         found = {"rmse": values[name], "mae": values[name] * 0.71, "r2": 1 - (values[name] / 115000) ** 2}
         rows.append(
             Row(
-                kind="optimizer", name=name, lr=1e-3 if tuned else 0.1, tuned=tuned, seeds=3,
+                kind="arm", name=name, lr=1e-3 if tuned else 0.1, tuned=tuned, seeds=3,
                 metrics={key: estimate(each) for key, each in found.items()},
                 values={key: each.tolist() for key, each in found.items()}, train_seconds=3.4,
                 trials=10 if tuned else 0, good_range=100.0 if tuned else None,
@@ -407,11 +407,7 @@ def smallest() -> Comparison:
         metric="log_loss",
         metrics=[LOG_LOSS],
         winner="sgd",
-        rows=[
-            Row(
-                kind="optimizer", name="sgd", lr=0.1, metrics={"log_loss": one}, values={"log_loss": [0.4321]}
-            )
-        ],
+        rows=[Row(kind="arm", name="sgd", lr=0.1, metrics={"log_loss": one}, values={"log_loss": [0.4321]})],
         classes=[
             ClassLine(label="no", rows=80, precision=0.9, recall=0.95, f1=0.924),
             ClassLine(label="yes", rows=20, precision=0.75, recall=0.6, f1=0.667),
@@ -450,7 +446,7 @@ def nasty() -> Comparison:
                 values={key: each.tolist() for key, each in found.items()},
                 settings=f"<i>{SCRIPT}</i>", flags=["<u>edge of the grid</u>"],
             )
-            for kind in ("optimizer", "default")
+            for kind in ("arm", "default")
         ]  # fmt: skip
         mean = [2.0, math.nan, float(loss.mean())]
         bands.append(Band(name=name, metric="log_loss", step=[0, 5, 10], epoch=[0, 0.5, 1], seconds=[0, 1, 2],

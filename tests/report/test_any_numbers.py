@@ -41,7 +41,7 @@ def comparisons(draw: st.DrawFn) -> Comparison:
     shown = st.dictionaries(st.sampled_from(["m", "k"]), estimates())
     values = st.dictionaries(st.just("m"), st.lists(NUMBERS, max_size=3))
     numbers = st.lists(NUMBERS, min_size=3, max_size=3)
-    kinds = [("optimizer", name) for name in NAMES] + [("default", "adam"), ("baseline", "mean")]
+    kinds = [("arm", name) for name in NAMES] + [("default", "adam"), ("baseline", "mean")]
     rows = [
         Row(
             kind=kind,

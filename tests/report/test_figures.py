@@ -143,7 +143,7 @@ def test_the_difference_from_the_winner_is_row_minus_winner_whatever_the_order(
     pair = ("other", "best") if swapped else ("best", "other")
     found = Difference(first=pair[0], second=pair[1], metric="m", over="seeds", mean=mean, low=mean - 0.02,
                        high=mean + 0.02, n=5, told_apart=True, better="best")  # fmt: skip
-    rows = [Row(kind="optimizer", name=each, lr=0.1) for each in ("best", "other")]
+    rows = [Row(kind="arm", name=each, lr=0.1) for each in ("best", "other")]
     result = Comparison(title="t", sentence="s", metric="m", metrics=[metric], winner="best", rows=rows,
                         differences=[found])  # fmt: skip
     shown = from_winner(result, "other", "m")
@@ -161,9 +161,7 @@ def test_a_row_with_failed_runs_stands_below_those_with_fewer(higher: bool) -> N
     sign = -1 if higher else 1
 
     def row(name: str, mean: float, finished: int) -> Row:
-        return Row(
-            kind="optimizer", name=name, seeds=5, metrics={"m": Estimate(mean=sign * mean, n=finished)}
-        )
+        return Row(kind="arm", name=name, seeds=5, metrics={"m": Estimate(mean=sign * mean, n=finished)})
 
     rows = [row("none", math.nan, 0), row("two lost", 0.1, 3), row("worse", 0.9, 5), row("one lost", 0.2, 4),
             row("better", 0.5, 5)]  # fmt: skip
@@ -182,7 +180,7 @@ def test_ranking_is_sorted_and_says_who_diverged() -> None:
     assert [each.at for each in shown] == sorted(each.at for each in shown if each.at is not None)
     higher = crimes().model_copy(update={"metric": "accuracy"})
     best = view.ranking(higher).dots[0]
-    known = [row.metrics["accuracy"].mean for row in crimes().rows if row.kind in ("optimizer", "baseline")]
+    known = [row.metrics["accuracy"].mean for row in crimes().rows if row.kind in ("arm", "baseline")]
     row = next(each for each in crimes().rows if each.name == best.name)
     assert row.metrics["accuracy"].mean == max(each for each in known if math.isfinite(each))
 

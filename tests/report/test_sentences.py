@@ -28,7 +28,7 @@ def row(
 ) -> Row:
     half = half if n > 1 else 0.0
     estimate = Estimate(mean=mean, low=mean - half, high=mean + half, n=n)
-    return Row.model_validate({"kind": "optimizer", "name": name, "lr": 0.1, "seeds": max(n, 1),
+    return Row.model_validate({"kind": "arm", "name": name, "lr": 0.1, "seeds": max(n, 1),
                                "metrics": {metric.name: estimate}, **more})  # fmt: skip
 
 

@@ -53,12 +53,12 @@ def small() -> Comparison:
         return Difference.model_validate({**fields, "told_apart": not low <= 0 <= high, **more})
 
     rows = [
-        Row(kind="optimizer", name="adam", lr=1e-3, seeds=5, good_range=31.6,
+        Row(kind="arm", name="adam", lr=1e-3, seeds=5, good_range=31.6,
             metrics={"log_loss": known(1.4641, 0.0021), "accuracy": known(0.4712, 0.0031)}),
         Row(kind="default", name="adam", lr=1e-3, seeds=5, metrics={"log_loss": known(1.4652, 0.0021)}),
-        Row(kind="optimizer", name="sgd", lr=0.31623, seeds=5, good_range=10.0,
+        Row(kind="arm", name="sgd", lr=0.31623, seeds=5, good_range=10.0,
             metrics={"log_loss": known(1.4672, 0.0022), "accuracy": known(0.4694, 0.0029)}),
-        Row(kind="optimizer", name="mine.py:MyOpt(rho=0.05)", lr=3.16e-4, seeds=5, tuned=False,
+        Row(kind="arm", name="mine.py:MyOpt(rho=0.05)", lr=3.16e-4, seeds=5, tuned=False,
             outcome="diverged 5 of 5", metrics={"log_loss": Estimate(mean=math.nan, low=math.nan,
                                                                      high=math.nan, n=0)}),
         Row(kind="baseline", name="logistic", train_seconds=7.1,
@@ -169,7 +169,7 @@ def test_terminal_report_and_export_show_the_same_digits(name: str) -> None:
     comparison = EXAMPLES[name]()
     metric = metric_of(comparison, comparison.metric)
     written = digits_of(comparison, metric)
-    shown = [row for row in comparison.rows if row.kind in ("optimizer", "baseline")]
+    shown = [row for row in comparison.rows if row.kind in ("arm", "baseline")]
     terminal, page = printed(comparison, 200), render_html(comparison)
     exported = latex.table(comparison).replace("{,}", ",").replace(" \\pm ", " ± ").replace("\\mathbf{", "")
     for row in shown:

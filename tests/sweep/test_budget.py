@@ -11,7 +11,7 @@ import steepest as st
 from steepest.errors import OptionError
 from steepest.experiment import budget as module
 from steepest.experiment.budget import Clock, check_minutes, decided, expected, fit_length, settle
-from steepest.experiment.settings import Decision, decide
+from steepest.experiment.settings import Settings, decide
 from steepest.recipe import Execution, RunLength
 from steepest.record.schema import Point, Record
 from steepest.record.store import Folder
@@ -33,20 +33,30 @@ class FakeBench(Bench):
         return 0.005, 0.002
 
 
-def decision(churn, **options) -> Decision:
-    """Return a decision on 480 rows in batches of 2, 240 steps an epoch, whose steps have been timed."""
+def decision(churn, **options) -> Settings:
+    """Return settings on 480 rows in batches of 2, 240 steps an epoch, whose steps have been timed."""
     options = {"optimizers": ["adam", "sgd"], "batch_size": 2, "hidden": (4,), "device": "cpu"} | options
     options.setdefault("compile", "off")
     plan = st.plan(churn, target="churned", **options)
-    made = decide(plan.experiment, plan.table, None, plan.optimizers, Observer())
-    asked = plan.experiment.execution or Execution()
-    bench = FakeBench(made.dataset, made.recipe, None, "cpu")
-    steps = Steps.measured(bench, asked, made.who)
-    return replace(made, execution=steps.execution, steps=steps)
+    made = decide(plan.experiment, plan.table, plan.given, Observer())
+    [(key, cell)] = made.cells.items()
+    bench = FakeBench(made.dataset, cell.arm.recipe, None, "cpu")
+    steps = Steps.measured(bench, Execution(compile=plan.experiment.execution.compile), cell.methods)
+    return replace(made.planned({key: steps.execution}), steps={key: steps})
 
 
-def settled_times(made: Decision) -> Decision:
-    return replace(made, execution=made.timed.settled(()))
+def only(made: Settings) -> Execution:
+    [found] = made.plan.cells.values()
+    return found
+
+
+def steps_of(made: Settings) -> int:
+    [found] = set(made.setup(made.length).lengths.values())
+    return found
+
+
+def settled_times(made: Settings) -> Settings:
+    return made.planned({key: steps.settled(()) for key, steps in made.steps.items()})
 
 
 class FakeRunner:
@@ -54,7 +64,7 @@ class FakeRunner:
 
     def __init__(self, folder: Folder, best: int = 3) -> None:
         self.folder, self.observer, self.best = folder, Observer(), best
-        self.execution: Execution | None = None
+        self.cells: dict[str, Execution] = {}
         self.made: list[int] = []
 
     def make(self, run, history, *, evaluations: int) -> Record:
@@ -98,7 +108,7 @@ def test_where_everything_fits_nothing_is_cut_and_nothing_is_said_to_take_longer
     made = settle(decision(churn, minutes=30, epochs=4), runner, started(5.0))
     assert made.length.why == "4 epochs, given"
     assert (made.length.epochs, made.length.seeds, made.length.scan_rates) == (4, 5, 7)
-    assert made.setup(made.length).recipe.steps == 960
+    assert steps_of(made) == 960
 
 
 def test_slow_baselines_alone_are_no_reason_to_say_that_it_takes_longer(churn, runner) -> None:
@@ -136,10 +146,10 @@ def test_minutes_that_are_too_few_are_refused_before_anything_ran(churn) -> None
 def test_a_comparison_that_has_begun_is_not_refused_afterwards(churn, runner) -> None:
     """Its times have turned out longer: the smallest one is made, and that it takes longer is said."""
     made = settled_times(decision(churn, minutes=0.1, epochs=4))
-    slow = {name: 100 * seconds for name, seconds in made.execution.seconds_a_step.items()}
-    made = replace(made, execution=made.execution.model_copy(update={"seconds_a_step": slow}))
+    slow = {name: 100 * seconds for name, seconds in only(made).seconds_a_step.items()}
+    made = made.planned({key: only(made).model_copy(update={"seconds_a_step": slow}) for key in made.cells})
     fitted = fit_length(made, RunLength(epochs=4, why="4 epochs"), Clock(6.0, started(0.0)))
-    assert made.setup(fitted).recipe.steps == 20
+    assert set(made.setup(fitted).lengths.values()) == {20}
     assert "is expected to take" in fitted.why
 
 
@@ -153,7 +163,7 @@ def test_a_pilot_finds_the_length(churn, runner) -> None:
         made.length.why
         == "3 epochs (a pilot run of Adam at its default rate ran 8 epochs and was best after 3)"
     )
-    assert runner.execution == made.execution.model_copy(update={"fitted": None})
+    assert runner.cells == made.plan.cells
 
 
 def test_a_pilot_gets_a_share_of_the_time_at_the_pace_of_adam(churn, runner) -> None:
@@ -175,12 +185,13 @@ def test_where_not_even_an_epoch_fits_there_is_no_pilot(churn, runner) -> None:
 
 def test_what_a_folder_has_decided_stands(churn, runner) -> None:
     made = settle(decision(churn, minutes=3, epochs=4), runner, started(0.0))
-    again = replace(decision(churn, minutes=3, epochs=4), execution=made.execution)
-    again = replace(again, steps=Steps.measured(again.timed.bench, made.execution, again.who))
+    again = replace(decision(churn, minutes=3, epochs=4), plan=made.plan)
+    [(key, steps)] = again.steps.items()
+    again = replace(again, steps={key: Steps.measured(steps.bench, only(made), again.cells[key].methods)})
     assert decided(again) == made.length
-    assert settle(again, runner, started(1e6)).execution == made.execution
+    assert settle(again, runner, started(1e6)).plan == made.plan
     other = decision(churn, minutes=4, epochs=4)
-    assert decided(replace(other, execution=made.execution)) is None
+    assert decided(replace(other, plan=made.plan)) is None
 
 
 # --- a dry run -------------------------------------------------------------------------------------------------
@@ -203,7 +214,7 @@ def test_a_dry_run_counts_the_wait_for_the_compiler(churn, monkeypatch) -> None:
     monkeypatch.setattr(Steps, "_make", lambda self, name, only_cached=False: None)
     made = decision(churn, minutes=5, epochs=40, compile="auto")
     found, fitted, _, wait = expected(made)
-    assert found.execution.compiled == ("adam", "sgd")
+    assert only(found).compiled == ("adam", "sgd")
     assert wait == 30.0  # the first takes 20 s where nothing is known, another one half of that
     eager = expected(decision(churn, minutes=5, epochs=40))[1]
     assert fitted.epochs > eager.epochs

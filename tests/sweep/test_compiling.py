@@ -21,6 +21,7 @@ from steepest.sweep.timing import Steps
 from steepest.train.aot import NoCompilerError, NotCachedError
 from steepest.train.compiled import Programs
 from steepest.train.program import NotTraceableError
+from tests.sweep.arms import CELL, arms_of, lengths
 
 NAMES = ("adam", "adamw", "momentum", "sgd")
 PLAN = Execution(device="cpu", seconds_an_evaluation=0.008, seconds_a_run=0.01)
@@ -29,17 +30,14 @@ PLAN = Execution(device="cpu", seconds_an_evaluation=0.008, seconds_a_run=0.01)
 def work(
     seconds: float | None, *, epochs: float = 8.0, per_epoch: int = 500, seeds: int = 5, names=NAMES
 ) -> Work:
-    who = contestants(names)
-    recipe = Recipe(
-        data="d", model="m", optimizer="", schedule="cosine", steps=1, batch_size=64, metric="log_loss"
-    )
+    arms = arms_of(names)
 
     def build(length: float, execution: Execution) -> Setup:
         del execution
         steps = max(1, round(length * per_epoch))
-        return Setup(who, recipe.model_copy(update={"steps": steps}), tuple(range(seeds)), None, False)
+        return Setup(arms, tuple(range(seeds)), "log_loss", False, lengths(arms, steps))
 
-    return Work(build, epochs, per_epoch, seconds)
+    return Work(build, lambda execution: {CELL: execution}, CELL, epochs, per_epoch, seconds)
 
 
 def everyone(eager: float, compiled: float, wait: float, names=NAMES) -> dict[str, Prospect]:
@@ -52,7 +50,7 @@ def lost(given: Mapping[str, Prospect], chosen: tuple[str, ...], wanted: Work) -
     wait = sum(given[name].wait for name in chosen)
     assert wanted.seconds is not None
     return fit_budget(
-        lambda epochs: wanted.build(epochs, execution), wanted.epochs, wanted.per_epoch, execution,
+        lambda epochs: wanted.build(epochs, execution), wanted.epochs, wanted.per_epoch, {CELL: execution},
         wanted.seconds - wait,
     ).given_up  # fmt: skip
 
@@ -79,7 +77,7 @@ def fit_length(given, chosen, wanted: Work) -> float:
     execution = with_choice(PLAN, given, chosen)
     wait = sum(given[name].wait for name in chosen)
     return fit_budget(
-        lambda epochs: wanted.build(epochs, execution), wanted.epochs, wanted.per_epoch, execution,
+        lambda epochs: wanted.build(epochs, execution), wanted.epochs, wanted.per_epoch, {CELL: execution},
         wanted.seconds - wait,
     ).epochs  # fmt: skip
 

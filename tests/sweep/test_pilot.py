@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
-from steepest.recipe import Recipe
 from steepest.record.schema import Point, Record, RunKey
 from steepest.sweep.defaults import PILOT_EPOCHS, PILOT_PATIENCE, pilot, pilot_text
+from tests.sweep.arms import arms_of
 
-RECIPE = Recipe(
-    data="d", model="m", optimizer="", schedule="cosine", steps=1, batch_size=8, metric="log_loss"
-)
 PER_EPOCH = 500
+[ARM] = arms_of(["adam"], per_epoch=PER_EPOCH)
 
 
 def point(step: int, per_epoch: int = PER_EPOCH) -> Point:
@@ -75,32 +74,30 @@ class FakeRunner:
 
 def test_a_pilot_that_time_cut_short_is_made_again_where_there_is_more() -> None:
     runner = FakeRunner(best=9)
-    first = pilot(runner, RECIPE, PER_EPOCH, 0, 6 * PER_EPOCH)
+    first = pilot(runner, ARM, 0, 6 * PER_EPOCH)
     assert first == (
         6,
         "a pilot run of Adam at its default rate was still improving after 6 epochs, the limit of the time budget",
     )
-    assert pilot(runner, RECIPE, PER_EPOCH, 0, 5 * PER_EPOCH) == first  # it is there already
-    second = pilot(runner, RECIPE, PER_EPOCH, 0)
+    assert pilot(runner, ARM, 0, 5 * PER_EPOCH) == first  # it is there already
+    second = pilot(runner, ARM, 0)
     assert second == (9, "a pilot run of Adam at its default rate ran 14 epochs and was best after 9")
-    assert (
-        pilot(runner, RECIPE, PER_EPOCH, 0, 6 * PER_EPOCH) == second
-    )  # the time is no limit to what is known
+    assert pilot(runner, ARM, 0, 6 * PER_EPOCH) == second  # the time is no limit to what is known
     assert len(runner.kept) == 2
 
 
 def test_a_pilot_of_another_recipe_is_not_used() -> None:
     runner = FakeRunner(best=3)
-    pilot(runner, RECIPE, PER_EPOCH, 0)
+    pilot(runner, ARM, 0)
     for changed in ({"model": "other"}, {"batch_size": 16}, {"precision": "bf16"}):
-        pilot(runner, RECIPE.model_copy(update=changed), PER_EPOCH, 0)
-    pilot(runner, RECIPE, PER_EPOCH, 1)
+        pilot(runner, replace(ARM, recipe=ARM.recipe.model_copy(update=changed)), 0)
+    pilot(runner, ARM, 1)
     assert len({each.key.recipe for each in runner.kept}) == 4
     assert len(runner.kept) == 5
 
 
 def test_200_steps_are_the_least() -> None:
-    epochs, said = pilot(FakeRunner(best=2), RECIPE, 30, 0)
+    epochs, said = pilot(FakeRunner(best=2), replace(ARM, per_epoch=30), 0)
     assert epochs == 7
     assert (
         said

@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from steepest.errors import OptionError
-from steepest.recipe import Execution, Recipe
+from steepest.recipe import Execution
 from steepest.record.schema import Record
 from steepest.sweep.contestants import contestants, parse_values, tune, whole_spec
 from steepest.sweep.defaults import equal_lengths
@@ -20,14 +20,13 @@ from steepest.sweep.estimate import fit_budget, plan_seconds, plan_text
 from steepest.sweep.plan import Setup, chosen_rules, expected_runs, next_runs, tuning, winner
 from steepest.sweep.space import Range, rate_grid
 from steepest.sweep.trials import EXTRA_RATES, check_equal_trials, check_sweep, trials
+from tests.sweep.arms import CELL, arms_of, lengths
 
 
 def setup(*texts, seeds: int = 3, schedule: str = "cosine", grid=None, tune=(), **more) -> Setup:
-    who = contestants(texts, tune)
-    recipe = Recipe(
-        data="d", model="linear", optimizer="", schedule=schedule, steps=100, batch_size=8, metric="log_loss"
-    )
-    return Setup(who, recipe, tuple(range(seeds)), grid, higher_is_better=False, **more)
+    arms = arms_of(texts, tune, schedule=schedule)
+    more = {"lengths": lengths(arms, 100)} | more
+    return Setup(arms, tuple(range(seeds)), "log_loss", False, grid=grid, **more)
 
 
 def play(made: Setup, value) -> tuple[dict, list]:
@@ -51,7 +50,8 @@ def play(made: Setup, value) -> tuple[dict, list]:
 
 
 def rates(made: Setup, history) -> dict[str, float]:
-    return {name: float(rule.hyper.lr) for name, rule in chosen_rules(made, history).items()}
+    titles = {arm.id: arm.title for arm in made.arms}
+    return {titles[name]: float(rule.hyper.lr) for name, rule in chosen_rules(made, history).items()}
 
 
 def bowl(best: dict[str, float]):
@@ -102,7 +102,7 @@ def test_a_given_rate_is_not_tuned() -> None:
 def test_divergence_loses_but_ends() -> None:
     made = setup("sgd", "adam")
     history, runs = play(made, lambda run: math.nan if run.key.name == "sgd" else 1.0 + run.rule.hyper.lr)
-    assert winner(made, chosen_rules(made, history), history).name == "adam"
+    assert winner(made, chosen_rules(made, history), history).title == "adam"
     assert sum(run.key.name == "sgd" and run.key.phase == "scan" for run in runs) == 7  # no edge to follow
 
 
@@ -128,7 +128,7 @@ def test_fewer_failed_seeds_win_and_then_the_mean_of_the_others(failed, loss, be
 
         history, _ = play(made, value)
         expected = names[0] if min(failed.values()) == 5 else best
-        assert winner(made, chosen_rules(made, history), history).name == expected
+        assert winner(made, chosen_rules(made, history), history).title == expected
 
 
 def test_tuning_has_its_own_seed_and_test_is_read_by_reported_runs_only() -> None:
@@ -180,10 +180,10 @@ def test_further_hyperparameters_get_equal_trials() -> None:
     assert counts["sgd", "scan"] == counts["adam", "scan"] == 14
     assert counts["sgd", "full"] == counts["adam", "full"] == 3
     chosen = chosen_rules(made, history)
-    assert chosen["adam"].hyper.eps == 1e-4
+    assert chosen[made.arms[1].id].hyper.eps == 1e-4
     tried = [run.rule.hyper for run in runs if (run.key.name, run.key.phase) == ("adam", "scan")]
     right = [hyper.lr for hyper in tried if hyper.eps == 1e-4]
-    assert chosen["adam"].hyper.lr == min(right, key=lambda rate: abs(math.log10(rate) + 3))
+    assert chosen[made.arms[1].id].hyper.lr == min(right, key=lambda rate: abs(math.log10(rate) + 3))
     assert {run.rule.hyper.eps for run in runs if run.key.name == "adam" and run.read_test} >= {1e-4}
 
 
@@ -247,8 +247,8 @@ def test_a_single_value_for_a_given_rate_is_no_tuning_and_is_not_dropped() -> No
     made = setup("adam(lr=0.01)", tune=["eps=1e-4"])
     history, runs = play(made, lambda run: 1.0)
     assert {run.key.phase for run in runs} == {"final", "default", "constant"}
-    assert chosen_rules(made, history)["adam(lr=0.01)"].hyper.eps == 1e-4
-    assert not tuning(made, made.contestants[0], history).scan
+    assert chosen_rules(made, history)[made.arms[0].id].hyper.eps == 1e-4
+    assert not tuning(made, made.arms[0], history).scan
 
 
 def test_tune_takes_classes_and_combines() -> None:
@@ -377,16 +377,17 @@ def test_values_are_read() -> None:
     assert parse_values("x=true,none,'a b'; y=(1,2)") == ("", {"x": (True, None, "a b"), "y": ((1, 2),)})
 
 
-TIMES = Execution(seconds_a_step={"sgd": 0.001, "adam": 0.003}, seconds_an_evaluation=0.01)
+TIMES = {CELL: Execution(seconds_a_step={"sgd": 0.001, "adam": 0.003}, seconds_an_evaluation=0.01)}
 
 
 def test_equal_seconds_gives_equal_time() -> None:
     made = setup("sgd", "adam")
-    lengths = equal_lengths(made.contestants, 1000, "seconds", TIMES)
-    spent = {name: steps * TIMES.seconds_a_step[name] for name, steps in lengths.items()}
+    found = equal_lengths(made.arms, 2, "seconds", TIMES)
+    pace = TIMES[CELL].seconds_a_step
+    spent = {arm.title: found[arm.id] * pace[arm.title] for arm in made.arms}
     assert spent["sgd"] == pytest.approx(spent["adam"], rel=0.01)
-    assert equal_lengths(made.contestants, 1000, "steps", TIMES) == {}
-    _, runs = play(setup("sgd", "adam", lengths=lengths), bowl({"sgd": 0.1, "adam": 1e-3}))
+    assert equal_lengths(made.arms, 2, "steps", TIMES) == lengths(made.arms, 1000)
+    _, runs = play(setup("sgd", "adam", lengths=found), bowl({"sgd": 0.1, "adam": 1e-3}))
     assert {run.recipe.steps for run in runs if run.key.name == "sgd" and run.key.phase == "final"} == {2000}
     assert {run.recipe.steps for run in runs if run.key.name == "adam" and run.key.phase == "scan"} == {167}
 
@@ -406,7 +407,7 @@ def test_the_plan_counts_what_then_runs() -> None:
 def built(epochs: float, **options) -> Setup:
     options = {"seeds": 5} | options
     made = setup("sgd", "adam", **options)
-    return replace(made, recipe=made.recipe.model_copy(update={"steps": max(1, round(epochs * 500))}))
+    return replace(made, lengths=lengths(made.arms, max(1, round(epochs * 500))))
 
 
 @pytest.mark.parametrize("minutes", [100, 10, 3, 1, 0.5])
@@ -466,9 +467,9 @@ def test_only_what_was_cut_is_said_to_be_cut(options, said, never) -> None:
 def test_where_nothing_is_tuned_no_trial_is_said_to_be_cut() -> None:
     def build(epochs: float) -> Setup:
         made = setup("sgd(lr=0.1)", seeds=5)
-        return replace(made, recipe=made.recipe.model_copy(update={"steps": max(1, round(epochs * 500))}))
+        return replace(made, lengths=lengths(made.arms, max(1, round(epochs * 500))))
 
-    times = TIMES.model_copy(update={"seconds_a_step": {"sgd(lr=0.1)": 0.001}})
+    times = {CELL: TIMES[CELL].model_copy(update={"seconds_a_step": {"sgd(lr=0.1)": 0.001}})}
     found = fit_budget(build, 8.0, 500, times, 5.0)
     assert [line.split()[-1] for line in found.given_up] == ["epochs", "seeds"]
 

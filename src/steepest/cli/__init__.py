@@ -19,7 +19,7 @@ from steepest.cli.flags import KINDS, Out, given, parameters, registry
 from steepest.cli.output import complain, console, line
 from steepest.errors import OptionError, SteepestError
 from steepest.interrupts import always_raise
-from steepest.recipe import THE_FLAGS, execution_asked, load_tree, validate_experiment
+from steepest.recipe import THE_FLAGS, load_tree, validate_experiment
 from steepest.wording import counted
 
 app = typer.Typer(
@@ -78,13 +78,10 @@ def compare(source: str, optimizers: list[str] | None, out: Path | None, dry_run
         tree = load_tree(source)
         out = out or (Path("runs") / str(tree["name"]) if "name" in tree else None)
     asked = given(flags)
-    execution = asked.pop("execution", {})
-    for section in ("data", "model", "protocol"):
+    for section in ("data", "model", "protocol", "factors", "execution"):
         tree[section] = {**dict(tree.get(section, {})), **asked.get(section, {})}
     if optimizers:
         tree["optimizers"] = optimizers
-    if execution:
-        tree["execution"] = execution_asked(dict(tree.get("execution", {})), execution)
     tree.setdefault("name", Path(str(tree["data"].get("source") or source)).name.split(".")[0])
     experiment = validate_experiment(tree, where=source if source.endswith(".toml") else THE_FLAGS)
 
@@ -94,7 +91,7 @@ def compare(source: str, optimizers: list[str] | None, out: Path | None, dry_run
 
     table = open_table(experiment)
     plan = Plan(table, experiment.model_copy(update={"data": table.options}))
-    check_used(plan.experiment, [*asked.get("model", {}), *asked.get("protocol", {})], plan.contestants)
+    check_used(plan.experiment, [*asked.get("model", {}), *asked.get("protocol", {})], plan.arms)
     if print_model:
         output.print_model(plan)
     if dry_run:

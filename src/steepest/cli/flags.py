@@ -19,7 +19,7 @@ from steepest.components.references import load_reference
 from steepest.components.registry import Registry
 from steepest.data.options import TableOptions
 from steepest.errors import OptionError
-from steepest.recipe import CLEARER_NAMES, EXECUTION_OPTIONS, Execution, ModelOptions, Protocol
+from steepest.recipe import CLEARER_NAMES, SHARED_FACTORS, ExecutionOptions, Factors, ModelOptions, Protocol
 
 COMMON = "Common"
 PANELS = (COMMON, "Data", "Model", "Training", "Tuning", "Execution", "Output")
@@ -27,7 +27,8 @@ SECTIONS: dict[str, tuple[type[BaseModel], str]] = {
     "data": (TableOptions, "Data"),
     "model": (ModelOptions, "Model"),
     "protocol": (Protocol, "Training"),
-    "execution": (Execution, "Execution"),
+    "factors": (Factors, "Training"),
+    "execution": (ExecutionOptions, "Execution"),
 }
 """Sections of the configuration: their record, and the panel of their options."""
 
@@ -36,7 +37,7 @@ COMMON_OPTIONS = ("target", "optimizers", "metric", "epochs", "seeds", "minutes"
 TUNING_OPTIONS = ("learning_rates", "tune", "scan_rates", "full_rates", "sweep", "equal")
 DATA_OPTIONS = ("positive",)
 """Options of the protocol that are about the data."""
-REPEATABLE = ("embedding", "tune")
+REPEATABLE = ("embedding", "tune", *Factors.model_fields)
 FILES = {"test": "test_file", "validation": "validation_file"}
 """Options that are a share of the rows, and their twins that name a file."""
 WITHOUT_DEFAULT = ("missing", "device", "threads")
@@ -108,13 +109,24 @@ def given(flags: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     tree: dict[str, dict[str, Any]] = {}
     for section, (model, _) in SECTIONS.items():
         for name in model.model_fields:
+            if section == "factors" and name in SHARED_FACTORS:  # one value has a place of its own
+                continue
             names = [name, *(new for new, old in CLEARER_NAMES.items() if old == name), FILES.get(name, "")]
             values = {each: flags[each] for each in names if flags.get(each) is not None}
             if len(values) > 1:
                 first, second = (f"--{each.replace('_', '-')}" for each in list(values)[:2])
                 raise OptionError(f"{first} and {second} are the same option", hint="give one of the two.")
-            if values:
-                tree.setdefault(section, {})[name] = next(iter(values.values()))
+            if not values:
+                continue
+            value = next(iter(values.values()))
+            if name in Factors.model_fields and section != "factors":
+                if len(value) > 1:  # compared
+                    tree.setdefault("factors", {})[name] = value
+                    if name == "prepare" and value[0] != "none":  # the experiment's own
+                        tree.setdefault(section, {})[name] = value[0]
+                    continue
+                [value] = value
+            tree.setdefault(section, {}).setdefault(name, value)
     return tree
 
 
@@ -131,7 +143,7 @@ def _section(section: str) -> list[inspect.Parameter]:
     model, panel = SECTIONS[section]
     found: list[inspect.Parameter] = []
     for name, field in model.model_fields.items():
-        if name == "source" or (section == "execution" and name not in EXECUTION_OPTIONS):
+        if name == "source" or (section == "factors" and name in SHARED_FACTORS):
             continue
         shown = next((new for new, old in CLEARER_NAMES.items() if old == name), name)
         place = COMMON if name in COMMON_OPTIONS else "Tuning" if name in TUNING_OPTIONS else panel

@@ -81,7 +81,7 @@ def show(
 
 
 def _finished(row: Any, metric: str) -> bool:
-    return row.kind == "optimizer" and math.isfinite(row.metrics[metric].mean)
+    return row.kind == "arm" and math.isfinite(row.metrics[metric].mean)
 
 
 def print_result(result: Any, report: Path | None = None, *, as_json: bool = False) -> None:

@@ -6,13 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from steepest.compare.assemble import GOOD_RANGE, Evidence
+from steepest.compare.assemble import GOOD_RANGE
 from steepest.compare.estimates import Difference
+from steepest.compare.evidence import Evidence
 from steepest.compare.intervals import paired_t
 from steepest.evaluate.metrics import metric_info
-from steepest.recipe import Execution, Protocol
+from steepest.recipe import ExecutionPlan, Protocol
 from steepest.record.schema import Record
-from steepest.sweep.contestants import Contestant
+from steepest.sweep.arms import Arm
 from steepest.sweep.estimate import plan_seconds
 from steepest.sweep.plan import Setup
 
@@ -65,26 +66,26 @@ NO_LIMITS = Limits()
 
 
 def limits(
-    evidence: Evidence, protocol: Protocol, execution: Execution, outer: Sequence[Difference]
+    evidence: Evidence, protocol: Protocol, plan: ExecutionPlan, outer: Sequence[Difference]
 ) -> Limits:
     """Return what restricts the claims.
 
     Args:
         evidence: the runs and the baselines.
         protocol: what was asked for.
-        execution: has the length of the runs and the measured times.
+        plan: has the length of the runs and the measured times.
         outer: every optimizer minus every baseline on the deciding metric.
     """
     before = sum(each.seconds for each in evidence.baselines)
     return Limits(
-        short=too_short(evidence.setup, protocol, execution, before),
+        short=too_short(evidence.setup, protocol, plan, before),
         untrained=_untrained(evidence),
         unbeaten=_unbeaten(evidence, outer),
-        mistuned=[who.name for who in evidence.setup.contestants if mistuned(evidence, who)],
+        mistuned=[arm.title for arm in evidence.setup.arms if mistuned(evidence, arm)],
     )
 
 
-def too_short(setup: Setup, protocol: Protocol, execution: Execution, before: float) -> Short | None:
+def too_short(setup: Setup, protocol: Protocol, plan: ExecutionPlan, before: float) -> Short | None:
     """Return how short the runs are if they have less than an epoch and fewer than 1,000 steps, otherwise None.
 
     The time that would suffice is that of one epoch with the full tuning and all seeds, because a budget restores
@@ -93,10 +94,10 @@ def too_short(setup: Setup, protocol: Protocol, execution: Execution, before: fl
     Args:
         setup: has the steps.
         protocol: what was asked for.
-        execution: has the length of the runs and the measured times.
+        plan: has the length of the runs and the measured times.
         before: seconds that the baselines took.
     """
-    fitted, steps = execution.fitted, setup.recipe.steps
+    fitted, steps = plan.length, setup.shortest
     if fitted is None or fitted.epochs >= 1 or steps >= ENOUGH_STEPS:
         return None
     cut = protocol.minutes is not None and (protocol.epochs is None or fitted.epochs < protocol.epochs)
@@ -105,13 +106,12 @@ def too_short(setup: Setup, protocol: Protocol, execution: Execution, before: fl
     factor = 1 / fitted.epochs
     full = replace(
         setup,
-        recipe=setup.recipe.model_copy(update={"steps": math.ceil(steps * factor)}),
         lengths={name: math.ceil(length * factor) for name, length in setup.lengths.items()},
         seeds=tuple(protocol.seed + i for i in range(protocol.seeds)),
         scan_rates=protocol.scan_rates,
         full_rates=protocol.full_rates,
     )
-    seconds = _SPARE * (before + plan_seconds(full, execution, {}))
+    seconds = _SPARE * (before + plan_seconds(full, plan.cells, {}))
     return Short(steps, fitted.epochs, protocol.minutes, max(math.ceil(seconds / 60), 2 * protocol.minutes))
 
 
@@ -119,15 +119,15 @@ _SPARE = 1.3
 """What the time for an epoch is multiplied by: for the pilot run, measuring and compiling."""
 
 
-def mistuned(evidence: Evidence, who: Contestant) -> bool:
+def mistuned(evidence: Evidence, arm: Arm) -> bool:
     """Return whether an optimizer is better on validation at its library default rate than at its tuned one.
 
     That is so if more of the tuned runs failed, or if the mean over the seeds is better and either its paired 95 %
     interval excludes zero or it is better with every seed and by more than 1 %.
     """
-    if not who.tuned:
+    if not arm.tuned or not evidence.setup.controls:
         return False
-    tuned, default = evidence.final(who), evidence.default(who)
+    tuned, default = evidence.final(arm), evidence.default(arm)
     failed = sum(each.failed for each in tuned), sum(each.failed for each in default)
     if failed[0] != failed[1]:
         return failed[0] > failed[1]
@@ -156,7 +156,7 @@ def _losses(evidence: Evidence, records: Sequence[Record]) -> list[float]:
 
 
 def _untrained(evidence: Evidence) -> bool:
-    records = [each for who in evidence.setup.contestants for each in evidence.final(who) if not each.failed]
+    records = [each for arm in evidence.setup.arms for each in evidence.final(arm) if not each.failed]
     return 2 * sum(each.best_step == 0 for each in records) > len(records)
 
 

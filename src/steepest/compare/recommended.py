@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from steepest.compare.assemble import Evidence
 from steepest.compare.estimates import Difference
+from steepest.compare.evidence import Evidence
 from steepest.evaluate.metrics import metric_info
 
 
@@ -22,7 +22,7 @@ def recommended(evidence: Evidence, against: Sequence[Difference], *, trained: b
         against: the winner minus each baseline, on the deciding metric.
         trained: whether the winner has a network.
     """
-    winner = evidence.winner.name
+    winner = evidence.winner.title
     ahead = {each.better for each in against if each.told_apart} - {winner}
     sign = -1.0 if metric_info(evidence.metric).higher_is_better else 1.0
     costs = {

@@ -5,23 +5,24 @@ It is stored as ``results.json``; figures are drawn from it and from nothing els
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, cast
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 
+from steepest.compare.effects import Factorial
 from steepest.compare.estimates import Difference, Estimate
 from steepest.record.schema import Frozen
 from steepest.record.store import saved_model
 
-Kind = Literal["optimizer", "default", "constant", "baseline"]
+Kind = Literal["arm", "default", "constant", "baseline"]
 
 
 class Row(Frozen):
-    """One optimizer (tuned), one optimizer at its library default, or one baseline, on the test rows.
+    """One arm (tuned), one optimizer at its library default, or one baseline, on the test rows.
 
     Attributes:
-        kind: ``optimizer``, ``default`` (library default rate), ``constant`` (the winner without a
-            schedule) or ``baseline``.
+        kind: ``arm``, ``default`` (library default rate), ``constant`` (the winner without a schedule) or
+            ``baseline``.
         name: how it is called, unique within its kind.
         lr: the learning rate, or None for a baseline.
         tuned: whether the rate was tuned (a rate given by the user is not).
@@ -55,6 +56,34 @@ class Row(Frozen):
     good_range: float | None = None
     flags: list[str] = Field(default_factory=list)
     model: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _earlier_kind(cls, given: Any) -> Any:
+        """Read what folders of earlier formats call an optimizer."""
+        if isinstance(given, dict) and cast("dict[str, Any]", given).get("kind") == "optimizer":
+            return {**cast("dict[str, Any]", given), "kind": "arm"}
+        return given
+
+
+class ArmEntry(Frozen):
+    """One arm of the comparison.
+
+    Attributes:
+        id: changes with any factor.
+        title: how it is called: its name or its label; the name of its rows and curves.
+        label: what distinguishes it from the others.
+        name: the user's own name for it, or nothing.
+        factors: the value of each factor.
+        runs: its runs, as ``recipe-seed``.
+    """
+
+    id: str
+    title: str
+    label: str
+    name: str = ""
+    factors: dict[str, str] = Field(default_factory=dict)
+    runs: list[str] = Field(default_factory=list)
 
 
 class Standing(Frozen):
@@ -197,6 +226,10 @@ class Comparison(Frozen):
         results_on, curves_on: the rows that results and curves are of, in words.
         selection: how weights and winner were chosen, where results are shown.
         runs: the runs that take part, as ``recipe-seed``; empty where all in the folder do.
+        arms: what was compared; empty in folders of earlier formats.
+        factors: the factors in which the arms differ.
+        factorial: main effects and interactions, where several factors vary in all combinations.
+        test_sets: test sets of each arm, and how they came about: ``folds`` or ``repeats``.
     """
 
     title: str
@@ -220,6 +253,11 @@ class Comparison(Frozen):
     confusion: list[list[int]] = Field(default_factory=list)
     trust: list[Fact] = Field(default_factory=list)
     runs: list[str] = Field(default_factory=list)
+    arms: list[ArmEntry] = Field(default_factory=list)
+    factors: list[str] = Field(default_factory=lambda: ["optimizer"])
+    factorial: Factorial | None = None
+    test_sets: int = 1
+    test_kind: Literal["folds", "repeats"] = "folds"
     warnings: list[str] = Field(default_factory=list)
     data: list[Fact] = Field(default_factory=list)
     preparation: list[Fact] = Field(default_factory=list)

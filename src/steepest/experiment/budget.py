@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from steepest.errors import OptionError
-from steepest.experiment.settings import Decision
+from steepest.experiment.settings import Settings
 from steepest.optim import make_rule
-from steepest.recipe import Execution, Protocol, Recipe, RunLength
+from steepest.recipe import Execution, Protocol, RunLength
 from steepest.report.format import seconds as duration
+from steepest.sweep.arms import Arm
 from steepest.sweep.compiling import Work, with_choice
 from steepest.sweep.defaults import PILOT_STEPS, pilot
 from steepest.sweep.estimate import fit_budget, plan_seconds
@@ -66,118 +67,131 @@ class Clock:
         return None if self.budget is None else max(self.budget - self.gone, LEAST_SHARE * self.budget)
 
 
-def check_minutes(decision: Decision) -> None:
+def check_minutes(settings: Settings) -> None:
     """Refuse a budget into which not even the smallest comparison fits, as far as is known before anything ran.
 
     Raises:
         OptionError: it does not fit.
     """
-    minutes = decision.experiment.protocol.minutes
-    if minutes is None or decided(decision) is not None:
+    minutes = settings.experiment.protocol.minutes
+    if minutes is None or decided(settings) is not None:
         return
-    execution = _times(decision)
-    found = fit_budget(_build(decision, execution), 1.0, decision.per_epoch, execution, 60 * minutes)
+    settings = with_times(settings)
+    found = fit_budget(_build(settings), 1.0, settings.per_epoch, settings.plan.cells, 60 * minutes)
     if not found.fits:
-        least = plan_seconds(found.setup, execution, {}) / 60
+        least = plan_seconds(found.setup, settings.plan.cells, {}) / 60
         enough = max(math.ceil(10 * least) / 10, 0.1)
+        what = "optimizer" if found.setup.controls else "arm"
         raise OptionError(
-            f"a time budget of {counted(minutes, 'minute')} is too short for {counted(len(decision.who), 'optimizer')}",
-            hint=f"give at least {counted(enough, 'minute')} (--minutes {enough:g}), or fewer optimizers.",
+            f"a time budget of {counted(minutes, 'minute')} is too short for {counted(len(settings.arms), what)}",
+            hint=f"give at least {counted(enough, 'minute')} (--minutes {enough:g}), or fewer {what}s.",
         )
 
 
-def decided(decision: Decision) -> RunLength | None:
+def decided(settings: Settings) -> RunLength | None:
     """Return the length that the folder has for what is asked now, or None."""
-    begun = decision.execution.fitted
-    return (
-        begun
-        if begun is not None and begun.asked == asked_for(decision.experiment.protocol, decision.recipe)
-        else None
-    )
+    begun = settings.plan.length
+    return begun if begun is not None and begun.asked == asked_for(settings) else None
 
 
-def settle(decision: Decision, runner: Runner, started: float) -> Decision:
-    """Return the decision with an execution plan in which nothing is open: pilot, compiling, length.
+def settle(settings: Settings, runner: Runner, started: float) -> Settings:
+    """Return the settings with an execution plan in which nothing is open: pilot, compiling, length.
 
     Args:
-        decision: with timed steps.
+        settings: with timed steps.
         runner: makes the pilot.
         started: when the clock of the comparison began.
     """
-    protocol = decision.experiment.protocol
+    protocol = settings.experiment.protocol
     clock = Clock.of(protocol, started)
-    begun = decided(decision)
+    begun = decided(settings)
     if begun is not None:
-        return _with_compiled(decision, begun, None, runner)
+        return _with_compiled(settings, begun, None, runner)
     if protocol.epochs is not None:
-        epochs, why = (
-            protocol.epochs,
-            f"{counted(protocol.epochs, 'epoch')}, given",
-        )
+        epochs, why = protocol.epochs, f"{counted(protocol.epochs, 'epoch')}, given"
     else:
-        epochs, why = find_length(decision, runner, clock)
+        epochs, why = find_length(settings, runner, clock)
     wanted = RunLength(epochs=epochs, why=why)
-    decision = _with_compiled(decision, wanted, clock, runner)
-    fitted = fit_length(decision, wanted, clock)
-    asked = fitted.model_copy(update={"asked": asked_for(protocol, decision.recipe)})
-    return replace(decision, execution=decision.execution.model_copy(update={"fitted": asked}))
+    settings = _with_compiled(settings, wanted, clock, runner)
+    fitted = fit_length(settings, wanted, clock)
+    asked = fitted.model_copy(update={"asked": asked_for(settings)})
+    return replace(settings, plan=settings.plan.model_copy(update={"length": asked}))
 
 
-def expected(decision: Decision) -> tuple[Decision, RunLength, bool, float]:
+def expected(settings: Settings) -> tuple[Settings, RunLength, bool, float]:
     """Return what :func:`settle` is expected to find, without training or compiling anything.
 
     Returns:
-        The decision, the length, whether the length is known already, and the seconds that compiling will take.
+        The settings, the length, whether the length is known already, and the seconds that compiling will take.
     """
-    protocol = decision.experiment.protocol
+    protocol = settings.experiment.protocol
     clock = Clock.of(protocol)
-    begun = decided(decision)
+    begun = decided(settings)
     known = begun is not None or protocol.epochs is not None
     wanted = begun or RunLength(epochs=protocol.epochs or LARGEST_GUESS)
     if not known and clock.budget is not None:
         wanted = wanted.model_copy(
             update={"why": f"chosen by a pilot run; {LARGEST_GUESS:g} epochs assumed here"}
         )
-    steps = decision.timed
-    chosen = steps.choose(lambda: _work(decision, wanted, None if begun else clock), compiles=False)
-    first, later = steps.waits()
-    lacking = sum(name not in steps.compiled for name in chosen)
-    wait = first + (lacking - 1) * later if lacking else 0.0
-    decision = replace(decision, execution=steps.settled(chosen))
+    settings, wait = with_times(settings), 0.0
+    for key, steps in settings.steps.items():
+        chosen = steps.choose(_work(settings, key, wanted, None if begun else clock), compiles=False)
+        first, later = steps.waits()
+        lacking = sum(name not in steps.compiled for name in chosen)
+        wait += (later if wait else first) + (lacking - 1) * later if lacking else 0.0
+        settings = settings.planned({key: steps.settled(chosen)})
     if begun is None and clock.budget is not None:
-        wanted = within(decision, wanted, clock.budget - wait)
-    return decision, wanted, known, wait
+        wanted = within(settings, wanted, clock.budget - wait)
+    return settings, wanted, known, wait
 
 
-def find_length(decision: Decision, runner: Runner, clock: Clock) -> tuple[float, str]:
-    """Return the number of epochs that a pilot finds, and how; one epoch where the time is too short for a pilot."""
-    steps, adam = decision.timed, str(make_rule("adam"))
-    execution = _times(decision)
-    if adam in steps.rules:
-        typical = RunLength(epochs=TYPICAL_EPOCHS)
-        chosen = steps.choose(lambda: _work(decision, typical, clock), only=(adam,))
-        execution = _times(decision, [name for name in chosen if name == adam])
-    most = PILOT_STEPS
-    if clock.budget is not None:
-        pace = execution.seconds_a_step
-        a_step = pace.get(adam, sum(pace.values()) / len(pace))
-        an_epoch = decision.per_epoch * a_step + execution.seconds_an_evaluation
-        epochs = int(PILOT_SHARE * clock.budget / an_epoch)
-        if not epochs:
-            return 1.0, "1 epoch (the time budget is too short for a pilot run)"
-        most = min(PILOT_STEPS, epochs * decision.per_epoch)
-    runner.execution = execution
-    epochs, how = pilot(runner, decision.recipe, decision.per_epoch, decision.experiment.protocol.seed, most)
-    return epochs, f"{counted(epochs, 'epoch')} ({how})"
+def find_length(settings: Settings, runner: Runner, clock: Clock) -> tuple[float, str]:
+    """Return the number of epochs that pilots find, and how; one epoch where the time is too short for a pilot.
+
+    There is one pilot for each model and kind of data; the longest length holds for all arms.
+    """
+    adam = str(make_rule("adam"))
+    arms = pilot_arms(settings.arms)
+    settings = with_times(settings)
+    typical = RunLength(epochs=TYPICAL_EPOCHS)
+    found: list[tuple[float, str, Arm]] = []
+    for arm in arms:
+        steps = settings.steps[arm.cell]
+        execution = settings.execution(arm)
+        if adam in steps.rules:
+            chosen = steps.choose(_work(settings, arm.cell, typical, clock), only=(adam,))
+            compiled = [name for name in chosen if name == adam]
+            execution = with_choice(steps.execution, steps.prospects(), compiled)
+        most = PILOT_STEPS
+        if clock.budget is not None:
+            pace = execution.seconds_a_step
+            a_step = pace.get(adam, sum(pace.values()) / len(pace))
+            an_epoch = arm.per_epoch * a_step + execution.seconds_an_evaluation
+            epochs = int(PILOT_SHARE * clock.budget / len(arms) / an_epoch)
+            if not epochs:
+                found.append((1.0, "the time budget is too short for a pilot run", arm))
+                continue
+            most = min(PILOT_STEPS, epochs * arm.per_epoch)
+        runner.cells = {**settings.plan.cells, arm.cell: execution}
+        epochs, how = pilot(runner, arm, settings.experiment.protocol.seed, most)
+        found.append((epochs, how, arm))
+    epochs, how, arm = max(found, key=lambda each: each[0])
+    of = f", the longest of {len(arms)} pilot runs: {arm.title}" if len(arms) > 1 else ""
+    return epochs, f"{counted(epochs, 'epoch')} ({how}{of})"
 
 
-def fit_length(decision: Decision, wanted: RunLength, clock: Clock) -> RunLength:
+def pilot_arms(arms: Sequence[Arm]) -> list[Arm]:
+    """Return an arm for each model and kind of data."""
+    return list({(arm.recipe.model, arm.folds[0]): arm for arm in reversed(arms)}.values())[::-1]
+
+
+def fit_length(settings: Settings, wanted: RunLength, clock: Clock) -> RunLength:
     """Return the length, trials and seeds that fit into the time, where the execution plan has its times."""
     if clock.budget is None or clock.left is None:
         return wanted
     gone = clock.gone
-    found = within(decision, wanted, clock.left)
-    whole = gone + plan_seconds(decision.setup(found), decision.execution, {})
+    found = within(settings, wanted, clock.left)
+    whole = gone + plan_seconds(settings.setup(found), settings.plan.cells, {})
     if whole > LATE * clock.budget:
         late = (
             f"everything before training took {duration(gone)}, so the comparison is expected to take "
@@ -187,10 +201,9 @@ def fit_length(decision: Decision, wanted: RunLength, clock: Clock) -> RunLength
     return found
 
 
-def within(decision: Decision, wanted: RunLength, seconds: float) -> RunLength:
+def within(settings: Settings, wanted: RunLength, seconds: float) -> RunLength:
     """Return the length, trials and seeds with which a comparison fits into some seconds."""
-    execution = decision.execution
-    found = fit_budget(_build(decision, execution), wanted.epochs, decision.per_epoch, execution, seconds)
+    found = fit_budget(_build(settings), wanted.epochs, settings.per_epoch, settings.plan.cells, seconds)
     lost = f"to fit the time budget: {'; '.join(found.given_up)}" if found.given_up else ""
     return RunLength(
         epochs=found.epochs,
@@ -201,45 +214,54 @@ def within(decision: Decision, wanted: RunLength, seconds: float) -> RunLength:
     )
 
 
-def asked_for(protocol: Protocol, recipe: Recipe) -> str:
+def asked_for(settings: Settings) -> str:
     """Return what the length was decided from: where it is the same, a folder's decision stands."""
+    protocol = settings.experiment.protocol
     asked: dict[str, Any] = {"epochs": protocol.epochs, "minutes": protocol.minutes}
     if protocol.minutes is not None:
         asked |= {name: getattr(protocol, name) for name in ("seeds", "scan_rates", "full_rates")}
         asked |= {"sweep": True} if protocol.sweep else {}
     if protocol.epochs is None:
-        asked["pilot of"] = recipe.id
+        recipes = {arm.recipe.scheduled("constant").id for arm in pilot_arms(settings.arms)}
+        asked["pilot of"] = " ".join(sorted(recipes))
     return ", ".join(f"{name} {value}" for name, value in asked.items())
 
 
-def _with_compiled(decision: Decision, wanted: RunLength, clock: Clock | None, runner: Runner) -> Decision:
-    """Return the decision with an execution plan in which whose steps are compiled is no longer open."""
-    steps = decision.timed
-    chosen = steps.choose(lambda: _work(decision, wanted, clock))
-    execution = steps.settled(chosen)
-    for name in steps.rules if execution.compile == "on" else steps.faults:
-        if why := steps.why_eager(name):
-            runner.observer.say(f"steps  {name} runs eagerly: {why}")
-    runner.execution = execution
-    return replace(decision, execution=execution)
+def with_times(settings: Settings) -> Settings:
+    """Return the settings with times for the steps of all arms, eager where nothing else is decided."""
+    cells = {
+        key: with_choice(steps.execution, steps.prospects(), ()) for key, steps in settings.steps.items()
+    }
+    return settings.planned(cells)
 
 
-def _work(decision: Decision, wanted: RunLength, clock: Clock | None) -> Work:
-    """Return the comparison that is wanted, and the time that there is now."""
+def _with_compiled(settings: Settings, wanted: RunLength, clock: Clock | None, runner: Runner) -> Settings:
+    """Return the settings with an execution plan in which whose steps are compiled is no longer open."""
+    settings = with_times(settings)
+    for key, steps in settings.steps.items():
+        chosen = steps.choose(_work(settings, key, wanted, clock))
+        execution = steps.settled(chosen)
+        for name in steps.rules if execution.compile == "on" else steps.faults:
+            if why := steps.why_eager(name):
+                runner.observer.say(f"steps  {name} runs eagerly: {why}")
+        settings = settings.planned({key: execution})
+    runner.cells = settings.plan.cells
+    return settings
+
+
+def _work(settings: Settings, cell: str, wanted: RunLength, clock: Clock | None) -> Callable[[], Work]:
+    """Return what tells the comparison that is wanted, as a cell sees it, and the time that there is now."""
+
+    def cells(execution: Execution) -> Mapping[str, Execution]:
+        return {**settings.plan.cells, cell: execution}
 
     def build(epochs: float, execution: Execution) -> Setup:
-        fitted = wanted.model_copy(update={"epochs": epochs})
-        return replace(decision, execution=execution).setup(fitted)
+        return settings.planned({cell: execution}).setup(wanted.model_copy(update={"epochs": epochs}))
 
-    return Work(build, wanted.epochs, decision.per_epoch, None if clock is None else clock.left)
-
-
-def _build(decision: Decision, execution: Execution) -> Callable[[float], Setup]:
-    made = replace(decision, execution=execution)
-    return lambda epochs: made.setup(RunLength(epochs=epochs))
+    return lambda: Work(
+        build, cells, cell, wanted.epochs, settings.per_epoch, None if clock is None else clock.left
+    )
 
 
-def _times(decision: Decision, compiled: Collection[str] = ()) -> Execution:
-    """Return the execution plan with times for all, eager where nothing else is said."""
-    steps = decision.timed
-    return with_choice(steps.execution, steps.prospects(), tuple(compiled))
+def _build(settings: Settings) -> Callable[[float], Setup]:
+    return lambda epochs: settings.setup(RunLength(epochs=epochs))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,38 +17,40 @@ from steepest.data.dataset import Dataset
 from steepest.data.options import TableOptions
 from steepest.errors import FolderError, SteepestError
 from steepest.evaluate.metrics import default_metric, meant, metric_info
-from steepest.experiment.settings import device_is_there
-from steepest.models import ModelBuilder
+from steepest.experiment.settings import Cell, device_is_there
 from steepest.prediction.about import built_from
 from steepest.recipe import (
     EXECUTION_OPTIONS,
-    Execution,
+    FACTORS,
+    ExecutionPlan,
     Experiment,
+    Factors,
     Protocol,
     flag_of,
     load_tree,
+    stable_hash,
     validate_experiment,
 )
+from steepest.record.schema import Record
 from steepest.record.store import TEST_PREDICTIONS, Folder, command, curves_frame
 from steepest.report.html import render_html
 from steepest.report.text import to_csv
 from steepest.report.usage import usage
+from steepest.sweep.arms import Given, Wanted, texts_of, wanted_arms
 from steepest.sweep.codes import codes_of
-from steepest.sweep.contestants import contestants
 from steepest.sweep.observer import Observer
-from steepest.sweep.space import Axis
 
 
 def check_folder(
-    folder: Folder, experiment: Experiment, dataset: Dataset, of: Mapping[str, str] = MappingProxyType({})
-) -> Execution | None:
+    folder: Folder, experiment: Experiment, dataset: Dataset, cells: Mapping[str, Cell] = MappingProxyType({})
+) -> ExecutionPlan | None:
     """Return the execution plan of a folder that was begun, None for a new one.
 
     Args:
         folder: where.
         experiment: what is to be done in it.
         dataset: on which data.
-        of: what its execution plan will belong to; options of the plan may change together with these.
+        cells: what its execution plan will belong to; options of the plan may change together with these.
 
     Raises:
         FolderError: the folder belongs to other data or to another preparation, or is not an experiment's.
@@ -69,44 +72,86 @@ def check_folder(
             f"{folder.path.as_posix()!r} was started with other data: {_changed(began.data, experiment.data)}",
             hint="restore the original data, or use another --out folder.",
         )
-    if began.execution is not None:
-        _check_execution(began.execution, folder)
-        asked = {} if experiment.execution is None else experiment.execution.model_dump(exclude_unset=True)
-        if asked.get("device") == "auto":
-            del asked["device"]
-        for option in () if began.execution.changed(of) else EXECUTION_OPTIONS:
-            before = getattr(began.execution, option)
-            if asked.get(option, before) != before:
-                raise FolderError(
-                    f"{folder.path.as_posix()!r} was started with {flag_of(option)} {before}, not {asked[option]}",
-                    hint=f"leave {flag_of(option)} out, or give --out another folder.",
-                )
-    return began.execution
+    if began.plan is None:
+        return None
+    _check_plan(began.plan, folder)
+    asked = experiment.execution.model_dump(exclude_unset=True)
+    used = [
+        began.plan.cells[key]
+        for key, cell in cells.items()
+        if key in began.plan.cells and not began.plan.cells[key].changed(cell.of)
+    ]
+    for option in EXECUTION_OPTIONS:
+        wanted = asked.get(option)
+        before = [began.plan.device] if option == "device" else [getattr(each, option) for each in used]
+        other = next((each for each in before if wanted not in (None, "auto", each)), None)
+        if option in ("rows", "compile"):
+            other = next((each for each in before if wanted not in (None, each)), None)
+        if other is not None:
+            raise FolderError(
+                f"{folder.path.as_posix()!r} was started with {flag_of(option)} {other}, not {wanted}",
+                hint=f"leave {flag_of(option)} out, or give --out another folder.",
+            )
+    return began.plan
 
 
 def joined(
-    folder: Folder,
-    experiment: Experiment,
-    optimizers: Sequence[Any] | None,
-    observer: Observer,
-    model: ModelBuilder | None = None,
-) -> tuple[Experiment, Sequence[Any] | None]:
-    """Return an experiment, and its optimizers that are no texts, with those that the folder has already."""
-    before = _trained_before(folder, experiment, optimizers, observer, model)
+    folder: Folder, experiment: Experiment, given: Given, observer: Observer
+) -> tuple[Experiment, Given]:
+    """Return an experiment with the arms that the folder has already, where they can stay beside those asked for."""
+    asked = wanted_arms(experiment, given)
+    before = _trained_before(folder, experiment, given, asked, observer)
     if not before:
-        return experiment, optimizers
-    whole = experiment.model_copy(update={"optimizers": (*before, *experiment.optimizers)})
-    return whole, [*before, *optimizers] if optimizers else None
+        return experiment, given
+    every = [*before, *asked]
+    optimizers = list(dict.fromkeys(arm.optimizer.name for arm in every))
+    combined = len(every) == len(optimizers) * len(asked) // max(
+        len({arm.optimizer.name for arm in asked}), 1
+    )
+    same = {stable_hash(_besides_optimizer(arm)) for arm in asked}
+    if not experiment.arms and combined and same >= {stable_hash(_besides_optimizer(arm)) for arm in before}:
+        names = list(dict.fromkeys(arm.optimizer.name for arm in before))
+        names = [each for each in names if each not in {arm.optimizer.name for arm in asked}]
+        grown = experiment.model_copy(update={"optimizers": (*names, *experiment.optimizers)})
+        objects = (*names, *given.optimizers) if given.optimizers else None
+        return grown, replace(given, optimizers=objects)
+    named = dict(given.named)
+    for arm in asked:
+        if not isinstance(arm.optimizer.origin, str):
+            named[arm.optimizer.name] = arm.optimizer.origin
+        if not isinstance(arm.model, str):
+            named[arm.model_text] = arm.model
+    grown = experiment.model_copy(
+        update={"arms": tuple(arm.options() for arm in every), "factors": Factors.model_validate({})}
+    )
+    return grown, replace(given, named=named, optimizers=None)
+
+
+def _besides_optimizer(arm: Wanted) -> dict[str, str]:
+    return {name: value for name, value in texts_of(arm).items() if name != "optimizer"}
+
+
+def _arms_of(began: Experiment, given: Given) -> tuple[list[Wanted], list[str]]:
+    """Return the arms of a folder, and the names of those that cannot be made from their texts."""
+    found: list[Wanted] = []
+    lost: list[str] = []
+    parts = (
+        [began.model_copy(update={"arms": (each,)}) for each in began.arms]
+        if began.arms
+        else [began.model_copy(update={"optimizers": (each,)}) for each in began.optimizers]
+    )
+    for part in parts:
+        try:
+            found += wanted_arms(part, replace(given, optimizers=None))
+        except SteepestError:
+            lost += [each.name or each.optimizer or "" for each in part.arms] or list(part.optimizers)
+    return found, lost
 
 
 def _trained_before(
-    folder: Folder,
-    experiment: Experiment,
-    optimizers: Sequence[Any] | None,
-    observer: Observer,
-    model: ModelBuilder | None,
-) -> list[str]:
-    """Return the optimizers of an earlier comparison in the folder that stay in it beside those that are asked for.
+    folder: Folder, experiment: Experiment, given: Given, asked: Sequence[Wanted], observer: Observer
+) -> list[Wanted]:
+    """Return the arms of an earlier comparison in the folder that stay in it beside those that are asked for.
 
     They stay where the rest of the comparison is the same (but for seeds, minutes, and what is tuned of others);
     otherwise, and where one cannot be made from its text, that is said.
@@ -115,39 +160,36 @@ def _trained_before(
     if not path.is_file():
         return []
     began = validate_experiment(load_tree(path), where=str(path))
-    who = contestants(optimizers or experiment.optimizers, experiment.protocol.tune)
-    asked, kept = {each.name for each in who}, folder.codes()
-    built, schedule = model or str(experiment.model.spec), experiment.protocol.schedule
-    now = {of: code.digest for of, code in codes_of(who, built, schedule)}
+    kept = folder.codes()
+    now = {of: code.digest for of, code in codes_of(asked)}
     edited = [of for of, digest in now.items() if kept.get(of, digest) != digest]
     if edited:
         observer.say(f"       the code has changed since it was trained in this folder: {', '.join(edited)}")
-    stay: list[str] = []
-    lost: list[str] = []
-    for text in began.optimizers:
-        try:
-            found = contestants([text])
-        except SteepestError:
-            lost.append(text)
-            continue
-        of = codes_of(found, "linear", "constant").optimizers
-        for each in found:
-            as_trained = kept.get(f"optimizer {each.name}", "") == of[each.name].digest
-            (stay if as_trained else lost).append(each.name)
-    stay = [each for each in stay if each not in asked]
-    both = [*stay, *(optimizers or experiment.optimizers)]
-    before, after = (_axes(both, each.protocol.tune) for each in (began, experiment))
-    lost += [each for each in stay if before.get(each, ()) != after.get(each, ())]
-    stay = [each for each in stay if each not in lost]
-    free = {"seeds", "minutes", "metric", "positive", "tune", "sweep"}
+    before, lost = _arms_of(began, given)
+    mine = {stable_hash(texts_of(arm)) for arm in asked}
+    names = {arm.optimizer.name for arm in asked}
+    before = [arm for arm in before if stable_hash(texts_of(arm)) not in mine]
+    vary = {"optimizer", *began.factors.values(), *experiment.factors.values()}
+    vary |= set(FACTORS) if began.arms or experiment.arms else set()
+    shared = {name: {texts_of(arm)[name] for arm in asked} for name in FACTORS if name not in vary}
+    free = {"seeds", "minutes", "metric", "positive", "tune", "sweep", "schedule", "batch_size", "precision"}
     protocols = [each.protocol.model_dump(exclude=free) for each in (began, experiment)]
-    same = protocols[0] == protocols[1] and began.model == experiment.model
-    same = same and all(kept.get(of, "") == now.get(of, "") for of in ("model", "schedule"))
-    lost = [each for each in lost if each not in asked]
-    if stay and not (same and _same_judging(folder, began.protocol, experiment.protocol)):
-        lost, stay = [*stay, *lost], []
+    same = protocols[0] == protocols[1] and _same_judging(folder, began.protocol, experiment.protocol)
+    stay: list[Wanted] = []
+    for arm in before:
+        texts = texts_of(arm)
+        own = dict(codes_of([arm]))
+        as_trained = all(_kept_digest(kept, of) == code.digest for of, code in own.items()) and not (
+            _had_code(kept, arm) and not own
+        )
+        if same and as_trained and all(texts[name] in values for name, values in shared.items()):
+            stay.append(arm)
+        elif arm.optimizer.name not in names:
+            lost.append(arm.optimizer.name)
+    said = list(dict.fromkeys(arm.name or arm.optimizer.name for arm in stay))
     if stay:
-        observer.say(f"       {', '.join(stay)}: already in this folder, kept in the comparison")
+        observer.say(f"       {', '.join(said)}: already in this folder, kept in the comparison")
+    lost = [each for each in dict.fromkeys(lost) if each not in names]
     if lost:
         observer.say(
             f"warning: {', '.join(lost)}: in this folder, but trained with other settings and not in this report"
@@ -155,12 +197,13 @@ def _trained_before(
     return stay
 
 
-def _axes(optimizers: Sequence[Any], tune: Sequence[str]) -> dict[str, tuple[Axis, ...]]:
-    """Return what is tuned of each optimizer, by name; nothing where one of them cannot be made."""
-    try:
-        return {each.name: each.axes for each in contestants(optimizers, tune)}
-    except SteepestError:
-        return {}
+def _kept_digest(kept: Mapping[str, str], of: str) -> str | None:
+    """Return the identity that a folder has of some code; that of its only model or schedule has no name."""
+    return kept.get(of, kept.get(of.partition(" ")[0]) if not of.startswith("optimizer ") else None)
+
+
+def _had_code(kept: Mapping[str, str], arm: Wanted) -> bool:
+    return f"optimizer {arm.optimizer.name}" in kept
 
 
 def _same_judging(folder: Folder, before: Protocol, now: Protocol) -> bool:
@@ -177,19 +220,19 @@ def _same_judging(folder: Folder, before: Protocol, now: Protocol) -> bool:
     return len(names) == 1 and now.positive in (before.positive, by_default)
 
 
-def _check_execution(execution: Execution, folder: Folder) -> None:
+def _check_plan(plan: ExecutionPlan, folder: Folder) -> None:
     """Complain where this process cannot compute the same bits as the runs in the folder."""
     path = folder.path
     fresh = command("compare", path / "experiment.toml", "--out", path.with_name(f"{path.name}-again"))
-    if execution.torch and execution.torch != torch.__version__:
+    if plan.torch and plan.torch != torch.__version__:
         raise FolderError(
-            f"{path.as_posix()!r} was started with torch {execution.torch} and this is torch {torch.__version__}: "
+            f"{path.as_posix()!r} was started with torch {plan.torch} and this is torch {torch.__version__}: "
             "their runs may differ in the last digits",
-            hint=f"install torch {execution.torch}, or start a new folder: `{fresh}`.",
+            hint=f"install torch {plan.torch}, or start a new folder: `{fresh}`.",
         )
-    if not device_is_there(execution.device):
+    if not device_is_there(plan.device):
         raise FolderError(
-            f"{path.as_posix()!r} was started on the device {execution.device!r}, which is not available",
+            f"{path.as_posix()!r} was started on the device {plan.device!r}, which is not available",
             hint="continue where it is available, or start again here: the same command with another --out.",
         )
 
@@ -210,12 +253,20 @@ def write_results(folder: Folder, comparison: Comparison) -> None:
     """Write the curves, the results and the report of a finished comparison."""
     buffer = io.BytesIO()
     part = set(comparison.runs)
+    names = {run: arm.title for arm in comparison.arms for run in arm.runs}
     records = [each for each in folder.records() if f"{each.key.recipe}-{each.key.seed}" in part]
+    records = [_named(each, names) for each in records]
     curves_frame(records).write_ipc(buffer, compression="zstd")
     folder.write("curves.arrow", buffer.getvalue())
     folder.write("results.csv", to_csv(comparison))
     folder.write("results.json", comparison.model_dump_json(indent=1) + "\n")
     folder.write("report.html", render_html(comparison))
+
+
+def _named(record: Record, names: Mapping[str, str]) -> Record:
+    """Return a record under the name that its arm has now."""
+    name = names.get(f"{record.key.recipe}-{record.key.seed}", record.key.name)
+    return record.model_copy(update={"key": record.key.model_copy(update={"name": name})})
 
 
 def load_comparison(folder: Folder) -> Comparison:

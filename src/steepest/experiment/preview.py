@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
-from typing import Any
 
 from steepest.components.references import looking
 from steepest.data.table import Table
 from steepest.experiment.budget import check_minutes, expected
 from steepest.experiment.folder import check_folder, joined
 from steepest.experiment.settings import decide
-from steepest.models import ModelBuilder
 from steepest.recipe import Experiment, RunLength
 from steepest.record.store import Folder
 from steepest.report.format import seconds as duration
+from steepest.sweep.arms import NOTHING_GIVEN, Given
 from steepest.sweep.estimate import plan_seconds, plan_text
 from steepest.sweep.methods import steps_text
 from steepest.sweep.observer import Observer
@@ -35,13 +33,7 @@ class Preview(str):
 
 
 def preview(
-    experiment: Experiment,
-    table: Table,
-    folder: Folder,
-    observer: Observer,
-    model: ModelBuilder | None = None,
-    *,
-    optimizers: Sequence[Any] | None = None,
+    experiment: Experiment, table: Table, folder: Folder, observer: Observer, given: Given = NOTHING_GIVEN
 ) -> str:
     """Return the plan as lines; some steps are timed, nothing is trained to an end and nothing is written.
 
@@ -50,8 +42,7 @@ def preview(
         table: the data.
         folder: where the comparison would be made; the runs that it has are not made again.
         observer: who is told.
-        model: the user's own model as a callable.
-        optimizers: classes, rules or values to try, where they are not all texts of the experiment.
+        given: what was given as Python objects instead of texts.
 
     Raises:
         FolderError: the folder belongs to other data, or was begun in another way.
@@ -59,43 +50,35 @@ def preview(
     """
     folder.check_format()
     with looking(folder.sources_of):
-        return _preview(experiment, table, folder, observer, model, optimizers)
+        return _preview(experiment, table, folder, observer, given)
 
 
-def _preview(
-    experiment: Experiment,
-    table: Table,
-    folder: Folder,
-    observer: Observer,
-    model: ModelBuilder | None,
-    optimizers: Sequence[Any] | None,
-) -> str:
-    experiment, optimizers = joined(folder, experiment, optimizers, observer, model)
-    decision = decide(experiment, table, model, optimizers, observer)
-    began = check_folder(folder, experiment, decision.dataset, decision.of)
-    decision = decision.measured(began, observer)
-    check_minutes(decision)
-    decision, fitted, known, wait = expected(decision)
-    protocol = experiment.protocol
-    setup, history = decision.setup(fitted), folder.history()
-    execution = decision.execution
+def _preview(experiment: Experiment, table: Table, folder: Folder, observer: Observer, given: Given) -> str:
+    experiment, given = joined(folder, experiment, given, observer)
+    settings = decide(experiment, table, given, observer)
+    began = check_folder(folder, experiment, settings.dataset, settings.cells)
+    settings = settings.measured(began, observer)
+    check_minutes(settings)
+    settings, length, known, wait = expected(settings)
+    protocol, cells = experiment.protocol, settings.plan.cells
+    setup, history = settings.setup(length), folder.history()
     lines = [
         *([f"folder {folder.path.as_posix()}, with {counted(len(history), 'run')}"] if history else []),
-        f"batch  {counted(decision.batch_size, 'row')}, {decision.how_batch}; "
-        f"{counted(decision.per_epoch, 'step')} per epoch",
-        *([f"length {fitted.why}"] if fitted.why else []),
+        f"batch  {settings.batch_text}",
+        *([f"length {length.why}"] if length.why else []),
         f"plan   {plan_text(setup, history)}",
-        *filter(None, [rows_text(execution, decision.who), steps_text(execution, decision.who)]),
+        *rows_text(cells, settings.arms),
+        *steps_text(cells, settings.arms),
     ]
     besides = [f"{duration(wait)} of compiling"] if wait else []
     besides += [] if history else ["the baselines"]
     more = f", plus {' and '.join(besides)}" if besides else ""
     if known or protocol.minutes is not None:
         most = "about" if known else "at most about"
-        lines.append(f"time   {most} {duration(plan_seconds(setup, execution, history))}{more}")
+        lines.append(f"time   {most} {duration(plan_seconds(setup, cells, history))}{more}")
     else:
-        short, long = (decision.setup(RunLength(epochs=each)) for each in (1.0, 2.0))
-        epoch = plan_seconds(long, execution, {}) - plan_seconds(short, execution, {})
+        short, long = (settings.setup(RunLength(epochs=each)) for each in (1.0, 2.0))
+        epoch = plan_seconds(long, cells, {}) - plan_seconds(short, cells, {})
         lines.append(
             f"time   about {duration(epoch)} per epoch{more}; a pilot run chooses the number of epochs"
         )

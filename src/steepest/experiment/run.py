@@ -4,47 +4,40 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Sequence
 from typing import Any
 
+import polars as pl
 import torch
 
 from steepest import forks
-from steepest.compare.assemble import Evidence
+from steepest.compare.evidence import Evidence
 from steepest.compare.limits import too_short
 from steepest.compare.result import Comparison
 from steepest.components.identity import of_network
 from steepest.components.references import looking
-from steepest.data.dataset import Dataset
 from steepest.data.table import Table, read_table
 from steepest.errors import OptionError
 from steepest.evaluate.outputs import predict
+from steepest.experiment.baselines import Baselines
 from steepest.experiment.budget import check_minutes, settle
-from steepest.experiment.folder import (
-    check_folder,
-    joined,
-    with_whole_paths,
-    write_results,
-)
-from steepest.experiment.settings import Decision, decide
-from steepest.models import ModelBuilder, build_model
+from steepest.experiment.folder import check_folder, joined, with_whole_paths, write_results
+from steepest.experiment.settings import Settings, decide
+from steepest.models import build_model
 from steepest.prediction.about import About
 from steepest.prediction.model import TrainedModel
 from steepest.prediction.sameness import outputs_of
 from steepest.prediction.seen import SeenRows
-from steepest.recipe import (
-    Experiment,
-    experiment_toml,
-)
-from steepest.record.store import TEST_PREDICTIONS, Folder
+from steepest.recipe import Experiment, experiment_toml
+from steepest.record.store import ARMS, TEST_PREDICTIONS, Folder
 from steepest.report.format import seconds as duration
 from steepest.report.headline import too_short as short_text
-from steepest.report.summary import Findings, best_seed, summarize
-from steepest.sweep.baselines import baseline_rows, budget_within, complete_baselines, save_baselines
+from steepest.report.summary import Findings, best_run, summarize
+from steepest.sweep.arms import NOTHING_GIVEN, Given
+from steepest.sweep.baselines import baseline_rows
 from steepest.sweep.estimate import plan_seconds, plan_text
 from steepest.sweep.methods import steps_text
 from steepest.sweep.observer import Observer
-from steepest.sweep.plan import chosen_rules, finals, taking_part, winner
+from steepest.sweep.plan import PlannedRun, Setup, chosen_rules, finals, refits, taking_part
 from steepest.sweep.rows import rows_text
 from steepest.sweep.runner import Runner
 from steepest.wording import counted
@@ -69,13 +62,7 @@ def open_table(experiment: Experiment) -> Table:
 
 
 def complete(
-    experiment: Experiment,
-    table: Table,
-    folder: Folder,
-    observer: Observer,
-    model: ModelBuilder | None = None,
-    *,
-    optimizers: Sequence[Any] | None = None,
+    experiment: Experiment, table: Table, folder: Folder, observer: Observer, given: Given = NOTHING_GIVEN
 ) -> Comparison:
     """Run what the folder lacks and write everything; return the comparison.
 
@@ -84,8 +71,7 @@ def complete(
         table: the data.
         folder: where to.
         observer: who is told.
-        model: the user's own model as a callable.
-        optimizers: classes, rules or values to try, where they are not all texts of the experiment.
+        given: what was given as Python objects instead of texts.
 
     Raises:
         FolderError: the folder belongs to other data, was begun by an earlier version of steepest, with another
@@ -96,172 +82,223 @@ def complete(
     started = time.perf_counter()
     folder.check_format()
     with looking(folder.sources_of):
-        experiment, optimizers = joined(folder, experiment, optimizers, observer, model)
-        decision = decide(experiment, table, model, optimizers, observer)
-        check_folder(folder, experiment, decision.dataset, decision.of)
+        experiment, given = joined(folder, experiment, given, observer)
+        settings = decide(experiment, table, given, observer)
+        check_folder(folder, experiment, settings.dataset, settings.cells)
         with folder.held():
-            return _carry_out(experiment, table, folder, observer, decision, started)
+            return _carry_out(experiment, folder, observer, settings, started)
 
 
 def _carry_out(
     experiment: Experiment,
-    table: Table,
     folder: Folder,
     observer: Observer,
-    decision: Decision,
+    settings: Settings,
     started: float,
 ) -> Comparison:
     """Do what :func:`complete` says, in a folder that no other process is working in."""
     # another process may have begun it in between
-    began = check_folder(folder, experiment, decision.dataset, decision.of)
-    decision = decision.measured(began, observer)
-    check_minutes(decision)
-    experiment = experiment.model_copy(update={"execution": decision.execution})
-    folder.write("experiment.toml", experiment_toml(with_whole_paths(experiment)))
-    folder.begin(decision.dataset.fingerprint, decision.dataset.name)
-    for of, code in decision.codes:
+    began = check_folder(folder, experiment, settings.dataset, settings.cells)
+    settings = settings.measured(began, observer)
+    check_minutes(settings)
+    _write_experiment(folder, experiment, settings)
+    folder.begin(settings.dataset.fingerprint, settings.dataset.name)
+    for of, code in settings.codes:
         folder.keep_code(of, code.name, code.digest, code.sources)
 
-    dataset, metrics, protocol = decision.dataset, decision.judging.metrics, experiment.protocol
+    dataset, metrics, protocol = settings.dataset, settings.judging.metrics, experiment.protocol
     runner = Runner(
-        dataset.to(decision.execution.device),
+        settings.datasets,
         folder,
         metrics,
-        decision.model,
-        decision.execution.threads,
         observer,
-        decision.execution.device,
-        execution=decision.execution,
-        programs=decision.timed.bench.programs,
+        settings.plan.device,
+        cells=settings.plan.cells,
+        programs=settings.programs,
     )
-    if told := rows_text(decision.execution, decision.who):
-        observer.say(told)
-    baselines = complete_baselines(
-        folder,
-        dataset,
-        metrics=metrics,
-        class_weights=decision.recipe.class_weights,
-        seed=protocol.seed,
-        observer=observer,
-        threads=decision.execution.threads,
-        budget=budget_within(protocol.minutes),
-    )
-    decision = settle(decision, runner, started)
-    fitted = decision.length
-    experiment = experiment.model_copy(update={"execution": decision.execution})
-    folder.write("experiment.toml", experiment_toml(with_whole_paths(experiment)))
-    if told := steps_text(decision.execution, decision.who):
-        observer.say(told)
-    setup = decision.setup(fitted)
+    for line in rows_text(settings.plan.cells, settings.arms):
+        observer.say(line)
+    fits = Baselines(folder, settings, metrics, observer)
+    fitted = fits.on_test_sets()
+    settings = settle(settings, runner, started)
+    length = settings.length
+    _write_experiment(folder, experiment, settings)
+    for line in steps_text(settings.plan.cells, settings.arms):
+        observer.say(line)
+    setup = settings.setup(length)
     setup.check_schedule()
-    observer.say(
-        f"length {fitted.why}: {counted(setup.recipe.steps, 'step')} of "
-        f"{counted(decision.batch_size, 'row')} ({decision.how_batch})"
-    )
-    if setup.recipe.precision != "float32":
-        observer.say(f"       matrix products in training: {setup.recipe.precision}")
-    spent = sum(each.seconds for each in baselines)
-    if short := too_short(setup, protocol, decision.execution, spent):
+    observer.say(f"length {length.why}: {steps_of(setup)} of {settings.how_batch}")
+    for precision in dict.fromkeys(arm.recipe.precision for arm in setup.arms):
+        if precision != "float32":
+            observer.say(f"       matrix products in training: {precision}")
+    spent = sum(each.seconds for some in fitted for each in some)
+    if short := too_short(setup, protocol, settings.plan, spent):
         observer.say(f"warning: {short_text(short)}")
     history = folder.history()
-    left = plan_seconds(setup, decision.execution, history)
+    left = plan_seconds(setup, settings.plan.cells, history)
     how_long = f"about {duration(left)}" if left else "nothing left to run"
     observer.say(f"plan   {plan_text(setup, history)}, {how_long}")
-    history = runner.complete(setup, decision.execution)
+    history = runner.complete(setup)
     observer.stage("writing the report")
     history = taking_part(setup, history)
-    evidence = Evidence(setup, history, chosen_rules(setup, history), baselines, metrics)
-    told = [
-        ("length", f"{fitted.why}: {counted(setup.recipe.steps, 'step')}"),
-        ("batch size", f"{decision.batch_size}, {decision.how_batch}"),
-        *decision.judging.decided,
+    kind, share = settings.test_sets
+    evidence = Evidence(setup, history, chosen_rules(setup, history), fitted, metrics, kind, share)
+    decided = [
+        ("length", f"{length.why}: {steps_of(setup)}"),
+        ("batch size", settings.how_batch),
+        *settings.judging.decided,
     ]
-    save_baselines(folder, baselines, dataset, table.pipeline)
-    findings, network = _findings(runner, dataset, evidence, table, told, decision.parameters)
-    comparison = summarize(experiment, dataset, evidence, findings, decision.execution).model_copy(
+    fits.save(fitted)
+    findings, network = _findings(runner, settings, evidence, decided)
+    comparison = summarize(experiment, dataset, evidence, findings, settings.plan).model_copy(
         update={"runs": [f"{recipe}-{seed}" for recipe, seed in history]}
     )
-    _write_test_predictions(folder, comparison, dataset, table, network)
+    _write_test_predictions(folder, comparison, settings, evidence, runner, network)
     write_results(folder, comparison)
     return comparison
 
 
+def steps_of(setup: Setup) -> str:
+    """Return the steps of a full run in words; the range where they differ."""
+    steps = [setup.steps(arm) for arm in setup.arms]
+    most = counted(max(steps), "step")
+    return most if min(steps) == max(steps) else f"{min(steps):,} to {most}"
+
+
+def _write_experiment(folder: Folder, experiment: Experiment, settings: Settings) -> None:
+    stored = with_whole_paths(experiment.model_copy(update={"plan": settings.plan}))
+    folder.write("experiment.toml", experiment_toml(stored))
+
+
 def _write_test_predictions(
-    folder: Folder, comparison: Comparison, dataset: Dataset, table: Table, network: TrainedModel | None
+    folder: Folder,
+    comparison: Comparison,
+    settings: Settings,
+    evidence: Evidence,
+    runner: Runner,
+    network: TrainedModel | None,
 ) -> None:
-    """Keep what the recommended model predicts for the test rows, with their numbers and targets."""
-    saved = folder.path / comparison.saved_model
-    model = network if comparison.saved_model == "model" else TrainedModel.load(saved)
-    if model is None:
+    """Keep what the recommended model predicts for the test rows, with their numbers and targets.
+
+    With several test sets each row is predicted by the model that was trained without it.
+    """
+    frames: list[pl.DataFrame] = []
+    arm, table = evidence.winner, settings.datasets.table
+    if network is None and comparison.saved_model == "model":
         folder.remove(TEST_PREDICTIONS)
         return
-    rows = len(dataset.test)
-    predicted = model.table_of(predict(model.net, dataset.test.inputs), torch.arange(rows), rows)
+    for fold, fingerprint in enumerate(arm.folds):
+        model, dataset = network, settings.datasets[fingerprint]
+        if comparison.saved_model != "model":
+            if evidence.setup.folds > 1:
+                continue
+            model = TrainedModel.load(folder.path / comparison.saved_model)
+            dataset = settings.datasets.first
+        elif evidence.setup.folds > 1 and (run := best_run(evidence, arm, fold)):
+            model = _network(runner, settings, evidence, run)
+        if model is None:
+            continue
+        rows = len(dataset.test)
+        predicted = model.table_of(predict(model.net, dataset.test.inputs), torch.arange(rows), rows)
+        known = table.test_rows
+        if "fold" in known.columns:
+            known = known.filter(pl.col("fold") == fold)
+        frames.append(known.hstack(predicted))
+    if not frames:
+        folder.remove(TEST_PREDICTIONS)
+        return
     buffer = io.BytesIO()
-    table.test_rows.hstack(predicted).write_parquet(buffer)
+    pl.concat(frames).write_parquet(buffer)
     folder.write(TEST_PREDICTIONS, buffer.getvalue())
 
 
 def _findings(
-    runner: Runner,
-    dataset: Dataset,
-    evidence: Evidence,
-    table: Table,
-    decided: list[tuple[str, str]],
-    parameters: int,
+    runner: Runner, settings: Settings, evidence: Evidence, decided: list[tuple[str, str]]
 ) -> tuple[Findings, TrainedModel | None]:
-    """Save the best network and return it, if there is one, beside what the summary needs."""
-    best = evidence.winner
-    runs = finals(evidence.setup, best, evidence.chosen[best.name])
-    predicted = network = None
-    seed = best_seed(evidence)
-    if seed is not None:
-        text = evidence.setup.recipe.model
-        net = build_model(runner.model or text, dataset.shape, seed=seed)
-        net.load_state_dict(runner.weights(next(run for run in runs if run.key.seed == seed)))
-        own = "model" in evidence.setup.recipe.code
-        about = About(
-            model=text,
-            shape=dataset.shape,
-            classes=dataset.classes,
-            target=dataset.target,
-            target_scale=dataset.target_scale,
-            trained=_trained(evidence, seed),
-            code=of_network(net) if own else "",
-            outputs=outputs_of(net, dataset.shape) if own else (),
-        )
-        network = TrainedModel(net, about, table.pipeline, SeenRows.of(dataset))
-        network.save(runner.folder.path / "model")
-        outputs = predict(net, dataset.test.inputs)
-        predicted = outputs.argmax(1) if dataset.task == "classification" else outputs.squeeze(1)
+    """Save the best network of each arm and return that of the winner, if there is one, beside the summary's needs."""
+    setup, winner = evidence.setup, evidence.winner
+    runs = {arm.id: finals(setup, arm, evidence.chosen[arm.id]) for arm in setup.arms}
+    network: TrainedModel | None = None
+    for arm in setup.arms:
+        run = best_run(evidence, arm, 0)
+        if arm is winner and setup.folds > 1:
+            [again] = refits(setup, arm, evidence.chosen[arm.id])
+            run = None if evidence.of([again])[0].failed else again
+        if (
+            run is None
+            or (setup.folds > 1 and arm is not winner)
+            or (len(setup.arms) == 1 and arm is not winner)
+        ):
+            continue
+        made = _network(runner, settings, evidence, run)
+        if len(setup.arms) > 1:
+            made.save(runner.folder.path / ARMS / arm.id)
+        if arm is winner:
+            network = made
+            network.save(runner.folder.path / "model")
+    outputs, truth = [], []
+    for fold, fingerprint in enumerate(winner.folds):
+        data = settings.datasets[fingerprint]
+        run = best_run(evidence, winner, fold)
+        if run is None or network is None:
+            continue
+        model = network if setup.folds == 1 else _network(runner, settings, evidence, run)
+        outputs.append(predict(model.net, data.test.inputs))
+        truth.append(data.test.target)
+    predicted = torch.cat(outputs) if outputs else None
+    if predicted is not None:
+        classes = settings.dataset.task == "classification"
+        predicted = predicted.argmax(1) if classes else predicted.squeeze(1)
     found = Findings(
         rows={
-            who.name: [
-                runner.test_rows(run) if evidence.of([run])[0].test else None
-                for run in finals(evidence.setup, who, evidence.chosen[who.name])
-            ]
-            for who in evidence.setup.contestants
+            name: [runner.test_rows(run) if evidence.of([run])[0].test else None for run in some]
+            for name, some in runs.items()
         },
-        baseline_rows={each.title: baseline_rows(runner.folder, each) for each in evidence.baselines},
+        baseline_rows={
+            each[0].title: [baseline_rows(runner.folder, one) for one in each]
+            for each in zip(*evidence.fitted, strict=True)
+        },
         predicted=predicted,
+        truth=torch.cat(truth) if truth else torch.empty(0),
+        test_rows=settings.datasets.table.test_rows.height,
         decided=decided,
         folder=runner.folder.path,
-        parameters=parameters,
+        parameters={key: cell.parameters for key, cell in settings.cells.items()},
     )
     return found, network
 
 
-def _trained(evidence: Evidence, seed: int) -> dict[str, Any]:
-    best = winner(evidence.setup, evidence.chosen, evidence.history)
-    record = next(each for each in evidence.final(best) if each.key.seed == seed)
+def _network(runner: Runner, settings: Settings, evidence: Evidence, run: PlannedRun) -> TrainedModel:
+    """Return the network of a run, ready to predict."""
+    arm, data = run.arm, settings.datasets[run.recipe.data]
+    net = build_model(arm.model or arm.recipe.model, data.shape, seed=run.key.seed)
+    net.load_state_dict(runner.weights(run))
+    own = "model" in arm.recipe.code
+    about = About(
+        model=arm.recipe.model,
+        shape=data.shape,
+        classes=data.classes,
+        target=data.target,
+        target_scale=data.target_scale,
+        trained=_trained(evidence, run),
+        code=of_network(net) if own else "",
+        outputs=outputs_of(net, data.shape) if own else (),
+    )
+    return TrainedModel(net, about, settings.datasets.pipeline(run.recipe.data), SeenRows.of(data))
+
+
+def _trained(evidence: Evidence, run: PlannedRun) -> dict[str, Any]:
+    [record] = evidence.of([run])
     return {
-        "optimizer": best.name,
+        "arm": run.arm.title,
+        "factors": dict(run.arm.factors),
+        "optimizer": run.arm.method.name,
         "lr": record.lr,
-        "seed": seed,
+        "seed": run.key.seed,
         "steps": record.steps,
         "best_step": record.best_step,
         "recipe": record.key.recipe,
         "validation": record.best,
         "test": record.test,
-        "positive": evidence.setup.recipe.positive,
+        "positive": run.arm.recipe.positive,
     }

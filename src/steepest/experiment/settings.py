@@ -1,14 +1,15 @@
-"""Everything that is decided from the configuration and the data alone: what runs, on what, in which batches."""
+"""Everything that is decided from the configuration and the data alone: which arms, on what, in which batches."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import nn
 
+from steepest.compare.folds import SetKind
 from steepest.components.identity import with_shapes
 from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset, Note
@@ -17,9 +18,11 @@ from steepest.data.table import Table
 from steepest.errors import OptionError
 from steepest.evaluate.judging import Judging, judge
 from steepest.evaluate.metrics import metric_info
-from steepest.models import ModelBuilder, build_model, count_parameters
+from steepest.experiment.data import Datasets
+from steepest.models import build_model, count_parameters
 from steepest.recipe import (
     Execution,
+    ExecutionPlan,
     Experiment,
     Recipe,
     RunLength,
@@ -27,11 +30,12 @@ from steepest.recipe import (
 )
 from steepest.schedules import make_schedule
 from steepest.sweep.advice import advice
+from steepest.sweep.arms import Arm, Given, Wanted, labels_of, texts_of, varying, wanted_arms
 from steepest.sweep.bench import Bench
 from steepest.sweep.codes import Codes, codes_of
-from steepest.sweep.contestants import Contestant, contestants
 from steepest.sweep.defaults import (
     class_weights,
+    default_batch_size,
     equal_lengths,
     explain_batch_size,
 )
@@ -51,162 +55,277 @@ LONG = 1_000_000
 
 
 @dataclass(frozen=True)
-class Decision:
-    """Everything that follows from the configuration and the data, before anything is trained."""
+class Cell:
+    """What the time of a step depends on, besides the optimizer, and what it is measured with.
+
+    Attributes:
+        arm: one of its arms.
+        methods: the optimizers of its arms, each once.
+        of: what its execution plan belongs to.
+        parameters: trainable numbers of its model.
+    """
+
+    arm: Arm
+    methods: tuple[Any, ...]
+    of: Mapping[str, str]
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that follows from the configuration and the data, before anything is trained.
+
+    Attributes:
+        experiment: the configuration.
+        datasets: by fingerprint: those of the arms in each test set, and that of the saved model.
+        notes: what a person should know of the experiment's own data.
+        arms: the arms.
+        judging: what the comparison is judged by.
+        how_batch: how the batch size was chosen.
+        cells: what is measured apart.
+        codes: the identity of what the user wrote.
+        plan: the execution plan so far.
+        steps: the timed steps of each cell.
+    """
 
     experiment: Experiment
-    dataset: Dataset
-    who: tuple[Contestant, ...]
+    datasets: Datasets
+    notes: tuple[Note, ...]
+    arms: tuple[Arm, ...]
     judging: Judging
-    recipe: Recipe
-    batch_size: int
     how_batch: str
-    parameters: int
-    model: ModelBuilder | None
-    execution: Execution
+    cells: Mapping[str, Cell]
     codes: Codes
-    of: Mapping[str, str]
-    steps: Steps | None = None
+    plan: ExecutionPlan = field(default_factory=lambda: ExecutionPlan.model_validate({}))
+    steps: Mapping[str, Steps] = field(default_factory=dict[str, Steps])
+
+    @property
+    def dataset(self) -> Dataset:
+        """The experiment's own data, of its first test set, with all notes."""
+        return replace(self.datasets.first, notes=self.notes)
 
     @property
     def per_epoch(self) -> int:
-        """Steps an epoch."""
-        return BatchPlan(len(self.dataset.train), self.batch_size, 0).batches_per_epoch
-
-    def measured(self, began: Execution | None, observer: Observer) -> Decision:
-        """Return this with the execution plan so far: the folder's, the configuration's, or one that is measured now.
-
-        Whose steps are compiled, and how long the runs are, is decided by :mod:`steepest.experiment.budget`.
-        """
-        stored = began or begin_execution(self.experiment.execution)
-        changed = "" if stored is None else stored.changed(self.of)
-        if stored is not None and changed:
-            observer.say(f"steps  measured again because {changed}")
-            options = stored.options(self.experiment.execution)
-            stored = begin_execution(Execution.model_validate(options))
-        device = stored.device if stored else choose_device()
-        if device.startswith("cuda:"):
-            torch.cuda.set_device(device)
-        check_precision(self.recipe.precision, device)  # again: a folder's device may be another
-        bench = Bench(
-            self.dataset.to(device), self.recipe, self.model, device, Programs(announce=observer.stage)
-        )
-        if stored is None or "executor" not in stored.model_fields_set:
-            stored = choose_execution(bench, stored)
-        stored = _without_edited(stored, self.of).model_copy(update={"of": {**stored.of, **self.of}})
-        steps = Steps.measured(bench, stored, self.who)
-        return replace(self, execution=steps.execution, steps=steps)
-
-    @property
-    def timed(self) -> Steps:
-        """The steps of :meth:`measured`."""
-        if self.steps is None:
-            raise ValueError("the steps have not been timed")
-        return self.steps
+        """The fewest steps an epoch of any arm."""
+        return min(arm.per_epoch for arm in self.arms)
 
     @property
     def length(self) -> RunLength:
         """The length of :func:`steepest.experiment.budget.settle`."""
-        if self.execution.fitted is None:
+        if self.plan.length is None:
             raise ValueError("the length has not been decided")
-        return self.execution.fitted
+        return self.plan.length
 
-    def setup(self, fitted: RunLength) -> Setup:
+    @property
+    def test_sets(self) -> tuple[SetKind, float]:
+        """How several test sets came about, and the share of the training and test rows that one of them has."""
+        rule, data = self.datasets.table.options.split_rule, self.datasets.first
+        kind: SetKind = "repeats" if rule.several == "repeats" else "folds"
+        if self.datasets.sets == 1:
+            return kind, 0.0
+        rows = len(data.train) + len(data.validation) + len(data.test)
+        return kind, len(data.test) / rows
+
+    @property
+    def batch_text(self) -> str:
+        """The batch sizes in words, with the steps of an epoch."""
+        steps = list(dict.fromkeys(arm.per_epoch for arm in self.arms))
+        an_epoch = (
+            counted(steps[0], "step")
+            if len(steps) == 1
+            else f"{min(steps):,} to {counted(max(steps), 'step')}"
+        )
+        return f"{self.how_batch}; {an_epoch} per epoch"
+
+    @property
+    def programs(self) -> dict[tuple[str, str], Programs]:
+        """The compiled steps of each cell, on the data that they were timed on."""
+        return {(key, self.cells[key].arm.folds[0]): each.bench.programs for key, each in self.steps.items()}
+
+    def execution(self, arm: Arm) -> Execution:
+        """Return how the steps of an arm are computed."""
+        return self.plan.cells[arm.cell]
+
+    def planned(self, cells: Mapping[str, Execution]) -> Settings:
+        """Return this with other execution plans of its cells."""
+        plan = self.plan.model_copy(update={"cells": {**self.plan.cells, **cells}})
+        return replace(self, plan=plan)
+
+    def measured(self, began: ExecutionPlan | None, observer: Observer) -> Settings:
+        """Return this with timed steps: the folder's plan where it belongs to the same, else measured now.
+
+        Whose steps are compiled, and how long the runs are, is decided by :mod:`steepest.experiment.budget`.
+        """
+        asked = self.experiment.execution
+        device = began.device if began else usable_device(asked.device)
+        if device.startswith("cuda:"):
+            torch.cuda.set_device(device)
+        for arm in self.arms:
+            check_precision(arm.recipe.precision, device)  # again: a folder's device may be another
+        plan = (began or ExecutionPlan.model_validate({})).model_copy(
+            update={"torch": torch.__version__, "device": device}
+        )
+        cells: dict[str, Execution] = {}
+        steps: dict[str, Steps] = {}
+        for key, cell in self.cells.items():
+            known = plan.cells.get(key)
+            changed = "" if known is None else known.changed(cell.of)
+            if changed:
+                observer.say(f"steps  measured again because {changed}")
+                known = None
+            arm = cell.arm
+            data = self.datasets[arm.folds[0]].to(device)
+            bench = Bench(data, arm.recipe, arm.model, device, Programs(announce=observer.stage))
+            if known is None:
+                known = choose_execution(bench, asked)
+            known = _without_edited(known, cell.of).model_copy(update={"of": {**known.of, **cell.of}})
+            steps[key] = Steps.measured(bench, known, cell.methods)
+            cells[key] = steps[key].execution
+        plan = plan.model_copy(update={"cells": {**plan.cells, **cells}})
+        return replace(self, plan=plan, steps=steps)
+
+    def setup(self, length: RunLength) -> Setup:
         """Return the setup at a length, with the trials and seeds that were fitted to the budget."""
         protocol = self.experiment.protocol
-        steps = max(1, round(fitted.epochs * self.per_epoch))
-        seeds = protocol.seeds if fitted.seeds is None else min(fitted.seeds, protocol.seeds)
+        seeds = protocol.seeds if length.seeds is None else min(length.seeds, protocol.seeds)
         return Setup(
-            contestants=self.who,
-            recipe=self.recipe.model_copy(update={"steps": steps}),
+            arms=self.arms,
             seeds=tuple(protocol.seed + i for i in range(seeds)),
-            grid=protocol.learning_rates,
+            metric=self.judging.metric.name,
             higher_is_better=self.judging.metric.higher_is_better,
-            lengths=equal_lengths(self.who, steps, protocol.equal, self.execution),
-            scan_rates=fitted.scan_rates or protocol.scan_rates,
-            full_rates=fitted.full_rates or protocol.full_rates,
+            lengths=equal_lengths(self.arms, length.epochs, protocol.equal, self.plan.cells),
+            grid=protocol.learning_rates,
+            scan_rates=length.scan_rates or protocol.scan_rates,
+            full_rates=length.full_rates or protocol.full_rates,
             sweep=protocol.sweep,
             by_gradients=protocol.equal == "gradients",
         )
 
 
-def decide(
-    experiment: Experiment,
-    table: Table,
-    model: ModelBuilder | None,
-    optimizers: Sequence[Any] | None,
-    observer: Observer,
-) -> Decision:
+def decide(experiment: Experiment, table: Table, given: Given, observer: Observer) -> Settings:
     """Read the data and decide what is trained; nothing is written and nothing is trained.
 
     Raises:
         SteepestError: the data, an option or the model cannot be used.
     """
     protocol = experiment.protocol
-    who = contestants(optimizers or experiment.optimizers, protocol.tune)
-    check_equal_trials(who, protocol.learning_rates, protocol.scan_rates)
+    wanted = wanted_arms(experiment, given)
+    methods = list({arm.optimizer.name: arm.optimizer for arm in wanted}.values())
+    check_equal_trials(methods, protocol.learning_rates, protocol.scan_rates)
     if protocol.sweep:
-        check_sweep(who)
-    make_schedule(protocol.schedule, LONG)
-    asked = experiment.execution
-    if asked is not None and not asked.torch:
-        asked = begin_execution(asked)  # the plan of a folder that was begun is checked with the folder
-    device = "auto" if asked is None else asked.device
-    check_precision(protocol.precision, choose_device() if device == "auto" else device)
+        check_sweep(methods)
+    for schedule in dict.fromkeys(arm.schedule for arm in wanted):
+        make_schedule(schedule, LONG)
+    device = usable_device(experiment.execution.device)
+    for precision in dict.fromkeys(arm.precision for arm in wanted):
+        check_precision(precision, device)  # pyright: ignore[reportArgumentType]
     if protocol.metric is not None:
         metric_info(protocol.metric)
     observer.stage("reading")
-    dataset = table.dataset()
-    observer.say(data_text(dataset))
+    datasets = Datasets(table)
+    dataset = datasets.first
+    observer.say(data_text(dataset, datasets.sets))
     _say(observer, dataset.notes)
     judging = judge(dataset, protocol.metric, protocol.positive)
     for what, how in judging.decided:
         observer.say(f"       {what}: {how}")
-    dataset = replace(dataset, positive=judging.positive)
-    batch_size, how_batch = explain_batch_size(protocol, len(dataset.train))
-    net = build_model(model or str(experiment.model.spec), dataset.shape)
-    check_model(net, dataset)
-    notes = (
-        *judging.notes,
-        *about_outputs(net, dataset),
-        *advice(who, protocol.schedule, net, batch_size=batch_size, rows=len(dataset.train)),
-    )
-    notes += without_effect(experiment.model, dataset.shape)
-    _say(observer, notes)
-    dataset = replace(dataset, notes=(*dataset.notes, *notes))
-    if experiment.execution is not None and experiment.execution.rows == "on":
-        check_rows(net, dataset, [each.rule for each in who])
-    codes = codes_of(who, model or str(experiment.model.spec), protocol.schedule)
+    notes = list(judging.notes)
+    codes = codes_of(wanted)
     for kind, each in codes:
         if each.why:
             observer.say(f"warning: {kind} cannot be identified: {each.why}; its runs cannot be reused")
-    who = tuple(replace(each, code=codes.optimizers[each.name].digest) for each in who)
+    datasets.with_positive(judging.positive)
+    arms: list[Arm] = []
+    cells: dict[str, Cell] = {}
+    for arm in wanted:
+        made, net = _arm(arm, experiment, datasets, judging, codes)
+        data = datasets[made.folds[0]]
+        said = data.provenance.get("variant", {}).get("notes", ())
+        notes += [Note("info", each) for each in said if Note("info", each) not in notes]
+        if made.cell not in cells:
+            check_model(net, data)
+            notes += [
+                *about_outputs(net, data),
+                *advice(methods, arm.schedule, net, batch_size=made.recipe.batch_size, rows=len(data.train)),
+            ]
+            if experiment.execution.rows == "on":
+                check_rows(net, data, [each.rule for each in methods])
+            cells[made.cell] = Cell(made, (), _measured_for(net, made.recipe), count_parameters(net))
+        cell = cells[made.cell]
+        if made.method.name not in [each.name for each in cell.methods]:
+            code = {f"code of {made.method.name}": made.method.code} if made.method.code else {}
+            cells[made.cell] = replace(cell, methods=(*cell.methods, made.method), of={**cell.of, **code})
+        arms.append(made)
+    notes += without_effect(experiment.model, dataset.shape)
+    notes = list(dict.fromkeys(notes))
+    _say(observer, notes)
+    how = explain_batch_size(wanted, len(dataset.train))
+    settings = Settings(
+        experiment, datasets, (*dataset.notes, *notes), tuple(_labelled(arms)), judging, how, cells, codes
+    )
+    if protocol.epochs is not None and protocol.minutes is None and protocol.equal != "seconds":
+        settings.setup(RunLength(epochs=protocol.epochs, why="given")).check_schedule()
+    return settings
+
+
+def _arm(
+    wanted: Wanted, experiment: Experiment, datasets: Datasets, judging: Judging, codes: Codes
+) -> tuple[Arm, nn.Module]:
+    """Return an arm on its data, without a label, and its model."""
+    folds, final = datasets.of(wanted)
+    data = datasets[folds[0]]
+    rows = len(data.train)
+    batch_size = wanted.batch_size or min(default_batch_size(rows), rows)
+    if batch_size > rows:
+        raise OptionError(
+            f"the batch size {batch_size} is larger than the {rows} training rows",
+            hint=f"give --batch-size {default_batch_size(rows)} or smaller.",
+        )
+    net = build_model(wanted.model, data.shape)
     shapes = [[name, list(each.shape)] for name, each in net.named_parameters()]
-    code = {"model": with_shapes(codes.model, shapes), "schedule": codes.schedule.digest}
-    code = {kind: digest for kind, digest in code.items() if digest}
+    code = {
+        "model": with_shapes(codes.models[wanted.model_text], shapes),
+        "schedule": codes.schedules[wanted.schedule].digest,
+    }
     recipe = Recipe(
-        data=dataset.fingerprint,
-        model=str(experiment.model.spec) if model is None else f"callable {_name(model)}",
+        data=folds[0],
+        model=wanted.model_text,
         optimizer="",
-        schedule=protocol.schedule,
+        schedule=wanted.schedule,
         steps=1,
         batch_size=batch_size,
-        clip=protocol.clip,
-        precision=protocol.precision,
-        class_weights=class_weights(dataset, protocol.class_weights),
+        clip=experiment.protocol.clip,
+        precision=wanted.precision,  # pyright: ignore[reportArgumentType]
+        class_weights=class_weights(data, experiment.protocol.class_weights),
         metric=judging.metric.name,
-        positive=None if judging.positive is None else dataset.classes[judging.positive],
-        code=code,
+        positive=None if judging.positive is None else data.classes[judging.positive],
+        code={kind: digest for kind, digest in code.items() if digest},
     )
-    execution = Execution.model_validate({})
-    parameters = count_parameters(net)
-    decision = Decision(
-        experiment, dataset, who, judging, recipe, batch_size, how_batch, parameters, model, execution,
-        codes, _measured_for(net, recipe, codes),
-    )  # fmt: skip
-    if protocol.epochs is not None and protocol.minutes is None and protocol.equal != "seconds":
-        decision.setup(RunLength(epochs=protocol.epochs, why="given")).check_schedule()
-    return decision
+    method = replace(wanted.optimizer, code=codes.optimizers[wanted.optimizer.name].digest)
+    arm = Arm(
+        method=method,
+        recipe=recipe,
+        factors={**texts_of(wanted), "batch_size": str(batch_size)},
+        per_epoch=BatchPlan(rows, batch_size, 0).batches_per_epoch,
+        cell=stable_hash([recipe.model, repr(data.shape), batch_size, wanted.precision])[:12],
+        folds=folds,
+        final=final,
+        name=wanted.name,
+        model=None if isinstance(wanted.model, str) else wanted.model,
+    )
+    return arm, net
+
+
+def _labelled(arms: Sequence[Arm]) -> list[Arm]:
+    """Return the arms with labels of what differs, and the levels of the factors in which they differ."""
+    shown = [{**arm.factors, "optimizer": arm.method.name} for arm in arms]
+    differing = varying([arm.factors for arm in arms])
+    labels = labels_of(shown, differing)
+    levels = {name: labels_of(shown, [name]) for name in differing}
+    return [
+        replace(arm, label=label, levels={name: texts[i] for name, texts in levels.items()})
+        for i, (arm, label) in enumerate(zip(arms, labels, strict=True))
+    ]
 
 
 def _without_edited(execution: Execution, of: Mapping[str, str]) -> Execution:
@@ -217,7 +336,7 @@ def _without_edited(execution: Execution, of: Mapping[str, str]) -> Execution:
     return execution.model_copy(update={"seconds_a_step": times, "compiled": compiled})
 
 
-def _measured_for(net: nn.Module, recipe: Recipe, codes: Codes) -> dict[str, str]:
+def _measured_for(net: nn.Module, recipe: Recipe) -> dict[str, str]:
     """Return what an execution plan belongs to."""
     shapes = [f"{name} {tuple(each.shape)}" for name, each in net.named_parameters()]
     return {
@@ -227,40 +346,39 @@ def _measured_for(net: nn.Module, recipe: Recipe, codes: Codes) -> dict[str, str
         "precision": recipe.precision,
         "machine": f"{processor()} with {cores()} cores",
         **({"code": recipe.code["model"]} if "model" in recipe.code else {}),
-        **{f"code of {name}": each.digest for name, each in codes.optimizers.items() if each.digest},
     }
 
 
-def data_text(dataset: Dataset) -> str:
+def data_text(dataset: Dataset, sets: int = 1) -> str:
     """Return the data in one line."""
     rows = sum(len(part) for part in (dataset.train, dataset.validation, dataset.test))
     what = f"{len(dataset.classes)} classes" if dataset.classes else "a number"
     names = dataset.shape.continuous
     gaps = sum(each.endswith(INDICATOR) and each.removesuffix(INDICATOR) in names for each in names)
     columns = f"{len(dataset.shape.cardinalities)} categorical, {len(names) - gaps} continuous"
+    tested = f"{len(dataset.test):,} test" if sets == 1 else f"{sets} test sets"
     columns += f" (+{counted(gaps, 'missing-value indicator')})" if gaps else ""
-    return f"data   {rows:,} rows · {columns} · {dataset.target}: {what} · {len(dataset.test):,} test"
+    return f"data   {rows:,} rows · {columns} · {dataset.target}: {what} · {tested}"
 
 
-def begin_execution(given: Execution | None) -> Execution | None:
-    """Return the execution plan that an experiment's file asks for, with this version of torch; None if none.
+def usable_device(name: str) -> str:
+    """Return the device of that name, or the best one for ``auto``.
 
     Raises:
         OptionError: the device is not there.
     """
-    if given is None:
-        return None
-    if given.device == "auto":
-        given = given.model_copy(update={"device": choose_device()})
-    if not device_is_there(given.device):
+    if name == "auto":
+        return choose_device()
+    if not device_is_there(name):
         raise OptionError(
-            f"there is no device {given.device!r} here",
+            f"there is no device {name!r} here",
             hint="`steepest doctor` lists the devices; without --device, one is chosen automatically.",
         )
-    return given.model_copy(update={"torch": torch.__version__})
+    return name
 
 
 def device_is_there(name: str) -> bool:
+    """Return whether tensors can be made on a device."""
     try:
         torch.zeros(1, device=name).item()  # "meta" has no values
     except (RuntimeError, AssertionError, NotImplementedError):
@@ -272,7 +390,3 @@ def _say(observer: Observer, notes: Sequence[Note]) -> None:
     for note in notes:
         where = " steepest describe prints the step." if note.step else ""
         observer.say(f"{'warning: ' if note.kind == 'warning' else '       '}{note.text}{where}")
-
-
-def _name(model: ModelBuilder) -> str:
-    return f"{getattr(model, '__module__', '')}:{getattr(model, '__qualname__', type(model).__qualname__)}"

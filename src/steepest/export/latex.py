@@ -28,7 +28,7 @@ def table(comparison: Comparison) -> str:
     Example:
         >>> from steepest.compare.estimates import Estimate
         >>> loss = Estimate(mean=1.464, low=1.462, high=1.466, n=5)
-        >>> row = Row(kind="optimizer", name="my_opt", lr=3e-4, seeds=5, metrics={"log_loss": loss})
+        >>> row = Row(kind="arm", name="my_opt", lr=3e-4, seeds=5, metrics={"log_loss": loss})
         >>> shown = Metric(name="log_loss", title="log loss", higher_is_better=False)
         >>> text = table(Comparison(title="t", sentence="It wins.", metric="log_loss", winner="my_opt",
         ...                         rows=[row], metrics=[shown]))
@@ -37,7 +37,7 @@ def table(comparison: Comparison) -> str:
     """
     deciding = metric_of(comparison, comparison.metric)
     shown = [deciding, *[each for each in comparison.metrics if each.name != deciding.name][:FURTHER_METRICS]]
-    optimizers = better_first((row for row in comparison.rows if row.kind == "optimizer"), deciding)
+    optimizers = better_first((row for row in comparison.rows if row.kind == "arm"), deciding)
     baselines = better_first((row for row in comparison.rows if row.kind == "baseline"), deciding)
     rows = [*optimizers, *baselines]
     compared = any(from_winner(comparison, row.name, deciding.name) for row in rows)
@@ -146,7 +146,7 @@ def _head(metric: Metric) -> str:
 
 def _name(row: Row) -> str:
     notes = [] if row.outcome == "finished" else [row.outcome]
-    notes += ["not tuned"] if row.kind == "optimizer" and not row.tuned else []
+    notes += ["not tuned"] if row.kind == "arm" and not row.tuned else []
     name = tex.escape(show.shorten(show.printable(row.name), 60))
     return f"{name} ({', '.join(map(tex.escape, notes))})" if notes else name
 

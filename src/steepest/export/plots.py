@@ -98,7 +98,7 @@ def captions(comparison: Comparison) -> dict[str, str]:
     title = capital(metric_of(comparison, comparison.metric).title)
     seeds = max((row.seeds for row in comparison.rows), default=1)
     found: dict[str, str] = {}
-    if any(row.kind in ("optimizer", "baseline") for row in comparison.rows):
+    if any(row.kind in ("arm", "baseline") for row in comparison.rows):
         said = [f"{title} on {comparison.results_on}."]
         said.append(f"Dot: mean of {seeds} seeds with its 95% interval." if seeds > 1 else "One run each.")
         said += ["Small dots: the seeds."] if seeds > 1 else []

@@ -148,15 +148,15 @@ def _training(comparison: Comparison, experiment: Experiment, records: Sequence[
             else f"class weights {weights if isinstance(weights, str) else _pairs(weights)}"
         )
         said.append(f"The loss had {text}.")
-    used = [row.settings for row in comparison.rows if row.kind == "optimizer" and row.settings]
+    used = [row.settings for row in comparison.rows if row.kind == "arm" and row.settings]
     if used:
         said.append(f"Optimizers with all their hyperparameters: {'; '.join(used)}.")
     return " ".join(said)
 
 
 def _tuning(comparison: Comparison, records: Sequence[Record]) -> str:
-    tuned = [row for row in comparison.rows if row.kind == "optimizer" and row.tuned]
-    given = [row for row in comparison.rows if row.kind == "optimizer" and not row.tuned]
+    tuned = [row for row in comparison.rows if row.kind == "arm" and row.tuned]
+    given = [row for row in comparison.rows if row.kind == "arm" and not row.tuned]
     defaults = [row for row in comparison.rows if row.kind == "default"]
     said: list[str] = []
     if tuned:
@@ -234,7 +234,7 @@ def _selection(comparison: Comparison, records: Sequence[Record]) -> str:
     failed = [
         f"{row.name} {row.outcome}"
         for row in comparison.rows
-        if row.kind in ("optimizer", "default") and row.outcome != "finished"
+        if row.kind in ("arm", "default") and row.outcome != "finished"
     ]
     if failed:
         said.append(f"Not every run finished: {_list(failed)}; means are over the others.")
@@ -260,7 +260,7 @@ OVER = {
 
 def _statistics(comparison: Comparison) -> str:
     said: list[str] = []
-    rows = [row for row in comparison.rows if row.kind == "optimizer"]
+    rows = [row for row in comparison.rows if row.kind == "arm"]
     if any(row.seeds > 1 for row in rows):
         said.append("Values are means over the run seeds with 95% t intervals.")
     used: dict[str, list[Difference]] = {}

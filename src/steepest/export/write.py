@@ -135,7 +135,7 @@ def _texts(
     part = set(comparison.runs)
     records = [each for each in folder.records() if not part or f"{each.key.recipe}-{each.key.seed}" in part]
     sections = protocol(comparison, experiment, records)
-    optimizers = [row.name for row in comparison.rows if row.kind == "optimizer"]
+    optimizers = [row.name for row in comparison.rows if row.kind == "arm"]
     cited = bibliography.bibliography(optimizers) if "bibtex" in wanted else ""
     files: dict[str, str] = {}
     if "latex" in wanted:

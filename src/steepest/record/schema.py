@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Phase = Literal["pilot", "scan", "full", "sweep", "final", "default", "constant"]
+Phase = Literal["pilot", "scan", "full", "sweep", "final", "refit", "default", "constant"]
 Outcome = Literal["finished", "diverged", "out of memory", "failed", "stopped early"]
 """``failed``: the optimizer or the model raised an error in the middle of the run."""
 
@@ -53,9 +53,10 @@ class RunKey(Frozen):
         name: how the optimizer is called in this experiment, such as ``adam`` or a baseline's name.
         recipe: the id of the recipe (a hash of model, method, schedule, length and all their values).
         seed: the run seed.
-        phase: ``pilot`` (finds the length), ``scan`` (rates at a quarter of the steps), ``full`` (the best
-            rates at full length), ``final`` (the seeds), ``default`` (library default, the seeds),
-            ``constant`` (the winner without a schedule).
+        phase: ``pilot`` (finds the length), ``scan`` (trials at a quarter of the steps), ``full`` (the best trials at
+            full length), ``final`` (the seeds), ``sweep`` (every rate with every seed), ``default`` (library default,
+            the seeds), ``constant`` (the winner without a schedule), ``refit`` (the winner on the training rows of all
+            test sets).
     """
 
     name: str

@@ -23,11 +23,14 @@ from steepest.record import lock
 from steepest.record.journal import Journal
 from steepest.record.schema import BaselineRecord, Record
 
-FORMAT = 2
+FORMAT = 3
 """Of the folders that are written. Those of an earlier format are read and shown, and nothing is added to them."""
 
 SOURCE = "source"
 """The folder with the source of the user's code, by its identity."""
+
+ARMS = "arms"
+"""The folder with the best network of each arm, by the arm's id."""
 
 TEST_PREDICTIONS = "predictions/test.parquet"
 """What the recommended model predicts for the test rows."""
@@ -152,7 +155,11 @@ class Folder:
         """
         self.make()
         with lock.locked(self.path):
-            saved = [path.relative_to(self.path) for path in self.path.glob("baselines/*")]
+            saved = [
+                path.relative_to(self.path)
+                for of in ("baselines", ARMS)
+                for path in self.path.glob(f"{of}/*")
+            ]
             for name in (".", *PARTS, "model", *saved):
                 remove_leftovers(self.path / name)
             yield

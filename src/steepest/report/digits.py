@@ -71,14 +71,14 @@ def digits(metric: Metric, rows: Iterable[Row], differences: Iterable[Difference
 
     Example:
         >>> loss = Metric(name="log_loss", title="log loss", higher_is_better=False)
-        >>> row = Row(kind="optimizer", name="adam", metrics={"log_loss": Estimate(mean=1.4, low=1.39, high=1.41, n=5)})
+        >>> row = Row(kind="arm", name="adam", metrics={"log_loss": Estimate(mean=1.4, low=1.39, high=1.41, n=5)})
         >>> digits(loss, [row])
         Digits(decimals=2, percent=False)
     """
     values = [
         row.metrics[metric.name]
         for row in rows
-        if row.kind in ("optimizer", "baseline") and metric.name in row.metrics
+        if row.kind in ("arm", "baseline") and metric.name in row.metrics
     ]
     gaps = [
         (each.mean, (each.ends[1] - each.ends[0]) / 2)

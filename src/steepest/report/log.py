@@ -269,7 +269,7 @@ def _row(name: str, runs: Mapping[int, LoggedRun], seeds: Sequence[int], metrics
     failed = sum(not math.isfinite(each) for each in deciding)
     rates = {run.rate for run in runs.values()}
     return Row(
-        kind="optimizer",
+        kind="arm",
         name=name,
         lr=rates.pop() if len(rates) == 1 else None,
         seeds=len(runs),

@@ -114,7 +114,7 @@ def _groups(comparison: Comparison, columns: Sequence[Column]) -> list[tuple[str
 
     def line(row: Row) -> Line:
         badges = [] if row.outcome == "finished" else [row.outcome]
-        badges += ["not tuned"] if row.kind == "optimizer" and not row.tuned else []
+        badges += ["not tuned"] if row.kind == "arm" and not row.tuned else []
         return Line(
             name=row.name,
             kind=row.kind,
@@ -128,7 +128,7 @@ def _groups(comparison: Comparison, columns: Sequence[Column]) -> list[tuple[str
 
     optimizers: list[Line] = []
     followers = [row for row in comparison.rows if row.kind in ("default", "constant")]
-    for row in better_first((row for row in comparison.rows if row.kind == "optimizer"), deciding):
+    for row in better_first((row for row in comparison.rows if row.kind == "arm"), deciding):
         optimizers.append(line(row))
         optimizers += [line(each) for each in followers if each.name == row.name]
     shown_names = {each.name for each in optimizers}
@@ -169,6 +169,6 @@ def _best(values: Iterable[Estimate], metric: Metric) -> float:
 def _difference(comparison: Comparison, row: Row) -> str:
     deciding = metric_of(comparison, comparison.metric)
     found = None
-    if row.kind in ("optimizer", "baseline"):
+    if row.kind in ("arm", "baseline"):
         found = from_winner(comparison, row.name, deciding.name)
     return " ".join(each for each in digits_of(comparison, deciding).gap(found, sign=True) if each)

@@ -17,9 +17,7 @@ def remarks(metric: Metric, metrics: Sequence[Metric], winner: Row, rows: Sequen
             others: dict[str, list[Difference]]) -> list[str]:  # fmt: skip
     """Return what else there is to know: whether test agrees with validation, other metrics, runs that failed."""
     said: list[str] = []
-    optimizers = [
-        row for row in rows if row.kind == "optimizer" and math.isfinite(row.metrics[metric.name].mean)
-    ]
+    optimizers = [row for row in rows if row.kind == "arm" and math.isfinite(row.metrics[metric.name].mean)]
     if optimizers:
         best = (max if metric.higher_is_better else min)(
             optimizers, key=lambda row: row.metrics[metric.name].mean

@@ -187,7 +187,7 @@ def overview(side: Side) -> Overview:
     """Return the line of one comparison."""
     found = side.comparison
     metric = metric_of(found, found.metric)
-    mine = next((row for row in found.rows if row.kind == "optimizer" and row.name == found.winner), None)
+    mine = next((row for row in found.rows if row.kind == "arm" and row.name == found.winner), None)
     value = mine.metrics.get(metric.name) if mine else None
     written = digits_of(found, metric)
     baselines = better_first((row for row in found.rows if row.kind == "baseline"), metric)

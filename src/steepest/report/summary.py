@@ -14,30 +14,24 @@ import torch
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from torch import Tensor
 
-from steepest.compare.assemble import (
-    Evidence,
-    band,
-    baseline_row,
-    compared,
-    effects,
-    optimizer_row,
-    rate_curve,
-    shown_metrics,
-    trust,
-)
+from steepest.compare.assemble import arm_entries, arm_row, band, baseline_row, rate_curve, shown_metrics
 from steepest.compare.differences import between, standings
 from steepest.compare.estimates import Difference
+from steepest.compare.evidence import Evidence, compared, main_effects
 from steepest.compare.limits import Limits, limits
 from steepest.compare.recommended import recommended
 from steepest.compare.result import ClassLine, Comparison, Fact, Row
+from steepest.compare.worth import effects, trust
 from steepest.data.dataset import Dataset
 from steepest.evaluate.rowwise import BY_ROW
-from steepest.recipe import Execution, Experiment, Precision
+from steepest.recipe import ExecutionPlan, Experiment, Precision
 from steepest.report.headline import headline, mistuned
 from steepest.report.sentences import remarks
 from steepest.report.usage import usage
 from steepest.report.view import better_first
 from steepest.report.words import TUNING_FAILED
+from steepest.sweep.arms import Arm
+from steepest.sweep.plan import PlannedRun, finals
 from steepest.version import version
 from steepest.wording import counted
 
@@ -47,44 +41,49 @@ class Findings:
     """What the summary needs besides the runs.
 
     Attributes:
-        rows: of each optimizer and seed, what each test row gave (``loss``, ``correct``); None if it diverged.
-        baseline_rows: the same by baseline title.
-        predicted: the winner's best model's class codes on the test rows, or None.
+        rows: of each arm (by its id) and seed, what each test row gave (``loss``, ``correct``); None if it diverged.
+        baseline_rows: the same by baseline title, of each test set.
+        predicted: the class codes of the winner's best model of each test set on the test rows, or None.
+        truth: the true ones, in the same order.
+        test_rows: how many test rows there are.
         decided: what was decided for the user, as (what, how).
         folder: where the experiment is.
-        parameters: trainable numbers of the model.
+        parameters: trainable numbers of each cell's model.
     """
 
     rows: Mapping[str, Sequence[Mapping[str, Tensor] | None]]
-    baseline_rows: Mapping[str, Mapping[str, Tensor]]
+    baseline_rows: Mapping[str, Sequence[Mapping[str, Tensor]]]
     predicted: Tensor | None
+    truth: Tensor
+    test_rows: int
     decided: Sequence[tuple[str, str]]
     folder: Path
-    parameters: int
+    parameters: Mapping[str, int]
 
 
 def summarize(
-    experiment: Experiment, dataset: Dataset, evidence: Evidence, findings: Findings, execution: Execution
+    experiment: Experiment, dataset: Dataset, evidence: Evidence, findings: Findings, plan: ExecutionPlan
 ) -> Comparison:
     """Return the comparison."""
     metrics = shown_metrics(evidence.metrics)
     metric = metrics[0]
     winner = evidence.winner
-    contestants = evidence.setup.contestants
-    tuned = better_first((optimizer_row(evidence, who, "optimizer") for who in contestants), metric)
-    default = better_first((optimizer_row(evidence, who, "default") for who in contestants), metric)
-    constant = [optimizer_row(evidence, winner, "constant")] if evidence.constant() else []
+    arms, controls = evidence.setup.arms, evidence.setup.controls
+    tuned = better_first((arm_row(evidence, arm, "arm") for arm in arms), metric)
+    default = better_first((arm_row(evidence, arm, "default") for arm in arms if controls), metric)
+    constant = [arm_row(evidence, winner, "constant")] if evidence.constant() else []
     baselines = better_first((baseline_row(each, evidence.metrics) for each in evidence.baselines), metric)
-    mine = next(row for row in tuned if row.name == winner.name)
+    mine = next(row for row in tuned if row.name == winner.title)
     names = [row.name for row in tuned]
     rivals, against, pairs, outer = _differences(evidence, findings, names)
     every = [*tuned, *default, *constant, *baselines]
     reference = next(
         (b.title for b in evidence.baselines if b.name in ("logistic-regression", "linear-regression")), ""
     )
-    classes, confusion = _classes(dataset, findings.predicted)
-    bounds = limits(evidence, experiment.protocol, execution, outer)
+    classes, confusion = _classes(dataset, findings)
+    bounds = limits(evidence, experiment.protocol, plan, outer)
     every = [_flagged(row, bounds) for row in every]
+    found_effects, why_none = main_effects(evidence, findings.rows, metric.name)
     use = recommended(evidence, against[metric.name], trained=findings.predicted is not None)
     found = Comparison(
         title=experiment.name,
@@ -94,7 +93,7 @@ def summarize(
             mine,
             rivals[metric.name],
             against[metric.name],
-            recommended="" if use == winner.name else use,
+            recommended="" if use == winner.title else use,
             reference=reference,
             limits=bounds,
         ),
@@ -102,28 +101,33 @@ def summarize(
         task=dataset.task,
         target=dataset.target,
         metric=metric.name,
-        positive=evidence.setup.recipe.positive or "",
+        positive=winner.recipe.positive or "",
         metrics=metrics,
-        winner=winner.name,
+        winner=winner.title,
         rows=every,
         differences=[each for name in rivals for each in (*rivals[name], *against[name])],
         pairs=[*pairs, *outer],
         standings=standings(names, metric.name, pairs, outer),
         effects=effects(evidence, rivals[metric.name], against[metric.name]),
-        curves=[band(evidence, who) for who in evidence.setup.contestants],
-        rates=[rate_curve(evidence, who) for who in evidence.setup.contestants if who.tuned],
+        curves=[band(evidence, arm) for arm in arms],
+        rates=[rate_curve(evidence, arm) for arm in arms if arm.tuned],
         classes=classes,
         confusion=confusion,
-        trust=trust(evidence, len(dataset.test), rivals[metric.name]),
-        warnings=_warnings(dataset, every, bounds),
+        trust=trust(evidence, findings.test_rows, rivals[metric.name]),
+        warnings=[*_warnings(dataset, every, bounds), *_about_effects(why_none)],
         data=_data(dataset, experiment),
         preparation=[Fact(label=note.kind, value=note.text) for note in dataset.notes if note.kind == "info"],
         recipe=_recipe(experiment, evidence, findings),
-        environment=environment(execution),
+        environment=environment(plan),
+        arms=arm_entries(evidence),
+        factors=list(evidence.setup.differing) or ["optimizer"],
+        factorial=found_effects,
+        test_sets=evidence.setup.folds,
+        test_kind=evidence.kind,
         recommended=use,
         phases=_phases(evidence),
     )  # fmt: skip
-    model = evidence.setup.recipe.model if findings.predicted is not None else None
+    model = winner.recipe.model if findings.predicted is not None else None
     return found.model_copy(update={"use": usage(findings.folder, found, model)})
 
 
@@ -131,7 +135,7 @@ def _differences(
     evidence: Evidence, findings: Findings, names: Sequence[str]
 ) -> tuple[dict[str, list[Difference]], dict[str, list[Difference]], list[Difference], list[Difference]]:
     """Return by metric the winner against the others and against the baselines; on the deciding one, everybody."""
-    metric, winner = evidence.metric, evidence.winner.name
+    metric, winner = evidence.metric, evidence.winner.title
     whole = next((name for name in evidence.metrics if name in BY_ROW), metric)
     wanted = [metric, *([] if metric in BY_ROW else [whole]), "accuracy"]
     rivals: dict[str, list[Difference]] = {}
@@ -147,10 +151,11 @@ def _differences(
     return rivals, against, *found[metric]
 
 
-def _classes(dataset: Dataset, predicted: Tensor | None) -> tuple[list[ClassLine], list[list[int]]]:
+def _classes(dataset: Dataset, findings: Findings) -> tuple[list[ClassLine], list[list[int]]]:
+    predicted = findings.predicted
     if predicted is None or dataset.task != "classification":
         return [], []
-    truth, labels = dataset.test.target.cpu().numpy(), list(range(len(dataset.classes)))
+    truth, labels = findings.truth.cpu().numpy(), list(range(len(dataset.classes)))
     guess = predicted.cpu().numpy()
     scores: Any = precision_recall_fscore_support(truth, guess, labels=labels, zero_division=0.0)  # pyright: ignore
     lines = [
@@ -162,7 +167,7 @@ def _classes(dataset: Dataset, predicted: Tensor | None) -> tuple[list[ClassLine
 
 def _flagged(row: Row, bounds: Limits) -> Row:
     """Return an optimizer's row with a flag if its tuning failed."""
-    if row.kind != "optimizer" or row.name not in bounds.mistuned:
+    if row.kind != "arm" or row.name not in bounds.mistuned:
         return row
     return row.model_copy(update={"flags": [*row.flags, TUNING_FAILED]})
 
@@ -172,10 +177,14 @@ def _warnings(dataset: Dataset, rows: Sequence[Row], bounds: Limits) -> list[str
     if bounds.mistuned:
         found.append(mistuned(bounds.mistuned))
     for flag in ("still improving", "overfitting", "best rate at the edge of the grid"):
-        names = [row.name for row in rows if row.kind == "optimizer" and flag in row.flags]
+        names = [row.name for row in rows if row.kind == "arm" and flag in row.flags]
         if names:
             found.append(f"{', '.join(names)}: {flag}.")
     return found
+
+
+def _about_effects(why_none: str) -> list[str]:
+    return [f"There are no main effects: {why_none}."] if why_none else []
 
 
 def _data(dataset: Dataset, experiment: Experiment) -> list[Fact]:
@@ -197,14 +206,19 @@ def _data(dataset: Dataset, experiment: Experiment) -> list[Fact]:
 
 
 def _recipe(experiment: Experiment, evidence: Evidence, findings: Findings) -> list[Fact]:
-    recipe = evidence.setup.recipe
+    arms, recipe = evidence.setup.arms, evidence.winner.recipe
+    models = dict.fromkeys(
+        f"{arm.recipe.model}, {findings.parameters[arm.cell]:,} parameters" for arm in arms
+    )
+    schedules = dict.fromkeys(arm.recipe.schedule for arm in arms)
+    precisions = dict.fromkeys(PRECISIONS[arm.recipe.precision] for arm in arms)
     return [
-        Fact(label="model", value=f"{recipe.model}, {findings.parameters:,} parameters"),
+        Fact(label="model", value="; ".join(models)),
         *[Fact(label=what, value=how) for what, how in findings.decided],
-        Fact(label="schedule", value=f"{recipe.schedule}, scaled to each run's length"),
+        Fact(label="schedule", value=f"{', '.join(schedules)}, scaled to each run's length"),
         Fact(label="class weights", value=str(experiment.protocol.class_weights)),
         Fact(label="clipping", value="none" if recipe.clip is None else f"norm {recipe.clip:g}"),
-        Fact(label="numerical precision", value=PRECISIONS[recipe.precision]),
+        Fact(label="numerical precision", value="; ".join(precisions)),
         Fact(label="tested weights", value="those with the best validation metric of each run"),
     ]  # fmt: skip
 
@@ -216,10 +230,14 @@ PRECISIONS: dict[Precision, str] = {
 }
 
 
-def environment(execution: Execution) -> list[Fact]:
+def environment(plan: ExecutionPlan) -> list[Fact]:
     """Return what the runs were computed with."""
-    device = torch.cuda.get_device_name() if execution.device.startswith("cuda") else platform.machine()
-    threads = "1 thread" if execution.threads == 1 else f"{execution.threads} threads"
+    device = torch.cuda.get_device_name() if plan.device.startswith("cuda") else platform.machine()
+    cells = plan.cells.values()
+    threads = " or ".join(
+        dict.fromkeys("1 thread" if each.threads == 1 else f"{each.threads} threads" for each in cells)
+    )
+    how = dict.fromkeys(f"{each.executor}, {'compiled' if each.compiled else 'eager'}" for each in cells)
     return [
         Fact(label="steepest", value=version()),
         Fact(label="torch", value=torch.__version__),
@@ -228,9 +246,7 @@ def environment(execution: Execution) -> list[Fact]:
             label="machine",
             value=f"{device}, {counted(os.cpu_count() or 1, 'core')}, {threads} used",
         ),
-        Fact(
-            label="execution", value=f"{execution.executor}, {'compiled' if execution.compiled else 'eager'}"
-        ),
+        Fact(label="execution", value="; ".join(how)),
     ]
 
 
@@ -245,9 +261,9 @@ def _phases(evidence: Evidence) -> dict[str, float]:
     return {name: value for name, value in total.items() if value > 0}
 
 
-def best_seed(evidence: Evidence) -> int | None:
-    """Return the seed of the winner whose validation metric is best, or None if every run diverged."""
-    records = [
-        record for record in evidence.final(evidence.winner) if math.isfinite(evidence.setup.loss(record))
-    ]
-    return min(records, key=evidence.setup.loss).key.seed if records else None
+def best_run(evidence: Evidence, arm: Arm, fold: int) -> PlannedRun | None:
+    """Return the run of an arm on one test set whose validation metric is best, or None if every run failed."""
+    runs = evidence.in_sets(finals(evidence.setup, arm, evidence.chosen[arm.id]))[fold]
+    losses = [evidence.setup.loss(record) for record in evidence.of(runs)]
+    best = min(range(len(runs)), key=lambda i: losses[i])
+    return runs[best] if math.isfinite(losses[best]) else None

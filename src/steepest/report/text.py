@@ -37,7 +37,7 @@ def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
         >>> from rich.console import Console
         >>> from steepest.compare.result import Metric
         >>> loss = Estimate(mean=1.464, low=1.462, high=1.466, n=5)
-        >>> row = Row(kind="optimizer", name="adam", lr=1e-3, good_range=32.0, metrics={"log_loss": loss})
+        >>> row = Row(kind="arm", name="adam", lr=1e-3, good_range=32.0, metrics={"log_loss": loss})
         >>> shown = Metric(name="log_loss", title="log loss", higher_is_better=False)
         >>> result = Comparison(title="t", sentence="Adam wins.", metric="log_loss", winner="adam",
         ...                     rows=[row], metrics=[shown])
@@ -49,7 +49,7 @@ def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
     metric = metric_of(comparison, comparison.metric)
     others = [each for each in comparison.metrics if each.name != metric.name and width >= _ALL]
     second = next(iter(others), None)
-    optimizers = better_first((row for row in comparison.rows if row.kind == "optimizer"), metric)
+    optimizers = better_first((row for row in comparison.rows if row.kind == "arm"), metric)
     baselines = better_first((row for row in comparison.rows if row.kind == "baseline"), metric)
     shown = [*optimizers, *baselines]
     compared = width >= _COMPARED and any(from_winner(comparison, row.name, metric.name) for row in shown)
@@ -134,7 +134,7 @@ def _head(metric: Metric) -> str:
 
 def _name(row: Row, width: int, *, mark: bool) -> str:
     lines = _wrapped(show.shorten(show.printable(row.name), _LONGEST), width)
-    if row.kind == "optimizer" and not row.tuned:
+    if row.kind == "arm" and not row.tuned:
         lines.append("not tuned")
     if TUNING_FAILED in row.flags:
         lines.append(TUNING_FAILED)

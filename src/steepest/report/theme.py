@@ -110,6 +110,6 @@ def css_variables(mode: int) -> str:
 
 def slots(comparison: Comparison) -> dict[str, int]:
     """Return each optimizer's place in the palette: the order of the rows, so the best comes first."""
-    names = [row.name for row in comparison.rows if row.kind == "optimizer"]
+    names = [row.name for row in comparison.rows if row.kind == "arm"]
     names += [band.name for band in comparison.curves] + [curve.name for curve in comparison.rates]
     return {name: slot for slot, name in enumerate(dict.fromkeys(names))}

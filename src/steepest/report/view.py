@@ -121,7 +121,7 @@ def is_winner(comparison: Comparison, row: Row) -> bool:
     """Return whether a row is the winner's: an optimizer without a finished run is none."""
     value = row.metrics.get(comparison.metric)
     known = value is not None and math.isfinite(value.mean)
-    return known and row.kind == "optimizer" and row.name == comparison.winner
+    return known and row.kind == "arm" and row.name == comparison.winner
 
 
 def better_first(rows: Iterable[Row], metric: Metric) -> list[Row]:
@@ -168,7 +168,7 @@ def ranking(comparison: Comparison) -> Ranking:
     metric = metric_of(comparison, comparison.metric)
     scale_by = 100.0 if metric.percent else 1.0
     defaults = {row.name: row for row in comparison.rows if row.kind == "default"}
-    rows = better_first((row for row in comparison.rows if row.kind in ("optimizer", "baseline")), metric)
+    rows = better_first((row for row in comparison.rows if row.kind in ("arm", "baseline")), metric)
     known = [row.metrics[metric.name] for row in rows if metric.name in row.metrics]
     placed = [each for each in known if finite(each.mean)]
     written = digits_of(comparison, metric)
@@ -177,7 +177,7 @@ def ranking(comparison: Comparison) -> Ranking:
     dots: list[Dot] = []
     for row in rows:
         estimate = row.metrics.get(metric.name)
-        default = defaults.get(row.name) if row.kind == "optimizer" else None
+        default = defaults.get(row.name) if row.kind == "arm" else None
         shown = default.metrics.get(metric.name) if default else None
         has = estimate is not None and finite(estimate.mean)
         interval = estimate.ends if estimate is not None and has and show.half_width(estimate) > 0 else None
@@ -191,7 +191,7 @@ def ranking(comparison: Comparison) -> Ranking:
                 value=written.value(estimate),
                 note=_note(row),
                 winner=is_winner(comparison, row),
-                slot=place[row.name] % 10 if row.kind == "optimizer" else None,
+                slot=place[row.name] % 10 if row.kind == "arm" else None,
                 at=axis.at(estimate.mean) if estimate is not None and has else None,
                 low=axis.at(interval[0]) if interval else None,
                 high=axis.at(interval[1]) if interval else None,

@@ -10,6 +10,7 @@ from steepest import schedules
 from steepest.components import grammar
 from steepest.components.identity import Code, of_reference, of_value
 from steepest.models import ModelBuilder
+from steepest.sweep.arms import Wanted
 from steepest.sweep.contestants import Contestant
 
 
@@ -18,36 +19,44 @@ class Codes:
     """The code of a comparison.
 
     Attributes:
-        optimizers: by the contestants' names.
-        model: the model's.
-        schedule: the schedule's.
+        optimizers: by their names.
+        models, schedules: by their texts.
     """
 
     optimizers: dict[str, Code]
-    model: Code
-    schedule: Code
+    models: dict[str, Code]
+    schedules: dict[str, Code]
 
     def __iter__(self) -> Iterator[tuple[str, Code]]:
         """Yield every code of the user with what it is the code of, such as ``optimizer mine.py:MyOpt``."""
-        for kind, code in (("model", self.model), ("schedule", self.schedule)):
-            if code.digest:
-                yield kind, code
+        for kind, codes in (("model", self.models), ("schedule", self.schedules)):
+            for text, code in codes.items():
+                if code.digest:
+                    yield (kind if len(codes) == 1 else f"{kind} {text}"), code
         for name, code in self.optimizers.items():
             if code.digest:
                 yield f"optimizer {name}", code
 
 
-def codes_of(who: Sequence[Contestant], model: str | ModelBuilder, schedule: str) -> Codes:
-    """Return the code of optimizers, a model and a schedule."""
+def codes_of(arms: Sequence[Wanted]) -> Codes:
+    """Return the code of the optimizers, models and schedules of arms."""
+    return Codes(
+        {arm.optimizer.name: of_optimizer(arm.optimizer) for arm in arms},
+        {arm.model_text: of_model(arm.model) for arm in arms},
+        {arm.schedule: of_schedule(arm.schedule) for arm in arms},
+    )
+
+
+def of_model(model: str | ModelBuilder) -> Code:
+    """Return the code of a model."""
     if isinstance(model, str):
         name = grammar.parse(model).name
-        built = of_reference(name) if ":" in name else Code(name)
-    else:
-        built = of_value(model, getattr(model, "__qualname__", type(model).__qualname__))
-    return Codes({each.name: _of_optimizer(each) for each in who}, built, _of_schedule(schedule))
+        return of_reference(name) if ":" in name else Code(name)
+    return of_value(model, getattr(model, "__qualname__", type(model).__qualname__))
 
 
-def _of_optimizer(who: Contestant) -> Code:
+def of_optimizer(who: Contestant) -> Code:
+    """Return the code of an optimizer."""
     if isinstance(who.origin, str | grammar.Spec):
         called = who.rule.called
         if ":" not in called:
@@ -58,7 +67,7 @@ def _of_optimizer(who: Contestant) -> Code:
     return of_value(who.rule.own_class, who.name)
 
 
-def _of_schedule(schedule: str) -> Code:
+def of_schedule(schedule: str) -> Code:
     """Return the code of a schedule; one that is made of others has that of all."""
     found = [of_reference(name) for name in dict.fromkeys(_references(grammar.parse(schedule)))]
     if len(found) < 2:

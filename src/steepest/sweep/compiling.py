@@ -33,25 +33,30 @@ class Prospect:
 
 @dataclass(frozen=True)
 class Work:
-    """The comparison that is wanted.
+    """The comparison that is wanted, seen from one of its cells.
 
     Attributes:
-        build: makes its setup for a length in epochs, under an execution plan.
+        build: makes its setup for a length in epochs, with the cell's execution plan.
+        cells: the plans of all cells, with the cell's.
+        cell: key of the cell.
         epochs: the length.
-        per_epoch: steps an epoch.
+        per_epoch: the fewest steps an epoch of any arm.
         seconds: the time that there is, or None.
     """
 
     build: Callable[[float, Execution], Setup]
+    cells: Callable[[Execution], Mapping[str, Execution]]
+    cell: str
     epochs: float
     per_epoch: int
     seconds: float | None = None
 
     def steps(self, execution: Execution) -> Counter[str]:
-        """Return how many steps each optimizer would make if nothing had to be cut."""
+        """Return how many steps each optimizer would make in the cell if nothing had to be cut."""
         steps: Counter[str] = Counter()
         for run in expected_runs(self.build(self.epochs, execution), {}):
-            steps[run.name] += run.steps
+            if run.arm.cell == self.cell:
+                steps[run.arm.method.name] += run.steps
         return steps
 
     def done(self, execution: Execution, wait: float) -> tuple[float, float, float]:
@@ -61,16 +66,16 @@ class Work:
             How far down the list of cuts, the share of the length that is lost, and seconds; less is better.
         """
         if self.seconds is None:
-            whole = plan_seconds(self.build(self.epochs, execution), execution, {})
+            whole = plan_seconds(self.build(self.epochs, execution), self.cells(execution), {})
             return 0, 0.0, whole + WORTH * wait
         fitted = fit_budget(
             lambda epochs: self.build(epochs, execution),
             self.epochs,
             self.per_epoch,
-            execution,
+            self.cells(execution),
             self.seconds - wait,
         )
-        whole = plan_seconds(fitted.setup, execution, {})
+        whole = plan_seconds(fitted.setup, self.cells(execution), {})
         return fitted.cuts, 1.0 - fitted.epochs / self.epochs, whole + WORTH * wait
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -11,9 +11,10 @@ from steepest.data.dataset import Dataset
 from steepest.data.target import known_class
 from steepest.errors import OptionError
 from steepest.optim import make_rule
-from steepest.recipe import Execution, Protocol, Recipe
+from steepest.recipe import Execution
 from steepest.record.schema import Record, RunKey
-from steepest.sweep.contestants import Contestant, contestants, whole_spec
+from steepest.sweep.arms import Arm, Wanted
+from steepest.sweep.contestants import contestants, whole_spec
 from steepest.sweep.plan import TUNING_SEED, PlannedRun
 from steepest.sweep.runner import Runner
 from steepest.wording import counted
@@ -66,28 +67,26 @@ def class_weights(dataset: Dataset, wanted: str | dict[str, float]) -> tuple[flo
     return tuple(weights.get(name, 1.0) for name in dataset.classes)
 
 
-def pilot_run(recipe: Recipe, per_epoch: int, seed: int, most_steps: int = PILOT_STEPS) -> PlannedRun:
+def pilot_run(arm: Arm, seed: int, most_steps: int = PILOT_STEPS) -> PlannedRun:
     """Return the run that finds the length: Adam at its default, constant, until five epochs bring nothing."""
     rule = make_rule("adam")
-    epochs = max(1, min(PILOT_EPOCHS, most_steps // per_epoch))
+    epochs = max(1, min(PILOT_EPOCHS, most_steps // arm.per_epoch))
     changes = {
         "optimizer": whole_spec(rule),
-        "steps": epochs * per_epoch,
+        "steps": epochs * arm.per_epoch,
         "patience": PILOT_PATIENCE,
     }
-    recipe = recipe.scheduled("constant").model_copy(update=changes)
+    recipe = arm.recipe.scheduled("constant").model_copy(update=changes)
     key = RunKey(name="pilot", recipe=recipe.id, seed=seed + TUNING_SEED, phase="pilot")
-    return PlannedRun(key, recipe, rule, read_test=False)
+    return PlannedRun(key, recipe, rule, read_test=False, arm=arm)
 
 
-def pilot(
-    runner: Runner, recipe: Recipe, per_epoch: int, seed: int, most_steps: int = PILOT_STEPS
-) -> tuple[int, str]:
-    """Return the number of epochs that a pilot finds, and how.
+def pilot(runner: Runner, arm: Arm, seed: int, most_steps: int = PILOT_STEPS) -> tuple[int, str]:
+    """Return the number of epochs that a pilot finds for an arm's model and data, and how.
 
     It is not repeated where the folder has one that says as much.
     """
-    run = pilot_run(recipe, per_epoch, seed, most_steps)
+    run, per_epoch = pilot_run(arm, seed, most_steps), arm.per_epoch
     made = [each for each in runner.folder.records() if _says_as_much(each, run)]
     if made:
         record = made[-1]
@@ -138,33 +137,36 @@ def pilot_text(record: Record, per_epoch: int) -> str:
 
 
 def equal_lengths(
-    contestants: Sequence[Contestant], steps: int, equal: str, execution: Execution
+    arms: Sequence[Arm], epochs: float, equal: str, cells: Mapping[str, Execution]
 ) -> dict[str, int]:
-    """Return the steps of each optimizer where the same length does not mean the same number of steps.
+    """Return the steps of each arm's runs, by the arm's id.
 
-    ``seconds``: each gets the time that ``steps`` steps take on average over the optimizers. ``gradients``: each gets
-    ``steps`` gradients, which bound its steps, because a step costs one at least; the plan and the loop count them.
-    ``epochs`` are ``steps`` where all have one batch size and the same rows.
+    ``epochs``: each goes as many times through its training rows. ``steps``: each makes as many steps as the one
+    that needs most for these epochs. ``seconds``: each gets the time that its epochs take on average over the arms.
+    ``gradients``: as many gradient evaluations as ``steps`` are steps; they are counted as they come, see
+    :func:`steepest.sweep.plan.Setup.make`.
 
-    Example:
-        >>> who = contestants(["sgd", "adam"])
-        >>> equal_lengths(who, 100, "seconds", Execution(seconds_a_step={"sgd": 0.001, "adam": 0.003}))
-        {'sgd': 200, 'adam': 67}
+    Args:
+        arms: what is compared.
+        epochs: the length.
+        equal: the unit.
+        cells: execution plans with the times of steps; only ``seconds`` uses them.
     """
+    steps = {arm.id: max(1, round(epochs * arm.per_epoch)) for arm in arms}
+    if equal in ("steps", "gradients"):
+        return dict.fromkeys(steps, max(steps.values()))
     if equal != "seconds":
-        return {}
-    times = execution.seconds_a_step
-    budget = steps * sum(times[who.name] for who in contestants) / len(contestants)
-    return {who.name: max(1, round(budget / times[who.name])) for who in contestants}
+        return steps
+    times = {arm.id: cells[arm.cell].seconds_a_step[arm.method.name] for arm in arms}
+    budget = sum(steps[name] * times[name] for name in steps) / len(steps)
+    return {name: max(1, round(budget / times[name])) for name in steps}
 
 
-def explain_batch_size(protocol: Protocol, rows: int) -> tuple[int, str]:
-    """Return the batch size and where it comes from."""
-    if protocol.batch_size is not None:
-        if protocol.batch_size > rows:
-            raise OptionError(
-                f"the batch size {protocol.batch_size} is larger than the {rows} training rows",
-                hint=f"give --batch-size {default_batch_size(rows)} or smaller.",
-            )
-        return protocol.batch_size, "given"
-    return min(default_batch_size(rows), rows), "the power of two nearest to rows/500"
+def explain_batch_size(arms: Sequence[Wanted], rows: int) -> str:
+    """Return the batch sizes, and where they come from."""
+    given = list(dict.fromkeys(arm.batch_size for arm in arms if arm.batch_size is not None))
+    default = f"{counted(min(default_batch_size(rows), rows), 'row')}, the power of two nearest to rows/500"
+    if not given:
+        return default
+    sizes = f"{', '.join(map(str, given[:-1]))}{' and ' if len(given) > 1 else ''}{counted(given[-1], 'row')}, given"
+    return sizes if all(arm.batch_size for arm in arms) else f"{sizes}; otherwise {default}"

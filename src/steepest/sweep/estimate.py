@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from steepest.recipe import Execution
@@ -15,6 +15,7 @@ from steepest.sweep.plan import (
     chosen_rules,
     constants,
     expected_runs,
+    has_constants,
     taking_part,
 )
 from steepest.sweep.trials import rates_alone, trials
@@ -30,19 +31,23 @@ EXTENSIONS = 0.5
 """Rates by which a scan is expected to be extended, on average."""
 
 
-def run_seconds(execution: Execution, run: Expected) -> float:
+Cells = Mapping[str, Execution]
+"""Execution plans by the arms' cells."""
+
+
+def run_seconds(cells: Cells, run: Expected) -> float:
     """Return how long one run is expected to take: its steps, its evaluations, and the test rows if it reads them."""
-    looks = EVALUATIONS + 2 + (3 if run.read_test else 0)
-    steps = run.steps * execution.seconds_a_step[run.name]
+    looks, execution = EVALUATIONS + 2 + (3 if run.read_test else 0), cells[run.arm.cell]
+    steps = run.steps * execution.seconds_a_step[run.arm.method.name]
     return steps + looks * execution.seconds_an_evaluation + execution.seconds_a_run
 
 
-def plan_seconds(setup: Setup, execution: Execution, history: History) -> float:
+def plan_seconds(setup: Setup, cells: Cells, history: History) -> float:
     """Return how long what is still to come is expected to take."""
     runs = expected_runs(setup, history)
-    total = sum(run_seconds(execution, run) for run in runs)
-    scanning = {run.name: run for run in runs if run.phase == "scan"}
-    return total + EXTENSIONS * sum(run_seconds(execution, run) for run in scanning.values())
+    total = sum(run_seconds(cells, run) for run in runs)
+    scanning = {run.arm.id: run for run in runs if run.phase == "scan"}
+    return total + EXTENSIONS * sum(run_seconds(cells, run) for run in scanning.values())
 
 
 def plan_text(setup: Setup, history: History) -> str:
@@ -52,22 +57,24 @@ def plan_text(setup: Setup, history: History) -> str:
         ``4 optimizers × (7 rates at ¼ length + best 3 at full length + 5 seeds + 5 at default) → 80 runs``
     """
     runs = expected_runs(setup, {})
-    tuned = [who for who in setup.contestants if who.tuned]
-    count = len(setup.contestants)
+    tuned = [arm for arm in setup.arms if arm.tuned]
+    count = len(setup.arms)
     parts: list[str] = []
-    scans = Counter(run.name for run in runs if run.phase == "scan")
+    scans = Counter(run.arm.id for run in runs if run.phase == "scan")
     if scans:
         most = max(scans.values())
-        tried = counted(most, "rate" if rates_alone(tuned) else "trial")
+        tried = counted(most, "rate" if rates_alone([arm.method for arm in tuned]) else "trial")
         parts += [f"{tried} at ¼ length", f"best {setup.full_rates} at full length"]
     seeds = counted(len(setup.seeds), "seed")
-    swept = max(scans.values()) if setup.sweep and scans else 0
-    parts += [f"{counted(swept, 'rate')} × {seeds}" if swept else seeds, f"{len(setup.seeds)} at default"]
-    text = f"{counted(count, 'optimizer')} × ({' + '.join(parts)})"
+    seeds = f"{counted(max(scans.values()), 'rate')} × {seeds}" if setup.sweep and scans else seeds
+    parts.append(seeds if setup.folds == 1 else f"{setup.folds} folds of {seeds}")
+    if setup.controls:
+        parts.append(f"{len(setup.seeds) * setup.folds} at default")
+    text = f"{counted(count, 'optimizer' if setup.controls else 'arm')} × ({' + '.join(parts)})"
     if tuned and len(tuned) < count:
         text += f", {count - len(tuned)} not tuned"
-    if setup.recipe.schedule != "constant":
-        text += f" + {len(setup.seeds)} without schedule"
+    if has_constants(setup):
+        text += f" + {len(setup.seeds) * setup.folds} without schedule"
     there = [each for each in taking_part(setup, history).values() if each.key.phase != "pilot"]
     done = len(there)
     left = len(expected_runs(setup, history))
@@ -83,10 +90,7 @@ def _made_otherwise(setup: Setup, history: History) -> int:
     """Return how many runs of a history can have no place in a comparison, whoever wins."""
     rules = chosen_rules(setup, history)
     without_schedule = [
-        run
-        for who in setup.contestants
-        if who.name in rules
-        for run in constants(setup, who, rules[who.name])
+        run for arm in setup.arms if arm.id in rules for run in constants(setup, arm, rules[arm.id])
     ]
     used = {*taking_part(setup, history), *((run.key.recipe, run.key.seed) for run in without_schedule)}
     return sum(each not in used for each, record in history.items() if record.key.phase != "pilot")
@@ -112,7 +116,7 @@ class WithinBudget:
 
 
 def fit_budget(
-    build: Callable[[float], Setup], epochs: float, per_epoch: int, execution: Execution, seconds: float
+    build: Callable[[float], Setup], epochs: float, per_epoch: int, cells: Cells, seconds: float
 ) -> WithinBudget:
     """Return the most thorough setup that is expected to end within a budget.
 
@@ -122,17 +126,17 @@ def fit_budget(
     Args:
         build: makes the full setup for a number of epochs.
         epochs: the length that is wanted.
-        per_epoch: steps an epoch.
-        execution: the measured times.
+        per_epoch: the fewest steps an epoch of any arm.
+        cells: the measured times.
         seconds: the budget.
     """
     least = min(LEAST_STEPS / per_epoch, epochs)
     wanted = build(epochs)
     for cuts, (change, share) in enumerate(_CUTS):
-        full = plan_seconds(change(wanted), execution, {})
+        full = plan_seconds(change(wanted), cells, {})
         length = epochs
         if full > seconds:
-            fixed = plan_seconds(change(build(least)), execution, {})
+            fixed = plan_seconds(change(build(least)), cells, {})
             slope = (full - fixed) / max(epochs - least, 1e-12)
             length = least + (seconds - fixed) / slope if slope > 0 else 0.0
         if length >= max(share * epochs, least):
@@ -167,10 +171,9 @@ def _given_up(wanted: Setup, got: Setup, epochs: float, length: float) -> list[s
     lines: list[str] = []
     if length < epochs * (1 - 1e-9):
         lines.append(f"{_plain(length)} instead of {_plain(epochs)} epochs")
-    tuned = [who for who in wanted.contestants if who.tuned]
+    tuned = [arm.method for arm in wanted.arms if arm.tuned]
     before, now = (
-        max(trials(each.contestants, each.grid, each.scan_rates).values(), default=0)
-        for each in (wanted, got)
+        max(trials(each.methods, each.grid, each.scan_rates).values(), default=0) for each in (wanted, got)
     )
     if now < before:
         lines.append(f"{now} instead of {before} {'rates' if rates_alone(tuned) else 'trials'}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from steepest.optim import make_rule
@@ -11,8 +11,9 @@ from steepest.optim.method import GradientMethod, Method
 from steepest.optim.rule import Rule
 from steepest.optim.spec import MethodSettings, MethodSpec
 from steepest.recipe import Execution, Recipe
+from steepest.record.schema import Phase
 from steepest.schedules import make_schedule
-from steepest.sweep.contestants import Contestant
+from steepest.sweep.arms import Arm
 from steepest.sweep.rows import by_rows
 from steepest.train.compiled import CompiledMethod, Programs
 from steepest.train.cuda_method import ReplayedMethod
@@ -43,15 +44,9 @@ def make_method(
     )
 
 
-def is_compiled(execution: Execution, name: str) -> bool:
-    """Return whether the steps of an optimizer are compiled; those of a pilot are where Adam's are.
-
-    Example:
-        >>> plan = Execution(compiled=("adam", "sgd"))
-        >>> [is_compiled(plan, name) for name in ("adam", "muon", "pilot")]
-        [True, False, True]
-    """
-    return (str(make_rule("adam")) if name == "pilot" else name) in execution.compiled
+def is_compiled(execution: Execution, phase: Phase, arm: Arm) -> bool:
+    """Return whether the steps of an arm's run are compiled; those of a pilot are where Adam's are."""
+    return (str(make_rule("adam")) if phase == "pilot" else arm.method.name) in execution.compiled
 
 
 def difference(first: list[float], second: list[float]) -> float:
@@ -62,23 +57,21 @@ def difference(first: list[float], second: list[float]) -> float:
     )
 
 
-def steps_text(execution: Execution, who: Sequence[Contestant]) -> str:
-    """Return whose steps are compiled and what they take, in one line; nothing where none is.
-
-    Example:
-        >>> from steepest.sweep.contestants import contestants
-        >>> times = {"adam": 6e-4, "muon": 5e-3}
-        >>> plan = Execution(compiled=("adam",), seconds_a_step=times, threads=1)
-        >>> steps_text(plan, contestants(["adam", "muon"]))
-        'steps  one compiled program: adam 0.60 ms; eager: muon 5.0 ms; 1 thread'
-    """
-    if not execution.compiled:
-        return ""
-    names: dict[bool, list[str]] = {True: [], False: []}
-    for each in who:
-        time = f"{execution.seconds_a_step[each.name] * 1e3:#.2g}".rstrip(".")
-        names[each.name in execution.compiled].append(f"{each.name} {time} ms")
-    parts = [f"{title}: {', '.join(names[key])}" for key, title in
-             ((True, "one compiled program"), (False, "eager")) if names[key]]  # fmt: skip
-    count = execution.threads
-    return f"steps  {'; '.join(parts)}; {count} thread{'s' if count > 1 else ''}"
+def steps_text(cells: Mapping[str, Execution], arms: Sequence[Arm]) -> list[str]:
+    """Return whose steps are compiled and how long they take, a line for each cell with compiled ones."""
+    lines: list[str] = []
+    for key, execution in cells.items():
+        names: dict[bool, dict[str, str]] = {True: {}, False: {}}
+        mine = [arm for arm in arms if arm.cell == key]
+        if not mine or not any(arm.method.name in execution.compiled for arm in mine):
+            continue
+        for arm in mine:
+            time = f"{execution.seconds_a_step[arm.method.name] * 1e3:#.2g}".rstrip(".")
+            kind = arm.method.name in execution.compiled
+            names[kind].setdefault(arm.method.name, f"{arm.method.name} {time} ms")
+        parts = [f"{title}: {', '.join(names[kind].values())}" for kind, title in
+                 ((True, "one compiled program"), (False, "eager")) if names[kind]]  # fmt: skip
+        count = execution.threads
+        what = f"{mine[0].recipe.model}, batch {mine[0].recipe.batch_size}: " if len(cells) > 1 else ""
+        lines.append(f"steps  {what}{'; '.join(parts)}; {count} thread{'s' if count > 1 else ''}")
+    return lines

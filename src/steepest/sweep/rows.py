@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from steepest.optim.rows import check_rule
 from steepest.optim.spec import MethodSpec
 from steepest.optim.tables import embedding, unpadded
 from steepest.recipe import Execution
-from steepest.sweep.contestants import Contestant
+from steepest.sweep.arms import Arm
 from steepest.train.problem import SupervisedProblem, table_columns
 
 LARGE_TABLE = 500_000
@@ -113,13 +113,15 @@ def by_rows(execution: Execution, rule: MethodSpec[Any]) -> tuple[str, ...]:
     return execution.tables
 
 
-def rows_text(execution: Execution, who: Sequence[Contestant]) -> str:
-    """Return which tables are executed by rows and how, in one line; nothing where none is."""
-    if execution.executor != "rows":
-        return ""
-    how: dict[str, list[str]] = {}
-    for each in who:
-        kind = each.rule.idle_rows if by_rows(execution, each.rule) else "dense, without a closed form"
-        how.setdefault(kind, []).append(each.name)
-    told = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in how.items())
-    return f"rows   {', '.join(execution.tables)} by rows ({told})"
+def rows_text(cells: Mapping[str, Execution], arms: Sequence[Arm]) -> list[str]:
+    """Return which tables are executed by rows and how, a line for each set of tables."""
+    lines: list[str] = []
+    for key, execution in cells.items():
+        how: dict[str, list[str]] = {}
+        for rule in {arm.method.name: arm.method for arm in arms if arm.cell == key}.values():
+            kind = rule.rule.idle_rows if by_rows(execution, rule.rule) else "dense, without a closed form"
+            how.setdefault(kind, []).append(rule.name)
+        if execution.executor == "rows" and how:
+            told = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in how.items())
+            lines.append(f"rows   {', '.join(execution.tables)} by rows ({told})")
+    return list(dict.fromkeys(lines))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -13,7 +13,6 @@ from torch import Tensor
 from steepest.data.dataset import Dataset
 from steepest.evaluate.metrics import metric_info
 from steepest.forks import usable_threads
-from steepest.models import ModelBuilder
 from steepest.recipe import Execution
 from steepest.record.schema import Record
 from steepest.record.store import Folder
@@ -32,52 +31,50 @@ class Runner:
     """Makes runs and keeps them in a folder.
 
     Attributes:
-        dataset: the data, on the device.
+        datasets: the data by fingerprint.
         folder: where records, losses by row and weights go.
         metrics: what the test rows are measured by.
-        model: a callable for the user's own model, or None.
-        threads: threads of torch during a run.
         observer: who is told.
-        device: where the model is put.
-        seconds_a_step: what a step of the present run, or a gradient of its length, counts for in the progress.
-        execution: which tables are executed by rows, and whose steps are compiled.
-        programs: the compiled steps of the model on this dataset.
+        device: where model and data are put.
+        cells: how steps are computed, by the arms' cells.
+        programs: the compiled steps of each cell on each dataset.
+        seconds_a_step: what a step of the present run, or a gradient of its length, counts for in the
+            progress.
     """
 
-    dataset: Dataset
+    datasets: Mapping[str, Dataset]
     folder: Folder
     metrics: tuple[str, ...]
-    model: ModelBuilder | None
-    threads: int
     observer: Observer
     device: str = "cpu"
+    cells: Mapping[str, Execution] = field(default_factory=dict[str, Execution])
+    programs: dict[tuple[str, str], Programs] = field(default_factory=dict[tuple[str, str], Programs])
     seconds_a_step: float = 0.0
-    execution: Execution = field(default_factory=lambda: Execution.model_validate({}))
-    programs: Programs = field(default_factory=Programs)
+    _there: dict[str, Dataset] = field(default_factory=dict[str, Dataset])
 
-    def complete(self, setup: Setup, execution: Execution) -> History:
+    def complete(self, setup: Setup) -> History:
         """Make every run that the setup still lacks; return all."""
         history = self.folder.history()
         announced: set[str] = set()
         tuned: set[str] = set()
         while runs := next_runs(setup, history):
             for run in runs:
-                self.observer.remaining(plan_seconds(setup, execution, history))
+                self.observer.remaining(plan_seconds(setup, self.cells, history))
                 title = _title(run)
                 if title not in announced:
                     announced.add(title)
                     self.observer.stage(title)
-                whole = run_seconds(execution, Expected(run.key.name, run.key.phase, run.expected_steps))
+                whole = run_seconds(self.cells, Expected(run.arm, run.key.phase, run.expected_steps))
                 self.seconds_a_step = whole / run.recipe.length
                 record = self.make(run, history)
                 history[record.key.recipe, record.key.seed] = record
-            for who in setup.contestants:
-                found = tuning(setup, who, history)
-                if found.chosen is not None and found.scan and who.name not in tuned:
-                    tuned.add(who.name)
+            for arm in setup.arms:
+                found = tuning(setup, arm, history)
+                if found.chosen is not None and found.scan and arm.id not in tuned:
+                    tuned.add(arm.id)
                     trials = len(found.scan) + len(found.full)
-                    rate, beside = float(found.chosen.hyper.lr), who.beside_rate(found.chosen)
-                    self.observer.tuned(who.name, rate, found.rates[0], found.rates[-1], trials, beside)
+                    rate, beside = float(found.chosen.hyper.lr), arm.method.beside_rate(found.chosen)
+                    self.observer.tuned(arm.title, rate, found.rates[0], found.rates[-1], trials, beside)
         self.observer.remaining(0.0)
         return history
 
@@ -86,7 +83,7 @@ class Runner:
         finished = self._train(run, evaluations)
         if run.read_test:
             self._keep_rows(run, finished)
-        if run.key.phase == "final" and not finished.record.failed:
+        if run.key.phase in ("final", "refit") and not finished.record.failed:
             self._keep_weights(run, finished, history)
         self.folder.append_record(finished.record)
         self.observer.run(finished.record)
@@ -108,8 +105,16 @@ class Runner:
             self._keep_rows(run, self._train(run, EVALUATIONS))
         return self.folder.read_tensors(_rows(run))
 
+    def dataset(self, run: PlannedRun) -> Dataset:
+        """Return the data of a run on the device; only that of the present one is kept there."""
+        name = run.recipe.data
+        if name not in self._there:
+            self._there.clear()
+            self._there[name] = self.datasets[name].to(self.device)
+        return self._there[name]
+
     def _train(self, run: PlannedRun, evaluations: int) -> Finished:
-        if is_compiled(self.execution, run.key.name):
+        if is_compiled(self.cells[run.arm.cell], run.key.phase, run.arm):
             try:
                 return self._trained(run, evaluations, compiled=True)
             except (NotTraceableError, NoCompilerError) as error:
@@ -118,14 +123,16 @@ class Runner:
         return self._trained(run, evaluations, compiled=False)
 
     def _trained(self, run: PlannedRun, evaluations: int, *, compiled: bool) -> Finished:
-        method = make_method(run.rule, run.recipe, self.execution, self.programs, compiled=compiled)
-        with thread_count(self.threads):
+        execution = self.cells[run.arm.cell]
+        programs = self.programs.setdefault((run.arm.cell, run.recipe.data), Programs())
+        method = make_method(run.rule, run.recipe, execution, programs, compiled=compiled)
+        with thread_count(execution.threads):
             return train(
-                self.dataset,
+                self.dataset(run),
                 run.recipe,
                 run.key,
                 method,
-                model=self.model,
+                model=run.arm.model,
                 evaluations=evaluations,
                 metrics=self.metrics,
                 read_test=run.read_test,
@@ -184,6 +191,7 @@ def _title(run: PlannedRun) -> str:
         "scan": "rates on a quarter of the steps",
         "full": "best rates at full length",
         "final": "seeds",
+        "refit": "on all rows, for the saved model",
         "sweep": "every rate with every seed",
         "default": "library default",
         "constant": "without a schedule",

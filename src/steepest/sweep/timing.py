@@ -15,7 +15,7 @@ from steepest.errors import StepError
 from steepest.models import build_model, count_parameters
 from steepest.optim import make_rule
 from steepest.optim.spec import MethodSpec
-from steepest.recipe import Execution, Precision
+from steepest.recipe import Execution, ExecutionOptions, Precision
 from steepest.sweep.bench import Bench, Way
 from steepest.sweep.compiling import Prospect, Work, choose, with_choice
 from steepest.sweep.contestants import Contestant
@@ -52,29 +52,26 @@ def choose_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def choose_execution(bench: Bench, asked: Execution | None = None) -> Execution:
-    """Return how steps are computed on this machine: the device, rows or dense, and the faster of one thread and all.
+def choose_execution(bench: Bench, asked: ExecutionOptions | None = None) -> Execution:
+    """Return how steps are computed on this machine: rows or dense, and the faster of one thread and all.
 
     For small steps two threads can be far slower than one. What was asked for is kept.
     """
-    asked = asked or Execution.model_validate({"device": bench.device, "torch": torch.__version__})
+    asked = asked or ExecutionOptions.model_validate({})
     adam = make_rule("adam")
     net = build_model(bench.model or bench.recipe.model, bench.dataset.shape)
     tables: tuple[str, ...] = ()
     if asked.rows != "off":
         tables = choose_tables(net, bench.dataset, bench.recipe.batch_size, asked.rows, bench.device)
-    dense = asked.model_copy(update={"executor": "dense", "tables": (), "threads": 1})
+    dense = Execution.model_validate({"device": bench.device, "rows": asked.rows, "compile": asked.compile})
     rows = dense.model_copy(update={"executor": "rows", "tables": tables})
     if tables and asked.rows == "auto":
         seconds = bench.steps({"rows": Way(adam, rows), "dense": Way(adam, dense)})
         if seconds["rows"] > seconds["dense"]:
             tables = ()
     plan = rows if tables else dense
-    threads = asked.threads
-    if "threads" not in asked.model_fields_set:
-        threads = _threads(bench, net, plan, adam)
-    chosen = {"executor": plan.executor, "tables": tables, "threads": threads}
-    return asked.model_copy(update=chosen)
+    threads = asked.threads or _threads(bench, net, plan, adam)
+    return plan.model_copy(update={"threads": threads})
 
 
 def _threads(bench: Bench, net: nn.Module, plan: Execution, rule: MethodSpec[Any]) -> int:

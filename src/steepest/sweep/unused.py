@@ -10,6 +10,7 @@ from steepest.components import grammar
 from steepest.data.dataset import Note, Shape
 from steepest.errors import OptionError
 from steepest.recipe import Experiment, ModelOptions, Protocol, flag_of
+from steepest.sweep.arms import Wanted
 from steepest.sweep.contestants import Contestant
 from steepest.sweep.trials import trials
 
@@ -18,34 +19,32 @@ WITH_OPTIONS = "embedding-mlp"
 _RATES = ("scan_rates", "full_rates", "learning_rates")
 
 
-def check_used(
-    experiment: Experiment, asked: Collection[str], who: Sequence[Contestant], *, built: bool = False
-) -> None:
+def check_used(experiment: Experiment, asked: Collection[str], arms: Sequence[Wanted]) -> None:
     """Complain about an option of the model or the protocol that this comparison would not use.
 
     Args:
         experiment: the whole configuration.
         asked: names of options that were given; those whose value is not the default are taken to be.
-        who: the optimizers that take part.
-        built: whether the model is built by a callable.
+        arms: what is compared.
 
     Raises:
         OptionError: an option has no effect; the message names it and what makes it useless.
 
     Example:
         >>> from steepest.recipe import validate_experiment
-        >>> from steepest.sweep.contestants import contestants
+        >>> from steepest.sweep.arms import Given, wanted_arms
         >>> tree = {"data": {"target": "y"}, "model": {"model": "linear", "hidden": [8]}}
-        >>> check_used(validate_experiment(tree), (), contestants(["adam"]))
+        >>> experiment = validate_experiment(tree)
+        >>> check_used(experiment, (), wanted_arms(experiment, Given()))
         Traceback (most recent call last):
         ...
         steepest.errors.OptionError: --hidden has no effect: the model 'linear' has no such option
         Hint: leave it out, or choose --model embedding-mlp.
     """
     given = {*asked, *_changed(experiment.model), *_changed(experiment.protocol)}
-    _check_model(experiment, given, built=built)
-    _check_tuning(given, who, experiment.protocol)
-    unclipped = [each.name for each in who if not each.rule.clips]
+    _check_model(experiment, given, arms)
+    _check_tuning(given, [arm.optimizer for arm in arms], experiment.protocol)
+    unclipped = [arm.optimizer.name for arm in arms if not arm.optimizer.rule.clips]
     if experiment.protocol.clip is not None and unclipped:
         raise OptionError(
             f"--clip has no effect on {unclipped[0]}, which needs the gradient as it is",
@@ -73,19 +72,21 @@ def _changed(options: BaseModel) -> set[str]:
     }
 
 
-def _check_model(experiment: Experiment, given: Collection[str], *, built: bool) -> None:
+def _check_model(experiment: Experiment, given: Collection[str], arms: Sequence[Wanted]) -> None:
     named = [each for each in ("hidden", "dropout", "embedding") if each in given]
     if not named:
         return
     flags = " and ".join(map(flag_of, named))
     have = "have" if len(named) > 1 else "has"
-    if built:
+    texts = [arm.model for arm in arms if isinstance(arm.model, str)]
+    if not texts:
         raise OptionError(
             f"{flags} {have} no effect on a model that a callable builds",
             hint="set it in the callable: model=lambda shape: MyNet(shape, …).",
         )
-    spec = grammar.parse(experiment.model.model)
-    if spec.name != WITH_OPTIONS:
+    specs = [grammar.parse(each) for each in texts]
+    if not any(spec.name == WITH_OPTIONS for spec in specs):
+        spec = specs[0]
         brackets = f"{spec.name}({named[0]}=…)"
         raise OptionError(
             f"{flags} {have} no effect: the model {spec.name!r} has no such option",
@@ -93,12 +94,14 @@ def _check_model(experiment: Experiment, given: Collection[str], *, built: bool)
             if spec.is_reference
             else f"leave it out, or choose --model {WITH_OPTIONS}.",
         )
-    twice = [each for each in named if each in spec.options]
-    if twice:
-        raise OptionError(
-            f"{flag_of(twice[0])} has no effect: --model {experiment.model.model!r} gives {twice[0]} too",
-            hint="give it once.",
-        )
+    written = [*experiment.factors.model, *(arm.model for arm in experiment.arms if arm.model)]
+    for text in written or [experiment.model.model]:
+        twice = [each for each in named if each in grammar.parse(text).options]
+        if twice and len(specs) == 1:
+            raise OptionError(
+                f"{flag_of(twice[0])} has no effect: --model {text!r} gives {twice[0]} too",
+                hint="give it once.",
+            )
 
 
 def _check_tuning(given: Collection[str], who: Sequence[Contestant], protocol: Protocol) -> None:

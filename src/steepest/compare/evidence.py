@@ -1,0 +1,216 @@
+"""Everything that was measured, and the scores of arms and baselines on the test rows."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from steepest.compare.differences import difference, differences
+from steepest.compare.effects import Factorial
+from steepest.compare.estimates import Difference, Estimate
+from steepest.compare.factorial import factorial
+from steepest.compare.folds import SetKind, corrected_t
+from steepest.compare.intervals import t_interval
+from steepest.compare.scores import Scores, over_sets, scores
+from steepest.optim.spec import MethodSpec
+from steepest.record.schema import BaselineRecord, Record
+from steepest.sweep.arms import Arm
+from steepest.sweep.plan import (
+    History,
+    PlannedRun,
+    Setup,
+    constants,
+    defaults,
+    finals,
+    winner,
+)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that was measured, by optimizer and by baseline.
+
+    Attributes:
+        setup: the comparison's setup.
+        history: finished runs.
+        chosen: the tuned rule of each optimizer.
+        fitted: what the baselines got: of each test set, the record of each baseline.
+        metrics: names of the test metrics, the deciding one first.
+        kind: how several test sets came about.
+        test_share: the share of the rows that one of several test sets has.
+    """
+
+    setup: Setup
+    history: History
+    chosen: Mapping[str, MethodSpec[Any]]
+    fitted: Sequence[Sequence[BaselineRecord]]
+    metrics: tuple[str, ...]
+    kind: SetKind = "folds"
+    test_share: float = 0.0
+
+    @functools.cached_property
+    def baselines(self) -> list[BaselineRecord]:
+        """One record for each baseline: the means over the test sets."""
+        return [_mean_record(each) for each in zip(*self.fitted, strict=True)]
+
+    def in_sets(self, each: Sequence[Any]) -> list[Sequence[Any]]:
+        """Return what runs of all test sets and seeds gave, set by set."""
+        count = len(each) // self.setup.folds
+        return [each[i * count : (i + 1) * count] for i in range(self.setup.folds)]
+
+    def together(self, each: Sequence[Scores]) -> Scores:
+        """Return the scores of one arm or baseline on each test set as one."""
+        return over_sets(each, self.kind, self.test_share)
+
+    def estimate(self, values: Sequence[float]) -> Estimate:
+        """Return the mean of what runs of all test sets and seeds gave, with its interval."""
+        if self.setup.folds == 1:
+            return estimate_of(values)
+        means = [mean_of(each) for each in self.in_sets(values)]
+        if not all(map(math.isfinite, means)):
+            return Estimate(mean=mean_of(means), n=sum(map(math.isfinite, means)))
+        found = corrected_t(means, self.test_share)
+        return Estimate(mean=found.mean, low=found.low, high=found.high, n=len(means))
+
+    @property
+    def metric(self) -> str:
+        """The deciding metric."""
+        return self.setup.metric
+
+    @property
+    def winner(self) -> Arm:
+        """The optimizer with the fewest failed seeds and, of several, the best mean validation value."""
+        return winner(self.setup, self.chosen, self.history)
+
+    def final(self, arm: Arm) -> list[Record]:
+        """The records of the tuned optimizer, one for each seed."""
+        return self.of(finals(self.setup, arm, self.chosen[arm.id]))
+
+    def default(self, arm: Arm) -> list[Record]:
+        """The records at the library's default rate, one for each seed."""
+        return self.of(defaults(self.setup, arm))
+
+    def constant(self) -> list[Record]:
+        """The winner's records without a schedule."""
+        arm = self.winner
+        return self.of(constants(self.setup, arm, self.chosen[arm.id]))
+
+    def of(self, runs: Sequence[PlannedRun]) -> list[Record]:
+        """The records of runs, in their order."""
+        return [self.history[run.key.recipe, run.key.seed] for run in runs]
+
+    def value(self, record: Record) -> float:
+        """The deciding test metric of a run; NaN if it diverged."""
+        return record.test.get(self.metric, math.nan)
+
+
+def compared(
+    evidence: Evidence,
+    rows: Mapping[str, Sequence[Mapping[str, ArrayLike] | None]],
+    baseline_rows: Mapping[str, Sequence[Mapping[str, ArrayLike]]],
+    metric: str,
+) -> tuple[list[Difference], list[Difference]]:
+    """Return every pair of arms on a test metric, and every arm against every baseline.
+
+    Args:
+        evidence: the runs.
+        rows: of each arm, test set and seed, what each test row gave (``loss``, ``correct``), None if it diverged.
+        baseline_rows: the same of each baseline, by title and test set.
+        metric: name of the metric.
+    """
+    seed = evidence.setup.seeds[0]
+    arms = [arm_scores(evidence, arm, rows[arm.id], metric) for arm in evidence.setup.arms]
+    baselines = [
+        evidence.together(
+            [
+                scores(one.title, metric, [one.test.get(metric, math.nan)], [kept], seeded=False)
+                for one, kept in zip(each, baseline_rows[each[0].title], strict=True)
+            ]
+        )
+        for each in zip(*evidence.fitted, strict=True)
+    ]
+    return differences(arms, baselines, seed)
+
+
+def arm_scores(
+    evidence: Evidence, arm: Arm, rows: Sequence[Mapping[str, ArrayLike] | None], metric: str
+) -> Scores:
+    """Return what an arm gets on the test rows of each test set.
+
+    Args:
+        evidence: the runs.
+        arm: the arm.
+        rows: of each test set and seed, what each test row gave, None if the run failed.
+        metric: name of the metric.
+    """
+    values = [record.test.get(metric, math.nan) for record in evidence.final(arm)]
+    return evidence.together(
+        [
+            scores(arm.title, metric, some, kept)
+            for some, kept in zip(evidence.in_sets(values), evidence.in_sets(rows), strict=True)
+        ]
+    )
+
+
+def main_effects(
+    evidence: Evidence, rows: Mapping[str, Sequence[Mapping[str, ArrayLike] | None]], metric: str
+) -> tuple[Factorial | None, str]:
+    """Return main effects and interactions where several factors vary, or None and why there are none."""
+    setup = evidence.setup
+    if len(setup.differing) < 2:
+        return None, ""
+    arms = [
+        (
+            {name: arm.levels[name] for name in setup.differing},
+            arm_scores(evidence, arm, rows[arm.id], metric),
+        )
+        for arm in setup.arms
+    ]
+    return factorial(arms, setup.seeds[0])
+
+
+def paired_difference(
+    first: str, second: str, metric: str, a: Sequence[float], b: Sequence[float]
+) -> Difference:
+    """Return ``a - b`` with its paired t interval over seeds alone; one pair tells nothing apart.
+
+    Example:
+        >>> paired_difference("adam", "sgd", "log_loss", [1.0, 1.1, 1.2], [1.5, 1.6, 1.71]).better
+        'adam'
+    """
+    return difference(scores(first, metric, a, []), scores(second, metric, b, []))
+
+
+def _mean_record(each: Sequence[BaselineRecord]) -> BaselineRecord:
+    """Return one record for the fits of a baseline on several test sets."""
+    first = each[0]
+    if len(each) == 1:
+        return first
+    return first.model_copy(
+        update={
+            "validation": {
+                name: mean_of([one.validation.get(name, math.nan) for one in each])
+                for name in first.validation
+            },
+            "test": {name: mean_of([one.test.get(name, math.nan) for one in each]) for name in first.test},
+            "seconds": sum(one.seconds for one in each) / len(each),
+            "outcome": next((one.outcome for one in each if one.outcome != "finished"), "finished"),
+        }
+    )
+
+
+def estimate_of(values: Sequence[float]) -> Estimate:
+    """Return the mean over seeds with its t interval."""
+    found = t_interval(values)
+    return Estimate(**found._asdict(), n=sum(map(math.isfinite, values)))
+
+
+def mean_of(values: Sequence[float]) -> float:
+    """Return the mean of the finite values, NaN if there are none."""
+    finite = [value for value in values if math.isfinite(value)]
+    return sum(finite) / len(finite) if finite else math.nan

@@ -1,0 +1,145 @@
+"""How much each decision was worth, and what a reader needs to judge the numbers by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from steepest.compare.estimates import Difference
+from steepest.compare.evidence import Evidence, mean_of
+from steepest.compare.intervals import paired_t
+from steepest.compare.result import Effect, Fact
+from steepest.evaluate.metrics import MetricInfo, metric_info
+from steepest.record.schema import Record
+from steepest.sweep.arms import SUBJECTS
+from steepest.sweep.contestants import default_rate
+from steepest.sweep.plan import (
+    tuning,
+)
+
+
+def effects(
+    evidence: Evidence, rivals: Sequence[Difference] = (), against: Sequence[Difference] = ()
+) -> list[Effect]:
+    """Return how much each decision was worth on the deciding test metric, largest first.
+
+    Args:
+        evidence: the runs and the baselines.
+        rivals: the winner minus every other optimizer on the deciding metric.
+        against: the winner minus every baseline.
+    """
+    arm, metric = evidence.winner, metric_info(evidence.metric)
+    sign = -1 if metric.higher_is_better else 1
+    mine = mean_of([evidence.value(record) for record in evidence.final(arm)])
+    others = [(mean_of([evidence.value(r) for r in evidence.final(each)]), each.title)
+              for each in evidence.setup.arms if each is not arm]  # fmt: skip
+    found: list[Effect] = []
+
+    def add(name: str, size: float, text: str, detected: bool | None) -> None:
+        if math.isfinite(size):
+            found.append(Effect(name=name, size=size, text=text, detected=detected))
+
+    apart = {each.second: each.told_apart for each in (*rivals, *against)}
+
+    def differ(records: Sequence[Record]) -> bool:
+        a, b = ([evidence.value(each) for each in some] for some in (records, evidence.final(arm)))
+        return paired_t(a, b).p < 0.05
+
+    standard = evidence.default(arm)
+    gained = sign * (mean_of([evidence.value(r) for r in standard]) - mine)
+    if arm.tuned and evidence.setup.controls:
+        default = default_rate(arm.rule)
+        chosen = float(evidence.chosen[arm.id].hyper.lr)
+        more = arm.method.beside_rate(evidence.chosen[arm.id])
+        with_them = "".join(f", {name}={value}" for name, value in more.items())
+        add(
+            "tuning" if more else "learning rate",
+            gained,
+            f"{arm.title} at {chosen:g}{with_them} instead of its library's {default:g}",
+            differ(evidence.default(arm)),
+        )
+    if evidence.constant():
+        size = sign * (mean_of([evidence.value(r) for r in evidence.constant()]) - mine)
+        add(
+            "schedule",
+            size,
+            f"{arm.recipe.schedule} instead of a constant rate",
+            differ(evidence.constant()),
+        )
+    finite = [(sign * (value - mine), name) for value, name in others if math.isfinite(value)]
+    if finite:
+        size, name = max(finite)
+        subject = evidence.setup.differing[0] if len(evidence.setup.differing) == 1 else "arm"
+        both = (
+            "both tuned"
+            if arm.tuned
+            else "neither tuned"
+            if not any(a.tuned for a in evidence.setup.arms)
+            else ""
+        )
+        text = f"{arm.title} instead of the last, {name}" + (f", {both}" if subject == "optimizer" else "")
+        add(SUBJECTS.get(subject, (subject,))[0], size, text, apart.get(name))
+    values = [value for record in evidence.final(arm) if math.isfinite(value := evidence.value(record))]
+    if len(values) > 1:
+        add(
+            "seed",
+            max(values) - min(values),
+            f"between the best and the worst of {len(values)} seeds of {arm.title}",
+            None,
+        )
+    scores = [(sign * each.test.get(metric.name, math.nan), each) for each in evidence.baselines]
+    scores = [(value, each) for value, each in scores if math.isfinite(value)]
+    if scores:
+        value, best = min(scores, key=lambda pair: pair[0])
+        text = f"{arm.title} instead of the best baseline, {best.title}"
+        add("network", value - sign * mine, text, apart.get(best.title))
+    return sorted(found, key=lambda effect: -effect.size)
+
+
+def trust(evidence: Evidence, test_rows: int, rivals: Sequence[Difference] = ()) -> list[Fact]:
+    """Return what a reader needs to judge the numbers by.
+
+    Args:
+        evidence: the runs.
+        test_rows: how many there are.
+        rivals: the winner against every other optimizer on the deciding metric.
+    """
+    facts = [Fact(label="seeds", value=str(len(evidence.setup.seeds)))]
+    tuned = [len(c.scan) + len(c.full) for arm in evidence.setup.arms if arm.tuned
+             for c in [tuning(evidence.setup, arm, evidence.history)]]  # fmt: skip
+    if tuned:
+        spread = f"{min(tuned)}" if min(tuned) == max(tuned) else f"{min(tuned)} to {max(tuned)}"
+        facts.append(Fact(label="tuning runs per optimizer", value=spread))
+    facts.append(Fact(label="runs", value=f"{len(evidence.history):,}"))
+    if evidence.setup.folds > 1:
+        facts.append(Fact(label="test sets", value=str(evidence.setup.folds)))
+    facts.append(Fact(label="test rows", value=f"{test_rows:,}"))
+    return facts + how_sure(metric_info(evidence.metric), rivals)
+
+
+def how_sure(metric: MetricInfo, rivals: Sequence[Difference]) -> list[Fact]:
+    """Return the smallest difference that would have been seen, how many comparisons, and what is uncertain.
+
+    The median over the rivals; corrected for the number of comparisons, with probability 0.8.
+
+    Example:
+        >>> found = Difference(first="a", second="b", metric="log_loss", over="both", mean=1.0, low=0.0, high=2.0,
+        ...                    n=5, told_apart=False, visible=1.5, seed_share=0.25)
+        >>> [(each.label, each.value) for each in how_sure(metric_info("log_loss"), [found])]
+        [('smallest detectable difference', '1.5'), ('comparisons corrected for', '1'),
+         ('share of variance', 'seeds 25 %, test rows 75 %')]
+    """
+    facts: list[Fact] = []
+    sizes = [each.visible for each in rivals if each.visible is not None and math.isfinite(each.visible)]
+    if sizes:
+        scale, unit = (100.0, " points") if metric.percent else (1.0, "")
+        value = f"{float(f'{float(np.median(sizes)) * scale:.2g}'):,g}{unit}"
+        facts.append(Fact(label="smallest detectable difference", value=value))
+        facts.append(Fact(label="comparisons corrected for", value=f"{rivals[0].comparisons:,}"))
+    shares = [each.seed_share for each in rivals if each.seed_share is not None]
+    if shares:
+        share = round(100 * float(np.median(shares)))
+        facts.append(Fact(label="share of variance", value=f"seeds {share} %, test rows {100 - share} %"))
+    return facts

@@ -1,0 +1,65 @@
+"""The baselines of a comparison, fitted for every test set, and for the saved models where there are several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from steepest.data.dataset import Dataset
+from steepest.data.variants import Variant
+from steepest.experiment.settings import Settings
+from steepest.record.schema import BaselineRecord
+from steepest.record.store import Folder
+from steepest.sweep.baselines import budget_within, complete_baselines, save_baselines
+from steepest.sweep.defaults import class_weights
+from steepest.sweep.observer import Observer
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """Fits the baselines of a comparison on the experiment's own data.
+
+    Attributes:
+        folder: where the fits are kept.
+        settings: has the data.
+        metrics: names of the test metrics.
+        observer: who is told.
+    """
+
+    folder: Folder
+    settings: Settings
+    metrics: tuple[str, ...]
+    observer: Observer
+
+    def on_test_sets(self) -> list[list[BaselineRecord]]:
+        """Return the record of each baseline on each test set."""
+        datasets = self.settings.datasets
+        return [
+            self._on(datasets[datasets.fingerprint(Variant(), fold)], sets=datasets.sets)
+            for fold in range(datasets.sets)
+        ]
+
+    def save(self, fitted: Sequence[Sequence[BaselineRecord]]) -> None:
+        """Save the baselines as models; those of several test sets are fitted on the rows of the saved model."""
+        datasets = self.settings.datasets
+        if datasets.sets == 1:
+            data = datasets.first
+            save_baselines(self.folder, fitted[0], data, datasets.pipeline(data.fingerprint))
+            return
+        name = datasets.fingerprint(Variant(), None)
+        data = datasets[name]
+        data = replace(data, test=data.validation)  # it has no test rows, and these scores are shown nowhere
+        save_baselines(self.folder, self._on(data, sets=1), data, datasets.pipeline(name))
+
+    def _on(self, data: Dataset, *, sets: int) -> list[BaselineRecord]:
+        protocol = self.settings.experiment.protocol
+        return complete_baselines(
+            self.folder,
+            data,
+            metrics=self.metrics,
+            class_weights=class_weights(data, protocol.class_weights),
+            seed=protocol.seed,
+            observer=self.observer,
+            threads=max(each.threads for each in self.settings.plan.cells.values()),
+            budget=budget_within(protocol.minutes) / sets,
+        )

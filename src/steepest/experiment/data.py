@@ -1,0 +1,107 @@
+"""The datasets of a comparison: of each data variant and test set, held in memory as far as they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from steepest.data.dataset import Dataset
+from steepest.data.table import Table, TablePipeline
+from steepest.data.variants import Variant
+from steepest.sweep.arms import Wanted
+
+Made = tuple[Dataset, TablePipeline]
+
+
+class Datasets(Mapping[str, Dataset]):
+    """The datasets by fingerprint: that of the experiment's own data, of its first test set, comes first.
+
+    Only that one and the one that was used last are kept; others are made again when they are asked for.
+
+    Args:
+        table: the data.
+        positive: code of the positive class, or None.
+    """
+
+    def __init__(self, table: Table, positive: int | None = None) -> None:
+        self.table = table
+        self.positive = positive
+        self._makers: dict[str, Callable[[], Made]] = {}
+        self._kept: dict[str, Dataset] = {}
+        self._pipelines: dict[str, TablePipeline] = {}
+        self._of: dict[tuple[Variant, int | None], str] = {}
+        self.first = self[self.fingerprint(Variant(), 0)]
+
+    @property
+    def sets(self) -> int:
+        """The number of test sets."""
+        return len(self.table.folds())
+
+    def fingerprint(self, variant: Variant, fold: int | None) -> str:
+        """Return the fingerprint of a variant in one test set, or (None) of the data of the saved model.
+
+        Raises:
+            SteepestError: the variant cannot be made.
+        """
+        key = (variant, None if self.sets == 1 else fold)
+        if key not in self._of:
+
+            def make() -> Made:
+                return self._make(variant, fold)
+
+            data, pipeline = make()
+            self._of[key] = data.fingerprint
+            self._makers[data.fingerprint] = make
+            self._pipelines[data.fingerprint] = pipeline
+            self._keep(data)
+        return self._of[key]
+
+    def of(self, arm: Wanted) -> tuple[tuple[str, ...], str]:
+        """Return the fingerprints of an arm's data in each test set, and that of the saved model's (or nothing)."""
+        variant = self.variant(arm)
+        folds = tuple(self.fingerprint(variant, fold) for fold in range(self.sets))
+        return folds, "" if self.sets == 1 else self.fingerprint(variant, None)
+
+    def variant(self, arm: Wanted) -> Variant:
+        """Return the data variant of an arm."""
+        own = self.table.options.prepare
+        prepare: Any = None if arm.prepare in ("", own) else arm.prepare
+        return Variant(arm.train_rows, arm.labels, prepare)
+
+    def pipeline(self, fingerprint: str) -> TablePipeline:
+        """Return what was learned from the training rows of a dataset."""
+        return self._pipelines[fingerprint]
+
+    def _make(self, variant: Variant, fold: int | None) -> Made:
+        table = self.table
+        if not variant.is_neutral:
+            return table.variant_dataset(variant, fold if self.sets > 1 else None)
+        if fold is None or self.sets == 1:
+            return table.final(), table.pipeline
+        folds = table.folds()
+        return folds[fold], folds.pipeline(fold)
+
+    def _keep(self, data: Dataset) -> Dataset:
+        kept = replace(data, positive=self.positive)
+        first = next(iter(self._makers), None)
+        self._kept = {name: each for name, each in self._kept.items() if name == first}
+        self._kept[data.fingerprint] = kept
+        return kept
+
+    def __getitem__(self, fingerprint: str) -> Dataset:
+        if fingerprint not in self._kept:
+            return self._keep(self._makers[fingerprint]()[0])
+        return self._kept[fingerprint]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+    def with_positive(self, positive: int | None) -> None:
+        """Set the positive class of all datasets."""
+        self.positive = positive
+        self._kept = {name: replace(each, positive=positive) for name, each in self._kept.items()}
+        self.first = replace(self.first, positive=positive)

@@ -1,0 +1,106 @@
+"""What is given to a comparison in Python: arms, and options that belong to one section of the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+from steepest.errors import unknown_name
+from steepest.models import ModelBuilder
+from steepest.recipe import CLEARER_NAMES, EXECUTION_OPTIONS, SHARED_FACTORS, Factors, ModelOptions, Protocol
+from steepest.sweep.arms import callable_name
+from steepest.sweep.contestants import contestants
+
+
+def text_of(value: Any, name: Callable[[Any], str], objects: dict[str, Any]) -> str:
+    """Return the text that stands for a value, and keep the object that it stands for."""
+    if isinstance(value, str):
+        return value
+    text = name(value)
+    objects[text] = value
+    return text
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One arm of a comparison; what it does not name is what all arms share.
+
+    Args:
+        optimizer: a name or specification, a ``torch.optim.Optimizer`` class, a rule, or :func:`tune` (default: adam).
+        model: a specification, or a callable that takes the dataset's shape.
+        schedule: a schedule.
+        batch_size: rows per step.
+        precision: of matrix products in training.
+        train_rows: a share of the training rows, their number, or ``"all"``.
+        labels: ``"none"``, or a corruption of the training labels such as ``"noise(0.15)"``.
+        prepare: another file of preparation steps.
+        procedure: of which runs it consists.
+        name: what it is called.
+
+    Example:
+        >>> Arm(optimizer="adam", model="linear", name="plain").name
+        'plain'
+    """
+
+    optimizer: Any = None
+    model: str | ModelBuilder | None = None
+    schedule: str | None = None
+    batch_size: int | None = None
+    precision: str | None = None
+    train_rows: str | float | None = None
+    labels: str | None = None
+    prepare: str | None = None
+    procedure: str | None = None
+    name: str = ""
+
+    def options(self, objects: dict[str, Any]) -> dict[str, Any]:
+        """Return this as it is written in a file; objects are kept in ``objects`` by their texts."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        if self.optimizer is not None and not isinstance(self.optimizer, str):
+            values["optimizer"] = text_of(self.optimizer, lambda value: contestants([value])[0].name, objects)
+        if self.model is not None and not isinstance(self.model, str):
+            values["model"] = text_of(self.model, callable_name, objects)
+        if self.prepare is not None:
+            values["prepare"] = str(self.prepare)
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def place_value(tree: dict[str, Any], option: str, value: Any) -> None:
+    """Put an option's value into the section that it belongs to; several values of a factor go among the factors.
+
+    Raises:
+        UnknownNameError: there is no such option.
+    """
+    if option in Factors.model_fields:
+        some = list(value) if isinstance(value, list | tuple) else [value]
+        if len(some) > 1 or option not in SHARED_FACTORS:
+            tree.setdefault("factors", {})[option] = some
+            if option == "prepare" and str(some[0]) != "none":  # the experiment's own
+                tree.setdefault("data", {})[option] = str(some[0])
+            return
+        value = some[0]
+    tree.setdefault(section_of(option), {})[option] = value
+
+
+def section_of(option: str) -> str:
+    """Return the section of the configuration that an option belongs to.
+
+    Raises:
+        UnknownNameError: there is no such option.
+
+    Example:
+        >>> section_of("hidden"), section_of("seeds"), section_of("rows")
+        ('model', 'protocol', 'execution')
+    """
+    if option in ModelOptions.model_fields:
+        return "model"
+    if option in Protocol.model_fields:
+        return "protocol"
+    if option in EXECUTION_OPTIONS:
+        return "execution"
+    if option == "prepare":
+        return "data"
+    known = [*ModelOptions.model_fields, *Protocol.model_fields, *Factors.model_fields, *EXECUTION_OPTIONS]
+    known += CLEARER_NAMES
+    raise unknown_name("option", option, known)

@@ -1,0 +1,67 @@
+"""The configuration tree: one validated value says everything about an experiment.
+
+``steepest compare experiment.toml`` reads it, a table on the command line builds the same tree, flags are
+overrides, and the tree is what a folder keeps as ``experiment.toml``.
+"""
+
+from steepest.recipe.execution import (
+    EXECUTION_OPTIONS,
+    Execution,
+    ExecutionOptions,
+    ExecutionPlan,
+    RunLength,
+)
+from steepest.recipe.experiment import (
+    THE_FLAGS,
+    THE_OPTIONS,
+    Experiment,
+    experiment_toml,
+    load_tree,
+    option_error,
+    validate_experiment,
+    without_none,
+)
+from steepest.recipe.options import (
+    CLEARER_NAMES,
+    FACTORS,
+    LARGEST_SEED,
+    SHARED_FACTORS,
+    ArmOptions,
+    Factors,
+    ModelOptions,
+    Options,
+    Precision,
+    Protocol,
+    flag_of,
+)
+from steepest.recipe.recipe import NEUTRAL, Recipe, stable_hash
+
+__all__ = [
+    "CLEARER_NAMES",
+    "EXECUTION_OPTIONS",
+    "FACTORS",
+    "LARGEST_SEED",
+    "NEUTRAL",
+    "SHARED_FACTORS",
+    "THE_FLAGS",
+    "THE_OPTIONS",
+    "ArmOptions",
+    "Execution",
+    "ExecutionOptions",
+    "ExecutionPlan",
+    "Experiment",
+    "Factors",
+    "ModelOptions",
+    "Options",
+    "Precision",
+    "Protocol",
+    "Recipe",
+    "RunLength",
+    "experiment_toml",
+    "flag_of",
+    "load_tree",
+    "option_error",
+    "stable_hash",
+    "validate_experiment",
+    "without_none",
+]  # fmt: skip

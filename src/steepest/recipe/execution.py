@@ -1,0 +1,113 @@
+"""How steps are computed: what was asked for, and what was decided and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from steepest.recipe.options import Options, listed
+
+
+class RunLength(Options):
+    """The length of the runs, and the trials and seeds where a budget changed them.
+
+    ``why`` says how it came, ``asked`` what it was decided from.
+    """
+
+    epochs: float = Field(gt=0)
+    why: str = ""
+    asked: str = ""
+    seeds: int | None = None
+    scan_rates: int | None = None
+    full_rates: int | None = None
+
+
+class ExecutionOptions(Options):
+    """How steps are to be computed, as far as somebody says."""
+
+    device: str = Field(
+        "auto", description="where to train: auto, cpu, cuda or cuda:1; auto: cuda if there is one"
+    )
+    threads: int | None = Field(
+        None, ge=1, description="CPU threads of a training step; measured unless given"
+    )
+    rows: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="update only those rows of embedding tables that a batch touches, with the results of the "
+        "full update; auto: where it is faster",
+    )
+    compile: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="compile each training step into one program, cached for the next time (needs a C++ compiler); "
+        "auto: where it saves time",
+    )
+
+
+class Execution(Options):
+    """How the steps of some arms are computed: decided and measured once, stored, and obeyed on resume.
+
+    It belongs to what ``of`` names: model, shapes, batch size, precision and machine.
+    """
+
+    device: str = "cpu"
+    threads: int = Field(1, ge=1)
+    rows: Literal["auto", "on", "off"] = "auto"
+    compile: Literal["auto", "on", "off"] = "auto"
+    executor: Literal["dense", "rows"] = "dense"
+    tables: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
+        (), description="parameters of the embedding tables that are updated by rows"
+    )
+    compiled: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
+        (), description="optimizers whose step is one compiled program"
+    )
+    seconds_a_step: dict[str, float] = Field(
+        default_factory=dict, description="measured seconds per step, by optimizer"
+    )
+    seconds_an_evaluation: float = Field(
+        0.0, description="measured seconds per evaluation of the validation rows"
+    )
+    seconds_a_run: float = Field(0.0, description="measured seconds per run for everything else")
+    of: dict[str, str] = Field(
+        default_factory=dict,
+        description="what it was measured for: model, shapes, batch size, precision, machine",
+    )
+
+    def changed(self, of: Mapping[str, str]) -> str:
+        """Return what this was measured for otherwise, in words; nothing where it belongs to the same.
+
+        Example:
+            >>> Execution(of={"batch size": "64", "model": "linear"}).changed({"batch size": "128", "model": "linear"})
+            'the batch size was 64 and is 128'
+        """
+        names = [name for name in of if name in self.of and self.of[name] != of[name] and " of " not in name]
+        return "; ".join(
+            _RENEWED[name] if name in _RENEWED else f"the {name} was {self.of[name]} and is {of[name]}"
+            for name in names
+        )
+
+
+class ExecutionPlan(Options):
+    """What a comparison decided and measured before its first tuned run: kept in the folder, obeyed on resume.
+
+    Attributes:
+        torch: the version of torch.
+        device: where all runs are made.
+        length: length of the runs, and what a time budget changed.
+        cells: how steps are computed, by what their time depends on.
+    """
+
+    torch: str = ""
+    device: str = "cpu"
+    length: RunLength | None = None
+    cells: dict[str, Execution] = Field(default_factory=dict)
+
+
+_RENEWED = {
+    "shapes": "the shapes of the parameters have changed",
+    "code": "the code of the model has changed",
+}
+
+EXECUTION_OPTIONS = tuple(ExecutionOptions.model_fields)
+"""What may be asked of the execution; the rest is measured."""

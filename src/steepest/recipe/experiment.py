@@ -1,0 +1,141 @@
+"""The configuration tree, its files and its errors."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import tomli_w
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from steepest.data.options import TableOptions
+from steepest.errors import DataError, OptionError, unknown_name
+from steepest.recipe.execution import EXECUTION_OPTIONS, ExecutionOptions, ExecutionPlan
+from steepest.recipe.options import ArmOptions, Factors, ModelOptions, Options, Protocol, flag_of
+
+
+class Experiment(Options):
+    """A dataset, the optimizers and the protocol."""
+
+    name: str = "experiment"
+    optimizers: tuple[str, ...] = Field(("default",), description="names, specifications or groups")
+    factors: Factors = Field(default_factory=lambda: Factors.model_validate({}))
+    arms: tuple[ArmOptions, ...] = Field(
+        (), description="a list of arms, instead of all combinations of values"
+    )
+    data: TableOptions
+    model: ModelOptions = Field(default_factory=lambda: ModelOptions.model_validate({}))
+    protocol: Protocol = Field(default_factory=lambda: Protocol.model_validate({}))
+    execution: ExecutionOptions = Field(default_factory=lambda: ExecutionOptions.model_validate({}))
+    plan: ExecutionPlan | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _earlier_plan(cls, given: Any) -> Any:
+        """Leave what a folder of an earlier format measured out of what was asked for."""
+        if not isinstance(given, Mapping) or "torch" not in (given.get("execution") or {}):
+            return given
+        fields = dict(cast("Mapping[str, Any]", given))
+        asked = {name: fields["execution"][name] for name in EXECUTION_OPTIONS if name in fields["execution"]}
+        return fields | {"execution": asked}
+
+
+THE_OPTIONS, THE_FLAGS = "the options", "the command line"
+"""Where a value comes from that no file holds."""
+
+
+def validate_experiment(tree: Mapping[str, Any], *, where: str = THE_OPTIONS) -> Experiment:
+    """Return the experiment that a nested mapping describes.
+
+    Raises:
+        OptionError: a name does not exist or a value is not allowed; the message says which.
+    """
+    try:
+        return Experiment.model_validate(tree)
+    except ValidationError as error:
+        raise option_error(error, Experiment, where) from None
+
+
+def option_error(error: ValidationError, model: type[BaseModel], where: str) -> OptionError:
+    """Turn the first complaint of pydantic into a fact with the value and a hint."""
+    first = error.errors(include_url=False)[0]
+    path = [
+        str(each)
+        for each in first["loc"]
+        if not str(each).startswith(("function-", "constrained-", "tuple["))
+    ]
+    name = ".".join(path)
+    if first["type"] == "extra_forbidden":
+        known = _fields_at(model, path[:-1])
+        wrong = unknown_name("option", path[-1], known)
+        section = f" in [{'.'.join(path[:-1])}]" if path[:-1] else ""
+        return OptionError(f"{wrong.fact}{section} of {where}", hint=wrong.hint)
+    if first["type"] == "missing":
+        return OptionError(
+            f"{where} lacks {name!r}", hint=f"add {path[-1]!r}, for example with --{path[-1]}."
+        )
+    said = first["msg"].removeprefix("Value error, ")
+    said = said[0].lower() + said[1:]
+    said = said.replace("input should be", "it must be").replace("a valid integer", "a whole number")
+    said = said.replace("tuple should have", "give").replace(" item after validation, not 0", "")
+    said = said.replace("a valid number", "a number").partition(", unable to parse")[0]
+    if where == THE_OPTIONS:  # keywords have no sections
+        return OptionError(
+            f"{'.'.join(path[1:]) or name} = {first['input']!r} is not allowed", hint=f"{said.rstrip('.')}."
+        )
+    if where == THE_FLAGS:
+        flag = flag_of(".".join(each for each in path[1:] if not each.isdigit()))
+        return OptionError(f"{flag} {first['input']!r} is not allowed", hint=f"{said.rstrip('.')}.")
+    return OptionError(f"{name} = {first['input']!r} in {where} is not allowed", hint=f"{said.rstrip('.')}.")
+
+
+def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
+    for part in path:
+        field = model.model_fields.get(part)
+        kinds = [field.annotation] if field else []
+        inner = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
+        if inner is None:
+            return []
+        model = inner
+    return list(model.model_fields)
+
+
+def load_tree(path: str | Path) -> dict[str, Any]:
+    """Read an experiment's TOML or JSON file as a nested mapping, paths in it made relative to the file.
+
+    Raises:
+        DataError: the file does not exist or is not TOML (or JSON).
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise DataError(f"there is no file {str(path)!r}", hint="check the path.") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read {str(path)!r}: {error}", hint="give a TOML text file.") from None
+    try:
+        tree: Any = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise DataError(
+            f"{str(path)!r} cannot be read: {error}", hint="fix the line that it names."
+        ) from None
+    if not isinstance(tree, dict):
+        raise DataError(f"{str(path)!r} is not a table of options", hint="write sections such as [data].")
+    return tree
+
+
+def experiment_toml(experiment: Experiment) -> str:
+    """Return the experiment as TOML; :func:`validate_experiment` of its parse is the same value."""
+    return tomli_w.dumps(without_none(experiment.model_dump(mode="json")))
+
+
+def without_none(tree: Any) -> Any:
+    """Return the tree without its empty values, which TOML cannot write."""
+    if isinstance(tree, dict):
+        return {key: without_none(value) for key, value in tree.items() if value is not None}
+    if isinstance(tree, list | tuple):
+        return [without_none(each) for each in tree]
+    return tree

@@ -1,0 +1,247 @@
+"""What a person says about a comparison: models, protocol and arms, with every default."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from steepest.components import grammar
+
+Precision = Literal["float32", "tf32", "bf16"]
+
+LARGEST_SEED = 2**62
+"""Those that are counted from it, and the seed of tuning, still are 64-bit numbers, which tables hold."""
+
+
+def _whole_numbers(value: Any) -> Any:
+    return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
+
+
+def _pairs(value: Any) -> Any:
+    """Read ``["Block=128", "Beat=8"]`` or ``"Block=128,Beat=8"`` as a table."""
+    if isinstance(value, str):
+        value = grammar.split(value)
+    if not isinstance(value, list | tuple):
+        return value
+    pairs: dict[str, str] = {}
+    for each in value:
+        name, equals, number = str(each).rpartition("=")
+        if not equals:
+            raise ValueError(f"{each!r} is not NAME=VALUE")
+        pairs[name.strip()] = number.strip()
+    return pairs
+
+
+def _weights(value: Any) -> Any:
+    """Read weights of classes; a class may be given as it is in a table."""
+    pairs = value if value in ("none", "balanced") else _pairs(value)
+    if not isinstance(pairs, Mapping):
+        return pairs
+    read = {_label(name): weight for name, weight in pairs.items()}
+    for name, weight in read.items():
+        try:
+            fine = 0 < float(weight) < math.inf
+        except (TypeError, ValueError):
+            fine = False
+        if not fine:
+            raise ValueError(f"the weight of {name!r} is {weight}, and must be a number above 0")
+    return read
+
+
+def _label(value: Any) -> Any:
+    """Read a class given as a number or a truth value as its label: 1 and 1.0 are ``1``, True is ``true``."""
+    if type(value).__module__ == "numpy":
+        value = value.item()
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value) if isinstance(value, int | float) else value
+
+
+def listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class Options(BaseModel):
+    """The base of the tree's parts: immutable, unknown names are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelOptions(Options):
+    """Which model is trained."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    model: str = Field("embedding-mlp", description="name of a model, or your own as nets.py:MyNet")
+    hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_whole_numbers)] = Field(
+        (128, 64), description="widths of the hidden layers, as 128,64"
+    )
+    dropout: float = Field(0.1, ge=0, lt=1, description="dropout probability on the embeddings")
+    embedding: Annotated[dict[str, Annotated[int, Field(ge=1)]], BeforeValidator(_pairs)] = Field(
+        default_factory=dict, description="width of an embedding, as Block=128; repeatable"
+    )
+
+    @property
+    def spec(self) -> grammar.Spec:
+        """The model with its options as one specification; a user's own model gets only its own options."""
+        return self.spec_of(self.model)
+
+    def spec_of(self, model: str) -> grammar.Spec:
+        """Return another model with these options, as far as it takes them."""
+        given = grammar.parse(model)
+        if given.name != "embedding-mlp":
+            return given
+        options: dict[str, Any] = {"hidden": self.hidden, "dropout": self.dropout}
+        if self.embedding:
+            options["embedding"] = self.embedding
+        return grammar.Spec(given.name, given.arguments, {**options, **given.options})
+
+
+class Protocol(Options):
+    """How the comparison is made."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    metric: str | None = Field(
+        None, description="metric that chooses learning rates and the winner (default: log loss or RMSE)"
+    )
+    positive: Annotated[str | None, BeforeValidator(_label)] = Field(
+        None, description="positive class of two (default: the rarer one in training)"
+    )
+    seeds: int = Field(5, ge=1, le=1000, description="number of run seeds")
+    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="the first run seed")
+    epochs: float | None = Field(
+        None, gt=0, description="length of a run in epochs (default: chosen by a pilot run)"
+    )
+    batch_size: int | None = Field(
+        None, ge=2, description="rows per step (default: chosen from the number of rows)"
+    )
+    schedule: str = Field("cosine", description="learning-rate schedule")
+    learning_rates: Annotated[
+        Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] | None,
+        BeforeValidator(_whole_numbers),
+    ] = Field(
+        None,
+        description="learning rates to try, the same for every optimizer (default: seven around the centre of each)",
+    )
+    class_weights: Annotated[Literal["none", "balanced"] | dict[str, float], BeforeValidator(_weights)] = (
+        Field("none", description="class weights in the loss: none, balanced, or as yes=2,no=1")
+    )
+    clip: float | None = Field(None, gt=0, description="clip gradients to this norm")
+    precision: Precision = Field(
+        "float32", description="precision of matrix products in training; tf32 needs a CUDA device"
+    )
+    tune: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
+        (),
+        description="another hyperparameter to tune: a range, as 'adam: eps=1e-8..1e-4', or values, as rho=0.05,0.1; "
+        "lr=1e-4..1e-1 sets the range of rates; repeatable",
+    )
+    scan_rates: int = Field(
+        7,
+        ge=1,
+        description="trials of every arm in the first tuning stage, on a quarter of the steps; doubled if an "
+        "optimizer tunes several hyperparameters",
+    )
+    full_rates: int = Field(3, ge=1, description="best trials of the first stage that run at full length")
+    sweep: bool = Field(
+        False,
+        description="run every learning rate with every seed at full length, to show how sensitive optimizers are",
+    )
+    equal: Literal["epochs", "steps", "seconds", "gradients"] = Field(
+        "epochs",
+        description="unit in which run lengths are equal; epochs and steps are the same where all arms have the same "
+        "batch size and rows",
+    )
+    minutes: float | None = Field(
+        None, gt=0, description="time budget in minutes; shortens runs and tuning to fit"
+    )
+
+
+FACTORS = (
+    "optimizer", "model", "schedule", "batch_size", "precision", "train_rows", "labels", "prepare", "procedure",
+)  # fmt: skip
+"""What arms can differ in, in the order of labels and tables."""
+
+
+def _texts(value: Any) -> Any:
+    """Read one value or a list; an empty text among several means the neutral value."""
+    given = [value] if isinstance(value, str | int | float) else value
+    return [str(each) for each in given] if isinstance(given, list | tuple) else given
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
+
+
+class Factors(Options):
+    """Several values of what all arms would otherwise share; the arms are all combinations."""
+
+    model: Texts = Field((), description="models")
+    schedule: Texts = Field((), description="learning-rate schedules")
+    batch_size: tuple[Annotated[int, Field(ge=2)], ...] = Field((), description="rows per step")
+    precision: tuple[Precision, ...] = Field((), description="precisions of matrix products in training")
+    train_rows: Texts = Field(
+        (), description="training rows: a share such as 0.1, a number such as 250, or all; repeatable"
+    )
+    labels: Texts = Field(
+        (), description="training labels: none, or a corruption of them such as 'noise(0.15)'; repeatable"
+    )
+    prepare: Texts = Field(
+        (),
+        description="files of preparation steps, or none; the first is that of the validation and test rows",
+    )
+    procedure: Texts = Field(
+        (),
+        description="runs that an arm consists of: train, or a procedure such as 'continue(0.5)'; repeatable",
+    )
+
+    def values(self) -> dict[str, tuple[Any, ...]]:
+        """Return the values of each factor that has some.
+
+        Example:
+            >>> Factors(batch_size=(32, 64)).values()
+            {'batch_size': (32, 64)}
+        """
+        return {name: getattr(self, name) for name in FACTORS[1:] if getattr(self, name)}
+
+
+class ArmOptions(Options):
+    """One arm; what it does not name is what all arms share.
+
+    Attributes:
+        name: what it is called, instead of a label of what differs.
+    """
+
+    optimizer: str | None = Field(None, description="name or specification (default: adam)")
+    model: str | None = Field(None, description="model")
+    schedule: str | None = Field(None, description="learning-rate schedule")
+    batch_size: int | None = Field(None, ge=2, description="rows per step")
+    precision: Precision | None = Field(None, description="precision of matrix products in training")
+    train_rows: Annotated[
+        str | None, BeforeValidator(lambda value: value if value is None else str(value))
+    ] = Field(None, description="training rows: a share, a number, or all")
+    labels: str | None = Field(None, description="corruption of the training labels, or none")
+    prepare: str | None = Field(None, description="file of preparation steps, or none")
+    procedure: str | None = Field(None, description="runs that it consists of")
+    name: str = Field("", description="what it is called, instead of a label of what differs")
+
+
+SHARED_FACTORS = ("model", "schedule", "batch_size", "precision", "prepare")
+"""The factors that have a place of their own where they have one value."""
+
+CLEARER_NAMES = {"embedding_rows": "rows", "tuning_rates": "scan_rates", "tuning_finalists": "full_rates"}
+"""What options are called on the command line and in Python, where the stored name is another."""
+
+
+def flag_of(name: str) -> str:
+    """Return how an option is written on the command line.
+
+    Example:
+        >>> flag_of("batch_size"), flag_of("rows")
+        ('--batch-size', '--embedding-rows')
+    """
+    return "--" + next((new for new, old in CLEARER_NAMES.items() if old == name), name).replace("_", "-")

@@ -1,0 +1,87 @@
+"""One way of training, complete, with an identity."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from typing import Any
+
+from pydantic import Field
+
+from steepest.recipe.options import Options, Precision
+
+
+class Recipe(Options):
+    """One way of training, complete: what a run seed and a dataset turn into weights.
+
+    Attributes:
+        data: the dataset's fingerprint.
+        model: the model's specification.
+        optimizer: the rule's name with every hyperparameter, the learning rate included.
+        schedule: the schedule's specification.
+        steps: the run's length.
+        batch_size: rows a step.
+        clip: largest norm of the gradient, or None.
+        class_weights: weight of each class in the loss, or None.
+        precision: of the matrix products in training; weights, updates and evaluation have 32 bits.
+        metric: name of the metric that picks the best weights.
+        positive: label of the positive class, or None where there are not two classes.
+        gradients: the run's length in gradient evaluations where that is what counts, or None; ``steps`` is then the
+            largest number of steps that they can make.
+        patience: epochs without an improvement after which the run stops, or None for the full length.
+        code: the identity of what the user wrote (optimizer, model, schedule); empty where all is steepest's.
+        start: the run whose weights it starts from, as its recipe's id and the point (``best``, ``last``); None for
+            weights drawn anew.
+    """
+
+    data: str
+    model: str
+    optimizer: str
+    schedule: str
+    steps: int
+    batch_size: int
+    clip: float | None = None
+    class_weights: tuple[float, ...] | None = None
+    precision: Precision = "float32"
+    metric: str = ""
+    positive: str | None = None
+    gradients: float | None = None
+    patience: int | None = None
+    code: dict[str, str] = Field(default_factory=dict[str, str])
+    start: tuple[str, str] | None = None
+
+    def scheduled(self, schedule: str) -> Recipe:
+        """Return this recipe with a schedule of steepest's own."""
+        code = {kind: digest for kind, digest in self.code.items() if kind != "schedule"}
+        return self.model_copy(update={"schedule": schedule, "code": code})
+
+    @property
+    def length(self) -> int:
+        """The length in what counts: gradients where they are given, else steps."""
+        return self.steps if self.gradients is None else math.ceil(self.gradients)
+
+    @property
+    def id(self) -> str:
+        """Twelve hexadecimal digits that change with any value of the recipe.
+
+        Example:
+            >>> a = Recipe(data="d", model="m", optimizer="adam(lr=0.1)", schedule="cosine", steps=9, batch_size=8)
+            >>> a.id == a.model_copy().id != a.model_copy(update={"steps": 10}).id
+            True
+        """
+        values = self.model_dump(mode="json")
+        for name in NEUTRAL:
+            if values[name] == NEUTRAL[name]:
+                del values[name]
+        return stable_hash(values)[:12]
+
+
+NEUTRAL: dict[str, Any] = {"positive": None, "code": {}, "start": None, "gradients": None}
+"""Fields that recipes had not from the beginning, with the values, fixed forever, that leave the identity as it was."""
+
+
+def stable_hash(value: Any) -> str:
+    """Return the SHA-256 of a value's canonical JSON as hexadecimal digits."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,381 @@
+"""The arms of a comparison: one value for each factor, from repeated options or from a list."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+from steepest.components import grammar
+from steepest.errors import OptionError
+from steepest.models import ModelBuilder
+from steepest.optim.spec import MethodSpec
+from steepest.recipe import FACTORS, ArmOptions, Experiment, Recipe, stable_hash
+from steepest.sweep.contestants import Contestant, contestants, parse_values, whole_spec
+
+DEFAULT_ARM_OPTIMIZER = "adam"
+"""The optimizer of an arm in a list that names none."""
+ALL_ROWS, TRUE_LABELS, PLAIN = "all", "none", "train"
+"""The neutral values of ``train_rows``, ``labels`` and ``procedure``."""
+SUBJECTS = {
+    "optimizer": ("optimizer", "optimizers"),
+    "model": ("model", "models"),
+    "schedule": ("schedule", "schedules"),
+    "batch_size": ("batch size", "batch sizes"),
+    "precision": ("numerical precision", "numerical precisions"),
+    "train_rows": ("number of training rows", "numbers of training rows"),
+    "labels": ("kind of labels", "kinds of labels"),
+    "prepare": ("preparation", "preparations"),
+    "procedure": ("procedure", "procedures"),
+}
+"""What a comparison is of, where its arms differ in one factor: in the singular and in the plural."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What was given as Python objects instead of texts.
+
+    Attributes:
+        optimizers: the optimizers, where some are classes, rules or values to try.
+        model: a callable that builds the model of arms that name none.
+        named: objects by the text that stands for them in the configuration.
+    """
+
+    optimizers: tuple[Any, ...] | None = None
+    model: ModelBuilder | None = None
+    named: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+
+NOTHING_GIVEN = Given()
+"""Everything is text."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An arm before the data is read.
+
+    Attributes:
+        optimizer: the optimizer.
+        model: a specification, or a callable.
+        schedule, precision: as in a recipe.
+        batch_size: rows per step, or None for the default.
+        train_rows, labels, prepare: the data variant.
+        procedure: of which runs it consists.
+        name: the user's own name for it, or nothing.
+    """
+
+    optimizer: Contestant
+    model: str | ModelBuilder
+    schedule: str
+    batch_size: int | None
+    precision: str
+    train_rows: str = ALL_ROWS
+    labels: str = TRUE_LABELS
+    prepare: str = ""
+    procedure: str = PLAIN
+    name: str = ""
+
+    @property
+    def model_text(self) -> str:
+        """The model in words: its specification, or the callable's name."""
+        return self.model if isinstance(self.model, str) else callable_name(self.model)
+
+    @property
+    def variant(self) -> tuple[str, str, str]:
+        """What makes its data another than the experiment's."""
+        return self.train_rows, self.labels, self.prepare
+
+    def options(self) -> ArmOptions:
+        """Return this arm as it is written in a list of arms."""
+        return ArmOptions(
+            optimizer=self.optimizer.name,
+            model=self.model_text,
+            schedule=self.schedule,
+            batch_size=self.batch_size,
+            precision=self.precision,  # pyright: ignore[reportArgumentType]
+            train_rows=self.train_rows,
+            labels=self.labels,
+            prepare=self.prepare or None,
+            procedure=self.procedure,
+            name=self.name,
+        )
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way of training in the comparison.
+
+    Attributes:
+        method: the optimizer, with what is tuned.
+        recipe: a recipe whose optimizer and length are replaced for each run; its data is that of the first fold.
+        factors: the value of each factor, as text.
+        per_epoch: steps per epoch.
+        cell: what the time of its steps depends on, besides the optimizer: key of an execution plan.
+        folds: fingerprints of the data of each fold; the one dataset where there are no folds.
+        final: fingerprint of the data that the saved model is trained on, where there are folds.
+        label: what distinguishes it from the other arms of the comparison.
+        levels: its value of each factor in which arms differ, as people read it.
+        name: the user's own name for it, or nothing.
+        model: the callable that builds its model, or None.
+        parent: the arm whose runs give its first weights, or None.
+        point: which weights of the parent's run: ``best`` or ``last``.
+        share: its part of the length of a whole run.
+    """
+
+    method: Contestant
+    recipe: Recipe
+    factors: Mapping[str, str]
+    per_epoch: int
+    cell: str
+    folds: tuple[str, ...]
+    final: str = ""
+    label: str = ""
+    levels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    name: str = ""
+    model: ModelBuilder | None = None
+    parent: Arm | None = None
+    point: str = "best"
+    share: float = 1.0
+
+    @property
+    def id(self) -> str:
+        """Twelve hexadecimal digits that change with any factor; the name and the label have no part in it."""
+        told = {**self.factors, "code": self.recipe.code, "optimizer code": self.method.code}
+        return stable_hash(told)[:12]
+
+    @property
+    def title(self) -> str:
+        """How it is called: its name, or what distinguishes it."""
+        return self.name or self.label
+
+    @property
+    def rule(self) -> MethodSpec[Any]:
+        """Its update rule at its default or given rate."""
+        return self.method.rule
+
+    @property
+    def tuned(self) -> bool:
+        """Whether anything is tuned."""
+        return self.method.tuned
+
+    @property
+    def chain(self) -> tuple[Arm, ...]:
+        """The arms whose runs it consists of, the first one first, itself last."""
+        return (*(self.parent.chain if self.parent else ()), self)
+
+
+def wanted_arms(experiment: Experiment, given: Given) -> tuple[Wanted, ...]:
+    """Return the arms of a configuration: its list, or all combinations of the values of its factors.
+
+    Raises:
+        OptionError: two arms are the same, or a list and several values are given.
+        UnknownNameError: there is no such optimizer.
+    """
+    shared = _shared(experiment, given)
+    if experiment.arms:
+        if more := experiment.factors.values():
+            raise OptionError(
+                f"several values of {', '.join(more)} are given beside a list of arms",
+                hint="write them into the arms, or leave the list out.",
+            )
+        found = [_listed(arm, experiment, given, shared) for arm in experiment.arms]
+    else:
+        who = contestants(
+            given.optimizers or _objects(experiment.optimizers, given), experiment.protocol.tune
+        )
+        values = experiment.factors.values()
+        values = {
+            name: [_value(name, each, experiment, given) for each in some] for name, some in values.items()
+        }
+        found = [
+            replace(shared, optimizer=each, **dict(zip(values, chosen, strict=True)))
+            for each in who
+            for chosen in itertools.product(*values.values())
+        ]
+    _check_distinct(found)
+    return tuple(found)
+
+
+def _shared(experiment: Experiment, given: Given) -> Wanted:
+    """Return an arm with the values that all share."""
+    protocol = experiment.protocol
+    model = given.model or _value("model", experiment.model.model, experiment, given)
+    [first, *_] = contestants([DEFAULT_ARM_OPTIMIZER])
+    return Wanted(
+        first, model, protocol.schedule, protocol.batch_size, protocol.precision,
+        prepare="" if not isinstance(experiment.data.prepare, str) else experiment.data.prepare,
+    )  # fmt: skip
+
+
+def _objects(texts: Sequence[str], given: Given) -> list[Any]:
+    return [given.named.get(each, each) for each in texts]
+
+
+def _value(name: str, value: Any, experiment: Experiment, given: Given) -> Any:
+    if name != "model":
+        return value
+    if value in given.named:
+        return given.named[value]
+    if value.startswith(CALLABLE) and given.model is not None:
+        return given.model
+    return str(experiment.model.spec_of(value))
+
+
+def _listed(arm: ArmOptions, experiment: Experiment, given: Given, shared: Wanted) -> Wanted:
+    what = arm.optimizer or DEFAULT_ARM_OPTIMIZER
+    who = contestants([given.named.get(what, what)], _tune_of(what, experiment))
+    if len(who) != 1:
+        raise OptionError(
+            f"the arm {arm.name or what!r} names {len(who)} optimizers, not one",
+            hint="write an arm for each, or leave the list of arms out and name them with -o.",
+        )
+    values = arm.model_dump(exclude_none=True, exclude={"optimizer"}, exclude_defaults=True)
+    if "model" in values:
+        values["model"] = _value("model", values["model"], experiment, given)
+    return replace(shared, optimizer=who[0], **values)
+
+
+def _tune_of(what: str, experiment: Experiment) -> list[str]:
+    """Return the values to try that an optimizer takes."""
+    known = type(contestants([what])[0].rule).Hyper.model_fields
+    found: list[str] = []
+    for text in experiment.protocol.tune:
+        name, values = parse_values(text)
+        if name in ("", what, grammar.parse(what).name) and all(key in known for key in values):
+            found.append(text)
+    return found
+
+
+def _check_distinct(arms: Sequence[Wanted]) -> None:
+    seen: set[str] = set()
+    for arm in arms:
+        key = stable_hash(texts_of(arm))
+        if key in seen:
+            named = arm.name or arm.optimizer.name
+            raise OptionError(f"the arm {named!r} is given twice", hint="leave one of the two out.")
+        seen.add(key)
+    names = [arm.name for arm in arms if arm.name]
+    twice = next((each for each in names if names.count(each) > 1), None)
+    if twice:
+        raise OptionError(f"two arms are called {twice!r}", hint="give each a name of its own.")
+
+
+CALLABLE = "callable "
+"""How the text of a model begins that a callable builds."""
+
+
+def callable_name(model: ModelBuilder) -> str:
+    """Return the text that stands for a callable in a recipe."""
+    return f"{CALLABLE}{getattr(model, '__module__', '')}:{getattr(model, '__qualname__', type(model).__qualname__)}"
+
+
+def texts_of(arm: Wanted) -> dict[str, str]:
+    """Return the value of each factor as text; that of the optimizer has every hyperparameter and what is tuned.
+
+    Example:
+        >>> from steepest.recipe import validate_experiment
+        >>> [arm] = wanted_arms(validate_experiment({"data": {}, "optimizers": ["sgd"]}), Given())
+        >>> texts_of(arm)["schedule"], texts_of(arm)["batch_size"]
+        ('cosine', 'default')
+    """
+    who = arm.optimizer
+    fixed = "" if who.fixed_rate else " with its rate tuned"
+    return {
+        "optimizer": whole_spec(who.at({})) + fixed + "".join(f"; {axis}" for axis in who.axes),
+        "model": arm.model_text,
+        "schedule": arm.schedule,
+        "batch_size": "default" if arm.batch_size is None else str(arm.batch_size),
+        "precision": arm.precision,
+        "train_rows": arm.train_rows,
+        "labels": arm.labels,
+        "prepare": arm.prepare,
+        "procedure": arm.procedure,
+    }
+
+
+def varying(factors: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return the factors in which some arms differ, in order.
+
+    Example:
+        >>> varying([{"optimizer": "adam", "model": "linear"}, {"optimizer": "sgd", "model": "linear"}])
+        ['optimizer']
+    """
+    return [name for name in FACTORS if len({each.get(name, "") for each in factors}) > 1]
+
+
+def labels_of(shown: Sequence[Mapping[str, str]], differing: Sequence[str]) -> list[str]:
+    """Return a label for each arm: the values of the factors in which some differ, or of a single arm its optimizer.
+
+    Args:
+        shown: the value of each factor, as people read it.
+        differing: the factors to name.
+
+    Example:
+        >>> arms = [{"optimizer": "adam", "batch_size": "32"}, {"optimizer": "sgd", "batch_size": "32"}]
+        >>> labels_of(arms, ["optimizer", "batch_size"])
+        ['adam, batch 32', 'sgd, batch 32']
+        >>> arms = [{"model": "mlp(hidden=(8,), dropout=0.1)"}, {"model": "mlp(hidden=(9,), dropout=0.1)"}]
+        >>> labels_of(arms, ["model"])
+        ['mlp(hidden=(8,))', 'mlp(hidden=(9,))']
+    """
+    values = {name: [each[name] for each in shown] for name in differing or ["optimizer"]}
+    if "model" in values:
+        values["model"] = _shortened(values["model"])
+    return [
+        ", ".join(_shown(name, each) for name, each in zip(values, arm, strict=True))
+        for arm in zip(*values.values(), strict=True)
+    ]
+
+
+def _shortened(models: Sequence[str]) -> list[str]:
+    """Return specifications without the options that all models of a name share."""
+    specs = [None if each.startswith(CALLABLE) else grammar.parse(each) for each in models]
+    found: list[str] = []
+    for text, spec in zip(models, specs, strict=True):
+        if spec is None:
+            found.append(text.removeprefix(CALLABLE).rpartition(":")[2])
+            continue
+        same = [each for each in specs if each is not None and each.name == spec.name]
+        own = {
+            name: value
+            for name, value in spec.options.items()
+            if any(each.options.get(name, ...) != value for each in same)
+        }
+        found.append(str(grammar.Spec(spec.name, spec.arguments, own)))
+    return found if len(set(found)) == len(set(models)) else list(models)
+
+
+def _shown(name: str, value: str) -> str:
+    if name == "batch_size":
+        return f"batch {value}"
+    if name == "train_rows":
+        return (
+            "all rows"
+            if value == ALL_ROWS
+            else f"{100 * float(value):g} % of the rows"
+            if "." in value
+            else f"{value} rows"
+        )
+    if name == "labels":
+        return "true labels" if value == TRUE_LABELS else value
+    if name == "prepare":
+        return value.rpartition("/")[2] or "not prepared"
+    if name == "schedule":
+        return f"{value} schedule"
+    return value
+
+
+def is_factorial(factors: Sequence[Mapping[str, str]], differing: Sequence[str]) -> bool:
+    """Return whether the arms are all combinations of the values of the factors in which they differ.
+
+    Example:
+        >>> is_factorial([{"optimizer": "adam"}, {"optimizer": "sgd"}], ["optimizer"])
+        True
+    """
+    levels = [len({each[name] for each in factors}) for name in differing]
+    count = 1
+    for each in levels:
+        count *= each
+    return count == len({tuple(each[name] for name in differing) for each in factors}) == len(factors)
