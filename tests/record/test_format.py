@@ -1,10 +1,12 @@
 """A folder of an earlier format opens, predicts, exports and stands beside others; nothing is added to it.
 
-``format-1/`` was written by version 0.1's code before folders had a format number.
+``format-1/`` was written by version 0.1's code before folders had a format number, ``format-2/`` before a comparison
+was of arms (without its report, curves, checkpoints and two of its baselines).
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -18,15 +20,15 @@ from steepest.record.store import FORMAT, Folder
 from steepest.sweep.observer import Observer
 from tests.conftest import SHORT, churn_table
 
-OLD = Path(__file__).with_name("format-1")
+EARLIER = range(1, FORMAT)
 
 
-@pytest.fixture
-def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the old folder, with its data beside it."""
+@pytest.fixture(params=EARLIER)
+def old(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of an old folder, with its data beside it."""
     monkeypatch.chdir(tmp_path)
     churn_table(120).write_csv("churn.csv")
-    return Path(shutil.copytree(OLD, "old"))
+    return Path(shutil.copytree(Path(__file__).with_name(f"format-{request.param}"), "old"))
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
@@ -34,13 +36,13 @@ def contents(folder: Path) -> dict[Path, bytes]:
 
 
 def test_it_opens_reports_exports_and_predicts(old: Path) -> None:
-    assert Folder.open(old).format == 1
+    assert Folder.open(old).format in EARLIER
     result = st.Result.load(old)
     assert result.comparison.winner == "sgd(lr=0.1)"
     assert result.difference("sgd(lr=0.1)", "adam(lr=0.01)").n == 2
     for arguments in (["report", old], ["export", old], ["report", old, old / ".." / "twin"]):
         if len(arguments) > 2:
-            shutil.copytree(OLD, "twin")
+            shutil.copytree(old, "twin")
         assert main([str(each) for each in arguments]) == 0
     assert main(["predict", "old", "churn.csv", "--out", "p.csv"]) == 0
     shares = pl.read_csv("p.csv")
@@ -49,12 +51,23 @@ def test_it_opens_reports_exports_and_predicts(old: Path) -> None:
     assert shares.select(pl.sum_horizontal("p_no", "p_yes")).to_series().round(9).unique().to_list() == [1.0]
 
 
+def test_its_rows_are_the_optimizers_and_stand_beside_a_new_folder(old: Path) -> None:
+    comparison = st.Result.load(old).comparison
+    assert [row.name for row in comparison.rows if row.kind == "arm"] == ["sgd(lr=0.1)", "adam(lr=0.01)"]
+    assert [arm.title for arm in comparison.arms] in ([], ["sgd(lr=0.1)", "adam(lr=0.01)"])
+    assert main([*SHORT, "--hidden", "4", "--out", "new"]) == 0
+    assert main(["report", "old", "new", "--out", "both.html"]) == 0
+    both = Path("both.html").read_text()
+    assert "adam(lr=0.01)" in both  # in the old one alone
+    assert "earlier version" not in both
+
+
 def test_nothing_is_added_to_it(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = contents(old)
+    before, number = contents(old), Folder(old).format
     for arguments in (["resume", "old"], [*SHORT, "--out", "old"], [*SHORT, "--out", "old", "--dry-run"]):
         assert main(arguments) == 2
         said = " ".join(capsys.readouterr().err.split())
-        assert "started by an earlier version (folder format 1, now 3)" in said
+        assert f"started by an earlier version (folder format {number}, now {FORMAT})" in said
         assert "steepest compare old/experiment.toml --out old-again" in said
     with pytest.raises(FolderError, match="earlier version"):
         st.plan("churn.csv", target="churned").run(old, observer=Observer())
@@ -66,7 +79,9 @@ def test_nothing_is_added_to_it(old: Path, capsys: pytest.CaptureFixture[str]) -
 
 def test_a_later_format_is_refused_by_every_command(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
     journal = old / "journal.jsonl"
-    journal.write_text(journal.read_text().replace('{"event":"data",', '{"event":"data","format":99,', 1))
+    journal.write_text(
+        re.sub(r'"event":"data",("format":\d+,)?', '"event":"data","format":99,', journal.read_text())
+    )
     compare = ["compare", "churn.csv", "--target", "churned", "--out", "old"]
     for arguments in (["report", "old"], ["export", "old"], ["resume", "old"], compare):
         assert main(arguments) == 2

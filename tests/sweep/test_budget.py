@@ -146,8 +146,8 @@ def test_minutes_that_are_too_few_are_refused_before_anything_ran(churn) -> None
 def test_a_comparison_that_has_begun_is_not_refused_afterwards(churn, runner) -> None:
     """Its times have turned out longer: the smallest one is made, and that it takes longer is said."""
     made = settled_times(decision(churn, minutes=0.1, epochs=4))
-    slow = {name: 100 * seconds for name, seconds in only(made).seconds_a_step.items()}
-    made = made.planned({key: only(made).model_copy(update={"seconds_a_step": slow}) for key in made.cells})
+    slow = {name: 100 * seconds for name, seconds in only(made).timings.seconds_a_step.items()}
+    made = made.planned({key: only(made).timed(seconds_a_step=slow) for key in made.cells})
     fitted = fit_length(made, RunLength(epochs=4, why="4 epochs"), Clock(6.0, started(0.0)))
     assert set(made.setup(fitted).lengths.values()) == {20}
     assert "is expected to take" in fitted.why

@@ -24,7 +24,7 @@ from steepest.train.program import NotTraceableError
 from tests.sweep.arms import CELL, arms_of, lengths
 
 NAMES = ("adam", "adamw", "momentum", "sgd")
-PLAN = Execution(device="cpu", seconds_an_evaluation=0.008, seconds_a_run=0.01)
+PLAN = Execution(device="cpu").timed(seconds_an_evaluation=0.008, seconds_a_run=0.01)
 
 
 def work(
@@ -215,7 +215,7 @@ def test_programs_are_made_one_after_the_other_and_remembered() -> None:
     assert machine.compile_seconds("cpu") == [10.0, 10.0, 10.0]
     settled = steps.settled(chosen)
     assert settled.compiled == NAMES
-    assert settled.seconds_a_step == bench.compiled
+    assert settled.timings.seconds_a_step == bench.compiled
     assert steps_of(fake()).waits() == (25.0, 10.0)
 
 
@@ -245,7 +245,7 @@ def test_a_dry_run_compiles_nothing_and_finds_what_is_there() -> None:
     assert chosen == NAMES
     assert bench.made == []
     assert steps.compiled == {"sgd": 0.25e-3}
-    assert steps.settled(chosen).seconds_a_step["adam"] == pytest.approx(0.25e-3)  # as sgd's
+    assert steps.settled(chosen).timings.seconds_a_step["adam"] == pytest.approx(0.25e-3)  # as sgd's
 
 
 def test_what_cannot_be_compiled_runs_eagerly_and_says_why() -> None:
@@ -307,7 +307,9 @@ def test_a_cuda_device_without_triton_captures_without_compiling(monkeypatch) ->
 
 def test_what_is_decided_stays() -> None:
     bench = fake()
-    execution = PLAN.model_copy(update={"seconds_a_step": dict.fromkeys(NAMES, 1e-3), "compiled": ("sgd",)})
+    execution = PLAN.timed(seconds_a_step=dict.fromkeys(NAMES, 1e-3)).model_copy(
+        update={"compiled": ("sgd",)}
+    )
     steps = Steps.measured(bench, execution, contestants(NAMES))
     assert steps.settled(steps.choose(lambda: work(None))) == execution
     assert bench.made == []

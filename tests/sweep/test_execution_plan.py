@@ -6,6 +6,7 @@ import shutil
 import tomllib
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import tomli_w
@@ -28,15 +29,15 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(where)
         assert main([*SHORT, *SAME, "--out", "out"]) == 0
-    edit(where / "out", threads=2, seconds_a_step={"sgd(lr=0.1)": 123.0})
+    edit(where / "out", threads=2, timings={"seconds_a_step": {"sgd(lr=0.1)": 123.0}})
     return where
 
 
-def edit(folder: Path, **changes: object) -> None:
+def edit(folder: Path, **changes: Any) -> None:
     path = folder / "experiment.toml"
     tree = tomllib.loads(path.read_text())
     [cell] = tree["plan"]["cells"].values()
-    cell |= changes
+    cell |= {**changes, "timings": {**cell["timings"], **changes.get("timings", {})}}
     path.write_text(tomli_w.dumps(tree))
 
 
@@ -77,7 +78,7 @@ def test_another_model_batch_size_or_precision_is_measured_for_itself(
     before = plan(place / "out")
     assert main([*SHORT, *changed, "--threads", "1", "--out", "out"]) == 0
     found = plan(place / "out")
-    assert found["seconds_a_step"]["sgd(lr=0.1)"] < 100
+    assert found["timings"]["seconds_a_step"]["sgd(lr=0.1)"] < 100
     assert found["threads"] == 1
     assert found["of"] != before["of"]
     assert before in tomllib.loads((place / "out/experiment.toml").read_text())["plan"]["cells"].values()
@@ -88,15 +89,39 @@ def test_on_another_machine_it_is_measured_anew(place: Path, capsys: pytest.Capt
     edit(place / "out", of={**here, "machine": "an abacus with 10 cores"})
     before = Folder(place / "out").records()
     assert main(["resume", "out"]) == 0
-    assert plan(place / "out")["seconds_a_step"]["sgd(lr=0.1)"] < 100
+    assert plan(place / "out")["timings"]["seconds_a_step"]["sgd(lr=0.1)"] < 100
     assert plan(place / "out")["of"] == here
     assert Folder(place / "out").records() == before
     assert "the machine was an abacus with 10 cores" in " ".join(capsys.readouterr().err.split())
 
 
-def test_a_stored_plan_that_comes_as_an_experiment_is_held_to_the_same(place: Path) -> None:
-    assert main(["compare", "out/experiment.toml", "--batch-size", "8", "--out", "other"]) == 0
-    assert plan(place / "other")["seconds_a_step"]["sgd(lr=0.1)"] < 100
+@pytest.mark.parametrize("changed", [[], ["--batch-size", "8"]], ids=["the same", "another batch size"])
+def test_a_new_folder_takes_no_plan_from_the_experiment_that_it_is_made_of(
+    place: Path, changed: list[str]
+) -> None:
+    assert main(["compare", "out/experiment.toml", *changed, "--threads", "1", "--out", "other"]) == 0
+    found = plan(place / "other")
+    assert found["timings"]["seconds_a_step"]["sgd(lr=0.1)"] < 100
+    assert found["threads"] == 1
+
+
+def test_asked_decided_and_measured_are_three_records(place: Path) -> None:
+    tree = tomllib.loads((place / "out" / "experiment.toml").read_text())
+    assert set(tree["execution"]) <= {"device", "threads", "rows", "compile"}
+    assert tree["plan"]["length"]["epochs"] == 1
+    [cell] = tree["plan"]["cells"].values()
+    assert set(cell) == {
+        "device",
+        "threads",
+        "rows",
+        "compile",
+        "executor",
+        "tables",
+        "compiled",
+        "of",
+        "timings",
+    }
+    assert set(cell["timings"]) == {"seconds_a_step", "seconds_an_evaluation", "seconds_a_run"}
 
 
 def test_a_length_belongs_to_its_pilot() -> None:

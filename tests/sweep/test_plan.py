@@ -273,8 +273,8 @@ def test_the_comparison_of_four_optimizers_makes_the_runs_it_always_made() -> No
 
 
 def points(made: Setup, name: str) -> list[str]:
-    who = next(who for who in made.contestants if who.name == name)
-    return [whole_spec(run.rule) for run in tuning(made, who, {}).scan]
+    arm = next(arm for arm in made.arms if arm.method.name == name)
+    return [whole_spec(run.rule) for run in tuning(made, arm, {}).scan]
 
 
 DESIGN = ["adam: eps=1e-8..1e-2; betas=(0.9,0.999),(0.8,0.99),(0.5,0.9); amsgrad=false,true"]
@@ -293,7 +293,7 @@ def test_a_design_is_of_one_optimizer_and_one_seed() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_a_design_has_the_centre_and_stays_in_range(seed) -> None:
     made = replace(setup("adam", tune=[*DESIGN, "lr=1e-4..1"]), seeds=(seed,))
-    hypers = [run.rule.hyper for run in tuning(made, made.contestants[0], {}).scan]
+    hypers = [run.rule.hyper for run in tuning(made, made.arms[0], {}).scan]
     assert len({str(each) for each in hypers}) == 14
     assert (hypers[0].lr, hypers[0].eps, hypers[0].betas) == (1e-3, 1e-8, (0.9, 0.999))
     assert all(1e-4 <= each.lr <= 1 and 1e-8 <= each.eps <= 1e-2 for each in hypers)
@@ -328,7 +328,7 @@ def test_growing_by_an_optimizer_with_several_axes_uses_the_runs_that_are_there(
 
 def test_values_are_the_only_ones_that_are_tried() -> None:
     made = setup("adam", tune=["eps=1e-8,1e-4", "betas=(0.9,0.999),(0.8,0.9)"], grid=(1e-3, 1e-2, 0.1))
-    tried = Counter((str(h.eps), h.betas, h.lr) for run in tuning(made, made.contestants[0], {}).scan
+    tried = Counter((str(h.eps), h.betas, h.lr) for run in tuning(made, made.arms[0], {}).scan
                     for h in [run.rule.hyper])  # fmt: skip
     every = itertools.product(("1e-08", "0.0001"), ((0.9, 0.999), (0.8, 0.9)), (1e-3, 1e-2, 0.1))
     assert set(tried) == set(every)  # twelve, fewer than fourteen
@@ -341,10 +341,10 @@ def test_a_sweep_runs_every_rate_with_every_seed() -> None:
     history, runs = play(made, bowl({"sgd": 0.1, "adam": 10**-4.5}))
     without, _ = play(setup("sgd", "adam"), bowl({"sgd": 0.1, "adam": 10**-4.5}))
     assert rates(made, history) == rates(made, without)
-    for who in made.contestants:
-        grid = tuning(made, who, history).rates
+    for arm in made.arms:
+        grid = tuning(made, arm, history).rates
         long = [run for run in runs if run.recipe.steps == 100 and run.recipe.schedule == "cosine"]
-        full = {(run.rule.hyper.lr, run.key.seed) for run in long if run.key.name == who.name}
+        full = {(run.rule.hyper.lr, run.key.seed) for run in long if run.key.name == arm.title}
         assert full >= set(itertools.product(grid, made.seeds))
     assert not any(run.read_test for run in runs if run.key.phase == "sweep")
     assert "7 rates × 3 seeds" in plan_text(made, {})
@@ -377,13 +377,13 @@ def test_values_are_read() -> None:
     assert parse_values("x=true,none,'a b'; y=(1,2)") == ("", {"x": (True, None, "a b"), "y": ((1, 2),)})
 
 
-TIMES = {CELL: Execution(seconds_a_step={"sgd": 0.001, "adam": 0.003}, seconds_an_evaluation=0.01)}
+TIMES = {CELL: Execution().timed(seconds_a_step={"sgd": 0.001, "adam": 0.003}, seconds_an_evaluation=0.01)}
 
 
 def test_equal_seconds_gives_equal_time() -> None:
     made = setup("sgd", "adam")
     found = equal_lengths(made.arms, 2, "seconds", TIMES)
-    pace = TIMES[CELL].seconds_a_step
+    pace = TIMES[CELL].timings.seconds_a_step
     spent = {arm.title: found[arm.id] * pace[arm.title] for arm in made.arms}
     assert spent["sgd"] == pytest.approx(spent["adam"], rel=0.01)
     assert equal_lengths(made.arms, 2, "steps", TIMES) == lengths(made.arms, 1000)
@@ -469,7 +469,7 @@ def test_where_nothing_is_tuned_no_trial_is_said_to_be_cut() -> None:
         made = setup("sgd(lr=0.1)", seeds=5)
         return replace(made, lengths=lengths(made.arms, max(1, round(epochs * 500))))
 
-    times = {CELL: TIMES[CELL].model_copy(update={"seconds_a_step": {"sgd(lr=0.1)": 0.001}})}
+    times = {CELL: TIMES[CELL].timed(seconds_a_step={"sgd(lr=0.1)": 0.001})}
     found = fit_budget(build, 8.0, 500, times, 5.0)
     assert [line.split()[-1] for line in found.given_up] == ["epochs", "seeds"]
 

@@ -164,9 +164,9 @@ def find_length(settings: Settings, runner: Runner, clock: Clock) -> tuple[float
             execution = with_choice(steps.execution, steps.prospects(), compiled)
         most = PILOT_STEPS
         if clock.budget is not None:
-            pace = execution.seconds_a_step
+            pace = execution.timings.seconds_a_step
             a_step = pace.get(adam, sum(pace.values()) / len(pace))
-            an_epoch = arm.per_epoch * a_step + execution.seconds_an_evaluation
+            an_epoch = arm.per_epoch * a_step + execution.timings.seconds_an_evaluation
             epochs = int(PILOT_SHARE * clock.budget / len(arms) / an_epoch)
             if not epochs:
                 found.append((1.0, "the time budget is too short for a pilot run", arm))

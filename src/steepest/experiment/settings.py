@@ -331,9 +331,9 @@ def _labelled(arms: Sequence[Arm]) -> list[Arm]:
 def _without_edited(execution: Execution, of: Mapping[str, str]) -> Execution:
     """Return a plan without what it says of the optimizers whose code is another now."""
     edited = {name.removeprefix("code of ") for name, now in of.items() if execution.of.get(name, now) != now}
-    times = {name: each for name, each in execution.seconds_a_step.items() if name not in edited}
+    times = {name: each for name, each in execution.timings.seconds_a_step.items() if name not in edited}
     compiled = tuple(name for name in execution.compiled if name not in edited)
-    return execution.model_copy(update={"seconds_a_step": times, "compiled": compiled})
+    return execution.timed(seconds_a_step=times).model_copy(update={"compiled": compiled})
 
 
 def _measured_for(net: nn.Module, recipe: Recipe) -> dict[str, str]:

@@ -10,6 +10,7 @@ from steepest.recipe.execution import (
     ExecutionOptions,
     ExecutionPlan,
     RunLength,
+    Timings,
 )
 from steepest.recipe.experiment import (
     THE_FLAGS,
@@ -57,6 +58,7 @@ __all__ = [
     "Protocol",
     "Recipe",
     "RunLength",
+    "Timings",
     "experiment_toml",
     "flag_of",
     "load_tree",

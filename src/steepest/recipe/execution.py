@@ -1,9 +1,9 @@
-"""How steps are computed: what was asked for, and what was decided and measured."""
+"""How steps are computed: what was asked for, what was decided, and what was measured."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -45,10 +45,18 @@ class ExecutionOptions(Options):
     )
 
 
-class Execution(Options):
-    """How the steps of some arms are computed: decided and measured once, stored, and obeyed on resume.
+class Timings(Options):
+    """What steps, evaluations and runs take under an execution plan, in seconds; no run's numbers depend on it."""
 
-    It belongs to what ``of`` names: model, shapes, batch size, precision and machine.
+    seconds_a_step: dict[str, float] = Field(default_factory=dict, description="per step, by optimizer")
+    seconds_an_evaluation: float = Field(0.0, description="per evaluation of the validation rows")
+    seconds_a_run: float = Field(0.0, description="per run, for everything else")
+
+
+class Execution(Options):
+    """How the steps of some arms are computed: decided once, stored, and obeyed on resume.
+
+    It belongs to what ``of`` names: model, shapes, batch size, precision and machine; ``timings`` was measured there.
     """
 
     device: str = "cpu"
@@ -62,17 +70,20 @@ class Execution(Options):
     compiled: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
         (), description="optimizers whose step is one compiled program"
     )
-    seconds_a_step: dict[str, float] = Field(
-        default_factory=dict, description="measured seconds per step, by optimizer"
-    )
-    seconds_an_evaluation: float = Field(
-        0.0, description="measured seconds per evaluation of the validation rows"
-    )
-    seconds_a_run: float = Field(0.0, description="measured seconds per run for everything else")
     of: dict[str, str] = Field(
         default_factory=dict,
         description="what it was measured for: model, shapes, batch size, precision, machine",
     )
+    timings: Timings = Field(default_factory=lambda: Timings.model_validate({}))
+
+    def timed(self, **measured: Any) -> Execution:
+        """Return this with other measurements.
+
+        Example:
+            >>> Execution().timed(seconds_a_run=0.5).timed(seconds_a_step={"sgd": 0.001}).timings
+            Timings(seconds_a_step={'sgd': 0.001}, seconds_an_evaluation=0.0, seconds_a_run=0.5)
+        """
+        return self.model_copy(update={"timings": self.timings.model_copy(update=measured)})
 
     def changed(self, of: Mapping[str, str]) -> str:
         """Return what this was measured for otherwise, in words; nothing where it belongs to the same.

@@ -82,11 +82,10 @@ class Work:
 def with_choice(execution: Execution, prospects: Mapping[str, Prospect], chosen: Sequence[str]) -> Execution:
     """Return an execution plan in which the steps of some more optimizers are compiled, and those of others eager."""
     times = {name: each.compiled if name in chosen else each.eager for name, each in prospects.items()}
-    update = {
-        "seconds_a_step": {**execution.seconds_a_step, **times},
-        "compiled": (*execution.compiled, *chosen),
-    }
-    return execution.model_copy(update=update)
+    times = {**execution.timings.seconds_a_step, **times}
+    return execution.timed(seconds_a_step=times).model_copy(
+        update={"compiled": (*execution.compiled, *chosen)}
+    )
 
 
 def choose(

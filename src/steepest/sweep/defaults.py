@@ -157,7 +157,7 @@ def equal_lengths(
         return dict.fromkeys(steps, max(steps.values()))
     if equal != "seconds":
         return steps
-    times = {arm.id: cells[arm.cell].seconds_a_step[arm.method.name] for arm in arms}
+    times = {arm.id: cells[arm.cell].timings.seconds_a_step[arm.method.name] for arm in arms}
     budget = sum(steps[name] * times[name] for name in steps) / len(steps)
     return {name: max(1, round(budget / times[name])) for name in steps}
 

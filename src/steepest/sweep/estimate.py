@@ -37,9 +37,9 @@ Cells = Mapping[str, Execution]
 
 def run_seconds(cells: Cells, run: Expected) -> float:
     """Return how long one run is expected to take: its steps, its evaluations, and the test rows if it reads them."""
-    looks, execution = EVALUATIONS + 2 + (3 if run.read_test else 0), cells[run.arm.cell]
-    steps = run.steps * execution.seconds_a_step[run.arm.method.name]
-    return steps + looks * execution.seconds_an_evaluation + execution.seconds_a_run
+    looks, times = EVALUATIONS + 2 + (3 if run.read_test else 0), cells[run.arm.cell].timings
+    steps = run.steps * times.seconds_a_step[run.arm.method.name]
+    return steps + looks * times.seconds_an_evaluation + times.seconds_a_run
 
 
 def plan_seconds(setup: Setup, cells: Cells, history: History) -> float:

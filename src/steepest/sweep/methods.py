@@ -66,7 +66,7 @@ def steps_text(cells: Mapping[str, Execution], arms: Sequence[Arm]) -> list[str]
         if not mine or not any(arm.method.name in execution.compiled for arm in mine):
             continue
         for arm in mine:
-            time = f"{execution.seconds_a_step[arm.method.name] * 1e3:#.2g}".rstrip(".")
+            time = f"{execution.timings.seconds_a_step[arm.method.name] * 1e3:#.2g}".rstrip(".")
             kind = arm.method.name in execution.compiled
             names[kind].setdefault(arm.method.name, f"{arm.method.name} {time} ms")
         parts = [f"{title}: {', '.join(names[kind].values())}" for kind, title in

@@ -122,11 +122,13 @@ class Steps:
     def measured(cls, bench: Bench, execution: Execution, who: Sequence[Contestant]) -> Steps:
         """Return them with the times of eager steps; those that the execution plan has already stay as they are."""
         rules = {
-            each.name: each.rule.for_timing() for each in who if each.name not in execution.seconds_a_step
+            each.name: each.rule.for_timing()
+            for each in who
+            if each.name not in execution.timings.seconds_a_step
         }
         eager = bench.steps({name: Way(rule, execution) for name, rule in rules.items()})
         found = cls(bench, execution, rules, eager)
-        if not execution.seconds_an_evaluation:
+        if not execution.timings.seconds_an_evaluation:
             found._read(Way(who[0].rule.for_timing(), execution))
         return found
 
@@ -209,8 +211,7 @@ class Steps:
 
     def _read(self, way: Way) -> None:
         look, rest = self.bench.evaluation(way)
-        update = {"seconds_an_evaluation": look, "seconds_a_run": rest}
-        self.execution = self.execution.model_copy(update=update)
+        self.execution = self.execution.timed(seconds_an_evaluation=look, seconds_a_run=rest)
 
     def _look(self, work: Work) -> None:
         """Take the programs that are in the cache, where they could save more than looking costs."""
