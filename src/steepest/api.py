@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import html
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,11 @@ from steepest.data.catalog import is_name
 from steepest.data.table import Table, read_table
 from steepest.errors import FolderError, OptionError, unknown_name
 from steepest.experiment.folder import load_comparison
-from steepest.experiment.given import Arm, place_value, text_of
+from steepest.experiment.given import Arm, given_models, own_models, place_value, text_of
 from steepest.experiment.preview import Preview, preview
 from steepest.experiment.run import complete, open_table
 from steepest.models import ModelBuilder
+from steepest.prediction.about import built_from
 from steepest.prediction.model import TrainedModel
 from steepest.recipe import (
     CLEARER_NAMES,
@@ -33,6 +34,7 @@ from steepest.recipe import (
     load_tree,
     validate_experiment,
 )
+from steepest.record.arms import find_arm
 from steepest.record.store import Folder
 from steepest.report.html import write_report as write_page
 from steepest.report.side_by_side import SeedScores, Side, write_sides
@@ -130,7 +132,9 @@ def compare(data: Table | Any, out: str | Path | None = None, **options: Any) ->
     return plan(data, **options).run(out)
 
 
-def load(folder: str | Path, *, model: str | ModelBuilder | None = None) -> TrainedModel:
+def load(
+    folder: str | Path, *, model: str | ModelBuilder | None = None, arm: str | None = None
+) -> TrainedModel:
     """Return the model that a comparison recommends, ready to predict from raw rows.
 
     This is the best network, or a baseline that is ahead of it by a detectable difference.
@@ -139,12 +143,15 @@ def load(folder: str | Path, *, model: str | ModelBuilder | None = None) -> Trai
         folder: the folder of a comparison, or of one of its models: ``RUN/model`` (the best network) or
             ``RUN/baselines/NAME``.
         model: the user's own model again, if the network is to be loaded and was built by it.
+        arm: the name, label or id of an arm of the comparison, for its network instead of the recommended model.
 
     Raises:
         FolderError: there is no model in it.
-        ModelError: the user's own model is needed and not given, or given and not what is loaded.
+        ModelError: the user's own model is needed and not given, or given and not what is loaded; or no network of the
+            arm is kept.
+        OptionError: the comparison has no such arm.
     """
-    return TrainedModel.load(folder, model=model)
+    return TrainedModel.load(folder, model=model, arm=arm)
 
 
 @dataclass(frozen=True)
@@ -198,7 +205,7 @@ class Plan:
                 comparison = self._complete(folder, shown)
         else:
             comparison = self._complete(folder, observer)
-        return Result(folder, comparison, self.given.model)
+        return Result(folder, comparison, own_models(self.arms))
 
     def _folder(self, out: str | Path | None) -> Folder:
         return Folder(out or Path("runs") / self.experiment.name)
@@ -234,11 +241,13 @@ class Result:
     Attributes:
         folder: the folder with all files.
         comparison: the result as plain data.
+        models: the user's own models, by their texts in the configuration, where the result is of a comparison that was
+            just run with them.
     """
 
     folder: Folder
     comparison: Comparison
-    builder: ModelBuilder | None = None
+    models: Mapping[str, str | ModelBuilder] = field(default_factory=dict[str, str | ModelBuilder])
 
     @classmethod
     def load(cls, folder: str | Path) -> Result:
@@ -269,8 +278,23 @@ class Result:
     @property
     def best(self) -> TrainedModel:
         """The recommended model: the winner's seed with the best validation metric, or a baseline."""
-        own = self.comparison.saved_model == "model"
-        return load(self.folder.path, model=self.builder if own else None)
+        network = built_from(self.folder.path) if self.comparison.saved_model == "model" else None
+        return load(self.folder.path, model=self.models.get(network or ""))
+
+    def arm(self, name: str, *, model: str | ModelBuilder | None = None) -> TrainedModel:
+        """Return the network of an arm: that of its seed with the best validation metric.
+
+        Args:
+            name: the arm's name, label or id.
+            model: the user's own model again, as for :func:`load`; not needed for the result of :meth:`Plan.run`.
+
+        Raises:
+            OptionError: the comparison has no such arm.
+            ModelError: no network of it is kept, or the user's own model is needed and not given.
+        """
+        entry = find_arm(name, self.comparison.arms) if self.comparison.arms else None
+        known = None if entry is None else self.models.get(entry.factors.get("model", ""))
+        return load(self.folder.path, arm=name if entry is None else entry.id, model=model or known)
 
     @property
     def report(self) -> Path:
@@ -376,8 +400,15 @@ def _side(folder: Folder) -> Side:
     )
 
 
-def resume(folder: str | Path, *, observer: Observer, model: ModelBuilder | None = None) -> Result:
+def resume(
+    folder: str | Path, *, observer: Observer, model: ModelBuilder | Sequence[ModelBuilder] | None = None
+) -> Result:
     """Go on with the comparison in a folder: what is done is kept, what is missing is run.
+
+    Args:
+        folder: the folder.
+        observer: who is told.
+        model: the callable that builds the model, where the comparison was given one; several as a list.
 
     Raises:
         FolderError: the folder holds no experiment, or was begun by an earlier version.
@@ -395,7 +426,9 @@ def resume(folder: str | Path, *, observer: Observer, model: ModelBuilder | None
         )
     table = open_table(experiment)
     with looking(opened.sources_of, before=opened.home):
-        return Result(opened, complete(experiment, table, opened, observer, Given(model=model)), model)
+        given = given_models(model)
+        comparison = complete(experiment, table, opened, observer, given)
+        return Result(opened, comparison, own_models(wanted_arms(experiment, given)))
 
 
 def _is_there(path: str) -> bool:

@@ -61,6 +61,14 @@ OwnModel = Annotated[
         "--model", help="Your own model, as nets.py:MyNet, if the comparison used one.", metavar="NAME"
     ),
 ]
+OneArm = Annotated[
+    str | None,
+    typer.Option(
+        "--arm",
+        help="Name, label or id of an arm, for its network instead of the recommended model.",
+        metavar="NAME",
+    ),
+]
 ComparisonFolder = Annotated[Path, typer.Argument(help="Folder of a comparison.", metavar="FOLDER")]
 
 
@@ -254,6 +262,7 @@ def export(
             metavar="LIST",
         ),
     ] = None,
+    arm: OneArm = None,
     model: OwnModel = None,
 ) -> None:
     """Write a comparison for a paper: LaTeX, SVG and PDF figures, CSV, a protocol, BibTeX.
@@ -266,7 +275,7 @@ def export(
     if formats == []:
         raise OptionError(f"--format {format_!r} lists no format", hint="leave it out for all formats.")
     always_raise()
-    done = export_folder(folder, out, formats, model=model)
+    done = export_folder(folder, out, formats, model=model, arm=arm)
     for path in done.files:
         line(str(path), out=True)
     for each in done.left_out:
@@ -286,6 +295,7 @@ def predict(
         list[str] | None,
         typer.Option(help="Columns of the rows to carry into the file, such as an ID.", metavar="LIST"),
     ] = None,
+    arm: OneArm = None,
     model: OwnModel = None,
     quiet: Quiet = False,
 ) -> None:
@@ -299,7 +309,7 @@ def predict(
     from steepest.api import load
     from steepest.report.scores import score_lines
 
-    loaded = load(folder, model=model)
+    loaded = load(folder, model=model, arm=arm)
     names = [name.strip() for each in keep or [] for name in each.split(",") if name.strip()]
     always_raise()
     found = loaded.write_predictions(rows, out, keep=names)

@@ -11,8 +11,9 @@ import numpy as np
 
 from steepest.compare.estimates import Estimate
 from steepest.compare.evidence import Evidence, estimate_of
-from steepest.compare.result import ArmEntry, Band, Kind, Metric, RateCurve, RateEstimate, Row
+from steepest.compare.result import Band, Kind, Metric, RateCurve, RateEstimate, Row
 from steepest.evaluate.metrics import metric_info
+from steepest.record.arms import ArmEntry
 from steepest.record.schema import BaselineRecord
 from steepest.sweep.arms import SUBJECTS, Arm
 from steepest.sweep.contestants import default_rate, whole_spec

@@ -11,6 +11,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from steepest.compare.effects import Factorial
 from steepest.compare.estimates import Difference, Estimate
+from steepest.record.arms import ArmEntry
 from steepest.record.schema import Frozen
 from steepest.record.store import saved_model
 
@@ -64,26 +65,6 @@ class Row(Frozen):
         if isinstance(given, dict) and cast("dict[str, Any]", given).get("kind") == "optimizer":
             return {**cast("dict[str, Any]", given), "kind": "arm"}
         return given
-
-
-class ArmEntry(Frozen):
-    """One arm of the comparison.
-
-    Attributes:
-        id: changes with any factor.
-        title: how it is called: its name or its label; the name of its rows and curves.
-        label: what distinguishes it from the others.
-        name: the user's own name for it, or nothing.
-        factors: the value of each factor.
-        runs: its runs, as ``recipe-seed``.
-    """
-
-    id: str
-    title: str
-    label: str
-    name: str = ""
-    factors: dict[str, str] = Field(default_factory=dict)
-    runs: list[str] = Field(default_factory=list)
 
 
 class Standing(Frozen):

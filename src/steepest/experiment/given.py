@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, cast
 
+from steepest.components import grammar
 from steepest.errors import unknown_name
 from steepest.models import ModelBuilder
 from steepest.recipe import CLEARER_NAMES, EXECUTION_OPTIONS, SHARED_FACTORS, Factors, ModelOptions, Protocol
-from steepest.sweep.arms import callable_name
+from steepest.sweep.arms import Given, Wanted, callable_name
 from steepest.sweep.contestants import contestants
 
 
@@ -64,6 +65,22 @@ class Arm:
         if self.prepare is not None:
             values["prepare"] = str(self.prepare)
         return {name: value for name, value in values.items() if value is not None}
+
+
+def given_models(model: ModelBuilder | Sequence[ModelBuilder] | None) -> Given:
+    """Return the callables that build models as what is given in Python."""
+    if isinstance(model, list | tuple):
+        return Given(named={callable_name(each): each for each in model})
+    return Given(model=cast("ModelBuilder | None", model))
+
+
+def own_models(arms: Sequence[Wanted]) -> dict[str, str | ModelBuilder]:
+    """Return the models that are the user's own, by their texts in the configuration."""
+    return {
+        arm.model_text: arm.model
+        for arm in arms
+        if not isinstance(arm.model, str) or grammar.parse(arm.model).is_reference
+    }
 
 
 def place_value(tree: dict[str, Any], option: str, value: Any) -> None:

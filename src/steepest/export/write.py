@@ -44,6 +44,7 @@ def export_folder(
     formats: Sequence[str] | None = None,
     *,
     model: str | ModelBuilder | None = None,
+    arm: str | None = None,
 ) -> Export:
     """Write a finished comparison as LaTeX, SVG, PDF, CSV, text and BibTeX, or its model as PyTorch or ONNX.
 
@@ -53,23 +54,25 @@ def export_folder(
         formats: some of :data:`FORMATS`; if left out, all that can be made here. Or ``torch`` and ``onnx``, which are
             made only if they are named: the recommended model, in a folder of that name.
         model: what builds the network, again, where that is the user's own; only for ``torch`` and ``onnx``.
+        arm: the name, label or id of an arm, for its network instead of the recommended model; as ``model``.
 
     Raises:
         FolderError: the folder holds no finished comparison, or ``out`` cannot be written.
         MissingExtraError: a format needs a package that is not installed.
         UnknownNameError: there is no such format.
-        OptionError: ``model`` is given and no format needs it.
+        OptionError: ``model`` or ``arm`` is given and no format needs it.
         ModelError: the network cannot be written in this format.
         PreparationError: the preparation cannot be followed without steepest.
     """
     wanted = tuple(dict.fromkeys(_format(each) for each in formats)) if formats else FORMATS
     networks = [each for each in wanted if each in MODEL_FORMATS]
-    if model is not None and not networks:
+    if (model is not None or arm is not None) and not networks:
+        what = "a model is given" if model is not None else f"--arm {arm!r} is given"
         raise OptionError(
-            f"a model is given, and none is exported as {', '.join(wanted)}",
+            f"{what}, and no model is exported as {', '.join(wanted)}",
             hint="leave it out, or choose the format torch or onnx.",
         )
-    contents, left_out = _of_model(Path(folder), networks, model) if networks else {}, list[str]()
+    contents, left_out = _of_model(Path(folder), networks, model, arm) if networks else {}, list[str]()
     if len(wanted) > len(networks):
         paper = tuple(each for each in wanted if each in FORMATS)
         found, left_out = _of_comparison(Folder.open(folder), paper, all_there=bool(formats))
@@ -86,9 +89,9 @@ def export_folder(
 
 
 def _of_model(
-    folder: Path, formats: Sequence[str], built_by: str | ModelBuilder | None
+    folder: Path, formats: Sequence[str], built_by: str | ModelBuilder | None, arm: str | None
 ) -> dict[str, str | bytes]:
-    found = TrainedModel.load(folder, model=built_by)
+    found = TrainedModel.load(folder, model=built_by, arm=arm)
     files: dict[str, str | bytes] = {}
     for each in formats:
         made = as_onnx(found) if each == "onnx" else as_torch(found, built_by)

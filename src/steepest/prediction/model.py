@@ -35,6 +35,7 @@ from steepest.prediction.predicted import Predictions, Written, beside, joined
 from steepest.prediction.sameness import check_code, check_outputs
 from steepest.prediction.seen import SeenRows
 from steepest.prediction.writing import writing_tables
+from steepest.record.arms import arm_model, check_of_comparison
 from steepest.record.store import Folder
 from steepest.train.weights import load_once, once
 from steepest.wording import counted, first_few
@@ -70,10 +71,12 @@ class TrainedModel:
 
     @property
     def title(self) -> str:
-        """What predicts, for a reader: a baseline's name, or the network's optimizer."""
+        """What predicts, for a reader: a baseline's name, or the network's optimizer or arm."""
         about = self.about.trained
         if self.about.model.startswith(BASELINE):
             return f"{about.get('title', self.about.model.removeprefix(BASELINE))} (baseline)"
+        if about.get("arm", about.get("optimizer")) != about.get("optimizer"):
+            return f"the network of the arm {about['arm']!r}"
         return f"a network trained by {about['optimizer']}" if "optimizer" in about else self.about.model
 
     @property
@@ -315,7 +318,9 @@ class TrainedModel:
         return folder
 
     @classmethod
-    def load(cls, folder: str | Path, *, model: str | ModelBuilder | None = None) -> TrainedModel:
+    def load(
+        cls, folder: str | Path, *, model: str | ModelBuilder | None = None, arm: str | None = None
+    ) -> TrainedModel:
         """Read a saved model.
 
         Args:
@@ -324,15 +329,20 @@ class TrainedModel:
             model: the user's own model as a reference or a callable. A saved model never runs code by itself:
                 if it was built from a reference, the reference must be given again. A file that is not there is taken
                 from the experiment's folder, which keeps the code that was trained.
+            arm: the name, label or id of an arm of the comparison, for its network instead of the recommended model.
 
         Raises:
             FolderError: there is no model, or a file of it is missing or damaged.
             ModelError: the model is the user's own and was not given, or the weights do not fit it; or it is another
-                one than the given one.
+                one than the given one; or no network of the arm is kept.
+            OptionError: the comparison has no such arm.
         """
         forks.check()
         folder = reachable(folder)
-        if (folder / "experiment.toml").is_file():
+        if arm is not None:
+            check_of_comparison(Folder(folder), arm)
+            folder = folder / arm_model(Folder(folder), arm)
+        elif (folder / "experiment.toml").is_file():
             folder = Folder(folder).recommended
         elif (folder / "model").is_dir():
             folder = folder / "model"
@@ -352,7 +362,7 @@ class TrainedModel:
             if build is None:
                 net = restore(about.model.removeprefix(BASELINE), about.shape, arrays)
             else:
-                with looking(Folder(folder.parent).sources_of):
+                with looking(Folder.of_model(folder).sources_of):
                     net = build_model(build, about.shape, seed=int(about.trained.get("seed", 0)))
                 check_code(net, about.code, folder, about.model)
                 load_once(net, arrays)

@@ -98,8 +98,9 @@ def _close(now: Tensor, then: Tensor) -> bool:
 
 def _as_trained(folder: Path, model: str) -> str:
     """Return how to go on with the code that a model was trained with, which its folder keeps."""
-    run = Folder(folder.parent)
-    kept = run.path / SOURCE / run.codes().get("model", "none")
+    run = Folder.of_model(folder)
+    codes = run.codes()
+    kept = run.path / SOURCE / codes.get(f"model {model}", codes.get("model", "none"))
     where, _, name = model.rpartition(":")
     files = [each for each in sorted(kept.rglob("*.py")) if each.name == Path(where).name]
     if files:

@@ -32,6 +32,9 @@ SOURCE = "source"
 ARMS = "arms"
 """The folder with the best network of each arm, by the arm's id."""
 
+BASELINES = "baselines"
+"""The folder with the fitted baselines, by their registered names."""
+
 TEST_PREDICTIONS = "predictions/test.parquet"
 """What the recommended model predicts for the test rows."""
 
@@ -78,6 +81,16 @@ class Folder:
                 hint="use a later version of steepest.",
             )
         return folder
+
+    @classmethod
+    def of_model(cls, path: Path) -> Folder:
+        """Return the folder of the comparison that a model belongs to: ``RUN/model``, ``RUN/arms/ID``, …
+
+        Example:
+            >>> Folder.of_model(Path("RUN/arms/0f31aa90bc42")).path.as_posix()
+            'RUN'
+        """
+        return cls(path.parent.parent if path.parent.name in (ARMS, BASELINES) else path.parent)
 
     @property
     def format(self) -> int:
@@ -156,9 +169,7 @@ class Folder:
         self.make()
         with lock.locked(self.path):
             saved = [
-                path.relative_to(self.path)
-                for of in ("baselines", ARMS)
-                for path in self.path.glob(f"{of}/*")
+                path.relative_to(self.path) for of in (BASELINES, ARMS) for path in self.path.glob(f"{of}/*")
             ]
             for name in (".", *PARTS, "model", *saved):
                 remove_leftovers(self.path / name)

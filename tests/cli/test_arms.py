@@ -1,0 +1,147 @@
+"""A comparison of arms on the command line and in Python: named, predicted with, listed, and given again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import steepest as st
+from steepest.cli import main
+from steepest.errors import FolderError, ModelError, OptionError
+
+QUICK = ["--seeds", "2", "--epochs", "1", "--compile", "off"]
+TWO_FACTORS = ["-o", "adam(lr=0.01)", "--model", "linear", "--model", "embedding-mlp(hidden=[4])",
+               "--batch-size", "32", "--batch-size", "64"]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def crossed(churn_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of two models × two batch sizes; copy it before changing it."""
+    out = tmp_path_factory.mktemp("runs") / "crossed"
+    command = ["compare", churn_csv, "--target", "churned", *TWO_FACTORS, *QUICK, "--out", out]
+    assert main([str(each) for each in command]) == 0
+    return out
+
+
+@pytest.fixture
+def copied(crossed: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(crossed, tmp_path / "x"))
+
+
+def ids(folder: Path) -> dict[str, str]:
+    stored = json.loads((folder / "results.json").read_text())
+    return {arm["title"]: arm["id"] for arm in stored["arms"]}
+
+
+def test_every_arm_predicts_by_name_or_id_as_its_own_folder(steepest, crossed, churn_csv, tmp_path) -> None:
+    known = ids(crossed)
+    assert list(known) == [
+        "linear, batch 32",
+        "linear, batch 64",
+        "embedding-mlp, batch 32",
+        "embedding-mlp, batch 64",
+    ]
+    texts: dict[str, str] = {}
+    for title, of in known.items():
+        for given in (title, of, of[:6]):
+            out = tmp_path / "p.csv"
+            said = steepest("predict", crossed, churn_csv, "--arm", given, "--out", out)
+            assert said.status == 0, said.err
+            assert f"by the network of the arm {title!r}" in said.err
+            assert texts.setdefault(title, out.read_text()) == out.read_text()
+        assert steepest("predict", crossed / "arms" / of, churn_csv, "--out", out).status == 0
+        assert texts[title] == out.read_text()
+        found = pl.read_csv(out).select("p_no", "p_yes").to_numpy()
+        assert (st.load(crossed, arm=title).predict_proba(churn_csv) == found).all()
+    assert len(set(texts.values())) == 4
+    result = st.Result.load(crossed)
+    winner = result.comparison.winner
+    assert repr(result.arm(winner)) == repr(st.load(crossed / "model"))
+
+
+@pytest.mark.parametrize(
+    ("given", "fact", "hint"),
+    [
+        ("linear", "this comparison has no arm 'linear'", "did you mean 'linear, batch 32' or 'linear, batch 64'? "),
+        ("embeding-mlp, batch 32", "no arm 'embeding-mlp, batch 32'", "did you mean 'embedding-mlp, batch 32'"),
+        ("", "this comparison has no arm ''", "The arms: 'linear, batch 32' ("),
+    ],
+)  # fmt: skip
+def test_an_unknown_arm(steepest, crossed, churn_csv, tmp_path, given, fact, hint) -> None:
+    said = steepest("predict", crossed, churn_csv, "--arm", given, "--out", tmp_path / "p.csv")
+    assert said.status == 2
+    assert fact in said.err
+    assert hint in said.err
+    for of in ids(crossed).values():
+        assert of in said.err
+    with pytest.raises(OptionError, match="has no arm"):
+        st.load(crossed, arm=given)
+
+
+def test_an_ambiguous_arm_is_named_by_its_id(steepest, copied, churn_csv) -> None:
+    path = copied / "results.json"
+    stored = json.loads(path.read_text())
+    first, second = stored["arms"][:2]
+    first["name"] = first["title"] = second["label"]  # a name of one's own that another one's label is
+    path.write_text(json.dumps(stored))
+    said = steepest("predict", copied, churn_csv, "--arm", second["label"], "--out", copied / "p.csv")
+    assert said.status == 2
+    assert f"the arm {second['label']!r} can be any of 2" in said.err
+    assert f"give its id: {first['id']} is" in said.err
+    assert steepest("predict", copied, churn_csv, "--arm", first["id"], "--out", copied / "p.csv").status == 0
+
+
+def test_an_arm_of_something_else(steepest, copied, churn_csv, tmp_path) -> None:
+    said = steepest("predict", copied / "model", churn_csv, "--arm", "linear", "--out", tmp_path / "p.csv")
+    assert said.status == 2
+    assert "--arm 'linear' has no effect" in said.err
+    assert f"name the folder of the comparison: {copied.as_posix()}," in said.err
+    with pytest.raises(FolderError, match="there is no folder"):
+        st.load(tmp_path / "nowhere", arm="linear")
+    stored = json.loads((copied / "results.json").read_text())
+    del stored["arms"]
+    (copied / "results.json").write_text(json.dumps(stored))
+    with pytest.raises(FolderError, match="made by an earlier version, which kept no arms"):
+        st.load(copied, arm="linear")
+
+
+def test_with_several_test_sets_only_the_winner_has_a_network(steepest, churn_csv, tmp_path) -> None:
+    out = tmp_path / "x"
+    command = [
+        "compare",
+        churn_csv,
+        "--target",
+        "churned",
+        "-o",
+        "adam(lr=0.01),sgd(lr=0.1)",
+        "--split",
+        "folds:2",
+    ]
+    said = steepest(*command, "--seeds", "1", "--epochs", "1", "--compile", "off", "--out", out)
+    assert said.status == 0, said.err
+    winner = st.Result.load(out).comparison.winner
+    loser = next(each for each in ids(out) if each != winner)
+    assert len(st.load(out, arm=winner).predict(churn_csv)) == 600
+    with pytest.raises(ModelError, match="with 2 test sets only that of the winner"):
+        st.load(out, arm=loser)
+
+
+def test_one_arm_alone_is_the_model(finished, crossed, churn_csv, tmp_path, steepest) -> None:
+    out = tmp_path / "x"
+    said = steepest("compare", churn_csv, "--target", "churned", "-o", "sgd(lr=0.1)", *QUICK, "--out", out)
+    assert said.status == 0, said.err
+    assert repr(st.load(out, arm="sgd(lr=0.1)")) == repr(st.load(out / "model"))
+
+
+def test_an_arm_is_exported(steepest, crossed, tmp_path) -> None:
+    said = steepest("export", crossed, "--format", "torch", "--arm", "linear, batch 64", "--out", tmp_path)
+    assert said.status == 0, said.err
+    readme = (tmp_path / "torch/README.md").read_text()
+    assert "the network of the arm 'linear, batch 64'" in readme.splitlines()[0]
+    said = steepest("export", crossed, "--format", "csv", "--arm", "linear, batch 64", "--out", tmp_path)
+    assert said.status == 2
+    assert "--arm 'linear, batch 64' is given, and no model is exported as csv" in said.err
