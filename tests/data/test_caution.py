@@ -29,11 +29,16 @@ def shuffled(values: list[Any]) -> list[Any]:
     return [values[i] for i in SHUFFLED]
 
 
+def _advises(text: str) -> bool:
+    """Whether a note advises another way to split, not more test rows."""
+    return "--split " in text and "another split can give" not in text
+
+
 def hints(rows: dict[str, Any], **options: Any) -> list[tuple[str, str]]:
     """The kind and the option of each hint at another split, from the table that is trained on and from describe."""
     table = st.read_table(pl.DataFrame({"x": DRAW.normal(size=N), **rows}), target="y", **options)
-    found = [(note.kind, note.text) for note in table.dataset().notes if "--split " in note.text]
-    described = [(note.kind, note.text) for note in table.describe().notes if "--split " in note.text]
+    found = [(note.kind, note.text) for note in table.dataset().notes if _advises(note.text)]
+    described = [(note.kind, note.text) for note in table.describe().notes if _advises(note.text)]
     assert described == found
     return [(kind, text.partition("--split ")[2].removesuffix(".")) for kind, text in found]
 
@@ -193,7 +198,7 @@ def test_few_test_rows_are_said_to_be_few(rows, few, target):
         assert note.kind == "warning"
         assert f"only {len(dataset.test)} test rows" in note.text
         assert "(--test 0.3)" in note.text
-        assert "(--split-seed 1, 2, …" in note.text
+        assert "test every row once (--split folds:5)" in note.text
         worth = f"{100 / len(dataset.test):.1f} points of accuracy"
         assert (worth in note.text) == (target == "kind")
 
@@ -207,7 +212,9 @@ def test_what_helps_against_few_test_rows_can_be_done(tmp_path):
         notes = st.read_table(rows, target="y", **options).dataset().notes
         return next(note.text for note in notes if "another split can give" in note.text)
 
-    assert "--split-seed" not in said(split="time:date")
+    assert "--split folds" not in said(split="time:date")
+    assert "(--split folds:5,group:date)" in said(split="group:date")
+    assert len(st.read_table(rows, target="y", split="folds:5,group:date").folds()) == 5
     assert "--test 0.3" not in said(test=0.4)
     assert said(test=str(own)).endswith("quite different results. Give a --test file with more rows.")
     with pytest.raises(SteepestError):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from steepest.compare.effects import Factorial, Interaction, LevelMean, MainEffect
 from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.limits import NO_LIMITS, Limits, Short
 from steepest.compare.result import Metric, Row
@@ -16,6 +17,7 @@ from steepest.report import format as show
 from steepest.report.digits import digits
 from steepest.report.headline import headline
 from steepest.report.sentences import remarks
+from steepest.report.words import Subject
 
 LOSS = Metric(name="log_loss", title="log loss", higher_is_better=False)
 ACCURACY = Metric(name="accuracy", title="accuracy", higher_is_better=True, percent=True)
@@ -68,12 +70,15 @@ class Case:
     reference: str = ""
     recommended: str = ""
     limits: Limits = NO_LIMITS
+    subject: Subject | None = None
+    factorial: Factorial | None = None
 
     @property
     def text(self) -> str:
         return headline(
             self.metric, [self.winner, *self.baselines], self.winner, self.rivals, self.against,
             recommended=self.recommended, reference=self.reference, limits=self.limits,
+            subject=self.subject, factorial=self.factorial,
         )  # fmt: skip
 
 
@@ -255,6 +260,145 @@ CASES = {
         row("adam", 0.5, 0.02), [minus("sgd", -0.0072, 0.00698)],
     ),
 }  # fmt: skip
+
+
+def arm(name: str, mean: float, **more: object) -> Row:
+    return row(name, mean, seeds=2, **more)
+
+
+def effect(factor: str, better: str, worse: str, mean: float, half: float) -> MainEffect:
+    return MainEffect(
+        factor=factor,
+        levels=[LevelMean(level=better, mean=1.46, n=5), LevelMean(level=worse, mean=1.46 - mean, n=5)],
+        pairs=[minus(worse, mean, half, first=better)],
+    )
+
+
+def depends(mean: float, half: float) -> Interaction:
+    found = minus("(adam - sgd at batch 256)", mean, half, first="(adam - sgd at batch 16)")
+    return Interaction(
+        factors=("optimizer", "batch_size"),
+        first=("adam", "sgd"),
+        second=("batch 16", "batch 256"),
+        difference=found,
+    )
+
+
+SIZES, MODELS, ROWS = Subject(("batch_size",)), Subject(("model",)), Subject(("train_rows",))
+TWO, THREE = Subject(("optimizer", "batch_size")), Subject(("optimizer", "batch_size", "schedule"))
+BEST = "adam, batch 16"
+BATCH = effect("batch_size", "batch 16", "batch 256", -0.036, 0.02)
+OPTIMIZER = effect("optimizer", "adam", "sgd", -0.004, 0.02)
+SCHEDULE = effect("schedule", "cosine schedule", "constant schedule", -0.012, 0.004)
+
+
+def factorial(*effects: MainEffect, largest: Interaction | None = None) -> Factorial:
+    found = [] if largest is None else [largest]
+    return Factorial(metric="log_loss", seeds=5, effects=list(effects), interactions=found)
+
+
+USE = f"Use “{BEST}”: log loss 1.464 ± .002 (5 seeds). "
+OTHERS = [
+    minus("sgd, batch 256", -0.03, 0.035, first=BEST),
+    minus("adam, batch 256", -0.02, 0.03, first=BEST),
+]
+ARM_CASES = {
+    "batch sizes without a detectable difference": Case(
+        "Use batch 16: log loss 1.464 ± .002 (5 seeds). The choice of batch size makes no detectable difference (5 "
+        "seeds, 12,559 test rows): batch 16 is .001 [−.001, .003] better than batch 256.",
+        arm("batch 16", 1.464), [minus("batch 256", -0.001, 0.002, first="batch 16")], subject=SIZES,
+    ),
+    "numbers of rows without a detectable difference": Case(
+        "Use all rows: log loss 1.464 ± .002 (5 seeds). The number of training rows makes no detectable difference (5 "
+        "seeds, 12,559 test rows): all rows is .001 [−.001, .003] better than 900 rows.",
+        arm("all rows", 1.464), [minus("900 rows", -0.001, 0.002, first="all rows")], subject=ROWS,
+    ),
+    "a better baseline than every model": Case(
+        "Use logistic regression: log loss 1.450 in 7.1 s, .014 [.009, .019] better than the best network (linear) "
+        "(1.464 ± .002, 5 seeds). Among the models, linear is best, .036 [.034, .038] better than embedding-mlp.",
+        arm("linear", 1.464), [minus("embedding-mlp", -0.036, 0.002, first="linear")],
+        [minus("logistic regression", 0.014, 0.005, first="linear")], [base("logistic regression", 1.45)],
+        subject=MODELS, recommended="logistic regression",
+    ),
+    "models too short": Case(
+        "Runs have 20 steps (0.14 epochs): too short to compare models; train for an epoch or more. Use the best "
+        "network (linear): log loss 1.464 ± .002 (5 seeds).",
+        arm("linear", 1.464), [minus("embedding-mlp", -0.036, 0.002, first="linear")], subject=MODELS,
+        limits=Limits(short=Short(20, 0.137)),
+    ),
+    "arms that learned nothing": Case(
+        "Most runs were best before their first step, so this comparison says nothing about optimizers and batch "
+        f"sizes. Use the best network ({BEST}): log loss 1.464 ± .002 (5 seeds).",
+        arm(BEST, 1.464), OTHERS, subject=TWO, factorial=factorial(BATCH, OPTIMIZER), limits=Limits(untrained=True),
+    ),
+    "no arm that finished": Case(
+        "No run of any arm finished, so nothing can be said about log loss.", arm(BEST, math.nan, n=0),
+        [minus("sgd, batch 256", math.nan, 0, first=BEST)], subject=TWO,
+    ),
+    "arms of a list": Case(
+        USE + f"Between the arms there is no detectable difference (5 seeds, 12,559 test rows): “{BEST}” is .001 "
+        "[−.001, .003] better than wide.",
+        arm(BEST, 1.464), [minus("wide", -0.001, 0.002, first=BEST)], subject=TWO,
+    ),
+    "an arm of a list that is best": Case(
+        f"Use “{BEST}”: log loss 1.464 ± .002 (5 seeds), .010 [.008, .012] better than “sgd, batch 256”.",
+        arm(BEST, 1.464), [minus("sgd, batch 256", -0.01, 0.002, first=BEST)], subject=TWO,
+    ),
+    "one factor of two matters": Case(
+        USE + "The batch size matters: 16 is .036 [.016, .056] better than 256, averaged over the optimizers; the "
+        "optimizer makes no detectable difference (5 seeds, 12,559 test rows).",
+        arm(BEST, 1.464), OTHERS, subject=TWO, factorial=factorial(OPTIMIZER, BATCH, largest=depends(0.01, 0.02)),
+    ),
+    "two factors of three matter, and one depends on another": Case(
+        USE + "The batch size matters: 16 is .036 [.016, .056] better than 256, averaged over the other factors; the "
+        "schedule matters: cosine is .012 [.008, .016] better than constant; the optimizer makes no detectable "
+        "difference (5 seeds, 12,559 test rows). The effect of the optimizer depends on the batch size: adam − sgd is "
+        "−.030 [−.040, −.020] with 16 compared to 256.",
+        arm(BEST, 1.464), OTHERS, subject=THREE,
+        factorial=factorial(OPTIMIZER, BATCH, SCHEDULE, largest=depends(-0.03, 0.01)),
+    ),
+    "no factor matters": Case(
+        USE + "The optimizer and the batch size make no detectable difference (5 seeds, 12,559 test rows), averaged "
+        "over the others.",
+        arm(BEST, 1.464), OTHERS, subject=TWO,
+        factorial=factorial(OPTIMIZER, effect("batch_size", "batch 16", "batch 256", -0.036, 0.05)),
+    ),
+    "factors matter, and validation chose a worse arm": Case(
+        f"Use “{BEST}”, chosen on validation: log loss 1.464 ± .002 (5 seeds). On the test rows “{BEST}” is .004 "
+        "[.002, .006] worse than “sgd, batch 16”. The batch size matters: 16 is .036 [.016, .056] better than 256, "
+        "averaged over the optimizers.",
+        arm(BEST, 1.464), [minus("sgd, batch 16", 0.004, 0.002, first=BEST), *OTHERS], subject=TWO,
+        factorial=factorial(BATCH),
+    ),
+    "a baseline that may be as good as the best of several arms": Case(
+        f"Use logistic regression or the best network ({BEST}): no detectable difference on log loss (5 seeds, 12,559 "
+        "test rows). Logistic regression reaches 1.460 in 7.1 s, the network 1.464 ± .002 (3 test sets × 2 seeds), "
+        ".004 [−.001, .009] worse. Predict uses the network: only a detectable difference replaces it. The batch size "
+        "matters: 16 is .036 [.016, .056] better than 256, averaged over the optimizers.",
+        arm(BEST, 1.464, n=3), OTHERS, [minus("logistic regression", 0.004, 0.005, first=BEST)],
+        [base("logistic regression", 1.46)], subject=Subject(TWO.factors, 3), factorial=factorial(BATCH),
+    ),
+    "several test sets": Case(
+        "Use adam: log loss 1.464 ± .002 (5 test sets × 2 seeds), .004 [.002, .006] better than sgd.",
+        arm("adam", 1.464), [minus("sgd", -0.004, 0.002)], subject=Subject(sets=5),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ARM_CASES)
+def test_headline_of_arms(name):
+    assert ARM_CASES[name].text == ARM_CASES[name].expected
+
+
+def test_remarks_quote_arms_of_several_factors():
+    winner, other = row("adam, linear", 1.464), row("sgd, linear", 1.46)
+    lost = minus("sgd, linear", -0.004, 0.003, p=0.09, m=3, first="adam, linear")
+    subject = Subject(("optimizer", "model"))
+    found = remarks(LOSS, [LOSS], winner, [winner, other], {"log_loss": [lost]}, subject)
+    assert [each.split(" excludes")[0] for each in found] == [
+        "Validation chose “adam, linear”; on the test rows “sgd, linear” has the better mean.",
+        "The 95 % interval of “adam, linear” − “sgd, linear”",
+    ]
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -94,8 +94,13 @@ def about_test_rows(rows: int, task: Task, options: TableOptions) -> list[Note]:
         cures.append("give a --test file with more rows")
     elif options.test < 0.3:
         cures.append("test on more rows (--test 0.3)")
-    if options.split_rule.kind != "time" and isinstance(options.test, float):
-        cures.append("compare several splits (--split-seed 1, 2, …, each in its own folder)")
+    if (
+        options.split_rule.kind != "time"
+        and isinstance(options.test, float)
+        and isinstance(options.validation, float)
+    ):
+        several = SplitRule(options.split_rule.kind, options.split_rule.column, "folds", 5)
+        cures.append(f"test every row once (--split {shlex.quote(str(several))})")
     hint = " or ".join(cures)
     return [Note("warning", f"{text} {hint[:1].upper()}{hint[1:]}." if hint else text)]
 

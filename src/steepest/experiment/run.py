@@ -32,6 +32,7 @@ from steepest.record.store import ARMS, TEST_PREDICTIONS, Folder
 from steepest.report.format import seconds as duration
 from steepest.report.headline import too_short as short_text
 from steepest.report.summary import Findings, best_run, summarize
+from steepest.report.words import Subject
 from steepest.sweep.arms import NOTHING_GIVEN, Given
 from steepest.sweep.baselines import baseline_rows
 from steepest.sweep.estimate import plan_seconds, plan_text
@@ -133,7 +134,7 @@ def _carry_out(
             observer.say(f"       matrix products in training: {precision}")
     spent = sum(each.seconds for some in fitted for each in some)
     if short := too_short(setup, protocol, settings.plan, spent):
-        observer.say(f"warning: {short_text(short)}")
+        observer.say(f"warning: {short_text(short, Subject(setup.differing or ('optimizer',)).topics)}")
     history = folder.history()
     left = plan_seconds(setup, settings.plan.cells, history)
     how_long = f"about {duration(left)}" if left else "nothing left to run"

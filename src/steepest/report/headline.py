@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from steepest.compare.effects import Factorial, Interaction, MainEffect
 from steepest.compare.estimates import Difference
 from steepest.compare.limits import NO_LIMITS, Limits, Short
 from steepest.compare.result import Metric, Row
 from steepest.report import format as fmt
 from steepest.report.digits import Digits, digits
-from steepest.report.words import capital, listed, named
+from steepest.report.words import Subject, capital, cell_text, listed, named
+from steepest.sweep.arms import SUBJECTS
 from steepest.wording import counted
 
 KEPT = "Predict uses the network: only a detectable difference replaces it."
@@ -25,12 +27,14 @@ class _Case:
     Attributes:
         metric: the deciding metric.
         written: how its values are written.
-        winner: the optimizer that validation picked.
-        rivals: the winner minus every other optimizer.
+        winner: the arm that validation picked.
+        rivals: the winner minus every other arm.
         against: the winner minus every baseline.
         baselines: the rows of the baselines, best first.
         recommended: the baseline that is recommended instead of the winner, or None.
         limits: what restricts the claims.
+        subject: what is compared.
+        factorial: main effects, where several factors vary in all combinations.
     """
 
     metric: Metric
@@ -41,10 +45,12 @@ class _Case:
     baselines: Sequence[Row]
     recommended: Row | None
     limits: Limits
+    subject: Subject = field(default_factory=Subject)
+    factorial: Factorial | None = None
 
     @property
     def compared(self) -> list[Difference]:
-        """The differences from optimizers with a finished run."""
+        """The differences from arms with a finished run."""
         return [each for each in self.rivals if math.isfinite(each.mean)]
 
     @property
@@ -61,7 +67,21 @@ class _Case:
         """Return the metric, a row's value, and what it is a mean of or how long it took."""
         if row.kind == "baseline":
             return f"{self.metric.title} {self.value(row)} in {fmt.seconds(row.train_seconds)}"
-        return f"{self.metric.title} {self.value(row)} ({counted(row.metrics[self.metric.name].n, 'seed')})"
+        return f"{self.metric.title} {self.value(row)} ({self.runs(row)})"
+
+    def runs(self, row: Row) -> str:
+        """Return how many runs the value of an arm is a mean of."""
+        sets = self.subject.sets
+        return self.subject.runs(row.metrics[self.metric.name].n if sets == 1 else row.seeds)
+
+    def name(self, title: str) -> str:
+        """Return how an arm or a baseline is called in a sentence."""
+        return self.subject.name(title)
+
+    @property
+    def winning(self) -> str:
+        """The winner, where its network has been named already."""
+        return "the network" if self.subject.several else self.winner.name
 
     def gap(self, found: Difference) -> str:
         """Return by how much the first of a difference is better or worse, with the interval."""
@@ -91,20 +111,24 @@ def headline(
     recommended: str = "",
     reference: str = "",
     limits: Limits = NO_LIMITS,
+    subject: Subject | None = None,
+    factorial: Factorial | None = None,
 ) -> str:
-    """Return which model to use, what it reaches, by how much it is better, and whether the optimizer matters.
+    """Return which model to use, what it reaches, by how much it is better, and whether what is compared matters.
 
-    Where the runs can say nothing about optimizers, the headline opens with that and makes no claim about them.
+    Where the runs can say nothing about what is compared, the headline opens with that and makes no claim about it.
 
     Args:
         metric: the deciding metric.
         rows: all rows.
-        winner: the row of the optimizer that validation picked.
-        rivals: the winner minus every other optimizer, on the deciding metric.
+        winner: the row of the arm that validation picked.
+        rivals: the winner minus every other arm, on the deciding metric.
         against: the winner minus every baseline.
         recommended: name of the row to use, where that is a baseline.
         reference: title of the regression that is always mentioned.
         limits: what restricts the claims.
+        subject: what is compared; optimizers, if left out.
+        factorial: main effects, where several factors vary in all combinations.
     """
     written = digits(metric, rows, [*rivals, *against])
     baselines = [row for row in rows if row.kind == "baseline" and metric.name in row.metrics]
@@ -112,17 +136,19 @@ def headline(
     sign = -1 if metric.higher_is_better else 1
     known.sort(key=lambda row: sign * row.metrics[metric.name].mean)
     chosen = next((row for row in known if row.name == recommended), None)
-    case = _Case(metric, written, winner, rivals, against, known, chosen, limits)
+    case = _Case(
+        metric, written, winner, rivals, against, known, chosen, limits, subject or Subject(), factorial
+    )
     if case.failed:
-        lost = f"No run of any optimizer finished, so nothing can be said about {metric.title}."
+        lost = f"No run of any {case.subject.one} finished, so nothing can be said about {metric.title}."
         return f"Use {chosen.name}: {case.result(chosen)}. {lost}" if chosen else lost
     tie = _better_but_undetected(case)
     if chosen is not None:
-        said = [_use_baseline(case, chosen), *_optimizers(case, lead=False)]
+        said = [_use_baseline(case, chosen), *_arms(case, lead=False)]
     elif tie is not None:
-        said = [_use_either(case, tie), *_optimizers(case, lead=False)]
+        said = [_use_either(case, tie), *_arms(case, lead=False)]
     else:
-        said = [*_optimizers(case, lead=True), *[_best_baseline(case, row) for row in known[:1]]]
+        said = [*_arms(case, lead=True), *[_best_baseline(case, row) for row in known[:1]]]
     said = [*_silence(case), *said]
     shown = chosen or tie or next(iter(known), None)
     said += [_reference(case, row) for row in known if row.name == reference and row is not shown]
@@ -143,25 +169,25 @@ def _use_baseline(case: _Case, row: Row) -> str:
     found, winner = case.to(row), case.winner
     better = ""
     if found is not None:
-        better = f", {case.gap(found.swapped())} than the network trained with {winner.name}"
-        better += f" ({case.value(winner)}, {counted(winner.metrics[case.metric.name].n, 'seed')})"
+        better = f", {case.gap(found.swapped())} than {case.subject.network(winner.name)}"
+        better += f" ({case.value(winner)}, {case.runs(winner)})"
     return f"Use {row.name}: {case.result(row)}{better}."
 
 
 def _use_either(case: _Case, row: Row) -> str:
     found = case.to(row)
     assert found is not None
-    seeds = counted(case.winner.metrics[case.metric.name].n, "seed")
     return (
-        f"Use {row.name} or the network trained with {case.winner.name}: no detectable difference on "
+        f"Use {row.name} or {case.subject.network(case.winner.name)}: no detectable difference on "
         f"{case.metric.title} ({_evidence([found])}). {capital(row.name)} reaches {case.value(row)} in "
-        f"{fmt.seconds(row.train_seconds)}, {case.winner.name} {case.value(case.winner)} ({seeds}), {case.gap(found)}"
+        f"{fmt.seconds(row.train_seconds)}, {case.winning} {case.value(case.winner)} ({case.runs(case.winner)}), "
+        f"{case.gap(found)}"
         f"{' before correction' if _only_uncorrected(found) else ''}. {KEPT}"
     )
 
 
-def _optimizers(case: _Case, *, lead: bool) -> list[str]:
-    """Return what may be said of the optimizers.
+def _arms(case: _Case, *, lead: bool) -> list[str]:
+    """Return what may be said of what is compared.
 
     Args:
         case: everything that is known.
@@ -173,70 +199,137 @@ def _optimizers(case: _Case, *, lead: bool) -> list[str]:
 
 
 def _claims(case: _Case, *, lead: bool) -> list[str]:
-    name, result = case.winner.name, case.result(case.winner)
-    finished = case.compared
+    title, result = case.winner.name, case.result(case.winner)
+    name, finished = case.name(title), case.compared
     if not case.rivals:
         return [f"Use {name}: {result}."] if lead else []
     if not finished:
-        only = "the only optimizer with a finished run"
+        only = f"the only {case.subject.one} with a finished run"
         return [f"Use {name}, {only}: {result}." if lead else f"{named(name)} is {only}."]
+    if case.factorial is not None:
+        return _main_effects(case, case.factorial, lead=lead)
     known = [each for each in finished if each.ends is not None]
-    beaten = [each for each in known if each.better == name]
-    ahead = [each for each in known if each.told_apart and each.better != name]
+    beaten = [each for each in known if each.better == title]
+    ahead = [each for each in known if each.told_apart and each.better != title]
     tied = [each for each in known if not each.told_apart]
     if not known:
         opening = [f"Use {name}: {result}."] if lead else []
-        return [*opening, f"No difference between the optimizers can be established: {_why(finished)}."]
+        return [
+            *opening,
+            f"No difference between the {case.subject.many} can be established: {_why(finished)}.",
+        ]
     if len(beaten) == len(finished):
         nearest = case.nearest(beaten)
-        more = f"{case.gap(nearest)} than {nearest.second}{', the next best' if len(beaten) > 1 else ''}"
+        more = f"{case.gap(nearest)} than {case.name(nearest.second)}{', the next best' if len(beaten) > 1 else ''}"
         return [
-            f"Use {name}: {result}, {more}." if lead else f"Among the optimizers, {name} is best, {more}."
+            f"Use {name}: {result}, {more}."
+            if lead
+            else f"Among the {case.subject.many}, {name} is best, {more}."
         ]
     said: list[str] = []
     if lead:
         said.append(f"Use {name}{', chosen on validation' if ahead else ''}: {result}.")
     if ahead:
-        worst = case.nearest(ahead)
-        rest = [each.second for each in ahead if each is not worst]
-        more = f" and worse than {_some(rest, len(finished))}" if rest else ""
-        said.append(f"On the test rows {name} is {case.gap(worst)} than {worst.second}{more}.")
+        said.append(_behind(case, ahead))
     if tied and len(tied) == len(finished):
         gap = (
-            f": {_before(tied[0])}{name} is {case.gap(tied[0])} than {tied[0].second}"
+            f": {_before(tied[0])}{name} is {case.gap(tied[0])} than {case.name(tied[0].second)}"
             if len(tied) == 1
             else ""
         )
-        said.append(f"The choice of optimizer makes no detectable difference ({_evidence(tied)}){gap}.")
+        none = "no detectable difference"
+        if case.subject.several:
+            said.append(f"Between the arms there is {none} ({_evidence(tied)}){gap}.")
+        else:
+            said.append(f"{capital(case.subject.choice)} makes {none} ({_evidence(tied)}){gap}.")
         return said
     if beaten:
-        said.append(f"{named(name)} is better than {_some([each.second for each in beaten], len(finished))}.")
+        said.append(f"{named(name)} is better than {_some(case, beaten)}.")
     if tied:
-        others = _some([each.second for each in tied], len(finished))
+        others = _some(case, tied)
         said.append(f"There is no detectable difference from {others} ({_evidence(tied)}).")
     return said
 
 
+def _behind(case: _Case, ahead: Sequence[Difference]) -> str:
+    """Return which arms are better than the winner on the test rows."""
+    worst = case.nearest(ahead)
+    rest = [each for each in ahead if each is not worst]
+    more = f" and worse than {_some(case, rest)}" if rest else ""
+    name, best = case.name(case.winner.name), case.name(worst.second)
+    return f"On the test rows {name} is {case.gap(worst)} than {best}{more}."
+
+
+def _main_effects(case: _Case, found: Factorial, *, lead: bool) -> list[str]:
+    """Return which factors matter, averaged over the others, and whether the effect of one depends on another."""
+    ahead = [each for each in case.compared if each.told_apart and each.better != case.winner.name]
+    said: list[str] = []
+    if lead:
+        chosen = ", chosen on validation" if ahead else ""
+        said.append(f"Use {case.name(case.winner.name)}{chosen}: {case.result(case.winner)}.")
+    said += [_behind(case, ahead)] if ahead else []
+    known = [each for each in found.effects if each.effect.ends is not None]
+    if not known:
+        return [*said, f"No main effect can be established: {_why([each.effect for each in found.effects])}."]
+    matter = sorted((each for each in known if each.told_apart), key=lambda each: -abs(each.effect.mean))
+    rest = [each for each in known if not each.told_apart]
+    parts: list[str] = []
+    for place, each in enumerate(matter):
+        first = place == 0 or len(case.subject.factors) == 2
+        over = f", averaged over {_others(case, each)}" if first else ""
+        best, worst = (cell_text(each.factor, level) for level in (each.effect.first, each.effect.second))
+        parts.append(f"{_factor(each)} matters: {best} is {case.gap(each.effect)} than {worst}{over}")
+    if rest:
+        which, of = listed([_factor(each) for each in rest]), _evidence([each.effect for each in rest])
+        average = "" if matter else ", averaged over the others"
+        makes = "makes" if len(rest) == 1 else "make"
+        parts.append(f"{which} {makes} no detectable difference ({of}){average}")
+    said.append("; ".join(parts) + ".")
+    if found.largest is not None and found.largest.told_apart:
+        said.append(_depends(case, found.largest))
+    return said
+
+
+def _factor(found: MainEffect) -> str:
+    return f"the {SUBJECTS[found.factor][0]}"
+
+
+def _others(case: _Case, found: MainEffect) -> str:
+    rest = [each for each in case.subject.factors if each != found.factor]
+    return f"the {SUBJECTS[rest[0]][1]}" if len(rest) == 1 else "the other factors"
+
+
+def _depends(case: _Case, found: Interaction) -> str:
+    """Return that the effect of one factor depends on another."""
+    one, by = (SUBJECTS[each][0] for each in found.factors)
+    (a, b), (c, d) = (
+        [cell_text(factor, level) for level in levels]
+        for factor, levels in zip(found.factors, (found.first, found.second), strict=True)
+    )
+    size, ends = case.written.gap(found.difference, sign=True)
+    unit = " points" if case.metric.percent else ""
+    gap = " ".join(each for each in (size, ends) if each)
+    return f"The effect of the {one} depends on the {by}: {a} − {b} is {gap}{unit} with {c} compared to {d}."
+
+
 def _use_network(case: _Case) -> str:
-    """Return that the network is used, without a word about its optimizer's merits."""
-    return f"Use the network trained with {case.winner.name}: {case.result(case.winner)}."
+    """Return that the network is used, without a word about the merits of what is compared."""
+    return f"Use {case.subject.network(case.winner.name)}: {case.result(case.winner)}."
 
 
 def _silence(case: _Case) -> list[str]:
-    """Return why the runs say nothing about optimizers, if they do not."""
-    limits = case.limits
+    """Return why the runs say nothing about what is compared, if they do not."""
+    limits, nothing = case.limits, f"so this comparison says nothing about {case.subject.topics}"
     said: list[str] = []
     if limits.short is not None:
-        said.append(too_short(limits.short))
+        said.append(too_short(limits.short, case.subject.topics))
     elif limits.untrained:
-        said.append(
-            "Most runs were best before their first step, so this comparison says nothing about optimizers."
-        )
+        said.append(f"Most runs were best before their first step, {nothing}.")
     constant = next((row for row in case.baselines if row.name == limits.unbeaten), None)
     if constant is not None:
         none = "No network" if case.rivals else "The network"
         is_better = "beats" if case.rivals else "does not beat"
-        so = "" if said or not case.rivals else ", so this comparison says nothing about optimizers"
+        so = "" if said or not case.rivals else f", {nothing}"
         said.append(
             f"{none} {is_better} the {_constant(constant)} ({case.metric.title} {case.value(constant)}) by a "
             f"detectable difference{so}."
@@ -248,8 +341,8 @@ def _constant(row: Row) -> str:
     return f"{row.name} baseline" if row.name == "mean" else row.name
 
 
-def too_short(short: Short) -> str:
-    """Return that runs are too short to compare optimizers, and what helps.
+def too_short(short: Short, topics: str = "optimizers") -> str:
+    """Return that runs are too short to compare something, and what helps.
 
     Example:
         >>> too_short(Short(steps=20, epochs=0.137, minutes=1.0, enough=7.0))
@@ -260,9 +353,9 @@ def too_short(short: Short) -> str:
     """
     length = f"{counted(short.steps, 'step')} ({float(f'{short.epochs:.2g}'):g} epochs)"
     if short.minutes is None:
-        return f"Runs have {length}: too short to compare optimizers; train for an epoch or more."
+        return f"Runs have {length}: too short to compare {topics}; train for an epoch or more."
     return (
-        f"Runs were cut to {length} to fit {counted(short.minutes, 'minute')}: too short to compare optimizers; give "
+        f"Runs were cut to {length} to fit {counted(short.minutes, 'minute')}: too short to compare {topics}; give "
         f"more time (about {counted(short.enough, 'minute')})."
     )
 
@@ -309,6 +402,7 @@ def _against(case: _Case, row: Row, subject: str) -> str:
         kept = f" {KEPT}" if ahead and row is case.baselines[0] else ""
         return f"{text}; no difference can be established: {_why([found])}.{kept}"
     who = f"this run of {found.first}" if found.over == "rows" else found.first
+    who = "the network" if case.subject.several and who == case.winner.name else who
     verdict = "" if found.told_apart else f": no detectable difference{_corrected([found])}"
     return f"{text}{verdict} ({_before(found)}{who} is {case.gap(found)})."
 
@@ -337,7 +431,8 @@ def _before(found: Difference) -> str:
     return "before correction, " if _only_uncorrected(found) else ""
 
 
-def _some(names: Sequence[str], of: int) -> str:
+def _some(case: _Case, found: Sequence[Difference]) -> str:
+    names, of = [case.name(each.second) for each in found], len(case.compared)
     if len(names) <= 3:
         return listed(names)
     return f"any of the {of} others" if len(names) == of else f"{len(names)} of the {of} others"

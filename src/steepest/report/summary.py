@@ -29,7 +29,7 @@ from steepest.report.headline import headline, mistuned
 from steepest.report.sentences import remarks
 from steepest.report.usage import usage
 from steepest.report.view import better_first
-from steepest.report.words import TUNING_FAILED
+from steepest.report.words import TUNING_FAILED, Subject
 from steepest.sweep.arms import Arm
 from steepest.sweep.plan import PlannedRun, finals
 from steepest.version import version
@@ -84,6 +84,7 @@ def summarize(
     bounds = limits(evidence, experiment.protocol, plan, outer)
     every = [_flagged(row, bounds) for row in every]
     found_effects, why_none = main_effects(evidence, findings.rows, metric.name)
+    subject = Subject(tuple(evidence.setup.differing) or ("optimizer",), evidence.setup.folds)
     use = recommended(evidence, against[metric.name], trained=findings.predicted is not None)
     found = Comparison(
         title=experiment.name,
@@ -96,8 +97,10 @@ def summarize(
             recommended="" if use == winner.title else use,
             reference=reference,
             limits=bounds,
+            subject=subject,
+            factorial=found_effects,
         ),
-        remarks=remarks(metric, metrics, mine, every, {} if bounds.silent else rivals),
+        remarks=remarks(metric, metrics, mine, every, {} if bounds.silent else rivals, subject),
         task=dataset.task,
         target=dataset.target,
         metric=metric.name,
@@ -120,7 +123,7 @@ def summarize(
         recipe=_recipe(experiment, evidence, findings),
         environment=environment(plan),
         arms=arm_entries(evidence),
-        factors=list(evidence.setup.differing) or ["optimizer"],
+        factors=list(subject.factors),
         factorial=found_effects,
         test_sets=evidence.setup.folds,
         test_kind=evidence.kind,

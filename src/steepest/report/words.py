@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from steepest.optim import make_spec, registry
+from steepest.sweep.arms import SUBJECTS
+from steepest.wording import counted
 
 TUNING_FAILED = "tuning failed"
 """The flag of a row whose optimizer is better at its library default rate."""
@@ -42,3 +45,98 @@ def listed(names: Sequence[str]) -> str:
         ('adam', 'adam and sgd', 'adam, sgd and lion')
     """
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a comparison is of, in words: the only factor that varies, or arms that differ in several.
+
+    Attributes:
+        factors: the factors in which arms differ.
+        sets: test sets of each arm.
+
+    Example:
+        >>> one, two = Subject(("model",)), Subject(("optimizer", "batch_size"))
+        >>> one.one, one.many, one.choice
+        ('model', 'models', 'the choice of model')
+        >>> two.one, two.many, two.topics
+        ('arm', 'arms', 'optimizers and batch sizes')
+        >>> Subject(("train_rows",)).choice
+        'the number of training rows'
+    """
+
+    factors: Sequence[str] = ("optimizer",)
+    sets: int = 1
+
+    @property
+    def several(self) -> bool:
+        """Whether arms differ in several factors."""
+        return len(self.factors) > 1
+
+    @property
+    def _names(self) -> tuple[str, str]:
+        return SUBJECTS[self.factors[0]] if len(self.factors) == 1 else ("arm", "arms")
+
+    @property
+    def one(self) -> str:
+        """What an arm is called."""
+        return self._names[0]
+
+    @property
+    def many(self) -> str:
+        """What the arms are called."""
+        return self._names[1]
+
+    @property
+    def topics(self) -> str:
+        """What the comparison asks about."""
+        return listed([SUBJECTS[each][1] for each in self.factors])
+
+    @property
+    def choice(self) -> str:
+        """The choice between the levels of the only factor."""
+        return f"the {self.one}" if " of " in self.one else f"the choice of {self.one}"
+
+    def name(self, title: str) -> str:
+        """Return an arm's title in a sentence, in quotation marks where it is a list of levels.
+
+        Example:
+            >>> Subject(("optimizer", "model")).name("adam, linear"), Subject().name("sgd(lr=1, momentum=0.9)")
+            ('“adam, linear”', 'sgd(lr=1, momentum=0.9)')
+        """
+        return f"“{title}”" if self.several and ", " in title else title
+
+    def network(self, title: str) -> str:
+        """Return the network of an arm.
+
+        Example:
+            >>> Subject().network("adam"), Subject(("schedule",)).network("cosine schedule")
+            ('the network trained with adam', 'the best network (cosine schedule)')
+        """
+        trained = list(self.factors) == ["optimizer"]
+        return f"the network trained with {title}" if trained else f"the best network ({title})"
+
+    def runs(self, seeds: int) -> str:
+        """Return how many runs a mean is over.
+
+        Example:
+            >>> Subject().runs(5), Subject(sets=3).runs(2)
+            ('5 seeds', '3 test sets × 2 seeds')
+        """
+        found = counted(seeds, "seed")
+        return found if self.sets == 1 else f"{self.sets} test sets × {found}"
+
+
+def cell_text(factor: str, level: str) -> str:
+    """Return a level below a heading that names its factor.
+
+    Example:
+        >>> cell_text("batch_size", "batch 16"), cell_text("train_rows", "10 % of the rows")
+        ('16', '10 %')
+    """
+    ends = {"schedule": " schedule", "labels": " labels"}
+    if factor == "train_rows":
+        return level.removesuffix(" of the rows").removesuffix(" rows")
+    return (
+        level.removeprefix("batch ") if factor == "batch_size" else level.removesuffix(ends.get(factor, ""))
+    )
