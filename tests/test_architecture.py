@@ -27,6 +27,7 @@ ORDER = (
     "rng",
     "files",
     "schedules",
+    "procedures",
     "optim",
     "data",
     "models",

@@ -17,7 +17,8 @@ from steepest.record.schema import Record
 from steepest.sweep.contestants import contestants, parse_values, tune, whole_spec
 from steepest.sweep.defaults import equal_lengths
 from steepest.sweep.estimate import fit_budget, plan_seconds, plan_text
-from steepest.sweep.plan import Setup, chosen_rules, expected_runs, next_runs, tuning, winner
+from steepest.sweep.expected import expected_runs
+from steepest.sweep.plan import Setup, chosen_rules, next_runs, tuning, winner
 from steepest.sweep.space import Range, rate_grid
 from steepest.sweep.trials import EXTRA_RATES, check_equal_trials, check_sweep, trials
 from tests.sweep.arms import CELL, arms_of, lengths

@@ -108,8 +108,8 @@ def arm_entries(evidence: Evidence) -> list[ArmEntry]:
         runs = [
             *tuned.scan,
             *tuned.full,
-            *sweeps(setup, arm, tuned),
-            *finals(setup, arm, evidence.chosen[arm.id]),
+            *sweeps(setup, arm, tuned, evidence.chosen),
+            *finals(setup, arm, evidence.chosen),
             *defaults(setup, arm),
         ]
         found.append(
@@ -159,7 +159,7 @@ def rate_curve(evidence: Evidence, arm: Arm) -> RateCurve:
     found, chosen = tuning(setup, arm, evidence.history), evidence.chosen[arm.id]
     scan, full = (sorted(runs, key=lambda run: float(run.rule.hyper.lr)) for runs in (found.scan, found.full))
     swept: dict[float, list[float]] = {}
-    for run in sweeps(setup, arm, found):
+    for run in sweeps(setup, arm, found, evidence.chosen):
         swept.setdefault(float(run.rule.hyper.lr), []).append(value(run))
     return RateCurve(
         name=arm.title,

@@ -89,7 +89,7 @@ class Evidence:
 
     def final(self, arm: Arm) -> list[Record]:
         """The records of the tuned optimizer, one for each seed."""
-        return self.of(finals(self.setup, arm, self.chosen[arm.id]))
+        return self.of(finals(self.setup, arm, self.chosen))
 
     def default(self, arm: Arm) -> list[Record]:
         """The records at the library's default rate, one for each seed."""

@@ -161,7 +161,7 @@ def _carry_out(
 
 def steps_of(setup: Setup) -> str:
     """Return the steps of a full run in words; the range where they differ."""
-    steps = [setup.steps(arm) for arm in setup.arms]
+    steps = [setup.lengths[arm.id] for arm in setup.arms]
     most = counted(max(steps), "step")
     return most if min(steps) == max(steps) else f"{min(steps):,} to {most}"
 
@@ -218,12 +218,12 @@ def _findings(
 ) -> tuple[Findings, TrainedModel | None]:
     """Save the best network of each arm and return that of the winner, if there is one, beside the summary's needs."""
     setup, winner = evidence.setup, evidence.winner
-    runs = {arm.id: finals(setup, arm, evidence.chosen[arm.id]) for arm in setup.arms}
+    runs = {arm.id: finals(setup, arm, evidence.chosen) for arm in setup.arms}
     network: TrainedModel | None = None
     for arm in setup.arms:
         run = best_run(evidence, arm, 0)
         if arm is winner and setup.folds > 1:
-            [again] = refits(setup, arm, evidence.chosen[arm.id])
+            [again] = refits(setup, arm, evidence.chosen)
             run = None if evidence.of([again])[0].failed else again
         if (
             run is None

@@ -20,6 +20,7 @@ from steepest.evaluate.judging import Judging, judge
 from steepest.evaluate.metrics import metric_info
 from steepest.experiment.data import Datasets
 from steepest.models import build_model, count_parameters
+from steepest.procedures import make_procedure
 from steepest.recipe import (
     Execution,
     ExecutionPlan,
@@ -313,7 +314,7 @@ def _arm(
         name=wanted.name,
         model=None if isinstance(wanted.model, str) else wanted.model,
     )
-    return arm, net
+    return arm.in_stages(make_procedure(wanted.procedure)), net
 
 
 def _labelled(arms: Sequence[Arm]) -> list[Arm]:
@@ -323,7 +324,7 @@ def _labelled(arms: Sequence[Arm]) -> list[Arm]:
     labels = labels_of(shown, differing)
     levels = {name: labels_of(shown, [name]) for name in differing}
     return [
-        replace(arm, label=label, levels={name: texts[i] for name, texts in levels.items()})
+        arm.labelled(label, {name: texts[i] for name, texts in levels.items()})
         for i, (arm, label) in enumerate(zip(arms, labels, strict=True))
     ]
 

@@ -31,7 +31,7 @@ class Point(Frozen):
 
     Attributes:
         step: steps taken, from 0 (before the first).
-        epoch: passes over the training rows, fractional.
+        epoch: passes over the training rows, fractional; those of the runs that it continues are counted.
         seconds: of training alone (evaluation, io and compilation excluded).
         gradients: gradient evaluations so far.
         train_loss: exponential average (0.98) of the batch losses with its bias removed; NaN at step 0.

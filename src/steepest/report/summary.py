@@ -266,7 +266,7 @@ def _phases(evidence: Evidence) -> dict[str, float]:
 
 def best_run(evidence: Evidence, arm: Arm, fold: int) -> PlannedRun | None:
     """Return the run of an arm on one test set whose validation metric is best, or None if every run failed."""
-    runs = evidence.in_sets(finals(evidence.setup, arm, evidence.chosen[arm.id]))[fold]
+    runs = evidence.in_sets(finals(evidence.setup, arm, evidence.chosen))[fold]
     losses = [evidence.setup.loss(record) for record in evidence.of(runs)]
     best = min(range(len(runs)), key=lambda i: losses[i])
     return runs[best] if math.isfinite(losses[best]) else None

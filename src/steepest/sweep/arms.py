@@ -12,6 +12,7 @@ from steepest.components import grammar
 from steepest.errors import OptionError
 from steepest.models import ModelBuilder
 from steepest.optim.spec import MethodSpec
+from steepest.procedures import Procedure, make_procedure
 from steepest.recipe import FACTORS, ArmOptions, Experiment, Recipe, stable_hash
 from steepest.sweep.contestants import Contestant, contestants, parse_values, whole_spec
 
@@ -122,6 +123,7 @@ class Arm:
         parent: the arm whose runs give its first weights, or None.
         point: which weights of the parent's run: ``best`` or ``last``.
         share: its part of the length of a whole run.
+        inner: whether it is a stage of other arms, which is not compared itself.
     """
 
     method: Contestant
@@ -138,6 +140,7 @@ class Arm:
     parent: Arm | None = None
     point: str = "best"
     share: float = 1.0
+    inner: bool = False
 
     @property
     def id(self) -> str:
@@ -164,6 +167,35 @@ class Arm:
     def chain(self) -> tuple[Arm, ...]:
         """The arms whose runs it consists of, the first one first, itself last."""
         return (*(self.parent.chain if self.parent else ()), self)
+
+    def steps_of(self, whole: int) -> int:
+        """Return the steps of its runs where the runs of the chain have ``whole`` steps together."""
+        before = sum(each.share for each in self.chain[:-1])
+        return max(1, round((before + self.share) * whole) - round(before * whole))
+
+    def in_stages(self, procedure: Procedure) -> Arm:
+        """Return this as the last stage of a procedure, with the other stages as its chain."""
+        found = None
+        for count, stage in enumerate(procedure.stages, 1):
+            inner = count < len(procedure.stages)
+            factors = {**self.factors, "procedure": procedure.prefix(count)} if inner else self.factors
+            found = replace(
+                self,
+                factors=factors,
+                share=stage.share,
+                point=stage.start or self.point,
+                parent=found,
+                inner=inner,
+            )
+        return found or self
+
+    def labelled(self, label: str, levels: Mapping[str, str]) -> Arm:
+        """Return this with a label and the levels of its factors; its stages are called by it, too."""
+        mine, count, parent = replace(self, label=label, levels=levels), len(self.chain), None
+        for number, each in enumerate(self.chain[:-1], 1):
+            stage = f"{mine.title}, stage {number} of {count}"
+            parent = replace(each, label=stage, name="", parent=parent)
+        return replace(mine, parent=parent)
 
 
 def wanted_arms(experiment: Experiment, given: Given) -> tuple[Wanted, ...]:
@@ -291,7 +323,7 @@ def texts_of(arm: Wanted) -> dict[str, str]:
         "train_rows": arm.train_rows,
         "labels": arm.labels,
         "prepare": arm.prepare,
-        "procedure": arm.procedure,
+        "procedure": make_procedure(arm.procedure).text,
     }
 
 
@@ -364,6 +396,8 @@ def _shown(name: str, value: str) -> str:
         return value.rpartition("/")[2] or "not prepared"
     if name == "schedule":
         return f"{value} schedule"
+    if name == "procedure":
+        return make_procedure(value).title
     return value
 
 

@@ -139,7 +139,7 @@ def pilot_text(record: Record, per_epoch: int) -> str:
 def equal_lengths(
     arms: Sequence[Arm], epochs: float, equal: str, cells: Mapping[str, Execution]
 ) -> dict[str, int]:
-    """Return the steps of each arm's runs, by the arm's id.
+    """Return the steps of each arm's runs, by the arm's id; for a stage of a procedure, those of all its stages.
 
     ``epochs``: each goes as many times through its training rows. ``steps``: each makes as many steps as the one
     that needs most for these epochs. ``seconds``: each gets the time that its epochs take on average over the arms.
@@ -152,13 +152,14 @@ def equal_lengths(
         equal: the unit.
         cells: execution plans with the times of steps; only ``seconds`` uses them.
     """
+    compared, arms = arms, [stage for arm in arms for stage in arm.chain]
     steps = {arm.id: max(1, round(epochs * arm.per_epoch)) for arm in arms}
     if equal in ("steps", "gradients"):
         return dict.fromkeys(steps, max(steps.values()))
     if equal != "seconds":
         return steps
     times = {arm.id: cells[arm.cell].timings.seconds_a_step[arm.method.name] for arm in arms}
-    budget = sum(steps[name] * times[name] for name in steps) / len(steps)
+    budget = sum(steps[arm.id] * times[arm.id] for arm in compared) / len(compared)
     return {name: max(1, round(budget / times[name])) for name in steps}
 
 

@@ -8,14 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from steepest.recipe import Execution
+from steepest.sweep.expected import Expected, expected_runs, has_constants
 from steepest.sweep.plan import (
-    Expected,
     History,
     Setup,
     chosen_rules,
     constants,
-    expected_runs,
-    has_constants,
     taking_part,
 )
 from steepest.sweep.trials import rates_alone, trials

@@ -2,7 +2,9 @@
 
 Every arm gets seven learning rates √10 apart around its optimizer's documented centre on a quarter of the steps; a
 best rate at the edge of the grid extends it, with the same allowance for everyone; the best three run at full
-length; the best of them runs with every seed, in every fold. Where the arms differ in their optimizer alone, each
+length; the best of them runs with every seed, in every fold. Where an arm consists of several runs, each stage is
+tuned like an arm of its own, from the weights of the chosen run of the stage before; a reported run starts from the
+run of the stage before with the same seed, in the same fold. Where the arms differ in their optimizer alone, each
 also runs at its library default, and the winner without a schedule. Tuning has a run seed of its own, so that the
 seeds that are reported have not been selected on, and uses the first fold only.
 
@@ -24,7 +26,7 @@ from steepest.record.schema import Phase, Record, RunKey
 from steepest.schedules import make_schedule
 from steepest.sweep.arms import Arm, varying
 from steepest.sweep.contestants import Contestant, default_rate, whole_spec
-from steepest.sweep.trials import first_scan
+from steepest.sweep.trials import Scan, first_scan
 
 SCAN_FRACTION = 0.25
 TUNING_SEED = 10_000
@@ -54,6 +56,11 @@ class PlannedRun:
     parent: PlannedRun | None = None
 
     @property
+    def before(self) -> int:
+        """The steps of the runs that it continues."""
+        return 0 if self.parent is None else self.parent.before + self.parent.recipe.steps
+
+    @property
     def expected_steps(self) -> int:
         """The steps that it will make, as far as is known where its length is in gradients."""
         if self.recipe.gradients is None:
@@ -74,7 +81,7 @@ class Setup:
         seeds: the run seeds that are reported.
         metric: the deciding metric.
         higher_is_better: whether more of it is better.
-        lengths: steps of each arm, by its id.
+        lengths: steps of each arm by its id, those of all stages of a procedure together; also by a stage's id.
         grid: a grid of rates for everyone, or None for each rule's own.
         scan_rates: trials of the first scan; twice as many where an optimizer has several axes.
         full_rates: candidates that run at full length.
@@ -108,6 +115,11 @@ class Setup:
         """The factors in which the arms differ."""
         return tuple(varying([arm.factors for arm in self.arms]))
 
+    @functools.cached_property
+    def stages(self) -> tuple[Arm, ...]:
+        """The arms and the stages that they start from, which come first; a stage that several have, once."""
+        return tuple({each.id: each for arm in self.arms for each in arm.chain}.values())
+
     @property
     def controls(self) -> bool:
         """Whether the library's defaults, and the winner without a schedule, run beside the arms."""
@@ -120,12 +132,12 @@ class Setup:
 
     @property
     def shortest(self) -> int:
-        """Steps of the shortest full run."""
-        return min(self.steps(arm) for arm in self.arms)
+        """Steps of the arm with the fewest."""
+        return min(self.lengths[arm.id] for arm in self.arms)
 
     def steps(self, arm: Arm) -> int:
-        """Return the full length of an arm's runs."""
-        return self.lengths[arm.id]
+        """Return the full length of the runs of an arm, or of a stage."""
+        return arm.steps_of(self.lengths[arm.id])
 
     def loss(self, record: Record) -> float:
         """Return the best validation value of a run, smaller being better; infinity where there is none."""
@@ -135,10 +147,20 @@ class Setup:
         return -value if self.higher_is_better else value
 
     def make(
-        self, arm: Arm, rule: MethodSpec[Any], phase: Phase, seed: int, *, fold: int = 0, **changes: object
+        self,
+        arm: Arm,
+        rule: MethodSpec[Any],
+        phase: Phase,
+        seed: int,
+        *,
+        fold: int = 0,
+        parent: PlannedRun | None = None,
+        **changes: object,
     ) -> PlannedRun:
         """Return a run of ``arm`` with ``rule``, which has its rate and everything else that is tuned."""
         update = {"optimizer": whole_spec(rule), "steps": self.steps(arm), "data": arm.folds[fold], **changes}
+        if parent is not None:
+            update["start"] = (parent.recipe.id, arm.point)
         recipe = arm.recipe if "schedule" not in changes else arm.recipe.scheduled(str(changes["schedule"]))
         if arm.method.code:
             update["code"] = {**recipe.code, "optimizer": arm.method.code}
@@ -146,11 +168,11 @@ class Setup:
         if self.by_gradients and rule.gradients_a_step != 1:
             recipe = recipe.model_copy(update={"gradients": float(recipe.steps)})
         key = RunKey(name=arm.title, recipe=recipe.id, seed=seed, phase=phase)
-        return PlannedRun(key, recipe, rule, phase in TESTED, arm)
+        return PlannedRun(key, recipe, rule, phase in TESTED and not arm.inner, arm, parent)
 
-    def scan(self, arm: Arm, rule: MethodSpec[Any]) -> PlannedRun:
+    def scan(self, arm: Arm, rule: MethodSpec[Any], parent: PlannedRun | None = None) -> PlannedRun:
         """Return the run of a candidate on a quarter of the steps."""
-        return self.make(arm, rule, "scan", self.tuning_seed, steps=self.scan_steps(arm))
+        return self.make(arm, rule, "scan", self.tuning_seed, parent=parent, steps=self.scan_steps(arm))
 
     def scan_steps(self, arm: Arm) -> int:
         """Return the length of a scan."""
@@ -162,12 +184,16 @@ class Setup:
         Raises:
             OptionError: it does not, such as ``join(linear, constant, at=1000)`` in a run of 500 steps.
         """
-        for arm in self.arms:
+        for arm in self.stages:
             make_schedule(arm.recipe.schedule, self.scan_steps(arm) if arm.tuned else self.steps(arm))
 
-    def full(self, arm: Arm, rule: MethodSpec[Any]) -> PlannedRun:
+    def full(self, arm: Arm, rule: MethodSpec[Any], parent: PlannedRun | None = None) -> PlannedRun:
         """Return the tuning run of a candidate at full length."""
-        return self.make(arm, rule, "full", self.tuning_seed)
+        return self.make(arm, rule, "full", self.tuning_seed, parent=parent)
+
+    def trials(self, arm: Arm) -> Scan:
+        """Return the first trials of an arm."""
+        return first_scan(arm.method, self.methods, self.grid, self.scan_rates, self.seeds[0])
 
 
 @dataclass(frozen=True)
@@ -180,6 +206,7 @@ class Tuning:
         full: the candidates at full length; empty while the scan is not complete.
         missing: what has to run next.
         chosen: the best candidate, once nothing is missing.
+        run: its run at full length.
     """
 
     rates: tuple[float, ...]
@@ -187,18 +214,25 @@ class Tuning:
     full: tuple[PlannedRun, ...]
     missing: tuple[PlannedRun, ...]
     chosen: MethodSpec[Any] | None
+    run: PlannedRun | None = None
 
 
 def tuning(setup: Setup, arm: Arm, history: History) -> Tuning:
-    """Return how far the tuning of an arm is, from the finished runs alone."""
+    """Return how far the tuning of an arm is, from the finished runs alone.
+
+    Nothing is missing, and nothing chosen, while that of the stage before it is not complete.
+    """
     if not arm.tuned:
         return Tuning((), (), (), (), arm.method.at({}))
-    first = first_scan(arm.method, setup.methods, setup.grid, setup.scan_rates, setup.seeds[0])
+    parent = None if arm.parent is None else tuning(setup, arm.parent, history).run
+    if arm.parent is not None and parent is None:
+        return Tuning((), (), (), (), None)
+    first = setup.trials(arm)
     rules, allowance = list(first.rules), first.extra
     while True:
-        scan = [setup.scan(arm, rule) for rule in rules]
+        scan = [setup.scan(arm, rule, parent) for rule in rules]
         rates = tuple(sorted({float(rule.hyper.lr) for rule in rules}))
-        missing = _missing(scan, history)
+        missing = missing_runs(scan, history)
         if missing:
             return Tuning(rates, tuple(scan), (), tuple(missing), None)
         losses = [setup.loss(_of(run, history)) for run in scan]
@@ -209,26 +243,65 @@ def tuning(setup: Setup, arm: Arm, history: History) -> Tuning:
             break
         allowance -= 1
         rules = sorted([*rules, wider], key=lambda rule: float(rule.hyper.lr))
-    full = [setup.full(arm, rules[i]) for i in order[: setup.full_rates]]
-    missing = _missing(full, history)
+    full = [setup.full(arm, rules[i], parent) for i in order[: setup.full_rates]]
+    missing = missing_runs(full, history)
     if missing:
         return Tuning(rates, tuple(scan), tuple(full), tuple(missing), None)
     best_run = min(full, key=lambda run: setup.loss(_of(run, history)))
-    return Tuning(rates, tuple(scan), tuple(full), (), best_run.rule)
+    return Tuning(rates, tuple(scan), tuple(full), (), best_run.rule, best_run)
 
 
-def finals(setup: Setup, arm: Arm, rule: MethodSpec[Any]) -> list[PlannedRun]:
+Chosen = Mapping[str, MethodSpec[Any]]
+"""The tuned rule of each arm and of each stage, by its id."""
+
+
+def at_seed(
+    setup: Setup,
+    arm: Arm,
+    chosen: Chosen,
+    phase: Phase,
+    seed: int,
+    *,
+    fold: int = 0,
+    rule: MethodSpec[Any] | None = None,
+) -> PlannedRun:
+    """Return the run of ``arm`` with one of the seeds that are reported; the stages before it have the same seed.
+
+    Args:
+        setup: the comparison's setup.
+        arm: the arm.
+        chosen: the tuned rules.
+        phase: its purpose; with ``refit``, the data are the rows of all folds.
+        seed: the run seed.
+        fold: its test set.
+        rule: its rule where it is not the tuned one.
+    """
+    refit = phase == "refit"
+    parent = None
+    if arm.parent is not None:
+        parent = at_seed(setup, arm.parent, chosen, "refit" if refit else "final", seed, fold=fold)
+    changes = {"data": arm.final} if refit else {}
+    return setup.make(arm, rule or chosen[arm.id], phase, seed, fold=fold, parent=parent, **changes)
+
+
+def finals(setup: Setup, arm: Arm, chosen: Chosen) -> list[PlannedRun]:
     """Return the reported runs of ``arm``: one for each fold and seed."""
     return [
-        setup.make(arm, rule, "final", seed, fold=fold) for fold in range(setup.folds) for seed in setup.seeds
+        at_seed(setup, arm, chosen, "final", seed, fold=fold)
+        for fold in range(setup.folds)
+        for seed in setup.seeds
     ]
 
 
-def sweeps(setup: Setup, arm: Arm, found: Tuning) -> list[PlannedRun]:
+def sweeps(setup: Setup, arm: Arm, found: Tuning, chosen: Chosen) -> list[PlannedRun]:
     """Return the runs of every rate with every seed, where they are wanted; those at the chosen rate are the finals."""
-    if not setup.sweep:
+    if not setup.sweep or arm.inner:
         return []
-    return [setup.make(arm, run.rule, "sweep", seed) for run in found.scan for seed in setup.seeds]
+    return [
+        at_seed(setup, arm, chosen, "sweep", seed, rule=run.rule)
+        for run in found.scan
+        for seed in setup.seeds
+    ]
 
 
 def defaults(setup: Setup, arm: Arm) -> list[PlannedRun]:
@@ -254,18 +327,18 @@ def constants(setup: Setup, arm: Arm, rule: MethodSpec[Any]) -> list[PlannedRun]
     ]
 
 
-def refits(setup: Setup, arm: Arm, rule: MethodSpec[Any]) -> list[PlannedRun]:
+def refits(setup: Setup, arm: Arm, chosen: Chosen) -> list[PlannedRun]:
     """Return the run of the winner on the training rows of all folds, whose model is saved; none without folds."""
     if not arm.final:
         return []
-    return [setup.make(arm, rule, "refit", setup.seeds[0], data=arm.final)]
+    return [at_seed(setup, arm, chosen, "refit", setup.seeds[0])]
 
 
-def winner(setup: Setup, chosen: Mapping[str, MethodSpec[Any]], history: History) -> Arm:
+def winner(setup: Setup, chosen: Chosen, history: History) -> Arm:
     """Return the arm with the fewest failed runs, and of several the one with the best mean validation value."""
 
     def place(arm: Arm) -> tuple[int, float]:
-        losses = [setup.loss(_of(run, history)) for run in finals(setup, arm, chosen[arm.id])]
+        losses = [setup.loss(_of(run, history)) for run in finals(setup, arm, chosen)]
         finished = [each for each in losses if math.isfinite(each)]
         return len(losses) - len(finished), sum(finished) / len(finished) if finished else math.inf
 
@@ -278,109 +351,79 @@ def next_runs(setup: Setup, history: History) -> list[PlannedRun]:
     The answer depends on the setup and on the finished runs alone, so a comparison that was interrupted, or
     that gets more arms or seeds, goes on with exactly what is missing.
     """
-    found = {arm.id: tuning(setup, arm, history) for arm in setup.arms}
-    missing = [run for each in found.values() for run in each.missing]
+    found = {arm.id: tuning(setup, arm, history) for arm in setup.stages}
+    missing = missing_runs((run for each in found.values() for run in each.missing), history)
     if missing:
         return missing
-    chosen = chosen_rules(setup, history)
-    reported = [run for arm in setup.arms for run in finals(setup, arm, chosen[arm.id])]
-    reported += [run for arm in setup.arms for run in defaults(setup, arm)]
-    reported += [run for arm in setup.arms for run in sweeps(setup, arm, found[arm.id])]
-    missing = _missing(reported, history)
-    if missing:
-        return missing
-    best = winner(setup, chosen, history)
-    last = [*refits(setup, best, chosen[best.id]), *constants(setup, best, chosen[best.id])]
-    return _missing(last, history)
+    chosen = complete_of(found)
+    missing = missing_runs(_reported(setup, found, chosen), history)
+    if not missing:
+        missing = missing_runs(last_runs(setup, chosen, history), history)
+    return [run for run in missing if run.parent is None or _is_in(run.parent, history)]
 
 
 def chosen_rules(setup: Setup, history: History) -> dict[str, MethodSpec[Any]]:
-    """Return the tuned rule of every arm whose tuning is complete, by its id."""
-    found = {arm.id: tuning(setup, arm, history).chosen for arm in setup.arms}
-    return {name: rule for name, rule in found.items() if rule is not None}
+    """Return the tuned rule of every arm and stage whose tuning is complete, by its id."""
+    return complete_of({arm.id: tuning(setup, arm, history) for arm in setup.stages})
+
+
+def starts(setup: Setup, history: History) -> set[tuple[str, int, str]]:
+    """Return the weights that runs to come start from, as far as they are there: recipe id, seed and point."""
+    if all(arm.parent is None for arm in setup.arms):
+        return set()
+    found = {arm.id: tuning(setup, arm, history) for arm in setup.stages}
+    chosen = complete_of(found)
+    parents: list[tuple[PlannedRun, Arm]] = []
+    for arm in setup.stages:
+        above = found[arm.parent.id] if arm.parent else None
+        if above is not None and above.chosen is None:
+            parents += [(run, arm) for run in above.full]
+    coming = [run for each in found.values() for run in each.missing]
+    if len(chosen) == len(found):
+        reported = _reported(setup, found, chosen)
+        coming += reported if missing_runs(reported, history) else last_runs(setup, chosen, history)
+    parents += [(run.parent, run.arm) for run in missing_runs(coming, history) if run.parent is not None]
+    return {(run.recipe.id, run.key.seed, arm.point) for run, arm in parents if _is_in(run, history)}
 
 
 def taking_part(setup: Setup, history: History) -> dict[tuple[str, int], Record]:
     """Return the runs of a history that belong to a comparison, and the pilot; a folder may hold others."""
-    chosen = chosen_rules(setup, history)
-    runs: list[PlannedRun] = []
-    for arm in setup.arms:
-        found = tuning(setup, arm, history)
-        runs += [*found.scan, *found.full, *sweeps(setup, arm, found), *defaults(setup, arm)]
-        if arm.id in chosen:
-            runs += finals(setup, arm, chosen[arm.id])
-    if len(chosen) == len(setup.arms):
-        reported = [run for arm in setup.arms for run in finals(setup, arm, chosen[arm.id])]
-        if not _missing(reported, history):
-            best = winner(setup, chosen, history)
-            runs += [*refits(setup, best, chosen[best.id]), *constants(setup, best, chosen[best.id])]
+    found = {arm.id: tuning(setup, arm, history) for arm in setup.stages}
+    chosen = complete_of(found)
+    runs = [run for each in found.values() for run in (*each.scan, *each.full)]
+    runs += _reported(setup, found, chosen)
+    if len(chosen) == len(found) and not missing_runs(_reported(setup, found, chosen), history):
+        runs += last_runs(setup, chosen, history)
     known = {(run.key.recipe, run.key.seed) for run in runs}
     return {each: record for each, record in history.items() if each in known or record.key.phase == "pilot"}
 
 
-@dataclass(frozen=True)
-class Expected:
-    """A run that is to come, as far as it can be known now."""
-
-    arm: Arm
-    phase: Phase
-    steps: int
-
-    @property
-    def read_test(self) -> bool:
-        """Whether it will read the test rows."""
-        return self.phase in TESTED
+def complete_of(found: Mapping[str, Tuning]) -> dict[str, MethodSpec[Any]]:
+    """Return the chosen rules of tunings that are complete."""
+    return {name: each.chosen for name, each in found.items() if each.chosen is not None}
 
 
-def expected_runs(setup: Setup, history: History) -> list[Expected]:
-    """Return every run that is still to come: the known ones, and those that will follow from them."""
-    coming: list[Expected] = []
-    full_length = {arm.id: setup.full(arm, arm.rule).expected_steps for arm in setup.arms}
-    reported = len(setup.seeds) * setup.folds
-    phases: tuple[Phase, ...] = ("final", "default") if setup.controls else ("final",)
-    for arm in setup.arms:
-        found = tuning(setup, arm, history)
-        coming += [Expected(arm, run.key.phase, run.expected_steps) for run in found.missing]
-        steps = full_length[arm.id]
-        if found.chosen is not None:
-            runs = [*finals(setup, arm, found.chosen), *defaults(setup, arm), *sweeps(setup, arm, found)]
-            runs = _missing(runs, history)
-            coming += [Expected(arm, run.key.phase, run.expected_steps) for run in runs]
-            continue
-        if not found.full:
-            candidates = min(setup.full_rates, len(found.scan))
-            coming += [Expected(arm, "full", steps)] * candidates
-        if setup.sweep:  # one of its rates will be the chosen one
-            runs = _missing([*defaults(setup, arm), *sweeps(setup, arm, found)], history)
-            coming += [Expected(arm, run.key.phase, steps) for run in runs]
-            continue
-        coming += [Expected(arm, phase, steps) for phase in phases for _ in range(reported)]
-    if (has_constants(setup) or setup.folds > 1) and not _last_done(setup, history):
-        longest = max(setup.arms, key=lambda arm: full_length[arm.id])  # which arm wins is not known yet
-        steps = full_length[longest.id]
-        coming += [Expected(longest, "refit", steps)] * (setup.folds > 1)
-        coming += [Expected(longest, "constant", steps)] * (reported * has_constants(setup))
-    return coming
+def _reported(setup: Setup, found: Mapping[str, Tuning], chosen: Chosen) -> list[PlannedRun]:
+    """Return the runs with the reported seeds of all arms and stages, as far as their rules are chosen."""
+    known = [arm for arm in setup.stages if all(each.id in chosen for each in arm.chain)]
+    runs = [run for arm in known for run in finals(setup, arm, chosen)]
+    runs += [run for arm in setup.arms for run in defaults(setup, arm)]
+    return runs + [run for arm in setup.stages for run in sweeps(setup, arm, found[arm.id], chosen)]
 
 
-def has_constants(setup: Setup) -> bool:
-    """Return whether the winner also runs without its schedule."""
-    return setup.controls and setup.arms[0].recipe.schedule != "constant"
-
-
-def _last_done(setup: Setup, history: History) -> bool:
-    chosen = chosen_rules(setup, history)
-    if len(chosen) < len(setup.arms):
-        return False
-    runs = [run for arm in setup.arms for run in finals(setup, arm, chosen[arm.id])]
-    if _missing(runs, history):
-        return False
+def last_runs(setup: Setup, chosen: Chosen, history: History) -> list[PlannedRun]:
+    """Return the runs that are made of the winner alone."""
     best = winner(setup, chosen, history)
-    last = [*refits(setup, best, chosen[best.id]), *constants(setup, best, chosen[best.id])]
-    return not _missing(last, history)
+    again = [run for stage in best.chain for run in refits(setup, stage, chosen)]
+    return [*again, *constants(setup, best, chosen[best.id])]
 
 
-def _missing(runs: Iterable[PlannedRun], history: History) -> list[PlannedRun]:
+def _is_in(run: PlannedRun, history: History) -> bool:
+    return (run.key.recipe, run.key.seed) in history
+
+
+def missing_runs(runs: Iterable[PlannedRun], history: History) -> list[PlannedRun]:
+    """Return the runs that a history lacks, each once, or of which it lacks the test rows."""
     seen: set[tuple[str, int]] = set()
     result: list[PlannedRun] = []
     for run in runs:

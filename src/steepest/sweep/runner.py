@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -17,9 +17,10 @@ from steepest.recipe import Execution
 from steepest.record.schema import Record
 from steepest.record.store import Folder
 from steepest.sweep.estimate import EVALUATIONS, plan_seconds, run_seconds
+from steepest.sweep.expected import Expected
 from steepest.sweep.methods import is_compiled, make_method
 from steepest.sweep.observer import Observer
-from steepest.sweep.plan import Expected, History, PlannedRun, Setup, next_runs, tuning
+from steepest.sweep.plan import History, PlannedRun, Setup, next_runs, starts, tuning
 from steepest.train.aot import NoCompilerError
 from steepest.train.compiled import Programs
 from steepest.train.loop import Finished, train
@@ -58,6 +59,7 @@ class Runner:
         announced: set[str] = set()
         tuned: set[str] = set()
         while runs := next_runs(setup, history):
+            self._forget(starts(setup, history))
             for run in runs:
                 self.observer.remaining(plan_seconds(setup, self.cells, history))
                 title = _title(run)
@@ -66,25 +68,46 @@ class Runner:
                     self.observer.stage(title)
                 whole = run_seconds(self.cells, Expected(run.arm, run.key.phase, run.expected_steps))
                 self.seconds_a_step = whole / run.recipe.length
-                record = self.make(run, history)
+                record = self.make(run, history, setup=setup)
                 history[record.key.recipe, record.key.seed] = record
-            for arm in setup.arms:
+            for arm in setup.stages:
                 found = tuning(setup, arm, history)
                 if found.chosen is not None and found.scan and arm.id not in tuned:
                     tuned.add(arm.id)
                     trials = len(found.scan) + len(found.full)
                     rate, beside = float(found.chosen.hyper.lr), arm.method.beside_rate(found.chosen)
                     self.observer.tuned(arm.title, rate, found.rates[0], found.rates[-1], trials, beside)
+        self._forget(set())
         self.observer.remaining(0.0)
         return history
 
-    def make(self, run: PlannedRun, history: History, *, evaluations: int = EVALUATIONS) -> Record:
-        """Make one run, keep what it leaves, and return its record."""
-        finished = self._train(run, evaluations)
+    def make(
+        self,
+        run: PlannedRun,
+        history: History,
+        *,
+        evaluations: int = EVALUATIONS,
+        setup: Setup | None = None,
+    ) -> Record:
+        """Make one run, keep what it leaves, and return its record.
+
+        A run that starts from one that failed fails without being made.
+
+        Args:
+            run: the run.
+            history: the runs before it.
+            evaluations: how often it reads the validation rows.
+            setup: says which of its weights later runs start from; None if there are none.
+        """
+        finished = _failed_before(run, history) or self._train(run, evaluations)
         if run.read_test:
             self._keep_rows(run, finished)
-        if run.key.phase in ("final", "refit") and not finished.record.failed:
+        if run.key.phase in ("final", "refit") and not run.arm.inner and not finished.record.failed:
             self._keep_weights(run, finished, history)
+        if setup is not None and run.arm.inner:
+            identity = (run.key.recipe, run.key.seed)
+            needed = starts(setup, {**history, identity: finished.record})
+            self._keep_starts(run, finished, [point for *whose, point in needed if (*whose,) == identity])
         self.folder.append_record(finished.record)
         self.observer.run(finished.record)
         return finished.record
@@ -113,16 +136,43 @@ class Runner:
             self._there[name] = self.datasets[name].to(self.device)
         return self._there[name]
 
+    def _start(self, run: PlannedRun) -> dict[str, Tensor] | None:
+        """Return the weights that a run starts from; if the file is gone, the run that gave them is made again."""
+        parent, point = run.parent, run.arm.point
+        if parent is None:
+            return None
+        if not self.folder.has_tensors(_start_file(parent, point)):
+            self._keep_starts(parent, self._train(parent, EVALUATIONS), [point])
+        return self.folder.read_tensors(_start_file(parent, point))
+
+    def _keep_starts(self, run: PlannedRun, finished: Finished, points: Iterable[str]) -> None:
+        for point in points:
+            weights = finished.weights if point == "best" else finished.last
+            if weights is not None:
+                kept = {name: value.cpu() for name, value in weights.items()}
+                self.folder.write_tensors(_start_file(run, point), kept)
+
+    def _forget(self, needed: set[tuple[str, int, str]]) -> None:
+        """Remove weights that no later run starts from."""
+        names = {f"{STARTS}{recipe}-{seed}-{point}.safetensors" for recipe, seed, point in needed}
+        for path in self.folder.path.glob(f"{STARTS}*.safetensors"):
+            name = path.relative_to(self.folder.path).as_posix()
+            if name not in names:
+                self.folder.remove(name)
+
     def _train(self, run: PlannedRun, evaluations: int) -> Finished:
+        start = self._start(run)
         if is_compiled(self.cells[run.arm.cell], run.key.phase, run.arm):
             try:
-                return self._trained(run, evaluations, compiled=True)
+                return self._trained(run, evaluations, start, compiled=True)
             except (NotTraceableError, NoCompilerError) as error:
                 name, rate = run.key.name, float(run.rule.hyper.lr)
                 self.observer.say(f"steps  {name} at {rate:.3g} runs eagerly: {error.fact}")
-        return self._trained(run, evaluations, compiled=False)
+        return self._trained(run, evaluations, start, compiled=False)
 
-    def _trained(self, run: PlannedRun, evaluations: int, *, compiled: bool) -> Finished:
+    def _trained(
+        self, run: PlannedRun, evaluations: int, start: Mapping[str, Tensor] | None, *, compiled: bool
+    ) -> Finished:
         execution = self.cells[run.arm.cell]
         programs = self.programs.setdefault((run.arm.cell, run.recipe.data), Programs())
         method = make_method(run.rule, run.recipe, execution, programs, compiled=compiled)
@@ -138,6 +188,9 @@ class Runner:
                 read_test=run.read_test,
                 progress=lambda steps: self.observer.advance(steps * self.seconds_a_step),
                 device=self.device,
+                start=start,
+                steps_before=run.before,
+                keep_last=run.arm.inner,
             )
 
     def _keep_rows(self, run: PlannedRun, finished: Finished) -> None:
@@ -176,6 +229,24 @@ def thread_count(threads: int) -> Generator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _failed_before(run: PlannedRun, history: History) -> Finished | None:
+    """Return what a run leaves that cannot be made because the one whose weights it starts from failed."""
+    before = None if run.parent is None else history.get((run.parent.key.recipe, run.parent.key.seed))
+    if before is None or not before.failed:
+        return None
+    why = f"the run that it starts from ended as {before.outcome!r}: {before.reason}"
+    rate = float(run.rule.hyper.lr)
+    return Finished(Record(key=run.key, lr=rate, steps=run.recipe.steps, outcome="failed", reason=why), {})
+
+
+STARTS = "checkpoints/start-"
+"""How files of weights begin that later runs start from."""
+
+
+def _start_file(run: PlannedRun, point: str) -> str:
+    return f"{STARTS}{run.key.recipe}-{run.key.seed}-{point}"
 
 
 def _checkpoint(run: PlannedRun) -> str:

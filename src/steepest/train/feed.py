@@ -23,6 +23,7 @@ class Feed:
         part: the training rows, on the device.
         plan: which rows each step sees.
         seed: the run seed.
+        before: steps of the runs that it continues: its first batch is the one after theirs.
 
     Example:
         >>> part = Part((torch.arange(6)[:, None],), torch.arange(6))
@@ -34,13 +35,15 @@ class Feed:
     part: Part
     plan: BatchPlan
     seed: int
+    before: int = 0
 
     def batch(self, step: int) -> Part:
         """Return the batch of a step."""
-        return self.part.take(self.plan.indices(step).to(self.part.target.device))
+        return self.part.take(self.plan.indices(self.before + step).to(self.part.target.device))
 
     def batches(self, first: int, count: int) -> Part:
         """Return the batches of ``count`` steps from ``first`` on, each tensor as [count, B, …]."""
+        first += self.before
         rows = torch.cat([self.plan.indices(step) for step in range(first, first + count)])
         device = self.part.target.device
         found = self.part.take(pinned(rows, device).to(device, non_blocking=True))
@@ -53,6 +56,7 @@ class Feed:
     @contextlib.contextmanager
     def randomness(self, step: int) -> Generator[None]:
         """Make all draws inside the block those of a step: dropout's masks, and torch's own for anything else."""
+        step += self.before
         with torch_stream(self.seed, "dropout", step), StepDropout(self.seed, step):
             yield
 

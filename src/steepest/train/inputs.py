@@ -94,7 +94,7 @@ def prepare(
         places = torch.from_numpy(first_places(host[name]))
         touched[name] = Touched(codes[name].contiguous(), places, columns)
     for i in range(count):
-        bits[i] = random_bits(source(feed.seed, first + i), bits.shape[1])
+        bits[i] = random_bits(source(feed.seed, feed.before + first + i), bits.shape[1])
     return Changing(batches, torch.tensor(coefficients, dtype=dtype), bits, touched)
 
 

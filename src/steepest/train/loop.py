@@ -39,6 +39,8 @@ Weights = dict[str, Tensor]
 class Finished:
     """What a run leaves: record, best-validation weights, what each test row gets with them, steps taken.
 
+    ``last`` are the weights after the last step, where they are wanted.
+
     ``test_values`` are the values by row of further metrics, as ``rowwise.other_values`` returns them.
     """
 
@@ -48,6 +50,7 @@ class Finished:
     test_row_correct: Tensor | None = None
     test_values: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
     steps: int = 0
+    last: Weights | None = None
 
 
 def train(
@@ -62,6 +65,9 @@ def train(
     read_test: bool = False,
     progress: Callable[[float], None] | None = None,
     device: str = "cpu",
+    start: Mapping[str, Tensor] | None = None,
+    steps_before: int = 0,
+    keep_last: bool = False,
 ) -> Finished:
     """Train one run and return its record, its best weights and, on request, their metrics on the test rows.
 
@@ -77,6 +83,10 @@ def train(
         read_test: evaluate the test rows with the best-validation and with the last weights.
         progress: called with the steps done since the last call, or the gradients used where they are the length.
         device: where the model is put; the dataset is there already.
+        start: the weights and buffers that it starts from; None for those that the seed draws.
+        steps_before: steps of the runs that gave ``start``: batches and random draws go on after theirs, and epochs
+            count from their beginning. Schedule and optimizer begin anew.
+        keep_last: return the weights after the last step, too.
 
     Example:
         See ``examples/whole_path.py``, which does the same in plain torch.
@@ -85,11 +95,13 @@ def train(
         ModelError: the model fails before the first step. An error in a step ends the run and goes on record.
     """
     net = build_model(model or recipe.model, dataset.shape, seed=key.seed).to(device)
+    if start is not None:
+        net.load_state_dict(start)
     columns = tuple(dataset.shape.cardinalities)
     problem = SupervisedProblem(net, dataset.task, recipe.class_weights, columns, recipe.precision)
     state = method.init(problem)
     plan = BatchPlan(len(dataset.train), recipe.batch_size, key.seed)
-    feed = Feed(dataset.training(key.seed), plan, key.seed)
+    feed = Feed(dataset.training(key.seed), plan, key.seed, steps_before)
     decides = metric_info(recipe.metric)
     watched = tuple(dict.fromkeys((recipe.metric, *problem.watched)))
     per_epoch = plan.batches_per_epoch if recipe.gradients is None else recipe.length
@@ -115,7 +127,7 @@ def train(
         if value < best:
             best, best_step, kept = value, step, Kept(net, method, state, older=kept)
         loss = running / correction if correction else math.nan
-        epoch = step / plan.batches_per_epoch
+        epoch = (steps_before + step) / plan.batches_per_epoch
         curve.append(Point(step=step, epoch=epoch, seconds=training_seconds, gradients=gradients,
                            train_loss=loss, validation=found))  # fmt: skip
         evaluation_seconds += time.perf_counter() - started
@@ -186,6 +198,7 @@ def train(
         overfitting=outcome == "finished"
         and _overfits(curve, best_step, decides.name, decides.higher_is_better),
     )
+    last = Kept(net, method, state).weights() if keep_last else None
     losses = correct = None
     values: dict[str, Tensor] = {}
     if read_test and not record.failed:
@@ -205,7 +218,8 @@ def train(
             record = record.model_copy(update={"outcome": outcome, "reason": reason})
     evaluation_seconds += time.perf_counter() - started
     clocks = Clocks(train=training_seconds, evaluate=evaluation_seconds, compile=compile_seconds)
-    return Finished(record.model_copy(update={"clocks": clocks}), best_weights, losses, correct, values, done)
+    record = record.model_copy(update={"clocks": clocks})
+    return Finished(record, best_weights, losses, correct, values, done, last)
 
 
 def evaluation_steps(steps: int, per_epoch: int, evaluations: int) -> set[int]:

@@ -1,0 +1,87 @@
+"""Which runs are still to come, as far as it can be known now: what a plan tells and a budget counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from steepest.record.schema import Phase
+from steepest.sweep.arms import Arm
+from steepest.sweep.plan import (
+    TESTED,
+    History,
+    Setup,
+    chosen_rules,
+    complete_of,
+    defaults,
+    finals,
+    last_runs,
+    missing_runs,
+    sweeps,
+    tuning,
+)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A run that is to come, as far as it can be known now."""
+
+    arm: Arm
+    phase: Phase
+    steps: int
+
+    @property
+    def read_test(self) -> bool:
+        """Whether it will read the test rows."""
+        return self.phase in TESTED and not self.arm.inner
+
+
+def expected_runs(setup: Setup, history: History) -> list[Expected]:
+    """Return every run that is still to come: the known ones, and those that will follow from them."""
+    coming: list[Expected] = []
+    full_length = {arm.id: setup.full(arm, arm.rule).expected_steps for arm in setup.stages}
+    reported = len(setup.seeds) * setup.folds
+    phases: tuple[Phase, ...] = ("final", "default") if setup.controls else ("final",)
+    chosen = chosen_rules(setup, history)
+    for arm in setup.stages:
+        found = tuning(setup, arm, history)
+        coming += [Expected(arm, run.key.phase, run.expected_steps) for run in found.missing]
+        steps = full_length[arm.id]
+        if all(each.id in chosen for each in arm.chain):
+            runs = [*finals(setup, arm, chosen), *defaults(setup, arm), *sweeps(setup, arm, found, chosen)]
+            runs = missing_runs(runs, history)
+            coming += [Expected(arm, run.key.phase, run.expected_steps) for run in runs]
+            continue
+        trials = len(found.scan)
+        if arm.tuned and not found.scan:  # it waits for the stage before
+            trials = len(setup.trials(arm).rules)
+            coming += [Expected(arm, "scan", setup.scan(arm, arm.rule).expected_steps)] * trials
+        if arm.tuned and not found.full:
+            coming += [Expected(arm, "full", steps)] * min(setup.full_rates, trials)
+        if setup.sweep and not arm.inner and found.scan:  # one of its rates will be the chosen one
+            runs = missing_runs([*defaults(setup, arm), *sweeps(setup, arm, found, chosen)], history)
+            coming += [Expected(arm, run.key.phase, steps) for run in runs]
+            continue
+        each_seed = trials if setup.sweep and not arm.inner else 1
+        coming += [Expected(arm, phase, steps) for phase in phases for _ in range(each_seed * reported)]
+    if (has_constants(setup) or setup.folds > 1) and not _last_done(setup, history):
+        longest = max(setup.arms, key=lambda arm: full_length[arm.id])  # which arm wins is not known yet
+        steps = full_length[longest.id]
+        if setup.folds > 1:
+            coming += [Expected(each, "refit", full_length[each.id]) for each in longest.chain]
+        coming += [Expected(longest, "constant", steps)] * (reported * has_constants(setup))
+    return coming
+
+
+def has_constants(setup: Setup) -> bool:
+    """Return whether the winner also runs without its schedule."""
+    return setup.controls and setup.arms[0].recipe.schedule != "constant"
+
+
+def _last_done(setup: Setup, history: History) -> bool:
+    found = {arm.id: tuning(setup, arm, history) for arm in setup.stages}
+    chosen = complete_of(found)
+    if len(chosen) < len(found):
+        return False
+    if missing_runs([run for arm in setup.arms for run in finals(setup, arm, chosen)], history):
+        return False
+    return not missing_runs(last_runs(setup, chosen, history), history)
