@@ -53,9 +53,9 @@ def drawn(name: str, result: Any) -> Any:
 def test_each_optimizer_keeps_the_colour_of_the_report(name):
     made = drawn(name, crimes())
     handles, labels = made.axes[0].get_legend_handles_labels()
-    slots = theme.slots(crimes())
+    styles = theme.styles(crimes())
     assert {label: handle.get_color() for handle, label in zip(handles, labels, strict=True)} == {
-        each: theme.colour(slot) for each, slot in slots.items()
+        each: style.colour for each, style in styles.items()
     }
 
 

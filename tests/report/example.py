@@ -8,8 +8,9 @@ import math
 import numpy as np
 from scipy import stats
 
-from steepest.compare.differences import standings
+from steepest.compare.differences import differences, standings
 from steepest.compare.evidence import paired_difference
+from steepest.compare.factorial import factorial
 from steepest.compare.intervals import holm
 from steepest.compare.result import (
     Band,
@@ -23,6 +24,11 @@ from steepest.compare.result import (
     RateCurve,
     Row,
 )
+from steepest.compare.scores import Scores, over_sets
+from steepest.compare.scores import scores as scored
+from steepest.compare.worth import how_sure
+from steepest.evaluate.metrics import metric_info
+from steepest.record.arms import ArmEntry
 
 LOG_LOSS = Metric(name="log_loss", title="log loss", higher_is_better=False)
 SCORES = [
@@ -485,4 +491,120 @@ def nasty() -> Comparison:
     )
 
 
-EXAMPLES = {"crimes": crimes, "rent": rent, "smallest": smallest, "nasty": nasty}
+def arms(*, interacting: bool = False) -> Comparison:
+    """Three optimizers × two models × two batch sizes; all but the optimizers are of the data's making.
+
+    Args:
+        interacting: whether the linear model needs the small batch.
+    """
+    draw = np.random.default_rng(5)
+    optimizers = {"adam": 0.0, "momentum(lr=0.1)": 0.012, "sgd": 0.03}
+    models = {"linear": 0.08, "embedding-mlp(hidden=(64, 32))": 0.0}
+    sizes = {"batch 16": 0.0, "batch 64": 0.004}
+    shared = draw.normal(0, 0.004, 4)
+    rows: list[Row] = []
+    entries: list[ArmEntry] = []
+    found: list[tuple[dict[str, str], Scores]] = []
+    bands: list[Band] = []
+    curves: list[RateCurve] = []
+    for optimizer, model, size in itertools.product(optimizers, models, sizes):
+        levels = {"optimizer": optimizer, "model": model, "batch_size": size}
+        title = ", ".join(levels.values())
+        more = 0.05 if interacting and (model, size) == ("linear", "batch 64") else 0.0
+        centre = 0.5 + optimizers[optimizer] + models[model] + sizes[size] + more
+        loss = centre + shared + draw.normal(0, 0.001, 4)
+        values = {"log_loss": loss, "accuracy": 0.9 - loss / 3}
+        tuned = "lr" not in optimizer
+        rows.append(
+            Row(
+                kind="arm", name=title, lr=1e-3 if tuned else 0.1, tuned=tuned, seeds=4,
+                metrics={key: estimate(each) for key, each in values.items()},
+                values={key: each.tolist() for key, each in values.items()}, train_seconds=1.2, trials=10 * tuned,
+                settings=f"model {model}, {size}, {optimizer}",
+            )
+        )  # fmt: skip
+        factors = {
+            **levels,
+            "batch_size": size.removeprefix("batch "),
+            "schedule": "cosine",
+            "train_rows": "all",
+        }
+        entries.append(
+            ArmEntry(id=f"{len(entries):012x}", title=title, label=title, factors=factors, levels=levels,
+                     runs=[f"{len(entries)}-{seed}" for seed in range(4)])
+        )  # fmt: skip
+        found.append((levels, scored(title, "log_loss", loss.tolist(), [])))
+        bands.append(band(draw, title, centre, 1.2))
+        curves += [rate_curve(draw, title, centre, 1e-3, 1e-3)] if tuned else []
+    rows.sort(key=lambda row: row.metrics["log_loss"].mean)
+    rows.append(Row(kind="baseline", name="majority class", metrics={"log_loss": Estimate(mean=0.69, n=1)}))
+    effects, reason = factorial(found)
+    assert not reason
+    winner = rows[0].name
+    losses = {row.name: np.array(row.values["log_loss"]) for row in rows if row.kind == "arm"}
+    pairs = [
+        difference(winner, name, LOG_LOSS, losses[winner], losses[name]) for name in losses if name != winner
+    ]
+    return Comparison(
+        title="arms",
+        sentence=f"Use {winner}: log loss {rows[0].metrics['log_loss'].mean:.3f}.",
+        target="churned",
+        metric="log_loss",
+        metrics=SCORES[:2],
+        winner=winner,
+        rows=rows,
+        differences=pairs,
+        pairs=pairs,
+        standings=standings(list(losses), "log_loss", pairs, []),
+        curves=bands,
+        rates=curves,
+        arms=entries,
+        factors=["optimizer", "model", "batch_size"],
+        factorial=effects,
+        environment=[Fact(label="steepest", value="0.1.0")],
+        trust=[Fact(label="tuning runs per arm", value="10")],
+    )
+
+
+def folds() -> Comparison:
+    """Two optimizers on five test sets with two seeds each."""
+    draw = np.random.default_rng(9)
+    rows: list[Row] = []
+    parts: dict[str, Scores] = {}
+    for name, centre in (("adam", 0.52), ("sgd", 0.56)):
+        table = centre + draw.normal(0, 0.01, (5, 2))
+        sets = [
+            scored(
+                name, "log_loss", each.tolist(), [{"loss": draw.normal(value, 0.3, 200)} for value in each]
+            )
+            for each in table
+        ]
+        parts[name] = over_sets(sets, "folds", 0.2)
+        rows.append(
+            Row(kind="arm", name=name, lr=0.01, seeds=2, metrics={"log_loss": estimate(table.mean(1))},
+                values={"log_loss": table.ravel().tolist()}, train_seconds=1.0, trials=10)
+        )  # fmt: skip
+    found, _ = differences(list(parts.values()), [])
+    return Comparison(
+        title="folds",
+        sentence="Use adam.",
+        target="churned",
+        metric="log_loss",
+        metrics=[LOG_LOSS],
+        winner="adam",
+        rows=rows,
+        differences=found,
+        pairs=found,
+        environment=[Fact(label="steepest", value="0.1.0")],
+        trust=[Fact(label="test sets", value="5 folds"), *how_sure(metric_info("log_loss"), found)],
+        arms=[ArmEntry(id=name, title=name, label=name, factors={"optimizer": name}, levels={"optimizer": name})
+              for name in parts],
+        test_sets=5,
+        use=[Fact(label="predict", value="steepest predict runs/folds new.csv")],
+        recommended="adam",
+    )  # fmt: skip
+
+
+EXAMPLES = {
+    "crimes": crimes, "rent": rent, "smallest": smallest, "nasty": nasty, "arms": arms, "folds": folds,
+}  # fmt: skip

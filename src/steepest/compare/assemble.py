@@ -92,7 +92,15 @@ def arm_row(evidence: Evidence, arm: Arm, kind: Kind) -> Row:
 def _settings(evidence: Evidence, arm: Arm) -> list[str]:
     """Return what an arm has besides its optimizer and schedule, as far as some arms differ in it."""
     differing = [name for name in evidence.setup.differing if name not in ("optimizer", "schedule")]
-    return [f"{SUBJECTS[name][0]} {arm.factors[name]}" for name in differing]
+    return [_setting(name, arm) for name in differing]
+
+
+def _setting(factor: str, arm: Arm) -> str:
+    """Return one setting in words; a model with all its options."""
+    if factor == "model":
+        return arm.factors["model"]
+    level = arm.levels[factor]
+    return f"{SUBJECTS[factor][0]} {level}" if factor in ("precision", "prepare", "procedure") else level
 
 
 def _schedule(arm: Arm, kind: Kind) -> str:
@@ -119,6 +127,7 @@ def arm_entries(evidence: Evidence) -> list[ArmEntry]:
                 label=arm.label,
                 name=arm.name,
                 factors=dict(arm.factors),
+                levels=dict(arm.levels),
                 runs=list(dict.fromkeys(f"{run.key.recipe}-{run.key.seed}" for run in runs)),
             )
         )

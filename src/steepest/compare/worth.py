@@ -83,10 +83,12 @@ def effects(
         add(SUBJECTS.get(subject, (subject,))[0], size, text, apart.get(name))
     values = [value for record in evidence.final(arm) if math.isfinite(value := evidence.value(record))]
     if len(values) > 1:
+        several = evidence.setup.folds > 1
+        runs = f"runs (seeds of {evidence.setup.folds} test sets)" if several else "seeds"
         add(
-            "seed",
+            "seed and test set" if several else "seed",
             max(values) - min(values),
-            f"between the best and the worst of {len(values)} seeds of {arm.title}",
+            f"between the best and the worst of {len(values)} {runs} of {arm.title}",
             None,
         )
     scores = [(sign * each.test.get(metric.name, math.nan), each) for each in evidence.baselines]
@@ -106,15 +108,19 @@ def trust(evidence: Evidence, test_rows: int, rivals: Sequence[Difference] = ())
         test_rows: how many there are.
         rivals: the winner against every other optimizer on the deciding metric.
     """
-    facts = [Fact(label="seeds", value=str(len(evidence.setup.seeds)))]
+    each = " per test set" if evidence.setup.folds > 1 else ""
+    facts = [Fact(label=f"seeds{each}", value=str(len(evidence.setup.seeds)))]
     tuned = [len(c.scan) + len(c.full) for arm in evidence.setup.arms if arm.tuned
              for c in [tuning(evidence.setup, arm, evidence.history)]]  # fmt: skip
     if tuned:
         spread = f"{min(tuned)}" if min(tuned) == max(tuned) else f"{min(tuned)} to {max(tuned)}"
-        facts.append(Fact(label="tuning runs per optimizer", value=spread))
+        differing = evidence.setup.differing or ["optimizer"]
+        subject = SUBJECTS[differing[0]][0] if len(differing) == 1 else "arm"
+        facts.append(Fact(label=f"tuning runs per {subject}", value=spread))
     facts.append(Fact(label="runs", value=f"{len(evidence.history):,}"))
     if evidence.setup.folds > 1:
-        facts.append(Fact(label="test sets", value=str(evidence.setup.folds)))
+        kind = "folds" if evidence.kind == "folds" else "repeated splits"
+        facts.append(Fact(label="test sets", value=f"{evidence.setup.folds} {kind}"))
     facts.append(Fact(label="test rows", value=f"{test_rows:,}"))
     return facts + how_sure(metric_info(evidence.metric), rivals)
 
@@ -141,5 +147,6 @@ def how_sure(metric: MetricInfo, rivals: Sequence[Difference]) -> list[Fact]:
     shares = [each.seed_share for each in rivals if each.seed_share is not None]
     if shares:
         share = round(100 * float(np.median(shares)))
-        facts.append(Fact(label="share of variance", value=f"seeds {share} %, test rows {100 - share} %"))
+        runs = "seeds and training sets" if any(each.sets > 1 for each in rivals) else "seeds"
+        facts.append(Fact(label="share of variance", value=f"{runs} {share} %, test rows {100 - share} %"))
     return facts

@@ -17,6 +17,8 @@ from steepest.compare.result import Comparison, RateCurve
 from steepest.errors import MissingExtraError
 from steepest.report import figures, theme
 from steepest.report import format as show
+from steepest.report.factors import optimizers_of
+from steepest.report.legend import Group, legend
 from steepest.report.view import Mark, Ranking, edge_marks, finite, metric_of, ranking, sizes, taken_of
 from steepest.report.words import capital
 
@@ -140,40 +142,38 @@ def _figures(comparison: Comparison, figure: Any) -> dict[str, Any]:
 
 def draw_curves(comparison: Comparison, axis: figures.Axis, figure: Any) -> Any:
     """Return the deciding metric during training, by step, epoch or second, with a band over the seeds."""
-    scale, place, made, ax = _start(comparison, figure, 3.0)
+    scale, styles, made, ax = _start(comparison, figure, 3.0)
     bands = [each for each in comparison.curves if each.metric == comparison.metric]
     for band in bands:
-        slot = place[band.name]
         x = getattr(band, axis)
         low, high = _scaled(band.low, scale), _scaled(band.high, scale)
-        ax.fill_between(x, low, high, color=theme.colour(slot), alpha=theme.BAND_OPACITY, linewidth=0)
+        ax.fill_between(x, low, high, color=styles[band.name].colour, alpha=theme.BAND_OPACITY, linewidth=0)
     for band in bands:
-        slot = place[band.name]
         x = getattr(band, axis)
         ax.plot(
             x,
             _scaled(band.mean, scale),
             label=_name(band.name),
-            color=theme.colour(slot),
+            color=styles[band.name].colour,
             linewidth=1.3,
-            linestyle=DASHES[theme.dash(slot)],
-            marker=MARKERS[theme.symbol(slot)] if len(x) == 1 else None,
+            linestyle=DASHES[styles[band.name].dash],
+            marker=MARKERS[styles[band.name].symbol] if len(x) == 1 else None,
         )
     layout = figures.curves(comparison, axis)["layout"]
     _finish(ax, layout)
     ends = [max((value for value in getattr(band, axis) if finite(value)), default=0.0) for band in bands]
     ax.set_xlim(0, max(ends, default=1.0) or 1.0)
     _thousands(ax.xaxis)
-    _legend(made, ax)
+    _legend(made, ax, legend(comparison))
     return made
 
 
 def draw_rates(comparison: Comparison, figure: Any) -> Any:
     """Return the tuning: the deciding metric by learning rate, scan and full length, chosen and default rates."""
-    scale, place, made, ax = _start(comparison, figure, 3.0)
+    scale, styles, made, ax = _start(comparison, figure, 3.0)
     tuned = [each for each in comparison.rates if each.metric == comparison.metric]
-    for curve, marks in zip(tuned, edge_marks(tuned), strict=True):
-        _draw_rates(ax, curve, place[curve.name], scale, marks)
+    for curve, marks in zip(tuned, edge_marks(tuned, optimizers_of(comparison)), strict=True):
+        _draw_rates(ax, curve, styles[curve.name], scale, marks)
     layout = figures.rates(comparison)["layout"]
     ax.set_xscale("log")
     _finish(ax, layout)
@@ -181,14 +181,14 @@ def draw_rates(comparison: Comparison, figure: Any) -> Any:
     ax.set_xticks(layout["xaxis"]["tickvals"], layout["xaxis"]["ticktext"])
     ax.set_xlim(10**low, 10**high)
     ax.minorticks_off()
-    _legend(made, ax)
+    _legend(made, ax, legend(comparison))
     return made
 
 
 def _draw_rates(
-    ax: Any, curve: RateCurve, slot: int, scale: float, marks: tuple[list[Mark], list[Mark]]
+    ax: Any, curve: RateCurve, style: theme.Style, scale: float, marks: tuple[list[Mark], list[Mark]]
 ) -> None:
-    colour, marker = theme.colour(slot), MARKERS[theme.symbol(slot)]
+    colour, marker = style.colour, MARKERS[style.symbol]
     name: str | None = _name(curve.name)
     swept = [(each.lr, each.mean) for each in curve.sweep]
     scan, full = (
@@ -219,7 +219,7 @@ def _draw_rates(
         label=name,
         color=colour,
         linewidth=1.3,
-        linestyle=DASHES[theme.dash(slot)] if joined else "none",
+        linestyle=DASHES[style.dash] if joined else "none",
         marker=marker,
         markersize=4,
         zorder=3,
@@ -291,7 +291,7 @@ def draw_ranking(comparison: Comparison, figure: Any) -> Any:
 
 def _draw_dot(ax: Any, shown: Ranking, place: int) -> None:
     dot = shown.dots[place]
-    colour = BASELINE if dot.slot is None else theme.colour(dot.slot)
+    colour = BASELINE if dot.style is None else dot.style.colour
     if dot.default_at is not None:
         _mark(ax, dot.default_at, place, dot.default_beyond, colour, hollow=True)
     if dot.low is not None and dot.high is not None:
@@ -332,10 +332,12 @@ def _mark(
     )
 
 
-def _start(comparison: Comparison, figure: Any, height: float) -> tuple[float, dict[str, int], Any, Any]:
+def _start(
+    comparison: Comparison, figure: Any, height: float
+) -> tuple[float, dict[str, theme.Style], Any, Any]:
     metric = metric_of(comparison, comparison.metric)
     made = figure(figsize=(WIDTH, height), layout="constrained")
-    return 100.0 if metric.percent else 1.0, theme.slots(comparison), made, made.add_subplot()
+    return 100.0 if metric.percent else 1.0, theme.styles(comparison), made, made.add_subplot()
 
 
 def _finish(ax: Any, layout: figures.Figure) -> None:
@@ -360,8 +362,10 @@ def _frame(ax: Any, x: str, y: str) -> None:
     ax.tick_params(axis="y", length=0)
 
 
-def _legend(made: Any, ax: Any) -> None:
+def _legend(made: Any, ax: Any, groups: Sequence[Group]) -> None:
     handles, labels = ax.get_legend_handles_labels()
+    if groups:
+        handles, labels = _handles(groups)
     if len(handles) > 1:
         made.legend(
             handles,
@@ -373,6 +377,25 @@ def _legend(made: Any, ax: Any) -> None:
             labelcolor=INK,
             borderaxespad=0.2,
         )
+
+
+def _handles(groups: Sequence[Group]) -> tuple[list[Any], list[str]]:
+    """Return a line for the title of each group and one for each of its levels."""
+    from matplotlib.lines import Line2D
+
+    handles, labels = list[Any](), list[str]()
+    for group in groups:
+        handles.append(Line2D([], [], linestyle="none"))
+        labels.append(_text(f"{group.what}: {group.title}"))
+        for each in group.keys:
+            plain = group.what == "colour"
+            colour, line = (each.style.colour, "-") if plain else (SOFT, DASHES[each.style.dash])
+            marker = None if plain else MARKERS[each.style.symbol]
+            handles.append(
+                Line2D([], [], color=colour, linestyle=line, linewidth=1.3, marker=marker, markersize=4)
+            )
+            labels.append(_name(each.text))
+    return handles, labels
 
 
 def _thousands(axis: Any) -> None:

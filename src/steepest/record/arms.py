@@ -28,6 +28,7 @@ class ArmEntry(Frozen):
         label: what distinguishes it from the others.
         name: the user's own name for it, or nothing.
         factors: the value of each factor.
+        levels: its value of each factor in which arms differ, as people read it.
         runs: its runs, as ``recipe-seed``.
     """
 
@@ -36,6 +37,7 @@ class ArmEntry(Frozen):
     label: str
     name: str = ""
     factors: dict[str, str] = Field(default_factory=dict)
+    levels: dict[str, str] = Field(default_factory=dict)
     runs: list[str] = Field(default_factory=list)
 
 

@@ -107,8 +107,9 @@ def _alone(found: Difference, written: Digits) -> str:
         said.append(f"seeds alone {written.ends(found, found.by_seeds)}")
     if found.over != "rows" and found.by_rows and all(map(finite, found.by_rows)):
         said.append(f"test rows alone {written.ends(found, found.by_rows)}")
-    if found.over == "seeds" and not found.by_rows and found.p is not None:
-        said.append("seeds only: the variation over test rows is not known")
+    if found.over in ("seeds", "sets") and not found.by_rows and found.p is not None:
+        of = "test sets" if found.over == "sets" else "seeds"
+        said.append(f"{of} only: the variation over test rows is not known")
     if found.p is not None and found.p_adjusted is not None:
         more = f", corrected {show.probability(found.p_adjusted)}" if found.comparisons > 1 else ""
         said.append(f"p {show.probability(found.p)}{more}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import JsonValue
@@ -16,6 +16,8 @@ from pydantic import JsonValue
 from steepest.compare.result import Band, Comparison, RateCurve
 from steepest.report import format as show
 from steepest.report import theme
+from steepest.report.factors import optimizers_of
+from steepest.report.legend import legend_keys
 from steepest.report.view import (
     Mark,
     beside_text,
@@ -54,26 +56,25 @@ def curves(comparison: Comparison, axis: Axis = "step") -> Figure:
     """
     metric = metric_of(comparison, comparison.metric)
     scale = 100.0 if metric.percent else 1.0
-    place = theme.slots(comparison)
+    styles, shown = theme.styles(comparison), _meta(comparison)
     bands = [each for each in comparison.curves if each.metric == comparison.metric]
     traces: list[Figure] = []
     for band in bands:
-        slot = place[band.name]
         common = {
             "legendgroup": band.name,
-            "meta": {"name": band.name},
+            "meta": shown(band.name),
             "showlegend": False,
             "type": "scatter",
         }
         edge = {**common, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
-        fill = theme.translucent(theme.colour(slot), theme.BAND_OPACITY)
+        fill = theme.translucent(styles[band.name].colour, theme.BAND_OPACITY)
         x, low, high = _finite(getattr(band, axis), band.low, band.high)
         traces.append({**edge, "x": x, "y": [each * scale for each in low]})
         traces.append(
             {**edge, "x": x, "y": [each * scale for each in high], "fill": "tonexty", "fillcolor": fill}
         )
     for band in bands:
-        slot = place[band.name]
+        style = styles[band.name]
         what = {
             "step": "step %{x:,.0f}",
             "epoch": "epoch %{x:.2f}",
@@ -89,9 +90,9 @@ def curves(comparison: Comparison, axis: Axis = "step") -> Figure:
                 "x": x,
                 "y": [each * scale for each in mean],
                 "legendgroup": band.name,
-                "meta": {"name": band.name},
-                "line": {"color": theme.colour(slot), "width": 2, "dash": theme.dash(slot)},
-                "marker": {"color": theme.colour(slot), "symbol": theme.symbol(slot)},
+                "meta": shown(band.name),
+                "line": {"color": style.colour, "width": 2, "dash": style.dash},
+                "marker": {"color": style.colour, "symbol": style.symbol},
                 "hovertemplate": f"<b>{safe(band.name)}</b><br>{what}: %{{y:.5~g}}<extra></extra>",
             }
         )
@@ -120,11 +121,11 @@ def rates(comparison: Comparison) -> Figure:
     """
     metric = metric_of(comparison, comparison.metric)
     scale = 100.0 if metric.percent else 1.0
-    place = theme.slots(comparison)
+    styles, shown = theme.styles(comparison), _meta(comparison)
     tuned = [each for each in comparison.rates if each.metric == comparison.metric]
     traces: list[Figure] = []
-    for curve, marks in zip(tuned, edge_marks(tuned), strict=True):
-        traces += _rate_traces(curve, place[curve.name], scale, marks)
+    for curve, marks in zip(tuned, edge_marks(tuned, optimizers_of(comparison)), strict=True):
+        traces += _rate_traces(curve, styles[curve.name], shown(curve.name), scale, marks)
     layout = _layout("learning rate", _unit(comparison), hovermode="closest")
     tried = [rate for curve in tuned for rate, _ in [*curve.scan, *curve.full] if is_rate(rate)]
     layout["xaxis"] |= {"type": "log", "tickmode": "array", **_decades(tried)}
@@ -135,6 +136,12 @@ def rates(comparison: Comparison) -> Figure:
     if span:
         layout["yaxis"]["range"] = span
     return {"data": traces, "layout": layout}
+
+
+def _meta(comparison: Comparison) -> Callable[[str], Figure]:
+    """Return what the page's buttons find a trace by: its arm's name and, where several factors vary, its levels."""
+    keys = legend_keys(comparison)
+    return lambda name: {"name": name, **({"levels": list(keys[name])} if name in keys else {})}
 
 
 def confusion(comparison: Comparison) -> Figure:
@@ -307,15 +314,15 @@ def _decades(tried: Sequence[float]) -> Figure:
 
 
 def _rate_traces(
-    curve: RateCurve, slot: int, scale: float, marks: tuple[list[Mark], list[Mark]]
+    curve: RateCurve, style: theme.Style, meta: Figure, scale: float, marks: tuple[list[Mark], list[Mark]]
 ) -> list[Figure]:
-    colour, shape = theme.colour(slot), theme.symbol(slot)
+    colour, shape = style.colour, style.symbol
     name = safe(curve.name)
     common: Figure = {
         "type": "scatter",
         "name": name,
         "legendgroup": curve.name,
-        "meta": {"name": curve.name},
+        "meta": meta,
         "showlegend": False,
     }
 
@@ -360,7 +367,7 @@ def _rate_traces(
             **common,
             **full,
             "mode": mode,
-            "line": {"color": colour, "width": 2},
+            "line": {"color": colour, "width": 2, **({} if style.pattern is None else {"dash": style.dash})},
             "marker": solid,
         },
     ]

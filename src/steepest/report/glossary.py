@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+from steepest.compare.result import Comparison
+from steepest.report.factors import varying
 
 OTHER_LABELS = {
     "difference from ": "difference from the winner",
@@ -24,10 +28,12 @@ class Term:
     Attributes:
         name: as it is written in reports.
         meaning: its definition, one or two sentences.
+        only: where it is explained: in comparisons of several ``factors``, or on several test ``sets``; else in all.
     """
 
     name: str
     meaning: str
+    only: Literal["factors", "sets", ""] = ""
 
     @property
     def anchor(self) -> str:
@@ -47,6 +53,11 @@ TERMS: tuple[Term, ...] = (
         "mean is Student's t interval over run seeds; the interval of a difference accounts for both seed and "
         "test-row variation. There is none with fewer than 100 test rows, nor, for metrics such as ROC AUC and F1, "
         "with fewer than 20 of a class.",
+    ),
+    Term(
+        "arm",
+        "One of the ways of training that are compared: an optimizer or, where other factors vary, a combination of "
+        "optimizer, model, schedule, batch size and so on.",
     ),
     Term(
         "baseline",
@@ -79,14 +90,32 @@ TERMS: tuple[Term, ...] = (
     ),
     Term("epoch", "One pass over the training rows."),
     Term(
+        "factor, level",
+        "A factor is something in which arms differ, such as the batch size; its levels are the values that are "
+        "compared.",
+        only="factors",
+    ),
+    Term(
         "good range",
         "The factor between the smallest and the largest learning rate whose validation metric is within 1 % of the "
         "best one. A large factor means that the learning rate is easy to choose.",
     ),
     Term(
+        "interaction",
+        "How much the difference between two levels of one factor depends on the level of another. A large one means "
+        "that the factors cannot be judged one by one.",
+        only="factors",
+    ),
+    Term(
         "library default",
         "The learning rate that the optimizer has if none is given. The same seeds are run with it to show what tuning "
         "was worth.",
+    ),
+    Term(
+        "main effect",
+        "What the levels of one factor differ by on average over the levels of all others, each combination counting "
+        "the same.",
+        only="factors",
     ),
     Term(
         "no detectable difference",
@@ -103,11 +132,15 @@ TERMS: tuple[Term, ...] = (
         "Determines initial weights, the order of rows and dropout of one run. Several seeds show how much results "
         "vary from run to run. Tuning uses a seed of its own.",
     ),
-    Term("schedule", "How the learning rate changes over a run, the same for all optimizers: cosine by default."),
+    Term(
+        "schedule",
+        "How the learning rate changes over a run: cosine by default, the same for all arms unless it is compared.",
+    ),
     Term(
         "share of variance",
-        "How much of the uncertainty of the differences comes from run seeds and how much from test rows. Where rows "
-        "dominate, more test rows help; where seeds dominate, more seeds.",
+        "How much of the uncertainty of the differences comes from run seeds (on several test sets: from seeds "
+        "and training sets) and how much from test rows. Where rows dominate, more test rows help; where seeds "
+        "dominate, more seeds.",
     ),
     Term(
         "smallest detectable difference",
@@ -115,8 +148,8 @@ TERMS: tuple[Term, ...] = (
     ),
     Term(
         "split seed",
-        "Determines which rows are training, validation and test rows. It is fixed for a comparison; no interval "
-        "accounts for it.",
+        "Determines which rows are training, validation and test rows. It is fixed for a comparison; only intervals "
+        "over several test sets account for the choice of training rows.",
     ),
     Term(
         "still improving, overfitting",
@@ -125,17 +158,30 @@ TERMS: tuple[Term, ...] = (
     ),
     Term("test rows", "Rows that no choice has used. They are read once, with weights that were already chosen."),
     Term(
+        "test set",
+        "The test rows of one split. With folds every row is tested once; repeated splits draw their test rows anew. "
+        "Each test set has training and validation rows of its own, and its own runs.",
+        only="sets",
+    ),
+    Term(
         "tuning",
-        "Every optimizer gets the same number of trials: learning rates √10 apart on a quarter of the steps (or points "
-        "of several hyperparameters, if more is tuned), then the best ones at full length.",
+        "Every arm gets the same number of trials: learning rates √10 apart on a quarter of the steps (or points "
+        "of several hyperparameters, if more is tuned), then the best ones at full length. With several test sets "
+        "this is done once, on the first one's training and validation rows.",
     ),
     Term("validation rows", "Rows that are not used for training. All choices are made on them."),
     Term(
         "winner",
-        "The optimizer with the best mean of the deciding metric on the validation rows, among those with the fewest "
+        "The arm with the best mean of the deciding metric on the validation rows, among those with the fewest "
         "failed runs. So another one may have the better mean on the test rows.",
     ),
 )  # fmt: skip
+
+
+def terms(comparison: Comparison) -> list[Term]:
+    """Return the terms that a comparison's report explains."""
+    here = {"": True, "factors": bool(varying(comparison)), "sets": comparison.test_sets > 1}
+    return [each for each in TERMS if here[each.only]]
 
 
 def term(label: str) -> Term | None:

@@ -19,8 +19,10 @@ from markupsafe import Markup, escape
 
 from steepest.compare.result import Comparison
 from steepest.files import cannot_write, write_atomically
-from steepest.report import contrasts, figures, glossary, results, theme, view
+from steepest.report import contrasts, figures, glossary, main_effects, results, theme, view
 from steepest.report import format as show
+from steepest.report.factors import subject, varying
+from steepest.report.legend import legend
 
 
 def render_html(comparison: Comparison) -> str:
@@ -52,7 +54,6 @@ def render_html(comparison: Comparison) -> str:
     data = {"figures": drawn, "dark": theme.dark_for_light()}
     library, script = _plotly() if drawn else "", own("report.js")
     unit, bars = view.bars(comparison)
-    place = theme.slots(comparison)
     return template("report.html.j2").render(
         comparison=comparison,
         title=comparison.title,
@@ -66,21 +67,45 @@ def render_html(comparison: Comparison) -> str:
         ranking=(ranking := view.ranking(comparison)),
         ranking_id="ranking-title",
         heading=f"{ranking.title} on {comparison.results_on}",
-        by_row=not comparison.differences or any(each.over != "seeds" for each in comparison.differences),
+        by_row=not comparison.differences
+        or any(each.over in ("both", "rows") for each in comparison.differences),
+        subject=subject(comparison).one,
+        sets=comparison.test_sets > 1,
+        several=bool(varying(comparison)),
         unit=unit,
         bars=bars,
         table=results.table(comparison),
-        terms=glossary.TERMS
+        effects=main_effects.panel(comparison),
+        terms=glossary.terms(comparison)
         if comparison.environment
         else (),  # another tool's log has a protocol of its own
         paired=bool(comparison.differences),
         contrasts=contrasts.contrasts(comparison),
         places=contrasts.places(comparison),
         metric=view.metric_of(comparison, comparison.metric),
-        chips=[(name, slot % 10, theme.dash(slot)) for name, slot in place.items()],
+        chips=_chips(comparison),
         phases=[(name, show.seconds(each)) for name, each in comparison.phases.items() if each > 0],
-        seeds=max((row.seeds for row in comparison.rows), default=1),
+        runs=comparison.test_sets * max((row.seeds for row in comparison.rows), default=1),
     )
+
+
+def _chips(comparison: Comparison) -> list[tuple[str, list[tuple[str, str, str, str]]]]:
+    """Return the buttons of a figure in groups: (title, [(name, text, colour, pattern)])."""
+    groups = legend(comparison)
+    if not groups:
+        styles = theme.styles(comparison).items()
+        return [("", [(name, name, each.css, each.dash) for name, each in styles])]
+    return [
+        (
+            f"{group.what}: {group.title}",
+            [(key.id, key.text, *_drawn(group.what, key.style)) for key in group.keys],
+        )
+        for group in groups
+    ]
+
+
+def _drawn(what: str, style: theme.Style) -> tuple[str, str]:
+    return (style.css, "solid") if what == "colour" else ("soft", style.dash)
 
 
 def _linked(label: str) -> Markup:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from steepest.compare.estimates import Estimate
 from steepest.compare.result import Comparison, Metric, Row
 from steepest.report import format as show
 from steepest.report.digits import digits_of, from_winner
-from steepest.report.theme import slots
+from steepest.report.factors import subject, title_of, varying
+from steepest.report.theme import styles
 from steepest.report.view import UNBROKEN, better_first, finite, is_winner, metric_of
+from steepest.report.words import capital, cell_text
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,10 @@ class Line:
     name: str
     kind: str
     cells: list[Cell]
+    shown: str = ""
+    levels: list[str] = field(default_factory=list)
     winner: bool = False
-    slot: int | None = None
+    colour: str | None = None
     label: str = ""
     badges: list[str] = field(default_factory=list)
     settings: str = ""
@@ -43,13 +47,17 @@ class ResultsTable:
     """A table of results.
 
     Attributes:
-        head: the columns' headings after the name.
+        head: the headings of the columns of numbers.
         groups: lines by the title of their group.
+        first: the heading of the first column.
+        factors: the headings of the columns of factors after it, where several vary.
         further: what has no room beside it: the other metrics and the last weights; None if there is nothing.
     """
 
     head: list[str]
     groups: list[tuple[str, list[Line]]]
+    first: str = "name"
+    factors: list[str] = field(default_factory=list)
     further: ResultsTable | None = None
 
 
@@ -62,7 +70,8 @@ def table(comparison: Comparison) -> ResultsTable:
     head = [_heading(each) for each in metrics[:1]]
     columns = [_scores(comparison, each) for each in metrics[:1]]
     if any(each.metric == comparison.metric for each in comparison.differences):
-        head.append(f"difference from {comparison.winner} [95{UNBROKEN}%{UNBROKEN}CI]")
+        winner = "the winner" if varying(comparison) else comparison.winner
+        head.append(f"difference from {winner} [95{UNBROKEN}%{UNBROKEN}CI]")
         columns.append(lambda row: Cell(_difference(comparison, row)))
     head += [_heading(each) for each in metrics[1:2]]
     columns += [_scores(comparison, each) for each in metrics[1:2]]
@@ -74,7 +83,61 @@ def table(comparison: Comparison) -> ResultsTable:
         lambda row: Cell(show.count(row.trials) if row.trials else show.MISSING),
         lambda row: Cell(show.count(row.seeds)),
     ]
-    return ResultsTable(head, _groups(comparison, columns), _further(comparison, metrics))
+    names = _names(comparison)
+    return ResultsTable(
+        head,
+        _groups(comparison, columns, names),
+        names.first,
+        names.titles,
+        _further(comparison, metrics, names),
+    )
+
+
+@dataclass(frozen=True)
+class _Names:
+    """How arms are named in a table: by one column, or by one for each factor that varies.
+
+    Attributes:
+        first: the heading of the first column.
+        factors: the factors that have columns of their own after it.
+        shown: what stands in the first column, by the arm's title.
+        levels: what stands in the others.
+    """
+
+    first: str = "name"
+    factors: tuple[str, ...] = ()
+    shown: Mapping[str, str] = field(default_factory=dict[str, str])
+    levels: Mapping[str, list[str]] = field(default_factory=dict[str, list[str]])
+
+    @property
+    def titles(self) -> list[str]:
+        """The headings of the columns of factors."""
+        return [title_of(each) for each in self.factors]
+
+    def of(self, row: Row) -> tuple[str, list[str]]:
+        """Return what stands in the first column and in those of the factors."""
+        known = row.kind == "arm" and row.name in self.levels
+        return (
+            (self.shown[row.name], self.levels[row.name]) if known else (row.name, [""] * len(self.factors))
+        )
+
+
+def _names(comparison: Comparison) -> _Names:
+    """Return how arms are named; an arm with a name of its own makes a first column of names."""
+    factors = varying(comparison)
+    if not factors:
+        return _Names()
+    named = any(arm.name for arm in comparison.arms)
+    first, rest = ("name", factors) if named else (title_of(factors[0]), factors[1:])
+    texts = {
+        arm.title: {name: cell_text(name, arm.levels[name]) for name in factors} for arm in comparison.arms
+    }
+    return _Names(
+        first,
+        tuple(rest),
+        {title: title if named else each[factors[0]] for title, each in texts.items()},
+        {title: [each[name] for name in rest] for title, each in texts.items()},
+    )
 
 
 def as_html(comparison: Comparison) -> str:
@@ -86,14 +149,16 @@ def as_html(comparison: Comparison) -> str:
         return "".join(f"<{kind}>{html.escape(each)}</{kind}>" for each in texts)
 
     def row(line: Line) -> str:
-        name = " ".join(filter(None, [line.name, line.label and f"({line.label})", *line.badges]))
-        return f"<tr{bold if line.winner else ''}>{cells([name, *(cell.text for cell in line.cells)])}</tr>"
+        name = " ".join(filter(None, [line.shown, line.label and f"({line.label})", *line.badges]))
+        texts = [name, *line.levels, *(cell.text for cell in line.cells)]
+        return f"<tr{bold if line.winner else ''}>{cells(texts)}</tr>"
 
     rows = "".join(row(line) for _, lines in shown.groups for line in lines)
-    return f"<table><thead><tr>{cells(['', *shown.head], 'th')}</tr></thead><tbody>{rows}</tbody></table>"
+    head = cells([shown.first if shown.factors else "", *shown.factors, *shown.head], "th")
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def _further(comparison: Comparison, metrics: Sequence[Metric]) -> ResultsTable | None:
+def _further(comparison: Comparison, metrics: Sequence[Metric], names: _Names) -> ResultsTable | None:
     """Return the metrics that have no room in the first table, and the deciding one with the last weights."""
     head = [_heading(each) for each in metrics[2:]]
     columns = [_scores(comparison, each) for each in metrics[2:]]
@@ -102,27 +167,32 @@ def _further(comparison: Comparison, metrics: Sequence[Metric]) -> ResultsTable 
         written = digits_of(comparison, deciding)
         head.append(f"{deciding.title}, last weights")
         columns.append(lambda row: Cell(written.value(row.last.get(deciding.name))))
-    return ResultsTable(head, _groups(comparison, columns)) if head else None
+    return (
+        ResultsTable(head, _groups(comparison, columns, names), names.first, names.titles) if head else None
+    )
 
 
 Column = Callable[[Row], Cell]
 
 
-def _groups(comparison: Comparison, columns: Sequence[Column]) -> list[tuple[str, list[Line]]]:
+def _groups(comparison: Comparison, columns: Sequence[Column], names: _Names) -> list[tuple[str, list[Line]]]:
     deciding = metric_of(comparison, comparison.metric)
-    place = slots(comparison)
+    look = styles(comparison)
 
     def line(row: Row) -> Line:
+        shown, levels = names.of(row)
         badges = [] if row.outcome == "finished" else [row.outcome]
         badges += ["not tuned"] if row.kind == "arm" and not row.tuned else []
         return Line(
             name=row.name,
             kind=row.kind,
+            shown=shown,
+            levels=levels,
             cells=[column(row) for column in columns],
             winner=is_winner(comparison, row),
-            slot=place[row.name] % 10 if row.name in place and row.kind != "baseline" else None,
+            colour=look[row.name].css if row.name in look and row.kind != "baseline" else None,
             label={"default": "library default", "constant": "no schedule"}.get(row.kind, ""),
-            badges=badges + row.flags,
+            badges=list(dict.fromkeys([*badges, *row.flags])),
             settings=row.settings,
         )
 
@@ -134,7 +204,10 @@ def _groups(comparison: Comparison, columns: Sequence[Column]) -> list[tuple[str
     shown_names = {each.name for each in optimizers}
     optimizers += [line(each) for each in followers if each.name not in shown_names]
     baselines = better_first((row for row in comparison.rows if row.kind == "baseline"), deciding)
-    groups = [("Optimizers", optimizers), ("Baselines", [line(row) for row in baselines])]
+    groups = [
+        (capital(subject(comparison).many), optimizers),
+        ("Baselines", [line(row) for row in baselines]),
+    ]
     return [group for group in groups if group[1]]
 
 

@@ -7,7 +7,10 @@ for contrast with the background; line patterns and marker shapes repeat what th
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from steepest.compare.result import Comparison
+from steepest.report.factors import levels_of, scheme
 
 SURFACES: dict[str, tuple[str, str]] = {
     "page": ("#f6f6f3", "#101317"),
@@ -108,8 +111,49 @@ def css_variables(mode: int) -> str:
     return ";".join([*surfaces, *series])
 
 
-def slots(comparison: Comparison) -> dict[str, int]:
-    """Return each optimizer's place in the palette: the order of the rows, so the best comes first."""
+@dataclass(frozen=True)
+class Style:
+    """How an arm is drawn.
+
+    Attributes:
+        slot: its place in the palette.
+        pattern: the place of its line pattern and marker shape, where these have a meaning of their own; None where
+            they follow the palette.
+    """
+
+    slot: int
+    pattern: int | None = None
+
+    @property
+    def colour(self) -> str:
+        """Its light colour."""
+        return colour(self.slot)
+
+    @property
+    def dash(self) -> str:
+        """Its line pattern."""
+        return dash(self.slot) if self.pattern is None else DASHES[self.pattern % len(DASHES)]
+
+    @property
+    def symbol(self) -> str:
+        """Its marker shape."""
+        return symbol(self.slot if self.pattern is None else self.pattern)
+
+    @property
+    def css(self) -> str:
+        """The name of its colour's variable in the page."""
+        return f"series-{self.slot % len(SERIES)}"
+
+
+def styles(comparison: Comparison) -> dict[str, Style]:
+    """Return how each arm is drawn: colours in the order of the rows, so the best comes first.
+
+    Where several factors vary, a colour stands for a level of one of them, a pattern for levels of the others.
+    """
     names = [row.name for row in comparison.rows if row.kind == "arm"]
     names += [band.name for band in comparison.curves] + [curve.name for curve in comparison.rates]
-    return {name: slot for slot, name in enumerate(dict.fromkeys(names))}
+    found = {name: Style(slot) for slot, name in enumerate(dict.fromkeys(names))}
+    meaning = scheme(comparison)
+    if meaning is not None:
+        found |= {name: Style(*meaning.places(levels)) for name, levels in levels_of(comparison).items()}
+    return found

@@ -13,7 +13,8 @@ from steepest.compare.estimates import Estimate
 from steepest.compare.result import Comparison, Metric, RateCurve, Row
 from steepest.report import format as show
 from steepest.report.digits import Digits, digits_of
-from steepest.report.theme import slots
+from steepest.report.factors import short_names, subject
+from steepest.report.theme import Style, styles
 
 UNBROKEN = "\u00a0"
 
@@ -61,8 +62,9 @@ class Dot:
     kind: str
     value: str
     note: str
+    short: str
     winner: bool = False
-    slot: int | None = None
+    style: Style | None = None
     at: float | None = None
     low: float | None = None
     high: float | None = None
@@ -81,9 +83,11 @@ class Ranking:
     better: str
     dots: list[Dot]
     ticks: list[tuple[str, float]]
-    seeds: int
+    runs: int
+    over: str
     has_default: bool
     has_baseline: bool
+    wide: bool = False
 
 
 @dataclass(frozen=True)
@@ -172,8 +176,9 @@ def ranking(comparison: Comparison) -> Ranking:
     known = [row.metrics[metric.name] for row in rows if metric.name in row.metrics]
     placed = [each for each in known if finite(each.mean)]
     written = digits_of(comparison, metric)
-    place = slots(comparison)
+    look, short = styles(comparison), short_names(comparison)
     axis = ranking_scale(placed, placed[0].mean) if placed else Axis(0.0, 1.0)
+    seeds = max((row.seeds for row in rows), default=1)
     dots: list[Dot] = []
     for row in rows:
         estimate = row.metrics.get(metric.name)
@@ -190,8 +195,9 @@ def ranking(comparison: Comparison) -> Ranking:
                 kind=row.kind,
                 value=written.value(estimate),
                 note=_note(row),
+                short=short.get(row.name, row.name) if row.kind == "arm" else row.name,
                 winner=is_winner(comparison, row),
-                slot=place[row.name] % 10 if row.kind == "arm" else None,
+                style=look[row.name] if row.kind == "arm" else None,
                 at=axis.at(estimate.mean) if estimate is not None and has else None,
                 low=axis.at(interval[0]) if interval else None,
                 high=axis.at(interval[1]) if interval else None,
@@ -199,7 +205,7 @@ def ranking(comparison: Comparison) -> Ranking:
                 seeds=tuple(
                     axis.at(each)
                     for each in row.values.get(metric.name, [])
-                    if finite(each) and not axis.beyond(each) and row.seeds > 1
+                    if finite(each) and not axis.beyond(each) and len(row.values[metric.name]) > 1
                 ),
                 default_at=axis.at(shown.mean) if shown is not None and default_known else None,
                 default_beyond=axis.beyond(shown.mean) if shown is not None and default_known else "",
@@ -213,9 +219,11 @@ def ranking(comparison: Comparison) -> Ranking:
         better="right" if metric.higher_is_better else "left",
         dots=dots,
         ticks=[(show.number(value * scale_by, step), at) for value, at in ticks] if placed else [],
-        seeds=max((row.seeds for row in rows), default=1),
+        runs=seeds * comparison.test_sets,
+        over=subject(comparison).runs(seeds),
         has_default=any(dot.default_at is not None for dot in dots),
         has_baseline=any(dot.kind == "baseline" for dot in dots),
+        wide=bool(short),
     )
 
 
@@ -334,8 +342,14 @@ Mark = tuple[float, int]
 """A rate, and how many marks of the same kind stand at about the same rate already."""
 
 
-def edge_marks(curves: Sequence[RateCurve]) -> list[tuple[list[Mark], list[Mark]]]:
+def edge_marks(
+    curves: Sequence[RateCurve], optimizers: Mapping[str, str] | None = None
+) -> list[tuple[list[Mark], list[Mark]]]:
     """Return, for each curve, the rates that diverged and the library's default, as marks that do not hide each other.
+
+    Args:
+        curves: the tuning of each arm.
+        optimizers: the optimizer of each arm, where several arms share one: then its default is marked once.
 
     Example:
         >>> one, two = (RateCurve(name=name, metric="log_loss", chosen=0.1, default=0.01,
@@ -345,10 +359,14 @@ def edge_marks(curves: Sequence[RateCurve]) -> list[tuple[list[Mark], list[Mark]
         [([(1.0, 0)], [(0.01, 0)]), ([(1.0, 1)], [(0.01, 1)])]
     """
     seen: tuple[list[float], list[float]] = [], []
+    marked: set[str] = set()
     found: list[tuple[list[Mark], list[Mark]]] = []
     for curve in curves:
         gone = {rate for rate, value in [*curve.scan, *curve.full] if not finite(value)}
-        kinds = sorted(filter(is_rate, gone)), list(filter(is_rate, [curve.default]))
+        optimizer = (optimizers or {}).get(curve.name, curve.name)
+        default = [] if optimizer in marked else [curve.default]
+        marked.add(optimizer)
+        kinds = sorted(filter(is_rate, gone)), list(filter(is_rate, default))
         placed = [
             [(rate, sum(math.isclose(rate, each, rel_tol=0.1) for each in before)) for rate in rates]
             for rates, before in zip(kinds, seen, strict=True)

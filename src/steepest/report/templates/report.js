@@ -40,7 +40,7 @@
     const touch = window.matchMedia("(pointer: coarse)").matches;
     const { layout } = figure;
     for (const trace of figure.data) {
-      if (trace.meta && own.hidden.has(trace.meta.name)) trace.visible = false;
+      if (trace.meta && [trace.meta.name, ...(trace.meta.levels ?? [])].some((name) => own.hidden.has(name))) trace.visible = false;
     }
     if (own.whole) delete layout.yaxis.range;
     layout.width = box.clientWidth;

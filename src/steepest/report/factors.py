@@ -1,0 +1,129 @@
+"""How arms are shown that differ in several factors: columns of tables, short names, what colours and marks stand for.
+
+A comparison of one factor has none of this: its arms are called by their only level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from steepest.compare.result import Comparison
+from steepest.report.words import Subject
+from steepest.sweep.arms import SUBJECTS
+
+MOST_MARKS = 4
+"""As many line patterns as there are."""
+
+
+def subject(comparison: Comparison) -> Subject:
+    """Return what is compared, in words."""
+    return Subject(tuple(comparison.factors), comparison.test_sets)
+
+
+def title_of(factor: str) -> str:
+    """Return a factor's name as people write it.
+
+    Example:
+        >>> title_of("batch_size"), title_of("train_rows")
+        ('batch size', 'training rows')
+    """
+    return {"train_rows": "training rows", "labels": "labels", "precision": "precision"}.get(
+        factor, SUBJECTS.get(factor, (factor,))[0]
+    )
+
+
+def varying(comparison: Comparison) -> list[str]:
+    """Return the factors in which arms differ where there are several, else nothing."""
+    known = all(set(comparison.factors) <= set(arm.levels) for arm in comparison.arms)
+    return list(comparison.factors) if len(comparison.factors) > 1 and comparison.arms and known else []
+
+
+def levels_of(comparison: Comparison) -> dict[str, dict[str, str]]:
+    """Return, where several factors vary, each arm's levels by its title."""
+    return {arm.title: arm.levels for arm in comparison.arms} if varying(comparison) else {}
+
+
+def optimizers_of(comparison: Comparison) -> dict[str, str]:
+    """Return, where several factors vary, each arm's optimizer by its title."""
+    return (
+        {arm.title: arm.factors.get("optimizer", "") for arm in comparison.arms}
+        if varying(comparison)
+        else {}
+    )
+
+
+def short_names(comparison: Comparison) -> dict[str, str]:
+    """Return a short name for each arm where several factors vary: levels without options that no other level needs.
+
+    An arm that the user named keeps its name.
+    """
+    factors, levels = varying(comparison), levels_of(comparison)
+    if not factors:
+        return {}
+    shown = {name: _shortened([each[name] for each in levels.values()]) for name in factors}
+    made = {
+        arm.title: arm.name or ", ".join(shown[name][arm.levels[name]] for name in factors)
+        for arm in comparison.arms
+    }
+    return made if len(set(made.values())) == len(made) else {title: title for title in made}
+
+
+def _shortened(levels: Sequence[str]) -> dict[str, str]:
+    bare = {each: each.partition("(")[0] or each for each in levels}
+    bare = {each: name.removesuffix(" schedule") for each, name in bare.items()}
+    often = list(bare.values())
+    return {each: each if often.count(name) > 1 else name for each, name in bare.items()}
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """What colours and marks stand for where several factors vary.
+
+    Attributes:
+        colour: the factor that colours stand for.
+        marks: the factors that line patterns and marker shapes stand for; more than one where they fit.
+        colours: the levels of the first, in the order of the palette.
+        patterns: the combinations of levels of the others, in the order of the patterns.
+    """
+
+    colour: str
+    marks: tuple[str, ...]
+    colours: tuple[str, ...]
+    patterns: tuple[tuple[str, ...], ...]
+
+    @property
+    def mark_title(self) -> str:
+        """What marks stand for, in words."""
+        return ", ".join(map(title_of, self.marks))
+
+    def places(self, levels: dict[str, str]) -> tuple[int, int]:
+        """Return the place of an arm in the palette, and among the patterns."""
+        return self.colours.index(levels[self.colour]), self.patterns.index(
+            tuple(levels[each] for each in self.marks)
+        )
+
+
+def scheme(comparison: Comparison) -> Scheme | None:
+    """Return what colours and marks stand for, or None where one factor varies.
+
+    Colours stand for the factor with the most levels; of several, the first one. Marks stand for all the others
+    together as long as there are patterns enough, else for the one with the most levels.
+    """
+    factors, levels = varying(comparison), list(levels_of(comparison).values())
+    if not factors:
+        return None
+    counts = {name: len({each[name] for each in levels}) for name in factors}
+    colour, *others = sorted(factors, key=lambda name: -counts[name])
+    others.sort(key=factors.index)
+    combined = len({tuple(each[name] for name in others) for each in levels})
+    marks = others if combined <= MOST_MARKS else [max(others, key=counts.__getitem__)]
+    order = {row.name: place for place, row in enumerate(comparison.rows) if row.kind == "arm"}
+    arms = sorted(comparison.arms, key=lambda arm: order.get(arm.title, len(order)))
+    found = [tuple(arm.levels[name] for name in marks) for arm in arms]
+    return Scheme(
+        colour=colour,
+        marks=tuple(marks),
+        colours=tuple(dict.fromkeys(arm.levels[colour] for arm in arms)),
+        patterns=tuple(dict.fromkeys(found)),
+    )
