@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 import steepest as st
+from steepest.api import resume
 from steepest.data.table import read_table
 from steepest.errors import ModelError
 from steepest.models import build_model
@@ -63,7 +64,7 @@ EDITS = {
 }  # fmt: skip
 
 
-def ids(folder: str) -> list[tuple[str, int]]:
+def ids(folder: str | Path) -> list[tuple[str, int]]:
     return [(each.key.recipe, each.key.seed) for each in Folder(folder).records()]
 
 
@@ -276,9 +277,7 @@ def test_what_cannot_be_identified_is_trained_again_and_that_is_said(churn, tmp_
     first, lines = compare(churn, tmp_path, namespace["build"])
     second, _ = compare(churn, tmp_path, namespace["build"])
     assert second == 2 * first
-    assert any(
-        "warning: model cannot be identified: the source of build cannot be read" in each for each in lines
-    )
+    assert any("cannot be identified: the source of build cannot be read" in each for each in lines)
     assert st.load(tmp_path, model=namespace["build"]).about.code
 
 
@@ -372,3 +371,97 @@ def test_a_network_with_other_settings_is_refused(churn, tmp_path) -> None:
     old = {key: each for key, each in about.items() if key not in ("network", "outputs_on_made_up_rows")}
     path.write_text(json.dumps(old | {"code": "of an earlier version"}))
     assert len(st.load(folder, model=lambda shape: Scaled(shape, [1.0])).predict(churn)) == len(churn)
+
+
+TWO = ["-o", "sgd(lr=0.1)", "--model", "one.py:Net", "--model", "two.py:Net", "--schedule", "mine.py:waiting(wait=1)",
+       "--schedule", "constant"]  # fmt: skip
+
+
+def by_arm(folder: str) -> dict[str, set[str]]:
+    return {arm.title: set(arm.runs) for arm in st.Result.load(folder).comparison.arms}
+
+
+def test_an_edit_trains_the_arms_anew_that_use_the_code(steepest, churn_csv, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for file, text in (("one.py", NET), ("two.py", NET.replace("tanh", "relu")), ("mine.py", SCHEDULE)):
+        Path(file).write_text(text)
+    command = ["compare", churn_csv, "--target", "churned", *TWO, *QUICK, "--out", "x"]
+    assert steepest(*command).status == 0
+    before = by_arm("x")
+    assert len(before) == 4
+
+    def changed(file: str, old: str, new: str) -> set[str]:
+        Path(file).write_text(Path(file).read_text().replace(old, new))
+        said = steepest(*command)
+        assert said.status == 0, said.err
+        assert "the code has changed since it was trained in this folder" in said.err
+        now = by_arm("x")
+        return {title for title in now if now[title] != before[title]}
+
+    assert changed("two.py", "relu", "sigmoid") == {each for each in before if each.startswith("two.py:Net")}
+    said = steepest(
+        "predict", "x", churn_csv, "--arm", "two.py:Net, constant schedule", "--model", "two.py:Net"
+    )
+    assert said.status == 0, said.err
+    Path("two.py").write_text(NET)
+    said = steepest(
+        "predict", "x", churn_csv, "--arm", "two.py:Net, constant schedule", "--model", "two.py:Net"
+    )
+    assert said.status == 2
+    kept = re.search(r"--model '([^']+)'", said.err)
+    assert kept
+    assert "sigmoid" in Path(kept[1].rpartition(":")[0]).read_text()
+    again = ["--arm", "two.py:Net, constant schedule", "--model", kept[1]]
+    assert steepest("predict", "x", churn_csv, *again).status == 0
+    Path("two.py").write_text(NET.replace("tanh", "relu"))
+    schedule = {each for each in before if "waiting" in each}
+    assert changed("mine.py", "1.0", "0.7") == schedule
+
+
+def test_a_folder_with_two_own_models_resumes_and_grows(steepest, churn_csv, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for file, text in (("one.py", NET), ("two.py", NET.replace("tanh", "relu")), ("mine.py", SCHEDULE)):
+        Path(file).write_text(text)
+    command = ["compare", churn_csv, "--target", "churned", *QUICK, "--out", "x"]
+    assert steepest(*command, *TWO).status == 0
+    before = ids("x")
+    assert steepest("resume", "x").status == 0
+    assert ids("x") == before
+    alone = ["-o", "sgd(lr=0.1)", "--schedule", "constant", "--model"]
+    said = steepest(*command, *alone, "one.py:Net")  # one of its arms, the others stay
+    assert said.status == 0, said.err
+    assert "the code has changed" not in said.err
+    assert ids("x") == before
+    assert len(by_arm("x")) == 4
+    Path("three.py").write_text(NET.replace("tanh", "sin"))
+    said = steepest(*command, *alone, "three.py:Net")
+    assert said.status == 0, said.err
+    assert ids("x")[: len(before)] == before
+    assert len(ids("x")) == len(before) + 1
+    assert len(by_arm("x")) == 5
+
+
+def test_callables_of_one_name_are_arms_of_their_own(churn_csv, tmp_path) -> None:
+    widths = [3, 5]
+    models = [lambda shape: Small(shape, widths[0]), lambda shape: Small(shape, widths[1])]
+
+    def planned():
+        return st.plan(
+            read_table(str(churn_csv), target="churned"),
+            optimizers=["sgd(lr=0.1)"], model=[*models, "linear"], seeds=1, epochs=1, batch_size=64, compile="off",
+        )  # fmt: skip
+
+    result = planned().run(tmp_path / "x", observer=Observer())
+    titles = [arm.title for arm in result.comparison.arms]
+    assert len(titles) == 3
+    assert [result.arm(each).net.first.out_features for each in titles[:2]] == widths
+    with pytest.raises(ModelError, match="which is not run unasked"):
+        st.load(tmp_path / "x", arm=titles[0])
+    assert st.load(tmp_path / "x", arm=titles[1], model=models[1]).net.first.out_features == 5
+    done = ids(tmp_path / "x")
+    assert len(done) == 3
+    planned().run(tmp_path / "x", observer=Observer())
+    assert ids(tmp_path / "x") == done
+    resumed = resume(tmp_path / "x", observer=Observer(), model=models)
+    assert ids(tmp_path / "x") == done
+    assert resumed.arm(titles[0]).net.first.out_features == 3

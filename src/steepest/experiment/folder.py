@@ -179,7 +179,7 @@ def _trained_before(
     for arm in before:
         texts = texts_of(arm)
         own = dict(codes_of([arm]))
-        as_trained = all(_kept_digest(kept, of) == code.digest for of, code in own.items()) and not (
+        as_trained = all(kept.get(of) == code.digest for of, code in own.items()) and not (
             _had_code(kept, arm) and not own
         )
         if same and as_trained and all(texts[name] in values for name, values in shared.items()):
@@ -195,11 +195,6 @@ def _trained_before(
             f"warning: {', '.join(lost)}: in this folder, but trained with other settings and not in this report"
         )
     return stay
-
-
-def _kept_digest(kept: Mapping[str, str], of: str) -> str | None:
-    """Return the identity that a folder has of some code; that of its only model or schedule has no name."""
-    return kept.get(of, kept.get(of.partition(" ")[0]) if not of.startswith("optimizer ") else None)
 
 
 def _had_code(kept: Mapping[str, str], arm: Wanted) -> bool:

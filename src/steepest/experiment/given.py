@@ -15,11 +15,20 @@ from steepest.sweep.contestants import contestants
 
 
 def text_of(value: Any, name: Callable[[Any], str], objects: dict[str, Any]) -> str:
-    """Return the text that stands for a value, and keep the object that it stands for."""
+    """Return the text that stands for a value, and keep the object that it stands for.
+
+    Example:
+        >>> objects = {}
+        >>> [text_of(each, lambda value: "callable f", objects) for each in (min, max, min)]
+        ['callable f', 'callable f (2)', 'callable f']
+    """
     if isinstance(value, str):
         return value
-    text = name(value)
-    objects[text] = value
+    first = text = name(value)
+    count = 1
+    while objects.setdefault(text, value) is not value:  # another one of the same name, such as <lambda>
+        count += 1
+        text = f"{first} ({count})"
     return text
 
 
@@ -70,7 +79,10 @@ class Arm:
 def given_models(model: ModelBuilder | Sequence[ModelBuilder] | None) -> Given:
     """Return the callables that build models as what is given in Python."""
     if isinstance(model, list | tuple):
-        return Given(named={callable_name(each): each for each in model})
+        objects: dict[str, Any] = {}
+        for each in model:
+            text_of(each, callable_name, objects)
+        return Given(named=objects)
     return Given(model=cast("ModelBuilder | None", model))
 
 

@@ -65,6 +65,7 @@ class Wanted:
         train_rows, labels, prepare: the data variant.
         procedure: of which runs it consists.
         name: the user's own name for it, or nothing.
+        model_name: the text that stands for the callable that builds the model; by default that of its name.
     """
 
     optimizer: Contestant
@@ -77,11 +78,12 @@ class Wanted:
     prepare: str = ""
     procedure: str = PLAIN
     name: str = ""
+    model_name: str = ""
 
     @property
     def model_text(self) -> str:
         """The model in words: its specification, or the callable's name."""
-        return self.model if isinstance(self.model, str) else callable_name(self.model)
+        return self.model if isinstance(self.model, str) else self.model_name or callable_name(self.model)
 
     @property
     def variant(self) -> tuple[str, str, str]:
@@ -218,11 +220,8 @@ def wanted_arms(experiment: Experiment, given: Given) -> tuple[Wanted, ...]:
             given.optimizers or _objects(experiment.optimizers, given), experiment.protocol.tune
         )
         values = experiment.factors.values()
-        values = {
-            name: [_value(name, each, experiment, given) for each in some] for name, some in values.items()
-        }
         found = [
-            replace(shared, optimizer=each, **dict(zip(values, chosen, strict=True)))
+            _with(replace(shared, optimizer=each), dict(zip(values, chosen, strict=True)), experiment, given)
             for each in who
             for chosen in itertools.product(*values.values())
         ]
@@ -233,26 +232,28 @@ def wanted_arms(experiment: Experiment, given: Given) -> tuple[Wanted, ...]:
 def _shared(experiment: Experiment, given: Given) -> Wanted:
     """Return an arm with the values that all share."""
     protocol = experiment.protocol
-    model = given.model or _value("model", experiment.model.model, experiment, given)
     [first, *_] = contestants([DEFAULT_ARM_OPTIMIZER])
-    return Wanted(
-        first, model, protocol.schedule, protocol.batch_size, protocol.precision,
+    shared = Wanted(
+        first, given.model or "", protocol.schedule, protocol.batch_size, protocol.precision,
         prepare="" if not isinstance(experiment.data.prepare, str) else experiment.data.prepare,
     )  # fmt: skip
+    return shared if given.model else _with(shared, {"model": experiment.model.model}, experiment, given)
 
 
 def _objects(texts: Sequence[str], given: Given) -> list[Any]:
     return [given.named.get(each, each) for each in texts]
 
 
-def _value(name: str, value: Any, experiment: Experiment, given: Given) -> Any:
-    if name != "model":
-        return value
-    if value in given.named:
-        return given.named[value]
-    if value.startswith(CALLABLE) and given.model is not None:
-        return given.model
-    return str(experiment.model.spec_of(value))
+def _with(arm: Wanted, values: dict[str, Any], experiment: Experiment, given: Given) -> Wanted:
+    """Return an arm with other values of some factors, a model given as its text."""
+    text = values.get("model")
+    if text is None:
+        return replace(arm, **values)
+    found = given.named.get(text)
+    if found is None and text.startswith(CALLABLE):
+        found = given.model
+    values["model"] = str(experiment.model.spec_of(text)) if found is None else found
+    return replace(arm, **values, model_name="" if found is None else text)
 
 
 def _listed(arm: ArmOptions, experiment: Experiment, given: Given, shared: Wanted) -> Wanted:
@@ -264,9 +265,7 @@ def _listed(arm: ArmOptions, experiment: Experiment, given: Given, shared: Wante
             hint="write an arm for each, or leave the list of arms out and name them with -o.",
         )
     values = arm.model_dump(exclude_none=True, exclude={"optimizer"}, exclude_defaults=True)
-    if "model" in values:
-        values["model"] = _value("model", values["model"], experiment, given)
-    return replace(shared, optimizer=who[0], **values)
+    return _with(replace(shared, optimizer=who[0]), values, experiment, given)
 
 
 def _tune_of(what: str, experiment: Experiment) -> list[str]:

@@ -32,7 +32,7 @@ class Codes:
         for kind, codes in (("model", self.models), ("schedule", self.schedules)):
             for text, code in codes.items():
                 if code.digest:
-                    yield (kind if len(codes) == 1 else f"{kind} {text}"), code
+                    yield f"{kind} {text}", code
         for name, code in self.optimizers.items():
             if code.digest:
                 yield f"optimizer {name}", code
