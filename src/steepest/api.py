@@ -121,15 +121,16 @@ def plan(
     return made
 
 
-def compare(data: Table | Any, out: str | Path | None = None, **options: Any) -> Result:
+def compare(data: Table | Any, out: str | Path | None = None, *, yes: bool = False, **options: Any) -> Result:
     """Plan and run a comparison: :func:`plan` followed by :meth:`Plan.run`.
 
     Args:
         data: as for :func:`plan`.
         out: the folder (default: ``runs/NAME``).
+        yes: as for :meth:`Plan.run`.
         options: as for :func:`plan`.
     """
-    return plan(data, **options).run(out)
+    return plan(data, **options).run(out, yes=yes)
 
 
 def load(
@@ -186,14 +187,18 @@ class Plan:
         text = preview(self.experiment, self.table, self._folder(out), observer or Observer(), self.given)
         return Preview(text)
 
-    def run(self, out: str | Path | None = None, *, observer: Observer | None = None) -> Result:
+    def run(
+        self, out: str | Path | None = None, *, observer: Observer | None = None, yes: bool = False
+    ) -> Result:
         """Make every run that the folder lacks, and write results, models and report.
 
         Args:
             out: the folder (default: ``runs/NAME``). Runs that it already has are kept.
             observer: receives the progress (default: a progress bar on the terminal).
+            yes: make more than 1,000 runs without an error.
 
         Raises:
+            OptionError: there are more than 1,000 runs to make, and ``yes`` is not given.
             FolderError: the folder belongs to another experiment or cannot be written.
             DataError: the table came through a pipe, so that an interrupted comparison could not be resumed.
         """
@@ -202,17 +207,17 @@ class Plan:
             from steepest.report.console import ProgressObserver
 
             with ProgressObserver() as shown:
-                comparison = self._complete(folder, shown)
+                comparison = self._complete(folder, shown, yes)
         else:
-            comparison = self._complete(folder, observer)
+            comparison = self._complete(folder, observer, yes)
         return Result(folder, comparison, own_models(self.arms))
 
     def _folder(self, out: str | Path | None) -> Folder:
         return Folder(out or Path("runs") / self.experiment.name)
 
-    def _complete(self, folder: Folder, observer: Observer) -> Comparison:
+    def _complete(self, folder: Folder, observer: Observer, yes: bool) -> Comparison:
         self.table.check_lasting()
-        return complete(self.experiment, self.table, folder, observer, self.given)
+        return complete(self.experiment, self.table, folder, observer, self.given, yes=yes)
 
     def __str__(self) -> str:
         arms = self.arms
@@ -427,7 +432,7 @@ def resume(
     table = open_table(experiment)
     with looking(opened.sources_of, before=opened.home):
         given = given_models(model)
-        comparison = complete(experiment, table, opened, observer, given)
+        comparison = complete(experiment, table, opened, observer, given, yes=True)  # agreed to when it began
         return Result(opened, comparison, own_models(wanted_arms(experiment, given)))
 
 

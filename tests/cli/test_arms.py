@@ -12,6 +12,7 @@ import pytest
 import steepest as st
 from steepest.cli import main
 from steepest.errors import FolderError, ModelError, OptionError
+from steepest.record.store import Folder
 
 QUICK = ["--seeds", "2", "--epochs", "1", "--compile", "off"]
 TWO_FACTORS = ["-o", "adam(lr=0.01)", "--model", "linear", "--model", "embedding-mlp(hidden=[4])",
@@ -145,3 +146,28 @@ def test_an_arm_is_exported(steepest, crossed, tmp_path) -> None:
     said = steepest("export", crossed, "--format", "csv", "--arm", "linear, batch 64", "--out", tmp_path)
     assert said.status == 2
     assert "--arm 'linear, batch 64' is given, and no model is exported as csv" in said.err
+
+
+def test_very_many_runs_need_a_yes(steepest, churn_csv, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("steepest.experiment.budget.MANY_RUNS", 7)
+    out = tmp_path / "x"
+    command = ["compare", churn_csv, "--target", "churned", *TWO_FACTORS, *QUICK, "--out", out]
+    said = steepest(*command)
+    assert said.status == 2
+    assert "error: 8 runs are to be made, more than 7, which takes about " in said.err
+    assert "Hint: give --yes (yes=True)" in said.err
+    assert Folder(out).untouched
+    assert "→ 8 runs" in steepest(*command, "--dry-run").out
+    several = {
+        "model": ["linear", "embedding-mlp(hidden=[4])"],
+        "batch_size": [32, 64],
+        "seeds": 2,
+        "epochs": 1,
+    }
+    table = st.read_table(churn_csv, target="churned")
+    with pytest.raises(OptionError, match="8 runs are to be made"):
+        st.compare(table, out, optimizers=["adam(lr=0.01)"], compile="off", **several)
+    assert steepest(*command, "--yes").status == 0
+    assert len(Folder(out).records()) == 8
+    assert steepest("resume", out).status == 0
+    assert steepest(*command).status == 0  # none are left to make

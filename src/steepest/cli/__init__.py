@@ -50,6 +50,7 @@ Open = Annotated[bool, flag("--open", help="Open the report in the browser.", pa
 DryRun = Annotated[
     bool, flag("--dry-run", help="Print the plan and the time it will take; train nothing.", panel="Output")
 ]
+Yes = Annotated[bool, flag("--yes", "-y", help="Begin even more than 1,000 runs.", panel="Output")]
 PrintModel = Annotated[bool, flag("--print-model", help="Print the model first.", panel="Output")]
 Help = Annotated[
     bool,
@@ -74,7 +75,7 @@ ComparisonFolder = Annotated[Path, typer.Argument(help="Folder of a comparison."
 
 def compare(source: str, optimizers: list[str] | None, out: Path | None, dry_run: bool = False,
             print_model: bool = False, verbose: bool = False, quiet: bool = False, as_json: bool = False,
-            open_: bool = False, **flags: Any) -> None:  # fmt: skip
+            open_: bool = False, yes: bool = False, **flags: Any) -> None:  # fmt: skip
     """Compare optimizers on a table, or run an experiment file."""
     if dry_run and (verbose or open_):
         raise OptionError(
@@ -106,7 +107,7 @@ def compare(source: str, optimizers: list[str] | None, out: Path | None, dry_run
         output.dry_run(plan, out, quiet=quiet, as_json=as_json)
         return
     output.show(
-        lambda observer: plan.run(out, observer=observer), out or Path("runs") / experiment.name,
+        lambda observer: plan.run(out, observer=observer, yes=yes), out or Path("runs") / experiment.name,
         verbose=verbose, quiet=quiet, as_json=as_json, open_=open_,
     )  # fmt: skip
 
@@ -116,7 +117,8 @@ def _option(name: str, annotation: Any, default: Any = False) -> inspect.Paramet
 
 
 _OPTIONS = parameters([
-    _option("out", Out, None), _option("dry_run", DryRun), _option("print_model", PrintModel),
+    _option("out", Out, None), _option("dry_run", DryRun), _option("yes", Yes),
+    _option("print_model", PrintModel),
     _option("as_json", AsJson), _option("open_", Open), _option("quiet", Quiet), _option("verbose", Verbose),
     _option("help", Help),
 ])  # fmt: skip

@@ -22,7 +22,8 @@ from steepest.sweep.arms import Arm
 from steepest.sweep.compiling import Work, with_choice
 from steepest.sweep.defaults import PILOT_STEPS, pilot
 from steepest.sweep.estimate import fit_budget, plan_seconds
-from steepest.sweep.plan import Setup
+from steepest.sweep.expected import expected_runs
+from steepest.sweep.plan import History, Setup
 from steepest.sweep.runner import Runner
 from steepest.wording import counted
 
@@ -34,6 +35,8 @@ TYPICAL_EPOCHS = 5.0
 """Length that is reckoned with before a pilot has run."""
 LARGEST_GUESS = 20.0
 """Length that a plan is made with where no pilot will run."""
+MANY_RUNS = 1_000
+"""More runs than this are begun only with ``--yes``."""
 LATE = 1.05
 """A comparison that is expected to take so many times its budget is said to take longer."""
 
@@ -86,6 +89,49 @@ def check_minutes(settings: Settings) -> None:
             f"a time budget of {counted(minutes, 'minute')} is too short for {counted(len(settings.arms), what)}",
             hint=f"give at least {counted(enough, 'minute')} (--minutes {enough:g}), or fewer {what}s.",
         )
+
+
+def check_number(settings: Settings, history: History) -> None:
+    """Refuse to begin very many runs that nobody has agreed to.
+
+    Raises:
+        OptionError: there are more than :data:`MANY_RUNS`.
+    """
+    length = decided(settings) or RunLength(epochs=settings.experiment.protocol.epochs or 1.0)
+    if len(expected_runs(with_times(settings).setup(length), history)) <= MANY_RUNS:
+        return
+    settings, length, known, wait = expected(settings)
+    setup = settings.setup(length)  # a time budget may have made it smaller
+    count = len(expected_runs(setup, history))
+    if count > MANY_RUNS:
+        raise OptionError(
+            f"{counted(count, 'run')} are to be made, more than {MANY_RUNS:,}, which takes "
+            f"{time_text(settings, setup, history, known=known, wait=wait)}",
+            hint="give --yes (yes=True) if that is what you want; fewer values of a factor, fewer seeds or "
+            "--learning-rates make it smaller.",
+        )
+
+
+def time_text(settings: Settings, setup: Setup, history: History, *, known: bool, wait: float) -> str:
+    """Return in words how long what is still to come is expected to take.
+
+    Args:
+        settings: with the execution plan that is expected.
+        setup: at the length that is expected.
+        history: the runs that are done.
+        known: whether the length is known, without a pilot.
+        wait: seconds of compiling.
+    """
+    cells = settings.plan.cells
+    besides = [f"{duration(wait)} of compiling"] if wait else []
+    besides += [] if history else ["the baselines"]
+    more = f", plus {' and '.join(besides)}" if besides else ""
+    if known or settings.experiment.protocol.minutes is not None:
+        most = "about" if known else "at most about"
+        return f"{most} {duration(plan_seconds(setup, cells, history))}{more}"
+    short, long = (settings.setup(RunLength(epochs=each)) for each in (1.0, 2.0))
+    epoch = plan_seconds(long, cells, {}) - plan_seconds(short, cells, {})
+    return f"about {duration(epoch)} per epoch{more}; a pilot run chooses the number of epochs"
 
 
 def decided(settings: Settings) -> RunLength | None:

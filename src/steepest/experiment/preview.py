@@ -6,14 +6,13 @@ import html
 
 from steepest.components.references import looking
 from steepest.data.table import Table
-from steepest.experiment.budget import check_minutes, expected
+from steepest.experiment.budget import check_minutes, expected, time_text
 from steepest.experiment.folder import check_folder, joined
 from steepest.experiment.settings import decide
-from steepest.recipe import Experiment, RunLength
+from steepest.recipe import Experiment
 from steepest.record.store import Folder
-from steepest.report.format import seconds as duration
 from steepest.sweep.arms import NOTHING_GIVEN, Given
-from steepest.sweep.estimate import plan_seconds, plan_text
+from steepest.sweep.estimate import plan_text
 from steepest.sweep.methods import steps_text
 from steepest.sweep.observer import Observer
 from steepest.sweep.rows import rows_text
@@ -60,7 +59,7 @@ def _preview(experiment: Experiment, table: Table, folder: Folder, observer: Obs
     settings = settings.measured(began, observer)
     check_minutes(settings)
     settings, length, known, wait = expected(settings)
-    protocol, cells = experiment.protocol, settings.plan.cells
+    cells = settings.plan.cells
     setup, history = settings.setup(length), folder.history()
     lines = [
         *([f"folder {folder.path.as_posix()}, with {counted(len(history), 'run')}"] if history else []),
@@ -70,16 +69,5 @@ def _preview(experiment: Experiment, table: Table, folder: Folder, observer: Obs
         *rows_text(cells, settings.arms),
         *steps_text(cells, settings.arms),
     ]
-    besides = [f"{duration(wait)} of compiling"] if wait else []
-    besides += [] if history else ["the baselines"]
-    more = f", plus {' and '.join(besides)}" if besides else ""
-    if known or protocol.minutes is not None:
-        most = "about" if known else "at most about"
-        lines.append(f"time   {most} {duration(plan_seconds(setup, cells, history))}{more}")
-    else:
-        short, long = (settings.setup(RunLength(epochs=each)) for each in (1.0, 2.0))
-        epoch = plan_seconds(long, cells, {}) - plan_seconds(short, cells, {})
-        lines.append(
-            f"time   about {duration(epoch)} per epoch{more}; a pilot run chooses the number of epochs"
-        )
+    lines.append(f"time   {time_text(settings, setup, history, known=known, wait=wait)}")
     return "\n".join(lines)

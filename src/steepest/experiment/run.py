@@ -19,7 +19,7 @@ from steepest.data.table import Table, read_table
 from steepest.errors import OptionError
 from steepest.evaluate.outputs import predict
 from steepest.experiment.baselines import Baselines
-from steepest.experiment.budget import check_minutes, settle
+from steepest.experiment.budget import check_minutes, check_number, settle
 from steepest.experiment.folder import check_folder, joined, with_whole_paths, write_results
 from steepest.experiment.settings import Settings, decide
 from steepest.models import build_model
@@ -63,7 +63,13 @@ def open_table(experiment: Experiment) -> Table:
 
 
 def complete(
-    experiment: Experiment, table: Table, folder: Folder, observer: Observer, given: Given = NOTHING_GIVEN
+    experiment: Experiment,
+    table: Table,
+    folder: Folder,
+    observer: Observer,
+    given: Given = NOTHING_GIVEN,
+    *,
+    yes: bool = False,
 ) -> Comparison:
     """Run what the folder lacks and write everything; return the comparison.
 
@@ -73,6 +79,7 @@ def complete(
         folder: where to.
         observer: who is told.
         given: what was given as Python objects instead of texts.
+        yes: begin however many runs there are.
 
     Raises:
         FolderError: the folder belongs to other data, was begun by an earlier version of steepest, with another
@@ -87,7 +94,7 @@ def complete(
         settings = decide(experiment, table, given, observer)
         check_folder(folder, experiment, settings.dataset, settings.cells)
         with folder.held():
-            return _carry_out(experiment, folder, observer, settings, started)
+            return _carry_out(experiment, folder, observer, settings, started, yes=yes)
 
 
 def _carry_out(
@@ -96,12 +103,16 @@ def _carry_out(
     observer: Observer,
     settings: Settings,
     started: float,
+    *,
+    yes: bool,
 ) -> Comparison:
     """Do what :func:`complete` says, in a folder that no other process is working in."""
     # another process may have begun it in between
     began = check_folder(folder, experiment, settings.dataset, settings.cells)
     settings = settings.measured(began, observer)
     check_minutes(settings)
+    if not yes:
+        check_number(settings, folder.history())
     _write_experiment(folder, experiment, settings)
     folder.begin(settings.dataset.fingerprint, settings.dataset.name)
     for of, code in settings.codes:
