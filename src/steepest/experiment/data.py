@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
 from steepest.data.dataset import Dataset
 from steepest.data.table import Table, TablePipeline
 from steepest.data.variants import Variant
-from steepest.sweep.arms import Wanted
+from steepest.sweep.arms import UNPREPARED, Wanted, whole_path
 
 Made = tuple[Dataset, TablePipeline]
 
@@ -66,8 +65,8 @@ class Datasets(Mapping[str, Dataset]):
     def variant(self, arm: Wanted) -> Variant:
         """Return the data variant of an arm."""
         own = self.table.options.prepare
-        prepare: Any = None if arm.prepare in ("", own) else arm.prepare
-        return Variant(arm.train_rows, arm.labels, prepare)
+        mine = ("", UNPREPARED if own is None else whole_path(str(own)))
+        return Variant(arm.train_rows, arm.labels, None if arm.prepare in mine else arm.prepare)
 
     def pipeline(self, fingerprint: str) -> TablePipeline:
         """Return what was learned from the training rows of a dataset."""

@@ -36,7 +36,7 @@ from steepest.record.store import TEST_PREDICTIONS, Folder, command, curves_fram
 from steepest.report.html import render_html
 from steepest.report.text import to_csv
 from steepest.report.usage import usage
-from steepest.sweep.arms import Given, Wanted, texts_of, wanted_arms
+from steepest.sweep.arms import Given, Wanted, labels_of, texts_of, varying, wanted_arms, whole_path
 from steepest.sweep.codes import codes_of
 from steepest.sweep.observer import Observer
 
@@ -168,33 +168,53 @@ def _trained_before(
     before, lost = _arms_of(began, given)
     mine = {stable_hash(texts_of(arm)) for arm in asked}
     names = {arm.optimizer.name for arm in asked}
-    before = [arm for arm in before if stable_hash(texts_of(arm)) not in mine]
     vary = {"optimizer", *began.factors.values(), *experiment.factors.values()}
     vary |= set(FACTORS) if began.arms or experiment.arms else set()
     shared = {name: {texts_of(arm)[name] for arm in asked} for name in FACTORS if name not in vary}
     free = {"seeds", "minutes", "metric", "positive", "tune", "sweep", "schedule", "batch_size", "precision"}
     protocols = [each.protocol.model_dump(exclude=free) for each in (began, experiment)]
     same = protocols[0] == protocols[1] and _same_judging(folder, began.protocol, experiment.protocol)
+    differing = ["optimizer", *varying([texts_of(arm) for arm in before])]
+    replaced = [_key(arm, differing) for arm in asked]
     stay: list[Wanted] = []
-    for arm in before:
+    for arm, label in zip(before, _labels(before), strict=True):
         texts = texts_of(arm)
+        if stable_hash(texts) in mine:
+            continue
         own = dict(codes_of([arm]))
         as_trained = all(kept.get(of) == code.digest for of, code in own.items()) and not (
             _had_code(kept, arm) and not own
         )
         if same and as_trained and all(texts[name] in values for name, values in shared.items()):
             stay.append(arm)
-        elif arm.optimizer.name not in names:
-            lost.append(arm.optimizer.name)
-    said = list(dict.fromkeys(arm.name or arm.optimizer.name for arm in stay))
+        elif _key(arm, differing) not in replaced:
+            lost.append(arm.name or label)
     if stay:
-        observer.say(f"       {', '.join(said)}: already in this folder, kept in the comparison")
+        said = [arm.name or label for arm, label in zip(stay, _labels([*stay, *asked]), strict=False)]
+        observer.say(f"       {_listed(said)}: already in this folder, kept in the comparison")
     lost = [each for each in dict.fromkeys(lost) if each not in names]
     if lost:
         observer.say(
-            f"warning: {', '.join(lost)}: in this folder, but trained with other settings and not in this report"
+            f"warning: {_listed(lost)}: in this folder, but trained with other settings and not in this report"
         )
     return stay
+
+
+def _labels(arms: Sequence[Wanted]) -> list[str]:
+    """Return a label for each arm: its optimizer, and what else distinguishes it from the others."""
+    shown = [{**texts_of(arm), "optimizer": arm.optimizer.name} for arm in arms]
+    return labels_of(shown, [name for name in FACTORS if name == "optimizer" or name in varying(shown)])
+
+
+def _listed(labels: Sequence[str]) -> str:
+    """Return labels as a list; those of several factors have commas of their own."""
+    return ("; " if any(", " in each for each in labels) else ", ").join(labels)
+
+
+def _key(arm: Wanted, factors: Sequence[str]) -> list[str]:
+    """Return an arm's values of some factors, by which it replaces another."""
+    texts = {**texts_of(arm), "optimizer": arm.optimizer.name}
+    return [texts[name] for name in factors]
 
 
 def _had_code(kept: Mapping[str, str], arm: Wanted) -> bool:
@@ -233,7 +253,7 @@ def _check_plan(plan: ExecutionPlan, folder: Folder) -> None:
 
 
 def with_whole_paths(experiment: Experiment) -> Experiment:
-    """Return the experiment with the paths of its data from the root on, so that it can go on from any folder."""
+    """Return the experiment with the paths of its files from the root on, so that it can go on from any folder."""
     data = experiment.data
     named = {name: getattr(data, name) for name in ("source", "validation", "test", "prepare")}
     whole = {
@@ -241,7 +261,17 @@ def with_whole_paths(experiment: Experiment) -> Experiment:
         for name, value in named.items()
         if isinstance(value, str) and not (name == "source" and is_name(value))
     }
-    return experiment.model_copy(update={"data": data.model_copy(update=whole)})
+    factors, arms = experiment.factors, experiment.arms
+    prepare = tuple(whole_path(each) for each in factors.prepare)
+    update = {
+        "data": data.model_copy(update=whole),
+        "factors": factors.model_copy(update={"prepare": prepare}),
+        "arms": tuple(
+            arm if arm.prepare is None else arm.model_copy(update={"prepare": whole_path(arm.prepare)})
+            for arm in arms
+        ),
+    }
+    return experiment.model_copy(update=update)
 
 
 def write_results(folder: Folder, comparison: Comparison) -> None:

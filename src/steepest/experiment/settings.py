@@ -240,6 +240,14 @@ def decide(experiment: Experiment, table: Table, given: Given, observer: Observe
     cells: dict[str, Cell] = {}
     for arm in wanted:
         made, net = _arm(arm, experiment, datasets, judging, codes)
+        twin = next((i for i, each in enumerate(arms) if each.id == made.id), None)
+        if twin is not None:  # one of them takes the default that the other names
+            arms[twin] = _merged(arms[twin], made)
+            size = made.recipe.batch_size
+            observer.say(
+                f"       {made.method.name}: the default batch size is {size}, so two of its arms are one"
+            )
+            continue
         data = datasets[made.folds[0]]
         said = data.provenance.get("variant", {}).get("notes", ())
         notes += [Note("info", each) for each in said if Note("info", each) not in notes]
@@ -315,6 +323,14 @@ def _arm(
         model=None if isinstance(wanted.model, str) else wanted.model,
     )
     return arm.in_stages(make_procedure(wanted.procedure)), net
+
+
+def _merged(one: Arm, same: Arm) -> Arm:
+    if one.name and same.name and one.name != same.name:
+        raise OptionError(
+            f"the arms {one.name!r} and {same.name!r} are the same", hint="leave one of the two out."
+        )
+    return replace(one, name=one.name or same.name)
 
 
 def _labelled(arms: Sequence[Arm]) -> list[Arm]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from steepest.components import grammar
+from steepest.data.variants import Variant
 from steepest.errors import OptionError
 from steepest.models import ModelBuilder
 from steepest.optim.spec import MethodSpec
@@ -20,6 +22,10 @@ DEFAULT_ARM_OPTIMIZER = "adam"
 """The optimizer of an arm in a list that names none."""
 ALL_ROWS, TRUE_LABELS, PLAIN = "all", "none", "train"
 """The neutral values of ``train_rows``, ``labels`` and ``procedure``."""
+DEFAULT = "default"
+"""A batch size that follows from the data."""
+UNPREPARED = "none"
+"""The value of ``prepare`` without any step."""
 SUBJECTS = {
     "optimizer": ("optimizer", "optimizers"),
     "model": ("model", "models"),
@@ -79,6 +85,13 @@ class Wanted:
     procedure: str = PLAIN
     name: str = ""
     model_name: str = ""
+
+    def __post_init__(self) -> None:
+        """Write the data variant in one way, wherever the command was given."""
+        variant = Variant(self.train_rows, self.labels)
+        object.__setattr__(self, "train_rows", variant.train_rows)
+        object.__setattr__(self, "labels", variant.labels or TRUE_LABELS)
+        object.__setattr__(self, "prepare", whole_path(self.prepare))
 
     @property
     def model_text(self) -> str:
@@ -229,6 +242,18 @@ def wanted_arms(experiment: Experiment, given: Given) -> tuple[Wanted, ...]:
     return tuple(found)
 
 
+def whole_path(prepare: str) -> str:
+    """Return the path of a file of preparation steps from the root on; other texts stay.
+
+    Example:
+        >>> whole_path("none"), whole_path("/a/steps.toml")
+        ('none', '/a/steps.toml')
+    """
+    if prepare in ("", UNPREPARED) or prepare.startswith("["):
+        return prepare
+    return str(Path(prepare).expanduser().absolute())
+
+
 def _shared(experiment: Experiment, given: Given) -> Wanted:
     """Return an arm with the values that all share."""
     protocol = experiment.protocol
@@ -317,7 +342,7 @@ def texts_of(arm: Wanted) -> dict[str, str]:
         "optimizer": whole_spec(who.at({})) + fixed + "".join(f"; {axis}" for axis in who.axes),
         "model": arm.model_text,
         "schedule": arm.schedule,
-        "batch_size": "default" if arm.batch_size is None else str(arm.batch_size),
+        "batch_size": DEFAULT if arm.batch_size is None else str(arm.batch_size),
         "precision": arm.precision,
         "train_rows": arm.train_rows,
         "labels": arm.labels,
@@ -354,6 +379,9 @@ def labels_of(shown: Sequence[Mapping[str, str]], differing: Sequence[str]) -> l
     values = {name: [each[name] for each in shown] for name in differing or ["optimizer"]}
     if "model" in values:
         values["model"] = _shortened(values["model"])
+    if "prepare" in values:
+        names = [Path(each).name for each in values["prepare"]]
+        values["prepare"] = names if len(set(names)) == len(set(values["prepare"])) else values["prepare"]
     return [
         ", ".join(_shown(name, each) for name, each in zip(values, arm, strict=True))
         for arm in zip(*values.values(), strict=True)
@@ -380,19 +408,19 @@ def _shortened(models: Sequence[str]) -> list[str]:
 
 def _shown(name: str, value: str) -> str:
     if name == "batch_size":
-        return f"batch {value}"
+        return f"{value} batch" if value == DEFAULT else f"batch {value}"
     if name == "train_rows":
         return (
             "all rows"
             if value == ALL_ROWS
-            else f"{100 * float(value):g} % of the rows"
-            if "." in value
             else f"{value} rows"
+            if value.isdigit()
+            else f"{100 * float(value):g} % of the rows"
         )
     if name == "labels":
         return "true labels" if value == TRUE_LABELS else value
     if name == "prepare":
-        return value.rpartition("/")[2] or "not prepared"
+        return "not prepared" if value in ("", UNPREPARED) else value
     if name == "schedule":
         return f"{value} schedule"
     if name == "procedure":

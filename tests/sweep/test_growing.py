@@ -1,0 +1,159 @@
+"""A folder of arms grows by values, optimizers and seeds: only what is missing runs, and every bit is a fresh one's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from steepest.cli import main
+from steepest.record.schema import Record
+from steepest.record.store import Folder
+from tests.conftest import churn_table
+
+BASE = ["compare", "churn.csv", "--target", "churned", "--epochs", "1", "--hidden", "4", "--threads", "1",
+        "--compile", "off"]  # fmt: skip
+SGD, ADAM, MOMENTUM = (["-o", text] for text in ("sgd(lr=0.1)", "adam(lr=0.01)", "momentum(lr=0.1)"))
+SEEDS = ["--seeds", "2"]
+STEPS = "[[step]]\nuse = 'fill-mode'\ncolumns = ['minutes']\n"
+
+
+@pytest.fixture(autouse=True)
+def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    churn_table(200).write_csv("churn.csv")
+    Path("steps.toml").write_text(STEPS)
+
+
+def some(flag: str, *values: object) -> list[str]:
+    return [part for value in values for part in (flag, str(value))]
+
+
+def compare(out: str, *arguments: str) -> dict[tuple[str, int], Record]:
+    """Return the runs of a folder after a comparison, each of which was made once."""
+    assert main([*BASE, *arguments, "--out", out]) == 0
+    records = Folder(out).records()
+    found = {(each.key.recipe, each.key.seed): each for each in records}
+    assert len(found) == len(records)
+    return found
+
+
+def numbers(records: dict[tuple[str, int], Record]) -> dict[tuple[str, int], Any]:
+    return {
+        key: (each.best, each.test, [point.validation for point in each.curve])
+        for key, each in records.items()
+    }
+
+
+def titles(out: str) -> list[str]:
+    return [arm["title"] for arm in json.loads(Path(out, "results.json").read_text())["arms"]]
+
+
+@pytest.mark.parametrize(
+    ("first", "more", "new"),
+    [
+        ([*SGD, *ADAM, *some("--batch-size", 32, 64)], some("--batch-size", 16), 4),
+        ([*SGD, *some("--schedule", "constant", "linear")], ADAM, 4),
+        ([*SGD, *some("--train-rows", "0.5", "all")], some("--train-rows", 100), 2),
+        ([*SGD, *some("--labels", "none", "noise(0.2)")], some("--labels", "noise(0.4)"), 2),
+        ([*SGD, *some("--prepare", "none", "steps.toml")], ADAM, 4),
+        ([*SGD, *some("--model", "linear", "embedding-mlp")], ["--seeds", "3"], 2),
+        ([*SGD, "--split", "folds:2", *some("--batch-size", 32, 64)], ["--seeds", "3"], 4),
+    ],
+    ids=["batch size", "optimizer", "rows", "labels", "prepared", "seeds", "seeds in folds"],
+)
+def test_only_what_is_missing_runs(first: list[str], more: list[str], new: int) -> None:
+    before = compare("grown", *SEEDS, *first)
+    grown = compare("grown", *SEEDS, *first, *more)
+    fresh = compare("fresh", *SEEDS, *first, *more)
+    refits = [key for key in {**grown, **fresh} if (grown.get(key) or fresh[key]).key.phase == "refit"]
+    assert len([key for key in grown if key not in before and key not in refits]) == new
+    here, there = ({k: v for k, v in numbers(each).items() if k not in refits} for each in (grown, fresh))
+    assert here == there
+    assert Path("grown/results.csv").read_text().count("\n") == Path("fresh/results.csv").read_text().count(
+        "\n"
+    )
+    assert titles("grown") == titles("fresh")
+    again = compare("grown", *SEEDS, *first, *more)
+    assert len(again) == len(grown)
+
+
+def test_folds_give_one_more_run_of_the_winner_alone() -> None:
+    first = [*SGD, *SEEDS, "--split", "folds:2", *some("--batch-size", 32, 64)]
+    phases = [each.key.phase for each in compare("out", *first).values()]
+    assert phases.count("final") == 2 * 2 * 2
+    assert phases.count("refit") == 1
+    assert len(phases) == 9
+
+
+def test_a_narrower_command_keeps_the_other_arms(capsys: pytest.CaptureFixture[str]) -> None:
+    before = compare("out", *SGD, *ADAM, *SEEDS, *some("--batch-size", 32, 64))
+    capsys.readouterr()
+    assert numbers(compare("out", *SGD, *SEEDS, "--batch-size", "32")) == numbers(before)
+    assert set(titles("out")) == {f"{name}, batch {size}" for name in ("sgd(lr=0.1)", "adam(lr=0.01)") for size in
+                                  (32, 64)}  # fmt: skip
+    said = " ".join(capsys.readouterr().err.split())
+    assert (
+        "sgd(lr=0.1), batch 64; adam(lr=0.01), batch 32; adam(lr=0.01), batch 64: already in this folder"
+        in said
+    )
+    assert main(["resume", "out"]) == 0
+    assert len(Folder("out").records()) == len(before)
+
+
+def test_other_settings_leave_the_other_arms_out_and_name_them(capsys: pytest.CaptureFixture[str]) -> None:
+    compare("out", *SGD, *SEEDS, *some("--batch-size", 32, 64))
+    capsys.readouterr()
+    compare("out", *SGD, *SEEDS, "--batch-size", "32", "--clip", "1")
+    assert titles("out") == ["sgd(lr=0.1)"]
+    said = " ".join(capsys.readouterr().err.split())
+    assert "warning: sgd(lr=0.1), batch 64: in this folder, but trained with other settings" in said
+
+
+def test_the_default_batch_size_and_the_same_by_name_are_one_arm(capsys: pytest.CaptureFixture[str]) -> None:
+    before = compare("out", *SGD, *SEEDS)
+    after = compare("out", *SGD, *SEEDS, *some("--batch-size", 32, 64))
+    finals = [each for key, each in after.items() if key not in before]
+    assert [each.key.name for each in finals] == ["batch 64"] * 2
+    assert titles("out") == ["batch 32", "batch 64"]
+    assert "the default batch size is 32, so two of its arms are one" in " ".join(
+        capsys.readouterr().err.split()
+    )
+
+
+def test_two_names_for_the_same_arm_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    data = '[data]\nsource = "churn.csv"\ntarget = "churned"\n'
+    Path("two.toml").write_text(data + '[[arms]]\nname = "a"\n[[arms]]\nname = "b"\nbatch_size = 32\n')
+    assert main(["compare", "two.toml", "--out", "out"]) == 2
+    assert "the arms 'a' and 'b' are the same" in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("order", [["none", "steps.toml"], ["steps.toml", "none"]], ids=" then ".join)
+def test_preparations_are_found_from_any_folder(
+    order: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = compare("out", *SGD, *SEEDS, *some("--prepare", *order))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main(["resume", "../out"]) == 0
+    assert len(Folder("../out").records()) == len(before)
+    monkeypatch.chdir(tmp_path)
+    assert sorted(titles("out")) == ["not prepared", "steps.toml"]
+
+
+def test_files_of_the_same_name_are_distinguished(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        Path(name, "steps.toml").write_text(STEPS * (1 + (name == "two")))
+    compare("out", *SGD, *SEEDS, *some("--prepare", "one/steps.toml", "two/steps.toml"))
+    assert titles("out") == [str(tmp_path / name / "steps.toml") for name in ("one", "two")]
+
+
+def test_values_are_written_in_one_way() -> None:
+    before = compare("out", *SGD, *SEEDS, *some("--train-rows", "0.50", "all"))
+    after = compare("out", *SGD, *SEEDS, *some("--train-rows", "0.5", "1.0"))
+    assert len(after) == len(before)
+    assert titles("out") == ["50 % of the rows", "all rows"]
