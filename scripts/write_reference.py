@@ -25,6 +25,7 @@ from steepest.data.options import TableOptions
 from steepest.data.preparation import STEPS
 from steepest.evaluate import baselines, metrics
 from steepest.models import registry as models
+from steepest.procedures import registry as procedures
 from steepest.recipe import ArmOptions, ExecutionOptions, Factors, ModelOptions, Protocol
 from steepest.report import glossary
 
@@ -185,6 +186,22 @@ def write_labels() -> str:
     return "\n\n".join(text)
 
 
+def write_procedures() -> str:
+    """Return every procedure with its options."""
+    text: list[str] = []
+    for entry in procedures.entries.values():
+        about, sections = _sections(entry.load())
+        parameters = inspect.signature(entry.load()).parameters
+        text.append(f"## `{entry.name}`\n\n{about}")
+        if parameters:
+            rows = [
+                (f"`{name}`", f"`{parameters[name].default}`", told)
+                for name, told in _arguments(sections["Args"])
+            ]
+            text.append(table(("option", "default", "meaning"), rows))
+    return "\n\n".join(text)
+
+
 def write_metrics() -> str:
     """Return every metric with its definition."""
     rows: list[tuple[str, ...]] = []
@@ -285,6 +302,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "models.md": write_models,
     "preparation-steps.md": write_steps,
     "labels.md": write_labels,
+    "procedures.md": write_procedures,
     "metrics.md": write_metrics,
     "baselines.md": write_baselines,
     "data-sets.md": write_data_sets,

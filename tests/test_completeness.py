@@ -26,6 +26,7 @@ PAGES = {
     "models": "reference/models.md",
     "steps": "reference/preparation-steps.md",
     "labels": "reference/labels.md",
+    "procedures": "reference/procedures.md",
     "metrics": "reference/metrics.md",
     "baselines": "reference/baselines.md",
     "datasets": "reference/data-sets.md",

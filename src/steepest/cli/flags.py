@@ -48,6 +48,7 @@ KINDS = {
     "models": "steepest.models:registry",
     "steps": "steepest.data.preparation:STEPS",
     "labels": "steepest.data.corruptions:registry",
+    "procedures": "steepest.procedures:registry",
     "metrics": "steepest.evaluate.metrics:registry",
     "baselines": "steepest.evaluate.baselines:registry",
     "datasets": "steepest.data.catalog:SOURCES",

@@ -30,7 +30,7 @@ from steepest.report.sentences import remarks
 from steepest.report.usage import usage
 from steepest.report.view import better_first
 from steepest.report.words import TUNING_FAILED, Subject
-from steepest.sweep.arms import Arm
+from steepest.sweep.arms import PLAIN, Arm
 from steepest.sweep.plan import PlannedRun, finals
 from steepest.version import version
 from steepest.wording import counted
@@ -214,11 +214,13 @@ def _recipe(experiment: Experiment, evidence: Evidence, findings: Findings) -> l
         f"{arm.recipe.model}, {findings.parameters[arm.cell]:,} parameters" for arm in arms
     )
     schedules = dict.fromkeys(arm.recipe.schedule for arm in arms)
+    procedures = dict.fromkeys(arm.factors.get("procedure", PLAIN) for arm in arms)
     precisions = dict.fromkeys(PRECISIONS[arm.recipe.precision] for arm in arms)
     return [
         Fact(label="model", value="; ".join(models)),
         *[Fact(label=what, value=how) for what, how in findings.decided],
         Fact(label="schedule", value=f"{', '.join(schedules)}, scaled to each run's length"),
+        *([Fact(label="procedure", value="; ".join(procedures))] if {*procedures} != {PLAIN} else []),
         Fact(label="class weights", value=str(experiment.protocol.class_weights)),
         Fact(label="clipping", value="none" if recipe.clip is None else f"norm {recipe.clip:g}"),
         Fact(label="numerical precision", value="; ".join(precisions)),

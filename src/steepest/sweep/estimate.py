@@ -14,6 +14,7 @@ from steepest.sweep.plan import (
     Setup,
     chosen_rules,
     constants,
+    refits,
     taking_part,
 )
 from steepest.sweep.trials import rates_alone, trials
@@ -87,10 +88,10 @@ def plan_text(setup: Setup, history: History) -> str:
 def _made_otherwise(setup: Setup, history: History) -> int:
     """Return how many runs of a history can have no place in a comparison, whoever wins."""
     rules = chosen_rules(setup, history)
-    without_schedule = [
-        run for arm in setup.arms if arm.id in rules for run in constants(setup, arm, rules[arm.id])
-    ]
-    used = {*taking_part(setup, history), *((run.key.recipe, run.key.seed) for run in without_schedule)}
+    known = [arm for arm in setup.arms if all(stage.id in rules for stage in arm.chain)]
+    of_a_winner = [run for arm in known for run in constants(setup, arm, rules[arm.id])]
+    of_a_winner += [run for arm in known for stage in arm.chain for run in refits(setup, stage, rules)]
+    used = {*taking_part(setup, history), *((run.key.recipe, run.key.seed) for run in of_a_winner)}
     return sum(each not in used for each, record in history.items() if record.key.phase != "pilot")
 
 

@@ -1,4 +1,4 @@
-"""Conformance suites for whoever writes a rule or an optimizer, the ones that this project runs on its own.
+"""Conformance suites for whoever writes a rule, an optimizer, a method or a procedure; this project runs them, too.
 
 In a test file of yours, five lines run every check that applies::
 
@@ -8,13 +8,14 @@ In a test file of yours, five lines run every check that applies::
         rules = ("mine.py:MyRule", "mine.py:MyRule(momentum=0.9)")
         textbook = staticmethod(my_rule_in_plain_floats)
 
-:class:`MethodConformance` is the one for a method that is no rule.
+:class:`MethodConformance` is the one for a method that is no rule, :class:`ProcedureConformance` for a procedure.
 """
 
 from __future__ import annotations
 
 from steepest.testing.methods import MethodConformance
 from steepest.testing.optimizers import OptimizerConformance
+from steepest.testing.procedures import ProcedureConformance
 from steepest.testing.suite import RuleConformance
 
-__all__ = ["MethodConformance", "OptimizerConformance", "RuleConformance"]
+__all__ = ["MethodConformance", "OptimizerConformance", "ProcedureConformance", "RuleConformance"]
