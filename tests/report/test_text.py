@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import math
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from steepest.compare.effects import Factorial, Interaction, LevelMean, MainEffect
 from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.result import Comparison, Metric, Row
 from steepest.export import latex
+from steepest.record.arms import ArmEntry
 from steepest.report import comparison_table, to_csv
 from steepest.report import format as show
 from steepest.report.digits import digits_of
@@ -105,6 +108,71 @@ def test_a_wide_terminal_has_room_for_names() -> None:
     file = io.StringIO()
     Console(file=file, width=120, color_system=None).print(comparison_table(small(), 120))
     assert "  mine.py:MyOpt(rho=0.05)  –  " in file.getvalue()
+
+
+def three_factors() -> Comparison:
+    """Eight arms of three factors, the second best on the test rows chosen on validation."""
+    factors = {"optimizer": ("adam", "momentum(lr=0.1)"), "batch_size": ("batch 16", "batch 256"),
+               "train_rows": ("all rows", "50 % of the rows")}  # fmt: skip
+    arms = [dict(zip(factors, levels, strict=True)) for levels in itertools.product(*factors.values())]
+    entries = [
+        ArmEntry(id=str(i), title=", ".join(each.values()), label="", levels=each)
+        for i, each in enumerate(arms)
+    ]
+    names = ("log_loss", "accuracy")
+    rows = [
+        Row(kind="arm", name=each.title, lr=0.1, tuned=each.levels["optimizer"] == "adam", good_range=3.2,
+            metrics={name: Estimate(mean=0.52 + i / 100, low=0.51 + i / 100, high=0.53 + i / 100, n=3)
+                     for name in names})
+        for i, each in enumerate(entries)
+    ]  # fmt: skip
+    rows.append(Row(kind="baseline", name="logistic regression", train_seconds=2.0,
+                    metrics={name: Estimate(mean=0.517, n=1) for name in names}))  # fmt: skip
+
+    def minus(first: str, second: str, mean: float, half: float) -> Difference:
+        return Difference(first=first, second=second, metric="log_loss", over="both", mean=mean, low=mean - half,
+                          high=mean + half, n=3, rows=150, told_apart=abs(mean) > half, p_adjusted=0.5)  # fmt: skip
+
+    def effect(factor: str, mean: float, half: float) -> MainEffect:
+        levels = [LevelMean(level=each, mean=0.5, n=3) for each in factors[factor]]
+        return MainEffect(factor=factor, levels=levels, pairs=[minus(*factors[factor], mean, half)])
+
+    largest = Interaction(factors=("optimizer", "batch_size"), first=factors["optimizer"],
+                          second=factors["batch_size"], difference=minus("a", "b", 0.043, 0.024))  # fmt: skip
+    winner = entries[1].title
+    return Comparison(
+        title="churn", sentence="Use it.", metric="log_loss", winner=winner, rows=rows, arms=entries,
+        metrics=[Metric(name="log_loss", title="log loss", higher_is_better=False),
+                 Metric(name="accuracy", title="accuracy", higher_is_better=True)],
+        differences=[minus(winner, each.title, 0.01, 0.04) for each in entries if each.title != winner],
+        factors=list(factors),
+        factorial=Factorial(
+            metric="log_loss", seeds=3, interactions=[largest],
+            effects=[effect("optimizer", -0.004, 0.033), effect("batch_size", -0.031, 0.01),
+                     effect("train_rows", -0.027, 0.03)],
+        ),
+    )  # fmt: skip
+
+
+def test_each_of_several_factors_has_a_column_and_a_main_effect() -> None:
+    lines = printed(three_factors()).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line.split("  log loss")[0].strip() for line in lines[:2]] == [
+        "batch  training               difference from", "optimizer  size   rows",
+    ]  # fmt: skip
+    assert lines[2].startswith("  adam       16     all       0.52")
+    assert lines[3].startswith("● adam       16     50 %      0.53")
+    assert lines[6].startswith("  momentum(  16     all ")
+    assert lines[7:9] == ["  lr=0.1)", "  not tuned"]
+    after = lines.index(next(line for line in lines if line.startswith("main effect")))
+    assert lines[after:] == [
+        "main effect    best − worst level          difference [95 % CI]  detectable",
+        "optimizer      adam − momentum             −.004 [−.037,.029]    no",
+        "batch size     16 − 256                    −.031 [−.041,−.021]   yes",
+        "training rows  all − 50 %                  −.027 [−.057,.003]    no",
+        "interaction    adam − momentum, 16 vs 256  +.043 [.019,.067]     yes",
+        "Use it.",
+    ]
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

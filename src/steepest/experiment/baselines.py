@@ -34,8 +34,13 @@ class Baselines:
     def on_test_sets(self) -> list[list[BaselineRecord]]:
         """Return the record of each baseline on each test set."""
         datasets = self.settings.datasets
+        title = f"baselines on {datasets.sets} test sets" if datasets.sets > 1 else ""
+        if title:
+            self.observer.stage(title)
         return [
-            self._on(datasets[datasets.fingerprint(Variant(), fold)], sets=datasets.sets)
+            self._on(
+                datasets[datasets.fingerprint(Variant(), fold)], sets=datasets.sets, together=bool(title)
+            )
             for fold in range(datasets.sets)
         ]
 
@@ -49,9 +54,10 @@ class Baselines:
         name = datasets.fingerprint(Variant(), None)
         data = datasets[name]
         data = replace(data, test=data.validation)  # it has no test rows, and these scores are shown nowhere
-        save_baselines(self.folder, self._on(data, sets=1), data, datasets.pipeline(name))
+        self.observer.stage("baselines on all rows, for the saved models")
+        save_baselines(self.folder, self._on(data, sets=1, together=True), data, datasets.pipeline(name))
 
-    def _on(self, data: Dataset, *, sets: int) -> list[BaselineRecord]:
+    def _on(self, data: Dataset, *, sets: int, together: bool = False) -> list[BaselineRecord]:
         protocol = self.settings.experiment.protocol
         return complete_baselines(
             self.folder,
@@ -60,6 +66,7 @@ class Baselines:
             class_weights=class_weights(data, protocol.class_weights),
             seed=protocol.seed,
             observer=self.observer,
+            announced=together,
             threads=max(each.threads for each in self.settings.plan.cells.values()),
             budget=budget_within(protocol.minutes) / sets,
         )

@@ -18,7 +18,7 @@ from steepest.experiment.settings import Settings
 from steepest.optim import make_rule
 from steepest.recipe import Execution, Protocol, RunLength
 from steepest.report.format import seconds as duration
-from steepest.sweep.arms import Arm
+from steepest.sweep.arms import SUBJECTS, Arm
 from steepest.sweep.compiling import Work, with_choice
 from steepest.sweep.defaults import PILOT_STEPS, pilot
 from steepest.sweep.estimate import fit_budget, plan_seconds
@@ -84,10 +84,12 @@ def check_minutes(settings: Settings) -> None:
     if not found.fits:
         least = plan_seconds(found.setup, settings.plan.cells, {}) / 60
         enough = max(math.ceil(10 * least) / 10, 0.1)
-        what = "optimizer" if found.setup.controls else "arm"
+        differing = found.setup.differing or ("optimizer",)
+        one, many = SUBJECTS[differing[0]] if len(differing) == 1 else ("arm", "arms")
+        what = counted(len(settings.arms), one, many)
         raise OptionError(
-            f"a time budget of {counted(minutes, 'minute')} is too short for {counted(len(settings.arms), what)}",
-            hint=f"give at least {counted(enough, 'minute')} (--minutes {enough:g}), or fewer {what}s.",
+            f"a time budget of {counted(minutes, 'minute')} is too short for {what}",
+            hint=f"give at least {counted(enough, 'minute')} (--minutes {enough:g}), or fewer {many}.",
         )
 
 

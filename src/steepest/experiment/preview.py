@@ -15,8 +15,12 @@ from steepest.sweep.arms import NOTHING_GIVEN, Given
 from steepest.sweep.estimate import plan_text
 from steepest.sweep.methods import steps_text
 from steepest.sweep.observer import Observer
+from steepest.sweep.plan import Setup
 from steepest.sweep.rows import rows_text
 from steepest.wording import counted
+
+MOST_NAMED = 12
+"""Arms that a plan lists by name."""
 
 
 class Preview(str):
@@ -52,6 +56,16 @@ def preview(
         return _preview(experiment, table, folder, observer, given)
 
 
+def _arms(setup: Setup) -> list[str]:
+    """Return the names of the arms as lines, where they are no more than people read."""
+    titles = [arm.title for arm in setup.arms]
+    if not 1 < len(titles) <= MOST_NAMED:
+        return []
+    if len(setup.differing) == 1:
+        return [f"arms   {', '.join(titles)}"]
+    return [f"{'arms' if place == 0 else '':<7}{title}" for place, title in enumerate(titles)]
+
+
 def _preview(experiment: Experiment, table: Table, folder: Folder, observer: Observer, given: Given) -> str:
     experiment, given = joined(folder, experiment, given, observer)
     settings = decide(experiment, table, given, observer)
@@ -66,6 +80,7 @@ def _preview(experiment: Experiment, table: Table, folder: Folder, observer: Obs
         f"batch  {settings.batch_text}",
         *([f"length {length.why}"] if length.why else []),
         f"plan   {plan_text(setup, history)}",
+        *_arms(setup),
         *rows_text(cells, settings.arms),
         *steps_text(cells, settings.arms),
     ]

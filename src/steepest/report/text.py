@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import re
 import textwrap
 
 from rich.console import Group, RenderableType
@@ -16,6 +15,7 @@ from steepest.compare.estimates import Estimate
 from steepest.compare.result import Comparison, Metric, Row
 from steepest.report import format as show
 from steepest.report.digits import digits_of, from_winner
+from steepest.report.levels import LevelColumns, effects_table, level_columns, wrapped
 from steepest.report.view import UNBROKEN, better_first, is_winner, metric_of
 from steepest.report.words import TUNING_FAILED
 
@@ -28,10 +28,11 @@ _BESIDES = 65
 
 
 def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
-    """Return the result for a terminal of so many columns: a line for each optimizer and baseline, the sentence.
+    """Return the result for a terminal of so many columns: a line for each arm and baseline, the sentence.
 
     The winner has the dot. The deciding metric comes first, then the paired difference from the winner
-    with its 95 % interval, one more metric, the rate and the range of rates that are as good.
+    with its 95 % interval, one more metric, the rate and the range of rates that are as good. Where
+    several factors vary, each has a column, and main effects follow the table.
 
     Example:
         >>> from rich.console import Console
@@ -47,19 +48,24 @@ def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
         Adam wins.
     """
     metric = metric_of(comparison, comparison.metric)
-    others = [each for each in comparison.metrics if each.name != metric.name and width >= _ALL]
+    levels = level_columns(comparison)
+    spare = 0 if levels is None else max(levels.width - _NAME, 0)
+    others = [each for each in comparison.metrics if each.name != metric.name and width - spare >= _ALL]
     second = next(iter(others), None)
-    optimizers = better_first((row for row in comparison.rows if row.kind == "arm"), metric)
+    arms = better_first((row for row in comparison.rows if row.kind == "arm"), metric)
     baselines = better_first((row for row in comparison.rows if row.kind == "baseline"), metric)
-    shown = [*optimizers, *baselines]
-    compared = width >= _COMPARED and any(from_winner(comparison, row.name, metric.name) for row in shown)
-    rates = max([4, *(len(show.rate(row.lr)) for row in optimizers)])
-    longest = max(_NAME, min(width - _BESIDES, _LONGEST))
-    names = {id(row): _name(row, longest, mark=is_winner(comparison, row)) for row in shown}
+    shown = [*arms, *baselines]
+    compared = width - spare >= _COMPARED and any(
+        from_winner(comparison, row.name, metric.name) for row in shown
+    )
+    rates = max([4, *(len(show.rate(row.lr)) for row in arms)])
+    longest = levels.width if levels else max(_NAME, min(width - _BESIDES, _LONGEST))
+    names = {id(row): _name(row, longest, levels, mark=is_winner(comparison, row)) for row in shown}
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    head = "" if levels is None else "\n".join(f"  {line}" for line in levels.head.split("\n"))
     table.add_column(
-        "", no_wrap=True, min_width=max((len(each.split("\n")[0]) for each in names.values()), default=0)
+        head, no_wrap=True, min_width=max((len(each.split("\n")[0]) for each in names.values()), default=0)
     )
     table.add_column(_head(metric), no_wrap=True)
     if compared:
@@ -80,6 +86,8 @@ def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
     sentence = Text(show.printable(comparison.sentence))
     if not shown:
         return sentence
+    if comparison.factorial is not None:
+        return Group(table, effects_table(comparison.factorial, columns[0][1]), sentence)
     return Group(table, sentence)
 
 
@@ -132,8 +140,10 @@ def _head(metric: Metric) -> str:
     return "\n".join(lines).replace(UNBROKEN, " ")
 
 
-def _name(row: Row, width: int, *, mark: bool) -> str:
-    lines = _wrapped(show.shorten(show.printable(row.name), _LONGEST), width)
+def _name(row: Row, width: int, levels: LevelColumns | None, *, mark: bool) -> str:
+    lines = wrapped(show.shorten(show.printable(row.name), _LONGEST), width)
+    if levels is not None and row.kind == "arm":
+        lines = list(levels.lines.get(row.name, lines))
     if row.kind == "arm" and not row.tuned:
         lines.append("not tuned")
     if TUNING_FAILED in row.flags:
@@ -141,19 +151,6 @@ def _name(row: Row, width: int, *, mark: bool) -> str:
     if row.outcome != "finished":
         lines += textwrap.wrap(show.printable(row.outcome), width)
     return f"{'●' if mark else ' '} " + "\n  ".join(lines)
-
-
-def _wrapped(name: str, width: int) -> list[str]:
-    """Break a specification where a person would: at blanks, behind brackets and commas, then at equals signs."""
-    lines = [""]
-    for piece in re.findall(r"[^\s(,]*[(,]?\s*", name):
-        long = len(piece.rstrip()) > width
-        for part in re.findall(r"[^=]*=?", piece) if long else [piece]:
-            for some in textwrap.wrap(part, width) if len(part) > width else [part]:
-                if len(lines[-1]) + len(some.rstrip()) > width and lines[-1]:
-                    lines.append("")
-                lines[-1] += some
-    return [each.rstrip() for each in lines]
 
 
 def _remark(row: Row, width: int) -> Text:

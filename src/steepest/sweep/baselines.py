@@ -49,11 +49,19 @@ def complete_baselines(
     observer: Observer,
     threads: int,
     budget: float = BUDGET,
+    announced: bool = False,
 ) -> list[BaselineRecord]:
     """Fit the baselines that the folder lacks; return the records of all.
 
     A kept fit is used where all that it depends on is the same: data, metrics, positive class, class weights, seed,
     budget, what its settings are chosen from, and the libraries that fit it. Fits of other settings stay beside it.
+
+    Args:
+        folder: where they are kept.
+        dataset: the data.
+        metrics, class_weights, seed, threads, budget: how they are fitted and judged.
+        observer: hears what is fitted.
+        announced: whether the observer knows already that baselines are fitted.
     """
     settings = {
         "data": dataset.fingerprint,
@@ -75,7 +83,7 @@ def complete_baselines(
                 seed=seed,
                 metrics=metrics,
                 class_weights=weights,
-                progress=lambda title: observer.stage(f"baseline: {title}"),
+                progress=lambda name: None if announced else observer.stage(f"baseline: {name}"),
                 threads=threads,
                 budget=budget,
             )

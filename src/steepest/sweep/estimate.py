@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from steepest.recipe import Execution
+from steepest.sweep.arms import SUBJECTS, is_factorial
 from steepest.sweep.expected import Expected, expected_runs, has_constants
 from steepest.sweep.plan import (
     History,
@@ -57,7 +58,6 @@ def plan_text(setup: Setup, history: History) -> str:
     """
     runs = expected_runs(setup, {})
     tuned = [arm for arm in setup.arms if arm.tuned]
-    count = len(setup.arms)
     parts: list[str] = []
     scans = Counter(run.arm.id for run in runs if run.phase == "scan")
     if scans:
@@ -69,9 +69,9 @@ def plan_text(setup: Setup, history: History) -> str:
     parts.append(seeds if setup.folds == 1 else f"{setup.folds} folds of {seeds}")
     if setup.controls:
         parts.append(f"{len(setup.seeds) * setup.folds} at default")
-    text = f"{counted(count, 'optimizer' if setup.controls else 'arm')} × ({' + '.join(parts)})"
-    if tuned and len(tuned) < count:
-        text += f", {count - len(tuned)} not tuned"
+    text = f"{arms_text(setup)} × ({' + '.join(parts)})"
+    if tuned and len(tuned) < len(setup.arms):
+        text += f", {len(setup.arms) - len(tuned)} not tuned"
     if has_constants(setup):
         text += f" + {len(setup.seeds) * setup.folds} without schedule"
     there = [each for each in taking_part(setup, history).values() if each.key.phase != "pilot"]
@@ -83,6 +83,22 @@ def plan_text(setup: Setup, history: History) -> str:
     others = _made_otherwise(setup, history)
     text += f" → {counted(done + left, 'run')}" + (f", {done} already done" if done else "")
     return text + (f"; {others} in the folder have other settings and are not used" if others else "")
+
+
+def arms_text(setup: Setup) -> str:
+    """Return how many arms there are, of what they are all combinations, if they are.
+
+    Example:
+        ``8 arms (2 optimizers × 2 batch sizes × 2 numbers of training rows)``
+    """
+    count, differing = len(setup.arms), setup.differing or ("optimizer",)
+    if len(differing) == 1:
+        return counted(count, *SUBJECTS[differing[0]])
+    if not is_factorial([arm.factors for arm in setup.arms], differing):
+        return counted(count, "arm")
+    levels = [len({arm.factors[name] for arm in setup.arms}) for name in differing]
+    factors = [counted(levels[i], *SUBJECTS[name]) for i, name in enumerate(differing)]
+    return f"{counted(count, 'arm')} ({' × '.join(factors)})"
 
 
 def _made_otherwise(setup: Setup, history: History) -> int:
