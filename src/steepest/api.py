@@ -13,6 +13,7 @@ import polars as pl
 
 from steepest import forks
 from steepest.compare.differences import between
+from steepest.compare.effects import Factorial
 from steepest.compare.estimates import Difference
 from steepest.compare.evidence import paired_difference
 from steepest.compare.result import Comparison
@@ -38,7 +39,17 @@ from steepest.record.arms import find_arm
 from steepest.record.store import Folder
 from steepest.report.html import write_report as write_page
 from steepest.report.side_by_side import SeedScores, Side, write_sides
-from steepest.sweep.arms import NOTHING_GIVEN, Given, Wanted, callable_name, wanted_arms
+from steepest.sweep.arms import (
+    NOTHING_GIVEN,
+    SUBJECTS,
+    Given,
+    Wanted,
+    callable_name,
+    is_factorial,
+    texts_of,
+    varying,
+    wanted_arms,
+)
 from steepest.sweep.contestants import contestants, tune_texts
 from steepest.sweep.observer import Observer
 from steepest.sweep.unused import check_used
@@ -221,8 +232,13 @@ class Plan:
 
     def __str__(self) -> str:
         arms = self.arms
-        names = ", ".join(dict.fromkeys(arm.name or arm.optimizer.name for arm in arms))
-        names += f" in {counted(len(arms), 'arm')}" if self.experiment.factors.values() else ""
+        texts = [texts_of(arm) for arm in arms]
+        factors = varying(texts)
+        what = ", ".join(dict.fromkeys(arm.name or arm.optimizer.name for arm in arms))
+        if set(factors) - {"optimizer"}:
+            counts = (counted(len({each[name] for each in texts}), *SUBJECTS[name]) for name in factors)
+            how = " × ".join(counts) if is_factorial(texts, factors) else what
+            what = f"{counted(len(arms), 'arm')} ({how})"
         protocol = self.experiment.protocol
         length = (
             "as many epochs as a pilot finds"
@@ -230,7 +246,8 @@ class Plan:
             else counted(protocol.epochs, "epoch")
         )
         source = self.experiment.data.source or "a frame"
-        return f"compare {names} on {source}: {counted(protocol.seeds, 'seed')}, {length}, {protocol.schedule} schedule"
+        schedule = "" if "schedule" in factors else f", {arms[0].schedule} schedule"
+        return f"compare {what} on {source}: {counted(protocol.seeds, 'seed')}, {length}{schedule}"
 
     def __repr__(self) -> str:
         return f"Plan({self})"
@@ -276,9 +293,32 @@ class Result:
 
     @property
     def table(self) -> pl.DataFrame:
-        """One row per optimizer (tuned and at its default) and per baseline, as in ``results.csv``."""
+        """One row per arm (of optimizers also at their defaults) and per baseline, as in ``results.csv``."""
         forks.check()
         return pl.read_csv(self.folder.path / "results.csv", infer_schema_length=None)
+
+    @property
+    def arms(self) -> pl.DataFrame:
+        """One row per arm: its id, its title, and its value of every factor.
+
+        Empty in folders of earlier formats.
+        """
+        forks.check()
+        factors = list(dict.fromkeys(name for arm in self.comparison.arms for name in arm.factors))
+        rows = [
+            {"id": arm.id, "title": arm.title, **{name: arm.factors.get(name, "") for name in factors}}
+            for arm in self.comparison.arms
+        ]
+        return pl.DataFrame(rows, schema=dict.fromkeys(["id", "title", *factors], pl.String))
+
+    @property
+    def effects(self) -> Factorial | None:
+        """The main effect of every factor on the deciding metric with its interval, and the interactions.
+
+        None where the arms are not all combinations of the values of at least two factors, or a seed is too few; where
+        several factors vary, a warning of the report says why.
+        """
+        return self.comparison.factorial
 
     @property
     def best(self) -> TrainedModel:
@@ -313,8 +353,8 @@ class Result:
         all pairs. For other metrics that the report does not show, it accounts for seeds only, without correction.
 
         Args:
-            first: name of an optimizer in the table.
-            second: name of another.
+            first: title of an arm in the table (an optimizer's name), its label or its id.
+            second: that of another.
             metric: by default the deciding one; with two classes, ``f1`` is that of the positive class.
 
         Raises:
@@ -323,6 +363,8 @@ class Result:
         from steepest.evaluate.metrics import meant, metric_info
 
         rows = {row.name: row for row in self.comparison.rows if row.kind == "arm"}
+        if self.comparison.arms:
+            first, second = (find_arm(each, self.comparison.arms).title for each in (first, second))
         for each in (first, second):
             if each not in rows:
                 raise unknown_name("optimizer of this comparison", each, rows)

@@ -171,3 +171,58 @@ def test_very_many_runs_need_a_yes(steepest, churn_csv, tmp_path, monkeypatch) -
     assert len(Folder(out).records()) == 8
     assert steepest("resume", out).status == 0
     assert steepest(*command).status == 0  # none are left to make
+
+
+def test_the_result_in_python(crossed) -> None:
+    result = st.Result.load(crossed)
+    arms = result.arms
+    assert dict(zip(arms["title"], arms["id"], strict=True)) == ids(crossed)
+    assert arms["batch_size"].to_list() == ["32", "64", "32", "64"]
+    table = result.table
+    assert table.columns[:5] == ["kind", "name", "model", "batch_size", "lr"]
+    assert set(zip(table["name"], table["model"], table["batch_size"], strict=True)) >= {
+        (arm["title"], arm["model"], int(arm["batch_size"])) for arm in arms.to_dicts()
+    }
+    assert set(table.filter(kind="baseline")["model"]) == {None}
+    first, second = arms["title"][:2]
+    by_title = result.difference(first, second)
+    assert by_title == result.difference(arms["id"][0], arms["id"][1][:8])
+    values = {row.name: row.values["log_loss"] for row in result.comparison.rows}
+    assert by_title.mean == pytest.approx(
+        sum(a - b for a, b in zip(values[first], values[second], strict=True)) / 2
+    )
+    with pytest.raises(OptionError, match="has no arm 'adm'"):
+        result.difference("adm", first)
+    assert result.effects is not None
+    effect = result.effects["model"].effect
+    means = {
+        name: sum(sum(values[arm["title"]]) for arm in arms.to_dicts() if arm["model"].startswith(name)) / 4
+        for name in ("linear", "embedding-mlp")
+    }
+    assert abs(effect.mean) == pytest.approx(abs(means["linear"] - means["embedding-mlp"]))
+
+
+def test_effects_are_none_with_one_factor(finished) -> None:
+    result = st.Result.load(finished)
+    assert result.effects is None
+    assert result.arms["title"].to_list() == ["adam(lr=0.01)", "sgd(lr=0.1)"]
+    assert result.table.columns[:3] == ["kind", "name", "lr"]
+
+
+def test_a_plan_says_what_it_compares(churn_csv) -> None:
+    table = st.read_table(churn_csv, target="churned")
+    one = {"optimizers": ["adam(lr=0.01)"], "seeds": 2, "epochs": 1}
+    assert "compare adam(lr=0.01) on " in str(st.plan(table, **one))
+    crossed = st.plan(
+        table, **one, model=["linear", "embedding-mlp(hidden=[4])"], schedule=["cosine", "constant"]
+    )
+    assert str(crossed).startswith("compare 4 arms (2 models × 2 schedules) on ")
+    assert str(crossed).endswith(": 2 seeds, 1 epoch")
+    assert "2 models × 2 schedules" in crossed._repr_html_()
+    assert [arm.schedule for arm in crossed.arms] == ["cosine", "constant"] * 2
+    arms = [
+        st.Arm(name="a"),
+        st.Arm(model="linear", name="b"),
+        st.Arm(model="linear", batch_size=32, name="c"),
+    ]
+    assert str(st.plan(table, arms=arms, epochs=1)).startswith("compare 3 arms (a, b, c) on ")

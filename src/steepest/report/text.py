@@ -92,12 +92,13 @@ def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
 
 
 def to_csv(comparison: Comparison) -> str:
-    """Return ``results.csv``: a line for each optimizer, each at its library default, and each baseline.
+    """Return ``results.csv``: a line for each arm, each optimizer at its library default, and each baseline.
 
-    Columns: ``kind`` (``optimizer``, ``default``, ``baseline``), ``name``, ``lr`` (empty for baselines),
-    ``seeds`` (runs), ``outcome`` (``finished``, ``diverged 2 of 5``, …); then for each metric its mean on the
-    test rows over the seeds, and ``_low`` and ``_high``, the ends of its 95 % interval (empty where there is
-    none, as for a single run); then ``train_seconds``, the mean of one run. What is not a number is empty.
+    Columns: ``kind`` (``arm``, ``default``, ``baseline``), ``name``, a column for each factor where more than the
+    optimizer differs, ``lr`` (these are empty for baselines), ``seeds`` (runs), ``outcome`` (``finished``, ``diverged 2
+    of 5``, …); then for each metric its mean on the test rows over the seeds, and ``_low`` and ``_high``, the ends of
+    its 95 % interval (empty where there is none, as for a single run); then ``train_seconds``, the mean of one run. What
+    is not a number is empty.
 
     Example:
         >>> from steepest.compare.result import Metric
@@ -113,7 +114,9 @@ def to_csv(comparison: Comparison) -> str:
     writer = csv.writer(file, lineterminator="\n")
     names = [each.name for each in comparison.metrics]
     scores = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
-    writer.writerow(["kind", "name", "lr", "seeds", "outcome", *scores, "train_seconds"])
+    factors = comparison.factors if set(comparison.factors) - {"optimizer"} else []
+    arms = {arm.title: arm.factors for arm in comparison.arms}
+    writer.writerow(["kind", "name", *factors, "lr", "seeds", "outcome", *scores, "train_seconds"])
     for row in comparison.rows:
         if row.kind == "constant":
             continue
@@ -122,7 +125,10 @@ def to_csv(comparison: Comparison) -> str:
             value = row.metrics.get(name)
             cells += ["", "", ""] if value is None else _ends(value)
         lr = "" if row.lr is None else _exact(row.lr)
-        writer.writerow([row.kind, row.name, lr, row.seeds, row.outcome, *cells, _exact(row.train_seconds)])
+        values = arms.get(row.name, {}) if row.kind != "baseline" else {}
+        levels = [values.get(name, "") for name in factors]
+        many = [row.seeds, row.outcome, *cells, _exact(row.train_seconds)]
+        writer.writerow([row.kind, row.name, *levels, lr, *many])
     return file.getvalue()
 
 
