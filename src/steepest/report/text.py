@@ -97,8 +97,8 @@ def to_csv(comparison: Comparison) -> str:
     Columns: ``kind`` (``arm``, ``default``, ``baseline``), ``name``, a column for each factor where more than the
     optimizer differs, ``lr`` (these are empty for baselines), ``seeds`` (runs), ``outcome`` (``finished``, ``diverged 2
     of 5``, …); then for each metric its mean on the test rows over the seeds, and ``_low`` and ``_high``, the ends of
-    its 95 % interval (empty where there is none, as for a single run); then ``train_seconds``, the mean of one run. What
-    is not a number is empty.
+    its 95 % interval (empty where there is none, as for a single run); then ``train_seconds``, the mean of one run.
+    What is not a number is empty.
 
     Example:
         >>> from steepest.compare.result import Metric
