@@ -27,7 +27,7 @@ from steepest.sweep.observer import Observer
 from tests.cli.conftest import QUICK
 
 FILES = {
-    "baselines", "checkpoints", "curves.arrow", "experiment.toml", "journal.jsonl", "model", "predictions",
+    "arms", "baselines", "checkpoints", "curves.arrow", "experiment.toml", "journal.jsonl", "model", "predictions",
     "report.html", "results.csv", "results.json", "rows",
 }  # fmt: skip
 
@@ -39,8 +39,9 @@ def runs(folder: Path) -> list[tuple]:
 def test_the_folder(finished) -> None:
     assert {each.name for each in finished.iterdir()} == FILES
     tree = tomllib.loads((finished / "experiment.toml").read_text())
-    assert tree["execution"]["executor"] == "dense"
-    assert tree["execution"]["threads"] >= 1
+    [cell] = tree["plan"]["cells"].values()
+    assert cell["executor"] == "dense"
+    assert cell["threads"] >= 1
     assert tree["data"]["target"] == "churned"
     curves = pl.read_ipc(finished / "curves.arrow")
     assert {"name", "phase", "seed", "lr", "step", "metric", "value"} <= set(curves.columns)
@@ -874,7 +875,7 @@ def test_minutes_are_fitted_once_and_stored(steepest, churn_csv, tmp_path) -> No
     said = steepest(*arguments)
     assert said.status == 0, said.err
     assert "to fit the time" in said.err
-    fitted = tomllib.loads((out / "experiment.toml").read_text())["execution"]["fitted"]
+    fitted = tomllib.loads((out / "experiment.toml").read_text())["plan"]["length"]
     assert fitted["epochs"] < 40
     before = runs(out)
     assert steepest(*arguments).status == 0
