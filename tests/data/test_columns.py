@@ -15,7 +15,7 @@ from steepest.data.roles import decide_roles
 from steepest.data.table import read_table
 from steepest.data.target import decide_task
 from steepest.errors import DataError, OptionError
-from steepest.experiment.settings import data_text
+from steepest.report.progress import data_text
 
 N = 200
 LONG = "a sentence that goes on and on until nobody reads it any more, number {}"

@@ -14,9 +14,10 @@ import pytest
 from steepest.errors import OptionError
 from steepest.recipe import Execution
 from steepest.record.schema import Record
+from steepest.report.progress import plan_text
 from steepest.sweep.contestants import contestants, parse_values, tune, whole_spec
 from steepest.sweep.defaults import equal_lengths
-from steepest.sweep.estimate import fit_budget, plan_seconds, plan_text
+from steepest.sweep.estimate import fit_budget, plan_seconds
 from steepest.sweep.expected import expected_runs
 from steepest.sweep.plan import Setup, chosen_rules, next_runs, tuning, winner
 from steepest.sweep.space import Range, rate_grid

@@ -11,12 +11,10 @@ from steepest.experiment.folder import check_folder, joined
 from steepest.experiment.settings import decide
 from steepest.recipe import Experiment
 from steepest.record.store import Folder
+from steepest.report.progress import plan_text, rows_text, steps_text
 from steepest.sweep.arms import NOTHING_GIVEN, Given
-from steepest.sweep.estimate import plan_text
-from steepest.sweep.methods import steps_text
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Setup
-from steepest.sweep.rows import rows_text
 from steepest.wording import counted
 
 MOST_NAMED = 12

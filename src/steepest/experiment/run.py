@@ -31,17 +31,15 @@ from steepest.recipe import Experiment, experiment_toml
 from steepest.record.store import ARMS, TEST_PREDICTIONS, Folder
 from steepest.report.format import seconds as duration
 from steepest.report.headline import too_short as short_text
+from steepest.report.progress import plan_text, rows_text, steps_of, steps_text
 from steepest.report.summary import Findings, best_run, summarize
 from steepest.report.words import Subject
 from steepest.sweep.arms import NOTHING_GIVEN, Given
 from steepest.sweep.baselines import baseline_rows
-from steepest.sweep.estimate import plan_seconds, plan_text
-from steepest.sweep.methods import steps_text
+from steepest.sweep.estimate import plan_seconds
 from steepest.sweep.observer import Observer
-from steepest.sweep.plan import PlannedRun, Setup, chosen_rules, finals, refits, taking_part
-from steepest.sweep.rows import rows_text
+from steepest.sweep.plan import PlannedRun, chosen_rules, finals, refits, taking_part
 from steepest.sweep.runner import Runner
-from steepest.wording import counted
 
 
 def open_table(experiment: Experiment) -> Table:
@@ -168,13 +166,6 @@ def _carry_out(
     _write_test_predictions(folder, comparison, settings, evidence, runner, network)
     write_results(folder, comparison)
     return comparison
-
-
-def steps_of(setup: Setup) -> str:
-    """Return the steps of a full run in words; the range where they differ."""
-    steps = [setup.lengths[arm.id] for arm in setup.arms]
-    most = counted(max(steps), "step")
-    return most if min(steps) == max(steps) else f"{min(steps):,} to {most}"
 
 
 def _write_experiment(folder: Folder, experiment: Experiment, settings: Settings) -> None:

@@ -13,7 +13,6 @@ from steepest.compare.folds import SetKind
 from steepest.components.identity import with_shapes
 from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset, Note
-from steepest.data.encode import INDICATOR
 from steepest.data.table import Table
 from steepest.errors import OptionError
 from steepest.evaluate.judging import Judging, judge
@@ -29,6 +28,7 @@ from steepest.recipe import (
     RunLength,
     stable_hash,
 )
+from steepest.report.progress import data_text
 from steepest.schedules import make_schedule
 from steepest.sweep.advice import advice
 from steepest.sweep.arms import Arm, Given, Wanted, labels_of, texts_of, varying, wanted_arms
@@ -364,18 +364,6 @@ def _measured_for(net: nn.Module, recipe: Recipe) -> dict[str, str]:
         "machine": f"{processor()} with {cores()} cores",
         **({"code": recipe.code["model"]} if "model" in recipe.code else {}),
     }
-
-
-def data_text(dataset: Dataset, sets: int = 1) -> str:
-    """Return the data in one line."""
-    rows = sum(len(part) for part in (dataset.train, dataset.validation, dataset.test))
-    what = f"{len(dataset.classes)} classes" if dataset.classes else "a number"
-    names = dataset.shape.continuous
-    gaps = sum(each.endswith(INDICATOR) and each.removesuffix(INDICATOR) in names for each in names)
-    columns = f"{len(dataset.shape.cardinalities)} categorical, {len(names) - gaps} continuous"
-    tested = f"{len(dataset.test):,} test" if sets == 1 else f"{sets} test sets"
-    columns += f" (+{counted(gaps, 'missing-value indicator')})" if gaps else ""
-    return f"data   {rows:,} rows · {columns} · {dataset.target}: {what} · {tested}"
 
 
 def usable_device(name: str) -> str:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from steepest.recipe import Execution
-from steepest.sweep.arms import SUBJECTS, is_factorial
-from steepest.sweep.expected import Expected, expected_runs, has_constants
+from steepest.sweep.expected import Expected, expected_runs
 from steepest.sweep.plan import (
     History,
     Setup,
@@ -50,58 +48,7 @@ def plan_seconds(setup: Setup, cells: Cells, history: History) -> float:
     return total + EXTENSIONS * sum(run_seconds(cells, run) for run in scanning.values())
 
 
-def plan_text(setup: Setup, history: History) -> str:
-    """Return the plan as one line: the whole comparison, and how much of it is done.
-
-    Example:
-        ``4 optimizers × (7 rates at ¼ length + best 3 at full length + 5 seeds + 5 at default) → 80 runs``
-    """
-    runs = expected_runs(setup, {})
-    tuned = [arm for arm in setup.arms if arm.tuned]
-    parts: list[str] = []
-    scans = Counter(run.arm.id for run in runs if run.phase == "scan")
-    if scans:
-        most = max(scans.values())
-        tried = counted(most, "rate" if rates_alone([arm.method for arm in tuned]) else "trial")
-        parts += [f"{tried} at ¼ length", f"best {setup.full_rates} at full length"]
-    seeds = counted(len(setup.seeds), "seed")
-    seeds = f"{counted(max(scans.values()), 'rate')} × {seeds}" if setup.sweep and scans else seeds
-    parts.append(seeds if setup.folds == 1 else f"{setup.folds} folds of {seeds}")
-    if setup.controls:
-        parts.append(f"{len(setup.seeds) * setup.folds} at default")
-    text = f"{arms_text(setup)} × ({' + '.join(parts)})"
-    if tuned and len(tuned) < len(setup.arms):
-        text += f", {len(setup.arms) - len(tuned)} not tuned"
-    if has_constants(setup):
-        text += f" + {len(setup.seeds) * setup.folds} without schedule"
-    there = [each for each in taking_part(setup, history).values() if each.key.phase != "pilot"]
-    done = len(there)
-    left = len(expected_runs(setup, history))
-    more = done + left - len(runs)
-    if more > 0:
-        text += f" + {more} beyond the initial grid"
-    others = _made_otherwise(setup, history)
-    text += f" → {counted(done + left, 'run')}" + (f", {done} already done" if done else "")
-    return text + (f"; {others} in the folder have other settings and are not used" if others else "")
-
-
-def arms_text(setup: Setup) -> str:
-    """Return how many arms there are, of what they are all combinations, if they are.
-
-    Example:
-        ``8 arms (2 optimizers × 2 batch sizes × 2 numbers of training rows)``
-    """
-    count, differing = len(setup.arms), setup.differing or ("optimizer",)
-    if len(differing) == 1:
-        return counted(count, *SUBJECTS[differing[0]])
-    if not is_factorial([arm.factors for arm in setup.arms], differing):
-        return counted(count, "arm")
-    levels = [len({arm.factors[name] for arm in setup.arms}) for name in differing]
-    factors = [counted(levels[i], *SUBJECTS[name]) for i, name in enumerate(differing)]
-    return f"{counted(count, 'arm')} ({' × '.join(factors)})"
-
-
-def _made_otherwise(setup: Setup, history: History) -> int:
+def made_otherwise(setup: Setup, history: History) -> int:
     """Return how many runs of a history can have no place in a comparison, whoever wins."""
     rules = chosen_rules(setup, history)
     known = [arm for arm in setup.arms if all(stage.id in rules for stage in arm.chain)]

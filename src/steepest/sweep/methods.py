@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from steepest.optim import make_rule
@@ -55,23 +54,3 @@ def difference(first: list[float], second: list[float]) -> float:
     return max(
         (abs(a - b) / max(abs(a), abs(b), 1.0) if math.isfinite(a + b) else math.inf) for a, b in pairs
     )
-
-
-def steps_text(cells: Mapping[str, Execution], arms: Sequence[Arm]) -> list[str]:
-    """Return whose steps are compiled and how long they take, a line for each cell with compiled ones."""
-    lines: list[str] = []
-    for key, execution in cells.items():
-        names: dict[bool, dict[str, str]] = {True: {}, False: {}}
-        mine = [arm for arm in arms if arm.cell == key]
-        if not mine or not any(arm.method.name in execution.compiled for arm in mine):
-            continue
-        for arm in mine:
-            time = f"{execution.timings.seconds_a_step[arm.method.name] * 1e3:#.2g}".rstrip(".")
-            kind = arm.method.name in execution.compiled
-            names[kind].setdefault(arm.method.name, f"{arm.method.name} {time} ms")
-        parts = [f"{title}: {', '.join(names[kind].values())}" for kind, title in
-                 ((True, "one compiled program"), (False, "eager")) if names[kind]]  # fmt: skip
-        count = execution.threads
-        what = f"{mine[0].recipe.model}, batch {mine[0].recipe.batch_size}: " if len(cells) > 1 else ""
-        lines.append(f"steps  {what}{'; '.join(parts)}; {count} thread{'s' if count > 1 else ''}")
-    return lines

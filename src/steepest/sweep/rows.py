@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,7 +14,6 @@ from steepest.optim.rows import check_rule
 from steepest.optim.spec import MethodSpec
 from steepest.optim.tables import embedding, unpadded
 from steepest.recipe import Execution
-from steepest.sweep.arms import Arm
 from steepest.train.problem import SupervisedProblem, table_columns
 
 LARGE_TABLE = 500_000
@@ -111,17 +110,3 @@ def by_rows(execution: Execution, rule: MethodSpec[Any]) -> tuple[str, ...]:
     if execution.executor != "rows" or not (execution.rows == "on" or rule.has_closed_form):
         return ()
     return execution.tables
-
-
-def rows_text(cells: Mapping[str, Execution], arms: Sequence[Arm]) -> list[str]:
-    """Return which tables are executed by rows and how, a line for each set of tables."""
-    lines: list[str] = []
-    for key, execution in cells.items():
-        how: dict[str, list[str]] = {}
-        for rule in {arm.method.name: arm.method for arm in arms if arm.cell == key}.values():
-            kind = rule.rule.idle_rows if by_rows(execution, rule.rule) else "dense, without a closed form"
-            how.setdefault(kind, []).append(rule.name)
-        if execution.executor == "rows" and how:
-            told = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in how.items())
-            lines.append(f"rows   {', '.join(execution.tables)} by rows ({told})")
-    return list(dict.fromkeys(lines))

@@ -1,0 +1,121 @@
+"""The lines about the data, the plan and the steps that a comparison prints while it works."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from steepest.data.dataset import Dataset
+from steepest.data.encode import INDICATOR
+from steepest.recipe import Execution
+from steepest.sweep.arms import SUBJECTS, Arm, is_factorial
+from steepest.sweep.estimate import made_otherwise
+from steepest.sweep.expected import expected_runs, has_constants
+from steepest.sweep.plan import History, Setup, taking_part
+from steepest.sweep.rows import by_rows
+from steepest.sweep.trials import rates_alone
+from steepest.wording import counted
+
+
+def data_text(dataset: Dataset, sets: int = 1) -> str:
+    """Return the data in one line."""
+    rows = sum(len(part) for part in (dataset.train, dataset.validation, dataset.test))
+    what = f"{len(dataset.classes)} classes" if dataset.classes else "a number"
+    names = dataset.shape.continuous
+    gaps = sum(each.endswith(INDICATOR) and each.removesuffix(INDICATOR) in names for each in names)
+    columns = f"{len(dataset.shape.cardinalities)} categorical, {len(names) - gaps} continuous"
+    tested = f"{len(dataset.test):,} test" if sets == 1 else f"{sets} test sets"
+    columns += f" (+{counted(gaps, 'missing-value indicator')})" if gaps else ""
+    return f"data   {rows:,} rows · {columns} · {dataset.target}: {what} · {tested}"
+
+
+def plan_text(setup: Setup, history: History) -> str:
+    """Return the plan as one line: the whole comparison, and how much of it is done.
+
+    Example:
+        ``4 optimizers × (7 rates at ¼ length + best 3 at full length + 5 seeds + 5 at default) → 80 runs``
+    """
+    runs = expected_runs(setup, {})
+    tuned = [arm for arm in setup.arms if arm.tuned]
+    parts: list[str] = []
+    scans = Counter(run.arm.id for run in runs if run.phase == "scan")
+    if scans:
+        most = max(scans.values())
+        tried = counted(most, "rate" if rates_alone([arm.method for arm in tuned]) else "trial")
+        parts += [f"{tried} at ¼ length", f"best {setup.full_rates} at full length"]
+    seeds = counted(len(setup.seeds), "seed")
+    seeds = f"{counted(max(scans.values()), 'rate')} × {seeds}" if setup.sweep and scans else seeds
+    parts.append(seeds if setup.folds == 1 else f"{setup.folds} folds of {seeds}")
+    if setup.controls:
+        parts.append(f"{len(setup.seeds) * setup.folds} at default")
+    text = f"{arms_text(setup)} × ({' + '.join(parts)})"
+    if tuned and len(tuned) < len(setup.arms):
+        text += f", {len(setup.arms) - len(tuned)} not tuned"
+    if has_constants(setup):
+        text += f" + {len(setup.seeds) * setup.folds} without schedule"
+    there = [each for each in taking_part(setup, history).values() if each.key.phase != "pilot"]
+    done = len(there)
+    left = len(expected_runs(setup, history))
+    more = done + left - len(runs)
+    if more > 0:
+        text += f" + {more} beyond the initial grid"
+    others = made_otherwise(setup, history)
+    text += f" → {counted(done + left, 'run')}" + (f", {done} already done" if done else "")
+    return text + (f"; {others} in the folder have other settings and are not used" if others else "")
+
+
+def arms_text(setup: Setup) -> str:
+    """Return how many arms there are, of what they are all combinations, if they are.
+
+    Example:
+        ``8 arms (2 optimizers × 2 batch sizes × 2 numbers of training rows)``
+    """
+    count, differing = len(setup.arms), setup.differing or ("optimizer",)
+    if len(differing) == 1:
+        return counted(count, *SUBJECTS[differing[0]])
+    if not is_factorial([arm.factors for arm in setup.arms], differing):
+        return counted(count, "arm")
+    levels = [len({arm.factors[name] for arm in setup.arms}) for name in differing]
+    factors = [counted(levels[i], *SUBJECTS[name]) for i, name in enumerate(differing)]
+    return f"{counted(count, 'arm')} ({' × '.join(factors)})"
+
+
+def steps_of(setup: Setup) -> str:
+    """Return the steps of a full run in words; the range where they differ."""
+    steps = [setup.lengths[arm.id] for arm in setup.arms]
+    most = counted(max(steps), "step")
+    return most if min(steps) == max(steps) else f"{min(steps):,} to {most}"
+
+
+def rows_text(cells: Mapping[str, Execution], arms: Sequence[Arm]) -> list[str]:
+    """Return which tables are executed by rows and how, a line for each set of tables."""
+    lines: list[str] = []
+    for key, execution in cells.items():
+        how: dict[str, list[str]] = {}
+        for rule in {arm.method.name: arm.method for arm in arms if arm.cell == key}.values():
+            kind = rule.rule.idle_rows if by_rows(execution, rule.rule) else "dense, without a closed form"
+            how.setdefault(kind, []).append(rule.name)
+        if execution.executor == "rows" and how:
+            told = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in how.items())
+            lines.append(f"rows   {', '.join(execution.tables)} by rows ({told})")
+    return list(dict.fromkeys(lines))
+
+
+def steps_text(cells: Mapping[str, Execution], arms: Sequence[Arm]) -> list[str]:
+    """Return whose steps are compiled and how long they take, a line for each cell with compiled ones."""
+    lines: list[str] = []
+    for key, execution in cells.items():
+        names: dict[bool, dict[str, str]] = {True: {}, False: {}}
+        mine = [arm for arm in arms if arm.cell == key]
+        if not mine or not any(arm.method.name in execution.compiled for arm in mine):
+            continue
+        for arm in mine:
+            time = f"{execution.timings.seconds_a_step[arm.method.name] * 1e3:#.2g}".rstrip(".")
+            kind = arm.method.name in execution.compiled
+            names[kind].setdefault(arm.method.name, f"{arm.method.name} {time} ms")
+        parts = [f"{title}: {', '.join(names[kind].values())}" for kind, title in
+                 ((True, "one compiled program"), (False, "eager")) if names[kind]]  # fmt: skip
+        count = execution.threads
+        what = f"{mine[0].recipe.model}, batch {mine[0].recipe.batch_size}: " if len(cells) > 1 else ""
+        lines.append(f"steps  {what}{'; '.join(parts)}; {count} thread{'s' if count > 1 else ''}")
+    return lines
