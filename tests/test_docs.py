@@ -16,6 +16,7 @@ PAGES = [
     "docs/tutorial/first-comparison.md",
     "docs/how-to/prepare-a-table.md",
     "docs/how-to/plan-a-comparison.md",
+    "docs/how-to/compare-arms.md",
     "docs/how-to/data-variants.md",
     "docs/how-to/predict.md",
     "docs/how-to/export.md",
