@@ -14,7 +14,9 @@ import pytest
 
 from steepest.errors import FolderError, MissingExtraError
 from steepest.export import FORMATS, export_folder, plots
+from steepest.export.bibliography import cited
 from steepest.record.store import Folder
+from tests.report.example import arms, crimes
 
 FILES = {
     "latex": {"table.tex", "protocol.tex", "document.tex"},
@@ -132,3 +134,15 @@ def test_results_are_those_of_the_folder(finished, tmp_path):
     mean = {(row["kind"], row["name"]): row["mean"] for row in tidy if row["metric"] == "log_loss"}
     for row in wide:
         assert mean[row["kind"], row["name"]] == row["log_loss"]
+
+
+def test_the_bibliography_has_the_optimizers_of_arms():
+    found = cited(arms())
+    assert found == ["adam", "momentum(lr=0.1)", "sgd"]
+    other = [each.model_copy(update={"levels": {"model": "linear"}}) for each in arms().arms]
+    given = [
+        each.model_copy(update={"factors": {"optimizer": "lion(lr=0.1) with its rate tuned"}})
+        for each in other
+    ]
+    assert cited(arms().model_copy(update={"arms": given, "factors": ["model"]})) == ["lion(lr=0.1)"]
+    assert cited(crimes()) == [row.name for row in crimes().rows if row.kind == "arm"]

@@ -11,7 +11,7 @@ import pytest
 from steepest.errors import MissingExtraError
 from steepest.export import plots
 from steepest.report import theme
-from tests.report.example import EXAMPLES, crimes, nasty, rent
+from tests.report.example import EXAMPLES, arms, crimes, nasty, rent
 
 REASON = "matplotlib is not installed: pip install 'steepest[export]'"
 matplotlib = pytest.importorskip("matplotlib", reason=REASON)
@@ -94,3 +94,12 @@ def test_without_matplotlib_the_error_names_the_extra(monkeypatch):
     with pytest.raises(MissingExtraError) as caught:
         plots.draw_all(crimes(), ["svg"])
     assert "steepest[export]" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["curves", "rates"])
+def test_the_legend_of_several_factors_explains_colours_and_patterns(name):
+    [shown] = drawn(name, arms()).legends
+    texts = [each.get_text() for each in shown.get_texts()]
+    assert texts[:4] == ["colour: optimizer", "adam", "momentum(lr=0.1)", "sgd"]
+    assert texts[4] == "line: model, batch size"
+    assert len(texts) == 3 + 4 + 2

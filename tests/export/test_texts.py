@@ -14,7 +14,7 @@ from steepest.export import latex, tex, tidy
 from steepest.export.bibliography import bibliography
 from steepest.export.protocol import protocol, to_text
 from tests.export.cases import rent_comparison, rent_experiment, rent_records
-from tests.report.example import EXAMPLES, crimes
+from tests.report.example import EXAMPLES, arms, crimes, folds
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -59,7 +59,7 @@ def test_the_table_is_whole_whatever_the_names_are(name):
     result = EXAMPLES[name]()
     text = latex.table(result)
     check_latex(text)
-    columns = re.search(r"\\begin\{tabular\}\{@\{\}(l[r]+)@\{\}\}", text)
+    columns = re.search(r"\\begin\{tabular\}\{@\{\}(l+r+)@\{\}\}", text)
     assert columns
     rows = rows_of(text)
     assert {len(row) for row in rows} == {len(columns[1])}
@@ -177,7 +177,9 @@ def test_what_was_not_done_has_no_sentence():
     assert "run seeds (" not in str(protocol(bare, rent_experiment(), []))
 
 
-@pytest.mark.parametrize("make", [tidy.results, tidy.runs, tidy.rates, tidy.differences])
+@pytest.mark.parametrize(
+    "make", [tidy.results, tidy.runs, tidy.rates, tidy.differences, tidy.effects, tidy.levels]
+)
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_csv_files_are_rectangular_and_their_numbers_are_numbers(name, make):
     rows = list(csv.reader(io.StringIO(make(EXAMPLES[name]()))))
@@ -209,3 +211,60 @@ def test_a_strangers_optimizer_is_never_imported(tmp_path, monkeypatch):
     text = bibliography(["mine.py:MyOpt(lr=1)", "os:system", "adam", "not (an optimizer"])
     assert text.count("no reference is known") == 3
     assert text.count("@") == 1
+
+
+def test_a_table_of_several_factors_has_a_column_for_each():
+    head, first, *_ = rows_of(latex.table(arms()))
+    assert head[:4] == ["optimizer", "model", "batch size", "rate"]
+    assert first[:4] == ["adam", "embedding-mlp(hidden=(64, 32))", "16", r"$1\times 10^{-3}$"]
+    assert r"Means over 5 test sets $\times$ 2 seeds" in latex.table(folds())
+
+
+@pytest.mark.parametrize("make", [tidy.results, tidy.runs, tidy.rates])
+def test_values_have_a_column_for_each_factor_that_varies(make):
+    rows = list(csv.DictReader(io.StringIO(make(arms()))))
+    assert {"optimizer", "model", "batch_size"} <= rows[0].keys()
+    levels = {each.title: each for each in arms().arms}
+    for row in rows:
+        arm = levels.get(row["name"])
+        assert row["batch_size"] == (arm.factors["batch_size"] if arm else "")
+        assert row["optimizer"] == (arm.levels["optimizer"] if arm else "")
+    assert not {"optimizer", "batch_size"} & csv.DictReader(io.StringIO(make(crimes()))).__next__().keys()
+
+
+def test_runs_of_several_test_sets_name_their_set():
+    rows = [row for row in csv.DictReader(io.StringIO(tidy.runs(folds()))) if row["name"] == "adam"]
+    assert [(row["test_set"], row["run"]) for row in rows] == [
+        (str(k), str(s)) for k in range(5) for s in range(2)
+    ]
+
+
+def test_effects_are_those_of_the_result():
+    found = arms().factorial
+    assert found
+    rows = list(csv.DictReader(io.StringIO(tidy.effects(arms()))))
+    main = [row for row in rows if row["kind"] == "main"]
+    assert [float(row["mean"]) for row in main] == [
+        pair.mean for each in found.effects for pair in each.pairs
+    ]
+    assert len(rows) - len(main) == len(found.interactions)
+    means = {row["level"]: float(row["mean"]) for row in csv.DictReader(io.StringIO(tidy.levels(arms())))}
+    assert means == {level.level: level.mean for each in found.effects for level in each.levels}
+
+
+def test_the_protocol_describes_arms_and_main_effects():
+    sections = {each.title: each.text for each in protocol(arms(), rent_experiment(), [])}
+    assert sections["Arms"].startswith(
+        "12 arms were compared, all combinations of optimizer (adam, momentum(lr=0.1), sgd), model (linear, "
+        "embedding-mlp(hidden=(64, 32))) and batch size (16, 64). All of them had runs of equal length in epochs."
+    )
+    assert "corrected for all 5 pairs of levels (Holm)" in sections["Statistics"]
+    assert "Largest interaction, " in sections["Statistics"]
+    assert "Arms" not in [each.title for each in protocol(crimes(), rent_experiment(), [])]
+
+
+def test_the_protocol_of_several_test_sets_names_them():
+    sections = {each.title: each.text for each in protocol(folds(), rent_experiment(), [])}
+    assert "The 5 test sets have runs of their own" in sections["Data"]
+    assert "on the training and validation rows of the first test set" in sections["Tuning"]
+    assert "over the test sets, corrected for the overlap" in sections["Statistics"]

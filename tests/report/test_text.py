@@ -195,7 +195,8 @@ def test_csv_has_the_documented_rows_and_columns(name: str) -> None:
     result = EXAMPLES[name]()
     lines = list(csv.DictReader(io.StringIO(to_csv(result))))
     scores = [f"{metric.name}{end}" for metric in result.metrics for end in ("", "_low", "_high")]
-    expected = ["kind", "name", "lr", "seeds", "outcome", *scores, "train_seconds"]
+    factors = result.factors if len(result.factors) > 1 else []
+    expected = ["kind", "name", *factors, "lr", "seeds", "outcome", *scores, "train_seconds"]
     assert list(lines[0]) == expected
     rows = [row for row in result.rows if row.kind != "constant"]
     assert [(each["kind"], each["name"]) for each in lines] == [(row.kind, row.name) for row in rows]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from steepest import optim
+from steepest.compare.result import Comparison
 from steepest.components import grammar
 from steepest.errors import SteepestError
+from steepest.sweep.arms import RATE_TUNED
 
 
 def bibliography(optimizers: Sequence[str]) -> str:
@@ -35,6 +37,17 @@ def bibliography(optimizers: Sequence[str]) -> str:
         if not found:
             unknown.append(f"% {' '.join(text.split())}: no reference is known")
     return "\n\n".join([*entries, *unknown]) + "\n"
+
+
+def cited(comparison: Comparison) -> list[str]:
+    """Return the optimizers that arms have, each once, as specifications."""
+    if comparison.factors == ["optimizer"] and not any(arm.name for arm in comparison.arms):
+        return [row.name for row in comparison.rows if row.kind == "arm"]
+    told = [
+        arm.factors.get("optimizer", "").partition(RATE_TUNED)[0].partition(";")[0] for arm in comparison.arms
+    ]
+    named = [arm.levels.get("optimizer") or full for arm, full in zip(comparison.arms, told, strict=True)]
+    return list(dict.fromkeys(each for each in named if each))
 
 
 def _references(text: str) -> list[str]:

@@ -10,6 +10,8 @@ from steepest.export import tex
 from steepest.export.protocol import Section
 from steepest.report import format as show
 from steepest.report.digits import digits_of, from_winner
+from steepest.report.factors import subject
+from steepest.report.results import names_of
 from steepest.report.view import better_first, finite, metric_of
 
 FURTHER_METRICS = 1
@@ -19,7 +21,8 @@ FURTHER_METRICS = 1
 def table(comparison: Comparison) -> str:
     r"""Return the results as a ``table`` float in the style of booktabs.
 
-    A line for each tuned optimizer and each baseline, best first; the best value of a column is bold; ±
+    A line for each arm and each baseline, best first, with columns for
+    the factors where several vary; the best value of a column is bold; ±
     gives the larger arm of the 95 % interval. It needs ``\usepackage{booktabs}``.
 
     Args:
@@ -41,19 +44,24 @@ def table(comparison: Comparison) -> str:
     baselines = better_first((row for row in comparison.rows if row.kind == "baseline"), deciding)
     rows = [*optimizers, *baselines]
     compared = any(from_winner(comparison, row.name, deciding.name) for row in rows)
+    names = names_of(comparison)
     head = [
-        "",
+        "" if not names.factors else tex.escape(names.first),
+        *map(tex.escape, names.titles),
         "rate",
         _head(deciding),
         *(["difference"] if compared else []),
         *map(_head, shown[1:]),
         "training",
     ]
+    left = 1 + len(names.factors)
     columns = {each.name: _cells(comparison, rows, each) for each in shown}
 
     def line(place: int) -> str:
         row = rows[place]
-        cells = [_name(row), tex.number(show.rate(row.lr)), columns[deciding.name][place]]
+        first, levels = names.of(row)
+        cells = [_name(row, first), *(tex.escape(show.shorten(show.printable(each), 60)) for each in levels)]
+        cells += [tex.number(show.rate(row.lr)), columns[deciding.name][place]]
         cells += [_difference(comparison, row, deciding)] if compared else []
         cells += [columns[each.name][place] for each in shown[1:]]
         return " & ".join([*cells, tex.escape(show.seconds(row.train_seconds))]) + r" \\"
@@ -72,7 +80,7 @@ def table(comparison: Comparison) -> str:
             rf"\label{{tab:{slug(comparison.title)}}}",
             r"\medskip",
             "",
-            rf"\begin{{tabular}}{{@{{}}l{'r' * (len(head) - 1)}@{{}}}}",
+            rf"\begin{{tabular}}{{@{{}}{'l' * left}{'r' * (len(head) - left)}@{{}}}}",
             r"\toprule",
             " & ".join(head) + r" \\",
             r"\midrule",
@@ -144,10 +152,10 @@ def _head(metric: Metric) -> str:
     return f"{tex.escape(metric.title)}{unit} ${arrow}$"
 
 
-def _name(row: Row) -> str:
+def _name(row: Row, shown: str) -> str:
     notes = [] if row.outcome == "finished" else [row.outcome]
     notes += ["not tuned"] if row.kind == "arm" and not row.tuned else []
-    name = tex.escape(show.shorten(show.printable(row.name), 60))
+    name = tex.escape(show.shorten(show.printable(shown), 60))
     return f"{name} ({', '.join(map(tex.escape, notes))})" if notes else name
 
 
@@ -177,8 +185,9 @@ def _caption(comparison: Comparison, metric: Metric, *, compared: bool) -> str:
     seeds = max((row.seeds for row in comparison.rows), default=1)
     where = tex.escape(comparison.results_on)
     said = [tex.prose(show.printable(comparison.sentence))]
-    if seeds > 1:
-        said.append(rf"Means over {seeds} seeds on {where}; $\pm$ and brackets are 95\,\% intervals.")
+    if seeds * comparison.test_sets > 1:
+        runs = subject(comparison).runs(seeds).replace("×", r"$\times$")
+        said.append(rf"Means over {runs} on {where}; $\pm$ and brackets are 95\,\% intervals.")
     else:
         said.append(f"One run each on {where}.")
     said.append("The best of a column is bold.")

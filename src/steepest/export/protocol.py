@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,9 @@ from steepest.data.split_rule import SplitRule
 from steepest.recipe import Experiment
 from steepest.record.schema import Record
 from steepest.report import format as show
+from steepest.report.digits import digits_of
+from steepest.report.factors import factor_cells, subject, title_of
+from steepest.report.main_effects import effect_text, interaction_text
 from steepest.report.view import beside_text, metric_of
 from steepest.report.words import capital
 
@@ -37,6 +41,7 @@ def protocol(comparison: Comparison, experiment: Experiment, records: Sequence[R
     sections = [
         Section("Data", _data(comparison, experiment)),
         Section("Preparation", _preparation(comparison, experiment)),
+        Section("Arms", _arms(comparison, experiment)),
         Section("Model", _model(comparison)),
         Section("Training", _training(comparison, experiment, records)),
         Section("Tuning", _tuning(comparison, records)),
@@ -73,6 +78,11 @@ def _data(comparison: Comparison, experiment: Experiment) -> str:
     own = [f"the {name} rows came from {Path(value).name}" for name, value in files if isinstance(value, str)]
     if len(own) < len(files):
         said.append(f"The split was {_split(options.split, comparison.task)} (seed {options.split_seed}).")
+    if comparison.test_sets > 1:
+        said.append(
+            f"The {comparison.test_sets} test sets have runs of their own; the numbers of rows are those of the first "
+            "one. The saved network is trained on the rows that are not for its validation, by the winner's recipe."
+        )
     said += [f"{capital(_list(own))}."] if own else []
     said += (
         [f"Data and preparation have the fingerprint {facts['fingerprint']}."]
@@ -80,6 +90,37 @@ def _data(comparison: Comparison, experiment: Experiment) -> str:
         else []
     )
     return " ".join(said)
+
+
+def _arms(comparison: Comparison, experiment: Experiment) -> str:
+    """Return what was compared, where that is not optimizers alone."""
+    cells = factor_cells(comparison)
+    if not cells.names:
+        return ""
+    levels = {
+        name: list(dict.fromkeys(each[place] for each in cells.values.values()))
+        for place, name in enumerate(cells.names)
+    }
+    whole = math.prod(map(len, levels.values())) == len(comparison.arms)
+    told = [f"{title_of(name)} ({', '.join(values)})" for name, values in levels.items()]
+    how = "all combinations of " if whole and len(levels) > 1 else "which differ in "
+    many = subject(comparison).many
+    said = [f"{len(comparison.arms)} {many} were compared, {how}{_list(told)}."]
+    said += [DATA_VARIANTS[name] for name in DATA_VARIANTS if name in levels]
+    if {"batch_size", "train_rows"} & levels.keys() or experiment.protocol.equal in ("seconds", "gradients"):
+        unit = {"seconds": "seconds of training", "gradients": "gradient evaluations"}.get(
+            experiment.protocol.equal, experiment.protocol.equal
+        )
+        said.append(f"All of them had runs of equal length in {unit}.")
+    return " ".join(said)
+
+
+DATA_VARIANTS = {
+    "train_rows": "Fewer training rows are a part of the same training rows; validation and test rows are the same.",
+    "labels": "Only training labels were changed; results are on the true labels of validation and test rows.",
+    "prepare": "Every preparation has the same validation and test rows.",
+}
+"""What holds where the data varies."""
 
 
 def _split(split: str, task: str) -> str:
@@ -150,8 +191,13 @@ def _training(comparison: Comparison, experiment: Experiment, records: Sequence[
         said.append(f"The loss had {text}.")
     used = [row.settings for row in comparison.rows if row.kind == "arm" and row.settings]
     if used:
-        said.append(f"Optimizers with all their hyperparameters: {'; '.join(used)}.")
+        several = subject(comparison).many != "optimizers"
+        what = f"{capital(subject(comparison).many)} with all their settings" if several else OPTIMIZERS
+        said.append(f"{what}: {'; '.join(used)}.")
     return " ".join(said)
+
+
+OPTIMIZERS = "Optimizers with all their hyperparameters"
 
 
 def _tuning(comparison: Comparison, records: Sequence[Record]) -> str:
@@ -161,7 +207,7 @@ def _tuning(comparison: Comparison, records: Sequence[Record]) -> str:
     said: list[str] = []
     if tuned:
         title = metric_of(comparison, comparison.metric).title
-        names = _list([row.name for row in tuned])
+        names = _list([subject(comparison).name(row.name) for row in tuned])
         curves = [each for each in comparison.rates if any(row.name == each.name for row in tuned)]
         beside = {each.name: list(each.chosen_at) for each in curves if each.chosen_at}
         what = "Hyperparameters" if beside else "The learning rate"
@@ -183,20 +229,24 @@ def _tuning(comparison: Comparison, records: Sequence[Record]) -> str:
             said.append(f"Of these, the best {spread} ran for {_length(records, 'full')}.")
         seeds = sorted({each.key.seed for each in records if each.key.phase in ("scan", "full")})
         seed = f", with run seed {_list([str(each) for each in seeds])}" if seeds else ""
-        said.append(f"Each had {_span([row.trials for row in tuned], 'tuning run')}{seed}.")
-        said.append(f"Chosen: {_rates(tuned)}.")
+        on = ", on the training and validation rows of the first test set" if comparison.test_sets > 1 else ""
+        said.append(f"Each had {_span([row.trials for row in tuned], 'tuning run')}{seed}{on}.")
+        said.append(f"Chosen: {_rates(comparison, tuned)}.")
         said += [f"For {each.name}, with {beside_text(each.chosen_at)}." for each in curves if each.chosen_at]
         if any(each.sweep for each in curves):
             said.append("Every learning rate of the scan also ran with every run seed at full length.")
     if given:
-        said.append(f"Not tuned, with the rate that was given: {_rates(given)}.")
+        said.append(f"Not tuned, with the rate that was given: {_rates(comparison, given)}.")
     if defaults:
-        said.append(f"Each optimizer also ran at its library's default rate ({_rates(defaults)}).")
+        said.append(
+            f"Each {subject(comparison).one} also ran at its library's default rate ({_rates(comparison, defaults)})."
+        )
     return " ".join(said)
 
 
-def _rates(rows: Sequence[Row]) -> str:
-    return _list([f"{row.name} {show.rate(row.lr)}" for row in rows])
+def _rates(comparison: Comparison, rows: Sequence[Row]) -> str:
+    what = subject(comparison)
+    return _list([f"{what.name(row.name)} {show.rate(row.lr)}" for row in rows])
 
 
 def _length(records: Sequence[Record], phase: str) -> str:
@@ -227,8 +277,8 @@ def _selection(comparison: Comparison, records: Sequence[Record]) -> str:
         one_by_one = seeds == list(range(seeds[0], seeds[0] + len(seeds))) and len(seeds) > 2
         shown = f"{seeds[0]} to {seeds[-1]}" if one_by_one else _list([str(each) for each in seeds])
         said.append(
-            f"Every optimizer ran with {_count(len(seeds), 'run seed')} ({shown}), the same for all; a seed draws "
-            "the initial weights, the order of the rows and dropout."
+            f"Every {subject(comparison).one} ran with {_count(len(seeds), 'run seed')} ({shown}), the same for all; a "
+            "seed draws the initial weights, the order of the rows and dropout."
         )
     said.append(comparison.selection)
     failed = [
@@ -261,8 +311,14 @@ OVER = {
 def _statistics(comparison: Comparison) -> str:
     said: list[str] = []
     rows = [row for row in comparison.rows if row.kind == "arm"]
-    if any(row.seeds > 1 for row in rows):
-        said.append("Values are means over the run seeds with 95% t intervals.")
+    if any(row.seeds * comparison.test_sets > 1 for row in rows):
+        said.append(
+            "Values are means over the run seeds with 95% t intervals."
+            if comparison.test_sets == 1
+            else "Values are means over the test sets, of the means over their run seeds, with 95% t intervals over "
+            "the test sets, corrected for the overlap of their training sets."
+        )
+    what = subject(comparison)
     used: dict[str, list[Difference]] = {}
     lacking: dict[str, list[Difference]] = {}
     for each in comparison.differences:
@@ -272,16 +328,19 @@ def _statistics(comparison: Comparison) -> str:
             over = "both sets" if each.over == "both" and each.sets > 1 else each.over
             used.setdefault(over, []).append(each)
     for over, found in used.items():
-        pairs = list(dict.fromkeys(each.second for each in found))
+        pairs = list(dict.fromkeys(what.name(each.second) for each in found))
         said.append(
-            f"The differences of {found[0].first} to {_list(pairs)} are {OVER[over]}, with 95% intervals."
+            f"The differences of {what.name(found[0].first)} to {_list(pairs)} are {OVER[over]}, with 95% intervals."
         )
     for reason, found in lacking.items():
-        pairs = list(dict.fromkeys(each.second for each in found))
-        said.append(f"The differences of {found[0].first} to {_list(pairs)} have no interval ({reason}).")
+        pairs = list(dict.fromkeys(what.name(each.second) for each in found))
+        said.append(
+            f"The differences of {what.name(found[0].first)} to {_list(pairs)} have no interval ({reason})."
+        )
     corrected = max((each.comparisons for each in comparison.differences), default=1)
     if corrected > 1:
         said.append(f"Their p-values are corrected for {corrected} comparisons (Holm).")
+    said += _main_effects(comparison)
     facts = _facts(comparison.trust)
     visible = facts.get("smallest detectable difference", facts.get("smallest visible difference"))
     if visible:
@@ -290,6 +349,22 @@ def _statistics(comparison: Comparison) -> str:
             f"The smallest difference in {metric.title} that this comparison could have shown is {visible}."
         )
     return " ".join(said)
+
+
+def _main_effects(comparison: Comparison) -> list[str]:
+    found = comparison.factorial
+    if found is None:
+        return []
+    metric = metric_of(comparison, found.metric)
+    written = digits_of(comparison, metric)
+    pairs = sum(len(effect.pairs) for effect in found.effects)
+    told = [f"{title_of(each.factor)}: {effect_text(each, written, metric)}" for each in found.effects]
+    said = [
+        "A main effect is the difference of two levels of a factor, averaged over all combinations of the other "
+        f"factors with equal weights; its p-value is corrected for all {pairs} pairs of levels (Holm). "
+        f"{capital('; '.join(told))}."
+    ]
+    return said if found.largest is None else [*said, interaction_text(found.largest, written, metric)]
 
 
 def _software(comparison: Comparison, records: Sequence[Record]) -> str:

@@ -9,12 +9,31 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from steepest.compare.estimates import Difference
 from steepest.compare.result import Comparison
+from steepest.report.factors import factor_cells
 
 
 def results(comparison: Comparison) -> str:
-    """Return a line for each row and metric: mean over seeds, ends of the 95 % interval, number of runs."""
-    head = ["kind", "name", "lr", "tuned", "outcome", "train_seconds", "metric", "n", "mean", "low", "high"]
+    """Return a line for each row and metric: mean over seeds, ends of the 95 % interval, number of runs.
+
+    Where something else than the optimizer varies, ``name`` is followed by a column for each factor that does.
+    """
+    factors = factor_cells(comparison)
+    head = [
+        "kind",
+        "name",
+        *factors.names,
+        "lr",
+        "tuned",
+        "outcome",
+        "train_seconds",
+        "metric",
+        "n",
+        "mean",
+        "low",
+        "high",
+    ]
     rows: list[list[Any]] = []
     for row in comparison.rows:
         for name, value in row.metrics.items():
@@ -22,6 +41,7 @@ def results(comparison: Comparison) -> str:
                 [
                     row.kind,
                     row.name,
+                    *factors.of(row.kind, row.name),
                     row.lr,
                     str(row.tuned).lower(),
                     row.outcome,
@@ -37,14 +57,59 @@ def results(comparison: Comparison) -> str:
 
 
 def runs(comparison: Comparison) -> str:
-    """Return a line for each run and metric; ``run`` counts the seeds from 0."""
-    rows = [
-        [row.kind, row.name, row.lr, place, name, value]
-        for row in comparison.rows
-        for name, values in row.values.items()
-        for place, value in enumerate(values)
+    """Return a line for each run and metric; ``run`` counts the seeds from 0, ``test_set`` the test sets."""
+    factors, several = factor_cells(comparison), comparison.test_sets > 1
+    rows: list[list[Any]] = []
+    for row in comparison.rows:
+        for name, values in row.values.items():
+            seeds = max(len(values) // comparison.test_sets, 1)
+            for place, value in enumerate(values):
+                test_set = [place // seeds] if several and len(values) > 1 else [None] if several else []
+                own = factors.of(row.kind, row.name)
+                rows.append([row.kind, row.name, *own, row.lr, *test_set, place % seeds, name, value])
+    head = [
+        "kind",
+        "name",
+        *factors.names,
+        "lr",
+        *(["test_set"] if several else []),
+        "run",
+        "metric",
+        "value",
     ]
-    return _csv(["kind", "name", "lr", "run", "metric", "value"], rows)
+    return _csv(head, rows)
+
+
+def effects(comparison: Comparison) -> str:
+    """Return a line for each pair of levels of each factor, then one for each interaction, largest first.
+
+    ``first`` and ``second`` of an interaction are the two differences that it is the difference of.
+    """
+    found = comparison.factorial
+    rows: list[list[Any]] = []
+    if found is not None:
+        rows += [["main", effect.factor, *_line(pair)] for effect in found.effects for pair in effect.pairs]
+        rows += [
+            ["interaction", " × ".join(each.factors), *_line(each.difference)] for each in found.interactions
+        ]
+    head = [
+        "kind", "factor", "first", "second", "metric", "over", "n", "mean", "low", "high", "p", "p_adjusted",
+        "comparisons", "told_apart", "better", "reason",
+    ]  # fmt: skip
+    return _csv(head, rows)
+
+
+def levels(comparison: Comparison) -> str:
+    """Return a line for each level of each factor: its mean over all arms that have it, and the 95 % interval."""
+    found = comparison.factorial
+    rows: list[list[Any]] = []
+    if found is not None:
+        rows = [
+            [effect.factor, each.level, found.metric, each.n, each.mean, each.low, each.high]
+            for effect in found.effects
+            for each in effect.levels
+        ]
+    return _csv(["factor", "level", "metric", "n", "mean", "low", "high"], rows)
 
 
 def rates(comparison: Comparison) -> str:
@@ -53,18 +118,23 @@ def rates(comparison: Comparison) -> str:
     ``beside`` has the values of other hyperparameters as JSON, where these were tuned. Rates that ran with every seed
     have the mean over the seeds with its 95 % interval, and ``sweep`` as their length.
     """
+    factors = factor_cells(comparison)
     rows: list[list[Any]] = []
     for curve in comparison.rates:
         for length, pairs, at in (("scan", curve.scan, curve.scan_at), ("full", curve.full, curve.full_at)):
             for (rate, value), beside in zip(pairs, at or [{}] * len(pairs), strict=True):
                 chosen = math.isclose(rate, curve.chosen, rel_tol=1e-9) and beside == curve.chosen_at
                 more = json.dumps(beside) if beside else ""
-                rows.append([curve.name, curve.metric, length, rate, value, chosen, more, 1, None, None])
+                own = factors.of("arm", curve.name)
+                rows.append(
+                    [curve.name, *own, curve.metric, length, rate, value, chosen, more, 1, None, None]
+                )
         for each in curve.sweep:
             chosen = math.isclose(each.lr, curve.chosen, rel_tol=1e-9)
             rows.append(
                 [
                     curve.name,
+                    *factors.of("arm", curve.name),
                     curve.metric,
                     "sweep",
                     each.lr,
@@ -76,7 +146,7 @@ def rates(comparison: Comparison) -> str:
                     each.high,
                 ]
             )
-    head = ["name", "metric", "length", "lr", "value", "chosen", "beside", "n", "low", "high"]
+    head = ["name", *factors.names, "metric", "length", "lr", "value", "chosen", "beside", "n", "low", "high"]
     return _csv(
         head, [[str(cell).lower() if isinstance(cell, bool) else cell for cell in row] for row in rows]
     )
@@ -105,26 +175,26 @@ def differences(comparison: Comparison) -> str:
         "better",
         "reason",
     ]
-    rows = [
-        [
-            d.first,
-            d.second,
-            d.metric,
-            d.over,
-            d.n,
-            d.mean,
-            d.low,
-            d.high,
-            d.p,
-            d.p_adjusted,
-            d.comparisons,
-            str(d.told_apart).lower(),
-            d.better,
-            d.reason,
-        ]
-        for d in found
+    return _csv(head, map(_line, found))
+
+
+def _line(d: Difference) -> list[Any]:
+    return [
+        d.first,
+        d.second,
+        d.metric,
+        d.over,
+        d.n,
+        d.mean,
+        d.low,
+        d.high,
+        d.p,
+        d.p_adjusted,
+        d.comparisons,
+        str(d.told_apart).lower(),
+        d.better,
+        d.reason,
     ]
-    return _csv(head, rows)
 
 
 def _csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
+
 from steepest.compare.result import Comparison
 from steepest.errors import MissingExtraError, OptionError, unknown_name
 from steepest.experiment.folder import load_comparison
@@ -17,6 +19,7 @@ from steepest.files import cannot_write, write_atomically
 from steepest.models import ModelBuilder
 from steepest.prediction.model import TrainedModel
 from steepest.recipe import Experiment, load_tree, validate_experiment
+from steepest.record.schema import Record
 from steepest.record.store import Folder, curves_frame
 
 FORMATS = ("latex", "svg", "pdf", "csv", "text", "bibtex")
@@ -138,8 +141,7 @@ def _texts(
     part = set(comparison.runs)
     records = [each for each in folder.records() if not part or f"{each.key.recipe}-{each.key.seed}" in part]
     sections = protocol(comparison, experiment, records)
-    optimizers = [row.name for row in comparison.rows if row.kind == "arm"]
-    cited = bibliography.bibliography(optimizers) if "bibtex" in wanted else ""
+    cited = bibliography.bibliography(bibliography.cited(comparison)) if "bibtex" in wanted else ""
     files: dict[str, str] = {}
     if "latex" in wanted:
         named = plots.captions(comparison) if "pdf" in wanted else {}
@@ -149,11 +151,28 @@ def _texts(
     if "csv" in wanted:
         files["results.csv"] = tidy.results(comparison)
         files["runs.csv"] = tidy.runs(comparison)
-        files["curves.csv"] = curves_frame(records).fill_nan(None).write_csv()
+        files["curves.csv"] = _curves(comparison, records)
         files["rates.csv"] = tidy.rates(comparison)
         files["differences.csv"] = tidy.differences(comparison)
+        if comparison.factorial is not None:
+            files["effects.csv"] = tidy.effects(comparison)
+            files["levels.csv"] = tidy.levels(comparison)
     if "text" in wanted:
         files["protocol.txt"] = to_text(comparison, sections)
     if "bibtex" in wanted:
         files["references.bib"] = cited
     return files
+
+
+def _curves(comparison: Comparison, records: Sequence[Record]) -> str:
+    """Return every evaluation of every run; where something else than the optimizer varies, with its arm."""
+    if comparison.factors == ["optimizer"]:
+        return curves_frame(records).fill_nan(None).write_csv()
+    arms = {run: arm.title for arm in comparison.arms for run in arm.runs}
+    parts = [
+        curves_frame([each]).select(
+            pl.lit(arms.get(f"{each.key.recipe}-{each.key.seed}", ""), pl.String).alias("arm"), pl.all()
+        )
+        for each in records
+    ]
+    return pl.concat(parts).fill_nan(None).write_csv() if parts else curves_frame([]).write_csv()

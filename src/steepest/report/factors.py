@@ -77,6 +77,40 @@ def _shortened(levels: Sequence[str]) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
+class FactorCells:
+    """The columns of factors in files of values.
+
+    Attributes:
+        names: the factors that vary; none where these are optimizers alone.
+        values: of each arm, by its title.
+    """
+
+    names: list[str]
+    values: dict[str, list[str]]
+
+    def of(self, kind: str, name: str) -> list[str]:
+        """Return the values of a row, empty for a baseline."""
+        return self.values.get(name, [""] * len(self.names)) if kind != "baseline" else [""] * len(self.names)
+
+
+def factor_cells(comparison: Comparison) -> FactorCells:
+    """Return the columns of factors: what was given, an optimizer or a model as people read it."""
+    arms, names = comparison.arms, list(comparison.factors)
+    if names == ["optimizer"] or not all(set(names) <= set(arm.levels) for arm in arms):
+        return FactorCells([], {})
+    return FactorCells(
+        names,
+        {
+            arm.title: [
+                (arm.levels if name in ("optimizer", "model") else arm.factors).get(name, "")
+                for name in names
+            ]
+            for arm in arms
+        },
+    )
+
+
+@dataclass(frozen=True)
 class Scheme:
     """What colours and marks stand for where several factors vary.
 

@@ -142,9 +142,9 @@ def effect_text(effect: MainEffect, written: Digits, metric: Metric) -> str:
     if found.ends is None:
         return f"{found.first} is {gap} better than {found.second}; no interval: {found.reason or 'one run each'}"
     if not found.told_apart:
-        return (
-            f"no detectable difference ({evidence(found)}): {found.first} is {gap} better than {found.second}"
-        )
+        lost = " after correction" if found.excludes_zero else ""
+        verdict = f"no detectable difference{lost} ({evidence(found)})"
+        return f"{verdict}: {found.first} is {gap} better than {found.second}"
     apart = sum(each.told_apart for each in effect.pairs)
     more = f"; {apart} of {len(effect.pairs)} pairs differ detectably" if len(effect.pairs) > 1 else ""
     return f"{found.first} is {gap} better than {found.second}{more}"

@@ -83,7 +83,7 @@ def table(comparison: Comparison) -> ResultsTable:
         lambda row: Cell(show.count(row.trials) if row.trials else show.MISSING),
         lambda row: Cell(show.count(row.seeds)),
     ]
-    names = _names(comparison)
+    names = names_of(comparison)
     return ResultsTable(
         head,
         _groups(comparison, columns, names),
@@ -94,7 +94,7 @@ def table(comparison: Comparison) -> ResultsTable:
 
 
 @dataclass(frozen=True)
-class _Names:
+class ArmNames:
     """How arms are named in a table: by one column, or by one for each factor that varies.
 
     Attributes:
@@ -122,17 +122,17 @@ class _Names:
         )
 
 
-def _names(comparison: Comparison) -> _Names:
+def names_of(comparison: Comparison) -> ArmNames:
     """Return how arms are named; an arm with a name of its own makes a first column of names."""
     factors = varying(comparison)
     if not factors:
-        return _Names()
+        return ArmNames()
     named = any(arm.name for arm in comparison.arms)
     first, rest = ("name", factors) if named else (title_of(factors[0]), factors[1:])
     texts = {
         arm.title: {name: cell_text(name, arm.levels[name]) for name in factors} for arm in comparison.arms
     }
-    return _Names(
+    return ArmNames(
         first,
         tuple(rest),
         {title: title if named else each[factors[0]] for title, each in texts.items()},
@@ -158,7 +158,7 @@ def as_html(comparison: Comparison) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def _further(comparison: Comparison, metrics: Sequence[Metric], names: _Names) -> ResultsTable | None:
+def _further(comparison: Comparison, metrics: Sequence[Metric], names: ArmNames) -> ResultsTable | None:
     """Return the metrics that have no room in the first table, and the deciding one with the last weights."""
     head = [_heading(each) for each in metrics[2:]]
     columns = [_scores(comparison, each) for each in metrics[2:]]
@@ -175,7 +175,9 @@ def _further(comparison: Comparison, metrics: Sequence[Metric], names: _Names) -
 Column = Callable[[Row], Cell]
 
 
-def _groups(comparison: Comparison, columns: Sequence[Column], names: _Names) -> list[tuple[str, list[Line]]]:
+def _groups(
+    comparison: Comparison, columns: Sequence[Column], names: ArmNames
+) -> list[tuple[str, list[Line]]]:
     deciding = metric_of(comparison, comparison.metric)
     look = styles(comparison)
 

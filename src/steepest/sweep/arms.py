@@ -55,6 +55,9 @@ class Given:
     named: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
 
+RATE_TUNED = " with its rate tuned"
+"""How the text of an optimizer ends whose rate is tuned."""
+
 NOTHING_GIVEN = Given()
 """Everything is text."""
 
@@ -337,7 +340,7 @@ def texts_of(arm: Wanted) -> dict[str, str]:
         ('cosine', 'default')
     """
     who = arm.optimizer
-    fixed = "" if who.fixed_rate else " with its rate tuned"
+    fixed = "" if who.fixed_rate else RATE_TUNED
     return {
         "optimizer": whole_spec(who.at({})) + fixed + "".join(f"; {axis}" for axis in who.axes),
         "model": arm.model_text,
