@@ -62,6 +62,35 @@ def test_its_rows_are_the_optimizers_and_stand_beside_a_new_folder(old: Path) ->
     assert "earlier version" not in both
 
 
+def test_recipes_keep_their_identity_and_their_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What recipes got since then has neutral values: the same comparison has the same runs."""
+    monkeypatch.chdir(tmp_path)
+    churn_table(120).write_csv("churn.csv")
+    old = Folder(Path(__file__).with_name("format-2"))
+    assert (
+        main(
+            [
+                "compare",
+                str(old.path / "experiment.toml"),
+                "--compile",
+                "off",
+                "--threads",
+                "1",
+                "--out",
+                "new",
+            ]
+        )
+        == 0
+    )
+    before, now = ({(r.key.recipe, r.key.seed): r for r in each.records()} for each in (old, Folder("new")))
+    assert set(before) == set(now)
+    for key, record in before.items():
+        assert now[key].test == pytest.approx(record.test, rel=1e-5)
+        assert now[key].best == pytest.approx(record.best, rel=1e-5)
+
+
 def test_nothing_is_added_to_it(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before, number = contents(old), Folder(old).format
     for arguments in (["resume", "old"], [*SHORT, "--out", "old"], [*SHORT, "--out", "old", "--dry-run"]):
