@@ -170,3 +170,22 @@ def test_every_first_stage_fails(churn_csv: Path, tmp_path: Path) -> None:
     """At a rate at which nothing survives; what is left is reported."""
     result = compare(churn_csv, tmp_path / "run", procedure=["continue(0.5)"], optimizer="sgd(lr=1e30)")
     assert result.comparison.rows[0].outcome == "failed 2 of 2"
+
+
+def test_a_procedure_of_ones_own_is_resumed_without_its_file(
+    churn_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three stages; the time and the trials of all of them count."""
+    monkeypatch.chdir(tmp_path)
+    Path("own.py").write_text(
+        "from steepest.procedures import Procedure, Stage\n\n\n"
+        "def Thrice(a: float = 0.2) -> Procedure:\n"
+        '    return Procedure((Stage(a), Stage(0.5 - a, "last"), Stage(0.5, "best")))\n'
+    )
+    first = compare(churn_csv, tmp_path / "run", procedure=["own.py:Thrice"], optimizer="sgd", full_rates=1)
+    row = first.comparison.rows[0]
+    made = records(tmp_path / "run").values()
+    assert row.trials == sum(each.key.phase in ("scan", "full") for each in made)
+    final = [each for each in made if each.key.phase == "final"]
+    assert len(final) == 6
+    assert row.train_seconds == pytest.approx(sum(each.clocks.train for each in final) / 2)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from steepest.compare.estimates import Estimate
-from steepest.compare.evidence import Evidence, estimate_of
+from steepest.compare.evidence import Evidence, estimate_of, trials_of
 from steepest.compare.result import Band, Kind, Metric, RateCurve, RateEstimate, Row
 from steepest.evaluate.metrics import metric_info
 from steepest.record.arms import ArmEntry
@@ -61,7 +61,7 @@ def arm_row(evidence: Evidence, arm: Arm, kind: Kind) -> Row:
         flags.append("not tuned")
     default = arm.rule.with_lr(default_rate(arm.rule))
     rule = default if kind == "default" else evidence.chosen[arm.id]
-    found = tuning(setup, arm, evidence.history)
+    before = [each for stage in arm.chain[:-1] for each in evidence.final(stage)]
     failed = Counter(record.outcome for record in records if record.failed)
     errors = Counter(record.reason for record in records if record.outcome == "failed")
     return Row(
@@ -81,9 +81,9 @@ def arm_row(evidence: Evidence, arm: Arm, kind: Kind) -> Row:
             for name in evidence.metrics
         },
         values={name: [r.test.get(name, math.nan) for r in records] for name in evidence.metrics},
-        train_seconds=sum(record.clocks.train for record in records) / len(records),
+        train_seconds=sum(record.clocks.train for record in (*records, *before)) / len(records),
         settings=", ".join([*_settings(evidence, arm), whole_spec(rule), _schedule(arm, kind)]),
-        trials=len(found.scan) + len(found.full),
+        trials=trials_of(evidence, arm),
         good_range=_good_range(curve, metric_info(evidence.metric).higher_is_better) if curve else None,
         flags=flags,
     )

@@ -27,6 +27,7 @@ from steepest.sweep.plan import (
     constants,
     defaults,
     finals,
+    tuning,
     winner,
 )
 
@@ -107,6 +108,12 @@ class Evidence:
     def value(self, record: Record) -> float:
         """The deciding test metric of a run; NaN if it diverged."""
         return record.test.get(self.metric, math.nan)
+
+
+def trials_of(evidence: Evidence, arm: Arm) -> int:
+    """Return the number of runs that an arm was tuned with; of a procedure, those of all its stages."""
+    found = [tuning(evidence.setup, stage, evidence.history) for stage in arm.chain]
+    return sum(len(each.scan) + len(each.full) for each in found)
 
 
 def compared(

@@ -8,16 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from steepest.compare.estimates import Difference
-from steepest.compare.evidence import Evidence, mean_of
+from steepest.compare.evidence import Evidence, mean_of, trials_of
 from steepest.compare.intervals import paired_t
 from steepest.compare.result import Effect, Fact
 from steepest.evaluate.metrics import MetricInfo, metric_info
 from steepest.record.schema import Record
 from steepest.sweep.arms import SUBJECTS
 from steepest.sweep.contestants import default_rate
-from steepest.sweep.plan import (
-    tuning,
-)
 
 
 def effects(
@@ -110,8 +107,7 @@ def trust(evidence: Evidence, test_rows: int, rivals: Sequence[Difference] = ())
     """
     each = " per test set" if evidence.setup.folds > 1 else ""
     facts = [Fact(label=f"seeds{each}", value=str(len(evidence.setup.seeds)))]
-    tuned = [len(c.scan) + len(c.full) for arm in evidence.setup.arms if arm.tuned
-             for c in [tuning(evidence.setup, arm, evidence.history)]]  # fmt: skip
+    tuned = [trials_of(evidence, arm) for arm in evidence.setup.arms if arm.tuned]
     if tuned:
         spread = f"{min(tuned)}" if min(tuned) == max(tuned) else f"{min(tuned)} to {max(tuned)}"
         differing = evidence.setup.differing or ["optimizer"]

@@ -265,6 +265,7 @@ def decide(experiment: Experiment, table: Table, given: Given, observer: Observe
             code = {f"code of {made.method.name}": made.method.code} if made.method.code else {}
             cells[made.cell] = replace(cell, methods=(*cell.methods, made.method), of={**cell.of, **code})
         arms.append(made)
+    notes += _lacking_controls(wanted)
     notes += without_effect(experiment.model, dataset.shape)
     notes = list(dict.fromkeys(notes))
     _say(observer, notes)
@@ -331,6 +332,20 @@ def _merged(one: Arm, same: Arm) -> Arm:
             f"the arms {one.name!r} and {same.name!r} are the same", hint="leave one of the two out."
         )
     return replace(one, name=one.name or same.name)
+
+
+def _lacking_controls(wanted: Sequence[Wanted]) -> list[Note]:
+    """Return a note for each procedure that is compared without its control."""
+    made = {arm.procedure: make_procedure(arm.procedure) for arm in wanted}
+    there = {each.text for each in made.values()}
+    return [
+        Note(
+            "info",
+            f"{each.title} is compared without its control of equal length: add --procedure {each.control}.",
+        )
+        for each in made.values()
+        if each.control not in there
+    ]
 
 
 def _labelled(arms: Sequence[Arm]) -> list[Arm]:

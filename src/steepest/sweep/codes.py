@@ -1,4 +1,4 @@
-"""The identity of everything in a comparison that its user wrote: optimizers, model and schedule."""
+"""The identity of everything in a comparison that its user wrote: optimizers, models, schedules and procedures."""
 
 from __future__ import annotations
 
@@ -20,16 +20,18 @@ class Codes:
 
     Attributes:
         optimizers: by their names.
-        models, schedules: by their texts.
+        models, schedules, procedures: by their texts.
     """
 
     optimizers: dict[str, Code]
     models: dict[str, Code]
     schedules: dict[str, Code]
+    procedures: dict[str, Code]
 
     def __iter__(self) -> Iterator[tuple[str, Code]]:
         """Yield every code of the user with what it is the code of, such as ``optimizer mine.py:MyOpt``."""
-        for kind, codes in (("model", self.models), ("schedule", self.schedules)):
+        kinds = {"model": self.models, "schedule": self.schedules, "procedure": self.procedures}
+        for kind, codes in kinds.items():
             for text, code in codes.items():
                 if code.digest:
                     yield f"{kind} {text}", code
@@ -39,11 +41,12 @@ class Codes:
 
 
 def codes_of(arms: Sequence[Wanted]) -> Codes:
-    """Return the code of the optimizers, models and schedules of arms."""
+    """Return the code of the optimizers, models, schedules and procedures of arms."""
     return Codes(
         {arm.optimizer.name: of_optimizer(arm.optimizer) for arm in arms},
         {arm.model_text: of_model(arm.model) for arm in arms},
         {arm.schedule: of_schedule(arm.schedule) for arm in arms},
+        {arm.procedure: of_procedure(arm.procedure) for arm in arms},
     )
 
 
@@ -74,6 +77,12 @@ def of_schedule(schedule: str) -> Code:
         return found[0] if found else Code(schedule)
     digest = of_value(tuple(each.digest for each in found), schedule).digest
     return Code(schedule, digest, sources={k: v for each in found for k, v in each.sources.items()})
+
+
+def of_procedure(procedure: str) -> Code:
+    """Return the code of a procedure; what it does is in the recipes of its stages."""
+    name = grammar.parse(procedure).name
+    return of_reference(name) if ":" in name else Code(name)
 
 
 def _references(spec: grammar.Spec) -> Iterator[str]:
