@@ -226,3 +226,21 @@ def test_a_plan_says_what_it_compares(churn_csv) -> None:
         st.Arm(model="linear", batch_size=32, name="c"),
     ]
     assert str(st.plan(table, arms=arms, epochs=1)).startswith("compare 3 arms (a, b, c) on ")
+
+
+@pytest.mark.parametrize("given", [["-o", "sgd"], ["--schedule", "constant"]])
+def test_what_a_list_of_arms_decides_is_not_dropped_silently(steepest, churn_csv, tmp_path, given) -> None:
+    arms = "".join(
+        f'[[arms]]\noptimizer = "{each}"\nschedule = "cosine"\n' for each in ("sgd(lr=0.1)", "adam(lr=0.01)")
+    )
+    path = tmp_path / "e.toml"
+    path.write_text(f'[data]\nsource = "{churn_csv}"\ntarget = "churned"\n{arms}')
+    said = steepest("compare", path, *given, "--dry-run", "--out", tmp_path / "x")
+    assert said.status == 2
+    assert f"{given[0]} has no effect: every arm in the list of arms has its own" in said.err
+    assert "unknown option 'optimiser'" in steepest("compare", _misspelt(path), "--dry-run").err
+
+
+def _misspelt(path: Path) -> Path:
+    path.write_text(path.read_text().replace("optimizer =", "optimiser ="))
+    return path

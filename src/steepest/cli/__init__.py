@@ -100,7 +100,8 @@ def compare(source: str, optimizers: list[str] | None, out: Path | None, dry_run
 
     table = open_table(experiment)
     plan = Plan(table, experiment.model_copy(update={"data": table.options}))
-    check_used(plan.experiment, [*asked.get("model", {}), *asked.get("protocol", {})], plan.arms)
+    named = [*asked.get("model", {}), *asked.get("protocol", {}), *(["optimizers"] if optimizers else [])]
+    check_used(plan.experiment, named, plan.arms)
     if print_model:
         output.print_model(plan)
     if dry_run:

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from steepest.components import grammar
 from steepest.data.dataset import Note, Shape
 from steepest.errors import OptionError
-from steepest.recipe import Experiment, ModelOptions, Protocol, flag_of
+from steepest.recipe import SHARED_FACTORS, Experiment, ModelOptions, Protocol, flag_of
 from steepest.sweep.arms import Wanted
 from steepest.sweep.contestants import Contestant
 from steepest.sweep.trials import trials
@@ -42,6 +42,7 @@ def check_used(experiment: Experiment, asked: Collection[str], arms: Sequence[Wa
         Hint: leave it out, or choose --model embedding-mlp.
     """
     given = {*asked, *_changed(experiment.model), *_changed(experiment.protocol)}
+    _check_listed(experiment, asked)
     _check_model(experiment, given, arms)
     _check_tuning(given, [arm.optimizer for arm in arms], experiment.protocol)
     unclipped = [arm.optimizer.name for arm in arms if not arm.optimizer.rule.clips]
@@ -70,6 +71,20 @@ def _changed(options: BaseModel) -> set[str]:
         for name, field in fields.items()
         if getattr(options, name) != field.get_default(call_default_factory=True)
     }
+
+
+def _check_listed(experiment: Experiment, asked: Collection[str]) -> None:
+    """Complain about what was asked for beside a list of arms that name it all."""
+    if not experiment.arms:
+        return
+    for name in ("optimizers", *SHARED_FACTORS):
+        named = name == "optimizers" or all(getattr(arm, name) is not None for arm in experiment.arms)
+        if name in asked and named:
+            flag = "-o" if name == "optimizers" else flag_of(name)
+            raise OptionError(
+                f"{flag} has no effect: every arm in the list of arms has its own",
+                hint=f"change it in the arms, or leave {flag} out.",
+            )
 
 
 def _check_model(experiment: Experiment, given: Collection[str], arms: Sequence[Wanted]) -> None:
