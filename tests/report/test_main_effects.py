@@ -6,10 +6,12 @@ import re
 
 import pytest
 
+from steepest.recipe import validate_experiment
 from steepest.report import contrasts, figures, glossary, main_effects, results, theme
 from steepest.report.factors import scheme, short_names, subject
 from steepest.report.html import render_html
 from steepest.report.legend import legend
+from steepest.report.side_by_side import Side, why_not
 from tests.report.example import arms, crimes, folds
 
 
@@ -174,3 +176,11 @@ def test_a_default_that_arms_share_is_marked_once():
         each for each in figures.rates(alone)["data"] if each["hovertemplate"].find("library default") >= 0
     ]
     assert len(marks) == len(arms().rates)
+
+
+def test_comparisons_on_several_test_sets_are_not_held_against_each_other():
+    experiment = validate_experiment({"data": {}, "optimizers": ["adam"]})
+    one, other = (Side(name, folds(), experiment, "same") for name in ("a", "b"))
+    assert why_not(one, other).startswith(
+        "they have 5 test sets and 5 test sets: only comparisons on one test set"
+    )

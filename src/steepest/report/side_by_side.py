@@ -272,6 +272,11 @@ def why_not(one: Side, other: Side) -> str:
     a, b = one.comparison, other.comparison
     if (a.target, a.task) != (b.target, b.task):
         return f"they predict different things: {a.target} ({a.task}) and {b.target} ({b.task})"
+    if max(a.test_sets, b.test_sets) > 1:
+        counts = [f"{each.test_sets} test set{'s' if each.test_sets > 1 else ''}" for each in (a, b)]
+        return (
+            f"they have {listed(counts)}: only comparisons on one test set each are held against each other"
+        )
     if not one.fingerprint or one.fingerprint != other.fingerprint:
         rows = [_fact(each.data, "test rows") for each in (a, b)]
         sizes = f" ({rows[0]} and {rows[1]})" if all(rows) and rows[0] != rows[1] else ""
