@@ -172,7 +172,7 @@ def test_every_first_stage_fails(churn_csv: Path, tmp_path: Path) -> None:
     assert result.comparison.rows[0].outcome == "failed 2 of 2"
 
 
-def test_a_procedure_of_ones_own_is_resumed_without_its_file(
+def test_time_and_trials_of_all_stages_count(
     churn_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three stages; the time and the trials of all of them count."""
