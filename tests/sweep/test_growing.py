@@ -86,6 +86,8 @@ def test_folds_give_one_more_run_of_the_winner_alone() -> None:
     assert phases.count("final") == 2 * 2 * 2
     assert phases.count("refit") == 1
     assert len(phases) == 9
+    assert main(["resume", "out"]) == 0  # its file has the default share of test rows, which nobody gave
+    assert len(Folder("out").records()) == 9
 
 
 def test_a_narrower_command_keeps_the_other_arms(capsys: pytest.CaptureFixture[str]) -> None:

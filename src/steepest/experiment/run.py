@@ -48,7 +48,7 @@ def open_table(experiment: Experiment) -> Table:
     Raises:
         OptionError: the experiment was made from a frame in memory, or names no target.
     """
-    options = experiment.data.model_dump(exclude_unset=True)
+    options = experiment.data.model_dump(exclude_defaults=True)  # a folder's file has the defaults, too
     source = options.pop("source", None)
     if source is None:
         raise OptionError(
