@@ -45,7 +45,7 @@ def plan_text(setup: Setup, history: History) -> str:
         parts += [f"{tried} at ¼ length", f"best {setup.full_rates} at full length"]
     seeds = counted(len(setup.seeds), "seed")
     seeds = f"{counted(max(scans.values()), 'rate')} × {seeds}" if setup.sweep and scans else seeds
-    parts.append(seeds if setup.folds == 1 else f"{setup.folds} folds of {seeds}")
+    parts.append(seeds if setup.folds == 1 else f"{setup.folds} test sets × {seeds}")
     if setup.controls:
         parts.append(f"{len(setup.seeds) * setup.folds} at default")
     text = f"{arms_text(setup)} × ({' + '.join(parts)})"
