@@ -244,3 +244,23 @@ def test_what_a_list_of_arms_decides_is_not_dropped_silently(steepest, churn_csv
 def _misspelt(path: Path) -> Path:
     path.write_text(path.read_text().replace("optimizer =", "optimiser ="))
     return path
+
+
+def test_a_width_that_every_model_has_already(steepest, churn_csv, tmp_path) -> None:
+    models = ["--model", "linear", "--model", "embedding-mlp(hidden=[4])"]
+    command = [
+        "compare",
+        churn_csv,
+        "--target",
+        "churned",
+        "-o",
+        "sgd(lr=0.1)",
+        *QUICK,
+        "--hidden",
+        "8",
+        "--dry-run",
+    ]
+    said = steepest(*command, *models, "--out", tmp_path / "x")
+    assert said.status == 2
+    assert "--hidden has no effect: --model 'embedding-mlp(hidden=[4])' gives hidden too" in said.err
+    assert steepest(*command, *models, "--model", "embedding-mlp", "--out", tmp_path / "x").status == 0

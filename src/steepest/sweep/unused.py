@@ -10,7 +10,7 @@ from steepest.components import grammar
 from steepest.data.dataset import Note, Shape
 from steepest.errors import OptionError
 from steepest.recipe import SHARED_FACTORS, Experiment, ModelOptions, Protocol, flag_of
-from steepest.sweep.arms import Wanted
+from steepest.sweep.arms import CALLABLE, Wanted
 from steepest.sweep.contestants import Contestant
 from steepest.sweep.trials import trials
 
@@ -43,7 +43,7 @@ def check_used(experiment: Experiment, asked: Collection[str], arms: Sequence[Wa
     """
     given = {*asked, *_changed(experiment.model), *_changed(experiment.protocol)}
     _check_listed(experiment, asked)
-    _check_model(experiment, given, arms)
+    _check_model(experiment, given, asked, arms)
     _check_tuning(given, [arm.optimizer for arm in arms], experiment.protocol)
     unclipped = [arm.optimizer.name for arm in arms if not arm.optimizer.rule.clips]
     if experiment.protocol.clip is not None and unclipped:
@@ -87,7 +87,9 @@ def _check_listed(experiment: Experiment, asked: Collection[str]) -> None:
             )
 
 
-def _check_model(experiment: Experiment, given: Collection[str], arms: Sequence[Wanted]) -> None:
+def _check_model(
+    experiment: Experiment, given: Collection[str], asked: Collection[str], arms: Sequence[Wanted]
+) -> None:
     named = [each for each in ("hidden", "dropout", "embedding") if each in given]
     if not named:
         return
@@ -109,14 +111,21 @@ def _check_model(experiment: Experiment, given: Collection[str], arms: Sequence[
             if spec.is_reference
             else f"leave it out, or choose --model {WITH_OPTIONS}.",
         )
-    written = [*experiment.factors.model, *(arm.model for arm in experiment.arms if arm.model)]
-    for text in written or [experiment.model.model]:
-        twice = [each for each in named if each in grammar.parse(text).options]
-        if twice and len(specs) == 1:
-            raise OptionError(
-                f"{flag_of(twice[0])} has no effect: --model {text!r} gives {twice[0]} too",
-                hint="give it once.",
-            )
+    if experiment.arms and experiment.plan is not None:  # a folder's list of arms spells every option out
+        named = [each for each in named if each in asked]
+    listed = [arm.model or experiment.model.model for arm in experiment.arms]
+    written = listed or [*experiment.factors.model] or [experiment.model.model]
+    takes = [each for each in written if _takes_options(each)]
+    twice = [each for each in named if all(each in grammar.parse(text).options for text in takes)]
+    if takes and twice:
+        raise OptionError(
+            f"{flag_of(twice[0])} has no effect: --model {takes[0]!r} gives {twice[0]} too",
+            hint="give it once.",
+        )
+
+
+def _takes_options(model: str) -> bool:
+    return not model.startswith(CALLABLE) and grammar.parse(model).name == WITH_OPTIONS
 
 
 def _check_tuning(given: Collection[str], who: Sequence[Contestant], protocol: Protocol) -> None:
