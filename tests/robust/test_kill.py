@@ -135,3 +135,40 @@ def check_full(found: dict[str, Any], out: Path) -> None:
     assert not (out / ".lock").exists()
     journal = out / "journal.jsonl"
     assert not journal.exists() or journal.read_bytes().endswith(b"\n") or not journal.read_bytes()
+
+
+ARMS = {
+    "folds and batch sizes": ["-o", "sgd", "--split", "folds:3", "--batch-size", "32", "--batch-size", "64"],
+    "rows and models": ["-o", "adam(lr=0.01)", "--train-rows", "0.5", "--train-rows", "all", "--model", "linear",
+                        "--model", "embedding-mlp"],
+}  # fmt: skip
+PLAIN = [
+    "churn.csv",
+    "--target",
+    "churned",
+    "--seeds",
+    "2",
+    "--epochs",
+    "1",
+    "--threads",
+    "1",
+    "--compile",
+    "off",
+]
+
+
+@pytest.mark.parametrize("arms", ARMS)
+def test_a_comparison_of_arms_goes_on(nursery: Nursery, arms: str) -> None:
+    """Killed inside one write after another: journal, checkpoints, rows, the saved networks, the results."""
+    given = ["compare", *PLAIN, *ARMS[arms]]
+    whole, out = (nursery.where / f"{arms.replace(' ', '-')}-{name}" for name in ("whole", "torn"))
+    assert nursery.run(*given, "--out", whole.name)["status"] == 0
+    writes = [("journal.jsonl", 6), ("checkpoints", 1), ("journal.jsonl", 3), ("rows", 2), ("model.safetensors", 1),
+              ("results.json", 1)]  # fmt: skip
+    for name, nth in writes:
+        found = nursery.run(
+            *(["resume", out.name] if out.exists() else [*given, "--out", out.name]), name=name, nth=nth
+        )
+        assert found["status"] == KILLED, (name, nth, found["said"])
+    assert nursery.run("resume", out.name)["status"] == 0
+    check_same(out, whole)
