@@ -430,7 +430,7 @@ def test_ten_lines_of_python(churn, tmp_path) -> None:
     assert found.low <= found.mean <= found.high
     assert result.best.predict_proba(churn.drop("churned")).shape == (600, 2)
     assert "<table" in result._repr_html_()
-    with pytest.raises(st.SteepestError, match="unknown optimizer of this comparison 'adagrad'"):
+    with pytest.raises(st.SteepestError, match="this comparison has no arm 'adagrad'"):
         result.difference("adagrad", "adam(lr=0.01)")
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from steepest.cli import doctor
+from steepest.cli import checkup
 from steepest.sweep import machine
 from steepest.train.aot import NoCompilerError, compiler
 
@@ -59,7 +59,7 @@ def test_as_json(steepest, cache) -> None:
     machine.remember("k", 2, model="embedding-mlp")
     said = steepest("doctor", "--json")
     found = json.loads(said.out)
-    assert found == json.loads(json.dumps(doctor.examine().as_json())) | {"memory": found["memory"]}
+    assert found == json.loads(json.dumps(checkup.examine().as_json())) | {"memory": found["memory"]}
     assert found["cores"] == machine.cores()
     assert found["threads"][0]["threads"] == 2
     assert found["compiler"]["works"] is None
@@ -95,7 +95,7 @@ def test_a_compiler_that_fails(steepest, monkeypatch) -> None:
     def fails(*_):
         raise NoCompilerError("the step cannot be compiled: CppCompileError: no space left", hint="")
 
-    monkeypatch.setattr(doctor, "compiled", fails)
+    monkeypatch.setattr(checkup, "compiled", fails)
     said = steepest("doctor", "--compile")
     assert said.status == 0
     assert "it does not work: the step cannot be compiled: CppCompileError: no space left" in said.out
@@ -124,7 +124,7 @@ def test_clear_removes_what_is_ours(steepest, cache) -> None:
     for each in (abandoned / "inside", in_use):
         each.mkdir(parents=True)
     (abandoned / "inside" / "part.pt2").write_text("")
-    old = time.time() - 2 * doctor.ABANDONED
+    old = time.time() - 2 * checkup.ABANDONED
     os.utime(abandoned, (old, old))
     said = steepest("doctor", "--clear")
     assert said.status == 0

@@ -56,7 +56,8 @@ def test_an_unwritable_cache_folder_means_eager_steps(churn_csv, tmp_path, steep
     )
     assert told.status == 0, told.err
     assert "adam(lr=0.01) runs eagerly: the cache folder" in told.err
-    assert tomllib.loads((tmp_path / "run" / "experiment.toml").read_text())["execution"]["compiled"] == []
+    [cell] = tomllib.loads((tmp_path / "run" / "experiment.toml").read_text())["plan"]["cells"].values()
+    assert cell["compiled"] == []
 
 
 LONG = "x" * 300

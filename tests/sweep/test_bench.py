@@ -65,8 +65,8 @@ def bench(churn) -> Bench:
     import steepest as st
 
     plan = st.plan(read_table(churn, target="churned"), hidden=(4,), batch_size=32)
-    decision = decide(plan.experiment, plan.table, None, plan.optimizers, Observer())
-    return Bench(decision.dataset, decision.recipe, None, "cpu")
+    settings = decide(plan.experiment, plan.table, plan.given, Observer())
+    return Bench(settings.dataset, settings.arms[0].recipe, None, "cpu")
 
 
 def test_real_steps_are_timed_in_turn_and_go_on(bench: Bench, monkeypatch) -> None:

@@ -38,7 +38,7 @@ def test_every_trial_is_in_the_results(several) -> None:
     assert len(curves["sgd"].scan) == len(adam.scan) == len(adam.scan_at) == 14
     assert not curves["sgd"].scan_at
     assert [each.keys() for each in [*adam.full_at, adam.chosen_at]] == [{"eps", "betas"}] * 4
-    row = next(row for row in comparison.rows if (row.kind, row.name) == ("optimizer", "adam"))
+    row = next(row for row in comparison.rows if (row.kind, row.name) == ("arm", "adam"))
     assert f"eps={adam.chosen_at['eps']}" in row.settings
     assert (row.trials, row.good_range) == (17, None)
     lines = [each for each in csv.DictReader(io.StringIO(tidy.rates(comparison))) if each["name"] == "adam"]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
-from steepest.api import Plan, plan
+from steepest.api import plan
 from steepest.data.table import read_table
 from steepest.errors import FolderError, OptionError
 from steepest.models import build_model
 from steepest.optim import make_rule
-from steepest.recipe import Execution
+from steepest.recipe import Execution, ExecutionOptions
 from steepest.sweep import rows as chosen
 from steepest.sweep.observer import Observer
 
@@ -34,10 +36,13 @@ def table(churn):
 
 def made(table, optimizers=("adam(lr=0.01)", "sgd(lr=0.1)"), **execution):
     found = plan(table, optimizers=list(optimizers), seeds=1, epochs=1, hidden=(4,), batch_size=32)
-    given = Execution.model_validate({"device": "cpu", "threads": 1, **execution})
-    return Plan(
-        found.table, found.experiment.model_copy(update={"execution": given}), None, tuple(optimizers)
-    )
+    given = ExecutionOptions.model_validate({"device": "cpu", "threads": 1, **execution})
+    return replace(found, experiment=found.experiment.model_copy(update={"execution": given}))
+
+
+def stored_plan(folder: Path) -> dict:
+    [cell] = tomllib.loads((folder / "experiment.toml").read_text())["plan"]["cells"].values()
+    return cell
 
 
 def test_rows_on_is_said_stored_and_obeyed(table, tmp_path) -> None:
@@ -47,7 +52,7 @@ def test_rows_on_is_said_stored_and_obeyed(table, tmp_path) -> None:
     assert len(lines) == 1
     assert "closed form: adam" in lines[0]
     assert "nothing to do: sgd" in lines[0]
-    stored = tomllib.loads((tmp_path / "on" / "experiment.toml").read_text())["execution"]
+    stored = stored_plan(tmp_path / "on")
     assert stored["executor"] == "rows"
     assert stored["tables"][0] == "embeddings.0.weight"
     made(table, rows="off").run(tmp_path / "off", observer=Heard())
@@ -59,7 +64,7 @@ def test_rows_on_is_said_stored_and_obeyed(table, tmp_path) -> None:
 
 def test_small_tables_are_dense_unasked(table, tmp_path) -> None:
     made(table, ["sgd(lr=0.1)"]).run(tmp_path / "auto", observer=Heard())
-    stored = tomllib.loads((tmp_path / "auto" / "experiment.toml").read_text())["execution"]
+    stored = stored_plan(tmp_path / "auto")
     assert (stored["executor"], stored["tables"], stored["rows"]) == ("dense", [], "auto")
 
 

@@ -396,7 +396,7 @@ def doctor(
     as_json: Annotated[bool, flag("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Show what this machine has for training: devices, memory, C++ compiler, compiled steps, threads."""
-    from steepest.cli.doctor import run
+    from steepest.cli.checkup import run
 
     run(console(out=True), console(), try_compiler=compile_, clear=clear, as_json=as_json)
 

@@ -48,7 +48,9 @@ def open_table(experiment: Experiment) -> Table:
     Raises:
         OptionError: the experiment was made from a frame in memory, or names no target.
     """
-    options = experiment.data.model_dump(exclude_defaults=True)  # a folder's file has the defaults, too
+    options = experiment.data.model_dump(exclude_unset=True)
+    if experiment.plan is not None and experiment.data.split_rule.several:
+        options.pop("test", None)  # a folder's file has every default, and folds have no share
     source = options.pop("source", None)
     if source is None:
         raise OptionError(
