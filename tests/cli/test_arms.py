@@ -12,7 +12,11 @@ import pytest
 import steepest as st
 from steepest.cli import main
 from steepest.errors import FolderError, ModelError, OptionError
+from steepest.experiment.settings import decide
+from steepest.recipe import RunLength
 from steepest.record.store import Folder
+from steepest.sweep.observer import Observer
+from steepest.sweep.plan import finals
 
 QUICK = ["--seeds", "2", "--epochs", "1", "--compile", "off"]
 TWO_FACTORS = ["-o", "adam(lr=0.01)", "--model", "linear", "--model", "embedding-mlp(hidden=[4])",
@@ -264,3 +268,49 @@ def test_a_width_that_every_model_has_already(steepest, churn_csv, tmp_path) -> 
     assert said.status == 2
     assert "--hidden has no effect: --model 'embedding-mlp(hidden=[4])' gives hidden too" in said.err
     assert steepest(*command, *models, "--model", "embedding-mlp", "--out", tmp_path / "x").status == 0
+
+
+def test_names_that_could_be_taken_for_another_arm_are_refused(churn) -> None:
+    table = st.read_table(churn, target="churned")
+    for name, what in (("sgd(lr=0.1)", "another arm"), ("logistic regression", "a baseline")):
+        arms = [st.Arm("adam(lr=0.01)", name=name), st.Arm("sgd(lr=0.1)")]
+        with pytest.raises(st.SteepestError, match=f"is called .*, as {what} is"):
+            st.plan(table, arms=arms, seeds=1, epochs=1).preview()
+
+
+def test_values_to_try_in_a_list_of_arms(churn) -> None:
+    table = st.read_table(churn, target="churned")
+    with pytest.raises(st.SteepestError, match="cannot have values to try of its own"):
+        st.plan(table, arms=[st.Arm(st.tune("adam", eps=[1e-8, 1e-4])), st.Arm("adam", batch_size=64)])
+    with pytest.raises(st.SteepestError, match=r"'lion: betas=.*belong to no arm"):
+        _ = st.plan(table, arms=[st.Arm("adam")], tune=["lion: betas=(0.9,0.99),(0.5,0.9)"]).arms
+
+
+def test_a_misspelt_option_of_an_arm_gets_a_suggestion(churn_csv, tmp_path, capsys) -> None:
+    path = tmp_path / "e.toml"
+    path.write_text(f'[data]\nsource = "{churn_csv}"\ntarget = "churned"\n[[arms]]\nmodle = "linear"\n')
+    assert main(["compare", str(path)]) == 2
+    assert "did you mean 'model'" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("again", [["-o", "sgd(lr=0.1)"], ["-o", "adam(lr=0.01)"]])
+def test_an_arm_stays_only_if_it_would_be_tuned_alike(churn_csv, tmp_path, capsys, again) -> None:
+    command = ["compare", str(churn_csv), "--target", "churned", "--seeds", "1", "--epochs", "1"]
+    command += ["--batch-size", "64", "--hidden", "4", "--compile", "off", "--out", str(tmp_path / "out")]
+    assert main([*command, "-o", "adam(lr=0.01)", "--tune", "adam: eps=1e-8,1e-4"]) == 0
+    capsys.readouterr()
+    assert main([*command, *again]) == 0
+    assert "kept in the comparison" not in capsys.readouterr().err
+
+
+def test_each_test_set_has_the_class_weights_of_its_own_training_rows(churn) -> None:
+    table = st.read_table(churn.head(303), target="churned", split="folds:3,random")
+    made = st.plan(table, optimizers=["sgd(lr=0.1)"], class_weights="balanced", epochs=1, seeds=1)
+    settings = decide(made.experiment, table, made.given, Observer())
+    setup, [arm] = settings.setup(RunLength(epochs=1)), settings.arms
+    runs = finals(setup, arm, {arm.id: arm.rule})
+    for run in runs:
+        target = settings.datasets[run.recipe.data].train.target
+        counts = target.bincount().double()
+        assert run.recipe.class_weights == pytest.approx((len(target) / (2 * counts)).tolist())
+    assert len({run.recipe.class_weights for run in runs}) > 1

@@ -29,6 +29,7 @@ class Datasets(Mapping[str, Dataset]):
         self._makers: dict[str, Callable[[], Made]] = {}
         self._kept: dict[str, Dataset] = {}
         self._pipelines: dict[str, TablePipeline] = {}
+        self._rows: dict[str, int] = {}
         self._of: dict[tuple[Variant, int | None], str] = {}
         self.first = self[self.fingerprint(Variant(), 0)]
 
@@ -53,6 +54,7 @@ class Datasets(Mapping[str, Dataset]):
             self._of[key] = data.fingerprint
             self._makers[data.fingerprint] = make
             self._pipelines[data.fingerprint] = pipeline
+            self._rows[data.fingerprint] = len(data.train)
             self._keep(data)
         return self._of[key]
 
@@ -71,6 +73,10 @@ class Datasets(Mapping[str, Dataset]):
     def pipeline(self, fingerprint: str) -> TablePipeline:
         """Return what was learned from the training rows of a dataset."""
         return self._pipelines[fingerprint]
+
+    def training_rows(self, fingerprint: str) -> int:
+        """Return the number of training rows of a dataset."""
+        return self._rows[fingerprint]
 
     def _make(self, variant: Variant, fold: int | None) -> Made:
         table = self.table

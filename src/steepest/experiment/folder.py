@@ -36,7 +36,16 @@ from steepest.record.store import TEST_PREDICTIONS, Folder, command, curves_fram
 from steepest.report.html import render_html
 from steepest.report.text import to_csv
 from steepest.report.usage import usage
-from steepest.sweep.arms import Given, Wanted, labels_of, texts_of, varying, wanted_arms, whole_path
+from steepest.sweep.arms import (
+    Given,
+    Wanted,
+    axes_of_text,
+    labels_of,
+    texts_of,
+    varying,
+    wanted_arms,
+    whole_path,
+)
 from steepest.sweep.codes import codes_of
 from steepest.sweep.observer import Observer
 
@@ -185,7 +194,8 @@ def _trained_before(
         as_trained = all(kept.get(of) == code.digest for of, code in own.items()) and not (
             _had_code(kept, arm) and not own
         )
-        if same and as_trained and all(texts[name] in values for name, values in shared.items()):
+        as_tuned = arm.optimizer.axes == axes_of_text(arm.optimizer.name, experiment)
+        if same and as_trained and as_tuned and all(texts[name] in values for name, values in shared.items()):
             stay.append(arm)
         elif _key(arm, differing) not in replaced:
             lost.append(arm.name or label)

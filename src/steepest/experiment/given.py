@@ -7,11 +7,11 @@ from dataclasses import dataclass, fields
 from typing import Any, cast
 
 from steepest.components import grammar
-from steepest.errors import unknown_name
+from steepest.errors import OptionError, unknown_name
 from steepest.models import ModelBuilder
 from steepest.recipe import CLEARER_NAMES, EXECUTION_OPTIONS, SHARED_FACTORS, Factors, ModelOptions, Protocol
 from steepest.sweep.arms import Given, Wanted, callable_name
-from steepest.sweep.contestants import contestants
+from steepest.sweep.contestants import Tune, contestants
 
 
 def text_of(value: Any, name: Callable[[Any], str], objects: dict[str, Any]) -> str:
@@ -37,7 +37,7 @@ class Arm:
     """One arm of a comparison; what it does not name is what all arms share.
 
     Args:
-        optimizer: a name or specification, a ``torch.optim.Optimizer`` class, a rule, or :func:`tune` (default: adam).
+        optimizer: a name or specification, a ``torch.optim.Optimizer`` class, or a rule (default: adam).
         model: a specification, or a callable that takes the dataset's shape.
         schedule: a schedule.
         batch_size: rows per step.
@@ -67,6 +67,11 @@ class Arm:
     def options(self, objects: dict[str, Any]) -> dict[str, Any]:
         """Return this as it is written in a file; objects are kept in ``objects`` by their texts."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
+        if isinstance(self.optimizer, Tune):
+            raise OptionError(
+                "an arm in a list cannot have values to try of its own",
+                hint="give its optimizer by name, and for all arms with it tune=['adam: eps=1e-8..1e-4'].",
+            )
         if self.optimizer is not None and not isinstance(self.optimizer, str):
             values["optimizer"] = text_of(self.optimizer, lambda value: contestants([value])[0].name, objects)
         if self.model is not None and not isinstance(self.model, str):

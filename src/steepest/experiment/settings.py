@@ -15,6 +15,7 @@ from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset, Note
 from steepest.data.table import Table
 from steepest.errors import OptionError
+from steepest.evaluate import baselines
 from steepest.evaluate.judging import Judging, judge
 from steepest.evaluate.metrics import metric_info
 from steepest.experiment.data import Datasets
@@ -284,7 +285,7 @@ def _arm(
     """Return an arm on its data, without a label, and its model."""
     folds, final = datasets.of(wanted)
     data = datasets[folds[0]]
-    rows = len(data.train)
+    rows = min(datasets.training_rows(each) for each in folds)
     batch_size = wanted.batch_size or min(default_batch_size(rows), rows)
     if batch_size > rows:
         raise OptionError(
@@ -316,10 +317,11 @@ def _arm(
         method=method,
         recipe=recipe,
         factors={**texts_of(wanted), "batch_size": str(batch_size)},
-        per_epoch=BatchPlan(rows, batch_size, 0).batches_per_epoch,
+        per_epoch=BatchPlan(len(data.train), batch_size, 0).batches_per_epoch,
         cell=stable_hash([recipe.model, repr(data.shape), batch_size, wanted.precision])[:12],
         folds=folds,
         final=final,
+        weights=_weights(experiment, datasets, (*folds, final)) if final else {},
         name=wanted.name,
         model=None if isinstance(wanted.model, str) else wanted.model,
     )
@@ -348,16 +350,39 @@ def _lacking_controls(wanted: Sequence[Wanted]) -> list[Note]:
     ]
 
 
+def _weights(
+    experiment: Experiment, datasets: Datasets, names: Sequence[str]
+) -> dict[str, tuple[float, ...] | None]:
+    """Return the class weights of each test set, which are those of its own training rows; nothing without weights."""
+    wanted = experiment.protocol.class_weights
+    return {} if wanted == "none" else {name: class_weights(datasets[name], wanted) for name in names}
+
+
 def _labelled(arms: Sequence[Arm]) -> list[Arm]:
     """Return the arms with labels of what differs, and the levels of the factors in which they differ."""
     shown = [{**arm.factors, "optimizer": arm.method.name} for arm in arms]
     differing = varying([arm.factors for arm in arms])
     labels = labels_of(shown, differing)
+    _check_titles([arm.name or label for arm, label in zip(arms, labels, strict=True)], labels)
     levels = {name: labels_of(shown, [name]) for name in differing}
     return [
         arm.labelled(label, {name: texts[i] for name, texts in levels.items()})
         for i, (arm, label) in enumerate(zip(arms, labels, strict=True))
     ]
+
+
+def _check_titles(titles: Sequence[str], labels: Sequence[str]) -> None:
+    """Refuse names that could be taken for another arm or for a baseline.
+
+    Raises:
+        OptionError: a name is the label of another arm, or a baseline's title.
+    """
+    taken = {entry.load().title for entry in baselines.registry.entries.values()}
+    for place, title in enumerate(titles):
+        others = {*titles[:place], *titles[place + 1 :], *labels[:place], *labels[place + 1 :]}
+        if title in others or title in taken:
+            what = "a baseline" if title in taken else "another arm"
+            raise OptionError(f"an arm is called {title!r}, as {what} is", hint="give it another name.")
 
 
 def _without_edited(execution: Execution, of: Mapping[str, str]) -> Execution:

@@ -6,7 +6,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import tomli_w
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -93,9 +93,9 @@ def option_error(error: ValidationError, model: type[BaseModel], where: str) -> 
 
 
 def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
-    for part in path:
+    for part in (each for each in path if not each.isdigit()):
         field = model.model_fields.get(part)
-        kinds = [field.annotation] if field else []
+        kinds = [field.annotation, *get_args(field.annotation)] if field else []
         inner = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
         if inner is None:
             return []

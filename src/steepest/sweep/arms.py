@@ -17,6 +17,7 @@ from steepest.optim.spec import MethodSpec
 from steepest.procedures import Procedure, make_procedure
 from steepest.recipe import FACTORS, ArmOptions, Experiment, Recipe, stable_hash
 from steepest.sweep.contestants import Contestant, contestants, parse_values, whole_spec
+from steepest.sweep.space import Axis
 
 DEFAULT_ARM_OPTIMIZER = "adam"
 """The optimizer of an arm in a list that names none."""
@@ -134,6 +135,7 @@ class Arm:
         cell: what the time of its steps depends on, besides the optimizer: key of an execution plan.
         folds: fingerprints of the data of each fold; the one dataset where there are no folds.
         final: fingerprint of the data that the saved model is trained on, where there are folds.
+        weights: class weights of each of these datasets, where there are several and classes are weighted.
         label: what distinguishes it from the other arms of the comparison.
         levels: its value of each factor in which arms differ, as people read it.
         name: the user's own name for it, or nothing.
@@ -151,6 +153,7 @@ class Arm:
     cell: str
     folds: tuple[str, ...]
     final: str = ""
+    weights: Mapping[str, tuple[float, ...] | None] = field(default_factory=lambda: MappingProxyType({}))
     label: str = ""
     levels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     name: str = ""
@@ -241,6 +244,8 @@ def wanted_arms(experiment: Experiment, given: Given) -> tuple[Wanted, ...]:
             for each in who
             for chosen in itertools.product(*values.values())
         ]
+    if experiment.arms:
+        _check_tune(experiment, found)
     _check_distinct(found)
     return tuple(found)
 
@@ -305,6 +310,23 @@ def _tune_of(what: str, experiment: Experiment) -> list[str]:
         if name in ("", what, grammar.parse(what).name) and all(key in known for key in values):
             found.append(text)
     return found
+
+
+def axes_of_text(what: str, experiment: Experiment) -> tuple[Axis, ...]:
+    """Return what would be tuned of an optimizer in an experiment, besides a rate around its centre."""
+    [who, *_] = contestants([what], _tune_of(what, experiment))
+    return who.axes
+
+
+def _check_tune(experiment: Experiment, arms: Sequence[Wanted]) -> None:
+    """Refuse values to try that no arm of a list takes."""
+    taken = {text for arm in arms for text in _tune_of(arm.optimizer.name, experiment)}
+    odd = next((text for text in experiment.protocol.tune if text not in taken), None)
+    if odd is not None:
+        raise OptionError(
+            f"the values to try {odd!r} belong to no arm",
+            hint="name a hyperparameter that the optimizer of an arm has, as 'adam: eps=1e-8..1e-4'.",
+        )
 
 
 def _check_distinct(arms: Sequence[Wanted]) -> None:

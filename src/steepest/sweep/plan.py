@@ -159,6 +159,8 @@ class Setup:
     ) -> PlannedRun:
         """Return a run of ``arm`` with ``rule``, which has its rate and everything else that is tuned."""
         update = {"optimizer": whole_spec(rule), "steps": self.steps(arm), "data": arm.folds[fold], **changes}
+        if arm.weights:
+            update["class_weights"] = arm.weights[str(update["data"])]
         if parent is not None:
             update["start"] = (parent.recipe.id, arm.point)
         recipe = arm.recipe if "schedule" not in changes else arm.recipe.scheduled(str(changes["schedule"]))
