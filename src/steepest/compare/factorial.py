@@ -28,10 +28,10 @@ from steepest.compare.intervals import t_interval
 from steepest.compare.scores import Scores, Values, over_sets, weighted
 from steepest.evaluate.metrics import metric_info
 
-Arm = tuple[Mapping[str, str], Scores]
+ArmScores = tuple[Mapping[str, str], Scores]
 
 
-def factorial(arms: Sequence[Arm], seed: int = 0) -> tuple[Factorial | None, str]:
+def factorial(arms: Sequence[ArmScores], seed: int = 0) -> tuple[Factorial | None, str]:
     """Return main effects and interactions of the arms, or None with the reason why there are none.
 
     A seed that failed in one arm is left out of all; otherwise an effect would compare means over different seeds. With

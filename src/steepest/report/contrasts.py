@@ -10,7 +10,7 @@ from steepest.compare.result import Comparison
 from steepest.report import format as show
 from steepest.report.digits import Digits, digits_of
 from steepest.report.headline import evidence
-from steepest.report.view import Axis, finite, metric_of
+from steepest.report.view import ValueAxis, finite, metric_of
 
 UNBROKEN = "\u00a0"
 
@@ -66,7 +66,7 @@ def _contrasts(differences: Sequence[Difference], written: Digits) -> list[Contr
     )
     usual = ends[len(ends) // 2] if ends else 1.0
     reach = max((end for end in ends if end <= 5 * usual), default=1.0) * 1.06 or 1.0
-    scale = Axis(-reach, reach)
+    scale = ValueAxis(-reach, reach)
 
     def one(each: Difference) -> Contrast:
         mean, (low, high) = each.mean * factor, (end * factor for end in each.ends or (each.mean, each.mean))

@@ -13,7 +13,7 @@ from steepest.report.digits import Digits, digits_of
 from steepest.report.factors import levels_of, subject, title_of
 from steepest.report.headline import evidence
 from steepest.report.theme import Style
-from steepest.report.view import Axis, decimals_of_ticks, finite, metric_of
+from steepest.report.view import ValueAxis, decimals_of_ticks, finite, metric_of
 from steepest.report.words import capital, cell_text
 
 
@@ -99,7 +99,7 @@ def panel(comparison: Comparison) -> Panel | None:
     placed = [value for each in every for value in (each.mean, *(each.ends or ())) if finite(value)]
     low, high = (min(placed), max(placed)) if placed else (0.0, 1.0)
     pad = (high - low) * 0.06 or abs(high) * 0.05 or 1.0
-    axis = Axis(low - pad, high + pad)
+    axis = ValueAxis(low - pad, high + pad)
     largest = found.largest
     return Panel(
         title=metric.title + (", %" if metric.percent else ""),
@@ -112,14 +112,14 @@ def panel(comparison: Comparison) -> Panel | None:
     )
 
 
-def labelled(axis: Axis, scale: float) -> list[tuple[str, float]]:
+def labelled(axis: ValueAxis, scale: float) -> list[tuple[str, float]]:
     """Return the ticks of an axis as texts with their positions."""
     ticks = axis.ticks()
     decimals = decimals_of_ticks([value * scale for value, _ in ticks])
     return [(show.number(value * scale, decimals), at) for value, at in ticks]
 
 
-def _factor(effect: MainEffect, axis: Axis, written: Digits, metric: Metric) -> FactorLines:
+def _factor(effect: MainEffect, axis: ValueAxis, written: Digits, metric: Metric) -> FactorLines:
     dots = [
         LevelDot(
             name=each.level,
@@ -203,7 +203,7 @@ def _plot(comparison: Comparison, found: Interaction, metric: Metric) -> Interac
     if len(known) < len(by) * len(across):
         return None
     pad = (max(known) - min(known)) * 0.08 or 1.0
-    axis = Axis(min(known) - pad, max(known) + pad)
+    axis = ValueAxis(min(known) - pad, max(known) + pad)
     places = {level: round(100 * (i + 0.5) / len(across), 3) for i, level in enumerate(across)}
     scale = 100.0 if metric.percent else 1.0
     return InteractionPlot(

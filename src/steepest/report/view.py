@@ -20,7 +20,7 @@ UNBROKEN = "\u00a0"
 
 
 @dataclass(frozen=True)
-class Axis:
+class ValueAxis:
     """A linear axis from ``low`` to ``high``, positions in percent of its width."""
 
     low: float
@@ -30,7 +30,7 @@ class Axis:
         """Return the position, kept between 0 and 100.
 
         Example:
-            >>> Axis(1.0, 3.0).at(2.0), Axis(1.0, 3.0).at(9.0)
+            >>> ValueAxis(1.0, 3.0).at(2.0), ValueAxis(1.0, 3.0).at(9.0)
             (50.0, 100.0)
         """
         share = (value - self.low) / (self.high - self.low)
@@ -44,7 +44,7 @@ class Axis:
         """Return round values on the axis with their positions.
 
         Example:
-            >>> Axis(0.0, 1.0).ticks()
+            >>> ValueAxis(0.0, 1.0).ticks()
             [(0.0, 0.0), (0.2, 20.0), (0.4, 40.0), (0.6, 60.0), (0.8, 80.0), (1.0, 100.0)]
         """
         rough = (self.high - self.low) / about
@@ -142,7 +142,7 @@ def better_first(rows: Iterable[Row], metric: Metric) -> list[Row]:
     return sorted(rows, key=place)
 
 
-def ranking_scale(estimates: Sequence[Estimate], best: float) -> Axis:
+def ranking_scale(estimates: Sequence[Estimate], best: float) -> ValueAxis:
     """Return an axis that separates close values: one that lies far off gets an arrow.
 
     A row is far off if its distance from the best is more than 3.5 times that of the row before it, and more than
@@ -164,7 +164,7 @@ def ranking_scale(estimates: Sequence[Estimate], best: float) -> Axis:
         min(high, best + 1.5 * reach) if reach else high,
     )
     pad = (high - low) * 0.05 or abs(best) * 0.05 or 1.0
-    return Axis(low - pad, high + pad)
+    return ValueAxis(low - pad, high + pad)
 
 
 def ranking(comparison: Comparison) -> Ranking:
@@ -177,7 +177,7 @@ def ranking(comparison: Comparison) -> Ranking:
     placed = [each for each in known if finite(each.mean)]
     written = digits_of(comparison, metric)
     look, short = styles(comparison), short_names(comparison)
-    axis = ranking_scale(placed, placed[0].mean) if placed else Axis(0.0, 1.0)
+    axis = ranking_scale(placed, placed[0].mean) if placed else ValueAxis(0.0, 1.0)
     seeds = max((row.seeds for row in rows), default=1)
     dots: list[Dot] = []
     for row in rows:

@@ -14,19 +14,10 @@ from steepest.optim import make_rule
 from steepest.recipe import Execution
 from steepest.record.schema import Record, RunKey
 from steepest.sweep.arms import Arm, Wanted
-from steepest.sweep.contestants import contestants, whole_spec
+from steepest.sweep.contestants import whole_spec
 from steepest.sweep.plan import TUNING_SEED, PlannedRun
 from steepest.sweep.runner import Runner
 from steepest.wording import counted
-
-__all__ = [
-    "class_weights",
-    "contestants",
-    "default_batch_size",
-    "equal_lengths",
-    "explain_batch_size",
-    "pilot",
-]
 
 SMALLEST_BATCH, LARGEST_BATCH, ROWS_A_BATCH = 32, 1024, 500
 PILOT_PATIENCE = 5
