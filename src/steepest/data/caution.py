@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from steepest.data import dates
 from steepest.data.columns import Column, Columns
 from steepest.data.dataset import Note, Task
-from steepest.data.labels import as_text
+from steepest.data.labels import as_text, distinct_values
 from steepest.data.names import names_a_duration, names_a_person, names_a_time, words
 from steepest.data.options import TableOptions
 from steepest.data.split_rule import SplitRule
@@ -235,7 +235,7 @@ def _about_groups(frame: pl.DataFrame, columns: Columns, rule: SplitRule) -> Ite
         ):
             continue
         values = frame[each.name]
-        distinct, rows = values.drop_nulls().n_unique(), len(values) - values.null_count()
+        distinct, rows = distinct_values(values), len(values) - values.null_count()
         low, high = ROWS_A_GROUP
         if distinct < LEAST_GROUPS or not low <= rows / distinct <= high:
             continue

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from steepest.data.columns import Columns
 from steepest.data.dataset import Note
-from steepest.data.labels import as_label, as_text
+from steepest.data.labels import as_label, as_text, distinct_values
 from steepest.data.options import TableOptions
 from steepest.data.suggestions import quoted
 from steepest.errors import FolderError
@@ -199,7 +199,7 @@ def describe_columns(
             each.role,
             each.reason,
             frame[each.name].null_count() / max(1, frame.height),
-            0 if each.kind == "other" else frame[each.name].drop_nulls().n_unique(),
+            0 if each.kind == "other" else distinct_values(frame[each.name]),
             "" if each.kind == "other" else _values(as_text(frame[each.name]), each.role, each.kind),
         )
         for each in columns.columns

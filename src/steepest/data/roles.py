@@ -25,7 +25,7 @@ from steepest.data import dates
 from steepest.data.columns import Column, Columns, as_number, check_finite, kind_of
 from steepest.data.dataset import Note
 from steepest.data.identifiers import use_of_texts, use_of_whole_numbers
-from steepest.data.labels import as_text
+from steepest.data.labels import as_text, distinct_values
 from steepest.data.mixed import Words, about_units
 from steepest.data.moments import about_times
 from steepest.data.names import names_a_code
@@ -118,7 +118,7 @@ def _column(values: pl.Series, is_target: bool, options: TableOptions, notes: li
         return Column(name, kind, "left out", "all values are missing")
     if kind == "other":
         return Column(name, kind, "left out", f"values of type {values.dtype} cannot be used")
-    distinct = known.n_unique()
+    distinct = distinct_values(values)
     if distinct == 1 and len(known) == len(values):
         return Column(name, kind, "left out", "one value only")
     if name in options.categorical:
@@ -233,7 +233,7 @@ def _whole_numbers(frame: pl.DataFrame, columns: Columns, options: TableOptions)
     for each in columns.columns:
         if each.kind != "integer" or each.name in {*options.categorical, *options.continuous}:
             continue
-        distinct = frame[each.name].drop_nulls().n_unique()
+        distinct = distinct_values(frame[each.name])
         if each.role == "continuous" and distinct <= min(MAYBE_CODES, frame.height // 10):
             quantities.append((each.name, distinct))
         elif each.role == "categorical" and distinct > FEW_INTEGERS:
