@@ -7,7 +7,8 @@ import html
 from steepest.components.references import looking
 from steepest.data.table import Table
 from steepest.experiment.budget import check_minutes, expected, time_text
-from steepest.experiment.folder import check_folder, joined
+from steepest.experiment.folder import check_folder
+from steepest.experiment.growing import joined
 from steepest.experiment.settings import decide
 from steepest.recipe import Experiment
 from steepest.record.store import Folder

@@ -20,7 +20,8 @@ from steepest.errors import OptionError
 from steepest.evaluate.outputs import predict
 from steepest.experiment.baselines import Baselines
 from steepest.experiment.budget import check_minutes, check_number, settle
-from steepest.experiment.folder import check_folder, joined, with_whole_paths, write_results
+from steepest.experiment.folder import check_folder, with_whole_paths, write_results
+from steepest.experiment.growing import joined
 from steepest.experiment.settings import Settings, decide
 from steepest.models import build_model
 from steepest.prediction.about import About
