@@ -12,16 +12,15 @@ from typing import Any
 import polars as pl
 
 from steepest import forks
-from steepest.compare.differences import between
 from steepest.compare.effects import Factorial
 from steepest.compare.estimates import Difference
-from steepest.compare.evidence import paired_difference
+from steepest.compare.lookup import difference_of
 from steepest.compare.result import Comparison
 from steepest.components import grammar
 from steepest.components.references import looking
 from steepest.data.catalog import is_name
 from steepest.data.table import Table, read_table
-from steepest.errors import FolderError, OptionError, unknown_name
+from steepest.errors import FolderError, OptionError
 from steepest.experiment.folder import load_comparison
 from steepest.experiment.given import Arm, given_models, own_models, place_value, text_of
 from steepest.experiment.preview import Preview, preview
@@ -350,35 +349,18 @@ class Result:
         """Return ``first - second`` on a test metric with its 95 % interval and corrected p-value.
 
         For the deciding metric, the interval accounts for seed and test-row variation, and the p-value is corrected for
-        all pairs. For other metrics that the report does not show, it accounts for seeds only, without correction.
+        all pairs of arms, or for every arm against every baseline. For other metrics that the report does not show, the
+        interval is over seeds (or test sets) alone, without correction; against a baseline there is none.
 
         Args:
-            first: title of an arm in the table (an optimizer's name), its label or its id.
+            first: title of an arm in the table (an optimizer's name), its label or its id; or the name of a baseline.
             second: that of another.
             metric: by default the deciding one; with two classes, ``f1`` is that of the positive class.
 
         Raises:
             UnknownNameError: a name or the metric is not in the table.
         """
-        from steepest.evaluate.metrics import meant, metric_info
-
-        rows = {row.name: row for row in self.comparison.rows if row.kind == "arm"}
-        if self.comparison.arms:
-            first, second = (find_arm(each, self.comparison.arms).title for each in (first, second))
-        for each in (first, second):
-            if each not in rows:
-                raise unknown_name("optimizer of this comparison", each, rows)
-        chosen = self.comparison.metric
-        if metric is not None:
-            chosen = (meant(metric, 2) if self.comparison.positive else metric_info(metric)).name
-        known = [each.name for each in self.comparison.metrics]
-        if chosen not in known:
-            raise unknown_name("metric of this comparison", chosen, known)
-        stored = between([*self.comparison.pairs, *self.comparison.differences], first, second, chosen)
-        if stored is not None:
-            return stored
-        a, b = rows[first].values[chosen], rows[second].values[chosen]
-        return paired_difference(first, second, chosen, a, b)
+        return difference_of(self.comparison, first, second, metric)
 
     def __rich_console__(self, console: Any, options: Any) -> Any:
         from steepest.report.text import comparison_table

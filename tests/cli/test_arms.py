@@ -198,6 +198,9 @@ def test_the_result_in_python(crossed) -> None:
     with pytest.raises(OptionError, match="has no arm 'adm'"):
         result.difference("adm", first)
     assert result.effects is not None
+    with pytest.raises(OptionError, match="Known: batch_size, model"):
+        result.effects["optimizer"]
+    assert result.effects is not None
     effect = result.effects["model"].effect
     means = {
         name: sum(sum(values[arm["title"]]) for arm in arms.to_dicts() if arm["model"].startswith(name)) / 4

@@ -14,7 +14,6 @@ from sklearn.metrics import roc_auc_score
 from steepest import rng
 from steepest.compare.differences import between, difference, differences, standings
 from steepest.compare.estimates import Difference, Estimate
-from steepest.compare.evidence import paired_difference
 from steepest.compare.intervals import holm, paired_t, row_bootstrap
 from steepest.compare.scores import MOST_ROWS, scores
 from steepest.compare.worth import how_sure
@@ -110,7 +109,7 @@ def test_without_rows_the_interval_holds_the_seeds_alone(metric, kept):
     expected = paired_t(one, other)
     assert (found.over, found.rows, found.by_rows, found.seed_share) == ("seeds", 0, None, None)
     assert (found.mean, found.low, found.high, found.p) == pytest.approx(expected[:4])
-    assert found == paired_difference("a", "b", metric, one, other)
+    assert found == difference(scores("a", metric, one, []), scores("b", metric, other, []))
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from steepest.compare.differences import differences
 from steepest.compare.factorial import factorial
 from steepest.compare.intervals import holm, paired_t
 from steepest.compare.scores import over_sets, scores
+from steepest.errors import UnknownNameError
 from steepest.evaluate import crossed
 
 DESIGNS = [(2, 2), (3, 2), (2, 2, 2)]
@@ -188,7 +189,9 @@ def test_the_frame_has_a_row_for_each_pair_and_the_text_is_readable():
     assert lines[0].startswith("model: model 0 - model 2 on log_loss: -0.2")
     assert lines[-1].startswith("largest interaction, model × batch_size: (model 0 - model 2 at ")
     assert lines[-1].endswith("detectable")
-    with pytest.raises(KeyError):
+    with pytest.raises(
+        UnknownNameError, match=r"unknown factor .*'optimizer'\nHint: Known: batch_size, model"
+    ):
         found["optimizer"]
     assert type(found).model_validate_json(found.model_dump_json()) == found
 

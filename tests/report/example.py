@@ -8,8 +8,8 @@ import math
 import numpy as np
 from scipy import stats
 
+from steepest.compare import differences as pairing
 from steepest.compare.differences import differences, standings
-from steepest.compare.evidence import paired_difference
 from steepest.compare.factorial import factorial
 from steepest.compare.intervals import holm
 from steepest.compare.result import (
@@ -87,7 +87,9 @@ def scores(draw: np.random.Generator, loss: np.ndarray) -> dict[str, np.ndarray]
 
 def difference(first: str, second: str, metric: Metric, one: np.ndarray, other: np.ndarray) -> Difference:
     """Paired by seed, as the only comparison made."""
-    return paired_difference(first, second, metric.name, one.tolist(), other.tolist())
+    return pairing.difference(
+        scored(first, metric.name, one.tolist(), []), scored(second, metric.name, other.tolist(), [])
+    )
 
 
 def with_rows(found: list[Difference], half: float, rows: int) -> list[Difference]:

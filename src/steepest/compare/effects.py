@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from steepest.compare.estimates import Difference, Estimate
+from steepest.errors import unknown_name
 from steepest.record.schema import Frozen
 
 if TYPE_CHECKING:
@@ -96,11 +97,15 @@ class Factorial(Frozen):
     interactions: list[Interaction] = Field(default_factory=list[Interaction])
 
     def __getitem__(self, factor: str) -> MainEffect:
-        """Return the main effect of a factor by its name."""
-        for each in self.effects:
-            if each.factor == factor:
-                return each
-        raise KeyError(factor)
+        """Return the main effect of a factor by its name.
+
+        Raises:
+            UnknownNameError: no factor of this name varies.
+        """
+        known = {each.factor: each for each in self.effects}
+        if factor not in known:
+            raise unknown_name("factor that varies in this comparison", factor, known)
+        return known[factor]
 
     @property
     def largest(self) -> Interaction | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from steepest.compare.differences import difference, differences
+from steepest.compare.differences import differences
 from steepest.compare.effects import Factorial
 from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.factorial import factorial
@@ -179,18 +179,6 @@ def main_effects(
         for arm in setup.arms
     ]
     return factorial(arms, setup.seeds[0])
-
-
-def paired_difference(
-    first: str, second: str, metric: str, a: Sequence[float], b: Sequence[float]
-) -> Difference:
-    """Return ``a - b`` with its paired t interval over seeds alone; one pair tells nothing apart.
-
-    Example:
-        >>> paired_difference("adam", "sgd", "log_loss", [1.0, 1.1, 1.2], [1.5, 1.6, 1.71]).better
-        'adam'
-    """
-    return difference(scores(first, metric, a, []), scores(second, metric, b, []))
 
 
 def _mean_record(each: Sequence[BaselineRecord]) -> BaselineRecord:

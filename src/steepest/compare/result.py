@@ -211,6 +211,7 @@ class Comparison(Frozen):
         factors: the factors in which the arms differ.
         factorial: main effects and interactions, where several factors vary in all combinations.
         test_sets: test sets of each arm, and how they came about: ``folds`` or ``repeats``.
+        test_share: the share of the rows that one of several test sets has; 0 where there is one.
     """
 
     title: str
@@ -239,6 +240,7 @@ class Comparison(Frozen):
     factorial: Factorial | None = None
     test_sets: int = 1
     test_kind: Literal["folds", "repeats"] = "folds"
+    test_share: float = 0.0
     warnings: list[str] = Field(default_factory=list)
     data: list[Fact] = Field(default_factory=list)
     preparation: list[Fact] = Field(default_factory=list)

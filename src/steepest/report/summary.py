@@ -127,6 +127,7 @@ def summarize(
         factorial=found_effects,
         test_sets=evidence.setup.folds,
         test_kind=evidence.kind,
+        test_share=evidence.test_share if evidence.setup.folds > 1 else 0.0,
         recommended=use,
         phases=_phases(evidence),
     )  # fmt: skip
