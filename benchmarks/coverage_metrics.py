@@ -20,6 +20,7 @@ from scipy import optimize, special
 from steepest import rng
 from steepest.evaluate import crossed
 from steepest.evaluate.metrics import values_by_row
+from steepest.objectives.target import ClassTarget
 
 Values = NDArray[np.float64]
 
@@ -86,9 +87,7 @@ def values(model: Model, rows: Values, target: Values, metrics: Sequence[str]) -
     for weights, offset in zip(*model, strict=True):
         score = torch.from_numpy(rows @ weights + offset)
         outputs = torch.stack([torch.zeros_like(score), score], 1)
-        found.append(
-            values_by_row(outputs, truth, task="classification", classes=2, names=metrics, positive=1)
-        )
+        found.append(values_by_row(outputs, truth, ClassTarget(2, 1), metrics))
     return {name: torch.stack([each[name] for each in found]).numpy() for name in metrics}
 
 

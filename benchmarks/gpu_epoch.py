@@ -28,6 +28,8 @@ from benchmarks.peers.made import CRIMES, SEED, build, dataset_of, make_task
 from benchmarks.peers.task import Network
 from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset
+from steepest.objectives import make_objective
+from steepest.objectives.target import target_of
 from steepest.optim import make_rule
 from steepest.optim.method import GradientMethod
 from steepest.recipe import Precision
@@ -75,7 +77,9 @@ def ours(
 ) -> Iterator[float]:
     """Yield the losses of steepest's steps."""
     net = build(network, data.shape).to(device)
-    problem = SupervisedProblem(net, data.task, None, tuple(data.shape.cardinalities), precision)
+    problem = SupervisedProblem(
+        net, make_objective("", target_of(data)), None, tuple(data.shape.cardinalities), precision
+    )
     rule = make_rule(f"{network.optimizer}(lr={network.lr})")
     more = {"programs": PROGRAMS} if issubclass(kind, CompiledMethod) else {}
     method = kind(rule, make_schedule("constant", steps), **more)

@@ -30,6 +30,7 @@ ORDER = (
     "procedures",
     "optim",
     "data",
+    "objectives",
     "models",
     "regularizers",
     "recipe",
@@ -217,3 +218,22 @@ def test_every_public_name_exists_and_is_documented():
         found = getattr(steepest, name)
         assert found is not None
         assert name == "__version__" or (found.__doc__ or "").strip(), f"{name} has no docstring"
+
+
+TASKS = {"classification", "regression"}
+MAY_ASK = {"data/dataset.py", "data/target.py"}
+"""Who compares the name of a task: what a target is, and how it is decided. Everybody else asks the target."""
+
+
+def test_only_the_target_knows_the_tasks_by_name():
+    found: list[str] = []
+    for path in MODULES:
+        where = path.relative_to(ROOT).as_posix()
+        if where in MAY_ASK or where.startswith(("objectives/", "export/portable/")):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            values = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
+            values += [case.value for case in [node] if isinstance(case, ast.MatchValue)]
+            if any(isinstance(each, ast.Constant) and each.value in TASKS for each in values):
+                found.append(f"{where}:{node.lineno}")
+    assert found == []

@@ -19,6 +19,8 @@ from benchmarks.peers.made import SEED, build, dataset_of
 from benchmarks.peers.task import Phase, Task
 from benchmarks.peers.worker import Tick, serve
 from steepest.data.batches import BatchPlan
+from steepest.objectives import make_objective
+from steepest.objectives.target import target_of
 from steepest.optim import make_rule
 from steepest.optim.method import GradientMethod
 from steepest.schedules import make_schedule
@@ -39,7 +41,9 @@ def train(task: Task, phase: Phase, tick: Tick, **options: Any) -> None:
     data = dataset_of(task)
     net = build(network, data.shape)
     tables = choose_tables(net, data, network.batch, "auto", "cpu")
-    problem = SupervisedProblem(net, data.task, None, tuple(data.shape.cardinalities))
+    problem = SupervisedProblem(
+        net, make_objective("", target_of(data)), None, tuple(data.shape.cardinalities)
+    )
     rule = make_rule(f"{network.optimizer}(lr={network.lr})")
     kind = CompiledMethod if options.get("compiled", True) else GradientMethod
     method = kind(rule, make_schedule("constant", STEPS), None, tables)

@@ -20,6 +20,7 @@ from steepest.compare.worth import how_sure
 from steepest.evaluate import crossed
 from steepest.evaluate.metrics import metric_info
 from steepest.evaluate.rowwise import FEWEST_OF_A_CLASS, FEWEST_ROWS, RAREST, by_row, other_values
+from steepest.objectives.target import ClassTarget
 
 NAN = math.nan
 
@@ -138,10 +139,7 @@ def ranked(seeds: int, positive: int, *, seeded: bool = True, shift: float = 0.0
         score = torch.tensor(base + 0.1 * draw.normal(size=500))
         outputs, target = torch.stack([torch.zeros_like(score), score], 1), torch.tensor(truth).long()
         values.append(float(roc_auc_score(truth, score.numpy())))
-        kept.append(
-            {"loss": np.ones(500)}
-            | other_values(outputs, target, task="classification", classes=2, names=["roc-auc"])
-        )
+        kept.append({"loss": np.ones(500)} | other_values(outputs, target, ClassTarget(2), ["roc-auc"]))
     return scores(f"model {index}", "roc_auc", values, kept, seeded=seeded)
 
 

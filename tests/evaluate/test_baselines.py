@@ -22,6 +22,7 @@ from steepest.evaluate.baselines import regression as regression_baselines
 from steepest.evaluate.baselines._linear import Design, LinearSolution, cross_entropy, fit, half_squares
 from steepest.evaluate.baselines.gradient_boosting import tree_seconds
 from steepest.evaluate.metrics import evaluate, metric_names
+from steepest.objectives.target import target_of
 
 CARDINALITIES = {"letter": 6, "place": 40}
 
@@ -187,14 +188,7 @@ def test_learned_baselines_beat_the_constant_one_without_a_warning(table):
         assert result.test[metrics[0]] < constant.test[metrics[0]], result.name
         assert result.seconds > 0.0
     for result in results:
-        again = evaluate(
-            result.test_outputs,
-            dataset.test.target,
-            task=dataset.task,
-            classes=dataset.shape.outputs,
-            names=metrics,
-            scale=dataset.target_scale,
-        )
+        again = evaluate(result.test_outputs, dataset.test.target, target_of(dataset), metrics)
         assert again == result.test
         assert all(math.isfinite(value) for value in [*result.test.values(), *result.validation.values()])
         mean = float(result.test_row_losses.mean())

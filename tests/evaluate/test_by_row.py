@@ -14,6 +14,7 @@ from steepest import rng
 from steepest.data.dataset import TargetScale
 from steepest.evaluate.metrics import evaluate, metric_names, values_by_row
 from steepest.evaluate.rowwise import BY_ROW
+from steepest.objectives.target import ClassTarget, NumberTarget
 
 
 def _present(function):
@@ -96,7 +97,7 @@ def test_classes_equal_scikit_learn_without_each_row(case, ties):
     truth, logits = _classes(rows, counts, classes, ties=ties)
     logits[:, 0] += 1e-9  # one most probable class
     names = [name for name in metric_names("classification", classes) if name not in BY_ROW]
-    given = {"task": "classification", "classes": classes, "names": names, "positive": 1}
+    given = {"of": ClassTarget(classes, 1), "names": names}
     found = values_by_row(torch.tensor(logits), torch.tensor(truth), **given)
     assert set(found) == set(names)
     values = evaluate(torch.tensor(logits), torch.tensor(truth), **given)
@@ -112,14 +113,13 @@ def test_r2_equals_scikit_learn_without_each_row(scale):
     truth = draw.normal(size=50)
     outputs = truth + draw.normal(size=50)
     found = values_by_row(
-        torch.tensor(outputs)[:, None], torch.tensor(truth), task="regression", classes=0, names=["rmse", "r2"],
-        scale=scale,
-    )  # fmt: skip
+        torch.tensor(outputs)[:, None], torch.tensor(truth), NumberTarget(scale), ["rmse", "r2"]
+    )
     assert list(found) == ["r2"]
     assert found["r2"].numpy() == pytest.approx(_slow("r2", truth, outputs), abs=1e-9)
 
 
 def test_a_constant_target_and_a_diverged_run_have_no_spread_and_no_values():
-    truth, given = torch.ones(9), {"task": "regression", "classes": 0, "names": ["r2"]}
+    truth, given = torch.ones(9), {"of": NumberTarget(), "names": ["r2"]}
     assert values_by_row(torch.arange(9.0), truth, **given)["r2"].tolist() == [0.0] * 9
     assert values_by_row(torch.full((9,), torch.nan), truth, **given) == {}

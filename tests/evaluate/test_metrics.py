@@ -20,8 +20,8 @@ from steepest.evaluate.metrics import (
     metric_info,
     metric_names,
     registry,
-    row_losses,
 )
+from steepest.objectives.target import ClassTarget, NumberTarget
 
 
 def _rows(rows: int, classes: int, present: int, seed: int = 0):
@@ -79,6 +79,7 @@ POSITIVE = {
 REGRESSION = {
     "rmse": reference.root_mean_squared_error,
     "mae": reference.mean_absolute_error,
+    "mse": reference.mean_squared_error,
     "r2": reference.r2_score,
 }
 
@@ -89,9 +90,7 @@ SHAPES = [(400, 4, 4), (300, 2, 2), (200, 6, 3), (30, 12, 9), (500, 5, 5)]
 @pytest.mark.parametrize(("rows", "classes", "present"), SHAPES)
 def test_classification_equals_scikit_learn(name, rows, classes, present):
     logits, truth, probabilities = _rows(rows, classes, present)
-    found = evaluate(
-        torch.tensor(logits), torch.tensor(truth), task="classification", classes=classes, names=[name]
-    )
+    found = evaluate(torch.tensor(logits), torch.tensor(truth), ClassTarget(classes), [name])
     assert found[name] == pytest.approx(CLASSIFICATION[name](truth, probabilities), rel=1e-9)
 
 
@@ -99,23 +98,12 @@ def test_classification_equals_scikit_learn(name, rows, classes, present):
 @pytest.mark.parametrize("name", POSITIVE)
 def test_the_positive_class_is_the_one_that_is_named(name, positive):
     logits, truth, probabilities = _rows(300, 2, 2)
-    found = evaluate(
-        torch.tensor(logits),
-        torch.tensor(truth),
-        task="classification",
-        classes=2,
-        names=[name],
-        positive=positive,
-    )
+    found = evaluate(torch.tensor(logits), torch.tensor(truth), ClassTarget(2, positive), [name])
     order = [1 - positive, positive]
     wanted = POSITIVE[name]((truth == positive).astype(int), probabilities[:, order])
     assert found[name] == pytest.approx(wanted, rel=1e-9)
     macro = evaluate(
-        torch.tensor(logits),
-        torch.tensor(truth),
-        task="classification",
-        classes=2,
-        names=[name.replace("positive", "macro")],
+        torch.tensor(logits), torch.tensor(truth), ClassTarget(2), [name.replace("positive", "macro")]
     )
     key = name.removeprefix("positive_")
     assert macro == {key: pytest.approx(CLASSIFICATION[key](truth, probabilities), rel=1e-9)}
@@ -130,9 +118,7 @@ def test_the_positive_class_without_rows_or_predictions_follows_scikit_learn(nam
     logits = np.zeros((9, 2))
     logits[:, guess] = np.linspace(1.0, 2.0, 9)
     probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    found = evaluate(
-        torch.tensor(logits), torch.tensor(truth), task="classification", classes=2, names=[name], positive=1
-    )
+    found = evaluate(torch.tensor(logits), torch.tensor(truth), ClassTarget(2, 1), [name])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scikit-learn warns that no row is positive
         assert found[name] == pytest.approx(POSITIVE[name](truth, probabilities), rel=1e-9)
@@ -144,7 +130,7 @@ def test_equally_probable_classes_count_as_in_scikit_learn(k):
     logits = generator.integers(0, 3, size=(200, 5)).astype(float)
     truth = generator.integers(0, 5, 200)
     names = [f"top-{k}", "roc-auc", "average-precision"]
-    found = evaluate(torch.tensor(logits), torch.tensor(truth), task="classification", classes=5, names=names)
+    found = evaluate(torch.tensor(logits), torch.tensor(truth), ClassTarget(5), names)
     assert found[f"top_{k}"] == reference.top_k_accuracy_score(truth, logits, k=k)
     scaled = torch.log_softmax(torch.tensor(logits), 1).exp().numpy()
     for name in ("roc_auc", "average_precision"):
@@ -159,12 +145,7 @@ def test_regression_is_on_the_original_scale(name, columns):
     guess = truth + generator.normal(0.0, 5.0, 200)
     encode = lambda values: torch.tensor((values - 90.0) / 12.0)  # noqa: E731
     found = evaluate(
-        encode(guess).reshape(200, *columns),
-        encode(truth),
-        task="regression",
-        classes=1,
-        names=[name],
-        scale=TargetScale(90.0, 12.0),
+        encode(guess).reshape(200, *columns), encode(truth), NumberTarget(TargetScale(90.0, 12.0)), [name]
     )
     assert found[name] == pytest.approx(REGRESSION[name](truth, guess), rel=1e-9)
 
@@ -195,7 +176,7 @@ def test_the_brier_score_of_before_is_known_and_no_longer_computed():
     assert caught.value.hint == "use brier-score."
     logits, truth, _ = _rows(9, 2, 2)
     with pytest.raises(OptionError, match="no longer computed"):
-        evaluate(torch.tensor(logits), torch.tensor(truth), task="classification", classes=2, names=["brier"])
+        evaluate(torch.tensor(logits), torch.tensor(truth), ClassTarget(2), ["brier"])
 
 
 @pytest.mark.parametrize(
@@ -218,11 +199,11 @@ def _best_and_worst(task, name, classes):
         truth = torch.arange(8) % classes
         perfect = 9.0 * torch.nn.functional.one_hot(truth, classes).float()
         outputs = [perfect, -perfect]
-        arguments = {"task": task, "classes": classes, "names": [name], "positive": 0}
+        arguments = {"of": ClassTarget(classes, 0), "names": [name]}
     else:
         truth = torch.arange(8.0)
         outputs = [truth, -truth]
-        arguments = {"task": task, "classes": 1, "names": [name]}
+        arguments = {"of": NumberTarget(), "names": [name]}
     return [evaluate(each, truth, **arguments)[name] for each in outputs]
 
 
@@ -240,7 +221,7 @@ def test_of_two_classes_the_positive_one_comes_before_the_means():
 
 def test_one_evaluation_leaves_nothing_for_the_next():
     logits, truth, _ = _rows(200, 4, 4)
-    arguments = {"task": "classification", "classes": 4, "names": metric_names("classification")}
+    arguments = {"of": ClassTarget(4), "names": metric_names("classification")}
     first = evaluate(torch.tensor(logits), torch.tensor(truth), **arguments)
     other, other_truth, _ = _rows(90, 4, 4, seed=1)
     evaluate(torch.tensor(other), torch.tensor(other_truth), **arguments)
@@ -252,13 +233,7 @@ def test_a_single_class_gives_numbers_without_a_warning():
     names = metric_names("classification")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = evaluate(
-            torch.tensor(logits),
-            torch.full((20,), 1),
-            task="classification",
-            classes=3,
-            names=names,
-        )
+        found = evaluate(torch.tensor(logits), torch.full((20,), 1), ClassTarget(3), names)
     assert all(math.isfinite(value) for value in found.values())
     assert found["roc_auc"] == 0.5
 
@@ -268,7 +243,7 @@ def test_a_single_class_gives_numbers_without_a_warning():
 )
 def test_r2_of_a_constant_target_follows_scikit_learn(guess, expected):
     truth = torch.full((len(guess),), 2.0)
-    found = evaluate(torch.tensor(guess), truth, task="regression", classes=1, names=["r2"])
+    found = evaluate(torch.tensor(guess), truth, NumberTarget(), ["r2"])
     assert found["r2"] == expected
 
 
@@ -277,24 +252,14 @@ def test_a_diverged_model_has_no_metrics(bad):
     logits, truth, _ = _rows(20, 3, 3)
     logits[7, 1] = bad
     found = evaluate(
-        torch.tensor(logits),
-        torch.tensor(truth),
-        task="classification",
-        classes=3,
-        names=metric_names("classification"),
+        torch.tensor(logits), torch.tensor(truth), ClassTarget(3), metric_names("classification")
     )
     assert all(math.isnan(value) for value in found.values())
 
 
 def test_logits_far_apart_keep_their_loss():
     """In float32 probabilities, exp(-200) is 0 and the loss would be infinite."""
-    found = evaluate(
-        torch.tensor([[200.0, 0.0]]),
-        torch.tensor([1]),
-        task="classification",
-        classes=2,
-        names=["log-loss"],
-    )
+    found = evaluate(torch.tensor([[200.0, 0.0]]), torch.tensor([1]), ClassTarget(2), ["log-loss"])
     assert found["log_loss"] == pytest.approx(200.0)
 
 
@@ -302,16 +267,12 @@ def test_logits_far_apart_keep_their_loss():
 def test_row_losses_average_to_the_metric(task):
     if task == "classification":
         logits, truth, _ = _rows(60, 4, 4)
-        losses = row_losses(torch.tensor(logits), torch.tensor(truth), task)
-        found = evaluate(torch.tensor(logits), torch.tensor(truth), task=task, classes=4, names=["log_loss"])[
-            "log_loss"
-        ]
+        losses = ClassTarget(4).row_losses(torch.tensor(logits), torch.tensor(truth))
+        found = evaluate(torch.tensor(logits), torch.tensor(truth), ClassTarget(4), ["log_loss"])["log_loss"]
     else:
         scale, truth = TargetScale(3.0, 2.0), torch.arange(9.0)
-        losses = row_losses(truth.square()[:, None], truth, task, scale)
-        found = (
-            evaluate(truth.square(), truth, task=task, classes=1, names=["rmse"], scale=scale)["rmse"] ** 2
-        )
+        losses = NumberTarget(scale).row_losses(truth.square()[:, None], truth)
+        found = evaluate(truth.square(), truth, NumberTarget(scale), ["rmse"])["rmse"] ** 2
     assert losses.dtype == torch.float64
     assert float(losses.mean()) == pytest.approx(found, rel=1e-12)
 
@@ -335,21 +296,9 @@ ERRORS = {
 def test_errors_name_the_value(case):
     names, shape, kind, message = ERRORS[case]
     with pytest.raises(kind, match=message):
-        evaluate(
-            torch.zeros(shape),
-            torch.zeros(4, dtype=torch.int64),
-            task="classification",
-            classes=3,
-            names=names,
-        )
+        evaluate(torch.zeros(shape), torch.zeros(4, dtype=torch.int64), ClassTarget(3), names)
 
 
 def test_no_rows_is_an_error():
     with pytest.raises(OptionError, match="0 rows"):
-        evaluate(
-            torch.zeros(0, 3),
-            torch.zeros(0, dtype=torch.int64),
-            task="classification",
-            classes=3,
-            names=["accuracy"],
-        )
+        evaluate(torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64), ClassTarget(3), ["accuracy"])

@@ -10,6 +10,8 @@ from torch import nn
 
 from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Part
+from steepest.objectives import make_objective
+from steepest.objectives.target import NumberTarget
 from steepest.optim.foreign import foreign
 from steepest.optim.method import GradientMethod
 from steepest.rng import torch_stream
@@ -69,7 +71,7 @@ def run(kind: type[torch.optim.Optimizer], steps: int, **options: Any) -> tuple[
     with torch_stream(0, "data"):
         part = Part((torch.zeros(24, 0, dtype=torch.int64), torch.randn(24, 3)), torch.randn(24))
     feed = Feed(part, BatchPlan(24, 8, 0), seed=0)
-    problem = SupervisedProblem(net(), "regression")
+    problem = SupervisedProblem(net(), make_objective("squared", NumberTarget()))
     method = GradientMethod(foreign(kind, kind.__name__)(**options), make_schedule("constant", 9))
     state = method.init(problem)
     infos = list(method.steps(problem, state, feed, 0, steps))

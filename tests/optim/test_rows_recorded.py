@@ -17,6 +17,8 @@ from torch import Tensor
 from steepest.data.batches import BatchPlan
 from steepest.data.table import read_table
 from steepest.models import build_model
+from steepest.objectives import make_objective
+from steepest.objectives.target import target_of
 from steepest.optim import make_rule
 from steepest.optim.method import GradientMethod
 from steepest.optim.rows import Rows
@@ -69,7 +71,7 @@ def record(real_data) -> Callable[[int], Recorded]:
 def record_run(data, steps: int) -> Recorded:
     net = build_model(MODEL, data.shape, seed=0)
     columns = list(data.shape.cardinalities)
-    problem = SupervisedProblem(net, data.task, columns=tuple(columns))
+    problem = SupervisedProblem(net, make_objective("", target_of(data)), columns=tuple(columns))
     table = dict(net.named_parameters())[net.tables["Block"]]
     method = GradientMethod(make_rule("adam"), make_schedule("cosine", steps))
     state = method.init(problem)

@@ -14,8 +14,9 @@ from polars.testing import assert_frame_equal
 
 import steepest as st
 from steepest.data.table import Table, read_table
-from steepest.evaluate.metrics import evaluate, row_losses
+from steepest.evaluate.metrics import evaluate
 from steepest.experiment.folder import load_comparison
+from steepest.objectives.target import target_of
 from steepest.prediction.model import TrainedModel
 from steepest.record.store import Folder
 from steepest.sweep.baselines import baseline_rows, complete_baselines, save_baselines
@@ -154,12 +155,9 @@ def test_saved_baselines_predict_what_was_measured(what: str, tmp_path: Path) ->
         loaded = TrainedModel.load(moved)
         assert loaded.title == f"{record.title} (baseline)"
         outputs = loaded.net(*dataset.test.inputs)
-        again = evaluate(
-            outputs, dataset.test.target, task=dataset.task, classes=dataset.shape.outputs, names=list(metrics),
-            scale=dataset.target_scale,
-        )  # fmt: skip
+        again = evaluate(outputs, dataset.test.target, target_of(dataset), list(metrics))  # fmt: skip
         assert again == {metrics[0]: record.test[metrics[0]]}
-        losses = row_losses(outputs, dataset.test.target, dataset.task, dataset.target_scale)
+        losses = target_of(dataset).row_losses(outputs, dataset.test.target)
         assert torch.equal(losses, baseline_rows(folder, record)["loss"])
         predicted = loaded.predict(frame.drop(target))
         assert predicted.table.height == 1000

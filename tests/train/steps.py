@@ -15,6 +15,8 @@ from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset, Part
 from steepest.data.table import Table, read_table
 from steepest.models import build_model
+from steepest.objectives import make_objective
+from steepest.objectives.target import target_of
 from steepest.optim import make_rule
 from steepest.optim.method import GradientMethod, Method
 from steepest.rng import stream
@@ -99,7 +101,9 @@ def problem_of(
     """Return a new model with its loss, in the numbers of the dataset."""
     dtype = dataset.train.inputs[1].dtype
     net = build_model(model, dataset.shape, seed=seed).to(dtype)
-    problem = SupervisedProblem(net, dataset.task, weights, tuple(dataset.shape.cardinalities))
+    problem = SupervisedProblem(
+        net, make_objective("", target_of(dataset)), weights, tuple(dataset.shape.cardinalities)
+    )
     if problem.weights is not None:
         problem.weights = problem.weights.to(dtype)
     net.train()

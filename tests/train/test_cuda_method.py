@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from steepest.data.dataset import Part
 from steepest.models import build_model
+from steepest.objectives import make_objective
+from steepest.objectives.target import target_of
 from steepest.optim import make_rule
 from steepest.optim.past import Past
 from steepest.recipe import Execution, Recipe
@@ -214,7 +216,9 @@ def test_losses_are_kept_when_the_next_block_begins() -> None:
 
 def step_elsewhere(data, text: str, model: Any = MODEL, **options: Any) -> Any:
     net = build_model(model, data.shape).to("meta").train()
-    problem = SupervisedProblem(net, data.task, (1.0, 2.0, 0.5), tuple(data.shape.cardinalities))
+    problem = SupervisedProblem(
+        net, make_objective("", target_of(data)), (1.0, 2.0, 0.5), tuple(data.shape.cardinalities)
+    )
     rule = make_rule(text)
     past = Past(rule, closed_form=False)
     c, _ = rule.coefficients(1, 1.0, dict(rule.carry))

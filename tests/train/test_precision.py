@@ -8,6 +8,8 @@ from torch import nn
 
 from steepest.data.dataset import Part
 from steepest.errors import OptionError
+from steepest.objectives import make_objective
+from steepest.objectives.target import NumberTarget
 from steepest.optim import make_rule
 from steepest.recipe import Recipe
 from steepest.record.schema import RunKey
@@ -46,10 +48,10 @@ def test_a_product_has_factors_of_8_bits() -> None:
     with torch.no_grad():
         model.weight.fill_(257.0)
     part = Part((torch.ones(2, 1),), torch.zeros(2))
-    problem = SupervisedProblem(model, "regression", precision="bf16")
+    problem = SupervisedProblem(model, make_objective("squared", NumberTarget()), precision="bf16")
     assert problem.loss(part).item() == 256.0**2
     assert problem.loss(part).dtype == torch.float32
-    assert SupervisedProblem(model, "regression").loss(part).item() == 257.0**2
+    assert SupervisedProblem(model, make_objective("squared", NumberTarget())).loss(part).item() == 257.0**2
 
 
 def test_gradients_and_weights_stay_long(data) -> None:

@@ -12,6 +12,8 @@ from steepest.data.dataset import Part
 from steepest.data.table import read_table
 from steepest.errors import OptionError
 from steepest.models import build_model
+from steepest.objectives import make_objective
+from steepest.objectives.target import target_of
 from steepest.optim import make_rule
 from steepest.optim.method import GradientMethod
 from steepest.optim.tables import RowTables, embedding
@@ -107,7 +109,9 @@ def test_watching_changes_nothing(data) -> None:
 
 def test_a_step_by_rows_leaves_the_table_alone_but_for_its_rows(data) -> None:
     net = build_model(MODEL, data.shape)
-    problem = SupervisedProblem(net, data.task, columns=tuple(data.shape.cardinalities))
+    problem = SupervisedProblem(
+        net, make_objective("", target_of(data)), columns=tuple(data.shape.cardinalities)
+    )
     method = GradientMethod(make_rule("adam"), make_schedule("constant", 9), by_rows=TABLES)
     state = method.init(problem)
     assert state.tables is not None
@@ -124,7 +128,10 @@ def test_a_step_by_rows_leaves_the_table_alone_but_for_its_rows(data) -> None:
 
 def test_a_model_without_tables_names_no_codes(data) -> None:
     net = nn.Linear(2, 2)
-    assert SupervisedProblem(net, "classification", columns=("block",)).codes(data.train) == {}
+    assert (
+        SupervisedProblem(net, make_objective("", target_of(data)), columns=("block",)).codes(data.train)
+        == {}
+    )
     assert isinstance(data.train, Part)
 
 

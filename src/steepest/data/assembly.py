@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from steepest.data import target as targets
 from steepest.data.caution import about_split, about_test_rows
 from steepest.data.columns import Columns, as_number
-from steepest.data.dataset import Dataset, Note, Part, TargetScale
+from steepest.data.dataset import Dataset, Note, Part, TargetScale, has_classes
 from steepest.data.dates import Form
 from steepest.data.encode import TableEncoder, fit_and_encode
 from steepest.data.giveaway import giveaways
@@ -121,7 +121,7 @@ def assemble(
     if given is None:
         task, about_task = targets.decide_task(frame[target], options)
         frame, about_parts = split_rows(frame, target, task, options, test_set)
-        before = targets.class_labels(frame[target]) if several and task == "classification" else []
+        before = targets.class_labels(frame[target]) if several and has_classes(task) else []
     else:
         task, about_task, about_parts = given.task, [], []
         frame, numbers = given.restricted(frame, numbers)
@@ -136,7 +136,7 @@ def assemble(
     if given is not None:
         classes = given.classes
     else:
-        classes = tuple(targets.class_labels(frame[target])) if task == "classification" else ()
+        classes = tuple(targets.class_labels(frame[target])) if has_classes(task) else ()
     if set(classes) <= set(before):  # a filter step may leave fewer of them in one test set than in another
         classes = tuple(before)
     encoder, scale, parts, unforeseen, digest = _encoded(

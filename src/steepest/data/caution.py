@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from steepest.data import dates
 from steepest.data.columns import Column, Columns
-from steepest.data.dataset import Note, Task
+from steepest.data.dataset import Note, Task, has_classes
 from steepest.data.labels import as_text, distinct_values
 from steepest.data.names import names_a_duration, names_a_person, names_a_time, words
 from steepest.data.options import TableOptions
@@ -84,7 +84,7 @@ def about_test_rows(rows: int, task: Task, options: TableOptions) -> list[Note]:
     """
     if rows >= FEW_TEST_ROWS:
         return []
-    worth = f", each worth {100 / rows:.1f} points of accuracy" if task == "classification" else ""
+    worth = f", each worth {100 / rows:.1f} points of accuracy" if has_classes(task) else ""
     if options.split_rule.several:
         text = f"only {counted(rows, 'row')} to test on{worth}: other rows can give quite different results."
         return [Note("warning", text)]

@@ -12,6 +12,16 @@ from torch import Tensor
 Task = Literal["classification", "regression"]
 
 
+def has_classes(task: Task) -> bool:
+    """Whether the target of a task is one of several classes.
+
+    Example:
+        >>> has_classes("classification"), has_classes("regression")
+        (True, False)
+    """
+    return task == "classification"
+
+
 @dataclass(frozen=True)
 class Part:
     """One split as tensors that stay in memory.
@@ -55,6 +65,11 @@ class Shape:
     cardinalities: Mapping[str, int]
     continuous: tuple[str, ...]
     outputs: int
+
+    @property
+    def classes(self) -> int:
+        """How many classes the target has; 0 for a number."""
+        return self.outputs if has_classes(self.task) else 0
 
 
 @dataclass(frozen=True)

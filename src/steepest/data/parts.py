@@ -11,7 +11,7 @@ import polars as pl
 from steepest.data import dates
 from steepest.data import target as targets
 from steepest.data.columns import as_number
-from steepest.data.dataset import Note, Task
+from steepest.data.dataset import Note, Task, has_classes
 from steepest.data.labels import as_label, as_text
 from steepest.data.options import TableOptions
 from steepest.data.split import (
@@ -62,9 +62,9 @@ def split_rows(
     rule, seed = options.split_rule, options.split_seed
     kind, column = rule.kind, rule.column
     if kind == "auto":
-        kind = "stratified" if task == "classification" else "random"
+        kind = "stratified" if has_classes(task) else "random"
     chosen = (rows if free.all() else rows.filter(pl.Series(free))).drop(SPLIT_COLUMN)
-    if kind == "stratified" and task == "regression":
+    if kind == "stratified" and not has_classes(task):
         raise OptionError(
             f"split: stratified needs classes, but {target} is a number",
             hint=f"use --split {str(rule).replace('stratified', 'random')}.",
@@ -105,7 +105,7 @@ def split_rows(
     if lacking:
         text = f"rows without {column} ({lacking:,}) count as one group, which is in one part only."
         notes.append(Note("info", text))
-    if task == "classification":
+    if has_classes(task):
         notes += _about_classes(rows, target, PARTS if test_set is not None else PARTS[:2])
     if n < rows.height:
         notes += _about_known_rows(rows)

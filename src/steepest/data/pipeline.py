@@ -15,7 +15,7 @@ from torch import Tensor
 
 from steepest.data.cells import Cells
 from steepest.data.columns import Columns
-from steepest.data.dataset import Note, Shape, TargetScale, Task
+from steepest.data.dataset import Note, Shape, TargetScale, Task, has_classes
 from steepest.data.dates import Form
 from steepest.data.encode import TableEncoder
 from steepest.data.harmony import Harmony, Raw, harmonised, stored_type
@@ -107,7 +107,7 @@ class TablePipeline:
     @property
     def shape(self) -> Shape:
         """What a model must know."""
-        outputs = len(self.classes) if self.task == "classification" else 1
+        outputs = len(self.classes) if has_classes(self.task) else 1
         return Shape(self.task, self.encoder.cardinalities, self.encoder.continuous, outputs)
 
     def transform(self, source: Any) -> Encoded:

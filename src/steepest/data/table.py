@@ -17,7 +17,7 @@ from steepest.data.batches import BatchPlan
 from steepest.data.catalog import is_name, open_catalog
 from steepest.data.caution import about_split
 from steepest.data.cells import Cells
-from steepest.data.dataset import Dataset, Note
+from steepest.data.dataset import Dataset, Note, has_classes
 from steepest.data.dates import SAMPLE, Form
 from steepest.data.describe import Description, ShownRows, describe_columns
 from steepest.data.folds import Folds
@@ -137,7 +137,8 @@ class Table:
     def _reading(self) -> Reading:
         """How the texts of the table are read."""
         options = self.options
-        classes = {options.target} if options.target and options.task == "classification" else set[str]()
+        known = options.task != "auto" and has_classes(options.task)
+        classes = {options.target} if options.target and known else set[str]()
         return Reading(
             missing=options.markers,
             marks=options.number_marks,
@@ -172,7 +173,7 @@ class Table:
         index = BatchPlan(len(data.train), len(data.train), seed).indices(0)[:n]
         part = data.train.take(index)
         frame = self.pipeline.encoder.decode(part.inputs)
-        if data.task == "classification":
+        if data.shape.classes:
             answers = pl.Series(data.target, [data.classes[int(each)] for each in part.target])
         else:
             scale = data.target_scale

@@ -9,7 +9,8 @@ import torch
 from steepest.data.dataset import Dataset, Note
 from steepest.data.target import known_class
 from steepest.errors import OptionError
-from steepest.evaluate.metrics import MetricInfo, default_metric, meant, metric_info, metric_names
+from steepest.evaluate.metrics import MetricInfo, meant, metric_info, metric_names
+from steepest.objectives.target import target_of
 
 MAJORITY = 0.8
 """Above this share of the largest class, accuracy hardly shows what was learned."""
@@ -54,7 +55,7 @@ def judge(dataset: Dataset, metric: str | None = None, positive: str | None = No
         ('positive_f1', 'spam')
     """
     classes = len(dataset.classes)
-    info = metric_info(default_metric(dataset.task)) if metric is None else meant(metric, classes)
+    info = metric_info(target_of(dataset).metric) if metric is None else meant(metric, classes)
     if info.task != dataset.task:
         raise OptionError(
             f"the metric {info.name!r} is for {info.task} but {dataset.target!r} is a {dataset.task} target",
@@ -74,7 +75,7 @@ def judge(dataset: Dataset, metric: str | None = None, positive: str | None = No
     if code is not None:
         decided.append(("positive class", how))
     second, notes = _beside(dataset)
-    names = dict.fromkeys((info.name, *second, *metric_names(dataset.task, classes)))
+    names = dict.fromkeys((info.name, *second, *metric_names(dataset.task, classes, on_request=False)))
     return Judging(info, tuple(names), code, tuple(decided), notes)
 
 
@@ -100,7 +101,7 @@ def _positive(dataset: Dataset, wanted: str | None) -> tuple[int | None, str]:
 
 def _beside(dataset: Dataset) -> tuple[tuple[str, ...], tuple[Note, ...]]:
     """Return the metric that is shown beside the deciding one where a class prevails, and a note of that."""
-    if dataset.task != "classification":
+    if not dataset.shape.classes:
         return (), ()
     counts = _counts(dataset)
     most = max(counts)

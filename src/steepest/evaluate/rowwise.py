@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from steepest import rng
-from steepest.data.dataset import TargetScale, Task
 from steepest.evaluate.metrics import metric_info, values_by_row
+from steepest.objectives.target import Target
 
-BY_ROW = ("log_loss", "accuracy", "rmse", "mae")
+BY_ROW = ("log_loss", "accuracy", "rmse", "mse", "mae")
 """The metrics whose value by row follows from its loss, or from whether it is correct."""
 
 FEWEST_ROWS = 100
@@ -30,42 +30,26 @@ RAREST = "rarest_class"
 """The key of how many rows the rarest class has."""
 
 
-def other_values(
-    outputs: Tensor,
-    target: Tensor,
-    *,
-    task: Task,
-    classes: int,
-    names: Sequence[str],
-    scale: TargetScale | None = None,
-    positive: int | None = None,
-) -> dict[str, Tensor]:
+def other_values(outputs: Tensor, target: Tensor, of: Target, names: Sequence[str]) -> dict[str, Tensor]:
     """Return what is kept of the rows for metrics beside :data:`BY_ROW`: values by row or group, and the rarest class.
 
     Args:
-        outputs: as for :func:`~steepest.evaluate.metrics.evaluate`.
-        target: as for :func:`~steepest.evaluate.metrics.evaluate`.
-        task: as for :func:`~steepest.evaluate.metrics.evaluate`.
-        classes: as for :func:`~steepest.evaluate.metrics.evaluate`.
-        names: as for :func:`~steepest.evaluate.metrics.evaluate`.
-        scale: as for :func:`~steepest.evaluate.metrics.evaluate`.
-        positive: as for :func:`~steepest.evaluate.metrics.evaluate`.
+        outputs, target, of, names: as for :func:`~steepest.evaluate.metrics.evaluate`.
 
     Example:
-        >>> found = other_values(torch.eye(2), torch.tensor([0, 1]), task="classification", classes=2, names=["recall"])
+        >>> from steepest.objectives.target import ClassTarget
+        >>> found = other_values(torch.eye(2), torch.tensor([0, 1]), ClassTarget(2), ["recall"])
         >>> {name: value.tolist() for name, value in found.items()}
         {'recall': [1.0, 1.0], 'rarest_class': [1]}
     """
-    values = values_by_row(
-        outputs, target, task=task, classes=classes, names=names, scale=scale, positive=positive
-    )
+    values = values_by_row(outputs, target, of, names)
     found = {
         name: torch.from_numpy(in_groups(each.cpu().numpy()[None], MOST_GROUPS)[0])
         for name, each in values.items()
     }
-    if found and task == "classification":
-        counts = torch.bincount(target.cpu())
-        found[RAREST] = counts[counts > 0].min().reshape(1)
+    rarest = of.rarest(target) if found else None
+    if rarest is not None:
+        found[RAREST] = torch.tensor([rarest])
     return found
 
 

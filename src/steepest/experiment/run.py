@@ -24,6 +24,7 @@ from steepest.experiment.folder import check_folder, with_whole_paths, write_res
 from steepest.experiment.growing import joined
 from steepest.experiment.settings import Settings, decide
 from steepest.models import build_model
+from steepest.objectives.target import target_of
 from steepest.prediction.about import About
 from steepest.prediction.model import TrainedModel
 from steepest.prediction.sameness import outputs_of
@@ -253,8 +254,7 @@ def _findings(
         truth.append(data.test.target)
     predicted = torch.cat(outputs) if outputs else None
     if predicted is not None:
-        classes = settings.dataset.task == "classification"
-        predicted = predicted.argmax(1) if classes else predicted.squeeze(1)
+        predicted = target_of(settings.dataset).guess(predicted)
     found = Findings(
         rows={
             name: [runner.test_rows(run) if evidence.of([run])[0].test else None for run in some]

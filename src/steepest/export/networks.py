@@ -132,7 +132,7 @@ def _constant(net: BaselineModel) -> Portable:
 
 def _all_classes(net: BaselineModel) -> dict[str, Tensor]:
     """Return how the log-probabilities of all classes come from those with training rows."""
-    if net.shape.task == "regression":
+    if not net.shape.classes:
         return {}
     counts = net.array("counts")
     known, absent = int((counts > 0).sum()), int((counts == 0).sum())

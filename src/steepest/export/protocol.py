@@ -11,6 +11,7 @@ from pathlib import Path
 
 from steepest.compare.estimates import Difference
 from steepest.compare.result import Comparison, Fact, Row
+from steepest.data.dataset import Task, has_classes
 from steepest.data.split_rule import SplitRule
 from steepest.recipe import Experiment
 from steepest.record.schema import Record
@@ -123,7 +124,7 @@ DATA_VARIANTS = {
 """What holds where the data varies."""
 
 
-def _split(split: str, task: str) -> str:
+def _split(split: str, task: Task) -> str:
     rule = SplitRule.parse(split)
     several = {"folds": f"{rule.sets}-fold, ", "repeats": f"repeated {rule.sets} times, "}.get(
         rule.several, ""
@@ -132,7 +133,7 @@ def _split(split: str, task: str) -> str:
         return f"{several}random by {rule.column}: all rows of one {rule.column} are in one part"
     if rule.kind == "time":
         return f"by {rule.column}: the latest rows are the test rows"
-    stratified = rule.kind == "stratified" or (rule.kind == "auto" and task == "classification")
+    stratified = rule.kind == "stratified" or (rule.kind == "auto" and has_classes(task))
     return several + ("random, stratified by class" if stratified else "random")
 
 
@@ -183,7 +184,7 @@ def _training(comparison: Comparison, experiment: Experiment, records: Sequence[
     )
     if options.precision != "float32":
         said.append(f"Precision: {facts.get('numerical precision', options.precision)}.")
-    if comparison.task == "classification":
+    if has_classes(comparison.task):
         weights = options.class_weights
         text = (
             "no class weights"

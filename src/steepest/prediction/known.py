@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,12 +12,12 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from steepest.data.dataset import TargetScale, Task
 from steepest.data.unforeseen import added
 from steepest.errors import unknown_name
 from steepest.evaluate import crossed
-from steepest.evaluate.metrics import evaluate, metric_info, row_correct, row_losses
+from steepest.evaluate.metrics import evaluate, metric_info
 from steepest.evaluate.rowwise import BY_ROW, RAREST, by_row, other_values, too_few
+from steepest.objectives.target import Target
 from steepest.prediction.seen import beyond_chance
 
 MOST_OUTPUTS = 1 << 27
@@ -30,21 +29,15 @@ class Question:
     """What is predicted, and by which metrics predictions are judged.
 
     Attributes:
-        target: the column.
-        task: of the column.
-        classes: its labels; empty for a number.
+        column: the target's name.
+        target: what it is.
         metrics: their names, the deciding one first.
-        scale: how a number was standardised.
-        positive: code of the positive class, where one is known.
         chance: the share of new rows that equal a training or validation row all the same.
     """
 
-    target: str
-    task: Task
-    classes: tuple[str, ...]
+    column: str
+    target: Target
     metrics: tuple[str, ...]
-    scale: TargetScale
-    positive: int | None = None
     chance: float = 1.0
 
 
@@ -135,8 +128,9 @@ class Known:
     ) -> Known:
         """Return rows that can be scored, at most as many as there are outputs and none."""
         seen = np.zeros(len(target), dtype=np.bool_) if seen is None else seen
-        loss = row_losses(outputs, target, question.task, question.scale).numpy()
-        correct = row_correct(outputs, target).numpy() if question.classes else None
+        loss = question.target.row_losses(outputs, target).numpy()
+        right = question.target.row_correct(outputs, target)
+        correct = None if right is None else right.numpy()
         return cls(question, loss, correct, outputs, target, seen, missing, unknown or {})
 
     @staticmethod
@@ -172,7 +166,7 @@ class Known:
         if not new:
             reason = "the model was trained or chosen on these rows"
         metrics = rows._metrics(intervals=new)
-        return KnownScores(self.question.target, n, metrics, self.missing, self.unknown, reason, seen, new)
+        return KnownScores(self.question.column, n, metrics, self.missing, self.unknown, reason, seen, new)
 
     def _but_for(self, rows: NDArray[np.bool_]) -> Known:
         """Return the other rows."""
@@ -196,12 +190,8 @@ class Known:
         rest = [name for name in asked.metrics if name not in BY_ROW]
         rarest = None
         if n and rest and self.outputs is not None:
-            given: Any = {
-                "task": asked.task, "classes": len(asked.classes), "names": rest, "scale": asked.scale,
-                "positive": asked.positive,
-            }  # fmt: skip
-            others = evaluate(self.outputs, self.target, **given)
-            values = other_values(self.outputs, self.target, **given)
+            others = evaluate(self.outputs, self.target, asked.target, rest)
+            values = other_values(self.outputs, self.target, asked.target, rest)
             kept |= {name: each.numpy() for name, each in values.items()}
             rarest = int(values[RAREST]) if RAREST in values else None
         for name in asked.metrics if n else ():

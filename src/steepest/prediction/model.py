@@ -29,6 +29,7 @@ from steepest.evaluate.metrics import is_positive, metric_info, metric_names
 from steepest.evaluate.outputs import predict
 from steepest.files import cannot_write, check_apart, reachable, write_atomically
 from steepest.models import ModelBuilder, build_model, count_parameters
+from steepest.objectives.target import target_of_shape
 from steepest.prediction.about import BASELINE, FORMAT, About, again, builder, damaged, read_about
 from steepest.prediction.known import Known, Question
 from steepest.prediction.predicted import Predictions, Written, beside, joined
@@ -232,12 +233,13 @@ class TrainedModel:
         metrics = [
             each for each in about.trained.get("test") or known if each in known or each.startswith("top_")
         ]
+        code = classes.index(positive) if positive in classes else None
         return Question(
-            about.target, about.shape.task, classes,
+            about.target,
+            target_of_shape(about.shape, about.target_scale, code),
             tuple(each for each in metrics if positive is not None or not is_positive(each)),
-            about.target_scale, classes.index(positive) if positive in classes else None,
             1.0 if self.seen is None else self.seen.chance,
-        )  # fmt: skip
+        )
 
     def predict_proba(self, rows: Any) -> NDArray[np.float64]:
         """Return the probability of each class for new rows, ``[N, K]``, in the order of ``classes_``.

@@ -31,6 +31,7 @@ class Recipe(Options):
             largest number of steps that they can make.
         patience: epochs without an improvement after which the run stops, or None for the full length.
         code: the identity of what the user wrote (optimizer, model, schedule); empty where all is steepest's.
+        loss: the training loss; empty for the default one of the target.
         start: the run whose weights it starts from, as its recipe's id and the point (``best``, ``last``); None for
             weights drawn anew.
     """
@@ -49,6 +50,7 @@ class Recipe(Options):
     gradients: float | None = None
     patience: int | None = None
     code: dict[str, str] = Field(default_factory=dict[str, str])
+    loss: str = ""
     start: tuple[str, str] | None = None
 
     def scheduled(self, schedule: str) -> Recipe:
@@ -77,7 +79,7 @@ class Recipe(Options):
         return stable_hash(values)[:12]
 
 
-NEUTRAL: dict[str, Any] = {"positive": None, "code": {}, "start": None, "gradients": None}
+NEUTRAL: dict[str, Any] = {"positive": None, "code": {}, "start": None, "gradients": None, "loss": ""}
 """Fields that recipes had not from the beginning, with the values, fixed forever, that leave the identity as it was."""
 
 

@@ -157,7 +157,7 @@ def _differences(
 
 def _classes(dataset: Dataset, findings: Findings) -> tuple[list[ClassLine], list[list[int]]]:
     predicted = findings.predicted
-    if predicted is None or dataset.task != "classification":
+    if predicted is None or not dataset.shape.classes:
         return [], []
     truth, labels = findings.truth.cpu().numpy(), list(range(len(dataset.classes)))
     guess = predicted.cpu().numpy()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from steepest.compare.result import Comparison, Fact, Row
 from steepest.components import grammar
-from steepest.data.dataset import Task
+from steepest.data.dataset import Task, has_classes
 from steepest.record.store import TEST_PREDICTIONS, command
 
 INSTEAD = ", the best network instead"
@@ -73,7 +73,7 @@ def snippets(where: str, saved: str, task: Task, model: str | None) -> list[Fact
         again = f", model={name if name.isidentifier() else 'build'}"
     elif model is not None and grammar.parse(model).is_reference:
         again, options = f", model={json.dumps(model, ensure_ascii=False)}", ["--model", model]
-    asked = 'predict("new.csv")' if task == "regression" else 'predict_proba("new.csv")'
+    asked = 'predict_proba("new.csv")' if has_classes(task) else 'predict("new.csv")'
     loaded = f"model = st.load({json.dumps(where, ensure_ascii=False)}{again})"
     if again.endswith("=build"):
         loaded += "  # build: the callable that made the model"

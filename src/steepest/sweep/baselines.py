@@ -17,7 +17,7 @@ from steepest.evaluate.baselines import (
     restore,
     run_baselines,
 )
-from steepest.evaluate.metrics import row_correct
+from steepest.objectives.target import target_of
 from steepest.prediction.about import BASELINE, About
 from steepest.prediction.model import TrainedModel
 from steepest.prediction.seen import SeenRows
@@ -129,8 +129,9 @@ def _keep(folder: Folder, key: str, found: BaselineResult, dataset: Dataset) -> 
         outcome=found.outcome,
     )
     rows = {"loss": found.test_row_losses.cpu(), **found.test_values}
-    if dataset.task == "classification":
-        rows["correct"] = row_correct(found.test_outputs.cpu(), dataset.test.target.cpu())
+    correct = target_of(dataset).row_correct(found.test_outputs.cpu(), dataset.test.target.cpu())
+    if correct is not None:
+        rows["correct"] = correct
     folder.write_tensors(_rows(record), rows)
     folder.write_tensors(_arrays(record), found.model.state_dict())
     folder.append_baseline(record)

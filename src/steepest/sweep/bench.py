@@ -26,7 +26,7 @@ from steepest.train.compiled import Programs
 from steepest.train.feed import Feed
 from steepest.train.inputs import block
 from steepest.train.loop import train
-from steepest.train.problem import SupervisedProblem, products
+from steepest.train.problem import SupervisedProblem, problem_of, products
 
 K = TypeVar("K")
 
@@ -142,8 +142,7 @@ class Bench:
     def begin(self, way: Way) -> _Begun:
         """Return a run at its start."""
         net, recipe = self.network(), self.recipe.model_copy(update={"schedule": "constant"})
-        columns = tuple(self.dataset.shape.cardinalities)
-        problem = SupervisedProblem(net, self.dataset.task, recipe.class_weights, columns, recipe.precision)
+        problem = problem_of(net, self.dataset, recipe)
         method = make_method(way.rule, recipe, way.execution, self.programs, compiled=way.compiled)
         part = self.dataset.training(0)
         feed = Feed(part, BatchPlan(len(part), recipe.batch_size, 0), 0)

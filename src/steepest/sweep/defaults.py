@@ -46,7 +46,7 @@ def class_weights(dataset: Dataset, wanted: str | dict[str, float]) -> tuple[flo
     """
     if wanted == "none":
         return None
-    if dataset.task != "classification":
+    if not dataset.shape.classes:
         raise OptionError(
             f"class weights are given but {dataset.target!r} is a number", hint="leave --class-weights out."
         )

@@ -10,6 +10,8 @@ from torch import nn
 
 from steepest.data.dataset import Dataset
 from steepest.errors import OptionError
+from steepest.objectives import make_objective
+from steepest.objectives.target import target_of
 from steepest.optim.rows import check_rule
 from steepest.optim.spec import MethodSpec
 from steepest.optim.tables import embedding, unpadded
@@ -80,7 +82,8 @@ def check_rows(net: nn.Module, dataset: Dataset, rules: Sequence[MethodSpec[Any]
 
 def _only_looked_up(net: nn.Module, dataset: Dataset, names: tuple[str, ...]) -> bool:
     """Return whether the outputs are the same with gathered rows in the place of the tables."""
-    problem = SupervisedProblem(net, dataset.task, columns=tuple(dataset.shape.cardinalities))
+    objective = make_objective("", target_of(dataset))
+    problem = SupervisedProblem(net, objective, columns=tuple(dataset.shape.cardinalities))
     count = len(dataset.train)
     batch = dataset.train.take(torch.arange(0, count, max(1, count // 64))).to("cpu")
     weights = dict(net.named_parameters())

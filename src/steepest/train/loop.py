@@ -10,23 +10,23 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from torch import Tensor, nn
 
 from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset, Part
 from steepest.errors import ModelError, first_line
-from steepest.evaluate.metrics import evaluate, metric_info, row_correct, row_losses
+from steepest.evaluate.metrics import evaluate, metric_info
 from steepest.evaluate.outputs import predict
 from steepest.evaluate.rowwise import other_values
 from steepest.models import ModelBuilder, build_model
+from steepest.objectives.target import Target, target_of
 from steepest.optim.method import Method
 from steepest.recipe import Recipe
 from steepest.record.schema import Clocks, Point, Record, RunKey
 from steepest.train.causes import ended_by, likely_cause
 from steepest.train.feed import Feed
-from steepest.train.problem import SupervisedProblem, products
+from steepest.train.problem import problem_of, products
 from steepest.train.weights import Kept, evaluating
 
 SMOOTHING = 0.98
@@ -97,13 +97,12 @@ def train(
     net = build_model(model or recipe.model, dataset.shape, seed=key.seed).to(device)
     if start is not None:
         net.load_state_dict(start)
-    columns = tuple(dataset.shape.cardinalities)
-    problem = SupervisedProblem(net, dataset.task, recipe.class_weights, columns, recipe.precision)
+    problem, target = problem_of(net, dataset, recipe), target_of(dataset)
     state = method.init(problem)
     plan = BatchPlan(len(dataset.train), recipe.batch_size, key.seed)
     feed = Feed(dataset.training(key.seed), plan, key.seed, steps_before)
     decides = metric_info(recipe.metric)
-    watched = tuple(dict.fromkeys((recipe.metric, *problem.watched)))
+    watched = tuple(dict.fromkeys((recipe.metric, *target.watched)))
     per_epoch = plan.batches_per_epoch if recipe.gradients is None else recipe.length
     stops = evaluation_steps(recipe.length, per_epoch, evaluations)
 
@@ -122,7 +121,7 @@ def train(
         nonlocal best, best_step, kept, evaluation_seconds
         started = time.perf_counter()
         with evaluating(net, method, state, problem.codes(dataset.validation)):
-            found = measure(net, dataset, dataset.validation, watched)
+            found = measure(net, target, dataset.validation, watched)
         value = -found[decides.name] if decides.higher_is_better else found[decides.name]
         if value < best:
             best, best_step, kept = value, step, Kept(net, method, state, older=kept)
@@ -204,15 +203,14 @@ def train(
     if read_test and not record.failed:
         try:
             net.load_state_dict(Kept(net, method, state).weights())
-            test_last = measure(net, dataset, dataset.test, names)
+            test_last = measure(net, target, dataset.test, names)
             net.load_state_dict(best_weights)
             outputs = predict(net, dataset.test.inputs)
-            test = evaluate(outputs, dataset.test.target, **_question(dataset, names))
-            values = other_values(outputs, dataset.test.target, **_question(dataset, names))
+            test = evaluate(outputs, dataset.test.target, target, names)
+            values = other_values(outputs, dataset.test.target, target, names)
             record = record.model_copy(update={"test": test, "test_last": test_last})
-            losses = row_losses(outputs, dataset.test.target, dataset.task, dataset.target_scale)
-            if dataset.task == "classification":
-                correct = row_correct(outputs, dataset.test.target)
+            losses = target.row_losses(outputs, dataset.test.target)
+            correct = target.row_correct(outputs, dataset.test.target)
         except Exception as error:
             outcome, reason = ended_by(error, "on the test rows", recipe.batch_size)
             record = record.model_copy(update={"outcome": outcome, "reason": reason})
@@ -234,19 +232,9 @@ def evaluation_steps(steps: int, per_epoch: int, evaluations: int) -> set[int]:
     return even | (set(epochs) if len(epochs) <= evaluations else set()) | {steps}
 
 
-def measure(net: nn.Module, dataset: Dataset, part: Part, names: tuple[str, ...]) -> dict[str, float]:
+def measure(net: nn.Module, target: Target, part: Part, names: tuple[str, ...]) -> dict[str, float]:
     """Return the metrics ``names`` of a model on one part of the data."""
-    return evaluate(predict(net, part.inputs), part.target, **_question(dataset, names))
-
-
-def _question(dataset: Dataset, names: tuple[str, ...]) -> dict[str, Any]:
-    return {
-        "task": dataset.task,
-        "classes": len(dataset.classes),
-        "names": names,
-        "scale": dataset.target_scale,
-        "positive": dataset.positive,
-    }
+    return evaluate(predict(net, part.inputs), part.target, target, names)
 
 
 def _overfits(curve: list[Point], best_step: int, name: str, higher_is_better: bool) -> bool:

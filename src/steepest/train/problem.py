@@ -7,25 +7,23 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from steepest.data.dataset import Dataset, Note, Part, Task
+from steepest.data.dataset import Dataset, Note, Part
 from steepest.errors import ModelError, OptionError
 from steepest.evaluate.outputs import predict
-from steepest.recipe import Precision
+from steepest.objectives import Objective, make_objective
+from steepest.objectives.target import target_of
+from steepest.recipe import Precision, Recipe
 from steepest.wording import counted
 
 
 class SupervisedProblem:
-    r"""A model with the loss of its task on a batch.
-
-    Classification: cross-entropy on logits, each row weighted by its class where weights are given,
-    :math:`\sum_i w_{y_i} \ell_i / \sum_i w_{y_i}`. Regression: mean squared error of the standardised target.
+    """A model with the training loss of a batch.
 
     Args:
         model: outputs ``[B, classes]`` or ``[B, 1]``.
-        task: what is predicted.
+        objective: the loss.
         class_weights: a weight for each class, or None.
         columns: names of the categorical columns, in the order of the first input.
         precision: with ``bf16`` the model's matrix products use factors rounded to 8 significant bits
@@ -35,7 +33,7 @@ class SupervisedProblem:
     def __init__(
         self,
         model: nn.Module,
-        task: Task,
+        objective: Objective,
         class_weights: Sequence[float] | None = None,
         columns: Sequence[str] = (),
         precision: Precision = "float32",
@@ -43,10 +41,9 @@ class SupervisedProblem:
         self.model = model
         self.precision: Precision = precision
         self.places = table_columns(model, columns)
-        self.task: Task = task
+        self.objective = objective
         device = next(model.parameters()).device
         self.weights = None if class_weights is None else torch.tensor(class_weights, device=device)
-        self.watched = ("log_loss", "accuracy") if task == "classification" else ("rmse",)
 
     def loss(self, batch: Part) -> Tensor:
         """Return the batch's loss, a scalar."""
@@ -85,9 +82,14 @@ class SupervisedProblem:
 
     def _loss(self, outputs: Tensor, batch: Part) -> Tensor:
         outputs = outputs.float() if self.precision == "bf16" else outputs
-        if self.task == "classification":
-            return F.cross_entropy(outputs, batch.target, weight=self.weights)
-        return F.mse_loss(outputs.squeeze(1), batch.target)
+        return self.objective.loss(outputs, batch.target, self.weights)
+
+
+def problem_of(model: nn.Module, dataset: Dataset, recipe: Recipe) -> SupervisedProblem:
+    """Return the problem of a recipe on a dataset for a new model."""
+    objective = make_objective(recipe.loss, target_of(dataset))
+    columns = tuple(dataset.shape.cardinalities)
+    return SupervisedProblem(model, objective, recipe.class_weights, columns, recipe.precision)
 
 
 def check_precision(precision: Precision, device: str) -> None:
@@ -169,8 +171,7 @@ def check_model(model: nn.Module, dataset: Dataset) -> None:
         )
         raise ModelError(
             f"the model returned {found} for {counted(len(rows), 'row')}",
-            hint=f"return a tensor of shape [rows, {wanted[1]}]: one column for each "
-            + ("class (logits, no softmax)." if dataset.task == "classification" else "number."),
+            hint=f"return a tensor of shape [rows, {wanted[1]}]: one column for each {target_of(dataset).column}.",
         )
 
 
@@ -179,11 +180,7 @@ LOOKED_AT = 256
 
 
 def about_outputs(model: nn.Module, dataset: Dataset) -> list[Note]:
-    """Return a warning if a new model's outputs for classes are probabilities already: none below 0, rows of sum 1.
-
-    Cross-entropy takes logits, so a softmax inside the model is followed by another one. Nothing fails, but the loss
-    can no longer come near 0. Outputs that happen to be so on every one of 256 rows, without a softmax, do not occur:
-    random logits have both signs, and zeros do not sum to 1. Log-probabilities are logits.
+    """Return a warning if something looks wrong about a new model's outputs on training rows.
 
     Example:
         >>> from steepest.data.table import read_table
@@ -194,14 +191,6 @@ def about_outputs(model: nn.Module, dataset: Dataset) -> list[Note]:
         >>> about_outputs(Net(1, 2), data)[0].text
         'the outputs of the model are probabilities (none below 0, every row sums to 1), but ...'
     """
-    if dataset.task != "classification":
-        return []
     rows = dataset.train.take(torch.arange(min(LOOKED_AT, len(dataset.train))))
-    outputs = predict(model, rows.inputs)
-    if bool((outputs < 0).any()) or not bool(((outputs.double().sum(1) - 1.0).abs() < 1e-4).all()):
-        return []
-    text = (
-        "the outputs of the model are probabilities (none below 0, every row sums to 1), but the loss and the "
-        "predictions treat them as logits: return the values before the softmax."
-    )
-    return [Note("warning", text)]
+    doubt = target_of(dataset).doubt(predict(model, rows.inputs))
+    return [] if doubt is None else [Note("warning", doubt)]

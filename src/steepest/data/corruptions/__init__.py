@@ -5,15 +5,14 @@ The labels of validation and test rows are never touched, and a dataset keeps th
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from steepest.components import grammar
+from steepest.components.declared import Component, make_component
 from steepest.components.registry import Registry
-from steepest.errors import OptionError, unknown_name
 
 Labels = NDArray[np.int64] | NDArray[np.float32]
 """Class codes, or a target of numbers in its standard deviations."""
@@ -22,7 +21,7 @@ Rows = NDArray[np.int64]
 registry = Registry("corruption of labels", "steepest.data.corruptions")
 
 
-class Corruption(BaseModel):
+class Corruption(Component):
     """A change of the training labels; a subclass declares its options as fields, in the order of its arguments.
 
     Attributes:
@@ -30,9 +29,7 @@ class Corruption(BaseModel):
             run seed, so that only runs with the same seed do, whatever the arm.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: ClassVar[str]
+    by_name = ("draw",)
 
     draw: Literal["split", "run"] = Field(
         "split",
@@ -69,12 +66,6 @@ class Corruption(BaseModel):
         """
         raise NotImplementedError
 
-    def __str__(self) -> str:
-        """Return the specification as it is written; what is at its default is left out."""
-        given = {name: getattr(self, name) for name in type(self).model_fields if name != "draw"}
-        further = {"draw": self.draw} if self.draw != "split" else {}
-        return str(grammar.Spec(self.name, tuple(given.values()), further))
-
 
 def make_corruption(text: str) -> Corruption:
     """Return the corruption that a specification names.
@@ -87,31 +78,4 @@ def make_corruption(text: str) -> Corruption:
         >>> str(make_corruption("noise(level=0.150)")), make_corruption("shuffle(draw=run)").draw
         ('noise(0.15)', 'run')
     """
-    spec = grammar.parse(text)
-    entry = registry.entry(spec.name)
-    kind: type[Corruption] = entry.load()
-    known = [*(each for each in kind.model_fields if each != "draw"), "draw"]
-    if len(spec.arguments) > len(known):
-        raise OptionError(
-            f"{text}: {entry.name} has {len(known)} options", hint=f"they are {', '.join(known)}."
-        )
-    by_place = dict(zip(known, spec.arguments, strict=False))
-    twice = sorted(by_place.keys() & spec.options.keys())
-    if twice:
-        raise OptionError(f"{text}: {twice[0]} is given twice", hint="give it once.")
-    for name in spec.options:
-        if name not in known:
-            raise unknown_name(f"option of {entry.name}", name, known)
-    try:
-        return kind.model_validate({**entry.preset, **by_place, **spec.options})
-    except ValidationError as error:
-        raise _explained(text, kind, error) from None
-
-
-def _explained(text: str, kind: type[Corruption], error: ValidationError) -> OptionError:
-    first: Any = error.errors(include_url=False)[0]
-    name = str(first["loc"][0])
-    about = kind.model_fields[name].description
-    if first["type"] == "missing":
-        return OptionError(f"{text} lacks its {name}", hint=f"{name} is: {about}.")
-    return OptionError(f"{text}: {name} is {first['input']!r}", hint=f"{name} is: {about}.")
+    return make_component(registry, text, Corruption)

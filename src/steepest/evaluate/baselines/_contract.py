@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from steepest.data.dataset import Dataset, Shape
 from steepest.evaluate.metrics import evaluate, metric_info
 from steepest.evaluate.outputs import predict
+from steepest.objectives.target import target_of
 
 Array = NDArray[np.float64]
 
@@ -38,13 +39,13 @@ class BaselineModel(nn.Module):
     def __init__(self, shape: Shape, arrays: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.shape = shape
-        wanted = {**self.arrays, **({"counts": torch.int64} if shape.task == "classification" else {})}
+        wanted = {**self.arrays, **({"counts": torch.int64} if self.shape.classes else {})}
         if set(arrays) != set(wanted):
             raise ValueError(f"arrays {', '.join(sorted(arrays))} instead of {', '.join(sorted(wanted))}")
         for name, value in arrays.items():
             self.register_buffer(name, value)
             require(value.dtype == wanted[name], name, self)
-        if shape.task == "classification":
+        if self.shape.classes:
             counts = self.array("counts")
             require(counts.shape == (shape.outputs,) and bool((counts >= 0).all()), "counts", self)
         self.check()
@@ -63,7 +64,7 @@ class BaselineModel(nn.Module):
     @property
     def present(self) -> int:
         """How many classes have training rows; 1 for regression."""
-        return int((self.array("counts") > 0).sum()) if self.shape.task == "classification" else 1
+        return int((self.array("counts") > 0).sum()) if self.shape.classes else 1
 
     def decoded(self, outputs: Tensor) -> Tensor:
         """Return log-probabilities of all classes, given logits of those with training rows; or the values.
@@ -71,7 +72,7 @@ class BaselineModel(nn.Module):
         A class without a training row gets the probability 1 / (N + K), as by adding one row to every class;
         without it one test row of such a class would make the log loss infinite.
         """
-        if self.shape.task == "regression":
+        if not self.shape.classes:
             return outputs
         counts = self.array("counts")
         absent = int((counts == 0).sum())
@@ -147,13 +148,7 @@ def class_counts(dataset: Dataset) -> NDArray[np.int64]:
 def validation_cost(dataset: Dataset, model: BaselineModel, metric: str) -> float:
     """Return a metric on the validation rows as a cost: lower is better."""
     found = evaluate(
-        predict(model, dataset.validation.inputs),
-        dataset.validation.target,
-        task=dataset.task,
-        classes=dataset.shape.outputs,
-        names=[metric],
-        scale=dataset.target_scale,
-        positive=dataset.positive,
+        predict(model, dataset.validation.inputs), dataset.validation.target, target_of(dataset), [metric]
     )
     value = next(iter(found.values()))
     return -value if metric_info(metric).higher_is_better else value

@@ -9,18 +9,18 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
-from typing import Any
 
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from steepest.components.registry import Registry
-from steepest.data.dataset import Dataset, Part, Shape
+from steepest.data.dataset import Dataset, Shape
 from steepest.errors import OptionError
 from steepest.evaluate.baselines._contract import Baseline, BaselineModel
-from steepest.evaluate.metrics import default_metric, evaluate, metric_info, row_losses
+from steepest.evaluate.metrics import evaluate, metric_info
 from steepest.evaluate.outputs import predict
 from steepest.evaluate.rowwise import other_values
+from steepest.objectives.target import target_of
 from steepest.version import version
 
 registry = Registry("baseline", "steepest.evaluate.baselines")
@@ -107,7 +107,8 @@ def run_baselines(
                 f"the baseline {name!r} does not serve {dataset.task} on these inputs",
                 hint=f"choose from {', '.join(known)}.",
             )
-    asked = list(metrics) if metrics else [default_metric(dataset.task)]
+    target = target_of(dataset)
+    asked = list(metrics) if metrics else [target.metric]
     cpu = replace(dataset.to("cpu"), train=dataset.training(seed).to("cpu"))
     found: list[BaselineResult] = []
     for name in chosen:
@@ -127,10 +128,12 @@ def run_baselines(
                 name=name,
                 title=baseline.title,
                 settings=fitted.settings,
-                validation=_measure(cpu, cpu.validation, predict(fitted.model, cpu.validation.inputs), asked),
-                test=_measure(cpu, cpu.test, outputs, asked),
-                test_row_losses=row_losses(outputs, cpu.test.target, cpu.task, cpu.target_scale),
-                test_values=other_values(outputs, cpu.test.target, **_question(cpu, asked)),
+                validation=evaluate(
+                    predict(fitted.model, cpu.validation.inputs), cpu.validation.target, target, asked
+                ),
+                test=evaluate(outputs, cpu.test.target, target, asked),
+                test_row_losses=target.row_losses(outputs, cpu.test.target),
+                test_values=other_values(outputs, cpu.test.target, target, asked),
                 test_outputs=outputs,
                 seconds=seconds,
                 model=fitted.model,
@@ -160,20 +163,6 @@ def identity(name: str, **settings: object) -> str:
     versions = {library: metadata.version(library) for library in ("scikit-learn", "scipy", "numpy")}
     parts = {"name": name, "choices": _baseline(name).choices, **settings, **versions, "steepest": version()}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _measure(dataset: Dataset, part: Part, outputs: Tensor, names: Sequence[str]) -> dict[str, float]:
-    return evaluate(outputs, part.target, **_question(dataset, names))
-
-
-def _question(dataset: Dataset, names: Sequence[str]) -> dict[str, Any]:
-    return {
-        "task": dataset.task,
-        "classes": dataset.shape.outputs,
-        "names": names,
-        "scale": dataset.target_scale,
-        "positive": dataset.positive,
-    }
 
 
 def _baseline(name: str) -> Baseline:

@@ -176,7 +176,7 @@ class CandidateRows:
     def of(cls, dataset: Dataset, class_weights: Tensor | None) -> CandidateRows:
         """Return the rows of a dataset."""
         raw, truth = dataset.train.target.numpy(), dataset.validation.target.numpy()
-        if dataset.task == "regression":
+        if not dataset.shape.classes:
             every = np.ones(len(truth), bool)
             return cls(raw.astype(np.float64), 0, None, every, truth.astype(np.float64), None)
         present = np.flatnonzero(class_counts(dataset))
@@ -256,7 +256,7 @@ def attempt(
         trees = [each for stage in model._predictors[:count] for each in stage]
         start = model._baseline_prediction.reshape(-1) if count else start
     arrays = features.arrays(trees) | {"start": start}
-    if dataset.task == "classification":
+    if dataset.shape.classes:
         arrays["counts"] = class_counts(dataset)
     found = TreesModel(dataset.shape, {name: torch.from_numpy(each) for name, each in arrays.items()})
     count = len(trees) // rows.outputs

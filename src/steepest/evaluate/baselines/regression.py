@@ -95,7 +95,7 @@ class LinearModel(BaselineModel):
             "edges": np.zeros(0) if bins is None else bins.edges,
             "edge_counts": np.zeros(0, np.int64) if bins is None else bins.counts,
         }
-        if dataset.task == "classification":
+        if dataset.shape.classes:
             arrays["counts"] = class_counts(dataset)
         return cls(dataset.shape, {name: torch.from_numpy(each) for name, each in arrays.items()})
 

@@ -9,7 +9,7 @@ from steepest.evaluate.metrics._names import (
     metric_names,
     registry,
 )
-from steepest.evaluate.metrics._run import evaluate, row_correct, row_losses, values_by_row
+from steepest.evaluate.metrics._run import evaluate, values_by_row
 
 __all__ = [
     "MetricInfo",
@@ -20,7 +20,5 @@ __all__ = [
     "metric_info",
     "metric_names",
     "registry",
-    "row_correct",
-    "row_losses",
     "values_by_row",
 ]

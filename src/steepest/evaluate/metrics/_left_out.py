@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from steepest.evaluate.metrics._contract import ClassOutputs, shares
+from steepest.objectives.decoded import ClassOutputs, shares
 
 Numbers = NDArray[np.float64]
 Ranked = Callable[[NDArray[np.bool_], Numbers], Numbers]

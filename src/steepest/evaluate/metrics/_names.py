@@ -14,6 +14,7 @@ from torch import Tensor
 from steepest.components.registry import Registry
 from steepest.data.dataset import Task
 from steepest.errors import OptionError, unknown_name
+from steepest.objectives.target import TARGETS, NumberTarget
 
 registry = Registry("metric", "steepest.evaluate.metrics")
 
@@ -35,6 +36,7 @@ _ORDER = (
     "rmse",
     "r2",
     "mae",
+    "mse",
 )
 _TOP = re.compile(r"^top-([1-9]\d*)$")
 _MACRO, _POSITIVE = "macro-", "positive-"
@@ -122,7 +124,7 @@ def meant(name: str, classes: int) -> MetricInfo:
     info = metric_info(canonical)
     if is_positive(info.name) and classes != 2:
         what = f"has {classes:,}" if classes else "is a number"
-        instead = f"{_MACRO}{canonical.removeprefix(_POSITIVE)}" if classes else default_metric("regression")
+        instead = f"{_MACRO}{canonical.removeprefix(_POSITIVE)}" if classes else NumberTarget.metric
         raise OptionError(
             f"the metric {info.name!r} describes the positive one of two classes, but the target {what}",
             hint=f"use {instead}.",
@@ -140,17 +142,18 @@ def is_positive(name: str) -> bool:
     return _kebab(name).startswith(_POSITIVE)
 
 
-def metric_names(task: Task, classes: int | None = None) -> list[str]:
+def metric_names(task: Task, classes: int | None = None, *, on_request: bool = True) -> list[str]:
     """Return the keys of a task's metrics, the default one first.
 
     Args:
         task: ``classification`` or ``regression``.
         classes: number of classes; top-3 is left out where there are no more than three, and those of the positive
             class where there are not two.
+        on_request: whether metrics are among them that are measured only where they are asked for.
 
     Example:
         >>> metric_names("regression")
-        ['rmse', 'r2', 'mae']
+        ['rmse', 'r2', 'mae', 'mse']
     """
     names = sorted(
         registry.names(task), key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER)
@@ -160,6 +163,7 @@ def metric_names(task: Task, classes: int | None = None) -> list[str]:
         for name in names
         if not (name == "top-3" and classes is not None and classes <= 3)
         and not (is_positive(name) and classes != 2)
+        and (on_request or not _about(name).get("on_request", False))
     ]
 
 
@@ -170,7 +174,7 @@ def default_metric(task: Task) -> str:
         >>> default_metric("classification")
         'log_loss'
     """
-    return "log_loss" if task == "classification" else "rmse"
+    return TARGETS[task].metric
 
 
 def canonical_name(name: str) -> tuple[str, int | None]:

@@ -15,7 +15,6 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 from torch.nn import functional
 
-from steepest.evaluate.metrics._contract import ClassOutputs, shares
 from steepest.evaluate.metrics._left_out import (
     average_precision_without,
     class_ranked_without,
@@ -25,6 +24,7 @@ from steepest.evaluate.metrics._left_out import (
     ranked_without,
     roc_auc_without,
 )
+from steepest.objectives.decoded import ClassOutputs, shares
 
 COMPONENTS: dict[str, dict[str, Any]] = {
     "log-loss": {

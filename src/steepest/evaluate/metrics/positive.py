@@ -8,7 +8,6 @@ import torch
 from sklearn.metrics import average_precision_score
 from torch import Tensor
 
-from steepest.evaluate.metrics._contract import ClassOutputs, shares
 from steepest.evaluate.metrics._left_out import (
     average_precision_without,
     class_ranked_without,
@@ -16,6 +15,7 @@ from steepest.evaluate.metrics._left_out import (
     pseudo_values,
 )
 from steepest.evaluate.metrics.classification import one_against_rest
+from steepest.objectives.decoded import ClassOutputs, shares
 
 COMPONENTS: dict[str, dict[str, Any]] = {
     "positive-average-precision": {

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from steepest.evaluate.metrics._contract import ValueOutputs
 from steepest.evaluate.metrics._left_out import pseudo_values
+from steepest.objectives.decoded import ValueOutputs
 
 COMPONENTS: dict[str, dict[str, Any]] = {
     "rmse": {
@@ -31,12 +31,24 @@ COMPONENTS: dict[str, dict[str, Any]] = {
         "groups": ["regression"],
         "title": "MAE",
     },
+    "mse": {
+        "object": "mse",
+        "what": "mean squared error, in squared target units",
+        "groups": ["regression"],
+        "title": "MSE",
+        "on_request": True,
+    },
 }
 
 
 def rmse(rows: ValueOutputs) -> Tensor:
     """Return the square root of the mean squared error, in the target's units."""
     return (rows.values - rows.target).square().mean().sqrt()
+
+
+def mse(rows: ValueOutputs) -> Tensor:
+    """Return the mean squared error, in squares of the target's units."""
+    return (rows.values - rows.target).square().mean()
 
 
 def mae(rows: ValueOutputs) -> Tensor:

@@ -1,0 +1,76 @@
+"""What a network is trained to make small: one objective a file, named as a component, such as ``huber(1.0)``."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+from torch import Tensor
+
+from steepest.components.declared import Component, make_component
+from steepest.components.registry import Registry
+from steepest.data.dataset import Task
+from steepest.errors import OptionError
+from steepest.objectives.target import Target
+
+registry = Registry("loss", "steepest.objectives.losses")
+
+
+class Objective(Component):
+    r"""The training loss of a batch: :math:`\sum_i w_i \ell_i / \sum_i w_i` over its rows.
+
+    A subclass gives the losses :math:`\ell_i` of rows; the weights :math:`w_i` are 1 unless classes or rows have
+    weights.
+
+    Attributes:
+        serves: the task whose targets it is for.
+    """
+
+    serves: ClassVar[Task]
+
+    @abstractmethod
+    def losses(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of each row, ``[B]``.
+
+        Args:
+            outputs: of the model, logits ``[B, K]`` or standardised values ``[B, 1]``.
+            target: class codes (int64 ``[B]``) or standardised values ``[B]``.
+        """
+
+    def loss(self, outputs: Tensor, target: Tensor, class_weights: Tensor | None = None) -> Tensor:
+        """Return the loss of a batch, a scalar; a subclass may compute the same at once.
+
+        Args:
+            outputs, target: as for :meth:`losses`.
+            class_weights: a weight for each class, ``[K]``.
+        """
+        losses = self.losses(outputs, target)
+        if class_weights is None:
+            return losses.mean()
+        weights = class_weights[target]
+        return (weights * losses).sum() / weights.sum()
+
+
+def make_objective(text: str, target: Target) -> Objective:
+    """Return the objective that a specification names, or the default one of a target.
+
+    Args:
+        text: the specification; empty for the default.
+        target: what is predicted.
+
+    Raises:
+        UnknownNameError: there is none with this name, or no such option.
+        OptionError: an option has a value that is not allowed, or the objective does not serve the target.
+
+    Example:
+        >>> from steepest.objectives.target import ClassTarget, NumberTarget
+        >>> make_objective("", ClassTarget(3)), str(make_objective("huber(delta=2)", NumberTarget()))
+        (CrossEntropy(), 'huber(2.0)')
+    """
+    made: Objective = make_component(registry, text or target.loss, Objective)
+    if made.serves != target.task:
+        raise OptionError(
+            f"the loss {text!r} is for {made.serves}, but the target is one of {target.task}",
+            hint=f"choose from {', '.join(registry.names(target.task))}.",
+        )
+    return made

@@ -1,0 +1,39 @@
+"""Cross-entropy of logits."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional
+
+from steepest.objectives import Objective
+
+COMPONENTS = {
+    "cross-entropy": {
+        "object": "CrossEntropy",
+        "what": "the negative log-probability of the true class",
+        "groups": ["classification"],
+    }
+}
+
+
+class CrossEntropy(Objective):
+    r"""The negative log-probability of the true class, :math:`\ell = -\log \mathrm{softmax}(o)_y`.
+
+    With weights of classes a batch's loss is :math:`\sum_i w_{y_i} \ell_i / \sum_i w_{y_i}`.
+
+    Example:
+        >>> import torch
+        >>> round(float(CrossEntropy().loss(torch.tensor([[0.0, 0.0]]), torch.tensor([1]))), 6)
+        0.693147
+    """
+
+    name = "cross-entropy"
+    serves = "classification"
+
+    def losses(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Return the negative log-probability of each row's true class, ``[B]``."""
+        return functional.cross_entropy(outputs, target, reduction="none")
+
+    def loss(self, outputs: Tensor, target: Tensor, class_weights: Tensor | None = None) -> Tensor:
+        """Return the loss of a batch by torch's own function."""
+        return functional.cross_entropy(outputs, target, weight=class_weights)

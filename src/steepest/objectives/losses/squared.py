@@ -1,0 +1,38 @@
+"""The squared error."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional
+
+from steepest.objectives import Objective
+
+COMPONENTS = {
+    "squared": {
+        "object": "Squared",
+        "what": "the squared error; its optimum is the mean",
+        "groups": ["regression"],
+    }
+}
+
+
+class Squared(Objective):
+    r"""The squared error :math:`\ell = (o - y)^2`, whose optimum is the conditional mean.
+
+    Example:
+        >>> import torch
+        >>> float(Squared().loss(torch.tensor([[3.0], [1.0]]), torch.tensor([1.0, 1.0])))
+        2.0
+    """
+
+    name = "squared"
+    serves = "regression"
+
+    def losses(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Return the squared error of each row, ``[B]``."""
+        return (outputs.squeeze(1) - target).square()
+
+    def loss(self, outputs: Tensor, target: Tensor, class_weights: Tensor | None = None) -> Tensor:
+        """Return the loss of a batch by torch's own function."""
+        del class_weights
+        return functional.mse_loss(outputs.squeeze(1), target)

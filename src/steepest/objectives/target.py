@@ -1,0 +1,274 @@
+"""What is predicted, classes or a number: the shape of a model's outputs for it, and what they mean.
+
+This is the one place that knows the difference after the data are read; everybody else asks a :class:`Target`.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from steepest.data.dataset import Dataset, Shape, TargetScale, Task
+from steepest.errors import OptionError
+from steepest.objectives.decoded import ClassOutputs, ValueOutputs
+
+Decoded = ClassOutputs | ValueOutputs
+
+
+class Target(ABC):
+    """What is predicted.
+
+    Attributes:
+        task: its name in files, options and messages.
+        metric: the metric that decides unless another is chosen.
+        watched: the metrics that are read at every evaluation of a run.
+        loss: the training loss unless another is chosen.
+        column: what a column of a model's outputs is, for a message.
+    """
+
+    task: ClassVar[Task]
+    metric: ClassVar[str]
+    watched: ClassVar[tuple[str, ...]]
+    loss: ClassVar[str]
+    column: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def outputs(self) -> int:
+        """Columns of a model's outputs."""
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are; 0 for a number."""
+        return 0
+
+    @property
+    def positive(self) -> int | None:
+        """Code of the positive class, where one of two is decided on."""
+        return None
+
+    def check(self, outputs: Tensor, rows: int) -> None:
+        """Raise an ``OptionError`` if outputs do not have the shape of so many rows."""
+        if rows == 0 or not self._fits(tuple(outputs.shape), rows):
+            raise OptionError(
+                f"outputs of shape {tuple(outputs.shape)} for {rows} rows",
+                hint=f"a model's outputs for {self.task} have the shape {self._shapes(rows)}, with at least one row.",
+            )
+
+    def decoded(self, outputs: Tensor, target: Tensor) -> Decoded:
+        """Return what outputs and targets mean, in float64: what metrics are functions of."""
+        with torch.no_grad():
+            return self._decoded(outputs, target)
+
+    def row_correct(self, outputs: Tensor, target: Tensor) -> Tensor | None:
+        """Return whether each row's most probable class is the true one (bool ``[N]``); None for a number."""
+        del outputs, target
+        return None
+
+    @abstractmethod
+    def row_losses(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Return each row's log loss, or squared error on the original scale (float64 ``[N]``).
+
+        Its mean is the log loss, or the square of the RMSE; comparisons are paired on it row by row.
+
+        Args:
+            outputs: logits or log-probabilities ``[N, K]``, or standardised values ``[N]`` or ``[N, 1]``.
+            target: class codes (int64 ``[N]``) or standardised values (``[N]``).
+        """
+
+    @abstractmethod
+    def guess(self, outputs: Tensor) -> Tensor:
+        """Return the most probable class of each row (int64 ``[N]``), or the standardised value ``[N]``."""
+
+    def rarest(self, target: Tensor) -> int | None:
+        """Return how many rows the rarest class among them has; None for a number."""
+        del target
+        return None
+
+    def doubt(self, outputs: Tensor) -> str | None:
+        """Return what looks wrong about a new model's outputs on training rows, if anything does."""
+        del outputs
+        return None
+
+    @abstractmethod
+    def _fits(self, shape: tuple[int, ...], rows: int) -> bool: ...
+
+    @abstractmethod
+    def _shapes(self, rows: int) -> str: ...
+
+    @abstractmethod
+    def _decoded(self, outputs: Tensor, target: Tensor) -> Decoded: ...
+
+
+@dataclass(frozen=True)
+class ClassTarget(Target):
+    """One of K classes; outputs are logits, or log-probabilities, ``[N, K]``, targets their codes.
+
+    Example:
+        >>> target = ClassTarget(2)
+        >>> logits = torch.tensor([[2.0, 1.0], [0.0, 1.0]])
+        >>> target.row_correct(logits, torch.tensor([0, 0]))
+        tensor([ True, False])
+    """
+
+    task = "classification"
+    metric = "log_loss"
+    watched = ("log_loss", "accuracy")
+    loss = "cross-entropy"
+    column = "class (logits, no softmax)"
+
+    count: int
+    positive_code: int | None = None
+
+    @property
+    def outputs(self) -> int:
+        """Columns of a model's outputs."""
+        return self.count
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are."""
+        return self.count
+
+    @property
+    def positive(self) -> int | None:
+        """Code of the positive class, where one of two is decided on."""
+        return self.positive_code
+
+    def row_losses(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Return each row's log loss, float64 ``[N]``."""
+        with torch.no_grad():
+            return functional.nll_loss(log_probabilities(outputs), target.detach(), reduction="none")
+
+    def row_correct(self, outputs: Tensor, target: Tensor) -> Tensor | None:
+        """Return whether each row's most probable class is the true one; the mean is the accuracy."""
+        with torch.no_grad():
+            return log_probabilities(outputs).argmax(dim=1) == target.detach()
+
+    def guess(self, outputs: Tensor) -> Tensor:
+        """Return the most probable class of each row, int64 ``[N]``."""
+        return outputs.argmax(1)
+
+    def rarest(self, target: Tensor) -> int | None:
+        """Return how many rows the rarest class among them has."""
+        counts = torch.bincount(target.cpu())
+        return int(counts[counts > 0].min())
+
+    def doubt(self, outputs: Tensor) -> str | None:
+        """Return a warning if outputs are probabilities already: none below 0, and rows of sum 1.
+
+        Cross-entropy takes logits, so a softmax inside the model is followed by another one. Nothing fails, but the
+        loss can no longer come near 0. Outputs that happen to be so on every one of 256 rows, without a softmax, do
+        not occur: random logits have both signs, and zeros do not sum to 1. Log-probabilities are logits.
+        """
+        sums = outputs.double().sum(1)
+        if bool((outputs < 0).any()) or not bool(((sums - 1.0).abs() < 1e-4).all()):
+            return None
+        return (
+            "the outputs of the model are probabilities (none below 0, every row sums to 1), but the loss and the "
+            "predictions treat them as logits: return the values before the softmax."
+        )
+
+    def _fits(self, shape: tuple[int, ...], rows: int) -> bool:
+        return shape == (rows, self.count)
+
+    def _shapes(self, rows: int) -> str:
+        return f"({rows}, {self.count})"
+
+    def _decoded(self, outputs: Tensor, target: Tensor) -> ClassOutputs:
+        positive = 1 if self.positive_code is None else self.positive_code
+        return ClassOutputs(log_probabilities(outputs), target.detach(), positive)
+
+
+@dataclass(frozen=True)
+class NumberTarget(Target):
+    """A number; outputs and targets are standardised, ``[N]`` or ``[N, 1]``.
+
+    Example:
+        >>> outputs, target = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 0.0])
+        >>> NumberTarget(TargetScale(mean=5.0, sd=2.0)).row_losses(outputs, target)
+        tensor([4., 0.], dtype=torch.float64)
+    """
+
+    task = "regression"
+    metric = "rmse"
+    watched = ("rmse",)
+    loss = "squared"
+    column = "number"
+
+    scale: TargetScale = field(default_factory=TargetScale)
+
+    @property
+    def outputs(self) -> int:
+        """Columns of a model's outputs."""
+        return 1
+
+    def row_losses(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Return each row's squared error on the original scale, float64 ``[N]``."""
+        found = self.decoded(outputs, target)
+        assert isinstance(found, ValueOutputs)
+        return (found.values - found.target).square()
+
+    def guess(self, outputs: Tensor) -> Tensor:
+        """Return the standardised value of each row, ``[N]``."""
+        return outputs.squeeze(1)
+
+    def _fits(self, shape: tuple[int, ...], rows: int) -> bool:
+        return shape in ((rows,), (rows, 1))
+
+    def _shapes(self, rows: int) -> str:
+        return f"({rows},) or ({rows}, 1)"
+
+    def _decoded(self, outputs: Tensor, target: Tensor) -> ValueOutputs:
+        values = _float64(outputs).reshape(-1) * self.scale.sd + self.scale.mean
+        return ValueOutputs(values, _float64(target).reshape(-1) * self.scale.sd + self.scale.mean)
+
+
+TARGETS: Mapping[Task, type[Target]] = {each.task: each for each in (ClassTarget, NumberTarget)}
+"""The kinds of targets by the name of their task."""
+
+
+def target_of(dataset: Dataset) -> Target:
+    """Return what a dataset's target is.
+
+    Example:
+        >>> from steepest.data.table import read_table
+        >>> target_of(read_table({"x": list(range(60)), "y": ["a", "b"] * 30}, target="y").dataset())
+        ClassTarget(count=2, positive_code=None)
+    """
+    return target_of_shape(dataset.shape, dataset.target_scale, dataset.positive)
+
+
+def target_of_shape(shape: Shape, scale: TargetScale | None = None, positive: int | None = None) -> Target:
+    """Return the target of data of a shape.
+
+    Args:
+        shape: of the data.
+        scale: how a number was standardised; not at all if left out.
+        positive: code of the positive class, where one of two is decided on.
+    """
+    if shape.classes:
+        return ClassTarget(shape.outputs, positive)
+    return NumberTarget(scale or TargetScale())
+
+
+def diverged(outputs: Tensor) -> bool:
+    """Whether an output is NaN or infinite, except that a log-probability may be minus infinity."""
+    return bool(torch.isnan(outputs).any()) or bool((outputs == math.inf).any())
+
+
+def log_probabilities(outputs: Tensor) -> Tensor:
+    """Return log-probabilities of logits, float64 ``[N, K]``."""
+    return functional.log_softmax(_float64(outputs), dim=1)
+
+
+def _float64(values: Tensor) -> Tensor:
+    values = values.detach()
+    return (values.cpu() if values.device.type == "mps" else values).to(torch.float64)
