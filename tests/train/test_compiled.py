@@ -30,6 +30,7 @@ from tests.train.steps import (
     table,
     without_compiling,
 )
+from tests.train.test_rows import VECTORS_AND_BIASES, VectorsAndBiases
 
 TEXT, CLIP, WEIGHTS = "adam(lr=0.01)", 0.3, (1.0, 2.0, 0.5)
 
@@ -47,13 +48,17 @@ def with_programs(method: CompiledMethod, programs: Programs) -> CompiledMethod:
 # --- the traced step in the training loop -----------------------------------------------------------------------
 
 
-def trained(data, method: type[Method], text: str, tables=(), evaluations: int = 4, **changes: Any):
+def trained(
+    data, method: type[Method], text: str, tables=(), evaluations: int = 4, model: Any = None, **changes: Any
+):
     rule = make_rule(text)
     recipe = Recipe(data=data.fingerprint, model=MODEL, optimizer=whole_spec(rule), schedule="cosine", steps=48,
                     batch_size=16, metric="log_loss", **changes)  # fmt: skip
     key = RunKey(name=rule.called, recipe=recipe.id, seed=0, phase="final")
     made: Any = method(rule, make_schedule("cosine", 48), recipe.clip, tables)  # pyright: ignore
-    return train(data, recipe, key, made, evaluations=evaluations, metrics=("accuracy",), read_test=True)
+    return train(
+        data, recipe, key, made, model=model, evaluations=evaluations, metrics=("accuracy",), read_test=True
+    )
 
 
 @pytest.mark.parametrize(("text", "tables"), [(TEXT, ()), (TEXT, TABLES), ("sgd(lr=0.3)", TABLES),
@@ -69,6 +74,15 @@ def test_a_whole_run_is_the_eager_one(data, monkeypatch, text: str, tables) -> N
     assert found.record.best_step == right.record.best_step
     assert found.record.test == pytest.approx(right.record.test, rel=1e-2)
     assert list(found.weights) == list(right.weights)
+
+
+def test_one_column_may_be_looked_up_in_several_tables(data, monkeypatch) -> None:
+    graphs = without_compiling(monkeypatch)
+    right = trained(data, GradientMethod, TEXT, (), model=VectorsAndBiases)
+    found = trained(data, CompiledMethod, TEXT, VECTORS_AND_BIASES, model=VectorsAndBiases)
+    assert graphs
+    for name, weight in right.weights.items():
+        assert torch.allclose(found.weights[name], weight, atol=1e-4, rtol=1e-3), name
 
 
 @pytest.mark.parametrize("tables", [(), TABLES])

@@ -102,6 +102,34 @@ def test_both_tables_and_a_padding_row(data) -> None:
     assert build_model(MODEL, data.shape).embeddings[0].padding_idx is None
 
 
+class VectorsAndBiases(nn.Module):
+    """Two parameters for one column: the codes of ``block`` look up a vector and a bias."""
+
+    def __init__(self, shape) -> None:
+        super().__init__()
+        codes = list(shape.cardinalities.values())
+        self.vectors, self.biases = nn.Embedding(codes[0], 3), nn.Embedding(codes[0], shape.outputs)
+        self.kinds = nn.Embedding(codes[1], 3)
+        self.head = nn.Linear(3 + len(shape.continuous), shape.outputs)
+        self.tables = {"block": ("vectors.weight", "biases.weight"), "kind": "kinds.weight"}
+
+    def forward(self, categorical, continuous):
+        products = self.vectors(categorical[:, 0]) * self.kinds(categorical[:, 1])
+        return self.head(torch.cat([products, continuous], 1)) + self.biases(categorical[:, 0])
+
+
+VECTORS_AND_BIASES = ("vectors.weight", "biases.weight")
+
+
+@pytest.mark.parametrize("text", ["sgd(lr=0.3)", "adam(lr=3e-3)"])
+def test_one_column_may_be_looked_up_in_several_tables(data, text: str) -> None:
+    dense, rows = (run(data, text, tables, model=VectorsAndBiases) for tables in ((), VECTORS_AND_BIASES))
+    start = build_model(VectorsAndBiases, data.shape).state_dict()
+    for name, weight in dense.weights.items():
+        assert not torch.equal(weight, start[name]), name
+        assert torch.allclose(rows.weights[name], weight, atol=1e-5, rtol=1e-3), name
+
+
 def test_watching_changes_nothing(data) -> None:
     rare, often = (run(data, "adam(lr=3e-3)", TABLES, evaluations=n) for n in (1, 40))
     assert rare.record.test_last == often.record.test_last

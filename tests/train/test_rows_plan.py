@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from steepest.api import plan
 from steepest.data.table import read_table
@@ -66,6 +67,27 @@ def test_small_tables_are_dense_unasked(table, tmp_path) -> None:
     made(table, ["sgd(lr=0.1)"]).run(tmp_path / "auto", observer=Heard())
     stored = stored_plan(tmp_path / "auto")
     assert (stored["executor"], stored["tables"], stored["rows"]) == ("dense", [], "auto")
+
+
+def test_the_tables_of_one_column_are_executed_alike(table, monkeypatch) -> None:
+    class Net(nn.Module):
+        def __init__(self, shape) -> None:
+            super().__init__()
+            column, codes = next(iter(shape.cardinalities.items()))
+            self.vectors, self.biases = nn.Embedding(codes, 64), nn.Embedding(codes, shape.outputs)
+            self.head = nn.Linear(64, shape.outputs)
+            self.tables = {column: ("vectors.weight", "biases.weight")}
+
+        def forward(self, categorical, continuous):
+            return self.head(self.vectors(categorical[:, 0])) + self.biases(categorical[:, 0])
+
+    data = table.dataset()
+    net = Net(data.shape)
+    monkeypatch.setattr(chosen, "ROWS_A_BATCH", 0)
+    monkeypatch.setattr(chosen, "LARGE_TABLE", net.vectors.weight.numel())
+    assert chosen.choose_tables(net, data, 1, "auto", "cpu") == ("vectors.weight", "biases.weight")
+    net.biases.max_norm = 1.0
+    assert chosen.choose_tables(net, data, 1, "auto", "cpu") == ()
 
 
 @pytest.mark.parametrize(

@@ -44,16 +44,23 @@ def choose_tables(
         return declared
     if device != "cpu" or len(dataset.train) < 2:
         return ()
-    found: list[str] = []
+    by_column: dict[int, list[str]] = {}
+    for name, column in table_columns(net, columns).items():
+        by_column.setdefault(column, []).append(name)
+    found = tuple(name for names in by_column.values() if _worth(net, names, batch_size) for name in names)
+    return found if found and _only_looked_up(net, dataset, found) else ()
+
+
+def _worth(net: nn.Module, names: Sequence[str], batch_size: int) -> bool:
+    """Whether the tables that one column's codes are looked up in are worth executing by rows; all or none are."""
     weights = dict(net.named_parameters())
-    for name in declared:
-        try:
+    try:
+        for name in names:
             embedding(net, name)
-        except OptionError:
-            continue
-        if len(weights[name]) >= ROWS_A_BATCH * batch_size and weights[name].numel() >= LARGE_TABLE:
-            found.append(name)
-    return tuple(found) if found and _only_looked_up(net, dataset, tuple(found)) else ()
+    except OptionError:
+        return False
+    rows = max(len(weights[name]) for name in names)
+    return rows >= ROWS_A_BATCH * batch_size and sum(weights[name].numel() for name in names) >= LARGE_TABLE
 
 
 def check_rows(net: nn.Module, dataset: Dataset, rules: Sequence[MethodSpec[Any]]) -> None:

@@ -134,14 +134,26 @@ def products(precision: Precision) -> Generator[None]:
 def table_columns(model: nn.Module, columns: Sequence[str]) -> dict[str, int]:
     """Return the tables that a model declares, by parameter name, with the column whose codes they look up.
 
-    A model declares them as ``tables = {"Block": "embeddings.0.weight"}``, by column; it must use the column's
-    codes for nothing but the look-up in that parameter. A model without ``tables`` has none.
+    A model declares them as ``tables = {"Block": "embeddings.0.weight"}``, by column, or several parameters that one
+    column's codes are looked up in, ``{"user": ("vectors.weight", "biases.weight")}``; it must use the column's codes
+    for nothing but the look-up in these parameters. A model without ``tables`` has none.
+
+    Example:
+        >>> model = nn.Module()
+        >>> model.tables = {"user": ("vectors.weight", "biases.weight"), "shop": "shops.weight"}
+        >>> table_columns(model, ["shop", "user"])
+        {'vectors.weight': 1, 'biases.weight': 1, 'shops.weight': 0}
     """
     declared = getattr(model, "tables", None)
     if not isinstance(declared, Mapping):
         return {}
     order = {column: i for i, column in enumerate(columns)}
-    return {str(name): order[column] for column, name in declared.items() if column in order}
+    return {
+        str(name): order[column]
+        for column, names in declared.items()
+        if column in order
+        for name in ((names,) if isinstance(names, str) else names)
+    }
 
 
 def check_model(model: nn.Module, dataset: Dataset) -> None:
