@@ -18,7 +18,7 @@ from steepest.evaluate import crossed
 from steepest.evaluate.metrics import evaluate, metric_info
 from steepest.evaluate.rowwise import BY_ROW, RAREST, by_row, other_values, too_few
 from steepest.objectives.target import Target
-from steepest.prediction.seen import beyond_chance
+from steepest.prediction.seen import Origin, parted
 
 MOST_OUTPUTS = 1 << 27
 """So many outputs are held for metrics that are no mean over rows; of more rows, these metrics are left out."""
@@ -32,13 +32,13 @@ class Question:
         column: the target's name.
         target: what it is.
         metrics: their names, the deciding one first.
-        chance: the share of new rows that equal a training or validation row all the same.
+        origin: what the model's rows are as a whole, where that was kept.
     """
 
     column: str
     target: Target
     metrics: tuple[str, ...]
-    chance: float = 1.0
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,8 @@ class KnownScores:
         reason: why no metric has an interval, or empty.
         seen: how many of the rows with a known value the model was trained or chosen on.
         new: whether the scored rows are the others; false if there are none, so that the scores are too good.
+        equal: how many of the scored rows equal a training or validation row and are scored all the same: they are
+            test rows, or no more than new rows would be.
     """
 
     target: str
@@ -76,6 +78,7 @@ class KnownScores:
     reason: str = ""
     seen: int = 0
     new: bool = True
+    equal: int = 0
 
     def __getitem__(self, name: str) -> Score:
         """Return a metric by its name."""
@@ -103,7 +106,7 @@ class Known:
         correct: whether the predicted class is the right one, ``[N]``; None for a number.
         outputs: of the model ``[N, K]``, or None if they are too many to be held.
         target: codes or standardised values, ``[N]``.
-        seen: whether the model was trained or chosen on the row, ``[N]``.
+        found: of each row its hash, and how often it was a training or validation row and a test row, ``[N, 3]``.
         missing, unknown: rows that cannot be scored, as in ``KnownScores``.
     """
 
@@ -112,7 +115,7 @@ class Known:
     correct: NDArray[np.bool_] | None
     outputs: Tensor | None
     target: Tensor
-    seen: NDArray[np.bool_]
+    found: NDArray[np.uint32]
     missing: int = 0
     unknown: Mapping[str, int] = field(default_factory=dict[str, int])
 
@@ -122,16 +125,16 @@ class Known:
         question: Question,
         outputs: Tensor,
         target: Tensor,
-        seen: NDArray[np.bool_] | None = None,
+        found: NDArray[np.uint32] | None = None,
         missing: int = 0,
         unknown: Mapping[str, int] | None = None,
     ) -> Known:
         """Return rows that can be scored, at most as many as there are outputs and none."""
-        seen = np.zeros(len(target), dtype=np.bool_) if seen is None else seen
+        found = np.zeros((len(target), 3), dtype=np.uint32) if found is None else found
         loss = question.target.row_losses(outputs, target).numpy()
         right = question.target.row_correct(outputs, target)
         correct = None if right is None else right.numpy()
-        return cls(question, loss, correct, outputs, target, seen, missing, unknown or {})
+        return cls(question, loss, correct, outputs, target, found, missing, unknown or {})
 
     @staticmethod
     def joined(parts: Sequence[Known]) -> Known:
@@ -148,7 +151,7 @@ class Known:
             np.concatenate(correct) if correct else None,
             torch.cat(outputs) if few else None,
             torch.cat([each.target for each in parts]),
-            np.concatenate([each.seen for each in parts]),
+            np.concatenate([each.found for each in parts]),
             sum(each.missing for each in parts),
             unknown,
         )
@@ -156,17 +159,20 @@ class Known:
     @property
     def scores(self) -> KnownScores:
         """The metrics of these rows; of those on which the model was not trained, if it was trained on some."""
-        seen, n = int(self.seen.sum()), len(self.seen)
-        if not beyond_chance(seen, n, self.question.chance):
-            seen = 0
-        rows = self._but_for(self.seen) if 0 < seen < n else self
+        seen = equal = np.zeros(len(self.found), dtype=np.bool_)
+        if self.question.origin is not None:
+            seen, equal = parted(self.found, self.question.origin)
+        count = int(seen.sum())
+        new = not 0 < count == len(seen)
+        rows = self._but_for(seen) if new and count else self
         n = len(rows.loss)
         reason = (n and too_few("accuracy", n, None)) or ""
-        new = not 0 < seen == len(self.seen)
         if not new:
             reason = "the model was trained or chosen on these rows"
         metrics = rows._metrics(intervals=new)
-        return KnownScores(self.question.column, n, metrics, self.missing, self.unknown, reason, seen, new)
+        return KnownScores(
+            self.question.column, n, metrics, self.missing, self.unknown, reason, count, new, int(equal.sum())
+        )
 
     def _but_for(self, rows: NDArray[np.bool_]) -> Known:
         """Return the other rows."""
@@ -177,7 +183,7 @@ class Known:
             correct=None if self.correct is None else self.correct[~rows],
             outputs=None if self.outputs is None else self.outputs[kept],
             target=self.target[kept],
-            seen=self.seen[~rows],
+            found=self.found[~rows],
         )
 
     def _metrics(self, *, intervals: bool) -> tuple[Score, ...]:

@@ -54,7 +54,7 @@ class TrainedModel:
         net: the network with its weights.
         about: what it predicts and how it was trained.
         pipeline: from raw rows to the network's inputs.
-        seen: the rows on which it was trained and chosen, which are not scored as new ones.
+        seen: the rows on which it was trained and chosen, which are not scored as new ones, and its test rows.
     """
 
     def __init__(
@@ -222,8 +222,8 @@ class TrainedModel:
             wanted = torch.from_numpy((values[there] - scale.mean) / scale.sd)
         kept = torch.from_numpy(there)
         values = (*(each[kept] for each in encoded.inputs), wanted if self.classes else wanted.float())
-        seen = None if self.seen is None else self.seen.contains(values)
-        return Known.of(self._question, outputs[kept], wanted, seen, missing, unknown)
+        found = None if self.seen is None else self.seen.look_up(values)
+        return Known.of(self._question, outputs[kept], wanted, found, missing, unknown)
 
     @property
     def _question(self) -> Question:
@@ -238,7 +238,7 @@ class TrainedModel:
             about.target,
             target_of_shape(about.shape, about.target_scale, code),
             tuple(each for each in metrics if positive is not None or not is_positive(each)),
-            1.0 if self.seen is None else self.seen.chance,
+            None if self.seen is None else self.seen.origin,
         )
 
     def predict_proba(self, rows: Any) -> NDArray[np.float64]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import safetensors
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
+from scipy.special import pdtr
 from torch import Tensor
 
 from steepest.data.dataset import Dataset
@@ -20,35 +22,119 @@ from steepest.files import write_atomically
 from steepest.rng import seed_for
 
 FILE = "training_rows.safetensors"
+COUNTED = ("hashes", "trained", "tested")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the rows of a model are as a whole.
+
+    Attributes:
+        rows: of training, validation and test together.
+        copies: how many different training and validation rows there are so many times: ``{1: 500, 2: 20}``.
+        chance: the share of test rows, which are new to the model, that equal a training or validation row all the
+            same; without test rows, the share of validation rows that equal a training row.
+        judged: how many rows this share was found on.
+    """
+
+    rows: int
+    copies: Mapping[int, int]
+    chance: float
+    judged: float = math.inf
+
+    def has(self, found: int, rows: int) -> bool:
+        """Whether so many training and validation rows are more than as many new rows would equal.
+
+        Of ``rows`` new rows, those that equal a certain training row follow a Poisson distribution, and count as
+        often as the training row is there.
+        """
+        if self.beyond_chance(found, rows):
+            return True
+        mean, variance = self._equal(rows, self.chance)
+        above, _ = self._equal(rows, min(self.chance + self.error, 1.0))
+        return found > mean + 4 * math.sqrt(variance + (above - mean) ** 2)
+
+    def beyond_chance(self, found: int, rows: int) -> bool:
+        """Whether more of some rows equal a training or validation row than such new rows would.
+
+        Example:
+            >>> origin = Origin(1000, {1: 900}, 0.5, 400)
+            >>> origin.beyond_chance(80, 100), origin.beyond_chance(55, 100)
+            (True, False)
+        """
+        variance = rows * self.chance * (1 - self.chance) + (rows * self.error) ** 2
+        return found > rows * self.chance + 4 * math.sqrt(variance)
+
+    @property
+    def error(self) -> float:
+        """The standard error of ``chance``."""
+        return math.sqrt(self.chance * (1 - self.chance) / self.judged)
+
+    def _equal(self, rows: int, chance: float) -> tuple[float, float]:
+        """Return mean and variance of the number of training rows that are found among new rows."""
+        times, different = np.array(list(self.copies.items()), dtype=np.float64).reshape(-1, 2).T
+        rate = rows * chance * times / max(float(times @ different), 1.0)
+        most = 1.0 - pdtr(times - 1, rate)
+        mean = rate * _at_most(times - 2, rate) + times * most
+        square = rate**2 * _at_most(times - 3, rate) + rate * _at_most(times - 2, rate) + times**2 * most
+        return float(mean @ different), float(np.maximum(square - mean**2, 0.0) @ different)
+
+
+def _at_most(count: NDArray[np.float64], rate: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(count < 0, 0.0, pdtr(np.maximum(count, 0.0), rate))
 
 
 @dataclass(frozen=True)
 class SeenRows:
-    """The training and validation rows of a model, as hashes of 32 bits: of what the model gets, and of the target.
+    """The rows of a model, as hashes of 32 bits: of what the model gets, and of the target.
 
     Attributes:
         hashes: in rising order, each once; uint32.
-        chance: the share of test rows, which are new to the model, that equal one of these rows all the same; without
-            test rows, the share of validation rows that equal a training row.
+        trained: how often each is a training or validation row.
+        tested: how often each is a test row.
+        chance, judged: as in :class:`Origin`.
     """
 
     hashes: NDArray[np.uint32]
+    trained: NDArray[np.uint32]
+    tested: NDArray[np.uint32]
     chance: float
+    judged: float
 
     @classmethod
     def of(cls, dataset: Dataset) -> SeenRows:
-        """Return the training and validation rows of a dataset."""
+        """Return the rows of a dataset."""
         train, validation, test = (
             hashed((*(each.cpu() for each in part.inputs), part.target.cpu()))
             for part in (dataset.true_train, dataset.validation, dataset.test)
         )
-        seen = np.unique(np.concatenate([train, validation]))
+        seen = np.concatenate([train, validation])
         new, known = (test, seen) if len(test) else (validation, train)
-        return cls(seen, (int(np.isin(new, known).sum()) + 1) / (len(new) + 2))
+        hashes, place = np.unique(np.concatenate([seen, test]), return_inverse=True)
+        trained, tested = (
+            np.bincount(each, minlength=len(hashes)).astype(np.uint32)
+            for each in (place[: len(seen)], place[len(seen) :])
+        )
+        judged = len(new) + 2
+        return cls(hashes, trained, tested, (int(np.isin(new, known).sum()) + 1) / judged, judged)
 
-    def contains(self, values: Iterable[Tensor]) -> NDArray[np.bool_]:
-        """Whether rows are among these; ``values`` are as for ``hashed``."""
-        return np.isin(hashed(values), self.hashes)
+    @functools.cached_property
+    def origin(self) -> Origin:
+        """What these rows are as a whole."""
+        times, different = np.unique(self.trained[self.trained > 0], return_counts=True)
+        copies = dict(zip(times.tolist(), different.tolist(), strict=True))
+        return Origin(int(self.trained.sum() + self.tested.sum()), copies, self.chance, self.judged)
+
+    def look_up(self, values: Iterable[Tensor]) -> NDArray[np.uint32]:
+        """Return of each row its hash, and how often it is a training or validation row and a test row, ``[N, 3]``.
+
+        Args:
+            values: as for :func:`hashed`.
+        """
+        found = hashed(values)
+        place = np.minimum(np.searchsorted(self.hashes, found), len(self.hashes) - 1)
+        there = (self.hashes[place] == found).astype(np.uint32)
+        return np.column_stack([found, self.trained[place] * there, self.tested[place] * there])
 
     def save(self, folder: Path) -> None:
         """Write one file into the folder of a model.
@@ -57,8 +143,8 @@ class SeenRows:
             FolderError: it cannot be written.
         """
         stored = {
-            "hashes": torch.from_numpy(self.hashes.view(np.int32)),
-            "chance": torch.tensor([self.chance], dtype=torch.float64),
+            **{name: torch.from_numpy(getattr(self, name).view(np.int32)) for name in COUNTED},
+            "chance": torch.tensor([self.chance, self.judged], dtype=torch.float64),
         }
         write_atomically(folder / FILE, safetensors.torch.save(stored))
 
@@ -74,7 +160,12 @@ class SeenRows:
             return None
         try:
             stored = safetensors.torch.load(path.read_bytes())
-            return cls(stored["hashes"].numpy().view(np.uint32), float(stored["chance"].item()))
+            if "trained" not in stored:  # an earlier version kept each training or validation row once
+                stored["trained"] = torch.ones_like(stored["hashes"])
+                stored["tested"] = torch.zeros_like(stored["hashes"])
+            hashes, trained, tested = (stored[name].numpy().view(np.uint32) for name in COUNTED)
+            chance, judged = [*stored["chance"].tolist(), math.inf][:2]
+            return cls(hashes, trained, tested, chance, judged)
         except (OSError, safetensors.SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
             raise FolderError(
                 f"cannot read {str(path)!r}: {error}",
@@ -104,11 +195,37 @@ def hashed(values: Iterable[Tensor]) -> NDArray[np.uint32]:
     return (found >> np.uint64(32)).astype(np.uint32)
 
 
-def beyond_chance(seen: int, rows: int, chance: float) -> bool:
-    """Whether more of some rows are known to a model than new rows that happen to equal its own would be.
+def parted(found: NDArray[np.uint32], origin: Origin) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which rows of a table are those that the model was trained or chosen on, and which others equal one.
+
+    Of the copies of a row, as many as there were in training and validation are taken for those rows, and as many as
+    there were in the test set for test rows. What is left is a repetition of the model's rows, or new rows that
+    happen to equal one: that depends on how many there are. Copies are the same in everything, so it does not matter
+    which of them are which.
+
+    Args:
+        found: as :meth:`SeenRows.look_up` returns it, ``[N, 3]``.
+        origin: what the model's rows are as a whole.
 
     Example:
-        >>> beyond_chance(80, 100, 0.5), beyond_chance(55, 100, 0.5), beyond_chance(1, 1, 0.01)
-        (True, False, True)
+        >>> rows = np.array([[7, 2, 1], [7, 2, 1], [7, 2, 1], [9, 0, 1]], dtype=np.uint32)  # all of the model's
+        >>> [each.tolist() for each in parted(rows, Origin(4, {2: 1}, 0.5))]
+        [[True, True, False, False], [False, False, True, False]]
     """
-    return seen > rows * chance + 4 * math.sqrt(rows * chance * (1 - chance))
+    n, (hashes, trained, tested) = len(found), found.T
+    equal = trained > 0
+    _, first, which, counts = np.unique(hashes, return_index=True, return_inverse=True, return_counts=True)
+    place = np.empty(n, dtype=np.int64)  # of a row among its copies
+    place[np.argsort(which, kind="stable")] = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
+    seen, known = place < trained, place < trained + tested
+    all_of_them = n == origin.rows and bool((counts == (trained + tested)[first]).all())
+    if not all_of_them and not origin.has(int(seen.sum()), n):
+        return np.zeros(n, dtype=np.bool_), equal
+    if not (
+        all_of_them or (tested[~equal] > 0).any()
+    ):  # no row of the test set that is nothing else: not that set
+        known = seen
+    repeated = equal & ~known
+    if origin.beyond_chance(int(repeated.sum()), n - int(known.sum())):
+        seen = seen | repeated
+    return seen, equal & ~seen

@@ -37,6 +37,14 @@ def score_lines(scores: KnownScores) -> list[str]:
         lines.append(
             f"  {scores.seen:,} of {scores.seen + scores.rows:,} {were} training or validation rows: not scored"
         )
+    if scores.equal:
+        which = "rows equals" if scores.equal == 1 else "rows equal"
+        scored = (
+            "the scored row equals"
+            if scores.rows == 1
+            else f"{scores.equal:,} of {scores.rows:,} scored {which}"
+        )
+        lines.append(f"  {scored} a training or validation row")
     if scores.missing:
         lines.append(f"  {counted(scores.missing, 'row has', 'rows have')} no {scores.target}: not scored")
     if scores.unknown:
