@@ -59,6 +59,11 @@ TIME = {
         ("info", "'time:Sold at'"),
     ),
     "days that are counted": ({"day": np.arange(N) // 6, "y": WALK}, ("warning", "time:day")),
+    "days of one month": ({"day": np.arange(N) // 20 + 1, "y": WALK}, ("warning", "time:day")),
+    "days that are counted, series by series": (
+        {"day": np.tile(np.arange(0, 1000, 10), 6), "y": NOISE},
+        ("info", "time:day"),
+    ),
     "the latest first, with ties": ({"day": np.arange(N)[::-1] // 6, "y": WALK}, ("warning", "time:day")),
     "a duration before the date": (
         {"days_waiting": np.arange(N), "date": [DAYS[i // 6] for i in range(N)], "y": WALK},
@@ -126,6 +131,13 @@ NEITHER = {
         "y": WALK,
     },
     "a duration in order": {"years_employed": np.arange(N) // 6, "y": WALK},
+    "days of the month": {"day": [each.day for each in DAYS], "y": WALK},
+    "days of the year, the latest first": {"day": [int(f"{d:%j}") for d in DAYS[::-1]], "y": WALK},
+    "weeks of the year": {"week": [each.isocalendar().week for each in DAYS], "y": WALK},
+    "times of day as numbers": {
+        "dep_time": [100 * (i % 60 // 3) + 20 * (i % 3) for i in range(N)],
+        "y": NOISE,
+    },
     "one value in most rows": {"day": np.maximum(np.arange(N) - 500, 0), "y": WALK},
     "alike in the order of the file only": {"date": [DAYS[i % 21] for i in SHUFFLED], "y": WALK},
     "ordered by another number": {"price": np.arange(N) // 3, "y": WALK},

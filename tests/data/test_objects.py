@@ -53,6 +53,20 @@ def test_types_that_only_pandas_has(name: str) -> None:
     assert frame_of(pd.DataFrame({"v": values})).collect()["v"].to_list() == expected
 
 
+def test_numbers_of_several_types_are_numbers() -> None:
+    rows = {"x": [1, np.float64(2.5), None, np.int64(3)], "y": (1, 2.5, 3, 4)}
+    assert frame_of(rows).collect().to_dict(as_series=False) == {
+        "x": [1.0, 2.5, None, 3.0],
+        "y": [1.0, 2.5, 3.0, 4.0],
+    }
+
+
+@pytest.mark.parametrize("values", [[1, "x"], [True, 2.5], ["x", None, 2.5]])
+def test_other_types_in_one_column_are_refused_by_its_name(values) -> None:
+    with pytest.raises(DataError, match="column 'kind' mixes types"):
+        frame_of({"x": [1, 2.5, 3][: len(values)], "kind": values})
+
+
 def test_complex_numbers_are_refused_by_the_columns_name() -> None:
     with pytest.raises(DataError, match="column 'z' holds complex numbers"):
         frame_of(pd.DataFrame({"x": [1.0], "z": [1j]}))

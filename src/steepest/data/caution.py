@@ -7,7 +7,8 @@ for a model that fills gaps, and flatters one that will meet later rows or new p
   than 20 % of the rows, if the rows are in its order (95 % of the neighbours that differ, forward or backward), if at
   least 95 % of its values differ, or if rows that are neighbours in time have much alike targets (a correlation of
   0.3; rows of the same moment are in random order); and numbers named as a time (``day``, ``timestamp``), not as a
-  duration (``days_waiting``), in whose order the rows are. Dates come before numbers, then the higher correlation.
+  duration (``days_waiting``), in whose order the rows are, unless they start again and again and may be days of a
+  month or of a year, weeks of a year or times of a day. Dates come before numbers, then the higher correlation.
 - *Groups*: whole numbers or text with the name of an identifier (``userId``, ``patient``, ``customer_no``), at least 5
   different values, each in 1.25 to 1,000 rows on average. Ages, hours and codes of categories have other names.
 
@@ -29,7 +30,7 @@ from steepest.data import dates
 from steepest.data.columns import Column, Columns
 from steepest.data.dataset import Note, Task, has_classes
 from steepest.data.labels import as_text, distinct_values
-from steepest.data.names import names_a_duration, names_a_person, names_a_time, words
+from steepest.data.names import names_a_duration, names_a_person, names_a_time, part_of_a_cycle, words
 from steepest.data.options import TableOptions
 from steepest.data.split_rule import SplitRule
 from steepest.rng import stream
@@ -173,6 +174,12 @@ def _about_time(frame: pl.DataFrame, columns: Columns) -> Iterator[Note]:
         ordered = max(forward.mean(), 1 - forward.mean()) >= ORDERED
         likeness = target.likeness(_in_order(moments)) if target is not None else 0.0
         is_date = each.kind == "date" or each.role == "date" or some[each.name].dtype == pl.String
+        if (
+            not is_date
+            and not (forward.all() or (~forward).all())
+            and values.max() <= part_of_a_cycle(each.name)
+        ):
+            continue
         different = len(distinct) >= DIFFERENT * len(values) and _nearly_all_differ(frame[each.name])
         if ordered or (is_date and (likeness >= MUCH_ALIKE or different)):
             found.append((is_date, likeness, each.name))

@@ -34,6 +34,8 @@ _DURATIONS = {
     "after", "ago", "between", "days", "delay", "delta", "duration", "elapsed", "hours", "interval", "lag", "length",
     "minutes", "months", "overdue", "seconds", "since", "spent", "tenure", "until", "waiting", "weeks", "years",
 }  # fmt: skip
+_CYCLES = {"day": 366, "week": 53, "month": 12, "time": 2400}
+"""The largest number of a part of the calendar or of the clock, which starts again."""
 _COUNTS = {"count", "n", "nb", "num", "sum", "total"}
 
 
@@ -123,6 +125,16 @@ def names_a_time(name: str) -> bool:
     """
     found = words(name)
     return not _TIMES.isdisjoint(found) or found[-1:] == ["at"]
+
+
+def part_of_a_cycle(name: str) -> int:
+    """Return up to which number a column named as a time may count something that starts again; 0 if it does not.
+
+    Example:
+        >>> [part_of_a_cycle(each) for each in ("day", "departure_time", "timestamp")]
+        [366, 2400, 0]
+    """
+    return max((_CYCLES[each] for each in words(name) if each in _CYCLES), default=0)
 
 
 def names_a_duration(name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any, cast
 
 import polars as pl
@@ -37,11 +38,7 @@ def frame_of(source: Any) -> pl.LazyFrame:
             delimited.check_names(names, "the table")
             frame: Any = _from_pandas(source.set_axis(names, axis=1))
         elif isinstance(source, Mapping):
-            _, types = _mixed(source)
-            numbers = (
-                types.startswith("float such as") and types.count(" such as ") == 2 and ", int " in types
-            )
-            frame = pl.DataFrame({str(name): values for name, values in source.items()}, strict=not numbers)
+            frame = pl.DataFrame({str(name): _one_type(values) for name, values in source.items()})
         elif hasattr(source, "__arrow_c_stream__"):
             frame = pl.DataFrame(source)
         else:
@@ -124,12 +121,23 @@ def _simpler(column: Any) -> Any:
     return None
 
 
+def _one_type(values: Any) -> Any:
+    """Return a list with numbers of several types as floats, and any other values as they are."""
+    if not isinstance(values, list | tuple):
+        return values
+    listed = cast("Sequence[Any]", values)
+    types = {type(each) for each in listed} - {type(None)}
+    if len(types) < 2 or bool in types or not all(issubclass(each, Real) for each in types):
+        return listed
+    return [None if each is None else float(each) for each in listed]
+
+
 def _mixed(source: Any) -> tuple[str | None, str]:
     """Return the first column with values of several types, and what they are."""
     columns = dict(source) if isinstance(source, Mapping) else {each: source[each] for each in source.columns}
     for name, values in columns.items():
         types: dict[str, Any] = {}
-        for value in values if hasattr(values, "__iter__") else [values]:
+        for value in _one_type(values) if hasattr(values, "__iter__") else [values]:
             if value is not None and value == value:
                 types.setdefault(type(value).__name__, value)
         if len(types) > 1:

@@ -30,6 +30,7 @@ from steepest.data.mixed import Words, about_units
 from steepest.data.moments import about_times
 from steepest.data.names import names_a_code
 from steepest.data.options import TableOptions
+from steepest.data.sentinels import about_sentinels
 from steepest.data.suggestions import step_toml
 from steepest.errors import DataError, unknown_name
 
@@ -72,6 +73,11 @@ def decide_roles(
         _left_out(columns)
         + [note for _, those in found for note in those]
         + _whole_numbers(frame, columns, options)
+        + about_sentinels(
+            frame[each.name]
+            for each in columns.columns
+            if each.role in ("continuous", "target") and frame[each.name].dtype.is_numeric()
+        )
     )
     for each in columns.columns:
         if each.role == "continuous":
