@@ -41,7 +41,7 @@ from steepest.report.side_by_side import SeedScores, Side, write_sides
 from steepest.sweep.arms import (
     NOTHING_GIVEN,
     SUBJECTS,
-    Given,
+    Objects,
     Wanted,
     callable_name,
     is_factorial,
@@ -125,7 +125,7 @@ def plan(
         Path(table.options.source).name.split(".")[0] if table.options.source else "table"
     )
     made = Plan(
-        table, validate_experiment(tree), Given(tuple(given) if arms is None else None, builder, objects)
+        table, validate_experiment(tree), Objects(tuple(given) if arms is None else None, builder, objects)
     )
     check_used(made.experiment, asked, made.arms)
     return made
@@ -177,7 +177,7 @@ class Plan:
 
     table: Table
     experiment: Experiment
-    given: Given = NOTHING_GIVEN
+    given: Objects = NOTHING_GIVEN
 
     @property
     def arms(self) -> tuple[Wanted, ...]:

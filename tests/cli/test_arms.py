@@ -283,10 +283,47 @@ def test_names_that_could_be_taken_for_another_arm_are_refused(churn) -> None:
 
 def test_values_to_try_in_a_list_of_arms(churn) -> None:
     table = st.read_table(churn, target="churned")
-    with pytest.raises(st.SteepestError, match="cannot have values to try of its own"):
-        st.plan(table, arms=[st.Arm(st.tune("adam", eps=[1e-8, 1e-4])), st.Arm("adam", batch_size=64)])
+    three = [
+        st.Arm("adam"),
+        st.Arm(st.tune("adam", eps=st.Range(1e-8, 1e-4))),
+        st.Arm("adam; betas=(0.9,0.99),(0.9,0.9)"),
+    ]
+    found = st.plan(table, arms=three, tune="amsgrad=false,true").arms
+    axes = [[axis.name for axis in arm.optimizer.axes] for arm in found]
+    assert axes == [["amsgrad"], ["eps", "amsgrad"], ["betas", "amsgrad"]]
     with pytest.raises(st.SteepestError, match=r"'lion: betas=.*belong to no arm"):
         _ = st.plan(table, arms=[st.Arm("adam")], tune=["lion: betas=(0.9,0.99),(0.5,0.9)"]).arms
+
+
+def test_one_optimizer_with_several_values_to_try(churn, churn_csv, tmp_path, steepest) -> None:
+    names = ["adam", "adam; eps=1e-08..0.0001"]
+    given = ["adam", st.tune("adam", eps=st.Range(1e-8, 1e-4))]
+    made = st.plan(st.read_table(churn, target="churned"), optimizers=given)
+    assert [arm.optimizer.name for arm in made.arms] == names
+    values = "(0.9, 0.99),(0.9, 0.999)"
+    both = [
+        st.tune("adam(lr=0.1)", betas=[(0.9, 0.99), (0.9, 0.999)]),
+        st.tune("adam(lr=0.1)", eps=[1e-8, 1e-6]),
+    ]
+    made = st.plan(st.read_table(churn, target="churned"), optimizers=both)
+    assert [arm.optimizer.name for arm in made.arms] == [
+        f"adam(lr=0.1); betas={values}",
+        "adam(lr=0.1); eps=1e-08,1e-06",
+    ]
+    command = ["compare", churn_csv, "--target", "churned", *QUICK, "--hidden", "4"]
+    assert (
+        steepest(*command, "-o", names[0], "-o", "adam; eps=1e-8..1e-4", "--out", tmp_path / "x").status == 0
+    )
+    assert list(ids(tmp_path / "x")) == names
+    count = len(Folder(tmp_path / "x").records())
+    tree = f'[data]\nsource = "{churn_csv}"\ntarget = "churned"\n[model]\nhidden = [4]\n'
+    for name, listed in {"y": f"optimizers = {names}\n{tree}", "z": f'{tree}[[arms]]\noptimizer = "{names[0]}"\n'
+                         f'[[arms]]\noptimizer = "{names[1]}"\n'}.items():  # fmt: skip
+        (tmp_path / f"{name}.toml").write_text(listed)
+        said = steepest("compare", tmp_path / f"{name}.toml", *QUICK, "--out", tmp_path / "x", "--dry-run")
+        assert f"{count} already done" in said.out.replace("runs, ", "")
+    assert steepest("resume", tmp_path / "x").status == 0
+    assert len(Folder(tmp_path / "x").records()) == count
 
 
 def test_a_misspelt_option_of_an_arm_gets_a_suggestion(churn_csv, tmp_path, capsys) -> None:

@@ -17,7 +17,7 @@ from torch import nn
 from steepest.components.identity import of_network, of_reference, of_value
 from steepest.components.references import load_reference
 from steepest.recipe import Recipe, validate_experiment
-from steepest.sweep.arms import Given, wanted_arms
+from steepest.sweep.arms import Objects, wanted_arms
 from steepest.sweep.codes import codes_of
 from steepest.sweep.contestants import contestants, tune
 
@@ -100,7 +100,7 @@ def test_a_class_is_the_same_after_its_first_use_and_another_with_another_value(
 def test_an_installed_class_is_known_and_ours_needs_no_identity() -> None:
     assert digest(torch.optim.NAdam) == digest(torch.optim.NAdam) != digest(torch.optim.Adamax)
     tree = {"data": {}, "optimizers": ["adam", "torch:NAdam"], "protocol": {"schedule": "warmup(cosine)"}}
-    codes = codes_of(wanted_arms(validate_experiment(tree), Given()))
+    codes = codes_of(wanted_arms(validate_experiment(tree), Objects()))
     assert [of for of, _ in codes] == ["optimizer torch:NAdam"]
 
 

@@ -31,7 +31,7 @@ from steepest.recipe import load_tree, validate_experiment
 from steepest.record.store import Folder
 from steepest.report.html import render_html
 from steepest.report.text import to_csv
-from steepest.sweep.arms import Given
+from steepest.sweep.arms import Objects
 from steepest.sweep.observer import Observer
 from tests.cli.conftest import QUICK
 from tests.conftest import churn_table
@@ -245,7 +245,7 @@ def test_experiment(throw, place) -> None:
 
     def read(path: Path) -> object:
         experiment = validate_experiment(load_tree(path), where=str(path))
-        decided = decide(experiment, open_table(experiment), Given(), Observer())
+        decided = decide(experiment, open_table(experiment), Objects(), Observer())
         return check_folder(Folder(place / "done"), experiment, decided.dataset)
 
     throw(place / "e.toml", broken_toml(whole), read)

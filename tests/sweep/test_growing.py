@@ -120,9 +120,45 @@ def test_the_default_batch_size_and_the_same_by_name_are_one_arm(capsys: pytest.
     finals = [each for key, each in after.items() if key not in before]
     assert [each.key.name for each in finals] == ["batch 64"] * 2
     assert titles("out") == ["batch 32", "batch 64"]
-    assert "the default batch size is 32, so two of its arms are one" in " ".join(
-        capsys.readouterr().err.split()
-    )
+    compare("fresh", *SGD, *SEEDS, *some("--schedule", "cosine", "cosine()"), "--train-rows", "all")
+    said = " ".join(capsys.readouterr().err.split())
+    assert "sgd(lr=0.1): schedule 'cosine' and 'cosine()' mean the same, so two of its arms are one" in said
+    assert titles("fresh") == ["sgd(lr=0.1)"]
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ([], ["--batch-size", "32"]),
+        (["--batch-size", "32"], []),
+        ([], ["--schedule", "cosine()"]),
+        (["--schedule", "warmup(cosine)"], ["--schedule", "warmup(cosine(final=0.0), length=0.05)"]),
+        ([], ["--model", "embedding-mlp(hidden=[4], hidden_dropout=0.0)"]),
+        (["--model", "linear"], ["--model", "linear()"]),
+        ([], ["--train-rows", "160"]),
+        (["--train-rows", "0.5"], ["--train-rows", "80"]),
+        ([], ["--labels", "none", "--precision", "float32", "--procedure", "train", "--prepare", "none"]),
+        (["--procedure", "continue(0.5)"], ["--procedure", "continue(0.5, point=best)"]),
+    ],
+    ids=" ".join,
+)
+def test_the_same_in_other_words_is_the_same(
+    before: list[str], now: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = [each for each in BASE if "--model" not in before or each not in ("--hidden", "4")]
+    first = [*base, *SEEDS, *SGD, *before, "--out", "out"]
+    assert main(first) == 0
+    runs = {(each.key.recipe, each.key.seed) for each in Folder("out").records()}
+    base = base if "--model" not in now else [each for each in base if each not in ("--hidden", "4")]
+    assert main([*base, *SEEDS, *ADAM, *now, "--out", "out"]) == 0
+    assert "sgd(lr=0.1): already in this folder" in " ".join(capsys.readouterr().err.split())
+    assert titles("out") == ["sgd(lr=0.1)", "adam(lr=0.01)"]
+    assert main([*first[:-2], *ADAM, "--out", "fresh"]) == 0
+    records = Folder("out").records()
+    assert runs <= {(each.key.recipe, each.key.seed) for each in records}
+    finals = ({(r.key.recipe, r.key.seed) for r in Folder(out).records() if r.key.phase == "final"}
+              for out in ("out", "fresh"))  # fmt: skip
+    assert next(finals) == next(finals)
 
 
 def test_two_names_for_the_same_arm_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

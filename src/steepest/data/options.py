@@ -62,7 +62,7 @@ class TableOptions(BaseModel):
         description="the encoding of a text file that is not UTF-8, such as cp1250; auto detects Western European ones",
     )
     prepare: str | list[dict[str, Any]] | None = Field(
-        None, description="a TOML file of preparation steps; from Python also a list of steps"
+        None, description="a TOML file of preparation steps, or none; from Python also a list of steps"
     )
     split: str = Field(
         "auto",
@@ -137,6 +137,11 @@ class TableOptions(BaseModel):
     @classmethod
     def _path(cls, value: Any) -> Any:
         return str(value) if isinstance(value, Path) else value
+
+    @field_validator("prepare", mode="after")
+    @classmethod
+    def _no_steps(cls, value: Any) -> Any:
+        return None if value == "none" else value
 
     @field_validator("validation", "test", mode="before")
     @classmethod

@@ -9,6 +9,7 @@ from steepest.data.dataset import Dataset
 from steepest.data.table import Table, TablePipeline
 from steepest.data.variants import Variant
 from steepest.sweep.arms import UNPREPARED, Wanted, whole_path
+from steepest.sweep.defaults import default_batch_size
 
 Made = tuple[Dataset, TablePipeline]
 
@@ -77,6 +78,11 @@ class Datasets(Mapping[str, Dataset]):
     def training_rows(self, fingerprint: str) -> int:
         """Return the number of training rows of a dataset."""
         return self._rows[fingerprint]
+
+    def default_batch_size(self, arm: Wanted) -> int:
+        """Return the batch size of an arm that names none: it fits the smallest training rows of all test sets."""
+        rows = min(self.training_rows(each) for each in self.of(arm)[0])
+        return min(default_batch_size(rows), rows)
 
     def _make(self, variant: Variant, fold: int | None) -> Made:
         table = self.table

@@ -15,7 +15,7 @@ from steepest.data.catalog import is_name
 from steepest.data.dataset import Dataset
 from steepest.data.options import TableOptions
 from steepest.errors import FolderError
-from steepest.experiment.settings import Cell, device_is_there
+from steepest.experiment.settings import TimedCell, device_is_there
 from steepest.prediction.about import built_from
 from steepest.recipe import (
     EXECUTION_OPTIONS,
@@ -36,7 +36,10 @@ from steepest.sweep.arms import (
 
 
 def check_folder(
-    folder: Folder, experiment: Experiment, dataset: Dataset, cells: Mapping[str, Cell] = MappingProxyType({})
+    folder: Folder,
+    experiment: Experiment,
+    dataset: Dataset,
+    cells: Mapping[str, TimedCell] = MappingProxyType({}),
 ) -> ExecutionPlan | None:
     """Return the execution plan of a folder that was begun, None for a new one.
 

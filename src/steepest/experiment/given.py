@@ -7,11 +7,11 @@ from dataclasses import dataclass, fields
 from typing import Any, cast
 
 from steepest.components import grammar
-from steepest.errors import OptionError, unknown_name
+from steepest.errors import unknown_name
 from steepest.models import ModelBuilder
 from steepest.recipe import CLEARER_NAMES, EXECUTION_OPTIONS, SHARED_FACTORS, Factors, ModelOptions, Protocol
-from steepest.sweep.arms import Given, Wanted, callable_name
-from steepest.sweep.contestants import Tune, contestants
+from steepest.sweep.arms import Objects, Wanted, callable_name
+from steepest.sweep.contestants import Tune, contestant, named_by_axes
 
 
 def text_of(value: Any, name: Callable[[Any], str], objects: dict[str, Any]) -> str:
@@ -67,13 +67,8 @@ class Arm:
     def options(self, objects: dict[str, Any]) -> dict[str, Any]:
         """Return this as it is written in a file; objects are kept in ``objects`` by their texts."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
-        if isinstance(self.optimizer, Tune):
-            raise OptionError(
-                "an arm in a list cannot have values to try of its own",
-                hint="give its optimizer by name, and for all arms with it tune=['adam: eps=1e-8..1e-4'].",
-            )
         if self.optimizer is not None and not isinstance(self.optimizer, str):
-            values["optimizer"] = text_of(self.optimizer, lambda value: contestants([value])[0].name, objects)
+            values["optimizer"] = text_of(self.optimizer, _optimizer_name, objects)
         if self.model is not None and not isinstance(self.model, str):
             values["model"] = text_of(self.model, callable_name, objects)
         if self.prepare is not None:
@@ -81,14 +76,20 @@ class Arm:
         return {name: value for name, value in values.items() if value is not None}
 
 
-def given_models(model: ModelBuilder | Sequence[ModelBuilder] | None) -> Given:
+def _optimizer_name(value: Any) -> str:
+    """Return the text that stands for an optimizer; that of one with values to try has them."""
+    who = contestant(value)
+    return named_by_axes(who).name if isinstance(value, Tune) else who.name
+
+
+def given_models(model: ModelBuilder | Sequence[ModelBuilder] | None) -> Objects:
     """Return the callables that build models as what is given in Python."""
     if isinstance(model, list | tuple):
         objects: dict[str, Any] = {}
         for each in model:
             text_of(each, callable_name, objects)
-        return Given(named=objects)
-    return Given(model=cast("ModelBuilder | None", model))
+        return Objects(named=objects)
+    return Objects(model=cast("ModelBuilder | None", model))
 
 
 def own_models(arms: Sequence[Wanted]) -> dict[str, str | ModelBuilder]:

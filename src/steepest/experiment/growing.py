@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 
+from steepest.data.table import Table
 from steepest.errors import SteepestError
 from steepest.evaluate.metrics import default_metric, meant, metric_info
 from steepest.experiment.folder import load_comparison
+from steepest.experiment.meaning import Meaning
 from steepest.recipe import (
     FACTORS,
     Experiment,
@@ -18,115 +21,163 @@ from steepest.recipe import (
     validate_experiment,
 )
 from steepest.record.store import Folder
-from steepest.sweep.arms import Given, Wanted, axes_of_text, labels_of, texts_of, varying, wanted_arms
+from steepest.sweep.arms import Objects, Wanted, axes_in, parts_of, texts_of, varying, wanted_arms
 from steepest.sweep.codes import codes_of
+from steepest.sweep.labels import labels_of
 from steepest.sweep.observer import Observer
 
 
 def joined(
-    folder: Folder, experiment: Experiment, given: Given, observer: Observer
-) -> tuple[Experiment, Given]:
-    """Return an experiment with the arms that the folder has already, where they can stay beside those asked for."""
-    asked = wanted_arms(experiment, given)
-    before = _trained_before(folder, experiment, given, asked, observer)
-    if not before:
+    folder: Folder, experiment: Experiment, given: Objects, observer: Observer, table: Table
+) -> tuple[Experiment, Objects]:
+    """Return an experiment with the arms that the folder has already, where they can stay beside those asked for.
+
+    They stay where the rest of the comparison is the same (but for seeds, minutes, and what is tuned of others);
+    otherwise, and where one cannot be made from its text, that is said. What is asked for in other words than in the
+    folder, but means the same, is written as it is there, so that its runs are found.
+    """
+    path = folder.path / "experiment.toml"
+    if not path.is_file():
         return experiment, given
-    every = [*before, *asked]
-    optimizers = list(dict.fromkeys(arm.optimizer.name for arm in every))
-    combined = len(every) == len(optimizers) * len(asked) // max(
-        len({arm.optimizer.name for arm in asked}), 1
-    )
-    same = {stable_hash(_besides_optimizer(arm)) for arm in asked}
-    if not experiment.arms and combined and same >= {stable_hash(_besides_optimizer(arm)) for arm in before}:
-        names = list(dict.fromkeys(arm.optimizer.name for arm in before))
-        names = [each for each in names if each not in {arm.optimizer.name for arm in asked}]
-        grown = experiment.model_copy(update={"optimizers": (*names, *experiment.optimizers)})
-        objects = (*names, *given.optimizers) if given.optimizers else None
-        return grown, replace(given, optimizers=objects)
+    began = validate_experiment(load_tree(path), where=str(path))
+    wanted = wanted_arms(experiment, given)
+    _say_edited(folder, wanted, observer)
+    before, unmade = _arms_of(began, given)
+    asked = _as_begun(wanted, before, table)
+    stay, others = _kept(folder, began, experiment, given, before, asked)
+    if stay:
+        said = [arm.name or label for arm, label in zip(stay, _labels([*stay, *asked]), strict=False)]
+        observer.say(f"       {_listed(said)}: already in this folder, kept in the comparison")
+    names = {arm.optimizer.name for arm in asked}
+    lost = [each for each in dict.fromkeys([*unmade, *others]) if each not in names]
+    if lost:
+        observer.say(
+            f"warning: {_listed(lost)}: in this folder, but trained with other settings and not in this report"
+        )
+    if not stay and list(map(texts_of, asked)) == list(map(texts_of, wanted)):
+        return experiment, given
+    return _written(experiment, [*stay, *asked], given)
+
+
+def _written(experiment: Experiment, arms: Sequence[Wanted], given: Objects) -> tuple[Experiment, Objects]:
+    """Return the configuration of some arms: values of factors if these are all combinations, otherwise a list."""
     named = dict(given.named)
-    for arm in asked:
+    for arm in arms:
         if not isinstance(arm.optimizer.origin, str):
-            named[arm.optimizer.name] = arm.optimizer.origin
+            named.setdefault(arm.optimizer.name, arm.optimizer.origin)
         if not isinstance(arm.model, str):
             named[arm.model_text] = arm.model
-    grown = experiment.model_copy(
-        update={"arms": tuple(arm.options() for arm in every), "factors": Factors.model_validate({})}
+    given = replace(given, named=named, optimizers=None)
+    listed = [arm.options() for arm in arms]
+    values = {name: list(dict.fromkeys(getattr(each, name) for each in listed)) for name in FACTORS}
+    several = {name: found for name, found in values.items() if len(found) > 1}
+    product = math.prod(map(len, values.values())) == len(arms)
+    if experiment.arms or not product or any(None in found for found in several.values()):
+        in_a_list = {"arms": tuple(listed), "factors": Factors.model_validate({})}
+        return experiment.model_copy(update=in_a_list), given
+    plain = experiment.model_copy(
+        update={"optimizers": (listed[0].optimizer,), "factors": Factors.model_validate({})}
     )
-    return grown, replace(given, named=named, optimizers=None)
+    [shared, *_] = wanted_arms(plain, given)
+    single = {
+        name: found
+        for name, found in values.items()
+        if len(found) == 1 and found[0] is not None and found[0] != getattr(shared.options(), name)
+    }
+    factors = {name: found for name, found in {**single, **several}.items() if name != "optimizer"}
+    update: dict[str, object] = {
+        "optimizers": tuple(values["optimizer"]),
+        "factors": Factors.model_validate(factors),
+    }
+    if values["batch_size"] == [None]:
+        update["protocol"] = experiment.protocol.model_copy(update={"batch_size": None})
+    return experiment.model_copy(update=update), given
 
 
-def _besides_optimizer(arm: Wanted) -> dict[str, str]:
-    return {name: value for name, value in texts_of(arm).items() if name != "optimizer"}
-
-
-def _arms_of(began: Experiment, given: Given) -> tuple[list[Wanted], list[str]]:
+def _arms_of(began: Experiment, given: Objects) -> tuple[list[Wanted], list[str]]:
     """Return the arms of a folder, and the names of those that cannot be made from their texts."""
+    given = replace(given, optimizers=None)
     found: list[Wanted] = []
     lost: list[str] = []
-    parts = (
-        [began.model_copy(update={"arms": (each,)}) for each in began.arms]
-        if began.arms
-        else [began.model_copy(update={"optimizers": (each,)}) for each in began.optimizers]
-    )
-    for part in parts:
+    for part in parts_of(began, given):
         try:
-            found += wanted_arms(part, replace(given, optimizers=None))
+            found += wanted_arms(part, given)
         except SteepestError:
             lost += [each.name or each.optimizer or "" for each in part.arms] or list(part.optimizers)
     return found, lost
 
 
-def _trained_before(
-    folder: Folder, experiment: Experiment, given: Given, asked: Sequence[Wanted], observer: Observer
-) -> list[Wanted]:
-    """Return the arms of an earlier comparison in the folder that stay in it beside those that are asked for.
+def _as_begun(asked: Sequence[Wanted], before: Sequence[Wanted], table: Table) -> list[Wanted]:
+    """Return arms with the values that mean the same as values of a folder's arms written as they are there."""
+    meaning = Meaning(table)
+    found = list(asked)
+    for factor in meaning.factors:
+        known = list(dict.fromkeys(each.value(factor) for each in before))
+        for place, arm in enumerate(found):
+            value = arm.value(factor)
+            if value in known:
+                continue
+            same = (each for each in known if meaning.same(arm, factor, each))
+            found[place] = replace(arm, **{factor: next(same, value)})
+    return found
 
-    They stay where the rest of the comparison is the same (but for seeds, minutes, and what is tuned of others);
-    otherwise, and where one cannot be made from its text, that is said.
-    """
-    path = folder.path / "experiment.toml"
-    if not path.is_file():
-        return []
-    began = validate_experiment(load_tree(path), where=str(path))
+
+def _say_edited(folder: Folder, asked: Sequence[Wanted], observer: Observer) -> None:
     kept = folder.codes()
-    now = {of: code.digest for of, code in codes_of(asked)}
-    edited = [of for of, digest in now.items() if kept.get(of, digest) != digest]
+    edited = [of for of, code in codes_of(asked) if kept.get(of, code.digest) != code.digest]
     if edited:
         observer.say(f"       the code has changed since it was trained in this folder: {', '.join(edited)}")
-    before, lost = _arms_of(began, given)
+
+
+def _kept(
+    folder: Folder,
+    began: Experiment,
+    experiment: Experiment,
+    given: Objects,
+    before: Sequence[Wanted],
+    asked: Sequence[Wanted],
+) -> tuple[list[Wanted], list[str]]:
+    """Return the arms of a folder that stay beside those asked for, and the names of those that do not."""
+    same = _same_protocol(folder, began.protocol, experiment.protocol)
+    shared = _shared_values(began, experiment, asked)
     mine = {stable_hash(texts_of(arm)) for arm in asked}
-    names = {arm.optimizer.name for arm in asked}
-    vary = {"optimizer", *began.factors.values(), *experiment.factors.values()}
-    vary |= set(FACTORS) if began.arms or experiment.arms else set()
-    shared = {name: {texts_of(arm)[name] for arm in asked} for name in FACTORS if name not in vary}
-    free = {"seeds", "minutes", "metric", "positive", "tune", "sweep", "schedule", "batch_size", "precision"}
-    protocols = [each.protocol.model_dump(exclude=free) for each in (began, experiment)]
-    same = protocols[0] == protocols[1] and _same_judging(folder, began.protocol, experiment.protocol)
     differing = ["optimizer", *varying([texts_of(arm) for arm in before])]
     replaced = [_key(arm, differing) for arm in asked]
     stay: list[Wanted] = []
+    lost: list[str] = []
     for arm, label in zip(before, _labels(before), strict=True):
         texts = texts_of(arm)
         if stable_hash(texts) in mine:
             continue
-        own = dict(codes_of([arm]))
-        as_trained = all(kept.get(of) == code.digest for of, code in own.items()) and not (
-            _had_code(kept, arm) and not own
-        )
-        as_tuned = arm.optimizer.axes == axes_of_text(arm.optimizer.name, experiment)
-        if same and as_trained and as_tuned and all(texts[name] in values for name, values in shared.items()):
+        as_tuned = arm.optimizer.axes == axes_in(experiment, given, arm.optimizer.name)
+        alike = as_tuned and all(texts[name] in values for name, values in shared.items())
+        if same and alike and _code_unchanged(folder, arm):
             stay.append(arm)
         elif _key(arm, differing) not in replaced:
             lost.append(arm.name or label)
-    if stay:
-        said = [arm.name or label for arm, label in zip(stay, _labels([*stay, *asked]), strict=False)]
-        observer.say(f"       {_listed(said)}: already in this folder, kept in the comparison")
-    lost = [each for each in dict.fromkeys(lost) if each not in names]
-    if lost:
-        observer.say(
-            f"warning: {_listed(lost)}: in this folder, but trained with other settings and not in this report"
-        )
-    return stay
+    return stay, lost
+
+
+def _shared_values(began: Experiment, experiment: Experiment, asked: Sequence[Wanted]) -> dict[str, set[str]]:
+    """Return the values of the factors that neither the folder nor the command compares."""
+    if began.arms or experiment.arms:
+        return {}
+    compared = {
+        name for each in (began, experiment) for name, some in each.factors.values().items() if len(some) > 1
+    }
+    return {
+        name: {texts_of(arm)[name] for arm in asked}
+        for name in FACTORS
+        if name != "optimizer" and name not in compared
+    }
+
+
+def _code_unchanged(folder: Folder, arm: Wanted) -> bool:
+    """Return whether what the user wrote for an arm is what its runs in the folder were trained with."""
+    kept, own = folder.codes(), dict(codes_of([arm]))
+    if not own and f"optimizer {arm.optimizer.name}" in kept:
+        return False
+    return all(kept.get(of) == code.digest for of, code in own.items())
 
 
 def _labels(arms: Sequence[Wanted]) -> list[str]:
@@ -146,8 +197,11 @@ def _key(arm: Wanted, factors: Sequence[str]) -> list[str]:
     return [texts[name] for name in factors]
 
 
-def _had_code(kept: Mapping[str, str], arm: Wanted) -> bool:
-    return f"optimizer {arm.optimizer.name}" in kept
+def _same_protocol(folder: Folder, before: Protocol, now: Protocol) -> bool:
+    """Return whether two protocols train and judge alike; what arms have of their own is not compared here."""
+    free = {"seeds", "minutes", "metric", "positive", "tune", "sweep", "schedule", "batch_size", "precision"}
+    alike = before.model_dump(exclude=free) == now.model_dump(exclude=free)
+    return alike and _same_judging(folder, before, now)
 
 
 def _same_judging(folder: Folder, before: Protocol, now: Protocol) -> bool:

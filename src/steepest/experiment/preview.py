@@ -13,7 +13,7 @@ from steepest.experiment.settings import decide
 from steepest.recipe import Experiment
 from steepest.record.store import Folder
 from steepest.report.progress import plan_text, rows_text, steps_text
-from steepest.sweep.arms import NOTHING_GIVEN, Given
+from steepest.sweep.arms import NOTHING_GIVEN, Objects
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Setup
 from steepest.wording import counted
@@ -35,7 +35,7 @@ class Preview(str):
 
 
 def preview(
-    experiment: Experiment, table: Table, folder: Folder, observer: Observer, given: Given = NOTHING_GIVEN
+    experiment: Experiment, table: Table, folder: Folder, observer: Observer, given: Objects = NOTHING_GIVEN
 ) -> str:
     """Return the plan as lines; some steps are timed, nothing is trained to an end and nothing is written.
 
@@ -65,8 +65,8 @@ def _arms(setup: Setup) -> list[str]:
     return [f"{'arms' if place == 0 else '':<7}{title}" for place, title in enumerate(titles)]
 
 
-def _preview(experiment: Experiment, table: Table, folder: Folder, observer: Observer, given: Given) -> str:
-    experiment, given = joined(folder, experiment, given, observer)
+def _preview(experiment: Experiment, table: Table, folder: Folder, observer: Observer, given: Objects) -> str:
+    experiment, given = joined(folder, experiment, given, observer, table)
     settings = decide(experiment, table, given, observer)
     began = check_folder(folder, experiment, settings.dataset, settings.cells)
     settings = settings.measured(began, observer)

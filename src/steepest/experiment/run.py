@@ -36,7 +36,7 @@ from steepest.report.headline import too_short as short_text
 from steepest.report.progress import plan_text, rows_text, steps_of, steps_text
 from steepest.report.summary import Findings, best_run, summarize
 from steepest.report.words import Subject
-from steepest.sweep.arms import NOTHING_GIVEN, Given
+from steepest.sweep.arms import NOTHING_GIVEN, Objects
 from steepest.sweep.baselines import baseline_rows
 from steepest.sweep.estimate import plan_seconds
 from steepest.sweep.observer import Observer
@@ -69,7 +69,7 @@ def complete(
     table: Table,
     folder: Folder,
     observer: Observer,
-    given: Given = NOTHING_GIVEN,
+    given: Objects = NOTHING_GIVEN,
     *,
     yes: bool = False,
 ) -> Comparison:
@@ -92,7 +92,7 @@ def complete(
     started = time.perf_counter()
     folder.check_format()
     with looking(folder.sources_of):
-        experiment, given = joined(folder, experiment, given, observer)
+        experiment, given = joined(folder, experiment, given, observer, table)
         settings = decide(experiment, table, given, observer)
         check_folder(folder, experiment, settings.dataset, settings.cells)
         with folder.held():

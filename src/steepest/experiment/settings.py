@@ -32,16 +32,19 @@ from steepest.recipe import (
 from steepest.report.progress import data_text
 from steepest.schedules import make_schedule
 from steepest.sweep.advice import advice
-from steepest.sweep.arms import Arm, Given, Wanted, labels_of, texts_of, varying, wanted_arms
+from steepest.sweep.arms import Arm, Objects, Wanted, texts_of, varying, wanted_arms
 from steepest.sweep.bench import Bench
 from steepest.sweep.codes import Codes, codes_of
+from steepest.sweep.contestants import Contestant
 from steepest.sweep.defaults import (
     class_weights,
     default_batch_size,
     equal_lengths,
     explain_batch_size,
 )
+from steepest.sweep.labels import labels_of
 from steepest.sweep.machine import cores, processor
+from steepest.sweep.meaning import model_meant, schedule_meant
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Setup
 from steepest.sweep.rows import check_rows
@@ -57,7 +60,7 @@ LONG = 1_000_000
 
 
 @dataclass(frozen=True)
-class Cell:
+class TimedCell:
     """What the time of a step depends on, besides the optimizer, and what it is measured with.
 
     Attributes:
@@ -96,7 +99,7 @@ class Settings:
     arms: tuple[Arm, ...]
     judging: Judging
     how_batch: str
-    cells: Mapping[str, Cell]
+    cells: Mapping[str, TimedCell]
     codes: Codes
     plan: ExecutionPlan = field(default_factory=lambda: ExecutionPlan.model_validate({}))
     steps: Mapping[str, Steps] = field(default_factory=dict[str, Steps])
@@ -204,7 +207,7 @@ class Settings:
         )
 
 
-def decide(experiment: Experiment, table: Table, given: Given, observer: Observer) -> Settings:
+def decide(experiment: Experiment, table: Table, given: Objects, observer: Observer) -> Settings:
     """Read the data and decide what is trained; nothing is written and nothing is trained.
 
     Raises:
@@ -212,7 +215,49 @@ def decide(experiment: Experiment, table: Table, given: Given, observer: Observe
     """
     protocol = experiment.protocol
     wanted = wanted_arms(experiment, given)
-    methods = list({arm.optimizer.name: arm.optimizer for arm in wanted}.values())
+    _check_options(experiment, wanted)
+    observer.stage("reading")
+    datasets = Datasets(table)
+    dataset = datasets.first
+    observer.say(data_text(dataset, datasets.sets))
+    _say(observer, dataset.notes)
+    judging = judge(dataset, protocol.metric, protocol.positive)
+    for what, how in judging.decided:
+        observer.say(f"       {what}: {how}")
+    codes = codes_of(wanted)
+    for kind, each in codes:
+        if each.why:
+            observer.say(f"warning: {kind} cannot be identified: {each.why}; its runs cannot be reused")
+    datasets.with_positive(judging.positive)
+    notes = list(judging.notes)
+    arms: dict[str, Arm] = {}
+    cells: dict[str, TimedCell] = {}
+    for arm in wanted:
+        made, net = _arm(arm, experiment, datasets, judging, codes)
+        twin = arms.get(_meaning(made))
+        if twin is not None:
+            observer.say(
+                f"       {made.method.name}: {_same_because(twin, made)}, so two of its arms are one"
+            )
+        arms[_meaning(made)] = made if twin is None else _merged(twin, made)
+        notes += _arm_notes(experiment, wanted, arm, made, net, datasets[made.folds[0]])
+        cells[made.cell] = _with_arm(cells.get(made.cell), made, net)
+    notes = [each for each in notes if each not in dataset.notes]
+    notes += _lacking_controls(wanted)
+    notes += without_effect(experiment.model, dataset.shape)
+    notes = list(dict.fromkeys(notes))
+    _say(observer, notes)
+    how = explain_batch_size(wanted, len(dataset.train))
+    labelled = tuple(_labelled(list(arms.values())))
+    settings = Settings(experiment, datasets, (*dataset.notes, *notes), labelled, judging, how, cells, codes)
+    if protocol.epochs is not None and protocol.minutes is None and protocol.equal != "seconds":
+        settings.setup(RunLength(epochs=protocol.epochs, why="given")).check_schedule()
+    return settings
+
+
+def _check_options(experiment: Experiment, wanted: Sequence[Wanted]) -> None:
+    """Refuse what can be seen to be wrong before the data is read."""
+    protocol, methods = experiment.protocol, _methods(wanted)
     check_equal_trials(methods, protocol.learning_rates, protocol.scan_rates)
     if protocol.sweep:
         check_sweep(methods)
@@ -223,60 +268,55 @@ def decide(experiment: Experiment, table: Table, given: Given, observer: Observe
         check_precision(precision, device)  # pyright: ignore[reportArgumentType]
     if protocol.metric is not None:
         metric_info(protocol.metric)
-    observer.stage("reading")
-    datasets = Datasets(table)
-    dataset = datasets.first
-    observer.say(data_text(dataset, datasets.sets))
-    _say(observer, dataset.notes)
-    judging = judge(dataset, protocol.metric, protocol.positive)
-    for what, how in judging.decided:
-        observer.say(f"       {what}: {how}")
-    notes = list(judging.notes)
-    codes = codes_of(wanted)
-    for kind, each in codes:
-        if each.why:
-            observer.say(f"warning: {kind} cannot be identified: {each.why}; its runs cannot be reused")
-    datasets.with_positive(judging.positive)
-    arms: list[Arm] = []
-    cells: dict[str, Cell] = {}
-    for arm in wanted:
-        made, net = _arm(arm, experiment, datasets, judging, codes)
-        twin = next((i for i, each in enumerate(arms) if each.id == made.id), None)
-        if twin is not None:  # one of them takes the default that the other names
-            arms[twin] = _merged(arms[twin], made)
-            size = made.recipe.batch_size
-            observer.say(
-                f"       {made.method.name}: the default batch size is {size}, so two of its arms are one"
-            )
-            continue
-        data = datasets[made.folds[0]]
-        said = data.provenance.get("variant", {}).get("notes", ())
-        notes += [Note("info", each) for each in said if Note("info", each) not in notes]
-        if made.cell not in cells:
-            check_model(net, data)
-            notes += [
-                *about_outputs(net, data),
-                *advice(methods, arm.schedule, net, batch_size=made.recipe.batch_size, rows=len(data.train)),
-            ]
-            if experiment.execution.rows == "on":
-                check_rows(net, data, [each.rule for each in methods])
-            cells[made.cell] = Cell(made, (), _measured_for(net, made.recipe), count_parameters(net))
-        cell = cells[made.cell]
-        if made.method.name not in [each.name for each in cell.methods]:
-            code = {f"code of {made.method.name}": made.method.code} if made.method.code else {}
-            cells[made.cell] = replace(cell, methods=(*cell.methods, made.method), of={**cell.of, **code})
-        arms.append(made)
-    notes += _lacking_controls(wanted)
-    notes += without_effect(experiment.model, dataset.shape)
-    notes = list(dict.fromkeys(notes))
-    _say(observer, notes)
-    how = explain_batch_size(wanted, len(dataset.train))
-    settings = Settings(
-        experiment, datasets, (*dataset.notes, *notes), tuple(_labelled(arms)), judging, how, cells, codes
-    )
-    if protocol.epochs is not None and protocol.minutes is None and protocol.equal != "seconds":
-        settings.setup(RunLength(epochs=protocol.epochs, why="given")).check_schedule()
-    return settings
+
+
+def _methods(wanted: Sequence[Wanted]) -> list[Contestant]:
+    """Return the optimizers of arms, each once."""
+    return list({arm.optimizer.name: arm.optimizer for arm in wanted}.values())
+
+
+def _meaning(arm: Arm) -> str:
+    """Return what is the same for two arms that differ in their texts only."""
+    recipe = arm.recipe
+    model = recipe.model if arm.model else model_meant(recipe.model)
+    factors = {**arm.factors, "model": model, "schedule": schedule_meant(recipe.schedule)}
+    for name in ("train_rows", "labels", "prepare"):
+        del factors[name]
+    return stable_hash([factors, arm.folds, recipe.code, arm.method.code])
+
+
+def _same_because(one: Arm, other: Arm) -> str:
+    """Return why two arms are the same."""
+    differing = varying([one.factors, other.factors])
+    if not differing:
+        return f"the default batch size is {one.recipe.batch_size}"
+    texts = (f"{name} {one.factors[name]!r} and {other.factors[name]!r}" for name in differing)
+    return f"{' and '.join(texts)} mean the same"
+
+
+def _arm_notes(
+    experiment: Experiment, wanted: Sequence[Wanted], arm: Wanted, made: Arm, net: nn.Module, data: Dataset
+) -> list[Note]:
+    """Return what a person should know of an arm's data and model, once for all arms that have both in common."""
+    alike = [each for each in wanted if replace(each, optimizer=arm.optimizer, name=arm.name) == arm]
+    if alike[0] is not arm:
+        return []
+    check_model(net, data)
+    if experiment.execution.rows == "on":
+        check_rows(net, data, [each.optimizer.rule for each in alike])
+    size, rows = made.recipe.batch_size, len(data.train)
+    advised = advice(_methods(alike), arm.schedule, net, batch_size=size, rows=rows)
+    return [*data.notes, *about_outputs(net, data), *advised]
+
+
+def _with_arm(cell: TimedCell | None, arm: Arm, net: nn.Module) -> TimedCell:
+    """Return a cell with the optimizer of one more arm."""
+    if cell is None:
+        cell = TimedCell(arm, (), _measured_for(net, arm.recipe), count_parameters(net))
+    if arm.method.name in [each.name for each in cell.methods]:
+        return cell
+    code = {f"code of {arm.method.name}": arm.method.code} if arm.method.code else {}
+    return replace(cell, methods=(*cell.methods, arm.method), of={**cell.of, **code})
 
 
 def _arm(
@@ -286,7 +326,7 @@ def _arm(
     folds, final = datasets.of(wanted)
     data = datasets[folds[0]]
     rows = min(datasets.training_rows(each) for each in folds)
-    batch_size = wanted.batch_size or min(default_batch_size(rows), rows)
+    batch_size = wanted.batch_size or datasets.default_batch_size(wanted)
     if batch_size > rows:
         raise OptionError(
             f"the batch size {batch_size} is larger than the {rows} training rows",

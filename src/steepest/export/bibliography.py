@@ -52,6 +52,7 @@ def cited(comparison: Comparison) -> list[str]:
 
 def _references(text: str) -> list[str]:
     """Only our own rules are asked: a folder may come from a stranger, and an import would run their code."""
+    text = text.partition(";")[0]  # values to try
     try:
         return [] if grammar.parse(text).is_reference else optim.make_spec(text).references()
     except SteepestError:

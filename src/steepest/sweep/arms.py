@@ -9,14 +9,21 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from steepest.components import grammar
 from steepest.data.variants import Variant
-from steepest.errors import OptionError
+from steepest.errors import OptionError, SteepestError
 from steepest.models import ModelBuilder
 from steepest.optim.spec import MethodSpec
 from steepest.procedures import Procedure, make_procedure
 from steepest.recipe import FACTORS, ArmOptions, Experiment, Recipe, stable_hash
-from steepest.sweep.contestants import Contestant, contestants, parse_values, whole_spec
+from steepest.sweep.contestants import (
+    Contestant,
+    Tune,
+    contestants,
+    parse_values,
+    takes_values,
+    whole_spec,
+    with_values,
+)
 from steepest.sweep.space import Axis
 
 DEFAULT_ARM_OPTIMIZER = "adam"
@@ -42,7 +49,7 @@ SUBJECTS = {
 
 
 @dataclass(frozen=True)
-class Given:
+class Objects:
     """What was given as Python objects instead of texts.
 
     Attributes:
@@ -59,7 +66,7 @@ class Given:
 RATE_TUNED = " with its rate tuned"
 """How the text of an optimizer ends whose rate is tuned."""
 
-NOTHING_GIVEN = Given()
+NOTHING_GIVEN = Objects()
 """Everything is text."""
 
 
@@ -106,6 +113,10 @@ class Wanted:
     def variant(self) -> tuple[str, str, str]:
         """What makes its data another than the experiment's."""
         return self.train_rows, self.labels, self.prepare
+
+    def value(self, factor: str) -> Any:
+        """Return the value of a factor, as it was given."""
+        return getattr(self, factor)
 
     def options(self) -> ArmOptions:
         """Return this arm as it is written in a list of arms."""
@@ -219,7 +230,7 @@ class Arm:
         return replace(mine, parent=parent)
 
 
-def wanted_arms(experiment: Experiment, given: Given) -> tuple[Wanted, ...]:
+def wanted_arms(experiment: Experiment, given: Objects) -> tuple[Wanted, ...]:
     """Return the arms of a configuration: its list, or all combinations of the values of its factors.
 
     Raises:
@@ -262,7 +273,7 @@ def whole_path(prepare: str) -> str:
     return str(Path(prepare).expanduser().absolute())
 
 
-def _shared(experiment: Experiment, given: Given) -> Wanted:
+def _shared(experiment: Experiment, given: Objects) -> Wanted:
     """Return an arm with the values that all share."""
     protocol = experiment.protocol
     [first, *_] = contestants([DEFAULT_ARM_OPTIMIZER])
@@ -273,11 +284,11 @@ def _shared(experiment: Experiment, given: Given) -> Wanted:
     return shared if given.model else _with(shared, {"model": experiment.model.model}, experiment, given)
 
 
-def _objects(texts: Sequence[str], given: Given) -> list[Any]:
+def _objects(texts: Sequence[str], given: Objects) -> list[Any]:
     return [given.named.get(each, each) for each in texts]
 
 
-def _with(arm: Wanted, values: dict[str, Any], experiment: Experiment, given: Given) -> Wanted:
+def _with(arm: Wanted, values: dict[str, Any], experiment: Experiment, given: Objects) -> Wanted:
     """Return an arm with other values of some factors, a model given as its text."""
     text = values.get("model")
     if text is None:
@@ -289,9 +300,9 @@ def _with(arm: Wanted, values: dict[str, Any], experiment: Experiment, given: Gi
     return replace(arm, **values, model_name="" if found is None else text)
 
 
-def _listed(arm: ArmOptions, experiment: Experiment, given: Given, shared: Wanted) -> Wanted:
+def _listed(arm: ArmOptions, experiment: Experiment, given: Objects, shared: Wanted) -> Wanted:
     what = arm.optimizer or DEFAULT_ARM_OPTIMIZER
-    who = contestants([given.named.get(what, what)], _tune_of(what, experiment))
+    who = _optimizers(what, experiment, given)
     if len(who) != 1:
         raise OptionError(
             f"the arm {arm.name or what!r} names {len(who)} optimizers, not one",
@@ -301,27 +312,55 @@ def _listed(arm: ArmOptions, experiment: Experiment, given: Given, shared: Wante
     return _with(replace(shared, optimizer=who[0]), values, experiment, given)
 
 
-def _tune_of(what: str, experiment: Experiment) -> list[str]:
-    """Return the values to try that an optimizer takes."""
-    known = type(contestants([what])[0].rule).Hyper.model_fields
-    found: list[str] = []
-    for text in experiment.protocol.tune:
-        name, values = parse_values(text)
-        if name in ("", what, grammar.parse(what).name) and all(key in known for key in values):
-            found.append(text)
+def _optimizers(what: str, experiment: Experiment, given: Objects) -> tuple[Contestant, ...]:
+    """Return the optimizers that the text of an arm names, with those of the experiment's values to try they take."""
+    origin = given.named.get(what, what)
+    found = contestants([origin])
+    if isinstance(origin, Tune):
+        found = (replace(found[0], name=what),)
+    return tuple(_tuned(who, experiment) for who in found)
+
+
+def _tuned(who: Contestant, experiment: Experiment) -> Contestant:
+    """Return an optimizer with the values to try that it takes of the experiment's."""
+    for name, values in map(parse_values, experiment.protocol.tune):
+        if takes_values(who, name, values):
+            who = with_values(who, values)
+    return who
+
+
+def axes_in(experiment: Experiment, given: Objects, what: str) -> tuple[Axis, ...]:
+    """Return what would be tuned of an optimizer in an experiment, besides a rate around its centre."""
+    [who, *_] = _optimizers(what, experiment, given)
+    return who.axes
+
+
+def parts_of(experiment: Experiment, given: Objects) -> list[Experiment]:
+    """Return an experiment for each arm of a list, or for each optimizer, with the values to try that belong to it."""
+    if experiment.arms:
+        return [experiment.model_copy(update={"arms": (each,)}) for each in experiment.arms]
+    found: list[Experiment] = []
+    for each in experiment.optimizers:
+        try:
+            who = contestants([given.named.get(each, each)])
+        except SteepestError:
+            who = ()
+        tune = [text for text in experiment.protocol.tune if any(_takes(one, text) for one in who)]
+        protocol = experiment.protocol.model_copy(update={"tune": tuple(tune)})
+        found.append(experiment.model_copy(update={"optimizers": (each,), "protocol": protocol}))
     return found
 
 
-def axes_of_text(what: str, experiment: Experiment) -> tuple[Axis, ...]:
-    """Return what would be tuned of an optimizer in an experiment, besides a rate around its centre."""
-    [who, *_] = contestants([what], _tune_of(what, experiment))
-    return who.axes
+def _takes(who: Contestant, text: str) -> bool:
+    return takes_values(who, *parse_values(text))
 
 
 def _check_tune(experiment: Experiment, arms: Sequence[Wanted]) -> None:
     """Refuse values to try that no arm of a list takes."""
-    taken = {text for arm in arms for text in _tune_of(arm.optimizer.name, experiment)}
-    odd = next((text for text in experiment.protocol.tune if text not in taken), None)
+    odd = next(
+        (text for text in experiment.protocol.tune if not any(_takes(arm.optimizer, text) for arm in arms)),
+        None,
+    )
     if odd is not None:
         raise OptionError(
             f"the values to try {odd!r} belong to no arm",
@@ -357,7 +396,7 @@ def texts_of(arm: Wanted) -> dict[str, str]:
 
     Example:
         >>> from steepest.recipe import validate_experiment
-        >>> [arm] = wanted_arms(validate_experiment({"data": {}, "optimizers": ["sgd"]}), Given())
+        >>> [arm] = wanted_arms(validate_experiment({"data": {}, "optimizers": ["sgd"]}), Objects())
         >>> texts_of(arm)["schedule"], texts_of(arm)["batch_size"]
         ('cosine', 'default')
     """
@@ -384,73 +423,6 @@ def varying(factors: Sequence[Mapping[str, str]]) -> list[str]:
         ['optimizer']
     """
     return [name for name in FACTORS if len({each.get(name, "") for each in factors}) > 1]
-
-
-def labels_of(shown: Sequence[Mapping[str, str]], differing: Sequence[str]) -> list[str]:
-    """Return a label for each arm: the values of the factors in which some differ, or of a single arm its optimizer.
-
-    Args:
-        shown: the value of each factor, as people read it.
-        differing: the factors to name.
-
-    Example:
-        >>> arms = [{"optimizer": "adam", "batch_size": "32"}, {"optimizer": "sgd", "batch_size": "32"}]
-        >>> labels_of(arms, ["optimizer", "batch_size"])
-        ['adam, batch 32', 'sgd, batch 32']
-        >>> arms = [{"model": "mlp(hidden=(8,), dropout=0.1)"}, {"model": "mlp(hidden=(9,), dropout=0.1)"}]
-        >>> labels_of(arms, ["model"])
-        ['mlp(hidden=(8,))', 'mlp(hidden=(9,))']
-    """
-    values = {name: [each[name] for each in shown] for name in differing or ["optimizer"]}
-    if "model" in values:
-        values["model"] = _shortened(values["model"])
-    if "prepare" in values:
-        names = [Path(each).name for each in values["prepare"]]
-        values["prepare"] = names if len(set(names)) == len(set(values["prepare"])) else values["prepare"]
-    return [
-        ", ".join(_shown(name, each) for name, each in zip(values, arm, strict=True))
-        for arm in zip(*values.values(), strict=True)
-    ]
-
-
-def _shortened(models: Sequence[str]) -> list[str]:
-    """Return specifications without the options that all models of a name share."""
-    specs = [None if each.startswith(CALLABLE) else grammar.parse(each) for each in models]
-    found: list[str] = []
-    for text, spec in zip(models, specs, strict=True):
-        if spec is None:
-            found.append(text.removeprefix(CALLABLE).rpartition(":")[2])
-            continue
-        same = [each for each in specs if each is not None and each.name == spec.name]
-        own = {
-            name: value
-            for name, value in spec.options.items()
-            if any(each.options.get(name, ...) != value for each in same)
-        }
-        found.append(str(grammar.Spec(spec.name, spec.arguments, own)))
-    return found if len(set(found)) == len(set(models)) else list(models)
-
-
-def _shown(name: str, value: str) -> str:
-    if name == "batch_size":
-        return f"{value} batch" if value == DEFAULT else f"batch {value}"
-    if name == "train_rows":
-        return (
-            "all rows"
-            if value == ALL_ROWS
-            else f"{value} rows"
-            if value.isdigit()
-            else f"{100 * float(value):g} % of the rows"
-        )
-    if name == "labels":
-        return "true labels" if value == TRUE_LABELS else value
-    if name == "prepare":
-        return "not prepared" if value in ("", UNPREPARED) else value
-    if name == "schedule":
-        return f"{value} schedule"
-    if name == "procedure":
-        return make_procedure(value).title
-    return value
 
 
 def is_factorial(factors: Sequence[Mapping[str, str]], differing: Sequence[str]) -> bool:

@@ -113,17 +113,31 @@ def tune(what: str | type[torch.optim.Optimizer] | MethodSpec[Any], **values: Se
 def contestant(what: str | type[torch.optim.Optimizer] | MethodSpec[Any] | Tune | grammar.Spec) -> Contestant:
     """Return one optimizer of a comparison.
 
+    A text may have values to try behind a semicolon, which are then part of the name.
+
     Raises:
         UnknownNameError: there is no such optimizer.
         OptionError: a hyperparameter does not exist or is out of range.
+
+    Example:
+        >>> contestant("adam; eps=1e-8..1e-4").name
+        'adam; eps=1e-08..0.0001'
     """
     if isinstance(what, Tune):
         return with_values(contestant(what.what), what.values)
+    if isinstance(what, str) and ";" in what:
+        plain, _, values = what.partition(";")
+        return named_by_axes(with_values(contestant(plain), parse_values(values)[1]))
     if isinstance(what, type):
         rule: MethodSpec[Any] = foreign(what, what.__name__)(called=what.__name__)
     else:
         rule = optim.make_spec(what)
     return Contestant(str(rule), rule, origin=what)
+
+
+def named_by_axes(who: Contestant) -> Contestant:
+    """Return an optimizer whose name tells what is tuned of it, as a text that :func:`contestant` reads."""
+    return replace(who, name="; ".join([who.name.partition(";")[0], *map(str, who.axes)]))
 
 
 def with_values(who: Contestant, values: Mapping[str, Values]) -> Contestant:
@@ -183,7 +197,8 @@ def contestants(texts: Sequence[Any], tune: Sequence[str] = ()) -> tuple[Contest
     """Return the optimizers that names, specifications and groups stand for, each once, in their order.
 
     Args:
-        texts: names, comma lists, specifications, groups; from Python also classes, rules and :class:`Tune`.
+        texts: names, comma lists, specifications, groups, and one optimizer with values to try such as
+            ``adam; eps=1e-8..1e-4``; from Python also classes, rules and :class:`Tune`.
         tune: what is tuned beside the rate: ranges such as ``eps=1e-8..1e-4`` (of every optimizer that has an
             ``eps``) or ``adam: eps=1e-8..1e-4``, or values to try such as ``rho=0.05,0.1``.
 
@@ -197,22 +212,12 @@ def contestants(texts: Sequence[Any], tune: Sequence[str] = ()) -> tuple[Contest
         >>> [len(who.axes) for who in contestants(["sgd,adam"], ["eps=1e-8..1e-4"])]
         [0, 1]
     """
-    found: dict[str, Contestant] = {}
-    for text in texts:
-        for each in grammar.split(text) if isinstance(text, str) else [text]:
-            for who in _expanded(each):
-                other = found.setdefault(who.name, who)
-                if isinstance(who.origin, type) and other.origin is not who.origin:
-                    raise OptionError(
-                        f"two optimizers are called {who.name!r}",
-                        hint="give one of the two classes another name.",
-                    )
+    found = _by_name([who for text in texts for each in _separate(text) for who in _expanded(each)])
     if not found:
         raise OptionError("no optimizer is given", hint="name some, such as -o sgd,adam.")
     for text in tune:
         name, values = parse_values(text)
-        meant = [who for who in found.values() if name in ("", who.name, who.rule.called)]
-        having = [who for who in meant if all(key in type(who.rule).Hyper.model_fields for key in values)]
+        having = [who for who in found.values() if takes_values(who, name, values)]
         if not having:
             raise OptionError(
                 f"the values to try {text!r} belong to none of {', '.join(found)}",
@@ -223,6 +228,16 @@ def contestants(texts: Sequence[Any], tune: Sequence[str] = ()) -> tuple[Contest
         for who in having:
             found[who.name] = with_values(who, values)
     return tuple(found.values())
+
+
+def takes_values(who: Contestant, name: str, values: Mapping[str, Values]) -> bool:
+    """Return whether values to try that are given for a name (empty: for all) are for an optimizer.
+
+    Its own values, which are part of its name, are not replaced.
+    """
+    own = {axis.name for axis in who.axes} if ";" in who.name else set[str]()
+    known = type(who.rule).Hyper.model_fields
+    return name in ("", who.name, who.rule.called) and all(key in known and key not in own for key in values)
 
 
 def parse_values(text: str) -> tuple[str, dict[str, Values]]:
@@ -259,7 +274,9 @@ def tune_texts(who: Sequence[Contestant]) -> list[str]:
         >>> tune_texts(contestants([tune("adam", eps=Range(1e-8, 1e-4), betas=[(0.9, 0.99), (0.9, 0.999)])]))
         ['adam: eps=1e-08..0.0001; betas=(0.9, 0.99),(0.9, 0.999)']
     """
-    return [f"{each.name}: {'; '.join(map(str, each.axes))}" for each in who if each.axes]
+    return [
+        f"{each.name}: {'; '.join(map(str, each.axes))}" for each in who if each.axes and ";" not in each.name
+    ]
 
 
 def default_rate(rule: MethodSpec[Any]) -> float:
@@ -278,8 +295,39 @@ def whole_spec(rule: MethodSpec[Any]) -> str:
     return str(grammar.Spec(rule.called, (), rule.hyper.model_dump()))
 
 
+def _separate(text: Any) -> list[Any]:
+    """Return the parts of a comma list; commas behind a semicolon are between values of one optimizer."""
+    return grammar.split(text) if isinstance(text, str) and ";" not in text else [text]
+
+
+def _by_name(optimizers: Sequence[Contestant]) -> dict[str, Contestant]:
+    """Return optimizers by name, each once; where two of a name are tuned otherwise, their names tell how.
+
+    Raises:
+        OptionError: two classes have the same name.
+    """
+    axes: dict[str, set[tuple[Axis, ...]]] = {}
+    for who in optimizers:
+        axes.setdefault(who.name, set()).add(who.axes)
+    found: dict[str, Contestant] = {}
+    for who in optimizers:
+        if who.axes and len(axes[who.name]) > 1:
+            who = named_by_axes(who)
+        other = found.setdefault(who.name, who)
+        if isinstance(who.origin, type) and other.origin is not who.origin:
+            raise OptionError(
+                f"two optimizers are called {who.name!r}",
+                hint="give one of the two classes another name.",
+            )
+    return found
+
+
 def _expanded(what: Any) -> list[Contestant]:
-    if isinstance(what, str) and grammar.parse(what).name in (*optim.registry.groups(), "all"):
+    if (
+        isinstance(what, str)
+        and ";" not in what
+        and grammar.parse(what).name in (*optim.registry.groups(), "all")
+    ):
         return [contestant(name) for name in optim.names(grammar.parse(what).name)]
     return [contestant(what)]
 

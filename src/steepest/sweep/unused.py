@@ -32,10 +32,10 @@ def check_used(experiment: Experiment, asked: Collection[str], arms: Sequence[Wa
 
     Example:
         >>> from steepest.recipe import validate_experiment
-        >>> from steepest.sweep.arms import Given, wanted_arms
+        >>> from steepest.sweep.arms import Objects, wanted_arms
         >>> tree = {"data": {"target": "y"}, "model": {"model": "linear", "hidden": [8]}}
         >>> experiment = validate_experiment(tree)
-        >>> check_used(experiment, (), wanted_arms(experiment, Given()))
+        >>> check_used(experiment, (), wanted_arms(experiment, Objects()))
         Traceback (most recent call last):
         ...
         steepest.errors.OptionError: --hidden has no effect: the model 'linear' has no such option

@@ -1,0 +1,51 @@
+"""What the values of arms mean on their data, so that the same in other words is seen to be the same."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from steepest.data.table import Table
+from steepest.errors import SteepestError
+from steepest.experiment.data import Datasets
+from steepest.sweep.arms import ALL_ROWS, TRUE_LABELS, Wanted
+from steepest.sweep.meaning import model_meant, schedule_meant
+
+_TEXTS: Mapping[str, Callable[[str], str]] = {"model": model_meant, "schedule": schedule_meant}
+_DATA = ("train_rows", "labels", "prepare")
+
+
+class Meaning:
+    """What values of factors mean on a table, which is read only where that depends on it.
+
+    Optimizers and procedures are written in one way by :func:`steepest.sweep.arms.texts_of`.
+    """
+
+    factors = (*_TEXTS, *_DATA, "batch_size")
+    """The factors whose values can be written in several ways; the batch size depends on those before it."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    @functools.cached_property
+    def _datasets(self) -> Datasets:
+        return Datasets(self._table)
+
+    def same(self, arm: Wanted, factor: str, other: Any) -> bool:
+        """Return whether another value of a factor means the same as that of an arm."""
+        return self._of(arm, factor) == self._of(replace(arm, **{factor: other}), factor)
+
+    def _of(self, arm: Wanted, factor: str) -> Any:
+        value = arm.value(factor)
+        try:
+            if factor in _TEXTS:
+                return _TEXTS[factor](value) if isinstance(value, str) else value
+            if factor == "batch_size":
+                return value or self._datasets.default_batch_size(arm)
+            plain = replace(arm, train_rows=ALL_ROWS, labels=TRUE_LABELS, prepare="")
+            varied = self._datasets.variant(replace(plain, **{factor: value}))
+            return self._datasets.fingerprint(varied, 0)
+        except SteepestError:  # it cannot be made, which is said where it is to be
+            return value
