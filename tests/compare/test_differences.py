@@ -386,7 +386,11 @@ def test_the_trust_strip_says_what_could_have_been_seen():
     facts = {each.label: each.value for each in how_sure(metric_info("log_loss"), pairs[:2])}
     visible = float(np.median([each.visible for each in pairs[:2]]))
     assert facts["smallest detectable difference"] == f"{visible:.2g}"
-    assert facts["comparisons corrected for"] == "3"
+    assert facts["comparisons corrected for"] == "3 between arms"
+    two = [each.model_copy(update={"n": 2}) for each in pairs]
+    assert how_sure(metric_info("log_loss"), two)[0].value.endswith(
+        " (2 seeds detect nothing smaller: use 5 or more)"
+    )
     seeds, rows = (int(each.split(" ")[-2]) for each in facts["share of variance"].split(", "))
     assert seeds + rows == 100
     assert how_sure(metric_info("log_loss"), []) == []

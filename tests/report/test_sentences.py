@@ -12,12 +12,17 @@ import pytest
 from steepest.compare.effects import Factorial, Interaction, LevelMean, MainEffect
 from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.limits import NO_LIMITS, Limits, Short
-from steepest.compare.result import Metric, Row
+from steepest.compare.result import Comparison, Effect, Metric, Row
 from steepest.report import format as show
-from steepest.report.digits import digits
+from steepest.report.digits import Digits, digits
 from steepest.report.headline import headline
-from steepest.report.sentences import remarks
+from steepest.report.html import render_html
+from steepest.report.results import as_html
+from steepest.report.sentences import notes, remarks
+from steepest.report.text import comparison_table
+from steepest.report.view import bars
 from steepest.report.words import Subject
+from steepest.wording import plain_text
 
 LOSS = Metric(name="log_loss", title="log loss", higher_is_better=False)
 ACCURACY = Metric(name="accuracy", title="accuracy", higher_is_better=True, percent=True)
@@ -520,3 +525,73 @@ def test_remarks_name_the_better_mean_and_who_diverged():
         "Lion: diverged 2 of 5 runs.",
         "Lion at its library default: diverged 5 of 5 runs.",
     ]
+
+
+def test_the_difference_of_two_shown_values_is_the_one_that_is_shown():
+    """124.4 and 126.6 were 124 and 127, and differed by 2."""
+    shown = Metric(name="rmse", title="RMSE", higher_is_better=False)
+    means = {"adam": 124.4, "sgd": 126.6}
+    rows = [
+        Row(kind="arm", name=name, metrics={"rmse": Estimate(mean=mean, low=mean - 4, high=mean + 4, n=5)})
+        for name, mean in means.items()
+    ]
+    gap = Difference(first="adam", second="sgd", metric="rmse", over="both", mean=-2.2, low=-5.2, high=0.8, n=5,
+                     told_apart=False)  # fmt: skip
+    written = digits(shown, rows, [gap])
+    assert [written.value(each.metrics["rmse"]) for each in rows] == ["124.4 ± 4.0", "126.6 ± 4.0"]
+    assert written.gap(gap, sign=True) == ("−2.2", "[−5.2, .8]")
+    vague = gap.model_copy(
+        update={"low": -102.2, "high": 97.8}
+    )  # nobody subtracts tenths of a difference like this
+    assert digits(shown, rows, [vague]).decimals == 0
+
+
+def test_seeds_that_agree_are_no_single_run():
+    one, five = Estimate(mean=0.7, n=1), Estimate(mean=0.7, low=math.nan, high=math.nan, n=5)
+    written = Digits(1, percent=True)
+    assert (written.value(one), written.value(five), written.value(five, tight=True)) == (
+        "70.0", "70.0 ± 0", "70.0 ±0",
+    )  # fmt: skip
+    assert Estimate.model_validate_json(five.model_dump_json()).same
+    assert not Estimate(mean=0.7, n=4).same  # runs failed: nothing is known of the spread
+
+
+def test_an_interval_beside_a_claim_of_the_corrected_family_names_the_correction():
+    rows = [
+        Row(kind="arm", name="adam", metrics={"log_loss": Estimate(mean=0.6, low=0.5, high=0.7, n=2)}),
+        Row(kind="arm", name="sgd", metrics={"log_loss": Estimate(mean=0.58, low=0.5, high=0.66, n=2)}),
+        Row(kind="baseline", name="majority class", metrics={"log_loss": Estimate(mean=0.65, n=1)}),
+    ]
+    lost = Difference(first="adam", second="majority class", metric="log_loss", over="both", mean=-0.05, low=-0.09,
+                      high=-0.01, n=2, told_apart=False, p=0.03, p_adjusted=0.1, comparisons=12, rows=150)  # fmt: skip
+    result = Comparison(title="t", sentence="s", metric="log_loss", metrics=[LOSS], winner="adam", rows=rows,
+                        differences=[lost])  # fmt: skip
+    expected = [
+        "Validation chose adam; on the test rows sgd has the better mean.",
+        "Intervals are of one difference alone: after correction for 12 comparisons there is no detectable difference "
+        "from majority class.",
+    ]
+    assert notes(result) == expected
+    page, terminal = render_html(result), plain_text(comparison_table(result, 200), 200)
+    for each in expected:
+        assert each in terminal
+        assert each in page
+        assert each in as_html(result)
+    assert "corrected for 12 comparisons: no detectable difference" in str(lost)
+    assert headline(
+        LOSS, rows, rows[0], [minus("sgd", 0.02, 0.03)], [lost], limits=Limits(unbeaten="majority class")
+    ).startswith(
+        "No network beats the majority class (log loss 0.650) by a detectable difference after correction for 12 "
+        "comparisons, so"
+    )
+
+
+@pytest.mark.parametrize(("size", "value"), [(0.0274, "better by .027"), (-0.0382, "worse by .038")])
+def test_what_mattered_has_words_instead_of_signs(size, value):
+    rows = [
+        Row(kind="arm", name="adam", metrics={"log_loss": Estimate(mean=1.4, low=1.398, high=1.402, n=5)})
+    ]
+    effects = [Effect(name="network", size=size, text="x"), Effect(name="seed", size=0.01, text="y")]
+    result = Comparison(title="t", sentence="s", metric="log_loss", metrics=[LOSS], winner="adam", rows=rows,
+                        effects=effects)  # fmt: skip
+    assert [each.value for each in bars(result)[1]] == [value, ".010"]

@@ -45,7 +45,23 @@ class Interval(Frozen):
 
 
 class Estimate(Interval):
-    """A mean over run seeds with its 95 % t interval; there is none for one run, or where all gave the same."""
+    """A mean over run seeds with its 95 % t interval; there is none for one run, or where all gave the same.
+
+    Attributes:
+        same: whether several runs all gave the same.
+    """
+
+    same: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_spread(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        fields = cast("dict[str, Any]", given)
+        low, high = fields.get("low"), fields.get("high")
+        narrow = isinstance(low, int | float) and isinstance(high, int | float) and not low < high
+        return fields | {"same": True} if narrow and fields.get("n", 0) > 1 else fields
 
 
 class Difference(Interval):
@@ -101,7 +117,9 @@ class Difference(Interval):
         verdict = "no detectable difference"
         if self.told_apart:
             verdict = f"{self.better} is better" if self.better else "detectable"
-        return f"{found} [{self.low:.4g}, {self.high:.4g}] by {by}, p = {self.p_adjusted:.2g}: {verdict}"
+        p = f"p = {self.p_adjusted:.2g}"
+        p += f" corrected for {self.comparisons} comparisons" if self.comparisons > 1 else ""
+        return f"{found} [{self.low:.4g}, {self.high:.4g}] by {by}, {p}: {verdict}"
 
     def __repr__(self) -> str:
         return f"Difference({self})"
@@ -110,6 +128,11 @@ class Difference(Interval):
     def excludes_zero(self) -> bool:
         """Whether the interval of this difference alone lies on one side of zero."""
         return self.ends is not None and (self.ends[0] > 0 or self.ends[1] < 0)
+
+    @property
+    def only_uncorrected(self) -> bool:
+        """Whether the interval of this difference alone excludes zero, and the correction took the difference away."""
+        return self.excludes_zero and not self.told_apart
 
     @classmethod
     def lacking(cls) -> dict[str, Any]:

@@ -51,8 +51,8 @@ def factorial(arms: Sequence[ArmScores], seed: int = 0) -> tuple[Factorial | Non
         ...           ("linear", "32"): [0.7, 0.71, 0.7], ("linear", "256"): [0.7, 0.72, 0.71]}
         >>> found, reason = factorial([({"model": model, "batch_size": size}, scores(f"{model} {size}", "f1", each, []))
         ...                            for (model, size), each in values.items()])
-        >>> print(found["model"])
-        model: mlp - linear on f1: 0.155 [0.1335, 0.1765] by 3 seeds, p = 0.0021: mlp is better
+        >>> print(found["model"].effect)
+        mlp - linear on f1: 0.155 [0.1335, 0.1765] by 3 seeds, p = 0.0021 corrected for 2 comparisons: mlp is better
     """
     factors = list(dict.fromkeys(name for levels, _ in arms for name in levels))
     names = {name: sorted({levels.get(name, "") for levels, _ in arms}) for name in factors}

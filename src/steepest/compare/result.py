@@ -85,8 +85,12 @@ class Standing(Frozen):
     below: list[str] = Field(default_factory=list)
 
 
+SPREADS = ("seed", "seed and test set")
+"""The effects that are no difference between two decisions."""
+
+
 class Effect(Frozen):
-    """How much one decision was worth, in units of the metric; larger is more.
+    """How much one decision was worth, in units of the metric; larger is better, below zero the other is better.
 
     Attributes:
         detected: whether it is a detectable difference; None where it is no difference between two, and in folders of

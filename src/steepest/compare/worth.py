@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from steepest.compare.effects import Factorial
 from steepest.compare.estimates import Difference
 from steepest.compare.evidence import Evidence, mean_of, trials_of
 from steepest.compare.intervals import paired_t
-from steepest.compare.result import Effect, Fact
+from steepest.compare.result import SPREADS, Effect, Fact
 from steepest.evaluate.metrics import MetricInfo, metric_info
 from steepest.record.schema import Record
 from steepest.sweep.arms import SUBJECTS
@@ -33,6 +34,9 @@ def effects(
     others = [(mean_of([evidence.value(r) for r in evidence.final(each)]), each.title)
               for each in evidence.setup.arms if each is not arm]  # fmt: skip
     found: list[Effect] = []
+
+    def quoted(title: str) -> str:
+        return f"“{title}”" if len(evidence.setup.differing) > 1 and ", " in title else title
 
     def add(name: str, size: float, text: str, detected: bool | None) -> None:
         if math.isfinite(size):
@@ -76,34 +80,44 @@ def effects(
             if not any(a.tuned for a in evidence.setup.arms)
             else ""
         )
-        text = f"{arm.title} instead of the last, {name}" + (f", {both}" if subject == "optimizer" else "")
+        worst = ", the worst of the others on the test rows" if len(finite) > 1 else ""
+        text = f"{quoted(arm.title)}, chosen on validation, instead of {quoted(name)}{worst}"
+        text += f", {both}" if subject == "optimizer" and both else ""
         add(SUBJECTS.get(subject, (subject,))[0], size, text, apart.get(name))
     values = [value for record in evidence.final(arm) if math.isfinite(value := evidence.value(record))]
     if len(values) > 1:
         several = evidence.setup.folds > 1
         runs = f"runs (seeds of {evidence.setup.folds} test sets)" if several else "seeds"
         add(
-            "seed and test set" if several else "seed",
+            SPREADS[several],
             max(values) - min(values),
-            f"between the best and the worst of {len(values)} {runs} of {arm.title}",
+            f"between the best and the worst of {len(values)} {runs} of {quoted(arm.title)}",
             None,
         )
     scores = [(sign * each.test.get(metric.name, math.nan), each) for each in evidence.baselines]
     scores = [(value, each) for value, each in scores if math.isfinite(value)]
     if scores:
         value, best = min(scores, key=lambda pair: pair[0])
-        text = f"{arm.title} instead of the best baseline, {best.title}"
+        text = f"{quoted(arm.title)} instead of {best.title}, the best baseline on the test rows"
         add("network", value - sign * mine, text, apart.get(best.title))
     return sorted(found, key=lambda effect: -effect.size)
 
 
-def trust(evidence: Evidence, test_rows: int, rivals: Sequence[Difference] = ()) -> list[Fact]:
+def trust(
+    evidence: Evidence,
+    test_rows: int,
+    rivals: Sequence[Difference] = (),
+    against: Sequence[Difference] = (),
+    factorial: Factorial | None = None,
+) -> list[Fact]:
     """Return what a reader needs to judge the numbers by.
 
     Args:
         evidence: the runs.
         test_rows: how many there are.
         rivals: the winner against every other optimizer on the deciding metric.
+        against: the winner against every baseline on it.
+        factorial: main effects and interactions, where there are any.
     """
     each = " per test set" if evidence.setup.folds > 1 else ""
     facts = [Fact(label=f"seeds{each}", value=str(len(evidence.setup.seeds)))]
@@ -118,19 +132,54 @@ def trust(evidence: Evidence, test_rows: int, rivals: Sequence[Difference] = ())
         kind = "folds" if evidence.kind == "folds" else "repeated splits"
         facts.append(Fact(label="test sets", value=f"{evidence.setup.folds} {kind}"))
     facts.append(Fact(label="test rows", value=f"{test_rows:,}"))
-    return facts + how_sure(metric_info(evidence.metric), rivals)
+    return facts + how_sure(metric_info(evidence.metric), rivals, families(rivals, against, factorial))
 
 
-def how_sure(metric: MetricInfo, rivals: Sequence[Difference]) -> list[Fact]:
+FEWEST_SEEDS = 5
+"""With fewer runs than this the t quantile is so large that little can be detected."""
+
+
+def families(
+    rivals: Sequence[Difference], against: Sequence[Difference] = (), factorial: Factorial | None = None
+) -> str:
+    """Return how many comparisons are corrected for together, family by family; empty where none has a p-value.
+
+    Args:
+        rivals: differences between arms on one metric.
+        against: differences of arms from baselines on it.
+        factorial: main effects and interactions.
+
+    Example:
+        >>> one = Difference(first="a", second="b", metric="log_loss", over="both", mean=1.0, low=0.0, high=2.0, n=5,
+        ...                  told_apart=False, p=0.05, p_adjusted=0.15, comparisons=3)
+        >>> families([one], [one])
+        '3 between arms, 3 with baselines'
+    """
+    pairs = [each for effect in factorial.effects for each in effect.pairs] if factorial else []
+    crossed = [each.difference for each in factorial.interactions] if factorial else []
+    kinds = (
+        (rivals, "between arms"), (against, "with baselines"), (pairs, "between levels"), (crossed, "of interactions"),
+    )  # fmt: skip
+    known = [([each for each in found if each.ends is not None], what) for found, what in kinds]
+    return ", ".join(f"{found[0].comparisons:,} {what}" for found, what in known if found)
+
+
+def how_sure(metric: MetricInfo, rivals: Sequence[Difference], corrected: str = "") -> list[Fact]:
     """Return the smallest difference that would have been seen, how many comparisons, and what is uncertain.
 
-    The median over the rivals; corrected for the number of comparisons, with probability 0.8.
+    The median over the rivals; corrected for the number of comparisons, with probability 0.8. Two seeds or test sets
+    detect next to nothing, which is said beside it.
+
+    Args:
+        metric: the deciding metric.
+        rivals: the winner against the other arms on it.
+        corrected: the families of comparisons; by default that of the rivals.
 
     Example:
         >>> found = Difference(first="a", second="b", metric="log_loss", over="both", mean=1.0, low=0.0, high=2.0,
         ...                    n=5, told_apart=False, visible=1.5, seed_share=0.25)
         >>> [(each.label, each.value) for each in how_sure(metric_info("log_loss"), [found])]
-        [('smallest detectable difference', '1.5'), ('comparisons corrected for', '1'),
+        [('smallest detectable difference', '1.5'), ('comparisons corrected for', '1 between arms'),
          ('share of variance', 'seeds 25 %, test rows 75 %')]
     """
     facts: list[Fact] = []
@@ -138,8 +187,12 @@ def how_sure(metric: MetricInfo, rivals: Sequence[Difference]) -> list[Fact]:
     if sizes:
         scale, unit = (100.0, " points") if metric.percent else (1.0, "")
         value = f"{float(f'{float(np.median(sizes)) * scale:.2g}'):,g}{unit}"
+        count, what = min((each.sets, "test sets") if each.sets > 1 else (each.n, "seeds") for each in rivals)
+        if count == 2:
+            value += f" (2 {what} detect nothing smaller: use {FEWEST_SEEDS} or more)"
         facts.append(Fact(label="smallest detectable difference", value=value))
-        facts.append(Fact(label="comparisons corrected for", value=f"{rivals[0].comparisons:,}"))
+    if corrected := corrected or families(rivals):
+        facts.append(Fact(label="comparisons corrected for", value=corrected))
     shares = [each.seed_share for each in rivals if each.seed_share is not None]
     if shares:
         share = round(100 * float(np.median(shares)))

@@ -12,6 +12,7 @@ from steepest.report import format as show
 from steepest.report.digits import digits_of, from_winner
 from steepest.report.factors import subject
 from steepest.report.results import names_of
+from steepest.report.sentences import notes
 from steepest.report.view import better_first, finite, metric_of
 
 FURTHER_METRICS = 1
@@ -194,4 +195,5 @@ def _caption(comparison: Comparison, metric: Metric, *, compared: bool) -> str:
     if compared:
         winner = tex.escape(show.printable(comparison.winner))
         said.append(f"The difference is paired: a row's {tex.escape(metric.title)} minus that of {winner}.")
+        said += [tex.prose(each) for each in notes(comparison)]
     return " ".join(said)

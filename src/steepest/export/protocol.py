@@ -19,6 +19,7 @@ from steepest.report import format as show
 from steepest.report.digits import digits_of
 from steepest.report.factors import factor_cells, subject, title_of
 from steepest.report.main_effects import effect_text, interaction_text
+from steepest.report.sentences import families_of
 from steepest.report.view import beside_text, metric_of
 from steepest.report.words import capital
 
@@ -340,9 +341,11 @@ def _statistics(comparison: Comparison) -> str:
         said.append(
             f"The differences of {what.name(found[0].first)} to {_list(pairs)} have no interval ({reason})."
         )
-    corrected = max((each.comparisons for each in comparison.differences), default=1)
-    if corrected > 1:
-        said.append(f"Their p-values are corrected for {corrected} comparisons (Holm).")
+    families = families_of(comparison)
+    if families and any(each.comparisons > 1 for each in comparison.differences):
+        said.append(
+            f"Their p-values are corrected within each metric and family of comparisons (Holm); these are {families}."
+        )
     said += _main_effects(comparison)
     facts = _facts(comparison.trust)
     visible = facts.get("smallest detectable difference", facts.get("smallest visible difference"))

@@ -9,7 +9,7 @@ from steepest.compare.estimates import Difference
 from steepest.compare.result import Comparison
 from steepest.report import format as show
 from steepest.report.digits import Digits, digits_of
-from steepest.report.headline import evidence
+from steepest.report.headline import corrected, evidence
 from steepest.report.view import ValueAxis, finite, metric_of
 
 UNBROKEN = "\u00a0"
@@ -53,7 +53,9 @@ def contrasts(comparison: Comparison) -> list[tuple[str, list[Contrast]]]:
     for name, differences in groups.items():
         metric = metric_of(comparison, name)
         unit = ", percentage points" if metric.percent else ""
-        shown.append((metric.title + unit, _contrasts(differences, digits_of(comparison, metric))))
+        sign = "above" if metric.higher_is_better else "below"
+        title = f"{metric.title}{unit} ({sign} zero the first is better)"
+        shown.append((title, _contrasts(differences, digits_of(comparison, metric))))
     return shown
 
 
@@ -95,9 +97,7 @@ def _verdict(found: Difference) -> str:
         return f"{found.better} is better"
     if found.ends is None:
         return f"no interval: {found.reason or 'the spread is unknown'}"
-    if found.excludes_zero and found.comparisons > 1:
-        return f"no detectable difference after correction for {found.comparisons} comparisons"
-    return f"no detectable difference ({evidence(found)})"
+    return f"no detectable difference{corrected([found]) or f' ({evidence(found)})'}"
 
 
 def _alone(found: Difference, written: Digits) -> str:

@@ -69,23 +69,54 @@ class Digits:
 def digits(metric: Metric, rows: Iterable[Row], differences: Iterable[Difference] = ()) -> Digits:
     """Return how a metric is written, from the rows and the differences of a comparison.
 
+    Where the difference of two values as they are written is not the difference that is written beside them, there are
+    more digits, until the last one is worth at most a fifth of that difference's uncertainty.
+
     Example:
         >>> loss = Metric(name="log_loss", title="log loss", higher_is_better=False)
         >>> row = Row(kind="arm", name="adam", metrics={"log_loss": Estimate(mean=1.4, low=1.39, high=1.41, n=5)})
         >>> digits(loss, [row])
         Digits(decimals=2, percent=False)
     """
-    values = [
-        row.metrics[metric.name]
+    values = {
+        row.name: row.metrics[metric.name]
         for row in rows
         if row.kind in ("arm", "baseline") and metric.name in row.metrics
-    ]
-    gaps = [
-        (each.mean, (each.ends[1] - each.ends[0]) / 2)
+    }
+    known = [
+        each
         for each in differences
         if each.metric == metric.name and each.ends is not None and math.isfinite(each.mean)
     ]
-    return Digits(show.column_decimals(values, gaps, percent=metric.percent), metric.percent)
+    gaps = [(each.mean, _half(each)) for each in known]
+    decimals = show.column_decimals(values.values(), gaps, percent=metric.percent)
+    scale = 100.0 if metric.percent else 1.0
+    for each in known:
+        if each.first in values and each.second in values and 0 < _half(each) * scale < math.inf:
+            enough = show.decimals_for_a_fifth(_half(each) * scale)
+            pair = values[each.first].mean * scale, values[each.second].mean * scale
+            while decimals < enough and _contradicts(*pair, each.mean * scale, decimals):
+                decimals += 1
+    return Digits(decimals, metric.percent)
+
+
+def _half(found: Difference) -> float:
+    return math.nan if found.ends is None else (found.ends[1] - found.ends[0]) / 2
+
+
+def _contradicts(first: float, second: float, gap: float, decimals: int) -> bool:
+    """Return whether two rounded values differ by something else than their rounded difference.
+
+    A gap that is not the difference of the two values, because seeds are missing in one of them, contradicts nothing.
+
+    Example:
+        >>> _contradicts(126.6, 124.4, 2.2, 0), _contradicts(126.6, 124.4, 2.2, 1), _contradicts(126.6, 124.4, 9.0, 0)
+        (True, False, False)
+    """
+    unit = 10.0**-decimals
+    if not abs(first - second - gap) < unit / 2:
+        return False
+    return abs(round(first, decimals) - round(second, decimals) - round(gap, decimals)) > unit / 2
 
 
 def digits_of(comparison: Comparison, metric: Metric) -> Digits:

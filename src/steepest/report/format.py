@@ -82,6 +82,17 @@ def column_decimals(
     return min(max(wanted), middle + 3 if own else 9)
 
 
+def decimals_for_a_fifth(size: float) -> int:
+    """Return the decimals with which a step of the last digit is at most a fifth of a size.
+
+    Example:
+        >>> [decimals_for_a_fifth(each) for each in (3.0, 7.0, 0.0021, 40.0)]
+        [1, 0, 4, 0]
+    """
+    power = _power(size)
+    return -power if size >= 5 * 10.0**power else 1 - power
+
+
 def _digits_of(value: Interval, scale: float) -> int | None:
     """Return the decimals of a value alone: for three of its digits, or two of its interval where that is wider."""
     size, width = abs(value.mean) * scale, half_width(value) * scale
@@ -125,8 +136,8 @@ def estimate(value: Estimate, *, percent: bool = False, decimals: int | None = N
     """Return ``mean ± half-width`` with the same decimals, or the mean alone where one run gives no interval.
 
     A row gets more decimals than its column where its value, if its interval is not wider, would lose its second
-    significant digit, and up to
-    two more where its interval would be shown as zero; an interval that is narrower still is below the last digit.
+    significant digit, and up to two more where its interval would be shown as zero; an interval that is narrower still
+    is below the last digit. Where all runs gave the same, the half-width is 0: it is not the value of a single run.
 
     Args:
         value: the mean and its interval.
@@ -147,6 +158,8 @@ def estimate(value: Estimate, *, percent: bool = False, decimals: int | None = N
         '0.0140 ± .0003'
         >>> estimate(Estimate(mean=0.014, low=0.0139999, high=0.0140001, n=5), decimals=3)
         '0.014 ± <.001'
+        >>> estimate(Estimate(mean=0.7, low=0.7, high=0.7, n=5), percent=True)
+        '70.0 ± 0'
     """
     if decimals is None:
         decimals = column_decimals([value], percent=percent)
@@ -154,6 +167,8 @@ def estimate(value: Estimate, *, percent: bool = False, decimals: int | None = N
     mean, width = value.mean * scale, half_width(value) * scale
     if 0 < abs(mean) < math.inf and not width > abs(mean):
         decimals = max(decimals, 1 - _power(abs(mean)))
+    if value.same:
+        return f"{number(mean, decimals)}{space}±{space}0"
     if math.isnan(width):
         return number(mean, decimals)
     if width < 1 and round(width, decimals) == 0 and round(width, decimals + 2) > 0:
@@ -204,7 +219,7 @@ def interval(
         >>> interval(0.0003, 0.014, 3), interval(-0.00004, 0.014, 3), interval(0.0, 0.014, 3)
         ('[.0003, .014]', '[−.00004, .014]', '[.000, .014]')
     """
-    ends = [number(each, _own_decimals(each, decimals), leading_zero=leading_zero) for each in (low, high)]
+    ends = [number(each, own_decimals(each, decimals), leading_zero=leading_zero) for each in (low, high)]
     return f"[{('' if tight and ',' not in ''.join(ends) else ' ').join([ends[0] + ',', ends[1]])}]"
 
 
@@ -234,7 +249,7 @@ def difference(
         (('.007', '[.002, .012]'), ('.0003', ''))
     """
     decimals = difference_decimals(mean, low, high, decimals)
-    value = number(mean, _own_decimals(mean, decimals), leading_zero=False, sign=sign)
+    value = number(mean, own_decimals(mean, decimals), leading_zero=False, sign=sign)
     if low is None or high is None:
         return value, ""
     return value, interval(low, high, decimals, tight=tight)
@@ -255,7 +270,13 @@ def _power(size: float) -> int:
     return int(f"{size:.2e}".split("e")[1])
 
 
-def _own_decimals(value: float, decimals: int) -> int:
+def own_decimals(value: float, decimals: int) -> int:
+    """Return the decimals of a value, more than those of its metric where it would be rounded to zero.
+
+    Example:
+        >>> own_decimals(0.0123, 3), own_decimals(0.00004, 3)
+        (3, 5)
+    """
     if value == 0 or not math.isfinite(value) or round(value, decimals) != 0:
         return decimals
     return max(decimals, -math.floor(math.log10(abs(value))))

@@ -182,7 +182,7 @@ def _use_either(case: _Case, row: Row) -> str:
         f"{case.metric.title} ({_evidence([found])}). {capital(row.name)} reaches {case.value(row)} in "
         f"{fmt.seconds(row.train_seconds)}, {case.winning} {case.value(case.winner)} ({case.runs(case.winner)}), "
         f"{case.gap(found)}"
-        f"{' before correction' if _only_uncorrected(found) else ''}. {KEPT}"
+        f"{' before correction' if found.only_uncorrected else ''}. {KEPT}"
     )
 
 
@@ -330,9 +330,11 @@ def _silence(case: _Case) -> list[str]:
         none = "No network" if case.rivals else "The network"
         is_better = "beats" if case.rivals else "does not beat"
         so = "" if said or not case.rivals else f", {nothing}"
+        found = case.to(constant)
+        after = corrected([found]) if found else ""
         said.append(
             f"{none} {is_better} the {_constant(constant)} ({case.metric.title} {case.value(constant)}) by a "
-            f"detectable difference{so}."
+            f"detectable difference{after}{so}."
         )
     return said
 
@@ -403,7 +405,7 @@ def _against(case: _Case, row: Row, subject: str) -> str:
         return f"{text}; no difference can be established: {_why([found])}.{kept}"
     who = f"this run of {found.first}" if found.over == "rows" else found.first
     who = "the network" if case.subject.several and who == case.winner.name else who
-    verdict = "" if found.told_apart else f": no detectable difference{_corrected([found])}"
+    verdict = "" if found.told_apart else f": no detectable difference{corrected([found])}"
     return f"{text}{verdict} ({_before(found)}{who} is {case.gap(found)})."
 
 
@@ -413,22 +415,18 @@ def _why(found: Sequence[Difference]) -> str:
 
 
 def _evidence(found: Sequence[Difference]) -> str:
-    return f"{evidence(found[0])}{_corrected(found)}"
+    return f"{evidence(found[0])}{corrected(found)}"
 
 
-def _corrected(found: Sequence[Difference]) -> str:
+def corrected(found: Sequence[Difference]) -> str:
     """Return that only the correction took a difference away, where it did for one of them."""
-    lost = next((each for each in found if _only_uncorrected(each)), None)
+    lost = next((each for each in found if each.only_uncorrected), None)
     return f" after correction for {lost.comparisons} comparisons" if lost else ""
-
-
-def _only_uncorrected(found: Difference) -> bool:
-    return found.excludes_zero and not found.told_apart
 
 
 def _before(found: Difference) -> str:
     """Return that an interval is of this difference alone, where the correction took the difference away."""
-    return "before correction, " if _only_uncorrected(found) else ""
+    return "before correction, " if found.only_uncorrected else ""
 
 
 def _some(case: _Case, found: Sequence[Difference]) -> str:

@@ -23,6 +23,7 @@ from steepest.report import contrasts, figures, glossary, main_effects, results,
 from steepest.report import format as show
 from steepest.report.factors import subject, varying
 from steepest.report.legend import legend
+from steepest.report.sentences import families_of, notes
 
 
 def render_html(comparison: Comparison) -> str:
@@ -75,6 +76,8 @@ def render_html(comparison: Comparison) -> str:
         unit=unit,
         bars=bars,
         table=results.table(comparison),
+        notes=notes(comparison),
+        families=families_of(comparison),
         effects=main_effects.panel(comparison),
         terms=glossary.terms(comparison)
         if comparison.environment

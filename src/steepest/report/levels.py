@@ -108,7 +108,7 @@ def _verdict(found: Difference, written: Digits) -> tuple[Text, str]:
     gap = Text(" ".join(each for each in written.gap(found, sign=True, tight=True) if each))
     if found.ends is None:
         return gap, found.reason or ""
-    return gap, "yes" if found.told_apart else "no"
+    return gap, "yes" if found.told_apart else "no, corrected" if found.only_uncorrected else "no"
 
 
 def wrapped(name: str, width: int) -> list[str]:

@@ -11,10 +11,11 @@ from steepest.compare.result import Comparison, Metric
 from steepest.report import format as show
 from steepest.report.digits import Digits, digits_of
 from steepest.report.factors import levels_of, subject, title_of
-from steepest.report.headline import evidence
+from steepest.report.headline import corrected, evidence
 from steepest.report.theme import Style
 from steepest.report.view import ValueAxis, decimals_of_ticks, finite, metric_of
 from steepest.report.words import capital, cell_text
+from steepest.wording import counted
 
 
 @dataclass(frozen=True)
@@ -142,8 +143,7 @@ def effect_text(effect: MainEffect, written: Digits, metric: Metric) -> str:
     if found.ends is None:
         return f"{found.first} is {gap} better than {found.second}; no interval: {found.reason or 'one run each'}"
     if not found.told_apart:
-        lost = " after correction" if found.excludes_zero else ""
-        verdict = f"no detectable difference{lost} ({evidence(found)})"
+        verdict = f"no detectable difference{corrected([found])} ({evidence(found)})"
         return f"{verdict}: {found.first} is {gap} better than {found.second}"
     apart = sum(each.told_apart for each in effect.pairs)
     more = f"; {apart} of {len(effect.pairs)} pairs differ detectably" if len(effect.pairs) > 1 else ""
@@ -161,7 +161,9 @@ def interaction_text(found: Interaction, written: Digits, metric: Metric) -> str
         verdict = f"no interval: {found.difference.reason or 'one run each'}"
     else:
         verdict = (
-            "detectable" if found.told_apart else f"no detectable interaction ({evidence(found.difference)})"
+            "detectable"
+            if found.told_apart
+            else f"no detectable interaction{corrected([found.difference])} ({evidence(found.difference)})"
         )
     return (
         f"Largest interaction, {what}: the difference {a} − {b} is {gap} with {c} compared to {d}; {verdict}."
@@ -179,7 +181,8 @@ def caption(comparison: Comparison, found: Factorial) -> str:
         f"Dot: the mean of all arms with this level, with equal weights for the levels of the other factors, over "
         f"{subject(comparison).runs(found.seeds)}. Bar: its 95 % interval over {span}.",
         f"Intervals of differences cover {' and '.join(filter(None, [', '.join(held[:-1]), held[-1]]))}; differences "
-        f"are detectable after correction for {'all ' if len(pairs) > 1 else ''}{len(pairs)} pairs of levels (Holm).",
+        f"are detectable after correction for {'all ' if len(pairs) > 1 else ''}{len(pairs)} pairs of levels"
+        f"{_and_interactions(found)} (Holm).",
     ]
     if any(len(effect.levels) > 2 for effect in found.effects):
         said.append(
@@ -194,6 +197,11 @@ def caption(comparison: Comparison, found: Factorial) -> str:
         )
         said.append(f"{seeds} left out of all arms.")
     return " ".join(map(capital, said))
+
+
+def _and_interactions(found: Factorial) -> str:
+    count = found.interactions[0].difference.comparisons if found.interactions else 0
+    return f", the interaction for {counted(count, 'interaction')}" if count > 1 else ""
 
 
 def _plot(comparison: Comparison, found: Interaction, metric: Metric) -> InteractionPlot | None:

@@ -12,6 +12,7 @@ from steepest.compare.result import Comparison, Metric, Row
 from steepest.report import format as show
 from steepest.report.digits import digits_of, from_winner
 from steepest.report.factors import subject, title_of, varying
+from steepest.report.sentences import notes
 from steepest.report.theme import styles
 from steepest.report.view import UNBROKEN, better_first, finite, is_winner, metric_of
 from steepest.report.words import capital, cell_text
@@ -155,7 +156,8 @@ def as_html(comparison: Comparison) -> str:
 
     rows = "".join(row(line) for _, lines in shown.groups for line in lines)
     head = cells([shown.first if shown.factors else "", *shown.factors, *shown.head], "th")
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    below = "".join(f"<p>{html.escape(each)}</p>" for each in notes(comparison))
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{below}"
 
 
 def _further(comparison: Comparison, metrics: Sequence[Metric], names: ArmNames) -> ResultsTable | None:

@@ -6,26 +6,26 @@ import math
 from collections.abc import Callable, Sequence
 
 from steepest.compare.estimates import Difference
-from steepest.compare.result import Metric, Row
+from steepest.compare.result import Comparison, Metric, Row
+from steepest.compare.worth import families
 from steepest.evaluate.rowwise import BY_ROW
 from steepest.report import format as fmt
-from steepest.report.headline import evidence
+from steepest.report.digits import from_winner
+from steepest.report.factors import subject
+from steepest.report.headline import corrected, evidence
+from steepest.report.view import metric_of
 from steepest.report.words import Subject, listed, named
 
 
 def remarks(metric: Metric, metrics: Sequence[Metric], winner: Row, rows: Sequence[Row],
-            others: dict[str, list[Difference]], subject: Subject | None = None) -> list[str]:  # fmt: skip
+            others: dict[str, list[Difference]], what: Subject | None = None) -> list[str]:  # fmt: skip
     """Return what else there is to know: whether test agrees with validation, other metrics, runs that failed."""
     said: list[str] = []
-    name = (subject or Subject()).name
+    name = (what or Subject()).name
     arms = [row for row in rows if row.kind == "arm" and math.isfinite(row.metrics[metric.name].mean)]
-    if arms:
-        best = (max if metric.higher_is_better else min)(arms, key=lambda row: row.metrics[metric.name].mean)
-        if best.name != winner.name:
-            chose = f"Validation chose {name(winner.name)}"
-            said.append(f"{chose}; on the test rows {name(best.name)} has the better mean.")
+    said += _chosen(metric, arms, winner.name, name)
     mine = others.get(metric.name, [])
-    said += [_only_corrected(each, name) for each in mine if each.excludes_zero and not each.told_apart]
+    said += [_only_corrected(each, name) for each in mine if each.only_uncorrected]
     if any(each.over == "seeds" and each.ends for each in mine) and metric.name not in BY_ROW:
         said.append(
             f"The variation of {metric.title} over test rows is not known: its intervals account for seed variation "
@@ -40,6 +40,46 @@ def remarks(metric: Metric, metrics: Sequence[Metric], winner: Row, rows: Sequen
             why = f" ({row.reason})" if row.reason else ""
             said.append(f"{named(name(row.name))}{at}: {row.outcome} runs{why}.")
     return said
+
+
+def notes(comparison: Comparison) -> list[str]:
+    """Return what must stand beside the table of results: who was chosen if not the first line, and the correction."""
+    metric = metric_of(comparison, comparison.metric)
+    name = subject(comparison).name
+    arms = [
+        row
+        for row in comparison.rows
+        if row.kind == "arm" and metric.name in row.metrics and math.isfinite(row.metrics[metric.name].mean)
+    ]
+    lost: dict[int, list[str]] = {}
+    for row in comparison.rows:
+        found = from_winner(comparison, row.name, metric.name) if row.kind in ("arm", "baseline") else None
+        if found is not None and found.only_uncorrected:
+            lost.setdefault(found.comparisons, []).append(name(row.name))
+    return _chosen(metric, arms, comparison.winner, name) + [
+        f"Intervals are of one difference alone: after correction for {count} comparisons there is no detectable "
+        f"difference from {listed(names)}."
+        for count, names in lost.items()
+    ]
+
+
+def families_of(comparison: Comparison) -> str:
+    """Return how many comparisons on the deciding metric are corrected for together, family by family."""
+    baselines = {row.name for row in comparison.rows if row.kind == "baseline"}
+    found = [each for each in comparison.differences if each.metric == comparison.metric]
+    against = [each for each in found if each.second in baselines]
+    rivals = [each for each in found if each.second not in baselines]
+    return families(rivals, against, comparison.factorial)
+
+
+def _chosen(metric: Metric, arms: Sequence[Row], winner: str, name: Callable[[str], str]) -> list[str]:
+    """Return that validation chose another arm than the one with the best mean on the test rows, where it did."""
+    if not any(row.name == winner for row in arms):
+        return []
+    best = (max if metric.higher_is_better else min)(arms, key=lambda row: row.metrics[metric.name].mean)
+    if best.name == winner:
+        return []
+    return [f"Validation chose {name(winner)}; on the test rows {name(best.name)} has the better mean."]
 
 
 def _only_corrected(found: Difference, name: Callable[[str], str]) -> str:
@@ -58,7 +98,7 @@ def _accuracy(winner: Row, found: Sequence[Difference], name: Callable[[str], st
     if not apart:
         return (
             f"On accuracy there is no detectable difference between {name(winner.name)} and the others "
-            f"({evidence(found[0])})."
+            f"({evidence(found[0])}{corrected(found)})."
         )
     text = listed(
         [f"{'better' if one.better == winner.name else 'worse'} than {name(one.second)}" for one in apart]

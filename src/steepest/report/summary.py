@@ -116,7 +116,9 @@ def summarize(
         rates=[rate_curve(evidence, arm) for arm in arms if arm.tuned],
         classes=classes,
         confusion=confusion,
-        trust=trust(evidence, findings.test_rows, rivals[metric.name]),
+        trust=trust(
+            evidence, findings.test_rows, rivals[metric.name], against[metric.name], found_effects
+        ),
         warnings=[*_warnings(dataset, every, bounds), *_about_effects(why_none)],
         data=_data(dataset, experiment),
         preparation=[Fact(label=note.kind, value=note.text) for note in dataset.notes if note.kind == "info"],

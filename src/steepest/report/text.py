@@ -16,6 +16,7 @@ from steepest.compare.result import Comparison, Metric, Row
 from steepest.report import format as show
 from steepest.report.digits import digits_of, from_winner
 from steepest.report.levels import LevelColumns, effects_table, level_columns, wrapped
+from steepest.report.sentences import notes
 from steepest.report.view import UNBROKEN, better_first, is_winner, metric_of
 from steepest.report.words import TUNING_FAILED
 
@@ -32,7 +33,7 @@ def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
 
     The winner has the dot. The deciding metric comes first, then the paired difference from the winner
     with its 95 % interval, one more metric, the rate and the range of rates that are as good. Where
-    several factors vary, each has a column, and main effects follow the table.
+    several factors vary, each has a column, and main effects follow the table. What :func:`notes` says stands below it.
 
     Example:
         >>> from rich.console import Console
@@ -86,9 +87,10 @@ def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
     sentence = Text(show.printable(comparison.sentence))
     if not shown:
         return sentence
+    below: list[RenderableType] = [Text(show.printable(each), style="dim") for each in notes(comparison)]
     if comparison.factorial is not None:
-        return Group(table, effects_table(comparison.factorial, columns[0][1]), sentence)
-    return Group(table, sentence)
+        below.append(effects_table(comparison.factorial, columns[0][1]))
+    return Group(table, *below, sentence)
 
 
 def to_csv(comparison: Comparison) -> str:

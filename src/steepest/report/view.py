@@ -10,7 +10,7 @@ from typing import TypeGuard
 from pydantic import JsonValue
 
 from steepest.compare.estimates import Estimate
-from steepest.compare.result import Comparison, Metric, RateCurve, Row
+from steepest.compare.result import SPREADS, Comparison, Effect, Metric, RateCurve, Row
 from steepest.report import format as show
 from steepest.report.digits import Digits, digits_of
 from steepest.report.factors import short_names, subject
@@ -262,18 +262,16 @@ def _note(row: Row) -> str:
 def bars(comparison: Comparison) -> tuple[str, list[Bar]]:
     """Return the unit and the bars of what mattered; a negative one goes to the left of the others' start."""
     metric = metric_of(comparison, comparison.metric)
-    scale = 100.0 if metric.percent else 1.0
     effects = [each for each in comparison.effects if finite(each.size)]
     low = min([0.0, *(each.size for each in effects)])
     span = max([0.0, *(each.size for each in effects)]) - low or 1.0
-    sizes = [abs(each.size) * scale for each in effects if each.size]
-    decimals = show.decimals_for(max(min(sizes), max(sizes) / 300)) if sizes else 3
+    written = digits_of(comparison, metric)
     unit = "in percentage points of" if metric.percent else "in"
     return f"{unit} {metric.title}", [
         Bar(
             name=each.name,
             text=f"{each.text}: no detectable difference" if each.detected is False else each.text,
-            value=show.number(each.size * scale, decimals),
+            value=_worth(each, written),
             start=round((min(each.size, 0.0) - low) / span * 100, 3),
             width=round(abs(each.size) / span * 100, 3),
             negative=each.size < 0,
@@ -281,6 +279,15 @@ def bars(comparison: Comparison) -> tuple[str, list[Bar]]:
         )
         for each in effects
     ]
+
+
+def _worth(found: Effect, written: Digits) -> str:
+    """Return a size in words, which have no sign; the spread of seeds is neither better nor worse."""
+    amount = abs(found.size) * written.scale
+    size = show.number(amount, show.own_decimals(amount, written.decimals), leading_zero=False)
+    if found.name in SPREADS or not found.size:
+        return size
+    return f"{'better' if found.size > 0 else 'worse'} by {size}"
 
 
 def is_rate(value: float | None) -> TypeGuard[float]:
