@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from torch import nn
 
+import steepest as st
 from steepest.data.dataset import Part
 from steepest.errors import OptionError
+from steepest.export.model import as_torch as exported
 from steepest.objectives import make_objective
 from steepest.objectives.target import NumberTarget
 from steepest.optim import make_rule
+from steepest.optim.method import GradientMethod
 from steepest.recipe import Recipe
 from steepest.record.schema import RunKey
 from steepest.schedules import make_schedule
@@ -52,6 +57,35 @@ def test_a_product_has_factors_of_8_bits() -> None:
     assert problem.loss(part).item() == 256.0**2
     assert problem.loss(part).dtype == torch.float32
     assert SupervisedProblem(model, make_objective("squared", NumberTarget())).loss(part).item() == 257.0**2
+
+
+def test_everything_has_64_bits(data, monkeypatch) -> None:
+    graphs = without_compiling(monkeypatch)
+    wide, compiled = (trained(data, "float64", method) for method in (GradientMethod, CompiledMethod))
+    assert graphs
+    narrow = trained(data, "float32", GradientMethod)
+    for name, weight in wide.weights.items():
+        if weight.is_floating_point():
+            assert weight.dtype == torch.float64, name
+            assert torch.allclose(compiled.weights[name], weight, atol=1e-12), name
+            assert torch.allclose(narrow.weights[name].double(), weight, atol=1e-2), name
+            assert not torch.equal(weight.float().double(), weight), name
+    assert wide.record.curve[-1].validation == pytest.approx(narrow.record.curve[-1].validation, rel=1e-3)
+
+
+def test_a_network_of_64_bits_is_saved_and_exported(churn, tmp_path) -> None:
+    st.compare(
+        churn, target="churned", optimizers="adam(lr=0.01)", seeds=1, epochs=1, hidden=(4,), precision="float64",
+        class_weights="balanced", out=tmp_path / "run",
+    )  # fmt: skip
+    model = st.load(tmp_path / "run")
+    assert {each.dtype for each in model.net.parameters()} == {torch.float64}
+    chances = model.predict_proba(churn)
+    files = exported(model, None)
+    weights = safetensors.torch.load(files["weights.safetensors"])
+    assert {each.dtype for each in weights.values() if each.is_floating_point()} == {torch.float32}
+    assert {each.dtype for each in model.net.parameters()} == {torch.float64}
+    assert np.isfinite(chances).all()
 
 
 def test_gradients_and_weights_stay_long(data) -> None:

@@ -48,6 +48,10 @@ class Part:
         """Return this part on ``device``."""
         return Part(tuple(each.to(device) for each in self.inputs), self.target.to(device))
 
+    def wide(self) -> Part:
+        """Return this part with its numbers in 64 bits."""
+        return Part(tuple(map(_wide, self.inputs)), _wide(self.target))
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -150,7 +154,18 @@ class Dataset:
         """
         if self.relabel is None or self.true_target is None:
             return self.train
-        return Part(self.train.inputs, self.relabel(self.true_target, seed))
+        return Part(self.train.inputs, self.relabel(self.true_target, seed).to(self.true_target.dtype))
+
+    def wide(self) -> Dataset:
+        """Return this dataset with its numbers in 64 bits."""
+        true = self.true_target
+        return replace(
+            self,
+            train=self.train.wide(),
+            validation=self.validation.wide(),
+            test=self.test.wide(),
+            true_target=None if true is None else _wide(true),
+        )
 
     def to(self, device: torch.device | str) -> Dataset:
         """Return this dataset with every part on ``device``."""
@@ -161,3 +176,7 @@ class Dataset:
             test=self.test.to(device),
             true_target=None if self.true_target is None else self.true_target.to(device),
         )
+
+
+def _wide(values: Tensor) -> Tensor:
+    return values.double() if values.is_floating_point() else values

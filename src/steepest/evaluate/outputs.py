@@ -65,6 +65,13 @@ def _returned(model: nn.Module, inputs: tuple[Tensor, ...]) -> int:
     return counted.bytes
 
 
+def _as_precise(model: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Return inputs with their numbers in 64 bits if the model's parameters have them."""
+    if not any(each.dtype == torch.float64 for each in model.parameters()):
+        return inputs
+    return tuple(each.double() if each.is_floating_point() else each for each in inputs)
+
+
 def predict(model: nn.Module, inputs: tuple[Tensor, ...], *, batch_size: int | None = None) -> Tensor:
     """Return the model's outputs on all rows, in evaluation mode and without gradients.
 
@@ -94,6 +101,7 @@ def predict(model: nn.Module, inputs: tuple[Tensor, ...], *, batch_size: int | N
     if rows == 0:
         raise OptionError("there are no rows to predict", hint="give a table with at least one row.")
     modes = [(module, module.training) for module in model.modules()]
+    inputs = _as_precise(model, inputs)
     if usable_threads(torch.get_num_threads()) != torch.get_num_threads():
         torch.set_num_threads(
             usable_threads(torch.get_num_threads())

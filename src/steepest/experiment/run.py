@@ -42,6 +42,7 @@ from steepest.sweep.estimate import plan_seconds
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import PlannedRun, chosen_rules, finals, refits, taking_part
 from steepest.sweep.runner import Runner
+from steepest.train.weights import as_precise
 
 
 def open_table(experiment: Experiment) -> Table:
@@ -144,7 +145,8 @@ def _carry_out(
     observer.say(f"length {length.why}: {steps_of(setup)} of {settings.how_batch}")
     for precision in dict.fromkeys(arm.recipe.precision for arm in setup.arms):
         if precision != "float32":
-            observer.say(f"       matrix products in training: {precision}")
+            what = "weights and training" if precision == "float64" else "matrix products in training"
+            observer.say(f"       {what}: {precision}")
     spent = sum(each.seconds for some in fitted for each in some)
     if short := too_short(setup, protocol, settings.plan, spent):
         observer.say(f"warning: {short_text(short, Subject(setup.differing or ('optimizer',)).topics)}")
@@ -278,7 +280,8 @@ def _network(runner: Runner, settings: Settings, evidence: Evidence, run: Planne
     """Return the network of a run, ready to predict."""
     arm, data = run.arm, settings.datasets[run.recipe.data]
     net = build_model(arm.model or arm.recipe.model, data.shape, seed=run.key.seed)
-    net.load_state_dict(runner.weights(run))
+    weights = runner.weights(run)
+    as_precise(net, weights).load_state_dict(weights)
     own = "model" in arm.recipe.code
     about = About(
         model=arm.recipe.model,

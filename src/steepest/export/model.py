@@ -20,7 +20,7 @@ from steepest.data.dataset import Shape
 from steepest.errors import MissingExtraError, ModelError, first_line
 from steepest.export import portable as modules
 from steepest.export.encoders import encoders
-from steepest.export.networks import own_weights, portable
+from steepest.export.networks import in_32_bits, own_weights, portable
 from steepest.export.own import source_files
 from steepest.export.readme import readme
 from steepest.models import ModelBuilder
@@ -43,13 +43,14 @@ def as_torch(model: TrainedModel, built_by: str | ModelBuilder | None) -> Files:
         ModelError: the source of the user's own network cannot stand alone.
         PreparationError: the preparation cannot be followed without steepest.
     """
-    found = portable(model.net)
+    net = in_32_bits(model.net)
+    found = portable(net)
     if found is None:
         shape = model.about.shape
         about = {"task": shape.task, "cardinalities": dict(shape.cardinalities)}
         about |= {"continuous": list(shape.continuous), "outputs": shape.outputs}
         files: Files = {**source_files(built_by or model.about.model), "shape.py": _module("shape")}
-        weights: Mapping[str, Tensor] = own_weights(model.net)
+        weights: Mapping[str, Tensor] = own_weights(net)
     else:
         about, weights = dict(found.about), found.weights
         files = {"model.py": _module(found.module)}
@@ -91,8 +92,9 @@ class Answers(nn.Module):
 
     def __init__(self, model: TrainedModel) -> None:
         super().__init__()
-        found = portable(model.net)
-        self.net = model.net if found is None else _rebuilt(found.module, found.about, found.weights)
+        net = in_32_bits(model.net)
+        found = portable(net)
+        self.net = net if found is None else _rebuilt(found.module, found.about, found.weights)
         self.about = model.about
         self.eval()
 

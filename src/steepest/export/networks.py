@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -44,6 +45,18 @@ def portable(net: nn.Module) -> Portable | None:
     """
     described = DESCRIBED.get(type(net))
     return None if described is None else described(net)
+
+
+def in_32_bits(net: nn.Module) -> nn.Module:
+    """Return a network whose parameters have 64 bits as a copy with 32, and any other as it is.
+
+    Example:
+        >>> in_32_bits(nn.Linear(1, 1).double()).weight.dtype
+        torch.float32
+    """
+    if not any(each.dtype == torch.float64 for each in net.parameters()):
+        return net
+    return copy.deepcopy(net).float()
 
 
 def own_weights(net: nn.Module) -> dict[str, Tensor]:

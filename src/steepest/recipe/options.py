@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from steepest.components import grammar
 
-Precision = Literal["float32", "tf32", "bf16"]
+Precision = Literal["float32", "tf32", "bf16", "float64"]
 
 LARGEST_SEED = 2**62
 """Those that are counted from it, and the seed of tuning, still are 64-bit numbers, which tables hold."""
@@ -134,7 +134,8 @@ class Protocol(Options):
     )
     clip: float | None = Field(None, gt=0, description="clip gradients to this norm")
     precision: Precision = Field(
-        "float32", description="precision of matrix products in training; tf32 needs a CUDA device"
+        "float32",
+        description="float32, float64, or for matrix products in training bf16, or on a CUDA device tf32",
     )
     tune: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
         (),
@@ -183,7 +184,7 @@ class Factors(Options):
     model: Texts = Field((), description="models")
     schedule: Texts = Field((), description="learning-rate schedules")
     batch_size: tuple[Annotated[int, Field(ge=2)], ...] = Field((), description="rows per step")
-    precision: tuple[Precision, ...] = Field((), description="precisions of matrix products in training")
+    precision: tuple[Precision, ...] = Field((), description="numerical precisions")
     train_rows: Texts = Field(
         (), description="training rows: a share such as 0.1, a number such as 250, or all; repeatable"
     )
@@ -220,7 +221,7 @@ class ArmOptions(Options):
     model: str | None = Field(None, description="model")
     schedule: str | None = Field(None, description="learning-rate schedule")
     batch_size: int | None = Field(None, ge=2, description="rows per step")
-    precision: Precision | None = Field(None, description="precision of matrix products in training")
+    precision: Precision | None = Field(None, description="numerical precision")
     train_rows: Annotated[
         str | None, BeforeValidator(lambda value: value if value is None else str(value))
     ] = Field(None, description="training rows: a share, a number, or all")

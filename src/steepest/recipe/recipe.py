@@ -24,7 +24,8 @@ class Recipe(Options):
         batch_size: rows a step.
         clip: largest norm of the gradient, or None.
         class_weights: weight of each class in the loss, or None.
-        precision: of the matrix products in training; weights, updates and evaluation have 32 bits.
+        precision: ``float64`` of everything; otherwise of the matrix products in training, while weights, updates and
+            evaluation have 32 bits.
         metric: name of the metric that picks the best weights.
         positive: label of the positive class, or None where there are not two classes.
         gradients: the run's length in gradient evaluations where that is what counts, or None; ``steps`` is then the

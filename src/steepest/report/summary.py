@@ -233,6 +233,7 @@ def _recipe(experiment: Experiment, evidence: Evidence, findings: Findings) -> l
 
 PRECISIONS: dict[Precision, str] = {
     "float32": "float32",
+    "float64": "float64: training, weights and evaluation",
     "tf32": "float32, matrix products in training with TF32's 11 significant bits",
     "bf16": "float32, matrix products in training of factors rounded to bfloat16's 8 significant bits",
 }

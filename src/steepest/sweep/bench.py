@@ -26,7 +26,7 @@ from steepest.train.compiled import Programs
 from steepest.train.feed import Feed
 from steepest.train.inputs import block
 from steepest.train.loop import train
-from steepest.train.problem import SupervisedProblem, problem_of, products
+from steepest.train.problem import SupervisedProblem, problem_of, products, wide
 
 K = TypeVar("K")
 
@@ -137,7 +137,8 @@ class Bench:
 
     def network(self) -> nn.Module:
         """Return a new model on the device."""
-        return build_model(self.model or self.recipe.model, self.dataset.shape).to(self.device)
+        net = build_model(self.model or self.recipe.model, self.dataset.shape)
+        return wide(net, self.dataset, self.recipe.precision)[0].to(self.device)
 
     def begin(self, way: Way) -> _Begun:
         """Return a run at its start."""
@@ -145,6 +146,7 @@ class Bench:
         problem = problem_of(net, self.dataset, recipe)
         method = make_method(way.rule, recipe, way.execution, self.programs, compiled=way.compiled)
         part = self.dataset.training(0)
+        part = part.wide() if recipe.precision == "float64" else part
         feed = Feed(part, BatchPlan(len(part), recipe.batch_size, 0), 0)
         return _Begun(problem, method, method.init(problem), feed)
 

@@ -40,7 +40,7 @@ LOAD_SECONDS = 4.0
 """What finding a compiled step in the cache takes, about."""
 COMPILED_SHARE = 0.3
 """Share of an eager step's time that a compiled one takes, about, where none was timed yet."""
-SAME: dict[Precision, float] = {"float32": 1e-4, "tf32": 1e-3, "bf16": 2e-2}
+SAME: dict[Precision, float] = {"float64": 1e-9, "float32": 1e-4, "tf32": 1e-3, "bf16": 2e-2}
 """By how much their losses may differ, as a share of the loss."""
 FEWER_THREADS_UNLESS = 0.7
 """More threads are taken only where a step takes less than this share of its time on one: on a machine that is

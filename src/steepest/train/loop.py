@@ -26,7 +26,7 @@ from steepest.recipe import Recipe
 from steepest.record.schema import Clocks, Point, Record, RunKey
 from steepest.train.causes import ended_by, likely_cause
 from steepest.train.feed import Feed
-from steepest.train.problem import problem_of, products
+from steepest.train.problem import problem_of, products, wide
 from steepest.train.weights import Kept, evaluating
 
 SMOOTHING = 0.98
@@ -94,7 +94,10 @@ def train(
     Raises:
         ModelError: the model fails before the first step. An error in a step ends the run and goes on record.
     """
-    net = build_model(model or recipe.model, dataset.shape, seed=key.seed).to(device)
+    net, dataset = wide(
+        build_model(model or recipe.model, dataset.shape, seed=key.seed), dataset, recipe.precision
+    )
+    net.to(device)
     if start is not None:
         net.load_state_dict(start)
     problem, target = problem_of(net, dataset, recipe), target_of(dataset)

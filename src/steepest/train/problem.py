@@ -26,8 +26,8 @@ class SupervisedProblem:
         objective: the loss.
         class_weights: a weight for each class, or None.
         columns: names of the categorical columns, in the order of the first input.
-        precision: with ``bf16`` the model's matrix products use factors rounded to 8 significant bits
-            (torch's autocast); its outputs are 32 bits wide.
+        precision: with ``float64`` the model has 64 bits; with ``bf16`` its matrix products use factors rounded to 8
+            significant bits (torch's autocast), and its outputs are 32 bits wide.
     """
 
     def __init__(
@@ -43,7 +43,10 @@ class SupervisedProblem:
         self.places = table_columns(model, columns)
         self.objective = objective
         device = next(model.parameters()).device
-        self.weights = None if class_weights is None else torch.tensor(class_weights, device=device)
+        dtype = torch.float64 if precision == "float64" else torch.float32
+        self.weights = (
+            None if class_weights is None else torch.tensor(class_weights, dtype=dtype, device=device)
+        )
 
     def loss(self, batch: Part) -> Tensor:
         """Return the batch's loss, a scalar."""
@@ -85,6 +88,11 @@ class SupervisedProblem:
         return self.objective.loss(outputs, batch.target, self.weights)
 
 
+def wide(model: nn.Module, dataset: Dataset, precision: Precision) -> tuple[nn.Module, Dataset]:
+    """Return a new model and the dataset in the bits of a precision: 64 with ``float64``, else as they are."""
+    return (model.double(), dataset.wide()) if precision == "float64" else (model, dataset)
+
+
 def problem_of(model: nn.Module, dataset: Dataset, recipe: Recipe) -> SupervisedProblem:
     """Return the problem of a recipe on a dataset for a new model."""
     objective = make_objective(recipe.loss, target_of(dataset))
@@ -102,6 +110,10 @@ def check_precision(precision: Precision, device: str) -> None:
         steepest.errors.OptionError: the precision 'tf32' needs a CUDA device, but the runs use 'cpu'
         Hint: give --precision bf16, or leave it out.
     """
+    if precision == "float64" and device.startswith("mps"):
+        raise OptionError(
+            "Apple's GPUs do not have float64", hint="give --device cpu, or leave --precision out."
+        )
     if precision == "tf32" and not device.startswith("cuda"):
         raise OptionError(
             f"the precision 'tf32' needs a CUDA device, but the runs use {device!r}",

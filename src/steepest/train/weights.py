@@ -38,13 +38,25 @@ def once(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: weights[name].detach().to("cpu", copy=True).contiguous() for name in names}
 
 
+def as_precise(model: nn.Module, weights: Mapping[str, Tensor]) -> nn.Module:
+    """Return a new model in 64 bits if weights that it is to load have them, else as it is.
+
+    Example:
+        >>> as_precise(nn.Linear(1, 1), {"weight": torch.zeros(1, 1, dtype=torch.float64)}).weight.dtype
+        torch.float64
+    """
+    own = dict(model.named_parameters())
+    wide = any(name in own and each.dtype == torch.float64 for name, each in weights.items())
+    return model.double() if wide else model
+
+
 def load_once(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Load what :func:`once` returned into a model that ties its weights in the same way.
 
     Raises:
         RuntimeError: the weights do not fit the model; what torch says.
     """
-    named: dict[str, Tensor] = model.state_dict()
+    named: dict[str, Tensor] = as_precise(model, weights).state_dict()
     tied = {
         name: weights[owner]
         for name, owner in owners(named).items()
