@@ -481,3 +481,16 @@ def test_runs_that_are_short_already_fit_as_they_are() -> None:
     found = fit_budget(lambda epochs: built(epochs), 10 / 500, 500, TIMES, 1e6)
     assert found.fits
     assert not found.given_up
+
+
+def test_an_arm_trained_on_altered_data_wins_only_where_no_other_finished() -> None:
+    made = setup("adam", "sgd", "lion", seeds=2)
+    altered = {"adam": {"labels": "noise(0.2)"}, "sgd": {"train_rows": "0.1"}, "lion": {"labels": "none"}}
+    arms = tuple(replace(arm, factors={**arm.factors, **altered[arm.title]}) for arm in made.arms)
+    made = replace(made, arms=arms, lengths=lengths(arms, 40))
+    losses = {"adam": 0.1, "sgd": 0.5, "lion": 0.9}
+    for failed, best in (([], "lion"), (["lion"], "sgd"), (["lion", "sgd"], "adam")):
+        history, _ = play(
+            made, lambda run, lost=failed: math.nan if run.key.name in lost else losses[run.key.name]
+        )
+        assert winner(made, chosen_rules(made, history), history).title == best

@@ -27,6 +27,7 @@ from steepest.sweep.plan import (
     constants,
     defaults,
     finals,
+    on_validation,
     tuning,
     winner,
 )
@@ -85,8 +86,15 @@ class Evidence:
 
     @property
     def winner(self) -> Arm:
-        """The optimizer with the fewest failed seeds and, of several, the best mean validation value."""
+        """The arm whose network is for use, see :func:`steepest.sweep.plan.winner`."""
         return winner(self.setup, self.chosen, self.history)
+
+    @property
+    def ahead_of_winner(self) -> list[Arm]:
+        """The arms that are better than the winner on validation but trained on altered data, the best first."""
+        ranks = {arm.id: on_validation(self.setup, arm, self.chosen, self.history) for arm in self.setup.arms}
+        best = sorted(self.setup.arms, key=lambda arm: ranks[arm.id])
+        return [arm for arm in best if ranks[arm.id] < ranks[self.winner.id]]
 
     def final(self, arm: Arm) -> list[Record]:
         """The records of the tuned optimizer, one for each seed."""

@@ -89,6 +89,21 @@ class Variant:
         return self == Variant()
 
     @property
+    def altered(self) -> str:
+        """What training learns from instead of all training rows with their true labels, in words; or nothing.
+
+        Example:
+            >>> Variant("0.1", "noise(0.15)").altered, Variant("250").altered, Variant().altered
+            ('10 % of the training rows, labels altered by noise(0.15)', '250 training rows', '')
+        """
+        found = [f"labels altered by {self.labels}"] if self.labels else []
+        if _COUNT.fullmatch(self.train_rows):
+            found.insert(0, counted(int(self.train_rows), "training row"))
+        elif self.train_rows != ALL:
+            found.insert(0, f"{100 * float(self.train_rows):.3g} % of the training rows")
+        return ", ".join(found)
+
+    @property
     def steps(self) -> str | list[dict[str, Any]] | None:
         """What a preparation is loaded from."""
         if self.prepare is None or not self.prepare.startswith("["):

@@ -23,6 +23,7 @@ from steepest.data.names import plain
 from steepest.data.read import is_streamed, reading, source_name
 from steepest.data.table import Encoded, TablePipeline
 from steepest.data.target import known_codes
+from steepest.data.variants import ALL, NONE, Variant
 from steepest.errors import FolderError, ModelError, OptionError, first_line
 from steepest.evaluate.baselines import restore
 from steepest.evaluate.metrics import is_positive, metric_info, metric_names
@@ -76,9 +77,16 @@ class TrainedModel:
         about = self.about.trained
         if self.about.model.startswith(BASELINE):
             return f"{about.get('title', self.about.model.removeprefix(BASELINE))} (baseline)"
+        factors = about.get("factors") or {}
+        altered = Variant(factors.get("train_rows", ALL), factors.get("labels", NONE)).altered
+        learned = f" (learned from {altered})" if altered else ""
         if about.get("arm", about.get("optimizer")) != about.get("optimizer"):
-            return f"the network of the arm {about['arm']!r}"
-        return f"a network trained by {about['optimizer']}" if "optimizer" in about else self.about.model
+            return f"the network of the arm {about['arm']!r}{learned}"
+        return (
+            f"a network trained by {about['optimizer']}{learned}"
+            if "optimizer" in about
+            else self.about.model
+        )
 
     @property
     def classes_(self) -> NDArray[Any]:

@@ -14,7 +14,7 @@ from steepest.report.digits import from_winner
 from steepest.report.factors import subject
 from steepest.report.headline import corrected, evidence
 from steepest.report.view import metric_of
-from steepest.report.words import Subject, listed, named
+from steepest.report.words import Subject, capital, listed, named
 
 
 def remarks(metric: Metric, metrics: Sequence[Metric], winner: Row, rows: Sequence[Row],
@@ -80,6 +80,36 @@ def _chosen(metric: Metric, arms: Sequence[Row], winner: str, name: Callable[[st
     if best.name == winner:
         return []
     return [f"Validation chose {name(winner)}; on the test rows {name(best.name)} has the better mean."]
+
+
+def about_altered_data(altered: str, ahead: Sequence[str], *, all_are: bool) -> str:
+    """Return what a reader must know where arms were trained on altered data; nothing where it makes no difference.
+
+    Args:
+        altered: what the winner learned from, in words, where that is not the data as given.
+        ahead: names of arms trained on altered data that are better than the winner on validation.
+        all_are: whether every arm was trained on altered data.
+
+    Example:
+        >>> about_altered_data("", ["noise(0.1)"], all_are=False)
+        'Noise(0.1) is better on the validation rows, but not for use: it was not trained on the data as given.'
+        >>> about_altered_data("labels altered by noise(0.1)", [], all_are=True)
+        'No arm was trained on the data as given: the saved network learned from labels altered by noise(0.1).'
+    """
+    if altered:
+        none = (
+            "No arm was trained on the data as given"
+            if all_are
+            else "No arm trained on the data as given finished"
+        )
+        return f"{none}: the saved network learned from {altered}."
+    if not ahead:
+        return ""
+    one = len(ahead) == 1
+    return capital(
+        f"{listed(ahead)} {'is' if one else 'are'} better on the validation rows, but not for use: "
+        f"{'it was' if one else 'they were'} not trained on the data as given."
+    )
 
 
 def _only_corrected(found: Difference, name: Callable[[str], str]) -> str:

@@ -26,7 +26,7 @@ from steepest.data.dataset import Dataset
 from steepest.evaluate.rowwise import BY_ROW
 from steepest.recipe import ExecutionPlan, Experiment, Precision
 from steepest.report.headline import headline, mistuned
-from steepest.report.sentences import remarks
+from steepest.report.sentences import about_altered_data, remarks
 from steepest.report.usage import usage
 from steepest.report.view import better_first
 from steepest.report.words import TUNING_FAILED, Subject
@@ -86,6 +86,11 @@ def summarize(
     found_effects, why_none = main_effects(evidence, findings.rows, metric.name)
     subject = Subject(tuple(evidence.setup.differing) or ("optimizer",), evidence.setup.folds)
     use = recommended(evidence, against[metric.name], trained=findings.predicted is not None)
+    said = about_altered_data(
+        "" if findings.predicted is None else winner.variant.altered,
+        [subject.name(arm.title) for arm in evidence.ahead_of_winner if not winner.variant.altered],
+        all_are=all(arm.variant.altered for arm in arms),
+    )
     found = Comparison(
         title=experiment.name,
         sentence=headline(
@@ -99,7 +104,8 @@ def summarize(
             limits=bounds,
             subject=subject,
             factorial=found_effects,
-        ),
+        )
+        + (said and f" {said}"),
         remarks=remarks(metric, metrics, mine, every, {} if bounds.silent else rivals, subject),
         task=dataset.task,
         target=dataset.target,

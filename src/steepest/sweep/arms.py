@@ -186,6 +186,11 @@ class Arm:
         return self.name or self.label
 
     @property
+    def variant(self) -> Variant:
+        """Its training rows and their labels."""
+        return Variant(self.factors.get("train_rows", ALL_ROWS), self.factors.get("labels", TRUE_LABELS))
+
+    @property
     def rule(self) -> MethodSpec[Any]:
         """Its update rule at its default or given rate."""
         return self.method.rule

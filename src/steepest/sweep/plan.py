@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from steepest.data.variants import ALL
 from steepest.optim.spec import MethodSpec
 from steepest.recipe import Recipe
 from steepest.record.schema import Phase, Record, RunKey
@@ -337,14 +338,24 @@ def refits(setup: Setup, arm: Arm, chosen: Chosen) -> list[PlannedRun]:
 
 
 def winner(setup: Setup, chosen: Chosen, history: History) -> Arm:
-    """Return the arm with the fewest failed runs, and of several the one with the best mean validation value."""
+    """Return the arm whose network is for use: the first on validation of those trained on the data as given.
 
-    def place(arm: Arm) -> tuple[int, float]:
-        losses = [setup.loss(_of(run, history)) for run in finals(setup, arm, chosen)]
-        finished = [each for each in losses if math.isfinite(each)]
-        return len(losses) - len(finished), sum(finished) / len(finished) if finished else math.inf
+    Arms with altered labels or fewer training rows show what these cost. One of them is for use only where no run of
+    the others finished; then true labels come before all rows.
+    """
+
+    def place(arm: Arm) -> tuple[bool, bool, bool, tuple[int, float]]:
+        found, data = on_validation(setup, arm, chosen, history), arm.variant
+        return math.isinf(found[1]), bool(data.labels), data.train_rows != ALL, found
 
     return min(setup.arms, key=place)
+
+
+def on_validation(setup: Setup, arm: Arm, chosen: Chosen, history: History) -> tuple[int, float]:
+    """Return by what arms are ranked: the number of failed runs, then the mean validation loss of the others."""
+    losses = [setup.loss(_of(run, history)) for run in finals(setup, arm, chosen)]
+    finished = [each for each in losses if math.isfinite(each)]
+    return len(losses) - len(finished), sum(finished) / len(finished) if finished else math.inf
 
 
 def next_runs(setup: Setup, history: History) -> list[PlannedRun]:
