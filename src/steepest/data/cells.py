@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -83,7 +84,7 @@ def tidied(
     return Cells(
         frame.with_columns(each.values(reading).alias(name) for name, each in typed.items()),
         {name: each.notation for name, each in typed.items() if each.notation not in (None, PLAIN)},
-        tuple(_notes(found)),
+        tuple(_notes(found, reading)),
         {each.name: each.doubt for each in found if each.doubt is not None} | without_percent(raw, reading),
         raw,
     )
@@ -100,11 +101,16 @@ def _one_but_for_blanks(texts: pl.Series) -> Note | None:
     return Note("info", f"{name}: surrounding blanks are ignored, so {shown} are one value.")
 
 
-def _notes(columns: Sequence[Judged]) -> list[Note]:
+def _notes(columns: Sequence[Judged], reading: Reading) -> list[Note]:
     notes: list[Note] = []
     read = [each for each in columns if each.is_number and each.is_odd]
     if read:
         notes.append(Note("info", f"read as numbers: {', '.join(map(_shown, read))}."))
+    codes = [each for each in columns if each.is_kept and each.name not in reading.kept]
+    if codes:
+        shown = ", ".join(f"{each.name} ({each.facts['zero']!r})" for each in codes)
+        text = f"kept as text because of leading zeros: {shown}"
+        notes.append(Note("info", f"{text}; --continuous {shlex.quote(codes[0].name)} makes numbers of it."))
     marks: dict[str, list[str]] = {}
     for each in columns:
         for found in each.facts["marks"] if each.dtype is not None else ():

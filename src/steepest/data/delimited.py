@@ -16,8 +16,8 @@ import polars as pl
 from steepest.data.cells import Cells, tidied
 from steepest.data.dataset import Note
 from steepest.data.encoding import PACKED, NotUtf8Error, check_head, read_bytes
-from steepest.data.judge import SAMPLE_ROWS, may_separate_thousands
-from steepest.data.names import called
+from steepest.data.judge import LEADING_ZERO, SAMPLE_ROWS, may_separate_thousands
+from steepest.data.names import called, names_a_code
 from steepest.data.notation import PLAIN
 from steepest.data.reading import Reading
 from steepest.errors import DataError
@@ -117,11 +117,27 @@ def _read(path: Path, layout: Layout, reading: Reading) -> pl.DataFrame:
         forced: Any = dict.fromkeys(text, pl.String) or None
         guess: dict[str, Any] = {"infer_schema_length": SAMPLE_ROWS, "schema_overrides": forced}
         frame = _first_that_works(path, layout, [guess, {**guess, "null_values": list(reading.missing)}])
-        beyond = [name for name, dtype in frame.schema.items() if dtype == pl.Int128]
+        beyond = {name for name, dtype in frame.schema.items() if dtype == pl.Int128}
+        beyond |= _codes(path, layout, reading, frame) - text
         if not beyond:
             return frame
-        text |= set(beyond)  # more digits than a number holds
+        text |= beyond  # more digits than a number holds, or leading zeros, which a number loses
     return _parsed(path, layout, {"infer_schema": False})
+
+
+def _codes(path: Path, layout: Layout, reading: Reading, frame: pl.DataFrame) -> set[str]:
+    """Return the columns of whole numbers with leading zeros: in all rows if named as codes, else in the first ones."""
+    whole = [name for name, each in frame.schema.items() if each.is_integer() and reading.may_be_a_code(name)]
+    if not whole:
+        return set()
+    zero = pl.all().str.strip_chars().str.contains(LEADING_ZERO).any()
+    first = _parsed(path, layout, {"infer_schema": False, "n_rows": SAMPLE_ROWS}).select(whole).select(zero)
+    found = {each.name for each in first.iter_columns() if each.item()}
+    named = [name for name in whole if name not in found and names_a_code(name)]
+    if named and frame.height > SAMPLE_ROWS:
+        rest = _parsed(path, layout, {"infer_schema": False}).select(named).select(zero)
+        found |= {each.name for each in rest.iter_columns() if each.item()}
+    return found
 
 
 def _first_that_works(path: Path, layout: Layout, ways: Sequence[Mapping[str, Any]]) -> pl.DataFrame:

@@ -24,6 +24,8 @@ EXACT_DIGITS = 15
 _SHORT, _FEW_LETTERS = 9, 5
 """Words for missing values and infinity are so short, and units and exponents have so few letters."""
 _TRUTH = "(?i)^(?:true|false)$"
+LEADING_ZERO = r"^0[0-9]{2,}$"
+"""A whole number with a leading zero; two digits are an hour or a month."""
 _GROUP = r"^[-+]?[1-9][0-9]{0,2}\.[0-9]{3}$"
 """A number whose point may separate thousands."""
 _GROUP_OR_SHORT = r"^[-+]?(?:0|[1-9][0-9]{0,2}(?:\.[0-9]{3})?)$"
@@ -55,6 +57,7 @@ class Judged:
         because: what decided between two ways to read it.
         doubt: why it stays text although it looks like numbers.
         thousands: whether its points look as if they separated thousands.
+        is_kept: whether it stays text because its numbers have leading zeros.
     """
 
     name: str
@@ -67,6 +70,7 @@ class Judged:
     because: str = ""
     doubt: Doubt | None = None
     thousands: bool = False
+    is_kept: bool = False
 
     def values(self, reading: Reading) -> pl.Expr:
         """Return the column as what it is read as."""
@@ -79,6 +83,11 @@ class Judged:
     def is_odd(self) -> bool:
         """Whether Python would not read its numbers, or read others."""
         return self.notation != PLAIN or not self.facts["numbers"]
+
+    @property
+    def is_code(self) -> bool:
+        """Whether its values are whole numbers of which some have leading zeros."""
+        return self.facts["integers"] and self.facts["zero"] is not None
 
     @property
     def is_number(self) -> bool:
@@ -216,6 +225,7 @@ def _looked_at(frame: pl.LazyFrame, names: Sequence[str], reading: Reading) -> l
             "points": (known.str.contains(".", literal=True) & known.str.contains(_GROUP).not_()).any(),
             "codes": known.str.contains(r"^[-+]?[0-9]+$").all()
             & ((known.str.len_chars() > EXACT_DIGITS).mean() > 0.5),
+            "zero": known.filter(known.str.contains(LEADING_ZERO)).first(),
             "marks": cell.filter(cell.is_in(list(reading.marks))).value_counts(sort=True).implode(),
             "odd": known.filter(like_numbers(known).not_()).first(),
             **({"distinct": known.n_unique()} if name == reading.target else {}),
@@ -244,6 +254,10 @@ def _is_plain(column: Judged, reading: Reading, untyped: bool) -> bool:
         return False
     if facts["codes"] and not facts["integers"]:
         return True  # as numbers they would lose digits
+    if untyped and column.is_code and reading.may_be_a_code(column.name):
+        column.is_kept = column.name != reading.target or _few(facts)
+        if column.is_kept:
+            return True
     if untyped or facts["marks"] or not facts["integers"] or column.trained is not None:
         column.dtype = pl.Int64 if facts["integers"] else pl.Float64
     if facts["marks"] and _stays_text(column, reading):
@@ -253,8 +267,12 @@ def _is_plain(column: Judged, reading: Reading, untyped: bool) -> bool:
 
 def _stays_text(column: Judged, reading: Reading) -> bool:
     """Whether numbers that Python would not read stay as they are written, because they are categories."""
-    few = column.dtype == pl.Int64 and column.facts.get("distinct", INTEGER_CLASSES + 1) <= INTEGER_CLASSES
-    return column.name in reading.kept or few
+    return column.name in reading.kept or (column.dtype == pl.Int64 and _few(column.facts))
+
+
+def _few(facts: Mapping[str, Any]) -> bool:
+    """Whether a target's different values are so few that they are classes."""
+    return facts.get("distinct", INTEGER_CLASSES + 1) <= INTEGER_CLASSES
 
 
 def _look_closer(frame: pl.LazyFrame, columns: Sequence[Judged], reading: Reading) -> None:

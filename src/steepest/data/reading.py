@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from steepest.data.names import names_a_time
 from steepest.data.notation import PLAIN, Notation
 from steepest.data.options import MISSING, NUMBER_MARKS, Decimal
 
@@ -24,6 +25,7 @@ class Reading:
         decimal: the decimal sign of numbers that can be read in two ways: auto, point or comma.
         text: columns that stay text.
         kept: columns whose texts stay as they are unless Python would read them as numbers.
+        numbers: columns that are numbers whatever their texts look like.
         target: the column that is predicted; whole numbers that are classes stay as they are, like those of ``kept``.
         trained: at prediction, the columns that were numbers in training and how they were written; else None.
         encoding: the encoding of a text file that is not UTF-8; auto takes it to be Western if it may be.
@@ -34,6 +36,7 @@ class Reading:
     decimal: Decimal = "auto"
     text: Collection[str] = ()
     kept: Collection[str] = ()
+    numbers: Collection[str] = ()
     target: str | None = None
     trained: Mapping[str, Notation] | None = None
     encoding: str = "auto"
@@ -57,6 +60,10 @@ class Reading:
             [*self.missing]
         )
         return not texts.alias("text").to_frame().select(changed.any()).item()
+
+    def may_be_a_code(self, name: str) -> bool:
+        """Whether leading zeros would make codes of a column's whole numbers, not in new rows and not in times."""
+        return self.trained is None and name not in self.numbers and not names_a_time(name)
 
     def known(self, cell: pl.Expr) -> pl.Expr:
         """Return cells, null also where they mean a missing value among numbers."""

@@ -139,11 +139,13 @@ class Table:
         options = self.options
         known = options.task != "auto" and has_classes(options.task)
         classes = {options.target} if options.target and known else set[str]()
+        fixed = options.task != "auto" and not classes
         return Reading(
             missing=options.markers,
             marks=options.number_marks,
             decimal=options.decimal,
             kept={*options.categorical, *classes},
+            numbers={*options.continuous, options.target or ""} if fixed else options.continuous,
             target=options.target if options.task == "auto" else None,
             encoding=options.encoding,
         )
