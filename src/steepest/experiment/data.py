@@ -13,11 +13,15 @@ from steepest.sweep.defaults import default_batch_size
 
 Made = tuple[Dataset, TablePipeline]
 
+MOST_BYTES = 1 << 28
+"""So much memory datasets besides the first one are kept in."""
+
 
 class Datasets(Mapping[str, Dataset]):
     """The datasets by fingerprint: that of the experiment's own data, of its first test set, comes first.
 
-    Only that one and the one that was used last are kept; others are made again when they are asked for.
+    That one is kept, and of the others those used last, as many as ``MOST_BYTES`` hold, at least one; those that were
+    dropped are made again when they are asked for.
 
     Args:
         table: the data.
@@ -96,14 +100,22 @@ class Datasets(Mapping[str, Dataset]):
     def _keep(self, data: Dataset) -> Dataset:
         kept = replace(data, positive=self.positive)
         first = next(iter(self._makers), None)
-        self._kept = {name: each for name, each in self._kept.items() if name == first}
         self._kept[data.fingerprint] = kept
+        others = [
+            name for name in self._kept if name not in (first, data.fingerprint)
+        ]  # the one used last comes last
+        size = sum(_bytes(self._kept[name]) for name in [*others, data.fingerprint])
+        for name in others:
+            if size <= MOST_BYTES:
+                break
+            size -= _bytes(self._kept.pop(name))
         return kept
 
     def __getitem__(self, fingerprint: str) -> Dataset:
         if fingerprint not in self._kept:
             return self._keep(self._makers[fingerprint]()[0])
-        return self._kept[fingerprint]
+        self._kept[fingerprint] = found = self._kept.pop(fingerprint)
+        return found
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._makers)
@@ -116,3 +128,8 @@ class Datasets(Mapping[str, Dataset]):
         self.positive = positive
         self._kept = {name: replace(each, positive=positive) for name, each in self._kept.items()}
         self.first = replace(self.first, positive=positive)
+
+
+def _bytes(data: Dataset) -> int:
+    parts = (data.train, data.validation, data.test)
+    return sum(each.nbytes for part in parts for each in (*part.inputs, part.target))
