@@ -568,7 +568,7 @@ def test_an_interval_beside_a_claim_of_the_corrected_family_names_the_correction
                         differences=[lost])  # fmt: skip
     expected = [
         "Validation chose adam; on the test rows sgd has the better mean.",
-        "Intervals are of one difference alone: after correction for 12 comparisons there is no detectable difference "
+        "Intervals are of one difference alone: there is no detectable difference after correction for 12 comparisons, "
         "from majority class.",
     ]
     assert notes(result) == expected

@@ -5,6 +5,7 @@ It is stored as ``results.json``; figures are drawn from it and from nothing els
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal, cast
 
 from pydantic import Field, JsonValue, model_validator
@@ -14,6 +15,9 @@ from steepest.compare.estimates import Difference, Estimate
 from steepest.record.arms import ArmEntry
 from steepest.record.schema import Frozen
 from steepest.record.store import saved_model
+
+MOST = 1e100
+"""A value beyond this is as good as infinite: it is neither ranked nor drawn."""
 
 Kind = Literal["arm", "default", "constant", "baseline"]
 
@@ -264,3 +268,17 @@ class Comparison(Frozen):
         """Where in the experiment's folder the recommended model is: ``model`` for the network."""
         baselines = {row.name: row.model or "" for row in self.rows if row.kind == "baseline"}
         return saved_model(self.recommended, self.winner, baselines)
+
+
+def better_first(rows: Iterable[Row], metric: Metric) -> list[Row]:
+    """Return the rows by the share of their runs that failed, then by the mean; those without a number last."""
+
+    def place(row: Row) -> tuple[float, float]:
+        value = row.metrics.get(metric.name)
+        if value is None or not abs(value.mean) < MOST:
+            return 1.0, 0.0
+        return max(
+            1.0 - value.n / max(row.seeds, 1), 0.0
+        ), -value.mean if metric.higher_is_better else value.mean
+
+    return sorted(rows, key=place)

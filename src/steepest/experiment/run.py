@@ -13,6 +13,7 @@ from steepest import forks
 from steepest.compare.evidence import Evidence
 from steepest.compare.limits import too_short
 from steepest.compare.result import Comparison
+from steepest.compare.summary import Findings, best_run, summarize
 from steepest.components.identity import of_network
 from steepest.components.references import looking
 from steepest.data.table import Table, read_table
@@ -34,7 +35,7 @@ from steepest.record.store import ARMS, TEST_PREDICTIONS, Folder
 from steepest.report.format import seconds as duration
 from steepest.report.headline import too_short as short_text
 from steepest.report.progress import plan_text, rows_text, steps_of, steps_text
-from steepest.report.summary import Findings, best_run, summarize
+from steepest.report.worded import worded
 from steepest.report.words import Subject
 from steepest.sweep.arms import NOTHING_GIVEN, Objects
 from steepest.sweep.baselines import baseline_rows
@@ -166,7 +167,9 @@ def _carry_out(
     ]
     fits.save(fitted)
     findings, network = _findings(runner, settings, evidence, decided)
-    comparison = summarize(experiment, dataset, evidence, findings, settings.plan).model_copy(
+    summary = summarize(experiment, dataset, evidence, findings, settings.plan)
+    built = evidence.winner.recipe.model if findings.predicted is not None else None
+    comparison = worded(summary, dataset.notes, folder.path, built).model_copy(
         update={"runs": [f"{recipe}-{seed}" for recipe, seed in history]}
     )
     _write_test_predictions(folder, comparison, settings, evidence, runner, network)
@@ -270,7 +273,6 @@ def _findings(
         truth=torch.cat(truth) if truth else torch.empty(0),
         test_rows=settings.datasets.table.test_rows.height,
         decided=decided,
-        folder=runner.folder.path,
         parameters={key: cell.parameters for key, cell in settings.cells.items()},
     )
     return found, network

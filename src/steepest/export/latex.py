@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from steepest.compare.result import Comparison, Metric, Row
+from steepest.compare.result import Comparison, Metric, Row, better_first
 from steepest.export import tex
 from steepest.export.protocol import Section
 from steepest.report import format as show
@@ -13,7 +13,7 @@ from steepest.report.digits import digits_of, from_winner
 from steepest.report.factors import subject
 from steepest.report.results import names_of
 from steepest.report.sentences import notes
-from steepest.report.view import better_first, finite, metric_of
+from steepest.report.view import finite, metric_of
 
 FURTHER_METRICS = 1
 """How many metrics stand beside the deciding one; all of them are in the CSV files."""

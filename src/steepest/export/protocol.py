@@ -364,13 +364,13 @@ def _main_effects(comparison: Comparison) -> list[str]:
     metric = metric_of(comparison, found.metric)
     written = digits_of(comparison, metric)
     pairs = sum(len(effect.pairs) for effect in found.effects)
-    told = [f"{title_of(each.factor)}: {effect_text(each, written, metric)}" for each in found.effects]
+    told = [f"{title_of(each.factor)}: {effect_text(each, written)}" for each in found.effects]
     said = [
         "A main effect is the difference of two levels of a factor, averaged over all combinations of the other "
         f"factors with equal weights; its p-value is corrected for all {pairs} pairs of levels (Holm). "
         f"{capital('; '.join(told))}."
     ]
-    return said if found.largest is None else [*said, interaction_text(found.largest, written, metric)]
+    return said if found.largest is None else [*said, interaction_text(found.largest, written)]
 
 
 def _software(comparison: Comparison, records: Sequence[Record]) -> str:

@@ -59,6 +59,18 @@ class Digits:
         low, high = ends or (None, None)
         return show.difference(factor * found.mean, low, high, self.decimals, sign=sign, tight=tight)
 
+    def text(self, found: Difference, *, sign: bool = False, forward: bool = False) -> str:
+        """Return a difference, its interval and its unit for a sentence; see :meth:`gap`.
+
+        Example:
+            >>> found = Difference(first="a", second="b", metric="accuracy", over="both", mean=0.021, low=0.01,
+            ...                    high=0.032, n=5, told_apart=True)
+            >>> Digits(1, percent=True).text(found, sign=True)
+            '+2.1 [1.0, 3.2] points'
+        """
+        parts = [*self.gap(found, sign=sign, forward=forward), "points" if self.percent else ""]
+        return " ".join(each for each in parts if each)
+
     def ends(self, found: Difference, pair: tuple[float, float]) -> str:
         """Return another interval of a difference, with the decimals of its own."""
         low, high = (None, None) if found.ends is None else (self.scale * end for end in found.ends)

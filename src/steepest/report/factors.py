@@ -61,7 +61,7 @@ def short_names(comparison: Comparison) -> dict[str, str]:
     factors, levels = varying(comparison), levels_of(comparison)
     if not factors:
         return {}
-    shown = {name: _shortened([each[name] for each in levels.values()]) for name in factors}
+    shown = {name: short_levels([each[name] for each in levels.values()]) for name in factors}
     made = {
         arm.title: arm.name or ", ".join(shown[name][arm.levels[name]] for name in factors)
         for arm in comparison.arms
@@ -69,7 +69,13 @@ def short_names(comparison: Comparison) -> dict[str, str]:
     return made if len(set(made.values())) == len(made) else {title: title for title in made}
 
 
-def _shortened(levels: Sequence[str]) -> dict[str, str]:
+def short_levels(levels: Sequence[str]) -> dict[str, str]:
+    """Return each level without its options, where no other level is then called the same.
+
+    Example:
+        >>> short_levels(["momentum(lr=0.1)", "adam(lr=0.1)", "adam(lr=1)"])
+        {'momentum(lr=0.1)': 'momentum', 'adam(lr=0.1)': 'adam(lr=0.1)', 'adam(lr=1)': 'adam(lr=1)'}
+    """
     bare = {each: each.partition("(")[0] or each for each in levels}
     bare = {each: name.removesuffix(" schedule") for each, name in bare.items()}
     often = list(bare.values())

@@ -86,9 +86,7 @@ class _Case:
     def gap(self, found: Difference) -> str:
         """Return by how much the first of a difference is better or worse, with the interval."""
         worse = (found.mean > 0) != self.metric.higher_is_better and found.mean != 0
-        size, ends = self.written.gap(found, forward=True)
-        unit = " points" if self.metric.percent else ""
-        return f"{' '.join(each for each in (size, ends) if each)}{unit} {'worse' if worse else 'better'}"
+        return f"{self.written.text(found, forward=True)} {'worse' if worse else 'better'}"
 
     def to(self, row: Row) -> Difference | None:
         """Return the winner minus a baseline, if the two were compared."""
@@ -306,10 +304,8 @@ def _depends(case: _Case, found: Interaction) -> str:
         [cell_text(factor, level) for level in levels]
         for factor, levels in zip(found.factors, (found.first, found.second), strict=True)
     )
-    size, ends = case.written.gap(found.difference, sign=True)
-    unit = " points" if case.metric.percent else ""
-    gap = " ".join(each for each in (size, ends) if each)
-    return f"The effect of the {one} depends on the {by}: {a} − {b} is {gap}{unit} with {c} compared to {d}."
+    gap = case.written.text(found.difference, sign=True)
+    return f"The effect of the {one} depends on the {by}: {a} − {b} is {gap} with {c} compared to {d}."
 
 
 def _use_network(case: _Case) -> str:

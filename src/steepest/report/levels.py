@@ -16,7 +16,7 @@ from steepest.compare.estimates import Difference
 from steepest.compare.result import Comparison
 from steepest.report import format as show
 from steepest.report.digits import Digits
-from steepest.report.factors import title_of
+from steepest.report.factors import short_levels, title_of
 from steepest.report.words import cell_text
 
 _WIDEST = 13
@@ -98,10 +98,10 @@ def effects_table(found: Factorial, written: Digits) -> Table:
 
 
 def _bare(factor: str, levels: Sequence[str]) -> list[str]:
-    """Return two levels, without their options where the names differ."""
+    """Return levels as they stand below the name of their factor, without options that none of them needs."""
     shown = [cell_text(factor, show.printable(each)) for each in levels]
-    names = [each.partition("(")[0] for each in shown]
-    return names if len(set(names)) == len(shown) and all(names) else shown
+    short = short_levels(shown)
+    return [short[each] for each in shown]
 
 
 def _verdict(found: Difference, written: Digits) -> tuple[Text, str]:

@@ -18,7 +18,7 @@ import polars as pl
 from steepest.compare.differences import differences, standings
 from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.intervals import t_interval
-from steepest.compare.result import Band, Comparison, Effect, Fact, Metric, Row
+from steepest.compare.result import Band, Comparison, Effect, Fact, Metric, Row, better_first
 from steepest.compare.scores import scores
 from steepest.data.read import scan, source_name
 from steepest.errors import OptionError, UnknownNameError, unknown_name
@@ -26,7 +26,6 @@ from steepest.evaluate.metrics import metric_info
 from steepest.report import format as show
 from steepest.report.headline import headline
 from steepest.report.log_table import checked
-from steepest.report.view import better_first
 
 HIGHER = re.compile(
     r"acc|f1|auc|precision|recall|r2|score|bleu|rouge|map|iou|dice|ndcg|reward|return|psnr|ssim"

@@ -105,9 +105,9 @@ def panel(comparison: Comparison) -> Panel | None:
     return Panel(
         title=metric.title + (", %" if metric.percent else ""),
         better="right" if metric.higher_is_better else "left",
-        factors=[_factor(each, axis, written, metric) for each in found.effects],
+        factors=[_factor(each, axis, written) for each in found.effects],
         ticks=labelled(axis, written.scale),
-        interaction="" if largest is None else interaction_text(largest, written, metric),
+        interaction="" if largest is None else interaction_text(largest, written),
         caption=caption(comparison, found),
         plot=_plot(comparison, largest, metric) if largest is not None and largest.told_apart else None,
     )
@@ -120,7 +120,7 @@ def labelled(axis: ValueAxis, scale: float) -> list[tuple[str, float]]:
     return [(show.number(value * scale, decimals), at) for value, at in ticks]
 
 
-def _factor(effect: MainEffect, axis: ValueAxis, written: Digits, metric: Metric) -> FactorLines:
+def _factor(effect: MainEffect, axis: ValueAxis, written: Digits) -> FactorLines:
     dots = [
         LevelDot(
             name=each.level,
@@ -131,31 +131,27 @@ def _factor(effect: MainEffect, axis: ValueAxis, written: Digits, metric: Metric
         )
         for each in effect.levels
     ]
-    return FactorLines(title_of(effect.factor), dots, effect_text(effect, written, metric), effect.told_apart)
+    return FactorLines(title_of(effect.factor), dots, effect_text(effect, written), effect.told_apart)
 
 
-def effect_text(effect: MainEffect, written: Digits, metric: Metric) -> str:
+def effect_text(effect: MainEffect, written: Digits) -> str:
     """Return what the best and the worst level of a factor differ by, in words."""
     found = effect.effect
-    size, ends = written.gap(found, forward=True)
-    unit = " points" if metric.percent else ""
-    gap = " ".join(each for each in (size, ends) if each) + unit
+    better = f"{found.first} is {written.text(found, forward=True)} better than {found.second}"
     if found.ends is None:
-        return f"{found.first} is {gap} better than {found.second}; no interval: {found.reason or 'one run each'}"
+        return f"{better}; no interval: {found.reason or 'one run each'}"
     if not found.told_apart:
         verdict = f"no detectable difference{corrected([found])} ({evidence(found)})"
-        return f"{verdict}: {found.first} is {gap} better than {found.second}"
+        return f"{verdict}: {better}"
     apart = sum(each.told_apart for each in effect.pairs)
     more = f"; {apart} of {len(effect.pairs)} pairs differ detectably" if len(effect.pairs) > 1 else ""
-    return f"{found.first} is {gap} better than {found.second}{more}"
+    return f"{better}{more}"
 
 
-def interaction_text(found: Interaction, written: Digits, metric: Metric) -> str:
+def interaction_text(found: Interaction, written: Digits) -> str:
     """Return the largest interaction in words."""
     (a, b), (c, d) = found.first, found.second
-    size, ends = written.gap(found.difference, sign=True)
-    unit = " points" if metric.percent else ""
-    gap = " ".join(each for each in (size, ends) if each) + unit
+    gap = written.text(found.difference, sign=True)
     what = " × ".join(map(title_of, found.factors))
     if found.difference.ends is None:
         verdict = f"no interval: {found.difference.reason or 'one run each'}"
@@ -181,7 +177,7 @@ def caption(comparison: Comparison, found: Factorial) -> str:
         f"Dot: the mean of all arms with this level, with equal weights for the levels of the other factors, over "
         f"{subject(comparison).runs(found.seeds)}. Bar: its 95 % interval over {span}.",
         f"Intervals of differences cover {' and '.join(filter(None, [', '.join(held[:-1]), held[-1]]))}; differences "
-        f"are detectable after correction for {'all ' if len(pairs) > 1 else ''}{len(pairs)} pairs of levels"
+        f"are detectable after correction for {_all(len(pairs))} of levels"
         f"{_and_interactions(found)} (Holm).",
     ]
     if any(len(effect.levels) > 2 for effect in found.effects):
@@ -197,6 +193,10 @@ def caption(comparison: Comparison, found: Factorial) -> str:
         )
         said.append(f"{seeds} left out of all arms.")
     return " ".join(map(capital, said))
+
+
+def _all(pairs: int) -> str:
+    return {1: "1 pair", 2: "both pairs"}.get(pairs, f"all {pairs} pairs")
 
 
 def _and_interactions(found: Factorial) -> str:

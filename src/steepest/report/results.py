@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from steepest.compare.estimates import Estimate
-from steepest.compare.result import Comparison, Metric, Row
+from steepest.compare.result import Comparison, Metric, Row, better_first
 from steepest.report import format as show
 from steepest.report.digits import digits_of, from_winner
 from steepest.report.factors import subject, title_of, varying
 from steepest.report.sentences import notes
 from steepest.report.theme import styles
-from steepest.report.view import UNBROKEN, better_first, finite, is_winner, metric_of
+from steepest.report.view import UNBROKEN, finite, is_winner, metric_of
 from steepest.report.words import capital, cell_text
 
 

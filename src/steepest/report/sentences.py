@@ -56,11 +56,14 @@ def notes(comparison: Comparison) -> list[str]:
         found = from_winner(comparison, row.name, metric.name) if row.kind in ("arm", "baseline") else None
         if found is not None and found.only_uncorrected:
             lost.setdefault(found.comparisons, []).append(name(row.name))
-    return _chosen(metric, arms, comparison.winner, name) + [
-        f"Intervals are of one difference alone: after correction for {count} comparisons there is no detectable "
-        f"difference from {listed(names)}."
-        for count, names in lost.items()
-    ]
+    said = _chosen(metric, arms, comparison.winner, name)
+    if lost:
+        families = [f"{count} comparisons, from {listed(names)}" for count, names in lost.items()]
+        said.append(
+            "Intervals are of one difference alone: there is no detectable difference after correction for "
+            f"{'; for '.join(families)}."
+        )
+    return said
 
 
 def families_of(comparison: Comparison) -> str:

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from steepest.compare.differences import family
 from steepest.compare.estimates import Difference
-from steepest.compare.result import Comparison, Fact
+from steepest.compare.result import Comparison, Fact, better_first
 from steepest.compare.scores import Scores, scores
 from steepest.evaluate.metrics import is_positive
 from steepest.files import cannot_write, write_atomically
@@ -27,7 +27,7 @@ from steepest.report import format as show
 from steepest.report.contrasts import Contrast, contrasts
 from steepest.report.digits import digits_of
 from steepest.report.html import embedded_json, own, policy, style, template
-from steepest.report.view import Ranking, better_first, metric_of, ranking
+from steepest.report.view import Ranking, metric_of, ranking
 from steepest.report.words import listed
 
 LONGEST = 80

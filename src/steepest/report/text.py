@@ -12,13 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from steepest.compare.estimates import Estimate
-from steepest.compare.result import Comparison, Metric, Row
+from steepest.compare.limits import TUNING_FAILED
+from steepest.compare.result import Comparison, Metric, Row, better_first
 from steepest.report import format as show
 from steepest.report.digits import digits_of, from_winner
 from steepest.report.levels import LevelColumns, effects_table, level_columns, wrapped
 from steepest.report.sentences import notes
-from steepest.report.view import UNBROKEN, better_first, is_winner, metric_of
-from steepest.report.words import TUNING_FAILED
+from steepest.report.view import UNBROKEN, is_winner, metric_of
 
 _NAME, _HEAD = 15, 20
 _LONGEST, _SHORT = 60, 10

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
 from pydantic import JsonValue
 
 from steepest.compare.estimates import Estimate
-from steepest.compare.result import SPREADS, Comparison, Effect, Metric, RateCurve, Row
+from steepest.compare.result import (
+    MOST,
+    SPREADS,
+    Comparison,
+    Effect,
+    Metric,
+    RateCurve,
+    Row,
+    better_first,
+)
 from steepest.report import format as show
 from steepest.report.digits import Digits, digits_of
 from steepest.report.factors import short_names, subject
@@ -110,7 +119,7 @@ def finite(value: float) -> bool:
         >>> finite(1.5), finite(float("nan")), finite(1e300)
         (True, False, False)
     """
-    return abs(value) < 1e100
+    return abs(value) < MOST
 
 
 def metric_of(comparison: Comparison, name: str) -> Metric:
@@ -126,20 +135,6 @@ def is_winner(comparison: Comparison, row: Row) -> bool:
     value = row.metrics.get(comparison.metric)
     known = value is not None and math.isfinite(value.mean)
     return known and row.kind == "arm" and row.name == comparison.winner
-
-
-def better_first(rows: Iterable[Row], metric: Metric) -> list[Row]:
-    """Return the rows by the share of their runs that failed, then by the mean; those without a number last."""
-
-    def place(row: Row) -> tuple[float, float]:
-        value = row.metrics.get(metric.name)
-        if value is None or not finite(value.mean):
-            return 1.0, 0.0
-        return max(
-            1.0 - value.n / max(row.seeds, 1), 0.0
-        ), -value.mean if metric.higher_is_better else value.mean
-
-    return sorted(rows, key=place)
 
 
 def ranking_scale(estimates: Sequence[Estimate], best: float) -> ValueAxis:

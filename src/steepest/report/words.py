@@ -9,9 +9,6 @@ from steepest.optim import make_spec, registry
 from steepest.sweep.arms import SUBJECTS
 from steepest.wording import counted
 
-TUNING_FAILED = "tuning failed"
-"""The flag of a row whose optimizer is better at its library default rate."""
-
 
 def capital(text: str | None) -> str:
     """Return a text with its first letter upper case.

@@ -1,4 +1,4 @@
-"""Summaries: from the evidence of a finished experiment to the pure data that table, CSV and report show."""
+"""From the evidence of a finished experiment to the pure data that table, CSV and report show."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,18 +17,13 @@ from steepest.compare.assemble import arm_entries, arm_row, band, baseline_row, 
 from steepest.compare.differences import between, standings
 from steepest.compare.estimates import Difference
 from steepest.compare.evidence import Evidence, compared, main_effects
-from steepest.compare.limits import Limits, limits
+from steepest.compare.limits import TUNING_FAILED, Limits, limits
 from steepest.compare.recommended import recommended
-from steepest.compare.result import ClassLine, Comparison, Fact, Row
+from steepest.compare.result import ClassLine, Comparison, Fact, Row, better_first
 from steepest.compare.worth import effects, trust
 from steepest.data.dataset import Dataset
 from steepest.evaluate.rowwise import BY_ROW
 from steepest.recipe import ExecutionPlan, Experiment, Precision
-from steepest.report.headline import headline, mistuned
-from steepest.report.sentences import about_altered_data, remarks
-from steepest.report.usage import usage
-from steepest.report.view import better_first
-from steepest.report.words import TUNING_FAILED, Subject
 from steepest.sweep.arms import PLAIN, Arm
 from steepest.sweep.plan import PlannedRun, finals
 from steepest.version import version
@@ -47,7 +41,6 @@ class Findings:
         truth: the true ones, in the same order.
         test_rows: how many test rows there are.
         decided: what was decided for the user, as (what, how).
-        folder: where the experiment is.
         parameters: trainable numbers of each cell's model.
     """
 
@@ -57,14 +50,51 @@ class Findings:
     truth: Tensor
     test_rows: int
     decided: Sequence[tuple[str, str]]
-    folder: Path
     parameters: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Altered:
+    """Which arms were trained on altered data.
+
+    Attributes:
+        of_winner: what was altered for the winner, or nothing.
+        ahead: titles of the arms with altered data that are ahead of the winner on validation.
+        all_are: whether every arm has altered data.
+    """
+
+    of_winner: str
+    ahead: Sequence[str]
+    all_are: bool
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a comparison found, before it is put in words.
+
+    Attributes:
+        comparison: everything but its sentences and warnings.
+        rivals: the winner minus every other arm, by metric.
+        against: the winner minus every baseline, on the deciding metric.
+        reference: title of the regression that is always mentioned.
+        limits: what restricts the claims.
+        no_effects: why there are no main effects, where several factors vary.
+        altered: which arms were trained on altered data.
+    """
+
+    comparison: Comparison
+    rivals: dict[str, list[Difference]]
+    against: list[Difference]
+    reference: str
+    limits: Limits
+    no_effects: str
+    altered: Altered
 
 
 def summarize(
     experiment: Experiment, dataset: Dataset, evidence: Evidence, findings: Findings, plan: ExecutionPlan
-) -> Comparison:
-    """Return the comparison."""
+) -> Summary:
+    """Return everything that a comparison found."""
     metrics = shown_metrics(evidence.metrics)
     metric = metrics[0]
     winner = evidence.winner
@@ -73,7 +103,6 @@ def summarize(
     default = better_first((arm_row(evidence, arm, "default") for arm in arms if controls), metric)
     constant = [arm_row(evidence, winner, "constant")] if evidence.constant() else []
     baselines = better_first((baseline_row(each, evidence.metrics) for each in evidence.baselines), metric)
-    mine = next(row for row in tuned if row.name == winner.title)
     names = [row.name for row in tuned]
     rivals, against, pairs, outer = _differences(evidence, findings, names)
     every = [*tuned, *default, *constant, *baselines]
@@ -84,29 +113,11 @@ def summarize(
     bounds = limits(evidence, experiment.protocol, plan, outer)
     every = [_flagged(row, bounds) for row in every]
     found_effects, why_none = main_effects(evidence, findings.rows, metric.name)
-    subject = Subject(tuple(evidence.setup.differing) or ("optimizer",), evidence.setup.folds)
+    factors = tuple(evidence.setup.differing) or ("optimizer",)
     use = recommended(evidence, against[metric.name], trained=findings.predicted is not None)
-    said = about_altered_data(
-        "" if findings.predicted is None else winner.variant.altered,
-        [subject.name(arm.title) for arm in evidence.ahead_of_winner if not winner.variant.altered],
-        all_are=all(arm.variant.altered for arm in arms),
-    )
     found = Comparison(
         title=experiment.name,
-        sentence=headline(
-            metric,
-            every,
-            mine,
-            rivals[metric.name],
-            against[metric.name],
-            recommended="" if use == winner.title else use,
-            reference=reference,
-            limits=bounds,
-            subject=subject,
-            factorial=found_effects,
-        )
-        + (said and f" {said}"),
-        remarks=remarks(metric, metrics, mine, every, {} if bounds.silent else rivals, subject),
+        sentence="",
         task=dataset.task,
         target=dataset.target,
         metric=metric.name,
@@ -125,13 +136,12 @@ def summarize(
         trust=trust(
             evidence, findings.test_rows, rivals[metric.name], against[metric.name], found_effects
         ),
-        warnings=[*_warnings(dataset, every, bounds), *_about_effects(why_none)],
         data=_data(dataset, experiment),
         preparation=[Fact(label=note.kind, value=note.text) for note in dataset.notes if note.kind == "info"],
         recipe=_recipe(experiment, evidence, findings),
         environment=environment(plan),
         arms=arm_entries(evidence),
-        factors=list(subject.factors),
+        factors=list(factors),
         factorial=found_effects,
         test_sets=evidence.setup.folds,
         test_kind=evidence.kind,
@@ -139,8 +149,12 @@ def summarize(
         recommended=use,
         phases=_phases(evidence),
     )  # fmt: skip
-    model = winner.recipe.model if findings.predicted is not None else None
-    return found.model_copy(update={"use": usage(findings.folder, found, model)})
+    altered = Altered(
+        of_winner="" if findings.predicted is None else winner.variant.altered,
+        ahead=[arm.title for arm in evidence.ahead_of_winner if not winner.variant.altered],
+        all_are=all(arm.variant.altered for arm in arms),
+    )
+    return Summary(found, rivals, against[metric.name], reference, bounds, why_none, altered)
 
 
 def _differences(
@@ -182,21 +196,6 @@ def _flagged(row: Row, bounds: Limits) -> Row:
     if row.kind != "arm" or row.name not in bounds.mistuned:
         return row
     return row.model_copy(update={"flags": [*row.flags, TUNING_FAILED]})
-
-
-def _warnings(dataset: Dataset, rows: Sequence[Row], bounds: Limits) -> list[str]:
-    found = [note.text for note in dataset.notes if note.kind == "warning"]
-    if bounds.mistuned:
-        found.append(mistuned(bounds.mistuned))
-    for flag in ("still improving", "overfitting", "best rate at the edge of the grid"):
-        names = [row.name for row in rows if row.kind == "arm" and flag in row.flags]
-        if names:
-            found.append(f"{', '.join(names)}: {flag}.")
-    return found
-
-
-def _about_effects(why_none: str) -> list[str]:
-    return [f"There are no main effects: {why_none}."] if why_none else []
 
 
 def _data(dataset: Dataset, experiment: Experiment) -> list[Fact]:

@@ -1,0 +1,72 @@
+"""A comparison in words: headline, remarks, warnings and how to use it, from what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from steepest.compare.limits import Limits
+from steepest.compare.result import Comparison, Row
+from steepest.compare.summary import Summary
+from steepest.data.dataset import Note
+from steepest.report.factors import subject
+from steepest.report.headline import headline, mistuned
+from steepest.report.sentences import about_altered_data, remarks
+from steepest.report.usage import usage
+
+
+def worded(found: Summary, notes: Sequence[Note], folder: Path, model: str | None) -> Comparison:
+    """Return the comparison with its sentences.
+
+    Args:
+        found: what was found.
+        notes: those of the data.
+        folder: where the experiment is.
+        model: what the winner's network was built from, None if no run of it finished.
+    """
+    comparison, limits = found.comparison, found.limits
+    metric, what = comparison.metrics[0], subject(comparison)
+    mine = next(row for row in comparison.rows if row.kind == "arm" and row.name == comparison.winner)
+    use = comparison.recommended
+    said = about_altered_data(
+        found.altered.of_winner,
+        [what.name(title) for title in found.altered.ahead],
+        all_are=found.altered.all_are,
+    )
+    made = comparison.model_copy(
+        update={
+            "sentence": headline(
+                metric,
+                comparison.rows,
+                mine,
+                found.rivals[metric.name],
+                found.against,
+                recommended="" if use == comparison.winner else use,
+                reference=found.reference,
+                limits=limits,
+                subject=what,
+                factorial=comparison.factorial,
+            )
+            + (said and f" {said}"),
+            "remarks": remarks(
+                metric, comparison.metrics, mine, comparison.rows, {} if limits.silent else found.rivals, what
+            ),
+            "warnings": [*_warnings(notes, comparison.rows, limits), *_about_effects(found.no_effects)],
+        }
+    )
+    return made.model_copy(update={"use": usage(folder, made, model)})
+
+
+def _warnings(notes: Sequence[Note], rows: Sequence[Row], bounds: Limits) -> list[str]:
+    found = [note.text for note in notes if note.kind == "warning"]
+    if bounds.mistuned:
+        found.append(mistuned(bounds.mistuned))
+    for flag in ("still improving", "overfitting", "best rate at the edge of the grid"):
+        names = [row.name for row in rows if row.kind == "arm" and flag in row.flags]
+        if names:
+            found.append(f"{', '.join(names)}: {flag}.")
+    return found
+
+
+def _about_effects(why_none: str) -> list[str]:
+    return [f"There are no main effects: {why_none}."] if why_none else []
