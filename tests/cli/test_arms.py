@@ -326,6 +326,48 @@ def test_one_optimizer_with_several_values_to_try(churn, churn_csv, tmp_path, st
     assert len(Folder(tmp_path / "x").records()) == count
 
 
+def test_what_arms_cannot_have_is_refused_alike_everywhere(churn, churn_csv, tmp_path, steepest) -> None:
+    table = st.read_table(churn, target="churned")
+    with pytest.raises(OptionError, match=r"'optimiser'[\s\S]*did you mean 'optimizer'"):
+        st.Arm(optimiser="adam")
+    for given in ({"batch_size": "32"}, {"batch_size": [64, "32"]}, {"arms": [st.Arm(batch_size="32")]}):
+        with pytest.raises(OptionError, match="batch_size is the text '32'"):
+            st.plan(table, **given)
+    with pytest.raises(OptionError, match="of the arm 'adam' is larger than its 100 training rows"):
+        st.plan(table, optimizers="adam", batch_size=[32, 200], train_rows=[100, "all"]).preview()
+    head = f'[data]\nsource = "{churn_csv}"\ntarget = "churned"\n'
+    arms = '[[arms]]\nschedule = "linear"\n[[arms]]\nschedule = "constant"\n'
+    for text, fact in {
+        f'{head}[protocol]\nbatch_size = "32"\n': "is the text '32'",
+        f'{head}[[arms]]\nbatch_size = "32"\n': "is the text '32'",
+        f'optimizers = ["sgd"]\n{head}{arms}': "-o has no effect",
+        f'{head}[protocol]\nschedule = "cosine"\n{arms}': "--schedule has no effect",
+    }.items():
+        (tmp_path / "e.toml").write_text(text)
+        said = steepest("compare", tmp_path / "e.toml", "--dry-run")
+        assert (said.status, fact in said.err) == (2, True), said.err
+    (tmp_path / "e.toml").write_text(f'{head}[protocol]\nschedule = "cosine"\n{arms}[[arms]]\n')
+    said = steepest("compare", tmp_path / "e.toml", *QUICK, "--dry-run")
+    assert "linear schedule, constant schedule, cosine schedule" in said.out
+
+
+def test_the_plan_names_the_run_on_all_rows_and_the_flag_that_many_runs_need(steepest, churn_csv) -> None:
+    command = ["compare", churn_csv, "--target", "churned", *QUICK, "--dry-run"]
+    said = steepest(*command, "-o", "sgd(lr=0.1)", "--split", "folds:3")
+    assert (
+        "(3 test sets × 2 seeds + 6 at default) + 6 without schedule + 1 on the rows of all test sets → 19 runs"
+        in (said.out)
+    )
+    assert "--yes" not in said.out
+    assert "begin  only with --yes" in steepest(*command, "-o", "sgd(lr=0.1)", "--seeds", "400").out
+
+
+def test_options_of_arms_say_that_they_are_repeatable(steepest) -> None:
+    said = " ".join(steepest("compare", "--help").out.replace("│", " ").split())
+    assert said.count("repeatable") >= 11
+    assert "Compare optimizers" not in said
+
+
 def test_a_misspelt_option_of_an_arm_gets_a_suggestion(churn_csv, tmp_path, capsys) -> None:
     path = tmp_path / "e.toml"
     path.write_text(f'[data]\nsource = "{churn_csv}"\ntarget = "churned"\n[[arms]]\nmodle = "linear"\n')

@@ -210,10 +210,7 @@ def test_rows_of_one_class_are_refused():
     table = read_table(frame, target="kind", drop="owner,price", split="time:day")
     with pytest.raises(OptionError) as caught:
         table.variant(train_rows=100)
-    assert (
-        caught.value.fact
-        == "train_rows: kind has one value only in the 100 rows that are left, the latest by day"
-    )
+    assert caught.value.fact == "kind has one value only in the 100 rows that are left, the latest by day"
     assert table.variant(train_rows=1100).classes == ("early", "late")
 
 
@@ -233,13 +230,13 @@ def test_with_a_split_by_group_rows_are_drawn():
 @pytest.mark.parametrize(
     ("value", "fact", "hint"),
     [
-        (1201, "train_rows: 1,201 is more than the 1,200 training rows", "give at most 1,200"),
-        (9, "train_rows: 9 training rows are too few", "give at least 10 rows"),
-        (0.005, "train_rows: 6 training rows, 0.005 of 1,200, are too few", "a share of at least 0.0083"),
-        (0, "train_rows: '0' is neither a share", "a share above 0"),
-        (1.5, "train_rows: '1.5' is neither a share", "or all"),
-        ("half", "train_rows: 'half' is neither a share", "or all"),
-        ("nan", "train_rows: 'nan' is neither a share", "or all"),
+        (1201, "1,201 is more than the 1,200 training rows", "give at most 1,200"),
+        (9, "9 training rows are too few", "give at least 10 rows"),
+        (0.005, "6 training rows, 0.005 of 1,200, are too few", "a share of at least 0.0083"),
+        (0, "'0' is neither a share", "a share above 0"),
+        (1.5, "'1.5' is neither a share", "or all"),
+        ("half", "'half' is neither a share", "or all"),
+        ("nan", "'nan' is neither a share", "or all"),
     ],
 )
 def test_a_number_of_rows_that_cannot_be_is_refused(value, fact, hint):

@@ -24,7 +24,7 @@ from steepest.wording import counted
 
 app = typer.Typer(
     name="steepest",
-    help="Train neural networks on your data under several optimizers: which one wins, by how much, and how surely?",
+    help="Train neural networks on your data in several ways: which one wins, by how much, and how surely?",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -50,7 +50,10 @@ Open = Annotated[bool, flag("--open", help="Open the report in the browser.", pa
 DryRun = Annotated[
     bool, flag("--dry-run", help="Print the plan and the time it will take; train nothing.", panel="Output")
 ]
-Yes = Annotated[bool, flag("--yes", "-y", help="Begin even more than 1,000 runs.", panel="Output")]
+Yes = Annotated[
+    bool,
+    flag("--yes", "-y", help="Begin even more than 1,000 runs; no effect on fewer.", panel="Output"),
+]
 PrintModel = Annotated[bool, flag("--print-model", help="Print the model first.", panel="Output")]
 Help = Annotated[
     bool,
@@ -76,7 +79,7 @@ ComparisonFolder = Annotated[Path, typer.Argument(help="Folder of a comparison."
 def compare(source: str, optimizers: list[str] | None, out: Path | None, dry_run: bool = False,
             print_model: bool = False, verbose: bool = False, quiet: bool = False, as_json: bool = False,
             open_: bool = False, yes: bool = False, **flags: Any) -> None:  # fmt: skip
-    """Compare optimizers on a table, or run an experiment file."""
+    """Compare ways of training on a table, or run an experiment file."""
     if dry_run and (verbose or open_):
         raise OptionError(
             f"{'--verbose' if verbose else '--open'} has no effect with --dry-run, which trains nothing",
@@ -127,7 +130,8 @@ compare.__signature__ = inspect.Signature(_OPTIONS)  # pyright: ignore[reportFun
 compare.__annotations__ = {each.name: each.annotation for each in _OPTIONS}
 app.command(
     context_settings={"help_option_names": []},
-    help="Compare optimizers on a table, or run an experiment file.\n\nWhat you do not specify is chosen automatically "
+    help="Compare ways of training (optimizers, models, batch sizes, …) on a table, or run an experiment "
+    "file.\n\nWhat you do not specify is chosen automatically "
     "and printed. The same command in the same folder makes only the runs that are missing. Exit status: 0, 1 if no "
     "run finished, 2 for a wrong option or file.",
 )(compare)

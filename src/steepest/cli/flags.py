@@ -135,7 +135,8 @@ def _optimizers() -> inspect.Parameter:
     option = typer.Option(
         "--optimizers", "-o", metavar="LIST", rich_help_panel=COMMON, show_default=False,
         autocompletion=completion("optimizers"),
-        help="Names, groups (default, classic, all) or specifications such as 'adam(lr=1e-3)'; repeatable.",
+        help="Names, groups (default, classic, all) or specifications such as 'adam(lr=1e-3)' or "
+        "'adam; eps=1e-8..1e-4'; repeatable.",
     )  # fmt: skip
     return _parameter("optimizers", Annotated[list[str] | None, option])
 
@@ -169,6 +170,8 @@ def _option(
         or name in WITHOUT_DEFAULT
     )
     text = (field.description or "").rstrip(".")
+    if name in Factors.model_fields and "repeatable" not in text:
+        text += "; repeatable"
     shown_default = "" if none else f" [dim]\\[{_plain(default)}][/dim]"
     option = typer.Option(
         f"--{shown.replace('_', '-')}", metavar=_metavar(field, shown), rich_help_panel=panel, hidden=hidden,

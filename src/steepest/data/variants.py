@@ -121,7 +121,7 @@ def _train_rows(text: str) -> str:
     if text == ALL:
         return ALL
     wrong = OptionError(
-        f"train_rows: {text!r} is neither a share of the training rows nor a number of them",
+        f"{text!r} is neither a share of the training rows nor a number of them",
         hint="write a share above 0 and up to 1.0, such as 0.1; a whole number, such as 250; or all.",
     )
     if _COUNT.fullmatch(text):
@@ -218,12 +218,12 @@ def _wanted(train_rows: str, dataset: Dataset) -> int:
     wanted = int(train_rows) if count else round(float(train_rows) * n)
     if wanted > n:
         raise OptionError(
-            f"train_rows: {wanted:,} is more than the {counted(n, 'training row')}",
+            f"{wanted:,} is more than the {counted(n, 'training row')}",
             hint=f"give at most {n:,}, a share such as 0.5, or all.",
         )
     hint = f"give at least {MIN_ROWS} rows, or a share of at least {MIN_ROWS / n:.2g} of the {n:,} training rows."
     few = "" if count else f", {train_rows} of {n:,},"
-    few = f"train_rows: {counted(wanted, 'training row')}{few} {'is' if wanted == 1 else 'are'} too few"
+    few = f"{counted(wanted, 'training row')}{few} {'is' if wanted == 1 else 'are'} too few"
     if wanted < MIN_ROWS:
         raise OptionError(few, hint=hint)
     if dataset.classes:
@@ -268,7 +268,7 @@ def _check_varies(dataset: Dataset, kept: Rows, how: str) -> None:
     target = dataset.train.target[torch.from_numpy(kept)]
     if bool((target == target[0]).all()):
         raise OptionError(
-            f"train_rows: {dataset.target} has one value only in the {len(kept):,} rows that are left{how}",
+            f"{dataset.target} has one value only in the {len(kept):,} rows that are left{how}",
             hint="give more rows.",
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from steepest.components import grammar
 from steepest.errors import unknown_name
@@ -48,6 +48,9 @@ class Arm:
         procedure: of which runs it consists.
         name: what it is called.
 
+    Raises:
+        UnknownNameError: there is no such option.
+
     Example:
         >>> Arm(optimizer="adam", model="linear", name="plain").name
         'plain'
@@ -63,6 +66,14 @@ class Arm:
     prepare: str | None = None
     procedure: str | None = None
     name: str = ""
+
+    def __new__(cls, *_: Any, **options: Any) -> Self:
+        """Refuse an option that does not exist by the nearest one that does."""
+        known = [each.name for each in fields(cls)]
+        wrong = next((each for each in options if each not in known), None)
+        if wrong is not None:
+            raise unknown_name("option of an arm", wrong, known)
+        return super().__new__(cls)
 
     def options(self, objects: dict[str, Any]) -> dict[str, Any]:
         """Return this as it is written in a file; objects are kept in ``objects`` by their texts."""

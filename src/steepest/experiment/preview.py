@@ -6,7 +6,7 @@ import html
 
 from steepest.components.references import looking
 from steepest.data.table import Table
-from steepest.experiment.budget import check_minutes, expected, time_text
+from steepest.experiment.budget import MANY_RUNS, check_minutes, expected, time_text
 from steepest.experiment.folder import check_folder
 from steepest.experiment.growing import joined
 from steepest.experiment.settings import decide
@@ -14,6 +14,7 @@ from steepest.recipe import Experiment
 from steepest.record.store import Folder
 from steepest.report.progress import plan_text, rows_text, steps_text
 from steepest.sweep.arms import NOTHING_GIVEN, Objects
+from steepest.sweep.expected import expected_runs
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Setup
 from steepest.wording import counted
@@ -84,4 +85,7 @@ def _preview(experiment: Experiment, table: Table, folder: Folder, observer: Obs
         *steps_text(cells, settings.arms),
     ]
     lines.append(f"time   {time_text(settings, setup, history, known=known, wait=wait)}")
+    count = len(expected_runs(setup, history))
+    if count > MANY_RUNS:
+        lines.append(f"begin  only with --yes (yes=True): {count:,} runs are more than {MANY_RUNS:,}")
     return "\n".join(lines)

@@ -38,7 +38,6 @@ from steepest.sweep.codes import Codes, codes_of
 from steepest.sweep.contestants import Contestant
 from steepest.sweep.defaults import (
     class_weights,
-    default_batch_size,
     equal_lengths,
     explain_batch_size,
 )
@@ -329,8 +328,9 @@ def _arm(
     batch_size = wanted.batch_size or datasets.default_batch_size(wanted)
     if batch_size > rows:
         raise OptionError(
-            f"the batch size {batch_size} is larger than the {rows} training rows",
-            hint=f"give --batch-size {default_batch_size(rows)} or smaller.",
+            f"the batch size {batch_size} of the arm {wanted.name or wanted.optimizer.name!r} is larger than its "
+            f"{rows} training rows",
+            hint=f"give a batch size of at most {rows}, such as {datasets.default_batch_size(wanted)}.",
         )
     net = build_model(wanted.model, data.shape)
     shapes = [[name, list(each.shape)] for name, each in net.named_parameters()]

@@ -53,6 +53,8 @@ def validate_experiment(tree: Mapping[str, Any], *, where: str = THE_OPTIONS) ->
     Raises:
         OptionError: a name does not exist or a value is not allowed; the message says which.
     """
+    if where == THE_OPTIONS:
+        check_numbers(tree, where)
     try:
         return Experiment.model_validate(tree)
     except ValidationError as error:
@@ -124,7 +126,32 @@ def load_tree(path: str | Path) -> dict[str, Any]:
         ) from None
     if not isinstance(tree, dict):
         raise DataError(f"{str(path)!r} is not a table of options", hint="write sections such as [data].")
-    return tree
+    check_numbers(cast("dict[str, Any]", tree), str(path))
+    return cast("dict[str, Any]", tree)
+
+
+def check_numbers(tree: Mapping[str, Any], where: str) -> None:
+    """Refuse text where a number belongs, which only the command line has to give as text.
+
+    Raises:
+        OptionError: a number is written as text; the message says which.
+    """
+    for section, model in {"model": ModelOptions, "protocol": Protocol, "factors": Factors}.items():
+        _check_numbers(tree.get(section), model, where)
+    for arm in tree.get("arms") or ():
+        _check_numbers(arm, ArmOptions, where)
+
+
+def _check_numbers(values: Any, model: type[BaseModel], where: str) -> None:
+    for name, value in cast("dict[str, Any]", values if isinstance(values, Mapping) else {}).items():
+        field = model.model_fields.get(name)
+        kinds = {field.annotation, *get_args(field.annotation)} if field else set[Any]()
+        several = name == "batch_size" and isinstance(value, list | tuple)
+        given = cast("list[Any]", value) if several else [value]
+        text = next((each for each in given if isinstance(each, str)), None)
+        if text is not None and str not in kinds and (several or kinds & {int, float}):
+            place = name if where == THE_OPTIONS else f"{name} in {where}"
+            raise OptionError(f"{place} is the text {text!r}", hint="write a number, without quotes.")
 
 
 def experiment_toml(experiment: Experiment) -> str:

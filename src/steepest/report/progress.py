@@ -53,6 +53,8 @@ def plan_text(setup: Setup, history: History) -> str:
         text += f", {len(setup.arms) - len(tuned)} not tuned"
     if has_constants(setup):
         text += f" + {len(setup.seeds) * setup.folds} without schedule"
+    if setup.folds > 1:
+        text += " + 1 on the rows of all test sets"
     there = [each for each in taking_part(setup, history).values() if each.key.phase != "pilot"]
     done = len(there)
     left = len(expected_runs(setup, history))

@@ -77,6 +77,9 @@ def _check_listed(experiment: Experiment, asked: Collection[str]) -> None:
     """Complain about what was asked for beside a list of arms that name it all."""
     if not experiment.arms:
         return
+    if experiment.plan is None:  # a folder's file has every option
+        asked = {*asked, *experiment.protocol.model_fields_set, *experiment.model.model_fields_set}
+        asked = {*asked, *(["optimizers"] if experiment.optimizers != ("default",) else [])}
     for name in ("optimizers", *SHARED_FACTORS):
         named = name == "optimizers" or all(getattr(arm, name) is not None for arm in experiment.arms)
         if name in asked and named:
