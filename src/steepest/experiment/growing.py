@@ -75,8 +75,13 @@ def _written(experiment: Experiment, arms: Sequence[Wanted], given: Objects) -> 
     if experiment.arms or not product or any(None in found for found in several.values()):
         in_a_list = {"arms": tuple(listed), "factors": Factors.model_validate({})}
         return experiment.model_copy(update=in_a_list), given
+    untuned = experiment.protocol.model_copy(update={"tune": ()})
     plain = experiment.model_copy(
-        update={"optimizers": (listed[0].optimizer,), "factors": Factors.model_validate({})}
+        update={
+            "optimizers": (listed[0].optimizer,),
+            "factors": Factors.model_validate({}),
+            "protocol": untuned,
+        }
     )
     [shared, *_] = wanted_arms(plain, given)
     single = {
