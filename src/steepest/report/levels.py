@@ -84,7 +84,7 @@ def effects_table(found: Factorial, written: Digits) -> Table:
     """
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("main effect", no_wrap=True)
-    table.add_column("best − worst level", no_wrap=True, max_width=_LEVELS)
+    table.add_column("best − worst level", max_width=_LEVELS)
     table.add_column("difference [95 % CI]", no_wrap=True)
     table.add_column("detectable", no_wrap=True)
     for each in found.effects:
