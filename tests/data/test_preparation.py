@@ -15,7 +15,8 @@ from examples import imputation
 from steepest.data.catalog import locate
 from steepest.data.preparation import FittedPreparation, Preparation
 from steepest.data.read import scan
-from steepest.errors import PreparationError
+from steepest.data.table import read_table
+from steepest.errors import OptionError, PreparationError
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FOLDER = os.environ.get("STEEPEST_DATA", "")
@@ -194,6 +195,14 @@ def test_files_that_cannot_be_used(tmp_path: Path, text: str, fact: str, hint: s
         Preparation.load(path)
     assert fact in caught.value.fact
     assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize("option", ["categorical", "continuous", "drop", "features"])
+def test_a_list_of_columns_that_holds_a_list_is_refused_by_its_name(tmp_path: Path, option: str) -> None:
+    path = tmp_path / "p.toml"
+    path.write_text(f"[table]\n{option} = [[]]\n")
+    with pytest.raises(OptionError, match=f"{option}: "):
+        read_table({"x": [1.5] * 50, "y": [1, 2] * 25}, target="y", prepare=path)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -86,8 +86,8 @@ def read_table(source: Any = None, *, target: str | None = None, **options: Any)
 def _but_for(suggested: Mapping[str, Any], given: TableOptions) -> dict[str, Any]:
     """Return options of a catalog or a preparation file that are not given, but for columns given otherwise."""
     kept = {name: value for name, value in suggested.items() if name not in given.model_fields_set}
-    gone = {given.target, *given.drop}
-    used = {*(given.features or []), *given.categorical, *given.continuous}
+    gone = [given.target, *given.drop]
+    used = [*(given.features or []), *given.categorical, *given.continuous]
     if "split" in given.model_fields_set and given.split_rule.several == "folds":
         kept.pop("test", None)  # a share for one split
     others = {"drop": used, "features": gone, "categorical": gone, "continuous": gone}
