@@ -187,3 +187,32 @@ def test_comparisons_on_several_test_sets_are_not_held_against_each_other():
     assert why_not(one, other).startswith(
         "they have 5 test sets and 5 test sets: only comparisons on one test set"
     )
+
+
+def test_a_level_has_the_same_colour_in_the_interaction_as_in_the_other_figures():
+    result = arms()
+    assert result.factorial
+    one = result.factorial.interactions[0]
+    both = (one.factors[0], one.factors[1])
+    turned = result.model_copy(update={"arms": result.arms[::-1]})
+    look = scheme(turned)
+    assert look is not None
+    assert look.colour == both[0]
+    shown = main_effects.panel(
+        turned.model_copy(
+            update={
+                "factorial": result.factorial.model_copy(
+                    update={
+                        "interactions": [
+                            one.model_copy(
+                                update={"difference": one.difference.model_copy(update={"told_apart": True})}
+                            )
+                        ]
+                    }
+                )
+            }
+        )
+    )
+    assert shown is not None
+    assert shown.plot is not None
+    assert tuple(each.name for each in shown.plot.lines) == look.colours

@@ -10,7 +10,7 @@ from steepest.compare.effects import Factorial, Interaction, MainEffect
 from steepest.compare.result import Comparison, Metric
 from steepest.report import format as show
 from steepest.report.digits import Digits, digits_of
-from steepest.report.factors import levels_of, subject, title_of
+from steepest.report.factors import levels_of, scheme, subject, title_of
 from steepest.report.headline import corrected, evidence
 from steepest.report.theme import Style
 from steepest.report.view import ValueAxis, decimals_of_ticks, finite, metric_of
@@ -207,6 +207,9 @@ def _and_interactions(found: Factorial) -> str:
 def _plot(comparison: Comparison, found: Interaction, metric: Metric) -> InteractionPlot | None:
     means = _means(comparison, metric.name, found.factors)
     by, across = (list(dict.fromkeys(each[place] for each in means)) for place in (0, 1))
+    look = scheme(comparison)
+    if look is not None and look.colour == found.factors[0]:  # a level has one colour on the page
+        by.sort(key=look.colours.index)
     known = [value for value in means.values() if finite(value)]
     if len(known) < len(by) * len(across):
         return None
