@@ -25,6 +25,7 @@ from steepest.data.options import TableOptions
 from steepest.data.preparation import STEPS
 from steepest.evaluate import baselines, metrics
 from steepest.models import registry as models
+from steepest.objectives import registry as losses
 from steepest.procedures import registry as procedures
 from steepest.recipe import ArmOptions, ExecutionOptions, Factors, ModelOptions, Protocol
 from steepest.report import glossary
@@ -186,6 +187,24 @@ def write_labels() -> str:
     return "\n\n".join(text)
 
 
+def write_losses() -> str:
+    """Return every training loss with its options."""
+    text: list[str] = []
+    for entry in losses.entries.values():
+        kind = entry.load()
+        about, sections = _sections(kind)
+        serves = "classes" if kind.serves == "classification" else "numbers"
+        source = f"\n\nSource: {' '.join(sections['Source'].split())}" if "Source" in sections else ""
+        text.append(f"## `{entry.name}`\n\nFor {serves}. {about}{source}")
+        rows = [
+            (f"`{name}`", _default(field.default), field.description or "")
+            for name, field in kind.model_fields.items()
+        ]
+        if rows:
+            text.append(table(("option", "default", "meaning"), rows))
+    return "\n\n".join(text)
+
+
 def write_procedures() -> str:
     """Return every procedure with its options."""
     text: list[str] = []
@@ -302,6 +321,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "models.md": write_models,
     "preparation-steps.md": write_steps,
     "labels.md": write_labels,
+    "losses.md": write_losses,
     "procedures.md": write_procedures,
     "metrics.md": write_metrics,
     "baselines.md": write_baselines,

@@ -25,6 +25,7 @@ PAGES = {
     "schedules": "reference/schedules.md",
     "models": "reference/models.md",
     "steps": "reference/preparation-steps.md",
+    "losses": "reference/losses.md",
     "labels": "reference/labels.md",
     "procedures": "reference/procedures.md",
     "metrics": "reference/metrics.md",

@@ -22,6 +22,7 @@ PAGES = [
     "docs/how-to/export.md",
     "docs/how-to/own-model.md",
     "docs/how-to/own-optimizer.md",
+    "docs/how-to/own-loss.md",
     "docs/how-to/optimizer-in-your-loop.md",
 ]
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)

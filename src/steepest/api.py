@@ -79,8 +79,8 @@ def plan(
         options: any option of the protocol or the model: ``metric``, ``positive``, ``seeds``, ``seed``, ``epochs``,
             ``batch_size``, ``schedule``, ``learning_rates``, ``class_weights``, ``clip``, ``hidden``,
             ``dropout``, ``embedding``; or of the execution: ``device``, ``threads``, ``embedding_rows``, ``compile``.
-            Several values of ``schedule``, ``batch_size``, ``precision``, ``train_rows``, ``labels`` or ``procedure``
-            as a list are compared, in all combinations.
+            Several values of ``loss``, ``schedule``, ``batch_size``, ``precision``, ``train_rows``, ``labels`` or
+            ``procedure`` as a list are compared, in all combinations.
 
     Raises:
         OptionError: an option does not exist or a value is not allowed.

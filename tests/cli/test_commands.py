@@ -230,7 +230,8 @@ def test_naming_the_default_metric_changes_nothing(steepest, copied, churn_csv) 
     (["--epochs", "-1"], "--epochs '-1' is not allowed", "it must be greater than 0."),
     (["--seeds", "abc"], "--seeds 'abc' is not allowed", "it must be a whole number."),
     (["--batch-size", "1"], "--batch-size '1' is not allowed", "it must be greater than or equal to 2."),
-    (["--precision", "bf17"], "--precision 'bf17' is not allowed", "it must be 'float32', 'tf32' or 'bf16'."),
+    (["--precision", "bf17"], "--precision 'bf17' is not allowed",
+     "it must be 'float32', 'tf32', 'bf16' or 'float64'."),
 ])  # fmt: skip
 def test_a_wrong_flag_is_named_as_it_was_given(steepest, churn_csv, tmp_path, given, fact, hint) -> None:
     said = steepest("compare", churn_csv, "--target", "churned", *given, "--out", tmp_path / "run")

@@ -97,12 +97,13 @@ def problem_of(
     seed: int = 0,
     model: str | Callable[[Any], nn.Module] = MODEL,
     weights: tuple[float, ...] | None = None,
+    loss: str = "",
 ) -> SupervisedProblem:
     """Return a new model with its loss, in the numbers of the dataset."""
     dtype = dataset.train.inputs[1].dtype
     net = build_model(model, dataset.shape, seed=seed).to(dtype)
     problem = SupervisedProblem(
-        net, make_objective("", target_of(dataset)), weights, tuple(dataset.shape.cardinalities)
+        net, make_objective(loss, target_of(dataset)), weights, tuple(dataset.shape.cardinalities)
     )
     if problem.weights is not None:
         problem.weights = problem.weights.to(dtype)

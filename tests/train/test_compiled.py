@@ -112,6 +112,27 @@ def test_one_program_serves_all_runs_of_a_comparison(data, monkeypatch) -> None:
     assert len(graphs) == 3
 
 
+@pytest.mark.parametrize(
+    ("task", "first", "second"),
+    [
+        ("classification", {"weights": (1.0, 2.0, 0.5)}, {"weights": (3.0, 1.0, 1.0)}),
+        ("classification", {}, {"weights": (3.0, 1.0, 1.0)}),
+        ("regression", {"loss": "squared"}, {"loss": "absolute"}),
+        ("regression", {"loss": "huber(1.0)"}, {"loss": "huber(0.1)"}),
+    ],
+)
+def test_another_loss_or_other_weights_of_classes_are_another_program(
+    monkeypatch, task, first, second
+) -> None:
+    """Folds have weights of classes of their own, and arms losses: a program holds both."""
+    data, graphs, programs = table(task), without_compiling(monkeypatch), Programs()
+    for given in (first, second):
+        found = run(data, with_programs(one_program("sgd(lr=0.05)"), programs), **given)
+        right = run(data, eager("sgd(lr=0.05)"), **given)
+        assert found.losses == pytest.approx(right.losses, rel=1e-4)
+    assert len(graphs) == 2
+
+
 # --- a real program ---------------------------------------------------------------------------------------------
 
 

@@ -47,6 +47,7 @@ KINDS = {
     "schedules": "steepest.schedules:registry",
     "models": "steepest.models:registry",
     "steps": "steepest.data.preparation:STEPS",
+    "losses": "steepest.objectives:registry",
     "labels": "steepest.data.corruptions:registry",
     "procedures": "steepest.procedures:registry",
     "metrics": "steepest.evaluate.metrics:registry",
@@ -120,6 +121,8 @@ def given(flags: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             if not values:
                 continue
             value = next(iter(values.values()))
+            if isinstance(value, list) and name not in REPEATABLE:
+                value = ",".join(value)
             if name in Factors.model_fields and section != "factors":
                 if len(value) > 1:  # compared
                     tree.setdefault("factors", {})[name] = value
@@ -178,7 +181,7 @@ def _option(
         help=f"{text[:1].upper()}{text[1:]}.{shown_default}", show_default=False,
         autocompletion=completion(COMPLETED[name]) if name in COMPLETED else None,
     )  # fmt: skip
-    kind = bool if field.annotation is bool else list[str] if name in REPEATABLE else str
+    kind = bool if field.annotation is bool else list[str] if name in REPEATABLE or _is_list(field) else str
     return _parameter(shown, Annotated[kind | None, option])
 
 
@@ -204,12 +207,17 @@ def _metavar(field: FieldInfo, name: str) -> str | None:
         return "FILE"
     if name in ("test", "validation"):
         return "SHARE"
-    text = str(field.annotation)
-    if "tuple" in text or "list" in text or "dict" in text:
+    if _is_list(field):
         return "LIST"
+    text = str(field.annotation)
     if name in COMPLETED:
         return "NAME"
     return "INTEGER" if "int" in text else "NUMBER" if "float" in text else "TEXT"
+
+
+def _is_list(field: FieldInfo) -> bool:
+    """Whether an option takes several values: separated by commas, or the option repeated."""
+    return any(kind in str(field.annotation) for kind in ("tuple", "list[", "dict["))
 
 
 def _plain(value: Any) -> str:

@@ -223,10 +223,12 @@ def _recipe(experiment: Experiment, evidence: Evidence, findings: Findings) -> l
     )
     schedules = dict.fromkeys(arm.recipe.schedule for arm in arms)
     procedures = dict.fromkeys(arm.factors.get("procedure", PLAIN) for arm in arms)
+    losses = dict.fromkeys(arm.factors.get("loss", "") for arm in arms)
     precisions = dict.fromkeys(PRECISIONS[arm.recipe.precision] for arm in arms)
     return [
         Fact(label="model", value="; ".join(models)),
         *[Fact(label=what, value=how) for what, how in findings.decided],
+        *([Fact(label="training loss", value="; ".join(losses))] if {*losses} != {""} else []),
         Fact(label="schedule", value=f"{', '.join(schedules)}, scaled to each run's length"),
         *([Fact(label="procedure", value="; ".join(procedures))] if {*procedures} != {PLAIN} else []),
         Fact(label="class weights", value=str(experiment.protocol.class_weights)),

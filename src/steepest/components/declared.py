@@ -27,6 +27,10 @@ class Component(BaseModel):
 
     def __str__(self) -> str:
         """Return the specification as it is written."""
+        return self.written(self.name)
+
+    def written(self, name: str) -> str:
+        """Return the specification under a name, such as the reference by which it was named."""
         fields = type(self).model_fields
         given = [getattr(self, name) for name in fields if name not in self.by_name]
         further = {
@@ -34,7 +38,7 @@ class Component(BaseModel):
             for name in self.by_name
             if getattr(self, name) != fields[name].get_default()
         }
-        return str(grammar.Spec(self.name, tuple(given), further))
+        return str(grammar.Spec(name, tuple(given), further))
 
 
 def make_component(registry: Registry, text: str, kind: type[Component]) -> Any:

@@ -46,6 +46,7 @@ class Arm:
         labels: ``"none"``, or a corruption of the training labels such as ``"noise(0.15)"``.
         prepare: another file of preparation steps.
         procedure: of which runs it consists.
+        loss: the training loss.
         name: what it is called.
 
     Raises:
@@ -65,6 +66,7 @@ class Arm:
     labels: str | None = None
     prepare: str | None = None
     procedure: str | None = None
+    loss: str | None = None
     name: str = ""
 
     def __new__(cls, *_: Any, **options: Any) -> Self:

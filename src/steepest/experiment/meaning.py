@@ -10,6 +10,7 @@ from typing import Any
 from steepest.data.table import Table
 from steepest.errors import SteepestError
 from steepest.experiment.data import Datasets
+from steepest.objectives.target import target_of
 from steepest.sweep.arms import ALL_ROWS, TRUE_LABELS, Wanted
 from steepest.sweep.meaning import model_meant, schedule_meant
 
@@ -23,7 +24,7 @@ class Meaning:
     Optimizers and procedures are written in one way by :func:`steepest.sweep.arms.texts_of`.
     """
 
-    factors = (*_TEXTS, *_DATA, "batch_size")
+    factors = (*_TEXTS, *_DATA, "batch_size", "loss")
     """The factors whose values can be written in several ways; the batch size depends on those before it."""
 
     def __init__(self, table: Table) -> None:
@@ -42,6 +43,8 @@ class Meaning:
         try:
             if factor in _TEXTS:
                 return _TEXTS[factor](value) if isinstance(value, str) else value
+            if factor == "loss":
+                return value or target_of(self._datasets.first).loss
             if factor == "batch_size":
                 return value or self._datasets.default_batch_size(arm)
             plain = replace(arm, train_rows=ALL_ROWS, labels=TRUE_LABELS, prepare="")

@@ -20,6 +20,8 @@ from steepest.evaluate.judging import Judging, judge
 from steepest.evaluate.metrics import metric_info
 from steepest.experiment.data import Datasets
 from steepest.models import build_model, count_parameters
+from steepest.objectives import make_objective
+from steepest.objectives.target import target_of
 from steepest.procedures import make_procedure
 from steepest.recipe import (
     Execution,
@@ -338,6 +340,11 @@ def _arm(
         "model": with_shapes(codes.models[wanted.model_text], shapes),
         "schedule": codes.schedules[wanted.schedule].digest,
     }
+    make_objective(wanted.loss, target_of(data))  # it serves the target
+    default = target_of(data).loss
+    loss = "" if wanted.loss == default else wanted.loss
+    if loss:
+        code["loss"] = codes.losses[wanted.loss].digest
     recipe = Recipe(
         data=folds[0],
         model=wanted.model_text,
@@ -351,12 +358,13 @@ def _arm(
         metric=judging.metric.name,
         positive=None if judging.positive is None else data.classes[judging.positive],
         code={kind: digest for kind, digest in code.items() if digest},
+        loss=loss,
     )
     method = replace(wanted.optimizer, code=codes.optimizers[wanted.optimizer.name].digest)
     arm = Arm(
         method=method,
         recipe=recipe,
-        factors={**texts_of(wanted), "batch_size": str(batch_size)},
+        factors={**texts_of(wanted), "batch_size": str(batch_size), "loss": loss or default},
         per_epoch=BatchPlan(len(data.train), batch_size, 0).batches_per_epoch,
         cell=stable_hash([recipe.model, repr(data.shape), batch_size, wanted.precision])[:12],
         folds=folds,

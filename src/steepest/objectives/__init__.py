@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from steepest.components import grammar
 from steepest.components.declared import Component, make_component
 from steepest.components.registry import Registry
 from steepest.data.dataset import Task
@@ -51,6 +52,32 @@ class Objective(Component):
         return (weights * losses).sum() / weights.sum()
 
 
+def read_objective(text: str) -> Objective:
+    """Return the objective that a specification names, whatever target it is for.
+
+    Raises:
+        UnknownNameError: there is none with this name, or no such option.
+        OptionError: an option has a value that is not allowed.
+
+    Example:
+        >>> str(read_objective("quantile(0.90)"))
+        'quantile(0.9)'
+    """
+    return make_component(registry, text, Objective)
+
+
+def loss_text(text: str) -> str:
+    """Return the specification of a loss with all its options.
+
+    Example:
+        >>> loss_text("huber"), loss_text("Huber(delta=1)")
+        ('huber(1.0)', 'huber(1.0)')
+    """
+    spec = grammar.parse(text)
+    made = read_objective(text)
+    return made.written(spec.name) if spec.is_reference else str(made)
+
+
 def make_objective(text: str, target: Target) -> Objective:
     """Return the objective that a specification names, or the default one of a target.
 
@@ -67,7 +94,7 @@ def make_objective(text: str, target: Target) -> Objective:
         >>> make_objective("", ClassTarget(3)), str(make_objective("huber(delta=2)", NumberTarget()))
         (CrossEntropy(), 'huber(2.0)')
     """
-    made: Objective = make_component(registry, text or target.loss, Objective)
+    made = read_objective(text or target.loss)
     if made.serves != target.task:
         raise OptionError(
             f"the loss {text!r} is for {made.serves}, but the target is one of {target.task}",

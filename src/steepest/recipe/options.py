@@ -164,7 +164,7 @@ class Protocol(Options):
 
 
 FACTORS = (
-    "optimizer", "model", "schedule", "batch_size", "precision", "train_rows", "labels", "prepare", "procedure",
+    "optimizer", "model", "loss", "schedule", "batch_size", "precision", "train_rows", "labels", "prepare", "procedure",
 )  # fmt: skip
 """What arms can differ in, in the order of labels and tables."""
 
@@ -182,6 +182,10 @@ class Factors(Options):
     """Several values of what all arms would otherwise share; the arms are all combinations."""
 
     model: Texts = Field((), description="models")
+    loss: Texts = Field(
+        (),
+        description="training losses such as absolute or 'huber(1.0)' (default: cross-entropy, squared); repeatable",
+    )
     schedule: Texts = Field((), description="learning-rate schedules")
     batch_size: tuple[Annotated[int, Field(ge=2)], ...] = Field((), description="rows per step")
     precision: tuple[Precision, ...] = Field((), description="numerical precisions")
@@ -219,6 +223,7 @@ class ArmOptions(Options):
 
     optimizer: str | None = Field(None, description="name or specification (default: adam)")
     model: str | None = Field(None, description="model")
+    loss: str | None = Field(None, description="training loss")
     schedule: str | None = Field(None, description="learning-rate schedule")
     batch_size: int | None = Field(None, ge=2, description="rows per step")
     precision: Precision | None = Field(None, description="numerical precision")

@@ -12,6 +12,7 @@ from typing import Any
 from steepest.data.variants import Variant
 from steepest.errors import OptionError, SteepestError
 from steepest.models import ModelBuilder
+from steepest.objectives import loss_text
 from steepest.optim.spec import MethodSpec
 from steepest.procedures import Procedure, make_procedure
 from steepest.recipe import FACTORS, ArmOptions, Experiment, Recipe, stable_hash
@@ -37,6 +38,7 @@ UNPREPARED = "none"
 SUBJECTS = {
     "optimizer": ("optimizer", "optimizers"),
     "model": ("model", "models"),
+    "loss": ("loss", "losses"),
     "schedule": ("schedule", "schedules"),
     "batch_size": ("batch size", "batch sizes"),
     "precision": ("numerical precision", "numerical precisions"),
@@ -81,6 +83,7 @@ class Wanted:
         batch_size: rows per step, or None for the default.
         train_rows, labels, prepare: the data variant.
         procedure: of which runs it consists.
+        loss: the training loss; empty for the default one of the target.
         name: the user's own name for it, or nothing.
         model_name: the text that stands for the callable that builds the model; by default that of its name.
     """
@@ -94,6 +97,7 @@ class Wanted:
     labels: str = TRUE_LABELS
     prepare: str = ""
     procedure: str = PLAIN
+    loss: str = ""
     name: str = ""
     model_name: str = ""
 
@@ -103,6 +107,7 @@ class Wanted:
         object.__setattr__(self, "train_rows", variant.train_rows)
         object.__setattr__(self, "labels", variant.labels or TRUE_LABELS)
         object.__setattr__(self, "prepare", whole_path(self.prepare))
+        object.__setattr__(self, "loss", loss_text(self.loss) if self.loss else "")
 
     @property
     def model_text(self) -> str:
@@ -130,6 +135,7 @@ class Wanted:
             labels=self.labels,
             prepare=self.prepare or None,
             procedure=self.procedure,
+            loss=self.loss or None,
             name=self.name,
         )
 
@@ -178,6 +184,8 @@ class Arm:
     def id(self) -> str:
         """Twelve hexadecimal digits that change with any factor; the name and the label have no part in it."""
         told = {**self.factors, "code": self.recipe.code, "optimizer code": self.method.code}
+        if not self.recipe.loss:  # a factor that older folders do not have
+            told.pop("loss", None)
         return stable_hash(told)[:12]
 
     @property
@@ -410,6 +418,7 @@ def texts_of(arm: Wanted) -> dict[str, str]:
     return {
         "optimizer": whole_spec(who.at({})) + fixed + "".join(f"; {axis}" for axis in who.axes),
         "model": arm.model_text,
+        "loss": arm.loss,
         "schedule": arm.schedule,
         "batch_size": DEFAULT if arm.batch_size is None else str(arm.batch_size),
         "precision": arm.precision,

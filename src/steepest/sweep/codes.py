@@ -1,4 +1,4 @@
-"""The identity of everything in a comparison that its user wrote: optimizers, models, schedules and procedures."""
+"""The identity of everything in a comparison that its user wrote: optimizers, models, losses and so on."""
 
 from __future__ import annotations
 
@@ -20,17 +20,23 @@ class Codes:
 
     Attributes:
         optimizers: by their names.
-        models, schedules, procedures: by their texts.
+        models, losses, schedules, procedures: by their texts.
     """
 
     optimizers: dict[str, Code]
     models: dict[str, Code]
     schedules: dict[str, Code]
     procedures: dict[str, Code]
+    losses: dict[str, Code]
 
     def __iter__(self) -> Iterator[tuple[str, Code]]:
         """Yield every code of the user with what it is the code of, such as ``optimizer mine.py:MyOpt``."""
-        kinds = {"model": self.models, "schedule": self.schedules, "procedure": self.procedures}
+        kinds = {
+            "model": self.models,
+            "loss": self.losses,
+            "schedule": self.schedules,
+            "procedure": self.procedures,
+        }
         for kind, codes in kinds.items():
             for text, code in codes.items():
                 if code.digest:
@@ -41,12 +47,13 @@ class Codes:
 
 
 def codes_of(arms: Sequence[Wanted]) -> Codes:
-    """Return the code of the optimizers, models, schedules and procedures of arms."""
+    """Return the code of the optimizers, models, losses, schedules and procedures of arms."""
     return Codes(
         {arm.optimizer.name: of_optimizer(arm.optimizer) for arm in arms},
         {arm.model_text: of_model(arm.model) for arm in arms},
         {arm.schedule: of_schedule(arm.schedule) for arm in arms},
-        {arm.procedure: of_procedure(arm.procedure) for arm in arms},
+        {arm.procedure: of_component(arm.procedure) for arm in arms},
+        {arm.loss: of_component(arm.loss) for arm in arms if arm.loss},
     )
 
 
@@ -79,9 +86,9 @@ def of_schedule(schedule: str) -> Code:
     return Code(schedule, digest, sources={k: v for each in found for k, v in each.sources.items()})
 
 
-def of_procedure(procedure: str) -> Code:
-    """Return the code of a procedure; what it does is in the recipes of its stages."""
-    name = grammar.parse(procedure).name
+def of_component(text: str) -> Code:
+    """Return the code of a loss or procedure; what a procedure does is in the recipes of its stages."""
+    name = grammar.parse(text).name
     return of_reference(name) if ":" in name else Code(name)
 
 

@@ -70,6 +70,8 @@ def _shown(name: str, value: str) -> str:
         return "true labels" if value == TRUE_LABELS else value
     if name == "prepare":
         return "not prepared" if value in ("", UNPREPARED) else value
+    if name == "loss":
+        return f"{value or 'default'} loss"
     if name == "schedule":
         return f"{value} schedule"
     if name == "procedure":

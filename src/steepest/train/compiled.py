@@ -159,7 +159,7 @@ class CompiledMethod(RuleMethod):
         threads = torch.get_num_threads()
         hyper = {name: value for name, value in self.rule.hyper.model_dump().items() if name != "lr"}
         shapes = [(tuple(each.shape), each.dtype) for each in flat_changing(example)]
-        held = (fingerprint(state.program.problem.model), state.program.problem.precision)
+        held = (fingerprint(state.program.problem.model), *state.program.problem.constants)
         key = (type(self.rule), str(hyper), self.clip, self.by_rows, threads, str(shapes), held)
         if key not in self.programs.made:
             with self.timed(state):

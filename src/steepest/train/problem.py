@@ -48,6 +48,12 @@ class SupervisedProblem:
             None if class_weights is None else torch.tensor(class_weights, dtype=dtype, device=device)
         )
 
+    @property
+    def constants(self) -> tuple[Any, ...]:
+        """What a program of the step holds besides the model: the objective, the weights of classes, the precision."""
+        weights = None if self.weights is None else tuple(self.weights.tolist())
+        return type(self.objective), str(self.objective), weights, self.precision
+
     def loss(self, batch: Part) -> Tensor:
         """Return the batch's loss, a scalar."""
         with self._rounding():

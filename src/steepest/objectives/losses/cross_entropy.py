@@ -17,7 +17,7 @@ COMPONENTS = {
 
 
 class CrossEntropy(Objective):
-    r"""The negative log-probability of the true class, :math:`\ell = -\log \mathrm{softmax}(o)_y`.
+    r"""The negative log-probability of the true class, :math:`\ell = -\log \operatorname{softmax}(o)_y`.
 
     With weights of classes a batch's loss is :math:`\sum_i w_{y_i} \ell_i / \sum_i w_{y_i}`.
 
