@@ -396,3 +396,13 @@ def test_each_test_set_has_the_class_weights_of_its_own_training_rows(churn) -> 
         counts = target.bincount().double()
         assert run.recipe.class_weights == pytest.approx((len(target) / (2 * counts)).tolist())
     assert len({run.recipe.class_weights for run in runs}) > 1
+
+
+@pytest.mark.parametrize("arms", ["true", "3", '"adam"', "[1]"])
+def test_a_list_of_arms_that_is_none_is_refused_by_its_name(steepest, tmp_path, arms):
+    path = tmp_path / "e.toml"
+    path.write_text(f'arms = {arms}\n[data]\nsource = "a.csv"\ntarget = "y"\n')
+    said = steepest("compare", path)
+    assert said.status == 2
+    assert "arms" in said.err
+    assert "Hint: " in said.err

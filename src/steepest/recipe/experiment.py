@@ -138,7 +138,8 @@ def check_numbers(tree: Mapping[str, Any], where: str) -> None:
     """
     for section, model in {"model": ModelOptions, "protocol": Protocol, "factors": Factors}.items():
         _check_numbers(tree.get(section), model, where)
-    for arm in tree.get("arms") or ():
+    arms = tree.get("arms")
+    for arm in cast("list[Any]", arms) if isinstance(arms, list | tuple) else ():
         _check_numbers(arm, ArmOptions, where)
 
 
