@@ -104,6 +104,25 @@ def test_a_narrow_terminal_gets_fewer_columns(width: int, lost: tuple[str, ...])
     assert "32×" in first
 
 
+def test_digits_that_need_room_get_that_of_further_columns() -> None:
+    """Two precisions differ in the sixth digit; no cell may be broken into letters for that."""
+    [close] = [each for each in small().differences if each.second == "sgd"]
+    close = close.model_copy(update={"mean": -3.1e-7, "low": -6.2e-6, "high": 5.8e-6, "told_apart": False})
+    far = close.model_copy(
+        update={"second": "majority", "mean": -0.097842, "low": -0.191171, "high": -0.004513}
+    )
+    accuracy = Estimate(mean=0.713, low=0.459, high=0.967, n=2)
+    rows = [
+        row.model_copy(update={"metrics": {"log_loss": Estimate(mean=mean, low=mean - 0.156, high=mean + 0.156, n=2),
+                                           "accuracy": accuracy}})
+        for row, mean in zip([small().rows[i] for i in (0, 2, 5)], (0.5555917, 0.555592, 0.6534337), strict=True)
+    ]  # fmt: skip
+    result = small().model_copy(update={"rows": rows, "differences": [close, far]})
+    lines = printed(result).splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    assert [line.split()[-1] for line in lines[2:5]] == ["32×", "10×", "s"]  # a line for each row
+
+
 def test_a_wide_terminal_has_room_for_names() -> None:
     file = io.StringIO()
     Console(file=file, width=120, color_system=None).print(comparison_table(small(), 120))

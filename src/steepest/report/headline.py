@@ -417,7 +417,7 @@ def _evidence(found: Sequence[Difference]) -> str:
 def corrected(found: Sequence[Difference]) -> str:
     """Return that only the correction took a difference away, where it did for one of them."""
     lost = next((each for each in found if each.only_uncorrected), None)
-    return f" after correction for {lost.comparisons} comparisons" if lost else ""
+    return f" after correction for {counted(lost.comparisons, 'comparison')}" if lost else ""
 
 
 def _before(found: Difference) -> str:

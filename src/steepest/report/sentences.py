@@ -15,6 +15,7 @@ from steepest.report.factors import subject
 from steepest.report.headline import corrected, evidence
 from steepest.report.view import metric_of
 from steepest.report.words import Subject, capital, listed, named
+from steepest.wording import counted
 
 
 def remarks(metric: Metric, metrics: Sequence[Metric], winner: Row, rows: Sequence[Row],
@@ -58,7 +59,7 @@ def notes(comparison: Comparison) -> list[str]:
             lost.setdefault(found.comparisons, []).append(name(row.name))
     said = _chosen(metric, arms, comparison.winner, name)
     if lost:
-        families = [f"{count} comparisons, from {listed(names)}" for count, names in lost.items()]
+        families = [f"{counted(count, 'comparison')}, from {listed(names)}" for count, names in lost.items()]
         said.append(
             "Intervals are of one difference alone: there is no detectable difference after correction for "
             f"{'; for '.join(families)}."

@@ -6,8 +6,9 @@ import csv
 import io
 import math
 import textwrap
+from collections.abc import Mapping, Sequence
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -24,6 +25,8 @@ _NAME, _HEAD = 15, 20
 _LONGEST, _SHORT = 60, 10
 _ALL, _COMPARED = 78, 64
 """Columns that a terminal needs for another metric, and for the difference from the winner."""
+_WIDE = Console(file=io.StringIO(), width=1_000)
+"""Where a table is measured."""
 _BESIDES = 65
 """Columns that the numbers take beside the names."""
 
@@ -52,19 +55,41 @@ def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
     levels = level_columns(comparison)
     spare = 0 if levels is None else max(levels.width - _NAME, 0)
     others = [each for each in comparison.metrics if each.name != metric.name and width - spare >= _ALL]
-    second = next(iter(others), None)
     arms = better_first((row for row in comparison.rows if row.kind == "arm"), metric)
     baselines = better_first((row for row in comparison.rows if row.kind == "baseline"), metric)
     shown = [*arms, *baselines]
     compared = width - spare >= _COMPARED and any(
         from_winner(comparison, row.name, metric.name) for row in shown
     )
-    rates = max([4, *(len(show.rate(row.lr)) for row in arms)])
     longest = levels.width if levels else max(_NAME, min(width - _BESIDES, _LONGEST))
     names = {id(row): _name(row, longest, levels, mark=is_winner(comparison, row)) for row in shown}
-
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     head = "" if levels is None else "\n".join(f"  {line}" for line in levels.head.split("\n"))
+    table = _table(comparison, shown, names, head, [metric, *others[:1]], compared=compared)
+    for some, gaps in (([metric], compared), ([metric], False)):  # digits may need more than columns have
+        if _WIDE.measure(table).maximum > width:
+            table = _table(comparison, shown, names, head, some, compared=gaps)
+    sentence = Text(show.printable(comparison.sentence))
+    if not shown:
+        return sentence
+    below: list[RenderableType] = [Text(show.printable(each), style="dim") for each in notes(comparison)]
+    if comparison.factorial is not None:
+        below.append(effects_table(comparison.factorial, digits_of(comparison, metric)))
+    return Group(table, *below, sentence)
+
+
+def _table(
+    comparison: Comparison,
+    shown: Sequence[Row],
+    names: Mapping[int, str],
+    head: str,
+    metrics: Sequence[Metric],
+    *,
+    compared: bool,
+) -> Table:
+    """Return the lines of arms and baselines with one or two metrics, and the difference from the winner or not."""
+    metric, *_ = metrics
+    rates = max([4, *(len(show.rate(row.lr)) for row in shown if row.kind == "arm")])
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column(
         head, no_wrap=True, min_width=max((len(each.split("\n")[0]) for each in names.values()), default=0)
     )
@@ -73,10 +98,10 @@ def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
         winner = show.printable(comparison.winner)
         winner = winner if len(winner) <= _SHORT else "the winner"
         table.add_column(f"difference from\n{winner} [95 % CI]", no_wrap=True)
-    if second is not None:
-        table.add_column(_head(second), no_wrap=True)
+    for each in metrics[1:]:
+        table.add_column(_head(each), no_wrap=True)
     table.add_column(f"{'rate':<{rates}}  range", overflow="fold")
-    columns = [(each, digits_of(comparison, each)) for each in (metric, second) if each is not None]
+    columns = [(each, digits_of(comparison, each)) for each in metrics]
     for row in shown:
         cells = [Text(written.value(row.metrics.get(each.name), tight=True)) for each, written in columns]
         if compared:
@@ -84,13 +109,7 @@ def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
             cells.insert(1, Text(" ".join(each for each in found if each)))
         style = "bold" if names[id(row)].startswith("●") else "dim" if row.kind == "baseline" else ""
         table.add_row(Text(names[id(row)]), *cells, _remark(row, rates), style=style)
-    sentence = Text(show.printable(comparison.sentence))
-    if not shown:
-        return sentence
-    below: list[RenderableType] = [Text(show.printable(each), style="dim") for each in notes(comparison)]
-    if comparison.factorial is not None:
-        below.append(effects_table(comparison.factorial, columns[0][1]))
-    return Group(table, *below, sentence)
+    return table
 
 
 def to_csv(comparison: Comparison) -> str:
