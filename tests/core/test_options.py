@@ -56,3 +56,15 @@ def test_a_seed_that_no_table_holds_is_refused_before_anything_is_trained() -> N
 def test_amounts_are_finite(name: str, value: float) -> None:
     with pytest.raises(OptionError, match=r"must be a finite number|must be greater than 0"):
         protocol(**{name: [value] if name == "learning_rates" else value})
+
+
+@pytest.mark.parametrize(
+    "section", ["data", "model", "protocol", "execution", "factors", "plan", "optimizers", "arms"]
+)
+@pytest.mark.parametrize("value", [True, 1, 0.5, "text", [1], [[]]])
+def test_a_section_that_is_something_else_is_an_error_of_ours(section: str, value: Any) -> None:
+    tree = {"data": {"target": "y"}, section: value}
+    if (section, value) == ("optimizers", "text"):
+        return
+    with pytest.raises(OptionError):
+        validate_experiment(tree)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -140,3 +141,12 @@ def test_the_rows_are_not_overwritten_by_their_predictions(tmp_path: Path) -> No
 def test_one_batch_is_said_in_its_own_words() -> None:
     one = Predictions(pl.DataFrame({"prediction": [1.0]}), {}, 0)
     assert joined([one]) is one
+
+
+@pytest.mark.parametrize("trained", [None, True, "text", [], {"seed": None}, {"seed": "zero"}, {"seed": [1]}])
+def test_what_a_damaged_file_says_of_the_training_is_an_error_of_ours(tmp_path: Path, trained: Any) -> None:
+    folder = model().save(tmp_path / "model")
+    about = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**about, "trained": trained}))
+    with pytest.raises(FolderError, match=r"cannot read .*model\.json"):
+        TrainedModel.load(folder)

@@ -104,13 +104,16 @@ def read_about(folder: Path) -> About:
         for each in (stored["model"], stored["target"], *classes):
             if not isinstance(each, str):
                 raise TypeError(f"{each!r} is not a text")
+        trained = stored["trained"]
+        if not isinstance(trained, dict) or not isinstance(trained.get("seed", 0), int):
+            raise TypeError("trained is no table with the number of a seed")
         return About(
             stored["model"],
             shape,
             classes,
             stored["target"],
             scale,
-            stored["trained"],
+            trained,
             str(stored.get("network", "")),
             tuple(tuple(map(float, each)) for each in stored.get("outputs_on_made_up_rows", ())),
         )

@@ -36,11 +36,11 @@ class Experiment(Options):
     @classmethod
     def _earlier_plan(cls, given: Any) -> Any:
         """Leave what a folder of an earlier format measured out of what was asked for."""
-        if not isinstance(given, Mapping) or "torch" not in (given.get("execution") or {}):
+        fields = dict(cast("Mapping[str, Any]", given)) if isinstance(given, Mapping) else {}
+        stored = fields.get("execution")
+        if not isinstance(stored, Mapping) or "torch" not in stored:
             return given
-        fields = dict(cast("Mapping[str, Any]", given))
-        asked = {name: fields["execution"][name] for name in EXECUTION_OPTIONS if name in fields["execution"]}
-        return fields | {"execution": asked}
+        return fields | {"execution": {name: stored[name] for name in EXECUTION_OPTIONS if name in stored}}
 
 
 THE_OPTIONS, THE_FLAGS = "the options", "the command line"
