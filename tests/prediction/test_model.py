@@ -143,7 +143,9 @@ def test_one_batch_is_said_in_its_own_words() -> None:
     assert joined([one]) is one
 
 
-@pytest.mark.parametrize("trained", [None, True, "text", [], {"seed": None}, {"seed": "zero"}, {"seed": [1]}])
+@pytest.mark.parametrize("trained", [None, True, "text", [], {"seed": None}, {"seed": "zero"}, {"seed": [1]},
+                                     {"test": [[]]}, {"test": True},
+                                     {"test": {"log_loss": "low"}}, {"positive": 1}])  # fmt: skip
 def test_what_a_damaged_file_says_of_the_training_is_an_error_of_ours(tmp_path: Path, trained: Any) -> None:
     folder = model().save(tmp_path / "model")
     about = json.loads((folder / "model.json").read_text())

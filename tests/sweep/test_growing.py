@@ -195,3 +195,13 @@ def test_values_are_written_in_one_way() -> None:
     after = compare("out", *SGD, *SEEDS, *some("--train-rows", "0.5", "1.0"))
     assert len(after) == len(before)
     assert titles("out") == ["50 % of the rows", "all rows"]
+
+
+def test_the_time_of_a_run_stays_when_an_optimizer_of_other_cost_joins() -> None:
+    options = [*SEEDS, "--equal", "seconds", "--epochs", "4"]
+    before = compare("run", *SGD, *some("--batch-size", 16, 64), *options)
+    grown = compare("run", *SGD, "-o", "muon(lr=0.01)", *some("--batch-size", 16, 64), *options)
+    assert set(before) < set(grown)
+    assert {each.key.name.split(",")[0] for key, each in grown.items() if key not in before} == {
+        "muon(lr=0.01)"
+    }

@@ -20,7 +20,7 @@ from steepest.recipe import Execution, Protocol, RunLength
 from steepest.report.format import seconds as duration
 from steepest.sweep.arms import SUBJECTS, Arm
 from steepest.sweep.compiling import Work, with_choice
-from steepest.sweep.defaults import PILOT_STEPS, pilot
+from steepest.sweep.defaults import PILOT_STEPS, equal_seconds, pilot
 from steepest.sweep.estimate import fit_budget, plan_seconds
 from steepest.sweep.expected import expected_runs
 from steepest.sweep.plan import History, Setup
@@ -154,7 +154,7 @@ def settle(settings: Settings, runner: Runner, started: float) -> Settings:
     clock = Clock.of(protocol, started)
     begun = decided(settings)
     if begun is not None:
-        return _with_compiled(settings, begun, None, runner)
+        return _of_length(_with_compiled(settings, begun, None, runner), begun)
     if protocol.epochs is not None:
         epochs, why = protocol.epochs, f"{counted(protocol.epochs, 'epoch')}, given"
     else:
@@ -162,8 +162,15 @@ def settle(settings: Settings, runner: Runner, started: float) -> Settings:
     wanted = RunLength(epochs=epochs, why=why)
     settings = _with_compiled(settings, wanted, clock, runner)
     fitted = fit_length(settings, wanted, clock)
-    asked = fitted.model_copy(update={"asked": asked_for(settings)})
-    return replace(settings, plan=settings.plan.model_copy(update={"length": asked}))
+    return _of_length(settings, fitted.model_copy(update={"asked": asked_for(settings)}))
+
+
+def _of_length(settings: Settings, length: RunLength) -> Settings:
+    """Return the settings with a length; where arms get equal time, with that time, which later arms get, too."""
+    if settings.experiment.protocol.equal == "seconds" and length.run_seconds is None:
+        each = equal_seconds(settings.arms, length.epochs, settings.plan.cells)
+        length = length.model_copy(update={"run_seconds": each})
+    return replace(settings, plan=settings.plan.model_copy(update={"length": length}))
 
 
 def expected(settings: Settings) -> tuple[Settings, RunLength, bool, float]:

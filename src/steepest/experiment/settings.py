@@ -199,7 +199,9 @@ class Settings:
             seeds=tuple(protocol.seed + i for i in range(seeds)),
             metric=self.judging.metric.name,
             higher_is_better=self.judging.metric.higher_is_better,
-            lengths=equal_lengths(self.arms, length.epochs, protocol.equal, self.plan.cells),
+            lengths=equal_lengths(
+                self.arms, length.epochs, protocol.equal, self.plan.cells, length.run_seconds
+            ),
             grid=protocol.learning_rates,
             scan_rates=length.scan_rates or protocol.scan_rates,
             full_rates=length.full_rates or protocol.full_rates,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from steepest.components import grammar
 from steepest.data.dataset import Shape, TargetScale
@@ -105,8 +105,7 @@ def read_about(folder: Path) -> About:
             if not isinstance(each, str):
                 raise TypeError(f"{each!r} is not a text")
         trained = stored["trained"]
-        if not isinstance(trained, dict) or not isinstance(trained.get("seed", 0), int):
-            raise TypeError("trained is no table with the number of a seed")
+        _check_trained(trained)
         return About(
             stored["model"],
             shape,
@@ -123,6 +122,22 @@ def read_about(folder: Path) -> About:
         ) from None
     except (OSError, *DAMAGE) as error:
         raise damaged(path, error) from None
+
+
+def _check_trained(trained: Any) -> None:
+    """Raise a ``TypeError`` if what is kept of the training is not of the types that are read."""
+    if not isinstance(trained, dict):
+        raise TypeError(f"trained is {trained!r}, not a table")
+    fields = cast("dict[str, Any]", trained)
+    test: Any = fields.get("test") or {}
+    fits = {
+        "seed": isinstance(fields.get("seed", 0), int),
+        "positive": isinstance(fields.get("positive"), str | None),
+        "test": isinstance(test, dict) and all(isinstance(each, int | float) for each in test.values()),
+    }
+    for name, does in fits.items():
+        if not does:
+            raise TypeError(f"trained has the {name} {fields.get(name)!r}")
 
 
 def damaged(path: Path, error: Exception) -> FolderError:

@@ -13,7 +13,8 @@ from steepest.recipe.options import Options, listed
 class RunLength(Options):
     """The length of the runs, and the trials and seeds where a budget changed them.
 
-    ``why`` says how it came, ``asked`` what it was decided from.
+    ``why`` says how it came, ``asked`` what it was decided from; ``run_seconds`` is the training time of every run
+    where arms get equal time.
     """
 
     epochs: float = Field(gt=0)
@@ -22,6 +23,7 @@ class RunLength(Options):
     seeds: int | None = None
     scan_rates: int | None = None
     full_rates: int | None = None
+    run_seconds: float | None = None
 
 
 class ExecutionOptions(Options):

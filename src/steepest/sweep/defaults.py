@@ -128,12 +128,16 @@ def pilot_text(record: Record, per_epoch: int) -> str:
 
 
 def equal_lengths(
-    arms: Sequence[Arm], epochs: float, equal: str, cells: Mapping[str, Execution]
+    arms: Sequence[Arm],
+    epochs: float,
+    equal: str,
+    cells: Mapping[str, Execution],
+    run_seconds: float | None = None,
 ) -> dict[str, int]:
     """Return the steps of each arm's runs, by the arm's id; for a stage of a procedure, those of all its stages.
 
     ``epochs``: each goes as many times through its training rows. ``steps``: each makes as many steps as the one
-    that needs most for these epochs. ``seconds``: each gets the time that its epochs take on average over the arms.
+    that needs most for these epochs. ``seconds``: each gets the same time, see :func:`equal_seconds`.
     ``gradients``: as many gradient evaluations as ``steps`` are steps; they are counted as they come, see
     :func:`steepest.sweep.plan.Setup.make`.
 
@@ -142,6 +146,7 @@ def equal_lengths(
         epochs: the length.
         equal: the unit.
         cells: execution plans with the times of steps; only ``seconds`` uses them.
+        run_seconds: the time of ``seconds``, where a folder has it already.
     """
     compared, arms = arms, [stage for arm in arms for stage in arm.chain]
     steps = {arm.id: max(1, round(epochs * arm.per_epoch)) for arm in arms}
@@ -149,9 +154,18 @@ def equal_lengths(
         return dict.fromkeys(steps, max(steps.values()))
     if equal != "seconds":
         return steps
-    times = {arm.id: cells[arm.cell].timings.seconds_a_step[arm.method.name] for arm in arms}
-    budget = sum(steps[arm.id] * times[arm.id] for arm in compared) / len(compared)
-    return {name: max(1, round(budget / times[name])) for name in steps}
+    each = equal_seconds(compared, epochs, cells) if run_seconds is None else run_seconds
+    return {arm.id: max(1, round(each / _seconds_a_step(arm, cells))) for arm in arms}
+
+
+def equal_seconds(arms: Sequence[Arm], epochs: float, cells: Mapping[str, Execution]) -> float:
+    """Return the time that so many epochs take on average over some arms."""
+    times = [max(1, round(epochs * arm.per_epoch)) * _seconds_a_step(arm, cells) for arm in arms]
+    return sum(times) / len(times)
+
+
+def _seconds_a_step(arm: Arm, cells: Mapping[str, Execution]) -> float:
+    return cells[arm.cell].timings.seconds_a_step[arm.method.name]
 
 
 def explain_batch_size(arms: Sequence[Wanted], rows: int) -> str:
