@@ -23,3 +23,27 @@ def test_describe_says_how_many_rows_are_tested(
     assert f"{n // 5:,}" in said.out
     assert read_table("rows.csv", prepare="p.toml").options.split == "folds:5"  # what is written keeps it
     assert "has fewer than 2 folds" in steepest("describe", "rows.csv", "--split", "folds:1").err
+
+
+def test_test_sets_that_leave_other_numbers_of_rows_say_so(steepest, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shops = [f"s{i}" for i, rows in enumerate((300, 100, 60, 60, 50, 30)) for _ in range(rows)]
+    pl.DataFrame({"shop": shops, "x": [i % 7 for i in range(600)], "y": ["a", "b", "b"] * 200}).write_csv(
+        "s.csv"
+    )
+    plan = [
+        "compare",
+        "s.csv",
+        "--target",
+        "y",
+        "-o",
+        "sgd(lr=0.1)",
+        "--epochs",
+        "1",
+        "--compile",
+        "off",
+        "--dry-run",
+    ]
+    said = " ".join(steepest(*plan, "--split", "folds:3,group:shop").err.split())
+    assert "the test sets leave 200 to 390 training rows, and every one gets as many steps: an epoch" in said
+    assert "the test sets leave" not in steepest(*plan, "--split", "folds:3").err

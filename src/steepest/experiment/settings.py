@@ -18,6 +18,7 @@ from steepest.errors import OptionError
 from steepest.evaluate import baselines
 from steepest.evaluate.judging import Judging, judge
 from steepest.evaluate.metrics import metric_info
+from steepest.experiment.cautions import lacking_controls, uneven
 from steepest.experiment.data import Datasets
 from steepest.models import build_model, count_parameters
 from steepest.objectives import make_objective
@@ -246,7 +247,8 @@ def decide(experiment: Experiment, table: Table, given: Objects, observer: Obser
         notes += _arm_notes(experiment, wanted, arm, made, net, datasets[made.folds[0]])
         cells[made.cell] = _with_arm(cells.get(made.cell), made, net)
     notes = [each for each in notes if each not in dataset.notes]
-    notes += _lacking_controls(wanted)
+    notes += lacking_controls(wanted)
+    notes += uneven(next(iter(arms.values())), datasets)
     notes += without_effect(experiment.model, dataset.shape)
     notes = list(dict.fromkeys(notes))
     _say(observer, notes)
@@ -384,20 +386,6 @@ def _merged(one: Arm, same: Arm) -> Arm:
             f"the arms {one.name!r} and {same.name!r} are the same", hint="leave one of the two out."
         )
     return replace(one, name=one.name or same.name)
-
-
-def _lacking_controls(wanted: Sequence[Wanted]) -> list[Note]:
-    """Return a note for each procedure that is compared without its control."""
-    made = {arm.procedure: make_procedure(arm.procedure) for arm in wanted}
-    there = {each.text for each in made.values()}
-    return [
-        Note(
-            "info",
-            f"{each.title} is compared without its control of equal length: add --procedure {each.control}.",
-        )
-        for each in made.values()
-        if each.control not in there
-    ]
 
 
 def _weights(
