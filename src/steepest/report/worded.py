@@ -13,6 +13,7 @@ from steepest.report.factors import subject
 from steepest.report.headline import headline, mistuned
 from steepest.report.sentences import about_altered_data, remarks
 from steepest.report.usage import usage
+from steepest.report.words import listed
 
 
 def worded(found: Summary, notes: Sequence[Note], folder: Path, model: str | None) -> Comparison:
@@ -64,7 +65,7 @@ def _warnings(notes: Sequence[Note], rows: Sequence[Row], bounds: Limits) -> lis
     for flag in ("still improving", "overfitting", "best rate at the edge of the grid"):
         names = [row.name for row in rows if row.kind == "arm" and flag in row.flags]
         if names:
-            found.append(f"{', '.join(names)}: {flag}.")
+            found.append(f"{listed(names)}: {flag}.")
     return found
 
 

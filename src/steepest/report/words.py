@@ -40,8 +40,13 @@ def listed(names: Sequence[str]) -> str:
     Example:
         >>> listed(["adam"]), listed(["adam", "sgd"]), listed(["adam", "sgd", "lion"])
         ('adam', 'adam and sgd', 'adam, sgd and lion')
+        >>> listed(["adam, batch 32", "sgd, batch 32"])
+        'adam, batch 32; and sgd, batch 32'
     """
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    if len(names) == 1:
+        return names[0]
+    between, last = ("; ", "; and ") if any(", " in each for each in names) else (", ", " and ")
+    return between.join(names[:-1]) + last + names[-1]
 
 
 @dataclass(frozen=True)
