@@ -10,10 +10,19 @@ import torch
 
 import steepest as st
 from steepest.data.table import read_table
+from steepest.optim import make_rule
+from steepest.optim.method import GradientMethod
+from steepest.recipe import Recipe
+from steepest.record.schema import RunKey
 from steepest.record.store import Folder
+from steepest.schedules import make_schedule
 from steepest.sweep import runner
+from steepest.sweep.contestants import whole_spec
 from steepest.sweep.observer import Observer
 from steepest.testing import ProcedureConformance
+from steepest.train.compiled import CompiledMethod
+from steepest.train.loop import train
+from tests.train.steps import without_compiling
 
 SHORT: dict[str, Any] = {
     "epochs": 2, "batch_size": 64, "hidden": (4,), "dropout": 0.2, "device": "cpu", "compile": "off", "seeds": 2,
@@ -189,3 +198,46 @@ def test_time_and_trials_of_all_stages_count(
     final = [each for each in made if each.key.phase == "final"]
     assert len(final) == 6
     assert row.train_seconds == pytest.approx(sum(each.clocks.train for each in final) / 2)
+
+
+def test_a_compiled_continuation_is_the_eager_one(
+    churn_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches and masks of a second stage go on after the first one's in compiled steps, too."""
+    data = read_table(churn_csv, target="churned").dataset()
+    graphs = without_compiling(monkeypatch)
+    schedule, rule = make_schedule("constant", 20), make_rule("adam(lr=0.01)")
+    recipe = Recipe(data=data.fingerprint, model="embedding-mlp(hidden=(4,), dropout=0.2)", optimizer=whole_spec(rule),
+                    schedule="constant", steps=20, batch_size=32, metric="log_loss")  # fmt: skip
+    key = RunKey(name="adam", recipe=recipe.id, seed=3, phase="final")
+    start = train(data, recipe, key, GradientMethod(rule, schedule), keep_last=True).last
+    eager, compiled, from_the_beginning = (
+        train(data, recipe, key, method(rule, schedule), start=start, steps_before=before)
+        for method, before in ((GradientMethod, 20), (CompiledMethod, 20), (CompiledMethod, 0))
+    )
+    assert graphs
+    for name, weight in eager.weights.items():
+        assert torch.allclose(compiled.weights[name], weight, atol=1e-4, rtol=1e-3), name
+    name = "head.weight"
+    assert not torch.allclose(from_the_beginning.weights[name], eager.weights[name], atol=1e-4, rtol=1e-3)
+
+
+def test_stages_share_the_gradients_of_a_whole_run(churn_csv: Path, tmp_path: Path) -> None:
+    compare(
+        churn_csv,
+        tmp_path / "run",
+        "l-bfgs(lr=0.5, max_iter=2)",
+        procedure=BOTH,
+        equal="gradients",
+        epochs=20,
+    )
+    used = {
+        (each.key.name, each.key.seed): each.curve[-1].gradients
+        for each in Folder(tmp_path / "run").records()
+    }
+    for seed in (0, 1):
+        whole = used["train", seed]
+        stages = used["continue(0.5), stage 1 of 2", seed] + used["continue(0.5)", seed]
+        most = max(each.curve[1].gradients for each in Folder(tmp_path / "run").records())
+        assert whole > 10 * most
+        assert abs(stages - whole) <= 2 * most  # a step of several gradients may go beyond the end of a stage
