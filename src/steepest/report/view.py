@@ -249,7 +249,7 @@ def _note(row: Row) -> str:
         return row.outcome
     if row.kind == "baseline":
         return show.seconds(row.train_seconds)
-    parts = [f"rate {show.rate(row.lr)}"] if row.lr is not None else []
+    parts = [f"rate {show.rate(row.lr)}"] if row.lr is not None and "lr=" not in row.name else []
     parts += [] if row.tuned else ["not tuned"]
     return ", ".join(parts)
 
