@@ -29,16 +29,7 @@ from steepest.optim.values import Carry, Coefficients, Couples, Idle, Slots, Sta
 
 
 class Update(MethodSpec[H]):
-    """The part of a rule that executors run: the update of one step and what they need to know of it.
-
-    Args:
-        called: the name that the user gave; the class's own if left out (a preset has its own).
-        preset: values that the name stands for.
-        options: hyperparameters by name.
-
-    Raises:
-        OptionError: a hyperparameter does not exist or is out of its range.
-    """
+    """The part of a :class:`~steepest.optim.rule.Rule` that executors run, and what they need to know of it."""
 
     is_rule: ClassVar[bool] = True
     couples: ClassVar[Couples] = "element"
