@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import polars as pl
 import pytest
 
 import steepest as st
@@ -95,3 +96,44 @@ def test_notebooks_show_what_a_person_reads(copied, churn_csv) -> None:
     plan = st.plan(st.read_table(churn_csv, target="churned"), optimizers="adam", epochs=1)
     assert repr(plan) == f"Plan({plan})"
     assert "compare adam on" in plan._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("given", "arms"),
+    [
+        (["--loss", "squared,absolute", "--loss", "huber(0.5)"], 3),
+        (["--batch-size", "16,32", "--model", "linear,embedding-mlp(hidden=[4, 2])"], 4),
+        (["--schedule", "constant,warmup(cosine, length=0.1)"], 2),
+        (["--train-rows", "0.5,all"], 2),
+    ],
+)
+def test_values_of_a_factor_are_repeated_or_separated_by_commas(
+    steepest, tmp_path, monkeypatch, given, arms
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    x = [i % 17 for i in range(300)]
+    pl.DataFrame({"x": x, "y": [1.5 * each + i % 3 / 7 for i, each in enumerate(x)]}).write_csv("t.csv")
+    said = steepest("compare", "t.csv", "--target", "y", "-o", "sgd", "--epochs", "1", "--dry-run", *given)
+    assert said.status == 0
+    assert f"plan   {arms} " in said.out
+
+
+@pytest.mark.parametrize(
+    ("given", "fact"),
+    [
+        (["--hidden", "16", "--hidden", "32"], "--hidden is given 2 times"),
+        (["--model", "linear", "--model", "linear"], "the model 'linear' is given twice"),
+        (["--batch-size", "16,16"], "the batch size 16 is given twice"),
+    ],
+)
+def test_what_is_given_twice_is_named(steepest, churn_csv, given, fact) -> None:
+    assert fact in steepest("compare", churn_csv, "--target", "churned", *given, "--dry-run").err
+
+
+def test_columns_are_repeated_or_separated_by_commas(steepest, churn_csv) -> None:
+    plan = ["compare", churn_csv, "--target", "churned", "-o", "sgd", "--epochs", "1", "--dry-run"]
+    once, twice = (
+        steepest(*plan, *given).err for given in (["--drop", "age,plan"], ["--drop", "age", "--drop", "plan"])
+    )
+    assert "0 categorical, 1 continuous" in once
+    assert "0 categorical, 1 continuous" in twice

@@ -15,6 +15,7 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from steepest.components.grammar import split
 from steepest.components.references import load_reference
 from steepest.components.registry import Registry
 from steepest.data.options import TableOptions
@@ -121,8 +122,8 @@ def given(flags: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             if not values:
                 continue
             value = next(iter(values.values()))
-            if isinstance(value, list) and name not in REPEATABLE:
-                value = ",".join(value)
+            if isinstance(value, list):
+                value = _joined(name, value)
             if name in Factors.model_fields and section != "factors":
                 if len(value) > 1:  # compared
                     tree.setdefault("factors", {})[name] = value
@@ -132,6 +133,27 @@ def given(flags: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
                 [value] = value
             tree.setdefault(section, {}).setdefault(name, value)
     return tree
+
+
+def _joined(name: str, values: list[str]) -> str | list[str]:
+    """Return what a repeated option means: its values, those in comma lists too, or one comma list.
+
+    Raises:
+        OptionError: the option can be given once only.
+
+    Example:
+        >>> _joined("loss", ["squared,huber(0.5)", "absolute"]), _joined("drop", ["a,b", "c"])
+        (['squared', 'huber(0.5)', 'absolute'], 'a,b,c')
+    """
+    if name == "hidden" and len(values) > 1:
+        raise OptionError(
+            f"--hidden is given {len(values)} times",
+            hint="widths of one network are written as 64,32; networks are compared by --model "
+            "'embedding-mlp(hidden=[64])' --model 'embedding-mlp(hidden=[32])'.",
+        )
+    if name in Factors.model_fields and name != "prepare":
+        return [part for value in values for part in split(value) or [value]]
+    return values if name in REPEATABLE else ",".join(values)
 
 
 def _optimizers() -> inspect.Parameter:

@@ -167,8 +167,8 @@ def families(
 def how_sure(metric: MetricInfo, rivals: Sequence[Difference], corrected: str = "") -> list[Fact]:
     """Return the smallest difference that would have been seen, how many comparisons, and what is uncertain.
 
-    The median over the rivals; corrected for the number of comparisons, with probability 0.8. Two seeds or test sets
-    detect next to nothing, which is said beside it.
+    The first is that from the nearest rival, corrected for the number of comparisons, with probability 0.8: rivals that
+    are far off may vary far more. Two seeds or test sets detect next to nothing, which is said beside it.
 
     Args:
         metric: the deciding metric.
@@ -183,10 +183,15 @@ def how_sure(metric: MetricInfo, rivals: Sequence[Difference], corrected: str = 
          ('share of variance', 'seeds 25 %, test rows 75 %')]
     """
     facts: list[Fact] = []
-    sizes = [each.visible for each in rivals if each.visible is not None and math.isfinite(each.visible)]
+    sizes = [
+        (abs(each.mean), each.visible)
+        for each in rivals
+        if each.visible is not None and math.isfinite(each.visible)
+    ]
     if sizes:
+        nearest = min(sizes)[1]
         scale, unit = (100.0, " points") if metric.percent else (1.0, "")
-        value = f"{float(f'{float(np.median(sizes)) * scale:.2g}'):,g}{unit}"
+        value = f"{float(f'{nearest * scale:.2g}'):,g}{unit}"
         count, what = min((each.sets, "test sets") if each.sets > 1 else (each.n, "seeds") for each in rivals)
         if count == 2:
             value += f" (2 {what} detect nothing smaller: use {FEWEST_SEEDS} or more)"

@@ -352,7 +352,8 @@ def _statistics(comparison: Comparison) -> str:
     if visible:
         metric = metric_of(comparison, comparison.metric)
         said.append(
-            f"The smallest difference in {metric.title} that this comparison could have shown is {visible}."
+            f"A true difference in {metric.title} of {visible} between the winner and the arm nearest to it would have "
+            "been detected with a probability of 80 %."
         )
     return " ".join(said)
 

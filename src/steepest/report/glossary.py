@@ -145,7 +145,9 @@ TERMS: tuple[Term, ...] = (
     ),
     Term(
         "smallest detectable difference",
-        "The true difference that this comparison would have detected with a probability of 80 %.",
+        "The true difference between the winner and the arm nearest to it that would have been detected with a "
+        "probability of 80 %. Smaller ones are detected less often. Main effects are means over several arms: of "
+        "them, smaller ones can be seen.",
     ),
     Term(
         "split seed",

@@ -263,6 +263,12 @@ def wanted_arms(experiment: Experiment, given: Objects) -> tuple[Wanted, ...]:
             given.optimizers or _objects(experiment.optimizers, given), experiment.protocol.tune
         )
         values = experiment.factors.values()
+        for name, given_values in values.items():
+            twice = next((each for each in given_values if given_values.count(each) > 1), None)
+            if twice is not None:
+                raise OptionError(
+                    f"the {SUBJECTS[name][0]} {twice!r} is given twice", hint="leave one of the two out."
+                )
         found = [
             _with(replace(shared, optimizer=each), dict(zip(values, chosen, strict=True)), experiment, given)
             for each in who
