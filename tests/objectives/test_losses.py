@@ -134,12 +134,12 @@ def test_losses_are_compared(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = {"target": "y", "optimizers": "adam(lr=0.01)", "seeds": 2, "epochs": 1, "hidden": (8,)}
     result = st.compare(rows, loss=["", "squared", "quantile(0.9)", "own.py:Own"], out="run", **options)
-    names = ["squared loss", "quantile(0.9) loss", "own.py:Own(2.0) loss"]
+    names = ["squared loss", "quantile(0.9) loss", "own.py:Own(power=2.0) loss"]
     assert result.arms["title"].to_list() == names
     assert result.comparison.factors == ["loss"]
     guesses = {name: st.load("run", arm=name).predict(rows).table["prediction"].mean() for name in names}
     assert guesses["quantile(0.9) loss"] > guesses["squared loss"]
-    assert guesses["own.py:Own(2.0) loss"] == pytest.approx(guesses["squared loss"], rel=1e-3)
+    assert guesses["own.py:Own(power=2.0) loss"] == pytest.approx(guesses["squared loss"], rel=1e-3)
     grown = st.compare(rows, loss="absolute", out="run", **options)
     assert grown.arms["title"].to_list() == [*names, "absolute loss"]
     assert grown.arms["id"].to_list()[:3] == result.arms["id"].to_list()

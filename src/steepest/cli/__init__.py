@@ -378,7 +378,7 @@ def list_(
     plot: Annotated[bool, flag("--plot", help="Draw the schedules.")] = False,
     as_json: Annotated[bool, flag("--json", help="Print all details as JSON.")] = False,
 ) -> None:  # fmt: skip
-    """List components: optimizers, models, losses, schedules, steps, labels, procedures, metrics, baselines or data."""
+    """List optimizers, models, losses, schedules, steps, labels, procedures, metrics, baselines or datasets."""
     from steepest.errors import unknown_name
 
     if kind not in KINDS:

@@ -27,10 +27,6 @@ class Component(BaseModel):
 
     def __str__(self) -> str:
         """Return the specification as it is written."""
-        return self.written(self.name)
-
-    def written(self, name: str) -> str:
-        """Return the specification under a name, such as the reference by which it was named."""
         fields = type(self).model_fields
         given = [getattr(self, name) for name in fields if name not in self.by_name]
         further = {
@@ -38,7 +34,12 @@ class Component(BaseModel):
             for name in self.by_name
             if getattr(self, name) != fields[name].get_default()
         }
-        return str(grammar.Spec(name, tuple(given), further))
+        return str(grammar.Spec(self.name, tuple(given), further))
+
+    def referred(self, reference: str) -> str:
+        """Return the specification of a component that was named by a reference, with its options by name."""
+        options = {name: getattr(self, name) for name in type(self).model_fields}
+        return str(grammar.Spec(reference, (), options))
 
 
 def make_component(registry: Registry, text: str, kind: type[Component]) -> Any:

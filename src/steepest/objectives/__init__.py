@@ -75,7 +75,7 @@ def loss_text(text: str) -> str:
     """
     spec = grammar.parse(text)
     made = read_objective(text)
-    return made.written(spec.name) if spec.is_reference else str(made)
+    return made.referred(spec.name) if spec.is_reference else str(made)
 
 
 def make_objective(text: str, target: Target) -> Objective:
