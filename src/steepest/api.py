@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 
@@ -120,7 +120,9 @@ def plan(
     if arms is not None:
         if optimizers is not None:
             raise OptionError("optimizers and arms are both given", hint="give each arm its optimizer.")
-        tree["arms"] = [each.options(objects) for each in arms]
+        tree["arms"] = [_arm(each).options(objects) for each in arms]
+        if not tree["arms"]:
+            raise OptionError("the list of arms is empty", hint="give some, or leave arms out.")
     tree["name"] = name or (
         Path(table.options.source).name.split(".")[0] if table.options.source else "table"
     )
@@ -129,6 +131,15 @@ def plan(
     )
     check_used(made.experiment, asked, made.arms)
     return made
+
+
+def _arm(given: Any) -> Arm:
+    """Return an arm, which may be a table of its values."""
+    if isinstance(given, Arm):
+        return given
+    if not isinstance(given, Mapping):
+        raise OptionError(f"{given!r} is no arm", hint="write st.Arm(optimizer='adam', model='linear').")
+    return Arm(**cast("dict[str, Any]", dict(given)))
 
 
 def compare(data: Table | Any, out: str | Path | None = None, *, yes: bool = False, **options: Any) -> Result:

@@ -406,3 +406,16 @@ def test_a_list_of_arms_that_is_none_is_refused_by_its_name(steepest, tmp_path, 
     assert said.status == 2
     assert "arms" in said.err
     assert "Hint: " in said.err
+
+
+def test_arms_in_python_may_be_tables_and_must_be_some(churn) -> None:
+    made = st.plan(
+        churn, target="churned", arms=[{"optimizer": "adam", "model": "linear"}, st.Arm(optimizer="sgd")]
+    )
+    assert [(arm.optimizer.name, arm.model_text.partition("(")[0]) for arm in made.arms] == [
+        ("adam", "linear"),
+        ("sgd", "embedding-mlp"),
+    ]
+    for arms, fact in (([], "the list of arms is empty"), (["adam"], "'adam' is no arm")):
+        with pytest.raises(OptionError, match=fact):
+            st.plan(churn, target="churned", arms=arms)

@@ -147,3 +147,61 @@ def test_losses_are_compared(tmp_path, monkeypatch):
 
 def test_texts_are_written_in_one_way():
     assert loss_text("Huber(delta=1)") == "huber(1.0)"
+
+
+BROKEN = """
+import torch
+from steepest.objectives import Objective
+
+
+class Broadcast(Objective):
+    name = "broadcast"
+    serves = "regression"
+
+    def losses(self, outputs, target):
+        return (outputs - target).square()
+
+
+class Scalar(Broadcast):
+    def losses(self, outputs, target):
+        return (outputs.squeeze(1) - target).square().mean()
+
+
+class Detached(Broadcast):
+    def losses(self, outputs, target):
+        return (outputs.detach().squeeze(1) - target).square()
+
+
+class Failing(Broadcast):
+    def losses(self, outputs, target):
+        return outputs @ target
+
+
+class Vector(Broadcast):
+    def losses(self, outputs, target):
+        return (outputs.squeeze(1) - target).square()
+
+    def loss(self, outputs, target, class_weights=None):
+        return self.losses(outputs, target)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "fact"),
+    [
+        ("Broadcast", r"losses of 8 rows by 'broken.py:Broadcast' have the shape \[8, 8\], not \[8\]"),
+        ("Scalar", r"have the shape \[\], not \[8\]"),
+        ("Vector", r"the loss of 8 rows by .* has the shape \[8\], not \[\]"),
+        ("Detached", "has no gradient with respect to the outputs"),
+        ("Failing", "fails on 8 rows: RuntimeError"),
+    ],
+)
+def test_a_loss_that_is_none_of_each_row_is_refused_before_anything_is_trained(
+    tmp_path, monkeypatch, name, fact
+):
+    """A difference of [B, 1] and [B] is [B, B]: nothing fails, and the network learns the mean."""
+    (tmp_path / "broken.py").write_text(BROKEN)
+    monkeypatch.chdir(tmp_path)
+    rows = {"x": [i / 60 for i in range(60)], "y": [i * 0.1 + i % 3 for i in range(60)]}
+    with pytest.raises(OptionError, match=fact):
+        st.compare(rows, target="y", optimizers="sgd", loss=f"broken.py:{name}", out="run")

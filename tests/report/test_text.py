@@ -20,8 +20,9 @@ from steepest.export import latex
 from steepest.record.arms import ArmEntry
 from steepest.report import comparison_table, to_csv
 from steepest.report import format as show
-from steepest.report.digits import digits_of
+from steepest.report.digits import Digits, digits_of
 from steepest.report.html import render_html
+from steepest.report.levels import effects_table
 from steepest.report.usage import commands, usage
 from steepest.report.view import metric_of
 from tests.report.example import EXAMPLES, crimes
@@ -127,6 +128,22 @@ def test_a_wide_terminal_has_room_for_names() -> None:
     file = io.StringIO()
     Console(file=file, width=120, color_system=None).print(comparison_table(small(), 120))
     assert "  mine.py:MyOpt(rho=0.05)  –  " in file.getvalue()
+
+
+def test_a_main_effect_names_its_levels_among_all_of_the_factor() -> None:
+    """Of three levels two are shown, and "noise" alone would be two of them."""
+    names = ("true labels", "noise(0.1)", "noise(0.45)")
+    levels = [
+        LevelMean(level=name, mean=value, low=value - 0.01, high=value + 0.01, n=3)
+        for name, value in zip(names, (0.5, 0.51, 0.63), strict=True)
+    ]
+    far = Difference(first=names[0], second=names[2], metric="log_loss", over="both", mean=-0.13, low=-0.2, high=-0.06,
+                     n=3, told_apart=True)  # fmt: skip
+    effect = MainEffect(factor="labels", levels=levels, pairs=[far])
+    file = io.StringIO()
+    table = effects_table(Factorial(metric="log_loss", seeds=3, effects=[effect]), Digits(3, percent=False))
+    Console(file=file, width=100, color_system=None).print(table)
+    assert "noise(0.45)" in file.getvalue()
 
 
 def three_factors() -> Comparison:

@@ -54,7 +54,7 @@ from steepest.sweep.timing import Steps, choose_device, choose_execution
 from steepest.sweep.trials import check_equal_trials, check_sweep
 from steepest.sweep.unused import without_effect
 from steepest.train.compiled import Programs
-from steepest.train.problem import about_outputs, check_model, check_precision
+from steepest.train.problem import about_outputs, check_model, check_objective, check_precision
 from steepest.wording import counted
 
 LONG = 1_000_000
@@ -344,8 +344,8 @@ def _arm(
         "model": with_shapes(codes.models[wanted.model_text], shapes),
         "schedule": codes.schedules[wanted.schedule].digest,
     }
-    make_objective(wanted.loss, target_of(data))  # it serves the target
-    default = target_of(data).loss
+    objective, default = make_objective(wanted.loss, target_of(data)), target_of(data).loss
+    check_objective(objective, wanted.loss or default, data)
     loss = "" if wanted.loss == default else wanted.loss
     if loss:
         code["loss"] = codes.losses[wanted.loss].digest

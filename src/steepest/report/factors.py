@@ -77,7 +77,7 @@ def short_levels(levels: Sequence[str]) -> dict[str, str]:
         {'momentum(lr=0.1)': 'momentum', 'adam(lr=0.1)': 'adam(lr=0.1)', 'adam(lr=1)': 'adam(lr=1)'}
     """
     bare = {each: each.partition("(")[0] or each for each in levels}
-    bare = {each: name.removesuffix(" schedule") for each, name in bare.items()}
+    bare = {each: name.removesuffix(" schedule").removesuffix(" loss") for each, name in bare.items()}
     often = list(bare.values())
     return {each: each if often.count(name) > 1 else name for each, name in bare.items()}
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
-from steepest.compare.effects import Factorial
+from steepest.compare.effects import Factorial, MainEffect
 from steepest.compare.estimates import Difference
 from steepest.compare.result import Comparison
 from steepest.report import format as show
@@ -88,20 +88,21 @@ def effects_table(found: Factorial, written: Digits) -> Table:
     table.add_column("difference [95 % CI]", no_wrap=True)
     table.add_column("detectable", no_wrap=True)
     for each in found.effects:
-        best, worst = _bare(each.factor, (each.effect.first, each.effect.second))
+        best, worst = _bare(each, (each.effect.first, each.effect.second))
         table.add_row(title_of(each.factor), f"{best} − {worst}", *_verdict(each.effect, written))
     largest = found.largest
     if largest is not None and largest.told_apart:
-        (a, b), (c, d) = map(_bare, largest.factors, (largest.first, largest.second))
+        effects = (found[name] for name in largest.factors)
+        (a, b), (c, d) = map(_bare, effects, (largest.first, largest.second))
         table.add_row("interaction", f"{a} − {b}, {c} vs {d}", *_verdict(largest.difference, written))
     return table
 
 
-def _bare(factor: str, levels: Sequence[str]) -> list[str]:
-    """Return levels as they stand below the name of their factor, without options that none of them needs."""
-    shown = [cell_text(factor, show.printable(each)) for each in levels]
-    short = short_levels(shown)
-    return [short[each] for each in shown]
+def _bare(effect: MainEffect, levels: Sequence[str]) -> list[str]:
+    """Return some levels of a factor as they stand below its name, without options that none of all needs."""
+    every = {each.level: cell_text(effect.factor, show.printable(each.level)) for each in effect.levels}
+    short = short_levels(list(every.values()))
+    return [short[every[each]] for each in levels]
 
 
 def _verdict(found: Difference, written: Digits) -> tuple[Text, str]:

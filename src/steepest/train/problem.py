@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from steepest.data.dataset import Dataset, Note, Part
-from steepest.errors import ModelError, OptionError
+from steepest.errors import ModelError, OptionError, first_line
 from steepest.evaluate.outputs import predict
 from steepest.objectives import Objective, make_objective
 from steepest.objectives.target import target_of
@@ -202,6 +202,39 @@ def check_model(model: nn.Module, dataset: Dataset) -> None:
         raise ModelError(
             f"the model returned {found} for {counted(len(rows), 'row')}",
             hint=f"return a tensor of shape [rows, {wanted[1]}]: one column for each {target_of(dataset).column}.",
+        )
+
+
+def check_objective(objective: Objective, text: str, dataset: Dataset) -> None:
+    """Call a loss with made-up outputs and the targets of some training rows, before anything long begins.
+
+    Raises:
+        OptionError: it fails, does not give a loss for each row, or has no gradient.
+    """
+    rows = dataset.train.take(torch.arange(min(8, len(dataset.train))))
+    n, width = len(rows), dataset.shape.outputs
+    outputs = torch.linspace(-1.0, 1.0, n * width).reshape(n, width).requires_grad_()
+    try:
+        losses: Any = objective.losses(outputs, rows.target)
+        total: Any = objective.loss(outputs, rows.target)
+    except Exception as error:
+        raise OptionError(
+            f"the loss {text!r} fails on {counted(n, 'row')}: {type(error).__name__}: {first_line(error)}",
+            hint=f"its losses are called with outputs {list(outputs.shape)} and targets {list(rows.target.shape)}.",
+        ) from error
+    for found, shape, verb in ((losses, (n,), "have"), (total, (), "has")):
+        if not isinstance(found, Tensor) or tuple(found.shape) != shape:
+            said = f"the shape {list(found.shape)}" if isinstance(found, Tensor) else f"{found!r}"
+            what = "losses of" if shape else "loss of"
+            raise OptionError(
+                f"the {what} {n} rows by {text!r} {verb} {said}, not {list(shape)}",
+                hint=f"outputs have the shape {list(outputs.shape)}, targets {list(rows.target.shape)}: a difference "
+                "of numbers is outputs.squeeze(1) - target.",
+            )
+    if not losses.requires_grad or not total.requires_grad:
+        raise OptionError(
+            f"the loss {text!r} has no gradient with respect to the outputs",
+            hint="compute it from the outputs without detach(), item() or NumPy.",
         )
 
 
