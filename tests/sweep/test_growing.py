@@ -205,3 +205,15 @@ def test_the_time_of_a_run_stays_when_an_optimizer_of_other_cost_joins() -> None
     assert {each.key.name.split(",")[0] for key, each in grown.items() if key not in before} == {
         "muon(lr=0.01)"
     }
+
+
+def test_an_arm_with_another_value_is_named_where_it_leaves_the_report(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    compare("run", *SGD, *SEEDS, "--train-rows", "all")
+    capsys.readouterr()
+    compare("run", *SGD, *SEEDS, "--train-rows", "0.5")
+    said = " ".join(capsys.readouterr().err.split())
+    assert "sgd(lr=0.1) with number of training rows all: in this folder, not in this report" in said
+    compare("run", *SGD, *SEEDS, "--train-rows", "0.5")
+    assert titles("run") == ["sgd(lr=0.1)"]

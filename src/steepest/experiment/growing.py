@@ -21,7 +21,7 @@ from steepest.recipe import (
     validate_experiment,
 )
 from steepest.record.store import Folder
-from steepest.sweep.arms import Objects, Wanted, axes_in, parts_of, texts_of, varying, wanted_arms
+from steepest.sweep.arms import SUBJECTS, Objects, Wanted, axes_in, parts_of, texts_of, varying, wanted_arms
 from steepest.sweep.codes import codes_of
 from steepest.sweep.labels import labels_of
 from steepest.sweep.observer import Observer
@@ -49,6 +49,8 @@ def joined(
         said = [arm.name or label for arm, label in zip(stay, _labels([*stay, *asked]), strict=False)]
         observer.say(f"       {_listed(said)}: already in this folder, kept in the comparison")
     names = {arm.optimizer.name for arm in asked}
+    for text in _replaced(before, asked, stay):
+        observer.say(f"       {text}")
     lost = [each for each in dict.fromkeys([*unmade, *others]) if each not in names]
     if lost:
         observer.say(
@@ -161,6 +163,24 @@ def _kept(
         elif _key(arm, differing) not in replaced:
             lost.append(arm.name or label)
     return stay, lost
+
+
+def _replaced(before: Sequence[Wanted], asked: Sequence[Wanted], stay: Sequence[Wanted]) -> list[str]:
+    """Return what arms of a folder are not in the comparison because one asked for has another value of a factor."""
+    found: list[str] = []
+    for arm in before:
+        mine = texts_of(arm)
+        alike = [texts_of(each) for each in asked if each.optimizer.name == arm.optimizer.name]
+        if arm in stay or not alike or mine in alike:
+            continue
+        differing = min(([name for name in FACTORS if mine[name] != each[name]] for each in alike), key=len)
+        shown = [each for each in differing if each != "optimizer"]
+        values = ", ".join(f"{SUBJECTS[name][0]} {mine[name] or 'default'}" for name in shown)
+        if values:
+            found.append(
+                f"{arm.name or arm.optimizer.name} with {values}: in this folder, not in this report"
+            )
+    return found
 
 
 def _shared_values(began: Experiment, experiment: Experiment, asked: Sequence[Wanted]) -> dict[str, set[str]]:
