@@ -213,6 +213,27 @@ def test_a_baseline_that_is_ahead_is_what_is_used(tmp_path: Path) -> None:
     assert labels[3][1] == f"steepest predict {where}/model new.csv --out predictions.parquet"
 
 
+@pytest.mark.parametrize("split", ["folds:3", "repeats:3"])
+@pytest.mark.parametrize("what", TABLES)
+def test_baselines_of_several_test_sets_know_their_rows_and_have_no_test_score(what, split, tmp_path) -> None:
+    """Each row of the table was one that they were trained or chosen on; new rows are scored."""
+    target, make = TABLES[what]
+    frame = make(400).drop_nulls()
+    old, new = frame.head(200), frame.tail(-200)
+    options = {**QUICK, "seeds": 1, "compile": "off", "optimizers": ["adam(lr=0.01)"]}
+    metric = "accuracy" if what == "classes" else "mae"
+    st.compare(st.read_table(old, target=target, split=split), tmp_path, metric=metric, **options)
+    saved = sorted(each.name for each in (tmp_path / "baselines").iterdir())
+    assert len(saved) == 3
+    for model in (st.load(tmp_path / "model"), *(st.load(tmp_path / "baselines" / each) for each in saved)):
+        scores = model.predict(frame).scores
+        assert (scores.rows, scores.seen, scores.equal, scores.new) == (new.height, old.height, 0, True)
+        assert scores.metrics[0].name == metric
+        assert not model.predict(old).scores.new
+        assert model.about.trained["test"] == {}
+        assert "on the test rows" not in repr(model)
+
+
 def test_baselines_are_used_where_every_run_diverged(tmp_path: Path) -> None:
     frame = numbers_table()
     options = {**QUICK, "optimizers": ["sgd(lr=1e30)"]}

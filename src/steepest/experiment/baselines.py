@@ -53,9 +53,10 @@ class Baselines:
             return
         name = datasets.fingerprint(Variant(), None)
         data = datasets[name]
-        data = replace(data, test=data.validation)  # it has no test rows, and these scores are shown nowhere
         self.observer.stage("baselines on all rows, for the saved models")
-        save_baselines(self.folder, self._on(data, sets=1, together=True), data, datasets.pipeline(name))
+        judged = replace(data, test=data.validation)  # it has no test rows, and a fit is judged on some
+        records = [each.model_copy(update={"test": {}}) for each in self._on(judged, sets=1, together=True)]
+        save_baselines(self.folder, records, data, datasets.pipeline(name))
 
     def _on(self, data: Dataset, *, sets: int, together: bool = False) -> list[BaselineRecord]:
         protocol = self.settings.experiment.protocol

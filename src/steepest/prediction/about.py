@@ -133,6 +133,7 @@ def _check_trained(trained: Any) -> None:
     fits = {
         "seed": isinstance(fields.get("seed", 0), int),
         "positive": isinstance(fields.get("positive"), str | None),
+        "validation": isinstance(fields.get("validation") or {}, dict),
         "test": isinstance(test, dict) and all(isinstance(each, int | float) for each in test.values()),
     }
     for name, does in fits.items():

@@ -238,9 +238,8 @@ class TrainedModel:
         about, classes = self.about, self.classes
         positive = about.trained.get("positive") or None
         known = metric_names(about.shape.task, len(classes))
-        metrics = [
-            each for each in about.trained.get("test") or known if each in known or each.startswith("top_")
-        ]
+        judged = about.trained.get("test") or about.trained.get("validation") or known
+        metrics = [each for each in judged if each in known or each.startswith("top_")]
         code = classes.index(positive) if positive in classes else None
         return Question(
             about.target,
