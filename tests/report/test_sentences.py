@@ -595,3 +595,17 @@ def test_what_mattered_has_words_instead_of_signs(size, value):
     result = Comparison(title="t", sentence="s", metric="log_loss", metrics=[LOSS], winner="adam", rows=rows,
                         effects=effects)  # fmt: skip
     assert [each.value for each in bars(result)[1]] == [value, ".010"]
+
+
+def test_means_that_differ_by_rounding_are_not_ranked():
+    def rows(other: float) -> Comparison:
+        arms = [
+            Row(kind="arm", name=name, metrics={"log_loss": Estimate(mean=mean, low=0.5, high=0.7, n=2)})
+            for name, mean in (("adam", 0.6), ("sgd", other))
+        ]
+        return Comparison(
+            title="t", sentence="s", metric="log_loss", metrics=[LOSS], winner="adam", rows=arms
+        )
+
+    assert notes(rows(0.59)) == ["Validation chose adam; on the test rows sgd has the better mean."]
+    assert notes(rows(0.6 - 3e-10)) == []

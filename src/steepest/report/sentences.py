@@ -17,6 +17,9 @@ from steepest.report.view import metric_of
 from steepest.report.words import Subject, capital, listed, named
 from steepest.wording import counted
 
+ROUNDING = 1e-6
+"""Means that differ by a smaller share are the same but for rounding."""
+
 
 def remarks(metric: Metric, metrics: Sequence[Metric], winner: Row, rows: Sequence[Row],
             others: dict[str, list[Difference]], what: Subject | None = None) -> list[str]:  # fmt: skip
@@ -81,7 +84,8 @@ def _chosen(metric: Metric, arms: Sequence[Row], winner: str, name: Callable[[st
     if not any(row.name == winner for row in arms):
         return []
     best = (max if metric.higher_is_better else min)(arms, key=lambda row: row.metrics[metric.name].mean)
-    if best.name == winner:
+    mine = next(row for row in arms if row.name == winner).metrics[metric.name].mean
+    if best.name == winner or math.isclose(best.metrics[metric.name].mean, mine, rel_tol=ROUNDING):
         return []
     return [f"Validation chose {name(winner)}; on the test rows {name(best.name)} has the better mean."]
 
