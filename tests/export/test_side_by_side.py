@@ -96,7 +96,7 @@ OTHERS = [
         {"fingerprint": "other", "experiment": with_options("data", split_seed=5)},
         "(data.split_seed)",
     ),
-    ({"first_seed": 2}, "fewer than two run seeds in common (0, 1, 2 and 2, 3, 4)"),
+    ({"first_seed": 2}, "fewer than two run seeds in common (0, 1, 2; and 2, 3, 4)"),
     ({"comparison": rent_comparison().model_copy(update={"target": "price"})}, "rent (regression) and price"),
     (
         {"comparison": rent_comparison().model_copy(update={"metric": "mae"})},

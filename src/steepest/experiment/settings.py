@@ -336,7 +336,7 @@ def _arm(
         raise OptionError(
             f"the batch size {batch_size} of the arm {wanted.name or wanted.optimizer.name!r} is larger than its "
             f"{rows} training rows",
-            hint=f"give a batch size of at most {rows}, such as {datasets.default_batch_size(wanted)}.",
+            hint=f"give a batch size of at most {rows}, such as --batch-size {datasets.default_batch_size(wanted)}.",
         )
     net = build_model(wanted.model, data.shape)
     shapes = [[name, list(each.shape)] for name, each in net.named_parameters()]

@@ -152,7 +152,10 @@ def _check_numbers(values: Any, model: type[BaseModel], where: str) -> None:
         text = next((each for each in given if isinstance(each, str)), None)
         if text is not None and str not in kinds and (several or kinds & {int, float}):
             place = name if where == THE_OPTIONS else f"{name} in {where}"
-            raise OptionError(f"{place} is the text {text!r}", hint="write a number, without quotes.")
+            raise OptionError(
+                f"{place} is the text {text!r}",
+                hint=f"write a {'whole number' if float not in kinds else 'number'}, without quotes.",
+            )
 
 
 def experiment_toml(experiment: Experiment) -> str:
