@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import safetensors.torch
 import steepest as st
 from steepest.prediction.seen import FILE, Origin, SeenRows, parted
 from steepest.report.scores import score_lines
+from steepest.sweep.observer import Observer
 from tests.conftest import churn_table
 
 ONCE: dict[str, Any] = {
@@ -86,17 +88,62 @@ def test_batches_of_a_table_with_copies_are_scored_as_one(trained, tmp_path, mon
     assert (scores.rows, scores.seen, scores.equal) == (whole.rows, whole.seen, whole.equal)
 
 
-def test_rows_left_out_of_training_are_new(tmp_path: Path) -> None:
+def test_rows_left_out_of_training_are_new_in_another_table(tmp_path: Path) -> None:
     table = churn_table().drop_nulls()
     found = st.compare(table, tmp_path / "run", target="churned", train_rows=0.1, **ONCE)
-    _, test = parts_of(found.path, table)
+    train, _ = parts_of(found.path, table)
     stored = safetensors.torch.load_file(tmp_path / "run/model" / FILE)
     known = int(stored["trained"].sum())
     assert known < 200
-    scores = found.best.predict(table).scores
-    assert scores.seen == known
-    assert scores.rows == table.height - known > test.height
-    assert found.best.predict(test).scores.seen == 0
+    scores = found.best.predict(train).scores
+    assert (scores.rows, scores.seen) == (train.height - known, known)
+
+
+def few_contents() -> pl.DataFrame:
+    """Return 500 rows in 27 combinations of features, so that most rows are there several times."""
+    draw = np.random.default_rng(5)
+    columns = {name: draw.choice([0.5, 1.5, 2.5], 500) for name in "xyz"}
+    total = columns["x"] + columns["y"] + draw.normal(scale=0.5, size=500)
+    return pl.DataFrame({**columns, "kind": np.where(total > 3, "high", "low"), "sum": total.round()})
+
+
+@pytest.mark.parametrize("target", ["kind", "sum"])
+@pytest.mark.parametrize("make", [few_contents, with_copies])
+def test_an_arm_with_fewer_training_rows_recognises_the_table(make, target, tmp_path: Path) -> None:
+    """It is scored on exactly the test rows there, and not on rows that another arm was trained on."""
+    table = make().drop_nulls()
+    target = target if make is few_contents else {"kind": "churned", "sum": "minutes"}[target]
+    plan = st.plan(table, target=target, **{**ONCE, "train_rows": [0.3, "all"]})
+    found = plan.run(tmp_path / "run", observer=Observer())
+    train, test = parts_of(found.path, table)
+    table.write_csv(tmp_path / "t.csv")
+    for arm in found.arms["id"]:
+        model = st.load(found.path, arm=arm)
+        for rows in (table, table.sample(fraction=1.0, shuffle=True, seed=1), tmp_path / "t.csv"):
+            scores = model.predict(rows).scores
+            assert (scores.rows, scores.seen, scores.new) == (test.height, train.height, True)
+            name = scores.metrics[0].name
+            assert scores.metrics[0].value == pytest.approx(model.about.trained["test"][name], rel=1e-5)
+        assert model.predict(test).scores.rows == test.height
+
+
+def test_an_arm_with_another_filter_recognises_the_table(tmp_path: Path) -> None:
+    """One leaves out training rows, the other has rows that the comparison leaves out."""
+    table = few_contents().with_row_index("no")
+    split = st.read_table(table, target="kind").prepared()
+    odd = split.filter(split=pl.lit("train"))["no"].gather_every(3)
+    table = table.with_columns(odd=pl.col("no").is_in(odd.implode()).cast(pl.Int64)).drop("no")
+    step = json.dumps([{"use": "filter", "where": "odd = 0"}])
+    for own, other in ((None, step), (step, json.dumps([{"use": "filter", "where": "odd >= 0"}]))):
+        out = tmp_path / str(own is None)
+        opened = st.read_table(table, target="kind", drop=["odd"], prepare=own and json.loads(own))
+        found = st.plan(opened, **{**ONCE, "prepare": [other]}).run(out, observer=Observer())
+        _, test = parts_of(out, table)
+        scores = found.best.predict(table).scores
+        assert scores.rows == test.height
+        assert scores.metrics[0].value == pytest.approx(
+            found.best.about.trained["test"]["log_loss"], rel=1e-5
+        )
 
 
 def test_the_model_of_folds_has_seen_all_rows(tmp_path: Path) -> None:
@@ -121,7 +168,7 @@ def test_models_of_earlier_versions_know_their_rows_without_counts(trained, tmp_
     assert read is not None
     assert read.hashes.tolist() == hashes.tolist()
     assert read.trained.tolist() == [1] * len(hashes)
-    assert read.tested.tolist() == [0] * len(hashes)
+    assert read.tested.tolist() == read.unused.tolist() == [0] * len(hashes)
 
 
 @pytest.mark.parametrize("cells", [2, 12, 100, 5000])
@@ -138,7 +185,7 @@ def test_new_rows_are_rarely_taken_for_rows_of_training(cells: int, rows: int) -
         origin = Origin(1000, dict(zip(times.tolist(), different.tolist(), strict=True)), chance, 102)
 
         def found(values, train=train, test=test):
-            return np.column_stack([values, train[values], test[values]]).astype(np.uint32)
+            return np.column_stack([values, train[values], test[values], 0 * values]).astype(np.uint32)
 
         taken += int(parted(found(new), origin)[0].any())
         seen, equal = parted(found(old), origin)

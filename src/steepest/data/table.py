@@ -156,7 +156,6 @@ class Table:
         if self.options.target is not None:
             targets.check_there(frame, self.options.target, source_name(self._source))
         columns, notes = decide_roles(frame, self.options.target, self.options)
-        steps = tuple(map(note_of, reports))
         if self.options.split_rule.several:
             known = frame.height - (frame[self.options.target].null_count() if self.options.target else 0)
             notes.append(Note("info", f"{about_test_sets(known, self.options)}."))
@@ -164,7 +163,7 @@ class Table:
         return describe_columns(
             frame,
             columns,
-            (*self._read_notes, *steps, *notes),
+            (*self._read_notes, *map(note_of, reports), *notes),
             name=source_name(self._source),
             options=self.options,
         )
@@ -323,9 +322,15 @@ class Table:
         """Return the table after all preparation steps, with a column for the part of every row in ``final()``."""
         return with_text(self._made.frame).with_columns(pl.col(SPLIT_COLUMN).cast(pl.String))
 
+    @property
+    def sources(self) -> list[Any]:
+        """Where its rows are from: the table, and files of their own for validation and test."""
+        more = (self.options.validation, self.options.test)
+        return [self._source, *(each for each in more if isinstance(each, str))]
+
     def check_lasting(self) -> None:
         """Raise a ``DataError`` if the table, or another file of its options, is a pipe: it could not be read again."""
-        for each in (self._source, self.options.validation, self.options.test, self.options.prepare):
+        for each in (*self.sources, self.options.prepare):
             check_lasting(each)
 
     def __repr__(self) -> str:

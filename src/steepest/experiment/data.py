@@ -35,6 +35,7 @@ class Datasets(Mapping[str, Dataset]):
         self._kept: dict[str, Dataset] = {}
         self._pipelines: dict[str, TablePipeline] = {}
         self._rows: dict[str, int] = {}
+        self._variants: dict[str, Variant] = {}
         self._of: dict[tuple[Variant, int | None], str] = {}
         self.first = self[self.fingerprint(Variant(), 0)]
 
@@ -60,6 +61,7 @@ class Datasets(Mapping[str, Dataset]):
             self._makers[data.fingerprint] = make
             self._pipelines[data.fingerprint] = pipeline
             self._rows[data.fingerprint] = len(data.train)
+            self._variants.setdefault(data.fingerprint, variant)
             self._keep(data)
         return self._of[key]
 
@@ -82,6 +84,10 @@ class Datasets(Mapping[str, Dataset]):
     def training_rows(self, fingerprint: str) -> int:
         """Return the number of training rows of a dataset."""
         return self._rows[fingerprint]
+
+    def lacks_rows(self, fingerprint: str) -> bool:
+        """Whether a dataset may lack rows of the table: its variant has fewer training rows, or other steps."""
+        return not replace(self._variants[fingerprint], labels="").is_neutral
 
     def default_batch_size(self, arm: Wanted) -> int:
         """Return the batch size of an arm that names none: it fits the smallest training rows of all test sets."""

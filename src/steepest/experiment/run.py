@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import time
 from typing import Any
@@ -17,7 +18,7 @@ from steepest.compare.summary import Findings, best_run, summarize
 from steepest.components.identity import of_network
 from steepest.components.references import looking
 from steepest.data.table import Table, read_table
-from steepest.errors import OptionError
+from steepest.errors import DataError, OptionError, PreparationError
 from steepest.evaluate.outputs import predict
 from steepest.experiment.baselines import Baselines
 from steepest.experiment.budget import check_minutes, check_number, settle
@@ -243,6 +244,9 @@ def _findings(
         ):
             continue
         made = _network(runner, settings, evidence, run)
+        if settings.datasets.lacks_rows(run.recipe.data):
+            with contextlib.suppress(DataError, PreparationError):  # nor can the model predict this table
+                made.recognise(settings.datasets.table.sources)
         if len(setup.arms) > 1:
             made.save(runner.folder.path / ARMS / arm.id)
         if arm is winner:

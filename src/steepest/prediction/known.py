@@ -106,7 +106,7 @@ class Known:
         correct: whether the predicted class is the right one, ``[N]``; None for a number.
         outputs: of the model ``[N, K]``, or None if they are too many to be held.
         target: codes or standardised values, ``[N]``.
-        found: of each row its hash, and how often it was a training or validation row and a test row, ``[N, 3]``.
+        found: of each row its hash, and how often it was trained on, tested on and unused, ``[N, 4]``.
         missing, unknown: rows that cannot be scored, as in ``KnownScores``.
     """
 
@@ -130,7 +130,7 @@ class Known:
         unknown: Mapping[str, int] | None = None,
     ) -> Known:
         """Return rows that can be scored, at most as many as there are outputs and none."""
-        found = np.zeros((len(target), 3), dtype=np.uint32) if found is None else found
+        found = np.zeros((len(target), 4), dtype=np.uint32) if found is None else found
         loss = question.target.row_losses(outputs, target).numpy()
         right = question.target.row_correct(outputs, target)
         correct = None if right is None else right.numpy()

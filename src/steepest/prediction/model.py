@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import polars as pl
@@ -35,7 +35,7 @@ from steepest.prediction.about import BASELINE, FORMAT, About, again, builder, d
 from steepest.prediction.known import Known, Question
 from steepest.prediction.predicted import Predictions, Written, beside, joined
 from steepest.prediction.sameness import check_code, check_outputs
-from steepest.prediction.seen import SeenRows
+from steepest.prediction.seen import SeenRows, hashed
 from steepest.prediction.writing import writing_tables
 from steepest.record.arms import arm_model, check_of_comparison
 from steepest.record.store import Folder
@@ -46,6 +46,16 @@ T = TypeVar("T")
 
 BATCH_ROWS = 1 << 18
 """Rows of a table that are read, encoded and predicted at a time; a multiple of every batch of the model."""
+
+
+class _Answered(NamedTuple):
+    """Rows with a known target: what is hashed of them, their target, which they are, and how many others there are."""
+
+    values: tuple[Tensor, ...]
+    wanted: Tensor
+    there: Tensor
+    missing: int
+    unknown: dict[str, int]
 
 
 class TrainedModel:
@@ -214,9 +224,14 @@ class TrainedModel:
 
     def _known(self, outputs: Tensor, encoded: Encoded) -> Known | None:
         """Return the rows that can be scored, if the target is there."""
-        target = encoded.target
-        if target is None:
+        if encoded.target is None:
             return None
+        rows = self._answered(encoded.inputs, encoded.target)
+        found = None if self.seen is None else self.seen.look_up(rows.values)
+        return Known.of(self._question, outputs[rows.there], rows.wanted, found, rows.missing, rows.unknown)
+
+    def _answered(self, inputs: tuple[Tensor, ...], target: pl.Series) -> _Answered:
+        """Return the rows with a known target."""
         missing = target.null_count()
         if self.classes:
             codes, odd = known_codes(target, self.classes)
@@ -229,9 +244,28 @@ class TrainedModel:
             missing = int((~there).sum())
             wanted = torch.from_numpy((values[there] - scale.mean) / scale.sd)
         kept = torch.from_numpy(there)
-        values = (*(each[kept] for each in encoded.inputs), wanted if self.classes else wanted.float())
-        found = None if self.seen is None else self.seen.look_up(values)
-        return Known.of(self._question, outputs[kept], wanted, found, missing, unknown)
+        values = (*(each[kept] for each in inputs), wanted if self.classes else wanted.float())
+        return _Answered(values, wanted, kept, missing, unknown)
+
+    def recognise(self, table: Sequence[Any]) -> None:
+        """Learn which rows the comparison's table has beside those of the model, which was trained on fewer.
+
+        Args:
+            table: its files or frames.
+
+        Raises:
+            DataError: the rows cannot be read or a column is missing.
+            PreparationError: a step does not fit the rows.
+        """
+        if self.seen is None:
+            return
+        batches = (each for part in table for each in self.pipeline.transform_batches(part, BATCH_ROWS))
+        rows = [
+            hashed(self._answered(each.inputs, each.target).values)
+            for each in batches
+            if each.target is not None
+        ]
+        self.seen = self.seen.within(np.concatenate(rows))
 
     @property
     def _question(self) -> Question:

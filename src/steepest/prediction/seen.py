@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from steepest.files import write_atomically
 from steepest.rng import seed_for
 
 FILE = "training_rows.safetensors"
-COUNTED = ("hashes", "trained", "tested")
+COUNTED = ("hashes", "trained", "tested", "unused")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Origin:
     """What the rows of a model are as a whole.
 
     Attributes:
-        rows: of training, validation and test together.
+        rows: of training, validation and test together, and those of the table that are none of them.
         copies: how many different training and validation rows there are so many times: ``{1: 500, 2: 20}``.
         chance: the share of test rows, which are new to the model, that equal a training or validation row all the
             same; without test rows, the share of validation rows that equal a training row.
@@ -92,12 +92,15 @@ class SeenRows:
         hashes: in rising order, each once; uint32.
         trained: how often each is a training or validation row.
         tested: how often each is a test row.
+        unused: how often each is a row of the comparison's table that the model was neither trained, chosen nor
+            tested on, where it was trained on fewer rows than others.
         chance, judged: as in :class:`Origin`.
     """
 
     hashes: NDArray[np.uint32]
     trained: NDArray[np.uint32]
     tested: NDArray[np.uint32]
+    unused: NDArray[np.uint32]
     chance: float
     judged: float
 
@@ -116,17 +119,45 @@ class SeenRows:
             for each in (place[: len(seen)], place[len(seen) :])
         )
         judged = len(new) + 2
-        return cls(hashes, trained, tested, (int(np.isin(new, known).sum()) + 1) / judged, judged)
+        chance = (int(np.isin(new, known).sum()) + 1) / judged
+        return cls(hashes, trained, tested, np.zeros_like(trained), chance, judged)
+
+    def within(self, table: NDArray[np.uint32]) -> SeenRows:
+        """Return these with what a table has beside them, so that the table is recognised.
+
+        Args:
+            table: hashes of its rows, as :func:`hashed` returns them.
+
+        Example:
+            >>> once = np.ones(2, dtype=np.uint32)
+            >>> rows = SeenRows(np.array([5, 7], dtype=np.uint32), once, 0 * once, 0 * once, 0.5, 2)
+            >>> found = rows.within(np.array([9, 7, 5, 7], dtype=np.uint32))
+            >>> found.hashes.tolist(), found.trained.tolist(), found.unused.tolist()
+            ([5, 7, 9], [1, 1, 0], [0, 1, 1])
+        """
+        hashes, place = np.unique(np.concatenate([self.hashes, table]), return_inverse=True)
+        trained, tested = (np.zeros(len(hashes), dtype=np.uint32) for _ in range(2))
+        mine, there = np.split(place, [len(self.hashes)])
+        trained[mine], tested[mine] = self.trained, self.tested
+        unused = np.bincount(there, minlength=len(hashes)) - trained - tested
+        return replace(
+            self,
+            hashes=hashes,
+            trained=trained,
+            tested=tested,
+            unused=np.maximum(unused, 0).astype(np.uint32),
+        )
 
     @functools.cached_property
     def origin(self) -> Origin:
         """What these rows are as a whole."""
         times, different = np.unique(self.trained[self.trained > 0], return_counts=True)
         copies = dict(zip(times.tolist(), different.tolist(), strict=True))
-        return Origin(int(self.trained.sum() + self.tested.sum()), copies, self.chance, self.judged)
+        rows = int(self.trained.sum() + self.tested.sum() + self.unused.sum())
+        return Origin(rows, copies, self.chance, self.judged)
 
     def look_up(self, values: Iterable[Tensor]) -> NDArray[np.uint32]:
-        """Return of each row its hash, and how often it is a training or validation row and a test row, ``[N, 3]``.
+        """Return of each row its hash, and how often it is trained on, tested on and unused, ``[N, 4]``.
 
         Args:
             values: as for :func:`hashed`.
@@ -134,7 +165,8 @@ class SeenRows:
         found = hashed(values)
         place = np.minimum(np.searchsorted(self.hashes, found), len(self.hashes) - 1)
         there = (self.hashes[place] == found).astype(np.uint32)
-        return np.column_stack([found, self.trained[place] * there, self.tested[place] * there])
+        counts = (self.trained, self.tested, self.unused)
+        return np.column_stack([found, *(each[place] * there for each in counts)])
 
     def save(self, folder: Path) -> None:
         """Write one file into the folder of a model.
@@ -163,9 +195,10 @@ class SeenRows:
             if "trained" not in stored:  # an earlier version kept each training or validation row once
                 stored["trained"] = torch.ones_like(stored["hashes"])
                 stored["tested"] = torch.zeros_like(stored["hashes"])
-            hashes, trained, tested = (stored[name].numpy().view(np.uint32) for name in COUNTED)
+            stored.setdefault("unused", torch.zeros_like(stored["hashes"]))
+            hashes, trained, tested, unused = (stored[name].numpy().view(np.uint32) for name in COUNTED)
             chance, judged = [*stored["chance"].tolist(), math.inf][:2]
-            return cls(hashes, trained, tested, chance, judged)
+            return cls(hashes, trained, tested, unused, chance, judged)
         except (OSError, safetensors.SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
             raise FolderError(
                 f"cannot read {str(path)!r}: {error}",
@@ -198,32 +231,34 @@ def hashed(values: Iterable[Tensor]) -> NDArray[np.uint32]:
 def parted(found: NDArray[np.uint32], origin: Origin) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return which rows of a table are those that the model was trained or chosen on, and which others equal one.
 
+    In the comparison's own table all rows but the test rows count as such, also those that this model did not get.
+
     Of the copies of a row, as many as there were in training and validation are taken for those rows, and as many as
     there were in the test set for test rows. What is left is a repetition of the model's rows, or new rows that
     happen to equal one: that depends on how many there are. Copies are the same in everything, so it does not matter
     which of them are which.
 
     Args:
-        found: as :meth:`SeenRows.look_up` returns it, ``[N, 3]``.
+        found: as :meth:`SeenRows.look_up` returns it, ``[N, 4]``.
         origin: what the model's rows are as a whole.
 
     Example:
-        >>> rows = np.array([[7, 2, 1], [7, 2, 1], [7, 2, 1], [9, 0, 1]], dtype=np.uint32)  # all of the model's
+        >>> rows = np.array([[7, 2, 1, 0]] * 3 + [[9, 0, 1, 0]], dtype=np.uint32)  # all of the model's
         >>> [each.tolist() for each in parted(rows, Origin(4, {2: 1}, 0.5))]
         [[True, True, False, False], [False, False, True, False]]
     """
-    n, (hashes, trained, tested) = len(found), found.T
+    n, (hashes, trained, tested, unused) = len(found), found.T
     equal = trained > 0
     _, first, which, counts = np.unique(hashes, return_index=True, return_inverse=True, return_counts=True)
     place = np.empty(n, dtype=np.int64)  # of a row among its copies
     place[np.argsort(which, kind="stable")] = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
+    if n == origin.rows and bool((counts == (trained + tested + unused)[first]).all()):  # the table itself
+        seen = place < trained + unused
+        return seen, equal & ~seen
     seen, known = place < trained, place < trained + tested
-    all_of_them = n == origin.rows and bool((counts == (trained + tested)[first]).all())
-    if not all_of_them and not origin.has(int(seen.sum()), n):
+    if not origin.has(int(seen.sum()), n):
         return np.zeros(n, dtype=np.bool_), equal
-    if not (
-        all_of_them or (tested[~equal] > 0).any()
-    ):  # no row of the test set that is nothing else: not that set
+    if not (tested[~equal] > 0).any():  # no row of the test set that is nothing else: not that set
         known = seen
     repeated = equal & ~known
     if origin.beyond_chance(int(repeated.sum()), n - int(known.sum())):
