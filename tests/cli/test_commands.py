@@ -89,7 +89,7 @@ def test_the_sentence_follows_from_the_numbers(finished) -> None:
         ("log_loss", "both"),
         ("accuracy", "both"),
     }
-    assert [each.wins + each.ties + each.losses for each in comparison.standings] == [1, 1]
+    assert [each.wins + each.ties + each.losses + each.untested for each in comparison.standings] == [1, 1]
     assert (found.p, found.p_adjusted, found.told_apart) == (None, None, False)
 
 

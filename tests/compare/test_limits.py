@@ -63,3 +63,13 @@ def test_a_tie_is_no_failure_of_tuning():
     assert not clearly_better([0.499, 0.5995, 0.6999], same)
     assert clearly_better([0.4, 0.5, 0.6], same)
     assert not clearly_better(same, [0.4, 0.5, 0.6])
+
+
+def test_too_few_test_rows_leave_open_what_is_detectable(rows, tmp_path):
+    found = compare(rows.head(400), tmp_path / "run", epochs=1).comparison
+    assert all(each.ends is None for each in found.differences)
+    detected = {each.name: each.detected for each in found.effects}
+    assert (detected["optimizer"], detected["network"]) == (None, None)
+    assert [(each.wins, each.ties, each.losses, each.untested) for each in found.standings] == [
+        (0, 0, 0, 1)
+    ] * 2

@@ -11,6 +11,7 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 
+from steepest.compare.differences import standings
 from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.result import Comparison, Effect, Metric, Row
 from steepest.report import contrasts, figures, results, theme, view
@@ -236,9 +237,24 @@ def test_differences_are_never_called_equal() -> None:
 def test_wins_ties_and_losses_are_shown_for_every_optimizer() -> None:
     lines = contrasts.places(crimes())
     assert [each.name for each in lines] == [each.name for each in crimes().standings]
-    assert all(each.wins + each.ties + each.losses == len(lines) - 1 for each in lines)
-    assert sum(each.wins for each in lines) == sum(each.losses for each in lines) > 0
+    assert all(int(each.wins) + int(each.ties) + int(each.losses) == len(lines) - 1 for each in lines)
+    assert sum(int(each.wins) for each in lines) == sum(int(each.losses) for each in lines) > 0
     assert "above" in lines[0].baselines
+    page = render_html(crimes())
+    assert ">better</th>" in page
+    assert ">worse</th>" in page
+    assert "cannot be established</th>" not in page
+
+
+def test_what_has_no_interval_counts_as_no_tie() -> None:
+    result = crimes()
+    names = [each.name for each in result.standings]
+    lacking = [each.model_copy(update=Difference.lacking()) for each in result.pairs if each.second in names]
+    result = result.model_copy(update={"standings": standings(names, result.metric, lacking, [])})
+    shown = contrasts.places(result)
+    assert {(each.wins, each.ties, each.losses) for each in shown} == {("–", "–", "–")}
+    assert [each.untested for each in shown] == [len(names) - 1] * len(names)
+    assert "cannot be established</th>" in render_html(result)
 
 
 @pytest.mark.parametrize("higher", [True, False])
@@ -259,6 +275,7 @@ def test_a_bar_says_whether_its_difference_is_detectable() -> None:
         Effect(name="optimizer", size=0.2, text="adam instead of sgd", detected=False),
         Effect(name="schedule", size=0.1, text="cosine", detected=True),
         Effect(name="seed", size=0.05, text="5 seeds"),
+        Effect(name="network", size=0.04, text="adam instead of majority class"),
     ]
     result = crimes().model_copy(update={"effects": effects})
     _, found = view.bars(result)
@@ -266,5 +283,6 @@ def test_a_bar_says_whether_its_difference_is_detectable() -> None:
         (True, "adam instead of sgd: no detectable difference"),
         (False, "cosine"),
         (False, "5 seeds"),
+        (True, "adam instead of majority class: cannot be established (no interval)"),
     ]
-    assert render_html(result).count('<i class="faint"') == 1
+    assert render_html(result).count('<i class="faint"') == 2

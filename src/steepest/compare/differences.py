@@ -124,8 +124,9 @@ def standings(
                 name=name,
                 metric=metric,
                 wins=sum(each.better == name for each in mine),
-                ties=sum(not each.told_apart for each in mine),
+                ties=sum(each.detected is False for each in mine),
                 losses=sum(each.told_apart and each.better != name for each in mine),
+                untested=sum(each.detected is None for each in mine),
                 above=[each.second for each in outer if each.better == name],
                 below=[each.second for each in outer if each.better != name],
             )

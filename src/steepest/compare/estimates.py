@@ -130,6 +130,11 @@ class Difference(Interval):
         return self.ends is not None and (self.ends[0] > 0 or self.ends[1] < 0)
 
     @property
+    def detected(self) -> bool | None:
+        """Whether this is a detectable difference; None where that cannot be established: there is no interval."""
+        return self.told_apart if self.ends is not None else None
+
+    @property
     def only_uncorrected(self) -> bool:
         """Whether the interval of this difference alone excludes zero, and the correction took the difference away."""
         return self.excludes_zero and not self.told_apart

@@ -77,6 +77,7 @@ class Standing(Frozen):
     Attributes:
         wins, losses: the others that it is better, or worse, than.
         ties: the others that it was not told apart from (which does not make them equal).
+        untested: the others from which its difference has no interval: too few runs or test rows.
         above, below: the baselines that it is better, or worse, than.
     """
 
@@ -85,6 +86,7 @@ class Standing(Frozen):
     wins: int
     ties: int
     losses: int
+    untested: int = 0
     above: list[str] = Field(default_factory=list)
     below: list[str] = Field(default_factory=list)
 
@@ -97,8 +99,8 @@ class Effect(Frozen):
     """How much one decision was worth, in units of the metric; larger is better, below zero the other is better.
 
     Attributes:
-        detected: whether it is a detectable difference; None where it is no difference between two, and in folders of
-            earlier versions.
+        detected: whether it is a detectable difference; None where it is no difference between two, where there are too
+            few runs or test rows for an interval, and in folders of earlier versions.
     """
 
     name: str

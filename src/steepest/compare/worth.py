@@ -42,11 +42,12 @@ def effects(
         if math.isfinite(size):
             found.append(Effect(name=name, size=size, text=text, detected=detected))
 
-    apart = {each.second: each.told_apart for each in (*rivals, *against)}
+    apart = {each.second: each.detected for each in (*rivals, *against)}
 
-    def differ(records: Sequence[Record]) -> bool:
+    def differ(records: Sequence[Record]) -> bool | None:
         a, b = ([evidence.value(each) for each in some] for some in (records, evidence.final(arm)))
-        return paired_t(a, b).p < 0.05
+        p = paired_t(a, b).p
+        return None if math.isnan(p) else p < 0.05
 
     standard = evidence.default(arm)
     gained = sign * (mean_of([evidence.value(r) for r in standard]) - mine)

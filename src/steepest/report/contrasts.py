@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from steepest.compare.estimates import Difference
-from steepest.compare.result import Comparison
+from steepest.compare.result import Comparison, Standing
 from steepest.report import format as show
 from steepest.report.digits import Digits, digits_of
 from steepest.report.headline import corrected, evidence
@@ -35,12 +35,13 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Place:
-    """One line of wins, ties and losses."""
+    """One line of wins, ties and losses; a dash where nothing could be tested."""
 
     name: str
-    wins: int
-    ties: int
-    losses: int
+    wins: str
+    ties: str
+    losses: str
+    untested: int
     baselines: str
 
 
@@ -124,7 +125,11 @@ def places(comparison: Comparison) -> list[Place]:
         said += [f"below {', '.join(below)}"] if below else []
         return "; ".join(said) or show.MISSING
 
+    def counts(each: Standing) -> list[str]:
+        found = [each.wins, each.ties, each.losses]
+        return [show.MISSING] * 3 if each.untested and not any(found) else list(map(str, found))
+
     return [
-        Place(each.name, each.wins, each.ties, each.losses, against(each.above, each.below))
+        Place(each.name, *counts(each), each.untested, against(each.above, each.below))
         for each in comparison.standings
     ]

@@ -299,7 +299,7 @@ def _effects(winner: Row, rows: Sequence[Row], metric: Metric, rivals: Sequence[
     if others and values:
         last = others[-1]
         size = sign * (winner.metrics[metric.name].mean - last.metrics[metric.name].mean)
-        apart = next((each.told_apart for each in rivals if each.second == last.name), None)
+        apart = next((each.detected for each in rivals if each.second == last.name), None)
         text = f"{winner.name} instead of the last, {last.name}"
         found.append(Effect(name="optimizer", size=size, text=text, detected=apart))
     if len(values) > 1:

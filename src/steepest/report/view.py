@@ -265,15 +265,24 @@ def bars(comparison: Comparison) -> tuple[str, list[Bar]]:
     return f"{unit} {metric.title}", [
         Bar(
             name=each.name,
-            text=f"{each.text}: no detectable difference" if each.detected is False else each.text,
+            text=each.text + _detection(each),
             value=_worth(each, written),
             start=round((min(each.size, 0.0) - low) / span * 100, 3),
             width=round(abs(each.size) / span * 100, 3),
             negative=each.size < 0,
-            faint=each.detected is False,
+            faint=bool(_detection(each)),
         )
         for each in effects
     ]
+
+
+def _detection(found: Effect) -> str:
+    """Return what to add to an effect that is not known to be a difference."""
+    if found.detected or found.name in SPREADS:
+        return ""
+    return (
+        ": no detectable difference" if found.detected is False else ": cannot be established (no interval)"
+    )
 
 
 def _worth(found: Effect, written: Digits) -> str:
