@@ -125,11 +125,10 @@ def places(comparison: Comparison) -> list[Place]:
         said += [f"below {', '.join(below)}"] if below else []
         return "; ".join(said) or show.MISSING
 
-    def counts(each: Standing) -> list[str]:
+    def place(each: Standing) -> Place:
         found = [each.wins, each.ties, each.losses]
-        return [show.MISSING] * 3 if each.untested and not any(found) else list(map(str, found))
+        dashes = each.untested and not any(found)
+        wins, ties, losses = [show.MISSING] * 3 if dashes else map(str, found)
+        return Place(each.name, wins, ties, losses, each.untested, against(each.above, each.below))
 
-    return [
-        Place(each.name, *counts(each), each.untested, against(each.above, each.below))
-        for each in comparison.standings
-    ]
+    return [place(each) for each in comparison.standings]
