@@ -50,8 +50,9 @@ TERMS: tuple[Term, ...] = (
     Term(
         "95 % interval",
         "A range computed so that, over many repetitions, 95 % of such ranges contain the true value. The ± after a "
-        "mean is Student's t interval over run seeds or, with several test sets, over these (corrected for the rows that "
-        "they share); ± 0 means that all gave the same value. The interval of a difference accounts for both seed and test-row variation. It is of that difference alone: with several "
+        "mean is Student's t interval over run seeds or, with several test sets, over these, wider for the rows that "
+        "they share; ± 0 means that all gave the same value. The interval of a difference accounts for both seed and "
+        "test-row variation. It is of that difference alone: with several "
         "comparisons, the corrected p-value decides what is detectable. There is none with fewer than 100 test rows, "
         "nor, for metrics such as ROC AUC and F1, with fewer than 20 of a class.",
     ),
