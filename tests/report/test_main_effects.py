@@ -137,7 +137,7 @@ def test_what_is_compared_is_called_by_its_name(factors, one, many):
     result = crimes().model_copy(update={"factors": factors})
     assert subject(result).one == one
     text = render_html(result)
-    assert f"Each {one} against every other" in text
+    assert f"Than how many others each {one} is better" in text
     assert f"<span>{many}</span>" in text
 
 

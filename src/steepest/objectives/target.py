@@ -240,7 +240,7 @@ def target_of(dataset: Dataset) -> Target:
 
     Example:
         >>> from steepest.data.table import read_table
-        >>> target_of(read_table({"x": list(range(60)), "y": ["a", "b"] * 30}, target="y").dataset())
+        >>> target_of(read_table({"x": [0.1, 0.2, 0.3] * 20, "y": ["a", "b"] * 30}, target="y").dataset())
         ClassTarget(count=2, positive_code=None)
     """
     return target_of_shape(dataset.shape, dataset.target_scale, dataset.positive)

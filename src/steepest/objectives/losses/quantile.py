@@ -28,8 +28,8 @@ class Quantile(Objective):
     Source: Koenker & Bassett, Regression Quantiles, Econometrica 46, 1978.
 
     Example:
-        >>> Quantile(q=0.9).losses(torch.tensor([[0.0], [0.0]]), torch.tensor([1.0, -1.0])).tolist()
-        [0.8999999761581421, 0.10000002384185791]
+        >>> Quantile(q=0.75).losses(torch.tensor([[0.0], [0.0]]), torch.tensor([1.0, -1.0])).tolist()
+        [0.75, 0.25]
     """
 
     name = "quantile"
