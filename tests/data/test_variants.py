@@ -15,7 +15,7 @@ from steepest.data.corruptions import make_corruption, registry
 from steepest.data.dataset import Dataset
 from steepest.data.table import Table, read_table
 from steepest.data.variants import Variant
-from steepest.errors import OptionError, PreparationError, SteepestError
+from steepest.errors import OptionError, PreparationError, SteepestError, UnknownNameError
 
 N = 1500
 
@@ -550,3 +550,9 @@ def test_a_table_of_options_may_set_features_and_no_test(tmp_path):
 def test_a_file_that_is_not_there_is_refused():
     with pytest.raises(SteepestError, match="cannot be read"):
         classes().variant(prepare=Path("nowhere.toml"))
+
+
+def test_a_corruption_is_a_registered_one() -> None:
+    """A file's could be edited between two runs, and nothing of a variant would show that."""
+    with pytest.raises(UnknownNameError, match="unknown corruption of labels"):
+        make_corruption("steepest.data.corruptions.noise:Noise(0.1)")

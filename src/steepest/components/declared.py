@@ -42,13 +42,13 @@ class Component(BaseModel):
         return str(grammar.Spec(reference, (), options))
 
 
-def make_component(registry: Registry, text: str, kind: type[Component]) -> Any:
-    """Return the component that a specification names, or that it refers to (``file.py:Name``).
+def make_component(registry: Registry, text: str, kind: type[Component] | None = None) -> Any:
+    """Return the component that a specification names, or, where that is allowed, refers to (``file.py:Name``).
 
     Args:
         registry: where names are looked up.
         text: the specification.
-        kind: what a reference has to be.
+        kind: what a reference has to be; None where only registered names are allowed.
 
     Raises:
         UnknownNameError: there is none with this name, or no such option.
@@ -56,7 +56,7 @@ def make_component(registry: Registry, text: str, kind: type[Component]) -> Any:
             something else.
     """
     spec = grammar.parse(text)
-    if spec.is_reference:
+    if spec.is_reference and kind is not None:
         made: Any = load_reference(spec.name)
         preset: dict[str, Any] = {}
         if not (isinstance(made, type) and issubclass(made, kind)):

@@ -20,7 +20,7 @@ registry = Registry("loss", "steepest.objectives.losses")
 class Objective(Component):
     r"""The training loss of a batch: :math:`\sum_i w_i \ell_i / \sum_i w_i` over its rows.
 
-    A subclass gives the losses :math:`\ell_i` of rows; the weights :math:`w_i` are 1 unless classes or rows have
+    A subclass gives the losses :math:`\ell_i` of rows; the weights :math:`w_i` are 1 unless classes have
     weights.
 
     Attributes:

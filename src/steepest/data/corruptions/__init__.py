@@ -78,4 +78,4 @@ def make_corruption(text: str) -> Corruption:
         >>> str(make_corruption("noise(level=0.150)")), make_corruption("shuffle(draw=run)").draw
         ('noise(0.15)', 'run')
     """
-    return make_component(registry, text, Corruption)
+    return make_component(registry, text)
