@@ -62,8 +62,8 @@ def test_weights_of_classes_divide_by_their_sum():
     expected = (weights[target] * losses).sum() / weights[target].sum()
     arguments = torch.tensor(outputs), torch.tensor(target), torch.tensor(weights)
     loss = read_objective("cross-entropy")
-    assert float(loss.loss(*arguments)) == pytest.approx(expected)
-    assert float(super(type(loss), loss).loss(*arguments)) == pytest.approx(expected)
+    assert float(loss.class_weighted(*arguments)) == pytest.approx(expected)
+    assert float(super(type(loss), loss).class_weighted(*arguments)) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ class Vector(Broadcast):
     def losses(self, outputs, target):
         return (outputs.squeeze(1) - target).square()
 
-    def loss(self, outputs, target, class_weights=None):
+    def loss(self, outputs, target, weights=None):
         return self.losses(outputs, target)
 """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import pytest
 from torch import Tensor, nn
 
 from steepest.data.batches import BatchPlan
-from steepest.data.dataset import Dataset, Part
+from steepest.data.dataset import Dataset
 from steepest.data.table import Table, read_table
 from steepest.models import build_model
 from steepest.objectives import make_objective
@@ -58,16 +58,7 @@ def opened(task: str) -> Table:
 
 def in_float64(dataset: Dataset) -> Dataset:
     """Return a dataset with all numbers in float64."""
-
-    def wide(part: Part) -> Part:
-        tensors = [
-            each.double() if each.is_floating_point() else each for each in (*part.inputs, part.target)
-        ]
-        return Part(tuple(tensors[:-1]), tensors[-1])
-
-    return replace(
-        dataset, **{name: wide(getattr(dataset, name)) for name in ("train", "validation", "test")}
-    )
+    return dataset.wide()
 
 
 @dataclass

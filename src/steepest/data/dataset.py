@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -30,27 +30,47 @@ class Part:
         inputs: what the model is called with, each of length N. For a table: categorical codes
             (int64 ``[N, C]``) and continuous columns (float32 ``[N, D]``); either may have no columns.
         target: class codes (int64 ``[N]``) or standardised values (float32 ``[N]``).
+        weights: how much each row counts (float32 ``[N]``, at least 0, with mean 1 over the training rows); None where
+            all count the same.
+
+    Example:
+        >>> part = Part((torch.zeros(3, 1),), torch.tensor([0, 1, 1]), weights=torch.tensor([0.5, 2.0, 0.5]))
+        >>> part.take(torch.tensor([1, 0])).weights.tolist()
+        [2.0, 0.5]
     """
 
     inputs: tuple[Tensor, ...]
     target: Tensor
+    weights: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.target)
 
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All tensors: the inputs, the target, and the weights where there are any."""
+        return (*self.inputs, self.target, *(() if self.weights is None else (self.weights,)))
+
+    def holding(self, tensors: Sequence[Tensor]) -> Part:
+        """Return a part that has other tensors, in the order of :attr:`tensors`."""
+        inputs = len(self.inputs)
+        return Part(tuple(tensors[:inputs]), *tensors[inputs:])
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Part:
+        """Return this part with every tensor changed in the same way."""
+        return self.holding([change(each) for each in self.tensors])
+
     def take(self, index: Tensor) -> Part:
         """Return the rows at ``index`` (int64 ``[B]``) in that order."""
-        return Part(
-            tuple(each.index_select(0, index) for each in self.inputs), self.target.index_select(0, index)
-        )
+        return self.map(lambda each: each.index_select(0, index))
 
     def to(self, device: torch.device | str) -> Part:
         """Return this part on ``device``."""
-        return Part(tuple(each.to(device) for each in self.inputs), self.target.to(device))
+        return self.map(lambda each: each.to(device))
 
     def wide(self) -> Part:
         """Return this part with its numbers in 64 bits."""
-        return Part(tuple(map(_wide, self.inputs)), _wide(self.target))
+        return self.map(_wide)
 
 
 @dataclass(frozen=True)
@@ -144,7 +164,7 @@ class Dataset:
     @property
     def true_train(self) -> Part:
         """The training rows as they are in the table, with their true target."""
-        return self.train if self.true_target is None else Part(self.train.inputs, self.true_target)
+        return self.train if self.true_target is None else replace(self.train, target=self.true_target)
 
     def training(self, seed: int) -> Part:
         """Return the training rows of a run: for most datasets the same for every seed.
@@ -154,7 +174,8 @@ class Dataset:
         """
         if self.relabel is None or self.true_target is None:
             return self.train
-        return Part(self.train.inputs, self.relabel(self.true_target, seed).to(self.true_target.dtype))
+        relabelled = self.relabel(self.true_target, seed)
+        return replace(self.train, target=relabelled.to(self.true_target.dtype))
 
     def wide(self) -> Dataset:
         """Return this dataset with its numbers in 64 bits."""

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from steepest.data.assembly import Assembled, SourceRows, with_target
 from steepest.data.corruptions import Corruption, make_corruption
-from steepest.data.dataset import Dataset, Note, Part
+from steepest.data.dataset import Dataset, Note
 from steepest.data.given import Given
 from steepest.data.options import TableOptions
 from steepest.data.parts import SPLIT_COLUMN, moments
@@ -330,7 +330,7 @@ def _corrupted(
     by_run = corruption.draw == "run"
     changed = replace(
         dataset,
-        train=Part(dataset.train.inputs, target),
+        train=replace(dataset.train, target=target),
         true_target=true,
         relabel=relabel if by_run else None,
     )

@@ -138,4 +138,4 @@ class Datasets(Mapping[str, Dataset]):
 
 def _bytes(data: Dataset) -> int:
     parts = (data.train, data.validation, data.test)
-    return sum(each.nbytes for part in parts for each in (*part.inputs, part.target))
+    return sum(each.nbytes for part in parts for each in part.tensors)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from steepest.components import grammar
@@ -20,8 +21,8 @@ registry = Registry("loss", "steepest.objectives.losses")
 class Objective(Component):
     r"""The training loss of a batch: :math:`\sum_i w_i \ell_i / \sum_i w_i` over its rows.
 
-    A subclass gives the losses :math:`\ell_i` of rows; the weights :math:`w_i` are 1 unless classes have
-    weights.
+    A subclass gives the losses :math:`\ell_i` of rows; the weights :math:`w_i` are 1 unless rows or classes have
+    weights; where both have, they are multiplied.
 
     Attributes:
         serves: the task whose targets it is for.
@@ -38,18 +39,21 @@ class Objective(Component):
             target: class codes (int64 ``[B]``) or standardised values ``[B]``.
         """
 
-    def loss(self, outputs: Tensor, target: Tensor, class_weights: Tensor | None = None) -> Tensor:
-        """Return the loss of a batch, a scalar; a subclass may compute the same at once.
+    def loss(self, outputs: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Return the loss of a batch, a scalar; 0 if no row has any weight. A subclass may compute the same at once.
 
         Args:
             outputs, target: as for :meth:`losses`.
-            class_weights: a weight for each class, ``[K]``.
+            weights: a weight for each row, ``[B]``, at least 0.
         """
         losses = self.losses(outputs, target)
-        if class_weights is None:
+        if weights is None:
             return losses.mean()
-        weights = class_weights[target]
-        return (weights * losses).sum() / weights.sum()
+        return (weights * losses).sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
+
+    def class_weighted(self, outputs: Tensor, target: Tensor, class_weights: Tensor) -> Tensor:
+        """Return the loss of a batch in which each row has the weight of its class, ``[K]``."""
+        return self.loss(outputs, target, class_weights[target])
 
 
 def read_objective(text: str) -> Objective:

@@ -60,16 +60,25 @@ class ObjectiveConformance:
                 assert torch.allclose(few, found[:5], rtol=1e-5), f"{loss}: a row's loss depends on others"
 
     def test_a_batch_has_the_mean(self) -> None:
-        """The loss of a batch is the weighted mean of its rows', with weights of classes or without."""
+        """The loss of a batch is the mean of its rows', weighted where rows or classes have weights; 0 if all are 0."""
         for loss in self._made():
             outputs, target = _rows(loss, torch.float64)
             losses = loss.losses(outputs, target)
             assert torch.allclose(loss.loss(outputs, target), losses.mean()), f"{loss}: no mean"
+            repeats = (
+                torch.arange(ROWS) % 4
+            )  # a weight of 3 is the same as the row three times, 0 as without it
+            found = loss.loss(outputs, target, repeats.double())
+            expected = losses.repeat_interleave(repeats).mean()
+            assert torch.allclose(found, expected), f"{loss}: no weighted mean"
+            assert float(loss.loss(outputs, target, torch.zeros(ROWS).double())) == 0.0, f"{loss}: not 0"
             if has_classes(loss.serves):
                 each = torch.tensor([1.0, 2.0, 0.5], dtype=torch.float64)
-                weights = each[target]
-                expected = (weights * losses).sum() / weights.sum()
-                assert torch.allclose(loss.loss(outputs, target, each), expected), f"{loss}: no weighted mean"
+                found, expected = (
+                    loss.class_weighted(outputs, target, each),
+                    loss.loss(outputs, target, each[target]),
+                )
+                assert torch.allclose(found, expected), f"{loss}: weights of classes are not those of rows"
 
     def test_the_gradient_is_that_of_the_loss(self) -> None:
         """Autograd gives what finite differences give, in float64."""

@@ -48,10 +48,7 @@ class Feed:
         device = self.part.target.device
         found = self.part.take(pinned(rows, device).to(device, non_blocking=True))
 
-        def cut(each: Tensor) -> Tensor:
-            return each.reshape(count, self.plan.size, *each.shape[1:])
-
-        return Part(tuple(cut(each) for each in found.inputs), cut(found.target))
+        return found.map(lambda each: each.reshape(count, self.plan.size, *each.shape[1:]))
 
     @contextlib.contextmanager
     def randomness(self, step: int) -> Generator[None]:

@@ -91,7 +91,12 @@ class SupervisedProblem:
 
     def _loss(self, outputs: Tensor, batch: Part) -> Tensor:
         outputs = outputs.float() if self.precision == "bf16" else outputs
-        return self.objective.loss(outputs, batch.target, self.weights)
+        weights = batch.weights
+        if self.weights is not None:
+            if weights is None:
+                return self.objective.class_weighted(outputs, batch.target, self.weights)
+            weights = weights * self.weights[batch.target]
+        return self.objective.loss(outputs, batch.target, weights)
 
 
 def wide(model: nn.Module, dataset: Dataset, precision: Precision) -> tuple[nn.Module, Dataset]:
@@ -216,7 +221,7 @@ def check_objective(objective: Objective, text: str, dataset: Dataset) -> None:
     outputs = torch.linspace(-1.0, 1.0, n * width).reshape(n, width).requires_grad_()
     try:
         losses: Any = objective.losses(outputs, rows.target)
-        total: Any = objective.loss(outputs, rows.target)
+        total: Any = objective.loss(outputs, rows.target, rows.weights)
     except Exception as error:
         raise OptionError(
             f"the loss {text!r} fails on {counted(n, 'row')}: {type(error).__name__}: {first_line(error)}",

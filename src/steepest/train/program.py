@@ -51,7 +51,7 @@ class Changing:
     """What differs from step to step; of several steps, each tensor has them as its first dimension.
 
     Attributes:
-        batch: inputs and target.
+        batch: inputs and target, and weights of rows where there are any.
         coefficients: of the update, [c].
         bits: for the masks, 16-bit numbers [n].
         touched: by table.
@@ -233,7 +233,7 @@ def flat_changing(changing: Changing) -> list[Tensor]:
     touched = [
         tensor for each in changing.touched.values() for tensor in (each.ids, each.first, each.columns)
     ]
-    return [*changing.batch.inputs, changing.batch.target, changing.coefficients, changing.bits, *touched]
+    return [*changing.batch.tensors, changing.coefficients, changing.bits, *touched]
 
 
 def step_of(steps: Changing, place: int, device: torch.device | str) -> Changing:
@@ -242,8 +242,7 @@ def step_of(steps: Changing, place: int, device: torch.device | str) -> Changing
         name: Touched(*(each[place].to(device) for each in (of.ids, of.first, of.columns)))
         for name, of in steps.touched.items()
     }
-    inputs = tuple(each[place].to(device) for each in steps.batch.inputs)
-    batch = Part(inputs, steps.batch.target[place].to(device))
+    batch = steps.batch.map(lambda each: each[place].to(device))
     return Changing(batch, steps.coefficients[place].to(device), steps.bits[place].to(device), touched)
 
 
@@ -292,15 +291,15 @@ def trace_closed_form(form: ClosedForm, weight: Tensor, slots: Slots, columns: T
 
 def _flat_function(program: Program, state: State, changing: Changing) -> Callable[..., Tensor]:
     leaves, spec = tree.tree_flatten(_parts(state))
-    inputs, names = len(changing.batch.inputs), tuple(changing.touched)
+    size, names = len(changing.batch.tensors), tuple(changing.touched)
 
     def function(*tensors: Tensor) -> Tensor:
         there = State(*tree.tree_unflatten(list(tensors[: len(leaves)]), spec))
         rest: Sequence[Tensor] = tensors[len(leaves) :]
-        batch = Part(tuple(rest[:inputs]), rest[inputs])
-        touched = rest[inputs + 3 :]
+        batch = changing.batch.holding(rest[:size])
+        touched = rest[size + 2 :]
         by_name = {name: Touched(*touched[3 * i : 3 * i + 3]) for i, name in enumerate(names)}
-        return program.step(there, Changing(batch, rest[inputs + 1], rest[inputs + 2], by_name))
+        return program.step(there, Changing(batch, rest[size], rest[size + 1], by_name))
 
     return function
 

@@ -34,6 +34,14 @@ class CrossEntropy(Objective):
         """Return the negative log-probability of each row's true class, ``[B]``."""
         return functional.cross_entropy(outputs, target, reduction="none")
 
-    def loss(self, outputs: Tensor, target: Tensor, class_weights: Tensor | None = None) -> Tensor:
-        """Return the loss of a batch by torch's own function."""
+    def loss(self, outputs: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Return the loss of a batch, by torch's own function where rows have no weights."""
+        return (
+            functional.cross_entropy(outputs, target)
+            if weights is None
+            else super().loss(outputs, target, weights)
+        )
+
+    def class_weighted(self, outputs: Tensor, target: Tensor, class_weights: Tensor) -> Tensor:
+        """Return the loss of a batch in which each row has the weight of its class, by torch's own function."""
         return functional.cross_entropy(outputs, target, weight=class_weights)

@@ -32,7 +32,8 @@ class Squared(Objective):
         """Return the squared error of each row, ``[B]``."""
         return (outputs.squeeze(1) - target).square()
 
-    def loss(self, outputs: Tensor, target: Tensor, class_weights: Tensor | None = None) -> Tensor:
-        """Return the loss of a batch by torch's own function."""
-        del class_weights
+    def loss(self, outputs: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Return the loss of a batch, by torch's own function where rows have no weights."""
+        if weights is not None:
+            return super().loss(outputs, target, weights)
         return functional.mse_loss(outputs.squeeze(1), target)
