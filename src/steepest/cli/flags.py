@@ -229,6 +229,8 @@ def _metavar(field: FieldInfo, name: str) -> str | None:
         return "FILE"
     if name in ("test", "validation"):
         return "SHARE"
+    if name == "batch_size":
+        return "INTEGER|all"
     if _is_list(field):
         return "LIST"
     text = str(field.annotation)

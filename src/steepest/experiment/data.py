@@ -8,6 +8,7 @@ from dataclasses import replace
 from steepest.data.dataset import Dataset
 from steepest.data.table import Table, TablePipeline
 from steepest.data.variants import Variant
+from steepest.recipe import WHOLE_BATCH
 from steepest.sweep.arms import UNPREPARED, Wanted, whole_path
 from steepest.sweep.defaults import default_batch_size
 
@@ -93,6 +94,16 @@ class Datasets(Mapping[str, Dataset]):
         """Return the batch size of an arm that names none: it fits the smallest training rows of all test sets."""
         rows = min(self.training_rows(each) for each in self.of(arm)[0])
         return min(default_batch_size(rows), rows)
+
+    def batch_size(self, arm: Wanted) -> int:
+        """Return the batch size of an arm; where that is all rows, those of its largest training set.
+
+        A batch never has more rows than there are, so every test set has all of its own.
+        """
+        if arm.batch_size != WHOLE_BATCH:
+            return arm.batch_size or self.default_batch_size(arm)
+        folds, final = self.of(arm)
+        return max(self.training_rows(each) for each in (*folds, *([final] if final else [])))
 
     def _make(self, variant: Variant, fold: int | None) -> Made:
         table = self.table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Self, cast
+from typing import Any, Literal, Self, cast
 
 from steepest.components import grammar
 from steepest.errors import unknown_name
@@ -40,7 +40,7 @@ class Arm:
         optimizer: a name or specification, a ``torch.optim.Optimizer`` class, or a rule (default: adam).
         model: a specification, or a callable that takes the dataset's shape.
         schedule: a schedule.
-        batch_size: rows per step.
+        batch_size: rows per step, or ``"all"`` for every training row.
         precision: of matrix products in training.
         train_rows: a share of the training rows, their number, or ``"all"``.
         labels: ``"none"``, or a corruption of the training labels such as ``"noise(0.15)"``.
@@ -60,7 +60,7 @@ class Arm:
     optimizer: Any = None
     model: str | ModelBuilder | None = None
     schedule: str | None = None
-    batch_size: int | None = None
+    batch_size: int | Literal["all"] | None = None
     precision: str | None = None
     train_rows: str | float | None = None
     labels: str | None = None

@@ -46,7 +46,7 @@ class Meaning:
             if factor == "loss":
                 return value or target_of(self._datasets.first).loss
             if factor == "batch_size":
-                return value or self._datasets.default_batch_size(arm)
+                return self._datasets.batch_size(replace(arm, batch_size=value))
             plain = replace(arm, train_rows=ALL_ROWS, labels=TRUE_LABELS, prepare="")
             varied = self._datasets.variant(replace(plain, **{factor: value}))
             return self._datasets.fingerprint(varied, 0)

@@ -25,6 +25,7 @@ from steepest.objectives import make_objective
 from steepest.objectives.target import target_of
 from steepest.procedures import make_procedure
 from steepest.recipe import (
+    WHOLE_BATCH,
     Execution,
     ExecutionPlan,
     Experiment,
@@ -284,7 +285,8 @@ def _meaning(arm: Arm) -> str:
     """Return what is the same for two arms that differ in their texts only."""
     recipe = arm.recipe
     model = recipe.model if arm.model else model_meant(recipe.model)
-    factors = {**arm.factors, "model": model, "schedule": schedule_meant(recipe.schedule)}
+    schedule = schedule_meant(recipe.schedule)
+    factors = {**arm.factors, "model": model, "schedule": schedule, "batch_size": recipe.batch_size}
     for name in ("train_rows", "labels", "prepare"):
         del factors[name]
     return stable_hash([factors, arm.folds, recipe.code, arm.method.code])
@@ -331,8 +333,9 @@ def _arm(
     folds, final = datasets.of(wanted)
     data = datasets[folds[0]]
     rows = min(datasets.training_rows(each) for each in folds)
-    batch_size = wanted.batch_size or datasets.default_batch_size(wanted)
-    if batch_size > rows:
+    batch_size = datasets.batch_size(wanted)
+    whole = wanted.batch_size == WHOLE_BATCH
+    if batch_size > rows and not whole:
         raise OptionError(
             f"the batch size {batch_size} of the arm {wanted.name or wanted.optimizer.name!r} is larger than its "
             f"{rows} training rows",
@@ -368,7 +371,11 @@ def _arm(
     arm = Arm(
         method=method,
         recipe=recipe,
-        factors={**texts_of(wanted), "batch_size": str(batch_size), "loss": loss or default},
+        factors={
+            **texts_of(wanted),
+            "batch_size": WHOLE_BATCH if whole else str(batch_size),
+            "loss": loss or default,
+        },
         per_epoch=BatchPlan(len(data.train), batch_size, 0).batches_per_epoch,
         cell=stable_hash([recipe.model, repr(data.shape), batch_size, wanted.precision])[:12],
         folds=folds,

@@ -6,7 +6,8 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast, get_args
+from types import UnionType
+from typing import Annotated, Any, Union, cast, get_args, get_origin
 
 import tomli_w
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -14,7 +15,15 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from steepest.data.options import TableOptions
 from steepest.errors import DataError, OptionError, unknown_name
 from steepest.recipe.execution import EXECUTION_OPTIONS, ExecutionOptions, ExecutionPlan
-from steepest.recipe.options import ArmOptions, Factors, ModelOptions, Options, Protocol, flag_of
+from steepest.recipe.options import (
+    WHOLE_BATCH,
+    ArmOptions,
+    Factors,
+    ModelOptions,
+    Options,
+    Protocol,
+    flag_of,
+)
 
 
 class Experiment(Options):
@@ -63,11 +72,11 @@ def validate_experiment(tree: Mapping[str, Any], *, where: str = THE_OPTIONS) ->
 
 def option_error(error: ValidationError, model: type[BaseModel], where: str) -> OptionError:
     """Turn the first complaint of pydantic into a fact with the value and a hint."""
-    first = error.errors(include_url=False)[0]
+    first, *others = error.errors(include_url=False)
     path = [
         str(each)
         for each in first["loc"]
-        if not str(each).startswith(("function-", "constrained-", "tuple["))
+        if not str(each).startswith(("function-", "constrained-", "tuple[", "literal["))
     ]
     name = ".".join(path)
     if first["type"] == "extra_forbidden":
@@ -84,6 +93,8 @@ def option_error(error: ValidationError, model: type[BaseModel], where: str) -> 
     said = said.replace("input should be", "it must be").replace("a valid integer", "a whole number")
     said = said.replace("tuple should have", "give").replace(" item after validation, not 0", "")
     said = said.replace("a valid number", "a number").partition(", unable to parse")[0]
+    words = [each["ctx"]["expected"] for each in others if each["type"] == "literal_error" and "ctx" in each]
+    said = ", or ".join([said, *words])
     if where == THE_OPTIONS:  # keywords have no sections
         return OptionError(
             f"{'.'.join(path[1:]) or name} = {first['input']!r} is not allowed", hint=f"{said.rstrip('.')}."
@@ -146,16 +157,24 @@ def check_numbers(tree: Mapping[str, Any], where: str) -> None:
 def _check_numbers(values: Any, model: type[BaseModel], where: str) -> None:
     for name, value in cast("dict[str, Any]", values if isinstance(values, Mapping) else {}).items():
         field = model.model_fields.get(name)
-        kinds = {field.annotation, *get_args(field.annotation)} if field else set[Any]()
+        kinds = _kinds(field.annotation) if field else set[Any]()
         several = name == "batch_size" and isinstance(value, list | tuple)
         given = cast("list[Any]", value) if several else [value]
-        text = next((each for each in given if isinstance(each, str)), None)
+        text = next((each for each in given if isinstance(each, str) and each != WHOLE_BATCH), None)
         if text is not None and str not in kinds and (several or kinds & {int, float}):
             place = name if where == THE_OPTIONS else f"{name} in {where}"
             raise OptionError(
                 f"{place} is the text {text!r}",
                 hint=f"write a {'whole number' if float not in kinds else 'number'}, without quotes.",
             )
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """Return the types that a value may have, without what restricts them."""
+    if get_origin(annotation) is Annotated:
+        return _kinds(get_args(annotation)[0])
+    members = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else ()
+    return {kind for each in members for kind in _kinds(each)} or {annotation}
 
 
 def experiment_toml(experiment: Experiment) -> str:

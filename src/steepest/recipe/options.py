@@ -66,6 +66,11 @@ def listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+BatchSize = Annotated[int, Field(ge=2)] | Literal["all"]
+WHOLE_BATCH = "all"
+"""The batch size that means all training rows."""
+
+
 class Options(BaseModel):
     """The base of the tree's parts: immutable, unknown names are errors."""
 
@@ -118,8 +123,9 @@ class Protocol(Options):
     epochs: float | None = Field(
         None, gt=0, description="length of a run in epochs (default: chosen by a pilot run)"
     )
-    batch_size: int | None = Field(
-        None, ge=2, description="rows per step (default: chosen from the number of rows)"
+    batch_size: BatchSize | None = Field(
+        None,
+        description="rows per step, or all for every training row (default: chosen from the number of rows)",
     )
     schedule: str = Field("cosine", description="learning-rate schedule")
     learning_rates: Annotated[
@@ -187,7 +193,7 @@ class Factors(Options):
         description="training losses such as absolute or 'huber(1.0)' (default: cross-entropy, squared); repeatable",
     )
     schedule: Texts = Field((), description="learning-rate schedules")
-    batch_size: tuple[Annotated[int, Field(ge=2)], ...] = Field((), description="rows per step")
+    batch_size: tuple[BatchSize, ...] = Field((), description="rows per step, or all")
     precision: tuple[Precision, ...] = Field((), description="numerical precisions")
     train_rows: Texts = Field(
         (), description="training rows: a share such as 0.1, a number such as 250, or all; repeatable"
@@ -225,7 +231,7 @@ class ArmOptions(Options):
     model: str | None = Field(None, description="model")
     loss: str | None = Field(None, description="training loss")
     schedule: str | None = Field(None, description="learning-rate schedule")
-    batch_size: int | None = Field(None, ge=2, description="rows per step")
+    batch_size: BatchSize | None = Field(None, description="rows per step, or all")
     precision: Precision | None = Field(None, description="numerical precision")
     train_rows: Annotated[
         str | None, BeforeValidator(lambda value: value if value is None else str(value))

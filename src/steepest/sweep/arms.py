@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from steepest.data.variants import Variant
 from steepest.errors import OptionError, SteepestError
@@ -80,7 +80,7 @@ class Wanted:
         optimizer: the optimizer.
         model: a specification, or a callable.
         schedule, precision: as in a recipe.
-        batch_size: rows per step, or None for the default.
+        batch_size: rows per step, ``all`` for every training row, or None for the default.
         train_rows, labels, prepare: the data variant.
         procedure: of which runs it consists.
         loss: the training loss; empty for the default one of the target.
@@ -91,7 +91,7 @@ class Wanted:
     optimizer: Contestant
     model: str | ModelBuilder
     schedule: str
-    batch_size: int | None
+    batch_size: int | Literal["all"] | None
     precision: str
     train_rows: str = ALL_ROWS
     labels: str = TRUE_LABELS
