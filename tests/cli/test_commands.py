@@ -23,6 +23,7 @@ import torch
 import steepest as st
 from steepest.data.options import TableOptions
 from steepest.record.store import Folder
+from steepest.report.text import COSTS
 from steepest.sweep.observer import Observer
 from tests.cli.conftest import QUICK
 
@@ -57,7 +58,10 @@ def test_results_csv(finished) -> None:
     head = list(rows[0])
     assert head[:5] == ["kind", "name", "lr", "seeds", "outcome"]
     assert head[5:8] == ["log_loss", "log_loss_low", "log_loss_high"]
-    assert head[-1] == "train_seconds"
+    assert head[-3:] == ["train_seconds", "cpu_seconds", "peak_memory"]
+    for row in rows:
+        assert float(row["cpu_seconds"]) > 0
+        assert int(row["peak_memory"]) > 50_000_000
     for row in rows:
         if row["kind"] != "baseline":
             assert float(row["log_loss_low"]) <= float(row["log_loss"]) <= float(row["log_loss_high"])
@@ -289,7 +293,7 @@ def test_interrupted_and_resumed_gives_the_same_results(steepest, finished, chur
         with pytest.raises(KeyboardInterrupt):
             plan.run(tmp_path / "x", observer=Stop(after))
     assert steepest("resume", tmp_path / "x").status == 0
-    columns = [each for each in st.Result.load(finished).table.columns if each != "train_seconds"]
+    columns = [each for each in st.Result.load(finished).table.columns if each not in COSTS]
     again, once = (st.Result.load(each).table.select(columns) for each in (tmp_path / "x", finished))
     assert again.equals(once)
     assert sorted(runs(tmp_path / "x")) == sorted(runs(finished))

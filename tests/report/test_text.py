@@ -23,6 +23,7 @@ from steepest.report import format as show
 from steepest.report.digits import Digits, digits_of
 from steepest.report.html import render_html
 from steepest.report.levels import effects_table
+from steepest.report.text import COSTS
 from steepest.report.usage import commands, usage
 from steepest.report.view import metric_of
 from tests.report.example import EXAMPLES, crimes
@@ -232,7 +233,7 @@ def test_csv_has_the_documented_rows_and_columns(name: str) -> None:
     lines = list(csv.DictReader(io.StringIO(to_csv(result))))
     scores = [f"{metric.name}{end}" for metric in result.metrics for end in ("", "_low", "_high")]
     factors = result.factors if len(result.factors) > 1 else []
-    expected = ["kind", "name", *factors, "lr", "seeds", "outcome", *scores, "train_seconds"]
+    expected = ["kind", "name", *factors, "lr", "seeds", "outcome", *scores, *COSTS]
     assert list(lines[0]) == expected
     rows = [row for row in result.rows if row.kind != "constant"]
     assert [(each["kind"], each["name"]) for each in lines] == [(row.kind, row.name) for row in rows]

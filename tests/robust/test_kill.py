@@ -12,6 +12,7 @@ import pytest
 
 from steepest import rng
 from steepest.record.store import Folder
+from steepest.report.text import COSTS
 from tests.robust.conftest import Nursery, Whole
 
 KILLED = -9
@@ -24,16 +25,19 @@ def go_on(nursery: Nursery, out: Path, **how: Any) -> dict[str, Any]:
     return nursery.run("compare", "small.toml", "--out", out.name, **how)
 
 
+MEASURED = {"seconds", "clocks", *COSTS}
+
+
 def results(out: Path) -> list[dict[str, str]]:
     with (out / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
-    return [{name: value for name, value in row.items() if name != "train_seconds"} for row in rows]
+    return [{name: value for name, value in row.items() if name not in COSTS} for row in rows]
 
 
 def without_seconds(value: Any) -> Any:
-    """Return nested plain values without what a clock measured."""
+    """Return nested plain values without what was measured."""
     if isinstance(value, dict):
-        return {key: without_seconds(each) for key, each in value.items() if key not in ("seconds", "clocks")}
+        return {key: without_seconds(each) for key, each in value.items() if key not in MEASURED}
     return [without_seconds(each) for each in value] if isinstance(value, list) else value
 
 

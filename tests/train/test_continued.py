@@ -198,6 +198,8 @@ def test_time_and_trials_of_all_stages_count(
     final = [each for each in made if each.key.phase == "final"]
     assert len(final) == 6
     assert row.train_seconds == pytest.approx(sum(each.clocks.train for each in final) / 2)
+    assert row.cpu_seconds == pytest.approx(sum(each.cpu_seconds or 0.0 for each in final) / 2)
+    assert row.peak_memory == max(each.peak_memory or 0 for each in final) > 0
 
 
 def test_a_compiled_continuation_is_the_eager_one(

@@ -62,6 +62,8 @@ def arm_row(evidence: Evidence, arm: Arm, kind: Kind) -> Row:
     default = arm.rule.with_lr(default_rate(arm.rule))
     rule = default if kind == "default" else evidence.chosen[arm.id]
     before = [each for stage in arm.chain[:-1] for each in evidence.final(stage)]
+    processor = [each.cpu_seconds for each in (*records, *before) if each.cpu_seconds is not None]
+    memory = [each.peak_memory for each in (*records, *before) if each.peak_memory is not None]
     failed = Counter(record.outcome for record in records if record.failed)
     errors = Counter(record.reason for record in records if record.outcome == "failed")
     return Row(
@@ -82,6 +84,8 @@ def arm_row(evidence: Evidence, arm: Arm, kind: Kind) -> Row:
         },
         values={name: [r.test.get(name, math.nan) for r in records] for name in evidence.metrics},
         train_seconds=sum(record.clocks.train for record in (*records, *before)) / len(records),
+        cpu_seconds=sum(processor) / len(records) if len(processor) == len((*records, *before)) else None,
+        peak_memory=max(memory, default=None),
         settings=", ".join([*_settings(evidence, arm), whole_spec(rule), _schedule(arm, kind)]),
         trials=trials_of(evidence, arm),
         good_range=_good_range(curve, metric_info(evidence.metric).higher_is_better) if curve else None,
@@ -145,6 +149,8 @@ def baseline_row(baseline: BaselineRecord, metrics: Sequence[str]) -> Row:
         metrics={name: Estimate(mean=value, n=1) for name, value in values.items()},
         values={name: [value] for name, value in values.items()},
         train_seconds=baseline.seconds,
+        cpu_seconds=baseline.cpu_seconds,
+        peak_memory=baseline.peak_memory,
         settings=baseline.settings,
         tuned=True,
         model=baseline.model,

@@ -38,6 +38,8 @@ class Row(Frozen):
         last: the same with the last weights.
         values: the metrics of each seed, in the order of the seeds (NaN for a diverged run).
         train_seconds: mean seconds of training of one run.
+        cpu_seconds: mean processor time of one run, evaluation included; None where it was not measured.
+        peak_memory: the most memory that one of its runs had in use at once, in bytes; None as above.
         settings: what it is, in words: hyperparameters, or what a baseline chose.
         trials: how many runs tuned it.
         good_range: factor between the smallest and the largest scanned rate within 1 % of the best.
@@ -56,6 +58,8 @@ class Row(Frozen):
     last: dict[str, Estimate] = Field(default_factory=dict)
     values: dict[str, list[float]] = Field(default_factory=dict)
     train_seconds: float = 0.0
+    cpu_seconds: float | None = None
+    peak_memory: int | None = None
     settings: str = ""
     trials: int = 0
     good_range: float | None = None

@@ -80,6 +80,9 @@ class Record(Frozen):
         test: test metrics with the best-validation weights; empty except for final, default and constant.
         test_last: test metrics with the last weights.
         clocks: seconds by kind of work.
+        cpu_seconds: processor time of the run, of all threads of the process, evaluation and compilation included.
+        peak_memory: the most memory in use at once during the run, in bytes, as :class:`~steepest.record.meter.Meter`
+            measures it. Both are None in records of earlier versions and where the system does not say.
         still_improving: the best step is the last evaluation.
         overfitting: the validation metric became worse again after its best, by more than 1 %, while the training
             loss went on falling, in a run of more than an epoch.
@@ -97,6 +100,8 @@ class Record(Frozen):
     test: dict[str, float] = Field(default_factory=dict)
     test_last: dict[str, float] = Field(default_factory=dict)
     clocks: Clocks = Clocks()
+    cpu_seconds: float | None = None
+    peak_memory: int | None = None
     still_improving: bool = False
     overfitting: bool = False
 
@@ -114,7 +119,7 @@ class BaselineRecord(Frozen):
         key: what its fit depends on, as a hash: in a folder the same key is never fitted twice.
         settings: what was chosen, such as the regularization strength.
         validation, test: metrics by name.
-        seconds: of fitting, the choice of its settings included.
+        seconds: of fitting, the choice of its settings included; ``cpu_seconds`` and ``peak_memory`` as of a run.
         outcome: ``finished``, or why not.
     """
 
@@ -125,6 +130,8 @@ class BaselineRecord(Frozen):
     validation: dict[str, float] = Field(default_factory=dict)
     test: dict[str, float] = Field(default_factory=dict)
     seconds: float = 0.0
+    cpu_seconds: float | None = None
+    peak_memory: int | None = None
     outcome: str = "finished"
 
     @property

@@ -161,7 +161,7 @@ def as_html(comparison: Comparison) -> str:
 
 
 def _further(comparison: Comparison, metrics: Sequence[Metric], names: ArmNames) -> ResultsTable | None:
-    """Return the metrics that have no room in the first table, and the deciding one with the last weights."""
+    """Return what has no room in the first table: metrics, the deciding one with the last weights, and costs."""
     head = [_heading(each) for each in metrics[2:]]
     columns = [_scores(comparison, each) for each in metrics[2:]]
     if any(comparison.metric in row.last for row in comparison.rows):
@@ -169,6 +169,14 @@ def _further(comparison: Comparison, metrics: Sequence[Metric], names: ArmNames)
         written = digits_of(comparison, deciding)
         head.append(f"{deciding.title}, last weights")
         columns.append(lambda row: Cell(written.value(row.last.get(deciding.name))))
+    if any(row.cpu_seconds is not None for row in comparison.rows):
+        head.append("processor time")
+        columns.append(
+            lambda row: Cell(show.seconds(math.nan if row.cpu_seconds is None else row.cpu_seconds))
+        )
+    if any(row.peak_memory is not None for row in comparison.rows):
+        head.append("peak memory")
+        columns.append(lambda row: Cell(show.memory(row.peak_memory)))
     return (
         ResultsTable(head, _groups(comparison, columns, names), names.first, names.titles) if head else None
     )

@@ -112,14 +112,18 @@ def _table(
     return table
 
 
+COSTS = ("train_seconds", "cpu_seconds", "peak_memory")
+"""What a run costs, the last columns of ``results.csv``."""
+
+
 def to_csv(comparison: Comparison) -> str:
     """Return ``results.csv``: a line for each arm, each optimizer at its library default, and each baseline.
 
     Columns: ``kind`` (``arm``, ``default``, ``baseline``), ``name``, a column for each factor where more than the
     optimizer differs, ``lr`` (these are empty for baselines), ``seeds`` (runs), ``outcome`` (``finished``, ``diverged 2
     of 5``, …); then for each metric its mean on the test rows over the seeds, and ``_low`` and ``_high``, the ends of
-    its 95 % interval (empty where there is none, as for a single run); then ``train_seconds``, the mean of one run.
-    What is not a number is empty.
+    its 95 % interval (empty where there is none, as for a single run); then ``train_seconds`` and ``cpu_seconds``,
+    means of one run, and ``peak_memory`` in bytes, that of the run that needed most. What is not a number is empty.
 
     Example:
         >>> from steepest.compare.result import Metric
@@ -128,8 +132,8 @@ def to_csv(comparison: Comparison) -> str:
         >>> shown = Metric(name="rmse", title="RMSE", higher_is_better=False)
         >>> print(to_csv(Comparison(title="t", sentence="s", metric="rmse", winner="", rows=[row],
         ...                         metrics=[shown])))
-        kind,name,lr,seeds,outcome,rmse,rmse_low,rmse_high,train_seconds
-        baseline,mean,,1,finished,0.5,,,2.0
+        kind,name,lr,seeds,outcome,rmse,rmse_low,rmse_high,train_seconds,cpu_seconds,peak_memory
+        baseline,mean,,1,finished,0.5,,,2.0,,
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
@@ -137,7 +141,7 @@ def to_csv(comparison: Comparison) -> str:
     scores = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
     factors = comparison.factors if set(comparison.factors) - {"optimizer"} else []
     arms = {arm.title: arm.factors for arm in comparison.arms}
-    writer.writerow(["kind", "name", *factors, "lr", "seeds", "outcome", *scores, "train_seconds"])
+    writer.writerow(["kind", "name", *factors, "lr", "seeds", "outcome", *scores, *COSTS])
     for row in comparison.rows:
         if row.kind == "constant":
             continue
@@ -148,7 +152,9 @@ def to_csv(comparison: Comparison) -> str:
         lr = "" if row.lr is None else _exact(row.lr)
         values = arms.get(row.name, {}) if row.kind != "baseline" else {}
         levels = [values.get(name, "") for name in factors]
-        many = [row.seeds, row.outcome, *cells, _exact(row.train_seconds)]
+        cost = ["" if each is None else _exact(each) for each in (row.train_seconds, row.cpu_seconds)]
+        memory = "" if row.peak_memory is None else row.peak_memory
+        many = [row.seeds, row.outcome, *cells, *cost, memory]
         writer.writerow([row.kind, row.name, *levels, lr, *many])
     return file.getvalue()
 

@@ -126,6 +126,8 @@ def _keep(folder: Folder, key: str, found: BaselineResult, dataset: Dataset) -> 
         validation=found.validation,
         test=found.test,
         seconds=found.seconds,
+        cpu_seconds=found.cpu_seconds,
+        peak_memory=found.peak_memory,
         outcome=found.outcome,
     )
     rows = {"loss": found.test_row_losses.cpu(), **found.test_values}

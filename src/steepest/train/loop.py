@@ -23,6 +23,7 @@ from steepest.models import ModelBuilder, build_model
 from steepest.objectives.target import Target, target_of
 from steepest.optim.method import Method
 from steepest.recipe import Recipe
+from steepest.record.meter import Meter
 from steepest.record.schema import Clocks, Point, Record, RunKey
 from steepest.train.causes import ended_by, likely_cause
 from steepest.train.feed import Feed
@@ -94,6 +95,7 @@ def train(
     Raises:
         ModelError: the model fails before the first step. An error in a step ends the run and goes on record.
     """
+    meter = Meter(device)
     net, dataset = wide(
         build_model(model or recipe.model, dataset.shape, seed=key.seed), dataset, recipe.precision
     )
@@ -219,7 +221,8 @@ def train(
             record = record.model_copy(update={"outcome": outcome, "reason": reason})
     evaluation_seconds += time.perf_counter() - started
     clocks = Clocks(train=training_seconds, evaluate=evaluation_seconds, compile=compile_seconds)
-    record = record.model_copy(update={"clocks": clocks})
+    cost = {"cpu_seconds": meter.cpu_seconds, "peak_memory": meter.peak_memory}
+    record = record.model_copy(update={"clocks": clocks, **cost})
     return Finished(record, best_weights, losses, correct, values, done, last)
 
 

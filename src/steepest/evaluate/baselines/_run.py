@@ -21,6 +21,7 @@ from steepest.evaluate.metrics import evaluate, metric_info
 from steepest.evaluate.outputs import predict
 from steepest.evaluate.rowwise import other_values
 from steepest.objectives.target import target_of
+from steepest.record.meter import Meter
 from steepest.version import version
 
 registry = Registry("baseline", "steepest.evaluate.baselines")
@@ -45,6 +46,7 @@ class BaselineResult:
         test_values: values by row of further metrics, as ``rowwise.other_values`` returns them.
         test_outputs: log-probabilities ``[N, K]`` or standardised values ``[N, 1]``, float64.
         seconds: of fitting, the choice of settings included.
+        cpu_seconds, peak_memory: of the same, as :class:`~steepest.record.meter.Meter` measures them.
         model: what it predicts with.
         outcome: ``finished`` or ``not converged``.
     """
@@ -58,6 +60,8 @@ class BaselineResult:
     test_values: dict[str, Tensor]
     test_outputs: Tensor
     seconds: float
+    cpu_seconds: float
+    peak_memory: int | None
     model: BaselineModel
     outcome: str = "finished"
 
@@ -115,13 +119,13 @@ def run_baselines(
         baseline = _baseline(name)
         if progress is not None:
             progress(baseline.title)
-        started = time.perf_counter()
+        started, meter = time.perf_counter(), Meter()
         with threadpool_limits(limits=threads), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what matters is in the settings and the outcome
             fitted = baseline.fit(
                 cpu, seed=seed, metric=metric_info(asked[0]).name, class_weights=class_weights, budget=budget
             )
-        seconds = time.perf_counter() - started
+        seconds, cost = time.perf_counter() - started, (meter.cpu_seconds, meter.peak_memory)
         outputs = predict(fitted.model, cpu.test.inputs)
         found.append(
             BaselineResult(
@@ -136,6 +140,8 @@ def run_baselines(
                 test_values=other_values(outputs, cpu.test.target, target, asked),
                 test_outputs=outputs,
                 seconds=seconds,
+                cpu_seconds=cost[0],
+                peak_memory=cost[1],
                 model=fitted.model,
                 outcome=fitted.outcome,
             )
