@@ -29,6 +29,7 @@ from steepest.objectives import registry as losses
 from steepest.procedures import registry as procedures
 from steepest.recipe import ArmOptions, ExecutionOptions, Factors, ModelOptions, Protocol
 from steepest.report import glossary
+from steepest.tracing.problem import registry as problems
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT))  # a script of this folder knows only its own folder
@@ -205,6 +206,23 @@ def write_losses() -> str:
     return "\n\n".join(text)
 
 
+def write_problems() -> str:
+    """Return every small problem with its options."""
+    text: list[str] = []
+    for entry in problems.entries.values():
+        kind = entry.load()
+        about, sections = _sections(kind)
+        source = f"\n\nSource: {' '.join(sections['Source'].split())}" if "Source" in sections else ""
+        text.append(f"## `{entry.name}`\n\n{about}{source}")
+        rows = [
+            (f"`{name}`", _default(field.default), field.description or "")
+            for name, field in kind.model_fields.items()
+        ]
+        if rows:
+            text.append(table(("option", "default", "meaning"), rows))
+    return "\n\n".join(text)
+
+
 def write_procedures() -> str:
     """Return every procedure with its options."""
     text: list[str] = []
@@ -326,6 +344,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": write_metrics,
     "baselines.md": write_baselines,
     "data-sets.md": write_data_sets,
+    "problems.md": write_problems,
     "configuration.md": write_configuration,
     "cli.md": write_cli,
     "glossary.md": glossary.page,

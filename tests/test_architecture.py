@@ -40,6 +40,7 @@ ORDER = (
     "prediction",
     "sweep",
     "compare",
+    "tracing",
     "landscape",
     "report",
     "experiment",

@@ -31,6 +31,7 @@ PAGES = {
     "metrics": "reference/metrics.md",
     "baselines": "reference/baselines.md",
     "datasets": "reference/data-sets.md",
+    "problems": "reference/problems.md",
 }
 
 NAMES = [(kind, name) for kind, where in KINDS.items() for name in load_reference(where).entries]

@@ -24,6 +24,7 @@ PAGES = [
     "docs/how-to/own-optimizer.md",
     "docs/how-to/own-loss.md",
     "docs/how-to/optimizer-in-your-loop.md",
+    "docs/how-to/trace.md",
 ]
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from steepest.prediction.model import TrainedModel
     from steepest.sweep.contestants import tune
     from steepest.sweep.space import Range
+    from steepest.tracing.table import trace
 
     __version__: str
 
@@ -42,6 +43,7 @@ _PUBLIC = {
     "plan": "steepest.api:plan",
     "read_table": "steepest.data.table:read_table",
     "rule": "steepest.optim:make_rule",
+    "trace": "steepest.tracing.table:trace",
     "tune": "steepest.sweep.contestants:tune",
 }
 
@@ -59,6 +61,7 @@ __all__ = [
     "plan",
     "read_table",
     "rule",
+    "trace",
     "tune",
 ]
 

@@ -17,6 +17,7 @@ import typer
 from steepest.cli import output
 from steepest.cli.flags import KINDS, Out, given, parameters, registry
 from steepest.cli.output import complain, console, line
+from steepest.cli.tracing import trace
 from steepest.errors import OptionError, SteepestError
 from steepest.interrupts import always_raise
 from steepest.recipe import THE_FLAGS, load_tree, validate_experiment
@@ -364,6 +365,9 @@ def describe(
         line(f"wrote {write}: use it with --prepare {write}")
 
 
+app.command()(trace)
+
+
 @app.command("list")
 def list_(
     kind: Annotated[
@@ -378,7 +382,7 @@ def list_(
     plot: Annotated[bool, flag("--plot", help="Draw the schedules.")] = False,
     as_json: Annotated[bool, flag("--json", help="Print all details as JSON.")] = False,
 ) -> None:  # fmt: skip
-    """List optimizers, models, losses, schedules, steps, labels, procedures, metrics, baselines or datasets."""
+    """List components by kind: optimizers, models, losses, schedules, metrics, datasets, and others."""
     from steepest.errors import unknown_name
 
     if kind not in KINDS:

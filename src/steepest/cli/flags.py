@@ -54,6 +54,7 @@ KINDS = {
     "metrics": "steepest.evaluate.metrics:registry",
     "baselines": "steepest.evaluate.baselines:registry",
     "datasets": "steepest.data.catalog:SOURCES",
+    "problems": "steepest.tracing.problem:registry",
 }
 """The kinds of component, and where their names are."""
 

@@ -43,11 +43,11 @@ def writing_tables(path: str | Path) -> Generator[Write]:
         yield _csv(file) if kind == ".csv" else _arrow(file, kind, stack)
 
 
-def check_place(path: str | Path) -> None:
-    """Raise an ``OptionError`` if predictions cannot be written in this file's format, or its folder is not there."""
+def check_place(path: str | Path, what: str = "predictions") -> None:
+    """Raise an ``OptionError`` if a table cannot be written in this file's format, or its folder is not there."""
     if Path(path).suffix not in FORMATS:
         raise OptionError(
-            f"cannot write predictions as {Path(path).suffix!r}",
+            f"cannot write {what} as {Path(path).suffix!r}",
             hint=f"name a file with {', '.join(FORMATS)}.",
         )
     folder = reachable(path).parent

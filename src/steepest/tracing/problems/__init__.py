@@ -1,0 +1,1 @@
+"""The small problems, one a file."""
