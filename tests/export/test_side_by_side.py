@@ -11,16 +11,18 @@ import numpy as np
 import pytest
 
 from steepest.compare.intervals import paired_t
-from steepest.recipe import Experiment
+from steepest.recipe import ExecutionPlan, Experiment
 from steepest.report.side_by_side import (
     SeedScores,
     Side,
     across,
     configuration,
     corrected_differences,
+    overview,
     remarks,
     render_sides,
     sentence,
+    spans,
     why_not,
 )
 from tests.export.cases import rent_comparison, rent_experiment
@@ -89,6 +91,35 @@ def test_the_same_runs_are_named_and_not_compared():
     assert found.lines == []
 
 
+def test_the_same_runs_under_another_name_are_not_compared():
+    other = side("runs/two")
+    renamed = {"adamw, batch 32": other.runs["adamw"]}
+    named = other.comparison.model_copy(update={"winner": "adamw, batch 32"})
+    found = across(side(), replace(other, comparison=named, runs=renamed))
+    assert found.same == ["adamw in runs/one and adamw, batch 32 in runs/two"]
+    assert found.lines == []
+
+
+@pytest.mark.parametrize(
+    ("sets", "over"),
+    [((1, 1), "seeds"), ((3, 5), "test sets"), ((1, 3), "seeds; over test sets where there are several")],
+)
+def test_what_intervals_of_values_are_over(sets, over):
+    sides = [
+        side(str(each), comparison=rent_comparison().model_copy(update={"test_sets": each})) for each in sets
+    ]
+    assert spans(sides) == over
+    assert f"± 95 % interval over {over}" in "".join(Reader(render_sides(sides)).texts)
+
+
+def test_the_best_network_is_not_called_a_winner_where_a_baseline_is_recommended():
+    found = rent_comparison().model_copy(update={"recommended": "linear regression"})
+    line = overview(side(comparison=found))
+    assert (line.network, line.use) == ("adamw", "linear regression")
+    text = " ".join(" ".join(Reader(render_sides([side(comparison=found), side("runs/two")])).texts).split())
+    assert "Winner" not in text
+
+
 OTHERS = [
     ({"fingerprint": "other"}, "test rows"),
     ({"fingerprint": ""}, "test rows"),
@@ -127,6 +158,14 @@ def test_what_differs_in_the_configuration():
     )
     assert dict(changed) == {"protocol.clip": ["1.0", "–"], "protocol.epochs": ["2.0", "9.0"]}
     assert "protocol.seeds" in same
+
+
+def test_timings_of_the_execution_plan_are_no_difference():
+    plans = [ExecutionPlan(device="cpu", torch=version, cells={}) for version in ("2.8.0", "2.9.0")]
+    experiments = [rent_experiment().model_copy(update={"plan": each}) for each in plans]
+    changed, same = configuration([side(str(i), experiment=each) for i, each in enumerate(experiments)])
+    assert changed == []
+    assert not [name for name in same if name.startswith("plan")]
 
 
 SENTENCES = [

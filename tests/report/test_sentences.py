@@ -568,7 +568,7 @@ def test_an_interval_beside_a_claim_of_the_corrected_family_names_the_correction
                         differences=[lost])  # fmt: skip
     expected = [
         "Validation chose adam; on the test rows sgd has the better mean.",
-        "Intervals are of one difference alone: there is no detectable difference after correction for 12 comparisons, "
+        "An interval is of one difference alone: there is no detectable difference after correction for 12 comparisons "
         "from majority class.",
     ]
     assert notes(result) == expected
@@ -584,6 +584,43 @@ def test_an_interval_beside_a_claim_of_the_corrected_family_names_the_correction
         "No network beats the majority class (log loss 0.650) by a detectable difference after correction for 12 "
         "comparisons, so"
     )
+
+
+def test_a_table_without_intervals_has_no_note_on_them():
+    rows = [Row(kind="arm", name=name, metrics={"log_loss": Estimate(mean=mean, n=1)})
+            for name, mean in (("adam", 0.6), ("sgd", 0.65))]  # fmt: skip
+    lost = Difference(first="adam", second="sgd", metric="log_loss", over="both", mean=-0.05, low=-0.09, high=-0.01,
+                      n=2, told_apart=False, comparisons=12, rows=150)  # fmt: skip
+    result = Comparison(title="t", sentence="s", metric="log_loss", metrics=[LOSS], winner="adam", rows=rows,
+                        differences=[lost])  # fmt: skip
+    wide, narrow = (" ".join(plain_text(comparison_table(result, each), each).split()) for each in (80, 40))
+    assert "[95 % CI]" in wide
+    assert "An interval is of one difference alone" in wide
+    assert "[95 % CI]" not in narrow
+    assert "interval" not in narrow
+
+
+def test_many_arms_are_counted_instead_of_named():
+    names = [f"arm-{i}" for i in range(12)]
+    rows = [Row(kind="arm", name=name, metrics={"log_loss": Estimate(mean=0.6 + i / 100, low=0.1, high=0.9, n=2)})
+            for i, name in enumerate(names)]  # fmt: skip
+    lost = [
+        Difference(first="arm-0", second=name, metric=metric, over="both", mean=gap, low=gap - 0.04, high=gap + 0.04,
+                   n=2, told_apart=metric == "accuracy", better="arm-0", comparisons=66, rows=150)
+        for metric, gap in (("log_loss", -0.05), ("accuracy", 0.05)) for name in names[1:11]
+    ]  # fmt: skip
+    result = Comparison(title="t", sentence="s", metric="log_loss", metrics=[LOSS, ACCURACY], winner="arm-0",
+                        rows=rows, differences=lost)  # fmt: skip
+    assert notes(result) == [
+        "An interval is of one difference alone: there is no detectable difference after correction for 66 comparisons "
+        "from 10 of the 11 other optimizers."
+    ]
+    rivals = {name: [each for each in lost if each.metric == name] for name in ("log_loss", "accuracy")}
+    assert remarks(LOSS, [LOSS, ACCURACY], rows[0], rows, rivals) == [
+        "The 95 % intervals of 10 of the 10 differences from arm-0 exclude zero, but they are among 66 comparisons, "
+        "some of which do so by chance: after correction these differences are not detectable.",
+        "On accuracy arm-0 is better than 10 of the 10 others.",
+    ]
 
 
 @pytest.mark.parametrize(("size", "value"), [(0.0274, "better by .027"), (-0.0382, "worse by .038")])

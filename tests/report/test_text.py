@@ -212,6 +212,31 @@ def test_each_of_several_factors_has_a_column_and_a_main_effect() -> None:
     ]
 
 
+@pytest.mark.parametrize("width", [60, 80])
+def test_many_factors_leave_room_for_the_deciding_value(width: int) -> None:
+    factors = {"optimizer": ("adam", "sgd"), "model": ("embedding-mlp(hidden=(128, 64))", "linear"),
+               "schedule": ("cosine schedule", "constant schedule"), "batch_size": ("batch 64", "batch 128"),
+               "precision": ("float32", "float64")}  # fmt: skip
+    entries = [
+        ArmEntry(id=str(i), title=", ".join(each), label="", levels=dict(zip(factors, each, strict=True)))
+        for i, each in enumerate(itertools.product(*factors.values()))
+    ]
+    rows = [
+        Row(kind="arm", name=each.title, lr=0.01,
+            metrics={"log_loss": Estimate(mean=0.5274, low=0.5153, high=0.5395, n=2)})
+        for each in entries
+    ]  # fmt: skip
+    result = Comparison(
+        title="churn", sentence="Use it.", metric="log_loss", winner=entries[0].title, rows=rows, arms=entries,
+        metrics=[Metric(name="log_loss", title="log loss", higher_is_better=False)], factors=list(factors),
+    )  # fmt: skip
+    file = io.StringIO()
+    Console(file=file, width=width, color_system=None).print(comparison_table(result, width))
+    lines = file.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    assert sum("0.527 ±.012" in line for line in lines) == len(entries)
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_table_fits_the_terminal_and_steers_nothing(name: str) -> None:
     text = printed(EXAMPLES[name]())

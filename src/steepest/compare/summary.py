@@ -40,6 +40,7 @@ class Findings:
         predicted: the class codes of the winner's best model of each test set on the test rows, or None.
         truth: the true ones, in the same order.
         test_rows: how many test rows there are.
+        sizes: rows of each part (``training``, ``validation``, ``test``) for each test set.
         decided: what was decided for the user, as (what, how).
         parameters: trainable numbers of each cell's model.
     """
@@ -49,6 +50,7 @@ class Findings:
     predicted: Tensor | None
     truth: Tensor
     test_rows: int
+    sizes: Mapping[str, Sequence[int]]
     decided: Sequence[tuple[str, str]]
     parameters: Mapping[str, int]
 
@@ -136,7 +138,7 @@ def summarize(
         trust=trust(
             evidence, findings.test_rows, rivals[metric.name], against[metric.name], found_effects
         ),
-        data=_data(dataset, experiment),
+        data=_data(dataset, experiment, findings.sizes),
         preparation=[Fact(label=note.kind, value=note.text) for note in dataset.notes if note.kind == "info"],
         recipe=_recipe(experiment, evidence, findings),
         environment=environment(plan),
@@ -198,12 +200,11 @@ def _flagged(row: Row, bounds: Limits) -> Row:
     return row.model_copy(update={"flags": [*row.flags, TUNING_FAILED]})
 
 
-def _data(dataset: Dataset, experiment: Experiment) -> list[Fact]:
-    parts = (("training", dataset.train), ("validation", dataset.validation), ("test", dataset.test))
+def _data(dataset: Dataset, experiment: Experiment, sizes: Mapping[str, Sequence[int]]) -> list[Fact]:
     facts = [
         Fact(label="source", value=experiment.data.source or "a frame in memory"),
         Fact(label="target", value=f"{dataset.target} ({dataset.task})"),
-        *[Fact(label=f"{name} rows", value=f"{len(part):,}") for name, part in parts],
+        *[Fact(label=f"{name} rows", value=rows_of_sets(found)) for name, found in sizes.items()],
         Fact(label="split", value=f"{experiment.data.split}, split seed {experiment.data.split_seed}"),
     ]
     if dataset.shape.cardinalities:
@@ -214,6 +215,18 @@ def _data(dataset: Dataset, experiment: Experiment) -> list[Fact]:
     if dataset.classes:
         facts.append(Fact(label="classes", value=f"{len(dataset.classes)}: {', '.join(dataset.classes)}"))
     return [*facts, Fact(label="fingerprint", value=dataset.fingerprint)]
+
+
+def rows_of_sets(sizes: Sequence[int]) -> str:
+    """Return the number of rows of a part, of all test sets where there are several.
+
+    Example:
+        >>> rows_of_sets([1200]), rows_of_sets([500, 500]), rows_of_sets([1203, 1202, 1203])
+        ('1,200', '500 per test set', '1,202 to 1,203 per test set')
+    """
+    low, high = min(sizes), max(sizes)
+    found = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    return found if len(sizes) == 1 else f"{found} per test set"
 
 
 def _recipe(experiment: Experiment, evidence: Evidence, findings: Findings) -> list[Fact]:

@@ -86,6 +86,12 @@ class Datasets(Mapping[str, Dataset]):
         """Return the number of training rows of a dataset."""
         return self._rows[fingerprint]
 
+    def sizes(self) -> dict[str, list[int]]:
+        """Return the rows of each part of the experiment's own data for each test set."""
+        found = [self[self.fingerprint(Variant(), fold)] for fold in range(self.sets)]
+        parts = {"training": "train", "validation": "validation", "test": "test"}
+        return {name: [len(getattr(each, part)) for each in found] for name, part in parts.items()}
+
     def lacks_rows(self, fingerprint: str) -> bool:
         """Whether a dataset may lack rows of the table: its variant has fewer training rows, or other steps."""
         return not replace(self._variants[fingerprint], labels="").is_neutral

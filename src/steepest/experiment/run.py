@@ -276,6 +276,7 @@ def _findings(
         predicted=predicted,
         truth=torch.cat(truth) if truth else torch.empty(0),
         test_rows=settings.datasets.table.test_rows.height,
+        sizes=settings.datasets.sizes(),
         decided=decided,
         parameters={key: cell.parameters for key, cell in settings.cells.items()},
     )

@@ -82,8 +82,8 @@ def _data(comparison: Comparison, experiment: Experiment) -> str:
         said.append(f"The split was {_split(options.split, comparison.task)} (seed {options.split_seed}).")
     if comparison.test_sets > 1:
         said.append(
-            f"The {comparison.test_sets} test sets have runs of their own; the numbers of rows are those of the first "
-            "one. The saved network is trained on the rows that are not for its validation, by the winner's recipe."
+            f"The {comparison.test_sets} test sets have runs of their own. The saved network is trained on the rows "
+            "that are not for its validation, by the winner's recipe."
         )
     said += [f"{capital(_list(own))}."] if own else []
     said += (

@@ -51,7 +51,8 @@ def column_decimals(
 
     They are enough for three significant digits of the median value, or for two of its interval where that is wider
     than the value itself, for one of the median interval, and for one of the smallest difference that is shown, or of
-    its interval where that is wider; at most six significant digits of the median value.
+    its interval where that is wider; at most six significant digits of the median value. A difference far below the
+    median interval has digits of its own: two precisions that give the same do not lengthen every number.
 
     Args:
         estimates: the values of all rows.
@@ -67,17 +68,19 @@ def column_decimals(
         2
         >>> column_decimals([Estimate(mean=0.0136, low=0.0126, high=0.0146, n=5)], [(0.0003, 0.0001)])
         4
+        >>> column_decimals([Estimate(mean=0.55, low=0.54, high=0.56, n=5)], [(2e-6, 3e-6)])
+        3
     """
     scale = 100.0 if percent else 1.0
     values = [each for each in estimates if math.isfinite(each.mean)]
     widths = sorted(size for each in values if 0 < (size := half_width(each) * scale) < math.inf)
     own = sorted(found for each in values if (found := _digits_of(each, scale)) is not None)
-    smallest = min(
-        (size for each in gaps if 0 < (size := max(map(abs, each)) * scale) < math.inf), default=0.0
-    )
+    usual = widths[(len(widths) - 1) // 2] if widths else 0.0
+    shown = (size for each in gaps if 0 < (size := max(map(abs, each)) * scale) < math.inf)
+    smallest = min((size for size in shown if size > usual / 10), default=0.0)
     middle = own[(len(own) - 1) // 2] if own else 3
     wanted = [middle]
-    wanted += [-_power(widths[(len(widths) - 1) // 2])] if widths else []
+    wanted += [-_power(usual)] if usual else []
     wanted += [-_power(smallest)] if smallest else []
     return min(max(wanted), middle + 3 if own else 9)
 

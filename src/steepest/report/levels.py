@@ -19,8 +19,6 @@ from steepest.report.digits import Digits
 from steepest.report.factors import short_levels, title_of
 from steepest.report.words import cell_text
 
-_WIDEST = 13
-"""Characters of a column of levels, beyond which they are wrapped."""
 _LEVELS = 28
 """Characters of the two levels of a main effect."""
 
@@ -40,8 +38,13 @@ class LevelColumns:
     width: int
 
 
-def level_columns(comparison: Comparison) -> LevelColumns | None:
-    """Return a column for each factor that varies, and one for names where arms have them; None for a single factor."""
+def level_columns(comparison: Comparison, widest: int = 13) -> LevelColumns | None:
+    """Return a column for each factor that varies, and one for names where arms have them; None for a single factor.
+
+    Args:
+        comparison: the result.
+        widest: characters of a column, beyond which its levels are wrapped.
+    """
     factors, arms = comparison.factors, comparison.arms
     if len(factors) < 2 or not arms or any(name not in arm.levels for arm in arms for name in factors):
         return None
@@ -57,7 +60,7 @@ def level_columns(comparison: Comparison) -> LevelColumns | None:
     texts: list[list[list[str]]] = []
     for head, cells in columns:
         above = ["", *head.split("\n")][-2:]
-        below = [wrapped(show.printable(each), _WIDEST) for each in cells]
+        below = [wrapped(show.printable(each), widest) for each in cells]
         width = max(len(line) for lines in (above, *below) for line in lines)
         texts.append([[line.ljust(width) for line in lines] for lines in (above, *below)])
     blank = [" " * len(lines[0][0]) for lines in texts]

@@ -29,7 +29,7 @@ def remarks(metric: Metric, metrics: Sequence[Metric], winner: Row, rows: Sequen
     arms = [row for row in rows if row.kind == "arm" and math.isfinite(row.metrics[metric.name].mean)]
     said += _chosen(metric, arms, winner.name, name)
     mine = others.get(metric.name, [])
-    said += [_only_corrected(each, name) for each in mine if each.only_uncorrected]
+    said += _only_corrected([each for each in mine if each.only_uncorrected], len(mine), name)
     if any(each.over == "seeds" and each.ends for each in mine) and metric.name not in BY_ROW:
         said.append(
             f"The variation of {metric.title} over test rows is not known: its intervals account for seed variation "
@@ -46,8 +46,17 @@ def remarks(metric: Metric, metrics: Sequence[Metric], winner: Row, rows: Sequen
     return said
 
 
-def notes(comparison: Comparison) -> list[str]:
-    """Return what must stand beside the table of results: who was chosen if not the first line, and the correction."""
+MOST_NAMED = 3
+"""So many arms are named in a sentence; more are counted."""
+
+
+def notes(comparison: Comparison, *, intervals: bool = True) -> list[str]:
+    """Return what must stand beside the table of results: who was chosen if not the first line, and the correction.
+
+    Args:
+        comparison: the result.
+        intervals: whether the table shows the intervals of differences from the winner.
+    """
     metric = metric_of(comparison, comparison.metric)
     name = subject(comparison).name
     arms = [
@@ -55,19 +64,29 @@ def notes(comparison: Comparison) -> list[str]:
         for row in comparison.rows
         if row.kind == "arm" and metric.name in row.metrics and math.isfinite(row.metrics[metric.name].mean)
     ]
-    lost: dict[int, list[str]] = {}
-    for row in comparison.rows:
-        found = from_winner(comparison, row.name, metric.name) if row.kind in ("arm", "baseline") else None
-        if found is not None and found.only_uncorrected:
-            lost.setdefault(found.comparisons, []).append(name(row.name))
     said = _chosen(metric, arms, comparison.winner, name)
-    if lost:
-        families = [f"{counted(count, 'comparison')}, from {listed(names)}" for count, names in lost.items()]
-        said.append(
-            "Intervals are of one difference alone: there is no detectable difference after correction for "
-            f"{'; for '.join(families)}."
-        )
-    return said
+    return [*said, *_corrected_away(comparison)] if intervals else said
+
+
+def _corrected_away(comparison: Comparison) -> list[str]:
+    """Return which differences from the winner have intervals beside zero and are not detectable after correction."""
+    of = subject(comparison)
+    said: list[str] = []
+    for kind, many in (("arm", f"other {of.many}"), ("baseline", "baselines")):
+        rows = [row.name for row in comparison.rows if row.kind == kind and row.name != comparison.winner]
+        found = [(name, from_winner(comparison, name, comparison.metric)) for name in rows]
+        lost = [(name, each) for name, each in found if each is not None and each.only_uncorrected]
+        if not lost:
+            continue
+        names = [of.name(name) for name, _ in lost]
+        which = listed(names) if len(names) <= MOST_NAMED else f"{len(names)} of the {len(rows)} {many}"
+        said.append(f"{counted(lost[0][1].comparisons, 'comparison')} from {which}")
+    if not said:
+        return []
+    return [
+        "An interval is of one difference alone: there is no detectable difference after correction for "
+        f"{', or for '.join(said)}."
+    ]
 
 
 def families_of(comparison: Comparison) -> str:
@@ -120,7 +139,19 @@ def about_altered_data(altered: str, ahead: Sequence[str], *, all_are: bool) -> 
     )
 
 
-def _only_corrected(found: Difference, name: Callable[[str], str]) -> str:
+def _only_corrected(found: Sequence[Difference], of: int, name: Callable[[str], str]) -> list[str]:
+    """Return that the correction took differences away, one by one where they are few."""
+    if len(found) > MOST_NAMED:
+        first = found[0]
+        return [
+            f"The 95 % intervals of {len(found)} of the {of} differences from {name(first.first)} exclude zero, but "
+            f"they are among {first.comparisons} comparisons, some of which do so by chance: after correction these "
+            "differences are not detectable."
+        ]
+    return [_only_corrected_one(each, name) for each in found]
+
+
+def _only_corrected_one(found: Difference, name: Callable[[str], str]) -> str:
     p = ""
     if found.p is not None and found.p_adjusted is not None:
         p = f" (p {fmt.probability(found.p)}, corrected {fmt.probability(found.p_adjusted)})"
@@ -138,8 +169,17 @@ def _accuracy(winner: Row, found: Sequence[Difference], name: Callable[[str], st
             f"On accuracy there is no detectable difference between {name(winner.name)} and the others "
             f"({evidence(found[0])}{corrected(found)})."
         )
-    text = listed(
-        [f"{'better' if one.better == winner.name else 'worse'} than {name(one.second)}" for one in apart]
-    )
+    by_word: dict[str, list[str]] = {}
+    for one in apart:
+        by_word.setdefault("better" if one.better == winner.name else "worse", []).append(one.second)
+    text = listed([f"{word} than {_some(some, len(found), name)}" for word, some in by_word.items()])
     rest = "" if len(apart) == len(found) else ", with no detectable difference from the others"
     return f"On accuracy {name(winner.name)} is {text}{rest}."
+
+
+def _some(names: Sequence[str], of: int, name: Callable[[str], str]) -> str:
+    return (
+        listed([name(each) for each in names])
+        if len(names) <= MOST_NAMED
+        else f"{len(names)} of the {of} others"
+    )

@@ -26,6 +26,7 @@ from steepest.recipe import Experiment
 from steepest.report import format as show
 from steepest.report.contrasts import Contrast, contrasts
 from steepest.report.digits import digits_of
+from steepest.report.factors import subject
 from steepest.report.html import embedded_json, own, policy, style, template
 from steepest.report.view import Ranking, metric_of, ranking
 from steepest.report.words import listed
@@ -62,16 +63,17 @@ class Side:
 
 @dataclass(frozen=True)
 class Overview:
-    """One line of the first table."""
+    """One line of the first table: the best network by validation, and what the comparison recommends for use."""
 
     label: str
     title: str
-    winner: str
+    network: str
+    use: str
     metric: str
     value: str
     baseline: str
     rows: str
-    seeds: str
+    runs: str
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ def render_sides(sides: Sequence[Side]) -> str:
         sentence=sentence(sides),
         remarks=remarks(sides),
         overviews=[overview(each) for each in sides],
+        over=spans(sides),
         rankings=[_ranked(each) for each in sides],
         labels=[each.label for each in sides],
         changed=changed,
@@ -183,6 +186,14 @@ def remarks(sides: Sequence[Side]) -> list[str]:
     return said
 
 
+def spans(sides: Sequence[Side]) -> str:
+    """Return what the intervals of values are over."""
+    several = [each.comparison.test_sets > 1 for each in sides]
+    if all(several):
+        return "test sets"
+    return "seeds; over test sets where there are several" if any(several) else "seeds"
+
+
 def overview(side: Side) -> Overview:
     """Return the line of one comparison."""
     found = side.comparison
@@ -195,15 +206,23 @@ def overview(side: Side) -> Overview:
     return Overview(
         label=side.label,
         title=found.title,
-        winner=found.winner,
+        network=found.winner,
+        use=found.recommended,
         metric=f"{metric.title}{', %' if metric.percent else ''} {'↑' if metric.higher_is_better else '↓'}",
         value=written.value(value),
         baseline=f"{baselines[0].name} {written.value(baselines[0].metrics[metric.name])}"
         if baselines and metric.name in baselines[0].metrics
         else show.MISSING,
-        rows=" / ".join(each or show.MISSING for each in rows),
-        seeds=show.count(mine.seeds) if mine else show.MISSING,
+        rows=_joined(rows),
+        runs=subject(found).runs(mine.seeds) if mine else show.MISSING,
     )
+
+
+def _joined(rows: Sequence[str]) -> str:
+    """Return numbers of rows in one text, with what they are all of at its end."""
+    of = " per test set"
+    shared = of if all(each.endswith(of) for each in rows) else ""
+    return " / ".join(each.removesuffix(shared) or show.MISSING for each in rows) + shared
 
 
 def _ranked(side: Side) -> tuple[str, str, Ranking]:
@@ -212,8 +231,14 @@ def _ranked(side: Side) -> tuple[str, str, Ranking]:
 
 
 def configuration(sides: Sequence[Side]) -> tuple[list[tuple[str, list[str]]], list[str]]:
-    """Return what differs between the comparisons, (name, value of each), and the names of what is the same."""
-    trees = [_flat(each.experiment.model_dump(mode="json", exclude={"execution", "name"})) for each in sides]
+    """Return what differs between the comparisons, (name, value of each), and the names of what is the same.
+
+    The execution plan is left out, which has the timings of one machine; its decisions are among the facts.
+    """
+    trees = [
+        _flat(each.experiment.model_dump(mode="json", exclude={"execution", "name", "plan"}))
+        for each in sides
+    ]
     for each, tree in zip(sides, trees, strict=True):
         found = each.comparison
         for fact in [*found.data, *found.recipe, *found.environment]:
@@ -252,9 +277,8 @@ def across(one: Side, other: Side) -> Across:
     if reason:
         return Across(one.label, other.label, reason)
     metric = one.comparison.metric
-    same = [
-        name for name in one.runs if name in other.runs and _is_same(one.runs[name], other.runs[name], metric)
-    ]
+    pairs = _pairs(one, other)
+    same = [pair for pair in pairs if _is_same(one.runs[pair[0]], other.runs[pair[1]], metric)]
     found = corrected_differences(one, other, leave_out=same)
     stand_in = one.comparison.model_copy(update={"differences": found, "pairs": [], "winner": ""})
     groups = contrasts(stand_in)
@@ -263,8 +287,14 @@ def across(one: Side, other: Side) -> Across:
         second=other.label,
         metric=metric_of(one.comparison, metric).title,
         lines=[line for _, lines in groups for line in lines],
-        same=same,
+        same=[a if a == b else f"{a} in {one.label} and {b} in {other.label}" for a, b in same],
     )
+
+
+def _pairs(one: Side, other: Side) -> list[tuple[str, str]]:
+    """Return the two winners, and every arm of one name that both have."""
+    pairs = [(one.comparison.winner, other.comparison.winner), *((name, name) for name in one.runs)]
+    return [each for each in dict.fromkeys(pairs) if each[0] in one.runs and each[1] in other.runs]
 
 
 def why_not(one: Side, other: Side) -> str:
@@ -300,19 +330,20 @@ def _is_same(mine: Mapping[int, SeedScores], theirs: Mapping[int, SeedScores], m
     return bool(seeds) and all(mine[each].test.get(metric) == theirs[each].test.get(metric) for each in seeds)
 
 
-def corrected_differences(one: Side, other: Side, leave_out: Sequence[str] = ()) -> list[Difference]:
+def corrected_differences(
+    one: Side, other: Side, leave_out: Sequence[tuple[str, str]] = ()
+) -> list[Difference]:
     """Return first − second for the two winners and for each optimizer that both have, corrected together (Holm).
 
     Args:
         one, other: two comparisons on the same test rows.
-        leave_out: optimizers that gave the same in both.
+        leave_out: pairs that gave the same in both.
     """
     metric = one.comparison.metric
-    pairs = [(one.comparison.winner, other.comparison.winner)]
-    pairs += [(name, name) for name in one.runs if name in other.runs]
-    pairs = [each for each in dict.fromkeys(pairs) if each[0] != each[1] or each[0] not in leave_out]
     made = [
-        (one, first, other, second) for first, second in pairs if first in one.runs and second in other.runs
+        (one, first, other, second)
+        for first, second in _pairs(one, other)
+        if (first, second) not in leave_out
     ]
     found = [(seeds, each) for each in made if len(seeds := _in_common(*each)) > 1]
     return family([(_scores(one, first, seeds, metric), _scores(other, second, seeds, metric))

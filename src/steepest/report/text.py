@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -23,12 +25,25 @@ from steepest.report.view import UNBROKEN, is_winner, metric_of
 
 _NAME, _HEAD = 15, 20
 _LONGEST, _SHORT = 60, 10
-_ALL, _COMPARED = 78, 64
-"""Columns that a terminal needs for another metric, and for the difference from the winner."""
+_LEVELS = (13, 9, 6)
+"""Characters of a column of levels, narrower where a terminal is."""
 _WIDE = Console(file=io.StringIO(), width=1_000)
 """Where a table is measured."""
-_BESIDES = 65
-"""Columns that the numbers take beside the names."""
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Which columns a table has beside the names and the deciding metric.
+
+    Attributes:
+        other: another metric, or None.
+        compared: the difference from the winner.
+        rates: the rate and the range of good ones, a baseline's time.
+    """
+
+    other: Metric | None
+    compared: bool
+    rates: bool = True
 
 
 def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
@@ -52,63 +67,75 @@ def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
         Adam wins.
     """
     metric = metric_of(comparison, comparison.metric)
-    levels = level_columns(comparison)
-    spare = 0 if levels is None else max(levels.width - _NAME, 0)
-    others = [each for each in comparison.metrics if each.name != metric.name and width - spare >= _ALL]
     arms = better_first((row for row in comparison.rows if row.kind == "arm"), metric)
     baselines = better_first((row for row in comparison.rows if row.kind == "baseline"), metric)
     shown = [*arms, *baselines]
-    compared = width - spare >= _COMPARED and any(
-        from_winner(comparison, row.name, metric.name) for row in shown
-    )
-    longest = levels.width if levels else max(_NAME, min(width - _BESIDES, _LONGEST))
-    names = {id(row): _name(row, longest, levels, mark=is_winner(comparison, row)) for row in shown}
-    head = "" if levels is None else "\n".join(f"  {line}" for line in levels.head.split("\n"))
-    table = _table(comparison, shown, names, head, [metric, *others[:1]], compared=compared)
-    for some, gaps in (([metric], compared), ([metric], False)):  # digits may need more than columns have
-        if _WIDE.measure(table).maximum > width:
-            table = _table(comparison, shown, names, head, some, compared=gaps)
     sentence = Text(show.printable(comparison.sentence))
     if not shown:
         return sentence
-    below: list[RenderableType] = [Text(show.printable(each), style="dim") for each in notes(comparison)]
+    table, columns = _fitting(comparison, shown, width)
+    said = notes(comparison, intervals=columns.compared)
+    below: list[RenderableType] = [Text(show.printable(each), style="dim") for each in said]
     if comparison.factorial is not None:
         below.append(effects_table(comparison.factorial, digits_of(comparison, metric)))
     return Group(table, *below, sentence)
 
 
+def _fitting(comparison: Comparison, shown: Sequence[Row], width: int) -> tuple[Table, _Columns]:
+    """Return the table with as many columns as a terminal has room for, and which these are.
+
+    Names get the room that is left. Levels are wrapped more narrowly where the deciding metric alone has no room.
+    """
+    metric = metric_of(comparison, comparison.metric)
+    other = next((each for each in comparison.metrics if each.name != metric.name), None)
+    compared = any(from_winner(comparison, row.name, metric.name) for row in shown)
+    choices = [
+        _Columns(other, compared),
+        _Columns(None, compared),
+        _Columns(None, compared=False),
+        _Columns(None, compared=False, rates=False),
+    ]
+    for widest, columns in itertools.product(_LEVELS, choices):
+        levels = level_columns(comparison, widest)
+        longest = levels.width if levels else _NAME
+        spare = width - _WIDE.measure(_table(comparison, shown, longest, levels, columns)).maximum
+        if spare >= 0:
+            longest += 0 if levels else min(spare, _LONGEST - longest)
+            return _table(comparison, shown, longest, levels, columns), columns
+    levels, columns = level_columns(comparison, _LEVELS[-1]), choices[-1]
+    return _table(comparison, shown, levels.width if levels else _NAME, levels, columns), columns
+
+
 def _table(
-    comparison: Comparison,
-    shown: Sequence[Row],
-    names: Mapping[int, str],
-    head: str,
-    metrics: Sequence[Metric],
-    *,
-    compared: bool,
+    comparison: Comparison, shown: Sequence[Row], longest: int, levels: LevelColumns | None, columns: _Columns
 ) -> Table:
-    """Return the lines of arms and baselines with one or two metrics, and the difference from the winner or not."""
-    metric, *_ = metrics
+    """Return the lines of arms and baselines with names of so many characters."""
+    metric = metric_of(comparison, comparison.metric)
+    metrics = [metric, *([columns.other] if columns.other else [])]
+    names = [_name(row, longest, levels, mark=is_winner(comparison, row)) for row in shown]
+    head = "" if levels is None else "\n".join(f"  {line}" for line in levels.head.split("\n"))
     rates = max([4, *(len(show.rate(row.lr)) for row in shown if row.kind == "arm")])
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    table.add_column(
-        head, no_wrap=True, min_width=max((len(each.split("\n")[0]) for each in names.values()), default=0)
-    )
+    table.add_column(head, no_wrap=True, min_width=max(len(each.split("\n")[0]) for each in names))
     table.add_column(_head(metric), no_wrap=True)
-    if compared:
+    if columns.compared:
         winner = show.printable(comparison.winner)
         winner = winner if len(winner) <= _SHORT else "the winner"
         table.add_column(f"difference from\n{winner} [95 % CI]", no_wrap=True)
     for each in metrics[1:]:
         table.add_column(_head(each), no_wrap=True)
-    table.add_column(f"{'rate':<{rates}}  range", overflow="fold")
-    columns = [(each, digits_of(comparison, each)) for each in metrics]
-    for row in shown:
-        cells = [Text(written.value(row.metrics.get(each.name), tight=True)) for each, written in columns]
-        if compared:
-            found = columns[0][1].gap(from_winner(comparison, row.name, metric.name), sign=True, tight=True)
+    if columns.rates:
+        table.add_column(f"{'rate':<{rates}}  range", overflow="fold")
+    written = [(each, digits_of(comparison, each)) for each in metrics]
+    for row, name in zip(shown, names, strict=True):
+        cells = [Text(digits.value(row.metrics.get(each.name), tight=True)) for each, digits in written]
+        if columns.compared:
+            found = written[0][1].gap(from_winner(comparison, row.name, metric.name), sign=True, tight=True)
             cells.insert(1, Text(" ".join(each for each in found if each)))
-        style = "bold" if names[id(row)].startswith("●") else "dim" if row.kind == "baseline" else ""
-        table.add_row(Text(names[id(row)]), *cells, _remark(row, rates), style=style)
+        if columns.rates:
+            cells.append(_remark(row, rates))
+        style = "bold" if name.startswith("●") else "dim" if row.kind == "baseline" else ""
+        table.add_row(Text(name), *cells, style=style)
     return table
 
 
