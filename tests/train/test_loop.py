@@ -19,8 +19,8 @@ from steepest.recipe import Recipe
 from steepest.record.schema import Point, Record, RunKey
 from steepest.schedules import make_schedule
 from steepest.sweep.plan import whole_spec
-from steepest.train import loop
-from steepest.train.loop import evaluation_steps, train
+from steepest.train.active import evaluation_steps, overfits
+from steepest.train.loop import train
 from steepest.train.problem import check_model
 
 
@@ -118,7 +118,7 @@ def test_overfitting_is_worse_validation_with_better_training(values, training, 
             for i, (value, loss) in enumerate(zip(values, training, strict=True))
         ]  # fmt: skip
         best = min(range(3), key=lambda i: values[i])
-        assert loop._overfits(curve, best, "m", higher) == expected
+        assert overfits(curve, best, "m", higher) == expected
 
 
 def test_less_than_an_epoch_is_never_overfitting(data) -> None:

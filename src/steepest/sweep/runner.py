@@ -21,9 +21,10 @@ from steepest.sweep.expected import Expected
 from steepest.sweep.methods import is_compiled, make_method
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import History, PlannedRun, Setup, next_runs, starts, tuning
+from steepest.train.active import Finished
 from steepest.train.aot import NoCompilerError
 from steepest.train.compiled import Programs
-from steepest.train.loop import Finished, train
+from steepest.train.loop import train
 from steepest.train.program import NotTraceableError
 
 

@@ -1,0 +1,310 @@
+"""A run under way: its model and its method's state, what was seen of it so far, and its record when it has ended.
+
+The driver in :mod:`steepest.train.loop` carries one of them, or several that take their steps together, from look to
+look. Clocks for training and evaluation are apart.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from steepest.data.batches import BatchPlan
+from steepest.data.dataset import Dataset, Part
+from steepest.errors import ModelError, first_line
+from steepest.evaluate.metrics import evaluate, metric_info
+from steepest.evaluate.outputs import predict
+from steepest.evaluate.rowwise import other_values
+from steepest.models import ModelBuilder, build_model
+from steepest.objectives.target import Target, target_of
+from steepest.optim.method import Method, StepInfo
+from steepest.recipe import Recipe
+from steepest.record.meter import Meter
+from steepest.record.schema import Clocks, Outcome, Point, Record, RunKey
+from steepest.train.causes import ended_by, likely_cause
+from steepest.train.feed import Feed
+from steepest.train.problem import problem_of, wide
+from steepest.train.weights import Kept, evaluating
+
+SMOOTHING = 0.98
+"""Weight of the past in the running training loss."""
+
+Weights = dict[str, Tensor]
+
+
+@dataclass
+class Finished:
+    """What a run leaves: record, best-validation weights, what each test row gets with them, steps taken.
+
+    ``last`` are the weights after the last step, where they are wanted.
+
+    ``test_values`` are the values by row of further metrics, as ``rowwise.other_values`` returns them.
+    """
+
+    record: Record
+    weights: Weights
+    test_row_losses: Tensor | None = None
+    test_row_correct: Tensor | None = None
+    test_values: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
+    steps: int = 0
+    last: Weights | None = None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a run is wanted for: how often it is evaluated, and what it has to leave.
+
+    Attributes:
+        evaluations: how many times the validation rows are read, evenly over the run, and at each epoch's end unless
+            the length is in gradients; then after the step that reaches each share of them.
+        metrics: what is reported besides the loss and the deciding metric.
+        read_test: evaluate the test rows with the best-validation and with the last weights.
+        keep_last: return the weights after the last step, too.
+    """
+
+    evaluations: int = 20
+    metrics: tuple[str, ...] = ()
+    read_test: bool = False
+    keep_last: bool = False
+
+
+class ActiveRun:
+    """A run from its first weights on.
+
+    Args:
+        dataset: the data.
+        recipe: model, length, batch size and weights of the classes.
+        key: which run this is; ``key.seed`` drives initialisation, order and dropout.
+        method: takes the steps.
+        wanted: what the run is for.
+        model: a callable that builds the user's own model; otherwise the recipe's specification is built.
+        device: where the model is put; the dataset is there already.
+        start: the weights and buffers that it starts from; None for those that the seed draws.
+        steps_before: steps of the runs that gave ``start``.
+
+    Attributes:
+        net: the model, whose parameters are those that are trained.
+        problem: the loss of a batch.
+        feed: the batches and random draws.
+        state: the method's, from ``begin`` on.
+        outcome: ``finished`` until something else ends it.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        recipe: Recipe,
+        key: RunKey,
+        method: Method,
+        wanted: Wanted,
+        *,
+        model: ModelBuilder | None = None,
+        device: str = "cpu",
+        start: Mapping[str, Tensor] | None = None,
+        steps_before: int = 0,
+    ) -> None:
+        self._meter = Meter(device)
+        self.recipe, self.key, self.method, self.wanted = recipe, key, method, wanted
+        self.net, self.dataset = wide(
+            build_model(model or recipe.model, dataset.shape, seed=key.seed), dataset, recipe.precision
+        )
+        self.net.to(device)
+        if start is not None:
+            self.net.load_state_dict(start)
+        self.problem, self.target = problem_of(self.net, self.dataset, recipe), target_of(self.dataset)
+        self.plan = BatchPlan(len(self.dataset.train), recipe.batch_size, key.seed)
+        self.feed = Feed(self.dataset.training(key.seed), self.plan, key.seed, steps_before)
+        self.state: Any = None
+        self._decides = metric_info(recipe.metric)
+        per_epoch = self.plan.batches_per_epoch if recipe.gradients is None else recipe.length
+        self._looks = sorted(evaluation_steps(recipe.length, per_epoch, wanted.evaluations))
+
+        self.done, self.gradients = 0, 0.0
+        self.outcome: Outcome = "finished"
+        self.reason = ""
+        self.curve: list[Point] = []
+        self.training_seconds = self.compile_seconds = self._evaluation_seconds = 0.0
+        self._running, self._correction = 0.0, 0.0
+        self._first = self._best = math.inf
+        self._best_step, self._waited = 0, 0
+
+    @property
+    def used(self) -> float:
+        """How much of the length is used up: steps, or gradients where those are what counts."""
+        return self.done if self.recipe.gradients is None else self.gradients
+
+    @property
+    def going(self) -> bool:
+        """Whether there are steps to take."""
+        return self.outcome == "finished" and self.used < self.recipe.length
+
+    @property
+    def next_look(self) -> int:
+        """How much of the length is used at the next look."""
+        return next(each for each in self._looks if each > self.used)
+
+    def begin(self, state: Any) -> None:
+        """Take the method's state, and look at the run for the first time.
+
+        Raises:
+            ModelError: the model fails.
+        """
+        self.state = state
+        self._kept = Kept(self.net, self.method, state)
+        try:
+            self._first = self._look()
+        except Exception as error:  # no run can go on from here
+            raise ModelError(
+                f"the model fails on the validation rows: {type(error).__name__}: {first_line(error)}",
+                hint="it is called as model(categorical, continuous) in evaluation mode, without gradients.",
+            ) from error
+
+    def took(self, info: StepInfo) -> None:
+        """Take the report of a step; a loss that is not finite ends the run."""
+        self.done += 1
+        self.gradients += info.gradients
+        self._running = SMOOTHING * self._running + (1 - SMOOTHING) * info.loss
+        self._correction = SMOOTHING * self._correction + (1 - SMOOTHING)
+        if not math.isfinite(info.loss):
+            cause = likely_cause(self.feed.batch(self.done - 1), self.done, self._first)
+            self._end("diverged", f"the loss is {info.loss} at step {self.done}: {cause}")
+
+    def broke(self, error: Exception) -> None:
+        """End with an error that the next step raised."""
+        self._end(*ended_by(error, f"at step {self.done + 1}", self.recipe.batch_size))
+
+    def spent(self, seconds: float) -> None:
+        """Count time that went into steps; what of it compiled them is counted apart."""
+        compiling = self.method.compile_seconds(self.state)
+        self.training_seconds += seconds - (compiling - self.compile_seconds)
+        self.compile_seconds = compiling
+
+    def look(self) -> None:
+        """Evaluate the validation rows and keep the best weights; a bad or no better value may end the run."""
+        before = self._best
+        try:
+            value = self._look()
+        except Exception as error:
+            when = f"on the validation rows after step {self.done}"
+            self._end(*ended_by(error, when, self.recipe.batch_size))
+            return
+        self._waited = 0 if value < before else self._waited + 1
+        patience = self.recipe.patience
+        if not math.isfinite(value):
+            cause = likely_cause(self.dataset.validation, self.done, self._first)
+            what = f"the validation {self._decides.title} is {abs(value)} at step {self.done}"
+            self._end("diverged", f"{what}: {cause}")
+        elif patience is not None and self._waited >= patience:
+            self._end("stopped early", f"no better for {self._waited} evaluations, at step {self.done}")
+
+    def finish(self) -> Finished:
+        """Return what the run leaves; the model has other weights afterwards."""
+        started = time.perf_counter()
+        last = Kept(self.net, self.method, self.state).weights() if self.wanted.keep_last else None
+        found = Finished(self._record(), self._kept.weights(), steps=self.done, last=last)
+        if self.wanted.read_test and not found.record.failed:
+            try:
+                self._read_test(found)
+            except Exception as error:
+                self._end(*ended_by(error, "on the test rows", self.recipe.batch_size))
+                changes = {"outcome": self.outcome, "reason": self.reason}
+                found.record = found.record.model_copy(update=changes)
+        clocks = Clocks(
+            train=self.training_seconds,
+            evaluate=self._evaluation_seconds + time.perf_counter() - started,
+            compile=self.compile_seconds,
+        )
+        cost = {"cpu_seconds": self._meter.cpu_seconds, "peak_memory": self._meter.peak_memory}
+        found.record = found.record.model_copy(update={"clocks": clocks, **cost})
+        return found
+
+    def _end(self, outcome: Outcome, reason: str) -> None:
+        self.outcome, self.reason = outcome, reason
+
+    def _look(self) -> float:
+        """Evaluate, and return the value of the deciding metric, smaller being better."""
+        started = time.perf_counter()
+        decides, validation = self._decides, self.dataset.validation
+        watched = tuple(dict.fromkeys((decides.name, *self.target.watched)))
+        with evaluating(self.net, self.method, self.state, self.problem.codes(validation)):
+            found = measure(self.net, self.target, validation, watched)
+        value = -found[decides.name] if decides.higher_is_better else found[decides.name]
+        if value < self._best:
+            self._best, self._best_step = value, self.done
+            self._kept = Kept(self.net, self.method, self.state, older=self._kept)
+        point = Point(
+            step=self.done,
+            epoch=(self.feed.before + self.done) / self.plan.batches_per_epoch,
+            seconds=self.training_seconds,
+            gradients=self.gradients,
+            train_loss=self._running / self._correction if self._correction else math.nan,
+            validation=found,
+        )
+        self.curve.append(point)
+        self._evaluation_seconds += time.perf_counter() - started
+        return value
+
+    def _record(self) -> Record:
+        curve, best_step, done = self.curve, self._best_step, self.outcome == "finished"
+        return Record(
+            key=self.key,
+            lr=self.method.lr,
+            steps=self.recipe.steps if self.recipe.gradients is None else self.done,
+            outcome=self.outcome,
+            reason=self.reason,
+            curve=curve,
+            best_step=best_step,
+            best=next(point.validation for point in curve if point.step == best_step),
+            last=curve[-1].validation,
+            still_improving=done and best_step == curve[-1].step and len(curve) > 2,
+            overfitting=done
+            and overfits(curve, best_step, self._decides.name, self._decides.higher_is_better),
+        )
+
+    def _read_test(self, found: Finished) -> None:
+        """Add the test rows' metrics, with the last and with the best-validation weights, and their values by row."""
+        net, target, test = self.net, self.target, self.dataset.test
+        names = tuple(dict.fromkeys((self.recipe.metric, *self.wanted.metrics)))
+        net.load_state_dict(Kept(net, self.method, self.state).weights())
+        test_last = measure(net, target, test, names)
+        net.load_state_dict(found.weights)
+        outputs = predict(net, test.inputs)
+        measured = {"test": evaluate(outputs, test.target, target, names), "test_last": test_last}
+        found.test_values = other_values(outputs, test.target, target, names)
+        found.record = found.record.model_copy(update=measured)
+        found.test_row_losses = target.row_losses(outputs, test.target)
+        found.test_row_correct = target.row_correct(outputs, test.target)
+
+
+def evaluation_steps(steps: int, per_epoch: int, evaluations: int) -> set[int]:
+    """Return the steps after which the validation rows are read: evenly spaced ones, and up to as many epochs' ends.
+
+    Example:
+        >>> sorted(evaluation_steps(10, 4, 5))
+        [2, 4, 6, 8, 10]
+    """
+    even = {max(1, round(steps * (i + 1) / evaluations)) for i in range(evaluations)}
+    epochs = range(per_epoch, steps + 1, per_epoch)
+    return even | (set(epochs) if len(epochs) <= evaluations else set()) | {steps}
+
+
+def measure(net: nn.Module, target: Target, part: Part, names: tuple[str, ...]) -> dict[str, float]:
+    """Return the metrics ``names`` of a model on one part of the data."""
+    return evaluate(predict(net, part.inputs), part.target, target, names)
+
+
+def overfits(curve: list[Point], best_step: int, name: str, higher_is_better: bool) -> bool:
+    """Return whether validation became worse after its best while the training loss went on falling.
+
+    It needs more than an epoch: before that, every row is seen for the first time.
+    """
+    last = curve[-1]
+    best = next(point for point in curve if point.step == best_step)
+    values = best.validation[name], last.validation[name]
+    lost = values[0] - values[1] if higher_is_better else values[1] - values[0]
+    return last.epoch > 1 and lost > 0.01 * abs(values[0]) and last.train_loss < best.train_loss
