@@ -246,7 +246,14 @@ def write_metrics() -> str:
         info = metrics.metric_info(entry.name)
         about = _sections(entry.load())[0].removeprefix("Return ").replace("\n\n", " ")
         rows.append(
-            (f"`{entry.name}`", info.title, info.task, "higher" if info.higher_is_better else "lower", about)
+            (
+                f"`{entry.name}`",
+                info.title,
+                info.task,
+                "higher" if info.higher_is_better else "lower",
+                "sums over rows" if info.mean else "all rows at once",
+                about,
+            )
         )
     order = [
         *metrics.metric_names("classification", 2),
@@ -254,7 +261,7 @@ def write_metrics() -> str:
         *metrics.metric_names("regression"),
     ]
     rows.sort(key=lambda row: order.index(row[0].strip("`").replace("-", "_")))
-    return table(("name", "title", "task", "better", "definition"), rows)
+    return table(("name", "title", "task", "better", "needs", "definition"), rows)
 
 
 def write_baselines() -> str:

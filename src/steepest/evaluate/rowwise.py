@@ -30,11 +30,13 @@ RAREST = "rarest_class"
 """The key of how many rows the rarest class has."""
 
 
-def other_values(outputs: Tensor, target: Tensor, of: Target, names: Sequence[str]) -> dict[str, Tensor]:
+def other_values(
+    outputs: Tensor, target: Tensor, of: Target, names: Sequence[str], weights: Tensor | None = None
+) -> dict[str, Tensor]:
     """Return what is kept of the rows for metrics beside :data:`BY_ROW`: values by row or group, and the rarest class.
 
     Args:
-        outputs, target, of, names: as for :func:`~steepest.evaluate.metrics.evaluate`.
+        outputs, target, of, names, weights: as for :func:`~steepest.evaluate.metrics.evaluate`.
 
     Example:
         >>> from steepest.objectives.target import ClassTarget
@@ -42,12 +44,13 @@ def other_values(outputs: Tensor, target: Tensor, of: Target, names: Sequence[st
         >>> {name: value.tolist() for name, value in found.items()}
         {'recall': [1.0, 1.0], 'rarest_class': [1]}
     """
-    values = values_by_row(outputs, target, of, names)
+    rest = [name for name in names if metric_info(name).name not in BY_ROW]
+    values = values_by_row(outputs, target, of, rest, weights)
     found = {
         name: torch.from_numpy(in_groups(each.cpu().numpy()[None], MOST_GROUPS)[0])
         for name, each in values.items()
     }
-    rarest = of.rarest(target) if found else None
+    rarest = of.rarest(target if weights is None else target[weights > 0]) if found else None
     if rarest is not None:
         found[RAREST] = torch.tensor([rarest])
     return found
@@ -102,11 +105,13 @@ def by_row(metric: str, kept: Mapping[str, ArrayLike]) -> NDArray[np.float64] | 
     Log loss and accuracy are means over rows. The RMSE is the root of one, so its rows are linearised about it
     (delta method): :math:`R + (\ell_r - R^2) / 2R` with the squared error :math:`\ell_r`; their mean is
     exactly R, and their variance over N that of R. The values of other metrics are kept under their name.
+    With weights of rows a mean is linearised in the same way, as the ratio :math:`M = \sum w_r v_r / \sum w_r`:
+    :math:`M + w_r (v_r - M) / \bar w`.
 
     Args:
         metric: name of a metric.
-        kept: ``loss``, the log loss or squared error of each row ``[N]``, for classes ``correct``, and what
-            :func:`other_values` returns.
+        kept: ``loss``, the log loss or squared error of each row ``[N]``, for classes ``correct``, where rows have
+            weights ``weights``, and what :func:`other_values` returns.
 
     Source: Oehlert, A note on the delta method, The American Statistician 46, 1992.
 
@@ -121,7 +126,11 @@ def by_row(metric: str, kept: Mapping[str, ArrayLike]) -> NDArray[np.float64] | 
         return None
     values = np.asarray(kept[name], dtype=np.float64).reshape(-1)
     if metric == "mae":
-        return np.sqrt(values)
+        values = np.sqrt(values)
+    if "weights" in kept and metric in BY_ROW:
+        weights = np.asarray(kept["weights"], dtype=np.float64).reshape(-1)
+        mean = float(weights @ values / weights.sum())
+        values = mean + weights / weights.mean() * (values - mean)
     if metric == "rmse":
         mean = float(values.mean())
         root = math.sqrt(mean) if mean > 0 else math.nan

@@ -3,14 +3,38 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 
 @dataclass(frozen=True)
-class ClassOutputs:
+class Outputs:
+    """Predictions on N rows.
+
+    Attributes:
+        weights: how much each row counts, float64 ``[N]``, at least 0 and not all of them 0; None where all count the
+            same.
+    """
+
+    weights: Tensor | None = field(default=None, kw_only=True)
+
+    def total(self, values: Tensor) -> Tensor:
+        """Return the sum of values of rows ``[N]``, each times the row's weight."""
+        return values.sum() if self.weights is None else (self.weights * values).sum()
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Return the weighted mean of values of rows ``[N]``."""
+        return values.mean() if self.weights is None else self.total(values) / self.weights.sum()
+
+    def counting(self, values: Tensor) -> Tensor:
+        """Return the values of the rows that count: of those with a weight above 0."""
+        return values if self.weights is None else values[self.weights > 0]
+
+
+@dataclass(frozen=True)
+class ClassOutputs(Outputs):
     """Predictions of classes on N rows with what several metrics need of them.
 
     Attributes:
@@ -42,30 +66,34 @@ class ClassOutputs:
 
     @functools.cached_property
     def actual(self) -> Tensor:
-        """How many rows are of each class, float64 ``[K]``."""
+        """How many rows are of each class, or the sum of their weights, float64 ``[K]``."""
         return self._count(self.target)
 
     @functools.cached_property
     def predicted(self) -> Tensor:
-        """For how many rows each class is predicted, float64 ``[K]``."""
+        """For how many rows each class is predicted, or the sum of their weights, float64 ``[K]``."""
         return self._count(self.labels)
 
     @functools.cached_property
     def right(self) -> Tensor:
-        """For how many rows each class is predicted and true, float64 ``[K]``."""
-        return self._count(self.target[self.labels == self.target])
+        """For how many rows each class is predicted and true, or the sum of their weights, float64 ``[K]``."""
+        return self._count(self.target, self.labels == self.target)
 
     @property
     def present(self) -> Tensor:
-        """Which classes the rows contain, bool ``[K]``."""
+        """Which classes the rows contain, those without weight apart, bool ``[K]``."""
         return self.actual > 0
 
-    def _count(self, codes: Tensor) -> Tensor:
-        return torch.bincount(codes, minlength=self.classes).to(torch.float64)
+    def _count(self, codes: Tensor, which: Tensor | None = None) -> Tensor:
+        if self.weights is None:
+            chosen = codes if which is None else codes[which]
+            return torch.bincount(chosen, minlength=self.classes).to(torch.float64)
+        weights = self.weights if which is None else self.weights * which
+        return weights.new_zeros(self.classes).index_add(0, codes, weights)
 
 
 @dataclass(frozen=True)
-class ValueOutputs:
+class ValueOutputs(Outputs):
     """Predictions of a number on N rows, on the original scale: float64 ``[N]`` each."""
 
     values: Tensor
@@ -79,4 +107,5 @@ def shares(part: Tensor, whole: Tensor) -> Tensor:
         >>> shares(torch.tensor([1.0, 0.0]), torch.tensor([2.0, 0.0])).tolist()
         [0.5, 0.0]
     """
-    return part / whole.clamp(min=1.0)
+    there = whole > 0
+    return torch.where(there, part / torch.where(there, whole, 1.0), 0.0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
@@ -62,10 +62,11 @@ class Target(ABC):
                 hint=f"a model's outputs for {self.task} have the shape {self._shapes(rows)}, with at least one row.",
             )
 
-    def decoded(self, outputs: Tensor, target: Tensor) -> Decoded:
-        """Return what outputs and targets mean, in float64: what metrics are functions of."""
+    def decoded(self, outputs: Tensor, target: Tensor, weights: Tensor | None = None) -> Decoded:
+        """Return what outputs and targets mean, in float64, with the rows' weights: what metrics are functions of."""
         with torch.no_grad():
-            return self._decoded(outputs, target)
+            found = self._decoded(outputs, target)
+            return found if weights is None else replace(found, weights=_float64(weights))
 
     def row_correct(self, outputs: Tensor, target: Tensor) -> Tensor | None:
         """Return whether each row's most probable class is the true one (bool ``[N]``); None for a number."""

@@ -274,9 +274,9 @@ class ActiveRun:
         test_last = measure(net, target, test, names)
         net.load_state_dict(found.weights)
         outputs = predict(net, test.inputs)
-        measured = {"test": evaluate(outputs, test.target, target, names), "test_last": test_last}
-        found.test_values = other_values(outputs, test.target, target, names)
-        found.record = found.record.model_copy(update=measured)
+        test_best = evaluate(outputs, test.target, target, names, test.weights)
+        found.test_values = other_values(outputs, test.target, target, names, test.weights)
+        found.record = found.record.model_copy(update={"test": test_best, "test_last": test_last})
         found.test_row_losses = target.row_losses(outputs, test.target)
         found.test_row_correct = target.row_correct(outputs, test.target)
 
@@ -295,7 +295,7 @@ def evaluation_steps(steps: int, per_epoch: int, evaluations: int) -> set[int]:
 
 def measure(net: nn.Module, target: Target, part: Part, names: tuple[str, ...]) -> dict[str, float]:
     """Return the metrics ``names`` of a model on one part of the data."""
-    return evaluate(predict(net, part.inputs), part.target, target, names)
+    return evaluate(predict(net, part.inputs), part.target, target, names, part.weights)
 
 
 def overfits(curve: list[Point], best_step: int, name: str, higher_is_better: bool) -> bool:

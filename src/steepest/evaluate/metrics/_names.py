@@ -53,6 +53,8 @@ class MetricInfo:
         higher_is_better: whether a larger value is the better one.
         percent: whether it is a share that reads best as a percentage.
         by_class: whether it weighs classes, so that a class with few rows makes it uncertain.
+        mean: whether it is a mean over rows of values that they have by themselves, or the root of one: of parts of the
+            rows the sums of weights, and of weights times values, can then be added. Others need all rows at once.
     """
 
     name: str
@@ -61,6 +63,7 @@ class MetricInfo:
     higher_is_better: bool
     percent: bool = False
     by_class: bool = False
+    mean: bool = False
 
 
 _RETIRED = {"brier": MetricInfo("brier", "Brier score", "classification", False)}
@@ -95,6 +98,7 @@ def metric_info(name: str) -> MetricInfo:
         higher_is_better=percent or bool(about.get("higher", False)),
         percent=percent,
         by_class=bool(about.get("by_class", False)),
+        mean="mean_of" in about,
     )
 
 
@@ -194,7 +198,21 @@ def canonical_name(name: str) -> tuple[str, int | None]:
 
 def by_row_function(canonical: str) -> Callable[[Any], Tensor] | None:
     """Return the function that gives a metric's value for each row, or None if it has none of its own."""
-    name = _about(canonical).get("by_row")
+    about = _about(canonical)
+    return (
+        mean_of(canonical)
+        if not about.get("root", False) and "mean_of" in about
+        else _function(canonical, "by_row")
+    )
+
+
+def mean_of(canonical: str) -> Callable[[Any], Tensor] | None:
+    """Return the function of the values ``[N]`` whose mean, or the root of whose mean, a metric is; else None."""
+    return _function(canonical, "mean_of")
+
+
+def _function(canonical: str, kind: str) -> Callable[[Any], Tensor] | None:
+    name = _about(canonical).get(kind)
     return None if name is None else getattr(importlib.import_module(registry.entry(canonical).module), name)
 
 

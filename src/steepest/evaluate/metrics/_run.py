@@ -7,8 +7,9 @@ evaluation before it. Everything is computed in float64; curves are scikit-learn
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,7 +29,9 @@ from steepest.objectives.decoded import ClassOutputs
 from steepest.objectives.target import Decoded, Target, diverged
 
 
-def evaluate(outputs: Tensor, target: Tensor, of: Target, names: Sequence[str]) -> dict[str, float]:
+def evaluate(
+    outputs: Tensor, target: Tensor, of: Target, names: Sequence[str], weights: Tensor | None = None
+) -> dict[str, float]:
     """Return metrics of outputs against targets, by snake-case name in the order of ``names``.
 
     Args:
@@ -36,6 +39,7 @@ def evaluate(outputs: Tensor, target: Tensor, of: Target, names: Sequence[str]) 
         target: class codes (int64 ``[N]``) or standardised values (``[N]``).
         of: what is predicted; numbers are measured on the original scale.
         names: the metrics, kebab case or snake case.
+        weights: how much each row counts ``[N]``, at least 0; a weight of 2 is the same as the row twice.
 
     Returns:
         one float for each name. All are NaN if an output is NaN or infinite (a run that diverged), except
@@ -61,21 +65,27 @@ def evaluate(outputs: Tensor, target: Tensor, of: Target, names: Sequence[str]) 
         return {info.name: math.nan for info in infos}
     found: dict[str, float] = {}
     with torch.no_grad():
-        rows = of.decoded(outputs, target)
+        rows = of.decoded(outputs, target, weights)
         for info in infos:
             canonical, k = canonical_name(info.name)
             found[info.name] = float(registry.load("top-3" if k else canonical)(_looked_at(rows, k)))
     return found
 
 
-def values_by_row(outputs: Tensor, target: Tensor, of: Target, names: Sequence[str]) -> dict[str, Tensor]:
-    """Return a value for each row, whose mean is the metric, of the metrics that do not follow from the row's loss.
+def values_by_row(
+    outputs: Tensor, target: Tensor, of: Target, names: Sequence[str], weights: Tensor | None = None
+) -> dict[str, Tensor]:
+    """Return a value for each row, whose mean is the metric.
 
     These are the values of means over rows (Brier score, top-k), and jackknife pseudo-values of the others (F1, ROC
-    AUC, R², …): their variance over N is that of the metric.
+    AUC, R², …): their variance over N is that of the metric. With weights they are those of the infinitesimal jackknife
+    for all metrics: the metric, plus N times a row's weight times the metric's derivative with respect to that weight.
 
     Args:
-        outputs, target, of, names: as for :func:`evaluate`.
+        outputs, target, of, names, weights: as for :func:`evaluate`.
+
+    Source: Jaeckel, The infinitesimal jackknife, Bell Laboratories, 1972; Efron, The Jackknife, the Bootstrap and Other
+    Resampling Plans, chapter 6, 1982.
 
     Returns:
         float64 ``[N]`` by snake-case name; without the metrics that have no such values, and empty for a diverged run.
@@ -92,13 +102,30 @@ def values_by_row(outputs: Tensor, target: Tensor, of: Target, names: Sequence[s
         return {}
     found: dict[str, Tensor] = {}
     with torch.no_grad():
-        rows = of.decoded(outputs, target)
+        rows = of.decoded(outputs, target, weights)
         for info in map(metric_info, names):
             canonical, k = canonical_name(info.name)
-            function = by_row_function("top-3" if k else canonical)
-            if function is not None:
-                found[info.name] = function(_looked_at(rows, k))
+            registered = "top-3" if k else canonical
+            function = by_row_function(registered)
+            if function is None:
+                continue
+            looked_at = _looked_at(rows, k)
+            found[info.name] = (
+                function(looked_at) if weights is None else _weighted(registry.load(registered), looked_at)
+            )
     return found
+
+
+def _weighted(metric: Callable[[Any], Tensor], rows: Decoded) -> Tensor:
+    """Return the values by row of a metric of weighted rows, whose mean it is, as it depends on ratios alone."""
+    assert rows.weights is not None
+    with torch.enable_grad():
+        weights = rows.weights.clone().requires_grad_()
+        value = metric(replace(rows, weights=weights))
+        if not value.requires_grad:
+            return torch.full_like(rows.weights, float(value))
+        [slope] = torch.autograd.grad(value, weights)
+    return value.detach() + len(weights) * rows.weights * slope
 
 
 def _looked_at(rows: Decoded, k: int | None) -> Decoded:

@@ -7,11 +7,9 @@ never predicted has precision and F1 of 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
-from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 from torch.nn import functional
 
@@ -24,17 +22,20 @@ from steepest.evaluate.metrics._left_out import (
     ranked_without,
     roc_auc_without,
 )
+from steepest.evaluate.metrics._ranked import AVERAGE_PRECISION, ROC_AUC, Ranking, one_against_rest
 from steepest.objectives.decoded import ClassOutputs, shares
 
 COMPONENTS: dict[str, dict[str, Any]] = {
     "log-loss": {
         "object": "log_loss",
+        "mean_of": "row_log_losses",
         "what": "mean negative log probability of the true class",
         "groups": ["classification"],
         "title": "log loss",
     },
     "accuracy": {
         "object": "accuracy",
+        "mean_of": "hits",
         "what": "share of rows predicted correctly",
         "groups": ["classification"],
         "title": "accuracy",
@@ -78,7 +79,7 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     },
     "top-3": {
         "object": "top_k",
-        "by_row": "top_k_by_row",
+        "mean_of": "top_k_by_row",
         "what": "share of rows with the true class in the top 3",
         "groups": ["classification"],
         "title": "top-3 accuracy",
@@ -104,7 +105,7 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     },
     "brier-score": {
         "object": "brier_score",
-        "by_row": "brier_score_by_row",
+        "mean_of": "brier_score_by_row",
         "what": "squared error of the probabilities",
         "groups": ["classification"],
         "title": "Brier score",
@@ -117,12 +118,24 @@ def log_loss(rows: ClassOutputs) -> Tensor:
 
     Equal to scikit-learn's except for probabilities below 2e-16, which scikit-learn clips.
     """
-    return functional.nll_loss(rows.log_probabilities, rows.target)
+    if rows.weights is None:
+        return functional.nll_loss(rows.log_probabilities, rows.target)
+    return rows.mean(row_log_losses(rows))
+
+
+def row_log_losses(rows: ClassOutputs) -> Tensor:
+    """Return the negative logarithm of the probability of each row's true class."""
+    return functional.nll_loss(rows.log_probabilities, rows.target, reduction="none")
 
 
 def accuracy(rows: ClassOutputs) -> Tensor:
     """Return the share of rows whose most probable class is the true one; from 0 to 1."""
-    return (rows.labels == rows.target).to(torch.float64).mean()
+    return rows.mean(hits(rows))
+
+
+def hits(rows: ClassOutputs) -> Tensor:
+    """Return 1 for every row whose most probable class is the true one, else 0."""
+    return (rows.labels == rows.target).to(torch.float64)
 
 
 def balanced_accuracy(rows: ClassOutputs) -> Tensor:
@@ -150,7 +163,7 @@ def top_k(rows: ClassOutputs) -> Tensor:
 
     Of equally probable classes the last ones count as the more probable, as in scikit-learn.
     """
-    return top_k_by_row(rows).mean()
+    return rows.mean(top_k_by_row(rows))
 
 
 def top_k_by_row(rows: ClassOutputs) -> Tensor:
@@ -171,13 +184,13 @@ def roc_auc(rows: ClassOutputs) -> Tensor:
     if int(rows.present.sum()) < 2:
         return torch.tensor(0.5)
     if rows.classes == 2:
-        return torch.tensor(one_against_rest(roc_auc_score, rows, 1), dtype=torch.float64)
-    return _over_present(roc_auc_score, rows)
+        return one_against_rest(ROC_AUC, rows, 1)
+    return _over_present(ROC_AUC, rows)
 
 
 def average_precision(rows: ClassOutputs) -> Tensor:
     """Return the mean over the classes present of its average precision, step-wise (macro-average-precision)."""
-    return _over_present(average_precision_score, rows)
+    return _over_present(AVERAGE_PRECISION, rows)
 
 
 def brier_score(rows: ClassOutputs) -> Tensor:
@@ -187,7 +200,7 @@ def brier_score(rows: ClassOutputs) -> Tensor:
 
     Source: Brier, Verification of forecasts expressed in terms of probability, 1950.
     """
-    return brier_score_by_row(rows).mean()
+    return rows.mean(brier_score_by_row(rows))
 
 
 def brier_score_by_row(rows: ClassOutputs) -> Tensor:
@@ -227,12 +240,6 @@ def average_precision_by_row(rows: ClassOutputs) -> Tensor:
     return pseudo_values(average_precision(rows), ranked_without(rows, average_precision_without))
 
 
-def one_against_rest(function: Callable[..., Any], rows: ClassOutputs, code: int) -> float:
-    """Return a function of scikit-learn of one class against the rest."""
-    truth = (rows.target == code).cpu().numpy()
-    return float(function(truth, rows.probabilities[:, code].cpu().numpy()))
-
-
-def _over_present(function: Callable[..., Any], rows: ClassOutputs) -> Tensor:
-    each = [one_against_rest(function, rows, code) for code in rows.present.nonzero().flatten().tolist()]
-    return torch.tensor(each, dtype=torch.float64).mean()
+def _over_present(ranking: Ranking, rows: ClassOutputs) -> Tensor:
+    each = [one_against_rest(ranking, rows, code) for code in rows.present.nonzero().flatten().tolist()]
+    return torch.stack(each).mean()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from sklearn.metrics import average_precision_score
 from torch import Tensor
 
 from steepest.evaluate.metrics._left_out import (
@@ -14,7 +13,7 @@ from steepest.evaluate.metrics._left_out import (
     positive_without,
     pseudo_values,
 )
-from steepest.evaluate.metrics.classification import one_against_rest
+from steepest.evaluate.metrics._ranked import AVERAGE_PRECISION, one_against_rest
 from steepest.objectives.decoded import ClassOutputs, shares
 
 COMPONENTS: dict[str, dict[str, Any]] = {
@@ -61,7 +60,7 @@ def positive_average_precision(rows: ClassOutputs) -> Tensor:
     """Return the average precision of the positive class (step-wise); 0 where no row is positive."""
     if not bool(rows.present[rows.positive]):
         return torch.tensor(0.0)
-    return torch.tensor(one_against_rest(average_precision_score, rows, rows.positive), dtype=torch.float64)
+    return one_against_rest(AVERAGE_PRECISION, rows, rows.positive)
 
 
 def positive_f1(rows: ClassOutputs) -> Tensor:

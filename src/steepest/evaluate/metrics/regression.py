@@ -13,6 +13,8 @@ from steepest.objectives.decoded import ValueOutputs
 COMPONENTS: dict[str, dict[str, Any]] = {
     "rmse": {
         "object": "rmse",
+        "mean_of": "squared_errors",
+        "root": True,
         "what": "root of the mean squared error, in target units",
         "groups": ["regression"],
         "title": "RMSE",
@@ -27,12 +29,14 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     },
     "mae": {
         "object": "mae",
+        "mean_of": "absolute_errors",
         "what": "mean absolute error, in target units",
         "groups": ["regression"],
         "title": "MAE",
     },
     "mse": {
         "object": "mse",
+        "mean_of": "squared_errors",
         "what": "mean squared error, in squared target units",
         "groups": ["regression"],
         "title": "MSE",
@@ -43,17 +47,27 @@ COMPONENTS: dict[str, dict[str, Any]] = {
 
 def rmse(rows: ValueOutputs) -> Tensor:
     """Return the square root of the mean squared error, in the target's units."""
-    return (rows.values - rows.target).square().mean().sqrt()
+    return rows.mean(squared_errors(rows)).sqrt()
 
 
 def mse(rows: ValueOutputs) -> Tensor:
     """Return the mean squared error, in squares of the target's units."""
-    return (rows.values - rows.target).square().mean()
+    return rows.mean(squared_errors(rows))
 
 
 def mae(rows: ValueOutputs) -> Tensor:
     """Return the mean absolute error, in the target's units."""
-    return (rows.values - rows.target).abs().mean()
+    return rows.mean(absolute_errors(rows))
+
+
+def squared_errors(rows: ValueOutputs) -> Tensor:
+    """Return the squared error of every row."""
+    return (rows.values - rows.target).square()
+
+
+def absolute_errors(rows: ValueOutputs) -> Tensor:
+    """Return the absolute error of every row."""
+    return (rows.values - rows.target).abs()
 
 
 def r2(rows: ValueOutputs) -> Tensor:
@@ -61,10 +75,11 @@ def r2(rows: ValueOutputs) -> Tensor:
 
     A target that is constant on the evaluated rows gives 1 for exact predictions and else 0.
     """
-    if bool((rows.target == rows.target[0]).all()):
-        return torch.equal(rows.values, rows.target) * torch.ones(())
-    spread = (rows.target - rows.target.mean()).square().sum()
-    return 1.0 - (rows.values - rows.target).square().sum() / spread
+    values, target = rows.counting(rows.values), rows.counting(rows.target)
+    if bool((target == target[0]).all()):
+        return torch.equal(values, target) * torch.ones(())
+    spread = rows.total((rows.target - rows.mean(rows.target)).square())
+    return 1.0 - rows.total(squared_errors(rows)) / spread
 
 
 def r2_by_row(rows: ValueOutputs) -> Tensor:
