@@ -19,12 +19,13 @@ from steepest.compare.result import Comparison
 from steepest.components import grammar
 from steepest.components.references import looking
 from steepest.data.catalog import is_name
-from steepest.data.table import Table, read_table
+from steepest.data.sources.contract import Source
+from steepest.data.table import read_table
 from steepest.errors import FolderError, OptionError
 from steepest.experiment.folder import load_comparison
 from steepest.experiment.given import Arm, given_models, own_models, place_value, text_of
 from steepest.experiment.preview import Preview, preview
-from steepest.experiment.run import complete, open_table
+from steepest.experiment.run import complete, open_data
 from steepest.models import ModelBuilder
 from steepest.prediction.about import built_from
 from steepest.prediction.model import TrainedModel
@@ -56,7 +57,7 @@ from steepest.wording import counted, plain_text
 
 
 def plan(
-    data: Table | Any,
+    data: Source | Any,
     *,
     target: str | None = None,
     optimizers: Sequence[Any] | str | None = None,
@@ -90,12 +91,12 @@ def plan(
         >>> plan(data, optimizers=["adam(lr=0.01)"], seeds=2, epochs=1).experiment.protocol.seeds
         2
     """
-    if isinstance(data, Table) and target not in (None, data.options.target):
+    if isinstance(data, Source) and target not in (None, data.options.target):
         raise OptionError(
             f"target={target!r} has no effect: the table has the target {data.options.target!r}",
             hint="name it once, in read_table.",
         )
-    table = data if isinstance(data, Table) else read_table(data, target=target or _no_target())
+    table = data if isinstance(data, Source) else read_table(data, target=target or _no_target())
     tree: dict[str, Any] = {"data": table.options.model_dump(), "model": {}, "protocol": {}, "factors": {}}
     asked = [CLEARER_NAMES.get(key, key) for key in options]
     objects: dict[str, Any] = {}
@@ -142,7 +143,9 @@ def _arm(given: Any) -> Arm:
     return Arm(**cast("dict[str, Any]", dict(given)))
 
 
-def compare(data: Table | Any, out: str | Path | None = None, *, yes: bool = False, **options: Any) -> Result:
+def compare(
+    data: Source | Any, out: str | Path | None = None, *, yes: bool = False, **options: Any
+) -> Result:
     """Plan and run a comparison: :func:`plan` followed by :meth:`Plan.run`.
 
     Args:
@@ -186,7 +189,7 @@ class Plan:
         given: what was given as Python objects instead of texts.
     """
 
-    table: Table
+    table: Source
     experiment: Experiment
     given: Objects = NOTHING_GIVEN
 
@@ -464,10 +467,12 @@ def resume(
             f"the data of {opened.path.as_posix()!r} is no longer at {source!r}",
             hint=f"put it back, or write where it is now into {str(path)!r}: source = …",
         )
-    table = open_table(experiment)
+    source_data = open_data(experiment)
     with looking(opened.sources_of, before=opened.home):
         given = given_models(model)
-        comparison = complete(experiment, table, opened, observer, given, yes=True)  # agreed to when it began
+        comparison = complete(
+            experiment, source_data, opened, observer, given, yes=True
+        )  # agreed to when it began
         return Result(opened, comparison, own_models(wanted_arms(experiment, given)))
 
 

@@ -61,7 +61,7 @@ def judged_alike(one: Dataset, other: Dataset) -> bool:
 
 def features(table: Table, variant: dict[str, Any]) -> list[tuple[Any, ...]]:
     """Return the training rows of a variant, decoded and rounded, as tuples."""
-    dataset, pipeline = table.variant_dataset(Variant(**variant))
+    dataset, pipeline = table.vary(Variant(**variant))
     frame = pipeline.encoder.decode(dataset.true_train.inputs)
     frame = frame.with_columns(
         pl.col("size").cast(pl.Float64, strict=False).round(3), y=dataset.true_train.target.numpy()
@@ -77,7 +77,7 @@ def test_the_neutral_variant_is_the_dataset_itself(table):
     opened = table()
     for neutral in ({}, {"train_rows": 1.0}, {"labels": "none"}, {"prepare": "none"}, {"train_rows": 1200}):
         assert opened.variant(**neutral) is opened.dataset()
-    assert opened.variant_dataset(Variant())[1] is opened.pipeline
+    assert opened.vary(Variant())[1] is opened.pipeline
 
 
 def test_a_fingerprint_is_that_of_the_variant():
@@ -97,7 +97,7 @@ def test_a_fingerprint_is_that_of_the_variant():
     assert [again.variant(**each).fingerprint for each in names] == found
     assert table.variant(train_rows=600).fingerprint == found[0]
     assert table.variant(labels="noise(level=0.150)").fingerprint == found[2]
-    assert table.variant(train_rows=0.5) is table.variant_dataset(Variant("0.50"), 0)[0]
+    assert table.variant(train_rows=0.5) is table.vary(Variant("0.50"), 0)[0]
     assert classes(split_seed=1).variant(labels="noise(0.15)").fingerprint != found[2]
 
 
@@ -149,7 +149,7 @@ def test_rows_are_those_of_the_split_seed():
 
 def test_features_are_prepared_from_the_rows_that_are_left():
     table = classes()
-    dataset, pipeline = table.variant_dataset(Variant(train_rows="20"))
+    dataset, pipeline = table.vary(Variant(train_rows="20"))
     known = [
         value
         for *_, value in ((row[0], row[1]) for row in features(table, {"train_rows": "20"}))
@@ -175,7 +175,7 @@ def test_a_learned_step_is_fitted_on_the_rows_that_are_left():
     )
     table = read_table(frame, target="y", prepare=[{"use": "fill-mode", "columns": ["shop"]}])
     for variant in (Variant(), Variant(train_rows="12"), Variant(train_rows="40")):
-        dataset, pipeline = table.variant_dataset(variant)
+        dataset, pipeline = table.vary(variant)
         shops = pipeline.encoder.decode(dataset.train.inputs)["shop"]
         (learned,) = pipeline.preparation.learned
         assert learned is not None
@@ -397,7 +397,7 @@ def test_a_corruption_that_cannot_be_is_refused(text, fact, hint):
 def test_another_preparation_has_features_of_its_own():
     table = classes()
     steps = [{"use": "derive", "columns": {"root": "sqrt(size)"}}, {"use": "drop", "columns": ["shop"]}]
-    dataset, pipeline = table.variant_dataset(Variant.of("all", "", steps))
+    dataset, pipeline = table.vary(Variant.of("all", "", steps))
     own = table.dataset()
     assert judged_alike(dataset, own)
     assert same(dataset.train.target, own.train.target)
@@ -462,15 +462,15 @@ def test_every_fold_has_its_variant():
     seen: set[str] = set()
     for variant in variants:
         for i, own in enumerate(table.folds()):
-            found, pipeline = table.variant_dataset(variant, i)
+            found, pipeline = table.vary(variant, i)
             assert judged_alike(found, own)
             assert len(found.train) == len(own.train) * (0.2 if variant is variants[0] else 1)
             assert found.provenance["test_set"] == i
             assert pipeline.shape == found.shape
             seen.add(found.fingerprint)
     assert len(seen) == 8
-    assert table.variant_dataset(Variant(), 2)[0].fingerprint == table.folds()[2].fingerprint
-    final, _ = table.variant_dataset(variants[0])
+    assert table.vary(Variant(), 2)[0].fingerprint == table.folds()[2].fingerprint
+    final, _ = table.vary(variants[0])
     assert len(final.test) == 0
     assert len(final.train) == 0.2 * len(table.final().train)
     with pytest.raises(OptionError, match="makes 4 datasets"):

@@ -24,7 +24,7 @@ from steepest.data.preparation import Preparation
 from steepest.data.table import read_table
 from steepest.errors import SteepestError
 from steepest.experiment.folder import check_folder, load_comparison
-from steepest.experiment.run import open_table
+from steepest.experiment.run import open_data
 from steepest.experiment.settings import decide
 from steepest.prediction.model import TrainedModel
 from steepest.recipe import load_tree, validate_experiment
@@ -245,7 +245,7 @@ def test_experiment(throw, place) -> None:
 
     def read(path: Path) -> object:
         experiment = validate_experiment(load_tree(path), where=str(path))
-        decided = decide(experiment, open_table(experiment), Objects(), Observer())
+        decided = decide(experiment, open_data(experiment), Objects(), Observer())
         return check_folder(Folder(place / "done"), experiment, decided.dataset)
 
     throw(place / "e.toml", broken_toml(whole), read)
@@ -255,7 +255,7 @@ def test_stored_experiment(throw, place) -> None:
     """The same file where ``resume`` reads it."""
     path = place / "done" / "experiment.toml"
     good = validate_experiment(tomllib.loads(path.read_text()))
-    data = open_table(good).dataset()
+    data = open_data(good).dataset()
     throw(path, broken_toml(tomllib.loads(path.read_text())),
           lambda path: check_folder(Folder(path.parent), good, data))  # fmt: skip
 
@@ -265,7 +265,7 @@ def test_journal(throw, place) -> None:
     whole = [json.loads(line) for line in path.read_text().splitlines()]
     key = next(each["record"]["key"] for each in whole if each["event"] == "baseline")
     good = validate_experiment(load_tree(place / "done" / "experiment.toml"))
-    data = open_table(good).dataset()
+    data = open_data(good).dataset()
 
     def read(path: Path) -> object:
         folder = Folder(path.parent)

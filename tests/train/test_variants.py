@@ -153,7 +153,7 @@ def test_nothing_is_learned_from_shuffled_labels() -> None:
 
 
 def saved(data: Dataset, variant: Variant, folder: Path) -> TrainedModel:
-    dataset, pipeline = read_table(churn_table(1000), target="churned").variant_dataset(variant)
+    dataset, pipeline = read_table(churn_table(1000), target="churned").vary(variant)
     net = build_model("embedding-mlp(hidden=[8])", dataset.shape, seed=2)
     about = About(
         "embedding-mlp(hidden=[8])", dataset.shape, dataset.classes, dataset.target, data.target_scale, {}
@@ -173,7 +173,7 @@ def saved(data: Dataset, variant: Variant, folder: Path) -> TrainedModel:
 )
 def test_a_saved_model_prepares_rows_as_its_variant_did(variant: Variant, tmp_path: Path) -> None:
     table = read_table(churn_table(1000), target="churned")
-    data, pipeline = table.variant_dataset(variant)
+    data, pipeline = table.vary(variant)
     model = saved(data, variant, tmp_path / "model")
     test = churn_table(1000)[table.test_rows["row"].to_list()]
     encoded = model.pipeline.transform(test)
@@ -189,7 +189,7 @@ def test_a_saved_model_prepares_rows_as_its_variant_did(variant: Variant, tmp_pa
 
 def test_rows_that_were_left_out_are_new_to_the_model() -> None:
     rows = churn_table(1000)
-    data, pipeline = read_table(rows, target="churned").variant_dataset(Variant(train_rows="0.1"))
+    data, pipeline = read_table(rows, target="churned").vary(Variant(train_rows="0.1"))
     answers = torch.tensor([data.classes.index(each) for each in rows["churned"].to_list()])
     seen = SeenRows.of(data).look_up((*pipeline.transform(rows).inputs, answers))[:, 1]
     assert int((seen > 0).sum()) == len(data.train) + len(data.validation) == 80 + 100

@@ -99,10 +99,10 @@ def compare(source: str, optimizers: list[str] | None, out: Path | None, dry_run
     experiment = validate_experiment(tree, where=source if source.endswith(".toml") else THE_FLAGS)
 
     from steepest.api import Plan
-    from steepest.experiment.run import open_table
+    from steepest.experiment.run import open_data
     from steepest.sweep.unused import check_used
 
-    table = open_table(experiment)
+    table = open_data(experiment)
     plan = Plan(table, experiment.model_copy(update={"data": table.options}))
     named = [*asked.get("model", {}), *asked.get("protocol", {}), *(["optimizers"] if optimizers else [])]
     check_used(plan.experiment, named, plan.arms)

@@ -364,3 +364,8 @@ def _about_min_count(options: TableOptions, categorical: list[str]) -> list[Note
     if options.min_count == 1 or categorical:
         return []
     return [Note("warning", "--min-count has no effect: no column holds categories; leave it out.")]
+
+
+def row_numbers(rows: pl.DataFrame, numbers: pl.Series | None) -> pl.Series:
+    """Return the numbers of rows in their file; without any they are all of it."""
+    return pl.int_range(rows.height, dtype=pl.UInt32, eager=True) if numbers is None else numbers

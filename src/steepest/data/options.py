@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Mapping
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal
@@ -255,6 +256,20 @@ def _check_several(options: TableOptions, rule: SplitRule) -> None:
 
 def _no_effect(option: str, why: str, cure: str = "leave it out") -> OptionError:
     return OptionError(f"{option} has no effect: {why}", hint=f"{cure}.")
+
+
+def suggested_beside(suggested: Mapping[str, Any], given: TableOptions) -> dict[str, Any]:
+    """Return options of a catalog or a preparation file that are not given, but for columns given otherwise."""
+    kept = {name: value for name, value in suggested.items() if name not in given.model_fields_set}
+    gone = [given.target, *given.drop]
+    used = [*(given.features or []), *given.categorical, *given.continuous]
+    if "split" in given.model_fields_set and given.split_rule.several == "folds":
+        kept.pop("test", None)  # a share for one split
+    others = {"drop": used, "features": gone, "categorical": gone, "continuous": gone}
+    for name, taken in others.items():
+        if isinstance(kept.get(name), list | tuple):
+            kept[name] = [each for each in kept[name] if each not in taken]
+    return kept
 
 
 def table_options(**values: Any) -> TableOptions:

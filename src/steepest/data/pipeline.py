@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from torch import Tensor
 
 from steepest.data.cells import Cells
 from steepest.data.columns import Columns
@@ -24,47 +22,18 @@ from steepest.data.options import NUMBER_MARKS
 from steepest.data.preparation import FittedPreparation, StepReport
 from steepest.data.read import batches, read, source_name
 from steepest.data.reading import as_in_training
+from steepest.data.sources.rows import HINT, Encoded, Pipeline, read_stored
 from steepest.data.target import typed_labels
 from steepest.data.unforeseen import Unforeseen
 from steepest.errors import DataError, FolderError, PreparationError, unknown_name
-from steepest.files import write_atomically
 
 VERSION = 2
 READABLE = (1, 2)
 """Before 2, texts with an offset were read in UTC, and nothing was kept of how dates and numbers are written."""
 
-DAMAGE = (
-    ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError,
-    pl.exceptions.PolarsError, pl.exceptions.PanicException,
-)  # fmt: skip
-"""What broken values in a stored file make Python and Polars raise."""
-
 
 @dataclass(frozen=True)
-class Encoded:
-    """New rows, ready for the model.
-
-    Attributes:
-        inputs: what the model is called with.
-        kept: numbers (from 0) of the raw rows that these are; a filter step may leave rows out.
-        rows: number of raw rows.
-        unforeseen: values that training did not teach how to treat.
-        reports: what was decided in reading, and what the preparation steps did.
-        target: the prepared target of these rows, if the raw rows have it.
-        carried: the columns of all raw rows that were to be carried along, as they were read.
-    """
-
-    inputs: tuple[Tensor, ...]
-    kept: pl.Series
-    rows: int
-    unforeseen: Unforeseen
-    reports: tuple[StepReport, ...] = ()
-    target: pl.Series | None = None
-    carried: pl.DataFrame = field(default_factory=pl.DataFrame)
-
-
-@dataclass(frozen=True)
-class TablePipeline:
+class TablePipeline(Pipeline):
     """From raw rows to tensors, as learned on the training rows; plain values, stored as one JSON file.
 
     Attributes:
@@ -98,6 +67,11 @@ class TablePipeline:
     marks: tuple[str, ...] = NUMBER_MARKS
     encoding: str = "auto"
     target_types: tuple[str, str] = ("", "")
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The columns that new rows must have."""
+        return tuple(self.columns.required)
 
     @property
     def labels(self) -> pl.Series:
@@ -278,13 +252,18 @@ class TablePipeline:
             target_types=_pair(stored.get("target_types", ["", ""])),
         )
 
-    def save(self, path: str | Path) -> None:
-        """Write one JSON file: under a temporary name, flushed to the disk, then renamed.
+    @classmethod
+    def checked(cls, stored: Mapping[str, Any]) -> TablePipeline:
+        """Return what ``to_dict`` stored, after sending a row through it.
 
         Raises:
-            FolderError: the folder is missing, full or not writable; an older file stays as it was.
+            FolderError: it is not a pipeline of this version.
         """
-        write_atomically(path, json.dumps(self.to_dict(), ensure_ascii=False))
+        if stored.get("steepest_pipeline") not in READABLE:
+            raise FolderError(f"this is not a pipeline of version {VERSION} or before", hint=HINT)
+        found = cls.from_dict(stored)
+        found._try_out()
+        return found
 
     @classmethod
     def load(cls, path: str | Path) -> TablePipeline:
@@ -293,23 +272,7 @@ class TablePipeline:
         Raises:
             FolderError: there is no such file, or it is not a pipeline of this version.
         """
-        path = Path(path)
-        hint = "name the folder of a finished experiment, or train again."
-        try:
-            stored = json.loads(path.read_text(encoding="utf-8"))
-            if not isinstance(stored, dict) or stored.get("steepest_pipeline") not in READABLE:
-                raise FolderError(
-                    f"{str(path)!r} is not a pipeline of version {VERSION} or before", hint=hint
-                )
-            found = cls.from_dict(stored)
-            found._try_out()
-            return found
-        except OSError as error:
-            raise FolderError(
-                f"cannot read {str(path)!r}: {(error.strerror or str(error)).lower()}", hint=hint
-            ) from error
-        except DAMAGE as error:
-            raise FolderError(f"{str(path)!r} is damaged: {str(error) or repr(error)}", hint=hint) from error
+        return read_stored(path, cls.checked)
 
     def _try_out(self) -> None:
         """Compare the parts and send a row without any value through, which fails if they do not hang together."""

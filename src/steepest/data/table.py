@@ -12,7 +12,7 @@ import polars as pl
 
 from steepest import forks
 from steepest.data import target as targets
-from steepest.data.assembly import Assembled, SourceRows, assemble, check_free, note_of
+from steepest.data.assembly import Assembled, SourceRows, assemble, check_free, note_of, row_numbers
 from steepest.data.batches import BatchPlan
 from steepest.data.catalog import is_name, open_catalog
 from steepest.data.caution import about_split
@@ -23,21 +23,26 @@ from steepest.data.describe import Description, ShownRows, describe_columns
 from steepest.data.folds import Folds
 from steepest.data.harmony import Raw, harmonised
 from steepest.data.labels import with_text
-from steepest.data.options import INTEGER_CLASSES, TableOptions, check_used, table_options
+from steepest.data.options import (
+    INTEGER_CLASSES,
+    TableOptions,
+    check_used,
+    suggested_beside,
+    table_options,
+)
 from steepest.data.parts import SPLIT_COLUMN, SPLIT_TYPE, about_test_sets
-from steepest.data.pipeline import Encoded, TablePipeline
+from steepest.data.pipeline import TablePipeline
 from steepest.data.preparation import Preparation, StepReport
 from steepest.data.read import check_lasting, is_streamed, is_text_file, read, reading, source_name
 from steepest.data.reading import Reading, as_in_training
 from steepest.data.reprepared import Prepared, other_options
 from steepest.data.roles import decide_roles
+from steepest.data.sources.contract import Source
 from steepest.data.steps import ROW
 from steepest.data.steps.filter import Filter
 from steepest.data.unforeseen import Unforeseen
 from steepest.data.variants import Variant, varied
 from steepest.errors import DataError, OptionError
-
-__all__ = ["Encoded", "Table", "TablePipeline", "read_table"]
 
 
 def read_table(source: Any = None, *, target: str | None = None, **options: Any) -> Table:
@@ -75,7 +80,7 @@ def read_table(source: Any = None, *, target: str | None = None, **options: Any)
 
     def options_for(preparation: Preparation) -> TableOptions:
         suggested = {**known, **{k.replace("-", "_"): v for k, v in preparation.table_options.items()}}
-        return table_options(**_but_for(suggested, table_options(**given)), **given)
+        return table_options(**suggested_beside(suggested, table_options(**given)), **given)
 
     checked = options_for(preparation)
     files = (source, checked.validation, checked.test)
@@ -83,21 +88,7 @@ def read_table(source: Any = None, *, target: str | None = None, **options: Any)
     return Table(checked, checked.source if source is None else source, preparation, options_for)
 
 
-def _but_for(suggested: Mapping[str, Any], given: TableOptions) -> dict[str, Any]:
-    """Return options of a catalog or a preparation file that are not given, but for columns given otherwise."""
-    kept = {name: value for name, value in suggested.items() if name not in given.model_fields_set}
-    gone = [given.target, *given.drop]
-    used = [*(given.features or []), *given.categorical, *given.continuous]
-    if "split" in given.model_fields_set and given.split_rule.several == "folds":
-        kept.pop("test", None)  # a share for one split
-    others = {"drop": used, "features": gone, "categorical": gone, "continuous": gone}
-    for name, taken in others.items():
-        if isinstance(kept.get(name), list | tuple):
-            kept[name] = [each for each in kept[name] if each not in taken]
-    return kept
-
-
-class Table:
+class Table(Source):
     """A source with options; see ``read_table``.
 
     Attributes:
@@ -246,16 +237,16 @@ class Table:
             (40, 6, 20)
         """
         self.dataset()
-        return self.variant_dataset(Variant.of(train_rows, labels, prepare))[0]
+        return self.vary(Variant.of(train_rows, labels, prepare))[0]
 
-    def variant_dataset(self, variant: Variant, test_set: int | None = None) -> tuple[Dataset, TablePipeline]:
+    def vary(self, variant: Variant, test_set: int | None = None) -> tuple[Dataset, TablePipeline]:
         """Return a variant of a dataset and its own fitted preparation.
 
         Args:
             variant: what is other.
             test_set: of which of several test sets, from 0; else the variant is that of ``final()``, and cached.
         """
-        if test_set is not None and self.options.split_rule.several:
+        if test_set is not None and self.sets > 1:
             return self._varied(variant, self._assembled(test_set))
         if variant not in self._variants:
             self._variants[variant] = self._varied(variant, self._made)
@@ -330,8 +321,20 @@ class Table:
 
     def check_lasting(self) -> None:
         """Raise a ``DataError`` if the table, or another file of its options, is a pipe: it could not be read again."""
-        for each in (*self.sources, self.options.prepare):
-            check_lasting(each)
+        super().check_lasting()
+        check_lasting(self.options.prepare)
+
+    def make(self, test_set: int | None) -> tuple[Dataset, TablePipeline]:
+        """Return a dataset and its pipeline, see :meth:`Source.make`."""
+        if test_set is None or self.sets == 1:
+            return self.final(), self.pipeline
+        folds = self.folds()
+        return folds[test_set], folds.pipeline(test_set)
+
+    @classmethod
+    def stored_pipeline(cls, stored: Mapping[str, Any]) -> TablePipeline:
+        """Return a stored pipeline."""
+        return TablePipeline.checked(stored)
 
     def __repr__(self) -> str:
         target = f", target {self.options.target!r}" if self.options.target else ""
@@ -401,7 +404,7 @@ class Table:
         where = source_name(self._source)
         first, reports, numbers = self._prefixed
         reports = [*reports]
-        counted = [_numbers(first, numbers)]
+        counted = [row_numbers(first, numbers)]
         targets.check_there(first, target, where)
         self._check_doubts(first[target])
         check_free(first)
@@ -413,7 +416,7 @@ class Table:
                 self._check_other_file(part, given)
                 rows, unreadable, numbers = self._more_rows(given, self._known(raw, forms))
                 reports += unreadable
-                counted.append(_numbers(rows, numbers))
+                counted.append(row_numbers(rows, numbers))
                 targets.check_there(rows, target, source_name(given))
                 lacking = [each for each in first.columns if each not in rows.columns]
                 if lacking:
@@ -493,8 +496,3 @@ class Table:
             for line, n in zip(lines, unreadable.values(), strict=True)
         ]
         return rows, reports, numbers
-
-
-def _numbers(rows: pl.DataFrame, numbers: pl.Series | None) -> pl.Series:
-    """Return the numbers of rows in their file; without any they are all of it."""
-    return pl.int_range(rows.height, dtype=pl.UInt32, eager=True) if numbers is None else numbers

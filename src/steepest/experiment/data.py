@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from steepest.data.dataset import Dataset
-from steepest.data.table import Table, TablePipeline
+from steepest.data.sources.contract import Source
+from steepest.data.sources.rows import Pipeline
 from steepest.data.variants import Variant
 from steepest.recipe import WHOLE_BATCH
 from steepest.sweep.arms import UNPREPARED, Wanted, whole_path
 from steepest.sweep.defaults import default_batch_size
 
-Made = tuple[Dataset, TablePipeline]
+Made = tuple[Dataset, Pipeline]
 
 MOST_BYTES = 1 << 28
 """So much memory datasets besides the first one are kept in."""
@@ -25,16 +26,16 @@ class Datasets(Mapping[str, Dataset]):
     dropped are made again when they are asked for.
 
     Args:
-        table: the data.
+        source: the data.
         positive: code of the positive class, or None.
     """
 
-    def __init__(self, table: Table, positive: int | None = None) -> None:
-        self.table = table
+    def __init__(self, source: Source, positive: int | None = None) -> None:
+        self.source = source
         self.positive = positive
         self._makers: dict[str, Callable[[], Made]] = {}
         self._kept: dict[str, Dataset] = {}
-        self._pipelines: dict[str, TablePipeline] = {}
+        self._pipelines: dict[str, Pipeline] = {}
         self._rows: dict[str, int] = {}
         self._variants: dict[str, Variant] = {}
         self._of: dict[tuple[Variant, int | None], str] = {}
@@ -43,7 +44,7 @@ class Datasets(Mapping[str, Dataset]):
     @property
     def sets(self) -> int:
         """The number of test sets."""
-        return len(self.table.folds())
+        return self.source.sets
 
     def fingerprint(self, variant: Variant, fold: int | None) -> str:
         """Return the fingerprint of a variant in one test set, or (None) of the data of the saved model.
@@ -74,11 +75,11 @@ class Datasets(Mapping[str, Dataset]):
 
     def variant(self, arm: Wanted) -> Variant:
         """Return the data variant of an arm."""
-        own = self.table.options.prepare
+        own = self.source.options.prepare
         mine = ("", UNPREPARED if own is None else whole_path(str(own)))
         return Variant(arm.train_rows, arm.labels, None if arm.prepare in mine else arm.prepare)
 
-    def pipeline(self, fingerprint: str) -> TablePipeline:
+    def pipeline(self, fingerprint: str) -> Pipeline:
         """Return what was learned from the training rows of a dataset."""
         return self._pipelines[fingerprint]
 
@@ -112,13 +113,7 @@ class Datasets(Mapping[str, Dataset]):
         return max(self.training_rows(each) for each in (*folds, *([final] if final else [])))
 
     def _make(self, variant: Variant, fold: int | None) -> Made:
-        table = self.table
-        if not variant.is_neutral:
-            return table.variant_dataset(variant, fold if self.sets > 1 else None)
-        if fold is None or self.sets == 1:
-            return table.final(), table.pipeline
-        folds = table.folds()
-        return folds[fold], folds.pipeline(fold)
+        return self.source.make(fold) if variant.is_neutral else self.source.vary(variant, fold)
 
     def _keep(self, data: Dataset) -> Dataset:
         kept = replace(data, positive=self.positive)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from steepest.data.table import Table
+from steepest.data.sources.contract import Source
 from steepest.errors import SteepestError
 from steepest.evaluate.metrics import default_metric, meant, metric_info
 from steepest.experiment.folder import load_comparison
@@ -28,7 +28,7 @@ from steepest.sweep.observer import Observer
 
 
 def joined(
-    folder: Folder, experiment: Experiment, given: Objects, observer: Observer, table: Table
+    folder: Folder, experiment: Experiment, given: Objects, observer: Observer, source: Source
 ) -> tuple[Experiment, Objects]:
     """Return an experiment with the arms that the folder has already, where they can stay beside those asked for.
 
@@ -43,7 +43,7 @@ def joined(
     wanted = wanted_arms(experiment, given)
     _say_edited(folder, wanted, observer)
     before, unmade = _arms_of(began, given)
-    asked = _as_begun(wanted, before, table)
+    asked = _as_begun(wanted, before, source)
     stay, others = _kept(folder, began, experiment, given, before, asked)
     if stay:
         said = [arm.name or label for arm, label in zip(stay, _labels([*stay, *asked]), strict=False)]
@@ -114,9 +114,9 @@ def _arms_of(began: Experiment, given: Objects) -> tuple[list[Wanted], list[str]
     return found, lost
 
 
-def _as_begun(asked: Sequence[Wanted], before: Sequence[Wanted], table: Table) -> list[Wanted]:
+def _as_begun(asked: Sequence[Wanted], before: Sequence[Wanted], source: Source) -> list[Wanted]:
     """Return arms with the values that mean the same as values of a folder's arms written as they are there."""
-    meaning = Meaning(table)
+    meaning = Meaning(source)
     found = list(asked)
     for factor in meaning.factors:
         known = list(dict.fromkeys(each.value(factor) for each in before))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from steepest.data.table import Table
+from steepest.data.sources.contract import Source
 from steepest.errors import SteepestError
 from steepest.experiment.data import Datasets
 from steepest.objectives.target import target_of
@@ -19,7 +19,7 @@ _DATA = ("train_rows", "labels", "prepare")
 
 
 class Meaning:
-    """What values of factors mean on a table, which is read only where that depends on it.
+    """What values of factors mean on data, which is read only where that depends on it.
 
     Optimizers and procedures are written in one way by :func:`steepest.sweep.arms.texts_of`.
     """
@@ -27,12 +27,12 @@ class Meaning:
     factors = (*_TEXTS, *_DATA, "batch_size", "loss")
     """The factors whose values can be written in several ways; the batch size depends on those before it."""
 
-    def __init__(self, table: Table) -> None:
-        self._table = table
+    def __init__(self, source: Source) -> None:
+        self._source = source
 
     @functools.cached_property
     def _datasets(self) -> Datasets:
-        return Datasets(self._table)
+        return Datasets(self._source)
 
     def same(self, arm: Wanted, factor: str, other: Any) -> bool:
         """Return whether another value of a factor means the same as that of an arm."""

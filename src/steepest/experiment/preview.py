@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 
 from steepest.components.references import looking
-from steepest.data.table import Table
+from steepest.data.sources.contract import Source
 from steepest.experiment.budget import MANY_RUNS, check_minutes, expected, time_text
 from steepest.experiment.folder import check_folder
 from steepest.experiment.growing import joined
@@ -36,13 +36,13 @@ class Preview(str):
 
 
 def preview(
-    experiment: Experiment, table: Table, folder: Folder, observer: Observer, given: Objects = NOTHING_GIVEN
+    experiment: Experiment, source: Source, folder: Folder, observer: Observer, given: Objects = NOTHING_GIVEN
 ) -> str:
     """Return the plan as lines; some steps are timed, nothing is trained to an end and nothing is written.
 
     Args:
         experiment: the configuration.
-        table: the data.
+        source: the data.
         folder: where the comparison would be made; the runs that it has are not made again.
         observer: who is told.
         given: what was given as Python objects instead of texts.
@@ -53,7 +53,7 @@ def preview(
     """
     folder.check_format()
     with looking(folder.sources_of):
-        return _preview(experiment, table, folder, observer, given)
+        return _preview(experiment, source, folder, observer, given)
 
 
 def _arms(setup: Setup) -> list[str]:
@@ -66,9 +66,11 @@ def _arms(setup: Setup) -> list[str]:
     return [f"{'arms' if place == 0 else '':<7}{title}" for place, title in enumerate(titles)]
 
 
-def _preview(experiment: Experiment, table: Table, folder: Folder, observer: Observer, given: Objects) -> str:
-    experiment, given = joined(folder, experiment, given, observer, table)
-    settings = decide(experiment, table, given, observer)
+def _preview(
+    experiment: Experiment, source: Source, folder: Folder, observer: Observer, given: Objects
+) -> str:
+    experiment, given = joined(folder, experiment, given, observer, source)
+    settings = decide(experiment, source, given, observer)
     began = check_folder(folder, experiment, settings.dataset, settings.cells)
     settings = settings.measured(began, observer)
     check_minutes(settings)

@@ -17,7 +17,8 @@ from steepest.compare.result import Comparison
 from steepest.compare.summary import Findings, best_run, summarize
 from steepest.components.identity import of_network
 from steepest.components.references import looking
-from steepest.data.table import Table, read_table
+from steepest.data.sources.contract import Source
+from steepest.data.table import read_table
 from steepest.errors import DataError, OptionError, PreparationError
 from steepest.evaluate.outputs import predict
 from steepest.experiment.baselines import Baselines
@@ -47,8 +48,8 @@ from steepest.sweep.runner import Runner
 from steepest.train.weights import as_precise
 
 
-def open_table(experiment: Experiment) -> Table:
-    """Return the experiment's table.
+def open_data(experiment: Experiment) -> Source:
+    """Return the experiment's data.
 
     Raises:
         OptionError: the experiment was made from a frame in memory, or names no target.
@@ -69,7 +70,7 @@ def open_table(experiment: Experiment) -> Table:
 
 def complete(
     experiment: Experiment,
-    table: Table,
+    source: Source,
     folder: Folder,
     observer: Observer,
     given: Objects = NOTHING_GIVEN,
@@ -80,7 +81,7 @@ def complete(
 
     Args:
         experiment: the configuration.
-        table: the data.
+        source: the data.
         folder: where to.
         observer: who is told.
         given: what was given as Python objects instead of texts.
@@ -95,8 +96,8 @@ def complete(
     started = time.perf_counter()
     folder.check_format()
     with looking(folder.sources_of):
-        experiment, given = joined(folder, experiment, given, observer, table)
-        settings = decide(experiment, table, given, observer)
+        experiment, given = joined(folder, experiment, given, observer, source)
+        settings = decide(experiment, source, given, observer)
         check_folder(folder, experiment, settings.dataset, settings.cells)
         with folder.held():
             return _carry_out(experiment, folder, observer, settings, started, yes=yes)
@@ -196,7 +197,7 @@ def _write_test_predictions(
     With several test sets each row is predicted by the model that was trained without it.
     """
     frames: list[pl.DataFrame] = []
-    arm, table = evidence.winner, settings.datasets.table
+    arm, source = evidence.winner, settings.datasets.source
     if network is None and comparison.saved_model == "model":
         folder.remove(TEST_PREDICTIONS)
         return
@@ -213,7 +214,7 @@ def _write_test_predictions(
             continue
         rows = len(dataset.test)
         predicted = model.table_of(predict(model.net, dataset.test.inputs), torch.arange(rows), rows)
-        known = table.test_rows
+        known = source.test_rows
         if "fold" in known.columns:
             known = known.filter(pl.col("fold") == fold)
         frames.append(known.hstack(predicted))
@@ -246,7 +247,7 @@ def _findings(
         made = _network(runner, settings, evidence, run)
         if settings.datasets.lacks_rows(run.recipe.data):
             with contextlib.suppress(DataError, PreparationError):  # nor can the model predict this table
-                made.recognise(settings.datasets.table.sources)
+                made.recognise(settings.datasets.source.sources)
         if len(setup.arms) > 1:
             made.save(runner.folder.path / ARMS / arm.id)
         if arm is winner:
@@ -275,7 +276,7 @@ def _findings(
         },
         predicted=predicted,
         truth=torch.cat(truth) if truth else torch.empty(0),
-        test_rows=settings.datasets.table.test_rows.height,
+        test_rows=settings.datasets.source.test_rows.height,
         sizes=settings.datasets.sizes(),
         decided=decided,
         parameters={key: cell.parameters for key, cell in settings.cells.items()},

@@ -13,7 +13,7 @@ from steepest.compare.folds import SetKind
 from steepest.components.identity import with_shapes
 from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset, Note
-from steepest.data.table import Table
+from steepest.data.sources.contract import Source
 from steepest.errors import OptionError
 from steepest.evaluate import baselines
 from steepest.evaluate.judging import Judging, judge
@@ -127,7 +127,7 @@ class Settings:
     @property
     def test_sets(self) -> tuple[SetKind, float]:
         """How several test sets came about, and the share of the training and test rows that one of them has."""
-        rule, data = self.datasets.table.options.split_rule, self.datasets.first
+        rule, data = self.datasets.source.options.split_rule, self.datasets.first
         kind: SetKind = "repeats" if rule.several == "repeats" else "folds"
         if self.datasets.sets == 1:
             return kind, 0.0
@@ -212,7 +212,7 @@ class Settings:
         )
 
 
-def decide(experiment: Experiment, table: Table, given: Objects, observer: Observer) -> Settings:
+def decide(experiment: Experiment, source: Source, given: Objects, observer: Observer) -> Settings:
     """Read the data and decide what is trained; nothing is written and nothing is trained.
 
     Raises:
@@ -222,7 +222,7 @@ def decide(experiment: Experiment, table: Table, given: Objects, observer: Obser
     wanted = wanted_arms(experiment, given)
     _check_options(experiment, wanted)
     observer.stage("reading")
-    datasets = Datasets(table)
+    datasets = Datasets(source)
     dataset = datasets.first
     observer.say(data_text(dataset, datasets.sets))
     _say(observer, dataset.notes)

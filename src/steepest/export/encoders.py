@@ -20,6 +20,7 @@ from steepest.data.harmony import stored_type
 from steepest.data.notation import LIKE_A_NUMBER, PLAIN
 from steepest.data.pipeline import TablePipeline
 from steepest.data.preparation import FittedPreparation, Preparation
+from steepest.data.sources.rows import Pipeline
 from steepest.data.steps import Learned, Step
 from steepest.data.steps._values import DATES
 from steepest.data.steps.cast import Cast
@@ -75,12 +76,17 @@ class _Back:
         self.steps = [*steps, *self.steps]
 
 
-def encoders(pipeline: TablePipeline) -> dict[str, Any]:
+def encoders(pipeline: Pipeline) -> dict[str, Any]:
     """Return the content of ``encoders.json``, but for the network.
 
     Raises:
         PreparationError: the preparation does something that the code for other programs cannot follow.
     """
+    if not isinstance(pipeline, TablePipeline):
+        raise PreparationError(
+            f"the rows of {pipeline.target!r} are not prepared as a table",
+            hint="predict with steepest: exports for other programs are of tables.",
+        )
     columns = [
         each for each in pipeline.columns.columns if each.role in ("categorical", "continuous", "date")
     ]

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from steepest.components import grammar
 from steepest.data.dataset import Shape, TargetScale
-from steepest.data.pipeline import DAMAGE
+from steepest.data.sources.rows import DAMAGE
 from steepest.errors import FolderError, ModelError
 from steepest.models import ModelBuilder
 from steepest.prediction.sameness import Outputs

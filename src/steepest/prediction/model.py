@@ -21,7 +21,8 @@ from steepest import forks
 from steepest.components.references import looking
 from steepest.data.names import plain
 from steepest.data.read import is_streamed, reading, source_name
-from steepest.data.table import Encoded, TablePipeline
+from steepest.data.sources import load_pipeline
+from steepest.data.sources.rows import Encoded, Pipeline
 from steepest.data.target import known_codes
 from steepest.data.variants import ALL, NONE, Variant
 from steepest.errors import FolderError, ModelError, OptionError, first_line
@@ -69,7 +70,7 @@ class TrainedModel:
     """
 
     def __init__(
-        self, net: nn.Module, about: About, pipeline: TablePipeline, seen: SeenRows | None = None
+        self, net: nn.Module, about: About, pipeline: Pipeline, seen: SeenRows | None = None
     ) -> None:
         self.net = net.eval()
         self.about = about
@@ -113,7 +114,7 @@ class TrainedModel:
     def _sentence(self) -> str:
         """What predicts what, from what, and how well."""
         about = self.about
-        columns = self.pipeline.columns.required
+        columns = self.pipeline.required
         what = f"{about.target!r} ({first_few(self.classes) if self.classes else 'a number'})"
         found = next(iter((about.trained.get("test") or {}).items()), None)
         score = "" if found is None else f"; {metric_info(found[0]).title} {found[1]:.4g} on the test rows"
@@ -392,7 +393,7 @@ class TrainedModel:
         about = read_about(folder)
         build = builder(about.model, folder, model)
         try:
-            pipeline = TablePipeline.load(folder / "pipeline.json")
+            pipeline = load_pipeline(folder / "pipeline.json")
         except FolderError as error:
             raise FolderError(error.fact, hint=again(folder)) from error
         if pipeline.shape != about.shape or pipeline.classes != about.classes:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from steepest.data.dataset import Dataset
-from steepest.data.table import TablePipeline
+from steepest.data.sources.rows import Pipeline
 from steepest.evaluate.baselines import (
     BUDGET,
     BaselineResult,
@@ -98,7 +98,7 @@ def baseline_rows(folder: Folder, record: BaselineRecord) -> dict[str, Tensor]:
 
 
 def save_baselines(
-    folder: Folder, records: Sequence[BaselineRecord], dataset: Dataset, pipeline: TablePipeline
+    folder: Folder, records: Sequence[BaselineRecord], dataset: Dataset, pipeline: Pipeline
 ) -> None:
     """Write every baseline as a model that predicts from raw rows, where its record says."""
     positive = None if dataset.positive is None else dataset.classes[dataset.positive]

@@ -11,7 +11,7 @@ from steepest.data.dataset import Dataset
 from steepest.data.target import known_class
 from steepest.errors import OptionError
 from steepest.optim import make_rule
-from steepest.recipe import WHOLE_BATCH, Execution
+from steepest.recipe import Execution
 from steepest.record.schema import Record, RunKey
 from steepest.sweep.arms import Arm, Wanted
 from steepest.sweep.contestants import whole_spec
@@ -174,9 +174,13 @@ def explain_batch_size(arms: Sequence[Wanted], rows: int) -> str:
     default = f"{counted(min(default_batch_size(rows), rows), 'row')}, the power of two nearest to rows/500"
     if not given:
         return default
-    texts = [str(each) for each in given]
-    last = given[-1]
-    texts[-1] = "all training rows" if isinstance(last, str) else counted(last, "row")
-    texts[:-1] = ["all training rows" if each == WHOLE_BATCH else each for each in texts[:-1]]
-    sizes = f"{', '.join(texts[:-1])}{' and ' if len(given) > 1 else ''}{texts[-1]}, given"
+    texts = [
+        "all training rows"
+        if isinstance(each, str)
+        else counted(each, "row")
+        if each == given[-1]
+        else str(each)
+        for each in given
+    ]
+    sizes = f"{' and '.join([', '.join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)}, given"
     return sizes if all(arm.batch_size for arm in arms) else f"{sizes}; otherwise {default}"

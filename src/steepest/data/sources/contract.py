@@ -1,0 +1,85 @@
+"""What data has to be able to do, whatever it is: give datasets, and a pipeline that prepares new rows alike."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import polars as pl
+
+from steepest.data.dataset import Dataset
+from steepest.data.options import TableOptions
+from steepest.data.read import check_lasting
+from steepest.data.sources.rows import Pipeline
+from steepest.data.variants import Variant
+from steepest.errors import OptionError
+
+
+class Source(ABC):
+    """Data that can be learned from: datasets for each test set, and the pipeline of new rows.
+
+    Attributes:
+        name: a short name of the data.
+        options: how it is read and split; ``options.split_rule`` says how many test sets there are.
+        uses: names of the options that it uses besides ``source`` and those that chose it; others are refused.
+    """
+
+    name: str
+    options: TableOptions
+    uses: ClassVar[frozenset[str]] = frozenset({"split", "split_seed", "validation", "test"})
+
+    @property
+    @abstractmethod
+    def target(self) -> str:
+        """What is predicted, by name."""
+
+    @abstractmethod
+    def make(self, test_set: int | None) -> tuple[Dataset, Pipeline]:
+        """Return the dataset of a test set, from 0, and what was learned from its training rows.
+
+        Of data with one test set it is the same for 0 and None; with several, None is the dataset of the saved model,
+        which has no test rows.
+        """
+
+    def vary(self, variant: Variant, test_set: int | None = None) -> tuple[Dataset, Pipeline]:
+        """Return a variant of a dataset: other training rows, training labels or features, the same other rows.
+
+        Raises:
+            OptionError: there are no such variants of this data.
+        """
+        del test_set
+        changed = {"--train-rows": variant.train_rows != "all", "--labels": bool(variant.labels)}
+        option = next((name for name, given in changed.items() if given), "--prepare")
+        raise OptionError(
+            f"{option} has no effect on {self.name!r}: a {type(self).__name__} has no variants",
+            hint="leave it out; tables have variants.",
+        )
+
+    @property
+    @abstractmethod
+    def test_rows(self) -> pl.DataFrame:
+        """The test rows in the dataset's order: ``row``, the number in the data, from 0; and their ``target``.
+
+        Of several test sets those of all, one after the other, with the number of the ``fold``, from 0.
+        """
+
+    @property
+    @abstractmethod
+    def sources(self) -> list[Any]:
+        """Where its rows are from: paths, or objects in memory."""
+
+    @classmethod
+    @abstractmethod
+    def stored_pipeline(cls, stored: Mapping[str, Any]) -> Pipeline:
+        """Return the pipeline that :meth:`Pipeline.to_dict` stored."""
+
+    @property
+    def sets(self) -> int:
+        """The number of test sets."""
+        return self.options.split_rule.sets
+
+    def check_lasting(self) -> None:
+        """Raise a ``DataError`` if a file of it is a pipe: it could not be read again."""
+        for each in self.sources:
+            check_lasting(each)
