@@ -11,14 +11,25 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils import _pytree as tree
 
 from steepest import optim
 from steepest.components.grammar import parse
+from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Shape
 from steepest.models import build_model
 from steepest.optim import make_rule
 from steepest.train.compiled import Programs
-from steepest.train.program import NotTraceableError
+from steepest.train.feed import Feed
+from steepest.train.program import (
+    Changing,
+    NotTraceableError,
+    Program,
+    State,
+    changed,
+    flat_changing,
+    step_of,
+)
 from tests.optim.cases import CASES
 from tests.train.steps import (
     MODEL,
@@ -233,6 +244,11 @@ def test_ordinary_models(data, which: str, tables: bool) -> None:
     assert both(data, "adam", model=FINE[which], tables=names)[0] <= 1e-9
 
 
+def changing(net: Own, h: Tensor) -> Tensor:
+    net.own += 1
+    return h * net.own
+
+
 UNTRACEABLE: dict[str, tuple[str, Callable[[Own, Tensor], Tensor]]] = {
     "a branch on values": ("cannot be traced: .*data-dependent", lambda net, h: h if h.sum() > 0 else -h),
     "a number out of a tensor": ("cannot be traced: .*data-dependent", lambda net, h: h * float(h.max().item())),
@@ -243,9 +259,10 @@ UNTRACEABLE: dict[str, tuple[str, Callable[[Own, Tensor], Tensor]]] = {
     "own generator": ("draws random numbers by aten.rand",
                       lambda net, h: h + torch.rand(3, generator=torch.Generator().manual_seed(1))),
     "randperm": ("draws random numbers by aten.randperm", lambda net, h: h[torch.randperm(len(h))]),
-    "dropout2d": ("draws random numbers by aten.bernoulli_", lambda net, h: F.dropout2d(h[..., None, None])[..., 0, 0]),
-    "alpha dropout": ("draws random numbers by aten.bernoulli_", lambda net, h: F.alpha_dropout(h, 0.5, True)),
+    "dropout2d": ("draws random numbers by aten.bernoulli", lambda net, h: F.dropout2d(h[..., None, None])[..., 0, 0]),
+    "alpha dropout": ("draws random numbers by aten.bernoulli", lambda net, h: F.alpha_dropout(h, 0.5, True)),
     "gumbel": ("draws random numbers by aten.exponential_", lambda net, h: F.gumbel_softmax(h)),
+    "a plain tensor that changes": ("cannot be traced: .*would mutate a captured Tensor", changing),
     "rrelu": ("draws random numbers by aten.rrelu", lambda net, h: F.rrelu(h, training=True)),
 }  # fmt: skip
 
@@ -257,6 +274,39 @@ def test_models_that_cannot_be_one_program_are_told(data, which: str) -> None:
         run(data, one_program("adam"), model=lambda shape: Own(shape, after))
     assert "eagerly" in caught.value.hint
     assert "\n" not in caught.value.fact
+
+
+# --- several runs in one call -----------------------------------------------------------------------------------
+
+
+def test_all_between_reading_and_writing_can_be_mapped_over_runs(data) -> None:
+    """Batch norm, dropout, duplicates, clipping and rows; two stacked runs move as each of them alone does."""
+    method = one_program("adam", clip=0.3, tables=TABLES)
+    runs: list[tuple[Program, State, Changing]] = []
+    for seed in (0, 1):
+        problem = problem_of(data, seed=seed, weights=WEIGHTS)
+        state = method.init(problem)
+        feed = Feed(data.train, BatchPlan(len(data.train), 16, seed), seed)
+        runs.append(
+            (state.program, state.state, step_of(method.prepared(problem, state, feed, 0, 4), 3, "cpu"))
+        )
+    program, _, example = runs[0]
+    assert any("running_mean" in name for name in runs[0][1].buffers)
+
+    def moved(state: Any, changing: list[Tensor]) -> tuple[Any, ...]:
+        there, then = State(**state), changed(example, changing)
+        found = program.moved(there, *program.gathered(there, then), then)
+        return tuple(vars(found).values())
+
+    with torch.no_grad():
+        inputs = [(vars(state), flat_changing(changing)) for _, state, changing in runs]
+        stacked = tree.tree_map(lambda *each: torch.stack(each), *inputs)
+        together = torch.func.vmap(moved)(*stacked)
+        for i, alone in enumerate(moved(*each) for each in inputs):
+            pairs = list(zip(tree.tree_leaves(together), tree.tree_leaves(alone), strict=True))
+            assert len(pairs) > 20
+            for found, right in pairs:
+                assert torch.allclose(found[i], right, rtol=1e-10, atol=1e-12)
 
 
 def tied(shape: Shape) -> nn.Module:
@@ -310,16 +360,10 @@ def disagreement(found: list[float], right: list[float]) -> float:
     return worst
 
 
-def changing(net: Own, h: Tensor) -> Tensor:
-    net.own += 1
-    return h * net.own
-
-
 UNSEEN: dict[str, Callable[[Own, Tensor], Tensor]] = {
     "a counter": lambda net, h: h * (1.0 + 0.1 * net.calls),
     "every other call": lambda net, h: h if net.calls % 2 else 0.5 * h,
     "random numbers from elsewhere": lambda net, h: h * float(np.random.default_rng(net.calls).random()),
-    "a plain tensor that changes": changing,
 }
 
 

@@ -103,7 +103,8 @@ def _only_looked_up(net: nn.Module, dataset: Dataset, names: tuple[str, ...]) ->
     net.eval()
     try:
         with torch.no_grad(), unpadded([embedding(net, name) for name in names]):
-            return torch.equal(net(*batch.inputs), problem.outputs_with(batch, rows, places))
+            placed = problem.placed(batch, places)
+            return torch.equal(net(*batch.inputs), torch.func.functional_call(net, rows, placed.inputs))
     finally:
         net.train(training)
 

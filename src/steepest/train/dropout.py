@@ -45,6 +45,24 @@ def masked(value: Tensor, bits: Tensor, p: float) -> Tensor:
     return value * (kept * (LEVELS / (LEVELS - dropped)))
 
 
+def taken(bits: Tensor) -> Callable[[int], Tensor]:
+    """Return what gives the numbers of a step one after the other, by fours, as its stream does.
+
+    Example:
+        >>> draw = taken(torch.arange(12))
+        >>> draw(5).tolist(), draw(2).tolist()
+        ([0, 1, 2, 3, 4], [8, 9])
+    """
+    place = 0
+
+    def draw(count: int) -> Tensor:
+        nonlocal place
+        start, place = place, place + -(-count // 4) * 4
+        return bits[start : start + count]
+
+    return draw
+
+
 class Dropout(TorchFunctionMode):
     """Inside the block, ``nn.Dropout`` and ``F.dropout`` take their masks from ``draw(count)``.
 

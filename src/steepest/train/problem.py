@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from steepest.evaluate.outputs import predict
 from steepest.objectives import Objective, make_objective
 from steepest.objectives.target import target_of
 from steepest.recipe import Precision, Recipe
+from steepest.train.dropout import Dropout, taken
 from steepest.wording import counted
 
 
@@ -55,41 +57,52 @@ class SupervisedProblem:
         return type(self.objective), str(self.objective), weights, self.precision
 
     def loss(self, batch: Part) -> Tensor:
-        """Return the batch's loss, a scalar."""
+        """Return the batch's loss, a scalar; the module is called itself, its buffers move."""
         with self._rounding():
             outputs = self.model(*batch.inputs)
-        return self._loss(outputs, batch)
+        return self.batch_loss(outputs, batch)
+
+    def loss_with(self, batch: Part, rows: Mapping[str, Tensor], places: Mapping[str, Tensor]) -> Tensor:
+        """Return the batch's loss with rows [n, D] in the place of tables, and places in them for the codes."""
+        with self._rounding():
+            outputs = torch.func.functional_call(self.model, dict(rows), self.placed(batch, places).inputs)
+        return self.batch_loss(outputs, batch)
 
     def codes(self, batch: Part) -> dict[str, Tensor]:
         """Return the rows of each table that a batch names, [B], by the name of the table's parameter."""
         return {name: batch.inputs[0][:, column] for name, column in self.places.items()}
 
-    def loss_with(self, batch: Part, rows: Mapping[str, Tensor], places: Mapping[str, Tensor]) -> Tensor:
-        """Return the batch's loss with rows [n, D] in the place of tables, and places in them for the codes."""
-        return self._loss(self.outputs_with(batch, rows, places), batch)
-
-    def outputs_with(self, batch: Part, rows: Mapping[str, Tensor], places: Mapping[str, Tensor]) -> Tensor:
-        """Return the model's outputs in the same way."""
+    def placed(self, batch: Part, places: Mapping[str, Tensor]) -> Part:
+        """Return the batch with places in gathered rows for the codes of tables."""
+        if not places:
+            return batch
         codes = batch.inputs[0].clone()
         for name, each in places.items():
             codes[:, self.places[name]] = each
-        given = dict(rows)
-        with self._rounding():
-            outputs = torch.func.functional_call(self.model, given, (codes, *batch.inputs[1:]))
-        with torch.no_grad():
-            for name, value in given.items():  # a buffer that forward has assigned anew
-                if value is not rows[name]:
-                    rows[name].copy_(value.detach())
-        return outputs
+        return replace(batch, inputs=(codes, *batch.inputs[1:]))
 
-    def _rounding(self) -> contextlib.AbstractContextManager[Any]:
-        if self.precision != "bf16":
-            return contextlib.nullcontext()
-        device = next(self.model.parameters()).device.type
-        # what is cached would outlive a step that is captured or traced
-        return torch.autocast(device, torch.bfloat16, cache_enabled=False)
+    def outputs(
+        self,
+        params: Mapping[str, Tensor],
+        buffers: Mapping[str, Tensor],
+        batch: Part,
+        draws: Mapping[str, Tensor],
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the model's outputs and its buffers after the call, as a function: nothing given is changed.
 
-    def _loss(self, outputs: Tensor, batch: Part) -> Tensor:
+        Args:
+            params: all parameters by name; gathered rows in the place of a table.
+            buffers: all buffers by name.
+            batch: inputs; places in the gathered rows for codes, as :meth:`placed` returns it.
+            draws: random numbers by purpose: ``dropout``, 16-bit numbers [n] for the masks.
+        """
+        given = {**params, **{name: each.clone() for name, each in buffers.items()}}
+        with self._rounding(), Dropout(taken(draws["dropout"])):
+            outputs = torch.func.functional_call(self.model, given, batch.inputs)
+        return outputs, {name: given[name].detach() for name in buffers}
+
+    def batch_loss(self, outputs: Tensor, batch: Part) -> Tensor:
+        """Return the loss of a batch, a scalar, from the model's outputs."""
         outputs = outputs.float() if self.precision == "bf16" else outputs
         weights = batch.weights
         if self.weights is not None:
@@ -97,6 +110,13 @@ class SupervisedProblem:
                 return self.objective.class_weighted(outputs, batch.target, self.weights)
             weights = weights * self.weights[batch.target]
         return self.objective.loss(outputs, batch.target, weights)
+
+    def _rounding(self) -> contextlib.AbstractContextManager[Any]:
+        if self.precision != "bf16":
+            return contextlib.nullcontext()
+        device = next(self.model.parameters()).device.type
+        # what is cached would outlive a step that is captured or traced
+        return torch.autocast(device, torch.bfloat16, cache_enabled=False)
 
 
 def wide(model: nn.Module, dataset: Dataset, precision: Precision) -> tuple[nn.Module, Dataset]:

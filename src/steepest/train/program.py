@@ -8,7 +8,7 @@ enters as a tensor; state tensors are changed in place.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import torch
@@ -23,7 +23,6 @@ from steepest.optim.past import Past
 from steepest.optim.rows import Rows
 from steepest.optim.rule import Rule, Slots
 from steepest.optim.tables import RowTables, unpadded
-from steepest.train.dropout import Dropout
 from steepest.train.problem import SupervisedProblem
 
 
@@ -100,9 +99,31 @@ class State:
         )
 
 
+@dataclass
+class Moved:
+    """What a step computes before anything is written, by the names of parameters, tables and buffers.
+
+    Attributes:
+        loss: of the batch.
+        parameters, slots: the new ones of parameters that are updated in full.
+        rows, row_slots: the new ones of the gathered rows, [B, …].
+        buffers: after the call.
+    """
+
+    loss: Tensor
+    parameters: dict[str, Tensor]
+    slots: dict[str, Slots]
+    rows: dict[str, Tensor]
+    row_slots: dict[str, Slots]
+    buffers: dict[str, Tensor]
+
+
 @dataclass(frozen=True)
 class Program:
-    """A step as a function ``step(state, changing)`` that returns the loss.
+    """A step as a chain: gather rows, core, gradients, update, write.
+
+    Everything between gathering and writing is a function that changes nothing, of one run's tensors; of several
+    runs' it can be mapped by ``torch.func.vmap``.
 
     Attributes:
         problem: model and loss.
@@ -110,6 +131,7 @@ class Program:
         past: its closed form and the names of its coefficients.
         tables: those that are updated by rows.
         clip: largest 2-norm of the gradient over all parameters, or None.
+        idle: parameters that the loss does not depend on, see :func:`without_gradient`; they are not updated.
     """
 
     problem: SupervisedProblem
@@ -118,43 +140,90 @@ class Program:
     names: tuple[str, ...]
     tables: RowTables | None
     clip: float | None
+    idle: frozenset[str] = frozenset()
 
     def step(self, state: State, changing: Changing) -> Tensor:
         """Make a step and return the batch's loss."""
-        c = dict(zip(self.names, changing.coefficients.unbind(0), strict=True))
-        rows: dict[str, Tensor] = {}
-        row_slots: dict[str, Slots] = {}
         with torch.no_grad():
-            for name, table in state.tables.items():
-                rows[name], row_slots[name] = self._caught_up(
-                    table, state.table_slots[name], changing.touched[name]
-                )
-        leaves = {name: each.detach().requires_grad_() for name, each in {**state.parameters, **rows}.items()}
-        loss = self._loss(state, leaves, changing)
-        found: Any = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
-        gradients: dict[str, Tensor] = {
-            name: each for name, each in zip(leaves, found, strict=True) if each is not None
+            rows, row_slots = self.gathered(state, changing)
+            moved = self.moved(state, rows, row_slots, changing)
+            self.written(state, moved, changing)
+        return moved.loss
+
+    def gathered(self, state: State, changing: Changing) -> tuple[dict[str, Tensor], dict[str, Slots]]:
+        """Return the rows that the batch names, with their slots, as they are now; one for each place, [B, …]."""
+        found = {
+            name: self._caught_up(table, state.table_slots[name], changing.touched[name])
+            for name, table in state.tables.items()
         }
-        with torch.no_grad():
-            for name in rows:
-                if name in gradients:
-                    gradients[name] = self._summed(name, gradients[name], changing.touched[name])
-            if self.clip is not None:
-                gradients = self._clipped(gradients, changing)
-            for name, weight in state.parameters.items():
-                if name in gradients:
-                    new, slots = self.rule.update(gradients[name], weight, state.slots[name], c)
-                    for key, value in slots.items():
-                        state.slots[name][key].copy_(value)
-                    weight.copy_(new)
-            for name, weight in rows.items():
-                grad = gradients.get(name, torch.zeros_like(weight))
-                new, slots = self.rule.update(grad, weight, row_slots[name], c)
-                ids = changing.touched[name].ids
-                for key, value in slots.items():
-                    state.table_slots[name][key].index_copy_(0, ids, value)
-                state.tables[name].index_copy_(0, ids, new)
-        return loss.detach()
+        return {name: each[0] for name, each in found.items()}, {
+            name: each[1] for name, each in found.items()
+        }
+
+    def moved(
+        self, state: State, rows: dict[str, Tensor], row_slots: dict[str, Slots], changing: Changing
+    ) -> Moved:
+        """Return what a step changes: the core's gradients, clipped, and the rule's update."""
+        c = dict(zip(self.names, changing.coefficients.unbind(0), strict=True))
+        gradients, loss, buffers = self.core(state, rows, changing)
+        for name in rows:
+            if name in gradients:
+                gradients[name] = self._summed(name, gradients[name], changing.touched[name])
+        if self.clip is not None:
+            gradients = self._clipped(gradients, changing)
+        moved = Moved(loss, {}, {}, {}, {}, buffers)
+        for name, weight in state.parameters.items():
+            if name in gradients:
+                moved.parameters[name], moved.slots[name] = self.rule.update(
+                    gradients[name], weight, state.slots[name], c
+                )
+        for name, weight in rows.items():
+            grad = gradients.get(name, torch.zeros_like(weight))
+            moved.rows[name], moved.row_slots[name] = self.rule.update(grad, weight, row_slots[name], c)
+        return moved
+
+    def core(
+        self, state: State, rows: dict[str, Tensor], changing: Changing
+    ) -> tuple[dict[str, Tensor], Tensor, dict[str, Tensor]]:
+        """Return the gradients of the parameters and rows that have one, the batch's loss, and the buffers after."""
+        trained = {**state.parameters, **rows}
+        still = {**state.fixed, **{name: trained[name] for name in trained if name in self.idle}}
+        leaves = {name: each for name, each in trained.items() if name not in self.idle}
+
+        def loss_of(leaves: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+            return self.loss({**still, **leaves}, state.buffers, changing)
+
+        gradients, (loss, buffers) = torch.func.grad_and_value(loss_of, has_aux=True)(leaves)
+        return gradients, loss, buffers
+
+    def loss(
+        self, params: dict[str, Tensor], buffers: dict[str, Tensor], changing: Changing
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the batch's loss with gathered rows in the place of tables, and the buffers after."""
+        places = {
+            name: torch.arange(len(each.ids), device=each.ids.device)
+            for name, each in changing.touched.items()
+        }
+        modules = [] if self.tables is None else self.tables.modules.values()
+        with unpadded(modules):
+            outputs, after = self.problem.outputs(
+                params, buffers, self.problem.placed(changing.batch, places), {"dropout": changing.bits}
+            )
+        return self.problem.batch_loss(outputs, changing.batch), after
+
+    def written(self, state: State, moved: Moved, changing: Changing) -> None:
+        """Write what a step changes into the state."""
+        for name, value in moved.buffers.items():
+            state.buffers[name].copy_(value)
+        for name, new in moved.parameters.items():
+            for key, value in moved.slots[name].items():
+                state.slots[name][key].copy_(value)
+            state.parameters[name].copy_(new)
+        for name, new in moved.rows.items():
+            ids = changing.touched[name].ids
+            for key, value in moved.row_slots[name].items():
+                state.table_slots[name][key].index_copy_(0, ids, value)
+            state.tables[name].index_copy_(0, ids, new)
 
     def _caught_up(self, table: Tensor, slots: Slots, touched: Touched) -> tuple[Tensor, Slots]:
         weight = table.index_select(0, touched.ids)
@@ -162,22 +231,6 @@ class Program:
         if self.past.form is None or not len(touched.columns):
             return weight, own
         return self.past.form.apply(weight, own, touched.columns.unbind(0))
-
-    def _loss(self, state: State, leaves: dict[str, Tensor], changing: Changing) -> Tensor:
-        place = 0
-
-        def draw(count: int) -> Tensor:
-            nonlocal place
-            start, place = place, place + -(-count // 4) * 4
-            return changing.bits[start : start + count]
-
-        places = {
-            name: torch.arange(len(each.ids), device=each.ids.device)
-            for name, each in changing.touched.items()
-        }
-        modules = [] if self.tables is None else self.tables.modules.values()
-        with Dropout(draw), unpadded(modules):
-            return self.problem.loss_with(changing.batch, {**state.fixed, **state.buffers, **leaves}, places)
 
     def _summed(self, name: str, grad: Tensor, touched: Touched) -> Tensor:
         """Return for each place the sum of the gradients of all places with its row; 0 for the padding's row."""
@@ -236,6 +289,14 @@ def flat_changing(changing: Changing) -> list[Tensor]:
     return [*changing.batch.tensors, changing.coefficients, changing.bits, *touched]
 
 
+def changed(like: Changing, tensors: Sequence[Tensor]) -> Changing:
+    """Return what changes from tensors in the order of :func:`flat_changing`."""
+    size = len(like.batch.tensors)
+    touched = tensors[size + 2 :]
+    by_name = {name: Touched(*touched[3 * i : 3 * i + 3]) for i, name in enumerate(like.touched)}
+    return Changing(like.batch.holding(tensors[:size]), tensors[size], tensors[size + 1], by_name)
+
+
 def step_of(steps: Changing, place: int, device: torch.device | str) -> Changing:
     """Return what one of some steps needs, on a device."""
     touched = {
@@ -253,10 +314,9 @@ def trace(program: Program, state: State, changing: Changing) -> Traced:
         NotTraceableError: the model or the rule does something that depends on the values, or draws random numbers
             in another way than by dropout.
     """
-    examples = tuple(flat(state, changing))
-    function = _flat_function(program, state, changing)
     try:
-        graph = make_fx(function, tracing_mode="fake", _allow_non_fake_inputs=True)(*examples)
+        program = replace(program, idle=without_gradient(program, state, changing))
+        graph = _graph(program.step, state, changing)
     except Exception as error:
         raise NotTraceableError(
             f"the step cannot be traced: {type(error).__name__}: {first_line(error)}",
@@ -268,7 +328,27 @@ def trace(program: Program, state: State, changing: Changing) -> Traced:
             f"the model draws random numbers by {drawn[0].target}",
             hint="only nn.Dropout can be compiled; it runs eagerly, --compile off.",
         )
-    return Traced(graph, examples)
+    return Traced(graph, tuple(flat(state, changing)))
+
+
+def without_gradient(program: Program, state: State, changing: Changing) -> frozenset[str]:
+    """Return the parameters and tables that a step's loss does not depend on; nothing is computed.
+
+    ``torch.func`` gives them gradients of zero, with which weights would still decay; ``backward`` gives them none.
+    """
+    idle: set[str] = set()
+
+    def function(there: State, then: Changing) -> Tensor:
+        with torch.no_grad():
+            rows, _ = program.gathered(there, then)
+        leaves = {name: each.detach().requires_grad_() for name, each in {**there.parameters, **rows}.items()}
+        loss, _ = program.loss({**there.fixed, **leaves}, there.buffers, then)
+        found: Any = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+        idle.update(name for name, each in zip(leaves, found, strict=True) if each is None)
+        return loss.detach()
+
+    _graph(function, state, changing)
+    return frozenset(idle)
 
 
 def trace_closed_form(form: ClosedForm, weight: Tensor, slots: Slots, columns: Tensor) -> Traced:
@@ -289,19 +369,15 @@ def trace_closed_form(form: ClosedForm, weight: Tensor, slots: Slots, columns: T
     return Traced(make_fx(function, tracing_mode="fake")(*examples), examples)
 
 
-def _flat_function(program: Program, state: State, changing: Changing) -> Callable[..., Tensor]:
+def _graph(function: Callable[[State, Changing], Tensor], state: State, changing: Changing) -> fx.GraphModule:
+    """Return a function as a graph of the flat list of tensors; nothing is computed."""
     leaves, spec = tree.tree_flatten(_parts(state))
-    size, names = len(changing.batch.tensors), tuple(changing.touched)
 
-    def function(*tensors: Tensor) -> Tensor:
+    def flattened(*tensors: Tensor) -> Tensor:
         there = State(*tree.tree_unflatten(list(tensors[: len(leaves)]), spec))
-        rest: Sequence[Tensor] = tensors[len(leaves) :]
-        batch = changing.batch.holding(rest[:size])
-        touched = rest[size + 2 :]
-        by_name = {name: Touched(*touched[3 * i : 3 * i + 3]) for i, name in enumerate(names)}
-        return program.step(there, Changing(batch, rest[size], rest[size + 1], by_name))
+        return function(there, changed(changing, tensors[len(leaves) :]))
 
-    return function
+    return make_fx(flattened, tracing_mode="fake", _allow_non_fake_inputs=True)(*flat(state, changing))
 
 
 def _is_random(target: Any) -> bool:
