@@ -275,7 +275,8 @@ def test_a_bar_says_whether_its_difference_is_detectable() -> None:
         Effect(name="optimizer", size=0.2, text="adam instead of sgd", detected=False),
         Effect(name="schedule", size=0.1, text="cosine", detected=True),
         Effect(name="seed", size=0.05, text="5 seeds"),
-        Effect(name="network", size=0.04, text="adam instead of majority class"),
+        Effect(name="network", size=0.04, text="adam instead of majority class", detected=None),
+        Effect(name="learning rate", size=0.03, text="of an earlier version's folder"),
     ]
     result = crimes().model_copy(update={"effects": effects})
     _, found = view.bars(result)
@@ -284,5 +285,46 @@ def test_a_bar_says_whether_its_difference_is_detectable() -> None:
         (False, "cosine"),
         (False, "5 seeds"),
         (True, "adam instead of majority class: cannot be established (no interval)"),
+        (False, "of an earlier version's folder"),
     ]
     assert render_html(result).count('<i class="faint"') == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "percent", "higher", "from_zero"),
+    [
+        ("rmse", False, False, True),  # an error cannot be below 0, whatever a t interval says
+        ("accuracy", True, True, True),
+        ("r2", False, True, False),
+        ("loss_of_a_log", False, False, False),
+    ],
+)
+def test_no_axis_goes_beyond_what_a_metric_can_be(
+    name: str, percent: bool, higher: bool, from_zero: bool
+) -> None:
+    metric = Metric(name=name, title=name, higher_is_better=higher, percent=percent)
+    rows = [
+        Row(kind="arm", name="a", seeds=2, metrics={name: Estimate(mean=0.1, low=-0.2, high=0.4, n=2)},
+            values={name: [0.05, 0.15]}),
+        Row(kind="arm", name="b", seeds=2, metrics={name: Estimate(mean=0.4, low=0.38, high=0.42, n=2)},
+            values={name: [0.39, 0.41]}),
+    ]  # fmt: skip
+    result = Comparison(title="t", sentence="s", metric=name, metrics=[metric], winner="a", rows=rows)
+    axis = view.ranking_scale(
+        [row.metrics[name] for row in rows], 0.4 if higher else 0.1, view.limits_of(metric)
+    )
+    assert (axis.low >= 0) == from_zero
+    dot = next(each for each in view.ranking(result).dots if each.name == "a")
+    assert dot.low == pytest.approx(axis.at(max(-0.2, view.limits_of(metric)[0])))
+    shown = figures.close_range([([0.01, 0.3], 0.01)], higher=higher, limits=view.limits_of(metric))
+    assert shown is not None
+    assert shown[0] >= 0
+
+
+def test_the_legend_of_the_ranking_names_every_mark() -> None:
+    result = crimes()
+    page = render_html(result)
+    assert view.ranking(result).has_seeds == ("one run</span>" in page)
+    assert view.ranking(result).has_beyond == ("beyond the axis</span>" in page)
+    assert view.ranking(result).has_seeds
+    assert view.ranking(result).has_beyond

@@ -90,7 +90,7 @@ class Case:
 CASES = {
     "clear win": Case(
         "Use adam: log loss 1.464 ± .002 (5 seeds), .004 [.002, .006] better than sgd, the next best. The best "
-        "baseline, logistic regression, reaches 1.466 in 7.1 s: no detectable difference (adam is .002 [−.003, .007] "
+        "baseline, logistic regression, reaches 1.466: no detectable difference (adam is .002 [−.003, .007] "
         "better).",
         row("adam", 1.464), [minus("sgd", -0.004, 0.002), minus("adagrad", -0.01, 0.002)], [AGAINST], [LOGISTIC],
         reference="logistic regression",
@@ -131,8 +131,8 @@ CASES = {
         row("adam", 1.464), [minus("sgd", 0.001, 0.002)],
     ),
     "a baseline is ahead": Case(
-        "Use gradient boosting: log loss 1.444 in 24 s, .020 [.015, .025] better than the network trained with adam "
-        "(1.464 ± .002, 5 seeds). Logistic regression reaches 1.460 in 7.1 s: no detectable difference (adam is .004 "
+        "Use gradient boosting: log loss 1.444, .020 [.015, .025] better than the network trained with adam "
+        "(1.464 ± .002, 5 seeds). Logistic regression reaches 1.460: no detectable difference (adam is .004 "
         "[−.001, .009] worse).",
         row("adam", 1.464), [],
         [minus("gradient boosting", 0.02, 0.005), minus("logistic regression", 0.004, 0.005)],
@@ -140,20 +140,20 @@ CASES = {
         reference="logistic regression", recommended="gradient boosting",
     ),
     "a baseline is ahead of optimizers that do not differ": Case(
-        "Use gradient boosting: log loss 1.444 in 24 s, .020 [.015, .025] better than the network trained with adam "
+        "Use gradient boosting: log loss 1.444, .020 [.015, .025] better than the network trained with adam "
         "(1.464 ± .002, 5 seeds). The choice of optimizer makes no detectable difference (5 seeds, 12,559 test rows).",
         row("adam", 1.464), [minus(name, -0.001, 0.002) for name in MANY], [minus("gradient boosting", 0.02, 0.005)],
         [base("gradient boosting", 1.444, seconds=24)], recommended="gradient boosting",
     ),
     "a baseline is ahead of optimizers that differ": Case(
-        "Use gradient boosting: log loss 1.444 in 24 s, .020 [.015, .025] better than the network trained with adam "
+        "Use gradient boosting: log loss 1.444, .020 [.015, .025] better than the network trained with adam "
         "(1.464 ± .002, 5 seeds). Among the optimizers, adam is best, .004 [.002, .006] better than sgd.",
         row("adam", 1.464), [minus("sgd", -0.004, 0.002)], [minus("gradient boosting", 0.02, 0.005)],
         [base("gradient boosting", 1.444, seconds=24)], recommended="gradient boosting",
     ),
     "a baseline has the better mean": Case(
         "Use gradient boosting or the network trained with adam: no detectable difference on log loss (5 seeds, 12,559 "
-        "test rows). Gradient boosting reaches 1.460 in 7.1 s, adam 1.464 ± .002 (5 seeds), .004 [−.001, .009] worse. "
+        "test rows). Gradient boosting reaches 1.460, adam 1.464 ± .002, .004 [−.001, .009] worse. "
         "Predict uses the network: only a detectable difference replaces it. "
         "Among the optimizers, adam is best, .004 [.002, .006] better than sgd.",
         row("adam", 1.464), [minus("sgd", -0.004, 0.002)], [minus("gradient boosting", 0.004, 0.005)],
@@ -161,20 +161,20 @@ CASES = {
     ),
     "a baseline has the better mean, lost to the correction": Case(
         "Use gradient boosting or the network trained with adam: no detectable difference on log loss (5 seeds, 12,559 "
-        "test rows after correction for 8 comparisons). Gradient boosting reaches 1.458 in 7.1 s, adam 1.464 ± .002 "
-        "(5 seeds), .006 [.001, .011] worse before correction. Predict uses the network: only a detectable difference "
+        "test rows after correction for 8 comparisons). Gradient boosting reaches 1.458, adam 1.464 ± .002, "
+        ".006 [.001, .011] worse before correction. Predict uses the network: only a detectable difference "
         "replaces it.",
         row("adam", 1.464), [], [minus("gradient boosting", 0.006, 0.005, p=0.08, m=8)],
         [base("gradient boosting", 1.458)],
     ),
     "a baseline has the better mean, without an interval": Case(
-        "Use adam: log loss 1.46 (1 seed). The best baseline, gradient boosting, reaches 1.44 in 7.1 s; no "
+        "Use adam: log loss 1.46 (1 seed). The best baseline, gradient boosting, reaches 1.44; no "
         "difference can be established: one seed. Predict uses the network: only a detectable difference replaces it.",
         row("adam", 1.464, n=1), [], [minus("gradient boosting", 0.02, 0.0, n=1, over="seeds")],
         [base("gradient boosting", 1.444)],
     ),
     "a baseline lost to the correction": Case(
-        "Use adam: log loss 1.464 ± .002 (5 seeds). The best baseline, logistic regression, reaches 1.466 in 7.1 s: "
+        "Use adam: log loss 1.464 ± .002 (5 seeds). The best baseline, logistic regression, reaches 1.466: "
         "no detectable difference after correction for 8 comparisons (before correction, adam is .006 [.001, .011] "
         "better).",
         row("adam", 1.464), [], [minus("logistic regression", -0.006, 0.005, p=0.08, m=8)], [LOGISTIC],
@@ -182,12 +182,12 @@ CASES = {
     ),
     "one seed": Case(
         "Use adam: log loss 1.464 (1 seed). No difference between the optimizers can be established: one seed. The "
-        "best baseline, logistic regression, reaches 1.466 in 7.1 s (this run of adam is .004 [.002, .006] better).",
+        "best baseline, logistic regression, reaches 1.466 (this run of adam is .004 [.002, .006] better).",
         row("adam", 1.4641, n=1), [minus("sgd", -0.1, 0.0, n=1, over="seeds")],
         [minus("logistic regression", -0.004, 0.0021, over="rows", n=12559)], [LOGISTIC],
     ),
     "one seed, and no value by row": Case(
-        "Use adam: F1 (macro) 41.0% (1 seed). The best baseline, majority, reaches 11.0% in 7.1 s; no difference "
+        "Use adam: F1 (macro) 41.0% (1 seed). The best baseline, majority, reaches 11.0%; no difference "
         "can be established: one seed.",
         row("adam", 0.41, n=1, metric=F1), [], [minus("majority", 0.3, 0.0, n=1, over="seeds", metric=F1)],
         [base("majority", 0.11, F1)], F1,
@@ -197,7 +197,7 @@ CASES = {
         row("adam", math.nan, n=0), [], [], [LOGISTIC],
     ),
     "everything but a baseline diverged": Case(
-        "Use logistic regression: log loss 1.47 in 7.1 s. No run of any optimizer finished, so nothing can be said "
+        "Use logistic regression: log loss 1.47. No run of any optimizer finished, so nothing can be said "
         "about log loss.",
         row("adam", math.nan, n=0), [], [], [LOGISTIC], recommended="logistic regression",
     ),
@@ -215,35 +215,35 @@ CASES = {
     ),
     "percent, higher is better": Case(
         "Use adam: accuracy 47.1 ± .3% (5 seeds), .8 [.5, 1.1] points better than sgd. The best baseline, majority "
-        "class, reaches 46.1% in 7.1 s (adam is 1.0 [.5, 1.5] points better).",
+        "class, reaches 46.1% (adam is 1.0 [.5, 1.5] points better).",
         row("adam", 0.471, 0.003, metric=ACCURACY), [minus("sgd", 0.008, 0.003, metric=ACCURACY)],
         [minus("majority class", 0.01, 0.005, metric=ACCURACY)], [base("majority class", 0.461, ACCURACY)], ACCURACY,
     ),
     "regression": Case(
         "Use adamw: RMSE 48,200 ± 300 (5 seeds), 1,700 [800, 2,600] better than sgd. The best baseline, ridge, reaches "
-        "49,300 in 7.1 s (adamw is 1,100 [700, 1,500] better).",
+        "49,300 (adamw is 1,100 [700, 1,500] better).",
         row("adamw", 48210.0, 320.0, metric=RMSE), [minus("sgd", -1720.0, 900.0, metric=RMSE, first="adamw")],
         [minus("ridge", -1105.0, 400.0, metric=RMSE, first="adamw")], [base("ridge", 49315.0, RMSE)], RMSE,
     ),
     "cut too short by the time budget": Case(
         "Runs were cut to 20 steps (0.14 epochs) to fit 1 minute: too short to compare optimizers; give more time "
         "(about 7 minutes). Use the network trained with adam: log loss 1.464 ± .002 (5 seeds). The best baseline, "
-        "logistic regression, reaches 1.475 in 7.1 s (adam is .011 [.006, .016] better).",
+        "logistic regression, reaches 1.475 (adam is .011 [.006, .016] better).",
         row("adam", 1.464), [minus("sgd", -0.004, 0.002), minus("adagrad", -0.01, 0.002)],
         [minus("logistic regression", -0.011, 0.005)], [base("logistic regression", 1.475)],
         limits=Limits(short=Short(20, 0.1374, 1.0, 7), mistuned=["sgd"]),
     ),
     "too short as asked, and nothing was learned": Case(
         "Runs have 28 steps (0.3 epochs): too short to compare optimizers; train for an epoch or more. No network "
-        "beats the majority class (log loss 1.460) by a detectable difference. Use majority class: log loss 1.460 in "
-        "7.1 s, .004 [.002, .006] better than the network trained with adam (1.464 ± .002, 5 seeds).",
+        "beats the majority class (log loss 1.460) by a detectable difference. Use majority class: log loss 1.460"
+        ", .004 [.002, .006] better than the network trained with adam (1.464 ± .002, 5 seeds).",
         row("adam", 1.464), [minus("sgd", -0.004, 0.002)], [minus("majority class", 0.004, 0.002)],
         [base("majority class", 1.46)], recommended="majority class",
         limits=Limits(short=Short(28, 0.3), unbeaten="majority class"),
     ),
     "no network beats the majority class": Case(
         "No network beats the majority class (log loss 1.464) by a detectable difference, so this comparison says "
-        "nothing about optimizers. Use logistic regression: log loss 1.444 in 7.1 s, .020 [.015, .025] better than the "
+        "nothing about optimizers. Use logistic regression: log loss 1.444, .020 [.015, .025] better than the "
         "network trained with adam (1.464 ± .002, 5 seeds).",
         row("adam", 1.464), [minus("sgd", -0.004, 0.002)],
         [minus("logistic regression", 0.02, 0.005), minus("majority class", -0.0001, 0.002)],
@@ -319,7 +319,7 @@ ARM_CASES = {
         arm("all rows", 1.464), [minus("900 rows", -0.001, 0.002, first="all rows")], subject=ROWS,
     ),
     "a better baseline than every model": Case(
-        "Use logistic regression: log loss 1.450 in 7.1 s, .014 [.009, .019] better than the best network (linear) "
+        "Use logistic regression: log loss 1.450, .014 [.009, .019] better than the best network (linear) "
         "(1.464 ± .002, 5 seeds). Among the models, linear is best, .036 [.034, .038] better than embedding-mlp.",
         arm("linear", 1.464), [minus("embedding-mlp", -0.036, 0.002, first="linear")],
         [minus("logistic regression", 0.014, 0.005, first="linear")], [base("logistic regression", 1.45)],
@@ -364,7 +364,7 @@ ARM_CASES = {
     ),
     "no factor matters": Case(
         USE + "The optimizer and the batch size make no detectable difference (5 seeds, 12,559 test rows), averaged "
-        "over the others.",
+        "over the other.",
         arm(BEST, 1.464), OTHERS, subject=TWO,
         factorial=factorial(OPTIMIZER, effect("batch_size", "batch 16", "batch 256", -0.036, 0.05)),
     ),
@@ -377,7 +377,7 @@ ARM_CASES = {
     ),
     "a baseline that may be as good as the best of several arms": Case(
         f"Use logistic regression or the best network ({BEST}): no detectable difference on log loss (5 seeds, 12,559 "
-        "test rows). Logistic regression reaches 1.460 in 7.1 s, the network 1.464 ± .002 (3 test sets × 2 seeds), "
+        "test rows). Logistic regression reaches 1.460, the network 1.464 ± .002 (3 test sets × 2 seeds), "
         ".004 [−.001, .009] worse. Predict uses the network: only a detectable difference replaces it. The batch size "
         "matters: 16 is .036 [.016, .056] better than 256, averaged over the optimizers.",
         arm(BEST, 1.464, n=3), OTHERS, [minus("logistic regression", 0.004, 0.005, first=BEST)],
@@ -583,6 +583,21 @@ def test_an_interval_beside_a_claim_of_the_corrected_family_names_the_correction
     ).startswith(
         "No network beats the majority class (log loss 0.650) by a detectable difference after correction for 12 "
         "comparisons, so"
+    )
+
+
+def test_names_that_the_user_gave_keep_their_first_letter():
+    """An arm called "wide" is not one called "Wide"."""
+    rows = [row("wide", 1.464), row("deep", 1.5, outcome="diverged 2 of 5")]
+    rivals = [minus("deep", -0.036, 0.01, first="wide"), minus("narrow", -0.01, 0.02, first="wide")]
+    own = Subject(("model",), own=("wide", "deep", "narrow"))
+    text = headline(LOSS, rows, rows[0], rivals, subject=own)
+    assert " wide is better than deep." in text
+    assert "Wide" not in text
+    said = remarks(LOSS, [LOSS], rows[0], rows, {}, own)
+    assert "deep: diverged 2 of 5 runs." in said
+    assert "Momentum: diverged 2 of 5 runs." in remarks(
+        LOSS, [LOSS], rows[0], [rows[0], row("momentum", 1.5, outcome="diverged 2 of 5")], {}, own
     )
 
 

@@ -6,11 +6,11 @@ import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from numpy.typing import ArrayLike
 
-from steepest.compare.differences import differences
+from steepest.compare.differences import differences, family
 from steepest.compare.effects import Factorial
 from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.factorial import factorial
@@ -31,6 +31,12 @@ from steepest.sweep.plan import (
     tuning,
     winner,
 )
+
+RunRows = Sequence[Mapping[str, ArrayLike] | None]
+"""Of each test set and seed, what each test row gave (``loss``, ``correct``), None if the run failed."""
+
+Control = Literal["default", "constant"]
+"""What the winner is compared with besides other arms: its library's default rate, and no schedule."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +115,15 @@ class Evidence:
         arm = self.winner
         return self.of(constants(self.setup, arm, self.chosen[arm.id]))
 
+    @property
+    def controls(self) -> dict[Control, list[PlannedRun]]:
+        """The runs of the winner's controls."""
+        arm = self.winner
+        return {
+            "default": defaults(self.setup, arm) if arm.tuned and self.setup.controls else [],
+            "constant": constants(self.setup, arm, self.chosen[arm.id]),
+        }
+
     def of(self, runs: Sequence[PlannedRun]) -> list[Record]:
         """The records of runs, in their order."""
         return [self.history[run.key.recipe, run.key.seed] for run in runs]
@@ -126,7 +141,7 @@ def trials_of(evidence: Evidence, arm: Arm) -> int:
 
 def compared(
     evidence: Evidence,
-    rows: Mapping[str, Sequence[Mapping[str, ArrayLike] | None]],
+    rows: Mapping[str, RunRows],
     baseline_rows: Mapping[str, Sequence[Mapping[str, ArrayLike]]],
     metric: str,
 ) -> tuple[list[Difference], list[Difference]]:
@@ -152,28 +167,51 @@ def compared(
     return differences(arms, baselines, seed)
 
 
-def arm_scores(
-    evidence: Evidence, arm: Arm, rows: Sequence[Mapping[str, ArrayLike] | None], metric: str
-) -> Scores:
+def arm_scores(evidence: Evidence, arm: Arm, rows: RunRows, metric: str) -> Scores:
     """Return what an arm gets on the test rows of each test set.
 
     Args:
         evidence: the runs.
         arm: the arm.
-        rows: of each test set and seed, what each test row gave, None if the run failed.
+        rows: what each test row gave.
         metric: name of the metric.
     """
-    values = [record.test.get(metric, math.nan) for record in evidence.final(arm)]
+    return _scores(evidence, arm.title, evidence.final(arm), rows, metric)
+
+
+def against_controls(
+    evidence: Evidence, rows: RunRows, controls: Mapping[Control, RunRows], metric: str
+) -> dict[Control, Difference]:
+    """Return the winner minus itself at the library's default rate and without a schedule, corrected together.
+
+    Args:
+        evidence: the runs.
+        rows: what each test row gave in the winner's runs.
+        controls: the same of its controls, as far as there are any.
+        metric: name of the metric.
+    """
+    arm = evidence.winner
+    mine = arm_scores(evidence, arm, rows, metric)
+    runs = evidence.controls
+    pairs = [
+        (mine, _scores(evidence, f"{arm.title} ({name})", evidence.of(runs[name]), some, metric))
+        for name, some in controls.items()
+    ]
+    return dict(zip(controls, family(pairs, evidence.setup.seeds[0]), strict=True))
+
+
+def _scores(evidence: Evidence, name: str, records: Sequence[Record], rows: RunRows, metric: str) -> Scores:
+    values = [record.test.get(metric, math.nan) for record in records]
     return evidence.together(
         [
-            scores(arm.title, metric, some, kept)
+            scores(name, metric, some, kept)
             for some, kept in zip(evidence.in_sets(values), evidence.in_sets(rows), strict=True)
         ]
     )
 
 
 def main_effects(
-    evidence: Evidence, rows: Mapping[str, Sequence[Mapping[str, ArrayLike] | None]], metric: str
+    evidence: Evidence, rows: Mapping[str, RunRows], metric: str
 ) -> tuple[Factorial | None, str]:
     """Return main effects and interactions where several factors vary, or None and why there are none."""
     setup = evidence.setup

@@ -16,7 +16,7 @@ from torch import Tensor
 from steepest.compare.assemble import arm_entries, arm_row, band, baseline_row, rate_curve, shown_metrics
 from steepest.compare.differences import between, standings
 from steepest.compare.estimates import Difference
-from steepest.compare.evidence import Evidence, compared, main_effects
+from steepest.compare.evidence import Control, Evidence, against_controls, compared, main_effects
 from steepest.compare.limits import TUNING_FAILED, Limits, limits
 from steepest.compare.recommended import recommended
 from steepest.compare.result import ClassLine, Comparison, Fact, Row, better_first
@@ -37,6 +37,7 @@ class Findings:
     Attributes:
         rows: of each arm (by its id) and seed, what each test row gave (``loss``, ``correct``); None if it diverged.
         baseline_rows: the same by baseline title, of each test set.
+        control_rows: the same of the winner's controls: at its library's default rate, and without a schedule.
         predicted: the class codes of the winner's best model of each test set on the test rows, or None.
         truth: the true ones, in the same order.
         test_rows: how many test rows there are.
@@ -47,6 +48,7 @@ class Findings:
 
     rows: Mapping[str, Sequence[Mapping[str, Tensor] | None]]
     baseline_rows: Mapping[str, Sequence[Mapping[str, Tensor]]]
+    control_rows: Mapping[Control, Sequence[Mapping[str, Tensor] | None]]
     predicted: Tensor | None
     truth: Tensor
     test_rows: int
@@ -100,9 +102,9 @@ def summarize(
     metrics = shown_metrics(evidence.metrics)
     metric = metrics[0]
     winner = evidence.winner
-    arms, controls = evidence.setup.arms, evidence.setup.controls
+    arms, has_default = evidence.setup.arms, evidence.setup.controls
     tuned = better_first((arm_row(evidence, arm, "arm") for arm in arms), metric)
-    default = better_first((arm_row(evidence, arm, "default") for arm in arms if controls), metric)
+    default = better_first((arm_row(evidence, arm, "default") for arm in arms if has_default), metric)
     constant = [arm_row(evidence, winner, "constant")] if evidence.constant() else []
     baselines = better_first((baseline_row(each, evidence.metrics) for each in evidence.baselines), metric)
     names = [row.name for row in tuned]
@@ -115,6 +117,7 @@ def summarize(
     bounds = limits(evidence, experiment.protocol, plan, outer)
     every = [_flagged(row, bounds) for row in every]
     found_effects, why_none = main_effects(evidence, findings.rows, metric.name)
+    controls = against_controls(evidence, findings.rows[winner.id], findings.control_rows, metric.name)
     factors = tuple(evidence.setup.differing) or ("optimizer",)
     use = recommended(evidence, against[metric.name], trained=findings.predicted is not None)
     found = Comparison(
@@ -130,7 +133,7 @@ def summarize(
         differences=[each for name in rivals for each in (*rivals[name], *against[name])],
         pairs=[*pairs, *outer],
         standings=standings(names, metric.name, pairs, outer),
-        effects=effects(evidence, rivals[metric.name], against[metric.name]),
+        effects=effects(evidence, rivals[metric.name], against[metric.name], controls),
         curves=[band(evidence, arm) for arm in arms],
         rates=[rate_curve(evidence, arm) for arm in arms if arm.tuned],
         classes=classes,

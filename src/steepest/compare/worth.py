@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
 from steepest.compare.effects import Factorial
 from steepest.compare.estimates import Difference
-from steepest.compare.evidence import Evidence, mean_of, trials_of
-from steepest.compare.intervals import paired_t
+from steepest.compare.evidence import Control, Evidence, mean_of, trials_of
 from steepest.compare.result import SPREADS, Effect, Fact
 from steepest.evaluate.metrics import MetricInfo, metric_info
-from steepest.record.schema import Record
 from steepest.sweep.arms import SUBJECTS
 from steepest.sweep.contestants import default_rate
 
 
 def effects(
-    evidence: Evidence, rivals: Sequence[Difference] = (), against: Sequence[Difference] = ()
+    evidence: Evidence,
+    rivals: Sequence[Difference] = (),
+    against: Sequence[Difference] = (),
+    controls: Mapping[Control, Difference] = MappingProxyType({}),
 ) -> list[Effect]:
     """Return how much each decision was worth on the deciding test metric, largest first.
 
@@ -27,6 +29,7 @@ def effects(
         evidence: the runs and the baselines.
         rivals: the winner minus every other optimizer on the deciding metric.
         against: the winner minus every baseline.
+        controls: the winner minus itself at its library's default rate and without a schedule.
     """
     arm, metric = evidence.winner, metric_info(evidence.metric)
     sign = -1 if metric.higher_is_better else 1
@@ -44,11 +47,7 @@ def effects(
 
     apart = {each.second: each.detected for each in (*rivals, *against)}
 
-    def differ(records: Sequence[Record]) -> bool | None:
-        a, b = ([evidence.value(each) for each in some] for some in (records, evidence.final(arm)))
-        p = paired_t(a, b).p
-        return None if math.isnan(p) else p < 0.05
-
+    alone = {name: each.detected for name, each in controls.items()}
     standard = evidence.default(arm)
     gained = sign * (mean_of([evidence.value(r) for r in standard]) - mine)
     if arm.tuned and evidence.setup.controls:
@@ -60,7 +59,7 @@ def effects(
             "tuning" if more else "learning rate",
             gained,
             f"{arm.title} at {chosen:g}{with_them} instead of its library's {default:g}",
-            differ(evidence.default(arm)),
+            alone.get("default"),
         )
     if evidence.constant():
         size = sign * (mean_of([evidence.value(r) for r in evidence.constant()]) - mine)
@@ -68,7 +67,7 @@ def effects(
             "schedule",
             size,
             f"{arm.recipe.schedule} instead of a constant rate",
-            differ(evidence.constant()),
+            alone.get("constant"),
         )
     finite = [(sign * (value - mine), name) for value, name in others if math.isfinite(value)]
     if finite:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -265,15 +266,17 @@ def _findings(
     predicted = torch.cat(outputs) if outputs else None
     if predicted is not None:
         predicted = target_of(settings.dataset).guess(predicted)
+
+    def rows_of(some: Sequence[PlannedRun]) -> list[dict[str, torch.Tensor] | None]:
+        return [runner.test_rows(run) if evidence.of([run])[0].test else None for run in some]
+
     found = Findings(
-        rows={
-            name: [runner.test_rows(run) if evidence.of([run])[0].test else None for run in some]
-            for name, some in runs.items()
-        },
+        rows={name: rows_of(some) for name, some in runs.items()},
         baseline_rows={
             each[0].title: [baseline_rows(runner.folder, one) for one in each]
             for each in zip(*evidence.fitted, strict=True)
         },
+        control_rows={name: rows_of(some) for name, some in evidence.controls.items() if some},
         predicted=predicted,
         truth=torch.cat(truth) if truth else torch.empty(0),
         test_rows=settings.datasets.source.test_rows.height,

@@ -13,13 +13,23 @@ import math
 from collections.abc import Generator, Sequence
 from typing import Any
 
-from steepest.compare.result import Comparison, RateCurve
+from steepest.compare.result import Comparison, Metric, RateCurve
 from steepest.errors import MissingExtraError
 from steepest.report import figures, theme
 from steepest.report import format as show
 from steepest.report.factors import optimizers_of
 from steepest.report.legend import Group, legend
-from steepest.report.view import Mark, Ranking, edge_marks, finite, metric_of, ranking, sizes, taken_of
+from steepest.report.view import (
+    Mark,
+    Ranking,
+    edge_marks,
+    ends_of,
+    finite,
+    metric_of,
+    ranking,
+    sizes,
+    taken_of,
+)
 from steepest.report.words import capital
 
 WIDTH = 5.6
@@ -106,6 +116,7 @@ def captions(comparison: Comparison) -> dict[str, str]:
         said += ["Small dots: the seeds."] if seeds > 1 else []
         said += ["Hollow: at the library's default rate."] if _has(comparison, "default") else []
         said += ["Square: baseline."] if _has(comparison, "baseline") else []
+        said += ["Arrow: beyond the axis."] if ranking(comparison).has_beyond else []
         found["ranking"] = " ".join(said)
     spread = (
         "Line: mean of the seeds. Band: from the lowest to the highest." if seeds > 1 else "One run each."
@@ -170,10 +181,11 @@ def draw_curves(comparison: Comparison, axis: figures.Axis, figure: Any) -> Any:
 
 def draw_rates(comparison: Comparison, figure: Any) -> Any:
     """Return the tuning: the deciding metric by learning rate, scan and full length, chosen and default rates."""
-    scale, styles, made, ax = _start(comparison, figure, 3.0)
+    metric = metric_of(comparison, comparison.metric)
+    _, styles, made, ax = _start(comparison, figure, 3.0)
     tuned = [each for each in comparison.rates if each.metric == comparison.metric]
     for curve, marks in zip(tuned, edge_marks(tuned, optimizers_of(comparison)), strict=True):
-        _draw_rates(ax, curve, styles[curve.name], scale, marks)
+        _draw_rates(ax, curve, styles[curve.name], metric, marks)
     layout = figures.rates(comparison)["layout"]
     ax.set_xscale("log")
     _finish(ax, layout)
@@ -186,8 +198,9 @@ def draw_rates(comparison: Comparison, figure: Any) -> Any:
 
 
 def _draw_rates(
-    ax: Any, curve: RateCurve, style: theme.Style, scale: float, marks: tuple[list[Mark], list[Mark]]
+    ax: Any, curve: RateCurve, style: theme.Style, metric: Metric, marks: tuple[list[Mark], list[Mark]]
 ) -> None:
+    scale = 100.0 if metric.percent else 1.0
     colour, marker = style.colour, MARKERS[style.symbol]
     name: str | None = _name(curve.name)
     swept = [(each.lr, each.mean) for each in curve.sweep]
@@ -197,8 +210,9 @@ def _draw_rates(
     )
     joined = not curve.scan_at  # trials of several hyperparameters are no curve
     for each in curve.sweep:
-        if each.ends and each.lr > 0:
-            ax.vlines(each.lr, *(end * scale for end in each.ends), color=colour, linewidth=1.1, zorder=3)
+        ends = ends_of(each, metric)
+        if ends and each.lr > 0:
+            ax.vlines(each.lr, *(end * scale for end in ends), color=colour, linewidth=1.1, zorder=3)
     if scan:
         ax.plot(
             *zip(*scan, strict=True),

@@ -18,7 +18,8 @@ MOST_MARKS = 4
 
 def subject(comparison: Comparison) -> Subject:
     """Return what is compared, in words."""
-    return Subject(tuple(comparison.factors), comparison.test_sets)
+    own = tuple(arm.name for arm in comparison.arms if arm.name)
+    return Subject(tuple(comparison.factors), comparison.test_sets, own)
 
 
 def title_of(factor: str) -> str:

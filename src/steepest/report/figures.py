@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import JsonValue
 
-from steepest.compare.result import Band, Comparison, RateCurve
+from steepest.compare.result import Band, Comparison, Metric, RateCurve
 from steepest.report import format as show
 from steepest.report import theme
 from steepest.report.factors import optimizers_of
@@ -22,9 +22,12 @@ from steepest.report.view import (
     Mark,
     beside_text,
     edge_marks,
+    ends_of,
     finite,
     is_rate,
+    limits_of,
     metric_of,
+    padded,
     sizes,
     taken_of,
 )
@@ -55,7 +58,7 @@ def curves(comparison: Comparison, axis: Axis = "step") -> Figure:
         axis: what lies along x: ``step``, ``epoch``, ``seconds`` of training or ``gradients`` evaluated.
     """
     metric = metric_of(comparison, comparison.metric)
-    scale = 100.0 if metric.percent else 1.0
+    scale = _scale(metric)
     styles, shown = theme.styles(comparison), _meta(comparison)
     bands = [each for each in comparison.curves if each.metric == comparison.metric]
     traces: list[Figure] = []
@@ -105,7 +108,8 @@ def curves(comparison: Comparison, axis: Axis = "step") -> Figure:
     layout = _layout(titles[axis], _unit(comparison), hovermode="closest")
     layout["xaxis"]["rangemode"] = "tozero"
     later = [[value * scale for value in _later(band)] for band in bands]
-    span = close_range([(values, values[-1]) for values in later if values], higher=metric.higher_is_better)
+    ends = [(values, values[-1]) for values in later if values]
+    span = close_range(ends, higher=metric.higher_is_better, limits=_limits(metric))
     if span:
         layout["yaxis"]["range"] = span
     return {"data": traces, "layout": layout}
@@ -120,19 +124,18 @@ def rates(comparison: Comparison) -> Figure:
     Rates at which training diverged are crosses along the upper edge, library defaults ticks along the lower.
     """
     metric = metric_of(comparison, comparison.metric)
-    scale = 100.0 if metric.percent else 1.0
     styles, shown = theme.styles(comparison), _meta(comparison)
     tuned = [each for each in comparison.rates if each.metric == comparison.metric]
     traces: list[Figure] = []
     for curve, marks in zip(tuned, edge_marks(tuned, optimizers_of(comparison)), strict=True):
-        traces += _rate_traces(curve, styles[curve.name], shown(curve.name), scale, marks)
+        traces += _rate_traces(curve, styles[curve.name], shown(curve.name), metric, marks)
     layout = _layout("learning rate", _unit(comparison), hovermode="closest")
     tried = [rate for curve in tuned for rate, _ in [*curve.scan, *curve.full] if is_rate(rate)]
     layout["xaxis"] |= {"type": "log", "tickmode": "array", **_decades(tried)}
     layout["yaxis2"] = {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True}
     best = max if metric.higher_is_better else min
-    known = [found for curve in tuned if (found := _known(curve, scale))]
-    span = close_range([(each, best(each)) for each in known], higher=metric.higher_is_better, share=0.75)
+    known = [(found, best(found)) for curve in tuned if (found := _known(curve, metric))]
+    span = close_range(known, higher=metric.higher_is_better, share=0.75, limits=_limits(metric))
     if span:
         layout["yaxis"]["range"] = span
     return {"data": traces, "layout": layout}
@@ -254,7 +257,11 @@ def _later(band: Band) -> list[float]:
 
 
 def close_range(
-    series: Sequence[tuple[Sequence[float], float]], *, higher: bool, share: float = 0.95
+    series: Sequence[tuple[Sequence[float], float]],
+    *,
+    higher: bool,
+    share: float = 0.95,
+    limits: tuple[float, float] = (-math.inf, math.inf),
 ) -> list[float] | None:
     """Return the range of an axis on which the best curves can be distinguished, or None if there is none.
 
@@ -266,6 +273,7 @@ def close_range(
         series: of each curve its values and its end.
         higher: whether higher is better.
         share: of the values that are to be seen.
+        limits: what no value lies beyond.
 
     Example:
         >>> calm, runaway = ([0.5, 0.4, 0.3], 0.3), ([0.9, 2.0, 40.0], 40.0)
@@ -294,13 +302,24 @@ def close_range(
     else:
         high = max(values[min(int(share * len(values)), len(values) - 1)], *ends)
     pad = (high - low) * 0.06
-    return [low - pad, high + pad] if pad else None
+    axis = padded(low, high, pad, limits)
+    return [axis.low, axis.high] if pad else None
 
 
-def _known(curve: RateCurve, scale: float) -> list[float]:
-    swept = [value for each in curve.sweep for value in (each.mean, *(each.ends or ()))]
+def _limits(metric: Metric) -> tuple[float, float]:
+    """Return what no value of a figure lies beyond, in its unit."""
+    low, high = limits_of(metric)
+    return low * _scale(metric), high * _scale(metric)
+
+
+def _scale(metric: Metric) -> float:
+    return 100.0 if metric.percent else 1.0
+
+
+def _known(curve: RateCurve, metric: Metric) -> list[float]:
+    swept = [value for each in curve.sweep for value in (each.mean, *(ends_of(each, metric) or ()))]
     known = [value for _, value in [*curve.scan, *curve.full]]
-    return [value * scale for value in [*known, *swept] if finite(value)]
+    return [value * _scale(metric) for value in [*known, *swept] if finite(value)]
 
 
 def _decades(tried: Sequence[float]) -> Figure:
@@ -314,8 +333,9 @@ def _decades(tried: Sequence[float]) -> Figure:
 
 
 def _rate_traces(
-    curve: RateCurve, style: theme.Style, meta: Figure, scale: float, marks: tuple[list[Mark], list[Mark]]
+    curve: RateCurve, style: theme.Style, meta: Figure, metric: Metric, marks: tuple[list[Mark], list[Mark]]
 ) -> list[Figure]:
+    scale = _scale(metric)
     colour, shape = style.colour, style.symbol
     name = safe(curve.name)
     common: Figure = {
@@ -346,7 +366,7 @@ def _rate_traces(
     full = points(curve.full, "full length", curve.full_at)
     if curve.sweep:
         full = points([(each.lr, each.mean) for each in curve.sweep], "every seed at full length")
-        ends = {each.lr: each.ends or (each.mean, each.mean) for each in curve.sweep}
+        ends = {each.lr: ends_of(each, metric) or (each.mean, each.mean) for each in curve.sweep}
         pairs = list(zip(full["x"], full["y"], strict=True))
         above = [ends[rate][1] * scale - mean for rate, mean in pairs]
         below = [mean - ends[rate][0] * scale for rate, mean in pairs]

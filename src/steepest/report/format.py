@@ -280,7 +280,7 @@ def own_decimals(value: float, decimals: int) -> int:
         >>> own_decimals(0.0123, 3), own_decimals(0.00004, 3)
         (3, 5)
     """
-    if value == 0 or not math.isfinite(value) or round(value, decimals) != 0:
+    if value == 0 or not abs(value) < 1e300 or round(value, decimals) != 0:
         return decimals
     return max(decimals, -math.floor(math.log10(abs(value))))
 

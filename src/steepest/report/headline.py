@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,9 +11,8 @@ from steepest.compare.effects import Factorial, Interaction, MainEffect
 from steepest.compare.estimates import Difference
 from steepest.compare.limits import NO_LIMITS, Limits, Short
 from steepest.compare.result import Metric, Row
-from steepest.report import format as fmt
 from steepest.report.digits import Digits, digits
-from steepest.report.words import Subject, capital, cell_text, listed, named
+from steepest.report.words import Subject, capital, cell_text, listed
 from steepest.sweep.arms import SUBJECTS
 from steepest.wording import counted
 
@@ -64,9 +64,9 @@ class _Case:
         return f"{self.written.value(row.metrics[self.metric.name])}{unit}"
 
     def result(self, row: Row) -> str:
-        """Return the metric, a row's value, and what it is a mean of or how long it took."""
+        """Return the metric, a row's value, and what it is a mean of."""
         if row.kind == "baseline":
-            return f"{self.metric.title} {self.value(row)} in {fmt.seconds(row.train_seconds)}"
+            return f"{self.metric.title} {self.value(row)}"
         return f"{self.metric.title} {self.value(row)} ({self.runs(row)})"
 
     def runs(self, row: Row) -> str:
@@ -151,7 +151,32 @@ def headline(
     shown = chosen or tie or next(iter(known), None)
     said += [_reference(case, row) for row in known if row.name == reference and row is not shown]
     said += [f"{row.name} gave no result." for row in baselines if row not in known]
-    return " ".join(capital(each) for each in said)
+    return _said_once(" ".join(map(case.subject.sentence, said)))
+
+
+_EVIDENCE = re.compile(
+    r" \(((?:\d+ test sets × )?\d+ seeds?(?:, [\d,]+ test rows?)?)( after correction [^)]*)?\)"
+)
+
+
+def _said_once(text: str) -> str:
+    """Return a text that does not repeat what its numbers rest on.
+
+    Example:
+        >>> _said_once("A tie (3 seeds, 150 test rows). Adam 0.54 (3 seeds), sgd 0.53 (5 seeds); a tie (5 seeds).")
+        'A tie (3 seeds, 150 test rows). Adam 0.54, sgd 0.53 (5 seeds); a tie.'
+    """
+    known = ""
+
+    def once(found: re.Match[str]) -> str:
+        nonlocal known
+        what, after = found[1], found[2]
+        if known == what or known.startswith(f"{what}, "):
+            return f" ({after.strip()})" if after else ""
+        known = what
+        return found[0]
+
+    return _EVIDENCE.sub(once, text)
 
 
 def _better_but_undetected(case: _Case) -> Row | None:
@@ -177,8 +202,8 @@ def _use_either(case: _Case, row: Row) -> str:
     assert found is not None
     return (
         f"Use {row.name} or {case.subject.network(case.winner.name)}: no detectable difference on "
-        f"{case.metric.title} ({_evidence([found])}). {capital(row.name)} reaches {case.value(row)} in "
-        f"{fmt.seconds(row.train_seconds)}, {case.winning} {case.value(case.winner)} ({case.runs(case.winner)}), "
+        f"{case.metric.title} ({_evidence([found])}). {capital(row.name)} reaches {case.value(row)}, "
+        f"{case.winning} {case.value(case.winner)} ({case.runs(case.winner)}), "
         f"{case.gap(found)}"
         f"{' before correction' if found.only_uncorrected else ''}. {KEPT}"
     )
@@ -203,7 +228,7 @@ def _claims(case: _Case, *, lead: bool) -> list[str]:
         return [f"Use {name}: {result}."] if lead else []
     if not finished:
         only = f"the only {case.subject.one} with a finished run"
-        return [f"Use {name}, {only}: {result}." if lead else f"{named(name)} is {only}."]
+        return [f"Use {name}, {only}: {result}." if lead else f"{case.subject.begin(title)} is {only}."]
     if case.factorial is not None:
         return _main_effects(case, case.factorial, lead=lead)
     known = [each for each in finished if each.ends is not None]
@@ -242,7 +267,7 @@ def _claims(case: _Case, *, lead: bool) -> list[str]:
             said.append(f"{capital(case.subject.choice)} makes {none} ({_evidence(tied)}){gap}.")
         return said
     if beaten:
-        said.append(f"{named(name)} is better than {_some(case, beaten)}.")
+        said.append(f"{case.subject.begin(title)} is better than {_some(case, beaten)}.")
     if tied:
         others = _some(case, tied)
         said.append(f"There is no detectable difference from {others} ({_evidence(tied)}).")
@@ -279,7 +304,8 @@ def _main_effects(case: _Case, found: Factorial, *, lead: bool) -> list[str]:
         parts.append(f"{_factor(each)} matters: {best} is {case.gap(each.effect)} than {worst}{over}")
     if rest:
         which, of = listed([_factor(each) for each in rest]), _evidence([each.effect for each in rest])
-        average = "" if matter else ", averaged over the others"
+        average = ", averaged over the others" if len(found.effects) > 2 else ", averaged over the other"
+        average = "" if matter else average
         makes = "makes" if len(rest) == 1 else "make"
         parts.append(f"{which} {makes} no detectable difference ({of}){average}")
     said.append("; ".join(parts) + ".")
@@ -392,7 +418,7 @@ def _reference(case: _Case, row: Row) -> str:
 
 def _against(case: _Case, row: Row, subject: str) -> str:
     found = case.to(row)
-    text = f"{subject} reaches {case.value(row)} in {fmt.seconds(row.train_seconds)}"
+    text = f"{subject} reaches {case.value(row)}"
     if found is None or not math.isfinite(found.mean):
         return f"{text}."
     if found.ends is None:

@@ -13,7 +13,7 @@ from steepest.report.digits import Digits, digits_of
 from steepest.report.factors import levels_of, scheme, subject, title_of
 from steepest.report.headline import corrected, evidence
 from steepest.report.theme import Style
-from steepest.report.view import ValueAxis, decimals_of_ticks, finite, metric_of
+from steepest.report.view import ValueAxis, decimals_of_ticks, ends_of, finite, limits_of, metric_of, padded
 from steepest.report.words import capital, cell_text
 from steepest.wording import counted
 
@@ -97,15 +97,16 @@ def panel(comparison: Comparison) -> Panel | None:
     metric = metric_of(comparison, found.metric)
     written = digits_of(comparison, metric)
     every = [level for effect in found.effects for level in effect.levels if finite(level.mean)]
-    placed = [value for each in every for value in (each.mean, *(each.ends or ())) if finite(value)]
+    placed = [
+        value for each in every for value in (each.mean, *(ends_of(each, metric) or ())) if finite(value)
+    ]
     low, high = (min(placed), max(placed)) if placed else (0.0, 1.0)
-    pad = (high - low) * 0.06 or abs(high) * 0.05 or 1.0
-    axis = ValueAxis(low - pad, high + pad)
+    axis = padded(low, high, (high - low) * 0.06 or abs(high) * 0.05 or 1.0, limits_of(metric))
     largest = found.largest
     return Panel(
         title=metric.title + (", %" if metric.percent else ""),
         better="right" if metric.higher_is_better else "left",
-        factors=[_factor(each, axis, written) for each in found.effects],
+        factors=[_factor(each, axis, written, metric) for each in found.effects],
         ticks=labelled(axis, written.scale),
         interaction="" if largest is None else interaction_text(largest, written),
         caption=caption(comparison, found),
@@ -120,17 +121,11 @@ def labelled(axis: ValueAxis, scale: float) -> list[tuple[str, float]]:
     return [(show.number(value * scale, decimals), at) for value, at in ticks]
 
 
-def _factor(effect: MainEffect, axis: ValueAxis, written: Digits) -> FactorLines:
-    dots = [
-        LevelDot(
-            name=each.level,
-            value=written.value(each),
-            at=axis.at(each.mean),
-            low=axis.at(each.ends[0]) if each.ends else None,
-            high=axis.at(each.ends[1]) if each.ends else None,
-        )
-        for each in effect.levels
-    ]
+def _factor(effect: MainEffect, axis: ValueAxis, written: Digits, metric: Metric) -> FactorLines:
+    dots: list[LevelDot] = []
+    for each in effect.levels:
+        low, high = (axis.at(end) for end in ends_of(each, metric) or ()) if each.ends else (None, None)
+        dots.append(LevelDot(each.level, written.value(each), axis.at(each.mean), low, high))
     return FactorLines(title_of(effect.factor), dots, effect_text(effect, written), effect.told_apart)
 
 
@@ -213,8 +208,7 @@ def _plot(comparison: Comparison, found: Interaction, metric: Metric) -> Interac
     known = [value for value in means.values() if finite(value)]
     if len(known) < len(by) * len(across):
         return None
-    pad = (max(known) - min(known)) * 0.08 or 1.0
-    axis = ValueAxis(min(known) - pad, max(known) + pad)
+    axis = padded(min(known), max(known), (max(known) - min(known)) * 0.08 or 1.0, limits_of(metric))
     places = {level: round(100 * (i + 0.5) / len(across), 3) for i, level in enumerate(across)}
     scale = 100.0 if metric.percent else 1.0
     return InteractionPlot(

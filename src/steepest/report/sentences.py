@@ -14,7 +14,7 @@ from steepest.report.digits import from_winner
 from steepest.report.factors import subject
 from steepest.report.headline import corrected, evidence
 from steepest.report.view import metric_of
-from steepest.report.words import Subject, capital, listed, named
+from steepest.report.words import Subject, listed
 from steepest.wording import counted
 
 ROUNDING = 1e-6
@@ -25,7 +25,8 @@ def remarks(metric: Metric, metrics: Sequence[Metric], winner: Row, rows: Sequen
             others: dict[str, list[Difference]], what: Subject | None = None) -> list[str]:  # fmt: skip
     """Return what else there is to know: whether test agrees with validation, other metrics, runs that failed."""
     said: list[str] = []
-    name = (what or Subject()).name
+    what = what or Subject()
+    name = what.name
     arms = [row for row in rows if row.kind == "arm" and math.isfinite(row.metrics[metric.name].mean)]
     said += _chosen(metric, arms, winner.name, name)
     mine = others.get(metric.name, [])
@@ -42,7 +43,7 @@ def remarks(metric: Metric, metrics: Sequence[Metric], winner: Row, rows: Sequen
         if row.kind != "baseline" and row.outcome != "finished":
             at = " at its library default" if row.kind == "default" else ""
             why = f" ({row.reason})" if row.reason else ""
-            said.append(f"{named(name(row.name))}{at}: {row.outcome} runs{why}.")
+            said.append(f"{what.begin(row.name)}{at}: {row.outcome} runs{why}.")
     return said
 
 
@@ -119,7 +120,7 @@ def about_altered_data(altered: str, ahead: Sequence[str], *, all_are: bool) -> 
 
     Example:
         >>> about_altered_data("", ["noise(0.1)"], all_are=False)
-        'Noise(0.1) is better on the validation rows, but not for use: it was not trained on the data as given.'
+        'noise(0.1) is better on the validation rows, but not for use: it was not trained on the data as given.'
         >>> about_altered_data("labels altered by noise(0.1)", [], all_are=True)
         'No arm was trained on the data as given: the saved network learned from labels altered by noise(0.1).'
     """
@@ -133,7 +134,7 @@ def about_altered_data(altered: str, ahead: Sequence[str], *, all_are: bool) -> 
     if not ahead:
         return ""
     one = len(ahead) == 1
-    return capital(
+    return (
         f"{listed(ahead)} {'is' if one else 'are'} better on the validation rows, but not for use: "
         f"{'it was' if one else 'they were'} not trained on the data as given."
     )

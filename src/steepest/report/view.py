@@ -20,6 +20,7 @@ from steepest.compare.result import (
     Row,
     better_first,
 )
+from steepest.evaluate.metrics import registry as metrics
 from steepest.report import format as show
 from steepest.report.digits import Digits, digits_of
 from steepest.report.factors import short_names, subject
@@ -98,6 +99,16 @@ class Ranking:
     has_baseline: bool
     wide: bool = False
 
+    @property
+    def has_seeds(self) -> bool:
+        """Whether there are small dots of single runs."""
+        return any(dot.seeds for dot in self.dots)
+
+    @property
+    def has_beyond(self) -> bool:
+        """Whether an arrow stands for a value beyond the axis."""
+        return any(dot.beyond or dot.default_beyond for dot in self.dots)
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -110,6 +121,44 @@ class Bar:
     width: float
     negative: bool
     faint: bool = False
+
+
+def limits_of(metric: Metric) -> tuple[float, float]:
+    """Return what no value of a metric lies beyond: 0 and 1 for shares, 0 for losses and errors.
+
+    A metric of another tool's log may be anything, unless it is a share.
+
+    Example:
+        >>> limits_of(Metric(name="rmse", title="RMSE", higher_is_better=False))
+        (0.0, inf)
+        >>> limits_of(Metric(name="r2", title="R²", higher_is_better=True))
+        (-inf, inf)
+    """
+    if metric.percent:
+        return 0.0, 1.0
+    known = metric.name.replace("_", "-") in metrics.entries
+    return (0.0 if known and not metric.higher_is_better else -math.inf), math.inf
+
+
+def ends_of(value: Estimate, metric: Metric) -> tuple[float, float] | None:
+    """Return the interval of a value within what the metric can be, which a t interval does not know."""
+    if value.ends is None:
+        return None
+    lowest, highest = limits_of(metric)
+    return max(value.ends[0], lowest), min(value.ends[1], highest)
+
+
+def padded(
+    low: float, high: float, pad: float, limits: tuple[float, float] = (-math.inf, math.inf)
+) -> ValueAxis:
+    """Return an axis that is wider than its values, but does not begin below 0 or beyond a metric's limits for that.
+
+    Example:
+        >>> padded(0.25, 0.75, 0.5), padded(-0.25, 0.75, 0.5), padded(0.25, 0.75, 0.5, (0.0, 1.0))
+        (ValueAxis(low=0.0, high=1.25), ValueAxis(low=-0.75, high=1.25), ValueAxis(low=0.0, high=1.0))
+    """
+    start = max(low - pad, limits[0], 0.0 if low >= 0 else -math.inf)
+    return ValueAxis(min(start, low), max(min(high + pad, limits[1]), high))
 
 
 def finite(value: float) -> bool:
@@ -137,7 +186,9 @@ def is_winner(comparison: Comparison, row: Row) -> bool:
     return known and row.kind == "arm" and row.name == comparison.winner
 
 
-def ranking_scale(estimates: Sequence[Estimate], best: float) -> ValueAxis:
+def ranking_scale(
+    estimates: Sequence[Estimate], best: float, limits: tuple[float, float] = (-math.inf, math.inf)
+) -> ValueAxis:
     """Return an axis that separates close values: one that lies far off gets an arrow.
 
     A row is far off if its distance from the best is more than 3.5 times that of the row before it, and more than
@@ -152,14 +203,18 @@ def ranking_scale(estimates: Sequence[Estimate], best: float) -> ValueAxis:
             break
         reach = max(reach, distance)
     kept = [each for each in estimates if abs(each.mean - best) <= reach]
-    placed = [value for each in kept for value in (each.mean, *(each.ends or ())) if finite(value)]
+    placed = [
+        min(max(value, limits[0]), limits[1])
+        for each in kept
+        for value in (each.mean, *(each.ends or ()))
+        if finite(value)
+    ]
     low, high = min([best, *placed]), max([best, *placed])
     low, high = (
         max(low, best - 1.5 * reach) if reach else low,
         min(high, best + 1.5 * reach) if reach else high,
     )
-    pad = (high - low) * 0.05 or abs(best) * 0.05 or 1.0
-    return ValueAxis(low - pad, high + pad)
+    return padded(low, high, (high - low) * 0.05 or abs(best) * 0.05 or 1.0, limits)
 
 
 def ranking(comparison: Comparison) -> Ranking:
@@ -172,7 +227,7 @@ def ranking(comparison: Comparison) -> Ranking:
     placed = [each for each in known if finite(each.mean)]
     written = digits_of(comparison, metric)
     look, short = styles(comparison), short_names(comparison)
-    axis = ranking_scale(placed, placed[0].mean) if placed else ValueAxis(0.0, 1.0)
+    axis = ranking_scale(placed, placed[0].mean, limits_of(metric)) if placed else ValueAxis(0.0, 1.0)
     seeds = max((row.seeds for row in rows), default=1)
     dots: list[Dot] = []
     for row in rows:
@@ -180,9 +235,7 @@ def ranking(comparison: Comparison) -> Ranking:
         default = defaults.get(row.name) if row.kind == "arm" else None
         shown = default.metrics.get(metric.name) if default else None
         has = estimate is not None and finite(estimate.mean)
-        interval = estimate.ends if estimate is not None and has and show.half_width(estimate) > 0 else None
-        if interval and metric.percent:  # a t interval does not know that a share ends at 0 and 100 %
-            interval = max(interval[0], 0.0), min(interval[1], 1.0)
+        interval = ends_of(estimate, metric) if estimate is not None and has else None
         default_known = shown is not None and finite(shown.mean)
         dots.append(
             Dot(
@@ -277,8 +330,8 @@ def bars(comparison: Comparison) -> tuple[str, list[Bar]]:
 
 
 def _detection(found: Effect) -> str:
-    """Return what to add to an effect that is not known to be a difference."""
-    if found.detected or found.name in SPREADS:
+    """Return what to add to an effect that is not known to be a difference; nothing in folders that do not say it."""
+    if found.detected or found.name in SPREADS or "detected" not in found.model_fields_set:
         return ""
     return (
         ": no detectable difference" if found.detected is False else ": cannot be established (no interval)"

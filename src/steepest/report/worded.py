@@ -13,7 +13,7 @@ from steepest.report.factors import subject
 from steepest.report.headline import headline, mistuned
 from steepest.report.sentences import about_altered_data, remarks
 from steepest.report.usage import usage
-from steepest.report.words import listed
+from steepest.report.words import Subject, listed
 
 
 def worded(found: Summary, notes: Sequence[Note], folder: Path, model: str | None) -> Comparison:
@@ -31,7 +31,8 @@ def worded(found: Summary, notes: Sequence[Note], folder: Path, model: str | Non
     use = comparison.recommended
     said = about_altered_data(
         found.altered.of_winner,
-        [what.name(title) for title in found.altered.ahead],
+        [what.begin(title) for title in found.altered.ahead][:1]
+        + [what.name(title) for title in found.altered.ahead[1:]],
         all_are=found.altered.all_are,
     )
     made = comparison.model_copy(
@@ -52,18 +53,18 @@ def worded(found: Summary, notes: Sequence[Note], folder: Path, model: str | Non
             "remarks": remarks(
                 metric, comparison.metrics, mine, comparison.rows, {} if limits.silent else found.rivals, what
             ),
-            "warnings": [*_warnings(notes, comparison.rows, limits), *_about_effects(found.no_effects)],
+            "warnings": [*_warnings(notes, comparison.rows, limits, what), *_about_effects(found.no_effects)],
         }
     )
     return made.model_copy(update={"use": usage(folder, made, model)})
 
 
-def _warnings(notes: Sequence[Note], rows: Sequence[Row], bounds: Limits) -> list[str]:
+def _warnings(notes: Sequence[Note], rows: Sequence[Row], bounds: Limits, what: Subject) -> list[str]:
     found = [note.text for note in notes if note.kind == "warning"]
     if bounds.mistuned:
         found.append(mistuned(bounds.mistuned))
     for flag in ("still improving", "overfitting", "best rate at the edge of the grid"):
-        names = [row.name for row in rows if row.kind == "arm" and flag in row.flags]
+        names = [what.name(row.name) for row in rows if row.kind == "arm" and flag in row.flags]
         if names:
             found.append(f"{listed(names)}: {flag}.")
     return found

@@ -56,6 +56,7 @@ class Subject:
     Attributes:
         factors: the factors in which arms differ.
         sets: test sets of each arm.
+        own: names that the user gave arms; no sentence changes their first letter.
 
     Example:
         >>> one, two = Subject(("model",)), Subject(("optimizer", "batch_size"))
@@ -69,6 +70,7 @@ class Subject:
 
     factors: Sequence[str] = ("optimizer",)
     sets: int = 1
+    own: Sequence[str] = ()
 
     @property
     def several(self) -> bool:
@@ -107,6 +109,24 @@ class Subject:
             ('“adam, linear”', 'sgd(lr=1, momentum=0.9)')
         """
         return f"“{title}”" if self.several and ", " in title else title
+
+    def begin(self, title: str) -> str:
+        """Return an arm's title at the beginning of a sentence.
+
+        Example:
+            >>> Subject().begin("momentum"), Subject(own=("wide",)).begin("wide")
+            ('Momentum', 'wide')
+        """
+        return title if title in self.own else named(self.name(title))
+
+    def sentence(self, text: str) -> str:
+        """Return a sentence with its first letter upper case, unless it begins with a name of the user's.
+
+        Example:
+            >>> Subject(own=("wide",)).sentence("wide is best."), Subject().sentence("the model matters.")
+            ('wide is best.', 'The model matters.')
+        """
+        return text if text.startswith(tuple(f"{name} " for name in self.own)) else capital(text)
 
     def network(self, title: str) -> str:
         """Return the network of an arm.
