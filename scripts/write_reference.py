@@ -276,10 +276,10 @@ def write_baselines() -> str:
 def write_data_sets() -> str:
     """Return every data set of the catalog."""
     rows = [
-        (f"`{s.name}`", s.title, s.licence, f"[page]({s.page})", s.citation)
+        (f"`{s.name}`", s.title, s.kind, s.licence, f"[page]({s.page})", s.citation)
         for s in (entry.load() for entry in SOURCES.entries.values())
     ]
-    return table(("name", "description", "licence", "origin", "attribution"), rows)
+    return table(("name", "description", "kind", "licence", "origin", "attribution"), rows)
 
 
 def write_configuration() -> str:

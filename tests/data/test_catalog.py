@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
-import os
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import get_args
 
 import polars as pl
 import pytest
 
 import steepest.data.catalog as catalog
-from steepest.data.catalog import SOURCES, DataFile, DatasetSource, cache_folder, locate, open_catalog
+from steepest.cli import main
+from steepest.data.catalog import (
+    SOURCES,
+    DataFile,
+    DatasetSource,
+    Kind,
+    cache_folder,
+    locate,
+    open_catalog,
+    places,
+)
 from steepest.data.preparation import Preparation
+from steepest.data.table import read_table
 from steepest.errors import DataError, UnknownNameError
 
 NAMES = SOURCES.names()
-GIVEN = os.environ.get("STEEPEST_DATA", "")
 CONTENT = b"a,b\n1,2\n"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
@@ -29,21 +41,26 @@ def test_every_entry_is_complete(name: str) -> None:
     assert source.licence
     assert source.citation
     assert source.page.startswith("https://")
-    assert source.options["target"]
-    for file in source.files:
+    assert source.kind in get_args(Kind)
+    assert ("target" in source.options) == (source.kind == "table")
+    assert source.files or source.directory
+    for file in (*source.files, *source.instead):
         assert all(len(each) == 64 and int(each, 16) >= 0 for each in file.sha256)
         assert file.sha256
-        assert file.url is None or file.url.startswith("https://")
+        assert file.bytes or file.embedded
+        assert not file.contents_md5 or (len(file.contents_md5) == 32 and int(file.contents_md5, 16) >= 0)
+        assert all(each.startswith(("https://", "http://")) for each in file.urls)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_data_set_opens_with_its_options(name: str) -> None:
     source: DatasetSource = SOURCES.load(name)
-    for file in source.files:
-        there = file.embedded or Path(GIVEN) / file.folder / file.name
-        if not there.exists() or (file.embedded is None and not GIVEN):
-            pytest.skip(f"STEEPEST_DATA does not name a folder with {file.name}")
-    opened = open_catalog(name)
+    if not places(source):
+        pytest.skip(f"{name} is not on this machine")
+    opened = open_catalog(name, source.kind)
+    assert all(each.exists() for each in opened.paths)
+    if source.kind != "table":
+        return
     options = opened.options
     rows = opened.scan().head(1000).collect()
     preparation = Preparation.load(options.get("prepare"))
@@ -100,7 +117,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DatasetSource:
     made = DatasetSource(
         name="made",
         title="made",
-        files=(DataFile("made.csv", (SHA256,), folder="sub", bytes=8, url=served.as_uri()),),
+        files=(DataFile("made.csv", (SHA256,), folder="sub", bytes=8, urls=(served.as_uri(),)),),
         page="https://example.org/made",
         licence="CC0",
         citation="nobody",
@@ -147,11 +164,119 @@ def test_a_damaged_copy_is_refused(source: DatasetSource, tmp_path: Path) -> Non
     assert "delete it" in caught.value.hint
 
 
+def test_a_gzip_file_is_known_by_its_contents(
+    source: DatasetSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same rows packed by another program have another checksum; damaged or other rows are refused."""
+    file = replace(source.files[0], name="made.csv.gz", contents_md5=hashlib.md5(CONTENT).hexdigest())
+    monkeypatch.setattr(SOURCES, "load", lambda name: replace(source, files=(file,)))
+    mine = tmp_path / "cache" / "sub" / "made.csv.gz"
+    mine.parent.mkdir(parents=True)
+    for level in (1, 9):
+        mine.write_bytes(gzip.compress(CONTENT, level, mtime=level))
+        assert locate("made") == (mine,)
+    for wrong in (gzip.compress(CONTENT[:-1]), gzip.compress(CONTENT)[:-6], b"no gzip file"):
+        mine.write_bytes(wrong)
+        with pytest.raises(DataError, match="is not the expected file"):
+            locate("made")
+
+
+def test_a_cache_that_cannot_be_written(source: DatasetSource, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file, not a folder")
+    with pytest.raises(DataError, match=r"the download of made\.csv cannot be kept in") as caught:
+        locate("made")
+    assert "sub/made.csv in a folder of your own" in caught.value.hint
+    assert "STEEPEST_DATA" in caught.value.hint
+
+
+def test_another_kind_is_refused_by_name(source: DatasetSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SOURCES, "load", lambda name: replace(source, kind="images"))
+    with pytest.raises(DataError, match="the data set 'made' is no table but images") as caught:
+        open_catalog("made")
+    assert "steepest fetch made" in caught.value.hint
+    assert open_catalog("made", "images").path.read_bytes() == CONTENT
+
+
+def test_a_folder_of_the_users(
+    source: DatasetSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SOURCES, "load", lambda name: replace(source, files=(), directory="mine"))
+    monkeypatch.setenv("STEEPEST_DATA", str(tmp_path))
+    with pytest.raises(DataError, match="is a folder that is not on this machine") as caught:
+        locate("made")
+    assert str(tmp_path / "mine") in caught.value.hint
+    (tmp_path / "mine").mkdir()
+    assert locate("made") == (tmp_path / "mine",)
+
+
+LINE = (
+    "39, State-gov, 77516, Bachelors, 13, Never-married, ?, Not-in-family, White, Male, 2174, 0, 40, Cuba, "
+)
+
+
+def test_both_forms_of_adult_are_the_same_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The two official files, with their odd first line and full stops, and one file with the test rows first."""
+    adult: DatasetSource = SOURCES.load("adult")
+    monkeypatch.setattr("steepest.data.catalog.adult.TESTED", 2)
+    (tmp_path / "adult.data").write_text(f"{LINE}<=50K\n{LINE}>50K\n{LINE}<=50K\n\n")
+    (tmp_path / "adult.test").write_text(f"|1x3 Cross validator\n{LINE}>50K.\n{LINE}<=50K.\n\n")
+    row = LINE.replace(" ", "")
+    joined = tmp_path / "adult.csv.gz"
+    incomes = (">50K", "<=50K", "<=50K", ">50K", "<=50K")
+    joined.write_bytes(gzip.compress("\n".join(["header", *[row + each for each in incomes], ""]).encode()))
+    official = [tmp_path / "adult.data", tmp_path / "adult.test"]
+    for part, expected in (("train", incomes[2:]), ("test", incomes[:2])):
+        first, second = (adult.parts[part](each) for each in (official, [joined]))
+        assert first.equals(second)
+        assert first["income"].to_list() == list(expected)
+        assert first.row(0)[:7] == ("39", "State-gov", "77516", "Bachelors", "13", "Never-married", "?")
+
+
+def test_adult_is_tested_on_its_official_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    if not places(SOURCES.load("adult")):
+        pytest.skip("adult is not on this machine")
+    monkeypatch.setattr(catalog, "cache_folder", lambda: tmp_path)
+    table = read_table("adult")
+    data = table.dataset()
+    assert len(data.test) == 16_281
+    assert len(data.train) + len(data.validation) == 32_561
+    assert data.classes == ("<=50K", ">50K")
+    assert (data.test.target == 1).sum() == 3_846
+    assert "fnlwgt" not in table.describe().columns
+    written = {path: path.stat().st_mtime_ns for path in (tmp_path / "adult").iterdir()}
+    read_table("adult").dataset()
+    assert written == {path: path.stat().st_mtime_ns for path in (tmp_path / "adult").iterdir()}
+
+
+def test_the_command_line_fetches(source: DatasetSource, tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setattr(SOURCES, "entry", lambda name: None)
+    assert main(["fetch", "made"]) == 0
+    found = capsys.readouterr()
+    assert str(tmp_path / "cache" / "sub" / "made.csv") in found.out
+    assert "downloading made.csv (0.0 MB)" in found.err
+    assert main(["fetch", "made"]) == 0
+    assert "downloading" not in capsys.readouterr().err
+
+
+def test_the_command_line_lists_what_is_here(capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.delenv("STEEPEST_DATA", raising=False)
+    monkeypatch.setattr(catalog, "cache_folder", lambda: Path("/nowhere"))
+    assert main(["list", "datasets"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert lines["flights"].rstrip().endswith("yes")
+    assert lines["digits"].rstrip().endswith("yes")
+    assert lines["afhq-32"].rstrip().endswith("by hand")
+    assert lines["movielens-small-2016"].rstrip().endswith("by hand")
+    assert lines["mnist"].rstrip().endswith("11.6 MB")
+
+
 def test_no_network(source: DatasetSource, tmp_path: Path) -> None:
     (tmp_path / "served.csv").unlink()
     with pytest.raises(DataError, match="'made' is not on this machine and cannot be fetched") as caught:
         locate("made")
-    assert str(source.files[0].url) in caught.value.hint
+    assert str(source.files[0].urls[0]) in caught.value.hint
     assert str(tmp_path / "cache" / "sub" / "made.csv") in caught.value.hint
 
 

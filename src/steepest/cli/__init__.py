@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from steepest.cli import output
+from steepest.cli.fetching import downloads_shown, fetch
 from steepest.cli.flags import KINDS, Out, given, parameters, registry
 from steepest.cli.output import complain, console, line
 from steepest.cli.tracing import trace
@@ -366,6 +367,7 @@ def describe(
 
 
 app.command()(trace)
+app.command()(fetch)
 
 
 @app.command("list")
@@ -428,9 +430,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     command = typer.main.get_command(app)
     try:
-        status = command.main(
-            list(sys.argv[1:] if arguments is None else arguments), "steepest", standalone_mode=False
-        )
+        with downloads_shown():
+            status = command.main(
+                list(sys.argv[1:] if arguments is None else arguments), "steepest", standalone_mode=False
+            )
         return status if isinstance(status, int) else 0
     except typer.TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 from rich.columns import Columns
 from rich.console import Group, RenderableType
@@ -120,6 +120,62 @@ def braille(values: Sequence[float], *, width: int = 24, height: int = 4) -> lis
     return ["".join(chr(0x2800 + each) for each in line) for line in dots]
 
 
+def dataset_facts(name: str, registry: Registry) -> dict[str, Any]:
+    """Return what is to be known of a data set, ready for JSON.
+
+    Example:
+        >>> from steepest.data.catalog import SOURCES
+        >>> facts = dataset_facts("flights", SOURCES)
+        >>> facts["kind"], facts["licence"], facts["here"], facts["files"][0]["name"]
+        ('table', 'CC0-1.0', True, 'flights.parquet')
+    """
+    from steepest.data.catalog import places
+
+    source = registry.load(name)
+    return {
+        "name": name,
+        "what": registry.entry(name).what,
+        "kind": source.kind,
+        "title": source.title,
+        "licence": source.licence,
+        "citation": source.citation,
+        "page": source.page,
+        "download_bytes": source.bytes,
+        "here": bool(places(source)),
+        "files": [
+            {
+                "name": each.name,
+                "sha256": list(each.sha256),
+                "contents_md5": each.contents_md5,
+                "urls": list(each.urls),
+            }
+            for each in source.files
+        ],
+    }
+
+
+def dataset_table(registry: Registry, names: Sequence[str]) -> RenderableType:
+    """Return the data sets as a table: what each is, its kind, how much it is, and whether it is on this machine."""
+    from steepest.data.catalog import Kind
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("data set", "description", "kind", "size", "here"):
+        table.add_column(title, no_wrap=title == "data set", justify="right" if title == "size" else "left")
+    kinds = get_args(Kind)
+    for facts in sorted(
+        (dataset_facts(each, registry) for each in names), key=lambda each: kinds.index(each["kind"])
+    ):
+        size = f"{facts['download_bytes'] / 1e6:.1f} MB" if facts["download_bytes"] else ""
+        by_hand = not facts["files"] or any(not each["urls"] for each in facts["files"])
+        where = "yes" if facts["here"] else "by hand" if by_hand else ""
+        table.add_row(facts["name"], Text(facts["what"], style="dim"), facts["kind"], size, where)
+    note = (
+        "steepest fetch NAME gets the files · here: in the folder that STEEPEST_DATA names, or downloaded · "
+        "by hand: has no address · licences, addresses and checksums: --json"
+    )
+    return Group(table, Text(note, style="dim"))
+
+
 def listing(
     registry: Registry, names: Sequence[str] = (), *, plot: bool = False, as_json: bool = False
 ) -> RenderableType:
@@ -137,18 +193,22 @@ def listing(
     if plot:
         return schedule_plots([*names] or [drawn(name) for name in registry.names()])
     entries = [registry.entry(name) for name in names or registry.names()]
-    optimizers = registry.kind == "optimizer"
+    facts, table = _SHOWN.get(registry.kind, (_facts, None))
     if as_json:
-        facts = [
-            optimizer_facts(each.name, registry)
-            if optimizers
-            else {"name": each.name, "groups": list(each.groups), "what": each.what}
-            for each in entries
-        ]
-        return json.dumps(facts, indent=1, ensure_ascii=False)
-    if optimizers:
-        return optimizer_table(registry, [each.name for each in entries])
-    return _table(entries)
+        return json.dumps([facts(each.name, registry) for each in entries], indent=1, ensure_ascii=False)
+    return _table(entries) if table is None else table(registry, [each.name for each in entries])
+
+
+def _facts(name: str, registry: Registry) -> dict[str, Any]:
+    entry = registry.entry(name)
+    return {"name": name, "groups": list(entry.groups), "what": entry.what}
+
+
+_SHOWN: dict[str, tuple[Any, Any]] = {
+    "optimizer": (optimizer_facts, optimizer_table),
+    "data set": (dataset_facts, dataset_table),
+}
+"""Kinds of component that have facts and a table of their own."""
 
 
 def _table(entries: Sequence[Entry]) -> Table:

@@ -8,38 +8,45 @@ and kept there. Nothing is used whose checksum is not the one written here.
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import os
 import sys
-import tempfile
-import urllib.error
-import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, BinaryIO, Literal
 
 import polars as pl
 
 from steepest.components.registry import Registry
+from steepest.data.download import DownloadError, WrongFileError, download
 from steepest.errors import DataError
+from steepest.files import writing_atomically
 
 __all__ = [
     "SOURCES",
     "DataFile",
     "DatasetSource",
+    "Kind",
     "Opened",
+    "Rows",
     "cache_folder",
     "is_name",
     "locate",
     "open_catalog",
+    "places",
 ]
 
 SOURCES = Registry("data set", "steepest.data.catalog")
 
+Kind = Literal["table", "ratings", "images", "text"]
+
+Rows = Callable[[Sequence[Path]], pl.DataFrame]
+"""Returns rows of a data set, from the paths of its files."""
+
 _CHUNK = 1 << 20
-_TIMEOUT_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -51,15 +58,17 @@ class DataFile:
         sha256: the checksums of which it must have one (the same rows may be packed in several ways).
         folder: the folder it lies in below ``STEEPEST_DATA``.
         bytes: its size, to say how much a download is.
-        url: where it is downloaded from; None if it must be fetched by hand.
-        embedded: where it lies inside this package; None if it does not.
+        urls: where it is downloaded from, in this order; empty if it must be fetched by hand.
+        contents_md5: checksum of what a gzip file holds; a file with these contents is right, however it was packed.
+        embedded: where it lies inside an installed package; None if it does not.
     """
 
     name: str
     sha256: tuple[str, ...]
     folder: str = ""
     bytes: int = 0
-    url: str | None = None
+    urls: tuple[str, ...] = ()
+    contents_md5: str = ""
     embedded: Path | None = None
 
 
@@ -74,8 +83,13 @@ class DatasetSource:
         page: the address of the page that describes it.
         licence: under what terms it may be used.
         citation: whom to name.
-        options: how the table is read by default (target, drop, prepare, …).
+        kind: what opens it.
+        options: how it is read by default (target, drop, prepare, …).
         columns: names of the columns of a file that has no header.
+        instead: files that hold the same rows, used where they are there and ``files`` are not.
+        parts: what returns the rows of official parts: ``train``, ``test``, perhaps ``validation``; none where the
+            first file is the table.
+        directory: a folder below ``STEEPEST_DATA`` that the user has; it has no files that are known.
     """
 
     name: str
@@ -84,8 +98,17 @@ class DatasetSource:
     page: str
     licence: str
     citation: str
+    kind: Kind = "table"
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     columns: tuple[str, ...] | None = None
+    instead: tuple[DataFile, ...] = ()
+    parts: Mapping[str, Rows] = field(default_factory=lambda: MappingProxyType({}))
+    directory: str = ""
+
+    @property
+    def bytes(self) -> int:
+        """How much there is to download."""
+        return sum(each.bytes for each in self.files if each.embedded is None)
 
 
 @dataclass(frozen=True)
@@ -95,20 +118,17 @@ class Opened:
     Attributes:
         source: what it is.
         paths: its files, checked.
+        options: how it is read by default (target, drop, prepare, …).
     """
 
     source: DatasetSource
     paths: tuple[Path, ...]
+    options: Mapping[str, Any]
 
     @property
     def path(self) -> Path:
         """The table's file."""
         return self.paths[0]
-
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """How the table is read by default (target, drop, prepare, …)."""
-        return self.source.options
 
     def scan(self) -> pl.LazyFrame:
         """Return the table's rows, lazily, with the names of its columns."""
@@ -117,20 +137,35 @@ class Opened:
         return scan(self.path, names=self.source.columns)
 
 
-def open_catalog(name: str) -> Opened:
-    """Find (or download once) the data set ``name``.
+def open_catalog(name: str, kind: Kind = "table") -> Opened:
+    """Find (or download once) the data set ``name``, for what opens a kind of data.
 
     Raises:
         UnknownNameError: the catalog has no such data set.
-        DataError: it is not on this machine and cannot be downloaded, or a file is damaged.
+        DataError: it is of another kind, it is not on this machine and cannot be downloaded, or a file is damaged.
 
     Example:
         >>> flights = open_catalog("flights")
         >>> flights.options["target"], flights.path.name
         ('status', 'flights.parquet')
+        >>> open_catalog("mnist")
+        Traceback (most recent call last):
+        ...
+        steepest.errors.DataError: the data set 'mnist' is no table but images
+        Hint: steepest fetch mnist gets its files; what opens images is not in this version.
     """
     source: DatasetSource = SOURCES.load(name)
-    return Opened(source, tuple(_file(source, each) for each in source.files))
+    if source.kind != kind:
+        raise DataError(
+            f"the data set {source.name!r} is no {kind} but {source.kind}",
+            hint=f"steepest fetch {source.name} gets its files; what opens {source.kind} is not in this version.",
+        )
+    paths = _paths(source)
+    if not source.parts:
+        return Opened(source, paths, source.options)
+    made = _parts(source, paths)
+    given = {part: str(path) for part, path in made.items() if part != "train"}
+    return Opened(source, (made["train"],), MappingProxyType({**source.options, **given}))
 
 
 def is_name(source: Any) -> bool:
@@ -144,13 +179,21 @@ def is_name(source: Any) -> bool:
 
 
 def locate(name: str) -> tuple[Path, ...]:
-    """Return the checked files of the data set ``name``; the first is the table.
+    """Return the checked files of the data set ``name``, downloaded once if they are not here; the first is the table.
 
     Raises:
         UnknownNameError: the catalog has no such data set.
         DataError: it is not on this machine and cannot be downloaded, or a file is damaged.
     """
-    return open_catalog(name).paths
+    return _paths(SOURCES.load(name))
+
+
+def places(source: DatasetSource) -> tuple[Path, ...]:
+    """Return where the files of a data set are on this machine; empty if one is missing. Nothing is checked."""
+    if source.directory:
+        found = [base / source.directory for base in _bases()]
+        return tuple(each for each in found if each.is_dir())[:1]
+    return tuple(path for path, _ in _there(source))
 
 
 def cache_folder() -> Path:
@@ -164,71 +207,133 @@ def cache_folder() -> Path:
     return Path(base) / "steepest"
 
 
-def _file(source: DatasetSource, file: DataFile) -> Path:
-    if file.embedded is not None:
-        return _checked(file.embedded, file)
+def _bases() -> list[Path]:
+    """Return the folders in which files are looked for, in this order."""
     folder = os.environ.get("STEEPEST_DATA")
-    for base in ([Path(folder).expanduser()] if folder else []) + [cache_folder()]:
-        path = base / file.folder / file.name
-        if path.exists():
-            return _checked(path, file)
-    target = cache_folder() / file.folder / file.name
-    if file.url is None:
+    return ([Path(folder).expanduser()] if folder else []) + [cache_folder()]
+
+
+def _there(source: DatasetSource) -> list[tuple[Path, DataFile]]:
+    """Return where the files of a data set are, or those that hold the same rows; nothing if one is missing."""
+    for files in (source.files, source.instead):
+        found = [(path, each) for each in files if (path := _found(each)) is not None]
+        if found and len(found) == len(files):
+            return found
+    return []
+
+
+def _found(file: DataFile) -> Path | None:
+    if file.embedded is not None:
+        return file.embedded
+    return next((path for base in _bases() if (path := base / file.folder / file.name).exists()), None)
+
+
+def _paths(source: DatasetSource) -> tuple[Path, ...]:
+    """Return the checked files of a data set, or those that hold the same rows."""
+    if source.directory:
+        if there := places(source):
+            return there
         raise DataError(
-            f"the data set {source.name!r} is not on this machine and {file.name} cannot be downloaded",
-            hint=f"{source.page} describes it; put the file into {str(target.parent)!r}, "
-            "or into the same folder below the one that STEEPEST_DATA names.",
+            f"the data set {source.name!r} is a folder that is not on this machine",
+            hint=f"{source.page} describes it; put it at {str(_bases()[0] / source.directory)!r}.",
         )
-    return _download(source, file, file.url, target)
+    if there := _there(source):
+        return tuple(_checked(path, file) for path, file in there)
+    return tuple(_file(source, each) for each in source.files)
+
+
+def _file(source: DatasetSource, file: DataFile) -> Path:
+    path = _found(file)
+    return _checked(path, file) if path is not None else _downloaded(source, file)
 
 
 def _checked(path: Path, file: DataFile) -> Path:
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                digest.update(chunk)
+        difference = _difference(path, file)
     except OSError as error:
         raise DataError(
             f"{str(path)!r} cannot be read: {(error.strerror or str(error)).lower()}",
             hint="check its permissions, or delete it to download it again.",
         ) from None
-    if digest.hexdigest() not in file.sha256:
+    if difference:
+        again = "delete it to download it again" if file.urls else "put the right one there"
         raise DataError(
-            f"{str(path)!r} is not the expected file: its sha256 is {digest.hexdigest()[:16]}…,"
-            f" not {file.sha256[0][:16]}…",
-            hint="delete it to download it again, or give your own file by its path, not by this name.",
+            f"{str(path)!r} is not the expected file: {difference}",
+            hint=f"{again}, or give your own file by its path, not by this name.",
         )
     return path
 
 
-def _download(source: DatasetSource, file: DataFile, url: str, target: Path) -> Path:
-    temporary = ""
+def _difference(path: Path, file: DataFile) -> str:
+    """Say how a file differs from the expected one; empty if it is right."""
+    found = _sha256(path)
+    if found in file.sha256:
+        return ""
+    if file.contents_md5:
+        try:
+            with gzip.open(path) as contents:
+                if _digest(contents, "md5") == file.contents_md5:
+                    return ""
+        except (OSError, EOFError):  # no gzip file
+            pass
+    return f"its sha256 is {found[:16]}…, not {file.sha256[0][:16]}…"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return _digest(file, "sha256")
+
+
+def _digest(stream: BinaryIO | gzip.GzipFile, kind: str) -> str:
+    digest = hashlib.new(kind, usedforsecurity=False)
+    while chunk := stream.read(_CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _downloaded(source: DatasetSource, file: DataFile) -> Path:
+    target = cache_folder() / file.folder / file.name
+    mine = os.environ.get("STEEPEST_DATA")
+    also = f", or below {mine!r}, which STEEPEST_DATA names" if mine else ""
+    if not file.urls:
+        raise DataError(
+            f"the data set {source.name!r} is not on this machine and {file.name} cannot be downloaded",
+            hint=f"{source.page} describes it; put the file at {str(target)!r}, "
+            f"or at {file.folder}/{file.name} below the folder that STEEPEST_DATA names.",
+        )
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{file.name}.", suffix=".part", dir=target.parent)
-        with (
-            os.fdopen(handle, "wb") as out,
-            urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as answer,
-        ):
-            while chunk := answer.read(_CHUNK):
-                out.write(chunk)
-        digest = hashlib.sha256(Path(temporary).read_bytes()).hexdigest()
-        if digest not in file.sha256:
-            raise DataError(
-                f"{url} did not return {file.name}: its sha256 is {digest[:16]}…, not {file.sha256[0][:16]}…",
-                hint=f"the file at that address has changed; {source.page} describes the data set.",
-            )
-        Path(temporary).chmod(0o644)
-        return Path(temporary).replace(target)
-    except (urllib.error.URLError, OSError) as error:
-        reason = getattr(error, "reason", None) or error
+        download(file.urls, target, lambda path: _difference(path, file), file.bytes)
+    except WrongFileError as error:
+        raise DataError(
+            f"{error.url} did not return {file.name}: {error}",
+            hint=f"the file at that address has changed, or a proxy answered in its place; {source.page} describes the "
+            f"data set; the right file belongs at {str(target)!r}.",
+        ) from None
+    except DownloadError as error:
         size = f" ({file.bytes / 1e6:.1f} MB)" if file.bytes else ""
         raise DataError(
-            f"the data set {source.name!r} is not on this machine and cannot be fetched: {reason}",
-            hint=f"with a network, download {url}{size} and put it at {str(target)!r}.",
+            f"the data set {source.name!r} is not on this machine and cannot be fetched: {error}",
+            hint=f"with a network, download {file.urls[0]}{size} and put it at {str(target)!r}{also}.",
         ) from None
-    finally:
-        if temporary:
-            with contextlib.suppress(FileNotFoundError):
-                Path(temporary).unlink()
+    except OSError as error:
+        raise DataError(
+            f"the download of {file.name} cannot be kept in {str(target.parent)!r}: "
+            f"{(error.strerror or str(error)).lower()}",
+            hint=f"put {file.urls[0]} at {file.folder}/{file.name} in a folder of your own, and name the folder in "
+            "the environment variable STEEPEST_DATA.",
+        ) from None
+    return target
+
+
+def _parts(source: DatasetSource, paths: Sequence[Path]) -> dict[str, Path]:
+    """Return a file for each part of a data set, written once from files that were checked."""
+    of = hashlib.sha256("".join(map(_sha256, paths)).encode()).hexdigest()[:12]
+    folder = cache_folder() / source.name
+    made = {part: folder / f"{source.name}-{part}-{of}.csv" for part in source.parts}
+    for part, path in made.items():
+        if not path.exists():
+            with contextlib.suppress(OSError):  # writing says what is wrong
+                folder.mkdir(parents=True, exist_ok=True)
+            with writing_atomically(path) as file:
+                source.parts[part](paths).write_csv(file)
+    return made

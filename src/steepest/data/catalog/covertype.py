@@ -43,11 +43,13 @@ COVERTYPE = DatasetSource(
         DataFile(
             name="covtype.data.gz",
             folder="covtype",
+            bytes=11_240_707,
+            contents_md5="71df19898bd3e11db15ae0faf4159f2c",
             sha256=(
                 "614360d0257557dd1792834a85a1cdebfadc3c4f30b011d56afee7ffb5b15771",
                 "b22ca13b51814b12ef7fec2fc96a623903e35dab1469a4d1213fe9911d92912c",
             ),
-            url="https://ndownloader.figshare.com/files/5976039",
+            urls=("https://ndownloader.figshare.com/files/5976039",),
         ),
     ),
     page="https://archive.ics.uci.edu/dataset/31/covertype",

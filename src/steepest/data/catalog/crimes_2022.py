@@ -23,8 +23,10 @@ CRIMES_2022 = DatasetSource(
             folder="chicago-crimes",
             sha256=("26d663d91bd47e6e0c48eadb39e1038c6a26edc69542ee7005f1976dd2c97b60",),
             bytes=3_414_734,
-            url="https://raw.githubusercontent.com/RandomFractals/chicago-crimes/"
-            "13f9dfaa93fe52f66f9e0d6c23b779a2b701a1fa/data/crimes-2022-slim.csv.gz",
+            urls=(
+                "https://raw.githubusercontent.com/RandomFractals/chicago-crimes/"
+                "13f9dfaa93fe52f66f9e0d6c23b779a2b701a1fa/data/crimes-2022-slim.csv.gz",
+            ),
         ),
     ),
     page="https://data.cityofchicago.org/d/ijzp-q8t2",
