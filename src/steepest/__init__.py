@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from steepest.sweep.contestants import tune
     from steepest.sweep.space import Range
     from steepest.tracing.table import trace
+    from steepest.train.callback import Callback
 
     __version__: str
 
@@ -32,6 +33,7 @@ forks.watch()  # before anybody forks
 
 _PUBLIC = {
     "Arm": "steepest.experiment.given:Arm",
+    "Callback": "steepest.train.callback:Callback",
     "Plan": "steepest.api:Plan",
     "Range": "steepest.sweep.space:Range",
     "Result": "steepest.api:Result",
@@ -49,6 +51,7 @@ _PUBLIC = {
 
 __all__ = [
     "Arm",
+    "Callback",
     "Plan",
     "Range",
     "Result",

@@ -37,7 +37,7 @@ from steepest.recipe import Experiment, experiment_toml
 from steepest.record.store import ARMS, TEST_PREDICTIONS, Folder
 from steepest.report.format import seconds as duration
 from steepest.report.headline import too_short as short_text
-from steepest.report.progress import plan_text, rows_text, steps_of, steps_text
+from steepest.report.progress import callbacks_text, plan_text, rows_text, steps_of, steps_text
 from steepest.report.worded import worded
 from steepest.report.words import Subject
 from steepest.sweep.arms import NOTHING_GIVEN, Objects
@@ -151,6 +151,8 @@ def _carry_out(
         if precision != "float32":
             what = "weights and training" if precision == "float64" else "matrix products in training"
             observer.say(f"       {what}: {precision}")
+    for line in callbacks_text(settings.arms[0].callbacks):
+        observer.say(line)
     spent = sum(each.seconds for some in fitted for each in some)
     if short := too_short(setup, protocol, settings.plan, spent):
         observer.say(f"warning: {short_text(short, Subject(setup.differing or ('optimizer',)).topics)}")
@@ -167,6 +169,7 @@ def _carry_out(
         ("length", f"{length.why}: {steps_of(setup)}"),
         ("batch size", settings.how_batch),
         *settings.judging.decided,
+        *[("callbacks", ", ".join(each.name for each in own)) for own in [settings.arms[0].callbacks] if own],
     ]
     fits.save(fitted)
     findings, network = _findings(runner, settings, evidence, decided)

@@ -349,6 +349,7 @@ def _arm(
     }
     objective, default = make_objective(wanted.loss, target_of(data)), target_of(data).loss
     check_objective(objective, wanted.loss or default, data)
+    code["callbacks"] = codes.callbacks.digest
     loss = "" if wanted.loss == default else wanted.loss
     if loss:
         code["loss"] = codes.losses[wanted.loss].digest
@@ -383,6 +384,7 @@ def _arm(
         weights=_weights(experiment, datasets, (*folds, final)) if final else {},
         name=wanted.name,
         model=None if isinstance(wanted.model, str) else wanted.model,
+        callbacks=wanted.callbacks,
     )
     return arm.in_stages(make_procedure(wanted.procedure)), net
 

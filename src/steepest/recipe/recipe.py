@@ -31,7 +31,7 @@ class Recipe(Options):
         gradients: the run's length in gradient evaluations where that is what counts, or None; ``steps`` is then the
             largest number of steps that they can make.
         patience: epochs without an improvement after which the run stops, or None for the full length.
-        code: the identity of what the user wrote (optimizer, model, schedule); empty where all is steepest's.
+        code: the identity of what the user wrote (optimizer, model, schedule, callbacks); empty where all is ours.
         loss: the training loss; empty for the default one of the target.
         start: the run whose weights it starts from, as its recipe's id and the point (``best``, ``last``); None for
             weights drawn anew.
@@ -56,8 +56,12 @@ class Recipe(Options):
 
     def scheduled(self, schedule: str) -> Recipe:
         """Return this recipe with a schedule of steepest's own."""
-        code = {kind: digest for kind, digest in self.code.items() if kind != "schedule"}
-        return self.model_copy(update={"schedule": schedule, "code": code})
+        return self.without_code("schedule").model_copy(update={"schedule": schedule})
+
+    def without_code(self, kind: str) -> Recipe:
+        """Return this recipe without the identity of one kind of code."""
+        code = {name: digest for name, digest in self.code.items() if name != kind}
+        return self.model_copy(update={"code": code})
 
     @property
     def length(self) -> int:

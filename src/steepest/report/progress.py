@@ -14,6 +14,7 @@ from steepest.sweep.expected import expected_runs, has_constants
 from steepest.sweep.plan import History, Setup, taking_part
 from steepest.sweep.rows import by_rows
 from steepest.sweep.trials import rates_alone
+from steepest.train.callback import Callback, is_at_batches
 from steepest.wording import counted
 
 
@@ -120,4 +121,18 @@ def steps_text(cells: Mapping[str, Execution], arms: Sequence[Arm]) -> list[str]
         count = execution.threads
         what = f"{mine[0].recipe.model}, batch {mine[0].recipe.batch_size}: " if len(cells) > 1 else ""
         lines.append(f"steps  {what}{'; '.join(parts)}; {count} thread{'s' if count > 1 else ''}")
+    return lines
+
+
+def callbacks_text(callbacks: Sequence[Callback]) -> list[str]:
+    """Return lines that say which callbacks the runs have, and what those after every step cost."""
+    lines: list[str] = []
+    if callbacks:
+        what = (
+            "only watches" if each.only_watches else "may stop runs or set their rate" for each in callbacks
+        )
+        named = (f"{each.name} {does}" for each, does in zip(callbacks, what, strict=True))
+        lines.append(f"       callbacks: {'; '.join(named)}")
+    if often := ", ".join(each.name for each in callbacks if is_at_batches(each)):
+        lines.append(f"       called after every step, so that every step is a call of its own: {often}")
     return lines

@@ -26,6 +26,7 @@ from steepest.sweep.contestants import (
     with_values,
 )
 from steepest.sweep.space import Axis
+from steepest.train.callback import Callback, changing
 
 DEFAULT_ARM_OPTIMIZER = "adam"
 """The optimizer of an arm in a list that names none."""
@@ -58,11 +59,13 @@ class Objects:
         optimizers: the optimizers, where some are classes, rules or values to try.
         model: a callable that builds the model of arms that name none.
         named: objects by the text that stands for them in the configuration.
+        callbacks: what watches the runs or changes them.
     """
 
     optimizers: tuple[Any, ...] | None = None
     model: ModelBuilder | None = None
     named: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    callbacks: tuple[Callback, ...] = ()
 
 
 RATE_TUNED = " with its rate tuned"
@@ -86,6 +89,7 @@ class Wanted:
         loss: the training loss; empty for the default one of the target.
         name: the user's own name for it, or nothing.
         model_name: the text that stands for the callable that builds the model; by default that of its name.
+        callbacks: what watches its runs or changes them.
     """
 
     optimizer: Contestant
@@ -100,6 +104,7 @@ class Wanted:
     loss: str = ""
     name: str = ""
     model_name: str = ""
+    callbacks: tuple[Callback, ...] = ()
 
     def __post_init__(self) -> None:
         """Write the data variant in one way, wherever the command was given."""
@@ -161,6 +166,7 @@ class Arm:
         point: which weights of the parent's run: ``best`` or ``last``.
         share: its part of the length of a whole run.
         inner: whether it is a stage of other arms, which is not compared itself.
+        callbacks: what watches its runs or changes them.
     """
 
     method: Contestant
@@ -179,6 +185,7 @@ class Arm:
     point: str = "best"
     share: float = 1.0
     inner: bool = False
+    callbacks: tuple[Callback, ...] = ()
 
     @property
     def id(self) -> str:
@@ -250,6 +257,7 @@ def wanted_arms(experiment: Experiment, given: Objects) -> tuple[Wanted, ...]:
         OptionError: two arms are the same, or a list and several values are given.
         UnknownNameError: there is no such optimizer.
     """
+    _check_callbacks(experiment, given)
     shared = _shared(experiment, given)
     if experiment.arms:
         if more := experiment.factors.values():
@@ -299,6 +307,7 @@ def _shared(experiment: Experiment, given: Objects) -> Wanted:
     shared = Wanted(
         first, given.model or "", protocol.schedule, protocol.batch_size, protocol.precision,
         prepare="" if not isinstance(experiment.data.prepare, str) else experiment.data.prepare,
+        callbacks=given.callbacks,
     )  # fmt: skip
     return shared if given.model else _with(shared, {"model": experiment.model.model}, experiment, given)
 
@@ -399,6 +408,17 @@ def _check_distinct(arms: Sequence[Wanted]) -> None:
     twice = next((each for each in names if names.count(each) > 1), None)
     if twice:
         raise OptionError(f"two arms are called {twice!r}", hint="give each a name of its own.")
+
+
+def _check_callbacks(experiment: Experiment, given: Objects) -> None:
+    """Refuse to go on without the callbacks that the runs of a folder had."""
+    have = changing(given.callbacks)
+    lacking = [name for name in experiment.callbacks if name not in have]
+    if lacking:
+        raise OptionError(
+            f"the callbacks {', '.join(lacking)} of the comparison are not given",
+            hint="they are Python objects: go on in Python, by the same st.compare(..., callbacks=[...]).",
+        )
 
 
 CALLABLE = "callable "

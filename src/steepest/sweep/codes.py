@@ -12,6 +12,7 @@ from steepest.components.identity import Code, of_reference, of_value
 from steepest.models import ModelBuilder
 from steepest.sweep.arms import Wanted
 from steepest.sweep.contestants import Contestant
+from steepest.train.callback import Callback, changing
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Codes:
     Attributes:
         optimizers: by their names.
         models, losses, schedules, procedures: by their texts.
+        callbacks: of the callbacks that can change runs, together.
     """
 
     optimizers: dict[str, Code]
@@ -28,6 +30,7 @@ class Codes:
     schedules: dict[str, Code]
     procedures: dict[str, Code]
     losses: dict[str, Code]
+    callbacks: Code
 
     def __iter__(self) -> Iterator[tuple[str, Code]]:
         """Yield every code of the user with what it is the code of, such as ``optimizer mine.py:MyOpt``."""
@@ -44,17 +47,27 @@ class Codes:
         for name, code in self.optimizers.items():
             if code.digest:
                 yield f"optimizer {name}", code
+        if self.callbacks.digest:
+            yield "callbacks", self.callbacks
 
 
 def codes_of(arms: Sequence[Wanted]) -> Codes:
-    """Return the code of the optimizers, models, losses, schedules and procedures of arms."""
+    """Return the code of the optimizers, models, losses, schedules, procedures and callbacks of arms."""
     return Codes(
         {arm.optimizer.name: of_optimizer(arm.optimizer) for arm in arms},
         {arm.model_text: of_model(arm.model) for arm in arms},
         {arm.schedule: of_schedule(arm.schedule) for arm in arms},
         {arm.procedure: of_component(arm.procedure) for arm in arms},
         {arm.loss: of_component(arm.loss) for arm in arms if arm.loss},
+        of_callbacks(arms[0].callbacks),
     )
+
+
+def of_callbacks(callbacks: Sequence[Callback]) -> Code:
+    """Return the code and values of the callbacks that can change runs, in their order."""
+    some = [each for each in callbacks if not each.only_watches]
+    name = ", ".join(changing(callbacks))
+    return of_value(tuple(some), name) if some else Code(name)
 
 
 def of_model(model: str | ModelBuilder) -> Code:

@@ -67,7 +67,7 @@ def pilot_run(arm: Arm, seed: int, most_steps: int = PILOT_STEPS) -> PlannedRun:
         "steps": epochs * arm.per_epoch,
         "patience": PILOT_PATIENCE,
     }
-    recipe = arm.recipe.scheduled("constant").model_copy(update=changes)
+    recipe = arm.recipe.scheduled("constant").without_code("callbacks").model_copy(update=changes)
     key = RunKey(name="pilot", recipe=recipe.id, seed=seed + TUNING_SEED, phase="pilot")
     return PlannedRun(key, recipe, rule, read_test=False, arm=arm)
 

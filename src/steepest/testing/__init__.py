@@ -1,4 +1,4 @@
-"""Conformance suites for whoever writes a rule, an optimizer, a method, a loss or a procedure.
+"""Conformance suites for whoever writes a rule, an optimizer, a method, a loss, a procedure or a callback.
 
 They are those of this project. In a test file of yours, five lines run every check that applies::
 
@@ -9,11 +9,12 @@ They are those of this project. In a test file of yours, five lines run every ch
         textbook = staticmethod(my_rule_in_plain_floats)
 
 :class:`MethodConformance` is the one for a method that is no rule, :class:`ObjectiveConformance` for a
-training loss, :class:`ProcedureConformance` for a procedure.
+training loss, :class:`ProcedureConformance` for a procedure, :class:`CallbackConformance` for a callback.
 """
 
 from __future__ import annotations
 
+from steepest.testing.callbacks import CallbackConformance
 from steepest.testing.methods import MethodConformance
 from steepest.testing.objectives import ObjectiveConformance
 from steepest.testing.optimizers import OptimizerConformance
@@ -21,6 +22,7 @@ from steepest.testing.procedures import ProcedureConformance
 from steepest.testing.suite import RuleConformance
 
 __all__ = [
+    "CallbackConformance",
     "MethodConformance",
     "ObjectiveConformance",
     "OptimizerConformance",
