@@ -212,7 +212,8 @@ class Comparison(Frozen):
         curves: validation metric during the final runs.
         rates: the tuning of each optimizer.
         classes: per-class lines of the winner; empty for regression.
-        confusion: counts [true][predicted] in the order of ``classes``.
+        confusion: counts [true][predicted] in the order of ``classes``; sums of weights where rows have weights.
+        weight: the column of the rows' weights; empty where all count the same.
         trust: the facts of the trust strip: n, trials, test rows, smallest detectable difference.
         warnings: what to be careful with.
         data, preparation, recipe, environment: listings for the end of the report.
@@ -246,7 +247,8 @@ class Comparison(Frozen):
     curves: list[Band] = Field(default_factory=list)
     rates: list[RateCurve] = Field(default_factory=list)
     classes: list[ClassLine] = Field(default_factory=list)
-    confusion: list[list[int]] = Field(default_factory=list)
+    confusion: list[list[int | float]] = Field(default_factory=list)
+    weight: str = ""
     trust: list[Fact] = Field(default_factory=list)
     runs: list[str] = Field(default_factory=list)
     arms: list[ArmEntry] = Field(default_factory=list)

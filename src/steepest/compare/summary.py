@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from torch import Tensor
@@ -40,6 +41,7 @@ class Findings:
         control_rows: the same of the winner's controls: at its library's default rate, and without a schedule.
         predicted: the class codes of the winner's best model of each test set on the test rows, or None.
         truth: the true ones, in the same order.
+        weights: of these rows, or None.
         test_rows: how many test rows there are.
         sizes: rows of each part (``training``, ``validation``, ``test``) for each test set.
         decided: what was decided for the user, as (what, how).
@@ -51,6 +53,7 @@ class Findings:
     control_rows: Mapping[Control, Sequence[Mapping[str, Tensor] | None]]
     predicted: Tensor | None
     truth: Tensor
+    weights: Tensor | None
     test_rows: int
     sizes: Mapping[str, Sequence[int]]
     decided: Sequence[tuple[str, str]]
@@ -138,6 +141,9 @@ def summarize(
         rates=[rate_curve(evidence, arm) for arm in arms if arm.tuned],
         classes=classes,
         confusion=confusion,
+        weight=experiment.data.weight or "",
+        results_on=_weighted_rows("test", experiment),
+        curves_on=_weighted_rows("validation", experiment),
         trust=trust(
             evidence, findings.test_rows, rivals[metric.name], against[metric.name], found_effects
         ),
@@ -182,18 +188,26 @@ def _differences(
     return rivals, against, *found[metric]
 
 
-def _classes(dataset: Dataset, findings: Findings) -> tuple[list[ClassLine], list[list[int]]]:
+def _classes(dataset: Dataset, findings: Findings) -> tuple[list[ClassLine], list[list[int | float]]]:
     predicted = findings.predicted
     if predicted is None or not dataset.shape.classes:
         return [], []
     truth, labels = findings.truth.cpu().numpy(), list(range(len(dataset.classes)))
     guess = predicted.cpu().numpy()
-    scores: Any = precision_recall_fscore_support(truth, guess, labels=labels, zero_division=0.0)  # pyright: ignore
+    weights = None if findings.weights is None else findings.weights.double().cpu().numpy()
+    how: Any = {"labels": labels, "zero_division": 0.0, "sample_weight": weights}
+    scores: Any = precision_recall_fscore_support(truth, guess, **how)
+    counts = np.bincount(truth, minlength=len(labels)).tolist()
     lines = [
-        ClassLine(label=label, rows=int(rows), precision=float(p), recall=float(r), f1=float(f))
-        for label, p, r, f, rows in zip(dataset.classes, *scores, strict=True)
+        ClassLine(label=label, rows=rows, precision=float(p), recall=float(r), f1=float(f))
+        for label, rows, p, r, f in zip(dataset.classes, counts, *scores[:3], strict=True)
     ]
-    return lines, confusion_matrix(truth, guess, labels=labels).tolist()
+    return lines, confusion_matrix(truth, guess, labels=labels, sample_weight=weights).tolist()
+
+
+def _weighted_rows(part: str, experiment: Experiment) -> str:
+    weight = experiment.data.weight
+    return f"the {part} rows" + ("" if weight is None else f", weighted by {weight}")
 
 
 def _flagged(row: Row, bounds: Limits) -> Row:
@@ -209,6 +223,7 @@ def _data(dataset: Dataset, experiment: Experiment, sizes: Mapping[str, Sequence
         Fact(label="target", value=f"{dataset.target} ({dataset.task})"),
         *[Fact(label=f"{name} rows", value=rows_of_sets(found)) for name, found in sizes.items()],
         Fact(label="split", value=f"{experiment.data.split}, split seed {experiment.data.split_seed}"),
+        *([Fact(label="weights of rows", value=experiment.data.weight)] if experiment.data.weight else []),
     ]
     if dataset.shape.cardinalities:
         text = ", ".join(f"{name} ({codes:,})" for name, codes in dataset.shape.cardinalities.items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from steepest.data.parts import PARTS, SPLIT_COLUMN, split_rows
 from steepest.data.pipeline import TablePipeline
 from steepest.data.preparation import FittedPreparation, Preparation, StepReport
 from steepest.data.roles import decide_roles
+from steepest.data.row_weights import row_weights, scaled
 from steepest.data.steps import ROW
 from steepest.data.unforeseen import Unforeseen
 from steepest.errors import DataError
@@ -142,7 +143,13 @@ def assemble(
     encoder, scale, parts, unforeseen, digest = _encoded(
         frame, columns, options, target, classes, None if given is None else given.scale
     )
+    about_weights: list[Note] = []
+    if options.weight is not None:
+        parts, about = _weighted(frame, parts, options.weight, digest)
+        about_weights.append(about)
     said = options.model_dump(mode="json", exclude={"source", "validation", "test", "prepare"})
+    if options.weight is None:  # the fingerprint of data without weights is that of earlier versions
+        del said["weight"]
     vocabularies = encoder.to_dict()["vocabularies"]
     which = [test_set] if several else []
     digest.update(json.dumps([said, vocabularies, list(classes), *which], sort_keys=True).encode())
@@ -176,6 +183,7 @@ def assemble(
             else ()
         ),
         *about_columns,
+        *about_weights,
         *_about_unforeseen(unforeseen),
     )
     if given is None or given.columns is None:
@@ -272,6 +280,19 @@ def _encoded(
         _update(digest, wanted if raw is None else raw[mine], "<f8")
     unforeseen = {name: each.unforeseen for name, each in encoded.items()}
     return encoder, scale, parts, unforeseen, digest
+
+
+def _weighted(
+    frame: pl.DataFrame, parts: Mapping[str, Part], column: str, digest: Any
+) -> tuple[dict[str, Part], Note]:
+    """Return the parts with the weights of their rows, and a note of them."""
+    weights = row_weights(frame, column)
+    rows = {name: (frame[SPLIT_COLUMN] == name).to_numpy() for name in PARTS}
+    found, note = scaled(weights, rows, column)
+    for mine in rows.values():
+        _update(digest, weights[mine], "<f8")
+    weighted = {name: replace(part, weights=torch.from_numpy(found[name])) for name, part in parts.items()}
+    return weighted, note
 
 
 def _forms(rows: SourceRows, frame: pl.DataFrame, columns: Columns) -> dict[str, Form]:

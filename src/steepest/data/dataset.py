@@ -73,6 +73,17 @@ class Part:
         return self.map(_wide)
 
 
+def class_totals(part: Part, classes: int) -> Tensor:
+    """Return how many rows of each class there are (int64 ``[K]``), or the sum of their weights (float64 ``[K]``).
+
+    Example:
+        >>> class_totals(Part((), torch.tensor([0, 1, 1]), torch.tensor([0.5, 2.0, 0.5])), 3).tolist()
+        [0.5, 2.5, 0.0]
+    """
+    weights = None if part.weights is None else part.weights.double().cpu()
+    return torch.bincount(part.target.cpu(), weights, minlength=classes)
+
+
 @dataclass(frozen=True)
 class Shape:
     """What a model's builder must know of a dataset.

@@ -49,6 +49,11 @@ class TableOptions(BaseModel):
     categorical: list[str] = Field([], description="columns to treat as categories")
     continuous: list[str] = Field([], description="columns to treat as numbers")
     drop: list[str] = Field([], description="columns to leave out")
+    weight: str | None = Field(
+        None,
+        description="a column of weights of rows, numbers from 0: how much each row counts in losses, metrics and "
+        "baselines",
+    )
     missing: list[str] = Field(
         [],
         description="further texts that mean a missing value, besides the empty field, ?, NA, N/A, NaN and "
@@ -121,7 +126,7 @@ class TableOptions(BaseModel):
         names = list(value) if isinstance(value, list | tuple | set | frozenset) else value
         return [_named(each) for each in names] if isinstance(names, list) else names
 
-    @field_validator("target", "features", "categorical", "continuous", "drop")
+    @field_validator("target", "features", "categorical", "continuous", "drop", "weight")
     @classmethod
     def _plain(cls, value: Any) -> Any:
         return plain_in(value)
@@ -133,6 +138,11 @@ class TableOptions(BaseModel):
         return (
             ",".join(map(str, value)) if isinstance(value, list | tuple | set | frozenset) else _named(value)
         )
+
+    @field_validator("weight", mode="before")
+    @classmethod
+    def _weight(cls, value: Any) -> Any:
+        return _named(value)
 
     @field_validator("source", "prepare", mode="before")
     @classmethod
@@ -178,6 +188,8 @@ class TableOptions(BaseModel):
         both = sorted(set(self.categorical) & set(self.continuous))
         if both:
             raise ValueError(f"column {both[0]!r} cannot be both categorical and continuous")
+        if self.weight is not None and self.weight == self.target:
+            raise ValueError(f"column {self.weight!r} cannot be both the target and the weight of rows")
         return self
 
 
@@ -216,13 +228,15 @@ def check_used(options: TableOptions, *, text: bool) -> None:
             else f"--split {options.split} draws nothing"
         )
         raise _no_effect("--split-seed", why)
-    for name in ("features", "categorical", "continuous"):
+    for name in ("features", "categorical", "continuous", "drop"):
         for column in getattr(options, name) or []:
-            if column in options.drop:
+            if column == options.weight:
+                raise _no_effect(f"--{name} {column}", f"it holds the weights of rows: --weight {column}")
+            if name != "drop" and column in options.drop:
                 raise _no_effect(
                     f"--{name} {column}", f"--drop leaves {column} out", "name it in one of the two"
                 )
-            if column == options.target and name != "features":
+            if column == options.target and name in ("categorical", "continuous"):
                 task = "classification" if name == "categorical" else "regression"
                 raise _no_effect(f"--{name} {column}", "it is the target", f"write --task {task}")
     for each in options.missing:
@@ -261,8 +275,8 @@ def _no_effect(option: str, why: str, cure: str = "leave it out") -> OptionError
 def suggested_beside(suggested: Mapping[str, Any], given: TableOptions) -> dict[str, Any]:
     """Return options of a catalog or a preparation file that are not given, but for columns given otherwise."""
     kept = {name: value for name, value in suggested.items() if name not in given.model_fields_set}
-    gone = [given.target, *given.drop]
-    used = [*(given.features or []), *given.categorical, *given.continuous]
+    gone = [given.target, given.weight, *given.drop]
+    used = [given.weight, *(given.features or []), *given.categorical, *given.continuous]
     if "split" in given.model_fields_set and given.split_rule.several == "folds":
         kept.pop("test", None)  # a share for one split
     others = {"drop": used, "features": gone, "categorical": gone, "continuous": gone}
@@ -298,6 +312,8 @@ def table_options(**values: Any) -> TableOptions:
         if first["type"] != "value_error":
             text = f"{first['input']!r}: {text[:1].lower()}{text[1:]}"
         hint = "remove it from one of the two." if "both" in text else "give smaller shares."
+        if "both the target" in text:
+            hint = "name another column of weights."
         if name:
             hint = f"{name} is: {TableOptions.model_fields[name].description}."
         raise OptionError(f"{name}: {text}" if name else text, hint=hint) from None

@@ -136,7 +136,7 @@ class Table(Source):
             marks=options.number_marks,
             decimal=options.decimal,
             kept={*options.categorical, *classes},
-            numbers={*options.continuous, options.target or ""} if fixed else options.continuous,
+            numbers={*options.continuous, options.weight or "", (options.target if fixed else None) or ""},
             target=options.target if options.task == "auto" else None,
             encoding=options.encoding,
         )
@@ -372,7 +372,7 @@ class Table(Source):
         self, raw: pl.LazyFrame, name: str
     ) -> tuple[pl.DataFrame, list[StepReport], pl.Series | None]:
         column = self.options.split_rule.column
-        keep = [column] if column and column in raw.collect_schema() else []
+        keep = [each for each in (column, self.options.weight) if each and each in raw.collect_schema()]
         filtered = any(isinstance(step, Filter) for step in self.preparation.prefix)
         frame, reports = self.preparation.collect_prefix(
             raw.with_row_index(ROW) if filtered else raw, target=self.options.target, keep=keep, compact=True
@@ -455,7 +455,7 @@ class Table(Source):
             if name == self.options.target and not classes:
                 hint = f"{doubt.cure}, or treat them as classes: --task classification."
                 raise DataError(f"the target {name!r} {doubt.why}", hint=hint)
-            if name in self.options.continuous:
+            if name in self.options.continuous or name == self.options.weight:
                 raise DataError(f"column {name!r} {doubt.why}", hint=f"{doubt.cure}.")
 
     def _forms_read(self, raw: Mapping[str, str]) -> dict[str, Form]:

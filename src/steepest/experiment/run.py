@@ -257,7 +257,7 @@ def _findings(
         if arm is winner:
             network = made
             network.save(runner.folder.path / "model")
-    outputs, truth = [], []
+    outputs, tested = [], []
     for fold, fingerprint in enumerate(winner.folds):
         data = settings.datasets[fingerprint]
         run = best_run(evidence, winner, fold)
@@ -265,7 +265,8 @@ def _findings(
             continue
         model = network if setup.folds == 1 else _network(runner, settings, evidence, run)
         outputs.append(predict(model.net, data.test.inputs))
-        truth.append(data.test.target)
+        tested.append(data.test)
+    weights = [each.weights for each in tested if each.weights is not None]
     predicted = torch.cat(outputs) if outputs else None
     if predicted is not None:
         predicted = target_of(settings.dataset).guess(predicted)
@@ -281,7 +282,8 @@ def _findings(
         },
         control_rows={name: rows_of(some) for name, some in evidence.controls.items() if some},
         predicted=predicted,
-        truth=torch.cat(truth) if truth else torch.empty(0),
+        truth=torch.cat([each.target for each in tested]) if tested else torch.empty(0),
+        weights=torch.cat(weights) if weights else None,
         test_rows=settings.datasets.source.test_rows.height,
         sizes=settings.datasets.sizes(),
         decided=decided,

@@ -86,6 +86,8 @@ def _data(comparison: Comparison, experiment: Experiment) -> str:
             "that are not for its validation, by the winner's recipe."
         )
     said += [f"{capital(_list(own))}."] if own else []
+    if options.weight is not None:
+        said.append(f"Rows were weighted by {options.weight} in losses, metrics and baselines.")
     said += (
         [f"Data and preparation have the fingerprint {facts['fingerprint']}."]
         if "fingerprint" in facts

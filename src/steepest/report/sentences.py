@@ -52,7 +52,7 @@ MOST_NAMED = 3
 
 
 def notes(comparison: Comparison, *, intervals: bool = True) -> list[str]:
-    """Return what must stand beside the table of results: who was chosen if not the first line, and the correction.
+    """Return what must stand beside the table of results: weights, who was chosen if not the first, corrections.
 
     Args:
         comparison: the result.
@@ -65,7 +65,8 @@ def notes(comparison: Comparison, *, intervals: bool = True) -> list[str]:
         for row in comparison.rows
         if row.kind == "arm" and metric.name in row.metrics and math.isfinite(row.metrics[metric.name].mean)
     ]
-    said = _chosen(metric, arms, comparison.winner, name)
+    said = [f"Metrics are weighted by {comparison.weight}."] if comparison.weight else []
+    said += _chosen(metric, arms, comparison.winner, name)
     return [*said, *_corrected_away(comparison)] if intervals else said
 
 

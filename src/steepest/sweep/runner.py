@@ -204,6 +204,7 @@ class Runner:
             "loss": finished.test_row_losses,
             "correct": finished.test_row_correct,
             **finished.test_values,
+            "weights": self.dataset(run).test.weights,
         }
         rows = {name: each.cpu() for name, each in kept.items() if each is not None}
         if rows:
