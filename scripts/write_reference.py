@@ -23,6 +23,7 @@ from steepest.data.catalog import SOURCES
 from steepest.data.corruptions import registry as corruptions
 from steepest.data.options import TableOptions
 from steepest.data.preparation import STEPS
+from steepest.data.sources import registry as sources
 from steepest.evaluate import baselines, metrics
 from steepest.models import registry as models
 from steepest.objectives import registry as losses
@@ -159,6 +160,21 @@ def write_models() -> str:
             rows = [(f"`{name}`", f"`{parameters[name].default}`", told) for name, told in options]
             text.append(table(("option", "default", "meaning"), rows))
     return "\n\n".join(text)
+
+
+def write_sources() -> str:
+    """Return every kind of data with what opens it."""
+    rows = [
+        (
+            f"`{entry.name}`",
+            entry.what,
+            ", ".join(f"`--{each}`" for each in entry.more.get("options", ()))
+            or ", ".join(f"`{each}`" for each in entry.more.get("suffixes", ()))
+            or "everything else",
+        )
+        for entry in sources.entries.values()
+    ]
+    return table(("source", "what it is", "chosen by"), rows)
 
 
 def write_steps() -> str:
@@ -351,6 +367,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": write_metrics,
     "baselines.md": write_baselines,
     "data-sets.md": write_data_sets,
+    "sources.md": write_sources,
     "problems.md": write_problems,
     "configuration.md": write_configuration,
     "cli.md": write_cli,

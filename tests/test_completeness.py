@@ -31,6 +31,7 @@ PAGES = {
     "metrics": "reference/metrics.md",
     "baselines": "reference/baselines.md",
     "datasets": "reference/data-sets.md",
+    "sources": "reference/sources.md",
     "problems": "reference/problems.md",
 }
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from steepest.api import Plan, Result, compare, load, plan
+    from steepest.data.sources.opening import open_source
     from steepest.data.table import Table, read_table
     from steepest.errors import SteepestError
     from steepest.experiment.given import Arm
@@ -42,6 +43,7 @@ _PUBLIC = {
     "TrainedModel": "steepest.prediction.model:TrainedModel",
     "compare": "steepest.api:compare",
     "load": "steepest.api:load",
+    "open_source": "steepest.data.sources.opening:open_source",
     "plan": "steepest.api:plan",
     "read_table": "steepest.data.table:read_table",
     "rule": "steepest.optim:make_rule",
@@ -61,6 +63,7 @@ __all__ = [
     "__version__",
     "compare",
     "load",
+    "open_source",
     "plan",
     "read_table",
     "rule",

@@ -140,16 +140,14 @@ def assemble(
         classes = tuple(targets.class_labels(frame[target])) if has_classes(task) else ()
     if set(classes) <= set(before):  # a filter step may leave fewer of them in one test set than in another
         classes = tuple(before)
-    encoder, scale, parts, unforeseen, digest = _encoded(
+    encoder, scale, parts, unforeseen, digest, doubles = _encoded(
         frame, columns, options, target, classes, None if given is None else given.scale
     )
     about_weights: list[Note] = []
     if options.weight is not None:
         parts, about = _weighted(frame, parts, options.weight, digest)
         about_weights.append(about)
-    said = options.model_dump(mode="json", exclude={"source", "validation", "test", "prepare"})
-    if options.weight is None:  # the fingerprint of data without weights is that of earlier versions
-        del said["weight"]
+    said = options.said()
     vocabularies = encoder.to_dict()["vocabularies"]
     which = [test_set] if several else []
     digest.update(json.dumps([said, vocabularies, list(classes), *which], sort_keys=True).encode())
@@ -216,6 +214,7 @@ def assemble(
         provenance=provenance,
         fingerprint=digest.hexdigest()[:32],
         numbers=encoder.numbers,
+        doubles=doubles,
     )
     return Assembled(dataset, pipeline, frame, reports, numbers.gather(places).cast(pl.UInt32))
 
@@ -254,7 +253,7 @@ def _encoded(
     target: str,
     classes: tuple[str, ...],
     scale: TargetScale | None,
-) -> tuple[TableEncoder, TargetScale, dict[str, Part], dict[str, Unforeseen], Any]:
+) -> tuple[TableEncoder, TargetScale, dict[str, Part], dict[str, Unforeseen], Any, dict[str, Part]]:
     rows = {name: (frame[SPLIT_COLUMN] == name).to_numpy() for name in PARTS}
     encoder, encoded, numbers = fit_and_encode(
         columns.each_feature(frame),
@@ -263,12 +262,26 @@ def _encoded(
         continuous=columns.continuous,
         min_count=options.min_count,
     )
+    if options.as_they_are:
+        encoder, scale = encoder.as_they_are(), TargetScale()
     scale, answers = _encoded_target(frame[target], rows["train"], classes, scale)
     raw = None if classes else as_number(frame[target]).to_numpy()
     digest = hashlib.sha256()
     parts: dict[str, Part] = {}
+    doubles: dict[str, Part] = {}
     for name, mine in rows.items():
         inputs, wanted = encoded[name].inputs, answers[mine]
+        if options.as_they_are:
+            columns_of = [
+                numbers[each].filter(pl.Series(mine)).cast(pl.Float64) for each in columns.continuous
+            ]
+            exact = torch.from_numpy(np.stack([each.to_numpy() for each in columns_of], 1))
+            exact = torch.cat(
+                [exact, inputs[1][:, exact.shape[1] :].double()], 1
+            )  # and the missing indicators
+            inputs = (inputs[0], exact.float())
+            values = torch.from_numpy(answers[mine] if raw is None else raw[mine].astype(np.float64))
+            doubles[name] = Part((inputs[0], exact), values)
         parts[name] = Part(inputs, torch.from_numpy(wanted))
         _update(digest, inputs[0].numpy(), "<i4")
         for column in columns.continuous:
@@ -279,7 +292,7 @@ def _encoded(
                 _update(digest, values.fill_null(float("nan")).to_numpy() + 0.0, "<f8")
         _update(digest, wanted if raw is None else raw[mine], "<f8")
     unforeseen = {name: each.unforeseen for name, each in encoded.items()}
-    return encoder, scale, parts, unforeseen, digest
+    return encoder, scale, parts, unforeseen, digest, doubles
 
 
 def _weighted(

@@ -85,6 +85,26 @@ class TableOptions(BaseModel):
     task: Literal["auto", "classification", "regression"] = Field(
         "auto", description="kind of prediction; auto: from the target's type and values"
     )
+    x: str | None = Field(None, description="of a curve, the column along which it runs")
+    y: str | None = Field(None, description="of a curve, the column with its values")
+    reader: str | None = Field(
+        None,
+        description="kind of the data: table, curve, or your own as mine.py:Arrays (default: by what is given)",
+    )
+
+    @property
+    def as_they_are(self) -> bool:
+        """Whether numbers stay in their units, as a curve's do."""
+        return self.x is not None
+
+    def said(self) -> dict[str, Any]:
+        """Return what the fingerprint of the data depends on, besides the rows."""
+        said = self.model_dump(mode="json", exclude={"source", "validation", "test", "prepare", "reader"})
+        return {
+            name: value
+            for name, value in said.items()
+            if name not in ("x", "y", "weight") or value is not None
+        }
 
     @property
     def markers(self) -> list[str]:
@@ -126,7 +146,7 @@ class TableOptions(BaseModel):
         names = list(value) if isinstance(value, list | tuple | set | frozenset) else value
         return [_named(each) for each in names] if isinstance(names, list) else names
 
-    @field_validator("target", "features", "categorical", "continuous", "drop", "weight")
+    @field_validator("target", "features", "categorical", "continuous", "drop", "weight", "x", "y")
     @classmethod
     def _plain(cls, value: Any) -> Any:
         return plain_in(value)

@@ -19,7 +19,7 @@ from steepest.compare.summary import Findings, best_run, summarize
 from steepest.components.identity import of_network
 from steepest.components.references import looking
 from steepest.data.sources.contract import Source
-from steepest.data.table import read_table
+from steepest.data.sources.opening import open_source
 from steepest.errors import DataError, OptionError, PreparationError
 from steepest.evaluate.outputs import predict
 from steepest.experiment.baselines import Baselines
@@ -64,9 +64,9 @@ def open_data(experiment: Experiment) -> Source:
             "the experiment names no data: [data] has no source",
             hint='add source = "table.csv"; a comparison of a frame in memory can only be continued in Python.',
         )
-    table = read_table(source, **options)
-    _ = table.target
-    return table
+    opened = open_source(source, **options)
+    _ = opened.target
+    return opened
 
 
 def complete(

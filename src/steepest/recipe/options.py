@@ -249,6 +249,10 @@ CLEARER_NAMES = {"embedding_rows": "rows", "tuning_rates": "scan_rates", "tuning
 """What options are called on the command line and in Python, where the stored name is another."""
 
 
+READER = "reader"
+"""The kind of the data is ``--source`` on the command line, where the source itself has no flag."""
+
+
 def flag_of(name: str) -> str:
     """Return how an option is written on the command line.
 
@@ -256,4 +260,6 @@ def flag_of(name: str) -> str:
         >>> flag_of("batch_size"), flag_of("rows")
         ('--batch-size', '--embedding-rows')
     """
+    if name == READER:
+        return "--source"
     return "--" + next((new for new, old in CLEARER_NAMES.items() if old == name), name).replace("_", "-")

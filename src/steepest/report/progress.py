@@ -25,6 +25,11 @@ def data_text(dataset: Dataset, sets: int = 1) -> str:
     names = dataset.shape.continuous
     gaps = sum(each.endswith(INDICATOR) and each.removesuffix(INDICATOR) in names for each in names)
     columns = f"{len(dataset.shape.cardinalities)} categorical, {len(names) - gaps} continuous"
+    if dataset.shape.others:
+        columns = ", ".join(
+            f"{each.name} {list(each.size)}" if each.size != (1,) else each.name
+            for each in dataset.shape.others
+        )
     tested = f"{len(dataset.test):,} test" if sets == 1 else f"{sets} test sets"
     columns += f" (+{counted(gaps, 'missing-value indicator')})" if gaps else ""
     return f"data   {rows:,} rows · {columns} · {dataset.target}: {what} · {tested}"

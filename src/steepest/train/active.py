@@ -176,7 +176,7 @@ class ActiveRun:
         except Exception as error:  # no run can go on from here
             raise ModelError(
                 f"the model fails on the validation rows: {type(error).__name__}: {first_line(error)}",
-                hint="it is called as model(categorical, continuous) in evaluation mode, without gradients.",
+                hint=f"it is called as {self.dataset.shape.call} in evaluation mode, without gradients.",
             ) from error
         self._call("at_begin")
 

@@ -215,7 +215,7 @@ def check_model(model: nn.Module, dataset: Dataset) -> None:
     except Exception as error:
         raise ModelError(
             f"the model fails on {counted(len(rows), 'row')}: {type(error).__name__}: {error}",
-            hint="it is called as model(categorical, continuous), with codes [rows, C] and values [rows, D].",
+            hint=f"it is called as {dataset.shape.call}, with {_shapes_of(rows)}.",
         ) from error
     finally:
         model.train(training)
@@ -228,6 +228,12 @@ def check_model(model: nn.Module, dataset: Dataset) -> None:
             f"the model returned {found} for {counted(len(rows), 'row')}",
             hint=f"return a tensor of shape [rows, {wanted[1]}]: one column for each {target_of(dataset).column}.",
         )
+
+
+def _shapes_of(rows: Part) -> str:
+    return " and ".join(
+        f"{str(each.dtype).removeprefix('torch.')} {list(each.shape)}" for each in rows.inputs
+    )
 
 
 def check_objective(objective: Objective, text: str, dataset: Dataset) -> None:
