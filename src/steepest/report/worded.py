@@ -31,8 +31,7 @@ def worded(found: Summary, notes: Sequence[Note], folder: Path, model: str | Non
     use = comparison.recommended
     said = about_altered_data(
         found.altered.of_winner,
-        [what.begin(title) for title in found.altered.ahead][:1]
-        + [what.name(title) for title in found.altered.ahead[1:]],
+        [what.name(title) for title in found.altered.ahead],
         all_are=found.altered.all_are,
     )
     made = comparison.model_copy(
@@ -49,7 +48,7 @@ def worded(found: Summary, notes: Sequence[Note], folder: Path, model: str | Non
                 subject=what,
                 factorial=comparison.factorial,
             )
-            + (said and f" {said}"),
+            + (said and f" {what.sentence(said)}"),
             "remarks": remarks(
                 metric, comparison.metrics, mine, comparison.rows, {} if limits.silent else found.rivals, what
             ),
