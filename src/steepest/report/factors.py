@@ -46,12 +46,10 @@ def levels_of(comparison: Comparison) -> dict[str, dict[str, str]]:
 
 
 def optimizers_of(comparison: Comparison) -> dict[str, str]:
-    """Return, where several factors vary, each arm's optimizer by its title."""
-    return (
-        {arm.title: arm.factors.get("optimizer", "") for arm in comparison.arms}
-        if varying(comparison)
-        else {}
-    )
+    """Return, where arms may share one, each arm's optimizer by its title."""
+    if comparison.factors == ["optimizer"]:
+        return {}
+    return {arm.title: arm.factors.get("optimizer", arm.title) for arm in comparison.arms}
 
 
 def short_names(comparison: Comparison) -> dict[str, str]:

@@ -15,6 +15,9 @@ from steepest.report.sentences import about_altered_data, remarks
 from steepest.report.usage import usage
 from steepest.report.words import Subject, listed
 
+MOST_OF_NAMES = 160
+"""Characters of names in a warning; where there are more, arms are counted."""
+
 
 def worded(found: Summary, notes: Sequence[Note], folder: Path, model: str | None) -> Comparison:
     """Return the comparison with its sentences.
@@ -63,9 +66,13 @@ def _warnings(notes: Sequence[Note], rows: Sequence[Row], bounds: Limits, what: 
     if bounds.mistuned:
         found.append(mistuned(bounds.mistuned))
     for flag in ("still improving", "overfitting", "best rate at the edge of the grid"):
-        names = [what.name(row.name) for row in rows if row.kind == "arm" and flag in row.flags]
+        arms = [row for row in rows if row.kind == "arm"]
+        names = [what.name(row.name) for row in arms if flag in row.flags]
         if names:
-            found.append(f"{listed(names)}: {flag}.")
+            which = listed(names)
+            if len(which) > MOST_OF_NAMES:
+                which = f"{len(names)} of the {len(arms)} {what.many}"
+            found.append(f"{which}: {flag}.")
     return found
 
 
