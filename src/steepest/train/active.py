@@ -89,6 +89,7 @@ class ActiveRun:
         start: the weights and buffers that it starts from; None for those that the seed draws.
         steps_before: steps of the runs that gave ``start``.
         hooks: the run's callbacks; its method has to follow their rate.
+        together: how many runs take their steps together, this one included, and share what that costs.
 
     Attributes:
         net: the model, whose parameters are those that are trained.
@@ -111,8 +112,9 @@ class ActiveRun:
         start: Mapping[str, Tensor] | None = None,
         steps_before: int = 0,
         hooks: Hooks | None = None,
+        together: int = 1,
     ) -> None:
-        self._meter = Meter(device)
+        self._meter, self._together = Meter(device), together
         self.recipe, self.key, self.method, self.wanted = recipe, key, method, wanted
         self.net, self.dataset = wide(
             build_model(model or recipe.model, dataset.shape, seed=key.seed), dataset, recipe.precision
@@ -241,7 +243,10 @@ class ActiveRun:
             evaluate=self._evaluation_seconds + time.perf_counter() - started,
             compile=self.compile_seconds,
         )
-        cost = {"cpu_seconds": self._meter.cpu_seconds, "peak_memory": self._meter.peak_memory}
+        cost = {
+            "cpu_seconds": self._meter.cpu_seconds / self._together,
+            "peak_memory": self._meter.peak_memory,
+        }
         found.record = found.record.model_copy(update={"clocks": clocks, **cost})
         return found
 

@@ -314,9 +314,17 @@ def trace(program: Program, state: State, changing: Changing) -> Traced:
         NotTraceableError: the model or the rule does something that depends on the values, or draws random numbers
             in another way than by dropout.
     """
+    return trace_step(
+        lambda: replace(program, idle=without_gradient(program, state, changing)).step, state, changing
+    )
+
+
+def trace_step(
+    make: Callable[[], Callable[[State, Changing], Tensor]], state: State, changing: Changing
+) -> Traced:
+    """Return the step that ``make`` returns as a graph, as :func:`trace` does."""
     try:
-        program = replace(program, idle=without_gradient(program, state, changing))
-        graph = _graph(program.step, state, changing)
+        graph = _graph(make(), state, changing)
     except Exception as error:
         raise NotTraceableError(
             f"the step cannot be traced: {type(error).__name__}: {first_line(error)}",
