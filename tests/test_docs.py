@@ -26,6 +26,7 @@ PAGES = [
     "docs/how-to/callbacks.md",
     "docs/how-to/optimizer-in-your-loop.md",
     "docs/how-to/trace.md",
+    "docs/how-to/memory.md",
 ]
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

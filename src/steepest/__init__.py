@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from steepest.data.table import Table, read_table
     from steepest.errors import SteepestError
     from steepest.experiment.given import Arm
+    from steepest.footprint.memory import memory
     from steepest.optim import make_rule as rule
     from steepest.prediction.model import TrainedModel
     from steepest.sweep.contestants import tune
@@ -43,6 +44,7 @@ _PUBLIC = {
     "TrainedModel": "steepest.prediction.model:TrainedModel",
     "compare": "steepest.api:compare",
     "load": "steepest.api:load",
+    "memory": "steepest.footprint.memory:memory",
     "open_source": "steepest.data.sources.opening:open_source",
     "plan": "steepest.api:plan",
     "read_table": "steepest.data.table:read_table",
@@ -63,6 +65,7 @@ __all__ = [
     "__version__",
     "compare",
     "load",
+    "memory",
     "open_source",
     "plan",
     "read_table",

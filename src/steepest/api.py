@@ -72,7 +72,7 @@ def plan(
 
     Args:
         data: a table from :func:`read_table`, or anything that it accepts (then together with ``target``).
-        target: the column to predict, if ``data`` is not a table yet.
+        target: the column to predict, if ``data`` is not a table yet; a data set of the catalog has one.
         optimizers: names, specifications (``"quickprop(max_growth=1.5)"``) or groups (``"classic"``); also
             ``torch.optim.Optimizer`` classes, rules from :func:`steepest.rule`, and :func:`steepest.tune`.
         model: a specification, a reference (``"nets.py:MyNet"``), or a callable that takes the dataset's
@@ -99,7 +99,7 @@ def plan(
             f"target={target!r} has no effect: the table has the target {data.options.target!r}",
             hint="name it once, in read_table.",
         )
-    table = data if isinstance(data, Source) else read_table(data, target=target or _no_target())
+    table = data if isinstance(data, Source) else read_table(data, target=target or _no_target(data))
     tree: dict[str, Any] = {"data": table.options.model_dump(), "model": {}, "protocol": {}, "factors": {}}
     asked = [CLEARER_NAMES.get(key, key) for key in options]
     objects: dict[str, Any] = {}
@@ -494,5 +494,6 @@ def _is_there(path: str) -> bool:
         return False
 
 
-def _no_target() -> str:
-    raise OptionError("no target is given", hint="name the column to predict: target='…'.")
+def _no_target(data: Any) -> None:
+    if not is_name(data):  # a data set of the catalog has a target of its own
+        raise OptionError("no target is given", hint="name the column to predict: target='…'.")
