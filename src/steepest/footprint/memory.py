@@ -13,7 +13,7 @@ import polars as pl
 import torch
 
 from steepest.api import Plan, plan
-from steepest.data.table import Table
+from steepest.data.sources.contract import Source
 from steepest.errors import OptionError
 from steepest.experiment.settings import decide, usable_device
 from steepest.footprint import TAKEN
@@ -110,7 +110,7 @@ class Memory:
 
 
 def memory(
-    data: Table | Any,
+    data: Source | Any,
     *,
     target: str | None = None,
     optimizers: Sequence[Any] | str = "adam",
