@@ -20,7 +20,7 @@ from steepest.compare.estimates import Difference
 from steepest.compare.evidence import Control, Evidence, against_controls, compared, main_effects
 from steepest.compare.limits import TUNING_FAILED, Limits, limits
 from steepest.compare.recommended import recommended
-from steepest.compare.result import ClassLine, Comparison, Fact, Row, better_first
+from steepest.compare.result import SELECTION, ClassLine, Comparison, Fact, Row, better_first
 from steepest.compare.worth import effects, trust
 from steepest.data.dataset import Dataset
 from steepest.evaluate.rowwise import BY_ROW
@@ -142,8 +142,10 @@ def summarize(
         classes=classes,
         confusion=confusion,
         weight=experiment.data.weight or "",
-        results_on=_weighted_rows("test", experiment),
-        curves_on=_weighted_rows("validation", experiment),
+        held_out=evidence.held_out,
+        results_on=_weighted_rows("test" if evidence.held_out else "training", experiment),
+        curves_on=_weighted_rows("validation" if evidence.held_out else "training", experiment),
+        selection=SELECTION if evidence.held_out else NOTHING_HELD_OUT,
         trust=trust(
             evidence, findings.test_rows, rivals[metric.name], against[metric.name], found_effects
         ),
@@ -178,7 +180,7 @@ def _differences(
     rivals: dict[str, list[Difference]] = {}
     against: dict[str, list[Difference]] = {}
     found = {
-        name: compared(evidence, findings.rows, findings.baseline_rows, name)
+        name: _on_seeds(compared(evidence, findings.rows, findings.baseline_rows, name), evidence.held_out)
         for name in dict.fromkeys(each for each in wanted if each in evidence.metrics)
     }
     for name, (pairs, outer) in found.items():
@@ -186,6 +188,18 @@ def _differences(
         rivals[name] = [each for each in turned if each is not None]
         against[name] = [each for each in outer if each.first == winner]
     return rivals, against, *found[metric]
+
+
+def _on_seeds(
+    found: tuple[list[Difference], list[Difference]], held_out: bool
+) -> tuple[list[Difference], list[Difference]]:
+    """Return the differences; where nothing is held out, one from a baseline has no interval for that reason."""
+    pairs, outer = found
+    if held_out:
+        return found
+    return pairs, [
+        each.model_copy(update={"reason": "nothing was held out"}) if each.reason else each for each in outer
+    ]
 
 
 def _classes(dataset: Dataset, findings: Findings) -> tuple[list[ClassLine], list[list[int | float]]]:
@@ -210,6 +224,12 @@ def _weighted_rows(part: str, experiment: Experiment) -> str:
     return f"the {part} rows" + ("" if weight is None else f", weighted by {weight}")
 
 
+NOTHING_HELD_OUT = (
+    "Nothing was held out: every result, the choice of weights and the winner are on the training rows, and claim "
+    "nothing about new rows."
+)
+
+
 def _flagged(row: Row, bounds: Limits) -> Row:
     """Return an optimizer's row with a flag if its tuning failed."""
     if row.kind != "arm" or row.name not in bounds.mistuned:
@@ -221,8 +241,17 @@ def _data(dataset: Dataset, experiment: Experiment, sizes: Mapping[str, Sequence
     facts = [
         Fact(label="source", value=experiment.data.source or "a frame in memory"),
         Fact(label="target", value=f"{dataset.target} ({dataset.task})"),
-        *[Fact(label=f"{name} rows", value=rows_of_sets(found)) for name, found in sizes.items()],
-        Fact(label="split", value=f"{experiment.data.split}, split seed {experiment.data.split_seed}"),
+        *[
+            Fact(label=f"{name} rows", value=rows_of_sets(found))
+            for name, found in sizes.items()
+            if dataset.held_out or name == "training"
+        ],
+        Fact(
+            label="split",
+            value=f"{experiment.data.split}, split seed {experiment.data.split_seed}"
+            if dataset.held_out
+            else "none: nothing held out",
+        ),
         *([Fact(label="weights of rows", value=experiment.data.weight)] if experiment.data.weight else []),
     ]
     if dataset.shape.cardinalities:
@@ -255,6 +284,7 @@ def _recipe(experiment: Experiment, evidence: Evidence, findings: Findings) -> l
     schedules = dict.fromkeys(arm.recipe.schedule for arm in arms)
     procedures = dict.fromkeys(arm.factors.get("procedure", PLAIN) for arm in arms)
     losses = dict.fromkeys(arm.factors.get("loss", "") for arm in arms)
+    chosen_by = "validation" if evidence.held_out else "training"
     precisions = dict.fromkeys(PRECISIONS[arm.recipe.precision] for arm in arms)
     return [
         Fact(label="model", value="; ".join(models)),
@@ -265,7 +295,7 @@ def _recipe(experiment: Experiment, evidence: Evidence, findings: Findings) -> l
         Fact(label="class weights", value=str(experiment.protocol.class_weights)),
         Fact(label="clipping", value="none" if recipe.clip is None else f"norm {recipe.clip:g}"),
         Fact(label="numerical precision", value="; ".join(precisions)),
-        Fact(label="tested weights", value="those with the best validation metric of each run"),
+        Fact(label="tested weights", value=f"those with the best {chosen_by} metric of each run"),
     ]  # fmt: skip
 
 

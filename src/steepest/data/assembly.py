@@ -86,8 +86,11 @@ class Assembled:
 
     @property
     def test(self) -> pl.DataFrame:
-        """Of every test row its number in its file, counted from 0, and its target, in the dataset's order."""
-        mine = self.frame[SPLIT_COLUMN] == "test"
+        """Of every test row its number in its file, counted from 0, and its target, in the dataset's order.
+
+        Where nothing is held out, of every row.
+        """
+        mine = self.frame[SPLIT_COLUMN] == ("test" if self.dataset.held_out else "train")
         answers = as_text(self.frame[self.dataset.target].filter(mine))
         return pl.DataFrame({"row": self.numbers.filter(mine), "target": answers})
 
@@ -126,9 +129,9 @@ def assemble(
     else:
         task, about_task, about_parts = given.task, [], []
         frame, numbers = given.restricted(frame, numbers)
-    frame, places, fitted, reports = _learned(
-        frame, preparation, target, PARTS if test_set is not None else PARTS[:2]
-    )
+    held_out = options.split_rule.held_out
+    there = (PARTS if test_set is not None else PARTS[:2]) if held_out else PARTS[:1]
+    frame, places, fitted, reports = _learned(frame, preparation, target, there)
     reports = (*rows.reports, *reports)
     if given is not None and given.columns is not None:
         columns, about_columns = given.columns, []
@@ -145,7 +148,7 @@ def assemble(
     )
     about_weights: list[Note] = []
     if options.weight is not None:
-        parts, about = _weighted(frame, parts, options.weight, digest)
+        parts, about = _weighted(frame, parts, options, digest)
         about_weights.append(about)
     said = options.said()
     vocabularies = encoder.to_dict()["vocabularies"]
@@ -174,10 +177,10 @@ def assemble(
         *about_rows,
         *about_task,
         *about_parts,
-        *(about_split(frame.drop(SPLIT_COLUMN), columns, options) if given is None else ()),
+        *(about_split(frame.drop(SPLIT_COLUMN), columns, options) if given is None and held_out else ()),
         *(
             about_test_rows(frame.height if several else len(parts["test"]), task, options)
-            if given is None
+            if given is None and held_out
             else ()
         ),
         *about_columns,
@@ -192,7 +195,7 @@ def assemble(
     provenance = {
         "source": rows.source,
         "rows_read": rows.frame.height,
-        "rows": {name: len(part) for name, part in parts.items()},
+        "rows": {name: len(part) for name, part in parts.items() if held_out or name == "train"},
         "categorical": categorical,
         "continuous": continuous,
         "left_out": {each.name: each.reason for each in columns.columns if each.role == "left out"},
@@ -215,6 +218,7 @@ def assemble(
         fingerprint=digest.hexdigest()[:32],
         numbers=encoder.numbers,
         doubles=doubles,
+        held_out=held_out,
     )
     return Assembled(dataset, pipeline, frame, reports, numbers.gather(places).cast(pl.UInt32))
 
@@ -292,15 +296,25 @@ def _encoded(
                 _update(digest, values.fill_null(float("nan")).to_numpy() + 0.0, "<f8")
         _update(digest, wanted if raw is None else raw[mine], "<f8")
     unforeseen = {name: each.unforeseen for name, each in encoded.items()}
+    if not options.split_rule.held_out:
+        parts = dict.fromkeys(PARTS, parts["train"])
+        doubles = dict.fromkeys(PARTS, doubles["train"]) if doubles else doubles
     return encoder, scale, parts, unforeseen, digest, doubles
 
 
+def _rows_of(frame: pl.DataFrame, options: TableOptions) -> dict[str, NDArray[np.bool_]]:
+    """Return which rows are in each part; where nothing is held out, the training rows are in all three."""
+    held_out = options.split_rule.held_out
+    return {name: (frame[SPLIT_COLUMN] == (name if held_out else "train")).to_numpy() for name in PARTS}
+
+
 def _weighted(
-    frame: pl.DataFrame, parts: Mapping[str, Part], column: str, digest: Any
+    frame: pl.DataFrame, parts: Mapping[str, Part], options: TableOptions, digest: Any
 ) -> tuple[dict[str, Part], Note]:
     """Return the parts with the weights of their rows, and a note of them."""
+    column = options.weight or ""
     weights = row_weights(frame, column)
-    rows = {name: (frame[SPLIT_COLUMN] == name).to_numpy() for name in PARTS}
+    rows = _rows_of(frame, options)
     found, note = scaled(weights, rows, column)
     for mine in rows.values():
         _update(digest, weights[mine], "<f8")

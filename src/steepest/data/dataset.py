@@ -200,6 +200,7 @@ class Dataset:
             NaN where it means none.
         true_target: the true target of the training rows, where they are trained with another one; else None.
         relabel: makes of the true target the one of a run with a seed, where every seed has its own; else None.
+        held_out: whether validation and test rows are held out; else they are the training rows.
         doubles: parts with the numbers as they were read, in 64 bits, where they are kept; by the part's name.
     """
 
@@ -219,6 +220,7 @@ class Dataset:
     true_target: Tensor | None = None
     relabel: Callable[[Tensor, int], Tensor] | None = None
     doubles: Mapping[str, Part] = field(default_factory=dict[str, Part])
+    held_out: bool = True
 
     @property
     def task(self) -> Task:

@@ -74,7 +74,8 @@ class TableOptions(BaseModel):
         "auto",
         description="how rows are split: auto (stratified for classes, random for numbers), random, stratified, "
         "group:COLUMN (no group in two parts) or time:COLUMN (the latest rows are the test rows); folds:5 (five test "
-        "sets, each row is tested once) or repeats:10 (ten splits), also as folds:5,group:COLUMN",
+        "sets, each row is tested once) or repeats:10 (ten splits), also as folds:5,group:COLUMN; none (nothing is "
+        "held out: results are on the training rows)",
     )
     split_seed: int = Field(0, description="random seed of the split")
     validation: float | str = Field(0.1, description="share of the rows for validation")
@@ -238,6 +239,13 @@ def check_used(options: TableOptions, *, text: bool) -> None:
     rule = options.split_rule
     if rule.several:
         _check_several(options, rule)
+    if not rule.held_out:
+        for name in ("validation", "test", "split_seed"):
+            if (
+                name in options.model_fields_set
+                and getattr(options, name) != TableOptions.model_fields[name].default
+            ):
+                raise _no_effect(f"--{name.replace('_', '-')}", "--split none holds nothing out")
     own = isinstance(options.validation, str) and isinstance(options.test, str)
     if own and options.split != "auto":
         raise _no_effect("--split", "validation and test rows have files of their own")

@@ -41,7 +41,7 @@ from steepest.data.sources.contract import Source
 from steepest.data.steps import ROW
 from steepest.data.steps.filter import Filter
 from steepest.data.unforeseen import Unforeseen
-from steepest.data.variants import Variant, varied
+from steepest.data.variants import Variant, check_varies, varied
 from steepest.errors import DataError, OptionError
 
 
@@ -246,6 +246,7 @@ class Table(Source):
             variant: what is other.
             test_set: of which of several test sets, from 0; else the variant is that of ``final()``, and cached.
         """
+        check_varies(variant, self.options)
         if test_set is not None and self.sets > 1:
             return self._varied(variant, self._assembled(test_set))
         if variant not in self._variants:

@@ -164,7 +164,9 @@ def _carry_out(
     observer.stage("writing the report")
     history = taking_part(setup, history)
     kind, share = settings.test_sets
-    evidence = Evidence(setup, history, chosen_rules(setup, history), fitted, metrics, kind, share)
+    evidence = Evidence(
+        setup, history, chosen_rules(setup, history), fitted, metrics, kind, share, dataset.held_out
+    )
     decided = [
         ("length", f"{length.why}: {steps_of(setup)}"),
         ("batch size", settings.how_batch),
@@ -271,13 +273,16 @@ def _findings(
     if predicted is not None:
         predicted = target_of(settings.dataset).guess(predicted)
 
+    def by_row(rows: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return rows if settings.dataset.held_out else {}  # which rows they are is no matter of chance
+
     def rows_of(some: Sequence[PlannedRun]) -> list[dict[str, torch.Tensor] | None]:
-        return [runner.test_rows(run) if evidence.of([run])[0].test else None for run in some]
+        return [by_row(runner.test_rows(run)) if evidence.of([run])[0].test else None for run in some]
 
     found = Findings(
         rows={name: rows_of(some) for name, some in runs.items()},
         baseline_rows={
-            each[0].title: [baseline_rows(runner.folder, one) for one in each]
+            each[0].title: [by_row(baseline_rows(runner.folder, one)) for one in each]
             for each in zip(*evidence.fitted, strict=True)
         },
         control_rows={name: rows_of(some) for name, some in evidence.controls.items() if some},
@@ -325,5 +330,6 @@ def _trained(evidence: Evidence, run: PlannedRun) -> dict[str, Any]:
         "recipe": record.key.recipe,
         "validation": record.best,
         "test": record.test,
+        **({} if run.arm and evidence.held_out else {"held_out": False}),
         "positive": run.arm.recipe.positive,
     }

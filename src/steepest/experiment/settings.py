@@ -29,6 +29,7 @@ from steepest.recipe import (
     Execution,
     ExecutionPlan,
     Experiment,
+    Protocol,
     Recipe,
     RunLength,
     stable_hash,
@@ -226,7 +227,11 @@ def decide(experiment: Experiment, source: Source, given: Objects, observer: Obs
     dataset = datasets.first
     observer.say(data_text(dataset, datasets.sets))
     _say(observer, dataset.notes)
-    judging = judge(dataset, protocol.metric, protocol.positive)
+    metric, why = _metric(protocol, wanted, dataset)
+    judging = judge(dataset, metric, protocol.positive)
+    judging = replace(
+        judging, decided=(*judging.decided, *([("metric", f"{judging.metric.title}, {why}")] if why else []))
+    )
     for what, how in judging.decided:
         observer.say(f"       {what}: {how}")
     codes = codes_of(wanted)
@@ -274,6 +279,15 @@ def _check_options(experiment: Experiment, wanted: Sequence[Wanted]) -> None:
         check_precision(precision, device)  # pyright: ignore[reportArgumentType]
     if protocol.metric is not None:
         metric_info(protocol.metric)
+
+
+def _metric(protocol: Protocol, wanted: Sequence[Wanted], dataset: Dataset) -> tuple[str | None, str]:
+    """Return the metric that decides, and why if it was chosen: the training loss, where nothing is held out."""
+    losses = {arm.loss for arm in wanted}
+    if protocol.metric is not None or dataset.held_out or losses == {""} or len(losses) > 1:
+        return protocol.metric, ""
+    metric = make_objective(losses.pop(), target_of(dataset)).metric
+    return (metric, "the training loss, as nothing is held out") if metric else (None, "")
 
 
 def _methods(wanted: Sequence[Wanted]) -> list[Contestant]:

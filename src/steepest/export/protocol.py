@@ -79,7 +79,8 @@ def _data(comparison: Comparison, experiment: Experiment) -> str:
     files = [(name, getattr(options, name)) for name in ("validation", "test")]
     own = [f"the {name} rows came from {Path(value).name}" for name, value in files if isinstance(value, str)]
     if len(own) < len(files):
-        said.append(f"The split was {_split(options.split, comparison.task)} (seed {options.split_seed}).")
+        seed = f" (seed {options.split_seed})" if comparison.held_out else ""
+        said.append(f"The split was {_split(options.split, comparison.task)}{seed}.")
     if comparison.test_sets > 1:
         said.append(
             f"The {comparison.test_sets} test sets have runs of their own. The saved network is trained on the rows "
@@ -134,6 +135,8 @@ def _split(split: str, task: Task) -> str:
     )
     if rule.kind == "group":
         return f"{several}random by {rule.column}: all rows of one {rule.column} are in one part"
+    if not rule.held_out:
+        return "none: nothing was held out"
     if rule.kind == "time":
         return f"by {rule.column}: the latest rows are the test rows"
     stratified = rule.kind == "stratified" or (rule.kind == "auto" and has_classes(task))

@@ -118,7 +118,8 @@ class TrainedModel:
         columns = self.pipeline.required
         what = f"{about.target!r} ({first_few(self.classes) if self.classes else 'a number'})"
         found = next(iter((about.trained.get("test") or {}).items()), None)
-        score = "" if found is None else f"; {metric_info(found[0]).title} {found[1]:.4g} on the test rows"
+        rows = "test" if about.trained.get("held_out", True) else "training"
+        score = "" if found is None else f"; {metric_info(found[0]).title} {found[1]:.4g} on the {rows} rows"
         source = f"{counted(len(columns), 'column')} ({first_few(columns)})"
         return f"{self.title} predicts {what} from {source}{score}"
 

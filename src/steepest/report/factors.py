@@ -19,7 +19,12 @@ MOST_MARKS = 4
 def subject(comparison: Comparison) -> Subject:
     """Return what is compared, in words."""
     own = tuple(arm.name for arm in comparison.arms if arm.name)
-    return Subject(tuple(comparison.factors), comparison.test_sets, own)
+    return Subject(
+        tuple(comparison.factors),
+        comparison.test_sets,
+        own,
+        "test rows" if comparison.held_out else "training rows",
+    )
 
 
 def title_of(factor: str) -> str:

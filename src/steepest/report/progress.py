@@ -20,7 +20,8 @@ from steepest.wording import counted
 
 def data_text(dataset: Dataset, sets: int = 1) -> str:
     """Return the data in one line."""
-    rows = sum(len(part) for part in (dataset.train, dataset.validation, dataset.test))
+    parts = (dataset.train, dataset.validation, dataset.test)
+    rows = sum(map(len, parts)) if dataset.held_out else len(dataset.train)
     what = f"{len(dataset.classes)} classes" if dataset.classes else "a number"
     names = dataset.shape.continuous
     gaps = sum(each.endswith(INDICATOR) and each.removesuffix(INDICATOR) in names for each in names)
@@ -31,6 +32,7 @@ def data_text(dataset: Dataset, sets: int = 1) -> str:
             for each in dataset.shape.others
         )
     tested = f"{len(dataset.test):,} test" if sets == 1 else f"{sets} test sets"
+    tested = tested if dataset.held_out else "nothing held out"
     columns += f" (+{counted(gaps, 'missing-value indicator')})" if gaps else ""
     return f"data   {rows:,} rows · {columns} · {dataset.target}: {what} · {tested}"
 

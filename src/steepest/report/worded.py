@@ -51,7 +51,8 @@ def worded(found: Summary, notes: Sequence[Note], folder: Path, model: str | Non
                 subject=what,
                 factorial=comparison.factorial,
             )
-            + (said and f" {what.sentence(said)}"),
+            + (said and f" {what.sentence(said)}")
+            + ("" if comparison.held_out else " All results are on the training rows; nothing was held out."),
             "remarks": remarks(
                 metric, comparison.metrics, mine, comparison.rows, {} if limits.silent else found.rivals, what
             ),

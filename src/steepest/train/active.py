@@ -314,6 +314,7 @@ class ActiveRun:
             last=curve[-1].validation,
             still_improving=done and best_step == curve[-1].step and len(curve) > 2,
             overfitting=done
+            and self.dataset.held_out
             and overfits(curve, best_step, self._decides.name, self._decides.higher_is_better),
         )
 

@@ -114,6 +114,7 @@ def run_baselines(
     target = target_of(dataset)
     asked = list(metrics) if metrics else [target.metric]
     cpu = replace(dataset.to("cpu"), train=counting(dataset.training(seed).to("cpu")))
+    chosen_on = "on validation" if cpu.held_out else "on the training rows"
     found: list[BaselineResult] = []
     for name in chosen:
         baseline = _baseline(name)
@@ -132,7 +133,7 @@ def run_baselines(
             BaselineResult(
                 name=name,
                 title=baseline.title,
-                settings=fitted.settings,
+                settings=fitted.settings.replace("on validation", chosen_on),
                 validation=evaluate(
                     predict(fitted.model, validation.inputs),
                     validation.target,
