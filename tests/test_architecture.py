@@ -46,7 +46,6 @@ ORDER = (
     "experiment",
     "export",
     "api",
-    "footprint",
     "studies",
     "cli",
     "app",

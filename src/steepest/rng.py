@@ -27,6 +27,7 @@ Purpose = Literal[
     "dropout",
     "augmentation",
     "label-noise",
+    "regularizer",
     "evaluation",
     "bootstrap",
     "baseline",

@@ -7,13 +7,7 @@ from torch import Tensor, nn
 
 from steepest.data.dataset import Shape
 
-COMPONENTS = {
-    "linear": {
-        "object": "Linear",
-        "what": "a linear model without hidden layers",
-        "takes": ["codes, values", "values"],
-    }
-}
+COMPONENTS = {"linear": {"object": "Linear", "what": "a linear model without hidden layers"}}
 
 
 class Linear(nn.Module):
@@ -42,9 +36,8 @@ class Linear(nn.Module):
         for parameter in self.parameters():
             nn.init.zeros_(parameter)
 
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """Return outputs ``[B, outputs]`` for codes ``[B, C]`` (int64), if there are any, and values ``[B, D]``."""
-        categorical, continuous = inputs[0], inputs[-1]
+    def forward(self, categorical: Tensor, continuous: Tensor) -> Tensor:
+        """Return outputs ``[B, outputs]`` for codes ``[B, C]`` (int64) and values ``[B, D]`` (float)."""
         if self.head is not None:
             total = self.head(continuous)
         else:

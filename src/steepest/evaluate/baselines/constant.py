@@ -15,7 +15,6 @@ from steepest.evaluate.baselines._contract import (
     FittedBaseline,
     class_counts,
     require,
-    train_weights,
 )
 
 COMPONENTS = {
@@ -71,7 +70,7 @@ def fit_mean(
 ) -> FittedBaseline:
     """Return the baseline that gives every row the mean of the training target."""
     del seed, metric, class_weights, budget
-    mean = float(np.average(dataset.train.target.double().numpy(), weights=train_weights(dataset)))
+    mean = float(np.mean(dataset.train.target.double().numpy()))
     model = Mean(dataset.shape, {"mean": torch.tensor([mean], dtype=torch.float64)})
     return FittedBaseline(model, f"always {mean * dataset.target_scale.sd + dataset.target_scale.mean:.6g}")
 
