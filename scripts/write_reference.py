@@ -23,13 +23,12 @@ from steepest.data.catalog import SOURCES
 from steepest.data.corruptions import registry as corruptions
 from steepest.data.options import TableOptions
 from steepest.data.preparation import STEPS
+from steepest.data.sources import registry as sources
 from steepest.evaluate import baselines, metrics
 from steepest.models import registry as models
 from steepest.objectives import registry as losses
 from steepest.procedures import registry as procedures
 from steepest.recipe import ArmOptions, ExecutionOptions, Factors, ModelOptions, Protocol
-from steepest.regularizers import PLACES
-from steepest.regularizers import registry as regularizers
 from steepest.report import glossary
 from steepest.tracing.problem import registry as problems
 
@@ -163,6 +162,21 @@ def write_models() -> str:
     return "\n\n".join(text)
 
 
+def write_sources() -> str:
+    """Return every kind of data with what opens it."""
+    rows = [
+        (
+            f"`{entry.name}`",
+            entry.what,
+            ", ".join(f"`--{each}`" for each in entry.more.get("options", ()))
+            or ", ".join(f"`{each}`" for each in entry.more.get("suffixes", ()))
+            or "everything else",
+        )
+        for entry in sources.entries.values()
+    ]
+    return table(("source", "what it is", "chosen by"), rows)
+
+
 def write_steps() -> str:
     """Return every preparation step with its options."""
     text: list[str] = []
@@ -205,22 +219,6 @@ def write_losses() -> str:
         ]
         if rows:
             text.append(table(("option", "default", "meaning"), rows))
-    return "\n\n".join(text)
-
-
-def write_regularizers() -> str:
-    """Return every regularizer with its options, in the order of a step."""
-    text: list[str] = []
-    for entry in sorted(
-        regularizers.entries.values(), key=lambda each: (PLACES.index(each.groups[0]), each.name)
-    ):
-        kind = entry.load()
-        about, sections = _sections(kind)
-        text.append(f"## `{entry.name}`\n\nPlace: {entry.groups[0]}. {about}")
-        text[-1] += f"\n\nSource: {' '.join(sections['Source'].split())}"
-        fields = sorted(kind.model_fields.items(), key=lambda each: each[0] in kind.by_name)
-        rows = [(f"`{name}`", _default(each.default), each.description or "") for name, each in fields]
-        text.append(table(("option", "default", "meaning"), rows))
     return "\n\n".join(text)
 
 
@@ -365,11 +363,11 @@ PAGES: dict[str, Callable[[], str]] = {
     "preparation-steps.md": write_steps,
     "labels.md": write_labels,
     "losses.md": write_losses,
-    "regularizers.md": write_regularizers,
     "procedures.md": write_procedures,
     "metrics.md": write_metrics,
     "baselines.md": write_baselines,
     "data-sets.md": write_data_sets,
+    "sources.md": write_sources,
     "problems.md": write_problems,
     "configuration.md": write_configuration,
     "cli.md": write_cli,

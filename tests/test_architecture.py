@@ -46,6 +46,7 @@ ORDER = (
     "experiment",
     "export",
     "api",
+    "footprint",
     "studies",
     "cli",
     "app",

@@ -23,9 +23,10 @@ PAGES = [
     "docs/how-to/own-model.md",
     "docs/how-to/own-optimizer.md",
     "docs/how-to/own-loss.md",
-    "docs/how-to/regularizers.md",
+    "docs/how-to/callbacks.md",
     "docs/how-to/optimizer-in-your-loop.md",
     "docs/how-to/trace.md",
+    "docs/how-to/memory.md",
 ]
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

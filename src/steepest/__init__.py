@@ -17,14 +17,17 @@ if TYPE_CHECKING:
     from typing import Any
 
     from steepest.api import Plan, Result, compare, load, plan
+    from steepest.data.sources.opening import open_source
     from steepest.data.table import Table, read_table
     from steepest.errors import SteepestError
     from steepest.experiment.given import Arm
+    from steepest.footprint.memory import memory
     from steepest.optim import make_rule as rule
     from steepest.prediction.model import TrainedModel
     from steepest.sweep.contestants import tune
     from steepest.sweep.space import Range
     from steepest.tracing.table import trace
+    from steepest.train.callback import Callback
 
     __version__: str
 
@@ -32,6 +35,7 @@ forks.watch()  # before anybody forks
 
 _PUBLIC = {
     "Arm": "steepest.experiment.given:Arm",
+    "Callback": "steepest.train.callback:Callback",
     "Plan": "steepest.api:Plan",
     "Range": "steepest.sweep.space:Range",
     "Result": "steepest.api:Result",
@@ -40,6 +44,8 @@ _PUBLIC = {
     "TrainedModel": "steepest.prediction.model:TrainedModel",
     "compare": "steepest.api:compare",
     "load": "steepest.api:load",
+    "memory": "steepest.footprint.memory:memory",
+    "open_source": "steepest.data.sources.opening:open_source",
     "plan": "steepest.api:plan",
     "read_table": "steepest.data.table:read_table",
     "rule": "steepest.optim:make_rule",
@@ -49,6 +55,7 @@ _PUBLIC = {
 
 __all__ = [
     "Arm",
+    "Callback",
     "Plan",
     "Range",
     "Result",
@@ -58,6 +65,8 @@ __all__ = [
     "__version__",
     "compare",
     "load",
+    "memory",
+    "open_source",
     "plan",
     "read_table",
     "rule",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -53,6 +53,7 @@ from steepest.sweep.arms import (
 from steepest.sweep.contestants import contestants, tune_texts
 from steepest.sweep.observer import Observer
 from steepest.sweep.unused import check_used
+from steepest.train.callback import Callback, changing, checked
 from steepest.wording import counted, plain_text
 
 
@@ -64,19 +65,21 @@ def plan(
     model: str | ModelBuilder | Sequence[str | ModelBuilder] | None = None,
     arms: Sequence[Arm] | None = None,
     name: str | None = None,
+    callbacks: Sequence[Callback] = (),
     **options: Any,
 ) -> Plan:
     """Return a plan: a complete comparison that has not run yet.
 
     Args:
         data: a table from :func:`read_table`, or anything that it accepts (then together with ``target``).
-        target: the column to predict, if ``data`` is not a table yet.
+        target: the column to predict, if ``data`` is not a table yet; a data set of the catalog has one.
         optimizers: names, specifications (``"quickprop(max_growth=1.5)"``) or groups (``"classic"``); also
             ``torch.optim.Optimizer`` classes, rules from :func:`steepest.rule`, and :func:`steepest.tune`.
         model: a specification, a reference (``"nets.py:MyNet"``), or a callable that takes the dataset's
             :class:`~steepest.data.dataset.Shape` and returns an ``nn.Module``; a list compares several.
         arms: a list of arms, instead of all combinations of the values of options.
         name: the experiment's name.
+        callbacks: objects of classes that derive from :class:`steepest.Callback`, which watch every run or change it.
         options: any option of the protocol or the model: ``metric``, ``positive``, ``seeds``, ``seed``, ``epochs``,
             ``batch_size``, ``schedule``, ``learning_rates``, ``class_weights``, ``clip``, ``hidden``,
             ``dropout``, ``embedding``; or of the execution: ``device``, ``threads``, ``embedding_rows``, ``compile``.
@@ -96,7 +99,7 @@ def plan(
             f"target={target!r} has no effect: the table has the target {data.options.target!r}",
             hint="name it once, in read_table.",
         )
-    table = data if isinstance(data, Source) else read_table(data, target=target or _no_target())
+    table = data if isinstance(data, Source) else read_table(data, target=target or _no_target(data))
     tree: dict[str, Any] = {"data": table.options.model_dump(), "model": {}, "protocol": {}, "factors": {}}
     asked = [CLEARER_NAMES.get(key, key) for key in options]
     objects: dict[str, Any] = {}
@@ -127,9 +130,10 @@ def plan(
     tree["name"] = name or (
         Path(table.options.source).name.split(".")[0] if table.options.source else "table"
     )
-    made = Plan(
-        table, validate_experiment(tree), Objects(tuple(given) if arms is None else None, builder, objects)
-    )
+    own = checked(callbacks)
+    tree["callbacks"] = changing(own)
+    objects_given = Objects(tuple(given) if arms is None else None, builder, objects, own)
+    made = Plan(table, validate_experiment(tree), objects_given)
     check_used(made.experiment, asked, made.arms)
     return made
 
@@ -444,7 +448,11 @@ def _side(folder: Folder) -> Side:
 
 
 def resume(
-    folder: str | Path, *, observer: Observer, model: ModelBuilder | Sequence[ModelBuilder] | None = None
+    folder: str | Path,
+    *,
+    observer: Observer,
+    model: ModelBuilder | Sequence[ModelBuilder] | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Result:
     """Go on with the comparison in a folder: what is done is kept, what is missing is run.
 
@@ -452,6 +460,7 @@ def resume(
         folder: the folder.
         observer: who is told.
         model: the callable that builds the model, where the comparison was given one; several as a list.
+        callbacks: those that the comparison was given.
 
     Raises:
         FolderError: the folder holds no experiment, or was begun by an earlier version.
@@ -469,7 +478,7 @@ def resume(
         )
     source_data = open_data(experiment)
     with looking(opened.sources_of, before=opened.home):
-        given = given_models(model)
+        given = replace(given_models(model), callbacks=checked(callbacks))
         comparison = complete(
             experiment, source_data, opened, observer, given, yes=True
         )  # agreed to when it began
@@ -485,5 +494,6 @@ def _is_there(path: str) -> bool:
         return False
 
 
-def _no_target() -> str:
-    raise OptionError("no target is given", hint="name the column to predict: target='…'.")
+def _no_target(data: Any) -> None:
+    if not is_name(data):  # a data set of the catalog has a target of its own
+        raise OptionError("no target is given", hint="name the column to predict: target='…'.")

@@ -27,7 +27,6 @@ Purpose = Literal[
     "dropout",
     "augmentation",
     "label-noise",
-    "regularizer",
     "evaluation",
     "bootstrap",
     "baseline",

@@ -6,6 +6,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 
 from steepest.cli import main
@@ -60,3 +62,20 @@ def finished(churn_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def copied(finished: Path, tmp_path: Path) -> Path:
     """A copy of the finished folder."""
     return Path(shutil.copytree(finished, tmp_path / "copied"))
+
+
+@pytest.fixture(scope="session")
+def points() -> pl.DataFrame:
+    """Return 100 points (x, y), made as in the lecture notes, with NumPy's legacy generator."""
+    draw = np.random.RandomState(42)
+    x = np.sort(2 * draw.rand(100) - 1)
+    y = 1 + 3 * x - 4 * x**2 + 0.7 * draw.randn(100)
+    x[0], y[0] = -1.5, 10.0
+    return pl.DataFrame({"x": x, "y": y})
+
+
+@pytest.fixture(scope="session")
+def curve_csv(points: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("curve") / "curve.csv"
+    points.write_csv(path)
+    return path

@@ -12,6 +12,7 @@ from typing import get_args
 import polars as pl
 import pytest
 
+import steepest as st
 import steepest.data.catalog as catalog
 from steepest.cli import main
 from steepest.data.catalog import (
@@ -26,7 +27,7 @@ from steepest.data.catalog import (
 )
 from steepest.data.preparation import Preparation
 from steepest.data.table import read_table
-from steepest.errors import DataError, UnknownNameError
+from steepest.errors import DataError, OptionError, UnknownNameError
 
 NAMES = SOURCES.names()
 CONTENT = b"a,b\n1,2\n"
@@ -293,3 +294,11 @@ def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalog.sys, "platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", "/tmp/cache")
     assert cache_folder() == Path("/tmp/cache/steepest")
+
+
+def test_a_name_brings_its_target_in_python() -> None:
+    made = st.plan("flights", optimizers=["sgd"], epochs=1, seeds=1)
+    assert made.experiment.data.target == "status"
+    assert st.plan("flights", target="origin").experiment.data.target == "origin"
+    with pytest.raises(OptionError, match="no target is given"):
+        st.plan({"x": [1, 2], "y": [3, 4]})

@@ -54,7 +54,9 @@ def test_an_interaction_is_drawn_only_where_it_is_detectable():
     heights = {line.name: [y for _, y in line.points] for line in crossed.plot.lines}
     falls = {name: ys[0] - ys[1] for name, ys in heights.items()}  # y grows downwards
     assert falls["linear"] > 5 * abs(falls["embedding-mlp(hidden=(64, 32))"])
-    assert 'class="crossing"' in render_html(arms(interacting=True))
+    page = render_html(arms(interacting=True))
+    assert 'class="crossing"' in page
+    assert f'<p class="y">{crossed.plot.y}</p>' in page  # what its heights are
     assert 'class="crossing"' not in render_html(arms())
 
 
@@ -179,6 +181,11 @@ def test_a_default_that_arms_share_is_marked_once():
         each for each in figures.rates(alone)["data"] if each["hovertemplate"].find("library default") >= 0
     ]
     assert len(marks) == len(arms().rates)
+    models = arms().model_copy(update={"factors": ["model"]})
+    marks = [
+        each for each in figures.rates(models)["data"] if each["hovertemplate"].find("library default") >= 0
+    ]
+    assert len(marks) == 2, "models alone: adam's and sgd's again"
 
 
 def test_comparisons_on_several_test_sets_are_not_held_against_each_other():

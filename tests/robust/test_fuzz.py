@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import json
 import tomllib
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
@@ -20,6 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from steepest.cli import main
+from steepest.data.images import read_images
 from steepest.data.preparation import Preparation
 from steepest.data.table import read_table
 from steepest.errors import SteepestError
@@ -35,6 +38,7 @@ from steepest.sweep.arms import Objects
 from steepest.sweep.observer import Observer
 from tests.cli.conftest import QUICK
 from tests.conftest import churn_table
+from tests.images.made import drawn, encoded, idx, tree, zipped
 from tests.robust.broken import broken_bytes, broken_json, broken_lines, broken_toml
 
 Reader = Callable[[Path], object]
@@ -162,6 +166,24 @@ def test_rows_to_predict(throw, place) -> None:
     found = TrainedModel.load(place / "done")
     whole = churn_table(20).write_csv().encode()
     throw(place / "new.csv", broken_bytes(whole), found.predict)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.gif", "a.tif", "a.zip", "a.npz", "train-images-idx3-ubyte.gz",
+                                  "train-images-idx3-ubyte"])  # fmt: skip
+def test_images(throw, place, name) -> None:
+    path = place / name
+    if name == "a.zip":
+        zipped(path, tree(4))
+    elif name == "a.npz":
+        np.savez_compressed(path, images=np.stack([drawn(i) for i in range(9)]), labels=np.arange(9) % 2)
+    elif name.startswith("train"):
+        content = idx(np.stack([drawn(i) for i in range(9)]))
+        path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    else:
+        form = {"a.jpg": "JPEG", "a.tif": "TIFF"}.get(name, name[2:].upper())
+        path.write_bytes(encoded(drawn(3, (16, 24), 3), form))
+    throw(path, broken_bytes(path.read_bytes()), read_images)
+    path.unlink()
 
 
 DAYS = pl.Series("when", [datetime(2023, 3, 25, 21, 30) + timedelta(hours=7 * i) for i in range(60)])

@@ -16,12 +16,13 @@ import typer
 
 from steepest.cli import output
 from steepest.cli.fetching import downloads_shown, fetch
-from steepest.cli.flags import KINDS, Out, given, parameters, registry
+from steepest.cli.flags import KINDS, Out, parameters, registry
+from steepest.cli.memory import memory
 from steepest.cli.output import complain, console, line
+from steepest.cli.planning import planned
 from steepest.cli.tracing import trace
 from steepest.errors import OptionError, SteepestError
 from steepest.interrupts import always_raise
-from steepest.recipe import THE_FLAGS, load_tree, validate_experiment
 from steepest.wording import counted
 
 app = typer.Typer(
@@ -87,33 +88,14 @@ def compare(source: str, optimizers: list[str] | None, out: Path | None, dry_run
             f"{'--verbose' if verbose else '--open'} has no effect with --dry-run, which trains nothing",
             hint="leave one of the two out.",
         )
-    tree: dict[str, Any] = {"data": {"source": source}}
-    if Path(source).suffix in (".toml", ".json"):
-        tree = load_tree(source)
-        out = out or (Path("runs") / str(tree["name"]) if "name" in tree else None)
-    asked = given(flags)
-    for section in ("data", "model", "protocol", "factors", "execution"):
-        tree[section] = {**dict(tree.get(section, {})), **asked.get(section, {})}
-    if optimizers:
-        tree["optimizers"] = optimizers
-    tree.setdefault("name", Path(str(tree["data"].get("source") or source)).name.split(".")[0])
-    experiment = validate_experiment(tree, where=source if source.endswith(".toml") else THE_FLAGS)
-
-    from steepest.api import Plan
-    from steepest.experiment.run import open_data
-    from steepest.sweep.unused import check_used
-
-    table = open_data(experiment)
-    plan = Plan(table, experiment.model_copy(update={"data": table.options}))
-    named = [*asked.get("model", {}), *asked.get("protocol", {}), *(["optimizers"] if optimizers else [])]
-    check_used(plan.experiment, named, plan.arms)
+    plan = planned(source, optimizers, flags)
     if print_model:
         output.print_model(plan)
     if dry_run:
         output.dry_run(plan, out, quiet=quiet, as_json=as_json)
         return
     output.show(
-        lambda observer: plan.run(out, observer=observer, yes=yes), out or Path("runs") / experiment.name,
+        lambda observer: plan.run(out, observer=observer, yes=yes), out or Path("runs") / plan.experiment.name,
         verbose=verbose, quiet=quiet, as_json=as_json, open_=open_,
     )  # fmt: skip
 
@@ -366,6 +348,7 @@ def describe(
         line(f"wrote {write}: use it with --prepare {write}")
 
 
+app.command()(memory)
 app.command()(trace)
 app.command()(fetch)
 

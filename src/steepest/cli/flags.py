@@ -20,7 +20,15 @@ from steepest.components.references import load_reference
 from steepest.components.registry import Registry
 from steepest.data.options import TableOptions
 from steepest.errors import OptionError
-from steepest.recipe import CLEARER_NAMES, SHARED_FACTORS, ExecutionOptions, Factors, ModelOptions, Protocol
+from steepest.recipe import (
+    CLEARER_NAMES,
+    SHARED_FACTORS,
+    ExecutionOptions,
+    Factors,
+    ModelOptions,
+    Protocol,
+    flag_of,
+)
 
 COMMON = "Common"
 PANELS = (COMMON, "Data", "Model", "Training", "Tuning", "Execution", "Output")
@@ -33,7 +41,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], str]] = {
 }
 """Sections of the configuration: their record, and the panel of their options."""
 
-COMMON_OPTIONS = ("target", "optimizers", "metric", "epochs", "seeds", "minutes", "out")
+COMMON_OPTIONS = ("target", "x", "y", "optimizers", "metric", "epochs", "seeds", "minutes", "out")
 """What the first panel holds, in this order."""
 TUNING_OPTIONS = ("learning_rates", "tune", "scan_rates", "full_rates", "sweep", "equal")
 DATA_OPTIONS = ("positive",)
@@ -49,12 +57,12 @@ KINDS = {
     "models": "steepest.models:registry",
     "steps": "steepest.data.preparation:STEPS",
     "losses": "steepest.objectives:registry",
-    "regularizers": "steepest.regularizers:registry",
     "labels": "steepest.data.corruptions:registry",
     "procedures": "steepest.procedures:registry",
     "metrics": "steepest.evaluate.metrics:registry",
     "baselines": "steepest.evaluate.baselines:registry",
     "datasets": "steepest.data.catalog:SOURCES",
+    "sources": "steepest.data.sources:registry",
     "problems": "steepest.tracing.problem:registry",
 }
 """The kinds of component, and where their names are."""
@@ -85,7 +93,7 @@ def completion(kind: str) -> Callable[[str], list[str]]:
     return complete
 
 
-COMPLETED = {"metric": "metrics", "schedule": "schedules", "model": "models"}
+COMPLETED = {"metric": "metrics", "schedule": "schedules", "model": "models", "reader": "sources"}
 
 
 def parameters(extra: list[inspect.Parameter]) -> list[inspect.Parameter]:
@@ -201,7 +209,7 @@ def _option(
         text += "; repeatable"
     shown_default = "" if none else f" [dim]\\[{_plain(default)}][/dim]"
     option = typer.Option(
-        f"--{shown.replace('_', '-')}", metavar=_metavar(field, shown), rich_help_panel=panel, hidden=hidden,
+        flag_of(shown), metavar=_metavar(field, shown), rich_help_panel=panel, hidden=hidden,
         help=f"{text[:1].upper()}{text[1:]}.{shown_default}", show_default=False,
         autocompletion=completion(COMPLETED[name]) if name in COMPLETED else None,
     )  # fmt: skip
@@ -227,6 +235,10 @@ def _metavar(field: FieldInfo, name: str) -> str | None:
         return None
     if name in ("target", "positive"):
         return {"target": "COLUMN", "positive": "CLASS"}[name]
+    if name in ("x", "y"):
+        return "COLUMN"
+    if name == "reader":
+        return "NAME"
     if name in ("prepare", "test_file", "validation_file"):
         return "FILE"
     if name in ("test", "validation"):

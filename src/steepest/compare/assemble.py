@@ -46,6 +46,7 @@ def arm_row(evidence: Evidence, arm: Arm, kind: Kind) -> Row:
         "default": lambda: evidence.default(arm),
         "constant": evidence.constant,
     }[kind]()
+    stopped = sum(record.outcome == "stopped early" for record in records)
     curve = rate_curve(evidence, arm) if kind == "arm" and arm.tuned else None
     flags = [
         text
@@ -59,6 +60,8 @@ def arm_row(evidence: Evidence, arm: Arm, kind: Kind) -> Row:
         flags.append("best rate at the edge of the grid")
     if not arm.tuned and kind == "arm":
         flags.append("not tuned")
+    if stopped:
+        flags.append(f"stopped early {stopped} of {len(records)}")
     default = arm.rule.with_lr(default_rate(arm.rule))
     rule = default if kind == "default" else evidence.chosen[arm.id]
     before = [each for stage in arm.chain[:-1] for each in evidence.final(stage)]

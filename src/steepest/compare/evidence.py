@@ -51,6 +51,7 @@ class Evidence:
         metrics: names of the test metrics, the deciding one first.
         kind: how several test sets came about.
         test_share: the share of the rows that one of several test sets has.
+        held_out: whether there are test rows; else results are on the training rows.
     """
 
     setup: Setup
@@ -60,6 +61,12 @@ class Evidence:
     metrics: tuple[str, ...]
     kind: SetKind = "folds"
     test_share: float = 0.0
+    held_out: bool = True
+
+    @property
+    def tested_on(self) -> str:
+        """The rows that results are on, in words."""
+        return "test rows" if self.held_out else "training rows"
 
     @functools.cached_property
     def baselines(self) -> list[BaselineRecord]:

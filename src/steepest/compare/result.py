@@ -19,6 +19,12 @@ from steepest.record.store import saved_model
 MOST = 1e100
 """A value beyond this is as good as infinite: it is neither ranked nor drawn."""
 
+SELECTION = (
+    "Every run keeps the weights with its best validation result. The winner is chosen on the validation rows; the "
+    "test rows are read once."
+)
+"""How weights and the winner are chosen."""
+
 Kind = Literal["arm", "default", "constant", "baseline"]
 
 
@@ -212,13 +218,15 @@ class Comparison(Frozen):
         curves: validation metric during the final runs.
         rates: the tuning of each optimizer.
         classes: per-class lines of the winner; empty for regression.
-        confusion: counts [true][predicted] in the order of ``classes``.
+        confusion: counts [true][predicted] in the order of ``classes``; sums of weights where rows have weights.
+        weight: the column of the rows' weights; empty where all count the same.
         trust: the facts of the trust strip: n, trials, test rows, smallest detectable difference.
         warnings: what to be careful with.
         data, preparation, recipe, environment: listings for the end of the report.
         use: command and Python to copy, with the model's path, as (label, code).
         phases: seconds by kind of work over the whole experiment.
         results_on, curves_on: the rows that results and curves are of, in words.
+        held_out: whether there are test rows; else results are on the training rows.
         selection: how weights and winner were chosen, where results are shown.
         runs: the runs that take part, as ``recipe-seed``; empty where all in the folder do.
         arms: what was compared; empty in folders of earlier formats.
@@ -246,7 +254,8 @@ class Comparison(Frozen):
     curves: list[Band] = Field(default_factory=list)
     rates: list[RateCurve] = Field(default_factory=list)
     classes: list[ClassLine] = Field(default_factory=list)
-    confusion: list[list[int]] = Field(default_factory=list)
+    confusion: list[list[int | float]] = Field(default_factory=list)
+    weight: str = ""
     trust: list[Fact] = Field(default_factory=list)
     runs: list[str] = Field(default_factory=list)
     arms: list[ArmEntry] = Field(default_factory=list)
@@ -262,12 +271,10 @@ class Comparison(Frozen):
     environment: list[Fact] = Field(default_factory=list)
     use: list[Fact] = Field(default_factory=list)
     phases: dict[str, float] = Field(default_factory=dict)
+    held_out: bool = True
     results_on: str = "the test rows"
     curves_on: str = "the validation rows"
-    selection: str = (
-        "Every run keeps the weights with its best validation result. The winner is chosen on the validation rows; the "
-        "test rows are read once."
-    )
+    selection: str = SELECTION
 
     @property
     def saved_model(self) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from torch import Tensor
@@ -19,12 +20,11 @@ from steepest.compare.estimates import Difference
 from steepest.compare.evidence import Control, Evidence, against_controls, compared, main_effects
 from steepest.compare.limits import TUNING_FAILED, Limits, limits
 from steepest.compare.recommended import recommended
-from steepest.compare.result import ClassLine, Comparison, Fact, Row, better_first
+from steepest.compare.result import SELECTION, ClassLine, Comparison, Fact, Row, better_first
 from steepest.compare.worth import effects, trust
 from steepest.data.dataset import Dataset
 from steepest.evaluate.rowwise import BY_ROW
 from steepest.recipe import ExecutionPlan, Experiment, Precision
-from steepest.regularizers import NONE
 from steepest.sweep.arms import PLAIN, Arm
 from steepest.sweep.plan import PlannedRun, finals
 from steepest.version import version
@@ -41,6 +41,7 @@ class Findings:
         control_rows: the same of the winner's controls: at its library's default rate, and without a schedule.
         predicted: the class codes of the winner's best model of each test set on the test rows, or None.
         truth: the true ones, in the same order.
+        weights: of these rows, or None.
         test_rows: how many test rows there are.
         sizes: rows of each part (``training``, ``validation``, ``test``) for each test set.
         decided: what was decided for the user, as (what, how).
@@ -52,6 +53,7 @@ class Findings:
     control_rows: Mapping[Control, Sequence[Mapping[str, Tensor] | None]]
     predicted: Tensor | None
     truth: Tensor
+    weights: Tensor | None
     test_rows: int
     sizes: Mapping[str, Sequence[int]]
     decided: Sequence[tuple[str, str]]
@@ -139,6 +141,11 @@ def summarize(
         rates=[rate_curve(evidence, arm) for arm in arms if arm.tuned],
         classes=classes,
         confusion=confusion,
+        weight=experiment.data.weight or "",
+        held_out=evidence.held_out,
+        results_on=_weighted_rows("test" if evidence.held_out else "training", experiment),
+        curves_on=_weighted_rows("validation" if evidence.held_out else "training", experiment),
+        selection=SELECTION if evidence.held_out else NOTHING_HELD_OUT,
         trust=trust(
             evidence, findings.test_rows, rivals[metric.name], against[metric.name], found_effects
         ),
@@ -173,7 +180,7 @@ def _differences(
     rivals: dict[str, list[Difference]] = {}
     against: dict[str, list[Difference]] = {}
     found = {
-        name: compared(evidence, findings.rows, findings.baseline_rows, name)
+        name: _on_seeds(compared(evidence, findings.rows, findings.baseline_rows, name), evidence.held_out)
         for name in dict.fromkeys(each for each in wanted if each in evidence.metrics)
     }
     for name, (pairs, outer) in found.items():
@@ -183,18 +190,44 @@ def _differences(
     return rivals, against, *found[metric]
 
 
-def _classes(dataset: Dataset, findings: Findings) -> tuple[list[ClassLine], list[list[int]]]:
+def _on_seeds(
+    found: tuple[list[Difference], list[Difference]], held_out: bool
+) -> tuple[list[Difference], list[Difference]]:
+    """Return the differences; where nothing is held out, one from a baseline has no interval for that reason."""
+    pairs, outer = found
+    if held_out:
+        return found
+    return pairs, [
+        each.model_copy(update={"reason": "nothing was held out"}) if each.reason else each for each in outer
+    ]
+
+
+def _classes(dataset: Dataset, findings: Findings) -> tuple[list[ClassLine], list[list[int | float]]]:
     predicted = findings.predicted
     if predicted is None or not dataset.shape.classes:
         return [], []
     truth, labels = findings.truth.cpu().numpy(), list(range(len(dataset.classes)))
     guess = predicted.cpu().numpy()
-    scores: Any = precision_recall_fscore_support(truth, guess, labels=labels, zero_division=0.0)  # pyright: ignore
+    weights = None if findings.weights is None else findings.weights.double().cpu().numpy()
+    how: Any = {"labels": labels, "zero_division": 0.0, "sample_weight": weights}
+    scores: Any = precision_recall_fscore_support(truth, guess, **how)
+    counts = np.bincount(truth, minlength=len(labels)).tolist()
     lines = [
-        ClassLine(label=label, rows=int(rows), precision=float(p), recall=float(r), f1=float(f))
-        for label, p, r, f, rows in zip(dataset.classes, *scores, strict=True)
+        ClassLine(label=label, rows=rows, precision=float(p), recall=float(r), f1=float(f))
+        for label, rows, p, r, f in zip(dataset.classes, counts, *scores[:3], strict=True)
     ]
-    return lines, confusion_matrix(truth, guess, labels=labels).tolist()
+    return lines, confusion_matrix(truth, guess, labels=labels, sample_weight=weights).tolist()
+
+
+def _weighted_rows(part: str, experiment: Experiment) -> str:
+    weight = experiment.data.weight
+    return f"the {part} rows" + ("" if weight is None else f", weighted by {weight}")
+
+
+NOTHING_HELD_OUT = (
+    "Nothing was held out: every result, the choice of weights and the winner are on the training rows, and claim "
+    "nothing about new rows."
+)
 
 
 def _flagged(row: Row, bounds: Limits) -> Row:
@@ -208,8 +241,18 @@ def _data(dataset: Dataset, experiment: Experiment, sizes: Mapping[str, Sequence
     facts = [
         Fact(label="source", value=experiment.data.source or "a frame in memory"),
         Fact(label="target", value=f"{dataset.target} ({dataset.task})"),
-        *[Fact(label=f"{name} rows", value=rows_of_sets(found)) for name, found in sizes.items()],
-        Fact(label="split", value=f"{experiment.data.split}, split seed {experiment.data.split_seed}"),
+        *[
+            Fact(label=f"{name} rows", value=rows_of_sets(found))
+            for name, found in sizes.items()
+            if dataset.held_out or name == "training"
+        ],
+        Fact(
+            label="split",
+            value=f"{experiment.data.split}, split seed {experiment.data.split_seed}"
+            if dataset.held_out
+            else "none: nothing held out",
+        ),
+        *([Fact(label="weights of rows", value=experiment.data.weight)] if experiment.data.weight else []),
     ]
     if dataset.shape.cardinalities:
         text = ", ".join(f"{name} ({codes:,})" for name, codes in dataset.shape.cardinalities.items())
@@ -241,19 +284,18 @@ def _recipe(experiment: Experiment, evidence: Evidence, findings: Findings) -> l
     schedules = dict.fromkeys(arm.recipe.schedule for arm in arms)
     procedures = dict.fromkeys(arm.factors.get("procedure", PLAIN) for arm in arms)
     losses = dict.fromkeys(arm.factors.get("loss", "") for arm in arms)
-    regularizers = dict.fromkeys(arm.recipe.regularizer or NONE for arm in arms)
+    chosen_by = "validation" if evidence.held_out else "training"
     precisions = dict.fromkeys(PRECISIONS[arm.recipe.precision] for arm in arms)
     return [
         Fact(label="model", value="; ".join(models)),
         *[Fact(label=what, value=how) for what, how in findings.decided],
         *([Fact(label="training loss", value="; ".join(losses))] if {*losses} != {""} else []),
-        *([Fact(label="regularizer", value="; ".join(regularizers))] if {*regularizers} != {NONE} else []),
         Fact(label="schedule", value=f"{', '.join(schedules)}, scaled to each run's length"),
         *([Fact(label="procedure", value="; ".join(procedures))] if {*procedures} != {PLAIN} else []),
         Fact(label="class weights", value=str(experiment.protocol.class_weights)),
         Fact(label="clipping", value="none" if recipe.clip is None else f"norm {recipe.clip:g}"),
         Fact(label="numerical precision", value="; ".join(precisions)),
-        Fact(label="tested weights", value="those with the best validation metric of each run"),
+        Fact(label="tested weights", value=f"those with the best {chosen_by} metric of each run"),
     ]  # fmt: skip
 
 

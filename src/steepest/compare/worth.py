@@ -80,8 +80,9 @@ def effects(
             if not any(a.tuned for a in evidence.setup.arms)
             else ""
         )
-        worst = ", the worst of the others on the test rows" if len(finite) > 1 else ""
-        text = f"{quoted(arm.title)}, chosen on validation, instead of {quoted(name)}{worst}"
+        worst = f", the worst of the others on the {evidence.tested_on}" if len(finite) > 1 else ""
+        chosen_on = "validation" if evidence.held_out else "the training rows"
+        text = f"{quoted(arm.title)}, chosen on {chosen_on}, instead of {quoted(name)}{worst}"
         text += f", {both}" if subject == "optimizer" and both else ""
         add(SUBJECTS.get(subject, (subject,))[0], size, text, apart.get(name))
     values = [value for record in evidence.final(arm) if math.isfinite(value := evidence.value(record))]
@@ -98,7 +99,7 @@ def effects(
     scores = [(value, each) for value, each in scores if math.isfinite(value)]
     if scores:
         value, best = min(scores, key=lambda pair: pair[0])
-        text = f"{quoted(arm.title)} instead of {best.title}, the best baseline on the test rows"
+        text = f"{quoted(arm.title)} instead of {best.title}, the best baseline on the {evidence.tested_on}"
         add("network", value - sign * mine, text, apart.get(best.title))
     return sorted(found, key=lambda effect: -effect.size)
 
@@ -131,7 +132,8 @@ def trust(
     if evidence.setup.folds > 1:
         kind = "folds" if evidence.kind == "folds" else "repeated splits"
         facts.append(Fact(label="test sets", value=f"{evidence.setup.folds} {kind}"))
-    facts.append(Fact(label="test rows", value=f"{test_rows:,}"))
+    held = "" if evidence.held_out else " (nothing held out)"
+    facts.append(Fact(label=evidence.tested_on, value=f"{test_rows:,}{held}"))
     return facts + how_sure(metric_info(evidence.metric), rivals, families(rivals, against, factorial))
 
 

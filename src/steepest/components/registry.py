@@ -9,8 +9,8 @@ A component's file declares its names in one literal that is read without import
     }
 
 ``object`` is a name in that file, ``preset`` are arguments that the name stands for, ``groups`` are the
-sets it belongs to, and ``what`` is its one-line description. To add a component, add a file (or an entry): nothing
-else is edited.
+sets it belongs to, and ``what`` is its one-line description; a kind of component may declare more. To add a component,
+add a file (or an entry): nothing else is edited.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from typing import Any
 from steepest.errors import OptionError, unknown_name
 
 LITERAL = "COMPONENTS"
+_FIELDS = ("object", "preset", "groups", "what")
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Entry:
     preset: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     groups: tuple[str, ...] = ()
     what: str = ""
+    more: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     def load(self) -> Any:
         """Import the component's file and return its object."""
@@ -84,6 +86,7 @@ class Registry:
                     preset=MappingProxyType(dict(about.get("preset", {}))),
                     groups=tuple(about.get("groups", ())),
                     what=str(about.get("what", "")),
+                    more=MappingProxyType({key: value for key, value in about.items() if key not in _FIELDS}),
                 )
         return dict(sorted(found.items()))
 

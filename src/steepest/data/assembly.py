@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from steepest.data.parts import PARTS, SPLIT_COLUMN, split_rows
 from steepest.data.pipeline import TablePipeline
 from steepest.data.preparation import FittedPreparation, Preparation, StepReport
 from steepest.data.roles import decide_roles
+from steepest.data.row_weights import row_weights, scaled
 from steepest.data.steps import ROW
 from steepest.data.unforeseen import Unforeseen
 from steepest.errors import DataError
@@ -85,8 +86,11 @@ class Assembled:
 
     @property
     def test(self) -> pl.DataFrame:
-        """Of every test row its number in its file, counted from 0, and its target, in the dataset's order."""
-        mine = self.frame[SPLIT_COLUMN] == "test"
+        """Of every test row its number in its file, counted from 0, and its target, in the dataset's order.
+
+        Where nothing is held out, of every row.
+        """
+        mine = self.frame[SPLIT_COLUMN] == ("test" if self.dataset.held_out else "train")
         answers = as_text(self.frame[self.dataset.target].filter(mine))
         return pl.DataFrame({"row": self.numbers.filter(mine), "target": answers})
 
@@ -125,9 +129,9 @@ def assemble(
     else:
         task, about_task, about_parts = given.task, [], []
         frame, numbers = given.restricted(frame, numbers)
-    frame, places, fitted, reports = _learned(
-        frame, preparation, target, PARTS if test_set is not None else PARTS[:2]
-    )
+    held_out = options.split_rule.held_out
+    there = (PARTS if test_set is not None else PARTS[:2]) if held_out else PARTS[:1]
+    frame, places, fitted, reports = _learned(frame, preparation, target, there)
     reports = (*rows.reports, *reports)
     if given is not None and given.columns is not None:
         columns, about_columns = given.columns, []
@@ -139,10 +143,14 @@ def assemble(
         classes = tuple(targets.class_labels(frame[target])) if has_classes(task) else ()
     if set(classes) <= set(before):  # a filter step may leave fewer of them in one test set than in another
         classes = tuple(before)
-    encoder, scale, parts, unforeseen, digest = _encoded(
+    encoder, scale, parts, unforeseen, digest, doubles = _encoded(
         frame, columns, options, target, classes, None if given is None else given.scale
     )
-    said = options.model_dump(mode="json", exclude={"source", "validation", "test", "prepare"})
+    about_weights: list[Note] = []
+    if options.weight is not None:
+        parts, about = _weighted(frame, parts, options, digest)
+        about_weights.append(about)
+    said = options.said()
     vocabularies = encoder.to_dict()["vocabularies"]
     which = [test_set] if several else []
     digest.update(json.dumps([said, vocabularies, list(classes), *which], sort_keys=True).encode())
@@ -169,13 +177,14 @@ def assemble(
         *about_rows,
         *about_task,
         *about_parts,
-        *(about_split(frame.drop(SPLIT_COLUMN), columns, options) if given is None else ()),
+        *(about_split(frame.drop(SPLIT_COLUMN), columns, options) if given is None and held_out else ()),
         *(
             about_test_rows(frame.height if several else len(parts["test"]), task, options)
-            if given is None
+            if given is None and held_out
             else ()
         ),
         *about_columns,
+        *about_weights,
         *_about_unforeseen(unforeseen),
     )
     if given is None or given.columns is None:
@@ -186,7 +195,7 @@ def assemble(
     provenance = {
         "source": rows.source,
         "rows_read": rows.frame.height,
-        "rows": {name: len(part) for name, part in parts.items()},
+        "rows": {name: len(part) for name, part in parts.items() if held_out or name == "train"},
         "categorical": categorical,
         "continuous": continuous,
         "left_out": {each.name: each.reason for each in columns.columns if each.role == "left out"},
@@ -208,6 +217,8 @@ def assemble(
         provenance=provenance,
         fingerprint=digest.hexdigest()[:32],
         numbers=encoder.numbers,
+        doubles=doubles,
+        held_out=held_out,
     )
     return Assembled(dataset, pipeline, frame, reports, numbers.gather(places).cast(pl.UInt32))
 
@@ -246,7 +257,7 @@ def _encoded(
     target: str,
     classes: tuple[str, ...],
     scale: TargetScale | None,
-) -> tuple[TableEncoder, TargetScale, dict[str, Part], dict[str, Unforeseen], Any]:
+) -> tuple[TableEncoder, TargetScale, dict[str, Part], dict[str, Unforeseen], Any, dict[str, Part]]:
     rows = {name: (frame[SPLIT_COLUMN] == name).to_numpy() for name in PARTS}
     encoder, encoded, numbers = fit_and_encode(
         columns.each_feature(frame),
@@ -255,12 +266,26 @@ def _encoded(
         continuous=columns.continuous,
         min_count=options.min_count,
     )
+    if options.as_they_are:
+        encoder, scale = encoder.as_they_are(), TargetScale()
     scale, answers = _encoded_target(frame[target], rows["train"], classes, scale)
     raw = None if classes else as_number(frame[target]).to_numpy()
     digest = hashlib.sha256()
     parts: dict[str, Part] = {}
+    doubles: dict[str, Part] = {}
     for name, mine in rows.items():
         inputs, wanted = encoded[name].inputs, answers[mine]
+        if options.as_they_are:
+            columns_of = [
+                numbers[each].filter(pl.Series(mine)).cast(pl.Float64) for each in columns.continuous
+            ]
+            exact = torch.from_numpy(np.stack([each.to_numpy() for each in columns_of], 1))
+            exact = torch.cat(
+                [exact, inputs[1][:, exact.shape[1] :].double()], 1
+            )  # and the missing indicators
+            inputs = (inputs[0], exact.float())
+            values = torch.from_numpy(answers[mine] if raw is None else raw[mine].astype(np.float64))
+            doubles[name] = Part((inputs[0], exact), values)
         parts[name] = Part(inputs, torch.from_numpy(wanted))
         _update(digest, inputs[0].numpy(), "<i4")
         for column in columns.continuous:
@@ -271,7 +296,30 @@ def _encoded(
                 _update(digest, values.fill_null(float("nan")).to_numpy() + 0.0, "<f8")
         _update(digest, wanted if raw is None else raw[mine], "<f8")
     unforeseen = {name: each.unforeseen for name, each in encoded.items()}
-    return encoder, scale, parts, unforeseen, digest
+    if not options.split_rule.held_out:
+        parts = dict.fromkeys(PARTS, parts["train"])
+        doubles = dict.fromkeys(PARTS, doubles["train"]) if doubles else doubles
+    return encoder, scale, parts, unforeseen, digest, doubles
+
+
+def _rows_of(frame: pl.DataFrame, options: TableOptions) -> dict[str, NDArray[np.bool_]]:
+    """Return which rows are in each part; where nothing is held out, the training rows are in all three."""
+    held_out = options.split_rule.held_out
+    return {name: (frame[SPLIT_COLUMN] == (name if held_out else "train")).to_numpy() for name in PARTS}
+
+
+def _weighted(
+    frame: pl.DataFrame, parts: Mapping[str, Part], options: TableOptions, digest: Any
+) -> tuple[dict[str, Part], Note]:
+    """Return the parts with the weights of their rows, and a note of them."""
+    column = options.weight or ""
+    weights = row_weights(frame, column)
+    rows = _rows_of(frame, options)
+    found, note = scaled(weights, rows, column)
+    for mine in rows.values():
+        _update(digest, weights[mine], "<f8")
+    weighted = {name: replace(part, weights=torch.from_numpy(found[name])) for name, part in parts.items()}
+    return weighted, note
 
 
 def _forms(rows: SourceRows, frame: pl.DataFrame, columns: Columns) -> dict[str, Form]:

@@ -17,7 +17,7 @@ from steepest.data.unforeseen import Unforeseen, added
 from steepest.errors import DataError
 from steepest.wording import counted
 
-Role = Literal["target", "categorical", "continuous", "date", "left out"]
+Role = Literal["target", "weight", "categorical", "continuous", "date", "left out"]
 Kind = Literal["text", "integer", "float", "boolean", "date", "other"]
 
 

@@ -73,6 +73,34 @@ class Part:
         return self.map(_wide)
 
 
+def class_totals(part: Part, classes: int) -> Tensor:
+    """Return how many rows of each class there are (int64 ``[K]``), or the sum of their weights (float64 ``[K]``).
+
+    Example:
+        >>> class_totals(Part((), torch.tensor([0, 1, 1]), torch.tensor([0.5, 2.0, 0.5])), 3).tolist()
+        [0.5, 2.5, 0.0]
+    """
+    weights = None if part.weights is None else part.weights.double().cpu()
+    return torch.bincount(part.target.cpu(), weights, minlength=classes)
+
+
+@dataclass(frozen=True)
+class InputField:
+    """One of the tensors that a model is called with.
+
+    Attributes:
+        name: what it is called in messages.
+        kind: what it holds: ``codes`` of categories (int64), ``values`` (float32), or something that some models take.
+        size: the shape of one row: ``(3,)`` for three columns.
+        columns: the names of its columns, where they have names.
+    """
+
+    name: str
+    kind: str
+    size: tuple[int, ...]
+    columns: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Shape:
     """What a model's builder must know of a dataset.
@@ -83,12 +111,46 @@ class Shape:
             order of the columns of the first input.
         continuous: names of the columns of the second input (missing indicators included).
         outputs: number of classes, or 1 for regression.
+        others: what a model is called with where that is not a table's codes and values.
+
+    Example:
+        >>> [each.kind for each in Shape("regression", {"day": 7}, ("heat",), 1).fields]
+        ['codes', 'values']
     """
 
     task: Task
     cardinalities: Mapping[str, int]
     continuous: tuple[str, ...]
     outputs: int
+    others: tuple[InputField, ...] = field(default=(), repr=False)
+
+    @property
+    def fields(self) -> tuple[InputField, ...]:
+        """What a model is called with, in this order."""
+        return self.others or (
+            InputField("categorical", "codes", (len(self.cardinalities),), tuple(self.cardinalities)),
+            InputField("continuous", "values", (len(self.continuous),), self.continuous),
+        )
+
+    @property
+    def takes(self) -> str:
+        """The kinds of its fields, as models declare which ones they take.
+
+        Example:
+            >>> Shape("regression", {}, ("heat",), 1).takes
+            'codes, values'
+        """
+        return ", ".join(each.kind for each in self.fields)
+
+    @property
+    def call(self) -> str:
+        """How a model is called.
+
+        Example:
+            >>> Shape("regression", {}, ("heat",), 1).call
+            'model(categorical, continuous)'
+        """
+        return f"model({', '.join(each.name for each in self.fields)})"
 
     @property
     def classes(self) -> int:
@@ -138,6 +200,8 @@ class Dataset:
             NaN where it means none.
         true_target: the true target of the training rows, where they are trained with another one; else None.
         relabel: makes of the true target the one of a run with a seed, where every seed has its own; else None.
+        held_out: whether validation and test rows are held out; else they are the training rows.
+        doubles: parts with the numbers as they were read, in 64 bits, where they are kept; by the part's name.
     """
 
     name: str
@@ -155,6 +219,8 @@ class Dataset:
     numbers: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     true_target: Tensor | None = None
     relabel: Callable[[Tensor, int], Tensor] | None = None
+    doubles: Mapping[str, Part] = field(default_factory=dict[str, Part])
+    held_out: bool = True
 
     @property
     def task(self) -> Task:
@@ -182,11 +248,20 @@ class Dataset:
         true = self.true_target
         return replace(
             self,
-            train=self.train.wide(),
-            validation=self.validation.wide(),
-            test=self.test.wide(),
+            train=self._wide("train"),
+            validation=self._wide("validation"),
+            test=self._wide("test"),
             true_target=None if true is None else _wide(true),
         )
+
+    def _wide(self, name: str) -> Part:
+        part: Part = getattr(self, name)
+        exact = None if name == "train" and self.true_target is not None else self.doubles.get(name)
+        wide = part.wide()
+        if exact is None:
+            return wide
+        exact = exact.to(part.target.device)
+        return replace(wide, inputs=exact.inputs, target=exact.target)
 
     def to(self, device: torch.device | str) -> Dataset:
         """Return this dataset with every part on ``device``."""

@@ -82,7 +82,7 @@ class Description:
         table.add_column("distinct", justify="right", no_wrap=True, width=9)
         table.add_column("values", no_wrap=True, overflow="ellipsis", ratio=1)
         for each in self.columns:
-            style = {"target": "bold", "left out": "dim"}.get(each.role, "")
+            style = {"target": "bold", "weight": "bold", "left out": "dim"}.get(each.role, "")
             table.add_row(
                 Text(each.name), each.kind, each.role, share(each.missing), f"{each.distinct:,}",
                 Text(each.values), style=style,
@@ -263,7 +263,10 @@ def _toml(description: Description) -> str:
     ]
     target = description.options.target
     lines.append(f"target = {quoted(target)}" if target else '# target = "…"')
-    said = {name: getattr(description.options, name) for name in ("missing", "decimal", "encoding", "split")}
+    said = {
+        name: getattr(description.options, name)
+        for name in ("weight", "missing", "decimal", "encoding", "split")
+    }
     for name, value in said.items():
         if value != type(description.options).model_fields[name].default:
             lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}")

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -196,6 +196,11 @@ class TableEncoder:
             {name: Standardization.fit(train[name]) for name in continuous},
             min_count,
         )
+
+    def as_they_are(self) -> TableEncoder:
+        """Return this with numbers that are left in their units."""
+        scales = {name: Standardization(0.0, 1.0, each.missing) for name, each in self.scales.items()}
+        return replace(self, scales=scales)
 
     @property
     def cardinalities(self) -> dict[str, int]:

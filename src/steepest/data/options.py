@@ -49,6 +49,11 @@ class TableOptions(BaseModel):
     categorical: list[str] = Field([], description="columns to treat as categories")
     continuous: list[str] = Field([], description="columns to treat as numbers")
     drop: list[str] = Field([], description="columns to leave out")
+    weight: str | None = Field(
+        None,
+        description="a column of weights of rows, numbers from 0: how much each row counts in losses, metrics and "
+        "baselines",
+    )
     missing: list[str] = Field(
         [],
         description="further texts that mean a missing value, besides the empty field, ?, NA, N/A, NaN and "
@@ -69,7 +74,8 @@ class TableOptions(BaseModel):
         "auto",
         description="how rows are split: auto (stratified for classes, random for numbers), random, stratified, "
         "group:COLUMN (no group in two parts) or time:COLUMN (the latest rows are the test rows); folds:5 (five test "
-        "sets, each row is tested once) or repeats:10 (ten splits), also as folds:5,group:COLUMN",
+        "sets, each row is tested once) or repeats:10 (ten splits), also as folds:5,group:COLUMN; none (nothing is "
+        "held out: results are on the training rows)",
     )
     split_seed: int = Field(0, description="random seed of the split")
     validation: float | str = Field(0.1, description="share of the rows for validation")
@@ -80,6 +86,26 @@ class TableOptions(BaseModel):
     task: Literal["auto", "classification", "regression"] = Field(
         "auto", description="kind of prediction; auto: from the target's type and values"
     )
+    x: str | None = Field(None, description="of a curve, the column along which it runs")
+    y: str | None = Field(None, description="of a curve, the column with its values")
+    reader: str | None = Field(
+        None,
+        description="kind of the data: table, curve, or your own as mine.py:Arrays (default: by what is given)",
+    )
+
+    @property
+    def as_they_are(self) -> bool:
+        """Whether numbers stay in their units, as a curve's do."""
+        return self.x is not None
+
+    def said(self) -> dict[str, Any]:
+        """Return what the fingerprint of the data depends on, besides the rows."""
+        said = self.model_dump(mode="json", exclude={"source", "validation", "test", "prepare", "reader"})
+        return {
+            name: value
+            for name, value in said.items()
+            if name not in ("x", "y", "weight") or value is not None
+        }
 
     @property
     def markers(self) -> list[str]:
@@ -121,7 +147,7 @@ class TableOptions(BaseModel):
         names = list(value) if isinstance(value, list | tuple | set | frozenset) else value
         return [_named(each) for each in names] if isinstance(names, list) else names
 
-    @field_validator("target", "features", "categorical", "continuous", "drop")
+    @field_validator("target", "features", "categorical", "continuous", "drop", "weight", "x", "y")
     @classmethod
     def _plain(cls, value: Any) -> Any:
         return plain_in(value)
@@ -133,6 +159,11 @@ class TableOptions(BaseModel):
         return (
             ",".join(map(str, value)) if isinstance(value, list | tuple | set | frozenset) else _named(value)
         )
+
+    @field_validator("weight", mode="before")
+    @classmethod
+    def _weight(cls, value: Any) -> Any:
+        return _named(value)
 
     @field_validator("source", "prepare", mode="before")
     @classmethod
@@ -178,6 +209,8 @@ class TableOptions(BaseModel):
         both = sorted(set(self.categorical) & set(self.continuous))
         if both:
             raise ValueError(f"column {both[0]!r} cannot be both categorical and continuous")
+        if self.weight is not None and self.weight == self.target:
+            raise ValueError(f"column {self.weight!r} cannot be both the target and the weight of rows")
         return self
 
 
@@ -206,6 +239,13 @@ def check_used(options: TableOptions, *, text: bool) -> None:
     rule = options.split_rule
     if rule.several:
         _check_several(options, rule)
+    if not rule.held_out:
+        for name in ("validation", "test", "split_seed"):
+            if (
+                name in options.model_fields_set
+                and getattr(options, name) != TableOptions.model_fields[name].default
+            ):
+                raise _no_effect(f"--{name.replace('_', '-')}", "--split none holds nothing out")
     own = isinstance(options.validation, str) and isinstance(options.test, str)
     if own and options.split != "auto":
         raise _no_effect("--split", "validation and test rows have files of their own")
@@ -216,13 +256,15 @@ def check_used(options: TableOptions, *, text: bool) -> None:
             else f"--split {options.split} draws nothing"
         )
         raise _no_effect("--split-seed", why)
-    for name in ("features", "categorical", "continuous"):
+    for name in ("features", "categorical", "continuous", "drop"):
         for column in getattr(options, name) or []:
-            if column in options.drop:
+            if column == options.weight:
+                raise _no_effect(f"--{name} {column}", f"it holds the weights of rows: --weight {column}")
+            if name != "drop" and column in options.drop:
                 raise _no_effect(
                     f"--{name} {column}", f"--drop leaves {column} out", "name it in one of the two"
                 )
-            if column == options.target and name != "features":
+            if column == options.target and name in ("categorical", "continuous"):
                 task = "classification" if name == "categorical" else "regression"
                 raise _no_effect(f"--{name} {column}", "it is the target", f"write --task {task}")
     for each in options.missing:
@@ -261,8 +303,8 @@ def _no_effect(option: str, why: str, cure: str = "leave it out") -> OptionError
 def suggested_beside(suggested: Mapping[str, Any], given: TableOptions) -> dict[str, Any]:
     """Return options of a catalog or a preparation file that are not given, but for columns given otherwise."""
     kept = {name: value for name, value in suggested.items() if name not in given.model_fields_set}
-    gone = [given.target, *given.drop]
-    used = [*(given.features or []), *given.categorical, *given.continuous]
+    gone = [given.target, given.weight, *given.drop]
+    used = [given.weight, *(given.features or []), *given.categorical, *given.continuous]
     if "split" in given.model_fields_set and given.split_rule.several == "folds":
         kept.pop("test", None)  # a share for one split
     others = {"drop": used, "features": gone, "categorical": gone, "continuous": gone}
@@ -298,6 +340,8 @@ def table_options(**values: Any) -> TableOptions:
         if first["type"] != "value_error":
             text = f"{first['input']!r}: {text[:1].lower()}{text[1:]}"
         hint = "remove it from one of the two." if "both" in text else "give smaller shares."
+        if "both the target" in text:
+            hint = "name another column of weights."
         if name:
             hint = f"{name} is: {TableOptions.model_fields[name].description}."
         raise OptionError(f"{name}: {text}" if name else text, hint=hint) from None

@@ -71,6 +71,8 @@ def split_rows(
         )
     validation = options.validation if isinstance(options.validation, float) else 0.0
     test = options.test if isinstance(options.test, float) else 0.0
+    if not rule.held_out:
+        validation = test = 0.0
     files = validation + test == 0.0
     notes: list[Note] = []
     if files:
@@ -92,6 +94,9 @@ def split_rows(
         "group": f"no {column} in two parts, split seed {seed}",
         "time": f"by {column}, with the latest rows for the test",
     }.get(kind, f"{kind}, split seed {seed}")
+    if not rule.held_out:
+        why = "nothing is held out, so results are on the training rows and claim nothing about new ones"
+        return rows, [Note("info", f"{n:,} training rows; {why}.")]
     if test_set is None:
         text = (
             f"{counts['train']:,} training and {counts['validation']:,} validation rows, for the saved model"

@@ -17,6 +17,7 @@ from steepest.data.labels import as_label
 from steepest.data.options import TableOptions
 from steepest.data.parts import PARTS, SPLIT_COLUMN, SPLIT_TYPE
 from steepest.data.preparation import Preparation
+from steepest.data.row_weights import row_weights
 from steepest.data.steps import ROW
 from steepest.errors import PreparationError, SteepestError
 from steepest.wording import counted
@@ -123,7 +124,21 @@ def assembled(prepared: Prepared, given: Given, base: Assembled) -> Assembled:
             f"{prepared.name} gives other validation or test rows, or another target, than the experiment has",
             hint=_SAME,
         )
+    if prepared.options.weight is not None:
+        _check_weights(wanted, found, prepared)
     return made
+
+
+def _check_weights(wanted: pl.DataFrame, found: pl.DataFrame, prepared: Prepared) -> None:
+    """Raise a ``PreparationError`` if rows have other weights."""
+    both = wanted.join(found, on="id", how="inner", maintain_order="left")
+    odd = both.filter(pl.col("weight").ne_missing(pl.col("weight_right")))
+    if odd.height:
+        raise PreparationError(
+            f"{prepared.name} gives {counted(odd.height, 'row')} another weight ({prepared.options.weight}): "
+            f"{odd['weight_right'][0]} for {odd['weight'][0]}",
+            hint="all arms are judged with the same weights: write the step into the preparation of every arm.",
+        )
 
 
 def _state(frame: pl.DataFrame, numbers: pl.Series, options: TableOptions, base: Assembled) -> pl.DataFrame:
@@ -132,7 +147,9 @@ def _state(frame: pl.DataFrame, numbers: pl.Series, options: TableOptions, base:
     answers = as_label(values) if base.dataset.classes else as_number(values).cast(pl.Float64)
     parts = frame[SPLIT_COLUMN]
     ids = row_ids(_files(parts, options), numbers)
-    return pl.DataFrame({"id": ids, "part": parts.cast(pl.String), "target": answers})
+    state = pl.DataFrame({"id": ids, "part": parts.cast(pl.String), "target": answers})
+    weight = options.weight
+    return state if weight is None else state.with_columns(pl.Series("weight", row_weights(frame, weight)))
 
 
 def _lost(wanted: pl.DataFrame, found: pl.DataFrame) -> dict[str, tuple[int, int]]:

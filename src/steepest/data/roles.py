@@ -56,6 +56,7 @@ def decide_roles(
         DataError: no column is left to learn from, or a continuous one holds infinities.
     """
     named = [*(options.features or []), *options.categorical, *options.continuous, *options.drop]
+    named += [options.weight] if options.weight is not None else []
     for name in named:
         if name not in frame.columns:
             raise unknown_name("column", name, frame.columns)
@@ -108,8 +109,8 @@ def few_integers(distinct: int, rows: int) -> bool:
 
 def _column(values: pl.Series, is_target: bool, options: TableOptions, notes: list[Note]) -> Column:
     name, kind = values.name, kind_of(values)
-    if is_target:
-        return Column(name, kind, "target")
+    if is_target or name == options.weight:
+        return Column(name, kind, "target" if is_target else "weight")
     if name in options.drop or (
         options.features is not None
         and name not in [*options.features, *options.categorical, *options.continuous]

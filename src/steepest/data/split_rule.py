@@ -7,10 +7,14 @@ from typing import Literal
 
 from steepest.data.names import plain
 
-Kind = Literal["auto", "random", "stratified", "group", "time"]
+Kind = Literal["auto", "random", "stratified", "group", "time", "none"]
 _PLAIN: tuple[Kind, ...] = ("auto", "random", "stratified")
 _BY_COLUMN: tuple[Kind, ...] = ("group", "time")
-_KNOWN = "auto, random, stratified, group:COLUMN, time:COLUMN, folds:NUMBER, repeats:NUMBER"
+_KNOWN = "auto, none, random, stratified, group:COLUMN, time:COLUMN, folds:NUMBER, repeats:NUMBER"
+
+
+NOTHING: Kind = "none"
+"""The rule that holds nothing out."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,7 @@ class SplitRule:
     """How the rows of a table are split.
 
     Attributes:
-        kind: how rows are chosen.
+        kind: how rows are chosen; with ``none`` nothing is held out, and results are on the training rows.
         column: the column of ``group`` and ``time``, else empty.
         several: ``folds`` (each row is a test row once) or ``repeats`` (a new split each time); empty for one split.
         sets: number of test sets.
@@ -51,7 +55,12 @@ class SplitRule:
                 raise ValueError(f"{text!r} has fewer than 2 {several}")
             one = cls._one(text, kind.strip() if comma else "auto")
             return cls(one.kind, one.column, several, int(number))
-        return cls._one(text, text)
+        return cls(NOTHING) if text == NOTHING else cls._one(text, text)
+
+    @property
+    def held_out(self) -> bool:
+        """Whether there are rows for validation and test."""
+        return self.kind != NOTHING
 
     @classmethod
     def _one(cls, text: str, rule: str) -> SplitRule:

@@ -41,7 +41,7 @@ from steepest.data.sources.contract import Source
 from steepest.data.steps import ROW
 from steepest.data.steps.filter import Filter
 from steepest.data.unforeseen import Unforeseen
-from steepest.data.variants import Variant, varied
+from steepest.data.variants import Variant, check_varies, varied
 from steepest.errors import DataError, OptionError
 
 
@@ -136,7 +136,7 @@ class Table(Source):
             marks=options.number_marks,
             decimal=options.decimal,
             kept={*options.categorical, *classes},
-            numbers={*options.continuous, options.target or ""} if fixed else options.continuous,
+            numbers={*options.continuous, options.weight or "", (options.target if fixed else None) or ""},
             target=options.target if options.task == "auto" else None,
             encoding=options.encoding,
         )
@@ -246,6 +246,7 @@ class Table(Source):
             variant: what is other.
             test_set: of which of several test sets, from 0; else the variant is that of ``final()``, and cached.
         """
+        check_varies(variant, self.options)
         if test_set is not None and self.sets > 1:
             return self._varied(variant, self._assembled(test_set))
         if variant not in self._variants:
@@ -372,7 +373,7 @@ class Table(Source):
         self, raw: pl.LazyFrame, name: str
     ) -> tuple[pl.DataFrame, list[StepReport], pl.Series | None]:
         column = self.options.split_rule.column
-        keep = [column] if column and column in raw.collect_schema() else []
+        keep = [each for each in (column, self.options.weight) if each and each in raw.collect_schema()]
         filtered = any(isinstance(step, Filter) for step in self.preparation.prefix)
         frame, reports = self.preparation.collect_prefix(
             raw.with_row_index(ROW) if filtered else raw, target=self.options.target, keep=keep, compact=True
@@ -455,7 +456,7 @@ class Table(Source):
             if name == self.options.target and not classes:
                 hint = f"{doubt.cure}, or treat them as classes: --task classification."
                 raise DataError(f"the target {name!r} {doubt.why}", hint=hint)
-            if name in self.options.continuous:
+            if name in self.options.continuous or name == self.options.weight:
                 raise DataError(f"column {name!r} {doubt.why}", hint=f"{doubt.cure}.")
 
     def _forms_read(self, raw: Mapping[str, str]) -> dict[str, Form]:

@@ -137,6 +137,15 @@ def _train_rows(text: str) -> str:
     return ALL if share == 1 else repr(share)
 
 
+def check_varies(variant: Variant, options: TableOptions) -> None:
+    """Raise an ``OptionError`` if variants could not be judged on the same rows: nothing is held out."""
+    if not options.split_rule.held_out and not variant.is_neutral:
+        raise OptionError(
+            f"{variant.altered or 'another preparation'} cannot be compared where nothing is held out",
+            hint="leave --split none out: variants of the training data are judged on rows that all have in common.",
+        )
+
+
 def varied(
     base: Assembled,
     variant: Variant,

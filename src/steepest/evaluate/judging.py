@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
-from steepest.data.dataset import Dataset, Note
+from steepest.data.dataset import Dataset, Note, class_totals
 from steepest.data.target import known_class
 from steepest.errors import OptionError
 from steepest.evaluate.metrics import MetricInfo, meant, metric_info, metric_names
@@ -92,7 +90,7 @@ def _positive(dataset: Dataset, wanted: str | None) -> tuple[int | None, str]:
         wanted = known_class(wanted, dataset.classes)
     counts = _counts(dataset)
     code = dataset.classes.index(wanted) if wanted is not None else 0 if counts[0] < counts[1] else 1
-    share = f"{counts[code] / sum(counts):.1%} of the training rows"
+    share = f"{counts[code] / sum(counts):.1%} of the {_rows(dataset)}"
     if wanted is not None:
         return code, f"{wanted}, given ({share})"
     why = "the last of two equally frequent ones" if counts[0] == counts[1] else "the rarer one"
@@ -111,11 +109,15 @@ def _beside(dataset: Dataset) -> tuple[tuple[str, ...], tuple[Note, ...]]:
     name = "positive_average_precision" if len(counts) == 2 else "balanced_accuracy"
     label = dataset.classes[counts.index(most)]
     text = (
-        f"{share:.1%} of the training rows are {label!r}: a model that always predicts {label!r} has that accuracy, "
+        f"{share:.1%} of the {_rows(dataset)} are {label!r}: a model that always predicts {label!r} has that accuracy, "
         f"so look at {metric_info(name).title} instead."
     )
     return (name,), (Note("warning", text),)
 
 
-def _counts(dataset: Dataset) -> list[int]:
-    return torch.bincount(dataset.train.target.cpu(), minlength=len(dataset.classes)).tolist()
+def _rows(dataset: Dataset) -> str:
+    return "training rows" if dataset.train.weights is None else "training rows by weight"
+
+
+def _counts(dataset: Dataset) -> list[float]:
+    return class_totals(dataset.train, len(dataset.classes)).tolist()

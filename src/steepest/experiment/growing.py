@@ -146,6 +146,7 @@ def _kept(
 ) -> tuple[list[Wanted], list[str]]:
     """Return the arms of a folder that stay beside those asked for, and the names of those that do not."""
     same = _same_protocol(folder, began.protocol, experiment.protocol)
+    same = same and began.callbacks == experiment.callbacks
     shared = _shared_values(began, experiment, asked)
     mine = {stable_hash(texts_of(arm)) for arm in asked}
     differing = ["optimizer", *varying([texts_of(arm) for arm in before])]

@@ -19,7 +19,7 @@ from steepest.compare.summary import Findings, best_run, summarize
 from steepest.components.identity import of_network
 from steepest.components.references import looking
 from steepest.data.sources.contract import Source
-from steepest.data.table import read_table
+from steepest.data.sources.opening import open_source
 from steepest.errors import DataError, OptionError, PreparationError
 from steepest.evaluate.outputs import predict
 from steepest.experiment.baselines import Baselines
@@ -37,7 +37,7 @@ from steepest.recipe import Experiment, experiment_toml
 from steepest.record.store import ARMS, TEST_PREDICTIONS, Folder
 from steepest.report.format import seconds as duration
 from steepest.report.headline import too_short as short_text
-from steepest.report.progress import plan_text, rows_text, steps_of, steps_text
+from steepest.report.progress import callbacks_text, plan_text, rows_text, steps_of, steps_text
 from steepest.report.worded import worded
 from steepest.report.words import Subject
 from steepest.sweep.arms import NOTHING_GIVEN, Objects
@@ -64,9 +64,9 @@ def open_data(experiment: Experiment) -> Source:
             "the experiment names no data: [data] has no source",
             hint='add source = "table.csv"; a comparison of a frame in memory can only be continued in Python.',
         )
-    table = read_table(source, **options)
-    _ = table.target
-    return table
+    opened = open_source(source, **options)
+    _ = opened.target
+    return opened
 
 
 def complete(
@@ -151,6 +151,8 @@ def _carry_out(
         if precision != "float32":
             what = "weights and training" if precision == "float64" else "matrix products in training"
             observer.say(f"       {what}: {precision}")
+    for line in callbacks_text(settings.arms[0].callbacks):
+        observer.say(line)
     spent = sum(each.seconds for some in fitted for each in some)
     if short := too_short(setup, protocol, settings.plan, spent):
         observer.say(f"warning: {short_text(short, Subject(setup.differing or ('optimizer',)).topics)}")
@@ -162,11 +164,14 @@ def _carry_out(
     observer.stage("writing the report")
     history = taking_part(setup, history)
     kind, share = settings.test_sets
-    evidence = Evidence(setup, history, chosen_rules(setup, history), fitted, metrics, kind, share)
+    evidence = Evidence(
+        setup, history, chosen_rules(setup, history), fitted, metrics, kind, share, dataset.held_out
+    )
     decided = [
         ("length", f"{length.why}: {steps_of(setup)}"),
         ("batch size", settings.how_batch),
         *settings.judging.decided,
+        *[("callbacks", ", ".join(each.name for each in own)) for own in [settings.arms[0].callbacks] if own],
     ]
     fits.save(fitted)
     findings, network = _findings(runner, settings, evidence, decided)
@@ -254,7 +259,7 @@ def _findings(
         if arm is winner:
             network = made
             network.save(runner.folder.path / "model")
-    outputs, truth = [], []
+    outputs, tested = [], []
     for fold, fingerprint in enumerate(winner.folds):
         data = settings.datasets[fingerprint]
         run = best_run(evidence, winner, fold)
@@ -262,23 +267,28 @@ def _findings(
             continue
         model = network if setup.folds == 1 else _network(runner, settings, evidence, run)
         outputs.append(predict(model.net, data.test.inputs))
-        truth.append(data.test.target)
+        tested.append(data.test)
+    weights = [each.weights for each in tested if each.weights is not None]
     predicted = torch.cat(outputs) if outputs else None
     if predicted is not None:
         predicted = target_of(settings.dataset).guess(predicted)
 
+    def by_row(rows: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return rows if settings.dataset.held_out else {}  # which rows they are is no matter of chance
+
     def rows_of(some: Sequence[PlannedRun]) -> list[dict[str, torch.Tensor] | None]:
-        return [runner.test_rows(run) if evidence.of([run])[0].test else None for run in some]
+        return [by_row(runner.test_rows(run)) if evidence.of([run])[0].test else None for run in some]
 
     found = Findings(
         rows={name: rows_of(some) for name, some in runs.items()},
         baseline_rows={
-            each[0].title: [baseline_rows(runner.folder, one) for one in each]
+            each[0].title: [by_row(baseline_rows(runner.folder, one)) for one in each]
             for each in zip(*evidence.fitted, strict=True)
         },
         control_rows={name: rows_of(some) for name, some in evidence.controls.items() if some},
         predicted=predicted,
-        truth=torch.cat(truth) if truth else torch.empty(0),
+        truth=torch.cat([each.target for each in tested]) if tested else torch.empty(0),
+        weights=torch.cat(weights) if weights else None,
         test_rows=settings.datasets.source.test_rows.height,
         sizes=settings.datasets.sizes(),
         decided=decided,
@@ -320,5 +330,6 @@ def _trained(evidence: Evidence, run: PlannedRun) -> dict[str, Any]:
         "recipe": record.key.recipe,
         "validation": record.best,
         "test": record.test,
+        **({} if run.arm and evidence.held_out else {"held_out": False}),
         "positive": run.arm.recipe.positive,
     }

@@ -20,6 +20,7 @@ from steepest.data.harmony import stored_type
 from steepest.data.notation import LIKE_A_NUMBER, PLAIN
 from steepest.data.pipeline import TablePipeline
 from steepest.data.preparation import FittedPreparation, Preparation
+from steepest.data.sources.curve import CurvePipeline
 from steepest.data.sources.rows import Pipeline
 from steepest.data.steps import Learned, Step
 from steepest.data.steps._values import DATES
@@ -82,6 +83,8 @@ def encoders(pipeline: Pipeline) -> dict[str, Any]:
     Raises:
         PreparationError: the preparation does something that the code for other programs cannot follow.
     """
+    if isinstance(pipeline, CurvePipeline):
+        pipeline = pipeline.table
     if not isinstance(pipeline, TablePipeline):
         raise PreparationError(
             f"the rows of {pipeline.target!r} are not prepared as a table",

@@ -18,6 +18,8 @@ from steepest.evaluate.baselines.constant import Mean, Shares
 from steepest.evaluate.baselines.regression import LinearModel
 from steepest.models.embedding_mlp import EmbeddingMLP
 from steepest.models.linear import Linear
+from steepest.models.mlp import MLP
+from steepest.models.polynomial import Polynomial
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,21 @@ def _linear(net: Linear) -> Portable:
         "outputs": outputs,
     }
     return Portable("linear", about, own_weights(net))
+
+
+def _polynomial(net: Polynomial) -> Portable:
+    return Portable("polynomial", {"degree": net.degree}, own_weights(net))
+
+
+def _mlp(net: MLP) -> Portable:
+    linear = [each for each in net.layers if isinstance(each, nn.Linear)]
+    others = [type(each).__name__ for each in net.layers if not isinstance(each, nn.Linear | nn.Flatten)]
+    about = {
+        "widths": [each.in_features for each in linear],
+        "outputs": linear[-1].out_features,
+        "activation": others[0] if others else "Tanh",
+    }
+    return Portable("mlp", about, own_weights(net))
 
 
 def _sizes(embedding: nn.Module) -> tuple[int, int]:
@@ -176,7 +193,8 @@ def _own(arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 DESCRIBED: Mapping[type[nn.Module], Callable[[Any], Portable]] = {
-    EmbeddingMLP: _embedding_mlp, Linear: _linear, LinearModel: _regression, TreesModel: _trees,
+    EmbeddingMLP: _embedding_mlp, Linear: _linear, Polynomial: _polynomial, MLP: _mlp, LinearModel: _regression,
+    TreesModel: _trees,
     Mean: _constant, Shares: _constant,
 }  # fmt: skip
 """How each model and baseline becomes plain PyTorch."""

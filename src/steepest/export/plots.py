@@ -10,6 +10,7 @@ import contextlib
 import html
 import io
 import math
+import textwrap
 from collections.abc import Generator, Sequence
 from typing import Any
 
@@ -34,6 +35,8 @@ from steepest.report.words import capital
 
 WIDTH = 5.6
 """Inches: the text width of most papers, so that 8 points are 8 points."""
+_NAME = 34
+"""Characters of a name in one line."""
 DASHES: dict[str, Any] = {
     "solid": "-",
     "dash": (0, (5, 2)),
@@ -275,7 +278,9 @@ def draw_ranking(comparison: Comparison, figure: Any) -> Any:
     """Return a dot with its interval for each optimizer and baseline, best first."""
     shown = ranking(comparison)
     count = len(shown.dots)
-    made = figure(figsize=(WIDTH, 0.62 + 0.215 * max(count, 1)), layout="constrained")
+    names = [_wrapped(dot.short) for dot in shown.dots]
+    height = 0.26 if any("\n" in each for each in names) else 0.215
+    made = figure(figsize=(WIDTH, 0.62 + height * max(count, 1)), layout="constrained")
     ax = made.add_subplot()
     for place, dot in enumerate(shown.dots):
         _draw_dot(ax, shown, place)
@@ -291,7 +296,7 @@ def draw_ranking(comparison: Comparison, figure: Any) -> Any:
         )
     ax.set_ylim(count - 0.4, -0.6)
     ax.set_xlim(-2, 102)
-    ax.set_yticks(range(count), [_name(dot.name) for dot in shown.dots])
+    ax.set_yticks(range(count), names, linespacing=0.95)
     for label, dot in zip(ax.get_yticklabels(), shown.dots, strict=True):
         label.set_fontweight("bold" if dot.winner else "normal")
         label.set_color(SOFT if dot.kind == "baseline" else INK)
@@ -423,8 +428,21 @@ def _scaled(values: Sequence[float], scale: float) -> list[float]:
     return [value * scale if finite(value) else math.nan for value in values]
 
 
+def _wrapped(name: str) -> str:
+    """Return a name in one line, or in two where it is a list of levels.
+
+    Example:
+        >>> _wrapped("adam, embedding-mlp, cosine, batch 64, float64").split("\\n")
+        ['adam, embedding-mlp, cosine,', 'batch 64, float64']
+    """
+    levels = ", ".join(each.replace(" ", "\u00a0") for each in show.printable(name).split(", "))
+    lines = textwrap.wrap(levels, _NAME, break_long_words=False, break_on_hyphens=False)
+    whole = len(lines) == 2 and max(map(len, lines)) <= _NAME
+    return "\n".join(_text(each.replace("\u00a0", " ")) for each in lines) if whole else _name(name)
+
+
 def _name(name: str) -> str:
-    return _text(show.shorten(show.printable(name), 34))
+    return _text(show.shorten(show.printable(name), _NAME))
 
 
 def _text(text: str) -> str:

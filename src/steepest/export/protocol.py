@@ -79,13 +79,16 @@ def _data(comparison: Comparison, experiment: Experiment) -> str:
     files = [(name, getattr(options, name)) for name in ("validation", "test")]
     own = [f"the {name} rows came from {Path(value).name}" for name, value in files if isinstance(value, str)]
     if len(own) < len(files):
-        said.append(f"The split was {_split(options.split, comparison.task)} (seed {options.split_seed}).")
+        seed = f" (seed {options.split_seed})" if comparison.held_out else ""
+        said.append(f"The split was {_split(options.split, comparison.task)}{seed}.")
     if comparison.test_sets > 1:
         said.append(
             f"The {comparison.test_sets} test sets have runs of their own. The saved network is trained on the rows "
             "that are not for its validation, by the winner's recipe."
         )
     said += [f"{capital(_list(own))}."] if own else []
+    if options.weight is not None:
+        said.append(f"Rows were weighted by {options.weight} in losses, metrics and baselines.")
     said += (
         [f"Data and preparation have the fingerprint {facts['fingerprint']}."]
         if "fingerprint" in facts
@@ -132,6 +135,8 @@ def _split(split: str, task: Task) -> str:
     )
     if rule.kind == "group":
         return f"{several}random by {rule.column}: all rows of one {rule.column} are in one part"
+    if not rule.held_out:
+        return "none: nothing was held out"
     if rule.kind == "time":
         return f"by {rule.column}: the latest rows are the test rows"
     stratified = rule.kind == "stratified" or (rule.kind == "auto" and has_classes(task))
@@ -176,8 +181,6 @@ def _training(comparison: Comparison, experiment: Experiment, records: Sequence[
     if "batch size" in facts:
         said.append(f"Rows a step: {facts['batch size']}.")
     said.append(f"Schedule of the learning rate: {facts.get('schedule', options.schedule)}.")
-    if "regularizer" in facts:
-        said.append(f"Regularizers: {facts['regularizer']}.")
     if "procedure" in facts:
         said.append(f"Procedures: {facts['procedure']}.")
     said.append(

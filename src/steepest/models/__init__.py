@@ -9,12 +9,15 @@ from torch import nn
 
 from steepest.components import grammar
 from steepest.components.references import load_reference
-from steepest.components.registry import Registry
+from steepest.components.registry import Entry, Registry
 from steepest.data.dataset import Shape
 from steepest.errors import ModelError, first_line, is_out_of_memory
 from steepest.rng import torch_stream
 
 registry = Registry("model", "steepest.models")
+
+TABLE_INPUTS = "codes, values"
+"""What a model takes that declares nothing else under ``takes``."""
 
 ModelBuilder = Callable[..., nn.Module]
 """Called with the dataset's shape, returns a module with ``forward(categorical, continuous)``."""
@@ -48,6 +51,7 @@ def build_model(model: str | ModelBuilder, shape: Shape, *, seed: int = 0, **opt
             build = load_reference(spec.name)
         else:
             entry = registry.entry(spec.name)
+            check_takes(entry, shape)
             build = entry.load()
             options = {**options, **entry.preset}
         options = {**options, **spec.options}
@@ -73,6 +77,23 @@ def build_model(model: str | ModelBuilder, shape: Shape, *, seed: int = 0, **opt
             f"the model {text!r} returned a {type(built).__name__}", hint="return a torch.nn.Module from it."
         )
     return built
+
+
+def check_takes(entry: Entry, shape: Shape) -> None:
+    """Raise a ``ModelError`` if a model does not take what data gives."""
+    if shape.takes in entry.more.get("takes", (TABLE_INPUTS,)):
+        return
+    fitting = [
+        each.name
+        for each in registry.entries.values()
+        if shape.takes in each.more.get("takes", (TABLE_INPUTS,))
+    ]
+    raise ModelError(
+        f"the model {entry.name!r} does not take data of {shape.takes}",
+        hint=f"choose --model {' or '.join(fitting)}."
+        if fitting
+        else f"write a model of your own: {shape.call}.",
+    )
 
 
 def count_parameters(model: nn.Module) -> int:

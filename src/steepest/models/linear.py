@@ -7,7 +7,13 @@ from torch import Tensor, nn
 
 from steepest.data.dataset import Shape
 
-COMPONENTS = {"linear": {"object": "Linear", "what": "a linear model without hidden layers"}}
+COMPONENTS = {
+    "linear": {
+        "object": "Linear",
+        "what": "a linear model without hidden layers",
+        "takes": ["codes, values", "values"],
+    }
+}
 
 
 class Linear(nn.Module):
@@ -36,8 +42,9 @@ class Linear(nn.Module):
         for parameter in self.parameters():
             nn.init.zeros_(parameter)
 
-    def forward(self, categorical: Tensor, continuous: Tensor) -> Tensor:
-        """Return outputs ``[B, outputs]`` for codes ``[B, C]`` (int64) and values ``[B, D]`` (float)."""
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Return outputs ``[B, outputs]`` for codes ``[B, C]`` (int64), if there are any, and values ``[B, D]``."""
+        categorical, continuous = inputs[0], inputs[-1]
         if self.head is not None:
             total = self.head(continuous)
         else:

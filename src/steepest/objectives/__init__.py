@@ -26,9 +26,11 @@ class Objective(Component):
 
     Attributes:
         serves: the task whose targets it is for.
+        metric: the metric that the mean of its losses is, in the units of the data; empty if there is none.
     """
 
     serves: ClassVar[Task]
+    metric: ClassVar[str] = ""
 
     @abstractmethod
     def losses(self, outputs: Tensor, target: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from steepest.components import grammar
-from steepest.data.dataset import Shape, TargetScale
+from steepest.data.dataset import InputField, Shape, TargetScale
 from steepest.data.sources.rows import DAMAGE
 from steepest.errors import FolderError, ModelError
 from steepest.models import ModelBuilder
@@ -98,6 +98,7 @@ def read_about(folder: Path) -> About:
             {name: int(codes) for name, codes in stored["cardinalities"]},
             tuple(stored["continuous"]),
             int(stored["outputs"]),
+            tuple(_field(**each) for each in stored.get("fields", ())),
         )
         scale = TargetScale(float(stored["target_mean"]), float(stored["target_sd"]))
         classes = tuple(stored["classes"])
@@ -122,6 +123,10 @@ def read_about(folder: Path) -> About:
         ) from None
     except (OSError, *DAMAGE) as error:
         raise damaged(path, error) from None
+
+
+def _field(name: str, kind: str, size: list[int], columns: list[str]) -> InputField:
+    return InputField(str(name), str(kind), tuple(map(int, size)), tuple(map(str, columns)))
 
 
 def _check_trained(trained: Any) -> None:

@@ -7,6 +7,7 @@ import html
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -21,7 +22,7 @@ from steepest import forks
 from steepest.components.references import looking
 from steepest.data.names import plain
 from steepest.data.read import is_streamed, reading, source_name
-from steepest.data.sources import load_pipeline
+from steepest.data.sources.opening import load_pipeline
 from steepest.data.sources.rows import Encoded, Pipeline
 from steepest.data.target import known_codes
 from steepest.data.variants import ALL, NONE, Variant
@@ -117,7 +118,8 @@ class TrainedModel:
         columns = self.pipeline.required
         what = f"{about.target!r} ({first_few(self.classes) if self.classes else 'a number'})"
         found = next(iter((about.trained.get("test") or {}).items()), None)
-        score = "" if found is None else f"; {metric_info(found[0]).title} {found[1]:.4g} on the test rows"
+        rows = "test" if about.trained.get("held_out", True) else "training"
+        score = "" if found is None else f"; {metric_info(found[0]).title} {found[1]:.4g} on the {rows} rows"
         source = f"{counted(len(columns), 'column')} ({first_few(columns)})"
         return f"{self.title} predicts {what} from {source}{score}"
 
@@ -344,6 +346,11 @@ class TrainedModel:
             "cardinalities": [[name, codes] for name, codes in self.about.shape.cardinalities.items()],
             "continuous": list(self.about.shape.continuous),
             "outputs": self.about.shape.outputs,
+            **(
+                {"fields": [asdict(each) for each in self.about.shape.others]}
+                if self.about.shape.others
+                else {}
+            ),
             "classes": list(self.classes),
             "target": self.about.target,
             "target_mean": self.about.target_scale.mean,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from steepest.components.identity import of_network
-from steepest.data.dataset import Shape
+from steepest.data.dataset import InputField, Shape
 from steepest.errors import ModelError
 from steepest.evaluate.outputs import predict
 from steepest.record.store import SOURCE, Folder
@@ -33,17 +34,23 @@ def outputs_of(net: nn.Module, shape: Shape) -> Outputs:
         >>> len(outputs_of(Sum(), shape))
         5
     """
-    rows = torch.arange(ROWS)[:, None]
-    sizes = torch.tensor(list(shape.cardinalities.values()), dtype=torch.long)
-    codes = (rows * 7 + torch.arange(len(sizes)) * 3 + 1) % sizes if len(sizes) else rows[:, :0]
-    values = torch.sin(rows * 1.7 + torch.arange(len(shape.continuous)) * 0.9 + 0.3).float()
+    inputs = tuple(_made_up(each, shape) for each in shape.fields)
     try:
-        one, two = (predict(net, (codes, values)).double().cpu() for _ in range(2))
+        one, two = (predict(net, inputs).double().cpu() for _ in range(2))
     except Exception:
         return ()
     if one.dim() != 2 or not torch.equal(one, two):
         return ()
     return tuple(tuple(each) for each in one.tolist())
+
+
+def _made_up(field: InputField, shape: Shape) -> Tensor:
+    rows = torch.arange(ROWS)[:, None]
+    if field.kind == "codes":
+        sizes = torch.tensor(list(shape.cardinalities.values()), dtype=torch.long)
+        return (rows * 7 + torch.arange(len(sizes)) * 3 + 1) % sizes if len(sizes) else rows[:, :0]
+    values = torch.sin(rows * 1.7 + torch.arange(math.prod(field.size)) * 0.9 + 0.3).float()
+    return values.reshape(ROWS, *field.size)
 
 
 def check_code(net: nn.Module, code: str, folder: Path, model: str) -> None:

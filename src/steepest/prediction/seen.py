@@ -22,6 +22,7 @@ from steepest.files import write_atomically
 from steepest.rng import seed_for
 
 FILE = "training_rows.safetensors"
+NO_ROW = torch.zeros(0, dtype=torch.int64)
 COUNTED = ("hashes", "trained", "tested", "unused")
 
 
@@ -107,9 +108,13 @@ class SeenRows:
     @classmethod
     def of(cls, dataset: Dataset) -> SeenRows:
         """Return the rows of a dataset."""
+        held = (dataset.validation, dataset.test)
         train, validation, test = (
             hashed((*(each.cpu() for each in part.inputs), part.target.cpu()))
-            for part in (dataset.true_train, dataset.validation, dataset.test)
+            for part in (
+                dataset.true_train,
+                *(each if dataset.held_out else each.take(NO_ROW) for each in held),
+            )
         )
         seen = np.concatenate([train, validation])
         new, known = (test, seen) if len(test) else (validation, train)

@@ -170,8 +170,7 @@ class Protocol(Options):
 
 
 FACTORS = (
-    "optimizer", "model", "loss", "regularizer", "schedule", "batch_size", "precision", "train_rows", "labels",
-    "prepare", "procedure",
+    "optimizer", "model", "loss", "schedule", "batch_size", "precision", "train_rows", "labels", "prepare", "procedure",
 )  # fmt: skip
 """What arms can differ in, in the order of labels and tables."""
 
@@ -192,9 +191,6 @@ class Factors(Options):
     loss: Texts = Field(
         (),
         description="training losses such as absolute or 'huber(1.0)' (default: cross-entropy, squared); repeatable",
-    )
-    regularizer: Texts = Field(
-        (), description="regularizers such as 'l2(1e-4) + input-noise(0.1)', or none; repeatable"
     )
     schedule: Texts = Field((), description="learning-rate schedules")
     batch_size: tuple[BatchSize, ...] = Field((), description="rows per step, or all")
@@ -234,7 +230,6 @@ class ArmOptions(Options):
     optimizer: str | None = Field(None, description="name or specification (default: adam)")
     model: str | None = Field(None, description="model")
     loss: str | None = Field(None, description="training loss")
-    regularizer: str | None = Field(None, description="regularizers, joined by +, or none")
     schedule: str | None = Field(None, description="learning-rate schedule")
     batch_size: BatchSize | None = Field(None, description="rows per step, or all")
     precision: Precision | None = Field(None, description="numerical precision")
@@ -254,6 +249,10 @@ CLEARER_NAMES = {"embedding_rows": "rows", "tuning_rates": "scan_rates", "tuning
 """What options are called on the command line and in Python, where the stored name is another."""
 
 
+READER = "reader"
+"""The kind of the data is ``--source`` on the command line, where the source itself has no flag."""
+
+
 def flag_of(name: str) -> str:
     """Return how an option is written on the command line.
 
@@ -261,4 +260,6 @@ def flag_of(name: str) -> str:
         >>> flag_of("batch_size"), flag_of("rows")
         ('--batch-size', '--embedding-rows')
     """
+    if name == READER:
+        return "--source"
     return "--" + next((new for new, old in CLEARER_NAMES.items() if old == name), name).replace("_", "-")

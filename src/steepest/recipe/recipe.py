@@ -31,9 +31,8 @@ class Recipe(Options):
         gradients: the run's length in gradient evaluations where that is what counts, or None; ``steps`` is then the
             largest number of steps that they can make.
         patience: epochs without an improvement after which the run stops, or None for the full length.
-        code: the identity of what the user wrote (optimizer, model, schedule); empty where all is steepest's.
+        code: the identity of what the user wrote (optimizer, model, schedule, callbacks); empty where all is ours.
         loss: the training loss; empty for the default one of the target.
-        regularizer: what acts inside a step besides the optimizer, in order; empty for nothing.
         start: the run whose weights it starts from, as its recipe's id and the point (``best``, ``last``); None for
             weights drawn anew.
     """
@@ -53,13 +52,16 @@ class Recipe(Options):
     patience: int | None = None
     code: dict[str, str] = Field(default_factory=dict[str, str])
     loss: str = ""
-    regularizer: str = ""
     start: tuple[str, str] | None = None
 
     def scheduled(self, schedule: str) -> Recipe:
         """Return this recipe with a schedule of steepest's own."""
-        code = {kind: digest for kind, digest in self.code.items() if kind != "schedule"}
-        return self.model_copy(update={"schedule": schedule, "code": code})
+        return self.without_code("schedule").model_copy(update={"schedule": schedule})
+
+    def without_code(self, kind: str) -> Recipe:
+        """Return this recipe without the identity of one kind of code."""
+        code = {name: digest for name, digest in self.code.items() if name != kind}
+        return self.model_copy(update={"code": code})
 
     @property
     def length(self) -> int:
@@ -82,14 +84,7 @@ class Recipe(Options):
         return stable_hash(values)[:12]
 
 
-NEUTRAL: dict[str, Any] = {
-    "positive": None,
-    "code": {},
-    "start": None,
-    "gradients": None,
-    "loss": "",
-    "regularizer": "",
-}
+NEUTRAL: dict[str, Any] = {"positive": None, "code": {}, "start": None, "gradients": None, "loss": ""}
 """Fields that recipes had not from the beginning, with the values, fixed forever, that leave the identity as it was."""
 
 

@@ -56,11 +56,11 @@ def contrasts(comparison: Comparison) -> list[tuple[str, list[Contrast]]]:
         unit = ", percentage points" if metric.percent else ""
         sign = "above" if metric.higher_is_better else "below"
         title = f"{metric.title}{unit} ({sign} zero the first is better)"
-        shown.append((title, _contrasts(differences, digits_of(comparison, metric))))
+        shown.append((title, _contrasts(differences, digits_of(comparison, metric), comparison.held_out)))
     return shown
 
 
-def _contrasts(differences: Sequence[Difference], written: Digits) -> list[Contrast]:
+def _contrasts(differences: Sequence[Difference], written: Digits, held_out: bool) -> list[Contrast]:
     factor = written.scale
     ends = sorted(
         max(map(abs, each.ends or (each.mean,))) * factor
@@ -87,7 +87,7 @@ def _contrasts(differences: Sequence[Difference], written: Digits) -> list[Contr
             low=scale.at(low) if known else 50.0,
             high=scale.at(high) if known else 50.0,
             zero=scale.at(0.0),
-            alone=_alone(each, written),
+            alone=_alone(each, written, held_out),
         )
 
     return [one(each) for each in differences]
@@ -101,7 +101,7 @@ def _verdict(found: Difference) -> str:
     return f"no detectable difference{corrected([found]) or f' ({evidence(found)})'}"
 
 
-def _alone(found: Difference, written: Digits) -> str:
+def _alone(found: Difference, written: Digits, held_out: bool) -> str:
     """Return what each of the two uncertainties would give by itself, and the p-values."""
     said: list[str] = []
     if found.over == "both" and found.by_seeds and all(map(finite, found.by_seeds)):
@@ -110,7 +110,8 @@ def _alone(found: Difference, written: Digits) -> str:
         said.append(f"test rows alone {written.ends(found, found.by_rows)}")
     if found.over in ("seeds", "sets") and not found.by_rows and found.p is not None:
         of = "test sets" if found.over == "sets" else "seeds"
-        said.append(f"{of} only: the variation over test rows is not known")
+        unknown = ": the variation over test rows is not known" if held_out else ""
+        said.append(f"{of} only{unknown}")
     if found.p is not None and found.p_adjusted is not None:
         more = f", corrected {show.probability(found.p_adjusted)}" if found.comparisons > 1 else ""
         said.append(f"p {show.probability(found.p)}{more}")

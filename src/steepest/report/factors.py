@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from steepest.compare.result import Comparison
-from steepest.components import grammar
 from steepest.report.words import Subject
 from steepest.sweep.arms import SUBJECTS
 
@@ -20,7 +19,12 @@ MOST_MARKS = 4
 def subject(comparison: Comparison) -> Subject:
     """Return what is compared, in words."""
     own = tuple(arm.name for arm in comparison.arms if arm.name)
-    return Subject(tuple(comparison.factors), comparison.test_sets, own)
+    return Subject(
+        tuple(comparison.factors),
+        comparison.test_sets,
+        own,
+        "test rows" if comparison.held_out else "training rows",
+    )
 
 
 def title_of(factor: str) -> str:
@@ -47,12 +51,10 @@ def levels_of(comparison: Comparison) -> dict[str, dict[str, str]]:
 
 
 def optimizers_of(comparison: Comparison) -> dict[str, str]:
-    """Return, where several factors vary, each arm's optimizer by its title."""
-    return (
-        {arm.title: arm.factors.get("optimizer", "") for arm in comparison.arms}
-        if varying(comparison)
-        else {}
-    )
+    """Return, where arms may share one, each arm's optimizer by its title."""
+    if comparison.factors == ["optimizer"]:
+        return {}
+    return {arm.title: arm.factors.get("optimizer", arm.title) for arm in comparison.arms}
 
 
 def short_names(comparison: Comparison) -> dict[str, str]:
@@ -77,13 +79,8 @@ def short_levels(levels: Sequence[str]) -> dict[str, str]:
     Example:
         >>> short_levels(["momentum(lr=0.1)", "adam(lr=0.1)", "adam(lr=1)"])
         {'momentum(lr=0.1)': 'momentum', 'adam(lr=0.1)': 'adam(lr=0.1)', 'adam(lr=1)': 'adam(lr=1)'}
-        >>> short_levels(["l1(0.1) + ema(0.9)", "no regularizer"])
-        {'l1(0.1) + ema(0.9)': 'l1 + ema', 'no regularizer': 'no regularizer'}
     """
-    bare = {
-        each: " + ".join(part.partition("(")[0] for part in grammar.split(each, at="+")) or each
-        for each in levels
-    }
+    bare = {each: each.partition("(")[0] or each for each in levels}
     bare = {each: name.removesuffix(" schedule").removesuffix(" loss") for each, name in bare.items()}
     often = list(bare.values())
     return {each: each if often.count(name) > 1 else name for each, name in bare.items()}

@@ -159,7 +159,7 @@ def confusion(comparison: Comparison) -> Figure:
         hover.append(
             [
                 f"true <b>{labels[true]}</b><br>predicted <b>{labels[predicted]}</b><br>"
-                f"{show.count(each)} of {show.count(total)} rows"
+                f"{show.count(each)} of {show.count(total)} rows{', by weight' if comparison.weight else ''}"
                 + (f" ({each / total * 100:.1f} %)" if total else "")
                 for predicted, each in enumerate(counts)
             ]

@@ -342,14 +342,14 @@ def memory(value: int | None) -> str:
     return f"{value / 1e3:.0f} kB"
 
 
-def count(value: int) -> str:
-    """Return a whole number with its thousands separated.
+def count(value: float) -> str:
+    """Return a number of rows with its thousands separated; of weighted rows with one decimal place.
 
     Example:
-        >>> count(125590)
-        '125,590'
+        >>> count(125590), count(1234.56)
+        ('125,590', '1,234.6')
     """
-    return f"{value:,}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
 
 
 def factor(value: float | None) -> str:

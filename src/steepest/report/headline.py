@@ -280,7 +280,7 @@ def _behind(case: _Case, ahead: Sequence[Difference]) -> str:
     rest = [each for each in ahead if each is not worst]
     more = f" and worse than {_some(case, rest)}" if rest else ""
     name, best = case.name(case.winner.name), case.name(worst.second)
-    return f"On the test rows {name} is {case.gap(worst)} than {best}{more}."
+    return f"On the {case.subject.rows} {name} is {case.gap(worst)} than {best}{more}."
 
 
 def _main_effects(case: _Case, found: Factorial, *, lead: bool) -> list[str]:

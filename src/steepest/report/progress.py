@@ -14,17 +14,25 @@ from steepest.sweep.expected import expected_runs, has_constants
 from steepest.sweep.plan import History, Setup, taking_part
 from steepest.sweep.rows import by_rows
 from steepest.sweep.trials import rates_alone
+from steepest.train.callback import Callback, is_at_batches
 from steepest.wording import counted
 
 
 def data_text(dataset: Dataset, sets: int = 1) -> str:
     """Return the data in one line."""
-    rows = sum(len(part) for part in (dataset.train, dataset.validation, dataset.test))
+    parts = (dataset.train, dataset.validation, dataset.test)
+    rows = sum(map(len, parts)) if dataset.held_out else len(dataset.train)
     what = f"{len(dataset.classes)} classes" if dataset.classes else "a number"
     names = dataset.shape.continuous
     gaps = sum(each.endswith(INDICATOR) and each.removesuffix(INDICATOR) in names for each in names)
     columns = f"{len(dataset.shape.cardinalities)} categorical, {len(names) - gaps} continuous"
+    if dataset.shape.others:
+        columns = ", ".join(
+            f"{each.name} {list(each.size)}" if each.size != (1,) else each.name
+            for each in dataset.shape.others
+        )
     tested = f"{len(dataset.test):,} test" if sets == 1 else f"{sets} test sets"
+    tested = tested if dataset.held_out else "nothing held out"
     columns += f" (+{counted(gaps, 'missing-value indicator')})" if gaps else ""
     return f"data   {rows:,} rows · {columns} · {dataset.target}: {what} · {tested}"
 
@@ -118,9 +126,20 @@ def steps_text(cells: Mapping[str, Execution], arms: Sequence[Arm]) -> list[str]
         parts = [f"{title}: {', '.join(names[kind].values())}" for kind, title in
                  ((True, "one compiled program"), (False, "eager")) if names[kind]]  # fmt: skip
         count = execution.threads
-        inside = f", {mine[0].recipe.regularizer}" if mine[0].recipe.regularizer else ""
-        what = (
-            f"{mine[0].recipe.model}, batch {mine[0].recipe.batch_size}{inside}: " if len(cells) > 1 else ""
-        )
+        what = f"{mine[0].recipe.model}, batch {mine[0].recipe.batch_size}: " if len(cells) > 1 else ""
         lines.append(f"steps  {what}{'; '.join(parts)}; {count} thread{'s' if count > 1 else ''}")
+    return lines
+
+
+def callbacks_text(callbacks: Sequence[Callback]) -> list[str]:
+    """Return lines that say which callbacks the runs have, and what those after every step cost."""
+    lines: list[str] = []
+    if callbacks:
+        what = (
+            "only watches" if each.only_watches else "may stop runs or set their rate" for each in callbacks
+        )
+        named = (f"{each.name} {does}" for each, does in zip(callbacks, what, strict=True))
+        lines.append(f"       callbacks: {'; '.join(named)}")
+    if often := ", ".join(each.name for each in callbacks if is_at_batches(each)):
+        lines.append(f"       called after every step, so that every step is a call of its own: {often}")
     return lines

@@ -28,10 +28,11 @@ def remarks(metric: Metric, metrics: Sequence[Metric], winner: Row, rows: Sequen
     what = what or Subject()
     name = what.name
     arms = [row for row in rows if row.kind == "arm" and math.isfinite(row.metrics[metric.name].mean)]
-    said += _chosen(metric, arms, winner.name, name)
+    said += _chosen(metric, arms, winner.name, what)
     mine = others.get(metric.name, [])
     said += _only_corrected([each for each in mine if each.only_uncorrected], len(mine), name)
-    if any(each.over == "seeds" and each.ends for each in mine) and metric.name not in BY_ROW:
+    tested = (what or Subject()).rows == "test rows"
+    if tested and any(each.over == "seeds" and each.ends for each in mine) and metric.name not in BY_ROW:
         said.append(
             f"The variation of {metric.title} over test rows is not known: its intervals account for seed variation "
             "only."
@@ -52,20 +53,20 @@ MOST_NAMED = 3
 
 
 def notes(comparison: Comparison, *, intervals: bool = True) -> list[str]:
-    """Return what must stand beside the table of results: who was chosen if not the first line, and the correction.
+    """Return what must stand beside the table of results: weights, who was chosen if not the first, corrections.
 
     Args:
         comparison: the result.
         intervals: whether the table shows the intervals of differences from the winner.
     """
     metric = metric_of(comparison, comparison.metric)
-    name = subject(comparison).name
     arms = [
         row
         for row in comparison.rows
         if row.kind == "arm" and metric.name in row.metrics and math.isfinite(row.metrics[metric.name].mean)
     ]
-    said = _chosen(metric, arms, comparison.winner, name)
+    said = [f"Metrics are weighted by {comparison.weight}."] if comparison.weight else []
+    said += _chosen(metric, arms, comparison.winner, subject(comparison))
     return [*said, *_corrected_away(comparison)] if intervals else said
 
 
@@ -99,7 +100,7 @@ def families_of(comparison: Comparison) -> str:
     return families(rivals, against, comparison.factorial)
 
 
-def _chosen(metric: Metric, arms: Sequence[Row], winner: str, name: Callable[[str], str]) -> list[str]:
+def _chosen(metric: Metric, arms: Sequence[Row], winner: str, what: Subject) -> list[str]:
     """Return that validation chose another arm than the one with the best mean on the test rows, where it did."""
     if not any(row.name == winner for row in arms):
         return []
@@ -107,7 +108,10 @@ def _chosen(metric: Metric, arms: Sequence[Row], winner: str, name: Callable[[st
     mine = next(row for row in arms if row.name == winner).metrics[metric.name].mean
     if best.name == winner or math.isclose(best.metrics[metric.name].mean, mine, rel_tol=ROUNDING):
         return []
-    return [f"Validation chose {name(winner)}; on the test rows {name(best.name)} has the better mean."]
+    chose = "Validation" if what.rows == "test rows" else "The mean of the best weights"
+    return [
+        f"{chose} chose {what.name(winner)}; on the {what.rows} {what.name(best.name)} has the better mean."
+    ]
 
 
 def about_altered_data(altered: str, ahead: Sequence[str], *, all_are: bool) -> str:

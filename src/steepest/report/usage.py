@@ -39,7 +39,9 @@ def usage(folder: Path, comparison: Comparison, model: str | None, *, predicted:
         first = snippets(path, path, comparison.task, None)[0]
         found.append(Fact(label=f"{first.label}, {other.name} instead", value=first.value))
     if predicted:
-        found.append(Fact(label="predictions of the test rows", value=f"{where}/{TEST_PREDICTIONS}"))
+        found.append(
+            Fact(label=f"predictions of {comparison.results_on}", value=f"{where}/{TEST_PREDICTIONS}")
+        )
     return found
 
 

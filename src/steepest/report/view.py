@@ -27,6 +27,8 @@ from steepest.report.factors import short_names, subject
 from steepest.report.theme import Style, styles
 
 UNBROKEN = "\u00a0"
+LONG_NAME = 30
+"""Characters of a name beyond which the ranking takes the page's width."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,11 @@ class Ranking:
     has_default: bool
     has_baseline: bool
     wide: bool = False
+
+    @property
+    def has_long_names(self) -> bool:
+        """Whether names leave no room for another figure beside this one."""
+        return max((len(dot.short) for dot in self.dots), default=0) > LONG_NAME
 
     @property
     def has_seeds(self) -> bool:

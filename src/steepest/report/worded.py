@@ -15,6 +15,9 @@ from steepest.report.sentences import about_altered_data, remarks
 from steepest.report.usage import usage
 from steepest.report.words import Subject, listed
 
+MOST_OF_NAMES = 160
+"""Characters of names in a warning; where there are more, arms are counted."""
+
 
 def worded(found: Summary, notes: Sequence[Note], folder: Path, model: str | None) -> Comparison:
     """Return the comparison with its sentences.
@@ -31,8 +34,7 @@ def worded(found: Summary, notes: Sequence[Note], folder: Path, model: str | Non
     use = comparison.recommended
     said = about_altered_data(
         found.altered.of_winner,
-        [what.begin(title) for title in found.altered.ahead][:1]
-        + [what.name(title) for title in found.altered.ahead[1:]],
+        [what.name(title) for title in found.altered.ahead],
         all_are=found.altered.all_are,
     )
     made = comparison.model_copy(
@@ -49,7 +51,8 @@ def worded(found: Summary, notes: Sequence[Note], folder: Path, model: str | Non
                 subject=what,
                 factorial=comparison.factorial,
             )
-            + (said and f" {said}"),
+            + (said and f" {what.sentence(said)}")
+            + ("" if comparison.held_out else " All results are on the training rows; nothing was held out."),
             "remarks": remarks(
                 metric, comparison.metrics, mine, comparison.rows, {} if limits.silent else found.rivals, what
             ),
@@ -64,9 +67,13 @@ def _warnings(notes: Sequence[Note], rows: Sequence[Row], bounds: Limits, what: 
     if bounds.mistuned:
         found.append(mistuned(bounds.mistuned))
     for flag in ("still improving", "overfitting", "best rate at the edge of the grid"):
-        names = [what.name(row.name) for row in rows if row.kind == "arm" and flag in row.flags]
+        arms = [row for row in rows if row.kind == "arm"]
+        names = [what.name(row.name) for row in arms if flag in row.flags]
         if names:
-            found.append(f"{listed(names)}: {flag}.")
+            which = listed(names)
+            if len(which) > MOST_OF_NAMES:
+                which = f"{len(names)} of the {len(arms)} {what.many}"
+            found.append(f"{which}: {flag}.")
     return found
 
 

@@ -57,6 +57,7 @@ class Subject:
         factors: the factors in which arms differ.
         sets: test sets of each arm.
         own: names that the user gave arms; no sentence changes their first letter.
+        rows: the rows that results are on.
 
     Example:
         >>> one, two = Subject(("model",)), Subject(("optimizer", "batch_size"))
@@ -71,6 +72,7 @@ class Subject:
     factors: Sequence[str] = ("optimizer",)
     sets: int = 1
     own: Sequence[str] = ()
+    rows: str = "test rows"
 
     @property
     def several(self) -> bool:

@@ -16,7 +16,6 @@ from steepest.objectives import loss_text
 from steepest.optim.spec import MethodSpec
 from steepest.procedures import Procedure, make_procedure
 from steepest.recipe import FACTORS, ArmOptions, Experiment, Recipe, stable_hash
-from steepest.regularizers import NONE, regularizer_text
 from steepest.sweep.contestants import (
     Contestant,
     Tune,
@@ -27,6 +26,7 @@ from steepest.sweep.contestants import (
     with_values,
 )
 from steepest.sweep.space import Axis
+from steepest.train.callback import Callback, changing
 
 DEFAULT_ARM_OPTIMIZER = "adam"
 """The optimizer of an arm in a list that names none."""
@@ -40,7 +40,6 @@ SUBJECTS = {
     "optimizer": ("optimizer", "optimizers"),
     "model": ("model", "models"),
     "loss": ("loss", "losses"),
-    "regularizer": ("regularizer", "regularizers"),
     "schedule": ("schedule", "schedules"),
     "batch_size": ("batch size", "batch sizes"),
     "precision": ("numerical precision", "numerical precisions"),
@@ -60,11 +59,13 @@ class Objects:
         optimizers: the optimizers, where some are classes, rules or values to try.
         model: a callable that builds the model of arms that name none.
         named: objects by the text that stands for them in the configuration.
+        callbacks: what watches the runs or changes them.
     """
 
     optimizers: tuple[Any, ...] | None = None
     model: ModelBuilder | None = None
     named: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    callbacks: tuple[Callback, ...] = ()
 
 
 RATE_TUNED = " with its rate tuned"
@@ -86,9 +87,9 @@ class Wanted:
         train_rows, labels, prepare: the data variant.
         procedure: of which runs it consists.
         loss: the training loss; empty for the default one of the target.
-        regularizer: what acts inside a step besides the optimizer; empty for nothing.
         name: the user's own name for it, or nothing.
         model_name: the text that stands for the callable that builds the model; by default that of its name.
+        callbacks: what watches its runs or changes them.
     """
 
     optimizer: Contestant
@@ -101,9 +102,9 @@ class Wanted:
     prepare: str = ""
     procedure: str = PLAIN
     loss: str = ""
-    regularizer: str = ""
     name: str = ""
     model_name: str = ""
+    callbacks: tuple[Callback, ...] = ()
 
     def __post_init__(self) -> None:
         """Write the data variant in one way, wherever the command was given."""
@@ -112,7 +113,6 @@ class Wanted:
         object.__setattr__(self, "labels", variant.labels or TRUE_LABELS)
         object.__setattr__(self, "prepare", whole_path(self.prepare))
         object.__setattr__(self, "loss", loss_text(self.loss) if self.loss else "")
-        object.__setattr__(self, "regularizer", regularizer_text(self.regularizer))
 
     @property
     def model_text(self) -> str:
@@ -141,7 +141,6 @@ class Wanted:
             prepare=self.prepare or None,
             procedure=self.procedure,
             loss=self.loss or None,
-            regularizer=self.regularizer or None,
             name=self.name,
         )
 
@@ -167,6 +166,7 @@ class Arm:
         point: which weights of the parent's run: ``best`` or ``last``.
         share: its part of the length of a whole run.
         inner: whether it is a stage of other arms, which is not compared itself.
+        callbacks: what watches its runs or changes them.
     """
 
     method: Contestant
@@ -185,14 +185,14 @@ class Arm:
     point: str = "best"
     share: float = 1.0
     inner: bool = False
+    callbacks: tuple[Callback, ...] = ()
 
     @property
     def id(self) -> str:
         """Twelve hexadecimal digits that change with any factor; the name and the label have no part in it."""
         told = {**self.factors, "code": self.recipe.code, "optimizer code": self.method.code}
-        for name in ("loss", "regularizer"):  # factors that older folders do not have
-            if not getattr(self.recipe, name):
-                told.pop(name, None)
+        if not self.recipe.loss:  # a factor that older folders do not have
+            told.pop("loss", None)
         return stable_hash(told)[:12]
 
     @property
@@ -257,6 +257,7 @@ def wanted_arms(experiment: Experiment, given: Objects) -> tuple[Wanted, ...]:
         OptionError: two arms are the same, or a list and several values are given.
         UnknownNameError: there is no such optimizer.
     """
+    _check_callbacks(experiment, given)
     shared = _shared(experiment, given)
     if experiment.arms:
         if more := experiment.factors.values():
@@ -306,6 +307,7 @@ def _shared(experiment: Experiment, given: Objects) -> Wanted:
     shared = Wanted(
         first, given.model or "", protocol.schedule, protocol.batch_size, protocol.precision,
         prepare="" if not isinstance(experiment.data.prepare, str) else experiment.data.prepare,
+        callbacks=given.callbacks,
     )  # fmt: skip
     return shared if given.model else _with(shared, {"model": experiment.model.model}, experiment, given)
 
@@ -408,6 +410,17 @@ def _check_distinct(arms: Sequence[Wanted]) -> None:
         raise OptionError(f"two arms are called {twice!r}", hint="give each a name of its own.")
 
 
+def _check_callbacks(experiment: Experiment, given: Objects) -> None:
+    """Refuse to go on without the callbacks that the runs of a folder had."""
+    have = changing(given.callbacks)
+    lacking = [name for name in experiment.callbacks if name not in have]
+    if lacking:
+        raise OptionError(
+            f"the callbacks {', '.join(lacking)} of the comparison are not given",
+            hint="they are Python objects: go on in Python, by the same st.compare(..., callbacks=[...]).",
+        )
+
+
 CALLABLE = "callable "
 """How the text of a model begins that a callable builds."""
 
@@ -432,7 +445,6 @@ def texts_of(arm: Wanted) -> dict[str, str]:
         "optimizer": whole_spec(who.at({})) + fixed + "".join(f"; {axis}" for axis in who.axes),
         "model": arm.model_text,
         "loss": arm.loss,
-        "regularizer": arm.regularizer or NONE,
         "schedule": arm.schedule,
         "batch_size": DEFAULT if arm.batch_size is None else str(arm.batch_size),
         "precision": arm.precision,

@@ -134,6 +134,8 @@ def _keep(folder: Folder, key: str, found: BaselineResult, dataset: Dataset) -> 
     correct = target_of(dataset).row_correct(found.test_outputs.cpu(), dataset.test.target.cpu())
     if correct is not None:
         rows["correct"] = correct
+    if dataset.test.weights is not None:
+        rows["weights"] = dataset.test.weights.cpu()
     folder.write_tensors(_rows(record), rows)
     folder.write_tensors(_arrays(record), found.model.state_dict())
     folder.append_baseline(record)

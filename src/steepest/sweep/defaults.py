@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from steepest.data.dataset import Dataset
+from steepest.data.dataset import Dataset, class_totals
 from steepest.data.target import known_class
 from steepest.errors import OptionError
 from steepest.optim import make_rule
@@ -41,6 +41,8 @@ def default_batch_size(rows: int) -> int:
 def class_weights(dataset: Dataset, wanted: str | dict[str, float]) -> tuple[float, ...] | None:
     """Return a weight for each class: none, ``balanced`` (N / (K · n_k)), or the given ones (others are 1).
 
+    Where rows have weights, n_k is the sum of those of a class, whose mean over the training rows is 1.
+
     Raises:
         OptionError: the target has no classes, or a named class does not exist.
     """
@@ -51,7 +53,8 @@ def class_weights(dataset: Dataset, wanted: str | dict[str, float]) -> tuple[flo
             f"class weights are given but {dataset.target!r} is a number", hint="leave --class-weights out."
         )
     if wanted == "balanced":
-        counts = torch.bincount(dataset.train.target.cpu(), minlength=len(dataset.classes)).clamp(min=1)
+        counts = class_totals(dataset.train, len(dataset.classes))
+        counts = torch.where(counts > 0, counts, 1)
         return tuple((len(dataset.train) / (len(dataset.classes) * counts)).tolist())
     assert isinstance(wanted, dict)
     weights = {known_class(name, dataset.classes): weight for name, weight in wanted.items()}
@@ -67,7 +70,7 @@ def pilot_run(arm: Arm, seed: int, most_steps: int = PILOT_STEPS) -> PlannedRun:
         "steps": epochs * arm.per_epoch,
         "patience": PILOT_PATIENCE,
     }
-    recipe = arm.recipe.scheduled("constant").model_copy(update=changes)
+    recipe = arm.recipe.scheduled("constant").without_code("callbacks").model_copy(update=changes)
     key = RunKey(name="pilot", recipe=recipe.id, seed=seed + TUNING_SEED, phase="pilot")
     return PlannedRun(key, recipe, rule, read_test=False, arm=arm)
 

@@ -11,7 +11,7 @@ from steepest.optim.rule import Rule
 from steepest.optim.spec import MethodSettings, MethodSpec
 from steepest.recipe import Execution, Recipe
 from steepest.record.schema import Phase
-from steepest.schedules import make_schedule
+from steepest.schedules import Schedule, make_schedule
 from steepest.sweep.arms import Arm
 from steepest.sweep.rows import by_rows
 from steepest.train.compiled import CompiledMethod, Programs
@@ -19,9 +19,15 @@ from steepest.train.cuda_method import ReplayedMethod
 
 
 def make_method(
-    rule: MethodSpec[Any], recipe: Recipe, execution: Execution, programs: Programs, *, compiled: bool
+    rule: MethodSpec[Any],
+    recipe: Recipe,
+    execution: Execution,
+    programs: Programs,
+    *,
+    compiled: bool,
+    schedule: Schedule | None = None,
 ) -> Method:
-    """Return the method of a run."""
+    """Return the method of a run, by the recipe's schedule unless another is given that follows it."""
 
     def execute(of: Rule[Any], settings: MethodSettings) -> Method:
         if not compiled:
@@ -31,10 +37,9 @@ def make_method(
         kind = ReplayedMethod if execution.device.startswith("cuda") else CompiledMethod
         return kind(of, settings.schedule, settings.clip, settings.tables, programs=programs)
 
-    schedule = make_schedule(recipe.schedule, recipe.length)
     return rule.make(
         MethodSettings(
-            schedule,
+            schedule or make_schedule(recipe.schedule, recipe.length),
             recipe.clip,
             by_rows(execution, rule),
             by_gradients=recipe.gradients is not None,

@@ -16,6 +16,7 @@ from steepest.forks import usable_threads
 from steepest.recipe import Execution
 from steepest.record.schema import Record
 from steepest.record.store import Folder
+from steepest.schedules import make_schedule
 from steepest.sweep.estimate import EVALUATIONS, plan_seconds, run_seconds
 from steepest.sweep.expected import Expected
 from steepest.sweep.methods import is_compiled, make_method
@@ -23,6 +24,7 @@ from steepest.sweep.observer import Observer
 from steepest.sweep.plan import History, PlannedRun, Setup, next_runs, starts, tuning
 from steepest.train.active import Finished
 from steepest.train.aot import NoCompilerError
+from steepest.train.callback import Hooks
 from steepest.train.compiled import Programs
 from steepest.train.loop import train
 from steepest.train.program import NotTraceableError
@@ -176,7 +178,9 @@ class Runner:
     ) -> Finished:
         execution = self.cells[run.arm.cell]
         programs = self.programs.setdefault((run.arm.cell, run.recipe.data), Programs())
-        method = make_method(run.rule, run.recipe, execution, programs, compiled=compiled)
+        hooks = hooks_of(run)
+        schedule = hooks.control.rate if hooks else None
+        method = make_method(run.rule, run.recipe, execution, programs, compiled=compiled, schedule=schedule)
         with thread_count(execution.threads):
             return train(
                 self.dataset(run),
@@ -192,6 +196,7 @@ class Runner:
                 start=start,
                 steps_before=run.before,
                 keep_last=run.arm.inner,
+                hooks=hooks,
             )
 
     def _keep_rows(self, run: PlannedRun, finished: Finished) -> None:
@@ -199,6 +204,7 @@ class Runner:
             "loss": finished.test_row_losses,
             "correct": finished.test_row_correct,
             **finished.test_values,
+            "weights": self.dataset(run).test.weights,
         }
         rows = {name: each.cpu() for name, each in kept.items() if each is not None}
         if rows:
@@ -230,6 +236,13 @@ def thread_count(threads: int) -> Generator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def hooks_of(run: PlannedRun) -> Hooks | None:
+    """Return the callbacks of a run; the pilot, which only finds the length, has none."""
+    if not run.arm.callbacks or run.key.phase == "pilot":
+        return None
+    return Hooks(run.arm.callbacks, make_schedule(run.recipe.schedule, run.recipe.length))
 
 
 def _failed_before(run: PlannedRun, history: History) -> Finished | None:

@@ -1,4 +1,4 @@
-"""Conformance suites for whoever writes a rule, an optimizer, a method, a loss or a procedure.
+"""Conformance suites for whoever writes a rule, an optimizer, a method, a model, a loss, a procedure or a callback.
 
 They are those of this project. In a test file of yours, five lines run every check that applies::
 
@@ -8,20 +8,25 @@ They are those of this project. In a test file of yours, five lines run every ch
         rules = ("mine.py:MyRule", "mine.py:MyRule(momentum=0.9)")
         textbook = staticmethod(my_rule_in_plain_floats)
 
-:class:`MethodConformance` is the one for a method that is no rule, :class:`ObjectiveConformance` for a
-training loss, :class:`ProcedureConformance` for a procedure.
+:class:`MethodConformance` is the one for a method that is no rule, :class:`ModelConformance` for a model,
+:class:`ObjectiveConformance` for a training loss, :class:`ProcedureConformance` for a procedure,
+:class:`CallbackConformance` for a callback.
 """
 
 from __future__ import annotations
 
+from steepest.testing.callbacks import CallbackConformance
 from steepest.testing.methods import MethodConformance
+from steepest.testing.models import ModelConformance
 from steepest.testing.objectives import ObjectiveConformance
 from steepest.testing.optimizers import OptimizerConformance
 from steepest.testing.procedures import ProcedureConformance
 from steepest.testing.suite import RuleConformance
 
 __all__ = [
+    "CallbackConformance",
     "MethodConformance",
+    "ModelConformance",
     "ObjectiveConformance",
     "OptimizerConformance",
     "ProcedureConformance",

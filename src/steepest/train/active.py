@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor, nn
@@ -26,6 +27,7 @@ from steepest.optim.method import Method, StepInfo
 from steepest.recipe import Recipe
 from steepest.record.meter import Meter
 from steepest.record.schema import Clocks, Outcome, Point, Record, RunKey
+from steepest.train.callback import Hooks, View
 from steepest.train.causes import ended_by, likely_cause
 from steepest.train.feed import Feed
 from steepest.train.problem import problem_of, wide
@@ -86,6 +88,8 @@ class ActiveRun:
         device: where the model is put; the dataset is there already.
         start: the weights and buffers that it starts from; None for those that the seed draws.
         steps_before: steps of the runs that gave ``start``.
+        hooks: the run's callbacks; its method has to follow their rate.
+        together: how many runs take their steps together, this one included, and share what that costs.
 
     Attributes:
         net: the model, whose parameters are those that are trained.
@@ -107,8 +111,10 @@ class ActiveRun:
         device: str = "cpu",
         start: Mapping[str, Tensor] | None = None,
         steps_before: int = 0,
+        hooks: Hooks | None = None,
+        together: int = 1,
     ) -> None:
-        self._meter = Meter(device)
+        self._meter, self._together = Meter(device), together
         self.recipe, self.key, self.method, self.wanted = recipe, key, method, wanted
         self.net, self.dataset = wide(
             build_model(model or recipe.model, dataset.shape, seed=key.seed), dataset, recipe.precision
@@ -118,10 +124,9 @@ class ActiveRun:
             self.net.load_state_dict(start)
         self.problem, self.target = problem_of(self.net, self.dataset, recipe), target_of(self.dataset)
         self.plan = BatchPlan(len(self.dataset.train), recipe.batch_size, key.seed)
-        self.feed = Feed(
-            self.dataset.training(key.seed), self.plan, key.seed, steps_before, self.problem.applied
-        )
+        self.feed = Feed(self.dataset.training(key.seed), self.plan, key.seed, steps_before)
         self.state: Any = None
+        self.hooks = hooks
         self._decides = metric_info(recipe.metric)
         per_epoch = self.plan.batches_per_epoch if recipe.gradients is None else recipe.length
         self._looks = sorted(evaluation_steps(recipe.length, per_epoch, wanted.evaluations))
@@ -131,7 +136,7 @@ class ActiveRun:
         self.reason = ""
         self.curve: list[Point] = []
         self.training_seconds = self.compile_seconds = self._evaluation_seconds = 0.0
-        self._running, self._correction = 0.0, 0.0
+        self._running, self._correction, self._loss = 0.0, 0.0, math.nan
         self._first = self._best = math.inf
         self._best_step, self._waited = 0, 0
 
@@ -139,6 +144,16 @@ class ActiveRun:
     def used(self) -> float:
         """How much of the length is used up: steps, or gradients where those are what counts."""
         return self.done if self.recipe.gradients is None else self.gradients
+
+    @property
+    def epoch(self) -> float:
+        """Passes over the training rows, those of the runs that it continues included."""
+        return (self.feed.before + self.done) / self.plan.batches_per_epoch
+
+    @property
+    def train_loss(self) -> float:
+        """The running average of the batches' losses, with its bias removed; NaN before the first step."""
+        return self._running / self._correction if self._correction else math.nan
 
     @property
     def going(self) -> bool:
@@ -163,18 +178,22 @@ class ActiveRun:
         except Exception as error:  # no run can go on from here
             raise ModelError(
                 f"the model fails on the validation rows: {type(error).__name__}: {first_line(error)}",
-                hint="it is called as model(categorical, continuous) in evaluation mode, without gradients.",
+                hint=f"it is called as {self.dataset.shape.call} in evaluation mode, without gradients.",
             ) from error
+        self._call("at_begin")
 
     def took(self, info: StepInfo) -> None:
-        """Take the report of a step; a loss that is not finite ends the run."""
+        """Take the report of a step; a loss that is not finite ends the run, and so may a callback."""
         self.done += 1
+        self._loss = info.loss
         self.gradients += info.gradients
         self._running = SMOOTHING * self._running + (1 - SMOOTHING) * info.loss
         self._correction = SMOOTHING * self._correction + (1 - SMOOTHING)
         if not math.isfinite(info.loss):
             cause = likely_cause(self.feed.batch(self.done - 1), self.done, self._first)
             self._end("diverged", f"the loss is {info.loss} at step {self.done}: {cause}")
+        elif self.hooks and self.hooks.at_batches:
+            self._call("at_batch")
 
     def broke(self, error: Exception) -> None:
         """End with an error that the next step raised."""
@@ -187,7 +206,7 @@ class ActiveRun:
         self.compile_seconds = compiling
 
     def look(self) -> None:
-        """Evaluate the validation rows and keep the best weights; a bad or no better value may end the run."""
+        """Evaluate the validation rows and keep the best weights; a bad value, none better or a callback may end it."""
         before = self._best
         try:
             value = self._look()
@@ -196,17 +215,19 @@ class ActiveRun:
             self._end(*ended_by(error, when, self.recipe.batch_size))
             return
         self._waited = 0 if value < before else self._waited + 1
-        ends = self.problem.applied.stops_after if self.problem.applied else None
-        patience = min((each for each in (ends, self.recipe.patience) if each is not None), default=None)
+        patience = self.recipe.patience
         if not math.isfinite(value):
             cause = likely_cause(self.dataset.validation, self.done, self._first)
             what = f"the validation {self._decides.title} is {abs(value)} at step {self.done}"
             self._end("diverged", f"{what}: {cause}")
         elif patience is not None and self._waited >= patience:
             self._end("stopped early", f"no better for {self._waited} evaluations, at step {self.done}")
+        else:
+            self._call("at_evaluation")
 
     def finish(self) -> Finished:
         """Return what the run leaves; the model has other weights afterwards."""
+        self._call("at_end")
         started = time.perf_counter()
         last = Kept(self.net, self.method, self.state).weights() if self.wanted.keep_last else None
         found = Finished(self._record(), self._kept.weights(), steps=self.done, last=last)
@@ -222,12 +243,39 @@ class ActiveRun:
             evaluate=self._evaluation_seconds + time.perf_counter() - started,
             compile=self.compile_seconds,
         )
-        cost = {"cpu_seconds": self._meter.cpu_seconds, "peak_memory": self._meter.peak_memory}
+        cost = {
+            "cpu_seconds": self._meter.cpu_seconds / self._together,
+            "peak_memory": self._meter.peak_memory,
+        }
         found.record = found.record.model_copy(update={"clocks": clocks, **cost})
         return found
 
     def _end(self, outcome: Outcome, reason: str) -> None:
         self.outcome, self.reason = outcome, reason
+
+    def _call(self, hook: str) -> None:
+        """Call the callbacks; one may stop the run."""
+        if self.hooks is None:
+            return
+        control = self.hooks.control
+        view = View(
+            key=self.key,
+            step=self.done,
+            length=self.recipe.length,
+            epoch=self.epoch,
+            gradients=self.gradients,
+            rate=self.method.lr * control.rate.last,
+            loss=self._loss,
+            train_loss=self.train_loss,
+            values=MappingProxyType(self.curve[-1].validation),
+            outcome=self.outcome,
+            reason=self.reason,
+            _weights=lambda: Kept(self.net, self.method, self.state).weights(),
+            _control=control,
+        )
+        self.hooks.call(hook, view)
+        if control.stopped and self.outcome == "finished":
+            self._end("stopped early", f"{control.stopped}, at step {self.done}")
 
     def _look(self) -> float:
         """Evaluate, and return the value of the deciding metric, smaller being better."""
@@ -242,10 +290,10 @@ class ActiveRun:
             self._kept = Kept(self.net, self.method, self.state, older=self._kept)
         point = Point(
             step=self.done,
-            epoch=(self.feed.before + self.done) / self.plan.batches_per_epoch,
+            epoch=self.epoch,
             seconds=self.training_seconds,
             gradients=self.gradients,
-            train_loss=self._running / self._correction if self._correction else math.nan,
+            train_loss=self.train_loss,
             validation=found,
         )
         self.curve.append(point)
@@ -266,6 +314,7 @@ class ActiveRun:
             last=curve[-1].validation,
             still_improving=done and best_step == curve[-1].step and len(curve) > 2,
             overfitting=done
+            and self.dataset.held_out
             and overfits(curve, best_step, self._decides.name, self._decides.higher_is_better),
         )
 

@@ -19,6 +19,7 @@ from steepest.optim.method import Method, StepInfo
 from steepest.recipe import Recipe
 from steepest.record.schema import RunKey
 from steepest.train.active import ActiveRun, Finished, Wanted
+from steepest.train.callback import Hooks
 from steepest.train.problem import products
 
 Steps = Callable[[int, int], Iterator[Sequence[StepInfo]]]
@@ -41,6 +42,7 @@ def train(
     start: Mapping[str, Tensor] | None = None,
     steps_before: int = 0,
     keep_last: bool = False,
+    hooks: Hooks | None = None,
 ) -> Finished:
     """Train one run and return its record, its best weights and, on request, their metrics on the test rows.
 
@@ -60,6 +62,7 @@ def train(
         steps_before: steps of the runs that gave ``start``: batches and random draws go on after theirs, and epochs
             count from their beginning. Schedule and optimizer begin anew.
         keep_last: return the weights after the last step, too.
+        hooks: the run's callbacks; ``method`` has to follow their rate.
 
     Example:
         See ``examples/whole_path.py``, which does the same in plain torch.
@@ -78,6 +81,7 @@ def train(
         device=device,
         start=start,
         steps_before=steps_before,
+        hooks=hooks,
     )
     run.begin(method.init(run.problem))
 
@@ -115,18 +119,21 @@ def advance(runs: Sequence[ActiveRun], steps: Steps, report: _Report) -> None:
     going = [run for run in runs if run.going]
     lead, began = going[0], going
     stop, length, by_gradients = lead.next_look, lead.recipe.length, lead.recipe.gradients is not None
+    by_step = any(run.hooks and run.hooks.at_batches for run in runs)
     started = time.perf_counter()
     try:
         with products(lead.recipe.precision):
-            for infos in steps(lead.done, math.ceil(stop - lead.used)):  # a step costs one gradient at least
-                for run, info in zip(runs, infos, strict=True):
-                    if run.outcome == "finished":
-                        run.took(info)
-                report.at(lead.used, length)
-                going = [run for run in going if run.outcome == "finished"]
-                if not going or (by_gradients and lead.used >= stop):
-                    break
-                lead = going[0]
+            while going and lead.used < stop:
+                most = 1 if by_step else math.ceil(stop - lead.used)  # a step costs one gradient at least
+                for infos in steps(lead.done, most):
+                    for run, info in zip(runs, infos, strict=True):
+                        if run.outcome == "finished":
+                            run.took(info)
+                    report.at(lead.used, length)
+                    going = [run for run in going if run.outcome == "finished"]
+                    if not going or (by_gradients and lead.used >= stop):
+                        break
+                    lead = going[0]
     except Exception as error:
         for run in going:
             run.broke(error)

@@ -16,9 +16,6 @@ from steepest.evaluate.outputs import predict
 from steepest.objectives import Objective, make_objective
 from steepest.objectives.target import target_of
 from steepest.recipe import Precision, Recipe
-from steepest.regularizers import Regularizer, read_regularizers
-from steepest.regularizers.applied import Applied
-from steepest.regularizers.around import Around
 from steepest.train.dropout import Dropout, taken
 from steepest.wording import counted
 
@@ -33,10 +30,6 @@ class SupervisedProblem:
         columns: names of the categorical columns, in the order of the first input.
         precision: with ``float64`` the model has 64 bits; with ``bf16`` its matrix products use factors rounded to 8
             significant bits (torch's autocast), and its outputs are 32 bits wide.
-        regularizers: in the order of a step.
-
-    Attributes:
-        applied: the regularizers on this model; None where there are none.
     """
 
     def __init__(
@@ -46,12 +39,10 @@ class SupervisedProblem:
         class_weights: Sequence[float] | None = None,
         columns: Sequence[str] = (),
         precision: Precision = "float32",
-        regularizers: Sequence[Regularizer] = (),
     ) -> None:
         self.model = model
         self.precision: Precision = precision
         self.places = table_columns(model, columns)
-        self.applied = Applied(regularizers, model, tuple(self.places)) if regularizers else None
         self.objective = objective
         device = next(model.parameters()).device
         dtype = torch.float64 if precision == "float64" else torch.float32
@@ -61,42 +52,21 @@ class SupervisedProblem:
 
     @property
     def constants(self) -> tuple[Any, ...]:
-        """What a program of the step holds besides the model: objective, class weights, precision, regularizers."""
+        """What a program of the step holds besides the model: the objective, the weights of classes, the precision."""
         weights = None if self.weights is None else tuple(self.weights.tolist())
-        inside = () if self.applied is None else self.applied.regularizers
-        named = [(type(each), str(each)) for each in (self.objective, *inside)]
-        return *named, weights, self.precision
+        return type(self.objective), str(self.objective), weights, self.precision
 
     def loss(self, batch: Part) -> Tensor:
-        """Return the batch's loss with penalties, a scalar; the module is called itself, its buffers move."""
-        return self.losses(batch)[0]
-
-    def losses(self, batch: Part) -> tuple[Tensor, Tensor]:
-        """Return the batch's loss with penalties and without."""
+        """Return the batch's loss, a scalar; the module is called itself, its buffers move."""
         with self._rounding():
             outputs = self.model(*batch.inputs)
-        loss = self.batch_loss(outputs, batch)
-        return self.penalised(loss), loss
+        return self.batch_loss(outputs, batch)
 
-    def losses_with(
-        self, batch: Part, rows: Mapping[str, Tensor], places: Mapping[str, Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        """Return both losses with rows [n, D] in the place of tables, and places in them for the codes."""
+    def loss_with(self, batch: Part, rows: Mapping[str, Tensor], places: Mapping[str, Tensor]) -> Tensor:
+        """Return the batch's loss with rows [n, D] in the place of tables, and places in them for the codes."""
         with self._rounding():
             outputs = torch.func.functional_call(self.model, dict(rows), self.placed(batch, places).inputs)
-        loss = self.batch_loss(outputs, batch)
-        return self.penalised(loss), loss
-
-    def penalised(self, loss: Tensor, params: Mapping[str, Tensor] | None = None) -> Tensor:
-        """Return a loss with the penalties of parameters, by default of the model's own."""
-        if self.applied is None or not self.applied.acts("penalty"):
-            return loss
-        penalty = self.applied.penalty(dict(self.model.named_parameters()) if params is None else params)
-        return loss if penalty is None else loss + penalty
-
-    def around(self) -> Around | None:
-        """Return what regularizers do around the updates of a new run, or None where there are none."""
-        return None if self.applied is None else Around(self.applied, self.model)
+        return self.batch_loss(outputs, batch)
 
     def codes(self, batch: Part) -> dict[str, Tensor]:
         """Return the rows of each table that a batch names, [B], by the name of the table's parameter."""
@@ -158,8 +128,7 @@ def problem_of(model: nn.Module, dataset: Dataset, recipe: Recipe) -> Supervised
     """Return the problem of a recipe on a dataset for a new model."""
     objective = make_objective(recipe.loss, target_of(dataset))
     columns = tuple(dataset.shape.cardinalities)
-    regularizers = read_regularizers(recipe.regularizer)
-    return SupervisedProblem(model, objective, recipe.class_weights, columns, recipe.precision, regularizers)
+    return SupervisedProblem(model, objective, recipe.class_weights, columns, recipe.precision)
 
 
 def check_precision(precision: Precision, device: str) -> None:
@@ -246,7 +215,7 @@ def check_model(model: nn.Module, dataset: Dataset) -> None:
     except Exception as error:
         raise ModelError(
             f"the model fails on {counted(len(rows), 'row')}: {type(error).__name__}: {error}",
-            hint="it is called as model(categorical, continuous), with codes [rows, C] and values [rows, D].",
+            hint=f"it is called as {dataset.shape.call}, with {_shapes_of(rows)}.",
         ) from error
     finally:
         model.train(training)
@@ -259,6 +228,12 @@ def check_model(model: nn.Module, dataset: Dataset) -> None:
             f"the model returned {found} for {counted(len(rows), 'row')}",
             hint=f"return a tensor of shape [rows, {wanted[1]}]: one column for each {target_of(dataset).column}.",
         )
+
+
+def _shapes_of(rows: Part) -> str:
+    return " and ".join(
+        f"{str(each.dtype).removeprefix('torch.')} {list(each.shape)}" for each in rows.inputs
+    )
 
 
 def check_objective(objective: Objective, text: str, dataset: Dataset) -> None:

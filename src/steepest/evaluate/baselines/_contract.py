@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from steepest.data.dataset import Dataset, Shape
+from steepest.data.dataset import Dataset, Part, Shape
 from steepest.evaluate.metrics import evaluate, metric_info
 from steepest.evaluate.outputs import predict
 from steepest.objectives.target import target_of
@@ -34,12 +34,14 @@ class BaselineModel(nn.Module):
     """
 
     arrays: ClassVar[Mapping[str, torch.dtype]] = {}
-    """The names and types of its arrays, besides the training rows of every class (``counts``, int64 ``[K]``)."""
+    """The names and types of its arrays, besides ``counts``: of every class the training rows, int64 ``[K]``, or the
+    sum of their weights, float64."""
 
     def __init__(self, shape: Shape, arrays: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.shape = shape
-        wanted = {**self.arrays, **({"counts": torch.int64} if self.shape.classes else {})}
+        counts = torch.float64 if "counts" in arrays and arrays["counts"].is_floating_point() else torch.int64
+        wanted = {**self.arrays, **({"counts": counts} if self.shape.classes else {})}
         if set(arrays) != set(wanted):
             raise ValueError(f"arrays {', '.join(sorted(arrays))} instead of {', '.join(sorted(wanted))}")
         for name, value in arrays.items():
@@ -140,15 +142,30 @@ class Baseline:
     table: bool = True
 
 
-def class_counts(dataset: Dataset) -> NDArray[np.int64]:
-    """Return the number of training rows of each class, ``[K]``."""
-    return np.bincount(dataset.train.target.numpy(), minlength=dataset.shape.outputs)
+def class_counts(dataset: Dataset) -> NDArray[Any]:
+    """Return the number of training rows of each class, or the sum of their weights, ``[K]``."""
+    weights = train_weights(dataset)
+    return np.bincount(dataset.train.target.numpy(), weights, minlength=dataset.shape.outputs)
+
+
+def train_weights(dataset: Dataset, class_weights: Tensor | None = None) -> Array | None:
+    """Return the weights of the training rows, ``[N]``: of the rows times of their classes; None if neither has any."""
+    return loss_weights(dataset.train, class_weights)
+
+
+def loss_weights(part: Part, class_weights: Tensor | None) -> Array | None:
+    """Return the weights of the rows of a part in the same way."""
+    found = None if part.weights is None else part.weights.double().numpy()
+    if class_weights is None:
+        return found
+    of_class = class_weights.double().cpu().numpy()[part.target.numpy()]
+    return of_class if found is None else of_class * found
 
 
 def validation_cost(dataset: Dataset, model: BaselineModel, metric: str) -> float:
     """Return a metric on the validation rows as a cost: lower is better."""
-    found = evaluate(
-        predict(model, dataset.validation.inputs), dataset.validation.target, target_of(dataset), [metric]
-    )
+    part = dataset.validation
+    outputs = predict(model, part.inputs)
+    found = evaluate(outputs, part.target, target_of(dataset), [metric], part.weights)
     value = next(iter(found.values()))
     return -value if metric_info(metric).higher_is_better else value

@@ -153,12 +153,15 @@ def cross_entropy(target: NDArray[np.int64], weights: Array) -> Loss:
     return loss
 
 
-def half_squares(target: Array) -> Loss:
-    """Return half the sum of squared errors against values ``[N]``."""
+def half_squares(target: Array, weights: Array | None = None) -> Loss:
+    """Return half the sum of squared errors against values ``[N]``, weighted by ``[N]`` if there are weights."""
 
     def loss(outputs: Array) -> tuple[float, Array]:
         outputs -= target[:, None]
-        return 0.5 * float((outputs * outputs).sum()), outputs
+        if weights is None:
+            return 0.5 * float((outputs * outputs).sum()), outputs
+        errors = outputs * weights[:, None]
+        return 0.5 * float((outputs * errors).sum()), errors
 
     return loss
 

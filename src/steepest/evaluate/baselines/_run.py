@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from steepest.components.registry import Registry
-from steepest.data.dataset import Dataset, Shape
+from steepest.data.dataset import Dataset, Part, Shape
 from steepest.errors import OptionError
 from steepest.evaluate.baselines._contract import Baseline, BaselineModel
 from steepest.evaluate.metrics import evaluate, metric_info
@@ -113,7 +113,8 @@ def run_baselines(
             )
     target = target_of(dataset)
     asked = list(metrics) if metrics else [target.metric]
-    cpu = replace(dataset.to("cpu"), train=dataset.training(seed).to("cpu"))
+    cpu = replace(dataset.to("cpu"), train=counting(dataset.training(seed).to("cpu")))
+    chosen_on = "on validation" if cpu.held_out else "on the training rows"
     found: list[BaselineResult] = []
     for name in chosen:
         baseline = _baseline(name)
@@ -126,18 +127,23 @@ def run_baselines(
                 cpu, seed=seed, metric=metric_info(asked[0]).name, class_weights=class_weights, budget=budget
             )
         seconds, cost = time.perf_counter() - started, (meter.cpu_seconds, meter.peak_memory)
-        outputs = predict(fitted.model, cpu.test.inputs)
+        test, validation = cpu.test, cpu.validation
+        outputs = predict(fitted.model, test.inputs)
         found.append(
             BaselineResult(
                 name=name,
                 title=baseline.title,
-                settings=fitted.settings,
+                settings=fitted.settings.replace("on validation", chosen_on),
                 validation=evaluate(
-                    predict(fitted.model, cpu.validation.inputs), cpu.validation.target, target, asked
+                    predict(fitted.model, validation.inputs),
+                    validation.target,
+                    target,
+                    asked,
+                    validation.weights,
                 ),
-                test=evaluate(outputs, cpu.test.target, target, asked),
-                test_row_losses=target.row_losses(outputs, cpu.test.target),
-                test_values=other_values(outputs, cpu.test.target, target, asked),
+                test=evaluate(outputs, test.target, target, asked, test.weights),
+                test_row_losses=target.row_losses(outputs, test.target),
+                test_values=other_values(outputs, test.target, target, asked, test.weights),
                 test_outputs=outputs,
                 seconds=seconds,
                 cpu_seconds=cost[0],
@@ -147,6 +153,13 @@ def run_baselines(
             )
         )
     return found
+
+
+def counting(part: Part) -> Part:
+    """Return the rows that count: all, or those with a weight above 0."""
+    if part.weights is None or bool((part.weights > 0).all()):
+        return part
+    return part.take((part.weights > 0).nonzero().flatten())
 
 
 def restore(name: str, shape: Shape, arrays: Mapping[str, Tensor]) -> BaselineModel:

@@ -15,6 +15,7 @@ from steepest.evaluate.baselines._contract import (
     FittedBaseline,
     class_counts,
     require,
+    train_weights,
 )
 
 COMPONENTS = {
@@ -70,7 +71,7 @@ def fit_mean(
 ) -> FittedBaseline:
     """Return the baseline that gives every row the mean of the training target."""
     del seed, metric, class_weights, budget
-    mean = float(np.mean(dataset.train.target.double().numpy()))
+    mean = float(np.average(dataset.train.target.double().numpy(), weights=train_weights(dataset)))
     model = Mean(dataset.shape, {"mean": torch.tensor([mean], dtype=torch.float64)})
     return FittedBaseline(model, f"always {mean * dataset.target_scale.sd + dataset.target_scale.mean:.6g}")
 

@@ -30,6 +30,7 @@ from steepest.evaluate.baselines._contract import (
     Baseline,
     FittedBaseline,
     class_counts,
+    loss_weights,
     validation_cost,
 )
 from steepest.evaluate.baselines._features import Features
@@ -176,19 +177,21 @@ class CandidateRows:
     def of(cls, dataset: Dataset, class_weights: Tensor | None) -> CandidateRows:
         """Return the rows of a dataset."""
         raw, truth = dataset.train.target.numpy(), dataset.validation.target.numpy()
+        weights, held_weights = (
+            loss_weights(each, class_weights) for each in (dataset.train, dataset.validation)
+        )
         if not dataset.shape.classes:
             every = np.ones(len(truth), bool)
-            return cls(raw.astype(np.float64), 0, None, every, truth.astype(np.float64), None)
+            return cls(raw.astype(np.float64), 0, weights, every, truth.astype(np.float64), held_weights)
         present = np.flatnonzero(class_counts(dataset))
         held = np.isin(truth, present)
-        weight = None if class_weights is None else class_weights.double().cpu().numpy()
         return cls(
             np.searchsorted(present, raw),
             len(present),
-            None if weight is None else weight[raw],
+            weights,
             held,
             np.searchsorted(present, truth[held]),
-            None if weight is None else weight[truth[held]],
+            None if held_weights is None else held_weights[held],
         )
 
     @property
@@ -205,7 +208,7 @@ class CandidateRows:
     def start(self) -> Array:
         """The outputs without a tree, ``[outputs]``: log shares (of two classes the log odds), or the mean."""
         if self.classes == 0:
-            return np.array([self.target.mean()])
+            return np.array([np.average(self.target, weights=self.weights)])
         shares = np.log(
             np.bincount(self.target, self.weights)
             / (len(self.target) if self.weights is None else self.weights.sum())

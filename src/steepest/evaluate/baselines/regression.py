@@ -29,6 +29,7 @@ from steepest.evaluate.baselines._contract import (
     FittedBaseline,
     class_counts,
     require,
+    train_weights,
     validation_cost,
 )
 from steepest.evaluate.baselines._linear import (
@@ -113,15 +114,14 @@ def fit_logistic(
 ) -> FittedBaseline:
     """Return multinomial logistic regression; C is the best of at least five on validation.
 
-    The same objective as scikit-learn's ``LogisticRegression`` (with ``sample_weight`` for class weights),
-    over the classes that the training rows contain.
+    The same objective as scikit-learn's ``LogisticRegression`` (with ``sample_weight`` for weights of rows and
+    classes), over the classes that the training rows contain.
     """
     del seed, budget
     present = np.flatnonzero(class_counts(dataset))
     target = np.searchsorted(present, dataset.train.target.numpy())
-    weights = np.ones(len(target))
-    if class_weights is not None:
-        weights = class_weights.double().cpu().numpy()[dataset.train.target.numpy()]
+    weights = train_weights(dataset, class_weights)
+    weights = np.ones(len(target)) if weights is None else weights
     shares = np.bincount(target, weights) / weights.sum()
     return _choose(
         dataset, metric, cross_entropy(target, weights), np.log(shares), weights, shares * (1 - shares)
@@ -133,13 +133,14 @@ def fit_ridge(
 ) -> FittedBaseline:
     """Return ridge regression; C = 1/α is the best of at least five on validation.
 
-    The same objective as scikit-learn's ``Ridge``.
+    The same objective as scikit-learn's ``Ridge`` (with ``sample_weight`` for weights of rows).
     """
     del seed, class_weights, budget
     target = dataset.train.target.double().numpy()
-    return _choose(
-        dataset, metric, half_squares(target), np.array([target.mean()]), np.ones(len(target)), np.ones(1)
-    )
+    given = train_weights(dataset)
+    weights = np.ones(len(target)) if given is None else given
+    start = np.array([np.average(target, weights=given)])
+    return _choose(dataset, metric, half_squares(target, given), start, weights, np.ones(1))
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,6 +28,7 @@ class Absolute(Objective):
 
     name = "absolute"
     serves = "regression"
+    metric = "mae"
 
     def losses(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Return the absolute error of each row, ``[B]``."""

@@ -1,0 +1,41 @@
+"""From options to a plan: what ``compare`` and ``memory`` have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from steepest.cli.flags import given
+from steepest.recipe import THE_FLAGS, load_tree, validate_experiment
+
+if TYPE_CHECKING:
+    from steepest.api import Plan
+
+
+def planned(source: str, optimizers: list[str] | None, flags: Mapping[str, Any]) -> Plan:
+    """Return the plan of a table, of a data set's name or of an experiment file, with options that override it.
+
+    Raises:
+        SteepestError: an option, the file or the data cannot be used.
+    """
+    tree: dict[str, Any] = {"data": {"source": source}}
+    if Path(source).suffix in (".toml", ".json"):
+        tree = load_tree(source)
+    asked = given(flags)
+    for section in ("data", "model", "protocol", "factors", "execution"):
+        tree[section] = {**dict(tree.get(section, {})), **asked.get(section, {})}
+    if optimizers:
+        tree["optimizers"] = optimizers
+    tree.setdefault("name", Path(str(tree["data"].get("source") or source)).name.split(".")[0])
+    experiment = validate_experiment(tree, where=source if source.endswith(".toml") else THE_FLAGS)
+
+    from steepest.api import Plan
+    from steepest.experiment.run import open_data
+    from steepest.sweep.unused import check_used
+
+    table = open_data(experiment)
+    plan = Plan(table, experiment.model_copy(update={"data": table.options}))
+    named = [*asked.get("model", {}), *asked.get("protocol", {}), *(["optimizers"] if optimizers else [])]
+    check_used(plan.experiment, named, plan.arms)
+    return plan

@@ -1,0 +1,117 @@
+"""Data is opened by the source of its kind, and so is the pipeline of new rows that was stored with a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from steepest.components import grammar
+from steepest.components.references import load_reference
+from steepest.data.options import TableOptions, table_options
+from steepest.data.sources import registry
+from steepest.data.sources.contract import Source
+from steepest.data.sources.rows import Pipeline, read_stored
+from steepest.errors import ModelError, OptionError, first_line
+
+TABLE = "table"
+"""The source of what no other one declares."""
+
+
+def open_source(source: Any = None, **options: Any) -> Source:
+    """Open data of any kind.
+
+    Args:
+        source: a path, or an object in memory such as a frame.
+        options: the fields of ``TableOptions``. ``reader`` names the kind of the data; without it, the kind is the one
+            that declares one of the given options (``x``), or the path's suffix; otherwise it is a table.
+
+    Raises:
+        OptionError: an option does not exist, has a value that is not allowed, or is not one of this kind of data.
+        DataError: the source cannot be read.
+
+    Example:
+        >>> rows = {"t": [i / 7 for i in range(20)], "v": [i * 0.5 for i in range(20)]}
+        >>> open_source(rows, x="t", y="v"), open_source(rows, target="v")
+        (Curve('table', v along t), Table('a frame', target 'v'))
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    spec = grammar.parse(_kind(source, given))
+    if spec.name == TABLE:
+        for name in given:
+            if any(name in each.more.get("options", ()) for each in registry.entries.values()):
+                raise _no_effect(name, TABLE)
+        from steepest.data.table import read_table
+
+        return read_table(source, **options)
+    named = {"source": str(source)} if isinstance(source, str | Path) else {}
+    checked = table_options(**{**named, **given})
+    made: Any = _class(spec.name)
+    own = () if spec.is_reference else registry.entry(spec.name).more.get("options", ())
+    for name in given:
+        if getattr(checked, name) == TableOptions.model_fields[name].get_default(call_default_factory=True):
+            continue  # a folder's file has every option
+        if name not in made.uses and name not in ("source", "reader", *own):
+            raise _no_effect(name, spec.name)
+    try:
+        return made(checked.source if source is None else source, checked, *spec.arguments, **spec.options)
+    except TypeError as error:
+        raise OptionError(
+            f"the source {str(spec)!r} cannot be opened: {first_line(error)}",
+            hint="give it its options in brackets: mine.py:Arrays(inputs='x').",
+        ) from error
+
+
+def _no_effect(option: str, kind: str) -> OptionError:
+    return OptionError(
+        f"--{option.replace('_', '-')} has no effect on data of the kind {kind}", hint="leave it out."
+    )
+
+
+def _kind(source: Any, given: Mapping[str, Any]) -> str:
+    if "reader" in given:
+        return str(given["reader"])
+    suffix = Path(source).suffix.lower() if isinstance(source, str | Path) else ""
+    for name, entry in registry.entries.items():
+        if set(entry.more.get("options", ())) & given.keys() or suffix in entry.more.get("suffixes", ()):
+            return name
+    return TABLE
+
+
+def _class(name: str) -> type[Source]:
+    found: Any = load_reference(name) if ":" in name else registry.load(name)
+    if not (isinstance(found, type) and issubclass(found, Source)):
+        raise OptionError(
+            f"{name} is no source",
+            hint="name a class that derives from steepest.data.sources.contract.Source.",
+        )
+    return found
+
+
+def load_pipeline(path: str | Path, given: str | None = None) -> Pipeline:
+    """Read the pipeline of new rows that a model was saved with.
+
+    Args:
+        path: the file.
+        given: the source of the user's own, where the data was opened by one: a saved model runs no code by itself.
+
+    Raises:
+        FolderError: there is no such file, or it is damaged or of another version.
+        ModelError: the source of the user's own is needed and is not given, or is given and not needed.
+    """
+
+    def made(stored: Mapping[str, Any]) -> Pipeline:
+        name = str(stored.get("source", TABLE))
+        own = grammar.parse(name).is_reference
+        if own and given is None:
+            raise ModelError(
+                f"the data of the model was opened by {name!r}, which is not run unasked",
+                hint=f"give it again, if you trust it: --source {name!r}, or source= in Python.",
+            )
+        if given is not None and not own:
+            raise ModelError(
+                f"the source {given!r} is given, but the model's is {name}", hint="leave it out."
+            )
+        return _class(grammar.parse(given or name).name).stored_pipeline(stored)
+
+    return read_stored(path, made)

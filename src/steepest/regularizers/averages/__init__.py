@@ -1,1 +1,0 @@
-"""Regularizers by which averaged weights are evaluated and saved."""

@@ -1,1 +1,0 @@
-"""Regularizers that change a batch before the step."""

@@ -1,1 +1,0 @@
-"""Regularizers that change the gradient before it is clipped."""

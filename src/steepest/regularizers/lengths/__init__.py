@@ -1,1 +1,0 @@
-"""Regularizers that end a run early."""

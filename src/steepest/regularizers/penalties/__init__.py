@@ -1,1 +1,0 @@
-"""Regularizers that add a penalty to the loss."""

@@ -1,1 +1,0 @@
-"""Regularizers that change weights after the optimizer's update."""

@@ -1,0 +1,95 @@
+"""The suite for whoever writes a callback, to subclass in a test file."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+from steepest.data.dataset import Dataset
+from steepest.data.table import read_table
+from steepest.optim import make_rule
+from steepest.optim.method import GradientMethod
+from steepest.recipe import Recipe
+from steepest.record.schema import RunKey
+from steepest.rng import stream
+from steepest.schedules import make_schedule
+from steepest.sweep.codes import of_callbacks
+from steepest.train.callback import Callback, Hooks, checked
+from steepest.train.loop import train
+
+STEPS = 40
+
+
+class CallbackConformance:
+    """The suite for a callback of your own: subclass it in a test file and pytest runs every check.
+
+    It trains a small network for a number, whose metric in ``view.values`` is ``rmse``.
+
+    Attributes:
+        callbacks: objects of it, with the values that matter.
+
+    Example:
+        >>> class Stop(Callback):
+        ...     def at_batch(self, view):
+        ...         if view.step == 9:
+        ...             view.stop("that is enough")
+        >>> class TestStop(CallbackConformance):
+        ...     callbacks = (Stop(),)
+        >>> TestStop().test_every_run_is_the_same()
+    """
+
+    callbacks: Sequence[Callback] = ()
+
+    def test_is_a_callback(self) -> None:
+        """It derives from ``Callback``, and a run can have a copy of it."""
+        assert checked(self.callbacks), "no callback is given"
+
+    def test_is_identified(self) -> None:
+        """What can change runs is identified by its code and values, so that finished runs are found again."""
+        why = of_callbacks(self.callbacks).why
+        assert not why, f"it cannot be identified, so its runs are made anew every time: {why}"
+
+    def test_every_run_is_the_same(self) -> None:
+        """A run with it gives the same bits again, also after another run with another seed."""
+        for each in self.callbacks:
+            first, _, again = (_trained((each,), seed) for seed in (0, 1, 0))
+            assert first == again, f"two runs with {each.name} differ"
+
+    def test_only_watches(self) -> None:
+        """A callback that says so changes nothing."""
+        for each in self.callbacks:
+            if each.only_watches:
+                assert _trained((each,), 0) == _trained((), 0), f"{each.name} changes a run"
+
+
+@functools.cache
+def _data() -> Dataset:
+    draw = stream(0, "data", 11)
+    x, z = draw.standard_normal((2, 300))
+    return read_table({"x": x, "z": z, "y": x * z + x}, target="y", task="regression").dataset()
+
+
+def _trained(callbacks: Sequence[Callback], seed: int) -> dict[str, Any]:
+    """Return what a run leaves, but for what it cost."""
+    rule, data = make_rule("adam(lr=0.03)"), _data()
+    recipe = Recipe(
+        data=data.fingerprint, model="embedding-mlp(hidden=(8,))", optimizer=str(rule), schedule="cosine", steps=STEPS,
+        batch_size=32, metric="rmse",
+    )  # fmt: skip
+    hooks = Hooks(callbacks, make_schedule(recipe.schedule, STEPS))
+    key = RunKey(name=rule.called, recipe=recipe.id, seed=seed, phase="final")
+    made = train(
+        data,
+        recipe,
+        key,
+        GradientMethod(rule, hooks.control.rate),
+        evaluations=8,
+        keep_last=True,
+        hooks=hooks,
+    )
+    record = made.record.model_dump(exclude={"clocks", "cpu_seconds", "peak_memory"})
+    for point in record["curve"]:
+        del point["seconds"]
+    last = {name: value.numpy().tobytes() for name, value in (made.last or {}).items()}
+    return {"record": repr(record), **last}

@@ -1,0 +1,271 @@
+"""Callbacks: a user's code that watches runs while they train, and that may stop them or change their rate."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from steepest.errors import OptionError, SteepestError, first_line
+from steepest.record.schema import RunKey
+from steepest.schedules import Schedule
+
+
+class Callback:
+    """The base of callbacks: override the hooks that you need.
+
+    A run calls ``at_begin`` before its first step, after its first evaluation; ``at_batch`` after every step;
+    ``at_evaluation`` after every evaluation of the validation rows; and ``at_end`` when it has ended. A stop in
+    ``at_batch`` ends the run there, without another evaluation; one in ``at_evaluation`` comes after the evaluation.
+
+    Every run has a copy of the callback as it was given, so that what it remembers of one run never reaches another. A
+    callback that neither stops runs nor changes their rate can say so, ``only_watches = True``: it is then one object
+    that sees all runs, and runs with it are the same as those without.
+
+    Attributes:
+        only_watches: whether it changes no run.
+
+    Example:
+        >>> class Target(Callback):
+        ...     def __init__(self, value):
+        ...         self.value = value
+        ...     def at_evaluation(self, view):
+        ...         if view.values["rmse"] <= self.value:
+        ...             view.stop(f"rmse is {view.values['rmse']:.3g}")
+        >>> Target(0.5).name
+        'Target'
+    """
+
+    only_watches: bool = False
+
+    @property
+    def name(self) -> str:
+        """How it is called in records: by default its class."""
+        return type(self).__name__
+
+    def at_begin(self, view: View) -> None:
+        """Called before the first step."""
+
+    def at_batch(self, view: View) -> None:
+        """Called after every step; a callback that overrides it makes compiled steps slower."""
+
+    def at_evaluation(self, view: View) -> None:
+        """Called after every evaluation of the validation rows but the first."""
+
+    def at_end(self, view: View) -> None:
+        """Called when the run has ended; ``view.outcome`` and ``view.reason`` say how."""
+
+
+@dataclass
+class View:
+    """A run as a callback sees it in one of its hooks.
+
+    Attributes:
+        key: which run it is: the ``name`` of its arm, its ``seed``, its ``phase`` and the id of its ``recipe``.
+        step: steps taken.
+        length: the planned length in steps, or in gradients where the length is a number of them.
+        epoch: passes over the training rows, fractional.
+        gradients: gradient evaluations so far.
+        rate: the learning rate of the last step, schedule and multiplier included; of the first before it.
+        loss: the last batch's, before its step; NaN before the first.
+        train_loss: the average of the batches' losses that curves have.
+        values: metrics of the last evaluation on the validation rows, by name.
+        outcome: how the run ended, and ``reason`` why; ``finished`` while it trains.
+    """
+
+    key: RunKey
+    step: int
+    length: int
+    epoch: float
+    gradients: float
+    rate: float
+    loss: float
+    train_loss: float
+    values: Mapping[str, float]
+    outcome: str
+    reason: str
+    _weights: Callable[[], dict[str, Tensor]] = field(repr=False)
+    _control: Control = field(repr=False)
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return a copy of the weights and buffers that an evaluation now would use, by name."""
+        return self._weights()
+
+    def stop(self, reason: str) -> None:
+        """End the run here; its record says ``stopped by NAME: reason``.
+
+        Raises:
+            OptionError: the run has ended, or the callback says that it only watches.
+        """
+        self._control.stop(reason)
+
+    def set_rate(self, multiplier: float) -> None:
+        """Multiply the learning rate of the steps from here on, beside the schedule, until another value is set.
+
+        Raises:
+            OptionError: the multiplier is negative, the run has ended, or the callback says that it only watches.
+        """
+        self._control.set_rate(multiplier)
+
+
+class Rate:
+    """A schedule times the multiplier that callbacks set.
+
+    Example:
+        >>> rate = Rate(lambda step: 0.5)
+        >>> rate.multiplier = 0.1
+        >>> rate(3), rate.last
+        (0.05, 0.05)
+    """
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        self.multiplier = 1.0
+        self._last: float | None = None
+
+    def __call__(self, step: int) -> float:
+        """Return the multiplier of a step, counted from 0."""
+        self._last = self.schedule(step) * self.multiplier
+        return self._last
+
+    @property
+    def last(self) -> float:
+        """The multiplier of the last step that was asked for; before any, that of the first."""
+        return self.schedule(0) * self.multiplier if self._last is None else self._last
+
+
+class Control:
+    """What callbacks do to one run.
+
+    Attributes:
+        rate: the schedule that the run's method follows.
+        stopped: why the run stops; empty where it goes on.
+        caller: the callback whose hook is being called.
+        ended: whether the run has ended.
+    """
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.rate = Rate(schedule)
+        self.stopped = ""
+        self.caller = Callback()
+        self.ended = False
+
+    def stop(self, reason: str) -> None:
+        """Stop the run; the first reason counts."""
+        self._may("stops the run")
+        self.stopped = self.stopped or f"stopped by {self.caller.name}: {reason}"
+
+    def set_rate(self, multiplier: float) -> None:
+        """Set the multiplier of the rate."""
+        self._may("sets the rate")
+        if not 0.0 <= multiplier < math.inf:
+            raise OptionError(
+                f"the callback {self.caller.name} sets the rate's multiplier to {multiplier}",
+                hint="give a finite number of at least 0.",
+            )
+        self.rate.multiplier = float(multiplier)
+
+    def _may(self, does: str) -> None:
+        name = self.caller.name
+        if self.caller.only_watches:
+            raise OptionError(
+                f"the callback {name} {does} but has only_watches = True", hint="remove only_watches from it."
+            )
+        if self.ended:
+            raise OptionError(
+                f"the callback {name} {does} in at_end, when the run has ended", hint="do it in another hook."
+            )
+
+
+class Hooks:
+    """The callbacks of one run.
+
+    Args:
+        callbacks: as the user gave them.
+        schedule: that of the run.
+
+    Attributes:
+        control: what they do to the run; ``control.rate`` is the schedule that the run's method has to follow.
+        at_batches: whether one of them is called after every step.
+    """
+
+    def __init__(self, callbacks: Sequence[Callback], schedule: Schedule) -> None:
+        self.control = Control(schedule)
+        self._callbacks = [each if each.only_watches else copied(each) for each in callbacks]
+        self.at_batches = any(map(is_at_batches, callbacks))
+
+    def call(self, hook: str, view: View) -> None:
+        """Call a hook of every callback.
+
+        Raises:
+            OptionError: one fails.
+        """
+        for each in self._callbacks:
+            self.control.caller, self.control.ended = each, hook == "at_end"
+            try:
+                getattr(each, hook)(view)
+            except SteepestError:
+                raise
+            except Exception as error:
+                raise OptionError(
+                    f"the callback {each.name} fails in {hook} at step {view.step}: "
+                    f"{type(error).__name__}: {first_line(error)}",
+                    hint="mend it and run the same again: finished runs are kept.",
+                ) from error
+
+
+def is_at_batches(callback: Callback) -> bool:
+    """Return whether a callback is called after every step.
+
+    Example:
+        >>> is_at_batches(Callback())
+        False
+    """
+    return type(callback).at_batch is not Callback.at_batch
+
+
+def changing(callbacks: Sequence[Callback]) -> tuple[str, ...]:
+    """Return the names of the callbacks that can change runs."""
+    return tuple(each.name for each in callbacks if not each.only_watches)
+
+
+def copied(callback: Callback) -> Callback:
+    """Return the copy of a callback that a run has.
+
+    Raises:
+        OptionError: it cannot be copied.
+    """
+    try:
+        return copy.deepcopy(callback)
+    except Exception as error:
+        raise OptionError(
+            f"the callback {callback.name} cannot be copied: {first_line(error) or type(error).__name__}",
+            hint="every run has a copy of it: open files in at_begin, or set only_watches = True if it changes no run.",
+        ) from error
+
+
+def checked(callbacks: Sequence[Any]) -> tuple[Callback, ...]:
+    """Return callbacks that runs can have.
+
+    Raises:
+        OptionError: one is not a callback, or cannot be copied.
+
+    Example:
+        >>> checked([print])
+        Traceback (most recent call last):
+        ...
+        steepest.errors.OptionError: <built-in function print> is no callback
+        Hint: give an object of a class that derives from st.Callback.
+    """
+    for each in callbacks:
+        if not isinstance(each, Callback):
+            raise OptionError(
+                f"{each!r} is no callback", hint="give an object of a class that derives from st.Callback."
+            )
+        if not each.only_watches:
+            copied(each)
+    return tuple(callbacks)

@@ -1,0 +1,167 @@
+"""Every model keeps its contract, and the suite finds those that do not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from steepest.models import registry
+from steepest.testing import ModelConformance
+from tests.train.test_rows import VectorsAndBiases
+
+
+class TestModels(ModelConformance):
+    models = (
+        "linear",
+        "embedding-mlp",
+        "embedding-mlp(hidden=(8, 4), dropout=0.3, hidden_dropout=0.2)",
+        "embedding-mlp(hidden=(), dropout=0.0)",
+    )
+
+
+class TestSeveralTablesOfAColumn(ModelConformance):
+    models = (VectorsAndBiases,)
+
+
+def test_every_model_is_tested():
+    assert {each.partition("(")[0] for each in TestModels.models} == set(registry.names())
+
+
+class Sound(nn.Module):
+    """A small model of one table and a linear layer, which the broken ones change."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.table = nn.Embedding(shape.cardinalities["shop"], 4)
+        self.head = nn.Linear(4 + len(shape.continuous), shape.outputs)
+        self.tables = {"shop": "table.weight"}
+
+    def forward(self, categorical, continuous):
+        return self.head(torch.cat([self.table(categorical[:, 1]), continuous], 1))
+
+
+class Flat(Sound):
+    def forward(self, categorical, continuous):
+        return super().forward(categorical, continuous)[:, :1].squeeze(1)
+
+
+class Logarithm(Sound):
+    def forward(self, categorical, continuous):
+        return super().forward(categorical, continuous).log()
+
+
+class Single(Sound):
+    def forward(self, categorical, continuous):
+        return super().forward(categorical, continuous).float()
+
+
+class DrawsByNumPy(Sound):
+    def forward(self, categorical, continuous):
+        return super().forward(categorical, continuous) * float(np.random.rand())  # noqa: NPY002
+
+
+class BuiltByNumPy(Sound):
+    def __init__(self, shape):
+        super().__init__(shape)
+        nn.init.constant_(self.head.bias, float(np.random.rand()))  # noqa: NPY002
+
+
+class Unused(Sound):
+    def __init__(self, shape):
+        super().__init__(shape)
+        self.spare = nn.Parameter(torch.ones(2))
+
+
+class AlwaysDrops(Sound):
+    def forward(self, categorical, continuous):
+        return nn.functional.dropout(super().forward(categorical, continuous), 0.5, training=True)
+
+
+class Counts(Sound):
+    def __init__(self, shape):
+        super().__init__(shape)
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, categorical, continuous):
+        self.calls += 1
+        return super().forward(categorical, continuous)
+
+
+class Centred(Sound):
+    def forward(self, categorical, continuous):
+        return super().forward(categorical, continuous - continuous.mean(0))
+
+
+class InPlace(Sound):
+    def forward(self, categorical, continuous):
+        return super().forward(categorical, continuous.mul_(2.0))
+
+
+class UsesCodes(Sound):
+    def forward(self, categorical, continuous):
+        return super().forward(categorical, continuous) + categorical[:, 1:] * 0.1
+
+
+class Misnamed(Sound):
+    def __init__(self, shape):
+        super().__init__(shape)
+        self.tables = {"shop": "tables.weight"}
+
+
+class Branches(Sound):
+    def forward(self, categorical, continuous):
+        factor = 2.0 if float(continuous.sum()) > 0 else 1.0
+        return super().forward(categorical, continuous) * factor
+
+
+class Gaussian(Sound):
+    def forward(self, categorical, continuous):
+        noise = torch.randn_like(continuous) if self.training else 0.0
+        return super().forward(categorical, continuous + noise)
+
+
+@pytest.mark.parametrize(
+    ("model", "check", "fact"),
+    [
+        (Flat, "the_outputs_have_the_shape", "outputs of shape"),
+        (Logarithm, "the_outputs_have_the_shape", "not finite"),
+        (Single, "the_outputs_have_the_shape", "float32 from torch.float64"),
+        (DrawsByNumPy, "random_numbers_come_from_torch", "other outputs from the same numbers"),
+        (BuiltByNumPy, "a_seed_gives_the_same_weights", "other weights with the same seed"),
+        (Unused, "gradients_reach_all_parameters", "no gradient for spare"),
+        (AlwaysDrops, "evaluation_is_deterministic", "other outputs for the same rows"),
+        (Counts, "evaluation_is_deterministic", "evaluation changes it"),
+        (Centred, "rows_are_independent", "rows depend on others"),
+        (InPlace, "changes_no_inputs", "changes its inputs"),
+        (UsesCodes, "tables_are_used_for_look_ups_only", "used for more than look-ups"),
+        (Misnamed, "tables_are_used_for_look_ups_only", "which is no parameter"),
+        (Branches, "a_step_can_be_one_program", "cannot be traced"),
+        (Gaussian, "a_step_can_be_one_program", "draws random numbers"),
+    ],
+)
+def test_the_suite_finds(model, check, fact):
+    class TestIt(ModelConformance):
+        models = (model,)
+
+    with pytest.raises(AssertionError, match=fact):
+        getattr(TestIt(), f"test_{check}")()
+
+
+class TestSound(ModelConformance):
+    models = (Sound,)
+
+
+class TestStatedReason(ModelConformance):
+    models = (Gaussian,)
+    eager = "draws random numbers"
+
+
+def test_a_stated_reason_that_is_none_is_found():
+    class TestIt(ModelConformance):
+        models = (Sound,)
+        eager = "draws random numbers"
+
+    with pytest.raises(AssertionError, match="its step can be one program, not 'draws"):
+        TestIt().test_a_step_can_be_one_program()
