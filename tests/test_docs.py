@@ -27,6 +27,7 @@ PAGES = [
     "docs/how-to/optimizer-in-your-loop.md",
     "docs/how-to/trace.md",
     "docs/how-to/memory.md",
+    "docs/how-to/find-a-rate.md",
 ]
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from steepest.footprint.memory import memory
     from steepest.optim import make_rule as rule
     from steepest.prediction.model import TrainedModel
+    from steepest.range_test.find import RangeTests, lr_find
     from steepest.sweep.contestants import tune
     from steepest.sweep.space import Range
     from steepest.tracing.table import trace
@@ -38,6 +39,7 @@ _PUBLIC = {
     "Callback": "steepest.train.callback:Callback",
     "Plan": "steepest.api:Plan",
     "Range": "steepest.sweep.space:Range",
+    "RangeTests": "steepest.range_test.find:RangeTests",
     "Result": "steepest.api:Result",
     "SteepestError": "steepest.errors:SteepestError",
     "Table": "steepest.data.table:Table",
@@ -45,6 +47,7 @@ _PUBLIC = {
     "compare": "steepest.api:compare",
     "load": "steepest.api:load",
     "memory": "steepest.footprint.memory:memory",
+    "lr_find": "steepest.range_test.find:lr_find",
     "open_source": "steepest.data.sources.opening:open_source",
     "plan": "steepest.api:plan",
     "read_table": "steepest.data.table:read_table",
@@ -58,6 +61,7 @@ __all__ = [
     "Callback",
     "Plan",
     "Range",
+    "RangeTests",
     "Result",
     "SteepestError",
     "Table",
@@ -65,6 +69,7 @@ __all__ = [
     "__version__",
     "compare",
     "load",
+    "lr_find",
     "memory",
     "open_source",
     "plan",

@@ -8,8 +8,9 @@ evaluating more often, or resuming in the middle, changes no trajectory. Seeds a
 from __future__ import annotations
 
 import contextlib
+import random
 import zlib
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -98,3 +99,21 @@ def torch_stream(seed: int, purpose: Purpose, *index: int) -> Generator[torch.Ge
         cpu.set_state(before)
         if before_cuda is not None:
             torch.cuda.set_rng_state(before_cuda)
+
+
+@contextlib.contextmanager
+def preserved(devices: Sequence[int] = ()) -> Generator[None]:
+    """Leave the global generators of torch, NumPy and Python as they are before the block, whatever draws in it.
+
+    Args:
+        devices: numbers of the CUDA devices whose generators are meant, too.
+    """
+    import torch
+
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
+    try:
+        with torch.random.fork_rng(devices=list(devices)):
+            yield
+    finally:
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        random.setstate(python_state)

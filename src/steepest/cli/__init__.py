@@ -20,6 +20,7 @@ from steepest.cli.flags import KINDS, Out, parameters, registry
 from steepest.cli.memory import memory
 from steepest.cli.output import complain, console, line
 from steepest.cli.planning import planned
+from steepest.cli.rate_finding import lr_find
 from steepest.cli.tracing import trace
 from steepest.errors import OptionError, SteepestError
 from steepest.interrupts import always_raise
@@ -351,6 +352,11 @@ def describe(
 app.command()(memory)
 app.command()(trace)
 app.command()(fetch)
+app.command(
+    "lr-find",
+    help="Suggest a learning rate by a range test, a short run whose rate rises from step to step.\n\nEvery optimizer, "
+    "or other arm, is tested. No comparison depends on it.",
+)(lr_find)
 
 
 @app.command("list")

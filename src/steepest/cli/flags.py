@@ -7,7 +7,7 @@ each belongs to, its metavar, clearer names, and what the shell can complete.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -31,7 +31,7 @@ from steepest.recipe import (
 )
 
 COMMON = "Common"
-PANELS = (COMMON, "Data", "Model", "Training", "Tuning", "Execution", "Output")
+PANELS = (COMMON, "Range test", "Data", "Model", "Training", "Tuning", "Execution", "Output")
 SECTIONS: dict[str, tuple[type[BaseModel], str]] = {
     "data": (TableOptions, "Data"),
     "model": (ModelOptions, "Model"),
@@ -96,11 +96,12 @@ def completion(kind: str) -> Callable[[str], list[str]]:
 COMPLETED = {"metric": "metrics", "schedule": "schedules", "model": "models", "reader": "sources"}
 
 
-def parameters(extra: list[inspect.Parameter]) -> list[inspect.Parameter]:
+def parameters(extra: list[inspect.Parameter], leave_out: Collection[str] = ()) -> list[inspect.Parameter]:
     """Return the parameters of the command, panel by panel.
 
     Args:
         extra: further options, each in the panel that its ``typer.Option`` names.
+        leave_out: stored names of options that the command does not have.
     """
     found = [
         inspect.Parameter("source", inspect.Parameter.POSITIONAL_OR_KEYWORD,
@@ -108,7 +109,8 @@ def parameters(extra: list[inspect.Parameter]) -> list[inspect.Parameter]:
                               metavar="SOURCE", help="A table, the name of a data set (steepest list datasets), or an "
                               "experiment as TOML.", show_default=False)]),
     ]  # fmt: skip
-    options = [_optimizers(), *(each for section in SECTIONS for each in _section(section)), *extra]
+    some = (each for section in SECTIONS for each in _section(section, leave_out))
+    options = [_optimizers(), *some, *extra]
     options.sort(key=_place)
     return [*found, *options]
 
@@ -176,11 +178,11 @@ def _optimizers() -> inspect.Parameter:
     return _parameter("optimizers", Annotated[list[str] | None, option])
 
 
-def _section(section: str) -> list[inspect.Parameter]:
+def _section(section: str, leave_out: Collection[str]) -> list[inspect.Parameter]:
     model, panel = SECTIONS[section]
     found: list[inspect.Parameter] = []
     for name, field in model.model_fields.items():
-        if name == "source" or (section == "factors" and name in SHARED_FACTORS):
+        if name in ("source", *leave_out) or (section == "factors" and name in SHARED_FACTORS):
             continue
         shown = next((new for new, old in CLEARER_NAMES.items() if old == name), name)
         place = COMMON if name in COMMON_OPTIONS else "Tuning" if name in TUNING_OPTIONS else panel

@@ -104,7 +104,7 @@ def draw_all(comparison: Comparison, formats: Sequence[str]) -> dict[str, bytes]
     with drawing() as figure:
         for name, made in _figures(comparison, figure).items():
             for each in formats:
-                files[f"{name}.{each}"] = _saved(made, each)
+                files[f"{name}.{each}"] = saved(made, each)
     return files
 
 
@@ -167,18 +167,18 @@ def draw_curves(comparison: Comparison, axis: figures.Axis, figure: Any) -> Any:
         ax.plot(
             x,
             _scaled(band.mean, scale),
-            label=_name(band.name),
+            label=labelled(band.name),
             color=styles[band.name].colour,
             linewidth=1.3,
             linestyle=DASHES[styles[band.name].dash],
             marker=MARKERS[styles[band.name].symbol] if len(x) == 1 else None,
         )
     layout = figures.curves(comparison, axis)["layout"]
-    _finish(ax, layout)
+    finish(ax, layout)
     ends = [max((value for value in getattr(band, axis) if finite(value)), default=0.0) for band in bands]
     ax.set_xlim(0, max(ends, default=1.0) or 1.0)
     _thousands(ax.xaxis)
-    _legend(made, ax, legend(comparison))
+    legend_beside(made, ax, legend(comparison))
     return made
 
 
@@ -191,12 +191,12 @@ def draw_rates(comparison: Comparison, figure: Any) -> Any:
         _draw_rates(ax, curve, styles[curve.name], metric, marks)
     layout = figures.rates(comparison)["layout"]
     ax.set_xscale("log")
-    _finish(ax, layout)
+    finish(ax, layout)
     low, high = layout["xaxis"].get("range", [-3, 0])
     ax.set_xticks(layout["xaxis"]["tickvals"], layout["xaxis"]["ticktext"])
     ax.set_xlim(10**low, 10**high)
     ax.minorticks_off()
-    _legend(made, ax, legend(comparison))
+    legend_beside(made, ax, legend(comparison))
     return made
 
 
@@ -205,7 +205,7 @@ def _draw_rates(
 ) -> None:
     scale = 100.0 if metric.percent else 1.0
     colour, marker = style.colour, MARKERS[style.symbol]
-    name: str | None = _name(curve.name)
+    name: str | None = labelled(curve.name)
     swept = [(each.lr, each.mean) for each in curve.sweep]
     scan, full = (
         [(rate, value * scale) for rate, value in sorted(pairs) if finite(value) and rate > 0]
@@ -359,7 +359,8 @@ def _start(
     return 100.0 if metric.percent else 1.0, theme.styles(comparison), made, made.add_subplot()
 
 
-def _finish(ax: Any, layout: figures.Figure) -> None:
+def finish(ax: Any, layout: figures.Figure) -> None:
+    """Give axes the range, the titles and the grid of a figure's layout."""
     if "range" in layout["yaxis"]:
         ax.set_ylim(*layout["yaxis"]["range"])
     if max(map(abs, ax.get_ylim())) >= 1e4:
@@ -381,7 +382,8 @@ def _frame(ax: Any, x: str, y: str) -> None:
     ax.tick_params(axis="y", length=0)
 
 
-def _legend(made: Any, ax: Any, groups: Sequence[Group]) -> None:
+def legend_beside(made: Any, ax: Any, groups: Sequence[Group]) -> None:
+    """Put a legend beside axes with more than one name; where several factors vary, by their groups."""
     handles, labels = ax.get_legend_handles_labels()
     if groups:
         handles, labels = _handles(groups)
@@ -413,7 +415,7 @@ def _handles(groups: Sequence[Group]) -> tuple[list[Any], list[str]]:
             handles.append(
                 Line2D([], [], color=colour, linestyle=line, linewidth=1.3, marker=marker, markersize=4)
             )
-            labels.append(_name(each.text))
+            labels.append(labelled(each.text))
     return handles, labels
 
 
@@ -438,10 +440,11 @@ def _wrapped(name: str) -> str:
     levels = ", ".join(each.replace(" ", "\u00a0") for each in show.printable(name).split(", "))
     lines = textwrap.wrap(levels, _NAME, break_long_words=False, break_on_hyphens=False)
     whole = len(lines) == 2 and max(map(len, lines)) <= _NAME
-    return "\n".join(_text(each.replace("\u00a0", " ")) for each in lines) if whole else _name(name)
+    return "\n".join(_text(each.replace("\u00a0", " ")) for each in lines) if whole else labelled(name)
 
 
-def _name(name: str) -> str:
+def labelled(name: str) -> str:
+    """Return a name as it stands in a legend."""
     return _text(show.shorten(show.printable(name), _NAME))
 
 
@@ -454,12 +457,13 @@ def _text(text: str) -> str:
     return f"\u200b{drawn}" if drawn.startswith("_") else drawn
 
 
-def _saved(made: Any, form: str) -> bytes:
+DATES = {"svg": "Date", "pdf": "CreationDate"}
+"""What a file would say of when it was made, by its form."""
+
+
+def saved(made: Any, form: str) -> bytes:
+    """Return a figure as the content of a file, the same bytes each time."""
     buffer = io.BytesIO()
-    metadata = (
-        {"Date": None, "Creator": "steepest"}
-        if form == "svg"
-        else {"CreationDate": None, "Creator": "steepest"}
-    )
+    metadata = {DATES[form]: None, "Creator": "steepest"} if form in DATES else {"Software": "steepest"}
     made.savefig(buffer, format=form, metadata=metadata)
     return buffer.getvalue()

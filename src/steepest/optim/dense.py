@@ -170,6 +170,10 @@ class RuleOptimizer(torch.optim.Optimizer):
                 self._step_group(number, group)
         return loss
 
+    def without_schedule(self) -> None:
+        """Take its schedule away: from here on a step has the rate of its group."""
+        self._schedule = None
+
     # --- evaluation ---------------------------------------------------------------------------------------
 
     @torch.no_grad()

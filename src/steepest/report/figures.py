@@ -31,6 +31,7 @@ from steepest.report.view import (
     sizes,
     taken_of,
 )
+from steepest.train.range_test import RangeTest
 
 Figure = dict[str, Any]
 Axis = Literal["step", "epoch", "seconds", "gradients"]
@@ -138,6 +139,49 @@ def rates(comparison: Comparison) -> Figure:
     span = close_range(known, higher=metric.higher_is_better, share=0.75, limits=_limits(metric))
     if span:
         layout["yaxis"]["range"] = span
+    return {"data": traces, "layout": layout}
+
+
+def range_tests(tests: Sequence[RangeTest]) -> Figure:
+    """Return range tests: the training loss by learning rate, running loss solid, batches faint; the suggested rate a
+    diamond, the steepest fall a dot, the lowest loss a ring."""
+    traces: list[Figure] = []
+    for slot, test in enumerate(tests):
+        colour, name = theme.colour(slot), safe(test.name)
+        common: Figure = {
+            "type": "scatter",
+            "name": name,
+            "meta": {"name": test.name},
+            "legendgroup": test.name,
+        }
+        losses = [loss if finite(loss) else None for loss in test.losses]
+        hover = f"<b>{name}</b><br>rate %{{x:.3~g}}: %{{y:.5~g}}<extra></extra>"
+        faint = theme.translucent(colour, theme.BAND_OPACITY)
+        batches = {"y": losses, "mode": "markers", "hoverinfo": "skip", "marker": {"color": faint, "size": 5}}
+        running = {"y": [*test.smoothed], "mode": "lines", "hovertemplate": hover}
+        line = {"color": colour, "width": 2, "dash": theme.dash(slot)}
+        traces.append({**common, **batches, "x": [*test.rates]})
+        traces.append({**common, **running, "x": [*test.rates], "line": line})
+        ring: Figure = {"color": colour, "line": {"width": 2}}
+        for rate, what, marker in (
+            (test.lowest, "lowest running loss", {**ring, "symbol": "circle-open", "size": 13}),
+            (test.steepest, "steepest fall", {"color": colour, "symbol": "circle", "size": 10}),
+            (test.suggested, "suggested rate", {"color": colour, "symbol": "diamond", "size": 13}),
+        ):
+            if rate is not None:
+                said = f"<b>{name}</b><br>{what}: {show.rate(rate)}<extra></extra>"
+                traces.append({**common, "x": [rate], "y": [test.at(rate)], "mode": "markers", "marker": marker,
+                               "hovertemplate": said})  # fmt: skip
+    layout = _layout("learning rate", "training loss", hovermode="closest")
+    tried = [rate for test in tests for rate in test.rates]
+    layout["xaxis"] |= {"type": "log", "tickmode": "array", **_decades(tried)}
+    values = sorted(each for test in tests for each in test.smoothed)
+    high = max(
+        [test.losses[0] for test in tests if test.losses] + values[int(0.9 * len(values)) :][:1], default=1.0
+    )
+    low = min(values, default=0.0)
+    pad = 0.06 * (high - low) or 0.1
+    layout["yaxis"]["range"] = [low - pad, high + 4 * pad]
     return {"data": traces, "layout": layout}
 
 

@@ -53,7 +53,7 @@ def render_html(comparison: Comparison) -> str:
     if comparison.classes and comparison.confusion:
         drawn["confusion"] = figures.confusion(comparison)
     data = {"figures": drawn, "dark": theme.dark_for_light()}
-    library, script = _plotly() if drawn else "", own("report.js")
+    library, script = plotly_script() if drawn else "", own("report.js")
     unit, bars = view.bars(comparison)
     return template("report.html.j2").render(
         comparison=comparison,
@@ -164,7 +164,8 @@ def policy(scripts: list[str]) -> str:
 
 
 @functools.cache
-def _plotly() -> str:
+def plotly_script() -> str:
+    """Return plotly.js as it stands in a page."""
     from plotly.offline import get_plotlyjs
 
     # The parser of HTML turns \r\n into \n before the policy's hash is taken.

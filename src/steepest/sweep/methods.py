@@ -27,7 +27,7 @@ def make_method(
     compiled: bool,
     schedule: Schedule | None = None,
 ) -> Method:
-    """Return the method of a run, by the recipe's schedule unless another is given that follows it."""
+    """Return the method of a run, by the recipe's schedule unless another is given."""
 
     def execute(of: Rule[Any], settings: MethodSettings) -> Method:
         if not compiled:
