@@ -233,7 +233,7 @@ def test_naming_the_default_metric_changes_nothing(steepest, copied, churn_csv) 
 @pytest.mark.parametrize(("given", "fact", "hint"), [
     (["--epochs", "-1"], "--epochs '-1' is not allowed", "it must be greater than 0."),
     (["--seeds", "abc"], "--seeds 'abc' is not allowed", "it must be a whole number."),
-    (["--batch-size", "1"], "--batch-size '1' is not allowed", "it must be greater than or equal to 2."),
+    (["--batch-size", "1"], "--batch-size '1' is not allowed", "it must be greater than or equal to 2, or 'all'."),
     (["--precision", "bf17"], "--precision 'bf17' is not allowed",
      "it must be 'float32', 'tf32', 'bf16' or 'float64'."),
 ])  # fmt: skip

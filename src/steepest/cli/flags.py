@@ -210,8 +210,9 @@ def _option(
     if name in Factors.model_fields and "repeatable" not in text:
         text += "; repeatable"
     shown_default = "" if none else f" [dim]\\[{_plain(default)}][/dim]"
+    flag = f"--{name.replace('_', '-')}" if hidden else flag_of(shown)
     option = typer.Option(
-        flag_of(shown), metavar=_metavar(field, shown), rich_help_panel=panel, hidden=hidden,
+        flag, metavar=_metavar(field, shown), rich_help_panel=panel, hidden=hidden,
         help=f"{text[:1].upper()}{text[1:]}.{shown_default}", show_default=False,
         autocompletion=completion(COMPLETED[name]) if name in COMPLETED else None,
     )  # fmt: skip
