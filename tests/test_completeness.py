@@ -94,7 +94,7 @@ def test_every_option_is_in_the_configuration_page(section, name):
 
 
 def test_every_section_is_in_the_configuration_page():
-    assert {*SECTIONS, "name", "optimizers", "callbacks", "arms", "plan"} == set(Experiment.model_fields)
+    assert {*SECTIONS, "name", "optimizers", "arms", "plan"} == set(Experiment.model_fields)
 
 
 def test_every_page_is_in_the_navigation():

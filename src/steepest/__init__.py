@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from steepest.sweep.contestants import tune
     from steepest.sweep.space import Range
     from steepest.tracing.table import trace
-    from steepest.train.callback import Callback
+    from steepest.train.callback import Callback, View
 
     __version__: str
 
@@ -44,6 +44,7 @@ _PUBLIC = {
     "SteepestError": "steepest.errors:SteepestError",
     "Table": "steepest.data.table:Table",
     "TrainedModel": "steepest.prediction.model:TrainedModel",
+    "View": "steepest.train.callback:View",
     "compare": "steepest.api:compare",
     "load": "steepest.api:load",
     "memory": "steepest.footprint.memory:memory",
@@ -66,6 +67,7 @@ __all__ = [
     "SteepestError",
     "Table",
     "TrainedModel",
+    "View",
     "__version__",
     "compare",
     "load",

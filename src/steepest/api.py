@@ -23,7 +23,7 @@ from steepest.data.sources.contract import Source
 from steepest.data.table import read_table
 from steepest.errors import FolderError, OptionError
 from steepest.experiment.folder import load_comparison
-from steepest.experiment.given import Arm, given_models, own_models, place_value, text_of
+from steepest.experiment.given import Arm, given_callbacks, given_models, own_models, place_value, text_of
 from steepest.experiment.preview import Preview, preview
 from steepest.experiment.run import complete, open_data
 from steepest.models import ModelBuilder
@@ -53,7 +53,7 @@ from steepest.sweep.arms import (
 from steepest.sweep.contestants import contestants, tune_texts
 from steepest.sweep.observer import Observer
 from steepest.sweep.unused import check_used
-from steepest.train.callback import Callback, changing, checked
+from steepest.train.callback import Callback
 from steepest.wording import counted, plain_text
 
 
@@ -65,7 +65,7 @@ def plan(
     model: str | ModelBuilder | Sequence[str | ModelBuilder] | None = None,
     arms: Sequence[Arm] | None = None,
     name: str | None = None,
-    callbacks: Sequence[Callback] = (),
+    callbacks: Sequence[Callback | str] = (),
     **options: Any,
 ) -> Plan:
     """Return a plan: a complete comparison that has not run yet.
@@ -79,7 +79,7 @@ def plan(
             :class:`~steepest.data.dataset.Shape` and returns an ``nn.Module``; a list compares several.
         arms: a list of arms, instead of all combinations of the values of options.
         name: the experiment's name.
-        callbacks: objects of classes that derive from :class:`steepest.Callback`, which watch every run or change it.
+        callbacks: objects derived from :class:`steepest.Callback`, or texts such as ``"mine.py:Plateau(patience=3)"``.
         options: any option of the protocol or the model: ``metric``, ``positive``, ``seeds``, ``seed``, ``epochs``,
             ``batch_size``, ``schedule``, ``learning_rates``, ``class_weights``, ``clip``, ``hidden``,
             ``dropout``, ``embedding``; or of the execution: ``device``, ``threads``, ``embedding_rows``, ``compile``.
@@ -130,8 +130,9 @@ def plan(
     tree["name"] = name or (
         Path(table.options.source).name.split(".")[0] if table.options.source else "table"
     )
-    own = checked(callbacks)
-    tree["callbacks"] = changing(own)
+    texts, own = given_callbacks(callbacks)
+    if texts:
+        tree["protocol"]["callbacks"] = texts
     objects_given = Objects(tuple(given) if arms is None else None, builder, objects, own)
     made = Plan(table, validate_experiment(tree), objects_given)
     check_used(made.experiment, asked, made.arms)
@@ -478,7 +479,7 @@ def resume(
         )
     source_data = open_data(experiment)
     with looking(opened.sources_of, before=opened.home):
-        given = replace(given_models(model), callbacks=checked(callbacks))
+        given = replace(given_models(model), callbacks=given_callbacks(callbacks)[1])
         comparison = complete(
             experiment, source_data, opened, observer, given, yes=True
         )  # agreed to when it began

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 import steepest as st
 from steepest.api import resume
 from steepest.record.schema import Record
+from steepest.record.store import Folder
 from steepest.sweep.observer import Observer
 
 
@@ -90,5 +93,66 @@ def test_callbacks_that_change_runs_make_other_recipes_and_watching_ones_do_not(
     assert compared(churn_csv, folder, Target(0.68)).made
     said = steepest("resume", folder)
     assert said.status == 2
-    assert "the callbacks Target of the comparison are not given" in said.err
+    assert "there is no callback 'Target'" in said.err
     assert resume(folder, observer=Observer(), callbacks=[Target(0.68)]).path == folder
+
+
+TEXT = """import steepest as st
+
+
+class Target(st.Callback):
+    def __init__(self, value, metric="log_loss"):
+        self.value, self.metric = value, metric
+
+    def at_evaluation(self, view):
+        if view.values[self.metric] <= self.value:
+            view.stop(f"{self.metric} is low")
+
+
+class Other:
+    pass
+"""
+
+
+def test_callbacks_on_the_command_line(churn_csv, tmp_path, steepest, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(TEXT)
+    command = ["compare", churn_csv, "--target", "churned", "-o", "adam(lr=0.01)", "--model", "linear", "--epochs", 3,
+               "--seeds", 1, "--schedule", "constant", "--compile", "off", "--out", "x"]  # fmt: skip
+    for value, stopped in ((0.1, False), (10, True)):
+        said = steepest(*command, "--callbacks", f"mine.py:Target({value}, metric='log_loss')")
+        assert said.status == 0, said.err
+        final = [each for each in Folder.open("x").records() if each.key.phase == "final"]
+        assert (final[-1].outcome == "stopped early") == stopped
+    assert final[-1].reason == f"stopped by Target: log_loss is low, at step {final[-1].curve[1].step}"
+    assert len(final) == 2
+    assert steepest("resume", "x").status == 0
+    assert len([each for each in Folder.open("x").records() if each.key.phase == "final"]) == 2
+    (tmp_path / "mine.py").write_text(TEXT.replace("is low", "is low enough"))
+    assert steepest("resume", "x").status == 0
+    last = [each for each in Folder.open("x").records() if each.key.phase == "final"][-1]
+    assert "is low enough" in last.reason
+    said = steepest(*command[:-1], "y", "--callbacks", "mine.py:Target(10)", "--dry-run")
+    assert "callbacks: Target may stop runs" in said.out
+
+
+@pytest.mark.parametrize(
+    ("given", "fact"),
+    [
+        ("Plateau", "there is no callback 'Plateau'"),
+        ("mine.py:Missing", "cannot load 'mine.py:Missing'"),
+        ("mine.py:Target", "the callback 'mine.py:Target' cannot be made: TypeError"),
+        ("mine.py:Other", "is no callback"),
+    ],
+)
+def test_what_is_no_callback_is_refused(churn_csv, tmp_path, steepest, monkeypatch, given, fact) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(TEXT)
+    said = steepest("compare", churn_csv, "--target", "churned", "--callbacks", given)
+    assert said.status == 2
+    assert fact in said.err
+
+
+def test_two_of_the_same_class_are_two(churn_csv, tmp_path) -> None:
+    made = compared(churn_csv, tmp_path / "x", Target(0.1), Target(10)).made
+    assert {each.outcome for each in made} == {"stopped early"}

@@ -12,6 +12,7 @@ from steepest.models import ModelBuilder
 from steepest.recipe import CLEARER_NAMES, EXECUTION_OPTIONS, SHARED_FACTORS, Factors, ModelOptions, Protocol
 from steepest.sweep.arms import Objects, Wanted, callable_name
 from steepest.sweep.contestants import Tune, contestant, named_by_axes
+from steepest.train.callback import Callback, checked
 
 
 def text_of(value: Any, name: Callable[[Any], str], objects: dict[str, Any]) -> str:
@@ -103,6 +104,25 @@ def given_models(model: ModelBuilder | Sequence[ModelBuilder] | None) -> Objects
             text_of(each, callable_name, objects)
         return Objects(named=objects)
     return Objects(model=cast("ModelBuilder | None", model))
+
+
+def given_callbacks(callbacks: Sequence[Callback | str]) -> tuple[list[str], dict[str, Callback]]:
+    """Return the texts of callbacks that belong into the configuration, and the objects among them by name.
+
+    Raises:
+        OptionError: one is no callback.
+    """
+    objects: dict[str, Any] = {}
+    texts: list[str] = []
+    for each in callbacks:
+        if isinstance(each, str):
+            texts.append(each)
+            continue
+        [own] = checked([each])
+        name = text_of(own, lambda callback: callback.name, objects)
+        if not own.only_watches:
+            texts.append(name)
+    return texts, objects
 
 
 def own_models(arms: Sequence[Wanted]) -> dict[str, str | ModelBuilder]:

@@ -22,7 +22,7 @@ from steepest.recipe import (
 )
 from steepest.record.store import Folder
 from steepest.sweep.arms import SUBJECTS, Objects, Wanted, axes_in, parts_of, texts_of, varying, wanted_arms
-from steepest.sweep.codes import codes_of
+from steepest.sweep.codes import codes_of, of_callbacks
 from steepest.sweep.labels import labels_of
 from steepest.sweep.observer import Observer
 
@@ -146,7 +146,8 @@ def _kept(
 ) -> tuple[list[Wanted], list[str]]:
     """Return the arms of a folder that stay beside those asked for, and the names of those that do not."""
     same = _same_protocol(folder, began.protocol, experiment.protocol)
-    same = same and began.callbacks == experiment.callbacks
+    changes = of_callbacks(asked[0].callbacks).digest
+    same = same and all(of_callbacks(arm.callbacks).digest == changes for arm in before[:1])
     shared = _shared_values(began, experiment, asked)
     mine = {stable_hash(texts_of(arm)) for arm in asked}
     differing = ["optimizer", *varying([texts_of(arm) for arm in before])]
@@ -225,7 +226,18 @@ def _key(arm: Wanted, factors: Sequence[str]) -> list[str]:
 
 def _same_protocol(folder: Folder, before: Protocol, now: Protocol) -> bool:
     """Return whether two protocols train and judge alike; what arms have of their own is not compared here."""
-    free = {"seeds", "minutes", "metric", "positive", "tune", "sweep", "schedule", "batch_size", "precision"}
+    free = {
+        "seeds",
+        "minutes",
+        "metric",
+        "positive",
+        "tune",
+        "sweep",
+        "schedule",
+        "batch_size",
+        "precision",
+        "callbacks",  # those that change runs are compared by content
+    }
     alike = before.model_dump(exclude=free) == now.model_dump(exclude=free)
     return alike and _same_judging(folder, before, now)
 

@@ -12,7 +12,7 @@ from steepest.experiment.growing import joined
 from steepest.experiment.settings import decide
 from steepest.recipe import Experiment
 from steepest.record.store import Folder
-from steepest.report.progress import plan_text, rows_text, steps_text
+from steepest.report.progress import callbacks_text, plan_text, rows_text, steps_text
 from steepest.sweep.arms import NOTHING_GIVEN, Objects
 from steepest.sweep.expected import expected_runs
 from steepest.sweep.observer import Observer
@@ -81,6 +81,7 @@ def _preview(
         *([f"folder {folder.path.as_posix()}, with {counted(len(history), 'run')}"] if history else []),
         f"batch  {settings.batch_text}",
         *([f"length {length.why}"] if length.why else []),
+        *callbacks_text(settings.arms[0].callbacks),
         f"plan   {plan_text(setup, history)}",
         *_arms(setup),
         *rows_text(cells, settings.arms),

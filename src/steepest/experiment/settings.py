@@ -398,7 +398,7 @@ def _arm(
         weights=_weights(experiment, datasets, (*folds, final)) if final else {},
         name=wanted.name,
         model=None if isinstance(wanted.model, str) else wanted.model,
-        callbacks=wanted.callbacks,
+        callbacks=tuple(each for _, each in wanted.callbacks),
     )
     return arm.in_stages(make_procedure(wanted.procedure)), net
 

@@ -35,9 +35,6 @@ class Experiment(Options):
     arms: tuple[ArmOptions, ...] = Field(
         (), description="a list of arms, instead of all combinations of values"
     )
-    callbacks: tuple[str, ...] = Field(
-        (), description="names of the callbacks that were given in Python and can change runs"
-    )
     data: TableOptions
     model: ModelOptions = Field(default_factory=lambda: ModelOptions.model_validate({}))
     protocol: Protocol = Field(default_factory=lambda: Protocol.model_validate({}))

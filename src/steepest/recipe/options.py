@@ -143,6 +143,9 @@ class Protocol(Options):
         "float32",
         description="float32, float64, or for matrix products in training bf16, or on a CUDA device tf32",
     )
+    callbacks: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
+        (), description="your own code in every run, as 'mine.py:Plateau(patience=3)'; repeatable"
+    )
     tune: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
         (),
         description="another hyperparameter to tune: a range, as 'adam: eps=1e-8..1e-4', or values, as rho=0.05,0.1; "

@@ -26,7 +26,7 @@ from steepest.sweep.contestants import (
     with_values,
 )
 from steepest.sweep.space import Axis
-from steepest.train.callback import Callback, changing
+from steepest.train.callback import Callback, read_callback
 
 DEFAULT_ARM_OPTIMIZER = "adam"
 """The optimizer of an arm in a list that names none."""
@@ -59,13 +59,13 @@ class Objects:
         optimizers: the optimizers, where some are classes, rules or values to try.
         model: a callable that builds the model of arms that name none.
         named: objects by the text that stands for them in the configuration.
-        callbacks: what watches the runs or changes them.
+        callbacks: those that were given as objects, by name.
     """
 
     optimizers: tuple[Any, ...] | None = None
     model: ModelBuilder | None = None
     named: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    callbacks: tuple[Callback, ...] = ()
+    callbacks: Mapping[str, Callback] = field(default_factory=lambda: MappingProxyType({}))
 
 
 RATE_TUNED = " with its rate tuned"
@@ -89,7 +89,7 @@ class Wanted:
         loss: the training loss; empty for the default one of the target.
         name: the user's own name for it, or nothing.
         model_name: the text that stands for the callable that builds the model; by default that of its name.
-        callbacks: what watches its runs or changes them.
+        callbacks: what watches its runs or changes them, by the text that it was given as, or its name.
     """
 
     optimizer: Contestant
@@ -104,7 +104,7 @@ class Wanted:
     loss: str = ""
     name: str = ""
     model_name: str = ""
-    callbacks: tuple[Callback, ...] = ()
+    callbacks: tuple[tuple[str, Callback], ...] = ()
 
     def __post_init__(self) -> None:
         """Write the data variant in one way, wherever the command was given."""
@@ -257,7 +257,6 @@ def wanted_arms(experiment: Experiment, given: Objects) -> tuple[Wanted, ...]:
         OptionError: two arms are the same, or a list and several values are given.
         UnknownNameError: there is no such optimizer.
     """
-    _check_callbacks(experiment, given)
     shared = _shared(experiment, given)
     if experiment.arms:
         if more := experiment.factors.values():
@@ -307,7 +306,7 @@ def _shared(experiment: Experiment, given: Objects) -> Wanted:
     shared = Wanted(
         first, given.model or "", protocol.schedule, protocol.batch_size, protocol.precision,
         prepare="" if not isinstance(experiment.data.prepare, str) else experiment.data.prepare,
-        callbacks=given.callbacks,
+        callbacks=_callbacks(experiment, given),
     )  # fmt: skip
     return shared if given.model else _with(shared, {"model": experiment.model.model}, experiment, given)
 
@@ -410,15 +409,23 @@ def _check_distinct(arms: Sequence[Wanted]) -> None:
         raise OptionError(f"two arms are called {twice!r}", hint="give each a name of its own.")
 
 
-def _check_callbacks(experiment: Experiment, given: Objects) -> None:
-    """Refuse to go on without the callbacks that the runs of a folder had."""
-    have = changing(given.callbacks)
-    lacking = [name for name in experiment.callbacks if name not in have]
+def _callbacks(experiment: Experiment, given: Objects) -> tuple[tuple[str, Callback], ...]:
+    """Return the callbacks of a configuration, and those that were given in Python and only watch.
+
+    Raises:
+        OptionError: one was given in Python when the comparison began, and is not given now.
+    """
+    objects, texts = given.callbacks, experiment.protocol.callbacks
+    lacking = [text for text in texts if text not in objects and ":" not in text]
     if lacking:
         raise OptionError(
-            f"the callbacks {', '.join(lacking)} of the comparison are not given",
-            hint="they are Python objects: go on in Python, by the same st.compare(..., callbacks=[...]).",
+            f"there is no callback {lacking[0]!r}",
+            hint="give a class as 'mine.py:Plateau(patience=3)'; a comparison with callbacks that were given as "
+            "objects goes on in Python, by the same st.compare(..., callbacks=[...]).",
         )
+    found = {text: objects.get(text) or read_callback(text) for text in texts}
+    watching = {name: each for name, each in objects.items() if each.only_watches}
+    return tuple({**found, **watching}.items())
 
 
 CALLABLE = "callable "

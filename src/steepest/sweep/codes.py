@@ -12,7 +12,7 @@ from steepest.components.identity import Code, of_reference, of_value
 from steepest.models import ModelBuilder
 from steepest.sweep.arms import Wanted
 from steepest.sweep.contestants import Contestant
-from steepest.train.callback import Callback, changing
+from steepest.train.callback import Callback
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,20 @@ def codes_of(arms: Sequence[Wanted]) -> Codes:
     )
 
 
-def of_callbacks(callbacks: Sequence[Callback]) -> Code:
+def of_callbacks(callbacks: Sequence[tuple[str, Callback]]) -> Code:
     """Return the code and values of the callbacks that can change runs, in their order."""
-    some = [each for each in callbacks if not each.only_watches]
-    name = ", ".join(changing(callbacks))
-    return of_value(tuple(some), name) if some else Code(name)
+    some = {text: each for text, each in callbacks if not each.only_watches}
+    found = {text: _of_callback(text, each) for text, each in some.items()}
+    if not found:
+        return Code("callbacks")
+    digest = of_value(tuple((text, each.digest) for text, each in found.items()), "callbacks").digest
+    why = "; ".join(each.why for each in found.values() if each.why)
+    sources = {file: text for each in found.values() for file, text in each.sources.items()}
+    return Code(", ".join(found), digest, why, sources)
+
+
+def _of_callback(text: str, callback: Callback) -> Code:
+    return of_reference(grammar.parse(text).name) if ":" in text else of_value(callback, text)
 
 
 def of_model(model: str | ModelBuilder) -> Code:

@@ -15,7 +15,7 @@ from steepest.record.schema import RunKey
 from steepest.rng import stream
 from steepest.schedules import make_schedule
 from steepest.sweep.codes import of_callbacks
-from steepest.train.callback import Callback, Hooks, checked
+from steepest.train.callback import Callback, Hooks, checked, read_callback
 from steepest.train.loop import train
 
 STEPS = 40
@@ -27,7 +27,7 @@ class CallbackConformance:
     It trains a small network for a number, whose metric in ``view.values`` is ``rmse``.
 
     Attributes:
-        callbacks: objects of it, with the values that matter.
+        callbacks: objects of it, or texts such as ``mine.py:Plateau(patience=3)``, with the values that matter.
 
     Example:
         >>> class Stop(Callback):
@@ -39,26 +39,32 @@ class CallbackConformance:
         >>> TestStop().test_every_run_is_the_same()
     """
 
-    callbacks: Sequence[Callback] = ()
+    callbacks: Sequence[Callback | str] = ()
+
+    def _made(self) -> list[tuple[str, Callback]]:
+        return [
+            (each, read_callback(each)) if isinstance(each, str) else (each.name, each)
+            for each in self.callbacks
+        ]
 
     def test_is_a_callback(self) -> None:
         """It derives from ``Callback``, and a run can have a copy of it."""
-        assert checked(self.callbacks), "no callback is given"
+        assert checked([each for _, each in self._made()]), "no callback is given"
 
     def test_is_identified(self) -> None:
         """What can change runs is identified by its code and values, so that finished runs are found again."""
-        why = of_callbacks(self.callbacks).why
+        why = of_callbacks(self._made()).why
         assert not why, f"it cannot be identified, so its runs are made anew every time: {why}"
 
     def test_every_run_is_the_same(self) -> None:
         """A run with it gives the same bits again, also after another run with another seed."""
-        for each in self.callbacks:
+        for _, each in self._made():
             first, _, again = (_trained((each,), seed) for seed in (0, 1, 0))
             assert first == again, f"two runs with {each.name} differ"
 
     def test_only_watches(self) -> None:
         """A callback that says so changes nothing."""
-        for each in self.callbacks:
+        for _, each in self._made():
             if each.only_watches:
                 assert _trained((each,), 0) == _trained((), 0), f"{each.name} changes a run"
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
+from steepest.components import grammar
+from steepest.components.references import load_reference
 from steepest.errors import OptionError, SteepestError, first_line
 from steepest.record.schema import RunKey
 from steepest.schedules import Schedule
@@ -228,9 +230,31 @@ def is_at_batches(callback: Callback) -> bool:
     return type(callback).at_batch is not Callback.at_batch
 
 
-def changing(callbacks: Sequence[Callback]) -> tuple[str, ...]:
-    """Return the names of the callbacks that can change runs."""
-    return tuple(each.name for each in callbacks if not each.only_watches)
+def read_callback(text: str) -> Callback:
+    """Return the callback that a text such as ``mine.py:Plateau(patience=3)`` stands for.
+
+    Raises:
+        OptionError: there is no such class, its options are others, or its objects are no callbacks.
+    """
+    spec = grammar.parse(text)
+    if not spec.is_reference:
+        raise OptionError(
+            f"{text!r} is no callback",
+            hint="give a class of your own, such as 'mine.py:Plateau(patience=3)'.",
+        )
+    found = load_reference(spec.name)
+    arguments = [str(each) if isinstance(each, grammar.Spec) else each for each in spec.arguments]
+    try:
+        made = found(*arguments, **spec.options)
+    except SteepestError:
+        raise
+    except Exception as error:
+        raise OptionError(
+            f"the callback {text!r} cannot be made: {type(error).__name__}: {first_line(error)}",
+            hint="give its class the arguments that it takes.",
+        ) from error
+    [callback] = checked([made])
+    return callback
 
 
 def copied(callback: Callback) -> Callback:
