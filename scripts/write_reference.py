@@ -29,6 +29,8 @@ from steepest.models import registry as models
 from steepest.objectives import registry as losses
 from steepest.procedures import registry as procedures
 from steepest.recipe import ArmOptions, ExecutionOptions, Factors, ModelOptions, Protocol
+from steepest.regularizers import PLACES
+from steepest.regularizers import registry as regularizers
 from steepest.report import glossary
 from steepest.tracing.problem import registry as problems
 
@@ -222,6 +224,22 @@ def write_losses() -> str:
     return "\n\n".join(text)
 
 
+def write_regularizers() -> str:
+    """Return every regularizer with its options, in the order of a step."""
+    text: list[str] = []
+    for entry in sorted(
+        regularizers.entries.values(), key=lambda each: (PLACES.index(each.groups[0]), each.name)
+    ):
+        kind = entry.load()
+        about, sections = _sections(kind)
+        text.append(f"## `{entry.name}`\n\nPlace: {entry.groups[0]}. {about}")
+        text[-1] += f"\n\nSource: {' '.join(sections['Source'].split())}"
+        fields = sorted(kind.model_fields.items(), key=lambda each: each[0] in kind.by_name)
+        rows = [(f"`{name}`", _default(each.default), each.description or "") for name, each in fields]
+        text.append(table(("option", "default", "meaning"), rows))
+    return "\n\n".join(text)
+
+
 def write_problems() -> str:
     """Return every small problem with its options."""
     text: list[str] = []
@@ -363,6 +381,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "preparation-steps.md": write_steps,
     "labels.md": write_labels,
     "losses.md": write_losses,
+    "regularizers.md": write_regularizers,
     "procedures.md": write_procedures,
     "metrics.md": write_metrics,
     "baselines.md": write_baselines,

@@ -26,6 +26,7 @@ PAGES = {
     "models": "reference/models.md",
     "steps": "reference/preparation-steps.md",
     "losses": "reference/losses.md",
+    "regularizers": "reference/regularizers.md",
     "labels": "reference/labels.md",
     "procedures": "reference/procedures.md",
     "metrics": "reference/metrics.md",

@@ -23,6 +23,7 @@ PAGES = [
     "docs/how-to/own-model.md",
     "docs/how-to/own-optimizer.md",
     "docs/how-to/own-loss.md",
+    "docs/how-to/regularizers.md",
     "docs/how-to/callbacks.md",
     "docs/how-to/optimizer-in-your-loop.md",
     "docs/how-to/trace.md",

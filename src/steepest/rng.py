@@ -28,6 +28,7 @@ Purpose = Literal[
     "dropout",
     "augmentation",
     "label-noise",
+    "regularizer",
     "evaluation",
     "bootstrap",
     "baseline",

@@ -19,6 +19,7 @@ from steepest.objectives import make_objective
 from steepest.objectives.target import target_of
 from steepest.optim import make_rule
 from steepest.optim.method import GradientMethod, Method
+from steepest.regularizers import read_regularizers
 from steepest.rng import stream
 from steepest.schedules import make_schedule
 from steepest.train import compiled as compiled_steps
@@ -89,12 +90,17 @@ def problem_of(
     model: str | Callable[[Any], nn.Module] = MODEL,
     weights: tuple[float, ...] | None = None,
     loss: str = "",
+    regularizer: str = "",
 ) -> SupervisedProblem:
     """Return a new model with its loss, in the numbers of the dataset."""
     dtype = dataset.train.inputs[1].dtype
     net = build_model(model, dataset.shape, seed=seed).to(dtype)
     problem = SupervisedProblem(
-        net, make_objective(loss, target_of(dataset)), weights, tuple(dataset.shape.cardinalities)
+        net,
+        make_objective(loss, target_of(dataset)),
+        weights,
+        tuple(dataset.shape.cardinalities),
+        regularizers=read_regularizers(regularizer),
     )
     if problem.weights is not None:
         problem.weights = problem.weights.to(dtype)
@@ -116,7 +122,8 @@ def run(
     problem = problem or problem_of(dataset, seed=seed, **changes)
     start = {name: each.clone() for name, each in problem.model.state_dict().items()}
     state = method.init(problem)
-    feed = Feed(dataset.train, BatchPlan(len(dataset.train), batch_size, seed), seed)
+    plan = BatchPlan(len(dataset.train), batch_size, seed)
+    feed = Feed(dataset.train, plan, seed, applied=problem.applied)
     first = steps // 3
     losses = [info.loss for info in method.steps(problem, state, feed, 0, first)]
     losses += [info.loss for info in method.steps(problem, state, feed, first, steps - first)]

@@ -57,6 +57,7 @@ KINDS = {
     "models": "steepest.models:registry",
     "steps": "steepest.data.preparation:STEPS",
     "losses": "steepest.objectives:registry",
+    "regularizers": "steepest.regularizers:registry",
     "labels": "steepest.data.corruptions:registry",
     "procedures": "steepest.procedures:registry",
     "metrics": "steepest.evaluate.metrics:registry",

@@ -25,6 +25,7 @@ from steepest.compare.worth import effects, trust
 from steepest.data.dataset import Dataset
 from steepest.evaluate.rowwise import BY_ROW
 from steepest.recipe import ExecutionPlan, Experiment, Precision
+from steepest.regularizers import NONE
 from steepest.sweep.arms import PLAIN, Arm
 from steepest.sweep.plan import PlannedRun, finals
 from steepest.version import version
@@ -285,11 +286,13 @@ def _recipe(experiment: Experiment, evidence: Evidence, findings: Findings) -> l
     procedures = dict.fromkeys(arm.factors.get("procedure", PLAIN) for arm in arms)
     losses = dict.fromkeys(arm.factors.get("loss", "") for arm in arms)
     chosen_by = "validation" if evidence.held_out else "training"
+    regularizers = dict.fromkeys(arm.recipe.regularizer or NONE for arm in arms)
     precisions = dict.fromkeys(PRECISIONS[arm.recipe.precision] for arm in arms)
     return [
         Fact(label="model", value="; ".join(models)),
         *[Fact(label=what, value=how) for what, how in findings.decided],
         *([Fact(label="training loss", value="; ".join(losses))] if {*losses} != {""} else []),
+        *([Fact(label="regularizer", value="; ".join(regularizers))] if {*regularizers} != {NONE} else []),
         Fact(label="schedule", value=f"{', '.join(schedules)}, scaled to each run's length"),
         *([Fact(label="procedure", value="; ".join(procedures))] if {*procedures} != {PLAIN} else []),
         Fact(label="class weights", value=str(experiment.protocol.class_weights)),

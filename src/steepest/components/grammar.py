@@ -81,12 +81,14 @@ def parse(text: str) -> Spec:
         ) from None
 
 
-def split(text: str) -> list[str]:
-    """Split a comma list at its outermost commas.
+def split(text: str, at: str = ",") -> list[str]:
+    """Split a list at its outermost commas, or another character.
 
     Example:
         >>> split("sgd, adam(betas=(0.9, 0.99)), lion")
         ['sgd', 'adam(betas=(0.9, 0.99))', 'lion']
+        >>> split("l2(1e+1) + ema", at="+")
+        ['l2(1e+1)', 'ema']
     """
     parts, depth, start = [], 0, 0
     quote = ""
@@ -99,7 +101,7 @@ def split(text: str) -> list[str]:
             depth += 1
         elif letter in ")]}":
             depth -= 1
-        elif letter == "," and depth == 0:
+        elif letter == at and depth == 0:
             parts.append(text[start:i])
             start = i + 1
     return [part.strip() for part in [*parts, text[start:]] if part.strip()]

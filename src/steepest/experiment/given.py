@@ -48,6 +48,7 @@ class Arm:
         prepare: another file of preparation steps.
         procedure: of which runs it consists.
         loss: the training loss.
+        regularizer: what acts inside a step besides the optimizer.
         name: what it is called.
 
     Raises:
@@ -68,6 +69,7 @@ class Arm:
     prepare: str | None = None
     procedure: str | None = None
     loss: str | None = None
+    regularizer: str | None = None
     name: str = ""
 
     def __new__(cls, *_: Any, **options: Any) -> Self:

@@ -20,6 +20,7 @@ from steepest.evaluate.judging import Judging, judge
 from steepest.evaluate.metrics import metric_info
 from steepest.experiment.cautions import lacking_controls, uneven
 from steepest.experiment.data import Datasets
+from steepest.experiment.devices import usable_device
 from steepest.models import build_model, count_parameters
 from steepest.objectives import make_objective
 from steepest.objectives.target import target_of
@@ -34,6 +35,7 @@ from steepest.recipe import (
     RunLength,
     stable_hash,
 )
+from steepest.regularizers.check import check_method, check_regularizers, moves_tables
 from steepest.report.progress import data_text
 from steepest.schedules import make_schedule
 from steepest.sweep.advice import advice
@@ -52,11 +54,11 @@ from steepest.sweep.meaning import model_meant, schedule_meant
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Setup
 from steepest.sweep.rows import check_rows
-from steepest.sweep.timing import Steps, choose_device, choose_execution
+from steepest.sweep.timing import Steps, choose_execution
 from steepest.sweep.trials import check_equal_trials, check_sweep
 from steepest.sweep.unused import without_effect
 from steepest.train.compiled import Programs
-from steepest.train.problem import about_outputs, check_model, check_objective, check_precision
+from steepest.train.problem import about_outputs, check_model, check_objective, check_precision, table_columns
 from steepest.wording import counted
 
 LONG = 1_000_000
@@ -272,6 +274,8 @@ def _check_options(experiment: Experiment, wanted: Sequence[Wanted]) -> None:
     check_equal_trials(methods, protocol.learning_rates, protocol.scan_rates)
     if protocol.sweep:
         check_sweep(methods)
+    for arm in wanted:
+        check_method(arm.regularizer, arm.optimizer.rule)
     for schedule in dict.fromkeys(arm.schedule for arm in wanted):
         make_schedule(schedule, LONG)
     device = usable_device(experiment.execution.device)
@@ -325,6 +329,11 @@ def _arm_notes(
     check_model(net, data)
     if experiment.execution.rows == "on":
         check_rows(net, data, [each.optimizer.rule for each in alike])
+        if moving := moves_tables(arm.regularizer):
+            raise OptionError(
+                f"the regularizer {moving!r} acts on every row of the embedding tables",
+                hint="leave --embedding-rows out, or choose other parameters by its option on.",
+            )
     size, rows = made.recipe.batch_size, len(data.train)
     advised = advice(_methods(alike), arm.schedule, net, batch_size=size, rows=rows)
     return [*data.notes, *about_outputs(net, data), *advised]
@@ -367,6 +376,11 @@ def _arm(
     loss = "" if wanted.loss == default else wanted.loss
     if loss:
         code["loss"] = codes.losses[wanted.loss].digest
+    if wanted.regularizer:
+        check_regularizers(
+            wanted.regularizer, net, data, tuple(table_columns(net, tuple(data.shape.cardinalities)))
+        )
+        code["regularizer"] = codes.regularizers[wanted.regularizer].digest
     recipe = Recipe(
         data=folds[0],
         model=wanted.model_text,
@@ -381,6 +395,7 @@ def _arm(
         positive=None if judging.positive is None else data.classes[judging.positive],
         code={kind: digest for kind, digest in code.items() if digest},
         loss=loss,
+        regularizer=wanted.regularizer,
     )
     method = replace(wanted.optimizer, code=codes.optimizers[wanted.optimizer.name].digest)
     arm = Arm(
@@ -392,7 +407,15 @@ def _arm(
             "loss": loss or default,
         },
         per_epoch=BatchPlan(len(data.train), batch_size, 0).batches_per_epoch,
-        cell=stable_hash([recipe.model, repr(data.shape), batch_size, wanted.precision])[:12],
+        cell=stable_hash(
+            [
+                recipe.model,
+                repr(data.shape),
+                batch_size,
+                wanted.precision,
+                *filter(None, [wanted.regularizer]),
+            ]
+        )[:12],
         folds=folds,
         final=final,
         weights=_weights(experiment, datasets, (*folds, final)) if final else {},
@@ -462,34 +485,11 @@ def _measured_for(net: nn.Module, recipe: Recipe) -> dict[str, str]:
         "shapes": stable_hash(shapes)[:12],
         "batch size": str(recipe.batch_size),
         "precision": recipe.precision,
+        **({"regularizer": recipe.regularizer} if recipe.regularizer else {}),
         "machine": f"{processor()} with {cores()} cores",
         **({"code": recipe.code["model"]} if "model" in recipe.code else {}),
+        **({"code of the regularizer": recipe.code["regularizer"]} if "regularizer" in recipe.code else {}),
     }
-
-
-def usable_device(name: str) -> str:
-    """Return the device of that name, or the best one for ``auto``.
-
-    Raises:
-        OptionError: the device is not there.
-    """
-    if name == "auto":
-        return choose_device()
-    if not device_is_there(name):
-        raise OptionError(
-            f"there is no device {name!r} here",
-            hint="`steepest doctor` lists the devices; without --device, one is chosen automatically.",
-        )
-    return name
-
-
-def device_is_there(name: str) -> bool:
-    """Return whether tensors can be made on a device."""
-    try:
-        torch.zeros(1, device=name).item()  # "meta" has no values
-    except (RuntimeError, AssertionError, NotImplementedError):
-        return False
-    return True
 
 
 def _say(observer: Observer, notes: Sequence[Note]) -> None:

@@ -181,6 +181,8 @@ def _training(comparison: Comparison, experiment: Experiment, records: Sequence[
     if "batch size" in facts:
         said.append(f"Rows a step: {facts['batch size']}.")
     said.append(f"Schedule of the learning rate: {facts.get('schedule', options.schedule)}.")
+    if "regularizer" in facts:
+        said.append(f"Regularizers: {facts['regularizer']}.")
     if "procedure" in facts:
         said.append(f"Procedures: {facts['procedure']}.")
     said.append(

@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from steepest.optim.problem import Problem
+from steepest.optim.problem import Problem, losses
 
 Places = list[tuple[nn.Module, str, Tensor]]
 """Buffers with the modules and names under which they are registered."""
@@ -29,7 +29,7 @@ class HeldLoss:
         randomness: makes all draws inside its block those of the step, from their beginning.
 
     Attributes:
-        losses: of the evaluations so far.
+        losses: of the evaluations so far, without penalties.
 
     Example:
         >>> import contextlib
@@ -74,8 +74,8 @@ class HeldLoss:
 
     def _evaluated(self) -> Tensor:
         with self.randomness():
-            loss = self.problem.loss(self.batch)
-        self.losses.append(float(loss.detach()))
+            loss, reported = losses(self.problem, self.batch)
+        self.losses.append(float(reported.detach()))
         return loss
 
 

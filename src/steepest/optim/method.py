@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from steepest.optim.dense import RuleOptimizer
 from steepest.optim.held import HeldLoss
-from steepest.optim.problem import BatchSource, Problem, TableProblem
+from steepest.optim.problem import Around, BatchSource, Problem, Regularized, TableProblem, losses
 from steepest.optim.rule import Rule
 from steepest.optim.tables import RowTables, unpadded
 from steepest.schedules import Schedule
@@ -29,7 +29,7 @@ class StepInfo:
     """What a step reports.
 
     Attributes:
-        loss: the batch's loss before the step.
+        loss: the batch's loss before the step, without penalties.
         gradients: gradient evaluations it cost (a Gauss-Newton product counts 2).
     """
 
@@ -109,6 +109,8 @@ class GradientMethod(RuleMethod):
         state = GradientState(self.rule.optimizer(problem.model, schedule=schedule), parameters)
         if self.by_rows:
             state.tables = RowTables(problem.model, self.by_rows, self.rule, self.schedule)
+        if isinstance(problem, Regularized):
+            state.around = problem.around()
         return state
 
     def steps(
@@ -116,6 +118,8 @@ class GradientMethod(RuleMethod):
     ) -> Iterator[StepInfo]:
         """Make the steps one after the other."""
         for step in range(first, first + count):
+            if state.around is not None:
+                state.draws = feed.draws(step)
             with feed.randomness(step):
                 info = self.step(problem, state, feed.batch(step), partial(feed.randomness, step))
             yield info
@@ -139,22 +143,40 @@ class GradientMethod(RuleMethod):
         if state.tables is not None:
             return self._step_by_rows(cast("TableProblem", problem), state, state.tables, batch)
         if not state.optimizer.needs_closure:
-            loss = self._gradient(state, lambda: problem.loss(batch))
+            state.optimizer.zero_grad(set_to_none=True)
+            loss, reported = losses(problem, batch)
+            loss.backward()
+            self._clip(state, state.parameters)
             state.optimizer.step()
-            return StepInfo(float(loss.detach()))
+            self._end(state)
+            return StepInfo(float(reported.detach()))
         held = HeldLoss(problem, batch, randomness)
-        state.optimizer.step(lambda: self._gradient(state, held))
+
+        def evaluate() -> Tensor:
+            state.optimizer.zero_grad(set_to_none=True)
+            loss = held()
+            loss.backward()
+            self._clip(state, state.parameters)
+            return loss
+
+        state.optimizer.step(evaluate)
+        self._end(state)
         state.gradients += held.count
         return StepInfo(held.losses[0], gradients=held.count)
 
-    def _gradient(self, state: GradientState, evaluate: Callable[[], Tensor]) -> Tensor:
-        """Evaluate the loss, leave its clipped gradient in the parameters, and return it."""
-        state.optimizer.zero_grad(set_to_none=True)
-        loss = evaluate()
-        loss.backward()
+    def _clip(self, state: GradientState, parameters: Mapping[str, Tensor]) -> None:
+        """Change the gradients as regularizers do, then clip them."""
+        if state.around is not None:
+            state.around.before(state.step, state.draws)
         if self.clip is not None:
-            torch.nn.utils.clip_grad_norm_(state.parameters.values(), self.clip)
-        return loss
+            torch.nn.utils.clip_grad_norm_(parameters.values(), self.clip)
+
+    @staticmethod
+    def _end(state: GradientState) -> None:
+        """Do what regularizers do after the update."""
+        if state.around is not None:
+            state.around.after(state.step)
+            state.step += 1
 
     def _step_by_rows(
         self, problem: TableProblem, state: GradientState, tables: RowTables, batch: Any
@@ -163,21 +185,24 @@ class GradientMethod(RuleMethod):
         state.optimizer.zero_grad(set_to_none=True)
         rows, places = tables.begin(problem.codes(batch))
         with unpadded(tables.modules.values()):
-            loss = problem.loss_with(batch, rows, places)
+            loss, reported = problem.losses_with(batch, rows, places)
         loss.backward()
         tables.mask_padding(rows)
-        if self.clip is not None:
-            torch.nn.utils.clip_grad_norm_({**state.parameters, **rows}.values(), self.clip)
+        self._clip(state, {**state.parameters, **rows})
         state.optimizer.step()
         tables.end(rows)
-        return StepInfo(float(loss.detach()))
+        self._end(state)
+        return StepInfo(float(reported.detach()))
 
     def tables(self, state: GradientState) -> RowTables | None:
         """Return the tables that are executed by rows."""
         return state.tables
 
     def evaluation_parameters(self, state: GradientState) -> dict[str, Tensor] | None:
-        """Return the parameters that the rule evaluates elsewhere than where it trains, by name."""
+        """Return what is evaluated elsewhere than where it is trained, by name: the rule's, or averages."""
+        averages = state.around.evaluation_parameters() if state.around is not None else None
+        if averages:
+            return dict(averages)
         values = state.optimizer.evaluation_parameters()
         names: dict[Tensor, str] = {parameter: name for name, parameter in state.parameters.items()}
         moved = {
@@ -190,9 +215,22 @@ class GradientMethod(RuleMethod):
 
 @dataclass
 class GradientState:
-    """The optimizer of one run, the parameters that it moves, by name, and the gradients that its closure took."""
+    """A run under way.
+
+    Attributes:
+        optimizer: of the run.
+        parameters: those that it moves, by name.
+        tables: those that are executed by rows.
+        gradients: those that its closure took.
+        around: what regularizers do before and after the update, or None.
+        draws: their random numbers in the present step.
+        step: the steps that they have acted in.
+    """
 
     optimizer: RuleOptimizer
     parameters: dict[str, nn.Parameter]
     tables: RowTables | None = None
     gradients: float = 0.0
+    around: Around | None = None
+    draws: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
+    step: int = 0

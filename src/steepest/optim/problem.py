@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -17,19 +17,56 @@ class Problem(Protocol):
     model: nn.Module
 
     def loss(self, batch: Any) -> Tensor:
-        """Return the batch's loss, a scalar with a graph."""
+        """Return the batch's loss with all penalties, a scalar with a graph."""
         ...
 
 
-class TableProblem(Problem, Protocol):
+@runtime_checkable
+class Regularized(Problem, Protocol):
+    """A problem with regularizers: its loss has penalties, and something acts around the optimizer's update."""
+
+    def losses(self, batch: Any) -> tuple[Tensor, Tensor]:
+        """Return the batch's loss with penalties, which has a graph, and without, which is reported."""
+        ...
+
+    def around(self) -> Around | None:
+        """Return what acts around the updates of a new run, or None where nothing does."""
+        ...
+
+
+def losses(problem: Problem, batch: Any) -> tuple[Tensor, Tensor]:
+    """Return a batch's loss with penalties, which has a graph, and without, which is reported."""
+    if isinstance(problem, Regularized):
+        return problem.losses(batch)
+    loss = problem.loss(batch)
+    return loss, loss
+
+
+class Around(Protocol):
+    """What acts around the optimizer's update in an eager step besides clipping."""
+
+    def before(self, step: int, draws: Mapping[str, Tensor]) -> None:
+        """Change the gradients that the parameters have, before they are clipped."""
+        ...
+
+    def after(self, step: int) -> None:
+        """Change the parameters after the update."""
+        ...
+
+    def evaluation_parameters(self) -> Mapping[str, Tensor]:
+        """Return what is evaluated in the place of parameters and buffers, by name."""
+        ...
+
+
+class TableProblem(Regularized, Protocol):
     """A problem whose model looks up rows of tables, and can be given the rows instead."""
 
     def codes(self, batch: Any) -> Codes:
         """Return the rows that a batch names, by the name of the table's parameter."""
         ...
 
-    def loss_with(self, batch: Any, rows: Mapping[str, Tensor], places: Codes) -> Tensor:
-        """Return the batch's loss with some rows in the place of each table, and places for its codes."""
+    def losses_with(self, batch: Any, rows: Mapping[str, Tensor], places: Codes) -> tuple[Tensor, Tensor]:
+        """Return both losses with some rows in the place of each table, and places for its codes."""
         ...
 
 
@@ -42,4 +79,8 @@ class BatchSource(Protocol):
 
     def randomness(self, step: int) -> AbstractContextManager[None]:
         """Make all draws inside the block those of a step."""
+        ...
+
+    def draws(self, step: int) -> Mapping[str, Tensor]:
+        """Return the random numbers of a step's regularizers, by name; asked for where there are some."""
         ...

@@ -110,6 +110,12 @@ class MethodSpec(abc.ABC, Generic[H]):
         """What is tuned unless it is given, with the middle of its grid: the learning rate, if it has one."""
         return {"lr": self.centre}
 
+    def refuses(self, place: str) -> str:
+        """Return why no regularizer can act at a place of its steps, such as ``gradient``; empty where one can."""
+        if place in ("batch", "penalty", "length"):
+            return ""
+        return "its step is not one gradient and one update"
+
     @property
     def averages(self) -> bool:
         """Whether it is evaluated at other parameters than those that it trains."""

@@ -60,6 +60,14 @@ class Update(MethodSpec[H]):
     ) -> tuple[torch.Tensor, Slots]:
         """Return the new parameter and the new slots; the arguments are left as they are."""
 
+    def refuses(self, place: str) -> str:
+        """Return why no regularizer can act at a place of its steps; empty where one can."""
+        if place in ("update", "average") and self.averages:
+            return "it averages itself"
+        if place == "gradient" and self.gradients_a_step != 1.0:
+            return "it takes several gradients a step"
+        return ""
+
     @property
     def idle(self) -> Idle:
         """What a zero gradient does: ``still`` (nothing changes), ``param_still`` (only slots), ``moves``."""

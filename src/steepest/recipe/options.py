@@ -173,7 +173,8 @@ class Protocol(Options):
 
 
 FACTORS = (
-    "optimizer", "model", "loss", "schedule", "batch_size", "precision", "train_rows", "labels", "prepare", "procedure",
+    "optimizer", "model", "loss", "regularizer", "schedule", "batch_size", "precision", "train_rows", "labels",
+    "prepare", "procedure",
 )  # fmt: skip
 """What arms can differ in, in the order of labels and tables."""
 
@@ -194,6 +195,9 @@ class Factors(Options):
     loss: Texts = Field(
         (),
         description="training losses such as absolute or 'huber(1.0)' (default: cross-entropy, squared); repeatable",
+    )
+    regularizer: Texts = Field(
+        (), description="regularizers such as 'l2(1e-4) + input-noise(0.1)', or none; repeatable"
     )
     schedule: Texts = Field((), description="learning-rate schedules")
     batch_size: tuple[BatchSize, ...] = Field((), description="rows per step, or all")
@@ -233,6 +237,7 @@ class ArmOptions(Options):
     optimizer: str | None = Field(None, description="name or specification (default: adam)")
     model: str | None = Field(None, description="model")
     loss: str | None = Field(None, description="training loss")
+    regularizer: str | None = Field(None, description="regularizers, joined by +, or none")
     schedule: str | None = Field(None, description="learning-rate schedule")
     batch_size: BatchSize | None = Field(None, description="rows per step, or all")
     precision: Precision | None = Field(None, description="numerical precision")

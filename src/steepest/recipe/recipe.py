@@ -33,6 +33,7 @@ class Recipe(Options):
         patience: epochs without an improvement after which the run stops, or None for the full length.
         code: the identity of what the user wrote (optimizer, model, schedule, callbacks); empty where all is ours.
         loss: the training loss; empty for the default one of the target.
+        regularizer: what acts inside a step besides the optimizer, in order; empty for nothing.
         start: the run whose weights it starts from, as its recipe's id and the point (``best``, ``last``); None for
             weights drawn anew.
     """
@@ -52,6 +53,7 @@ class Recipe(Options):
     patience: int | None = None
     code: dict[str, str] = Field(default_factory=dict[str, str])
     loss: str = ""
+    regularizer: str = ""
     start: tuple[str, str] | None = None
 
     def scheduled(self, schedule: str) -> Recipe:
@@ -84,7 +86,14 @@ class Recipe(Options):
         return stable_hash(values)[:12]
 
 
-NEUTRAL: dict[str, Any] = {"positive": None, "code": {}, "start": None, "gradients": None, "loss": ""}
+NEUTRAL: dict[str, Any] = {
+    "positive": None,
+    "code": {},
+    "start": None,
+    "gradients": None,
+    "loss": "",
+    "regularizer": "",
+}
 """Fields that recipes had not from the beginning, with the values, fixed forever, that leave the identity as it was."""
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from steepest.compare.result import Comparison
+from steepest.components import grammar
 from steepest.report.words import Subject
 from steepest.sweep.arms import SUBJECTS
 
@@ -79,8 +80,13 @@ def short_levels(levels: Sequence[str]) -> dict[str, str]:
     Example:
         >>> short_levels(["momentum(lr=0.1)", "adam(lr=0.1)", "adam(lr=1)"])
         {'momentum(lr=0.1)': 'momentum', 'adam(lr=0.1)': 'adam(lr=0.1)', 'adam(lr=1)': 'adam(lr=1)'}
+        >>> short_levels(["l1(0.1) + ema(0.9)", "no regularizer"])
+        {'l1(0.1) + ema(0.9)': 'l1 + ema', 'no regularizer': 'no regularizer'}
     """
-    bare = {each: each.partition("(")[0] or each for each in levels}
+    bare = {
+        each: " + ".join(part.partition("(")[0] for part in grammar.split(each, at="+")) or each
+        for each in levels
+    }
     bare = {each: name.removesuffix(" schedule").removesuffix(" loss") for each, name in bare.items()}
     often = list(bare.values())
     return {each: each if often.count(name) > 1 else name for each, name in bare.items()}

@@ -126,7 +126,10 @@ def steps_text(cells: Mapping[str, Execution], arms: Sequence[Arm]) -> list[str]
         parts = [f"{title}: {', '.join(names[kind].values())}" for kind, title in
                  ((True, "one compiled program"), (False, "eager")) if names[kind]]  # fmt: skip
         count = execution.threads
-        what = f"{mine[0].recipe.model}, batch {mine[0].recipe.batch_size}: " if len(cells) > 1 else ""
+        inside = f", {mine[0].recipe.regularizer}" if mine[0].recipe.regularizer else ""
+        what = (
+            f"{mine[0].recipe.model}, batch {mine[0].recipe.batch_size}{inside}: " if len(cells) > 1 else ""
+        )
         lines.append(f"steps  {what}{'; '.join(parts)}; {count} thread{'s' if count > 1 else ''}")
     return lines
 

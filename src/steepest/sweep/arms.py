@@ -16,6 +16,7 @@ from steepest.objectives import loss_text
 from steepest.optim.spec import MethodSpec
 from steepest.procedures import Procedure, make_procedure
 from steepest.recipe import FACTORS, ArmOptions, Experiment, Recipe, stable_hash
+from steepest.regularizers import NONE, regularizer_text
 from steepest.sweep.contestants import (
     Contestant,
     Tune,
@@ -40,6 +41,7 @@ SUBJECTS = {
     "optimizer": ("optimizer", "optimizers"),
     "model": ("model", "models"),
     "loss": ("loss", "losses"),
+    "regularizer": ("regularizer", "regularizers"),
     "schedule": ("schedule", "schedules"),
     "batch_size": ("batch size", "batch sizes"),
     "precision": ("numerical precision", "numerical precisions"),
@@ -87,6 +89,7 @@ class Wanted:
         train_rows, labels, prepare: the data variant.
         procedure: of which runs it consists.
         loss: the training loss; empty for the default one of the target.
+        regularizer: what acts inside a step besides the optimizer; empty for nothing.
         name: the user's own name for it, or nothing.
         model_name: the text that stands for the callable that builds the model; by default that of its name.
         callbacks: what watches its runs or changes them, by the text that it was given as, or its name.
@@ -102,6 +105,7 @@ class Wanted:
     prepare: str = ""
     procedure: str = PLAIN
     loss: str = ""
+    regularizer: str = ""
     name: str = ""
     model_name: str = ""
     callbacks: tuple[tuple[str, Callback], ...] = ()
@@ -113,6 +117,7 @@ class Wanted:
         object.__setattr__(self, "labels", variant.labels or TRUE_LABELS)
         object.__setattr__(self, "prepare", whole_path(self.prepare))
         object.__setattr__(self, "loss", loss_text(self.loss) if self.loss else "")
+        object.__setattr__(self, "regularizer", regularizer_text(self.regularizer))
 
     @property
     def model_text(self) -> str:
@@ -141,6 +146,7 @@ class Wanted:
             prepare=self.prepare or None,
             procedure=self.procedure,
             loss=self.loss or None,
+            regularizer=self.regularizer or None,
             name=self.name,
         )
 
@@ -191,8 +197,9 @@ class Arm:
     def id(self) -> str:
         """Twelve hexadecimal digits that change with any factor; the name and the label have no part in it."""
         told = {**self.factors, "code": self.recipe.code, "optimizer code": self.method.code}
-        if not self.recipe.loss:  # a factor that older folders do not have
-            told.pop("loss", None)
+        for name in ("loss", "regularizer"):  # factors that older folders do not have
+            if not getattr(self.recipe, name):
+                told.pop(name, None)
         return stable_hash(told)[:12]
 
     @property
@@ -452,6 +459,7 @@ def texts_of(arm: Wanted) -> dict[str, str]:
         "optimizer": whole_spec(who.at({})) + fixed + "".join(f"; {axis}" for axis in who.axes),
         "model": arm.model_text,
         "loss": arm.loss,
+        "regularizer": arm.regularizer or NONE,
         "schedule": arm.schedule,
         "batch_size": DEFAULT if arm.batch_size is None else str(arm.batch_size),
         "precision": arm.precision,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from steepest import schedules
 from steepest.components import grammar
 from steepest.components.identity import Code, of_reference, of_value
 from steepest.models import ModelBuilder
+from steepest.regularizers import specs_of
 from steepest.sweep.arms import Wanted
 from steepest.sweep.contestants import Contestant
 from steepest.train.callback import Callback
@@ -21,7 +22,7 @@ class Codes:
 
     Attributes:
         optimizers: by their names.
-        models, losses, schedules, procedures: by their texts.
+        models, losses, regularizers, schedules, procedures: by their texts.
         callbacks: of the callbacks that can change runs, together.
     """
 
@@ -30,6 +31,7 @@ class Codes:
     schedules: dict[str, Code]
     procedures: dict[str, Code]
     losses: dict[str, Code]
+    regularizers: dict[str, Code]
     callbacks: Code
 
     def __iter__(self) -> Iterator[tuple[str, Code]]:
@@ -37,6 +39,7 @@ class Codes:
         kinds = {
             "model": self.models,
             "loss": self.losses,
+            "regularizer": self.regularizers,
             "schedule": self.schedules,
             "procedure": self.procedures,
         }
@@ -52,13 +55,14 @@ class Codes:
 
 
 def codes_of(arms: Sequence[Wanted]) -> Codes:
-    """Return the code of the optimizers, models, losses, schedules, procedures and callbacks of arms."""
+    """Return the code of the optimizers, models, losses, regularizers and so on of arms."""
     return Codes(
         {arm.optimizer.name: of_optimizer(arm.optimizer) for arm in arms},
         {arm.model_text: of_model(arm.model) for arm in arms},
         {arm.schedule: of_schedule(arm.schedule) for arm in arms},
         {arm.procedure: of_component(arm.procedure) for arm in arms},
         {arm.loss: of_component(arm.loss) for arm in arms if arm.loss},
+        {arm.regularizer: of_regularizers(arm.regularizer) for arm in arms if arm.regularizer},
         of_callbacks(arms[0].callbacks),
     )
 
@@ -101,11 +105,20 @@ def of_optimizer(who: Contestant) -> Code:
 
 def of_schedule(schedule: str) -> Code:
     """Return the code of a schedule; one that is made of others has that of all."""
-    found = [of_reference(name) for name in dict.fromkeys(_references(grammar.parse(schedule)))]
+    return _of_all(schedule, _references(grammar.parse(schedule)))
+
+
+def of_regularizers(text: str) -> Code:
+    """Return the code of regularizers that are joined in a text."""
+    return _of_all(text, (spec.name for spec in specs_of(text) if spec.is_reference))
+
+
+def _of_all(text: str, references: Iterable[str]) -> Code:
+    found = [of_reference(name) for name in dict.fromkeys(references)]
     if len(found) < 2:
-        return found[0] if found else Code(schedule)
-    digest = of_value(tuple(each.digest for each in found), schedule).digest
-    return Code(schedule, digest, sources={k: v for each in found for k, v in each.sources.items()})
+        return found[0] if found else Code(text)
+    digest = of_value(tuple(each.digest for each in found), text).digest
+    return Code(text, digest, sources={k: v for each in found for k, v in each.sources.items()})
 
 
 def of_component(text: str) -> Code:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from steepest.components import grammar
 from steepest.procedures import make_procedure
+from steepest.regularizers import NONE
 from steepest.sweep.arms import ALL_ROWS, CALLABLE, DEFAULT, TRUE_LABELS, UNPREPARED
 
 
@@ -72,6 +73,8 @@ def _shown(name: str, value: str) -> str:
         return "not prepared" if value in ("", UNPREPARED) else value
     if name == "loss":
         return f"{value or 'default'} loss"
+    if name == "regularizer":
+        return "no regularizer" if value in ("", NONE) else value
     if name == "schedule":
         return f"{value} schedule"
     if name == "procedure":

@@ -16,6 +16,7 @@ from steepest.models import build_model, count_parameters
 from steepest.optim import make_rule
 from steepest.optim.spec import MethodSpec
 from steepest.recipe import Execution, ExecutionOptions, Precision
+from steepest.regularizers.check import moves_tables
 from steepest.sweep.bench import Bench, Way
 from steepest.sweep.compiling import Prospect, Work, choose, with_choice
 from steepest.sweep.contestants import Contestant
@@ -61,7 +62,7 @@ def choose_execution(bench: Bench, asked: ExecutionOptions | None = None) -> Exe
     adam = make_rule("adam")
     net = build_model(bench.model or bench.recipe.model, bench.dataset.shape)
     tables: tuple[str, ...] = ()
-    if asked.rows != "off":
+    if asked.rows != "off" and not moves_tables(bench.recipe.regularizer):
         tables = choose_tables(net, bench.dataset, bench.recipe.batch_size, asked.rows, bench.device)
     dense = Execution.model_validate({"device": bench.device, "rows": asked.rows, "compile": asked.compile})
     rows = dense.model_copy(update={"executor": "rows", "tables": tables})

@@ -124,7 +124,9 @@ class ActiveRun:
             self.net.load_state_dict(start)
         self.problem, self.target = problem_of(self.net, self.dataset, recipe), target_of(self.dataset)
         self.plan = BatchPlan(len(self.dataset.train), recipe.batch_size, key.seed)
-        self.feed = Feed(self.dataset.training(key.seed), self.plan, key.seed, steps_before)
+        self.feed = Feed(
+            self.dataset.training(key.seed), self.plan, key.seed, steps_before, self.problem.applied
+        )
         self.state: Any = None
         self.hooks = hooks
         self._decides = metric_info(recipe.metric)
@@ -215,7 +217,8 @@ class ActiveRun:
             self._end(*ended_by(error, when, self.recipe.batch_size))
             return
         self._waited = 0 if value < before else self._waited + 1
-        patience = self.recipe.patience
+        ends = self.problem.applied.stops_after if self.problem.applied else None
+        patience = min((each for each in (ends, self.recipe.patience) if each is not None), default=None)
         if not math.isfinite(value):
             cause = likely_cause(self.dataset.validation, self.done, self._first)
             what = f"the validation {self._decides.title} is {abs(value)} at step {self.done}"

@@ -28,7 +28,7 @@ from steepest.rng import torch_stream
 from steepest.train.aot import Run, compiled, in_bytes
 from steepest.train.dropout import Dropout
 from steepest.train.feed import Feed
-from steepest.train.inputs import block, blocks, prepare
+from steepest.train.inputs import block_of, blocks, prepare
 from steepest.train.problem import SupervisedProblem
 from steepest.train.program import (
     Changing,
@@ -112,7 +112,8 @@ class CompiledMethod(RuleMethod):
                 hint="it runs eagerly, or densely with --embedding-rows off.",
             )
         c, _ = self.rule.coefficients(1, 1.0, dict(self.rule.carry))
-        program = Program(supervised, self.rule, past, tuple(c), tables, self.clip)
+        names = (*c, *(supervised.applied.coefficients(0) if supervised.applied else ()))
+        program = Program(supervised, self.rule, past, names, tables, self.clip)
         return CompiledState(program, State.of(supervised, self.rule, tables), past, tables)
 
     def steps(
@@ -120,7 +121,7 @@ class CompiledMethod(RuleMethod):
     ) -> Iterator[StepInfo]:
         """Make ``count`` steps from step ``first`` on."""
         own, supervised = cast("Feed", feed), cast("SupervisedProblem", problem)
-        for start, some in blocks(own.plan.size, first, count):
+        for start, some in blocks(block_of(own), first, count):
             changing = self.prepared(supervised, state, own, start, some)
             if state.run is None:
                 state.run = self.program(state, step_of(changing, 0, "cpu"))
@@ -151,7 +152,7 @@ class CompiledMethod(RuleMethod):
         """Return where the random numbers of a block go: the same memory each time, no step outlives its block."""
         if state.bits is None:  # of int16, compiled loops would be scalar
             numbers = numbers_drawn(problem, feed)
-            state.bits = torch.empty(block(feed.plan.size), numbers, dtype=torch.int32)
+            state.bits = torch.empty(block_of(feed), numbers, dtype=torch.int32)
         return state.bits
 
     def program(self, state: CompiledState, example: Changing) -> Run:
@@ -215,9 +216,11 @@ class CompiledMethod(RuleMethod):
         return state.tables
 
     def evaluation_parameters(self, state: CompiledState) -> dict[str, Tensor] | None:
-        """Return the parameters that the rule evaluates elsewhere than where it trains, by name."""
+        """Return what is evaluated elsewhere than where it is trained, by name: the rule's, or averages."""
         if not state.past.step:
             return None
+        if state.state.averages:
+            return dict(state.state.averages)
         c = state.past.coefficients(state.past.step)
         moved: dict[str, Tensor] = {}
         for name, weight in state.state.parameters.items():

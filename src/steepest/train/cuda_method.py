@@ -22,7 +22,7 @@ from steepest.train.aot import NotCachedError, Run
 from steepest.train.compiled import CompiledMethod, CompiledState, numbers_drawn
 from steepest.train.cuda_graph import Losses, Replay, pointed
 from steepest.train.feed import Feed
-from steepest.train.inputs import block, blocks
+from steepest.train.inputs import block_of, blocks
 from steepest.train.problem import SupervisedProblem
 from steepest.train.program import Changing, Traced, flat_changing, flat_state, step_of
 
@@ -53,10 +53,10 @@ class ReplayedMethod(CompiledMethod):
         """Make ``count`` steps from step ``first`` on."""
         own, supervised = cast("Feed", feed), cast("SupervisedProblem", problem)
         waiting: Losses | None = None
-        for which in blocks(own.plan.size, first, count):
+        for which in blocks(block_of(own), first, count):
             # The device is making the block before.
             changing = self.prepared(supervised, state, own, *which)
-            started = self._started(cast("ReplayedState", state), changing, block(own.plan.size))
+            started = self._started(cast("ReplayedState", state), changing, block_of(own))
             if waiting is not None:
                 yield from map(StepInfo, waiting.tolist())
             waiting = started
@@ -74,7 +74,7 @@ class ReplayedMethod(CompiledMethod):
     def memory(self, problem: SupervisedProblem, state: CompiledState, feed: Feed) -> Tensor:
         """Return new memory, from which the device can copy while the next block is prepared."""
         if state.bits is None:
-            state.bits = torch.empty(block(feed.plan.size), numbers_drawn(problem, feed), dtype=torch.int16)
+            state.bits = torch.empty(block_of(feed), numbers_drawn(problem, feed), dtype=torch.int16)
         return torch.empty_like(state.bits, pin_memory=feed.part.target.device.type == "cuda")
 
     def made(self, state: CompiledState, traced: Traced, threads: int) -> Run:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Part
+from steepest.regularizers.applied import Applied, Source, source_of
 from steepest.rng import torch_stream
 from steepest.train.dropout import StepDropout
 
@@ -24,6 +25,7 @@ class Feed:
         plan: which rows each step sees.
         seed: the run seed.
         before: steps of the runs that it continues: its first batch is the one after theirs.
+        applied: the run's regularizers, some of which may change batches; None where there are none.
 
     Example:
         >>> part = Part((torch.arange(6)[:, None],), torch.arange(6))
@@ -36,10 +38,12 @@ class Feed:
     plan: BatchPlan
     seed: int
     before: int = 0
+    applied: Applied | None = None
 
     def batch(self, step: int) -> Part:
         """Return the batch of a step."""
-        return self.part.take(self.plan.indices(self.before + step).to(self.part.target.device))
+        found = self.part.take(self.plan.indices(self.before + step).to(self.part.target.device))
+        return found if self.applied is None else self.applied.batch(found, self._source(step))
 
     def batches(self, first: int, count: int) -> Part:
         """Return the batches of ``count`` steps from ``first`` on, each tensor as [count, B, …]."""
@@ -48,7 +52,22 @@ class Feed:
         device = self.part.target.device
         found = self.part.take(pinned(rows, device).to(device, non_blocking=True))
 
-        return found.map(lambda each: each.reshape(count, self.plan.size, *each.shape[1:]))
+        found = found.map(lambda each: each.reshape(count, self.plan.size, *each.shape[1:]))
+        if self.applied is None or not self.applied.acts("batch"):
+            return found
+        changed = [
+            self.applied.batch(found.map(lambda each, i=i: each[i]), self._source(first - self.before + i))
+            for i in range(count)
+        ]
+        tensors = zip(*(each.tensors for each in changed), strict=True)
+        return found.holding([torch.stack(each) for each in tensors])
+
+    def draws(self, step: int) -> dict[str, Tensor]:
+        """Return the random numbers of a step's regularizers for gradients, by their names."""
+        return {} if self.applied is None else self.applied.draws(self._source(step))
+
+    def _source(self, step: int) -> Source:
+        return source_of(self.seed, self.before + step)
 
     @contextlib.contextmanager
     def randomness(self, step: int) -> Generator[None]:

@@ -25,26 +25,33 @@ MOST_STEPS = 64
 """Steps that are prepared at once."""
 MOST_ROWS = 65_536
 """Rows of batches that are prepared at once."""
+MOST_NUMBERS = 2**24
+"""Random numbers for gradients that are prepared at once."""
 
 
-def block(batch_size: int) -> int:
-    """Return how many steps are prepared at once.
+def block_of(feed: Feed, runs: int = 1) -> int:
+    """Return how many steps of some runs are prepared at once: fewer where they have many rows or random numbers."""
+    numbers = 0 if feed.applied is None else feed.applied.numbers
+    return block(runs * feed.plan.size, runs * numbers)
+
+
+def block(batch_size: int, numbers: int = 0) -> int:
+    """Return how many steps with so many rows, and random numbers for gradients, are prepared at once.
 
     Example:
-        >>> block(64), block(4096), block(10**6)
-        (64, 16, 1)
+        >>> block(64), block(4096), block(10**6), block(64, numbers=8_000_000)
+        (64, 16, 1, 2)
     """
-    return max(1, min(MOST_STEPS, MOST_ROWS // batch_size))
+    return max(1, min(MOST_STEPS, MOST_ROWS // batch_size, MOST_NUMBERS // max(1, numbers)))
 
 
-def blocks(batch_size: int, first: int, count: int) -> Iterator[tuple[int, int]]:
-    """Yield the first step of each block, and how many steps it has.
+def blocks(most: int, first: int, count: int) -> Iterator[tuple[int, int]]:
+    """Yield the first step of each block, and how many steps it has: at most ``most``.
 
     Example:
         >>> list(blocks(64, 10, 130))
         [(10, 64), (74, 64), (138, 2)]
     """
-    most = block(batch_size)
     for start in range(first, first + count, most):
         yield start, min(most, first + count - start)
 
@@ -73,7 +80,7 @@ def prepare(
         bits: where the random 16-bit numbers go, [count, n].
         dtype: of coefficients and columns.
     """
-    batches = feed.batches(first, count)
+    batches, applied = feed.batches(first, count), problem.applied
     codes = {name: batches.inputs[0][:, :, column] for name, column in problem.places.items() if name in rows}
     host: dict[str, NDArray[np.int64]] = {name: each.numpy() for name, each in codes.items()}
     known: dict[str, list[Any]] = {name: [] for name in rows}
@@ -87,7 +94,11 @@ def prepare(
             if past.form is not None:
                 known[name].append(past.form.known(last[name][i]))
             steps[ids] = first + i + 1
-        coefficients.append([float(value) for value in past.extend().values()])
+        numbers = [
+            *past.extend().values(),
+            *([] if applied is None else applied.coefficients(first + i).values()),
+        ]
+        coefficients.append([float(value) for value in numbers])
     touched: dict[str, Touched] = {}
     for name in rows:
         columns = _columns(past, known[name], np.stack(last[name]), first).to(dtype)
@@ -95,7 +106,13 @@ def prepare(
         touched[name] = Touched(codes[name].contiguous(), places, columns)
     for i in range(count):
         bits[i] = random_bits(source(feed.seed, feed.before + first + i), bits.shape[1])
-    return Changing(batches, torch.tensor(coefficients, dtype=dtype), bits, touched)
+    drawn = (
+        []
+        if applied is None or not applied.acts("gradient")
+        else [feed.draws(first + i) for i in range(count)]
+    )
+    draws = {name: torch.stack([each[name] for each in drawn]) for name in (drawn[0] if drawn else ())}
+    return Changing(batches, torch.tensor(coefficients, dtype=dtype), bits, touched, draws)
 
 
 def _columns(past: Past, known: list[Any], last: NDArray[np.int64], first: int) -> Tensor:

@@ -16,6 +16,9 @@ from steepest.evaluate.outputs import predict
 from steepest.objectives import Objective, make_objective
 from steepest.objectives.target import target_of
 from steepest.recipe import Precision, Recipe
+from steepest.regularizers import Regularizer, read_regularizers
+from steepest.regularizers.applied import Applied
+from steepest.regularizers.around import Around
 from steepest.train.dropout import Dropout, taken
 from steepest.wording import counted
 
@@ -30,6 +33,10 @@ class SupervisedProblem:
         columns: names of the categorical columns, in the order of the first input.
         precision: with ``float64`` the model has 64 bits; with ``bf16`` its matrix products use factors rounded to 8
             significant bits (torch's autocast), and its outputs are 32 bits wide.
+        regularizers: in the order of a step.
+
+    Attributes:
+        applied: the regularizers on this model; None where there are none.
     """
 
     def __init__(
@@ -39,10 +46,12 @@ class SupervisedProblem:
         class_weights: Sequence[float] | None = None,
         columns: Sequence[str] = (),
         precision: Precision = "float32",
+        regularizers: Sequence[Regularizer] = (),
     ) -> None:
         self.model = model
         self.precision: Precision = precision
         self.places = table_columns(model, columns)
+        self.applied = Applied(regularizers, model, tuple(self.places)) if regularizers else None
         self.objective = objective
         device = next(model.parameters()).device
         dtype = torch.float64 if precision == "float64" else torch.float32
@@ -52,21 +61,42 @@ class SupervisedProblem:
 
     @property
     def constants(self) -> tuple[Any, ...]:
-        """What a program of the step holds besides the model: the objective, the weights of classes, the precision."""
+        """What a program of the step holds besides the model: objective, class weights, precision, regularizers."""
         weights = None if self.weights is None else tuple(self.weights.tolist())
-        return type(self.objective), str(self.objective), weights, self.precision
+        inside = () if self.applied is None else self.applied.regularizers
+        named = [(type(each), str(each)) for each in (self.objective, *inside)]
+        return *named, weights, self.precision
 
     def loss(self, batch: Part) -> Tensor:
-        """Return the batch's loss, a scalar; the module is called itself, its buffers move."""
+        """Return the batch's loss with penalties, a scalar; the module is called itself, its buffers move."""
+        return self.losses(batch)[0]
+
+    def losses(self, batch: Part) -> tuple[Tensor, Tensor]:
+        """Return the batch's loss with penalties and without."""
         with self._rounding():
             outputs = self.model(*batch.inputs)
-        return self.batch_loss(outputs, batch)
+        loss = self.batch_loss(outputs, batch)
+        return self.penalised(loss), loss
 
-    def loss_with(self, batch: Part, rows: Mapping[str, Tensor], places: Mapping[str, Tensor]) -> Tensor:
-        """Return the batch's loss with rows [n, D] in the place of tables, and places in them for the codes."""
+    def losses_with(
+        self, batch: Part, rows: Mapping[str, Tensor], places: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Return both losses with rows [n, D] in the place of tables, and places in them for the codes."""
         with self._rounding():
             outputs = torch.func.functional_call(self.model, dict(rows), self.placed(batch, places).inputs)
-        return self.batch_loss(outputs, batch)
+        loss = self.batch_loss(outputs, batch)
+        return self.penalised(loss), loss
+
+    def penalised(self, loss: Tensor, params: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Return a loss with the penalties of parameters, by default of the model's own."""
+        if self.applied is None or not self.applied.acts("penalty"):
+            return loss
+        penalty = self.applied.penalty(dict(self.model.named_parameters()) if params is None else params)
+        return loss if penalty is None else loss + penalty
+
+    def around(self) -> Around | None:
+        """Return what regularizers do around the updates of a new run, or None where there are none."""
+        return None if self.applied is None else Around(self.applied, self.model)
 
     def codes(self, batch: Part) -> dict[str, Tensor]:
         """Return the rows of each table that a batch names, [B], by the name of the table's parameter."""
@@ -128,7 +158,8 @@ def problem_of(model: nn.Module, dataset: Dataset, recipe: Recipe) -> Supervised
     """Return the problem of a recipe on a dataset for a new model."""
     objective = make_objective(recipe.loss, target_of(dataset))
     columns = tuple(dataset.shape.cardinalities)
-    return SupervisedProblem(model, objective, recipe.class_weights, columns, recipe.precision)
+    regularizers = read_regularizers(recipe.regularizer)
+    return SupervisedProblem(model, objective, recipe.class_weights, columns, recipe.precision, regularizers)
 
 
 def check_precision(precision: Precision, device: str) -> None:

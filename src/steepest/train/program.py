@@ -54,12 +54,14 @@ class Changing:
         coefficients: of the update, [c].
         bits: for the masks, 16-bit numbers [n].
         touched: by table.
+        draws: random numbers of regularizers for gradients, by their names, [n].
     """
 
     batch: Part
     coefficients: Tensor
     bits: Tensor
     touched: dict[str, Touched]
+    draws: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
 
 
 @dataclass
@@ -73,6 +75,7 @@ class State:
         tables: those that are updated by rows; their rows lag.
         table_slots: theirs.
         fixed: parameters that are not trained.
+        averages: of parameters and buffers, which are evaluated in their place.
     """
 
     parameters: dict[str, Tensor]
@@ -81,6 +84,7 @@ class State:
     tables: dict[str, Tensor] = field(default_factory=dict)
     table_slots: dict[str, Slots] = field(default_factory=dict)
     fixed: dict[str, Tensor] = field(default_factory=dict)
+    averages: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def of(cls, problem: SupervisedProblem, rule: Rule[Any], tables: RowTables | None) -> State:
@@ -89,10 +93,12 @@ class State:
         named = {name: each.detach() for name, each in problem.model.named_parameters()}
         trained = {name for name, each in problem.model.named_parameters() if each.requires_grad}
         whole = {name: each for name, each in named.items() if name in trained and name not in rows}
+        buffers = dict(problem.model.named_buffers())
         return cls(
             parameters=whole,
             slots={name: rule.start(each) for name, each in whole.items()},
-            buffers=dict(problem.model.named_buffers()),
+            buffers=buffers,
+            averages=problem.applied.averages(whole, buffers) if problem.applied else {},
             tables={name: each.weight for name, each in rows.items()},
             table_slots={name: each.slots for name, each in rows.items()},
             fixed={name: each for name, each in named.items() if name not in trained},
@@ -108,6 +114,7 @@ class Moved:
         parameters, slots: the new ones of parameters that are updated in full.
         rows, row_slots: the new ones of the gathered rows, [B, …].
         buffers: after the call.
+        averages: the new ones.
     """
 
     loss: Tensor
@@ -116,14 +123,16 @@ class Moved:
     rows: dict[str, Tensor]
     row_slots: dict[str, Slots]
     buffers: dict[str, Tensor]
+    averages: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
 
 
 @dataclass(frozen=True)
 class Program:
-    """A step as a chain: gather rows, core, gradients, update, write.
+    """A step as a chain: gather rows, core, gradients, clip, update, what follows the update, averages, write.
 
-    Everything between gathering and writing is a function that changes nothing, of one run's tensors; of several
-    runs' it can be mapped by ``torch.func.vmap``.
+    Regularizers act on the batch before it, inside the core (penalties), and on gradients, updated weights and
+    averages. Everything between gathering and writing is a function that changes nothing, of one run's tensors; of
+    several runs' it can be mapped by ``torch.func.vmap``.
 
     Attributes:
         problem: model and loss.
@@ -165,10 +174,13 @@ class Program:
     ) -> Moved:
         """Return what a step changes: the core's gradients, clipped, and the rule's update."""
         c = dict(zip(self.names, changing.coefficients.unbind(0), strict=True))
+        applied = self.problem.applied
         gradients, loss, buffers = self.core(state, rows, changing)
         for name in rows:
             if name in gradients:
                 gradients[name] = self._summed(name, gradients[name], changing.touched[name])
+        if applied is not None:
+            gradients = applied.gradients(gradients, state.parameters, changing.draws, c)
         if self.clip is not None:
             gradients = self._clipped(gradients, changing)
         moved = Moved(loss, {}, {}, {}, {}, buffers)
@@ -180,6 +192,11 @@ class Program:
         for name, weight in rows.items():
             grad = gradients.get(name, torch.zeros_like(weight))
             moved.rows[name], moved.row_slots[name] = self.rule.update(grad, weight, row_slots[name], c)
+        if applied is not None:
+            moved.parameters = applied.updated(moved.parameters, c)
+            if state.averages:
+                values = {**state.parameters, **moved.parameters, **buffers}
+                moved.averages = applied.averaged(state.averages, values, c)
         return moved
 
     def core(
@@ -190,16 +207,17 @@ class Program:
         still = {**state.fixed, **{name: trained[name] for name in trained if name in self.idle}}
         leaves = {name: each for name, each in trained.items() if name not in self.idle}
 
-        def loss_of(leaves: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-            return self.loss({**still, **leaves}, state.buffers, changing)
+        def loss_of(leaves: dict[str, Tensor]) -> tuple[Tensor, tuple[Tensor, dict[str, Tensor]]]:
+            loss, reported, after = self.losses({**still, **leaves}, state.buffers, changing)
+            return loss, (reported, after)
 
-        gradients, (loss, buffers) = torch.func.grad_and_value(loss_of, has_aux=True)(leaves)
+        gradients, (loss, buffers) = torch.func.grad(loss_of, has_aux=True)(leaves)
         return gradients, loss, buffers
 
-    def loss(
+    def losses(
         self, params: dict[str, Tensor], buffers: dict[str, Tensor], changing: Changing
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the batch's loss with gathered rows in the place of tables, and the buffers after."""
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Return the batch's loss with penalties and without, and the buffers after, with rows in the tables' place."""
         places = {
             name: torch.arange(len(each.ids), device=each.ids.device)
             for name, each in changing.touched.items()
@@ -209,12 +227,15 @@ class Program:
             outputs, after = self.problem.outputs(
                 params, buffers, self.problem.placed(changing.batch, places), {"dropout": changing.bits}
             )
-        return self.problem.batch_loss(outputs, changing.batch), after
+        loss = self.problem.batch_loss(outputs, changing.batch)
+        return self.problem.penalised(loss, params), loss, after
 
     def written(self, state: State, moved: Moved, changing: Changing) -> None:
         """Write what a step changes into the state."""
         for name, value in moved.buffers.items():
             state.buffers[name].copy_(value)
+        for name, value in moved.averages.items():
+            state.averages[name].copy_(value)
         for name, new in moved.parameters.items():
             for key, value in moved.slots[name].items():
                 state.slots[name][key].copy_(value)
@@ -286,15 +307,17 @@ def flat_changing(changing: Changing) -> list[Tensor]:
     touched = [
         tensor for each in changing.touched.values() for tensor in (each.ids, each.first, each.columns)
     ]
-    return [*changing.batch.tensors, changing.coefficients, changing.bits, *touched]
+    draws = changing.draws.values()
+    return [*changing.batch.tensors, changing.coefficients, changing.bits, *draws, *touched]
 
 
 def changed(like: Changing, tensors: Sequence[Tensor]) -> Changing:
     """Return what changes from tensors in the order of :func:`flat_changing`."""
     size = len(like.batch.tensors)
-    touched = tensors[size + 2 :]
+    start = size + 2 + len(like.draws)
+    draws, touched = dict(zip(like.draws, tensors[size + 2 : start], strict=True)), tensors[start:]
     by_name = {name: Touched(*touched[3 * i : 3 * i + 3]) for i, name in enumerate(like.touched)}
-    return Changing(like.batch.holding(tensors[:size]), tensors[size], tensors[size + 1], by_name)
+    return Changing(like.batch.holding(tensors[:size]), tensors[size], tensors[size + 1], by_name, draws)
 
 
 def step_of(steps: Changing, place: int, device: torch.device | str) -> Changing:
@@ -304,7 +327,8 @@ def step_of(steps: Changing, place: int, device: torch.device | str) -> Changing
         for name, of in steps.touched.items()
     }
     batch = steps.batch.map(lambda each: each[place].to(device))
-    return Changing(batch, steps.coefficients[place].to(device), steps.bits[place].to(device), touched)
+    draws = {name: each[place].to(device) for name, each in steps.draws.items()}
+    return Changing(batch, steps.coefficients[place].to(device), steps.bits[place].to(device), touched, draws)
 
 
 def trace(program: Program, state: State, changing: Changing) -> Traced:
@@ -350,7 +374,7 @@ def without_gradient(program: Program, state: State, changing: Changing) -> froz
         with torch.no_grad():
             rows, _ = program.gathered(there, then)
         leaves = {name: each.detach().requires_grad_() for name, each in {**there.parameters, **rows}.items()}
-        loss, _ = program.loss({**there.fixed, **leaves}, there.buffers, then)
+        loss, *_ = program.losses({**there.fixed, **leaves}, there.buffers, then)
         found: Any = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
         idle.update(name for name, each in zip(leaves, found, strict=True) if each is None)
         return loss.detach()

@@ -32,7 +32,7 @@ from steepest.train.active import ActiveRun, Finished, Wanted
 from steepest.train.aot import Run, compiled
 from steepest.train.callback import Hooks
 from steepest.train.compiled import CompiledMethod, CompiledState, fingerprint
-from steepest.train.inputs import blocks
+from steepest.train.inputs import block_of, blocks
 from steepest.train.loop import Progress, drive
 from steepest.train.program import (
     Changing,
@@ -222,6 +222,7 @@ class Stack:
             tables={name: parameters[name] for name in first.tables},
             table_slots={name: _shared([each.table_slots[name] for each in states]) for name in first.tables},
             fixed={name: parameters[name] for name in first.fixed},
+            averages=_shared([each.averages for each in states]),
         )
         made = cls(runs, members, state, compiling)
         for run, member in zip(runs, members, strict=True):
@@ -230,7 +231,7 @@ class Stack:
 
     def steps(self, first: int, count: int) -> Iterator[Sequence[StepInfo]]:
         """Make ``count`` steps of all runs from step ``first`` on, and yield the reports of each step."""
-        for start, some in blocks(self.runs[0].plan.size * len(self.runs), first, count):
+        for start, some in blocks(block_of(self.runs[0].feed, len(self.runs)), first, count):
             prepared = [
                 cast("CompiledMethod", run.method).prepared(run.problem, member, run.feed, start, some)
                 for run, member in zip(self.runs, self.members, strict=True)
@@ -295,11 +296,11 @@ class StackedProgram:
         """Return what the step of every run changes, [R, …]."""
 
         def of_one(parts: Any, rows: Any, row_slots: Any, tensors: list[Tensor]) -> list[Any]:
-            parameters, slots, buffers, fixed = parts
-            own = State(parameters, slots, buffers, fixed=fixed)
+            parameters, slots, buffers, fixed, averages = parts
+            own = State(parameters, slots, buffers, fixed=fixed, averages=averages)
             return list(vars(self.program.moved(own, rows, row_slots, changed(changing, tensors))).values())
 
-        parts = (state.parameters, state.slots, state.buffers, state.fixed)
+        parts = (state.parameters, state.slots, state.buffers, state.fixed, state.averages)
         return Moved(*torch.func.vmap(of_one)(parts, rows, row_slots, flat_changing(changing)))
 
     def _joined(self, state: State, changing: Changing) -> tuple[State, Changing]:

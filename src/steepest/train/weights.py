@@ -71,7 +71,7 @@ def evaluation_weights(model: nn.Module, weights: Mapping[str, Tensor] | None) -
     if not weights:
         yield
         return
-    own = dict(model.named_parameters())
+    own = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     kept = {name: own[name].detach().clone() for name in weights}
     try:
         with torch.no_grad():

@@ -1,0 +1,67 @@
+"""Regularizers in eager steps: what happens to the module's own parameters before and after the optimizer's update."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from steepest.regularizers.applied import Applied
+
+
+class Around:
+    """The regularizers of one run around the optimizer's update.
+
+    Args:
+        applied: the regularizers.
+        model: whose parameters the optimizer moves.
+
+    Example:
+        >>> from steepest.regularizers import read_regularizers
+        >>> model = nn.Linear(1, 1, bias=False)
+        >>> around = Around(Applied(read_regularizers("ema(0.5)"), model), model)
+        >>> for step, weight in enumerate((1.0, 4.0)):
+        ...     _ = model.weight.data.fill_(weight)
+        ...     around.after(step)
+        >>> around.evaluation_parameters()["weight"].item()
+        3.0
+    """
+
+    def __init__(self, applied: Applied, model: nn.Module) -> None:
+        self.applied = applied
+        self._parameters = {name: each for name, each in model.named_parameters() if each.requires_grad}
+        self._model = model
+        self._averages = applied.averages(self._parameters, dict(model.named_buffers()))
+        self._steps = 0
+
+    @torch.no_grad()
+    def before(self, step: int, draws: Mapping[str, Tensor]) -> None:
+        """Change the gradients that the parameters have, before they are clipped."""
+        if not self.applied.acts("gradient"):
+            return
+        there = {name: each.grad for name, each in self._parameters.items() if each.grad is not None}
+        found = self.applied.gradients(there, self._parameters, draws, self.applied.coefficients(step))
+        for name, value in found.items():
+            self._parameters[name].grad = value
+
+    @torch.no_grad()
+    def after(self, step: int) -> None:
+        """Change the parameters that the optimizer has moved, and move the averages."""
+        self._steps = step + 1
+        if not self.applied.acts("update", "average"):
+            return
+        c = self.applied.coefficients(step)
+        own = {name: each.detach() for name, each in self._parameters.items()}
+        moved = {name: own[name] for name, each in self._parameters.items() if each.grad is not None}
+        for name, value in self.applied.updated(moved, c).items():
+            if value is not own[name]:
+                own[name].copy_(value)
+        if self._averages:
+            self._averages = self.applied.averaged(
+                self._averages, {**own, **dict(self._model.named_buffers())}, c
+            )
+
+    def evaluation_parameters(self) -> dict[str, Tensor]:
+        """Return the averages that are evaluated in the place of parameters and buffers, by name."""
+        return dict(self._averages) if self._steps else {}

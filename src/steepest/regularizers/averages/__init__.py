@@ -1,0 +1,1 @@
+"""Regularizers by which averaged weights are evaluated and saved."""

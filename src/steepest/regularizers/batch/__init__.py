@@ -1,0 +1,1 @@
+"""Regularizers that change a batch before the step."""

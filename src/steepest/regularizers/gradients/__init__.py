@@ -1,0 +1,1 @@
+"""Regularizers that change the gradient before it is clipped."""

@@ -1,0 +1,1 @@
+"""Regularizers that end a run early."""

@@ -1,0 +1,1 @@
+"""Regularizers that change weights after the optimizer's update."""
