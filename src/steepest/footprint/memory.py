@@ -40,15 +40,15 @@ UNITS = {
 }
 
 ROWS: Sequence[tuple[str, Callable[[Footprint], str], str]] = (
-    ("data", lambda each: fmt.memory(each.data), "all rows, and their order in an epoch"),
-    ("parameters", lambda each: fmt.memory(each.parameters), "with the model's buffers"),
-    ("gradients", lambda each: fmt.memory(each.gradients), "of the parameters"),
-    ("optimizer state", lambda each: fmt.memory(each.optimizer_state), "kept from step to step"),
-    ("batch", lambda each: fmt.memory(each.batch), "the rows of a step"),
-    ("activations", lambda each: fmt.memory(each.activations), "kept for the backward pass"),
-    ("error signals", lambda each: fmt.memory(each.error_signals), "gradients of activations, at their peak"),
-    ("peak of a step", lambda each: fmt.memory(each.peak), "all that is in use at once"),
-    ("  reached in", lambda each: each.peak_in, "forward pass, backward pass, or update"),
+    ("data", lambda each: _bytes(each.data), "all rows and their order"),
+    ("parameters", lambda each: _bytes(each.parameters), "with the model's buffers"),
+    ("gradients", lambda each: _bytes(each.gradients), "of the parameters"),
+    ("optimizer state", lambda each: _bytes(each.optimizer_state), "kept from step to step"),
+    ("batch", lambda each: _bytes(each.batch), "the rows of a step"),
+    ("activations", lambda each: _bytes(each.activations), "kept for the backward pass"),
+    ("error signals", lambda each: _bytes(each.error_signals), "gradients of activations"),
+    ("peak of a step", lambda each: _bytes(each.peak), "all that is in use at once"),
+    ("  reached in", lambda each: each.peak_in, "part of the step"),
     ("largest batch", lambda each: _most(each), "that fits"),
 )
 
@@ -176,6 +176,10 @@ def _tables(bench: Bench, rule: Any, rows: Literal["auto", "on", "off"]) -> tupl
     tables = choose_tables(bench.network(), bench.dataset, bench.recipe.batch_size, rows, bench.device)
     execution = Execution.model_validate({"rows": rows, "executor": "rows", "tables": tables})
     return by_rows(execution, rule)
+
+
+def _bytes(size: int) -> str:
+    return fmt.memory(size) if size >= 1000 else f"{size} B"
 
 
 def _most(each: Footprint) -> str:
