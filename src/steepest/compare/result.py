@@ -12,6 +12,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from steepest.compare.effects import Factorial
 from steepest.compare.estimates import Difference, Estimate
+from steepest.compare.fits import Fits, Optimum
 from steepest.record.arms import ArmEntry
 from steepest.record.schema import Frozen
 from steepest.record.store import saved_model
@@ -226,6 +227,8 @@ class Comparison(Frozen):
         use: command and Python to copy, with the model's path, as (label, code).
         phases: seconds by kind of work over the whole experiment.
         results_on, curves_on: the rows that results and curves are of, in words.
+        optima: how far each arm's network is above the exact optimum of its training loss, where that is known.
+        fits: the points of a curve, and the curves fitted to them.
         held_out: whether there are test rows; else results are on the training rows.
         selection: how weights and winner were chosen, where results are shown.
         runs: the runs that take part, as ``recipe-seed``; empty where all in the folder do.
@@ -272,6 +275,8 @@ class Comparison(Frozen):
     use: list[Fact] = Field(default_factory=list)
     phases: dict[str, float] = Field(default_factory=dict)
     held_out: bool = True
+    optima: list[Optimum] = Field(default_factory=list)
+    fits: Fits | None = None
     results_on: str = "the test rows"
     curves_on: str = "the validation rows"
     selection: str = SELECTION

@@ -18,6 +18,7 @@ from steepest.compare.assemble import arm_entries, arm_row, band, baseline_row, 
 from steepest.compare.differences import between, standings
 from steepest.compare.estimates import Difference
 from steepest.compare.evidence import Control, Evidence, against_controls, compared, main_effects
+from steepest.compare.fits import Fits, Optimum
 from steepest.compare.limits import TUNING_FAILED, Limits, limits
 from steepest.compare.recommended import recommended
 from steepest.compare.result import SELECTION, ClassLine, Comparison, Fact, Row, better_first
@@ -46,6 +47,8 @@ class Findings:
         test_rows: how many test rows there are.
         sizes: rows of each part (``training``, ``validation``, ``test``) for each test set.
         decided: what was decided for the user, as (what, how).
+        optima: how far each arm's network is above the exact optimum of its training loss, where that is known.
+        fits: the curves of a curve's arms.
         parameters: trainable numbers of each cell's model.
     """
 
@@ -58,6 +61,8 @@ class Findings:
     test_rows: int
     sizes: Mapping[str, Sequence[int]]
     decided: Sequence[tuple[str, str]]
+    optima: Sequence[Optimum]
+    fits: Fits | None
     parameters: Mapping[str, int]
 
 
@@ -144,6 +149,8 @@ def summarize(
         confusion=confusion,
         weight=experiment.data.weight or "",
         held_out=evidence.held_out,
+        optima=list(findings.optima),
+        fits=findings.fits,
         results_on=_weighted_rows("test" if evidence.held_out else "training", experiment),
         curves_on=_weighted_rows("validation" if evidence.held_out else "training", experiment),
         selection=SELECTION if evidence.held_out else NOTHING_HELD_OUT,
@@ -226,8 +233,8 @@ def _weighted_rows(part: str, experiment: Experiment) -> str:
 
 
 NOTHING_HELD_OUT = (
-    "Nothing was held out: every result, the choice of weights and the winner are on the training rows, and claim "
-    "nothing about new rows."
+    "Nothing was held out: results are those of the last weights of each run on the training rows, on which the winner "
+    "is chosen too, and claim nothing about new rows."
 )
 
 
@@ -285,8 +292,10 @@ def _recipe(experiment: Experiment, evidence: Evidence, findings: Findings) -> l
     schedules = dict.fromkeys(arm.recipe.schedule for arm in arms)
     procedures = dict.fromkeys(arm.factors.get("procedure", PLAIN) for arm in arms)
     losses = dict.fromkeys(arm.factors.get("loss", "") for arm in arms)
-    chosen_by = "validation" if evidence.held_out else "training"
     regularizers = dict.fromkeys(arm.recipe.regularizer or NONE for arm in arms)
+    tested = (
+        "those with the best validation metric of each run" if evidence.held_out else "the last of each run"
+    )
     precisions = dict.fromkeys(PRECISIONS[arm.recipe.precision] for arm in arms)
     return [
         Fact(label="model", value="; ".join(models)),
@@ -298,7 +307,7 @@ def _recipe(experiment: Experiment, evidence: Evidence, findings: Findings) -> l
         Fact(label="class weights", value=str(experiment.protocol.class_weights)),
         Fact(label="clipping", value="none" if recipe.clip is None else f"norm {recipe.clip:g}"),
         Fact(label="numerical precision", value="; ".join(precisions)),
-        Fact(label="tested weights", value=f"those with the best {chosen_by} metric of each run"),
+        Fact(label="tested weights", value=tested),
     ]  # fmt: skip
 
 

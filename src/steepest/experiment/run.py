@@ -24,6 +24,7 @@ from steepest.errors import DataError, OptionError, PreparationError
 from steepest.evaluate.outputs import predict
 from steepest.experiment.baselines import Baselines
 from steepest.experiment.budget import check_minutes, check_number, settle
+from steepest.experiment.fits import optima_and_fits
 from steepest.experiment.folder import check_folder, with_whole_paths, write_results
 from steepest.experiment.growing import joined
 from steepest.experiment.settings import Settings, decide
@@ -239,6 +240,7 @@ def _findings(
     setup, winner = evidence.setup, evidence.winner
     runs = {arm.id: finals(setup, arm, evidence.chosen) for arm in setup.arms}
     network: TrainedModel | None = None
+    networks: dict[str, torch.nn.Module] = {}
     for arm in setup.arms:
         run = best_run(evidence, arm, 0)
         if arm is winner and setup.folds > 1:
@@ -251,6 +253,8 @@ def _findings(
         ):
             continue
         made = _network(runner, settings, evidence, run)
+        if setup.folds == 1:
+            networks[arm.title] = made.net
         if settings.datasets.lacks_rows(run.recipe.data):
             with contextlib.suppress(DataError, PreparationError):  # nor can the model predict this table
                 made.recognise(settings.datasets.source.sources)
@@ -279,6 +283,8 @@ def _findings(
     def rows_of(some: Sequence[PlannedRun]) -> list[dict[str, torch.Tensor] | None]:
         return [by_row(runner.test_rows(run)) if evidence.of([run])[0].test else None for run in some]
 
+    titled = {arm.title: arm for arm in setup.arms}
+    optima, fits = optima_and_fits(networks, titled, settings.dataset, setup.seeds[0])
     found = Findings(
         rows={name: rows_of(some) for name, some in runs.items()},
         baseline_rows={
@@ -292,6 +298,8 @@ def _findings(
         test_rows=settings.datasets.source.test_rows.height,
         sizes=settings.datasets.sizes(),
         decided=decided,
+        optima=optima,
+        fits=fits,
         parameters={key: cell.parameters for key, cell in settings.cells.items()},
     )
     return found, network

@@ -42,6 +42,16 @@ class Linear(nn.Module):
         for parameter in self.parameters():
             nn.init.zeros_(parameter)
 
+    def design(self, *inputs: Tensor) -> Tensor | None:
+        """Return what the coefficients are multiplied with, ``[B, P]``; None where there are categories."""
+        values = inputs[-1]
+        return None if len(self.embeddings) else torch.cat([torch.ones_like(values[:, :1]), values], 1)
+
+    def linear_coefficients(self) -> Tensor:
+        """Return the bias and the weights, ``[P]``."""
+        assert self.head is not None
+        return torch.cat([self.head.bias, self.head.weight[0]])
+
     def forward(self, *inputs: Tensor) -> Tensor:
         """Return outputs ``[B, outputs]`` for codes ``[B, C]`` (int64), if there are any, and values ``[B, D]``."""
         categorical, continuous = inputs[0], inputs[-1]

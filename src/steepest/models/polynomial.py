@@ -61,6 +61,10 @@ class Polynomial(nn.Module):
             powers.append(powers[-1] * x)
         return torch.cat(powers, 1)
 
+    def linear_coefficients(self) -> Tensor:
+        """Return the coefficients in ascending powers, ``[d + 1]``."""
+        return self.coefficients
+
     def forward(self, x: Tensor) -> Tensor:
         """Return outputs ``[B, 1]`` for numbers ``[B, 1]``."""
         return (self.design(x) @ self.coefficients)[:, None]

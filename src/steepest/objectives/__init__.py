@@ -13,6 +13,7 @@ from steepest.components.declared import Component, make_component
 from steepest.components.registry import Registry
 from steepest.data.dataset import Task
 from steepest.errors import OptionError
+from steepest.objectives.exact import Array
 from steepest.objectives.target import Target
 
 registry = Registry("loss", "steepest.objectives.losses")
@@ -26,11 +27,13 @@ class Objective(Component):
 
     Attributes:
         serves: the task whose targets it is for.
+        solved: how :meth:`optimum` is computed, for a reader; empty where it is not.
         metric: the metric that the mean of its losses is, in the units of the data; empty if there is none.
     """
 
     serves: ClassVar[Task]
     metric: ClassVar[str] = ""
+    solved: ClassVar[str] = ""
 
     @abstractmethod
     def losses(self, outputs: Tensor, target: Tensor) -> Tensor:
@@ -56,6 +59,17 @@ class Objective(Component):
     def class_weighted(self, outputs: Tensor, target: Tensor, class_weights: Tensor) -> Tensor:
         """Return the loss of a batch in which each row has the weight of its class, ``[K]``."""
         return self.loss(outputs, target, class_weights[target])
+
+    def optimum(self, design: Array, target: Array, weights: Array | None = None) -> Array | None:
+        """Return the coefficients ``[P]`` of a linear model with the least loss, or None if they are not computed.
+
+        Args:
+            design: what the coefficients are multiplied with, ``[N, P]``.
+            target: ``[N]``.
+            weights: of rows ``[N]``, or None for equal ones.
+        """
+        del design, target, weights
+        return None
 
 
 def read_objective(text: str) -> Objective:

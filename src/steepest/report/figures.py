@@ -60,7 +60,7 @@ def curves(comparison: Comparison, axis: Axis = "step") -> Figure:
     """
     metric = metric_of(comparison, comparison.metric)
     scale = _scale(metric)
-    styles, shown = theme.styles(comparison), _meta(comparison)
+    styles, shown = theme.styles(comparison), meta_of(comparison)
     bands = [each for each in comparison.curves if each.metric == comparison.metric]
     traces: list[Figure] = []
     for band in bands:
@@ -106,7 +106,7 @@ def curves(comparison: Comparison, axis: Axis = "step") -> Figure:
         "seconds": "seconds of training",
         "gradients": "gradient evaluations",
     }
-    layout = _layout(titles[axis], _unit(comparison), hovermode="closest")
+    layout = framed(titles[axis], _unit(comparison), hovermode="closest")
     layout["xaxis"]["rangemode"] = "tozero"
     later = [[value * scale for value in _later(band)] for band in bands]
     ends = [(values, values[-1]) for values in later if values]
@@ -125,12 +125,12 @@ def rates(comparison: Comparison) -> Figure:
     Rates at which training diverged are crosses along the upper edge, library defaults ticks along the lower.
     """
     metric = metric_of(comparison, comparison.metric)
-    styles, shown = theme.styles(comparison), _meta(comparison)
+    styles, shown = theme.styles(comparison), meta_of(comparison)
     tuned = [each for each in comparison.rates if each.metric == comparison.metric]
     traces: list[Figure] = []
     for curve, marks in zip(tuned, edge_marks(tuned, optimizers_of(comparison)), strict=True):
         traces += _rate_traces(curve, styles[curve.name], shown(curve.name), metric, marks)
-    layout = _layout("learning rate", _unit(comparison), hovermode="closest")
+    layout = framed("learning rate", _unit(comparison), hovermode="closest")
     tried = [rate for curve in tuned for rate, _ in [*curve.scan, *curve.full] if is_rate(rate)]
     layout["xaxis"] |= {"type": "log", "tickmode": "array", **_decades(tried)}
     layout["yaxis2"] = {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True}
@@ -172,7 +172,7 @@ def range_tests(tests: Sequence[RangeTest]) -> Figure:
                 said = f"<b>{name}</b><br>{what}: {show.rate(rate)}<extra></extra>"
                 traces.append({**common, "x": [rate], "y": [test.at(rate)], "mode": "markers", "marker": marker,
                                "hovertemplate": said})  # fmt: skip
-    layout = _layout("learning rate", "training loss", hovermode="closest")
+    layout = framed("learning rate", "training loss", hovermode="closest")
     tried = [rate for test in tests for rate in test.rates]
     layout["xaxis"] |= {"type": "log", "tickmode": "array", **_decades(tried)}
     values = sorted(each for test in tests for each in test.smoothed)
@@ -185,7 +185,7 @@ def range_tests(tests: Sequence[RangeTest]) -> Figure:
     return {"data": traces, "layout": layout}
 
 
-def _meta(comparison: Comparison) -> Callable[[str], Figure]:
+def meta_of(comparison: Comparison) -> Callable[[str], Figure]:
     """Return what the page's buttons find a trace by: its arm's name and, where several factors vary, its levels."""
     keys = legend_keys(comparison)
     return lambda name: {"name": name, **({"levels": list(keys[name])} if name in keys else {})}
@@ -228,7 +228,7 @@ def confusion(comparison: Comparison) -> Figure:
     if size <= 20:
         trace["texttemplate"] = "%{text}"
         trace["textfont"] = {"size": 11}
-    layout = _layout("predicted", "true", hovermode="closest")
+    layout = framed("predicted", "true", hovermode="closest")
     ticks = {"tickmode": "array", "tickvals": places, "ticktext": short, "showgrid": False, "ticks": ""}
     layout["xaxis"] |= {
         **ticks,
@@ -249,7 +249,7 @@ def _unit(comparison: Comparison) -> str:
     return safe(f"{rows} {metric.title}{', %' if metric.percent else ''}")
 
 
-def _layout(x: str, y: str, **more: Any) -> Figure:
+def framed(x: str, y: str, **more: Any) -> Figure:
     ink, soft, grid, line, card = (
         theme.SURFACES[name][0] for name in ("ink", "soft", "grid", "line", "card")
     )

@@ -19,7 +19,7 @@ from markupsafe import Markup, escape
 
 from steepest.compare.result import Comparison
 from steepest.files import cannot_write, write_atomically
-from steepest.report import contrasts, figures, glossary, main_effects, results, theme, view
+from steepest.report import contrasts, figures, fits, glossary, main_effects, results, theme, view
 from steepest.report import format as show
 from steepest.report.factors import subject, varying
 from steepest.report.legend import legend
@@ -42,7 +42,7 @@ def render_html(comparison: Comparison) -> str:
         >>> "&lt;b&gt;" in render_html(result)
         True
     """
-    drawn: dict[str, figures.Figure] = {}
+    drawn: dict[str, figures.Figure] = dict(fits.drawn(comparison))
     if comparison.curves:
         axes: tuple[figures.Axis, ...] = ("step", "epoch", "seconds", "gradients")
         for axis in axes:
@@ -76,6 +76,7 @@ def render_html(comparison: Comparison) -> str:
         unit=unit,
         bars=bars,
         table=results.table(comparison),
+        optima=fits.lines(comparison.optima),
         notes=notes(comparison),
         families=families_of(comparison),
         effects=main_effects.panel(comparison),

@@ -12,6 +12,7 @@ from steepest.evaluate.rowwise import BY_ROW
 from steepest.report import format as fmt
 from steepest.report.digits import from_winner
 from steepest.report.factors import subject
+from steepest.report.fits import sentence as about_optima
 from steepest.report.headline import corrected, evidence
 from steepest.report.view import metric_of
 from steepest.report.words import Subject, listed
@@ -66,6 +67,7 @@ def notes(comparison: Comparison, *, intervals: bool = True) -> list[str]:
         if row.kind == "arm" and metric.name in row.metrics and math.isfinite(row.metrics[metric.name].mean)
     ]
     said = [f"Metrics are weighted by {comparison.weight}."] if comparison.weight else []
+    said += about_optima(comparison)
     said += _chosen(metric, arms, comparison.winner, subject(comparison))
     return [*said, *_corrected_away(comparison)] if intervals else said
 

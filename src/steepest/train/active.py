@@ -140,7 +140,7 @@ class ActiveRun:
         self.training_seconds = self.compile_seconds = self._evaluation_seconds = 0.0
         self._running, self._correction, self._loss = 0.0, 0.0, math.nan
         self._first = self._best = math.inf
-        self._best_step, self._waited = 0, 0
+        self._best_step = self._kept_step = self._waited = 0
 
     @property
     def used(self) -> float:
@@ -206,6 +206,11 @@ class ActiveRun:
         compiling = self.method.compile_seconds(self.state)
         self.training_seconds += seconds - (compiling - self.compile_seconds)
         self.compile_seconds = compiling
+
+    @property
+    def _last_counts(self) -> bool:
+        """Whether the last weights are kept instead of the best: where nothing is held out, nothing is to be chosen."""
+        return not self.dataset.held_out and self.recipe.patience is None
 
     def look(self) -> None:
         """Evaluate the validation rows and keep the best weights; a bad value, none better or a callback may end it."""
@@ -288,9 +293,12 @@ class ActiveRun:
         with evaluating(self.net, self.method, self.state, self.problem.codes(validation)):
             found = measure(self.net, self.target, validation, watched)
         value = -found[decides.name] if decides.higher_is_better else found[decides.name]
-        if value < self._best:
+        better = value < self._best
+        if better:
             self._best, self._best_step = value, self.done
+        if better or (self._last_counts and math.isfinite(value)):
             self._kept = Kept(self.net, self.method, self.state, older=self._kept)
+            self._kept_step = self.done
         point = Point(
             step=self.done,
             epoch=self.epoch,
@@ -305,6 +313,7 @@ class ActiveRun:
 
     def _record(self) -> Record:
         curve, best_step, done = self.curve, self._best_step, self.outcome == "finished"
+        kept = self._kept_step
         return Record(
             key=self.key,
             lr=self.method.lr,
@@ -312,8 +321,8 @@ class ActiveRun:
             outcome=self.outcome,
             reason=self.reason,
             curve=curve,
-            best_step=best_step,
-            best=next(point.validation for point in curve if point.step == best_step),
+            best_step=kept,
+            best=next(point.validation for point in curve if point.step == kept),
             last=curve[-1].validation,
             still_improving=done and best_step == curve[-1].step and len(curve) > 2,
             overfitting=done

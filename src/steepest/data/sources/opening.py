@@ -33,7 +33,7 @@ def open_source(source: Any = None, **options: Any) -> Source:
     Example:
         >>> rows = {"t": [i / 7 for i in range(20)], "v": [i * 0.5 for i in range(20)]}
         >>> open_source(rows, x="t", y="v"), open_source(rows, target="v")
-        (Curve('table', v along t), Table('a frame', target 'v'))
+        (Curve('table', v along t), Table('the table', target 'v'))
     """
     given = {name: value for name, value in options.items() if value is not None}
     spec = grammar.parse(_kind(source, given))

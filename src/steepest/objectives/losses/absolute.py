@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from steepest.objectives import Objective
+from steepest.objectives.exact import Array, least_quantile
 
 COMPONENTS = {
     "absolute": {
@@ -28,8 +29,13 @@ class Absolute(Objective):
 
     name = "absolute"
     serves = "regression"
+    solved = "linear programming"
     metric = "mae"
 
     def losses(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Return the absolute error of each row, ``[B]``."""
         return (outputs.squeeze(1) - target).abs()
+
+    def optimum(self, design: Array, target: Array, weights: Array | None = None) -> Array | None:
+        """Return the coefficients with the least loss, by linear programming."""
+        return least_quantile(design, target, weights)

@@ -7,6 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from steepest.objectives import Objective
+from steepest.objectives.exact import Array, least_quantile
 
 COMPONENTS = {
     "quantile": {
@@ -34,6 +35,7 @@ class Quantile(Objective):
 
     name = "quantile"
     serves = "regression"
+    solved = "linear programming"
 
     q: float = Field(gt=0.0, lt=1.0, description="a number between 0 and 1, such as 0.9")
 
@@ -41,3 +43,7 @@ class Quantile(Objective):
         """Return the pinball loss of each row, ``[B]``."""
         error = target - outputs.squeeze(1)
         return torch.maximum(self.q * error, (self.q - 1.0) * error)
+
+    def optimum(self, design: Array, target: Array, weights: Array | None = None) -> Array | None:
+        """Return the coefficients with the least loss, by linear programming."""
+        return least_quantile(design, target, weights, self.q)

@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from steepest.objectives import Objective
+from steepest.objectives.exact import Array, least_squares
 
 COMPONENTS = {
     "squared": {
@@ -27,6 +28,7 @@ class Squared(Objective):
 
     name = "squared"
     serves = "regression"
+    solved = "a QR decomposition"
 
     def losses(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Return the squared error of each row, ``[B]``."""
@@ -37,3 +39,7 @@ class Squared(Objective):
         if weights is not None:
             return super().loss(outputs, target, weights)
         return functional.mse_loss(outputs.squeeze(1), target)
+
+    def optimum(self, design: Array, target: Array, weights: Array | None = None) -> Array | None:
+        """Return the coefficients with the least loss, by a QR decomposition."""
+        return least_squares(design, target, weights)
