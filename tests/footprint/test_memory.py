@@ -151,7 +151,7 @@ def test_a_method_with_a_history_counts_all_of_it(dataset) -> None:
 
 def test_from_python() -> None:
     found = st.memory(
-        rows(), target="y", optimizers=["sgd", "adam"], model="embedding-mlp(hidden=[64])", batch_size=[32, 64],
+        rows(600), target="y", optimizers=["sgd", "adam"], model="embedding-mlp(hidden=[64])", batch_size=[32, 64],
         precision="float64", limit="1 GiB", embedding_rows="off", device="cpu",
     )  # fmt: skip
     assert len(found.footprints) == 4
@@ -162,7 +162,7 @@ def test_from_python() -> None:
         [0, 0, 2 * frame["gradients"][2], 2 * frame["gradients"][3]], abs=64
     )
     single = st.memory(
-        rows(), target="y", optimizers="adam", model="embedding-mlp(hidden=[64])", batch_size=32,
+        rows(600), target="y", optimizers="adam", model="embedding-mlp(hidden=[64])", batch_size=32,
         limit=2**30, embedding_rows="off", device="cpu",
     ).footprints[0]  # fmt: skip
     [wide] = [each for each in found.footprints if each.batch_size == 32 and "adam" in each.name]

@@ -172,7 +172,6 @@ def _beside(ledger: Ledger, own: Sequence[Tensor]) -> int:
 @contextmanager
 def _without_collection() -> Generator[None]:
     """Keep the garbage collector, which comes at any time, from freeing tensors inside the block."""
-    gc.collect()
     was = gc.isenabled()
     gc.disable()
     try:
