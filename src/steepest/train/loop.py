@@ -100,7 +100,7 @@ def drive(runs: Sequence[ActiveRun], steps: Steps, progress: Progress | None = N
     what computes the steps it stays as padding.
     """
     finished: dict[int, Finished] = {}
-    report = _Report(progress, len(runs))
+    report = _Report(progress, len(runs), runs[0].recipe.length)
     while len(finished) < len(runs):
         going = [run for run in runs if run.going]
         if going:
@@ -118,7 +118,7 @@ def advance(runs: Sequence[ActiveRun], steps: Steps, report: _Report) -> None:
     """Take the steps up to the next look, or until no run is left; an error in a step ends all that were left."""
     going = [run for run in runs if run.going]
     lead, began = going[0], going
-    stop, length, by_gradients = lead.next_look, lead.recipe.length, lead.recipe.gradients is not None
+    stop, by_gradients = lead.next_look, lead.recipe.gradients is not None
     by_step = any(run.hooks and run.hooks.at_batches for run in runs)
     started = time.perf_counter()
     try:
@@ -129,27 +129,37 @@ def advance(runs: Sequence[ActiveRun], steps: Steps, report: _Report) -> None:
                     for run, info in zip(runs, infos, strict=True):
                         if run.outcome == "finished":
                             run.took(info)
-                    report.at(lead.used, length)
-                    going = [run for run in going if run.outcome == "finished"]
-                    if not going or (by_gradients and lead.used >= stop):
+                    used = lead.gradients if by_gradients else lead.done
+                    if used >= report.due:
+                        report(used)
+                    if lead.outcome != "finished":
+                        going = [run for run in going if run.outcome == "finished"]
+                        if not going:
+                            break
+                        lead = going[0]
+                    if by_gradients and used >= stop:
                         break
-                    lead = going[0]
     except Exception as error:
         for run in going:
-            run.broke(error)
+            if run.outcome == "finished":
+                run.broke(error)
     seconds = (time.perf_counter() - started) / len(runs)
     for run in began:
         run.spent(seconds)
 
 
 class _Report:
-    """Tells how much of the length was used since it was last told: every 16 steps, and at the end."""
+    """Tells how much of the length was used since it was last told: every 16 steps, and at the end.
 
-    def __init__(self, tell: Progress | None, runs: int) -> None:
-        self._tell, self._runs, self._told = tell, runs, 0.0
+    Attributes:
+        due: how much is used when it is to be told next.
+    """
 
-    def at(self, used: float, length: int) -> None:
-        """Note how much is used."""
-        if self._tell and (used - self._told >= 16 or used >= length):
+    def __init__(self, tell: Progress | None, runs: int, length: int) -> None:
+        self._tell, self._runs, self._length, self._told = tell, runs, length, 0.0
+        self.due = min(16.0, length)
+
+    def __call__(self, used: float) -> None:
+        if self._tell:
             self._tell((used - self._told) * self._runs)
-            self._told = used
+        self._told, self.due = used, min(used + 16.0, self._length)
