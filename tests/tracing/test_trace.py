@@ -143,6 +143,8 @@ def test_a_problem_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     [
         ("v", "parameters['v']", r"the loss of valley has the shape \[2\]"),
         ("v", "1.0", "the loss of valley has the type float"),
+        ("v", "parameters['v'].detach().sum()", "the loss of valley has no gradient"),
+        ("v", "parameters['w'].sum()", "the loss of valley fails: KeyError: 'w'"),
         ("loss", "parameters['loss'].sum()", None),
     ],
 )

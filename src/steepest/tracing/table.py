@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from steepest.components.grammar import Spec
-from steepest.errors import OptionError
+from steepest.errors import OptionError, first_line
 from steepest.optim import make_spec
 from steepest.optim.foreign import ForeignRule
 from steepest.optim.rule import Carry, Rule
@@ -90,6 +90,11 @@ def _rows(
         def evaluate(step: int = step) -> Tensor:
             optimizer.zero_grad(set_to_none=True)
             loss = _loss(problem, parameters, step)
+            if not loss.requires_grad:
+                raise OptionError(
+                    f"the loss of {_name(problem)} has no gradient",
+                    hint="compute it from the parameters without detach(), item() or NumPy.",
+                )
             loss.backward()
             return loss
 
@@ -133,15 +138,25 @@ class _Row(dict[str, Any]):
 
 
 def _loss(problem: SmallProblem, parameters: Parameters, step: int) -> Tensor:
-    loss: Any = problem.loss(parameters, step)
+    try:
+        loss: Any = problem.loss(parameters, step)
+    except Exception as error:
+        raise OptionError(
+            f"the loss of {_name(problem)} fails: {type(error).__name__}: {first_line(error)}",
+            hint="it is called with the parameters by name, as begin() returns them, and the step, from 0.",
+        ) from error
     if not isinstance(loss, Tensor) or loss.dim():
-        found = (
+        what = (
             f"the shape {list(loss.shape)}" if isinstance(loss, Tensor) else f"the type {type(loss).__name__}"
         )
         raise OptionError(
-            f"the loss of {problem.name} has {found}", hint="return a tensor without dimensions."
+            f"the loss of {_name(problem)} has {what}", hint="return a tensor without dimensions."
         )
     return loss
+
+
+def _name(problem: SmallProblem) -> str:
+    return getattr(problem, "name", type(problem).__name__)
 
 
 @torch.no_grad()
