@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from steepest.data.batches import BatchPlan
-from steepest.regularizers import read_regularizers, registry
+from steepest.regularizers import PLACES, read_regularizers
 from steepest.rng import stream
 from steepest.train.feed import Feed
 from tests.train.steps import TABLES, distance, eager, in_float64, one_program, problem_of, run, table
@@ -252,6 +252,6 @@ def test_held_losses_see_one_penalty_and_one_noise(data) -> None:
     assert distance(found.weights, plain) > 1e-3
 
 
-def test_every_regularizer_is_here_or_ends_runs() -> None:
-    names = {each.name for text in CASES for each in read_regularizers(text)}
-    assert names | set(registry.names("length")) == set(registry.names())
+def test_every_place_in_a_step_is_here() -> None:
+    here = {place for text in CASES for each in read_regularizers(text) for place in each.places}
+    assert here == set(PLACES) - {"length"}

@@ -1,4 +1,4 @@
-"""Conformance suites for whoever writes a rule, an optimizer, a method, a model, a loss, a procedure or a callback.
+"""Conformance suites for whoever writes an optimizer, a model, a loss, a procedure, a regularizer or a callback.
 
 They are those of this project. In a test file of yours, five lines run every check that applies::
 
@@ -10,7 +10,7 @@ They are those of this project. In a test file of yours, five lines run every ch
 
 :class:`MethodConformance` is the one for a method that is no rule, :class:`ModelConformance` for a model,
 :class:`ObjectiveConformance` for a training loss, :class:`ProcedureConformance` for a procedure,
-:class:`CallbackConformance` for a callback.
+:class:`RegularizerConformance` for a regularizer, :class:`CallbackConformance` for a callback.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from steepest.testing.models import ModelConformance
 from steepest.testing.objectives import ObjectiveConformance
 from steepest.testing.optimizers import OptimizerConformance
 from steepest.testing.procedures import ProcedureConformance
+from steepest.testing.regularizers import RegularizerConformance
 from steepest.testing.suite import RuleConformance
 
 __all__ = [
@@ -30,5 +31,6 @@ __all__ = [
     "ObjectiveConformance",
     "OptimizerConformance",
     "ProcedureConformance",
+    "RegularizerConformance",
     "RuleConformance",
 ]
