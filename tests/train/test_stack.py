@@ -137,6 +137,20 @@ def test_the_same_stack_has_the_same_bits(data) -> None:
         assert all(torch.equal(one.last[name], each) for name, each in other.last.items())
 
 
+EVERYWHERE = "input-noise(0.1) + l2(0.01) + gradient-noise(0.01) + max-norm(1.5) + ema(0.9)"
+
+
+def test_regularizers_of_every_place(data, monkeypatch) -> None:
+    """Each run has its own noise, projection and averages."""
+    without_compiling(monkeypatch)
+    how = {"precision": "float64", "regularizer": EVERYWHERE}
+    single = alone(data, *TOGETHER, kind=CompiledMethod, **how)
+    plain = alone(data, *TOGETHER, kind=CompiledMethod, precision="float64")
+    for one, other, without in zip(stacked(data, *TOGETHER, **how), single, plain, strict=True):
+        close(one, other, 1e-8)
+        assert other.record.test != pytest.approx(without.record.test, rel=1e-6)
+
+
 @pytest.mark.parametrize(
     "text", ["sgd(lr={})", "quickprop(lr={})", "schedule-free-adamw(lr={})", "nadam(lr={})"]
 )
@@ -208,9 +222,10 @@ def test_an_error_in_a_step_ends_all(data) -> None:
         ({"text": "sgd(lr=0.01)"}, "differ in their rule"),
         ({"batch_size": 32}, "differ in their batch size: 16 and 32"),
         ({"steps": 20}, "differ in their length"),
+        ({"regularizer": "l2(0.1)"}, "differ in their loss, class weights, precision or regularizer"),
         ({"clip": None}, "differ in their clipping"),
         ({"tables": TABLES}, "differ in their tables by rows"),
-        ({"class_weights": (1.0, 2.0, 1.0)}, "differ in their loss or class weights"),
+        ({"class_weights": (1.0, 2.0, 1.0)}, "differ in their loss, class weights, precision or reg"),
         ({"text": "muon"}, "muon couples the elements of a tensor, so its runs cannot be stacked"),
     ],
 )

@@ -181,7 +181,7 @@ def _facts(run: ActiveRun) -> dict[str, Any]:
         "model": fingerprint(run.net),
         "rule": f"{type(method.rule).__name__} {hyper}",
         **{NAMES.get(name, name): getattr(method, name) for name in _decided()},
-        "loss or class weights": run.problem.constants,
+        "loss, class weights, precision or regularizer": run.problem.constants,
         "length": (run.recipe.length, run.recipe.gradients),
         "batch size": run.plan.size,
         "steps per epoch": run.plan.batches_per_epoch,
