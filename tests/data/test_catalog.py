@@ -245,6 +245,9 @@ def test_adult_is_tested_on_its_official_rows(monkeypatch: pytest.MonkeyPatch, t
     assert data.classes == ("<=50K", ">50K")
     assert (data.test.target == 1).sum() == 3_846
     assert "fnlwgt" not in table.describe().columns
+    moved = read_table("adult", test=str(table.options.test).replace(str(tmp_path), "/elsewhere"))
+    assert moved.options == table.options
+    assert len(read_table("adult", test=0.2).dataset().test) == round(0.2 * 32_561)
     written = {path: path.stat().st_mtime_ns for path in (tmp_path / "adult").iterdir()}
     read_table("adult").dataset()
     assert written == {path: path.stat().st_mtime_ns for path in (tmp_path / "adult").iterdir()}

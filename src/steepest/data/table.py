@@ -74,7 +74,7 @@ def read_table(source: Any = None, *, target: str | None = None, **options: Any)
     known: Mapping[str, Any] = {}
     if is_name(source):
         opened = open_catalog(str(source))
-        source, known = (opened.path if opened.source.columns is None else opened.scan()), opened.options
+        source, known, given = opened.table, opened.options, opened.here(given)
     preparation = Preparation.load(given.get("prepare") or known.get("prepare"))
     given = {name: value for name, value in given.items() if value is not None}
 

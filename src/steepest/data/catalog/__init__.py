@@ -130,6 +130,29 @@ class Opened:
         """The table's file."""
         return self.paths[0]
 
+    @property
+    def table(self) -> Path | pl.LazyFrame:
+        """The table: its file, or its rows where the file does not name its columns."""
+        return self.path if self.source.columns is None else self.scan()
+
+    def here(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return options in which files of this data set's parts, as another machine wrote them down, are those here.
+
+        Example:
+            >>> opened = Opened(SOURCES.load("flights"), (), {"test": "/mine/flights-test-1.csv"})
+            >>> opened.here({"test": "/theirs/flights-test-1.csv", "target": "status"})
+            {'test': '/mine/flights-test-1.csv', 'target': 'status'}
+        """
+        names = {
+            Path(str(self.options[part])).name: part
+            for part in ("validation", "test")
+            if part in self.options
+        }
+        return {
+            name: self.options[name] if names.get(Path(str(value)).name) == name else value
+            for name, value in given.items()
+        }
+
     def scan(self) -> pl.LazyFrame:
         """Return the table's rows, lazily, with the names of its columns."""
         from steepest.data.read import scan
@@ -326,8 +349,11 @@ def _downloaded(source: DatasetSource, file: DataFile) -> Path:
 
 
 def _parts(source: DatasetSource, paths: Sequence[Path]) -> dict[str, Path]:
-    """Return a file for each part of a data set, written once from files that were checked."""
-    of = hashlib.sha256("".join(map(_sha256, paths)).encode()).hexdigest()[:12]
+    """Return a file for each part of a data set, written once from files that were checked.
+
+    It is called by what the files of the data set must be, so it is the same file on every machine.
+    """
+    of = hashlib.sha256("".join(each.sha256[0] for each in source.files).encode()).hexdigest()[:12]
     folder = cache_folder() / source.name
     made = {part: folder / f"{source.name}-{part}-{of}.csv" for part in source.parts}
     for part, path in made.items():
