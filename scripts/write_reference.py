@@ -170,8 +170,13 @@ def write_sources() -> str:
         (
             f"`{entry.name}`",
             entry.what,
-            ", ".join(f"`--{each}`" for each in entry.more.get("options", ()))
-            or ", ".join(f"`{each}`" for each in entry.more.get("suffixes", ()))
+            ", ".join(
+                [
+                    *(f"`--{each}`" for each in entry.more.get("options", ())),
+                    *(f"`{each}`" for each in entry.more.get("suffixes", ())),
+                    *(["folders"] if entry.more.get("folders", False) else []),
+                ]
+            )
             or "everything else",
         )
         for entry in sources.entries.values()

@@ -17,7 +17,7 @@ from steepest.optim.tables import RowTables
 from steepest.schedules import make_schedule
 from steepest.train.dropout import StepDropout
 from steepest.train.feed import Feed
-from steepest.train.inputs import MOST_ROWS, MOST_STEPS, block, first_places, prepare
+from steepest.train.inputs import MOST_BYTES, MOST_ROWS, MOST_STEPS, block, first_places, prepare
 from steepest.train.program import Changing, flat_changing, step_of
 from tests.train.steps import TABLES, in_float64, problem_of, table
 
@@ -106,11 +106,13 @@ def test_a_steps_tensors_are_its_own(prepared) -> None:
     assert all(torch.equal(a, b) for a, b in zip(kept, flat_changing(steps[1]), strict=True))
 
 
+@pytest.mark.parametrize("row_bytes", [0, 100, 784, 224 * 224 * 3])
 @pytest.mark.parametrize("batch_size", [1, 64, 1_000, 4_096, 65_536, 10**6])
-def test_a_block_is_bounded(batch_size: int) -> None:
-    found = block(batch_size)
+def test_a_block_is_bounded(batch_size: int, row_bytes: int) -> None:
+    found = block(batch_size, row_bytes=row_bytes)
     assert 1 <= found <= MOST_STEPS
     assert found == 1 or found * batch_size <= MOST_ROWS
+    assert found == 1 or found * batch_size * row_bytes <= MOST_BYTES
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)

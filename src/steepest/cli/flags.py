@@ -211,9 +211,10 @@ def _option(
     if name in Factors.model_fields and "repeatable" not in text:
         text += "; repeatable"
     shown_default = "" if none else f" [dim]\\[{_plain(default)}][/dim]"
-    flag = f"--{name.replace('_', '-')}" if hidden else flag_of(shown)
+    flags = [f"--{name.replace('_', '-')}" if hidden else flag_of(shown)]
+    flags += ["--kind"] if name == "reader" and not hidden else []
     option = typer.Option(
-        flag, metavar=_metavar(field, shown), rich_help_panel=panel, hidden=hidden,
+        *flags, metavar=_metavar(field, shown), rich_help_panel=panel, hidden=hidden,
         help=f"{text[:1].upper()}{text[1:]}.{shown_default}", show_default=False,
         autocompletion=completion(COMPLETED[name]) if name in COMPLETED else None,
     )  # fmt: skip

@@ -267,6 +267,8 @@ def _data(dataset: Dataset, experiment: Experiment, sizes: Mapping[str, Sequence
         facts.append(Fact(label="categorical columns (codes)", value=text))
     if dataset.shape.continuous:
         facts.append(Fact(label="continuous columns", value=", ".join(dataset.shape.continuous)))
+    sized = [each for each in dataset.shape.others if len(each.size) > 1]
+    facts += [Fact(label=each.name, value=" × ".join(map(str, each.size))) for each in sized]
     if dataset.classes:
         facts.append(Fact(label="classes", value=f"{len(dataset.classes)}: {', '.join(dataset.classes)}"))
     return [*facts, Fact(label="fingerprint", value=dataset.fingerprint)]

@@ -51,6 +51,11 @@ class Part:
         """All tensors: the inputs, the target, and the weights where there are any."""
         return (*self.inputs, self.target, *(() if self.weights is None else (self.weights,)))
 
+    @property
+    def row_bytes(self) -> int:
+        """The memory of one row."""
+        return sum(each[:1].nbytes for each in self.tensors)
+
     def holding(self, tensors: Sequence[Tensor]) -> Part:
         """Return a part that has other tensors, in the order of :attr:`tensors`."""
         inputs = len(self.inputs)
@@ -93,12 +98,16 @@ class InputField:
         kind: what it holds: ``codes`` of categories (int64), ``values`` (float32), or something that some models take.
         size: the shape of one row: ``(3,)`` for three columns.
         columns: the names of its columns, where they have names.
+        mean, sd: of each channel over the training rows, where the data holds raw values: a model is called with
+            standard scores, which are computed on the way to it.
     """
 
     name: str
     kind: str
     size: tuple[int, ...]
     columns: tuple[str, ...] = ()
+    mean: tuple[float, ...] = ()
+    sd: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

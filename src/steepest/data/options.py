@@ -88,9 +88,13 @@ class TableOptions(BaseModel):
     )
     x: str | None = Field(None, description="of a curve, the column along which it runs")
     y: str | None = Field(None, description="of a curve, the column with its values")
+    size: str | None = Field(
+        None,
+        description="of images, the size that all are made to have: the side in pixels, or WIDTHxHEIGHT",
+    )
     reader: str | None = Field(
         None,
-        description="kind of the data: table, curve, or your own as mine.py:Arrays (default: by what is given)",
+        description="kind of the data: table, curve, images, or your own as mine.py:Arrays (default: by what is given)",
     )
 
     @property
@@ -104,7 +108,7 @@ class TableOptions(BaseModel):
         return {
             name: value
             for name, value in said.items()
-            if name not in ("x", "y", "weight") or value is not None
+            if name not in ("x", "y", "weight", "size") or value is not None
         }
 
     @property

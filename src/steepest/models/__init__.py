@@ -12,6 +12,7 @@ from steepest.components.references import load_reference
 from steepest.components.registry import Entry, Registry
 from steepest.data.dataset import Shape
 from steepest.errors import ModelError, first_line, is_out_of_memory
+from steepest.models.normalized import Normalized
 from steepest.rng import torch_stream
 
 registry = Registry("model", "steepest.models")
@@ -76,7 +77,7 @@ def build_model(model: str | ModelBuilder, shape: Shape, *, seed: int = 0, **opt
         raise ModelError(
             f"the model {text!r} returned a {type(built).__name__}", hint="return a torch.nn.Module from it."
         )
-    return built
+    return Normalized(built, shape.fields) if any(each.mean for each in shape.fields) else built
 
 
 def check_takes(entry: Entry, shape: Shape) -> None:

@@ -1,6 +1,8 @@
-"""A linear model on one-hot codes and continuous columns: softmax or least-squares regression by gradient."""
+"""A linear model on one-hot codes and numbers, or on pixels: softmax or least-squares regression by gradient."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +13,7 @@ COMPONENTS = {
     "linear": {
         "object": "Linear",
         "what": "a linear model without hidden layers",
-        "takes": ["codes, values", "values"],
+        "takes": ["codes, values", "values", "image"],
     }
 }
 
@@ -23,7 +25,7 @@ class Linear(nn.Module):
     as the output. All weights start at zero.
 
     Args:
-        shape: the dataset's shape.
+        shape: the dataset's shape. Of images, z are the pixels; a class's weights are an image.
 
     Example:
         >>> net = Linear(Shape("regression", {"day": 7}, ("heat",), 1))
@@ -37,7 +39,8 @@ class Linear(nn.Module):
             nn.Embedding(codes, shape.outputs) for codes in shape.cardinalities.values()
         )
         self.tables = {column: f"embeddings.{i}.weight" for i, column in enumerate(shape.cardinalities)}
-        self.head = nn.Linear(len(shape.continuous), shape.outputs) if shape.continuous else None
+        numbers = math.prod(shape.fields[-1].size)
+        self.head = nn.Linear(numbers, shape.outputs) if numbers else None
         self.bias = nn.Parameter(torch.zeros(shape.outputs)) if self.head is None else None
         for parameter in self.parameters():
             nn.init.zeros_(parameter)
@@ -53,10 +56,10 @@ class Linear(nn.Module):
         return torch.cat([self.head.bias, self.head.weight[0]])
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Return outputs ``[B, outputs]`` for codes ``[B, C]`` (int64), if there are any, and values ``[B, D]``."""
+        """Return outputs ``[B, outputs]`` for codes ``[B, C]`` (int64), if there are any, and values ``[B, …]``."""
         categorical, continuous = inputs[0], inputs[-1]
         if self.head is not None:
-            total = self.head(continuous)
+            total = self.head(continuous.flatten(1))
         else:
             assert self.bias is not None
             total = self.bias.expand(len(categorical), -1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -11,9 +12,14 @@ from steepest.data.dataset import Shape
 from steepest.errors import ModelError
 
 COMPONENTS = {
-    "mlp": {"object": "MLP", "what": "hidden layers on numbers, for curves and arrays", "takes": ["values"]},
+    "mlp": {
+        "object": "MLP",
+        "what": "hidden layers on numbers or pixels: curves, arrays, images",
+        "takes": ["values", "image"],
+    },
 }
 
+AUTO = "auto"
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
 
 
@@ -25,10 +31,11 @@ class MLP(nn.Module):
     Args:
         shape: the dataset's shape, of values.
         hidden: widths of the hidden layers.
-        activation: φ: tanh, relu, gelu or silu.
+        activation: φ: tanh, relu, gelu or silu; auto: relu on images, else tanh.
+        dropout: share of the units of each hidden layer that a training step leaves out.
 
     Raises:
-        ModelError: a width is not positive, or there is no such activation.
+        ModelError: a width is not positive, the dropout is no share, or there is no such activation.
 
     Example:
         >>> import torch
@@ -38,21 +45,26 @@ class MLP(nn.Module):
         torch.Size([4, 1])
     """
 
-    def __init__(self, shape: Shape, *, hidden: Sequence[int] = (32, 32), activation: str = "tanh") -> None:
+    def __init__(
+        self, shape: Shape, *, hidden: Sequence[int] = (32, 32), activation: str = AUTO, dropout: float = 0.0
+    ) -> None:
         super().__init__()
+        if not 0 <= dropout < 1:
+            raise ModelError(f"a dropout of {dropout:g}", hint="give a share from 0 to below 1.")
+        [field] = shape.fields
+        if activation == AUTO:
+            activation = "relu" if field.kind == "image" else "tanh"
         if activation not in ACTIVATIONS:
             raise ModelError(
                 f"there is no activation {activation!r}", hint=f"choose from {', '.join(ACTIVATIONS)}."
             )
         if any(width < 1 for width in hidden):
             raise ModelError(f"a layer's width is {min(hidden)}", hint="widths are at least 1.")
-        [field] = shape.fields
-        count = 1
-        for size in field.size:
-            count *= size
+        count = math.prod(field.size)
         layers: list[nn.Module] = [nn.Flatten()] if len(field.size) > 1 else []
         for inputs, outputs in pairwise((count, *hidden)):
             layers += [nn.Linear(inputs, outputs), ACTIVATIONS[activation]()]
+            layers += [nn.Dropout(dropout)] if dropout else []
         self.layers = nn.Sequential(*layers, nn.Linear((count, *hidden)[-1], shape.outputs))
 
     def forward(self, values: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -125,8 +125,16 @@ def read_about(folder: Path) -> About:
         raise damaged(path, error) from None
 
 
-def _field(name: str, kind: str, size: list[int], columns: list[str]) -> InputField:
-    return InputField(str(name), str(kind), tuple(map(int, size)), tuple(map(str, columns)))
+def _field(
+    name: str,
+    kind: str,
+    size: list[int],
+    columns: list[str],
+    mean: Sequence[float] = (),
+    sd: Sequence[float] = (),
+) -> InputField:
+    scale = (tuple(map(float, each)) for each in (mean, sd))
+    return InputField(str(name), str(kind), tuple(map(int, size)), tuple(map(str, columns)), *scale)
 
 
 def _check_trained(trained: Any) -> None:

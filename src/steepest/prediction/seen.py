@@ -23,6 +23,7 @@ from steepest.rng import seed_for
 
 FILE = "training_rows.safetensors"
 NO_ROW = torch.zeros(0, dtype=torch.int64)
+_HASHED_AT_ONCE = 1 << 20
 COUNTED = ("hashes", "trained", "tested", "unused")
 
 
@@ -215,7 +216,7 @@ def hashed(values: Iterable[Tensor]) -> NDArray[np.uint32]:
     """Return a hash of each row, the same in every process: multilinear hashing with fixed random numbers.
 
     Args:
-        values: int64 or float32 of each row, ``[N]`` or ``[N, D]``.
+        values: int64, float32 or uint8 of each row, ``[N]`` or ``[N, …]``.
 
     Example:
         >>> first, second = hashed([torch.tensor([[1.5, 2.0], [2.0, 1.5]]), torch.tensor([0, 0])])
@@ -224,12 +225,23 @@ def hashed(values: Iterable[Tensor]) -> NDArray[np.uint32]:
 
     Source: Lemire and Kaser, Strongly universal string hashing is fast, The Computer Journal 57, 2014.
     """
-    columns = [column for each in values for column in (each[:, None] if each.dim() == 1 else each).T]
-    found = np.full(len(columns[0]), seed_for(0, "data", 0), dtype=np.uint64)
-    for i, column in enumerate(columns, 1):
-        bits = column.contiguous().numpy()
-        bits = bits.view(np.uint32) if column.is_floating_point() else bits.astype(np.uint32)
-        found += bits.astype(np.uint64) * np.uint64(seed_for(0, "data", i))
+    given = [each[:, None] if each.dim() == 1 else each.flatten(1) for each in values]
+    found = np.full(len(given[0]), seed_for(0, "data", 0), dtype=np.uint64)
+    columns = 0
+    for each in given:
+        width = each.shape[1]
+        factors = [np.uint64(seed_for(0, "data", columns + i)) for i in range(1, width + 1)]
+        columns += width
+        if each.dtype == torch.uint8:  # pixels: many columns, which are read row by row
+            step = max(1, _HASHED_AT_ONCE // max(1, width))
+            for start in range(0, len(each), step):
+                block = each[start : start + step].numpy().astype(np.uint64)
+                found[start : start + step] += block @ np.array(factors)
+            continue
+        for column, factor in zip(each.T, factors, strict=True):
+            bits = column.contiguous().numpy()
+            bits = bits.view(np.uint32) if column.is_floating_point() else bits.astype(np.uint32)
+            found += bits.astype(np.uint64) * factor
     return (found >> np.uint64(32)).astype(np.uint32)
 
 

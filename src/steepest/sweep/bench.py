@@ -243,7 +243,7 @@ class _Timed:
         if not self.way.compiled:
             return max(1, min(BLOCK_STEPS, int(BLOCK_SECONDS / max(alone, 1e-9))))
         blocks = CUDA_BLOCKS if self.bench.device.startswith("cuda") else 1
-        return blocks * block(self.bench.recipe.batch_size)
+        return blocks * block(self.bench.recipe.batch_size, row_bytes=self.bench.dataset.train.row_bytes)
 
 
 def _unable(rule: MethodSpec[Any], reason: str) -> StepError:

@@ -27,22 +27,25 @@ MOST_ROWS = 65_536
 """Rows of batches that are prepared at once."""
 MOST_NUMBERS = 2**24
 """Random numbers for gradients that are prepared at once."""
+MOST_BYTES = 1 << 26
+"""Bytes of batches that are prepared at once: those of large images are many."""
 
 
 def block_of(feed: Feed, runs: int = 1) -> int:
-    """Return how many steps of some runs are prepared at once: fewer where they have many rows or random numbers."""
+    """Return how many steps of some runs are prepared at once: fewer where a step has much."""
     numbers = 0 if feed.applied is None else feed.applied.numbers
-    return block(runs * feed.plan.size, runs * numbers)
+    return block(runs * feed.plan.size, runs * numbers, feed.part.row_bytes)
 
 
-def block(batch_size: int, numbers: int = 0) -> int:
+def block(batch_size: int, numbers: int = 0, row_bytes: int = 0) -> int:
     """Return how many steps with so many rows, and random numbers for gradients, are prepared at once.
 
     Example:
-        >>> block(64), block(4096), block(10**6), block(64, numbers=8_000_000)
-        (64, 16, 1, 2)
+        >>> block(64), block(4096), block(10**6), block(64, numbers=8_000_000), block(64, row_bytes=224 * 224 * 3)
+        (64, 16, 1, 2, 6)
     """
-    return max(1, min(MOST_STEPS, MOST_ROWS // batch_size, MOST_NUMBERS // max(1, numbers)))
+    by_bytes = MOST_BYTES // max(1, batch_size * row_bytes)
+    return max(1, min(MOST_STEPS, MOST_ROWS // batch_size, MOST_NUMBERS // max(1, numbers), by_bytes))
 
 
 def blocks(most: int, first: int, count: int) -> Iterator[tuple[int, int]]:

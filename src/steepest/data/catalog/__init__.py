@@ -46,6 +46,9 @@ Kind = Literal["table", "ratings", "images", "text"]
 Rows = Callable[[Sequence[Path]], pl.DataFrame]
 """Returns rows of a data set, from the paths of its files."""
 
+OPENED: tuple[Kind, ...] = ("table", "images")
+"""Kinds that are opened by a source; the files of the others can be had."""
+
 _CHUNK = 1 << 20
 
 
@@ -175,13 +178,15 @@ def open_catalog(name: str, kind: Kind = "table") -> Opened:
         Traceback (most recent call last):
         ...
         steepest.errors.DataError: the data set 'mnist' is no table but images
-        Hint: steepest fetch mnist gets its files; what opens images is not in this version.
+        Hint: steepest compare mnist opens it; steepest fetch mnist gets its files.
     """
     source: DatasetSource = SOURCES.load(name)
     if source.kind != kind:
+        opened = f"steepest compare {source.name} opens it"
         raise DataError(
             f"the data set {source.name!r} is no {kind} but {source.kind}",
-            hint=f"steepest fetch {source.name} gets its files; what opens {source.kind} is not in this version.",
+            hint=f"{opened if source.kind in OPENED else f'what opens {source.kind} is not in this version'}; steepest "
+            f"fetch {source.name} gets its files.",
         )
     paths = _paths(source)
     if not source.parts:

@@ -208,7 +208,7 @@ def as_pixels(values: NDArray[Any], where: str) -> tuple[Pixels, list[Note]]:
         raise DataError(f"{where} holds no image: the shape {shape}", hint="give some images.")
     check_bytes(values.shape, where)
     if values.dtype == np.uint8:
-        return np.ascontiguousarray(values), []
+        return np.require(values, requirements=["C", "W"]), []
     if values.dtype == np.bool_:
         return np.ascontiguousarray(values).astype(np.uint8) * 255, []
     if values.dtype.kind not in "iuf":

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from steepest.components import grammar
 from steepest.components.references import load_reference
+from steepest.components.registry import Entry
+from steepest.data.catalog import SOURCES, is_name
 from steepest.data.options import TableOptions, table_options
 from steepest.data.sources import registry
 from steepest.data.sources.contract import Source
@@ -69,13 +73,45 @@ def _no_effect(option: str, kind: str) -> OptionError:
 
 
 def _kind(source: Any, given: Mapping[str, Any]) -> str:
+    """Return the name of the source that opens data."""
     if "reader" in given:
         return str(given["reader"])
-    suffix = Path(source).suffix.lower() if isinstance(source, str | Path) else ""
-    for name, entry in registry.entries.items():
-        if set(entry.more.get("options", ())) & given.keys() or suffix in entry.more.get("suffixes", ()):
-            return name
-    return TABLE
+    if is_name(source):
+        kind = SOURCES.load(str(source)).kind
+        return kind if kind in registry.entries else TABLE
+    entries = registry.entries.items()
+    by_options = [name for name, entry in entries if set(entry.more.get("options", ())) & given.keys()]
+    by_path = [
+        name for name, entry in entries if isinstance(source, str | Path) and opens(entry, Path(source))
+    ]
+    return next(iter([*by_options, *by_path]), TABLE)
+
+
+def opens(entry: Entry, path: Path) -> bool:
+    """Return whether a source declares that it opens what is at a path.
+
+    It declares ``suffixes`` of files; ``names``, regular expressions; ``folders``, whether it opens them; and
+    ``packed``, suffixes of the files in a zip archive.
+
+    Example:
+        >>> opens(registry.entry("images"), Path("photos.npz")), opens(registry.entry("images"), Path("churn.csv"))
+        (True, False)
+    """
+    more, path = entry.more, path.expanduser()
+    if path.suffix.lower() in more.get("suffixes", ()):
+        return True
+    if any(re.fullmatch(each, path.name, re.IGNORECASE) for each in more.get("names", ())):
+        return True
+    if more.get("folders", False) and path.is_dir():
+        return True
+    if path.suffix.lower() != ".zip" or "packed" not in more or not path.is_file():
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (OSError, zipfile.BadZipFile, ValueError):
+        return False
+    return any(Path(each).suffix.lower() in more["packed"] for each in names)
 
 
 def _class(name: str) -> type[Source]:

@@ -1,0 +1,422 @@
+"""The source of images: 8-bit pixels in memory, split by their labels, and normalised on the way to the model.
+
+Labels, parts, test sets and variants are those of a table with one row for each image; its one feature is the place of
+the image, so that what holds for rows of tables holds for images too.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+import torch
+
+from steepest.data.assembly import Assembled, SourceRows, assemble
+from steepest.data.catalog import is_name, open_catalog
+from steepest.data.dataset import Dataset, InputField, Note, Part, Shape, TargetScale, Task
+from steepest.data.images import read_images
+from steepest.data.images.idx import is_idx, read_idx_files
+from steepest.data.images.pixels import Images, Pixels, parse_size, resized, shape_text, with_channels
+from steepest.data.names import plain
+from steepest.data.options import TableOptions
+from steepest.data.parts import SPLIT_COLUMN, SPLIT_TYPE
+from steepest.data.preparation import Preparation, StepReport
+from steepest.data.reprepared import Prepared
+from steepest.data.sources.contract import Source
+from steepest.data.sources.rows import Encoded, Pipeline
+from steepest.data.target import typed_labels
+from steepest.data.unforeseen import Unforeseen
+from steepest.data.variants import Variant, varied
+from steepest.errors import DataError, OptionError
+from steepest.rng import stream
+from steepest.wording import counted
+
+COMPONENTS = {
+    "images": {
+        "object": "ImageData",
+        "what": "images: a folder with a folder for each class, a zip of one, idx files, .npz",
+        "options": ["size"],
+        "suffixes": [".npz", ".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"],
+        "names": [r".*(images|labels)[-_.]idx[1-4][-_.]ubyte(\.gz)?"],
+        "folders": True,
+        "packed": [".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"],
+    }
+}
+
+LABEL, IMAGE, FILE = "label", "image", "file"
+OFFICIAL = "given with the images"
+"""Stands for the file of a part, where images come in parts."""
+LEAST_IMAGES = 10
+_BLOCK_BYTES = 1 << 22
+
+
+@dataclass(frozen=True)
+class ImagePipeline(Pipeline):
+    """From new images to what a model is called with.
+
+    Attributes:
+        classes: the labels in the order of their codes.
+        label_type: the type of the labels in the data.
+        image: the size of an image, with mean and standard deviation of each channel.
+        size: what images are resized to, as ``--size`` says it.
+    """
+
+    classes: tuple[str, ...]
+    label_type: str
+    image: InputField
+    size: str | None
+    target: str = LABEL
+    task: Task = "classification"
+    target_scale: TargetScale = field(default_factory=TargetScale)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """New rows are images."""
+        return (IMAGE,)
+
+    @property
+    def labels(self) -> pl.Series:
+        """The classes as the values that they are in the data."""
+        return typed_labels(self.classes, self.label_type)
+
+    @property
+    def shape(self) -> Shape:
+        """What a model must know."""
+        return Shape(self.task, {}, (), len(self.classes), (self.image,))
+
+    def transform_batches(
+        self, source: Any, rows: int, *, keep: Sequence[str] = (), sure: bool = True
+    ) -> Iterator[Encoded]:
+        """Yield new images, see :meth:`Pipeline.transform_batches`; the names of their files are carried along.
+
+        Raises:
+            DataError: they cannot be read, or have another size than those of the training.
+            OptionError: a column is to be kept that images do not have.
+        """
+        del sure
+        found, _ = _read(source, self.size)
+        channels, height, width = self.image.size
+        notes = [each.text for each in found.notes]
+        if found.pixels.shape[2:] != (height, width):
+            first = "" if found.names is None else f", such as {found.names[0]}"
+            raise DataError(
+                f"the images are {shape_text(found.pixels)}{first}; the model was trained on {width} × {height}",
+                hint="resize them, or train with --size, which is then applied to new images too.",
+            )
+        if found.pixels.shape[1] != channels:
+            notes.append(
+                f"the images were made {'grey' if channels == 1 else 'of 3 channels'}, as in training."
+            )
+        named = pl.DataFrame() if found.names is None else found.names.alias(FILE).to_frame()
+        for each in keep:
+            if plain(each) not in named.columns:
+                raise OptionError(
+                    f"images have no column {each!r}",
+                    hint="leave --keep out; the names of files are kept anyway.",
+                )
+        known = found.labels
+        if known is not None and not set(known.cast(pl.String)) & set(self.classes):
+            known = None  # the folders of new images are no classes
+        for start in range(0, len(found), rows):
+            block = found.pixels[start : start + rows]
+            yield Encoded(
+                inputs=(torch.from_numpy(with_channels(block, channels)),),
+                kept=pl.int_range(len(block), dtype=pl.UInt32, eager=True),
+                rows=len(block),
+                unforeseen=Unforeseen(),
+                reports=tuple(StepReport("read", each, 0) for each in notes) if start == 0 else (),
+                target=None if known is None else known[start : start + rows].alias(self.target),
+                carried=named[start : start + rows],
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "source": "images",
+            "classes": list(self.classes),
+            "label_type": self.label_type,
+            "image": list(self.image.size),
+            "mean": list(self.image.mean),
+            "sd": list(self.image.sd),
+            "size": self.size,
+        }
+
+    @classmethod
+    def of_dict(cls, stored: Mapping[str, Any]) -> ImagePipeline:
+        """Return what :meth:`to_dict` gave."""
+        size, mean, sd = stored["image"], stored["mean"], stored["sd"]
+        if len(size) != 3 or not len(mean) == len(sd) == size[0] or min(map(int, size)) < 1:
+            raise ValueError(f"images of the shape {size} with {len(mean)} means")
+        image = InputField(
+            IMAGE, IMAGE, tuple(map(int, size)), (), tuple(map(float, mean)), tuple(map(float, sd))
+        )
+        parse_size(stored["size"])
+        return cls(tuple(map(str, stored["classes"])), str(stored["label_type"]), image, stored["size"])
+
+
+class ImageData(Source):
+    """Images with labels.
+
+    Args:
+        source: as for :func:`steepest.data.images.read_images`, or the name of a data set of the catalog.
+        options: how they are split, and their ``size``.
+
+    Raises:
+        DataError: they cannot be read, have no labels, or are too few.
+        OptionError: an option has no effect on them.
+
+    Example:
+        >>> from steepest.data.sources.opening import open_source
+        >>> images = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+        >>> data, _ = open_source((images, ["cat", "dog"] * 20), reader="images").make(0)
+        >>> data.classes, len(data.train), data.train.inputs[0].dtype, data.shape.call
+        (('cat', 'dog'), 32, torch.uint8, 'model(image)')
+    """
+
+    uses: ClassVar = frozenset({"split", "split_seed", "validation", "test"})
+
+    def __init__(self, source: Any, options: TableOptions) -> None:
+        self.options = options
+        self._source = source
+        self._images, self.name = _read(source, options.size)
+        if self._images.labels is None:
+            raise DataError(
+                f"the images of {self.name} have no labels",
+                hint="put those of each class into a folder of its own, or add a file or an array of labels.",
+            )
+        if len(self._images) < LEAST_IMAGES:
+            raise DataError(
+                f"{self.name} has {counted(len(self._images), 'image')}, too few to split",
+                hint=f"at least {LEAST_IMAGES} are needed, a few hundred to learn anything.",
+            )
+        self._given = () if self._images.parts is None else tuple(self._images.parts.unique())
+        self._own = self._options()
+
+    def _options(self) -> TableOptions:
+        """Return the options of the table of places and labels."""
+        options, rule = self.options, self.options.split_rule
+        if rule.column:
+            raise OptionError(
+                f"--split {options.split} names a column, and images have none",
+                hint="choose random, stratified, folds:NUMBER or repeats:NUMBER.",
+            )
+        changes: dict[str, Any] = {}
+        for part in ("validation", "test"):
+            share = getattr(options, part)
+            if isinstance(share, str):
+                raise OptionError(
+                    f"--{part} {share} has no effect on images",
+                    hint=f"put the {part} images into a folder {part} beside the folder train.",
+                )
+            if part in self._given:
+                if rule.several:
+                    raise OptionError(
+                        f"--split {options.split} has no effect: {self.name} has {part} images of its own",
+                        hint="leave it out.",
+                    )
+                if share != TableOptions.model_fields[part].default:
+                    raise OptionError(
+                        f"--{part} {share:g} has no effect: {self.name} has {part} images of its own",
+                        hint="leave it out.",
+                    )
+                changes[part] = OFFICIAL
+        return options.model_copy(
+            update={**changes, "target": LABEL, "x": IMAGE, "continuous": [IMAGE], "task": "classification"}
+        )
+
+    @property
+    def target(self) -> str:
+        """The label."""
+        return LABEL
+
+    @property
+    def images(self) -> Images:
+        """The images, as they were read."""
+        return self._images
+
+    @functools.cached_property
+    def _rows(self) -> SourceRows:
+        """The places of images, shuffled so that they tell nothing, and their labels."""
+        found = self._images
+        assert found.labels is not None
+        parts = (
+            pl.repeat(None, len(found), dtype=pl.String, eager=True) if found.parts is None else found.parts
+        )
+        parts = parts.replace("train", None).cast(SPLIT_TYPE)
+        frame = pl.DataFrame(
+            {IMAGE: self._numbers.astype(np.int64), LABEL: found.labels.alias(LABEL), SPLIT_COLUMN: parts}
+        )
+        place = pl.int_range(len(found), dtype=pl.UInt32, eager=True)
+        numbers = pl.DataFrame({"place": place, "part": parts}).select(
+            pl.col("place") - pl.col("place").min().over("part")
+        )
+        raw = {IMAGE: "Int64", LABEL: str(found.labels.dtype)}
+        source = str(self._source) if isinstance(self._source, str | Path) else "arrays"
+        return SourceRows(
+            frame, self.name, source, raw, notes=found.notes, numbers=numbers.to_series().cast(pl.UInt32)
+        )
+
+    @functools.cached_property
+    def _numbers(self) -> np.ndarray[Any, Any]:
+        """A number for each image, in random order."""
+        return stream(0, "data").permutation(len(self._images))
+
+    @functools.cached_property
+    def _digest(self) -> str:
+        return hashlib.sha256(np.ascontiguousarray(self._images.pixels).data).hexdigest()
+
+    @functools.cache  # noqa: B019
+    def _assembled(self, test_set: int | None) -> Assembled:
+        return assemble(self._rows, Preparation(()), self._own, LABEL, test_set=test_set)
+
+    def make(self, test_set: int | None) -> tuple[Dataset, ImagePipeline]:
+        """Return a dataset and its pipeline, see :meth:`Source.make`."""
+        return self._with_images(self._assembled(0 if self.sets == 1 else test_set).dataset)
+
+    def vary(self, variant: Variant, test_set: int | None = None) -> tuple[Dataset, ImagePipeline]:
+        """Return a variant of a dataset and its pipeline, see :meth:`Source.vary`.
+
+        Raises:
+            OptionError: the variant is of the preparation, or too few images would be left.
+        """
+        if variant.prepare is not None:
+            raise OptionError(
+                "--prepare has no effect on images",
+                hint="leave it out: it is for tables.",
+            )
+        base = self._assembled(0 if self.sets == 1 else test_set)
+        prepared = Prepared(Preparation(()), self._own, lambda _: self._rows, "the images")
+        dataset, _ = varied(base, variant, self._own, lambda: self._rows, prepared, same=True)
+        return self._with_images(dataset)
+
+    def _with_images(self, dataset: Dataset) -> tuple[Dataset, ImagePipeline]:
+        """Return a dataset of places as one of images."""
+        at = np.argsort(self._numbers)
+        places = {
+            name: at[part.inputs[1][:, 0].numpy().astype(np.int64)] for name, part in dataset.doubles.items()
+        }
+        pixels = self._images.pixels
+        mean, sd = channel_statistics(pixels, places["train"])
+        size = tuple(map(int, pixels.shape[1:]))
+        assert self._images.labels is not None
+        pipeline = ImagePipeline(
+            dataset.classes,
+            str(self._images.labels.dtype),
+            InputField(IMAGE, IMAGE, size, (), mean, sd),
+            self.options.size,
+        )
+
+        def of(name: str) -> Part:
+            part: Part = getattr(dataset, name)
+            return replace(part, inputs=(torch.from_numpy(pixels[places[name]]),))
+
+        told = json.dumps([dataset.fingerprint, self._digest, list(size)])
+        scale = ", ".join(f"{m:.1f} ± {s:.1f}" for m, s in zip(mean, sd, strict=True))
+        notes = (
+            Note("info", f"images of {shape_text(pixels)}, normalised by the training pixels ({scale})."),
+            *(each for each in dataset.notes if IMAGE not in each.text or each in self._images.notes),
+        )
+        return replace(
+            dataset,
+            train=of("train"),
+            validation=of("validation"),
+            test=of("test"),
+            shape=pipeline.shape,
+            notes=notes,
+            provenance={**dataset.provenance, "continuous": [], "image": list(size)},
+            fingerprint=hashlib.sha256(told.encode()).hexdigest()[:32],
+            numbers={},
+            doubles={},
+        ), pipeline
+
+    @property
+    def test_rows(self) -> pl.DataFrame:
+        """The test images, see :attr:`Source.test_rows`; with the names of their files, where they have names."""
+        if self.sets == 1:
+            return self._tested(0)
+        each = (self._tested(i).with_columns(pl.lit(i, pl.UInt32).alias("fold")) for i in range(self.sets))
+        return pl.concat(each)
+
+    def _tested(self, test_set: int) -> pl.DataFrame:
+        made = self._assembled(test_set)
+        names = self._images.names
+        if names is None:
+            return made.test
+        mine = made.frame.filter(pl.col(SPLIT_COLUMN) == "test")[IMAGE].to_numpy()
+        return made.test.with_columns(names.gather(np.argsort(self._numbers)[mine]).alias(FILE))
+
+    @property
+    def sources(self) -> list[Any]:
+        """Where the images are from."""
+        return [self._source]
+
+    def check_lasting(self) -> None:
+        """Images are read once and not from pipes."""
+
+    @classmethod
+    def stored_pipeline(cls, stored: Mapping[str, Any]) -> ImagePipeline:
+        """Return a stored pipeline."""
+        return ImagePipeline.of_dict(stored)
+
+    def __repr__(self) -> str:
+        return f"ImageData({self.name!r}, {counted(len(self._images), 'image')} of {shape_text(self._images.pixels)})"
+
+
+def channel_statistics(
+    pixels: Pixels, places: np.ndarray[Any, Any]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of each channel over some images; 1 for a channel that does not vary.
+
+    Example:
+        >>> pixels = np.array([[[[0, 4]]], [[[100, 100]]]], np.uint8)
+        >>> channel_statistics(pixels, np.array([0]))
+        ((2.0,), (2.0,))
+    """
+    counts = np.zeros((pixels.shape[1], 256), dtype=np.int64)
+    step = max(1, _BLOCK_BYTES // pixels[0].size)
+    for start in range(0, len(places), step):
+        block = pixels[places[start : start + step]]
+        for channel in range(len(counts)):
+            counts[channel] += np.bincount(block[:, channel].reshape(-1), minlength=256)
+    values = np.arange(256.0)
+    mean = counts @ values / counts.sum(1)
+    variance = counts @ values**2 / counts.sum(1) - mean**2
+    sd = np.sqrt(np.where(variance > 1e-9, variance, 1.0))
+    return tuple(mean.tolist()), tuple(sd.tolist())
+
+
+def _read(source: Any, size: str | None) -> tuple[Images, str]:
+    """Return the images of a path, of arrays or of a data set of the catalog, and their name."""
+    resize = parse_size(size)
+    if isinstance(source, tuple) and len(source) == 2 and isinstance(source[0], np.ndarray):
+        found, labels = read_images(source[0], resize), pl.Series(LABEL, source[1])
+        if len(labels) != len(found):
+            raise DataError(
+                f"{counted(len(found), 'image')} and {counted(len(labels), 'label')} are given",
+                hint="give one label for each image.",
+            )
+        return replace(found, labels=labels), "images"
+    if not is_name(source):
+        found = read_images(source, resize)
+        return found, Path(source).expanduser().resolve().stem if isinstance(source, str | Path) else "images"
+    opened = open_catalog(str(source), "images")
+    if all(is_idx(each.name) for each in opened.paths):
+        found = read_idx_files(opened.paths, str(source))
+        found = replace(found, pixels=resized(found.pixels, resize))
+    else:
+        found = read_images(opened.path, resize)
+    return _with_classes(found, opened.options.get("classes")), str(source)
+
+
+def _with_classes(found: Images, classes: Sequence[str] | None) -> Images:
+    """Return images whose labels are the names of their classes."""
+    if classes is None or found.labels is None:
+        return found
+    return replace(found, labels=pl.Series(LABEL, list(classes)).gather(found.labels.cast(pl.UInt32)))
