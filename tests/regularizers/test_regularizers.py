@@ -12,11 +12,12 @@ from steepest.errors import OptionError, UnknownNameError
 from steepest.models import build_model
 from steepest.optim import make_spec
 from steepest.optim.roles import roles_of
-from steepest.recipe import Recipe
+from steepest.recipe import ExecutionOptions, Recipe
 from steepest.record.store import Folder
 from steepest.regularizers import PLACES, read_regularizers, registry, regularizer_text
 from steepest.regularizers.check import check_method, check_regularizers, moves_tables
 from steepest.rng import stream
+from steepest.sweep import rows
 from tests.train.steps import MODEL, table
 
 
@@ -117,6 +118,26 @@ def test_which_change_every_row_of_a_table():
     assert moves_tables("l2(0.1, on=embeddings)") == "l2(0.1, on='embeddings')"
 
 
+def test_tables_that_are_updated_densely_are_said(monkeypatch):
+    monkeypatch.setattr(rows, "LARGE_TABLE", 1)
+    data = table()
+    net = build_model(MODEL, data.shape)
+    plain = Recipe(data="d", model=MODEL, optimizer="adam", schedule="cosine", steps=9, batch_size=4)
+    averaging = plain.model_copy(update={"regularizer": "ema(0.99)"})
+    [note] = rows.about_rows(net, data, averaging, ExecutionOptions())
+    assert note.text == (
+        "ema(0.99) acts on every row of embeddings.0.weight in every step: in this arm these tables are updated "
+        "densely, not by rows."
+    )
+    penalised = plain.model_copy(update={"regularizer": "l2(0.1)"})
+    assert not rows.about_rows(net, data, penalised, ExecutionOptions())
+    assert not rows.about_rows(net, data, averaging, ExecutionOptions(rows="off"))
+    with pytest.raises(
+        OptionError, match=r"the regularizer 'ema\(0\.99\)' acts on every row of the embedding tables"
+    ):
+        rows.check_rows(net, data, [], "ema(0.99)")
+
+
 OWN = """
 import torch
 from dataclasses import replace
@@ -189,16 +210,16 @@ def test_what_is_wrong_is_seen_before_anything_is_trained(tmp_path, monkeypatch,
     ],
 )
 def test_what_has_nothing_to_act_on_is_refused(tmp_path, text, column, fact):
-    rows = {"a": numbers()["a"], "color": ["red", "green"] * 200, "y": numbers()["y"]}
-    used = {name: rows[name] for name in (column, "y")}
+    data = {"a": numbers()["a"], "color": ["red", "green"] * 200, "y": numbers()["y"]}
+    used = {name: data[name] for name in (column, "y")}
     with pytest.raises(OptionError, match=fact):
         st.compare(used, target="y", regularizer=text, epochs=1, seeds=1, out=tmp_path / "run")
 
 
-def numbers(rows: int = 400):
+def numbers(count: int = 400):
     draw = stream(2, "data", 0)
-    x = draw.standard_normal((rows, 3))
-    return {"a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "y": x[:, 0] + 0.1 * draw.standard_normal(rows)}
+    x = draw.standard_normal((count, 3))
+    return {"a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "y": x[:, 0] + 0.1 * draw.standard_normal(count)}
 
 
 OPTIONS = {
@@ -250,10 +271,10 @@ def test_averaged_weights_are_those_that_are_saved(tmp_path):
 
 
 def test_early_stopping_ends_runs(tmp_path):
-    rows = numbers(300)
-    rows["y"] = stream(4, "data", 0).standard_normal(300)  # nothing can be learned
+    data = numbers(300)
+    data["y"] = stream(4, "data", 0).standard_normal(300)  # nothing can be learned
     options = {**OPTIONS, "optimizers": "adam(lr=0.03)", "epochs": 20}
-    result = st.compare(rows, regularizer=["none", "early-stopping(2)"], out=tmp_path / "run", **options)
+    result = st.compare(data, regularizer=["none", "early-stopping(2)"], out=tmp_path / "run", **options)
     records = Folder(result.path).history().values()
     outcomes = {each.key.name: (each.outcome, each.reason) for each in records if each.key.phase == "final"}
     assert outcomes["no regularizer"][0] == "finished"

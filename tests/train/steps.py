@@ -25,7 +25,6 @@ from steepest.schedules import make_schedule
 from steepest.train import compiled as compiled_steps
 from steepest.train.aot import Compiled
 from steepest.train.compiled import CompiledMethod
-from steepest.train.feed import Feed
 from steepest.train.problem import SupervisedProblem
 from steepest.train.program import Traced
 from steepest.train.weights import Kept
@@ -123,7 +122,7 @@ def run(
     start = {name: each.clone() for name, each in problem.model.state_dict().items()}
     state = method.init(problem)
     plan = BatchPlan(len(dataset.train), batch_size, seed)
-    feed = Feed(dataset.train, plan, seed, applied=problem.applied)
+    feed = problem.feed(dataset.train, plan, seed)
     first = steps // 3
     losses = [info.loss for info in method.steps(problem, state, feed, 0, first)]
     losses += [info.loss for info in method.steps(problem, state, feed, first, steps - first)]

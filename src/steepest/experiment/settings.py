@@ -35,7 +35,7 @@ from steepest.recipe import (
     RunLength,
     stable_hash,
 )
-from steepest.regularizers.check import check_method, check_regularizers, moves_tables
+from steepest.regularizers.check import check_method, check_regularizers
 from steepest.report.progress import data_text
 from steepest.schedules import make_schedule
 from steepest.sweep.advice import advice
@@ -53,7 +53,7 @@ from steepest.sweep.machine import cores, processor
 from steepest.sweep.meaning import model_meant, schedule_meant
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Setup
-from steepest.sweep.rows import check_rows
+from steepest.sweep.rows import about_rows, check_rows
 from steepest.sweep.timing import Steps, choose_execution
 from steepest.sweep.trials import check_equal_trials, check_sweep
 from steepest.sweep.unused import without_effect
@@ -328,15 +328,11 @@ def _arm_notes(
         return []
     check_model(net, data)
     if experiment.execution.rows == "on":
-        check_rows(net, data, [each.optimizer.rule for each in alike])
-        if moving := moves_tables(arm.regularizer):
-            raise OptionError(
-                f"the regularizer {moving!r} acts on every row of the embedding tables",
-                hint="leave --embedding-rows out, or choose other parameters by its option on.",
-            )
+        check_rows(net, data, [each.optimizer.rule for each in alike], arm.regularizer)
     size, rows = made.recipe.batch_size, len(data.train)
     advised = advice(_methods(alike), arm.schedule, net, batch_size=size, rows=rows)
-    return [*data.notes, *about_outputs(net, data), *advised]
+    densely = about_rows(net, data, made.recipe, experiment.execution)
+    return [*data.notes, *about_outputs(net, data), *advised, *densely]
 
 
 def _with_arm(cell: TimedCell | None, arm: Arm, net: nn.Module) -> TimedCell:

@@ -31,7 +31,6 @@ from steepest.sweep.methods import make_method
 from steepest.sweep.observer import Observer
 from steepest.train.causes import ended_by
 from steepest.train.compiled import Programs
-from steepest.train.feed import Feed
 from steepest.train.problem import problem_of, products, wide
 from steepest.train.range_test import START, STEPS, STOP, RangeTest, geometric, run
 from steepest.wording import plain_text
@@ -230,7 +229,7 @@ def _losses(arm: Arm, data: Dataset, device: str, seed: int, rates: Sequence[flo
         compiled=False,
         schedule=lambda step: rates[step] / rates[0],
     )
-    feed = Feed(data.training(seed), BatchPlan(len(data.train), recipe.batch_size, seed), seed)
+    feed = problem.feed(data.training(seed), BatchPlan(len(data.train), recipe.batch_size, seed), seed)
     done = 0
     with products(recipe.precision):
         try:

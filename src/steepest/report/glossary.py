@@ -130,6 +130,12 @@ TERMS: tuple[Term, ...] = (
         "it: below 0.05 exactly where the 95 % interval excludes zero.",
     ),
     Term(
+        "regularizer",
+        "What acts inside a training step besides the optimizer: noise on inputs or gradients, a penalty on weights, a "
+        "largest norm, averaged weights, or an early end of the run. Losses in training are shown without penalties.",
+        "factors",
+    ),
+    Term(
         "run seed",
         "Determines initial weights, the order of rows and dropout of one run. Several seeds show how much results "
         "vary from run to run. Tuning uses a seed of its own.",

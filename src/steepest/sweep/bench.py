@@ -147,7 +147,7 @@ class Bench:
         method = make_method(way.rule, recipe, way.execution, self.programs, compiled=way.compiled)
         part = self.dataset.training(0)
         part = part.wide() if recipe.precision == "float64" else part
-        feed = Feed(part, BatchPlan(len(part), recipe.batch_size, 0), 0, applied=problem.applied)
+        feed = problem.feed(part, BatchPlan(len(part), recipe.batch_size, 0), 0)
         return _Begun(problem, method, method.init(problem), feed)
 
     def ready(self, way: Way) -> float:

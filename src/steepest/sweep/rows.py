@@ -8,14 +8,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from steepest.data.dataset import Dataset
+from steepest.data.dataset import Dataset, Note
 from steepest.errors import OptionError
 from steepest.objectives import make_objective
 from steepest.objectives.target import target_of
 from steepest.optim.rows import check_rule
 from steepest.optim.spec import MethodSpec
 from steepest.optim.tables import embedding, unpadded
-from steepest.recipe import Execution
+from steepest.recipe import Execution, ExecutionOptions, Recipe
+from steepest.regularizers.check import moves_tables
 from steepest.train.problem import SupervisedProblem, table_columns
 
 LARGE_TABLE = 500_000
@@ -63,13 +64,33 @@ def _worth(net: nn.Module, names: Sequence[str], batch_size: int) -> bool:
     return rows >= ROWS_A_BATCH * batch_size and sum(weights[name].numel() for name in names) >= LARGE_TABLE
 
 
-def check_rows(net: nn.Module, dataset: Dataset, rules: Sequence[MethodSpec[Any]]) -> None:
+def about_rows(net: nn.Module, dataset: Dataset, recipe: Recipe, asked: ExecutionOptions) -> list[Note]:
+    """Return a note if tables that would be executed by rows are not, because a regularizer acts on all their rows."""
+    moving = moves_tables(recipe.regularizer)
+    if not moving or asked.rows != "auto" or asked.device not in ("auto", "cpu"):
+        return []
+    tables = choose_tables(net, dataset, recipe.batch_size, asked.rows, "cpu")
+    text = (
+        f"{moving} acts on every row of {', '.join(tables)} in every step: in this arm these tables are updated "
+        "densely, not by rows."
+    )
+    return [Note("info", text)] if tables else []
+
+
+def check_rows(
+    net: nn.Module, dataset: Dataset, rules: Sequence[MethodSpec[Any]], regularizer: str = ""
+) -> None:
     """Refuse what cannot be executed by rows, where rows are asked for.
 
     Raises:
-        OptionError: the model declares no tables, a table or a rule does not allow it, or the model uses the codes
-            of a table for more than looking up.
+        OptionError: the model declares no tables, a table, a rule or a regularizer does not allow it, or the model
+            uses the codes of a table for more than looking up.
     """
+    if moving := moves_tables(regularizer):
+        raise OptionError(
+            f"the regularizer {moving!r} acts on every row of the embedding tables",
+            hint="leave --embedding-rows out, or choose other parameters by its option on.",
+        )
     for rule in rules:
         check_rule(rule)
     names = tuple(table_columns(net, tuple(dataset.shape.cardinalities)))

@@ -19,7 +19,6 @@ from steepest.optim import make_rule
 from steepest.rng import stream, torch_stream
 from steepest.schedules import make_schedule
 from steepest.train.compiled import CompiledMethod
-from steepest.train.feed import Feed
 from steepest.train.problem import SupervisedProblem, table_columns
 from steepest.train.program import NotTraceableError, step_of, trace
 
@@ -223,7 +222,7 @@ def _eager(model: nn.Module, shape: Shape) -> str:
     problem = _problem(model.train(), shape)
     method = CompiledMethod(make_rule("sgd(lr=0.1)"), make_schedule("constant", 4))
     state = method.init(problem)
-    feed = Feed(_part(shape), BatchPlan(ROWS, 8, 0), 0)
+    feed = problem.feed(_part(shape), BatchPlan(ROWS, 8, 0), 0)
     changing = method.prepared(problem, state, feed, 0, 1)
     try:
         trace(state.program, state.state, step_of(changing, 0, "cpu"))

@@ -23,7 +23,6 @@ from steepest.regularizers.applied import source_of
 from steepest.rng import stream, torch_stream
 from steepest.schedules import make_schedule
 from steepest.train.compiled import CompiledMethod
-from steepest.train.feed import Feed
 from steepest.train.problem import SupervisedProblem
 from steepest.train.program import flat, step_of, trace
 
@@ -249,7 +248,7 @@ def _trained(made: Regularizer, *, traced: bool) -> dict[str, Tensor]:
     problem = SupervisedProblem(
         net, make_objective("squared", NumberTarget()), columns=("code",), regularizers=[made]
     )
-    feed = Feed(part, BatchPlan(ROWS, 8, 0), 0, applied=problem.applied)
+    feed = problem.feed(part, BatchPlan(ROWS, 8, 0), 0)
     rule, schedule = make_rule("adam(lr=0.1)"), make_schedule("constant", STEPS)
     if not traced:
         method = GradientMethod(rule, schedule, clip=1.0)

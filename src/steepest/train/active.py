@@ -29,7 +29,6 @@ from steepest.record.meter import Meter
 from steepest.record.schema import Clocks, Outcome, Point, Record, RunKey
 from steepest.train.callback import Hooks, View
 from steepest.train.causes import ended_by, likely_cause
-from steepest.train.feed import Feed
 from steepest.train.problem import problem_of, wide
 from steepest.train.weights import Kept, evaluating
 
@@ -124,9 +123,7 @@ class ActiveRun:
             self.net.load_state_dict(start)
         self.problem, self.target = problem_of(self.net, self.dataset, recipe), target_of(self.dataset)
         self.plan = BatchPlan(len(self.dataset.train), recipe.batch_size, key.seed)
-        self.feed = Feed(
-            self.dataset.training(key.seed), self.plan, key.seed, steps_before, self.problem.applied
-        )
+        self.feed = self.problem.feed(self.dataset.training(key.seed), self.plan, key.seed, steps_before)
         self.state: Any = None
         self.hooks = hooks
         self._decides = metric_info(recipe.metric)

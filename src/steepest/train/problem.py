@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset, Note, Part
 from steepest.errors import ModelError, OptionError, first_line
 from steepest.evaluate.outputs import predict
@@ -20,6 +21,7 @@ from steepest.regularizers import Regularizer, read_regularizers
 from steepest.regularizers.applied import Applied
 from steepest.regularizers.around import Around
 from steepest.train.dropout import Dropout, taken
+from steepest.train.feed import Feed
 from steepest.wording import counted
 
 
@@ -93,6 +95,17 @@ class SupervisedProblem:
             return loss
         penalty = self.applied.penalty(dict(self.model.named_parameters()) if params is None else params)
         return loss if penalty is None else loss + penalty
+
+    def feed(self, part: Part, plan: BatchPlan, seed: int, before: int = 0) -> Feed:
+        """Return the batches of a run, as its regularizers change them.
+
+        Args:
+            part: the training rows.
+            plan: which of them each step sees.
+            seed: of the run.
+            before: steps of the runs that it continues.
+        """
+        return Feed(part, plan, seed, before, self.applied)
 
     def around(self) -> Around | None:
         """Return what regularizers do around the updates of a new run, or None where there are none."""
