@@ -70,6 +70,8 @@ def test_too_few_test_rows_leave_open_what_is_detectable(rows, tmp_path):
     assert all(each.ends is None for each in found.differences)
     detected = {each.name: each.detected for each in found.effects}
     assert detected == dict.fromkeys(("optimizer", "network", "seed", "learning rate", "schedule"))
+    why = {each.name: each.reason for each in found.effects}
+    assert why["schedule"] == why["optimizer"] == "40 test rows, fewer than 100"
     assert [(each.wins, each.ties, each.losses, each.untested) for each in found.standings] == [
         (0, 0, 0, 1)
     ] * 2

@@ -275,7 +275,7 @@ def test_a_bar_says_whether_its_difference_is_detectable() -> None:
         Effect(name="optimizer", size=0.2, text="adam instead of sgd", detected=False),
         Effect(name="schedule", size=0.1, text="cosine", detected=True),
         Effect(name="seed", size=0.05, text="5 seeds"),
-        Effect(name="network", size=0.04, text="adam instead of majority class", detected=None),
+        Effect(name="network", size=0.04, text="adam instead of majority class", reason="one seed"),
         Effect(name="learning rate", size=0.03, text="of an earlier version's folder"),
     ]
     result = crimes().model_copy(update={"effects": effects})
@@ -284,7 +284,7 @@ def test_a_bar_says_whether_its_difference_is_detectable() -> None:
         (True, "adam instead of sgd: no detectable difference"),
         (False, "cosine"),
         (False, "5 seeds"),
-        (True, "adam instead of majority class: cannot be established (no interval)"),
+        (True, "adam instead of majority class: cannot be established (one seed)"),
         (False, "of an earlier version's folder"),
     ]
     assert render_html(result).count('<i class="faint"') == 2

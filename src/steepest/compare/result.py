@@ -112,12 +112,22 @@ class Effect(Frozen):
     Attributes:
         detected: whether it is a detectable difference; None where it is no difference between two, where there are too
             few runs or test rows for an interval, and in folders of earlier versions.
+        reason: why that cannot be established; empty where it can, and in folders of earlier versions.
     """
 
     name: str
     size: float
     text: str
     detected: bool | None = None
+    reason: str = ""
+
+    @classmethod
+    def of(cls, name: str, size: float, text: str, found: Difference | None = None) -> Effect:
+        """Return an effect with what is known of its difference, if it is one."""
+        if found is None:
+            return cls(name=name, size=size, text=text)
+        reason = "" if found.ends is not None else found.reason or "no interval"
+        return cls(name=name, size=size, text=text, detected=found.detected, reason=reason)
 
 
 class Band(Frozen):

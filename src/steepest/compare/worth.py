@@ -41,13 +41,11 @@ def effects(
     def quoted(title: str) -> str:
         return f"“{title}”" if len(evidence.setup.differing) > 1 and ", " in title else title
 
-    def add(name: str, size: float, text: str, detected: bool | None) -> None:
+    def add(name: str, size: float, text: str, difference: Difference | None = None) -> None:
         if math.isfinite(size):
-            found.append(Effect(name=name, size=size, text=text, detected=detected))
+            found.append(Effect.of(name, size, text, difference))
 
-    apart = {each.second: each.detected for each in (*rivals, *against)}
-
-    alone = {name: each.detected for name, each in controls.items()}
+    compared = {each.second: each for each in (*rivals, *against)}
     standard = evidence.default(arm)
     gained = sign * (mean_of([evidence.value(r) for r in standard]) - mine)
     if arm.tuned and evidence.setup.controls:
@@ -59,7 +57,7 @@ def effects(
             "tuning" if more else "learning rate",
             gained,
             f"{arm.title} at {chosen:g}{with_them} instead of its library's {default:g}",
-            alone.get("default"),
+            controls.get("default"),
         )
     if evidence.constant():
         size = sign * (mean_of([evidence.value(r) for r in evidence.constant()]) - mine)
@@ -67,7 +65,7 @@ def effects(
             "schedule",
             size,
             f"{arm.recipe.schedule} instead of a constant rate",
-            alone.get("constant"),
+            controls.get("constant"),
         )
     finite = [(sign * (value - mine), name) for value, name in others if math.isfinite(value)]
     if finite:
@@ -84,7 +82,7 @@ def effects(
         chosen_on = "validation" if evidence.held_out else "the training rows"
         text = f"{quoted(arm.title)}, chosen on {chosen_on}, instead of {quoted(name)}{worst}"
         text += f", {both}" if subject == "optimizer" and both else ""
-        add(SUBJECTS.get(subject, (subject,))[0], size, text, apart.get(name))
+        add(SUBJECTS.get(subject, (subject,))[0], size, text, compared.get(name))
     values = [value for record in evidence.final(arm) if math.isfinite(value := evidence.value(record))]
     if len(values) > 1:
         several = evidence.setup.folds > 1
@@ -93,14 +91,13 @@ def effects(
             SPREADS[several],
             max(values) - min(values),
             f"between the best and the worst of {len(values)} {runs} of {quoted(arm.title)}",
-            None,
         )
     scores = [(sign * each.test.get(metric.name, math.nan), each) for each in evidence.baselines]
     scores = [(value, each) for value, each in scores if math.isfinite(value)]
     if scores:
         value, best = min(scores, key=lambda pair: pair[0])
         text = f"{quoted(arm.title)} instead of {best.title}, the best baseline on the {evidence.tested_on}"
-        add("network", value - sign * mine, text, apart.get(best.title))
+        add("network", value - sign * mine, text, compared.get(best.title))
     return sorted(found, key=lambda effect: -effect.size)
 
 

@@ -299,9 +299,9 @@ def _effects(winner: Row, rows: Sequence[Row], metric: Metric, rivals: Sequence[
     if others and values:
         last = others[-1]
         size = sign * (winner.metrics[metric.name].mean - last.metrics[metric.name].mean)
-        apart = next((each.detected for each in rivals if each.second == last.name), None)
+        difference = next((each for each in rivals if each.second == last.name), None)
         text = f"{winner.name} instead of the last, {last.name}"
-        found.append(Effect(name="optimizer", size=size, text=text, detected=apart))
+        found.append(Effect.of("optimizer", size, text, difference))
     if len(values) > 1:
         text = f"between the best and the worst of {len(values)} seeds of {winner.name}"
         found.append(Effect(name="seed", size=max(values) - min(values), text=text))

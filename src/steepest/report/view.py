@@ -338,11 +338,11 @@ def bars(comparison: Comparison) -> tuple[str, list[Bar]]:
 
 def _detection(found: Effect) -> str:
     """Return what to add to an effect that is not known to be a difference; nothing in folders that do not say it."""
-    if found.detected or found.name in SPREADS or "detected" not in found.model_fields_set:
+    if found.detected or found.name in SPREADS:
         return ""
-    return (
-        ": no detectable difference" if found.detected is False else ": cannot be established (no interval)"
-    )
+    if found.detected is False:
+        return ": no detectable difference"
+    return f": cannot be established ({found.reason})" if found.reason else ""
 
 
 def _worth(found: Effect, written: Digits) -> str:
