@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import polars as pl
 
@@ -20,10 +20,18 @@ from steepest.components import grammar
 from steepest.components.references import looking
 from steepest.data.catalog import is_name
 from steepest.data.sources.contract import Source
-from steepest.data.table import read_table
 from steepest.errors import FolderError, OptionError
 from steepest.experiment.folder import load_comparison
-from steepest.experiment.given import Arm, given_callbacks, given_models, own_models, place_value, text_of
+from steepest.experiment.given import (
+    Arm,
+    arms_of,
+    given_callbacks,
+    given_models,
+    opened,
+    own_models,
+    place_value,
+    text_of,
+)
 from steepest.experiment.preview import Preview, preview
 from steepest.experiment.run import complete, open_data
 from steepest.models import ModelBuilder
@@ -84,7 +92,8 @@ def plan(
             ``batch_size``, ``schedule``, ``learning_rates``, ``class_weights``, ``clip``, ``hidden``,
             ``dropout``, ``embedding``; or of the execution: ``device``, ``threads``, ``embedding_rows``, ``compile``.
             Several values of ``loss``, ``schedule``, ``batch_size``, ``precision``, ``train_rows``, ``labels`` or
-            ``procedure`` as a list are compared, in all combinations.
+            ``procedure`` as a list are compared, in all combinations. Where ``data`` is not open yet, those of
+            :func:`read_table`, such as ``split`` or ``prepare``.
 
     Raises:
         OptionError: an option does not exist or a value is not allowed.
@@ -94,13 +103,8 @@ def plan(
         >>> plan(data, optimizers=["adam(lr=0.01)"], seeds=2, epochs=1).experiment.protocol.seeds
         2
     """
-    if isinstance(data, Source) and target not in (None, data.options.target):
-        raise OptionError(
-            f"target={target!r} has no effect: the table has the target {data.options.target!r}",
-            hint="name it once, in read_table.",
-        )
-    table = data if isinstance(data, Source) else read_table(data, target=target or _no_target(data))
-    tree: dict[str, Any] = {"data": table.options.model_dump(), "model": {}, "protocol": {}, "factors": {}}
+    table = opened(data, target, options)
+    tree: dict[str, Any] = {"data": {}, "model": {}, "protocol": {}, "factors": {}}
     asked = [CLEARER_NAMES.get(key, key) for key in options]
     objects: dict[str, Any] = {}
     for key, value in zip(asked, options.values(), strict=True):
@@ -108,6 +112,7 @@ def plan(
             names = " and ".join(each for each in options if CLEARER_NAMES.get(each, each) == key)
             raise OptionError(f"{names} are the same option", hint="give one of the two.")
         place_value(tree, key, value)
+    tree["data"] = table.options.model_dump()
     builder = model if callable(model) else None
     if isinstance(model, list | tuple):
         place_value(tree, "model", [text_of(each, callable_name, objects) for each in model])
@@ -124,9 +129,7 @@ def plan(
     if arms is not None:
         if optimizers is not None:
             raise OptionError("optimizers and arms are both given", hint="give each arm its optimizer.")
-        tree["arms"] = [_arm(each).options(objects) for each in arms]
-        if not tree["arms"]:
-            raise OptionError("the list of arms is empty", hint="give some, or leave arms out.")
+        tree["arms"] = [each.options(objects) for each in arms_of(arms)]
     tree["name"] = name or (
         Path(table.options.source).name.split(".")[0] if table.options.source else "table"
     )
@@ -137,15 +140,6 @@ def plan(
     made = Plan(table, validate_experiment(tree), objects_given)
     check_used(made.experiment, asked, made.arms)
     return made
-
-
-def _arm(given: Any) -> Arm:
-    """Return an arm, which may be a table of its values."""
-    if isinstance(given, Arm):
-        return given
-    if not isinstance(given, Mapping):
-        raise OptionError(f"{given!r} is no arm", hint="write st.Arm(optimizer='adam', model='linear').")
-    return Arm(**cast("dict[str, Any]", dict(given)))
 
 
 def compare(
@@ -493,8 +487,3 @@ def _is_there(path: str) -> bool:
         return Path(path).expanduser().exists()
     except (OSError, ValueError, RuntimeError):  # too long, a zero byte, no home
         return False
-
-
-def _no_target(data: Any) -> None:
-    if not is_name(data):  # a data set of the catalog has a target of its own
-        raise OptionError("no target is given", hint="name the column to predict: target='…'.")

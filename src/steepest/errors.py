@@ -1,13 +1,15 @@
 """The errors that a user can meet.
 
 Every message is a lower-case fact with the offending value, and every error carries a hint that says
-what to do. The command line prints both and exits with status 2; from Python both are in ``str(error)``.
+what to do. The command line prints both and exits with status 2; from Python both are in ``str(error)``,
+where options are written as keywords instead of flags.
 """
 
 from __future__ import annotations
 
 import difflib
 import functools
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -33,11 +35,39 @@ class SteepestError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.fact}\nHint: {self.hint}"
+        return in_python(f"{self.fact}\nHint: {self.hint}")
 
     def __reduce__(self) -> Any:
         """Say how it is made again in another process, which a pool of processes needs to pass it on."""
         return functools.partial(type(self), hint=self.hint), (self.fact,)
+
+
+_FLAG = re.compile(
+    r"`[^`]*`|(?<![\w-])(?P<flag>--[a-z][a-z-]*|-o\b)"
+    r"(?: (?P<value>'[^']*'|[\w./,-]*[\d:][\w.:/,-]*(?<![.:,])|\w+-[\w-]+))?"
+)
+_KEYWORDS = {"-o": "optimizers", "--source": "reader", "--yes": "yes=True"}
+
+
+def in_python(text: str) -> str:
+    """Return a message with keywords instead of the command line's flags; commands in backquotes stay.
+
+    Example:
+        >>> in_python("--batch-size has no effect; use --test 0.3, --split time:day or `steepest compare --help`")
+        "batch_size has no effect; use test=0.3, split='time:day' or `steepest compare --help`"
+    """
+
+    def keyword(found: re.Match[str]) -> str:
+        flag, value = found["flag"], found["value"]
+        if flag is None:
+            return found[0]
+        name = _KEYWORDS.get(flag, flag.removeprefix("--").replace("-", "_"))
+        if value is None:
+            return name
+        plain = value.strip("'")
+        return f"{name}={plain}" if re.fullmatch(r"[\d.]+(e-?\d+)?", plain) else f"{name}={plain!r}"
+
+    return _FLAG.sub(keyword, text)
 
 
 class DataError(SteepestError):

@@ -39,7 +39,7 @@ def test_files_have_flags_of_their_own() -> None:
     assert given({"test_file": "t.csv", "validation": "0.2"}) == {
         "data": {"test": "t.csv", "validation": "0.2"}
     }
-    with pytest.raises(OptionError, match="--test and --test-file are the same option"):
+    with pytest.raises(OptionError, match="test and test_file are the same option"):
         given({"test_file": "t.csv", "test": "0.2"})
 
 

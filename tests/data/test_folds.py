@@ -400,7 +400,7 @@ def test_what_cannot_be_is_refused_with_the_cure(
 
 def test_one_dataset_of_several_is_not_guessed() -> None:
     with pytest.raises(
-        OptionError, match="--split folds:5 makes 5 datasets, but one is wanted here"
+        OptionError, match="split='folds:5' makes 5 datasets, but one is wanted here"
     ) as caught:
         opened(split="folds:5").dataset()
     assert "Table.folds()" in caught.value.hint

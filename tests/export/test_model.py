@@ -492,7 +492,7 @@ def test_a_network_that_cannot_stand_alone_is_refused_with_the_cure(nets: Path) 
 def test_a_network_that_cannot_be_traced_is_refused_with_the_cure(nets: Path, name: str, fact: str) -> None:
     with pytest.raises(ModelError, match=fact) as raised:
         as_onnx(fitted("left", f"{nets}:{name}"))
-    assert "--format torch" in str(raised.value)
+    assert "format torch" in str(raised.value)
 
 
 def test_onnx_without_its_packages_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

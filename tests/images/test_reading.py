@@ -427,7 +427,7 @@ def test_what_cannot_be_read_is_named_with_its_cure(tmp_path: Path, name: str) -
 
 @pytest.mark.parametrize("text", ["0", "0x3", "-2", "large", "3x", "5000", "3.5"])
 def test_no_size(text: str) -> None:
-    with pytest.raises(OptionError, match="--size"):
+    with pytest.raises(OptionError, match="size"):
         parse_size(text)
 
 

@@ -128,7 +128,7 @@ def test_a_method_that_is_no_rule_is_tuned_beside_a_rule_and_resumed(churn, tmp_
 
 
 def test_what_a_method_cannot_take_is_refused(churn) -> None:
-    with pytest.raises(OptionError, match="--clip has no effect on l-bfgs"):
+    with pytest.raises(OptionError, match="clip has no effect on l-bfgs"):
         st.compare(churn, target="churned", optimizers=["adam", "l-bfgs"], clip=1.0)
 
 

@@ -71,7 +71,7 @@ def test_a_comparison_with_compiled_steps(churn_csv: Path, tmp_path: Path) -> No
     kept = [{(each.key.recipe, each.key.seed): each.best for each in some} for some in records]
     assert kept[0] == kept[1]
     assert [row.metrics for row in again.comparison.rows] == [row.metrics for row in made.comparison.rows]
-    with pytest.raises(FolderError, match="--compile on, not off"):
+    with pytest.raises(FolderError, match="compile on, not off"):
         st.plan(table, optimizers=optimizers, compile="off", **options).run(tmp_path / "a", observer=Lines())
 
 

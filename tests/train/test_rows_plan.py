@@ -59,7 +59,7 @@ def test_rows_on_is_said_stored_and_obeyed(table, tmp_path) -> None:
     made(table, rows="off").run(tmp_path / "off", observer=Heard())
     files = [(tmp_path / each / "results.csv").read_text().splitlines() for each in ("on", "off")]
     assert len(files[0]) == len(files[1]) > 1
-    with pytest.raises(FolderError, match="--embedding-rows on, not off"):
+    with pytest.raises(FolderError, match="embedding_rows on, not off"):
         made(table, rows="off").run(tmp_path / "on", observer=Heard())
 
 

@@ -181,7 +181,7 @@ def as_number(values: pl.Series, form: str | None = None, zone: str | None = Non
         Traceback (most recent call last):
         ...
         steepest.errors.DataError: column 'price' is continuous but holds 'n.a.' in row 2 (1 such value)
-        Hint: if they mean missing: --missing n.a.; if it is a category: --categorical price instead of --continuous.
+        Hint: if they mean missing: missing n.a.; if it is a category: categorical price instead of continuous.
     """
     if values.dtype.is_temporal() and values.dtype != pl.Duration:
         return dates.as_datetime(values, None).dt.timestamp("ms").cast(pl.Float64) / 86_400_000

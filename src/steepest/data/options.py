@@ -237,7 +237,7 @@ def check_used(options: TableOptions, *, text: bool) -> None:
         >>> check_used(TableOptions(split="time:day", split_seed=3), text=True)
         Traceback (most recent call last):
         ...
-        steepest.errors.OptionError: --split-seed has no effect: --split time:day draws nothing
+        steepest.errors.OptionError: split_seed has no effect: split='time:day' draws nothing
         Hint: leave it out.
     """
     rule = options.split_rule

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, Literal, Self, cast
 
 from steepest.components import grammar
-from steepest.errors import unknown_name
+from steepest.data.options import TableOptions
+from steepest.data.sources.contract import Source
+from steepest.data.sources.opening import open_source
+from steepest.errors import OptionError, unknown_name
 from steepest.models import ModelBuilder
 from steepest.recipe import CLEARER_NAMES, EXECUTION_OPTIONS, SHARED_FACTORS, Factors, ModelOptions, Protocol
-from steepest.sweep.arms import Objects, Wanted, callable_name
+from steepest.sweep.arms import UNPREPARED, Objects, Wanted, callable_name
 from steepest.sweep.contestants import Tune, contestant, named_by_axes
 from steepest.train.callback import Callback, checked
 
@@ -92,6 +97,24 @@ class Arm:
         return {name: value for name, value in values.items() if value is not None}
 
 
+def arms_of(given: Any) -> list[Arm]:
+    """Return a list of arms, of which each may be a table of its values.
+
+    Raises:
+        OptionError: it is no list, is empty, or holds something else.
+    """
+    hint = "write arms=[st.Arm(optimizer='adam', model='linear'), …]."
+    if isinstance(given, str | Mapping | Arm) or not isinstance(given, Iterable):
+        raise OptionError(f"arms={given!r} is no list of arms", hint=hint)
+    found = list(cast("Iterable[Any]", given))
+    if not found:
+        raise OptionError("the list of arms is empty", hint="give some, or leave arms out.")
+    wrong = next((each for each in found if not isinstance(each, Arm | Mapping)), None)
+    if wrong is not None:
+        raise OptionError(f"{wrong!r} is no arm", hint=hint)
+    return [each if isinstance(each, Arm) else Arm(**dict(each)) for each in found]
+
+
 def _optimizer_name(value: Any) -> str:
     """Return the text that stands for an optimizer; that of one with values to try has them."""
     who = contestant(value)
@@ -136,6 +159,70 @@ def own_models(arms: Sequence[Wanted]) -> dict[str, str | ModelBuilder]:
     }
 
 
+def opened(data: Any, target: str | None, options: dict[str, Any]) -> Source:
+    """Return the data, opened with those of the options that say how it is read; they are taken out.
+
+    Args:
+        data: a source, or anything that :func:`steepest.read_table` accepts.
+        target: the column to predict, if ``data`` is not open yet.
+        options: all options, by name. Several values of ``prepare`` stay there as texts; of data that is not open the
+            first is its own.
+
+    Raises:
+        OptionError: an option has no effect, because the data is open already; or no target is given.
+    """
+    reading = [name for name in options if name in TableOptions.model_fields and name != "prepare"]
+    prepare = _preparations(options.pop("prepare", None))
+    if isinstance(data, Source):
+        _check_open(data, {"target": target} | {name: options[name] for name in reading}, prepare)
+        source = data
+    else:
+        given = {name: options.pop(name) for name in reading}
+        if target is None and not given.keys() & {"x", "y"}:
+            raise OptionError("no target is given", hint="name the column to predict: target='…'.")
+        first = prepare[0] if prepare else None
+        source = open_source(data, target=target, prepare=None if first == UNPREPARED else first, **given)
+    if len(prepare) > 1:
+        own = source.options.prepare
+        options["prepare"] = [_steps_text(own if each is None else each) for each in prepare]
+    return source
+
+
+def _check_open(data: Source, given: Mapping[str, Any], prepare: Sequence[Any]) -> None:
+    """Refuse what would have to be known before the data was opened."""
+    own = data.options.prepare
+    if given["target"] not in (None, data.options.target):
+        raise OptionError(
+            f"target={given['target']!r} has no effect: the table has the target {data.options.target!r}",
+            hint="name it once, in read_table.",
+        )
+    for name, value in given.items():
+        if name != "target":
+            raise OptionError(
+                f"{name}={value!r} has no effect: the data is open already",
+                hint=f"give {name} to read_table.",
+            )
+    if len(prepare) == 1 and _steps_text(prepare[0]) != _steps_text(own):
+        raise OptionError(
+            f"prepare={prepare[0]!r} has no effect: the table is open already, prepared by {_steps_text(own)}",
+            hint="give prepare to read_table, or compare both: prepare=[None, …], where None is the table's own.",
+        )
+
+
+def _preparations(value: Any) -> list[Any]:
+    """Return the preparations that are given: files, ``none``, None for the data's own, or lists of steps."""
+    if isinstance(value, list | tuple) and not all(isinstance(each, Mapping) for each in value):
+        return list(value)
+    return [] if value is None else [value]
+
+
+def _steps_text(value: Any) -> str:
+    """Return the text that stands for a preparation: ``none``, a path, or its steps as JSON."""
+    if value is None or value == "none" or value == []:
+        return UNPREPARED
+    return str(value) if isinstance(value, str | Path) else json.dumps([dict(each) for each in value])
+
+
 def place_value(tree: dict[str, Any], option: str, value: Any) -> None:
     """Put an option's value into the section that it belongs to; several values of a factor go among the factors.
 
@@ -172,5 +259,5 @@ def section_of(option: str) -> str:
     if option == "prepare":
         return "data"
     known = [*ModelOptions.model_fields, *Protocol.model_fields, *Factors.model_fields, *EXECUTION_OPTIONS]
-    known += CLEARER_NAMES
-    raise unknown_name("option", option, known)
+    known += [*CLEARER_NAMES, *TableOptions.model_fields]
+    raise unknown_name("option", option, dict.fromkeys(known))

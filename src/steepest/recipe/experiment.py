@@ -64,6 +64,8 @@ def validate_experiment(tree: Mapping[str, Any], *, where: str = THE_OPTIONS) ->
     """
     if where == THE_OPTIONS:
         check_numbers(tree, where)
+    if tree.get("arms") == [] and "optimizers" not in tree:  # a folder's file has both
+        raise OptionError(f"the list of arms in {where} is empty", hint="give some, or leave arms out.")
     try:
         return Experiment.model_validate(tree)
     except ValidationError as error:

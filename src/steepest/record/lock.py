@@ -37,7 +37,7 @@ def locked(folder: Path) -> Generator[None]:
         Traceback (most recent call last):
         ...
         steepest.errors.FolderError: process ... is working in '...'
-        Hint: wait until it ends, or use another --out folder.
+        Hint: wait until it ends, or use another out folder.
     """
     if fcntl is None:
         yield

@@ -38,8 +38,8 @@ def check_used(experiment: Experiment, asked: Collection[str], arms: Sequence[Wa
         >>> check_used(experiment, (), wanted_arms(experiment, Objects()))
         Traceback (most recent call last):
         ...
-        steepest.errors.OptionError: --hidden has no effect: the model 'linear' has no such option
-        Hint: leave it out, or choose --model embedding-mlp.
+        steepest.errors.OptionError: hidden has no effect: the model 'linear' has no such option
+        Hint: leave it out, or choose model='embedding-mlp'.
     """
     given = {*asked, *_changed(experiment.model), *_changed(experiment.protocol)}
     _check_listed(experiment, asked)

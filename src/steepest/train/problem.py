@@ -183,7 +183,7 @@ def check_precision(precision: Precision, device: str) -> None:
         Traceback (most recent call last):
         ...
         steepest.errors.OptionError: the precision 'tf32' needs a CUDA device, but the runs use 'cpu'
-        Hint: give --precision bf16, or leave it out.
+        Hint: give precision='bf16', or leave it out.
     """
     if precision == "float64" and device.startswith("mps"):
         raise OptionError(
