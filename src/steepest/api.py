@@ -89,7 +89,7 @@ def plan(
         name: the experiment's name.
         callbacks: objects derived from :class:`steepest.Callback`, or texts such as ``"mine.py:Plateau(patience=3)"``.
         options: any option of the protocol or the model: ``metric``, ``positive``, ``seeds``, ``seed``, ``epochs``,
-            ``batch_size``, ``schedule``, ``learning_rates``, ``class_weights``, ``clip``, ``hidden``,
+            ``batch_size``, ``schedule``, ``learning_rates``, ``class_weights``, ``baseline``, ``clip``, ``hidden``,
             ``dropout``, ``embedding``; or of the execution: ``device``, ``threads``, ``embedding_rows``, ``compile``.
             Several values of ``loss``, ``schedule``, ``batch_size``, ``precision``, ``train_rows``, ``labels`` or
             ``procedure`` as a list are compared, in all combinations. Where ``data`` is not open yet, those of

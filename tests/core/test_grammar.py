@@ -5,8 +5,17 @@ from __future__ import annotations
 import pytest
 
 from steepest.components import grammar
+from steepest.components.grammar import parse
+from steepest.components.prefixes import prefix_of
 from steepest.components.references import load_reference
+from steepest.data.dataset import Shape
 from steepest.errors import OptionError
+from steepest.models import build_model
+from steepest.objectives import read_objective
+from steepest.optim import make_spec
+from steepest.schedules import make_schedule
+
+SHAPE = Shape("regression", {}, ("x",), 1)
 
 READ = [
     ("adam", "adam", (), {}),
@@ -69,3 +78,45 @@ def test_reference_that_does_not_exist(name: str) -> None:
 def test_modules_of_the_package_are_not_loaded_afresh() -> None:
     """Only a user's file may have changed since it was loaded."""
     assert load_reference("steepest.errors:OptionError") is OptionError
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("sklearn:Ridge(alpha=2)", "sklearn:Ridge"),
+        ("hf:org/model-7b", "hf:org/model-7b"),
+        (r"C:\nets\x.py:Net(width=3)", r"C:\nets\x.py:Net"),
+        ("C:/nets/x.py:Net", "C:/nets/x.py:Net"),
+    ],
+)
+def test_prefixes_and_drives_are_read(text: str, name: str) -> None:
+    spec = parse(text)
+    assert spec.name == name
+    assert spec.is_reference
+    assert str(parse(str(spec))) == str(spec)
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix"),
+    [("sklearn:Ridge", "sklearn"), ("hf:a/b", "hf"), (r"C:\x.py:Net", ""), ("nets.py:Net", ""), ("adam", "")],
+)
+def test_only_registered_prefixes_are_prefixes(name: str, prefix: str) -> None:
+    assert prefix_of(name) == prefix
+
+
+@pytest.mark.parametrize(
+    ("load", "fact"),
+    [
+        (
+            lambda: build_model("sklearn:Ridge", SHAPE),
+            "is no model: sklearn names classifiers and regressors",
+        ),
+        (lambda: make_spec("sklearn:Ridge"), "is no optimizer"),
+        (lambda: read_objective("hf:org/model"), "is no loss: hf names models of Hugging Face"),
+        (lambda: make_schedule("sklearn:Ridge", 9), "is no schedule"),
+        (lambda: build_model("skleran:Ridge", SHAPE), "did you mean 'sklearn:Ridge'"),
+    ],
+)
+def test_a_prefix_is_for_some_kinds_only(load, fact: str) -> None:
+    with pytest.raises(OptionError, match=fact):
+        load()

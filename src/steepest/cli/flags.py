@@ -46,7 +46,7 @@ COMMON_OPTIONS = ("target", "x", "y", "optimizers", "metric", "epochs", "seeds",
 TUNING_OPTIONS = ("learning_rates", "tune", "scan_rates", "full_rates", "sweep", "equal")
 DATA_OPTIONS = ("positive",)
 """Options of the protocol that are about the data."""
-REPEATABLE = ("embedding", "tune", "callbacks", *Factors.model_fields)
+REPEATABLE = ("embedding", "tune", "callbacks", "baseline", *Factors.model_fields)
 FILES = {"test": "test_file", "validation": "validation_file"}
 """Options that are a share of the rows, and their twins that name a file."""
 WITHOUT_DEFAULT = ("missing", "device", "threads")

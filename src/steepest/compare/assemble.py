@@ -156,7 +156,7 @@ def baseline_row(baseline: BaselineRecord, metrics: Sequence[str]) -> Row:
         peak_memory=baseline.peak_memory,
         settings=baseline.settings,
         tuned=True,
-        model=baseline.model,
+        model=baseline.model if baseline.saved else "",
     )
 
 

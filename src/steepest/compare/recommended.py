@@ -15,7 +15,7 @@ def recommended(evidence: Evidence, against: Sequence[Difference], *, trained: b
 
     It is the winner, unless baselines are ahead of it on the test rows by a detectable difference, or every run of
     every optimizer failed: then it is that baseline of those which is best on validation, because the test rows
-    decide only whether the network is needed.
+    decide only whether the network is needed. A baseline that is not saved cannot be used.
 
     Args:
         evidence: the runs and the baselines.
@@ -28,7 +28,7 @@ def recommended(evidence: Evidence, against: Sequence[Difference], *, trained: b
     costs = {
         each.title: sign * each.validation.get(evidence.metric, math.nan)
         for each in evidence.baselines
-        if each.title in ahead or not trained
+        if each.saved and (each.title in ahead or not trained)
     }
     costs = {title: cost for title, cost in costs.items() if math.isfinite(cost)}
     return min(costs, key=lambda title: costs[title]) if costs else winner if trained else ""

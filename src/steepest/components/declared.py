@@ -57,7 +57,7 @@ def make_component(registry: Registry, text: str, kind: type[Component] | None =
     """
     spec = grammar.parse(text)
     if spec.is_reference and kind is not None:
-        made: Any = load_reference(spec.name)
+        made: Any = load_reference(spec.name, registry.kind)
         preset: dict[str, Any] = {}
         if not (isinstance(made, type) and issubclass(made, kind)):
             raise OptionError(

@@ -1,6 +1,6 @@
 """The one grammar for components: ``name``, ``name(0.1)``, ``name(key=value, …)``, ``file.py:Name(…)``.
 
-The same text works on the command line, in TOML and in Python.
+A name may have a prefix, ``sklearn:Ridge(alpha=2)``. The same text works on the command line, in TOML and in Python.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from steepest.errors import OptionError
 
-_NAME = re.compile(r"^[\w./\\~-]+(:[\w.]+)?$")
+_NAME = re.compile(r"^([A-Za-z]:(?=[/\\]))?[\w./\\~-]+(:[\w./-]+)?$")  # a drive's letter is no prefix
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Spec:
     """A component's name with its arguments.
 
     Attributes:
-        name: a registered name, or ``file.py:Name`` or ``package.module:Name``.
+        name: a registered name, or ``file.py:Name``, ``package.module:Name`` or ``prefix:Name``.
         arguments: positional values.
         options: named values.
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from steepest.components.prefixes import meant_by, prefix_of, resolved
 from steepest.errors import OptionError, SteepestError
 
 Places = tuple[Path | None, Callable[[Path], Iterable[Path]]]
@@ -36,12 +37,19 @@ def _nowhere(path: Path) -> Iterable[Path]:
     return ()
 
 
-def load_reference(name: str) -> Any:
+def load_reference(name: str, kind: str = "") -> Any:
     """Import the object that ``file.py:Name`` or ``package.module:Name`` points at.
 
+    Args:
+        name: the reference.
+        kind: what it is to be, for a name with a prefix, which is for some kinds only.
+
     Raises:
-        OptionError: there is no such file, module or name, or its code fails while it is loaded.
+        OptionError: there is no such file, module or name, its code fails while it is loaded, or a prefix is for other
+            kinds.
     """
+    if prefix_of(name):
+        return resolved(name, kind)
     where, _, attribute = name.rpartition(":")
     try:
         found: Any = _load_file(file_of(where)) if where.endswith(".py") else _load_module(where)
@@ -52,7 +60,7 @@ def load_reference(name: str) -> Any:
     except Exception as error:
         raise OptionError(
             f"cannot load {name!r}: {error}",
-            hint="write file.py:Name or package.module:Name; the name must exist there.",
+            hint=f"{meant_by(where, attribute)}write file.py:Name or package.module:Name; the name must exist there.",
         ) from error
     return found
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from steepest.data.dataset import Dataset
 from steepest.data.variants import Variant
+from steepest.evaluate.baselines import NONE
 from steepest.experiment.settings import Settings
 from steepest.record.schema import BaselineRecord
 from steepest.record.store import Folder
@@ -55,10 +56,14 @@ class Baselines:
         data = datasets[name]
         self.observer.stage("baselines on all rows, for the saved models")
         judged = replace(data, test=data.validation)  # it has no test rows, and a fit is judged on some
-        records = [each.model_copy(update={"test": {}}) for each in self._on(judged, sets=1, together=True)]
+        again = [each[0].name for each in zip(*fitted, strict=True) if each[0].saved] or [NONE]
+        refitted = self._on(judged, sets=1, together=True, asked=again)
+        records = [each.model_copy(update={"test": {}}) for each in refitted]
         save_baselines(self.folder, records, data, datasets.pipeline(name))
 
-    def _on(self, data: Dataset, *, sets: int, together: bool = False) -> list[BaselineRecord]:
+    def _on(
+        self, data: Dataset, *, sets: int, together: bool = False, asked: Sequence[str] = ()
+    ) -> list[BaselineRecord]:
         protocol = self.settings.experiment.protocol
         return complete_baselines(
             self.folder,
@@ -68,6 +73,7 @@ class Baselines:
             seed=protocol.seed,
             observer=self.observer,
             announced=together,
+            asked=asked or protocol.baseline,
             threads=max(each.threads for each in self.settings.plan.cells.values()),
             budget=budget_within(protocol.minutes) / sets,
         )

@@ -236,6 +236,7 @@ def _same_protocol(folder: Folder, before: Protocol, now: Protocol) -> bool:
         "schedule",
         "batch_size",
         "precision",
+        "baseline",
         "callbacks",  # those that change runs are compared by content
     }
     alike = before.model_dump(exclude=free) == now.model_dump(exclude=free)

@@ -229,6 +229,7 @@ def decide(experiment: Experiment, source: Source, given: Objects, observer: Obs
     dataset = datasets.first
     observer.say(data_text(dataset, datasets.sets))
     _say(observer, dataset.notes)
+    baselines.baseline_names(dataset, protocol.baseline)
     metric, why = _metric(protocol, wanted, dataset)
     judging = judge(dataset, metric, protocol.positive)
     judging = replace(

@@ -49,7 +49,7 @@ def build_model(model: str | ModelBuilder, shape: Shape, *, seed: int = 0, **opt
         spec = grammar.parse(model)
         arguments = spec.arguments
         if spec.is_reference:
-            build = load_reference(spec.name)
+            build = load_reference(spec.name, "model")
         else:
             entry = registry.entry(spec.name)
             check_takes(entry, shape)

@@ -334,7 +334,7 @@ def load_type(spec: Spec) -> type[MethodSpec[Any]]:
             f"{spec.name} needs the package {PACKAGES[package]}, which is not installed",
             hint=f"pip install {PACKAGES[package]}",
         )
-    found = load_reference(f"torch.optim:{attribute}" if where == "torch" else spec.name)
+    found = load_reference(f"torch.optim:{attribute}" if where == "torch" else spec.name, "optimizer")
     if isinstance(found, type) and issubclass(found, MethodSpec):
         return cast("type[MethodSpec[Any]]", found)
     if isinstance(found, type) and issubclass(found, torch.optim.Optimizer):

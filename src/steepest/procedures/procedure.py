@@ -75,7 +75,7 @@ def make_procedure(text: str) -> Procedure:
         [(0.25, None), (0.75, 'best')]
     """
     spec = grammar.parse(text)
-    build: Any = load_reference(spec.name) if spec.is_reference else registry.load(spec.name)
+    build: Any = load_reference(spec.name, "procedure") if spec.is_reference else registry.load(spec.name)
     name = spec.name if spec.is_reference else registry.entry(spec.name).name
     signature = inspect.signature(build)
     try:

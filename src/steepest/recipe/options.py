@@ -107,6 +107,18 @@ class ModelOptions(Options):
         return grammar.Spec(given.name, given.arguments, {**options, **given.options})
 
 
+def _texts(value: Any) -> Any:
+    """Read one value or a list; an empty text among several means the neutral value."""
+    given = [value] if isinstance(value, str | int | float) else value
+    return [str(each) for each in given] if isinstance(given, list | tuple) else given
+
+
+def _each_text(value: Any) -> Any:
+    """Read a list of specifications, or texts of several that are separated by commas."""
+    given = _texts(value)
+    return [each for text in given for each in grammar.split(text)] if isinstance(given, list) else given
+
+
 class Protocol(Options):
     """How the comparison is made."""
 
@@ -137,6 +149,11 @@ class Protocol(Options):
     )
     class_weights: Annotated[Literal["none", "balanced"] | dict[str, float], BeforeValidator(_weights)] = (
         Field("none", description="class weights in the loss: none, balanced, or as yes=2,no=1")
+    )
+    baseline: Annotated[tuple[str, ...], BeforeValidator(_each_text)] = Field(
+        (),
+        description="a baseline by name, a class of scikit-learn, such as "
+        "'sklearn:KNeighborsClassifier(n_neighbors=5)', or none (default: all that serve the task); repeatable",
     )
     clip: float | None = Field(None, gt=0, description="clip gradients to this norm")
     precision: Precision = Field(
@@ -177,12 +194,6 @@ FACTORS = (
     "prepare", "procedure",
 )  # fmt: skip
 """What arms can differ in, in the order of labels and tables."""
-
-
-def _texts(value: Any) -> Any:
-    """Read one value or a list; an empty text among several means the neutral value."""
-    given = [value] if isinstance(value, str | int | float) else value
-    return [str(each) for each in given] if isinstance(given, list | tuple) else given
 
 
 Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]

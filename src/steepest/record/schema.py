@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -115,12 +116,13 @@ class BaselineRecord(Frozen):
     """One baseline on the same rows.
 
     Attributes:
-        name: its registered name; ``title`` how it is called in text.
+        name: its registered name, or a reference; ``title`` how it is called in text.
         key: what its fit depends on, as a hash: in a folder the same key is never fitted twice.
         settings: what was chosen, such as the regularization strength.
         validation, test: metrics by name.
         seconds: of fitting, the choice of its settings included; ``cpu_seconds`` and ``peak_memory`` as of a run.
         outcome: ``finished``, or why not.
+        saved: whether its fit is kept, so that it can predict.
     """
 
     name: str
@@ -133,8 +135,19 @@ class BaselineRecord(Frozen):
     cpu_seconds: float | None = None
     peak_memory: int | None = None
     outcome: str = "finished"
+    saved: bool = True
+
+    @property
+    def file(self) -> str:
+        """Its name as a part of a file's name.
+
+        Example:
+            >>> BaselineRecord(name="sklearn:Ridge(alpha=2)", title="Ridge(alpha=2)").file
+            'sklearn-Ridge-alpha-2'
+        """
+        return re.sub(r"[^\w.-]+", "-", self.name).strip("-")
 
     @property
     def model(self) -> str:
         """Where in the folder its model is."""
-        return f"baselines/{self.name}"
+        return f"baselines/{self.file}"

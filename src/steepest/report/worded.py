@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from steepest.compare.estimates import Difference
 from steepest.compare.limits import Limits
 from steepest.compare.result import Comparison, Row
 from steepest.compare.summary import Summary
 from steepest.data.dataset import Note
+from steepest.evaluate.baselines import NOT_SAVED
 from steepest.report.factors import subject
 from steepest.report.headline import headline, mistuned
 from steepest.report.sentences import about_altered_data, remarks
@@ -56,7 +58,11 @@ def worded(found: Summary, notes: Sequence[Note], folder: Path, model: str | Non
             "remarks": remarks(
                 metric, comparison.metrics, mine, comparison.rows, {} if limits.silent else found.rivals, what
             ),
-            "warnings": [*_warnings(notes, comparison.rows, limits, what), *_about_effects(found.no_effects)],
+            "warnings": [
+                *_warnings(notes, comparison.rows, limits, what),
+                *_about_unsaved(found.against, comparison),
+                *_about_effects(found.no_effects),
+            ],
         }
     )
     return made.model_copy(update={"use": usage(folder, made, model)})
@@ -75,6 +81,19 @@ def _warnings(notes: Sequence[Note], rows: Sequence[Row], bounds: Limits, what: 
                 which = f"{len(names)} of the {len(arms)} {what.many}"
             found.append(f"{which}: {flag}.")
     return found
+
+
+def _about_unsaved(against: Sequence[Difference], comparison: Comparison) -> list[str]:
+    """Return which baselines are ahead of the winner and cannot be used, because they are not saved."""
+    unsaved = [row.name for row in comparison.rows if row.kind == "baseline" and NOT_SAVED in row.settings]
+    ahead = [each.second for each in against if each.told_apart and each.better in unsaved]
+    if not ahead:
+        return []
+    verb = "is" if len(ahead) == 1 else "are"
+    return [
+        f"{listed(ahead)} {verb} better than {comparison.winner} by a detectable difference and {verb} not saved: "
+        "to predict, fit it with scikit-learn."
+    ]
 
 
 def _about_effects(why_none: str) -> list[str]:

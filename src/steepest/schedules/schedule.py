@@ -76,7 +76,7 @@ def make_schedule(what: Shape, steps: int) -> Schedule:
     if not isinstance(what, str | grammar.Spec):
         return what(steps)
     spec = grammar.parse(what) if isinstance(what, str) else what
-    build: Any = load_reference(spec.name) if spec.is_reference else registry.load(spec.name)
+    build: Any = load_reference(spec.name, "schedule") if spec.is_reference else registry.load(spec.name)
     try:
         inspect.signature(build).bind(steps, *spec.arguments, **spec.options)
     except TypeError as error:

@@ -11,6 +11,7 @@ from steepest.data.dataset import Dataset
 from steepest.data.sources.rows import Pipeline
 from steepest.evaluate.baselines import (
     BUDGET,
+    BaselineModel,
     BaselineResult,
     baseline_names,
     identity,
@@ -50,6 +51,7 @@ def complete_baselines(
     threads: int,
     budget: float = BUDGET,
     announced: bool = False,
+    asked: Sequence[str] = (),
 ) -> list[BaselineRecord]:
     """Fit the baselines that the folder lacks; return the records of all.
 
@@ -62,6 +64,7 @@ def complete_baselines(
         metrics, class_weights, seed, threads, budget: how they are fitted and judged.
         observer: hears what is fitted.
         announced: whether the observer knows already that baselines are fitted.
+        asked: which ones; all that serve the data unless given.
     """
     settings = {
         "data": dataset.fingerprint,
@@ -73,10 +76,12 @@ def complete_baselines(
     }
     weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float64)
     records: list[BaselineRecord] = []
-    for name in baseline_names(dataset):
+    for name in baseline_names(dataset, asked):
         key = identity(name, **settings)
         kept = folder.baseline(key)
-        if kept is None or not (folder.has_tensors(_rows(kept)) and folder.has_tensors(_arrays(kept))):
+        if kept is None or not (
+            folder.has_tensors(_rows(kept)) and (not kept.saved or folder.has_tensors(_arrays(kept)))
+        ):
             [found] = run_baselines(
                 dataset,
                 names=[name],
@@ -103,7 +108,7 @@ def save_baselines(
     """Write every baseline as a model that predicts from raw rows, where its record says."""
     positive = None if dataset.positive is None else dataset.classes[dataset.positive]
     seen = SeenRows.of(dataset)
-    for record in records:
+    for record in (each for each in records if each.saved):
         made = record.model_dump(mode="json", include={"title", "settings", "validation", "test"})
         about = About(
             model=f"{BASELINE}{record.name}",
@@ -129,6 +134,7 @@ def _keep(folder: Folder, key: str, found: BaselineResult, dataset: Dataset) -> 
         cpu_seconds=found.cpu_seconds,
         peak_memory=found.peak_memory,
         outcome=found.outcome,
+        saved=isinstance(found.model, BaselineModel),
     )
     rows = {"loss": found.test_row_losses.cpu(), **found.test_values}
     correct = target_of(dataset).row_correct(found.test_outputs.cpu(), dataset.test.target.cpu())
@@ -137,14 +143,15 @@ def _keep(folder: Folder, key: str, found: BaselineResult, dataset: Dataset) -> 
     if dataset.test.weights is not None:
         rows["weights"] = dataset.test.weights.cpu()
     folder.write_tensors(_rows(record), rows)
-    folder.write_tensors(_arrays(record), found.model.state_dict())
+    if record.saved:
+        folder.write_tensors(_arrays(record), found.model.state_dict())
     folder.append_baseline(record)
     return record
 
 
 def _rows(record: BaselineRecord) -> str:
-    return f"rows/{record.name}-{record.key}"
+    return f"rows/{record.file}-{record.key}"
 
 
 def _arrays(record: BaselineRecord) -> str:
-    return f"checkpoints/{record.name}-{record.key}"
+    return f"checkpoints/{record.file}-{record.key}"

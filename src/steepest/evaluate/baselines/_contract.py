@@ -97,12 +97,12 @@ class FittedBaseline:
     """A fitted baseline.
 
     Attributes:
-        model: what it predicts with.
+        model: what it predicts with; one that is no ``BaselineModel`` cannot be saved.
         settings: what was chosen, and from what, in words.
         outcome: ``finished`` or ``not converged``.
     """
 
-    model: BaselineModel
+    model: nn.Module
     settings: str
     outcome: str = "finished"
 
@@ -130,14 +130,14 @@ class Baseline:
     Attributes:
         title: how it is written for a reader.
         fit: fits it.
-        model: what a fit is kept in.
+        model: what a fit is kept in; None if it cannot be kept.
         choices: what its settings are chosen from: where it changes, a kept fit is of no use.
         table: whether it needs a table's inputs (codes and continuous columns).
     """
 
     title: str
     fit: Fit
-    model: type[BaselineModel]
+    model: type[BaselineModel] | None
     choices: str = ""
     table: bool = True
 

@@ -11,12 +11,15 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 
 from threadpoolctl import threadpool_limits
-from torch import Tensor
+from torch import Tensor, nn
 
+from steepest.components import grammar
+from steepest.components.prefixes import meant_by, prefix_of
 from steepest.components.registry import Registry
-from steepest.data.dataset import Dataset, Part, Shape
+from steepest.data.dataset import Dataset, Part, Shape, Task
 from steepest.errors import OptionError
 from steepest.evaluate.baselines._contract import Baseline, BaselineModel
+from steepest.evaluate.baselines._estimators import estimator_baseline
 from steepest.evaluate.metrics import evaluate, metric_info
 from steepest.evaluate.outputs import predict
 from steepest.evaluate.rowwise import other_values
@@ -28,6 +31,9 @@ registry = Registry("baseline", "steepest.evaluate.baselines")
 
 BUDGET = 20.0
 """How much work a baseline may take by default, in seconds of one core of a laptop."""
+
+NONE = "none"
+"""What is asked for where there shall be no baselines."""
 
 _ORDER = ("majority", "mean", "logistic-regression", "linear-regression")
 
@@ -47,7 +53,7 @@ class BaselineResult:
         test_outputs: log-probabilities ``[N, K]`` or standardised values ``[N, 1]``, float64.
         seconds: of fitting, the choice of settings included.
         cpu_seconds, peak_memory: of the same, as :class:`~steepest.record.meter.Meter` measures them.
-        model: what it predicts with.
+        model: what it predicts with; one that is no ``BaselineModel`` cannot be saved.
         outcome: ``finished`` or ``not converged``.
     """
 
@@ -62,15 +68,50 @@ class BaselineResult:
     seconds: float
     cpu_seconds: float
     peak_memory: int | None
-    model: BaselineModel
+    model: nn.Module
     outcome: str = "finished"
 
 
-def baseline_names(dataset: Dataset) -> list[str]:
-    """Return the names of the baselines that serve this dataset, the simplest first."""
+def baseline_names(dataset: Dataset, asked: Sequence[str] = ()) -> list[str]:
+    """Return the names of the baselines that serve this dataset, the simplest first, or of those that are asked for.
+
+    Args:
+        dataset: the data.
+        asked: registered names, references such as ``sklearn:Ridge(alpha=2)``, or ``none`` alone.
+
+    Raises:
+        UnknownNameError: there is no such baseline.
+        OptionError: a baseline does not serve this dataset, or is asked for twice.
+    """
     table = len(dataset.train.inputs) == 2 and all(each.dim() == 2 for each in dataset.train.inputs)
-    names = [name for name in registry.names(dataset.task) if table or not _baseline(name).table]
-    return sorted(names, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
+    names = [name for name in registry.names(dataset.task) if table or not registry.load(name).table]
+    names.sort(key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
+    if not asked:
+        return names
+    if list(asked) == [NONE]:
+        return []
+    found: list[str] = []
+    for text in asked:
+        spec = grammar.parse(text)
+        if spec.is_reference and not prefix_of(spec.name):
+            raise OptionError(
+                f"unknown baseline {text!r}",
+                hint=f"{meant_by(*spec.name.rsplit(':', 1))}a reference is to a class of scikit-learn: sklearn:Ridge.",
+            )
+        name = str(spec) if spec.is_reference else registry.entry(spec.name).name
+        if spec.is_reference and table:
+            estimator_baseline(spec, dataset.task)
+        elif name not in names:
+            raise OptionError(
+                f"the baseline {name!r} does not serve {dataset.task} on these inputs",
+                hint=f"choose from {', '.join(names)}.",
+            )
+        elif spec.arguments or spec.options:
+            raise OptionError(f"the baseline {name!r} has no options", hint=f"write {name}.")
+        if name in found:
+            raise OptionError(f"the baseline {name!r} is given twice", hint="give it once.")
+        found.append(name)
+    return found
 
 
 def run_baselines(
@@ -88,7 +129,7 @@ def run_baselines(
 
     Args:
         dataset: any device; the work is done on the CPU.
-        names: registered names; all that serve the dataset unless given.
+        names: registered names or references; all that serve the dataset unless given.
         seed: for what is random in them.
         metrics: what is measured, the metric that decides first; the task's default one unless given.
         class_weights: weight of each class in the training loss ``[K]``, as the networks get it.
@@ -103,21 +144,14 @@ def run_baselines(
         UnknownNameError: there is no such baseline.
         OptionError: a baseline does not serve this dataset.
     """
-    known = baseline_names(dataset)
-    chosen = known if names is None else [registry.entry(name).name for name in names]
-    for name in chosen:
-        if name not in known:
-            raise OptionError(
-                f"the baseline {name!r} does not serve {dataset.task} on these inputs",
-                hint=f"choose from {', '.join(known)}.",
-            )
+    chosen = baseline_names(dataset, names or ())
     target = target_of(dataset)
     asked = list(metrics) if metrics else [target.metric]
     cpu = replace(dataset.to("cpu"), train=counting(dataset.training(seed).to("cpu")))
     chosen_on = "on validation" if cpu.held_out else "on the training rows"
     found: list[BaselineResult] = []
     for name in chosen:
-        baseline = _baseline(name)
+        baseline = _baseline(name, dataset.task)
         if progress is not None:
             progress(baseline.title)
         started, meter = time.perf_counter(), Meter()
@@ -169,7 +203,10 @@ def restore(name: str, shape: Shape, arrays: Mapping[str, Tensor]) -> BaselineMo
         UnknownNameError: there is no such baseline.
         ValueError: the arrays are damaged or are of other data.
     """
-    return _baseline(name).model(shape, arrays)
+    model = _baseline(name, shape.task).model
+    if model is None:
+        raise ValueError(f"{name} is not saved")
+    return model(shape, arrays)
 
 
 def identity(name: str, **settings: object) -> str:
@@ -180,9 +217,10 @@ def identity(name: str, **settings: object) -> str:
         settings: everything else that goes into it: data, seed, metrics, class weights, budget.
     """
     versions = {library: metadata.version(library) for library in ("scikit-learn", "scipy", "numpy")}
-    parts = {"name": name, "choices": _baseline(name).choices, **settings, **versions, "steepest": version()}
+    choices = "" if prefix_of(name) else registry.load(name).choices
+    parts = {"name": name, "choices": choices, **settings, **versions, "steepest": version()}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _baseline(name: str) -> Baseline:
-    return registry.load(name)
+def _baseline(name: str, task: Task) -> Baseline:
+    return estimator_baseline(grammar.parse(name), task) if prefix_of(name) else registry.load(name)
