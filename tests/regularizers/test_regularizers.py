@@ -250,6 +250,12 @@ def test_regularizers_are_compared(tmp_path, monkeypatch):
         for name in names
     }
     assert sizes["input-noise(0.5) + l2(0.3)"] < 0.5 * sizes["no regularizer"]
+    penalty = 0.3 * sizes["input-noise(0.5) + l2(0.3)"]
+    [said] = [fact.value for fact in result.comparison.recipe if fact.label == "regularizer"]
+    assert (
+        f"none; input-noise(0.5) + l2(0.3) (penalty of the tested weights {penalty:.3g}); ema(0.9); own"
+        in said
+    )
     grown = st.compare(numbers(), arms=[st.Arm("sgd(lr=0.05)", regularizer="max-norm(0.5)")], out="run",
                        **{**OPTIONS, "optimizers": None})  # fmt: skip
     assert grown.arms["title"].to_list() == [*names, "max-norm(0.5)"]

@@ -294,7 +294,7 @@ def _recipe(experiment: Experiment, evidence: Evidence, findings: Findings) -> l
     schedules = dict.fromkeys(arm.recipe.schedule for arm in arms)
     procedures = dict.fromkeys(arm.factors.get("procedure", PLAIN) for arm in arms)
     losses = dict.fromkeys(arm.factors.get("loss", "") for arm in arms)
-    regularizers = dict.fromkeys(arm.recipe.regularizer or NONE for arm in arms)
+    regularizers = dict.fromkeys(_regularized(arm, evidence) for arm in arms)
     tested = (
         "those with the best validation metric of each run" if evidence.held_out else "the last of each run"
     )
@@ -311,6 +311,13 @@ def _recipe(experiment: Experiment, evidence: Evidence, findings: Findings) -> l
         Fact(label="numerical precision", value="; ".join(precisions)),
         Fact(label="tested weights", value=tested),
     ]  # fmt: skip
+
+
+def _regularized(arm: Arm, evidence: Evidence) -> str:
+    """Return the regularizers of an arm, with the mean penalty of the weights that were tested."""
+    penalties = [each.penalty for each in evidence.final(arm) if each.penalty is not None]
+    found = f" (penalty of the tested weights {sum(penalties) / len(penalties):.3g})" if penalties else ""
+    return f"{arm.recipe.regularizer or NONE}{found}"
 
 
 PRECISIONS: dict[Precision, str] = {

@@ -252,7 +252,8 @@ class ActiveRun:
             "cpu_seconds": self._meter.cpu_seconds / self._together,
             "peak_memory": self._meter.peak_memory,
         }
-        found.record = found.record.model_copy(update={"clocks": clocks, **cost})
+        penalty = self.problem.penalty(found.weights)
+        found.record = found.record.model_copy(update={"clocks": clocks, "penalty": penalty, **cost})
         return found
 
     def _end(self, outcome: Outcome, reason: str) -> None:

@@ -96,6 +96,11 @@ class SupervisedProblem:
         penalty = self.applied.penalty(dict(self.model.named_parameters()) if params is None else params)
         return loss if penalty is None else loss + penalty
 
+    def penalty(self, weights: Mapping[str, Tensor]) -> float | None:
+        """Return what regularizers add to the loss at some weights; None if that is nothing or no finite number."""
+        value = self.applied.penalty(weights) if self.applied is not None else None
+        return None if value is None or not value.isfinite() else float(value)
+
     def feed(self, part: Part, plan: BatchPlan, seed: int, before: int = 0) -> Feed:
         """Return the batches of a run, as its regularizers change them.
 
