@@ -157,7 +157,11 @@ def compare(
 
 
 def load(
-    folder: str | Path, *, model: str | ModelBuilder | None = None, arm: str | None = None
+    folder: str | Path,
+    *,
+    model: str | ModelBuilder | None = None,
+    arm: str | None = None,
+    source: str | None = None,
 ) -> TrainedModel:
     """Return the model that a comparison recommends, ready to predict from raw rows.
 
@@ -168,6 +172,7 @@ def load(
             ``RUN/baselines/NAME``.
         model: the user's own model again, if the network is to be loaded and was built by it.
         arm: the name, label or id of an arm of the comparison, for its network instead of the recommended model.
+        source: the source of the user's own, again, if the data was opened by one.
 
     Raises:
         FolderError: there is no model in it.
@@ -175,7 +180,7 @@ def load(
             arm is kept.
         OptionError: the comparison has no such arm.
     """
-    return TrainedModel.load(folder, model=model, arm=arm)
+    return TrainedModel.load(folder, model=model, arm=arm, source=source)
 
 
 @dataclass(frozen=True)

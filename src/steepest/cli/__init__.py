@@ -69,6 +69,12 @@ OwnModel = Annotated[
         "--model", help="Your own model, as nets.py:MyNet, if the comparison used one.", metavar="NAME"
     ),
 ]
+OwnSource = Annotated[
+    str | None,
+    typer.Option(
+        "--source", help="Your own source, as mine.py:Arrays, if it opened the data.", metavar="NAME"
+    ),
+]
 OneArm = Annotated[
     str | None,
     typer.Option(
@@ -289,6 +295,7 @@ def predict(
     ] = None,
     arm: OneArm = None,
     model: OwnModel = None,
+    source: OwnSource = None,
     quiet: Quiet = False,
 ) -> None:
     """Predict new rows with the model that a comparison recommends, or with one of its models.
@@ -301,7 +308,7 @@ def predict(
     from steepest.api import load
     from steepest.report.scores import score_lines
 
-    loaded = load(folder, model=model, arm=arm)
+    loaded = load(folder, model=model, arm=arm, source=source)
     names = [name.strip() for each in keep or [] for name in each.split(",") if name.strip()]
     always_raise()
     found = loaded.write_predictions(rows, out, keep=names)

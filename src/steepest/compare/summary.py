@@ -265,7 +265,10 @@ def _data(dataset: Dataset, experiment: Experiment, sizes: Mapping[str, Sequence
     if dataset.shape.cardinalities:
         text = ", ".join(f"{name} ({codes:,})" for name, codes in dataset.shape.cardinalities.items())
         facts.append(Fact(label="categorical columns (codes)", value=text))
-    if dataset.shape.continuous:
+    if dataset.shape.others:
+        text = ", ".join(f"{each.name} ({each.kind} {list(each.size)})" for each in dataset.shape.others)
+        facts.append(Fact(label="inputs", value=text))
+    elif dataset.shape.continuous:
         facts.append(Fact(label="continuous columns", value=", ".join(dataset.shape.continuous)))
     sized = [each for each in dataset.shape.others if len(each.size) > 1]
     facts += [Fact(label=each.name, value=" × ".join(map(str, each.size))) for each in sized]

@@ -370,7 +370,12 @@ class TrainedModel:
 
     @classmethod
     def load(
-        cls, folder: str | Path, *, model: str | ModelBuilder | None = None, arm: str | None = None
+        cls,
+        folder: str | Path,
+        *,
+        model: str | ModelBuilder | None = None,
+        arm: str | None = None,
+        source: str | None = None,
     ) -> TrainedModel:
         """Read a saved model.
 
@@ -381,6 +386,7 @@ class TrainedModel:
                 if it was built from a reference, the reference must be given again. A file that is not there is taken
                 from the experiment's folder, which keeps the code that was trained.
             arm: the name, label or id of an arm of the comparison, for its network instead of the recommended model.
+            source: the source of the user's own, again, if the data was opened by one.
 
         Raises:
             FolderError: there is no model, or a file of it is missing or damaged.
@@ -400,7 +406,7 @@ class TrainedModel:
         about = read_about(folder)
         build = builder(about.model, folder, model)
         try:
-            pipeline = load_pipeline(folder / "pipeline.json")
+            pipeline = load_pipeline(folder / "pipeline.json", source)
         except FolderError as error:
             raise FolderError(error.fact, hint=again(folder)) from error
         if pipeline.shape != about.shape or pipeline.classes != about.classes:

@@ -1,4 +1,4 @@
-"""Conformance suites for whoever writes an optimizer, a model, a loss, a procedure, a regularizer or a callback.
+"""Conformance suites for optimizers, models, losses, procedures, regularizers, callbacks and sources of your own.
 
 They are those of this project. In a test file of yours, five lines run every check that applies::
 
@@ -10,7 +10,8 @@ They are those of this project. In a test file of yours, five lines run every ch
 
 :class:`MethodConformance` is the one for a method that is no rule, :class:`ModelConformance` for a model,
 :class:`ObjectiveConformance` for a training loss, :class:`ProcedureConformance` for a procedure,
-:class:`RegularizerConformance` for a regularizer, :class:`CallbackConformance` for a callback.
+:class:`RegularizerConformance` for a regularizer, :class:`CallbackConformance` for a callback,
+:class:`SourceConformance` for a source of data.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from steepest.testing.objectives import ObjectiveConformance
 from steepest.testing.optimizers import OptimizerConformance
 from steepest.testing.procedures import ProcedureConformance
 from steepest.testing.regularizers import RegularizerConformance
+from steepest.testing.sources import SourceConformance
 from steepest.testing.suite import RuleConformance
 
 __all__ = [
@@ -33,4 +35,5 @@ __all__ = [
     "ProcedureConformance",
     "RegularizerConformance",
     "RuleConformance",
+    "SourceConformance",
 ]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from steepest.components import grammar
-from steepest.components.references import load_reference
+from steepest.components.references import file_of, load_reference
 from steepest.components.registry import Entry
 from steepest.data.catalog import SOURCES, is_name
 from steepest.data.options import TableOptions, table_options
@@ -48,6 +49,9 @@ def open_source(source: Any = None, **options: Any) -> Source:
         from steepest.data.table import read_table
 
         return read_table(source, **options)
+    if spec.is_reference:
+        spec = replace(spec, name=_whole(spec.name))
+    given["reader"] = str(spec)
     named = {"source": str(source)} if isinstance(source, str | Path) else {}
     checked = table_options(**{**named, **given})
     made: Any = _class(spec.name)
@@ -70,6 +74,12 @@ def _no_effect(option: str, kind: str) -> OptionError:
     return OptionError(
         f"--{option.replace('_', '-')} has no effect on data of the kind {kind}", hint="leave it out."
     )
+
+
+def _whole(name: str) -> str:
+    """Return a reference with the path of its file from the root on, so that it can be found from any folder."""
+    where, colon, what = name.rpartition(":")
+    return f"{file_of(where).as_posix()}{colon}{what}" if where.endswith(".py") else name
 
 
 def _kind(source: Any, given: Mapping[str, Any]) -> str:

@@ -1,0 +1,330 @@
+"""The base of sources that read arrays: whoever has a file of arrays writes how it is read, and nothing else."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from steepest.data import target as targets
+from steepest.data.caution import about_test_rows
+from steepest.data.dataset import Dataset, InputField, Note, Part, Shape, TargetScale, Task, has_classes
+from steepest.data.options import TableOptions
+from steepest.data.parts import PARTS, SPLIT_COLUMN, SPLIT_TYPE, split_rows
+from steepest.data.sources.contract import Source
+from steepest.data.sources.rows import Encoded, Pipeline
+from steepest.data.unforeseen import Unforeseen
+from steepest.errors import DataError
+from steepest.wording import counted
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """What a source reads: arrays with one row each.
+
+    Attributes:
+        inputs: what a model is called with, by name; each array ``[N, …]`` of numbers.
+        target: what is predicted ``[N]``: numbers, or texts, truth values or whole numbers for classes; None where new
+            rows do not have it.
+        name: of the target.
+        kinds: of inputs that hold something else than ``values``, by name, such as ``image``.
+    """
+
+    inputs: Mapping[str, Array]
+    target: Array | None = None
+    name: str = "y"
+    kinds: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class ArraySource(Source):
+    """A source of arrays: a subclass says how they are read, and this splits them and makes datasets.
+
+    Inputs are given to models as they are read; numbers to predict are standardised by the training rows.
+
+    Args:
+        source: a path, or an object that :meth:`read` takes.
+        options: how rows are split.
+        settings: the options of :meth:`read`.
+
+    Raises:
+        DataError: the arrays cannot be learned from; the message says which and why.
+    """
+
+    uses = frozenset({*Source.uses, "task"})
+
+    def __init__(self, source: Any, options: TableOptions, **settings: Any) -> None:
+        arrays = self.read(source, **settings)
+        self.options = options
+        self.name = Path(source).name.split(".")[0] if isinstance(source, str | Path) else "arrays"
+        self._source, self._settings = source, settings
+        self._inputs = _checked(arrays)
+        self._arrays = arrays
+        if arrays.target is None:
+            raise DataError(
+                f"there is no target {arrays.name!r} in {self.name}", hint="name the array of targets."
+            )
+        self._answers = pl.Series(arrays.name, arrays.target)
+        if len(self._answers) != self._rows:
+            raise DataError(
+                f"the target has {len(self._answers):,} rows and the inputs have {self._rows:,}",
+                hint="give each row its target.",
+            )
+        if self._answers.null_count() or (self._answers.dtype.is_float() and self._answers.is_nan().any()):
+            raise DataError(f"some rows have no {arrays.name}", hint="leave them out of the arrays.")
+
+    @classmethod
+    @abstractmethod
+    def read(cls, source: Any, **settings: Any) -> Arrays:
+        """Return the arrays of a path or an object; called for training rows, and for new ones, without their target.
+
+        Args:
+            source: where they are.
+            settings: what stands in the brackets of ``--source NAME(…)``; every one has a default.
+
+        Raises:
+            DataError: it cannot be read, or lacks an array; the message says which.
+        """
+
+    @property
+    def _rows(self) -> int:
+        return len(next(iter(self._inputs.values())))
+
+    @property
+    def target(self) -> str:
+        """The name of the target."""
+        return self._arrays.name
+
+    @property
+    def sources(self) -> list[Any]:
+        """Where the rows are from."""
+        return [self._source]
+
+    @functools.cached_property
+    def _task(self) -> tuple[Task, list[Note]]:
+        return targets.decide_task(self._answers, self.options)
+
+    @functools.cached_property
+    def _first(self) -> tuple[Dataset, ArrayPipeline]:
+        return self._made(None if self.options.split_rule.several else 0)
+
+    def make(self, test_set: int | None) -> tuple[Dataset, ArrayPipeline]:
+        """Return a dataset and its pipeline, see :meth:`Source.make`."""
+        return self._first if test_set is None or self.sets == 1 else self._made(test_set)
+
+    def _split(self, test_set: int | None) -> tuple[pl.Series, list[Note]]:
+        empty = pl.Series(SPLIT_COLUMN, [None] * self._rows, dtype=SPLIT_TYPE)
+        rows, notes = split_rows(
+            pl.DataFrame([self._answers, empty]), self.target, self._task[0], self.options, test_set
+        )
+        return rows[SPLIT_COLUMN], notes
+
+    def _made(self, test_set: int | None) -> tuple[Dataset, ArrayPipeline]:
+        task, about_task = self._task
+        part, about_parts = self._split(test_set)
+        held_out = self.options.split_rule.held_out
+        rows = {name: (part == (name if held_out else "train")).to_numpy() for name in PARTS}
+        classes = tuple(targets.class_labels(self._answers)) if has_classes(task) else ()
+        scale = TargetScale()
+        if classes:
+            answers = targets.class_codes(self._answers, list(classes)).to_numpy()
+        else:
+            scale, answers = targets.standardised(self._answers, rows["train"])
+        parts: dict[str, Part] = {}
+        digest = hashlib.sha256(json.dumps([self.options.said(), test_set]).encode())
+        for name, mine in rows.items():
+            inputs = tuple(torch.from_numpy(each[mine].astype(np.float32)) for each in self._inputs.values())
+            parts[name] = Part(inputs, torch.from_numpy(answers[mine]))
+            digest.update(mine.tobytes())
+        for each in (*self._inputs.values(), np.asarray(self._answers.to_list(), dtype=str)):
+            digest.update(f"{each.dtype.str}{each.shape}".encode() + np.ascontiguousarray(each).tobytes())
+        fields = tuple(
+            InputField(name, self._arrays.kinds.get(name, "values"), each.shape[1:])
+            for name, each in self._inputs.items()
+        )
+        shape = Shape(task, {}, (), len(classes) or 1, fields)
+        tested = self._rows if self.options.split_rule.several else len(parts["test"])
+        few = about_test_rows(tested, task, self.options) if held_out and test_set is not None else []
+        known = len(parts["train"])
+        dataset = Dataset(
+            name=self.name,
+            target=self.target,
+            train=parts["train"],
+            validation=parts["validation"],
+            test=parts["test"],
+            shape=shape,
+            classes=classes,
+            target_scale=scale,
+            notes=(*about_task, *about_parts, *few),
+            provenance={
+                "source": str(self._source) if isinstance(self._source, str | Path) else "arrays in memory",
+                "rows_read": self._rows,
+                "rows": {name: len(part) for name, part in parts.items() if held_out or name == "train"},
+                "split": self.options.split,
+                "split_seed": self.options.split_seed,
+            },
+            fingerprint=digest.hexdigest()[:32],
+            held_out=held_out,
+        )
+        if known == 0:
+            raise DataError("no training row is left", hint="give more rows, or smaller shares of them.")
+        dtype = str(self._answers.dtype)
+        pipeline = ArrayPipeline(
+            type(self), self._name, self._settings, shape, self.target, classes, scale, dtype
+        )
+        return dataset, pipeline
+
+    @property
+    def _name(self) -> str:
+        """How the source is named where its pipeline is stored."""
+        return (self.options.reader or "").partition("(")[0]
+
+    @property
+    def test_rows(self) -> pl.DataFrame:
+        """The test rows, see :attr:`Source.test_rows`."""
+        several, held_out = self.options.split_rule.several, self.options.split_rule.held_out
+        found: list[pl.DataFrame] = []
+        for fold in range(self.sets):
+            part, _ = self._split(fold)
+            mine = part == ("test" if held_out else "train")
+            rows = pl.int_range(self._rows, dtype=pl.UInt32, eager=True).filter(mine)
+            each = pl.DataFrame({"row": rows, "target": self._answers.filter(mine)})
+            found.append(each.with_columns(pl.lit(fold, pl.UInt32).alias("fold")) if several else each)
+        return pl.concat(found)
+
+    @classmethod
+    def stored_pipeline(cls, stored: Mapping[str, Any]) -> ArrayPipeline:
+        """Return a stored pipeline."""
+        fields = tuple(
+            InputField(each["name"], each["kind"], tuple(map(int, each["size"]))) for each in stored["fields"]
+        )
+        classes = tuple(map(str, stored["classes"]))
+        shape = Shape(stored["task"], {}, (), len(classes) or 1, fields)
+        scale = TargetScale(**stored["target_scale"])
+        name, settings = str(stored["source"]), dict(stored["settings"])
+        return ArrayPipeline(
+            cls, name, settings, shape, str(stored["target"]), classes, scale, str(stored["target_type"])
+        )
+
+
+class ArrayPipeline(Pipeline):
+    """From new arrays to tensors; nothing is learned of the inputs."""
+
+    def __init__(
+        self,
+        reader: type[ArraySource],
+        name: str,
+        settings: Mapping[str, Any],
+        shape: Shape,
+        target: str,
+        classes: tuple[str, ...],
+        scale: TargetScale,
+        target_type: str,
+    ) -> None:
+        self._reader, self._name, self._settings, self._shape = reader, name, settings, shape
+        self._target_type = target_type
+        self.target, self.task, self.classes, self.target_scale = target, shape.task, classes, scale
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The names of the inputs."""
+        return tuple(each.name for each in self._shape.fields)
+
+    @property
+    def labels(self) -> pl.Series:
+        """The classes as the values that they are in the array."""
+        return targets.typed_labels(self.classes, self._target_type)
+
+    @property
+    def shape(self) -> Shape:
+        """What a model must know."""
+        return self._shape
+
+    def transform_batches(
+        self, source: Any, rows: int, *, keep: Sequence[str] = (), sure: bool = True
+    ) -> Iterator[Encoded]:
+        """Yield new rows, see :meth:`Pipeline.transform_batches`."""
+        del sure
+        if keep:
+            raise DataError(
+                f"there is no column {keep[0]!r} to keep: these are arrays", hint="leave --keep out."
+            )
+        arrays = self._reader.read(source, **self._settings)
+        inputs = _checked(arrays)
+        for each in self._shape.fields:
+            found = inputs.get(each.name)
+            if found is None or found.shape[1:] != each.size:
+                has = "there is none" if found is None else f"it has {list(found.shape[1:])}"
+                raise DataError(
+                    f"a row of {each.name!r} had the shape {list(each.size)} in training, and {has}",
+                    hint="give arrays like those of training.",
+                )
+        count = len(inputs[self._shape.fields[0].name])
+        answers = None if arrays.target is None else pl.Series(self.target, arrays.target)
+        for start in range(0, count, rows):
+            some = slice(start, start + rows)
+            tensors: tuple[Tensor, ...] = tuple(
+                torch.from_numpy(inputs[each.name][some].astype(np.float32)) for each in self._shape.fields
+            )
+            size = len(tensors[0])
+            kept = pl.int_range(size, dtype=pl.UInt32, eager=True)
+            target = None if answers is None else answers[start : start + rows]
+            yield Encoded(tensors, kept, size, Unforeseen(), target=target)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "source": self._name,
+            "settings": dict(self._settings),
+            "target": self.target,
+            "task": self.task,
+            "classes": list(self.classes),
+            "target_scale": {"mean": self.target_scale.mean, "sd": self.target_scale.sd},
+            "target_type": self._target_type,
+            "fields": [
+                {"name": each.name, "kind": each.kind, "size": list(each.size)} for each in self._shape.fields
+            ],
+        }
+
+
+def _checked(arrays: Arrays) -> dict[str, Array]:
+    """Return the inputs, with a column for an array of one number a row.
+
+    Raises:
+        DataError: there is no row, lengths differ, or an array holds something that is no finite number.
+    """
+    found: dict[str, Array] = {}
+    for name, each in arrays.inputs.items():
+        values = np.asarray(each)
+        if values.dtype.kind not in "biuf":
+            raise DataError(f"the array {name!r} holds {values.dtype}, not numbers", hint="give numbers.")
+        if values.ndim == 0 or len(values) == 0:
+            raise DataError(
+                f"the array {name!r} has no rows", hint="its first dimension is that of the rows."
+            )
+        odd = int((~np.isfinite(values)).sum())
+        if odd:
+            raise DataError(
+                f"{counted(odd, 'value')} of the array {name!r} {'is' if odd == 1 else 'are'} missing or infinite",
+                hint="fill them in, or leave the rows out.",
+            )
+        found[name] = values[:, None] if values.ndim == 1 else values
+    lengths = {name: len(each) for name, each in found.items()}
+    if len(set(lengths.values())) != 1:
+        raise DataError(
+            f"the arrays have different numbers of rows: {', '.join(f'{n} {size:,}' for n, size in lengths.items())}",
+            hint="give one row of each for every target." if lengths else "give at least one array.",
+        )
+    return found

@@ -1,0 +1,127 @@
+"""Every source keeps the contract: tables, curves, and arrays as a stranger reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+import steepest as st
+from steepest.data.sources import registry
+from steepest.data.sources.arrays import Arrays, ArraySource
+from steepest.errors import DataError, ModelError
+from steepest.testing import SourceConformance
+from tests.conftest import churn_table
+
+SIZE = 80
+
+
+def numbers(classes: bool = False) -> dict[str, np.ndarray]:
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(SIZE, 3))
+    y = x @ [1.0, -2.0, 0.5] + 0.1 * draw.normal(size=SIZE)
+    return {"x": x, "y": np.where(y > 0, "up", "down") if classes else y}
+
+
+class Memory(ArraySource):
+    """Arrays in memory."""
+
+    @classmethod
+    def read(cls, source, *, inputs="x", target="y"):
+        return Arrays({inputs: source[inputs]}, source.get(target), target)
+
+
+HERE = f"{Path(__file__).as_posix()}:Memory"
+
+
+class TestTable(SourceConformance):
+    source = "table"
+    options: ClassVar = {"target": "churned"}
+
+    def data(self):
+        return churn_table(120)
+
+
+class TestCurve(SourceConformance):
+    source = "curve"
+    options: ClassVar = {"x": "t", "y": "v"}
+
+    def data(self):
+        return {"t": [i / 7 for i in range(SIZE)], "v": [(i * 37 % 11) / 3 for i in range(SIZE)]}
+
+
+class TestImages(SourceConformance):
+    source = "images"
+
+    @pytest.fixture(autouse=True)
+    def _file(self, tmp_path):
+        draw = np.random.default_rng(0)
+        self.path = tmp_path / "digits.npz"
+        images = draw.integers(0, 256, (SIZE, 6, 5), dtype=np.uint8)
+        np.savez(self.path, x=images, y=np.arange(SIZE) % 4)
+
+    def data(self):
+        return self.path
+
+
+class TestNumbers(SourceConformance):
+    source = HERE
+
+    def data(self):
+        return numbers()
+
+
+class TestClasses(SourceConformance):
+    source = f"{HERE}(inputs='x')"
+
+    def data(self):
+        return numbers(classes=True)
+
+
+def test_every_source_has_its_suite():
+    suites = [
+        each for each in globals().values() if isinstance(each, type) and issubclass(each, SourceConformance)
+    ]
+    assert set(registry.entries) <= {each.source for each in suites}
+
+
+def test_a_comparison_of_arrays_trains_predicts_and_asks_for_the_source_again(tmp_path):
+    rows = numbers(classes=True)
+    result = st.compare(
+        st.open_source(rows, reader=HERE), tmp_path / "run", model=["linear", "mlp(hidden=[4])"],
+        optimizers=["adam(lr=0.05)"], epochs=5, seeds=2,
+    )  # fmt: skip
+    assert {row.name for row in result.comparison.rows if row.kind == "arm"} == {"linear", "mlp"}
+    with pytest.raises(ModelError, match="not run unasked"):
+        st.load(result.path)
+    model = st.load(result.path / "model", source=HERE)
+    found = model.predict({"x": rows["x"][:7]})
+    assert set(found.table["prediction"]) <= {"up", "down"}
+    scored = model.predict(rows)
+    assert len(scored) == SIZE
+    facts = {each.label: each.value for each in result.comparison.data}
+    assert facts["inputs"] == "x (values [3])"
+
+
+@pytest.mark.parametrize(
+    ("change", "fact"),
+    [
+        ({"x": np.zeros((SIZE - 1, 3))}, "the target has 80 rows and the inputs have 79"),
+        ({"x": np.full((SIZE, 3), np.nan)}, "240 values of the array 'x' are missing or infinite"),
+        ({"x": np.array(["a"] * SIZE)}, "the array 'x' holds <U1, not numbers"),
+        ({"x": np.zeros((0, 3))}, "the array 'x' has no rows"),
+        ({"y": None}, "there is no target 'y'"),
+        ({"y": np.full(SIZE, np.nan)}, "some rows have no y"),
+    ],
+)
+def test_arrays_that_cannot_be_learned_from(change, fact):
+    with pytest.raises(DataError, match=fact.replace("(", r"\(")):
+        st.open_source({**numbers(), **change}, reader=HERE).make(0)
+
+
+def test_new_arrays_of_another_shape(tmp_path):
+    _, pipeline = st.open_source(numbers(), reader=HERE).make(0)
+    with pytest.raises(DataError, match=r"had the shape \[3\] in training, and it has \[2\]"):
+        list(pipeline.transform_batches({"x": np.zeros((5, 2))}, 10))
