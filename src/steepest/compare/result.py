@@ -207,6 +207,40 @@ class Fact(Frozen):
     value: str
 
 
+class Picture(Frozen):
+    """An image and what is said of it.
+
+    Attributes:
+        png: the image as a PNG file, in base64.
+        name: its file, or its number in the data; of weights, the class.
+        truth, predicted: labels; empty for weights.
+        probability: of the predicted class.
+        values: the pixel values, by row, where they are shown.
+    """
+
+    png: str
+    name: str
+    truth: str = ""
+    predicted: str = ""
+    probability: float = 0.0
+    values: list[list[int]] = Field(default_factory=list)
+
+
+class Pictures(Frozen):
+    """What a comparison on images shows.
+
+    Attributes:
+        wrong, rows: how many test images the winner's saved network predicts wrongly, and of how many.
+        wrongest: those with the largest log loss.
+        filters: the weights of each class, if the network is linear.
+    """
+
+    wrong: int
+    rows: int
+    wrongest: list[Picture] = Field(default_factory=list)
+    filters: list[Picture] = Field(default_factory=list)
+
+
 class Comparison(Frozen):
     """Everything that a comparison found.
 
@@ -239,6 +273,7 @@ class Comparison(Frozen):
         results_on, curves_on: the rows that results and curves are of, in words.
         optima: how far each arm's network is above the exact optimum of its training loss, where that is known.
         fits: the points of a curve, and the curves fitted to them.
+        pictures: of images, what the winner gets wrong.
         held_out: whether there are test rows; else results are on the training rows.
         selection: how weights and winner were chosen, where results are shown.
         runs: the runs that take part, as ``recipe-seed``; empty where all in the folder do.
@@ -287,6 +322,7 @@ class Comparison(Frozen):
     held_out: bool = True
     optima: list[Optimum] = Field(default_factory=list)
     fits: Fits | None = None
+    pictures: Pictures | None = None
     results_on: str = "the test rows"
     curves_on: str = "the validation rows"
     selection: str = SELECTION

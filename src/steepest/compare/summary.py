@@ -21,7 +21,7 @@ from steepest.compare.evidence import Control, Evidence, against_controls, compa
 from steepest.compare.fits import Fits, Optimum
 from steepest.compare.limits import TUNING_FAILED, Limits, limits
 from steepest.compare.recommended import recommended
-from steepest.compare.result import SELECTION, ClassLine, Comparison, Fact, Row, better_first
+from steepest.compare.result import SELECTION, ClassLine, Comparison, Fact, Pictures, Row, better_first
 from steepest.compare.worth import effects, trust
 from steepest.data.dataset import Dataset
 from steepest.evaluate.rowwise import BY_ROW
@@ -49,6 +49,7 @@ class Findings:
         decided: what was decided for the user, as (what, how).
         optima: how far each arm's network is above the exact optimum of its training loss, where that is known.
         fits: the curves of a curve's arms.
+        pictures: of images, what the winner gets wrong.
         parameters: trainable numbers of each cell's model.
     """
 
@@ -63,6 +64,7 @@ class Findings:
     decided: Sequence[tuple[str, str]]
     optima: Sequence[Optimum]
     fits: Fits | None
+    pictures: Pictures | None
     parameters: Mapping[str, int]
 
 
@@ -151,6 +153,7 @@ def summarize(
         held_out=evidence.held_out,
         optima=list(findings.optima),
         fits=findings.fits,
+        pictures=findings.pictures,
         results_on=_weighted_rows("test" if evidence.held_out else "training", experiment),
         curves_on=_weighted_rows("validation" if evidence.held_out else "training", experiment),
         selection=SELECTION if evidence.held_out else NOTHING_HELD_OUT,

@@ -27,6 +27,7 @@ from steepest.experiment.budget import check_minutes, check_number, settle
 from steepest.experiment.fits import optima_and_fits
 from steepest.experiment.folder import check_folder, with_whole_paths, write_results
 from steepest.experiment.growing import joined
+from steepest.experiment.pictures import pictures_of
 from steepest.experiment.settings import Settings, decide
 from steepest.models import build_model
 from steepest.objectives.target import target_of
@@ -285,6 +286,11 @@ def _findings(
 
     titled = {arm.title: arm for arm in setup.arms}
     optima, fits = optima_and_fits(networks, titled, settings.dataset, setup.seeds[0])
+    pictures = None
+    if network is not None and len(tested) == 1 == setup.folds:
+        rows, data = settings.datasets.source.test_rows, settings.datasets[winner.folds[0]]
+        names = rows["file" if "file" in rows.columns else "row"].cast(pl.String).to_list()
+        pictures = pictures_of(network.net, data, outputs[0], names)
     found = Findings(
         rows={name: rows_of(some) for name, some in runs.items()},
         baseline_rows={
@@ -300,6 +306,7 @@ def _findings(
         decided=decided,
         optima=optima,
         fits=fits,
+        pictures=pictures,
         parameters={key: cell.parameters for key, cell in settings.cells.items()},
     )
     return found, network
