@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from steepest.compare.estimates import Difference
+from steepest.compare.result import Fact
 from steepest.export import latex, tex, tidy
 from steepest.export.bibliography import bibliography
 from steepest.export.protocol import protocol, to_text
@@ -268,3 +269,20 @@ def test_the_protocol_of_several_test_sets_names_them():
     assert "The 5 test sets have runs of their own" in sections["Data"]
     assert "on the training and validation rows of the first test set" in sections["Tuning"]
     assert "over the test sets, corrected for the overlap" in sections["Statistics"]
+
+
+def test_the_protocol_counts_runs_that_stopped_early():
+    stopped, texts = [], []
+    for each in rent_records():
+        first = each.key.phase == "final" and not stopped
+        update = {"outcome": "stopped early", "curve": each.curve[:3]} if first else {}
+        texts.append(each.model_copy(update=update))
+        stopped += [texts[-1]] if first else []
+    final = sum(each.key.phase == "final" for each in texts)
+    comparison = rent_comparison()
+    facts = [*comparison.recipe, Fact(label="callbacks", value="Plateau")]
+    comparison = comparison.model_copy(update={"recipe": facts})
+    found = to_text(comparison, protocol(comparison, rent_experiment(), texts), width=100_000)
+    last = stopped[0].curve[-1].step
+    assert f"; 1 of {final} stopped early, with their last evaluation after {last} steps." in found
+    assert "Callbacks during runs: Plateau." in found

@@ -262,6 +262,12 @@ class Broken(Callback):
         raise ZeroDivisionError("not\nthis")
 
 
+class Mistyped(Callback):
+    def at_evaluation(self, view) -> None:
+        if view.values["logloss"]:
+            view.stop("no")
+
+
 class Liar(Callback):
     only_watches = True
 
@@ -278,6 +284,7 @@ class Holds(Callback):
     ("callback", "fact"),
     [
         (Broken(), "the callback Broken fails in at_batch at step 1: ZeroDivisionError: not\n"),
+        (Mistyped(), "unknown metric in view.values: 'logloss'\\nHint: did you mean 'log_loss'"),
         (Liar(), "the callback Liar stops the run but has only_watches"),
         (Stop("end"), "the callback Stop stops the run in at_end"),
         (Halve({6: -1.0}), "the callback Halve sets the rate's multiplier to -1.0"),

@@ -172,7 +172,14 @@ def _training(comparison: Comparison, experiment: Experiment, records: Sequence[
     facts, options = _facts(comparison.recipe), experiment.protocol
     said: list[str] = []
     final = [each for each in records if each.key.phase == "final"]
-    if final:
+    stopped = [each for each in final if each.outcome == "stopped early"]
+    if stopped:
+        steps = _span([each.curve[-1].step for each in stopped], "step")
+        said.append(
+            f"Runs were planned for {_span([each.steps for each in final], 'step')}; {len(stopped)} of {len(final)} "
+            f"stopped early, with their last evaluation after {steps}."
+        )
+    elif final:
         ends = [each.curve[-1].epoch for each in final if each.curve and each.outcome == "finished"]
         epochs = f" ({_span(ends, 'epoch')})" if ends else ""
         said.append(f"Each run took {_span([each.steps for each in final], 'step')}{epochs}.")
@@ -183,6 +190,8 @@ def _training(comparison: Comparison, experiment: Experiment, records: Sequence[
     said.append(f"Schedule of the learning rate: {facts.get('schedule', options.schedule)}.")
     if "regularizer" in facts:
         said.append(f"Regularizers: {facts['regularizer']}.")
+    if "callbacks" in facts:
+        said.append(f"Callbacks during runs: {facts['callbacks']}.")
     if "procedure" in facts:
         said.append(f"Procedures: {facts['procedure']}.")
     said.append(

@@ -10,7 +10,6 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor, nn
@@ -27,7 +26,7 @@ from steepest.optim.method import Method, StepInfo
 from steepest.recipe import Recipe
 from steepest.record.meter import Meter
 from steepest.record.schema import Clocks, Outcome, Point, Record, RunKey
-from steepest.train.callback import Hooks, View
+from steepest.train.callback import Hooks, Values, View
 from steepest.train.causes import ended_by, likely_cause
 from steepest.train.problem import problem_of, wide
 from steepest.train.weights import Kept, evaluating
@@ -273,7 +272,7 @@ class ActiveRun:
             rate=self.method.lr * control.rate.last,
             loss=self._loss,
             train_loss=self.train_loss,
-            values=MappingProxyType(self.curve[-1].validation),
+            values=Values(self.curve[-1].validation),
             outcome=self.outcome,
             reason=self.reason,
             _weights=lambda: Kept(self.net, self.method, self.state).weights(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from steepest.components import grammar
 from steepest.components.references import load_reference
-from steepest.errors import OptionError, SteepestError, first_line
+from steepest.errors import OptionError, SteepestError, first_line, unknown_name
 from steepest.record.schema import RunKey
 from steepest.schedules import Schedule
 
@@ -62,6 +62,21 @@ class Callback:
         """Called when the run has ended; ``view.outcome`` and ``view.reason`` say how."""
 
 
+class Values(dict[str, float]):
+    """Metrics by name; a name that is none of them is an error that suggests the nearest.
+
+    Example:
+        >>> Values(log_loss=0.5)["logloss"]
+        Traceback (most recent call last):
+        ...
+        steepest.errors.UnknownNameError: unknown metric in view.values: 'logloss'
+        Hint: did you mean 'log_loss'? Known: log_loss.
+    """
+
+    def __missing__(self, name: str) -> float:
+        raise unknown_name("metric in view.values:", name, self)
+
+
 @dataclass
 class View:
     """A run as a callback sees it in one of its hooks.
@@ -87,7 +102,7 @@ class View:
     rate: float
     loss: float
     train_loss: float
-    values: Mapping[str, float]
+    values: Values
     outcome: str
     reason: str
     _weights: Callable[[], dict[str, Tensor]] = field(repr=False)
