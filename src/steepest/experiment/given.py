@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, cast
 
 from steepest.components import grammar
+from steepest.data.catalog import is_name
 from steepest.data.options import TableOptions
 from steepest.data.sources.contract import Source
 from steepest.data.sources.opening import open_source
@@ -178,7 +179,7 @@ def opened(data: Any, target: str | None, options: dict[str, Any]) -> Source:
         source = data
     else:
         given = {name: options.pop(name) for name in reading}
-        if target is None and not given.keys() & {"x", "y"}:
+        if target is None and not given.keys() & {"x", "y"} and not is_name(data):
             raise OptionError("no target is given", hint="name the column to predict: target='…'.")
         first = prepare[0] if prepare else None
         source = open_source(data, target=target, prepare=None if first == UNPREPARED else first, **given)
