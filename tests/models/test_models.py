@@ -9,10 +9,11 @@ from torch import nn
 
 from steepest.models import registry
 from steepest.testing import ModelConformance
+from steepest.testing.models import CURVES, IMAGES
 from tests.train.test_rows import VectorsAndBiases
 
 
-class TestModels(ModelConformance):
+class TestTables(ModelConformance):
     models = (
         "linear",
         "embedding-mlp",
@@ -21,12 +22,35 @@ class TestModels(ModelConformance):
     )
 
 
+class TestCurves(ModelConformance):
+    models = (
+        "linear",
+        "polynomial(2)",
+        "polynomial(1, init=(1.0, 2.0))",
+        "mlp",
+        "mlp(hidden=(4,), activation=relu)",
+    )
+    shapes = CURVES
+
+
+class TestImages(ModelConformance):
+    models = (
+        "linear",
+        "mlp(dropout=0.2)",
+        "cnn",
+        "cnn(channels=(4,), dropout=0.2)",
+        "residual-mlp(hidden=(8, 8))",
+    )
+    shapes = IMAGES
+
+
 class TestSeveralTablesOfAColumn(ModelConformance):
     models = (VectorsAndBiases,)
 
 
 def test_every_model_is_tested():
-    assert {each.partition("(")[0] for each in TestModels.models} == set(registry.names())
+    suites = (TestTables, TestCurves, TestImages)
+    assert {each.partition("(")[0] for suite in suites for each in suite.models} == set(registry.names())
 
 
 class Sound(nn.Module):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from steepest.components import grammar
 from steepest.data.batches import BatchPlan
-from steepest.data.dataset import Part, Shape
+from steepest.data.dataset import InputField, Part, Shape
 from steepest.models import ModelBuilder, build_model
 from steepest.objectives import make_objective
 from steepest.objectives.target import target_of_shape
@@ -28,19 +28,25 @@ SHAPES = (
     Shape("classification", {"colour": 5, "shop": 40}, ("size", "age", "price"), 3),
     Shape("regression", {"colour": 5, "shop": 40}, ("size", "age", "price"), 1),
 )
-"""Data with two categorical and three continuous columns."""
+"""Tables with two categorical and three continuous columns."""
+
+CURVES = (Shape("regression", {}, ("x",), 1, (InputField("x", "values", (1,)),)),)
+"""A number as a function of one number."""
+
+IMAGES = (Shape("classification", {}, (), 3, (InputField("image", "image", (1, 8, 8)),)),)
+"""Small images of three classes."""
 
 
 class ModelConformance:
     """The suite for a model of your own: subclass it in a test file and pytest runs every check.
 
     A model is called with a dataset's :class:`~steepest.data.dataset.Shape` and returns an ``nn.Module``, whose
-    ``forward(categorical, continuous)`` takes codes (int64 ``[B, C]``) and values (``[B, D]``).
+    ``forward`` takes what the data has: for a table codes (int64 ``[B, C]``) and values (``[B, D]``).
 
     Attributes:
         models: its specifications (``nets.py:Net(width=8)``), or callables; between them with every option.
-        shapes: of the data that it is for; by default classes and a number, with two categorical columns of 5 and 40
-            codes and three continuous ones.
+        shapes: of the data that it is for: by default tables of classes and of a number; ``CURVES`` and ``IMAGES`` of
+            ``steepest.testing.models`` are others.
         eager: why its steps cannot be one program, for a model whose training steps run eagerly; a part of what
             ``--compile on`` says. Empty for a model that can be compiled.
 
@@ -64,8 +70,7 @@ class ModelConformance:
         """Outputs are finite numbers [B, outputs], also for one row, and in 64 bits where the model is."""
         for name, model, shape in self._made():
             for dtype, rows in ((torch.float32, ROWS), (torch.float32, 1), (torch.float64, ROWS)):
-                codes, values = _inputs(shape, dtype)
-                outputs = model.to(dtype).eval()(codes[:rows], values[:rows])
+                outputs = model.to(dtype).eval()(*(each[:rows] for each in _inputs(shape, dtype)))
                 assert outputs.shape == (rows, shape.outputs), (
                     f"{name}: outputs of shape {tuple(outputs.shape)}"
                 )
@@ -118,9 +123,9 @@ class ModelConformance:
     def test_rows_are_independent(self) -> None:
         """In evaluation mode a row's outputs do not depend on the other rows."""
         for name, model, shape in self._made():
-            codes, values = _inputs(shape)
-            whole = _moved(model, shape).eval()(codes, values)
-            few = model(codes[3:8], values[3:8])
+            inputs = _inputs(shape)
+            whole = _moved(model, shape).eval()(*inputs)
+            few = model(*(each[3:8] for each in inputs))
             assert torch.allclose(few, whole[3:8], rtol=1e-4, atol=1e-6), f"{name}: rows depend on others"
 
     def test_changes_no_inputs(self) -> None:
@@ -138,19 +143,19 @@ class ModelConformance:
             known = dict(model.named_parameters())
             for key in places:
                 assert key in known, f"{name}: tables names {key!r}, which is no parameter"
-            codes, values = _inputs(shape)
+            if not places:
+                continue
+            codes, *rest = _inputs(shape)
             model = _moved(model, shape).eval()
             renumbered, rows = codes.clone(), dict[str, Tensor]()
             for key, column in places.items():
                 rows[key] = known[key].detach()[codes[:, column]].requires_grad_()
                 renumbered[:, column] = torch.arange(ROWS)
-            dense = model(codes, values)
-            by_rows = torch.func.functional_call(model, rows, (renumbered, values))
+            dense = model(codes, *rest)
+            by_rows = torch.func.functional_call(model, rows, (renumbered, *rest))
             assert torch.allclose(dense, by_rows, rtol=1e-5, atol=1e-7), (
                 f"{name}: the codes of {', '.join(places)} are used for more than look-ups"
             )
-            if not places:
-                continue
             factor = _factors(dense)
             whole = torch.autograd.grad((dense * factor).sum(), [known[key] for key in places])
             own = torch.autograd.grad((by_rows * factor).sum(), list(rows.values()))
@@ -175,12 +180,17 @@ def _name(model: str | ModelBuilder) -> str:
     )
 
 
-def _inputs(shape: Shape, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+def _inputs(shape: Shape, dtype: torch.dtype = torch.float32) -> tuple[Tensor, ...]:
+    """Return what a model is called with: made-up codes and values."""
     draw = stream(0, "data", 4)
-    codes = [draw.integers(0, count, ROWS) for count in shape.cardinalities.values()]
-    codes = np.stack(codes, 1) if codes else np.zeros((ROWS, 0), np.int64)
-    values = draw.standard_normal((ROWS, len(shape.continuous)))
-    return torch.from_numpy(codes), torch.from_numpy(values).to(dtype)
+    made: list[Tensor] = []
+    for field in shape.fields:
+        if field.kind == "codes":
+            codes = [draw.integers(0, count, ROWS) for count in shape.cardinalities.values()]
+            made.append(torch.from_numpy(np.stack(codes, 1) if codes else np.zeros((ROWS, 0), np.int64)))
+        else:
+            made.append(torch.from_numpy(draw.standard_normal((ROWS, *field.size))).to(dtype))
+    return tuple(made)
 
 
 def _part(shape: Shape) -> Part:
