@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import steepest as st
 from steepest import rng
+from steepest.cli import app
 from steepest.data.row_weights import effective_rows
 from steepest.data.table import read_table
 from steepest.errors import DataError, OptionError, PreparationError, UnknownNameError
@@ -189,3 +193,12 @@ def test_a_comparison_is_judged_by_weighted_rows(tmp_path) -> None:
     new = columns()
     del new["people"], new["amount"], new["y"]
     assert len(model.predict(new)) == ROWS
+
+
+def test_describe_shows_what_the_column_is_for(tmp_path) -> None:
+    pl.DataFrame(columns()).write_csv(tmp_path / "survey.csv")
+    ran = CliRunner().invoke(
+        app, ["describe", str(tmp_path / "survey.csv"), "--target", "y", "--weight", "people", "--json"]
+    )
+    roles = {each["name"]: each["role"] for each in json.loads(ran.stdout)["columns"]}
+    assert roles["people"] == "weight"

@@ -330,6 +330,7 @@ def predict(
 def describe(
     source: Annotated[str, typer.Argument(help="A table, or the name of a data set.", metavar="SOURCE")],
     target: Annotated[str | None, typer.Option(help="Column to predict.", metavar="COLUMN")] = None,
+    weight: Annotated[str | None, typer.Option(help="Column of weights of rows.", metavar="COLUMN")] = None,
     missing: Annotated[
         str | None, typer.Option(help="Further texts that mean a missing value.", metavar="LIST")
     ] = None,
@@ -344,7 +345,7 @@ def describe(
     """Show the columns of a table: types, missing values, values; and write a first preparation."""
     from steepest.data.table import read_table
 
-    given = {"missing": missing, "decimal": decimal, "encoding": encoding, "split": split}
+    given = {"weight": weight, "missing": missing, "decimal": decimal, "encoding": encoding, "split": split}
     options = {name: value for name, value in given.items() if value is not None}
     description = read_table(source, target=target, **options).describe()
     if as_json:
