@@ -30,6 +30,7 @@ PAGES = [
     "docs/how-to/trace.md",
     "docs/how-to/memory.md",
     "docs/how-to/find-a-rate.md",
+    "docs/how-to/train-parts.md",
 ]
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

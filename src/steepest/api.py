@@ -53,12 +53,12 @@ from steepest.sweep.arms import (
     Objects,
     Wanted,
     callable_name,
-    is_factorial,
     texts_of,
     varying,
     wanted_arms,
 )
 from steepest.sweep.contestants import contestants, tune_texts
+from steepest.sweep.labels import is_factorial
 from steepest.sweep.observer import Observer
 from steepest.sweep.unused import check_used
 from steepest.train.callback import Callback

@@ -43,7 +43,7 @@ def prepared(data):
         found: list[Changing] = []
         for count in cuts:
             bits = torch.empty(count, 22, dtype=torch.int32)
-            steps = prepare(problem, made.past, made.rows, feed, len(found), count, bits, torch.float64)
+            steps = prepare(problem, [made.past], made.rows, feed, len(found), count, bits, torch.float64)
             found += [step_of(steps, place, "cpu") for place in range(count)]
         return found, made, feed
 

@@ -50,7 +50,7 @@ class Findings:
         optima: how far each arm's network is above the exact optimum of its training loss, where that is known.
         fits: the curves of a curve's arms.
         pictures: of images, what the winner gets wrong.
-        parameters: trainable numbers of each cell's model.
+        parameters: how many parameters each cell's model has, in words.
     """
 
     rows: Mapping[str, Sequence[Mapping[str, Tensor] | None]]
@@ -65,7 +65,7 @@ class Findings:
     optima: Sequence[Optimum]
     fits: Fits | None
     pictures: Pictures | None
-    parameters: Mapping[str, int]
+    parameters: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -292,11 +292,24 @@ def rows_of_sets(sizes: Sequence[int]) -> str:
     return found if len(sizes) == 1 else f"{found} per test set"
 
 
+def _inside(arms: Sequence[Arm]) -> list[Fact]:
+    """Return what differs from parameter to parameter, and how gradients are computed, where it is not as usual."""
+    found: list[Fact] = []
+    for label, name, usual in (
+        ("learning rates", "rates", ""),
+        ("fixed parameters", "freeze", ""),
+        ("micro-batches", "accumulate", 1),
+        ("seconds of training", "max_seconds", None),
+    ):
+        values = dict.fromkeys(getattr(arm.recipe, name) for arm in arms)
+        if {*values} != {usual}:
+            found.append(Fact(label=label, value="; ".join(f"{each or NONE}" for each in values)))
+    return found
+
+
 def _recipe(experiment: Experiment, evidence: Evidence, findings: Findings) -> list[Fact]:
     arms, recipe = evidence.setup.arms, evidence.winner.recipe
-    models = dict.fromkeys(
-        f"{arm.recipe.model}, {findings.parameters[arm.cell]:,} parameters" for arm in arms
-    )
+    models = dict.fromkeys(f"{arm.recipe.model}, {findings.parameters[arm.cell]}" for arm in arms)
     schedules = dict.fromkeys(arm.recipe.schedule for arm in arms)
     procedures = dict.fromkeys(arm.factors.get("procedure", PLAIN) for arm in arms)
     losses = dict.fromkeys(arm.factors.get("loss", "") for arm in arms)
@@ -310,6 +323,7 @@ def _recipe(experiment: Experiment, evidence: Evidence, findings: Findings) -> l
         *[Fact(label=what, value=how) for what, how in findings.decided],
         *([Fact(label="training loss", value="; ".join(losses))] if {*losses} != {""} else []),
         *([Fact(label="regularizer", value="; ".join(regularizers))] if {*regularizers} != {NONE} else []),
+        *_inside(arms),
         Fact(label="schedule", value=f"{', '.join(schedules)}, scaled to each run's length"),
         *([Fact(label="procedure", value="; ".join(procedures))] if {*procedures} != {PLAIN} else []),
         Fact(label="class weights", value=str(experiment.protocol.class_weights)),

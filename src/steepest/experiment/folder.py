@@ -15,8 +15,8 @@ from steepest.data.catalog import is_name
 from steepest.data.dataset import Dataset
 from steepest.data.options import TableOptions
 from steepest.errors import FolderError
+from steepest.experiment.cells import TimedCell
 from steepest.experiment.devices import device_is_there
-from steepest.experiment.settings import TimedCell
 from steepest.prediction.about import built_from
 from steepest.recipe import (
     EXECUTION_OPTIONS,

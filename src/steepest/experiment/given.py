@@ -55,6 +55,8 @@ class Arm:
         procedure: of which runs it consists.
         loss: the training loss.
         regularizer: what acts inside a step besides the optimizer.
+        rates: multipliers of the learning rate by role or name of parameters.
+        freeze: roles or names of parameters that are not trained.
         name: what it is called.
 
     Raises:
@@ -76,6 +78,8 @@ class Arm:
     procedure: str | None = None
     loss: str | None = None
     regularizer: str | None = None
+    rates: str | None = None
+    freeze: str | None = None
     name: str = ""
 
     def __new__(cls, *_: Any, **options: Any) -> Self:

@@ -307,7 +307,7 @@ def _findings(
         optima=optima,
         fits=fits,
         pictures=pictures,
-        parameters={key: cell.parameters for key, cell in settings.cells.items()},
+        parameters={key: cell.parameters_text for key, cell in settings.cells.items()},
     )
     return found, network
 

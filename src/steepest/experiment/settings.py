@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import torch
 from torch import nn
@@ -19,11 +18,13 @@ from steepest.evaluate import baselines
 from steepest.evaluate.judging import Judging, judge
 from steepest.evaluate.metrics import metric_info
 from steepest.experiment.cautions import lacking_controls, uneven
+from steepest.experiment.cells import TimedCell, cell_of, with_arm, without_edited
 from steepest.experiment.data import Datasets
 from steepest.experiment.devices import usable_device
-from steepest.models import build_model, count_parameters
+from steepest.models import build_model
 from steepest.objectives import make_objective
 from steepest.objectives.target import target_of
+from steepest.optim.selection import freeze, multipliers
 from steepest.procedures import make_procedure
 from steepest.recipe import (
     WHOLE_BATCH,
@@ -49,7 +50,6 @@ from steepest.sweep.defaults import (
     explain_batch_size,
 )
 from steepest.sweep.labels import labels_of
-from steepest.sweep.machine import cores, processor
 from steepest.sweep.meaning import model_meant, schedule_meant
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Setup
@@ -63,23 +63,6 @@ from steepest.wording import counted
 
 LONG = 1_000_000
 """Steps of a run that every schedule fits; whether it fits the runs that are made is seen when they are planned."""
-
-
-@dataclass(frozen=True)
-class TimedCell:
-    """What the time of a step depends on, besides the optimizer, and what it is measured with.
-
-    Attributes:
-        arm: one of its arms.
-        methods: the optimizers of its arms, each once.
-        of: what its execution plan belongs to.
-        parameters: trainable numbers of its model.
-    """
-
-    arm: Arm
-    methods: tuple[Any, ...]
-    of: Mapping[str, str]
-    parameters: int
 
 
 @dataclass(frozen=True)
@@ -189,7 +172,7 @@ class Settings:
             bench = Bench(data, arm.recipe, arm.model, device, Programs(announce=observer.stage))
             if known is None:
                 known = choose_execution(bench, asked)
-            known = _without_edited(known, cell.of).model_copy(update={"of": {**known.of, **cell.of}})
+            known = without_edited(known, cell.of).model_copy(update={"of": {**known.of, **cell.of}})
             steps[key] = Steps.measured(bench, known, cell.methods)
             cells[key] = steps[key].execution
         plan = plan.model_copy(update={"cells": {**plan.cells, **cells}})
@@ -254,7 +237,7 @@ def decide(experiment: Experiment, source: Source, given: Objects, observer: Obs
             )
         arms[_meaning(made)] = made if twin is None else _merged(twin, made)
         notes += _arm_notes(experiment, wanted, arm, made, net, datasets[made.folds[0]])
-        cells[made.cell] = _with_arm(cells.get(made.cell), made, net)
+        cells[made.cell] = with_arm(cells.get(made.cell), made, net)
     notes = [each for each in notes if each not in dataset.notes]
     notes += lacking_controls(wanted)
     notes += uneven(next(iter(arms.values())), datasets)
@@ -336,16 +319,6 @@ def _arm_notes(
     return [*data.notes, *about_outputs(net, data), *advised, *densely]
 
 
-def _with_arm(cell: TimedCell | None, arm: Arm, net: nn.Module) -> TimedCell:
-    """Return a cell with the optimizer of one more arm."""
-    if cell is None:
-        cell = TimedCell(arm, (), _measured_for(net, arm.recipe), count_parameters(net))
-    if arm.method.name in [each.name for each in cell.methods]:
-        return cell
-    code = {f"code of {arm.method.name}": arm.method.code} if arm.method.code else {}
-    return replace(cell, methods=(*cell.methods, arm.method), of={**cell.of, **code})
-
-
 def _arm(
     wanted: Wanted, experiment: Experiment, datasets: Datasets, judging: Judging, codes: Codes
 ) -> tuple[Arm, nn.Module]:
@@ -361,7 +334,14 @@ def _arm(
             f"{rows} training rows",
             hint=f"give a batch size of at most {rows}, such as --batch-size {datasets.default_batch_size(wanted)}.",
         )
-    net = build_model(wanted.model, data.shape)
+    accumulate = experiment.protocol.accumulate
+    if accumulate > batch_size:
+        raise OptionError(
+            f"--accumulate {accumulate} divides a batch of {counted(batch_size, 'row')} into more parts than rows",
+            hint=f"give at most {batch_size}, or a larger batch: --batch-size is the rows of all micro-batches.",
+        )
+    net = freeze(build_model(wanted.model, data.shape), wanted.freeze)
+    multipliers(net, wanted.rates)
     shapes = [[name, list(each.shape)] for name, each in net.named_parameters()]
     code = {
         "model": with_shapes(codes.models[wanted.model_text], shapes),
@@ -393,6 +373,10 @@ def _arm(
         code={kind: digest for kind, digest in code.items() if digest},
         loss=loss,
         regularizer=wanted.regularizer,
+        rates=wanted.rates,
+        freeze=wanted.freeze,
+        accumulate=accumulate,
+        max_seconds=experiment.protocol.max_seconds,
     )
     method = replace(wanted.optimizer, code=codes.optimizers[wanted.optimizer.name].digest)
     arm = Arm(
@@ -404,15 +388,7 @@ def _arm(
             "loss": loss or default,
         },
         per_epoch=BatchPlan(len(data.train), batch_size, 0).batches_per_epoch,
-        cell=stable_hash(
-            [
-                recipe.model,
-                repr(data.shape),
-                batch_size,
-                wanted.precision,
-                *filter(None, [wanted.regularizer]),
-            ]
-        )[:12],
+        cell=cell_of(recipe, data.shape),
         folds=folds,
         final=final,
         weights=_weights(experiment, datasets, (*folds, final)) if final else {},
@@ -464,29 +440,6 @@ def _check_titles(titles: Sequence[str], labels: Sequence[str]) -> None:
         if title in others or title in taken:
             what = "a baseline" if title in taken else "another arm"
             raise OptionError(f"an arm is called {title!r}, as {what} is", hint="give it another name.")
-
-
-def _without_edited(execution: Execution, of: Mapping[str, str]) -> Execution:
-    """Return a plan without what it says of the optimizers whose code is another now."""
-    edited = {name.removeprefix("code of ") for name, now in of.items() if execution.of.get(name, now) != now}
-    times = {name: each for name, each in execution.timings.seconds_a_step.items() if name not in edited}
-    compiled = tuple(name for name in execution.compiled if name not in edited)
-    return execution.timed(seconds_a_step=times).model_copy(update={"compiled": compiled})
-
-
-def _measured_for(net: nn.Module, recipe: Recipe) -> dict[str, str]:
-    """Return what an execution plan belongs to."""
-    shapes = [f"{name} {tuple(each.shape)}" for name, each in net.named_parameters()]
-    return {
-        "model": recipe.model,
-        "shapes": stable_hash(shapes)[:12],
-        "batch size": str(recipe.batch_size),
-        "precision": recipe.precision,
-        **({"regularizer": recipe.regularizer} if recipe.regularizer else {}),
-        "machine": f"{processor()} with {cores()} cores",
-        **({"code": recipe.code["model"]} if "model" in recipe.code else {}),
-        **({"code of the regularizer": recipe.code["regularizer"]} if "regularizer" in recipe.code else {}),
-    }
 
 
 def _say(observer: Observer, notes: Sequence[Note]) -> None:

@@ -192,6 +192,14 @@ def _training(comparison: Comparison, experiment: Experiment, records: Sequence[
         said.append(f"Regularizers: {facts['regularizer']}.")
     if "callbacks" in facts:
         said.append(f"Callbacks during runs: {facts['callbacks']}.")
+    if "learning rates" in facts:
+        said.append(f"Multipliers of the learning rate: {facts['learning rates']}.")
+    if "fixed parameters" in facts:
+        said.append(f"Parameters that are not trained: {facts['fixed parameters']}.")
+    if "micro-batches" in facts:
+        said.append(f"Micro-batches of a batch: {facts['micro-batches']}.")
+    if "seconds of training" in facts:
+        said.append(f"Runs ended at the first evaluation after {facts['seconds of training']} s of training.")
     if "procedure" in facts:
         said.append(f"Procedures: {facts['procedure']}.")
     said.append(

@@ -18,6 +18,7 @@ from steepest.errors import OptionError
 from steepest.optim.hyper import Hyper, validated
 from steepest.optim.loading import adopt, check_order, in_full, scalar, wide
 from steepest.optim.pieces import PIECE, SMALL, Move, write, write_in_pieces, write_joined
+from steepest.optim.selection import MULTIPLIER
 from steepest.optim.update import Update
 from steepest.optim.values import Carry, Coefficients, Slots
 
@@ -250,14 +251,14 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     def _multiplier(self, group: dict[str, Any]) -> float:
         """Return the factor of the step that is to be taken; a schedule moves on by one."""
-        multiplier = 1.0
+        multiplier = float(group.get(MULTIPLIER, 1.0))
         if REFERENCE in group and (lr := scalar(group["lr"])) != (reference := group[REFERENCE]):
             if not reference:
                 raise OptionError(
                     f"{self.rule_type.name} was made with lr=0, of which lr={lr} is no multiple",
                     hint="make it with the lr above 0 that the first step should have.",
                 )
-            multiplier = lr / reference
+            multiplier *= lr / reference
         if self._schedule is not None:
             if "initial_lr" in group:
                 raise OptionError(

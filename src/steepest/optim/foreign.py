@@ -13,7 +13,8 @@ import functools
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Never, cast
 
 import torch
@@ -23,6 +24,7 @@ from steepest.components.grammar import Spec
 from steepest.components.references import load_reference
 from steepest.errors import MissingExtraError, OptionError, SteepestError, StepError, first_line
 from steepest.optim.rule import Carry, Coefficients, Hyper, Rule, Slots, Start
+from steepest.optim.selection import MULTIPLIER, by_rate
 from steepest.optim.spec import MethodSpec
 
 PACKAGES = {
@@ -113,8 +115,13 @@ class ForeignRule(Rule[ForeignHyper]):
         *,
         schedule: Callable[[int], float] | None = None,
         maximize: bool = False,
+        rates: Mapping[str, float] = MappingProxyType({}),
     ) -> Any:
         """Return the foreign optimizer with the schedule around its step."""
+        if rates and isinstance(params, torch.nn.Module):
+            own = float(self.hyper.lr)
+            groups = by_rate(self.groups(params), params, rates)
+            params = [{"params": each["params"], "lr": own * each.get(MULTIPLIER, 1.0)} for each in groups]
         made = self._made(params, **({"maximize": True} if maximize else {}))
         made.schedule, made.called = schedule, self.called
         if "closure" in inspect.signature(self.kind.step).parameters and not made.needs_closure:

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 
 from steepest.optim.dense import RuleOptimizer
 from steepest.optim.held import HeldLoss
-from steepest.optim.problem import Around, BatchSource, Problem, Regularized, TableProblem, losses
+from steepest.optim.problem import Around, BatchSource, Divided, Problem, Regularized, TableProblem, losses
 from steepest.optim.rule import Rule
+from steepest.optim.selection import multipliers
 from steepest.optim.tables import RowTables, unpadded
 from steepest.schedules import Schedule
 
@@ -82,6 +83,8 @@ class RuleMethod(Method):
         clip: largest 2-norm of the gradient over all parameters, or None.
         by_rows: parameters' names of the tables that are executed by rows.
         by_gradients: whether the schedule goes by the gradients before a step, where an optimizer takes several.
+        rates: multipliers of the learning rate, as :func:`~steepest.optim.selection.read_rates` reads them.
+        accumulate: micro-batches in which the gradient of a batch is computed.
     """
 
     rule: Rule[Any]
@@ -89,6 +92,8 @@ class RuleMethod(Method):
     clip: float | None = None
     by_rows: tuple[str, ...] = ()
     by_gradients: bool = False
+    rates: str = ""
+    accumulate: int = 1
 
     @property
     def lr(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -106,9 +111,15 @@ class GradientMethod(RuleMethod):
         schedule = self.schedule
         if self.by_gradients:
             schedule = lambda _: self.schedule(int(state.gradients))  # noqa: E731
-        state = GradientState(self.rule.optimizer(problem.model, schedule=schedule), parameters)
+        rates = multipliers(problem.model, self.rates)
+        optimizer = (
+            self.rule.optimizer(problem.model, schedule=schedule, rates=rates)
+            if rates
+            else self.rule.optimizer(problem.model, schedule=schedule)
+        )
+        state = GradientState(optimizer, parameters)
         if self.by_rows:
-            state.tables = RowTables(problem.model, self.by_rows, self.rule, self.schedule)
+            state.tables = RowTables(problem.model, self.by_rows, self.rule, self.schedule, rates=rates)
         if isinstance(problem, Regularized):
             state.around = problem.around()
         return state
@@ -144,12 +155,11 @@ class GradientMethod(RuleMethod):
             return self._step_by_rows(cast("TableProblem", problem), state, state.tables, batch)
         if not state.optimizer.needs_closure:
             state.optimizer.zero_grad(set_to_none=True)
-            loss, reported = losses(problem, batch)
-            loss.backward()
+            reported = self._backward(problem, batch, lambda part, _: losses(problem, part))
             self._clip(state, state.parameters)
             state.optimizer.step()
             self._end(state)
-            return StepInfo(float(reported.detach()))
+            return StepInfo(float(reported))
         held = HeldLoss(problem, batch, randomness)
 
         def evaluate() -> Tensor:
@@ -163,6 +173,24 @@ class GradientMethod(RuleMethod):
         self._end(state)
         state.gradients += held.count
         return StepInfo(held.losses[0], gradients=held.count)
+
+    def _backward(
+        self, problem: Problem, batch: Any, evaluate: Callable[[Any, slice], tuple[Tensor, Tensor]]
+    ) -> Tensor:
+        """Leave the gradient of a batch's loss in the parameters, and return what is reported.
+
+        The loss is Σwℓ/Σw, so the gradients of micro-batches add up with their shares of the weights.
+        """
+        if self.accumulate == 1:
+            loss, reported = evaluate(batch, slice(None))
+            loss.backward()
+            return reported.detach()
+        total: Tensor | None = None
+        for part, where, share in cast("Divided", problem).parts(batch, self.accumulate):
+            loss, reported = evaluate(part, where)
+            (loss * share).backward()
+            total = reported.detach() * share if total is None else total + reported.detach() * share
+        return cast("Tensor", total)
 
     def _clip(self, state: GradientState, parameters: Mapping[str, Tensor]) -> None:
         """Change the gradients as regularizers do, then clip them."""
@@ -184,15 +212,19 @@ class GradientMethod(RuleMethod):
         """Make one step in which the tables' parameters have no gradient, so that the optimizer passes them by."""
         state.optimizer.zero_grad(set_to_none=True)
         rows, places = tables.begin(problem.codes(batch))
+
+        def evaluate(part: Any, where: slice) -> tuple[Tensor, Tensor]:
+            some = {name: each[where] for name, each in places.items()}
+            return problem.losses_with(part, rows, some)
+
         with unpadded(tables.modules.values()):
-            loss, reported = problem.losses_with(batch, rows, places)
-        loss.backward()
+            reported = self._backward(problem, batch, evaluate)
         tables.mask_padding(rows)
         self._clip(state, {**state.parameters, **rows})
         state.optimizer.step()
         tables.end(rows)
         self._end(state)
-        return StepInfo(float(reported.detach()))
+        return StepInfo(float(reported))
 
     def tables(self, state: GradientState) -> RowTables | None:
         """Return the tables that are executed by rows."""

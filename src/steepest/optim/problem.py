@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
@@ -40,6 +40,14 @@ def losses(problem: Problem, batch: Any) -> tuple[Tensor, Tensor]:
         return problem.losses(batch)
     loss = problem.loss(batch)
     return loss, loss
+
+
+class Divided(Problem, Protocol):
+    """A problem whose batches can be divided."""
+
+    def parts(self, batch: Any, count: int) -> Iterable[tuple[Any, slice, float]]:
+        """Return micro-batches, where their rows are in the batch, and their shares of the weights, which sum to 1."""
+        ...
 
 
 class Around(Protocol):

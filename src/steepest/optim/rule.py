@@ -6,7 +6,8 @@ contract of its update is described in :mod:`steepest.optim.update`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
@@ -14,6 +15,7 @@ import torch
 from steepest.optim.dense import RuleOptimizer, optimizer_class
 from steepest.optim.hyper import Beta, H, Hyper, described, validated
 from steepest.optim.past import Past, has_closed_form
+from steepest.optim.selection import by_rate
 from steepest.optim.spec import MethodSettings
 from steepest.optim.update import Update
 from steepest.optim.values import Carry, Coefficients, Couples, Idle, Slots, Start
@@ -81,6 +83,7 @@ class Rule(Update[H]):
         *,
         schedule: Schedule | None = None,
         maximize: bool = False,
+        rates: Mapping[str, float] = MappingProxyType({}),
     ) -> RuleOptimizer:
         """Return a ``torch.optim.Optimizer`` that runs this rule on ``params``.
 
@@ -89,10 +92,11 @@ class Rule(Update[H]):
                 parameters are grouped as the rule wants them.
             schedule: multiplier of the applied step as a function of the optimizer's step (from 0).
             maximize: climb instead of descend.
+            rates: of a module: multipliers of the applied step, by parameter.
         """
         made = optimizer_class(type(self))
         if isinstance(params, torch.nn.Module):
-            params = self.groups(params)
+            params = by_rate(self.groups(params), params, rates) if rates else self.groups(params)
         return made(params, maximize=maximize, schedule=schedule, **self.hyper.model_dump())
 
     def groups(self, module: torch.nn.Module) -> list[dict[str, Any]]:

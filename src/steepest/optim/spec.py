@@ -31,6 +31,8 @@ class MethodSettings:
         clip: largest 2-norm of the gradient of a rule, or None.
         tables: names of the embedding tables that are updated by rows.
         by_gradients: whether the length is a number of gradients.
+        rates: multipliers of the learning rate by role or name of parameters.
+        accumulate: micro-batches in which the gradient of a batch is computed.
         execute: makes the method of a rule, whose steps are eager or one compiled program.
     """
 
@@ -38,6 +40,8 @@ class MethodSettings:
     clip: float | None = None
     tables: tuple[str, ...] = ()
     by_gradients: bool = False
+    rates: str = ""
+    accumulate: int = 1
     execute: Callable[[Any, MethodSettings], Any] | None = None
 
     def multiplier(self, step: int, gradients: float) -> float:

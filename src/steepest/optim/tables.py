@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,7 @@ class RowTables:
         rule: the update.
         schedule: multiplier of the applied step, by step.
         closed_form: take the rule's closed form where it has one; otherwise replay.
+        rates: multipliers of the applied step of some tables, by name.
 
     Raises:
         OptionError: a table cannot be executed by rows.
@@ -52,11 +54,20 @@ class RowTables:
         schedule: Schedule,
         *,
         closed_form: bool = True,
+        rates: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         self.modules = {name: embedding(model, name) for name in names}
-        self.past = Past(rule, schedule, closed_form=closed_form)
+        factors = {name: rates.get(name, 1.0) for name in names}
+        self.pasts = {
+            factor: Past(rule, multiplied(schedule, factor), closed_form=closed_form)
+            for factor in dict.fromkeys(factors.values())
+        }
+        self.past = next(iter(self.pasts.values()))
         weights = dict(model.named_parameters())
-        self.rows = {name: Rows(rule, weights[name], past=self.past, copy=False) for name in names}
+        self.rows = {
+            name: Rows(rule, weights[name], past=self.pasts[factor], copy=False)
+            for name, factor in factors.items()
+        }
         self._gathered: dict[str, Gathered] = {}
 
     def begin(self, codes: Codes) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -71,7 +82,8 @@ class RowTables:
 
     def end(self, leaves: Mapping[str, Tensor]) -> None:
         """Make the step with the gradients of the leaves."""
-        self.past.extend()
+        for past in self.pasts.values():
+            past.extend()
         for name, rows in self.rows.items():
             grad = leaves[name].grad
             rows.write(self._gathered[name], torch.zeros_like(leaves[name]) if grad is None else grad)
@@ -99,8 +111,16 @@ class RowTables:
 
     def frozen(self, older: Mapping[str, Rows] | None = None) -> dict[str, Rows]:
         """Return a copy of the present state, in the memory of an older copy where there is one."""
-        past = self.past.frozen()
-        return {name: rows.frozen(older[name] if older else None, past) for name, rows in self.rows.items()}
+        pasts = {id(past): past.frozen() for past in self.pasts.values()}
+        return {
+            name: rows.frozen(older[name] if older else None, pasts[id(rows.past)])
+            for name, rows in self.rows.items()
+        }
+
+
+def multiplied(schedule: Schedule, factor: float) -> Schedule:
+    """Return a schedule times a number; the schedule itself for 1."""
+    return schedule if factor == 1.0 else lambda step: factor * schedule(step)
 
 
 @contextlib.contextmanager

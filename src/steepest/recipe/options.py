@@ -156,6 +156,14 @@ class Protocol(Options):
         "'sklearn:KNeighborsClassifier(n_neighbors=5)', or none (default: all that serve the task); repeatable",
     )
     clip: float | None = Field(None, gt=0, description="clip gradients to this norm")
+    accumulate: int = Field(
+        1, ge=1, description="micro-batches in which the gradient of a batch is computed, to save memory"
+    )
+    max_seconds: float | None = Field(
+        None,
+        gt=0,
+        description="seconds of training after which a run ends, at its next evaluation; --equal seconds is repeatable",
+    )
     precision: Precision = Field(
         "float32",
         description="float32, float64, or for matrix products in training bf16, or on a CUDA device tf32",
@@ -190,8 +198,8 @@ class Protocol(Options):
 
 
 FACTORS = (
-    "optimizer", "model", "loss", "regularizer", "schedule", "batch_size", "precision", "train_rows", "labels",
-    "prepare", "procedure",
+    "optimizer", "model", "loss", "regularizer", "schedule", "rates", "freeze", "batch_size", "precision",
+    "train_rows", "labels", "prepare", "procedure",
 )  # fmt: skip
 """What arms can differ in, in the order of labels and tables."""
 
@@ -211,6 +219,13 @@ class Factors(Options):
         (), description="regularizers such as 'l2(1e-4) + input-noise(0.1)', or none; repeatable"
     )
     schedule: Texts = Field((), description="learning-rate schedules")
+    rates: Texts = Field(
+        (),
+        description="multipliers of the learning rate such as 'embeddings=0.1, head=10', or none; repeatable",
+    )
+    freeze: Texts = Field(
+        (), description="parameters that are not trained, such as embeddings or '0.*', or none; repeatable"
+    )
     batch_size: tuple[BatchSize, ...] = Field((), description="rows per step, or all")
     precision: tuple[Precision, ...] = Field((), description="numerical precisions")
     train_rows: Texts = Field(
@@ -250,6 +265,8 @@ class ArmOptions(Options):
     loss: str | None = Field(None, description="training loss")
     regularizer: str | None = Field(None, description="regularizers, joined by +, or none")
     schedule: str | None = Field(None, description="learning-rate schedule")
+    rates: str | None = Field(None, description="multipliers of the learning rate by role or name, or none")
+    freeze: str | None = Field(None, description="parameters that are not trained, or none")
     batch_size: BatchSize | None = Field(None, description="rows per step, or all")
     precision: Precision | None = Field(None, description="numerical precision")
     train_rows: Annotated[

@@ -34,6 +34,10 @@ class Recipe(Options):
         code: the identity of what the user wrote (optimizer, model, schedule, callbacks); empty where all is ours.
         loss: the training loss; empty for the default one of the target.
         regularizer: what acts inside a step besides the optimizer, in order; empty for nothing.
+        rates: multipliers of the learning rate by role or name of parameters; empty for one rate.
+        freeze: roles or names of the parameters that are not trained; empty for none.
+        accumulate: micro-batches in which the gradient of a batch is computed.
+        max_seconds: of training, after which the run ends at its next evaluation, or None.
         start: the run whose weights it starts from, as its recipe's id and the point (``best``, ``last``); None for
             weights drawn anew.
     """
@@ -54,6 +58,10 @@ class Recipe(Options):
     code: dict[str, str] = Field(default_factory=dict[str, str])
     loss: str = ""
     regularizer: str = ""
+    rates: str = ""
+    freeze: str = ""
+    accumulate: int = 1
+    max_seconds: float | None = None
     start: tuple[str, str] | None = None
 
     def scheduled(self, schedule: str) -> Recipe:
@@ -93,6 +101,10 @@ NEUTRAL: dict[str, Any] = {
     "gradients": None,
     "loss": "",
     "regularizer": "",
+    "rates": "",
+    "freeze": "",
+    "accumulate": 1,
+    "max_seconds": None,
 }
 """Fields that recipes had not from the beginning, with the values, fixed forever, that leave the identity as it was."""
 

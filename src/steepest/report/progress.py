@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from steepest.data.dataset import Dataset
 from steepest.data.encode import INDICATOR
 from steepest.recipe import Execution
-from steepest.sweep.arms import SUBJECTS, Arm, is_factorial
+from steepest.sweep.arms import SUBJECTS, Arm
 from steepest.sweep.estimate import made_otherwise
 from steepest.sweep.expected import expected_runs, has_constants
+from steepest.sweep.labels import is_factorial
 from steepest.sweep.plan import History, Setup, taking_part
 from steepest.sweep.rows import by_rows
 from steepest.sweep.trials import rates_alone
@@ -126,7 +127,12 @@ def steps_text(cells: Mapping[str, Execution], arms: Sequence[Arm]) -> list[str]
         parts = [f"{title}: {', '.join(names[kind].values())}" for kind, title in
                  ((True, "one compiled program"), (False, "eager")) if names[kind]]  # fmt: skip
         count = execution.threads
-        inside = f", {mine[0].recipe.regularizer}" if mine[0].recipe.regularizer else ""
+        recipe = mine[0].recipe
+        inside = "".join(
+            f", {what}{each}"
+            for what, each in (("", recipe.regularizer), ("rates ", recipe.rates), ("fixed ", recipe.freeze))
+            if each
+        )
         what = (
             f"{mine[0].recipe.model}, batch {mine[0].recipe.batch_size}{inside}: " if len(cells) > 1 else ""
         )

@@ -13,6 +13,7 @@ from steepest.data.variants import Variant
 from steepest.errors import OptionError, SteepestError
 from steepest.models import ModelBuilder
 from steepest.objectives import loss_text
+from steepest.optim.selection import patterns_text, rates_text
 from steepest.optim.spec import MethodSpec
 from steepest.procedures import Procedure, make_procedure
 from steepest.recipe import FACTORS, ArmOptions, Experiment, Recipe, stable_hash
@@ -43,6 +44,8 @@ SUBJECTS = {
     "loss": ("loss", "losses"),
     "regularizer": ("regularizer", "regularizers"),
     "schedule": ("schedule", "schedules"),
+    "rates": ("set of learning rates", "sets of learning rates"),
+    "freeze": ("set of fixed parameters", "sets of fixed parameters"),
     "batch_size": ("batch size", "batch sizes"),
     "precision": ("numerical precision", "numerical precisions"),
     "train_rows": ("number of training rows", "numbers of training rows"),
@@ -90,6 +93,7 @@ class Wanted:
         procedure: of which runs it consists.
         loss: the training loss; empty for the default one of the target.
         regularizer: what acts inside a step besides the optimizer; empty for nothing.
+        rates, freeze: as in a recipe.
         name: the user's own name for it, or nothing.
         model_name: the text that stands for the callable that builds the model; by default that of its name.
         callbacks: what watches its runs or changes them, by the text that it was given as, or its name.
@@ -106,6 +110,8 @@ class Wanted:
     procedure: str = PLAIN
     loss: str = ""
     regularizer: str = ""
+    rates: str = ""
+    freeze: str = ""
     name: str = ""
     model_name: str = ""
     callbacks: tuple[tuple[str, Callback], ...] = ()
@@ -118,6 +124,8 @@ class Wanted:
         object.__setattr__(self, "prepare", whole_path(self.prepare))
         object.__setattr__(self, "loss", loss_text(self.loss) if self.loss else "")
         object.__setattr__(self, "regularizer", regularizer_text(self.regularizer))
+        object.__setattr__(self, "rates", rates_text(self.rates))
+        object.__setattr__(self, "freeze", patterns_text(self.freeze))
 
     @property
     def model_text(self) -> str:
@@ -147,6 +155,8 @@ class Wanted:
             procedure=self.procedure,
             loss=self.loss or None,
             regularizer=self.regularizer or None,
+            rates=self.rates or None,
+            freeze=self.freeze or None,
             name=self.name,
         )
 
@@ -197,7 +207,7 @@ class Arm:
     def id(self) -> str:
         """Twelve hexadecimal digits that change with any factor; the name and the label have no part in it."""
         told = {**self.factors, "code": self.recipe.code, "optimizer code": self.method.code}
-        for name in ("loss", "regularizer"):  # factors that older folders do not have
+        for name in ("loss", "regularizer", "rates", "freeze"):  # factors that older folders do not have
             if not getattr(self.recipe, name):
                 told.pop(name, None)
         return stable_hash(told)[:12]
@@ -461,6 +471,8 @@ def texts_of(arm: Wanted) -> dict[str, str]:
         "loss": arm.loss,
         "regularizer": arm.regularizer or NONE,
         "schedule": arm.schedule,
+        "rates": arm.rates or NONE,
+        "freeze": arm.freeze or NONE,
         "batch_size": DEFAULT if arm.batch_size is None else str(arm.batch_size),
         "precision": arm.precision,
         "train_rows": arm.train_rows,
@@ -478,17 +490,3 @@ def varying(factors: Sequence[Mapping[str, str]]) -> list[str]:
         ['optimizer']
     """
     return [name for name in FACTORS if len({each.get(name, "") for each in factors}) > 1]
-
-
-def is_factorial(factors: Sequence[Mapping[str, str]], differing: Sequence[str]) -> bool:
-    """Return whether the arms are all combinations of the values of the factors in which they differ.
-
-    Example:
-        >>> is_factorial([{"optimizer": "adam"}, {"optimizer": "sgd"}], ["optimizer"])
-        True
-    """
-    levels = [len({each[name] for each in factors}) for name in differing]
-    count = 1
-    for each in levels:
-        count *= each
-    return count == len({tuple(each[name] for name in differing) for each in factors}) == len(factors)

@@ -15,6 +15,7 @@ from steepest.data.dataset import Dataset
 from steepest.errors import StepError
 from steepest.models import ModelBuilder, build_model, count_parameters
 from steepest.optim.method import Method
+from steepest.optim.selection import freeze
 from steepest.optim.spec import MethodSpec
 from steepest.recipe import Execution, Recipe
 from steepest.record.schema import Record, RunKey
@@ -138,7 +139,7 @@ class Bench:
     def network(self) -> nn.Module:
         """Return a new model on the device."""
         net = build_model(self.model or self.recipe.model, self.dataset.shape)
-        return wide(net, self.dataset, self.recipe.precision)[0].to(self.device)
+        return freeze(wide(net, self.dataset, self.recipe.precision)[0].to(self.device), self.recipe.freeze)
 
     def begin(self, way: Way) -> _Begun:
         """Return a run at its start."""

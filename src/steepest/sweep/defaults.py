@@ -69,6 +69,7 @@ def pilot_run(arm: Arm, seed: int, most_steps: int = PILOT_STEPS) -> PlannedRun:
         "optimizer": whole_spec(rule),
         "steps": epochs * arm.per_epoch,
         "patience": PILOT_PATIENCE,
+        "max_seconds": None,
     }
     recipe = arm.recipe.scheduled("constant").without_code("callbacks").model_copy(update=changes)
     key = RunKey(name="pilot", recipe=recipe.id, seed=seed + TUNING_SEED, phase="pilot")

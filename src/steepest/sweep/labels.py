@@ -75,8 +75,26 @@ def _shown(name: str, value: str) -> str:
         return f"{value or 'default'} loss"
     if name == "regularizer":
         return "no regularizer" if value in ("", NONE) else value
+    if name == "rates":
+        return "one rate" if value in ("", NONE) else f"rates {value}"
+    if name == "freeze":
+        return "all trained" if value in ("", NONE) else f"fixed {value}"
     if name == "schedule":
         return f"{value} schedule"
     if name == "procedure":
         return make_procedure(value).title
     return value
+
+
+def is_factorial(factors: Sequence[Mapping[str, str]], differing: Sequence[str]) -> bool:
+    """Return whether the arms are all combinations of the values of the factors in which they differ.
+
+    Example:
+        >>> is_factorial([{"optimizer": "adam"}, {"optimizer": "sgd"}], ["optimizer"])
+        True
+    """
+    levels = [len({each[name] for each in factors}) for name in differing]
+    count = 1
+    for each in levels:
+        count *= each
+    return count == len({tuple(each[name] for name in differing) for each in factors}) == len(factors)

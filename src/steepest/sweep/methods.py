@@ -32,10 +32,24 @@ def make_method(
     def execute(of: Rule[Any], settings: MethodSettings) -> Method:
         if not compiled:
             return GradientMethod(
-                of, settings.schedule, settings.clip, settings.tables, settings.by_gradients
+                of,
+                settings.schedule,
+                settings.clip,
+                settings.tables,
+                settings.by_gradients,
+                settings.rates,
+                settings.accumulate,
             )
         kind = ReplayedMethod if execution.device.startswith("cuda") else CompiledMethod
-        return kind(of, settings.schedule, settings.clip, settings.tables, programs=programs)
+        return kind(
+            of,
+            settings.schedule,
+            settings.clip,
+            settings.tables,
+            rates=settings.rates,
+            accumulate=settings.accumulate,
+            programs=programs,
+        )
 
     return rule.make(
         MethodSettings(
@@ -43,6 +57,8 @@ def make_method(
             recipe.clip,
             by_rows(execution, rule),
             by_gradients=recipe.gradients is not None,
+            rates=recipe.rates,
+            accumulate=recipe.accumulate,
             execute=execute,
         )
     )

@@ -45,12 +45,28 @@ def check_used(experiment: Experiment, asked: Collection[str], arms: Sequence[Wa
     _check_listed(experiment, asked)
     _check_model(experiment, given, asked, arms)
     _check_tuning(given, [arm.optimizer for arm in arms], experiment.protocol)
+    _check_rules(experiment, arms)
     unclipped = [arm.optimizer.name for arm in arms if not arm.optimizer.rule.clips]
     if experiment.protocol.clip is not None and unclipped:
         raise OptionError(
             f"--clip has no effect on {unclipped[0]}, which needs the gradient as it is",
             hint=f"leave it out, or leave {unclipped[0]} out of -o.",
         )
+
+
+def _check_rules(experiment: Experiment, arms: Sequence[Wanted]) -> None:
+    """Refuse learning rates and micro-batches for optimizers whose step is not one gradient and one update."""
+    for arm in arms:
+        rule, what = arm.optimizer.rule, ""
+        if arm.rates and not rule.is_rule:
+            what = "--rates"
+        if experiment.protocol.accumulate > 1 and (not rule.is_rule or rule.gradients_a_step != 1):
+            what = "--accumulate"
+        if what:
+            raise OptionError(
+                f"{what} has no effect on {arm.optimizer.name}, whose step is not one gradient and one update",
+                hint=f"leave it out, or leave {arm.optimizer.name} out of -o.",
+            )
 
 
 def without_effect(options: ModelOptions, shape: Shape) -> tuple[Note, ...]:

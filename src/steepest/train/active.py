@@ -226,8 +226,15 @@ class ActiveRun:
             self._end("diverged", f"{what}: {cause}")
         elif patience is not None and self._waited >= patience:
             self._end("stopped early", f"no better for {self._waited} evaluations, at step {self.done}")
+        elif self._out_of_time():
+            most = self.recipe.max_seconds
+            self._end("stopped early", f"{most:g} seconds of training are used up, at step {self.done}")
         else:
             self._call("at_evaluation")
+
+    def _out_of_time(self) -> bool:
+        most = self.recipe.max_seconds
+        return most is not None and self.training_seconds >= most and self.used < self.recipe.length
 
     def finish(self) -> Finished:
         """Return what the run leaves; the model has other weights afterwards."""

@@ -23,7 +23,8 @@ from steepest.optim.past import Past
 from steepest.optim.problem import BatchSource, Problem
 from steepest.optim.rows import Quick, Rows
 from steepest.optim.rule import Rule
-from steepest.optim.tables import RowTables
+from steepest.optim.selection import multipliers
+from steepest.optim.tables import RowTables, multiplied
 from steepest.rng import torch_stream
 from steepest.train.aot import Run, compiled, in_bytes
 from steepest.train.dropout import Dropout
@@ -71,6 +72,7 @@ class CompiledState:
         state: the tensors that it changes.
         past: the steps taken.
         tables: those executed by rows, or None.
+        pasts: the same steps with each learning rate, that of most parameters first.
         bits: memory for the random numbers of a block of steps, [block, n].
         run: the compiled step, from the first step on.
         seconds: what compiling took.
@@ -80,6 +82,7 @@ class CompiledState:
     state: State
     past: Past
     tables: RowTables | None
+    pasts: list[Past]
     bits: Tensor | None = None
     run: Run | None = None
     fixed: list[Tensor] = field(default_factory=list)
@@ -104,8 +107,23 @@ class CompiledMethod(RuleMethod):
         """Return the state of a new run."""
         supervised = cast("SupervisedProblem", problem)
         refuse(self.rule, supervised)
-        tables = RowTables(problem.model, self.by_rows, self.rule, self.schedule) if self.by_rows else None
-        past = tables.past if tables else Past(self.rule, self.schedule, closed_form=False)
+        if self.accumulate > 1:
+            raise NotTraceableError("gradients are accumulated", hint="it runs eagerly.")
+        rates = multipliers(problem.model, self.rates)
+        tables = (
+            RowTables(problem.model, self.by_rows, self.rule, self.schedule, rates=rates)
+            if self.by_rows
+            else None
+        )
+        by_factor = dict(tables.pasts) if tables else {}
+        trained = [name for name, each in problem.model.named_parameters() if each.requires_grad]
+        for factor in [1.0, *(rates[name] for name in trained if name in rates)]:
+            if factor not in by_factor:
+                schedule = multiplied(self.schedule, factor)
+                by_factor[factor] = Past(self.rule, schedule, closed_form=False)
+        factors = [1.0, *(each for each in by_factor if each != 1.0)]
+        pasts = [by_factor[each] for each in factors]
+        past = tables.past if tables else pasts[0]
         if tables and past.executor == "replay":
             raise NotTraceableError(
                 f"{self.rule} has no closed form for the rows of {', '.join(self.by_rows)}",
@@ -113,8 +131,9 @@ class CompiledMethod(RuleMethod):
             )
         c, _ = self.rule.coefficients(1, 1.0, dict(self.rule.carry))
         names = (*c, *(supervised.applied.coefficients(0) if supervised.applied else ()))
-        program = Program(supervised, self.rule, past, names, tables, self.clip)
-        return CompiledState(program, State.of(supervised, self.rule, tables), past, tables)
+        places = {name: factors.index(rates[name]) for name in trained if name in rates}
+        program = Program(supervised, self.rule, past, names, tables, self.clip, rates=places)
+        return CompiledState(program, State.of(supervised, self.rule, tables), past, tables, pasts)
 
     def steps(
         self, problem: Problem, state: CompiledState, feed: BatchSource, first: int, count: int
@@ -140,8 +159,8 @@ class CompiledMethod(RuleMethod):
         bits = self.memory(problem, state, feed)[:count]
         rows = state.tables.rows if state.tables else {}
         dtype = next(each.dtype for each in problem.model.parameters() if each.is_floating_point())
-        changing = prepare(problem, state.past, rows, feed, first, count, bits, dtype)
-        if state.past.form is None and rows:
+        changing = prepare(problem, state.pasts, rows, feed, first, count, bits, dtype)
+        if any(each.past.form is None for each in rows.values()):
             raise NotTraceableError(
                 f"the schedule takes {self.rule} where its closed form does not hold",
                 hint="use --compile off.",
@@ -161,7 +180,8 @@ class CompiledMethod(RuleMethod):
         hyper = {name: value for name, value in self.rule.hyper.model_dump().items() if name != "lr"}
         shapes = [(tuple(each.shape), each.dtype) for each in flat_changing(example)]
         held = (fingerprint(state.program.problem.model), *state.program.problem.constants)
-        key = (type(self.rule), str(hyper), self.clip, self.by_rows, threads, str(shapes), held)
+        inside = (self.clip, self.by_rows, tuple(sorted(state.program.rates.items())))
+        key = (type(self.rule), str(hyper), inside, threads, str(shapes), held)
         if key not in self.programs.made:
             with self.timed(state):
                 traced = trace(state.program, state.state, example)

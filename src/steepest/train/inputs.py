@@ -6,7 +6,7 @@ tables of a closed form grow step by step; the numbers of all rows and steps are
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,7 +61,7 @@ def blocks(most: int, first: int, count: int) -> Iterator[tuple[int, int]]:
 
 def prepare(
     problem: SupervisedProblem,
-    past: Past,
+    pasts: Sequence[Past],
     rows: Mapping[str, Rows],
     feed: Feed,
     first: int,
@@ -71,11 +71,11 @@ def prepare(
 ) -> Changing:
     """Return what ``count`` steps from step ``first`` on need, in tensors with the steps as first dimension.
 
-    The past and the rows' steps move on.
+    The pasts and the rows' steps move on.
 
     Args:
         problem: says which columns are codes of tables.
-        past: extended by the steps.
+        pasts: extended by the steps; after the first, those of other learning rates.
         rows: the tables by name; ``last`` of the touched rows moves on.
         feed: the run's batches.
         first: the step, counted from 0.
@@ -94,17 +94,18 @@ def prepare(
             ids = host[name][i]
             steps = each.last.numpy()
             last[name].append(steps[ids])
-            if past.form is not None:
-                known[name].append(past.form.known(last[name][i]))
+            if each.past.form is not None:
+                known[name].append(each.past.form.known(last[name][i]))
             steps[ids] = first + i + 1
         numbers = [
-            *past.extend().values(),
+            *pasts[0].extend().values(),
             *([] if applied is None else applied.coefficients(first + i).values()),
+            *(value for past in pasts[1:] for value in past.extend().values()),
         ]
         coefficients.append([float(value) for value in numbers])
     touched: dict[str, Touched] = {}
-    for name in rows:
-        columns = _columns(past, known[name], np.stack(last[name]), first).to(dtype)
+    for name, each in rows.items():
+        columns = _columns(each.past, known[name], np.stack(last[name]), first).to(dtype)
         places = torch.from_numpy(first_places(host[name]))
         touched[name] = Touched(codes[name].contiguous(), places, columns)
     for i in range(count):

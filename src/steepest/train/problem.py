@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,7 @@ from steepest.errors import ModelError, OptionError, first_line
 from steepest.evaluate.outputs import predict
 from steepest.objectives import Objective, make_objective
 from steepest.objectives.target import target_of
+from steepest.optim.selection import freeze
 from steepest.recipe import Precision, Recipe
 from steepest.regularizers import Regularizer, read_regularizers
 from steepest.regularizers.applied import Applied
@@ -149,6 +151,20 @@ class SupervisedProblem:
             outputs = torch.func.functional_call(self.model, given, batch.inputs)
         return outputs, {name: given[name].detach() for name in buffers}
 
+    def parts(self, batch: Part, count: int) -> list[tuple[Part, slice, float]]:
+        """Return micro-batches of sizes as equal as possible, their places, and their shares of the batch's weights."""
+        weights = torch.ones(len(batch), dtype=torch.float64, device=batch.target.device)
+        if batch.weights is not None:
+            weights = weights * batch.weights
+        if self.weights is not None:
+            weights = weights * self.weights[batch.target]
+        ends = [round(len(batch) * place / count) for place in range(count + 1)]
+        places = [slice(first, last) for first, last in itertools.pairwise(ends)]
+        whole = float(weights.sum())
+        return [
+            (batch.map(lambda each, at=at: each[at]), at, float(weights[at].sum()) / whole) for at in places
+        ]
+
     def batch_loss(self, outputs: Tensor, batch: Part) -> Tensor:
         """Return the loss of a batch, a scalar, from the model's outputs."""
         outputs = outputs.float() if self.precision == "bf16" else outputs
@@ -173,7 +189,8 @@ def wide(model: nn.Module, dataset: Dataset, precision: Precision) -> tuple[nn.M
 
 
 def problem_of(model: nn.Module, dataset: Dataset, recipe: Recipe) -> SupervisedProblem:
-    """Return the problem of a recipe on a dataset for a new model."""
+    """Return the problem of a recipe on a dataset for a new model, of which the recipe may fix a part."""
+    freeze(model, recipe.freeze)
     objective = make_objective(recipe.loss, target_of(dataset))
     columns = tuple(dataset.shape.cardinalities)
     regularizers = read_regularizers(recipe.regularizer)

@@ -7,7 +7,7 @@ enters as a tensor; state tensors are changed in place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from steepest.errors import SteepestError, first_line
 from steepest.optim.idle import ClosedForm
 from steepest.optim.past import Past
 from steepest.optim.rows import Rows
-from steepest.optim.rule import Rule, Slots
+from steepest.optim.rule import Coefficients, Rule, Slots
 from steepest.optim.tables import RowTables, unpadded
 from steepest.train.problem import SupervisedProblem
 
@@ -141,6 +141,7 @@ class Program:
         tables: those that are updated by rows.
         clip: largest 2-norm of the gradient over all parameters, or None.
         idle: parameters that the loss does not depend on, see :func:`without_gradient`; they are not updated.
+        rates: parameters and tables with another learning rate, with the place of its coefficients, from 1.
     """
 
     problem: SupervisedProblem
@@ -150,6 +151,7 @@ class Program:
     tables: RowTables | None
     clip: float | None
     idle: frozenset[str] = frozenset()
+    rates: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def step(self, state: State, changing: Changing) -> Tensor:
         """Make a step and return the batch's loss."""
@@ -173,8 +175,8 @@ class Program:
         self, state: State, rows: dict[str, Tensor], row_slots: dict[str, Slots], changing: Changing
     ) -> Moved:
         """Return what a step changes: the core's gradients, clipped, and the rule's update."""
-        c = dict(zip(self.names, changing.coefficients.unbind(0), strict=True))
-        applied = self.problem.applied
+        numbers = self.numbers(changing.coefficients)
+        c, applied = numbers[0], self.problem.applied
         gradients, loss, buffers = self.core(state, rows, changing)
         for name in rows:
             if name in gradients:
@@ -187,17 +189,27 @@ class Program:
         for name, weight in state.parameters.items():
             if name in gradients:
                 moved.parameters[name], moved.slots[name] = self.rule.update(
-                    gradients[name], weight, state.slots[name], c
+                    gradients[name], weight, state.slots[name], numbers[self.rates.get(name, 0)]
                 )
         for name, weight in rows.items():
             grad = gradients.get(name, torch.zeros_like(weight))
-            moved.rows[name], moved.row_slots[name] = self.rule.update(grad, weight, row_slots[name], c)
+            own = numbers[self.rates.get(name, 0)]
+            moved.rows[name], moved.row_slots[name] = self.rule.update(grad, weight, row_slots[name], own)
         if applied is not None:
             moved.parameters = applied.updated(moved.parameters, c)
             if state.averages:
                 values = {**state.parameters, **moved.parameters, **buffers}
                 moved.averages = applied.averaged(state.averages, values, c)
         return moved
+
+    def numbers(self, coefficients: Tensor) -> list[Coefficients]:
+        """Return the coefficients of a step by name: the rule's and the regularizers', then those of other rates."""
+        values = coefficients.unbind(0)
+        first, rest = values[: len(self.names)], values[len(self.names) :]
+        count = max(self.rates.values(), default=0)
+        width = len(rest) // count if count else 0
+        others = [rest[width * place : width * (place + 1)] for place in range(count)]
+        return [dict(zip(self.names, each, strict=False)) for each in (first, *others)]
 
     def core(
         self, state: State, rows: dict[str, Tensor], changing: Changing
