@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 import torch
@@ -214,6 +216,14 @@ def test_what_has_nothing_to_act_on_is_refused(tmp_path, text, column, fact):
     used = {name: data[name] for name in (column, "y")}
     with pytest.raises(OptionError, match=fact):
         st.compare(used, target="y", regularizer=text, epochs=1, seeds=1, out=tmp_path / "run")
+
+
+def test_early_stopping_needs_validation_rows():
+    data = replace(table(), held_out=False)
+    net = build_model(MODEL, data.shape)
+    check_regularizers("l2(0.1)", net, data, ())
+    with pytest.raises(OptionError, match="ends runs by their validation rows, but none are held out"):
+        check_regularizers("early-stopping", net, data, ())
 
 
 def numbers(count: int = 400):

@@ -196,7 +196,9 @@ def listing(
     facts, table = _SHOWN.get(registry.kind, (_facts, None))
     if as_json:
         return json.dumps([facts(each.name, registry) for each in entries], indent=1, ensure_ascii=False)
-    return _table(entries) if table is None else table(registry, [each.name for each in entries])
+    if table is None:
+        return _table(sorted(entries, key=lambda each: registry.place(each.module)))
+    return table(registry, [each.name for each in entries])
 
 
 def _facts(name: str, registry: Registry) -> dict[str, Any]:

@@ -94,6 +94,10 @@ class Registry:
         """Return the names, of one group if it is given, in alphabetical order."""
         return [name for name, entry in self.entries.items() if group is None or group in entry.groups]
 
+    def place(self, module: str) -> int:
+        """Return which of the packages a module is in, counted from 0 in the order in which they were given."""
+        return next(i for i, where in enumerate(self.where) if f"{module}.".startswith(f"{where}."))
+
     def groups(self) -> list[str]:
         """Return the names of all groups, in alphabetical order."""
         return sorted({group for entry in self.entries.values() for group in entry.groups})

@@ -65,6 +65,11 @@ def check_regularizers(text: str, model: nn.Module, data: Dataset, tables: tuple
                 f"the regularizer {str(each)!r} changes nothing in the batches of this data",
                 hint="input-noise needs continuous columns; leave it out here.",
             )
+        if "length" in each.places and not data.held_out:
+            raise OptionError(
+                f"the regularizer {str(each)!r} ends runs by their validation rows, but none are held out",
+                hint="leave it out, or hold validation rows out.",
+            )
         if "penalty" in each.places:
             _check_penalty(each, applied, weights)
         _checked(each, "its other functions", lambda applied=applied: _tried(applied, weights))
