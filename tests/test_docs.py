@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [
     "CONTRIBUTING.md",
     "docs/tutorial/first-comparison.md",
+    "docs/tutorial/fit-a-curve.md",
     "docs/how-to/prepare-a-table.md",
     "docs/how-to/plan-a-comparison.md",
     "docs/how-to/compare-arms.md",

@@ -33,6 +33,13 @@ def optima_and_fits(
         dataset: the data.
         seed: the seed of the runs, on which labels may depend.
     """
+    target = target_of(dataset)
+    losses = {title: make_objective(arms[title].recipe.loss, target) for title in networks}
+    solvable = {
+        title for title, net in networks.items() if losses[title].solved and _is_linear(net, dataset.train)
+    }
+    if not solvable and not _is_curve(dataset):
+        return [], None
     wide = dataset.wide()
     train = wide.training(seed)
     optima: list[Optimum] = []
@@ -41,10 +48,10 @@ def optima_and_fits(
     solved: dict[tuple[str, str], NDArray[np.float64] | None] = {}
     for title, net in networks.items():
         double = copy.deepcopy(net).double().cpu().eval()
-        objective = make_objective(arms[title].recipe.loss, target_of(dataset))
+        objective = losses[title]
         if points is not None:
             fits.append(_fit(title, double, grid, points))
-        design = _design(double, train)
+        design = _design(double, train) if title in solvable else None
         if design is None:
             continue
         key = (arms[title].recipe.model, str(objective))
@@ -82,10 +89,25 @@ def optima_and_fits(
     )
 
 
+MOST_NUMBERS = 20_000_000
+"""Numbers of a design up to which an exact optimum is computed."""
+
+
+def _is_linear(net: nn.Module, train: Part) -> bool:
+    """Whether a network is linear in coefficients, and small enough for its exact optimum."""
+    few = _design(net, train.take(torch.zeros(1, dtype=torch.int64, device=train.target.device)).to("cpu"))
+    return few is not None and few.shape[1] * len(train) <= MOST_NUMBERS
+
+
+def _is_curve(dataset: Dataset) -> bool:
+    """Whether the data is one number along which another one is predicted."""
+    fields = dataset.shape.others
+    return [(each.kind, each.size) for each in fields] == [("values", (1,))] and not dataset.shape.classes
+
+
 def _places(wide: Dataset) -> tuple[Tensor, Part | None]:
     """Return where fits are drawn, and the points in rising order, if the data is a curve."""
-    fields = wide.shape.others
-    if len(fields) != 1 or (fields[0].kind, fields[0].size) != ("values", (1,)) or wide.shape.classes:
+    if not _is_curve(wide):
         return torch.zeros(0, 1), None
     parts = [wide.train, *([wide.validation, wide.test] if wide.held_out else [])]
     x = torch.cat([part.inputs[0] for part in parts])

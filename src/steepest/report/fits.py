@@ -157,7 +157,7 @@ def gap_text(found: Optimum) -> str:
 
 
 def _listed(values: Sequence[float]) -> str:
-    shown = ", ".join(f"{each:.6g}" for each in values[:MOST_COEFFICIENTS])
+    shown = ", ".join(f"{each:.6g}".replace("-", "−") for each in values[:MOST_COEFFICIENTS])
     return shown if len(values) <= MOST_COEFFICIENTS else f"{shown}, … ({len(values)})"
 
 
