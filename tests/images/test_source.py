@@ -157,10 +157,16 @@ def test_options_without_effect_are_refused(photos: Path, options: dict[str, obj
         open_source(photos, reader="images", **options)
 
 
-@pytest.mark.parametrize("options", [{"test": 0.2}, {"split": "folds:5"}])
+@pytest.mark.parametrize("options", [{"test": 0.2}, {"split": "folds:5"}, {"split": "none"}])
 def test_official_test_images_stay(digits: Path, options: dict[str, object]) -> None:
     with pytest.raises(OptionError, match="has test images of its own"):
         open_source(digits, **options)
+
+
+def test_nothing_held_out(photos: Path) -> None:
+    data, _ = open_source(photos, split="none").make(0)
+    assert len(data.train) == 60
+    assert not data.held_out
 
 
 def test_images_without_labels_and_too_few(tmp_path: Path) -> None:
@@ -238,3 +244,21 @@ def test_a_catalog_name_is_a_source(digits: Path, tmp_path: Path, monkeypatch: p
     data, _ = open_source("afhq-32").make(0)
     assert data.name == "afhq-32"
     assert data.classes == ("lying", "upright")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["cnn(channels=[4],hidden=8,dropout=0.5)", "residual-mlp(hidden=[8,8])"])
+def test_compiled_steps_train_as_eager_ones_do(digits: Path, tmp_path: Path, model: str) -> None:
+    losses = []
+    for how in ("off", "on"):
+        out = tmp_path / how
+        arguments = ["compare", str(digits), "--model", model, "-o", "adam(lr=0.01)", *QUICK[:-1], how]
+        assert main([*arguments, "--out", str(out)]) == 0
+        records = [
+            json.loads(line)["record"] for line in (out / "journal.jsonl").read_text().splitlines()[1:]
+        ]
+        losses += [[each["train_loss"] for each in run["curve"][1:]] for run in records if "curve" in run]
+    half = len(losses) // 2
+    assert half > 1
+    for eager, compiled in zip(losses[:half], losses[half:], strict=True):
+        assert compiled == pytest.approx(eager, rel=1e-4)

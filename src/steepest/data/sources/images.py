@@ -31,6 +31,7 @@ from steepest.data.preparation import Preparation, StepReport
 from steepest.data.reprepared import Prepared
 from steepest.data.sources.contract import Source
 from steepest.data.sources.rows import Encoded, Pipeline
+from steepest.data.split_rule import NOTHING
 from steepest.data.target import typed_labels
 from steepest.data.unforeseen import Unforeseen
 from steepest.data.variants import Variant, varied
@@ -216,7 +217,7 @@ class ImageData(Source):
                     hint=f"put the {part} images into a folder {part} beside the folder train.",
                 )
             if part in self._given:
-                if rule.several:
+                if rule.several or rule.kind == NOTHING:
                     raise OptionError(
                         f"--split {options.split} has no effect: {self.name} has {part} images of its own",
                         hint="leave it out.",
