@@ -235,6 +235,15 @@ def test_l2_is_half_the_weight_decay_of_a_coupled_optimizer(data) -> None:
     assert distance(decay.weights, penalty) <= 1e-9
 
 
+def test_micro_batches_count_a_penalty_and_its_noise_once(data) -> None:
+    text = "l2(0.1, on=all) + gradient-noise(0.1) + ema(0.8)"
+    together, apart = (eager("sgd(lr=0.1)", "constant", 0.5) for _ in range(2))
+    apart.accumulate = 4
+    right, found = (run(data, each, model="linear", regularizer=text) for each in (together, apart))
+    assert np.allclose(found.losses, right.losses, rtol=0, atol=1e-12)
+    assert distance(found.weights, right) <= 1e-12
+
+
 def test_held_losses_see_one_penalty_and_one_noise(data) -> None:
     """Every evaluation of a step has the same batch: L-BFGS without a line search on it is deterministic descent."""
     from steepest.optim import make_spec
