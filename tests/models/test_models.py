@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from steepest.data.dataset import Shape
 from steepest.models import registry
 from steepest.testing import ModelConformance
 from steepest.testing.models import CURVES, IMAGES
@@ -44,12 +45,25 @@ class TestImages(ModelConformance):
     shapes = IMAGES
 
 
+class TestRatings(ModelConformance):
+    models = (
+        "dot",
+        "dot(factors=3, start=0.5, mean=false)",
+        "dot-bias",
+        "dot-bias(factors=0)",
+        "dot-bias(factors=3, start=0.5, mean=false)",
+        "embedding-net",
+        "embedding-net(factors=(3, 2), hidden=(8, 4), dropout=0.3, hidden_dropout=0.2, margin=0, start=0.1)",
+    )
+    shapes = (Shape("regression", {"user": 5, "item": 40}, (), 1, bounds=(0.5, 5.0)),)
+
+
 class TestSeveralTablesOfAColumn(ModelConformance):
     models = (VectorsAndBiases,)
 
 
 def test_every_model_is_tested():
-    suites = (TestTables, TestCurves, TestImages)
+    suites = (TestTables, TestCurves, TestImages, TestRatings)
     assert {each.partition("(")[0] for suite in suites for each in suite.models} == set(registry.names())
 
 

@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from steepest.components.grammar import split
 from steepest.components.references import load_reference
 from steepest.components.registry import Registry
-from steepest.data.options import TableOptions
+from steepest.data.options import COLUMNS, TableOptions
 from steepest.errors import OptionError
 from steepest.recipe import (
     CLEARER_NAMES,
@@ -41,7 +41,9 @@ SECTIONS: dict[str, tuple[type[BaseModel], str]] = {
 }
 """Sections of the configuration: their record, and the panel of their options."""
 
-COMMON_OPTIONS = ("target", "x", "y", "optimizers", "metric", "epochs", "seeds", "minutes", "out")
+COMMON_OPTIONS = (
+    "target", "x", "y", "user", "item", "rating", "optimizers", "metric", "epochs", "seeds", "minutes", "out",
+)  # fmt: skip
 """What the first panel holds, in this order."""
 TUNING_OPTIONS = ("learning_rates", "tune", "scan_rates", "full_rates", "sweep", "equal")
 DATA_OPTIONS = ("positive",)
@@ -242,11 +244,11 @@ def _metavar(field: FieldInfo, name: str) -> str | None:
         return None
     if name in ("target", "positive"):
         return {"target": "COLUMN", "positive": "CLASS"}[name]
-    if name in ("x", "y"):
+    if name in COLUMNS:
         return "COLUMN"
     if name == "reader":
         return "NAME"
-    if name in ("prepare", "test_file", "validation_file"):
+    if name in ("prepare", "titles", "test_file", "validation_file"):
         return "FILE"
     if name in ("test", "validation"):
         return "SHARE"

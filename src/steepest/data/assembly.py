@@ -177,7 +177,11 @@ def assemble(
         *about_rows,
         *about_task,
         *about_parts,
-        *(about_split(frame.drop(SPLIT_COLUMN), columns, options) if given is None and held_out else ()),
+        *(
+            about_split(frame.drop(SPLIT_COLUMN), columns, options)
+            if given is None and held_out and options.rating is None
+            else ()
+        ),
         *(
             about_test_rows(frame.height if several else len(parts["test"]), task, options)
             if given is None and held_out
@@ -279,7 +283,11 @@ def _encoded(
             columns_of = [
                 numbers[each].filter(pl.Series(mine)).cast(pl.Float64) for each in columns.continuous
             ]
-            exact = torch.from_numpy(np.stack([each.to_numpy() for each in columns_of], 1))
+            exact = (
+                torch.from_numpy(np.stack([each.to_numpy() for each in columns_of], 1))
+                if columns_of
+                else torch.zeros(int(mine.sum()), 0, dtype=torch.float64)
+            )
             exact = torch.cat(
                 [exact, inputs[1][:, exact.shape[1] :].double()], 1
             )  # and the missing indicators

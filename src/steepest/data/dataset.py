@@ -121,6 +121,7 @@ class Shape:
         continuous: names of the columns of the second input (missing indicators included).
         outputs: number of classes, or 1 for regression.
         others: what a model is called with where that is not a table's codes and values.
+        bounds: the least and the greatest value of the target, where both are known.
 
     Example:
         >>> [each.kind for each in Shape("regression", {"day": 7}, ("heat",), 1).fields]
@@ -132,6 +133,7 @@ class Shape:
     continuous: tuple[str, ...]
     outputs: int
     others: tuple[InputField, ...] = field(default=(), repr=False)
+    bounds: tuple[float, float] | None = field(default=None, repr=False)
 
     @property
     def fields(self) -> tuple[InputField, ...]:

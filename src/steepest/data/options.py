@@ -28,6 +28,15 @@ INTEGER_CLASSES = 20
 
 Decimal = Literal["auto", "point", "comma"]
 
+COLUMNS = ("x", "y", "user", "item", "rating", "time")
+"""Options that name a column of a kind of data."""
+
+NOT_SAID = {"source", "validation", "test", "prepare", "reader", "titles"}
+"""Options that the fingerprint of the data does not depend on, but by its rows."""
+
+SAID_IF_GIVEN = ("x", "y", "weight", "size", "user", "item", "rating", "time", "range")
+"""Options that came later than data sets with fingerprints."""
+
 
 class TableOptions(BaseModel):
     """How a table is read, split and encoded.
@@ -92,24 +101,36 @@ class TableOptions(BaseModel):
         None,
         description="of images, the size that all are made to have: the side in pixels, or WIDTHxHEIGHT",
     )
+    user: str | None = Field(None, description="of ratings, the column of who rates")
+    item: str | None = Field(None, description="of ratings, the column of what is rated")
+    rating: str | None = Field(None, description="of ratings, the column of the ratings, numbers")
+    time: str | None = Field(
+        None, description="of ratings, the column of when they were given, for --split user:last"
+    )
+    titles: str | None = Field(
+        None,
+        description="of ratings, a table with the titles of the items: their column, and one named title",
+    )
+    range: str | None = Field(
+        None,
+        description="of ratings, the least and the greatest possible one, as 0.5,5 (default: those of the training "
+        "rows)",
+    )
     reader: str | None = Field(
         None,
-        description="kind of the data: table, curve, images, or your own as mine.py:Arrays (default: by what is given)",
+        description="kind of the data: table, curve, images, ratings, or your own as mine.py:Arrays (default: by what "
+        "is given)",
     )
 
     @property
     def as_they_are(self) -> bool:
-        """Whether numbers stay in their units, as a curve's do."""
-        return self.x is not None
+        """Whether numbers stay in their units, as those of curves and ratings do."""
+        return self.x is not None or self.rating is not None
 
     def said(self) -> dict[str, Any]:
         """Return what the fingerprint of the data depends on, besides the rows."""
-        said = self.model_dump(mode="json", exclude={"source", "validation", "test", "prepare", "reader"})
-        return {
-            name: value
-            for name, value in said.items()
-            if name not in ("x", "y", "weight", "size") or value is not None
-        }
+        said = self.model_dump(mode="json", exclude=NOT_SAID)
+        return {name: value for name, value in said.items() if name not in SAID_IF_GIVEN or value is not None}
 
     @property
     def markers(self) -> list[str]:
@@ -151,7 +172,7 @@ class TableOptions(BaseModel):
         names = list(value) if isinstance(value, list | tuple | set | frozenset) else value
         return [_named(each) for each in names] if isinstance(names, list) else names
 
-    @field_validator("target", "features", "categorical", "continuous", "drop", "weight", "x", "y")
+    @field_validator("target", "features", "categorical", "continuous", "drop", "weight", *COLUMNS)
     @classmethod
     def _plain(cls, value: Any) -> Any:
         return plain_in(value)
@@ -164,12 +185,27 @@ class TableOptions(BaseModel):
             ",".join(map(str, value)) if isinstance(value, list | tuple | set | frozenset) else _named(value)
         )
 
-    @field_validator("weight", mode="before")
+    @field_validator("weight", *COLUMNS, mode="before")
     @classmethod
-    def _weight(cls, value: Any) -> Any:
+    def _column(cls, value: Any) -> Any:
         return _named(value)
 
-    @field_validator("source", "prepare", mode="before")
+    @field_validator("range", mode="before")
+    @classmethod
+    def _range(cls, value: Any) -> Any:
+        """Write a range as it is written on the command line."""
+        if value is None:
+            return None
+        ends = value.split(",") if isinstance(value, str) else list(value)
+        try:
+            low, high = map(float, ends)
+        except (TypeError, ValueError):
+            raise ValueError(f"{value!r} is no range such as 0.5,5") from None
+        if not -float("inf") < low < high < float("inf"):
+            raise ValueError(f"{value!r} is no range: the first number must be less than the second")
+        return f"{low:g},{high:g}"
+
+    @field_validator("source", "prepare", "titles", mode="before")
     @classmethod
     def _path(cls, value: Any) -> Any:
         return str(value) if isinstance(value, Path) else value

@@ -19,6 +19,7 @@ from steepest.data.split import (
     group_fold,
     group_folds,
     group_split,
+    last_split,
     random_split,
     repeat_seed,
     row_fold,
@@ -26,7 +27,7 @@ from steepest.data.split import (
     stratified_split,
     time_split,
 )
-from steepest.data.split_rule import Kind, SplitRule
+from steepest.data.split_rule import LAST, Kind, SplitRule
 from steepest.data.steps import ROW
 from steepest.errors import DataError, OptionError
 from steepest.wording import counted
@@ -79,7 +80,9 @@ def split_rows(
         split = Split(np.zeros(n, dtype=np.uint8))
     else:
         keys = _keys(chosen, kind, column, target)
-        if test_set is None:
+        if kind == "last":
+            split = _last(chosen, options, validation, test)
+        elif test_set is None:
             split = _once(kind, keys, validation, 0.0, seed)
         elif rule.several == "folds":
             split, about = _fold(kind, keys, rule, validation, seed, test_set)
@@ -93,6 +96,7 @@ def split_rows(
     how = {
         "group": f"no {column} in two parts, split seed {seed}",
         "time": f"by {column}, with the latest rows for the test",
+        "last": f"by {options.time} within each {options.user}, with the latest rows for the test",
     }.get(kind, f"{kind}, split seed {seed}")
     if not rule.held_out:
         why = "nothing is held out, so results are on the training rows and claim nothing about new ones"
@@ -163,6 +167,17 @@ def _keys(rows: pl.DataFrame, kind: Kind, column: str, target: str) -> np.ndarra
     if kind == "time":
         return moments(rows, column)
     return np.zeros(rows.height, dtype=np.uint8)
+
+
+def _last(rows: pl.DataFrame, options: TableOptions, validation: float, test: float) -> Split:
+    """Return the split that holds out the latest rows of each user."""
+    if options.user is None or options.time is None:
+        raise OptionError(
+            f"--split {LAST} needs to know whose the rows are, and when they were made",
+            hint="name both columns of ratings: --user COLUMN --time COLUMN.",
+        )
+    users = _keys(rows, "group", options.user, "")
+    return last_split(users, moments(rows, options.time), validation, test)
 
 
 def _once(kind: Kind, keys: np.ndarray[Any, Any], validation: float, test: float, seed: int) -> Split:

@@ -101,11 +101,34 @@ def stratified_split(codes: Rows, validation: float, test: float, seed: int) -> 
         >>> np.bincount(codes[stratified_split(codes, 0.1, 0.1, seed=0).test]).tolist()
         [9, 1]
     """
+    return _by_quota(codes, validation, test, stream(seed, "split").permutation(len(codes)))
+
+
+def last_split(users: Rows, moments: NDArray[np.generic], validation: float, test: float) -> Split:
+    """Split by time within each user: the latest rows are the test rows, those before them validation.
+
+    The sizes are exact; how many rows of a user are in each part is as for the classes of a stratified split.
+
+    Args:
+        users: codes of who the rows are of, int64 ``[N]``, from 0.
+        moments: when they were made, ``[N]``; ties keep their order.
+        validation, test: shares of all rows.
+
+    Example:
+        >>> users, moments = np.repeat([0, 1], 10), np.tile(np.arange(10), 2)
+        >>> last_split(users, moments, 0.2, 0.1).test.tolist()
+        [9, 19]
+    """
+    return _by_quota(users, validation, test, np.argsort(moments, kind="stable")[::-1].astype(np.int64))
+
+
+def _by_quota(codes: Rows, validation: float, test: float, order: Rows) -> Split:
+    """Return a split in which each code's first rows in an order are for the test, the next ones for validation."""
     n_validation, n_test = sizes(len(codes), validation, test)
     counts = np.bincount(codes)
     for_test = _quotas(counts, n_test, keep=1 + (n_validation > 0))
     for_validation = _quotas(counts, n_validation, keep=1, taken=for_test)
-    order = _by_class(stream(seed, "split").permutation(len(codes)), codes)
+    order = _by_class(order, codes)
     starts = np.cumsum(counts) - counts
     quotas = zip(starts.tolist(), for_test.tolist(), for_validation.tolist(), strict=True)
     chosen = [(order[at : at + t], order[at + t : at + t + v]) for at, t, v in quotas]

@@ -7,14 +7,17 @@ from typing import Literal
 
 from steepest.data.names import plain
 
-Kind = Literal["auto", "random", "stratified", "group", "time", "none"]
+Kind = Literal["auto", "random", "stratified", "group", "time", "last", "none"]
 _PLAIN: tuple[Kind, ...] = ("auto", "random", "stratified")
 _BY_COLUMN: tuple[Kind, ...] = ("group", "time")
-_KNOWN = "auto, none, random, stratified, group:COLUMN, time:COLUMN, folds:NUMBER, repeats:NUMBER"
+_KNOWN = "auto, none, random, stratified, group:COLUMN, time:COLUMN, folds:NUMBER, repeats:NUMBER, user:last"
 
 
 NOTHING: Kind = "none"
 """The rule that holds nothing out."""
+
+LAST = "user:last"
+"""How the rule is written that holds out the latest ratings of each user."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,8 @@ class SplitRule:
     """How the rows of a table are split.
 
     Attributes:
-        kind: how rows are chosen; with ``none`` nothing is held out, and results are on the training rows.
+        kind: how rows are chosen; with ``none`` nothing is held out, and results are on the training rows; with
+            ``last`` the latest ratings of each user are.
         column: the column of ``group`` and ``time``, else empty.
         several: ``folds`` (each row is a test row once) or ``repeats`` (a new split each time); empty for one split.
         sets: number of test sets.
@@ -64,6 +68,8 @@ class SplitRule:
 
     @classmethod
     def _one(cls, text: str, rule: str) -> SplitRule:
+        if rule == LAST:
+            return cls("last")
         name, colon, column = rule.partition(":")
         for kind in _PLAIN:
             if rule == kind:
@@ -74,7 +80,7 @@ class SplitRule:
         raise ValueError(f"{text!r} is none of {_KNOWN}")
 
     def __str__(self) -> str:
-        rule = f"{self.kind}:{self.column}" if self.column else self.kind
+        rule = f"{self.kind}:{self.column}" if self.column else LAST if self.kind == "last" else self.kind
         if not self.several:
             return rule
         return f"{self.several}:{self.sets}" + ("" if rule == "auto" else f",{rule}")

@@ -372,8 +372,8 @@ class Table(Source):
     def _prepare(
         self, raw: pl.LazyFrame, name: str
     ) -> tuple[pl.DataFrame, list[StepReport], pl.Series | None]:
-        column = self.options.split_rule.column
-        keep = [each for each in (column, self.options.weight) if each and each in raw.collect_schema()]
+        wanted = {self.options.split_rule.column, self.options.weight, self.options.time}
+        keep = [name for name in raw.collect_schema() if name in wanted]
         filtered = any(isinstance(step, Filter) for step in self.preparation.prefix)
         frame, reports = self.preparation.collect_prefix(
             raw.with_row_index(ROW) if filtered else raw, target=self.options.target, keep=keep, compact=True

@@ -113,7 +113,7 @@ def _check_plan(plan: ExecutionPlan, folder: Folder) -> None:
 def with_whole_paths(experiment: Experiment) -> Experiment:
     """Return the experiment with the paths of its files from the root on, so that it can go on from any folder."""
     data = experiment.data
-    named = {name: getattr(data, name) for name in ("source", "validation", "test", "prepare")}
+    named = {name: getattr(data, name) for name in ("source", "validation", "test", "prepare", "titles")}
     whole = {
         name: str(Path(value).expanduser().absolute())
         for name, value in named.items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Literal, get_args
 
 from torch import nn
@@ -18,7 +18,8 @@ def roles_of(model: nn.Module, tables: Collection[str] = ()) -> dict[str, Role]:
     """Return the role of each parameter by name; a tied parameter has that of its first module.
 
     Parameters of embeddings are embeddings, those of batch norm and its kind are norms. Of all others, vectors and
-    numbers are biases, and what has two dimensions or more are weights.
+    numbers are biases, and what has two dimensions or more are weights. A model may say otherwise, by parameter:
+    ``roles = {"user_biases.weight": "biases"}``.
 
     Args:
         model: the module.
@@ -29,10 +30,14 @@ def roles_of(model: nn.Module, tables: Collection[str] = ()) -> dict[str, Role]:
         {'0.weight': 'embeddings', '1.weight': 'weights', '1.bias': 'biases', '2.weight': 'norms', '2.bias': 'norms'}
     """
     modules = dict(model.named_modules())
+    said = getattr(model, "roles", None)
+    own = said if isinstance(said, Mapping) else {}
     found: dict[str, Role] = {}
     for name, parameter in model.named_parameters():
         owner = modules[name.rpartition(".")[0]]
-        if name in tables or isinstance(owner, _EMBEDDINGS):
+        if own.get(name) in ROLES:
+            found[name] = own[name]
+        elif name in tables or isinstance(owner, _EMBEDDINGS):
             found[name] = "embeddings"
         elif isinstance(owner, _NORMS):
             found[name] = "norms"

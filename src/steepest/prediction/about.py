@@ -99,6 +99,7 @@ def read_about(folder: Path) -> About:
             tuple(stored["continuous"]),
             int(stored["outputs"]),
             tuple(_field(**each) for each in stored.get("fields", ())),
+            _bounds(stored.get("bounds")),
         )
         scale = TargetScale(float(stored["target_mean"]), float(stored["target_sd"]))
         classes = tuple(stored["classes"])
@@ -135,6 +136,13 @@ def _field(
 ) -> InputField:
     scale = (tuple(map(float, each)) for each in (mean, sd))
     return InputField(str(name), str(kind), tuple(map(int, size)), tuple(map(str, columns)), *scale)
+
+
+def _bounds(stored: Sequence[float] | None) -> tuple[float, float] | None:
+    if stored is None:
+        return None
+    low, high = map(float, stored)
+    return low, high
 
 
 def _check_trained(trained: Any) -> None:

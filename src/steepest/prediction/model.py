@@ -351,6 +351,7 @@ class TrainedModel:
                 if self.about.shape.others
                 else {}
             ),
+            **({"bounds": list(bounds)} if (bounds := self.about.shape.bounds) else {}),
             "classes": list(self.classes),
             "target": self.about.target,
             "target_mean": self.about.target_scale.mean,

@@ -46,7 +46,7 @@ Kind = Literal["table", "ratings", "images", "text"]
 Rows = Callable[[Sequence[Path]], pl.DataFrame]
 """Returns rows of a data set, from the paths of its files."""
 
-OPENED: tuple[Kind, ...] = ("table", "images")
+OPENED: tuple[Kind, ...] = ("table", "images", "ratings")
 """Kinds that are opened by a source; the files of the others can be had."""
 
 _CHUNK = 1 << 20
