@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import subprocess
@@ -14,8 +15,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from steepest.components.references import load_reference
+from steepest.data.dataset import InputField, Shape
 from steepest.data.labels import as_label
 from steepest.data.preparation import STEPS
 from steepest.data.table import read_table
@@ -213,10 +216,34 @@ def test_onnx_predicts_the_same(
 
 
 def test_every_model_baseline_and_step_can_be_exported() -> None:
-    nets = [load_reference(f"{each.module}:{each.object}") for each in registry.entries.values()]
+    nets = [
+        load_reference(f"{each.module}:{each.object}")
+        for each in registry.entries.values()
+        if set(each.more.get("takes", ())) != {"image"}
+    ]
     kept = [baselines.registry.load(name).model for name in baselines.registry.names()]
     assert set(networks.DESCRIBED) == {*nets, *kept}
     assert set(encoders.FOLLOWED) == {STEPS.load(name) for name in STEPS.names()}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "linear", "polynomial(3)", "mlp(hidden=[5,4],activation=gelu)", "mlp(hidden=[5,4],dropout=0.5)",
+        "mlp(hidden=[])",
+        "residual-mlp(hidden=[5,5,4])", "residual-mlp(hidden=[4],shortcut=false)",
+    ],
+)  # fmt: skip
+def test_a_model_of_numbers_is_the_same_in_plain_torch(text: str) -> None:
+    shape = Shape("regression", {}, ("x",), 1, (InputField("x", "values", (1,)),))
+    net = build_model(text, shape, seed=3).eval()
+    found = networks.portable(net)
+    assert found is not None
+    module = importlib.import_module(f"steepest.export.portable.{found.module}")
+    about = json.loads(json.dumps(found.about))
+    alone = module.network(about, found.weights).eval()
+    values = torch.linspace(-2, 2, 9)[:, None]
+    assert torch.equal(alone(torch.zeros(9, 0, dtype=torch.long), values), net(values))
 
 
 STEPPED: dict[str, list[dict[str, Any]]] = {

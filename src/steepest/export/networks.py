@@ -20,6 +20,7 @@ from steepest.models.embedding_mlp import EmbeddingMLP
 from steepest.models.linear import Linear
 from steepest.models.mlp import MLP
 from steepest.models.polynomial import Polynomial
+from steepest.models.residual_mlp import Block, ResidualMLP
 
 
 @dataclass(frozen=True)
@@ -100,13 +101,26 @@ def _polynomial(net: Polynomial) -> Portable:
 
 def _mlp(net: MLP) -> Portable:
     linear = [each for each in net.layers if isinstance(each, nn.Linear)]
+    dropped = [each.p for each in net.layers if isinstance(each, nn.Dropout)]
     others = [type(each).__name__ for each in net.layers if not isinstance(each, nn.Linear | nn.Flatten)]
     about = {
         "widths": [each.in_features for each in linear],
         "outputs": linear[-1].out_features,
         "activation": others[0] if others else "Tanh",
+        "dropout": dropped[0] if dropped else 0.0,
     }
     return Portable("mlp", about, own_weights(net))
+
+
+def _residual_mlp(net: ResidualMLP) -> Portable:
+    layers = [(each.first, each.shortcut) for each in net.blocks if isinstance(each, Block)]
+    about = {
+        "inputs": layers[0][0].in_features,
+        "hidden": [each.out_features for each, _ in layers],
+        "outputs": net.head.out_features,
+        "shortcut": layers[0][1] is not None,
+    }
+    return Portable("residual_mlp", about, own_weights(net))
 
 
 def _sizes(embedding: nn.Module) -> tuple[int, int]:
@@ -193,8 +207,8 @@ def _own(arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 DESCRIBED: Mapping[type[nn.Module], Callable[[Any], Portable]] = {
-    EmbeddingMLP: _embedding_mlp, Linear: _linear, Polynomial: _polynomial, MLP: _mlp, LinearModel: _regression,
-    TreesModel: _trees,
+    EmbeddingMLP: _embedding_mlp, Linear: _linear, Polynomial: _polynomial, MLP: _mlp, ResidualMLP: _residual_mlp,
+    LinearModel: _regression, TreesModel: _trees,
     Mean: _constant, Shares: _constant,
 }  # fmt: skip
 """How each model and baseline becomes plain PyTorch."""

@@ -51,7 +51,7 @@ class ResidualMLP(nn.Module):
         [field] = shape.fields
         widths = (math.prod(field.size), *hidden)
         self.blocks = nn.ModuleList(
-            _Block(inputs, outputs, shortcut) for inputs, outputs in zip(widths, hidden, strict=False)
+            Block(inputs, outputs, shortcut) for inputs, outputs in zip(widths, hidden, strict=False)
         )
         self.head = nn.Linear(widths[-1], shape.outputs)
 
@@ -63,7 +63,9 @@ class ResidualMLP(nn.Module):
         return self.head(hidden)
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
+    """Two layers, and what comes in added to what they give."""
+
     def __init__(self, inputs: int, outputs: int, shortcut: bool) -> None:
         super().__init__()
         self.first, self.second = nn.Linear(inputs, outputs), nn.Linear(outputs, outputs)
@@ -72,5 +74,6 @@ class _Block(nn.Module):
             self.shortcut = nn.Identity() if inputs == outputs else nn.Linear(inputs, outputs, bias=False)
 
     def forward(self, values: Tensor) -> Tensor:
+        """Return the block's units ``[B, outputs]``."""
         inner = self.second(self.first(values).relu())
         return (inner if self.shortcut is None else inner + self.shortcut(values)).relu()

@@ -16,13 +16,15 @@ class MLP(nn.Module):
         widths: of the inputs and of each hidden layer.
         outputs: number of classes, or 1.
         activation: the name of a class of ``torch.nn``.
+        dropout: of the hidden units in training.
     """
 
-    def __init__(self, widths: Sequence[int], outputs: int, activation: str) -> None:
+    def __init__(self, widths: Sequence[int], outputs: int, activation: str, dropout: float = 0.0) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for inputs, width in pairwise(widths):
             layers += [nn.Linear(inputs, width), getattr(nn, activation)()]
+            layers += [nn.Dropout(dropout)] if dropout else []
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], outputs))
 
     def forward(self, categorical: Tensor, continuous: Tensor) -> Tensor:
