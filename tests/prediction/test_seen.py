@@ -137,13 +137,14 @@ def test_an_arm_with_another_filter_recognises_the_table(tmp_path: Path) -> None
     for own, other in ((None, step), (step, json.dumps([{"use": "filter", "where": "odd >= 0"}]))):
         out = tmp_path / str(own is None)
         opened = st.read_table(table, target="kind", drop=["odd"], prepare=own and json.loads(own))
-        found = st.plan(opened, **{**ONCE, "prepare": [other]}).run(out, observer=Observer())
+        found = st.plan(opened, **{**ONCE, "prepare": [None, other]}).run(out, observer=Observer())
         _, test = parts_of(out, table)
-        scores = found.best.predict(table).scores
-        assert scores.rows == test.height
-        assert scores.metrics[0].value == pytest.approx(
-            found.best.about.trained["test"]["log_loss"], rel=1e-5
-        )
+        assert len(found.arms) == 2
+        for arm in found.arms["id"]:
+            model = st.load(found.path, arm=arm)
+            scores = model.predict(table).scores
+            assert scores.rows == test.height
+            assert scores.metrics[0].value == pytest.approx(model.about.trained["test"]["log_loss"], rel=1e-5)
 
 
 def test_the_model_of_folds_has_seen_all_rows(tmp_path: Path) -> None:

@@ -28,12 +28,13 @@ class Term:
     Attributes:
         name: as it is written in reports.
         meaning: its definition, one or two sentences.
-        only: where it is explained: in comparisons of several ``factors``, or on several test ``sets``; else in all.
+        only: where it is explained: in comparisons of several ``factors``, with ``regularizers``, or on several test
+            ``sets``; else in all.
     """
 
     name: str
     meaning: str
-    only: Literal["factors", "sets", ""] = ""
+    only: Literal["factors", "regularizers", "sets", ""] = ""
 
     @property
     def anchor(self) -> str:
@@ -133,7 +134,7 @@ TERMS: tuple[Term, ...] = (
         "regularizer",
         "What acts inside a training step besides the optimizer: noise on inputs or gradients, a penalty on weights, a "
         "largest norm, averaged weights, or an early end of the run. Losses in training are shown without penalties.",
-        "factors",
+        only="regularizers",
     ),
     Term(
         "run seed",
@@ -190,7 +191,12 @@ TERMS: tuple[Term, ...] = (
 
 def terms(comparison: Comparison) -> list[Term]:
     """Return the terms that a comparison's report explains."""
-    here = {"": True, "factors": bool(varying(comparison)), "sets": comparison.test_sets > 1}
+    here = {
+        "": True,
+        "factors": bool(varying(comparison)),
+        "sets": comparison.test_sets > 1,
+        "regularizers": any(each.label == "regularizer" for each in comparison.recipe),
+    }
     return [each for each in TERMS if here[each.only]]
 
 
