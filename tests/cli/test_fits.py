@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
 import steepest as st
 from steepest.data.sources.opening import open_source
+from steepest.evaluate.baselines import run_baselines
+from steepest.export import networks
+from steepest.export.portable import baselines
 from steepest.models import build_model
 from steepest.objectives import read_objective
 from steepest.objectives.exact import least_quantile, least_squares
@@ -41,6 +45,41 @@ def test_least_squares(points):
     assert found == pytest.approx([-0.26649881, 2.64187294], abs=1e-8)
     assert np.square(design @ found - target).mean() == pytest.approx(3.91816, abs=5e-6)
     assert np.abs(design @ found - target).mean() == pytest.approx(1.27320, abs=5e-6)
+
+
+def test_the_lines_are_baselines_of_a_curve(points):
+    data = open_source(points, x="x", y="y", split="none").make(0)[0]
+    found = {each.name: each for each in run_baselines(data, seed=0, metrics=["mae", "mse"])}
+    assert list(found) == ["mean", "least-squares", "least-absolute"]
+    squares, absolute = found["least-squares"], found["least-absolute"]
+    assert squares.model.array("coefficients").tolist() == pytest.approx([-0.26649881, 2.64187294], abs=1e-8)
+    assert squares.test["mse"] == pytest.approx(3.91816, abs=5e-6)
+    assert absolute.test["mae"] == pytest.approx(1.2089304, abs=1e-6)
+    assert absolute.settings.startswith("-0.27222799 + 3.479826")
+
+
+def test_weights_of_points_count_in_the_lines(points):
+    weighted = points.with_columns(w=pl.int_range(pl.len()) % 3)
+    repeated = weighted.select(pl.all().repeat_by("w").explode()).drop("w").drop_nulls()
+    for one, two in zip(
+        run_baselines(open_source(weighted, x="x", y="y", weight="w", split="none").make(0)[0], seed=0),
+        run_baselines(open_source(repeated, x="x", y="y", split="none").make(0)[0], seed=0),
+        strict=True,
+    ):
+        for (name, mine), (_, theirs) in zip(
+            one.model.named_buffers(), two.model.named_buffers(), strict=True
+        ):
+            assert torch.allclose(mine, theirs, rtol=1e-6), f"{one.name}: {name} {mine} {theirs}"
+
+
+def test_an_exported_line_is_the_same(points):
+    data = open_source(points, x="x", y="y", split="none").make(0)[0]
+    for each in run_baselines(data, names=["least-squares", "least-absolute"], seed=0):
+        found = networks.portable(each.model)
+        assert found is not None
+        values = torch.linspace(-2, 2, 7)[:, None]
+        alone = baselines.network(found.about, found.weights)(torch.zeros(7, 0, dtype=torch.long), values)
+        assert torch.allclose(alone, each.model(values), rtol=1e-14)
 
 
 @pytest.mark.parametrize(("degree", "least"), [(1, 1.2089304), (2, 0.7159873), (12, 0.4556542)])

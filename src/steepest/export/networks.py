@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from steepest.evaluate.baselines import BaselineModel
 from steepest.evaluate.baselines._trees import TreesModel
 from steepest.evaluate.baselines.constant import Mean, Shares
+from steepest.evaluate.baselines.line import Line
 from steepest.evaluate.baselines.regression import LinearModel
 from steepest.models.embedding_mlp import EmbeddingMLP
 from steepest.models.linear import Linear
@@ -169,6 +170,22 @@ def _regression(net: LinearModel) -> Portable:
     return Portable("baselines", {"kind": "regression"}, _own(arrays | _all_classes(net)))
 
 
+def _line(net: Line) -> Portable:
+    intercept, slope = net.array("coefficients").split(1)
+    nothing, places = slope.new_zeros(0, 1), torch.zeros(0, dtype=torch.int64)
+    arrays = {
+        "intercept": intercept,
+        "slopes": slope[:, None],
+        "codes": nothing,
+        "code_starts": places,
+        "bins": nothing,
+        "bin_starts": places,
+        "cut": places,
+        "edges": nothing,
+    }
+    return Portable("baselines", {"kind": "regression"}, _own(arrays))
+
+
 def _constant(net: BaselineModel) -> Portable:
     output = net(torch.zeros(1, 0, dtype=torch.long), torch.zeros(1, 0))
     return Portable("baselines", {"kind": "constant"}, {"output": output[0].contiguous()})
@@ -209,6 +226,6 @@ def _own(arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
 DESCRIBED: Mapping[type[nn.Module], Callable[[Any], Portable]] = {
     EmbeddingMLP: _embedding_mlp, Linear: _linear, Polynomial: _polynomial, MLP: _mlp, ResidualMLP: _residual_mlp,
     LinearModel: _regression, TreesModel: _trees,
-    Mean: _constant, Shares: _constant,
+    Line: _line, Mean: _constant, Shares: _constant,
 }  # fmt: skip
 """How each model and baseline becomes plain PyTorch."""

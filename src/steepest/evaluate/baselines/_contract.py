@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -107,6 +107,11 @@ class FittedBaseline:
     outcome: str = "finished"
 
 
+def is_table(dataset: Dataset) -> bool:
+    """Whether a model is called with a table's inputs, codes and continuous columns."""
+    return len(dataset.train.inputs) == 2 and all(each.dim() == 2 for each in dataset.train.inputs)
+
+
 class Fit(Protocol):
     """Fits a baseline.
 
@@ -132,14 +137,14 @@ class Baseline:
         fit: fits it.
         model: what a fit is kept in; None if it cannot be kept.
         choices: what its settings are chosen from: where it changes, a kept fit is of no use.
-        table: whether it needs a table's inputs (codes and continuous columns).
+        serves: whether it can be fitted to a dataset with its kind of target, whatever that holds.
     """
 
     title: str
     fit: Fit
     model: type[BaselineModel] | None
     choices: str = ""
-    table: bool = True
+    serves: Callable[[Dataset], bool] = is_table
 
 
 def class_counts(dataset: Dataset) -> NDArray[Any]:

@@ -18,7 +18,7 @@ from steepest.components.prefixes import meant_by, prefix_of
 from steepest.components.registry import Registry
 from steepest.data.dataset import Dataset, Part, Shape, Task
 from steepest.errors import OptionError
-from steepest.evaluate.baselines._contract import Baseline, BaselineModel
+from steepest.evaluate.baselines._contract import Baseline, BaselineModel, is_table
 from steepest.evaluate.baselines._estimators import estimator_baseline
 from steepest.evaluate.metrics import evaluate, metric_info
 from steepest.evaluate.outputs import predict
@@ -35,7 +35,7 @@ BUDGET = 20.0
 NONE = "none"
 """What is asked for where there shall be no baselines."""
 
-_ORDER = ("majority", "mean", "logistic-regression", "linear-regression")
+_ORDER = ("majority", "mean", "least-squares", "least-absolute", "logistic-regression", "linear-regression")
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,7 @@ def baseline_names(dataset: Dataset, asked: Sequence[str] = ()) -> list[str]:
         UnknownNameError: there is no such baseline.
         OptionError: a baseline does not serve this dataset, or is asked for twice.
     """
-    table = len(dataset.train.inputs) == 2 and all(each.dim() == 2 for each in dataset.train.inputs)
-    names = [name for name in registry.names(dataset.task) if table or not registry.load(name).table]
+    names = [name for name in registry.names(dataset.task) if registry.load(name).serves(dataset)]
     names.sort(key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
     if not asked:
         return names
@@ -99,7 +98,7 @@ def baseline_names(dataset: Dataset, asked: Sequence[str] = ()) -> list[str]:
                 hint=f"{meant_by(*spec.name.rsplit(':', 1))}a reference is to a class of scikit-learn: sklearn:Ridge.",
             )
         name = str(spec) if spec.is_reference else registry.entry(spec.name).name
-        if spec.is_reference and table:
+        if spec.is_reference and is_table(dataset):
             estimator_baseline(spec, dataset.task)
         elif name not in names:
             raise OptionError(
@@ -147,7 +146,7 @@ def run_baselines(
     chosen = baseline_names(dataset, names or ())
     target = target_of(dataset)
     asked = list(metrics) if metrics else [target.metric]
-    cpu = replace(dataset.to("cpu"), train=counting(dataset.training(seed).to("cpu")))
+    cpu = counting(dataset.to("cpu"), dataset.training(seed).to("cpu"))
     chosen_on = "on validation" if cpu.held_out else "on the training rows"
     found: list[BaselineResult] = []
     for name in chosen:
@@ -189,11 +188,13 @@ def run_baselines(
     return found
 
 
-def counting(part: Part) -> Part:
-    """Return the rows that count: all, or those with a weight above 0."""
-    if part.weights is None or bool((part.weights > 0).all()):
-        return part
-    return part.take((part.weights > 0).nonzero().flatten())
+def counting(dataset: Dataset, train: Part) -> Dataset:
+    """Return a dataset with the training rows that count: all, or those with a weight above 0."""
+    if train.weights is None or bool((train.weights > 0).all()):
+        return replace(dataset, train=train)
+    kept = (train.weights > 0).nonzero().flatten()
+    doubles = {name: part.take(kept) if name == "train" else part for name, part in dataset.doubles.items()}
+    return replace(dataset, train=train.take(kept), doubles=doubles)
 
 
 def restore(name: str, shape: Shape, arrays: Mapping[str, Tensor]) -> BaselineModel:

@@ -76,5 +76,5 @@ def fit_mean(
     return FittedBaseline(model, f"always {mean * dataset.target_scale.sd + dataset.target_scale.mean:.6g}")
 
 
-MAJORITY = Baseline("majority class", fit_majority, Shares, table=False)
-MEAN = Baseline("mean", fit_mean, Mean, table=False)
+MAJORITY = Baseline("majority class", fit_majority, Shares, serves=lambda _: True)
+MEAN = Baseline("mean", fit_mean, Mean, serves=lambda _: True)
