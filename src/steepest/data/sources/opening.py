@@ -86,11 +86,11 @@ def _kind(source: Any, given: Mapping[str, Any]) -> str:
     """Return the name of the source that opens data."""
     if "reader" in given:
         return str(given["reader"])
-    if is_name(source):
-        kind = SOURCES.load(str(source)).kind
-        return kind if kind in registry.entries else TABLE
     entries = registry.entries.items()
     by_options = [name for name, entry in entries if set(entry.more.get("options", ())) & given.keys()]
+    if is_name(source) and not by_options:
+        kind = SOURCES.load(str(source)).kind
+        return kind if kind in registry.entries else TABLE
     by_path = [
         name for name, entry in entries if isinstance(source, str | Path) and opens(entry, Path(source))
     ]
