@@ -99,6 +99,7 @@ def plan(
         OptionError: an option does not exist or a value is not allowed.
 
     Example:
+        >>> from steepest.data.table import read_table
         >>> data = read_table({"x": [0.5, 0.1, 0.3] * 40, "y": ["a", "b", "a"] * 40}, target="y")
         >>> plan(data, optimizers=["adam(lr=0.01)"], seeds=2, epochs=1).experiment.protocol.seeds
         2

@@ -97,7 +97,7 @@ def test_no_option_is_listed_twice() -> None:
         planned(ROWS, target="y", nonsense=1)
     known = raised.value.hint.partition("Known: ")[2].rstrip(".").split(", ")
     assert len(known) == len(set(known))
-    assert {"split", "batch_size", "model"} <= set(known)
+    assert {"batch_size", "model"} <= set(known)
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_what_has_no_effect_is_refused(steepest, churn_csv, options, said) -> No
 
 
 def test_options_of_a_comparison_are_refused_in_python() -> None:
-    with pytest.raises(st.SteepestError, match="--epochs has no effect on a range test"):
+    with pytest.raises(st.SteepestError, match="epochs has no effect on a range test"):
         st.lr_find("flights", epochs=3, observer=Observer())
 
 

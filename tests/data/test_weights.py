@@ -102,9 +102,7 @@ def test_weights_of_texts_and_of_no_column_are_refused() -> None:
     with pytest.raises(OptionError, match="both the target and the weight"):
         read_table(columns(), target="y", weight="y")
     for option in ("features", "continuous", "categorical", "drop"):
-        with pytest.raises(
-            OptionError, match=f"--{option} people has no effect: it holds the weights of rows"
-        ):
+        with pytest.raises(OptionError, match=f"{option} people has no effect: it holds the weights of rows"):
             read_table(columns(), target="y", weight="people", **{option: ["people"]})
 
 

@@ -128,7 +128,7 @@ def test_variants(photos: Path) -> None:
     assert torch.equal(noisy.true_train.target, base.train.target)
     there = {each.numpy().tobytes() for each in base.train.inputs[0]}
     assert {each.numpy().tobytes() for each in fewer.train.inputs[0]} < there
-    with pytest.raises(OptionError, match="--prepare has no effect on images"):
+    with pytest.raises(OptionError, match="prepare has no effect on images"):
         source.vary(Variant(prepare="none"))
 
 
@@ -144,12 +144,12 @@ def test_the_fingerprint_is_of_the_pixels(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"target": "label"}, "--target has no effect on data of the kind images"),
-        ({"features": ["a"]}, "--features has no effect"),
+        ({"target": "label"}, "target has no effect on data of the kind images"),
+        ({"features": ["a"]}, "features has no effect"),
         ({"split": "time:day"}, "names a column, and images have none"),
         ({"test": "other.csv"}, "put the test images into a folder test"),
-        ({"size": "huge"}, "--size 'huge' is no size"),
-        ({"weight": "w"}, "--weight has no effect"),
+        ({"size": "huge"}, "size='huge' is no size"),
+        ({"weight": "w"}, "weight has no effect"),
     ],
 )
 def test_options_without_effect_are_refused(photos: Path, options: dict[str, object], said: str) -> None:

@@ -45,7 +45,8 @@ def test_every_component_has_one_line_at_80_columns(kind: str) -> None:
         rows = [line for line in lines if line.lstrip("●○△ ").split()[:1] == [name]]
         assert len(rows) == 1, name
         assert entry.what, name
-        assert entry.what in rows[0]
+        if kind != "datasets":  # these have further columns, beside which the text is wrapped
+            assert entry.what in rows[0]
 
 
 @pytest.mark.parametrize(

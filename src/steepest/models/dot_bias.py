@@ -20,7 +20,7 @@ from steepest.models.looked_up import LookedUp, check_positive, pair_of, within
 COMPONENTS = {
     "dot-bias": {
         "object": "DotBias",
-        "what": "of ratings: the product of factors, and biases, within the range",
+        "what": "ratings: factors and biases, within the range",
     }
 }
 

@@ -24,7 +24,7 @@ from steepest.models.looked_up import LookedUp, check_positive, pair_of, within
 COMPONENTS = {
     "embedding-net": {
         "object": "EmbeddingNet",
-        "what": "of ratings: hidden layers on a user's and an item's vectors",
+        "what": "ratings: hidden layers on a user's and an item's vectors",
     }
 }
 

@@ -42,7 +42,7 @@ from steepest.wording import counted
 COMPONENTS = {
     "images": {
         "object": "ImageData",
-        "what": "images: a folder with a folder for each class, a zip of one, idx files, .npz",
+        "what": "images: folders by class, a zip of them, idx files, .npz",
         "options": ["size"],
         "suffixes": [".npz", ".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"],
         "names": [r".*(images|labels)[-_.]idx[1-4][-_.]ubyte(\.gz)?"],

@@ -24,12 +24,12 @@ from steepest.objectives.exact import least_quantile, least_squares
 COMPONENTS = {
     "least-squares": {
         "object": "LEAST_SQUARES",
-        "what": "the line of least squares through a curve's points, in closed form",
+        "what": "a curve's line of least squares, exact",
         "groups": ["regression"],
     },
     "least-absolute": {
         "object": "LEAST_ABSOLUTE",
-        "what": "the line of least absolute deviations through a curve's points, by linear programming",
+        "what": "a curve's line of least absolute deviations",
         "groups": ["regression"],
     },
 }

@@ -58,7 +58,7 @@ def weighted_average_precision(truth: Tensor, scores: Tensor, weights: Tensor) -
 
     Example:
         >>> truth, weights = torch.tensor([True, False, True]), torch.tensor([1.0, 3.0, 1.0])
-        >>> float(weighted_average_precision(truth, torch.tensor([0.5, 0.6, 0.9]), weights))
+        >>> round(float(weighted_average_precision(truth, torch.tensor([0.5, 0.6, 0.9]), weights)), 6)
         0.7
     """
     positive, negative = _by_level(truth, -scores, weights)

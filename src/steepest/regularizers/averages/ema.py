@@ -10,7 +10,7 @@ from steepest.regularizers import ON, Coefficients, On, WeightRegularizer
 COMPONENTS = {
     "ema": {
         "object": "EMA",
-        "what": "an exponential moving average of the weights is evaluated and saved",
+        "what": "a moving average of the weights is evaluated and saved",
         "groups": ["average"],
     }
 }

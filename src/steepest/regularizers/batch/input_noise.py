@@ -14,7 +14,7 @@ from steepest.regularizers import Regularizer
 COMPONENTS = {
     "input-noise": {
         "object": "InputNoise",
-        "what": "Gaussian noise on the continuous inputs, drawn anew in every step",
+        "what": "Gaussian noise on continuous inputs, anew in every step",
         "groups": ["batch"],
     }
 }

@@ -11,7 +11,7 @@ from steepest.regularizers import Coefficients, WeightRegularizer
 COMPONENTS = {
     "max-norm": {
         "object": "MaxNorm",
-        "what": "the incoming weights of every unit are scaled down to a largest norm after the update",
+        "what": "units with large incoming weights are scaled down to a norm",
         "groups": ["update"],
     }
 }
