@@ -48,6 +48,7 @@ ORDER = (
     "api",
     "footprint",
     "range_test",
+    "recommending",
     "studies",
     "cli",
     "app",

@@ -20,6 +20,7 @@ PAGES = [
     "docs/how-to/compare-arms.md",
     "docs/how-to/data-variants.md",
     "docs/how-to/images.md",
+    "docs/how-to/ratings.md",
     "docs/how-to/predict.md",
     "docs/how-to/export.md",
     "docs/how-to/own-model.md",

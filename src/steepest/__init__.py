@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from steepest.optim import make_rule as rule
     from steepest.prediction.model import TrainedModel
     from steepest.range_test.find import RangeTests, lr_find
+    from steepest.recommending.lists import recommend, similar
     from steepest.sweep.contestants import tune
     from steepest.sweep.space import Range
     from steepest.tracing.table import trace
@@ -52,7 +53,9 @@ _PUBLIC = {
     "open_source": "steepest.data.sources.opening:open_source",
     "plan": "steepest.api:plan",
     "read_table": "steepest.data.table:read_table",
+    "recommend": "steepest.recommending.lists:recommend",
     "rule": "steepest.optim:make_rule",
+    "similar": "steepest.recommending.lists:similar",
     "trace": "steepest.tracing.table:trace",
     "tune": "steepest.sweep.contestants:tune",
 }
@@ -76,7 +79,9 @@ __all__ = [
     "open_source",
     "plan",
     "read_table",
+    "recommend",
     "rule",
+    "similar",
     "trace",
     "tune",
 ]

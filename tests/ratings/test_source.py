@@ -99,6 +99,8 @@ def test_pairs_that_are_rated_again_are_counted(rows):
         ({"stars": pl.when(pl.col("when") == 5).then(11.0).otherwise(2.0)}, {"range": "0.5,5"},
          "the rating 11 of what {what} by who {who} is outside 0.5 to 5"),
         ({}, {"split": "user:last"}, "--split user:last needs to know whose the rows are"),
+        ({}, {"split": "folds:5,user:last", "time": "when"}, "--split folds:5,user:last trains on later rows"),
+        ({}, {"split": "user:last", "time": "when", "split_seed": 3}, "--split user:last draws nothing"),
         ({}, {"range": "5,1"}, "'5,1' is no range"),
         ({}, {"range": "1"}, "'1' is no range such as 0.5,5"),
         ({}, {"item": "who"}, "user and item are the same column, 'who'"),

@@ -17,6 +17,7 @@ from steepest.optim.roles import roles_of
 from steepest.recipe import ExecutionOptions, Recipe
 from steepest.record.store import Folder
 from steepest.regularizers import PLACES, read_regularizers, registry, regularizer_text
+from steepest.regularizers.applied import Applied
 from steepest.regularizers.check import check_method, check_regularizers, moves_tables
 from steepest.rng import stream
 from steepest.sweep import rows
@@ -61,6 +62,15 @@ def test_texts_are_written_in_one_way(text, written):
 def test_what_cannot_be(text, kind, fact):
     with pytest.raises(kind, match=fact):
         read_regularizers(text)
+
+
+def test_parameters_may_be_penalised_apart() -> None:
+    """The same penalty with another strength for other parameters."""
+    both = read_regularizers("l2(0.5, on=biases) + l2(0.25)")
+    weights = {"weight": torch.tensor([[1.0, 2.0]]), "bias": torch.tensor([3.0])}
+    found = Applied(both, torch.nn.Linear(2, 1)).penalty(weights)
+    assert found is not None
+    assert found.item() == 0.25 * 5 + 0.5 * 9
 
 
 def test_every_regularizer_is_listed_by_where_it_acts():

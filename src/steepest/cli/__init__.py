@@ -21,6 +21,7 @@ from steepest.cli.memory import memory
 from steepest.cli.output import complain, console, line
 from steepest.cli.planning import planned
 from steepest.cli.rate_finding import lr_find
+from steepest.cli.recommending import recommend, similar
 from steepest.cli.tracing import trace
 from steepest.errors import OptionError, SteepestError
 from steepest.interrupts import always_raise
@@ -357,6 +358,8 @@ def describe(
         line(f"wrote {write}: use it with --prepare {write}")
 
 
+app.command()(recommend)
+app.command()(similar)
 app.command()(memory)
 app.command()(trace)
 app.command()(fetch)

@@ -13,6 +13,7 @@ from pydantic import Field, JsonValue, model_validator
 from steepest.compare.effects import Factorial
 from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.fits import Fits, Optimum
+from steepest.compare.rated import Rated
 from steepest.record.arms import ArmEntry
 from steepest.record.schema import Frozen
 from steepest.record.store import saved_model
@@ -274,6 +275,7 @@ class Comparison(Frozen):
         optima: how far each arm's network is above the exact optimum of its training loss, where that is known.
         fits: the points of a curve, and the curves fitted to them.
         pictures: of images, what the winner gets wrong.
+        rated: of ratings, measures by user and of rankings, and what is drawn of them.
         held_out: whether there are test rows; else results are on the training rows.
         selection: how weights and winner were chosen, where results are shown.
         runs: the runs that take part, as ``recipe-seed``; empty where all in the folder do.
@@ -323,6 +325,7 @@ class Comparison(Frozen):
     optima: list[Optimum] = Field(default_factory=list)
     fits: Fits | None = None
     pictures: Pictures | None = None
+    rated: Rated | None = None
     results_on: str = "the test rows"
     curves_on: str = "the validation rows"
     selection: str = SELECTION

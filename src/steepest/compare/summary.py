@@ -20,6 +20,7 @@ from steepest.compare.estimates import Difference
 from steepest.compare.evidence import Control, Evidence, against_controls, compared, main_effects
 from steepest.compare.fits import Fits, Optimum
 from steepest.compare.limits import TUNING_FAILED, Limits, limits
+from steepest.compare.rated import Rated
 from steepest.compare.recommended import recommended
 from steepest.compare.result import SELECTION, ClassLine, Comparison, Fact, Pictures, Row, better_first
 from steepest.compare.worth import effects, trust
@@ -50,6 +51,7 @@ class Findings:
         optima: how far each arm's network is above the exact optimum of its training loss, where that is known.
         fits: the curves of a curve's arms.
         pictures: of images, what the winner gets wrong.
+        rated: of ratings, measures by user and of rankings, and what is drawn of them.
         parameters: how many parameters each cell's model has, in words.
     """
 
@@ -65,6 +67,7 @@ class Findings:
     optima: Sequence[Optimum]
     fits: Fits | None
     pictures: Pictures | None
+    rated: Rated | None
     parameters: Mapping[str, str]
 
 
@@ -154,6 +157,7 @@ def summarize(
         optima=list(findings.optima),
         fits=findings.fits,
         pictures=findings.pictures,
+        rated=findings.rated,
         results_on=_weighted_rows("test" if evidence.held_out else "training", experiment),
         curves_on=_weighted_rows("validation" if evidence.held_out else "training", experiment),
         selection=SELECTION if evidence.held_out else NOTHING_HELD_OUT,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Mapping
+from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from steepest.data.names import plain_in
-from steepest.data.split_rule import SplitRule
+from steepest.data.split_rule import BY_TIME, SplitRule
 from steepest.errors import OptionError, unknown_name
 
 MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "Null")
@@ -82,9 +83,9 @@ class TableOptions(BaseModel):
     split: str = Field(
         "auto",
         description="how rows are split: auto (stratified for classes, random for numbers), random, stratified, "
-        "group:COLUMN (no group in two parts) or time:COLUMN (the latest rows are the test rows); folds:5 (five test "
-        "sets, each row is tested once) or repeats:10 (ten splits), also as folds:5,group:COLUMN; none (nothing is "
-        "held out: results are on the training rows)",
+        "group:COLUMN (no group in two parts) or time:COLUMN (the latest rows are the test rows); of ratings user:last "
+        "(the latest of each user); folds:5 (five test sets, each row is tested once) or repeats:10 (ten splits), also "
+        "as folds:5,group:COLUMN; none (nothing is held out: results are on the training rows)",
     )
     split_seed: int = Field(0, description="random seed of the split")
     validation: float | str = Field(0.1, description="share of the rows for validation")
@@ -289,7 +290,7 @@ def check_used(options: TableOptions, *, text: bool) -> None:
     own = isinstance(options.validation, str) and isinstance(options.test, str)
     if own and options.split != "auto":
         raise _no_effect("--split", "validation and test rows have files of their own")
-    if options.split_seed and (own or rule.kind == "time"):
+    if options.split_seed and (own or rule.kind in BY_TIME):
         why = (
             "validation and test rows have files of their own"
             if own
@@ -323,14 +324,14 @@ def _check_several(options: TableOptions, rule: SplitRule) -> None:
                 f"{split} takes the {part} rows from the table, but they have a file of their own",
                 hint=f"leave out --split, or --{part} and its file.",
             )
-    if rule.kind == "time":
+    if rule.kind in BY_TIME:
         why = (
             "trains on later rows than it tests"
             if rule.several == "folds"
             else "would test the same rows each time"
         )
         raise OptionError(
-            f"{split} {why}", hint=f"test once, on the latest rows: --split time:{rule.column}."
+            f"{split} {why}", hint=f"test once, on the latest rows: --split {replace(rule, several='')}."
         )
     if rule.several == "folds" and "test" in options.model_fields_set:
         raise _no_effect("--test", f"{split} tests every row once")

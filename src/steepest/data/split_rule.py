@@ -16,6 +16,9 @@ _KNOWN = "auto, none, random, stratified, group:COLUMN, time:COLUMN, folds:NUMBE
 NOTHING: Kind = "none"
 """The rule that holds nothing out."""
 
+BY_TIME: tuple[Kind, ...] = ("time", "last")
+"""The rules by which the latest rows are the test rows; nothing is drawn."""
+
 LAST = "user:last"
 """How the rule is written that holds out the latest ratings of each user."""
 

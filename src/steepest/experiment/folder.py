@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from collections.abc import Mapping
 from pathlib import Path
@@ -144,6 +145,10 @@ def write_results(folder: Folder, comparison: Comparison) -> None:
     folder.write("results.csv", to_csv(comparison))
     folder.write("results.json", comparison.model_dump_json(indent=1) + "\n")
     folder.write("report.html", render_html(comparison))
+    if comparison.rated is not None:
+        table = io.StringIO(newline="")
+        csv.writer(table, lineterminator="\n").writerows(comparison.rated.crosstab.csv)
+        folder.write("crosstab.csv", table.getvalue())
 
 
 def _named(record: Record, names: Mapping[str, str]) -> Record:

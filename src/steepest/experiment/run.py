@@ -28,6 +28,7 @@ from steepest.experiment.fits import optima_and_fits
 from steepest.experiment.folder import check_folder, with_whole_paths, write_results
 from steepest.experiment.growing import joined
 from steepest.experiment.pictures import pictures_of
+from steepest.experiment.rated import rated_by
 from steepest.experiment.settings import Settings, decide
 from steepest.models import build_model
 from steepest.objectives.target import target_of
@@ -291,6 +292,9 @@ def _findings(
         rows, data = settings.datasets.source.test_rows, settings.datasets[winner.folds[0]]
         names = rows["file" if "file" in rows.columns else "row"].cast(pl.String).to_list()
         pictures = pictures_of(network.net, data, outputs[0], names)
+    datasets, own = settings.datasets, winner.folds[0]
+    comparable = {title: net for title, net in networks.items() if titled[title].folds[0] == own}
+    rated = rated_by(comparable, winner.title, datasets[own], datasets.source, datasets.pipeline(own))
     found = Findings(
         rows={name: rows_of(some) for name, some in runs.items()},
         baseline_rows={
@@ -307,6 +311,7 @@ def _findings(
         optima=optima,
         fits=fits,
         pictures=pictures,
+        rated=rated,
         parameters={key: cell.parameters_text for key, cell in settings.cells.items()},
     )
     return found, network

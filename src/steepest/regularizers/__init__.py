@@ -192,13 +192,19 @@ def specs_of(text: str) -> list[grammar.Spec]:
 
 def _read(text: str) -> list[tuple[grammar.Spec, Regularizer]]:
     found = [(spec, _made(spec)) for spec in specs_of(text)]
-    names = [made.name for _, made in found]
-    twice = next((each for each in names if names.count(each) > 1), None)
+    keys = [_key(made) for _, made in found]
+    twice = next((made.name for (_, made), key in zip(found, keys, strict=True) if keys.count(key) > 1), None)
     if twice is not None:
         raise OptionError(
             f"the regularizer {twice!r} is given twice in {text!r}", hint="leave one of the two out."
         )
-    return sorted(found, key=lambda each: (PLACES.index(each[1].places[0]), each[1].name))
+    return sorted(found, key=lambda each: (PLACES.index(each[1].places[0]), each[1].name, str(each[1])))
+
+
+def _key(made: Regularizer) -> tuple[str, str]:
+    """Return what may be there once: a penalty for the same parameters; anything that draws or counts steps."""
+    adds = made.places == ("penalty",) and not made.coefficients(0)
+    return made.name, str(getattr(made, "on", "")) if adds else ""
 
 
 def _made(spec: grammar.Spec) -> Regularizer:

@@ -19,7 +19,7 @@ from markupsafe import Markup, escape
 
 from steepest.compare.result import Comparison
 from steepest.files import cannot_write, write_atomically
-from steepest.report import contrasts, figures, fits, glossary, main_effects, results, theme, view
+from steepest.report import contrasts, figures, fits, glossary, main_effects, rated, results, theme, view
 from steepest.report import format as show
 from steepest.report.factors import subject, varying
 from steepest.report.legend import legend
@@ -42,7 +42,7 @@ def render_html(comparison: Comparison) -> str:
         >>> "&lt;b&gt;" in render_html(result)
         True
     """
-    drawn: dict[str, figures.Figure] = dict(fits.drawn(comparison))
+    drawn: dict[str, figures.Figure] = {**fits.drawn(comparison), **rated.drawn(comparison)}
     if comparison.curves:
         axes: tuple[figures.Axis, ...] = ("step", "epoch", "seconds", "gradients")
         for axis in axes:
@@ -77,6 +77,7 @@ def render_html(comparison: Comparison) -> str:
         bars=bars,
         table=results.table(comparison),
         optima=fits.lines(comparison.optima),
+        by_user=rated.lines(comparison),
         notes=notes(comparison),
         families=families_of(comparison),
         effects=main_effects.panel(comparison),

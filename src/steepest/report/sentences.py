@@ -14,6 +14,7 @@ from steepest.report.digits import from_winner
 from steepest.report.factors import subject
 from steepest.report.fits import sentence as about_optima
 from steepest.report.headline import corrected, evidence
+from steepest.report.rated import sentence as about_users
 from steepest.report.view import metric_of
 from steepest.report.words import Subject, listed
 from steepest.wording import counted
@@ -68,6 +69,7 @@ def notes(comparison: Comparison, *, intervals: bool = True) -> list[str]:
     ]
     said = [f"Metrics are weighted by {comparison.weight}."] if comparison.weight else []
     said += about_optima(comparison)
+    said += about_users(comparison)
     said += _chosen(metric, arms, comparison.winner, subject(comparison))
     return [*said, *_corrected_away(comparison)] if intervals else said
 

@@ -37,7 +37,6 @@ COMPONENTS = {
 
 USED = (
     "target",
-    "weight",
     "missing",
     "decimal",
     "encoding",

@@ -35,7 +35,10 @@ BUDGET = 20.0
 NONE = "none"
 """What is asked for where there shall be no baselines."""
 
-_ORDER = ("majority", "mean", "least-squares", "least-absolute", "logistic-regression", "linear-regression")
+_ORDER = (
+    "majority", "mean", "biases", "item-knn", "least-squares", "least-absolute",
+    "logistic-regression", "linear-regression",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ class BaselineResult:
 def baseline_names(dataset: Dataset, asked: Sequence[str] = ()) -> list[str]:
     """Return the names of the baselines that serve this dataset, the simplest first, or of those that are asked for.
 
+    Ratings are served by those of ratings and by those that look at no column; others must be asked for.
+
     Args:
         dataset: the data.
         asked: registered names, references such as ``sklearn:Ridge(alpha=2)``, or ``none`` alone.
@@ -86,7 +91,8 @@ def baseline_names(dataset: Dataset, asked: Sequence[str] = ()) -> list[str]:
     names = [name for name in registry.names(dataset.task) if registry.load(name).serves(dataset)]
     names.sort(key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
     if not asked:
-        return names
+        rated = dataset.shape.bounds is not None  # those of tables would take ids for categories
+        return [name for name in names if not (rated and registry.load(name).serves is is_table)]
     if list(asked) == [NONE]:
         return []
     found: list[str] = []

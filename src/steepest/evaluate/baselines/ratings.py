@@ -1,0 +1,210 @@
+r"""Two baselines of ratings: biases of users and items, and the ratings of an item's nearest neighbours.
+
+Both are as Surprise defines them with its default settings (``BaselineOnly`` by alternating least squares,
+``KNNWithMeans`` between items); predictions are cut to the range of the ratings. A new user or item has no bias and no
+neighbours: it is answered from the mean and what is known of the other.
+
+Source: Koren, Factor in the Neighbors, TKDD 4(1), 2010, section 2.1; Hug, Surprise, JOSS 5(52), 2020.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from torch import Tensor
+
+from steepest.data.dataset import Dataset
+from steepest.evaluate.baselines._contract import Array, Baseline, BaselineModel, FittedBaseline, require
+
+COMPONENTS = {
+    "biases": {
+        "object": "BIASES",
+        "what": "ratings: the mean and biases of users and items",
+        "groups": ["regression"],
+    },
+    "item-knn": {
+        "object": "ITEM_KNN",
+        "what": "ratings: how a user rated similar items",
+        "groups": ["regression"],
+    },
+}
+
+PASSES, ITEM_PENALTY, USER_PENALTY = 10, 10.0, 15.0
+"""Of the alternating least squares: a bias is shrunk as by so many further ratings at the mean."""
+NEIGHBOURS = 40
+_ITEMS_AT_ONCE = 256
+
+Codes = NDArray[np.int64]
+
+
+class Biases(BaselineModel):
+    r"""The mean, a user's bias and an item's bias: :math:`\hat r_{ui} = \mu + b_u + b_i`, within the range."""
+
+    arrays: ClassVar = {"mean": torch.float64, "users": torch.float64, "items": torch.float64}
+
+    def check(self) -> None:
+        """Raise a ``ValueError`` if there is not a bias for each code, that of code 0 being 0."""
+        require(self.array("mean").shape == (1,), "mean", self)
+        for name, codes in zip(("users", "items"), self.shape.cardinalities.values(), strict=True):
+            found = self.array(name)
+            require(found.shape == (codes,) and float(found[0]) == 0.0, name, self)
+
+    def forward(self, codes: Tensor, values: Tensor) -> Tensor:
+        """Return ratings ``[N, 1]`` for codes of users and items ``[N, 2]``."""
+        del values
+        found = self.array("mean") + self.array("users")[codes[:, 0]] + self.array("items")[codes[:, 1]]
+        return _cut(found, self)
+
+
+class ItemKNN(BaselineModel):
+    r"""The mean of an item's ratings, and how far a user's ratings of its k nearest neighbours are from their means.
+
+    .. math::
+        \hat r_{ui} = \mu_i + \frac{\sum_{j} s_{ij} (r_{uj} - \mu_j)}{\sum_{j} s_{ij}}, \qquad
+        s_{ij} = \frac{1}{1 + \mathrm{msd}_{ij}}
+
+    over the k items j that are most similar to i among those that the user has rated. The mean squared difference is
+    over the users who have rated both; items that no user has both rated are not similar. Of equally similar items
+    those with the lower code come first.
+    """
+
+    arrays: ClassVar = {"pairs": torch.int64, "ratings": torch.float64}
+
+    def check(self) -> None:
+        """Raise a ``ValueError`` if there is not a rating for each pair, or a pair is none of the data's."""
+        pairs, ratings = self.array("pairs"), self.array("ratings")
+        require(ratings.dim() == 1 and pairs.shape == (len(ratings), 2) and len(ratings) > 0, "pairs", self)
+        limits = torch.tensor(list(self.shape.cardinalities.values()))
+        require(bool((pairs > 0).all()) and bool((pairs < limits).all()), "pairs", self)
+        require(bool(ratings.isfinite().all()), "ratings", self)
+
+    def forward(self, codes: Tensor, values: Tensor) -> Tensor:
+        """Return ratings ``[N, 1]`` for codes of users and items ``[N, 2]``."""
+        del values
+        users, items = codes[:, 0].numpy(), codes[:, 1].numpy()
+        known = self._known
+        found = np.where(items > 0, known.item_means[items], known.user_means[users])
+        distinct, groups = np.unique(items, return_inverse=True)
+        for start in range(0, len(distinct), _ITEMS_AT_ONCE):
+            some = distinct[start : start + _ITEMS_AT_ONCE]
+            similar = known.similarities(some)
+            for place in np.flatnonzero((groups >= start) & (groups < start + len(some))):
+                found[place] += known.moved(int(users[place]), similar[groups[place] - start])
+        return _cut(torch.from_numpy(found), self)
+
+    @functools.cached_property
+    def _known(self) -> _Ratings:
+        users, items = self.shape.cardinalities.values()
+        pairs: Any = self.numpy("pairs")
+        ratings: Any = self.numpy("ratings")
+        return _Ratings(pairs, ratings, users, items)
+
+
+class _Ratings:
+    """The training ratings as a matrix of users and items; of a pair that is there twice the last one.
+
+    Attributes:
+        item_means, user_means: of each code, the mean of all ratings where it has none.
+    """
+
+    def __init__(self, pairs: Codes, ratings: Array, users: int, items: int) -> None:
+        _, first = np.unique(pairs[::-1] @ np.array([items, 1]), return_index=True)
+        last = len(pairs) - 1 - first
+        where, kept = (pairs[last, 0], pairs[last, 1]), ratings[last]
+        shape = (users, items)
+        self._there = sparse.csr_array((np.ones(len(kept)), where), shape=shape)
+        self._values = sparse.csr_array((kept, where), shape=shape)
+        self._squares = sparse.csr_array((kept**2, where), shape=shape)
+        self.user_means, self.item_means = (
+            _means(each, kept, n) for each, n in zip(where, shape, strict=True)
+        )
+
+    def similarities(self, items: Codes) -> Array:
+        """Return how similar some items are to all, ``[n, items]``."""
+        there, values, squares = (each[:, items].T for each in (self._there, self._values, self._squares))
+        both: Array = (there @ self._there).toarray()
+        apart = (squares @ self._there).toarray() + (there @ self._squares).toarray()
+        apart -= 2 * (values @ self._values).toarray()
+        shared = both > 0
+        similar = np.zeros_like(both)
+        similar[shared] = 1.0 / (1.0 + np.maximum(apart[shared], 0.0) / both[shared])
+        return similar
+
+    def moved(self, user: int, similar: Array) -> float:
+        """Return how far a user's ratings of the nearest neighbours of an item are from their means, 0 without any."""
+        mine = slice(self._values.indptr[user], self._values.indptr[user + 1])
+        rated, ratings = self._values.indices[mine], self._values.data[mine]
+        order = np.argsort(rated)
+        rated, ratings = rated[order], ratings[order]
+        nearest = np.argsort(-similar[rated], kind="stable")[:NEIGHBOURS]
+        weights = similar[rated[nearest]]
+        total = float(weights.sum())
+        if total == 0.0:
+            return 0.0
+        return float(weights @ (ratings[nearest] - self.item_means[rated[nearest]])) / total
+
+
+def _means(codes: Codes, ratings: Array, count: int) -> Array:
+    counts = np.bincount(codes, minlength=count)
+    sums = np.bincount(codes, ratings, minlength=count)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), ratings.mean())
+
+
+def _cut(ratings: Tensor, model: BaselineModel) -> Tensor:
+    assert model.shape.bounds is not None
+    return ratings.clamp(*model.shape.bounds)[:, None]
+
+
+def _training(dataset: Dataset) -> tuple[Codes, Array]:
+    return dataset.train.inputs[0].numpy(), dataset.train.target.double().numpy()
+
+
+def fit_biases(
+    dataset: Dataset, *, seed: int, metric: str, class_weights: Tensor | None, budget: float
+) -> FittedBaseline:
+    r"""Return the biases of users and items by alternating least squares.
+
+    .. math::
+        b_i = \frac{\sum_u r_{ui} - \mu - b_u}{10 + n_i}, \qquad b_u = \frac{\sum_i r_{ui} - \mu - b_i}{15 + n_u}
+
+    ten times in turn, from zero on.
+    """
+    del seed, metric, class_weights, budget
+    pairs, ratings = _training(dataset)
+    user, item = pairs.T
+    users, items = dataset.shape.cardinalities.values()
+    mean = float(ratings.mean())
+    of_users, of_items = np.zeros(users), np.zeros(items)
+    for _ in range(PASSES):
+        of_items = np.bincount(item, ratings - mean - of_users[user], minlength=items)
+        of_items /= ITEM_PENALTY + np.bincount(item, minlength=items)
+        of_users = np.bincount(user, ratings - mean - of_items[item], minlength=users)
+        of_users /= USER_PENALTY + np.bincount(user, minlength=users)
+    arrays = {"mean": np.array([mean]), "users": of_users, "items": of_items}
+    model = Biases(dataset.shape, {name: torch.from_numpy(each) for name, each in arrays.items()})
+    settings = f"penalties {ITEM_PENALTY:g} of items and {USER_PENALTY:g} of users, {PASSES} passes"
+    return FittedBaseline(model, settings)
+
+
+def fit_item_knn(
+    dataset: Dataset, *, seed: int, metric: str, class_weights: Tensor | None, budget: float
+) -> FittedBaseline:
+    """Return the k nearest neighbours between items, with means; k is 40, by the mean squared difference."""
+    del seed, metric, class_weights, budget
+    pairs, ratings = _training(dataset)
+    model = ItemKNN(dataset.shape, {"pairs": torch.from_numpy(pairs), "ratings": torch.from_numpy(ratings)})
+    return FittedBaseline(model, f"{NEIGHBOURS} neighbours, by the mean squared difference")
+
+
+def is_rated(dataset: Dataset) -> bool:
+    """Whether a dataset holds ratings, which have a range."""
+    return dataset.shape.bounds is not None
+
+
+BIASES = Baseline("biases", fit_biases, Biases, serves=is_rated)
+ITEM_KNN = Baseline("item k-nearest neighbours", fit_item_knn, ItemKNN, serves=is_rated)

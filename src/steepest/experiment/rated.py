@@ -1,0 +1,172 @@
+"""Looks at the networks of a comparison of ratings: by user, at their rankings, and at the winner's errors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from steepest.compare.rated import Crosstab, Hexagons, Rated, UserScores
+from steepest.data.dataset import Dataset
+from steepest.data.labels import as_label
+from steepest.data.sources.contract import Source
+from steepest.data.sources.ratings import Ratings, RatingsPipeline
+from steepest.evaluate.outputs import predict
+from steepest.evaluate.ranking import errors_by_user, rank_unseen
+
+K = 10
+LIKED = 0.75
+"""An item is liked from so much of the range of the ratings on."""
+BUSIEST = 15
+MOST_USERS = 2000
+"""So many users are ranked for at most."""
+HEXAGONS = 18
+"""Hexagons along the range."""
+BINS = 36
+
+Array = NDArray[np.float64]
+Codes = NDArray[np.int64]
+
+
+def rated_by(
+    networks: Mapping[str, nn.Module], winner: str, dataset: Dataset, source: Source, pipeline: object
+) -> Rated | None:
+    """Return what there is to say of a comparison of ratings; None for other data.
+
+    Args:
+        networks: the saved network of each arm, by its title.
+        winner: the title of the winner.
+        dataset: the data.
+        source: where it is from.
+        pipeline: of the data.
+    """
+    if not isinstance(source, Ratings) or not isinstance(pipeline, RatingsPipeline) or not networks:
+        return None
+    test = dataset.test.to("cpu")
+    rows = source.rows
+    held_out = rows.filter(pl.col("split") == ("test" if dataset.held_out else "train"))
+    ids, users = np.unique(as_label(held_out[source.user]).to_numpy(), return_inverse=True)
+    low, high = pipeline.bounds
+    liked = low + LIKED * (high - low)
+    truth = _ratings(test.target, dataset)
+    codes, items = test.inputs[0].numpy().T
+    who = np.zeros(len(ids), dtype=np.int64)
+    who[users] = codes
+    some = np.unique(np.linspace(0, len(ids) - 1, min(len(ids), MOST_USERS)).astype(np.int64))
+    seen = [np.zeros(0, np.int64)] * len(some)
+    if dataset.held_out:
+        before = np.concatenate(
+            [each.inputs[0].cpu().numpy() for each in (dataset.train, dataset.validation)]
+        )
+        seen = _items_of(before[:, 0], before[:, 1], who[some])
+        seen = [each if user else each[:0] for user, each in zip(who[some], seen, strict=True)]
+    wanted = truth >= liked
+    found = _items_of(users[wanted], items[wanted], some)
+    found = [each[~np.isin(each, mine) | (each == 0)] for each, mine in zip(found, seen, strict=True)]
+    scores: list[UserScores] = []
+    ranked, hexagons = 0, None
+    for title, net in networks.items():
+        predicted = _ratings(predict(net, test.inputs)[:, 0], dataset)
+        rmse, mae = errors_by_user(users, predicted - truth)
+        ranking = rank_unseen(net, len(pipeline.ids(source.item)), who[some], seen, found, K)
+        ranked = ranking.users
+        scores.append(
+            UserScores(
+                arm=title,
+                rmse=rmse,
+                mae=mae,
+                ndcg=ranking.ndcg if ranked else None,
+                recall=ranking.recall if ranked else None,
+            )
+        )
+        if title == winner:
+            hexagons = hexagons_of(truth, predicted, low, high)
+    return Rated(
+        k=K,
+        liked=liked,
+        users=len(ids),
+        ranked=ranked,
+        sampled=len(some) < len(ids),
+        new_users=int((codes == 0).sum()),
+        new_items=int((items == 0).sum()),
+        scores=scores,
+        crosstab=crosstab_of(source, pipeline.titles),
+        hexagons=hexagons,
+    )
+
+
+def _ratings(encoded: Tensor, dataset: Dataset) -> Array:
+    values: Array = encoded.double().cpu().numpy()
+    return values * dataset.target_scale.sd + dataset.target_scale.mean
+
+
+def _items_of(users: Codes, items: Codes, some: Codes) -> list[Codes]:
+    """Return the items of some users, given rows of users and items."""
+    order = np.argsort(users, kind="stable")
+    users, items = users[order], items[order]
+    starts, ends = np.searchsorted(users, some, side="left"), np.searchsorted(users, some, side="right")
+    return [items[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+
+
+def crosstab_of(source: Ratings, titles: Mapping[str, str]) -> Crosstab:
+    """Return the ratings of the busiest users and items, of a pair that was rated again the last one."""
+    rows = source.rows.select(
+        user=as_label(source.rows[source.user]),
+        item=as_label(source.rows[source.item]),
+        rating=pl.col(source.target).cast(pl.Float64),
+    )
+    users, items = (
+        rows.group_by(name, maintain_order=True)
+        .len()
+        .sort("len", descending=True, maintain_order=True)
+        .head(BUSIEST)[name]
+        .to_list()
+        for name in ("user", "item")
+    )
+    some = rows.filter(pl.col("user").is_in(users) & pl.col("item").is_in(items))
+    ratings = {(user, item): rating for user, item, rating in some.iter_rows()}
+    return Crosstab(
+        user=source.user,
+        item=source.item,
+        users=users,
+        items=items,
+        titles=[titles.get(each, each) for each in items],
+        ratings=[[ratings.get((user, item)) for item in items] for user in users],
+    )
+
+
+def hexagons_of(truth: Array, predicted: Array, low: float, high: float) -> Hexagons:
+    """Return how many rows are in each hexagon, whose flat sides are upright; each row is in the nearest one.
+
+    Predictions outside the range are counted at its ends.
+
+    Example:
+        >>> one = np.array([1.0, 1.0, 4.0])
+        >>> hexagons_of(one, one, 0.5, 5.0).rows
+        [2, 1]
+    """
+    width = (high - low) / HEXAGONS
+    height = width * math.sqrt(3)
+    x, y = ((np.clip(each, low, high) - low) for each in (truth, predicted))
+    even = np.stack([np.round(x / width) * width, np.round(y / height) * height], 1)
+    odd = np.stack([(np.floor(x / width) + 0.5) * width, (np.floor(y / height) + 0.5) * height], 1)
+    places = np.stack([x, y], 1)
+    nearer = ((places - odd) ** 2).sum(1) < ((places - even) ** 2).sum(1)
+    centres, rows = np.unique(
+        np.round(np.where(nearer[:, None], odd, even) + low, 9), axis=0, return_counts=True
+    )
+    bins = np.linspace(low, high, BINS + 1)
+    return Hexagons(
+        x=centres[:, 0].tolist(),
+        y=centres[:, 1].tolist(),
+        rows=rows.tolist(),
+        width=width,
+        low=low,
+        high=high,
+        true=np.histogram(np.clip(truth, low, high), bins)[0].tolist(),
+        predicted=np.histogram(np.clip(predicted, low, high), bins)[0].tolist(),
+    )

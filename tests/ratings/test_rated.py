@@ -1,0 +1,148 @@
+"""Measures by user and of rankings equal slow versions; the pictures show the rows that there are."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections import Counter
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from torch import nn
+
+import steepest as st
+from steepest.data.sources.opening import open_source
+from steepest.evaluate.ranking import rank_unseen
+from steepest.experiment.rated import crosstab_of, hexagons_of
+from steepest.report.html import render_html
+
+
+class Scored(nn.Module):
+    """Ratings from a table of users and items."""
+
+    def __init__(self, scores):
+        super().__init__()
+        self.scores = torch.tensor(scores)
+
+    def forward(self, pairs, values):
+        del values
+        return self.scores[pairs[:, 0], pairs[:, 1]][:, None]
+
+
+def slow_ranking(scores, users, seen, liked, k):
+    gains, found = [], []
+    for user, mine, wanted in zip(users, seen, liked, strict=True):
+        if len(wanted) == 0:
+            continue
+        unseen = [item for item in range(1, scores.shape[1]) if item not in mine]
+        first = sorted(unseen, key=lambda item: (-scores[user, item], item))[:k]
+        gain = sum(1 / math.log2(2 + place) for place, item in enumerate(first) if item in wanted)
+        best = sum(1 / math.log2(2 + place) for place in range(min(k, len(wanted))))
+        gains.append(gain / best)
+        found.append(sum(item in first for item in wanted) / len(wanted))
+    return sum(gains) / len(gains), sum(found) / len(found), len(gains)
+
+
+@pytest.mark.parametrize("k", [1, 3, 50])
+@pytest.mark.parametrize("at_once", [1, 1 << 20])
+def test_rankings_equal_a_slow_version(monkeypatch, k, at_once):
+    monkeypatch.setattr("steepest.evaluate.ranking.PAIRS_AT_ONCE", at_once)
+    draw = np.random.default_rng(0)
+    scores = draw.integers(0, 6, (8, 13)) / 2.0  # with ties
+    users = np.array([3, 1, 0, 7, 0, 5])
+    seen = [draw.choice(np.arange(1, 13), 4, replace=False) for _ in users]
+    liked = [np.setdiff1d(draw.choice(13, 5, replace=False), mine) for mine in seen]
+    liked[3] = np.zeros(0, np.int64)
+    found = rank_unseen(Scored(scores), 12, users, seen, liked, k)
+    ndcg, recall, count = slow_ranking(scores, users, seen, liked, k)
+    assert (found.ndcg, found.recall) == pytest.approx((ndcg, recall), rel=1e-12)
+    assert found.users == count == 5
+
+
+def test_results_have_errors_by_user_and_rankings(compared, ratings_csv):
+    found = json.loads((compared / "results.json").read_text())["rated"]
+    titles = ratings_csv.with_name("movies.csv")
+    named = {"user": "userId", "item": "movieId", "rating": "rating", "titles": titles, "range": "0.5,5"}
+    source = open_source(ratings_csv, **named)
+    rows = source.rows
+    model = st.load(compared / "model")
+    test = rows.filter(pl.col("split") == "test")
+    predicted = np.asarray(model.predict(test.select("userId", "movieId")))
+    errors: dict[int, list[float]] = {}
+    for user, truth, value in zip(test["userId"], test["rating"].cast(pl.Float64), predicted, strict=True):
+        errors.setdefault(user, []).append(value - truth)
+    [own] = found["scores"]
+    rmse = [math.sqrt(sum(each**2 for each in mine) / len(mine)) for mine in errors.values()]
+    mae = [sum(map(abs, mine)) / len(mine) for mine in errors.values()]
+    assert own["rmse"] == pytest.approx(sum(rmse) / len(rmse), rel=1e-5)
+    assert own["mae"] == pytest.approx(sum(mae) / len(mae), rel=1e-5)
+    assert found["users"] == len(errors)
+
+    ids = model.pipeline.ids("movieId")
+    users, seen, liked = [], [], []
+    scores = np.zeros((len(errors), len(ids) + 1))
+    before = rows.filter(pl.col("split") != "test")
+    for place, user in enumerate(errors):
+        scores[place, 1:] = model.predict({"userId": [user] * len(ids), "movieId": list(map(int, ids))})
+        mine = before.filter(pl.col("userId") == user)["movieId"].cast(pl.String).to_list()
+        theirs = test.filter(
+            (pl.col("userId") == user) & (pl.col("rating").cast(pl.Float64) >= found["liked"])
+        )
+        wanted = theirs["movieId"].cast(pl.String).to_list()
+        users.append(place)
+        seen.append([1 + ids.index(each) for each in mine if each in ids])
+        liked.append([1 + ids.index(each) if each in ids else 0 for each in wanted])
+    ndcg, recall, ranked = slow_ranking(scores, users, seen, liked, found["k"])
+    assert (own["ndcg"], own["recall"]) == pytest.approx((ndcg, recall), rel=1e-6)
+    assert found["ranked"] == ranked
+    assert sum(found["hexagons"]["rows"]) == test.height
+    assert sum(found["hexagons"]["true"]) == sum(found["hexagons"]["predicted"]) == test.height
+
+
+def test_the_crosstab_has_the_busiest_and_their_ratings(compared, ratings_csv):
+    rows = pl.read_csv(ratings_csv)
+    users, items = (Counter(rows[name].to_list()) for name in ("userId", "movieId"))
+    with (compared / "crosstab.csv").open(newline="") as file:
+        head, *lines = csv.reader(file)
+    assert [users[int(line[0])] for line in lines] == sorted(users.values(), reverse=True)[:15]
+    assert [items[int(each)] for each in head[1:]] == sorted(items.values(), reverse=True)[:15]
+    known = {
+        (user, item): rating for user, item, rating in rows.select("userId", "movieId", "rating").iter_rows()
+    }
+    for user, *cells in lines:
+        for item, cell in zip(head[1:], cells, strict=True):
+            assert known.get((int(user), int(item))) == (float(cell) if cell else None)
+
+
+def test_the_report_shows_them(compared):
+    page = render_html(st.Result.load(compared).comparison)
+    for each in ('id="figure-crosstab"', 'id="figure-hexagons"', "NDCG@10", "RMSE by user"):
+        assert each in page
+
+
+def test_hexagons_are_the_nearest_ones():
+    draw = np.random.default_rng(0)
+    x, y = draw.uniform(0.5, 5.0, (2, 400))
+    found = hexagons_of(x, y, 0.5, 5.0)
+    centres = np.array([found.x, found.y]).T
+    assert sum(found.rows) == 400
+    nearest = np.sqrt(((np.stack([x, y], 1)[:, None] - centres[None]) ** 2).sum(2)).min(1)
+    assert nearest.max() <= found.width / math.sqrt(3) + 1e-9  # the radius of a hexagon
+
+
+def test_the_published_counts():
+    from steepest.data.catalog import SOURCES, places
+
+    if not places(SOURCES.load("movielens-small-2016")):
+        pytest.skip("movielens-small-2016 is not on this machine")
+    source = open_source("movielens-small-2016")
+    _, pipeline = source.make(0)
+    found = crosstab_of(source, pipeline.titles)
+    counts = Counter(source.rows["userId"].to_list()), Counter(source.rows["movieId"].to_list())
+    assert found.users[:4] == ["547", "564", "624", "15"]
+    assert found.items[:4] == ["356", "296", "318", "593"]
+    assert (counts[0][547], counts[1][356]) == (2391, 341)
+    assert found.filled == 204
