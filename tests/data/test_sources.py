@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,7 +12,8 @@ import pytest
 import steepest as st
 from steepest.data.sources import registry
 from steepest.data.sources.arrays import Arrays, ArraySource
-from steepest.errors import DataError, ModelError
+from steepest.errors import DataError, ModelError, OptionError
+from steepest.evaluate.baselines import baseline_names
 from steepest.testing import SourceConformance
 from tests.conftest import churn_table
 
@@ -64,6 +66,18 @@ class TestImages(SourceConformance):
 
     def data(self):
         return self.path
+
+
+class TestRatings(SourceConformance):
+    source = "ratings"
+    options: ClassVar = {"user": "who", "item": "what", "rating": "stars"}
+
+    def data(self):
+        return {
+            "who": [i % 8 for i in range(SIZE)],
+            "what": [i // 8 for i in range(SIZE)],
+            "stars": [1.0 + (i * 37 % 9) / 2 for i in range(SIZE)],
+        }
 
 
 class TestNumbers(SourceConformance):
@@ -125,3 +139,23 @@ def test_new_arrays_of_another_shape(tmp_path):
     _, pipeline = st.open_source(numbers(), reader=HERE).make(0)
     with pytest.raises(DataError, match=r"had the shape \[3\] in training, and it has \[2\]"):
         list(pipeline.transform_batches({"x": np.zeros((5, 2))}, 10))
+
+
+class Two(ArraySource):
+    """Two arrays of each row."""
+
+    @classmethod
+    def read(cls, source):
+        return Arrays({"x": source["x"], "z": source["x"][:, :1]}, source.get("y"), "y")
+
+
+def test_two_arrays_are_no_table_for_baselines():
+    data = st.open_source(numbers(), reader=f"{Path(__file__).as_posix()}:Two").make(0)[0]
+    assert baseline_names(data) == ["mean"]
+
+
+def test_a_path_that_two_sources_open_needs_its_source_named(monkeypatch):
+    images = registry.entry("images")
+    monkeypatch.setitem(registry.entries, "pairs", replace(images, name="pairs"))
+    with pytest.raises(OptionError, match=r"digits\.npz can be opened as images or pairs"):
+        st.open_source("digits.npz")

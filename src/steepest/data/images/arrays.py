@@ -42,7 +42,8 @@ def read_npz(path: Path) -> Images:
                     shown = ", ".join(names[:8]) or "none"
                     raise DataError(
                         f"{path.name} has no array of images (its arrays: {shown})",
-                        hint="name them images and labels, or x_train, y_train, x_test and y_test.",
+                        hint="name them images and labels, or x_train, y_train, x_test and y_test; another kind "
+                        "of data is named with --source.",
                     )
                 return _images(archive, images, _named(names, _LABELS), path.name)
             return joined(parts, path.name)

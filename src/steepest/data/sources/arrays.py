@@ -87,12 +87,12 @@ class ArraySource(Source):
 
     @classmethod
     @abstractmethod
-    def read(cls, source: Any, **settings: Any) -> Arrays:
+    def read(cls, source: Any, *given: Any, **settings: Any) -> Arrays:
         """Return the arrays of a path or an object; called for training rows, and for new ones, without their target.
 
         Args:
             source: where they are.
-            settings: what stands in the brackets of ``--source NAME(…)``; every one has a default.
+            given, settings: what stands in the brackets of ``--source NAME(…)``; every one has a default.
 
         Raises:
             DataError: it cannot be read, or lacks an array; the message says which.

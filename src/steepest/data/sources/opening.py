@@ -94,6 +94,11 @@ def _kind(source: Any, given: Mapping[str, Any]) -> str:
     by_path = [
         name for name, entry in entries if isinstance(source, str | Path) and opens(entry, Path(source))
     ]
+    if not by_options and len(by_path) > 1:
+        raise OptionError(
+            f"{Path(source).name} can be opened as {' or '.join(by_path)}",
+            hint=f"say which: --source {by_path[0]}.",
+        )
     return next(iter([*by_options, *by_path]), TABLE)
 
 

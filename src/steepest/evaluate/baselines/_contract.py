@@ -109,7 +109,8 @@ class FittedBaseline:
 
 def is_table(dataset: Dataset) -> bool:
     """Whether a model is called with a table's inputs, codes and continuous columns."""
-    return len(dataset.train.inputs) == 2 and all(each.dim() == 2 for each in dataset.train.inputs)
+    inputs = dataset.train.inputs
+    return not dataset.shape.others and len(inputs) == 2 and all(each.dim() == 2 for each in inputs)
 
 
 class Fit(Protocol):
