@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import steepest as st
-from steepest.cli.flags import COMMON_OPTIONS, PANELS, completion, given
+from steepest.cli.flags import COMMON_OPTIONS, PANELS, RANGE_TEST, completion, given
 from steepest.errors import OptionError
 from steepest.recipe import CLEARER_NAMES
 
@@ -18,7 +18,7 @@ def test_the_common_options_come_first(steepest) -> None:
     said = steepest("compare", "--help")
     assert said.status == 0
     titles = re.findall(r"╭─ ([\w ]+) ─", said.out)
-    assert titles == ["Arguments", *(each for each in PANELS if each != "Range test")]  # that of lr-find
+    assert titles == ["Arguments", *(each for each in PANELS if each != RANGE_TEST)]  # that of lr-find
     common = said.out.partition("─ Common ─")[2].partition("─ Data ─")[0]
     assert re.findall(r"│ --([\w-]+)", common) == [each.replace("_", "-") for each in COMMON_OPTIONS]
 

@@ -31,7 +31,8 @@ from steepest.recipe import (
 )
 
 COMMON = "Common"
-PANELS = (COMMON, "Range test", "Data", "Model", "Training", "Tuning", "Execution", "Output")
+RANGE_TEST = "Range test"
+PANELS = (COMMON, RANGE_TEST, "Data", "Model", "Training", "Tuning", "Execution", "Output")
 SECTIONS: dict[str, tuple[type[BaseModel], str]] = {
     "data": (TableOptions, "Data"),
     "model": (ModelOptions, "Model"),

@@ -10,14 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from steepest.cli import output
-from steepest.cli.flags import parameters
+from steepest.cli.flags import RANGE_TEST, parameters
 from steepest.cli.output import console, line
 from steepest.cli.planning import planned
 from steepest.range_test import unused
 from steepest.train.range_test import START, STEPS, STOP
 
 PICTURE = "lr-find.html"
-PANEL = "Range test"
 
 
 def lr_find(source: str, optimizers: list[str] | None, start: float, stop: float, steps: int,
@@ -53,7 +52,7 @@ def _option(name: str, annotation: Any, default: Any = False) -> inspect.Paramet
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def _typed(kind: Any, *names: str, help: str, metavar: str = "", panel: str = PANEL) -> Any:
+def _typed(kind: Any, *names: str, help: str, metavar: str = "", panel: str = RANGE_TEST) -> Any:
     return Annotated[kind, typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel)]
 
 

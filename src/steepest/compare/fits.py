@@ -34,7 +34,7 @@ class Optimum(Frozen):
         return self.value - self.least
 
 
-class Fit(Frozen):
+class FittedCurve(Frozen):
     """A curve through the points.
 
     Attributes:
@@ -67,4 +67,4 @@ class Fits(Frozen):
     y: list[float]
     held: list[bool]
     grid: list[float]
-    fits: list[Fit] = Field(default_factory=list)
+    fits: list[FittedCurve] = Field(default_factory=list)

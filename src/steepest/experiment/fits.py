@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from steepest.compare.fits import Fit, Fits, Optimum
+from steepest.compare.fits import Fits, FittedCurve, Optimum
 from steepest.data.dataset import Dataset, Part
 from steepest.evaluate.outputs import predict
 from steepest.objectives import Objective, make_objective
@@ -43,7 +43,7 @@ def optima_and_fits(
     wide = dataset.wide()
     train = wide.training(seed)
     optima: list[Optimum] = []
-    fits: list[Fit] = []
+    fits: list[FittedCurve] = []
     grid, points = _places(wide)
     solved: dict[tuple[str, str], NDArray[np.float64] | None] = {}
     for title, net in networks.items():
@@ -64,7 +64,7 @@ def optima_and_fits(
                 assert values is not None
                 assert at is not None
                 fits.append(
-                    Fit(
+                    FittedCurve(
                         name=name,
                         exact=True,
                         values=(values @ exact).tolist(),
@@ -129,9 +129,9 @@ def _held(wide: Dataset, points: Part) -> list[bool]:
     ]
 
 
-def _fit(title: str, net: nn.Module, grid: Tensor, points: Part) -> Fit:
+def _fit(title: str, net: nn.Module, grid: Tensor, points: Part) -> FittedCurve:
     values, at = (predict(net, (each,))[:, 0].tolist() for each in (grid, points.inputs[0]))
-    return Fit(name=title, values=values, at_points=at)
+    return FittedCurve(name=title, values=values, at_points=at)
 
 
 def _design(net: nn.Module, part: Part) -> NDArray[np.float64] | None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from steepest.evaluate.baselines import BaselineModel
 from steepest.evaluate.baselines._trees import TreesModel
 from steepest.evaluate.baselines.constant import Mean, Shares
-from steepest.evaluate.baselines.line import Line
+from steepest.evaluate.baselines.line import StraightLine
 from steepest.evaluate.baselines.regression import LinearModel
 from steepest.models.embedding_mlp import EmbeddingMLP
 from steepest.models.linear import Linear
@@ -170,7 +170,7 @@ def _regression(net: LinearModel) -> Portable:
     return Portable("baselines", {"kind": "regression"}, _own(arrays | _all_classes(net)))
 
 
-def _line(net: Line) -> Portable:
+def _line(net: StraightLine) -> Portable:
     intercept, slope = net.array("coefficients").split(1)
     nothing, places = slope.new_zeros(0, 1), torch.zeros(0, dtype=torch.int64)
     arrays = {
@@ -226,6 +226,6 @@ def _own(arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
 DESCRIBED: Mapping[type[nn.Module], Callable[[Any], Portable]] = {
     EmbeddingMLP: _embedding_mlp, Linear: _linear, Polynomial: _polynomial, MLP: _mlp, ResidualMLP: _residual_mlp,
     LinearModel: _regression, TreesModel: _trees,
-    Line: _line, Mean: _constant, Shares: _constant,
+    StraightLine: _line, Mean: _constant, Shares: _constant,
 }  # fmt: skip
 """How each model and baseline becomes plain PyTorch."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from steepest.compare.fits import Fit, Fits, Optimum
+from steepest.compare.fits import Fits, FittedCurve, Optimum
 from steepest.compare.result import Comparison
 from steepest.report import theme
 from steepest.report.factors import subject
@@ -106,7 +106,7 @@ def _residuals(comparison: Comparison, found: Fits) -> Figure:
     return {"data": [stems, line, *_points(found)], "layout": layout}
 
 
-def _winner(comparison: Comparison, found: Fits) -> Fit:
+def _winner(comparison: Comparison, found: Fits) -> FittedCurve:
     own = [each for each in found.fits if not each.exact]
     return next((each for each in own if each.name == comparison.winner), own[0])
 

@@ -28,7 +28,7 @@ LIMITS = (
 
 
 @dataclass(frozen=True)
-class Line:
+class ShownTest:
     """A range test as texts."""
 
     name: str
@@ -41,10 +41,10 @@ class Line:
     dash: str
 
 
-def lines(tests: Sequence[RangeTest]) -> list[Line]:
+def lines(tests: Sequence[RangeTest]) -> list[ShownTest]:
     """Return the rows of the table."""
     return [
-        Line(
+        ShownTest(
             test.name,
             show.rate(test.suggested),
             show.rate(test.steepest),

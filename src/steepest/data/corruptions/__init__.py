@@ -5,6 +5,7 @@ The labels of validation and test rows are never touched, and a dataset keeps th
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Literal
 
 import numpy as np
@@ -39,6 +40,7 @@ class Corruption(Component):
     def check(self, rows: int, classes: int) -> None:
         """Raise an ``OptionError`` if this does nothing to so many rows of so many classes (0 for numbers)."""
 
+    @abstractmethod
     def corrupted(
         self, labels: Labels, classes: int, places: Rows, total: int, draws: np.random.Generator
     ) -> Labels:
@@ -54,8 +56,8 @@ class Corruption(Component):
             total: number of the training rows of the experiment.
             draws: where random numbers come from.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def said(self, true: Labels, labels: Labels, classes: int, sd: float) -> str:
         """Return what was done in words, for instance ``labels of 87 of 581 training rows replaced``.
 
@@ -64,7 +66,6 @@ class Corruption(Component):
             classes: number of classes, 0 for a target of numbers.
             sd: the target's standard deviation, for a target of numbers.
         """
-        raise NotImplementedError
 
 
 def make_corruption(text: str) -> Corruption:

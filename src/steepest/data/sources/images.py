@@ -273,9 +273,15 @@ class ImageData(Source):
     def _digest(self) -> str:
         return hashlib.sha256(np.ascontiguousarray(self._images.pixels).data).hexdigest()
 
-    @functools.cache  # noqa: B019
+    @functools.cached_property
+    def _kept(self) -> dict[int | None, Assembled]:
+        return {}
+
     def _assembled(self, test_set: int | None) -> Assembled:
-        return assemble(self._rows, Preparation(()), self._own, LABEL, test_set=test_set)
+        if test_set not in self._kept:
+            made = assemble(self._rows, Preparation(()), self._own, LABEL, test_set=test_set)
+            self._kept[test_set] = made
+        return self._kept[test_set]
 
     def make(self, test_set: int | None) -> tuple[Dataset, ImagePipeline]:
         """Return a dataset and its pipeline, see :meth:`Source.make`."""

@@ -35,7 +35,7 @@ COMPONENTS = {
 }
 
 
-class Line(BaselineModel):
+class StraightLine(BaselineModel):
     """A straight line: intercept and slope of the value that it runs along."""
 
     arrays: ClassVar = {"coefficients": torch.float64}
@@ -72,7 +72,7 @@ def fit_line(
         found = np.array([np.average(y, weights=weights), 0.0])
     intercept, slope = found.tolist()
     settings = f"{intercept:.8g} {'-' if slope < 0 else '+'} {abs(slope):.8g} {dataset.shape.fields[0].name}"
-    return FittedBaseline(Line(dataset.shape, {"coefficients": torch.from_numpy(found)}), settings)
+    return FittedBaseline(StraightLine(dataset.shape, {"coefficients": torch.from_numpy(found)}), settings)
 
 
 def is_curve(dataset: Dataset) -> bool:
@@ -80,5 +80,9 @@ def is_curve(dataset: Dataset) -> bool:
     return [(each.kind, each.size) for each in dataset.shape.fields] == [("values", (1,))]
 
 
-LEAST_SQUARES = Baseline("least-squares line", partial(fit_line, least_squares), Line, serves=is_curve)
-LEAST_ABSOLUTE = Baseline("least-absolute line", partial(fit_line, least_quantile), Line, serves=is_curve)
+LEAST_SQUARES = Baseline(
+    "least-squares line", partial(fit_line, least_squares), StraightLine, serves=is_curve
+)
+LEAST_ABSOLUTE = Baseline(
+    "least-absolute line", partial(fit_line, least_quantile), StraightLine, serves=is_curve
+)
