@@ -49,6 +49,7 @@ ORDER = (
     "footprint",
     "range_test",
     "recommending",
+    "showing",
     "studies",
     "cli",
     "app",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from steepest.prediction.model import TrainedModel
     from steepest.range_test.find import RangeTests, lr_find
     from steepest.recommending.lists import recommend, similar
+    from steepest.showing import show
     from steepest.sweep.contestants import tune
     from steepest.sweep.space import Range
     from steepest.tracing.table import trace
@@ -55,6 +56,7 @@ _PUBLIC = {
     "read_table": "steepest.data.table:read_table",
     "recommend": "steepest.recommending.lists:recommend",
     "rule": "steepest.optim:make_rule",
+    "show": "steepest.showing:show",
     "similar": "steepest.recommending.lists:similar",
     "trace": "steepest.tracing.table:trace",
     "tune": "steepest.sweep.contestants:tune",
@@ -81,6 +83,7 @@ __all__ = [
     "read_table",
     "recommend",
     "rule",
+    "show",
     "similar",
     "trace",
     "tune",

@@ -46,7 +46,7 @@ _FLAG = re.compile(
     r"`[^`]*`|(?<![\w-])(?P<flag>--[a-z][a-z-]*|-o\b)"
     r"(?: (?P<value>'[^']*'|[\w./,-]*[\d:][\w.:/,-]*(?<![.:,])|\w+-[\w-]+))?"
 )
-_KEYWORDS = {"-o": "optimizers", "--source": "reader", "--yes": "yes=True"}
+_KEYWORDS = {"-o": "optimizers", "--source": "reader", "--class": "classes", "--yes": "yes=True"}
 
 
 def in_python(text: str) -> str:

@@ -193,7 +193,7 @@ def test_a_cache_that_cannot_be_written(source: DatasetSource, tmp_path: Path) -
 
 def test_another_kind_is_refused_by_name(source: DatasetSource, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SOURCES, "load", lambda name: replace(source, kind="images"))
-    with pytest.raises(DataError, match="the data set 'made' is no table but images") as caught:
+    with pytest.raises(DataError, match="the data set 'made' is of the kind images, not table") as caught:
         open_catalog("made")
     assert "steepest fetch made" in caught.value.hint
     assert open_catalog("made", "images").path.read_bytes() == CONTENT

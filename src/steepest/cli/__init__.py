@@ -23,6 +23,7 @@ from steepest.cli.planning import planned
 from steepest.cli.rate_finding import lr_find
 from steepest.cli.recommending import recommend, similar
 from steepest.cli.tracing import trace
+from steepest.cli.viewing import show
 from steepest.errors import OptionError, SteepestError
 from steepest.interrupts import always_raise
 from steepest.wording import counted
@@ -360,6 +361,7 @@ def describe(
 
 app.command()(recommend)
 app.command()(similar)
+app.command()(show)
 app.command()(memory)
 app.command()(trace)
 app.command()(fetch)

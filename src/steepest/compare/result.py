@@ -233,11 +233,13 @@ class Pictures(Frozen):
     Attributes:
         wrong, rows: how many test images the winner's saved network predicts wrongly, and of how many.
         wrongest: those with the largest log loss.
+        white: the pixel value that is shown as white.
         filters: the weights of each class, if the network is linear.
     """
 
     wrong: int
     rows: int
+    white: int = 255
     wrongest: list[Picture] = Field(default_factory=list)
     filters: list[Picture] = Field(default_factory=list)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import numpy as np
@@ -12,15 +11,12 @@ from torch import Tensor, nn
 
 from steepest.compare.result import Picture, Pictures
 from steepest.data.dataset import Dataset
-from steepest.data.images.pixels import resized
-from steepest.data.images.png import png
+from steepest.data.images.png import brightest, shown
 from steepest.models.linear import Linear
 from steepest.models.normalized import Normalized
 
 MOST = 24
 """Wrong predictions that are shown."""
-LARGEST = 96
-"""The larger side of an image that is shown."""
 MOST_VALUES = 32
 """Grey images with no larger side are also shown as numbers."""
 
@@ -48,9 +44,10 @@ def pictures_of(net: nn.Module, dataset: Dataset, outputs: Tensor, names: list[s
     losses = -log_shares.gather(1, truth[:, None]).squeeze(1)
     worst = wrong[torch.sort(losses[wrong], descending=True, stable=True).indices[:MOST]].tolist()
     images = dataset.test.inputs[0].cpu().numpy()
-    shown = [
+    white = brightest(images)
+    wrongest = [
         Picture(
-            png=_encoded(images[i]),
+            png=shown(images[i], white),
             name=names[i],
             truth=dataset.classes[int(truth[i])],
             predicted=dataset.classes[int(guess[i])],
@@ -59,15 +56,9 @@ def pictures_of(net: nn.Module, dataset: Dataset, outputs: Tensor, names: list[s
         )
         for place, i in enumerate(worst)
     ]
-    return Pictures(wrong=len(wrong), rows=len(truth), wrongest=shown, filters=_filters(net, dataset))
-
-
-def _encoded(image: NDArray[Any]) -> str:
-    _, height, width = image.shape
-    if max(height, width) > LARGEST:
-        share = LARGEST / max(height, width)
-        image = resized(image[None], (max(1, round(height * share)), max(1, round(width * share))))[0]
-    return base64.b64encode(png(image)).decode()
+    return Pictures(
+        wrong=len(wrong), rows=len(truth), white=white, wrongest=wrongest, filters=_filters(net, dataset)
+    )
 
 
 def _values(image: NDArray[Any]) -> list[list[int]]:
@@ -84,7 +75,7 @@ def _filters(net: nn.Module, dataset: Dataset) -> list[Picture]:
     )
     largest = float(np.abs(weights).max()) or 1.0
     return [
-        Picture(png=_encoded(_two_coloured(each / largest)), name=name)
+        Picture(png=shown(_two_coloured(each / largest)), name=name)
         for each, name in zip(weights, dataset.classes, strict=True)
     ]
 

@@ -177,14 +177,14 @@ def open_catalog(name: str, kind: Kind = "table") -> Opened:
         >>> open_catalog("mnist")
         Traceback (most recent call last):
         ...
-        steepest.errors.DataError: the data set 'mnist' is no table but images
+        steepest.errors.DataError: the data set 'mnist' is of the kind images, not table
         Hint: steepest compare mnist opens it; steepest fetch mnist gets its files.
     """
     source: DatasetSource = SOURCES.load(name)
     if source.kind != kind:
         opened = f"steepest compare {source.name} opens it"
         raise DataError(
-            f"the data set {source.name!r} is no {kind} but {source.kind}",
+            f"the data set {source.name!r} is of the kind {source.kind}, not {kind}",
             hint=f"{opened if source.kind in OPENED else f'what opens {source.kind} is not in this version'}; steepest "
             f"fetch {source.name} gets its files.",
         )

@@ -102,7 +102,7 @@ class ImagePipeline(Pipeline):
             OptionError: a column is to be kept that images do not have.
         """
         del sure
-        found, _ = _read(source, self.size)
+        found, _ = read_source(source, self.size)
         channels, height, width = self.image.size
         notes = [each.text for each in found.notes]
         if found.pixels.shape[2:] != (height, width):
@@ -186,7 +186,7 @@ class ImageData(Source):
     def __init__(self, source: Any, options: TableOptions) -> None:
         self.options = options
         self._source = source
-        self._images, self.name = _read(source, options.size)
+        self._images, self.name = read_source(source, options.size)
         if self._images.labels is None:
             raise DataError(
                 f"the images of {self.name} have no labels",
@@ -399,7 +399,7 @@ def channel_statistics(
     return tuple(mean.tolist()), tuple(sd.tolist())
 
 
-def _read(source: Any, size: str | None) -> tuple[Images, str]:
+def read_source(source: Any, size: str | None) -> tuple[Images, str]:
     """Return the images of a path, of arrays or of a data set of the catalog, and their name."""
     resize = parse_size(size)
     if isinstance(source, tuple) and len(source) == 2 and isinstance(source[0], np.ndarray):
