@@ -54,7 +54,7 @@ WHOLE = ("prepare", "rates", "freeze")
 """Factors of which a comma does not separate values."""
 FILES = {"test": "test_file", "validation": "validation_file"}
 """Options that are a share of the rows, and their twins that name a file."""
-WITHOUT_DEFAULT = ("missing", "device", "threads")
+WITHOUT_DEFAULT = ("missing", "device", "threads", "workers")
 
 KINDS = {
     "optimizers": "steepest.optim:registry",

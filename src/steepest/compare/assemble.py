@@ -64,9 +64,8 @@ def arm_row(evidence: Evidence, arm: Arm, kind: Kind) -> Row:
         flags.append(f"stopped early {stopped} of {len(records)}")
     default = arm.rule.with_lr(default_rate(arm.rule))
     rule = default if kind == "default" else evidence.chosen[arm.id]
-    before = [each for stage in arm.chain[:-1] for each in evidence.final(stage)]
-    processor = [each.cpu_seconds for each in (*records, *before) if each.cpu_seconds is not None]
-    memory = [each.peak_memory for each in (*records, *before) if each.peak_memory is not None]
+    stages = [*(evidence.final(stage) for stage in arm.chain[:-1]), records]
+    memory = [each.peak_memory for some in stages for each in some if each.peak_memory is not None]
     failed = Counter(record.outcome for record in records if record.failed)
     errors = Counter(record.reason for record in records if record.outcome == "failed")
     return Row(
@@ -86,8 +85,8 @@ def arm_row(evidence: Evidence, arm: Arm, kind: Kind) -> Row:
             for name in evidence.metrics
         },
         values={name: [r.test.get(name, math.nan) for r in records] for name in evidence.metrics},
-        train_seconds=sum(record.clocks.train for record in (*records, *before)) / len(records),
-        cpu_seconds=sum(processor) / len(records) if len(processor) == len((*records, *before)) else None,
+        train_seconds=sum(_mean([each.clocks.train for each in some if not each.shared]) for some in stages),
+        cpu_seconds=_known(sum(_mean([_or_nan(each.cpu_seconds) for each in some]) for some in stages)),
         peak_memory=max(memory, default=None),
         settings=", ".join([*_settings(evidence, arm), whole_spec(rule), _schedule(arm, kind)]),
         trials=trials_of(evidence, arm),
@@ -203,7 +202,8 @@ def band(evidence: Evidence, arm: Arm) -> Band:
     values = np.array(
         [[p.validation.get(evidence.metric, math.nan) for p in r.curve[:length]] for r in records]
     )
-    seconds = np.array([[p.seconds for p in r.curve[:length]] for r in records])
+    timed = [record for record in records if not record.shared] or records
+    seconds = np.array([[p.seconds for p in r.curve[:length]] for r in timed])
 
     def mean(what: str) -> list[float]:
         """Where runs end by their gradients, seeds differ in their steps."""
@@ -221,6 +221,19 @@ def band(evidence: Evidence, arm: Arm) -> Band:
         low=values.min(0).tolist(),
         high=values.max(0).tolist(),
     )
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Return the mean; NaN of nothing."""
+    return sum(values) / len(values) if values else math.nan
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class Row(Frozen):
         metrics: test metrics with the best-validation weights, over seeds.
         last: the same with the last weights.
         values: the metrics of each seed, in the order of the seeds (NaN for a diverged run).
-        train_seconds: mean seconds of training of one run.
+        train_seconds: mean seconds of training of those runs that were made while no other was; NaN where none was.
         cpu_seconds: mean processor time of one run, evaluation included; None where it was not measured.
         peak_memory: the most memory that one of its runs had in use at once, in bytes; None as above.
         settings: what it is, in words: hyperparameters, or what a baseline chose.

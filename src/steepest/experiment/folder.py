@@ -80,7 +80,7 @@ def check_folder(
         for key, cell in cells.items()
         if key in began.plan.cells and not began.plan.cells[key].changed(cell.of)
     ]
-    for option in EXECUTION_OPTIONS:
+    for option in (each for each in EXECUTION_OPTIONS if each != "workers"):
         wanted = asked.get(option)
         before = [began.plan.device] if option == "device" else [getattr(each, option) for each in used]
         other = next((each for each in before if wanted not in (None, "auto", each)), None)

@@ -45,6 +45,7 @@ from steepest.report.worded import worded
 from steepest.report.words import Subject
 from steepest.sweep.arms import NOTHING_GIVEN, Objects
 from steepest.sweep.baselines import baseline_rows
+from steepest.sweep.complete import complete as carry_out
 from steepest.sweep.estimate import plan_seconds
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import PlannedRun, chosen_rules, finals, refits, taking_part
@@ -163,7 +164,7 @@ def _carry_out(
     left = plan_seconds(setup, settings.plan.cells, history)
     how_long = f"about {duration(left)}" if left else "nothing left to run"
     observer.say(f"plan   {plan_text(setup, history)}, {how_long}")
-    history = runner.complete(setup)
+    history = carry_out(runner, setup, experiment.execution.workers)
     observer.stage("writing the report")
     history = taking_part(setup, history)
     kind, share = settings.test_sets

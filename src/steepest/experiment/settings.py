@@ -54,7 +54,7 @@ from steepest.sweep.meaning import model_meant, schedule_meant
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Setup
 from steepest.sweep.rows import about_rows, check_rows
-from steepest.sweep.timing import Steps, choose_execution
+from steepest.sweep.timing import Steps, choose_execution, workers_for
 from steepest.sweep.trials import check_equal_trials, check_sweep
 from steepest.sweep.unused import without_effect
 from steepest.train.compiled import Programs
@@ -136,6 +136,13 @@ class Settings:
         """The compiled steps of each cell, on the data that they were timed on."""
         return {(key, self.cells[key].arm.folds[0]): each.bench.programs for key, each in self.steps.items()}
 
+    @property
+    def runs(self) -> int:
+        """How many runs there are, at least."""
+        protocol = self.experiment.protocol
+        tuning = protocol.scan_rates + protocol.full_rates
+        return sum(protocol.seeds * len(arm.folds) + arm.tuned * tuning for arm in self.arms)
+
     def execution(self, arm: Arm) -> Execution:
         """Return how the steps of an arm are computed."""
         return self.plan.cells[arm.cell]
@@ -171,7 +178,9 @@ class Settings:
             data = self.datasets[arm.folds[0]].to(device)
             bench = Bench(data, arm.recipe, arm.model, device, Programs(announce=observer.stage))
             if known is None:
-                known = choose_execution(bench, asked)
+                known = choose_execution(bench, asked, self.runs)
+            elif asked.workers is not None:  # in which process a run is made is no matter of its numbers
+                known = known.model_copy(update={"workers": workers_for(device, known.threads, asked)})
             known = without_edited(known, cell.of).model_copy(update={"of": {**known.of, **cell.of}})
             steps[key] = Steps.measured(bench, known, cell.methods)
             cells[key] = steps[key].execution

@@ -35,6 +35,12 @@ class ExecutionOptions(Options):
     threads: int | None = Field(
         None, ge=1, description="CPU threads of a training step; measured unless given"
     )
+    workers: int | None = Field(
+        None,
+        ge=1,
+        description="runs that are made at the same time, each in a process of its own; one for each core, as far as "
+        "that saves time, unless given",
+    )
     rows: Literal["auto", "on", "off"] = Field(
         "auto",
         description="update only those rows of embedding tables that a batch touches, with the results of the "
@@ -63,6 +69,7 @@ class Execution(Options):
 
     device: str = "cpu"
     threads: int = Field(1, ge=1)
+    workers: int = Field(1, ge=1, description="runs that can be made at the same time")
     rows: Literal["auto", "on", "off"] = "auto"
     compile: Literal["auto", "on", "off"] = "auto"
     executor: Literal["dense", "rows"] = "dense"

@@ -81,6 +81,7 @@ class Record(Frozen):
         test: test metrics with the best-validation weights; empty except for final, default and constant.
         test_last: test metrics with the last weights.
         clocks: seconds by kind of work.
+        shared: whether other runs were made at the same time, so that its seconds say little.
         penalty: what regularizers add to the loss at the best weights; None where there is none.
         cpu_seconds: processor time of the run, of all threads of the process, evaluation and compilation included.
         peak_memory: the most memory in use at once during the run, in bytes, as :class:`~steepest.record.meter.Meter`
@@ -102,6 +103,7 @@ class Record(Frozen):
     test: dict[str, float] = Field(default_factory=dict)
     test_last: dict[str, float] = Field(default_factory=dict)
     clocks: Clocks = Clocks()
+    shared: bool = False
     penalty: float | None = None
     cpu_seconds: float | None = None
     peak_memory: int | None = None

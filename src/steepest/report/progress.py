@@ -136,7 +136,8 @@ def steps_text(cells: Mapping[str, Execution], arms: Sequence[Arm]) -> list[str]
         what = (
             f"{mine[0].recipe.model}, batch {mine[0].recipe.batch_size}{inside}: " if len(cells) > 1 else ""
         )
-        lines.append(f"steps  {what}{'; '.join(parts)}; {count} thread{'s' if count > 1 else ''}")
+        together = f", {execution.workers} runs at a time" if execution.workers > 1 else ""
+        lines.append(f"steps  {what}{'; '.join(parts)}; {count} thread{'s' if count > 1 else ''}{together}")
     return lines
 
 

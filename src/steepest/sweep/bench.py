@@ -20,8 +20,8 @@ from steepest.optim.spec import MethodSpec
 from steepest.recipe import Execution, Recipe
 from steepest.record.schema import Record, RunKey
 from steepest.sweep.contestants import whole_spec
+from steepest.sweep.making import thread_count
 from steepest.sweep.methods import difference, make_method
-from steepest.sweep.runner import thread_count
 from steepest.train.causes import ended_by
 from steepest.train.compiled import Programs
 from steepest.train.feed import Feed

@@ -23,11 +23,17 @@ from steepest.sweep.plan import (
 
 @dataclass(frozen=True)
 class Expected:
-    """A run that is to come, as far as it can be known now."""
+    """A run that is to come, as far as it can be known now.
+
+    Attributes:
+        arm, phase, steps: whose it is, its purpose and its steps.
+        timed: whether it is the one of its arm whose seconds are shown, so that no other is made at the same time.
+    """
 
     arm: Arm
     phase: Phase
     steps: int
+    timed: bool = False
 
     @property
     def read_test(self) -> bool:
@@ -49,7 +55,7 @@ def expected_runs(setup: Setup, history: History) -> list[Expected]:
         if all(each.id in chosen for each in arm.chain):
             runs = [*finals(setup, arm, chosen), *defaults(setup, arm), *sweeps(setup, arm, found, chosen)]
             runs = missing_runs(runs, history)
-            coming += [Expected(arm, run.key.phase, run.expected_steps) for run in runs]
+            coming += [Expected(arm, run.key.phase, run.expected_steps, setup.is_timed(run)) for run in runs]
             continue
         trials = len(found.scan)
         if arm.tuned and not found.scan:  # it waits for the stage before
@@ -62,7 +68,9 @@ def expected_runs(setup: Setup, history: History) -> list[Expected]:
             coming += [Expected(arm, run.key.phase, steps) for run in runs]
             continue
         each_seed = trials if setup.sweep and not arm.inner else 1
-        coming += [Expected(arm, phase, steps) for phase in phases for _ in range(each_seed * reported)]
+        for phase in phases:
+            some = [Expected(arm, phase, steps)] * (each_seed * reported)
+            coming += [Expected(arm, phase, steps, timed=True), *some[1:]] if phase == "final" else some
     if (has_constants(setup) or setup.folds > 1) and not _last_done(setup, history):
         longest = max(setup.arms, key=lambda arm: full_length[arm.id])  # which arm wins is not known yet
         steps = full_length[longest.id]

@@ -73,6 +73,11 @@ History = Mapping[tuple[str, int], Record]
 """Finished runs by (recipe id, seed)."""
 
 
+def identity(run: PlannedRun) -> tuple[str, int]:
+    """Return under what a run is found in a history."""
+    return run.key.recipe, run.key.seed
+
+
 @dataclass(frozen=True)
 class Setup:
     """Everything about the comparison that is decided before the first tuned run.
@@ -120,6 +125,11 @@ class Setup:
     def stages(self) -> tuple[Arm, ...]:
         """The arms and the stages that they start from, which come first; a stage that several have, once."""
         return tuple({each.id: each for arm in self.arms for each in arm.chain}.values())
+
+    def is_timed(self, run: PlannedRun) -> bool:
+        """Whether a run is the one of its arm whose seconds are shown: no other is made at the same time."""
+        first = run.recipe.data == run.arm.folds[0] and run.key.seed == self.seeds[0]
+        return run.key.phase == "final" and first
 
     @property
     def controls(self) -> bool:
@@ -358,18 +368,23 @@ def on_validation(setup: Setup, arm: Arm, chosen: Chosen, history: History) -> t
     return len(losses) - len(finished), sum(finished) / len(finished) if finished else math.inf
 
 
-def next_runs(setup: Setup, history: History) -> list[PlannedRun]:
+def next_runs(setup: Setup, history: History, *, ahead: bool = False) -> list[PlannedRun]:
     """Return the runs that can be made now; an empty list when the comparison is complete.
 
     The answer depends on the setup and on the finished runs alone, so a comparison that was interrupted, or
     that gets more arms or seeds, goes on with exactly what is missing.
+
+    Args:
+        setup: the comparison's setup.
+        history: the finished runs.
+        ahead: go on to the reported runs of arms whose tuning is complete while that of others is not.
     """
     found = {arm.id: tuning(setup, arm, history) for arm in setup.stages}
     missing = missing_runs((run for each in found.values() for run in each.missing), history)
-    if missing:
+    if missing and not ahead:
         return missing
     chosen = complete_of(found)
-    missing = missing_runs(_reported(setup, found, chosen), history)
+    missing = missing_runs([*missing, *_reported(setup, found, chosen)], history)
     if not missing:
         missing = missing_runs(last_runs(setup, chosen, history), history)
     return [run for run in missing if run.parent is None or _is_in(run.parent, history)]
@@ -407,8 +422,9 @@ def taking_part(setup: Setup, history: History) -> dict[tuple[str, int], Record]
     runs += _reported(setup, found, chosen)
     if len(chosen) == len(found) and not missing_runs(_reported(setup, found, chosen), history):
         runs += last_runs(setup, chosen, history)
-    known = {(run.key.recipe, run.key.seed) for run in runs}
-    return {each: record for each, record in history.items() if each in known or record.key.phase == "pilot"}
+    pilots = {each: record for each, record in history.items() if record.key.phase == "pilot"}
+    known = ((run.key.recipe, run.key.seed) for run in runs)
+    return pilots | {each: history[each] for each in known if each in history}
 
 
 def complete_of(found: Mapping[str, Tuning]) -> dict[str, MethodSpec[Any]]:

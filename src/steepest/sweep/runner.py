@@ -1,33 +1,25 @@
-"""Carry out a plan: every missing run once, each kept before the next begins."""
+"""Make runs and keep what they leave: the journal, the losses by row, and the weights."""
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
 from steepest.data.dataset import Dataset
 from steepest.evaluate.metrics import metric_info
-from steepest.forks import usable_threads
 from steepest.recipe import Execution
 from steepest.record.schema import Record
 from steepest.record.store import Folder
-from steepest.schedules import make_schedule
-from steepest.sweep.estimate import EVALUATIONS, plan_seconds, run_seconds
+from steepest.sweep.estimate import EVALUATIONS, run_seconds
 from steepest.sweep.expected import Expected
-from steepest.sweep.methods import is_compiled, make_method
+from steepest.sweep.making import Maker, Task
 from steepest.sweep.observer import Observer
-from steepest.sweep.plan import History, PlannedRun, Setup, next_runs, starts, tuning
+from steepest.sweep.plan import History, PlannedRun, Setup, identity, starts
 from steepest.train.active import Finished
-from steepest.train.aot import NoCompilerError
-from steepest.train.callback import Hooks
 from steepest.train.compiled import Programs
-from steepest.train.loop import train
-from steepest.train.program import NotTraceableError
 
 
 @dataclass
@@ -56,33 +48,15 @@ class Runner:
     seconds_a_step: float = 0.0
     _there: dict[str, Dataset] = field(default_factory=dict[str, Dataset])
 
-    def complete(self, setup: Setup) -> History:
-        """Make every run that the setup still lacks; return all."""
-        history = self.folder.history()
-        announced: set[str] = set()
-        tuned: set[str] = set()
-        while runs := next_runs(setup, history):
-            self._forget(starts(setup, history))
-            for run in runs:
-                self.observer.remaining(plan_seconds(setup, self.cells, history))
-                title = _title(run)
-                if title not in announced:
-                    announced.add(title)
-                    self.observer.stage(title)
-                whole = run_seconds(self.cells, Expected(run.arm, run.key.phase, run.expected_steps))
-                self.seconds_a_step = whole / run.recipe.length
-                record = self.make(run, history, setup=setup)
-                history[record.key.recipe, record.key.seed] = record
-            for arm in setup.stages:
-                found = tuning(setup, arm, history)
-                if found.chosen is not None and found.scan and arm.id not in tuned:
-                    tuned.add(arm.id)
-                    trials = len(found.scan) + len(found.full)
-                    rate, beside = float(found.chosen.hyper.lr), arm.method.beside_rate(found.chosen)
-                    self.observer.tuned(arm.title, rate, found.rates[0], found.rates[-1], trials, beside)
-        self._forget(set())
-        self.observer.remaining(0.0)
-        return history
+    def seconds_of(self, run: PlannedRun, setup: Setup) -> float:
+        """Return what a run adds to the time of the comparison."""
+        expected = Expected(run.arm, run.key.phase, run.expected_steps, setup.is_timed(run))
+        return run_seconds(self.cells, expected)
+
+    def make_timed(self, run: PlannedRun, history: History, setup: Setup) -> Record:
+        """Make a run of a comparison in this process; the work that it tells of is its part of the comparison's."""
+        self.seconds_a_step = self.seconds_of(run, setup) / run.recipe.length
+        return self.make(run, history, setup=setup)
 
     def make(
         self,
@@ -102,18 +76,33 @@ class Runner:
             evaluations: how often it reads the validation rows.
             setup: says which of its weights later runs start from; None if there are none.
         """
-        finished = _failed_before(run, history) or self._train(run, evaluations)
+        finished = failed_before(run, history) or self._train(run, evaluations)
+        return self.keep(run, finished, history, setup)
+
+    def keep(self, run: PlannedRun, finished: Finished, history: History, setup: Setup | None) -> Record:
+        """Keep what a run leaves, in whatever process it was made, and return its record.
+
+        One Ctrl-C does not lose it: what was begun is done again, and then the exception goes on.
+        """
+        try:
+            self._keep(run, finished, history, setup)
+        except KeyboardInterrupt:
+            self._keep(run, finished, history, setup)
+            raise
+        self.observer.run(finished.record)
+        return finished.record
+
+    def _keep(self, run: PlannedRun, finished: Finished, history: History, setup: Setup | None) -> None:
         if run.read_test:
             self._keep_rows(run, finished)
         if run.key.phase in ("final", "refit") and not run.arm.inner and not finished.record.failed:
             self._keep_weights(run, finished, history)
         if setup is not None and run.arm.inner:
-            identity = (run.key.recipe, run.key.seed)
-            needed = starts(setup, {**history, identity: finished.record})
-            self._keep_starts(run, finished, [point for *whose, point in needed if (*whose,) == identity])
+            needed = starts(setup, {**history, identity(run): finished.record})
+            self._keep_starts(
+                run, finished, [point for *whose, point in needed if (*whose,) == identity(run)]
+            )
         self.folder.append_record(finished.record)
-        self.observer.run(finished.record)
-        return finished.record
 
     def weights(self, run: PlannedRun) -> dict[str, Tensor]:
         """Return the best-validation weights of a reported run; if the file is gone, the run is made again."""
@@ -155,7 +144,7 @@ class Runner:
                 kept = {name: value.cpu() for name, value in weights.items()}
                 self.folder.write_tensors(_start_file(run, point), kept)
 
-    def _forget(self, needed: set[tuple[str, int, str]]) -> None:
+    def forget(self, needed: set[tuple[str, int, str]]) -> None:
         """Remove weights that no later run starts from."""
         names = {f"{STARTS}{recipe}-{seed}-{point}.safetensors" for recipe, seed, point in needed}
         for path in self.folder.path.glob(f"{STARTS}*.safetensors"):
@@ -163,41 +152,17 @@ class Runner:
             if name not in names:
                 self.folder.remove(name)
 
-    def _train(self, run: PlannedRun, evaluations: int) -> Finished:
-        start = self._start(run)
-        if is_compiled(self.cells[run.arm.cell], run.key.phase, run.arm):
-            try:
-                return self._trained(run, evaluations, start, compiled=True)
-            except (NotTraceableError, NoCompilerError) as error:
-                name, rate = run.key.name, float(run.rule.hyper.lr)
-                self.observer.say(f"steps  {name} at {rate:.3g} runs eagerly: {error.fact}")
-        return self._trained(run, evaluations, start, compiled=False)
+    def task(self, run: PlannedRun, evaluations: int = EVALUATIONS) -> Task:
+        """Return a run as any process can make it."""
+        return Task(run, self.cells[run.arm.cell], self.metrics, evaluations, self._start(run))
 
-    def _trained(
-        self, run: PlannedRun, evaluations: int, start: Mapping[str, Tensor] | None, *, compiled: bool
-    ) -> Finished:
-        execution = self.cells[run.arm.cell]
-        programs = self.programs.setdefault((run.arm.cell, run.recipe.data), Programs())
-        hooks = hooks_of(run)
-        schedule = hooks.control.rate if hooks else None
-        method = make_method(run.rule, run.recipe, execution, programs, compiled=compiled, schedule=schedule)
-        with thread_count(execution.threads):
-            return train(
-                self.dataset(run),
-                run.recipe,
-                run.key,
-                method,
-                model=run.arm.model,
-                evaluations=evaluations,
-                metrics=self.metrics,
-                read_test=run.read_test,
-                progress=lambda steps: self.observer.advance(steps * self.seconds_a_step),
-                device=self.device,
-                start=start,
-                steps_before=run.before,
-                keep_last=run.arm.inner,
-                hooks=hooks,
-            )
+    def _train(self, run: PlannedRun, evaluations: int) -> Finished:
+        made = Maker(self.observer.say, self.programs)
+        return made.make(
+            self.task(run, evaluations),
+            self.dataset(run),
+            lambda used: self.observer.advance(used * self.seconds_a_step),
+        )
 
     def _keep_rows(self, run: PlannedRun, finished: Finished) -> None:
         kept = {
@@ -214,9 +179,9 @@ class Runner:
         """Keep the weights of the best seed of a recipe, and of no other: they can be large."""
         higher = metric_info(run.recipe.metric).higher_is_better
 
-        def rank(record: Record) -> float:
+        def rank(record: Record) -> tuple[float, int]:
             value = record.best.get(run.recipe.metric, math.nan)
-            return math.inf if math.isnan(value) else -value if higher else value
+            return math.inf if math.isnan(value) else -value if higher else value, record.key.seed
 
         others = [each for (recipe, _), each in history.items() if recipe == run.key.recipe and each.test]
         if all(rank(finished.record) < rank(each) for each in others):
@@ -227,25 +192,7 @@ class Runner:
                 self.folder.remove(f"checkpoints/{run.key.recipe}-{each.key.seed}.safetensors")
 
 
-@contextlib.contextmanager
-def thread_count(threads: int) -> Generator[None]:
-    """Let torch use so many threads inside the block."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(usable_threads(threads))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def hooks_of(run: PlannedRun) -> Hooks | None:
-    """Return the callbacks of a run; the pilot, which only finds the length, has none."""
-    if not run.arm.callbacks or run.key.phase == "pilot":
-        return None
-    return Hooks(run.arm.callbacks, make_schedule(run.recipe.schedule, run.recipe.length))
-
-
-def _failed_before(run: PlannedRun, history: History) -> Finished | None:
+def failed_before(run: PlannedRun, history: History) -> Finished | None:
     """Return what a run leaves that cannot be made because the one whose weights it starts from failed."""
     before = None if run.parent is None else history.get((run.parent.key.recipe, run.parent.key.seed))
     if before is None or not before.failed:
@@ -269,17 +216,3 @@ def _checkpoint(run: PlannedRun) -> str:
 
 def _rows(run: PlannedRun) -> str:
     return f"rows/{run.key.recipe}-{run.key.seed}"
-
-
-def _title(run: PlannedRun) -> str:
-    doing = {
-        "scan": "rates on a quarter of the steps",
-        "full": "best rates at full length",
-        "final": "seeds",
-        "refit": "on all rows, for the saved model",
-        "sweep": "every rate with every seed",
-        "default": "library default",
-        "constant": "without a schedule",
-        "pilot": "pilot",
-    }
-    return f"{run.key.name}: {doing[run.key.phase]}"

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from steepest.errors import StepError
+from steepest.errors import OptionError, StepError
 from steepest.models import build_model, count_parameters
 from steepest.optim import make_rule
 from steepest.optim.spec import MethodSpec
@@ -39,6 +39,8 @@ LATER_SHARE = 0.5
 """Share of that which a second one takes: the first imports the compiler and prepares its headers."""
 LOAD_SECONDS = 4.0
 """What finding a compiled step in the cache takes, about."""
+RUNS_A_CORE = 2
+"""With so many runs for each core, they are made on one core each."""
 COMPILED_SHARE = 0.3
 """Share of an eager step's time that a compiled one takes, about, where none was timed yet."""
 SAME: dict[Precision, float] = {"float64": 1e-9, "float32": 1e-4, "tf32": 1e-3, "bf16": 2e-2}
@@ -53,10 +55,17 @@ def choose_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def choose_execution(bench: Bench, asked: ExecutionOptions | None = None) -> Execution:
-    """Return how steps are computed on this machine: rows or dense, and the faster of one thread and all.
+def choose_execution(bench: Bench, asked: ExecutionOptions | None = None, runs: int = 1) -> Execution:
+    """Return how steps are computed on this machine: rows or dense, and by how many threads and processes.
 
-    For small steps two threads can be far slower than one. What was asked for is kept.
+    Several runs at a time, each on one core, keep a machine busier than one on all. Where there are few runs, it is
+    the faster of one thread and all; for small steps two threads can be far slower than one. What was asked for
+    is kept.
+
+    Args:
+        bench: the steps.
+        asked: what was asked for.
+        runs: how many runs the comparison has, about.
     """
     asked = asked or ExecutionOptions.model_validate({})
     adam = make_rule("adam")
@@ -71,8 +80,25 @@ def choose_execution(bench: Bench, asked: ExecutionOptions | None = None) -> Exe
         if seconds["rows"] > seconds["dense"]:
             tables = ()
     plan = rows if tables else dense
-    threads = asked.threads or _threads(bench, net, plan, adam)
-    return plan.model_copy(update={"threads": threads})
+    many = bench.device == "cpu" and (asked.workers or runs >= RUNS_A_CORE * cores()) and asked.workers != 1
+    threads = asked.threads or (1 if many else _threads(bench, net, plan, adam))
+    return plan.model_copy(update={"threads": threads, "workers": workers_for(bench.device, threads, asked)})
+
+
+def workers_for(device: str, threads: int, asked: ExecutionOptions) -> int:
+    """Return how many runs can be made at the same time: as many as asked for, or one for each core.
+
+    Raises:
+        OptionError: several are asked for on a device that one run has to itself.
+    """
+    if device != "cpu":
+        if (asked.workers or 1) > 1:
+            raise OptionError(
+                f"{asked.workers} workers cannot share the device {device!r}",
+                hint="leave --workers out, or train on --device cpu.",
+            )
+        return 1
+    return asked.workers or max(1, cores() // threads)
 
 
 def _threads(bench: Bench, net: nn.Module, plan: Execution, rule: MethodSpec[Any]) -> int:

@@ -1,0 +1,116 @@
+"""Make one planned run, in whatever process: with its execution plan, its compiled steps and its callbacks."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from steepest.data.dataset import Dataset
+from steepest.forks import usable_threads
+from steepest.recipe import Execution
+from steepest.schedules import make_schedule
+from steepest.sweep.methods import is_compiled, make_method
+from steepest.sweep.plan import PlannedRun
+from steepest.train.active import Finished
+from steepest.train.aot import NoCompilerError
+from steepest.train.callback import Hooks
+from steepest.train.compiled import Programs
+from steepest.train.loop import train
+from steepest.train.program import NotTraceableError
+
+
+@dataclass(frozen=True)
+class Task:
+    """A run that can be made anywhere.
+
+    Attributes:
+        run: the run.
+        execution: how its steps are computed.
+        metrics: what is reported besides the loss and the deciding metric.
+        evaluations: how often it reads the validation rows.
+        start: the weights that it starts from, or None for those that its seed draws.
+    """
+
+    run: PlannedRun
+    execution: Execution
+    metrics: tuple[str, ...]
+    evaluations: int
+    start: Mapping[str, Tensor] | None = None
+
+
+@dataclass
+class Maker:
+    """Makes runs in this process.
+
+    Attributes:
+        say: is told a line that a person should read.
+        programs: the compiled steps of each cell on each dataset.
+    """
+
+    say: Callable[[str], None]
+    programs: dict[tuple[str, str], Programs] = field(default_factory=dict[tuple[str, str], Programs])
+
+    def make(self, task: Task, dataset: Dataset, progress: Callable[[float], None]) -> Finished:
+        """Make a run on a dataset that is on the device already.
+
+        Args:
+            task: the run.
+            dataset: its data.
+            progress: called with the steps done since the last call, or the gradients where they are the length.
+        """
+        run = task.run
+        if is_compiled(task.execution, run.key.phase, run.arm):
+            try:
+                return self._made(task, dataset, progress, compiled=True)
+            except (NotTraceableError, NoCompilerError) as error:
+                name, rate = run.key.name, float(run.rule.hyper.lr)
+                self.say(f"steps  {name} at {rate:.3g} runs eagerly: {error.fact}")
+        return self._made(task, dataset, progress, compiled=False)
+
+    def _made(
+        self, task: Task, dataset: Dataset, progress: Callable[[float], None], *, compiled: bool
+    ) -> Finished:
+        run, execution = task.run, task.execution
+        programs = self.programs.setdefault((run.arm.cell, run.recipe.data), Programs())
+        hooks = hooks_of(run)
+        schedule = hooks.control.rate if hooks else None
+        method = make_method(run.rule, run.recipe, execution, programs, compiled=compiled, schedule=schedule)
+        with thread_count(execution.threads):
+            return train(
+                dataset,
+                run.recipe,
+                run.key,
+                method,
+                model=run.arm.model,
+                evaluations=task.evaluations,
+                metrics=task.metrics,
+                read_test=run.read_test,
+                progress=progress,
+                device=execution.device,
+                start=task.start,
+                steps_before=run.before,
+                keep_last=run.arm.inner,
+                hooks=hooks,
+            )
+
+
+@contextlib.contextmanager
+def thread_count(threads: int) -> Generator[None]:
+    """Let torch use so many threads inside the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(usable_threads(threads))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def hooks_of(run: PlannedRun) -> Hooks | None:
+    """Return the callbacks of a run; the pilot, which only finds the length, has none."""
+    if not run.arm.callbacks or run.key.phase == "pilot":
+        return None
+    return Hooks(run.arm.callbacks, make_schedule(run.recipe.schedule, run.recipe.length))

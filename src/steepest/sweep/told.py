@@ -1,0 +1,53 @@
+"""What a comparison tells while it runs: which runs have begun, and which rates were chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from steepest.sweep.observer import Observer
+from steepest.sweep.plan import History, PlannedRun, Setup, tuning
+
+DOING = {
+    "scan": "rates on a quarter of the steps",
+    "full": "best rates at full length",
+    "final": "seeds",
+    "refit": "on all rows, for the saved model",
+    "sweep": "every rate with every seed",
+    "default": "library default",
+    "constant": "without a schedule",
+    "pilot": "pilot",
+}
+
+
+@dataclass
+class Told:
+    """What was told already; everything is told once.
+
+    Attributes:
+        setup: the comparison's setup.
+        observer: who is told.
+    """
+
+    setup: Setup
+    observer: Observer
+    _begun: set[str] = field(default_factory=set[str])
+    _tuned: set[str] = field(default_factory=set[str])
+
+    def begins(self, run: PlannedRun) -> None:
+        """Tell that runs of a kind begin."""
+        title = f"{run.key.name}: {DOING[run.key.phase]}"
+        if title not in self._begun:
+            self._begun.add(title)
+            self.observer.stage(title)
+
+    def tuned(self, history: History) -> None:
+        """Tell which arms have their rate."""
+        for arm in self.setup.stages:
+            if arm.id in self._tuned:
+                continue
+            found = tuning(self.setup, arm, history)
+            if found.chosen is not None and found.scan:
+                self._tuned.add(arm.id)
+                trials = len(found.scan) + len(found.full)
+                rate, beside = float(found.chosen.hyper.lr), arm.method.beside_rate(found.chosen)
+                self.observer.tuned(arm.title, rate, found.rates[0], found.rates[-1], trials, beside)
