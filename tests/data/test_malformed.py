@@ -248,7 +248,7 @@ TABLE = [
     case(
         "time that is none",
         frame(t=y, x=x, churned=y),
-        "'t' is not a date",
+        "'t' has 'a', which is no time",
         "dates or numbers",
         split="time:t",
     ),

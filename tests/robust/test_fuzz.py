@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from steepest.cli import main
 from steepest.data.images import read_images
 from steepest.data.preparation import Preparation
+from steepest.data.sources.opening import open_source
 from steepest.data.table import read_table
 from steepest.errors import SteepestError
 from steepest.experiment.folder import check_folder, load_comparison
@@ -84,6 +85,9 @@ use = "fill-constant"
 columns = ["minutes"]
 value = 3.5
 """
+
+
+DAY = datetime(2023, 3, 25, 21, 30)
 
 
 def contents(where: Path) -> dict[str, bytes]:
@@ -162,6 +166,34 @@ def test_columnar(throw, place, name) -> None:
     throw(place / name, broken_bytes(buffer.getvalue()), as_table, "describe", place / name)
 
 
+RATED = pl.DataFrame(
+    {
+        "who": [f"u{i % 6}" for i in range(40)],
+        "what": [i // 6 + 10 * (i % 2) for i in range(40)],
+        "stars": [(i * 7 % 9 + 1) / 2 for i in range(40)],
+        "when": [DAY + timedelta(hours=i) for i in range(40)],
+    }
+)
+NAMED = {"user": "who", "item": "what", "rating": "stars", "time": "when"}
+
+
+@pytest.mark.parametrize("more", [{}, {"split": "user:last"}, {"range": "0.5,5", "split": "time:when"}])
+def test_ratings(throw, place, more) -> None:
+    def read(path: Path) -> object:
+        return open_source(path, **NAMED, **more).make(0)
+
+    named = [text for name, column in NAMED.items() for text in (f"--{name}", column)]
+    throw(
+        place / "r.csv", broken_bytes(RATED.write_csv().encode()), read, "describe", place / "r.csv", *named
+    )
+
+
+def test_titles(throw, place) -> None:
+    titles = pl.DataFrame({"what": range(20), "title": [f"Film {i}, the {i}th" for i in range(20)]})
+    throw(place / "titles.csv", broken_bytes(titles.write_csv().encode()),
+          lambda path: open_source(RATED, **NAMED, titles=str(path)).make(0))  # fmt: skip
+
+
 def test_rows_to_predict(throw, place) -> None:
     found = TrainedModel.load(place / "done")
     whole = churn_table(20).write_csv().encode()
@@ -186,7 +218,7 @@ def test_images(throw, place, name) -> None:
     path.unlink()
 
 
-DAYS = pl.Series("when", [datetime(2023, 3, 25, 21, 30) + timedelta(hours=7 * i) for i in range(60)])
+DAYS = pl.Series("when", [DAY + timedelta(hours=7 * i) for i in range(60)])
 WRITTEN = ["%Y-%m-%d %H:%M:%S", "%m/%d/%Y %I:%M %p", "%d/%m/%Y", "%d.%m.%y %H:%M", "%Y-%m-%dT%H:%M:%SZ", "%d-%b-%Y",
            "%Y-%m-%dT%H:%M:%S+02:00", "%Y-%m-%d %H:%M:%S UTC", "%H:%M", "%s"]  # fmt: skip
 ODD = ["", " ", "soon", "0000-00-00", "9999-12-31", "2020-02-30", "31/02/2020", "1/1/1", "12:61",

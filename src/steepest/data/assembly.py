@@ -376,7 +376,7 @@ def with_target(rows: SourceRows, target: str) -> tuple[pl.DataFrame, pl.Series,
     if lacking == all_of_it:
         raise DataError(
             f"the target {target!r} is missing in all {all_of_it:,} rows",
-            hint="choose another target, or change with --missing which text means a missing value.",
+            hint="name another column, or change with --missing which text means a missing value.",
         )
     if not lacking:
         return frame, rows.numbers, []

@@ -128,6 +128,21 @@ class TableOptions(BaseModel):
         """Whether numbers stay in their units, as those of curves and ratings do."""
         return self.x is not None or self.rating is not None
 
+    @property
+    def may_be_classes(self) -> bool:
+        """Whether the target can be told to be classes; ratings are numbers."""
+        return self.rating is None
+
+    @property
+    def another_target(self) -> str:
+        """How a user names another column to be predicted.
+
+        Example:
+            >>> TableOptions().another_target, TableOptions(rating="stars").another_target
+            ('choose another target', 'name another column: --rating COLUMN')
+        """
+        return "choose another target" if self.rating is None else "name another column: --rating COLUMN"
+
     def said(self) -> dict[str, Any]:
         """Return what the fingerprint of the data depends on, besides the rows."""
         said = self.model_dump(mode="json", exclude=NOT_SAID)

@@ -165,7 +165,7 @@ def _keys(rows: pl.DataFrame, kind: Kind, column: str, target: str) -> np.ndarra
         groups = as_label(rows[column]).rank("dense").fill_null(0).cast(pl.Int64)
         return (groups - groups.min()).to_numpy()
     if kind == "time":
-        return moments(rows, column)
+        return _moments(rows, column)
     return np.zeros(rows.height, dtype=np.uint8)
 
 
@@ -177,7 +177,13 @@ def _last(rows: pl.DataFrame, options: TableOptions, validation: float, test: fl
             hint="name both columns of ratings: --user COLUMN --time COLUMN.",
         )
     users = _keys(rows, "group", options.user, "")
-    return last_split(users, moments(rows, options.time), validation, test)
+    if np.bincount(users).max() == 1:
+        raise DataError(
+            f"no {options.user} has more than one of {rows.height:,} rows, so --split {LAST} would test "
+            "on new ones only",
+            hint=f"use --split random, or give the ratings of a {options.user} one id.",
+        )
+    return last_split(users, _moments(rows, options.time), validation, test)
 
 
 def _once(kind: Kind, keys: np.ndarray[Any, Any], validation: float, test: float, seed: int) -> Split:
@@ -207,6 +213,17 @@ def _fold(
     return group_fold(keys, folds, fold, validation, seed), notes
 
 
+def _moments(rows: pl.DataFrame, column: str) -> np.ndarray[Any, Any]:
+    """Return the times of all rows, of which the latest are held out."""
+    found = moments(rows, column)
+    if len(found) and (found == found[0]).all():
+        raise DataError(
+            f"column {column!r} is {rows[column][0]} in all rows, so none is the latest",
+            hint="use --split random, or name another column of times.",
+        )
+    return found
+
+
 def moments(rows: pl.DataFrame, column: str) -> np.ndarray[Any, Any]:
     """Return the times of rows as numbers.
 
@@ -216,13 +233,15 @@ def moments(rows: pl.DataFrame, column: str) -> np.ndarray[Any, Any]:
     targets.check_there(rows, column, "the prepared table, which --split names")
     values = as_text(rows[column])
     if values.dtype == pl.String:
-        form = dates.date_format(values)
-        if form is None:
+        form = dates.date_format(values, share=0.5)  # texts that are none are named
+        read = values.cast(pl.Float64, strict=False) if form is None else dates.parsed(values, form)
+        odd = values.filter(values.is_not_null() & read.is_null())
+        if odd.len():
             raise DataError(
-                f"column {column!r} is not a date or a number: {values.drop_nulls().head(1).to_list()}",
-                hint="name a column of dates or numbers for --split time:COLUMN.",
+                f"column {column!r} has {odd[0]!r}, which is no time, in {counted(odd.len(), 'row')}",
+                hint="name a column of dates or numbers, or leave such rows out with a filter step.",
             )
-        values = dates.parsed(values, form)
+        values = read
     if values.null_count():
         raise DataError(
             f"column {column!r} has no time in {counted(values.null_count(), 'row')}",

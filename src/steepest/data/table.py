@@ -454,7 +454,8 @@ class Table(Source):
         for name, doubt in self._cells.doubts.items():
             classes = self.options.task == "auto" and target.n_unique() <= INTEGER_CLASSES
             if name == self.options.target and not classes:
-                hint = f"{doubt.cure}, or treat them as classes: --task classification."
+                classes_too = ", or treat them as classes: --task classification"
+                hint = f"{doubt.cure}{classes_too if self.options.may_be_classes else ''}."
                 raise DataError(f"the target {name!r} {doubt.why}", hint=hint)
             if name in self.options.continuous or name == self.options.weight:
                 raise DataError(f"column {name!r} {doubt.why}", hint=f"{doubt.cure}.")

@@ -40,7 +40,7 @@ def check_there(frame: pl.DataFrame, target: str, where: str) -> None:
         raise DataError(f"there is no column {target!r} in {where}", hint=error.hint)
 
 
-def _check_no_dates(values: pl.Series) -> None:
+def _check_no_dates(values: pl.Series, options: TableOptions) -> None:
     name, text = values.name, isinstance(values.dtype, pl.String | pl.Categorical)
     form = dates.date_format(values) if text else None
     if form is None and not isinstance(values.dtype, pl.Date | pl.Datetime | pl.Time):
@@ -52,10 +52,11 @@ def _check_no_dates(values: pl.Series) -> None:
         formats = {} if form is None or form[:2] == "%Y" else {"formats": {name: form}}
         steps.insert(0, step_toml("cast", types={name: "date"}, **formats))
     below = "\n".join(steps)
+    classes = "; or, if each date is a class, --task classification" if options.may_be_classes else ""
     raise DataError(
         f"the target {name!r} holds {'times of day' if values.dtype == pl.Time else 'dates'}, such as {shown}",
-        hint="make it a number (days since 1970) with the steps below in a --prepare file; choose another target; or, "
-        f"if each date is a class, --task classification.\n{below}",
+        hint="make it a number (days since 1970) with the steps below in a --prepare file; or "
+        f"{options.another_target}{classes}.\n{below}",
     )
 
 
@@ -79,17 +80,17 @@ def decide_task(values: pl.Series, options: TableOptions) -> tuple[Task, list[No
     if distinct == 1:
         raise DataError(
             f"the target {name!r} has one value only, {values[0]!r}, in all {n:,} rows",
-            hint="choose another target, or rows in which it varies: there is nothing to predict.",
+            hint=f"{options.another_target}, or give rows in which it varies: there is nothing to predict.",
         )
     if kind == "text" and options.task != "classification":
-        _check_mixed(values)
+        _check_mixed(values, options)
     if kind == "other":
         raise DataError(
             f"the target {name!r} has values of type {values.dtype}",
             hint="choose a target of classes or numbers; a cast or derive step can make one.",
         )
     if options.task != "classification":
-        _check_no_dates(values)
+        _check_no_dates(values, options)
     if values.dtype.is_float():
         check_finite(values, name, cure="leave those rows out with a filter step")
     task: Task
@@ -109,7 +110,7 @@ def decide_task(values: pl.Series, options: TableOptions) -> tuple[Task, list[No
     if task == "regression" and len(odd):
         raise DataError(
             f"the target {name!r} should be a number but contains {odd[0]!r} ({counted(len(odd), 'such value')})",
-            hint=_cure(values, classes=not many),
+            hint=_cure(values, options, classes=not many),
         )
     if task == "classification" and many:
         number = "" if len(odd) else ", or --task regression if it is a number"
@@ -262,14 +263,14 @@ def standardised(
     return TargetScale(mean, sd), ((numbers.to_numpy() - mean) / sd).astype(np.float32)
 
 
-def _check_mixed(values: pl.Series) -> None:
+def _check_mixed(values: pl.Series, options: TableOptions) -> None:
     found = Words.of(values)
     if found is not None and found.share > 0.5 and found.numbers > INTEGER_CLASSES:
         first = int((as_text(values) == found.words[0]).arg_true()[0])
         raise DataError(
             f"the target {values.name!r} mixes numbers and text: {found.words[0]!r} in row {first + 1} "
             f"while {found.share:.1%} are numbers",
-            hint=_cure(values, classes=values.n_unique() <= len(values) // 2),
+            hint=_cure(values, options, classes=values.n_unique() <= len(values) // 2),
         )
 
 
@@ -279,11 +280,11 @@ def _words(values: pl.Series) -> pl.Series:
     return values.filter(values.cast(pl.Float64, strict=False).is_null())
 
 
-def _cure(values: pl.Series, *, classes: bool) -> str:
+def _cure(values: pl.Series, options: TableOptions, *, classes: bool) -> str:
     """Return what to do about a target that is to be a number and holds words."""
     found = Words.of(values)
     cures = [] if found is None else [found.cure]
-    if classes:
+    if classes and options.may_be_classes:
         cures.append("if these are classes: --task classification")
     below = "" if found is None else found.below
-    return f"{'; '.join(cures) or 'choose another target: none of its values is a number'}.{below}"
+    return f"{'; '.join(cures) or f'{options.another_target}; none of its values is a number'}.{below}"

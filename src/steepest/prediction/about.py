@@ -118,6 +118,10 @@ def read_about(folder: Path) -> About:
             str(stored.get("network", "")),
             tuple(tuple(map(float, each)) for each in stored.get("outputs_on_made_up_rows", ())),
         )
+    except NotADirectoryError:
+        raise FolderError(
+            f"{str(folder)!r} is a file", hint="name the --out folder of a finished comparison."
+        ) from None
     except FileNotFoundError:
         raise FolderError(
             f"there is no model in {str(folder)!r}", hint="name the --out folder of a finished comparison."

@@ -10,6 +10,7 @@ import torch
 from steepest.errors import OptionError, unknown_name
 from steepest.models import ModelBuilder
 from steepest.recommending.rated import Rated, check_number
+from steepest.wording import counted
 
 MEASURES = ("cosine", "distance", "product")
 """How alike two vectors are: by their angle, how far they are apart, or their product."""
@@ -66,7 +67,7 @@ def recommend(
             f"no item is left that {pipeline.user} {user} has not rated"
             if user is not None and min_ratings == 1
             else f"no item with {min_ratings} ratings is left",
-            hint="lower --min-ratings, or name another user.",
+            hint="lower --min-ratings." if min_ratings > 1 else "name another user.",
         )
     found = found.sort("predicted", descending=not lowest, maintain_order=True).head(top)
     order = ["item", *(["title"] if "title" in found.columns else []), "predicted", "ratings"]
@@ -101,7 +102,8 @@ def similar(
 
     Raises:
         UnknownNameError: there is no such item or user, or no such measure.
-        OptionError: not one of item and user is given, a title is one of several items, or a number is not positive.
+        OptionError: not one of item and user is given, a title is one of several items, a number is not positive, or
+            no item or user is left.
         ModelError: the model has no vectors.
         SteepestError: there is no model of ratings, or the ratings are not where they were.
     """
@@ -134,6 +136,10 @@ def similar(
         .sort(measure, descending=measure != "distance", maintain_order=True)
         .head(top)
     )
+    if not found.height:
+        raise OptionError(
+            f"no other {column} has {counted(min_ratings, 'rating')}", hint="lower --min-ratings."
+        )
     titled = ["title"] if "title" in found.columns else []
     return rated.listed(found.select(kind, *titled, measure, "ratings"), kind, column)
 

@@ -81,6 +81,7 @@ class Rated:
         """Return the code of a user.
 
         Raises:
+            OptionError: the id is empty.
             UnknownNameError: the training rows do not have the user; the nearest ids are in the hint.
         """
         return self._code(self.pipeline.user, str(user), {})
@@ -90,12 +91,14 @@ class Rated:
 
         Raises:
             UnknownNameError: there is no such item; the nearest titles or ids are in the hint.
-            OptionError: the text is, or is part of, the title of several items.
+            OptionError: the text is empty; or it is, or is part of, the title of several items.
         """
         return self._code(self.pipeline.item, str(item), self.pipeline.titles)
 
     def _code(self, column: str, text: str, titles: Mapping[str, str]) -> int:
         ids = self.pipeline.ids(column)
+        if not text.strip():
+            raise OptionError(f"the {column} is empty", hint=f"give its id{' or title' if titles else ''}.")
         if text in ids:
             return 1 + ids.index(text)
         folded = text.casefold()

@@ -271,7 +271,9 @@ def read_titles(source: str, item: str) -> dict[str, str]:
             hint=f"name the column of the titles so; its columns are {', '.join(table.columns[:20])}.",
         )
     found = table.select(as_label(table[item]).alias("id"), as_label(table[named]).alias(TITLE)).drop_nulls()
-    twice = found.unique().filter(pl.col("id").is_duplicated()).sort("id")
+    twice = (
+        found.unique(maintain_order=True).filter(pl.col("id").is_duplicated()).sort("id", maintain_order=True)
+    )
     if twice.height:
         raise DataError(
             f"{source_name(source)} has several titles for {item} {twice['id'][0]}, {twice[TITLE][0]!r} and "
