@@ -18,6 +18,7 @@ from steepest.experiment.settings import Settings
 from steepest.optim import make_rule
 from steepest.recipe import Execution, Protocol, RunLength
 from steepest.report.format import seconds as duration
+from steepest.sweep.ahead import Ahead
 from steepest.sweep.arms import SUBJECTS, Arm
 from steepest.sweep.compiling import Work, with_choice
 from steepest.sweep.defaults import PILOT_STEPS, equal_seconds, pilot
@@ -198,6 +199,18 @@ def expected(settings: Settings) -> tuple[Settings, RunLength, bool, float]:
     if begun is None and clock.budget is not None:
         wanted = within(settings, wanted, clock.budget - wait)
     return settings, wanted, known, wait
+
+
+def compile_ahead(settings: Settings, ahead: Ahead) -> None:
+    """Let the steps be compiled that are expected to be, while something else is done."""
+    protocol = settings.experiment.protocol
+    begun = decided(settings)
+    wanted = begun or RunLength(epochs=protocol.epochs or TYPICAL_EPOCHS)
+    clock = None if begun else Clock.of(protocol)
+    settings = with_times(settings)
+    for key, steps in settings.steps.items():
+        steps.ahead = ahead
+        steps.begin(steps.lacking(steps.choose(_work(settings, key, wanted, clock), compiles=False)))
 
 
 def find_length(settings: Settings, runner: Runner, clock: Clock) -> tuple[float, str]:

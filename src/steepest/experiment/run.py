@@ -23,7 +23,7 @@ from steepest.data.sources.opening import open_source
 from steepest.errors import DataError, OptionError, PreparationError
 from steepest.evaluate.outputs import predict
 from steepest.experiment.baselines import Baselines
-from steepest.experiment.budget import check_minutes, check_number, settle
+from steepest.experiment.budget import check_minutes, check_number, compile_ahead, settle
 from steepest.experiment.fits import optima_and_fits
 from steepest.experiment.folder import check_folder, with_whole_paths, write_results
 from steepest.experiment.growing import joined
@@ -43,6 +43,7 @@ from steepest.report.headline import too_short as short_text
 from steepest.report.progress import callbacks_text, plan_text, rows_text, steps_of, steps_text
 from steepest.report.worded import worded
 from steepest.report.words import Subject
+from steepest.sweep.ahead import Ahead
 from steepest.sweep.arms import NOTHING_GIVEN, Objects
 from steepest.sweep.baselines import baseline_rows
 from steepest.sweep.complete import complete as carry_out
@@ -142,8 +143,10 @@ def _carry_out(
     for line in rows_text(settings.plan.cells, settings.arms):
         observer.say(line)
     fits = Baselines(folder, settings, metrics, observer)
-    fitted = fits.on_test_sets()
-    settings = settle(settings, runner, started)
+    with Ahead.beside(folder.path) as ahead:
+        compile_ahead(settings, ahead)
+        fitted = fits.on_test_sets()
+        settings = settle(settings, runner, started)
     length = settings.length
     _write_experiment(folder, experiment, settings)
     for line in steps_text(settings.plan.cells, settings.arms):

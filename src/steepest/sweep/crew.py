@@ -1,4 +1,4 @@
-"""Processes that make runs at the same time, as the one that keeps the journal sees them."""
+"""Processes that make runs, or compile steps, as the one that keeps the journal sees them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from steepest.data.dataset import Dataset
-from steepest.sweep.making import Task
-from steepest.sweep.plan import PlannedRun
+from steepest.sweep.making import Maker
 from steepest.sweep.transfer import Packed, received, sent
 from steepest.sweep.worker import messages, write
 
@@ -27,21 +27,35 @@ STARTING = (
 """What a process is started with; not as ``multiprocessing`` does, which runs the user's script again."""
 
 
+class Job(Protocol):
+    """What a process can be asked to do; it has to be sendable, and what it returns, too."""
+
+    def perform(self, maker: Maker, dataset: Dataset, progress: Callable[[float], None]) -> Any:
+        """Do it.
+
+        Args:
+            maker: makes runs in the process.
+            dataset: the data that was sent.
+            progress: called with the steps done since the last call.
+        """
+        ...
+
+
 @dataclass
 class Member:
     """One of the processes.
 
     Attributes:
         process: the process.
-        run: the run that it makes, or None.
-        used: how much of its length is used up.
+        job: what it does, or None.
+        used: how much of a run's length is used up.
         data: fingerprints of the datasets that it has.
         listener: reads its replies until it ends.
         worth: what a step of it counts for in the progress, or a gradient of its length.
     """
 
     process: subprocess.Popen[bytes]
-    run: PlannedRun | None = None
+    job: Any = None
     used: float = 0.0
     worth: float = 0.0
     data: set[str] = field(default_factory=set[str])
@@ -88,30 +102,34 @@ class Crew:
 
     @property
     def busy(self) -> list[Member]:
-        """Those that make a run."""
-        return [each for each in self.members if each.run is not None]
+        """Those that have something to do."""
+        return [each for each in self.members if each.job is not None]
 
     @property
     def has_room(self) -> bool:
-        """Whether another run can begin."""
+        """Whether another job can begin."""
         return len(self.busy) < self.most
 
-    def begin(self, task: Task, dataset: Dataset) -> Member:
-        """Let a process make a run, and return it.
+    def begin(self, job: Job, name: str, dataset: Dataset) -> Member:
+        """Let a process do something, and return the process.
+
+        Args:
+            job: what is to be done.
+            name: fingerprint of the data.
+            dataset: the data.
 
         Raises:
-            NotSendableError: parts of the run or of the data live in this process alone.
+            NotSendableError: parts of the job or of the data live in this process alone.
             OSError: the data cannot be written, or no process started.
         """
-        name = task.run.recipe.data
         if name not in self._data:
             self._data[name] = Packed.of(dataset, self.folder / name)
-        member = next((each for each in self.members if each.run is None), None)
+        member = next((each for each in self.members if each.job is None), None)
         known = member is not None and name in member.data
-        message = sent((name, None if known else self._data[name], task))
+        message = sent((name, None if known else self._data[name], job))
         member = member or self._started()
         member.data.add(name)
-        member.run, member.used = task.run, 0.0
+        member.job, member.used = job, 0.0
         assert member.process.stdin is not None
         with contextlib.suppress(BrokenPipeError, ValueError):  # it has ended, which its reply tells
             write(member.process.stdin, message)

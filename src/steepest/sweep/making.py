@@ -41,6 +41,13 @@ class Task:
     evaluations: int
     start: Mapping[str, Tensor] | None = None
 
+    def perform(self, maker: Maker, dataset: Dataset, progress: Callable[[float], None]) -> Finished:
+        """Make the run and return what it leaves, without weights that nobody will keep."""
+        finished = maker.make(self, dataset, progress)
+        if self.run.key.phase not in ("final", "refit") or self.run.arm.inner:
+            finished.weights = {}
+        return finished
+
 
 @dataclass
 class Maker:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from steepest.optim import make_rule
 from steepest.optim.spec import MethodSpec
 from steepest.recipe import Execution, ExecutionOptions, Precision
 from steepest.regularizers.check import moves_tables
+from steepest.sweep.ahead import Ahead
 from steepest.sweep.bench import Bench, Way
 from steepest.sweep.compiling import Prospect, Work, choose, with_choice
 from steepest.sweep.contestants import Contestant
@@ -132,7 +133,8 @@ class Steps:
         compiled: seconds of their compiled steps, where those were measured.
         refused: why some run eagerly, whatever it costs.
         faults: those of them for which compiling failed.
-        took: what each program that was compiled here took.
+        took: what each program that was compiled now took.
+        ahead: compiles others in the meantime.
     """
 
     bench: Bench
@@ -143,6 +145,7 @@ class Steps:
     refused: dict[str, str] = field(default_factory=dict)
     faults: set[str] = field(default_factory=set)
     took: list[float] = field(default_factory=list)
+    ahead: Ahead | None = None
     _looked: set[str] = field(default_factory=set)
 
     @classmethod
@@ -224,7 +227,31 @@ class Steps:
             lacking = [name for name in chosen if name not in self.compiled and name in (only or chosen)]
             if not lacking or not compiles:
                 return tuple(name for name in self.rules if name in chosen)
+            self.begin(lacking[1:])
+            self._make_next(lacking)
+
+    def begin(self, names: Iterable[str]) -> None:
+        """Let some steps be compiled by another process."""
+        if self.ahead and self.kind == "cpu":
+            ways = (((id(self), name), Way(self.rules[name], self.execution)) for name in names)
+            self.ahead.begin(self.bench, ways)
+
+    def lacking(self, chosen: Collection[str]) -> list[str]:
+        """Return whose steps have yet to be compiled."""
+        return [name for name in chosen if name not in self.compiled]
+
+    def _make_next(self, lacking: Sequence[str]) -> None:
+        """Make one of the programs that lack: the one that is there first."""
+        if self.ahead is None:
             self._make(lacking[0])
+            return
+        key = self.ahead.best((id(self), name) for name in lacking)
+        seconds = self.ahead.result(key)
+        if seconds is not None:
+            self._took(seconds)
+            self._make(key[1], only_cached=True)
+        else:
+            self._make(key[1])
 
     def settled(self, chosen: Collection[str]) -> Execution:
         """Return the execution plan with a choice; where programs were made, all are timed again in the same rounds."""
@@ -274,8 +301,7 @@ class Steps:
         finally:
             self.bench.programs.only_cached = False
         if not only_cached:
-            remember_compiling(self.kind if self.took else f"first {self.kind}", seconds)
-            self.took.append(seconds)
+            self._took(seconds)
         self.eager[name] = found[False]
         if apart > SAME[self.bench.recipe.precision]:
             self.refused[name] = f"compiled steps differ from eager ones by {apart:.1g} of the loss"
@@ -283,6 +309,10 @@ class Steps:
             self.refused[name] = "eager steps are faster"
         else:
             self.compiled[name] = found[True]
+
+    def _took(self, seconds: float) -> None:
+        remember_compiling(self.kind if self.took else f"first {self.kind}", seconds)
+        self.took.append(seconds)
 
 
 def _usual(kind: str) -> float | None:

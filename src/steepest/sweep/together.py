@@ -53,7 +53,7 @@ class Together:
 
     def _work(self, crew: Crew, history: Made) -> None:
         while True:
-            going = {identity(each.run) for each in crew.busy if each.run}
+            going = {identity(each.job.run) for each in crew.busy}
             ahead = next_runs(self.setup, history, ahead=True)
             waiting = [run for run in ahead if identity(run) not in going]
             if not waiting and not going:
@@ -86,7 +86,7 @@ class Together:
 
     def _begin(self, run: PlannedRun, crew: Crew) -> None:
         try:
-            member = crew.begin(self.runner.task(run), self.runner.dataset(run))
+            member = crew.begin(self.runner.task(run), run.recipe.data, self.runner.dataset(run))
         except (NotSendableError, OSError) as error:
             self._stays(run, str(error))
             return
@@ -111,9 +111,9 @@ class Together:
                 return True
             case "finished":
                 self._keep(member, reply, history)
-            case "failed" if member.run is not None:  # here its error can be seen
-                self._make_here(member.run, history)
-            case _ if member.run is not None:  # it was killed
+            case "failed":  # here its error can be seen
+                self._make_here(member.job.run, history)
+            case _ if member.job is not None:  # it was killed
                 crew.most = max(crew.most - 1, 0)
                 now = (
                     f"{counted(crew.most, 'run')} at a time"
@@ -123,12 +123,11 @@ class Together:
                 observer.say(f"warning: a worker process ended with status {reply.about}; {now} from now on")
             case _:
                 pass
-        member.run = None
+        member.job = None
         return False
 
     def _keep(self, member: Member, reply: Reply, history: Made) -> None:
-        run, finished = member.run, reply.about
-        assert run is not None
+        run, finished = member.job.run, reply.about
         finished.record = finished.record.model_copy(update={"shared": True})
         history[identity(run)] = self.runner.keep(run, finished, history, self.setup)
 

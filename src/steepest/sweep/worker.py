@@ -1,4 +1,4 @@
-"""A process that makes runs for another one: what it gets comes on its input, what it leaves goes to its output.
+"""A process that works for another one: what it gets comes on its input, what it leaves goes to its output.
 
 A message is its length in eight bytes and what :mod:`steepest.sweep.transfer` makes of it. The process ends when its
 input does, so that none is left behind when the one that started it is killed.
@@ -17,9 +17,8 @@ from queue import SimpleQueue
 from typing import IO, Any
 
 from steepest.data.dataset import Dataset
-from steepest.sweep.making import Maker, Task
+from steepest.sweep.making import Maker
 from steepest.sweep.transfer import received, sent
-from steepest.train.active import Finished
 
 LENGTH = struct.Struct("<Q")
 EVERY = 0.2
@@ -27,42 +26,35 @@ EVERY = 0.2
 
 
 def main() -> None:
-    """Make runs until nobody asks for more."""
+    """Do what is asked for until nobody asks for more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a model of the user's prints is no reply
-    tasks: SimpleQueue[bytes] = SimpleQueue()
-    threading.Thread(target=_listen, args=(sys.stdin.buffer, tasks), daemon=True).start()
-    work(tasks.get, lambda *what: write(replies, sent(what)))
+    jobs: SimpleQueue[bytes] = SimpleQueue()
+    threading.Thread(target=_listen, args=(sys.stdin.buffer, jobs), daemon=True).start()
+    work(jobs.get, lambda *what: write(replies, sent(what)))
 
 
-def work(next_task: Callable[[], bytes], reply: Callable[..., None]) -> None:
-    """Make one run after another.
+def work(next_job: Callable[[], bytes], reply: Callable[..., None]) -> None:
+    """Do one job after another.
 
     Args:
-        next_task: waits for a message: the fingerprint of the data, the data where it was not sent before, and a task.
+        next_job: waits for a message: the fingerprint of the data, the data where it was not sent before, and a job.
         reply: called with the kind of a reply, and what it is about.
     """
     maker = Maker(lambda text: reply("say", text))
     datasets: dict[str, Dataset] = {}
     while True:
         try:
-            name, data, task = received(next_task())
+            name, data, job = received(next_job())
             if data is not None:
                 datasets[name] = data.unpacked()
             progress = _Progress(lambda used: reply("advance", used))
-            finished = maker.make(task, datasets[name], progress)
+            result = job.perform(maker, datasets[name], progress)
             progress.tell()
-            reply("finished", needed(finished, task))
-        except Exception as error:  # it is made again where the user can see it
+            reply("finished", result)
+        except Exception as error:  # it is done again where the user can see it
             reply("failed", f"{type(error).__name__}: {error}")
-
-
-def needed(finished: Finished, task: Task) -> Finished:
-    """Return what a run leaves without weights that nobody will keep."""
-    if task.run.key.phase not in ("final", "refit") or task.run.arm.inner:
-        finished.weights = {}
-    return finished
 
 
 def write(file: IO[bytes], message: bytes) -> None:
@@ -81,9 +73,9 @@ def messages(file: IO[bytes]) -> Generator[bytes]:
         yield message
 
 
-def _listen(file: IO[bytes], tasks: SimpleQueue[bytes]) -> None:
+def _listen(file: IO[bytes], jobs: SimpleQueue[bytes]) -> None:
     for message in messages(file):
-        tasks.put(message)
+        jobs.put(message)
     os._exit(0)
 
 

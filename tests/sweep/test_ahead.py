@@ -1,0 +1,79 @@
+"""Steps compiled by another process: what is there is taken, what has not begun is left to this one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from steepest.data.table import read_table
+from steepest.optim import make_rule
+from steepest.recipe import Execution, Recipe
+from steepest.sweep import ahead
+from steepest.sweep.ahead import Ahead, Compiling
+from steepest.sweep.bench import Bench, Way
+from steepest.sweep.crew import Crew
+
+WAYS = {(1, name): Way(make_rule("sgd"), Execution()) for name in ("first", "second", "third")}
+
+
+class Doing(Compiling):
+    """Does something else than compiling, by the name."""
+
+    def perform(self, maker: Any, dataset: Any, progress: Any) -> float:
+        assert self.way.compiled
+        assert len(dataset.train) > 0
+        if self.key[1] == "fails":
+            raise ValueError("no compiler")
+        if self.key[1] == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.3)
+        return 12.5
+
+
+@pytest.fixture
+def bench() -> Bench:
+    data = read_table({"x": [0.5, 0.1, 0.3, 0.9] * 40, "y": ["a", "b", "a", "b"] * 40}, target="y").dataset()
+    recipe = Recipe(data=data.fingerprint, model="linear", optimizer="sgd", schedule="constant", steps=20,
+                    batch_size=16, metric="log_loss")  # fmt: skip
+    return Bench(data, recipe, None, "cpu")
+
+
+@pytest.fixture
+def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ahead]:
+    monkeypatch.setattr(ahead, "Compiling", Doing)
+    with Ahead(Crew(1, tmp_path / ".compiling")) as found:
+        yield found
+    assert not (tmp_path / ".compiling").exists()
+
+
+def test_one_is_waited_for_and_one_not_begun_is_left_to_the_caller(beside, bench):
+    beside.begin(bench, WAYS.items())
+    assert beside.best(WAYS) == (1, "second")  # the first is under way there
+    assert beside.result((1, "second")) is None
+    assert beside.result((1, "first")) == 12.5
+    assert beside.result((1, "third")) == 12.5
+    assert beside.result((1, "first")) is None
+
+
+def test_what_is_done_is_taken_first(beside, bench):
+    beside.begin(bench, [((1, "third"), WAYS[1, "third"])])
+    while (1, "third") not in beside.took:
+        assert beside.best([(1, "third")]) == (1, "third")
+    assert beside.best(WAYS) == (1, "third")
+    beside.begin(bench, [((1, "third"), WAYS[1, "third"])])  # not twice
+    assert not beside.crew.busy
+
+
+def test_what_fails_there_is_compiled_here(beside, bench):
+    beside.begin(bench, [((1, "fails"), WAYS[1, "first"]), ((1, "killed"), WAYS[1, "first"])])
+    assert beside.result((1, "fails")) is None
+    beside.begin(bench, [((1, "second"), WAYS[1, "second"])])
+    assert beside.result((1, "killed")) is None
+    assert beside.result((1, "second")) is None  # nothing is tried in a process again
+    assert not beside.crew.busy
