@@ -298,6 +298,7 @@ def write_metrics() -> str:
         *metrics.metric_names("classification", 2),
         *metrics.metric_names("classification"),
         *metrics.metric_names("regression"),
+        *metrics.metric_names("reconstruction"),
     ]
     rows.sort(key=lambda row: order.index(row[0].strip("`").replace("-", "_")))
     return table(("name", "title", "task", "better", "needs", "definition"), rows)
@@ -307,7 +308,8 @@ def write_baselines() -> str:
     """Return every baseline with what it does."""
     rows: list[tuple[str, ...]] = []
     for entry in baselines.registry.entries.values():
-        about = _sections(entry.load().fit)[0].removeprefix("Return ")
+        fit = entry.load().fit
+        about = _sections(getattr(fit, "func", fit))[0].removeprefix("Return ")  # of a partial too
         rows.append((f"`{entry.name}`", entry.load().title, ", ".join(entry.groups), about))
     return table(("name", "title", "task", "description"), rows)
 

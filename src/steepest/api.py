@@ -27,6 +27,7 @@ from steepest.experiment.given import (
     arms_of,
     given_callbacks,
     given_models,
+    models_of,
     opened,
     own_models,
     place_value,
@@ -104,7 +105,7 @@ def plan(
         >>> plan(data, optimizers=["adam(lr=0.01)"], seeds=2, epochs=1).experiment.protocol.seeds
         2
     """
-    table = opened(data, target, options)
+    table = opened(data, target, options, models_of(model, arms))
     tree: dict[str, Any] = {"data": {}, "model": {}, "protocol": {}, "factors": {}}
     asked = [CLEARER_NAMES.get(key, key) for key in options]
     objects: dict[str, Any] = {}

@@ -18,13 +18,14 @@ from steepest.compare.result import Picture
 from steepest.data.images.pixels import Pixels, shape_text
 from steepest.data.images.png import brightest, png, shown
 from steepest.data.labels import as_label
-from steepest.data.sources.images import FILE, ImageData, read_source
+from steepest.data.sources.images import FILE, LABEL, ImageData, read_source
 from steepest.errors import FolderError, OptionError, unknown_name
 from steepest.evaluate.outputs import predict
 from steepest.experiment.folder import check_folder
 from steepest.experiment.run import open_data
 from steepest.files import cannot_write, reachable, write_atomically
 from steepest.models import ModelBuilder
+from steepest.objectives.target import WHITE
 from steepest.prediction.model import TrainedModel
 from steepest.recipe import load_tree, validate_experiment
 from steepest.record.store import TEST_PREDICTIONS, Folder
@@ -47,11 +48,13 @@ class _Images:
         table: ``name`` and ``part`` of each, and ``truth``, ``prediction``, ``probability`` (of the prediction) and
             ``right`` where they are known; ``place`` is its place among the pixels.
         shares: the probability of each class, ``[N, K]``, by its name.
+        again: reconstructions ``[N, C, H, W]``, where images are reconstructed.
     """
 
     pixels: Pixels
     table: pl.DataFrame
     shares: pl.DataFrame
+    again: Pixels | None = None
 
     @functools.cached_property
     def white(self) -> int:
@@ -214,12 +217,21 @@ def _of_run(
     images, title, who = _tested(run, given, arm, model)
     chosen = _chosen(images.table, wanted)
     taken = chosen.head(rows)
+    enlarged = None if image is None else _enlarged(images, image)
+    if images.again is not None:
+        return Gallery(
+            title=title,
+            sentence=f"{_capital(who)}: {counted(chosen.height, 'test image')} and their reconstructions",
+            heading=_heading(taken.height, chosen.height, "test image"),
+            caption="Left: a test image; right: its reconstruction, with the mean squared error of the pixels as they "
+            "are shown (from 0, black, to 1, white). The worst first. Hover over an image for its name.",
+            pictures=[_picture(images, row) for row in taken.to_dicts()],
+            enlarged=enlarged,
+        )
     wrong = int((~chosen["right"]).sum())
     of = f" of {first_few(wanted)}" if wanted else ""
     tested = counted(chosen.height, f"test image{of}", f"test images{of}")
-    said = (
-        f"{who[:1].upper()}{who[1:]}: {wrong:,} of {tested} {'is' if wrong == 1 else 'are'} predicted wrong"
-    )
+    said = f"{_capital(who)}: {wrong:,} of {tested} {'is' if wrong == 1 else 'are'} predicted wrong"
     return Gallery(
         title=title,
         sentence=said,
@@ -228,8 +240,12 @@ def _of_run(
         "probable. Bold: the true class; below it the predicted one (✓ where it is the true one) with its "
         "probability. Hover over an image for its name.",
         pictures=[_picture(images, row) for row in taken.to_dicts()],
-        enlarged=None if image is None else _enlarged(images, image),
+        enlarged=enlarged,
     )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _tested(
@@ -253,7 +269,7 @@ def _tested(
     own = (given / "experiment.toml").is_file()
     if arm is None and own and model is None and stored.is_file():
         found = pl.read_parquet(stored)
-        if not known.select("row", "target").equals(found.select("row", "target")):
+        if not known.equals(found.select(known.columns)):
             raise FolderError(
                 f"the test images of {where!r} are not those of its predictions",
                 hint="restore the original data, or compare again.",
@@ -263,14 +279,24 @@ def _tested(
         net = TrainedModel.load(given, arm=arm, model=model)
         outputs = predict(net.net, (torch.from_numpy(pixels),))
         found, who = known.hstack(net.table_of(outputs, torch.arange(len(pixels)), len(pixels))), net.title
+    about = {
+        "place": pl.int_range(len(pixels), eager=True),
+        "name": found[FILE] if FILE in found.columns else found["row"].cast(pl.String),
+        "number": found["row"],
+        "part": pl.repeat("test", len(pixels), eager=True),
+    }
+    if "target" not in found.columns:
+        again: Pixels = found["prediction"].to_numpy()
+        gaps = (pixels.astype(np.float32) - again.astype(np.float32)).reshape(len(pixels), -1) / WHITE
+        labels = {"truth": as_label(found[LABEL])} if LABEL in found.columns else {}
+        table = pl.DataFrame({**about, **labels, "error": np.square(gaps).mean(1)})
+        table = table.sort("error", descending=True, maintain_order=True)
+        return _Images(pixels, table, pl.DataFrame(), again), source.name, who
     shares = found.select(pl.col("^p_.*$").name.map(lambda name: name.removeprefix("p_")))
     truth = as_label(found["target"])
     table = pl.DataFrame(
         {
-            "place": pl.int_range(len(pixels), eager=True),
-            "name": found[FILE] if FILE in found.columns else found["row"].cast(pl.String),
-            "number": found["row"],
-            "part": pl.repeat("test", len(pixels), eager=True),
+            **about,
             "truth": truth,
             "prediction": as_label(found["prediction"]),
             "probability": found["probability"],
@@ -307,6 +333,8 @@ def _picture(images: _Images, row: dict[str, Any]) -> Picture:
         truth=row.get("truth") or "",
         predicted=row.get("prediction") or "",
         probability=row.get("probability") or 0.0,
+        again="" if images.again is None else shown(images.again[row["place"]], images.white),
+        error=row.get("error") or 0.0,
     )
 
 

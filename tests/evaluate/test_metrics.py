@@ -21,7 +21,8 @@ from steepest.evaluate.metrics import (
     metric_names,
     registry,
 )
-from steepest.objectives.target import ClassTarget, NumberTarget
+from steepest.evaluate.rowwise import by_row, other_values
+from steepest.objectives.target import ClassTarget, ImageTarget, NumberTarget
 
 
 def _rows(rows: int, classes: int, present: int, seed: int = 0):
@@ -83,6 +84,12 @@ REGRESSION = {
     "r2": reference.r2_score,
 }
 
+PIXELS = {
+    "pixel_mse": lambda y, p: reference.mean_squared_error(y / 255, p / 255),
+    "pixel_rmse": lambda y, p: math.sqrt(reference.mean_squared_error(y, p)),
+    "pixel_mae": reference.mean_absolute_error,
+}
+
 SHAPES = [(400, 4, 4), (300, 2, 2), (200, 6, 3), (30, 12, 9), (500, 5, 5)]
 
 
@@ -137,6 +144,26 @@ def test_equally_probable_classes_count_as_in_scikit_learn(k):
         assert found[name] == pytest.approx(CLASSIFICATION[name](truth, scaled), rel=1e-9)
 
 
+@pytest.mark.parametrize("name", PIXELS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_reconstructions_are_measured_in_pixels(name, weighted):
+    generator = rng.stream(0, "data")
+    truth = generator.integers(0, 256, (1100, 3, 2, 5), dtype=np.uint8)
+    guess = truth.reshape(1100, 30) + generator.normal(0.0, 25.0, (1100, 30))
+    repeats = generator.integers(0, 3, 1100) if weighted else np.ones(1100, int)
+    target = ImageTarget((3, 2, 5), TargetScale(90.0, 12.0))
+    outputs = torch.tensor((guess - 90.0) / 12.0)
+    weights = torch.tensor(repeats, dtype=torch.float64) if weighted else None
+    found = evaluate(outputs, torch.tensor(truth), target, [name], weights)
+    some = [np.repeat(each, repeats, 0) for each in (truth.reshape(1100, 30).astype(float), guess)]
+    assert found[name] == pytest.approx(PIXELS[name](*some), rel=1e-9)
+    pixels = torch.tensor(truth)
+    kept = {"loss": target.row_losses(outputs, pixels), **other_values(outputs, pixels, target, [name])}
+    by, exact = by_row(name, kept), evaluate(outputs, pixels, target, [name])[name]
+    assert by is not None
+    assert by.mean() == pytest.approx(exact, rel=1e-9)
+
+
 @pytest.mark.parametrize("name", REGRESSION)
 @pytest.mark.parametrize("columns", [(), (1,)])
 def test_regression_is_on_the_original_scale(name, columns):
@@ -151,7 +178,12 @@ def test_regression_is_on_the_original_scale(name, columns):
 
 
 def test_every_registered_metric_is_compared_with_a_reference():
-    assert {name.replace("-", "_") for name in registry.names()} <= {*CLASSIFICATION, *POSITIVE, *REGRESSION}
+    assert {name.replace("-", "_") for name in registry.names()} <= {
+        *CLASSIFICATION,
+        *POSITIVE,
+        *REGRESSION,
+        *PIXELS,
+    }
 
 
 @pytest.mark.parametrize("classes", [2, 3])

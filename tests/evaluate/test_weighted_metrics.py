@@ -226,5 +226,5 @@ def test_means_add_up_over_parts_of_the_rows_and_the_others_do_not(case: str) ->
 def test_every_metric_has_values_by_row() -> None:
     for name in registry.names():
         assert mean_of(name) is not None or by_row_function(name) is not None, name
-    assert {name for name in registry.names() if by_row_function(name) is None} == {"rmse"}
-    assert set(BY_ROW) == {"log_loss", "accuracy", "rmse", "mse", "mae"}
+    assert {name for name in registry.names() if by_row_function(name) is None} == {"rmse", "pixel-rmse"}
+    assert set(BY_ROW) == {"log_loss", "accuracy", "rmse", "mse", "mae", "pixel_mse", "pixel_rmse"}

@@ -16,9 +16,11 @@ from steepest.data.images import read_images
 from steepest.data.sources.opening import load_pipeline, open_source
 from steepest.data.variants import Variant
 from steepest.errors import DataError, OptionError
+from steepest.experiment.folder import load_comparison
 from steepest.models import build_model
 from steepest.prediction.model import TrainedModel
 from steepest.prediction.seen import hashed
+from steepest.record.store import Folder
 from tests.images.made import drawn, encoded, idx_folder, tree, write_tree, zipped
 
 QUICK = ("--epochs", "1", "--seeds", "2", "--batch-size", "8", "--device", "cpu", "--compile", "off")
@@ -244,6 +246,27 @@ def test_a_catalog_name_is_a_source(digits: Path, tmp_path: Path, monkeypatch: p
     data, _ = open_source("afhq-32").make(0)
     assert data.name == "afhq-32"
     assert data.classes == ("lying", "upright")
+
+
+def test_a_catalog_name_means_its_official_test_images_in_prediction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_tree(tmp_path / "afhq-32", {**tree(30, "train/"), **tree(9, "test/")})
+    monkeypatch.setenv("STEEPEST_DATA", str(tmp_path))
+    arguments = ["--model", "linear", "-o", "adam(lr=0.01)", *QUICK, "--out", str(tmp_path / "done")]
+    assert main(["compare", "afhq-32", *arguments]) == 0
+    capsys.readouterr()
+    assert main(["predict", str(tmp_path / "done"), "afhq-32", "--out", str(tmp_path / "p.csv")]) == 0
+    said = capsys.readouterr()
+    assert "the 9 official test images of afhq-32" in said.err
+    assert "scores on 9 rows" in said.out
+    written = pl.read_csv(tmp_path / "p.csv")
+    assert written["file"].to_list() == sorted(tree(9, "test/"))
+    kept = pl.read_parquet(tmp_path / "done" / "predictions" / "test.parquet").sort("file")
+    if load_comparison(Folder(tmp_path / "done")).saved_model == "model":
+        assert kept["prediction"].to_list() == written["prediction"].to_list()
+    with pytest.raises(DataError, match="'flights' is of the kind table, not images"):
+        TrainedModel.load(tmp_path / "done").predict("flights")
 
 
 @pytest.mark.slow

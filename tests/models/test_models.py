@@ -10,7 +10,7 @@ from torch import nn
 from steepest.data.dataset import Shape
 from steepest.models import registry
 from steepest.testing import ModelConformance
-from steepest.testing.models import CURVES, IMAGES
+from steepest.testing.models import CURVES, IMAGES, RECONSTRUCTED
 from tests.train.test_rows import VectorsAndBiases
 
 
@@ -45,6 +45,17 @@ class TestImages(ModelConformance):
     shapes = IMAGES
 
 
+class TestReconstructions(ModelConformance):
+    models = (
+        "autoencoder",
+        "autoencoder(width=3, hidden=())",
+        "autoencoder(width=5, hidden=(8,), channels=(4, 6), activation=tanh)",
+        "mlp(hidden=(8,))",
+        "residual-mlp(hidden=(8,))",
+    )
+    shapes = RECONSTRUCTED
+
+
 class TestRatings(ModelConformance):
     models = (
         "dot",
@@ -63,7 +74,7 @@ class TestSeveralTablesOfAColumn(ModelConformance):
 
 
 def test_every_model_is_tested():
-    suites = (TestTables, TestCurves, TestImages, TestRatings)
+    suites = (TestTables, TestCurves, TestImages, TestReconstructions, TestRatings)
     assert {each.partition("(")[0] for suite in suites for each in suite.models} == set(registry.names())
 
 

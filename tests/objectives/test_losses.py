@@ -30,6 +30,7 @@ SLOW = {
     "absolute": lambda o, y: abs(o[0] - y),
     "huber": lambda o, y: _huber(o[0] - y),
     "huber(0.3)": lambda o, y: _huber(o[0] - y, 0.3),
+    "reconstruction": lambda o, y: sum((a - b) ** 2 for a, b in zip(o, y, strict=True)) / len(y),
     "quantile(0.9)": lambda o, y: 0.9 * (y - o[0]) if y >= o[0] else 0.1 * (o[0] - y),
 }
 

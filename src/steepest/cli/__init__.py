@@ -287,7 +287,14 @@ def predict(
     folder: Annotated[
         Path, typer.Argument(help="Folder of a comparison, or of one of its models.", metavar="FOLDER")
     ],
-    rows: Annotated[Path, typer.Argument(help="New rows: CSV, TSV, Parquet or Feather.", metavar="FILE")],
+    rows: Annotated[
+        str,
+        typer.Argument(
+            help="New rows: CSV, TSV, Parquet or Feather; images; or the name of a data set, of which its official "
+            "test rows are predicted if it has some.",
+            metavar="FILE",
+        ),
+    ],
     out: Annotated[
         Path, typer.Option(help="File to write: .parquet, .csv or .feather.", metavar="FILE")
     ] = Path("predictions.csv"),

@@ -14,6 +14,7 @@ from steepest.compare.effects import Factorial
 from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.fits import Fits, Optimum
 from steepest.compare.rated import Rated
+from steepest.data.dataset import Task
 from steepest.record.arms import ArmEntry
 from steepest.record.schema import Frozen
 from steepest.record.store import saved_model
@@ -217,6 +218,8 @@ class Picture(Frozen):
         truth, predicted: labels; empty for weights.
         probability: of the predicted class.
         values: the pixel values, by row, where they are shown.
+        again: what a network makes of the image, likewise; empty where it is not reconstructed.
+        error: the metric that decides, of this image alone.
     """
 
     png: str
@@ -225,6 +228,8 @@ class Picture(Frozen):
     predicted: str = ""
     probability: float = 0.0
     values: list[list[int]] = Field(default_factory=list)
+    again: str = ""
+    error: float = 0.0
 
 
 class Pictures(Frozen):
@@ -233,6 +238,7 @@ class Pictures(Frozen):
     Attributes:
         wrong, rows: how many test images the winner's saved network predicts wrongly, and of how many.
         wrongest: those with the largest log loss.
+        again: test images beside their reconstructions, from the worst to the best.
         white: the pixel value that is shown as white.
         filters: the weights of each class, if the network is linear.
     """
@@ -241,6 +247,7 @@ class Pictures(Frozen):
     rows: int
     white: int = 255
     wrongest: list[Picture] = Field(default_factory=list)
+    again: list[Picture] = Field(default_factory=list)
     filters: list[Picture] = Field(default_factory=list)
 
 
@@ -291,7 +298,7 @@ class Comparison(Frozen):
     title: str
     sentence: str
     remarks: list[str] = Field(default_factory=list)
-    task: Literal["classification", "regression"] = "classification"
+    task: Task = "classification"
     target: str = ""
     metric: str
     positive: str = ""

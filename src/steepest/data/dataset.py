@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "regression", "reconstruction"]
 
 
 def has_classes(task: Task) -> bool:
@@ -29,7 +29,8 @@ class Part:
     Attributes:
         inputs: what the model is called with, each of length N. For a table: categorical codes
             (int64 ``[N, C]``) and continuous columns (float32 ``[N, D]``); either may have no columns.
-        target: class codes (int64 ``[N]``) or standardised values (float32 ``[N]``).
+        target: class codes (int64 ``[N]``) or standardised values (float32 ``[N]``); where the input is reconstructed,
+            the input itself.
         weights: how much each row counts (float32 ``[N]``, at least 0, with mean 1 over the training rows); None where
             all count the same.
 
@@ -119,7 +120,7 @@ class Shape:
         cardinalities: number of codes of each categorical column, the unknown code included, in the
             order of the columns of the first input.
         continuous: names of the columns of the second input (missing indicators included).
-        outputs: number of classes, or 1 for regression.
+        outputs: number of classes, or 1 for regression; of a reconstruction the numbers of one input.
         others: what a model is called with where that is not a table's codes and values.
         bounds: the least and the greatest value of the target, where both are known.
 
@@ -171,7 +172,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class TargetScale:
-    """How a regression target was standardised: ``encoded = (value - mean) / sd``."""
+    """How a target of numbers was standardised: ``encoded = (value - mean) / sd``."""
 
     mean: float = 0.0
     sd: float = 1.0

@@ -93,8 +93,10 @@ class TableOptions(BaseModel):
     min_count: int = Field(
         1, ge=1, description="treat categories with fewer training rows than this as unknown"
     )
-    task: Literal["auto", "classification", "regression"] = Field(
-        "auto", description="kind of prediction; auto: from the target's type and values"
+    task: Literal["auto", "classification", "regression", "reconstruction"] = Field(
+        "auto",
+        description="kind of prediction; auto: from the target's type and values; reconstruction, of images: the input "
+        "itself, as the model autoencoder does",
     )
     x: str | None = Field(None, description="of a curve, the column along which it runs")
     y: str | None = Field(None, description="of a curve, the column with its values")

@@ -17,7 +17,7 @@ from steepest.data.mixed import Words
 from steepest.data.options import INTEGER_CLASSES, TableOptions
 from steepest.data.sizes import check_size, deviation
 from steepest.data.suggestions import step_toml
-from steepest.errors import DataError, unknown_name
+from steepest.errors import DataError, OptionError, unknown_name
 from steepest.wording import counted
 
 SMALLEST_DEVIATION = 1e-150
@@ -88,6 +88,11 @@ def decide_task(values: pl.Series, options: TableOptions) -> tuple[Task, list[No
         raise DataError(
             f"the target {name!r} has values of type {values.dtype}",
             hint="choose a target of classes or numbers; a cast or derive step can make one.",
+        )
+    if options.task == "reconstruction":
+        raise OptionError(
+            f"--task reconstruction is for images, and {name!r} is a column of a table",
+            hint="leave it out, and choose another model than autoencoder.",
         )
     if options.task != "classification":
         _check_no_dates(values, options)

@@ -81,7 +81,9 @@ def _positive(dataset: Dataset, wanted: str | None) -> tuple[int | None, str]:
     if len(dataset.classes) != 2:
         if wanted is None:
             return None, ""
-        what = f"has {len(dataset.classes):,} classes" if dataset.classes else "is a number"
+        what = (
+            f"has {len(dataset.classes):,} classes" if dataset.classes else f"is {target_of(dataset).called}"
+        )
         raise OptionError(
             f"the positive class {wanted!r} is named, but {dataset.target!r} {what}",
             hint="leave --positive out: it is for two classes.",

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from steepest import rng
 from steepest.evaluate.metrics import metric_info, values_by_row
-from steepest.objectives.target import Target
+from steepest.objectives.target import WHITE, Target
 
-BY_ROW = ("log_loss", "accuracy", "rmse", "mse", "mae")
+BY_ROW = ("log_loss", "accuracy", "rmse", "mse", "mae", "pixel_mse", "pixel_rmse")
 """The metrics whose value by row follows from its loss, or from whether it is correct."""
 
 FEWEST_ROWS = 100
@@ -110,8 +110,8 @@ def by_row(metric: str, kept: Mapping[str, ArrayLike]) -> NDArray[np.float64] | 
 
     Args:
         metric: name of a metric.
-        kept: ``loss``, the log loss or squared error of each row ``[N]``, for classes ``correct``, where rows have
-            weights ``weights``, and what :func:`other_values` returns.
+        kept: ``loss``, the log loss or (mean) squared error of each row ``[N]``, for classes ``correct``, where rows
+            have weights ``weights``, and what :func:`other_values` returns.
 
     Source: Oehlert, A note on the delta method, The American Statistician 46, 1992.
 
@@ -127,11 +127,13 @@ def by_row(metric: str, kept: Mapping[str, ArrayLike]) -> NDArray[np.float64] | 
     values = np.asarray(kept[name], dtype=np.float64).reshape(-1)
     if metric == "mae":
         values = np.sqrt(values)
+    if metric == "pixel_rmse":
+        values = values * WHITE**2
     if "weights" in kept and metric in BY_ROW:
         weights = np.asarray(kept["weights"], dtype=np.float64).reshape(-1)
         mean = float(weights @ values / weights.sum())
         values = mean + weights / weights.mean() * (values - mean)
-    if metric == "rmse":
+    if metric in ("rmse", "pixel_rmse"):
         mean = float(values.mean())
         root = math.sqrt(mean) if mean > 0 else math.nan
         return root + (values - mean) / (2.0 * root)

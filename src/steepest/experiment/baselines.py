@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from steepest.components import grammar
 from steepest.data.dataset import Dataset
 from steepest.data.variants import Variant
-from steepest.evaluate.baselines import NONE
+from steepest.evaluate.baselines import NONE, baseline_names
 from steepest.experiment.settings import Settings
+from steepest.models import baselines_of
 from steepest.record.schema import BaselineRecord
 from steepest.record.store import Folder
 from steepest.sweep.baselines import budget_within, complete_baselines, save_baselines
@@ -73,7 +75,13 @@ class Baselines:
             seed=protocol.seed,
             observer=self.observer,
             announced=together,
-            asked=asked or protocol.baseline,
+            asked=asked or protocol.baseline or self._suited(data),
             threads=max(each.threads for each in self.settings.plan.cells.values()),
             budget=budget_within(protocol.minutes) / sets,
         )
+
+    def _suited(self, data: Dataset) -> list[str]:
+        """Return the baselines that serve the data, those that models declare as theirs with their options."""
+        own = baselines_of(arm.model or arm.recipe.model for arm in self.settings.arms)
+        names = {grammar.parse(each).name for each in own}
+        return [*(each for each in baseline_names(data) if each not in names), *own]

@@ -12,9 +12,9 @@ from steepest.components import grammar
 from steepest.data.catalog import is_name
 from steepest.data.options import TableOptions
 from steepest.data.sources.contract import Source
-from steepest.data.sources.opening import open_source
+from steepest.data.sources.opening import TABLE, kind_of, open_source
 from steepest.errors import OptionError, unknown_name
-from steepest.models import ModelBuilder
+from steepest.models import ModelBuilder, task_of
 from steepest.recipe import CLEARER_NAMES, EXECUTION_OPTIONS, SHARED_FACTORS, Factors, ModelOptions, Protocol
 from steepest.sweep.arms import UNPREPARED, Objects, Wanted, callable_name
 from steepest.sweep.contestants import Tune, contestant, named_by_axes
@@ -126,6 +126,15 @@ def _optimizer_name(value: Any) -> str:
     return named_by_axes(who).name if isinstance(value, Tune) else who.name
 
 
+def models_of(
+    model: str | ModelBuilder | Sequence[str | ModelBuilder] | None, arms: Sequence[Arm] | None
+) -> list[str | ModelBuilder]:
+    """Return the models that are given, in arms too."""
+    named = list(model) if isinstance(model, list | tuple) else [model]
+    named += [] if arms is None else [each.model for each in arms_of(arms)]
+    return [cast("str | ModelBuilder", each) for each in named if each is not None]
+
+
 def given_models(model: ModelBuilder | Sequence[ModelBuilder] | None) -> Objects:
     """Return the callables that build models as what is given in Python."""
     if isinstance(model, list | tuple):
@@ -164,7 +173,9 @@ def own_models(arms: Sequence[Wanted]) -> dict[str, str | ModelBuilder]:
     }
 
 
-def opened(data: Any, target: str | None, options: dict[str, Any]) -> Source:
+def opened(
+    data: Any, target: str | None, options: dict[str, Any], models: Sequence[str | ModelBuilder] = ()
+) -> Source:
     """Return the data, opened with those of the options that say how it is read; they are taken out.
 
     Args:
@@ -172,6 +183,7 @@ def opened(data: Any, target: str | None, options: dict[str, Any]) -> Source:
         target: the column to predict, if ``data`` is not open yet.
         options: all options, by name. Several values of ``prepare`` stay there as texts; of data that is not open the
             first is its own.
+        models: those that are to be trained, which may be for one task only.
 
     Raises:
         OptionError: an option has no effect, because the data is open already; or no target is given.
@@ -183,7 +195,9 @@ def opened(data: Any, target: str | None, options: dict[str, Any]) -> Source:
         source = data
     else:
         given = {name: options.pop(name) for name in reading}
-        if target is None and not given.keys() & {"x", "y"} and not is_name(data):
+        if _there(given).get("task", "auto") == "auto" and (task := task_of(models)):
+            given["task"] = task
+        if target is None and not is_name(data) and kind_of(data, _there(given)) == TABLE:
             raise OptionError("no target is given", hint="name the column to predict: target='…'.")
         first = prepare[0] if prepare else None
         source = open_source(data, target=target, prepare=None if first == UNPREPARED else first, **given)
@@ -191,6 +205,11 @@ def opened(data: Any, target: str | None, options: dict[str, Any]) -> Source:
         own = source.options.prepare
         options["prepare"] = [_steps_text(own if each is None else each) for each in prepare]
     return source
+
+
+def _there(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that are not left out."""
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _check_open(data: Source, given: Mapping[str, Any], prepare: Sequence[Any]) -> None:

@@ -1,4 +1,4 @@
-"""Pictures of a comparison on images: what the winner gets wrong, and the weights of linear models as images."""
+"""Pictures of a comparison on images: the wrongest predictions, reconstructions, and weights of linear models."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from steepest.data.dataset import Dataset
 from steepest.data.images.png import brightest, shown
 from steepest.models.linear import Linear
 from steepest.models.normalized import Normalized
+from steepest.objectives.target import target_of
 
 MOST = 24
 """Wrong predictions that are shown."""
@@ -24,7 +25,7 @@ MOST_VALUES = 32
 def pictures_of(net: nn.Module, dataset: Dataset, outputs: Tensor, names: list[str]) -> Pictures | None:
     """Return the pictures of a network, or nothing where the data is not images with test rows.
 
-    The wrongest predictions are the misclassified test images with the largest log loss.
+    Of classes: the wrongest predictions are the misclassified test images with the largest log loss.
 
     Args:
         net: the network.
@@ -38,6 +39,8 @@ def pictures_of(net: nn.Module, dataset: Dataset, outputs: Tensor, names: list[s
         or not len(dataset.test)
     ):
         return None
+    if not dataset.classes:
+        return _reconstructed(dataset, outputs, names)
     log_shares = torch.log_softmax(outputs.double().cpu(), 1)
     truth, guess = dataset.test.target.cpu(), log_shares.argmax(1)
     wrong = torch.nonzero(guess != truth).squeeze(1)
@@ -59,6 +62,23 @@ def pictures_of(net: nn.Module, dataset: Dataset, outputs: Tensor, names: list[s
     return Pictures(
         wrong=len(wrong), rows=len(truth), white=white, wrongest=wrongest, filters=_filters(net, dataset)
     )
+
+
+def _reconstructed(dataset: Dataset, outputs: Tensor, names: list[str]) -> Pictures:
+    """Return test images beside their reconstructions, evenly spaced in the order of their errors."""
+    target, rows = target_of(dataset), len(outputs)
+    errors = target.row_losses(outputs, dataset.test.target)
+    order = torch.sort(errors, descending=True, stable=True).indices
+    places = torch.linspace(0, rows - 1, min(rows, MOST // 2)).round().long()
+    images, again = dataset.test.inputs[0].cpu().numpy(), target.guess(outputs).cpu().numpy()
+    white = brightest(images)
+    made = [
+        Picture(
+            png=shown(images[i], white), name=names[i], again=shown(again[i], white), error=float(errors[i])
+        )
+        for i in order[places].tolist()
+    ]
+    return Pictures(wrong=0, rows=rows, white=white, again=made)
 
 
 def _values(image: NDArray[Any]) -> list[list[int]]:

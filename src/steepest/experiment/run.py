@@ -30,7 +30,7 @@ from steepest.experiment.growing import joined
 from steepest.experiment.pictures import pictures_of
 from steepest.experiment.rated import rated_by
 from steepest.experiment.settings import Settings, decide
-from steepest.models import build_model
+from steepest.models import build_model, task_of
 from steepest.objectives.target import target_of
 from steepest.prediction.about import About
 from steepest.prediction.model import TrainedModel
@@ -69,6 +69,8 @@ def open_data(experiment: Experiment) -> Source:
             "the experiment names no data: [data] has no source",
             hint='add source = "table.csv"; a comparison of a frame in memory can only be continued in Python.',
         )
+    if options.get("task", "auto") == "auto" and (task := task_of(experiment.models)):
+        options["task"] = task
     opened = open_source(source, **options)
     _ = opened.target
     return opened

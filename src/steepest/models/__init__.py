@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from torch import nn
@@ -10,7 +11,7 @@ from torch import nn
 from steepest.components import grammar
 from steepest.components.references import load_reference
 from steepest.components.registry import Entry, Registry
-from steepest.data.dataset import Shape
+from steepest.data.dataset import Shape, Task
 from steepest.errors import ModelError, first_line, is_out_of_memory
 from steepest.models.normalized import Normalized
 from steepest.rng import torch_stream
@@ -83,11 +84,18 @@ def build_model(model: str | ModelBuilder, shape: Shape, *, seed: int = 0, **opt
 def check_takes(entry: Entry, shape: Shape) -> None:
     """Raise a ``ModelError`` if a model does not take what data gives."""
     if shape.takes in entry.more.get("takes", (TABLE_INPUTS,)):
-        return
+        task = entry.more.get("task", shape.task)
+        if task == shape.task:
+            return
+        raise ModelError(
+            f"the model {entry.name!r} is for {task}, but the data is opened for {shape.task}",
+            hint=f"add --task {task}, or choose another model.",
+        )
     fitting = [
         each.name
         for each in registry.entries.values()
         if shape.takes in each.more.get("takes", (TABLE_INPUTS,))
+        and each.more.get("task", shape.task) == shape.task
     ]
     raise ModelError(
         f"the model {entry.name!r} does not take data of {shape.takes}",
@@ -95,6 +103,41 @@ def check_takes(entry: Entry, shape: Shape) -> None:
         if fitting
         else f"write a model of your own: {shape.call}.",
     )
+
+
+def task_of(models: Iterable[str | ModelBuilder]) -> Task | None:
+    """Return the task that a model is for where it is for one only, as an autoencoder is; else None.
+
+    Example:
+        >>> task_of(["linear", "autoencoder(width=8)"]), task_of(["linear"])
+        ('reconstruction', None)
+    """
+    return next((entry.more["task"] for entry, _ in _declaring(models, "task")), None)
+
+
+def baselines_of(models: Iterable[str | ModelBuilder]) -> list[str]:
+    """Return the baselines that models declare as theirs, with the values of the models' options.
+
+    Example:
+        >>> baselines_of(["autoencoder(width=8)", "autoencoder", "cnn"])
+        ['pca(width=8)', 'pca(width=32)']
+    """
+    found: list[str] = []
+    for entry, text in _declaring(models, "baseline"):
+        spec = grammar.parse(text)
+        bound = inspect.signature(entry.load()).bind_partial(None, *spec.arguments, **spec.options)
+        bound.apply_defaults()
+        found.append(str(entry.more["baseline"]).format(**bound.arguments))
+    return list(dict.fromkeys(found))
+
+
+def _declaring(models: Iterable[str | ModelBuilder], what: str) -> Iterator[tuple[Entry, str]]:
+    """Yield the entries of registered models that declare something, and what was written of each."""
+    for each in models:
+        name = each.partition("(")[0].strip().lower().replace("_", "-") if isinstance(each, str) else ""
+        entry = registry.entries.get(name)
+        if isinstance(each, str) and entry is not None and what in entry.more:
+            yield entry, each
 
 
 def count_parameters(model: nn.Module) -> int:

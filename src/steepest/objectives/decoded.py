@@ -100,6 +100,19 @@ class ValueOutputs(Outputs):
     target: Tensor
 
 
+@dataclass(frozen=True)
+class PixelOutputs(Outputs):
+    """Reconstructions of N images, pixels counted from 0 (black) to 1 (white).
+
+    Attributes:
+        squared: the mean squared error of the pixels of each image, float64 ``[N]``.
+        absolute: their mean absolute error, float64 ``[N]``.
+    """
+
+    squared: Tensor
+    absolute: Tensor
+
+
 def shares(part: Tensor, whole: Tensor) -> Tensor:
     """Return ``part / whole``; 0 where the denominator is 0.
 

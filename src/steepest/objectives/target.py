@@ -1,4 +1,4 @@
-"""What is predicted, classes or a number: the shape of a model's outputs for it, and what they mean.
+"""What is predicted, classes, a number or the input itself: the shape of a model's outputs for it, and what they mean.
 
 This is the one place that knows the difference after the data are read; everybody else asks a :class:`Target`.
 """
@@ -11,15 +11,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from steepest.data.dataset import Dataset, Shape, TargetScale, Task
 from steepest.errors import OptionError
-from steepest.objectives.decoded import ClassOutputs, ValueOutputs
+from steepest.objectives.decoded import ClassOutputs, PixelOutputs, ValueOutputs
 
-Decoded = ClassOutputs | ValueOutputs
+Decoded = ClassOutputs | ValueOutputs | PixelOutputs
+
+
+WHITE = 255.0
+"""The largest value of a pixel."""
+IMAGES_AT_ONCE = 1024
 
 
 class Target(ABC):
@@ -31,6 +37,7 @@ class Target(ABC):
         watched: the metrics that are read at every evaluation of a run.
         loss: the training loss unless another is chosen.
         column: what a column of a model's outputs is, for a message.
+        called: what is predicted, for a reader, where there are no classes.
     """
 
     task: ClassVar[Task]
@@ -38,6 +45,7 @@ class Target(ABC):
     watched: ClassVar[tuple[str, ...]]
     loss: ClassVar[str]
     column: ClassVar[str]
+    called: ClassVar[str] = "a class"
 
     @property
     @abstractmethod
@@ -53,6 +61,25 @@ class Target(ABC):
     def positive(self) -> int | None:
         """Code of the positive class, where one of two is decided on."""
         return None
+
+    @property
+    def constants(self) -> tuple[float, ...]:
+        """Numbers that :meth:`wanted` uses: a program of a training step holds them."""
+        return ()
+
+    def wanted(self, target: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Return what a training loss compares outputs of a type with, of targets as a part holds them."""
+        del dtype
+        return target
+
+    def of_inputs(self, inputs: tuple[Tensor, ...]) -> Tensor | None:
+        """Return the target of new rows where their inputs are the target; else None."""
+        del inputs
+        return None
+
+    @abstractmethod
+    def made_up(self, rows: int, draw: np.random.Generator) -> Tensor:
+        """Return targets of so many made-up rows, as a part holds them."""
 
     def check(self, outputs: Tensor, rows: int) -> None:
         """Raise an ``OptionError`` if outputs do not have the shape of so many rows."""
@@ -75,9 +102,9 @@ class Target(ABC):
 
     @abstractmethod
     def row_losses(self, outputs: Tensor, target: Tensor) -> Tensor:
-        """Return each row's log loss, or squared error on the original scale (float64 ``[N]``).
+        """Return each row's log loss, or (mean) squared error on the original scale (float64 ``[N]``).
 
-        Its mean is the log loss, or the square of the RMSE; comparisons are paired on it row by row.
+        Its mean is the log loss, or the square of the RMSE, or the MSE of pixels; comparisons are paired on it by row.
 
         Args:
             outputs: logits or log-probabilities ``[N, K]``, or standardised values ``[N]`` or ``[N, 1]``.
@@ -87,6 +114,10 @@ class Target(ABC):
     @abstractmethod
     def guess(self, outputs: Tensor) -> Tensor:
         """Return the most probable class of each row (int64 ``[N]``), or the standardised value ``[N]``."""
+
+    def values(self, outputs: Tensor) -> Tensor:
+        """Return the predicted values as the data has them, ``[N, …]``; of classes their codes."""
+        return self.guess(outputs)
 
     def rarest(self, target: Tensor) -> int | None:
         """Return how many rows the rarest class among them has; None for a number."""
@@ -142,6 +173,10 @@ class ClassTarget(Target):
     def positive(self) -> int | None:
         """Code of the positive class, where one of two is decided on."""
         return self.positive_code
+
+    def made_up(self, rows: int, draw: np.random.Generator) -> Tensor:
+        """Return codes."""
+        return torch.from_numpy(draw.integers(0, self.count, rows))
 
     def row_losses(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Return each row's log loss, float64 ``[N]``."""
@@ -203,6 +238,7 @@ class NumberTarget(Target):
     watched = ("rmse",)
     loss = "squared"
     column = "number"
+    called = "a number"
 
     scale: TargetScale = field(default_factory=TargetScale)
 
@@ -210,6 +246,10 @@ class NumberTarget(Target):
     def outputs(self) -> int:
         """Columns of a model's outputs."""
         return 1
+
+    def made_up(self, rows: int, draw: np.random.Generator) -> Tensor:
+        """Return standard scores."""
+        return torch.from_numpy(draw.standard_normal(rows).astype(np.float32))
 
     def row_losses(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Return each row's squared error on the original scale, float64 ``[N]``."""
@@ -220,6 +260,10 @@ class NumberTarget(Target):
     def guess(self, outputs: Tensor) -> Tensor:
         """Return the standardised value of each row, ``[N]``."""
         return outputs.squeeze(1)
+
+    def values(self, outputs: Tensor) -> Tensor:
+        """Return the value of each row on the original scale, float64 ``[N]``."""
+        return _float64(outputs).squeeze(1) * self.scale.sd + self.scale.mean
 
     def _fits(self, shape: tuple[int, ...], rows: int) -> bool:
         return shape in ((rows,), (rows, 1))
@@ -232,7 +276,79 @@ class NumberTarget(Target):
         return ValueOutputs(values, _float64(target).reshape(-1) * self.scale.sd + self.scale.mean)
 
 
-TARGETS: Mapping[Task, type[Target]] = {each.task: each for each in (ClassTarget, NumberTarget)}
+@dataclass(frozen=True)
+class ImageTarget(Target):
+    """The image itself: outputs are standardised pixels ``[N, D]``, targets pixels from 0 to 255, ``[N, C, H, W]``.
+
+    One scale for all channels, so that an error is worth the same in each.
+
+    Example:
+        >>> target = ImageTarget((1, 1, 2), TargetScale(mean=100.0, sd=50.0))
+        >>> pixels = torch.tensor([[[[100, 151]]]], dtype=torch.uint8)
+        >>> target.wanted(pixels), target.row_losses(torch.tensor([[0.0, 0.0]]), pixels)
+        (tensor([[0.0000, 1.0200]]), tensor([0.0200], dtype=torch.float64))
+    """
+
+    task = "reconstruction"
+    metric = "pixel_mse"
+    watched = ("pixel_mse",)
+    loss = "reconstruction"
+    column = "number of an image"
+    called = "the image itself"
+
+    size: tuple[int, ...]
+    scale: TargetScale = field(default_factory=TargetScale)
+
+    @property
+    def outputs(self) -> int:
+        """Columns of a model's outputs: the numbers of an image."""
+        return math.prod(self.size)
+
+    @property
+    def constants(self) -> tuple[float, ...]:
+        """The scale."""
+        return (self.scale.mean, self.scale.sd)
+
+    def wanted(self, target: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Return standardised pixels, ``[N, D]``."""
+        return (target.flatten(1).to(dtype) - self.scale.mean) / self.scale.sd
+
+    def of_inputs(self, inputs: tuple[Tensor, ...]) -> Tensor:
+        """Return the images."""
+        return inputs[0]
+
+    def made_up(self, rows: int, draw: np.random.Generator) -> Tensor:
+        """Return pixels."""
+        return torch.from_numpy(draw.integers(0, 256, (rows, *self.size), dtype=np.uint8))
+
+    def row_losses(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Return each image's mean squared error of pixels from 0 to 1, float64 ``[N]``."""
+        found = self.decoded(outputs, target)
+        assert isinstance(found, PixelOutputs)
+        return found.squared
+
+    def guess(self, outputs: Tensor) -> Tensor:
+        """Return the reconstructed pixels, uint8 ``[N, C, H, W]``."""
+        pixels = (outputs * self.scale.sd + self.scale.mean).round().clamp(0, 255)
+        return pixels.to(torch.uint8).reshape(-1, *self.size)
+
+    def _fits(self, shape: tuple[int, ...], rows: int) -> bool:
+        return shape == (rows, self.outputs)
+
+    def _shapes(self, rows: int) -> str:
+        return f"({rows}, {self.outputs})"
+
+    def _decoded(self, outputs: Tensor, target: Tensor) -> PixelOutputs:
+        squared, absolute = outputs.new_empty(2, len(outputs), dtype=torch.float64, device="cpu")
+        for start in range(0, len(outputs), IMAGES_AT_ONCE):
+            some = slice(start, start + IMAGES_AT_ONCE)
+            values = _float64(outputs[some]) * self.scale.sd + self.scale.mean
+            error = ((values - _float64(target[some]).reshape(values.shape)) / WHITE).cpu()
+            squared[some], absolute[some] = error.square().mean(1), error.abs().mean(1)
+        return PixelOutputs(squared, absolute)
+
+
+TARGETS: Mapping[Task, type[Target]] = {each.task: each for each in (ClassTarget, NumberTarget, ImageTarget)}
 """The kinds of targets by the name of their task."""
 
 
@@ -257,6 +373,8 @@ def target_of_shape(shape: Shape, scale: TargetScale | None = None, positive: in
     """
     if shape.classes:
         return ClassTarget(shape.outputs, positive)
+    if shape.task == ImageTarget.task:
+        return ImageTarget(shape.fields[0].size, scale or TargetScale())
     return NumberTarget(scale or TargetScale())
 
 

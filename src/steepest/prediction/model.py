@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from steepest import forks
 from steepest.components.references import looking
+from steepest.data.catalog import rows_of
 from steepest.data.names import plain
 from steepest.data.read import is_streamed, reading, source_name
 from steepest.data.sources.opening import load_pipeline
@@ -116,7 +117,7 @@ class TrainedModel:
         """What predicts what, from what, and how well."""
         about = self.about
         columns = self.pipeline.required
-        what = f"{about.target!r} ({first_few(self.classes) if self.classes else 'a number'})"
+        what = f"{about.target!r} ({first_few(self.classes) or self._question.target.called})"
         found = next(iter((about.trained.get("test") or {}).items()), None)
         rows = "test" if about.trained.get("held_out", True) else "training"
         score = "" if found is None else f"; {metric_info(found[0]).title} {found[1]:.4g} on the {rows} rows"
@@ -127,7 +128,8 @@ class TrainedModel:
         """Return the predicted values of new rows: an array, with the table and the scores beside it.
 
         Args:
-            rows: a path or a frame; the target may be absent. If it is there, the predictions have scores.
+            rows: a path, a frame, or the name of a data set, of which its official test rows are meant if it has some;
+                the target may be absent. If it is there, the predictions have scores.
             keep: columns of the rows to carry into the table, such as an identifier.
 
         Raises:
@@ -152,6 +154,7 @@ class TrainedModel:
             DataError, OptionError: as for ``predict``.
         """
         forks.check()
+        rows = rows_of(rows, self.pipeline.kind)
         names = self._kept_names(keep)
         for encoded in self.pipeline.transform_batches(rows, batch_rows, keep=names, sure=sure):
             kept = torch.from_numpy(np.array(encoded.kept, dtype=np.int64))
@@ -227,14 +230,19 @@ class TrainedModel:
 
     def _known(self, outputs: Tensor, encoded: Encoded) -> Known | None:
         """Return the rows that can be scored, if the target is there."""
-        if encoded.target is None:
-            return None
         rows = self._answered(encoded.inputs, encoded.target)
+        if rows is None:
+            return None
         found = None if self.seen is None else self.seen.look_up(rows.values)
         return Known.of(self._question, outputs[rows.there], rows.wanted, found, rows.missing, rows.unknown)
 
-    def _answered(self, inputs: tuple[Tensor, ...], target: pl.Series) -> _Answered:
-        """Return the rows with a known target."""
+    def _answered(self, inputs: tuple[Tensor, ...], target: pl.Series | None) -> _Answered | None:
+        """Return the rows with a known target, or None if there is no target."""
+        own = self._question.target.of_inputs(inputs)
+        if own is not None:
+            return _Answered((*inputs, own), own, torch.ones(len(own), dtype=torch.bool), 0, {})
+        if target is None:
+            return None
         missing = target.null_count()
         if self.classes:
             codes, odd = known_codes(target, self.classes)
@@ -263,11 +271,8 @@ class TrainedModel:
         if self.seen is None:
             return
         batches = (each for part in table for each in self.pipeline.transform_batches(part, BATCH_ROWS))
-        rows = [
-            hashed(self._answered(each.inputs, each.target).values)
-            for each in batches
-            if each.target is not None
-        ]
+        answered = (self._answered(each.inputs, each.target) for each in batches)
+        rows = [hashed(each.values) for each in answered if each is not None]
         self.seen = self.seen.within(np.concatenate(rows))
 
     @property
@@ -313,9 +318,10 @@ class TrainedModel:
             return full
 
         if not self.classes:
-            scale = self.about.target_scale
-            values = whole(outputs.double().squeeze(1) * scale.sd + scale.mean)
-            return pl.DataFrame({"prediction": pl.Series(values).fill_nan(None)})
+            values = self._question.target.values(outputs)
+            if not values.is_floating_point():  # an image for each row
+                return pl.DataFrame({"prediction": pl.Series(values.numpy())})
+            return pl.DataFrame({"prediction": pl.Series(whole(values)).fill_nan(None)})
         probabilities = whole(torch.softmax(outputs.double(), 1))
         there = np.zeros(rows, dtype=bool)
         there[kept.numpy()] = True

@@ -60,10 +60,27 @@ def _csv(file: BinaryIO) -> Write:
 
     def write(table: pl.DataFrame) -> None:
         nonlocal begun
-        file.write(table.write_csv(include_header=not begun).encode())
+        file.write(_flat(table).write_csv(include_header=not begun).encode())
         begun = True
 
     return write
+
+
+def _flat(table: pl.DataFrame) -> pl.DataFrame:
+    """Return a table whose columns of arrays, such as images, are a column for each number.
+
+    Example:
+        >>> _flat(pl.DataFrame({"p": [[[1, 2]], [[3, 4]]]}, schema={"p": pl.Array(pl.UInt8, (1, 2))})).rows()
+        [(1, 2), (3, 4)]
+    """
+    found: list[pl.Series] = []
+    for column in table:
+        if isinstance(column.dtype, pl.Array):
+            values = column.to_numpy().reshape(len(column), -1)
+            found += [pl.Series(f"{column.name}_{i}", values[:, i]) for i in range(values.shape[1])]
+        else:
+            found.append(column)
+    return pl.DataFrame(found)
 
 
 def _arrow(file: BinaryIO, kind: str, stack: contextlib.ExitStack) -> Write:

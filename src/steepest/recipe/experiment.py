@@ -41,6 +41,12 @@ class Experiment(Options):
     execution: ExecutionOptions = Field(default_factory=lambda: ExecutionOptions.model_validate({}))
     plan: ExecutionPlan | None = None
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that are named, as texts."""
+        named = (self.model.model, *self.factors.model, *(each.model for each in self.arms))
+        return tuple(each for each in named if isinstance(each, str))
+
     @model_validator(mode="before")
     @classmethod
     def _earlier_plan(cls, given: Any) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from steepest.data.dataset import Dataset
 from steepest.data.encode import INDICATOR
+from steepest.objectives.target import target_of
 from steepest.recipe import Execution
 from steepest.sweep.arms import SUBJECTS, Arm
 from steepest.sweep.estimate import made_otherwise
@@ -23,7 +24,7 @@ def data_text(dataset: Dataset, sets: int = 1) -> str:
     """Return the data in one line."""
     parts = (dataset.train, dataset.validation, dataset.test)
     rows = sum(map(len, parts)) if dataset.held_out else len(dataset.train)
-    what = f"{len(dataset.classes)} classes" if dataset.classes else "a number"
+    what = f"{len(dataset.classes)} classes" if dataset.classes else target_of(dataset).called
     names = dataset.shape.continuous
     gaps = sum(each.endswith(INDICATOR) and each.removesuffix(INDICATOR) in names for each in names)
     columns = f"{len(dataset.shape.cardinalities)} categorical, {len(names) - gaps} continuous"

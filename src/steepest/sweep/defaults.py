@@ -10,6 +10,7 @@ import torch
 from steepest.data.dataset import Dataset, class_totals
 from steepest.data.target import known_class
 from steepest.errors import OptionError
+from steepest.objectives.target import target_of
 from steepest.optim import make_rule
 from steepest.recipe import Execution
 from steepest.record.schema import Record, RunKey
@@ -50,7 +51,8 @@ def class_weights(dataset: Dataset, wanted: str | dict[str, float]) -> tuple[flo
         return None
     if not dataset.shape.classes:
         raise OptionError(
-            f"class weights are given but {dataset.target!r} is a number", hint="leave --class-weights out."
+            f"class weights are given but {dataset.target!r} is {target_of(dataset).called}",
+            hint="leave --class-weights out.",
         )
     if wanted == "balanced":
         counts = class_totals(dataset.train, len(dataset.classes))

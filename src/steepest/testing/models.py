@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from steepest.components import grammar
 from steepest.data.batches import BatchPlan
-from steepest.data.dataset import InputField, Part, Shape
+from steepest.data.dataset import InputField, Part, Shape, TargetScale
 from steepest.models import ModelBuilder, build_model
 from steepest.objectives import make_objective
 from steepest.objectives.target import target_of_shape
@@ -36,6 +36,9 @@ CURVES = (Shape("regression", {}, ("x",), 1, (InputField("x", "values", (1,)),))
 IMAGES = (Shape("classification", {}, (), 3, (InputField("image", "image", (1, 8, 8)),)),)
 """Small images of three classes."""
 
+RECONSTRUCTED = (Shape("reconstruction", {}, (), 99, (InputField("image", "image", (1, 9, 11)),)),)
+"""Small images that are reconstructed."""
+
 
 class ModelConformance:
     """The suite for a model of your own: subclass it in a test file and pytest runs every check.
@@ -45,8 +48,8 @@ class ModelConformance:
 
     Attributes:
         models: its specifications (``nets.py:Net(width=8)``), or callables; between them with every option.
-        shapes: of the data that it is for: by default tables of classes and of a number; ``CURVES`` and ``IMAGES`` of
-            ``steepest.testing.models`` are others.
+        shapes: of the data that it is for: by default tables of classes and of a number; ``CURVES``, ``IMAGES`` and
+            ``RECONSTRUCTED`` of ``steepest.testing.models`` are others.
         eager: why its steps cannot be one program, for a model whose training steps run eagerly; a part of what
             ``--compile on`` says. Empty for a model that can be compiled.
 
@@ -195,15 +198,13 @@ def _inputs(shape: Shape, dtype: torch.dtype = torch.float32) -> tuple[Tensor, .
 
 def _part(shape: Shape) -> Part:
     draw = stream(0, "data", 5)
-    target = (
-        draw.integers(0, shape.outputs, ROWS) if shape.classes else draw.standard_normal(ROWS).astype("f4")
-    )
-    return Part(_inputs(shape), torch.from_numpy(target))
+    return Part(_inputs(shape), target_of_shape(shape).made_up(ROWS, draw))
 
 
 def _problem(model: nn.Module, shape: Shape) -> SupervisedProblem:
+    target = target_of_shape(shape, TargetScale(128.0, 74.0))  # which matters for pixels only
     return SupervisedProblem(
-        model, make_objective("", target_of_shape(shape)), None, tuple(shape.cardinalities)
+        model, make_objective("", target), None, tuple(shape.cardinalities), target=target
     )
 
 

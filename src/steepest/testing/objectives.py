@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from steepest.data.dataset import has_classes
+from steepest.data.dataset import InputField, Shape, TargetScale, has_classes
 from steepest.errors import SteepestError
 from steepest.objectives import Objective, loss_text, read_objective
+from steepest.objectives.target import target_of_shape
 from steepest.rng import stream
 
 CLASSES, ROWS = 3, 24
@@ -128,8 +129,8 @@ class ObjectiveConformance:
 
 def _rows(loss: Objective, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     draw = stream(0, "data", 9)
-    if has_classes(loss.serves):
-        codes = torch.from_numpy(draw.integers(0, CLASSES, ROWS))
-        return torch.from_numpy(draw.standard_normal((ROWS, CLASSES))).to(dtype), codes
-    values = torch.from_numpy(draw.standard_normal(ROWS)).to(dtype)
-    return torch.from_numpy(draw.standard_normal((ROWS, 1))).to(dtype), values
+    image = InputField("image", "image", (1, 1, CLASSES))
+    of = target_of_shape(Shape(loss.serves, {}, (), CLASSES, (image,)), TargetScale(128.0, 74.0))
+    target = of.wanted(of.made_up(ROWS, draw), dtype)
+    outputs = torch.from_numpy(draw.standard_normal((ROWS, of.outputs))).to(dtype)
+    return outputs, target.to(dtype) if target.is_floating_point() else target

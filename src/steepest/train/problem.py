@@ -16,7 +16,7 @@ from steepest.data.dataset import Dataset, Note, Part
 from steepest.errors import ModelError, OptionError, first_line
 from steepest.evaluate.outputs import predict
 from steepest.objectives import Objective, make_objective
-from steepest.objectives.target import target_of
+from steepest.objectives.target import Target, target_of
 from steepest.optim.selection import freeze
 from steepest.recipe import Precision, Recipe
 from steepest.regularizers import Regularizer, read_regularizers
@@ -38,6 +38,7 @@ class SupervisedProblem:
         precision: with ``float64`` the model has 64 bits; with ``bf16`` its matrix products use factors rounded to 8
             significant bits (torch's autocast), and its outputs are 32 bits wide.
         regularizers: in the order of a step.
+        target: what is predicted, where the loss does not compare outputs with the targets as they are.
 
     Attributes:
         applied: the regularizers on this model; None where there are none.
@@ -51,12 +52,13 @@ class SupervisedProblem:
         columns: Sequence[str] = (),
         precision: Precision = "float32",
         regularizers: Sequence[Regularizer] = (),
+        target: Target | None = None,
     ) -> None:
         self.model = model
         self.precision: Precision = precision
         self.places = table_columns(model, columns)
         self.applied = Applied(regularizers, model, tuple(self.places)) if regularizers else None
-        self.objective = objective
+        self.objective, self.target = objective, target
         device = next(model.parameters()).device
         dtype = torch.float64 if precision == "float64" else torch.float32
         self.weights = (
@@ -65,11 +67,12 @@ class SupervisedProblem:
 
     @property
     def constants(self) -> tuple[Any, ...]:
-        """What a program of the step holds besides the model: objective, class weights, precision, regularizers."""
+        """What a program of the step holds besides the model: objective, weights, precision, regularizers, target."""
         weights = None if self.weights is None else tuple(self.weights.tolist())
         inside = () if self.applied is None else self.applied.regularizers
         named = [(type(each), str(each)) for each in (self.objective, *inside)]
-        return *named, weights, self.precision
+        scale = () if self.target is None else self.target.constants
+        return *named, weights, self.precision, *scale
 
     def loss(self, batch: Part) -> Tensor:
         """Return the batch's loss with penalties, a scalar; the module is called itself, its buffers move."""
@@ -173,7 +176,8 @@ class SupervisedProblem:
             if weights is None:
                 return self.objective.class_weighted(outputs, batch.target, self.weights)
             weights = weights * self.weights[batch.target]
-        return self.objective.loss(outputs, batch.target, weights)
+        target = batch.target if self.target is None else self.target.wanted(batch.target, outputs.dtype)
+        return self.objective.loss(outputs, target, weights)
 
     def _rounding(self) -> contextlib.AbstractContextManager[Any]:
         if self.precision != "bf16":
@@ -191,10 +195,13 @@ def wide(model: nn.Module, dataset: Dataset, precision: Precision) -> tuple[nn.M
 def problem_of(model: nn.Module, dataset: Dataset, recipe: Recipe) -> SupervisedProblem:
     """Return the problem of a recipe on a dataset for a new model, of which the recipe may fix a part."""
     freeze(model, recipe.freeze)
-    objective = make_objective(recipe.loss, target_of(dataset))
+    target = target_of(dataset)
+    objective = make_objective(recipe.loss, target)
     columns = tuple(dataset.shape.cardinalities)
     regularizers = read_regularizers(recipe.regularizer)
-    return SupervisedProblem(model, objective, recipe.class_weights, columns, recipe.precision, regularizers)
+    return SupervisedProblem(
+        model, objective, recipe.class_weights, columns, recipe.precision, regularizers, target
+    )
 
 
 def check_precision(precision: Precision, device: str) -> None:
@@ -309,15 +316,15 @@ def check_objective(objective: Objective, text: str, dataset: Dataset) -> None:
         OptionError: it fails, does not give a loss for each row, or has no gradient.
     """
     rows = dataset.train.take(torch.arange(min(8, len(dataset.train))))
-    n, width = len(rows), dataset.shape.outputs
+    n, width, target = len(rows), dataset.shape.outputs, target_of(dataset).wanted(rows.target)
     outputs = torch.linspace(-1.0, 1.0, n * width).reshape(n, width).requires_grad_()
     try:
-        losses: Any = objective.losses(outputs, rows.target)
-        total: Any = objective.loss(outputs, rows.target, rows.weights)
+        losses: Any = objective.losses(outputs, target)
+        total: Any = objective.loss(outputs, target, rows.weights)
     except Exception as error:
         raise OptionError(
             f"the loss {text!r} fails on {counted(n, 'row')}: {type(error).__name__}: {first_line(error)}",
-            hint=f"its losses are called with outputs {list(outputs.shape)} and targets {list(rows.target.shape)}.",
+            hint=f"its losses are called with outputs {list(outputs.shape)} and targets {list(target.shape)}.",
         ) from error
     for found, shape, verb in ((losses, (n,), "have"), (total, (), "has")):
         if not isinstance(found, Tensor) or tuple(found.shape) != shape:
@@ -325,7 +332,7 @@ def check_objective(objective: Objective, text: str, dataset: Dataset) -> None:
             what = "losses of" if shape else "loss of"
             raise OptionError(
                 f"the {what} {n} rows by {text!r} {verb} {said}, not {list(shape)}",
-                hint=f"outputs have the shape {list(outputs.shape)}, targets {list(rows.target.shape)}: a difference "
+                hint=f"outputs have the shape {list(outputs.shape)}, targets {list(target.shape)}: a difference "
                 "of numbers is outputs.squeeze(1) - target.",
             )
     if not losses.requires_grad or not total.requires_grad:

@@ -206,6 +206,33 @@ def is_name(source: Any) -> bool:
     return isinstance(source, str) and source in SOURCES.entries and not Path(source).exists()
 
 
+def rows_of(source: Any, kind: str) -> Any:
+    """Return the rows to be predicted where a data set is named: its official test rows if there are some, else all.
+
+    Anything else is returned as it is, and so are the names of images, of which their own reader does this.
+
+    Args:
+        source: the rows.
+        kind: of the data that was learned from.
+
+    Raises:
+        DataError: the data set is of images and the other data is not, or the other way round; it is not on this
+            machine and cannot be downloaded, or a file is damaged.
+
+    Example:
+        >>> rows_of("new.csv", "table"), rows_of("flights", "table").name
+        ('new.csv', 'flights.parquet')
+    """
+    name = str(source)
+    if not isinstance(source, str | Path) or not is_name(name):
+        return source
+    own = SOURCES.load(name).kind
+    opened = open_catalog(name, "images" if kind == "images" else "table" if own == "images" else own)
+    if own == "images":
+        return name
+    return Path(opened.options["test"]) if "test" in opened.options else opened.table
+
+
 def locate(name: str) -> tuple[Path, ...]:
     """Return the checked files of the data set ``name``, downloaded once if they are not here; the first is the table.
 

@@ -1,7 +1,7 @@
 """The source of images: 8-bit pixels in memory, split by their labels, and normalised on the way to the model.
 
 Labels, parts, test sets and variants are those of a table with one row for each image; its one feature is the place of
-the image, so that what holds for rows of tables holds for images too.
+the image, so that what holds for rows of tables holds for images too. Reconstructing images needs no labels.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,7 +21,7 @@ import torch
 
 from steepest.data.assembly import Assembled, SourceRows, assemble
 from steepest.data.catalog import is_name, open_catalog
-from steepest.data.dataset import Dataset, InputField, Note, Part, Shape, TargetScale, Task
+from steepest.data.dataset import Dataset, InputField, Note, Part, Shape, TargetScale, Task, has_classes
 from steepest.data.images import read_images
 from steepest.data.images.idx import is_idx, read_idx_files
 from steepest.data.images.pixels import Images, Pixels, parse_size, resized, shape_text, with_channels
@@ -67,15 +68,29 @@ class ImagePipeline(Pipeline):
         label_type: the type of the labels in the data.
         image: the size of an image, with mean and standard deviation of each channel.
         size: what images are resized to, as ``--size`` says it.
+        task: whether they are classified or reconstructed.
     """
+
+    kind: ClassVar = "images"
 
     classes: tuple[str, ...]
     label_type: str
     image: InputField
     size: str | None
-    target: str = LABEL
     task: Task = "classification"
-    target_scale: TargetScale = field(default_factory=TargetScale)
+
+    @property
+    def target(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The label, or the image itself."""
+        return LABEL if has_classes(self.task) else IMAGE
+
+    @functools.cached_property
+    def target_scale(self) -> TargetScale:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Of a reconstruction mean and standard deviation of the pixels of all channels."""
+        if has_classes(self.task):
+            return TargetScale()
+        mean, sd = np.array(self.image.mean), np.array(self.image.sd)
+        return TargetScale(float(mean.mean()), math.sqrt(float((sd**2 + mean**2).mean() - mean.mean() ** 2)))
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -90,7 +105,8 @@ class ImagePipeline(Pipeline):
     @property
     def shape(self) -> Shape:
         """What a model must know."""
-        return Shape(self.task, {}, (), len(self.classes), (self.image,))
+        outputs = len(self.classes) if has_classes(self.task) else math.prod(self.image.size)
+        return Shape(self.task, {}, (), outputs, (self.image,))
 
     def transform_batches(
         self, source: Any, rows: int, *, keep: Sequence[str] = (), sure: bool = True
@@ -102,9 +118,12 @@ class ImagePipeline(Pipeline):
             OptionError: a column is to be kept that images do not have.
         """
         del sure
-        found, _ = read_source(source, self.size)
+        found, name = read_source(source, self.size)
         channels, height, width = self.image.size
         notes = [each.text for each in found.notes]
+        if is_name(source) and found.parts is not None and "test" in found.parts:
+            found = _part_of(found, "test")
+            notes.append(f"the {len(found):,} official test images of {name}.")
         if found.pixels.shape[2:] != (height, width):
             first = "" if found.names is None else f", such as {found.names[0]}"
             raise DataError(
@@ -141,6 +160,7 @@ class ImagePipeline(Pipeline):
         """Return plain JSON values."""
         return {
             "source": "images",
+            "task": self.task,
             "classes": list(self.classes),
             "label_type": self.label_type,
             "image": list(self.image.size),
@@ -159,7 +179,10 @@ class ImagePipeline(Pipeline):
             IMAGE, IMAGE, tuple(map(int, size)), (), tuple(map(float, mean)), tuple(map(float, sd))
         )
         parse_size(stored["size"])
-        return cls(tuple(map(str, stored["classes"])), str(stored["label_type"]), image, stored["size"])
+        task: Any = stored.get("task", "classification")
+        if task not in ImageData.tasks:
+            raise ValueError(f"images with the task {task!r}")
+        return cls(tuple(map(str, stored["classes"])), str(stored["label_type"]), image, stored["size"], task)
 
 
 class ImageData(Source):
@@ -181,16 +204,23 @@ class ImageData(Source):
         (('cat', 'dog'), 32, torch.uint8, 'model(image)')
     """
 
-    uses: ClassVar = frozenset({"split", "split_seed", "validation", "test"})
+    uses: ClassVar = frozenset({"split", "split_seed", "validation", "test", "task"})
+    tasks: ClassVar[tuple[Task, ...]] = ("classification", "reconstruction")
 
     def __init__(self, source: Any, options: TableOptions) -> None:
         self.options = options
+        self.task: Task = self.tasks[0] if options.task == "auto" else options.task
+        if self.task not in self.tasks:
+            raise OptionError(
+                f"--task {self.task} has no effect on images", hint=f"choose {' or '.join(self.tasks)}."
+            )
         self._source = source
         self._images, self.name = read_source(source, options.size)
-        if self._images.labels is None:
+        if self._images.labels is None and has_classes(self.task):
             raise DataError(
                 f"the images of {self.name} have no labels",
-                hint="put those of each class into a folder of its own, or add a file or an array of labels.",
+                hint="put those of each class into a folder of its own, or add a file or an array of labels; "
+                "--model autoencoder needs none.",
             )
         if len(self._images) < LEAST_IMAGES:
             raise DataError(
@@ -228,14 +258,20 @@ class ImageData(Source):
                         hint="leave it out.",
                     )
                 changes[part] = OFFICIAL
+        if not has_classes(self.task) and rule.kind == "stratified":
+            raise OptionError(
+                "--split stratified has no effect on images that are reconstructed, not classified",
+                hint=f"use --split {options.split.replace('stratified', 'random')}.",
+            )
+        task = self.task if has_classes(self.task) else "regression"  # of numbers that stand for the images
         return options.model_copy(
-            update={**changes, "target": LABEL, "x": IMAGE, "continuous": [IMAGE], "task": "classification"}
+            update={**changes, "target": LABEL, "x": IMAGE, "continuous": [IMAGE], "task": task}
         )
 
     @property
     def target(self) -> str:
-        """The label."""
-        return LABEL
+        """The label, or the image itself."""
+        return LABEL if has_classes(self.task) else IMAGE
 
     @property
     def images(self) -> Images:
@@ -246,22 +282,22 @@ class ImageData(Source):
     def _rows(self) -> SourceRows:
         """The places of images, shuffled so that they tell nothing, and their labels."""
         found = self._images
-        assert found.labels is not None
+        numbers = self._numbers.astype(np.int64)
+        labels = pl.Series(numbers.astype(np.float64)) if not has_classes(self.task) else found.labels
+        assert labels is not None
         parts = (
             pl.repeat(None, len(found), dtype=pl.String, eager=True) if found.parts is None else found.parts
         )
         parts = parts.replace("train", None).cast(SPLIT_TYPE)
-        frame = pl.DataFrame(
-            {IMAGE: self._numbers.astype(np.int64), LABEL: found.labels.alias(LABEL), SPLIT_COLUMN: parts}
-        )
+        frame = pl.DataFrame({IMAGE: numbers, LABEL: labels.alias(LABEL), SPLIT_COLUMN: parts})
         place = pl.int_range(len(found), dtype=pl.UInt32, eager=True)
-        numbers = pl.DataFrame({"place": place, "part": parts}).select(
+        rows = pl.DataFrame({"place": place, "part": parts}).select(
             pl.col("place") - pl.col("place").min().over("part")
         )
-        raw = {IMAGE: "Int64", LABEL: str(found.labels.dtype)}
+        raw = {IMAGE: "Int64", LABEL: str(labels.dtype)}
         source = str(self._source) if isinstance(self._source, str | Path) else "arrays"
         return SourceRows(
-            frame, self.name, source, raw, notes=found.notes, numbers=numbers.to_series().cast(pl.UInt32)
+            frame, self.name, source, raw, notes=found.notes, numbers=rows.to_series().cast(pl.UInt32)
         )
 
     @functools.cached_property
@@ -298,6 +334,11 @@ class ImageData(Source):
                 "--prepare has no effect on images",
                 hint="leave it out: it is for tables.",
             )
+        if variant.labels and not has_classes(self.task):
+            raise OptionError(
+                f"--labels {variant.labels} has no effect on images that are reconstructed, not classified",
+                hint="leave it out.",
+            )
         base = self._assembled(0 if self.sets == 1 else test_set)
         prepared = Prepared(Preparation(()), self._own, lambda _: self._rows, "the images")
         dataset, _ = varied(base, variant, self._own, lambda: self._rows, prepared, same=True)
@@ -312,23 +353,25 @@ class ImageData(Source):
         pixels = self._images.pixels
         mean, sd = channel_statistics(pixels, places["train"])
         size = tuple(map(int, pixels.shape[1:]))
-        assert self._images.labels is not None
+        labels = self._images.labels
         pipeline = ImagePipeline(
             dataset.classes,
-            str(self._images.labels.dtype),
+            "String" if labels is None else str(labels.dtype),
             InputField(IMAGE, IMAGE, size, (), mean, sd),
             self.options.size,
+            self.task,
         )
 
         def of(name: str) -> Part:
             part: Part = getattr(dataset, name)
-            return replace(part, inputs=(torch.from_numpy(pixels[places[name]]),))
+            images = torch.from_numpy(pixels[places[name]])
+            return replace(part, inputs=(images,), target=part.target if dataset.classes else images)
 
         told = json.dumps([dataset.fingerprint, self._digest, list(size)])
         scale = ", ".join(f"{m:.1f} ± {s:.1f}" for m, s in zip(mean, sd, strict=True))
         notes = (
             Note("info", f"images of {shape_text(pixels)}, normalised by the training pixels ({scale})."),
-            *(each for each in dataset.notes if IMAGE not in each.text or each in self._images.notes),
+            *(each for each in dataset.notes if each in self._images.notes or not self._of_numbers(each)),
         )
         return replace(
             dataset,
@@ -336,12 +379,18 @@ class ImageData(Source):
             validation=of("validation"),
             test=of("test"),
             shape=pipeline.shape,
+            target=pipeline.target,
+            target_scale=pipeline.target_scale,
             notes=notes,
             provenance={**dataset.provenance, "continuous": [], "image": list(size)},
             fingerprint=hashlib.sha256(told.encode()).hexdigest()[:32],
             numbers={},
             doubles={},
         ), pipeline
+
+    def _of_numbers(self, note: Note) -> bool:
+        """Whether a note is of the numbers that stand for images."""
+        return IMAGE in note.text or (LABEL in note.text and not has_classes(self.task))
 
     @property
     def test_rows(self) -> pl.DataFrame:
@@ -353,11 +402,14 @@ class ImageData(Source):
 
     def _tested(self, test_set: int) -> pl.DataFrame:
         made = self._assembled(test_set)
-        names = self._images.names
-        if names is None:
-            return made.test
-        mine = made.frame.filter(pl.col(SPLIT_COLUMN) == "test")[IMAGE].to_numpy()
-        return made.test.with_columns(names.gather(np.argsort(self._numbers)[mine]).alias(FILE))
+        names, labels = self._images.names, self._images.labels
+        held = "test" if self.options.split_rule.held_out else "train"
+        mine = np.argsort(self._numbers)[made.frame.filter(pl.col(SPLIT_COLUMN) == held)[IMAGE].to_numpy()]
+        found = made.test
+        if not has_classes(self.task):
+            found = found.drop("target")
+            found = found if labels is None else found.with_columns(labels.gather(mine).alias(LABEL))
+        return found if names is None else found.with_columns(names.gather(mine).alias(FILE))
 
     @property
     def sources(self) -> list[Any]:
@@ -420,6 +472,14 @@ def read_source(source: Any, size: str | None) -> tuple[Images, str]:
     else:
         found = read_images(opened.path, resize)
     return _with_classes(found, opened.options.get("classes")), str(source)
+
+
+def _part_of(found: Images, part: str) -> Images:
+    """Return the images of a part."""
+    assert found.parts is not None
+    mine = found.parts == part
+    labels, names = (None if each is None else each.filter(mine) for each in (found.labels, found.names))
+    return replace(found, pixels=found.pixels[mine.to_numpy()], labels=labels, names=names, parts=None)
 
 
 def _with_classes(found: Images, classes: Sequence[str] | None) -> Images:

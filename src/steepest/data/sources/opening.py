@@ -41,7 +41,7 @@ def open_source(source: Any = None, **options: Any) -> Source:
         (Curve('table', v along t), Table('the table', target 'v'))
     """
     given = {name: value for name, value in options.items() if value is not None}
-    spec = grammar.parse(_kind(source, given))
+    spec = grammar.parse(kind_of(source, given))
     if spec.name == TABLE:
         for name in given:
             if any(name in each.more.get("options", ()) for each in registry.entries.values()):
@@ -82,8 +82,12 @@ def _whole(name: str) -> str:
     return f"{file_of(where).as_posix()}{colon}{what}" if where.endswith(".py") else name
 
 
-def _kind(source: Any, given: Mapping[str, Any]) -> str:
-    """Return the name of the source that opens data."""
+def kind_of(source: Any, given: Mapping[str, Any]) -> str:
+    """Return the name of the source that opens data with these options.
+
+    Raises:
+        OptionError: a path can be opened by several.
+    """
     if "reader" in given:
         return str(given["reader"])
     entries = registry.entries.items()

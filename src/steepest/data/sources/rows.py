@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import polars as pl
 from torch import Tensor
@@ -52,6 +52,7 @@ class Pipeline(ABC):
     """From new rows to what a model is called with, as learned on the training rows; stored as one JSON file.
 
     Attributes:
+        kind: of the data, as sources are named.
         target: what is predicted; it may be absent from new rows.
         task: the kind of target.
         classes: class labels in the order of their codes; empty for regression.
@@ -61,6 +62,7 @@ class Pipeline(ABC):
         shape: what a model must know.
     """
 
+    kind: ClassVar[str] = "table"
     target: str
     task: Task
     classes: tuple[str, ...]

@@ -139,6 +139,7 @@ class Baseline:
         model: what a fit is kept in; None if it cannot be kept.
         choices: what its settings are chosen from: where it changes, a kept fit is of no use.
         serves: whether it can be fitted to a dataset with its kind of target, whatever that holds.
+        configured: returns it with options; None where it has none.
     """
 
     title: str
@@ -146,6 +147,7 @@ class Baseline:
     model: type[BaselineModel] | None
     choices: str = ""
     serves: Callable[[Dataset], bool] = is_table
+    configured: Callable[..., Baseline] | None = None
 
 
 def class_counts(dataset: Dataset) -> NDArray[Any]:

@@ -17,7 +17,7 @@ from steepest.components import grammar
 from steepest.components.prefixes import meant_by, prefix_of
 from steepest.components.registry import Registry
 from steepest.data.dataset import Dataset, Part, Shape, Task
-from steepest.errors import OptionError
+from steepest.errors import OptionError, first_line
 from steepest.evaluate.baselines._contract import Baseline, BaselineModel, is_table
 from steepest.evaluate.baselines._estimators import estimator_baseline
 from steepest.evaluate.metrics import evaluate, metric_info
@@ -36,7 +36,7 @@ NONE = "none"
 """What is asked for where there shall be no baselines."""
 
 _ORDER = (
-    "majority", "mean", "biases", "item-knn", "least-squares", "least-absolute",
+    "majority", "mean", "mean-image", "pca", "biases", "item-knn", "least-squares", "least-absolute",
     "logistic-regression", "linear-regression",
 )  # fmt: skip
 
@@ -112,7 +112,8 @@ def baseline_names(dataset: Dataset, asked: Sequence[str] = ()) -> list[str]:
                 hint=f"choose from {', '.join(names)}.",
             )
         elif spec.arguments or spec.options:
-            raise OptionError(f"the baseline {name!r} has no options", hint=f"write {name}.")
+            _configured(spec)
+            name = str(spec)
         if name in found:
             raise OptionError(f"the baseline {name!r} is given twice", hint="give it once.")
         found.append(name)
@@ -224,10 +225,28 @@ def identity(name: str, **settings: object) -> str:
         settings: everything else that goes into it: data, seed, metrics, class weights, budget.
     """
     versions = {library: metadata.version(library) for library in ("scikit-learn", "scipy", "numpy")}
-    choices = "" if prefix_of(name) else registry.load(name).choices
+    choices = "" if prefix_of(name) else registry.load(grammar.parse(name).name).choices
     parts = {"name": name, "choices": choices, **settings, **versions, "steepest": version()}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _baseline(name: str, task: Task) -> Baseline:
-    return estimator_baseline(grammar.parse(name), task) if prefix_of(name) else registry.load(name)
+    return (
+        estimator_baseline(grammar.parse(name), task) if prefix_of(name) else _configured(grammar.parse(name))
+    )
+
+
+def _configured(spec: grammar.Spec) -> Baseline:
+    """Return a registered baseline with options."""
+    made: Baseline = registry.load(spec.name)
+    if not (spec.arguments or spec.options):
+        return made
+    if made.configured is None:
+        raise OptionError(f"the baseline {spec.name!r} has no options", hint=f"write {spec.name}.")
+    try:
+        return made.configured(*spec.arguments, **spec.options)
+    except TypeError as error:
+        raise OptionError(
+            f"the baseline {str(spec)!r} cannot be made: {first_line(error)}",
+            hint="see steepest list baselines.",
+        ) from error

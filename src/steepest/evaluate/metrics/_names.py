@@ -37,6 +37,9 @@ _ORDER = (
     "r2",
     "mae",
     "mse",
+    "pixel-mse",
+    "pixel-rmse",
+    "pixel-mae",
 )
 _TOP = re.compile(r"^top-([1-9]\d*)$")
 _MACRO, _POSITIVE = "macro-", "positive-"
@@ -150,7 +153,7 @@ def metric_names(task: Task, classes: int | None = None, *, on_request: bool = T
     """Return the keys of a task's metrics, the default one first.
 
     Args:
-        task: ``classification`` or ``regression``.
+        task: ``classification``, ``regression`` or ``reconstruction``.
         classes: number of classes; top-3 is left out where there are no more than three, and those of the positive
             class where there are not two.
         on_request: whether metrics are among them that are measured only where they are asked for.
@@ -172,7 +175,7 @@ def metric_names(task: Task, classes: int | None = None, *, on_request: bool = T
 
 
 def default_metric(task: Task) -> str:
-    """Return the default metric of a task: log loss or RMSE.
+    """Return the default metric of a task: log loss, RMSE or the MSE of pixels.
 
     Example:
         >>> default_metric("classification")
