@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -198,26 +199,38 @@ from pathlib import Path
 from test_workers import compare
 compare(Path(sys.argv[1]), workers=2, seeds=4)
 """
+MOMENTS = [(signal.SIGINT, 8), (signal.SIGKILL, 2), (signal.SIGKILL, 25)]
+"""How many runs are in the journal when the signal comes."""
+SLOW = [(signal.SIGKILL, count) for count in range(3, 37, 2)]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Runs that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("whole") / "out"
+    compare(folder, workers=1, seeds=4)
+    return repr(sorted(records(folder).items()))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of other systems")
-@pytest.mark.parametrize("sent_signal", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupted_comparison_goes_on(tmp_path, sent_signal):
+@pytest.mark.parametrize(
+    ("how", "count"), [*MOMENTS, *(pytest.param(*each, marks=pytest.mark.slow) for each in SLOW)]
+)
+def test_an_interrupted_comparison_goes_on(tmp_path, whole, how, count):
     """What was made is kept, no process is left behind, and the rest gives the same numbers."""
     out = tmp_path / "out"
     code = SCRIPT.format(tests=str(Path(__file__).parent))
     process = subprocess.Popen([sys.executable, "-c", code, str(out)], stderr=subprocess.PIPE)
     journal = out / "journal.jsonl"
-    while process.poll() is None and (not journal.exists() or journal.read_text().count('"run"') < 8):
-        pass
-    os.kill(process.pid, sent_signal)
+    while process.poll() is None and (
+        not journal.exists() or journal.read_text().count('"event":"run"') < count
+    ):
+        time.sleep(0.01)
+    os.kill(process.pid, how)
     process.communicate(timeout=60)
-    kept = records(out)
-    assert len(kept) >= 8
+    assert len(records(out)) >= count
     compare(out, workers=2, seeds=4)
-    compare(tmp_path / "whole", workers=1, seeds=4)
-    whole = records(tmp_path / "whole")
-    assert repr(sorted(records(out).items())) == repr(sorted(whole.items()))
+    assert repr(sorted(records(out).items())) == whole
     assert not (out / ".workers").exists()
 
 

@@ -14,6 +14,7 @@ from steepest.recipe import Experiment
 from steepest.record.store import Folder
 from steepest.report.progress import callbacks_text, plan_text, rows_text, steps_text
 from steepest.sweep.arms import NOTHING_GIVEN, Objects
+from steepest.sweep.estimate import at_a_time
 from steepest.sweep.expected import expected_runs
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Setup
@@ -77,12 +78,13 @@ def _preview(
     settings, length, known, wait = expected(settings)
     cells = settings.plan.cells
     setup, history = settings.setup(length), folder.history()
+    together = at_a_time(setup, cells, history, experiment.execution.workers)
     lines = [
         *([f"folder {folder.path.as_posix()}, with {counted(len(history), 'run')}"] if history else []),
         f"batch  {settings.batch_text}",
         *([f"length {length.why}"] if length.why else []),
         *callbacks_text(settings.arms[0].callbacks),
-        f"plan   {plan_text(setup, history)}",
+        f"plan   {plan_text(setup, history, together)}",
         *_arms(setup),
         *rows_text(cells, settings.arms),
         *steps_text(cells, settings.arms),

@@ -47,7 +47,7 @@ from steepest.sweep.ahead import Ahead
 from steepest.sweep.arms import NOTHING_GIVEN, Objects
 from steepest.sweep.baselines import baseline_rows
 from steepest.sweep.complete import complete as carry_out
-from steepest.sweep.estimate import plan_seconds
+from steepest.sweep.estimate import at_a_time, plan_seconds
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import PlannedRun, chosen_rules, finals, refits, taking_part
 from steepest.sweep.runner import Runner
@@ -168,7 +168,8 @@ def _carry_out(
     history = folder.history()
     left = plan_seconds(setup, settings.plan.cells, history)
     how_long = f"about {duration(left)}" if left else "nothing left to run"
-    observer.say(f"plan   {plan_text(setup, history)}, {how_long}")
+    together = at_a_time(setup, settings.plan.cells, history, experiment.execution.workers)
+    observer.say(f"plan   {plan_text(setup, history, together)}, {how_long}")
     history = carry_out(runner, setup, experiment.execution.workers)
     observer.stage("writing the report")
     history = taking_part(setup, history)

@@ -39,11 +39,11 @@ def data_text(dataset: Dataset, sets: int = 1) -> str:
     return f"data   {rows:,} rows · {columns} · {dataset.target}: {what} · {tested}"
 
 
-def plan_text(setup: Setup, history: History) -> str:
-    """Return the plan as one line: the whole comparison, and how much of it is done.
+def plan_text(setup: Setup, history: History, together: int = 1) -> str:
+    """Return the plan as one line: the whole comparison, how much of it is done, and how many runs are made at a time.
 
     Example:
-        ``4 optimizers × (7 rates at ¼ length + best 3 at full length + 5 seeds + 5 at default) → 80 runs``
+        ``4 optimizers × (7 rates at ¼ length + best 3 at full length + 5 seeds + 5 at default) → 80 runs, 2 at a time``
     """
     runs = expected_runs(setup, {})
     tuned = [arm for arm in setup.arms if arm.tuned]
@@ -73,6 +73,7 @@ def plan_text(setup: Setup, history: History) -> str:
         text += f" + {more} beyond the initial grid"
     others = made_otherwise(setup, history)
     text += f" → {counted(done + left, 'run')}" + (f", {done} already done" if done else "")
+    text += f", {together} at a time" if together > 1 and left else ""
     return text + (f"; {others} in the folder have other settings and are not used" if others else "")
 
 
@@ -137,8 +138,7 @@ def steps_text(cells: Mapping[str, Execution], arms: Sequence[Arm]) -> list[str]
         what = (
             f"{mine[0].recipe.model}, batch {mine[0].recipe.batch_size}{inside}: " if len(cells) > 1 else ""
         )
-        together = f", {execution.workers} runs at a time" if execution.workers > 1 else ""
-        lines.append(f"steps  {what}{'; '.join(parts)}; {count} thread{'s' if count > 1 else ''}{together}")
+        lines.append(f"steps  {what}{'; '.join(parts)}; {count} thread{'s' if count > 1 else ''}")
     return lines
 
 

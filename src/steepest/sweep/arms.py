@@ -233,6 +233,11 @@ class Arm:
         return self.method.tuned
 
     @property
+    def stays(self) -> bool:
+        """Whether its runs are made in this process one by one: their callbacks are here, or their length is a time."""
+        return bool(self.callbacks) or self.recipe.max_seconds is not None
+
+    @property
     def chain(self) -> tuple[Arm, ...]:
         """The arms whose runs it consists of, the first one first, itself last."""
         return (*(self.parent.chain if self.parent else ()), self)

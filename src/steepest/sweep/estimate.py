@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from steepest.recipe import Execution
+from steepest.record.schema import Phase
 from steepest.sweep.expected import Expected, expected_runs
+from steepest.sweep.machine import memory
 from steepest.sweep.plan import (
     History,
     Setup,
@@ -27,6 +29,8 @@ LEAST_STEPS = 20
 """No budget leaves shorter runs."""
 EXTENSIONS = 0.5
 """Rates by which a scan is expected to be extended, on average."""
+WORKER_BYTES = 1_000_000_000
+"""Memory that a process takes, about, besides the data."""
 SHARED = 0.9
 """How fast a run is, compared with one that has the machine to itself, where one is made on every core."""
 START_SECONDS = 6.0
@@ -49,23 +53,52 @@ def plan_seconds(setup: Setup, cells: Cells, history: History) -> float:
     return min(_both(setup, cells, history))
 
 
-def saved_by_workers(setup: Setup, cells: Cells, history: History) -> float:
-    """Return the seconds that are expected to be saved by making several runs at a time."""
+def at_a_time(setup: Setup, cells: Cells, history: History, asked: int | None = None) -> int:
+    """Return how many runs are made at the same time: one, unless more are asked for or save time.
+
+    Args:
+        setup: the comparison's setup.
+        cells: the execution plans; they say how many runs can be made at the same time.
+        history: the runs that are done.
+        asked: how many were asked for.
+    """
+    most = max((each.workers for each in cells.values()), default=1)
+    if asked is not None or most == 1:
+        return most
+    if known := memory():
+        most = min(most, max(1, known[1] // WORKER_BYTES))
     alone, together = _both(setup, cells, history)
-    return alone - together
+    return most if together < alone else 1
 
 
 def _both(setup: Setup, cells: Cells, history: History) -> tuple[float, float]:
-    """Return how long what is to come takes one run at a time, and several."""
+    """Return how long what is to come takes one run at a time, and several.
+
+    Several take no longer than their work by all processes, and what has to wait for each other (Graham, 1969).
+    """
     runs = expected_runs(setup, history)
-    alone = together = 0.0
+    workers = max((each.workers for each in cells.values()), default=1)
+    alone = beside = 0.0
+    longest: dict[tuple[str, int], float] = {}
     scanning = {run.arm.id: run for run in runs if run.phase == "scan"}
     for count, some in ((1.0, runs), (EXTENSIONS, scanning.values())):
         for run in some:
-            seconds, workers = count * run_seconds(cells, run), cells[run.arm.cell].workers
+            seconds = count * run_seconds(cells, run)
             alone += seconds
-            together += seconds if run.timed or workers == 1 else seconds / (workers * SHARED)
-    return alone, together + START_SECONDS
+            if cells[run.arm.cell].workers > 1 and not run.timed and not run.arm.stays:
+                beside += seconds / SHARED
+                place = run.arm.id, PLACES[run.phase]
+                longest[place] = max(longest.get(place, 0.0), run_seconds(cells, run) / SHARED)
+    waits = {arm.id: sum(each for (of, _), each in longest.items() if of == arm.id) for arm in setup.stages}
+    most = max((sum(waits[stage.id] for stage in arm.chain) for arm in setup.arms), default=0.0)
+    others = alone - beside * SHARED
+    return alone, others + beside / workers + (1 - 1 / workers) * most + START_SECONDS
+
+
+PLACES: Mapping[Phase, int] = {
+    "pilot": 0, "scan": 0, "full": 1, "final": 2, "default": 2, "sweep": 2, "constant": 3, "refit": 3,
+}  # fmt: skip
+"""Runs with a number wait for those of the same arm with smaller ones."""
 
 
 def made_otherwise(setup: Setup, history: History) -> int:

@@ -384,7 +384,8 @@ def next_runs(setup: Setup, history: History, *, ahead: bool = False) -> list[Pl
     if missing and not ahead:
         return missing
     chosen = complete_of(found)
-    missing = missing_runs([*missing, *_reported(setup, found, chosen)], history)
+    reported = [run for run in _reported(setup, found, chosen) if run.arm.id in chosen]
+    missing = missing_runs([*missing, *reported], history)
     if not missing:
         missing = missing_runs(last_runs(setup, chosen, history), history)
     return [run for run in missing if run.parent is None or _is_in(run.parent, history)]

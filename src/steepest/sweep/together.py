@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from steepest.record.schema import Record
 from steepest.sweep.crew import Crew, Member, Reply
-from steepest.sweep.estimate import plan_seconds
+from steepest.sweep.estimate import SHARED, plan_seconds
 from steepest.sweep.plan import PlannedRun, Setup, identity, next_runs, starts
 from steepest.sweep.runner import Runner, failed_before
 from steepest.sweep.told import Told
@@ -72,10 +72,10 @@ class Together:
 
     def _can_leave(self, run: PlannedRun, history: Made) -> bool:
         """Whether a run can be made beside others."""
-        timed = self.setup.is_timed(run) or run.recipe.max_seconds is not None
+        timed = self.setup.is_timed(run) or run.arm.recipe.max_seconds is not None
         if timed or self.runner.cells[run.arm.cell].workers == 1 or failed_before(run, history):
             return False
-        if run.arm.callbacks:
+        if run.arm.stays:
             self._stays(run, "its callbacks are called here")
         return run.arm.id not in self.alone
 
@@ -90,7 +90,8 @@ class Together:
         except (NotSendableError, OSError) as error:
             self._stays(run, str(error))
             return
-        member.worth = self.runner.seconds_of(run, self.setup) / run.recipe.length
+        seconds = self.runner.seconds_of(run, self.setup) / (crew.most * SHARED)
+        member.worth = seconds / run.recipe.length
         self.told.begins(run)
 
     def _show(self, crew: Crew, history: Made) -> None:
