@@ -58,9 +58,9 @@ def test_weights_have_mean_one_over_the_training_rows_and_are_no_feature() -> No
     [note] = [each.text for each in data.notes if "weighted" in each.text]
     worth = effective_rows(data.test.weights.numpy())
     assert note == (
-        "rows are weighted by people (0 to 3) in losses, metrics and baselines; for training, weights are divided by "
-        f"their mean over the training rows. A mean over the 30 test rows is as precise as one over {worth:.0f} of "
-        "equal weight."
+        "rows are weighted by people (1 to 3) in losses, metrics and baselines; for training, weights are divided by "
+        f"their mean over the training rows. A mean over the {len(data.test)} test rows is as precise as one over "
+        f"{worth:.0f} of equal weight."
     )
     [column] = [each for each in table.describe().columns if each.name == "people"]
     assert column.role == "weight"
@@ -83,7 +83,7 @@ def test_the_fingerprint_has_the_weights_only_where_there_are_some() -> None:
         ({5: -2.0}, r"the weight of row 6 is -2.0 in column 'people' \(1 such row\)"),
         ({7: None, 9: None}, r"column 'people' has no weight in row 8 \(2 such rows\)"),
         ({0: float("inf")}, "the weight of row 1 is inf"),
-        (dict.fromkeys(range(ROWS), 0.0), "no training row has a weight above 0 in column 'people'"),
+        (dict.fromkeys(range(ROWS), 0.0), "no row has a weight above 0 in column 'people'"),
     ],
 )
 def test_what_no_weights_are(changes: dict[int, Any], fact: str) -> None:
@@ -106,14 +106,73 @@ def test_weights_of_texts_and_of_no_column_are_refused() -> None:
             read_table(columns(), target="y", weight="people", **{option: ["people"]})
 
 
-def test_a_zero_weight_in_a_part_that_needs_one_is_an_error() -> None:
-    table = read_table(columns(), target="y", weight="people")
-    made = table.prepared()
-    tested = set(table.test_rows["row"].to_list())
-    people = [0 if row in tested else 1 for row in range(ROWS)]
-    assert made.height == ROWS
+def test_a_part_of_its_own_file_needs_a_weight(tmp_path) -> None:
+    pl.DataFrame(columns(people=[0] * ROWS)).write_csv(tmp_path / "test.csv")
     with pytest.raises(DataError, match="no test row has a weight above 0"):
-        read_table(columns(people=people), target="y", weight="people").dataset()
+        read_table(columns(), target="y", weight="people", test=str(tmp_path / "test.csv")).dataset()
+
+
+def with_outliers(target: str) -> dict[str, Any]:
+    """Return the columns with 40 more rows among them that have no weight and values like no other row."""
+    made = pl.DataFrame(columns(people=[1 + each % 3 for each in range(ROWS)]))
+    odd = made.head(40).with_columns(
+        pl.lit(1e6).alias("x"),
+        pl.lit("never").alias("kind"),
+        pl.lit(0, pl.Int64).alias("people"),
+        pl.lit("maybe").alias("y"),
+        pl.lit(1e7).alias("amount"),
+    )
+    table = pl.concat([made.head(100), odd, made.tail(ROWS - 100)])
+    return table.drop("amount" if target == "y" else "y").to_dict(as_series=False)
+
+
+@pytest.mark.parametrize("target", ["y", "amount"])
+@pytest.mark.parametrize("split", ["auto", "folds:3"])
+def test_rows_without_weight_are_as_if_they_were_not_there(target: str, split: str) -> None:
+    """Nothing is learned from them: no class, category, mean, deviation or split."""
+    rows = with_outliers(target)
+    plain = {name: [*each[:100], *each[140:]] for name, each in rows.items()}
+    one, two = (read_table(each, target=target, weight="people", split=split) for each in (rows, plain))
+    found, wanted = one.final(), two.final()
+    assert found.classes == wanted.classes
+    assert found.target_scale == wanted.target_scale
+    assert one.pipeline.encoder == two.pipeline.encoder
+    for name in ("train", "validation", "test"):
+        pairs = zip(getattr(found, name).tensors, getattr(wanted, name).tensors, strict=True)
+        assert all(torch.equal(a, b) for a, b in pairs)
+    numbers = [row if row < 100 else row + 40 for row in two.test_rows["row"]]
+    assert one.test_rows["row"].to_list() == numbers
+    assert "40 of 340 rows have the weight 0 in people and are left out." in [
+        each.text for each in found.notes
+    ]
+    assert not [each.text for each in found.notes if "alone" in each.text]
+
+
+@pytest.mark.parametrize(
+    ("changes", "fact"),
+    [
+        (
+            {9: 1e60},
+            r"the weight of row 1 is 1 in column 'people', too small beside the largest of training, 1e\+60",
+        ),
+        ({9: 1e-60}, "the weight of row 10 is 1e-60 in column 'people', too small .*, 1 "),
+        ({3: 0.0, 9: -1.0}, "the weight of row 10 is -1.0 in column 'people'"),
+    ],
+)
+def test_weights_that_32_bits_cannot_hold_beside_the_others_are_refused(
+    changes: dict[int, float], fact: str
+) -> None:
+    people = [1.0] * ROWS
+    for row, value in changes.items():
+        people[row] = value
+    with pytest.raises(DataError, match=fact):
+        read_table(columns(people=people), target="y", weight="people", split_seed=1).dataset()
+
+
+@pytest.mark.parametrize("size", [1e308, 1e-320, 5.0])
+def test_weights_of_any_size_are_divided_by_their_mean(size: float) -> None:
+    data = read_table(columns(people=[size] * ROWS), target="y", weight="people").dataset()
+    assert data.train.weights.tolist() == [1.0] * len(data.train)
 
 
 def test_fewer_training_rows_keep_their_own_weights() -> None:
@@ -137,7 +196,10 @@ def test_a_preparation_that_changes_weights_is_refused() -> None:
 @pytest.mark.parametrize(("target", "left"), [("y", "amount"), ("amount", "y")])
 def test_baselines_take_a_weight_of_k_for_k_rows(target: str, left: str) -> None:
     """Shares, mean and regressions are those of repeated rows, however the penalty is scaled; trees count rows."""
-    weighted = read_table(columns(), target=target, drop=[left], weight="people").dataset()
+    more = [each + 1 for each in columns()["people"]]
+    weighted = one_less(
+        read_table(columns(people=more), target=target, drop=[left], weight="people").dataset()
+    )
     three = [
         run_baselines(data, seed=0) for data in (weighted, repeated_rows(weighted), without_weights(weighted))
     ]
@@ -147,6 +209,16 @@ def test_baselines_take_a_weight_of_k_for_k_rows(target: str, left: str) -> None
         assert moved > 5e-3, f"{one.name} does not use the weights"
         if one.name != "gradient-boosting":
             assert float((found - wanted).abs().max()) < 0.2 * moved, one.name
+
+
+def one_less(data: Any) -> Any:
+    """Return a dataset whose rows have a weight of 1 less each, so that some have none, as sources of one's own may."""
+    mean = float((data.train.weights / data.train.weights.min()).round().sub(1).double().mean())
+
+    def less(part: Any) -> Any:
+        return replace(part, weights=(part.weights / part.weights.min()).round().sub(1) / mean)
+
+    return replace(data, **{name: less(getattr(data, name)) for name in ("train", "validation", "test")})
 
 
 def repeated_rows(data: Any) -> Any:

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from steepest.data.batches import BatchPlan
-from steepest.data.dataset import Dataset
+from steepest.data.dataset import Dataset, Shape
 from steepest.optim import make_rule
+from steepest.optim.method import GradientMethod
 from steepest.schedules import make_schedule
 from steepest.train.cuda_method import ReplayedMethod
 from steepest.train.feed import Feed
@@ -83,6 +85,40 @@ def test_a_batch_without_weight_moves_nothing() -> None:
     found = run(none, eager("sgd(lr=0.1)"), problem=problem)
     assert set(found.losses) == {0.0}
     assert all(torch.equal(each, found.start[name]) for name, each in problem.model.named_parameters())
+
+
+@pytest.mark.parametrize("regularizer", ["", "l2(0.1)"])
+def test_a_batch_without_weight_is_the_same_in_parts(regularizer: str) -> None:
+    data = data_of("regression")
+    weights = data.train.weights.clone()
+    order = BatchPlan(len(weights), 16, 0)
+    weights[order.indices(2)] = 0.0  # one batch has none, and so has a part of another
+    weights[order.indices(4)[:6]] = 0.0
+    some = replace(data, train=replace(data.train, weights=weights))
+    one, three = (
+        run(some, replaced(eager("adam(lr=0.01)"), count), regularizer=regularizer, model=Straight)
+        for count in (1, 3)
+    )
+    assert one.losses[2] == 0.0
+    assert three.losses == pytest.approx(one.losses, rel=1e-9)
+    assert distance(three.weights, one) <= 1e-6
+    without = run(data, eager("adam(lr=0.01)"), regularizer=regularizer, model=Straight)
+    assert distance(without.weights, one) > 1e-3
+
+
+def replaced(method: GradientMethod, accumulate: int) -> GradientMethod:
+    return GradientMethod(method.rule, method.schedule, method.clip, (), accumulate=accumulate)
+
+
+class Straight(nn.Module):
+    """A model without dropout or batch norm, which parts of a batch would change."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.head = nn.Linear(len(shape.continuous), shape.outputs)
+
+    def forward(self, categorical: torch.Tensor, continuous: torch.Tensor) -> torch.Tensor:
+        return self.head(continuous)
 
 
 def test_rows_carry_their_weights() -> None:

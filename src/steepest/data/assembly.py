@@ -28,7 +28,7 @@ from steepest.data.parts import PARTS, SPLIT_COLUMN, split_rows
 from steepest.data.pipeline import TablePipeline
 from steepest.data.preparation import FittedPreparation, Preparation, StepReport
 from steepest.data.roles import decide_roles
-from steepest.data.row_weights import row_weights, scaled
+from steepest.data.row_weights import counting, row_weights, scaled
 from steepest.data.steps import ROW
 from steepest.data.unforeseen import Unforeseen
 from steepest.errors import DataError
@@ -120,6 +120,9 @@ def assemble(
         PreparationError: a step does not fit the table.
     """
     frame, numbers, about_rows = with_target(rows, target)
+    if given is None and options.weight is not None:
+        frame, numbers, about = counting(frame, numbers, options.weight)
+        about_rows += about
     several = options.split_rule.several
     before: list[str] = []
     if given is None:
@@ -133,6 +136,10 @@ def assemble(
     there = (PARTS if test_set is not None else PARTS[:2]) if held_out else PARTS[:1]
     frame, places, fitted, reports = _learned(frame, preparation, target, there)
     reports = (*rows.reports, *reports)
+    numbers = numbers.gather(places).cast(pl.UInt32)
+    if given is None and options.weight is not None:  # a learned step may make the weights
+        frame, numbers, about = counting(frame, numbers, options.weight)
+        about_rows += about
     if given is not None and given.columns is not None:
         columns, about_columns = given.columns, []
     else:
@@ -148,7 +155,7 @@ def assemble(
     )
     about_weights: list[Note] = []
     if options.weight is not None:
-        parts, about = _weighted(frame, parts, options, digest)
+        parts, about = _weighted(frame, numbers, parts, options, digest)
         about_weights.append(about)
     said = options.said()
     vocabularies = encoder.to_dict()["vocabularies"]
@@ -224,7 +231,7 @@ def assemble(
         doubles=doubles,
         held_out=held_out,
     )
-    return Assembled(dataset, pipeline, frame, reports, numbers.gather(places).cast(pl.UInt32))
+    return Assembled(dataset, pipeline, frame, reports, numbers)
 
 
 def part_of(frame: pl.DataFrame, part: str) -> pl.DataFrame:
@@ -317,13 +324,13 @@ def _rows_of(frame: pl.DataFrame, options: TableOptions) -> dict[str, NDArray[np
 
 
 def _weighted(
-    frame: pl.DataFrame, parts: Mapping[str, Part], options: TableOptions, digest: Any
+    frame: pl.DataFrame, numbers: pl.Series, parts: Mapping[str, Part], options: TableOptions, digest: Any
 ) -> tuple[dict[str, Part], Note]:
     """Return the parts with the weights of their rows, and a note of them."""
     column = options.weight or ""
-    weights = row_weights(frame, column)
+    weights = row_weights(frame, column, numbers)
     rows = _rows_of(frame, options)
-    found, note = scaled(weights, rows, column)
+    found, note = scaled(weights, rows, column, numbers)
     for mine in rows.values():
         _update(digest, weights[mine], "<f8")
     weighted = {name: replace(part, weights=torch.from_numpy(found[name])) for name, part in parts.items()}

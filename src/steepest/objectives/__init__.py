@@ -54,7 +54,7 @@ class Objective(Component):
         losses = self.losses(outputs, target)
         if weights is None:
             return losses.mean()
-        return (weights * losses).sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
+        return (weights * losses).sum() / total_weight(weights)
 
     def class_weighted(self, outputs: Tensor, target: Tensor, class_weights: Tensor) -> Tensor:
         """Return the loss of a batch in which each row has the weight of its class, ``[K]``."""
@@ -70,6 +70,16 @@ class Objective(Component):
         """
         del design, target, weights
         return None
+
+
+def total_weight(weights: Tensor) -> Tensor:
+    """Return what a sum over rows is divided by: the sum of their weights, above 0 even where no row has any.
+
+    Example:
+        >>> float(total_weight(torch.tensor([0.5, 2.0]))), float(total_weight(torch.zeros(2))) > 0.0
+        (2.5, True)
+    """
+    return weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
 
 
 def read_objective(text: str) -> Objective:

@@ -15,7 +15,7 @@ from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset, Note, Part
 from steepest.errors import ModelError, OptionError, first_line
 from steepest.evaluate.outputs import predict
-from steepest.objectives import Objective, make_objective
+from steepest.objectives import Objective, make_objective, total_weight
 from steepest.objectives.target import Target, target_of
 from steepest.optim.selection import freeze
 from steepest.recipe import Precision, Recipe
@@ -155,7 +155,10 @@ class SupervisedProblem:
         return outputs, {name: given[name].detach() for name in buffers}
 
     def parts(self, batch: Part, count: int) -> list[tuple[Part, slice, float]]:
-        """Return micro-batches of sizes as equal as possible, their places, and their shares of the batch's weights."""
+        """Return micro-batches of sizes as equal as possible, their places, and their shares of the batch's weights.
+
+        Of a batch without any weight, whose loss is 0, they are shares of its rows: penalties still count once.
+        """
         weights = torch.ones(len(batch), dtype=torch.float64, device=batch.target.device)
         if batch.weights is not None:
             weights = weights * batch.weights
@@ -163,7 +166,9 @@ class SupervisedProblem:
             weights = weights * self.weights[batch.target]
         ends = [round(len(batch) * place / count) for place in range(count + 1)]
         places = [slice(first, last) for first, last in itertools.pairwise(ends)]
-        whole = float(weights.sum())
+        if not weights.any():
+            weights = torch.ones_like(weights)
+        whole = float(total_weight(weights))
         return [
             (batch.map(lambda each, at=at: each[at]), at, float(weights[at].sum()) / whole) for at in places
         ]
