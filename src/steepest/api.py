@@ -340,6 +340,12 @@ class Result:
         return self.comparison.factorial
 
     @property
+    def by_user(self) -> pl.DataFrame:
+        """Of ratings, a row per arm and baseline: errors as means over users, NDCG and recall; else no rows."""
+        rated = self.comparison.rated
+        return pl.DataFrame([each.model_dump() for each in rated.scores] if rated else [])
+
+    @property
     def best(self) -> TrainedModel:
         """The recommended model: the winner's seed with the best validation metric, or a baseline."""
         network = built_from(self.folder.path) if self.comparison.saved_model == "model" else None
@@ -481,9 +487,7 @@ def resume(
     source_data = open_data(experiment)
     with looking(opened.sources_of, before=opened.home):
         given = replace(given_models(model), callbacks=given_callbacks(callbacks)[1])
-        comparison = complete(
-            experiment, source_data, opened, observer, given, yes=True
-        )  # agreed to when it began
+        comparison = complete(experiment, source_data, opened, observer, given, yes=True)  # agreed before
         return Result(opened, comparison, own_models(wanted_arms(experiment, given)))
 
 

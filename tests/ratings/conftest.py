@@ -30,24 +30,18 @@ def ratings_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "ratings.csv"
 
 
-@pytest.fixture(scope="session")
-def compared(ratings_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a finished comparison of these ratings."""
-    out = tmp_path_factory.mktemp("runs") / "ratings"
+def command(ratings_csv: Path, out: Path) -> list[str]:
+    """The command that compares these ratings."""
     arguments = ["compare", ratings_csv, "--user", "userId", "--item", "movieId", "--rating", "rating"]
     arguments += ["--titles", ratings_csv.with_name("movies.csv"), "--range", "0.5,5"]
     arguments += ["--model", "dot-bias(factors=3, start=0.3)", "-o", "sgd(lr=0.5)", "--epochs", "4"]
-    arguments += [
-        "--seeds",
-        "1",
-        "--compile",
-        "off",
-        "--batch-size",
-        "16",
-        "--baseline",
-        "none",
-        "--out",
-        out,
-    ]
-    assert main([str(each) for each in arguments]) == 0
+    arguments += ["--seeds", "1", "--compile", "off", "--batch-size", "16", "--out", out]
+    return [str(each) for each in arguments]
+
+
+@pytest.fixture(scope="session")
+def compared(ratings_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished comparison of these ratings, without baselines."""
+    out = tmp_path_factory.mktemp("runs") / "ratings"
+    assert main([*command(ratings_csv, out), "--baseline", "none"]) == 0
     return out

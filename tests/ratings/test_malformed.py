@@ -83,6 +83,8 @@ RATINGS = [
     ("ratings for titles", rows(), [*NAMED, "--titles", "table.csv"], "no column named 'title'", "userId, movieId"),
     ("model of another kind", rows(), [*NAMED, "--model", "mlp"], "'mlp' does not take", "dot-bias"),
     ("metric of classes", rows(), [*NAMED, "--metric", "accuracy"], "'accuracy' is for classification", "rmse"),
+    ("metric of rankings", rows(), [*NAMED, "--metric", "ndcg@10"], "'ndcg@10' needs all rows of a user", "rmse"),
+    ("metric by user", rows(), [*NAMED, "--metric", "rmse_by_user"], "'rmse_by_user' needs all rows", "rmse"),
     ("weights", rows(), [*NAMED, "--weight", "timestamp"], "--weight has no effect", "leave it out"),
 ]  # fmt: skip
 

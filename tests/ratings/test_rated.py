@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import shutil
 from collections import Counter
 
 import numpy as np
@@ -14,10 +15,12 @@ import torch
 from torch import nn
 
 import steepest as st
+from steepest.cli import main
 from steepest.data.sources.opening import open_source
 from steepest.evaluate.ranking import rank_unseen
 from steepest.experiment.rated import crosstab_of, hexagons_of
 from steepest.report.html import render_html
+from tests.ratings.conftest import command
 
 
 class Scored(nn.Module):
@@ -100,6 +103,38 @@ def test_results_have_errors_by_user_and_rankings(compared, ratings_csv):
     assert found["ranked"] == ranked
     assert sum(found["hexagons"]["rows"]) == test.height
     assert sum(found["hexagons"]["true"]) == sum(found["hexagons"]["predicted"]) == test.height
+
+
+def test_baselines_are_ranked_beside_the_networks(compared, ratings_csv, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(compared, run)
+    assert main(command(ratings_csv, run)) == 0
+    result = st.Result.load(run)
+    found = {each["arm"]: each for each in result.by_user.iter_rows(named=True)}
+    own, mean, biases, knn = found.values()
+    assert [each["baseline"] for each in found.values()] == [False, True, True, True]
+    assert (mean["ndcg"], mean["recall"]) == (None, None)  # it ranks nothing
+    assert own == st.Result.load(compared).by_user.to_dicts()[0]
+    source = open_source(ratings_csv, user="userId", item="movieId", rating="rating", range="0.5,5")
+    data, pipeline = source.make(0)
+    items = len(pipeline.ids("movieId"))
+    for name, each in (("biases", biases), ("item-knn", knn)):
+        model = st.load(run / "baselines" / name).net
+        users = sorted(set(data.test.inputs[0][:, 0].tolist()))
+        codes = torch.cartesian_prod(torch.tensor(users), torch.arange(items + 1))
+        scores = model(codes, torch.zeros(len(codes), 0)).reshape(len(users), items + 1).numpy()
+        seen, liked = [], []
+        for user in users:
+            parts = (data.train, data.validation)
+            seen.append([i for part in parts for u, i in part.inputs[0].tolist() if u == user])
+            rows = zip(data.test.inputs[0].tolist(), data.test.target.tolist(), strict=True)
+            liked.append(
+                [i for (u, i), rating in rows if u == user and rating >= result.comparison.rated.liked]
+            )
+        ndcg, recall, _ = slow_ranking(scores, range(len(users)), seen, liked, 10)
+        assert (each["ndcg"], each["recall"]) == pytest.approx((ndcg, recall), rel=1e-9)
+    page = render_html(result.comparison)
+    assert "<bdi>item k-nearest neighbours</bdi> <small>baseline</small>" in page
 
 
 def test_the_crosstab_has_the_busiest_and_their_ratings(compared, ratings_csv):

@@ -8,15 +8,18 @@ from steepest.record.schema import Frozen
 
 
 class UserScores(Frozen):
-    """Measures of an arm's saved network on the test rows that are means over users.
+    """Measures of an arm's saved network, or of a baseline, on the test rows that are means over users.
 
     Attributes:
-        arm: the arm's title.
+        arm: the title of the arm or the baseline.
+        baseline: whether it is a baseline.
         rmse, mae: errors by user.
-        ndcg, recall: of the first k of all items that a user has not seen; None where no user likes an unseen item.
+        ndcg, recall: of the first k of all items that a user has not seen; None where no user likes an unseen item,
+            and where all predictions are the same.
     """
 
     arm: str
+    baseline: bool = False
     rmse: float
     mae: float
     ndcg: float | None
@@ -88,7 +91,7 @@ class Rated(Frozen):
         ranked: of them, those who like an item that they had not seen.
         sampled: whether so many users were drawn for the ranking, evenly, as all were too many.
         new_users, new_items: test rows of users, and of items, that no training row has.
-        scores: of each arm.
+        scores: of each arm, then of each baseline.
         crosstab: the busiest users and items.
         hexagons: of the winner's network.
     """

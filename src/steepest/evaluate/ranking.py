@@ -14,7 +14,7 @@ from torch import nn
 from steepest.evaluate.outputs import predict
 
 Codes = NDArray[np.int64]
-PAIRS_AT_ONCE = 1 << 20
+PAIRS_AT_ONCE = 1 << 22
 """Pairs of users and items whose ratings are predicted at once."""
 
 
@@ -81,9 +81,11 @@ def rank_unseen(
     for start in range(0, len(chosen), block):
         some = chosen[start : start + block]
         user = torch.from_numpy(users[some])
-        pairs = torch.stack([user.repeat_interleave(items), codes.repeat(len(some))], 1)
+        pairs = torch.stack(
+            [user.repeat(items), codes.repeat_interleave(len(some))], 1
+        )  # a batch has few items
         predicted: Any = predict(net, (pairs, torch.zeros(len(pairs), 0)))[:, 0]
-        scores = predicted.double().reshape(len(some), items).numpy()
+        scores = predicted.double().reshape(items, len(some)).T.numpy().copy()
         for i, row in zip(some, scores, strict=True):
             row[seen[i][seen[i] > 0] - 1] = -np.inf
             first = 1 + np.argsort(-row, kind="stable")[:k]

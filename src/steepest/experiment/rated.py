@@ -1,4 +1,4 @@
-"""Looks at the networks of a comparison of ratings: by user, at their rankings, and at the winner's errors."""
+"""Looks at the networks and baselines of a comparison of ratings: by user, their rankings, the winner's errors."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ K = 10
 LIKED = 0.75
 """An item is liked from so much of the range of the ratings on."""
 BUSIEST = 15
-MOST_USERS = 2000
-"""So many users are ranked for at most."""
+MOST_USERS, MOST_PAIRS = 2000, 20_000_000
+"""So many users are ranked for at most, and so many pairs of users and items are predicted."""
 HEXAGONS = 18
 """Hexagons along the range."""
 BINS = 36
@@ -33,12 +33,18 @@ Codes = NDArray[np.int64]
 
 
 def rated_by(
-    networks: Mapping[str, nn.Module], winner: str, dataset: Dataset, source: Source, pipeline: object
+    networks: Mapping[str, nn.Module],
+    baselines: Mapping[str, nn.Module],
+    winner: str,
+    dataset: Dataset,
+    source: Source,
+    pipeline: object,
 ) -> Rated | None:
     """Return what there is to say of a comparison of ratings; None for other data.
 
     Args:
         networks: the saved network of each arm, by its title.
+        baselines: the baselines by their title.
         winner: the title of the winner.
         dataset: the data.
         source: where it is from.
@@ -56,7 +62,9 @@ def rated_by(
     codes, items = test.inputs[0].numpy().T
     who = np.zeros(len(ids), dtype=np.int64)
     who[users] = codes
-    some = np.unique(np.linspace(0, len(ids) - 1, min(len(ids), MOST_USERS)).astype(np.int64))
+    known = len(pipeline.ids(source.item))
+    most = min(len(ids), MOST_USERS, max(1, MOST_PAIRS // known))
+    some = np.unique(np.linspace(0, len(ids) - 1, most).astype(np.int64))
     seen = [np.zeros(0, np.int64)] * len(some)
     if dataset.held_out:
         before = np.concatenate(
@@ -69,18 +77,21 @@ def rated_by(
     found = [each[~np.isin(each, mine) | (each == 0)] for each, mine in zip(found, seen, strict=True)]
     scores: list[UserScores] = []
     ranked, hexagons = 0, None
-    for title, net in networks.items():
+    for title, net in [*networks.items(), *baselines.items()]:
         predicted = _ratings(predict(net, test.inputs)[:, 0], dataset)
         rmse, mae = errors_by_user(users, predicted - truth)
-        ranking = rank_unseen(net, len(pipeline.ids(source.item)), who[some], seen, found, K)
-        ranked = ranking.users
+        ranking = None
+        if np.ptp(predicted) > 0:  # else there is no order
+            ranking = rank_unseen(net, known, who[some], seen, found, K)
+            ranked = ranking.users
         scores.append(
             UserScores(
                 arm=title,
+                baseline=title not in networks,
                 rmse=rmse,
                 mae=mae,
-                ndcg=ranking.ndcg if ranked else None,
-                recall=ranking.recall if ranked else None,
+                ndcg=ranking.ndcg if ranking is not None and ranking.users else None,
+                recall=ranking.recall if ranking is not None and ranking.users else None,
             )
         )
         if title == winner:

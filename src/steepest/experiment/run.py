@@ -45,7 +45,7 @@ from steepest.report.worded import worded
 from steepest.report.words import Subject
 from steepest.sweep.ahead import Ahead
 from steepest.sweep.arms import NOTHING_GIVEN, Objects
-from steepest.sweep.baselines import baseline_rows
+from steepest.sweep.baselines import baseline_models, baseline_rows
 from steepest.sweep.complete import complete as carry_out
 from steepest.sweep.estimate import at_a_time, plan_seconds
 from steepest.sweep.observer import Observer
@@ -301,7 +301,16 @@ def _findings(
         pictures = pictures_of(network.net, data, outputs[0], names)
     datasets, own = settings.datasets, winner.folds[0]
     comparable = {title: net for title, net in networks.items() if titled[title].folds[0] == own}
-    rated = rated_by(comparable, winner.title, datasets[own], datasets.source, datasets.pipeline(own))
+    rated = rated_by(
+        comparable,
+        baseline_models(runner.folder, evidence.fitted[0], datasets[own])
+        if own == datasets.first.fingerprint and datasets[own].shape.bounds is not None
+        else {},
+        winner.title,
+        datasets[own],
+        datasets.source,
+        datasets.pipeline(own),
+    )
     found = Findings(
         rows={name: rows_of(some) for name, some in runs.items()},
         baseline_rows={

@@ -143,6 +143,7 @@ class UserLine:
     """A line of the table by user, as texts."""
 
     arm: str
+    baseline: bool
     rmse: str
     mae: str
     ndcg: str
@@ -153,7 +154,14 @@ def lines(comparison: Comparison) -> list[UserLine]:
     """Return the table by user, the smallest RMSE first."""
     found = comparison.rated
     return [
-        UserLine(each.arm, f"{each.rmse:.4f}", f"{each.mae:.4f}", _text(each.ndcg), _text(each.recall))
+        UserLine(
+            each.arm,
+            each.baseline,
+            f"{each.rmse:.4f}",
+            f"{each.mae:.4f}",
+            _text(each.ndcg),
+            _text(each.recall),
+        )
         for each in sorted([] if found is None else found.scores, key=lambda each: each.rmse)
     ]
 
@@ -163,7 +171,7 @@ def _text(value: float | None) -> str:
 
 
 def sentence(comparison: Comparison) -> list[str]:
-    """Return the measures by user of the winner's network, where the data is ratings."""
+    """Return the measures by user of the winner's network, and of the baseline that ranks best, for ratings."""
     found = comparison.rated
     mine = [each for each in ([] if found is None else found.scores) if each.arm == comparison.winner]
     if found is None or not mine:
@@ -174,4 +182,10 @@ def sentence(comparison: Comparison) -> list[str]:
     if own.ndcg is None or own.recall is None:
         return [f"{said}."]
     ranking = f"ranking all unseen items, NDCG@{found.k} {own.ndcg:.3f} and recall@{found.k} {own.recall:.3f}"
-    return [f"{said}; {ranking}."]
+    ranked = [(each.ndcg, each.arm) for each in found.scores if each.baseline and each.ndcg is not None]
+    beside = (
+        "; the best baseline there is {1}, with an NDCG@{2} of {0:.3f}".format(*max(ranked), found.k)
+        if ranked
+        else ""
+    )
+    return [f"{said}; {ranking}{beside}."]

@@ -102,6 +102,13 @@ def baseline_rows(folder: Folder, record: BaselineRecord) -> dict[str, Tensor]:
     return folder.read_tensors(_rows(record))
 
 
+def baseline_models(
+    folder: Folder, records: Sequence[BaselineRecord], dataset: Dataset
+) -> dict[str, BaselineModel]:
+    """Return the baselines that are kept as models, by their title."""
+    return {each.title: _restored(folder, each, dataset) for each in records if each.saved}
+
+
 def save_baselines(
     folder: Folder, records: Sequence[BaselineRecord], dataset: Dataset, pipeline: Pipeline
 ) -> None:
@@ -118,8 +125,9 @@ def save_baselines(
             target_scale=dataset.target_scale,
             trained={**made, "positive": positive},
         )
-        model = restore(record.name, dataset.shape, folder.read_tensors(_arrays(record)))
-        TrainedModel(model, about, pipeline, seen).save(folder.path / record.model)
+        TrainedModel(_restored(folder, record, dataset), about, pipeline, seen).save(
+            folder.path / record.model
+        )
 
 
 def _keep(folder: Folder, key: str, found: BaselineResult, dataset: Dataset) -> BaselineRecord:
@@ -147,6 +155,10 @@ def _keep(folder: Folder, key: str, found: BaselineResult, dataset: Dataset) -> 
         folder.write_tensors(_arrays(record), found.model.state_dict())
     folder.append_baseline(record)
     return record
+
+
+def _restored(folder: Folder, record: BaselineRecord, dataset: Dataset) -> BaselineModel:
+    return restore(record.name, dataset.shape, folder.read_tensors(_arrays(record)))
 
 
 def _rows(record: BaselineRecord) -> str:

@@ -90,11 +90,18 @@ class ItemKNN(BaselineModel):
         known = self._known
         found = np.where(items > 0, known.item_means[items], known.user_means[users])
         distinct, groups = np.unique(items, return_inverse=True)
-        for start in range(0, len(distinct), _ITEMS_AT_ONCE):
-            some = distinct[start : start + _ITEMS_AT_ONCE]
-            similar = known.similarities(some)
-            for place in np.flatnonzero((groups >= start) & (groups < start + len(some))):
-                found[place] += known.moved(int(users[place]), similar[groups[place] - start])
+        order = np.lexsort((users, groups // _ITEMS_AT_ONCE))
+        keys = np.stack([groups // _ITEMS_AT_ONCE, users])[:, order]
+        starts = np.flatnonzero(np.r_[True, (keys[:, 1:] != keys[:, :-1]).any(0)])
+        block, similar = -1, np.zeros((0, 0))
+        for places in np.split(order, starts[1:]):  # of one user and one block of items
+            first = groups[places[0]] // _ITEMS_AT_ONCE
+            if first != block:
+                block = first
+                similar = known.similarities(distinct[block * _ITEMS_AT_ONCE : (block + 1) * _ITEMS_AT_ONCE])
+            found[places] += known.moved(
+                int(users[places[0]]), similar, groups[places] - block * _ITEMS_AT_ONCE
+            )
         return _cut(torch.from_numpy(found), self)
 
     @functools.cached_property
@@ -119,6 +126,7 @@ class _Ratings:
         shape = (users, items)
         self._there = sparse.csr_array((np.ones(len(kept)), where), shape=shape)
         self._values = sparse.csr_array((kept, where), shape=shape)
+        self._values.sort_indices()
         self._squares = sparse.csr_array((kept**2, where), shape=shape)
         self.user_means, self.item_means = (
             _means(each, kept, n) for each, n in zip(where, shape, strict=True)
@@ -135,18 +143,40 @@ class _Ratings:
         similar[shared] = 1.0 / (1.0 + np.maximum(apart[shared], 0.0) / both[shared])
         return similar
 
-    def moved(self, user: int, similar: Array) -> float:
-        """Return how far a user's ratings of the nearest neighbours of an item are from their means, 0 without any."""
+    def moved(self, user: int, similar: Array, places: Codes) -> Array:
+        """Return how far a user's ratings of the nearest neighbours of items are from their means, 0 without any.
+
+        Args:
+            user: the code of a user.
+            similar: how similar items are to all, ``[n, items]``.
+            places: the rows of the items.
+        """
         mine = slice(self._values.indptr[user], self._values.indptr[user + 1])
-        rated, ratings = self._values.indices[mine], self._values.data[mine]
-        order = np.argsort(rated)
-        rated, ratings = rated[order], ratings[order]
-        nearest = np.argsort(-similar[rated], kind="stable")[:NEIGHBOURS]
-        weights = similar[rated[nearest]]
-        total = float(weights.sum())
-        if total == 0.0:
-            return 0.0
-        return float(weights @ (ratings[nearest] - self.item_means[rated[nearest]])) / total
+        rated = self._values.indices[mine]
+        weights = _largest(similar[places[:, None], rated], NEIGHBOURS)
+        total = weights.sum(1)
+        ratings: Any = self._values.data[mine]
+        apart = weights @ (ratings - self.item_means[rated])
+        return np.divide(apart, total, out=np.zeros_like(total), where=total > 0)
+
+
+def _largest(values: Array, count: int) -> Array:
+    """Return values that are not negative with all but the largest of each row set to 0; of equal ones the first stay.
+
+    Example:
+        >>> _largest(np.array([[1.0, 3.0, 1.0, 2.0]]), 3).tolist()
+        [[1.0, 3.0, 0.0, 2.0]]
+    """
+    if values.shape[1] <= count:
+        return values
+    least = np.partition(values, -count, axis=1)[:, -count, None]
+    kept = values >= least
+    tied = (kept.sum(1) > count) & (least[:, 0] > 0)
+    if tied.any():
+        some, equal = values[tied], values[tied] == least[tied]
+        more = count - (some > least[tied]).sum(1, keepdims=True)
+        kept[tied] = (some > least[tied]) | (equal & (equal.cumsum(1) <= more))
+    return np.where(kept, values, 0.0)
 
 
 def _means(codes: Codes, ratings: Array, count: int) -> Array:

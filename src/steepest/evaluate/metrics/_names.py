@@ -194,6 +194,11 @@ def canonical_name(name: str) -> tuple[str, int | None]:
     if plain != canonical and f"{_POSITIVE}{plain}" in registry.entries:
         canonical = plain
     if canonical not in registry.entries:
+        if canonical.endswith("-by-user") or canonical.startswith(("ndcg", "recall@")):
+            raise OptionError(
+                f"the metric {name!r} needs all rows of a user, so no run is judged by it",
+                hint="use rmse, mse or mae; reports of ratings have RMSE and MAE by user, NDCG and recall.",
+            )
         macro = [f"{_MACRO}{each[len(_POSITIVE) :]}" for each in registry.entries if is_positive(each)]
         raise unknown_name("metric", name, [*registry.entries, *macro])
     return canonical, None
