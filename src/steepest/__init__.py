@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from steepest.api import Plan, Result, compare, load, plan
-    from steepest.data.sources.opening import open_source
+    from steepest.data.sources.opening import describe, open_source
     from steepest.data.table import Table, read_table
     from steepest.errors import SteepestError
     from steepest.experiment.given import Arm
@@ -48,6 +48,7 @@ _PUBLIC = {
     "TrainedModel": "steepest.prediction.model:TrainedModel",
     "View": "steepest.train.callback:View",
     "compare": "steepest.api:compare",
+    "describe": "steepest.data.sources.opening:describe",
     "load": "steepest.api:load",
     "memory": "steepest.footprint.memory:memory",
     "lr_find": "steepest.range_test.find:lr_find",
@@ -75,6 +76,7 @@ __all__ = [
     "View",
     "__version__",
     "compare",
+    "describe",
     "load",
     "lr_find",
     "memory",

@@ -6,7 +6,6 @@ Nothing heavy is imported until a command runs, so that ``--help`` answers at on
 from __future__ import annotations
 
 import inspect
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from steepest.cli import output
+from steepest.cli.describing import describe
 from steepest.cli.fetching import downloads_shown, fetch
 from steepest.cli.flags import KINDS, Out, parameters, registry
 from steepest.cli.memory import memory
@@ -335,37 +335,7 @@ def predict(
         line(f"{counted(found.rows, 'prediction')} in {out}, by {loaded.title}")
 
 
-@app.command()
-def describe(
-    source: Annotated[str, typer.Argument(help="A table, or the name of a data set.", metavar="SOURCE")],
-    target: Annotated[str | None, typer.Option(help="Column to predict.", metavar="COLUMN")] = None,
-    weight: Annotated[str | None, typer.Option(help="Column of weights of rows.", metavar="COLUMN")] = None,
-    missing: Annotated[
-        str | None, typer.Option(help="Further texts that mean a missing value.", metavar="LIST")
-    ] = None,
-    decimal: Annotated[str | None, typer.Option(help="As for compare.", metavar="auto|point|comma")] = None,
-    encoding: Annotated[str | None, typer.Option(help="As for compare.", metavar="TEXT")] = None,
-    split: Annotated[str | None, typer.Option(help="As for compare.", metavar="TEXT")] = None,
-    write: Annotated[
-        Path | None, typer.Option(help="Write a first preparation there, as TOML.", metavar="FILE")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show the columns of a table: types, missing values, values; and write a first preparation."""
-    from steepest.data.table import read_table
-
-    given = {"weight": weight, "missing": missing, "decimal": decimal, "encoding": encoding, "split": split}
-    options = {name: value for name, value in given.items() if value is not None}
-    description = read_table(source, target=target, **options).describe()
-    if as_json:
-        line(json.dumps(description.as_json(), indent=1, ensure_ascii=False), out=True)
-    else:
-        console(out=True).print(description)
-    if write is not None:
-        description.to_toml(write)
-        line(f"wrote {write}: use it with --prepare {write}")
-
-
+app.command()(describe)
 app.command()(recommend)
 app.command()(similar)
 app.command()(show)

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from steepest.data.columns import Columns
 from steepest.data.dataset import Note
+from steepest.data.described import Described
 from steepest.data.labels import as_label, as_text, distinct_values
 from steepest.data.options import TableOptions
 from steepest.data.suggestions import quoted
@@ -53,7 +54,7 @@ class ColumnDescription:
 
 
 @dataclass(frozen=True)
-class Description:
+class Description(Described):
     """The columns of a table, what they are for, and what was noticed.
 
     Attributes:
@@ -68,6 +69,9 @@ class Description:
     columns: tuple[ColumnDescription, ...]
     notes: tuple[Note, ...]
     options: TableOptions
+    kind: str = "table"
+
+    __repr__ = Described.__repr__
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Text(
@@ -93,9 +97,6 @@ class Description:
             yield Text.assemble((f"{mark} ", style), note.text)
             if note.step:
                 yield Text(note.step)
-
-    def __repr__(self) -> str:
-        return plain_text(self)
 
     def _repr_html_(self) -> str:
         head = "".join(
@@ -126,6 +127,7 @@ class Description:
         """Return everything in plain values."""
         return {
             "name": self.name,
+            "kind": self.kind,
             "rows": self.rows,
             "columns": [asdict(each) for each in self.columns],
             "notes": [asdict(each) for each in self.notes],

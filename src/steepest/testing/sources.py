@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -132,6 +133,15 @@ class SourceConformance:
         data, _ = self._opened(split="none").make(0)
         assert not data.held_out
         assert len(data.train) == len(data.validation) == len(data.test)
+
+    def test_it_describes_itself(self) -> None:
+        """What ``steepest describe`` shows has the data's kind, is plain values, and is the same when opened again."""
+        said = self._opened().describe()
+        plain = said.as_json()
+        assert plain["kind"] == self._opened().kind
+        assert json.loads(json.dumps(plain, allow_nan=False)) == self._opened().describe().as_json()
+        assert said.name in repr(said)
+        assert said.name in said._repr_html_()  # pyright: ignore[reportPrivateUsage]
 
     def test_models_that_fit_can_be_built(self) -> None:
         """A model of the kind that the data's fields name gives an output for made-up rows."""

@@ -20,6 +20,8 @@ from torch import Tensor
 from steepest.data import target as targets
 from steepest.data.caution import about_test_rows
 from steepest.data.dataset import Dataset, InputField, Note, Part, Shape, TargetScale, Task, has_classes
+from steepest.data.described import Fact, Listed, Overview, span
+from steepest.data.labels import as_label
 from steepest.data.options import TableOptions
 from steepest.data.parts import PARTS, SPLIT_COLUMN, SPLIT_TYPE, split_rows
 from steepest.data.sources.contract import Source
@@ -119,6 +121,30 @@ class ArraySource(Source):
     @functools.cached_property
     def _first(self) -> tuple[Dataset, ArrayPipeline]:
         return self._made(None if self.options.split_rule.several else 0)
+
+    def describe(self) -> Overview:
+        """Return the arrays with their shapes, types and ranges, see :meth:`Source.describe`."""
+        task, about_task = self._task
+        arrays = {**self._arrays.inputs, self.target: self._arrays.target}
+        listed = [_about(name, np.asarray(each)) for name, each in arrays.items()]
+        lists = [Listed("arrays", ("name", "shape", "type", "least", "most"), listed)]
+        answers = self._answers
+        if has_classes(task):
+            counts = as_label(answers).alias("class").value_counts(sort=True, name="rows").sort(
+                "rows", "class", descending=[True, False]
+            )  # fmt: skip
+            lists.append(Listed("classes", ("class", "rows"), counts.rows()))
+            about = counted(len(lists[-1].rows), "class", "classes")
+        else:
+            about = span(answers.min(), answers.max())  # pyright: ignore[reportArgumentType]
+        facts = (
+            Fact("rows", self._rows),
+            Fact("target", self.target, "target", f"{self.target}, {task}, {about}"),
+            Fact("task", task),
+        )
+        return Overview(
+            self.name, self.kind, counted(self._rows, "row"), facts, tuple(lists), tuple(about_task)
+        )
 
     def make(self, test_set: int | None) -> tuple[Dataset, ArrayPipeline]:
         """Return a dataset and its pipeline, see :meth:`Source.make`."""
@@ -297,6 +323,12 @@ class ArrayPipeline(Pipeline):
                 {"name": each.name, "kind": each.kind, "size": list(each.size)} for each in self._shape.fields
             ],
         }
+
+
+def _about(name: str, values: Array) -> tuple[Any, ...]:
+    """Return the name, shape, type, least and greatest value of an array."""
+    ends = (values.min().item(), values.max().item()) if values.dtype.kind in "biuf" else (None, None)
+    return name, list(values.shape), str(values.dtype), *ends
 
 
 def _checked(arrays: Arrays) -> dict[str, Array]:

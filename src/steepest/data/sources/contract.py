@@ -9,11 +9,13 @@ from typing import Any, ClassVar
 import polars as pl
 
 from steepest.data.dataset import Dataset
+from steepest.data.described import Described, Fact, Overview
 from steepest.data.options import TableOptions
 from steepest.data.read import check_lasting
 from steepest.data.sources.rows import Pipeline
 from steepest.data.variants import Variant
 from steepest.errors import OptionError
+from steepest.wording import counted
 
 
 class Source(ABC):
@@ -41,6 +43,33 @@ class Source(ABC):
         Of data with one test set it is the same for 0 and None; with several, None is the dataset of the saved model,
         which has no test rows.
         """
+
+    @property
+    def kind(self) -> str:
+        """The kind of the data, as ``--kind`` names it."""
+        return self.options.reader or "table"
+
+    def describe(self) -> Described:
+        """Return what there is to know of the data before training.
+
+        Of a source that does not say more: its target, the rows of its parts, and what a model is called with.
+        """
+        data, _ = self.make(None if self.options.split_rule.several else 0)
+        parts = {"train": data.train, "validation": data.validation, "test": data.test}
+        sizes = {name: len(part) for name, part in parts.items() if data.held_out or name == "train"}
+        fields = [f"{each.name} ({each.kind} {list(each.size)})" for each in data.shape.fields]
+        return Overview(
+            self.name,
+            self.kind,
+            counted(sum(sizes.values()), "row"),
+            (
+                Fact("rows", sizes, "rows", ", ".join(f"{size:,} {name}" for name, size in sizes.items())),
+                Fact("target", self.target, "target", f"{self.target}, {data.task}"),
+                Fact("task", data.task),
+                Fact("inputs", fields, "inputs", ", ".join(fields)),
+            ),
+            notes=data.notes,
+        )
 
     def vary(self, variant: Variant, test_set: int | None = None) -> tuple[Dataset, Pipeline]:
         """Return a variant of a dataset: other training rows, training labels or features, the same other rows.

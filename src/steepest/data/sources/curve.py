@@ -14,6 +14,7 @@ import polars as pl
 import torch
 
 from steepest.data.dataset import Dataset, InputField, Part, Shape
+from steepest.data.described import Fact, Overview, span
 from steepest.data.options import TableOptions
 from steepest.data.pipeline import TablePipeline
 from steepest.data.sources.contract import Source
@@ -94,6 +95,44 @@ class Curve(Source):
     def target(self) -> str:
         """The column of values."""
         return self._table.target
+
+    def describe(self) -> Overview:
+        """Return the number of points, where they lie, and how many lie at the same place, see :meth:`Source.describe`.
+
+        Raises:
+            DataError: x or y is no column of numbers.
+        """
+        table = self._table.describe()
+        rows = self._table.prepared()
+        facts = [Fact("points", rows.height)]
+        for name, column in (("x", self.options.x), ("y", self.options.y)):
+            values = rows[str(column)]
+            if not values.dtype.is_numeric():
+                raise DataError(
+                    f"the curve's {name} {column!r} is no column of numbers", hint="name another column."
+                )
+            known = values.drop_nulls()
+            least, most = known.min(), known.max()
+            text = span(least, most) if len(known) else "no value"  # pyright: ignore[reportArgumentType]
+            lacking = f", {values.null_count():,} missing" if values.null_count() else ""
+            ends = {"name": column, "least": least, "most": most}
+            facts.append(Fact(name, ends, name, f"{column}, {text}{lacking}"))
+        x = rows[str(self.options.x)].drop_nulls()
+        different, sharing = x.n_unique(), int(x.is_duplicated().sum())
+        shared = (
+            counted(sharing, "point shares its", "points share their") + f" {self.options.x} with another"
+        )
+        facts += [
+            Fact(
+                "different_x",
+                different,
+                "places",
+                f"{different:,} different" + (f"; {shared}" if sharing else ""),
+            ),
+            Fact("points_that_share_x", sharing),
+        ]
+        title = f"{counted(rows.height, 'point')}, {self.options.y} along {self.options.x}"
+        return Overview(table.name, self.kind, title, tuple(facts), notes=table.notes)
 
     def make(self, test_set: int | None) -> tuple[Dataset, CurvePipeline]:
         """Return a dataset and its pipeline, see :meth:`Source.make`."""

@@ -22,7 +22,9 @@ import torch
 from steepest.data.assembly import Assembled, SourceRows, assemble
 from steepest.data.catalog import is_name, open_catalog
 from steepest.data.dataset import Dataset, InputField, Note, Part, Shape, TargetScale, Task, has_classes
+from steepest.data.described import Overview
 from steepest.data.images import read_images
+from steepest.data.images.described import overview
 from steepest.data.images.idx import is_idx, read_idx_files
 from steepest.data.images.pixels import Images, Pixels, parse_size, resized, shape_text, with_channels
 from steepest.data.names import plain
@@ -277,6 +279,10 @@ class ImageData(Source):
     def images(self) -> Images:
         """The images, as they were read."""
         return self._images
+
+    def describe(self) -> Overview:
+        """Return the counts by class and part, size and values of the images, see :meth:`Source.describe`."""
+        return overview(self.name, self.kind, self._images)
 
     @functools.cached_property
     def _rows(self) -> SourceRows:

@@ -13,6 +13,7 @@ from steepest.components import grammar
 from steepest.components.references import file_of, load_reference
 from steepest.components.registry import Entry
 from steepest.data.catalog import SOURCES, is_name
+from steepest.data.described import Described
 from steepest.data.options import TableOptions, table_options
 from steepest.data.sources import registry
 from steepest.data.sources.contract import Source
@@ -68,6 +69,26 @@ def open_source(source: Any = None, **options: Any) -> Source:
             f"the source {str(spec)!r} cannot be opened: {first_line(error)}",
             hint="give it its options in brackets: mine.py:Arrays(inputs='x').",
         ) from error
+
+
+def describe(source: Any = None, **options: Any) -> Described:
+    """Return what there is to know of data before training: of a table its columns, of images the counts of classes.
+
+    Args:
+        source, options: as for :func:`open_source`.
+
+    Raises:
+        OptionError, DataError: as for :func:`open_source`.
+
+    Example:
+        >>> rows = {"t": [i / 7 for i in range(20)], "v": [i * 0.5 for i in range(20)]}
+        >>> describe(rows, x="t", y="v")
+        table: 20 points, v along t
+        x       t, 0 … 2.71429
+        y       v, 0 … 9.5
+        places  20 different
+    """
+    return open_source(source, **options).describe()
 
 
 def _no_effect(option: str, kind: str) -> OptionError:

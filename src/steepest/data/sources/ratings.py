@@ -16,6 +16,7 @@ import polars as pl
 
 from steepest.data.catalog import is_name, open_catalog
 from steepest.data.dataset import Dataset, Note, Part, Shape
+from steepest.data.described import Fact, Listed, Overview, number, plain_numbers, span
 from steepest.data.labels import as_label
 from steepest.data.options import TableOptions
 from steepest.data.pipeline import TablePipeline
@@ -49,6 +50,8 @@ USED = (
 OWN = ("user", "item", "rating", "time", "titles", "range")
 TITLE = "title"
 """The column of titles, in a table of them."""
+BUSIEST = 5
+"""Users and items that a description lists."""
 
 
 class Ratings(Source):
@@ -134,6 +137,75 @@ class Ratings(Source):
                 + others,
                 hint="give the range that holds with --range, or remove such rows with a filter step.",
             )
+
+    def describe(self) -> Overview:
+        """Return how many ratings there are, by whom and of what, see :meth:`Source.describe`.
+
+        Raises:
+            DataError: as for :attr:`rows`.
+        """
+        rows, table = self.rows, self._table.describe()
+        ratings = rows[self.target].cast(pl.Float64)
+        users, items = self._by(self.user), self._by(self.item)
+        density = rows.height / (users.height * items.height)
+        least, most, mean = ratings.min(), ratings.max(), ratings.mean()
+        once = [int((each["ratings"] == 1).sum()) for each in (users, items)]
+        shown = f"{span(least, most)}, mean {mean:.3g}"  # pyright: ignore[reportArgumentType]
+        facts = (
+            Fact("ratings", rows.height),
+            Fact("users", users.height),
+            Fact("items", items.height),
+            Fact("density", density, "density", f"{density * 100:.3g} % of all pairs"),
+            Fact("range", [least, most], "ratings", f"{shown}, {ratings.n_unique():,} different"),
+            Fact("mean", mean),
+            *(
+                Fact(
+                    f"ratings_by_{what}",
+                    {
+                        "least": each["ratings"].min(),
+                        "median": each["ratings"].median(),
+                        "most": each["ratings"].max(),
+                    },
+                    f"of {'a user' if what == 'user' else 'an item'}",
+                    f"{number(each['ratings'].min())} to {number(each['ratings'].max())} ratings, median "
+                    f"{number(each['ratings'].median())}; {counted(single, what)} with one rating",
+                )
+                for what, each, single in (("user", users, once[0]), ("item", items, once[1]))
+            ),
+            Fact("users_with_one_rating", once[0]),
+            Fact("items_with_one_rating", once[1]),
+        )
+        lists = tuple(
+            Listed(
+                name,
+                tuple(each.columns),
+                [plain_numbers(row) for row in each.head(BUSIEST).iter_rows(named=True)],
+            )
+            for name, each in (("busiest_users", users), ("most_rated_items", items))
+        )
+        by = f"by {counted(users.height, 'user')} of {counted(items.height, 'item')}"
+        title = f"{counted(rows.height, 'rating')} {by}"
+        known = {each.text for each in table.notes}
+        notes = (
+            *table.notes,
+            *(each for each in self._about_rows if each.kind == "warning" and each.text not in known),
+        )
+        return Overview(table.name, self.kind, title, facts, lists, notes)
+
+    def _by(self, column: str) -> pl.DataFrame:
+        """Return the number of ratings and their mean for each user or item, most rated first, with titles."""
+        found = (
+            self.rows.group_by(column)
+            .agg(
+                pl.len().alias("ratings").cast(pl.Int64),
+                pl.col(self.target).cast(pl.Float64).mean().alias("mean"),
+            )
+            .sort(["ratings", column], descending=[True, False])
+        )
+        if column == self.item and self._titles is not None:
+            titles = [self._titles.get(str(each), "") for each in as_label(found[column])]
+            found = found.insert_column(1, pl.Series(TITLE, titles))
+        return found
 
     def make(self, test_set: int | None) -> tuple[Dataset, RatingsPipeline]:
         """Return a dataset and its pipeline, see :meth:`Source.make`."""
