@@ -23,6 +23,16 @@ def counted(number: float, noun: str, many: str | None = None) -> str:
     return f"{shown} {noun if number == 1 else many or noun + 's'}"
 
 
+def two_digits(value: float) -> str:
+    """Return a number with two significant digits, without a power of ten where it can be read without.
+
+    Example:
+        >>> two_digits(100.0), two_digits(3162.3), two_digits(0.0316), two_digits(1e-9)
+        ('100', '3200', '0.032', '1e-09')
+    """
+    return f"{float(f'{value:.2g}'):g}"
+
+
 def first_few(names: Sequence[str], most: int = 6) -> str:
     """Return names with commas, and how many more there are.
 

@@ -151,3 +151,11 @@ def test_a_folder_that_is_a_file_is_an_error_with_a_hint(tmp_path: Path) -> None
     (tmp_path / "runs").write_text("", encoding="utf-8")
     with pytest.raises(FolderError, match="cannot write"):
         write_report(smallest(), tmp_path / "runs" / "report.html")
+
+
+def test_a_number_with_its_interval_stays_on_one_line():
+    page = render_html(
+        crimes().model_copy(update={"sentence": "Use a: log loss 4e-9 ± 5e-8 (2 seeds). It is 1e-3."})
+    )
+    assert '<h1>Use a: log loss <span class="number">4e-9 ± 5e-8</span> (2 seeds). </h1>' in page
+    assert '<p class="rest">It is <span class="number">1e-3</span>.</p>' in page

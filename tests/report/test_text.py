@@ -20,7 +20,7 @@ from steepest.export import latex
 from steepest.record.arms import ArmEntry
 from steepest.report import comparison_table, to_csv
 from steepest.report import format as show
-from steepest.report.digits import Digits, digits_of
+from steepest.report.digits import Digits, digits, digits_of
 from steepest.report.html import render_html
 from steepest.report.levels import effects_table
 from steepest.report.text import COSTS
@@ -351,6 +351,52 @@ def test_a_column_of_tiny_values_shows_their_intervals() -> None:
     found = [Estimate(mean=1.2e-140, low=1.1e-140, high=1.3e-140, n=5) for _ in range(3)]
     decimals = show.column_decimals(found)
     assert [show.estimate(each, decimals=decimals) for each in found] == ["1.20e-140 ± 1.0e-141"] * 3
+
+
+def ends_of(mean: float, half: float | None) -> dict[str, float]:
+    return {} if half is None else {"low": mean - half, "high": mean + half}
+
+
+def columns_of(
+    values: dict[str, tuple[float, float | None]], gaps: dict[str, tuple[float, float]]
+) -> list[str]:
+    """Return how values with their half-widths are written beside each other, and differences from the first."""
+    metric = Metric(name="log_loss", title="log loss", higher_is_better=False)
+    rows = [
+        Row(kind="arm", name=name, metrics={"log_loss": Estimate(mean=mean, n=5, **ends_of(mean, half))})
+        for name, (mean, half) in values.items()
+    ]
+    first = next(iter(values))
+    differences = [
+        Difference(
+            first=name, second=first, metric="log_loss", over="both", mean=gap, low=gap - half, high=gap + half, n=5,
+            told_apart=False,
+        )
+        for name, (gap, half) in gaps.items()
+    ]  # fmt: skip
+    written = digits(metric, rows, differences)
+    shown = [written.value(row.metrics["log_loss"], tight=True) for row in rows]
+    return [*shown, *(" ".join(written.gap(each)) for each in differences)]
+
+
+def test_a_tiny_value_does_not_lengthen_the_others():
+    found = {
+        "adam": (3.956e-9, 5.027e-8), "sgd": (1.14597e-4, 1.33641e-3), "trees": (8.2645e-5, None),
+        "logistic": (1.084665e-4, None), "majority": (0.43494873, None),
+    }  # fmt: skip
+    assert columns_of(found, {}) == ["4e-9 ±5e-8", "0.00011 ±.00134", "0.000083", "0.000108", "0.435"]
+    assert columns_of(found, {"majority": (0.43494873, 0.12)})[-2:] == ["0.435", ".435 [.315, .555]"]
+
+
+def test_a_large_value_with_a_tiny_interval_has_six_digits():
+    assert columns_of({"a": (4.1633404, 2e-7), "b": (4.1633411, 2e-7)}, {})[0] == "4.16334 ±<.00001"
+
+
+def test_more_digits_are_shown_where_a_difference_needs_them():
+    found = columns_of(
+        {"a": (1.46405, 0.00001), "b": (1.46409, None), "far": (2.3, None)}, {"b": (0.00004, 0.00001)}
+    )
+    assert found == ["1.46405 ±.00001", "1.46409", "2.30000", ".00004 [.00003, .00005]"]
 
 
 @pytest.mark.parametrize(("told_apart", "expected"), [(False, ["predict", "baseline"]), (True, ["predict"])])

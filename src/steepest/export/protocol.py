@@ -22,6 +22,7 @@ from steepest.report.main_effects import effect_text, interaction_text
 from steepest.report.sentences import families_of
 from steepest.report.view import beside_text, metric_of
 from steepest.report.words import capital
+from steepest.wording import two_digits
 
 
 @dataclass(frozen=True)
@@ -295,7 +296,7 @@ def _spacing(scans: Iterable[Sequence[tuple[float, float]]]) -> str:
     ]
     if not ratios or max(ratios) / min(ratios) > 1.1:
         return ""
-    return f", a factor of {sum(ratios) / len(ratios):.2g} apart"
+    return f", a factor of {two_digits(sum(ratios) / len(ratios))} apart"
 
 
 def _selection(comparison: Comparison, records: Sequence[Record]) -> str:

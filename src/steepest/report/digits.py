@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.result import Comparison, Metric, Row
@@ -18,10 +18,13 @@ class Digits:
     Attributes:
         decimals: of all of them; see :func:`steepest.report.format.column_decimals`.
         percent: fractions are shown times 100.
+        needed: decimals that the differences need; a value of another order than its column has no more than its own
+            and these.
     """
 
     decimals: int
     percent: bool = False
+    needed: int | None = field(default=None, repr=False)
 
     @property
     def scale(self) -> float:
@@ -38,7 +41,7 @@ class Digits:
         """
         if value is None:
             return show.MISSING
-        text = show.estimate(value, percent=self.percent, decimals=self.decimals)
+        text = show.estimate(value, percent=self.percent, decimals=self.decimals, needed=self.needed)
         return text.replace("± ", "±") if tight else text
 
     def gap(
@@ -103,13 +106,15 @@ def digits(metric: Metric, rows: Iterable[Row], differences: Iterable[Difference
     gaps = [(each.mean, _half(each)) for each in known]
     decimals = show.column_decimals(values.values(), gaps, percent=metric.percent)
     scale = 100.0 if metric.percent else 1.0
+    sizes = [size for gap in gaps if 0 < (size := max(map(abs, gap)) * scale) < math.inf]
+    needed = max(map(show.decimals_for_a_fifth, sizes), default=0)
     for each in known:
         if each.first in values and each.second in values and 0 < _half(each) * scale < math.inf:
             enough = show.decimals_for_a_fifth(_half(each) * scale)
             pair = values[each.first].mean * scale, values[each.second].mean * scale
             while decimals < enough and _contradicts(*pair, each.mean * scale, decimals):
                 decimals += 1
-    return Digits(decimals, metric.percent)
+    return Digits(decimals, metric.percent, needed)
 
 
 def _half(found: Difference) -> float:

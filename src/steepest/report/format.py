@@ -6,10 +6,15 @@ import math
 from collections.abc import Iterable
 
 from steepest.compare.estimates import Estimate, Interval
+from steepest.wording import two_digits
 
 MISSING = "–"
 MINUS = "−"
 _MOST_DECIMALS = 6
+_SMALL = 1e-3
+"""Numbers below it are written in powers of ten where they have more decimals than that."""
+FAR = 1000
+"""Intervals that are so many times narrower than the widest one do not decide about the others' digits."""
 
 
 def half_width(estimate: Interval) -> float:
@@ -52,7 +57,8 @@ def column_decimals(
     They are enough for three significant digits of the median value, or for two of its interval where that is wider
     than the value itself, for one of the median interval, and for one of the smallest difference that is shown, or of
     its interval where that is wider; at most six significant digits of the median value. A difference far below the
-    median interval has digits of its own: two precisions that give the same do not lengthen every number.
+    median interval has digits of its own: two precisions that give the same do not lengthen every number. Nor does an
+    interval of another order than the widest one, as that of a loss of 1e-9.
 
     Args:
         estimates: the values of all rows.
@@ -70,10 +76,14 @@ def column_decimals(
         4
         >>> column_decimals([Estimate(mean=0.55, low=0.54, high=0.56, n=5)], [(2e-6, 3e-6)])
         3
+        >>> tiny, usual = Estimate(mean=4e-9, low=0.0, high=5e-8, n=2), Estimate(mean=0.2, low=0.1, high=0.3, n=2)
+        >>> column_decimals([tiny, usual])
+        3
     """
     scale = 100.0 if percent else 1.0
     values = [each for each in estimates if math.isfinite(each.mean)]
     widths = sorted(size for each in values if 0 < (size := half_width(each) * scale) < math.inf)
+    widths = [each for each in widths if each * FAR > widths[-1]]
     own = sorted(found for each in values if (found := _digits_of(each, scale)) is not None)
     usual = widths[(len(widths) - 1) // 2] if widths else 0.0
     shown = (size for each in gaps if 0 < (size := max(map(abs, each)) * scale) < math.inf)
@@ -123,7 +133,7 @@ def number(value: float, decimals: int, *, leading_zero: bool = True, sign: bool
         return "∞" if value > 0 else f"{MINUS}∞"
     before = MINUS if value < 0 else "+" if sign and value > 0 else ""
     size = abs(value)
-    if size >= 1e9 or (size > 0 and decimals > _MOST_DECIMALS):
+    if size >= 1e9 or (0 < size < _SMALL and decimals > _MOST_DECIMALS):
         digits = max(0, min(decimals + math.floor(math.log10(size)), 8)) if size < 1e9 else 3
         mantissa, exponent = f"{size:.{digits}e}".split("e")
         return f"{before}{mantissa}e{int(exponent)}"
@@ -135,17 +145,27 @@ def number(value: float, decimals: int, *, leading_zero: bool = True, sign: bool
     return before + text
 
 
-def estimate(value: Estimate, *, percent: bool = False, decimals: int | None = None, space: str = " ") -> str:
+def estimate(
+    value: Estimate,
+    *,
+    percent: bool = False,
+    decimals: int | None = None,
+    needed: int | None = None,
+    space: str = " ",
+) -> str:
     """Return ``mean ± half-width`` with the same decimals, or the mean alone where one run gives no interval.
 
     A row gets more decimals than its column where its value, if its interval is not wider, would lose its second
     significant digit, and up to two more where its interval would be shown as zero; an interval that is narrower still
-    is below the last digit. Where all runs gave the same, the half-width is 0: it is not the value of a single run.
+    is below the last digit, as is one that would take a seventh digit. A value of another order than its column has
+    fewer. Where all runs gave the same, the half-width is 0: it is not the value of a single run.
 
     Args:
         value: the mean and its interval.
         percent: show fractions times 100.
         decimals: of the column; by default those of this value alone.
+        needed: decimals that the differences beside it need; a value for which the column's decimals are far too many
+            has its own, and these.
         space: what stands around the ±.
 
     Example:
@@ -163,11 +183,17 @@ def estimate(value: Estimate, *, percent: bool = False, decimals: int | None = N
         '0.014 ± <.001'
         >>> estimate(Estimate(mean=0.7, low=0.7, high=0.7, n=5), percent=True)
         '70.0 ± 0'
+        >>> estimate(Estimate(mean=0.43494873, n=1), decimals=8, needed=3)
+        '0.435'
     """
     if decimals is None:
         decimals = column_decimals([value], percent=percent)
     scale = 100.0 if percent else 1.0
     mean, width = value.mean * scale, half_width(value) * scale
+    own = _digits_of(value, scale)
+    if needed is not None and own is not None:
+        wide = abs(mean) < width < math.inf
+        decimals = _fewer(decimals, own + wide, width, needed, beyond=0 if wide else 2)
     if 0 < abs(mean) < math.inf and not width > abs(mean):
         decimals = max(decimals, 1 - _power(abs(mean)))
     if value.same:
@@ -175,8 +201,17 @@ def estimate(value: Estimate, *, percent: bool = False, decimals: int | None = N
     if math.isnan(width):
         return number(mean, decimals)
     if width < 1 and round(width, decimals) == 0 and round(width, decimals + 2) > 0:
-        decimals = min(decimals_for(width), decimals + 2)
+        more = min(decimals_for(width), decimals + 2)
+        decimals = decimals if own is None or more > own + 3 else more
     return f"{number(mean, decimals)}{space}±{space if space else ''}{spread(width, decimals)}"
+
+
+def _fewer(decimals: int, own: int, width: float, needed: int, *, beyond: int = 2) -> int:
+    """Return the decimals of a column, or for a number of another order its own and those of its interval."""
+    if decimals <= own + beyond:
+        return decimals
+    mine = -_power(width) if 0 < width < math.inf else own
+    return min(decimals, max(own, mine, needed))
 
 
 def spread(width: float, decimals: int) -> str:
@@ -201,6 +236,9 @@ def difference_decimals(mean: float, low: float | None, high: float | None, deci
         (3, 2)
     """
     known = None if low is None or high is None else (high - low) / 2
+    if known is not None and 0 < max(abs(mean), known) < math.inf:
+        own = 2 - _power(abs(mean)) if abs(mean) >= known else 1 - _power(known)
+        decimals = _fewer(decimals, own, known, own)
     size = abs(mean) if known is None else max(known, abs(mean) / 1000)
     if not 0 < size < math.inf:
         return decimals
@@ -295,7 +333,7 @@ def rate(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return MISSING
     if value == 0 or 0.00995 <= abs(value) < 9950:
-        return f"{float(f'{value:.2g}'):g}"
+        return two_digits(value)
     mantissa, exponent = f"{value:.1e}".split("e")
     return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
 

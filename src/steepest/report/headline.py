@@ -14,7 +14,7 @@ from steepest.compare.result import Metric, Row
 from steepest.report.digits import Digits, digits
 from steepest.report.words import Subject, capital, cell_text, listed
 from steepest.sweep.arms import SUBJECTS
-from steepest.wording import counted
+from steepest.wording import counted, two_digits
 
 KEPT = "Predict uses the network: only a detectable difference replaces it."
 """Why the network is used although a baseline has the better mean."""
@@ -375,7 +375,7 @@ def too_short(short: Short, topics: str = "optimizers") -> str:
         >>> too_short(Short(steps=20, epochs=0.137))
         'Runs have 20 steps (0.14 epochs): too short to compare optimizers; train for an epoch or more.'
     """
-    length = f"{counted(short.steps, 'step')} ({float(f'{short.epochs:.2g}'):g} epochs)"
+    length = f"{counted(short.steps, 'step')} ({two_digits(short.epochs)} epochs)"
     if short.minutes is None:
         return f"Runs have {length}: too short to compare {topics}; train for an epoch or more."
     return (

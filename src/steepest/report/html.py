@@ -10,6 +10,7 @@ import base64
 import functools
 import hashlib
 import json
+import re
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,26 @@ def _linked(label: str) -> Markup:
     return link.format(found.anchor, found.meaning, label)
 
 
+_NUMBER = re.compile(r"[−+<]?[\d.,]*\d(?:e-?\d+)?%?(?: ± <?[\d.,]*\d(?:e-?\d+)?%?)?")
+
+
+def unbroken(text: str) -> Markup:
+    """Return a text whose numbers, with their powers of ten and intervals, never break across two lines.
+
+    Example:
+        >>> unbroken("log loss 4e-9 ± 5e-8 <best> (2 seeds)")
+        Markup('log loss <span class="number">4e-9 ± 5e-8</span> &lt;best&gt; (2 seeds)')
+    """
+    parts: list[Markup] = []
+    end = 0
+    for found in _NUMBER.finditer(text):
+        if "e" in found[0] or "±" in found[0]:
+            span = Markup('<span class="number">{}</span>').format(found[0])
+            parts += [escape(text[end : found.start()]), span]
+            end = found.end()
+    return Markup("").join([*parts, escape(text[end:])])
+
+
 def write_report(comparison: Comparison, path: str | Path) -> Path:
     """Write the report atomically: under a temporary name first, then renamed.
 
@@ -203,4 +224,5 @@ def template(name: str) -> jinja2.Template:
     )
     environment.filters["printable"] = show.printable
     environment.filters["term"] = _linked
+    environment.filters["unbroken"] = unbroken
     return environment.get_template(name)

@@ -26,6 +26,7 @@ from steepest.evaluate.metrics import metric_info
 from steepest.report import format as show
 from steepest.report.headline import headline
 from steepest.report.log_table import checked
+from steepest.wording import two_digits
 
 HIGHER = re.compile(
     r"acc|f1|auc|precision|recall|r2|score|bleu|rouge|map|iou|dice|ndcg|reward|return|psnr|ssim"
@@ -352,7 +353,9 @@ def _trust(
         each.visible for each in rivals if each.visible is not None and math.isfinite(each.visible)
     )
     if visible:
-        facts.append(Fact(label="smallest detectable difference", value=f"{visible[len(visible) // 2]:.2g}"))
+        facts.append(
+            Fact(label="smallest detectable difference", value=two_digits(visible[len(visible) // 2]))
+        )
     return facts
 
 

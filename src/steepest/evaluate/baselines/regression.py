@@ -42,6 +42,7 @@ from steepest.evaluate.baselines._linear import (
     fit,
     half_squares,
 )
+from steepest.wording import two_digits
 
 COMPONENTS = {
     "logistic-regression": {
@@ -196,8 +197,8 @@ def _choose(
     best = _best([middle, *(attempt(middle.power + step, middle.linear) for step in (-0.5, 0.5))])
     chosen = attempt(best.power, best.linear, GAIN)
     powers |= {middle.power - 0.5, middle.power + 0.5}
-    tried = ", ".join(f"{10.0 ** (each / 2):.2g}" for each in sorted(powers))
-    settings = f"C = {10.0 ** (chosen.power / 2):.2g}, chosen on validation among {tried}"
+    tried = ", ".join(two_digits(10.0 ** (each / 2)) for each in sorted(powers))
+    settings = f"C = {two_digits(10.0 ** (chosen.power / 2))}, chosen on validation among {tried}"
     if len(cut.edges):
         settings += f"; continuous columns {'also as' if bins else 'better without'} bins at their quantiles"
     if not chosen.linear.converged:
