@@ -13,6 +13,7 @@ import steepest as st
 from steepest.data.sources.opening import load_pipeline, open_source
 from steepest.data.variants import Variant
 from steepest.errors import DataError, ModelError
+from steepest.evaluate.baselines import run_baselines
 from steepest.models import build_model
 
 SHORT = ["--batch-size", "all", "-o", "sgd(lr=0.2)", "--epochs", "3", "--seeds", "1", "--compile", "off"]
@@ -118,6 +119,73 @@ def test_what_does_not_fit_is_refused_by_name(steepest, curve_csv, options, fact
     assert said.status == 2
     assert fact in said.err
     assert "Hint: " in said.err
+
+
+def timed(count=200, offset=0.0):
+    """Return a curve along seconds since 1970."""
+    seconds = [1_700_000_000 + each for each in range(count)]
+    values = [offset + 0.01 * each + (each * 37 % 11) / 3 for each in range(count)]
+    return pl.DataFrame({"t": seconds, "v": values})
+
+
+def notes_of(frame, **options):
+    return [
+        each for each in open_source(frame, x="t", y="v", **options).make(0)[0].notes if each.kind != "info"
+    ]
+
+
+def test_places_that_32_bits_merge_are_warned_about_with_the_cure():
+    [t] = [each for each in notes_of(timed()) if "32 bits" in each.text]
+    assert t.text == (
+        "the 200 different values of t become 3 in 32 bits: subtract 1700000100 with the step below, or train with "
+        "--precision float64."
+    )
+    moved = notes_of(timed(), prepare=[{"use": "derive", "columns": {"t": '"t" - 1700000100'}}])
+    assert not [each for each in moved if "32 bits" in each.text or "slow" in each.text]
+    v = [each.text for each in notes_of(timed(offset=1e9)) if " v " in each.text and "32 bits" in each.text]
+    assert "values of v become 1 in 32 bits: subtract 1000000003 with the step below" in v[0]
+
+
+def test_a_place_far_from_zero_is_advised_to_move():
+    years = timed().with_columns(pl.col("t") - 1_700_000_000 + 1825)
+    [note] = [each for each in notes_of(years) if "slow" in each.text]
+    assert note.text.startswith(
+        "t is around 1924.5 and varies by 57.7, which makes training slow: subtract 1920 with"
+    )
+    assert note.step == '[[step]]\nuse = "derive"\ncolumns."t" = \'"t" - 1920\''
+    assert not [
+        each for each in notes_of(timed().with_columns(pl.col("t") - 1_700_000_000)) if "slow" in each.text
+    ]
+
+
+def test_neighbours_along_a_curve_are_told(points):
+    smooth = pl.DataFrame({"dose": [*range(100)], "v": [(each / 10 - 5) ** 2 for each in range(100)]})
+
+    def said(frame, x, y, **options):
+        notes = open_source(frame, x=x, y=y, **options).make(0)[0].notes
+        return [each.text for each in notes if each.text.startswith("neighbours along")]
+
+    [text] = said(smooth, "dose", "v")
+    assert "have similar v (correlation 0.9" in text
+    assert text.endswith("--split time:dose.")
+    assert not said(smooth, "dose", "v", split="time:dose")
+    assert not said(smooth, "dose", "v", split="none")
+    shuffled = smooth.with_columns(pl.col("v").shuffle(seed=1))
+    assert not said(shuffled, "dose", "v")
+
+
+def test_lines_and_predictions_have_the_digits_of_the_data(tmp_path):
+    """Along seconds since 1970, which 32 bits merge, an exact line is exact, and so is a network of 64 bits."""
+    frame = timed().with_columns((0.5 * (pl.col("t") - 1_700_000_000) - 3.0).alias("v"))
+    curve = open_source(frame, x="t", y="v")
+    data, pipeline = curve.make(0)
+    for found in run_baselines(data, names=["least-squares", "least-absolute"], seed=0):
+        assert found.test["rmse"] < 1e-5, found.name
+        assert found.validation["rmse"] < 1e-5, found.name
+        [new] = pipeline.transform_batches(frame, 1000)
+        line = found.model(*new.inputs_for(found.model))[:, 0]
+        assert line.tolist() == pytest.approx(frame["v"].to_list(), abs=1e-5)
+        assert new.inputs_for(torch.nn.Linear(1, 1))[0].dtype == torch.float32
 
 
 def test_a_point_without_a_place_is_refused(points, tmp_path):

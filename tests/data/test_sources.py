@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pytest
+import torch
 
 import steepest as st
 from steepest.data.sources import registry
@@ -51,7 +53,10 @@ class TestCurve(SourceConformance):
     options: ClassVar = {"x": "t", "y": "v"}
 
     def data(self):
-        return {"t": [i / 7 for i in range(SIZE)], "v": [(i * 37 % 11) / 3 for i in range(SIZE)]}
+        return {"t": [1.7e9 + i / 7 for i in range(SIZE)], "v": [(i * 37 % 11) / 3 for i in range(SIZE)]}
+
+    def numbers(self):
+        return {"t": self.data()["t"]}
 
 
 class TestImages(SourceConformance):
@@ -122,17 +127,105 @@ def test_a_comparison_of_arrays_trains_predicts_and_asks_for_the_source_again(tm
 @pytest.mark.parametrize(
     ("change", "fact"),
     [
-        ({"x": np.zeros((SIZE - 1, 3))}, "the target has 80 rows and the inputs have 79"),
+        ({"x": np.zeros((SIZE - 1, 3))}, "the source has 79 rows and 80 targets"),
         ({"x": np.full((SIZE, 3), np.nan)}, "240 values of the array 'x' are missing or infinite"),
         ({"x": np.array(["a"] * SIZE)}, "the array 'x' holds <U1, not numbers"),
         ({"x": np.zeros((0, 3))}, "the array 'x' has no rows"),
         ({"y": None}, "there is no target 'y'"),
         ({"y": np.full(SIZE, np.nan)}, "some rows have no y"),
+        ({"x": np.full((SIZE, 3), 1e39)}, "the array 'x' holds 1e+39 in row 1, too large for 32 bits"),
+        ({"y": np.eye(SIZE)}, r"the targets of the source have the shape [80, 80]*argmax(1)"),
+        (
+            {"y": np.zeros(SIZE, "datetime64[D]")},
+            "the targets of the source are dates*datetime64[D]').astype(int)",
+        ),
+        ({"y": np.array([None, *"ab"] * 40)[:SIZE]}, "27 targets of the source are None"),
+        ({"y": np.array([1, "a"] * 40, dtype=object)}, "are objects of the type int and str"),
+        ({"y": np.zeros(SIZE, complex)}, "the targets of the source are of type complex128"),
     ],
 )
 def test_arrays_that_cannot_be_learned_from(change, fact):
-    with pytest.raises(DataError, match=fact.replace("(", r"\(")):
+    with pytest.raises(DataError, match=re.escape(fact).replace(r"\*", "(.|\n)*")):
         st.open_source({**numbers(), **change}, reader=HERE).make(0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda y: y[:, None],
+        lambda y: y.astype("S"),
+        lambda y: y.astype(object),
+        lambda y: y.tolist(),
+    ],
+)
+def test_targets_are_the_same_however_they_are_stored(change):
+    rows = numbers(classes=True)
+    plain, pipeline = st.open_source(rows, reader=HERE).make(0)
+    data, _ = st.open_source({**rows, "y": change(rows["y"])}, reader=HERE).make(0)
+    assert data.classes == plain.classes
+    assert data.test.target.tolist() == plain.test.target.tolist()
+    [found] = pipeline.transform_batches({**rows, "y": change(rows["y"])}, SIZE)
+    assert found.target.to_list() == rows["y"].tolist()
+
+
+def test_numbers_that_32_bits_merge_are_kept_for_float64():
+    x = 1e6 + np.arange(SIZE)[:, None] / 1000
+    data, pipeline = st.open_source({"x": x, "y": x[:, 0] % 0.013}, reader=HERE).make(0)
+    assert len(data.train.inputs[0].unique()) < 10
+    wide = data.wide()
+    assert len(wide.train.inputs[0].unique()) == len(data.train)
+    rows = st.open_source({"x": x, "y": x[:, 0] % 0.013}, reader=HERE).test_rows
+    assert wide.test.inputs[0][:, 0].tolist() == x[rows["row"].to_list(), 0].tolist()
+    scale = data.target_scale
+    assert (wide.test.target * scale.sd + scale.mean).tolist() == pytest.approx(
+        rows["target"].to_list(), rel=1e-12
+    )
+    [found] = pipeline.transform_batches({"x": x}, SIZE)
+    assert found.inputs_for(torch.nn.Linear(1, 1).double())[0].tolist() == x.tolist()
+    assert found.inputs_for(torch.nn.Linear(1, 1))[0].dtype == torch.float32
+
+
+def test_the_fingerprint_has_names_and_kinds_of_arrays(monkeypatch):
+    one, two = (
+        st.open_source({name: numbers()["x"], "y": numbers()["y"]}, reader=f"{HERE}(inputs={name!r})").make(
+            0
+        )[0]
+        for name in ("x", "z")
+    )
+    read = Memory.read.__func__
+    monkeypatch.setattr(
+        Memory, "read", classmethod(lambda *a, **k: replace(read(*a, **k), kinds={"x": "sound"}))
+    )
+    three = Memory(numbers(), st.open_source(numbers(), reader=HERE).options).make(0)[0]
+    four = st.open_source(numbers(), reader=HERE).make(0)[0]
+    assert len({each.fingerprint for each in (one, two, three, four)}) >= 3
+
+
+def test_new_numbers_too_large_for_32_bits():
+    _, pipeline = st.open_source(numbers(), reader=HERE).make(0)
+    with pytest.raises(DataError, match=r"the array 'x' holds -1e\+39 in row 2, too large"):
+        list(pipeline.transform_batches({"x": np.array([[0.0] * 3, [0.0, -1e39, 0.0]])}, 10))
+
+
+class Failing(ArraySource):
+    """A source whose code fails on some data."""
+
+    @classmethod
+    def read(cls, source, *, inputs="x"):
+        return source if source.get("odd") else Arrays({inputs: source[inputs]}, source["y"])
+
+
+def test_a_source_that_fails_is_named():
+    reader = f"{Path(__file__).as_posix()}:Failing"
+    with pytest.raises(DataError, match="the source Failing fails: KeyError: 'z'"):
+        st.open_source(numbers(), reader=f"{reader}(inputs='z')")
+    with pytest.raises(DataError, match="the source Failing returned a dict"):
+        st.open_source({**numbers(), "odd": True}, reader=reader)
+    with pytest.raises(OptionError, match="cannot be opened: got an unexpected keyword argument 'imputs'"):
+        st.open_source(numbers(), reader=f"{reader}(imputs='z')")
+    _, pipeline = st.open_source(numbers(), reader=reader).make(0)
+    with pytest.raises(DataError, match="the source Failing fails: KeyError: 'x'"):
+        list(pipeline.transform_batches({"z": 1}, 10))
 
 
 def test_new_arrays_of_another_shape(tmp_path):

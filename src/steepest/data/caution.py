@@ -17,6 +17,7 @@ Either is a warning where targets of neighbours, or of rows of one group, correl
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -32,7 +33,9 @@ from steepest.data.dataset import Note, Task, has_classes
 from steepest.data.labels import as_text, distinct_values
 from steepest.data.names import names_a_duration, names_a_person, names_a_time, part_of_a_cycle, words
 from steepest.data.options import TableOptions
+from steepest.data.sizes import deviation
 from steepest.data.split_rule import SplitRule
+from steepest.data.suggestions import step_toml
 from steepest.rng import stream
 from steepest.wording import counted
 
@@ -41,6 +44,8 @@ LEAST_GROUPS, ROWS_A_GROUP = 5, (1.25, 1000.0)
 ALIKE, MUCH_ALIKE, BY_CHANCE = 0.1, 0.3, 4.0
 """Correlations of targets, and how many standard errors they must exceed."""
 FEW_TEST_ROWS = 300
+FAR, LOST = 10.0, 1e-3
+"""A curve's numbers are far from 0 if their mean is so many deviations; what 32 bits lose matters from such a share."""
 MOST_ROWS = 500_000
 """Larger tables are judged by about so many rows, evenly spaced; groups by the rows of every so-many-th group."""
 
@@ -69,6 +74,64 @@ def about_split(frame: pl.DataFrame, columns: Columns, options: TableOptions) ->
     ):
         return []
     return [*_about_time(frame, columns), *_about_groups(frame, columns, options.split_rule)]
+
+
+def about_curve(x: pl.Series, y: pl.Series, options: TableOptions, *, split: bool = True) -> list[Note]:
+    """Return what a person should know of the numbers of a curve: lost digits, a far offset, neighbours on each side.
+
+    Args:
+        x, y: the numbers of all rows, by name.
+        options: how they are split.
+        split: whether the split is to be judged: it is not where that is done elsewhere, or nothing is held out.
+
+    Example:
+        >>> x = pl.Series("t", [1.7e9 + i for i in range(200)])
+        >>> y = pl.Series("v", [(i % 50) ** 2 / 100 for i in range(200)])
+        >>> [each.text for each in about_curve(x, y, TableOptions())][0]
+        'the 200 different values of t become 3 in 32 bits: subtract 1700000100 with the step below, or train with ...'
+    """
+    notes = [note for each in (x, y) if (note := _about_offset(each))]
+    if not split or options.split_rule.kind in ("group", "time") or isinstance(options.test, str):
+        return notes
+    some = pl.DataFrame([x.alias("x"), y.alias("y")]).gather_every(_every(len(x)))
+    values, answers = some["x"].to_numpy(), some["y"].rank().to_numpy()
+    if len(np.unique(values)) < LEAST_MOMENTS:
+        return notes
+    likeness = _Target(y.name, _standard(answers), False).likeness(_in_order(values))
+    if likeness >= ALIKE:
+        text = (
+            f"neighbours along {x.name} have similar {y.name} (correlation {likeness:.2f}): with a random split, test "
+            "rows lie between training rows, which says how gaps are filled and nothing of what comes after; for that, "
+            f"--split {shlex.quote(f'time:{x.name}')}."
+        )
+        notes.append(Note("info", text))
+    return notes
+
+
+def _about_offset(values: pl.Series) -> Note | None:
+    """Return a note if numbers are so far from 0 that 32 bits merge them, or that training is slow."""
+    numbers = values.cast(pl.Float64).to_numpy()
+    spread, mean = deviation(numbers), float(numbers.mean())
+    if spread == 0.0 or abs(mean) <= FAR * spread:
+        return None
+    unit = 10.0 ** math.floor(math.log10(spread))
+    offset = f"{round(mean / unit) * unit:.15g}"
+    column = values.name.replace('"', '""')
+    step = step_toml("derive", columns={values.name: f'"{column}" - {offset}'})
+    cure = f"subtract {offset} with the step below"
+    with np.errstate(over="ignore"):
+        short = numbers.astype(np.float32).astype(np.float64)
+    different, left = (len(np.unique(each)) for each in (numbers, short))
+    if left < different and np.abs(short - numbers).max() > LOST * spread:
+        text = (
+            f"the {different:,} different values of {values.name} become {left:,} in 32 bits: {cure}, or train with "
+            "--precision float64."
+        )
+        return Note("warning", text, step)
+    text = (
+        f"{values.name} is around {mean:.6g} and varies by {spread:.3g}, which makes training slow: {cure}."
+    )
+    return Note("warning", text, step)
 
 
 def about_test_rows(rows: int, task: Task, options: TableOptions) -> list[Note]:

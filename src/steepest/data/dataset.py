@@ -213,7 +213,8 @@ class Dataset:
         true_target: the true target of the training rows, where they are trained with another one; else None.
         relabel: makes of the true target the one of a run with a seed, where every seed has its own; else None.
         held_out: whether validation and test rows are held out; else they are the training rows.
-        doubles: parts with the numbers as they were read, in 64 bits, where they are kept; by the part's name.
+        doubles: parts with the numbers as they were read, where they are kept; by the part's name. They
+            have 64 bits, or 32 where these hold them exactly.
     """
 
     name: str
@@ -272,7 +273,7 @@ class Dataset:
         wide = part.wide()
         if exact is None:
             return wide
-        exact = exact.to(part.target.device)
+        exact = exact.wide().to(part.target.device)
         return replace(wide, inputs=exact.inputs, target=exact.target)
 
     def to(self, device: torch.device | str) -> Dataset:

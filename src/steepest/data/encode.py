@@ -237,6 +237,15 @@ class TableEncoder:
         found = Unforeseen(added(unknown, {}), added(missing, lacking), min_count=self.min_count)
         return (torch.from_numpy(codes), torch.from_numpy(scores)), found
 
+    def doubles(self, features: pl.DataFrame, inputs: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
+        """Return what :meth:`encode` gave with numbers of 64 bits; nothing where they are standardised."""
+        if any((each.mean, each.sd, each.shift) != (0.0, 1.0, 0) for each in self.scales.values()):
+            return ()
+        exact = inputs[1].double()
+        for i, (name, scale) in enumerate(self.scales.items()):
+            exact[:, i] = torch.from_numpy(scale.encode(features[name])[0])
+        return inputs[0], exact
+
     def scores(self, values: Mapping[str, pl.Series], n: int) -> tuple[NDArray[np.float32], dict[str, int]]:
         """Return standard scores with the missing indicators (float32 ``[n, D]``), and unforeseen gaps.
 

@@ -190,7 +190,8 @@ class TablePipeline(Pipeline):
         unforeseen = self.columns.by_column(unforeseen, prepared, features)
         about = [StepReport("read", note.text) for note in notes]
         answers = prepared[self.target] if self.target in prepared.columns else None
-        return Encoded(inputs, kept, frame.height, unforeseen, (*about, *reports), answers)
+        doubles = self.encoder.doubles(features, inputs)
+        return Encoded(inputs, kept, frame.height, unforeseen, (*about, *reports), answers, doubles=doubles)
 
     def _other_types(self, frame: pl.DataFrame, error: Exception) -> DataError:
         other = [

@@ -158,7 +158,7 @@ class TrainedModel:
         names = self._kept_names(keep)
         for encoded in self.pipeline.transform_batches(rows, batch_rows, keep=names, sure=sure):
             kept = torch.from_numpy(np.array(encoded.kept, dtype=np.int64))
-            outputs = self._outputs(encoded.inputs)
+            outputs = self._outputs(encoded.inputs_for(self.net))
             table = self.table_of(outputs, kept, encoded.rows).select(*encoded.carried, pl.all())
             yield Predictions(
                 table, encoded.unforeseen, encoded.rows - len(kept), encoded.reports,

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from steepest.data.dataset import Dataset
+from steepest.data.sources.arrays import ArraySource
 from steepest.data.sources.contract import Source
 from steepest.data.sources.opening import load_pipeline, open_source
 from steepest.data.sources.rows import Pipeline
@@ -41,6 +43,15 @@ class SourceConformance:
         """Return what is opened, a path or an object, with at least 40 rows; the suite opens it again and again."""
         raise NotImplementedError
 
+    def numbers(self) -> Mapping[str, Any]:
+        """Return inputs as the numbers that the data has, an array of all rows by the field's name.
+
+        They are held against what ``--precision float64`` trains on. By default they are those that an ``ArraySource``
+        reads, and none of another source.
+        """
+        opened = self._opened()
+        return opened.numbers if isinstance(opened, ArraySource) else {}
+
     def _opened(self, **options: Any) -> Source:
         return open_source(self.data(), **{"reader": self.source, **self.options, **options})
 
@@ -68,6 +79,21 @@ class SourceConformance:
             else:
                 assert part.target.dtype == torch.float32
                 assert data.shape.outputs == 1
+
+    def test_64_bits_have_the_numbers_of_the_data(self) -> None:
+        """Datasets and new rows in 64 bits have the very numbers of the data, whatever 32 bits make of them."""
+        opened, data, pipeline = self._made()
+        rows = opened.test_rows["row"].to_list()
+        found = list(pipeline.transform_batches(self.data(), 1 << 18))
+        for name, known in self.numbers().items():
+            [at] = [i for i, field in enumerate(data.shape.fields) if field.name == name]
+            wanted = torch.as_tensor(np.array(known)).double()
+            size = (len(wanted), *data.shape.fields[at].size)
+            wide = torch.cat([(each.doubles or each.inputs)[at].double() for each in found])
+            assert torch.equal(data.wide().test.inputs[at], wanted.reshape(size)[rows]), (
+                f"{name} in a dataset"
+            )
+            assert torch.equal(wide, wanted.reshape(size)), f"{name} in new rows"
 
     def test_opened_again_it_is_the_same(self) -> None:
         """The same data has the same fingerprint and tensors, and another split has another fingerprint."""

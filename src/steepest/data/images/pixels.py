@@ -12,6 +12,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
+from steepest.data.answers import as_series, one_each
 from steepest.data.dataset import Note
 from steepest.errors import DataError, OptionError
 from steepest.wording import counted
@@ -244,18 +245,7 @@ def as_labels(values: NDArray[Any], images: int, where: str) -> pl.Series:
         >>> as_labels(np.array([[3], [7]]), 2, "photos.npz").to_list()
         [3, 7]
     """
-    if values.ndim == 2 and values.shape[1] == 1:
-        values = values[:, 0]
-    if values.ndim != 1:
-        raise DataError(
-            f"the labels of {where} have the shape {list(values.shape)}",
-            hint="give one label for each image, [N]; of one-hot rows take argmax(1).",
-        )
-    if len(values) != images:
-        raise DataError(
-            f"{where} has {counted(images, 'image')} and {counted(len(values), 'label')}",
-            hint="give one label for each image, in the same order.",
-        )
+    values = one_each(values, images, what="label", of="image", where=where)
     if values.dtype.kind == "f":
         if not np.isfinite(values).all():
             raise DataError(
@@ -270,18 +260,7 @@ def as_labels(values: NDArray[Any], images: int, where: str) -> pl.Series:
                 hint="labels are whole numbers or names.",
             )
         values = whole
-    if values.dtype.kind == "S":
-        try:
-            values = np.char.decode(values, "utf-8")
-        except UnicodeDecodeError:
-            raise DataError(
-                f"the labels of {where} are no UTF-8 text", hint="give text or numbers."
-            ) from None
-    if values.dtype.kind not in "iubU":
-        raise DataError(
-            f"the labels of {where} are of type {values.dtype}", hint="labels are whole numbers or names."
-        )
-    return pl.Series("label", values.tolist() if values.dtype.kind == "U" else values)
+    return as_series("label", values)
 
 
 def with_notes(images: Images, notes: Sequence[Note]) -> Images:

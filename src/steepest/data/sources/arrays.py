@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import inspect
 import json
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from steepest.data import target as targets
+from steepest.data.answers import as_series, one_each
 from steepest.data.caution import about_test_rows
 from steepest.data.dataset import Dataset, InputField, Note, Part, Shape, TargetScale, Task, has_classes
 from steepest.data.described import Fact, Listed, Overview, span
 from steepest.data.labels import as_label
 from steepest.data.options import TableOptions
 from steepest.data.parts import PARTS, SPLIT_COLUMN, SPLIT_TYPE, split_rows
-from steepest.data.sources.contract import Source
+from steepest.data.sources.contract import Source, failed
 from steepest.data.sources.rows import Encoded, Pipeline
 from steepest.data.unforeseen import Unforeseen
-from steepest.errors import DataError
+from steepest.errors import DataError, SteepestError
 from steepest.wording import counted
 
 Array = NDArray[Any]
@@ -68,7 +70,7 @@ class ArraySource(Source):
     uses = frozenset({*Source.uses, "task"})
 
     def __init__(self, source: Any, options: TableOptions, **settings: Any) -> None:
-        arrays = self.read(source, **settings)
+        arrays = read_by(type(self), source, settings)
         self.options = options
         self.name = Path(source).name.split(".")[0] if isinstance(source, str | Path) else "arrays"
         self._source, self._settings = source, settings
@@ -78,13 +80,10 @@ class ArraySource(Source):
             raise DataError(
                 f"there is no target {arrays.name!r} in {self.name}", hint="name the array of targets."
             )
-        self._answers = pl.Series(arrays.name, arrays.target)
-        if len(self._answers) != self._rows:
-            raise DataError(
-                f"the target has {len(self._answers):,} rows and the inputs have {self._rows:,}",
-                hint="give each row its target.",
-            )
-        if self._answers.null_count() or (self._answers.dtype.is_float() and self._answers.is_nan().any()):
+        where = Path(source).name if isinstance(source, str | Path) else "the source"
+        answers = one_each(arrays.target, self._rows, what="target", of="row", where=where)
+        self._answers = as_series(arrays.name, answers)
+        if self._answers.dtype.is_float() and self._answers.is_nan().any():
             raise DataError(f"some rows have no {arrays.name}", hint="leave them out of the arrays.")
 
     @classmethod
@@ -103,6 +102,16 @@ class ArraySource(Source):
     @property
     def _rows(self) -> int:
         return len(next(iter(self._inputs.values())))
+
+    @property
+    def default_model(self) -> str:
+        """The model that is trained where none is named."""
+        return "mlp"
+
+    @property
+    def numbers(self) -> Mapping[str, Array]:
+        """The inputs as they were read, by name."""
+        return self._inputs
 
     @property
     def target(self) -> str:
@@ -166,13 +175,18 @@ class ArraySource(Source):
         scale = TargetScale()
         if classes:
             answers = targets.class_codes(self._answers, list(classes)).to_numpy()
+            exact = answers
         else:
             scale, answers = targets.standardised(self._answers, rows["train"])
+            exact = (self._answers.cast(pl.Float64).to_numpy() - scale.mean) / scale.sd
         parts: dict[str, Part] = {}
-        digest = hashlib.sha256(json.dumps([self.options.said(), test_set]).encode())
+        doubles: dict[str, Part] = {}
+        told = [self.options.said(), test_set, self.target, list(self._inputs), dict(self._arrays.kinds)]
+        digest = hashlib.sha256(json.dumps(told).encode())
         for name, mine in rows.items():
-            inputs = tuple(torch.from_numpy(each[mine].astype(np.float32)) for each in self._inputs.values())
+            inputs, wide = tensors_of(self._inputs.values(), mine)
             parts[name] = Part(inputs, torch.from_numpy(answers[mine]))
+            doubles[name] = Part(wide, torch.from_numpy(exact[mine]))
             digest.update(mine.tobytes())
         for each in (*self._inputs.values(), np.asarray(self._answers.to_list(), dtype=str)):
             digest.update(f"{each.dtype.str}{each.shape}".encode() + np.ascontiguousarray(each).tobytes())
@@ -202,6 +216,7 @@ class ArraySource(Source):
                 "split_seed": self.options.split_seed,
             },
             fingerprint=digest.hexdigest()[:32],
+            doubles=doubles,
             held_out=held_out,
         )
         if known == 0:
@@ -287,7 +302,7 @@ class ArrayPipeline(Pipeline):
             raise DataError(
                 f"there is no column {keep[0]!r} to keep: these are arrays", hint="leave --keep out."
             )
-        arrays = self._reader.read(source, **self._settings)
+        arrays = read_by(self._reader, source, self._settings)
         inputs = _checked(arrays)
         for each in self._shape.fields:
             found = inputs.get(each.name)
@@ -298,16 +313,18 @@ class ArrayPipeline(Pipeline):
                     hint="give arrays like those of training.",
                 )
         count = len(inputs[self._shape.fields[0].name])
-        answers = None if arrays.target is None else pl.Series(self.target, arrays.target)
+        answers = None
+        if arrays.target is not None:
+            known = one_each(arrays.target, count, what="target", of="row", where="the source")
+            answers = as_series(self.target, known)
         for start in range(0, count, rows):
-            some = slice(start, start + rows)
-            tensors: tuple[Tensor, ...] = tuple(
-                torch.from_numpy(inputs[each.name][some].astype(np.float32)) for each in self._shape.fields
+            tensors, wide = tensors_of(
+                (inputs[each.name] for each in self._shape.fields), slice(start, start + rows)
             )
             size = len(tensors[0])
             kept = pl.int_range(size, dtype=pl.UInt32, eager=True)
             target = None if answers is None else answers[start : start + rows]
-            yield Encoded(tensors, kept, size, Unforeseen(), target=target)
+            yield Encoded(tensors, kept, size, Unforeseen(), target=target, doubles=wide)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -331,6 +348,52 @@ def _about(name: str, values: Array) -> tuple[Any, ...]:
     return name, list(values.shape), str(values.dtype), *ends
 
 
+def read_by(reader: type[ArraySource], source: Any, settings: Mapping[str, Any]) -> Arrays:
+    """Return what a source reads.
+
+    Raises:
+        TypeError: it does not take such settings.
+        DataError: it fails, or returns something else.
+    """
+    inspect.signature(reader.read).bind(source, **settings)
+    try:
+        found: Any = reader.read(source, **settings)
+    except SteepestError:
+        raise
+    except Exception as error:
+        raise failed(reader.__name__, error) from error
+    if not isinstance(found, Arrays):
+        raise DataError(
+            f"the source {reader.__name__} returned a {type(found).__name__}",
+            hint="return steepest.data.sources.arrays.Arrays from read.",
+        )
+    return found
+
+
+def tensors_of(
+    arrays: Iterable[Array], rows: slice | NDArray[np.bool_]
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Return some rows of arrays as float32 tensors, and with the numbers that they hold.
+
+    An array whose numbers 32 bits hold exactly is the same tensor in both.
+
+    Example:
+        >>> values = np.array([1e6, 1e6 + 0.001])
+        >>> narrow, wide = tensors_of([values], slice(2))
+        >>> narrow[0].tolist(), wide[0].tolist()
+        ([1000000.0, 1000000.0], [1000000.0, 1000000.001])
+    """
+    narrow: list[Tensor] = []
+    wide: list[Tensor] = []
+    for each in arrays:
+        some = each[rows]
+        short = some.astype(np.float32)
+        narrow.append(torch.from_numpy(short))
+        same = np.array_equal(short, some)
+        wide.append(narrow[-1] if same else torch.from_numpy(some.astype(np.float64)))
+    return tuple(narrow), tuple(wide)
+
+
 def _checked(arrays: Arrays) -> dict[str, Array]:
     """Return the inputs, with a column for an array of one number a row.
 
@@ -352,6 +415,14 @@ def _checked(arrays: Arrays) -> dict[str, Array]:
                 f"{counted(odd, 'value')} of the array {name!r} {'is' if odd == 1 else 'are'} missing or infinite",
                 hint="fill them in, or leave the rows out.",
             )
+        if values.dtype.itemsize > 4:
+            size = np.abs(values).max()
+            if size > np.finfo(np.float32).max:
+                first = tuple(int(each) for each in np.argwhere(np.abs(values) == size)[0])
+                raise DataError(
+                    f"the array {name!r} holds {values[first]:g} in row {first[0] + 1}, too large for 32 bits",
+                    hint="correct it, or give the array in another unit.",
+                )
         found[name] = values[:, None] if values.ndim == 1 else values
     lengths = {name: len(each) for name, each in found.items()}
     if len(set(lengths.values())) != 1:

@@ -14,7 +14,7 @@ from steepest.data.options import TableOptions
 from steepest.data.read import check_lasting
 from steepest.data.sources.rows import Pipeline
 from steepest.data.variants import Variant
-from steepest.errors import OptionError
+from steepest.errors import DataError, OptionError, first_line
 from steepest.wording import counted
 
 
@@ -35,6 +35,11 @@ class Source(ABC):
     @abstractmethod
     def target(self) -> str:
         """What is predicted, by name."""
+
+    @property
+    def default_model(self) -> str:
+        """The model that is trained where none is named; empty for that of tables."""
+        return ""
 
     @abstractmethod
     def make(self, test_set: int | None) -> tuple[Dataset, Pipeline]:
@@ -112,3 +117,11 @@ class Source(ABC):
         """Raise a ``DataError`` if a file of it is a pipe: it could not be read again."""
         for each in self.sources:
             check_lasting(each)
+
+
+def failed(name: str, error: Exception) -> DataError:
+    """Return the error of a source of the user's own whose code fails."""
+    return DataError(
+        f"the source {name} fails: {type(error).__name__}: {first_line(error)}",
+        hint="mend it, or raise a DataError that says what is wrong with the data.",
+    )

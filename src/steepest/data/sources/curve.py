@@ -13,9 +13,11 @@ from typing import Any, ClassVar
 import polars as pl
 import torch
 
+from steepest.data.caution import about_curve
 from steepest.data.dataset import Dataset, InputField, Part, Shape
 from steepest.data.described import Fact, Overview, span
 from steepest.data.options import TableOptions
+from steepest.data.parts import PARTS
 from steepest.data.pipeline import TablePipeline
 from steepest.data.sources.contract import Source
 from steepest.data.sources.rows import Encoded, Pipeline
@@ -136,7 +138,18 @@ class Curve(Source):
 
     def make(self, test_set: int | None) -> tuple[Dataset, CurvePipeline]:
         """Return a dataset and its pipeline, see :meth:`Source.make`."""
-        return self._curve(*self._table.make(test_set))
+        dataset, pipeline = self._curve(*self._table.make(test_set))
+        both = [dataset.doubles[name] for name in (PARTS if dataset.held_out else PARTS[:1])]
+        x, y = (
+            pl.Series(name, torch.cat(each).numpy())
+            for name, each in (
+                (pipeline.shape.fields[0].name, [part.inputs[0][:, 0] for part in both]),
+                (self.target, [part.target for part in both]),
+            )
+        )
+        said = any(f"time:{x.name}" in each.text for each in dataset.notes)
+        notes = about_curve(x, y, self.options, split=dataset.held_out and not said)
+        return replace(dataset, notes=(*dataset.notes, *notes)), pipeline
 
     def vary(self, variant: Variant, test_set: int | None = None) -> tuple[Dataset, CurvePipeline]:
         """Return a variant of a dataset and its pipeline, see :meth:`Source.vary`."""
@@ -222,7 +235,7 @@ class CurvePipeline(Pipeline):
                     f"{counted(lacking, 'row has', 'rows have')} no {self.shape.fields[0].name}",
                     hint="a curve has a value only where it is known where: remove these rows.",
                 )
-            yield replace(each, inputs=each.inputs[1:])
+            yield replace(each, inputs=each.inputs[1:], doubles=each.doubles[1:])
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""

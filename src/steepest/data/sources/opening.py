@@ -16,9 +16,9 @@ from steepest.data.catalog import SOURCES, is_name
 from steepest.data.described import Described
 from steepest.data.options import TableOptions, table_options
 from steepest.data.sources import registry
-from steepest.data.sources.contract import Source
+from steepest.data.sources.contract import Source, failed
 from steepest.data.sources.rows import Pipeline, read_stored
-from steepest.errors import ModelError, OptionError, first_line
+from steepest.errors import ModelError, OptionError, SteepestError, first_line
 
 TABLE = "table"
 """The source of what no other one declares."""
@@ -69,6 +69,12 @@ def open_source(source: Any = None, **options: Any) -> Source:
             f"the source {str(spec)!r} cannot be opened: {first_line(error)}",
             hint="give it its options in brackets: mine.py:Arrays(inputs='x').",
         ) from error
+    except SteepestError:
+        raise
+    except Exception as error:
+        if not spec.is_reference:
+            raise
+        raise failed(made.__name__, error) from error
 
 
 def describe(source: Any = None, **options: Any) -> Described:

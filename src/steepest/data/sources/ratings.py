@@ -414,7 +414,7 @@ class RatingsPipeline(Pipeline):
                 yield each
             else:
                 codes, values = each.inputs
-                yield replace(each, inputs=(codes[:, [1, 0]].contiguous(), values))
+                yield replace(each, inputs=(codes[:, [1, 0]].contiguous(), values), doubles=())
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import polars as pl
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from steepest.data.dataset import Shape, TargetScale, Task
 from steepest.data.preparation import StepReport
@@ -37,6 +39,7 @@ class Encoded:
         reports: what was decided in reading, and what the preparation steps did.
         target: the prepared target of these rows, if the raw rows have it.
         carried: the columns of all raw rows that were to be carried along, as they were read.
+        doubles: the inputs with their numbers as they were read, where the source keeps them in 64 bits.
     """
 
     inputs: tuple[Tensor, ...]
@@ -46,6 +49,14 @@ class Encoded:
     reports: tuple[StepReport, ...] = ()
     target: pl.Series | None = None
     carried: pl.DataFrame = field(default_factory=pl.DataFrame)
+    doubles: tuple[Tensor, ...] = ()
+
+    def inputs_for(self, net: nn.Module) -> tuple[Tensor, ...]:
+        """Return the inputs of a network, in 64 bits if it has numbers of 64 bits."""
+        own = itertools.chain(net.parameters(), net.buffers())
+        return (
+            self.doubles if self.doubles and any(each.dtype == torch.float64 for each in own) else self.inputs
+        )
 
 
 class Pipeline(ABC):

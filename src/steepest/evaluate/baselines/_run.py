@@ -167,7 +167,8 @@ def run_baselines(
                 cpu, seed=seed, metric=metric_info(asked[0]).name, class_weights=class_weights, budget=budget
             )
         seconds, cost = time.perf_counter() - started, (meter.cpu_seconds, meter.peak_memory)
-        test, validation = cpu.test, cpu.validation
+        judged = cpu.wide() if cpu.doubles else cpu
+        test, validation = judged.test, judged.validation
         outputs = predict(fitted.model, test.inputs)
         found.append(
             BaselineResult(
