@@ -21,6 +21,7 @@ from steepest.train.aot import (
     compiled,
     compiler,
     key,
+    with_instructions,
 )
 from steepest.train.program import Traced
 from tests.train.steps import MODEL, TABLES, in_float64, one_program, run, table, without_compiling
@@ -229,3 +230,17 @@ def test_two_processes_race_and_a_broken_file_is_replaced(cache) -> None:
     found = compiled(small(), 1)  # what cannot be loaded is made anew
     assert found.seconds > 0
     assert torch.allclose(found.run([small().examples[0]])[0], small().graph(small().examples[0]))
+
+
+def test_instruction_sets_are_tried_out_only_where_compiling_for_them_fails() -> None:
+    tried: list[dict[str, object]] = []
+
+    def build(settings: dict[str, object]) -> None:
+        tried.append(settings)
+        if settings and len(tried) > 1:
+            raise RuntimeError("unknown option -mamx")
+
+    with_instructions(build)
+    assert tried == [{"cpp.vec_isa_ok": True}]
+    with_instructions(build)
+    assert tried[1:] == [{"cpp.vec_isa_ok": True}, {}]

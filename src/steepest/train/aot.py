@@ -163,8 +163,10 @@ def _compile(traced: Traced, threads: int, path: Path) -> None:
             exported = torch.export.export(traced.graph, traced.examples)
             # Inductor's own choice is that of the moment at which it was imported.
             settings: dict[str, Any] = {"cpp.threads": threads, "cpp.cxx": (None, found)}
-            torch._inductor.aoti_compile_and_package(  # pyright: ignore[reportPrivateUsage]
-                exported, package_path=str(made), inductor_configs=settings
+            with_instructions(
+                lambda more: torch._inductor.aoti_compile_and_package(  # pyright: ignore[reportPrivateUsage]
+                    exported, package_path=str(made), inductor_configs={**settings, **more}
+                )
             )
         except Exception as error:
             raise NoCompilerError(
@@ -172,6 +174,17 @@ def _compile(traced: Traced, threads: int, path: Path) -> None:
                 hint="start again with --compile off.",
             ) from error
         made.replace(path)
+
+
+def with_instructions(build: Callable[[dict[str, Any]], object]) -> None:
+    """Compile for the processor's instruction sets without compiling a small program for each of them first.
+
+    Only where that fails, as with a compiler that is older than the processor, it is found out which can be used.
+    """
+    try:
+        build({"cpp.vec_isa_ok": True})
+    except Exception:
+        build({})
 
 
 @contextlib.contextmanager
