@@ -9,7 +9,7 @@ import pytest
 
 from steepest.recipe import Execution
 from steepest.record.schema import Record
-from steepest.sweep import estimate
+from steepest.sweep import machine as this_machine
 from steepest.sweep.estimate import SHARED, START_SECONDS, at_a_time, plan_seconds, run_seconds
 from steepest.sweep.expected import Expected
 from steepest.sweep.plan import PlannedRun, Setup, identity, next_runs
@@ -60,7 +60,7 @@ def played(made: Setup, plans: dict[str, Execution], together: int) -> float:
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch):
-    monkeypatch.setattr(estimate, "memory", lambda: (64 * 10**9, 32 * 10**9))
+    monkeypatch.setattr(this_machine, "memory", lambda: (64 * 10**9, 32 * 10**9))
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
@@ -89,9 +89,9 @@ def test_short_ones_are_made_one_at_a_time_unless_more_are_asked_for():
 def test_processes_have_room_in_memory(monkeypatch):
     made, plans = setup(TEXTS, seeds=3), cells(1.0, 16)
     assert at_a_time(made, plans, {}) == 16
-    monkeypatch.setattr(estimate, "memory", lambda: (8 * 10**9, 3 * 10**9))
+    monkeypatch.setattr(this_machine, "memory", lambda: (8 * 10**9, 3 * 10**9))
     assert at_a_time(made, plans, {}) == 3
-    monkeypatch.setattr(estimate, "memory", lambda: None)
+    monkeypatch.setattr(this_machine, "memory", lambda: None)
     assert at_a_time(made, plans, {}) == 16
 
 

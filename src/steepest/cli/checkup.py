@@ -81,6 +81,7 @@ class Checkup:
         processor: its name.
         instructions: the widest vector instructions that torch uses.
         cores: those that this process may use.
+        workers: how many runs can be made at the same time, one on each core, as far as memory goes.
         devices: what torch can train on, beside the processor, with its memory in bytes.
         memory: total and available, in bytes; None where the system does not tell.
         compiler: for compiled steps.
@@ -94,6 +95,7 @@ class Checkup:
     processor: str
     instructions: str
     cores: int
+    workers: int
     devices: tuple[dict[str, Any], ...]
     memory: tuple[int, int] | None
     compiler: Compiler
@@ -137,6 +139,7 @@ def examine(*, try_compiler: bool = False) -> Checkup:
         processor=machine.processor(),
         instructions=torch.backends.cpu.get_cpu_capability(),
         cores=machine.cores(),
+        workers=machine.with_room(machine.cores()),
         devices=tuple(_devices()),
         memory=machine.memory(),
         compiler=_compiler(try_compiler),
@@ -300,6 +303,7 @@ def _lines(found: Checkup) -> Generator[tuple[str, str]]:
     else:
         total, available = found.memory
         yield "memory", f"{_bytes(total)}, {_bytes(available)} available"
+    yield "workers", f"{counted(found.workers, 'run')} at a time, where a comparison has many"
     yield "compiler", _compiler_line(found.compiler)
     cache = found.cache
     yield "cache", f"{cache.folder}: {held(cache)}" + ("" if cache.writable else "; it cannot be written")

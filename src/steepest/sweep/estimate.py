@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from steepest.recipe import Execution
 from steepest.record.schema import Phase
 from steepest.sweep.expected import Expected, expected_runs
-from steepest.sweep.machine import memory
+from steepest.sweep.machine import with_room
 from steepest.sweep.plan import (
     History,
     Setup,
@@ -29,8 +29,6 @@ LEAST_STEPS = 20
 """No budget leaves shorter runs."""
 EXTENSIONS = 0.5
 """Rates by which a scan is expected to be extended, on average."""
-WORKER_BYTES = 1_000_000_000
-"""Memory that a process takes, about, besides the data."""
 SHARED = 0.9
 """How fast a run is, compared with one that has the machine to itself, where one is made on every core."""
 START_SECONDS = 6.0
@@ -65,8 +63,7 @@ def at_a_time(setup: Setup, cells: Cells, history: History, asked: int | None = 
     most = max((each.workers for each in cells.values()), default=1)
     if asked is not None or most == 1:
         return most
-    if known := memory():
-        most = min(most, max(1, known[1] // WORKER_BYTES))
+    most = with_room(most)
     alone, together = _both(setup, cells, history)
     return most if together < alone else 1
 

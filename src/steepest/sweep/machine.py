@@ -25,6 +25,8 @@ from steepest.errors import FolderError
 from steepest.files import write_atomically
 from steepest.train.aot import cache_folder, cpu_entry
 
+WORKER_BYTES = 1_000_000_000
+"""Memory that a process takes that makes runs, about, besides the data."""
 MOST_KEPT = 200
 """Thread counts that are kept; the oldest go first."""
 MOST_WAITS = 7
@@ -82,6 +84,17 @@ def memory() -> tuple[int, int] | None:
                 total = most
                 available = min(available, max(0, most - int(Path(used).read_text(encoding="ascii"))))
     return total, available or total
+
+
+def with_room(workers: int) -> int:
+    """Return how many of some processes that make runs there is memory for, at least one.
+
+    Example:
+        >>> 1 <= with_room(2) <= 2
+        True
+    """
+    known = memory()
+    return workers if known is None else min(workers, max(1, known[1] // WORKER_BYTES))
 
 
 LIMITS = (
