@@ -80,10 +80,13 @@ class Case:
 
     @property
     def text(self) -> str:
+        return self.said()
+
+    def said(self, giveaways: Sequence[str] = ()) -> str:
         return headline(
             self.metric, [self.winner, *self.baselines], self.winner, self.rivals, self.against,
             recommended=self.recommended, reference=self.reference, limits=self.limits,
-            subject=self.subject, factorial=self.factorial,
+            subject=self.subject, factorial=self.factorial, giveaways=giveaways,
         )  # fmt: skip
 
 
@@ -661,3 +664,17 @@ def test_means_that_differ_by_rounding_are_not_ranked():
 
     assert notes(rows(0.59)) == ["Validation chose adam; on the test rows sgd has the better mean."]
     assert notes(rows(0.6 - 3e-10)) == []
+
+
+def test_advice_is_reserved_where_a_column_gives_the_target_away():
+    leak = ", unless Censor would not be known at prediction."
+    advised = 0
+    for name, case in CASES.items():
+        text = case.said(["Censor"])
+        assert text.replace(leak, ".") == case.text, name
+        assert text.count(leak) == len(re.findall(r"(?:^|\. )Use ", text)), name
+        advised += leak in text
+    assert advised > len(CASES) / 2
+    one = CASES["win over one"]
+    assert ", unless a, b or c would not be known at prediction." in one.said(["a", "b", "c"])
+    assert ", unless one of 4 columns, such as a, would not be known at prediction." in one.said([*"abcd"])

@@ -77,11 +77,11 @@ def arm_row(evidence: Evidence, arm: Arm, kind: Kind) -> Row:
         outcome=", ".join(f"{how} {count} of {len(records)}" for how, count in failed.items()) or "finished",
         reason=next((reason for reason, _ in errors.most_common(1)), ""),
         metrics={
-            name: evidence.estimate([r.test.get(name, math.nan) for r in records])
+            name: evidence.estimate([r.test.get(name, math.nan) for r in records], name)
             for name in evidence.metrics
         },
         last={
-            name: evidence.estimate([r.test_last.get(name, math.nan) for r in records])
+            name: evidence.estimate([r.test_last.get(name, math.nan) for r in records], name)
             for name in evidence.metrics
         },
         values={name: [r.test.get(name, math.nan) for r in records] for name in evidence.metrics},
@@ -189,7 +189,7 @@ def rate_curve(evidence: Evidence, arm: Arm) -> RateCurve:
         full_at=at(full),
         chosen_at=_plain(arm.method.beside_rate(chosen)),
         sweep=[
-            RateEstimate(**estimate_of(values).model_dump(), lr=rate, values=values)
+            RateEstimate(**estimate_of(values, metric).model_dump(), lr=rate, values=values)
             for rate, values in sorted(swept.items())
         ],
     )

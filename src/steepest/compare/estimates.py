@@ -49,9 +49,11 @@ class Estimate(Interval):
 
     Attributes:
         same: whether several runs all gave the same.
+        cut: whether the interval was cut to the range of the metric, so that it is not symmetric about the mean.
     """
 
     same: bool = False
+    cut: bool = False
 
     @model_validator(mode="before")
     @classmethod

@@ -16,6 +16,7 @@ from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.factorial import factorial
 from steepest.compare.folds import SetKind, corrected_t
 from steepest.compare.intervals import t_interval
+from steepest.compare.ranges import difference_within, within
 from steepest.compare.scores import Scores, over_sets, scores
 from steepest.optim.spec import MethodSpec
 from steepest.record.schema import BaselineRecord, Record
@@ -82,15 +83,15 @@ class Evidence:
         """Return the scores of one arm or baseline on each test set as one."""
         return over_sets(each, self.kind, self.test_share)
 
-    def estimate(self, values: Sequence[float]) -> Estimate:
-        """Return the mean of what runs of all test sets and seeds gave, with its interval."""
+    def estimate(self, values: Sequence[float], metric: str) -> Estimate:
+        """Return the mean of what runs of all test sets and seeds gave of a metric, with its interval."""
         if self.setup.folds == 1:
-            return estimate_of(values)
+            return estimate_of(values, metric)
         means = [mean_of(each) for each in self.in_sets(values)]
         if not all(map(math.isfinite, means)):
             return Estimate(mean=mean_of(means), n=sum(map(math.isfinite, means)))
         found = corrected_t(means, self.test_share)
-        return Estimate(mean=found.mean, low=found.low, high=found.high, n=len(means))
+        return within(Estimate(mean=found.mean, low=found.low, high=found.high, n=len(means)), metric)
 
     @property
     def metric(self) -> str:
@@ -171,7 +172,8 @@ def compared(
         )
         for each in zip(*evidence.fitted, strict=True)
     ]
-    return differences(arms, baselines, seed)
+    pairs, against = differences(arms, baselines, seed)
+    return [difference_within(each) for each in pairs], [difference_within(each) for each in against]
 
 
 def arm_scores(evidence: Evidence, arm: Arm, rows: RunRows, metric: str) -> Scores:
@@ -204,7 +206,8 @@ def against_controls(
         (mine, _scores(evidence, f"{arm.title} ({name})", evidence.of(runs[name]), some, metric))
         for name, some in controls.items()
     ]
-    return dict(zip(controls, family(pairs, evidence.setup.seeds[0]), strict=True))
+    found = map(difference_within, family(pairs, evidence.setup.seeds[0]))
+    return dict(zip(controls, found, strict=True))
 
 
 def _scores(evidence: Evidence, name: str, records: Sequence[Record], rows: RunRows, metric: str) -> Scores:
@@ -252,10 +255,10 @@ def _mean_record(each: Sequence[BaselineRecord]) -> BaselineRecord:
     )
 
 
-def estimate_of(values: Sequence[float]) -> Estimate:
-    """Return the mean over seeds with its t interval."""
+def estimate_of(values: Sequence[float], metric: str) -> Estimate:
+    """Return the mean of a metric over seeds with its t interval, as far as it is within the metric's range."""
     found = t_interval(values)
-    return Estimate(**found._asdict(), n=sum(map(math.isfinite, values)))
+    return within(Estimate(**found._asdict(), n=sum(map(math.isfinite, values))), metric)
 
 
 def mean_of(values: Sequence[float]) -> float:

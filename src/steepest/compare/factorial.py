@@ -25,6 +25,7 @@ from steepest.compare import folds
 from steepest.compare.differences import family
 from steepest.compare.effects import Factorial, Interaction, LevelMean, MainEffect
 from steepest.compare.intervals import t_interval
+from steepest.compare.ranges import difference_within, within
 from steepest.compare.scores import Scores, Values, over_sets, weighted
 from steepest.evaluate.metrics import metric_info
 
@@ -130,7 +131,7 @@ def _main_effects(design: _Design, ordered: Mapping[str, list[str]], seed: int) 
         for factor, levels in ordered.items()
     }
     pairs = [(factor, pair) for factor in means for pair in itertools.combinations(means[factor], 2)]
-    found = family([pair for _, pair in pairs], seed)
+    found = [difference_within(each) for each in family([pair for _, pair in pairs], seed)]
     return [
         MainEffect(
             factor=factor,
@@ -171,4 +172,5 @@ def _level(mean: Scores) -> LevelMean:
     values: Values = mean.values
     found = folds.corrected_t(values, mean.test_share)[:3] if mean.sets else t_interval(values)
     value, low, high = found
-    return LevelMean(level=mean.name, mean=value, low=low, high=high, n=sum(map(math.isfinite, values)))
+    made = LevelMean(level=mean.name, mean=value, low=low, high=high, n=sum(map(math.isfinite, values)))
+    return within(made, mean.metric)

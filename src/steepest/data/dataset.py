@@ -186,11 +186,13 @@ class Note:
         kind: ``"info"`` for what was decided, ``"warning"`` for what may be wrong.
         text: a sentence with the column and the numbers.
         step: the preparation steps that it advises, as they are written in a file for ``--prepare``.
+        giveaway: the column that it warns of because it alone gives the target away.
     """
 
     kind: Literal["info", "warning"]
     text: str
     step: str = ""
+    giveaway: str = ""
 
 
 @dataclass(frozen=True)

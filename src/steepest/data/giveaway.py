@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -55,8 +56,13 @@ def giveaways(
             _, values = np.unique(values, return_inverse=True)
             error, constant = _errors(values, y, half, classes)
             if constant > 0 and 1 - error / constant >= THRESHOLD:
-                notes.append(Note("warning", _text(name, target, error, constant, most)))
+                notes.append(Note("warning", _text(name, target, error, constant, most), giveaway=name))
     return notes
+
+
+def without_giveaways(notes: Sequence[Note]) -> tuple[Note, ...]:
+    """Return the notes for data whose inputs are always known, as where a curve runs or who rates what."""
+    return tuple(each for each in notes if not each.giveaway)
 
 
 def _bins(values: _Array) -> _Array:

@@ -137,9 +137,14 @@ def number(text: str, *, bold: bool = False) -> str:
     Example:
         >>> number("0.551 ± .007", bold=True), number("–"), number("3.2e-4"), number("−48,200 ± 900")
         ('$\\mathbf{0.551} \\pm .007$', '--', '$3.2\\times 10^{-4}$', '$-48{,}200 \\pm 900$')
+        >>> number("84 [45, 100]")
+        '$84$ $[45, 100]$'
     """
     if not any(each.isdigit() or each == "∞" for each in text):
         return escape(text)
+    before, bracket, ends = text.partition(" [")
+    if bracket:
+        return f"{number(before, bold=bold)} ${_plain(_POWER.sub(_power, f'[{ends}'))}$"
     mean, sign, spread = _POWER.sub(_power, text).partition("±")
     shown = [_plain(mean.strip()), *([_plain(spread.strip())] if sign else [])]
     if bold:

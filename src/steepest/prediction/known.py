@@ -230,6 +230,5 @@ def _score(name: str, values: NDArray[np.float64], exact: float | None, *, enoug
     half = float(crossed.half_width(crossed.parts(values[None])))
     if not half > 0:  # rows that are all the same show no spread
         return Score(name, value)
-    least = -math.inf if name == "r2" else 0.0
-    most = 1.0 if metric_info(name).higher_is_better else math.inf
-    return Score(name, value, max(least, value - half), min(most, value + half))
+    about = metric_info(name)
+    return Score(name, value, max(about.least, value - half), min(about.most, value + half))

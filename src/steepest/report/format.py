@@ -155,6 +155,8 @@ def estimate(
 ) -> str:
     """Return ``mean ± half-width`` with the same decimals, or the mean alone where one run gives no interval.
 
+    An interval that was cut to the metric's range is not symmetric: its ends are written in brackets.
+
     A row gets more decimals than its column where its value, if its interval is not wider, would lose its second
     significant digit, and up to two more where its interval would be shown as zero; an interval that is narrower still
     is below the last digit, as is one that would take a seventh digit. A value of another order than its column has
@@ -185,6 +187,8 @@ def estimate(
         '70.0 ± 0'
         >>> estimate(Estimate(mean=0.43494873, n=1), decimals=8, needed=3)
         '0.435'
+        >>> estimate(Estimate(mean=0.84375, low=0.44668, high=1.0, n=2, cut=True), percent=True)
+        '84.4 [44.7, 100.0]'
     """
     if decimals is None:
         decimals = column_decimals([value], percent=percent)
@@ -203,6 +207,9 @@ def estimate(
     if width < 1 and round(width, decimals) == 0 and round(width, decimals + 2) > 0:
         more = min(decimals_for(width), decimals + 2)
         decimals = decimals if own is None or more > own + 3 else more
+    if value.ends is not None and value.cut:
+        low, high = ("0" if end == 0 else number(scale * end, decimals) for end in value.ends)
+        return f"{number(mean, decimals)} [{low}, {high}]"
     return f"{number(mean, decimals)}{space}±{space if space else ''}{spread(width, decimals)}"
 
 

@@ -111,6 +111,7 @@ def headline(
     limits: Limits = NO_LIMITS,
     subject: Subject | None = None,
     factorial: Factorial | None = None,
+    giveaways: Sequence[str] = (),
 ) -> str:
     """Return which model to use, what it reaches, by how much it is better, and whether what is compared matters.
 
@@ -127,6 +128,7 @@ def headline(
         limits: what restricts the claims.
         subject: what is compared; optimizers, if left out.
         factorial: main effects, where several factors vary in all combinations.
+        giveaways: columns that alone give the target away: the advice holds only where they are known.
     """
     written = digits(metric, rows, [*rivals, *against])
     baselines = [row for row in rows if row.kind == "baseline" and metric.name in row.metrics]
@@ -139,7 +141,8 @@ def headline(
     )
     if case.failed:
         lost = f"No run of any {case.subject.one} finished, so nothing can be said about {metric.title}."
-        return f"Use {chosen.name}: {case.result(chosen)}. {lost}" if chosen else lost
+        advice = f"Use {chosen.name}: {case.result(chosen)}." if chosen else ""
+        return f"{_reserved(advice, giveaways)} {lost}" if chosen else lost
     tie = _better_but_undetected(case)
     if chosen is not None:
         said = [_use_baseline(case, chosen), *_arms(case, lead=False)]
@@ -147,11 +150,33 @@ def headline(
         said = [_use_either(case, tie), *_arms(case, lead=False)]
     else:
         said = [*_arms(case, lead=True), *[_best_baseline(case, row) for row in known[:1]]]
-    said = [*_silence(case), *said]
+    said = [*_silence(case), *(_reserved(each, giveaways) for each in said)]
     shown = chosen or tie or next(iter(known), None)
     said += [_reference(case, row) for row in known if row.name == reference and row is not shown]
     said += [f"{row.name} gave no result." for row in baselines if row not in known]
     return _said_once(" ".join(map(case.subject.sentence, said)))
+
+
+MOST_GIVEAWAYS = 3
+"""So many columns that give the target away are named in the advice; of more, the first."""
+
+
+def _reserved(text: str, giveaways: Sequence[str]) -> str:
+    """Return advice with the reservation that columns which give the target away must be known.
+
+    Example:
+        >>> _reserved("Use adam: accuracy 100.0% (2 seeds). It is best.", ["Censor"])
+        'Use adam: accuracy 100.0% (2 seeds), unless Censor would not be known at prediction. It is best.'
+        >>> _reserved("Adam is best.", ["Censor"])
+        'Adam is best.'
+    """
+    if not giveaways or not text.startswith("Use "):
+        return text
+    named = listed(list(giveaways), "or")
+    if len(giveaways) > MOST_GIVEAWAYS:
+        named = f"one of {len(giveaways)} columns, such as {giveaways[0]},"
+    advice, dot, rest = text.removesuffix(".").partition(". ")
+    return f"{advice}, unless {named} would not be known at prediction{dot}{rest}."
 
 
 _EVIDENCE = re.compile(

@@ -52,6 +52,7 @@ def worded(found: Summary, notes: Sequence[Note], folder: Path, model: str | Non
                 limits=limits,
                 subject=what,
                 factorial=comparison.factorial,
+                giveaways=[each.giveaway for each in notes if each.giveaway],
             )
             + (said and f" {what.sentence(said)}")
             + ("" if comparison.held_out else " All results are on the training rows; nothing was held out."),

@@ -34,7 +34,7 @@ def named(optimizer: str) -> str:
     return title if title.lower() == optimizer else capital(optimizer)
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], word: str = "and") -> str:
     """Return names as a list in a sentence.
 
     Example:
@@ -45,7 +45,7 @@ def listed(names: Sequence[str]) -> str:
     """
     if len(names) == 1:
         return names[0]
-    between, last = ("; ", "; and ") if any(", " in each for each in names) else (", ", " and ")
+    between, last = ("; ", f"; {word} ") if any(", " in each for each in names) else (", ", f" {word} ")
     return between.join(names[:-1]) + last + names[-1]
 
 

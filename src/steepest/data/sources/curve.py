@@ -16,6 +16,7 @@ import torch
 from steepest.data.caution import about_curve
 from steepest.data.dataset import Dataset, InputField, Part, Shape
 from steepest.data.described import Fact, Overview, span
+from steepest.data.giveaway import without_giveaways
 from steepest.data.options import TableOptions
 from steepest.data.parts import PARTS
 from steepest.data.pipeline import TablePipeline
@@ -170,6 +171,7 @@ class Curve(Source):
             validation=_along(dataset.validation),
             test=_along(dataset.test),
             shape=made.shape,
+            notes=without_giveaways(dataset.notes),
             doubles={name: _along(part) for name, part in dataset.doubles.items()},
         ), made
 

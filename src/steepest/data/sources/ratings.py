@@ -17,6 +17,7 @@ import polars as pl
 from steepest.data.catalog import is_name, open_catalog
 from steepest.data.dataset import Dataset, Note, Part, Shape
 from steepest.data.described import Fact, Listed, Overview, number, plain_numbers, span
+from steepest.data.giveaway import without_giveaways
 from steepest.data.labels import as_label
 from steepest.data.options import TableOptions
 from steepest.data.pipeline import TablePipeline
@@ -216,7 +217,7 @@ class Ratings(Source):
         return self._ratings(*self._table.vary(variant, test_set))
 
     def _ratings(self, dataset: Dataset, pipeline: TablePipeline) -> tuple[Dataset, RatingsPipeline]:
-        notes = (*dataset.notes, *self._about_rows)
+        notes = (*without_giveaways(dataset.notes), *self._about_rows)
         if self.options.range is not None:
             bounds = _ends(self.options.range)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -58,6 +59,7 @@ class MetricInfo:
         by_class: whether it weighs classes, so that a class with few rows makes it uncertain.
         mean: whether it is a mean over rows of values that they have by themselves, or the root of one: of parts of the
             rows the sums of weights, and of weights times values, can then be added. Others need all rows at once.
+        least, most: the ends of the range of its values.
     """
 
     name: str
@@ -67,6 +69,8 @@ class MetricInfo:
     percent: bool = False
     by_class: bool = False
     mean: bool = False
+    least: float = -math.inf
+    most: float = math.inf
 
 
 _RETIRED = {"brier": MetricInfo("brier", "Brier score", "classification", False)}
@@ -94,6 +98,7 @@ def metric_info(name: str) -> MetricInfo:
     canonical, k = canonical_name(name)
     about = _about("top-3" if k is not None else canonical)
     percent = bool(about.get("percent", False))
+    least, most = about["range"]
     return MetricInfo(
         name=canonical.replace("-", "_"),
         title=about["title"] if k is None else f"{canonical} accuracy",
@@ -102,6 +107,8 @@ def metric_info(name: str) -> MetricInfo:
         percent=percent,
         by_class=bool(about.get("by_class", False)),
         mean="mean_of" in about,
+        least=-math.inf if least is None else least,
+        most=math.inf if most is None else most,
     )
 
 

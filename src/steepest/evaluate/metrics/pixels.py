@@ -13,6 +13,7 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     "pixel-mse": {
         "object": "pixel_mse",
         "mean_of": "squared_errors",
+        "range": (0.0, 1.0),
         "what": "mean squared error of pixels from 0 (black) to 1 (white)",
         "groups": ["reconstruction"],
         "title": "MSE of pixels",
@@ -21,6 +22,7 @@ COMPONENTS: dict[str, dict[str, Any]] = {
         "object": "pixel_rmse",
         "mean_of": "squared_errors_in_values",
         "root": True,
+        "range": (0.0, 255.0),
         "what": "root of the mean squared error, in values of a pixel (0 to 255)",
         "groups": ["reconstruction"],
         "title": "RMSE of pixels (0 to 255)",
@@ -28,6 +30,7 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     "pixel-mae": {
         "object": "pixel_mae",
         "mean_of": "absolute_errors_in_values",
+        "range": (0.0, 255.0),
         "what": "mean absolute error, in values of a pixel (0 to 255)",
         "groups": ["reconstruction"],
         "title": "MAE of pixels (0 to 255)",

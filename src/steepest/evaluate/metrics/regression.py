@@ -15,12 +15,14 @@ COMPONENTS: dict[str, dict[str, Any]] = {
         "object": "rmse",
         "mean_of": "squared_errors",
         "root": True,
+        "range": (0.0, None),
         "what": "root of the mean squared error, in target units",
         "groups": ["regression"],
         "title": "RMSE",
     },
     "r2": {
         "object": "r2",
+        "range": (None, 1.0),
         "what": "share of the target's variance explained",
         "by_row": "r2_by_row",
         "groups": ["regression"],
@@ -30,6 +32,7 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     "mae": {
         "object": "mae",
         "mean_of": "absolute_errors",
+        "range": (0.0, None),
         "what": "mean absolute error, in target units",
         "groups": ["regression"],
         "title": "MAE",
@@ -37,6 +40,7 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     "mse": {
         "object": "mse",
         "mean_of": "squared_errors",
+        "range": (0.0, None),
         "what": "mean squared error, in squared target units",
         "groups": ["regression"],
         "title": "MSE",
