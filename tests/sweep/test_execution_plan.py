@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 import tomli_w
+from torch import nn
 
 from steepest.cli import main
+from steepest.data.dataset import Shape
 from steepest.experiment.budget import asked_for
-from steepest.recipe import Protocol
+from steepest.experiment.cells import cell_of, measured_for
+from steepest.recipe import Execution, Protocol, stable_hash
 from steepest.record.store import Folder
 from tests.conftest import SHORT, churn_table
 from tests.sweep.arms import arms_of
@@ -133,3 +136,35 @@ def test_a_length_belongs_to_its_pilot() -> None:
     assert asked(None) == asked(None)
     assert asked(None) != asked(None, class_weights=(1.0, 2.0))
     assert asked(3) == asked(3, class_weights=(1.0, 2.0))
+
+
+APART: list[dict[str, object]] = [
+    {"loss": "absolute"},
+    {"regularizer": "l2(0.0001)"},
+    {"rates": "head=2.0"},
+    {"freeze": "head"},
+    {"accumulate": 2},
+    {"clip": 1.0},
+    {"batch_size": 9},
+    {"precision": "float64"},
+    {"model": "mlp"},
+]
+
+
+def test_the_time_of_a_step_is_measured_for_everything_that_it_depends_on() -> None:
+    shape, [arm] = Shape("regression", {}, ("a",), 1), arms_of(["adam"])
+    recipes = [arm.recipe, *(arm.recipe.model_copy(update=each) for each in APART)]
+    assert len({cell_of(each, shape) for each in recipes}) == len(recipes)
+    for name in ("schedule", "max_seconds", "start", "data"):
+        assert cell_of(arm.recipe.model_copy(update={name: "other"}), shape) == cell_of(arm.recipe, shape)
+    known = stable_hash(["linear", repr(shape), 8, "float32"])[:12]
+    assert cell_of(arm.recipe, shape) == known  # that of folders which were begun before there were others
+
+
+def test_a_loss_is_measured_again_where_its_code_has_changed() -> None:
+    [arm] = arms_of(["adam"], loss="mine.py:Mine", code={"loss": "a", "regularizer": "b"})
+    before = Execution(of=measured_for(nn.Linear(1, 1), arm.recipe))
+    assert before.changed(before.of) == ""
+    for kind in ("loss", "regularizer"):
+        edited = arm.recipe.model_copy(update={"code": {**arm.recipe.code, kind: "c"}})
+        assert before.changed(measured_for(nn.Linear(1, 1), edited)) == f"the code of the {kind} has changed"

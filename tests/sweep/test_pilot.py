@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from steepest.record.schema import Point, Record, RunKey
-from steepest.sweep.defaults import PILOT_EPOCHS, PILOT_PATIENCE, pilot, pilot_text
+from steepest.sweep.defaults import PILOT_EPOCHS, PILOT_PATIENCE, pilot, pilot_arms, pilot_run, pilot_text
 from tests.sweep.arms import arms_of
 
 PER_EPOCH = 500
@@ -94,6 +94,45 @@ def test_a_pilot_of_another_recipe_is_not_used() -> None:
     pilot(runner, ARM, 1)
     assert len({each.key.recipe for each in runner.kept}) == 4
     assert len(runner.kept) == 5
+
+
+PILOTED: dict[str, tuple[int, list[dict[str, object]]]] = {
+    "what ends runs early": (1, [{"regularizer": ""}, {"regularizer": "early-stopping(1)"}]),
+    "what ends runs early, beside others": (
+        1,
+        [{"regularizer": "l2(0.0001) + early-stopping(1)"}, {"regularizer": "l2(0.0001)"}],
+    ),
+    "schedules": (1, [{"schedule": "cosine"}, {"schedule": "constant"}]),
+    "time": (1, [{"max_seconds": 1.0}, {"max_seconds": None}]),
+    "batch sizes": (2, [{"batch_size": 16}, {"batch_size": 256}]),
+    "losses": (3, [{"loss": ""}, {"loss": "absolute"}, {"loss": "huber(1.0)"}]),
+    "fixed parameters": (2, [{"freeze": ""}, {"freeze": "head"}]),
+    "rates": (2, [{"rates": ""}, {"rates": "head=2.0"}]),
+    "clipping": (2, [{"clip": None}, {"clip": 1.0}]),
+    "data": (2, [{"data": "d"}, {"data": "e"}]),
+}
+
+
+@pytest.mark.parametrize("name", PILOTED)
+def test_pilots_do_not_depend_on_the_order_of_arms(name: str) -> None:
+    count, changes = PILOTED[name]
+    arms = [
+        replace(arm, recipe=arm.recipe.model_copy(update=change))
+        for change in changes
+        for arm in arms_of(["adam", "sgd"])
+    ]
+    found = [{pilot_run(arm, 0).recipe.id for arm in pilot_arms(some)} for some in (arms, arms[::-1])]
+    assert found[0] == found[1]
+    assert len(found[0]) == len(pilot_arms(arms)) == count
+
+
+def test_a_pilot_is_trained_as_an_arm_that_nothing_ends_early() -> None:
+    """Its steps are computed as planned for that arm, whose cell has the same regularizers."""
+    [plain] = arms_of(["adam"])
+    stopping = replace(plain, recipe=plain.recipe.model_copy(update={"regularizer": "early-stopping(1)"}))
+    assert pilot_arms([stopping, plain]) == pilot_arms([plain, stopping]) == [plain]
+    assert pilot_arms([stopping]) == [stopping]
+    assert pilot_run(stopping, 0).recipe == pilot_run(plain, 0).recipe
 
 
 def test_200_steps_are_the_least() -> None:

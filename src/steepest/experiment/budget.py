@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from steepest.report.format import seconds as duration
 from steepest.sweep.ahead import Ahead
 from steepest.sweep.arms import SUBJECTS, Arm
 from steepest.sweep.compiling import Work, with_choice
-from steepest.sweep.defaults import PILOT_STEPS, equal_seconds, pilot
+from steepest.sweep.defaults import PILOT_STEPS, equal_seconds, pilot, pilot_arms, pilot_recipe
 from steepest.sweep.estimate import fit_budget, plan_seconds
 from steepest.sweep.expected import expected_runs
 from steepest.sweep.plan import History, Setup
@@ -216,7 +216,7 @@ def compile_ahead(settings: Settings, ahead: Ahead) -> None:
 def find_length(settings: Settings, runner: Runner, clock: Clock) -> tuple[float, str]:
     """Return the number of epochs that pilots find, and how; one epoch where the time is too short for a pilot.
 
-    There is one pilot for each model and kind of data; the longest length holds for all arms.
+    There is one pilot for each recipe without its optimizer and schedule; the longest length holds for all arms.
     """
     adam = str(make_rule("adam"))
     arms = pilot_arms(settings.arms)
@@ -246,11 +246,6 @@ def find_length(settings: Settings, runner: Runner, clock: Clock) -> tuple[float
     epochs, how, arm = max(found, key=lambda each: each[0])
     of = f", the longest of {len(arms)} pilot runs: {arm.title}" if len(arms) > 1 else ""
     return epochs, f"{counted(epochs, 'epoch')} ({how}{of})"
-
-
-def pilot_arms(arms: Sequence[Arm]) -> list[Arm]:
-    """Return an arm for each model and kind of data."""
-    return list({(arm.recipe.model, arm.folds[0]): arm for arm in reversed(arms)}.values())[::-1]
 
 
 def fit_length(settings: Settings, wanted: RunLength, clock: Clock) -> RunLength:
@@ -290,7 +285,9 @@ def asked_for(settings: Settings) -> str:
         asked |= {name: getattr(protocol, name) for name in ("seeds", "scan_rates", "full_rates")}
         asked |= {"sweep": True} if protocol.sweep else {}
     if protocol.epochs is None:
-        recipes = {arm.recipe.scheduled("constant").id for arm in pilot_arms(settings.arms)}
+        recipes = {
+            pilot_recipe(arm).model_copy(update={"patience": None}).id for arm in pilot_arms(settings.arms)
+        }
         asked["pilot of"] = " ".join(sorted(recipes))
     return ", ".join(f"{name} {value}" for name, value in asked.items())
 

@@ -10,19 +10,28 @@ from torch import nn
 
 from steepest.data.dataset import Shape
 from steepest.models import count_parameters
-from steepest.recipe import Execution, Recipe, stable_hash
+from steepest.recipe import BEARINGS, Execution, Recipe, stable_hash
 from steepest.sweep.arms import Arm
 from steepest.sweep.machine import cores, processor
 
-INSIDE = {"regularizer": "", "rates": "", "freeze": "", "accumulate": 1}
-"""What the time of a step depends on, too, with the values that older plans do not name."""
+IN_TIME = tuple(name for name, each in BEARINGS.items() if each.in_time)
+"""The fields of a recipe that the time of a step depends on."""
+ALWAYS_NAMED = ("model", "batch_size", "precision")
+"""Those of them that a key names whatever their values are."""
+CODES = {"model": "code", "loss": "loss code", "regularizer": "regularizer code"}
+"""What the user's code of these kinds is called in an execution plan."""
 
 
 def cell_of(recipe: Recipe, shape: Shape) -> str:
     """Return the key of the cell of a recipe on data of a shape."""
     known = [recipe.model, repr(shape), recipe.batch_size, recipe.precision]
-    more = [getattr(recipe, name) for name, neutral in INSIDE.items() if getattr(recipe, name) != neutral]
-    return stable_hash([*known, *more])[:12]
+    return stable_hash([*known, *_unusual(recipe).values()])[:12]
+
+
+def _unusual(recipe: Recipe) -> dict[str, Any]:
+    """Return the fields that the time of a step depends on, too, where they have another value than by default."""
+    values = {name: getattr(recipe, name) for name in IN_TIME if name not in ALWAYS_NAMED}
+    return {name: value for name, value in values.items() if value != Recipe.model_fields[name].default}
 
 
 @dataclass(frozen=True)
@@ -82,8 +91,7 @@ def measured_for(net: nn.Module, recipe: Recipe) -> dict[str, str]:
         "shapes": stable_hash(shapes)[:12],
         "batch size": str(recipe.batch_size),
         "precision": recipe.precision,
-        **{name: str(getattr(recipe, name)) for name in INSIDE if getattr(recipe, name) != INSIDE[name]},
+        **{name: str(value) for name, value in _unusual(recipe).items()},
         "machine": f"{processor()} with {cores()} cores",
-        **({"code": recipe.code["model"]} if "model" in recipe.code else {}),
-        **({"code of the regularizer": recipe.code["regularizer"]} if "regularizer" in recipe.code else {}),
+        **{name: recipe.code[kind] for kind, name in CODES.items() if kind in recipe.code},
     }

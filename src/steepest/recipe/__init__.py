@@ -36,9 +36,10 @@ from steepest.recipe.options import (
     Protocol,
     flag_of,
 )
-from steepest.recipe.recipe import NEUTRAL, Recipe, stable_hash
+from steepest.recipe.recipe import BEARINGS, NEUTRAL, Recipe, stable_hash
 
 __all__ = [
+    "BEARINGS",
     "CLEARER_NAMES",
     "EXECUTION_OPTIONS",
     "FACTORS",

@@ -127,6 +127,8 @@ class ExecutionPlan(Options):
 _RENEWED = {
     "shapes": "the shapes of the parameters have changed",
     "code": "the code of the model has changed",
+    "loss code": "the code of the loss has changed",
+    "regularizer code": "the code of the regularizer has changed",
 }
 
 EXECUTION_OPTIONS = tuple(ExecutionOptions.model_fields)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import Field
@@ -94,19 +96,55 @@ class Recipe(Options):
         return stable_hash(values)[:12]
 
 
-NEUTRAL: dict[str, Any] = {
-    "positive": None,
-    "code": {},
-    "start": None,
-    "gradients": None,
-    "loss": "",
-    "regularizer": "",
-    "rates": "",
-    "freeze": "",
-    "accumulate": 1,
-    "max_seconds": None,
+FROM_THE_BEGINNING: Any = object()
+"""In place of a neutral value: recipes have always had the field."""
+
+
+@dataclass(frozen=True)
+class Bearing:
+    """What a field of a recipe bears on, besides the result of a run, on which all do.
+
+    Attributes:
+        neutral: the value, fixed forever, that leaves the identity as it was before recipes had the field.
+        in_time: whether the time of a step depends on it, so that it is part of the key of a cell.
+        in_pilot: whether the pilot run that finds the length is trained with it, so that arms that differ in it have
+            pilots of their own.
+    """
+
+    neutral: Any = FROM_THE_BEGINNING
+    in_time: bool = False
+    in_pilot: bool = False
+
+
+BEARINGS: Mapping[str, Bearing] = {
+    "data": Bearing(in_pilot=True),  # cells have its shape
+    "model": Bearing(in_time=True, in_pilot=True),
+    "optimizer": Bearing(),  # times are stored by optimizer; the pilot has its own
+    "schedule": Bearing(),
+    "steps": Bearing(),
+    "batch_size": Bearing(in_time=True, in_pilot=True),
+    "clip": Bearing(in_time=True, in_pilot=True),
+    "class_weights": Bearing(in_pilot=True),
+    "precision": Bearing(in_time=True, in_pilot=True),
+    "metric": Bearing(in_pilot=True),
+    "positive": Bearing(None, in_pilot=True),
+    "gradients": Bearing(None),
+    "patience": Bearing(),
+    "code": Bearing({}, in_pilot=True),  # each digest goes with its component
+    "loss": Bearing("", in_time=True, in_pilot=True),
+    "regularizer": Bearing("", in_time=True, in_pilot=True),  # but for what ends a run early
+    "rates": Bearing("", in_time=True, in_pilot=True),
+    "freeze": Bearing("", in_time=True, in_pilot=True),
+    "accumulate": Bearing(1, in_time=True, in_pilot=True),
+    "max_seconds": Bearing(None),
+    "start": Bearing(None),
 }
-"""Fields that recipes had not from the beginning, with the values, fixed forever, that leave the identity as it was."""
+"""What every field of a recipe bears on."""
+
+NEUTRAL: Mapping[str, Any] = {
+    name: each.neutral for name, each in BEARINGS.items() if each.neutral is not FROM_THE_BEGINNING
+}
+"""Fields that recipes had not from the beginning, with the values that leave the identity as it was."""
 
 
 def stable_hash(value: Any) -> str:

@@ -178,6 +178,17 @@ def regularizer_text(text: str) -> str:
     )
 
 
+def without_ends(text: str) -> str:
+    """Return a specification without the regularizers that do nothing but end a run.
+
+    Example:
+        >>> without_ends("l2(0.0001) + early-stopping(5)"), without_ends("early-stopping(5)")
+        ('l2(0.0001)', '')
+    """
+    parts = [each for each in grammar.split(text, at="+") if each != NONE] if text else []
+    return " + ".join(each for each in parts if set(read_regularizers(each)[0].places) != {"length"})
+
+
 def specs_of(text: str) -> list[grammar.Spec]:
     """Return the specifications that are joined by ``+`` in a text; none for ``none`` or an empty text.
 

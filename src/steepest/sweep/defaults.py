@@ -12,9 +12,11 @@ from steepest.data.target import known_class
 from steepest.errors import OptionError
 from steepest.objectives.target import target_of
 from steepest.optim import make_rule
-from steepest.recipe import Execution
+from steepest.recipe import BEARINGS, NEUTRAL, Execution, Recipe
 from steepest.record.schema import Record, RunKey
+from steepest.regularizers import without_ends
 from steepest.sweep.arms import Arm, Wanted
+from steepest.sweep.codes import of_regularizers
 from steepest.sweep.contestants import whole_spec
 from steepest.sweep.plan import TUNING_SEED, PlannedRun
 from steepest.sweep.runner import Runner
@@ -63,19 +65,36 @@ def class_weights(dataset: Dataset, wanted: str | dict[str, float]) -> tuple[flo
     return tuple(weights.get(name, 1.0) for name in dataset.classes)
 
 
+def pilot_recipe(arm: Arm) -> Recipe:
+    """Return what the pilot of an arm trains with Adam: its recipe without what bears on no pilot, or ends a run."""
+    recipe = arm.recipe.scheduled("constant").without_code("callbacks")
+    neutral = {
+        name: NEUTRAL[name] for name, each in BEARINGS.items() if name in NEUTRAL and not each.in_pilot
+    }
+    regularizer = without_ends(recipe.regularizer)
+    if regularizer != recipe.regularizer:
+        digest = of_regularizers(regularizer).digest if regularizer else ""
+        recipe = recipe.without_code("regularizer")
+        neutral |= {"code": {**recipe.code, **({"regularizer": digest} if digest else {})}}
+    return recipe.model_copy(update={**neutral, "regularizer": regularizer, "patience": PILOT_PATIENCE})
+
+
 def pilot_run(arm: Arm, seed: int, most_steps: int = PILOT_STEPS) -> PlannedRun:
     """Return the run that finds the length: Adam at its default, constant, until five epochs bring nothing."""
     rule = make_rule("adam")
     epochs = max(1, min(PILOT_EPOCHS, most_steps // arm.per_epoch))
-    changes = {
-        "optimizer": whole_spec(rule),
-        "steps": epochs * arm.per_epoch,
-        "patience": PILOT_PATIENCE,
-        "max_seconds": None,
-    }
-    recipe = arm.recipe.scheduled("constant").without_code("callbacks").model_copy(update=changes)
+    changes = {"optimizer": whole_spec(rule), "steps": epochs * arm.per_epoch}
+    recipe = pilot_recipe(arm).model_copy(update=changes)
     key = RunKey(name="pilot", recipe=recipe.id, seed=seed + TUNING_SEED, phase="pilot")
     return PlannedRun(key, recipe, rule, read_test=False, arm=arm)
+
+
+def pilot_arms(arms: Sequence[Arm]) -> list[Arm]:
+    """Return an arm for each pilot: one that trains exactly as the pilot does, where there is one."""
+    found: dict[str, Arm] = {}
+    for arm in sorted(arms, key=lambda each: each.recipe.regularizer != pilot_recipe(each).regularizer):
+        found.setdefault(pilot_recipe(arm).id, arm)
+    return [arm for arm in arms if arm in found.values()]
 
 
 def pilot(runner: Runner, arm: Arm, seed: int, most_steps: int = PILOT_STEPS) -> tuple[int, str]:

@@ -219,7 +219,7 @@ class ActiveRun:
             return
         self._waited = 0 if value < before else self._waited + 1
         ends = self.problem.applied.stops_after if self.problem.applied else None
-        patience = min((each for each in (ends, self.recipe.patience) if each is not None), default=None)
+        patience = ends if self.recipe.patience is None else self.recipe.patience  # a pilot has its own
         if not math.isfinite(value):
             cause = likely_cause(self.dataset.validation, self.done, self._first)
             what = f"the validation {self._decides.title} is {abs(value)} at step {self.done}"
