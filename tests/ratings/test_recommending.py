@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
@@ -34,6 +35,13 @@ def test_what_is_recommended_is_predicted_highest_and_not_seen(compared, ratings
     )
     assert listed[0]["title"].startswith(("Film ", "Toy Story"))
     assert listed[0]["ratings"] == rows.filter(pl.col("movieId") == best[0][1]).height
+
+
+def test_ids_are_numbers_of_any_kind_and_texts(compared):
+    wanted = st.recommend(compared, user=503, top=3)
+    for each in ("503", 503.0, np.int64(503), np.float32(503)):
+        assert st.recommend(compared, user=each, top=3).equals(wanted)
+    assert st.similar(compared, item=20.0).equals(st.similar(compared, item="20"))
 
 
 def test_for_a_new_user_items_are_those_liked_beyond_taste(compared):

@@ -52,14 +52,13 @@ def recommend(
     check_number("min-ratings", min_ratings)
     rated = Rated(folder, arm=arm, model=model)
     pipeline = rated.pipeline
-    found = rated.items.with_columns(
-        predicted=pl.Series(rated.predicted(0 if user is None else rated.user(user)))
-    )
+    code = 0 if user is None else rated.user(user)
+    found = rated.items.with_columns(predicted=pl.Series(rated.predicted(code)))
     biases = rated.biases(pipeline.item)
     if biases is not None:
         found = found.with_columns(pl.Series(BIAS, biases))
     if user is not None:
-        seen = rated.rows.filter(pl.col("user") == str(user))["item"]
+        seen = rated.rows.filter(pl.col("user") == pipeline.ids(pipeline.user)[code - 1])["item"]
         found = found.filter(~pl.col("item").is_in(seen.implode()))
     found = found.filter(pl.col("ratings") >= min_ratings)
     if not found.height:

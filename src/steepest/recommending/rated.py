@@ -84,7 +84,7 @@ class Rated:
             OptionError: the id is empty.
             UnknownNameError: the training rows do not have the user; the nearest ids are in the hint.
         """
-        return self._code(self.pipeline.user, str(user), {})
+        return self._code(self.pipeline.user, user, {})
 
     def item(self, item: object) -> int:
         """Return the code of an item, by its id, its title, or a part of one title.
@@ -93,9 +93,10 @@ class Rated:
             UnknownNameError: there is no such item; the nearest titles or ids are in the hint.
             OptionError: the text is empty; or it is, or is part of, the title of several items.
         """
-        return self._code(self.pipeline.item, str(item), self.pipeline.titles)
+        return self._code(self.pipeline.item, item, self.pipeline.titles)
 
-    def _code(self, column: str, text: str, titles: Mapping[str, str]) -> int:
+    def _code(self, column: str, given: object, titles: Mapping[str, str]) -> int:
+        text = given if isinstance(given, str) else str(as_label(pl.Series([given]))[0])  # 547.0 is 547
         ids = self.pipeline.ids(column)
         if not text.strip():
             raise OptionError(f"the {column} is empty", hint=f"give its id{' or title' if titles else ''}.")
