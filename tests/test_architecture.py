@@ -217,6 +217,34 @@ def test_importing_the_package_imports_nothing_heavy():
     _run(f"import sys, steepest; assert not set({HEAVY!r}) & set(sys.modules)")
 
 
+FIRST_STEP = """
+import os, sys
+import numpy as np
+import steepest as st
+from steepest.train.active import ActiveRun
+
+def took(self, info):
+    found = {"sklearn", "pandas", "scipy.stats", "torch._dynamo", "sympy", "plotly"} & set(sys.modules)
+    print(f"first step, imported: {sorted(found)}", flush=True)
+    os._exit(0)
+
+ActiveRun.took = took
+images = np.zeros((40, 4, 4), np.uint8)
+st.compare((images, ["a", "b"] * 20), sys.argv[1], reader="images", model="mlp(hidden=[2])", optimizers="adam",
+           epochs=1, seeds=1, compile="off", device="cpu", workers=1)
+"""
+
+
+def test_a_first_step_waits_for_no_import_that_only_results_or_compiling_need(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_STEP, str(tmp_path / "done")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.splitlines()[-1:] == ["first step, imported: []"], done.stderr
+
+
 @pytest.mark.parametrize("before", ["st.plan", "import steepest.compare.result", "pass"])
 def test_compare_stays_the_function_though_a_package_has_its_name(before):
     _run(
@@ -231,7 +259,7 @@ def test_every_public_name_exists_and_is_documented():
         assert name == "__version__" or (found.__doc__ or "").strip(), f"{name} has no docstring"
 
 
-TASKS = {"classification", "regression"}
+TASKS = {"classification", "regression", "reconstruction"}
 MAY_ASK = {"data/dataset.py", "data/target.py"}
 """Who compares the name of a task: what a target is, and how it is decided. Everybody else asks the target."""
 

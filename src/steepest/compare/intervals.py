@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize, stats
+from scipy import special
 
 from steepest import rng
 from steepest.compare.pairing import Values, finite, pairs
@@ -108,7 +108,7 @@ def paired_t(a: Sequence[float] | ArrayLike, b: Sequence[float] | ArrayLike, lev
     if math.isnan(error):
         return PairedT(mean, math.nan, math.nan, math.nan, n)
     half = _t_quantile(n, level) * error
-    return PairedT(mean, mean - half, mean + half, float(2.0 * stats.t.sf(abs(mean) / error, n - 1)), n)
+    return PairedT(mean, mean - half, mean + half, float(2.0 * special.stdtr(n - 1, -abs(mean) / error)), n)
 
 
 def paired_bootstrap(
@@ -235,6 +235,7 @@ def smallest_visible(
     if sd == 0.0:
         return 0.0
     bound = _t_quantile(n, level)
+    from scipy import optimize, stats  # slow to import
 
     def missing(shift: float) -> float:
         return float(stats.nct.sf(bound, n - 1, shift)) - power
@@ -301,7 +302,7 @@ def _error(values: Values, scale: float) -> float:
 
 
 def _t_quantile(n: int, level: float) -> float:
-    return float(stats.t.ppf((1.0 + level) / 2.0, n - 1))
+    return float(special.stdtrit(n - 1, (1.0 + level) / 2.0))
 
 
 def _check_level(level: float) -> None:

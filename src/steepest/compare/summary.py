@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from torch import Tensor
 
 from steepest.compare.assemble import arm_entries, arm_row, band, baseline_row, rate_curve, shown_metrics
@@ -221,6 +220,8 @@ def _classes(dataset: Dataset, findings: Findings) -> tuple[list[ClassLine], lis
     predicted = findings.predicted
     if predicted is None or not dataset.shape.classes:
         return [], []
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support  # slow to import
+
     truth, labels = findings.truth.cpu().numpy(), list(range(len(dataset.classes)))
     guess = predicted.cpu().numpy()
     weights = None if findings.weights is None else findings.weights.double().cpu().numpy()

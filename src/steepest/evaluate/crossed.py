@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, special
+from scipy import special
 
 from steepest.errors import OptionError
 
@@ -275,6 +275,8 @@ def smallest_visible(found: Parts, level: float = 0.95, power: float = 0.8) -> f
 
 
 def _root(function: Any, low: float, high: float) -> float:
+    from scipy import optimize  # slow to import
+
     found: Any = optimize.brentq(function, low, high)
     return float(found)
 

@@ -26,6 +26,11 @@ REFERENCE = "reference_lr"
 """A group's key: the rate that it was made with, of which its present one is a multiple."""
 
 
+_add_group: Callable[..., None] = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+_zero_grad: Callable[..., None] = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+"""As they are: torch keeps them out of compiled code by a decorator that imports the compiler, which takes a second."""
+
+
 class RuleOptimizer(torch.optim.Optimizer):
     """A rule that updates parameters in place, usable wherever torch's own optimizers are.
 
@@ -91,7 +96,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         """
         if isinstance(param_group.get("params"), Iterator):
             param_group["params"] = list(param_group["params"])  # for whoever is given it next
-        super().add_param_group({**param_group})
+        _add_group(self, {**param_group})
         group = self.param_groups[-1]
         self._refer(group)
         try:
@@ -105,6 +110,13 @@ class RuleOptimizer(torch.optim.Optimizer):
         except OptionError:
             del self.param_groups[-1]
             raise
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Drop the gradients, or set them to zero."""
+        if torch.compiler.is_compiling():
+            super().zero_grad(set_to_none)
+        else:
+            _zero_grad(self, set_to_none)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state to save; it belongs to the parameters outside of :meth:`evaluating`."""

@@ -49,7 +49,7 @@ def read_idx(path: Path) -> NDArray[Any]:
                 with gzip.open(raw) as file:
                     return _array(file, path.name)
             return _array(raw, path.name)
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, zlib.error, MemoryError) as error:
         raise DataError(
             f"cannot read {path.name}: {getattr(error, 'strerror', None) or str(error) or 'it ends too early'}",
             hint=_HINT,
@@ -69,11 +69,20 @@ def _array(file: IO[bytes] | gzip.GzipFile, name: str) -> NDArray[Any]:
             f"{name} declares {declared} values: {needed / 2**30:,.1f} GiB",
             hint=f"at most {MOST_BYTES >> 30} GiB are read; {_HINT}",
         )
-    content = file.read(needed + 1)
-    if len(content) != needed:
-        more = "more than" if len(content) > needed else f"{len(content):,} of"
+    content = np.empty(needed, np.uint8)
+    there = _filled(file, content)
+    if there < needed or file.read(1):
+        more = f"{there:,} of" if there < needed else "more than"
         raise DataError(f"{name} declares {declared} values and has {more} {needed:,} bytes", hint=_HINT)
-    return np.frombuffer(content, dtype).reshape([int(each) for each in sizes])
+    return content.view(dtype).reshape([int(each) for each in sizes])
+
+
+def _filled(file: IO[bytes] | gzip.GzipFile, content: NDArray[np.uint8]) -> int:
+    """Read so many bytes into an array, and return how many there were."""
+    there, view = 0, memoryview(content.data)
+    while there < len(view) and (found := file.readinto(view[there:])):  # pyright: ignore[reportAttributeAccessIssue]
+        there += found
+    return there
 
 
 def _exactly(file: IO[bytes] | gzip.GzipFile, count: int, name: str) -> bytes:

@@ -444,15 +444,15 @@ def channel_statistics(
         >>> channel_statistics(pixels, np.array([0]))
         ((2.0,), (2.0,))
     """
-    counts = np.zeros((pixels.shape[1], 256), dtype=np.int64)
+    count, sums, squares = 0, *np.zeros((2, pixels.shape[1]), dtype=np.int64)
     step = max(1, _BLOCK_BYTES // pixels[0].size)
     for start in range(0, len(places), step):
-        block = pixels[places[start : start + step]]
-        for channel in range(len(counts)):
-            counts[channel] += np.bincount(block[:, channel].reshape(-1), minlength=256)
-    values = np.arange(256.0)
-    mean = counts @ values / counts.sum(1)
-    variance = counts @ values**2 / counts.sum(1) - mean**2
+        block = pixels[places[start : start + step]].astype(np.uint16)
+        count += block[:, 0].size
+        sums += block.sum((0, 2, 3), dtype=np.int64)
+        squares += np.square(block).sum((0, 2, 3), dtype=np.int64)  # at most 255², which fits
+    mean = sums / count
+    variance = squares / count - mean**2
     sd = np.sqrt(np.where(variance > 1e-9, variance, 1.0))
     return tuple(mean.tolist()), tuple(sd.tolist())
 

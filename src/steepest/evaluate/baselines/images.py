@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 from torch import Tensor
 
 from steepest.data.dataset import Dataset, has_classes
@@ -72,6 +71,8 @@ def fit_principal(
     components = np.zeros((0, pixels.shape[1]), dtype=np.float32)
     settings = "always the mean of the training images"
     if width:
+        from sklearn.decomposition import PCA  # slow to import
+
         rank = max(1, min(width, len(pixels) - 1, pixels.shape[1]))
         exact = pixels.shape[1] <= MOST_EXACT
         solver = "covariance_eigh" if exact else "randomized"

@@ -6,12 +6,12 @@ with respect to the weight of a row, of which its value by row is made.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 
 from steepest.objectives.decoded import ClassOutputs, shares
@@ -22,11 +22,12 @@ class Ranking:
     """A metric of an order.
 
     Attributes:
-        plain: of truth and scores, NumPy arrays ``[N]``: scikit-learn's.
+        plain: the name of scikit-learn's, of truth and scores, NumPy arrays ``[N]``; it is imported at its first use,
+            which is after a run.
         weighted: of truth, scores and weights, tensors ``[N]``; a scalar.
     """
 
-    plain: Callable[..., Any]
+    plain: str
     weighted: Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
@@ -35,7 +36,8 @@ def one_against_rest(ranking: Ranking, rows: ClassOutputs, code: int) -> Tensor:
     truth, scores = rows.target == code, rows.probabilities[:, code]
     if rows.weights is not None:
         return ranking.weighted(truth, scores, rows.weights)
-    return torch.tensor(float(ranking.plain(truth.cpu().numpy(), scores.cpu().numpy())), dtype=torch.float64)
+    plain: Any = getattr(importlib.import_module("sklearn.metrics"), ranking.plain)
+    return torch.tensor(float(plain(truth.cpu().numpy(), scores.cpu().numpy())), dtype=torch.float64)
 
 
 def weighted_roc_auc(truth: Tensor, scores: Tensor, weights: Tensor) -> Tensor:
@@ -73,5 +75,5 @@ def _by_level(truth: Tensor, scores: Tensor, weights: Tensor) -> tuple[Tensor, T
     return none.index_add(0, place, weights * truth), none.index_add(0, place, weights * ~truth)
 
 
-ROC_AUC = Ranking(roc_auc_score, weighted_roc_auc)
-AVERAGE_PRECISION = Ranking(average_precision_score, weighted_average_precision)
+ROC_AUC = Ranking("roc_auc_score", weighted_roc_auc)
+AVERAGE_PRECISION = Ranking("average_precision_score", weighted_average_precision)
