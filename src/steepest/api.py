@@ -32,6 +32,7 @@ from steepest.experiment.given import (
     own_models,
     place_value,
     text_of,
+    with_default_model,
 )
 from steepest.experiment.preview import Preview, preview
 from steepest.experiment.run import complete, open_data
@@ -132,14 +133,13 @@ def plan(
         if optimizers is not None:
             raise OptionError("optimizers and arms are both given", hint="give each arm its optimizer.")
         tree["arms"] = [each.options(objects) for each in arms_of(arms)]
-    tree["name"] = name or (
-        Path(table.options.source).name.split(".")[0] if table.options.source else "table"
-    )
+    source = table.options.source
+    tree["name"] = name or (Path(source).name.split(".")[0] if source else "table")
     texts, own = given_callbacks(callbacks)
     if texts:
         tree["protocol"]["callbacks"] = texts
     objects_given = Objects(tuple(given) if arms is None else None, builder, objects, own)
-    made = Plan(table, validate_experiment(tree), objects_given)
+    made = Plan(table, with_default_model(validate_experiment(tree), table, objects_given), objects_given)
     check_used(made.experiment, asked, made.arms)
     return made
 

@@ -108,10 +108,11 @@ def test_coefficients_ascend_and_begin_where_they_are_told(points, tmp_path):
         (["--x", "x", "--y", "y", "--target", "x"], "the target is 'x', but the curve's y is 'y'"),
         (["--x", "x", "--y", "y", "--drop", "z"], "--drop has no effect on data of the kind curve"),
         (["--x", "x", "--y", "q"], "there is no column 'q'"),
-        (["--x", "x", "--y", "y"], "the model 'embedding-mlp' does not take data of values"),
+        (["--x", "x", "--y", "y", "--model", "embedding-mlp"], "the model 'embedding-mlp' does not take curves"),
+        (["--x", "x", "--y", "y", "--hidden", "8"], "--hidden has no effect: the model 'mlp' has no such option"),
         (["--x", "x", "--y", "y", "--source", "table"], "--x has no effect on data of the kind table"),
         (["--x", "x", "--y", "y", "--source", "curv"], "unknown source 'curv'"),
-        (["--target", "y", "--model", "polynomial(2)"], "'polynomial' does not take data of codes, values"),
+        (["--target", "y", "--model", "polynomial(2)"], "'polynomial' does not take tables"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_by_name(steepest, curve_csv, options, fact):

@@ -12,10 +12,12 @@ import pytest
 import torch
 
 import steepest as st
+from steepest.components import grammar
 from steepest.data.sources import registry
 from steepest.data.sources.arrays import Arrays, ArraySource
 from steepest.errors import DataError, ModelError, OptionError
 from steepest.evaluate.baselines import baseline_names
+from steepest.models import build_model
 from steepest.testing import SourceConformance
 from tests.conftest import churn_table
 
@@ -240,6 +242,30 @@ class Two(ArraySource):
     @classmethod
     def read(cls, source):
         return Arrays({"x": source["x"], "z": source["x"][:, :1]}, source.get("y"), "y")
+
+
+@pytest.mark.parametrize(
+    ("suite", "model"),
+    [
+        (TestTable, "embedding-mlp"),
+        (TestCurve, "mlp"),
+        (TestRatings, "embedding-mlp"),
+        (TestNumbers, "mlp"),
+        (TestClasses, "mlp"),
+    ],
+)
+def test_every_kind_of_data_has_a_model_of_its_own(suite, model, tmp_path):
+    each = suite()
+    source = st.open_source(each.data(), reader=each.source, **each.options)
+    plan = st.plan(source, optimizers=["sgd(lr=0.1)"], epochs=1, seeds=1)
+    assert {grammar.parse(arm.model).name for arm in plan.arms} == {model}
+    build_model(plan.arms[0].model, source.make(0)[0].shape)
+    chosen = st.plan(source, optimizers=["sgd(lr=0.1)"], model="linear", epochs=1, seeds=1)
+    assert {arm.model for arm in chosen.arms} == {"linear"}
+    listed = st.plan(source, arms=[st.Arm(optimizer="sgd(lr=0.1)", model="linear")], epochs=1, seeds=1)
+    assert {arm.model for arm in listed.arms} == {"linear"}
+    factor = st.plan(source, optimizers=["sgd(lr=0.1)"], model=["linear", "cnn"], epochs=1, seeds=1)
+    assert {grammar.parse(arm.model).name for arm in factor.arms} == {"linear", "cnn"}
 
 
 def test_two_arrays_are_no_table_for_baselines():

@@ -31,10 +31,12 @@ def planned(source: str, optimizers: list[str] | None, flags: Mapping[str, Any])
     experiment = validate_experiment(tree, where=source if source.endswith(".toml") else THE_FLAGS)
 
     from steepest.api import Plan
+    from steepest.experiment.given import with_default_model
     from steepest.experiment.run import open_data
     from steepest.sweep.unused import check_used
 
     table = open_data(experiment)
+    experiment = with_default_model(experiment, table)
     plan = Plan(table, experiment.model_copy(update={"data": table.options}))
     named = [*asked.get("model", {}), *asked.get("protocol", {}), *(["optimizers"] if optimizers else [])]
     check_used(plan.experiment, named, plan.arms)

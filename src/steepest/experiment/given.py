@@ -15,8 +15,16 @@ from steepest.data.sources.contract import Source
 from steepest.data.sources.opening import TABLE, kind_of, open_source
 from steepest.errors import OptionError, unknown_name
 from steepest.models import ModelBuilder, task_of
-from steepest.recipe import CLEARER_NAMES, EXECUTION_OPTIONS, SHARED_FACTORS, Factors, ModelOptions, Protocol
-from steepest.sweep.arms import UNPREPARED, Objects, Wanted, callable_name
+from steepest.recipe import (
+    CLEARER_NAMES,
+    EXECUTION_OPTIONS,
+    SHARED_FACTORS,
+    Experiment,
+    Factors,
+    ModelOptions,
+    Protocol,
+)
+from steepest.sweep.arms import NOTHING_GIVEN, UNPREPARED, Objects, Wanted, callable_name
 from steepest.sweep.contestants import Tune, contestant, named_by_axes
 from steepest.train.callback import Callback, checked
 
@@ -143,6 +151,19 @@ def given_models(model: ModelBuilder | Sequence[ModelBuilder] | None) -> Objects
             text_of(each, callable_name, objects)
         return Objects(named=objects)
     return Objects(model=cast("ModelBuilder | None", model))
+
+
+def with_default_model(experiment: Experiment, source: Source, given: Objects = NOTHING_GIVEN) -> Experiment:
+    """Return an experiment that trains the model of its kind of data, where it names none.
+
+    A folder's file names its model, so that it stays the same whatever the default is later.
+    """
+    listed = bool(experiment.arms) and all(each.model is not None for each in experiment.arms)
+    named = "model" in experiment.model.model_fields_set or experiment.factors.model or listed
+    if named or given.model is not None or not source.default_model:
+        return experiment
+    model = experiment.model.model_copy(update={"model": source.default_model})
+    return experiment.model_copy(update={"model": model})
 
 
 def given_callbacks(callbacks: Sequence[Callback | str]) -> tuple[list[str], dict[str, Callback]]:

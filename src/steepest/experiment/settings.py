@@ -221,6 +221,8 @@ def decide(experiment: Experiment, source: Source, given: Objects, observer: Obs
     dataset = datasets.first
     observer.say(data_text(dataset, datasets.sets))
     _say(observer, dataset.notes)
+    if source.default_model and {arm.model for arm in wanted} == {source.default_model}:
+        observer.say(f"       model: {source.default_model}; --model names another, see steepest list models")
     baselines.baseline_names(dataset, protocol.baseline)
     metric, why = _metric(protocol, wanted, dataset)
     judging = judge(dataset, metric, protocol.positive)

@@ -98,11 +98,19 @@ def check_takes(entry: Entry, shape: Shape) -> None:
         and each.more.get("task", shape.task) == shape.task
     ]
     raise ModelError(
-        f"the model {entry.name!r} does not take data of {shape.takes}",
+        f"the model {entry.name!r} does not take {_kind_of(shape)}",
         hint=f"choose --model {' or '.join(fitting)}."
         if fitting
         else f"write a model of your own: {shape.call}.",
     )
+
+
+def _kind_of(shape: Shape) -> str:
+    """Return what a person calls data of a shape."""
+    if [(each.kind, each.size) for each in shape.fields] == [("values", (1,))]:
+        return "curves"
+    kinds = {TABLE_INPUTS: "tables", "values": "arrays of numbers", "image": "images"}
+    return kinds.get(shape.takes, f"data of {shape.takes}")
 
 
 def task_of(models: Iterable[str | ModelBuilder]) -> Task | None:

@@ -82,7 +82,11 @@ class ModelOptions(Options):
 
     model_config = ConfigDict(allow_inf_nan=False)
 
-    model: str = Field("embedding-mlp", description="name of a model, or your own as nets.py:MyNet")
+    model: str = Field(
+        "embedding-mlp",
+        description="name of a model, or your own as nets.py:MyNet; if none is named, mlp for images, curves and "
+        "arrays, autoencoder for reconstruction, and embedding-mlp for everything else",
+    )
     hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_whole_numbers)] = Field(
         (128, 64), description="widths of the hidden layers, as 128,64"
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from inspect import signature
 
 from pydantic import BaseModel
 
 from steepest.components import grammar
 from steepest.data.dataset import Note, Shape
 from steepest.errors import OptionError
+from steepest.models import registry
 from steepest.recipe import SHARED_FACTORS, Experiment, ModelOptions, Protocol, flag_of
 from steepest.sweep.arms import CALLABLE, Wanted
 from steepest.sweep.contestants import Contestant
@@ -128,6 +130,8 @@ def _check_model(
             f"{flags} {have} no effect: the model {spec.name!r} has no such option",
             hint=f"give your own model its options in brackets: {brackets}."
             if spec.is_reference
+            else f"give it in brackets: --model '{brackets}'."
+            if named[0] in signature(registry.entry(spec.name).load()).parameters
             else f"leave it out, or choose --model {WITH_OPTIONS}.",
         )
     if experiment.arms and experiment.plan is not None:  # a folder's list of arms spells every option out

@@ -137,6 +137,11 @@ class Curve(Source):
         title = f"{counted(rows.height, 'point')}, {self.options.y} along {self.options.x}"
         return Overview(table.name, self.kind, title, tuple(facts), notes=table.notes)
 
+    @property
+    def default_model(self) -> str:
+        """The model that is trained where none is named."""
+        return "mlp"
+
     def make(self, test_set: int | None) -> tuple[Dataset, CurvePipeline]:
         """Return a dataset and its pipeline, see :meth:`Source.make`."""
         dataset, pipeline = self._curve(*self._table.make(test_set))

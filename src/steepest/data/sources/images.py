@@ -276,6 +276,11 @@ class ImageData(Source):
         return LABEL if has_classes(self.task) else IMAGE
 
     @property
+    def default_model(self) -> str:
+        """The model that is trained where none is named: a cheap one for classes, or the one without labels."""
+        return "mlp" if has_classes(self.task) else "autoencoder"
+
+    @property
     def images(self) -> Images:
         """The images, as they were read."""
         return self._images
