@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from typing import Any
 
@@ -272,3 +273,36 @@ def test_describe_shows_what_the_column_is_for(tmp_path) -> None:
     )
     roles = {each["name"]: each["role"] for each in json.loads(ran.stdout)["columns"]}
     assert roles["people"] == "weight"
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "hinted"),
+    [
+        ("weight", [0.5, 1.5], True),
+        ("Weights", [3, 40], True),
+        ("sample weight", [0.0, 1.5], True),
+        ("survey_wt", [0.5, 1.5], True),
+        ("WGT", ["0,5", "1,5"], True),
+        ("pweight", [0.5, 1.5], True),
+        ("fnlwgt", [77516, 83311], True),
+        ("weight", [-0.5, 1.5], False),
+        ("weight", ["light", "heavy"], False),
+        ("weight", [0.5, None], False),
+        ("wt", [2.62, 2.875], False),
+        ("body weight", [60.5, 70.5], False),
+    ],
+)
+def test_a_column_named_like_weights_has_a_hint(name, values, hinted):
+    draw = np.random.default_rng(0)
+    rows = {name: (values * 60)[:100], "x": draw.normal(size=100), "y": draw.normal(size=100)}
+    if isinstance(values[0], int):
+        rows[name] = draw.integers(*values, 100)
+    hint = f"--weight {shlex.quote(name)}."
+    table = read_table(rows, target="y")
+    for notes in (table.describe().notes, table.dataset().notes):
+        assert any(hint in each.text for each in notes) is hinted
+    if hinted:
+        for options in ({"weight": name}, {"drop": [name]}):
+            assert not any(
+                hint in each.text for each in read_table(rows, target="y", **options).describe().notes
+            )

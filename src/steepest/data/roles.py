@@ -30,6 +30,7 @@ from steepest.data.mixed import Words, about_units
 from steepest.data.moments import about_times
 from steepest.data.names import names_a_code
 from steepest.data.options import TableOptions
+from steepest.data.row_weights import about_unnamed_weights
 from steepest.data.sentinels import about_sentinels
 from steepest.data.suggestions import step_toml
 from steepest.errors import DataError, unknown_name
@@ -78,6 +79,10 @@ def decide_roles(
             frame[each.name]
             for each in columns.columns
             if each.role in ("continuous", "target") and frame[each.name].dtype.is_numeric()
+        )
+        + about_unnamed_weights(
+            (frame[each.name] for each in columns.columns if each.role in ("continuous", "categorical")),
+            options.weight,
         )
     )
     for each in columns.columns:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+import shlex
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import polars as pl
@@ -15,6 +17,35 @@ from steepest.errors import DataError, unknown_name
 from steepest.wording import counted
 
 Weights = NDArray[np.float64]
+_OF = "sample|sampling|survey|case|row|obs|observation|person|people|household|design|final|prob|probability|freq"
+_NAMED = re.compile(
+    rf"(?:(?:{_OF}|frequency)_?)?(?:weights?|wgts?)|(?:{_OF}|frequency)_?wts?|[pfai]w(?:eigh|g)ts?|fnlwgt"
+)
+"""Names of columns of weights; wt alone is as often how heavy something is."""
+
+
+def about_unnamed_weights(columns: Iterable[pl.Series], named: str | None) -> list[Note]:
+    """Return a hint for a column of inputs that is named like weights of rows and could hold them.
+
+    Args:
+        columns: those used as inputs.
+        named: the column of weights that is named already.
+
+    Example:
+        >>> [note] = about_unnamed_weights([pl.Series("weight", [0.5, 2.25, 1.0])], None)
+        >>> note.text
+        'weight is used as an input; if it says how much each row counts, as in a survey, name it: --weight weight.'
+    """
+    notes: list[Note] = []
+    for each in () if named else columns:
+        if not _NAMED.fullmatch(re.sub(r"[^a-z0-9]+", "_", each.name.lower()).strip("_")):
+            continue
+        values = as_text(each).cast(pl.Float64, strict=False) if not each.dtype.is_numeric() else each
+        least = values.min()
+        if values.null_count() == 0 and isinstance(least, int | float) and least >= 0:
+            text = f"{each.name} is used as an input; if it says how much each row counts, as in a survey, name it"
+            notes.append(Note("info", f"{text}: --weight {shlex.quote(each.name)}."))
+    return notes
 
 
 def row_weights(frame: pl.DataFrame, name: str, numbers: pl.Series | None = None) -> Weights:
