@@ -32,6 +32,9 @@ from steepest.sweep.plan import PlannedRun, finals
 from steepest.version import version
 from steepest.wording import counted
 
+REGRESSIONS = ("logistic-regression", "pixel-logistic", "linear-regression")
+"""Baselines that a headline always mentions."""
+
 
 @dataclass(frozen=True)
 class Findings:
@@ -123,9 +126,7 @@ def summarize(
     names = [row.name for row in tuned]
     rivals, against, pairs, outer = _differences(evidence, findings, names)
     every = [*tuned, *default, *constant, *baselines]
-    reference = next(
-        (b.title for b in evidence.baselines if b.name in ("logistic-regression", "linear-regression")), ""
-    )
+    reference = next((b.title for b in evidence.baselines if b.name in REGRESSIONS), "")
     classes, confusion = _classes(dataset, findings)
     bounds = limits(evidence, experiment.protocol, plan, outer)
     every = [_flagged(row, bounds) for row in every]

@@ -37,7 +37,7 @@ NONE = "none"
 
 _ORDER = (
     "majority", "mean", "mean-image", "pca", "biases", "item-knn", "least-squares", "least-absolute",
-    "logistic-regression", "linear-regression",
+    "logistic-regression", "pixel-logistic", "linear-regression",
 )  # fmt: skip
 
 

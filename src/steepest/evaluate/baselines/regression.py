@@ -184,17 +184,17 @@ def _choose(
         return attempt
 
     bins, attempt = None, trials_on(None)
-    trials = _search(attempt, FIRST, LEAST)
+    trials = search(attempt, FIRST, LEAST)
     powers = {each.power for each in trials}
     cut = Bins.of(dataset.train.inputs[1].double().numpy(), MOST_BINS)
     if len(cut.edges):
         attempt_cut = trials_on(cut)
-        bent = _search(attempt_cut, round(_best(trials).power), 2)
+        bent = search(attempt_cut, round(best_of(trials).power), 2)
         powers |= {each.power for each in bent}
-        if _best(bent).cost < _best(trials).cost:
+        if best_of(bent).cost < best_of(trials).cost:
             bins, attempt, trials = cut, attempt_cut, bent
-    middle = _best(trials)
-    best = _best([middle, *(attempt(middle.power + step, middle.linear) for step in (-0.5, 0.5))])
+    middle = best_of(trials)
+    best = best_of([middle, *(attempt(middle.power + step, middle.linear) for step in (-0.5, 0.5))])
     chosen = attempt(best.power, best.linear, GAIN)
     powers |= {middle.power - 0.5, middle.power + 0.5}
     tried = ", ".join(two_digits(10.0 ** (each / 2)) for each in sorted(powers))
@@ -210,7 +210,7 @@ def _choose(
     )
 
 
-def _search(attempt: Try, first: int, least: int) -> list[Trial]:
+def search(attempt: Try, first: int, least: int) -> list[Trial]:
     """Return trials by power, around the best one: upward from the first, then downward if that was the best."""
     trials = [attempt(first)]
     for power in range(first + 1, HIGHEST + 1):
@@ -220,13 +220,13 @@ def _search(attempt: Try, first: int, least: int) -> list[Trial]:
         if len(trials) >= least and (worse or len(trials) - best > 2):
             break
     for power in range(first - 1, LOWEST - 1, -1):
-        if _best(trials) not in trials[:2]:
+        if best_of(trials) not in trials[:2]:
             break
         trials.insert(0, attempt(power, trials[0].linear))
     return trials
 
 
-def _best(trials: list[Trial]) -> Trial:
+def best_of(trials: list[Trial]) -> Trial:
     return min(trials, key=lambda each: each.cost)
 
 
