@@ -62,6 +62,8 @@ def test_micro_batches_and_the_time_budget_of_a_run_are_recorded(steepest, churn
     facts = {each["label"]: each["value"] for each in stored["recipe"]}
     assert facts["micro-batches"] == "4"
     assert facts["seconds of training"] == "1e-09"
+    assert "out of time" in said.out
+    assert any("most runs ended at --max-seconds" in each for each in stored["warnings"])
 
 
 def test_a_time_budget_that_is_not_used_up_changes_no_result(steepest, finished, churn_csv, tmp_path) -> None:

@@ -10,7 +10,16 @@ import pytest
 import steepest as st
 from steepest.errors import OptionError
 from steepest.experiment import budget as module
-from steepest.experiment.budget import Clock, check_minutes, decided, expected, fit_length, settle
+from steepest.experiment.budget import (
+    Clock,
+    about,
+    check_minutes,
+    decided,
+    expected,
+    fit_length,
+    outgrown,
+    settle,
+)
 from steepest.experiment.settings import Settings, decide
 from steepest.recipe import Execution, RunLength
 from steepest.record.schema import Point, Record
@@ -20,6 +29,10 @@ from steepest.sweep.observer import Observer
 from steepest.sweep.timing import Steps
 
 TIMES = {"adam": 2e-3, "sgd": 1e-3}
+
+
+class Ends(st.Callback):
+    """Could end a run."""
 
 
 class FakeBench(Bench):
@@ -109,6 +122,46 @@ def test_where_everything_fits_nothing_is_cut_and_nothing_is_said_to_take_longer
     assert made.length.why == "4 epochs, given"
     assert (made.length.epochs, made.length.seeds, made.length.scan_rates) == (4, 5, 7)
     assert steps_of(made) == 960
+
+
+CHANGED: dict[str, tuple[dict[str, object], str]] = {
+    "more arms": ({"optimizers": ["sgd", "adam"]}, "to 1 arm, not to 2"),
+    "another arm": ({"optimizers": ["adam"]}, "to other arms"),
+    "another unit": ({"equal": "steps"}, "with other values of --equal"),
+    "more rates": (
+        {"learning_rates": [1.0 / n for n in range(1, 40)], "optimizers": ["sgd", "adam"]},
+        "to 1 arm, not to 2 and with other values of --learning-rates",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_a_length_that_was_fitted_to_something_else_says_so(churn, runner, name) -> None:
+    more, said = CHANGED[name]
+    options = {"minutes": 0.5, "epochs": 40, "optimizers": ["sgd"]}
+    first = settle(decision(churn, **options), runner, started(0.0))
+    assert outgrown(first, {}, 100.0) == ""
+    other = decision(churn, **{**options, **more})
+    other = replace(other, plan=other.plan.model_copy(update={"length": first.length}))
+    other = settle(other, runner, started(0.0))
+    assert other.length == first.length
+    found = outgrown(other, {}, 10.0)
+    assert found.startswith(f"the folder's length was fitted {said}; expected to take ")
+    assert found.endswith(" instead of 30 s")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "about"),
+        ({"regularizer": "l2(1e-4)"}, "about"),
+        ({"regularizer": "l2(1e-4) + early-stopping(3)"}, "at most about"),
+        ({"max_seconds": 1.0}, "about"),
+        ({"callbacks": [Ends()]}, "at most about"),
+    ],
+)
+def test_a_plan_says_where_runs_may_be_shorter(churn, options, said) -> None:
+    assert about(decision(churn, epochs=1, **options)) == said
 
 
 def test_slow_baselines_alone_are_no_reason_to_say_that_it_takes_longer(churn, runner) -> None:

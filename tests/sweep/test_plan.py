@@ -17,7 +17,7 @@ from steepest.record.schema import Record
 from steepest.report.progress import plan_text
 from steepest.sweep.contestants import contestants, parse_values, tune, whole_spec
 from steepest.sweep.defaults import equal_lengths
-from steepest.sweep.estimate import fit_budget, plan_seconds
+from steepest.sweep.estimate import EVALUATIONS, EXTENSIONS, fit_budget, plan_seconds
 from steepest.sweep.expected import expected_runs
 from steepest.sweep.plan import Setup, chosen_rules, next_runs, tuning, winner
 from steepest.sweep.space import Range, rate_grid
@@ -494,3 +494,45 @@ def test_an_arm_trained_on_altered_data_wins_only_where_no_other_finished() -> N
             made, lambda run, lost=failed: math.nan if run.key.name in lost else losses[run.key.name]
         )
         assert winner(made, chosen_rules(made, history), history).title == best
+
+
+def limited(epochs: float, seconds: float = 2.0) -> Setup:
+    made = built(epochs)
+    arms = [replace(arm, recipe=arm.recipe.model_copy(update={"max_seconds": seconds})) for arm in made.arms]
+    return replace(made, arms=tuple(arms))
+
+
+def test_runs_get_their_part_of_the_seconds() -> None:
+    made = limited(8.0)
+    arm = made.arms[0]
+    assert made.full(arm, arm.rule).recipe.max_seconds == 2.0
+    assert made.scan(arm, arm.rule).recipe.max_seconds == 0.5
+    parts = replace(arm, share=0.25)
+    assert made.full(parts, arm.rule).recipe.max_seconds == 0.5
+    assert made.scan(parts, arm.rule).recipe.max_seconds == 0.125
+    plain = built(8.0)
+    assert plain.scan(plain.arms[0], arm.rule).recipe.max_seconds is None
+
+
+def test_a_plan_knows_the_seconds_after_which_runs_end() -> None:
+    endless, runs = limited(1e6), expected_runs(limited(1e6), {})
+    times = TIMES[CELL].timings
+    most = sum(
+        (0.5 if each.phase == "scan" else 2.0) * (1 + EXTENSIONS / 7 * (each.phase == "scan"))
+        for each in runs
+    )
+    others = sum(
+        times.seconds_a_run + (EVALUATIONS + 5) * times.seconds_an_evaluation for each in runs
+    )  # at most
+    assert most <= plan_seconds(endless, TIMES, {}) <= most + 1.2 * others
+    assert plan_seconds(limited(0.01), TIMES, {}) == plan_seconds(built(0.01), TIMES, {})
+
+
+@pytest.mark.parametrize("share", [1.1, 0.8, 0.5, 0.3])
+def test_a_budget_is_kept_and_used_where_runs_have_a_limit(share: float) -> None:
+    whole = plan_seconds(limited(1e4), TIMES, {})
+    found = fit_budget(limited, 1e4, 500, TIMES, share * whole)
+    cost = plan_seconds(found.setup, TIMES, {})
+    assert found.fits
+    assert min(share, 1.0) * whole * 0.9 <= cost <= share * whole
+    assert (found.epochs == 1e4) == (share > 1)

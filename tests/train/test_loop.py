@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,12 +15,13 @@ from steepest.data.table import read_table
 from steepest.errors import ModelError, OptionError, StepError, is_out_of_memory
 from steepest.models import build_model
 from steepest.optim import make_rule
-from steepest.optim.method import GradientMethod, Method
+from steepest.optim.method import GradientMethod, Method, StepInfo
 from steepest.recipe import Recipe
 from steepest.record.schema import Point, Record, RunKey
 from steepest.schedules import make_schedule
 from steepest.sweep.plan import whole_spec
-from steepest.train.active import evaluation_steps, overfits
+from steepest.train import loop
+from steepest.train.active import ActiveRun, evaluation_steps, overfits
 from steepest.train.loop import train
 from steepest.train.problem import check_model
 
@@ -368,3 +370,45 @@ def test_evaluation_steps() -> None:
     assert sorted(evaluation_steps(1, 10, 20)) == [1]
     assert max(evaluation_steps(100, 7, 20)) == 100
     assert {7, 14, 98} <= evaluation_steps(100, 7, 20)
+
+
+class Ticking:
+    """A clock that goes on by a second with every step."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(("seconds", "ends"), [(0.5, 1), (37.5, 38), (99.5, 100), (1000.0, 200)])
+def test_the_time_of_training_ends_a_run_between_its_evaluations(data, monkeypatch, seconds, ends) -> None:
+    clock, took = Ticking(), ActiveRun.took
+
+    def ticks(self: ActiveRun, info: StepInfo) -> None:
+        clock.now += 1.0
+        took(self, info)
+
+    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=clock))
+    monkeypatch.setattr(ActiveRun, "took", ticks)
+    limited = run(data, steps=200, evaluations=2, max_seconds=seconds).record
+    assert limited.curve[-1].step == ends
+    assert limited.out_of_time == (ends < 200)
+    assert limited.outcome == ("stopped early" if ends < 200 else "finished")
+    endless = run(data, steps=200, evaluations=2).record
+    assert [each.step for each in limited.curve] == sorted(
+        {*(each.step for each in endless.curve if each.step <= ends), ends}
+    )
+    same_steps = [each for each in limited.curve if each.step in {one.step for one in endless.curve}]
+    assert [each.validation for each in same_steps] == [
+        each.validation for each in endless.curve[: len(same_steps)]
+    ]
+
+
+def test_a_run_whose_time_is_up_may_have_been_still_improving(data) -> None:
+    assert evaluation_steps(200, 14, 2) == {100, 200}
+    ended = run(data, "sgd(lr=0.01)", steps=10_000, evaluations=5000, max_seconds=1e-3, schedule="constant")
+    assert ended.record.out_of_time
+    best = ended.record.best_step == ended.record.curve[-1].step
+    assert ended.record.still_improving == (best and len(ended.record.curve) > 2)

@@ -28,6 +28,9 @@ from steepest.sweep.plan import (
 GOOD_RANGE = 0.01
 """A rate is good if its validation metric is within this fraction of the best."""
 
+OUT_OF_TIME = "out of time"
+"""The flag of a row most of whose runs ended because their seconds of training were used up."""
+
 
 def shown_metrics(names: Sequence[str]) -> list[Metric]:
     """Return how each metric is shown."""
@@ -53,6 +56,7 @@ def arm_row(evidence: Evidence, arm: Arm, kind: Kind) -> Row:
         for text, told in (
             ("still improving", [r.still_improving for r in records]),
             ("overfitting", [r.overfitting for r in records]),
+            (OUT_OF_TIME, [r.out_of_time for r in records]),
         )
         if sum(told) * 2 > len(told)
     ]

@@ -16,7 +16,8 @@ from typing import Any
 from steepest.errors import OptionError
 from steepest.experiment.settings import Settings
 from steepest.optim import make_rule
-from steepest.recipe import Execution, Protocol, RunLength
+from steepest.recipe import Execution, Protocol, RunLength, stable_hash
+from steepest.regularizers import without_ends
 from steepest.report.format import seconds as duration
 from steepest.sweep.ahead import Ahead
 from steepest.sweep.arms import SUBJECTS, Arm
@@ -34,6 +35,8 @@ PILOT_SHARE = 0.15
 """Share of a budget that a pilot may take."""
 TYPICAL_EPOCHS = 5.0
 """Length that is reckoned with before a pilot has run."""
+ENDLESS = 1e6
+"""A length at which every run ends at its limit of seconds, where it has one."""
 LARGEST_GUESS = 20.0
 """Length that a plan is made with where no pilot will run."""
 MANY_RUNS = 1_000
@@ -130,11 +133,25 @@ def time_text(settings: Settings, setup: Setup, history: History, *, known: bool
     besides += [] if history else ["the baselines"]
     more = f", plus {' and '.join(besides)}" if besides else ""
     if known or settings.experiment.protocol.minutes is not None:
-        most = "about" if known else "at most about"
+        most = about(settings) if known else "at most about"
         return f"{most} {duration(plan_seconds(setup, cells, history))}{more}"
-    short, long = (settings.setup(RunLength(epochs=each)) for each in (1.0, 2.0))
-    epoch = plan_seconds(long, cells, {}) - plan_seconds(short, cells, {})
-    return f"about {duration(epoch)} per epoch{more}; a pilot run chooses the number of epochs"
+    short, long, endless = (
+        plan_seconds(settings.setup(RunLength(epochs=each)), cells, {}) for each in (1.0, 2.0, ENDLESS)
+    )
+    limited = settings.experiment.protocol.max_seconds is not None
+    parts = [f"about {duration(long - short)} per epoch"] if not limited or long > short else []
+    parts += [f"at most about {duration(endless)}"] if limited else []
+    return f"{' and '.join(parts)}{more}; a pilot run chooses the number of epochs"
+
+
+def about(settings: Settings) -> str:
+    """Return "about", or "at most about" where runs may end before their length is used up."""
+    ends = any(
+        without_ends(arm.recipe.regularizer) != arm.recipe.regularizer
+        or any(not each.only_watches for each in arm.callbacks)
+        for arm in settings.arms
+    )
+    return "at most about" if ends else "about"
 
 
 def decided(settings: Settings) -> RunLength | None:
@@ -163,7 +180,8 @@ def settle(settings: Settings, runner: Runner, started: float) -> Settings:
     wanted = RunLength(epochs=epochs, why=why)
     settings = _with_compiled(settings, wanted, clock, runner)
     fitted = fit_length(settings, wanted, clock)
-    return _of_length(settings, fitted.model_copy(update={"asked": asked_for(settings)}))
+    about_it = {"asked": asked_for(settings), "fitted": fitted_to(settings)}
+    return _of_length(settings, fitted.model_copy(update=about_it))
 
 
 def _of_length(settings: Settings, length: RunLength) -> Settings:
@@ -290,6 +308,55 @@ def asked_for(settings: Settings) -> str:
         }
         asked["pilot of"] = " ".join(sorted(recipes))
     return ", ".join(f"{name} {value}" for name, value in asked.items())
+
+
+def fitted_to(settings: Settings) -> dict[str, str]:
+    """Return what a length was fitted to besides what it was decided from; nothing without a time budget."""
+    experiment, protocol = settings.experiment, settings.experiment.protocol
+    if protocol.minutes is None:
+        return {}
+    return {
+        ARMS: f"{len(settings.arms)} {stable_hash(sorted(arm.id for arm in settings.arms))[:12]}",
+        "--equal": protocol.equal,
+        "--learning-rates": str(protocol.learning_rates),
+        "--tune": str(protocol.tune),
+        "--max-seconds": str(protocol.max_seconds),
+        "--split": experiment.data.split,
+    }
+
+
+ARMS = "arms"
+"""The entry of the arms in what a length was fitted to; it begins with their number."""
+
+
+def outgrown(settings: Settings, history: History, gone: float) -> str:
+    """Return that a folder's length was fitted to something else and what is to come exceeds the budget, or nothing.
+
+    Args:
+        settings: with the execution plan.
+        history: the runs that are done.
+        gone: seconds since the command began.
+    """
+    begun, minutes = decided(settings), settings.experiment.protocol.minutes
+    now = fitted_to(settings)
+    if begun is None or minutes is None or begun.fitted == now:
+        return ""
+    takes = gone + plan_seconds(settings.setup(begun), settings.plan.cells, history)
+    if takes <= LATE * 60 * minutes:
+        return ""
+    was = int(begun.fitted.get(ARMS, "0").partition(" ")[0])
+    other = [name for name, value in now.items() if begun.fitted.get(name, value) != value]
+    parts: list[str] = []
+    if ARMS in other:
+        many = len(settings.arms)
+        parts = [f"to {counted(was, 'arm')}, not to {many}" if was != many else "to other arms"]
+        other.remove(ARMS)
+    if other:
+        parts.append(f"with other values of {', '.join(other)}")
+    return (
+        f"the folder's length was fitted {' and '.join(parts) or 'earlier'}; expected to take {duration(takes)} "
+        f"instead of {duration(60 * minutes)}"
+    )
 
 
 def with_times(settings: Settings) -> Settings:

@@ -6,7 +6,7 @@ import html
 
 from steepest.components.references import looking
 from steepest.data.sources.contract import Source
-from steepest.experiment.budget import MANY_RUNS, check_minutes, expected, time_text
+from steepest.experiment.budget import MANY_RUNS, check_minutes, expected, outgrown, time_text
 from steepest.experiment.folder import check_folder
 from steepest.experiment.growing import joined
 from steepest.experiment.settings import decide
@@ -78,11 +78,12 @@ def _preview(
     settings, length, known, wait = expected(settings)
     cells = settings.plan.cells
     setup, history = settings.setup(length), folder.history()
+    why = "; ".join(each for each in (length.why, outgrown(settings, history, 0.0)) if each)
     together = at_a_time(setup, cells, history, experiment.execution.workers)
     lines = [
         *([f"folder {folder.path.as_posix()}, with {counted(len(history), 'run')}"] if history else []),
         f"batch  {settings.batch_text}",
-        *([f"length {length.why}"] if length.why else []),
+        *([f"length {why}"] if why else []),
         *callbacks_text(settings.arms[0].callbacks),
         f"plan   {plan_text(setup, history, together)}",
         *_arms(setup),

@@ -23,7 +23,7 @@ from steepest.data.sources.opening import open_source
 from steepest.errors import DataError, OptionError, PreparationError
 from steepest.evaluate.outputs import predict
 from steepest.experiment.baselines import Baselines
-from steepest.experiment.budget import check_minutes, check_number, compile_ahead, settle
+from steepest.experiment.budget import about, check_minutes, check_number, compile_ahead, outgrown, settle
 from steepest.experiment.fits import optima_and_fits
 from steepest.experiment.folder import check_folder, with_whole_paths, write_results
 from steepest.experiment.growing import joined
@@ -155,7 +155,9 @@ def _carry_out(
         observer.say(line)
     setup = settings.setup(length)
     setup.check_schedule()
-    observer.say(f"length {length.why}: {steps_of(setup)} of {settings.how_batch}")
+    late = outgrown(settings, folder.history(), time.perf_counter() - started)
+    why = "; ".join(each for each in (length.why, late) if each)
+    observer.say(f"length {why}: {steps_of(setup)} of {settings.how_batch}")
     for precision in dict.fromkeys(arm.recipe.precision for arm in setup.arms):
         if precision != "float32":
             what = "weights and training" if precision == "float64" else "matrix products in training"
@@ -167,7 +169,7 @@ def _carry_out(
         observer.say(f"warning: {short_text(short, Subject(setup.differing or ('optimizer',)).topics)}")
     history = folder.history()
     left = plan_seconds(setup, settings.plan.cells, history)
-    how_long = f"about {duration(left)}" if left else "nothing left to run"
+    how_long = f"{about(settings)} {duration(left)}" if left else "nothing left to run"
     together = at_a_time(setup, settings.plan.cells, history, experiment.execution.workers)
     observer.say(f"plan   {plan_text(setup, history, together)}, {how_long}")
     history = carry_out(runner, setup, experiment.execution.workers)
@@ -178,7 +180,7 @@ def _carry_out(
         setup, history, chosen_rules(setup, history), fitted, metrics, kind, share, dataset.held_out
     )
     decided = [
-        ("length", f"{length.why}: {steps_of(setup)}"),
+        ("length", f"{why}: {steps_of(setup)}"),
         ("batch size", settings.how_batch),
         *settings.judging.decided,
         *[("callbacks", ", ".join(each.name for each in own)) for own in [settings.arms[0].callbacks] if own],

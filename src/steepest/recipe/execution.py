@@ -13,13 +13,15 @@ from steepest.recipe.options import Options, listed
 class RunLength(Options):
     """The length of the runs, and the trials and seeds where a budget changed them.
 
-    ``why`` says how it came, ``asked`` what it was decided from; ``run_seconds`` is the training time of every run
+    ``why`` says how it came, ``asked`` what it was decided from, ``fitted`` what else a time budget counted;
+    ``run_seconds`` is the training time of every run
     where arms get equal time.
     """
 
     epochs: float = Field(gt=0)
     why: str = ""
     asked: str = ""
+    fitted: dict[str, str] = Field(default_factory=dict)
     seeds: int | None = None
     scan_rates: int | None = None
     full_rates: int | None = None

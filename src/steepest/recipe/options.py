@@ -166,7 +166,8 @@ class Protocol(Options):
     max_seconds: float | None = Field(
         None,
         gt=0,
-        description="seconds of training after which a run ends, at its next evaluation; --equal seconds is repeatable",
+        description="seconds of training after which a run ends, a quarter of them in the first tuning stage; such "
+        "runs cannot be reproduced exactly, those of --equal seconds can",
     )
     precision: Precision = Field(
         "float32",

@@ -39,7 +39,7 @@ class Recipe(Options):
         rates: multipliers of the learning rate by role or name of parameters; empty for one rate.
         freeze: roles or names of the parameters that are not trained; empty for none.
         accumulate: micro-batches in which the gradient of a batch is computed.
-        max_seconds: of training, after which the run ends at its next evaluation, or None.
+        max_seconds: of training, after which the run ends, or None.
         start: the run whose weights it starts from, as its recipe's id and the point (``best``, ``last``); None for
             weights drawn anew.
     """

@@ -86,6 +86,7 @@ class Record(Frozen):
         cpu_seconds: processor time of the run, of all threads of the process, evaluation and compilation included.
         peak_memory: the most memory in use at once during the run, in bytes, as :class:`~steepest.record.meter.Meter`
             measures it. Both are None in records of earlier versions and where the system does not say.
+        out_of_time: whether it ended because its seconds of training were used up.
         still_improving: the best step is the last evaluation.
         overfitting: the validation metric became worse again after its best, by more than 1 %, while the training
             loss went on falling, in a run of more than an epoch.
@@ -107,6 +108,7 @@ class Record(Frozen):
     penalty: float | None = None
     cpu_seconds: float | None = None
     peak_memory: int | None = None
+    out_of_time: bool = False
     still_improving: bool = False
     overfitting: bool = False
 

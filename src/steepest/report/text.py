@@ -14,6 +14,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from steepest.compare.assemble import OUT_OF_TIME
 from steepest.compare.estimates import Estimate
 from steepest.compare.limits import TUNING_FAILED
 from steepest.compare.result import Comparison, Metric, Row, better_first
@@ -206,8 +207,7 @@ def _name(row: Row, width: int, levels: LevelColumns | None, *, mark: bool) -> s
         lines = list(levels.lines.get(row.name, lines))
     if row.kind == "arm" and not row.tuned:
         lines.append("not tuned")
-    if TUNING_FAILED in row.flags:
-        lines.append(TUNING_FAILED)
+    lines += [flag for flag in (TUNING_FAILED, OUT_OF_TIME) if flag in row.flags]
     if row.outcome != "finished":
         lines += textwrap.wrap(show.printable(row.outcome), width)
     return f"{'●' if mark else ' '} " + "\n  ".join(lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from steepest.compare.assemble import OUT_OF_TIME
 from steepest.compare.estimates import Difference
 from steepest.compare.limits import Limits
 from steepest.compare.result import Comparison, Row
@@ -73,15 +74,20 @@ def _warnings(notes: Sequence[Note], rows: Sequence[Row], bounds: Limits, what: 
     found = [note.text for note in notes if note.kind == "warning"]
     if bounds.mistuned:
         found.append(mistuned(bounds.mistuned))
-    for flag in ("still improving", "overfitting", "best rate at the edge of the grid"):
+    for flag in (OUT_OF_TIME, "still improving", "overfitting", "best rate at the edge of the grid"):
         arms = [row for row in rows if row.kind == "arm"]
         names = [what.name(row.name) for row in arms if flag in row.flags]
         if names:
             which = listed(names)
             if len(which) > MOST_OF_NAMES:
                 which = f"{len(names)} of the {len(arms)} {what.many}"
-            found.append(f"{which}: {flag}.")
+            found.append(f"{which}: {_SENTENCES.get(flag, flag)}.")
     return found
+
+
+_SENTENCES = {
+    OUT_OF_TIME: "most runs ended at --max-seconds, before their planned length and the end of their schedule"
+}
 
 
 def _about_unsaved(against: Sequence[Difference], comparison: Comparison) -> list[str]:

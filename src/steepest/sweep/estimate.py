@@ -15,6 +15,7 @@ from steepest.sweep.plan import (
     Setup,
     chosen_rules,
     constants,
+    most_seconds,
     refits,
     taking_part,
 )
@@ -41,8 +42,12 @@ Cells = Mapping[str, Execution]
 
 def run_seconds(cells: Cells, run: Expected) -> float:
     """Return how long one run is expected to take: its steps, its evaluations, and the test rows if it reads them."""
-    looks, times = EVALUATIONS + 2 + (3 if run.read_test else 0), cells[run.arm.cell].timings
+    looks, times = EVALUATIONS, cells[run.arm.cell].timings
     steps = run.steps * times.seconds_a_step[run.arm.method.name]
+    most = most_seconds(run.arm, run.phase)
+    if most is not None and steps > most:
+        looks, steps = math.ceil(looks * most / steps), most
+    looks += 2 + (3 if run.read_test else 0)
     return steps + looks * times.seconds_an_evaluation + times.seconds_a_run
 
 
@@ -144,6 +149,11 @@ def fit_budget(
     """
     least = min(LEAST_STEPS / per_epoch, epochs)
     wanted = build(epochs)
+    limited = any(arm.recipe.max_seconds is not None for arm in wanted.arms)
+    used = epochs  # what is beyond the limit of every run costs nothing
+    if limited:
+        most = plan_seconds(wanted, cells, {})
+        used = _longest(lambda some: plan_seconds(build(some), cells, {}), least, epochs, most * (1 - 1e-6))
     for cuts, (change, share) in enumerate(_CUTS):
         full = plan_seconds(change(wanted), cells, {})
         length = epochs
@@ -151,11 +161,29 @@ def fit_budget(
             fixed = plan_seconds(change(build(least)), cells, {})
             slope = (full - fixed) / max(epochs - least, 1e-12)
             length = least + (seconds - fixed) / slope if slope > 0 else 0.0
-        if length >= max(share * epochs, least):
+            if limited and fixed <= seconds:
+                length = _longest(
+                    lambda some: plan_seconds(change(build(some)), cells, {}),  # noqa: B023
+                    least,
+                    epochs,
+                    seconds,
+                )
+        if length >= max(share * used, least):
             setup = change(build(length))
             return WithinBudget(setup, length, cuts, True, tuple(_given_up(wanted, setup, epochs, length)))
     setup = _CUTS[-1][0](build(least))
     return WithinBudget(setup, least, len(_CUTS), False, tuple(_given_up(wanted, setup, epochs, least)))
+
+
+def _longest(cost: Callable[[float], float], least: float, most: float, seconds: float) -> float:
+    """Return the greatest length whose cost, which never falls with it, is no more than some seconds."""
+    for _ in range(_HALVINGS):
+        middle = (least + most) / 2
+        least, most = (middle, most) if cost(middle) <= seconds else (least, middle)
+    return least
+
+
+_HALVINGS = 20
 
 
 def _reduced(seeds: int, rates: int, full: int) -> Callable[[Setup], Setup]:

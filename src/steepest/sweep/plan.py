@@ -169,7 +169,13 @@ class Setup:
         **changes: object,
     ) -> PlannedRun:
         """Return a run of ``arm`` with ``rule``, which has its rate and everything else that is tuned."""
-        update = {"optimizer": whole_spec(rule), "steps": self.steps(arm), "data": arm.folds[fold], **changes}
+        update = {
+            "optimizer": whole_spec(rule),
+            "steps": self.steps(arm),
+            "data": arm.folds[fold],
+            "max_seconds": most_seconds(arm, phase),
+            **changes,
+        }
         if arm.weights:
             update["class_weights"] = arm.weights[str(update["data"])]
         if parent is not None:
@@ -207,6 +213,12 @@ class Setup:
     def trials(self, arm: Arm) -> Scan:
         """Return the first trials of an arm."""
         return first_scan(arm.method, self.methods, self.grid, self.scan_rates, self.seeds[0])
+
+
+def most_seconds(arm: Arm, phase: Phase) -> float | None:
+    """Return the seconds of training after which a run of an arm ends: its part of those that a whole run gets."""
+    whole = arm.recipe.max_seconds
+    return None if whole is None else whole * arm.share * (SCAN_FRACTION if phase == "scan" else 1.0)
 
 
 @dataclass(frozen=True)

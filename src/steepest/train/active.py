@@ -95,6 +95,7 @@ class ActiveRun:
         feed: the batches and random draws.
         state: the method's, from ``begin`` on.
         outcome: ``finished`` until something else ends it.
+        out_of_time: whether its time of training ended it.
     """
 
     def __init__(
@@ -132,6 +133,7 @@ class ActiveRun:
         self.done, self.gradients = 0, 0.0
         self.outcome: Outcome = "finished"
         self.reason = ""
+        self.out_of_time = False
         self.curve: list[Point] = []
         self.training_seconds = self.compile_seconds = self._evaluation_seconds = 0.0
         self._running, self._correction, self._loss = 0.0, 0.0, math.nan
@@ -199,9 +201,31 @@ class ActiveRun:
 
     def spent(self, seconds: float) -> None:
         """Count time that went into steps; what of it compiled them is counted apart."""
-        compiling = self.method.compile_seconds(self.state)
-        self.training_seconds += seconds - (compiling - self.compile_seconds)
-        self.compile_seconds = compiling
+        self.training_seconds = self._trained(seconds)
+        self.compile_seconds = self.method.compile_seconds(self.state)
+
+    def _trained(self, seconds: float) -> float:
+        """Return the time of training where so much more went into steps."""
+        return (
+            self.training_seconds + seconds - (self.method.compile_seconds(self.state) - self.compile_seconds)
+        )
+
+    def steps_in_time(self, seconds: float) -> float:
+        """Return how many steps may be taken before the clock is read again; 0 where the time of training is used up.
+
+        It is half of those that the rest of the time is expected to allow, so that a limit is hardly exceeded and the
+        clock seldom read.
+
+        Args:
+            seconds: that went into steps since they were last counted.
+        """
+        most = self.recipe.max_seconds
+        if most is None:
+            return math.inf
+        used = self._trained(seconds)
+        if not self.done or used <= 0:
+            return 1
+        return 0 if used >= most else max(1, int((most - used) / used * self.done / 2))
 
     @property
     def _last_counts(self) -> bool:
@@ -226,13 +250,14 @@ class ActiveRun:
             self._end("diverged", f"{what}: {cause}")
         elif patience is not None and self._waited >= patience:
             self._end("stopped early", f"no better for {self._waited} evaluations, at step {self.done}")
-        elif self._out_of_time():
+        elif self._is_out_of_time():
             most = self.recipe.max_seconds
+            self.out_of_time = True
             self._end("stopped early", f"{most:g} seconds of training are used up, at step {self.done}")
         else:
             self._call("at_evaluation")
 
-    def _out_of_time(self) -> bool:
+    def _is_out_of_time(self) -> bool:
         most = self.recipe.max_seconds
         return most is not None and self.training_seconds >= most and self.used < self.recipe.length
 
@@ -316,7 +341,8 @@ class ActiveRun:
         return value
 
     def _record(self) -> Record:
-        curve, best_step, done = self.curve, self._best_step, self.outcome == "finished"
+        curve, best_step = self.curve, self._best_step
+        done = self.outcome == "finished" or self.out_of_time
         kept = self._kept_step
         return Record(
             key=self.key,
@@ -324,6 +350,7 @@ class ActiveRun:
             steps=self.recipe.steps if self.recipe.gradients is None else self.done,
             outcome=self.outcome,
             reason=self.reason,
+            out_of_time=self.out_of_time,
             curve=curve,
             best_step=kept,
             best=next(point.validation for point in curve if point.step == kept),

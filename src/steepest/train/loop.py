@@ -115,7 +115,10 @@ def drive(runs: Sequence[ActiveRun], steps: Steps, progress: Progress | None = N
 
 
 def advance(runs: Sequence[ActiveRun], steps: Steps, report: _Report) -> None:
-    """Take the steps up to the next look, or until no run is left; an error in a step ends all that were left."""
+    """Take the steps up to the next look, until the time is used up, or until no run is left.
+
+    An error in a step ends all that were left.
+    """
     going = [run for run in runs if run.going]
     lead, began = going[0], going
     stop, by_gradients = lead.next_look, lead.recipe.gradients is not None
@@ -124,7 +127,11 @@ def advance(runs: Sequence[ActiveRun], steps: Steps, report: _Report) -> None:
     try:
         with products(lead.recipe.precision):
             while going and lead.used < stop:
+                in_time = lead.steps_in_time((time.perf_counter() - started) / len(runs))
+                if not in_time:
+                    break
                 most = 1 if by_step else math.ceil(stop - lead.used)  # a step costs one gradient at least
+                most = int(min(most, in_time))
                 for infos in steps(lead.done, most):
                     for run, info in zip(runs, infos, strict=True):
                         if run.outcome == "finished":
