@@ -248,3 +248,44 @@ def test_it_is_printed_and_in_the_report(tmp_path):
         (line,) = [each for each in said if words in each]
         assert line.startswith("warning: ")
         assert words in report
+
+
+def copied(rows: int, again: int) -> dict[str, list[object]]:
+    """Return a table of which the last rows are copies of the first ones, under other ids."""
+    draw = np.random.default_rng(0)
+    table = {
+        "id": [*range(rows)],
+        "x": draw.normal(size=rows).tolist(),
+        "kind": draw.choice(["a", "b"], rows).tolist(),
+        "y": draw.normal(size=rows).tolist(),
+    }
+    for name in ("x", "kind", "y"):
+        table[name][rows - again :] = table[name][:again]
+    return table
+
+
+def identical(table: object, **options: object) -> list[str]:
+    return [
+        each.text
+        for each in st.read_table(table, target="y", **options).dataset().notes
+        if "identical" in each.text
+    ]
+
+
+def test_test_rows_that_are_training_rows_are_counted() -> None:
+    rows = copied(400, 200)
+    [text] = identical(rows, drop=["id"])
+    made = st.read_table(rows, target="y", drop=["id"]).prepared().drop("id")
+    train = set(made.filter(split="train").drop("split").rows())
+    count = sum(row in train for row in made.filter(split="test").drop("split").rows())
+    assert count > 10
+    assert text.startswith(f"{count} of 40 test rows are identical to training rows")
+    assert not identical(copied(400, 0), drop=["id"])
+    assert identical(rows) == [text]  # ids are left out, and tell no copy from another row
+    assert not identical(rows, drop=["id"], split="time:x")
+
+
+def test_rows_of_few_values_are_equal_by_chance() -> None:
+    draw = np.random.default_rng(1)
+    rows = {name: draw.choice(["a", "b", "c"], 600).tolist() for name in ("one", "two", "y")}
+    assert not identical(rows)

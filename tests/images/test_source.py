@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 import torch
 
+import steepest as st
 from steepest.cli import main
 from steepest.data.dataset import Dataset
 from steepest.data.images import read_images
@@ -285,3 +286,20 @@ def test_compiled_steps_train_as_eager_ones_do(digits: Path, tmp_path: Path, mod
     assert half > 1
     for eager, compiled in zip(losses[:half], losses[half:], strict=True):
         assert compiled == pytest.approx(eager, rel=1e-4)
+
+
+def test_images_have_a_model_and_copies_among_them_are_counted(tmp_path: Path) -> None:
+    pixels = np.stack([drawn(i) for i in range(200)])
+    pixels[100:150] = pixels[:50]
+    pixels[150, 0, 0] ^= 1  # one bit is no copy
+    source = open_source((pixels, (np.arange(200) % 2).tolist()), reader="images")
+    data = source.make(0)[0]
+    seen = {each.numpy().tobytes() for each in data.train.inputs[0]}
+    count = sum(each.numpy().tobytes() in seen for each in data.test.inputs[0])
+    [text] = [each.text for each in data.notes if "identical" in each.text]
+    assert count > 1
+    assert text.startswith(f"{count} of 20 test images are identical to training images")
+    plan = st.plan(source, optimizers=["sgd(lr=0.1)"], epochs=1, seeds=1)
+    assert [arm.model for arm in plan.arms] == ["mlp"]
+    other = open_source((np.stack([drawn(i) for i in range(60)]), [0, 1] * 30), reader="images").make(0)[0]
+    assert not [each.text for each in other.notes if "identical" in each.text]

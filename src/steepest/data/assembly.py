@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from steepest.data import target as targets
-from steepest.data.caution import about_split, about_test_rows
+from steepest.data.caution import about_identical, about_split, about_test_rows
 from steepest.data.columns import Columns, as_number
 from steepest.data.dataset import Dataset, Note, Part, TargetScale, has_classes
 from steepest.data.dates import Form
@@ -189,6 +189,7 @@ def assemble(
             if given is None and held_out and options.rating is None
             else ()
         ),
+        *(_about_identical(frame, columns, target) if given is None and _drawn(options) else ()),
         *(
             about_test_rows(frame.height if several else len(parts["test"]), task, options)
             if given is None and held_out
@@ -406,6 +407,19 @@ def _encoded_target(
             )
         return TargetScale(), codes
     return targets.standardised(values, train, scale)
+
+
+def _drawn(options: TableOptions) -> bool:
+    """Whether the one test set is drawn from the rows of a table."""
+    rule = options.split_rule
+    drawn = rule.kind in ("auto", "random", "stratified") and not rule.several
+    return drawn and options.rating is None and isinstance(options.test, float)
+
+
+def _about_identical(frame: pl.DataFrame, columns: Columns, target: str) -> list[Note]:
+    used = [each.name for each in columns.columns if each.role not in ("left out", "target", "weight")]
+    plain = [name for name in (*used, target) if not frame.schema[name].is_nested()]
+    return about_identical(frame.select(plain), frame[SPLIT_COLUMN] == "train", frame[SPLIT_COLUMN] == "test")
 
 
 def _about_unforeseen(found: dict[str, Unforeseen]) -> list[Note]:

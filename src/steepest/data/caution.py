@@ -44,6 +44,8 @@ LEAST_GROUPS, ROWS_A_GROUP = 5, (1.25, 1000.0)
 ALIKE, MUCH_ALIKE, BY_CHANCE = 0.1, 0.3, 4.0
 """Correlations of targets, and how many standard errors they must exceed."""
 FEW_TEST_ROWS = 300
+MANY_COPIES = 0.01
+"""Copies of training rows among the test rows are warned about from such a share of them."""
 FAR, LOST = 10.0, 1e-3
 """A curve's numbers are far from 0 if their mean is so many deviations; what 32 bits lose matters from such a share."""
 MOST_ROWS = 500_000
@@ -167,6 +169,58 @@ def about_test_rows(rows: int, task: Task, options: TableOptions) -> list[Note]:
         cures.append(f"test every row once (--split {shlex.quote(str(several))})")
     hint = " or ".join(cures)
     return [Note("warning", f"{text} {hint[:1].upper()}{hint[1:]}." if hint else text)]
+
+
+def about_copies(found: int, rows: int, what: str) -> list[Note]:
+    """Return a note of the test rows that are identical to training rows; a warning if they are one in a hundred.
+
+    Example:
+        >>> about_copies(3, 30, "image")[0].text
+        '3 of 30 test images are identical to training images, which flatters a model that remembers; ...'
+        >>> about_copies(0, 30, "image")
+        []
+    """
+    if not found:
+        return []
+    alike = f"is identical to a training {what}" if found == 1 else f"are identical to training {what}s"
+    share = f"{found:,} of {rows:,} test {what}s"
+    text = f"{share} {alike}, which flatters a model that remembers; keep copies in one part."
+    return [Note("warning" if found >= MANY_COPIES * rows else "info", text)]
+
+
+def about_identical(frame: pl.DataFrame, train: pl.Series, test: pl.Series) -> list[Note]:
+    """Return a note if more test rows are identical to training rows than chance would make.
+
+    Columns of few values make equal rows that are no copies, so the same is counted with every column shuffled apart.
+
+    Args:
+        frame: what the model gets and its target.
+        train, test: which rows are training and test rows.
+
+    Example:
+        >>> x = [i / 7 for i in range(50)]
+        >>> rows = pl.DataFrame({"x": x + x, "y": x + x})
+        >>> first = pl.Series([i < 50 for i in range(100)])
+        >>> about_identical(rows, first, ~first)[0].text
+        '50 of 50 test rows are identical to training rows, ...'
+        >>> about_identical(rows.select(pl.col("x") > 3), first, ~first)
+        []
+    """
+
+    def copies(table: pl.DataFrame) -> int:
+        hashes = table.hash_rows(0)
+        return int(hashes.filter(test).is_in(hashes.filter(train).implode()).sum())
+
+    rows = int(test.sum())
+    found = copies(frame)
+    if found < 2 or found < MANY_COPIES * rows:
+        return []
+    draw = stream(0, "data")
+    shuffled = frame.select(each.gather(draw.permutation(frame.height)) for each in frame.iter_columns())
+    by_chance = copies(shuffled)
+    return (
+        about_copies(found, rows, "row") if found > 2 * by_chance + BY_CHANCE * math.sqrt(by_chance) else []
+    )
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,14 @@ import torch
 
 from steepest.data.assembly import Assembled, SourceRows, assemble
 from steepest.data.catalog import is_name, open_catalog
+from steepest.data.caution import about_copies
 from steepest.data.dataset import Dataset, InputField, Note, Part, Shape, TargetScale, Task, has_classes
 from steepest.data.described import Overview
 from steepest.data.images import read_images
 from steepest.data.images.described import overview
 from steepest.data.images.idx import is_idx, read_idx_files
-from steepest.data.images.pixels import Images, Pixels, parse_size, resized, shape_text, with_channels
+from steepest.data.images.measured import also_among, channel_statistics
+from steepest.data.images.pixels import Images, parse_size, resized, shape_text, with_channels
 from steepest.data.names import plain
 from steepest.data.options import TableOptions
 from steepest.data.parts import SPLIT_COLUMN, SPLIT_TYPE
@@ -58,7 +60,6 @@ LABEL, IMAGE, FILE = "label", "image", "file"
 OFFICIAL = "given with the images"
 """Stands for the file of a part, where images come in parts."""
 LEAST_IMAGES = 10
-_BLOCK_BYTES = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -332,7 +333,10 @@ class ImageData(Source):
 
     def make(self, test_set: int | None) -> tuple[Dataset, ImagePipeline]:
         """Return a dataset and its pipeline, see :meth:`Source.make`."""
-        return self._with_images(self._assembled(0 if self.sets == 1 else test_set).dataset)
+        dataset, pipeline = self._with_images(self._assembled(0 if self.sets == 1 else test_set).dataset)
+        if not dataset.held_out or self.sets > 1:
+            return dataset, pipeline
+        return replace(dataset, notes=(*dataset.notes, *self._about_copies)), pipeline
 
     def vary(self, variant: Variant, test_set: int | None = None) -> tuple[Dataset, ImagePipeline]:
         """Return a variant of a dataset and its pipeline, see :meth:`Source.vary`.
@@ -399,6 +403,16 @@ class ImageData(Source):
             doubles={},
         ), pipeline
 
+    @functools.cached_property
+    def _about_copies(self) -> list[Note]:
+        """A note of the test images that are training images too, if there are any."""
+        frame = self._assembled(0).frame
+        at = np.argsort(self._numbers)
+        train, test = (
+            at[frame.filter(**{SPLIT_COLUMN: part})[IMAGE].to_numpy()] for part in ("train", "test")
+        )
+        return about_copies(also_among(self._images.pixels, test, train), len(test), "image")
+
     def _of_numbers(self, note: Note) -> bool:
         """Whether a note is of the numbers that stand for images."""
         return IMAGE in note.text or (LABEL in note.text and not has_classes(self.task))
@@ -437,29 +451,6 @@ class ImageData(Source):
 
     def __repr__(self) -> str:
         return f"ImageData({self.name!r}, {counted(len(self._images), 'image')} of {shape_text(self._images.pixels)})"
-
-
-def channel_statistics(
-    pixels: Pixels, places: np.ndarray[Any, Any]
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation of each channel over some images; 1 for a channel that does not vary.
-
-    Example:
-        >>> pixels = np.array([[[[0, 4]]], [[[100, 100]]]], np.uint8)
-        >>> channel_statistics(pixels, np.array([0]))
-        ((2.0,), (2.0,))
-    """
-    count, sums, squares = 0, *np.zeros((2, pixels.shape[1]), dtype=np.int64)
-    step = max(1, _BLOCK_BYTES // pixels[0].size)
-    for start in range(0, len(places), step):
-        block = pixels[places[start : start + step]].astype(np.uint16)
-        count += block[:, 0].size
-        sums += block.sum((0, 2, 3), dtype=np.int64)
-        squares += np.square(block).sum((0, 2, 3), dtype=np.int64)  # at most 255², which fits
-    mean = sums / count
-    variance = squares / count - mean**2
-    sd = np.sqrt(np.where(variance > 1e-9, variance, 1.0))
-    return tuple(mean.tolist()), tuple(sd.tolist())
 
 
 def read_source(source: Any, size: str | None) -> tuple[Images, str]:
