@@ -102,19 +102,31 @@ class MissingExtraError(SteepestError):
     """A feature whose optional dependency is not installed."""
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str], *, more: str = "") -> UnknownNameError:
+def unknown_name(
+    kind: str, name: str, known: Iterable[str], *, more: str = "", most: int = 40
+) -> UnknownNameError:
     """Return the error for a name that is not among ``known``, with the nearest names as the hint.
+
+    Args:
+        kind: what it is a name of.
+        name: the name.
+        known: all names; they are shown in order, numbers by value.
+        more: what else the hint says.
+        most: how many of them are shown.
 
     Example:
         >>> str(unknown_name("optimizer", "adm", ["adam", "sgd"]))
         "unknown optimizer 'adm'\\nHint: did you mean 'adam'? Known: adam, sgd."
+        >>> unknown_name("user", "77", ["10", "9", "1"], most=2).hint
+        'Known: 1, 9, ….'
     """
-    names = sorted(known)
+    names = list(known)
+    names.sort(key=int if all(each.isdecimal() for each in names) else None)
     by_lower = {each.lower(): each for each in names}
     near = [
         by_lower[each] for each in difflib.get_close_matches(name.lower(), list(by_lower), n=3, cutoff=0.6)
     ]
-    shown = ", ".join(names[:40]) + (", …" if len(names) > 40 else "")
+    shown = ", ".join(names[:most]) + (", …" if len(names) > most else "")
     question = f"did you mean {' or '.join(repr(each) for each in near)}? " if near else ""
     return UnknownNameError(f"unknown {kind} {name!r}", hint=f"{question}Known: {shown}.{more}")
 

@@ -129,7 +129,7 @@ def test_a_comparison_of_arrays_trains_predicts_and_asks_for_the_source_again(tm
 @pytest.mark.parametrize(
     ("change", "fact"),
     [
-        ({"x": np.zeros((SIZE - 1, 3))}, "the source has 79 rows and 80 targets"),
+        ({"x": np.zeros((SIZE - 1, 3))}, "the source: 79 rows, but 80 targets"),
         ({"x": np.full((SIZE, 3), np.nan)}, "240 values of the array 'x' are missing or infinite"),
         ({"x": np.array(["a"] * SIZE)}, "the array 'x' holds <U1, not numbers"),
         ({"x": np.zeros((0, 3))}, "the array 'x' has no rows"),

@@ -277,7 +277,7 @@ def broken_zip(where: Path) -> object:
 
 
 @case(
-    "train-images-idx3-ubyte with train-labels-idx1-ubyte has 10 images and 9 labels",
+    "train-images-idx3-ubyte with train-labels-idx1-ubyte: 10 images, but 9 labels",
     "one label for each image",
 )
 def labels_do_not_match(where: Path) -> object:
@@ -367,7 +367,7 @@ def npz_not_whole(where: Path) -> object:
     return npz(where, images=np.full((10, 6, 9), 1.5))
 
 
-@case("has 10 images and 7 labels")
+@case(": 10 images, but 7 labels")
 def npz_labels_do_not_match(where: Path) -> object:
     return npz(where, images=IMAGES, labels=np.zeros(7, int))
 

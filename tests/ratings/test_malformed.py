@@ -97,6 +97,7 @@ TITLES = [
 
 LISTS = [
     (["recommend", "RUN", "--user", "5000"], "unknown userId '5000'", "did you mean '500'"),
+    (["recommend", "RUN", "--user", "9"], "unknown userId '9'", "Known: 500, 501, 502, 503, 504, 505, 506, 507, …"),
     (["recommend", "RUN", "--user", "500.0"], "unknown userId '500.0'", "did you mean '500'"),
     (["recommend", "RUN", "--top", "0"], "top: 0 is not at least 1", "from 1"),
     (["recommend", "RUN", "--top", "all"], "'--top'", "--help"),

@@ -41,7 +41,7 @@ def one_each(values: Any, rows: int, *, what: str, of: str, where: str) -> NDArr
         )
     if len(found) != rows:
         raise DataError(
-            f"{where} has {counted(rows, of)} and {counted(len(found), what)}",
+            f"{where}: {counted(rows, of)}, but {counted(len(found), what)}",
             hint=f"give one {what} for each {of}, in the same order.",
         )
     if found.dtype.kind == "O":

@@ -60,14 +60,13 @@ def recommend(
     if user is not None:
         seen = rated.rows.filter(pl.col("user") == pipeline.ids(pipeline.user)[code - 1])["item"]
         found = found.filter(~pl.col("item").is_in(seen.implode()))
+        if not found.height:
+            raise OptionError(
+                f"no item is left that {pipeline.user} {user} has not rated", hint="name another user."
+            )
     found = found.filter(pl.col("ratings") >= min_ratings)
     if not found.height:
-        raise OptionError(
-            f"no item is left that {pipeline.user} {user} has not rated"
-            if user is not None and min_ratings == 1
-            else f"no item with {min_ratings} ratings is left",
-            hint="lower --min-ratings." if min_ratings > 1 else "name another user.",
-        )
+        raise OptionError(f"no item with {min_ratings} ratings is left", hint="lower --min-ratings.")
     found = found.sort("predicted", descending=not lowest, maintain_order=True).head(top)
     order = ["item", *(["title"] if "title" in found.columns else []), "predicted", "ratings"]
     found = found.select([*order, *([BIAS] if biases is not None else [])])

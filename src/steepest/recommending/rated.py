@@ -22,7 +22,7 @@ from steepest.recipe import load_tree, validate_experiment
 from steepest.record.store import Folder
 
 MOST_NAMED = 8
-"""So many titles are named where a text is part of several."""
+"""So many titles or ids are named where a text is part of several, or of none."""
 
 
 class Rated:
@@ -116,7 +116,7 @@ class Rated:
                 raise OptionError(
                     f"{text!r} can be {len(found)} of {column}", hint=f"give the id of one: {shown}{more}."
                 )
-        raise unknown_name(column, text, titles.values() or ids)
+        raise unknown_name(column, text, titles.values() or ids, most=MOST_NAMED)
 
     def predicted(self, user: int) -> list[float]:
         """Return the predicted ratings of all known items by a user, in the order of the items' codes.
