@@ -159,6 +159,17 @@ def test_a_place_far_from_zero_is_advised_to_move():
     ]
 
 
+@pytest.mark.parametrize("form", [None, "%Y-%m-%d", "%d.%m.%Y"])
+def test_the_steps_that_are_advised_for_dates_can_be_taken(form, tmp_path):
+    days = pl.select(pl.date_range(pl.date(2020, 1, 1), pl.date(2020, 7, 18))).to_series().alias("t")
+    frame = pl.DataFrame([days if form is None else days.dt.to_string(form), timed()["v"]])
+    [note] = [each for each in notes_of(frame) if "slow" in each.text]
+    (tmp_path / "steps.toml").write_text(note.step)
+    moved = open_source(frame, x="t", y="v", prepare=str(tmp_path / "steps.toml")).make(0)[0]
+    assert not [each for each in moved.notes if "slow" in each.text]
+    assert float(moved.train.inputs[0].mean().abs()) < 100
+
+
 def test_neighbours_along_a_curve_are_told(points):
     smooth = pl.DataFrame({"dose": [*range(100)], "v": [(each / 10 - 5) ** 2 for each in range(100)]})
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -78,12 +78,15 @@ def about_split(frame: pl.DataFrame, columns: Columns, options: TableOptions) ->
     return [*_about_time(frame, columns), *_about_groups(frame, columns, options.split_rule)]
 
 
-def about_curve(x: pl.Series, y: pl.Series, options: TableOptions, *, split: bool = True) -> list[Note]:
+def about_curve(
+    x: pl.Series, y: pl.Series, options: TableOptions, *, column: Column | None = None, split: bool = True
+) -> list[Note]:
     """Return what a person should know of the numbers of a curve: lost digits, a far offset, neighbours on each side.
 
     Args:
         x, y: the numbers of all rows, by name.
         options: how they are split.
+        column: what the numbers of x are in the table, which may be dates.
         split: whether the split is to be judged: it is not where that is done elsewhere, or nothing is held out.
 
     Example:
@@ -92,7 +95,9 @@ def about_curve(x: pl.Series, y: pl.Series, options: TableOptions, *, split: boo
         >>> [each.text for each in about_curve(x, y, TableOptions())][0]
         'the 200 different values of t become 3 in 32 bits: subtract 1700000100 with the step below, or train with ...'
     """
-    notes = [note for each in (x, y) if (note := _about_offset(each))]
+    before = () if column is None else _as_number(column)
+    found = _about_offset(x, before), _about_offset(y, ())
+    notes = [each for each in found if each is not None]
     if not split or options.split_rule.kind in ("group", "time") or isinstance(options.test, str):
         return notes
     some = pl.DataFrame([x.alias("x"), y.alias("y")]).gather_every(_every(len(x)))
@@ -110,8 +115,26 @@ def about_curve(x: pl.Series, y: pl.Series, options: TableOptions, *, split: boo
     return notes
 
 
-def _about_offset(values: pl.Series) -> Note | None:
-    """Return a note if numbers are so far from 0 that 32 bits merge them, or that training is slow."""
+def _as_number(column: Column) -> tuple[str, ...]:
+    """Return the steps that make numbers of a column's dates, if it holds some."""
+    steps: list[str] = []
+    if column.kind == "text":
+        formats = (
+            {} if (column.format or "%Y")[:2] == "%Y" else {"formats": {column.name: column.format or ""}}
+        )
+        steps.append(step_toml("cast", types={column.name: "date"}, **formats))
+    return (
+        (*steps, step_toml("cast", types={column.name: "number"})) if steps or column.kind == "date" else ()
+    )
+
+
+def _about_offset(values: pl.Series, before: Sequence[str]) -> Note | None:
+    """Return a note if numbers are so far from 0 that 32 bits merge them, or that training is slow.
+
+    Args:
+        values: the numbers.
+        before: the steps that make numbers of what the table holds.
+    """
     numbers = values.cast(pl.Float64).to_numpy()
     spread, mean = deviation(numbers), float(numbers.mean())
     if spread == 0.0 or abs(mean) <= FAR * spread:
@@ -120,7 +143,8 @@ def _about_offset(values: pl.Series) -> Note | None:
     offset = f"{round(mean / unit) * unit:.15g}"
     column = values.name.replace('"', '""')
     step = step_toml("derive", columns={values.name: f'"{column}" - {offset}'})
-    cure = f"subtract {offset} with the step below"
+    step, what = "\n\n".join([*before, step]), "step" if not before else "steps"
+    cure = f"subtract {offset} with the {what} below"
     with np.errstate(over="ignore"):
         short = numbers.astype(np.float32).astype(np.float64)
     different, left = (len(np.unique(each)) for each in (numbers, short))

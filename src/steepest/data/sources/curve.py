@@ -154,7 +154,8 @@ class Curve(Source):
             )
         )
         said = any(f"time:{x.name}" in each.text for each in dataset.notes)
-        notes = about_curve(x, y, self.options, split=dataset.held_out and not said)
+        [column] = [each for each in pipeline.table.columns.columns if each.name == x.name]
+        notes = about_curve(x, y, self.options, column=column, split=dataset.held_out and not said)
         return replace(dataset, notes=(*dataset.notes, *notes)), pipeline
 
     def vary(self, variant: Variant, test_set: int | None = None) -> tuple[Dataset, CurvePipeline]:
