@@ -230,6 +230,20 @@ def test_a_source_that_fails_is_named():
         list(pipeline.transform_batches({"z": 1}, 10))
 
 
+class Late(Memory):
+    """A source that fails when its dataset is made."""
+
+    def make(self, test_set):
+        raise ZeroDivisionError("no rows")
+
+
+def test_a_source_that_fails_later_is_named():
+    source = st.open_source(numbers(), reader=f"{Path(__file__).as_posix()}:Late")
+    plan = st.plan(source, optimizers=["sgd(lr=0.1)"], epochs=1, seeds=1)
+    with pytest.raises(DataError, match="the source Late fails: ZeroDivisionError: no rows"):
+        plan.preview()
+
+
 def test_new_arrays_of_another_shape(tmp_path):
     _, pipeline = st.open_source(numbers(), reader=HERE).make(0)
     with pytest.raises(DataError, match=r"had the shape \[3\] in training, and it has \[2\]"):

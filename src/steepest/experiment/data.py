@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
+from steepest.components import grammar
 from steepest.data.dataset import Dataset
-from steepest.data.sources.contract import Source
+from steepest.data.sources.contract import Source, failed
 from steepest.data.sources.rows import Pipeline
 from steepest.data.variants import Variant
+from steepest.errors import SteepestError
 from steepest.recipe import WHOLE_BATCH
 from steepest.sweep.arms import UNPREPARED, Wanted, whole_path
 from steepest.sweep.defaults import default_batch_size
@@ -113,7 +115,15 @@ class Datasets(Mapping[str, Dataset]):
         return max(self.training_rows(each) for each in (*folds, *([final] if final else [])))
 
     def _make(self, variant: Variant, fold: int | None) -> Made:
-        return self.source.make(fold) if variant.is_neutral else self.source.vary(variant, fold)
+        source = self.source
+        try:
+            return source.make(fold) if variant.is_neutral else source.vary(variant, fold)
+        except SteepestError:
+            raise
+        except Exception as error:
+            if not grammar.parse(source.options.reader or "table").is_reference:
+                raise
+            raise failed(type(source).__name__, error) from error
 
     def _keep(self, data: Dataset) -> Dataset:
         kept = replace(data, positive=self.positive)
