@@ -41,6 +41,7 @@ from steepest.prediction.about import built_from
 from steepest.prediction.model import TrainedModel
 from steepest.recipe import (
     CLEARER_NAMES,
+    SUBJECTS,
     Experiment,
     load_tree,
     validate_experiment,
@@ -51,7 +52,6 @@ from steepest.report.html import write_report as write_page
 from steepest.report.side_by_side import SeedScores, Side, write_sides
 from steepest.sweep.arms import (
     NOTHING_GIVEN,
-    SUBJECTS,
     Objects,
     Wanted,
     callable_name,

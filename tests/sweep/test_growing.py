@@ -139,6 +139,9 @@ def test_the_default_batch_size_and_the_same_by_name_are_one_arm(capsys: pytest.
         (["--train-rows", "0.5"], ["--train-rows", "80"]),
         ([], ["--labels", "none", "--precision", "float32", "--procedure", "train", "--prepare", "none"]),
         (["--procedure", "continue(0.5)"], ["--procedure", "continue(0.5, point=best)"]),
+        (["--rates", "embeddings=0.1, head=10"], ["--rates", "head=10.0, embeddings=.1"]),
+        (["--freeze", "embeddings"], ["--freeze", "embeddings.*"]),
+        ([], ["--rates", "embeddings=1", "--regularizer", "none", "--loss", "cross-entropy"]),
     ],
     ids=" ".join,
 )
@@ -159,6 +162,32 @@ def test_the_same_in_other_words_is_the_same(
     finals = ({(r.key.recipe, r.key.seed) for r in Folder(out).records() if r.key.phase == "final"}
               for out in ("out", "fresh"))  # fmt: skip
     assert next(finals) == next(finals)
+
+
+ALIKE = [
+    ("--rates", "none", "embeddings=1"),
+    ("--rates", "embeddings=0.1, head=10", "head=10, embeddings=0.1"),
+    ("--freeze", "embeddings", "embeddings.*"),
+    ("--regularizer", "l2(1e-4, on=(weights, biases))", "l2(1e-4, on=(biases, weights))"),
+]
+
+
+@pytest.mark.parametrize(("option", "one", "other"), ALIKE)
+def test_arms_that_mean_the_same_are_one(
+    option: str, one: str, other: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*BASE, *SEEDS, *SGD, option, one, option, other, "--dry-run", "--out", "alike"]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "mean the same, so two of its arms are one" in said
+
+
+def test_arms_that_mean_something_else_are_two(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of two multipliers that select a parameter, the later counts."""
+    rates = ["--rates", "weights=2, head=3", "--rates", "head=3, weights=2"]
+    assert main([*BASE, *SEEDS, *SGD, *rates, "--dry-run", "--out", "two"]) == 0
+    said = capsys.readouterr()
+    assert "mean the same" not in said.err
+    assert "rates weights=2, head=3" in " ".join(said.out.split())
 
 
 def test_two_names_for_the_same_arm_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,7 @@ from steepest.data.options import COLUMNS, TableOptions
 from steepest.errors import OptionError
 from steepest.recipe import (
     CLEARER_NAMES,
+    FACTOR,
     SHARED_FACTORS,
     ExecutionOptions,
     Factors,
@@ -50,8 +51,6 @@ TUNING_OPTIONS = ("learning_rates", "tune", "scan_rates", "full_rates", "sweep",
 DATA_OPTIONS = ("positive",)
 """Options of the protocol that are about the data."""
 REPEATABLE = ("embedding", "tune", "callbacks", "baseline", *Factors.model_fields)
-WHOLE = ("prepare", "rates", "freeze")
-"""Factors of which a comma does not separate values."""
 FILES = {"test": "test_file", "validation": "validation_file"}
 """Options that are a share of the rows, and their twins that name a file."""
 WITHOUT_DEFAULT = ("missing", "device", "threads", "workers")
@@ -169,7 +168,7 @@ def _joined(name: str, values: list[str]) -> str | list[str]:
             hint="widths of one network are written as 64,32; networks are compared by --model "
             "'embedding-mlp(hidden=[64])' --model 'embedding-mlp(hidden=[32])'.",
         )
-    if name in Factors.model_fields and name not in WHOLE:
+    if name in Factors.model_fields and not FACTOR[name].lists:
         return [part for value in values for part in split(value) or [value]]
     return values if name in REPEATABLE else ",".join(values)
 

@@ -13,9 +13,10 @@ from steepest.compare.estimates import Estimate
 from steepest.compare.evidence import Evidence, estimate_of, trials_of
 from steepest.compare.result import Band, Kind, Metric, RateCurve, RateEstimate, Row
 from steepest.evaluate.metrics import metric_info
+from steepest.recipe import SUBJECTS
 from steepest.record.arms import ArmEntry
 from steepest.record.schema import BaselineRecord
-from steepest.sweep.arms import SUBJECTS, Arm
+from steepest.sweep.arms import Arm
 from steepest.sweep.contestants import default_rate, whole_spec
 from steepest.sweep.plan import (
     PlannedRun,

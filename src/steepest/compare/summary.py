@@ -25,6 +25,7 @@ from steepest.compare.result import SELECTION, ClassLine, Comparison, Fact, Pict
 from steepest.compare.worth import effects, trust
 from steepest.data.dataset import Dataset
 from steepest.evaluate.rowwise import BY_ROW
+from steepest.optim.selection import shown_rates
 from steepest.recipe import ExecutionPlan, Experiment, Precision
 from steepest.regularizers import NONE
 from steepest.sweep.arms import PLAIN, Arm
@@ -309,7 +310,9 @@ def _inside(arms: Sequence[Arm]) -> list[Fact]:
     ):
         values = dict.fromkeys(getattr(arm.recipe, name) for arm in arms)
         if {*values} != {usual}:
-            found.append(Fact(label=label, value="; ".join(f"{each or NONE}" for each in values)))
+            found.append(
+                Fact(label=label, value="; ".join(shown_rates(f"{each or NONE}") for each in values))
+            )
     return found
 
 

@@ -13,7 +13,7 @@ from steepest.compare.estimates import Difference
 from steepest.compare.evidence import Control, Evidence, mean_of, trials_of
 from steepest.compare.result import SPREADS, Effect, Fact
 from steepest.evaluate.metrics import MetricInfo, metric_info
-from steepest.sweep.arms import SUBJECTS
+from steepest.recipe import SUBJECTS
 from steepest.sweep.contestants import default_rate
 
 

@@ -16,11 +16,11 @@ from typing import Any
 from steepest.errors import OptionError
 from steepest.experiment.settings import Settings
 from steepest.optim import make_rule
-from steepest.recipe import Execution, Protocol, RunLength, stable_hash
+from steepest.recipe import SUBJECTS, Execution, Protocol, RunLength, stable_hash
 from steepest.regularizers import without_ends
 from steepest.report.format import seconds as duration
 from steepest.sweep.ahead import Ahead
-from steepest.sweep.arms import SUBJECTS, Arm
+from steepest.sweep.arms import Arm
 from steepest.sweep.compiling import Work, with_choice
 from steepest.sweep.defaults import PILOT_STEPS, equal_seconds, pilot, pilot_arms, pilot_recipe
 from steepest.sweep.estimate import fit_budget, plan_seconds

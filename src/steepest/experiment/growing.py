@@ -13,6 +13,8 @@ from steepest.experiment.folder import load_comparison
 from steepest.experiment.meaning import Meaning
 from steepest.recipe import (
     FACTORS,
+    STAYS,
+    SUBJECTS,
     Experiment,
     Factors,
     Protocol,
@@ -21,7 +23,7 @@ from steepest.recipe import (
     validate_experiment,
 )
 from steepest.record.store import Folder
-from steepest.sweep.arms import SUBJECTS, Objects, Wanted, axes_in, parts_of, texts_of, varying, wanted_arms
+from steepest.sweep.arms import Objects, Wanted, axes_in, parts_of, texts_of, varying, wanted_arms
 from steepest.sweep.codes import codes_of, of_callbacks
 from steepest.sweep.labels import labels_of
 from steepest.sweep.observer import Observer
@@ -226,19 +228,7 @@ def _key(arm: Wanted, factors: Sequence[str]) -> list[str]:
 
 def _same_protocol(folder: Folder, before: Protocol, now: Protocol) -> bool:
     """Return whether two protocols train and judge alike; what arms have of their own is not compared here."""
-    free = {
-        "seeds",
-        "minutes",
-        "metric",
-        "positive",
-        "tune",
-        "sweep",
-        "schedule",
-        "batch_size",
-        "precision",
-        "baseline",
-        "callbacks",  # those that change runs are compared by content
-    }
+    free = {name for name, stays in STAYS.items() if stays}
     alike = before.model_dump(exclude=free) == now.model_dump(exclude=free)
     return alike and _same_judging(folder, before, now)
 

@@ -10,12 +10,20 @@ from typing import Any
 from steepest.data.sources.contract import Source
 from steepest.errors import SteepestError
 from steepest.experiment.data import Datasets
+from steepest.models import build_model
 from steepest.objectives.target import target_of
+from steepest.optim.selection import freeze, meant
+from steepest.regularizers import regularizer_meant
 from steepest.sweep.arms import ALL_ROWS, TRUE_LABELS, Wanted
 from steepest.sweep.meaning import model_meant, schedule_meant
 
-_TEXTS: Mapping[str, Callable[[str], str]] = {"model": model_meant, "schedule": schedule_meant}
+_TEXTS: Mapping[str, Callable[[str], str]] = {
+    "model": model_meant,
+    "regularizer": regularizer_meant,
+    "schedule": schedule_meant,
+}
 _DATA = ("train_rows", "labels", "prepare")
+_PARAMETERS = ("rates", "freeze")
 
 
 class Meaning:
@@ -24,7 +32,7 @@ class Meaning:
     Optimizers and procedures are written in one way by :func:`steepest.sweep.arms.texts_of`.
     """
 
-    factors = (*_TEXTS, *_DATA, "batch_size", "loss")
+    factors = (*_TEXTS, *_DATA, "batch_size", "loss", *_PARAMETERS)
     """The factors whose values can be written in several ways; the batch size depends on those before it."""
 
     def __init__(self, source: Source) -> None:
@@ -45,6 +53,9 @@ class Meaning:
                 return _TEXTS[factor](value) if isinstance(value, str) else value
             if factor == "loss":
                 return value or target_of(self._datasets.first).loss
+            if factor in _PARAMETERS:
+                net = freeze(build_model(arm.model, self._datasets.first.shape), arm.freeze)
+                return meant(net, arm.rates)
             if factor == "batch_size":
                 return self._datasets.batch_size(replace(arm, batch_size=value))
             plain = replace(arm, train_rows=ALL_ROWS, labels=TRUE_LABELS, prepare="")

@@ -24,7 +24,7 @@ from steepest.experiment.devices import usable_device
 from steepest.models import build_model
 from steepest.objectives import make_objective
 from steepest.objectives.target import target_of
-from steepest.optim.selection import freeze, multipliers
+from steepest.optim.selection import freeze, meant, multipliers
 from steepest.procedures import make_procedure
 from steepest.recipe import (
     WHOLE_BATCH,
@@ -36,6 +36,7 @@ from steepest.recipe import (
     RunLength,
     stable_hash,
 )
+from steepest.regularizers import regularizer_meant
 from steepest.regularizers.check import check_method, check_regularizers
 from steepest.report.progress import data_text
 from steepest.schedules import make_schedule
@@ -241,12 +242,13 @@ def decide(experiment: Experiment, source: Source, given: Objects, observer: Obs
     cells: dict[str, TimedCell] = {}
     for arm in wanted:
         made, net = _arm(arm, experiment, datasets, judging, codes)
-        twin = arms.get(_meaning(made))
+        meaning = _meaning(made, net)
+        twin = arms.get(meaning)
         if twin is not None:
             observer.say(
                 f"       {made.method.name}: {_same_because(twin, made)}, so two of its arms are one"
             )
-        arms[_meaning(made)] = made if twin is None else _merged(twin, made)
+        arms[meaning] = made if twin is None else _merged(twin, made)
         notes += _arm_notes(experiment, wanted, arm, made, net, datasets[made.folds[0]])
         cells[made.cell] = with_arm(cells.get(made.cell), made, net)
     notes = [each for each in notes if each not in dataset.notes]
@@ -294,15 +296,21 @@ def _methods(wanted: Sequence[Wanted]) -> list[Contestant]:
     return list({arm.optimizer.name: arm.optimizer for arm in wanted}.values())
 
 
-def _meaning(arm: Arm) -> str:
+def _meaning(arm: Arm, net: nn.Module) -> str:
     """Return what is the same for two arms that differ in their texts only."""
     recipe = arm.recipe
     model = recipe.model if arm.model else model_meant(recipe.model)
     schedule = schedule_meant(recipe.schedule)
-    factors = {**arm.factors, "model": model, "schedule": schedule, "batch_size": recipe.batch_size}
-    for name in ("train_rows", "labels", "prepare"):
+    factors = {
+        **arm.factors,
+        "model": model,
+        "regularizer": regularizer_meant(recipe.regularizer),
+        "schedule": schedule,
+        "batch_size": recipe.batch_size,
+    }
+    for name in ("train_rows", "labels", "prepare", "rates", "freeze"):
         del factors[name]
-    return stable_hash([factors, arm.folds, recipe.code, arm.method.code])
+    return stable_hash([factors, meant(net, recipe.rates), arm.folds, recipe.code, arm.method.code])
 
 
 def _same_because(one: Arm, other: Arm) -> str:

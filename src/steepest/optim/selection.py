@@ -105,6 +105,16 @@ def rates_text(text: str) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in read_rates(text).items())
 
 
+def shown_rates(text: str) -> str:
+    """Return the text of multipliers as people write numbers.
+
+    Example:
+        >>> shown_rates("head=10.0, embeddings=0.1")
+        'head=10, embeddings=0.1'
+    """
+    return ", ".join(each.removesuffix(".0") for each in text.split(", "))
+
+
 def multipliers(model: nn.Module, text: str) -> dict[str, float]:
     """Return the multipliers of the parameters that have another than 1, by name.
 
@@ -116,6 +126,26 @@ def multipliers(model: nn.Module, text: str) -> dict[str, float]:
     for what, value in read_rates(text).items():
         found.update(dict.fromkeys(selected(model, what), value))
     return {name: value for name, value in found.items() if value != 1.0}
+
+
+def meant(model: nn.Module, rates: str) -> tuple[dict[str, float], list[str]]:
+    """Return what multipliers and fixed parameters mean on a model, in whatever words they were given.
+
+    Args:
+        model: with its fixed parameters, see :func:`freeze`.
+        rates: the text of the multipliers.
+
+    Returns:
+        The multipliers other than 1 of the parameters that are trained, and the names of those that are not.
+
+    Example:
+        >>> model = freeze(nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1)), "1.*")
+        >>> meant(model, "weights=2, head=5, biases=1")
+        ({'0.weight': 2.0}, ['1.bias', '1.weight'])
+    """
+    fixed = sorted(name for name, each in model.named_parameters() if not each.requires_grad)
+    found = {name: value for name, value in multipliers(model, rates).items() if name not in fixed}
+    return dict(sorted(found.items())), fixed
 
 
 def by_rate(

@@ -22,11 +22,11 @@ from steepest.recipe.experiment import (
     validate_experiment,
     without_none,
 )
+from steepest.recipe.factors import FACTOR, FACTORS, SHARED_FACTORS, SUBJECTS
 from steepest.recipe.options import (
     CLEARER_NAMES,
-    FACTORS,
     LARGEST_SEED,
-    SHARED_FACTORS,
+    STAYS,
     WHOLE_BATCH,
     ArmOptions,
     Factors,
@@ -42,10 +42,13 @@ __all__ = [
     "BEARINGS",
     "CLEARER_NAMES",
     "EXECUTION_OPTIONS",
+    "FACTOR",
     "FACTORS",
     "LARGEST_SEED",
     "NEUTRAL",
     "SHARED_FACTORS",
+    "STAYS",
+    "SUBJECTS",
     "THE_FLAGS",
     "THE_OPTIONS",
     "WHOLE_BATCH",

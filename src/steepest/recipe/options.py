@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from steepest.components import grammar
+from steepest.recipe.factors import FACTORS
 
 Precision = Literal["float32", "tf32", "bf16", "float64"]
 
@@ -202,13 +203,6 @@ class Protocol(Options):
     )
 
 
-FACTORS = (
-    "optimizer", "model", "loss", "regularizer", "schedule", "rates", "freeze", "batch_size", "precision",
-    "train_rows", "labels", "prepare", "procedure",
-)  # fmt: skip
-"""What arms can differ in, in the order of labels and tables."""
-
-
 Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
 
 
@@ -283,8 +277,15 @@ class ArmOptions(Options):
     name: str = Field("", description="what it is called, instead of a label of what differs")
 
 
-SHARED_FACTORS = ("model", "schedule", "batch_size", "precision", "prepare")
-"""The factors that have a place of their own where they have one value."""
+STAYS: Mapping[str, bool] = {
+    **dict.fromkeys(
+        ("metric", "positive", "seeds", "minutes", "tune", "sweep", "baseline", "callbacks"), True
+    ),  # metrics, and callbacks that change runs, are compared by what they mean
+    **dict.fromkeys(("schedule", "batch_size", "precision"), True),  # arms have their own
+    **dict.fromkeys(("seed", "epochs", "learning_rates", "scan_rates", "full_rates", "equal"), False),
+    **dict.fromkeys(("class_weights", "clip", "accumulate", "max_seconds"), False),
+}
+"""Of every option of the protocol: whether the arms of a folder stay beside others where it is another."""
 
 CLEARER_NAMES = {"embedding_rows": "rows", "tuning_rates": "scan_rates", "tuning_finalists": "full_rates"}
 """What options are called on the command line and in Python, where the stored name is another."""

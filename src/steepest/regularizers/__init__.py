@@ -178,6 +178,19 @@ def regularizer_text(text: str) -> str:
     )
 
 
+def regularizer_meant(text: str) -> str:
+    """Return a specification in which also the parameters that regularizers act on are written in one way.
+
+    Example:
+        >>> regularizer_meant("l2(1e-4, on=(biases, weights))") == regularizer_meant("l2(1e-4, on=(weights, biases))")
+        True
+    """
+    parts = (
+        (spec.name, made, {"on": made.roles} if hasattr(made, "on") else {}) for spec, made in _read(text)
+    )
+    return " + ".join(f"{name} {made.model_copy(update=on)}" for name, made, on in parts)
+
+
 def without_ends(text: str) -> str:
     """Return a specification without the regularizers that do nothing but end a run.
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from steepest.compare.result import Comparison
 from steepest.components import grammar
+from steepest.recipe import SUBJECTS
 from steepest.report.words import Subject
-from steepest.sweep.arms import SUBJECTS
 
 MOST_MARKS = 4
 """As many line patterns as there are."""

@@ -11,9 +11,9 @@ from steepest.compare.effects import Factorial, Interaction, MainEffect
 from steepest.compare.estimates import Difference
 from steepest.compare.limits import NO_LIMITS, Limits, Short
 from steepest.compare.result import Metric, Row
+from steepest.recipe import SUBJECTS
 from steepest.report.digits import Digits, digits
 from steepest.report.words import Subject, capital, cell_text, listed
-from steepest.sweep.arms import SUBJECTS
 from steepest.wording import counted, two_digits
 
 KEPT = "Predict uses the network: only a detectable difference replaces it."

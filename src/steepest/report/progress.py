@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from steepest.data.dataset import Dataset
 from steepest.data.encode import INDICATOR
 from steepest.objectives.target import target_of
-from steepest.recipe import Execution
-from steepest.sweep.arms import SUBJECTS, Arm
+from steepest.recipe import FACTOR, SUBJECTS, Execution
+from steepest.sweep.arms import Arm
 from steepest.sweep.estimate import made_otherwise
 from steepest.sweep.expected import expected_runs, has_constants
-from steepest.sweep.labels import is_factorial
+from steepest.sweep.labels import is_factorial, shown_value
 from steepest.sweep.plan import History, Setup, taking_part
 from steepest.sweep.rows import by_rows
 from steepest.sweep.trials import rates_alone
@@ -131,9 +131,9 @@ def steps_text(cells: Mapping[str, Execution], arms: Sequence[Arm]) -> list[str]
         count = execution.threads
         recipe = mine[0].recipe
         inside = "".join(
-            f", {what}{each}"
-            for what, each in (("", recipe.regularizer), ("rates ", recipe.rates), ("fixed ", recipe.freeze))
-            if each
+            f", {shown_value(name, getattr(recipe, name))}"
+            for name, factor in FACTOR.items()
+            if factor.later and getattr(recipe, name)
         )
         what = (
             f"{mine[0].recipe.model}, batch {mine[0].recipe.batch_size}{inside}: " if len(cells) > 1 else ""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from steepest.optim import make_spec, registry
-from steepest.sweep.arms import SUBJECTS
+from steepest.recipe import SUBJECTS
 from steepest.wording import counted
 
 

@@ -16,8 +16,8 @@ from steepest.objectives import loss_text
 from steepest.optim.selection import patterns_text, rates_text
 from steepest.optim.spec import MethodSpec
 from steepest.procedures import Procedure, make_procedure
-from steepest.recipe import FACTORS, ArmOptions, Experiment, Recipe, stable_hash
-from steepest.regularizers import NONE, regularizer_text
+from steepest.recipe import FACTOR, FACTORS, SUBJECTS, ArmOptions, Experiment, Recipe, stable_hash
+from steepest.regularizers import regularizer_text
 from steepest.sweep.contestants import (
     Contestant,
     Tune,
@@ -38,22 +38,6 @@ DEFAULT = "default"
 """A batch size that follows from the data."""
 UNPREPARED = "none"
 """The value of ``prepare`` without any step."""
-SUBJECTS = {
-    "optimizer": ("optimizer", "optimizers"),
-    "model": ("model", "models"),
-    "loss": ("loss", "losses"),
-    "regularizer": ("regularizer", "regularizers"),
-    "schedule": ("schedule", "schedules"),
-    "rates": ("set of learning rates", "sets of learning rates"),
-    "freeze": ("set of fixed parameters", "sets of fixed parameters"),
-    "batch_size": ("batch size", "batch sizes"),
-    "precision": ("numerical precision", "numerical precisions"),
-    "train_rows": ("number of training rows", "numbers of training rows"),
-    "labels": ("kind of labels", "kinds of labels"),
-    "prepare": ("preparation", "preparations"),
-    "procedure": ("procedure", "procedures"),
-}
-"""What a comparison is of, where its arms differ in one factor: in the singular and in the plural."""
 
 
 @dataclass(frozen=True)
@@ -143,22 +127,9 @@ class Wanted:
 
     def options(self) -> ArmOptions:
         """Return this arm as it is written in a list of arms."""
-        return ArmOptions(
-            optimizer=self.optimizer.name,
-            model=self.model_text,
-            schedule=self.schedule,
-            batch_size=self.batch_size,
-            precision=self.precision,  # pyright: ignore[reportArgumentType]
-            train_rows=self.train_rows,
-            labels=self.labels,
-            prepare=self.prepare or None,
-            procedure=self.procedure,
-            loss=self.loss or None,
-            regularizer=self.regularizer or None,
-            rates=self.rates or None,
-            freeze=self.freeze or None,
-            name=self.name,
-        )
+        values = {name: self.value(name) or None for name in FACTORS}
+        own = {"optimizer": self.optimizer.name, "model": self.model_text, "name": self.name}
+        return ArmOptions.model_validate({**values, **own})
 
 
 @dataclass(frozen=True)
@@ -207,8 +178,8 @@ class Arm:
     def id(self) -> str:
         """Twelve hexadecimal digits that change with any factor; the name and the label have no part in it."""
         told = {**self.factors, "code": self.recipe.code, "optimizer code": self.method.code}
-        for name in ("loss", "regularizer", "rates", "freeze"):  # factors that older folders do not have
-            if not getattr(self.recipe, name):
+        for name, factor in FACTOR.items():
+            if factor.later and not getattr(self.recipe, name):
                 told.pop(name, None)
         return stable_hash(told)[:12]
 
@@ -470,20 +441,14 @@ def texts_of(arm: Wanted) -> dict[str, str]:
     """
     who = arm.optimizer
     fixed = "" if who.fixed_rate else RATE_TUNED
-    return {
+    own = {
         "optimizer": whole_spec(who.at({})) + fixed + "".join(f"; {axis}" for axis in who.axes),
         "model": arm.model_text,
-        "loss": arm.loss,
-        "regularizer": arm.regularizer or NONE,
-        "schedule": arm.schedule,
-        "rates": arm.rates or NONE,
-        "freeze": arm.freeze or NONE,
         "batch_size": DEFAULT if arm.batch_size is None else str(arm.batch_size),
-        "precision": arm.precision,
-        "train_rows": arm.train_rows,
-        "labels": arm.labels,
-        "prepare": arm.prepare,
         "procedure": make_procedure(arm.procedure).text,
+    }
+    return {
+        name: own[name] if name in own else arm.value(name) or each.empty for name, each in FACTOR.items()
     }
 
 

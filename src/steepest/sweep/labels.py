@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from steepest.components import grammar
+from steepest.optim.selection import shown_rates
 from steepest.procedures import make_procedure
-from steepest.regularizers import NONE
-from steepest.sweep.arms import ALL_ROWS, CALLABLE, DEFAULT, TRUE_LABELS, UNPREPARED
+from steepest.recipe import FACTOR
+from steepest.recipe.factors import NOTHING
+from steepest.sweep.arms import ALL_ROWS, CALLABLE, DEFAULT
 
 
 def labels_of(shown: Sequence[Mapping[str, str]], differing: Sequence[str]) -> list[str]:
@@ -33,7 +35,7 @@ def labels_of(shown: Sequence[Mapping[str, str]], differing: Sequence[str]) -> l
         names = [Path(each).name for each in values["prepare"]]
         values["prepare"] = names if len(set(names)) == len(set(values["prepare"])) else values["prepare"]
     return [
-        ", ".join(_shown(name, each) for name, each in zip(values, arm, strict=True))
+        ", ".join(shown_value(name, each) for name, each in zip(values, arm, strict=True))
         for arm in zip(*values.values(), strict=True)
     ]
 
@@ -56,34 +58,33 @@ def _shortened(models: Sequence[str]) -> list[str]:
     return found if len(set(found)) == len(set(models)) else list(models)
 
 
-def _shown(name: str, value: str) -> str:
-    if name == "batch_size":
-        return f"{value} batch" if value == DEFAULT else f"batch {value}"
-    if name == "train_rows":
-        return (
-            "all rows"
-            if value == ALL_ROWS
-            else f"{value} rows"
-            if value.isdigit()
-            else f"{100 * float(value):g} % of the rows"
-        )
-    if name == "labels":
-        return "true labels" if value == TRUE_LABELS else value
-    if name == "prepare":
-        return "not prepared" if value in ("", UNPREPARED) else value
-    if name == "loss":
-        return f"{value or 'default'} loss"
-    if name == "regularizer":
-        return "no regularizer" if value in ("", NONE) else value
-    if name == "rates":
-        return "one rate" if value in ("", NONE) else f"rates {value}"
-    if name == "freeze":
-        return "all trained" if value in ("", NONE) else f"fixed {value}"
-    if name == "schedule":
-        return f"{value} schedule"
-    if name == "procedure":
-        return make_procedure(value).title
-    return value
+def shown_value(name: str, value: str) -> str:
+    """Return the value of a factor as people read it, where nothing says whose value it is.
+
+    Example:
+        >>> shown_value("batch_size", "32"), shown_value("freeze", "none"), shown_value("rates", "head=10.0")
+        ('batch 32', 'all trained', 'rates head=10')
+    """
+    factor = FACTOR[name]
+    if factor.plain and value in ("", NOTHING):
+        return factor.plain
+    match name:
+        case "batch_size" if value == DEFAULT:
+            return f"{value} batch"
+        case "train_rows":
+            return _rows(value)
+        case "procedure":
+            return make_procedure(value).title
+        case "rates":
+            return factor.label.format(shown_rates(value))
+        case _:
+            return factor.label.format(value)
+
+
+def _rows(value: str) -> str:
+    if value == ALL_ROWS:
+        return "all rows"
+    return f"{value} rows" if value.isdigit() else f"{100 * float(value):g} % of the rows"
 
 
 def is_factorial(factors: Sequence[Mapping[str, str]], differing: Sequence[str]) -> bool:
