@@ -33,6 +33,16 @@ def two_digits(value: float) -> str:
     return f"{float(f'{value:.2g}'):g}"
 
 
+def significant(value: float, digits: int) -> str:
+    """Return a number with so many significant digits, written out with its thousands separated.
+
+    Example:
+        >>> significant(1834.2, 3), significant(1234567.8, 6), significant(0.043215, 3), significant(-45590.2, 4)
+        ('1,830', '1,234,570', '0.0432', '-45,590')
+    """
+    return f"{float(f'{value:.{digits}g}'):,.15g}"
+
+
 def first_few(names: Sequence[str], most: int = 6) -> str:
     """Return names with commas, and how many more there are.
 

@@ -8,19 +8,23 @@ import itertools
 import math
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+import steepest
 from steepest.compare.effects import Factorial, Interaction, LevelMean, MainEffect
 from steepest.compare.estimates import Difference, Estimate
+from steepest.compare.fits import Optimum
 from steepest.compare.result import Comparison, Metric, Row
 from steepest.export import latex
 from steepest.record.arms import ArmEntry
 from steepest.report import comparison_table, to_csv
 from steepest.report import format as show
 from steepest.report.digits import Digits, digits, digits_of
+from steepest.report.fits import gap_text
 from steepest.report.html import render_html
 from steepest.report.levels import effects_table
 from steepest.report.text import COSTS
@@ -415,3 +419,17 @@ def test_the_command_of_a_baseline_that_may_be_as_good_is_printed(
             lines[1]
             == "baseline steepest predict runs/x/baselines/logistic new.csv --out predictions.parquet"
         )
+
+
+def test_a_large_number_is_written_out_wherever_it_stands():
+    about = {"arm": "a", "loss": "squared", "solved": "", "coefficients": [], "exact": []}
+    assert gap_text(Optimum(value=2834.5, least=1000.0, **about)) == "1,830"
+    price = pl.Series("price", [1234567.5 + i for i in range(60)])
+    [column] = [
+        each for each in steepest.read_table({"price": price}).describe().columns if each.name == "price"
+    ]
+    assert column.values == "1,234,570 … 1,234,630, median 1,234,600"
+    found = Difference(
+        first="a", second="b", metric="rmse", over="seeds", mean=-45590.2, n=1, told_apart=False
+    )
+    assert str(found).startswith("a - b on rmse: -45,590 ")

@@ -7,6 +7,7 @@ from typing import Any, Literal, cast
 from pydantic import model_validator
 
 from steepest.record.schema import Frozen
+from steepest.wording import significant
 
 
 class Interval(Frozen):
@@ -113,7 +114,7 @@ class Difference(Interval):
         if self.sets > 1:
             runs = f"{self.sets} test sets × {self.n} seed{'' if self.n == 1 else 's'}"
             by = f"{runs} and {self.rows:,} rows" if self.over == "both" else runs
-        found = f"{self.first} - {self.second} on {self.metric}: {self.mean:.4g}"
+        found = f"{self.first} - {self.second} on {self.metric}: {significant(self.mean, 4)}"
         if self.ends is None or self.p_adjusted is None:
             return f"{found} (no interval: {self.reason or 'the spread is unknown'})"
         verdict = "no detectable difference"
@@ -121,7 +122,7 @@ class Difference(Interval):
             verdict = f"{self.better} is better" if self.better else "detectable"
         p = f"p = {self.p_adjusted:.2g}"
         p += f" corrected for {self.comparisons} comparisons" if self.comparisons > 1 else ""
-        return f"{found} [{self.low:.4g}, {self.high:.4g}] by {by}, {p}: {verdict}"
+        return f"{found} [{significant(self.low, 4)}, {significant(self.high, 4)}] by {by}, {p}: {verdict}"
 
     def __repr__(self) -> str:
         return f"Difference({self})"

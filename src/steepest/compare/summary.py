@@ -31,7 +31,7 @@ from steepest.regularizers import NONE
 from steepest.sweep.arms import PLAIN, Arm
 from steepest.sweep.plan import PlannedRun, finals
 from steepest.version import version
-from steepest.wording import counted
+from steepest.wording import counted, significant
 
 REGRESSIONS = ("logistic-regression", "pixel-logistic", "linear-regression")
 """Baselines that a headline always mentions."""
@@ -345,7 +345,11 @@ def _recipe(experiment: Experiment, evidence: Evidence, findings: Findings) -> l
 def _regularized(arm: Arm, evidence: Evidence) -> str:
     """Return the regularizers of an arm, with the mean penalty of the weights that were tested."""
     penalties = [each.penalty for each in evidence.final(arm) if each.penalty is not None]
-    found = f" (penalty of the tested weights {sum(penalties) / len(penalties):.3g})" if penalties else ""
+    found = (
+        f" (penalty of the tested weights {significant(sum(penalties) / len(penalties), 3)})"
+        if penalties
+        else ""
+    )
     return f"{arm.recipe.regularizer or NONE}{found}"
 
 

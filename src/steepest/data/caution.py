@@ -37,7 +37,7 @@ from steepest.data.sizes import deviation
 from steepest.data.split_rule import SplitRule
 from steepest.data.suggestions import step_toml
 from steepest.rng import stream
-from steepest.wording import counted
+from steepest.wording import counted, significant
 
 LEAST_MOMENTS, COMMONEST, ORDERED, DIFFERENT = 20, 0.2, 0.95, 0.95
 LEAST_GROUPS, ROWS_A_GROUP = 5, (1.25, 1000.0)
@@ -154,9 +154,8 @@ def _about_offset(values: pl.Series, before: Sequence[str]) -> Note | None:
             "--precision float64."
         )
         return Note("warning", text, step)
-    text = (
-        f"{values.name} is around {mean:.6g} and varies by {spread:.3g}, which makes training slow: {cure}."
-    )
+    about = f"is around {significant(mean, 6)} and varies by {significant(spread, 3)}"
+    text = f"{values.name} {about}, which makes training slow: {cure}."
     return Note("warning", text, step)
 
 

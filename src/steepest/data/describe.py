@@ -21,7 +21,7 @@ from steepest.data.options import TableOptions
 from steepest.data.suggestions import quoted
 from steepest.errors import FolderError
 from steepest.files import reachable, write_atomically
-from steepest.wording import counted, plain_text
+from steepest.wording import counted, plain_text, significant
 
 _TYPES = {
     "text": "text",
@@ -242,13 +242,13 @@ def _percent(part: float) -> str:
 
 
 def _number(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
+    return f"{value:,}" if isinstance(value, int) else significant(value, 6)
 
 
 def _cell(value: Any) -> str:
     if value is None:
         return "(missing)"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return significant(value, 6) if isinstance(value, float) else str(value)
 
 
 def _toml(description: Description) -> str:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from steepest.data.dataset import Note
 from steepest.errors import OptionError
-from steepest.wording import plain_text
+from steepest.wording import plain_text, significant
 
 MOST_SHOWN = 12
 """Rows of a list that are shown; all of them are in the plain values."""
@@ -185,11 +185,11 @@ def number(value: Any) -> str:
         return " × ".join(map(number, value))
     if isinstance(value, bool | str):
         return str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
+    return f"{value:,}" if isinstance(value, int) else significant(value, 6)
 
 
 def _short(value: Any) -> str:
-    return f"{value:,.4g}" if isinstance(value, float) else number(value)
+    return significant(value, 4) if isinstance(value, float) else number(value)
 
 
 def span(least: float, most: float) -> str:

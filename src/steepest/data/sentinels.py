@@ -15,6 +15,7 @@ from collections.abc import Iterable
 import polars as pl
 
 from steepest.data.dataset import Note
+from steepest.wording import significant
 
 _NINES = re.compile(r"-?9+(?:\.9+)?")
 _LIMITS = {
@@ -95,4 +96,4 @@ def _written(number: float) -> str:
 
 
 def _range(others: pl.Series) -> str:
-    return " to ".join(f"{each:.5g}" for each in _extremes(others) if math.isfinite(each))
+    return " to ".join(significant(each, 5) for each in _extremes(others) if math.isfinite(each))

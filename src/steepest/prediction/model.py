@@ -43,7 +43,7 @@ from steepest.prediction.writing import writing_tables
 from steepest.record.arms import arm_model, check_of_comparison
 from steepest.record.store import Folder
 from steepest.train.weights import load_once, once
-from steepest.wording import counted, first_few
+from steepest.wording import counted, first_few, significant
 
 T = TypeVar("T")
 
@@ -120,7 +120,11 @@ class TrainedModel:
         what = f"{about.target!r} ({first_few(self.classes) or self._question.target.called})"
         found = next(iter((about.trained.get("test") or {}).items()), None)
         rows = "test" if about.trained.get("held_out", True) else "training"
-        score = "" if found is None else f"; {metric_info(found[0]).title} {found[1]:.4g} on the {rows} rows"
+        score = (
+            ""
+            if found is None
+            else f"; {metric_info(found[0]).title} {significant(found[1], 4)} on the {rows} rows"
+        )
         source = f"{counted(len(columns), 'column')} ({first_few(columns)})"
         return f"{self.title} predicts {what} from {source}{score}"
 

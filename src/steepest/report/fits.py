@@ -11,6 +11,7 @@ from steepest.report import theme
 from steepest.report.factors import subject
 from steepest.report.figures import Figure, framed, meta_of, safe
 from steepest.report.words import listed
+from steepest.wording import significant
 
 MOST_COEFFICIENTS = 6
 """A line of the table shows so many."""
@@ -130,8 +131,8 @@ def lines(optima: Sequence[Optimum]) -> list[OptimumLine]:
         OptimumLine(
             arm=each.arm,
             loss=each.loss,
-            value=f"{each.value:.7g}",
-            least=f"{each.least:.7g}",
+            value=significant(each.value, 7),
+            least=significant(each.least, 7),
             gap=gap_text(each),
             coefficients=_listed(each.coefficients),
             exact=_listed(each.exact),
@@ -151,13 +152,13 @@ def gap_text(found: Optimum) -> str:
     if abs(found.gap) <= 1e-12 * max(abs(found.least), 1e-300):
         return "0"
     if abs(found.gap) >= 1e-3:
-        return f"{found.gap:.3g}"
+        return significant(found.gap, 3)
     mantissa, exponent = f"{found.gap:.1e}".split("e")
     return f"{mantissa}e{int(exponent)}"
 
 
 def _listed(values: Sequence[float]) -> str:
-    shown = ", ".join(f"{each:.6g}".replace("-", "−") for each in values[:MOST_COEFFICIENTS])
+    shown = ", ".join(significant(each, 6).replace("-", "−") for each in values[:MOST_COEFFICIENTS])
     return shown if len(values) <= MOST_COEFFICIENTS else f"{shown}, … ({len(values)})"
 
 

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from steepest.data.corruptions import Corruption, Labels, Rows
 from steepest.errors import OptionError
-from steepest.wording import counted
+from steepest.wording import counted, significant
 
 COMPONENTS = {"noise": {"object": "Noise", "what": "a share of the labels replaced; noise added to numbers"}}
 
@@ -77,5 +77,6 @@ class Noise(Corruption):
         """Return what was done in words."""
         n = len(labels)
         if not classes:
-            return f"noise (standard deviation {self.level * sd:.3g}) added to the targets of {n:,} training rows"
+            by = significant(self.level * sd, 3)
+            return f"noise (standard deviation {by}) added to the targets of {n:,} training rows"
         return f"labels of {int((labels != true).sum()):,} of {n:,} training rows replaced"

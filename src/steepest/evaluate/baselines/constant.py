@@ -17,6 +17,7 @@ from steepest.evaluate.baselines._contract import (
     require,
     train_weights,
 )
+from steepest.wording import significant
 
 COMPONENTS = {
     "majority": {
@@ -73,7 +74,9 @@ def fit_mean(
     del seed, metric, class_weights, budget
     mean = float(np.average(dataset.train.target.double().numpy(), weights=train_weights(dataset)))
     model = Mean(dataset.shape, {"mean": torch.tensor([mean], dtype=torch.float64)})
-    return FittedBaseline(model, f"always {mean * dataset.target_scale.sd + dataset.target_scale.mean:.6g}")
+    return FittedBaseline(
+        model, f"always {significant(mean * dataset.target_scale.sd + dataset.target_scale.mean, 6)}"
+    )
 
 
 MAJORITY = Baseline("majority class", fit_majority, Shares, serves=lambda _: True)
