@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from steepest.compare.estimates import Estimate
 from steepest.compare.evidence import estimate_of
 from steepest.compare.ranges import covers_all, difference_within
 from steepest.compare.result import Difference, Metric, Row
@@ -67,3 +68,9 @@ def test_an_interval_that_ends_with_the_metric_is_shown_by_its_ends():
     assert about_useless([metric], rows, Subject()) == [
         "2 seeds give no usable interval of accuracy for b: it holds every possible value."
     ]
+
+
+def test_metrics_of_other_tools_have_no_range():
+    metric = Metric(name="bleu", title="BLEU", higher_is_better=True)
+    arm = Row(kind="arm", name="a", seeds=2, metrics={"bleu": Estimate(mean=30.0, low=-5.0, high=65.0, n=2)})
+    assert about_useless([metric], [arm], Subject()) == []

@@ -117,12 +117,13 @@ class Difference(Interval):
         found = f"{self.first} - {self.second} on {self.metric}: {significant(self.mean, 4)}"
         if self.ends is None or self.p_adjusted is None:
             return f"{found} (no interval: {self.reason or 'the spread is unknown'})"
+        low, high = (significant(each, 4) for each in self.ends)
         verdict = "no detectable difference"
         if self.told_apart:
             verdict = f"{self.better} is better" if self.better else "detectable"
         p = f"p = {self.p_adjusted:.2g}"
         p += f" corrected for {self.comparisons} comparisons" if self.comparisons > 1 else ""
-        return f"{found} [{significant(self.low, 4)}, {significant(self.high, 4)}] by {by}, {p}: {verdict}"
+        return f"{found} [{low}, {high}] by {by}, {p}: {verdict}"
 
     def __repr__(self) -> str:
         return f"Difference({self})"

@@ -55,10 +55,10 @@ def covers_all(found: Estimate, metric: str) -> bool:
     """Return whether an interval holds every value that the metric can have, and so says nothing.
 
     Example:
-        >>> covers_all(Estimate(mean=0.7, low=0.0, high=1.0, n=2), "accuracy")
+        >>> covers_all(Estimate(mean=0.7, low=0.0, high=1.0, n=2, cut=True), "accuracy")
         True
     """
-    if found.ends is None:
+    if found.ends is None or not found.cut:  # another tool's metrics are not cut, nor known here
         return False
     about, (low, high) = metric_info(metric), found.ends
     return low <= about.least and about.most <= high
