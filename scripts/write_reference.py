@@ -19,12 +19,14 @@ from pydantic_core import PydanticUndefined
 
 from steepest import optim, schedules
 from steepest.cli import app
+from steepest.components.registry import Registry
 from steepest.data.catalog import SOURCES
 from steepest.data.corruptions import registry as corruptions
 from steepest.data.options import TableOptions
 from steepest.data.preparation import STEPS
 from steepest.data.sources import registry as sources
 from steepest.evaluate import baselines, metrics
+from steepest.mapping.projection import registry as projections
 from steepest.models import registry as models
 from steepest.objectives import registry as losses
 from steepest.procedures import registry as procedures
@@ -247,8 +249,18 @@ def write_regularizers() -> str:
 
 def write_problems() -> str:
     """Return every small problem with its options."""
+    return _components(problems)
+
+
+def write_projections() -> str:
+    """Return every projection with its options."""
+    return _components(projections)
+
+
+def _components(registry: Registry) -> str:
+    """Return every component of a kind with its source and the fields that are its options."""
     text: list[str] = []
-    for entry in problems.entries.values():
+    for entry in registry.entries.values():
         kind = entry.load()
         about, sections = _sections(kind)
         source = f"\n\nSource: {' '.join(sections['Source'].split())}" if "Source" in sections else ""
@@ -395,6 +407,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "data-sets.md": write_data_sets,
     "sources.md": write_sources,
     "problems.md": write_problems,
+    "projections.md": write_projections,
     "configuration.md": write_configuration,
     "cli.md": write_cli,
     "glossary.md": glossary.page,

@@ -50,6 +50,7 @@ ORDER = (
     "range_test",
     "recommending",
     "showing",
+    "mapping",
     "studies",
     "cli",
     "app",

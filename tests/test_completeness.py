@@ -34,6 +34,7 @@ PAGES = {
     "datasets": "reference/data-sets.md",
     "sources": "reference/sources.md",
     "problems": "reference/problems.md",
+    "projections": "reference/projections.md",
 }
 
 NAMES = [(kind, name) for kind, where in KINDS.items() for name in load_reference(where).entries]

@@ -22,6 +22,7 @@ PAGES = [
     "docs/how-to/images.md",
     "docs/how-to/ratings.md",
     "docs/how-to/predict.md",
+    "docs/how-to/see-what-was-learned.md",
     "docs/how-to/export.md",
     "docs/how-to/own-model.md",
     "docs/how-to/own-optimizer.md",

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from steepest.errors import SteepestError
     from steepest.experiment.given import Arm
     from steepest.footprint.memory import memory
+    from steepest.mapping.making import Map
+    from steepest.mapping.making import make_map as map
     from steepest.optim import make_rule as rule
     from steepest.prediction.model import TrainedModel
     from steepest.range_test.find import RangeTests, lr_find
@@ -39,6 +41,7 @@ forks.watch()  # before anybody forks
 _PUBLIC = {
     "Arm": "steepest.experiment.given:Arm",
     "Callback": "steepest.train.callback:Callback",
+    "Map": "steepest.mapping.making:Map",
     "Plan": "steepest.api:Plan",
     "Range": "steepest.sweep.space:Range",
     "RangeTests": "steepest.range_test.find:RangeTests",
@@ -50,6 +53,7 @@ _PUBLIC = {
     "compare": "steepest.api:compare",
     "describe": "steepest.data.sources.opening:describe",
     "load": "steepest.api:load",
+    "map": "steepest.mapping.making:make_map",
     "memory": "steepest.footprint.memory:memory",
     "lr_find": "steepest.range_test.find:lr_find",
     "open_source": "steepest.data.sources.opening:open_source",
@@ -66,6 +70,7 @@ _PUBLIC = {
 __all__ = [
     "Arm",
     "Callback",
+    "Map",
     "Plan",
     "Range",
     "RangeTests",
@@ -79,6 +84,7 @@ __all__ = [
     "describe",
     "load",
     "lr_find",
+    "map",
     "memory",
     "open_source",
     "plan",

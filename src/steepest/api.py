@@ -36,6 +36,7 @@ from steepest.experiment.given import (
 )
 from steepest.experiment.preview import Preview, preview
 from steepest.experiment.run import complete, open_data
+from steepest.experiment.sides import side_of
 from steepest.models import ModelBuilder
 from steepest.prediction.about import built_from
 from steepest.prediction.model import TrainedModel
@@ -49,7 +50,7 @@ from steepest.recipe import (
 from steepest.record.arms import find_arm
 from steepest.record.store import Folder
 from steepest.report.html import write_report as write_page
-from steepest.report.side_by_side import SeedScores, Side, write_sides
+from steepest.report.side_by_side import write_sides
 from steepest.sweep.arms import (
     NOTHING_GIVEN,
     Objects,
@@ -366,6 +367,11 @@ class Result:
         known = None if entry is None else self.models.get(entry.factors.get("model", ""))
         return load(self.folder.path, arm=name if entry is None else entry.id, model=model or known)
 
+    def embedding(self, field: str) -> pl.DataFrame:
+        """Return the vectors that the best network has learned for a field, see :meth:`TrainedModel.embedding`."""
+        own = self.models.get(built_from(self.folder.path) or "")
+        return load(self.folder.path / "model", model=own).embedding(field)
+
     @property
     def report(self) -> Path:
         """The report's file."""
@@ -421,38 +427,11 @@ def write_side_by_side(folders: Sequence[str | Path], out: str | Path) -> Path:
         FolderError: a folder contains no finished comparison, or ``out`` cannot be written.
         OptionError: a folder is given twice.
     """
-    sides = [_side(Folder.open(each)) for each in folders]
+    sides = [side_of(Folder.open(each)) for each in folders]
     for place, each in enumerate(folders):
         if Path(each).resolve() in [Path(other).resolve() for other in folders[:place]]:
             raise OptionError(f"the folder {str(each)!r} is named twice", hint="name each folder once.")
     return write_sides(sides, out)
-
-
-def _side(folder: Folder) -> Side:
-    comparison = load_comparison(folder)
-    tree = load_tree(folder.path / "experiment.toml")
-    events = [each for each in folder.journal.read() if each.get("event") == "data"]
-    rates = {row.name: row.lr for row in comparison.rows if row.kind == "arm"}
-    runs: dict[str, dict[int, SeedScores]] = {}
-    taking_part = set(comparison.runs)
-    names = {run: arm.title for arm in comparison.arms for run in arm.runs}
-    for record in folder.records():
-        run = f"{record.key.recipe}-{record.key.seed}"
-        if taking_part and run not in taking_part:  # with other code, say
-            continue
-        title = names.get(run, record.key.name)
-        if record.key.phase == "final" and record.lr == rates.get(title):
-            name = f"rows/{run}"
-            rows = folder.read_tensors(name) if folder.has_tensors(name) else {}
-            kept = {key: value.double().numpy() for key, value in rows.items()}
-            runs.setdefault(title, {})[record.key.seed] = SeedScores(record.test, kept)
-    return Side(
-        label=folder.path.as_posix(),
-        comparison=comparison,
-        experiment=validate_experiment(tree, where="experiment.toml"),
-        fingerprint=str(events[0]["data"]) if events else "",
-        runs=runs,
-    )
 
 
 def resume(

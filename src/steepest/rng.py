@@ -34,6 +34,7 @@ Purpose = Literal[
     "baseline",
     "data",
     "tuning",
+    "map",
 ]
 
 _MASK = (1 << 64) - 1

@@ -17,6 +17,7 @@ from steepest.cli import output
 from steepest.cli.describing import describe
 from steepest.cli.fetching import downloads_shown, fetch
 from steepest.cli.flags import KINDS, Out, parameters, registry
+from steepest.cli.mapping import map_
 from steepest.cli.memory import memory
 from steepest.cli.output import complain, console, line
 from steepest.cli.planning import planned
@@ -339,6 +340,7 @@ app.command()(describe)
 app.command()(recommend)
 app.command()(similar)
 app.command()(show)
+app.command("map")(map_)
 app.command()(memory)
 app.command()(trace)
 app.command()(fetch)

@@ -69,6 +69,7 @@ KINDS = {
     "datasets": "steepest.data.catalog:SOURCES",
     "sources": "steepest.data.sources:registry",
     "problems": "steepest.tracing.problem:registry",
+    "projections": "steepest.mapping.projection:registry",
 }
 """The kinds of component, and where their names are."""
 

@@ -77,9 +77,7 @@ class Datasets(Mapping[str, Dataset]):
 
     def variant(self, arm: Wanted) -> Variant:
         """Return the data variant of an arm."""
-        own = self.source.options.prepare
-        mine = ("", UNPREPARED if own is None else whole_path(str(own)))
-        return Variant(arm.train_rows, arm.labels, None if arm.prepare in mine else arm.prepare)
+        return variant_of(self.source, arm.train_rows, arm.labels, arm.prepare)
 
     def pipeline(self, fingerprint: str) -> Pipeline:
         """Return what was learned from the training rows of a dataset."""
@@ -156,6 +154,13 @@ class Datasets(Mapping[str, Dataset]):
         self.positive = positive
         self._kept = {name: replace(each, positive=positive) for name, each in self._kept.items()}
         self.first = replace(self.first, positive=positive)
+
+
+def variant_of(source: Source, train_rows: str, labels: str, prepare: str) -> Variant:
+    """Return the data variant of an arm from its values of these factors."""
+    own = source.options.prepare
+    mine = ("", UNPREPARED if own is None else whole_path(str(own)))
+    return Variant(train_rows, labels, None if prepare in mine else prepare)
 
 
 def _bytes(data: Dataset) -> int:

@@ -36,6 +36,7 @@ from steepest.models import ModelBuilder, build_model, count_parameters
 from steepest.objectives.target import target_of_shape
 from steepest.prediction.about import BASELINE, FORMAT, About, again, builder, damaged, read_about
 from steepest.prediction.known import Known, Question
+from steepest.prediction.learned import activations_frame, embedding_of, layers_of
 from steepest.prediction.predicted import Predictions, Written, beside, joined
 from steepest.prediction.sameness import check_code, check_outputs
 from steepest.prediction.seen import SeenRows, hashed
@@ -293,6 +294,49 @@ class TrainedModel:
             tuple(each for each in metrics if positive is not None or not is_positive(each)),
             None if self.seen is None else self.seen.origin,
         )
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The names of the network's layers, in the order in which they give their outputs."""
+        return tuple(layers_of(self.net, self.about.shape).known)
+
+    def activations(
+        self, rows: Any, *, layer: str | None = None, keep: str | Sequence[str] = ()
+    ) -> pl.DataFrame:
+        """Return the activations of a layer for new rows; the network's outputs and weights stay as they are.
+
+        Args:
+            rows: as for ``predict``.
+            layer: one of ``layers``; by default the last hidden one.
+            keep: columns of the rows to carry along.
+
+        Returns:
+            ``row``, the number of the row from 0; the columns that are kept; and the activations ``0`` to ``d-1``.
+            Rows that the preparation filters out are not in it.
+
+        Raises:
+            UnknownNameError: there is no such layer; those that there are, are in the hint.
+            ModelError: no layer is named, and the network has no hidden one.
+            DataError: the rows cannot be read, or a column is missing.
+        """
+        found = layers_of(self.net, self.about.shape).named(layer)
+        return activations_frame(self.net, found, self.pipeline, rows, keep, BATCH_ROWS)
+
+    def embedding(self, field: str) -> pl.DataFrame:
+        """Return the vectors that the network has learned for the categories of a field.
+
+        Args:
+            field: a categorical column; of ratings also ``user`` and ``item``.
+
+        Returns:
+            a row for each category of the training rows: the category, in a column that is named as the field; of items
+            with titles, the ``title``; and the vector ``0`` to ``d-1``.
+
+        Raises:
+            UnknownNameError: the field does not exist or has no vectors; those that have are in the hint.
+            ModelError: the model has no vectors.
+        """
+        return embedding_of(self.net, self.pipeline, field, self.title)
 
     def predict_proba(self, rows: Any) -> NDArray[np.float64]:
         """Return the probability of each class for new rows, ``[N, K]``, in the order of ``classes_``.

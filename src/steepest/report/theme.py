@@ -62,6 +62,15 @@ HEAT: tuple[tuple[float, str, str], ...] = (
     (1.0, "#0a4a78", "#6db9ea"),
 )
 
+SCALE: tuple[tuple[str, str], ...] = (
+    ("#00224e", "#3f63ad"),
+    ("#3b496c", "#6d7d9e"),
+    ("#6e7073", "#9a968c"),
+    ("#a59c74", "#cbbd6c"),
+    ("#d9c55c", "#fee838"),
+)
+"""Colours of points from low to high numbers, evenly spaced: close to cividis, which any colour vision can follow."""
+
 
 def colour(slot: int) -> str:
     """Return the light colour of the series ``slot``, counted from 0; colours repeat after ten.

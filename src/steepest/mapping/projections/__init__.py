@@ -1,0 +1,1 @@
+"""Projections of vectors into the plane, one a file."""
