@@ -107,8 +107,9 @@ WRONG = [
 
 @pytest.mark.parametrize(("options", "error", "text"), WRONG)
 def test_what_cannot_be_mapped_is_refused_with_a_cure(churned, options, error, text):
-    with pytest.raises(error, match=re.escape(text)) as found:
+    with pytest.raises(error) as found:
         st.map(churned, arm=embedding_arm(churned), **options)
+    assert text in found.value.fact
     assert found.value.hint
 
 
@@ -163,7 +164,7 @@ def test_more_labels_than_colours_share_one_group_and_numbers_have_a_scale():
     assert len({(each["colour"], each["shape"]) for each in groups}) == 20
     scale = data_of(st.map({**rows, "y": np.arange(300.0)}, target="y").to_html())["scale"]
     assert scale["text"] == ["≤ 2.99", "≥ 296"]
-    assert scale["values"] == list(range(300))
+    assert sorted(scale["values"]) == list(range(300))
 
 
 def test_images_are_in_the_page_in_the_order_of_the_points(seen_images):

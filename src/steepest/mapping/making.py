@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import torch
+from threadpoolctl import threadpool_limits
 
 from steepest import forks
 from steepest.data.sources.opening import open_source
@@ -198,8 +200,9 @@ def make_map(
         chosen = rows_of(opened_source, dataset, rows, colour, "all")
         found = features(chosen, dataset.shape, colour, points, seed)
     found = found.checked()
-    projected = made.project(found.vectors, seed)
-    quality = quality_of(found.vectors, projected, found.values, found.numeric, stream(seed, "map", 1))
+    with threadpool_limits(limits=forks.usable_threads(torch.get_num_threads())):
+        projected = made.project(found.vectors, seed)
+        quality = quality_of(found.vectors, projected, found.values, found.numeric, stream(seed, "map", 1))
     return Map(found, projected, quality, seed)
 
 

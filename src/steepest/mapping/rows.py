@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from steepest.data.dataset import Dataset, Part, Shape
 from steepest.data.names import plain
+from steepest.data.parts import SPLIT_COLUMN
 from steepest.data.sources.contract import Source
 from steepest.data.sources.ratings import Ratings, RatingsPipeline
 from steepest.data.sources.rows import Pipeline
@@ -28,8 +30,8 @@ from steepest.prediction.model import TrainedModel
 
 PARTS = ("test", "validation", "train", "all")
 PREDICTED = "predicted"
-SPLIT = "split"
-"""The column of a source's rows with the part that each belongs to."""
+PLACE = "place"
+"""The column with the place of a row in its part, where its number is not known."""
 BATCH_ROWS = 1 << 16
 WIDEST = 5000
 """Columns that rows of codes may become."""
@@ -194,42 +196,35 @@ def _target_name(target: str) -> str:
 def _decoded(dataset: Dataset, target: Tensor) -> pl.Series:
     if dataset.classes:
         return pl.Series(list(dataset.classes)).gather(target.numpy())
-    return pl.Series(target.double().numpy() * dataset.target_scale.sd + dataset.target_scale.mean)
+    scale = dataset.target_scale
+    digits = 6 - math.ceil(math.log10(scale.sd))  # a float32 score holds no more
+    return pl.Series(np.round(target.double().numpy() * scale.sd + scale.mean, digits) + 0.0)
 
 
 def _columns(
     source: Source, dataset: Dataset, parts: tuple[str, ...], count: int, colour: str | None
 ) -> dict[str, pl.Series]:
     """Return the number of each row, and what its source says of it."""
-    numbers = pl.int_range(count, eager=True, dtype=pl.UInt32)
-    found: dict[str, pl.Series] = {ROW: numbers}
-    if parts == ("test",) and source.sets == 1:
-        tested = source.test_rows
-        if tested.height == count:
-            found[ROW] = tested["row"]
-            found |= {each: tested[each] for each in tested.columns if each not in ("row", "target", "fold")}
-    frame = (
-        source.prepared()
-        if isinstance(source, Table)
-        else source.rows
-        if isinstance(source, Ratings)
-        else None
-    )
+    known = (parts == ("test",) or not dataset.held_out) and source.sets == 1
+    tested = source.test_rows if known else pl.DataFrame()
+    if known and tested.height == count:
+        found = {each: tested[each] for each in tested.columns if each not in ("target", "fold")}
+    else:
+        found = {PLACE: pl.int_range(count, eager=True, dtype=pl.UInt32)}
     wanted = [colour] if colour and colour not in (PREDICTED, _target_name(dataset.target), *found) else []
     if isinstance(source, Ratings):
-        wanted = [
-            source.user,
-            source.item,
-            *(each for each in wanted if each not in (source.user, source.item)),
-        ]
+        wanted = list(dict.fromkeys([source.user, source.item, *wanted]))
     if not wanted:
         return found
-    if frame is None:
+    if not isinstance(source, Table | Ratings):
         raise unknown_name("column", wanted[0], [*found, _target_name(dataset.target), PREDICTED])
-    mine = pl.concat([frame.filter(pl.col(SPLIT) == each) for each in parts])
+    frame = source.prepared() if isinstance(source, Table) else source.rows
+    mine = pl.concat([frame.filter(pl.col(SPLIT_COLUMN) == each) for each in parts])
     for name in wanted:
         if name not in frame.columns:
-            raise unknown_name("column", name, [*frame.columns, PREDICTED])
+            raise unknown_name(
+                "column", name, [*(each for each in frame.columns if each != SPLIT_COLUMN), PREDICTED]
+            )
         if mine.height != count:
             raise OptionError(
                 f"{name!r} is not known of these rows: the arm was trained on other rows than the table has",

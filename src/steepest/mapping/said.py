@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from steepest.mapping.points import Points
 from steepest.mapping.projection import Projected
 from steepest.mapping.quality import FEWEST, K, Neighbours, Quality
+from steepest.report.format import MINUS
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def measures(points: Points, quality: Quality) -> list[Statement]:
 def _of_neighbours(points: Points, said: Neighbours, numeric: bool) -> Statement:
     """Return what the nearest other points say of a point."""
     if numeric:
-        what, show, meaning = "R²", "{:.3f}".format, "of their mean; 0 for the mean of all points"
+        what, show, meaning = "R²", _signed, "of their mean; 0 for the mean of all points"
     else:
         what, show = "accuracy", _percent
         meaning = f"of their majority; chance {_percent(said.chance)}, always the most frequent label"
@@ -74,3 +75,7 @@ def notes(points: Points, quality: Quality) -> list[str]:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
+
+
+def _signed(value: float) -> str:
+    return f"{value:.3f}".replace("-", MINUS)
