@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -55,10 +56,9 @@ class UMAP(Projection):
 
 def _library() -> Any:
     try:
-        import umap
+        return importlib.import_module("umap")
     except ImportError:
         raise MissingExtraError(
             "UMAP needs the package umap-learn, which is not installed",
             hint="pip install 'steepest[umap]', or choose --projection tsne.",
         ) from None
-    return umap
