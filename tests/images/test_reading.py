@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import pickle
 import sys
 import zipfile
 from collections.abc import Callable
@@ -214,6 +215,46 @@ def empty_file(where: Path) -> object:
 @case("upright/01.png is damaged", "save it again")
 def cut_off(where: Path) -> object:
     return write_tree(where, {**tree(4), "upright/01.png": encoded(drawn(1, (40, 40)))[:300]})
+
+
+@case("lying/a.gif has 3 images in one file", "save each as a file of its own")
+def animated(where: Path) -> object:
+    frames = [Image.fromarray(drawn(i)) for i in range(3)]
+    content = io.BytesIO()
+    frames[0].save(content, "GIF", save_all=True, append_images=frames[1:])
+    return write_tree(where, {**tree(4), "lying/a.gif": content.getvalue()})
+
+
+@case("upright/b.tif has 2 images in one file")
+def pages(where: Path) -> object:
+    content = io.BytesIO()
+    Image.fromarray(drawn(0)).save(content, "TIFF", save_all=True, append_images=[Image.fromarray(drawn(1))])
+    return write_tree(where, {**tree(4), "upright/b.tif": content.getvalue()})
+
+
+@case("the folder 'sleeping' of photos is empty", "put the images of this class into it, or remove it")
+def empty_class(where: Path) -> object:
+    (write_tree(where, tree(4)) / "sleeping").mkdir()
+    return where
+
+
+@case("cannot read lying/self.png: too many levels of symbolic links", "leave it out")
+def symlink_to_itself(where: Path) -> object:
+    (write_tree(where, tree(4)) / "lying" / "self.png").symlink_to("self.png")
+    return where
+
+
+@case("cannot read photos.npz", "write it again with images")
+def pickle_as_npz(where: Path) -> object:
+    where.with_suffix(".npz").write_bytes(pickle.dumps({"images": IMAGES}))
+    return where.with_suffix(".npz")
+
+
+@case("cannot read photos.npz: the magic string is not correct")
+def npz_of_pickles(where: Path) -> object:
+    return zipped(
+        where.with_suffix(".npz"), {f"{name}.npy": pickle.dumps([1]) for name in ("images", "labels")}
+    )
 
 
 @case("holds no image (nothing)", "a folder of images for each class")
@@ -437,3 +478,9 @@ def test_without_pillow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(SteepestError, match=r"needs Pillow[^H]*Hint: pip install 'steepest\[images\]'"):
         read_images(folder)
     assert len(read_images(idx_folder(tmp_path / "b"))) == 60  # idx files need nothing
+
+
+def test_folders_that_lead_in_a_circle_are_not_followed(tmp_path: Path) -> None:
+    photos = write_tree(tmp_path / "photos", tree(4))
+    (photos / "lying" / "up").symlink_to("..", target_is_directory=True)
+    assert len(read_images(photos)) == 4

@@ -21,6 +21,8 @@ SUFFIXES = (
 )  # fmt: skip
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 """The decoders that are tried; others of Pillow start programs or are rarely used."""
+_ANIMATED = ("GIF", "PNG", "WEBP", "TIFF")
+"""Those whose further images are frames or pages; those of a JPEG file are previews."""
 _GREY = ("1", "L", "LA", "La")
 
 
@@ -63,6 +65,11 @@ def decoded(content: bytes, name: str) -> tuple[Pixels, bool]:
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
             width, height = image.size
+            if image.format in _ANIMATED and getattr(image, "is_animated", False):
+                raise DataError(
+                    f"{name} has {image.n_frames:,} images in one file",
+                    hint="save each as a file of its own, or leave it out.",
+                )
             if width * height > MOST_PIXELS:
                 raise _too_large(f"{width:,} × {height:,} pixels", name)
             return _upright(image, Image, name)

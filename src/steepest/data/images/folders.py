@@ -48,10 +48,19 @@ class Member:
 
 
 def folder_members(folder: Path) -> list[Member]:
-    """Return the files of a folder and of those below it, in order, without hidden ones."""
+    """Return the files of a folder and of those below it, in order, without hidden ones.
+
+    Raises:
+        DataError: a folder in it is empty.
+    """
     found: list[Member] = []
     for base, folders, files in os.walk(folder):
         folders[:] = sorted(each for each in folders if not _hidden(each))
+        if Path(base) != folder and not folders and not files:
+            raise DataError(
+                f"the folder {Path(base).relative_to(folder).as_posix()!r} of {folder.name} is empty",
+                hint="put the images of this class into it, or remove it.",
+            )
         for name in sorted(files):
             path = Path(base) / name
             if not _hidden(name):

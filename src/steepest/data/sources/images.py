@@ -225,6 +225,8 @@ class ImageData(Source):
                 hint="put those of each class into a folder of its own, or add a file or an array of labels; "
                 "--model autoencoder needs none.",
             )
+        if has_classes(self.task):
+            self._check_classes()
         if len(self._images) < LEAST_IMAGES:
             raise DataError(
                 f"{self.name} has {counted(len(self._images), 'image')}, too few to split",
@@ -232,6 +234,22 @@ class ImageData(Source):
             )
         self._given = () if self._images.parts is None else tuple(self._images.parts.unique())
         self._own = self._options()
+
+    def _check_classes(self) -> None:
+        """Raise a ``DataError`` if the labels are no classes that can be told by images."""
+        labels, images = self._images.labels, len(self._images)
+        different = 0 if labels is None else labels.n_unique()
+        if labels is not None and different == 1 and images > 1:
+            raise DataError(
+                f"all {images:,} images of {self.name} are of one class, {labels[0]!r}",
+                hint="put images of another class into a folder of its own beside it, or label them; --model "
+                "autoencoder needs no classes.",
+            )
+        if different > max(2, images // 2):
+            raise DataError(
+                f"{self.name} has {different:,} different labels for {images:,} images, too many for classes",
+                hint="a label names a class, not an image; --model autoencoder needs none.",
+            )
 
     def _options(self) -> TableOptions:
         """Return the options of the table of places and labels."""
