@@ -89,6 +89,38 @@ def joined(parts: Sequence[tuple[str | None, Images]], where: str) -> Images:
     )
 
 
+def part_of(found: Images, part: str) -> Images:
+    """Return the images of a part."""
+    assert found.parts is not None
+    mine = found.parts == part
+    labels, names = (None if each is None else each.filter(mine) for each in (found.labels, found.names))
+    return replace(found, pixels=found.pixels[mine.to_numpy()], labels=labels, names=names, parts=None)
+
+
+def with_classes(found: Images, classes: Sequence[str] | None) -> Images:
+    """Return images whose labels are the names of their classes."""
+    if classes is None or found.labels is None:
+        return found
+    return replace(found, labels=pl.Series("label", list(classes)).gather(found.labels.cast(pl.UInt32)))
+
+
+def check_classes(found: Images, name: str) -> None:
+    """Raise a ``DataError`` if labels are no classes that can be learned."""
+    labels, images = found.labels, len(found)
+    different = 0 if labels is None else labels.n_unique()
+    if labels is not None and different == 1 and images > 1:
+        raise DataError(
+            f"all {images:,} images of {name} are of one class, {labels[0]!r}",
+            hint="put images of another class into a folder of its own beside it, or label them; --model autoencoder "
+            "needs no classes.",
+        )
+    if different > max(2, images // 2):
+        raise DataError(
+            f"{name} has {different:,} different labels for {images:,} images, too many for classes",
+            hint="a label names a class, not an image; --model autoencoder needs none.",
+        )
+
+
 def shape_text(pixels: Pixels) -> str:
     """Return the size and kind of images.
 

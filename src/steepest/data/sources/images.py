@@ -28,7 +28,16 @@ from steepest.data.images import read_images
 from steepest.data.images.described import overview
 from steepest.data.images.idx import is_idx, read_idx_files
 from steepest.data.images.measured import also_among, channel_statistics
-from steepest.data.images.pixels import Images, parse_size, resized, shape_text, with_channels
+from steepest.data.images.pixels import (
+    Images,
+    check_classes,
+    parse_size,
+    part_of,
+    resized,
+    shape_text,
+    with_channels,
+    with_classes,
+)
 from steepest.data.names import plain
 from steepest.data.options import TableOptions
 from steepest.data.parts import SPLIT_COLUMN, SPLIT_TYPE
@@ -125,7 +134,7 @@ class ImagePipeline(Pipeline):
         channels, height, width = self.image.size
         notes = [each.text for each in found.notes]
         if is_name(source) and found.parts is not None and "test" in found.parts:
-            found = _part_of(found, "test")
+            found = part_of(found, "test")
             notes.append(f"the {len(found):,} official test images of {name}.")
         if found.pixels.shape[2:] != (height, width):
             first = "" if found.names is None else f", such as {found.names[0]}"
@@ -226,7 +235,7 @@ class ImageData(Source):
                 "--model autoencoder needs none.",
             )
         if has_classes(self.task):
-            self._check_classes()
+            check_classes(self._images, self.name)
         if len(self._images) < LEAST_IMAGES:
             raise DataError(
                 f"{self.name} has {counted(len(self._images), 'image')}, too few to split",
@@ -234,22 +243,6 @@ class ImageData(Source):
             )
         self._given = () if self._images.parts is None else tuple(self._images.parts.unique())
         self._own = self._options()
-
-    def _check_classes(self) -> None:
-        """Raise a ``DataError`` if the labels are no classes that can be told by images."""
-        labels, images = self._images.labels, len(self._images)
-        different = 0 if labels is None else labels.n_unique()
-        if labels is not None and different == 1 and images > 1:
-            raise DataError(
-                f"all {images:,} images of {self.name} are of one class, {labels[0]!r}",
-                hint="put images of another class into a folder of its own beside it, or label them; --model "
-                "autoencoder needs no classes.",
-            )
-        if different > max(2, images // 2):
-            raise DataError(
-                f"{self.name} has {different:,} different labels for {images:,} images, too many for classes",
-                hint="a label names a class, not an image; --model autoencoder needs none.",
-            )
 
     def _options(self) -> TableOptions:
         """Return the options of the table of places and labels."""
@@ -491,19 +484,4 @@ def read_source(source: Any, size: str | None) -> tuple[Images, str]:
         found = replace(found, pixels=resized(found.pixels, resize))
     else:
         found = read_images(opened.path, resize)
-    return _with_classes(found, opened.options.get("classes")), str(source)
-
-
-def _part_of(found: Images, part: str) -> Images:
-    """Return the images of a part."""
-    assert found.parts is not None
-    mine = found.parts == part
-    labels, names = (None if each is None else each.filter(mine) for each in (found.labels, found.names))
-    return replace(found, pixels=found.pixels[mine.to_numpy()], labels=labels, names=names, parts=None)
-
-
-def _with_classes(found: Images, classes: Sequence[str] | None) -> Images:
-    """Return images whose labels are the names of their classes."""
-    if classes is None or found.labels is None:
-        return found
-    return replace(found, labels=pl.Series(LABEL, list(classes)).gather(found.labels.cast(pl.UInt32)))
+    return with_classes(found, opened.options.get("classes")), str(source)
