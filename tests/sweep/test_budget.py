@@ -52,7 +52,7 @@ def decision(churn, **options) -> Settings:
     options.setdefault("compile", "off")
     plan = st.plan(churn, target="churned", **options)
     made = decide(plan.experiment, plan.table, plan.given, Observer())
-    [(key, cell)] = made.cells.items()
+    [(key, cell)] = made.timed_cells.items()
     bench = FakeBench(made.dataset, cell.arm.recipe, None, "cpu")
     steps = Steps.measured(bench, Execution(compile=plan.experiment.execution.compile), cell.methods)
     return replace(made.planned({key: steps.execution}), steps={key: steps})
@@ -200,7 +200,7 @@ def test_a_comparison_that_has_begun_is_not_refused_afterwards(churn, runner) ->
     """Its times have turned out longer: the smallest one is made, and that it takes longer is said."""
     made = settled_times(decision(churn, minutes=0.1, epochs=4))
     slow = {name: 100 * seconds for name, seconds in only(made).timings.seconds_a_step.items()}
-    made = made.planned({key: only(made).timed(seconds_a_step=slow) for key in made.cells})
+    made = made.planned({key: only(made).timed(seconds_a_step=slow) for key in made.timed_cells})
     fitted = fit_length(made, RunLength(epochs=4, why="4 epochs"), Clock(6.0, started(0.0)))
     assert set(made.setup(fitted).lengths.values()) == {20}
     assert "is expected to take" in fitted.why
@@ -240,7 +240,9 @@ def test_what_a_folder_has_decided_stands(churn, runner) -> None:
     made = settle(decision(churn, minutes=3, epochs=4), runner, started(0.0))
     again = replace(decision(churn, minutes=3, epochs=4), plan=made.plan)
     [(key, steps)] = again.steps.items()
-    again = replace(again, steps={key: Steps.measured(steps.bench, only(made), again.cells[key].methods)})
+    again = replace(
+        again, steps={key: Steps.measured(steps.bench, only(made), again.timed_cells[key].methods)}
+    )
     assert decided(again) == made.length
     assert settle(again, runner, started(1e6)).plan == made.plan
     other = decision(churn, minutes=4, epochs=4)

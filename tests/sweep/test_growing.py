@@ -190,6 +190,19 @@ def test_arms_that_mean_something_else_are_two(capsys: pytest.CaptureFixture[str
     assert "rates weights=2, head=3" in " ".join(said.out.split())
 
 
+def test_trials_of_the_arms_in_a_folder_are_no_option_without_effect(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nothing that is asked for is tuned, but what stays beside it is."""
+    trials = ["--tuning-rates", "2", "--tuning-finalists", "1"]
+    assert main([*BASE, *SEEDS, "-o", "adam", *trials, "--out", "tuned"]) == 0
+    fixed = [*BASE, *SEEDS, *SGD, *trials]
+    assert main([*fixed, "--dry-run", "--out", "tuned"]) == 0
+    assert "adam, sgd(lr=0.1)" in " ".join(capsys.readouterr().out.split())
+    assert main([*fixed, "--dry-run", "--out", "another"]) == 2
+    assert "--tuning-rates has no effect" in capsys.readouterr().err
+
+
 def test_two_names_for_the_same_arm_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     data = '[data]\nsource = "churn.csv"\ntarget = "churned"\n'
     Path("two.toml").write_text(data + '[[arms]]\nname = "a"\n[[arms]]\nname = "b"\nbatch_size = 32\n')

@@ -98,7 +98,7 @@ def compare(source: str, optimizers: list[str] | None, out: Path | None, dry_run
             f"{'--verbose' if verbose else '--open'} has no effect with --dry-run, which trains nothing",
             hint="leave one of the two out.",
         )
-    plan = planned(source, optimizers, flags)
+    plan = planned(source, optimizers, flags, lambda name: out or Path("runs") / name)
     if print_model:
         output.print_model(plan)
     if dry_run:

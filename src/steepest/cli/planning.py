@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,19 @@ if TYPE_CHECKING:
     from steepest.api import Plan
 
 
-def planned(source: str, optimizers: list[str] | None, flags: Mapping[str, Any]) -> Plan:
+def planned(
+    source: str,
+    optimizers: list[str] | None,
+    flags: Mapping[str, Any],
+    folder: Callable[[str], Path] | None = None,
+) -> Plan:
     """Return the plan of a table, of a data set's name or of an experiment file, with options that override it.
+
+    Args:
+        source: what is named on the command line.
+        optimizers: those of ``-o``.
+        flags: the other options.
+        folder: returns from the name of the experiment where it is made, if it is.
 
     Raises:
         SteepestError: an option, the file or the data cannot be used.
@@ -32,12 +43,15 @@ def planned(source: str, optimizers: list[str] | None, flags: Mapping[str, Any])
 
     from steepest.api import Plan
     from steepest.experiment.given import with_default_model
+    from steepest.experiment.growing import arms_in
     from steepest.experiment.run import open_data
+    from steepest.record.store import Folder
     from steepest.sweep.unused import check_used
 
     table = open_data(experiment)
     experiment = with_default_model(experiment, table)
     plan = Plan(table, experiment.model_copy(update={"data": table.options}))
     named = [*asked.get("model", {}), *asked.get("protocol", {}), *(["optimizers"] if optimizers else [])]
-    check_used(plan.experiment, named, plan.arms)
+    beside = [] if folder is None else arms_in(Folder(folder(plan.experiment.name)), plan.given)
+    check_used(plan.experiment, named, plan.arms, beside)
     return plan

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from steepest.components.references import looking
 from steepest.data.sources.contract import Source
 from steepest.errors import SteepestError
 from steepest.evaluate.metrics import default_metric, meant, metric_info
@@ -101,6 +102,16 @@ def _written(experiment: Experiment, arms: Sequence[Wanted], given: Objects) -> 
     if values["batch_size"] == [None]:
         update["protocol"] = experiment.protocol.model_copy(update={"batch_size": None})
     return experiment.model_copy(update=update), given
+
+
+def arms_in(folder: Folder, given: Objects) -> list[Wanted]:
+    """Return the arms of a folder that can be made from their texts; none where nothing can be read from it."""
+    try:
+        tree = load_tree(folder.path / "experiment.toml")
+        with looking(folder.sources_of):
+            return _arms_of(validate_experiment(tree), given)[0]
+    except SteepestError:  # which is said where the folder is used
+        return []
 
 
 def _arms_of(began: Experiment, given: Objects) -> tuple[list[Wanted], list[str]]:

@@ -72,7 +72,7 @@ def _preview(
 ) -> str:
     experiment, given = joined(folder, experiment, given, observer, source)
     settings = decide(experiment, source, given, observer)
-    began = check_folder(folder, experiment, settings.dataset, settings.cells)
+    began = check_folder(folder, experiment, settings.dataset, settings.timed_cells)
     settings = settings.measured(began, observer)
     check_minutes(settings)
     settings, length, known, wait = expected(settings)

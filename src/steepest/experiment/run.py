@@ -106,7 +106,7 @@ def complete(
     with looking(folder.sources_of):
         experiment, given = joined(folder, experiment, given, observer, source)
         settings = decide(experiment, source, given, observer)
-        check_folder(folder, experiment, settings.dataset, settings.cells)
+        check_folder(folder, experiment, settings.dataset, settings.timed_cells)
         with folder.held():
             return _carry_out(experiment, folder, observer, settings, started, yes=yes)
 
@@ -122,7 +122,7 @@ def _carry_out(
 ) -> Comparison:
     """Do what :func:`complete` says, in a folder that no other process is working in."""
     # another process may have begun it in between
-    began = check_folder(folder, experiment, settings.dataset, settings.cells)
+    began = check_folder(folder, experiment, settings.dataset, settings.timed_cells)
     settings = settings.measured(began, observer)
     check_minutes(settings)
     if not yes:
@@ -330,7 +330,7 @@ def _findings(
         fits=fits,
         pictures=pictures,
         rated=rated,
-        parameters={key: cell.parameters_text for key, cell in settings.cells.items()},
+        parameters={key: cell.parameters_text for key, cell in settings.timed_cells.items()},
     )
     return found, network
 

@@ -77,7 +77,7 @@ class Settings:
         arms: the arms.
         judging: what the comparison is judged by.
         how_batch: how the batch size was chosen.
-        cells: what is measured apart.
+        timed_cells: what is measured apart.
         codes: the identity of what the user wrote.
         plan: the execution plan so far.
         steps: the timed steps of each cell.
@@ -89,7 +89,7 @@ class Settings:
     arms: tuple[Arm, ...]
     judging: Judging
     how_batch: str
-    cells: Mapping[str, TimedCell]
+    timed_cells: Mapping[str, TimedCell]
     codes: Codes
     plan: ExecutionPlan = field(default_factory=lambda: ExecutionPlan.model_validate({}))
     steps: Mapping[str, Steps] = field(default_factory=dict[str, Steps])
@@ -135,7 +135,9 @@ class Settings:
     @property
     def programs(self) -> dict[tuple[str, str], Programs]:
         """The compiled steps of each cell, on the data that they were timed on."""
-        return {(key, self.cells[key].arm.folds[0]): each.bench.programs for key, each in self.steps.items()}
+        return {
+            (key, self.timed_cells[key].arm.folds[0]): each.bench.programs for key, each in self.steps.items()
+        }
 
     @property
     def runs(self) -> int:
@@ -169,7 +171,7 @@ class Settings:
         )
         cells: dict[str, Execution] = {}
         steps: dict[str, Steps] = {}
-        for key, cell in self.cells.items():
+        for key, cell in self.timed_cells.items():
             known = plan.cells.get(key)
             changed = "" if known is None else known.changed(cell.of)
             if changed:

@@ -21,13 +21,16 @@ WITH_OPTIONS = "embedding-mlp"
 _RATES = ("scan_rates", "full_rates", "learning_rates")
 
 
-def check_used(experiment: Experiment, asked: Collection[str], arms: Sequence[Wanted]) -> None:
+def check_used(
+    experiment: Experiment, asked: Collection[str], arms: Sequence[Wanted], beside: Sequence[Wanted] = ()
+) -> None:
     """Complain about an option of the model or the protocol that this comparison would not use.
 
     Args:
         experiment: the whole configuration.
         asked: names of options that were given; those whose value is not the default are taken to be.
         arms: what is compared.
+        beside: the arms of the folder that it goes into, which are tuned by the same options.
 
     Raises:
         OptionError: an option has no effect; the message names it and what makes it useless.
@@ -46,7 +49,7 @@ def check_used(experiment: Experiment, asked: Collection[str], arms: Sequence[Wa
     given = {*asked, *_changed(experiment.model), *_changed(experiment.protocol)}
     _check_listed(experiment, asked)
     _check_model(experiment, given, asked, arms)
-    _check_tuning(given, [arm.optimizer for arm in arms], experiment.protocol)
+    _check_tuning(given, [arm.optimizer for arm in (*arms, *beside)], experiment.protocol)
     _check_rules(experiment, arms)
     unclipped = [arm.optimizer.name for arm in arms if not arm.optimizer.rule.clips]
     if experiment.protocol.clip is not None and unclipped:

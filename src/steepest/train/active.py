@@ -56,8 +56,8 @@ class Finished:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a run is wanted for: how often it is evaluated, and what it has to leave.
+class Purpose:
+    """What a run is for: how often it is evaluated, and what it has to leave.
 
     Attributes:
         evaluations: how many times the validation rows are read, evenly over the run, and at each epoch's end unless
@@ -81,7 +81,7 @@ class ActiveRun:
         recipe: model, length, batch size and weights of the classes.
         key: which run this is; ``key.seed`` drives initialisation, order and dropout.
         method: takes the steps.
-        wanted: what the run is for.
+        purpose: what the run is for.
         model: a callable that builds the user's own model; otherwise the recipe's specification is built.
         device: where the model is put; the dataset is there already.
         start: the weights and buffers that it starts from; None for those that the seed draws.
@@ -104,7 +104,7 @@ class ActiveRun:
         recipe: Recipe,
         key: RunKey,
         method: Method,
-        wanted: Wanted,
+        purpose: Purpose,
         *,
         model: ModelBuilder | None = None,
         device: str = "cpu",
@@ -114,7 +114,7 @@ class ActiveRun:
         together: int = 1,
     ) -> None:
         self._meter, self._together = Meter(device), together
-        self.recipe, self.key, self.method, self.wanted = recipe, key, method, wanted
+        self.recipe, self.key, self.method, self.purpose = recipe, key, method, purpose
         self.net, self.dataset = wide(
             build_model(model or recipe.model, dataset.shape, seed=key.seed), dataset, recipe.precision
         )
@@ -128,7 +128,7 @@ class ActiveRun:
         self.hooks = hooks
         self._decides = metric_info(recipe.metric)
         per_epoch = self.plan.batches_per_epoch if recipe.gradients is None else recipe.length
-        self._looks = sorted(evaluation_steps(recipe.length, per_epoch, wanted.evaluations))
+        self._looks = sorted(evaluation_steps(recipe.length, per_epoch, purpose.evaluations))
 
         self.done, self.gradients = 0, 0.0
         self.outcome: Outcome = "finished"
@@ -265,9 +265,9 @@ class ActiveRun:
         """Return what the run leaves; the model has other weights afterwards."""
         self._call("at_end")
         started = time.perf_counter()
-        last = Kept(self.net, self.method, self.state).weights() if self.wanted.keep_last else None
+        last = Kept(self.net, self.method, self.state).weights() if self.purpose.keep_last else None
         found = Finished(self._record(), self._kept.weights(), steps=self.done, last=last)
-        if self.wanted.read_test and not found.record.failed:
+        if self.purpose.read_test and not found.record.failed:
             try:
                 self._read_test(found)
             except Exception as error:
@@ -364,7 +364,7 @@ class ActiveRun:
     def _read_test(self, found: Finished) -> None:
         """Add the test rows' metrics, with the last and with the best-validation weights, and their values by row."""
         net, target, test = self.net, self.target, self.dataset.test
-        names = tuple(dict.fromkeys((self.recipe.metric, *self.wanted.metrics)))
+        names = tuple(dict.fromkeys((self.recipe.metric, *self.purpose.metrics)))
         net.load_state_dict(Kept(net, self.method, self.state).weights())
         test_last = measure(net, target, test, names)
         net.load_state_dict(found.weights)

@@ -18,7 +18,7 @@ from steepest.models import ModelBuilder
 from steepest.optim.method import Method, StepInfo
 from steepest.recipe import Recipe
 from steepest.record.schema import RunKey
-from steepest.train.active import ActiveRun, Finished, Wanted
+from steepest.train.active import ActiveRun, Finished, Purpose
 from steepest.train.callback import Hooks
 from steepest.train.problem import products
 
@@ -70,13 +70,13 @@ def train(
     Raises:
         ModelError: the model fails before the first step. An error in a step ends the run and goes on record.
     """
-    wanted = Wanted(evaluations, metrics, read_test, keep_last)
+    purpose = Purpose(evaluations, metrics, read_test, keep_last)
     run = ActiveRun(
         dataset,
         recipe,
         key,
         method,
-        wanted,
+        purpose,
         model=model,
         device=device,
         start=start,

@@ -28,7 +28,7 @@ from steepest.optim.method import RuleMethod, StepInfo
 from steepest.optim.rule import Rule
 from steepest.recipe import Recipe
 from steepest.record.schema import RunKey
-from steepest.train.active import ActiveRun, Finished, Wanted
+from steepest.train.active import ActiveRun, Finished, Purpose
 from steepest.train.aot import Run, compiled
 from steepest.train.callback import Hooks
 from steepest.train.compiled import CompiledMethod, CompiledState, fingerprint
@@ -110,14 +110,14 @@ def train_stack(
         >>> [(each.record.key.seed, each.record.outcome) for each in train_stack(members, compiling=False)]
         [(0, 'finished'), (1, 'finished'), (2, 'finished')]
     """
-    wanted = Wanted(evaluations, metrics, read_test, keep_last)
+    purpose = Purpose(evaluations, metrics, read_test, keep_last)
     runs = [
         ActiveRun(
             each.dataset,
             each.recipe,
             each.key,
             _method(each),
-            wanted,
+            purpose,
             model=model,
             start=each.start,
             steps_before=each.steps_before,
