@@ -45,9 +45,9 @@ class Map:
 
     Example:
         >>> rows = {"x": [0.1, 0.9, 0.2, 0.8] * 5, "z": [1.0, 2.0, 1.5, 3.0] * 5, "y": ["a", "b"] * 10}
-        >>> found = make_map(rows, target="y", rows="all")
+        >>> found = make_map(rows, target="y")
         >>> found.table.columns, len(found.table), found.quality.neighbours
-        (['row', 'y', 'x', 'y (place)'], 20, Neighbours(original=1.0, map=1.0, chance=0.5))
+        (['place', 'y', 'x', 'y (place)'], 20, Neighbours(original=1.0, map=1.0, chance=0.5))
     """
 
     points: Points
