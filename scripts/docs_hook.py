@@ -19,7 +19,7 @@ LONGEST = 40
 _FENCE = re.compile(r"^```math\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _DOLLARS = re.compile(r"((?<=\S)\n)?\$`([^`]+)`\$")
 _BLOCK = re.compile(r"^([ ]*)\.\. math::(.*(?:\n(?![ ]*$)\1[ ]+.*)*)", re.MULTILINE)
-_INLINE = re.compile(r":math:`([^`]*)`")
+_INLINE = re.compile(r"((?<=\S)\n[ ]*)?:math:`([^`]*)`")
 _ROLE = re.compile(r":\w+:`~?(?:[\w.]*\.)?([^`]*)`")
 _EXAMPLE = re.compile(r"^Example:$", re.MULTILINE)
 _PRE = re.compile(r"(<pre\b.*?</pre>)", re.DOTALL)
@@ -52,7 +52,7 @@ def docstring(text: str) -> str:
             1
     """
     text = _BLOCK.sub(lambda found: f"{found[1]}{displayed(found[2])}", text)
-    text = _INLINE.sub(lambda found: math_markup(found[1], False), text)
+    text = _INLINE.sub(_inline, text)
     return _EXAMPLE.sub("Examples:", _ROLE.sub(r"`\1`", text))
 
 
@@ -68,8 +68,12 @@ class Docstrings(griffe.Extension):
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Return a page with its formulas as MathML."""
     markdown = _FENCE.sub(lambda found: displayed(found[1]), markdown)
-    # a line that begins with a tag would begin a block
-    return _DOLLARS.sub(lambda found: (" " if found[1] else "") + math_markup(found[2], False), markdown)
+    return _DOLLARS.sub(_inline, markdown)
+
+
+def _inline(found: re.Match[str]) -> str:
+    """Return a formula in a line of text: never at the beginning of a line, where a tag would begin a block."""
+    return (" " if found[1] else "") + math_markup(found[2], False)
 
 
 def on_page_content(html: str, **_: Any) -> str:

@@ -19,6 +19,7 @@ from pydantic_core import PydanticUndefined
 
 from steepest import optim, schedules
 from steepest.cli import app
+from steepest.cli.listing import kind_text
 from steepest.components.registry import Registry
 from steepest.data.catalog import SOURCES
 from steepest.data.corruptions import registry as corruptions
@@ -329,7 +330,7 @@ def write_baselines() -> str:
 def write_data_sets() -> str:
     """Return every data set of the catalog."""
     rows = [
-        (f"`{s.name}`", s.title, s.kind, s.licence, f"[page]({s.page})", s.citation)
+        (f"`{s.name}`", s.title, kind_text(s.kind), s.licence, f"[page]({s.page})", s.citation)
         for s in (entry.load() for entry in SOURCES.entries.values())
     ]
     return table(("name", "description", "kind", "licence", "origin", "attribution"), rows)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.docs_hook import on_page_markdown
 from steepest.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -56,6 +57,31 @@ def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
                 assert status == 0, f"{line}\n{capsys.readouterr().err}"
                 ran += 1
     assert ran > 0
+
+
+LONGEST = 84
+"""Characters of a line of code that the site and a README show without scrolling."""
+
+
+def documents() -> list[Path]:
+    """Return the README and every page of the documentation."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_code_does_not_scroll_sideways(path):
+    blocks = re.findall(
+        r"^```([^\n]*)\n(.*?)^```$", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    code = [text for kind, text in blocks if kind.partition(" ")[0] not in ("math", "text")]
+    assert not [line for text in code for line in text.splitlines() if len(line) > LONGEST]
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_line_begins_with_a_formula(path):
+    """Such a line would be read as a block of HTML, and the text after it as part of that block."""
+    lines = on_page_markdown(path.read_text(encoding="utf-8")).splitlines()
+    assert not [line for line in lines if line.lstrip().startswith("<math")]
 
 
 def test_every_how_to_page_is_run():

@@ -102,12 +102,12 @@ def test_an_unfinished_folder_names_the_command_that_finishes_it(steepest, copie
 
 def test_without_matplotlib_everything_else_is_made(steepest, copied, monkeypatch):
     def missing(*_):
-        raise MissingExtraError("SVG and PDF figures need matplotlib", hint="pip install 'steepest[export]'")
+        raise MissingExtraError("SVG and PDF figures need matplotlib", hint="pip install '.[export]'")
 
     monkeypatch.setattr(plots, "draw_all", missing)
     said = steepest("export", copied)
     assert said.status == 0
-    assert "left out: SVG and PDF figures need matplotlib: pip install 'steepest[export]'" in said.err
+    assert "left out: SVG and PDF figures need matplotlib: pip install '.[export]'" in said.err
     assert {each.name for each in (copied / "export").iterdir()} == set().union(*FILES.values()) - FILES[
         "svg"
     ] - FILES["pdf"]

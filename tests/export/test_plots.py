@@ -13,7 +13,7 @@ from steepest.export import plots
 from steepest.report import theme
 from tests.report.example import EXAMPLES, arms, crimes, nasty, rent
 
-REASON = "matplotlib is not installed: pip install 'steepest[export]'"
+REASON = "matplotlib is not installed: pip install '.[export]'"
 matplotlib = pytest.importorskip("matplotlib", reason=REASON)
 helpers = pytest.importorskip("matplotlib._pylab_helpers", reason=REASON)
 
@@ -93,7 +93,7 @@ def test_without_matplotlib_the_error_names_the_extra(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(MissingExtraError) as caught:
         plots.draw_all(crimes(), ["svg"])
-    assert "steepest[export]" in caught.value.hint
+    assert ".[export]" in caught.value.hint
 
 
 @pytest.mark.parametrize("name", ["curves", "rates"])

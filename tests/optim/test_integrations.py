@@ -12,7 +12,7 @@ from steepest.rng import stream, torch_stream
 each_optimizer = pytest.mark.parametrize("name", ["SGD", "AdamW", "Quickprop", "ScheduleFreeAdamW"])
 # What these libraries warn of by themselves is theirs to mend: loggers, workers and versions that they miss.
 pytestmark = pytest.mark.filterwarnings("ignore")
-MISSING = "not installed: pip install steepest[loops]"
+MISSING = "not installed: pip install .[loops]"
 RATES = {"SGD": 0.1, "AdamW": 0.02, "Quickprop": 0.02, "ScheduleFreeAdamW": 0.05}
 
 

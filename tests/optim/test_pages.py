@@ -11,7 +11,7 @@ import pytest
 
 from steepest import optim
 
-pytest.importorskip("latex2mathml", reason="pip install steepest[docs]")
+pytest.importorskip("latex2mathml", reason="pip install .[docs]")
 from scripts import write_optimizers
 from tests.optim.cases import CASES
 

@@ -92,7 +92,7 @@ ComparisonFolder = Annotated[Path, typer.Argument(help="Folder of a comparison."
 def compare(source: str, optimizers: list[str] | None, out: Path | None, dry_run: bool = False,
             print_model: bool = False, verbose: bool = False, quiet: bool = False, as_json: bool = False,
             open_: bool = False, yes: bool = False, **flags: Any) -> None:  # fmt: skip
-    """Compare ways of training on a table, or run an experiment file."""
+    """Compare ways of training on data, or run an experiment file."""
     if dry_run and (verbose or open_):
         raise OptionError(
             f"{'--verbose' if verbose else '--open'} has no effect with --dry-run, which trains nothing",
@@ -124,8 +124,8 @@ compare.__signature__ = inspect.Signature(_OPTIONS)  # pyright: ignore[reportFun
 compare.__annotations__ = {each.name: each.annotation for each in _OPTIONS}
 app.command(
     context_settings={"help_option_names": []},
-    help="Compare ways of training (optimizers, models, batch sizes, …) on a table, or run an experiment "
-    "file.\n\nWhat you do not specify is chosen automatically "
+    help="Compare ways of training (optimizers, models, batch sizes, …) on a table, a curve, images or "
+    "ratings, or run an experiment file.\n\nWhat you do not specify is chosen automatically "
     "and printed. The same command in the same folder makes only the runs that are missing. Exit status: 0, 1 if no "
     "run finished, 2 for a wrong option or file.",
 )(compare)
@@ -291,8 +291,9 @@ def predict(
     rows: Annotated[
         str,
         typer.Argument(
-            help="New rows: CSV, TSV, Parquet or Feather; images; or the name of a data set, of which its official "
-            "test rows are predicted if it has some.",
+            help="New rows: a table (CSV, TSV, Parquet or Feather); of images a folder, a .zip or an .npz file; what "
+            "your own source opens; or the name of a data set, of which its official test rows are predicted if it "
+            "has some.",
             metavar="FILE",
         ),
     ],
@@ -401,6 +402,21 @@ def _callback(
 
         line(installed(), out=True)
         raise typer.Exit
+
+
+def _on_lines(text: str) -> str:
+    """Return a docstring with every paragraph on one line: a terminal breaks it where it has to.
+
+    Example:
+        >>> _on_lines("Do it.\\n\\n    In one\\n    way.")
+        'Do it.\\n\\nIn one way.'
+    """
+    return "\n\n".join(" ".join(each.split()) for each in inspect.cleandoc(text).split("\n\n"))
+
+
+for _command in app.registered_commands:
+    if _command.help is None and _command.callback is not None:
+        _command.help = _on_lines(_command.callback.__doc__ or "")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -112,8 +112,8 @@ def parameters(extra: list[inspect.Parameter], leave_out: Collection[str] = ()) 
     found = [
         inspect.Parameter("source", inspect.Parameter.POSITIONAL_OR_KEYWORD,
                           annotation=Annotated[str, typer.Argument(
-                              metavar="SOURCE", help="A table, the name of a data set (steepest list datasets), or an "
-                              "experiment as TOML.", show_default=False)]),
+                              metavar="SOURCE", help="A table, a folder or file of images, ratings, the name of a data "
+                              "set (steepest list datasets), or an experiment as TOML.", show_default=False)]),
     ]  # fmt: skip
     some = (each for section in SECTIONS for each in _section(section, leave_out))
     options = [_optimizers(), *some, *extra]
@@ -243,9 +243,9 @@ def _metavar(field: FieldInfo, name: str) -> str | None:
         return "|".join(map(str, get_args(field.annotation)))
     if field.annotation is bool:
         return None
-    if name in ("target", "positive"):
-        return {"target": "COLUMN", "positive": "CLASS"}[name]
-    if name in COLUMNS:
+    if name == "positive":
+        return "CLASS"
+    if name in ("target", "weight", *COLUMNS):
         return "COLUMN"
     if name == "reader":
         return "NAME"

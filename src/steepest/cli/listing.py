@@ -68,8 +68,8 @@ def optimizer_table(registry: Registry, names: Sequence[str]) -> RenderableType:
             f"{mark} {name}", Text(entry.what, style="dim"), f"{optimizer_facts(name, registry)['lr']:g}"
         )
     note = (
-        "● compared by default · ● and ○: the group classic · △: second-order, not in all · "
-        "lr: library default · memory, coupling and papers: --json"
+        "● compared by default, and in the groups classic and all · ○ in the groups classic and all · no mark: in the "
+        "group all · △ in no group but second-order · lr: library default · memory, coupling and papers: --json"
     )
     return Group(table, Text(note, style="dim"))
 
@@ -154,6 +154,18 @@ def dataset_facts(name: str, registry: Registry) -> dict[str, Any]:
     }
 
 
+def kind_text(kind: str) -> str:
+    """Return the kind of a data set, and whether its files are only downloaded.
+
+    Example:
+        >>> kind_text("images"), kind_text("text")
+        ('images', 'text, download only')
+    """
+    from steepest.data.catalog import OPENED
+
+    return kind if kind in OPENED else f"{kind}, download only"
+
+
 def dataset_table(registry: Registry, names: Sequence[str]) -> RenderableType:
     """Return the data sets as a table: what each is, its kind, how much it is, and whether it is on this machine."""
     from steepest.data.catalog import Kind
@@ -168,7 +180,8 @@ def dataset_table(registry: Registry, names: Sequence[str]) -> RenderableType:
         size = f"{facts['download_bytes'] / 1e6:.1f} MB" if facts["download_bytes"] else ""
         by_hand = not facts["files"] or any(not each["urls"] for each in facts["files"])
         where = "yes" if facts["here"] else "by hand" if by_hand else ""
-        table.add_row(facts["name"], Text(facts["what"], style="dim"), facts["kind"], size, where)
+        kind = kind_text(facts["kind"])
+        table.add_row(facts["name"], Text(facts["what"], style="dim"), kind, size, where)
     note = (
         "steepest fetch NAME gets the files · here: in the folder that STEEPEST_DATA names, or downloaded · "
         "by hand: has no address · licences, addresses and checksums: --json"

@@ -28,6 +28,9 @@ SELECTION = (
 )
 """How weights and the winner are chosen."""
 
+INPUTS = "predicted from"
+"""The label of the fact of what the target is predicted from."""
+
 Kind = Literal["arm", "default", "constant", "baseline"]
 
 
@@ -278,6 +281,8 @@ class Comparison(Frozen):
         trust: the facts of the trust strip: n, trials, test rows, smallest detectable difference.
         warnings: what to be careful with.
         data, preparation, recipe, environment: listings for the end of the report.
+        new_rows: an example of a path of new rows, as ``use`` has it.
+        own_source: what opens the data, where that is the user's own.
         use: command and Python to copy, with the model's path, as (label, code).
         phases: seconds by kind of work over the whole experiment.
         results_on, curves_on: the rows that results and curves are of, in words.
@@ -328,6 +333,8 @@ class Comparison(Frozen):
     preparation: list[Fact] = Field(default_factory=list)
     recipe: list[Fact] = Field(default_factory=list)
     environment: list[Fact] = Field(default_factory=list)
+    new_rows: str = "new.csv"
+    own_source: str = ""
     use: list[Fact] = Field(default_factory=list)
     phases: dict[str, float] = Field(default_factory=dict)
     held_out: bool = True

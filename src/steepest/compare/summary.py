@@ -21,13 +21,24 @@ from steepest.compare.fits import Fits, Optimum
 from steepest.compare.limits import TUNING_FAILED, Limits, limits
 from steepest.compare.rated import Rated
 from steepest.compare.recommended import recommended
-from steepest.compare.result import SELECTION, ClassLine, Comparison, Fact, Pictures, Row, better_first
+from steepest.compare.result import (
+    INPUTS,
+    SELECTION,
+    ClassLine,
+    Comparison,
+    Fact,
+    Pictures,
+    Row,
+    better_first,
+)
 from steepest.compare.worth import effects, trust
+from steepest.components import grammar
 from steepest.data.dataset import Dataset
 from steepest.evaluate.rowwise import BY_ROW
 from steepest.optim.selection import shown_rates
 from steepest.recipe import ExecutionPlan, Experiment, Precision
 from steepest.regularizers import NONE
+from steepest.schedules import length_text
 from steepest.sweep.arms import PLAIN, Arm
 from steepest.sweep.plan import PlannedRun, finals
 from steepest.version import version
@@ -135,6 +146,7 @@ def summarize(
     controls = against_controls(evidence, findings.rows[winner.id], findings.control_rows, metric.name)
     factors = tuple(evidence.setup.differing) or ("optimizer",)
     use = recommended(evidence, against[metric.name], trained=findings.predicted is not None)
+    own = experiment.data.reader or "table"
     found = Comparison(
         title=experiment.name,
         sentence="",
@@ -165,6 +177,8 @@ def summarize(
         trust=trust(
             evidence, findings.test_rows, rivals[metric.name], against[metric.name], found_effects
         ),
+        own_source=own if grammar.parse(own).is_reference else "",
+        new_rows=dataset.words.new_rows,
         data=_data(dataset, experiment, findings.sizes),
         preparation=[Fact(label=note.kind, value=note.text) for note in dataset.notes if note.kind == "info"],
         recipe=_recipe(experiment, evidence, findings),
@@ -259,6 +273,7 @@ def _data(dataset: Dataset, experiment: Experiment, sizes: Mapping[str, Sequence
     facts = [
         Fact(label="source", value=experiment.data.source or "a frame in memory"),
         Fact(label="target", value=f"{dataset.target} ({dataset.task})"),
+        Fact(label=INPUTS, value=dataset.words.inputs),
         *[
             Fact(label=f"{name} rows", value=rows_of_sets(found))
             for name, found in sizes.items()
@@ -333,7 +348,7 @@ def _recipe(experiment: Experiment, evidence: Evidence, findings: Findings) -> l
         *([Fact(label="training loss", value="; ".join(losses))] if {*losses} != {""} else []),
         *([Fact(label="regularizer", value="; ".join(regularizers))] if {*regularizers} != {NONE} else []),
         *_inside(arms),
-        Fact(label="schedule", value=f"{', '.join(schedules)}, scaled to each run's length"),
+        Fact(label="schedule", value="; ".join(map(length_text, schedules))),
         *([Fact(label="procedure", value="; ".join(procedures))] if {*procedures} != {PLAIN} else []),
         Fact(label="class weights", value=str(experiment.protocol.class_weights)),
         Fact(label="clipping", value="none" if recipe.clip is None else f"norm {recipe.clip:g}"),

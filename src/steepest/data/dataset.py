@@ -196,6 +196,19 @@ class Note:
 
 
 @dataclass(frozen=True)
+class InWords:
+    """What data is called where people read about it.
+
+    Attributes:
+        inputs: what the target is predicted from.
+        new_rows: an example of a path of new rows, for commands to copy.
+    """
+
+    inputs: str = "the other columns"
+    new_rows: str = "new.csv"
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Train, validation and test as tensors, with the task and where it all came from.
 
@@ -215,6 +228,7 @@ class Dataset:
         true_target: the true target of the training rows, where they are trained with another one; else None.
         relabel: makes of the true target the one of a run with a seed, where every seed has its own; else None.
         held_out: whether validation and test rows are held out; else they are the training rows.
+        words: what it is called where people read about it.
         doubles: parts with the numbers as they were read, where they are kept; by the part's name. They
             have 64 bits, or 32 where these hold them exactly.
     """
@@ -236,6 +250,7 @@ class Dataset:
     relabel: Callable[[Tensor, int], Tensor] | None = None
     doubles: Mapping[str, Part] = field(default_factory=dict[str, Part])
     held_out: bool = True
+    words: InWords = InWords()
 
     @property
     def task(self) -> Task:

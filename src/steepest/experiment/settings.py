@@ -39,7 +39,7 @@ from steepest.recipe import (
 from steepest.regularizers import regularizer_meant
 from steepest.regularizers.check import check_method, check_regularizers
 from steepest.report.progress import data_text
-from steepest.schedules import make_schedule
+from steepest.schedules import LONG, make_schedule
 from steepest.sweep.advice import advice
 from steepest.sweep.arms import Arm, Objects, Wanted, texts_of, varying, wanted_arms
 from steepest.sweep.bench import Bench
@@ -61,9 +61,6 @@ from steepest.sweep.unused import without_effect
 from steepest.train.compiled import Programs
 from steepest.train.problem import about_outputs, check_model, check_objective, check_precision, table_columns
 from steepest.wording import counted
-
-LONG = 1_000_000
-"""Steps of a run that every schedule fits; whether it fits the runs that are made is seen when they are planned."""
 
 
 @dataclass(frozen=True)
@@ -276,7 +273,7 @@ def _check_options(experiment: Experiment, wanted: Sequence[Wanted]) -> None:
     for arm in wanted:
         check_method(arm.regularizer, arm.optimizer.rule)
     for schedule in dict.fromkeys(arm.schedule for arm in wanted):
-        make_schedule(schedule, LONG)
+        make_schedule(schedule, LONG)  # whether it fits the runs that are made is seen when they are planned
     device = usable_device(experiment.execution.device)
     for precision in dict.fromkeys(arm.precision for arm in wanted):
         check_precision(precision, device)  # pyright: ignore[reportArgumentType]

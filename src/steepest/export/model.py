@@ -116,7 +116,7 @@ def _traced(model: TrainedModel) -> bytes:
     except ImportError:
         raise MissingExtraError(
             "ONNX needs onnx, onnxscript and onnxruntime, which are not all installed",
-            hint="pip install 'steepest[onnx]', or --format torch.",
+            hint="pip install '.[onnx]', or --format torch.",
         ) from None
     answers = Answers(model)
     rows = torch.export.Dim("rows")

@@ -85,7 +85,7 @@ def drawing() -> Generator[Any]:
     except ImportError:
         raise MissingExtraError(
             "SVG and PDF figures need matplotlib, which is not installed",
-            hint="pip install 'steepest[export]', or choose --format latex,csv,text,bibtex.",
+            hint="pip install '.[export]', or choose --format latex,csv,text,bibtex.",
         ) from None
     settings: dict[Any, Any] = SETTINGS
     with matplotlib.rc_context():

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from steepest.compare.estimates import Difference
-from steepest.compare.result import Comparison, Fact, Row
-from steepest.data.dataset import Task, has_classes
+from steepest.compare.result import INPUTS, Comparison, Fact, Row
+from steepest.data.dataset import InWords, Task, has_classes
 from steepest.data.split_rule import SplitRule
+from steepest.objectives import loss_title
 from steepest.recipe import Experiment
 from steepest.record.schema import Record
 from steepest.report import format as show
@@ -70,7 +71,11 @@ def _data(comparison: Comparison, experiment: Experiment) -> str:
     kind = f"a {comparison.task} target"
     if comparison.classes:
         kind += f" with {len(comparison.classes)} classes"
-    said = [f"{comparison.target} ({kind}) was predicted from the other columns of {source}."]
+    inputs = facts.get(INPUTS, InWords().inputs)
+    said = [
+        f"{comparison.target} ({kind}) was predicted from {inputs} "
+        f"{'of' if inputs == InWords().inputs else 'in'} {source}."
+    ]
     rows = [
         f"{facts[f'{name} rows']} for {name}"
         for name in ("training", "validation", "test")
@@ -102,7 +107,7 @@ def _arms(comparison: Comparison, experiment: Experiment) -> str:
     """Return what was compared, where that is not optimizers alone."""
     cells = factor_cells(comparison)
     if not cells.names:
-        return ""
+        return " ".join(_data_variants(comparison, ()))
     levels = {
         name: list(dict.fromkeys(each[place] for each in cells.values.values()))
         for place, name in enumerate(cells.names)
@@ -112,7 +117,7 @@ def _arms(comparison: Comparison, experiment: Experiment) -> str:
     how = "all combinations of " if whole and len(levels) > 1 else "which differ in "
     many = subject(comparison).many
     said = [f"{len(comparison.arms)} {many} were compared, {how}{_list(told)}."]
-    said += [DATA_VARIANTS[name] for name in DATA_VARIANTS if name in levels]
+    said += _data_variants(comparison, levels)
     if {"batch_size", "train_rows"} & levels.keys() or experiment.protocol.equal in ("seconds", "gradients"):
         unit = {"seconds": "seconds of training", "gradients": "gradient evaluations"}.get(
             experiment.protocol.equal, experiment.protocol.equal
@@ -120,6 +125,21 @@ def _arms(comparison: Comparison, experiment: Experiment) -> str:
         said.append(f"All of them had runs of equal length in {unit}.")
     return " ".join(said)
 
+
+def _data_variants(comparison: Comparison, varying: Collection[str]) -> list[str]:
+    """Return what holds where the data varies, or is a variant in every arm."""
+    said: list[str] = []
+    for name, text in DATA_VARIANTS.items():
+        values = {arm.factors.get(name, USUAL[name]) for arm in comparison.arms}
+        if name in varying:
+            said.append(text)
+        elif len(values) == 1 and values != {USUAL[name]} and name != "prepare":
+            said.append(f"{capital(title_of(name))}: {values.pop()}. {text}")
+    return said
+
+
+USUAL = {"train_rows": "all", "labels": "none", "prepare": ""}
+"""The data as it is."""
 
 DATA_VARIANTS = {
     "train_rows": "Fewer training rows are a part of the same training rows; validation and test rows are the same.",
@@ -184,6 +204,7 @@ def _training(comparison: Comparison, experiment: Experiment, records: Sequence[
         ends = [each.curve[-1].epoch for each in final if each.curve and each.outcome == "finished"]
         epochs = f" ({_span(ends, 'epoch')})" if ends else ""
         said.append(f"Each run took {_span([each.steps for each in final], 'step')}{epochs}.")
+    said += _losses(comparison, facts)
     if "length" in facts:
         said.append(f"Length: {facts['length']}.")
     if "batch size" in facts:
@@ -224,6 +245,21 @@ def _training(comparison: Comparison, experiment: Experiment, records: Sequence[
         what = f"{capital(subject(comparison).many)} with all their settings" if several else OPTIMIZERS
         said.append(f"{what}: {'; '.join(used)}.")
     return " ".join(said)
+
+
+def _losses(comparison: Comparison, facts: dict[str, str]) -> list[str]:
+    """Return the training loss, of each arm where it varies."""
+    what, arms = subject(comparison), list[tuple[str, str]]()
+    for arm in comparison.arms:
+        if "loss" in arm.factors:
+            arms.append((loss_title(arm.factors["loss"]), what.name(arm.title)))
+    losses = list(dict.fromkeys(loss for loss, _ in arms))
+    if not losses:
+        return [f"The training loss was {facts['training loss']}."] if "training loss" in facts else []
+    if len(losses) == 1:
+        return [f"The training loss was {losses[0]}."]
+    of = {loss: _list([arm for found, arm in arms if found == loss]) for loss in losses}
+    return [f"Training losses: {'; '.join(f'{loss}: {names}' for loss, names in of.items())}."]
 
 
 OPTIMIZERS = "Optimizers with all their hyperparameters"
@@ -309,6 +345,9 @@ def _selection(comparison: Comparison, records: Sequence[Record]) -> str:
             f"Every {subject(comparison).one} ran with {_count(len(seeds), 'run seed')} ({shown}), the same for all; a "
             "seed draws the initial weights, the order of the rows and dropout."
         )
+    said.append(f"The deciding metric was {metric_of(comparison, comparison.metric).title}.")
+    if comparison.positive:
+        said.append(f"The positive class was {comparison.positive}.")
     said.append(comparison.selection)
     failed = [
         f"{row.name} {row.outcome}"

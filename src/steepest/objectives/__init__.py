@@ -26,11 +26,13 @@ class Objective(Component):
     weights; where both have, they are multiplied.
 
     Attributes:
+        title: what it is called in a sentence; its specification is quoted where it has none.
         serves: the task whose targets it is for.
         solved: how :meth:`optimum` is computed, for a reader; empty where it is not.
         metric: the metric that the mean of its losses is, in the units of the data; empty if there is none.
     """
 
+    title: ClassVar[str] = ""
     serves: ClassVar[Task]
     metric: ClassVar[str] = ""
     solved: ClassVar[str] = ""
@@ -106,6 +108,22 @@ def loss_text(text: str) -> str:
     spec = grammar.parse(text)
     made = read_objective(text)
     return made.referred(spec.name) if spec.is_reference else str(made)
+
+
+def loss_title(text: str) -> str:
+    """Return what a loss is called in a sentence, with its specification where it has options.
+
+    A loss of the user's own is not loaded: a stored text may come from a stranger.
+
+    Example:
+        >>> loss_title("absolute"), loss_title("huber(1.0)"), loss_title("mine.py:Focal(gamma=2.0)")
+        ('the absolute error', 'the Huber loss, huber(1.0)', 'mine.py:Focal(gamma=2.0)')
+    """
+    spec = grammar.parse(text)
+    if spec.is_reference or spec.name not in registry.entries:
+        return text
+    title = registry.load(spec.name).title
+    return f"{title}, {text}" if spec.arguments or spec.options else title
 
 
 def make_objective(text: str, target: Target) -> Objective:

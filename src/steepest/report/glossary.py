@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from steepest.compare.result import Comparison
+from steepest.compare.result import INPUTS, Comparison
+from steepest.data.dataset import InWords
 from steepest.report.factors import varying
 
 OTHER_LABELS = {
@@ -21,6 +22,21 @@ OTHER_LABELS = {
 """Labels that begin otherwise than the term that they stand for."""
 
 
+Where = Literal[
+    "",
+    "tables",
+    "curves",
+    "images",
+    "ratings",
+    "factors",
+    "regularizers",
+    "callbacks",
+    "procedures",
+    "sets",
+    "optimum",
+]
+
+
 @dataclass(frozen=True)
 class Term:
     """A term of the report.
@@ -28,13 +44,14 @@ class Term:
     Attributes:
         name: as it is written in reports.
         meaning: its definition, one or two sentences.
-        only: where it is explained: in comparisons of several ``factors``, with ``regularizers``, or on several test
-            ``sets``; else in all.
+        only: where it is explained: in comparisons on ``tables``, ``curves``, ``images`` or ``ratings``, of several
+            ``factors``, with ``regularizers``, ``callbacks`` or ``procedures``, on several test ``sets``, or where the
+            exact ``optimum`` is known; else in all.
     """
 
     name: str
     meaning: str
-    only: Literal["factors", "regularizers", "sets", ""] = ""
+    only: Where = ""
 
     @property
     def anchor(self) -> str:
@@ -64,13 +81,41 @@ TERMS: tuple[Term, ...] = (
     ),
     Term(
         "baseline",
-        "A simple model that is fitted for comparison: majority class or mean, (logistic) regression, and gradient "
-        "boosting. Its settings are chosen on the validation rows, like a network's learning rate.",
+        "A simple model that is fitted for comparison. Its settings are chosen on the validation rows, like a "
+        "network's learning rate.",
+    ),
+    Term(
+        "baselines of curves",
+        "The mean, and straight lines that are computed exactly: of least squares, and of least absolute deviations.",
+        only="curves",
+    ),
+    Term("baselines of images", "The majority class of the training images.", only="images"),
+    Term(
+        "baselines of ratings",
+        "The mean; biases, which are the mean plus how far the ratings of the user and of the item are from it; and "
+        "item k-nearest neighbours, which predict from how the user rated the most similar items.",
+        only="ratings",
+    ),
+    Term(
+        "baselines of tables",
+        "Majority class or mean, (logistic) regression, and gradient boosting.",
+        only="tables",
+    ),
+    Term(
+        "averaged over users",
+        "A measure that is computed for each user and then averaged, so that a user with few ratings counts as much "
+        "as one with many. The metrics of the results count every rating the same.",
+        only="ratings",
     ),
     Term(
         "best weights, last weights",
         "Every run keeps the weights with its best validation metric. Results use those; the result of the weights "
         "after the last step is shown as well.",
+    ),
+    Term(
+        "callback",
+        "Code of the user that is called during training, for example to stop a run or to change its learning rate.",
+        only="callbacks",
     ),
     Term(
         "correction for multiple comparisons",
@@ -92,6 +137,11 @@ TERMS: tuple[Term, ...] = (
         "The loss became infinite or undefined. The run has no result; it is recorded, counted and never dropped.",
     ),
     Term("epoch", "One pass over the training rows."),
+    Term(
+        "exact optimum",
+        "The least training loss that a model can have on the training rows, computed without gradient descent.",
+        only="optimum",
+    ),
     Term(
         "factor, level",
         "A factor is something in which arms differ, such as the batch size; its levels are the values that are "
@@ -115,10 +165,22 @@ TERMS: tuple[Term, ...] = (
         "was worth.",
     ),
     Term(
+        "liked beyond taste",
+        "The bias of an item: how much better it is rated than the mean, whatever the tastes of its users.",
+        only="ratings",
+    ),
+    Term(
         "main effect",
         "What the levels of one factor differ by on average over the levels of all others, each combination counting "
         "the same.",
         only="factors",
+    ),
+    Term(
+        "NDCG@k",
+        "Normalised discounted cumulative gain: how near the top of a ranking of all items that a user has not rated "
+        "in training the items are that the user likes in the test rows. Only the first k count; 1 is the best "
+        "possible order. A mean over users.",
+        only="ratings",
     ),
     Term(
         "no detectable difference",
@@ -129,6 +191,18 @@ TERMS: tuple[Term, ...] = (
         "p-value",
         "The probability of a difference at least this large if there were none. It belongs to the interval beside "
         "it: below 0.05 exactly where the 95 % interval excludes zero.",
+    ),
+    Term(
+        "procedure",
+        "What an arm does: one run, or several that build on each other, such as a second run from the weights of the "
+        "first.",
+        only="procedures",
+    ),
+    Term(
+        "recall@k",
+        "The share of the items that a user likes in the test rows that are among the first k of the ranking of all "
+        "items that the user has not rated in training. A mean over users.",
+        only="ratings",
     ),
     Term(
         "regularizer",
@@ -191,13 +265,34 @@ TERMS: tuple[Term, ...] = (
 
 def terms(comparison: Comparison) -> list[Term]:
     """Return the terms that a comparison's report explains."""
-    here = {
+    recipe = {each.label for each in comparison.recipe}
+    kind = kind_of(comparison)
+    here: dict[Where, bool] = {
         "": True,
+        "tables": kind == "tables",
+        "curves": kind == "curves",
+        "images": kind == "images",
+        "ratings": kind == "ratings",
+        "callbacks": "callbacks" in recipe,
+        "procedures": "procedure" in recipe,
+        "optimum": bool(comparison.optima),
         "factors": bool(varying(comparison)),
         "sets": comparison.test_sets > 1,
-        "regularizers": any(each.label == "regularizer" for each in comparison.recipe),
+        "regularizers": "regularizer" in recipe,
     }
     return [each for each in TERMS if here[each.only]]
+
+
+def kind_of(comparison: Comparison) -> Where:
+    """Return the kind of data of a comparison that has terms of its own; nothing for another kind."""
+    if comparison.rated is not None:
+        return "ratings"
+    if comparison.fits is not None:
+        return "curves"
+    if any(each.label == "inputs" and "(image [" in each.value for each in comparison.data):
+        return "images"
+    inputs = next((each.value for each in comparison.data if each.label == INPUTS), InWords().inputs)
+    return "tables" if inputs == InWords().inputs else ""
 
 
 def term(label: str) -> Term | None:

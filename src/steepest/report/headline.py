@@ -248,12 +248,12 @@ def _arms(case: _Case, *, lead: bool) -> list[str]:
 
 def _claims(case: _Case, *, lead: bool) -> list[str]:
     title, result = case.winner.name, case.result(case.winner)
-    name, finished = case.name(title), case.compared
+    name, use, finished = case.name(title), case.subject.use(title), case.compared
     if not case.rivals:
-        return [f"Use {name}: {result}."] if lead else []
+        return [f"{use}: {result}."] if lead else []
     if not finished:
         only = f"the only {case.subject.one} with a finished run"
-        return [f"Use {name}, {only}: {result}." if lead else f"{case.subject.begin(title)} is {only}."]
+        return [f"{use}, {only}: {result}." if lead else f"{case.subject.begin(title)} is {only}."]
     if case.factorial is not None:
         return _main_effects(case, case.factorial, lead=lead)
     known = [each for each in finished if each.ends is not None]
@@ -261,7 +261,7 @@ def _claims(case: _Case, *, lead: bool) -> list[str]:
     ahead = [each for each in known if each.told_apart and each.better != title]
     tied = [each for each in known if not each.told_apart]
     if not known:
-        opening = [f"Use {name}: {result}."] if lead else []
+        opening = [f"{use}: {result}."] if lead else []
         return [
             *opening,
             f"No difference between the {case.subject.many} can be established: {_why(finished)}.",
@@ -270,13 +270,11 @@ def _claims(case: _Case, *, lead: bool) -> list[str]:
         nearest = case.nearest(beaten)
         more = f"{case.gap(nearest)} than {case.name(nearest.second)}{', the next best' if len(beaten) > 1 else ''}"
         return [
-            f"Use {name}: {result}, {more}."
-            if lead
-            else f"Among the {case.subject.many}, {name} is best, {more}."
+            f"{use}: {result}, {more}." if lead else f"Among the {case.subject.many}, {name} is best, {more}."
         ]
     said: list[str] = []
     if lead:
-        said.append(f"Use {name}{', chosen on validation' if ahead else ''}: {result}.")
+        said.append(f"{use}{', chosen on validation' if ahead else ''}: {result}.")
     if ahead:
         said.append(_behind(case, ahead))
     if tied and len(tied) == len(finished):
@@ -289,7 +287,9 @@ def _claims(case: _Case, *, lead: bool) -> list[str]:
         if case.subject.several:
             said.append(f"Between the arms there is {none} ({_evidence(tied)}){gap}.")
         else:
-            said.append(f"{capital(case.subject.choice)} makes {none} ({_evidence(tied)}){gap}.")
+            said.append(
+                f"{capital(case.subject.choice)} {case.subject.makes} {none} ({_evidence(tied)}){gap}."
+            )
         return said
     if beaten:
         said.append(f"{case.subject.begin(title)} is better than {_some(case, beaten)}.")
@@ -314,7 +314,7 @@ def _main_effects(case: _Case, found: Factorial, *, lead: bool) -> list[str]:
     said: list[str] = []
     if lead:
         chosen = ", chosen on validation" if ahead else ""
-        said.append(f"Use {case.name(case.winner.name)}{chosen}: {case.result(case.winner)}.")
+        said.append(f"{case.subject.use(case.winner.name)}{chosen}: {case.result(case.winner)}.")
     said += [_behind(case, ahead)] if ahead else []
     known = [each for each in found.effects if each.effect.ends is not None]
     if not known:

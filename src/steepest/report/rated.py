@@ -10,6 +10,7 @@ from steepest.compare.result import Comparison
 from steepest.report import theme
 from steepest.report.factors import subject
 from steepest.report.figures import Figure, framed, safe
+from steepest.wording import counted
 
 MAIN, MARGIN = 0.82, 0.86
 """The share of the figure that the hexagons take, and where the margins begin."""
@@ -178,14 +179,15 @@ def sentence(comparison: Comparison) -> list[str]:
         return []
     [own] = mine
     name = subject(comparison).name(own.arm)
-    said = f"By user, {name} has an RMSE of {own.rmse:.3f} and an MAE of {own.mae:.3f}"
+    over = f"Averaged over {counted(found.users, 'user')}"
+    said = f"{over}, the RMSE of {name} is {own.rmse:.3f} and its MAE {own.mae:.3f}"
     if own.ndcg is None or own.recall is None:
         return [f"{said}."]
-    ranking = f"ranking all unseen items, NDCG@{found.k} {own.ndcg:.3f} and recall@{found.k} {own.recall:.3f}"
+    ranks = f"NDCG@{found.k} is {own.ndcg:.3f} and recall@{found.k} {own.recall:.3f}"
     ranked = [(each.ndcg, each.arm) for each in found.scores if each.baseline and each.ndcg is not None]
     beside = (
         "; the best baseline there is {1}, with an NDCG@{2} of {0:.3f}".format(*max(ranked), found.k)
         if ranked
         else ""
     )
-    return [f"{said}; {ranking}{beside}."]
+    return [f"{said}; in a ranking of all unseen items, {ranks}{beside}."]

@@ -26,17 +26,18 @@ def usage(folder: Path, comparison: Comparison, model: str | None, *, predicted:
     """
     where = folder.as_posix()
     saved = comparison.saved_model
+    given = comparison.new_rows, comparison.own_source
     if saved == "model" and model is None:
         return []
-    found = snippets(where, f"{where}/{saved}", comparison.task, model if saved == "model" else None)
+    found = snippets(where, f"{where}/{saved}", comparison.task, model if saved == "model" else None, *given)
     if saved != "model" and model is not None:
         path = f"{where}/model"
-        first = snippets(path, path, comparison.task, model)[0]
+        first = snippets(path, path, comparison.task, model, *given)[0]
         found.append(Fact(label=f"{first.label}{INSTEAD}", value=first.value))
     other = _undetected(comparison) if saved == "model" else None
     if other is not None:
         path = f"{where}/{other.model}"
-        first = snippets(path, path, comparison.task, None)[0]
+        first = snippets(path, path, comparison.task, None, *given)[0]
         found.append(Fact(label=f"{first.label}, {other.name} instead", value=first.value))
     if predicted:
         found.append(
@@ -45,7 +46,9 @@ def usage(folder: Path, comparison: Comparison, model: str | None, *, predicted:
     return found
 
 
-def snippets(where: str, saved: str, task: Task, model: str | None) -> list[Fact]:
+def snippets(
+    where: str, saved: str, task: Task, model: str | None, rows: str = "new.csv", source: str = ""
+) -> list[Fact]:
     """Return the command, the Python and the folder of one model.
 
     Args:
@@ -54,6 +57,8 @@ def snippets(where: str, saved: str, task: Task, model: str | None) -> list[Fact
         task: decides what the Python asks for: probabilities, or a number.
         model: what the model was built from: the user's own is never run unless it is given again. None for a
             baseline.
+        rows: an example of a path of new rows.
+        source: what opens them, where that is the user's own: it is never run unless it is given again.
 
     Example:
         >>> command, python, _ = snippets("runs/rent", "runs/rent/model", "regression", "nets.py:Net(width=3)")
@@ -75,15 +80,18 @@ def snippets(where: str, saved: str, task: Task, model: str | None) -> list[Fact
         again = f", model={name if name.isidentifier() else 'build'}"
     elif model is not None and grammar.parse(model).is_reference:
         again, options = f", model={json.dumps(model, ensure_ascii=False)}", ["--model", model]
-    asked = 'predict_proba("new.csv")' if has_classes(task) else 'predict("new.csv")'
+    if source:
+        again += f", source={json.dumps(source, ensure_ascii=False)}"
+        options += ["--source", source]
+    asked = f"{'predict_proba' if has_classes(task) else 'predict'}({json.dumps(rows, ensure_ascii=False)})"
     loaded = f"model = st.load({json.dumps(where, ensure_ascii=False)}{again})"
-    if again.endswith("=build"):
+    if "model=build" in again:
         loaded += "  # build: the callable that made the model"
     python = "\n".join([*imports, "", loaded, f"model.{asked}"])
     found = [Fact(label="Python", value=python), Fact(label="model", value=saved)]
     if called:  # a command line cannot name a callable
         return found
-    shown = command("predict", where, "new.csv", "--out", "predictions.parquet", *options)
+    shown = command("predict", where, rows, "--out", "predictions.parquet", *options)
     return [Fact(label="command", value=shown), *found]
 
 

@@ -49,6 +49,10 @@ def listed(names: Sequence[str], word: str = "and") -> str:
     return between.join(names[:-1]) + last + names[-1]
 
 
+UNVARIED = {"one rate": "Use one learning rate for all parameters", "all trained": "Train all parameters"}
+"""What is recommended where parameters are not treated differently."""
+
+
 @dataclass(frozen=True)
 class Subject:
     """What a comparison is of, in words: the only factor that varies, or arms that differ in several.
@@ -101,7 +105,14 @@ class Subject:
     @property
     def choice(self) -> str:
         """The choice between the levels of the only factor."""
+        if list(self.factors) == ["rates"]:
+            return "the rate multipliers"
         return f"the {self.one}" if " of " in self.one else f"the choice of {self.one}"
+
+    @property
+    def makes(self) -> str:
+        """The verb of :attr:`choice`."""
+        return "make" if list(self.factors) == ["rates"] else "makes"
 
     def name(self, title: str) -> str:
         """Return an arm's title in a sentence, in quotation marks where it is a list of levels.
@@ -111,6 +122,22 @@ class Subject:
             ('“adam, linear”', 'sgd(lr=1, momentum=0.9)')
         """
         return f"“{title}”" if self.several and ", " in title else title
+
+    def use(self, title: str) -> str:
+        """Return the beginning of the sentence that recommends an arm.
+
+        Example:
+            >>> Subject().use("adam"), Subject(("freeze",)).use("all trained"), Subject(("freeze",)).use("fixed head")
+            ('Use adam', 'Train all parameters', 'Do not train head')
+            >>> Subject(("rates",)).use("one rate"), Subject(("rates",)).use("rates head=10")
+            ('Use one learning rate for all parameters', 'Use the rate multipliers head=10')
+        """
+        if title not in self.own and list(self.factors) in (["rates"], ["freeze"]):
+            if title in UNVARIED:
+                return UNVARIED[title]
+            kind, _, values = title.partition(" ")
+            return f"{'Use the rate multipliers' if kind == 'rates' else 'Do not train'} {values}"
+        return f"Use {self.name(title)}"
 
     def begin(self, title: str) -> str:
         """Return an arm's title at the beginning of a sentence.

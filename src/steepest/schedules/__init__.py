@@ -1,8 +1,8 @@
 """Schedules: pure functions from a step to a multiplier of the learning rate.
 
-A schedule is made for a run's length and is then called with the step, counted from 0; it is scaled to each
-run's length, so that a run of a quarter of the steps sees the whole shape. Lengths inside a schedule are shares
-of the run (``0.1``) or whole numbers of steps (``100``).
+A schedule is made for a run's length and is then called with the step, counted from 0. Lengths inside it are
+shares of the run (``0.1``), so that a run of a quarter of the steps goes through the complete shape, or whole numbers
+of steps (``100``), which are the same in every run.
 
 Schedules are combined by ``warmup``, ``join``, ``scale`` and ``repeat``, which take other schedules by
 specification: ``warmup(cosine(final=0.1), length=0.05)``. Any torch optimizer can use one by
@@ -14,9 +14,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from steepest.schedules.schedule import Built, Schedule, Shape, built, make_schedule, registry
+from steepest.schedules.schedule import (
+    LONG,
+    Built,
+    Schedule,
+    Shape,
+    built,
+    length_text,
+    make_schedule,
+    registry,
+)
 
-__all__ = ["Built", "Schedule", "Shape", "built", "make_schedule", "registry"]
+__all__ = ["LONG", "Built", "Schedule", "Shape", "built", "length_text", "make_schedule", "registry"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from steepest.errors import OptionError
+
+_seen: ContextVar[list[float] | None] = ContextVar("lengths that a schedule is built from", default=None)
+
+
+@contextmanager
+def lengths_seen() -> Iterator[list[float]]:
+    """Collect the lengths that schedules are built from inside the block, as they were given."""
+    seen: list[float] = []
+    token = _seen.set(seen)
+    try:
+        yield seen
+    finally:
+        _seen.reset(token)
 
 
 def length_in_steps(name: str, value: float, steps: int) -> float:
@@ -15,6 +30,9 @@ def length_in_steps(name: str, value: float, steps: int) -> float:
             f"{name}={value} is neither a share nor a number of steps",
             hint=f"give {name} as a share from 0.0 to 1.0 or as a whole number of steps.",
         )
+    seen = _seen.get()
+    if seen is not None:
+        seen.append(value)
     return value * steps if isinstance(value, float) else float(value)
 
 

@@ -12,12 +12,16 @@ from steepest.components import grammar
 from steepest.components.references import load_reference
 from steepest.components.registry import Registry
 from steepest.errors import OptionError
+from steepest.schedules.lengths import lengths_seen
 
 Schedule = Callable[[int], float]
 """A multiplier of the learning rate as a function of the step (from 0)."""
 
 Shape = str | grammar.Spec | Callable[[int], Schedule]
 """A schedule before it knows the run's length: a specification, or a function of the number of steps."""
+
+LONG = 1_000_000
+"""Steps of a run that every schedule fits."""
 
 registry = Registry("schedule", "steepest.schedules.shapes")
 
@@ -90,6 +94,29 @@ def make_schedule(what: Shape, steps: int) -> Schedule:
             f"the schedule {str(spec)!r} has a value of the wrong kind: {error}",
             hint="lengths and factors are numbers, schedules are names such as cosine.",
         ) from error
+
+
+def length_text(what: str) -> str:
+    """Return a schedule's specification with what its lengths are: shares of each run, or steps.
+
+    Example:
+        >>> length_text("cosine"), length_text("constant")
+        ("cosine, scaled to each run's length", 'constant')
+        >>> length_text("inverse-time(period=1)"), length_text("inverse-time(period=0.1)")
+        ('inverse-time(period=1), with lengths in steps', "inverse-time(period=0.1), scaled to each run's length")
+        >>> length_text("warmup(cosine, length=2)")
+        "warmup(cosine, length=2), with whole numbers in steps and the rest scaled to each run's length"
+    """
+    spec = grammar.parse(what)
+    if spec.name == "constant" or spec.is_reference:
+        return what
+    with lengths_seen() as lengths:
+        short, long = make_schedule(what, LONG), make_schedule(what, 2 * LONG)
+    if all(isinstance(each, float) for each in lengths):
+        return f"{what}, scaled to each run's length"
+    if all(short(10**power) == long(10**power) for power in range(6)):
+        return f"{what}, with lengths in steps"
+    return f"{what}, with whole numbers in steps and the rest scaled to each run's length"
 
 
 def in_turn(shapes: Sequence[Shape], bounds: Sequence[int]) -> Schedule:

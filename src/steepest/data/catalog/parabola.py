@@ -11,13 +11,14 @@ COMPONENTS = {
     "parabola": {
         "object": "PARABOLA",
         "what": "100 points of a noisy parabola, one far off",
-        "groups": ["table"],
+        "groups": ["curve"],
     }
 }
 
 PARABOLA = DatasetSource(
     name="parabola",
-    title="100 points of y = 1 + 3x − 4x² with noise, of which the first is an outlier: a curve, with --x x --y y",
+    title="100 points of y = 1 + 3x − 4x² with noise, of which the first is an outlier: a curve",
+    kind="curve",
     files=(
         DataFile(
             name="parabola.csv",

@@ -36,7 +36,7 @@ def pillow() -> Any:
         from PIL import Image
     except ImportError as error:
         raise OptionError(
-            "reading image files needs Pillow, which is not installed", hint="pip install 'steepest[images]'."
+            "reading image files needs Pillow, which is not installed", hint="pip install '.[images]'."
         ) from error
     return Image
 

@@ -21,7 +21,17 @@ from torch import Tensor
 from steepest.data import target as targets
 from steepest.data.answers import as_series, one_each
 from steepest.data.caution import about_test_rows
-from steepest.data.dataset import Dataset, InputField, Note, Part, Shape, TargetScale, Task, has_classes
+from steepest.data.dataset import (
+    Dataset,
+    InputField,
+    InWords,
+    Note,
+    Part,
+    Shape,
+    TargetScale,
+    Task,
+    has_classes,
+)
 from steepest.data.described import Fact, Listed, Overview, span
 from steepest.data.labels import as_label
 from steepest.data.options import TableOptions
@@ -218,6 +228,7 @@ class ArraySource(Source):
             fingerprint=digest.hexdigest()[:32],
             doubles=doubles,
             held_out=held_out,
+            words=InWords(" and ".join(self._inputs), f"new{self._suffix}"),
         )
         if known == 0:
             raise DataError("no training row is left", hint="give more rows, or smaller shares of them.")
@@ -226,6 +237,10 @@ class ArraySource(Source):
             type(self), self._name, self._settings, shape, self.target, classes, scale, dtype
         )
         return dataset, pipeline
+
+    @property
+    def _suffix(self) -> str:
+        return Path(self._source).suffix if isinstance(self._source, str | Path) else ".npz"
 
     @property
     def _name(self) -> str:

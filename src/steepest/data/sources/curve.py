@@ -13,8 +13,9 @@ from typing import Any, ClassVar
 import polars as pl
 import torch
 
+from steepest.data.catalog import SOURCES, is_name
 from steepest.data.caution import about_curve
-from steepest.data.dataset import Dataset, InputField, Part, Shape
+from steepest.data.dataset import Dataset, InputField, InWords, Part, Shape
 from steepest.data.described import Fact, Overview, span
 from steepest.data.giveaway import without_giveaways
 from steepest.data.options import TableOptions
@@ -71,6 +72,8 @@ class Curve(Source):
     uses: ClassVar = frozenset(USED)
 
     def __init__(self, source: Any, options: TableOptions) -> None:
+        if is_name(source):
+            options = _of_catalog(source, options)
         for name, value in (("x", options.x), ("y", options.y)):
             if value is None:
                 raise OptionError(
@@ -178,6 +181,7 @@ class Curve(Source):
             test=_along(dataset.test),
             shape=made.shape,
             notes=without_giveaways(dataset.notes),
+            words=InWords(made.shape.fields[0].name),
             doubles={name: _along(part) for name, part in dataset.doubles.items()},
         ), made
 
@@ -198,6 +202,16 @@ class Curve(Source):
 
     def __repr__(self) -> str:
         return f"Curve({self.name!r}, {self.options.y} along {self.options.x})"
+
+
+def _of_catalog(name: str, options: TableOptions) -> TableOptions:
+    """Return options with the columns of a curve that has a name, unless others are given."""
+    known = SOURCES.load(name)
+    if known.kind != "curve":
+        return options
+    columns = {"x": known.options["continuous"][0], "y": known.options["target"]}
+    given = {each: getattr(options, each) or column for each, column in columns.items()}
+    return options.model_copy(update=given)
 
 
 def _along(part: Part) -> Part:

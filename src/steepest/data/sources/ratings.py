@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import polars as pl
 
 from steepest.data.catalog import is_name, open_catalog
-from steepest.data.dataset import Dataset, Note, Part, Shape
+from steepest.data.dataset import Dataset, InWords, Note, Part, Shape
 from steepest.data.described import Fact, Listed, Overview, number, plain_numbers, span
 from steepest.data.giveaway import without_giveaways
 from steepest.data.labels import as_label
@@ -245,6 +245,7 @@ class Ratings(Source):
             validation=made.arranged(dataset.validation),
             test=made.arranged(dataset.test),
             shape=made.shape,
+            words=InWords(f"{self.user} and {self.item}"),
             notes=notes,
             doubles={name: made.arranged(part) for name, part in dataset.doubles.items()},
         ), made

@@ -28,6 +28,7 @@ class Absolute(Objective):
     """
 
     name = "absolute"
+    title = "the absolute error"
     serves = "regression"
     solved = "linear programming"
     metric = "mae"

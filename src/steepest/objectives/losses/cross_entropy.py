@@ -28,6 +28,7 @@ class CrossEntropy(Objective):
     """
 
     name = "cross-entropy"
+    title = "cross-entropy"
     serves = "classification"
 
     def losses(self, outputs: Tensor, target: Tensor) -> Tensor:

@@ -36,6 +36,7 @@ class Huber(Objective):
     """
 
     name = "huber"
+    title = "the Huber loss"
     serves = "regression"
 
     delta: float = Field(

@@ -34,6 +34,7 @@ class Quantile(Objective):
     """
 
     name = "quantile"
+    title = "the quantile loss"
     serves = "regression"
     solved = "linear programming"
 

@@ -27,6 +27,7 @@ class Squared(Objective):
     """
 
     name = "squared"
+    title = "the squared error"
     serves = "regression"
     solved = "a QR decomposition"
 
