@@ -22,7 +22,7 @@ class Nothing(Callback):
 '''
 
 OPTIONS = {
-    "optimizer": (["-o", "adam(lr=0.01)"], "adam 0.01"),
+    "optimizer": (["-o", "adam(lr=0.01)"], "adam(lr=0.01) 0.01"),
     "model": (["--model", "linear"], "linear, "),
     "loss": (["--loss", "absolute"], "The training loss was the absolute error."),
     "regularizer": (["--regularizer", "l2(0.001)"], "Regularizers: l2(0.001)"),
@@ -35,24 +35,24 @@ OPTIONS = {
     "labels": (["--labels", "noise(0.2)"], "Labels: noise(0.2)"),
     "prepare": (["--prepare", "steps.toml"], "prepared by the steps in steps.toml"),
     "procedure": (["--procedure", "continue(0.5)"], "Procedures: continue(0.5"),
-    "metric": (["--metric", "mae"], "The deciding metric was mean absolute error."),
+    "metric": (["--metric", "mae"], "The deciding metric was MAE."),
     "positive": (["--positive", "yes"], "The positive class was yes."),
     "seeds": (["--seeds", "3"], "3 run seeds"),
     "seed": (["--seed", "7"], "(7 to 9)"),
     "epochs": (["--epochs", "2"], "Length: 2 epochs, given"),
     "learning_rates": (["--learning-rates", "0.01,0.1"], "A scan tried 2 rates"),
     "class_weights": (["--class-weights", "balanced"], "class weights balanced"),
-    "baseline": (["--baseline", "linear-regression"], "On the same rows: linear regression"),
+    "baseline": (["--baseline", "linear-regression"], "On the same rows: ridge regression"),
     "clip": (["--clip", "1.5"], "clipped to a norm of 1.5"),
     "accumulate": (["--accumulate", "2"], "Micro-batches of a batch: 2."),
     "max_seconds": (["--max-seconds", "30"], "after 30"),
-    "callbacks": (["--callbacks", "callback.py:Nothing"], "Callbacks during runs: callback.py:Nothing"),
+    "callbacks": (["--callbacks", "callback.py:Nothing"], "Callbacks during runs: Nothing"),
     "tune": (["--tune", "adam: eps=1e-8,1e-6"], "eps was tuned beside the learning rate"),
-    "scan_rates": (["--tuning-rates", "2"], "A scan tried 2 "),
+    "scan_rates": (["--tuning-rates", "2"], "A scan tried 4 "),
     "full_rates": (["--tuning-finalists", "2"], "the best 2 "),
     "sweep": (["--sweep"], "Every learning rate of the scan also ran with every run seed"),
     "equal": (["--equal", "gradients"], "runs of equal length in gradient evaluations"),
-    "minutes": (["--minutes", "30"], "time budget"),
+    "minutes": (["--minutes", "30"], "a time budget of 30 minutes"),
 }  # fmt: skip
 """Every factor and option with a value other than its default, and what the protocol says of it."""
 
@@ -78,7 +78,7 @@ def test_every_factor_and_option_is_tried():
 def place(tmp_path, monkeypatch, churn_csv) -> Path:
     monkeypatch.chdir(tmp_path)
     Path("callback.py").write_text(CALLBACK)
-    Path("steps.toml").write_text('[[prepare]]\nuse = "filter"\nwhere = "age > 0"\n')
+    Path("steps.toml").write_text('[[step]]\nuse = "filter"\nwhere = "age > 0"\n')
     Path("churn.csv").write_bytes(churn_csv.read_bytes())
     return tmp_path
 
@@ -114,6 +114,6 @@ def test_a_loss_that_varies_is_given_for_every_arm(place):
          "--epochs", "1", "--model", "linear"]
     )  # fmt: skip
     assert (
-        "Training losses: the absolute error: “adam, absolute loss” and “sgd, absolute loss”; "
-        "the Huber loss, huber(2.0): “adam, huber(2.0) loss” and “sgd, huber(2.0) loss”."
+        "Training losses: the absolute error: “adam(lr=0.01), absolute loss” and “sgd(lr=0.01), absolute loss”; "
+        "the Huber loss, huber(2.0): “adam(lr=0.01), huber(2.0) loss” and “sgd(lr=0.01), huber(2.0) loss”."
     ) in found

@@ -59,8 +59,11 @@ def protocol(comparison: Comparison, experiment: Experiment, records: Sequence[R
 
 def to_text(comparison: Comparison, sections: Sequence[Section], width: int = 96) -> str:
     """Return the protocol as plain text, the first sentence of the report on top."""
-    parts = [textwrap.fill(show.printable(comparison.sentence), width)]
-    parts += [textwrap.fill(f"{each.title}. {show.printable(each.text)}", width) for each in sections]
+    wrapper = textwrap.TextWrapper(
+        width, break_on_hyphens=False
+    )  # a name such as inverse-time stays in one piece
+    parts = [wrapper.fill(show.printable(comparison.sentence))]
+    parts += [wrapper.fill(f"{each.title}. {show.printable(each.text)}") for each in sections]
     return "\n\n".join(parts) + "\n"
 
 
@@ -107,7 +110,7 @@ def _arms(comparison: Comparison, experiment: Experiment) -> str:
     """Return what was compared, where that is not optimizers alone."""
     cells = factor_cells(comparison)
     if not cells.names:
-        return " ".join(_data_variants(comparison, ()))
+        return " ".join([*_data_variants(comparison, ()), *_equal_length(experiment, ())])
     levels = {
         name: list(dict.fromkeys(each[place] for each in cells.values.values()))
         for place, name in enumerate(cells.names)
@@ -118,12 +121,17 @@ def _arms(comparison: Comparison, experiment: Experiment) -> str:
     many = subject(comparison).many
     said = [f"{len(comparison.arms)} {many} were compared, {how}{_list(told)}."]
     said += _data_variants(comparison, levels)
-    if {"batch_size", "train_rows"} & levels.keys() or experiment.protocol.equal in ("seconds", "gradients"):
-        unit = {"seconds": "seconds of training", "gradients": "gradient evaluations"}.get(
-            experiment.protocol.equal, experiment.protocol.equal
-        )
-        said.append(f"All of them had runs of equal length in {unit}.")
+    said += _equal_length(experiment, levels)
     return " ".join(said)
+
+
+def _equal_length(experiment: Experiment, varying: Collection[str]) -> list[str]:
+    """Return in which unit runs are equally long, where that makes a difference."""
+    equal = experiment.protocol.equal
+    if not {"batch_size", "train_rows"} & {*varying} and equal not in ("seconds", "gradients"):
+        return []
+    unit = {"seconds": "seconds of training", "gradients": "gradient evaluations"}.get(equal, equal)
+    return [f"All of them had runs of equal length in {unit}."]
 
 
 def _data_variants(comparison: Comparison, varying: Collection[str]) -> list[str]:
@@ -207,6 +215,8 @@ def _training(comparison: Comparison, experiment: Experiment, records: Sequence[
     said += _losses(comparison, facts)
     if "length" in facts:
         said.append(f"Length: {facts['length']}.")
+    if options.minutes is not None:
+        said.append(f"The comparison had a time budget of {options.minutes:g} minutes.")
     if "batch size" in facts:
         said.append(f"Rows a step: {facts['batch size']}.")
     said.append(f"Schedule of the learning rate: {facts.get('schedule', options.schedule)}.")

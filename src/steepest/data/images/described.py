@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
+from steepest.data.dataset import InWords
 from steepest.data.described import Fact, Listed, Overview, span
-from steepest.data.images.pixels import Images, shape_text
+from steepest.data.images.pixels import GREY, Images, shape_text
 from steepest.data.labels import as_label
 from steepest.data.parts import PARTS
 from steepest.wording import counted
@@ -51,3 +52,15 @@ def overview(name: str, kind: str, images: Images) -> Overview:
     classes = Listed("classes", tuple(counts.columns), counts.rows())
     title = f"{title} in {counted(counts.height, 'class', 'classes')}"
     return Overview(name, kind, title, facts, (classes,), images.notes)
+
+
+def in_words(size: tuple[int, ...]) -> InWords:
+    """Return what images of a size ``[C, H, W]`` are called where people read about them.
+
+    Example:
+        >>> in_words((3, 32, 48)).inputs
+        'colour images of 48 × 32 pixels'
+    """
+    channels, height, width = size
+    inputs = f"{'grey' if channels == GREY else 'colour'} images of {width} × {height} pixels"
+    return InWords(inputs, "new-images/")

@@ -22,20 +22,10 @@ import torch
 from steepest.data.assembly import Assembled, SourceRows, assemble
 from steepest.data.catalog import is_name, open_catalog
 from steepest.data.caution import about_copies
-from steepest.data.dataset import (
-    Dataset,
-    InputField,
-    InWords,
-    Note,
-    Part,
-    Shape,
-    TargetScale,
-    Task,
-    has_classes,
-)
+from steepest.data.dataset import Dataset, InputField, Note, Part, Shape, TargetScale, Task, has_classes
 from steepest.data.described import Overview
 from steepest.data.images import read_images
-from steepest.data.images.described import overview
+from steepest.data.images.described import in_words, overview
 from steepest.data.images.idx import is_idx, read_idx_files
 from steepest.data.images.measured import also_among, channel_statistics
 from steepest.data.images.pixels import (
@@ -419,7 +409,7 @@ class ImageData(Source):
             target_scale=pipeline.target_scale,
             notes=notes,
             provenance={**dataset.provenance, "continuous": [], "image": list(size)},
-            words=_in_words(size),
+            words=in_words(size),
             fingerprint=hashlib.sha256(told.encode()).hexdigest()[:32],
             numbers={},
             doubles={},
@@ -473,13 +463,6 @@ class ImageData(Source):
 
     def __repr__(self) -> str:
         return f"ImageData({self.name!r}, {counted(len(self._images), 'image')} of {shape_text(self._images.pixels)})"
-
-
-def _in_words(size: tuple[int, ...]) -> InWords:
-    channels, height, width = size
-    return InWords(
-        f"{'grey' if channels == GREY else 'colour'} images of {width} × {height} pixels", "new-images/"
-    )
 
 
 def read_source(source: Any, size: str | None) -> tuple[Images, str]:

@@ -30,6 +30,7 @@ class Reconstruction(Objective):
     """
 
     name = "reconstruction"
+    title = "the squared error of pixels"
     serves = "reconstruction"
 
     def losses(self, outputs: Tensor, target: Tensor) -> Tensor:
