@@ -13,16 +13,39 @@ from steepest.report.figures import Figure, framed, meta_of, safe
 from steepest.report.words import listed
 from steepest.wording import significant
 
+RESIDUALS = "residuals-"
+"""The names of the figures of residuals begin so."""
+MOST_RESIDUALS = 6
+"""Arms whose residuals are drawn."""
 MOST_COEFFICIENTS = 6
 """A line of the table shows so many."""
 
 
 def drawn(comparison: Comparison) -> dict[str, Figure]:
-    """Return the figures of a curve by name: the fits, and the residuals of the winner's; none for other data."""
+    """Return the figures of a curve by name: the fits, and the residuals of each arm's; none for other data."""
     found = comparison.fits
     if found is None or not found.fits:
         return {}
-    return {"fits": _curves(comparison, found), "residuals": _residuals(comparison, found)}
+    stems = {f"{RESIDUALS}{place}": _residuals(comparison, found, fit) for place, fit in enumerate(_own(comparison))}
+    return {"fits": _curves(comparison, found), **stems}
+
+
+def residual_figures(comparison: Comparison) -> list[tuple[str, str]]:
+    """Return the name of the figure and the title of each arm whose residuals are drawn, the winner first."""
+    return [(f"{RESIDUALS}{place}", fit.name) for place, fit in enumerate(_own(comparison))]
+
+
+def number(comparison: Comparison) -> int:
+    """Return how many arms have a fit."""
+    return 0 if comparison.fits is None else sum(not each.exact for each in comparison.fits.fits)
+
+
+def _own(comparison: Comparison) -> list[FittedCurve]:
+    """Return the fits of arms in the order of the results, the winner's first, and no more than are readable."""
+    found = [] if comparison.fits is None else [each for each in comparison.fits.fits if not each.exact]
+    order = {row.name: place for place, row in enumerate(comparison.rows) if row.kind == "arm"}
+    found.sort(key=lambda each: (each.name != comparison.winner, order.get(each.name, len(order))))
+    return found[:MOST_RESIDUALS]
 
 
 def _points(found: Fits) -> list[Figure]:
@@ -52,12 +75,12 @@ def _points(found: Fits) -> list[Figure]:
 
 
 def _curves(comparison: Comparison, found: Fits) -> Figure:
-    """Return every fit through the points; exact optima are grey and dotted."""
+    """Return every fit through the points; exact optima are dotted, dark, and lie above the fits."""
     styles, shown = theme.styles(comparison), meta_of(comparison)
-    grey = theme.SURFACES["baseline"][0]
+    dark = theme.SURFACES["ink"][0]
     traces: list[Figure] = []
-    for each in sorted(found.fits, key=lambda each: not each.exact):
-        colour = grey if each.exact else styles[each.name].colour
+    for each in sorted(found.fits, key=lambda each: each.exact):
+        colour = dark if each.exact else styles[each.name].colour
         dash = "dot" if each.exact else styles[each.name].dash
         traces.append(
             {
@@ -66,7 +89,7 @@ def _curves(comparison: Comparison, found: Fits) -> Figure:
                 "name": safe(each.name),
                 "x": found.grid,
                 "y": each.values,
-                "line": {"color": colour, "width": 3 if each.exact else 2, "dash": dash},
+                "line": {"color": colour, "width": 2, "dash": dash},
                 **({} if each.exact else {"meta": shown(each.name), "legendgroup": each.name}),
                 "hovertemplate": f"<b>{safe(each.name)}</b><br>%{{x:.4~g}}: %{{y:.5~g}}<extra></extra>",
             }
@@ -75,9 +98,8 @@ def _curves(comparison: Comparison, found: Fits) -> Figure:
     return {"data": [*_points(found), *traces], "layout": layout}
 
 
-def _residuals(comparison: Comparison, found: Fits) -> Figure:
-    """Return the winner's fit with a stem from its prediction to every point."""
-    fit = _winner(comparison, found)
+def _residuals(comparison: Comparison, found: Fits, fit: FittedCurve) -> Figure:
+    """Return an arm's fit with a stem from its prediction to every point."""
     style = theme.styles(comparison).get(fit.name)
     colour = theme.SURFACES["bar"][0] if style is None else style.colour
     x: list[float | None] = []
@@ -105,11 +127,6 @@ def _residuals(comparison: Comparison, found: Fits) -> Figure:
     }
     layout = framed(safe(found.x_title), safe(found.y_title), hovermode="closest")
     return {"data": [stems, line, *_points(found)], "layout": layout}
-
-
-def _winner(comparison: Comparison, found: Fits) -> FittedCurve:
-    own = [each for each in found.fits if not each.exact]
-    return next((each for each in own if each.name == comparison.winner), own[0])
 
 
 @dataclass(frozen=True)

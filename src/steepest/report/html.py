@@ -78,6 +78,8 @@ def render_html(comparison: Comparison) -> str:
         bars=bars,
         table=results.table(comparison),
         optima=fits.lines(comparison.optima),
+        residuals=(residuals := fits.residual_figures(comparison)),
+        more_fits=fits.number(comparison) - len(residuals),
         by_user=rated.lines(comparison),
         notes=notes(comparison),
         families=families_of(comparison),
