@@ -44,7 +44,7 @@ def test_every_entry_is_complete(name: str) -> None:
     assert source.citation
     assert source.page.startswith("https://")
     assert source.kind in get_args(Kind)
-    assert ("target" in source.options) == (source.kind == "table")
+    assert ("target" in source.options) == (source.kind in ("table", "curve"))
     assert source.files or source.directory
     for file in (*source.files, *source.instead):
         assert all(len(each) == 64 and int(each, 16) >= 0 for each in file.sha256)
@@ -318,6 +318,7 @@ def test_the_parabola_is_the_lectures(tmp_path: Path) -> None:
     assert rows["x"].to_list() == x.tolist()
     assert rows["y"].to_list() == y.tolist()
     assert np.polyfit(rows["x"], rows["y"], 1) == pytest.approx([2.64187294, -0.26649881], abs=1e-8)
+    assert st.open_source("parabola").make(0)[0].words.inputs == "x"
     made = st.open_source("parabola", x="x", y="y", split="none")
     data, _ = made.make(0)
     assert len(data.train) == 100

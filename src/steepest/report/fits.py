@@ -26,7 +26,10 @@ def drawn(comparison: Comparison) -> dict[str, Figure]:
     found = comparison.fits
     if found is None or not found.fits:
         return {}
-    stems = {f"{RESIDUALS}{place}": _residuals(comparison, found, fit) for place, fit in enumerate(_own(comparison))}
+    stems = {
+        f"{RESIDUALS}{place}": _residuals(comparison, found, fit)
+        for place, fit in enumerate(_own(comparison))
+    }
     return {"fits": _curves(comparison, found), **stems}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -13,7 +13,7 @@ _seen: ContextVar[list[float] | None] = ContextVar("lengths that a schedule is b
 
 
 @contextmanager
-def lengths_seen() -> Iterator[list[float]]:
+def lengths_seen() -> Generator[list[float]]:
     """Collect the lengths that schedules are built from inside the block, as they were given."""
     seen: list[float] = []
     token = _seen.set(seen)
