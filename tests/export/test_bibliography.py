@@ -1,4 +1,4 @@
-"""Every rule can be cited: its BibTeX parses and says who, what and when."""
+"""Every rule, loss and regularizer can be cited: its BibTeX parses and says who, what and when."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import re
 
 import pytest
 
-from steepest import optim
+from steepest import objectives, optim, regularizers
+from steepest.export.bibliography import bibliography
 
 
 def parse(text: str) -> tuple[str, str, dict[str, str]]:
     """Read one BibTeX entry strictly: kind, key, and fields in balanced braces."""
-    head = re.match(r"@(article|inproceedings|misc|techreport)\{([a-z]+\d{4}[a-z]+),\n", text)
+    head = re.match(r"@(article|incollection|inproceedings|misc|techreport)\{([a-z]+\d{4}[a-z]+),\n", text)
     assert head, text
     fields: dict[str, str] = {}
     place = head.end()
@@ -32,6 +33,7 @@ def parse(text: str) -> tuple[str, str, dict[str, str]]:
 
 NEEDED = {
     "article": {"journal"},
+    "incollection": {"booktitle"},
     "inproceedings": {"booktitle"},
     "misc": {"howpublished"},
     "techreport": {"institution"},
@@ -43,6 +45,11 @@ def test_every_rule_has_a_reference_that_parses(name):
     rule = optim.make_spec(name)
     found = [parse(each) for each in rule.references()]
     assert found
+    check(found)
+
+
+def check(found: list[tuple[str, str, dict[str, str]]]) -> None:
+    """Say who, what and when."""
     for kind, key, fields in found:
         assert {"author", "title", "year"} | NEEDED[kind] <= set(fields)
         assert re.fullmatch(r"(19|20)\d\d", fields["year"])
@@ -78,9 +85,52 @@ def test_a_variant_is_cited_where_it_is_used(text):
     assert [parse(each)[1] for each in optim.make_spec(text).references()] == CITED[text]
 
 
+DECLARED = {
+    name: registry.load(name)
+    for registry in (objectives.registry, regularizers.registry)
+    for name in registry.entries
+}
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_losses_and_regularizers_have_the_papers_of_their_docstrings(name):
+    """Each paper is named as "surnames, title, …, year", and those without a source have no entry."""
+    _, _, rest = (DECLARED[name].__doc__ or "").partition("Source: ")
+    source = " ".join(rest.partition("\n\n")[0].split())
+    papers = source.split("; ") if source else []
+    found = [parse(each) for each in DECLARED[name].references()]
+    check(found)
+    assert len(found) == len(papers)
+    for (_, _, fields), paper in zip(found, papers, strict=True):
+        first = re.sub(r"\W+", " ", fields["title"].split(":")[0]).strip().lower()
+        assert paper.startswith(fields["author"].split(",")[0])
+        assert first in re.sub(r"\W+", " ", paper).lower()
+        assert paper.rstrip(".").endswith(fields["year"])
+
+
+def test_a_comparison_cites_what_it_used():
+    text = bibliography(
+        ["adam"],
+        ["huber(1.0)", "squared", "mine.py:Focal"],
+        ["none", "l1(0.1) + ema(0.9)", "l1(0.2)", "nets.py:Own"],
+    )
+    entries = [each for each in text.split("\n\n") if each.startswith("@")]
+    assert [parse(each.strip())[1] for each in entries] == [
+        "kingma2015adam",
+        "huber1964robust",
+        "tibshirani1996regression",
+        "polyak1992acceleration",
+        "tarvainen2017mean",
+    ]
+    assert [each for each in text.splitlines() if each.startswith("%")] == [
+        "% mine.py:Focal: no reference is known",
+        "% nets.py:Own: no reference is known",
+    ]
+
+
 def test_one_key_is_one_paper():
     entries: dict[str, str] = {}
-    for name in optim.registry.entries:
-        for each in optim.make_spec(name).references():
+    for made in (*map(optim.make_spec, optim.registry.entries), *DECLARED.values()):
+        for each in made.references():
             key = parse(each)[1]
             assert entries.setdefault(key, each) == each

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from steepest.components import grammar
+from steepest.components.citation import bibtex_entries
 from steepest.components.references import load_reference
 from steepest.components.registry import Registry
 from steepest.errors import OptionError, unknown_name
@@ -24,6 +25,13 @@ class Component(BaseModel):
     name: ClassVar[str]
     by_name: ClassVar[tuple[str, ...]] = ()
     """Options that are written by name, and only where they are not at their default."""
+    bibtex: ClassVar[str] = ""
+    """The papers that its docstring names, as BibTeX entries; empty where it needs none."""
+
+    @classmethod
+    def references(cls) -> list[str]:
+        """Return the BibTeX entries of the papers that it is taken from."""
+        return bibtex_entries(cls.bibtex)
 
     def __str__(self) -> str:
         """Return the specification as it is written."""

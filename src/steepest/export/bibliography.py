@@ -1,24 +1,31 @@
-"""BibTeX of the optimizers that a comparison used."""
+"""BibTeX of the optimizers, losses and regularizers that a comparison used."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from steepest import optim
+from steepest import objectives, optim, regularizers
 from steepest.compare.result import Comparison
 from steepest.components import grammar
+from steepest.components.registry import Registry
 from steepest.errors import SteepestError
 from steepest.sweep.arms import RATE_TUNED
 
 
-def bibliography(optimizers: Sequence[str]) -> str:
-    """Return the entries of every paper once, and a comment for each optimizer without one.
+def bibliography(
+    optimizers: Sequence[str], losses: Sequence[str] = (), regularized: Sequence[str] = ()
+) -> str:
+    """Return the entries of every paper once, and a comment for each component without one.
+
+    A loss of steepest that needs no reference, such as the squared error, has no comment either.
 
     Args:
         optimizers: specifications, as the rows of a comparison name them.
+        losses: specifications.
+        regularized: specifications, those of an arm joined by ``+``.
 
     Example:
-        >>> print(bibliography(["adam", "adamax(lr=0.1)", "torch:Adamax"]))
+        >>> print(bibliography(["adam", "adamax(lr=0.1)", "torch:Adamax"], ["squared", "quantile(0.9)"]))
         @inproceedings{kingma2015adam,
           author = {Kingma, Diederik P. and Ba, Jimmy},
           title = {{Adam}: A Method for Stochastic Optimization},
@@ -26,17 +33,34 @@ def bibliography(optimizers: Sequence[str]) -> str:
           year = {2015},
         }
         <BLANKLINE>
+        @article{koenker1978regression,
+          author = {Koenker, Roger and Bassett, Gilbert},
+          title = {Regression Quantiles},
+          journal = {Econometrica},
+          volume = {46},
+          pages = {33--50},
+          year = {1978},
+        }
+        <BLANKLINE>
         % torch:Adamax: no reference is known
         <BLANKLINE>
     """
     entries: dict[str, None] = {}
-    unknown: list[str] = []
-    for text in optimizers:
-        found = _references(text)
-        entries |= dict.fromkeys(found)
-        if not found:
-            unknown.append(f"% {' '.join(text.split())}: no reference is known")
+    unknown: dict[str, None] = {}
+    for text, found in _found(optimizers, losses, regularized):
+        entries |= dict.fromkeys(found or [])
+        if found is None:
+            unknown[f"% {' '.join(text.split())}: no reference is known"] = None
     return "\n\n".join([*entries, *unknown]) + "\n"
+
+
+def bibliography_of(comparison: Comparison) -> str:
+    """Return the bibliography of a comparison: of its optimizers, then losses, then regularizers."""
+    values = [
+        [arm.factors[factor] for arm in comparison.arms if arm.factors.get(factor)]
+        for factor in ("loss", "regularizer")
+    ]
+    return bibliography(cited(comparison), *values)
 
 
 def cited(comparison: Comparison) -> list[str]:
@@ -50,10 +74,29 @@ def cited(comparison: Comparison) -> list[str]:
     return list(dict.fromkeys(each for each in named if each))
 
 
-def _references(text: str) -> list[str]:
-    """Only our own rules are asked: a folder may come from a stranger, and an import would run their code."""
-    text = text.partition(";")[0]  # values to try
+def _found(
+    optimizers: Sequence[str], losses: Sequence[str], regularized: Sequence[str]
+) -> Iterable[tuple[str, list[str] | None]]:
+    """Yield every component with its entries, or None where none are known.
+
+    Only our own components are asked: a folder may come from a stranger, and an import would run their code.
+    """
+    for text in optimizers:
+        single = text.partition(";")[0]  # values to try
+        yield text, _own(single, lambda each: optim.make_spec(each).references()) or None
+    for text in losses:
+        yield text, _own(text, lambda each: _declared(objectives.registry, each))
+    for text in regularized:
+        for part in [] if text == regularizers.NONE else grammar.split(text, at="+"):
+            yield part, _own(part, lambda each: _declared(regularizers.registry, each))
+
+
+def _own(text: str, references: Callable[[str], list[str]]) -> list[str] | None:
     try:
-        return [] if grammar.parse(text).is_reference else optim.make_spec(text).references()
+        return None if grammar.parse(text).is_reference else references(text)
     except SteepestError:
-        return []
+        return None
+
+
+def _declared(registry: Registry, text: str) -> list[str]:
+    return registry.load(grammar.parse(text).name).references()

@@ -141,7 +141,7 @@ def _texts(
     part = set(comparison.runs)
     records = [each for each in folder.records() if not part or f"{each.key.recipe}-{each.key.seed}" in part]
     sections = protocol(comparison, experiment, records)
-    cited = bibliography.bibliography(bibliography.cited(comparison)) if "bibtex" in wanted else ""
+    cited = bibliography.bibliography_of(comparison) if "bibtex" in wanted else ""
     files: dict[str, str] = {}
     if "latex" in wanted:
         named = plots.captions(comparison) if "pdf" in wanted else {}

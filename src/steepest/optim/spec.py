@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Self
 
+from steepest.components.citation import bibtex_entries
 from steepest.optim.hyper import H, Hyper, validated
 from steepest.optim.values import Couples
 from steepest.schedules import Schedule
@@ -172,7 +173,7 @@ class MethodSpec(abc.ABC, Generic[H]):
             >>> [entry.split(",")[0] for entry in make_rule("momentum").references()]
             ['@article{robbins1951stochastic', '@article{polyak1964methods']
         """
-        entries = [f"@{each.strip()}" for each in f"\n{self.bibtex}".split("\n@")[1:]]
+        entries = bibtex_entries(self.bibtex)
         cited = self.cited
         if cited is None:
             return entries

@@ -38,6 +38,16 @@ class Huber(Objective):
     name = "huber"
     title = "the Huber loss"
     serves = "regression"
+    bibtex = """
+@article{huber1964robust,
+  author = {Huber, Peter J.},
+  title = {Robust Estimation of a Location Parameter},
+  journal = {The Annals of Mathematical Statistics},
+  volume = {35},
+  pages = {73--101},
+  year = {1964},
+}
+"""
 
     delta: float = Field(
         1.0,

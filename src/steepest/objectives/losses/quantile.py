@@ -37,6 +37,16 @@ class Quantile(Objective):
     title = "the quantile loss"
     serves = "regression"
     solved = "linear programming"
+    bibtex = """
+@article{koenker1978regression,
+  author = {Koenker, Roger and Bassett, Gilbert},
+  title = {Regression Quantiles},
+  journal = {Econometrica},
+  volume = {46},
+  pages = {33--50},
+  year = {1978},
+}
+"""
 
     q: float = Field(gt=0.0, lt=1.0, description="a number between 0 and 1, such as 0.9")
 

@@ -32,6 +32,16 @@ class Reconstruction(Objective):
     name = "reconstruction"
     title = "the squared error of pixels"
     serves = "reconstruction"
+    bibtex = """
+@article{baldi1989neural,
+  author = {Baldi, Pierre and Hornik, Kurt},
+  title = {Neural networks and principal component analysis: Learning from examples without local minima},
+  journal = {Neural Networks},
+  volume = {2},
+  pages = {53--58},
+  year = {1989},
+}
+"""
 
     def losses(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Return the mean squared error of each image, ``[B]``."""

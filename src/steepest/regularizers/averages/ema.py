@@ -34,6 +34,23 @@ class EMA(WeightRegularizer):
     """
 
     name = "ema"
+    bibtex = """
+@article{polyak1992acceleration,
+  author = {Polyak, Boris T. and Juditsky, Anatoli B.},
+  title = {Acceleration of Stochastic Approximation by Averaging},
+  journal = {{SIAM} Journal on Control and Optimization},
+  volume = {30},
+  pages = {838--855},
+  year = {1992},
+}
+@inproceedings{tarvainen2017mean,
+  author = {Tarvainen, Antti and Valpola, Harri},
+  title = {Mean teachers are better role models: Weight-averaged consistency targets improve semi-supervised
+    deep learning results},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year = {2017},
+}
+"""
 
     decay: float = Field(0.99, ge=0.0, lt=1.0, description="β, a number from 0 up to but not 1")
     on: On = Field("all", description=ON)

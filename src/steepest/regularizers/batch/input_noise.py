@@ -37,6 +37,16 @@ class InputNoise(Regularizer):
     """
 
     name = "input-noise"
+    bibtex = """
+@article{bishop1995training,
+  author = {Bishop, Christopher M.},
+  title = {Training with Noise is Equivalent to {Tikhonov} Regularization},
+  journal = {Neural Computation},
+  volume = {7},
+  pages = {108--116},
+  year = {1995},
+}
+"""
 
     sd: float = Field(
         0.1,

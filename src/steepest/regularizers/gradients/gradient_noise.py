@@ -36,6 +36,15 @@ class GradientNoise(WeightRegularizer):
     """
 
     name = "gradient-noise"
+    bibtex = """
+@misc{neelakantan2015adding,
+  author = {Neelakantan, Arvind and Vilnis, Luke and Le, Quoc V. and Sutskever, Ilya and Kaiser, Lukasz
+    and Kurach, Karol and Martens, James},
+  title = {Adding Gradient Noise Improves Learning for Very Deep Networks},
+  howpublished = {arXiv:1511.06807},
+  year = {2015},
+}
+"""
 
     eta: float = Field(0.01, gt=0.0, allow_inf_nan=False, description="η, a number above 0")
     gamma: float = Field(0.55, ge=0.0, allow_inf_nan=False, description="γ, a number from 0 on")

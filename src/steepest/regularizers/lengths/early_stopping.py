@@ -28,6 +28,15 @@ class EarlyStopping(Regularizer):
     """
 
     name = "early-stopping"
+    bibtex = """
+@incollection{prechelt1998early,
+  author = {Prechelt, Lutz},
+  title = {Early Stopping---But When?},
+  booktitle = {Neural Networks: Tricks of the Trade},
+  pages = {55--69},
+  year = {1998},
+}
+"""
 
     patience: int = Field(5, ge=1, description="evaluations without an improvement, at least 1")
 

@@ -33,6 +33,16 @@ class L1(WeightRegularizer):
     """
 
     name = "l1"
+    bibtex = """
+@article{tibshirani1996regression,
+  author = {Tibshirani, Robert},
+  title = {Regression Shrinkage and Selection via the Lasso},
+  journal = {Journal of the Royal Statistical Society, Series B},
+  volume = {58},
+  pages = {267--288},
+  year = {1996},
+}
+"""
 
     strength: float = Field(1e-5, gt=0.0, allow_inf_nan=False, description="λ, a number above 0")
 

@@ -36,6 +36,23 @@ class L2(WeightRegularizer):
     """
 
     name = "l2"
+    bibtex = """
+@article{hoerl1970ridge,
+  author = {Hoerl, Arthur E. and Kennard, Robert W.},
+  title = {Ridge Regression: Biased Estimation for Nonorthogonal Problems},
+  journal = {Technometrics},
+  volume = {12},
+  pages = {55--67},
+  year = {1970},
+}
+@inproceedings{krogh1991simple,
+  author = {Krogh, Anders and Hertz, John A.},
+  title = {A Simple Weight Decay Can Improve Generalization},
+  booktitle = {Advances in Neural Information Processing Systems},
+  pages = {950--957},
+  year = {1991},
+}
+"""
 
     strength: float = Field(1e-4, gt=0.0, allow_inf_nan=False, description="λ, a number above 0")
 

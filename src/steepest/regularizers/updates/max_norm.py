@@ -38,6 +38,22 @@ class MaxNorm(WeightRegularizer):
     """
 
     name = "max-norm"
+    bibtex = """
+@inproceedings{srebro2005rank,
+  author = {Srebro, Nathan and Shraibman, Adi},
+  title = {Rank, Trace-Norm and Max-Norm},
+  booktitle = {Conference on Learning Theory},
+  pages = {545--560},
+  year = {2005},
+}
+@misc{hinton2012improving,
+  author = {Hinton, Geoffrey E. and Srivastava, Nitish and Krizhevsky, Alex and Sutskever, Ilya
+    and Salakhutdinov, Ruslan R.},
+  title = {Improving neural networks by preventing co-adaptation of feature detectors},
+  howpublished = {arXiv:1207.0580},
+  year = {2012},
+}
+"""
 
     norm: float = Field(3.0, gt=0.0, allow_inf_nan=False, description="the largest norm, a number above 0")
 
