@@ -9,6 +9,7 @@ import torch
 
 from steepest.errors import OptionError, unknown_name
 from steepest.models import ModelBuilder
+from steepest.recommending import LEAST_RATINGS, MEASURE, TOP
 from steepest.recommending.rated import Rated, check_number
 from steepest.wording import counted
 
@@ -23,9 +24,9 @@ def recommend(
     folder: str | Path,
     user: object = None,
     *,
-    top: int = 10,
+    top: int = TOP,
     lowest: bool = False,
-    min_ratings: int = 1,
+    min_ratings: int = LEAST_RATINGS,
     arm: str | None = None,
     model: str | ModelBuilder | None = None,
 ) -> pl.DataFrame:
@@ -78,9 +79,9 @@ def similar(
     *,
     item: object = None,
     user: object = None,
-    top: int = 10,
-    measure: str = "cosine",
-    min_ratings: int = 1,
+    top: int = TOP,
+    measure: str = MEASURE,
+    min_ratings: int = LEAST_RATINGS,
     arm: str | None = None,
     model: str | ModelBuilder | None = None,
 ) -> pl.DataFrame:

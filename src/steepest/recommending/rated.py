@@ -17,6 +17,7 @@ from steepest.evaluate.outputs import predict
 from steepest.experiment.run import open_data
 from steepest.files import reachable
 from steepest.models import ModelBuilder
+from steepest.prediction.learned import tables_of
 from steepest.prediction.model import TrainedModel
 from steepest.recipe import load_tree, validate_experiment
 from steepest.record.store import Folder
@@ -154,14 +155,7 @@ class Rated:
         return found[0][1:, 0].tolist() if found else None
 
     def _tables(self, column: str) -> list[Tensor]:
-        declared = getattr(self.model.net, "tables", {})
-        names = declared.get(column, ()) if isinstance(declared, Mapping) else ()
-        known = dict(self.model.net.named_parameters())
-        return [
-            known[name].detach().double().cpu()
-            for name in ((names,) if isinstance(names, str) else names)
-            if name in known
-        ]
+        return [each.double().cpu() for each in tables_of(self.model.net, column)]
 
 
 def check_number(name: str, number: int) -> None:

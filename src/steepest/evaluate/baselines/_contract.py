@@ -113,6 +113,17 @@ def is_table(dataset: Dataset) -> bool:
     return not dataset.shape.others and len(inputs) == 2 and all(each.dim() == 2 for each in inputs)
 
 
+def is_unrated(dataset: Dataset) -> bool:
+    """Whether a dataset is not of ratings, whose ids a baseline of tables would take for categories."""
+    return dataset.shape.bounds is None
+
+
+def always(dataset: Dataset) -> bool:
+    """Any dataset."""
+    del dataset
+    return True
+
+
 class Fit(Protocol):
     """Fits a baseline.
 
@@ -139,6 +150,7 @@ class Baseline:
         model: what a fit is kept in; None if it cannot be kept.
         choices: what its settings are chosen from: where it changes, a kept fit is of no use.
         serves: whether it can be fitted to a dataset with its kind of target, whatever that holds.
+        usual: whether it is fitted to a dataset that it serves where no baselines are named.
         configured: returns it with options; None where it has none.
     """
 
@@ -147,6 +159,7 @@ class Baseline:
     model: type[BaselineModel] | None
     choices: str = ""
     serves: Callable[[Dataset], bool] = is_table
+    usual: Callable[[Dataset], bool] = always
     configured: Callable[..., Baseline] | None = None
 
 

@@ -78,7 +78,7 @@ class BaselineResult:
 def baseline_names(dataset: Dataset, asked: Sequence[str] = ()) -> list[str]:
     """Return the names of the baselines that serve this dataset, the simplest first, or of those that are asked for.
 
-    Ratings are served by those of ratings and by those that look at no column; others must be asked for.
+    Some are usual for a part of what they serve only, and must be asked for elsewhere: those of tables for ratings.
 
     Args:
         dataset: the data.
@@ -91,8 +91,7 @@ def baseline_names(dataset: Dataset, asked: Sequence[str] = ()) -> list[str]:
     names = [name for name in registry.names(dataset.task) if registry.load(name).serves(dataset)]
     names.sort(key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
     if not asked:
-        rated = dataset.shape.bounds is not None  # those of tables would take ids for categories
-        return [name for name in names if not (rated and registry.load(name).serves is is_table)]
+        return [name for name in names if registry.load(name).usual(dataset)]
     if list(asked) == [NONE]:
         return []
     found: list[str] = []

@@ -13,6 +13,7 @@ from steepest.evaluate.baselines._contract import (
     Baseline,
     BaselineModel,
     FittedBaseline,
+    always,
     class_counts,
     require,
     train_weights,
@@ -79,5 +80,5 @@ def fit_mean(
     )
 
 
-MAJORITY = Baseline("majority class", fit_majority, Shares, serves=lambda _: True)
-MEAN = Baseline("mean", fit_mean, Mean, serves=lambda _: True)
+MAJORITY = Baseline("majority class", fit_majority, Shares, serves=always)
+MEAN = Baseline("mean", fit_mean, Mean, serves=always)

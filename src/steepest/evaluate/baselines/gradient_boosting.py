@@ -30,6 +30,7 @@ from steepest.evaluate.baselines._contract import (
     Baseline,
     FittedBaseline,
     class_counts,
+    is_unrated,
     loss_weights,
     validation_cost,
 )
@@ -275,5 +276,9 @@ def attempt(
 
 
 GRADIENT_BOOSTING = Baseline(
-    "gradient boosting", fit_gradient_boosting, TreesModel, f"{CANDIDATES}, {MOST_TREES} trees, {PATIENCE}"
+    "gradient boosting",
+    fit_gradient_boosting,
+    TreesModel,
+    f"{CANDIDATES}, {MOST_TREES} trees, {PATIENCE}",
+    usual=is_unrated,
 )

@@ -28,6 +28,7 @@ from steepest.evaluate.baselines._contract import (
     BaselineModel,
     FittedBaseline,
     class_counts,
+    is_unrated,
     require,
     train_weights,
     validation_cost,
@@ -231,5 +232,5 @@ def best_of(trials: list[Trial]) -> Trial:
 
 
 _CHOICES = f"{(FIRST, LOWEST, HIGHEST, LEAST)}, {MOST_BINS} bins, gain {GAIN:g}"
-LOGISTIC = Baseline("logistic regression", fit_logistic, LinearModel, _CHOICES)
-RIDGE = Baseline("ridge regression", fit_ridge, LinearModel, _CHOICES)
+LOGISTIC = Baseline("logistic regression", fit_logistic, LinearModel, _CHOICES, usual=is_unrated)
+RIDGE = Baseline("ridge regression", fit_ridge, LinearModel, _CHOICES, usual=is_unrated)
