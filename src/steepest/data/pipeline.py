@@ -74,6 +74,11 @@ class TablePipeline(Pipeline):
         return tuple(self.columns.required)
 
     @property
+    def weight(self) -> str | None:
+        """The column of weights of rows in training; None if there was none."""
+        return next(iter(self.columns.of("weight")), None)
+
+    @property
     def labels(self) -> pl.Series:
         """The classes in the order of their codes, as the values that they are in the table; empty for regression."""
         return typed_labels(self.classes, self.target_types[1])
@@ -191,7 +196,17 @@ class TablePipeline(Pipeline):
         about = [StepReport("read", note.text) for note in notes]
         answers = prepared[self.target] if self.target in prepared.columns else None
         doubles = self.encoder.doubles(features, inputs)
-        return Encoded(inputs, kept, frame.height, unforeseen, (*about, *reports), answers, doubles=doubles)
+        weights = prepared[self.weight] if self.weight in prepared.columns else None
+        return Encoded(
+            inputs,
+            kept,
+            frame.height,
+            unforeseen,
+            (*about, *reports),
+            answers,
+            doubles=doubles,
+            weights=weights,
+        )
 
     def _other_types(self, frame: pl.DataFrame, error: Exception) -> DataError:
         other = [

@@ -99,6 +99,19 @@ def row_weights(frame: pl.DataFrame, name: str, numbers: pl.Series | None = None
     return floats.to_numpy()
 
 
+def weights_of_new(column: pl.Series) -> Weights:
+    """Return the weights of new rows, ``[N]``; NaN where there is none: no value, no number, below 0 or infinite.
+
+    Example:
+        >>> weights_of_new(pl.Series(["2", "0", "-1", "many", None])).tolist()
+        [2.0, 0.0, nan, nan, nan]
+    """
+    if column.dtype.is_temporal() or column.dtype.is_nested():
+        return np.full(len(column), np.nan)
+    found = as_text(column).cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
+    return np.where(np.isfinite(found) & (found >= 0.0), found, np.nan)
+
+
 def weightless(frame: pl.DataFrame, name: str) -> pl.Series:
     """Return which rows have the weight 0, and so count for nothing; none where there is no such column (yet).
 

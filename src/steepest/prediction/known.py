@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 import polars as pl
@@ -12,6 +12,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from steepest.data.row_weights import Weights
 from steepest.data.unforeseen import added
 from steepest.errors import unknown_name
 from steepest.evaluate import crossed
@@ -33,12 +34,40 @@ class Question:
         target: what it is.
         metrics: their names, the deciding one first.
         origin: what the model's rows are as a whole, where that was kept.
+        weight: the column of weights of rows in training, or None if there was none.
     """
 
     column: str
     target: Target
     metrics: tuple[str, ...]
     origin: Origin | None = None
+    weight: str | None = None
+
+
+@dataclass(frozen=True)
+class Unscored:
+    """How many rows cannot be scored, and why.
+
+    Attributes:
+        missing: rows without a value of the target.
+        unknown: rows by a class that training did not have.
+        unweighed: rows with a known target whose weight is missing or no finite number from 0.
+        weightless: rows with a known target and the weight 0.
+    """
+
+    missing: int = 0
+    unknown: Mapping[str, int] = field(default_factory=dict[str, int])
+    unweighed: int = 0
+    weightless: int = 0
+
+    def __add__(self, other: Unscored) -> Unscored:
+        """Return those of two batches."""
+        return Unscored(
+            self.missing + other.missing,
+            added(self.unknown, other.unknown),
+            self.unweighed + other.unweighed,
+            self.weightless + other.weightless,
+        )
 
 
 @dataclass(frozen=True)
@@ -61,13 +90,14 @@ class KnownScores:
         target: the column.
         rows: how many are scored: they have a known value and a prediction.
         metrics: the deciding one first; those that weigh classes have an interval if no class has too few rows.
-        missing: rows without a value.
-        unknown: rows by a class that training did not have.
+        missing, unknown, unweighed, weightless: rows that are not scored, as in ``Unscored``.
         reason: why no metric has an interval, or empty.
         seen: how many of the rows with a known value the model was trained or chosen on.
         new: whether the scored rows are the others; false if there are none, so that the scores are too good.
         equal: how many of the scored rows equal a training or validation row and are scored all the same: they are
             test rows, or no more than new rows would be.
+        weight: the column of weights of rows in training, or None if there was none.
+        weighted: whether the metrics and their intervals are weighted by it: the rows have the column.
     """
 
     target: str
@@ -79,6 +109,10 @@ class KnownScores:
     seen: int = 0
     new: bool = True
     equal: int = 0
+    weight: str | None = None
+    weighted: bool = False
+    unweighed: int = 0
+    weightless: int = 0
 
     def __getitem__(self, name: str) -> Score:
         """Return a metric by its name."""
@@ -107,7 +141,8 @@ class Known:
         outputs: of the model ``[N, K]``, or None if they are too many to be held.
         target: codes or standardised values, ``[N]``.
         found: of each row its hash, and how often it was trained on, tested on and unused, ``[N, 4]``.
-        missing, unknown: rows that cannot be scored, as in ``KnownScores``.
+        unscored: rows that cannot be scored.
+        weights: of each row, above 0, ``[N]``; None where the rows are not weighted.
     """
 
     question: Question
@@ -116,8 +151,8 @@ class Known:
     outputs: Tensor | None
     target: Tensor
     found: NDArray[np.uint32]
-    missing: int = 0
-    unknown: Mapping[str, int] = field(default_factory=dict[str, int])
+    unscored: Unscored = field(default_factory=Unscored)
+    weights: Weights | None = None
 
     @classmethod
     def of(
@@ -126,15 +161,15 @@ class Known:
         outputs: Tensor,
         target: Tensor,
         found: NDArray[np.uint32] | None = None,
-        missing: int = 0,
-        unknown: Mapping[str, int] | None = None,
+        unscored: Unscored | None = None,
+        weights: Weights | None = None,
     ) -> Known:
         """Return rows that can be scored, at most as many as there are outputs and none."""
         found = np.zeros((len(target), 4), dtype=np.uint32) if found is None else found
         loss = question.target.row_losses(outputs, target).numpy()
         right = question.target.row_correct(outputs, target)
         correct = None if right is None else right.numpy()
-        return cls(question, loss, correct, outputs, target, found, missing, unknown or {})
+        return cls(question, loss, correct, outputs, target, found, unscored or Unscored(), weights)
 
     @staticmethod
     def joined(parts: Sequence[Known]) -> Known:
@@ -142,9 +177,7 @@ class Known:
         outputs = [each.outputs for each in parts if each.outputs is not None]
         correct = [each.correct for each in parts if each.correct is not None]
         few = len(outputs) == len(parts) and sum(each.numel() for each in outputs) <= MOST_OUTPUTS
-        unknown: Mapping[str, int] = {}
-        for each in parts:
-            unknown = added(unknown, each.unknown)
+        weights = [each.weights for each in parts if each.weights is not None]
         return Known(
             parts[0].question,
             np.concatenate([each.loss for each in parts]),
@@ -152,8 +185,8 @@ class Known:
             torch.cat(outputs) if few else None,
             torch.cat([each.target for each in parts]),
             np.concatenate([each.found for each in parts]),
-            sum(each.missing for each in parts),
-            unknown,
+            sum((each.unscored for each in parts), Unscored()),
+            np.concatenate(weights) if weights else None,
         )
 
     @property
@@ -171,7 +204,16 @@ class Known:
             reason = "the model was trained or chosen on these rows"
         metrics = rows._metrics(intervals=new)
         return KnownScores(
-            self.question.column, n, metrics, self.missing, self.unknown, reason, count, new, int(equal.sum())
+            target=self.question.column,
+            rows=n,
+            metrics=metrics,
+            reason=reason,
+            seen=count,
+            new=new,
+            equal=int(equal.sum()),
+            weight=self.question.weight,
+            weighted=self.weights is not None,
+            **asdict(self.unscored),
         )
 
     def _but_for(self, rows: NDArray[np.bool_]) -> Known:
@@ -184,6 +226,7 @@ class Known:
             outputs=None if self.outputs is None else self.outputs[kept],
             target=self.target[kept],
             found=self.found[~rows],
+            weights=None if self.weights is None else self.weights[~rows],
         )
 
     def _metrics(self, *, intervals: bool) -> tuple[Score, ...]:
@@ -194,10 +237,13 @@ class Known:
         found: list[Score] = []
         others: dict[str, float] = {}
         rest = [name for name in asked.metrics if name not in BY_ROW]
-        rarest = None
+        rarest = weights = None
+        if n and self.weights is not None:
+            kept["weights"] = self.weights / self.weights.max()
+            weights = torch.from_numpy(kept["weights"])
         if n and rest and self.outputs is not None:
-            others = evaluate(self.outputs, self.target, asked.target, rest)
-            values = other_values(self.outputs, self.target, asked.target, rest)
+            others = evaluate(self.outputs, self.target, asked.target, rest, weights)
+            values = other_values(self.outputs, self.target, asked.target, rest, weights)
             kept |= {name: each.numpy() for name, each in values.items()}
             rarest = int(values[RAREST]) if RAREST in values else None
         for name in asked.metrics if n else ():

@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import html
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -25,7 +24,6 @@ from steepest.data.names import plain
 from steepest.data.read import is_streamed, reading, source_name
 from steepest.data.sources.opening import load_pipeline
 from steepest.data.sources.rows import Encoded, Pipeline
-from steepest.data.target import known_codes
 from steepest.data.variants import ALL, NONE, Variant
 from steepest.errors import FolderError, ModelError, OptionError, first_line
 from steepest.evaluate.baselines import restore
@@ -35,6 +33,7 @@ from steepest.files import cannot_write, check_apart, reachable, write_atomicall
 from steepest.models import ModelBuilder, build_model, count_parameters
 from steepest.objectives.target import target_of_shape
 from steepest.prediction.about import BASELINE, FORMAT, About, again, builder, damaged, read_about
+from steepest.prediction.answered import Answered, answered
 from steepest.prediction.known import Known, Question
 from steepest.prediction.learned import activations_frame, embedding_of, layers_of
 from steepest.prediction.predicted import Predictions, Written, beside, joined
@@ -50,16 +49,6 @@ T = TypeVar("T")
 
 BATCH_ROWS = 1 << 18
 """Rows of a table that are read, encoded and predicted at a time; a multiple of every batch of the model."""
-
-
-class _Answered(NamedTuple):
-    """Rows with a known target: what is hashed of them, their target, which they are, and how many others there are."""
-
-    values: tuple[Tensor, ...]
-    wanted: Tensor
-    there: Tensor
-    missing: int
-    unknown: dict[str, int]
 
 
 class TrainedModel:
@@ -235,33 +224,16 @@ class TrainedModel:
 
     def _known(self, outputs: Tensor, encoded: Encoded) -> Known | None:
         """Return the rows that can be scored, if the target is there."""
-        rows = self._answered(encoded.inputs, encoded.target)
+        rows = self._answered(encoded)
         if rows is None:
             return None
         found = None if self.seen is None else self.seen.look_up(rows.values)
-        return Known.of(self._question, outputs[rows.there], rows.wanted, found, rows.missing, rows.unknown)
+        return Known.of(self._question, outputs[rows.there], rows.wanted, found, rows.unscored, rows.weights)
 
-    def _answered(self, inputs: tuple[Tensor, ...], target: pl.Series | None) -> _Answered | None:
-        """Return the rows with a known target, or None if there is no target."""
-        own = self._question.target.of_inputs(inputs)
-        if own is not None:
-            return _Answered((*inputs, own), own, torch.ones(len(own), dtype=torch.bool), 0, {})
-        if target is None:
-            return None
-        missing = target.null_count()
-        if self.classes:
-            codes, odd = known_codes(target, self.classes)
-            there, unknown = codes >= 0, dict(Counter(odd))
-            wanted = torch.from_numpy(codes[there])
-        else:
-            scale = self.about.target_scale
-            values = target.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
-            there, unknown = np.isfinite(values), {}
-            missing = int((~there).sum())
-            wanted = torch.from_numpy((values[there] - scale.mean) / scale.sd)
-        kept = torch.from_numpy(there)
-        values = (*(each[kept] for each in inputs), wanted if self.classes else wanted.float())
-        return _Answered(values, wanted, kept, missing, unknown)
+    def _answered(self, encoded: Encoded) -> Answered | None:
+        """Return the rows with a known target and weight, or None if there is no target."""
+        scale = self.about.target_scale
+        return answered(encoded, self._question.target, self.classes, mean=scale.mean, sd=scale.sd)
 
     def recognise(self, table: Sequence[Any]) -> None:
         """Learn which rows the comparison's table has beside those of the model, which was trained on fewer.
@@ -276,8 +248,8 @@ class TrainedModel:
         if self.seen is None:
             return
         batches = (each for part in table for each in self.pipeline.transform_batches(part, BATCH_ROWS))
-        answered = (self._answered(each.inputs, each.target) for each in batches)
-        rows = [hashed(each.values) for each in answered if each is not None]
+        known = (self._answered(each) for each in batches)
+        rows = [hashed(each.values) for each in known if each is not None]
         self.seen = self.seen.within(np.concatenate(rows))
 
     @property
@@ -293,6 +265,7 @@ class TrainedModel:
             target_of_shape(about.shape, about.target_scale, code),
             tuple(each for each in metrics if positive is not None or not is_positive(each)),
             None if self.seen is None else self.seen.origin,
+            self.pipeline.weight,
         )
 
     @property

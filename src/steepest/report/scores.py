@@ -24,12 +24,15 @@ def score_lines(scores: KnownScores) -> list[str]:
     if scores.rows:
         about = " [95 % interval, other rows of the same kind]" if intervals else ""
         rows = counted(scores.rows, "row")
-        what = f"{rows} with a known {scores.target}{about}"
+        by = f", weighted by {scores.weight}" if scores.weighted else ""
+        what = f"{rows} with a known {scores.target}{by}{about}"
         if not scores.new:
-            what = f"{rows} that the model was trained or chosen on: too good for new rows"
+            what = f"{rows} that the model was trained or chosen on{by}: too good for new rows"
         lines.append(f"scores on {what}")
     width = max((len(metric_info(each.name).title) for each in scores.metrics), default=0)
     lines += [f"  {metric_info(each.name).title:<{width}}  {_shown(each)}" for each in scores.metrics]
+    if scores.rows and scores.weight is not None and not scores.weighted:
+        lines.append(f"  not weighted: the file has no column {scores.weight}")
     if scores.reason and scores.new:
         lines.append(f"  no intervals: {scores.reason}")
     if scores.seen and scores.new:
@@ -53,6 +56,12 @@ def score_lines(scores: KnownScores) -> list[str]:
         lines.append(
             f"  {counted(n, 'row has', 'rows have')} a {scores.target} that training did not have ({names}): not scored"
         )
+    if scores.weightless:
+        have = counted(scores.weightless, "row has", "rows have")
+        lines.append(f"  {have} the weight 0 in {scores.weight}: not scored")
+    if scores.unweighed:
+        have = counted(scores.unweighed, "row has", "rows have")
+        lines.append(f"  {have} no weight (a number from 0) in {scores.weight}: not scored")
     return lines
 
 

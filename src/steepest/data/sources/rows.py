@@ -40,6 +40,7 @@ class Encoded:
         target: the prepared target of these rows, if the raw rows have it.
         carried: the columns of all raw rows that were to be carried along, as they were read.
         doubles: the inputs with their numbers as they were read, where the source keeps them in 64 bits.
+        weights: the column of weights of these rows, if training had one and the raw rows have it.
     """
 
     inputs: tuple[Tensor, ...]
@@ -50,6 +51,7 @@ class Encoded:
     target: pl.Series | None = None
     carried: pl.DataFrame = field(default_factory=pl.DataFrame)
     doubles: tuple[Tensor, ...] = ()
+    weights: pl.Series | None = None
 
     def inputs_for(self, net: nn.Module) -> tuple[Tensor, ...]:
         """Return the inputs of a network, in 64 bits if it has numbers of 64 bits."""
@@ -82,6 +84,11 @@ class Pipeline(ABC):
     @property
     @abstractmethod
     def required(self) -> tuple[str, ...]: ...
+
+    @property
+    def weight(self) -> str | None:
+        """The column of weights of rows in training; None if there was none. It may be absent from new rows."""
+        return None
 
     @property
     @abstractmethod
