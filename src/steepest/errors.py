@@ -70,6 +70,24 @@ def in_python(text: str) -> str:
     return _FLAG.sub(keyword, text)
 
 
+class NotAllowedError(ValueError):
+    """A value of an option that is not allowed, with its cure, for the checks of a record's fields.
+
+    Args:
+        fact, hint: as of a :class:`SteepestError`.
+    """
+
+    def __init__(self, fact: str, *, hint: str) -> None:
+        super().__init__(fact)
+        self.hint = hint
+
+
+def hint_of(complaint: Any) -> str | None:
+    """Return the cure in one of pydantic's complaints, if what was raised had one."""
+    raised = complaint.get("ctx", {}).get("error")
+    return raised.hint if isinstance(raised, NotAllowedError) else None
+
+
 class DataError(SteepestError):
     """A file, a column or a value that cannot be used."""
 

@@ -22,7 +22,13 @@ def test_describe_says_how_many_rows_are_tested(
     assert "5 folds; each row is tested once; " in " ".join(said.out.split())
     assert f"{n // 5:,}" in said.out
     assert read_table("rows.csv", prepare="p.toml").options.split == "folds:5"  # what is written keeps it
-    assert "has fewer than 2 folds" in steepest("describe", "rows.csv", "--split", "folds:1").err
+    for command in ("describe", "compare"):
+        said = " ".join(
+            steepest(command, "rows.csv", "--target", "churned", "--split", "folds:1").err.split()
+        )
+        assert (
+            "split: 'folds:1' has fewer than 2 folds Hint: give at least 2, such as --split folds:5;" in said
+        )
 
 
 def test_test_sets_that_leave_other_numbers_of_rows_say_so(steepest, tmp_path, monkeypatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import shutil
 import sys
 from functools import partial
 from pathlib import Path
@@ -184,6 +185,38 @@ def test_a_copy_stands_in_for_the_file_that_was_named_only(
     said = steepest(*command, "other/mine.py:MyOpt(lr=0.1)")
     assert said.status == 2
     assert "there is no file 'other/mine.py'" in said.err
+
+
+def test_without_the_file_and_its_copy_one_of_the_two_has_to_come_back(
+    steepest, churn_csv, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("nets.py").write_text(NET)
+    own = ["--model", "nets.py:Net"]
+    command = ["compare", churn_csv, "--target", "churned", "-o", "sgd(lr=0.1)", *own, *QUICK, "--out", "x"]
+    assert steepest(*command).status == 0
+    [copy] = Path("x/source").rglob("nets.py")
+    shutil.rmtree("x/source")
+    Path("nets.py").rename("away.py")
+    predict = ["predict", "x/model", churn_csv, "--out", "p.csv", *own]
+    for command in (predict, ["resume", "x"]):
+        said = steepest(*command)
+        assert said.status == 2
+        text = " ".join(said.err.split())
+        assert (
+            f"there is no file 'nets.py', and its copy '{copy.as_posix()}' is gone Hint: put one of" in text
+        )
+    copy.parent.mkdir(parents=True)
+    copy.write_text(NET)
+    assert steepest(*predict).status == 0
+    assert steepest("resume", "x").status == 0
+    shutil.rmtree("x/source")
+    Path("nets.py").write_text(NET.replace("tanh", "relu"))
+    assert "is gone" in " ".join(steepest(*predict).err.split())
+    Path("away.py").rename("nets.py")
+    assert steepest(*predict).status == 0
+    assert steepest("resume", "x").status == 0
+    assert copy.read_text() == NET  # kept again
 
 
 @pytest.mark.parametrize("built", [None, "nets.py:Net"])

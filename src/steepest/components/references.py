@@ -77,7 +77,13 @@ def file_of(where: str) -> Path:
         for file in (*([] if before is None else [before / path]), path, *after(path)):
             if file.is_file():
                 return file.resolve()
-    raise OptionError(f"there is no file {where!r}", hint="give the path of a Python file.")
+        lost = next(iter(after(path)), None)
+        if lost is not None:
+            raise OptionError(
+                f"there is no file {where!r}, and its copy {lost.as_posix()!r} is gone",
+                hint="put one of the two back as it was in training, or train again with the code that you have.",
+            )
+    raise OptionError(f"there is no file {where!r}", hint="give the path of a Python file, or put it back.")
 
 
 @contextlib.contextmanager

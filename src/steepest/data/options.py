@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from steepest.data.names import plain_in
 from steepest.data.split_rule import BY_TIME, SplitRule
-from steepest.errors import OptionError, unknown_name
+from steepest.errors import OptionError, hint_of, unknown_name
 
 MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "Null")
 
@@ -401,5 +401,5 @@ def table_options(**values: Any) -> TableOptions:
         if "both the target" in text:
             hint = "name another column of weights."
         if name:
-            hint = f"{name} is: {TableOptions.model_fields[name].description}."
+            hint = hint_of(first) or f"{name} is: {TableOptions.model_fields[name].description}."
         raise OptionError(f"{name}: {text}" if name else text, hint=hint) from None

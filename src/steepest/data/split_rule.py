@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from steepest.data.names import plain
+from steepest.errors import NotAllowedError
 
 Kind = Literal["auto", "random", "stratified", "group", "time", "last", "none"]
 _PLAIN: tuple[Kind, ...] = ("auto", "random", "stratified")
 _BY_COLUMN: tuple[Kind, ...] = ("group", "time")
+_USUAL = {"folds": 5, "repeats": 10}
 _KNOWN = "auto, none, random, stratified, group:COLUMN, time:COLUMN, folds:NUMBER, repeats:NUMBER, user:last"
 
 
@@ -45,7 +47,7 @@ class SplitRule:
         """Return the rule that a text means: ``KIND``, ``folds:NUMBER[,KIND]`` or ``repeats:NUMBER[,KIND]``.
 
         Raises:
-            ValueError: it is no such text.
+            ValueError: it is no such text; a ``NotAllowedError`` where there is one cure.
 
         Example:
             >>> SplitRule.parse("folds:5,group:patient")
@@ -57,10 +59,17 @@ class SplitRule:
         if colon and (several == "folds" or several == "repeats"):
             number, comma, kind = rest.partition(",")
             if not number.strip().isdecimal():
-                raise ValueError(f"{text!r} has no number after {several}: (such as {several}:5)")
-            if int(number) < 2:
-                raise ValueError(f"{text!r} has fewer than 2 {several}")
+                raise NotAllowedError(
+                    f"{text!r} has no number after {several}:",
+                    hint=f"give a whole number from 2, such as --split {several}:{_USUAL[several]}.",
+                )
             one = cls._one(text, kind.strip() if comma else "auto")
+            if int(number) < 2:
+                raise NotAllowedError(
+                    f"{text!r} has fewer than 2 {several}",
+                    hint=f"give at least 2, such as --split {several}:{_USUAL[several]}; "
+                    f"--split {one} has one test set.",
+                )
             return cls(one.kind, one.column, several, int(number))
         return cls(NOTHING) if text == NOTHING else cls._one(text, text)
 

@@ -118,4 +118,6 @@ def _as_trained(folder: Path, model: str) -> str:
     if files:
         return f"give the code that it was trained with, which is kept: --model {f'{files[0].as_posix()}:{name}'!r}."
     more = f" Its source is kept in {kept.as_posix()!r}." if kept.is_dir() else ""
+    if not more and kept.name in codes.values():
+        more = f" The copy of its source in {kept.as_posix()!r} is gone."
     return f"give the code and the settings that it was trained with, or train again.{more}"

@@ -13,7 +13,7 @@ import tomli_w
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from steepest.data.options import TableOptions
-from steepest.errors import DataError, OptionError, unknown_name
+from steepest.errors import DataError, OptionError, hint_of, unknown_name
 from steepest.recipe.execution import EXECUTION_OPTIONS, ExecutionOptions, ExecutionPlan
 from steepest.recipe.options import (
     WHOLE_BATCH,
@@ -101,6 +101,13 @@ def option_error(error: ValidationError, model: type[BaseModel], where: str) -> 
     said = said.replace("input should be", "it must be").replace("a valid integer", "a whole number")
     said = said.replace("tuple should have", "give").replace(" item after validation, not 0", "")
     said = said.replace("a valid number", "a number").partition(", unable to parse")[0]
+    hint = hint_of(first)
+    if hint is not None:
+        place = {
+            THE_OPTIONS: ".".join(path[1:]) or name,
+            THE_FLAGS: flag_of(path[-1]),
+        }.get(where, f"{name} in {where}")
+        return OptionError(f"{place}: {said}", hint=hint)
     words = [each["ctx"]["expected"] for each in others if each["type"] == "literal_error" and "ctx" in each]
     said = ", or ".join([said, *words])
     if where == THE_OPTIONS:  # keywords have no sections

@@ -213,16 +213,18 @@ class Folder:
         return {str(each.get("of")): str(each.get("digest")) for each in events}
 
     def keep_code(self, of: str, name: str, digest: str, sources: Mapping[str, str]) -> None:
-        """Keep the source of the user's code as text, and note its name and identity where these are new."""
-        if self.codes().get(of) == digest:
-            return
+        """Keep the source of the user's code as text, again if a copy is gone, and note name and identity once."""
         for file, text in sources.items():
             path = self.path / SOURCE / digest / file
+            if path.is_file():
+                continue
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise cannot_write(path.parent, error) from None
             write_atomically(path, text)
+        if self.codes().get(of) == digest:
+            return
         event = {"event": "code", "of": of, "name": name, "digest": digest, "files": sorted(sources)}
         self.journal.append(event)
 
