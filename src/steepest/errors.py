@@ -20,6 +20,7 @@ class SteepestError(Exception):
     Args:
         fact: what is the case, lower case, with the value, without a full stop.
         hint: what to do about it, one sentence.
+        python: the hint in Python, where keywords instead of flags are not enough.
 
     Example:
         >>> raise DataError("column 'chruned' is not in churn.csv", hint="did you mean 'churned'?")
@@ -29,17 +30,20 @@ class SteepestError(Exception):
         Hint: did you mean 'churned'?
     """
 
-    def __init__(self, fact: str, *, hint: str) -> None:
+    def __init__(self, fact: str, *, hint: str, python: str | None = None) -> None:
         super().__init__(fact)
         self.fact = fact
         self.hint = hint
+        self.python = python
 
     def __str__(self) -> str:
-        return in_python(f"{self.fact}\nHint: {self.hint}")
+        hint = in_python(self.hint) if self.python is None else self.python
+        return f"{in_python(self.fact)}\nHint: {hint}"
 
     def __reduce__(self) -> Any:
         """Say how it is made again in another process, which a pool of processes needs to pass it on."""
-        return functools.partial(type(self), hint=self.hint), (self.fact,)
+        python = {} if self.python is None else {"python": self.python}
+        return functools.partial(type(self), hint=self.hint, **python), (self.fact,)
 
 
 _FLAG = re.compile(

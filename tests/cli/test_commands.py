@@ -323,7 +323,15 @@ def test_a_users_own_model(steepest, churn_csv, tmp_path, monkeypatch) -> None:
     assert "nets.py:MyNet(width=3)" in (tmp_path / "x" / "report.html").read_text()
     said = steepest("predict", "x", churn_csv, "--out", "p.csv")
     assert said.status == 2
-    assert "not run unasked" in said.err
+    assert said.err.endswith(
+        "not run unasked\nHint: give it again, if you trust it: --model 'nets.py:MyNet(width=3)'.\n"
+    )
+    with pytest.raises(st.SteepestError) as error:
+        st.load("x")
+    hint = "Hint: give it again, if you trust it: model='nets.py:MyNet(width=3)'."
+    assert str(error.value).endswith(hint)
+    made, arguments = error.value.__reduce__()  # in another process
+    assert str(made(*arguments)) == str(error.value)
     assert (
         steepest("predict", "x", churn_csv, "--out", "p.csv", "--model", "nets.py:MyNet(width=3)").status == 0
     )
@@ -378,7 +386,7 @@ def test_what_the_report_offers_for_a_callable(churn, tmp_path, monkeypatch) -> 
     assert carried_out(offered(Path("named"))["Python"]).shape == (7, 2)
 
     st.plan(churn, model=lambda shape: MyNet(shape, 3), **options).run("unnamed", observer=Observer())
-    with pytest.raises(st.SteepestError, match="as model= in Python"):
+    with pytest.raises(st.SteepestError, match="trust it: the same callable as model="):
         st.load("unnamed")
     python = offered(Path("unnamed"))["Python"]
     assert carried_out(

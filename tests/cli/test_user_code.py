@@ -236,7 +236,7 @@ def test_a_model_that_is_not_needed_is_refused(steepest, churn_csv, tmp_path, mo
     assert said.status == 2
     assert said.err == (
         "error: the model 'nets.py:Net' is given, but the one in 'x/baselines/majority' is the baseline majority\n"
-        "Hint: leave --model (model=) out, or name the network's folder: x/model.\n"
+        "Hint: leave --model out, or name the network's folder: x/model.\n"
     )
     with pytest.raises(ModelError, match="is the baseline majority"):
         st.TrainedModel.load("x", model="nets.py:Net")

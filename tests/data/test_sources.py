@@ -115,8 +115,10 @@ def test_a_comparison_of_arrays_trains_predicts_and_asks_for_the_source_again(tm
         optimizers=["adam(lr=0.05)"], epochs=5, seeds=2,
     )  # fmt: skip
     assert {row.name for row in result.comparison.rows if row.kind == "arm"} == {"linear", "mlp"}
-    with pytest.raises(ModelError, match="not run unasked"):
+    with pytest.raises(ModelError, match="not run unasked") as error:
         st.load(result.path)
+    assert str(error.value).endswith(f"Hint: give it again, if you trust it: source={HERE!r}.")
+    assert error.value.hint == f"give it again, if you trust it: --source {HERE!r}."
     model = st.load(result.path / "model", source=HERE)
     found = model.predict({"x": rows["x"][:7]})
     assert set(found.table["prediction"]) <= {"up", "down"}

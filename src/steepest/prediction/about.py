@@ -48,12 +48,16 @@ def builder(built_from: str, folder: Path, given: str | ModelBuilder | None) -> 
     own = not baseline and (built_from.startswith("callable ") or grammar.parse(built_from).is_reference)
     if own and given is None:
         reference = built_from.removeprefix("callable ")
-        how = "as model= in Python, or as --model FILE.py:NAME"
-        if reference == built_from:
-            how = f"--model {reference!r}, or model= in Python"
+        named = reference == built_from
+        how, keyword = (
+            (repr(reference), f"model={reference!r}")
+            if named
+            else ("FILE.py:NAME", "the same callable as model=")
+        )
         raise ModelError(
             f"the model in {str(folder)!r} was built by {reference!r}, which is not run unasked",
-            hint=f"give it again: {how}, if you trust it.",
+            hint=f"give it again, if you trust it: --model {how}.",
+            python=f"give it again, if you trust it: {keyword}.",
         )
     if not own and given not in (None, built_from):
         name = given if isinstance(given, str) else getattr(given, "__qualname__", type(given).__qualname__)
@@ -62,7 +66,7 @@ def builder(built_from: str, folder: Path, given: str | ModelBuilder | None) -> 
         )
         raise ModelError(
             f"the model {name!r} is given, but the one in {str(folder)!r} is {'the ' if baseline else ''}{built_from}",
-            hint=f"leave --model (model=) out{network}.",
+            hint=f"leave --model out{network}.",
         )
     return None if baseline else given if own else built_from
 

@@ -188,7 +188,8 @@ def load_pipeline(path: str | Path, given: str | None = None) -> Pipeline:
         if own and given is None:
             raise ModelError(
                 f"the data of the model was opened by {name!r}, which is not run unasked",
-                hint=f"give it again, if you trust it: --source {name!r}, or source= in Python.",
+                hint=f"give it again, if you trust it: --source {name!r}.",
+                python=f"give it again, if you trust it: source={name!r}.",
             )
         if given is not None and not own:
             raise ModelError(
