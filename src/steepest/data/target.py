@@ -92,7 +92,7 @@ def decide_task(values: pl.Series, options: TableOptions) -> tuple[Task, list[No
     if options.task == "reconstruction":
         raise OptionError(
             f"--task reconstruction is for images, and {name!r} is a column of a table",
-            hint="leave it out, and choose another model than autoencoder.",
+            hint="leave it out, and choose --model embedding-mlp or linear.",
         )
     if options.task != "classification":
         _check_no_dates(values, options)

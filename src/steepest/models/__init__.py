@@ -13,6 +13,7 @@ from steepest.components.references import load_reference
 from steepest.components.registry import Entry, Registry
 from steepest.data.dataset import Shape, Task
 from steepest.errors import ModelError, first_line, is_out_of_memory
+from steepest.models.looked_up import of_ratings
 from steepest.models.normalized import Normalized
 from steepest.rng import torch_stream
 
@@ -83,25 +84,34 @@ def build_model(model: str | ModelBuilder, shape: Shape, *, seed: int = 0, **opt
 
 def check_takes(entry: Entry, shape: Shape) -> None:
     """Raise a ``ModelError`` if a model does not take what data gives."""
+    if _fits(entry, shape):
+        return
+    fitting = [each.name for each in registry.entries.values() if _fits(each, shape)]
+    if of_ratings(shape):  # those made for them come first
+        fitting.sort(key=lambda name: not registry.entries[name].more.get("ratings", False))
+    choose = (
+        f"choose --model {' or '.join(fitting)}" if fitting else f"write a model of your own: {shape.call}"
+    )
     if shape.takes in entry.more.get("takes", (TABLE_INPUTS,)):
         task = entry.more.get("task", shape.task)
         if task == shape.task:
-            return
+            raise ModelError(
+                f"the model {entry.name!r} is of ratings",
+                hint=f"name the columns of ratings (--user, --item and --rating), or {choose}.",
+            )
         raise ModelError(
             f"the model {entry.name!r} is for {task}, but the data is opened for {shape.task}",
-            hint=f"add --task {task}, or choose another model.",
+            hint=f"add --task {task}, or {choose}.",
         )
-    fitting = [
-        each.name
-        for each in registry.entries.values()
-        if shape.takes in each.more.get("takes", (TABLE_INPUTS,))
-        and each.more.get("task", shape.task) == shape.task
-    ]
-    raise ModelError(
-        f"the model {entry.name!r} does not take {_kind_of(shape)}",
-        hint=f"choose --model {' or '.join(fitting)}."
-        if fitting
-        else f"write a model of your own: {shape.call}.",
+    raise ModelError(f"the model {entry.name!r} does not take {_kind_of(shape)}", hint=f"{choose}.")
+
+
+def _fits(entry: Entry, shape: Shape) -> bool:
+    """Whether a model takes what data gives, for its task."""
+    return (
+        shape.takes in entry.more.get("takes", (TABLE_INPUTS,))
+        and entry.more.get("task", shape.task) == shape.task
+        and (of_ratings(shape) or not entry.more.get("ratings", False))
     )
 
 
@@ -109,6 +119,8 @@ def _kind_of(shape: Shape) -> str:
     """Return what a person calls data of a shape."""
     if [(each.kind, each.size) for each in shape.fields] == [("values", (1,))]:
         return "curves"
+    if of_ratings(shape):
+        return "ratings"
     kinds = {TABLE_INPUTS: "tables", "values": "arrays of numbers", "image": "images"}
     return kinds.get(shape.takes, f"data of {shape.takes}")
 

@@ -14,7 +14,13 @@ from torch import Tensor, nn
 from steepest.data.dataset import Shape
 from steepest.models.looked_up import LookedUp, check_positive, pair_of
 
-COMPONENTS = {"dot": {"object": "Dot", "what": "ratings: the product of a user's and an item's factors"}}
+COMPONENTS = {
+    "dot": {
+        "object": "Dot",
+        "what": "ratings: the product of a user's and an item's factors",
+        "ratings": True,
+    }
+}
 
 
 class Dot(nn.Module):

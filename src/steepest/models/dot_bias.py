@@ -21,6 +21,7 @@ COMPONENTS = {
     "dot-bias": {
         "object": "DotBias",
         "what": "ratings: factors and biases, within the range",
+        "ratings": True,
     }
 }
 

@@ -25,6 +25,7 @@ COMPONENTS = {
     "embedding-net": {
         "object": "EmbeddingNet",
         "what": "ratings: hidden layers on a user's and an item's vectors",
+        "ratings": True,
     }
 }
 

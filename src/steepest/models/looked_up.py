@@ -31,6 +31,11 @@ class LookedUp(nn.Embedding):
             self.weight[0] = 0.0
 
 
+def of_ratings(shape: Shape) -> bool:
+    """Whether data is of ratings: users, items and a range."""
+    return shape.bounds is not None and len(shape.cardinalities) == 2
+
+
 def pair_of(shape: Shape, model: str) -> tuple[str, str]:
     """Return the names of the users and the items.
 
@@ -41,7 +46,7 @@ def pair_of(shape: Shape, model: str) -> tuple[str, str]:
         >>> pair_of(Shape("regression", {"user": 4, "film": 6}, (), 1, bounds=(0.5, 5.0)), "dot")
         ('user', 'film')
     """
-    if shape.bounds is None or len(shape.cardinalities) != 2:
+    if not of_ratings(shape):
         raise ModelError(
             f"the model {model!r} is of ratings",
             hint="name the columns of ratings: --user, --item and --rating; or choose another model.",
