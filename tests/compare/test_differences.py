@@ -231,7 +231,8 @@ def test_differences_that_are_all_the_same_show_nothing(shift, seeds, metric):
     assert found.mean == pytest.approx(shift)
     assert (found.low, found.high, found.p, found.told_apart) == (None, None, None, False)
     unknown = "one seed" if seeds == 1 else "the variation of F1 (macro) over test rows is not known"
-    assert found.reason == (unknown if metric == "f1" else "no spread")
+    same = "no spread" if shift else "identical results"
+    assert found.reason == (unknown if metric == "f1" else same)
 
 
 def test_optimizers_without_a_seed_in_common_have_no_difference():

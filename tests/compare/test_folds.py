@@ -142,7 +142,7 @@ def test_few_rows_together_have_no_interval_and_one_set_is_itself():
     alone = scores("a", "log_loss", [1.0, 2.0], [])
     assert over_sets([alone], "folds", 0.2) is alone
     same = difference(arm("a", tables()), arm("b", tables()))
-    assert (same.ends, same.reason) == (None, "no spread")
+    assert (same.ends, same.reason) == (None, "identical results")
     with pytest.raises(OptionError, match="a test share of 1"):
         folds.corrected_t([1.0, 2.0], 1.0)
     with pytest.raises(OptionError, match="a test share of 0"):

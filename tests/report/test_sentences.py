@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from steepest.compare.effects import Factorial, Interaction, LevelMean, MainEffect
-from steepest.compare.estimates import Difference, Estimate
+from steepest.compare.estimates import IDENTICAL, Difference, Estimate
 from steepest.compare.limits import NO_LIMITS, Limits, Short
 from steepest.compare.result import Comparison, Effect, Metric, Row
 from steepest.report import format as show
@@ -57,6 +57,11 @@ def minus(second: str, mean: float, half: float, p: float | None = None, m: int 
         "p_adjusted": None if n < 2 else adjusted,
         "reason": "one seed" if n == 1 and over == "seeds" else None,
     })  # fmt: skip
+
+
+def same(second: str) -> Difference:
+    """Return the difference from an arm with the same numbers in all seeds."""
+    return minus(second, 0.0, 0.0).model_copy(update={**Difference.lacking(), "reason": IDENTICAL})
 
 
 LOGISTIC = base("logistic regression", 1.466)
@@ -182,6 +187,10 @@ CASES = {
         "better).",
         row("adam", 1.464), [], [minus("logistic regression", -0.006, 0.005, p=0.08, m=8)], [LOGISTIC],
         reference="logistic regression",
+    ),
+    "identical arms": Case(
+        "Use adam: log loss 1.464 ± .002 (5 seeds). The optimizers gave identical results on log loss.",
+        row("adam", 1.464), [same("sgd"), same("adamw")],
     ),
     "one seed": Case(
         "Use adam: log loss 1.464 (1 seed). No difference between the optimizers can be established: one seed. The "

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steepest.compare import folds
-from steepest.compare.estimates import Difference
+from steepest.compare.estimates import IDENTICAL, Difference
 from steepest.compare.intervals import ROUNDING, holm, paired_t, row_bootstrap, smallest_visible
 from steepest.compare.pairing import finite
 from steepest.compare.result import Standing
@@ -218,11 +218,7 @@ def _lacking_of_sets(first: Scores, second: Scores, gaps: Values, values: Sequen
     if reason is not None:
         return reason
     size = max(float(np.abs(each.values).max()) for each in (first, second))
-    return (
-        "no spread"
-        if float(np.ptp(np.concatenate([each.ravel() for each in values]))) <= ROUNDING * size
-        else None
-    )
+    return _without_spread(np.concatenate([each.ravel() for each in values]), size)
 
 
 def _paired(first: Scores, second: Scores) -> tuple[Values, Values, NDArray[np.bool_]]:
@@ -286,6 +282,13 @@ def _lacking(first: Scores, second: Scores, known: NDArray[np.bool_], table: Val
         return f"the variation of {metric_info(first.metric).title} over test rows is not known"
     values = (first.values - second.values)[known] if table is None else table
     size = max(float(np.abs(each.values[np.isfinite(each.values)]).max()) for each in (first, second))
+    return _without_spread(values, size)
+
+
+def _without_spread(values: Values, size: float) -> str | None:
+    """Return what differences are that do not vary beyond the rounding of numbers of a size, or None if they vary."""
+    if not values.any():
+        return IDENTICAL
     return "no spread" if float(np.ptp(values)) <= ROUNDING * size else None
 
 

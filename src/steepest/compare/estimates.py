@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 from pydantic import model_validator
 
 from steepest.record.schema import Frozen
 from steepest.wording import significant
+
+IDENTICAL = "identical results"
+"""Why there is no interval where two arms have the same value in every seed, and on every row where rows are known."""
 
 
 class Interval(Frozen):
@@ -173,3 +177,9 @@ class Difference(Interval):
 
 def _turned(ends: tuple[float, float] | None) -> tuple[float, float] | None:
     return None if ends is None else (-ends[1], -ends[0])
+
+
+def why(found: Sequence[Difference]) -> str:
+    """Return why nothing is known of differences; that two arms are identical says it only where all pairs are."""
+    reasons = [each.reason for each in found if each.reason]
+    return next((each for each in reasons if each != IDENTICAL), reasons[0] if reasons else "one seed")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from steepest.compare.effects import Factorial, Interaction, MainEffect
-from steepest.compare.estimates import Difference
+from steepest.compare.estimates import IDENTICAL, Difference, why
 from steepest.compare.limits import NO_LIMITS, Limits, Short
 from steepest.compare.result import Metric, Row
 from steepest.recipe import SUBJECTS
@@ -262,9 +262,11 @@ def _claims(case: _Case, *, lead: bool) -> list[str]:
     tied = [each for each in known if not each.told_apart]
     if not known:
         opening = [f"{use}: {result}."] if lead else []
+        if all(each.reason == IDENTICAL for each in finished):
+            return [*opening, f"The {case.subject.many} gave {IDENTICAL} on {case.metric.title}."]
         return [
             *opening,
-            f"No difference between the {case.subject.many} can be established: {_why(finished)}.",
+            f"No difference between the {case.subject.many} can be established: {why(finished)}.",
         ]
     if len(beaten) == len(finished):
         nearest = case.nearest(beaten)
@@ -318,7 +320,7 @@ def _main_effects(case: _Case, found: Factorial, *, lead: bool) -> list[str]:
     said += [_behind(case, ahead)] if ahead else []
     known = [each for each in found.effects if each.effect.ends is not None]
     if not known:
-        return [*said, f"No main effect can be established: {_why([each.effect for each in found.effects])}."]
+        return [*said, f"No main effect can be established: {why([each.effect for each in found.effects])}."]
     matter = sorted((each for each in known if each.told_apart), key=lambda each: -abs(each.effect.mean))
     rest = [each for each in known if not each.told_apart]
     parts: list[str] = []
@@ -449,16 +451,14 @@ def _against(case: _Case, row: Row, subject: str) -> str:
     if found.ends is None:
         ahead = (found.mean > 0) != case.metric.higher_is_better and found.mean != 0
         kept = f" {KEPT}" if ahead and row is case.baselines[0] else ""
-        return f"{text}; no difference can be established: {_why([found])}.{kept}"
+        known = (
+            IDENTICAL if found.reason == IDENTICAL else f"no difference can be established: {why([found])}"
+        )
+        return f"{text}; {known}.{kept}"
     who = f"this run of {found.first}" if found.over == "rows" else found.first
     who = "the network" if case.subject.several and who == case.winner.name else who
     verdict = "" if found.told_apart else f": no detectable difference{corrected([found])}"
     return f"{text}{verdict} ({_before(found)}{who} is {case.gap(found)})."
-
-
-def _why(found: Sequence[Difference]) -> str:
-    """Return why nothing is known of a difference."""
-    return next((each.reason for each in found if each.reason), "one seed")
 
 
 def _evidence(found: Sequence[Difference]) -> str:

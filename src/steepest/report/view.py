@@ -9,7 +9,7 @@ from typing import TypeGuard
 
 from pydantic import JsonValue
 
-from steepest.compare.estimates import Estimate
+from steepest.compare.estimates import IDENTICAL, Estimate
 from steepest.compare.result import (
     MOST,
     SPREADS,
@@ -342,6 +342,8 @@ def _detection(found: Effect) -> str:
         return ""
     if found.detected is False:
         return ": no detectable difference"
+    if found.reason == IDENTICAL:
+        return f": {IDENTICAL}"
     return f": cannot be established ({found.reason})" if found.reason else ""
 
 
