@@ -151,7 +151,7 @@ def test_a_place_far_from_zero_is_advised_to_move():
     years = timed().with_columns(pl.col("t") - 1_700_000_000 + 1825)
     [note] = [each for each in notes_of(years) if "slow" in each.text]
     assert note.text.startswith(
-        "t is around 1924.5 and varies by 57.7, which makes training slow: subtract 1920 with"
+        "t is around 1,924.5 and varies by 57.7, which makes training slow: subtract 1920 with"
     )
     assert note.step == '[[step]]\nuse = "derive"\ncolumns."t" = \'"t" - 1920\''
     assert not [

@@ -99,8 +99,10 @@ def test_a_folder_goes_on_with_another_number_of_workers(tmp_path):
 
 def test_folds_and_procedures_in_processes(tmp_path):
     options = {"split": "folds:3", "procedure": "continue(0.5)", "optimizers": ["sgd"], "seeds": 1}
+    watching = Watching()
     one = compare(tmp_path / "one", workers=1, **options)
-    two = compare(tmp_path / "two", workers=2, **options)
+    two = compare(tmp_path / "two", watching, workers=2, **options)
+    assert not [each for each in watching.said if each.startswith("workers")]
     assert repr(sorted(records(tmp_path / "one").items())) == repr(sorted(records(tmp_path / "two").items()))
     assert one.rows[0].values == two.rows[0].values
 
@@ -236,8 +238,14 @@ def test_an_interrupted_comparison_goes_on(tmp_path, whole, how, count):
 
 class TestTransfer:
     def test_large_tensors_are_mapped_and_small_ones_sent(self, tmp_path):
-        what = {"large": torch.arange(50_000).view(100, 500), "small": torch.tensor([[True], [False]]),
-                "empty": torch.empty(0, 3), "half": torch.tensor(0.5, dtype=torch.bfloat16)}  # fmt: skip
+        what = {
+            "large": torch.arange(50_000).view(100, 500),
+            "small": torch.tensor([[True], [False]]),
+            "empty": torch.empty(0, 3),
+            "half": torch.tensor(0.5, dtype=torch.bfloat16),
+            "expanded": torch.tensor(7).expand(1),
+            "none": torch.empty_strided((0,), (0,), dtype=torch.long),
+        }
         packed = Packed.of(what, tmp_path / "data")
         found = packed.unpacked()
         assert len(packed.data) < 5_000

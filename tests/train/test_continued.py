@@ -16,7 +16,7 @@ from steepest.recipe import Recipe
 from steepest.record.schema import RunKey
 from steepest.record.store import Folder
 from steepest.schedules import make_schedule
-from steepest.sweep import runner
+from steepest.sweep import making
 from steepest.sweep.contestants import whole_spec
 from steepest.sweep.observer import Observer
 from steepest.testing import ProcedureConformance
@@ -47,14 +47,14 @@ def compare(data: Path, out: Path, optimizer: str = "sgd(lr=0.1)", **options: An
 def last_weights(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, int], dict[str, torch.Tensor]]:
     """Return where the last weights of every run will be, by its name and seed."""
     found: dict[tuple[str, int], dict[str, torch.Tensor]] = {}
-    train = runner.train
+    train = making.train
 
     def kept(data: Any, recipe: Any, key: Any, *rest: Any, **how: Any) -> Any:
         finished = train(data, recipe, key, *rest, **{**how, "keep_last": True})
         found[key.name, key.seed] = finished.last
         return finished
 
-    monkeypatch.setattr(runner, "train", kept)
+    monkeypatch.setattr(making, "train", kept)
     return found
 
 
@@ -154,7 +154,7 @@ def test_in_folds_every_stage_has_its_fold_and_the_saved_model_its_own(
 def test_a_first_stage_that_fails_is_the_reason_of_the_second(
     churn_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train = runner.train
+    train = making.train
 
     def fails(data: Any, recipe: Any, key: Any, *rest: Any, **how: Any) -> Any:
         finished = train(data, recipe, key, *rest, **how)
@@ -165,7 +165,7 @@ def test_a_first_stage_that_fails_is_the_reason_of_the_second(
             finished.record = record
         return finished
 
-    monkeypatch.setattr(runner, "train", fails)
+    monkeypatch.setattr(making, "train", fails)
     result = compare(churn_csv, tmp_path / "run", procedure=BOTH)
     [failed] = [each for each in records(tmp_path / "run").values() if each.outcome == "failed"]
     assert failed.key.name == "continue(0.5)"

@@ -180,11 +180,10 @@ def dataset_table(registry: Registry, names: Sequence[str]) -> RenderableType:
         size = f"{facts['download_bytes'] / 1e6:.1f} MB" if facts["download_bytes"] else ""
         by_hand = not facts["files"] or any(not each["urls"] for each in facts["files"])
         where = "yes" if facts["here"] else "by hand" if by_hand else ""
-        kind = kind_text(facts["kind"])
-        table.add_row(facts["name"], Text(facts["what"], style="dim"), kind, size, where)
+        table.add_row(facts["name"], Text(facts["what"], style="dim"), facts["kind"], size, where)
     note = (
         "steepest fetch NAME gets the files · here: in the folder that STEEPEST_DATA names, or downloaded · "
-        "by hand: has no address · licences, addresses and checksums: --json"
+        "by hand: has no address · text: download only · licences, addresses and checksums: --json"
     )
     return Group(table, Text(note, style="dim"))
 

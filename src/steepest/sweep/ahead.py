@@ -88,6 +88,10 @@ class Ahead:
         going = {each.job.key for each in self.crew.busy}
         return min(keys, key=lambda key: (key not in self.took, key in going))
 
+    def makes(self, key: Key) -> bool:
+        """Whether a program is made there, or was."""
+        return key in self.took or any(each.job.key == key for each in self.crew.busy)
+
     def result(self, key: Key) -> float | None:
         """Return the seconds that a program took in the other process, after it is done; None if it is not done there.
 

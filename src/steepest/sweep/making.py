@@ -44,7 +44,7 @@ class Task:
     def perform(self, maker: Maker, dataset: Dataset, progress: Callable[[float], None]) -> Finished:
         """Make the run and return what it leaves, without weights that nobody will keep."""
         finished = maker.make(self, dataset, progress)
-        if self.run.key.phase not in ("final", "refit") or self.run.arm.inner:
+        if self.run.key.phase not in ("final", "refit") and not self.run.arm.inner:
             finished.weights = {}
         return finished
 

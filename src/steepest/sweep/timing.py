@@ -246,6 +246,10 @@ class Steps:
             self._make(lacking[0])
             return
         key = self.ahead.best((id(self), name) for name in lacking)
+        if self.ahead.makes(key) and self.bench.programs.announce:
+            self.bench.programs.announce(
+                f"compiling the step of {self.rules[key[1]].called}, once for this machine"
+            )
         seconds = self.ahead.result(key)
         if seconds is not None:
             self._took(seconds)

@@ -78,6 +78,8 @@ def sent(what: Any, file: IO[bytes] | None = None) -> bytes:
         NotSendableError: it has parts that another process cannot load, such as a class from a notebook.
 
     Example:
+        >>> import torch
+        >>> from types import MappingProxyType
         >>> received(sent({"rows": torch.arange(3), "of": MappingProxyType({"a": 1})}))
         {'rows': tensor([0, 1, 2]), 'of': mappingproxy({'a': 1})}
     """
@@ -115,7 +117,7 @@ class _Sender(pickle.Pickler):
         if type(obj) is Tensor:
             return _tensor, (_bytes_of(obj).tobytes(), obj.dtype, tuple(obj.shape))
         if isinstance(obj, MappingProxyType):
-            return MappingProxyType, (dict(obj),)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+            return _read_only, (dict(obj),)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
         if isinstance(obj, (type, FunctionType)):
             return _by_reference(obj)
         return NotImplemented
@@ -151,8 +153,15 @@ def _by_reference(obj: type | FunctionType) -> Any:
     return NotImplemented
 
 
+def _read_only(values: dict[Any, Any]) -> MappingProxyType[Any, Any]:
+    return MappingProxyType(values)
+
+
 def _bytes_of(value: Tensor) -> Any:
-    return value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+    flat = value.detach().cpu().contiguous().reshape(-1)
+    if flat.numel() < 2:  # its stride may be anything
+        flat = torch.empty(flat.numel(), dtype=flat.dtype).copy_(flat)
+    return flat.view(torch.uint8).numpy()
 
 
 def _tensor(data: bytes, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:

@@ -89,7 +89,7 @@ def describe(source: Any = None, **options: Any) -> Described:
     Example:
         >>> rows = {"t": [i / 7 for i in range(20)], "v": [i * 0.5 for i in range(20)]}
         >>> describe(rows, x="t", y="v")
-        table: 20 points, v along t
+        the table: 20 points, v along t
         x       t, 0 … 2.71429
         y       v, 0 … 9.5
         places  20 different

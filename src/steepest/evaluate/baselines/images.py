@@ -24,7 +24,7 @@ COMPONENTS = {
     },
     "pca": {
         "object": "PRINCIPAL",
-        "what": "the best linear code of so many numbers (width=32)",
+        "what": "the best linear code (width=32)",
         "groups": ["reconstruction"],
     },
 }

@@ -34,7 +34,7 @@ from steepest.wording import two_digits
 COMPONENTS = {
     "pixel-logistic": {
         "object": "PIXEL_LOGISTIC",
-        "what": "logistic regression on pixels with a tuned penalty",
+        "what": "logistic regression on pixels",
         "groups": ["classification"],
     },
 }
