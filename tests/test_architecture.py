@@ -225,7 +225,8 @@ import steepest as st
 from steepest.train.active import ActiveRun
 
 def took(self, info):
-    found = {"sklearn", "pandas", "scipy.stats", "torch._dynamo", "sympy", "plotly"} & set(sys.modules)
+    heavy = {"sklearn", "pandas", "scipy.stats", "scipy.optimize", "pyarrow", "torch._dynamo", "sympy", "plotly"}
+    found = heavy & set(sys.modules)
     print(f"first step, imported: {sorted(found)}", flush=True)
     os._exit(0)
 

@@ -10,11 +10,13 @@ import itertools
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
+
+if TYPE_CHECKING:  # slow to import, and needed by some files only
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
 _ROWS = 1 << 18
 """Rows of a Parquet file that are read at a time."""
@@ -44,6 +46,9 @@ def check_sound(path: Path, kind: str, is_plain: Callable[[pl.Series], bool] | N
         ...
         ValueError: ...
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         if kind == "parquet":
             with pq.ParquetFile(path) as file:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, sparse
+from scipy import sparse
 from torch import Tensor
 
 from steepest.data.dataset import Shape
@@ -202,6 +202,8 @@ def fit(
             raise StopIteration
 
     first = np.concatenate([start.weights, start.intercept[None]]) / scale
+    from scipy import optimize  # slow to import
+
     found = optimize.minimize(
         objective,
         first.reshape(-1),
