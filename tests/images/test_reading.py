@@ -475,7 +475,7 @@ def test_no_size(text: str) -> None:
 def test_without_pillow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_tree(tmp_path / "a", tree())
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(SteepestError, match=r"needs Pillow[^H]*Hint: pip install 'steepest\[images\]'"):
+    with pytest.raises(SteepestError, match=r"needs Pillow[^H]*Hint: pip install '\.\[images\]'"):
         read_images(folder)
     assert len(read_images(idx_folder(tmp_path / "b"))) == 60  # idx files need nothing
 
