@@ -33,7 +33,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
 
 from steepest.compare.intervals import ROUNDING, PairedT
 from steepest.errors import OptionError
@@ -108,6 +107,8 @@ def corrected_t(gaps: Sequence[float] | ArrayLike, test_share: float, level: flo
     error = float(values.std(ddof=1)) * math.sqrt((1.0 + overlap(count, test_share)) / count)
     if error <= ROUNDING * float(np.abs(values).max()):
         return PairedT(mean, math.nan, math.nan, math.nan, count)
+    from scipy import special  # slow to import
+
     half = float(special.stdtrit(count - 1, (1.0 + level) / 2.0)) * error
     p = 2.0 * float(special.stdtr(count - 1, -abs(mean) / error))
     return PairedT(mean, mean - half, mean + half, p, count)

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
 
 from steepest import rng
 from steepest.compare.pairing import Values, finite, pairs
@@ -108,6 +107,8 @@ def paired_t(a: Sequence[float] | ArrayLike, b: Sequence[float] | ArrayLike, lev
     if math.isnan(error):
         return PairedT(mean, math.nan, math.nan, math.nan, n)
     half = _t_quantile(n, level) * error
+    from scipy import special  # slow to import
+
     return PairedT(mean, mean - half, mean + half, float(2.0 * special.stdtr(n - 1, -abs(mean) / error)), n)
 
 
@@ -302,6 +303,8 @@ def _error(values: Values, scale: float) -> float:
 
 
 def _t_quantile(n: int, level: float) -> float:
+    from scipy import special  # slow to import
+
     return float(special.stdtrit(n - 1, (1.0 + level) / 2.0))
 
 

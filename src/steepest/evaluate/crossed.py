@@ -27,7 +27,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 from steepest.errors import OptionError
 
@@ -262,6 +261,8 @@ def smallest_visible(found: Parts, level: float = 0.95, power: float = 0.8) -> f
     at, degrees = (nodes + 1.0) / 2.0, found.n_seeds - 1
     probability = at**2 * (3.0 - 2.0 * at)
     weight = weights / 2.0 * 6.0 * at * (1.0 - at)
+    from scipy import special  # slow to import
+
     drawn = special.chdtri(degrees, 1.0 - probability) / degrees * seeds
     half = half_width(found._replace(seeds=drawn), level)
 
@@ -282,6 +283,8 @@ def _root(function: Any, low: float, high: float) -> float:
 
 
 def _square(found: Parts, alpha: Numbers) -> Numbers:
+    from scipy import special  # slow to import
+
     def quantile(degrees: float) -> Numbers:
         return special.stdtrit(degrees, alpha / 2.0) ** 2
 

@@ -29,7 +29,6 @@ from steepest.recipe import (
 )
 from steepest.record.schema import Record
 from steepest.record.store import TEST_PREDICTIONS, Folder, command, curves_frame
-from steepest.report.html import render_html
 from steepest.report.text import to_csv
 from steepest.report.usage import usage
 from steepest.sweep.arms import (
@@ -144,6 +143,8 @@ def write_results(folder: Folder, comparison: Comparison) -> None:
     folder.write("curves.arrow", buffer.getvalue())
     folder.write("results.csv", to_csv(comparison))
     folder.write("results.json", comparison.model_dump_json(indent=1) + "\n")
+    from steepest.report.html import render_html  # slow to import
+
     folder.write("report.html", render_html(comparison))
     if comparison.rated is not None:
         table = io.StringIO(newline="")

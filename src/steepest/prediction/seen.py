@@ -13,7 +13,6 @@ import safetensors
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
-from scipy.special import pdtr
 from torch import Tensor
 
 from steepest.data.dataset import Dataset
@@ -76,6 +75,8 @@ class Origin:
         """Return mean and variance of the number of training rows that are found among new rows."""
         times, different = np.array(list(self.copies.items()), dtype=np.float64).reshape(-1, 2).T
         rate = rows * chance * times / max(float(times @ different), 1.0)
+        from scipy.special import pdtr  # slow to import
+
         most = 1.0 - pdtr(times - 1, rate)
         mean = rate * _at_most(times - 2, rate) + times * most
         square = rate**2 * _at_most(times - 3, rate) + rate * _at_most(times - 2, rate) + times**2 * most
@@ -83,6 +84,8 @@ class Origin:
 
 
 def _at_most(count: NDArray[np.float64], rate: NDArray[np.float64]) -> NDArray[np.float64]:
+    from scipy.special import pdtr  # slow to import
+
     return np.where(count < 0, 0.0, pdtr(np.maximum(count, 0.0), rate))
 
 
