@@ -225,7 +225,7 @@ import steepest as st
 from steepest.train.active import ActiveRun
 
 def took(self, info):
-    heavy = {"sklearn", "pandas", "scipy.stats", "scipy.special", "pyarrow", "steepest.report.html", "torch._dynamo", "sympy", "plotly"}
+    heavy = {"sklearn", "pandas", "scipy.stats", "scipy.special", "pyarrow", "torch._dynamo", "sympy", "plotly"}
     found = heavy & set(sys.modules)
     print(f"first step, imported: {sorted(found)}", flush=True)
     os._exit(0)
