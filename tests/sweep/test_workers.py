@@ -164,6 +164,31 @@ def test_a_model_from_a_file_is_trained_in_processes(tmp_path, monkeypatch):
     assert sum(each.shared for each in Folder(tmp_path / "net").history().values()) > 5
 
 
+def test_what_fails_in_a_process_is_made_here_while_nothing_else_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("POLARS_MAX_THREADS", raising=False)
+    (tmp_path / "mine.py").write_text(
+        "import os, torch\n"
+        "class Net(torch.nn.Module):\n"
+        "    def __init__(self, shape):\n"
+        "        super().__init__()\n"
+        "        if os.environ.get('POLARS_MAX_THREADS') == '1':\n"
+        "            raise ValueError('not in a worker')\n"
+        "        self.out = torch.nn.Linear(len(shape.continuous), shape.outputs)\n"
+        "    def forward(self, categorical, continuous):\n"
+        "        return self.out(continuous)\n"
+    )
+    watching = Watching()
+    small = {each: value for each, value in SMALL.items() if each != "hidden"}
+    options = {**small, "model": "mine.py:Net", "optimizers": ["sgd"], "workers": 2}
+    st.plan(table(), target="y", **options).run(tmp_path / "net", observer=watching)
+    [said] = [each for each in watching.said if each.startswith("workers")]
+    assert "not in a worker" in said
+    made = Folder(tmp_path / "net").history().values()
+    assert len(made) > 5
+    assert not any(each.shared for each in made)
+
+
 def test_a_process_that_is_killed_costs_its_run_alone(tmp_path, monkeypatch):
     began = Crew.begin
     killed: list[int] = []

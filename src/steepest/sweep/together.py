@@ -72,12 +72,10 @@ class Together:
 
     def _can_leave(self, run: PlannedRun, history: Made) -> bool:
         """Whether a run can be made beside others."""
-        timed = self.setup.is_timed(run) or run.arm.recipe.max_seconds is not None
-        if timed or self.runner.cells[run.arm.cell].workers == 1 or failed_before(run, history):
-            return False
-        if run.arm.stays:
+        if run.arm.callbacks:
             self._stays(run, "its callbacks are called here")
-        return run.arm.id not in self.alone
+        apart = self.setup.is_timed(run) or run.arm.stays or self.runner.cells[run.arm.cell].workers == 1
+        return not apart and run.arm.id not in self.alone and not failed_before(run, history)
 
     def _stays(self, run: PlannedRun, why: str) -> None:
         if run.arm.id not in self.alone:
@@ -112,8 +110,8 @@ class Together:
                 return True
             case "finished":
                 self._keep(member, reply, history)
-            case "failed":  # here its error can be seen
-                self._make_here(member.job.run, history)
+            case "failed":  # it is made here once nothing else is, where its error can be seen
+                self._stays(member.job.run, reply.about)
             case _ if member.job is not None:  # it was killed
                 crew.most = max(crew.most - 1, 0)
                 now = (
