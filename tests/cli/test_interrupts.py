@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from steepest import interrupts
+from steepest.cli import main
 
 STARTED = """
 import os, runpy, signal, sys
@@ -79,6 +80,17 @@ def test_an_interrupt_while_predictions_are_written_leaves_no_part_of_a_file(
     done = pressed("pyarrow.parquet", ["predict", finished, churn_csv, "--out", tmp_path / "p.parquet"])
     assert (done.returncode, done.stderr) == (130, "interrupted\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_of_a_comparison_that_has_written_nothing_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def press(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("steepest.api.plan", press)
+    assert main(["demo", "--out", str(tmp_path / "new")]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
 
 
 def test_a_handler_of_the_program_around_it_stays() -> None:

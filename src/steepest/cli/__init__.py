@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from steepest.cli import output
 from steepest.cli.describing import describe
@@ -29,8 +30,20 @@ from steepest.errors import OptionError, SteepestError
 from steepest.interrupts import always_raise
 from steepest.wording import counted
 
+
+class _Commands(TyperGroup):
+    """The commands; an interrupt of one is told to `main`, because Typer itself ends without a word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Abort from None
+
+
 app = typer.Typer(
     name="steepest",
+    cls=_Commands,
     help="Train neural networks on your data in several ways: which one wins, by how much, and how surely?",
     no_args_is_help=True,
     rich_markup_mode="rich",
