@@ -153,6 +153,8 @@ MODELS = {
     "network": ("left", "embedding-mlp(hidden=[8, 4], dropout=0.2, hidden_dropout=0.1)"),
     "network of a number": ("income", "embedding-mlp(hidden=[8])"),
     "no hidden layer": ("left", "embedding-mlp(hidden=[])"),
+    "multilayer perceptron": ("left", "mlp(hidden=[8, 4], norm=batch, activation=gelu, dropout=[0.2, 0.1])"),
+    "shortcuts": ("rooms", "residual-mlp(hidden=[8, 8, 4], norm=layer, activation=silu, dropout=0.2)"),
     "linear": ("rooms", "linear"),
     "true or false": ("member", "linear"),
     "majority": ("left", BASELINE + "majority"),
@@ -245,7 +247,9 @@ def test_every_model_baseline_and_step_can_be_exported() -> None:
     [
         "linear", "polynomial(3)", "mlp(hidden=[5,4],activation=gelu)", "mlp(hidden=[5,4],dropout=0.5)",
         "mlp(hidden=[])",
+        "mlp(hidden=[5,4],norm=batch,activation=leaky-relu,dropout=[0.5,0.0])",
         "residual-mlp(hidden=[5,5,4])", "residual-mlp(hidden=[4],shortcut=false)",
+        "residual-mlp(hidden=[5,4],norm=layer,activation=elu,dropout=0.2)",
     ],
 )  # fmt: skip
 def test_a_model_of_numbers_is_the_same_in_plain_torch(text: str) -> None:

@@ -10,24 +10,25 @@ from steepest.models import build_model
 
 TABLE = Shape("regression", {"kind": 4, "ward": 3}, ("x",), 1)
 RATINGS = Shape("regression", {"user": 4, "film": 6}, (), 1, bounds=(0.5, 5.0))
+OF_TABLES = "embedding-mlp or linear or mlp or residual-mlp"
 
 
 @pytest.mark.parametrize(
     ("shape", "model", "fact", "hint"),
     [
-        (TABLE, "cnn", "'cnn' does not take tables", "choose --model embedding-mlp or linear."),
-        (TABLE, "mlp", "'mlp' does not take tables", "choose --model embedding-mlp or linear."),
+        (TABLE, "cnn", "'cnn' does not take tables", f"choose --model {OF_TABLES}."),
+        (TABLE, "polynomial", "'polynomial' does not take tables", f"choose --model {OF_TABLES}."),
         (
             TABLE,
             "dot-bias",
             "'dot-bias' is of ratings",
-            "name the columns of ratings (--user, --item and --rating), or choose --model embedding-mlp or linear.",
+            f"name the columns of ratings (--user, --item and --rating), or choose --model {OF_TABLES}.",
         ),
         (
             RATINGS,
             "cnn",
             "'cnn' does not take ratings",
-            "choose --model dot or dot-bias or embedding-net or embedding-mlp or linear.",
+            f"choose --model dot or dot-bias or embedding-net or {OF_TABLES}.",
         ),
     ],
 )

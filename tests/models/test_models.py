@@ -20,6 +20,9 @@ class TestTables(ModelConformance):
         "embedding-mlp",
         "embedding-mlp(hidden=(8, 4), dropout=0.3, hidden_dropout=0.2)",
         "embedding-mlp(hidden=(), dropout=0.0)",
+        "mlp",
+        "mlp(hidden=(8, 4), norm=batch, activation=gelu, dropout=(0.3, 0.1), embedding={'shop': 3})",
+        "residual-mlp(hidden=(8, 4), norm=layer, activation=silu, dropout=0.2)",
     )
 
 
@@ -30,6 +33,7 @@ class TestCurves(ModelConformance):
         "polynomial(1, init=(1.0, 2.0))",
         "mlp",
         "mlp(hidden=(4,), activation=relu)",
+        "mlp(hidden=(4,), norm=layer, activation=leaky-relu)",
     )
     shapes = CURVES
 
@@ -41,6 +45,7 @@ class TestImages(ModelConformance):
         "cnn",
         "cnn(channels=(4,), dropout=0.2)",
         "residual-mlp(hidden=(8, 8))",
+        "residual-mlp(hidden=(8, 8), norm=batch, activation=tanh, dropout=(0.0, 0.2))",
     )
     shapes = IMAGES
 

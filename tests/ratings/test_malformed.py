@@ -81,7 +81,7 @@ RATINGS = [
     ("too few rows", "\n".join(rows().splitlines()[:4]), NAMED, "3 rows", "10"),
     ("titles not there", rows(), [*NAMED, "--titles", "films.csv"], "'films.csv'", "table.csv"),
     ("ratings for titles", rows(), [*NAMED, "--titles", "table.csv"], "no column named 'title'", "userId, movieId"),
-    ("model of another kind", rows(), [*NAMED, "--model", "mlp"], "'mlp' does not take ratings", "dot or dot-bias"),
+    ("model of another kind", rows(), [*NAMED, "--model", "cnn"], "'cnn' does not take ratings", "dot or dot-bias"),
     ("metric of classes", rows(), [*NAMED, "--metric", "accuracy"], "'accuracy' is for classification", "rmse"),
     ("metric of rankings", rows(), [*NAMED, "--metric", "ndcg@10"], "'ndcg@10' needs all rows of a user", "rmse"),
     ("metric by user", rows(), [*NAMED, "--metric", "rmse_by_user"], "'rmse_by_user' needs all rows", "rmse"),

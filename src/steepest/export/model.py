@@ -53,7 +53,7 @@ def as_torch(model: TrainedModel, built_by: str | ModelBuilder | None) -> Files:
         weights: Mapping[str, Tensor] = own_weights(net)
     else:
         about, weights = dict(found.about), found.weights
-        files = {"model.py": _module(found.module)}
+        files = {"model.py": _module(found.module), **{f"{name}.py": _module(name) for name in found.beside}}
     known = {**encoders(model.pipeline), "network": about}
     return {
         "README.md": readme(model, known, "torch"),
@@ -187,7 +187,9 @@ def _rebuilt(module: str, about: Mapping[str, Any], weights: Mapping[str, Tensor
 def _module(name: str) -> str:
     """Return a module of ``portable/`` as it stands in the exported folder."""
     text = (Path(str(modules.__file__)).parent / f"{name}.py").read_text(encoding="utf-8")
-    return text.replace(f"{_HERE}.embedding_mlp", "model").replace(f"{_HERE}.", "")
+    if name == "predict_torch":
+        text = text.replace(f"{_HERE}.embedding_mlp", "model")
+    return text.replace(f"{_HERE}.", "")
 
 
 def _json(about: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from steepest.evaluate.baselines._trees import TreesModel
 from steepest.evaluate.baselines.constant import Mean, Shares
 from steepest.evaluate.baselines.line import StraightLine
 from steepest.evaluate.baselines.regression import LinearModel
+from steepest.models.columns import Columns
 from steepest.models.embedding_mlp import EmbeddingMLP
 from steepest.models.linear import Linear
 from steepest.models.mlp import MLP
@@ -32,11 +33,13 @@ class Portable:
         module: the module of ``portable/`` that is copied as ``model.py``.
         about: what its function ``network`` is called with, plain values.
         weights: by name, each in memory of its own.
+        beside: modules of ``portable/`` that the module imports.
     """
 
     module: str
     about: Mapping[str, Any]
     weights: Mapping[str, Tensor]
+    beside: tuple[str, ...] = ()
 
 
 def portable(net: nn.Module) -> Portable | None:
@@ -101,27 +104,45 @@ def _polynomial(net: Polynomial) -> Portable:
 
 
 def _mlp(net: MLP) -> Portable:
-    linear = [each for each in net.layers if isinstance(each, nn.Linear)]
-    dropped = [each.p for each in net.layers if isinstance(each, nn.Dropout)]
-    others = [type(each).__name__ for each in net.layers if not isinstance(each, nn.Linear | nn.Flatten)]
-    about = {
-        "widths": [each.in_features for each in linear],
-        "outputs": linear[-1].out_features,
-        "activation": others[0] if others else "Tanh",
-        "dropout": dropped[0] if dropped else 0.0,
-    }
-    return Portable("mlp", about, own_weights(net))
+    layers = [each for each in net.layers if not isinstance(each, nn.Flatten)]
+    about = {"embeddings": _embedded(net.columns), "layers": _layers(layers)}
+    return Portable("mlp", about, own_weights(net), ("parts",))
 
 
 def _residual_mlp(net: ResidualMLP) -> Portable:
-    layers = [(each.first, each.shortcut) for each in net.blocks if isinstance(each, Block)]
-    about = {
-        "inputs": layers[0][0].in_features,
-        "hidden": [each.out_features for each, _ in layers],
-        "outputs": net.head.out_features,
-        "shortcut": layers[0][1] is not None,
-    }
-    return Portable("residual_mlp", about, own_weights(net))
+    blocks = [
+        {
+            "first": _layers([each.first]),
+            "second": _layers([each.second]),
+            "inner": _layers(each.inner),
+            "norm": _layers(each.norm),
+            "phi": _layers([each.phi]),
+            "shortcut": _layers([] if each.shortcut is None else [each.shortcut]),
+        }
+        for each in net.blocks
+        if isinstance(each, Block)
+    ]
+    about = {"embeddings": _embedded(net.columns), "blocks": blocks, "head": _layers([net.head])}
+    return Portable("residual_mlp", about, own_weights(net), ("parts",))
+
+
+def _embedded(columns: Columns | None) -> list[tuple[int, int]]:
+    return [] if columns is None else [_sizes(each) for each in columns.embeddings]
+
+
+def _layers(layers: Iterable[nn.Module]) -> list[list[Any]]:
+    """Return of each layer the name of its class in ``torch.nn`` and what that is called with."""
+    return [[type(each).__name__, *_arguments(each)] for each in layers]
+
+
+def _arguments(layer: nn.Module) -> list[Any]:
+    if isinstance(layer, nn.Linear):
+        return [layer.in_features, layer.out_features, "bias" in dict(layer.named_parameters())]
+    if isinstance(layer, nn.BatchNorm1d):
+        return [layer.num_features]
+    if isinstance(layer, nn.LayerNorm):
+        return [[*layer.normalized_shape]]
+    return [layer.p] if isinstance(layer, nn.Dropout) else []
 
 
 def _sizes(embedding: nn.Module) -> tuple[int, int]:

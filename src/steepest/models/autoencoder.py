@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from steepest.data.dataset import Shape
 from steepest.errors import ModelError
-from steepest.models.mlp import ACTIVATIONS
+from steepest.models.layers import ACTIVATIONS
 
 COMPONENTS = {
     "autoencoder": {
@@ -35,7 +35,7 @@ class Autoencoder(nn.Module):
         width: units of the code, the bottleneck.
         hidden: widths of the encoder's hidden layers; the decoder has them in reverse order.
         channels: of each convolution of the encoder, each of which halves the sides; none by default.
-        activation: tanh, relu, gelu or silu, of all layers but the code and the last.
+        activation: of all layers but the code and the last, as of ``mlp``.
 
     Raises:
         ModelError: an option is out of its range, or the image is too small for so many convolutions.

@@ -18,7 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from steepest.data.dataset import Shape
-from steepest.errors import ModelError, unknown_name
+from steepest.errors import ModelError
+from steepest.models.columns import begin_small, embeddings_of
+from steepest.models.layers import check_widths
 
 COMPONENTS = {
     "embedding-mlp": {
@@ -26,19 +28,6 @@ COMPONENTS = {
         "what": "embeddings of categories, then hidden layers with batch norm",
     }
 }
-
-
-def embedding_width(codes: int) -> int:
-    """Return the width of an embedding: ``min(600, round(1.6 · codes^0.56))``.
-
-    Args:
-        codes: number of codes, the unknown code included, at least 1.
-
-    Example:
-        >>> embedding_width(215), embedding_width(61385)
-        (32, 600)
-    """
-    return min(600, round(1.6 * codes**0.56))
 
 
 class EmbeddingMLP(nn.Module):
@@ -81,20 +70,11 @@ class EmbeddingMLP(nn.Module):
         embedding: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__()
-        widths = dict(embedding or {})
-        for column in widths:
-            if column not in shape.cardinalities:
-                raise unknown_name("categorical column", column, shape.cardinalities)
         for name, value in (("dropout", dropout), ("hidden_dropout", hidden_dropout)):
             if not 0.0 <= value < 1.0:
                 raise ModelError(f"{name} is {value}", hint="give a probability from 0 up to but not 1.")
-        for value in (*hidden, *widths.values()):
-            if value < 1:
-                raise ModelError(f"a layer's width is {value}", hint="widths are at least 1.")
-        self.embeddings = nn.ModuleList(
-            nn.Embedding(codes, widths.get(column, embedding_width(codes)))
-            for column, codes in shape.cardinalities.items()
-        )
+        check_widths(hidden)
+        self.embeddings = embeddings_of(shape, embedding)
         self.tables = {column: f"embeddings.{i}.weight" for i, column in enumerate(shape.cardinalities)}
         self.embedding_dropout = nn.Dropout(dropout)
         width = sum(each.embedding_dim for each in self.embeddings) + len(shape.continuous)  # pyright: ignore
@@ -112,8 +92,7 @@ class EmbeddingMLP(nn.Module):
             self.blocks.append(nn.Sequential(*layers))
             width = outputs
         self.head = nn.Linear(width, shape.outputs)
-        for each in self.embeddings:
-            nn.init.trunc_normal_(each.weight, std=0.01, a=-0.02, b=0.02)  # pyright: ignore
+        begin_small(self.embeddings)
 
     def forward(self, categorical: Tensor, continuous: Tensor) -> Tensor:
         """Return outputs ``[B, outputs]`` for codes ``[B, C]`` (int64) and values ``[B, D]`` (float)."""

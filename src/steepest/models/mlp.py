@@ -1,41 +1,42 @@
-"""A multilayer perceptron on values as they are."""
+"""A multilayer perceptron on numbers as they are, and on learned vectors of categories."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
 from steepest.data.dataset import Shape
-from steepest.errors import ModelError
+from steepest.models.columns import Columns
+from steepest.models.layers import AUTO, NONE, hidden_layers
 
 COMPONENTS = {
     "mlp": {
         "object": "MLP",
-        "what": "hidden layers on numbers or pixels: curves, arrays, images",
-        "takes": ["values", "image"],
+        "what": "hidden layers: tables, curves, arrays, images",
+        "takes": ["codes, values", "values", "image"],
     },
 }
 
-AUTO = "auto"
-ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
-
 
 class MLP(nn.Module):
-    r"""A multilayer perceptron: :math:`h_{k+1} = \phi(W_k h_k + b_k)`, and a linear layer at the end.
+    r"""A multilayer perceptron: :math:`h_{k+1} = \phi(\mathrm{norm}(W_k h_k + b_k))`, and a linear layer at the end.
 
-    Initialisation is torch's: uniform in ±1/√inputs.
+    Of a table, :math:`h_0` is a learned vector for each category beside the standardised numbers. Initialisation is
+    torch's, uniform in ±1/√inputs; vectors begin normal with sd 0.01, cut at two sd.
 
     Args:
-        shape: the dataset's shape, of values.
+        shape: the dataset's shape.
         hidden: widths of the hidden layers.
-        activation: φ: tanh, relu, gelu or silu; auto: relu on images, else tanh.
-        dropout: share of the units of each hidden layer that a training step leaves out.
+        activation: φ: tanh, relu, gelu, silu, elu, selu, leaky-relu, softplus or sigmoid; auto: relu, but tanh on
+            curves and arrays.
+        dropout: share of the units of each hidden layer that a training step leaves out: one number, or one for each.
+        norm: of each hidden layer before φ: batch, layer or none.
+        embedding: widths of vectors by column, where the rule ``embedding_width`` is not wanted.
 
     Raises:
         ModelError: a width is not positive, the dropout is no share, or there is no such activation.
+        UnknownNameError: there is no such norm, or ``embedding`` names a column that is not categorical.
 
     Example:
         >>> import torch
@@ -43,30 +44,31 @@ class MLP(nn.Module):
         >>> net = MLP(Shape("regression", {}, ("x",), 1, (InputField("x", "values", (1,)),)), hidden=(8,))
         >>> net(torch.zeros(4, 1)).shape
         torch.Size([4, 1])
+        >>> MLP(Shape("regression", {"day": 7}, ("heat",), 1), hidden=(8, 8), norm="layer", dropout=(0.2, 0.1)).tables
+        {'day': 'columns.embeddings.0.weight'}
     """
 
     def __init__(
-        self, shape: Shape, *, hidden: Sequence[int] = (32, 32), activation: str = AUTO, dropout: float = 0.0
+        self,
+        shape: Shape,
+        *,
+        hidden: Sequence[int] = (32, 32),
+        activation: str = AUTO,
+        dropout: float | Sequence[float] = 0.0,
+        norm: str = NONE,
+        embedding: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__()
-        if not 0 <= dropout < 1:
-            raise ModelError(f"a dropout of {dropout:g}", hint="give a share from 0 to below 1.")
-        [field] = shape.fields
+        field = shape.fields[-1]
         if activation == AUTO:
-            activation = "relu" if field.kind == "image" else "tanh"
-        if activation not in ACTIVATIONS:
-            raise ModelError(
-                f"there is no activation {activation!r}", hint=f"choose from {', '.join(ACTIVATIONS)}."
-            )
-        if any(width < 1 for width in hidden):
-            raise ModelError(f"a layer's width is {min(hidden)}", hint="widths are at least 1.")
-        count = math.prod(field.size)
-        layers: list[nn.Module] = [nn.Flatten()] if len(field.size) > 1 else []
-        for inputs, outputs in pairwise((count, *hidden)):
-            layers += [nn.Linear(inputs, outputs), ACTIVATIONS[activation]()]
-            layers += [nn.Dropout(dropout)] if dropout else []
-        self.layers = nn.Sequential(*layers, nn.Linear((count, *hidden)[-1], shape.outputs))
+            activation = "tanh" if shape.takes == "values" else "relu"
+        columns = Columns(shape, embedding)
+        self.columns = columns if shape.cardinalities else None
+        self.tables = columns.tables(shape, "columns")
+        layers = hidden_layers(columns.width, hidden, activation, norm, dropout)
+        first: list[nn.Module] = [nn.Flatten()] if len(field.size) > 1 else []
+        self.layers = nn.Sequential(*first, *layers, nn.Linear((columns.width, *hidden)[-1], shape.outputs))
 
-    def forward(self, values: Tensor) -> Tensor:
-        """Return outputs ``[B, outputs]`` for values ``[B, …]``."""
-        return self.layers(values)
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Return outputs ``[B, outputs]`` for codes ``[B, C]`` (int64), where there are any, and values ``[B, …]``."""
+        return self.layers(inputs[-1] if self.columns is None else self.columns(*inputs))
