@@ -72,8 +72,8 @@ def test_every_data_set_opens_with_its_options(name: str) -> None:
     assert set(options.get("drop", [])) | set(options.get("categorical", [])) <= set(prepared.columns)
     if name == "covertype":
         assert prepared.width == 13
-        assert prepared["Wilderness_Area"].is_between(1, 4).all()
-        assert prepared["Soil_Type"].is_between(1, 40).all()
+        assert prepared["Wilderness_Area"].cast(pl.Int64).is_between(1, 4).all()
+        assert prepared["Soil_Type"].cast(pl.Int64).is_between(1, 40).all()
 
 
 def test_the_flights_know_nothing_of_what_happened() -> None:

@@ -319,6 +319,16 @@ def test_the_steps_of_a_preparation_are_followed(name: str, table: Path) -> None
     encoded_alike(model, table, texts)
 
 
+def test_one_hot_columns_are_decoded_alike(table: Path) -> None:
+    codes = pl.Series([i * i % 3 for i in range(N)])
+    one_hot = [(codes == i).cast(pl.Int64).alias(f"size {i}") for i in range(3)]
+    frame = pl.read_csv(table).with_columns(one_hot)
+    model = fitted("left", "linear", frame)
+    assert "size" in model.pipeline.encoder.vocabularies
+    new = frame.with_columns(pl.Series("size 1", [1, 0, None, *one_hot[1][3:]]))
+    encoded_alike(model, new, new.select(pl.all().cast(pl.String)).to_dicts())
+
+
 KINDS: dict[str, pl.Series] = {
     "fractions as categories": pl.Series(np.resize([0.1, 2.5, 1e-7, 3.0, 123456.75], N)),
     "truth values with gaps": pl.Series(np.resize([True, False, False], N)).set(

@@ -32,7 +32,9 @@ Decimal = Literal["auto", "point", "comma"]
 COLUMNS = ("x", "y", "user", "item", "rating", "time")
 """Options that name a column of a kind of data."""
 
-NOT_SAID = {"source", "validation", "test", "prepare", "reader", "titles"}
+AUTO, NONE = "auto", "none"
+
+NOT_SAID = {"source", "validation", "test", "prepare", "reader", "titles", "decode"}
 """Options that the fingerprint of the data does not depend on, but by its rows."""
 
 SAID_IF_GIVEN = ("x", "y", "weight", "size", "user", "item", "rating", "time", "range")
@@ -63,6 +65,11 @@ class TableOptions(BaseModel):
         None,
         description="a column of weights of rows, numbers from 0: how much each row counts in losses, metrics and "
         "baselines",
+    )
+    decode: list[str] = Field(
+        [AUTO],
+        description="one-hot columns to make one column of categories of, by a pattern such as 'Soil_Type_*'; auto: "
+        "all that are found; none",
     )
     missing: list[str] = Field(
         [],
@@ -181,7 +188,7 @@ class TableOptions(BaseModel):
             raise ValueError(f"{value!r} is not a known encoding") from None
         return value
 
-    @field_validator("features", "categorical", "continuous", "drop", "missing", mode="before")
+    @field_validator("features", "categorical", "continuous", "drop", "decode", "missing", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -231,7 +238,7 @@ class TableOptions(BaseModel):
     @field_validator("prepare", mode="after")
     @classmethod
     def _no_steps(cls, value: Any) -> Any:
-        return None if value == "none" else value
+        return None if value == NONE else value
 
     @field_validator("validation", "test", mode="before")
     @classmethod
@@ -267,6 +274,10 @@ class TableOptions(BaseModel):
         both = sorted(set(self.categorical) & set(self.continuous))
         if both:
             raise ValueError(f"column {both[0]!r} cannot be both categorical and continuous")
+        if NONE in self.decode and len(self.decode) > 1:
+            raise ValueError(
+                f"decode cannot be both {NONE} and {next(e for e in self.decode if e != NONE)!r}"
+            )
         if self.weight is not None and self.weight == self.target:
             raise ValueError(f"column {self.weight!r} cannot be both the target and the weight of rows")
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,24 @@ KNOWN_ROWS = 0.5
 """A part from a file of its own is warned about if so large a share of its rows are training rows."""
 UNEVEN = 1.5
 """Folds are warned about if the largest has more than so many times the rows of the smallest."""
+
+
+def check_other_file(part: str, given: str, others: Mapping[str, Any]) -> None:
+    """Raise a ``DataError`` if a part's file is that of the table or of another part.
+
+    Args:
+        part: its name.
+        given: its file.
+        others: the sources by the names of their parts.
+    """
+    mine = Path(given).expanduser()
+    for other, source in others.items():
+        its = Path(source).expanduser() if isinstance(source, str | Path) else None
+        if other != part and its is not None and its.exists() and mine.exists() and mine.samefile(its):
+            raise DataError(
+                f"the {part} rows and the {other} rows are one file, {given!r}",
+                hint=f"give a --{part}-file with other rows, or a share of the rows: --{part} 0.1.",
+            )
 
 
 def split_rows(

@@ -110,6 +110,25 @@ class Preparation:
         first = next((i for i, step in enumerate(self.steps) if isinstance(step, LearnedStep)), None)
         return self.steps if first is None else self.steps[:first]
 
+    def resolved(self, frame: pl.LazyFrame, context: Context) -> Preparation:
+        """Return the steps with the columns that patterns mean in a table.
+
+        Raises:
+            PreparationError: a pattern matches no column, or a step does not fit the table.
+        """
+        steps: list[Step] = []
+        for i, step in enumerate(self.steps):
+            steps.append(step.resolved(frame.collect_schema()))
+            if i < len(self.prefix):
+                frame, _ = _plan(steps[-1:], frame, context)
+        return Preparation(tuple(steps), self.table_options)
+
+    def with_steps(self, prefix: Sequence[Step] = (), last: Sequence[Step] = ()) -> Preparation:
+        """Return more steps: the first ones before the first learned step, the others last."""
+        count = len(self.prefix)
+        steps = (*self.steps[:count], *prefix, *self.steps[count:], *last)
+        return Preparation(steps, self.table_options)
+
     def stateless_prefix(
         self, frame: pl.LazyFrame, *, target: str | None, keep: Sequence[str] = ()
     ) -> tuple[pl.LazyFrame, list[StepReport]]:

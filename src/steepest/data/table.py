@@ -12,6 +12,7 @@ import polars as pl
 
 from steepest import forks
 from steepest.data import target as targets
+from steepest.data.added import NOTHING_ADDED, with_added
 from steepest.data.assembly import Assembled, SourceRows, assemble, check_free, note_of, row_numbers
 from steepest.data.batches import BatchPlan
 from steepest.data.catalog import is_name, open_catalog
@@ -30,7 +31,7 @@ from steepest.data.options import (
     suggested_beside,
     table_options,
 )
-from steepest.data.parts import SPLIT_COLUMN, SPLIT_TYPE, about_test_sets
+from steepest.data.parts import SPLIT_COLUMN, SPLIT_TYPE, about_test_sets, check_other_file
 from steepest.data.pipeline import TablePipeline
 from steepest.data.preparation import Preparation, StepReport
 from steepest.data.read import check_lasting, is_streamed, is_text_file, read, reading, source_name
@@ -39,7 +40,6 @@ from steepest.data.reprepared import Prepared, other_options
 from steepest.data.roles import decide_roles
 from steepest.data.sources.contract import Source
 from steepest.data.steps import ROW
-from steepest.data.steps.filter import Filter
 from steepest.data.unforeseen import Unforeseen
 from steepest.data.variants import Variant, check_varies, varied
 from steepest.errors import DataError, OptionError
@@ -118,7 +118,7 @@ class Table(Source):
     @property
     def _read_notes(self) -> tuple[Note, ...]:
         """What was decided in reading."""
-        return (*self._cells.notes, *self._cells.padded(self._prefixed[0].columns))
+        return (*self._cells.notes, *self._cells.padded(self._prefixed[0].columns), *self._steps[1])
 
     @property
     def _raw(self) -> pl.LazyFrame:
@@ -255,7 +255,7 @@ class Table(Source):
 
     def _varied(self, variant: Variant, base: Assembled) -> tuple[Dataset, TablePipeline]:
         other = self._prepared_by(variant)
-        prepared = Prepared(other.preparation, other.options, other._rows_after, variant.prepared_by)
+        prepared = Prepared(other._steps[0], other.options, other._rows_after, variant.prepared_by)
         rows = functools.partial(self._rows, self.target)
         return varied(base, variant, self.options, rows, prepared, same=other is self)
 
@@ -278,12 +278,12 @@ class Table(Source):
 
     def _rows_after(self, count: int) -> SourceRows:
         """Return the rows after the first steps, those from a learned one on not counted."""
-        if count == len(self.preparation.steps):
+        steps = self._steps[0].steps
+        if count == len(steps):
             return self._rows(self.target)
-        preparation = Preparation(self.preparation.steps[:count])
-        return Table(self.options, self._source, preparation, self._options_for, self._cells)._rows(
-            self.target
-        )
+        options = self.options.model_copy(update=NOTHING_ADDED)
+        few = Table(options, self._source, Preparation(steps[:count]), self._options_for, self._cells)
+        return few._rows(self.target)
 
     @property
     def pipeline(self) -> TablePipeline:
@@ -374,16 +374,22 @@ class Table(Source):
     ) -> tuple[pl.DataFrame, list[StepReport], pl.Series | None]:
         wanted = {self.options.split_rule.column, self.options.weight, self.options.time}
         keep = [name for name in raw.collect_schema() if name in wanted]
-        filtered = any(isinstance(step, Filter) for step in self.preparation.prefix)
-        frame, reports = self.preparation.collect_prefix(
-            raw.with_row_index(ROW) if filtered else raw, target=self.options.target, keep=keep, compact=True
+        preparation, _ = self._steps
+        numbered = any(step.numbers_rows for step in preparation.prefix)
+        frame, reports = preparation.collect_prefix(
+            raw.with_row_index(ROW) if numbered else raw, target=self.options.target, keep=keep, compact=True
         )
         if frame.height == 0:
             raise DataError(
                 f"no row of {name} is left", hint="the table is empty, or a filter step removes every row."
             )
-        numbers = frame.drop_in_place(ROW) if filtered else None
+        numbers = frame.drop_in_place(ROW) if numbered else None
         return frame, reports, numbers
+
+    @functools.cached_property
+    def _steps(self) -> tuple[Preparation, tuple[Note, ...]]:
+        """The preparation with the steps that options add or that are found, and what to say of them."""
+        return with_added(self.preparation, self._raw, self.options)
 
     @functools.cached_property
     def _made(self) -> Assembled:
@@ -396,9 +402,7 @@ class Table(Source):
         return Folds(self._assembled if rule.several else lambda _: self._made, rule.sets)
 
     def _assembled(self, test_set: int | None) -> Assembled:
-        return assemble(
-            self._rows(self.target), self.preparation, self.options, self.target, test_set=test_set
-        )
+        return assemble(self._rows(self.target), self._steps[0], self.options, self.target, test_set=test_set)
 
     def _rows(self, target: str) -> SourceRows:
         """Return all prepared rows, those of files of their own included."""
@@ -414,7 +418,9 @@ class Table(Source):
         frames = [first.with_columns(pl.lit(None, SPLIT_TYPE).alias(SPLIT_COLUMN))]
         for part, given in (("validation", self.options.validation), ("test", self.options.test)):
             if isinstance(given, str):
-                self._check_other_file(part, given)
+                check_other_file(
+                    part, given, {"training": self._source, "validation": self.options.validation}
+                )
                 rows, unreadable, numbers = self._more_rows(given, self._known(raw, forms))
                 reports += unreadable
                 counted.append(row_numbers(rows, numbers))
@@ -437,18 +443,6 @@ class Table(Source):
             frame, self.name, source, raw, tuple(reports), forms, notations, notes, pl.concat(counted)
         )
 
-    def _check_other_file(self, part: str, given: str) -> None:
-        """Raise a ``DataError`` if a part's file is that of the table or of another part."""
-        sources = {"training": self._source, "validation": self.options.validation}
-        mine = Path(given).expanduser()
-        for other, source in sources.items():
-            its = Path(source).expanduser() if isinstance(source, str | Path) else None
-            if other != part and its is not None and its.exists() and mine.exists() and mine.samefile(its):
-                raise DataError(
-                    f"the {part} rows and the {other} rows are one file, {given!r}",
-                    hint=f"give a --{part}-file with other rows, or a share of the rows: --{part} 0.1.",
-                )
-
     def _check_doubts(self, target: pl.Series) -> None:
         """Raise a ``DataError`` if a column is to be a number, looks like one, and cannot be read as one."""
         for name, doubt in self._cells.doubts.items():
@@ -463,7 +457,7 @@ class Table(Source):
     def _forms_read(self, raw: Mapping[str, str]) -> dict[str, Form]:
         """Return how texts that steps read are written, where their first rows are dates beyond doubt."""
         read = dict.fromkeys(
-            name for step in self.preparation.steps if not step.forgiving for name in step.inputs()
+            name for step in self._steps[0].steps if not step.forgiving for name in step.inputs()
         )
         texts = [name for name in read if raw.get(name) == "String"]
         first = self._raw.select(texts).head(SAMPLE).collect() if texts else pl.DataFrame()

@@ -25,6 +25,7 @@ from steepest.data.sources.rows import Pipeline
 from steepest.data.steps import Learned, Step
 from steepest.data.steps._values import DATES
 from steepest.data.steps.cast import Cast
+from steepest.data.steps.decode import Decode
 from steepest.data.steps.derive import Derive
 from steepest.data.steps.drop import Drop
 from steepest.data.steps.fill_constant import FillConstant
@@ -228,6 +229,12 @@ def _derive(step: Derive, back: _Back) -> None:
     back.derived = {**made, **back.derived}
 
 
+def _decode(step: Decode, back: _Back) -> None:
+    if step.name in back.needed:
+        back.needed = (back.needed - {step.name}) | set(step.columns)
+        back.before([{"step": "decode", "columns": step.columns, "into": step.name, "labels": step.labels}])
+
+
 def _rename(step: Rename, back: _Back) -> None:
     kept = {old: new for old, new in step.columns.items() if new in back.needed}
     if kept:
@@ -283,7 +290,7 @@ def _cast(step: Cast, back: _Back) -> None:
 
 
 FOLLOWED: Mapping[type[Step], Callable[[Any, _Back], None]] = {
-    Cast: _cast, Derive: _derive, Drop: _nothing, FillConstant: _fill_constant, FillFrom: _fill_from,
+    Cast: _cast, Decode: _decode, Derive: _derive, Drop: _nothing, FillConstant: _fill_constant, FillFrom: _fill_from,
     FillMode: _fill_mode, Filter: _filter, Group: _group, Rename: _rename, Select: _nothing,
 }  # fmt: skip
 """What each step contributes; every registered step is here."""

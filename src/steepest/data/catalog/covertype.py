@@ -27,13 +27,9 @@ _AREAS = tuple(f"Wilderness_Area_{i}" for i in range(1, 5))
 _SOILS = tuple(f"Soil_Type_{i}" for i in range(1, 41))
 
 
-def _which(columns: tuple[str, ...]) -> str:
-    return " + ".join(f"{i} * {column}" for i, column in enumerate(columns, 1))
-
-
 _STEPS: list[dict[str, Any]] = [
-    {"use": "derive", "columns": {"Wilderness_Area": _which(_AREAS), "Soil_Type": _which(_SOILS)}},
-    {"use": "drop", "columns": [*_AREAS, *_SOILS]},
+    {"use": "decode", "columns": list(_AREAS)},
+    {"use": "decode", "columns": list(_SOILS)},
 ]
 
 COVERTYPE = DatasetSource(

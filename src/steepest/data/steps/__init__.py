@@ -64,6 +64,8 @@ class Step(BaseModel):
     use: ClassVar[str]
     forgiving: ClassVar[bool] = False
     """Whether any of the inputs may be absent at prediction, because the step only removes them."""
+    numbers_rows: ClassVar[bool] = False
+    """Whether the step looks at the numbers of rows, or leaves rows out, so that they are to be numbered."""
     reads_codes: ClassVar[bool] = False
     """Whether the step takes texts that are held as codes (Categorical) as they are; else it gets text."""
 
@@ -104,6 +106,11 @@ class Step(BaseModel):
     def without(self, columns: Collection[str]) -> Self | None:
         """Return this step for a table that lacks ``columns``, or None if nothing of it is left."""
         return None
+
+    def resolved(self, schema: pl.Schema) -> Self:
+        """Return this step with the columns that it means in a table, where it may name them by a pattern."""
+        del schema
+        return self
 
     def check(self, schema: pl.Schema, context: Context) -> None:
         """Raise a PreparationError if the step does not fit a table with this schema."""

@@ -30,6 +30,7 @@ class Filter(Step):
     """
 
     use = "filter"
+    numbers_rows = True
     where: str
 
     @field_validator("where")

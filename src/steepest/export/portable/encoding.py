@@ -214,6 +214,12 @@ def _group(row: Row, step: Mapping[str, Any]) -> None:
         row[step["column"]] = step["groups"].get(text, text)
 
 
+def _decode(row: Row, step: Mapping[str, Any]) -> None:
+    values = [row.pop(column) for column in step["columns"]]
+    whole = None not in values and sorted(map(float, values)) == [0.0] * (len(values) - 1) + [1.0]
+    row[step["into"]] = step["labels"][[float(each) for each in values].index(1.0)] if whole else None
+
+
 def _fill(row: Row, step: Mapping[str, Any]) -> None:
     if row[step["column"]] is None:
         row[step["column"]] = step["value"]
@@ -281,7 +287,7 @@ _CAST: dict[str, Callable[[Any, Mapping[str, Any]], Any]] = {
     "date": _to_date, "datetime": _to_datetime,
 }  # fmt: skip
 _STEPS: dict[str, Callable[[Row, Mapping[str, Any]], None]] = {
-    "rename": _rename, "group": _group, "fill": _fill, "fill-from": _fill_from, "cast": _cast,
+    "rename": _rename, "decode": _decode, "group": _group, "fill": _fill, "fill-from": _fill_from, "cast": _cast,
 }  # fmt: skip
 
 
