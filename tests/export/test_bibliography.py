@@ -1,12 +1,14 @@
-"""Every rule, loss and regularizer can be cited: its BibTeX parses and says who, what and when."""
+"""Every rule, loss, regularizer and published model can be cited: its BibTeX parses and says who, what and when."""
 
 from __future__ import annotations
 
+import importlib
 import re
 
 import pytest
 
-from steepest import objectives, optim, regularizers
+from steepest import models, objectives, optim, regularizers
+from steepest.components.citation import bibtex_entries
 from steepest.export.bibliography import bibliography
 
 
@@ -108,11 +110,36 @@ def test_losses_and_regularizers_have_the_papers_of_their_docstrings(name):
         assert paper.rstrip(".").endswith(fields["year"])
 
 
+PUBLISHED = {
+    "wide-deep": ["cheng2016wide"],
+    "deep-cross": ["wang2017deep", "wang2021dcn"],
+    "tabm": ["gorishniy2025tabm", "wen2020batchensemble"],
+    "embedding-mlp": ["guo2016entity"],
+    "embedding-net": ["he2017neural"],
+    "dot": ["koren2009matrix"],
+    "dot-bias": ["koren2009matrix"],
+}
+
+
+@pytest.mark.parametrize("name", models.registry.entries)
+def test_models_with_a_paper_have_its_entry(name):
+    kind = models.registry.load(name)
+    found = [parse(each) for each in bibtex_entries(getattr(kind, "bibtex", ""))]
+    check(found)
+    assert [key for _, key, _ in found] == PUBLISHED.get(name, [])
+    source = (importlib.import_module(kind.__module__).__doc__ or "").partition("Source: ")[2]
+    assert bool(source) == bool(found)
+    for _, _, fields in found:
+        assert fields["author"].split(",")[0] in source
+        assert fields["year"] in source
+
+
 def test_a_comparison_cites_what_it_used():
     text = bibliography(
         ["adam"],
         ["huber(1.0)", "squared", "mine.py:Focal"],
         ["none", "l1(0.1) + ema(0.9)", "l1(0.2)", "nets.py:Own"],
+        ["tabm(k=4)", "linear", "nets.py:Net", "<callable>"],
     )
     entries = [each for each in text.split("\n\n") if each.startswith("@")]
     assert [parse(each.strip())[1] for each in entries] == [
@@ -121,6 +148,8 @@ def test_a_comparison_cites_what_it_used():
         "tibshirani1996regression",
         "polyak1992acceleration",
         "tarvainen2017mean",
+        "gorishniy2025tabm",
+        "wen2020batchensemble",
     ]
     assert [each for each in text.splitlines() if each.startswith("%")] == [
         "% mine.py:Focal: no reference is known",

@@ -155,6 +155,17 @@ MODELS = {
     "no hidden layer": ("left", "embedding-mlp(hidden=[])"),
     "multilayer perceptron": ("left", "mlp(hidden=[8, 4], norm=batch, activation=gelu, dropout=[0.2, 0.1])"),
     "shortcuts": ("rooms", "residual-mlp(hidden=[8, 8, 4], norm=layer, activation=silu, dropout=0.2)"),
+    "crosses": (
+        "left",
+        "wide-deep(hidden=[4], crosses=[[plan, rooms], [plan, member, rooms]], hidden_dropout=0.2)",
+    ),
+    "hashed crosses": ("income", "wide-deep(hidden=[], crosses=[[plan, rooms]], buckets=7, wide=3)"),
+    "cross layers": ("left", "deep-cross(hidden=[4], layers=3, cross=vector, norm=batch)"),
+    "stacked cross layers": ("income", "deep-cross(hidden=[4], rank=2, structure=stacked)"),
+    "cross layers alone": ("rooms", "deep-cross(hidden=[])"),
+    "members": ("rooms", "tabm(k=3, hidden=[8, 4], dropout=[0.2, 0.0])"),
+    "members of a number": ("income", "tabm(k=3, hidden=[8])"),
+    "one member": ("left", "tabm(k=1, hidden=[8])"),
     "linear": ("rooms", "linear"),
     "true or false": ("member", "linear"),
     "majority": ("left", BASELINE + "majority"),
@@ -167,7 +178,18 @@ MODELS = {
 }
 
 
-IN_ONNX = ["network", "network of a number", "linear", "mean", "logistic", "ridge", "trees of five classes"]
+IN_ONNX = [
+    "network",
+    "network of a number",
+    "hashed crosses",
+    "cross layers",
+    "members",
+    "linear",
+    "mean",
+    "logistic",
+    "ridge",
+    "trees of five classes",
+]
 """Some, because each takes seconds."""
 
 
@@ -249,6 +271,7 @@ def test_every_model_baseline_and_step_can_be_exported() -> None:
         "mlp(hidden=[])",
         "mlp(hidden=[5,4],norm=batch,activation=leaky-relu,dropout=[0.5,0.0])",
         "residual-mlp(hidden=[5,5,4])", "residual-mlp(hidden=[4],shortcut=false)",
+        "deep-cross(hidden=[5],layers=2)", "tabm(k=3,hidden=[5,4])",
         "residual-mlp(hidden=[5,4],norm=layer,activation=elu,dropout=0.2)",
     ],
 )  # fmt: skip

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 import steepest as st
 from steepest.data.dataset import Shape
 from steepest.errors import ModelError, OptionError, UnknownNameError
-from steepest.prediction.learned import activations_of, layers_of
+from steepest.models import build_model
+from steepest.prediction.learned import activations_of, layers_of, tables_of
 
 
 def network(churned):
@@ -136,3 +137,11 @@ def test_activations_of_images_are_those_of_their_layers(seen_images):
     expected = inner.layers[2](inner.layers[1](scores.flatten(1))).detach()
     torch.testing.assert_close(numbers(model.activations(pixels)), expected, rtol=1e-4, atol=1e-5)
     assert model.activations(pixels, layer="layers.2").equals(model.activations(pixels))
+
+
+def test_the_vectors_of_a_category_are_embeddings_and_no_weights_of_outputs():
+    shape = Shape("classification", {"plan": 4, "town": 9}, ("age",), 30)
+    net = build_model("wide-deep(embedding={'plan': 3}, crosses=(('plan', 'town'),))", shape)
+    vectors, weights = tables_of(net, "plan")
+    assert (vectors.shape, weights.shape) == ((4, 3), (4, 30))
+    assert vectors.data_ptr() == net.deep.embeddings[0].weight.data_ptr()

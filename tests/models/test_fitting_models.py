@@ -10,7 +10,7 @@ from steepest.models import build_model
 
 TABLE = Shape("regression", {"kind": 4, "ward": 3}, ("x",), 1)
 RATINGS = Shape("regression", {"user": 4, "film": 6}, (), 1, bounds=(0.5, 5.0))
-OF_TABLES = "embedding-mlp or linear or mlp or residual-mlp"
+OF_TABLES = "deep-cross or embedding-mlp or linear or mlp or residual-mlp or tabm or wide-deep"
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,17 @@ class TestTables(ModelConformance):
         "mlp",
         "mlp(hidden=(8, 4), norm=batch, activation=gelu, dropout=(0.3, 0.1), embedding={'shop': 3})",
         "residual-mlp(hidden=(8, 4), norm=layer, activation=silu, dropout=0.2)",
+        "wide-deep",
+        "wide-deep(hidden=(8,), crosses=(('colour', 'shop'),), embedding={'shop': 3}, dropout=0.2, hidden_dropout=0.2)",
+        "wide-deep(hidden=(8,), crosses=(('colour', 'shop'),), buckets=50, wide=4)",
+        "deep-cross(hidden=(8,))",
+        "deep-cross(hidden=(8, 4), layers=3, cross=vector, structure=stacked, norm=batch, embedding={'shop': 3})",
+        "deep-cross(hidden=(), layers=1, rank=2)",
+        "deep-cross(hidden=(8,), layers=0, activation=tanh, dropout=0.2)",
+        "tabm(hidden=(8,))",
+        "tabm(k=3, hidden=(8, 4), dropout=(0.2, 0.0), activation=gelu, embedding={'shop': 3})",
+        "tabm(k=1, hidden=(8,))",
+        "tabm(k=3, hidden=())",
     )
 
 
@@ -34,6 +45,8 @@ class TestCurves(ModelConformance):
         "mlp",
         "mlp(hidden=(4,), activation=relu)",
         "mlp(hidden=(4,), norm=layer, activation=leaky-relu)",
+        "deep-cross(hidden=(4,))",
+        "tabm(k=3, hidden=(4,), dropout=0.0)",
     )
     shapes = CURVES
 

@@ -1,19 +1,23 @@
-"""BibTeX of the optimizers, losses and regularizers that a comparison used."""
+"""BibTeX of the optimizers, losses, regularizers and models that a comparison used."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from steepest import objectives, optim, regularizers
+from steepest import models, objectives, optim, regularizers
 from steepest.compare.result import Comparison
 from steepest.components import grammar
+from steepest.components.citation import bibtex_entries
 from steepest.components.registry import Registry
 from steepest.errors import SteepestError
 from steepest.sweep.arms import RATE_TUNED
 
 
 def bibliography(
-    optimizers: Sequence[str], losses: Sequence[str] = (), regularized: Sequence[str] = ()
+    optimizers: Sequence[str],
+    losses: Sequence[str] = (),
+    regularized: Sequence[str] = (),
+    networks: Sequence[str] = (),
 ) -> str:
     """Return the entries of every paper once, and a comment for each component without one.
 
@@ -23,6 +27,7 @@ def bibliography(
         optimizers: specifications, as the rows of a comparison name them.
         losses: specifications.
         regularized: specifications, those of an arm joined by ``+``.
+        networks: specifications of models; a user's own has no comment.
 
     Example:
         >>> print(bibliography(["adam", "adamax(lr=0.1)", "torch:Adamax"], ["squared", "quantile(0.9)"]))
@@ -47,7 +52,7 @@ def bibliography(
     """
     entries: dict[str, None] = {}
     unknown: dict[str, None] = {}
-    for text, found in _found(optimizers, losses, regularized):
+    for text, found in _found(optimizers, losses, regularized, networks):
         entries |= dict.fromkeys(found or [])
         if found is None:
             unknown[f"% {' '.join(text.split())}: no reference is known"] = None
@@ -55,10 +60,10 @@ def bibliography(
 
 
 def bibliography_of(comparison: Comparison) -> str:
-    """Return the bibliography of a comparison: of its optimizers, then losses, then regularizers."""
+    """Return the bibliography of a comparison: of its optimizers, then losses, regularizers and models."""
     values = [
         [arm.factors[factor] for arm in comparison.arms if arm.factors.get(factor)]
-        for factor in ("loss", "regularizer")
+        for factor in ("loss", "regularizer", "model")
     ]
     return bibliography(cited(comparison), *values)
 
@@ -75,7 +80,7 @@ def cited(comparison: Comparison) -> list[str]:
 
 
 def _found(
-    optimizers: Sequence[str], losses: Sequence[str], regularized: Sequence[str]
+    optimizers: Sequence[str], losses: Sequence[str], regularized: Sequence[str], networks: Sequence[str]
 ) -> Iterable[tuple[str, list[str] | None]]:
     """Yield every component with its entries, or None where none are known.
 
@@ -89,6 +94,8 @@ def _found(
     for text in regularized:
         for part in [] if text == regularizers.NONE else grammar.split(text, at="+"):
             yield part, _own(part, lambda each: _declared(regularizers.registry, each))
+    for text in networks:
+        yield text, _own(text, _of_model) or []
 
 
 def _own(text: str, references: Callable[[str], list[str]]) -> list[str] | None:
@@ -96,6 +103,10 @@ def _own(text: str, references: Callable[[str], list[str]]) -> list[str] | None:
         return None if grammar.parse(text).is_reference else references(text)
     except SteepestError:
         return None
+
+
+def _of_model(text: str) -> list[str]:
+    return bibtex_entries(getattr(models.registry.load(grammar.parse(text).name), "bibtex", ""))
 
 
 def _declared(registry: Registry, text: str) -> list[str]:

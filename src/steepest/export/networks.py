@@ -18,11 +18,14 @@ from steepest.evaluate.baselines.constant import Mean, Shares
 from steepest.evaluate.baselines.line import StraightLine
 from steepest.evaluate.baselines.regression import LinearModel
 from steepest.models.columns import Columns
+from steepest.models.deep_cross import CrossMatrix, DeepCross
 from steepest.models.embedding_mlp import EmbeddingMLP
 from steepest.models.linear import Linear
 from steepest.models.mlp import MLP
 from steepest.models.polynomial import Polynomial
 from steepest.models.residual_mlp import Block, ResidualMLP
+from steepest.models.tabm import Adapted, Apart, TabM
+from steepest.models.wide_deep import WideDeep
 
 
 @dataclass(frozen=True)
@@ -126,18 +129,63 @@ def _residual_mlp(net: ResidualMLP) -> Portable:
     return Portable("residual_mlp", about, own_weights(net), ("parts",))
 
 
+def _wide_deep(net: WideDeep) -> Portable:
+    about = {
+        "crosses": [each.places for each in net.crosses],
+        "buckets": net.buckets,
+        "codes": [_sizes(each)[0] for each in net.deep.embeddings],
+        "wide": [_sizes(each) for each in net.wide.embeddings],
+        "mapped": isinstance(net.wide.head, nn.Linear),
+        "deep": _embedding_mlp(net.deep).about,
+    }
+    return Portable("wide_deep", about, own_weights(net), ("embedding_mlp",))
+
+
+def _deep_cross(net: DeepCross) -> Portable:
+    about = {
+        "embeddings": _embedded(net.columns),
+        "cross": [
+            _layers(each.linear) if isinstance(each, CrossMatrix) else net.columns.width for each in net.cross
+        ],
+        "deep": _layers(net.deep),
+        "stacked": net.stacked,
+        "head": _layers([net.head]),
+    }
+    return Portable("deep_cross", about, own_weights(net), ("parts",))
+
+
+def _tabm(net: TabM) -> Portable:
+    if net.members == 1:
+        return _mlp(net)
+    about = {
+        "embeddings": _embedded(net.columns),
+        "layers": _layers(net.layers),
+        "members": net.members,
+        "classes": bool(net.classes),
+    }
+    return Portable("tabm", about, own_weights(net), ("parts",))
+
+
 def _embedded(columns: Columns | None) -> list[tuple[int, int]]:
     return [] if columns is None else [_sizes(each) for each in columns.embeddings]
 
 
 def _layers(layers: Iterable[nn.Module]) -> list[list[Any]]:
     """Return of each layer the name of its class in ``torch.nn`` and what that is called with."""
-    return [[type(each).__name__, *_arguments(each)] for each in layers]
+    return [[_class_of(each), *_arguments(each)] for each in layers]
+
+
+def _class_of(layer: nn.Module) -> str:
+    return "Linear" if isinstance(layer, Adapted | Apart) else type(layer).__name__
 
 
 def _arguments(layer: nn.Module) -> list[Any]:
     if isinstance(layer, nn.Linear):
         return [layer.in_features, layer.out_features, "bias" in dict(layer.named_parameters())]
+    if isinstance(layer, Adapted):
+        return [*layer.weight.shape[::-1]]
+    if isinstance(layer, Apart):
+        return [*layer.weight.shape[1:]]
     if isinstance(layer, nn.BatchNorm1d):
         return [layer.num_features]
     if isinstance(layer, nn.LayerNorm):
@@ -246,6 +294,7 @@ def _own(arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 DESCRIBED: Mapping[type[nn.Module], Callable[[Any], Portable]] = {
     EmbeddingMLP: _embedding_mlp, Linear: _linear, Polynomial: _polynomial, MLP: _mlp, ResidualMLP: _residual_mlp,
+    WideDeep: _wide_deep, DeepCross: _deep_cross, TabM: _tabm,
     LinearModel: _regression, TreesModel: _trees,
     StraightLine: _line, Mean: _constant, Shares: _constant,
 }  # fmt: skip

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from steepest.data.dataset import Shape
-from steepest.models.looked_up import LookedUp, check_positive, pair_of
+from steepest.models.looked_up import MATRIX_FACTORIZATION, LookedUp, check_positive, pair_of
 
 COMPONENTS = {
     "dot": {
@@ -42,6 +42,8 @@ class Dot(nn.Module):
         >>> Dot(shape, factors=3)(torch.tensor([[0, 2], [3, 5]]), torch.zeros(2, 0))[0].item()
         2.75
     """
+
+    bibtex = MATRIX_FACTORIZATION
 
     def __init__(self, shape: Shape, *, factors: int = 50, start: float = 0.05, mean: bool = True) -> None:
         super().__init__()

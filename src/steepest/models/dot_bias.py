@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from steepest.data.dataset import Shape
 from steepest.errors import ModelError
-from steepest.models.looked_up import LookedUp, check_positive, pair_of, within
+from steepest.models.looked_up import MATRIX_FACTORIZATION, LookedUp, check_positive, pair_of, within
 
 COMPONENTS = {
     "dot-bias": {
@@ -50,6 +50,8 @@ class DotBias(nn.Module):
         >>> net.tables["film"]
         ('items.weight', 'item_biases.weight')
     """
+
+    bibtex = MATRIX_FACTORIZATION
 
     def __init__(self, shape: Shape, *, factors: int = 50, start: float = 0.01, mean: bool = True) -> None:
         super().__init__()

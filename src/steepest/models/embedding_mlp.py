@@ -60,6 +60,15 @@ class EmbeddingMLP(nn.Module):
         {'Block': 'embeddings.0.weight', 'Beat': 'embeddings.1.weight'}
     """
 
+    bibtex = """
+@misc{guo2016entity,
+  author = {Guo, Cheng and Berkhahn, Felix},
+  title = {Entity Embeddings of Categorical Variables},
+  howpublished = {arXiv:1604.06737},
+  year = {2016},
+}
+"""
+
     def __init__(
         self,
         shape: Shape,

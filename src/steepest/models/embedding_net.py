@@ -54,6 +54,15 @@ class EmbeddingNet(nn.Module):
         torch.Size([2, 1])
     """
 
+    bibtex = """
+@inproceedings{he2017neural,
+  author = {He, Xiangnan and Liao, Lizi and Zhang, Hanwang and Nie, Liqiang and Hu, Xia and Chua, Tat-Seng},
+  title = {Neural Collaborative Filtering},
+  booktitle = {Proceedings of the 26th International Conference on World Wide Web},
+  year = {2017},
+}
+"""
+
     def __init__(
         self,
         shape: Shape,

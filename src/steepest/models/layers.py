@@ -47,8 +47,8 @@ def norm_of(name: str, width: int) -> list[nn.Module]:
         UnknownNameError: there is none with this name.
 
     Example:
-        >>> norm_of("layer", 8), norm_of("none", 8)
-        ([LayerNorm((8,), eps=1e-05, elementwise_affine=True)], [])
+        >>> norm_of("batch", 8)[0].num_features, norm_of("none", 8)
+        (8, [])
     """
     if name not in (NONE, *NORMS):
         raise unknown_name("norm", name, (NONE, *NORMS))

@@ -8,6 +8,19 @@ from torch import Tensor, nn
 from steepest.data.dataset import Shape
 from steepest.errors import ModelError
 
+MATRIX_FACTORIZATION = """
+@article{koren2009matrix,
+  author = {Koren, Yehuda and Bell, Robert and Volinsky, Chris},
+  title = {Matrix Factorization Techniques for Recommender Systems},
+  journal = {Computer},
+  volume = {42},
+  number = {8},
+  pages = {30--37},
+  year = {2009},
+}
+"""
+"""The paper of the models of factors, as BibTeX."""
+
 
 class LookedUp(nn.Embedding):
     """A vector for each code that begins uniform in a range; that of code 0, which stands for what is new, is zero.

@@ -22,6 +22,7 @@ from steepest.data.sources.rows import Pipeline
 from steepest.errors import DataError, ModelError, OptionError, UnknownNameError, unknown_name
 from steepest.evaluate.outputs import predict
 from steepest.models.normalized import Normalized
+from steepest.optim.roles import roles_of
 from steepest.prediction.sameness import made_up_rows
 
 ROW, TITLE = "row", "title"
@@ -226,12 +227,17 @@ def field_of(pipeline: Pipeline, name: str) -> str:
 
 
 def tables_of(net: nn.Module, field: str) -> list[Tensor]:
-    """Return the tables of vectors of a field, ``[codes, width]`` each, as a network declares them."""
+    """Return the tables of vectors of a field, ``[codes, width]`` each, as a network declares them.
+
+    The widest is the first; those to which it gives another role than that of embeddings, such as biases, are the last.
+    """
     inner = _inner(net)
     declared: Any = getattr(inner, "tables", {})
     names: Any = declared.get(field, ()) if isinstance(declared, Mapping) else ()
-    known = dict(inner.named_parameters())
-    return [known[each].detach() for each in ((names,) if isinstance(names, str) else names) if each in known]
+    known, roles = dict(inner.named_parameters()), roles_of(inner)
+    there = [each for each in ((names,) if isinstance(names, str) else names) if each in known]
+    there.sort(key=lambda each: (roles[each] != "embeddings", -known[each].shape[1]))
+    return [known[each].detach() for each in there]
 
 
 def embedding_of(net: nn.Module, pipeline: Pipeline, field: str, title: str) -> pl.DataFrame:
@@ -246,7 +252,7 @@ def embedding_of(net: nn.Module, pipeline: Pipeline, field: str, title: str) -> 
                 hint="choose a network with embeddings, such as --model embedding-mlp, or the activations of a layer.",
             )
         raise unknown_name("field with vectors", field, having)
-    table = max(tables_of(net, field), key=lambda each: each.shape[1])
+    table = tables_of(net, field)[0]
     vocabulary = vocabularies[field]
     codes = torch.arange(1, len(vocabulary))
     labels = vocabulary.decode(codes)

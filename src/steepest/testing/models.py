@@ -19,7 +19,7 @@ from steepest.optim import make_rule
 from steepest.rng import stream, torch_stream
 from steepest.schedules import make_schedule
 from steepest.train.compiled import CompiledMethod
-from steepest.train.problem import SupervisedProblem, table_columns
+from steepest.train.problem import SupervisedProblem, looked_up, table_columns
 from steepest.train.program import NotTraceableError, step_of, trace
 
 ROWS = 24
@@ -70,7 +70,10 @@ class ModelConformance:
         ]
 
     def test_the_outputs_have_the_shape(self) -> None:
-        """Outputs are finite numbers [B, outputs], also for one row, and in 64 bits where the model is."""
+        """Outputs are finite numbers [B, outputs], also for one row, and in 64 bits where the model is.
+
+        In training mode they may be those of several members, [B, members, outputs].
+        """
         for name, model, shape in self._made():
             for dtype, rows in ((torch.float32, ROWS), (torch.float32, 1), (torch.float64, ROWS)):
                 outputs = model.to(dtype).eval()(*(each[:rows] for each in _inputs(shape, dtype)))
@@ -79,6 +82,9 @@ class ModelConformance:
                 )
                 assert outputs.dtype == dtype, f"{name}: {outputs.dtype} from {dtype}"
                 assert bool(outputs.isfinite().all()), f"{name}: outputs that are not finite"
+            rows, *members, width = model.float().train()(*_inputs(shape)).shape
+            fits = (rows, width) == (ROWS, shape.outputs) and len(members) <= 1
+            assert fits, f"{name}: training outputs of shape {(rows, *members, width)}"
 
     def test_a_seed_gives_the_same_weights(self) -> None:
         """Weights follow from the seed, whatever was drawn before."""
@@ -148,13 +154,14 @@ class ModelConformance:
                 assert key in known, f"{name}: tables names {key!r}, which is no parameter"
             if not places:
                 continue
-            codes, *rest = _inputs(shape)
+            given, *rest = _inputs(shape)
+            codes = looked_up(model, given)
             model = _moved(model, shape).eval()
             renumbered, rows = codes.clone(), dict[str, Tensor]()
             for key, column in places.items():
                 rows[key] = known[key].detach()[codes[:, column]].requires_grad_()
                 renumbered[:, column] = torch.arange(ROWS)
-            dense = model(codes, *rest)
+            dense = model(given, *rest)
             by_rows = torch.func.functional_call(model, rows, (renumbered, *rest))
             assert torch.allclose(dense, by_rows, rtol=1e-5, atol=1e-7), (
                 f"{name}: the codes of {', '.join(places)} are used for more than look-ups"

@@ -84,7 +84,7 @@ def prepare(
         dtype: of coefficients and columns.
     """
     batches, applied = feed.batches(first, count), problem.applied
-    codes = {name: batches.inputs[0][:, :, column] for name, column in problem.places.items() if name in rows}
+    codes = {name: each for name, each in problem.codes(batches).items() if name in rows} if rows else {}
     host: dict[str, NDArray[np.int64]] = {name: each.numpy() for name, each in codes.items()}
     known: dict[str, list[Any]] = {name: [] for name in rows}
     last: dict[str, list[Any]] = {name: [] for name in rows}

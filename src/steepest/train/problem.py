@@ -31,8 +31,8 @@ class SupervisedProblem:
     """A model with the training loss of a batch.
 
     Args:
-        model: outputs ``[B, classes]`` or ``[B, 1]``.
-        objective: the loss.
+        model: outputs ``[B, classes]`` or ``[B, 1]``; in training mode also those of several members, ``[B, k, …]``.
+        objective: the loss; of several members, the mean of their losses.
         class_weights: a weight for each class, or None.
         columns: names of the categorical columns, in the order of the first input.
         precision: with ``float64`` the model has 64 bits; with ``bf16`` its matrix products use factors rounded to 8
@@ -122,14 +122,21 @@ class SupervisedProblem:
         return None if self.applied is None else Around(self.applied, self.model)
 
     def codes(self, batch: Part) -> dict[str, Tensor]:
-        """Return the rows of each table that a batch names, [B], by the name of the table's parameter."""
-        return {name: batch.inputs[0][:, column] for name, column in self.places.items()}
+        """Return the rows of each table that a batch names, [B], by the name of the table's parameter.
+
+        Args:
+            batch: of one step, or of several, [count, B].
+        """
+        if not self.places:
+            return {}
+        codes = looked_up(self.model, batch.inputs[0])
+        return {name: codes[..., column] for name, column in self.places.items()}
 
     def placed(self, batch: Part, places: Mapping[str, Tensor]) -> Part:
         """Return the batch with places in gathered rows for the codes of tables."""
         if not places:
             return batch
-        codes = batch.inputs[0].clone()
+        codes = looked_up(self.model, batch.inputs[0]).clone()
         for name, each in places.items():
             codes[:, self.places[name]] = each
         return replace(batch, inputs=(codes, *batch.inputs[1:]))
@@ -176,6 +183,11 @@ class SupervisedProblem:
     def batch_loss(self, outputs: Tensor, batch: Part) -> Tensor:
         """Return the loss of a batch, a scalar, from the model's outputs."""
         outputs = outputs.float() if self.precision == "bf16" else outputs
+        if (
+            outputs.dim() == 3
+        ):  # every member predicts every row, so the mean over all is the mean of their losses
+            members = outputs.shape[1]
+            outputs, batch = outputs.flatten(0, 1), _repeated(batch, members)
         weights = batch.weights
         if self.weights is not None:
             if weights is None:
@@ -257,7 +269,8 @@ def table_columns(model: nn.Module, columns: Sequence[str]) -> dict[str, int]:
 
     A model declares them as ``tables = {"Block": "embeddings.0.weight"}``, by column, or several parameters that one
     column's codes are looked up in, ``{"user": ("vectors.weight", "biases.weight")}``; it must use the column's codes
-    for nothing but the look-up in these parameters. A model without ``tables`` has none.
+    for nothing but the look-up in these parameters. A model without ``tables`` has none. A model that makes further
+    codes of the columns' names them in ``derived``, and its ``with_derived(codes)`` appends them to codes ``[…, C]``.
 
     Example:
         >>> model = nn.Module()
@@ -268,13 +281,29 @@ def table_columns(model: nn.Module, columns: Sequence[str]) -> dict[str, int]:
     declared = getattr(model, "tables", None)
     if not isinstance(declared, Mapping):
         return {}
-    order = {column: i for i, column in enumerate(columns)}
+    order = {column: i for i, column in enumerate((*columns, *getattr(model, "derived", ())))}
     return {
         str(name): order[column]
         for column, names in declared.items()
         if column in order
         for name in ((names,) if isinstance(names, str) else names)
     }
+
+
+def looked_up(model: nn.Module, codes: Tensor) -> Tensor:
+    """Return all codes that a model looks up, ``[…, C + derived]``, of those of the columns, ``[…, C]``.
+
+    Example:
+        >>> looked_up(nn.Linear(1, 1), torch.tensor([[3, 1]])).tolist()
+        [[3, 1]]
+    """
+    derive = getattr(model, "with_derived", None)
+    return codes if derive is None else derive(codes)
+
+
+def _repeated(batch: Part, times: int) -> Part:
+    """Return what a loss needs of a batch, with every row so many times in a row."""
+    return replace(batch, inputs=()).map(lambda each: each.repeat_interleave(times, 0))
 
 
 def check_model(model: nn.Module, dataset: Dataset) -> None:
