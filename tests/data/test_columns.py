@@ -131,7 +131,7 @@ def test_a_table_of_reviews(reviews: pl.DataFrame) -> None:
     )
     said = [note.text for note in table.dataset().notes]
     (text,) = (each for each in said if each.startswith("left out: Title, Review Text: text, not used"))
-    assert "--categorical Title makes a category of each text" in text
+    assert "--text Title uses its words, --categorical Title makes a category of each text" in text
     (codes,) = (each for each in said if "whole numbers used as categories" in each)
     assert "Clothing ID (" in codes
     assert "--continuous 'Clothing ID' uses them as numbers" in codes

@@ -92,6 +92,10 @@ CASES = [
     Case("rename", {"columns": {"a": "b", "b": "a"}}, {"a": [1], "b": [2]}, {"b": [1], "a": [2]}, "a is now b", 0),
     Case("derive", {"columns": {"area": "w * h", "w": "w + 1"}}, {"w": [2], "h": [3]},
          {"w": [3], "h": [3], "area": [6]}, "area = w * h, w = w + 1", 0),
+    Case("text", {"column": "t", "size": 2}, {"t": ["b'x go", None, "Go, go!"], "a": [1, 2, 3]},
+         {"t 1": [1.0, 0.0, 1.0], "t 2": [0.0, 0.0, 0.0], "a": [1, 2, 3]},
+         "t: 2 columns of its words, the 1 most frequent in training (go); 1 text without any of them, 1 of them", 1,
+         train={"t": ["go", "x"], "a": [1, 1]}),
     Case("fill-mode", {"column": "d"}, {"d": [None, 5]}, {"d": [2, 5]}, "d: 1 missing, filled with 2", 1,
          train={"d": [3, 2, 2, 3, None]}),
     Case("fill-mode", {"columns": ["d", "t"]}, {"d": [NAN, 1.0], "t": ["a", None]}, {"d": [7.0, 1.0], "t": ["a", "b"]},
@@ -390,4 +394,4 @@ def test_a_second_table_teaches_a_column_that_is_not_there(tmp_path: Any) -> Non
 
 def test_learned_steps_say_so() -> None:
     learned = {name for name in STEPS.names() if issubclass(STEPS.load(name), LearnedStep)}
-    assert learned == {"fill-mode", "fill-from"}
+    assert learned == {"fill-mode", "fill-from", "text"}

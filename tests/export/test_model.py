@@ -352,6 +352,17 @@ def test_one_hot_columns_are_decoded_alike(table: Path) -> None:
     encoded_alike(model, new, new.select(pl.all().cast(pl.String)).to_dicts())
 
 
+def test_words_are_weighed_alike(table: Path) -> None:
+    words = ["good", "Bad", "good good", "so-so bad", "über gut", None, "!"]
+    frame = pl.read_csv(table).with_columns(pl.Series("said", [words[i % 7] for i in range(N)]))
+    model = fitted("left", "linear", frame, text="said")
+    assert "said 1" in model.pipeline.encoder.scales
+    encoded_alike(model, frame, frame.select(pl.all().cast(pl.String)).to_dicts())
+    step = {"use": "text", "columns": ["said"], "method": "hashed", "size": 4}
+    with pytest.raises(PreparationError, match="hashes the words of 'said'"):
+        encoders.encoders(fitted("left", "linear", frame, prepare=[step]).pipeline)
+
+
 KINDS: dict[str, pl.Series] = {
     "fractions as categories": pl.Series(np.resize([0.1, 2.5, 1e-7, 3.0, 123456.75], N)),
     "truth values with gaps": pl.Series(np.resize([True, False, False], N)).set(

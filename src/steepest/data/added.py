@@ -12,15 +12,16 @@ from steepest.data.options import AUTO, NONE, TableOptions
 from steepest.data.preparation import Preparation
 from steepest.data.steps import ROW, Context
 from steepest.data.steps.decode import Decode
+from steepest.data.steps.text import Text
 
-NOTHING_ADDED: dict[str, Any] = {"decode": [NONE]}
+NOTHING_ADDED: dict[str, Any] = {"decode": [NONE], "text": []}
 """The options with which no step is added."""
 
 
 def with_added(
     preparation: Preparation, raw: pl.LazyFrame, options: TableOptions
 ) -> tuple[Preparation, tuple[Note, ...]]:
-    """Return the steps of a table: its preparation, with names for patterns, and what ``--decode`` adds.
+    """Return the steps of a table: its preparation, with names for patterns, and what ``--decode`` and ``--text`` add.
 
     Args:
         preparation: as it was given.
@@ -33,7 +34,8 @@ def with_added(
     keep = [options.split_rule.column, options.weight, options.time]
     context = Context(options.target, tuple(each for each in keep if each))
     named = [Decode(columns=[each]) for each in options.decode if each not in (AUTO, NONE)]
-    found = preparation.with_steps(named).resolved(raw, context)
+    texts = [Text(columns=options.text)] if options.text else []
+    found = preparation.with_steps(named, last=texts).resolved(raw, context)
     if AUTO not in options.decode or options.as_they_are:
         return found, ()
     taken = {

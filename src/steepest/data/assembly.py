@@ -143,7 +143,9 @@ def assemble(
     if given is not None and given.columns is not None:
         columns, about_columns = given.columns, []
     else:
-        columns, about_columns = decide_roles(frame.drop(SPLIT_COLUMN), target, options)
+        columns, about_columns = decide_roles(
+            frame.drop(SPLIT_COLUMN), target, options, made=preparation.roles
+        )
     if given is not None:
         classes = given.classes
     else:

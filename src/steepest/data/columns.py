@@ -17,7 +17,8 @@ from steepest.data.unforeseen import Unforeseen, added
 from steepest.errors import DataError
 from steepest.wording import counted
 
-Role = Literal["target", "weight", "categorical", "continuous", "date", "left out"]
+Role = Literal["target", "weight", "categorical", "continuous", "date", "text", "left out"]
+"""What a column is for; a text has this role until its step has made numbers of it."""
 Kind = Literal["text", "integer", "float", "boolean", "date", "other"]
 
 

@@ -267,7 +267,7 @@ def _toml(description: Description) -> str:
     lines.append(f"target = {quoted(target)}" if target else '# target = "…"')
     said = {
         name: getattr(description.options, name)
-        for name in ("weight", "decode", "missing", "decimal", "encoding", "split")
+        for name in ("weight", "decode", "text", "missing", "decimal", "encoding", "split")
     }
     for name, value in said.items():
         if value != type(description.options).model_fields[name].default:

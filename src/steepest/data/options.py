@@ -34,7 +34,7 @@ COLUMNS = ("x", "y", "user", "item", "rating", "time")
 
 AUTO, NONE = "auto", "none"
 
-NOT_SAID = {"source", "validation", "test", "prepare", "reader", "titles", "decode"}
+NOT_SAID = {"source", "validation", "test", "prepare", "reader", "titles", "decode", "text"}
 """Options that the fingerprint of the data does not depend on, but by its rows."""
 
 SAID_IF_GIVEN = ("x", "y", "weight", "size", "user", "item", "rating", "time", "range")
@@ -70,6 +70,9 @@ class TableOptions(BaseModel):
         [AUTO],
         description="one-hot columns to make one column of categories of, by a pattern such as 'Soil_Type_*'; auto: "
         "all that are found; none",
+    )
+    text: list[str] = Field(
+        [], description="columns of free text, of whose words columns of numbers are made (the step text)"
     )
     missing: list[str] = Field(
         [],
@@ -188,7 +191,9 @@ class TableOptions(BaseModel):
             raise ValueError(f"{value!r} is not a known encoding") from None
         return value
 
-    @field_validator("features", "categorical", "continuous", "drop", "decode", "missing", mode="before")
+    @field_validator(
+        "features", "categorical", "continuous", "drop", "decode", "text", "missing", mode="before"
+    )
     @classmethod
     def _listed(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -197,7 +202,7 @@ class TableOptions(BaseModel):
         names = list(value) if isinstance(value, list | tuple | set | frozenset) else value
         return [_named(each) for each in names] if isinstance(names, list) else names
 
-    @field_validator("target", "features", "categorical", "continuous", "drop", "weight", *COLUMNS)
+    @field_validator("target", "features", "categorical", "continuous", "drop", "text", "weight", *COLUMNS)
     @classmethod
     def _plain(cls, value: Any) -> Any:
         return plain_in(value)
@@ -274,6 +279,10 @@ class TableOptions(BaseModel):
         both = sorted(set(self.categorical) & set(self.continuous))
         if both:
             raise ValueError(f"column {both[0]!r} cannot be both categorical and continuous")
+        for name in ("categorical", "continuous"):
+            both = sorted(set(self.text) & set(getattr(self, name)))
+            if both:
+                raise ValueError(f"column {both[0]!r} cannot be both {name} and text")
         if NONE in self.decode and len(self.decode) > 1:
             raise ValueError(
                 f"decode cannot be both {NONE} and {next(e for e in self.decode if e != NONE)!r}"
@@ -325,7 +334,7 @@ def check_used(options: TableOptions, *, text: bool) -> None:
             else f"--split {options.split} draws nothing"
         )
         raise _no_effect("--split-seed", why)
-    for name in ("features", "categorical", "continuous", "drop"):
+    for name in ("features", "categorical", "continuous", "text", "drop"):
         for column in getattr(options, name) or []:
             if column == options.weight:
                 raise _no_effect(f"--{name} {column}", f"it holds the weights of rows: --weight {column}")
@@ -333,6 +342,8 @@ def check_used(options: TableOptions, *, text: bool) -> None:
                 raise _no_effect(
                     f"--{name} {column}", f"--drop leaves {column} out", "name it in one of the two"
                 )
+            if column == options.target and name == "text":
+                raise _no_effect(f"--text {column}", "it is the target")
             if column == options.target and name in ("categorical", "continuous"):
                 task = "classification" if name == "categorical" else "regression"
                 raise _no_effect(f"--{name} {column}", "it is the target", f"write --task {task}")
@@ -373,10 +384,10 @@ def suggested_beside(suggested: Mapping[str, Any], given: TableOptions) -> dict[
     """Return options of a catalog or a preparation file that are not given, but for columns given otherwise."""
     kept = {name: value for name, value in suggested.items() if name not in given.model_fields_set}
     gone = [given.target, given.weight, *given.drop]
-    used = [given.weight, *(given.features or []), *given.categorical, *given.continuous]
+    used = [given.weight, *(given.features or []), *given.categorical, *given.continuous, *given.text]
     if "split" in given.model_fields_set and given.split_rule.several == "folds":
         kept.pop("test", None)  # a share for one split
-    others = {"drop": used, "features": gone, "categorical": gone, "continuous": gone}
+    others = {"drop": used, "features": gone, "categorical": gone, "continuous": gone, "text": gone}
     for name, taken in others.items():
         if isinstance(kept.get(name), list | tuple):
             kept[name] = [each for each in kept[name] if each not in taken]

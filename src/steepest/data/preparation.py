@@ -105,6 +105,18 @@ class Preparation:
         ]
 
     @property
+    def roles(self) -> dict[str, str]:
+        """What columns that steps make are used for, where a step says it."""
+        return {name: role for step in self.steps for name, role in step.roles().items()}
+
+    @property
+    def roles_before(self) -> dict[str, str]:
+        """The same before the first learned step, where texts of which steps will make numbers are still there."""
+        learned = self.steps[len(self.prefix) :]
+        texts = {name: "text" for step in learned for name in (step.inputs() if step.roles() else ())}
+        return {**Preparation(self.prefix).roles, **texts}
+
+    @property
     def prefix(self) -> tuple[Step, ...]:
         """The steps before the first learned one."""
         first = next((i for i, step in enumerate(self.steps) if isinstance(step, LearnedStep)), None)

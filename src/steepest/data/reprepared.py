@@ -23,7 +23,18 @@ from steepest.errors import PreparationError, SteepestError
 from steepest.wording import counted
 
 FREE = frozenset(
-    {"features", "categorical", "continuous", "drop", "decode", "min_count", "missing", "decimal", "encoding"}
+    {
+        "features",
+        "categorical",
+        "continuous",
+        "drop",
+        "decode",
+        "text",
+        "min_count",
+        "missing",
+        "decimal",
+        "encoding",
+    }
 )
 """Options of a table that another preparation may set for itself."""
 

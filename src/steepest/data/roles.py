@@ -15,14 +15,15 @@ The rules, first match wins; ``--categorical``, ``--continuous``, ``--drop`` and
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import cast
 
 import polars as pl
 
 from steepest.data import dates
-from steepest.data.columns import Column, Columns, as_number, check_finite, kind_of
+from steepest.data.columns import Column, Columns, Role, as_number, check_finite, kind_of
 from steepest.data.dataset import Note
 from steepest.data.identifiers import use_of_texts, use_of_whole_numbers
 from steepest.data.labels import as_text, distinct_values
@@ -48,9 +49,15 @@ SOME_DATES = 0.5
 
 
 def decide_roles(
-    frame: pl.DataFrame, target: str | None, options: TableOptions
+    frame: pl.DataFrame, target: str | None, options: TableOptions, *, made: Mapping[str, str] | None = None
 ) -> tuple[Columns, list[Note]]:
     """Decide the role of every column from all rows of the prepared table.
+
+    Args:
+        frame: the rows.
+        target: the column to predict.
+        options: what was said about columns.
+        made: the roles of columns that a preparation step has made, and so knows.
 
     Raises:
         UnknownNameError: an option names a column that is not there.
@@ -64,8 +71,12 @@ def decide_roles(
     if target is not None and target in options.drop:
         raise DataError(f"the target {target!r} is also dropped", hint="take it out of --drop.")
 
+    known = {name: role for name, role in (made or {}).items() if name not in {*named, target}}
+
     def judged(name: str) -> tuple[Column, list[Note]]:
         notes: list[Note] = []
+        if name in known:
+            return _made(frame[name], known[name]), notes
         return _column(frame[name], name == target, options, notes), notes
 
     with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
@@ -78,7 +89,9 @@ def decide_roles(
         + about_sentinels(
             frame[each.name]
             for each in columns.columns
-            if each.role in ("continuous", "target") and frame[each.name].dtype.is_numeric()
+            if each.role in ("continuous", "target")
+            and each.name not in known
+            and frame[each.name].dtype.is_numeric()
         )
         + about_unnamed_weights(
             (frame[each.name] for each in columns.columns if each.role in ("continuous", "categorical")),
@@ -87,7 +100,7 @@ def decide_roles(
     )
     for each in columns.columns:
         if each.role == "continuous":
-            if each.name not in options.continuous and frame[each.name].dtype.is_numeric():
+            if each.name not in {*options.continuous, *known} and frame[each.name].dtype.is_numeric():
                 notes += filter(None, [about_times(frame[each.name])])
             check_finite(as_number(as_text(frame[each.name]), each.format, each.zone), each.name)
     if target is not None and not columns.required:
@@ -110,6 +123,14 @@ def few_integers(distinct: int, rows: int) -> bool:
         (True, False, False)
     """
     return distinct <= min(FEW_INTEGERS, max(2, rows // 10))
+
+
+def _made(values: pl.Series, role: str) -> Column:
+    """Return a column that a preparation step has made; one that does not vary is left out without a word."""
+    kind = "float" if role == "continuous" else kind_of(values)
+    if role != "text" and distinct_values(values) <= 1 and not values.null_count():
+        return Column(values.name, kind, "left out", "as asked")
+    return Column(values.name, kind, cast("Role", role))
 
 
 def _column(values: pl.Series, is_target: bool, options: TableOptions, notes: list[Note]) -> Column:
@@ -286,7 +307,7 @@ def _cure(reason: str, column: Column) -> str:
         return f" (--{'continuous' if column.kind == 'integer' else 'categorical'} {name} keeps it)"
     if reason != TEXT:
         return ""
-    return f": --categorical {name} makes a category of each text, a derive step in a --prepare file numbers"
+    return f": --text {name} uses its words, --categorical {name} makes a category of each text, this step a number"
 
 
 def _length(name: str) -> str:

@@ -35,6 +35,7 @@ from steepest.data.steps.filter import Filter
 from steepest.data.steps.group import Group
 from steepest.data.steps.rename import Rename
 from steepest.data.steps.select import Select
+from steepest.data.steps.text import Text
 from steepest.errors import PreparationError
 from steepest.export.portable.reading import label
 
@@ -235,6 +236,18 @@ def _decode(step: Decode, back: _Back) -> None:
         back.before([{"step": "decode", "columns": step.columns, "into": step.name, "labels": step.labels}])
 
 
+def _text(step: Text, back: _Back) -> None:
+    for column in step.columns:
+        names = [name for name in step.names(column) if name in back.needed]
+        if not names:
+            continue
+        if step.method == "hashed":
+            raise _cannot(f"a text step hashes the words of {column!r}")
+        about = {"column": column, **back.learned[column].to_dict(as_series=False)}
+        back.before([{"step": "text", **about, "names": step.names(column)}])
+        back.needed = (back.needed - set(names)) | {column}
+
+
 def _rename(step: Rename, back: _Back) -> None:
     kept = {old: new for old, new in step.columns.items() if new in back.needed}
     if kept:
@@ -291,6 +304,6 @@ def _cast(step: Cast, back: _Back) -> None:
 
 FOLLOWED: Mapping[type[Step], Callable[[Any, _Back], None]] = {
     Cast: _cast, Decode: _decode, Derive: _derive, Drop: _nothing, FillConstant: _fill_constant, FillFrom: _fill_from,
-    FillMode: _fill_mode, Filter: _filter, Group: _group, Rename: _rename, Select: _nothing,
+    FillMode: _fill_mode, Filter: _filter, Group: _group, Rename: _rename, Select: _nothing, Text: _text,
 }  # fmt: skip
 """What each step contributes; every registered step is here."""

@@ -107,6 +107,10 @@ class Step(BaseModel):
         """Return this step for a table that lacks ``columns``, or None if nothing of it is left."""
         return None
 
+    def roles(self) -> dict[str, str]:
+        """Return what columns that this step makes are used for, where their values do not show it."""
+        return {}
+
     def resolved(self, schema: pl.Schema) -> Self:
         """Return this step with the columns that it means in a table, where it may name them by a pattern."""
         del schema

@@ -58,6 +58,9 @@ class Decode(Step):
     def sources(self, names: frozenset[str]) -> frozenset[str]:
         return (names - {self.name}) | set(self.columns) if self.name in names else names
 
+    def roles(self) -> dict[str, str]:
+        return {self.name: "categorical"}
+
     def resolved(self, schema: pl.Schema) -> Self:
         """Return this step with the names that its patterns mean in a table."""
         return self.model_copy(update={"columns": named_by(self.columns, schema)})

@@ -220,6 +220,17 @@ def _decode(row: Row, step: Mapping[str, Any]) -> None:
     row[step["into"]] = step["labels"][[float(each) for each in values].index(1.0)] if whole else None
 
 
+def _text(row: Row, step: Mapping[str, Any]) -> None:
+    found = Counter(re.findall(r"\b\w\w+\b", (row.pop(step["column"]) or "").lower()))
+    weights = [
+        (1 + math.log(found[word])) * idf if word in found else 0.0
+        for word, idf in zip(step["word"], step["idf"], strict=True)
+    ]
+    length = math.sqrt(sum(each * each for each in weights)) or 1.0
+    for i, name in enumerate(step["names"]):
+        row[name] = float(np.float32(weights[i] / length)) if i < len(weights) else 0.0
+
+
 def _fill(row: Row, step: Mapping[str, Any]) -> None:
     if row[step["column"]] is None:
         row[step["column"]] = step["value"]
@@ -288,6 +299,7 @@ _CAST: dict[str, Callable[[Any, Mapping[str, Any]], Any]] = {
 }  # fmt: skip
 _STEPS: dict[str, Callable[[Row, Mapping[str, Any]], None]] = {
     "rename": _rename, "decode": _decode, "group": _group, "fill": _fill, "fill-from": _fill_from, "cast": _cast,
+    "text": _text,
 }  # fmt: skip
 
 
