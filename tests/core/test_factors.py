@@ -11,7 +11,7 @@ from steepest.recipe import BEARINGS, FACTOR, FACTORS, NEUTRAL, STAYS, ArmOption
 from steepest.sweep.arms import Wanted
 from steepest.sweep.labels import shown_value
 
-ELSEWHERE = ("train_rows", "labels", "prepare", "procedure")
+ELSEWHERE = ("numbers", "train_rows", "labels", "prepare", "procedure")
 """Factors that are in the fingerprint of the data, or in the recipes of stages."""
 
 

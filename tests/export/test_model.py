@@ -22,6 +22,7 @@ from steepest.data.dataset import InputField, Shape
 from steepest.data.labels import as_label
 from steepest.data.preparation import STEPS
 from steepest.data.table import read_table
+from steepest.data.variants import Variant
 from steepest.errors import MissingExtraError, ModelError, PreparationError, UnknownNameError
 from steepest.evaluate import baselines
 from steepest.export import FORMATS, encoders, export_folder, networks
@@ -83,10 +84,17 @@ def rows(seed: int = 0) -> pl.DataFrame:
     )
 
 
-def fitted(target: str, model: str, table: pl.DataFrame | Path | None = None, **options: Any) -> TrainedModel:
+def fitted(
+    target: str,
+    model: str,
+    table: pl.DataFrame | Path | None = None,
+    *,
+    numbers: str = "standard",
+    **options: Any,
+) -> TrainedModel:
     """Return a model with random weights, or a fitted baseline, and statistics that batch norm has seen."""
     source = read_table(rows() if table is None else table, target=target, **options)
-    data = source.dataset()
+    data, pipeline = source.vary(Variant(numbers=numbers))
     if model.startswith(BASELINE):
         names = [model.removeprefix(BASELINE)]
         net = baselines.run_baselines(data, names=names, seed=0)[0].model
@@ -98,7 +106,7 @@ def fitted(target: str, model: str, table: pl.DataFrame | Path | None = None, **
         for _ in range(3):
             net(*data.train.inputs)
     about = About(model, data.shape, data.classes, target, data.target_scale, {})
-    return TrainedModel(net, about, source.pipeline)
+    return TrainedModel(net, about, pipeline)
 
 
 def put(files: Files, folder: Path) -> Path:
@@ -166,6 +174,8 @@ MODELS = {
     "members": ("rooms", "tabm(k=3, hidden=[8, 4], dropout=[0.2, 0.0])"),
     "members of a number": ("income", "tabm(k=3, hidden=[8])"),
     "one member": ("left", "tabm(k=1, hidden=[8])"),
+    "numbers in pieces": ("left", "embedding-mlp(hidden=[8])", "piecewise(bins=9)"),
+    "numbers in waves": ("income", "linear", "periodic(width=3)"),
     "linear": ("rooms", "linear"),
     "true or false": ("member", "linear"),
     "majority": ("left", BASELINE + "majority"),
@@ -184,6 +194,8 @@ IN_ONNX = [
     "hashed crosses",
     "cross layers",
     "members",
+    "numbers in pieces",
+    "numbers in waves",
     "linear",
     "mean",
     "logistic",
@@ -196,7 +208,10 @@ IN_ONNX = [
 @pytest.fixture(scope="module")
 def models() -> dict[str, TrainedModel]:
     """Every model and baseline."""
-    return {name: fitted(*about) for name, about in MODELS.items()}
+    return {
+        name: fitted(target, model, numbers="".join(numbers) or "standard")
+        for name, (target, model, *numbers) in MODELS.items()
+    }
 
 
 @pytest.fixture(scope="module")

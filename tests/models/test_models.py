@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from steepest.data.dataset import Shape
+from steepest.data.numbers import NumberEncoding
 from steepest.models import registry
 from steepest.testing import ModelConformance
-from steepest.testing.models import CURVES, IMAGES, RECONSTRUCTED
+from steepest.testing.models import CURVES, IMAGES, RECONSTRUCTED, SHAPES
 from tests.train.test_rows import VectorsAndBiases
 
 
@@ -35,6 +38,17 @@ class TestTables(ModelConformance):
         "tabm(k=1, hidden=(8,))",
         "tabm(k=3, hidden=())",
     )
+
+
+def encoded(kind: str) -> list[Shape]:
+    """The tables with columns of numbers that are encoded."""
+    scores = np.random.default_rng(0).standard_t(2, (500, 3))
+    return [replace(each, numbers=NumberEncoding.fit(kind, scores)) for each in SHAPES]
+
+
+class TestEncodedNumbers(ModelConformance):
+    models = ("linear", "embedding-mlp")
+    shapes = (*encoded("piecewise(bins=5)"), *encoded("periodic(frequencies=3, width=2)"))
 
 
 class TestCurves(ModelConformance):

@@ -9,6 +9,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from steepest.data.numbers import NumberEncoding
+
 Task = Literal["classification", "regression", "reconstruction"]
 
 
@@ -123,6 +125,7 @@ class Shape:
         outputs: number of classes, or 1 for regression; of a reconstruction the numbers of one input.
         others: what a model is called with where that is not a table's codes and values.
         bounds: the least and the greatest value of the target, where both are known.
+        numbers: what becomes of the columns of numbers in front of the model; None where they stay standard scores.
 
     Example:
         >>> [each.kind for each in Shape("regression", {"day": 7}, ("heat",), 1).fields]
@@ -135,6 +138,7 @@ class Shape:
     outputs: int
     others: tuple[InputField, ...] = field(default=(), repr=False)
     bounds: tuple[float, float] | None = field(default=None, repr=False)
+    numbers: NumberEncoding | None = field(default=None, repr=False, compare=False)
 
     @property
     def fields(self) -> tuple[InputField, ...]:
@@ -163,6 +167,19 @@ class Shape:
             'model(categorical, continuous)'
         """
         return f"model({', '.join(each.name for each in self.fields)})"
+
+    @property
+    def encoded(self) -> Shape:
+        """What a model itself is called with, behind the encoding of numbers.
+
+        Example:
+            >>> found = NumberEncoding.fit("piecewise(bins=2)", torch.arange(5.0)[:, None].numpy())
+            >>> Shape("regression", {"day": 7}, ("heat",), 1, numbers=found).encoded.continuous
+            ('heat', 'heat from 0', 'heat from 2')
+        """
+        if self.numbers is None:
+            return self
+        return replace(self, continuous=self.numbers.names(self.continuous), numbers=None)
 
     @property
     def classes(self) -> int:

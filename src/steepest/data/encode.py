@@ -18,6 +18,7 @@ from torch import Tensor
 
 from steepest.data.columns import check_finite
 from steepest.data.labels import Labels, labels_of
+from steepest.data.numbers import NumberEncoding
 from steepest.data.sizes import beyond_floats, check_size, deviation
 from steepest.data.target import sorted_labels
 from steepest.data.unforeseen import Unforeseen, added
@@ -170,6 +171,7 @@ class TableEncoder:
         scales: of each continuous column, in the order of the second input's columns; the missing
             indicators follow after all of them.
         min_count: how often a category had to be there to get a code of its own.
+        encoding: what a network makes of the numbers; None where it gets standard scores.
 
     Example:
         >>> train = pl.DataFrame({"c": ["b", "a"], "x": [1.0, 3.0]})
@@ -182,6 +184,7 @@ class TableEncoder:
     vocabularies: Mapping[str, Vocabulary]
     scales: Mapping[str, Standardization]
     min_count: int = 1
+    encoding: NumberEncoding | None = None
 
     @classmethod
     def fit(
@@ -196,6 +199,15 @@ class TableEncoder:
             {name: Standardization.fit(train[name]) for name in continuous},
             min_count,
         )
+
+    def with_numbers(self, numbers: str, inputs: tuple[Tensor, ...]) -> TableEncoder:
+        """Return this with an encoding of numbers that is learned from the training rows as they are encoded."""
+        scores = inputs[1].numpy()
+        n = len(self.scales)
+        lacking = np.zeros((len(scores), n), dtype=bool)
+        with_gaps = [i for i, each in enumerate(self.scales.values()) if each.missing]
+        lacking[:, with_gaps] = scores[:, n:] > 0
+        return replace(self, encoding=NumberEncoding.fit(numbers, scores[:, :n], lacking))
 
     def as_they_are(self) -> TableEncoder:
         """Return this with numbers that are left in their units."""
@@ -295,6 +307,7 @@ class TableEncoder:
             },
             "scales": {name: asdict(each) for name, each in self.scales.items()},
             "min_count": self.min_count,
+            **({} if self.encoding is None else {"encoding": self.encoding.to_dict()}),
         }
 
     @classmethod
@@ -307,6 +320,7 @@ class TableEncoder:
             },
             {name: _stored_scale(**each) for name, each in stored["scales"].items()},
             int(stored.get("min_count", 1)),
+            NumberEncoding.from_dict(stored["encoding"]) if "encoding" in stored else None,
         )
 
 

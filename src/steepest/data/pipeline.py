@@ -87,7 +87,8 @@ class TablePipeline(Pipeline):
     def shape(self) -> Shape:
         """What a model must know."""
         outputs = len(self.classes) if has_classes(self.task) else 1
-        return Shape(self.task, self.encoder.cardinalities, self.encoder.continuous, outputs)
+        encoder = self.encoder
+        return Shape(self.task, encoder.cardinalities, encoder.continuous, outputs, numbers=encoder.encoding)
 
     def transform(self, source: Any) -> Encoded:
         """Read, prepare and encode new rows; columns that are not needed are ignored.

@@ -24,6 +24,7 @@ from steepest.data.describe import Description, ShownRows, describe_columns
 from steepest.data.folds import Folds
 from steepest.data.harmony import Raw, harmonised
 from steepest.data.labels import with_text
+from steepest.data.numbers import STANDARD
 from steepest.data.options import (
     INTEGER_CLASSES,
     TableOptions,
@@ -96,6 +97,8 @@ class Table(Source):
         preparation: the preparation steps.
     """
 
+    encodes_numbers = True
+
     def __init__(
         self,
         options: TableOptions,
@@ -152,13 +155,9 @@ class Table(Source):
             known = frame.height - (frame[self.options.target].null_count() if self.options.target else 0)
             notes.append(Note("info", f"{about_test_sets(known, self.options)}."))
         notes += about_split(frame, columns, self.options)
-        return describe_columns(
-            frame,
-            columns,
-            (*self._read_notes, *map(note_of, reports), *notes),
-            name=source_name(self._source),
-            options=self.options,
-        )
+        told = (*self._read_notes, *map(note_of, reports), *notes)
+        name = source_name(self._source)
+        return describe_columns(frame, columns, told, name=name, options=self.options)
 
     def show_batch(self, n: int = 5, seed: int = 0) -> ShownRows:
         """Return the first ``n`` rows of the first training batch, decoded from the tensors."""
@@ -214,6 +213,7 @@ class Table(Source):
         train_rows: str | int | float = "all",
         labels: str = "",
         prepare: str | Path | Sequence[Mapping[str, Any]] | None = None,
+        numbers: str = STANDARD,
     ) -> Dataset:
         """Return the dataset with other training rows, training labels or features, and the same test.
 
@@ -224,6 +224,7 @@ class Table(Source):
             train_rows: ``all``, a share of the training rows such as 0.1, or a number of them such as 250.
             labels: a corruption of the training labels: ``noise(0.15)``, or ``shuffle``.
             prepare: another preparation: a TOML file, a list of steps, or ``none`` for no step at all.
+            numbers: what a network makes of numbers, such as ``piecewise``.
 
         Raises:
             OptionError: there are not so many training rows, or too few would be left; a corruption does not exist; the
@@ -231,21 +232,20 @@ class Table(Source):
             PreparationError: a step of ``prepare`` would change validation or test rows; the message names it.
 
         Example:
-            >>> rows = {"x": [i / 7 for i in range(200)], "y": ["a", "b"] * 100}
-            >>> table = read_table(rows, target="y")
+            >>> table = read_table({"x": [i / 7 for i in range(200)], "y": ["a", "b"] * 100}, target="y")
             >>> few = table.variant(train_rows=0.25, labels="noise(0.15)")
             >>> len(few.train), int((few.train.target != few.true_target).sum()), len(few.test)
             (40, 6, 20)
         """
         self.dataset()
-        return self.vary(Variant.of(train_rows, labels, prepare))[0]
+        return self.vary(Variant.of(train_rows, labels, prepare, numbers))[0]
 
     def vary(self, variant: Variant, test_set: int | None = None) -> tuple[Dataset, TablePipeline]:
         """Return a variant of a dataset and its own fitted preparation.
 
         Args:
             variant: what is other.
-            test_set: of which of several test sets, from 0; else the variant is that of ``final()``, and cached.
+            test_set: of which of several test sets, from 0; else the variant is that of ``final()``.
         """
         check_varies(variant, self.options)
         if test_set is not None and self.sets > 1:

@@ -27,6 +27,7 @@ from steepest.data.assembly import Assembled, SourceRows, with_target
 from steepest.data.corruptions import Corruption, make_corruption
 from steepest.data.dataset import Dataset, Note
 from steepest.data.given import Given
+from steepest.data.numbers import STANDARD, numbers_text
 from steepest.data.options import TableOptions
 from steepest.data.parts import SPLIT_COLUMN, moments
 from steepest.data.pipeline import TablePipeline
@@ -51,13 +52,14 @@ class Variant:
         labels: a corruption of the training labels such as ``noise(0.15)``; empty, or ``none``, for the true ones.
         prepare: a TOML file of preparation steps, ``none`` for no step; or the steps, as JSON; None for the
             experiment's own preparation.
+        numbers: what a network makes of numbers, such as ``piecewise``; ``standard`` for standard scores.
 
     Raises:
         OptionError: a value is not allowed.
 
     Example:
         >>> Variant(train_rows="0.10", labels="noise(level=0.15)")
-        Variant(train_rows='0.1', labels='noise(0.15)', prepare=None)
+        Variant(train_rows='0.1', labels='noise(0.15)', prepare=None, numbers='standard')
         >>> Variant(train_rows="1.0") == Variant(), Variant().is_neutral
         (True, True)
     """
@@ -65,6 +67,7 @@ class Variant:
     train_rows: str = ALL
     labels: str = ""
     prepare: str | None = None
+    numbers: str = STANDARD
 
     def __post_init__(self) -> None:
         """Write the values in one way."""
@@ -73,20 +76,30 @@ class Variant:
         object.__setattr__(
             self, "labels", "" if labels.lower() in ("", NONE) else str(make_corruption(labels))
         )
+        object.__setattr__(self, "numbers", numbers_text(self.numbers))
 
     @classmethod
     def of(
-        cls, train_rows: str | float, labels: str, prepare: str | Path | Sequence[Mapping[str, Any]] | None
+        cls,
+        train_rows: str | float,
+        labels: str,
+        prepare: str | Path | Sequence[Mapping[str, Any]] | None,
+        numbers: str = STANDARD,
     ) -> Variant:
         """Return the variant of values as they are given in Python."""
         if prepare is not None and not isinstance(prepare, str | Path):
             prepare = json.dumps([dict(each) for each in prepare])
-        return cls(str(train_rows), labels, None if prepare is None else str(prepare))
+        return cls(str(train_rows), labels, None if prepare is None else str(prepare), numbers)
 
     @property
     def is_neutral(self) -> bool:
         """Whether this is the experiment's own dataset."""
         return self == Variant()
+
+    @property
+    def same_rows(self) -> bool:
+        """Whether its rows and labels are those of the experiment's own dataset."""
+        return replace(self, numbers=STANDARD).is_neutral
 
     @property
     def altered(self) -> str:
@@ -139,7 +152,7 @@ def _train_rows(text: str) -> str:
 
 def check_varies(variant: Variant, options: TableOptions) -> None:
     """Raise an ``OptionError`` if variants could not be judged on the same rows: nothing is held out."""
-    if not options.split_rule.held_out and not variant.is_neutral:
+    if not options.split_rule.held_out and not variant.same_rows:
         raise OptionError(
             f"{variant.altered or 'another preparation'} cannot be compared where nothing is held out",
             hint="leave --split none out: variants of the training data are judged on rows that all have in common.",
@@ -189,7 +202,7 @@ def varied(
         made = assembled(prepared, fewer, base)
         notes += _about_few(variant.train_rows, wanted, base.dataset, made.dataset, how)
     if made is base and not variant.labels:
-        return base.dataset, base.pipeline
+        return _with_numbers(base.dataset, base.pipeline, variant.numbers)
     dataset = made.dataset
     if variant.labels:
         places = np.searchsorted(
@@ -213,7 +226,33 @@ def varied(
         provenance={**dataset.provenance, "variant": about},
         fingerprint=hashlib.sha256(told.encode()).hexdigest()[:32],
     )
-    return dataset, made.pipeline
+    return _with_numbers(dataset, made.pipeline, variant.numbers)
+
+
+def _with_numbers(dataset: Dataset, pipeline: TablePipeline, numbers: str) -> tuple[Dataset, TablePipeline]:
+    """Return a dataset and its pipeline with an encoding of numbers that is learned from its training rows."""
+    if numbers == STANDARD:
+        return dataset, pipeline
+    encoder = pipeline.encoder.with_numbers(numbers, dataset.train.inputs)
+    if encoder.encoding is None:
+        return dataset, pipeline
+    pipeline = replace(pipeline, encoder=encoder)
+    told = json.dumps([dataset.fingerprint, encoder.encoding.to_dict()], sort_keys=True)
+    shape = pipeline.shape
+    before, inputs = (
+        len(encoder.scales),
+        len(shape.encoded.continuous) - len(shape.continuous) + len(encoder.scales),
+    )
+    note = Note("info", f"{counted(before, 'column')} of numbers as {counted(inputs, 'input')}: {numbers}.")
+    provenance = {**dataset.provenance, "numbers": numbers}
+    dataset = replace(
+        dataset,
+        shape=shape,
+        notes=(*dataset.notes, note),
+        provenance=provenance,
+        fingerprint=hashlib.sha256(told.encode()).hexdigest()[:32],
+    )
+    return dataset, pipeline
 
 
 # --- training rows ----------------------------------------------------------------------------------------

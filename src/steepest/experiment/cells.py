@@ -25,7 +25,8 @@ CODES = {"model": "code", "loss": "loss code", "regularizer": "regularizer code"
 def cell_of(recipe: Recipe, shape: Shape) -> str:
     """Return the key of the cell of a recipe on data of a shape."""
     known = [recipe.model, repr(shape), recipe.batch_size, recipe.precision]
-    return stable_hash([*known, *_unusual(recipe).values()])[:12]
+    numbers = [] if shape.numbers is None else [len(shape.encoded.continuous)]
+    return stable_hash([*known, *_unusual(recipe).values(), *numbers])[:12]
 
 
 def _unusual(recipe: Recipe) -> dict[str, Any]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from steepest.components import grammar
 from steepest.data.dataset import Dataset
+from steepest.data.numbers import AUTO, STANDARD
 from steepest.data.sources.contract import Source, failed
 from steepest.data.sources.rows import Pipeline
 from steepest.data.variants import Variant
-from steepest.errors import SteepestError
+from steepest.errors import OptionError, SteepestError
 from steepest.recipe import WHOLE_BATCH
 from steepest.sweep.arms import UNPREPARED, Wanted, whole_path
 from steepest.sweep.defaults import default_batch_size
@@ -77,7 +78,7 @@ class Datasets(Mapping[str, Dataset]):
 
     def variant(self, arm: Wanted) -> Variant:
         """Return the data variant of an arm."""
-        return variant_of(self.source, arm.train_rows, arm.labels, arm.prepare)
+        return variant_of(self.source, *arm.variant)
 
     def pipeline(self, fingerprint: str) -> Pipeline:
         """Return what was learned from the training rows of a dataset."""
@@ -95,7 +96,7 @@ class Datasets(Mapping[str, Dataset]):
 
     def lacks_rows(self, fingerprint: str) -> bool:
         """Whether a dataset may lack rows of the table: its variant has fewer training rows, or other steps."""
-        return not replace(self._variants[fingerprint], labels="").is_neutral
+        return not replace(self._variants[fingerprint], labels="").same_rows
 
     def default_batch_size(self, arm: Wanted) -> int:
         """Return the batch size of an arm that names none: it fits the smallest training rows of all test sets."""
@@ -156,11 +157,23 @@ class Datasets(Mapping[str, Dataset]):
         self.first = replace(self.first, positive=positive)
 
 
-def variant_of(source: Source, train_rows: str, labels: str, prepare: str) -> Variant:
+def variant_of(source: Source, train_rows: str, labels: str, prepare: str, numbers: str) -> Variant:
     """Return the data variant of an arm from its values of these factors."""
     own = source.options.prepare
     mine = ("", UNPREPARED if own is None else whole_path(str(own)))
-    return Variant(train_rows, labels, None if prepare in mine else prepare)
+    if not source.encodes_numbers:
+        numbers = STANDARD
+    return Variant(train_rows, labels, None if prepare in mine else prepare, numbers)
+
+
+def check_encodes(source: Source, arms: Iterable[Wanted]) -> None:
+    """Raise an ``OptionError`` if numbers are to be encoded where there are no columns of them."""
+    asked = next((arm.numbers for arm in arms if arm.numbers not in (AUTO, STANDARD)), None)
+    if asked is not None and not source.encodes_numbers:
+        raise OptionError(
+            f"--numbers {asked} has no effect on {source.name!r}, which is no table with columns of numbers",
+            hint="leave it out.",
+        )
 
 
 def _bytes(data: Dataset) -> int:

@@ -54,6 +54,7 @@ class Arm:
     Args:
         optimizer: a name or specification, a ``torch.optim.Optimizer`` class, or a rule (default: adam).
         model: a specification, or a callable that takes the dataset's shape.
+        numbers: what its network makes of columns of numbers, such as ``piecewise``.
         schedule: a schedule.
         batch_size: rows per step, or ``"all"`` for every training row.
         precision: of matrix products in training.
@@ -77,6 +78,7 @@ class Arm:
 
     optimizer: Any = None
     model: str | ModelBuilder | None = None
+    numbers: str | None = None
     schedule: str | None = None
     batch_size: int | Literal["all"] | None = None
     precision: str | None = None

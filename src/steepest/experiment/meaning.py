@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from steepest.data.numbers import STANDARD
 from steepest.data.sources.contract import Source
 from steepest.errors import SteepestError
 from steepest.experiment.data import Datasets
@@ -22,7 +23,7 @@ _TEXTS: Mapping[str, Callable[[str], str]] = {
     "regularizer": regularizer_meant,
     "schedule": schedule_meant,
 }
-_DATA = ("train_rows", "labels", "prepare")
+_DATA = ("train_rows", "labels", "prepare", "numbers")
 _PARAMETERS = ("rates", "freeze")
 
 
@@ -58,7 +59,7 @@ class Meaning:
                 return meant(net, arm.rates)
             if factor == "batch_size":
                 return self._datasets.batch_size(replace(arm, batch_size=value))
-            plain = replace(arm, train_rows=ALL_ROWS, labels=TRUE_LABELS, prepare="")
+            plain = replace(arm, train_rows=ALL_ROWS, labels=TRUE_LABELS, prepare="", numbers=STANDARD)
             varied = self._datasets.variant(replace(plain, **{factor: value}))
             return self._datasets.fingerprint(varied, 0)
         except SteepestError:  # it cannot be made, which is said where it is to be

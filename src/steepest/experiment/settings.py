@@ -12,6 +12,7 @@ from steepest.compare.folds import SetKind
 from steepest.components.identity import with_shapes
 from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset, Note
+from steepest.data.numbers import STANDARD
 from steepest.data.sources.contract import Source
 from steepest.errors import OptionError
 from steepest.evaluate import baselines
@@ -19,7 +20,7 @@ from steepest.evaluate.judging import Judging, judge
 from steepest.evaluate.metrics import metric_info
 from steepest.experiment.cautions import lacking_controls, uneven
 from steepest.experiment.cells import TimedCell, cell_of, with_arm, without_edited
-from steepest.experiment.data import Datasets
+from steepest.experiment.data import Datasets, check_encodes
 from steepest.experiment.devices import usable_device
 from steepest.models import build_model
 from steepest.objectives import make_objective
@@ -216,6 +217,7 @@ def decide(experiment: Experiment, source: Source, given: Objects, observer: Obs
     protocol = experiment.protocol
     wanted = wanted_arms(experiment, given)
     _check_options(experiment, wanted)
+    check_encodes(source, wanted)
     observer.stage("reading")
     datasets = Datasets(source)
     dataset = datasets.first
@@ -307,7 +309,7 @@ def _meaning(arm: Arm, net: nn.Module) -> str:
         "schedule": schedule,
         "batch_size": recipe.batch_size,
     }
-    for name in ("train_rows", "labels", "prepare", "rates", "freeze"):
+    for name in ("numbers", "train_rows", "labels", "prepare", "rates", "freeze"):
         del factors[name]
     return stable_hash([factors, meant(net, recipe.rates), arm.folds, recipe.code, arm.method.code])
 
@@ -404,6 +406,7 @@ def _arm(
             **texts_of(wanted),
             "batch_size": WHOLE_BATCH if whole else str(batch_size),
             "loss": loss or default,
+            **({} if data.shape.numbers else {"numbers": STANDARD}),
         },
         per_epoch=BatchPlan(len(data.train), batch_size, 0).batches_per_epoch,
         cell=cell_of(recipe, data.shape),

@@ -23,13 +23,14 @@ from steepest.export.encoders import encoders
 from steepest.export.networks import in_32_bits, own_weights, portable
 from steepest.export.own import source_files
 from steepest.export.readme import readme
-from steepest.models import ModelBuilder
+from steepest.models import ModelBuilder, number_columns
 from steepest.prediction.model import TrainedModel
 
 FORMATS = ("torch", "onnx")
 
 Files = dict[str, str | bytes]
 _HERE = modules.__name__
+NUMBER_COLUMNS = "number_columns"
 
 
 def as_torch(model: TrainedModel, built_by: str | ModelBuilder | None) -> Files:
@@ -46,9 +47,9 @@ def as_torch(model: TrainedModel, built_by: str | ModelBuilder | None) -> Files:
     net = in_32_bits(model.net)
     found = portable(net)
     if found is None:
-        shape = model.about.shape
+        shape = model.pipeline.shape
         about = {"task": shape.task, "cardinalities": dict(shape.cardinalities)}
-        about |= {"continuous": list(shape.continuous), "outputs": shape.outputs}
+        about |= {"continuous": list(shape.encoded.continuous), "outputs": shape.outputs}
         files: Files = {**source_files(built_by or model.about.model), "shape.py": _module("shape")}
         weights: Mapping[str, Tensor] = own_weights(net)
     else:
@@ -59,6 +60,7 @@ def as_torch(model: TrainedModel, built_by: str | ModelBuilder | None) -> Files:
         "README.md": readme(model, known, "torch"),
         **files,
         **{f"{name}.py": _module(name) for name in ("encoding", "reading", "dates")},
+        f"{NUMBER_COLUMNS}.py": _module(NUMBER_COLUMNS, number_columns.__file__),
         "predict.py": _module("predict_torch"),
         "encoders.json": _json(known),
         "weights.safetensors": safetensors.torch.save(dict(weights)),
@@ -181,12 +183,15 @@ def _quiet(name: str) -> Generator[None]:
 def _rebuilt(module: str, about: Mapping[str, Any], weights: Mapping[str, Tensor]) -> nn.Module:
     import importlib
 
-    return importlib.import_module(f"{_HERE}.{module}").network(about, weights)
+    rest, columns = number_columns.split_off(weights)
+    net: nn.Module = importlib.import_module(f"{_HERE}.{module}").network(about, rest)
+    return net if columns is None else number_columns.put_before(net, columns)
 
 
-def _module(name: str) -> str:
-    """Return a module of ``portable/`` as it stands in the exported folder."""
-    text = (Path(str(modules.__file__)).parent / f"{name}.py").read_text(encoding="utf-8")
+def _module(name: str, path: str | None = None) -> str:
+    """Return a module of ``portable/``, or of another place, as it stands in the exported folder."""
+    file = Path(path or str(modules.__file__)).with_name(f"{name}.py")
+    text = file.read_text(encoding="utf-8").replace(number_columns.__name__, NUMBER_COLUMNS)
     if name == "predict_torch":
         text = text.replace(f"{_HERE}.embedding_mlp", "model")
     return text.replace(f"{_HERE}.", "")

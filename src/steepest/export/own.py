@@ -11,7 +11,7 @@ from steepest.components import grammar
 from steepest.components.references import file_of, is_installed, modules_of, root_of
 from steepest.errors import ModelError
 
-TAKEN = ("model.py", "predict.py", "encoding.py", "reading.py", "dates.py", "shape.py")
+TAKEN = ("model.py", "predict.py", "encoding.py", "reading.py", "dates.py", "shape.py", "number_columns.py")
 """The names of our own files in the folder."""
 
 _MODEL = '''"""The network: what the comparison was made with, and what it was built from."""

@@ -146,13 +146,14 @@ def _data_variants(comparison: Comparison, varying: Collection[str]) -> list[str
     return said
 
 
-USUAL = {"train_rows": "all", "labels": "none", "prepare": ""}
+USUAL = {"train_rows": "all", "labels": "none", "prepare": "", "numbers": "standard"}
 """The data as it is."""
 
 DATA_VARIANTS = {
     "train_rows": "Fewer training rows are a part of the same training rows; validation and test rows are the same.",
     "labels": "Only training labels were changed; results are on the true labels of validation and test rows.",
     "prepare": "Every preparation has the same validation and test rows.",
+    "numbers": "Networks get numbers in an encoding that is learned from the training rows.",
 }
 """What holds where the data varies."""
 

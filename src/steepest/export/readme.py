@@ -111,6 +111,11 @@ def _network(model: TrainedModel, about: Mapping[str, Any], form: str) -> list[s
             "`model.py` has the network, `weights.safetensors` its state dict. It is called with codes "
             f"(int64 [N, {len(shape.cardinalities)}]) and standard scores (float32 [N, {len(shape.continuous)}]); "
             f"`answers` in `predict.py` makes {answer} of what it returns."
+            + (
+                " In front of it, `number_columns.py` encodes the scores."
+                if model.pipeline.shape.numbers
+                else ""
+            )
         )
     return [
         "## The network alone",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steepest.data.dataset import Dataset
+from steepest.data.numbers import STANDARD
 from steepest.data.sources.contract import Source
 from steepest.data.variants import ALL, NONE
 from steepest.errors import ModelError, SteepestError
@@ -84,4 +85,4 @@ def dataset_of(model: TrainedModel, source: Source) -> Dataset:
     return made[0]
 
 
-_FACTORS = {"train_rows": ALL, "labels": NONE, "prepare": ""}
+_FACTORS = {"train_rows": ALL, "labels": NONE, "prepare": "", "numbers": STANDARD}

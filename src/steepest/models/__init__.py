@@ -13,6 +13,7 @@ from steepest.components.references import load_reference
 from steepest.components.registry import Entry, Registry
 from steepest.data.dataset import Shape, Task
 from steepest.errors import ModelError, first_line, is_out_of_memory
+from steepest.models.encoded import with_numbers
 from steepest.models.looked_up import of_ratings
 from steepest.models.normalized import Normalized
 from steepest.rng import torch_stream
@@ -62,7 +63,9 @@ def build_model(model: str | ModelBuilder, shape: Shape, *, seed: int = 0, **opt
         build = model
     with torch_stream(seed, "init"):
         try:
-            built = build(shape, *arguments, **options)
+            built = build(shape.encoded, *arguments, **options)
+            if shape.numbers is not None and isinstance(built, nn.Module):
+                built = with_numbers(built, shape.numbers, len(shape.continuous))
         except TypeError as error:
             raise ModelError(
                 f"the model {text!r} cannot be built: {first_line(error)}",

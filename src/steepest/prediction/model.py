@@ -448,7 +448,7 @@ class TrainedModel:
                 net = restore(about.model.removeprefix(BASELINE), about.shape, arrays)
             else:
                 with looking(Folder.of_model(folder).sources_of):
-                    net = build_model(build, about.shape, seed=int(about.trained.get("seed", 0)))
+                    net = build_model(build, pipeline.shape, seed=int(about.trained.get("seed", 0)))
                 check_code(net, about.code, folder, about.model)
                 load_once(net, arrays)
                 check_outputs(net, about.shape, about.outputs, folder, about.model)

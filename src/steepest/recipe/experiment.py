@@ -12,6 +12,7 @@ from typing import Annotated, Any, Union, cast, get_args, get_origin
 import tomli_w
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from steepest.data.numbers import STANDARD
 from steepest.data.options import TableOptions
 from steepest.errors import DataError, OptionError, hint_of, unknown_name
 from steepest.recipe.execution import EXECUTION_OPTIONS, ExecutionOptions, ExecutionPlan
@@ -50,8 +51,12 @@ class Experiment(Options):
     @model_validator(mode="before")
     @classmethod
     def _earlier_plan(cls, given: Any) -> Any:
-        """Leave what a folder of an earlier format measured out of what was asked for."""
+        """Leave what a folder of an earlier format measured out of what was asked for; its numbers are scores."""
         fields = dict(cast("Mapping[str, Any]", given)) if isinstance(given, Mapping) else {}
+        model = fields.get("model")
+        if fields.get("plan") and isinstance(model, Mapping) and "numbers" not in model:
+            fields["model"] = {**cast("Mapping[str, Any]", model), "numbers": STANDARD}
+            given = fields
         stored = fields.get("execution")
         if not isinstance(stored, Mapping) or "torch" not in stored:
             return given

@@ -22,6 +22,7 @@ class Factor:
         shared: whether one value has a place of its own, in the protocol, the model or the data.
         later: whether arms of older folders lack it, so that an empty value is no part of an arm's identity.
         lists: whether a value may have commas of its own.
+        since: the value that all arms of older folders have; it is no part of an arm's identity.
     """
 
     name: str
@@ -33,11 +34,15 @@ class Factor:
     shared: bool = False
     later: bool = False
     lists: bool = False
+    since: str = ""
 
 
 _DECLARED = (
     Factor("optimizer", "optimizer", "optimizers"),
     Factor("model", "model", "models", shared=True),
+    Factor(
+        "numbers", "encoding of numbers", "encodings of numbers", label="{} numbers", shared=True, since="standard",
+    ),
     Factor("loss", "loss", "losses", plain="default loss", label="{} loss", later=True),
     Factor("regularizer", "regularizer", "regularizers", NOTHING, "no regularizer", later=True),
     Factor("schedule", "schedule", "schedules", label="{} schedule", shared=True),

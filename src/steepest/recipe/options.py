@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from steepest.components import grammar
+from steepest.data.numbers import STANDARD, numbers_text
 from steepest.recipe.factors import FACTORS
 
 Precision = Literal["float32", "tf32", "bf16", "float64"]
@@ -94,6 +95,12 @@ class ModelOptions(Options):
     dropout: float = Field(0.1, ge=0, lt=1, description="dropout probability on the embeddings")
     embedding: Annotated[dict[str, Annotated[int, Field(ge=1)]], BeforeValidator(_pairs)] = Field(
         default_factory=dict, description="width of an embedding, as Block=128; repeatable"
+    )
+
+    numbers: Annotated[str, AfterValidator(numbers_text)] = Field(
+        STANDARD,
+        description="what networks make of columns of numbers: standard (standard scores), quantile, piecewise, "
+        "periodic, or auto",
     )
 
     @property
@@ -210,6 +217,7 @@ class Factors(Options):
     """Several values of what all arms would otherwise share; the arms are all combinations."""
 
     model: Texts = Field((), description="models")
+    numbers: Texts = Field((), description="encodings of numbers")
     loss: Texts = Field(
         (),
         description="training losses such as absolute or 'huber(1.0)' (default: cross-entropy, squared); repeatable",
@@ -261,6 +269,7 @@ class ArmOptions(Options):
 
     optimizer: str | None = Field(None, description="name or specification (default: adam)")
     model: str | None = Field(None, description="model")
+    numbers: str | None = Field(None, description="encoding of numbers")
     loss: str | None = Field(None, description="training loss")
     regularizer: str | None = Field(None, description="regularizers, joined by +, or none")
     schedule: str | None = Field(None, description="learning-rate schedule")

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from steepest.data.numbers import STANDARD
 from steepest.data.variants import Variant
 from steepest.errors import OptionError, SteepestError
 from steepest.models import ModelBuilder
@@ -73,7 +74,7 @@ class Wanted:
         model: a specification, or a callable.
         schedule, precision: as in a recipe.
         batch_size: rows per step, ``all`` for every training row, or None for the default.
-        train_rows, labels, prepare: the data variant.
+        train_rows, labels, prepare, numbers: the data variant.
         procedure: of which runs it consists.
         loss: the training loss; empty for the default one of the target.
         regularizer: what acts inside a step besides the optimizer; empty for nothing.
@@ -98,11 +99,13 @@ class Wanted:
     freeze: str = ""
     name: str = ""
     model_name: str = ""
+    numbers: str = STANDARD
     callbacks: tuple[tuple[str, Callback], ...] = ()
 
     def __post_init__(self) -> None:
         """Write the data variant in one way, wherever the command was given."""
-        variant = Variant(self.train_rows, self.labels)
+        variant = Variant(self.train_rows, self.labels, numbers=self.numbers)
+        object.__setattr__(self, "numbers", variant.numbers)
         object.__setattr__(self, "train_rows", variant.train_rows)
         object.__setattr__(self, "labels", variant.labels or TRUE_LABELS)
         object.__setattr__(self, "prepare", whole_path(self.prepare))
@@ -117,9 +120,9 @@ class Wanted:
         return self.model if isinstance(self.model, str) else self.model_name or callable_name(self.model)
 
     @property
-    def variant(self) -> tuple[str, str, str]:
+    def variant(self) -> tuple[str, str, str, str]:
         """What makes its data another than the experiment's."""
-        return self.train_rows, self.labels, self.prepare
+        return self.train_rows, self.labels, self.prepare, self.numbers
 
     def value(self, factor: str) -> Any:
         """Return the value of a factor, as it was given."""
@@ -181,6 +184,8 @@ class Arm:
         for name, factor in FACTOR.items():
             if factor.later and not getattr(self.recipe, name):
                 told.pop(name, None)
+            elif factor.since and told.get(name) == factor.since:
+                del told[name]
         return stable_hash(told)[:12]
 
     @property
@@ -299,6 +304,7 @@ def _shared(experiment: Experiment, given: Objects) -> Wanted:
     shared = Wanted(
         first, given.model or "", protocol.schedule, protocol.batch_size, protocol.precision,
         prepare="" if not isinstance(experiment.data.prepare, str) else experiment.data.prepare,
+        numbers=experiment.model.numbers,
         callbacks=_callbacks(experiment, given),
     )  # fmt: skip
     return shared if given.model else _with(shared, {"model": experiment.model.model}, experiment, given)

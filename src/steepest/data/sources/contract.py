@@ -25,11 +25,13 @@ class Source(ABC):
         name: a short name of the data.
         options: how it is read and split; ``options.split_rule`` says how many test sets there are.
         uses: names of the options that it uses besides ``source`` and those that chose it; others are refused.
+        encodes_numbers: whether it has columns of numbers that can be encoded in front of a network.
     """
 
     name: str
     options: TableOptions
     uses: ClassVar[frozenset[str]] = frozenset({"split", "split_seed", "validation", "test"})
+    encodes_numbers: ClassVar[bool] = False
 
     @property
     @abstractmethod

@@ -23,6 +23,7 @@ from torch import nn
 
 from steepest.export.portable.embedding_mlp import network
 from steepest.export.portable.encoding import Encoding, Row, command_line
+from steepest.models.number_columns import put_before, split_off
 
 HERE = Path(__file__).parent
 
@@ -31,7 +32,9 @@ HERE = Path(__file__).parent
 def load() -> tuple[Encoding, nn.Module]:
     """Return the encoding and the network with its weights."""
     about = json.loads((HERE / "encoders.json").read_text(encoding="utf-8"))
-    return Encoding(about), network(about["network"], load_file(HERE / "weights.safetensors")).eval()
+    weights, columns = split_off(load_file(HERE / "weights.safetensors"))
+    net = network(about["network"], weights)
+    return Encoding(about), (net if columns is None else put_before(net, columns)).eval()
 
 
 def answers(categorical: NDArray[np.int64], continuous: NDArray[np.float32]) -> NDArray[np.float64]:
