@@ -109,7 +109,7 @@ def test_coefficients_ascend_and_begin_where_they_are_told(points, tmp_path):
         (["--x", "x", "--y", "y", "--drop", "z"], "--drop has no effect on data of the kind curve"),
         (["--x", "x", "--y", "q"], "there is no column 'q'"),
         (["--x", "x", "--y", "y", "--model", "embedding-mlp"], "the model 'embedding-mlp' does not take curves"),
-        (["--x", "x", "--y", "y", "--hidden", "8"], "--hidden has no effect: the model 'mlp' has no such option"),
+        (["--x", "x", "--y", "y", "--hidden", "8"], "--hidden has no effect on the model 'mlp'"),
         (["--x", "x", "--y", "y", "--source", "table"], "--x has no effect on data of the kind table"),
         (["--x", "x", "--y", "y", "--source", "curv"], "unknown source 'curv'"),
         (["--target", "y", "--model", "polynomial(2)"], "'polynomial' does not take tables"),

@@ -15,6 +15,7 @@ from steepest.errors import ModelError, UnknownNameError
 from steepest.models import build_model
 from steepest.objectives import make_objective
 from steepest.objectives.target import target_of_shape
+from steepest.optim import make_rule
 from steepest.optim.roles import roles_of
 from steepest.rng import stream
 from steepest.train.problem import SupervisedProblem
@@ -321,6 +322,19 @@ def test_tabm_begins_as_the_paper_says():
     assert {roles[f"layers.{i}.{name}"] for i in (0, 2) for name in "rs"} == {"norms"}
     assert {roles[f"layers.{i}.bias"] for i in (0, 2, 4)} == {"biases"}
     assert {roles[f"layers.{i}.weight"] for i in (0, 2, 4)} == {"weights"}
+
+
+def test_the_vectors_of_members_are_no_matrices_to_muon():
+    net = build_model("tabm(k=4, hidden=(8, 8))", CLASSES)
+    names = {id(each): name for name, each in net.named_parameters()}
+    matrices, rest = (
+        {names[id(each)] for each in group["params"]} for group in make_rule("muon").groups(net)
+    )
+    assert {name for name in matrices if dict(net.named_parameters())[name].dim() == 2} == {
+        "layers.0.weight",
+        "layers.3.weight",
+    }
+    assert {f"layers.{i}.{name}" for i in (0, 3) for name in ("r", "s", "bias")} <= rest
 
 
 @pytest.mark.parametrize(

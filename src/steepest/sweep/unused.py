@@ -129,12 +129,15 @@ def _check_model(
     if not any(spec.name == WITH_OPTIONS for spec in specs):
         spec = specs[0]
         brackets = f"{spec.name}({named[0]}=…)"
+        its = not spec.is_reference and named[0] in signature(registry.entry(spec.name).load()).parameters
         raise OptionError(
-            f"{flags} {have} no effect: the model {spec.name!r} has no such option",
+            f"{flags} {have} no effect on the model {spec.name!r}, which takes it in brackets"
+            if its
+            else f"{flags} {have} no effect: the model {spec.name!r} has no such option",
             hint=f"give your own model its options in brackets: {brackets}."
             if spec.is_reference
-            else f"give it in brackets: --model '{brackets}'."
-            if named[0] in signature(registry.entry(spec.name).load()).parameters
+            else f"write --model '{brackets}'."
+            if its
             else f"leave it out, or choose --model {WITH_OPTIONS}.",
         )
     if experiment.arms and experiment.plan is not None:  # a folder's list of arms spells every option out

@@ -14,7 +14,8 @@ columns.
 
 Parameters that are not matrices are updated by AdamW with the same rate and decay. Embedding tables and output
 layers are matrices by shape but not by role: put them into a group with ``matrices=False``. Given a module,
-``rule.optimizer(module)`` does so for every ``nn.Embedding`` and for the last ``nn.Linear``.
+``rule.optimizer(module)`` does so for every ``nn.Embedding``, for the last ``nn.Linear``, and for what the module
+declares as biases or norms (``roles``).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from steepest.optim.roles import roles_of
 from steepest.optim.rule import Beta, Carry, Coefficients, Hyper, Rule, Slots, Start, average, average_square
 
 COMPONENTS = {"muon": {"object": "Muon", "what": "orthogonalised momentum for matrices"}}
@@ -95,12 +97,18 @@ class Muon(Rule[MuonHyper]):
         return self.hyper.matrices and param.dim() == 2
 
     def groups(self, module: nn.Module) -> list[dict[str, Any]]:
-        """Return two groups: embeddings and the output layer go to AdamW, the rest by shape."""
+        """Return two groups: embeddings, the output layer, biases and norms go to AdamW, the rest by shape."""
         tables = [
             each.weight for each in module.modules() if isinstance(each, nn.Embedding | nn.EmbeddingBag)
         ]
         layers = [each.weight for each in module.modules() if isinstance(each, nn.Linear)]
-        plain = {id(each) for each in [*tables, *layers[-1:]]}
+        roles = roles_of(module)
+        stacked = [
+            each
+            for name, each in module.named_parameters()
+            if each.dim() == 2 and roles[name] in ("biases", "norms")
+        ]
+        plain = {id(each) for each in [*tables, *layers[-1:], *stacked]}
         params = [each for each in module.parameters() if each.requires_grad]
         return [
             {"params": [each for each in params if id(each) not in plain]},
