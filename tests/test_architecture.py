@@ -22,6 +22,7 @@ ORDER = (
     "interrupts",
     "errors",
     "forks",
+    "threads",
     "wording",
     "components",
     "rng",

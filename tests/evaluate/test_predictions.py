@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from steepest.errors import OptionError
-from steepest.evaluate.outputs import TEMPORARY_BYTES, batch_size_for, predict
+from steepest.evaluate.outputs import CPU_BYTES, batch_size_for, predict
 
 
 def _model() -> nn.Module:
@@ -60,19 +60,19 @@ class Wide(nn.Module):
     ("numbers", "size"),
     [
         (1, 65_536),
-        (256, 65_536),
-        (257, 32_768),
-        (1024, 16_384),
-        (1 << 14, 1024),
-        (1 << 16, 256),
-        (1 << 20, 256),
+        (16, 65_536),
+        (17, 32_768),
+        (64, 16_384),
+        (1024, 1024),
+        (1 << 14, 64),
+        (1 << 20, 64),
     ],
 )
 def test_a_batch_is_as_large_as_its_temporaries_allow(numbers, size):
     rows = torch.zeros(300, 3)
     assert batch_size_for(Wide(numbers), (rows,)) == size
-    assert size == 256 or numbers * 4 * size <= TEMPORARY_BYTES
-    assert size == 65_536 or numbers * 4 * size * 2 > TEMPORARY_BYTES
+    assert size == 64 or numbers * 4 * size <= CPU_BYTES
+    assert size == 65_536 or numbers * 4 * size * 2 > CPU_BYTES
 
 
 def test_the_batch_depends_on_the_model_and_the_rows_shape_alone():
@@ -80,7 +80,7 @@ def test_the_batch_depends_on_the_model_and_the_rows_shape_alone():
     rows = torch.rand(5000, 6)
     sizes = {batch_size_for(model, (rows[:n],)) for n in (257, 1000, 5000)}
     assert len(sizes) == 1
-    assert batch_size_for(model, (rows[:256],)) == 256
+    assert batch_size_for(model, (rows[:64],)) == 64
 
 
 def test_many_batches_give_what_one_gives():

@@ -47,9 +47,9 @@ def bench() -> Bench:
 @pytest.fixture
 def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ahead]:
     monkeypatch.setattr(ahead, "Compiling", Doing)
-    with Ahead(Crew(1, tmp_path / ".compiling")) as found:
-        yield found
-    assert not (tmp_path / ".compiling").exists()
+    with Crew(1, tmp_path / ".workers") as crew:
+        yield Ahead(crew)
+    assert not (tmp_path / ".workers").exists()
 
 
 def test_one_is_waited_for_and_one_not_begun_is_left_to_the_caller(beside, bench):

@@ -13,28 +13,19 @@ import torch
 from polars.testing import assert_frame_equal
 
 import steepest as st
+from steepest.data.dataset import Dataset
 from steepest.data.table import Table, read_table
+from steepest.evaluate.baselines import baseline_names
 from steepest.evaluate.metrics import evaluate
 from steepest.experiment.folder import load_comparison
 from steepest.objectives.target import target_of
 from steepest.prediction.model import TrainedModel
+from steepest.record.schema import BaselineRecord
 from steepest.record.store import Folder
-from steepest.sweep.baselines import baseline_rows, complete_baselines, save_baselines
-from steepest.sweep.observer import Observer
+from steepest.sweep.baselines import Fitting, baseline_rows, save_baselines
 from tests.conftest import churn_table
 
 QUICK = {"optimizers": ["adam(lr=0.01)"], "seeds": 3, "epochs": 1, "hidden": [4], "batch_size": 64}
-
-
-class Stages(Observer):
-    """Remembers which baselines were fitted."""
-
-    def __init__(self) -> None:
-        self.fitted: list[str] = []
-
-    def stage(self, title: str) -> None:
-        if title.startswith("baseline: "):
-            self.fitted.append(title.removeprefix("baseline: "))
 
 
 def numbers_table(rows: int = 1500) -> pl.DataFrame:
@@ -55,9 +46,16 @@ SETTINGS = {
 
 
 def complete(folder: Folder, table: Table, **changed: object) -> tuple[dict, list[str]]:
-    told = Stages()
-    found = complete_baselines(folder, table.dataset(), observer=told, **{**SETTINGS, **changed})
-    return {each.name: each for each in found}, told.fitted
+    fitted: list[str] = []
+    found = records_of(folder, table.dataset(), fitted, **changed)
+    return {each.name: each for each in found}, fitted
+
+
+def records_of(
+    folder: Folder, dataset: Dataset, fitted: list[str], **changed: object
+) -> list[BaselineRecord]:
+    names = tuple(baseline_names(dataset))
+    return Fitting(names, **{**SETTINGS, **changed}).records(folder, dataset, fitted.append)
 
 
 CHANGES = {
@@ -146,7 +144,7 @@ def test_saved_baselines_predict_what_was_measured(what: str, tmp_path: Path) ->
     dataset, folder = table.dataset(), Folder(tmp_path)
     folder.make()
     metrics = ("log_loss",) if what == "classes" else ("rmse",)
-    records = complete_baselines(folder, dataset, observer=Observer(), **{**SETTINGS, "metrics": metrics})
+    records = records_of(folder, dataset, [], metrics=metrics)
     save_baselines(folder, records, dataset, table.pipeline)
     for record in records:
         moved = Path(shutil.move(tmp_path / record.model, tmp_path / f"alone-{record.name}"))
@@ -174,9 +172,7 @@ def test_values_that_were_never_seen_are_counted_and_predicted(tmp_path: Path) -
     table = read_table(numbers_table(), target="value")
     folder = Folder(tmp_path)
     folder.make()
-    records = complete_baselines(
-        folder, table.dataset(), observer=Observer(), **{**SETTINGS, "metrics": ("rmse",)}
-    )
+    records = records_of(folder, table.dataset(), [], metrics=("rmse",))
     save_baselines(folder, records, table.dataset(), table.pipeline)
     new = pl.DataFrame({"hour": [99, 3], "size": [None, 0.5], "kind": ["z", "a"]})
     for record in records:

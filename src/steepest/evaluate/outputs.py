@@ -11,20 +11,22 @@ from torch.overrides import TorchFunctionMode
 from steepest.errors import OptionError
 from steepest.forks import usable_threads
 
-TEMPORARY_BYTES = 1 << 26
-"""What one call of the model may allocate on its way, if that allows the smallest batch."""
+CPU_BYTES, TEMPORARY_BYTES = 1 << 22, 1 << 26
+"""What one call of the model may allocate on its way, if that allows the smallest batch: on a CPU what a core's cache
+holds, elsewhere enough to keep a device busy."""
 
-SMALLEST, LARGEST = 256, 65_536
+SMALLEST, LARGEST = 64, 65_536
 """Limits of a batch that is chosen by memory."""
 
 
 def batch_size_for(model: nn.Module, inputs: tuple[Tensor, ...]) -> int:
-    """Return how many rows one call of the model takes at evaluation: a power of two, from 256 to 65,536.
+    """Return how many rows one call of the model takes at evaluation: a power of two, from 64 to 65,536.
 
-    The largest of them for which everything that the operations of a call return, together, stays within 64 MiB.
+    The largest of them for which everything that the operations of a call return, together, stays within 4 MiB on a
+    CPU, whose caches hold that, and within 64 MiB on other devices.
     That is measured on the first rows: b(4) bytes for four rows and b(2) for two make (b(4) - b(2)) / 2 a row, in
     which what does not grow with the rows (a transposed table, say) cancels. So it is a function of the model and
-    the rows' shape alone, and the same rows are always cut at the same places.
+    the rows' shape and device alone, and the same rows are always cut at the same places.
 
     Args:
         model: called as ``model(*inputs)``; it should be in evaluation mode.
@@ -33,12 +35,13 @@ def batch_size_for(model: nn.Module, inputs: tuple[Tensor, ...]) -> int:
     Example:
         >>> wide, narrow = nn.Linear(8, 4096), nn.Linear(8, 2)
         >>> batch_size_for(wide, (torch.zeros(999, 8),)), batch_size_for(narrow, (torch.zeros(999, 8),))
-        (4096, 65536)
+        (128, 65536)
     """
     if len(inputs[0]) <= SMALLEST:
         return SMALLEST
     few, more = (_returned(model, tuple(each[:rows] for each in inputs)) for rows in (2, 4))
-    most = TEMPORARY_BYTES // max(1, (more - few) // 2)
+    allowed = CPU_BYTES if inputs[0].device.type == "cpu" else TEMPORARY_BYTES
+    most = allowed // max(1, (more - few) // 2)
     return min(LARGEST, max(SMALLEST, 1 << max(0, most.bit_length() - 1)))
 
 

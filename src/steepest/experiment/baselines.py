@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from steepest.components import grammar
 from steepest.data.dataset import Dataset
 from steepest.data.variants import Variant
-from steepest.evaluate.baselines import NONE, baseline_names
+from steepest.evaluate.baselines import NONE, baseline_names, title_of
 from steepest.experiment.settings import Settings
 from steepest.models import baselines_of
 from steepest.record.schema import BaselineRecord
 from steepest.record.store import Folder
-from steepest.sweep.baselines import budget_within, complete_baselines, save_baselines
+from steepest.sweep.baselines import Fit, Fitting, budget_within, save_baselines
+from steepest.sweep.crew import Crew, Reply
 from steepest.sweep.defaults import class_weights
 from steepest.sweep.observer import Observer
 
+MANY_VALUES = 500_000
+"""With so many values in the training rows, the baselines together take as long as their budget, about."""
 
-@dataclass(frozen=True)
+
+@dataclass
 class Baselines:
     """Fits the baselines of a comparison on the experiment's own data.
 
@@ -33,19 +38,41 @@ class Baselines:
     settings: Settings
     metrics: tuple[str, ...]
     observer: Observer
+    _going: set[tuple[int, str]] = field(default_factory=set[tuple[int, str]])
+
+    def begin(self, crew: Crew) -> None:
+        """Let other processes fit those that the folder lacks, or do it here where they cannot."""
+        datasets = self.settings.datasets
+        for fold in range(datasets.sets):
+            data = self._data(fold)
+            how = self._fitting(data)
+            lacking = how.lacking(self.folder, data)
+            if lacking and fold == 0 and datasets.sets > 1:
+                self.observer.stage(self._title)
+            for name in lacking:
+                if datasets.sets == 1:
+                    self.observer.stage(f"baseline: {title_of(name, data.task)}")
+                self._going.add((fold, name))
+                job = Fit(how, name)
+                crew.put(job, data.fingerprint, data, partial(self._heard, fold, job))
+
+    def expected(self) -> float:
+        """Return the seconds that those which were begun and are not done will take, about."""
+        going = [self._data(fold) for fold in {fold for fold, _ in self._going}]
+        return sum(min(1.0, _values(each) / MANY_VALUES) * self._fitting(each).budget for each in going)
+
+    def seconds(self) -> float:
+        """Return the seconds that all take: those that are done as measured, the others about."""
+        sets = [(self._fitting(data), data) for data in map(self._data, range(self.settings.datasets.sets))]
+        return self.expected() + sum(how.seconds(self.folder, data) for how, data in sets)
 
     def on_test_sets(self) -> list[list[BaselineRecord]]:
         """Return the record of each baseline on each test set."""
-        datasets = self.settings.datasets
-        title = f"baselines on {datasets.sets} test sets" if datasets.sets > 1 else ""
-        if title:
-            self.observer.stage(title)
-        return [
-            self._on(
-                datasets[datasets.fingerprint(Variant(), fold)], sets=datasets.sets, together=bool(title)
-            )
-            for fold in range(datasets.sets)
-        ]
+        several = self.settings.datasets.sets > 1
+        sets = [(self._fitting(data), data) for data in map(self._data, range(self.settings.datasets.sets))]
+        if several and any(how.lacking(self.folder, data) for how, data in sets):
+            self.observer.stage(self._title)
+        return [self._on(how, data, announced=several) for how, data in sets]
 
     def save(self, fitted: Sequence[Sequence[BaselineRecord]]) -> None:
         """Save the baselines as models; those of several test sets are fitted on the rows of the saved model."""
@@ -59,29 +86,55 @@ class Baselines:
         self.observer.stage("baselines on all rows, for the saved models")
         judged = replace(data, test=data.validation)  # it has no test rows, and a fit is judged on some
         again = [each[0].name for each in zip(*fitted, strict=True) if each[0].saved] or [NONE]
-        refitted = self._on(judged, sets=1, together=True, asked=again)
+        refitted = self._on(self._fitting(judged, again, 1), judged, announced=True)
         records = [each.model_copy(update={"test": {}}) for each in refitted]
         save_baselines(self.folder, records, data, datasets.pipeline(name))
 
-    def _on(
-        self, data: Dataset, *, sets: int, together: bool = False, asked: Sequence[str] = ()
-    ) -> list[BaselineRecord]:
+    def _data(self, fold: int) -> Dataset:
+        datasets = self.settings.datasets
+        return datasets[datasets.fingerprint(Variant(), fold)]
+
+    def _fitting(self, data: Dataset, asked: Sequence[str] = (), sets: int | None = None) -> Fitting:
         protocol = self.settings.experiment.protocol
-        return complete_baselines(
-            self.folder,
-            data,
+        weights = class_weights(data, protocol.class_weights)
+        return Fitting(
+            names=tuple(baseline_names(data, asked or protocol.baseline or self._suited(data))),
             metrics=self.metrics,
-            class_weights=class_weights(data, protocol.class_weights),
+            class_weights=None if weights is None else tuple(weights),
             seed=protocol.seed,
-            observer=self.observer,
-            announced=together,
-            asked=asked or protocol.baseline or self._suited(data),
             threads=max(each.threads for each in self.settings.plan.cells.values()),
-            budget=budget_within(protocol.minutes) / sets,
+            budget=budget_within(protocol.minutes) / (sets or self.settings.datasets.sets),
         )
+
+    def _on(self, how: Fitting, data: Dataset, *, announced: bool) -> list[BaselineRecord]:
+        return how.records(
+            self.folder, data, lambda title: None if announced else self.observer.stage(f"baseline: {title}")
+        )
+
+    def _heard(self, fold: int, job: Fit, reply: Reply) -> None:
+        data = self._data(fold)
+        if reply.kind == "finished":
+            job.how.keep(reply.about, self.folder, data)
+        elif reply.kind in ("failed", "gone"):  # here it can be seen why
+            if reply.kind == "gone":
+                title = title_of(job.name, data.task)
+                self.observer.say(
+                    f"warning: a worker process ended with status {reply.about}; {title} is fitted in this process"
+                )
+            job.how.keep(job.fitted(data), self.folder, data)
+        if reply.kind in ("finished", "failed", "gone"):
+            self._going.discard((fold, job.name))
+
+    @property
+    def _title(self) -> str:
+        return f"baselines on {self.settings.datasets.sets} test sets"
 
     def _suited(self, data: Dataset) -> list[str]:
         """Return the baselines that serve the data, those that models declare as theirs with their options."""
         own = baselines_of(arm.model or arm.recipe.model for arm in self.settings.arms)
         names = {grammar.parse(each).name for each in own}
         return [*(each for each in baseline_names(data) if each not in names), *own]
+
+
+def _values(data: Dataset) -> float:
+    return len(data.train) * data.train.row_bytes / 4

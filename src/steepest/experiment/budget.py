@@ -23,7 +23,7 @@ from steepest.sweep.ahead import Ahead
 from steepest.sweep.arms import Arm
 from steepest.sweep.compiling import Work, with_choice
 from steepest.sweep.defaults import PILOT_STEPS, equal_seconds, pilot, pilot_arms, pilot_recipe
-from steepest.sweep.estimate import fit_budget, plan_seconds
+from steepest.sweep.estimate import at_a_time, fit_budget, plan_seconds
 from steepest.sweep.expected import expected_runs
 from steepest.sweep.plan import History, Setup
 from steepest.sweep.runner import Runner
@@ -52,10 +52,12 @@ class Clock:
     Attributes:
         budget: seconds that were given, or None.
         started: when the clock began, in the seconds of ``time.perf_counter``.
+        besides: returns the seconds of what is done beside the networks, about.
     """
 
     budget: float | None
     started: float
+    besides: Callable[[], float] = lambda: 0.0
 
     @classmethod
     def of(cls, protocol: Protocol, started: float | None = None) -> Clock:
@@ -71,7 +73,9 @@ class Clock:
     @property
     def left(self) -> float | None:
         """Seconds that the networks get from now on, or None without a budget."""
-        return None if self.budget is None else max(self.budget - self.gone, LEAST_SHARE * self.budget)
+        if self.budget is None:
+            return None
+        return max(self.budget - self.gone - self.besides(), LEAST_SHARE * self.budget)
 
 
 def check_minutes(settings: Settings) -> None:
@@ -160,16 +164,19 @@ def decided(settings: Settings) -> RunLength | None:
     return begun if begun is not None and begun.asked == asked_for(settings) else None
 
 
-def settle(settings: Settings, runner: Runner, started: float) -> Settings:
+def settle(
+    settings: Settings, runner: Runner, started: float, besides: Callable[[], float] = lambda: 0.0
+) -> Settings:
     """Return the settings with an execution plan in which nothing is open: pilot, compiling, length.
 
     Args:
         settings: with timed steps.
         runner: makes the pilot.
         started: when the clock of the comparison began.
+        besides: returns the seconds of what is done beside the networks, about.
     """
     protocol = settings.experiment.protocol
-    clock = Clock.of(protocol, started)
+    clock = replace(Clock.of(protocol, started), besides=besides)
     begun = decided(settings)
     if begun is not None:
         return _of_length(_with_compiled(settings, begun, None, runner), begun)
@@ -221,14 +228,24 @@ def expected(settings: Settings) -> tuple[Settings, RunLength, bool, float]:
 
 def compile_ahead(settings: Settings, ahead: Ahead) -> None:
     """Let the steps be compiled that are expected to be, while something else is done."""
-    protocol = settings.experiment.protocol
     begun = decided(settings)
-    wanted = begun or RunLength(epochs=protocol.epochs or TYPICAL_EPOCHS)
-    clock = None if begun else Clock.of(protocol)
+    wanted, clock = _typical(settings), None if begun else Clock.of(settings.experiment.protocol)
     settings = with_times(settings)
     for key, steps in settings.steps.items():
         steps.ahead = ahead
         steps.begin(steps.lacking(steps.choose(_work(settings, key, wanted, clock), compiles=False)))
+
+
+def usually_together(settings: Settings, history: History) -> bool:
+    """Return whether a comparison of a typical length would make several runs at a time."""
+    workers = settings.experiment.execution.workers
+    setup = with_times(settings).setup(_typical(settings))
+    return at_a_time(setup, with_times(settings).plan.cells, history, workers) > 1
+
+
+def _typical(settings: Settings) -> RunLength:
+    """Return the length that is reckoned with before a pilot has run."""
+    return decided(settings) or RunLength(epochs=settings.experiment.protocol.epochs or TYPICAL_EPOCHS)
 
 
 def find_length(settings: Settings, runner: Runner, clock: Clock) -> tuple[float, str]:

@@ -23,7 +23,15 @@ from steepest.data.sources.opening import open_source
 from steepest.errors import DataError, OptionError, PreparationError
 from steepest.evaluate.outputs import predict
 from steepest.experiment.baselines import Baselines
-from steepest.experiment.budget import about, check_minutes, check_number, compile_ahead, outgrown, settle
+from steepest.experiment.budget import (
+    about,
+    check_minutes,
+    check_number,
+    compile_ahead,
+    outgrown,
+    settle,
+    usually_together,
+)
 from steepest.experiment.fits import optima_and_fits
 from steepest.experiment.folder import check_folder, with_whole_paths, write_results
 from steepest.experiment.growing import joined
@@ -47,11 +55,16 @@ from steepest.sweep.ahead import Ahead
 from steepest.sweep.arms import NOTHING_GIVEN, Objects
 from steepest.sweep.baselines import baseline_models, baseline_rows
 from steepest.sweep.complete import complete as carry_out
+from steepest.sweep.crew import Crew
 from steepest.sweep.estimate import at_a_time, plan_seconds
+from steepest.sweep.machine import cores, with_room
 from steepest.sweep.observer import Observer
-from steepest.sweep.plan import PlannedRun, chosen_rules, finals, refits, taking_part
+from steepest.sweep.plan import PlannedRun, Setup, chosen_rules, finals, refits, taking_part
 from steepest.sweep.runner import Runner
 from steepest.train.weights import as_precise
+
+WORKERS = ".workers"
+"""Folder with the data for other processes, while they run."""
 
 
 def open_data(experiment: Experiment) -> Source:
@@ -132,7 +145,7 @@ def _carry_out(
     for of, code in settings.codes:
         folder.keep_code(of, code.name, code.digest, code.sources)
 
-    dataset, metrics, protocol = settings.dataset, settings.judging.metrics, experiment.protocol
+    dataset, metrics = settings.dataset, settings.judging.metrics
     runner = Runner(
         settings.datasets,
         folder,
@@ -145,34 +158,10 @@ def _carry_out(
     for line in rows_text(settings.plan.cells, settings.arms):
         observer.say(line)
     fits = Baselines(folder, settings, metrics, observer)
-    with Ahead.beside(folder.path) as ahead:
-        compile_ahead(settings, ahead)
-        fitted = fits.on_test_sets()
-        settings = settle(settings, runner, started)
-    length = settings.length
-    _write_experiment(folder, experiment, settings)
-    for line in steps_text(settings.plan.cells, settings.arms):
-        observer.say(line)
-    setup = settings.setup(length)
-    setup.check_schedule()
-    late = outgrown(settings, folder.history(), time.perf_counter() - started)
-    why = "; ".join(each for each in (length.why, late) if each)
-    observer.say(f"length {why}: {steps_of(setup)} of {settings.how_batch}")
-    for precision in dict.fromkeys(arm.recipe.precision for arm in setup.arms):
-        if precision != "float32":
-            what = "weights and training" if precision == "float64" else "matrix products in training"
-            observer.say(f"       {what}: {precision}")
-    for line in callbacks_text(settings.arms[0].callbacks):
-        observer.say(line)
-    spent = sum(each.seconds for some in fitted for each in some)
-    if short := too_short(setup, protocol, settings.plan, spent):
-        observer.say(f"warning: {short_text(short, Subject(setup.differing or ('optimizer',)).topics)}")
-    history = folder.history()
-    left = plan_seconds(setup, settings.plan.cells, history)
-    how_long = f"{about(settings)} {duration(left)}" if left else "nothing left to run"
-    together = at_a_time(setup, settings.plan.cells, history, experiment.execution.workers)
-    observer.say(f"plan   {plan_text(setup, history, together)}, {how_long}")
-    history = carry_out(runner, setup, experiment.execution.workers)
+    with Crew(with_room(cores() - 1), folder.path / WORKERS) as crew:
+        settings, setup, why = _decided(experiment, folder, observer, settings, started, runner, fits, crew)
+        history = carry_out(runner, setup, crew, experiment.execution.workers, fits.expected)
+    fitted = fits.on_test_sets()
     observer.stage("writing the report")
     history = taking_part(setup, history)
     kind, share = settings.test_sets
@@ -195,6 +184,48 @@ def _carry_out(
     _write_test_predictions(folder, comparison, settings, evidence, runner, network)
     write_results(folder, comparison)
     return comparison
+
+
+def _decided(
+    experiment: Experiment,
+    folder: Folder,
+    observer: Observer,
+    settings: Settings,
+    started: float,
+    runner: Runner,
+    fits: Baselines,
+    crew: Crew,
+) -> tuple[Settings, Setup, str]:
+    """Decide whose steps are compiled and how long the runs are, while baselines are fitted; return that, and why."""
+    if usually_together(settings, folder.history()):
+        fits.begin(crew)
+    else:
+        fits.on_test_sets()
+    compile_ahead(settings, Ahead(crew))
+    settings = settle(settings, runner, started, lambda: fits.expected() / max(crew.most, 1))
+    length, protocol = settings.length, experiment.protocol
+    _write_experiment(folder, experiment, settings)
+    for line in steps_text(settings.plan.cells, settings.arms):
+        observer.say(line)
+    setup = settings.setup(length)
+    setup.check_schedule()
+    late = outgrown(settings, folder.history(), time.perf_counter() - started)
+    why = "; ".join(each for each in (length.why, late) if each)
+    observer.say(f"length {why}: {steps_of(setup)} of {settings.how_batch}")
+    for precision in dict.fromkeys(arm.recipe.precision for arm in setup.arms):
+        if precision != "float32":
+            what = "weights and training" if precision == "float64" else "matrix products in training"
+            observer.say(f"       {what}: {precision}")
+    for line in callbacks_text(settings.arms[0].callbacks):
+        observer.say(line)
+    if short := too_short(setup, protocol, settings.plan, fits.seconds()):
+        observer.say(f"warning: {short_text(short, Subject(setup.differing or ('optimizer',)).topics)}")
+    history, besides = folder.history(), fits.expected()
+    left = plan_seconds(setup, settings.plan.cells, history, besides)
+    how_long = f"{about(settings)} {duration(left)}" if left else "nothing left to run"
+    together = at_a_time(setup, settings.plan.cells, history, experiment.execution.workers, besides)
+    observer.say(f"plan   {plan_text(setup, history, together)}, {how_long}")
+    return settings, setup, why
 
 
 def _write_experiment(folder: Folder, experiment: Experiment, settings: Settings) -> None:

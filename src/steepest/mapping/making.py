@@ -9,7 +9,6 @@ from typing import Any
 
 import polars as pl
 import torch
-from threadpoolctl import threadpool_limits
 
 from steepest import forks
 from steepest.data.sources.opening import open_source
@@ -29,6 +28,7 @@ from steepest.models import ModelBuilder
 from steepest.prediction.learned import numbered
 from steepest.prediction.writing import check_place, writing_tables
 from steepest.rng import stream
+from steepest.threads import library_threads
 
 PAGES = (".html", ".htm")
 
@@ -200,7 +200,7 @@ def make_map(
         chosen = rows_of(opened_source, dataset, rows, colour, "all")
         found = features(chosen, dataset.shape, colour, points, seed)
     found = found.checked()
-    with threadpool_limits(limits=forks.usable_threads(torch.get_num_threads())):
+    with library_threads(forks.usable_threads(torch.get_num_threads())):
         projected = made.project(found.vectors, seed)
         quality = quality_of(found.vectors, projected, found.values, found.numeric, stream(seed, "map", 1))
     return Map(found, projected, quality, seed)

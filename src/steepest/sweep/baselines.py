@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -13,7 +14,6 @@ from steepest.evaluate.baselines import (
     BUDGET,
     BaselineModel,
     BaselineResult,
-    baseline_names,
     identity,
     restore,
     run_baselines,
@@ -24,7 +24,7 @@ from steepest.prediction.model import TrainedModel
 from steepest.prediction.seen import SeenRows
 from steepest.record.schema import BaselineRecord
 from steepest.record.store import Folder
-from steepest.sweep.observer import Observer
+from steepest.sweep.making import Maker
 
 MINUTES_SHARE = 1 / 6
 """The largest share of a time budget that one baseline's work may be."""
@@ -40,61 +40,107 @@ def budget_within(minutes: float | None) -> float:
     return BUDGET if minutes is None else min(BUDGET, 60.0 * minutes * MINUTES_SHARE)
 
 
-def complete_baselines(
-    folder: Folder,
-    dataset: Dataset,
-    *,
-    metrics: Sequence[str],
-    class_weights: Sequence[float] | None,
-    seed: int,
-    observer: Observer,
-    threads: int,
-    budget: float = BUDGET,
-    announced: bool = False,
-    asked: Sequence[str] = (),
-) -> list[BaselineRecord]:
-    """Fit the baselines that the folder lacks; return the records of all.
+@dataclass(frozen=True)
+class Fitting:
+    """How some baselines are fitted and judged on a dataset.
 
-    A kept fit is used where all that it depends on is the same: data, metrics, positive class, class weights, seed,
-    budget, what its settings are chosen from, and the libraries that fit it. Fits of other settings stay beside it.
-
-    Args:
-        folder: where they are kept.
-        dataset: the data.
-        metrics, class_weights, seed, threads, budget: how they are fitted and judged.
-        observer: hears what is fitted.
-        announced: whether the observer knows already that baselines are fitted.
-        asked: which ones; all that serve the data unless given.
+    Attributes:
+        names: which ones.
+        metrics, class_weights, seed, threads, budget: as of :func:`~steepest.evaluate.baselines.run_baselines`.
     """
-    settings = {
-        "data": dataset.fingerprint,
-        "metrics": list(metrics),
-        "positive": dataset.positive,
-        "class_weights": None if class_weights is None else list(class_weights),
-        "seed": seed,
-        "budget": budget,
-    }
-    weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float64)
-    records: list[BaselineRecord] = []
-    for name in baseline_names(dataset, asked):
-        key = identity(name, **settings)
-        kept = folder.baseline(key)
-        if kept is None or not (
-            folder.has_tensors(_rows(kept)) and (not kept.saved or folder.has_tensors(_arrays(kept)))
-        ):
-            [found] = run_baselines(
-                dataset,
-                names=[name],
-                seed=seed,
-                metrics=metrics,
-                class_weights=weights,
-                progress=lambda name: None if announced else observer.stage(f"baseline: {name}"),
-                threads=threads,
-                budget=budget,
-            )
-            kept = _keep(folder, key, found, dataset)
-        records.append(kept)
-    return records
+
+    names: tuple[str, ...]
+    metrics: tuple[str, ...]
+    class_weights: tuple[float, ...] | None
+    seed: int
+    threads: int = 1
+    budget: float = BUDGET
+
+    def lacking(self, folder: Folder, dataset: Dataset) -> list[str]:
+        """Return the names of those that the folder lacks.
+
+        A kept fit is used where all that it depends on is the same: data, metrics, positive class, class weights,
+        seed, budget, what its settings are chosen from, and the libraries that fit it. Fits of other settings stay
+        beside it.
+        """
+        return [name for name in self.names if self._kept(name, folder, dataset) is None]
+
+    def seconds(self, folder: Folder, dataset: Dataset) -> float:
+        """Return the seconds that those took which the folder has."""
+        found = [self._kept(name, folder, dataset) for name in self.names]
+        return sum(each.seconds for each in found if each is not None)
+
+    def records(self, folder: Folder, dataset: Dataset, told: Callable[[str], None]) -> list[BaselineRecord]:
+        """Fit the baselines that the folder lacks; return the records of all.
+
+        Args:
+            folder: where they are kept.
+            dataset: the data.
+            told: called with the title of each that is fitted.
+        """
+        for name in self.lacking(folder, dataset):
+            self.keep(self.fit(name, dataset, told), folder, dataset)
+        found = [self._kept(name, folder, dataset) for name in self.names]
+        return [each for each in found if each is not None]
+
+    def fit(self, name: str, dataset: Dataset, told: Callable[[str], None] | None = None) -> BaselineResult:
+        """Fit one of them."""
+        weights = self.class_weights
+        [found] = run_baselines(
+            dataset,
+            names=[name],
+            seed=self.seed,
+            metrics=self.metrics,
+            class_weights=None if weights is None else torch.tensor(weights, dtype=torch.float64),
+            progress=told,
+            threads=self.threads,
+            budget=self.budget,
+        )
+        return found
+
+    def keep(self, found: BaselineResult, folder: Folder, dataset: Dataset) -> None:
+        """Keep a fit in the folder."""
+        _keep(folder, self._key(found.name, dataset), found, dataset)
+
+    def _kept(self, name: str, folder: Folder, dataset: Dataset) -> BaselineRecord | None:
+        kept = folder.baseline(self._key(name, dataset))
+        if kept is None or not folder.has_tensors(_rows(kept)):
+            return None
+        return kept if not kept.saved or folder.has_tensors(_arrays(kept)) else None
+
+    def _key(self, name: str, dataset: Dataset) -> str:
+        return identity(
+            name,
+            data=dataset.fingerprint,
+            metrics=list(self.metrics),
+            positive=dataset.positive,
+            class_weights=None if self.class_weights is None else list(self.class_weights),
+            seed=self.seed,
+            budget=self.budget,
+        )
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One baseline to be fitted by another process.
+
+    Attributes:
+        how: how.
+        name: which one.
+    """
+
+    how: Fitting
+    name: str
+
+    def perform(self, maker: Maker, dataset: Dataset, progress: Callable[[float], None]) -> BaselineResult:
+        """Fit it."""
+        del maker, progress
+        return self.fitted(dataset)
+
+    def fitted(self, dataset: Dataset) -> BaselineResult:
+        """Return what it gives; on one thread its seconds are those of its processor, whatever runs beside it."""
+        found = self.how.fit(self.name, dataset)
+        return replace(found, seconds=found.cpu_seconds) if self.how.threads == 1 else found
 
 
 def baseline_rows(folder: Folder, record: BaselineRecord) -> dict[str, Tensor]:

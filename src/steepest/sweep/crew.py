@@ -1,4 +1,4 @@
-"""Processes that make runs, or compile steps, as the one that keeps the journal sees them."""
+"""Processes that make runs, compile steps or fit baselines, as the one that keeps the journal sees them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from steepest.data.dataset import Dataset
 from steepest.sweep.making import Maker
-from steepest.sweep.transfer import Packed, received, sent
+from steepest.sweep.transfer import NotSendableError, Packed, received, sent
 from steepest.sweep.worker import messages, write
 
 STARTING = (
@@ -48,6 +48,7 @@ class Member:
     Attributes:
         process: the process.
         job: what it does, or None.
+        hears: is called with its replies.
         used: how much of a run's length is used up.
         data: fingerprints of the datasets that it has.
         listener: reads its replies until it ends.
@@ -56,6 +57,7 @@ class Member:
 
     process: subprocess.Popen[bytes]
     job: Any = None
+    hears: Hears | None = None
     used: float = 0.0
     worth: float = 0.0
     data: set[str] = field(default_factory=set[str])
@@ -64,11 +66,30 @@ class Member:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a process tells: ``advance``, ``say``, ``finished``, ``failed``, or ``gone`` when it has ended."""
+    """What a process tells: ``advance``, ``say``, ``finished``, ``failed``, or ``gone`` when it has ended.
 
-    member: Member
+    Attributes:
+        member: the process; None where a job did not come to one, which ``failed``.
+        kind: which of them it is.
+        about: the steps done, a line, the result, or why not.
+    """
+
+    member: Member | None
     kind: str
     about: Any = None
+
+
+Hears = Callable[[Reply], None]
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A job for the next process that has nothing to do."""
+
+    job: Job
+    name: str
+    dataset: Dataset
+    hears: Hears
 
 
 @dataclass
@@ -78,11 +99,14 @@ class Crew:
     Attributes:
         most: how many there may be.
         folder: where the data is put for all of them, in a folder of its own that is removed in the end.
+        lost: how many were killed; so many fewer are started.
     """
 
     most: int
     folder: Path
+    lost: int = 0
     members: list[Member] = field(default_factory=list[Member])
+    _waiting: list[_Waiting] = field(default_factory=list[_Waiting])
     _replies: SimpleQueue[Reply] = field(default_factory=SimpleQueue[Reply])
     _data: dict[str, Packed] = field(default_factory=dict[str, Packed])
 
@@ -93,12 +117,25 @@ class Crew:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for each in self.members:
-            each.process.kill()
-        for each in self.members:
-            each.listener.join()
-        self.members.clear()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._waiting.clear()
+        self.most = 0
+        try:
+            while not self._replies.empty():
+                reply = self._replies.get()
+                if reply.kind == "finished":  # nothing of that is lost when Ctrl-C comes
+                    self._passed_on(reply)
+        finally:
+            for each in self.members:
+                each.process.kill()
+            for each in self.members:
+                each.listener.join()
+            self.members.clear()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do for any of them."""
+        return not self.busy and not self._waiting
 
     @property
     def busy(self) -> list[Member]:
@@ -108,15 +145,34 @@ class Crew:
     @property
     def has_room(self) -> bool:
         """Whether another job can begin."""
-        return len(self.busy) < self.most
+        return len(self.busy) < self.most - self.lost
 
-    def begin(self, job: Job, name: str, dataset: Dataset) -> Member:
-        """Let a process do something, and return the process.
+    def allow(self, most: int) -> None:
+        """Let there be up to ``most`` processes."""
+        self.most = most
+        self._begin_waiting()
+
+    def put(self, job: Job, name: str, dataset: Dataset, hears: Hears) -> None:
+        """Let a process do something as soon as one has nothing else to do.
 
         Args:
             job: what is to be done.
             name: fingerprint of the data.
             dataset: the data.
+            hears: called by :meth:`hear` with what the process tells; ``failed`` where the job cannot be sent.
+        """
+        self._waiting.append(_Waiting(job, name, dataset, hears))
+        self._begin_waiting()
+
+    def take_back(self, job: Job) -> None:
+        """Forget a job that no process has begun."""
+        self._waiting = [each for each in self._waiting if each.job is not job]
+
+    def begin(self, job: Job, name: str, dataset: Dataset, hears: Hears) -> Member:
+        """Let a process do something now, and return the process.
+
+        Args:
+            job, name, dataset, hears: as for :meth:`put`.
 
         Raises:
             NotSendableError: parts of the job or of the data live in this process alone.
@@ -129,33 +185,56 @@ class Crew:
         message = sent((name, None if known else self._data[name], job))
         member = member or self._started()
         member.data.add(name)
-        member.job, member.used = job, 0.0
+        member.job, member.hears, member.used = job, hears, 0.0
         assert member.process.stdin is not None
         with contextlib.suppress(BrokenPipeError, ValueError):  # it has ended, which its reply tells
             write(member.process.stdin, message)
         return member
 
-    def next_reply(self) -> Reply:
-        """Wait for a reply."""
+    def hear(self, *, wait: bool) -> None:
+        """Pass on what the processes have told, and let those that are done begin what waits.
+
+        Args:
+            wait: whether to wait until one has told that it is done.
+        """
         while True:
             try:
-                return self._known(self._replies.get(timeout=1.0))  # so that Ctrl-C is noticed on all systems
+                # with a limit, so that Ctrl-C is noticed on all systems
+                reply = self._replies.get(timeout=1.0) if wait else self._replies.get_nowait()
             except Empty:
-                continue
+                if wait:
+                    continue
+                return
+            if self._passed_on(reply):
+                wait = False
 
-    def replies(self) -> list[Reply]:
-        """Return the replies that are there."""
-        found: list[Reply] = []
-        while not self._replies.empty():
-            found.append(self._known(self._replies.get()))
-        return found
-
-    def _known(self, reply: Reply) -> Reply:
+    def _passed_on(self, reply: Reply) -> bool:
+        """Pass a reply on; return whether a job has ended with it."""
+        member, ends = reply.member, reply.kind in ("finished", "failed", "gone")
+        assert member is not None
         if reply.kind == "advance":
-            reply.member.used += reply.about
+            member.used += reply.about
         if reply.kind == "gone":
-            self.members.remove(reply.member)
-        return reply
+            self.members.remove(member)
+            self.lost += member.job is not None
+        hears = member.hears
+        if hears is not None:
+            hears(reply)
+        if ends:
+            member.job = member.hears = None
+            self._begin_waiting()
+        return ends
+
+    def _begin_waiting(self) -> None:
+        none = self.most <= self.lost
+        while self._waiting and (none or self.has_room):
+            first = self._waiting.pop(0)
+            try:
+                if none:
+                    raise NotSendableError("there is no process")
+                self.begin(first.job, first.name, first.dataset, first.hears)
+            except (NotSendableError, OSError) as error:
+                first.hears(Reply(None, "failed", str(error)))
 
     def _started(self) -> Member:
         process = subprocess.Popen(

@@ -51,12 +51,21 @@ def run_seconds(cells: Cells, run: Expected) -> float:
     return steps + looks * times.seconds_an_evaluation + times.seconds_a_run
 
 
-def plan_seconds(setup: Setup, cells: Cells, history: History) -> float:
-    """Return how long what is still to come is expected to take, several runs at a time where that is quicker."""
-    return min(_both(setup, cells, history))
+def plan_seconds(setup: Setup, cells: Cells, history: History, besides: float = 0.0) -> float:
+    """Return how long what is still to come is expected to take, several runs at a time where that is quicker.
+
+    Args:
+        setup: the comparison's setup.
+        cells: the execution plans.
+        history: the runs that are done.
+        besides: seconds of other work that the processes have to do.
+    """
+    return min(_both(setup, cells, history, besides))
 
 
-def at_a_time(setup: Setup, cells: Cells, history: History, asked: int | None = None) -> int:
+def at_a_time(
+    setup: Setup, cells: Cells, history: History, asked: int | None = None, besides: float = 0.0
+) -> int:
     """Return how many runs are made at the same time: one, unless more are asked for or save time.
 
     Args:
@@ -64,23 +73,24 @@ def at_a_time(setup: Setup, cells: Cells, history: History, asked: int | None = 
         cells: the execution plans; they say how many runs can be made at the same time.
         history: the runs that are done.
         asked: how many were asked for.
+        besides: seconds of other work that the processes have to do.
     """
     most = max((each.workers for each in cells.values()), default=1)
     if asked is not None or most == 1:
         return most
     most = with_room(most)
-    alone, together = _both(setup, cells, history)
+    alone, together = _both(setup, cells, history, besides)
     return most if together < alone else 1
 
 
-def _both(setup: Setup, cells: Cells, history: History) -> tuple[float, float]:
+def _both(setup: Setup, cells: Cells, history: History, besides: float) -> tuple[float, float]:
     """Return how long what is to come takes one run at a time, and several.
 
     Several take no longer than their work by all processes, and what has to wait for each other (Graham, 1969).
     """
     runs = expected_runs(setup, history)
     workers = max((each.workers for each in cells.values()), default=1)
-    alone = beside = 0.0
+    alone, beside = besides, besides / SHARED
     longest: dict[tuple[str, int], float] = {}
     scanning = {run.arm.id: run for run in runs if run.phase == "scan"}
     for count, some in ((1.0, runs), (EXTENSIONS, scanning.values())):

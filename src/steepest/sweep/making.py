@@ -33,6 +33,7 @@ class Task:
         metrics: what is reported besides the loss and the deciding metric.
         evaluations: how often it reads the validation rows.
         start: the weights that it starts from, or None for those that its seed draws.
+        libraries: names of compiled steps in the cache, as :class:`~steepest.train.compiled.Programs` has them.
     """
 
     run: PlannedRun
@@ -40,6 +41,7 @@ class Task:
     metrics: tuple[str, ...]
     evaluations: int
     start: Mapping[str, Tensor] | None = None
+    libraries: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def perform(self, maker: Maker, dataset: Dataset, progress: Callable[[float], None]) -> Finished:
         """Make the run and return what it leaves, without weights that nobody will keep."""
@@ -83,6 +85,7 @@ class Maker:
     ) -> Finished:
         run, execution = task.run, task.execution
         programs = self.programs.setdefault((run.arm.cell, run.recipe.data), Programs())
+        programs.names.update(task.libraries)
         hooks = hooks_of(run)
         schedule = hooks.control.rate if hooks else None
         method = make_method(run.rule, run.recipe, execution, programs, compiled=compiled, schedule=schedule)

@@ -154,7 +154,10 @@ class Runner:
 
     def task(self, run: PlannedRun, evaluations: int = EVALUATIONS) -> Task:
         """Return a run as any process can make it."""
-        return Task(run, self.cells[run.arm.cell], self.metrics, evaluations, self._start(run))
+        known = self.programs.get((run.arm.cell, run.recipe.data))
+        names = {} if known is None else known.names
+        cell = self.cells[run.arm.cell]
+        return Task(run, cell, self.metrics, evaluations, self._start(run), names)
 
     def _train(self, run: PlannedRun, evaluations: int) -> Finished:
         made = Maker(self.observer.say, self.programs)

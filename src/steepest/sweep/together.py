@@ -7,12 +7,13 @@ whose length is a number of seconds, are made like that, too.
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 
 from steepest.record.schema import Record
-from steepest.sweep.crew import Crew, Member, Reply
+from steepest.sweep.crew import Crew, Reply
 from steepest.sweep.estimate import SHARED, plan_seconds
+from steepest.sweep.making import Task
 from steepest.sweep.plan import PlannedRun, Setup, identity, next_runs, starts
 from steepest.sweep.runner import Runner, failed_before
 from steepest.sweep.told import Told
@@ -21,8 +22,6 @@ from steepest.wording import counted
 
 Made = MutableMapping[tuple[str, int], Record]
 """Finished runs by (recipe id, seed), to which more are added."""
-PLACE = ".workers"
-"""Folder with the data for the processes, while they run."""
 
 
 @dataclass
@@ -33,39 +32,34 @@ class Together:
         runner: keeps what they leave.
         setup: the comparison's setup.
         told: what was told already.
+        crew: the processes, which may have other jobs, too.
+        besides: returns the seconds of those other jobs, about.
         alone: why runs of an arm are made in this process, by the arm's id.
     """
 
     runner: Runner
     setup: Setup
     told: Told
+    crew: Crew
+    besides: Callable[[], float]
     alone: dict[str, str] = field(default_factory=dict[str, str])
 
-    def complete(self, history: Made, most: int) -> None:
-        """Make all runs that the history lacks, up to ``most`` at a time, and add them."""
-        with Crew(most, self.runner.folder.path / PLACE) as crew:
-            try:
-                self._work(crew, history)
-            finally:
-                for reply in crew.replies():  # nothing that is finished is lost when Ctrl-C comes
-                    if reply.kind == "finished":
-                        self._hear(reply, crew, history)
-
-    def _work(self, crew: Crew, history: Made) -> None:
+    def complete(self, history: Made) -> None:
+        """Make all runs that the history lacks, as many at a time as the crew has processes, and add them."""
+        crew = self.crew
         while True:
-            going = {identity(each.job.run) for each in crew.busy}
+            going = {identity(each.job.run) for each in crew.busy if isinstance(each.job, Task)}
             ahead = next_runs(self.setup, history, ahead=True)
             waiting = [run for run in ahead if identity(run) not in going]
-            if not waiting and not going:
+            if not waiting and crew.idle:
                 return
             self.runner.forget(starts(self.setup, history))
             for run in waiting:
                 if crew.has_room and self._can_leave(run, history):
-                    self._begin(run, crew)
-            self._show(crew, history)
+                    self._begin(run, history)
+            self._show(history)
             if crew.busy:
-                while self._hear(crew.next_reply(), crew, history):
-                    pass
+                crew.hear(wait=True)
             elif waiting:
                 self._make_here(waiting[0], history)
             self.told.tuned(history)
@@ -82,9 +76,12 @@ class Together:
             self.alone[run.arm.id] = why
             self.runner.observer.say(f"workers  {run.arm.title} runs in this process: {why}")
 
-    def _begin(self, run: PlannedRun, crew: Crew) -> None:
+    def _begin(self, run: PlannedRun, history: Made) -> None:
+        data, crew = self.runner.dataset(run), self.crew
         try:
-            member = crew.begin(self.runner.task(run), run.recipe.data, self.runner.dataset(run))
+            member = crew.begin(
+                self.runner.task(run), run.recipe.data, data, lambda reply: self._hear(run, reply, history)
+            )
         except (NotSendableError, OSError) as error:
             self._stays(run, str(error))
             return
@@ -92,43 +89,30 @@ class Together:
         member.worth = seconds / run.recipe.length
         self.told.begins(run)
 
-    def _show(self, crew: Crew, history: Made) -> None:
+    def _show(self, history: Made) -> None:
         """Tell what is still to come, without what of the present runs is done."""
-        done = sum(each.used * each.worth for each in crew.busy)
-        left = plan_seconds(self.setup, self.runner.cells, history)
+        done = sum(each.used * each.worth for each in self.crew.busy)
+        left = plan_seconds(self.setup, self.runner.cells, history, self.besides())
         self.runner.observer.remaining(max(left - done, 0.0))
 
-    def _hear(self, reply: Reply, crew: Crew, history: Made) -> bool:
-        """Do what a reply asks for; return whether everyone is still busy afterwards."""
-        observer, member = self.runner.observer, reply.member
+    def _hear(self, run: PlannedRun, reply: Reply, history: Made) -> None:
+        """Do what a reply asks for."""
+        observer = self.runner.observer
         match reply.kind:
             case "advance":
-                observer.advance(reply.about * member.worth)
-                return True
+                observer.advance(reply.about * reply.member.worth if reply.member else 0.0)
             case "say":
                 observer.say(reply.about)
-                return True
             case "finished":
-                self._keep(member, reply, history)
+                finished = reply.about
+                finished.record = finished.record.model_copy(update={"shared": True})
+                history[identity(run)] = self.runner.keep(run, finished, history, self.setup)
             case "failed":  # it is made here once nothing else is, where its error can be seen
-                self._stays(member.job.run, reply.about)
-            case _ if member.job is not None:  # it was killed
-                crew.most = max(crew.most - 1, 0)
-                now = (
-                    f"{counted(crew.most, 'run')} at a time"
-                    if crew.most
-                    else "one run at a time, in this process,"
-                )
+                self._stays(run, reply.about)
+            case _:  # it was killed
+                left = self.crew.most - self.crew.lost
+                now = f"{counted(left, 'run')} at a time" if left else "one run at a time, in this process,"
                 observer.say(f"warning: a worker process ended with status {reply.about}; {now} from now on")
-            case _:
-                pass
-        member.job = None
-        return False
-
-    def _keep(self, member: Member, reply: Reply, history: Made) -> None:
-        run, finished = member.job.run, reply.about
-        finished.record = finished.record.model_copy(update={"shared": True})
-        history[identity(run)] = self.runner.keep(run, finished, history, self.setup)
 
     def _make_here(self, run: PlannedRun, history: Made) -> None:
         self.told.begins(run)

@@ -366,10 +366,11 @@ class ActiveRun:
         net, target, test = self.net, self.target, self.dataset.test
         names = tuple(dict.fromkeys((self.recipe.metric, *self.purpose.metrics)))
         net.load_state_dict(Kept(net, self.method, self.state).weights())
-        test_last = measure(net, target, test, names)
+        test_last = None if self._kept_step == self.done else measure(net, target, test, names)
         net.load_state_dict(found.weights)
         outputs = predict(net, test.inputs)
         test_best = evaluate(outputs, test.target, target, names, test.weights)
+        test_last = test_last or test_best
         found.test_values = other_values(outputs, test.target, target, names, test.weights)
         found.record = found.record.model_copy(update={"test": test_best, "test_last": test_last})
         found.test_row_losses = target.row_losses(outputs, test.target)

@@ -45,10 +45,12 @@ class Compiled:
     Attributes:
         run: takes the flat list of tensors, returns the outputs.
         seconds: of compiling; 0 if it was in the cache.
+        name: what the cache has it under.
     """
 
     run: Run
     seconds: float
+    name: str = ""
 
 
 def cache_folder() -> Path:
@@ -85,26 +87,35 @@ def compiled(
         NotCachedError: it is not in the cache and must be.
     """
     name = key(traced, threads)
-    if (name, threads) in _loaded:
-        return Compiled(_loaded[name, threads], 0.0)
-    path = cache_folder() / "steps" / f"{name}.pt2"
-    seconds = 0.0
-    run = _load(path)
-    if run is None:
-        if only_cached:
-            raise NotCachedError("the step is not in the cache", hint="compile it with --compile on.")
-        if announce:
-            announce()
-        started = time.perf_counter()
-        _compile(traced, threads, path)
-        seconds = time.perf_counter() - started
-        run = _load(path)
+    if run := known(name, threads):
+        return Compiled(run, 0.0, name)
+    if only_cached:
+        raise NotCachedError("the step is not in the cache", hint="compile it with --compile on.")
+    if announce:
+        announce()
+    started, path = time.perf_counter(), _library(name)
+    _compile(traced, threads, path)
+    seconds = time.perf_counter() - started
+    run = known(name, threads)
     if run is None:
         raise NoCompilerError(
             f"the compiled step {str(path)!r} cannot be loaded", hint="start again with --compile off."
         )
-    _loaded[name, threads] = run
-    return Compiled(run, seconds)
+    return Compiled(run, seconds, name)
+
+
+def known(name: str, threads: int) -> Run | None:
+    """Return the library with a name, if the cache has it."""
+    if (name, threads) not in _loaded:
+        run = _load(_library(name))
+        if run is None:
+            return None
+        _loaded[name, threads] = run
+    return _loaded[name, threads]
+
+
+def _library(name: str) -> Path:
+    return cache_folder() / "steps" / f"{name}.pt2"
 
 
 def key(traced: Traced, threads: int) -> str:
@@ -217,9 +228,17 @@ def _load(path: Path) -> Run | None:
     if not _is_there(path):
         return None
     try:
-        package: Any = torch._inductor.aoti_load_package(str(path))  # pyright: ignore[reportPrivateUsage]
+        return _loader(str(path)).run
     except Exception:  # whatever is wrong with the file, it can be made again
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
         return None
-    return package.loader.run
+
+
+def _loader(path: str) -> Any:
+    """Return what loads a library; torch's public way to it first imports the whole compiler, for a second."""
+    aoti = getattr(torch._C, "_aoti", None)  # pyright: ignore[reportPrivateUsage]
+    direct = getattr(aoti, "AOTIModelPackageLoader", None)
+    if direct is None:
+        return torch._inductor.aoti_load_package(path).loader  # pyright: ignore[reportPrivateUsage, reportUnknownVariableType, reportUnknownMemberType]
+    return direct(path, "model", False, 1, -1)

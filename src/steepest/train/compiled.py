@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from steepest.optim.dense import RuleOptimizer
+from steepest.optim.idle import ClosedForm
 from steepest.optim.method import RuleMethod, StepInfo
 from steepest.optim.past import Past
 from steepest.optim.problem import BatchSource, Problem
@@ -26,7 +27,7 @@ from steepest.optim.rule import Rule
 from steepest.optim.selection import multipliers
 from steepest.optim.tables import RowTables, multiplied
 from steepest.rng import torch_stream
-from steepest.train.aot import Run, compiled, in_bytes
+from steepest.train.aot import Run, compiled, in_bytes, known
 from steepest.train.dropout import Dropout
 from steepest.train.feed import Feed
 from steepest.train.inputs import block_of, blocks, prepare
@@ -56,11 +57,14 @@ class Programs:
         announce: called with a line before something is compiled.
         only_cached: take only what was compiled before.
         made: the programs by what they depend on.
+        names: under which name the cache has each, by a hash of that: another process with the same code takes them
+            from there, and need not trace a step to find out.
     """
 
     announce: Callable[[str], None] | None = None
     only_cached: bool = False
     made: dict[Any, Run] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -184,17 +188,30 @@ class CompiledMethod(RuleMethod):
         key = (type(self.rule), str(hyper), inside, threads, str(shapes), held)
         if key not in self.programs.made:
             with self.timed(state):
-                traced = trace(state.program, state.state, example)
-                self.programs.made[key] = self.made(state, traced, threads)
+                known_run = self._known(key, threads)
+                self.programs.made[key] = known_run or self.made(
+                    state, trace(state.program, state.state, example), key
+                )
         if state.tables and not self.rule.averages:
             for rows in state.tables.rows.values():
                 rows.quick = self._quick(state, rows, (key[0], key[1], threads, tuple(rows.weight.shape[1:])))
         return self.programs.made[key]
 
-    def made(self, state: CompiledState, traced: Traced, threads: int) -> Run:
-        """Return a graph as a program."""
+    def made(self, state: CompiledState, traced: Traced, key: Any) -> Run:
+        """Return a graph as a program, which is compiled if the cache does not have it."""
         del state
-        return compiled(traced, threads, self.announce, only_cached=self.programs.only_cached).run
+        return self._compiled(key, traced, torch.get_num_threads(), self.announce)
+
+    def _compiled(
+        self, key: Any, traced: Traced, threads: int, announce: Callable[[], None] | None = None
+    ) -> Run:
+        found = compiled(traced, threads, announce, only_cached=self.programs.only_cached)
+        self.programs.names[_hash(key)] = found.name
+        return found.run
+
+    def _known(self, key: Any, threads: int) -> Run | None:
+        name = self.programs.names.get(_hash(key))
+        return known(name, threads) if name else None
 
     def announce(self) -> None:
         """Say that the step is being compiled."""
@@ -218,14 +235,15 @@ class CompiledMethod(RuleMethod):
         started = time.perf_counter()
         count = max(1, QUICK_ELEMENTS // rows.weight[0].numel())
         if key not in self.programs.made:
-            none = np.zeros(count, dtype=np.int64)
-            columns = torch.from_numpy(form.columns(form.known(none), none, 0)).to(rows.weight.dtype)
-            graph = trace_closed_form(
-                form, rows.weight[:1].expand(count, *rows.weight.shape[1:]), rows.slots, columns
-            )
-            self.programs.made[key] = compiled(graph, key[2], only_cached=self.programs.only_cached).run
+            self.programs.made[key] = self._known(key, key[2]) or self._closed_form(key, form, rows, count)
             state.seconds += time.perf_counter() - started
         return Quick(count, self.programs.made[key])
+
+    def _closed_form(self, key: Any, form: ClosedForm, rows: Rows, count: int) -> Run:
+        none = np.zeros(count, dtype=np.int64)
+        columns = torch.from_numpy(form.columns(form.known(none), none, 0)).to(rows.weight.dtype)
+        some = rows.weight[:1].expand(count, *rows.weight.shape[1:])
+        return self._compiled(key, trace_closed_form(form, some, rows.slots, columns), key[2])
 
     def compile_seconds(self, state: CompiledState) -> float:
         """Return how long tracing, compiling and loading took."""
@@ -282,28 +300,35 @@ def fingerprint(model: nn.Module) -> str:
         True
     """
     digest = hashlib.sha256()
-
-    def add(value: Any) -> None:
-        if isinstance(value, Tensor):
-            digest.update(f"{value.dtype} {tuple(value.shape)}".encode() + in_bytes(value))
-        elif isinstance(value, Mapping):
-            for key, each in value.items():
-                add(key)
-                add(each)
-        elif isinstance(value, list | tuple):
-            for each in value:
-                add(each)
-        elif not isinstance(value, nn.Module):  # modules have their own turn
-            digest.update(repr(value).encode() + b"\0")
-
     for name, module in model.named_modules():
         digest.update(f"{name} {type(module)}".encode())
         for key, value in sorted(vars(module).items()):
             if key not in ("_parameters", "_buffers", "_modules"):
-                add(key)
-                add(value)
+                _add(digest, key)
+                _add(digest, value)
     shapes = [f"{name} {tuple(each.shape)} {each.dtype}" for name, each in model.state_dict().items()]
     digest.update(" ".join(shapes).encode())
+    return digest.hexdigest()
+
+
+def _add(digest: Any, value: Any) -> None:
+    """Add a value to a hash, with all that it consists of."""
+    if isinstance(value, Tensor):
+        digest.update(f"{value.dtype} {tuple(value.shape)}".encode() + in_bytes(value))
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            _add(digest, key)
+            _add(digest, each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            _add(digest, each)
+    elif not isinstance(value, nn.Module):  # modules have their own turn
+        digest.update(repr(value).encode() + b"\0")
+
+
+def _hash(key: Any) -> str:
+    digest = hashlib.sha256()
+    _add(digest, key)
     return digest.hexdigest()
 
 

@@ -11,6 +11,7 @@ from steepest.evaluate.baselines._run import (
     registry,
     restore,
     run_baselines,
+    title_of,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "registry",
     "restore",
     "run_baselines",
+    "title_of",
 ]

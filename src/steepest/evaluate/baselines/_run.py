@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 
-from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from steepest.components import grammar
@@ -25,6 +24,7 @@ from steepest.evaluate.outputs import predict
 from steepest.evaluate.rowwise import other_values
 from steepest.objectives.target import target_of
 from steepest.record.meter import Meter
+from steepest.threads import library_threads
 from steepest.version import version
 
 registry = Registry("baseline", "steepest.evaluate.baselines")
@@ -160,7 +160,7 @@ def run_baselines(
         if progress is not None:
             progress(baseline.title)
         started, meter = time.perf_counter(), Meter()
-        with threadpool_limits(limits=threads), warnings.catch_warnings():
+        with library_threads(threads), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what matters is in the settings and the outcome
             fitted = baseline.fit(
                 cpu, seed=seed, metric=metric_info(asked[0]).name, class_weights=class_weights, budget=budget
@@ -228,6 +228,16 @@ def identity(name: str, **settings: object) -> str:
     choices = "" if prefix_of(name) else registry.load(grammar.parse(name).name).choices
     parts = {"name": name, "choices": choices, **settings, **versions, "steepest": version()}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def title_of(name: str, task: Task) -> str:
+    """Return how a baseline is written for a reader.
+
+    Example:
+        >>> title_of("logistic-regression", "classification")
+        'logistic regression'
+    """
+    return _baseline(name, task).title
 
 
 def _baseline(name: str, task: Task) -> Baseline:
