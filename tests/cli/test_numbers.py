@@ -99,7 +99,7 @@ def test_encodings_in_python_and_in_a_list_of_arms(churn_csv, tmp_path) -> None:
 
 
 def test_two_texts_of_one_encoding_are_one_arm(steepest, churn_csv, tmp_path) -> None:
-    said = steepest("compare", churn_csv, "--target", "churned", "--numbers", "piecewise,piecewise(bins=64)",
+    said = steepest("compare", churn_csv, "--target", "churned", "--numbers", "periodic,periodic(sigma=0.1)",
                     *QUICK, "--out", tmp_path / "x")  # fmt: skip
     assert said.status != 0
     assert "is given twice" in said.err

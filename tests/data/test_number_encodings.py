@@ -210,9 +210,15 @@ def test_what_is_no_encoding_is_refused(text: str, kind: type[SteepestError], fa
     assert found.value.hint
 
 
-@pytest.mark.parametrize(("text", "same"), [("Quantile", "quantile"), ("piecewise(bins=64)", "piecewise")])
+@pytest.mark.parametrize(("text", "same"), [("Quantile", "quantile"), ("periodic(sigma=0.1)", "periodic")])
 def test_texts_that_mean_the_same_are_one(text: str, same: str) -> None:
     assert Variant(numbers=text) == Variant(numbers=same)
+
+
+def test_more_rows_are_cut_into_more_pieces() -> None:
+    draw = np.random.default_rng(0)
+    found = [NumberEncoding.fit("piecewise", draw.normal(size=(n, 1))) for n in (500, 8000, 90_000)]
+    assert [len(each.columns[0].knots) - 1 for each in found if each] == [8, 20, 64]
 
 
 def test_few_rows_and_large_values_are_encoded() -> None:

@@ -41,14 +41,17 @@ from steepest.errors import OptionError, unknown_name
 
 AUTO, STANDARD = "auto", "standard"
 
-OPTIONS: Mapping[str, Mapping[str, float]] = {
+OPTIONS: Mapping[str, Mapping[str, Any]] = {
     AUTO: {},
     STANDARD: {},
     "quantile": {},
-    "piecewise": {"bins": 64},
+    "piecewise": {"bins": None},
     "periodic": {"frequencies": 16, "sigma": 0.1, "width": 8},
 }
 """The encodings, with their options and the defaults of these."""
+
+FEWEST_BINS, MOST_BINS, BIN_ROWS = 8, 64, 400
+"""A column is cut into pieces of so many training rows, within these bounds, where their number is not given."""
 
 HEAVY = 8.0
 """A column has a heavy tail where a training row is farther from the mean, in standard deviations."""
@@ -87,9 +90,9 @@ class NumberEncoding:
         frequencies, width, sigma: of waves, which the quantile scores become; 0 without waves.
 
     Example:
-        >>> found = NumberEncoding.fit("piecewise(bins=2)", np.array([[0.0], [1.0], [2.0], [4.0], [9.0]]))
+        >>> found = NumberEncoding.fit("piecewise(bins=2)", np.arange(9.0)[:, None])
         >>> found.columns[0].knots, found.names(("x", "x is missing"))
-        ((0.0, 2.0, 9.0), ('x', 'x is missing', 'x from 0', 'x from 2'))
+        ((0.0, 4.0, 8.0), ('x', 'x is missing', 'x from 0', 'x from 4'))
     """
 
     columns: tuple[ColumnEncoding, ...]
@@ -169,8 +172,8 @@ def numbers_text(text: str) -> str:
         OptionError: an option does not exist or is out of range.
 
     Example:
-        >>> numbers_text("Piecewise(bins=64)"), numbers_text("periodic(sigma=0.01)")
-        ('piecewise', 'periodic(sigma=0.01)')
+        >>> numbers_text("Piecewise(bins=64)"), numbers_text("periodic(sigma=0.1)")
+        ('piecewise(bins=64)', 'periodic')
     """
     spec = grammar.parse(text)
     name = spec.name.strip().lower()
@@ -198,7 +201,7 @@ def numbers_text(text: str) -> str:
 
 
 def _example(name: str) -> str:
-    options = ", ".join(f"{option}={value:g}" for option, value in OPTIONS[name].items())
+    options = ", ".join(f"{option}={value or 32:g}" for option, value in OPTIONS[name].items())
     return f"{name}({options})" if options else name
 
 
@@ -208,7 +211,7 @@ def _column(kind: str, options: Mapping[str, Any], known: Floats) -> ColumnEncod
         return ColumnEncoding()
     bent = ColumnEncoding(log=_log(known) if np.abs(values).max() > HEAVY else ())
     if kind in (AUTO, "piecewise"):
-        bins = int(options.get("bins", OPTIONS["piecewise"]["bins"]))
+        bins = options.get("bins") or min(MOST_BINS, max(FEWEST_BINS, len(known) // BIN_ROWS))
         return replace(bent, knots=_floats(knots_of(values, counts, bins)))
     quantiles, scores = _normal(values, counts)
     return replace(bent, quantiles=quantiles, scores=scores)
@@ -225,8 +228,8 @@ def knots_of(values: Floats, counts: NDArray[np.int64], bins: int) -> Floats:
         bins: number of pieces.
 
     Example:
-        >>> knots_of(np.arange(5.0), np.array([90, 1, 1, 1, 1]), 2), knots_of(np.arange(3.0), np.ones(3, int), 9)
-        (array([0., 2., 4.]), array([0., 1., 2.]))
+        >>> knots_of(np.arange(5.0), np.array([90, 1, 1, 1, 1]), 3), knots_of(np.arange(3.0), np.ones(3, int), 9)
+        (array([0., 1., 2., 4.]), array([0., 1., 2.]))
     """
     if len(values) <= bins + 1:
         return values

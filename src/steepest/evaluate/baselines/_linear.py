@@ -20,6 +20,7 @@ from scipy import sparse
 from torch import Tensor
 
 from steepest.data.dataset import Shape
+from steepest.data.numbers import knots_of
 
 Array = NDArray[np.float64]
 
@@ -43,11 +44,19 @@ class Bins:
 
     @classmethod
     def of(cls, continuous: Array, most: int) -> Bins:
-        """Return up to ``most`` bins with about as many training rows in each; two values need no bins."""
+        """Return up to ``most`` bins with about as many training rows in each; two values need no bins.
+
+        They end at the knots of :func:`~steepest.data.numbers.knots_of`, by which networks get numbers, too: a value
+        of many rows has a bin of its own, and the other rows share the rest.
+
+        Example:
+            >>> Bins.of(np.array([[0.0]] * 90 + [[5.0], [6.0], [7.0], [8.0]]), 3).edges
+            array([0., 5., 6.])
+        """
         edges: list[Array] = []
         for column in continuous.T:
-            found = np.unique(np.quantile(column, np.linspace(0, 1, most + 1)[1:-1]))
-            edges.append(found if len(np.unique(column)) > 2 else found[:0])
+            values, counts = np.unique(column, return_counts=True)
+            edges.append(knots_of(values, counts, most)[:-1] if len(values) > 2 else values[:0])
         return cls(np.concatenate([np.zeros(0), *edges]), np.array([len(each) for each in edges], np.int64))
 
     @property

@@ -231,6 +231,6 @@ def best_of(trials: list[Trial]) -> Trial:
     return min(trials, key=lambda each: each.cost)
 
 
-_CHOICES = f"{(FIRST, LOWEST, HIGHEST, LEAST)}, {MOST_BINS} bins, gain {GAIN:g}"
+_CHOICES = f"{(FIRST, LOWEST, HIGHEST, LEAST)}, {MOST_BINS} bins at knots, gain {GAIN:g}"
 LOGISTIC = Baseline("logistic regression", fit_logistic, LinearModel, _CHOICES, usual=is_unrated)
 RIDGE = Baseline("ridge regression", fit_ridge, LinearModel, _CHOICES, usual=is_unrated)
