@@ -366,6 +366,40 @@ def test_a_model_that_does_not_fit_is_told(data, output, said) -> None:
     check_model(Own(data.shape, lambda h: h[:, :2]), data)
 
 
+class Members(torch.nn.Module):
+    """A user's model of five members, whose training outputs are in some order of dimensions."""
+
+    def __init__(self, shape, trained) -> None:
+        super().__init__()
+        self.body = torch.nn.Sequential(torch.nn.BatchNorm1d(len(shape.continuous)), torch.nn.Dropout(0.5))
+        self.layer = torch.nn.Linear(len(shape.continuous), 5 * shape.outputs)
+        self.trained = trained
+
+    def forward(self, categorical, continuous):
+        outputs = self.layer(self.body(continuous)).unflatten(1, (5, -1))
+        return self.trained(outputs) if self.training else outputs.mean(1)
+
+
+@pytest.mark.parametrize(
+    ("trained", "said"),
+    [
+        (lambda h: h.transpose(1, 2), r"in training mode the model returned shape \(2, 2, 5\)"),
+        (lambda h: h.transpose(0, 1), r"in training mode the model returned shape \(5, 2, 2\)"),
+        (lambda h: h.flatten(1), r"in training mode the model returned shape \(2, 10\)"),
+    ],
+)
+def test_members_that_do_not_fit_are_told(data, trained, said) -> None:
+    with pytest.raises(ModelError, match=said):
+        check_model(Members(data.shape, trained), data)
+    net = Members(data.shape, lambda h: h)
+    before = {name: each.clone() for name, each in net.state_dict().items()}
+    state = torch.random.get_rng_state()
+    check_model(net, data)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert net.training
+    assert all(torch.equal(each, before[name]) for name, each in net.state_dict().items())
+
+
 def test_evaluation_steps() -> None:
     assert sorted(evaluation_steps(1, 10, 20)) == [1]
     assert max(evaluation_steps(100, 7, 20)) == 100

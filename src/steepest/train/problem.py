@@ -22,6 +22,7 @@ from steepest.recipe import Precision, Recipe
 from steepest.regularizers import Regularizer, read_regularizers
 from steepest.regularizers.applied import Applied
 from steepest.regularizers.around import Around
+from steepest.rng import torch_stream
 from steepest.train.dropout import Dropout, taken
 from steepest.train.feed import Feed
 from steepest.wording import counted
@@ -335,6 +336,26 @@ def check_model(model: nn.Module, dataset: Dataset) -> None:
             f"the model returned {found} for {counted(len(rows), 'row')}",
             hint=f"return a tensor of shape [rows, {wanted[1]}]: one column for each {target_of(dataset).column}.",
         )
+    trained = _training_shape(model, rows)
+    if trained is not None and trained != wanted and (len(trained) != 3 or trained[::2] != wanted):
+        raise ModelError(
+            f"in training mode the model returned shape {trained} for {counted(len(rows), 'row')}",
+            hint=f"return [rows, {wanted[1]}], or of several members [rows, members, {wanted[1]}].",
+        )
+
+
+def _training_shape(model: nn.Module, rows: Part) -> tuple[int, ...] | None:
+    """Return the shape of a model's outputs in training mode, without changing it; None if it fails on so few rows."""
+    training = model.training
+    buffers = {name: each.clone() for name, each in model.named_buffers()}
+    try:
+        with torch.no_grad(), torch_stream(0, "dropout"):
+            outputs: Any = torch.func.functional_call(model.train(), buffers, rows.inputs)
+    except Exception:
+        return None
+    finally:
+        model.train(training)
+    return tuple(outputs.shape) if isinstance(outputs, Tensor) else None
 
 
 def _shapes_of(rows: Part) -> str:
