@@ -15,6 +15,7 @@ from steepest.record.schema import RunKey
 from steepest.schedules import make_schedule
 from steepest.sweep.contestants import whole_spec
 from steepest.train import aot as module
+from steepest.train import compiled as compiled_module
 from steepest.train.aot import NotCachedError, compiler
 from steepest.train.compiled import CompiledMethod, Programs
 from steepest.train.loop import train
@@ -190,6 +191,23 @@ def test_a_second_run_compiles_nothing(data, made, monkeypatch) -> None:
     graphs = without_compiling(monkeypatch)
     run(data, one_program(TEXT, clip=CLIP, tables=TABLES[:1]), weights=WEIGHTS)
     assert [module.compiled(each, 1, only_cached=True).seconds for each in graphs] == [0.0] * len(graphs)
+
+
+def test_another_process_takes_a_program_by_name_without_tracing(data, made, monkeypatch) -> None:
+    def method(programs: Programs) -> CompiledMethod:
+        return with_programs(one_program(TEXT, clip=CLIP, tables=TABLES[:1]), programs)
+
+    known, there = Programs(only_cached=True), Programs()
+    run(data, method(known), weights=WEIGHTS)
+    assert len(known.names) == 2  # the step and the closed form of its tables
+    there.names.update(known.names)
+    with monkeypatch.context() as patch:
+        patch.setattr(compiled_module, "trace", lambda *_: pytest.fail("traced"))
+        patch.setattr(compiled_module, "trace_closed_form", lambda *_: pytest.fail("traced"))
+        again = run(data, method(there), weights=WEIGHTS)
+    assert again.losses == made.found.losses
+    gone = Programs(names=dict.fromkeys(known.names, "not there"))
+    assert run(data, method(gone), weights=WEIGHTS).losses == made.found.losses
 
 
 def test_other_rates_schedules_and_seeds_compile_nothing(data, made) -> None:
