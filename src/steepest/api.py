@@ -36,7 +36,6 @@ from steepest.experiment.given import (
 )
 from steepest.experiment.preview import Preview, preview
 from steepest.experiment.run import complete, open_data
-from steepest.experiment.sides import side_of
 from steepest.models import ModelBuilder
 from steepest.prediction.about import built_from
 from steepest.prediction.model import TrainedModel
@@ -49,8 +48,6 @@ from steepest.recipe import (
 )
 from steepest.record.arms import find_arm
 from steepest.record.store import Folder
-from steepest.report.html import write_report as write_page
-from steepest.report.side_by_side import write_sides
 from steepest.sweep.arms import (
     NOTHING_GIVEN,
     Objects,
@@ -414,6 +411,8 @@ class Result:
 def write_report(folder: str | Path, out: str | Path | None = None) -> Path:
     """Write ``report.html`` again from the stored results, or to ``out``, and return its path."""
     result = Result.load(folder)
+    from steepest.report.html import write_report as write_page  # slow to import
+
     return write_page(result.comparison, result.report if out is None else out)
 
 
@@ -427,6 +426,9 @@ def write_side_by_side(folders: Sequence[str | Path], out: str | Path) -> Path:
         FolderError: a folder contains no finished comparison, or ``out`` cannot be written.
         OptionError: a folder is given twice.
     """
+    from steepest.experiment.sides import side_of
+    from steepest.report.side_by_side import write_sides
+
     sides = [side_of(Folder.open(each)) for each in folders]
     for place, each in enumerate(folders):
         if Path(each).resolve() in [Path(other).resolve() for other in folders[:place]]:
