@@ -47,6 +47,7 @@ ORDER = (
     "experiment",
     "export",
     "api",
+    "sklearn",
     "footprint",
     "range_test",
     "recommending",

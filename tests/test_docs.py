@@ -23,6 +23,7 @@ PAGES = [
     "docs/how-to/images.md",
     "docs/how-to/ratings.md",
     "docs/how-to/predict.md",
+    "docs/how-to/scikit-learn.md",
     "docs/how-to/see-what-was-learned.md",
     "docs/how-to/export.md",
     "docs/how-to/own-model.md",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from steepest.range_test.find import RangeTests, lr_find
     from steepest.recommending.lists import recommend, similar
     from steepest.showing import show
+    from steepest.sklearn import SteepestClassifier, SteepestRegressor
     from steepest.sweep.contestants import tune
     from steepest.sweep.space import Range
     from steepest.tracing.table import trace
@@ -47,6 +48,8 @@ _PUBLIC = {
     "RangeTests": "steepest.range_test.find:RangeTests",
     "Result": "steepest.api:Result",
     "SteepestError": "steepest.errors:SteepestError",
+    "SteepestClassifier": "steepest.sklearn:SteepestClassifier",
+    "SteepestRegressor": "steepest.sklearn:SteepestRegressor",
     "Table": "steepest.data.table:Table",
     "TrainedModel": "steepest.prediction.model:TrainedModel",
     "View": "steepest.train.callback:View",
@@ -75,7 +78,9 @@ __all__ = [
     "Range",
     "RangeTests",
     "Result",
+    "SteepestClassifier",
     "SteepestError",
+    "SteepestRegressor",
     "Table",
     "TrainedModel",
     "View",

@@ -9,6 +9,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
 
 import steepest as st
 from steepest import rng
@@ -67,6 +68,24 @@ def test_a_regressor_gives_what_scikit_learn_gives() -> None:
     target, weights = data.train.target.double(), data.train.weights.double()
     own = Ridge(alpha=3).fit(design(data.train, data), target, sample_weight=weights)
     assert found.test_outputs[:, 0].numpy() == pytest.approx(own.predict(design(data.test, data)), abs=1e-6)
+
+
+def test_a_network_of_scikit_learn_is_a_baseline() -> None:
+    data = data_of("y")
+    text = "sklearn:MLPClassifier(hidden_layer_sizes=(20,), alpha=1e-5, max_iter=300, random_state=1)"
+    [found] = run_baselines(data, names=[text], seed=0)
+    own = MLPClassifier(hidden_layer_sizes=(20,), alpha=1e-5, max_iter=300, random_state=1)
+    own.fit(design(data.train, data), data.train.target)
+    wanted = np.log(own.predict_proba(design(data.test, data)))
+    assert found.test_outputs.numpy() == pytest.approx(wanted, abs=1e-6)
+    assert found.title == text.removeprefix("sklearn:").replace("1e-5", "1e-05")
+
+
+@pytest.mark.parametrize("text", ["BaggingRegressor(n_estimators=3)", "TransformedTargetRegressor()"])
+def test_an_estimator_around_another_is_a_baseline(text) -> None:
+    data = data_of("amount")
+    [found] = run_baselines(data, names=[f"sklearn:{text}"], seed=0)
+    assert found.test["rmse"] < 0.8 * float(data.test.target.double().std()) * data.target_scale.sd
 
 
 def test_probabilities_of_zero_do_not_make_the_log_loss_infinite() -> None:

@@ -163,7 +163,7 @@ def about_test_rows(rows: int, task: Task, options: TableOptions) -> list[Note]:
     """Return a warning if a test has fewer than 300 rows: how little one split can show, and what helps.
 
     Args:
-        rows: rows that are tested, in all test sets together.
+        rows: rows that are tested, in all test sets together; 0 where nothing is tested.
         task: what is predicted.
         options: how the rows are split.
 
@@ -171,7 +171,7 @@ def about_test_rows(rows: int, task: Task, options: TableOptions) -> list[Note]:
         >>> about_test_rows(34, "classification", TableOptions())[0].text
         'only 34 test rows, each worth 2.9 points of accuracy: another split can give quite different results. ...'
     """
-    if rows >= FEW_TEST_ROWS:
+    if not 0 < rows < FEW_TEST_ROWS:
         return []
     worth = f", each worth {100 / rows:.1f} points of accuracy" if has_classes(task) else ""
     if options.split_rule.several:
