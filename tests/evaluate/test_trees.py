@@ -76,16 +76,18 @@ def fitted(monkeypatch) -> type[Recorded]:
     return Recorded
 
 
-@pytest.mark.parametrize("numbers", [False, True], ids=["categories", "numbers"])
+@pytest.mark.parametrize("reading", ["categories", "numbers", "encoded"])
 @pytest.mark.parametrize("classes", [0, 2, 4])
 @pytest.mark.parametrize(
     "candidate", CANDIDATES, ids=lambda each: f"{each.max_leaf_nodes}-{each.max_features:g}"
 )
-def test_the_outputs_are_scikit_learns(candidate, classes, numbers, fitted) -> None:
+def test_the_outputs_are_scikit_learns(candidate, classes, reading, fitted) -> None:
     dataset = table(classes)
     rows = CandidateRows.of(dataset, None)
-    features = Features(dataset, rows.target, rows.classes, 0, numbers=numbers)
-    assert features.encoded == ["street"]
+    features = Features(dataset, rows.target, rows.classes, 0, reading=reading)
+    assert "street" in features.encoded
+    assert (len(features.encoded) > 1) == (reading == "encoded")
+    numbers = reading != "categories"
     assert features.as_numbers == (["hour"] if numbers else [])
     metric = "log_loss" if classes else "rmse"
     found = attempt(dataset, rows, candidate, features, 0, metric, 20.0)
@@ -108,7 +110,7 @@ def test_training_rows_do_not_see_their_own_target() -> None:
     """A street's encoding in training is that of the other folds; for other rows it is that of all."""
     dataset = table(0)
     rows = CandidateRows.of(dataset, None)
-    features = Features(dataset, rows.target, 0, 0, numbers=False)
+    features = Features(dataset, rows.target, 0, 0, reading="categories")
     place = len(features.code_features) - 1
     assert features.code_features[place].column == list(SIZES).index("street")
     encoded = features.of(dataset.train)[:, place]
@@ -119,7 +121,7 @@ def test_training_rows_do_not_see_their_own_target() -> None:
 def test_only_the_most_frequent_classes_get_an_encoding() -> None:
     dataset = table(4)
     target = np.arange(1500) % 30
-    features = Features(dataset, target, 30, 0, numbers=False)
+    features = Features(dataset, target, 30, 0, reading="categories")
     assert sum(not each.native for each in features.code_features) == 20
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +14,22 @@ from steepest.data.dataset import Dataset, Part
 from steepest.evaluate.baselines._contract import Array
 from steepest.evaluate.baselines._trees import BINS
 
+Reading = Literal["categories", "numbers", "encoded"]
+"""How categories are read: as they are; as numbers where all of them are numbers; so, and the others by their target
+encoding."""
+
 MOST_CODES = 255
 """A column with more is replaced by its target encoding."""
+
+FEW_CODES = 3
+"""A column with no more codes, such as unknown, yes and no, is never encoded."""
 
 FOLDS = 5
 MOST_ENCODED = 20
 """How many classes, the most frequent ones, get a target encoding."""
+
+MOST_ENCODINGS = 64
+"""With more target encodings, columns that can be split as they are stay so."""
 
 UNKNOWN_BIN = BINS - 1
 
@@ -47,7 +57,7 @@ class Features:
         target: of the training rows: classes numbered from 0 without a gap, or values.
         classes: how many classes the training rows contain; 0 for a number.
         seed: of the folds.
-        numbers: read columns whose categories are all numbers as numbers.
+        reading: how columns of categories are read.
 
     Attributes:
         code_features: the functions of codes.
@@ -57,13 +67,14 @@ class Features:
     """
 
     def __init__(
-        self, dataset: Dataset, target: NDArray[Any], classes: int, seed: int, *, numbers: bool
+        self, dataset: Dataset, target: NDArray[Any], classes: int, seed: int, *, reading: Reading
     ) -> None:
         sizes = list(dataset.shape.cardinalities.items())
         codes = dataset.train.inputs[0].numpy()
-        read = [dataset.numbers.get(name) if numbers else None for name, _ in sizes]
-        plain = [i for i, (_, size) in enumerate(sizes) if read[i] is None and size <= MOST_CODES]
-        large = [i for i, (_, size) in enumerate(sizes) if read[i] is None and size > MOST_CODES]
+        read = [None if reading == "categories" else dataset.numbers.get(name) for name, _ in sizes]
+        most = FEW_CODES if reading == "encoded" else MOST_CODES
+        plain = [i for i, (_, size) in enumerate(sizes) if read[i] is None and size <= most]
+        large = [i for i, (_, size) in enumerate(sizes) if read[i] is None and size > most]
         self.encoded = [sizes[i][0] for i in large]
         self.as_numbers = [name for (name, _), values in zip(sizes, read, strict=True) if values is not None]
         self.code_features = [CodeFeature(i, _ranks(codes[:, i], sizes[i][1]), native=True) for i in plain]
@@ -90,6 +101,23 @@ class Features:
         self.train = self.of(dataset.train)
         first = len(self.code_features) - crossed.shape[1]
         self.train[:, first : first + crossed.shape[1]] = crossed
+
+    @classmethod
+    def readings(cls, dataset: Dataset, target: NDArray[Any], classes: int, seed: int) -> list[Features]:
+        """Return the columns in every reading that differs from those before it and is not too wide."""
+        sizes = dataset.shape.cardinalities
+        several = [
+            name
+            for name, size in sizes.items()
+            if FEW_CODES < size <= MOST_CODES and name not in dataset.numbers
+        ]
+        encoded = len(several) * (min(classes, MOST_ENCODED) if classes > 2 else 1)
+        wanted: list[Reading] = ["categories"]
+        if dataset.numbers:
+            wanted.append("numbers")
+        if 0 < encoded <= MOST_ENCODINGS:
+            wanted.append("encoded")
+        return [cls(dataset, target, classes, seed, reading=each) for each in wanted]
 
     @property
     def native(self) -> list[bool]:

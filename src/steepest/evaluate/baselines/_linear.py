@@ -135,6 +135,13 @@ class LinearSolution:
     converged: bool = True
     iterations: int = 0
 
+    def widened(self, design: Design) -> LinearSolution:
+        """Return the same function of a design that has bins besides, whose weights are 0."""
+        cut = len(self.weights) - design.continuous.shape[1]
+        bins = np.zeros((design.columns - len(self.weights), self.weights.shape[1]))
+        weights = np.concatenate([self.weights[:cut], bins, self.weights[cut:]])
+        return LinearSolution(weights, self.intercept)
+
     def outputs(self, design: Design) -> Array:
         """Return logits or values, ``[N, K]``."""
         return design.apply(self.weights) + self.intercept

@@ -2,7 +2,8 @@
 
 A categorical column of up to 255 codes is split natively; one with more is replaced by its target encoding,
 fitted by cross-fitting on the training rows, so that no row sees its own target. Columns whose categories are all
-numbers (hours, months) are read both ways, as categories and as numbers.
+numbers (hours, months) are read both ways, as categories and as numbers; and the smaller columns of categories, too,
+natively and by their target encoding. Which reading is best shows after a few trees on some of the rows.
 
 Leaf values are shrunk (``l2_regularization``): without it, a class with a handful of rows among a hundred
 thousand gets values so large in its first tree that the log loss never recovers.
@@ -15,7 +16,7 @@ machine, on a slow one later.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ from steepest.evaluate.baselines._contract import (
     loss_weights,
     validation_cost,
 )
-from steepest.evaluate.baselines._features import Features
+from steepest.evaluate.baselines._features import MOST_ENCODINGS, Features
 from steepest.evaluate.baselines._trees import TreesModel
 
 COMPONENTS = {
@@ -46,7 +47,17 @@ COMPONENTS = {
 }
 
 MOST_TREES = 1000
-PATIENCE = 10
+PATIENCE = 30
+FEWEST_TREES = 200
+"""Where the work limit allows fewer, they learn faster, up to a rate of ``FASTEST``."""
+
+FASTEST = 0.3
+
+PROBE_TREES, PROBE_ROWS = 25, 10_000
+"""The most trees, and training rows, by which readings of the columns are compared."""
+
+FREE = 1 / 8
+"""Readings are compared, and further settings tried, within this share of the work limit."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +80,18 @@ class Candidate:
         )
 
 
+PROBE = Candidate(learning_rate=0.2, l2_regularization=10.0, max_features=0.5)
+
+THOROUGH = Candidate(0.07, 63, 10, 3.0, 0.4)
+"""What is tried first where one fit uses up what several may cost: large trees, which are good everywhere."""
+
 CANDIDATES = (
-    Candidate(),
-    Candidate(learning_rate=0.05, max_leaf_nodes=63, min_samples_leaf=5, max_features=0.5),
-    Candidate(max_leaf_nodes=15, l2_regularization=10.0),
-    Candidate(learning_rate=0.05, max_features=0.5),
+    Candidate(0.05, 31, 20, 1.0, 0.5),
+    Candidate(0.1, 15, 20, 10.0, 1.0),
+    Candidate(0.05, 63, 5, 1.0, 0.5),
+    THOROUGH,
 )
-"""What is tried, the first with every reading of the columns, the others with the best one."""
+"""What is tried elsewhere, in this order."""
 
 
 def tree_seconds(rows: int, features: int, leaves: int) -> float:
@@ -115,25 +131,33 @@ def fit_gradient_boosting(
 ) -> FittedBaseline:
     """Return gradient boosting with the settings and the number of trees that were best on validation.
 
-    The trees are counted by the loss that is boosted, the candidates compared by the deciding metric.
-    Boosting begins at the training shares (or the mean) and the number of trees may be 0, so on validation
-    its loss is never above that of the majority (or mean) baseline. A candidate is left out if the work that
-    is left does not allow it as many trees as the best one has, at its learning rate.
+    The readings of the columns are compared by a few trees on some of the rows. The first settings are then fitted with
+    the best one, within the work limit, and others as long as they add little to it: the second-best reading with the
+    same settings, then further settings with the better reading. The trees are counted by the loss that is boosted, the
+    candidates compared by the deciding metric. Boosting begins at the training shares (or the mean) and the number of
+    trees may be 0, so on validation its loss is never above that of the majority (or mean) baseline.
     """
     rows = CandidateRows.of(dataset, class_weights)
-    readings = [False, True] if dataset.numbers else [False]
-    features = [Features(dataset, rows.target, rows.classes, seed, numbers=each) for each in readings]
-    best = attempt(dataset, rows, CANDIDATES[0], features[0], seed, metric, budget)
-    left, tried = budget - best.work, 1
-    waiting = [(CANDIDATES[0], each) for each in features[1:]]
-    waiting += [(each, None) for each in CANDIDATES[1:]] if rows.suffice else []
+    readings = Features.readings(dataset, rows.target, rows.classes, seed)
+    spent, stages = 0.0, sum(rows.stage_seconds(each, PROBE, PROBE_ROWS) for each in readings)
+    trees = min(PROBE_TREES, int(FREE * budget / stages))
+    if len(readings) > 1 and rows.suffice and trees > 1:
+        costs = [probed(dataset, rows, each, seed, trees) for each in readings]
+        readings = [readings[i] for i in np.argsort(costs, kind="stable")]
+        spent = trees * stages
+    costly = FEWEST_TREES * rows.stage_seconds(readings[0], THOROUGH) > FREE * budget
+    first, *others = sorted(CANDIDATES, key=lambda each: each != THOROUGH) if costly else CANDIDATES
+    best = attempt(dataset, rows, first, readings[0], seed, metric, budget - spent)
+    spent, tried = spent + best.work, 1
+    waiting = [(first, each) for each in readings[1:2]]
+    waiting += [(each, None) for each in others] if rows.suffice else []
     for candidate, reading in waiting:
         reading = reading or best.features
         needed = (best.trees + PATIENCE) * best.candidate.learning_rate / candidate.learning_rate
-        if left < needed * rows.stage_seconds(reading, candidate):
+        if spent + needed * rows.stage_seconds(reading, candidate) > FREE * budget:
             continue
-        found = attempt(dataset, rows, candidate, reading, seed, metric, left)
-        left, tried = left - found.work, tried + 1
+        found = attempt(dataset, rows, candidate, reading, seed, metric, budget - spent)
+        spent, tried = spent + found.work, tried + 1
         best = min(best, found, key=lambda each: each.cost)
     return FittedBaseline(best.model, _settings(best, rows.outputs > 1, tried, len(waiting) + 1, budget))
 
@@ -151,7 +175,7 @@ def _settings(best: Attempt, by_class: bool, tried: int, planned: int, budget: f
     if tried > 1:
         said.append(f"the best of {tried} settings on validation")
     if tried < planned:
-        said.append(f"{planned - tried} more left out by the work limit ({budget:g} s of one core)")
+        said.append(f"{planned - tried} more left out by the work limit ({FREE * budget:g} s of one core)")
     return "; ".join(said)
 
 
@@ -216,10 +240,52 @@ class CandidateRows:
         )
         return shares[1:] - shares[:1] if self.classes == 2 else shares
 
-    def stage_seconds(self, features: Features, candidate: Candidate) -> float:
-        """Return how long a tree for each output takes."""
+    def stage_seconds(self, features: Features, candidate: Candidate, most: int | None = None) -> float:
+        """Return how long a tree for each output takes, on no more rows than ``most``."""
         rows, columns = features.train.shape
+        rows = rows if most is None else min(rows, most)
         return self.outputs * tree_seconds(rows, columns, candidate.max_leaf_nodes)
+
+
+def _estimator(
+    rows: CandidateRows, candidate: Candidate, features: Features, seed: int, **options: Any
+) -> Any:
+    """Return scikit-learn's estimator, not fitted yet."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    kind: Any = HistGradientBoostingClassifier if rows.classes else HistGradientBoostingRegressor
+    return kind(
+        **asdict(candidate),
+        categorical_features=features.native if any(features.native) else None,
+        random_state=rng.seed_for(seed, "baseline") % 2**32,
+        **options,
+    )
+
+
+def probed(dataset: Dataset, rows: CandidateRows, features: Features, seed: int, trees: int) -> float:
+    """Return the loss on validation after a few trees on some of the training rows, to compare readings by."""
+    model = _estimator(
+        rows,
+        PROBE,
+        features,
+        seed,
+        max_iter=trees,
+        early_stopping=True,
+        n_iter_no_change=trees,
+        scoring="loss",
+    )
+    some = rng.stream(seed, "baseline", 2).permutation(len(rows.target))[:PROBE_ROWS]
+    if rows.classes:  # a class without a row would change what the outputs mean
+        some = np.union1d(some, np.unique(rows.target, return_index=True)[1])
+    model.fit(
+        features.train[some],
+        rows.target[some],
+        sample_weight=None if rows.weights is None else rows.weights[some],
+        X_val=features.of(dataset.validation)[rows.held],
+        y_val=rows.held_target,
+        sample_weight_val=rows.held_weights,
+    )
+    return -float(model.validation_score_.max())
 
 
 def attempt(
@@ -232,21 +298,21 @@ def attempt(
     budget: float,
 ) -> Attempt:
     """Fit on the training rows until the loss on the validation rows has not improved for some trees."""
-    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-
     start, trees, grown, most = rows.start, list[Any](), 0, 0
     stage = rows.stage_seconds(features, candidate)
     if rows.suffice:
         most = max(1, min(MOST_TREES, int(budget / stage)))
-        kind: Any = HistGradientBoostingClassifier if rows.classes else HistGradientBoostingRegressor
-        model = kind(
-            **asdict(candidate),
+        rate = max(candidate.learning_rate, min(FASTEST, candidate.learning_rate * FEWEST_TREES / most))
+        candidate = replace(candidate, learning_rate=float(f"{rate:.2g}"))
+        model = _estimator(
+            rows,
+            candidate,
+            features,
+            seed,
             max_iter=most,
             early_stopping=True,
             n_iter_no_change=PATIENCE,
             scoring="loss",
-            categorical_features=features.native if any(features.native) else None,
-            random_state=rng.seed_for(seed, "baseline") % 2**32,
         )
         model.fit(
             features.train,
@@ -275,10 +341,11 @@ def attempt(
     )
 
 
+_LIMITS = (PROBE_TREES, PROBE_ROWS, MOST_TREES, PATIENCE, FEWEST_TREES, FASTEST, FREE, MOST_ENCODINGS)
 GRADIENT_BOOSTING = Baseline(
     "gradient boosting",
     fit_gradient_boosting,
     TreesModel,
-    f"{CANDIDATES}, {MOST_TREES} trees, {PATIENCE}",
+    f"{PROBE}, {CANDIDATES}, {_LIMITS}",
     usual=is_unrated,
 )

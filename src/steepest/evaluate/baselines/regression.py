@@ -6,8 +6,8 @@ downward as well if the first value was the best. So the best C is at an edge on
 the penalty is everything or nothing.
 
 The continuous columns are then also cut into up to 32 bins at their quantiles, as codes beside the columns,
-with C searched around the best so far; validation decides whether that is kept. Last, half a step to both sides
-of the best C is tried, and the best is fitted ten times more closely.
+with C searched around the best so far, starting from its weights; validation decides whether that is kept. Last, half
+a step to both sides of the best C is tried, and the best is fitted a hundred times more closely.
 """
 
 from __future__ import annotations
@@ -62,6 +62,9 @@ FIRST = -4
 """C begins at 10 to the power of half of this."""
 
 LOWEST, HIGHEST, LEAST = -12, 8, 5
+
+ROUGH = 100
+"""How much sooner than at the end a fit stops while C is searched."""
 
 MOST_BINS = 32
 """Into how many bins a continuous column is cut."""
@@ -171,13 +174,14 @@ def _choose(
         curvature: of a row's loss at the start, ``[K]``.
     """
 
-    def trials_on(bins: Bins | None) -> Try:
+    def trials_on(bins: Bins | None, begin: LinearSolution | None = None) -> Try:
         design = Design.of(dataset.train.inputs, dataset.shape, bins)
         diagonal = np.append(design.squares(weights), weights.sum())[:, None] * curvature
         zero = LinearSolution(np.zeros((design.columns, len(intercept))), intercept)
+        first = zero if begin is None else begin.widened(design)
 
-        def attempt(power: float, begin: LinearSolution | None = None, gain: float = 10.0 * GAIN) -> Trial:
-            linear = fit(design, loss, 10.0 ** (power / 2.0), begin or zero, diagonal, gain=gain)
+        def attempt(power: float, begin: LinearSolution | None = None, gain: float = ROUGH * GAIN) -> Trial:
+            linear = fit(design, loss, 10.0 ** (power / 2.0), begin or first, diagonal, gain=gain)
             return Trial(
                 power, linear, validation_cost(dataset, LinearModel.of(dataset, linear, bins), metric)
             )
@@ -189,8 +193,9 @@ def _choose(
     powers = {each.power for each in trials}
     cut = Bins.of(dataset.train.inputs[1].double().numpy(), MOST_BINS)
     if len(cut.edges):
-        attempt_cut = trials_on(cut)
-        bent = search(attempt_cut, round(best_of(trials).power), 2)
+        straight = best_of(trials)
+        attempt_cut = trials_on(cut, straight.linear)
+        bent = search(attempt_cut, round(straight.power) - 1, 2, patience=1)
         powers |= {each.power for each in bent}
         if best_of(bent).cost < best_of(trials).cost:
             bins, attempt, trials = cut, attempt_cut, bent
@@ -211,17 +216,20 @@ def _choose(
     )
 
 
-def search(attempt: Try, first: int, least: int) -> list[Trial]:
-    """Return trials by power, around the best one: upward from the first, then downward if that was the best."""
+def search(attempt: Try, first: int, least: int, patience: int = 2) -> list[Trial]:
+    """Return trials by power, around the best one: upward from the first, then downward if that was the best.
+
+    It ends after so many values (``patience``) beyond the best one on either side.
+    """
     trials = [attempt(first)]
     for power in range(first + 1, HIGHEST + 1):
         trials.append(attempt(power, trials[-1].linear))
         best = min(range(len(trials)), key=lambda i: trials[i].cost)
         worse = trials[-1].cost - trials[best].cost > 0.01 * abs(trials[best].cost)
-        if len(trials) >= least and (worse or len(trials) - best > 2):
+        if len(trials) >= least and (worse or len(trials) - best > patience):
             break
     for power in range(first - 1, LOWEST - 1, -1):
-        if best_of(trials) not in trials[:2]:
+        if best_of(trials) not in trials[:patience]:
             break
         trials.insert(0, attempt(power, trials[0].linear))
     return trials
@@ -231,6 +239,8 @@ def best_of(trials: list[Trial]) -> Trial:
     return min(trials, key=lambda each: each.cost)
 
 
-_CHOICES = f"{(FIRST, LOWEST, HIGHEST, LEAST)}, {MOST_BINS} bins at knots, gain {GAIN:g}"
+_CHOICES = (
+    f"{(FIRST, LOWEST, HIGHEST, LEAST, ROUGH)}, {MOST_BINS} bins at knots from the lines, gain {GAIN:g}"
+)
 LOGISTIC = Baseline("logistic regression", fit_logistic, LinearModel, _CHOICES, usual=is_unrated)
 RIDGE = Baseline("ridge regression", fit_ridge, LinearModel, _CHOICES, usual=is_unrated)
