@@ -6,7 +6,8 @@ Optimizers × learning rates × seeds of a 784-32-10 network on images, one epoc
 ``steepest compare … --sweep`` from its start to its report; it tunes before it sweeps, so it makes more steps than the
 peers, which are counted but not credited. A peer is a loop that makes the same runs, half of them in each of two
 processes with one thread, over a ``DataLoader`` or over tensors in memory, with torch's fused optimizers; it evaluates
-once at each run's end and writes nothing. A peer makes some of the runs, which stand for all.
+once at each run's end and writes nothing. A peer makes some of the runs, which stand for all. Where Optuna is there,
+a third peer is the loop in memory with Optuna choosing optimizer and rate of every run.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +31,11 @@ from torch.utils.data import DataLoader, TensorDataset
 from benchmarks.machine import cores, describe_machine
 
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop", "adagrad", "nadam")
-PEERS = {"torch DataLoader": ("loader", 4.0), "torch in memory": ("memory", 3.0)}
+PEERS = {
+    "torch DataLoader": ("loader", 4.0),
+    "torch in memory": ("memory", 3.0),
+    "Optuna, torch in memory": ("optuna", 3.0),
+}
 """Title, kind and required ratio."""
 BATCH, HIDDEN, CLASSES, PIXELS = 64, 32, 10, 784
 SAMPLE = 4
@@ -49,21 +55,22 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     runs = given.optimizers * given.rates * given.seeds
     print(f"{runs} runs of {given.rows // BATCH} steps; {describe_machine('torch')}\n")
+    peers = {title: each for title, each in PEERS.items() if each[0] != "optuna" or find_spec("optuna")}
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "images.npz"
         make_images(data, given.rows)
-        found: dict[str, list[float]] = {title: [] for title in PEERS}
+        found: dict[str, list[float]] = {title: [] for title in peers}
         seconds: list[float] = []
         for number in range(given.repetitions):
             took, steps, workers = ours(data, Path(folder) / f"run{number}", given)
             seconds.append(took)
             print(f"steepest: {took:.0f} s, {steps:,} steps in all, {workers} runs at a time", flush=True)
-            for title, (kind, _) in PEERS.items():
+            for title, (kind, _) in peers.items():
                 found[title].append(peer(data, kind) * runs)
     print("\n| peer | seconds, all runs | steepest | ratio (lowest … highest) | n | required |")
     print("| --- | --- | --- | --- | --- | --- |")
     worst = 0
-    for title, (_, required) in PEERS.items():
+    for title, (_, required) in peers.items():
         ratios = [theirs / own for theirs, own in zip(found[title], seconds, strict=True)]
         middle = float(np.median(ratios))
         print(
@@ -118,22 +125,44 @@ def loop(data: Path, kind: str) -> int:
     pixels = (pixels - pixels.mean()) / pixels.std()
     held = len(labels) // 10
     train = pixels[2 * held :], labels[2 * held :]
-    started = time.perf_counter()
-    for number in range(SAMPLE):
+
+    def run(number: int, name: str, rate: float) -> float:
         torch.manual_seed(number)
         net = torch.nn.Sequential(
             torch.nn.Linear(PIXELS, HIDDEN), torch.nn.ReLU(), torch.nn.Linear(HIDDEN, CLASSES)
         )
-        moves = torch.optim.Adam if number % 2 else torch.optim.SGD
-        optimizer = moves(net.parameters(), lr=0.01, fused=True)
+        optimizer = getattr(torch.optim, name)(net.parameters(), lr=rate, fused=True)
         for images, target in batches(*train, kind=kind):
             optimizer.zero_grad()
             F.cross_entropy(net(images), target).backward()
             optimizer.step()
         with torch.no_grad():
-            (net(pixels[:held]).argmax(1) == labels[:held]).float().mean().item()
+            return float((net(pixels[:held]).argmax(1) == labels[:held]).float().mean())
+
+    started = time.perf_counter()
+    if kind == "optuna":
+        driven(run)
+    else:
+        for number in range(SAMPLE):
+            run(number, "Adam" if number % 2 else "SGD", 0.01)
     print(time.perf_counter() - started)
     return 0
+
+
+def driven(run: Callable[[int, str, float], float]) -> None:
+    """Let Optuna choose what the runs are."""
+    import optuna  # pyright: ignore[reportMissingImports]
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=0))
+    study.optimize(
+        lambda trial: run(
+            trial.number,
+            trial.suggest_categorical("optimizer", ["Adam", "SGD"]),
+            trial.suggest_float("rate", 1e-3, 1.0, log=True),
+        ),
+        n_trials=SAMPLE,
+    )
 
 
 def batches(images: Tensor, labels: Tensor, *, kind: str) -> Iterator[tuple[Tensor, Tensor]]:
