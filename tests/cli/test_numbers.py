@@ -7,6 +7,7 @@ import json
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import tomli_w
@@ -119,3 +120,32 @@ def test_a_wrong_encoding_is_refused_before_the_data_is_read(steepest, value, fa
 def test_data_without_columns_of_numbers_refuses_an_encoding() -> None:
     with pytest.raises(OptionError, match="numbers piecewise has no effect on 'parabola'"):
         st.compare("parabola", numbers="piecewise", epochs=1, seeds=1)
+
+
+def test_an_exact_optimum_is_that_of_scores(tmp_path) -> None:
+    x = np.random.default_rng(0).normal(size=300)
+    found = st.compare(
+        st.read_table({"x": x, "y": np.abs(x)}, target="y"), optimizers="adam(lr=0.01)", model="linear",
+        numbers=["standard", "piecewise"], epochs=1, seeds=1, compile="off", baseline=["none"], out=tmp_path / "x",
+    )  # fmt: skip
+    assert [each.arm for each in found.comparison.optima] == ["standard numbers"]
+
+
+def test_print_model_shows_the_network_that_is_trained(steepest, churn_csv) -> None:
+    said = [
+        steepest(
+            "compare",
+            churn_csv,
+            "--target",
+            "churned",
+            "--numbers",
+            each,
+            "--model",
+            "linear",
+            "--print-model",
+        )
+        for each in ("standard", "piecewise(bins=8)")
+    ]
+    assert [each.status for each in said] == [0, 0]
+    assert "NumberColumns()" in said[1].out + said[1].err
+    assert "NumberColumns()" not in said[0].out + said[0].err

@@ -221,6 +221,12 @@ def test_more_rows_are_cut_into_more_pieces() -> None:
     assert [len(each.columns[0].knots) - 1 for each in found if each] == [8, 20, 64]
 
 
+def test_auto_cuts_into_pieces_where_there_are_rows_for_eight() -> None:
+    draw = np.random.default_rng(0).normal(size=(3200, 2))
+    assert NumberEncoding.fit("auto", draw) == NumberEncoding.fit("piecewise", draw) is not None
+    assert NumberEncoding.fit("auto", draw[1:]) is None
+
+
 def test_few_rows_and_large_values_are_encoded() -> None:
     odd: dict[str, list[Any]] = {"x": [1e100, -1e100, 5.0, 1e-100] * 10, "y": ["a", "b"] * 20}
     data = read_table(odd, target="y", continuous="x").variant(numbers="piecewise")

@@ -129,8 +129,12 @@ def dry_run(plan: Any, out: Path | None, *, quiet: bool, as_json: bool) -> None:
 
 def print_model(plan: Any) -> None:
     """Print the network and its number of parameters."""
+    from steepest.data.variants import ALL, NONE
+    from steepest.experiment.data import variant_of
     from steepest.models import build_model, count_parameters
 
-    net = build_model(str(plan.experiment.model.spec), plan.table.dataset().shape)
+    variant = variant_of(plan.table, ALL, NONE, "", plan.experiment.model.numbers)
+    data = plan.table.dataset() if variant.is_neutral else plan.table.vary(variant)[0]
+    net = build_model(str(plan.experiment.model.spec), data.shape)
     line(str(net))
     line(f"{count_parameters(net):,} parameters")

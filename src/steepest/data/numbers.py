@@ -19,7 +19,7 @@ inputs. All that they know is from the training rows.
     frequencies :math:`c` and weights that are learned; frequencies begin at normally distributed numbers with a small
     standard deviation :math:`\sigma`.
 ``auto``
-    What was measured to be good: see the documentation's page on numbers.
+    ``piecewise`` where there are training rows for at least eight pieces of 400, else ``standard``.
 
 In all but ``standard``, the score of a column with a heavy tail is that of its signed logarithm,
 :math:`\mathrm{sign}(u) \log(1 + |u| / s)`, with the distance :math:`u` from the median and its typical size :math:`s`.
@@ -113,6 +113,8 @@ class NumberEncoding:
         """
         spec = grammar.parse(numbers_text(numbers))
         kind, options = spec.name, {**OPTIONS[spec.name], **spec.options}
+        if kind == AUTO:
+            kind = "piecewise" if len(scores) >= FEWEST_BINS * BIN_ROWS else STANDARD
         found: list[ColumnEncoding] = []
         for i in range(scores.shape[1]):
             known = scores[:, i] if lacking is None else scores[~lacking[:, i], i]
@@ -210,7 +212,7 @@ def _column(kind: str, options: Mapping[str, Any], known: Floats) -> ColumnEncod
     if kind == STANDARD or len(values) < 3:
         return ColumnEncoding()
     bent = ColumnEncoding(log=_log(known) if np.abs(values).max() > HEAVY else ())
-    if kind in (AUTO, "piecewise"):
+    if kind == "piecewise":
         bins = options.get("bins") or min(MOST_BINS, max(FEWEST_BINS, len(known) // BIN_ROWS))
         return replace(bent, knots=_floats(knots_of(values, counts, bins)))
     quantiles, scores = _normal(values, counts)

@@ -27,7 +27,7 @@ from steepest.data.assembly import Assembled, SourceRows, with_target
 from steepest.data.corruptions import Corruption, make_corruption
 from steepest.data.dataset import Dataset, Note
 from steepest.data.given import Given
-from steepest.data.numbers import STANDARD, numbers_text
+from steepest.data.numbers import AUTO, STANDARD, numbers_text
 from steepest.data.options import TableOptions
 from steepest.data.parts import SPLIT_COLUMN, moments
 from steepest.data.pipeline import TablePipeline
@@ -243,7 +243,12 @@ def _with_numbers(dataset: Dataset, pipeline: TablePipeline, numbers: str) -> tu
         len(encoder.scales),
         len(shape.encoded.continuous) - len(shape.continuous) + len(encoder.scales),
     )
-    note = Note("info", f"{counted(before, 'column')} of numbers as {counted(inputs, 'input')}: {numbers}.")
+    how = (
+        "cut into pieces, chosen automatically; --numbers standard leaves them scores"
+        if numbers == AUTO
+        else numbers
+    )
+    note = Note("info", f"{counted(before, 'column')} of numbers as {counted(inputs, 'input')}: {how}.")
     provenance = {**dataset.provenance, "numbers": numbers}
     dataset = replace(
         dataset,

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from steepest.compare.fits import Fits, FittedCurve, Optimum
 from steepest.data.dataset import Dataset, Part
 from steepest.evaluate.outputs import predict
+from steepest.models.number_columns import NumberColumns
 from steepest.objectives import Objective, make_objective
 from steepest.objectives.target import target_of
 from steepest.sweep.arms import Arm
@@ -138,6 +139,8 @@ def _design(net: nn.Module, part: Part) -> NDArray[np.float64] | None:
     make: Any = getattr(net, "design", None)
     if make is None or not hasattr(net, "linear_coefficients"):
         return None
+    if any(isinstance(each, NumberColumns) for each in net.children()):
+        return None  # pieces add up to their column: coefficients are not unique; waves are trained, too
     found: Tensor | None = make(*part.inputs)
     return None if found is None else found.detach().cpu().double().numpy()
 
