@@ -197,11 +197,12 @@ def _decided(
     crew: Crew,
 ) -> tuple[Settings, Setup, str]:
     """Decide whose steps are compiled and how long the runs are, while baselines are fitted; return that, and why."""
-    if usually_together(settings, folder.history()):
+    beside = usually_together(settings, folder.history())
+    if beside:
         fits.begin(crew)
-    else:
-        fits.on_test_sets()
     compile_ahead(settings, Ahead(crew))
+    if not beside:
+        fits.on_test_sets()
     settings = settle(settings, runner, started, lambda: fits.expected() / max(crew.most, 1))
     length, protocol = settings.length, experiment.protocol
     _write_experiment(folder, experiment, settings)
