@@ -132,18 +132,9 @@ def test_an_exact_optimum_is_that_of_scores(tmp_path) -> None:
 
 
 def test_print_model_shows_the_network_that_is_trained(steepest, churn_csv) -> None:
+    shown = ["--target", "churned", "--model", "linear", "--print-model", "--dry-run", "--epochs", "1"]
     said = [
-        steepest(
-            "compare",
-            churn_csv,
-            "--target",
-            "churned",
-            "--numbers",
-            each,
-            "--model",
-            "linear",
-            "--print-model",
-        )
+        steepest("compare", churn_csv, *shown, "--numbers", each)
         for each in ("standard", "piecewise(bins=8)")
     ]
     assert [each.status for each in said] == [0, 0]
