@@ -58,7 +58,7 @@ def table(name: str) -> Dataset | None:
 
 def settings(trials: int) -> Iterator[dict[str, Any]]:
     """Yield settings of scikit-learn's estimators, drawn at random, with the ``reading`` of the columns."""
-    draw = rng.stream(0, "studies")
+    draw = rng.stream(0, "tuning")
     for _ in range(trials):
         yield {
             "learning_rate": math.exp(draw.uniform(math.log(0.03), math.log(0.25))),
