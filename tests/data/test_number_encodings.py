@@ -232,3 +232,14 @@ def test_few_rows_and_large_values_are_encoded() -> None:
     data = read_table(odd, target="y", continuous="x").variant(numbers="piecewise")
     net = build_model("linear", data.shape)
     assert bool(net(*data.test.inputs).isfinite().all())
+
+
+@pytest.mark.parametrize(("columns", "pieces"), [(2, 64), (6, 64), (12, 32), (100, 8)])
+def test_many_columns_are_cut_into_fewer_pieces_each(columns: int, pieces: int) -> None:
+    scores = np.random.default_rng(0).normal(size=(26_000, columns))
+    encoding = NumberEncoding.fit("auto", scores)
+    assert encoding is not None
+    assert {len(each.knots) - 1 for each in encoding.columns} == {pieces}
+    given = NumberEncoding.fit("piecewise(bins=40)", scores)
+    assert given is not None
+    assert {len(each.knots) - 1 for each in given.columns} == {40}

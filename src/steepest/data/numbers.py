@@ -53,6 +53,9 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
 FEWEST_BINS, MOST_BINS, BIN_ROWS = 8, 64, 400
 """A column is cut into pieces of so many training rows, within these bounds, where their number is not given."""
 
+MOST_PIECES = 384
+"""All columns together are then cut into no more, unless each would get fewer than the least: they cost time."""
+
 HEAVY = 8.0
 """A column has a heavy tail where a training row is farther from the mean, in standard deviations."""
 
@@ -115,6 +118,9 @@ class NumberEncoding:
         kind, options = spec.name, {**OPTIONS[spec.name], **spec.options}
         if kind == AUTO:
             kind = "piecewise" if len(scores) >= FEWEST_BINS * BIN_ROWS else STANDARD
+        if kind == "piecewise" and options.get("bins") is None:
+            most = max(FEWEST_BINS, min(MOST_BINS, MOST_PIECES // max(1, scores.shape[1])))
+            options["bins"] = min(most, max(FEWEST_BINS, len(scores) // BIN_ROWS))
         found: list[ColumnEncoding] = []
         for i in range(scores.shape[1]):
             known = scores[:, i] if lacking is None else scores[~lacking[:, i], i]
@@ -213,8 +219,7 @@ def _column(kind: str, options: Mapping[str, Any], known: Floats) -> ColumnEncod
         return ColumnEncoding()
     bent = ColumnEncoding(log=_log(known) if np.abs(values).max() > HEAVY else ())
     if kind == "piecewise":
-        bins = options.get("bins") or min(MOST_BINS, max(FEWEST_BINS, len(known) // BIN_ROWS))
-        return replace(bent, knots=_floats(knots_of(values, counts, bins)))
+        return replace(bent, knots=_floats(knots_of(values, counts, options["bins"])))
     quantiles, scores = _normal(values, counts)
     return replace(bent, quantiles=quantiles, scores=scores)
 

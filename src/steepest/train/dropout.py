@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from steepest.rng import stream
+from steepest.rng import seed_for
 
 LEVELS = 65_536
 """Values of 16 bits."""
@@ -28,7 +28,7 @@ def random_bits(source: np.random.BitGenerator, count: int) -> Tensor:
 
 def source(seed: int, step: int) -> np.random.BitGenerator:
     """Return the generator of a step's masks."""
-    return stream(seed, "dropout", step).bit_generator
+    return np.random.PCG64(seed_for(seed, "dropout", step))
 
 
 def masked(value: Tensor, bits: Tensor, p: float) -> Tensor:
