@@ -7,9 +7,12 @@ import itertools
 
 import pytest
 
-from steepest.recipe import Execution
+from steepest.data.table import read_table
+from steepest.recipe import Execution, ExecutionOptions, Recipe
 from steepest.record.schema import Record
 from steepest.sweep import machine as this_machine
+from steepest.sweep import timing
+from steepest.sweep.bench import Bench
 from steepest.sweep.estimate import SHARED, START_SECONDS, at_a_time, plan_seconds, run_seconds
 from steepest.sweep.expected import Expected
 from steepest.sweep.plan import PlannedRun, Setup, identity, next_runs
@@ -105,3 +108,22 @@ def test_the_timed_run_of_an_arm_is_not_one_at_its_default_rate():
         history[identity(runs[0])] = record(runs[0])
     assert "default" not in phases
     assert phases.count("final") == 2
+
+
+def test_memory_for_one_process_leaves_all_cores_to_it(monkeypatch):
+    """The plan's time, the threads and the number of processes are those of the machine as it is."""
+    data = read_table({"x": [0.5, 0.1, 0.3, 0.9] * 40, "y": ["a", "b", "a", "b"] * 40}, target="y").dataset()
+    recipe = Recipe(data=data.fingerprint, model="linear", optimizer="sgd", schedule="constant", steps=20,
+                    batch_size=16, metric="log_loss")  # fmt: skip
+    bench = Bench(data, recipe, None, "cpu")
+    monkeypatch.setattr(timing, "cores", lambda: 4)
+    monkeypatch.setattr(timing, "_threads", lambda *_: 4)
+    asked = ExecutionOptions.model_validate({})
+    found = {}
+    for room in (4, 2, 1):
+        monkeypatch.setattr(timing, "with_room", lambda most, room=room: min(most, room))
+        chosen = timing.choose_execution(bench, asked, runs=100)
+        found[room] = chosen.threads, chosen.workers
+    assert found == {4: (1, 4), 2: (1, 2), 1: (4, 1)}
+    three = ExecutionOptions.model_validate({"workers": 3})
+    assert timing.choose_execution(bench, three, runs=100).workers == 3

@@ -13,7 +13,7 @@ import pytest
 import steepest as st
 from steepest.errors import SteepestError
 from steepest.record.store import Folder
-from steepest.sweep.baselines import Fit, Fitting
+from steepest.sweep.baselines import FitJob, Fitting
 from steepest.sweep.crew import Crew
 from steepest.sweep.observer import Observer
 from tests.sweep.test_workers import Watching, table
@@ -48,7 +48,7 @@ def test_one_whose_process_is_killed_is_fitted_here(tmp_path, monkeypatch):
 
     def begin(self: Crew, job: object, *what: object) -> object:
         member = began(self, job, *what)
-        if isinstance(job, Fit) and not killed:
+        if isinstance(job, FitJob) and not killed:
             killed.append(job.name)
             os.kill(member.process.pid, signal.SIGKILL)
         return member

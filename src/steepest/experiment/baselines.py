@@ -14,7 +14,7 @@ from steepest.experiment.settings import Settings
 from steepest.models import baselines_of
 from steepest.record.schema import BaselineRecord
 from steepest.record.store import Folder
-from steepest.sweep.baselines import Fit, Fitting, budget_within, save_baselines
+from steepest.sweep.baselines import FitJob, Fitting, budget_within, save_baselines
 from steepest.sweep.crew import Crew, Reply
 from steepest.sweep.defaults import class_weights
 from steepest.sweep.observer import Observer
@@ -53,7 +53,7 @@ class Baselines:
                 if datasets.sets == 1:
                     self.observer.stage(f"baseline: {title_of(name, data.task)}")
                 self._going.add((fold, name))
-                job = Fit(how, name)
+                job = FitJob(how, name)
                 crew.put(job, data.fingerprint, data, partial(self._heard, fold, job))
 
     def expected(self) -> float:
@@ -111,7 +111,7 @@ class Baselines:
             self.folder, data, lambda title: None if announced else self.observer.stage(f"baseline: {title}")
         )
 
-    def _heard(self, fold: int, job: Fit, reply: Reply) -> None:
+    def _heard(self, fold: int, job: FitJob, reply: Reply) -> None:
         data = self._data(fold)
         if reply.kind == "finished":
             job.how.keep(reply.about, self.folder, data)
@@ -121,7 +121,7 @@ class Baselines:
                 self.observer.say(
                     f"warning: a worker process ended with status {reply.about}; {title} is fitted in this process"
                 )
-            job.how.keep(job.fitted(data), self.folder, data)
+            job.how.keep(job.how.fit(job.name, data), self.folder, data)
         if reply.kind in ("finished", "failed", "gone"):
             self._going.discard((fold, job.name))
 

@@ -56,7 +56,7 @@ class Ahead:
     def begin(self, bench: Bench, ways: Iterable[tuple[Key, Way]]) -> None:
         """Compile some steps, as far as that was not tried yet."""
         for key, way in ways:
-            if key not in self._tried and self.crew.most > self.crew.lost:
+            if key not in self._tried and self.crew.places:
                 self._tried.add(key)
                 job = Compiling(key, bench.recipe, bench.model, bench.device, replace(way, compiled=True))
                 self._jobs[key] = job

@@ -84,7 +84,7 @@ class Fitting:
         return [each for each in found if each is not None]
 
     def fit(self, name: str, dataset: Dataset, told: Callable[[str], None] | None = None) -> BaselineResult:
-        """Fit one of them."""
+        """Fit one of them; on one thread its seconds are those of its processor, whatever else runs."""
         weights = self.class_weights
         [found] = run_baselines(
             dataset,
@@ -96,7 +96,7 @@ class Fitting:
             threads=self.threads,
             budget=self.budget,
         )
-        return found
+        return replace(found, seconds=found.cpu_seconds) if self.threads == 1 else found
 
     def keep(self, found: BaselineResult, folder: Folder, dataset: Dataset) -> None:
         """Keep a fit in the folder."""
@@ -121,7 +121,7 @@ class Fitting:
 
 
 @dataclass(frozen=True)
-class Fit:
+class FitJob:
     """One baseline to be fitted by another process.
 
     Attributes:
@@ -135,12 +135,7 @@ class Fit:
     def perform(self, maker: Maker, dataset: Dataset, progress: Callable[[float], None]) -> BaselineResult:
         """Fit it."""
         del maker, progress
-        return self.fitted(dataset)
-
-    def fitted(self, dataset: Dataset) -> BaselineResult:
-        """Return what it gives; on one thread its seconds are those of its processor, whatever runs beside it."""
-        found = self.how.fit(self.name, dataset)
-        return replace(found, seconds=found.cpu_seconds) if self.how.threads == 1 else found
+        return self.how.fit(self.name, dataset)
 
 
 def baseline_rows(folder: Folder, record: BaselineRecord) -> dict[str, Tensor]:

@@ -143,9 +143,14 @@ class Crew:
         return [each for each in self.members if each.job is not None]
 
     @property
+    def places(self) -> int:
+        """How many processes there may be now."""
+        return max(self.most - self.lost, 0)
+
+    @property
     def has_room(self) -> bool:
         """Whether another job can begin."""
-        return len(self.busy) < self.most - self.lost
+        return len(self.busy) < self.places
 
     def allow(self, most: int) -> None:
         """Let there be up to ``most`` processes."""
@@ -226,7 +231,7 @@ class Crew:
         return ends
 
     def _begin_waiting(self) -> None:
-        none = self.most <= self.lost
+        none = not self.places
         while self._waiting and (none or self.has_room):
             first = self._waiting.pop(0)
             try:

@@ -28,6 +28,7 @@ from steepest.sweep.machine import (
     remember,
     remember_compiling,
     remembered,
+    with_room,
 )
 from steepest.sweep.rows import choose_tables
 from steepest.train.aot import NoCompilerError, NotCachedError, compiler
@@ -81,13 +82,14 @@ def choose_execution(bench: Bench, asked: ExecutionOptions | None = None, runs: 
         if seconds["rows"] > seconds["dense"]:
             tables = ()
     plan = rows if tables else dense
-    many = bench.device == "cpu" and (asked.workers or runs >= RUNS_A_CORE * cores()) and asked.workers != 1
+    room = bench.device == "cpu" and (asked.workers or with_room(cores())) != 1
+    many = room and (asked.workers or runs >= RUNS_A_CORE * cores())
     threads = asked.threads or (1 if many else _threads(bench, net, plan, adam))
     return plan.model_copy(update={"threads": threads, "workers": workers_for(bench.device, threads, asked)})
 
 
 def workers_for(device: str, threads: int, asked: ExecutionOptions) -> int:
-    """Return how many runs can be made at the same time: as many as asked for, or one for each core.
+    """Return how many runs can be made at the same time: as many as asked for, or one for each core that memory allows.
 
     Raises:
         OptionError: several are asked for on a device that one run has to itself.
@@ -99,7 +101,7 @@ def workers_for(device: str, threads: int, asked: ExecutionOptions) -> int:
                 hint="leave --workers out, or train on --device cpu.",
             )
         return 1
-    return asked.workers or max(1, cores() // threads)
+    return asked.workers or with_room(max(1, cores() // threads))
 
 
 def _threads(bench: Bench, net: nn.Module, plan: Execution, rule: MethodSpec[Any]) -> int:

@@ -85,7 +85,7 @@ class Together:
         except (NotSendableError, OSError) as error:
             self._stays(run, str(error))
             return
-        seconds = self.runner.seconds_of(run, self.setup) / (crew.most * SHARED)
+        seconds = self.runner.seconds_of(run, self.setup) / (crew.places * SHARED)
         member.worth = seconds / run.recipe.length
         self.told.begins(run)
 
@@ -110,7 +110,7 @@ class Together:
             case "failed":  # it is made here once nothing else is, where its error can be seen
                 self._stays(run, reply.about)
             case _:  # it was killed
-                left = self.crew.most - self.crew.lost
+                left = self.crew.places
                 now = f"{counted(left, 'run')} at a time" if left else "one run at a time, in this process,"
                 observer.say(f"warning: a worker process ended with status {reply.about}; {now} from now on")
 
