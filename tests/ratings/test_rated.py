@@ -17,9 +17,10 @@ from torch import nn
 import steepest as st
 from steepest.cli import main
 from steepest.data.sources.opening import open_source
-from steepest.evaluate.ranking import rank_unseen
+from steepest.evaluate.ranking import rank_by_chance, rank_unseen
 from steepest.experiment.rated import crosstab_of, hexagons_of
 from steepest.report.html import render_html
+from steepest.report.rated import sentence as about_users
 from tests.ratings.conftest import command
 
 
@@ -131,7 +132,7 @@ def test_baselines_are_ranked_beside_the_networks(compared, ratings_csv, tmp_pat
             liked.append(
                 [i for (u, i), rating in rows if u == user and rating >= result.comparison.rated.liked]
             )
-        ndcg, recall, _ = slow_ranking(scores, range(len(users)), seen, liked, 10)
+        ndcg, recall, _ = slow_ranking(scores, range(len(users)), seen, liked, result.comparison.rated.k)
         assert (each["ndcg"], each["recall"]) == pytest.approx((ndcg, recall), rel=1e-9)
     page = render_html(result.comparison)
     assert "<bdi>item k-nearest neighbours</bdi> <small>baseline</small>" in page
@@ -153,9 +154,56 @@ def test_the_crosstab_has_the_busiest_and_their_ratings(compared, ratings_csv):
 
 
 def test_the_report_shows_them(compared):
-    page = render_html(st.Result.load(compared).comparison)
-    for each in ('id="figure-crosstab"', 'id="figure-hexagons"', "NDCG@10", "RMSE by user"):
+    comparison = st.Result.load(compared).comparison
+    page = render_html(comparison)
+    for each in (
+        'id="figure-crosstab"',
+        'id="figure-hexagons"',
+        "NDCG@3</th>",
+        "RMSE by user",
+        "a random order",
+    ):
         assert each in page
+    found = comparison.rated
+    assert (found.k, found.unseen, found.too_few) == (
+        3,
+        7.0,
+        False,
+    )  # of 20 films, each user has rated about 13
+    [said] = about_users(comparison)
+    assert f"(a random order has {found.chance_ndcg:.3f} and {found.chance_recall:.3f})" in said
+
+
+@pytest.mark.parametrize("k", [1, 3, 50])
+def test_chance_is_the_mean_of_random_orders(k):
+    draw = np.random.default_rng(0)
+    seen = [draw.choice(np.arange(8), 3, replace=False) for _ in range(4)]
+    liked = [np.setdiff1d(draw.choice(np.arange(8), 4, replace=False), mine[mine > 0]) for mine in seen]
+    liked[2] = np.zeros(0, np.int64)
+    orders = [slow_ranking(draw.random((1, 8)), [0] * 4, seen, liked, k) for _ in range(4000)]
+    ndcg, recall, users = np.mean(orders, axis=0)
+    found = rank_by_chance(7, seen, liked, k)
+    assert (found.ndcg, found.recall) == pytest.approx((ndcg, recall), abs=0.015)
+    assert found.users == users
+
+
+def test_who_has_rated_nearly_everything_is_not_ranked(ratings_csv, tmp_path):
+    pairs = pl.DataFrame({"userId": range(30)}).join(pl.DataFrame({"movieId": range(4)}), how="cross")
+    rating = (pairs["userId"] * 7 + pairs["movieId"] * 3) % 5 + 1.0
+    pairs.with_columns(rating=rating).write_csv(tmp_path / "ratings.csv")
+    shutil.copy(ratings_csv.with_name("movies.csv"), tmp_path)
+    assert main([*command(tmp_path / "ratings.csv", tmp_path / "run"), "--baseline", "none"]) == 0
+    comparison = st.Result.load(tmp_path / "run").comparison
+    found = comparison.rated
+    assert (found.k, found.unseen, found.too_few, found.chance_recall) == (1, 1.0, True, None)
+    assert [(each.ndcg, each.recall) for each in found.scores] == [(None, None)]
+    [said] = about_users(comparison)
+    assert said.endswith(
+        "most have no more than 1 item that they had not rated, so that a ranking of these shows nothing."
+    )
+    page = render_html(comparison)
+    assert "NDCG@1</th>" not in page
+    assert "shows nothing, and there is none" in page
 
 
 def test_hexagons_are_the_nearest_ones():

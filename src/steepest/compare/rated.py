@@ -15,7 +15,7 @@ class UserScores(Frozen):
         baseline: whether it is a baseline.
         rmse, mae: errors by user.
         ndcg, recall: of the first k of all items that a user has not seen; None where no user likes an unseen item,
-            and where all predictions are the same.
+            where most have no more than k of them, and where all predictions are the same.
     """
 
     arm: str
@@ -85,10 +85,13 @@ class Rated(Frozen):
     """What there is to say of a comparison of ratings.
 
     Attributes:
-        k: the length of the list of recommended items that is measured.
+        k: the length of the list of recommended items that is measured: 10, or half of what users have not seen.
         liked: from which rating on an item is liked.
         users: with test rows.
         ranked: of them, those who like an item that they had not seen.
+        unseen: how many items these had not seen, in the median; None in results of earlier versions.
+        too_few: whether most of them had no more than k, so that there are no rankings.
+        chance_ndcg, chance_recall: what items in a random order get; None without rankings.
         sampled: whether so many users were drawn for the ranking, evenly, as all were too many.
         new_users, new_items: test rows of users, and of items, that no training row has.
         scores: of each arm, then of each baseline.
@@ -100,6 +103,10 @@ class Rated(Frozen):
     liked: float
     users: int
     ranked: int
+    unseen: float | None = None
+    too_few: bool = False
+    chance_ndcg: float | None = None
+    chance_recall: float | None = None
     sampled: bool = False
     new_users: int
     new_items: int

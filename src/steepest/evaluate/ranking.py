@@ -50,6 +50,41 @@ def errors_by_user(users: Codes, errors: NDArray[np.float64]) -> tuple[float, fl
     return float(np.sqrt(squares).mean()), float(sizes.mean())
 
 
+def unseen_items(items: int, seen: Codes) -> int:
+    """Return how many items are ranked for a user, who has seen some; 0 stands for unknown ones.
+
+    Example:
+        >>> unseen_items(4, np.array([0, 2, 2]))
+        3
+    """
+    return items - len(np.unique(seen[seen > 0]))
+
+
+def rank_by_chance(items: int, seen: Sequence[Codes], liked: Sequence[Codes], k: int) -> Ranking:
+    """Return what :func:`rank_unseen` gives on average if the order of the items is random.
+
+    Args:
+        items, seen, liked, k: as there.
+
+    Example:
+        >>> rank_by_chance(4, [np.array([1])], [np.array([3])], k=1)
+        Ranking(ndcg=0.3333333333333333, recall=0.3333333333333333, users=1)
+    """
+    worth = 1.0 / np.log2(np.arange(2, k + 2))
+    gains: list[float] = []
+    found: list[float] = []
+    for mine, wanted in zip(seen, liked, strict=True):
+        if not len(wanted):
+            continue
+        unseen = unseen_items(items, mine)
+        share = len(np.unique(wanted[wanted > 0])) / unseen if unseen else 0.0
+        gains.append(share * float(worth[: min(k, unseen)].sum() / worth[: min(k, len(wanted))].sum()))
+        found.append(share * min(k, unseen) / len(wanted))
+    if not gains:
+        return Ranking(float("nan"), float("nan"), 0)
+    return Ranking(float(np.mean(gains)), float(np.mean(found)), len(gains))
+
+
 def rank_unseen(
     net: nn.Module, items: int, users: Codes, seen: Sequence[Codes], liked: Sequence[Codes], k: int
 ) -> Ranking:

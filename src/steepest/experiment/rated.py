@@ -16,9 +16,10 @@ from steepest.data.labels import as_label
 from steepest.data.sources.contract import Source
 from steepest.data.sources.ratings import Ratings, RatingsPipeline
 from steepest.evaluate.outputs import predict
-from steepest.evaluate.ranking import errors_by_user, rank_unseen
+from steepest.evaluate.ranking import errors_by_user, rank_by_chance, rank_unseen, unseen_items
 
 K = 10
+"""So many items are looked at for each user, or half of those that the user had not seen, where they are fewer."""
 LIKED = 0.75
 """An item is liked from so much of the range of the ratings on."""
 BUSIEST = 15
@@ -75,32 +76,41 @@ def rated_by(
     wanted = truth >= liked
     found = _items_of(users[wanted], items[wanted], some)
     found = [each[~np.isin(each, mine) | (each == 0)] for each, mine in zip(found, seen, strict=True)]
+    unseen = np.array(
+        [unseen_items(known, mine) for mine, wants in zip(seen, found, strict=True) if len(wants)]
+    )
+    k = length(unseen)
+    enough = bool(np.mean(unseen > k) > 0.5) if len(unseen) else False
+    chance = rank_by_chance(known, seen, found, k)
     scores: list[UserScores] = []
-    ranked, hexagons = 0, None
+    hexagons = None
     for title, net in [*networks.items(), *baselines.items()]:
         predicted = _ratings(predict(net, test.inputs)[:, 0], dataset)
         rmse, mae = errors_by_user(users, predicted - truth)
         ranking = None
-        if np.ptp(predicted) > 0:  # else there is no order
-            ranking = rank_unseen(net, known, who[some], seen, found, K)
-            ranked = ranking.users
+        if enough and np.ptp(predicted) > 0:  # else there is no order
+            ranking = rank_unseen(net, known, who[some], seen, found, k)
         scores.append(
             UserScores(
                 arm=title,
                 baseline=title not in networks,
                 rmse=rmse,
                 mae=mae,
-                ndcg=ranking.ndcg if ranking is not None and ranking.users else None,
-                recall=ranking.recall if ranking is not None and ranking.users else None,
+                ndcg=ranking.ndcg if ranking is not None else None,
+                recall=ranking.recall if ranking is not None else None,
             )
         )
         if title == winner:
             hexagons = hexagons_of(truth, predicted, low, high)
     return Rated(
-        k=K,
+        k=k,
         liked=liked,
         users=len(ids),
-        ranked=ranked,
+        ranked=chance.users,
+        unseen=float(np.median(unseen)) if len(unseen) else None,
+        too_few=len(unseen) > 0 and not enough,
+        chance_ndcg=chance.ndcg if enough else None,
+        chance_recall=chance.recall if enough else None,
         sampled=len(some) < len(ids),
         new_users=int((codes == 0).sum()),
         new_items=int((items == 0).sum()),
@@ -108,6 +118,19 @@ def rated_by(
         crosstab=crosstab_of(source, pipeline.titles),
         hexagons=hexagons,
     )
+
+
+def length(unseen: NDArray[np.int64]) -> int:
+    """Return how many of the first items of a ranking are looked at.
+
+    Args:
+        unseen: how many items each user has not seen.
+
+    Example:
+        >>> length(np.array([9000, 9100])), length(np.array([3, 8, 8])), length(np.array([1, 1]))
+        (10, 4, 1)
+    """
+    return max(1, min(K, int(np.median(unseen)) // 2)) if len(unseen) else K
 
 
 def _ratings(encoded: Tensor, dataset: Dataset) -> Array:

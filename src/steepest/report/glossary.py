@@ -201,7 +201,8 @@ TERMS: tuple[Term, ...] = (
     Term(
         "recall@k",
         "The share of the items that a user likes in the test rows that are among the first k of the ranking of all "
-        "items that the user has not rated in training. A mean over users.",
+        "items that the user has not rated in training. A mean over users. A random order has a recall above 0, too: "
+        "the fewer items there are to rank, the higher.",
         only="ratings",
     ),
     Term(

@@ -181,9 +181,14 @@ def sentence(comparison: Comparison) -> list[str]:
     name = subject(comparison).name(own.arm)
     over = f"Averaged over {counted(found.users, 'user')}"
     said = f"{over}, the RMSE of {name} is {own.rmse:.3f} and its MAE {own.mae:.3f}"
+    if found.too_few:
+        most = f"most have no more than {counted(found.k, 'item')} that they had not rated"
+        return [f"{said}; {most}, so that a ranking of these shows nothing."]
     if own.ndcg is None or own.recall is None:
         return [f"{said}."]
     ranks = f"NDCG@{found.k} is {own.ndcg:.3f} and recall@{found.k} {own.recall:.3f}"
+    if found.chance_ndcg is not None and found.chance_recall is not None:
+        ranks += f" (a random order has {found.chance_ndcg:.3f} and {found.chance_recall:.3f})"
     ranked = [(each.ndcg, each.arm) for each in found.scores if each.baseline and each.ndcg is not None]
     beside = (
         "; the best baseline there is {1}, with an NDCG@{2} of {0:.3f}".format(*max(ranked), found.k)
