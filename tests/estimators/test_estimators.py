@@ -186,6 +186,45 @@ def test_classes_come_later_and_unknown_ones_are_refused():
         found.partial_fit(X, y, classes=[3, 5])
 
 
+@pytest.mark.parametrize("first", [["a", "b", "c"], ["a", "a", "a"], ["d", "b", "d"]])
+@pytest.mark.parametrize("numbers", ["standard", "quantile"])
+def test_the_first_rows_may_have_any_of_the_classes(first, numbers):
+    network = st.SteepestClassifier(
+        "mlp(hidden=[4])", numbers=numbers, random_state=0, class_weight="balanced"
+    )
+    network.partial_fit([[1.0], [2.0], [3.0]], first, classes=["a", "b", "c", "d"])
+    assert network.predict_proba([[1.5]]).shape == (1, 4)
+    assert network.partial_fit([[1.0], [3.0]], ["c", "d"]).classes_.tolist() == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize(
+    ("network", "X", "y", "classes", "fact"),
+    [
+        (st.SteepestClassifier("linear"), [[1.0], [1.0]], ["a", "b"], ["a", "b"], "no column is left"),
+        (st.SteepestRegressor("linear"), [[1.0], [1.0]], [1.0, 2.0], None, "no column is left"),
+        (st.SteepestRegressor("linear"), [[1.0], [2.0]], [5.0, 5.0], None, "has one value only, 5.0"),
+    ],
+)
+def test_first_rows_that_cannot_decide_are_refused_with_the_cure(network, X, y, classes, fact):  # noqa: N803
+    options = {} if classes is None else {"classes": classes}
+    with pytest.raises(DataError, match=fact) as found:
+        network.partial_fit(X, y, **options)
+    cure = "The first call of partial_fit decides how rows are prepared and scaled: give it more rows."
+    assert str(found.value).endswith(cure)
+    assert "partial_fit" not in str(pytest.raises(DataError, network.fit, X, y).value)
+
+
+def test_one_class_in_all_is_refused():
+    with pytest.raises(OptionError, match="fewer than two classes"):
+        st.SteepestClassifier("linear").partial_fit([[1.0], [2.0]], ["a", "a"], classes=["a", "a"])
+
+
+def test_hints_name_what_an_estimator_has():
+    with pytest.raises(DataError) as found:
+        st.SteepestClassifier("linear").fit([[1.0], [2.0], [3.0]], ["a", "b", "c"])
+    assert str(found.value).endswith("Hint: choose another target, or SteepestRegressor if it is a number.")
+
+
 def test_training_goes_on_after_a_fit_and_after_a_pickle(X, y):
     found = st.SteepestClassifier(**FAST).fit(X, y)
     before = found.score(X, y)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -103,6 +103,7 @@ def assemble(
     *,
     test_set: int | None = 0,
     given: Given | None = None,
+    declared: Sequence[str] = (),
 ) -> Assembled:
     """Make tensors: drop rows without target, split, learn from the training rows only, encode.
 
@@ -113,6 +114,8 @@ def assemble(
         target: the column to predict.
         test_set: which of several test sets, from 0; None for no test rows.
         given: for a variant of a dataset, what it has from it: its rows and their parts, and how the target is encoded.
+        declared: the classes of the target in the order of their codes, where they are known beforehand, also those
+            without a row.
 
     Raises:
         DataError: the table cannot be learned from; the message says what and where.
@@ -126,7 +129,7 @@ def assemble(
     several = options.split_rule.several
     before: list[str] = []
     if given is None:
-        task, about_task = targets.decide_task(frame[target], options)
+        task, about_task = targets.decide_task(frame[target], options, declared)
         frame, about_parts = split_rows(frame, target, task, options, test_set)
         before = targets.class_labels(frame[target]) if several and has_classes(task) else []
     else:
@@ -146,14 +149,14 @@ def assemble(
         columns, about_columns = decide_roles(
             frame.drop(SPLIT_COLUMN), target, options, made=preparation.roles
         )
-    if given is not None:
-        classes = given.classes
+    if given is not None or declared:
+        classes = tuple(declared) if given is None else given.classes
     else:
         classes = tuple(targets.class_labels(frame[target])) if has_classes(task) else ()
     if set(classes) <= set(before):  # a filter step may leave fewer of them in one test set than in another
         classes = tuple(before)
     encoder, scale, parts, unforeseen, digest, doubles = _encoded(
-        frame, columns, options, target, classes, None if given is None else given.scale
+        frame, columns, options, target, classes, None if given is None else given.scale, vary=not declared
     )
     about_weights: list[Note] = []
     if options.weight is not None:
@@ -271,6 +274,8 @@ def _encoded(
     target: str,
     classes: tuple[str, ...],
     scale: TargetScale | None,
+    *,
+    vary: bool,
 ) -> tuple[TableEncoder, TargetScale, dict[str, Part], dict[str, Unforeseen], Any, dict[str, Part]]:
     rows = {name: (frame[SPLIT_COLUMN] == name).to_numpy() for name in PARTS}
     encoder, encoded, numbers = fit_and_encode(
@@ -282,7 +287,7 @@ def _encoded(
     )
     if options.as_they_are:
         encoder, scale = encoder.as_they_are(), TargetScale()
-    scale, answers = _encoded_target(frame[target], rows["train"], classes, scale)
+    scale, answers = _encoded_target(frame[target], rows["train"], classes, scale, vary=vary)
     raw = None if classes else as_number(frame[target]).to_numpy()
     digest = hashlib.sha256()
     parts: dict[str, Part] = {}
@@ -397,12 +402,17 @@ def with_target(rows: SourceRows, target: str) -> tuple[pl.DataFrame, pl.Series,
 
 
 def _encoded_target(
-    values: pl.Series, train: NDArray[np.bool_], classes: tuple[str, ...], scale: TargetScale | None
+    values: pl.Series,
+    train: NDArray[np.bool_],
+    classes: tuple[str, ...],
+    scale: TargetScale | None,
+    *,
+    vary: bool,
 ) -> tuple[TargetScale, np.ndarray[Any, Any]]:
     if classes:
         codes = targets.class_codes(values, list(classes)).to_numpy()
         known = codes[train]
-        if (known == known[0]).all():
+        if vary and (known == known[0]).all():
             raise DataError(
                 f"the target {values.name!r} has one class only, {classes[known[0]]!r}, in the training rows",
                 hint="choose another split, or another target.",

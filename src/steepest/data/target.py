@@ -60,8 +60,10 @@ def _check_no_dates(values: pl.Series, options: TableOptions) -> None:
     )
 
 
-def decide_task(values: pl.Series, options: TableOptions) -> tuple[Task, list[Note]]:
-    """Decide what is predicted; ``values`` are the known ones.
+def decide_task(
+    values: pl.Series, options: TableOptions, declared: Sequence[str] = ()
+) -> tuple[Task, list[Note]]:
+    """Decide what is predicted; ``values`` are the known ones, ``declared`` the classes if those were given.
 
     Text and true/false are classes; whole numbers are classes up to 20 different values (and at most a
     tenth of the rows), and numbers above that; other numbers are numbers.
@@ -76,6 +78,8 @@ def decide_task(values: pl.Series, options: TableOptions) -> tuple[Task, list[No
         ('classification', 'classification: churned has 2 classes.')
     """
     name, kind, n = values.name, kind_of(values), len(values)
+    if declared:
+        return "classification", [Note("info", f"classification: {name} has {len(declared):,} classes.")]
     distinct = values.n_unique()
     if distinct == 1:
         raise DataError(

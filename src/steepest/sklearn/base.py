@@ -353,7 +353,7 @@ class Estimator(BaseEstimator):
             **held,
             **options,
         )
-        return TrainingTable.of(table, labels)
+        return TrainingTable.of(table, labels, first_pass=first_pass)
 
     def _encoded(self, answers: Array, weights: Array | None, *, first_pass: bool) -> tuple[Array, Array]:
         """Return the target as it is put into the table, and the classes that it has codes of."""

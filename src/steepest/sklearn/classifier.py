@@ -207,7 +207,13 @@ class SteepestClassifier(ClassifierMixin, Estimator):
                         "classes must be passed on the first call to partial_fit",
                         hint="give all classes: classes=np.unique(y) of the whole target.",
                     )
-                self.classes_ = np.unique(np.asarray(classes))
+                found = np.unique(np.asarray(classes))
+                if len(found) < LEAST_CLASSES:
+                    raise OptionError(
+                        f"classes={classes!r} has fewer than two classes",
+                        hint="give all classes that will come.",
+                    )
+                self.classes_ = found
             elif classes is not None and not np.array_equal(np.unique(np.asarray(classes)), self.classes_):
                 raise OptionError(
                     f"classes={classes!r} is not the same as on the first call",
@@ -255,9 +261,10 @@ class SteepestClassifier(ClassifierMixin, Estimator):
         if not first_pass:
             self.classes_ = np.unique(answers[counts])
         there = np.unique(answers[counts])
-        if len(there) < LEAST_CLASSES:
+        if len(there) < (1 if first_pass else LEAST_CLASSES):
             only = f"one class only, {there.tolist()[0]!r}," if len(there) else "no class"
-            raise DataError(f"y has {only} in the rows that count", hint="give rows of two classes or more.")
+            more = "rows that count" if first_pass else "rows of two classes or more"
+            raise DataError(f"y has {only} in the rows that count", hint=f"give {more}.")
         codes = np.zeros(len(answers), np.int64)
         codes[counts] = self._codes(answers[counts])
         return codes, self.classes_

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Generator
 
 from steepest.errors import (
@@ -12,6 +13,7 @@ from steepest.errors import (
     PreparationError,
     SteepestError,
     UnknownNameError,
+    in_python,
 )
 
 
@@ -44,6 +46,30 @@ _KINDS: tuple[type[SteepestError], ...] = (
 )
 
 
+_INSTEAD = {
+    r"--task classification": "SteepestClassifier",
+    r"--task regression": "SteepestRegressor",
+    r"leave the column out: --drop \S+?(?=\.?$)": "leave the column out of X",
+    r"(\(--text\)), and --drop it": r"\1, and out of X",
+    r"smaller --validation and --test shares": "a smaller validation_fraction",
+}
+"""What an estimator has instead of options of a comparison."""
+
+
+def _of_estimator(hint: str) -> str:
+    """Return a hint with what an estimator has instead of options that it lacks.
+
+    Example:
+        >>> _of_estimator("choose another target, or --task regression if it is a number.")
+        'choose another target, or SteepestRegressor if it is a number.'
+        >>> _of_estimator("correct them in the table, or leave the column out: --drop age.")
+        'correct them in the table, or leave the column out of X.'
+    """
+    for option, instead in _INSTEAD.items():
+        hint = re.sub(option, instead, hint, flags=re.MULTILINE)
+    return hint
+
+
 @contextlib.contextmanager
 def value_errors() -> Generator[None]:
     """Raise the library's errors inside the block as ``ValueError`` too.
@@ -62,4 +88,5 @@ def value_errors() -> Generator[None]:
         kind = next((each for each in _KINDS if isinstance(error, each.__bases__[0])), None)
         if kind is None or isinstance(error, ValueError):
             raise
-        raise kind(error.fact, hint=error.hint, python=error.python) from error
+        python = in_python(_of_estimator(error.hint)) if error.python is None else _of_estimator(error.python)
+        raise kind(error.fact, hint=error.hint, python=python) from error

@@ -18,7 +18,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from steepest.data.assembly import Assembled
+from steepest.data.assembly import Assembled, assemble
 from steepest.data.dataset import Dataset, Part
 from steepest.data.labels import as_label
 from steepest.data.objects import frame_of
@@ -31,6 +31,7 @@ Array = NDArray[Any]
 
 WEIGHT = "sample_weight"
 LEAST_ROWS = 2
+FIRST_DECIDES = "The first call of partial_fit decides how rows are prepared and scaled: give it more rows."
 
 
 def is_frame(rows: Any) -> bool:
@@ -144,20 +145,33 @@ class TrainingTable(Table):
 
     Attributes:
         labels: the classes in the order of their codes; empty for a target of numbers.
+        first_pass: whether they are the rows of the first call of ``partial_fit``, after which others come.
     """
 
     labels: Array
+    first_pass: bool
 
     @classmethod
-    def of(cls, table: Table, labels: Array) -> TrainingTable:
+    def of(cls, table: Table, labels: Array, *, first_pass: bool) -> TrainingTable:
         """Return the rows of a table, all of them for training but those that are held out for validation."""
         found = cls(table.options, table._source, table.preparation, table._options_for, table._cells)
-        found.labels = labels
+        found.labels, found.first_pass = labels, first_pass
         return found
 
     @functools.cached_property
     def _made(self) -> Assembled:
-        return self._assembled(None if self.options.split_rule.held_out else 0)
+        if not self.first_pass:
+            return self._assembled(None if self.options.split_rule.held_out else 0)
+        codes = [str(code) for code in range(len(self.labels))]
+        try:
+            return assemble(
+                self._rows(self.target), self._steps[0], self.options, self.target, declared=codes
+            )
+        except DataError as error:
+            hint = f"{error.hint}\n{FIRST_DECIDES}"
+            raise DataError(
+                error.fact, hint=hint, python=error.python and f"{error.python}\n{FIRST_DECIDES}"
+            ) from None
 
     def make(self, test_set: int | None) -> tuple[Dataset, TablePipeline]:
         """Return the dataset, which has no test rows, and its pipeline."""
