@@ -243,3 +243,20 @@ def test_many_columns_are_cut_into_fewer_pieces_each(columns: int, pieces: int) 
     given = NumberEncoding.fit("piecewise(bins=40)", scores)
     assert given is not None
     assert {len(each.knots) - 1 for each in given.columns} == {40}
+
+
+@pytest.mark.parametrize("numbers", ["quantile", "piecewise", "periodic", "auto"])
+def test_columns_of_words_and_of_two_values_stay_scores(numbers: str) -> None:
+    n, draw = 5000, np.random.default_rng(0)
+    words = [" ".join(draw.choice(["red", "shirt", "long", "dress", "blue"], 3)) for _ in range(n)]
+    size, two = draw.normal(size=n), draw.integers(0, 2, n).astype(float)
+    rows = {"review": words, "size": size, "two": two, "y": draw.normal(size=n)}
+    preparation = [{"use": "text", "column": "review", "size": 200}]
+    data = read_table(rows, target="y", continuous="two", prepare=preparation).variant(numbers=numbers)
+    encoding = data.shape.numbers
+    assert encoding is not None
+    at = data.shape.continuous.index("size")
+    assert [i for i, each in enumerate(encoding.columns) if each != ColumnEncoding()] == [at]
+    assert any("2 columns of numbers as" in each.text for each in data.notes)
+    if numbers in ("piecewise", "auto"):  # columns that stay scores take no pieces from the others
+        assert len(encoding.columns[at].knots) == 1 + len(data.train.target) // 400

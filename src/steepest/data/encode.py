@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -200,14 +200,23 @@ class TableEncoder:
             min_count,
         )
 
-    def with_numbers(self, numbers: str, inputs: tuple[Tensor, ...]) -> TableEncoder:
-        """Return this with an encoding of numbers that is learned from the training rows as they are encoded."""
+    def with_numbers(
+        self, numbers: str, inputs: tuple[Tensor, ...], kept: Collection[str] = ()
+    ) -> TableEncoder:
+        """Return this with an encoding of numbers that is learned from the training rows as they are encoded.
+
+        Args:
+            numbers: what is wanted.
+            inputs: the training rows.
+            kept: names of columns that stay scores.
+        """
         scores = inputs[1].numpy()
         n = len(self.scales)
         lacking = np.zeros((len(scores), n), dtype=bool)
         with_gaps = [i for i, each in enumerate(self.scales.values()) if each.missing]
         lacking[:, with_gaps] = scores[:, n:] > 0
-        return replace(self, encoding=NumberEncoding.fit(numbers, scores[:, :n], lacking))
+        places = [i for i, name in enumerate(self.scales) if name in kept]
+        return replace(self, encoding=NumberEncoding.fit(numbers, scores[:, :n], lacking, places))
 
     def as_they_are(self) -> TableEncoder:
         """Return this with numbers that are left in their units."""

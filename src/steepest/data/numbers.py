@@ -21,7 +21,8 @@ inputs. All that they know is from the training rows.
 ``auto``
     ``piecewise`` where there are training rows for at least eight pieces of 400, else ``standard``.
 
-In all but ``standard``, the score of a column with a heavy tail is that of its signed logarithm,
+Columns of words, which a preparation step made of texts, stay scores: they are 0 in most rows. So do columns of two
+values. In all but ``standard``, the score of a column with a heavy tail is that of its signed logarithm,
 :math:`\mathrm{sign}(u) \log(1 + |u| / s)`, with the distance :math:`u` from the median and its typical size :math:`s`.
 
 Source: Gorishniy, Rubachev & Babenko, On Embeddings for Numerical Features in Tabular Deep Learning, NeurIPS 2022.
@@ -29,7 +30,7 @@ Source: Gorishniy, Rubachev & Babenko, On Embeddings for Numerical Features in T
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -105,7 +106,11 @@ class NumberEncoding:
 
     @classmethod
     def fit(
-        cls, numbers: str, scores: NDArray[Any], lacking: NDArray[np.bool_] | None = None
+        cls,
+        numbers: str,
+        scores: NDArray[Any],
+        lacking: NDArray[np.bool_] | None = None,
+        kept: Collection[int] = (),
     ) -> NumberEncoding | None:
         """Learn an encoding from the training rows; None where it would leave every column as it is.
 
@@ -113,16 +118,20 @@ class NumberEncoding:
             numbers: what is wanted, such as ``piecewise(bins=32)``.
             scores: standard scores of the training rows, ``[N, D]``.
             lacking: which of them stand for missing values.
+            kept: the columns that stay scores.
         """
         spec = grammar.parse(numbers_text(numbers))
         kind, options = spec.name, {**OPTIONS[spec.name], **spec.options}
         if kind == AUTO:
             kind = "piecewise" if len(scores) >= FEWEST_BINS * BIN_ROWS else STANDARD
         if kind == "piecewise" and options.get("bins") is None:
-            most = max(FEWEST_BINS, min(MOST_BINS, MOST_PIECES // max(1, scores.shape[1])))
+            most = max(FEWEST_BINS, min(MOST_BINS, MOST_PIECES // max(1, scores.shape[1] - len(kept))))
             options["bins"] = min(most, max(FEWEST_BINS, len(scores) // BIN_ROWS))
         found: list[ColumnEncoding] = []
         for i in range(scores.shape[1]):
+            if i in kept:
+                found.append(ColumnEncoding())
+                continue
             known = scores[:, i] if lacking is None else scores[~lacking[:, i], i]
             found.append(_column(kind, options, np.asarray(known, dtype=np.float64)))
         if not any(each != ColumnEncoding() for each in found):

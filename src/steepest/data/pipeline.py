@@ -69,6 +69,12 @@ class TablePipeline(Pipeline):
     target_types: tuple[str, str] = ("", "")
 
     @property
+    def made_numbers(self) -> frozenset[str]:
+        """The columns of numbers that steps have made of texts."""
+        roles = self.preparation.preparation.roles
+        return frozenset(name for name, role in roles.items() if role == "continuous")
+
+    @property
     def required(self) -> tuple[str, ...]:
         """The columns that new rows must have."""
         return tuple(self.columns.required)

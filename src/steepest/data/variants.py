@@ -233,16 +233,15 @@ def _with_numbers(dataset: Dataset, pipeline: TablePipeline, numbers: str) -> tu
     """Return a dataset and its pipeline with an encoding of numbers that is learned from its training rows."""
     if numbers == STANDARD:
         return dataset, pipeline
-    encoder = pipeline.encoder.with_numbers(numbers, dataset.train.inputs)
+    kept = pipeline.made_numbers
+    encoder = pipeline.encoder.with_numbers(numbers, dataset.train.inputs, kept)
     if encoder.encoding is None:
         return dataset, pipeline
     pipeline = replace(pipeline, encoder=encoder)
     told = json.dumps([dataset.fingerprint, encoder.encoding.to_dict()], sort_keys=True)
     shape = pipeline.shape
-    before, inputs = (
-        len(encoder.scales),
-        len(shape.encoded.continuous) - len(shape.continuous) + len(encoder.scales),
-    )
+    before = len(encoder.scales.keys() - kept)
+    inputs = len(shape.encoded.continuous) - len(shape.continuous) + before
     how = (
         "cut into pieces, chosen automatically; --numbers standard leaves them scores"
         if numbers == AUTO
