@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from steepest.optim import make_rule
 from steepest.optim.method import GradientMethod, Method
@@ -17,7 +21,7 @@ from steepest.sweep.contestants import whole_spec
 from steepest.train import aot as module
 from steepest.train import compiled as compiled_module
 from steepest.train.aot import NotCachedError, compiler
-from steepest.train.compiled import CompiledMethod, Programs
+from steepest.train.compiled import CompiledMethod, Programs, fingerprint
 from steepest.train.loop import train
 from tests.train.steps import (
     MODEL,
@@ -240,3 +244,45 @@ def test_compiled_steps_of_other_rules_in_float64(text: str, tmp_path, monkeypat
     right = run(data, eager(text, clip=CLIP), weights=WEIGHTS)
     found = run(data, one_program(text, clip=CLIP), weights=WEIGHTS)
     assert distance(found.weights, right) <= 1e-9
+
+
+ENCODED = """
+from steepest.data.table import read_table
+from steepest.models import build_model
+from steepest.train.compiled import fingerprint
+
+rows = {"x": [each / 7 for each in range(400)], "y": ["a", "b"] * 200}
+shape = read_table(rows, target="y").variant(numbers="piecewise(bins=4)").shape
+found = {fingerprint(build_model("mlp(hidden=[3])", shape)) for _ in range(2)}
+print(*found)
+"""
+
+
+def test_networks_with_encoded_numbers_have_one_program_in_all_runs_and_processes() -> None:
+    """What encodes numbers is a hook, which has a number of its own in every network."""
+    shown = {
+        subprocess.run(
+            [sys.executable, "-c", ENCODED],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(shown) == 1
+    assert len(shown.pop().split()) == 1
+
+
+def test_functions_that_differ_are_other_programs() -> None:
+    def hooked(function: Any) -> nn.Module:
+        net = nn.Linear(2, 2)
+        net.register_forward_pre_hook(function)
+        return net
+
+    def first(net: nn.Module, inputs: Any) -> Any:
+        return inputs
+
+    factor = 2.0
+    second = lambda net, inputs: (inputs[0] * factor,)  # noqa: E731
+    assert fingerprint(hooked(first)) != fingerprint(hooked(second))

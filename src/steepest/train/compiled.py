@@ -11,6 +11,7 @@ import hashlib
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import FunctionType
 from typing import Any, cast
 
 import numpy as np
@@ -305,7 +306,8 @@ def fingerprint(model: nn.Module) -> str:
         for key, value in sorted(vars(module).items()):
             if key not in ("_parameters", "_buffers", "_modules"):
                 _add(digest, key)
-                _add(digest, value)
+                # which number a hook has depends on how many were made before
+                _add(digest, list(value.values()) if key.endswith("_hooks") else value)
     shapes = [f"{name} {tuple(each.shape)} {each.dtype}" for name, each in model.state_dict().items()]
     digest.update(" ".join(shapes).encode())
     return digest.hexdigest()
@@ -322,6 +324,11 @@ def _add(digest: Any, value: Any) -> None:
     elif isinstance(value, list | tuple):
         for each in value:
             _add(digest, each)
+    elif isinstance(value, set | frozenset):  # in an order that is not another in every process
+        for text in sorted(repr(each) for each in value):
+            _add(digest, text)
+    elif isinstance(value, FunctionType) and value.__closure__ is None and "<" not in value.__qualname__:
+        digest.update(f"{value.__module__}:{value.__qualname__}".encode() + value.__code__.co_code + b"\0")
     elif not isinstance(value, nn.Module):  # modules have their own turn
         digest.update(repr(value).encode() + b"\0")
 
