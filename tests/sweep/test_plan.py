@@ -14,6 +14,7 @@ import pytest
 from steepest.errors import OptionError
 from steepest.recipe import Execution
 from steepest.record.schema import Record
+from steepest.report.console import where
 from steepest.report.progress import plan_text
 from steepest.sweep.contestants import contestants, parse_values, tune, whole_spec
 from steepest.sweep.defaults import equal_lengths
@@ -21,6 +22,7 @@ from steepest.sweep.estimate import EVALUATIONS, EXTENSIONS, fit_budget, plan_se
 from steepest.sweep.expected import expected_runs
 from steepest.sweep.plan import Setup, chosen_rules, next_runs, tuning, winner
 from steepest.sweep.space import Range, rate_grid
+from steepest.sweep.told import tried
 from steepest.sweep.trials import EXTRA_RATES, check_equal_trials, check_sweep, trials
 from tests.sweep.arms import CELL, arms_of, lengths
 
@@ -93,6 +95,34 @@ def test_quarter_and_full_may_disagree() -> None:
     made = setup("adam")
     history, _ = play(made, value)
     assert rates(made, history) == {"adam": 0.000316}
+
+
+EDGES = [
+    (1e-3, 1e-3, {}, ", inside 3.2e-5…0.032"),
+    (0.01, 1.0, {}, ", at the edge of 3.2e-5…0.032 (not extended: 0.01 was best on a quarter of the steps)"),
+    (0.1, 1e-9, {}, ", inside 3.2e-5…0.32"),
+    (0.1, 1.0, {}, ", at the edge of 3.2e-5…0.32 (not extended further: 0.1 was best on a quarter of the steps)"),
+    (1e3, 1e3, {}, ", at the edge of 3.2e-5…1 (extended by 3 rates, the most that any optimizer gets)"),
+    (
+        1e3, 1e3, {"grid": (0.1, 0.01)},
+        ", at the edge of 0.01…0.1 (not extended: only grids around a documented centre are, and only if all "
+        "optimizers have one)",
+    ),
+    (1e3, 1e3, {"grid": (0.1,)}, ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("scanned", "full", "more", "said"), EDGES)
+def test_it_is_said_why_a_rate_at_the_edge_did_not_extend_the_grid(scanned, full, more, said) -> None:
+    def value(run):
+        right = scanned if run.key.phase == "scan" else full
+        return (math.log10(run.rule.hyper.lr) - math.log10(right)) ** 2
+
+    made = setup("adam", **more)
+    history, _ = play(made, value)
+    found = tuning(made, made.arms[0], history)
+    told = where(float(found.chosen.hyper.lr), tried(made, made.arms[0], found)) if found.scan else ""
+    assert told == said
 
 
 def test_a_given_rate_is_not_tuned() -> None:

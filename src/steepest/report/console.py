@@ -15,7 +15,7 @@ from rich.text import Text
 
 from steepest.record.schema import Record
 from steepest.report import format as fmt
-from steepest.sweep.observer import Observer
+from steepest.sweep.observer import Observer, Tried
 from steepest.wording import counted
 
 
@@ -35,6 +35,30 @@ def hanging(text: str, console: Console, indent: int) -> str:
         text, max(console.width, 20), subsequent_indent=" " * indent, break_long_words=False,
         break_on_hyphens=False,
     )  # fmt: skip
+
+
+def where(rate: float, tried: Tried) -> str:
+    """Return whether the chosen rate is inside those that were tried, and if not, why these were not extended.
+
+    Example:
+        >>> where(0.03, Tried(lowest=1e-3, highest=0.03, best=0.01, most=3))
+        ', at the edge of 1e-3…0.03 (not extended: 0.01 was best on a quarter of the steps)'
+        >>> where(0.01, Tried(lowest=1e-3, highest=0.03, best=0.01, most=3))
+        ', inside 1e-3…0.03'
+    """
+    if tried.lowest == tried.highest:
+        return ""
+    ends = f"{fmt.rate(tried.lowest)}…{fmt.rate(tried.highest)}"
+    if tried.lowest < rate < tried.highest:
+        return f", inside {ends}"
+    if not tried.most:
+        why = "not extended: only grids around a documented centre are, and only if all optimizers have one"
+    elif tried.best != rate:
+        more = " further" if tried.further else ""
+        why = f"not extended{more}: {fmt.rate(tried.best)} was best on a quarter of the steps"
+    else:
+        why = f"extended by {counted(tried.further, 'rate')}, the most that any optimizer gets"
+    return f", at the edge of {ends} ({why})"
 
 
 class ProgressObserver(Observer):
@@ -90,17 +114,12 @@ class ProgressObserver(Observer):
         self,
         name: str,
         rate: float,
-        lowest: float,
-        highest: float,
+        tried: Tried,
         trials: int,
         beside: Mapping[str, Any],
     ) -> None:
         """Say which rate an optimizer got, and what else was tuned."""
-        place = "inside" if lowest < rate < highest else "at the edge of"
-        inside = f"best {fmt.rate(rate)}"
-        inside += (
-            f", {place} {fmt.rate(lowest)}…{fmt.rate(highest)}" if lowest < highest and not beside else ""
-        )
+        inside = f"best {fmt.rate(rate)}{'' if beside else where(rate, tried)}"
         inside += "".join(f", {other} {value}" for other, value in beside.items())
         self.say(f"tune   {name}: {inside}, {counted(trials, 'trial')}")
 

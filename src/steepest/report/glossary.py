@@ -251,9 +251,10 @@ TERMS: tuple[Term, ...] = (
     ),
     Term(
         "tuning",
-        "Every arm gets the same number of trials: learning rates √10 apart on a quarter of the steps (or points "
-        "of several hyperparameters, if more is tuned), then the best ones at full length. With several test sets "
-        "this is done once, on the first one's training and validation rows.",
+        "Every arm gets the same allowance: learning rates √10 apart on a quarter of the steps, and up to three more "
+        "where the best is at the edge (or points of several hyperparameters, if more is tuned), then the best "
+        "ones at full length. With several test sets this is done once, on the first one's training and validation "
+        "rows.",
     ),
     Term("validation rows", "Rows that are not used for training. All choices are made on them."),
     Term(

@@ -3,9 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from steepest.record.schema import Record
+
+
+@dataclass(frozen=True)
+class Tried:
+    """The rates that were tried on a quarter of the steps.
+
+    Attributes:
+        lowest, highest: their ends.
+        best: the best one there; at full length another one may be better.
+        further: by how many the grid was extended.
+        most: by how many it may be, 0 for rates that are not extended.
+    """
+
+    lowest: float
+    highest: float
+    best: float
+    further: int = 0
+    most: int = 0
 
 
 class Observer:
@@ -26,10 +45,8 @@ class Observer:
     def run(self, record: Record) -> None:
         """A run has ended and is in the journal."""
 
-    def tuned(
-        self, name: str, rate: float, lowest: float, highest: float, trials: int, beside: Mapping[str, Any]
-    ) -> None:
-        """An optimizer's rate is chosen, between the lowest and the highest, and what else is tuned beside it."""
+    def tuned(self, name: str, rate: float, tried: Tried, trials: int, beside: Mapping[str, Any]) -> None:
+        """An optimizer's rate is chosen of those that were tried, and what else is tuned beside it."""
 
     def say(self, text: str) -> None:
         """A line that a person should read."""

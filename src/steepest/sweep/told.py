@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from steepest.sweep.observer import Observer
-from steepest.sweep.plan import History, PlannedRun, Setup, tuning
+from steepest.sweep.arms import Arm
+from steepest.sweep.observer import Observer, Tried
+from steepest.sweep.plan import History, PlannedRun, Setup, Tuning, tuning
 
 DOING = {
     "scan": "rates on a quarter of the steps",
@@ -50,4 +51,16 @@ class Told:
                 self._tuned.add(arm.id)
                 trials = len(found.scan) + len(found.full)
                 rate, beside = float(found.chosen.hyper.lr), arm.method.beside_rate(found.chosen)
-                self.observer.tuned(arm.title, rate, found.rates[0], found.rates[-1], trials, beside)
+                self.observer.tuned(arm.title, rate, tried(self.setup, arm, found), trials, beside)
+
+
+def tried(setup: Setup, arm: Arm, found: Tuning) -> Tried:
+    """Return which rates an arm whose tuning is complete was tried with on a quarter of the steps."""
+    first = setup.trials(arm)
+    return Tried(
+        lowest=found.rates[0],
+        highest=found.rates[-1],
+        best=float(found.full[0].rule.hyper.lr),
+        further=len(found.scan) - len(first.rules),
+        most=first.extra,
+    )
