@@ -17,6 +17,7 @@ from steepest.compare.estimates import Difference
 from steepest.compare.lookup import difference_of
 from steepest.compare.result import Comparison
 from steepest.components import grammar
+from steepest.components.held import holding
 from steepest.components.references import looking
 from steepest.data.catalog import is_name
 from steepest.data.sources.contract import Source
@@ -231,14 +232,15 @@ class Plan:
             DataError: the table came through a pipe, so that an interrupted comparison could not be resumed.
         """
         folder = self._folder(out)
-        if observer is None:
-            from steepest.report.console import ProgressObserver
+        with holding():
+            if observer is None:
+                from steepest.report.console import ProgressObserver
 
-            with ProgressObserver() as shown:
-                comparison = self._complete(folder, shown, yes)
-        else:
-            comparison = self._complete(folder, observer, yes)
-        return Result(folder, comparison, own_models(self.arms))
+                with ProgressObserver() as shown:
+                    comparison = self._complete(folder, shown, yes)
+            else:
+                comparison = self._complete(folder, observer, yes)
+            return Result(folder, comparison, own_models(self.arms))
 
     def _folder(self, out: str | Path | None) -> Folder:
         return Folder(out or Path("runs") / self.experiment.name)
@@ -466,7 +468,7 @@ def resume(
             hint=f"put it back, or write where it is now into {str(path)!r}: source = …",
         )
     source_data = open_data(experiment)
-    with looking(opened.sources_of, before=opened.home):
+    with looking(opened.sources_of, before=opened.home), holding():
         given = replace(given_models(model), callbacks=given_callbacks(callbacks)[1])
         comparison = complete(experiment, source_data, opened, observer, given, yes=True)  # agreed before
         return Result(opened, comparison, own_models(wanted_arms(experiment, given)))

@@ -1,7 +1,8 @@
 """Python objects by reference: ``file.py:Name`` or ``package.module:Name``, loaded from what stands there now.
 
 A file is loaded again when its text, or that of a file that it imports from beside it, has changed, so that an
-edit in the middle of a session counts. No byte code is read: two edits within a second may have one size.
+edit in the middle of a session counts; inside :func:`~steepest.components.held.holding` it is not, so that all runs of
+a comparison have the code that it identified. No byte code is read: two edits within a second may have one size.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from steepest.components.held import held, text_of
 from steepest.components.prefixes import meant_by, prefix_of, resolved
 from steepest.errors import OptionError, SteepestError
 
@@ -28,8 +30,8 @@ Places = tuple[Path | None, Callable[[Path], Iterable[Path]]]
 
 _places: ContextVar[Places | None] = ContextVar("places", default=None)
 
-_loaded: dict[Path, tuple[dict[str, Path], dict[Path, bytes]]] = {}
-"""By file: the modules and the texts that it was loaded from."""
+_loaded: dict[str, tuple[dict[str, Path], dict[Path, bytes]]] = {}
+"""By the name of a module: the modules and the texts that it was loaded from."""
 
 
 def _nowhere(path: Path) -> Iterable[Path]:
@@ -71,6 +73,15 @@ def file_of(where: str) -> Path:
     Raises:
         OptionError: there is none.
     """
+    now = held()
+    if now is None:
+        return _file_of(where)
+    if where not in now.places:
+        now.places[where] = _file_of(where)
+    return now.places[where]
+
+
+def _file_of(where: str) -> Path:
     before, after = _places.get() or (None, _nowhere)
     with contextlib.suppress(OSError, ValueError, RuntimeError):  # too long, a zero byte, no home
         path = Path(where).expanduser()
@@ -146,7 +157,9 @@ def modules_of(path: Path, root: Path | None = None) -> dict[str, Path]:
 
 
 def _is_beside(path: Path) -> bool:
-    return path.is_file() and not is_installed(path)
+    now = held()
+    there = path.is_file() or (now is not None and path in now.texts)
+    return there and not is_installed(path)
 
 
 def _module_name(file: Path, root: Path) -> str:
@@ -157,7 +170,7 @@ def _module_name(file: Path, root: Path) -> str:
 def imported_by(file: Path, name: str) -> list[str]:
     """Return the absolute names of modules that a file imports, and of what might be modules in them."""
     try:
-        tree = ast.parse(file.read_bytes())
+        tree = ast.parse(text_of(file))
     except (SyntaxError, ValueError):
         return []
     package = name if file.name == "__init__.py" else name.rpartition(".")[0]
@@ -185,10 +198,33 @@ class _Fresh(importlib.abc.MetaPathFinder):
         return _spec(fullname, self.files[fullname]) if fullname in self.files else None
 
 
+class _Held(importlib.abc.MetaPathFinder):
+    """Lets modules of the user's that are imported inside ``holding`` have the texts that are held."""
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
+        """Return how a module of the user's is loaded; None outside ``holding``, and for other modules."""
+        if held() is None or fullname.partition(".")[0] in sys.stdlib_module_names:
+            return None
+        for finder in sys.meta_path:
+            if isinstance(finder, _Held | _Fresh) or not hasattr(finder, "find_spec"):
+                continue
+            spec = finder.find_spec(fullname, path, target)
+            if spec is not None:
+                break
+        else:
+            return None
+        if type(spec.loader) is importlib.machinery.SourceFileLoader and not is_installed(spec.origin):
+            spec.loader = _FromText(fullname, str(spec.origin))
+        return spec
+
+
 class _FromText(importlib.machinery.SourceFileLoader):
     def get_code(self, fullname: str) -> Any:
         path = self.get_filename(fullname)
         return self.source_to_code(self.get_data(path), path)
+
+    def get_data(self, path: str) -> bytes:
+        return text_of(Path(path).resolve()) if path == self.path else super().get_data(path)
 
 
 def _spec(name: str, file: Path) -> importlib.machinery.ModuleSpec:
@@ -199,7 +235,7 @@ def _spec(name: str, file: Path) -> importlib.machinery.ModuleSpec:
 
 def _load_file(path: Path) -> ModuleType:
     name = f"steepest_user_{path.stem}_{abs(hash(path))}"
-    files, changed = _state(path, None)
+    files, changed = _state(name, path, path.parent)
     if name in sys.modules and not changed:
         return sys.modules[name]
     main = _module_name(path, path.parent)
@@ -212,7 +248,7 @@ def _load_file(path: Path) -> ModuleType:
             spec.loader.exec_module(module)
         except BaseException:
             del sys.modules[name]
-            _loaded.pop(path, None)
+            _loaded.pop(name, None)
             raise
     return module
 
@@ -224,7 +260,7 @@ def _load_module(name: str) -> ModuleType:
     if spec is None or spec.origin is None or not spec.has_location or is_installed(spec.origin):
         return importlib.import_module(name)
     file = Path(spec.origin).resolve()
-    files, changed = _state(file, root_of(file, name))
+    files, changed = _state(name, file, root_of(file, name))
     if not changed and name in sys.modules:
         return sys.modules[name]
     with _importing(files):
@@ -237,13 +273,34 @@ def root_of(file: Path, name: str) -> Path:
     return file.parents[up]
 
 
-def _state(path: Path, root: Path | None) -> tuple[dict[str, Path], bool]:
-    """Return the files that a reference is loaded from, and whether they are others than at the last time."""
-    files = modules_of(path, root)
-    texts = {file: file.read_bytes() for file in files.values()}
-    changed = _loaded.get(path) != (files, texts)
-    _loaded[path] = (files, texts)
+def _state(name: str, path: Path, root: Path) -> tuple[dict[str, Path], bool]:
+    """Return the files that a module is loaded from, and whether they are others than at the last time."""
+    now = held()
+    files = now.modules.get((path, root)) if now else None
+    if files is None:
+        files = modules_of(path, root)
+        if now:
+            now.modules[path, root] = files
+    texts = {file: text_of(file) for file in files.values()}
+    changed = _loaded.get(name) != (files, texts)
+    _loaded[name] = (files, texts)
     return files, changed
+
+
+def is_as_loaded(module: str, file: Path) -> bool:
+    """Return whether a module of the user's is what another process loads that holds what this one does."""
+    if module not in _loaded:
+        text_of(file)
+        return True
+    now = held()
+    files, texts = _loaded[module]
+    if now is None:
+        return all(each.is_file() and each.read_bytes() == text for each, text in texts.items())
+    if any(now.texts.get(each, text) != text for each, text in texts.items()):
+        return False
+    for each in texts.keys() - now.texts.keys():
+        now.hold(each, texts[each])
+    return now.modules.setdefault((file, file.parent), files) == files
 
 
 @contextlib.contextmanager
@@ -259,3 +316,6 @@ def _importing(files: Mapping[str, Path]) -> Generator[None]:
         yield
     finally:
         sys.meta_path.remove(finder)
+
+
+sys.meta_path.insert(0, _Held())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 
+from steepest.components.held import holding
 from steepest.components.references import looking
 from steepest.data.sources.contract import Source
 from steepest.experiment.budget import MANY_RUNS, check_minutes, expected, outgrown, time_text
@@ -53,7 +54,7 @@ def preview(
         SteepestError: the data, an option or the model cannot be used.
     """
     folder.check_format()
-    with looking(folder.sources_of):
+    with looking(folder.sources_of), holding():
         return _preview(experiment, source, folder, observer, given)
 
 

@@ -16,6 +16,7 @@ from steepest.compare.evidence import Evidence
 from steepest.compare.limits import too_short
 from steepest.compare.result import Comparison
 from steepest.compare.summary import Findings, best_run, summarize
+from steepest.components.held import holding
 from steepest.components.identity import of_network
 from steepest.components.references import looking
 from steepest.data.sources.contract import Source
@@ -116,7 +117,7 @@ def complete(
     forks.check()
     started = time.perf_counter()
     folder.check_format()
-    with looking(folder.sources_of):
+    with looking(folder.sources_of), holding():
         experiment, given = joined(folder, experiment, given, observer, source)
         settings = decide(experiment, source, given, observer)
         check_folder(folder, experiment, settings.dataset, settings.timed_cells)

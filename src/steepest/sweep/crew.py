@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Protocol
 
+from steepest.components.held import held
 from steepest.data.dataset import Dataset
 from steepest.sweep.making import Maker
 from steepest.sweep.transfer import NotSendableError, Packed, received, sent
@@ -51,6 +53,7 @@ class Member:
         hears: is called with its replies.
         used: how much of a run's length is used up.
         data: fingerprints of the datasets that it has.
+        held: how much it has of the user's code that is held.
         listener: reads its replies until it ends.
         worth: what a step of it counts for in the progress, or a gradient of its length.
     """
@@ -61,6 +64,7 @@ class Member:
     used: float = 0.0
     worth: float = 0.0
     data: set[str] = field(default_factory=set[str])
+    held: int = 0
     listener: threading.Thread = field(default_factory=threading.Thread)
 
 
@@ -189,6 +193,11 @@ class Crew:
         known = member is not None and name in member.data
         message = sent((name, None if known else self._data[name], job))
         member = member or self._started()
+        code = held()
+        if code is not None and code.size > member.held:  # it has to have it before it reads the job
+            message, member.held = sent((code, message)), code.size
+        else:
+            message = sent((None, message))
         member.data.add(name)
         member.job, member.hears, member.used = job, hears, 0.0
         assert member.process.stdin is not None
@@ -250,7 +259,8 @@ class Crew:
         )
         member = Member(process)
         self.members.append(member)
-        member.listener = threading.Thread(target=self._listen, args=(member,), daemon=True)
+        here = contextvars.copy_context()  # replies name the user's classes by reference, too
+        member.listener = threading.Thread(target=here.run, args=(self._listen, member), daemon=True)
         member.listener.start()
         return member
 

@@ -17,7 +17,7 @@ from typing import IO, Any
 import torch
 from torch import Tensor
 
-from steepest.components.references import is_installed, load_reference
+from steepest.components.references import is_as_loaded, is_installed, load_reference
 
 
 @dataclass(frozen=True)
@@ -143,12 +143,16 @@ def _by_reference(obj: type | FunctionType) -> Any:
     """Say how a class or function is found: those of a user's file by its path.
 
     Raises:
-        NotSendableError: it is one of a notebook or script.
+        NotSendableError: it is one of a notebook or script, or its file was edited after it was loaded.
     """
     if obj.__module__ == "__main__":
         raise NotSendableError(f"{obj.__qualname__} is defined in the script or notebook itself")
     where = getattr(sys.modules.get(obj.__module__), "__file__", None)
-    if obj.__module__.startswith("steepest_user_") and where is not None and not is_installed(where):
+    if where is None or not where.endswith(".py") or is_installed(where):
+        return NotImplemented
+    if not is_as_loaded(obj.__module__, Path(where).resolve()):
+        raise NotSendableError(f"{where} was edited after {obj.__qualname__} was loaded from it")
+    if obj.__module__.startswith("steepest_user_"):
         return load_reference, (f"{where}:{obj.__qualname__}",)
     return NotImplemented
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator
 from queue import SimpleQueue
 from typing import IO, Any
 
+from steepest.components.held import hold
 from steepest.data.dataset import Dataset
 from steepest.sweep.making import Maker
 from steepest.sweep.transfer import received, sent
@@ -39,14 +40,18 @@ def work(next_job: Callable[[], bytes], reply: Callable[..., None]) -> None:
     """Do one job after another.
 
     Args:
-        next_job: waits for a message: the fingerprint of the data, the data where it was not sent before, and a job.
+        next_job: waits for a message: the user's code that is held, if there is more of it than before, and, as bytes
+            that are read with it, the fingerprint of the data, the data where it was not sent before, and a job.
         reply: called with the kind of a reply, and what it is about.
     """
     maker = Maker(lambda text: reply("say", text))
     datasets: dict[str, Dataset] = {}
     while True:
         try:
-            name, data, job = received(next_job())
+            code, message = received(next_job())
+            if code is not None:
+                hold(code)
+            name, data, job = received(message)
             if data is not None:
                 datasets[name] = data.unpacked()
             progress = _Progress(lambda used: reply("advance", used))

@@ -19,6 +19,7 @@ from importlib import util
 from pathlib import Path
 from typing import Any
 
+from steepest.components.held import text_of
 from steepest.components.identity.files import elsewhere_from
 from steepest.components.identity.installed import is_installed_class
 from steepest.components.identity.source import UnknownError, digest_of
@@ -67,7 +68,7 @@ def of_reference(name: str) -> Code:
     files = {each.relative_to(root).as_posix(): each for each in beside.values()}
     elsewhere = elsewhere_from(beside)
     files = {**elsewhere, **files}
-    texts = {each: path.read_text(encoding="utf-8", errors="replace") for each, path in files.items()}
+    texts = {each: _lines(text_of(path)) for each, path in files.items()}
     for each, path in elsewhere.items():
         if _seen.setdefault(path, texts.get(each, "")) != texts.get(each):
             why = f"{each} was edited after it was loaded; start Python again"
@@ -78,6 +79,11 @@ def of_reference(name: str) -> Code:
         sorted((n, digest_of(t)) for n, t in texts.items()),
     ]
     return Code(name, digest(content), sources=texts)
+
+
+def _lines(text: bytes) -> str:
+    """Return a text with the line ends of all systems alike."""
+    return text.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
 
 
 _seen: dict[Path, str] = {}

@@ -24,6 +24,7 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Any, cast
 
+from steepest.components.held import text_of
 from steepest.components.identity.files import elsewhere_from, is_installed_spec
 from steepest.components.identity.installed import (
     file_of_class,
@@ -323,7 +324,7 @@ class Walk:
         beside = modules_of(path, root)
         files = {each.relative_to(root).as_posix(): each for each in beside.values()}
         files = {**elsewhere_from(beside), **files}
-        self.files[path] = [(each, digest_of(there.read_bytes())) for each, there in files.items()]
+        self.files[path] = [(each, digest_of(text_of(there))) for each, there in files.items()]
 
 
 def _members(kind: type) -> Iterator[tuple[str, Any]]:
