@@ -6,6 +6,7 @@ import tomllib
 from datetime import date, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -345,3 +346,50 @@ def test_indicators_are_counted_apart_from_the_columns() -> None:
     assert " · 0 categorical, 2 continuous (+1 missing-value indicator) · " in data_text(
         read_table(rows, target="y").dataset()
     )
+
+
+YEARS = [22, 25, 29, 36, 30, 30, 21, 16, 15, 14, 10, 14, 12, 13, 9, 7, 7, 7, 1, 2, 1, 0, 0, 1]
+"""Of 322 baseball players, how many have played for 1 to 24 years."""
+
+
+@pytest.mark.parametrize(
+    ("name", "counts", "role"),
+    [
+        ("played", YEARS, "continuous"),  # rare at its end, as quantities are
+        ("hour", [14] * 24, "categorical"),
+        ("hour", [9] * 24, "continuous"),
+        ("weekday", [30, 28, 31, 30, 29, 28, 4], "categorical"),
+        ("cylinders", [11, 7, 14], "continuous"),
+        ("children", [200, 3], "categorical"),
+        ("YearsInRole", [100] * 20, "continuous"),  # by the name, however many rows there are
+        ("year", [100] * 20, "categorical"),
+    ],
+)
+@pytest.mark.parametrize("dtype", [pl.Int64, pl.Float64], ids=str)
+def test_few_whole_numbers_are_categories_where_they_are_seen_often(
+    name: str, counts: list[int], role: str, dtype: Any
+) -> None:
+    values = [i for i, count in enumerate(counts, 1) for _ in range(count)]
+    x = np.random.default_rng(0).normal(size=len(values))
+    frame = pl.DataFrame({name: values, "x": x, "y": x}).with_columns(pl.col(name).cast(dtype))
+    columns, notes = decide_roles(frame, "y", TableOptions())
+    assert columns.columns[0].role == role
+    said = [each.text for each in notes if name in each.text]
+    distinct = len(set(values))
+    if role == "categorical" and distinct > 2:
+        assert said == [
+            f"whole numbers used as categories, having few values: {name} ({distinct} values); --continuous {name} "
+            "uses them as numbers."
+        ]
+    elif role == "continuous" and distinct <= len(values) // 10:
+        assert said == [
+            f"whole numbers used as quantities: {name} ({distinct} values); a code belongs in --categorical."
+        ]
+
+
+def test_a_quantity_beyond_the_training_rows_is_no_unknown_category() -> None:
+    values = [i for i, count in enumerate(YEARS, 1) for _ in range(count)]
+    data = read_table({"Years": values, "Salary": [10.0 * each for each in values]}, target="Salary")
+    (_, scores), found = data.pipeline.encoder.encode(pl.DataFrame({"Years": [24, 33]}))
+    assert float(scores[1, 0]) > float(scores[0, 0])
+    assert found.unknown == {}

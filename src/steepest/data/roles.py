@@ -5,9 +5,9 @@ The rules, first match wins; ``--categorical``, ``--continuous``, ``--drop`` and
 1. all missing, or one value and nothing missing, or what ``--split group:`` keeps apart: left out.
 2. dates, and texts of which 99 % are dates in one format: parts (month, weekday, hour, …) that vary.
 3. true/false: categorical.
-4. whole numbers (also when stored as floats, as pandas does where values are missing): categorical up to 24
-   different values that are seen ten times each on average; else an identifier, a code or a number, see
-   ``identifiers``.
+4. whole numbers (also when stored as floats, as pandas does where values are missing): categorical if there are up to
+   24 different ones, three quarters of which are seen ten times or more, and the name is not that of a duration
+   (``Years``): a quantity has rare values at its ends. Else an identifier, a code or a number, see ``identifiers``.
 5. other numbers: continuous.
 6. text: free text or an identifier, see ``identifiers``; else categorical.
 """
@@ -29,14 +29,15 @@ from steepest.data.identifiers import use_of_texts, use_of_whole_numbers
 from steepest.data.labels import as_text, distinct_values
 from steepest.data.mixed import Words, about_units
 from steepest.data.moments import about_times
-from steepest.data.names import names_a_code
+from steepest.data.names import names_a_code, names_a_duration
 from steepest.data.options import TableOptions
 from steepest.data.row_weights import about_unnamed_weights
 from steepest.data.sentinels import about_sentinels
 from steepest.data.suggestions import step_toml
 from steepest.errors import DataError, unknown_name
 
-FEW_INTEGERS = 24
+FEW_INTEGERS, OFTEN, MOSTLY_OFTEN = 24, 10, 0.75
+"""Up to so many different whole numbers are categories if so large a share of them are seen so often."""
 MAYBE_CODES = 300
 IDENTIFIER = "an identifier, whose values hardly repeat"
 SPLIT_GROUPS = "the groups that the split keeps apart"
@@ -115,14 +116,24 @@ def decide_roles(
     return columns, notes
 
 
-def few_integers(distinct: int, rows: int) -> bool:
-    """Whether whole numbers with so many different values among ``rows`` are categories.
+def few_integers(known: pl.Series, distinct: int) -> bool:
+    """Whether a column of whole numbers holds categories, since it has few values that are seen often.
+
+    Args:
+        known: its values, none missing.
+        distinct: how many of them differ.
 
     Example:
-        >>> few_integers(12, 1000), few_integers(25, 1000), few_integers(12, 60)
+        >>> months = pl.Series("month", list(range(12)) * 20)
+        >>> few_integers(months, 12), few_integers(months[:60], 12), few_integers(months.alias("Months"), 12)
         (True, False, False)
     """
-    return distinct <= min(FEW_INTEGERS, max(2, rows // 10))
+    if distinct <= 2:
+        return True
+    if distinct > FEW_INTEGERS or names_a_duration(known.name):
+        return False
+    counts = known.value_counts()["count"]
+    return int((counts >= OFTEN).sum()) >= MOSTLY_OFTEN * distinct
 
 
 def _made(values: pl.Series, role: str) -> Column:
@@ -163,7 +174,7 @@ def _column(values: pl.Series, is_target: bool, options: TableOptions, notes: li
         return _date(as_text(values), form, notes)
     if distinct == 1 or kind == "boolean":
         return Column(name, kind, "categorical")
-    if kind == "integer" and few_integers(distinct, len(known)):
+    if kind == "integer" and few_integers(known, distinct):
         return Column(name, kind, "categorical")
     if kind == "integer":
         use = use_of_whole_numbers(known, distinct)
@@ -260,8 +271,9 @@ def _warn_of_dates(known: pl.Series, notes: list[Note]) -> None:
 
 
 def _whole_numbers(frame: pl.DataFrame, columns: Columns, options: TableOptions) -> list[Note]:
-    """Name the whole numbers that are used as codes by their names, and as quantities although they may be codes."""
+    """Name the whole numbers that are used as categories, and as quantities although they may be codes."""
     codes: list[tuple[str, int]] = []
+    few: list[tuple[str, int]] = []
     quantities: list[tuple[str, int]] = []
     for each in columns.columns:
         if each.kind != "integer" or each.name in {*options.categorical, *options.continuous}:
@@ -271,10 +283,14 @@ def _whole_numbers(frame: pl.DataFrame, columns: Columns, options: TableOptions)
             quantities.append((each.name, distinct))
         elif each.role == "categorical" and distinct > FEW_INTEGERS:
             codes.append((each.name, distinct))
+        elif each.role == "categorical" and distinct > 2:
+            few.append((each.name, distinct))
     notes: list[Note] = []
-    if codes:
-        text = f"whole numbers used as categories, by their names: {_counted_values(codes)}"
-        notes.append(Note("info", f"{text}; --continuous {shlex.quote(codes[0][0])} uses them as numbers."))
+    for found, why in ((codes, "by their names"), (few, "having few values")):
+        if found:
+            text = f"whole numbers used as categories, {why}: {_counted_values(found)}"
+            name = shlex.quote(found[0][0])
+            notes.append(Note("info", f"{text}; --continuous {name} uses them as numbers."))
     if quantities:
         text = f"whole numbers used as quantities: {_counted_values(quantities)}"
         notes.append(Note("info", f"{text}; a code belongs in --categorical."))
