@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import math
 
 import pytest
+from rich.console import Console
 
 from steepest.compare.estimates import Estimate
 from steepest.compare.evidence import estimate_of
 from steepest.compare.ranges import covers_all, difference_within
-from steepest.compare.result import Difference, Metric, Row
+from steepest.compare.result import Comparison, Difference, Metric, Row
 from steepest.evaluate.metrics import metric_info, registry
 from steepest.report.digits import digits
-from steepest.report.sentences import about_useless
+from steepest.report.sentences import about_others, about_useless
+from steepest.report.text import comparison_table
 from steepest.report.words import Subject
 
 
@@ -65,12 +68,26 @@ def test_an_interval_that_ends_with_the_metric_is_shown_by_its_ends():
         "81.0 ± 12.7",
     ]
     assert [covers_all(each, "accuracy") for each in values] == [False, True, False]
-    assert about_useless([metric], rows, Subject()) == [
+    assert about_useless(metric, rows, Subject()) == [
         "2 seeds give no usable interval of accuracy for b: it holds every possible value."
     ]
+    deciding = Metric(name="log_loss", title="log loss", higher_is_better=False)
+    f1 = Metric(name="f1", title="F1", higher_is_better=True)
+    rows = [row.model_copy(update={"metrics": row.metrics | {"f1": values[1]}}) for row in rows]
+    assert about_others(deciding, [deciding, metric, f1], rows) == [
+        "Too few seeds for an interval of accuracy and F1."
+    ]
+    assert about_others(metric, [metric], rows) == []
+    result = Comparison(
+        title="t", sentence="Use a.", metric="log_loss", winner="a", metrics=[deciding, metric],
+        rows=[each.model_copy(update={"metrics": each.metrics | {"log_loss": values[2]}}) for each in rows],
+    )  # fmt: skip
+    console = Console(width=80, force_terminal=False, record=True, file=io.StringIO())
+    console.print(comparison_table(result))
+    assert console.export_text().splitlines()[-2:] == ["Use a.", "Too few seeds for an interval of accuracy."]
 
 
 def test_metrics_of_other_tools_have_no_range():
     metric = Metric(name="bleu", title="BLEU", higher_is_better=True)
     arm = Row(kind="arm", name="a", seeds=2, metrics={"bleu": Estimate(mean=30.0, low=-5.0, high=65.0, n=2)})
-    assert about_useless([metric], [arm], Subject()) == []
+    assert about_useless(metric, [arm], Subject()) == []

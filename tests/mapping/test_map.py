@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import json
 import re
 
@@ -140,6 +141,12 @@ def test_a_map_is_written_as_a_page_or_a_table(churned, tmp_path, capsys):
     assert [each["name"] for each in drawn["groups"]] == ["no", "yes"]
     assert [drawn["groups"][i]["name"] for i in drawn["group"]] == written["churned"].to_list()
     assert np.ptp(np.array(drawn["x"]) - written["x"].to_numpy()) < 1e-3 * np.ptp(drawn["x"])
+    assert [(each["colour"], each["shape"]) for each in drawn["groups"]] == [("series-0", 0), ("series-1", 1)]
+    assert re.search(r"<h1>(.*?)</h1>", page)[1] == "What the network sees in 60 test rows of churn"
+    assert st.map(churned, arm=arm).sentence in page
+    share = max(written["churned"].value_counts()["count"]) / len(written)
+    assert f"always guessing the most frequent label: {100 * share:.1f} %" in page
+    assert "chance" not in page
     assert not re.search(r"https?://", page)
 
 
@@ -162,6 +169,7 @@ def test_more_labels_than_colours_share_one_group_and_numbers_have_a_scale():
     assert groups[-1]["name"] == "other (6 more)"
     assert sum(each["count"] for each in groups) == 300
     assert len({(each["colour"], each["shape"]) for each in groups}) == 20
+    assert all(one["shape"] != other["shape"] for one, other in itertools.pairwise(groups[:19]))
     scale = data_of(st.map({**rows, "y": np.arange(300.0)}, target="y").to_html())["scale"]
     assert scale["text"] == ["≤ 2.99", "≥ 296"]
     assert sorted(scale["values"]) == list(range(300))

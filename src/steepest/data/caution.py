@@ -75,6 +75,10 @@ def about_split(frame: pl.DataFrame, columns: Columns, options: TableOptions) ->
         isinstance(options.validation, str) and isinstance(options.test, str)
     ):
         return []
+    if options.rating is not None:  # users and items always repeat
+        groups = " or ".join(shlex.quote(f"group:{each}") for each in (options.user, options.item))
+        new = Note("info", f"To test on new users or items: --split {groups}.")
+        return [*_about_time(frame, columns), new]
     return [*_about_time(frame, columns), *_about_groups(frame, columns, options.split_rule)]
 
 

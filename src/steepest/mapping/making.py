@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from steepest.mapping.points import Points, check_number
 from steepest.mapping.projection import Projected, make_projection
 from steepest.mapping.quality import Quality, quality_of
 from steepest.mapping.rows import activations, features, new_rows, of_run, rows_of
-from steepest.mapping.said import headline, measures, notes
+from steepest.mapping.said import headline, measures, notes, title
 from steepest.models import ModelBuilder
 from steepest.prediction.learned import numbered
 from steepest.prediction.writing import check_place, writing_tables
@@ -44,8 +44,9 @@ class Map:
         seed: of whatever is random.
 
     Example:
+        >>> import steepest as st
         >>> rows = {"x": [0.1, 0.9, 0.2, 0.8] * 5, "z": [1.0, 2.0, 1.5, 3.0] * 5, "y": ["a", "b"] * 10}
-        >>> found = make_map(rows, target="y")
+        >>> found = st.map(rows, target="y")
         >>> found.table.columns, len(found.table), found.quality.neighbours
         (['place', 'y', 'x', 'y (place)'], 20, Neighbours(original=1.0, map=1.0, chance=0.5))
     """
@@ -109,7 +110,8 @@ class Map:
     def to_html(self) -> str:
         """Return the map as one page that needs no network."""
         measured = measures(self.points, self.quality)
-        return render(self.points, self.projected, self.sentence, measured, notes(self.points, self.quality))
+        said = notes(self.points, self.quality)
+        return render(self.points, self.projected, title(self.points), self.sentence, measured, said)
 
     def __repr__(self) -> str:
         return "\n".join([self.sentence, *self.lines])
@@ -186,6 +188,7 @@ def make_map(
         if target is not None:
             raise OptionError("--target has no effect on a network", hint="name the column with --colour.")
         found = _of_network(source, of, layer, rows, data, colour, points, seed, arm, model, own_source)
+        found = replace(found, learned=True)
     else:
         given = {"--of": of, "--layer": layer, "--data": data, "--arm": arm, "--model": model}
         for name, value in given.items():

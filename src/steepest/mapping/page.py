@@ -23,8 +23,10 @@ from steepest.report import format as show
 from steepest.report import theme
 from steepest.report.html import embedded_json, own, policy, style, template
 
-SHAPES = 2
-"""Shapes of marks: with as many labels as there are colours for each, the remaining labels are one group."""
+SHAPES = 5
+"""Shapes of marks: neighbours in the legend differ in colour and shape."""
+ROOM = 2 * len(theme.SERIES)
+"""So many labels have a mark of their own; of more labels, the remaining ones are one group."""
 MISSING, OTHER = "(none)", "other"
 LONGEST = 120
 PICTURE = 28
@@ -37,14 +39,20 @@ MANY = 100
 
 
 def render(
-    points: Points, projected: Projected, sentence: str, measures: Sequence[Statement], notes: Sequence[str]
+    points: Points,
+    projected: Projected,
+    title: str,
+    sentence: str,
+    measures: Sequence[Statement],
+    notes: Sequence[str],
 ) -> str:
     """Return the page.
 
     Args:
         points: what is mapped.
         projected: its places.
-        sentence: the headline.
+        title: what is mapped, in a few words.
+        sentence: what is mapped, and how.
         measures: how much the map shows.
         notes: what else is worth knowing.
     """
@@ -62,7 +70,7 @@ def render(
         for i, (way, share) in enumerate(zip(("→", "↑"), projected.explained, strict=False), 1)
     ]
     return template("map.html.j2").render(
-        title=f"map of {points.what}",
+        title=title,
         sentence=sentence,
         measures=measures,
         notes=notes,
@@ -96,15 +104,14 @@ def _coloured(points: Points) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     if points.numeric:
         return [], _scale(values)
     counts = Counter(str(each) for each in values if each is not None)
-    room = len(theme.SERIES) * SHAPES
-    names = [name for name, _ in counts.most_common(room if len(counts) <= room else room - 1)]
+    names = [name for name, _ in counts.most_common(ROOM if len(counts) <= ROOM else ROOM - 1)]
     names = sorted_labels(names)
     slots = {name: i for i, name in enumerate(names)}
     groups: list[dict[str, Any]] = [
         {
             "name": show.shorten(show.printable(name), LONGEST),
             "colour": f"series-{slot % len(theme.SERIES)}",
-            "shape": slot // len(theme.SERIES),
+            "shape": (slot + slot // len(theme.SERIES)) % SHAPES,
             "count": counts[name],
         }
         for name, slot in slots.items()

@@ -37,6 +37,7 @@ class Points:
         notes: what is worth knowing of them.
         named: the column with the names that are written beside points, where they have names.
         pictures: of images, ``[N, C, H, W]`` (uint8).
+        learned: whether a network makes the vectors of the points.
     """
 
     vectors: Vectors
@@ -48,6 +49,7 @@ class Points:
     notes: tuple[str, ...] = ()
     named: str | None = None
     pictures: NDArray[np.uint8] | None = None
+    learned: bool = False
 
     def checked(self) -> Points:
         """Return the points if they can be mapped.

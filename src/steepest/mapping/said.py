@@ -22,6 +22,12 @@ class Statement:
         return f"{self.name}: {self.value} ({self.meaning})"
 
 
+def title(points: Points) -> str:
+    """Return what is mapped, in a few words."""
+    many = f"{len(points.vectors):,} {points.what}"
+    return f"What the network sees in {many}" if points.learned else f"A map of {many}"
+
+
 def headline(points: Points, projected: Projected) -> str:
     """Return what is mapped, and how."""
     return f"{len(points.vectors):,} {points.what}: {projected.said} of {points.by}."
@@ -55,7 +61,7 @@ def _of_neighbours(points: Points, said: Neighbours, numeric: bool) -> Statement
         what, show, meaning = "R²", _signed, "of their mean; 0 for the mean of all points"
     else:
         what, show = "accuracy", _percent
-        meaning = f"of their majority; chance {_percent(said.chance)}, always the most frequent label"
+        meaning = f"of their majority; always guessing the most frequent label: {_percent(said.chance)}"
     return Statement(
         f"{K}-nearest-neighbour {what} of {points.colour}",
         f"{show(said.original)} among the vectors, {show(said.map)} in the map",

@@ -43,7 +43,7 @@ def remarks(metric: Metric, metrics: Sequence[Metric], winner: Row, rows: Sequen
     for each in metrics[1:]:
         if each.name == "accuracy" and any(one.ends for one in others.get(each.name, [])):
             said.append(_accuracy(winner, [one for one in others[each.name] if one.ends], name))
-    said += about_useless(metrics, arms, what)
+    said += [*about_useless(metric, arms, what), *about_others(metric, metrics, arms)]
     for row in rows:
         if row.kind != "baseline" and row.outcome != "finished":
             at = " at its library default" if row.kind == "default" else ""
@@ -73,28 +73,34 @@ def notes(comparison: Comparison, *, intervals: bool = True) -> list[str]:
     said += about_optima(comparison)
     said += about_users(comparison)
     said += _chosen(metric, arms, comparison.winner, subject(comparison))
-    said += about_useless(comparison.metrics[:2], arms, subject(comparison))
+    said += about_useless(metric, arms, subject(comparison))
     return [*said, *_corrected_away(comparison)] if intervals else said
 
 
-def about_useless(metrics: Sequence[Metric], arms: Sequence[Row], what: Subject) -> list[str]:
-    """Return for which metrics and arms the interval holds every possible value, and that more seeds are needed."""
-    said: list[str] = []
-    for metric in metrics:
-        names = [
-            what.name(row.name)
-            for row in arms
-            if metric.name in row.metrics and covers_all(row.metrics[metric.name], metric.name)
-        ]
-        if names:
-            which = (
-                listed(names) if len(names) <= MOST_NAMED else f"{len(names)} of the {len(arms)} {what.many}"
-            )
-            said.append(
-                f"{what.runs(arms[0].seeds)} give no usable interval of {metric.title} for {which}: it holds every "
-                "possible value."
-            )
-    return said
+def about_useless(metric: Metric, arms: Sequence[Row], what: Subject) -> list[str]:
+    """Return for which arms the interval of a metric holds every possible value: they need more seeds."""
+    names = [what.name(row.name) for row in _useless(metric, arms)]
+    if not names:
+        return []
+    which = listed(names) if len(names) <= MOST_NAMED else f"{len(names)} of the {len(arms)} {what.many}"
+    return [
+        f"{what.runs(arms[0].seeds)} give no usable interval of {metric.title} for {which}: it holds every possible "
+        "value."
+    ]
+
+
+def about_others(metric: Metric, metrics: Sequence[Metric], arms: Sequence[Row]) -> list[str]:
+    """Return for which metrics other than the deciding one an interval holds every possible value, in one line."""
+    found = [each.title for each in metrics if each.name != metric.name and _useless(each, arms)]
+    return [f"Too few seeds for an interval of {listed(found)}."] if found else []
+
+
+def _useless(metric: Metric, arms: Sequence[Row]) -> list[Row]:
+    return [
+        row
+        for row in arms
+        if metric.name in row.metrics and covers_all(row.metrics[metric.name], metric.name)
+    ]
 
 
 def _corrected_away(comparison: Comparison) -> list[str]:

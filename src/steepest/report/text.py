@@ -21,7 +21,7 @@ from steepest.compare.result import Comparison, Metric, Row, better_first
 from steepest.report import format as show
 from steepest.report.digits import digits_of, from_winner
 from steepest.report.levels import LevelColumns, effects_table, level_columns, wrapped
-from steepest.report.sentences import notes
+from steepest.report.sentences import about_others, notes
 from steepest.report.view import UNBROKEN, is_winner, metric_of
 
 _NAME, _HEAD = 15, 20
@@ -79,7 +79,9 @@ def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
     below: list[RenderableType] = [Text(show.printable(each), style="dim") for each in said]
     if comparison.factorial is not None:
         below.append(effects_table(comparison.factorial, digits_of(comparison, metric)))
-    return Group(table, *below, sentence)
+    finished = [row for row in arms if row.outcome == "finished"]
+    after = about_others(metric, comparison.metrics[:2], finished)
+    return Group(table, *below, sentence, *(Text(each, style="dim") for each in after))
 
 
 def _fitting(comparison: Comparison, shown: Sequence[Row], width: int) -> tuple[Table, _Columns]:

@@ -46,9 +46,13 @@
     ? scale.values.map((value) => (value === null ? STEPS : Math.round(Math.min(Math.max((value - scale.low) / (scale.high - scale.low || 1), 0), 1) * (STEPS - 1))))
     : group;
 
+  // A disc, then a triangle, a square, a diamond and a cross.
+  const CORNERS = [null, [[0, -1.25], [1.2, 1], [-1.2, 1]], [[-0.9, -0.9], [0.9, -0.9], [0.9, 0.9], [-0.9, 0.9]], [[0, -1.3], [1.3, 0], [0, 1.3], [-1.3, 0]],
+    [[-0.4, -1.2], [0.4, -1.2], [0.4, -0.4], [1.2, -0.4], [1.2, 0.4], [0.4, 0.4], [0.4, 1.2], [-0.4, 1.2], [-0.4, 0.4], [-1.2, 0.4], [-1.2, -0.4], [-0.4, -0.4]]];
   const outline = (pen, shape, cx, cy, r) => {
     pen.beginPath();
-    if (shape) { pen.moveTo(cx, cy - 1.25 * r); pen.lineTo(cx + 1.2 * r, cy + r); pen.lineTo(cx - 1.2 * r, cy + r); pen.closePath(); }
+    const corners = CORNERS[shape];
+    if (corners) { corners.forEach(([across, down]) => pen.lineTo(cx + across * r, cy + down * r)); pen.closePath(); }
     else pen.arc(cx, cy, r, 0, 7);
   };
 
