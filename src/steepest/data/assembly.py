@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from steepest.data import target as targets
 from steepest.data.caution import about_identical, about_split, about_test_rows
 from steepest.data.columns import Columns, as_number
+from steepest.data.crowding import about_column, about_target
 from steepest.data.dataset import Dataset, Note, Part, TargetScale, has_classes
 from steepest.data.dates import Form
 from steepest.data.encode import TableEncoder, fit_and_encode
@@ -155,7 +156,7 @@ def assemble(
         classes = tuple(targets.class_labels(frame[target])) if has_classes(task) else ()
     if set(classes) <= set(before):  # a filter step may leave fewer of them in one test set than in another
         classes = tuple(before)
-    encoder, scale, parts, unforeseen, digest, doubles = _encoded(
+    encoder, scale, parts, unforeseen, digest, doubles, about_crowds = _encoded(
         frame, columns, options, target, classes, None if given is None else given.scale, vary=not declared
     )
     about_weights: list[Note] = []
@@ -164,7 +165,10 @@ def assemble(
         about_weights.append(about)
     said = options.said()
     vocabularies = encoder.to_dict()["vocabularies"]
-    which = [test_set] if several else []
+    which = [
+        *([test_set] if several else []),
+        *(name for name, each in encoder.scales.items() if each.middle),
+    ]
     digest.update(json.dumps([said, vocabularies, list(classes), *which], sort_keys=True).encode())
     pipeline = TablePipeline(
         target=target,
@@ -201,6 +205,7 @@ def assemble(
             else ()
         ),
         *about_columns,
+        *(about_crowds if given is None else ()),
         *about_weights,
         *_about_unforeseen(unforeseen),
     )
@@ -276,7 +281,9 @@ def _encoded(
     scale: TargetScale | None,
     *,
     vary: bool,
-) -> tuple[TableEncoder, TargetScale, dict[str, Part], dict[str, Unforeseen], Any, dict[str, Part]]:
+) -> tuple[
+    TableEncoder, TargetScale, dict[str, Part], dict[str, Unforeseen], Any, dict[str, Part], list[Note]
+]:
     rows = {name: (frame[SPLIT_COLUMN] == name).to_numpy() for name in PARTS}
     encoder, encoded, numbers = fit_and_encode(
         columns.each_feature(frame),
@@ -287,8 +294,13 @@ def _encoded(
     )
     if options.as_they_are:
         encoder, scale = encoder.as_they_are(), TargetScale()
+    train = pl.Series(rows["train"])
+    crowds = {name: each.crowd(numbers[name].filter(train)) for name, each in encoder.scales.items()}
+    about = [about_column(name, each) for name, each in crowds.items() if each is not None]
     scale, answers = _encoded_target(frame[target], rows["train"], classes, scale, vary=vary)
     raw = None if classes else as_number(frame[target]).to_numpy()
+    if raw is not None and not options.as_they_are:
+        about += about_target(raw[rows["train"]].astype(np.float64), target, scale.mean, scale.sd)
     digest = hashlib.sha256()
     parts: dict[str, Part] = {}
     doubles: dict[str, Part] = {}
@@ -322,7 +334,7 @@ def _encoded(
     if not options.split_rule.held_out:
         parts = dict.fromkeys(PARTS, parts["train"])
         doubles = dict.fromkeys(PARTS, doubles["train"]) if doubles else doubles
-    return encoder, scale, parts, unforeseen, digest, doubles
+    return encoder, scale, parts, unforeseen, digest, doubles, about
 
 
 def _rows_of(frame: pl.DataFrame, options: TableOptions) -> dict[str, NDArray[np.bool_]]:

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from steepest.data import dates
 from steepest.data.columns import Column, Columns
+from steepest.data.crowding import crowded, middle, typical
 from steepest.data.dataset import Note, Task, has_classes
 from steepest.data.labels import as_text, distinct_values
 from steepest.data.names import names_a_duration, names_a_person, names_a_time, part_of_a_cycle, words
@@ -100,7 +101,7 @@ def about_curve(
         'the 200 different values of t become 3 in 32 bits: subtract 1700000100 with the step below, or train with ...'
     """
     before = () if column is None else _as_number(column)
-    found = _about_offset(x, before), _about_offset(y, ())
+    found = about_offset(x, before), about_offset(y, ())
     notes = [each for each in found if each is not None]
     if not split or options.split_rule.kind in ("group", "time") or isinstance(options.test, str):
         return notes
@@ -132,7 +133,7 @@ def _as_number(column: Column) -> tuple[str, ...]:
     )
 
 
-def _about_offset(values: pl.Series, before: Sequence[str]) -> Note | None:
+def about_offset(values: pl.Series, before: Sequence[str] = ()) -> Note | None:
     """Return a note if numbers are so far from 0 that 32 bits merge them, or that training is slow.
 
     Args:
@@ -141,18 +142,24 @@ def _about_offset(values: pl.Series, before: Sequence[str]) -> Note | None:
     """
     numbers = values.cast(pl.Float64).to_numpy()
     spread, mean = deviation(numbers), float(numbers.mean())
-    if spread == 0.0 or abs(mean) <= FAR * spread:
+    if spread == 0.0:
         return None
+    crowd = crowded(numbers)
+    if not crowd and abs(mean) <= FAR * spread:
+        return None
+    with np.errstate(over="ignore"):
+        short = numbers.astype(np.float32).astype(np.float64)
+    lost = np.abs(short - numbers).max() > LOST * spread
+    if crowd and not lost:  # a far value moves the mean and the deviation
+        mean, spread = middle(numbers), typical(numbers, middle(numbers))
     unit = 10.0 ** math.floor(math.log10(spread))
     offset = f"{round(mean / unit) * unit:.15g}"
     column = values.name.replace('"', '""')
     step = step_toml("derive", columns={values.name: f'"{column}" - {offset}'})
     step, what = "\n\n".join([*before, step]), "step" if not before else "steps"
     cure = f"subtract {offset} with the {what} below"
-    with np.errstate(over="ignore"):
-        short = numbers.astype(np.float32).astype(np.float64)
     different, left = (len(np.unique(each)) for each in (numbers, short))
-    if left < different and np.abs(short - numbers).max() > LOST * spread:
+    if crowd or (left < different and lost):
         text = (
             f"the {different:,} different values of {values.name} become {left:,} in 32 bits: {cure}, or train with "
             "--precision float64."

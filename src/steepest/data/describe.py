@@ -13,8 +13,9 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from steepest.data import scores
 from steepest.data.columns import Columns
-from steepest.data.dataset import Note
+from steepest.data.dataset import Note, has_classes
 from steepest.data.described import Described
 from steepest.data.labels import as_label, as_text, distinct_values
 from steepest.data.options import TableOptions
@@ -188,6 +189,18 @@ class ShownRows:
             for line in self._lines()
         )
         return f"<table><tbody>{rows}</tbody></table>"
+
+
+def about_crowds(frame: pl.DataFrame, columns: Columns, options: TableOptions) -> list[Note]:
+    """Return warnings about columns of numbers that few far values press together."""
+    answers = None if options.target is None else frame[options.target]
+    classes = options.task != "auto" and has_classes(options.task)
+    if answers is not None and (classes or not answers.dtype.is_numeric()):
+        answers = None
+    wanted = set(columns.continuous)
+    return scores.about_crowds(
+        ((name, values) for name, values in columns.each_feature(frame) if name in wanted), answers
+    )
 
 
 def describe_columns(

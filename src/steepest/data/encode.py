@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from steepest.data.columns import check_finite
 from steepest.data.labels import Labels, labels_of
 from steepest.data.numbers import NumberEncoding
-from steepest.data.sizes import beyond_floats, check_size, deviation
+from steepest.data.scores import Standardization
 from steepest.data.target import sorted_labels
 from steepest.data.unforeseen import Unforeseen, added
-from steepest.errors import DataError
 
 UNKNOWN = "(unknown)"
 MISSING = "(missing)"
@@ -81,85 +79,6 @@ class Vocabulary:
         """Return the texts of codes, with ``(unknown)`` and ``(missing)``."""
         texts = [UNKNOWN, *self.labels, *([MISSING] if self.missing else [])]
         return [texts[int(each)] for each in codes]
-
-
-LARGEST_SCORE = 1e30
-"""A larger standard score would overflow in the network."""
-
-
-@dataclass(frozen=True)
-class Standardization:
-    """How one continuous column is standardised: ``(value - shift - mean) / sd``, missing values at the mean.
-
-    Attributes:
-        mean, sd: of the known training values less the shift; of a constant, its size counts as the sd.
-        missing: whether training rows had missing values, so that an indicator column is added.
-        shift: what is subtracted first, exactly, from whole numbers that are too large for floats.
-    """
-
-    mean: float
-    sd: float
-    missing: bool = False
-    shift: int = 0
-
-    @classmethod
-    def fit(cls, values: pl.Series) -> Standardization:
-        """Learn from the training rows.
-
-        Raises:
-            DataError: a value is too large to be squared.
-
-        Example:
-            >>> Standardization.fit(pl.Series([0.0, 2e-13]))
-            Standardization(mean=1e-13, sd=1e-13, missing=False, shift=0)
-        """
-        known, missing = values.drop_nulls(), values.null_count() > 0
-        if len(known) == 0:
-            return cls(0.0, 1.0, missing)
-        check_size(values, cure=f"leave the column out: --drop {values.name}")
-        shift = int(known.min()) if beyond_floats(known) else 0  # pyright: ignore[reportArgumentType]
-        numbers = _less(known, shift)
-        first = float(numbers[0])
-        if (numbers == first).all():
-            return cls(first, abs(first + shift) or 1.0, missing, shift)
-        return cls(float(numbers.mean()), deviation(numbers), missing, shift)
-
-    def encode(self, values: pl.Series) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Return standard scores ``[N]`` and where values are missing.
-
-        Raises:
-            DataError: the column holds an infinity, or a value whose score does not fit into 32 bits.
-        """
-        found = _less(values, self.shift)
-        if np.isinf(found).any():
-            check_finite(values, values.name, cure="remove those rows")
-        lacking = np.isnan(found)
-        found[lacking] = self.mean
-        with np.errstate(over="ignore"):
-            scores = (found - self.mean) / self.sd
-        far = np.flatnonzero(np.abs(scores) > LARGEST_SCORE)
-        if len(far):
-            raise DataError(
-                f"column {values.name!r} holds {values[int(far[0])]:g} in row {far[0] + 1}, "
-                f"{np.abs(scores[far[0]]):.0e} standard deviations from the training rows' mean",
-                hint=f"correct it in the table, or leave the column out: --drop {values.name}.",
-            )
-        return scores, lacking
-
-
-def _less(values: pl.Series, shift: int) -> NDArray[np.float64]:
-    """Return ``values - shift`` as new floats, not-a-number where they are missing; exact for close whole numbers."""
-    numbers = values.cast(pl.Float64).to_numpy(writable=True)
-    if not shift:
-        return numbers
-    numbers -= float(shift)
-    if not values.dtype.is_integer():
-        return numbers
-    whole = values.fill_null(shift).to_numpy()
-    near = np.abs(numbers) < 2.0**62
-    exact = whole.astype(np.uint64) - np.uint64(shift % (1 << 64))  # what overflows comes back
-    numbers[near] = exact.view(np.int64)[near]
-    return numbers
 
 
 @dataclass(frozen=True)
@@ -295,11 +214,7 @@ class TableEncoder:
             columns[name] = vocabulary.decode(codes[:, i])
         indicator = len(self.scales)
         for i, (name, scale) in enumerate(self.scales.items()):
-            digits = 6 - math.ceil(math.log10(scale.sd))  # a float32 score holds no more
-            values: list[float | None] = [
-                round(value, digits) + 0.0 + scale.shift
-                for value in (scores[:, i].double() * scale.sd + scale.mean).tolist()
-            ]
+            values: list[float | None] = [*scale.decode(scores[:, i])]
             if scale.missing:
                 lacking = scores[:, indicator].bool().tolist()
                 values = [None if missing else value for value, missing in zip(values, lacking, strict=True)]
@@ -314,7 +229,7 @@ class TableEncoder:
                 name: {"labels": list(each.labels), "missing": each.missing}
                 for name, each in self.vocabularies.items()
             },
-            "scales": {name: asdict(each) for name, each in self.scales.items()},
+            "scales": {name: each.to_dict() for name, each in self.scales.items()},
             "min_count": self.min_count,
             **({} if self.encoding is None else {"encoding": self.encoding.to_dict()}),
         }
@@ -327,7 +242,7 @@ class TableEncoder:
                 name: Vocabulary(_texts(each["labels"]), bool(each["missing"]))
                 for name, each in stored["vocabularies"].items()
             },
-            {name: _stored_scale(**each) for name, each in stored["scales"].items()},
+            {name: Standardization.from_dict(each) for name, each in stored["scales"].items()},
             int(stored.get("min_count", 1)),
             NumberEncoding.from_dict(stored["encoding"]) if "encoding" in stored else None,
         )
@@ -337,12 +252,6 @@ def _texts(values: Sequence[object]) -> tuple[str, ...]:
     if not all(isinstance(each, str) for each in values):
         raise ValueError("a label is not a text")
     return tuple(str(each) for each in values)
-
-
-def _stored_scale(mean: float, sd: float, missing: bool, shift: int = 0) -> Standardization:
-    if not (math.isfinite(mean) and math.isfinite(sd) and sd > 0):
-        raise ValueError(f"a column cannot have the mean {mean} and the standard deviation {sd}")
-    return Standardization(float(mean), float(sd), bool(missing), int(shift))
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,9 @@ SCORE_KNOTS = 65
 FARTHEST = 3.5
 """The quantile scores of the least and the greatest training row are -3.5 and 3.5."""
 
+NARROWEST = 1e-37
+"""Knots that are closer are one: the inverse of their distance would be infinite in 32 bits."""
+
 Floats = NDArray[np.float64]
 
 
@@ -228,7 +231,8 @@ def _column(kind: str, options: Mapping[str, Any], known: Floats) -> ColumnEncod
         return ColumnEncoding()
     bent = ColumnEncoding(log=_log(known) if np.abs(values).max() > HEAVY else ())
     if kind == "piecewise":
-        return replace(bent, knots=_floats(knots_of(values, counts, options["bins"])))
+        knots = knots_of(values, counts, options["bins"]).astype(np.float32)
+        return replace(bent, knots=_floats(knots[_apart(knots)]))
     quantiles, scores = _normal(values, counts)
     return replace(bent, quantiles=quantiles, scores=scores)
 
@@ -269,7 +273,7 @@ def _normal(values: Floats, counts: NDArray[np.int64]) -> tuple[tuple[float, ...
     places = np.clip(np.searchsorted(middle, wanted), 0, len(values) - 1)
     places = np.unique(np.concatenate([[0], places, [len(values) - 1]]))
     knots = values[places].astype(np.float32)
-    kept = np.concatenate([[True], np.diff(knots) > 0])
+    kept = _apart(knots)
     scores = np.clip(ndtri(middle[places][kept]), -FARTHEST, FARTHEST)
     return _floats(knots[kept]), _floats(scores)
 
@@ -278,10 +282,22 @@ def _log(known: Floats) -> tuple[float, ...]:
     centre = float(np.median(known))
     away = np.abs(known - centre)
     unit = float(np.median(away[away > 0]))
+    if away.max() > unit / NARROWEST:  # nothing that 32 bits hold
+        return ()
     bent = np.sign(known - centre) * np.log1p(away / unit)
     return _floats([centre, unit, bent.mean(), bent.std()])
 
 
 def _floats(values: Any) -> tuple[float, ...]:
-    """Return numbers that 32 bits hold, each once where they are knots."""
+    """Return numbers that 32 bits hold."""
     return tuple(np.asarray(values, dtype=np.float32).tolist())
+
+
+def _apart(knots: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return which of the knots to keep, so that the inverse of the width of each piece is finite in 32 bits."""
+    kept = np.ones(len(knots), dtype=bool)
+    last = 0
+    for i in range(1, len(knots)):
+        kept[i] = knots[i] - knots[last] > NARROWEST
+        last = i if kept[i] else last
+    return kept

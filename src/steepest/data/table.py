@@ -20,7 +20,7 @@ from steepest.data.caution import about_split
 from steepest.data.cells import Cells
 from steepest.data.dataset import Dataset, Note, has_classes
 from steepest.data.dates import SAMPLE, Form
-from steepest.data.describe import Description, ShownRows, describe_columns
+from steepest.data.describe import Description, ShownRows, about_crowds, describe_columns
 from steepest.data.folds import Folds
 from steepest.data.harmony import Raw, harmonised
 from steepest.data.labels import with_text
@@ -154,7 +154,7 @@ class Table(Source):
         if self.options.split_rule.several:
             known = frame.height - (frame[self.options.target].null_count() if self.options.target else 0)
             notes.append(Note("info", f"{about_test_sets(known, self.options)}."))
-        notes += about_split(frame, columns, self.options)
+        notes += [*about_split(frame, columns, self.options), *about_crowds(frame, columns, self.options)]
         told = (*self._read_notes, *map(note_of, reports), *notes)
         name = source_name(self._source)
         return describe_columns(frame, columns, told, name=name, options=self.options)

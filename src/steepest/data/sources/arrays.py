@@ -21,6 +21,7 @@ from torch import Tensor
 from steepest.data import target as targets
 from steepest.data.answers import as_series, one_each
 from steepest.data.caution import about_test_rows
+from steepest.data.crowding import about_array, about_target
 from steepest.data.dataset import (
     Dataset,
     InputField,
@@ -36,6 +37,7 @@ from steepest.data.described import Fact, Listed, Overview, span
 from steepest.data.labels import as_label
 from steepest.data.options import TableOptions
 from steepest.data.parts import PARTS, SPLIT_COLUMN, SPLIT_TYPE, split_rows
+from steepest.data.sizes import deviation
 from steepest.data.sources.contract import Source, failed
 from steepest.data.sources.rows import Encoded, Pipeline
 from steepest.data.unforeseen import Unforeseen
@@ -156,13 +158,17 @@ class ArraySource(Source):
             about = counted(len(lists[-1].rows), "class", "classes")
         else:
             about = span(answers.min(), answers.max())  # pyright: ignore[reportArgumentType]
+        crowds = [note for name, each in self._inputs.items() for note in about_array(name, each)]
+        if not has_classes(task):
+            numbers = answers.cast(pl.Float64).to_numpy()
+            crowds += about_target(numbers, self.target, float(numbers.mean()), deviation(numbers))
         facts = (
             Fact("rows", self._rows),
             Fact("target", self.target, "target", f"{self.target}, {task}, {about}"),
             Fact("task", task),
         )
         return Overview(
-            self.name, self.kind, counted(self._rows, "row"), facts, tuple(lists), tuple(about_task)
+            self.name, self.kind, counted(self._rows, "row"), facts, tuple(lists), (*about_task, *crowds)
         )
 
     def make(self, test_set: int | None) -> tuple[Dataset, ArrayPipeline]:
@@ -183,12 +189,17 @@ class ArraySource(Source):
         rows = {name: (part == (name if held_out else "train")).to_numpy() for name in PARTS}
         classes = tuple(targets.class_labels(self._answers)) if has_classes(task) else ()
         scale = TargetScale()
+        crowds = [
+            note for name, each in self._inputs.items() for note in about_array(name, each[rows["train"]])
+        ]
         if classes:
             answers = targets.class_codes(self._answers, list(classes)).to_numpy()
             exact = answers
         else:
             scale, answers = targets.standardised(self._answers, rows["train"])
-            exact = (self._answers.cast(pl.Float64).to_numpy() - scale.mean) / scale.sd
+            numbers = self._answers.cast(pl.Float64).to_numpy()
+            exact = (numbers - scale.mean) / scale.sd
+            crowds += about_target(numbers[rows["train"]], self.target, scale.mean, scale.sd)
         parts: dict[str, Part] = {}
         doubles: dict[str, Part] = {}
         told = [self.options.said(), test_set, self.target, list(self._inputs), dict(self._arrays.kinds)]
@@ -217,7 +228,7 @@ class ArraySource(Source):
             shape=shape,
             classes=classes,
             target_scale=scale,
-            notes=(*about_task, *about_parts, *few),
+            notes=(*about_task, *about_parts, *few, *crowds),
             provenance={
                 "source": str(self._source) if isinstance(self._source, str | Path) else "arrays in memory",
                 "rows_read": self._rows,

@@ -14,7 +14,7 @@ import polars as pl
 import torch
 
 from steepest.data.catalog import SOURCES, is_name
-from steepest.data.caution import about_curve
+from steepest.data.caution import about_curve, about_offset
 from steepest.data.dataset import Dataset, InputField, InWords, Part, Shape
 from steepest.data.described import Fact, Overview, span
 from steepest.data.giveaway import without_giveaways
@@ -138,7 +138,13 @@ class Curve(Source):
             Fact("points_that_share_x", sharing),
         ]
         title = f"{counted(rows.height, 'point')}, {self.options.y} along {self.options.x}"
-        return Overview(table.name, self.kind, title, tuple(facts), notes=table.notes)
+        named = [rows[str(each)].drop_nulls() for each in (self.options.x, self.options.y)]
+        notes = [
+            note
+            for note in (about_offset(each) for each in named if each.dtype.is_numeric() and len(each))
+            if note is not None
+        ]
+        return Overview(table.name, self.kind, title, tuple(facts), notes=(*table.notes, *notes))
 
     @property
     def default_model(self) -> str:
