@@ -29,6 +29,16 @@ def rows() -> pl.DataFrame:
     )
 
 
+def test_one_line_says_how_to_test_on_new_users_or_items(ratings_csv) -> None:
+    options = {"user": "userId", "item": "movieId", "rating": "rating"}
+    said = [
+        each.text for each in open_source(ratings_csv, **options).describe().notes if "--split " in each.text
+    ]
+    assert said == ["To test on new users or items: --split group:userId or group:movieId."]
+    grouped = open_source(ratings_csv, split="group:userId", **options).describe().notes
+    assert not [each for each in grouped if "--split " in each.text]
+
+
 def test_ratings_are_in_their_own_units_and_users_come_first(rows):
     source = open_source(rows, **NAMED, validation=0.2)
     data, pipeline = source.make(0)
