@@ -54,6 +54,16 @@ def first_few(names: Sequence[str], most: int = 6) -> str:
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
+def one_line(text: str) -> str:
+    """Return a name or a value without line breaks and runs of blanks, as it is shown.
+
+    Example:
+        >>> one_line("Head\\ner  A")
+        'Head er A'
+    """
+    return " ".join(text.split())
+
+
 def plain_text(shown: Any, width: int = 100) -> str:
     """Return what rich would print of a value, as text without colours; nothing is printed, in a notebook either.
 

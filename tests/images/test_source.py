@@ -175,7 +175,7 @@ def test_nothing_held_out(photos: Path) -> None:
 def test_images_without_labels_and_too_few(tmp_path: Path) -> None:
     flat = {name.replace("/", "-"): content for name, content in tree(20).items()}
     with pytest.raises(DataError, match=r"have no labels\nHint: put those of each class into a folder"):
-        open_source(write_tree(tmp_path / "flat", flat))
+        _ = open_source(write_tree(tmp_path / "flat", flat)).target
     with pytest.raises(DataError, match="has 4 images, too few"):
         open_source(write_tree(tmp_path / "few", tree(4)))
 

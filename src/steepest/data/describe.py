@@ -22,7 +22,7 @@ from steepest.data.options import TableOptions
 from steepest.data.suggestions import quoted
 from steepest.errors import FolderError
 from steepest.files import reachable, write_atomically
-from steepest.wording import counted, plain_text, significant
+from steepest.wording import counted, one_line, plain_text, significant
 
 _TYPES = {
     "text": "text",
@@ -79,7 +79,7 @@ class Description(Described):
             f"{self.name}: {counted(self.rows, 'row')}, {counted(len(self.columns), 'column')}", style="bold"
         )
         table = RichTable(box=None, pad_edge=False, header_style="dim", expand=True)
-        longest = max((len(each.name) for each in self.columns), default=6)
+        longest = max((len(one_line(each.name)) for each in self.columns), default=6)
         table.add_column("column", no_wrap=True, overflow="ellipsis", width=max(6, min(longest, 24)))
         table.add_column("type", no_wrap=True, width=6)
         table.add_column("used as", no_wrap=True, width=11)
@@ -89,13 +89,13 @@ class Description(Described):
         for each in self.columns:
             style = {"target": "bold", "weight": "bold", "left out": "dim"}.get(each.role, "")
             table.add_row(
-                Text(each.name), each.kind, each.role, share(each.missing), f"{each.distinct:,}",
+                Text(one_line(each.name)), each.kind, each.role, share(each.missing), f"{each.distinct:,}",
                 Text(each.values), style=style,
             )  # fmt: skip
         yield table
         for note in self.notes:
             mark, style = ("!", "yellow") if note.kind == "warning" else ("·", "dim")
-            yield Text.assemble((f"{mark} ", style), note.text)
+            yield Text.assemble((f"{mark} ", style), one_line(note.text))
             if note.step:
                 yield Text(note.step)
 
@@ -168,11 +168,13 @@ class ShownRows:
     frame: pl.DataFrame
 
     def _lines(self) -> list[list[str]]:
-        return [[each.name, *(_cell(value) for value in each)] for each in self.frame.iter_columns()]
+        return [
+            [one_line(each.name), *(_cell(value) for value in each)] for each in self.frame.iter_columns()
+        ]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         table = RichTable(box=None, pad_edge=False, show_header=False)
-        longest = max((len(each) for each in self.frame.columns), default=1)
+        longest = max((len(one_line(each)) for each in self.frame.columns), default=1)
         table.add_column(style="dim", no_wrap=True, overflow="ellipsis", width=min(longest, 28))
         for _ in range(self.frame.height):
             table.add_column(no_wrap=True, overflow="ellipsis")
@@ -245,9 +247,7 @@ def _values(values: pl.Series, role: str, kind: str) -> str:
         middle: Any = known.median()
         return f"{_number(low)} … {_number(high)}, median {_number(middle)}"
     counts = as_label(known).alias("value").value_counts(sort=True, name="count").head(3)
-    return ", ".join(
-        f"{' '.join(value.split())[:30]} {_percent(n / len(values))}" for value, n in counts.iter_rows()
-    )
+    return ", ".join(f"{one_line(value)[:30]} {_percent(n / len(values))}" for value, n in counts.iter_rows())
 
 
 def _percent(part: float) -> str:
@@ -261,7 +261,7 @@ def _number(value: Any) -> str:
 def _cell(value: Any) -> str:
     if value is None:
         return "(missing)"
-    return significant(value, 6) if isinstance(value, float) else str(value)
+    return significant(value, 6) if isinstance(value, float) else one_line(str(value))
 
 
 def _toml(description: Description) -> str:
@@ -303,16 +303,12 @@ def _toml(description: Description) -> str:
         ]
     for note in description.notes:
         if note.step:
-            lines += ["", f"# {_comment(note.text)}", *(f"# {line}" for line in note.step.split("\n"))]
+            lines += ["", f"# {one_line(note.text)}", *(f"# {line}" for line in note.step.split("\n"))]
     return "\n".join(lines) + "\n"
 
 
 def _list(name: str, entries: list[tuple[str, str]]) -> list[str]:
     if not entries:
         return [f"{name} = []"]
-    inside = [f"  {quoted(entry)}," + (f"  # {_comment(about)}" if about else "") for entry, about in entries]
+    inside = [f"  {quoted(entry)}," + (f"  # {one_line(about)}" if about else "") for entry, about in entries]
     return [f"{name} = [", *inside, "]"]
-
-
-def _comment(text: str) -> str:
-    return " ".join(text.split())

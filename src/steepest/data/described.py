@@ -15,7 +15,7 @@ from rich.text import Text
 
 from steepest.data.dataset import Note
 from steepest.errors import OptionError
-from steepest.wording import plain_text, significant
+from steepest.wording import one_line, plain_text, significant
 
 MOST_SHOWN = 12
 """Rows of a list that are shown; all of them are in the plain values."""
@@ -96,7 +96,7 @@ class Listed:
 
     def shown(self) -> list[tuple[str, ...]]:
         """Return the texts of the first rows, and what stands for the others."""
-        some = [(str(row[0]), *map(_short, row[1:])) for row in self.rows[:MOST_SHOWN]]
+        some = [(one_line(str(row[0])), *map(_short, row[1:])) for row in self.rows[:MOST_SHOWN]]
         more = len(self.rows) - len(some)
         return [*some, (f"and {more:,} more", *[""] * (len(self.columns) - 1))] if more else some
 
@@ -137,12 +137,12 @@ class Overview(Described):
         return [(each.label, each.text) for each in self.facts if each.label]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield Text(f"{self.name}: {self.title}", style="bold")
+        yield Text(one_line(f"{self.name}: {self.title}"), style="bold")
         table = RichTable(box=None, pad_edge=False, show_header=False)
         table.add_column(style="dim", no_wrap=True)
         table.add_column()
         for label, text in self._lines:
-            table.add_row(label, Text(text))
+            table.add_row(label, Text(one_line(text)))
         yield table
         for each in self.lists:
             yield Text("")
@@ -151,7 +151,7 @@ class Overview(Described):
             yield Text("")
         for note in self.notes:
             mark, style = ("!", "yellow") if note.kind == "warning" else ("·", "dim")
-            yield Text.assemble((f"{mark} ", style), note.text)
+            yield Text.assemble((f"{mark} ", style), one_line(note.text))
 
     def _repr_html_(self) -> str:
         def row(cells: Sequence[str], tag: str = "td") -> str:

@@ -26,6 +26,7 @@ from steepest.data.sources.rows import HINT, Encoded, Pipeline, read_stored
 from steepest.data.target import typed_labels
 from steepest.data.unforeseen import Unforeseen
 from steepest.errors import DataError, FolderError, PreparationError, unknown_name
+from steepest.wording import first_few
 
 VERSION = 2
 READABLE = (1, 2)
@@ -138,9 +139,7 @@ class TablePipeline(Pipeline):
         for name in keep:
             if name not in there:
                 error = unknown_name("column", name, there)
-                raise DataError(
-                    f"there is no column {name!r} to keep in {source_name(source)}", hint=error.hint
-                )
+                raise DataError(f"there is no column {name!r} in {source_name(source)}", hint=error.hint)
         wanted = {*self.raw, self.target, *keep}
         frame = cells.frame.select([name for name in there if name in wanted])
         found = batches(frame, rows)
@@ -167,6 +166,12 @@ class TablePipeline(Pipeline):
         reading = as_in_training(known.types, self.notations)
         reading = replace(reading, missing=self.missing, marks=self.marks, encoding=self.encoding)
         cells = read(source, reading, sure=sure)
+        there = cells.frame.collect_schema().names()
+        if there and not {*self.raw, self.target} & set(there):
+            raise DataError(
+                f"{source_name(source)} has none of the columns {first_few(self.required)}; it has {first_few(there)}",
+                hint="give the columns that were there in training; they are found by their names.",
+            )
         for name, doubt in cells.doubts.items():
             if known.needs(name):
                 raise DataError(f"column {name!r} {doubt.why}", hint=f"{doubt.cure}.")

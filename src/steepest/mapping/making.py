@@ -11,6 +11,7 @@ import polars as pl
 import torch
 
 from steepest import forks
+from steepest.data.sources.images import ImageData
 from steepest.data.sources.opening import open_source
 from steepest.data.sources.ratings import RatingsPipeline
 from steepest.errors import OptionError
@@ -198,6 +199,8 @@ def make_map(
                     hint="leave it out, or name the folder of a comparison.",
                 )
         opened_source = open_source(source, target=target, reader=own_source)
+        if isinstance(opened_source, ImageData):
+            opened_source = opened_source.without_target()
         _ = opened_source.target
         dataset, _ = opened_source.make(0 if opened_source.sets == 1 else None)
         chosen = rows_of(opened_source, dataset, rows, colour, "all")

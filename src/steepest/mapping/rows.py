@@ -13,10 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from steepest.data.dataset import Dataset, Part, Shape
+from steepest.data.dataset import Dataset, Part, Shape, Task
 from steepest.data.names import plain
 from steepest.data.parts import SPLIT_COLUMN
 from steepest.data.sources.contract import Source
+from steepest.data.sources.images import LABEL, ImageData
 from steepest.data.sources.ratings import Ratings, RatingsPipeline
 from steepest.data.sources.rows import Pipeline
 from steepest.data.table import Table
@@ -30,6 +31,8 @@ from steepest.prediction.model import TrainedModel
 
 PARTS = ("test", "validation", "train", "all")
 PREDICTED = "predicted"
+RECONSTRUCTION: Task = "reconstruction"
+"""Its target, and what is predicted, is the image itself."""
 PLACE = "place"
 """The column with the place of a row in its part, where its number is not known."""
 BATCH_ROWS = 1 << 16
@@ -44,7 +47,7 @@ class Rows:
     Attributes:
         inputs: what a model is called with.
         about: what is known of each, its number first.
-        target: the column with the true target, where it is known.
+        target: the column with the true target, or of images that are reconstructed their label, where it is known.
         what: the rows in words.
         notes: what is worth knowing.
     """
@@ -70,7 +73,8 @@ def activations(
         model: a network.
         layer: its layer; None for the last hidden one.
         rows: of which at most ``most`` are taken, at random.
-        colour: the column that points are coloured by; None for the true target, else the predicted one.
+        colour: the column that points are coloured by; None for the true target, else the predicted one. A
+            reconstruction is no colour: its points have that of their label, or none.
         most: so many points at most.
         seed: chooses them.
 
@@ -82,12 +86,14 @@ def activations(
     some, notes = _some(rows, most, seed)
     vectors = activations_of(model.net, found, some.inputs).astype(np.float64)
     count = len(some.about)
-    predicted = model.table_of(predict(model.net, some.inputs), torch.arange(count), count)
-    about = some.about.with_columns(predicted["prediction"].alias(PREDICTED))
+    about, default = some.about, rows.target
+    if model.about.shape.task != RECONSTRUCTION:
+        predicted = model.table_of(predict(model.net, some.inputs), torch.arange(count), count)
+        about, default = about.with_columns(predicted["prediction"].alias(PREDICTED)), default or PREDICTED
     size = f"{vectors.shape[1]:,} number{'s' if vectors.shape[1] != 1 else ''}"
     return _points(
         some, about, vectors, f"the activations of layer {found.name} ({size})", notes,
-        colour or rows.target or PREDICTED, model.about.shape,
+        colour or default, model.about.shape,
     )  # fmt: skip
 
 
@@ -145,9 +151,9 @@ def _points(
     if colour is None:
         return points
     if colour not in about.columns:
-        raise unknown_name("column", colour, about.columns)
+        raise unknown_name("column", colour, about.columns, more=" Name one of them with --colour.")
     made = coloured(points, colour)
-    return replace(made, numeric=not shape.classes) if colour in (some.target, PREDICTED) else made
+    return replace(made, numeric=False) if shape.classes and colour in (some.target, PREDICTED) else made
 
 
 def rows_of(source: Source, dataset: Dataset, part: str | None, colour: str | None, default: str) -> Rows:
@@ -167,6 +173,7 @@ def rows_of(source: Source, dataset: Dataset, part: str | None, colour: str | No
     """
     if part is not None and part not in PARTS:
         raise unknown_name("part of the rows", part, PARTS)
+    _check_colour(colour, dataset.shape.task, dataset.target)
     notes: tuple[str, ...] = ()
     name = part or default
     if not dataset.held_out and name != "all":
@@ -181,12 +188,21 @@ def rows_of(source: Source, dataset: Dataset, part: str | None, colour: str | No
     if not sum(map(len, taken)):
         raise OptionError(f"there are no {name} rows", hint=f"name another part: {', '.join(PARTS)}.")
     inputs = tuple(torch.cat(each) for each in zip(*(each.inputs for each in taken), strict=True))
-    target = torch.cat([each.target for each in taken])
-    columns = _columns(source, dataset, parts, len(target), colour)
-    shown = _target_name(dataset.target)
-    columns[shown] = _decoded(dataset, target)
+    columns = _columns(source, dataset, parts, sum(map(len, taken)), colour)
+    shown = LABEL if LABEL in columns else None
+    if dataset.shape.task != RECONSTRUCTION:
+        shown = _target_name(dataset.target)
+        columns[shown] = _decoded(dataset, torch.cat([each.target for each in taken]))
     title = {"train": "training rows", "all": "rows"}.get(name, f"{name} rows")
     return Rows(inputs, pl.DataFrame(columns), shown, f"{title} of {dataset.name}", notes)
+
+
+def _check_colour(colour: str | None, task: Task, target: str) -> None:
+    if task == RECONSTRUCTION and colour in (PREDICTED, target):
+        raise OptionError(
+            f"--colour {colour} has no effect: an image is reconstructed, which is no colour",
+            hint=f"leave it out, or give images labels and name --colour {LABEL}.",
+        )
 
 
 def _target_name(target: str) -> str:
@@ -211,13 +227,20 @@ def _columns(
         found = {each: tested[each] for each in tested.columns if each not in ("target", "fold")}
     else:
         found = {PLACE: pl.int_range(count, eager=True, dtype=pl.UInt32)}
-    wanted = [colour] if colour and colour not in (PREDICTED, _target_name(dataset.target), *found) else []
+    made = [] if dataset.shape.task == RECONSTRUCTION else [_target_name(dataset.target), PREDICTED]
+    if isinstance(source, ImageData) and not made:
+        labels = source.labels_of(parts)
+        if labels is not None and len(labels) == count:
+            found[LABEL] = labels
+        elif labels is not None and colour == LABEL:
+            raise _other_rows(LABEL)
+    wanted = [colour] if colour and colour not in (*made, *found) else []
     if isinstance(source, Ratings):
         wanted = list(dict.fromkeys([source.user, source.item, *wanted]))
     if not wanted:
         return found
     if not isinstance(source, Table | Ratings):
-        raise unknown_name("column", wanted[0], [*found, _target_name(dataset.target), PREDICTED])
+        raise unknown_name("column", wanted[0], [*found, *made], more=" Name one of them with --colour.")
     frame = source.prepared() if isinstance(source, Table) else source.rows
     mine = pl.concat([frame.filter(pl.col(SPLIT_COLUMN) == each) for each in parts])
     for name in wanted:
@@ -226,12 +249,16 @@ def _columns(
                 "column", name, [*(each for each in frame.columns if each != SPLIT_COLUMN), PREDICTED]
             )
         if mine.height != count:
-            raise OptionError(
-                f"{name!r} is not known of these rows: the arm was trained on other rows than the table has",
-                hint="colour by the target or by predicted, or map test rows.",
-            )
+            raise _other_rows(name)
         found[name] = mine[name]
     return found
+
+
+def _other_rows(name: str) -> OptionError:
+    return OptionError(
+        f"{name!r} is not known of these rows: the arm was trained on other rows than the data has",
+        hint="colour by the target or by predicted, or map test rows.",
+    )
 
 
 def new_rows(pipeline: Pipeline, source: Any, colour: str | None) -> Rows:
@@ -245,8 +272,10 @@ def new_rows(pipeline: Pipeline, source: Any, colour: str | None) -> Rows:
     Raises:
         DataError: they cannot be read, or no row is left.
     """
+    _check_colour(colour, pipeline.task, pipeline.target)
     target = _target_name(pipeline.target)
-    carried = [] if colour in (None, pipeline.target, target, PREDICTED, ROW, TITLE) else [plain(str(colour))]
+    made = (None, pipeline.target, target, PREDICTED, ROW, TITLE)
+    carried = [] if colour in made or not pipeline.keeps else [plain(str(colour))]
     ids = [pipeline.user, pipeline.item] if isinstance(pipeline, RatingsPipeline) else []
     keep = list(dict.fromkeys([*ids, *carried]))
     inputs: list[tuple[Tensor, ...]] = []
@@ -260,14 +289,17 @@ def new_rows(pipeline: Pipeline, source: Any, colour: str | None) -> Rows:
             if each.target is not None:
                 answers = each.target.cast(pl.String) if pipeline.classes else each.target.cast(pl.Float64)
                 frame = frame.with_columns(answers.alias(target))
+            elif each.labels is not None:
+                frame = frame.with_columns(each.labels[each.kept].alias(LABEL))
             inputs.append(each.inputs)
             about.append(frame)
         before += each.rows
     if not inputs:
         raise DataError("no row is left", hint="give rows that the preparation keeps.")
-    known = all(target in each.columns for each in about)
+    shown = LABEL if pipeline.task == RECONSTRUCTION else target
+    known = all(shown in each.columns for each in about)
     joined = tuple(torch.cat(each) for each in zip(*inputs, strict=True))
-    return Rows(joined, pl.concat(about, how="diagonal"), target if known else None, "new rows")
+    return Rows(joined, pl.concat(about, how="diagonal"), shown if known else None, "new rows")
 
 
 def of_run(model: TrainedModel, source: Source | SteepestError, part: str | None, colour: str | None) -> Rows:

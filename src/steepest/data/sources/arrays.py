@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -288,6 +288,8 @@ class ArraySource(Source):
 
 class ArrayPipeline(Pipeline):
     """From new arrays to tensors; nothing is learned of the inputs."""
+
+    keeps: ClassVar = False
 
     def __init__(
         self,

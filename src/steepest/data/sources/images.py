@@ -6,6 +6,7 @@ the image, so that what holds for rows of tables holds for images too. Reconstru
 
 from __future__ import annotations
 
+import copy
 import functools
 import hashlib
 import json
@@ -20,24 +21,22 @@ import polars as pl
 import torch
 
 from steepest.data.assembly import Assembled, SourceRows, assemble
-from steepest.data.catalog import is_name, open_catalog
+from steepest.data.catalog import is_name
 from steepest.data.caution import about_copies
 from steepest.data.dataset import Dataset, InputField, Note, Part, Shape, TargetScale, Task, has_classes
 from steepest.data.described import Overview
-from steepest.data.images import read_images
 from steepest.data.images.described import in_words, overview
-from steepest.data.images.idx import is_idx, read_idx_files
+from steepest.data.images.given import LABEL, read_source
 from steepest.data.images.measured import also_among, channel_statistics
 from steepest.data.images.pixels import (
     Images,
     check_classes,
     parse_size,
     part_of,
-    resized,
     shape_text,
     with_channels,
-    with_classes,
 )
+from steepest.data.labels import as_label
 from steepest.data.names import plain
 from steepest.data.options import TableOptions
 from steepest.data.parts import SPLIT_COLUMN, SPLIT_TYPE
@@ -65,7 +64,7 @@ COMPONENTS = {
     }
 }
 
-LABEL, IMAGE, FILE = "label", "image", "file"
+IMAGE, FILE = "image", "file"
 OFFICIAL = "given with the images"
 """Stands for the file of a part, where images come in parts."""
 LEAST_IMAGES = 10
@@ -84,6 +83,7 @@ class ImagePipeline(Pipeline):
     """
 
     kind: ClassVar = "images"
+    keeps: ClassVar = False
 
     classes: tuple[str, ...]
     label_type: str
@@ -153,7 +153,7 @@ class ImagePipeline(Pipeline):
                     f"images have no column {each!r}",
                     hint="leave --keep out; the names of files are kept anyway.",
                 )
-        known = found.labels
+        known, labels = found.labels, None if found.labels is None else as_label(found.labels)
         if known is not None and not set(known.cast(pl.String)) & set(self.classes):
             known = None  # the folders of new images are no classes
         for start in range(0, len(found), rows):
@@ -166,6 +166,7 @@ class ImagePipeline(Pipeline):
                 reports=tuple(StepReport("read", each, 0) for each in notes) if start == 0 else (),
                 target=None if known is None else known[start : start + rows].alias(self.target),
                 carried=named[start : start + rows],
+                labels=None if labels is None else labels[start : start + rows],
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -205,7 +206,7 @@ class ImageData(Source):
         options: how they are split, and their ``size``.
 
     Raises:
-        DataError: they cannot be read, have no labels, or are too few.
+        DataError: they cannot be read, or are too few.
         OptionError: an option has no effect on them.
 
     Example:
@@ -228,13 +229,7 @@ class ImageData(Source):
             )
         self._source = source
         self._images, self.name = read_source(source, options.size)
-        if self._images.labels is None and has_classes(self.task):
-            raise DataError(
-                f"the images of {self.name} have no labels",
-                hint="put those of each class into a folder of its own, or add a file or an array of labels; "
-                "--model autoencoder needs none.",
-            )
-        if has_classes(self.task):
+        if has_classes(self.task) and self._images.labels is not None:
             check_classes(self._images, self.name)
         if len(self._images) < LEAST_IMAGES:
             raise DataError(
@@ -284,8 +279,27 @@ class ImageData(Source):
 
     @property
     def target(self) -> str:
-        """The label, or the image itself."""
+        """The label, or the image itself.
+
+        Raises:
+            DataError: the images are to be classified and have no labels.
+        """
+        if has_classes(self.task) and self._images.labels is None:
+            raise DataError(
+                f"the images of {self.name} have no labels",
+                hint="put those of each class into a folder of its own, or add a file or an array of labels; "
+                "--model autoencoder needs none.",
+            )
         return LABEL if has_classes(self.task) else IMAGE
+
+    def without_target(self) -> ImageData:
+        """Return the images as they are looked at: those without labels as images of which nothing is asked."""
+        if self._images.labels is not None:
+            return self
+        found = copy.copy(self)
+        found.task = "reconstruction"
+        found._own = found._options()
+        return found
 
     @property
     def default_model(self) -> str:
@@ -306,7 +320,7 @@ class ImageData(Source):
         """The places of images, shuffled so that they tell nothing, and their labels."""
         found = self._images
         numbers = self._numbers.astype(np.int64)
-        labels = pl.Series(numbers.astype(np.float64)) if not has_classes(self.task) else found.labels
+        labels = found.labels if self.target == LABEL else pl.Series(numbers.astype(np.float64))
         assert labels is not None
         parts = (
             pl.repeat(None, len(found), dtype=pl.String, eager=True) if found.parts is None else found.parts
@@ -415,6 +429,14 @@ class ImageData(Source):
             doubles={},
         ), pipeline
 
+    def labels_of(self, parts: Sequence[str]) -> pl.Series | None:
+        """Return the labels of the images of some parts, as they follow in the dataset; None without labels."""
+        if self._images.labels is None:
+            return None
+        frame = self._assembled(0 if self.sets == 1 else None).frame
+        numbers = pl.concat([frame.filter(pl.col(SPLIT_COLUMN) == each)[IMAGE] for each in parts])
+        return as_label(self._images.labels).gather(np.argsort(self._numbers)[numbers.to_numpy()])
+
     @functools.cached_property
     def _about_copies(self) -> list[Note]:
         """A note of the test images that are training images too, if there are any."""
@@ -463,26 +485,3 @@ class ImageData(Source):
 
     def __repr__(self) -> str:
         return f"ImageData({self.name!r}, {counted(len(self._images), 'image')} of {shape_text(self._images.pixels)})"
-
-
-def read_source(source: Any, size: str | None) -> tuple[Images, str]:
-    """Return the images of a path, of arrays or of a data set of the catalog, and their name."""
-    resize = parse_size(size)
-    if isinstance(source, tuple) and len(source) == 2 and isinstance(source[0], np.ndarray):
-        found, labels = read_images(source[0], resize), pl.Series(LABEL, source[1])
-        if len(labels) != len(found):
-            raise DataError(
-                f"{counted(len(found), 'image')} and {counted(len(labels), 'label')} are given",
-                hint="give one label for each image.",
-            )
-        return replace(found, labels=labels), "images"
-    if not is_name(source):
-        found = read_images(source, resize)
-        return found, Path(source).expanduser().resolve().stem if isinstance(source, str | Path) else "images"
-    opened = open_catalog(str(source), "images")
-    if all(is_idx(each.name) for each in opened.paths):
-        found = read_idx_files(opened.paths, str(source))
-        found = replace(found, pixels=resized(found.pixels, resize))
-    else:
-        found = read_images(opened.path, resize)
-    return with_classes(found, opened.options.get("classes")), str(source)

@@ -41,6 +41,7 @@ class Encoded:
         carried: the columns of all raw rows that were to be carried along, as they were read.
         doubles: the inputs with their numbers as they were read, where the source keeps them in 64 bits.
         weights: the column of weights of these rows, if training had one and the raw rows have it.
+        labels: what all raw rows are labelled, where that is not the target.
     """
 
     inputs: tuple[Tensor, ...]
@@ -52,6 +53,7 @@ class Encoded:
     carried: pl.DataFrame = field(default_factory=pl.DataFrame)
     doubles: tuple[Tensor, ...] = ()
     weights: pl.Series | None = None
+    labels: pl.Series | None = None
 
     def inputs_for(self, net: nn.Module) -> tuple[Tensor, ...]:
         """Return the inputs of a network, in 64 bits if it has numbers of 64 bits."""
@@ -66,6 +68,7 @@ class Pipeline(ABC):
 
     Attributes:
         kind: of the data, as sources are named.
+        keeps: whether new rows have columns to carry along.
         target: what is predicted; it may be absent from new rows.
         task: the kind of target.
         classes: class labels in the order of their codes; empty for regression.
@@ -76,6 +79,7 @@ class Pipeline(ABC):
     """
 
     kind: ClassVar[str] = "table"
+    keeps: ClassVar[bool] = True
     target: str
     task: Task
     classes: tuple[str, ...]

@@ -170,7 +170,7 @@ class LearnedStep(Step):
 
 
 def require(step: str, columns: Iterable[str], schema: Collection[str]) -> None:
-    """Raise a PreparationError for the first of ``columns`` that the table has not.
+    """Raise a PreparationError for the first of ``columns`` that the table has not; the others are not what was meant.
 
     Example:
         >>> require("drop", ["Wrad"], {"Ward": pl.Int64})
@@ -179,9 +179,10 @@ def require(step: str, columns: Iterable[str], schema: Collection[str]) -> None:
         steepest.errors.PreparationError: step 'drop': column 'Wrad' is not in the table
         Hint: did you mean 'Ward'? Known: Ward.
     """
+    columns = list(columns)
     for column in columns:
         if column not in schema:
-            known = [each for each in schema if each != ROW]
+            known = [each for each in schema if each != ROW and each not in columns]
             raise PreparationError(
                 f"step {step!r}: column {column!r} is not in the table",
                 hint=unknown_name("column", column, known).hint,

@@ -13,7 +13,7 @@ from pydantic import Field
 from steepest.data.steps import ROW, Context, Step, StepReport, require
 from steepest.data.steps._values import convert
 from steepest.errors import PreparationError, unknown_name
-from steepest.wording import counted
+from steepest.wording import counted, first_few
 
 COMPONENTS = {
     "decode": {"object": "Decode", "what": "make one column of categories of one-hot columns"},
@@ -78,6 +78,15 @@ class Decode(Step):
         return found if len(set(found)) == len(found) else list(self.columns)
 
     def check(self, schema: pl.Schema, context: Context) -> None:
+        absent = [each for each in self.columns if each not in schema]
+        if absent and context.predicting and len(absent) < len(self.columns):
+            raise PreparationError(
+                f"step 'decode': {counted(len(absent), 'column')} of {shown(self.columns)} "
+                f"{'is' if len(absent) == 1 else 'are'} not in the table: {first_few(absent)}",
+                hint="add it, with 0 in every row, if that category does not occur."
+                if len(absent) == 1
+                else "add them, with 0 in every row, if these categories do not occur.",
+            )
         require(self.use, self.columns, schema)
         if context.target in self.columns:
             raise PreparationError(
