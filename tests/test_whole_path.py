@@ -45,7 +45,7 @@ def test_the_same_numbers(tmp_path, epochs: float, tolerance: float) -> None:
         split="random",
     )
     plan = st.plan(table, optimizers=[f"adam(lr={names['LR']})"], seeds=1, epochs=epochs, batch_size=names["BATCH"],
-                   schedule="cosine")  # fmt: skip
+                   schedule="cosine", numbers="standard")  # fmt: skip
     rows = plan.run(tmp_path / "x", observer=Observer()).comparison.rows
     found = next(row for row in rows if row.kind == "arm").last
     assert found["log_loss"].mean == pytest.approx(whole["log_loss"], rel=tolerance)

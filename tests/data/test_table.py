@@ -338,7 +338,7 @@ def test_options_of_a_preparation_file_yield_to_given_ones(tmp_path: Path) -> No
 
 IN_THE_FILE = {
     "categorical": ["months"], "continuous": ["price"], "drop": ["shop"], "missing": ["pro"], "split": "random",
-    "decimal": "comma", "encoding": "cp1250", "decode": ["none"],
+    "decimal": "comma", "encoding": "cp1250", "decode": ["none"], "text": ["plan"],
     "split_seed": 4, "validation": 0.2, "test": 0.3, "min_count": 5, "task": "classification",
 }  # fmt: skip
 """A value other than the default for every option that has one; the rest have none, and None is not given."""

@@ -612,8 +612,8 @@ def test_the_command_writes_a_model_only_if_it_is_named(steepest: Any, copied: P
     assert {each.name for each in folder.iterdir()} == {"torch", "results.csv", "runs.csv", "curves.csv", "rates.csv",
                                                         "differences.csv"}  # fmt: skip
     assert {each.name for each in (folder / "torch").iterdir()} == {
-        "README.md", "model.py", "encoding.py", "reading.py", "dates.py", "predict.py", "encoders.json",
-        "weights.safetensors",
+        "README.md", "model.py", "number_columns.py", "encoding.py", "reading.py", "dates.py", "predict.py",
+        "encoders.json", "weights.safetensors",
     }  # fmt: skip
     assert "torch" not in FORMATS
     predict_alone([folder / "torch"], churn_csv)

@@ -31,6 +31,7 @@ OPTIONS = {
     "freeze": (["--freeze", "embeddings"], "Parameters that are not trained: embeddings."),
     "batch_size": (["--batch-size", "32"], "Rows a step: 32"),
     "precision": (["--precision", "float64"], "Precision: float64"),
+    "numbers": (["--numbers", "quantile"], "quantile"),
     "train_rows": (["--train-rows", "0.5"], "Training rows: 0.5."),
     "labels": (["--labels", "noise(0.2)"], "Labels: noise(0.2)"),
     "prepare": (["--prepare", "steps.toml"], "prepared by the steps in steps.toml"),
@@ -58,7 +59,7 @@ OPTIONS = {
 
 TOGETHER = {
     "number": (
-        "optimizer loss regularizer schedule rates freeze batch_size precision train_rows prepare metric seeds "
+        "optimizer loss regularizer schedule rates freeze batch_size precision numbers train_rows prepare metric seeds "
         "seed epochs baseline clip accumulate max_seconds callbacks"
     ),
     "class": "model positive class_weights labels procedure epochs",

@@ -35,7 +35,7 @@ def batch_size_for(model: nn.Module, inputs: tuple[Tensor, ...]) -> int:
     Example:
         >>> wide, narrow = nn.Linear(8, 4096), nn.Linear(8, 2)
         >>> batch_size_for(wide, (torch.zeros(999, 8),)), batch_size_for(narrow, (torch.zeros(999, 8),))
-        (128, 65536)
+        (256, 65536)
     """
     if len(inputs[0]) <= SMALLEST:
         return SMALLEST

@@ -25,7 +25,7 @@ from steepest.models.embedding_mlp import EmbeddingMLP
 COMPONENTS = {
     "wide-deep": {
         "object": "WideDeep",
-        "what": "tables: a linear model on crossed categories beside embedding-mlp",
+        "what": "tables: a linear model on crosses, beside a deep network",
     }
 }
 
