@@ -76,6 +76,16 @@ def test_columns_without_far_values_are_scored_as_ever() -> None:
     assert not about(table.final().notes, "z")
 
 
+def test_times_that_lie_close_together_are_scored_as_ever() -> None:
+    draw = np.random.default_rng(0)
+    t = draw.integers(1_100_000_000, 1_500_000_000, N // 4).repeat(4) + np.arange(N) % 4
+    table = read_table(rows().with_columns(z=t), target="y", split="none")
+    scores = table.final().train.inputs[1][:, 0].numpy()
+    assert (scores == ((t - t.mean()) / t.std()).astype(np.float32)).all()
+    assert len(np.unique(scores)) < 0.95 * len(np.unique(t))
+    assert not about(table.final().notes, "z")
+
+
 @pytest.mark.parametrize("numbers", ["quantile", "piecewise(bins=16)"])
 def test_encodings_see_what_they_see_without_the_far_value(numbers: str) -> None:
     found = []

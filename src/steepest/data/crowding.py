@@ -13,7 +13,10 @@ from steepest.data.suggestions import step_toml
 from steepest.wording import counted, significant
 
 SAMPLED, SHARE = 4096, 0.05
-"""Values are crowded where, of so many evenly spaced rows, 32 bits merge more than such a share of the values."""
+"""Values are crowded where, of so many evenly spaced rows, 32 bits merge more than such a share of the values ..."""
+
+COARSE = 1e-3
+"""... and their steps in the middle exceed such a share of the distance that the closer quarter has from there."""
 
 MOST_CHECKED = 1 << 21
 """So many values of an array are looked at in all, of fewer rows where it has more columns."""
@@ -28,10 +31,18 @@ def crowded(numbers: Floats, mean: float = 0.0, sd: float = 1.0) -> bool:
         >>> values = np.linspace(0.0, 1.0, 1000)
         >>> crowded(values), crowded(values + 1e9), crowded(values + 1e9, 1e9)
         (False, True, False)
+        >>> seconds = 1e6 * np.repeat(np.arange(500.0), 2) + np.tile([0.0, 1.0], 500)  # pairs that do not matter
+        >>> crowded(seconds, seconds.mean(), seconds.std())
+        False
     """
     some = numbers[:: -(-len(numbers) // SAMPLED)]
     different = len(np.unique(some))
-    return different - _left(some, mean, sd) > SHARE * different
+    if different - _left(some, mean, sd) <= SHARE * different:
+        return False
+    centre = middle(some)
+    away = np.abs(some - centre)
+    close = float(np.quantile(away[away > 0], 0.25)) / sd
+    return bool(np.spacing(np.float32(abs(centre - mean) / sd)) > COARSE * close)
 
 
 def middle(numbers: Floats) -> float:
