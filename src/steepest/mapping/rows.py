@@ -280,8 +280,9 @@ def new_rows(pipeline: Pipeline, source: Any, colour: str | None) -> Rows:
     keep = list(dict.fromkeys([*ids, *carried]))
     inputs: list[tuple[Tensor, ...]] = []
     about: list[pl.DataFrame] = []
-    before = 0
+    before, answered = 0, True
     for each in pipeline.transform_batches(source, BATCH_ROWS, keep=keep):
+        answered = answered and each.target is not None
         if len(each.kept):
             frame = pl.DataFrame({ROW: each.kept.cast(pl.UInt32) + before})
             if each.carried.width:
@@ -297,7 +298,7 @@ def new_rows(pipeline: Pipeline, source: Any, colour: str | None) -> Rows:
     if not inputs:
         raise DataError("no row is left", hint="give rows that the preparation keeps.")
     shown = LABEL if pipeline.task == RECONSTRUCTION else target
-    known = all(shown in each.columns for each in about)
+    known = all(shown in each.columns for each in about) and (answered or shown != target)
     joined = tuple(torch.cat(each) for each in zip(*inputs, strict=True))
     return Rows(joined, pl.concat(about, how="diagonal"), shown if known else None, "new rows")
 
