@@ -439,7 +439,7 @@ def test_ten_lines_of_python(churn, tmp_path) -> None:
     assert "] by 2 seeds and 180 rows, p = " in str(found)
     assert repr(found) == f"Difference({found})"
     assert str(result).count("\n● ") == 1
-    assert " ".join(str(result).split()).endswith(" ".join(result.sentence.split()))
+    assert " ".join(result.sentence.split()) in " ".join(str(result).split())
     assert found.low <= found.mean <= found.high
     assert result.best.predict_proba(churn.drop("churned")).shape == (600, 2)
     assert "<table" in result._repr_html_()
