@@ -63,16 +63,14 @@ class Baselines:
 
     def seconds(self) -> float:
         """Return the seconds that all take: those that are done as measured, the others about."""
-        sets = [(self._fitting(data), data) for data in map(self._data, range(self.settings.datasets.sets))]
-        return self.expected() + sum(how.seconds(self.folder, data) for how, data in sets)
+        return self.expected() + sum(how.seconds(self.folder, data) for how, data in self._sets())
 
     def on_test_sets(self) -> list[list[BaselineRecord]]:
         """Return the record of each baseline on each test set."""
         several = self.settings.datasets.sets > 1
-        sets = [(self._fitting(data), data) for data in map(self._data, range(self.settings.datasets.sets))]
-        if several and any(how.lacking(self.folder, data) for how, data in sets):
+        if several and any(how.lacking(self.folder, data) for how, data in self._sets()):
             self.observer.stage(self._title)
-        return [self._on(how, data, announced=several) for how, data in sets]
+        return [self._on(how, data, announced=several) for how, data in self._sets()]
 
     def save(self, fitted: Sequence[Sequence[BaselineRecord]]) -> None:
         """Save the baselines as models; those of several test sets are fitted on the rows of the saved model."""
@@ -93,6 +91,10 @@ class Baselines:
     def _data(self, fold: int) -> Dataset:
         datasets = self.settings.datasets
         return datasets[datasets.fingerprint(Variant(), fold)]
+
+    def _sets(self) -> list[tuple[Fitting, Dataset]]:
+        sets = map(self._data, range(self.settings.datasets.sets))
+        return [(self._fitting(data), data) for data in sets]
 
     def _fitting(self, data: Dataset, asked: Sequence[str] = (), sets: int | None = None) -> Fitting:
         protocol = self.settings.experiment.protocol
