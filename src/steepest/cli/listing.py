@@ -62,14 +62,15 @@ def optimizer_table(registry: Registry, names: Sequence[str]) -> RenderableType:
     table.add_column("lr", justify="right", no_wrap=True)
     for name in names:
         entry = registry.entry(name)
-        groups = (("●", "default"), ("○", "classic"), ("△", "second-order"))
+        groups = (("●", "default"), ("○", "classic"), ("△", "second-order"), ("△", "sharpness"))
         mark = next((mark for mark, group in groups if group in entry.groups), " ")
         table.add_row(
             f"{mark} {name}", Text(entry.what, style="dim"), f"{optimizer_facts(name, registry)['lr']:g}"
         )
     note = (
         "● compared by default, and in the groups classic and all · ○ in the groups classic and all · no mark: in the "
-        "group all · △ in no group but second-order · lr: library default · memory, coupling and papers: --json"
+        "group all · △ several gradients a step: in the group second-order or sharpness alone · lr: library default · "
+        "memory, coupling and papers: --json"
     )
     return Group(table, Text(note, style="dim"))
 

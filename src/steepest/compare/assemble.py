@@ -17,7 +17,7 @@ from steepest.recipe import SUBJECTS
 from steepest.record.arms import ArmEntry
 from steepest.record.schema import BaselineRecord
 from steepest.sweep.arms import Arm
-from steepest.sweep.contestants import default_rate, whole_spec
+from steepest.sweep.contestants import whole_spec
 from steepest.sweep.plan import (
     PlannedRun,
     defaults,
@@ -67,7 +67,7 @@ def arm_row(evidence: Evidence, arm: Arm, kind: Kind) -> Row:
         flags.append("not tuned")
     if stopped:
         flags.append(f"stopped early {stopped} of {len(records)}")
-    default = arm.rule.with_lr(default_rate(arm.rule))
+    default = arm.rule.with_lr(arm.rule.default_rate)
     rule = default if kind == "default" else evidence.chosen[arm.id]
     stages = [*(evidence.final(stage) for stage in arm.chain[:-1]), records]
     memory = [each.peak_memory for some in stages for each in some if each.peak_memory is not None]
@@ -189,7 +189,7 @@ def rate_curve(evidence: Evidence, arm: Arm) -> RateCurve:
         scan=points(scan),
         full=points(full),
         chosen=float(chosen.hyper.lr),
-        default=default_rate(arm.rule),
+        default=arm.rule.default_rate,
         scan_at=at(scan),
         full_at=at(full),
         chosen_at=_plain(arm.method.beside_rate(chosen)),

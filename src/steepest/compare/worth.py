@@ -14,7 +14,6 @@ from steepest.compare.evidence import Control, Evidence, mean_of, trials_of
 from steepest.compare.result import SPREADS, Effect, Fact
 from steepest.evaluate.metrics import MetricInfo, metric_info
 from steepest.recipe import SUBJECTS
-from steepest.sweep.contestants import default_rate
 
 
 def effects(
@@ -49,7 +48,7 @@ def effects(
     standard = evidence.default(arm)
     gained = sign * (mean_of([evidence.value(r) for r in standard]) - mine)
     if arm.tuned and evidence.setup.controls:
-        default = default_rate(arm.rule)
+        default = arm.rule.default_rate
         chosen = float(evidence.chosen[arm.id].hyper.lr)
         more = arm.method.beside_rate(evidence.chosen[arm.id])
         with_them = "".join(f", {name}={value}" for name, value in more.items())

@@ -93,7 +93,7 @@ def make_spec(what: str | Spec | MethodSpec[Any]) -> MethodSpec[Any]:
     else:
         entry = registry.entry(spec.name)
         kind, called, preset = entry.load(), entry.name, dict(entry.preset)
-    fields = list(kind.Hyper.model_fields)
+    fields = kind.positions()
     if len(spec.arguments) > len(fields):
         raise OptionError(
             f"{called} takes {len(fields)} hyperparameters, not {len(spec.arguments)}",

@@ -8,14 +8,19 @@ later ones leave them as the first left them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from steepest.optim.problem import Problem, losses
 
+FORWARD = 1 / 3
+"""What a forward pass costs in gradients."""
+PRODUCT = 2.0
+"""What a product of a curvature matrix with a vector costs in gradients."""
 Places = list[tuple[nn.Module, str, Tensor]]
 """Buffers with the modules and names under which they are registered."""
 
@@ -30,6 +35,8 @@ class HeldLoss:
 
     Attributes:
         losses: of the evaluations so far, without penalties.
+        forwards: those of them that were forward passes only.
+        products: of curvature matrices with vectors, where the method says how many it made.
 
     Example:
         >>> import contextlib
@@ -54,29 +61,45 @@ class HeldLoss:
         self.batch = batch
         self.randomness = randomness
         self.losses: list[float] = []
+        self.forwards, self.products = 0, 0.0
+        self._moved = False
         self._start = _copied(_buffers(problem.model))
 
     @property
     def count(self) -> float:
-        """The evaluations so far: what the step costs in gradients."""
-        return float(len(self.losses))
+        """What the step costs so far in gradients: 1 for a loss with its gradient, ⅓ for a loss, 2 for a product."""
+        return len(self.losses) - self.forwards * (1 - FORWARD) + self.products * PRODUCT
 
     def __call__(self) -> Tensor:
         """Return the loss, a scalar with a graph."""
-        if not self.losses:
-            return self._evaluated()
-        moved = _buffers(self.problem.model)
-        _put(_copied(self._start))
-        try:
-            return self._evaluated()
-        finally:
-            _put(moved)
-
-    def _evaluated(self) -> Tensor:
-        with self.randomness():
+        with self.within():
             loss, reported = losses(self.problem, self.batch)
         self.losses.append(float(reported.detach()))
         return loss
+
+    def value(self) -> float:
+        """Return the loss with penalties by a forward pass alone."""
+        with torch.no_grad():
+            loss = self()
+        self.forwards += 1
+        return float(loss)
+
+    @contextmanager
+    def within(self) -> Generator[None]:
+        """Make the buffers and random draws inside the block those of the step, from their beginning.
+
+        Those that the first block leaves in the buffers are what the step leaves there.
+        """
+        moved = _buffers(self.problem.model) if self._moved else None
+        if moved is not None:
+            _put(_copied(self._start))
+        self._moved = True
+        try:
+            with self.randomness():
+                yield
+        finally:
+            if moved is not None:
+                _put(moved)
 
 
 def _buffers(model: nn.Module) -> Places:

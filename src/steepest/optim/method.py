@@ -31,11 +31,21 @@ class StepInfo:
 
     Attributes:
         loss: the batch's loss before the step, without penalties.
-        gradients: gradient evaluations it cost (a Gauss-Newton product counts 2).
+        gradients: what it cost in gradient evaluations: a gradient counts 1, a product of a curvature matrix with a
+            vector 2, a forward pass without a gradient ⅓.
+        products: the products among them.
+        forwards: the forward passes without a gradient among them.
     """
 
     loss: float
     gradients: float = 1.0
+    products: float = 0.0
+    forwards: float = 0.0
+
+    @classmethod
+    def of(cls, held: HeldLoss) -> StepInfo:
+        """Return the report of a step whose evaluations are these."""
+        return cls(held.losses[0], held.count, held.products, held.forwards)
 
 
 class Method(ABC):
@@ -172,7 +182,7 @@ class GradientMethod(RuleMethod):
         state.optimizer.step(evaluate)
         self._end(state)
         state.gradients += held.count
-        return StepInfo(held.losses[0], gradients=held.count)
+        return StepInfo.of(held)
 
     def _backward(
         self, problem: Problem, batch: Any, evaluate: Callable[[Any, slice], tuple[Tensor, Tensor]]

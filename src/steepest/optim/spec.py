@@ -105,6 +105,16 @@ class MethodSpec(abc.ABC, Generic[H]):
     def gradients_a_step(self) -> float:
         """The gradient evaluations that a step is expected to cost; exactly 1 where it always costs one."""
 
+    @classmethod
+    def positions(cls) -> list[str]:
+        """Return the hyperparameters in the order in which they are given without their names."""
+        return list(cls.Hyper.model_fields)
+
+    @property
+    def default_rate(self) -> float:
+        """The learning rate that its library would use."""
+        return float(type(self).Hyper.model_fields["lr"].default)
+
     @property
     def centre(self) -> float:
         """The learning rate in the middle of the grid for these hyperparameters."""
@@ -140,6 +150,11 @@ class MethodSpec(abc.ABC, Generic[H]):
     def own_class(self) -> type:
         """The class that its user wrote, where it is a user's."""
         return type(self)
+
+    @property
+    def made_by(self) -> str:
+        """The name, or the reference to a user's code, of what makes the steps."""
+        return self.called
 
     @property
     @abc.abstractmethod

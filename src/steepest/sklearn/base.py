@@ -31,7 +31,7 @@ from steepest.sklearn.rows import (
     weights_from,
 )
 from steepest.sklearn.training import Learner, OneRecipe, Trained
-from steepest.sweep.contestants import contestant, default_rate
+from steepest.sweep.contestants import contestant
 from steepest.sweep.defaults import default_batch_size
 from steepest.train.callback import Callback
 
@@ -293,7 +293,7 @@ class Estimator(BaseEstimator):
                 )
             return self.optimizer
         given = rule.given | {"lr"}
-        rule = rule.with_lr(default_rate(rule) if self.learning_rate is None else self.learning_rate)
+        rule = rule.with_lr(rule.default_rate if self.learning_rate is None else self.learning_rate)
         rule.given = given
         return rule
 

@@ -94,7 +94,7 @@ def of_model(model: str | ModelBuilder) -> Code:
 def of_optimizer(who: Contestant) -> Code:
     """Return the code of an optimizer."""
     if isinstance(who.origin, str | grammar.Spec):
-        called = who.rule.called
+        called = who.rule.made_by
         if ":" not in called:
             return Code(who.name)
         return of_reference(

@@ -279,11 +279,6 @@ def tune_texts(who: Sequence[Contestant]) -> list[str]:
     ]
 
 
-def default_rate(rule: MethodSpec[Any]) -> float:
-    """Return the learning rate that the rule's library would use."""
-    return float(type(rule).Hyper.model_fields["lr"].default)
-
-
 def whole_spec(rule: MethodSpec[Any]) -> str:
     """Return the rule's specification with every hyperparameter, so that a changed default is another recipe.
 

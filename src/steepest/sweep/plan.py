@@ -26,7 +26,7 @@ from steepest.recipe import Recipe
 from steepest.record.schema import Phase, Record, RunKey
 from steepest.schedules import make_schedule
 from steepest.sweep.arms import Arm, varying
-from steepest.sweep.contestants import Contestant, default_rate, whole_spec
+from steepest.sweep.contestants import Contestant, whole_spec
 from steepest.sweep.trials import Scan, first_scan
 
 SCAN_FRACTION = 0.25
@@ -333,7 +333,7 @@ def defaults(setup: Setup, arm: Arm) -> list[PlannedRun]:
     """Return the runs of ``arm`` at its library's default rate, one for each seed; none if more than that differs."""
     if not setup.controls:
         return []
-    rule = arm.rule.with_lr(default_rate(arm.rule))
+    rule = arm.rule.with_lr(arm.rule.default_rate)
     return [
         setup.make(arm, rule, "default", seed, fold=fold)
         for fold in range(setup.folds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from steepest.optim import make_spec
+from steepest.optim.held import FORWARD, PRODUCT
 from steepest.optim.hyper import Hyper
 from steepest.optim.spec import MethodSettings, MethodSpec
 from steepest.rng import stream, torch_stream
@@ -34,11 +36,13 @@ class Fit:
         self.inputs = torch.from_numpy(draw.standard_normal((48, 4)))
         self.target = torch.from_numpy(draw.standard_normal((48, 1))) + self.inputs.sum(1, keepdim=True)
         self.places: list[tuple[Tensor, float]] = []
+        self.forwards = 0
 
     def loss(self, batch: Tensor) -> Tensor:
         """Return the mean squared error of some rows."""
         found = (self.model(self.inputs[batch]) - self.target[batch]).square().mean()
         self.places.append((self.weights(), float(found.detach())))
+        self.forwards += not torch.is_grad_enabled()
         return found
 
     def weights(self) -> Tensor:
@@ -119,13 +123,20 @@ class MethodConformance:
             _require(torch.equal(ends[0], ends[2]), f"{spec}: steps in pieces differ from steps at once")
 
     def test_every_gradient_is_counted(self) -> None:
-        """A step reports as many gradients as it evaluates losses, and the loss before the step."""
+        """A step reports what it evaluates (a gradient is 1, a forward pass ⅓), and the loss before the step."""
         for spec in self._made():
             fit = Fit()
             infos = run(spec, fit, parts=3)
-            counted, evaluated = sum(info.gradients for info in infos), len(fit.places)
+            forwards = sum(info.forwards for info in infos)
             _require(
-                counted == evaluated, f"{spec}: {counted:g} gradients are reported, {evaluated} evaluated"
+                forwards == fit.forwards,
+                f"{spec}: {forwards:g} forward passes are reported, {fit.forwards} evaluated",
+            )
+            counted = sum(info.gradients - PRODUCT * info.products for info in infos)
+            evaluated = len(fit.places) - fit.forwards * (1 - FORWARD)
+            _require(
+                math.isclose(counted, evaluated),
+                f"{spec}: {counted:g} gradients are reported, {evaluated:g} evaluated",
             )
             _require(infos[0].loss == fit.places[0][1], f"{spec}: the first loss is not that of the start")
 

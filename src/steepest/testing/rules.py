@@ -347,7 +347,8 @@ def other_values(rule: S, name: str) -> list[S]:
             for place, part in enumerate(value)
         ]
     elif isinstance(value, str):
-        candidates = _choices(type(rule.hyper).model_fields[name].annotation)
+        field = type(rule.hyper).model_fields[name]
+        candidates = field.examples or _choices(field.annotation)
     else:
         candidates = [0.005, 0.05, 2] if value is None else [value * 0.5, value + 0.05, value * 2 + 1]
     found: list[S] = []

@@ -150,7 +150,7 @@ class LBFGSMethod(Method):
             rate = self.lr * self.settings.multiplier(step, state.gradients)
             self._step(state.optimizer, held, rate)
             state.gradients += held.count
-            yield StepInfo(held.losses[0], gradients=held.count)
+            yield StepInfo.of(held)
 
     @staticmethod
     def _step(optimizer: torch.optim.LBFGS, held: HeldLoss, rate: float) -> None:
