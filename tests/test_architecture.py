@@ -53,6 +53,7 @@ ORDER = (
     "recommending",
     "showing",
     "mapping",
+    "checking",
     "studies",
     "cli",
     "app",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from steepest.api import Plan, Result, compare, load, plan
+    from steepest.checking import check
     from steepest.data.sources.opening import describe, open_source
     from steepest.data.table import Table, read_table
     from steepest.errors import SteepestError
@@ -53,6 +54,7 @@ _PUBLIC = {
     "Table": "steepest.data.table:Table",
     "TrainedModel": "steepest.prediction.model:TrainedModel",
     "View": "steepest.train.callback:View",
+    "check": "steepest.checking:check",
     "compare": "steepest.api:compare",
     "describe": "steepest.data.sources.opening:describe",
     "load": "steepest.api:load",
@@ -85,6 +87,7 @@ __all__ = [
     "TrainedModel",
     "View",
     "__version__",
+    "check",
     "compare",
     "describe",
     "load",
