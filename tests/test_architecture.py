@@ -29,6 +29,7 @@ ORDER = (
     "files",
     "schedules",
     "procedures",
+    "curvature",
     "optim",
     "data",
     "objectives",

@@ -37,6 +37,7 @@ PAGES = [
     "docs/how-to/memory.md",
     "docs/how-to/find-a-rate.md",
     "docs/how-to/train-parts.md",
+    "docs/how-to/curvature.md",
 ]
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

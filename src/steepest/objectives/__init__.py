@@ -11,6 +11,7 @@ from torch import Tensor
 from steepest.components import grammar
 from steepest.components.declared import Component, make_component
 from steepest.components.registry import Registry
+from steepest.curvature.outputs import no_curvature, twice_differentiated
 from steepest.data.dataset import Task
 from steepest.errors import OptionError
 from steepest.objectives.exact import Array
@@ -30,12 +31,14 @@ class Objective(Component):
         serves: the task whose targets it is for.
         solved: how :meth:`optimum` is computed, for a reader; empty where it is not.
         metric: the metric that the mean of its losses is, in the units of the data; empty if there is none.
+        curved: whether it has a second derivative other than 0, which methods that use curvature need.
     """
 
     title: ClassVar[str] = ""
     serves: ClassVar[Task]
     metric: ClassVar[str] = ""
     solved: ClassVar[str] = ""
+    curved: ClassVar[bool] = True
 
     @abstractmethod
     def losses(self, outputs: Tensor, target: Tensor) -> Tensor:
@@ -61,6 +64,18 @@ class Objective(Component):
     def class_weighted(self, outputs: Tensor, target: Tensor, class_weights: Tensor) -> Tensor:
         """Return the loss of a batch in which each row has the weight of its class, ``[K]``."""
         return self.loss(outputs, target, class_weights[target])
+
+    def bend(self, outputs: Tensor, target: Tensor, vector: Tensor) -> Tensor:
+        """Return the Hessian of each row's loss in its outputs, times that row of a vector, ``[B, …]``.
+
+        By default the losses are differentiated twice; a subclass may write it down.
+
+        Raises:
+            OptionError: the loss is piecewise linear.
+        """
+        if not self.curved:
+            raise no_curvature(self.title or str(self))
+        return twice_differentiated(lambda given: self.losses(given, target).sum())(outputs, vector)
 
     def optimum(self, design: Array, target: Array, weights: Array | None = None) -> Array | None:
         """Return the coefficients ``[P]`` of a linear model with the least loss, or None if they are not computed.

@@ -32,6 +32,7 @@ class Absolute(Objective):
     serves = "regression"
     solved = "linear programming"
     metric = "mae"
+    curved = False
 
     def losses(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Return the absolute error of each row, ``[B]``."""

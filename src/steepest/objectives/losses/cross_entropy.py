@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
+from steepest.curvature.outputs import softmax
 from steepest.objectives import Objective
 
 COMPONENTS = {
@@ -34,6 +35,11 @@ class CrossEntropy(Objective):
     def losses(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Return the negative log-probability of each row's true class, ``[B]``."""
         return functional.cross_entropy(outputs, target, reduction="none")
+
+    def bend(self, outputs: Tensor, target: Tensor, vector: Tensor) -> Tensor:
+        """Return the Hessian of each row's loss in its outputs, times that row of a vector."""
+        del target
+        return softmax(outputs, vector)
 
     def loss(self, outputs: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
         """Return the loss of a batch, by torch's own function where rows have no weights."""

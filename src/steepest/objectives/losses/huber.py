@@ -6,6 +6,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
+from steepest.curvature.outputs import huber
 from steepest.objectives import Objective
 
 COMPONENTS = {
@@ -59,3 +60,7 @@ class Huber(Objective):
     def losses(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Return the Huber loss of each row, ``[B]``."""
         return functional.huber_loss(outputs.squeeze(1), target, reduction="none", delta=self.delta)
+
+    def bend(self, outputs: Tensor, target: Tensor, vector: Tensor) -> Tensor:
+        """Return the Hessian of each row's loss in its outputs, times that row of a vector."""
+        return huber(outputs - target[:, None], vector, self.delta)

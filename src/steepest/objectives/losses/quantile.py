@@ -37,6 +37,7 @@ class Quantile(Objective):
     title = "the quantile loss"
     serves = "regression"
     solved = "linear programming"
+    curved = False
     bibtex = """
 @article{koenker1978regression,
   author = {Koenker, Roger and Bassett, Gilbert},

@@ -35,6 +35,11 @@ class Squared(Objective):
         """Return the squared error of each row, ``[B]``."""
         return (outputs.squeeze(1) - target).square()
 
+    def bend(self, outputs: Tensor, target: Tensor, vector: Tensor) -> Tensor:
+        """Return the Hessian of each row's loss in its outputs, times that row of a vector."""
+        del outputs, target
+        return 2.0 * vector
+
     def loss(self, outputs: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
         """Return the loss of a batch, by torch's own function where rows have no weights."""
         if weights is not None:

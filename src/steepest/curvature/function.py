@@ -1,0 +1,103 @@
+"""A module's outputs as a function of its parameters: the same function at every call.
+
+What is drawn at random is drawn alike at every call, and buffers begin every call as they were: batch norm normalises
+by the batch and is differentiated through, but its running averages stay.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import torch
+import torch.autograd.forward_ad as forward
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from steepest.rng import torch_stream
+
+Call = Callable[[Mapping[str, Tensor]], Tensor]
+"""Outputs as a function of parameters by name."""
+
+
+@contextmanager
+def forwards() -> Generator[None]:
+    """Differentiate forwards inside the block."""
+    _loaded()
+    with forward.dual_level():
+        yield
+
+
+@functools.cache
+def _loaded() -> None:
+    """Load what torch loads at the first derivative forwards, without its warning that it uses an old compiler."""
+    with warnings.catch_warnings(), forward.dual_level():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        forward.make_dual(torch.zeros(1), torch.zeros(1))
+
+
+class TrueLookups(TorchFunctionMode):
+    """Inside the block, look-ups have their true derivative both ways: padding has none, forwards or backwards.
+
+    Of a look-up with ``padding_idx`` torch leaves out the padding's row when it differentiates backwards, but not
+    forwards; the matrix would not be symmetric.
+
+    Example:
+        >>> weight, direction = torch.zeros(2, 1), torch.ones(2, 1)
+        >>> with forwards(), TrueLookups():
+        ...     rows = nn.functional.embedding(torch.tensor([0, 1]), forward.make_dual(weight, direction), 0)
+        ...     forward.unpack_dual(rows).tangent.tolist()
+        [[0.0], [1.0]]
+    """
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Replace look-ups, and nothing else."""
+        given = dict(kwargs or {})
+        if func is not nn.functional.embedding:
+            return func(*args, **given)
+        call = {**dict(zip(("input", "weight", "padding_idx"), args, strict=False)), **given}
+        codes, weight, padding = call["input"], call["weight"], call.get("padding_idx")
+        found = func(codes, weight)
+        if padding is None:
+            return found
+        padding = padding if padding >= 0 else len(weight) + padding
+        return torch.where((codes == padding)[..., None], found.detach(), found)
+
+
+def held(
+    model: nn.Module,
+    inputs: tuple[Any, ...],
+    randomness: Callable[[], AbstractContextManager[Any]] | None = None,
+    seed: int = 0,
+) -> Call:
+    """Return a module's outputs on some inputs as a function of its parameters.
+
+    Args:
+        model: in the mode, training or evaluation, in which it is to be looked at.
+        inputs: what it is called with.
+        randomness: makes all draws inside its block the same every time; by default torch's, from ``seed``.
+        seed: of the draws.
+
+    Example:
+        >>> call = held(nn.Dropout(0.5), (torch.ones(4),))
+        >>> torch.equal(call({}), call({}))
+        True
+    """
+    buffers = {name: each.detach().clone() for name, each in model.named_buffers()}
+    draws = randomness or (lambda: torch_stream(seed, "dropout"))
+
+    def call(parameters: Mapping[str, Tensor]) -> Tensor:
+        own = {name: each.clone() for name, each in buffers.items()}
+        with draws(), TrueLookups():
+            return torch.func.functional_call(model, {**parameters, **own}, inputs)
+
+    return call
