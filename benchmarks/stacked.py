@@ -1,6 +1,6 @@
 """Measured: the same runs in one program, on all cores, against two processes that make them one after the other.
 
-    python -m benchmarks stacked [--runs N] [--steps N] [--repetitions N]
+    python -m benchmarks stacked [--runs N] [--steps N] [--repetitions N] [--device cuda]
 
 Two networks: that of the flights (embeddings, dropout, Adam) and 784-32-10 on images (momentum), batch 64. A stack is
 :func:`steepest.train.stack.train_stack`, of all runs with as many threads as there are cores, or of half of them in
@@ -8,6 +8,9 @@ each of two processes with one thread; against it are compiled single runs, half
 Compiling is not part of the times. Nothing is required: comparisons take the way that the table shows to be faster.
 Beside it stands the share of the machine's peak that single runs reach, in matrix products: those of a step, counted by
 torch, against products of 1,024 × 1,024 numbers on each core.
+
+On a CUDA device one stack of all runs stands against single runs, replayed one after the other, of which a few are
+measured; the claim is that 256 runs take at most a fiftieth of the time.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +45,10 @@ WAYS = {
 }
 """What a process makes, and how many processes there are."""
 CASES = {"flights": "adam", "784-32-10": "momentum"}
+REQUIRED = 50
+"""Times as fast as alone, on a CUDA device."""
+ALONE = 4
+"""Runs that are made alone there."""
 
 
 def main(arguments: list[str]) -> int:
@@ -49,6 +57,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--runs", type=int, default=8)
     parser.add_argument("--steps", type=int, default=1_000)
     parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--side", nargs=3, default=None, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     if given.side:
@@ -58,6 +67,8 @@ def main(arguments: list[str]) -> int:
         print(json.dumps(made))
         return 0
     print(f"{given.runs} runs of {given.steps:,} steps, batch 64; {describe_machine('torch')}\n")
+    if given.device == "cuda":
+        return on_device(given)
     print(
         "| network | way | ms a step and run | single runs in two processes | ratio (lowest … highest) | n |"
     )
@@ -129,35 +140,80 @@ def products(name: str, kind: str, folder: str) -> tuple[float, float]:
     return float(counter.get_total_flops()), cores() * 2 * 1024**3 / min(seconds)
 
 
-def side(name: str, kind: str, folder: str, runs: int, steps: int) -> float:
+def side(name: str, kind: str, folder: str, runs: int, steps: int, device: str = "cpu") -> float:
     """Return the milliseconds of a step of a run, as this process makes them."""
+    torch.set_num_threads(cores() if kind == "all cores" else 1)
+    make = made(name, folder, runs, steps, stacking=kind != "single", device=device)
+    make()
+    return make()
+
+
+def made(
+    name: str, folder: str, runs: int, steps: int, *, stacking: bool, device: str
+) -> Callable[[], float]:
+    """Return what makes some runs and returns the milliseconds of a step of a run, without compiling."""
     from steepest.record.schema import RunKey
     from steepest.schedules import make_schedule
     from steepest.train.compiled import CompiledMethod, Programs
+    from steepest.train.cuda_method import ReplayedMethod
     from steepest.train.loop import train
     from steepest.train.stack import Member, train_stack
 
-    torch.set_num_threads(cores() if kind == "all cores" else 1)
     rule = make_rule(CASES[name])
     recipe, data = setting(name, folder, steps)
+    on = data.to(device)
     programs, constant = Programs(), make_schedule("constant", steps)
+    kind = ReplayedMethod if device == "cuda" else CompiledMethod
 
     def method(number: int) -> CompiledMethod:
-        return CompiledMethod(rule.with_lr(0.001 * 1.1**number), constant, programs=programs)
+        return kind(rule.with_lr(0.001 * 1.1 ** (number % 20)), constant, programs=programs)
 
-    def made() -> float:
-        key = RunKey(name=name, recipe=recipe.id, seed=0, phase="final")
+    def make() -> float:
+        keys = [RunKey(name=name, recipe=recipe.id, seed=seed, phase="final") for seed in range(runs)]
         started = time.perf_counter()
-        if kind != "single":
-            members = [Member(data, recipe, key, method(number)) for number in range(runs)]
-            found = [each.record for each in train_stack(members, evaluations=1)]
+        if stacking:
+            members = [Member(on, recipe, key, method(key.seed)) for key in keys]
+            found = [each.record for each in train_stack(members, evaluations=1, device=device)]
         else:
-            found = [train(data, recipe, key, method(number), evaluations=1).record for number in range(runs)]
+            found = [
+                train(on, recipe, key, method(key.seed), evaluations=1, device=device).record for key in keys
+            ]
         seconds = time.perf_counter() - started
-        return seconds - sum(each.clocks.compile for each in found)
+        return 1e3 * (seconds - sum(each.clocks.compile for each in found)) / runs / steps
 
-    made()
-    return 1e3 * made() / runs / steps
+    return make
+
+
+def on_device(given: argparse.Namespace) -> int:
+    """Measure both networks on a CUDA device, print the table, and return 1 if the claim does not hold."""
+    if not torch.cuda.is_available():
+        print("not measured: there is no CUDA device here.")
+        return 0
+    print(f"on {torch.cuda.get_device_name()}\n")
+    print("| network | ms a step and run in a stack | alone | ratio (lowest … highest) | n |")
+    print("| --- | --- | --- | --- | --- |")
+    torch.set_num_threads(1)
+    slow = False
+    with tempfile.TemporaryDirectory() as folder:
+        make_images(Path(folder) / "images.npz", 12_000)
+        for name in CASES:
+            sides = [
+                made(name, folder, runs, given.steps, stacking=stacking, device="cuda")
+                for runs, stacking in ((given.runs, True), (min(given.runs, ALONE), False))
+            ]
+            for each in sides:
+                each()
+            stacked, alone = (np.array(each) for each in zip(
+                *([each() for each in sides] for _ in range(given.repetitions)), strict=True))  # fmt: skip
+            ratios = alone / stacked
+            slow |= bool(np.median(ratios) < REQUIRED)
+            print(
+                f"| {name} | {np.median(stacked):.4f} | {np.median(alone):.4f} | {np.median(ratios):.1f} "
+                f"({ratios.min():.1f} … {ratios.max():.1f}) | {len(ratios)} |",
+                flush=True,
+            )
+    print(f"\nat least {REQUIRED}: {'DOES NOT HOLD' if slow else 'holds'}")
+    return 1 if slow else 0
 
 
 def setting(name: str, folder: str, steps: int) -> tuple[Recipe, Dataset]:

@@ -93,7 +93,7 @@ def problem_of(
 ) -> SupervisedProblem:
     """Return a new model with its loss, in the numbers of the dataset."""
     dtype = dataset.train.inputs[1].dtype
-    net = build_model(model, dataset.shape, seed=seed).to(dtype)
+    net = build_model(model, dataset.shape, seed=seed).to(dataset.train.target.device, dtype)
     problem = SupervisedProblem(
         net,
         make_objective(loss, target_of(dataset)),

@@ -17,6 +17,7 @@ from steepest.recipe import Recipe
 from steepest.record.schema import RunKey
 from steepest.schedules import make_schedule
 from steepest.sweep.contestants import whole_spec
+from steepest.train import stack
 from steepest.train.callback import Callback, Hooks
 from steepest.train.compiled import CompiledMethod
 from steepest.train.loop import train
@@ -247,3 +248,15 @@ def test_a_compiled_stack(data) -> None:
     found = train_stack([member(data, seed, text, tables=TABLES) for seed, text in TOGETHER], **HOW)
     for one, other in zip(found, stacked(data, *TOGETHER, model=None, tables=TABLES), strict=True):
         close(one, other, 1e-3)
+
+
+def test_a_stack_that_a_device_would_replay_has_the_same_runs(data, monkeypatch) -> None:
+    """Made on the CPU without capturing: the same tensors in the same places, several blocks of steps."""
+    expected = stacked(data, *TOGETHER)
+    monkeypatch.setattr(stack, "replays", lambda _: True)
+    found = stacked(data, *TOGETHER)
+    for one, other in zip(found, expected, strict=True):
+        assert [(e.train_loss, e.validation) for e in one.record.curve] == [
+            (e.train_loss, e.validation) for e in other.record.curve
+        ]
+        assert all(torch.equal(one.weights[name], each) for name, each in other.weights.items())

@@ -32,7 +32,7 @@ def pointed(run: Run, state: int) -> Run:
         state: how many tensors the state has.
 
     Returns:
-        A program that takes a counter (int64 ``[1]``), losses (float64 ``[most]``), the state, and the inputs of
+        A program that takes a counter (int64 ``[1]``), losses (float64 ``[most, …]``), the state, and the inputs of
         ``most`` steps; it writes the step's loss and moves the counter on.
     """
 
@@ -40,7 +40,7 @@ def pointed(run: Run, state: int) -> Run:
         at, losses, *rest = tensors
         now = [each.index_select(0, at).squeeze(0) for each in rest[state:]]
         loss = run([*rest[:state], *now])[0]
-        losses.index_copy_(0, at, loss.reshape(1).to(torch.float64))
+        losses.index_copy_(0, at, loss.reshape(1, *losses.shape[1:]).to(torch.float64))
         at.add_(1)
         return []
 
@@ -59,8 +59,8 @@ class Losses:
     values: Tensor
     done: torch.cuda.Event | None = None
 
-    def tolist(self) -> list[float]:
-        """Wait for these steps, not for those that were started since, and return the losses."""
+    def tolist(self) -> list[Any]:
+        """Wait for these steps, not for those that were started since, and return the losses, or lists of runs'."""
         if self.done is not None:
             self.done.synchronize()
         return self.values.tolist()
@@ -74,6 +74,7 @@ class Replay:
         state: the tensors that it changes in place; they stay where they are.
         example: what some steps need, with them as the first dimension.
         most: the largest number of steps that are started at once.
+        runs: how many runs' losses a step has, where they are stacked; None for one loss.
 
     Raises:
         NoCompilerError: the step cannot be captured.
@@ -88,14 +89,16 @@ class Replay:
         ([1.0, 6.0], [1.0, 5.0])
     """
 
-    def __init__(self, run: Run, state: list[Tensor], example: Sequence[Tensor], most: int) -> None:
+    def __init__(
+        self, run: Run, state: list[Tensor], example: Sequence[Tensor], most: int, runs: int | None = None
+    ) -> None:
         self._device = state[0].device
         self._run, self._state = run, state
         self._given = [
             torch.empty((most, *each.shape[1:]), dtype=each.dtype, device=self._device) for each in example
         ]
         self._at = torch.zeros(1, dtype=torch.int64, device=self._device)
-        self._losses = torch.zeros(most, dtype=torch.float64, device=self._device)
+        self._losses = losses_of(most, runs, self._device)
         self._put(example)
         try:
             self._again = self._captured() if self._device.type == "cuda" else self._step
@@ -113,7 +116,7 @@ class Replay:
             self._again()
         if self._device.type != "cuda":
             return Losses(self._losses[:count].clone())
-        host = torch.empty(count, dtype=torch.float64, pin_memory=True)
+        host = torch.empty((count, *self._losses.shape[1:]), dtype=torch.float64, pin_memory=True)
         host.copy_(self._losses[:count], non_blocking=True)
         done = torch.cuda.Event()
         done.record(torch.cuda.current_stream(self._device))
@@ -152,6 +155,16 @@ class Replay:
                     own.copy_(each)
                 self._at.zero_()
         return graph.replay
+
+
+def replays(device: torch.device) -> bool:
+    """Return whether a device replays what was captured."""
+    return device.type == "cuda"
+
+
+def losses_of(most: int, runs: int | None, device: torch.device) -> Tensor:
+    """Return where the losses of at most so many steps go, float64 [most] or [most, runs]."""
+    return torch.zeros((most,) if runs is None else (most, runs), dtype=torch.float64, device=device)
 
 
 @functools.cache

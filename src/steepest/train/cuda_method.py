@@ -20,7 +20,7 @@ from steepest.optim.method import StepInfo
 from steepest.optim.problem import BatchSource, Problem
 from steepest.train.aot import NotCachedError, Run
 from steepest.train.compiled import CompiledMethod, CompiledState, numbers_drawn
-from steepest.train.cuda_graph import Losses, Replay, pointed
+from steepest.train.cuda_graph import Losses, Replay, losses_of, pointed
 from steepest.train.feed import Feed
 from steepest.train.inputs import block_of, blocks
 from steepest.train.problem import SupervisedProblem
@@ -91,6 +91,12 @@ class ReplayedMethod(CompiledMethod):
         return joined(whole, plain, self.programs.announce)
 
 
+def replayable(traced: Traced, count: int, most: int, runs: int) -> Run:
+    """Return the step of stacked runs as a program that can be replayed, see :func:`pointed`."""
+    plain = pointed(lambda tensors: [traced.graph(*tensors)], count)
+    return joined(whole_step(traced, count, most, runs), plain) if has_triton() else plain
+
+
 def has_triton() -> bool:
     """Return whether Inductor can make kernels for a CUDA device here."""
     try:
@@ -100,19 +106,20 @@ def has_triton() -> bool:
     return bool(found())
 
 
-def whole_step(traced: Traced, count: int, most: int) -> fx.GraphModule:
+def whole_step(traced: Traced, count: int, most: int, runs: int | None = None) -> fx.GraphModule:
     """Return a step as one graph with the choice of its inputs and the keeping of its loss, see :func:`pointed`.
 
     Args:
         traced: the step.
         count: how many of its first tensors are the state.
         most: how many steps' inputs there are.
+        runs: how many runs are stacked, or None.
     """
     state, inputs = traced.examples[:count], traced.examples[count:]
     device = state[0].device
     tensors = [
         torch.zeros(1, dtype=torch.int64, device=device),
-        torch.zeros(most, dtype=torch.float64, device=device),
+        losses_of(most, runs, device),
         *state,
         *(torch.empty((most, *each.shape), dtype=each.dtype, device=device) for each in inputs),
     ]

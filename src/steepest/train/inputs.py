@@ -29,23 +29,33 @@ MOST_NUMBERS = 2**24
 """Random numbers for gradients that are prepared at once."""
 MOST_BYTES = 1 << 26
 """Bytes of batches that are prepared at once: those of large images are many."""
+ON_DEVICE = 16
+"""How many times as many rows and bytes are prepared at once on a CUDA device, which has fast memory and long waits."""
 
 
 def block_of(feed: Feed, runs: int = 1) -> int:
     """Return how many steps of some runs are prepared at once: fewer where a step has much."""
     numbers = 0 if feed.applied is None else feed.applied.numbers
-    return block(runs * feed.plan.size, runs * numbers, feed.part.row_bytes)
+    more = ON_DEVICE if feed.part.target.device.type == "cuda" else 1
+    return block(runs * feed.plan.size, runs * numbers, feed.part.row_bytes, more)
 
 
-def block(batch_size: int, numbers: int = 0, row_bytes: int = 0) -> int:
+def block(batch_size: int, numbers: int = 0, row_bytes: int = 0, more: int = 1) -> int:
     """Return how many steps with so many rows, and random numbers for gradients, are prepared at once.
+
+    Args:
+        batch_size: rows of a step.
+        numbers: random numbers for the gradients of a step.
+        row_bytes: bytes of a row.
+        more: how many times as many rows and bytes there may be.
 
     Example:
         >>> block(64), block(4096), block(10**6), block(64, numbers=8_000_000), block(64, row_bytes=224 * 224 * 3)
         (64, 16, 1, 2, 6)
     """
-    by_bytes = MOST_BYTES // max(1, batch_size * row_bytes)
-    return max(1, min(MOST_STEPS, MOST_ROWS // batch_size, MOST_NUMBERS // max(1, numbers), by_bytes))
+    by_bytes = more * MOST_BYTES // max(1, batch_size * row_bytes)
+    by_rows = more * MOST_ROWS // batch_size
+    return max(1, min(MOST_STEPS, by_rows, MOST_NUMBERS // max(1, numbers), by_bytes))
 
 
 def blocks(most: int, first: int, count: int) -> Iterator[tuple[int, int]]:
@@ -108,7 +118,7 @@ def prepare(
         columns = _columns(each.past, known[name], np.stack(last[name]), first).to(dtype)
         places = torch.from_numpy(first_places(host[name]))
         touched[name] = Touched(codes[name].contiguous(), places, columns)
-    for i in range(count):
+    for i in range(count if bits.shape[1] else 0):
         bits[i] = random_bits(source(feed.seed, feed.before + first + i), bits.shape[1])
     drawn = (
         []

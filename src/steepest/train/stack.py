@@ -11,9 +11,10 @@ of the same run alone up to rounding, and the same bits whenever the same runs a
 
 from __future__ import annotations
 
+import contextlib
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, cast
 
@@ -32,6 +33,8 @@ from steepest.train.active import ActiveRun, Finished, Purpose
 from steepest.train.aot import Run, compiled
 from steepest.train.callback import Hooks
 from steepest.train.compiled import CompiledMethod, CompiledState, fingerprint
+from steepest.train.cuda_graph import Losses, Replay, pointed, replays
+from steepest.train.cuda_method import replayable
 from steepest.train.inputs import block_of, blocks
 from steepest.train.loop import Progress, drive
 from steepest.train.program import (
@@ -40,6 +43,7 @@ from steepest.train.program import (
     Program,
     State,
     Touched,
+    Traced,
     changed,
     flat_changing,
     flat_state,
@@ -72,6 +76,7 @@ def train_stack(
     members: Sequence[Member],
     *,
     model: ModelBuilder | None = None,
+    device: str = "cpu",
     evaluations: int = 20,
     metrics: tuple[str, ...] = (),
     read_test: bool = False,
@@ -88,7 +93,7 @@ def train_stack(
     Args:
         members: the runs.
         model: a callable that builds the user's own model; otherwise the recipe's specification is built.
-        evaluations, metrics, read_test, progress, keep_last: as of :func:`~steepest.train.loop.train`.
+        device, evaluations, metrics, read_test, progress, keep_last: as of :func:`~steepest.train.loop.train`.
         compiling: compile the step; otherwise its operations are made one after the other.
 
     Raises:
@@ -119,6 +124,7 @@ def train_stack(
             _method(each),
             purpose,
             model=model,
+            device=device,
             start=each.start,
             steps_before=each.steps_before,
             hooks=each.hooks,
@@ -199,6 +205,7 @@ class Stack:
         state: the tensors of all, [R, …].
         compiling: whether the step is compiled.
         run: the step as a program, from the first one on.
+        replay: makes the steps on a CUDA device instead.
     """
 
     runs: Sequence[ActiveRun]
@@ -206,6 +213,7 @@ class Stack:
     state: State
     compiling: bool
     run: Run | None = None
+    replay: Replay | None = None
     fixed: list[Tensor] = field(default_factory=list)
 
     @classmethod
@@ -231,41 +239,94 @@ class Stack:
 
     def steps(self, first: int, count: int) -> Iterator[Sequence[StepInfo]]:
         """Make ``count`` steps of all runs from step ``first`` on, and yield the reports of each step."""
-        for start, some in blocks(block_of(self.runs[0].feed, len(self.runs)), first, count):
-            prepared = [
-                cast("CompiledMethod", run.method).prepared(run.problem, member, run.feed, start, some)
-                for run, member in zip(self.runs, self.members, strict=True)
-            ]
-            tensors = [torch.stack(each, 1) for each in zip(*map(flat_changing, prepared), strict=True)]
-            if self.run is None:
-                one = changed(prepared[0], [each[0] for each in tensors])
-                self.run, self.fixed = self._program(prepared[0], one), flat_state(self.state)
-            with torch.no_grad():
-                losses = [self.run([*self.fixed, *step])[0] for step in zip(*tensors, strict=True)]
-            for step in torch.stack(losses).tolist():
-                yield [StepInfo(loss) for loss in step]
+        waiting: Losses | None = None
+        for start, some in blocks(self.most, first, count):
+            started = self._started(start, some)  # a device is still making the block before
+            if waiting is not None:
+                yield from reports(waiting)
+            waiting = started
+        if waiting is not None:
+            yield from reports(waiting)
 
-    def _program(self, of_one: Changing, example: Changing) -> Run:
-        """Return the step of all runs as a program."""
+    @property
+    def most(self) -> int:
+        """Steps that are prepared at once."""
+        return block_of(self.runs[0].feed, len(self.runs))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the runs are."""
+        return self.runs[0].feed.part.target.device
+
+    def _started(self, first: int, count: int) -> Losses:
+        """Start some steps and return their losses, [steps, R]."""
+        prepared = [
+            cast("CompiledMethod", run.method).prepared(run.problem, member, run.feed, first, count)
+            for run, member in zip(self.runs, self.members, strict=True)
+        ]
+        tensors = [torch.stack(each, 1) for each in zip(*map(flat_changing, prepared), strict=True)]
+        if replays(self.device):
+            if self.replay is None:
+                self.replay = self._replay(prepared[0], tensors)
+            return self.replay.start(tensors)
+        if self.run is None:
+            one = changed(prepared[0], [each[0] for each in tensors])
+            traced = self._traced(prepared[0], one)
+            with self._timed():
+                self.run = self._program(traced)
+            self.fixed = flat_state(self.state)
+        with torch.no_grad():
+            losses = [self.run([*self.fixed, *step])[0] for step in zip(*tensors, strict=True)]
+        return Losses(torch.stack(losses))
+
+    @contextlib.contextmanager
+    def _timed(self) -> Generator[None]:
+        """Count what the block takes as compiling, a share for each run."""
         started = time.perf_counter()
+        yield
+        for each in self.members:
+            each.seconds += (time.perf_counter() - started) / len(self.members)
+
+    def _traced(self, of_one: Changing, example: Changing) -> Traced:
+        """Return the step of all runs as a graph."""
         member = self.members[0]
 
         def step() -> Callable[[State, Changing], Tensor]:
-            idle = without_gradient(member.program, member.state, step_of(of_one, 0, "cpu"))
+            idle = without_gradient(member.program, member.state, step_of(of_one, 0, self.device))
             return StackedProgram(replace(member.program, idle=idle), len(self.runs)).step
 
-        with warnings.catch_warnings():  # what vmap cannot map is made run by run, in the graph
+        with (
+            self._timed(),
+            warnings.catch_warnings(),
+        ):  # what vmap cannot map is made run by run, in the graph
             warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
-            traced = trace_step(step, self.state, example)
+            return trace_step(step, self.state, example)
+
+    def _program(self, traced: Traced) -> Run:
+        """Return a graph as a program."""
         graph = traced.graph
-        run = (
-            compiled(traced, torch.get_num_threads()).run
-            if self.compiling
-            else lambda tensors: [graph(*tensors)]
-        )
-        for each in self.members:
-            each.seconds += (time.perf_counter() - started) / len(self.members)
-        return run
+        if self.compiling:
+            return compiled(traced, torch.get_num_threads()).run
+        return lambda tensors: [graph(*tensors)]
+
+    def _replay(self, of_one: Changing, tensors: Sequence[Tensor]) -> Replay:
+        """Return what makes the steps of all runs on a CUDA device."""
+        fixed = flat_state(self.state)
+        one = changed(of_one, [each[0].to(self.device) for each in tensors])
+        traced = self._traced(of_one, one)
+        with self._timed():
+            run = (
+                replayable(traced, len(fixed), self.most, len(self.runs))
+                if self.compiling
+                else pointed(self._program(traced), len(fixed))
+            )
+            return Replay(run, fixed, tensors, self.most, len(self.runs))
+
+
+def reports(losses: Losses) -> Iterator[Sequence[StepInfo]]:
+    """Yield the reports of each step, of all runs."""
+    for step in losses.tolist():
+        yield [StepInfo(loss) for loss in step]
 
 
 @dataclass(frozen=True)
