@@ -11,6 +11,9 @@ WORKERS ?= 2
 demo: $(ALONE)  ## train four optimizers on the flights that ship with the package, and write a report
 	$(BIN)/steepest demo --out runs/demo
 
+# Threads of OpenMP that wait for each other use no processor: two workers with two threads each on two cores wait a lot.
+test slow fuzz: export OMP_WAIT_POLICY = passive
+
 test: lint docs  ## every check and every test
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
