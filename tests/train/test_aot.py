@@ -200,7 +200,7 @@ def test_the_folder_is_where_the_user_says(monkeypatch, tmp_path) -> None:
 
 RACE = """
 import sys
-from tests.train.test_compiler import small
+from tests.train.test_aot import small
 from steepest.train.aot import compiled
 found = compiled(small(), 1)
 traced = small()

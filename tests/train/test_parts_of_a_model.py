@@ -23,6 +23,7 @@ from steepest.train.active import Finished
 from steepest.train.compiled import CompiledMethod
 from steepest.train.loop import train
 from steepest.train.problem import problem_of
+from tests.train.steps import without_compiling
 
 MODEL = "embedding-mlp(hidden=[6], dropout=0.0)"
 STEPS = 25
@@ -141,8 +142,17 @@ def test_a_multiplier_of_sgd_is_its_learning_rate() -> None:
     assert net.weight.detach() == pytest.approx((before - 0.05).numpy())
 
 
+@pytest.fixture(params=["traced", pytest.param("compiled", marks=pytest.mark.slow)])
+def program(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled methods execute their graph as it was traced, which has what the test is about, or a real program."""
+    if request.param == "traced":
+        without_compiling(monkeypatch)
+
+
 @pytest.mark.parametrize("rule", ["adam(lr=0.05)", "sgd(lr=0.2)"])
-def test_rates_by_rows_and_compiled_are_those_of_the_dense_run(data: Dataset, rule: str) -> None:
+def test_rates_by_rows_and_compiled_are_those_of_the_dense_run(
+    data: Dataset, program: None, rule: str
+) -> None:
     of = recipe(data, rates="embeddings=0.1, head=10", clip=1.0)
     dense = last(made(data, of, rule=rule))
     assert distance(last(made(data, of, rule=rule, by_rows=(TABLE,))), dense) < 1e-9
@@ -173,7 +183,7 @@ class Normed(nn.Module):
 
 
 @pytest.mark.parametrize("how", ["dense", "by rows", "compiled"])
-def test_what_is_fixed_does_not_move(data: Dataset, how: str) -> None:
+def test_what_is_fixed_does_not_move(data: Dataset, program: None, how: str) -> None:
     of = recipe(data, freeze="head")
     kind = CompiledMethod if how == "compiled" else GradientMethod
     rows = (TABLE,) if how == "by rows" else ()
@@ -185,7 +195,7 @@ def test_what_is_fixed_does_not_move(data: Dataset, how: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [GradientMethod, CompiledMethod])
-def test_a_fixed_norm_keeps_its_statistics(data: Dataset, kind: type[RuleMethod]) -> None:
+def test_a_fixed_norm_keeps_its_statistics(data: Dataset, program: None, kind: type[RuleMethod]) -> None:
     def moved(text: str) -> bool:
         found = last(made(data, recipe(data, freeze=text), kind, model=Normed))
         return not torch.equal(found["norm.running_mean"], torch.zeros(5).double())
