@@ -20,6 +20,7 @@ ORDER = (
     "steepest",
     "version",
     "interrupts",
+    "collector",
     "errors",
     "forks",
     "threads",

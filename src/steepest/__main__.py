@@ -2,12 +2,14 @@
 
 import sys
 
+from steepest.collector import collect_rarely, leave_to_the_system
 from steepest.interrupts import exit_in_imports
 
 
 def main() -> int:
     """Run the command line and return its exit status."""
     exit_in_imports()
+    collect_rarely()
     try:
         from steepest.cli import main as run
 
@@ -15,6 +17,8 @@ def main() -> int:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return 130
+    finally:
+        leave_to_the_system()
 
 
 if __name__ == "__main__":

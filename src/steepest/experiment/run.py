@@ -160,6 +160,9 @@ def _carry_out(
         observer.say(line)
     fits = Baselines(folder, settings, metrics, observer)
     with Crew(with_room(cores() - 1), folder.path / WORKERS) as crew:
+        runner.meanwhile = lambda: crew.hear(
+            wait=False
+        )  # so that processes that are done get something to do
         settings, setup, why = _decided(experiment, folder, observer, settings, started, runner, fits, crew)
         history = carry_out(runner, setup, crew, experiment.execution.workers, fits.expected)
     fitted = fits.on_test_sets()

@@ -20,11 +20,11 @@ from typing import Any, Protocol
 from steepest.components.held import held
 from steepest.data.dataset import Dataset
 from steepest.sweep.making import Maker
+from steepest.sweep.process import messages, write
 from steepest.sweep.transfer import NotSendableError, Packed, received, sent
-from steepest.sweep.worker import messages, write
 
 STARTING = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from steepest.sweep.worker import main; main()"
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from steepest.sweep.process import main; main()"
 )
 """What a process is started with; not as ``multiprocessing`` does, which runs the user's script again."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -36,6 +36,7 @@ class Runner:
         programs: the compiled steps of each cell on each dataset.
         seconds_a_step: what a step of the present run, or a gradient of its length, counts for in the
             progress.
+        meanwhile: called now and then while a run is made.
     """
 
     datasets: Mapping[str, Dataset]
@@ -46,6 +47,7 @@ class Runner:
     cells: Mapping[str, Execution] = field(default_factory=dict[str, Execution])
     programs: dict[tuple[str, str], Programs] = field(default_factory=dict[tuple[str, str], Programs])
     seconds_a_step: float = 0.0
+    meanwhile: Callable[[], object] = lambda: None
     _there: dict[str, Dataset] = field(default_factory=dict[str, Dataset])
 
     def seconds_of(self, run: PlannedRun, setup: Setup) -> float:
@@ -164,8 +166,12 @@ class Runner:
         return made.make(
             self.task(run, evaluations),
             self.dataset(run),
-            lambda used: self.observer.advance(used * self.seconds_a_step),
+            self._advance,
         )
+
+    def _advance(self, used: float) -> None:
+        self.observer.advance(used * self.seconds_a_step)
+        self.meanwhile()
 
     def _keep_rows(self, run: PlannedRun, finished: Finished) -> None:
         kept = {

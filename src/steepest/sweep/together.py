@@ -7,6 +7,9 @@ whose length is a number of seconds, are made like that, too.
 
 from __future__ import annotations
 
+import importlib
+import math
+import time
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 
@@ -22,6 +25,11 @@ from steepest.wording import counted
 
 Made = MutableMapping[tuple[str, int], Record]
 """Finished runs by (recipe id, seed), to which more are added."""
+
+LATER = "sklearn.metrics"
+"""What this process needs in the end, and takes long to import."""
+EVERY = 1.0
+"""Seconds after which what is still to come is reckoned again."""
 
 
 @dataclass
@@ -43,6 +51,7 @@ class Together:
     crew: Crew
     besides: Callable[[], float]
     alone: dict[str, str] = field(default_factory=dict[str, str])
+    _shown: float = -math.inf
 
     def complete(self, history: Made) -> None:
         """Make all runs that the history lacks, as many at a time as the crew has processes, and add them."""
@@ -59,6 +68,8 @@ class Together:
                     self._begin(run, history)
             self._show(history)
             if crew.busy:
+                if not any(isinstance(each.job, Task) for each in crew.busy):
+                    importlib.import_module(LATER)  # while nothing waits for this process
                 crew.hear(wait=True)
             elif waiting:
                 self._make_here(waiting[0], history)
@@ -90,7 +101,10 @@ class Together:
         self.told.begins(run)
 
     def _show(self, history: Made) -> None:
-        """Tell what is still to come, without what of the present runs is done."""
+        """Tell what is still to come, without what of the present runs is done; it is reckoned now and then."""
+        if self.crew.busy and time.monotonic() - self._shown < EVERY:
+            return
+        self._shown = time.monotonic()
         done = sum(each.used * each.worth for each in self.crew.busy)
         left = plan_seconds(self.setup, self.runner.cells, history, self.besides())
         self.runner.observer.remaining(max(left - done, 0.0))

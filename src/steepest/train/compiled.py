@@ -32,6 +32,7 @@ from steepest.train.aot import Run, compiled, in_bytes, known
 from steepest.train.dropout import Dropout
 from steepest.train.feed import Feed
 from steepest.train.inputs import block_of, blocks, prepare
+from steepest.train.library_names import is_own, keep_name, kept_name
 from steepest.train.problem import SupervisedProblem
 from steepest.train.program import (
     Changing,
@@ -185,34 +186,43 @@ class CompiledMethod(RuleMethod):
         hyper = {name: value for name, value in self.rule.hyper.model_dump().items() if name != "lr"}
         shapes = [(tuple(each.shape), each.dtype) for each in flat_changing(example)]
         held = (fingerprint(state.program.problem.model), *state.program.problem.constants)
-        inside = (self.clip, self.by_rows, tuple(sorted(state.program.rates.items())))
+        device = next(state.program.problem.model.parameters()).device.type
+        inside = (device, self.clip, self.by_rows, tuple(sorted(state.program.rates.items())))
         key = (type(self.rule), str(hyper), inside, threads, str(shapes), held)
         if key not in self.programs.made:
+            problem = state.program.problem
+            own = is_own(problem.model, [type(self.rule), *problem.classes])
             with self.timed(state):
-                known_run = self._known(key, threads)
-                self.programs.made[key] = known_run or self.made(
-                    state, trace(state.program, state.state, example), key
+                self.programs.made[key] = self._known(key, threads, own) or self.made(
+                    state, trace(state.program, state.state, example), key, own
                 )
         if state.tables and not self.rule.averages:
             for rows in state.tables.rows.values():
                 rows.quick = self._quick(state, rows, (key[0], key[1], threads, tuple(rows.weight.shape[1:])))
         return self.programs.made[key]
 
-    def made(self, state: CompiledState, traced: Traced, key: Any) -> Run:
+    def made(self, state: CompiledState, traced: Traced, key: Any, own: bool) -> Run:
         """Return a graph as a program, which is compiled if the cache does not have it."""
         del state
-        return self._compiled(key, traced, torch.get_num_threads(), self.announce)
+        return self._compiled(key, traced, torch.get_num_threads(), own, self.announce)
 
     def _compiled(
-        self, key: Any, traced: Traced, threads: int, announce: Callable[[], None] | None = None
+        self, key: Any, traced: Traced, threads: int, own: bool, announce: Callable[[], None] | None = None
     ) -> Run:
         found = compiled(traced, threads, announce, only_cached=self.programs.only_cached)
-        self.programs.names[_hash(key)] = found.name
+        hashed = _hash(key)
+        self.programs.names[hashed] = found.name
+        if own:
+            keep_name(hashed, found.name)
         return found.run
 
-    def _known(self, key: Any, threads: int) -> Run | None:
-        name = self.programs.names.get(_hash(key))
-        return known(name, threads) if name else None
+    def _known(self, key: Any, threads: int, own: bool) -> Run | None:
+        hashed = _hash(key)
+        name = self.programs.names.get(hashed) or (kept_name(hashed) if own else None)
+        run = known(name, threads) if name else None
+        if run and name:
+            self.programs.names[hashed] = name
+        return run
 
     def announce(self) -> None:
         """Say that the step is being compiled."""
@@ -236,15 +246,18 @@ class CompiledMethod(RuleMethod):
         started = time.perf_counter()
         count = max(1, QUICK_ELEMENTS // rows.weight[0].numel())
         if key not in self.programs.made:
-            self.programs.made[key] = self._known(key, key[2]) or self._closed_form(key, form, rows, count)
+            own = is_own(nn.Identity(), [type(self.rule)])
+            self.programs.made[key] = self._known(key, key[2], own) or self._closed_form(
+                key, form, rows, count, own
+            )
             state.seconds += time.perf_counter() - started
         return Quick(count, self.programs.made[key])
 
-    def _closed_form(self, key: Any, form: ClosedForm, rows: Rows, count: int) -> Run:
+    def _closed_form(self, key: Any, form: ClosedForm, rows: Rows, count: int, own: bool) -> Run:
         none = np.zeros(count, dtype=np.int64)
         columns = torch.from_numpy(form.columns(form.known(none), none, 0)).to(rows.weight.dtype)
         some = rows.weight[:1].expand(count, *rows.weight.shape[1:])
-        return self._compiled(key, trace_closed_form(form, some, rows.slots, columns), key[2])
+        return self._compiled(key, trace_closed_form(form, some, rows.slots, columns), key[2], own)
 
     def compile_seconds(self, state: CompiledState) -> float:
         """Return how long tracing, compiling and loading took."""

@@ -77,9 +77,9 @@ class ReplayedMethod(CompiledMethod):
             state.bits = torch.empty(block_of(feed), numbers_drawn(problem, feed), dtype=torch.int16)
         return torch.empty_like(state.bits, pin_memory=feed.part.target.device.type == "cuda")
 
-    def made(self, state: CompiledState, traced: Traced, key: Any) -> Run:
+    def made(self, state: CompiledState, traced: Traced, key: Any, own: bool) -> Run:
         """Return a graph as a program, its operations joined into few kernels where Triton is there."""
-        del key
+        del key, own
         if self.programs.only_cached:
             raise NotCachedError("the step was not compiled", hint="compile it with --compile on.")
         count = len(flat_state(state.state))

@@ -75,6 +75,12 @@ class SupervisedProblem:
         scale = () if self.target is None else self.target.constants
         return *named, weights, self.precision, *scale
 
+    @property
+    def classes(self) -> tuple[type, ...]:
+        """The classes of the objective and of the regularizers."""
+        inside = () if self.applied is None else self.applied.regularizers
+        return tuple(type(each) for each in (self.objective, *inside))
+
     def loss(self, batch: Part) -> Tensor:
         """Return the batch's loss with penalties, a scalar; the module is called itself, its buffers move."""
         return self.losses(batch)[0]

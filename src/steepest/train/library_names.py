@@ -1,0 +1,78 @@
+"""Which library of the cache a step has, by what the step depends on: so it is found without tracing the step.
+
+Only steps whose code is this package's and torch's are kept; that code is part of what a step depends on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.utils import _pytree as tree
+
+from steepest.train.aot import cache_folder, compiler, instructions
+
+OWN = ("steepest", "torch", "builtins", "collections")
+"""Packages whose code is known by their files or versions."""
+
+
+def is_own(model: nn.Module, others: Iterable[object] = ()) -> bool:
+    """Return whether a model and some other objects have no code but this package's and torch's.
+
+    Args:
+        model: whose modules, hooks and attributes are looked at.
+        others: classes, or what was made of them.
+
+    Example:
+        >>> is_own(nn.Sequential(nn.Linear(2, 1), nn.ReLU())), is_own(nn.ReLU(), [type("Mine", (), {})])
+        (True, False)
+    """
+    parts = [part for module in model.modules() for part in (module, *tree.tree_leaves(dict(vars(module))))]
+    return all(_package(each) in OWN for each in (*parts, *others))
+
+
+def _package(part: object) -> str:
+    """Return the package that something callable, or else the class of an object, is from."""
+    of = part if callable(part) and not isinstance(part, nn.Module) else type(part)
+    module = getattr(of, "__module__", None) or type(of).__module__
+    return str(module).partition(".")[0]
+
+
+def kept_name(key: str) -> str | None:
+    """Return the name of a step's library as an earlier process has kept it, if one has.
+
+    Args:
+        key: a hash of what the step depends on besides its code.
+    """
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        return _place(key).read_text(encoding="ascii")
+    return None
+
+
+def keep_name(key: str, name: str) -> None:
+    """Keep the name of a step's library for later processes, where the cache can be written."""
+    place = _place(key)
+    part = place.with_name(f"{place.name}.{os.getpid()}")
+    with contextlib.suppress(OSError):
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        part.write_text(name, encoding="ascii")
+        part.replace(place)
+
+
+def _place(key: str) -> Path:
+    return cache_folder() / "steps" / "names" / hashlib.sha256(f"{key} {_code()}".encode()).hexdigest()[:24]
+
+
+@functools.cache
+def _code() -> str:
+    """Return a hash of the code that steps are traced and compiled by."""
+    digest = hashlib.sha256(f"{torch.__version__} {instructions()} {compiler()}".encode())
+    for file in sorted(Path(__file__).parents[1].rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
