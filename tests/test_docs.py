@@ -38,6 +38,7 @@ PAGES = [
     "docs/how-to/find-a-rate.md",
     "docs/how-to/train-parts.md",
     "docs/how-to/curvature.md",
+    "docs/how-to/hessian-free.md",
 ]
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

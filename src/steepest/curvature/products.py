@@ -42,6 +42,7 @@ class Curvature:
         bend: the Hessian of the loss in the outputs times a vector; by default the loss is differentiated twice.
         shares: of rows in the sum that the loss is, ``[B]``, for the empirical Fisher matrix; 1/B by default.
         penalty: of the parameters, which is added to the loss; its Hessian counts in G and in the Hessian.
+        backwards: differentiate backwards twice instead of forwards, so that the function is called only once.
 
     Example:
         >>> net = nn.Linear(1, 1, bias=False)
@@ -59,6 +60,7 @@ class Curvature:
         bend: Bend | None = None,
         shares: Tensor | None = None,
         penalty: Penalty | None = None,
+        backwards: bool = False,
     ) -> None:
         self.call, self.loss = call, loss
         self.penalty = penalty
@@ -66,7 +68,7 @@ class Curvature:
         self.parameters = {name: each.detach().requires_grad_() for name, each in parameters.items()}
         self.shapes = {name: each.shape for name, each in parameters.items()}
         self.sizes = [each.numel() for each in parameters.values()]
-        self._forward = True
+        self._forward = not backwards
         with torch.enable_grad():
             self._outputs = call(self.parameters)
         self.outputs = self._outputs.detach()

@@ -119,6 +119,10 @@ def class_name(name: str) -> str:
 
 def __getattr__(name: str) -> Any:
     """Make ``steepest.optim.Adam`` and its like at first use."""
+    if name == "HessianFree":
+        from steepest.optim.closures import HessianFree
+
+        return HessianFree
     for each in names():
         if class_name(each) == name:
             from steepest.optim.dense import optimizer_class
@@ -131,4 +135,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *[class_name(each) for each in names()]})
+    return sorted({*globals(), "HessianFree", *[class_name(each) for each in names()]})

@@ -63,7 +63,7 @@ class HeldLoss:
         self.losses: list[float] = []
         self.forwards, self.products = 0, 0.0
         self._moved = False
-        self._start = _copied(_buffers(problem.model))
+        self._start = copied(buffers_of(problem.model))
 
     @property
     def count(self) -> float:
@@ -90,19 +90,20 @@ class HeldLoss:
 
         Those that the first block leaves in the buffers are what the step leaves there.
         """
-        moved = _buffers(self.problem.model) if self._moved else None
+        moved = buffers_of(self.problem.model) if self._moved else None
         if moved is not None:
-            _put(_copied(self._start))
+            put(copied(self._start))
         self._moved = True
         try:
             with self.randomness():
                 yield
         finally:
             if moved is not None:
-                _put(moved)
+                put(moved)
 
 
-def _buffers(model: nn.Module) -> Places:
+def buffers_of(model: nn.Module) -> Places:
+    """Return a model's buffers with their places."""
     return [
         (module, name, each)
         for module in model.modules()
@@ -110,12 +111,13 @@ def _buffers(model: nn.Module) -> Places:
     ]
 
 
-def _copied(places: Places) -> Places:
+def copied(places: Places) -> Places:
     """Return copies in the same places; a buffer with several names stays one."""
     copies = {id(each): each.clone() for _, _, each in places}
     return [(module, name, copies[id(each)]) for module, name, each in places]
 
 
-def _put(places: Places) -> None:
+def put(places: Places) -> None:
+    """Register buffers in their places."""
     for module, name, each in places:
         setattr(module, name, each)

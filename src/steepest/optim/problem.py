@@ -34,6 +34,27 @@ class Regularized(Problem, Protocol):
         ...
 
 
+@runtime_checkable
+class Curved(Problem, Protocol):
+    """A problem whose loss is a function of the model's outputs, so that it has a Gauss-Newton matrix."""
+
+    def outputs_at(self, batch: Any, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Return the model's outputs with other values in the place of some parameters; buffers move."""
+        ...
+
+    def batch_loss(self, outputs: Tensor, batch: Any) -> Tensor:
+        """Return the loss of a batch without penalties, a scalar, from the model's outputs."""
+        ...
+
+    def penalised(self, loss: Tensor, params: Mapping[str, Tensor]) -> Tensor:
+        """Return a loss with the penalties of parameters; the same tensor where there are none."""
+        ...
+
+    def bend(self, outputs: Tensor, batch: Any, vector: Tensor) -> Tensor:
+        """Return the Hessian of the batch's loss in the outputs, times a vector of their shape."""
+        ...
+
+
 def losses(problem: Problem, batch: Any) -> tuple[Tensor, Tensor]:
     """Return a batch's loss with penalties, which has a graph, and without, which is reported."""
     if isinstance(problem, Regularized):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.forward_ad import unpack_dual
 
 from steepest.optim import make_spec
 from steepest.optim.held import FORWARD, PRODUCT
@@ -36,7 +37,7 @@ class Fit:
         self.inputs = torch.from_numpy(draw.standard_normal((48, 4)))
         self.target = torch.from_numpy(draw.standard_normal((48, 1))) + self.inputs.sum(1, keepdim=True)
         self.places: list[tuple[Tensor, float]] = []
-        self.forwards = 0
+        self.forwards, self.products = 0, 0
 
     def loss(self, batch: Tensor) -> Tensor:
         """Return the mean squared error of some rows."""
@@ -44,6 +45,31 @@ class Fit:
         self.places.append((self.weights(), float(found.detach())))
         self.forwards += not torch.is_grad_enabled()
         return found
+
+    def outputs_at(self, batch: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Return the outputs of some rows with other parameters; a derivative forwards is not counted."""
+        outputs = torch.func.functional_call(self.model, dict(parameters), (self.inputs[batch],))
+        if unpack_dual(outputs).tangent is None:
+            there = {**dict(self.model.named_parameters()), **parameters}
+            found = float(self.batch_loss(outputs.detach(), batch))
+            self.places.append((torch.cat([each.detach().reshape(-1) for each in there.values()]), found))
+            self.forwards += not torch.is_grad_enabled()
+        return outputs
+
+    def batch_loss(self, outputs: Tensor, batch: Tensor) -> Tensor:
+        """Return the mean squared error of outputs."""
+        return (outputs - self.target[batch]).square().mean()
+
+    def penalised(self, loss: Tensor, params: Mapping[str, Tensor]) -> Tensor:
+        """Return the loss: there are no penalties."""
+        del params
+        return loss
+
+    def bend(self, outputs: Tensor, batch: Tensor, vector: Tensor) -> Tensor:
+        """Return the Hessian of the loss in the outputs, times a vector; it is counted as a product."""
+        del batch
+        self.products += 1
+        return vector * (2 / outputs.numel())
 
     def weights(self) -> Tensor:
         """Return a copy of all parameters."""
@@ -137,6 +163,11 @@ class MethodConformance:
             _require(
                 math.isclose(counted, evaluated),
                 f"{spec}: {counted:g} gradients are reported, {evaluated:g} evaluated",
+            )
+            products = sum(info.products for info in infos)
+            _require(
+                products >= fit.products,
+                f"{spec}: {products:g} products are reported, {fit.products} made",
             )
             _require(infos[0].loss == fit.places[0][1], f"{spec}: the first loss is not that of the start")
 

@@ -168,6 +168,11 @@ class SupervisedProblem:
             outputs = torch.func.functional_call(self.model, given, batch.inputs)
         return outputs, {name: given[name].detach() for name in buffers}
 
+    def outputs_at(self, batch: Part, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Return the model's outputs with other values in the place of some parameters; its buffers move."""
+        with self._rounding():
+            return torch.func.functional_call(self.model, dict(parameters), batch.inputs)
+
     def parts(self, batch: Part, count: int) -> list[tuple[Part, slice, float]]:
         """Return micro-batches of sizes as equal as possible, their places, and their shares of the batch's weights.
 
@@ -202,6 +207,24 @@ class SupervisedProblem:
             weights = weights * self.weights[batch.target]
         target = batch.target if self.target is None else self.target.wanted(batch.target, outputs.dtype)
         return self.objective.loss(outputs, target, weights)
+
+    def bend(self, outputs: Tensor, batch: Part, vector: Tensor) -> Tensor:
+        """Return the Hessian of :meth:`batch_loss` in the outputs, times a vector of their shape."""
+        shape, kind = vector.shape, vector.dtype
+        if self.precision == "bf16":
+            outputs, vector = outputs.float(), vector.float()
+        if outputs.dim() == 3:
+            members = outputs.shape[1]
+            outputs, vector, batch = outputs.flatten(0, 1), vector.flatten(0, 1), _repeated(batch, members)
+        weights = torch.ones(len(outputs), dtype=outputs.dtype, device=outputs.device)
+        if batch.weights is not None:
+            weights = weights * batch.weights
+        if self.weights is not None:
+            weights = weights * self.weights[batch.target]
+        target = batch.target if self.target is None else self.target.wanted(batch.target, outputs.dtype)
+        found = self.objective.bend(outputs, target, vector)
+        shares = (weights / total_weight(weights)).reshape(-1, *[1] * (found.dim() - 1))
+        return (shares * found).reshape(shape).to(kind)
 
     def _rounding(self) -> contextlib.AbstractContextManager[Any]:
         if self.precision != "bf16":

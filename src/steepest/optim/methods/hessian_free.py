@@ -1,0 +1,331 @@
+r"""Hessian-free optimization: conjugate gradients on the damped Gauss-Newton quadratic of a batch.
+
+Martens, *Deep learning via Hessian-free optimization*, ICML 2010; Martens & Sutskever, *Training Deep and Recurrent
+Networks with Hessian-Free Optimization*, in Neural Networks: Tricks of the Trade, 2012.
+
+With the gradient :math:`g` and the Gauss-Newton matrix :math:`G = J^\top H J`, which is never formed, conjugate
+gradients make
+
+.. math:: \phi(d) = \tfrac12\, d^\top (G + \lambda I)\, d + g^\top d
+
+small, from :math:`0.95` times the proposal of the step before. They stop after iteration :math:`i` where
+:math:`\phi_i < 0` and :math:`(\phi_i - \phi_{i-k}) / \phi_i < 5 \cdot 10^{-4} k` with :math:`k = \max(10, i/10)`. Some
+iterates are stored, and that is taken before which the loss was no lower. The damping follows from
+
+.. math:: \rho = \frac{L(w + d) - L(w)}{\tfrac12 d^\top G d + g^\top d}, \qquad
+          \lambda \leftarrow \tfrac32 \lambda \text{ if } \rho < \tfrac14, \quad
+          \lambda \leftarrow \tfrac23 \lambda \text{ if } \rho > \tfrac34
+
+and then the step is made shorter, by 0.8 each time, until the loss falls by a hundredth of what the slope promises. The
+learning rate is the length that is tried first, and every loss is that of the step that would be taken with it.
+
+Within a step there is one function: dropout masks and batch norm's buffers are held, batch norm normalises by the
+batch and is differentiated through, and its running averages move once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, Literal, cast
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+
+from steepest.curvature import hessian_free, notebook_2021
+from steepest.curvature.function import TrueLookups
+from steepest.curvature.hessian_free import Memory, Options
+from steepest.curvature.products import Curvature
+from steepest.errors import OptionError
+from steepest.optim.held import FORWARD, PRODUCT, HeldLoss
+from steepest.optim.hyper import Beta, Hyper
+from steepest.optim.method import Method, StepInfo
+from steepest.optim.problem import BatchSource, Curved, Problem
+from steepest.optim.spec import MethodSettings, MethodSpec
+
+COMPONENTS = {
+    "hessian-free": {
+        "object": "HessianFree",
+        "groups": ["second-order"],
+        "what": "Gauss-Newton steps by conjugate gradients",
+    }
+}
+POWER = 0.75
+"""The exponent of Martens' preconditioner."""
+
+
+class HessianFreeHyper(Hyper):
+    """Hyperparameters of Hessian-free optimization."""
+
+    lr: float = Field(default=1.0, ge=0.0, description="learning rate, the first length that is tried")
+    damping: float = Field(default=1.0, ge=0.0, description="λ at the start, added to the diagonal")
+    cg_iterations: PositiveInt = Field(
+        default=50, description="iterations of conjugate gradients a step, at most"
+    )
+    decay: Beta = Field(default=0.95, description="share of the last proposal that the next ones start from")
+    ratio: Literal["undamped", "damped"] = Field(
+        default="undamped", description="whether ρ compares with the quadratic without damping, or with it"
+    )
+    preconditioner: Literal["none", "fisher"] = Field(
+        default="none", description="fisher: Martens', by squared gradients of rows, estimated"
+    )
+    probes: PositiveInt = Field(
+        default=3, description="random vectors of the preconditioner; 3 cost a product"
+    )
+    curvature: float = Field(
+        default=1.0,
+        gt=0.0,
+        description="rows of the curvature, as a share of the batch's; more come from the next batches",
+    )
+    variant: Literal["martens", "notebook-2021"] = Field(
+        default="martens",
+        description="notebook-2021: as a published notebook has it, to compare with its numbers",
+    )
+
+
+class HessianFree(MethodSpec[HessianFreeHyper]):
+    """Hessian-free optimization: a step is up to ``cg_iterations`` products with the Gauss-Newton matrix.
+
+    Example:
+        >>> spec = HessianFree(cg_iterations=10)
+        >>> round(spec.gradients_a_step, 1), dict(spec.axes)
+        (24.0, {'lr': 1.0, 'damping': 1.0})
+    """
+
+    name = "hessian-free"
+    title = "Hessian-free"
+    citation = "Martens, ICML 2010; Martens & Sutskever 2012"
+    bibtex = """
+@inproceedings{martens2010deep,
+  author = {Martens, James},
+  title = {Deep learning via {Hessian}-free optimization},
+  booktitle = {International Conference on Machine Learning},
+  year = {2010},
+}
+
+@incollection{martens2012training,
+  author = {Martens, James and Sutskever, Ilya},
+  title = {Training Deep and Recurrent Networks with {Hessian}-Free Optimization},
+  booktitle = {Neural Networks: Tricks of the Trade},
+  publisher = {Springer},
+  year = {2012},
+}
+"""
+    divergences = (
+        "ρ compares with the quadratic without damping by default (ratio=damped has it as in some public codes). "
+        "Martens' preconditioner is the sum of squared gradients of rows to the power 0.75; here the mean of squares "
+        "is estimated by random signs of rows, since under batch norm a row has no gradient of its own. "
+        "variant='notebook-2021' draws dropout and moves batch norm at every evaluation, compares with the damped "
+        "quadratic, tries iterates two by two, searches along the whole proposal and then takes the learning rate's "
+        "share of it; the loss that it reports is that of a step that is not taken."
+    )
+    Hyper = HessianFreeHyper
+    grid_centre = 1.0  # Newton's length
+    constant_rate: ClassVar[bool] = True
+
+    @property
+    def axes(self) -> Mapping[str, float]:
+        """The learning rate and the damping."""
+        return {"lr": self.centre, "damping": 1.0}
+
+    @property
+    def gradients_a_step(self) -> float:
+        """One, two for each product, and a third for each loss: about three of these."""
+        h = self.hyper
+        probes = 2 * FORWARD * h.probes if h.preconditioner != "none" else 0.0
+        return 1.0 + PRODUCT * (h.cg_iterations + 1) * h.curvature + 3 * FORWARD + probes
+
+    @property
+    def state_bytes(self) -> float:
+        """The last proposal, and while a step is made the stored iterates and the vectors of conjugate gradients."""
+        stored = len({round(1.3**power) for power in range(100) if 1.3**power <= self.hyper.cg_iterations})
+        return 4.0 * (1 + stored + 5)
+
+    def for_timing(self) -> HessianFree:
+        """Return it as it is: from a shorter first length, the line search would need other evaluations."""
+        return self
+
+    def check(self, problem: Any) -> None:
+        """Raise an ``OptionError`` if a problem's loss has no curvature."""
+        objective: Any = getattr(problem, "objective", None)
+        if not getattr(objective, "curved", True):
+            raise OptionError(
+                f"{self.called} needs curvature, but the second derivative of {objective.title or objective} is zero",
+                hint="choose a loss that is curved, such as the squared error or the Huber loss.",
+            )
+        if not isinstance(problem, Curved):
+            raise OptionError(
+                f"{self.called} needs a loss that is a function of a model's outputs",
+                hint="give the problem outputs_at, batch_loss, penalised and bend.",
+            )
+
+    def make(self, settings: MethodSettings) -> HessianFreeMethod:
+        """Return the method of one run."""
+        return HessianFreeMethod(self, settings)
+
+
+@dataclass
+class HessianFreeState:
+    """The state of one run: what goes from step to step, the parameters that are trained, and the gradients so far."""
+
+    memory: Memory
+    parameters: dict[str, nn.Parameter]
+    gradients: float = 0.0
+
+
+@dataclass
+class HessianFreeMethod(Method):
+    """Hessian-free optimization of a problem.
+
+    Args:
+        spec: the hyperparameters.
+        settings: the schedule, and what it counts.
+    """
+
+    spec: HessianFree
+    settings: MethodSettings
+
+    @property
+    def lr(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The learning rate before the schedule."""
+        return self.spec.hyper.lr
+
+    def init(self, problem: Problem) -> HessianFreeState:
+        """Return the start: the damping, and no proposal."""
+        self.spec.check(problem)
+        parameters = {name: each for name, each in problem.model.named_parameters() if each.requires_grad}
+        return HessianFreeState(Memory(self.spec.hyper.damping), parameters)
+
+    def steps(
+        self, problem: Problem, state: HessianFreeState, feed: BatchSource, first: int, count: int
+    ) -> Iterator[StepInfo]:
+        """Make the steps one after the other."""
+        for step in range(first, first + count):
+            rate = self.lr * self.settings.multiplier(step, state.gradients)
+            info = self._step(cast("Curved", problem), state, feed, step, rate)
+            state.gradients += info.gradients
+            yield info
+
+    def _step(
+        self, problem: Curved, state: HessianFreeState, feed: BatchSource, step: int, rate: float
+    ) -> StepInfo:
+        batch = feed.batch(step)
+        published = self.spec.hyper.variant == "notebook-2021"
+        if published:  # one block: what is drawn goes on from evaluation to evaluation, and buffers move
+            with feed.randomness(step):
+                at = _looked_at(problem, batch, state.parameters, nullcontext, backwards=True)
+                return self._taken(problem, state, at, at, rate, 1.0)
+        held = HeldLoss(problem, batch, partial(feed.randomness, step))
+        at = _looked_at(problem, batch, state.parameters, held.within)
+        share = self.spec.hyper.curvature
+        if share == 1.0 or not rate:
+            return self._taken(problem, state, at, at, rate, 1.0)
+        more = [feed.batch(step + ahead) for ahead in range(1, -int(-share // 1))]
+        own, share = _rows([batch, *more], share)
+        return self._taken(
+            problem, state, at, _looked_at(problem, own, state.parameters, held.within), rate, share
+        )
+
+    def _taken(
+        self,
+        problem: Curved,
+        state: HessianFreeState,
+        at: Curvature,
+        bent: Curvature,
+        rate: float,
+        share: float,
+    ) -> StepInfo:
+        """Take a step and return its report.
+
+        Args:
+            problem: what is trained.
+            state: of the run.
+            at: the loss.
+            bent: the curvature, of its own rows perhaps.
+            rate: the first length.
+            share: of the rows that the curvature has, in the batch's.
+        """
+        del problem
+        h = self.spec.hyper
+        with torch.no_grad():
+            reported = float(at.loss(at.outputs))
+        value, forwards = float(at.value), 0.0 if bent is at else share
+        if not rate or not torch.isfinite(at.value):
+            return StepInfo(reported, FORWARD, 0.0, 1.0)
+        published = h.variant == "notebook-2021"
+        gradient = at.gradient
+        inverse, probed = None, 0
+        if h.preconditioner == "fisher" and not published:
+            inverse = (squared_gradients(bent, h.probes) + state.memory.damping) ** -POWER
+            probed = h.probes
+        found = (notebook_2021 if published else hessian_free).descend(
+            value,
+            gradient,
+            bent.gauss_newton,
+            lambda move: float(at.moved(move)),
+            state.memory,
+            Options(rate, h.cg_iterations, h.decay, h.ratio),
+            inverse,
+        )
+        with torch.no_grad():
+            for name, move in at.named(found.move).items():
+                state.parameters[name].add_(move)
+        products = share * (found.products + probed / 3)
+        forwards += found.forwards
+        gradients = 1.0 + PRODUCT * products + FORWARD * forwards
+        return StepInfo(found.value if published else reported, gradients, products, forwards)
+
+
+def _looked_at(
+    problem: Curved,
+    batch: Any,
+    parameters: Mapping[str, Tensor],
+    within: Callable[[], AbstractContextManager[Any]],
+    *,
+    backwards: bool = False,
+) -> Curvature:
+    """Return the curvature of a problem's loss on a batch; ``within`` makes every evaluation the same function."""
+
+    def call(there: Mapping[str, Tensor]) -> Tensor:
+        with within(), TrueLookups():
+            return problem.outputs_at(batch, there)
+
+    none = torch.zeros((), device=next(iter(parameters.values())).device)
+    without = problem.penalised(none, parameters) is none
+    return Curvature(
+        call,
+        parameters,
+        lambda outputs: problem.batch_loss(outputs, batch),
+        bend=lambda outputs, vector: problem.bend(outputs, batch, vector),
+        penalty=None if without else lambda there: problem.penalised(none, there),
+        backwards=backwards,
+    )
+
+
+def squared_gradients(at: Curvature, probes: int) -> Tensor:
+    """Return an estimate of the mean over rows of their squared gradients, the diagonal of the empirical Fisher matrix.
+
+    A row's gradient counts with a random sign; of the square of their sum, the products of different rows are 0 on the
+    mean. Signs are the same at every call.
+    """
+    rows = len(at.outputs)
+    generator = torch.Generator().manual_seed(0)
+    total = torch.zeros(at.size, dtype=at.outputs.dtype, device=at.outputs.device)
+    for _ in range(probes):
+        signs = 2.0 * torch.randint(0, 2, (rows,), generator=generator) - 1.0
+        signed = at.slope * signs.to(at.outputs).reshape(-1, *[1] * (at.outputs.dim() - 1))
+        total += at.pull(signed).square()
+    return total * (rows / probes)
+
+
+def _rows(batches: list[Any], share: float) -> tuple[Any, float]:
+    """Return so many rows, as a share of the first batch's, of batches in a row, and the share that they are."""
+    lead = batches[0]
+    count = max(1, round(len(lead) * share))
+    if isinstance(lead, Tensor):
+        return torch.cat(batches)[:count], count / len(lead)
+    tensors = zip(*(each.tensors for each in batches), strict=True)
+    return lead.holding([torch.cat(each)[:count] for each in tensors]), count / len(lead)
