@@ -3,32 +3,100 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from steepest.checking.expression import ExpressionCheck, check_expression
-from steepest.errors import OptionError
+from steepest.checking.result import GradientCheck
+from steepest.errors import OptionError, unknown_name
 
 __all__ = ["check"]
 
 
-def check(what: str, *, at: str | Sequence[str] | Mapping[str, float] = ()) -> ExpressionCheck:
-    """Check the derivatives of an expression by finite differences, and show how they come about.
+def check(
+    what: Any,
+    *,
+    at: str | Sequence[str] | Mapping[str, float] = (),
+    inputs: str | Mapping[str, Any] | Sequence[Any] | None = None,
+) -> ExpressionCheck | GradientCheck:
+    r"""Check derivatives by autograd against finite differences, and say what is wrong with them.
+
+    A function that returns several numbers :math:`o` is checked through :math:`s = u \cdot o` with a random :math:`u`.
+    For every number :math:`x_i` of every parameter and input, or some of them where there are many,
+
+    .. math:: \left| \frac{\partial s}{\partial x_i} - D_i \right| \le 10\, (\tau_i + \rho_i) + 10^{-9} \max_j
+              \left| \frac{\partial s}{\partial x_j} \right|,
+
+    where :math:`D_i` is a central difference, extrapolated from three steps, with its estimated truncation error
+    :math:`\tau_i` and rounding error :math:`\rho_i`. It is computed in float64; the gradient in float32 is compared
+    with it as well. Dropout masks are held, and batch norm normalises by the batch.
 
     Args:
-        what: an expression of numbers, variables, operators and functions, as Python writes it.
-        at: the value of every variable, as a mapping or as text: ``"w=2, x=-1"``.
+        what: the name of a model or a loss with its options; ``FILE:NAME`` of a function, a ``torch.nn.Module`` or a
+            ``torch.autograd.Function``, or the object itself; or an expression, such as ``"exp(-t**2)"``.
+        at: of an expression, the value of every variable, as a mapping or as text: ``"w=2, x=-1"``.
+        inputs: of a function or a module, the tensors that it is called with, in order or by name; or a text, such as
+            ``"x=normal(4, 3), target=integers(4, below=3)"``. Left out, they are made up.
 
     Returns:
-        values, local derivatives and adjoints of all nodes of the graph; ``ok`` is whether the derivatives are right.
+        what was found; ``ok`` is whether the derivatives are right, and ``faults`` names what is not.
 
     Raises:
-        OptionError: the expression cannot be read, or a variable has no value.
+        OptionError: it cannot be read, loaded or called.
 
     Example:
         >>> found = check("(1 - log(1 + exp(t)))**2", at={"t": 1})
         >>> found.ok, round(found.value, 4), found.derivatives[0].autograd
         (True, 0.0981, 0.4580252880326174)
+        >>> def loss(outputs, target):
+        ...     return ((outputs - target) / outputs.detach().std()).square().mean()
+        >>> [(each.cause, each.tensor) for each in check(loss).faults]
+        [('detached', 'outputs')]
     """
-    return check_expression(what, _values(at))
+    if isinstance(what, str) and (at or _is_expression(what)):
+        if inputs is not None:
+            raise OptionError(
+                "an expression has no inputs",
+                hint="give values to its variables: --at t=1.",
+                python="use at='t=1'.",
+            )
+        return check_expression(what, _values(at))
+    if at:
+        raise OptionError(
+            "--at is for expressions",
+            hint="describe the inputs of a function by --inputs.",
+            python="describe the inputs of a function by inputs='x=normal(4, 3)'.",
+        )
+    from steepest.checking.functions import check_function
+    from steepest.checking.subject import open_subject
+
+    return check_function(open_subject(what, inputs))
+
+
+def _is_expression(text: str) -> bool:
+    """Whether a text is an expression and not the name of something.
+
+    Raises:
+        UnknownNameError: it is a name that nothing has.
+    """
+    from steepest.checking.grammar import CONSTANTS, FUNCTIONS
+    from steepest.components import grammar
+    from steepest.models import registry as models
+    from steepest.objectives import registry as losses
+
+    try:
+        spec = grammar.parse(text)
+    except OptionError:
+        return True
+    known = [*models.entries, *losses.entries]
+    if spec.is_reference or spec.name.lower().replace("_", "-") in known:
+        return False
+    if spec.name in FUNCTIONS or spec.name in CONSTANTS:
+        return True
+    if len(spec.name) > 1 and not set(spec.name) & set("+-*/0123456789"):
+        raise unknown_name(
+            "model or loss", text, known, more=" A file's own are written FILE:NAME, an expression with --at."
+        )
+    return True
 
 
 def _values(at: str | Sequence[str] | Mapping[str, float]) -> dict[str, float]:

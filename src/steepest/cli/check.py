@@ -9,45 +9,60 @@ from typing import Annotated
 import typer
 
 from steepest.cli.output import line
+from steepest.errors import OptionError
+from steepest.interrupts import always_raise
 
+What = Annotated[
+    str,
+    typer.Argument(
+        help="A model or a loss with its options, FILE:NAME of a function, a module or an autograd function, or an "
+        "expression such as '(1 - log(1 + exp(t)))**2'.",
+        metavar="WHAT",
+    ),
+]
 At = Annotated[
     list[str] | None,
     typer.Option(
         help="Values of the variables of an expression: t=1 or w=2,x=-1; repeatable.", metavar="LIST"
     ),
 ]
+Given = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="What a function is called with: 'x=normal(4, 3)', 'target=integers(4, below=3)', 't=[0.5, 1]', or "
+        "mine.py:inputs, a function that returns it; repeatable. By default inputs() in the same file, or made up.",
+        metavar="LIST",
+    ),
+]
 Out = Annotated[Path | None, typer.Option(help="File to draw the graph to: .svg.", metavar="FILE")]
 AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print everything as JSON.")]
 
 
-def check(
-    what: Annotated[
-        str, typer.Argument(help="An expression, such as '(1 - log(1 + exp(t)))**2'.", metavar="WHAT")
-    ],
-    at: At = None,
-    out: Out = None,
-    as_json: AsJson = False,
-) -> None:
-    """Check derivatives by finite differences, and show the steps in which they come about.
+def check(what: What, at: At = None, inputs: Given = None, out: Out = None, as_json: AsJson = False) -> None:
+    """Check derivatives by finite differences, and say what is wrong with them.
 
-    An expression is shown as a graph: values forward, local derivatives and adjoints backward, so that every step can
-    be checked by hand. Exit status: 0, 1 if a derivative is wrong, 2 for a wrong option.
+    Every parameter and input of a function is compared number by number, and the likely cause of a fault is named. An
+    expression is shown as a graph: values forward, local derivatives and adjoints backward, so that every step can be
+    checked by hand. Exit status: 0, 1 if a derivative is wrong, 2 for a wrong option.
     """
     from steepest.checking import check as checked
-    from steepest.checking.drawing import check_place, lines, svg
+    from steepest.checking import drawing, telling
+    from steepest.checking.expression import ExpressionCheck
     from steepest.files import write_atomically
 
     if out is not None:
-        check_place(out, ".svg", "a graph")
-    found = checked(what, at=at or ())
-    if out is not None:
-        write_atomically(out, svg(found))
+        drawing.check_place(out, ".svg", "a graph")
+    always_raise()
+    found = checked(what, at=at or (), inputs=", ".join(inputs) if inputs else None)
+    if not isinstance(found, ExpressionCheck) and out is not None:
+        raise OptionError(f"{what} is no expression, which --out draws", hint="leave --out out.")
     if as_json:
         line(json.dumps(found.as_json(), indent=1, ensure_ascii=False), out=True)
     else:
-        for each in lines(found):
+        for each in drawing.lines(found) if isinstance(found, ExpressionCheck) else telling.lines(found):
             line(each, out=True)
-    if out is not None:
+    if isinstance(found, ExpressionCheck) and out is not None:
+        write_atomically(out, drawing.svg(found))
         line(f"wrote {out}")
     if not found.ok:
         raise typer.Exit(1)

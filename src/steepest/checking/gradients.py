@@ -1,0 +1,260 @@
+r"""The gradient of a function by autograd against finite differences, number by number.
+
+A function that returns several numbers :math:`o` is checked through :math:`s = u \cdot o` with a random :math:`u`,
+whose gradient is :math:`J^\top u`: an error in any row of the Jacobian shows. Of a large tensor some elements are
+checked one by one, and all together along random directions :math:`v`, by :math:`\nabla s \cdot v`; where a direction
+disagrees, halving it finds an element.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from steepest.checking.differences import Estimate, derivative, noise_of
+from steepest.checking.result import Element, TensorCheck
+from steepest.checking.subject import Subject
+from steepest.checking.watching import Event, watched
+from steepest.rng import stream
+
+MOST = 32
+"""Elements of a tensor that are checked one by one."""
+DIRECTIONS = 2
+SAFETY = 10.0
+"""The derivatives may lie apart by so many estimated errors of the finite difference."""
+RELATIVE = 1e-9
+"""What autograd itself may round, as a share of the tensor's largest derivative."""
+AT_ZERO = 0.1
+OWN_BACKWARD = "autograd function"
+"""The kind of what has a backward pass that a person wrote."""
+"""The size of a tensor of zeros."""
+
+
+@dataclass
+class Point:
+    """A function at the tensors where it is checked.
+
+    Attributes:
+        subject: the function.
+        base: the tensors.
+        cotangent: what the outputs are multiplied with; 1 where there is one.
+        outputs: what it returns there.
+        changes: whether it changes tensors that it is given.
+    """
+
+    subject: Subject
+    base: dict[str, Tensor]
+    cotangent: Tensor
+    outputs: Tensor
+    changes: bool = False
+
+    @classmethod
+    def of(cls, subject: Subject) -> Point:
+        """Return a function at its own tensors."""
+        outputs = subject.outputs({name: each.clone() for name, each in subject.tensors.items()})
+        outputs = outputs.detach().double()
+        count = outputs.numel()
+        draw = stream(0, "data").normal(size=count)
+        cotangent = torch.ones(1, dtype=torch.float64) if count == 1 else torch.from_numpy(draw)
+        return cls(subject, dict(subject.tensors), cotangent, outputs)
+
+    def value(self, moved: Mapping[str, Tensor]) -> float:
+        """Return the function where some tensors are others."""
+        tensors = {**self.base, **moved}
+        if self.changes:
+            tensors = {name: each.clone() for name, each in tensors.items()}
+        return float(self.cotangent @ self.subject.outputs(tensors).detach().double())
+
+    def along(self, name: str, direction: Tensor) -> Callable[[float], float]:
+        """Return the function of the distance by which a tensor is moved in a direction."""
+        start = self.base[name]
+        return lambda distance: self.value({name: start + direction * distance})
+
+    def element(self, name: str, place: int) -> Callable[[float], float]:
+        """Return the function of the distance by which one number of a tensor is moved."""
+        start = self.base[name]
+
+        def moved(distance: float) -> float:
+            values = start.clone()
+            values.view(-1)[place] += distance
+            return self.value({name: values})
+
+        return moved
+
+    def scale(self, name: str) -> float:
+        """Return the size of a tensor's numbers, over which the function changes markedly."""
+        size = float(self.base[name].square().mean().sqrt())
+        return size if size > 0 else AT_ZERO
+
+
+@dataclass(frozen=True)
+class Autograd:
+    """What autograd makes of a function.
+
+    Attributes:
+        gradients: by the name of a tensor; None where it has none.
+        events: what the function did on the way.
+        changed: names of the tensors that it changed in place.
+    """
+
+    gradients: dict[str, Tensor | None]
+    events: list[Event]
+    changed: list[str]
+
+
+def by_autograd(point: Point) -> Autograd:
+    """Return the gradients by autograd.
+
+    Raises:
+        RuntimeError: whatever autograd complains about.
+    """
+    leaves = {name: each.clone().requires_grad_(True) for name, each in point.base.items()}
+    given = {name: each.clone() for name, each in leaves.items()}
+    outputs, events = watched(lambda: point.subject.outputs(given))
+    changed = [name for name, each in given.items() if not same(each.detach(), point.base[name])]
+    if not outputs.requires_grad:
+        return Autograd(dict.fromkeys(leaves), events, changed)
+    total = (point.cotangent.to(outputs.dtype) * outputs).sum()
+    try:
+        return Autograd(gradients_of(total, leaves), events, changed)
+    except RuntimeError as error:
+        error.events = events  # pyright: ignore[reportAttributeAccessIssue]
+        raise
+
+
+def gradients_of(total: Tensor, leaves: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
+    """Return the gradients of a number by tensors; None where it does not depend on one."""
+    found: Any = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
+    dense = [each.to_dense() if each is not None and each.is_sparse else each for each in found]
+    return dict(zip(leaves, dense, strict=True))
+
+
+def same(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have the same numbers; NaN is NaN."""
+    return one.shape == other.shape and bool(torch.allclose(one, other, rtol=0, atol=0, equal_nan=True))
+
+
+@dataclass
+class Compared:
+    """A tensor's derivatives, number by number.
+
+    Attributes:
+        check: what is said of it.
+        places: the elements that were checked, as places in the flattened tensor.
+        elements: what was found of each.
+        gradient: by autograd, flattened; zeros where there is none.
+    """
+
+    check: TensorCheck
+    places: list[int]
+    elements: list[Element]
+    gradient: Tensor
+
+
+def compare(point: Point, name: str, gradient: Tensor | None, left_out: Tensor | None = None) -> Compared:
+    """Return a tensor's derivatives by autograd against finite differences.
+
+    Args:
+        point: the function.
+        name: of the tensor.
+        gradient: by autograd; None where it has none.
+        left_out: where its numbers have no gradient on purpose.
+    """
+    tensor = point.base[name]
+    flat = (
+        torch.zeros(tensor.numel(), dtype=torch.float64)
+        if gradient is None
+        else gradient.double().reshape(-1)
+    )
+    finite = flat[flat.isfinite()]
+    largest = float(finite.abs().max()) if finite.numel() else 0.0
+    scale = point.scale(name)
+    draw = stream(0, "data", len(name), tensor.numel())
+    free = torch.ones(tensor.shape, dtype=torch.bool) if left_out is None else ~left_out
+    places = free.reshape(-1).nonzero()[:, 0].tolist()
+    signs = torch.from_numpy(draw.choice([-1.0, 1.0], tensor.numel())).reshape(tensor.shape) * free
+    noise = noise_of(point.along(name, signs), scale)
+    chosen = places if len(places) <= MOST else sorted(draw.choice(places, MOST, replace=False).tolist())
+
+    def element(place: int) -> Element:
+        size = max(scale, abs(float(tensor.reshape(-1)[place])))
+        estimate = derivative(point.element(name, place), size, noise)
+        index = tuple(int(each) for each in np.unravel_index(place, tensor.shape))
+        strict = point.subject.kind == OWN_BACKWARD
+        return _element(index, float(flat[place]), estimate, largest, strict)
+
+    elements = [element(place) for place in chosen]
+    if len(chosen) < len(places) and all(each.ok for each in elements):
+        for _ in range(DIRECTIONS):
+            direction = torch.from_numpy(draw.choice([-1.0, 1.0], tensor.numel())) * free.reshape(-1)
+            found = _search(point, name, flat, direction, places, largest, noise)
+            if found is not None:
+                chosen.append(found)
+                elements.append(element(found))
+                break
+    worst = max(elements, key=_share, default=_nothing())
+    wrong = sum(not each.ok for each in elements)
+    check = TensorCheck(name, tuple(tensor.shape), len(elements), wrong, worst, largest)
+    return Compared(check, chosen, elements, flat)
+
+
+def _nothing() -> Element:
+    return Element((), 0.0, 0.0, 0.0, 0.0, 0.0, "no element is checked", 0.0, 0.0)
+
+
+def _share(element: Element) -> float:
+    """Return a gap as a share of its tolerance."""
+    if element.ok:
+        return element.gap / element.tolerance if element.gap else 0.0
+    share = element.gap / element.tolerance if element.tolerance else math.inf
+    return math.inf if math.isnan(share) else share
+
+
+def _element(
+    index: tuple[int, ...], autograd: float, estimate: Estimate, largest: float, strict: bool
+) -> Element:
+    """Return an element; at a kink only a person's own backward is held to lie between the two slopes."""
+    tolerance = SAFETY * estimate.error + RELATIVE * max(largest, abs(estimate.value))
+    why = (
+        f"{SAFETY:g} times the estimated error of the difference (truncation {estimate.truncation:.1g}, rounding "
+        f"{estimate.rounding:.1g}) plus {RELATIVE:g} of the largest derivative"
+    )
+    if estimate.kink and not strict and math.isfinite(autograd):
+        tolerance, why = (
+            math.inf,
+            "at a kink there is no derivative, and autograd takes one of several slopes",
+        )
+    return Element(
+        index, autograd, estimate.value, estimate.truncation, estimate.rounding, tolerance, why, estimate.left,
+        estimate.right, estimate.kink,
+    )  # fmt: skip
+
+
+def _search(
+    point: Point, name: str, flat: Tensor, direction: Tensor, places: list[int], largest: float, noise: float
+) -> int | None:
+    """Return an element whose derivative is wrong, found by halving a direction; None if the direction is right."""
+    if _agrees(point, name, flat, direction, places, largest, noise):
+        return None
+    while len(places) > 1:
+        half = places[: len(places) // 2]
+        places = places[len(half) :] if _agrees(point, name, flat, direction, half, largest, noise) else half
+    return places[0]
+
+
+def _agrees(
+    point: Point, name: str, flat: Tensor, direction: Tensor, places: list[int], largest: float, noise: float
+) -> bool:
+    some = torch.zeros_like(direction)
+    some[places] = direction[places]
+    shape = point.base[name].shape
+    estimate = derivative(point.along(name, some.reshape(shape)), point.scale(name), noise)
+    wanted = float(flat @ some)
+    rounding = RELATIVE * max(largest * math.sqrt(len(places)), abs(estimate.value))
+    return abs(estimate.value - wanted) <= SAFETY * estimate.error + rounding
