@@ -32,6 +32,8 @@ class Doing(Compiling):
             raise ValueError("no compiler")
         if self.key[1] == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
+        if mark := os.environ.get("MARK"):
+            Path(mark, self.key[1]).touch()
         time.sleep(0.3)
         return 12.5
 
@@ -77,3 +79,34 @@ def test_what_fails_there_is_compiled_here(beside, bench):
     assert beside.result((1, "killed")) is None
     assert beside.result((1, "second")) is None  # nothing is tried in a process again
     assert not beside.crew.busy
+
+
+def test_a_process_goes_on_while_nobody_hears_it(beside, bench, tmp_path, monkeypatch):
+    monkeypatch.setenv("MARK", str(tmp_path))
+    beside.begin(bench, WAYS.items())
+    while not (tmp_path / "third").exists():
+        time.sleep(0.01)
+    assert all(beside.makes(key) for key in WAYS)
+    assert beside.best(WAYS) in [(1, "first"), (1, "second")]
+    assert [beside.result(key) for key in WAYS] == [12.5, 12.5, 12.5]
+
+
+def test_what_is_waited_for_comes_first(beside, bench):
+    order: list[str] = []
+
+    def put(name: str, *, awaited: bool) -> None:
+        job = Doing((1, name), bench.recipe, None, "cpu", Way(make_rule("sgd"), Execution(), compiled=True))
+        beside.crew.put(
+            job,
+            bench.recipe.data,
+            bench.dataset,
+            lambda reply: order.append(name) if reply.ends else None,
+            awaited=awaited,
+        )
+
+    put("begun", awaited=False)
+    put("fit", awaited=False)
+    put("compiling", awaited=True)
+    while not beside.crew.idle:
+        beside.crew.hear(wait=True)
+    assert order == ["begun", "compiling", "fit"]

@@ -227,13 +227,14 @@ def expected(settings: Settings) -> tuple[Settings, RunLength, bool, float]:
 
 
 def compile_ahead(settings: Settings, ahead: Ahead) -> None:
-    """Let the steps be compiled that are expected to be, while something else is done."""
+    """Let the steps be compiled that are expected to be, but for the first, which this process needs at once."""
     begun = decided(settings)
     wanted, clock = _typical(settings), None if begun else Clock.of(settings.experiment.protocol)
-    settings = with_times(settings)
+    settings, of_pilots = with_times(settings), str(make_rule("adam"))
     for key, steps in settings.steps.items():
         steps.ahead = ahead
-        steps.begin(steps.lacking(steps.choose(_work(settings, key, wanted, clock), compiles=False)))
+        lacking = steps.lacking(steps.choose(_work(settings, key, wanted, clock), compiles=False))
+        steps.begin(sorted(lacking, key=lambda name: name != of_pilots)[1:])
 
 
 def usually_together(settings: Settings, history: History) -> bool:

@@ -60,7 +60,7 @@ class Ahead:
                 self._tried.add(key)
                 job = Compiling(key, bench.recipe, bench.model, bench.device, replace(way, compiled=True))
                 self._jobs[key] = job
-                self.crew.put(job, bench.recipe.data, bench.dataset, partial(self._heard, key))
+                self.crew.put(job, bench.recipe.data, bench.dataset, partial(self._heard, key), awaited=True)
 
     def best(self, keys: Iterable[Key]) -> Key:
         """Return that of some programs with which this process goes on: one that is done, else one not begun."""
@@ -84,7 +84,7 @@ class Ahead:
 
     def _is_going(self, key: Key) -> bool:
         job = self._jobs.get(key)
-        return job is not None and any(each.job is job for each in self.crew.busy)
+        return job is not None and any(each is job for each in self.crew.going)
 
     def _heard(self, key: Key, reply: Reply) -> None:
         if reply.kind == "finished":

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,8 +50,7 @@ class Member:
 
     Attributes:
         process: the process.
-        job: what it does, or None.
-        hears: is called with its replies.
+        begun: what it does, after what it has done and nobody has heard yet.
         used: how much of a run's length is used up.
         data: fingerprints of the datasets that it has.
         held: how much it has of the user's code that is held.
@@ -59,13 +59,17 @@ class Member:
     """
 
     process: subprocess.Popen[bytes]
-    job: Any = None
-    hears: Hears | None = None
+    begun: deque[Begun] = field(default_factory=lambda: deque[Begun]())
     used: float = 0.0
     worth: float = 0.0
     data: set[str] = field(default_factory=set[str])
     held: int = 0
     listener: threading.Thread = field(default_factory=threading.Thread)
+
+    @property
+    def job(self) -> Any:
+        """What it does, as far as its replies have been heard, or None."""
+        return self.begun[0].job if self.begun else None
 
 
 @dataclass(frozen=True)
@@ -76,14 +80,29 @@ class Reply:
         member: the process; None where a job did not come to one, which ``failed``.
         kind: which of them it is.
         about: the steps done, a line, the result, or why not.
+        hears: who hears it, where that is no job of the process.
     """
 
     member: Member | None
     kind: str
     about: Any = None
+    hears: Hears | None = None
+
+    @property
+    def ends(self) -> bool:
+        """Whether a job has ended with it."""
+        return self.kind in ("finished", "failed", "gone")
 
 
 Hears = Callable[[Reply], None]
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A job that a process was told to do, and who hears its replies."""
+
+    job: Job
+    hears: Hears
 
 
 @dataclass(frozen=True)
@@ -94,11 +113,14 @@ class _Waiting:
     name: str
     dataset: Dataset
     hears: Hears
+    awaited: bool
 
 
 @dataclass
 class Crew:
     """Up to ``most`` processes, started when there is something for them to do.
+
+    A process that is done begins what waits at once, whatever this one is doing; its replies are heard by :meth:`hear`.
 
     Attributes:
         most: how many there may be.
@@ -112,6 +134,7 @@ class Crew:
     members: list[Member] = field(default_factory=list[Member])
     _waiting: list[_Waiting] = field(default_factory=list[_Waiting])
     _replies: SimpleQueue[Reply] = field(default_factory=SimpleQueue[Reply])
+    _lock: threading.RLock = field(default_factory=threading.RLock)
     _data: dict[str, Packed] = field(default_factory=dict[str, Packed])
 
     def __enter__(self) -> Crew:
@@ -121,8 +144,9 @@ class Crew:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._waiting.clear()
-        self.most = 0
+        with self._lock:
+            self._waiting.clear()
+            self.most = 0
         try:
             while not self._replies.empty():
                 reply = self._replies.get()
@@ -138,13 +162,18 @@ class Crew:
 
     @property
     def idle(self) -> bool:
-        """Whether there is nothing to do for any of them."""
-        return not self.busy and not self._waiting
+        """Whether there is nothing to do for any of them, and nothing to hear."""
+        return not self.busy and not self._waiting and self._replies.empty()
+
+    @property
+    def going(self) -> list[Any]:
+        """The jobs that were begun and whose end nobody has heard."""
+        return [each.job for member in self.members for each in tuple(member.begun)]
 
     @property
     def busy(self) -> list[Member]:
         """Those that have something to do."""
-        return [each for each in self.members if each.job is not None]
+        return [each for each in self.members if each.begun]
 
     @property
     def places(self) -> int:
@@ -161,7 +190,7 @@ class Crew:
         self.most = most
         self._begin_waiting()
 
-    def put(self, job: Job, name: str, dataset: Dataset, hears: Hears) -> None:
+    def put(self, job: Job, name: str, dataset: Dataset, hears: Hears, *, awaited: bool = False) -> None:
         """Let a process do something as soon as one has nothing else to do.
 
         Args:
@@ -169,13 +198,17 @@ class Crew:
             name: fingerprint of the data.
             dataset: the data.
             hears: called by :meth:`hear` with what the process tells; ``failed`` where the job cannot be sent.
+            awaited: whether this process will wait for it: then it comes before those for which nobody does.
         """
-        self._waiting.append(_Waiting(job, name, dataset, hears))
+        with self._lock:
+            self._waiting.append(_Waiting(job, name, dataset, hears, awaited))
+            self._waiting.sort(key=lambda each: not each.awaited)
         self._begin_waiting()
 
     def take_back(self, job: Job) -> None:
         """Forget a job that no process has begun."""
-        self._waiting = [each for each in self._waiting if each.job is not job]
+        with self._lock:
+            self._waiting = [each for each in self._waiting if each.job is not job]
 
     def begin(self, job: Job, name: str, dataset: Dataset, hears: Hears) -> Member:
         """Let a process do something now, and return the process.
@@ -187,19 +220,26 @@ class Crew:
             NotSendableError: parts of the job or of the data live in this process alone.
             OSError: the data cannot be written, or no process started.
         """
-        if name not in self._data:
-            self._data[name] = Packed.of(dataset, self.folder / name)
-        member = next((each for each in self.members if each.job is None), None)
-        known = member is not None and name in member.data
-        message = sent((name, None if known else self._data[name], job))
+        with self._lock:
+            member = next((each for each in self.members if not each.begun), None)
+            return self._told(member, _Waiting(job, name, dataset, hears, awaited=True))
+
+    def _told(self, member: Member | None, what: _Waiting) -> Member:
+        """Tell a process, or a new one, what to do."""
+        if what.name not in self._data:
+            self._data[what.name] = Packed.of(what.dataset, self.folder / what.name)
+        known = member is not None and what.name in member.data
+        message = sent((what.name, None if known else self._data[what.name], what.job))
         member = member or self._started()
         code = held()
         if code is not None and code.size > member.held:  # it has to have it before it reads the job
             message, member.held = sent((code, message)), code.size
         else:
             message = sent((None, message))
-        member.data.add(name)
-        member.job, member.hears, member.used = job, hears, 0.0
+        member.data.add(what.name)
+        member.begun.append(Begun(what.job, what.hears))
+        if len(member.begun) == 1:
+            member.used = 0.0
         assert member.process.stdin is not None
         with contextlib.suppress(BrokenPipeError, ValueError):  # it has ended, which its reply tells
             write(member.process.stdin, message)
@@ -224,31 +264,49 @@ class Crew:
 
     def _passed_on(self, reply: Reply) -> bool:
         """Pass a reply on; return whether a job has ended with it."""
-        member, ends = reply.member, reply.kind in ("finished", "failed", "gone")
-        assert member is not None
-        if reply.kind == "advance":
-            member.used += reply.about
-        if reply.kind == "gone":
-            self.members.remove(member)
-            self.lost += member.job is not None
-        hears = member.hears
+        member, hears = reply.member, reply.hears
+        if member is not None:
+            hears = member.begun[0].hears if member.begun else None
+            if reply.kind == "advance":
+                member.used += reply.about
+            if reply.kind == "gone":
+                with self._lock:
+                    self.members.remove(member)
+                    self.lost += bool(member.begun)
         if hears is not None:
             hears(reply)
-        if ends:
-            member.job = member.hears = None
+        if reply.ends:
+            if member is not None and member.begun:
+                member.begun.popleft()
+                member.used = member.worth = 0.0
             self._begin_waiting()
-        return ends
+        return reply.ends
 
     def _begin_waiting(self) -> None:
-        none = not self.places
-        while self._waiting and (none or self.has_room):
-            first = self._waiting.pop(0)
+        """Let processes that have nothing to do begin what waits; what none can do fails."""
+        while True:
+            with self._lock:
+                none = not self.places
+                if not self._waiting or not (none or self.has_room):
+                    return
+                first = self._waiting.pop(0)
             try:
                 if none:
                     raise NotSendableError("there is no process")
                 self.begin(first.job, first.name, first.dataset, first.hears)
             except (NotSendableError, OSError) as error:
                 first.hears(Reply(None, "failed", str(error)))
+
+    def _goes_on(self, member: Member) -> None:
+        """Let a process that has ended its job begin what waits, before anybody has heard of that."""
+        with self._lock:
+            if not self._waiting or len(self.busy) > self.places:
+                return
+            first = self._waiting.pop(0)
+            try:
+                self._told(member, first)
+            except (NotSendableError, OSError) as error:
+                self._replies.put(Reply(None, "failed", str(error), first.hears))
 
     def _started(self) -> Member:
         process = subprocess.Popen(
@@ -268,5 +326,8 @@ class Crew:
         with member.process as process:
             assert process.stdout is not None
             for message in messages(process.stdout):
-                self._replies.put(Reply(member, *received(message)))
+                reply = Reply(member, *received(message))
+                if reply.ends:
+                    self._goes_on(member)
+                self._replies.put(reply)
         self._replies.put(Reply(member, "gone", member.process.returncode))

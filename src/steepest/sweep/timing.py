@@ -198,12 +198,16 @@ class Steps:
         return statistics.median(known) if known else COMPILED_SHARE
 
     def waits(self) -> tuple[float, float]:
-        """Return the seconds that compiling the next step is expected to take, and compiling one after it."""
+        """Return the seconds that compiling the next step is expected to take, and compiling one after it.
+
+        Where other processes compile steps, too, they are shares of what one takes.
+        """
         if self.kind == "cuda" and not has_triton():
             return LOAD_SECONDS, LOAD_SECONDS
         first = self.took[0] if self.took else _usual(f"first {self.kind}") or COMPILE_SECONDS
         later = statistics.median(self.took[1:] or [_usual(self.kind) or LATER_SHARE * first])
-        return later if self.took else max(first, later), later
+        makers = 1 + (self.ahead.crew.places if self.ahead and self.kind == "cpu" else 0)
+        return (later if self.took else max(first, later)) / makers, later / makers
 
     def choose(
         self, work: Callable[[], Work], *, compiles: bool = True, only: Collection[str] = ()

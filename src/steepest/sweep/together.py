@@ -57,7 +57,7 @@ class Together:
         """Make all runs that the history lacks, as many at a time as the crew has processes, and add them."""
         crew = self.crew
         while True:
-            going = {identity(each.job.run) for each in crew.busy if isinstance(each.job, Task)}
+            going = {identity(each.run) for each in crew.going if isinstance(each, Task)}
             ahead = next_runs(self.setup, history, ahead=True)
             waiting = [run for run in ahead if identity(run) not in going]
             if not waiting and crew.idle:
@@ -68,7 +68,7 @@ class Together:
                     self._begin(run, history)
             self._show(history)
             if crew.busy:
-                if not any(isinstance(each.job, Task) for each in crew.busy):
+                if not any(isinstance(each, Task) for each in crew.going):
                     importlib.import_module(LATER)  # while nothing waits for this process
                 crew.hear(wait=True)
             elif waiting:
