@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from steepest.checking.expression import ExpressionCheck, check_expression
 from steepest.checking.result import GradientCheck
 from steepest.errors import OptionError, unknown_name
+
+if TYPE_CHECKING:
+    from steepest.checking.updates import UpdateCheck
 
 __all__ = ["check"]
 
@@ -17,7 +20,8 @@ def check(
     *,
     at: str | Sequence[str] | Mapping[str, float] = (),
     inputs: str | Mapping[str, Any] | Sequence[Any] | None = None,
-) -> ExpressionCheck | GradientCheck:
+    against: str | None = None,
+) -> ExpressionCheck | GradientCheck | UpdateCheck:
     r"""Check derivatives by autograd against finite differences, and say what is wrong with them.
 
     A function that returns several numbers :math:`o` is checked through :math:`s = u \cdot o` with a random :math:`u`.
@@ -30,12 +34,17 @@ def check(
     :math:`\tau_i` and rounding error :math:`\rho_i`. It is computed in float64; the gradient in float32 is compared
     with it as well. Dropout masks are held, and batch norm normalises by the batch.
 
+    With ``against``, an update is compared with the rule that it is meant to be: both get the same gradients for ten
+    steps, and where they differ, the usual mistakes are tried until one has the same numbers.
+
     Args:
         what: the name of a model or a loss with its options; ``FILE:NAME`` of a function, a ``torch.nn.Module`` or a
             ``torch.autograd.Function``, or the object itself; or an expression, such as ``"exp(-t**2)"``.
         at: of an expression, the value of every variable, as a mapping or as text: ``"w=2, x=-1"``.
         inputs: of a function or a module, the tensors that it is called with, in order or by name; or a text, such as
             ``"x=normal(4, 3), target=integers(4, below=3)"``. Left out, they are made up.
+        against: an optimizer by name, such as ``"rmsprop"``: ``what`` is an update of a parameter, such as
+            ``update(w, g, state, lr)``, or a torch optimizer.
 
     Returns:
         what was found; ``ok`` is whether the derivatives are right, and ``faults`` names what is not.
@@ -51,7 +60,22 @@ def check(
         ...     return ((outputs - target) / outputs.detach().std()).square().mean()
         >>> [(each.cause, each.tensor) for each in check(loss).faults]
         [('detached', 'outputs')]
+        >>> def update(w, g, state, lr):
+        ...     state["v"] = 0.9 * state["v"] + 0.1 * g
+        ...     return w - lr * state["v"]
+        >>> check(update, against="momentum").difference.slot
+        'momentum_buffer'
     """
+    if against is not None:
+        from steepest.checking.updates import check_update
+
+        if at or inputs is not None:
+            name = "--at" if at else "--inputs"
+            raise OptionError(
+                f"{name} has no effect with --against, which makes up gradients",
+                hint="leave one of the two out.",
+            )
+        return check_update(what, against)
     if isinstance(what, str) and (at or _is_expression(what)):
         if inputs is not None:
             raise OptionError(

@@ -162,7 +162,7 @@ def open_subject(what: Any, inputs: str | Mapping[str, Any] | Sequence[Any] | No
         'module'
     """
     if not isinstance(what, str):
-        found, own, title = what, None, getattr(what, "__name__", None) or type(what).__name__
+        (found, title), own = load(what), None
         spec = grammar.Spec(title)
     else:
         spec = grammar.parse(what)
@@ -178,6 +178,21 @@ def open_subject(what: Any, inputs: str | Mapping[str, Any] | Sequence[Any] | No
         _try(subject)
         return subject
     return _guessed(title, kind, call, module, skip)
+
+
+def load(what: Any) -> tuple[Any, str]:
+    """Return what a reference points at, or an object itself, and what it is called.
+
+    Raises:
+        OptionError: there is none, or it is no reference.
+    """
+    if not isinstance(what, str):
+        return what, getattr(what, "__name__", None) or type(what).__name__
+    if ":" not in what:
+        raise OptionError(
+            f"{what!r} names no function of a file", hint="write FILE:NAME, such as mine.py:update."
+        )
+    return load_reference(what), what
 
 
 def _subject(
