@@ -17,6 +17,7 @@ PAGES = [
     "docs/tutorial/first-comparison.md",
     "docs/tutorial/fit-a-curve.md",
     "docs/how-to/prepare-a-table.md",
+    "docs/how-to/tables.md",
     "docs/how-to/plan-a-comparison.md",
     "docs/how-to/compare-arms.md",
     "docs/how-to/data-variants.md",

@@ -20,7 +20,7 @@ from steepest.errors import OptionError, UnknownNameError
 from steepest.evaluate.baselines import baseline_names, registry, run_baselines
 from steepest.evaluate.baselines import regression as regression_baselines
 from steepest.evaluate.baselines._linear import Design, LinearSolution, cross_entropy, fit, half_squares
-from steepest.evaluate.baselines.gradient_boosting import tree_seconds
+from steepest.evaluate.baselines.gradient_boosting import SMALL, tree_seconds
 from steepest.evaluate.metrics import evaluate, metric_names
 from steepest.objectives.target import target_of
 
@@ -282,18 +282,36 @@ def test_unused_test_rows_change_no_choice():
 def test_a_limit_of_work_bounds_the_trees_whatever_the_clock_says():
     """Many classes: so many stages as the limit allows, the rest left out, and the same trees again."""
     dataset = _dataset(classes=16, rows=2000)
-    features, budget = len(CARDINALITIES) + 2, 0.5
-    stage = 16 * tree_seconds(2000, features, 31)
+    features, budget = len(CARDINALITIES) + 2, 0.05
+    stage = 16 * tree_seconds(2000, features, SMALL.max_leaf_nodes)
     first, second = (
         run_baselines(dataset, names=["gradient-boosting"], seed=0, budget=budget)[0] for _ in range(2)
     )
     trees = int(first.settings.partition(" trees")[0])
-    assert 1 <= trees <= budget / stage < 40
-    assert "4 more left out by the work limit (0.0625 s of one core)" in first.settings
+    assert 1 <= trees <= budget / stage < 20
+    assert "5 more left out by the work limit (0.00625 s of one core)" in first.settings
     assert torch.equal(first.test_outputs, second.test_outputs)
     [more] = run_baselines(dataset, names=["gradient-boosting"], seed=0, budget=20.0)
     assert "still improving" not in more.settings
     assert more.test["log_loss"] < first.test["log_loss"]
+
+
+@pytest.mark.parametrize(("strength", "leaves"), [(0.15, 6), (3.0, 63)])
+def test_where_trees_are_costly_a_few_show_whether_large_ones_fit_noise(strength, leaves):
+    """Sixteen classes by the signs of four numbers: hardly, or nearly surely."""
+    generator = rng.stream(4, "data")
+
+    def part(n: int) -> Part:
+        x = generator.normal(size=(n, 6)).astype(np.float32)
+        cells = (x[:, :4] > 0) @ (1 << np.arange(4))
+        logits = strength * 2 * np.eye(16)[cells]
+        target = torch.tensor((logits + generator.gumbel(size=logits.shape)).argmax(1))
+        return Part((torch.zeros((n, 0), dtype=torch.long), torch.tensor(x)), target)
+
+    shape = Shape("classification", {}, tuple("abcdef"), 16)
+    dataset = Dataset("made", "y", part(2000), part(1000), part(1000), shape, tuple("abcdefghijklmnop"))
+    [found] = run_baselines(dataset, names=["gradient-boosting"], seed=0)
+    assert f"up to {leaves} leaves" in found.settings
 
 
 def _hours(rows: int = 900) -> Dataset:
@@ -315,7 +333,7 @@ def test_columns_of_numbers_are_read_both_ways_and_validation_chooses():
     [both] = run_baselines(dataset, names=["gradient-boosting"], seed=0)
     [categories] = run_baselines(replace(dataset, numbers={}), names=["gradient-boosting"], seed=0)
     assert "hour read as numbers" in both.settings
-    assert "the best of 5 settings on validation" in both.settings
+    assert "the best of 6 settings on validation" in both.settings
     assert "more left out" not in both.settings
     assert both.validation["rmse"] < categories.validation["rmse"]
 

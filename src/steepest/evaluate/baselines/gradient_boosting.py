@@ -56,6 +56,9 @@ FASTEST = 0.3
 PROBE_TREES, PROBE_ROWS = 25, 10_000
 """The most trees, and training rows, by which readings of the columns are compared."""
 
+SIZE_TREES, SIZE_SHARE = 20, 1 / 4
+"""How many trees show whether small ones are better, and the largest share of the work limit that these may cost."""
+
 FREE = 1 / 8
 """Readings are compared, and further settings tried, within this share of the work limit."""
 
@@ -81,15 +84,19 @@ class Candidate:
 
 
 PROBE = Candidate(learning_rate=0.2, l2_regularization=10.0, max_features=0.5)
+SMALL_PROBE = replace(PROBE, max_leaf_nodes=6)
 
 THOROUGH = Candidate(0.07, 63, 10, 3.0, 0.4)
-"""What is tried first where one fit uses up what several may cost: large trees, which are good everywhere."""
+SMALL = Candidate(0.1, 6, 20, 10.0, 0.3)
+"""One of these is tried first where one fit uses up what several may cost: large trees, which are good on most
+tables, or small ones, where large ones fit noise: many classes that the columns hardly predict."""
 
 CANDIDATES = (
     Candidate(0.05, 31, 20, 1.0, 0.5),
     Candidate(0.1, 15, 20, 10.0, 1.0),
     Candidate(0.05, 63, 5, 1.0, 0.5),
     THOROUGH,
+    SMALL,
 )
 """What is tried elsewhere, in this order."""
 
@@ -131,22 +138,37 @@ def fit_gradient_boosting(
 ) -> FittedBaseline:
     """Return gradient boosting with the settings and the number of trees that were best on validation.
 
-    The readings of the columns are compared by a few trees on some of the rows. The first settings are then fitted with
-    the best one, within the work limit, and others as long as they add little to it: the second-best reading with the
-    same settings, then further settings with the better reading. The trees are counted by the loss that is boosted, the
-    candidates compared by the deciding metric. Boosting begins at the training shares (or the mean) and the number of
-    trees may be 0, so on validation its loss is never above that of the majority (or mean) baseline.
+    The readings of the columns are compared by a few trees on some of the rows, and where rows or classes are many,
+    large trees with small ones. The first settings are then fitted with the best reading, within the work limit, and
+    others as long as they add little to it: the second-best reading with the same settings, then further settings with
+    the better reading. The trees are counted by the loss that is boosted, the candidates compared by the deciding
+    metric. Boosting begins at the training shares (or the mean) and the number of trees may be 0, so on validation its
+    loss is never above that of the majority (or mean) baseline.
     """
     rows = CandidateRows.of(dataset, class_weights)
     readings = Features.readings(dataset, rows.target, rows.classes, seed)
     spent, stages = 0.0, sum(rows.stage_seconds(each, PROBE, PROBE_ROWS) for each in readings)
     trees = min(PROBE_TREES, int(FREE * budget / stages))
     if len(readings) > 1 and rows.suffice and trees > 1:
-        costs = [probed(dataset, rows, each, seed, trees) for each in readings]
+        costs = [probed(dataset, rows, PROBE, each, seed, trees) for each in readings]
         readings = [readings[i] for i in np.argsort(costs, kind="stable")]
         spent = trees * stages
-    costly = FEWEST_TREES * rows.stage_seconds(readings[0], THOROUGH) > FREE * budget
-    first, *others = sorted(CANDIDATES, key=lambda each: each != THOROUGH) if costly else CANDIDATES
+    first = CANDIDATES[0]
+    if rows.suffice and FEWEST_TREES * rows.stage_seconds(readings[0], THOROUGH) > FREE * budget:
+        first, work = (
+            THOROUGH,
+            SIZE_TREES
+            * sum(rows.stage_seconds(readings[0], each, PROBE_ROWS) for each in (PROBE, SMALL_PROBE)),
+        )
+        if work > SIZE_SHARE * budget:
+            first = SMALL
+        else:
+            spent += work
+            large, small = (
+                probed(dataset, rows, each, readings[0], seed, SIZE_TREES) for each in (PROBE, SMALL_PROBE)
+            )
+            first = SMALL if small < large else THOROUGH
+    others = [each for each in CANDIDATES if each != first]
     best = attempt(dataset, rows, first, readings[0], seed, metric, budget - spent)
     spent, tried = spent + best.work, 1
     waiting = [(first, each) for each in readings[1:2]]
@@ -262,11 +284,13 @@ def _estimator(
     )
 
 
-def probed(dataset: Dataset, rows: CandidateRows, features: Features, seed: int, trees: int) -> float:
-    """Return the loss on validation after a few trees on some of the training rows, to compare readings by."""
+def probed(
+    dataset: Dataset, rows: CandidateRows, candidate: Candidate, features: Features, seed: int, trees: int
+) -> float:
+    """Return the loss on validation after a few trees on some of the training rows, for comparisons."""
     model = _estimator(
         rows,
-        PROBE,
+        candidate,
         features,
         seed,
         max_iter=trees,
@@ -341,7 +365,18 @@ def attempt(
     )
 
 
-_LIMITS = (PROBE_TREES, PROBE_ROWS, MOST_TREES, PATIENCE, FEWEST_TREES, FASTEST, FREE, MOST_ENCODINGS)
+_LIMITS = (
+    PROBE_TREES,
+    PROBE_ROWS,
+    SIZE_TREES,
+    SIZE_SHARE,
+    MOST_TREES,
+    PATIENCE,
+    FEWEST_TREES,
+    FASTEST,
+    FREE,
+    MOST_ENCODINGS,
+)
 GRADIENT_BOOSTING = Baseline(
     "gradient boosting",
     fit_gradient_boosting,
