@@ -40,13 +40,13 @@ COMPONENTS = {
     "sam": {
         "object": "SAM",
         "groups": ["sharpness"],
-        "what": "any rule, by the gradient at a worse point nearby",
+        "what": "any rule, by the gradient of a worse point",
     },
     "asam": {
         "object": "SAM",
         "preset": {"adaptive": True, "rho": 0.5},
         "groups": ["sharpness"],
-        "what": "SAM in a neighbourhood that scales with the weights",
+        "what": "SAM with a scale for each weight",
     },
 }
 
