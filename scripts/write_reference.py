@@ -118,10 +118,13 @@ def write_optimizers() -> str:
         ]
         if rule.divergences:
             lines.append(f"Differences from the source: {rule.divergences}")
-        cost = (
-            f" A step takes about {rule.gradients_a_step:g} gradients." if rule.gradients_a_step != 1 else ""
+        cost = rule.cost or (
+            f"about {rule.gradients_a_step:g} gradients" if rule.gradients_a_step != 1 else ""
         )
-        lines.append(f"Learning rates are tuned around {rule.centre:g}.{cost}")
+        tuned = (
+            f"Learning rates are tuned around {rule.centre:g}." if "lr" in rule.axes else "Nothing is tuned."
+        )
+        lines.append(f"{tuned} A step takes {cost}." if cost else tuned)
         fields = kind.Hyper.model_fields
         lines.append(
             table(

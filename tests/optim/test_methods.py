@@ -28,6 +28,16 @@ METHODS = {
         "hessian-free(cg_iterations=8)",
         "hessian-free(cg_iterations=20, preconditioner=fisher, ratio=damped, lr=0.8, damping=0.1)",
     ),
+    "levenberg-marquardt": (
+        "levenberg-marquardt",
+        "levenberg-marquardt(damping=1e-6, lr=0.9, tries=6)",
+        "levenberg-marquardt(damping=0.1, scaling=true)",
+    ),
+    "newton": (
+        "newton",
+        "newton(damping=0.1, lr=0.5, line_search=false)",
+        "newton(lr=30)",
+    ),
     "sam": ("sam(lr=0.1, rho=0.1)", "sam(adam(lr=0.1, betas=(0.8, 0.9)), rho=0.2, adaptive=true)"),
     "asam": ("asam(lr=0.1)", "asam(sgd(lr=0.1), eta=0.1)"),
 }
@@ -130,7 +140,7 @@ def test_a_quadratic_of_six_dimensions_takes_few_iterations() -> None:
 
 def test_a_method_is_no_rule_and_in_no_group_of_rules() -> None:
     assert "l-bfgs" not in optim.names("all")
-    assert {"hessian-free", "l-bfgs"} <= set(optim.names("second-order"))
+    assert optim.names("second-order") == ["hessian-free", "l-bfgs", "levenberg-marquardt", "newton"]
     with pytest.raises(OptionError, match="l-bfgs is no rule"):
         make_rule("l-bfgs")
     with pytest.raises(UnknownNameError, match="l-bfg"):

@@ -60,7 +60,14 @@ from steepest.sweep.timing import Steps, choose_execution, workers_for
 from steepest.sweep.trials import check_equal_trials, check_sweep
 from steepest.sweep.unused import without_effect
 from steepest.train.compiled import Programs
-from steepest.train.problem import about_outputs, check_model, check_objective, check_precision, table_columns
+from steepest.train.problem import (
+    about_outputs,
+    check_model,
+    check_objective,
+    check_precision,
+    problem_of,
+    table_columns,
+)
 from steepest.wording import counted
 
 
@@ -333,6 +340,9 @@ def _arm_notes(
     check_model(net, data)
     if experiment.execution.rows == "on":
         check_rows(net, data, [each.optimizer.rule for each in alike], arm.regularizer)
+    problem = problem_of(net, data, made.recipe)
+    for each in alike:
+        each.optimizer.rule.check(problem)
     size, rows = made.recipe.batch_size, len(data.train)
     advised = advice(_methods(alike), arm.schedule, net, batch_size=size, rows=rows)
     densely = about_rows(net, data, made.recipe, experiment.execution)

@@ -77,6 +77,11 @@ class Objective(Component):
             raise no_curvature(self.title or str(self))
         return twice_differentiated(lambda given: self.losses(given, target).sum())(outputs, vector)
 
+    def residuals(self, outputs: Tensor, target: Tensor) -> Tensor | None:
+        """Return differences ``[B]`` whose squares are the losses, or None where the losses are no squares."""
+        del outputs, target
+        return None
+
     def optimum(self, design: Array, target: Array, weights: Array | None = None) -> Array | None:
         """Return the coefficients ``[P]`` of a linear model with the least loss, or None if they are not computed.
 

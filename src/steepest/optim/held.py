@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from steepest.optim.problem import Problem, losses
+from steepest.optim.problem import LeastSquares, Problem, losses
 
 FORWARD = 1 / 3
 """What a forward pass costs in gradients."""
@@ -83,6 +83,20 @@ class HeldLoss:
             loss = self()
         self.forwards += 1
         return float(loss)
+
+    def residuals(self) -> Tensor:
+        """Return the residuals whose squares sum to the loss, ``[m]`` with a graph."""
+        with self.within():
+            found = cast("LeastSquares", self.problem).residuals(self.batch)
+        self.losses.append(float(found.detach().double().square().sum()))
+        return found
+
+    def squares(self) -> float:
+        """Return the sum of the squares of the residuals by a forward pass alone."""
+        with torch.no_grad():
+            self.residuals()
+        self.forwards += 1
+        return self.losses[-1]
 
     @contextmanager
     def within(self) -> Generator[None]:

@@ -63,6 +63,19 @@ def losses(problem: Problem, batch: Any) -> tuple[Tensor, Tensor]:
     return loss, loss
 
 
+@runtime_checkable
+class LeastSquares(Problem, Protocol):
+    """A problem whose loss may be a sum of squares."""
+
+    def residuals(self, batch: Any) -> Tensor:
+        """Return residuals ``[m]`` with a graph, whose squares sum to the batch's loss without penalties."""
+        ...
+
+    def check_residuals(self, called: str) -> None:
+        """Raise an ``OptionError``, which names the method that needs them, if the loss has no residuals."""
+        ...
+
+
 class Divided(Problem, Protocol):
     """A problem whose batches can be divided."""
 

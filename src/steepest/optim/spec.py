@@ -89,6 +89,9 @@ class MethodSpec(abc.ABC, Generic[H]):
     eager_because: ClassVar[str] = "a step takes several gradients"
     """Why its step cannot be one compiled program; empty where it can, as far as is known."""
 
+    cost: ClassVar[str] = ""
+    """What a step costs, where that is no number of gradients that is known without the model."""
+
     hyper: H
 
     def __init__(self, *, called: str = "", preset: Mapping[str, Any] | None = None, **options: Any) -> None:
@@ -99,6 +102,10 @@ class MethodSpec(abc.ABC, Generic[H]):
     @abc.abstractmethod
     def make(self, settings: MethodSettings) -> Any:
         """Return what makes the steps of one run, a :class:`~steepest.optim.method.Method`."""
+
+    def check(self, problem: Any) -> None:
+        """Raise an ``OptionError`` if it cannot train a :class:`~steepest.optim.problem.Problem`."""
+        del problem
 
     @property
     @abc.abstractmethod

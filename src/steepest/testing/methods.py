@@ -42,8 +42,7 @@ class Fit:
     def loss(self, batch: Tensor) -> Tensor:
         """Return the mean squared error of some rows."""
         found = (self.model(self.inputs[batch]) - self.target[batch]).square().mean()
-        self.places.append((self.weights(), float(found.detach())))
-        self.forwards += not torch.is_grad_enabled()
+        self._note(float(found.detach()))
         return found
 
     def outputs_at(self, batch: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
@@ -70,6 +69,19 @@ class Fit:
         del batch
         self.products += 1
         return vector * (2 / outputs.numel())
+
+    def residuals(self, batch: Tensor) -> Tensor:
+        """Return the residuals of some rows, whose squares sum to their loss."""
+        found = (self.model(self.inputs[batch]) - self.target[batch])[:, 0] / math.sqrt(len(batch))
+        self._note(float(found.detach().square().sum()))
+        return found
+
+    def check_residuals(self, called: str) -> None:
+        """Every method may have them."""
+
+    def _note(self, loss: float) -> None:
+        self.places.append((self.weights(), loss))
+        self.forwards += not torch.is_grad_enabled()
 
     def weights(self) -> Tensor:
         """Return a copy of all parameters."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,7 @@ from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset, Note, Part
 from steepest.errors import ModelError, OptionError, first_line
 from steepest.evaluate.outputs import predict
-from steepest.objectives import Objective, make_objective, total_weight
+from steepest.objectives import Objective, loss_title, make_objective, total_weight
 from steepest.objectives.target import Target, target_of
 from steepest.optim.selection import freeze
 from steepest.recipe import Precision, Recipe
@@ -192,14 +193,42 @@ class SupervisedProblem:
             (batch.map(lambda each, at=at: each[at]), at, float(weights[at].sum()) / whole) for at in places
         ]
 
+    def residuals(self, batch: Part) -> Tensor:
+        """Return weighted differences whose squares sum to the batch's loss without penalties, ``[B]``.
+
+        The module is called itself, its buffers move. Of k members they are ``[B · k]``.
+        """
+        with self._rounding():
+            outputs = self.model(*batch.inputs)
+        outputs, batch = self._by_row(outputs, batch)
+        target = batch.target if self.target is None else self.target.wanted(batch.target, outputs.dtype)
+        found = self.objective.residuals(outputs, target)
+        if found is None:
+            raise ValueError(f"the loss {self.objective} has no residuals")
+        if batch.weights is None:
+            return found / math.sqrt(len(found))
+        return found * (batch.weights / total_weight(batch.weights)).sqrt()
+
+    def check_residuals(self, called: str) -> None:
+        """Raise an ``OptionError``, which names the method that needs them, if the loss has no residuals."""
+        if type(self.objective).residuals is Objective.residuals:
+            cure = "give --loss squared, or" if self.objective.serves == "regression" else "take newton, or"
+            raise OptionError(
+                f"{called} needs the squared error, but the training loss is {loss_title(str(self.objective))}",
+                hint=f"{cure} leave {called} out of -o.",
+            )
+
+    def _by_row(self, outputs: Tensor, batch: Part) -> tuple[Tensor, Part]:
+        """Return outputs of rows, in the bits of the loss, with their batch."""
+        outputs = outputs.float() if self.precision == "bf16" else outputs
+        if outputs.dim() != 3:
+            return outputs, batch
+        # every member predicts every row, so the mean over all is the mean of their losses
+        return outputs.flatten(0, 1), _repeated(batch, outputs.shape[1])
+
     def batch_loss(self, outputs: Tensor, batch: Part) -> Tensor:
         """Return the loss of a batch, a scalar, from the model's outputs."""
-        outputs = outputs.float() if self.precision == "bf16" else outputs
-        if (
-            outputs.dim() == 3
-        ):  # every member predicts every row, so the mean over all is the mean of their losses
-            members = outputs.shape[1]
-            outputs, batch = outputs.flatten(0, 1), _repeated(batch, members)
+        outputs, batch = self._by_row(outputs, batch)
         weights = batch.weights
         if self.weights is not None:
             if weights is None:

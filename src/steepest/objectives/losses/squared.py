@@ -33,7 +33,11 @@ class Squared(Objective):
 
     def losses(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Return the squared error of each row, ``[B]``."""
-        return (outputs.squeeze(1) - target).square()
+        return self.residuals(outputs, target).square()
+
+    def residuals(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Return the difference of each row, ``[B]``."""
+        return outputs.squeeze(1) - target
 
     def bend(self, outputs: Tensor, target: Tensor, vector: Tensor) -> Tensor:
         """Return the Hessian of each row's loss in its outputs, times that row of a vector."""
