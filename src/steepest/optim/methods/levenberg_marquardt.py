@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import torch
 from pydantic import Field, PositiveInt
@@ -199,7 +199,7 @@ class LevenbergMarquardtMethod(Method):
         state.scale = widened(state.scale, linear, self.spec.hyper.scaling)
         value, start = held.losses[-1], [each.detach().clone() for each in params]
         for _ in range(self.spec.hyper.tries):
-            step = rate * linear.step(state.damping.value, cast("Tensor", state.scale))
+            step = rate * linear.step(state.damping.value, state.scale)
             promised = linear.fall(step)
             if not promised > 0:  # at a minimum, or from a rate above 2
                 break
