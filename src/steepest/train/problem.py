@@ -16,7 +16,7 @@ from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset, Note, Part
 from steepest.errors import ModelError, OptionError, first_line
 from steepest.evaluate.outputs import predict
-from steepest.objectives import Objective, loss_title, make_objective, total_weight
+from steepest.objectives import Objective, loss_title, make_objective, registry, total_weight
 from steepest.objectives.target import Target, target_of
 from steepest.optim.selection import freeze
 from steepest.recipe import Precision, Recipe
@@ -212,7 +212,8 @@ class SupervisedProblem:
     def check_residuals(self, called: str) -> None:
         """Raise an ``OptionError``, which names the method that needs them, if the loss has no residuals."""
         if type(self.objective).residuals is Objective.residuals:
-            cure = "give --loss squared, or" if self.objective.serves == "regression" else "take newton, or"
+            serves = "squared" in registry.names(self.objective.serves)
+            cure = "give --loss squared, or" if serves else "take newton, or"
             raise OptionError(
                 f"{called} needs the squared error, but the training loss is {loss_title(str(self.objective))}",
                 hint=f"{cure} leave {called} out of -o.",
