@@ -40,6 +40,7 @@ $(ALONE): pyproject.toml constraints.txt  # the package without extras
 	$(PYTHON) -m venv .venv
 	$(INSTALL) torch
 	$(INSTALL) --editable .
+	$(BIN)/python -m compileall -q src/steepest  # an editable install leaves that to the first run
 	@touch $@
 
 $(STAMP): $(ALONE)  # what the checks and tests need besides
