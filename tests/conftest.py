@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,11 @@ import polars as pl
 import pytest
 import torch
 from hypothesis import settings
+
+from steepest.data.dataset import Dataset
+from steepest.evaluate.baselines import BaselineResult
+from steepest.sweep import timing
+from steepest.sweep.baselines import Fitting
 
 settings.register_profile("the same every time", derandomize=True, deadline=None)
 settings.load_profile("the same every time")  # new examples: pytest --hypothesis-profile default
@@ -24,8 +29,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> None:
+def _one_thread() -> Iterator[None]:
+    """Plan for one core: beside other tests, two threads that wait for each other are many times slower than one."""
     torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timing, "cores", lambda: 1)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _boosted_once() -> Iterator[None]:
+    """Fit gradient boosting, half of a small comparison's time, once for all tests with the same data and settings."""
+    fit, kept = Fitting.fit, {}
+
+    def once(
+        self: Fitting, name: str, dataset: Dataset, told: Callable[[str], None] | None = None
+    ) -> BaselineResult:
+        key = (self._key(name, dataset), self.threads)
+        if name != "gradient-boosting" or key not in kept:
+            kept[key] = fit(self, name, dataset, told)
+        elif told is not None:
+            told(kept[key].title)
+        return kept[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Fitting, "fit", once)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
