@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import heapq
+import statistics
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from steepest.data.dataset import Dataset, Part, Shape
-from steepest.evaluate.baselines import baseline_names, restore, run_baselines
-from steepest.evaluate.baselines.ratings import fit_biases, fit_item_knn
+from steepest.evaluate.baselines import baseline_names, ratings, restore, run_baselines
+from steepest.evaluate.baselines.ratings import ItemKNN, fit_biases, fit_item_knn
 
 USERS, ITEMS = 9, 14
 SHAPE = Shape("regression", {"user": USERS + 1, "item": ITEMS + 1}, (), 1, bounds=(0.5, 5.0))
@@ -57,7 +59,7 @@ def slow_biases(rows):
     return lambda user, item: cut(mean + users[user] + items[item])
 
 
-def slow_knn(rows, k):
+def slow_knn(rows, k, kind):
     by_item: dict[int, dict[int, float]] = {}
     by_user: dict[int, dict[int, float]] = {}
     for user, item, rating in rows:
@@ -70,16 +72,24 @@ def slow_knn(rows, k):
         return sum(values) / len(values) if values else sum(everything) / len(everything)
 
     def similarity(one, other):
-        both = by_item[one].keys() & by_item[other].keys()
+        both = sorted(by_item[one].keys() & by_item[other].keys())
         if not both:
             return 0.0
+        if kind == 1:
+            x, y = ([by_item[each][user] for user in both] for each in (one, other))
+            share = (len(both) - 1) / (len(both) + 99)
+            return (
+                max(0.0, round(share * statistics.correlation(x, y), 12))
+                if len(set(x)) > 1 < len(set(y))
+                else 0.0
+            )
         return 1 / (1 + sum((by_item[one][user] - by_item[other][user]) ** 2 for user in both) / len(both))
 
     def estimate(user, item):
         if item not in by_item:
             return cut(mean(by_user.get(user, {}).values()) if item == 0 else mean([]))
         found = [(similarity(item, other), other, rating) for other, rating in by_user.get(user, {}).items()]
-        nearest = [each for each in heapq.nlargest(k, found) if each[0] > 0]
+        nearest = [each for each in heapq.nlargest(k, found, lambda each: (each[0], -each[1])) if each[0] > 0]
         total = sum(each[0] for each in nearest)
         moved = sum(s * (rating - mean(by_item[other].values())) for s, other, rating in nearest)
         return cut(mean(by_item[item].values()) + (moved / total if total else 0.0))
@@ -87,17 +97,54 @@ def slow_knn(rows, k):
     return estimate
 
 
+@pytest.mark.parametrize("kind", [0, 1])
 @pytest.mark.parametrize("k", [3, 40])
-def test_predictions_equal_a_slow_version(data, monkeypatch, k):
-    monkeypatch.setattr("steepest.evaluate.baselines.ratings.NEIGHBOURS", k)
-    monkeypatch.setattr("steepest.evaluate.baselines.ratings._ITEMS_AT_ONCE", 4)
-    slow = {fit_biases: slow_biases(triples(data)), fit_item_knn: slow_knn(triples(data), k)}
-    for fit, wanted in slow.items():
-        model = fit(data, **ASKED).model
+def test_predictions_equal_a_slow_version(data, monkeypatch, k, kind):
+    monkeypatch.setattr(ratings, "NEIGHBOURS", (k,))
+    monkeypatch.setattr(ratings, "_ITEMS_AT_ONCE", 4)
+    knn = fit_item_knn(data, **ASKED).model
+    arrays = {**knn.state_dict(), "similarity": torch.tensor([kind])}
+    slow = {
+        fit_biases(data, **ASKED).model: slow_biases(triples(data)),
+        ItemKNN(SHAPE, arrays): slow_knn(triples(data), k, kind),
+    }
+    for model, wanted in slow.items():
         for each in (data.train, data.validation, data.test):
             found = model(*each.inputs)[:, 0].tolist()
             expected = [wanted(user, item) for user, item in each.inputs[0].tolist()]
-            assert found == pytest.approx(expected, rel=1e-10), fit.__name__
+            assert found == pytest.approx(expected, rel=1e-10), type(model).__name__
+
+
+@pytest.mark.parametrize("metric", ["rmse", "mae"])
+def test_neighbours_and_their_similarity_are_chosen_on_validation(data, monkeypatch, metric):
+    monkeypatch.setattr(ratings, "NEIGHBOURS", (1, 2, 4))
+    costs = {}
+    for k in (1, 2, 4):
+        for kind in (0, 1):
+            wanted = slow_knn(triples(data), k, kind)
+            truth = data.validation.target.tolist()
+            errors = [
+                abs(wanted(*pair) - value)
+                for pair, value in zip(data.validation.inputs[0].tolist(), truth, strict=True)
+            ]
+            power = 2 if metric == "rmse" else 1
+            costs[k, kind] = sum(each**power for each in errors) / len(errors)
+    k, kind = min(costs, key=costs.__getitem__)
+    assert len(set(costs.values())) == 6
+    found = fit_item_knn(data, **{**ASKED, "metric": metric})
+    arrays = found.model.state_dict()
+    assert (int(arrays["neighbours"]), int(arrays["similarity"])) == (k, kind)
+    name = ("the mean squared difference", "Pearson's shrunk correlation")[kind]
+    assert found.settings.startswith(f"{k} neighbours by {name}, chosen on validation (1, 2, 4; ")
+
+
+def test_without_held_out_rows_neighbours_are_the_usual_ones(data):
+    found = fit_item_knn(replace(data, held_out=False), **ASKED)
+    told = "40 neighbours by the mean squared difference, as nothing is held out to choose them on"
+    assert found.settings == told
+    earlier = {name: each for name, each in found.model.state_dict().items() if name in ("pairs", "ratings")}
+    again = restore("item-knn", SHAPE, earlier)
+    assert torch.equal(again(*data.test.inputs), found.model(*data.test.inputs))
 
 
 def test_they_serve_ratings_only_and_are_restored(data):
@@ -126,5 +173,7 @@ def test_damaged_arrays_are_refused(data):
         with pytest.raises(ValueError, match=name):
             restore("biases", SHAPE, {**arrays, name: wrong})
     pairs = fit_item_knn(data, **ASKED).model.state_dict()
-    with pytest.raises(ValueError, match="pairs"):
-        restore("item-knn", SHAPE, {**pairs, "pairs": pairs["pairs"] + ITEMS})
+    for name, wrong in (("pairs", pairs["pairs"] + ITEMS), ("neighbours", torch.tensor([0])),
+                        ("similarity", torch.tensor([2]))):  # fmt: skip
+        with pytest.raises(ValueError, match=name):
+            restore("item-knn", SHAPE, {**pairs, name: wrong})

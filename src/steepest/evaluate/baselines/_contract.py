@@ -185,8 +185,12 @@ def loss_weights(part: Part, class_weights: Tensor | None) -> Array | None:
 
 def validation_cost(dataset: Dataset, model: BaselineModel, metric: str) -> float:
     """Return a metric on the validation rows as a cost: lower is better."""
+    return cost_of(predict(model, dataset.validation.inputs), dataset, metric)
+
+
+def cost_of(outputs: Tensor, dataset: Dataset, metric: str) -> float:
+    """Return a metric of outputs for the validation rows as a cost: lower is better."""
     part = dataset.validation
-    outputs = predict(model, part.inputs)
     found = evaluate(outputs, part.target, target_of(dataset), [metric], part.weights)
     value = next(iter(found.values()))
     return -value if metric_info(metric).higher_is_better else value

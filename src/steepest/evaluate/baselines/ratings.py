@@ -1,7 +1,8 @@
 r"""Two baselines of ratings: biases of users and items, and the ratings of an item's nearest neighbours.
 
-Both are as Surprise defines them with its default settings (``BaselineOnly`` by alternating least squares,
-``KNNWithMeans`` between items); predictions are cut to the range of the ratings. A new user or item has no bias and no
+Both are as Surprise defines them (``BaselineOnly`` by alternating least squares with its default settings, and
+``KNNWithMeans`` between items, whose number of neighbours and similarity are chosen on validation); predictions are cut
+to the range of the ratings. A new user or item has no bias and no
 neighbours: it is answered from the mean and what is known of the other.
 
 Source: Koren, Factor in the Neighbors, TKDD 4(1), 2010, section 2.1; Hug, Surprise, JOSS 5(52), 2020.
@@ -10,6 +11,7 @@ Source: Koren, Factor in the Neighbors, TKDD 4(1), 2010, section 2.1; Hug, Surpr
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,8 +20,15 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
 
-from steepest.data.dataset import Dataset
-from steepest.evaluate.baselines._contract import Array, Baseline, BaselineModel, FittedBaseline, require
+from steepest.data.dataset import Dataset, Shape
+from steepest.evaluate.baselines._contract import (
+    Array,
+    Baseline,
+    BaselineModel,
+    FittedBaseline,
+    cost_of,
+    require,
+)
 
 COMPONENTS = {
     "biases": {
@@ -36,8 +45,15 @@ COMPONENTS = {
 
 PASSES, ITEM_PENALTY, USER_PENALTY = 10, 10.0, 15.0
 """Of the alternating least squares: a bias is shrunk as by so many further ratings at the mean."""
-NEIGHBOURS = 40
+NEIGHBOURS = (10, 20, 40, 80)
+SIMILARITIES = ("the mean squared difference", "Pearson's shrunk correlation")
+"""What is chosen from on validation."""
+USUAL = {"neighbours": 40, "similarity": 0}
+"""Surprise's defaults, where nothing is held out to choose on; fits of earlier versions have no others."""
 _ITEMS_AT_ONCE = 256
+SHRINKAGE = 100.0
+ROUNDING = 1e-12
+"""Ratings vary if their variance is more than this share of their mean square."""
 
 Codes = NDArray[np.int64]
 
@@ -66,17 +82,28 @@ class ItemKNN(BaselineModel):
 
     .. math::
         \hat r_{ui} = \mu_i + \frac{\sum_{j} s_{ij} (r_{uj} - \mu_j)}{\sum_{j} s_{ij}}, \qquad
-        s_{ij} = \frac{1}{1 + \mathrm{msd}_{ij}}
+        s_{ij} = \frac{1}{1 + \mathrm{msd}_{ij}} \quad\text{or}\quad
+        s_{ij} = \max(\rho_{ij}, 0)\, \frac{n_{ij} - 1}{n_{ij} - 1 + 100}
 
-    over the k items j that are most similar to i among those that the user has rated. The mean squared difference is
-    over the users who have rated both; items that no user has both rated are not similar. Of equally similar items
-    those with the lower code come first.
+    over the k items j that are most similar to i among those that the user has rated. The mean squared difference and
+    Pearson's correlation ρ are over the n users who have rated both; ρ is shrunk, since that of few users is high by
+    chance. Items that no user has both rated are not similar. Of equally similar items those with the lower code come
+    first.
     """
 
-    arrays: ClassVar = {"pairs": torch.int64, "ratings": torch.float64}
+    arrays: ClassVar = {
+        "pairs": torch.int64, "ratings": torch.float64, "neighbours": torch.int64, "similarity": torch.int64,
+    }  # fmt: skip
+
+    def __init__(self, shape: Shape, arrays: Mapping[str, Tensor]) -> None:
+        super().__init__(shape, {**{name: torch.tensor([each]) for name, each in USUAL.items()}, **arrays})
 
     def check(self) -> None:
-        """Raise a ``ValueError`` if there is not a rating for each pair, or a pair is none of the data's."""
+        """Raise a ``ValueError`` if there is not a rating for each pair, or a pair or setting is impossible."""
+        for name, most in (("neighbours", None), ("similarity", len(SIMILARITIES))):
+            found = self.array(name)
+            require(found.shape == (1,) and int(found) >= (most is None), name, self)
+            require(most is None or int(found) < most, name, self)
         pairs, ratings = self.array("pairs"), self.array("ratings")
         require(ratings.dim() == 1 and pairs.shape == (len(ratings), 2) and len(ratings) > 0, "pairs", self)
         limits = torch.tensor(list(self.shape.cardinalities.values()))
@@ -86,9 +113,19 @@ class ItemKNN(BaselineModel):
     def forward(self, codes: Tensor, values: Tensor) -> Tensor:
         """Return ratings ``[N, 1]`` for codes of users and items ``[N, 2]``."""
         del values
+        return self.estimates(codes, [int(self.array("neighbours"))])[0]
+
+    def estimates(self, codes: Tensor, counts: Sequence[int]) -> list[Tensor]:
+        """Return ratings ``[N, 1]`` by several numbers of neighbours.
+
+        Args:
+            codes: of users and items, ``[N, 2]``.
+            counts: the numbers of neighbours.
+        """
         users, items = codes[:, 0].numpy(), codes[:, 1].numpy()
-        known = self._known
-        found = np.where(items > 0, known.item_means[items], known.user_means[users])
+        known, similarity = self._known, int(self.array("similarity"))
+        means = np.where(items > 0, known.item_means[items], known.user_means[users])
+        found = np.tile(means, (len(counts), 1))
         distinct, groups = np.unique(items, return_inverse=True)
         order = np.lexsort((users, groups // _ITEMS_AT_ONCE))
         keys = np.stack([groups // _ITEMS_AT_ONCE, users])[:, order]
@@ -98,11 +135,12 @@ class ItemKNN(BaselineModel):
             first = groups[places[0]] // _ITEMS_AT_ONCE
             if first != block:
                 block = first
-                similar = known.similarities(distinct[block * _ITEMS_AT_ONCE : (block + 1) * _ITEMS_AT_ONCE])
-            found[places] += known.moved(
-                int(users[places[0]]), similar, groups[places] - block * _ITEMS_AT_ONCE
+                some = distinct[block * _ITEMS_AT_ONCE : (block + 1) * _ITEMS_AT_ONCE]
+                similar = known.similarities(some, similarity)
+            found[:, places] += known.moved(
+                int(users[places[0]]), similar, groups[places] - block * _ITEMS_AT_ONCE, counts
             )
-        return _cut(torch.from_numpy(found), self)
+        return [_cut(torch.from_numpy(each), self) for each in found]
 
     @functools.cached_property
     def _known(self) -> _Ratings:
@@ -132,32 +170,45 @@ class _Ratings:
             _means(each, kept, n) for each, n in zip(where, shape, strict=True)
         )
 
-    def similarities(self, items: Codes) -> Array:
-        """Return how similar some items are to all, ``[n, items]``."""
+    def similarities(self, items: Codes, kind: int) -> Array:
+        """Return how similar some items are to all, ``[n, items]``, by the kind with a place in ``SIMILARITIES``."""
         there, values, squares = (each[:, items].T for each in (self._there, self._values, self._squares))
         both: Array = (there @ self._there).toarray()
-        apart = (squares @ self._there).toarray() + (there @ self._squares).toarray()
-        apart -= 2 * (values @ self._values).toarray()
-        shared = both > 0
+        of_one, of_other = (squares @ self._there).toarray(), (there @ self._squares).toarray()
+        products = (values @ self._values).toarray()
         similar = np.zeros_like(both)
-        similar[shared] = 1.0 / (1.0 + np.maximum(apart[shared], 0.0) / both[shared])
-        return similar
+        if kind == 0:
+            shared = both > 0
+            apart = (of_one + of_other - 2 * products)[shared]
+            similar[shared] = 1.0 / (1.0 + np.maximum(apart, 0.0) / both[shared])
+            return similar
+        sum_one, sum_other = (values @ self._there).toarray(), (there @ self._values).toarray()
+        varies_one, varies_other = both * of_one - sum_one**2, both * of_other - sum_other**2
+        varies = (varies_one > ROUNDING * both * of_one) & (varies_other > ROUNDING * both * of_other)
+        together = (both * products - sum_one * sum_other)[varies]
+        similar[varies] = together / np.sqrt(varies_one[varies] * varies_other[varies])
+        similar[varies] *= (both[varies] - 1) / (both[varies] - 1 + SHRINKAGE)
+        return np.maximum(np.round(similar, 12), 0.0)  # ρ of two users is 1, up to rounding
 
-    def moved(self, user: int, similar: Array, places: Codes) -> Array:
+    def moved(self, user: int, similar: Array, places: Codes, counts: Sequence[int]) -> Array:
         """Return how far a user's ratings of the nearest neighbours of items are from their means, 0 without any.
 
         Args:
             user: the code of a user.
             similar: how similar items are to all, ``[n, items]``.
             places: the rows of the items.
+            counts: numbers of neighbours; there is a row for each.
         """
         mine = slice(self._values.indptr[user], self._values.indptr[user + 1])
         rated = self._values.indices[mine]
-        weights = _largest(similar[places[:, None], rated], NEIGHBOURS)
-        total = weights.sum(1)
         ratings: Any = self._values.data[mine]
-        apart = weights @ (ratings - self.item_means[rated])
-        return np.divide(apart, total, out=np.zeros_like(total), where=total > 0)
+        apart, near = ratings - self.item_means[rated], similar[places[:, None], rated]
+        found = np.zeros((len(counts), len(places)))
+        for row, count in zip(found, counts, strict=True):
+            weights = _largest(near, count)
+            total = weights.sum(1)
+            np.divide(weights @ apart, total, out=row, where=total > 0)
+        return found
 
 
 def _largest(values: Array, count: int) -> Array:
@@ -224,11 +275,26 @@ def fit_biases(
 def fit_item_knn(
     dataset: Dataset, *, seed: int, metric: str, class_weights: Tensor | None, budget: float
 ) -> FittedBaseline:
-    """Return the k nearest neighbours between items, with means; k is 40, by the mean squared difference."""
-    del seed, metric, class_weights, budget
-    pairs, ratings = _training(dataset)
-    model = ItemKNN(dataset.shape, {"pairs": torch.from_numpy(pairs), "ratings": torch.from_numpy(ratings)})
-    return FittedBaseline(model, f"{NEIGHBOURS} neighbours, by the mean squared difference")
+    """Return the k nearest neighbours between items, with means; k and the similarity are chosen on validation."""
+    del seed, class_weights, budget
+    pairs, ratings = map(torch.from_numpy, _training(dataset))
+
+    def made(neighbours: int, similarity: int) -> ItemKNN:
+        chosen = {"neighbours": torch.tensor([neighbours]), "similarity": torch.tensor([similarity])}
+        return ItemKNN(dataset.shape, {"pairs": pairs, "ratings": ratings, **chosen})
+
+    if not dataset.held_out or not len(dataset.validation):
+        usual = f"{USUAL['neighbours']} neighbours by {SIMILARITIES[USUAL['similarity']]}"
+        return FittedBaseline(made(**USUAL), f"{usual}, as nothing is held out to choose them on")
+    costs: dict[tuple[int, int], float] = {}
+    for kind in range(len(SIMILARITIES)):
+        found = made(NEIGHBOURS[0], kind).estimates(dataset.validation.inputs[0], NEIGHBOURS)
+        for neighbours, outputs in zip(NEIGHBOURS, found, strict=True):
+            costs[neighbours, kind] = cost_of(outputs, dataset, metric)
+    neighbours, kind = min(costs, key=lambda each: costs[each])
+    tried = f"{', '.join(map(str, NEIGHBOURS))}; {' or '.join(SIMILARITIES)}"
+    settings = f"{neighbours} neighbours by {SIMILARITIES[kind]}, chosen on validation ({tried})"
+    return FittedBaseline(made(neighbours, kind), settings)
 
 
 def is_rated(dataset: Dataset) -> bool:
@@ -237,4 +303,6 @@ def is_rated(dataset: Dataset) -> bool:
 
 
 BIASES = Baseline("biases", fit_biases, Biases, serves=is_rated)
-ITEM_KNN = Baseline("item k-nearest neighbours", fit_item_knn, ItemKNN, serves=is_rated)
+ITEM_KNN = Baseline(
+    "item k-nearest neighbours", fit_item_knn, ItemKNN, f"{NEIGHBOURS} {SIMILARITIES}", serves=is_rated
+)
