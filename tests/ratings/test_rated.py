@@ -18,7 +18,7 @@ import steepest as st
 from steepest.cli import main
 from steepest.data.sources.opening import open_source
 from steepest.evaluate.ranking import rank_by_chance, rank_unseen
-from steepest.experiment.rated import crosstab_of, hexagons_of
+from steepest.experiment.rated import crosstab_of, hexagons_of, rated_by
 from steepest.report.html import render_html
 from steepest.report.rated import sentence as about_users
 from tests.ratings.conftest import command
@@ -104,6 +104,27 @@ def test_results_have_errors_by_user_and_rankings(compared, ratings_csv):
     assert found["ranked"] == ranked
     assert sum(found["hexagons"]["rows"]) == test.height
     assert sum(found["hexagons"]["true"]) == sum(found["hexagons"]["predicted"]) == test.height
+
+
+def test_an_item_that_a_user_rated_again_counts_once(ratings_csv, tmp_path):
+    """In test rows; its last rating says whether it is liked."""
+    rows = pl.read_csv(ratings_csv)
+    train, test = rows.head(120), rows.tail(60)
+    again = test.head(20).with_columns(rating=pl.lit(5.0))
+    liked_last = pl.concat([test.head(20), again, test.tail(40)])
+    known = {}
+    for name, part in (("once", pl.concat([again, test.tail(40)])), ("again", liked_last)):
+        train.write_csv(tmp_path / "train.csv")
+        part.write_csv(tmp_path / "test.csv")
+        options = {"user": "userId", "item": "movieId", "rating": "rating", "range": "0.5,5"}
+        source = open_source(tmp_path / "train.csv", test=str(tmp_path / "test.csv"), **options)
+        data, pipeline = source.make(0)
+        scores = np.random.default_rng(0).random((13, 21))
+        found = rated_by({"a": Scored(scores)}, {}, "a", data, source, pipeline)
+        [own] = found.scores
+        known[name] = (own.ndcg, own.recall, found.chance_ndcg, found.chance_recall, found.ranked)
+    assert known["again"] == known["once"]
+    assert known["once"][1] is not None
 
 
 def test_baselines_are_ranked_beside_the_networks(compared, ratings_csv, tmp_path):

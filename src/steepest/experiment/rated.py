@@ -73,7 +73,9 @@ def rated_by(
         )
         seen = _items_of(before[:, 0], before[:, 1], who[some])
         seen = [each if user else each[:0] for user, each in zip(who[some], seen, strict=True)]
-    wanted = truth >= liked
+    things = np.unique(as_label(held_out[source.item]).to_numpy(), return_inverse=True)[1]
+    once = last_of_pairs(users, things)
+    wanted = once[truth[once] >= liked]
     found = _items_of(users[wanted], items[wanted], some)
     found = [each[~np.isin(each, mine) | (each == 0)] for each, mine in zip(found, seen, strict=True)]
     unseen = np.array(
@@ -131,6 +133,18 @@ def length(unseen: NDArray[np.int64]) -> int:
         (10, 4, 1)
     """
     return max(1, min(K, int(np.median(unseen)) // 2)) if len(unseen) else K
+
+
+def last_of_pairs(users: Codes, items: Codes) -> Codes:
+    """Return the rows of pairs of users and items, of one that was rated again the last one.
+
+    Example:
+        >>> last_of_pairs(np.array([0, 1, 0, 0]), np.array([5, 5, 5, 6])).tolist()
+        [1, 2, 3]
+    """
+    pairs = np.stack([users, items], 1)[::-1]
+    _, first = np.unique(pairs, axis=0, return_index=True)
+    return np.sort(len(users) - 1 - first)
 
 
 def _ratings(encoded: Tensor, dataset: Dataset) -> Array:
