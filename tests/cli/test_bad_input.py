@@ -410,3 +410,26 @@ def test_the_folder_of_the_data_is_not_taken(steepest, churn_csv, tmp_path) -> N
     said = steepest("compare", tmp_path / "churn.csv", "--target", "churned", "--out", tmp_path)
     check(said, "not empty", "another folder")
     assert [each.name for each in tmp_path.iterdir()] == ["churn.csv"]
+
+
+@pytest.mark.parametrize("command", [
+    ["compare", "X"], ["describe", "X"], ["show", "X"], ["memory", "X"], ["lr-find", "X"],
+    ["compare", "X", "--target", "y"], ["predict", "copied", "X"],
+])  # fmt: skip
+def test_results_are_no_data(steepest, copied, monkeypatch, command) -> None:
+    """A folder of results is named as what it is, with what to type instead."""
+    monkeypatch.chdir(copied.parent)
+    given = [
+        ("copied", "'copied' is the folder of a comparison, not data", "`steepest report copied`"),
+        ("copied/model", "'copied/model' is the folder of a model, not data", "`steepest predict copied/model FILE`"),
+        (".", "holds comparisons (copied), not data", "/copied`"),
+    ]  # fmt: skip
+    if len(command) > 2:
+        given.pop()  # a folder may hold anything
+    if command[0] == "show":
+        del given[:2]  # it takes the folder of a comparison on images
+    for source, fact, hint in given:
+        said = steepest(*[source if each == "X" else each for each in command])
+        assert said.status == 2
+        assert fact in said.err
+        assert hint in said.err

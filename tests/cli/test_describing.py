@@ -46,6 +46,20 @@ def test_folders_by_class_are_described(steepest, tmp_path):
     assert said_of(steepest, photos, "--size", "4")["size"] == [4, 4]
 
 
+@pytest.mark.parametrize(("files", "title"), [
+    (tree(6), "photos: 6 images in 2 classes"),
+    (tree(1), "photos: 1 image in 1 class"),
+    ({f"{i}/a.png": each for i, each in enumerate(tree(8).values())}, "photos: 8 images in 8 classes"),
+    ({"a.png": tree(1)["lying/00.png"]}, "photos: 1 image without labels"),
+])  # fmt: skip
+def test_images_that_are_too_few_to_train_are_described(steepest, tmp_path, files, title):
+    photos = write_tree(tmp_path / "photos", files)
+    shown = steepest("describe", photos)
+    assert (shown.status, shown.err) == (0, "")
+    assert title in shown.out
+    assert steepest("compare", photos, "--out", tmp_path / "x").status == 2
+
+
 def test_ratings_are_counted(steepest, tmp_path):
     path = tmp_path / "r.csv"
     users = ["u1"] * 5 + ["u2"] * 4 + ["u3"]

@@ -263,9 +263,18 @@ def nothing(where: Path) -> object:
     return where
 
 
-@case("holds no image (data.csv", "images end in .png")
+@case(
+    "holds no image (data.csv", "for a table, name its file, such as", "photos/data.csv", "images end in .png"
+)
 def no_image(where: Path) -> object:
-    return write_tree(where, {"data.csv": b"a,b", "a/more.txt": b""})
+    (where / "empty").mkdir(parents=True)
+    return write_tree(where, {"data.csv": b"a,b", "a/more.md": b""})
+
+
+@case("photos.csv is a table, not images", "`steepest describe` shows its columns")
+def a_table(where: Path) -> object:
+    where.with_suffix(".csv").write_text("a,b")
+    return where.with_suffix(".csv")
 
 
 @case("there is no file or folder", "check the path")

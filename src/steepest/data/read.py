@@ -277,6 +277,7 @@ def _existing(source: str | Path) -> Path:
         )
     path = Path(source).expanduser()
     if path.is_dir():
+        check_no_results(path)
         inside = [each.name for each in _tables(path)[:5]]
         some = f": it has {', '.join(inside)}" if inside else ""
         raise DataError(f"{str(path)!r} is a folder", hint=f"name one file in it{some}.")
@@ -344,6 +345,34 @@ def _alike(path: Path) -> list[Path]:
     near = difflib.get_close_matches(path.name.partition(".")[0].lower(), set(stems.values()), n=3)
     alike = [each for each in there if stems[each] in near]
     return sorted(alike, key=lambda each: near.index(stems[each]))[:3]
+
+
+def check_no_results(folder: Path) -> None:
+    """Raise a ``DataError`` if a folder holds the results of a comparison, or a model, where data should be."""
+    where = folder.as_posix()
+    if (folder / "experiment.toml").is_file():
+        raise DataError(
+            f"{where!r} is the folder of a comparison, not data",
+            hint=f"`steepest report {where}` shows its results; its data and settings are in the file "
+            f"{where}/experiment.toml, which compare, lr-find and memory take instead of data.",
+            python=f"st.Result.load({where!r}) has its results; name the data that it was made of.",
+        )
+    if (folder / "model.json").is_file() and (folder / "pipeline.json").is_file():
+        raise DataError(
+            f"{where!r} is the folder of a model, not data",
+            hint=f"`steepest predict {where} FILE` predicts new rows with it.",
+            python=f"st.load({where!r}) loads it.",
+        )
+
+
+def is_table_file(name: str) -> bool:
+    """Whether a file is a table by its name.
+
+    Example:
+        >>> is_table_file("churn.csv"), is_table_file("cat.png")
+        (True, False)
+    """
+    return Path(name).suffix.lower() in (*_PARQUET, *_ARROW, *_TEXT)
 
 
 def _tables(folder: Path) -> list[Path]:

@@ -13,6 +13,7 @@ from steepest.data.images.decode import SUFFIXES
 from steepest.data.images.folders import Member, archive_members, folder_members, read_members
 from steepest.data.images.idx import is_idx, read_idx_files
 from steepest.data.images.pixels import Images, as_pixels, resized
+from steepest.data.read import check_no_results
 from steepest.errors import DataError
 
 __all__ = ["Images", "is_images", "read_images"]
@@ -71,6 +72,7 @@ def read_images(source: Any, size: tuple[int, int] | None = None) -> Images:
 
 def _read(path: Path, size: tuple[int, int] | None) -> Images:
     if path.is_dir():
+        check_no_results(path)
         idx = [each for each in path.iterdir() if is_idx(each.name)]
         if idx:
             return read_idx_files(idx, path.name)

@@ -17,6 +17,7 @@ import polars as pl
 from steepest.data.dataset import Note
 from steepest.data.images.decode import SUFFIXES, decoded, quietly
 from steepest.data.images.pixels import COLOUR, Images, Pixels, check_bytes, resized, with_channels
+from steepest.data.read import is_table_file
 from steepest.errors import DataError
 from steepest.wording import counted, first_few
 
@@ -51,21 +52,24 @@ def folder_members(folder: Path) -> list[Member]:
     """Return the files of a folder and of those below it, in order, without hidden ones.
 
     Raises:
-        DataError: a folder in it is empty.
+        DataError: a folder in it is empty, beside others with images.
     """
     found: list[Member] = []
+    empty: list[str] = []
     for base, folders, files in os.walk(folder):
         folders[:] = sorted(each for each in folders if not _hidden(each))
         if Path(base) != folder and not folders and not files:
-            raise DataError(
-                f"the folder {Path(base).relative_to(folder).as_posix()!r} of {folder.name} is empty",
-                hint="put the images of this class into it, or remove it.",
-            )
+            empty.append(Path(base).relative_to(folder).as_posix())
         for name in sorted(files):
             path = Path(base) / name
             if not _hidden(name):
                 size = path.stat().st_size if path.exists() else 0
                 found.append(Member(path.relative_to(folder).as_posix(), size, path.read_bytes))
+    if empty and any(_is_image(each.name) for each in found):
+        raise DataError(
+            f"the folder {empty[0]!r} of {folder.name} is empty",
+            hint="put the images of this class into it, or remove it.",
+        )
     return found
 
 
@@ -119,6 +123,10 @@ def _members(archive: zipfile.ZipFile, where: str) -> Iterator[Member]:
         yield Member(PurePosixPath(name).as_posix(), info.file_size, read)
 
 
+def _is_image(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in SUFFIXES
+
+
 def _hidden(name: str) -> bool:
     return name.startswith(".") or name in ("__MACOSX", "Thumbs.db", "desktop.ini")
 
@@ -141,14 +149,10 @@ def read_members(members: Sequence[Member], where: str, size: tuple[int, int] | 
     Raises:
         DataError: there is no image, one is damaged, or they have several sizes.
     """
-    shown = [each for each in members if PurePosixPath(each.name).suffix.lower() in SUFFIXES]
+    shown = [each for each in members if _is_image(each.name)]
     notes = _about_others(members, where)
     if not shown:
-        others = first_few([each.name for each in members]) if members else "nothing"
-        raise DataError(
-            f"{where} holds no image ({others})",
-            hint=f"give a folder with a folder of images for each class; images end in {', '.join(SUFFIXES)}.",
-        )
+        raise _no_image([each.name for each in members], where)
     places, about = _places(shown)
     notes += about
     pixels, more = _decoded([each.member for each in places], where, size)
@@ -163,11 +167,32 @@ def read_members(members: Sequence[Member], where: str, size: tuple[int, int] | 
     )
 
 
+def _no_image(names: Sequence[str], where: str) -> DataError:
+    wanted = f"give a folder with a folder of images for each class; images end in {', '.join(SUFFIXES)}."
+    tables = [each for each in names if is_table_file(each)]
+    if tables and names == [where]:
+        return DataError(
+            f"{where} is a table, not images",
+            hint=f"`steepest describe` shows its columns; for images, {wanted}",
+            python=f"st.describe shows its columns; for images, {wanted}",
+        )
+    runs = [
+        each.split("/")[0] for each in names if each.count("/") == 1 and each.endswith("/experiment.toml")
+    ]
+    if runs:
+        return DataError(
+            f"{where} holds comparisons ({first_few(runs)}), not data",
+            hint=f"name data; `steepest report {where}/{runs[0]}` shows the results of one.",
+            python=f"name data; st.Result.load('{where}/{runs[0]}') has the results of one.",
+        )
+    others = first_few(names) if names else "nothing"
+    name = f"for a table, name its file, such as {where}/{tables[0]}; for images, " if tables else ""
+    return DataError(f"{where} holds no image ({others})", hint=f"{name}{wanted}")
+
+
 def _about_others(members: Iterable[Member], where: str) -> list[str]:
     suffixes = Counter(
-        PurePosixPath(each.name).suffix.lower() or "no suffix"
-        for each in members
-        if PurePosixPath(each.name).suffix.lower() not in SUFFIXES
+        PurePosixPath(each.name).suffix.lower() or "no suffix" for each in members if not _is_image(each.name)
     )
     if not suffixes:
         return []

@@ -229,6 +229,11 @@ class ImageData(Source):
             )
         self._source = source
         self._images, self.name = read_source(source, options.size)
+        self._given = () if self._images.parts is None else tuple(self._images.parts.unique())
+        self._own = self._options()
+
+    def _check(self) -> None:
+        """Raise a ``DataError`` where nothing can be learned from the images; they can be described all the same."""
         if has_classes(self.task) and self._images.labels is not None:
             check_classes(self._images, self.name)
         if len(self._images) < LEAST_IMAGES:
@@ -236,8 +241,6 @@ class ImageData(Source):
                 f"{self.name} has {counted(len(self._images), 'image')}, too few to split",
                 hint=f"at least {LEAST_IMAGES} are needed, a few hundred to learn anything.",
             )
-        self._given = () if self._images.parts is None else tuple(self._images.parts.unique())
-        self._own = self._options()
 
     def _options(self) -> TableOptions:
         """Return the options of the table of places and labels."""
@@ -318,6 +321,7 @@ class ImageData(Source):
     @functools.cached_property
     def _rows(self) -> SourceRows:
         """The places of images, shuffled so that they tell nothing, and their labels."""
+        self._check()
         found = self._images
         numbers = self._numbers.astype(np.int64)
         labels = found.labels if self.target == LABEL else pl.Series(numbers.astype(np.float64))

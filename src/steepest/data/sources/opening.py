@@ -15,6 +15,7 @@ from steepest.components.registry import Entry
 from steepest.data.catalog import SOURCES, is_name
 from steepest.data.described import Described
 from steepest.data.options import TableOptions, table_options
+from steepest.data.read import check_no_results
 from steepest.data.sources import registry
 from steepest.data.sources.contract import Source, failed
 from steepest.data.sources.rows import Pipeline, read_stored
@@ -42,6 +43,8 @@ def open_source(source: Any = None, **options: Any) -> Source:
         (Curve('table', v along t), Table('the table', target 'v'))
     """
     given = {name: value for name, value in options.items() if value is not None}
+    if isinstance(source, str | Path) and not is_name(source):
+        check_no_results(Path(source).expanduser())
     spec = grammar.parse(kind_of(source, given))
     if spec.name == TABLE:
         for name in given:
