@@ -21,7 +21,7 @@ from steepest.optim.held import HeldLoss
 from steepest.optim.problem import Around, BatchSource, Divided, Problem, Regularized, TableProblem, losses
 from steepest.optim.rule import Rule
 from steepest.optim.selection import multipliers
-from steepest.optim.tables import RowTables, unpadded
+from steepest.optim.tables import LaggingTables, RowTables, unpadded
 from steepest.schedules import Schedule
 
 
@@ -72,7 +72,7 @@ class Method(ABC):
         del state
         return None
 
-    def tables(self, state: Any) -> RowTables | None:
+    def tables(self, state: Any) -> LaggingTables | None:
         """Return the tables whose rows lag behind in the model, if there are any."""
         del state
         return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,26 @@ from steepest.schedules import Schedule
 
 Codes = Mapping[str, Tensor]
 """For each table, by its parameter's name, the rows that a batch names, [B]."""
+
+
+class LaggingTable(Protocol):
+    """A copy of one table whose rows lag."""
+
+    def evaluation_weight(self) -> Tensor:
+        """Return the whole table as it is to be evaluated."""
+        ...
+
+
+class LaggingTables(Protocol):
+    """Tables of a model whose rows lag."""
+
+    def evaluating(self, codes: Codes) -> contextlib.AbstractContextManager[None]:
+        """Put the rows that the codes name in place as they are to be evaluated, and the lagging ones back after."""
+        ...
+
+    def frozen(self, older: Any = None) -> Mapping[str, LaggingTable]:
+        """Return a copy of the present state, in the memory of an older copy where that can be."""
+        ...
 
 
 class RowTables:

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from steepest.optim.method import Method
-from steepest.optim.rows import Rows
-from steepest.optim.tables import Codes
+from steepest.optim.tables import Codes, LaggingTable
 
 
 def owners(weights: Mapping[str, Tensor]) -> dict[str, str]:
@@ -107,7 +106,9 @@ class Kept:
 
     def __init__(self, model: nn.Module, method: Method, state: Any, older: Kept | None = None) -> None:
         tables = method.tables(state)
-        self._rows: dict[str, Rows] = {} if tables is None else tables.frozen(older._rows if older else None)
+        self._rows: Mapping[str, LaggingTable] = (
+            {} if tables is None else tables.frozen(older._rows if older else None)
+        )
         named: dict[str, Tensor] = model.state_dict()
         owner = owners(named)
         other = method.evaluation_parameters(state) or {}

@@ -25,15 +25,17 @@ batch and is differentiated through, and its running averages move once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar, Literal, cast
 
 import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from steepest.curvature import hessian_free, notebook_2021
 from steepest.curvature.function import TrueLookups
@@ -44,7 +46,9 @@ from steepest.optim.held import FORWARD, PRODUCT, HeldLoss
 from steepest.optim.hyper import Beta, Hyper
 from steepest.optim.method import Method, StepInfo
 from steepest.optim.problem import BatchSource, Curved, Problem
+from steepest.optim.shared_rows import Gathered, SharedRows
 from steepest.optim.spec import MethodSettings, MethodSpec
+from steepest.optim.tables import unpadded
 
 COMPONENTS = {
     "hessian-free": {
@@ -139,6 +143,16 @@ class HessianFree(MethodSpec[HessianFreeHyper]):
         return 1.0 + PRODUCT * (h.cg_iterations + 1) * h.curvature + 3 * FORWARD + probes
 
     @property
+    def idle_rows(self) -> str:
+        """Rows that no batch names move along their own proposal by one common factor."""
+        return "by one common factor"
+
+    @property
+    def has_closed_form(self) -> bool:
+        """So they cost nothing."""
+        return True
+
+    @property
     def state_bytes(self) -> float:
         """The last proposal, and while a step is made the stored iterates and the vectors of conjugate gradients."""
         stored = len({round(1.3**power) for power in range(100) if 1.3**power <= self.hyper.cg_iterations})
@@ -169,10 +183,18 @@ class HessianFree(MethodSpec[HessianFreeHyper]):
 
 @dataclass
 class HessianFreeState:
-    """The state of one run: what goes from step to step, the parameters that are trained, and the gradients so far."""
+    """The state of one run.
+
+    Attributes:
+        memory: what goes from step to step; of tables by rows, the tables have their part of the proposal.
+        parameters: that are trained, without such tables.
+        tables: those that are executed by rows.
+        gradients: those so far.
+    """
 
     memory: Memory
     parameters: dict[str, nn.Parameter]
+    tables: SharedRows | None = None
     gradients: float = 0.0
 
 
@@ -197,7 +219,14 @@ class HessianFreeMethod(Method):
         """Return the start: the damping, and no proposal."""
         self.spec.check(problem)
         parameters = {name: each for name, each in problem.model.named_parameters() if each.requires_grad}
-        return HessianFreeState(Memory(self.spec.hyper.damping), parameters)
+        names = self.settings.tables
+        tables = SharedRows(problem.model, names) if names else None
+        whole = {name: each for name, each in parameters.items() if name not in names}
+        return HessianFreeState(Memory(self.spec.hyper.damping), whole, tables)
+
+    def tables(self, state: HessianFreeState) -> SharedRows | None:
+        """Return the tables that are executed by rows."""
+        return state.tables
 
     def steps(
         self, problem: Problem, state: HessianFreeState, feed: BatchSource, first: int, count: int
@@ -212,86 +241,140 @@ class HessianFreeMethod(Method):
     def _step(
         self, problem: Curved, state: HessianFreeState, feed: BatchSource, step: int, rate: float
     ) -> StepInfo:
-        batch = feed.batch(step)
-        published = self.spec.hyper.variant == "notebook-2021"
+        h = self.spec.hyper
+        published = h.variant == "notebook-2021"
+        batches, share = [feed.batch(step)], 1.0
+        if h.curvature != 1.0 and not published:
+            more = [feed.batch(step + ahead) for ahead in range(1, -int(-h.curvature // 1))]
+            own, share = _rows([*batches, *more], h.curvature)
+            batches.append(own)
+        rows = _begun(problem, state, batches)
         if published:  # one block: what is drawn goes on from evaluation to evaluation, and buffers move
             with feed.randomness(step):
-                at = _looked_at(problem, batch, state.parameters, nullcontext, backwards=True)
-                return self._taken(problem, state, at, at, rate, 1.0)
-        held = HeldLoss(problem, batch, partial(feed.randomness, step))
-        at = _looked_at(problem, batch, state.parameters, held.within)
-        share = self.spec.hyper.curvature
-        if share == 1.0 or not rate:
-            return self._taken(problem, state, at, at, rate, 1.0)
-        more = [feed.batch(step + ahead) for ahead in range(1, -int(-share // 1))]
-        own, share = _rows([batch, *more], share)
-        return self._taken(
-            problem, state, at, _looked_at(problem, own, state.parameters, held.within), rate, share
-        )
+                at = _looked_at(problem, rows, 0, nullcontext, backwards=True)
+                return self._taken(state, rows, at, at, rate, share)
+        held = HeldLoss(problem, batches[0], partial(feed.randomness, step))
+        at = _looked_at(problem, rows, 0, held.within)
+        bent = _looked_at(problem, rows, 1, held.within) if len(batches) > 1 and rate else at
+        return self._taken(state, rows, at, bent, rate, share)
 
     def _taken(
-        self,
-        problem: Curved,
-        state: HessianFreeState,
-        at: Curvature,
-        bent: Curvature,
-        rate: float,
-        share: float,
+        self, state: HessianFreeState, rows: _Begun, at: Curvature, bent: Curvature, rate: float, share: float
     ) -> StepInfo:
         """Take a step and return its report.
 
         Args:
-            problem: what is trained.
             state: of the run.
+            rows: what the step sees and moves.
             at: the loss.
             bent: the curvature, of its own rows perhaps.
             rate: the first length.
             share: of the rows that the curvature has, in the batch's.
         """
-        del problem
         h = self.spec.hyper
         with torch.no_grad():
             reported = float(at.loss(at.outputs))
         value, forwards = float(at.value), 0.0 if bent is at else share
-        if not rate or not torch.isfinite(at.value):
+        if not rate or not math.isfinite(value):
             return StepInfo(reported, FORWARD, 0.0, 1.0)
         published = h.variant == "notebook-2021"
-        gradient = at.gradient
+        rest = int(rows.gathered is not None)  # the rows that no batch names are one coordinate more
+        memory = Memory(state.memory.damping, rows.whole(state.memory.direction))
         inverse, probed = None, 0
         if h.preconditioner == "fisher" and not published:
-            inverse = (squared_gradients(bent, h.probes) + state.memory.damping) ** -POWER
+            inverse = (pad(squared_gradients(bent, h.probes), (0, rest)) + memory.damping) ** -POWER
             probed = h.probes
         found = (notebook_2021 if published else hessian_free).descend(
             value,
-            gradient,
-            bent.gauss_newton,
-            lambda move: float(at.moved(move)),
-            state.memory,
+            pad(at.gradient, (0, rest)),
+            lambda v: pad(bent.gauss_newton(v[: at.size]), (0, rest)),
+            lambda move: float(at.moved(move[: at.size])),
+            memory,
             Options(rate, h.cg_iterations, h.decay, h.ratio),
             inverse,
         )
-        with torch.no_grad():
-            for name, move in at.named(found.move).items():
-                state.parameters[name].add_(move)
+        rows.end(state, at, found.move, memory)
         products = share * (found.products + probed / 3)
         forwards += found.forwards
         gradients = 1.0 + PRODUCT * products + FORWARD * forwards
         return StepInfo(found.value if published else reported, gradients, products, forwards)
 
 
+@dataclass
+class _Begun:
+    """What a step sees and moves.
+
+    Attributes:
+        batches: of the loss, and of the curvature where it has its own; with places for the codes of tables by rows.
+        parameters: by name; gathered rows in the place of tables.
+        tables: that are executed by rows.
+        gathered: their rows.
+        padding: which of them are padding, ``[n, 1]``.
+    """
+
+    batches: list[Any]
+    parameters: dict[str, Tensor]
+    tables: SharedRows | None = None
+    gathered: Gathered | None = None
+    padding: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
+
+    def whole(self, direction: Tensor | None) -> Tensor | None:
+        """Return the last proposal as a vector of the step."""
+        if self.gathered is None or direction is None:
+            return direction
+        parts = [each.reshape(-1) for each in self.gathered.directions.values()]
+        return torch.cat([direction, *parts, direction.new_tensor([self.gathered.length])])
+
+    @torch.no_grad()
+    def end(self, state: HessianFreeState, at: Curvature, move: Tensor, memory: Memory) -> None:
+        """Move the parameters, and remember the proposal."""
+        moves, proposal = at.named(move[: at.size]), cast("Tensor", memory.direction)
+        for name, each in state.parameters.items():
+            each.add_(moves[name])
+        if self.tables is not None and self.gathered is not None:
+            directions = at.named(proposal[: at.size])
+            rows = {name: each + moves[name] for name, each in self.gathered.rows.items()}
+            self.tables.end(self.gathered, rows, directions, float(proposal[-1]), float(move[-1]))
+            proposal = proposal[: sum(each.numel() for each in state.parameters.values())].clone()
+        state.memory = Memory(memory.damping, proposal)
+
+    def without_padding(self, there: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Return parameters in which the rows of padding have no derivative."""
+        found = dict(there)
+        for name, padding in self.padding.items():
+            found[name] = torch.where(padding, found[name].detach(), found[name])
+        return found
+
+
+def _begun(problem: Curved, state: HessianFreeState, batches: list[Any]) -> _Begun:
+    if state.tables is None:
+        return _Begun(batches, dict(state.parameters))
+    looked = cast("Any", problem)
+    gathered = state.tables.begin([looked.codes(each) for each in batches])
+    placed = [looked.placed(each, there) for each, there in zip(batches, gathered.places, strict=True)]
+    padding = {
+        name: (gathered.ids[name] == module.padding_idx)[:, None]
+        for name, module in state.tables.modules.items()
+        if module.padding_idx is not None
+    }
+    return _Begun(placed, {**state.parameters, **gathered.rows}, state.tables, gathered, padding)
+
+
 def _looked_at(
     problem: Curved,
-    batch: Any,
-    parameters: Mapping[str, Tensor],
+    rows: _Begun,
+    place: int,
     within: Callable[[], AbstractContextManager[Any]],
     *,
     backwards: bool = False,
 ) -> Curvature:
     """Return the curvature of a problem's loss on a batch; ``within`` makes every evaluation the same function."""
+    batch, parameters = rows.batches[place], rows.parameters
+    modules = [] if rows.tables is None else list(rows.tables.modules.values())
 
     def call(there: Mapping[str, Tensor]) -> Tensor:
-        with within(), TrueLookups():
-            return problem.outputs_at(batch, there)
+        with within(), unpadded(modules), TrueLookups():
+            return problem.outputs_at(batch, rows.without_padding(there))
 
     none = torch.zeros((), device=next(iter(parameters.values())).device)
     without = problem.penalised(none, parameters) is none
