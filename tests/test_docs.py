@@ -38,6 +38,7 @@ PAGES = [
     "docs/how-to/memory.md",
     "docs/how-to/find-a-rate.md",
     "docs/how-to/train-parts.md",
+    "docs/how-to/second-order.md",
     "docs/how-to/curvature.md",
     "docs/how-to/hessian-free.md",
 ]

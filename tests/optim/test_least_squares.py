@@ -6,15 +6,20 @@ ACM Transactions on Mathematical Software 7, 1981.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+import polars as pl
 import pytest
 import torch
 from torch import Tensor, nn
 
 import steepest as st
+from steepest.cli import main
 from steepest.errors import OptionError
+from steepest.experiment.folder import Folder
 from steepest.objectives import read_objective
 from steepest.optim.least_squares import Damping, Linear, levenberg_marquardt
 from steepest.rng import stream
@@ -141,3 +146,19 @@ def test_what_it_cannot_take_is_refused_before_anything_runs(target, options, fa
         st.compare(data, target=target, optimizers=["levenberg-marquardt"], out=tmp_path / "run", **options)
     assert hint in error.value.hint
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_network_of_61_weights_fits_sinc_by_a_plain_command(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    x = np.linspace(-1, 1, 20_000)
+    pl.DataFrame({"x": x, "y": np.sinc(10 * x / np.pi)}).write_csv("sinc.csv")
+    command = (
+        "compare sinc.csv --target y --split none --model 'mlp(hidden=(20,), activation=tanh)' --numbers standard "
+        "-o levenberg-marquardt --epochs 50 --batch-size 1000 --seeds 1 --schedule constant --baseline none --out run"
+    )
+    assert main(shlex.split(command)) == 0, capsys.readouterr().err
+    [record] = [each for each in Folder(tmp_path / "run").records() if each.key.phase == "final"]
+    assert record.steps == 1000
+    assert record.curve[-1].gradients >= 1000 * 62
+    assert record.last["rmse"] ** 2 < 1e-6

@@ -127,6 +127,24 @@ def test_a_method_that_is_no_rule_is_tuned_beside_a_rule_and_resumed(churn, tmp_
     assert {0.0316, 0.1, 0.316, 1.0, 3.16, 10.0, 31.6} <= rates
 
 
+def test_methods_of_several_gradients_are_made_by_workers_and_resumed_to_the_same_bits(
+    churn, tmp_path
+) -> None:
+    optimizers = ["sam(adam)", "asam(sgd, lr=0.1)", "newton(damping=0.1)", "levenberg-marquardt"]
+    options = {
+        **SMALL, "optimizers": optimizers, "task": "regression", "target": "age", "numbers": "standard",
+    }  # fmt: skip
+    data = churn.select("age", "plan", "minutes")
+    whole = st.plan(data, **options).run(tmp_path / "whole", observer=Observer())
+    plan = st.plan(data, **options, workers=2)
+    with pytest.raises(KeyboardInterrupt):
+        plan.run(tmp_path / "cut", observer=Stop(5))
+    cut = plan.run(tmp_path / "cut", observer=Observer())
+    first, second = ([row.metrics for row in each.comparison.rows] for each in (whole, cut))
+    assert first == second
+    assert {row.outcome for row in whole.comparison.rows} == {"finished"}
+
+
 def test_what_a_method_cannot_take_is_refused(churn) -> None:
     with pytest.raises(OptionError, match="clip has no effect on l-bfgs"):
         st.compare(churn, target="churned", optimizers=["adam", "l-bfgs"], clip=1.0)
