@@ -235,7 +235,7 @@ def test_inputs_are_described(text, inputs, shapes, monkeypatch):
         ),
         (["losses.py:torch"], "is a module", "name a function"),
         (["losses.py:focal", "--at", "t=1"], "cannot read the expression", "as in Python"),
-        (["losses.py:variance", "--out", "a.svg"], "is no expression", "leave --out out"),
+        (["losses.py:variance", "--out", "a.svg"], "cannot draw losses.py:variance as '.svg'", ".html"),
         (["exp(t)", "--at", "t=1", "--inputs", "x=normal(4)"], "an expression has no inputs", "--at t=1"),
     ],
 )

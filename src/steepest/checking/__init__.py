@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from steepest.checking.expression import ExpressionCheck, check_expression
@@ -21,6 +22,7 @@ def check(
     at: str | Sequence[str] | Mapping[str, float] = (),
     inputs: str | Mapping[str, Any] | Sequence[Any] | None = None,
     against: str | None = None,
+    timing: bool = False,
 ) -> ExpressionCheck | GradientCheck | UpdateCheck:
     r"""Check derivatives by autograd against finite differences, and say what is wrong with them.
 
@@ -45,6 +47,7 @@ def check(
             ``"x=normal(4, 3), target=integers(4, below=3)"``. Left out, they are made up.
         against: an optimizer by name, such as ``"rmsprop"``: ``what`` is an update of a parameter, such as
             ``update(w, g, state, lr)``, or a torch optimizer.
+        timing: measure the time of a gradient by autograd and by finite differences, too.
 
     Returns:
         what was found; ``ok`` is whether the derivatives are right, and ``faults`` names what is not.
@@ -69,14 +72,19 @@ def check(
     if against is not None:
         from steepest.checking.updates import check_update
 
-        if at or inputs is not None:
-            name = "--at" if at else "--inputs"
+        if at or inputs is not None or timing:
+            name = "--at" if at else "--timing" if timing else "--inputs"
             raise OptionError(
                 f"{name} has no effect with --against, which makes up gradients",
                 hint="leave one of the two out.",
             )
         return check_update(what, against)
     if isinstance(what, str) and (at or _is_expression(what)):
+        if timing:
+            raise OptionError(
+                "--timing is for functions and modules",
+                hint="check one, such as steepest check mlp --timing.",
+            )
         if inputs is not None:
             raise OptionError(
                 "an expression has no inputs",
@@ -93,7 +101,13 @@ def check(
     from steepest.checking.functions import check_function
     from steepest.checking.subject import open_subject
 
-    return check_function(open_subject(what, inputs))
+    subject = open_subject(what, inputs)
+    found = check_function(subject)
+    if not timing:
+        return found
+    from steepest.checking.timing import timings
+
+    return replace(found, timing=timings(subject))
 
 
 def _is_expression(text: str) -> bool:
@@ -116,7 +130,7 @@ def _is_expression(text: str) -> bool:
         return False
     if spec.name in FUNCTIONS or spec.name in CONSTANTS:
         return True
-    if len(spec.name) > 1 and not set(spec.name) & set("+-*/0123456789"):
+    if len(spec.name) > 1 and spec.name[0].isalpha() and not set(spec.name) & set("+-*/0123456789"):
         raise unknown_name(
             "model or loss", text, known, more=" A file's own are written FILE:NAME, an expression with --at."
         )

@@ -86,12 +86,13 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     ]
 
 
-def check_place(path: str | Path, suffix: str, what: str) -> None:
-    """Raise an ``OptionError`` if something cannot be written to this file, or its folder is not there."""
+def check_place(path: str | Path) -> None:
+    """Raise an ``OptionError`` if no picture can be written to this file, or its folder is not there."""
     path = Path(path)
-    if path.suffix != suffix:
+    if path.suffix not in (".svg", ".html"):
         raise OptionError(
-            f"cannot write {what} as {path.suffix!r}", hint=f"name a file that ends with {suffix}."
+            f"cannot draw to {path.name!r}",
+            hint="name a file that ends with .svg for an expression, or .html for a function.",
         )
     if not path.parent.is_dir():
         raise OptionError(

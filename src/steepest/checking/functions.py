@@ -23,6 +23,7 @@ from steepest.checking.gradients import (
     same,
 )
 from steepest.checking.inputs import shown
+from steepest.checking.matrices import Matrices, matrices_of
 from steepest.checking.result import Fault, GradientCheck, indexed
 from steepest.checking.subject import Subject
 from steepest.checking.watching import DigitLoss, Event
@@ -92,8 +93,22 @@ def _checked(subject: Subject) -> GradientCheck:
     if not faults:
         faults += [*_jumps(point, autograd.events), *_narrow(point, autograd)]
     notes += _notes(autograd, compared)
+    smooth = not any(element.kink for each in compared.values() for element in each.elements)
+    narrow = any(each.kind == "narrow" for each in autograd.events)
+    matrices = matrices_of(point, left_out) if smooth and not narrow and not faults else None
+    if matrices is not None and not matrices.right:
+        notes.append(_second(matrices))
     tensors = tuple(each.check for each in compared.values())
-    return replace(about, tensors=tensors, faults=tuple(faults), notes=tuple(notes))
+    return replace(about, tensors=tensors, faults=tuple(faults), notes=tuple(notes), matrices=matrices)
+
+
+def _second(matrices: Matrices) -> str:
+    return (
+        "the gradient is right, but its derivative is not, which Newton's method and penalties on gradients need: u·Hv "
+        f"is {matrices.by_product:.6g} by autograd and {matrices.by_difference:.6g} ± {matrices.tolerance:.1g} by "
+        "differences of the gradient; in backward, use only arguments and results of forward as "
+        "ctx.saved_tensors has them, and operations that can be differentiated"
+    )
 
 
 def _once(faults: Sequence[Fault]) -> list[Fault]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from steepest.checking.expression import plain
@@ -107,6 +107,9 @@ class GradientCheck:
         tensors: parameters and inputs.
         faults: what is wrong.
         notes: what else is worth knowing.
+        matrices: Jacobian, Hessian and Gauss-Newton matrix of a small function without faults, as
+            :class:`~steepest.checking.matrices.Matrices`; else None.
+        timing: the time of a gradient both ways, as :class:`~steepest.checking.timing.Timings`, where it is wanted.
     """
 
     title: str
@@ -117,6 +120,8 @@ class GradientCheck:
     tensors: tuple[TensorCheck, ...] = ()
     faults: tuple[Fault, ...] = ()
     notes: tuple[str, ...] = ()
+    matrices: Any = None
+    timing: Any = None
 
     @property
     def ok(self) -> bool:
@@ -125,10 +130,14 @@ class GradientCheck:
 
     def as_json(self) -> dict[str, Any]:
         """Return everything as plain values; a number that is not finite as a text."""
-        found = plain(asdict(self))
+        found = plain(asdict(replace(self, matrices=None, timing=None)))
         for each, kept in zip(found["tensors"], self.tensors, strict=True):
             each["ok"] = kept.ok
             each["worst"]["gap"] = plain(kept.worst.gap)
+        if self.matrices is not None:
+            found["matrices"] = plain(self.matrices.as_json())
+        if self.timing is not None:
+            found["timing"] = plain(asdict(self.timing))
         return {"ok": self.ok, **found}
 
     def to_json(self) -> str:

@@ -88,17 +88,22 @@ class Subject:
             name: tensors[self._input_names[name]] if _is_float(each) else _copied(each)
             for name, each in self.inputs.items()
         }
-        with torch_stream(0, "dropout"), _default(dtype):
+        with self.held(dtype) as buffers:
             if self.module is not None:
-                state = {name: tensors[name] for name in self.parameters}
-                state |= {
-                    name: each.to(dtype if each.is_floating_point() else each.dtype, copy=True)
-                    for name, each in self.buffers.items()
-                }
+                state = {**{name: tensors[name] for name in self.parameters}, **buffers}
                 result = functional_call(self.module, state, tuple(inputs.values()))
             else:
                 result = self.call(*inputs.values())
         return _flat(result)
+
+    @contextlib.contextmanager
+    def held(self, dtype: torch.dtype) -> Generator[dict[str, Tensor]]:
+        """Make random draws inside the block those of every evaluation, and give copies of the buffers."""
+        with torch_stream(0, "dropout"), _default(dtype):
+            yield {
+                name: each.to(dtype if each.is_floating_point() else each.dtype, copy=True)
+                for name, each in self.buffers.items()
+            }
 
 
 def _is_float(value: Any) -> bool:
@@ -389,7 +394,7 @@ def _built_in(spec: grammar.Spec, text: str) -> Subject:
     target = target_of_shape(shape)
     wanted = target.of_inputs(rows)
     wanted = target.made_up(len(rows[0]), stream(0, "data")) if wanted is None else wanted
-    network = _WithLoss(module, make_objective("", target), target.wanted(wanted, torch.float64))
+    network = WithLoss(module, make_objective("", target), target.wanted(wanted, torch.float64))
     names = [each.name for each in shape.fields]
     inputs = {
         name: each.double() if each.is_floating_point() else each
@@ -402,7 +407,7 @@ def _built_in(spec: grammar.Spec, text: str) -> Subject:
     return subject
 
 
-class _WithLoss(nn.Module):
+class WithLoss(nn.Module):
     """A network with a loss on it."""
 
     def __init__(self, network: nn.Module, objective: Objective, target: Tensor) -> None:
@@ -411,8 +416,13 @@ class _WithLoss(nn.Module):
         self.objective = objective
         self.target = target
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    def forward(self, *inputs: Tensor, alone: bool = False) -> Tensor:
+        """Return the loss, or the outputs alone."""
         outputs = self.network(*inputs)
+        return outputs if alone else self.loss(outputs)
+
+    def loss(self, outputs: Tensor) -> Tensor:
+        """Return the loss of outputs."""
         target = self.target.to(outputs.dtype) if self.target.is_floating_point() else self.target
         if outputs.dim() == 3:  # members
             target = target.repeat_interleave(outputs.shape[1], 0)

@@ -36,6 +36,9 @@ def lines(check: GradientCheck) -> list[str]:
             found += ["", f"tolerance of {worst[0].name}: {worst[0].worst.why}"]
     for fault in check.faults:
         found += ["", *_fault(fault)]
+    for part in (check.matrices, check.timing):
+        if part is not None:
+            found += ["", *part.lines()]
     if check.notes:
         found += ["", *(f"note: {each}" for each in check.notes)]
     checked = sum(each.checked for each in check.tensors)

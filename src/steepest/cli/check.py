@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -43,7 +43,21 @@ Against = Annotated[
         autocompletion=completion("optimizers"),
     ),
 ]
-Out = Annotated[Path | None, typer.Option(help="File to draw the graph to: .svg.", metavar="FILE")]
+Timing = Annotated[
+    bool,
+    typer.Option(
+        "--timing",
+        metavar="",
+        help="Also measure the time of a gradient, by autograd and by finite differences.",
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        help="File to draw to: the graph of an expression as .svg, Jacobian and Hessian of a small function as .html.",
+        metavar="FILE",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print everything as JSON.")]
 
 
@@ -52,6 +66,7 @@ def check(
     at: At = None,
     inputs: Given = None,
     against: Against = None,
+    timing: Timing = False,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -69,11 +84,11 @@ def check(
     from steepest.files import write_atomically
 
     if out is not None:
-        drawing.check_place(out, ".svg", "a graph")
+        drawing.check_place(out)
     always_raise()
-    found = checked(what, at=at or (), inputs=", ".join(inputs) if inputs else None, against=against)
-    if not isinstance(found, ExpressionCheck) and out is not None:
-        raise OptionError(f"{what} is no expression, which --out draws", hint="leave --out out.")
+    given = ", ".join(inputs) if inputs else None
+    found = checked(what, at=at or (), inputs=given, against=against, timing=timing)
+    picture = "" if out is None else _picture(found, out)
     if isinstance(found, ExpressionCheck):
         shown = drawing.lines(found)
     else:
@@ -82,8 +97,27 @@ def check(
         shown = [json.dumps(found.as_json(), indent=1, ensure_ascii=False)]
     for each in shown:
         line(each, out=True)
-    if isinstance(found, ExpressionCheck) and out is not None:
-        write_atomically(out, drawing.svg(found))
+    if out is not None:
+        write_atomically(out, picture)
         line(f"wrote {out}")
     if not found.ok:
         raise typer.Exit(1)
+
+
+def _picture(found: Any, out: Path) -> str:
+    """Return what is drawn: a graph, or heat maps."""
+    from steepest.checking.drawing import svg
+    from steepest.checking.expression import ExpressionCheck
+    from steepest.checking.result import GradientCheck
+
+    if isinstance(found, ExpressionCheck) and out.suffix == ".svg":
+        return svg(found)
+    if isinstance(found, GradientCheck) and out.suffix == ".html":
+        from steepest.checking.page import render
+
+        return render(found)
+    kinds = {ExpressionCheck: "an expression is drawn as .svg", GradientCheck: "a function is drawn as .html"}
+    raise OptionError(
+        f"cannot draw {getattr(found, 'title', 'an expression')} as {out.suffix!r}",
+        hint=f"{kinds.get(type(found), 'an update has no picture: leave --out out')}.",
+    )
