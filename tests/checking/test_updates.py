@@ -27,6 +27,10 @@ STEP = "w - lr * g / (v**0.5 + eps)"
 MISTAKES = {
     "sign": ("pass", AVERAGE, "w + lr * g / (v**0.5 + eps)", "parameter", "wrong sign"),
     "share": ("pass", "alpha * state['v'] + g**2", STEP, "square_avg", "1 − α is missing"),
+    "share for rest": ("pass", "alpha * state['v'] + alpha * g**2", STEP, "square_avg", "α stands where 1 − α should"),
+    "rest for share": (
+        "pass", "(1 - alpha) * state['v'] + (1 - alpha) * g**2", STEP, "square_avg", "1 − α stands where α should"
+    ),
     "swap": ("pass", "(1 - alpha) * state['v'] + alpha * g**2", STEP, "square_avg", "α and 1 − α are interchanged"),
     "inside": ("pass", AVERAGE, "w - lr * g / (v + eps)**0.5", "parameter", "ε inside the root"),
     "none": ("pass", AVERAGE, "w - lr * g / v**0.5", "parameter", "ε is missing"),
