@@ -168,8 +168,8 @@ def variants(rule: Rule[Hyper]) -> Iterator[Variant]:
         share = _greek(kept)
         yield Variant(f"1 − {share} is missing: the new value is added in full", (_set(rest, 1.0),))
         yield Variant(f"{share} and 1 − {share} are interchanged", (_swap(kept, rest),))
-        yield Variant(f"{share} stands where 1 − {share} should", (_like(rest, kept),))
-        yield Variant(f"1 − {share} stands where {share} should", (_like(kept, rest),))
+        yield Variant(f"{share} stands where 1 − {share} should", (_set(rest, c[kept]),))
+        yield Variant(f"1 − {share} stands where {share} should", (_set(kept, c[rest]),))
         yield Variant(
             f"the step uses the average from before it is updated by 1 − {share}", old=_frozen(kept, rest)
         )
@@ -234,10 +234,6 @@ def _greek(name: str) -> str:
 
 def _set(name: str, value: float) -> Callable[[dict[str, Any]], dict[str, Any]]:
     return lambda c: {**c, name: value}
-
-
-def _like(name: str, other: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    return lambda c: {**c, name: c[other]}
 
 
 def _swap(one: str, other: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
