@@ -58,7 +58,7 @@ def test_results_csv(finished) -> None:
     head = list(rows[0])
     assert head[:5] == ["kind", "name", "lr", "seeds", "outcome"]
     assert head[5:8] == ["log_loss", "log_loss_low", "log_loss_high"]
-    assert head[-3:] == ["train_seconds", "cpu_seconds", "peak_memory"]
+    assert head[-6:] == ["train_seconds", "cpu_seconds", "peak_memory", "gradients", "products", "forwards"]
     for row in rows:
         assert float(row["cpu_seconds"]) > 0
         assert int(row["peak_memory"]) > 50_000_000

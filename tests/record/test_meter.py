@@ -42,7 +42,9 @@ def test_records_of_earlier_versions_open() -> None:
     key = RunKey(name="adam", recipe="r", seed=0, phase="final")
     record = Record(key=key, lr=0.1, steps=1, outcome="finished")
     for each in (record, BaselineRecord(name="mean", title="mean")):
-        text = each.model_dump_json(exclude={"cpu_seconds", "peak_memory"})
+        text = each.model_dump_json(
+            exclude={"cpu_seconds", "peak_memory", "gradients", "products", "forwards"}
+        )
         assert type(each).model_validate_json(text) == each
 
 

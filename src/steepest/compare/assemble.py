@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from steepest.compare.result import Band, Kind, Metric, RateCurve, RateEstimate,
 from steepest.evaluate.metrics import metric_info
 from steepest.recipe import SUBJECTS
 from steepest.record.arms import ArmEntry
-from steepest.record.schema import BaselineRecord
+from steepest.record.schema import BaselineRecord, Record
 from steepest.sweep.arms import Arm
 from steepest.sweep.contestants import whole_spec
 from steepest.sweep.plan import (
@@ -73,6 +73,10 @@ def arm_row(evidence: Evidence, arm: Arm, kind: Kind) -> Row:
     memory = [each.peak_memory for some in stages for each in some if each.peak_memory is not None]
     failed = Counter(record.outcome for record in records if record.failed)
     errors = Counter(record.reason for record in records if record.outcome == "failed")
+
+    def a_run(cost: Callable[[Record], float | None]) -> float | None:
+        return _known(sum(_mean([_or_nan(cost(each)) for each in some]) for some in stages))
+
     return Row(
         kind=kind,
         name=arm.title,
@@ -91,8 +95,11 @@ def arm_row(evidence: Evidence, arm: Arm, kind: Kind) -> Row:
         },
         values={name: [r.test.get(name, math.nan) for r in records] for name in evidence.metrics},
         train_seconds=sum(_mean([each.clocks.train for each in some if not each.shared]) for some in stages),
-        cpu_seconds=_known(sum(_mean([_or_nan(each.cpu_seconds) for each in some]) for some in stages)),
+        cpu_seconds=a_run(lambda each: each.cpu_seconds),
         peak_memory=max(memory, default=None),
+        gradients=a_run(lambda each: each.gradients),
+        products=a_run(lambda each: each.products),
+        forwards=a_run(lambda each: each.forwards),
         settings=", ".join([*_settings(evidence, arm), whole_spec(rule), _schedule(arm, kind)]),
         trials=trials_of(evidence, arm),
         good_range=_good_range(curve, metric_info(evidence.metric).higher_is_better) if curve else None,

@@ -52,6 +52,10 @@ class Row(Frozen):
         train_seconds: mean seconds of training of those runs that were made while no other was; NaN where none was.
         cpu_seconds: mean processor time of one run, evaluation included; None where it was not measured.
         peak_memory: the most memory that one of its runs had in use at once, in bytes; None as above.
+        gradients: mean gradient evaluations of one run, in which a product counts 2 and a forward pass without a
+            gradient ⅓; None for a baseline and in folders of earlier versions.
+        products: mean products of a curvature matrix with a vector; None as above.
+        forwards: mean forward passes without a gradient; None as above.
         settings: what it is, in words: hyperparameters, or what a baseline chose.
         trials: how many runs tuned it.
         good_range: factor between the smallest and the largest scanned rate within 1 % of the best.
@@ -72,6 +76,9 @@ class Row(Frozen):
     train_seconds: float = 0.0
     cpu_seconds: float | None = None
     peak_memory: int | None = None
+    gradients: float | None = None
+    products: float | None = None
+    forwards: float | None = None
     settings: str = ""
     trials: int = 0
     good_range: float | None = None

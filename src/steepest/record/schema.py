@@ -86,6 +86,10 @@ class Record(Frozen):
         cpu_seconds: processor time of the run, of all threads of the process, evaluation and compilation included.
         peak_memory: the most memory in use at once during the run, in bytes, as :class:`~steepest.record.meter.Meter`
             measures it. Both are None in records of earlier versions and where the system does not say.
+        gradients: gradient evaluations of all steps, in which a product of a curvature matrix with a vector counts 2
+            and a forward pass without a gradient ⅓.
+        products: the products among them.
+        forwards: the forward passes among them. All three are None in records of earlier versions.
         out_of_time: whether it ended because its seconds of training were used up.
         still_improving: the best step is the last evaluation.
         overfitting: the validation metric became worse again after its best, by more than 1 %, while the training
@@ -108,6 +112,9 @@ class Record(Frozen):
     penalty: float | None = None
     cpu_seconds: float | None = None
     peak_memory: int | None = None
+    gradients: float | None = None
+    products: float | None = None
+    forwards: float | None = None
     out_of_time: bool = False
     still_improving: bool = False
     overfitting: bool = False

@@ -397,6 +397,19 @@ def count(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
 
 
+def evaluations(value: float | None) -> str:
+    """Return a mean number of evaluations in a run.
+
+    Example:
+        >>> evaluations(1200.0), evaluations(41 / 3), evaluations(None)
+        ('1,200', '13.7', '–')
+    """
+    if value is None:
+        return MISSING
+    rounded = round(value, 1)
+    return count(int(rounded) if rounded.is_integer() else rounded)
+
+
 def factor(value: float | None) -> str:
     """Return a ratio.
 

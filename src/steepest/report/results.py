@@ -177,9 +177,35 @@ def _further(comparison: Comparison, metrics: Sequence[Metric], names: ArmNames)
     if any(row.peak_memory is not None for row in comparison.rows):
         head.append("peak memory")
         columns.append(lambda row: Cell(show.memory(row.peak_memory)))
+    if several_gradients(comparison):
+        head += GRADIENTS
+        columns += [
+            lambda row: Cell(show.evaluations(row.gradients)),
+            lambda row: Cell(show.evaluations(row.products)),
+            lambda row: Cell(show.evaluations(row.forwards)),
+        ]
     return (
         ResultsTable(head, _groups(comparison, columns, names), names.first, names.titles) if head else None
     )
+
+
+GRADIENTS = ["gradient evaluations", "curvature products", "forward passes"]
+"""Headings of what a run evaluates, where a step of some method takes more than one gradient."""
+
+
+def several_gradients(comparison: Comparison) -> bool:
+    """Return whether a step of some method takes more than one gradient.
+
+    Example:
+        >>> from steepest.compare.result import Band
+        >>> def after(gradients):
+        ...     at = {"step": [0, 5], "epoch": [0.0, 1.0], "seconds": [0.0, 1.0], "gradients": gradients}
+        ...     band = Band(name="sam(adam)", metric="rmse", mean=[2, 1], low=[2, 1], high=[2, 1], **at)
+        ...     return Comparison(title="t", sentence="s", metric="rmse", winner="", rows=[], metrics=[], curves=[band])
+        >>> several_gradients(after([0.0, 10.0])), several_gradients(after([0.0, 5.0]))
+        (True, False)
+    """
+    return any(band.gradients and band.gradients[-1] != band.step[-1] for band in comparison.curves)
 
 
 Column = Callable[[Row], Cell]

@@ -142,7 +142,7 @@ def _table(
     return table
 
 
-COSTS = ("train_seconds", "cpu_seconds", "peak_memory")
+COSTS = ("train_seconds", "cpu_seconds", "peak_memory", "gradients", "products", "forwards")
 """What a run costs, the last columns of ``results.csv``."""
 
 
@@ -153,17 +153,21 @@ def to_csv(comparison: Comparison) -> str:
     optimizer differs, ``lr`` (these are empty for baselines), ``seeds`` (runs), ``outcome`` (``finished``, ``diverged 2
     of 5``, …); then for each metric its mean on the test rows over the seeds, and ``_low`` and ``_high``, the ends of
     its 95 % interval (empty where there is none, as for a single run); then ``train_seconds`` and ``cpu_seconds``,
-    means of one run, and ``peak_memory`` in bytes, that of the run that needed most. What is not a number is empty.
+    means of one run, ``peak_memory`` in bytes, that of the run that needed most, and ``gradients``, ``products`` and
+    ``forwards``, mean gradient evaluations of one run with the curvature products and forward passes among them. What
+    is not a number is empty.
 
     Example:
         >>> from steepest.compare.result import Metric
         >>> one = Estimate(mean=0.5, n=1)
         >>> row = Row(kind="baseline", name="mean", metrics={"rmse": one}, train_seconds=2.0)
         >>> shown = Metric(name="rmse", title="RMSE", higher_is_better=False)
-        >>> print(to_csv(Comparison(title="t", sentence="s", metric="rmse", winner="", rows=[row],
-        ...                         metrics=[shown])))
-        kind,name,lr,seeds,outcome,rmse,rmse_low,rmse_high,train_seconds,cpu_seconds,peak_memory
-        baseline,mean,,1,finished,0.5,,,2.0,,
+        >>> some = Comparison(title="t", sentence="s", metric="rmse", winner="", rows=[row], metrics=[shown])
+        >>> head, line = to_csv(some).splitlines()
+        >>> head.partition(",train")[0]
+        'kind,name,lr,seeds,outcome,rmse,rmse_low,rmse_high'
+        >>> line
+        'baseline,mean,,1,finished,0.5,,,2.0,,,,,'
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
@@ -182,11 +186,14 @@ def to_csv(comparison: Comparison) -> str:
         lr = "" if row.lr is None else _exact(row.lr)
         values = arms.get(row.name, {}) if row.kind != "baseline" else {}
         levels = [values.get(name, "") for name in factors]
-        cost = ["" if each is None else _exact(each) for each in (row.train_seconds, row.cpu_seconds)]
-        memory = "" if row.peak_memory is None else row.peak_memory
-        many = [row.seeds, row.outcome, *cells, *cost, memory]
+        costs = [_cost(getattr(row, each)) for each in COSTS]
+        many = [row.seeds, row.outcome, *cells, *costs]
         writer.writerow([row.kind, row.name, *levels, lr, *many])
     return file.getvalue()
+
+
+def _cost(value: float | None) -> str:
+    return "" if value is None else str(value) if isinstance(value, int) else _exact(value)
 
 
 def _exact(value: float) -> str:

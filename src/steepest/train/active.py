@@ -131,6 +131,7 @@ class ActiveRun:
         self._looks = sorted(evaluation_steps(recipe.length, per_epoch, purpose.evaluations))
 
         self.done, self.gradients = 0, 0.0
+        self._products = self._forwards = 0.0
         self.outcome: Outcome = "finished"
         self.reason = ""
         self.out_of_time = False
@@ -187,6 +188,8 @@ class ActiveRun:
         self.done += 1
         self._loss = info.loss
         self.gradients += info.gradients
+        self._products += info.products
+        self._forwards += info.forwards
         self._running = SMOOTHING * self._running + (1 - SMOOTHING) * info.loss
         self._correction = SMOOTHING * self._correction + (1 - SMOOTHING)
         if not math.isfinite(info.loss):
@@ -355,6 +358,9 @@ class ActiveRun:
             best_step=kept,
             best=next(point.validation for point in curve if point.step == kept),
             last=curve[-1].validation,
+            gradients=self.gradients,
+            products=self._products,
+            forwards=self._forwards,
             still_improving=done and best_step == curve[-1].step and len(curve) > 2,
             overfitting=done
             and self.dataset.held_out
