@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -12,10 +14,17 @@ import pytest
 
 import steepest as st
 from steepest.compare.result import Comparison
+from steepest.data.table import read_table
 from steepest.experiment.folder import Folder
 from steepest.export import tidy
+from steepest.optim import make_spec
+from steepest.optim.derivatives import size_of
+from steepest.optim.held import HeldLoss
+from steepest.optim.methods import levenberg_marquardt, newton
+from steepest.recipe import Execution, Recipe
 from steepest.report import render_html
 from steepest.report.text import COSTS
+from steepest.sweep import bench
 
 OPTIONS: dict[str, Any] = {
     "model": "linear", "batch_size": "all", "epochs": 6, "seeds": 2, "device": "cpu", "schedule": "constant",
@@ -82,3 +91,62 @@ def test_the_report_shows_them_where_a_step_takes_several_gradients(folder: Path
         update={"curves": [each for each in comparison.curves if each.name == "sgd(lr=0.1)"]}
     )
     assert "curvature products" not in render_html(Comparison.model_validate(rules.model_dump()))
+
+
+def test_what_products_and_forward_passes_take_stands_beside_their_counts(folder: Path) -> None:
+    comparison = st.Result.load(folder).comparison
+    rows = {row.name: row for row in comparison.rows if row.kind == "arm"}
+    assert rows["sgd(lr=0.1)"].gradients_a_product is rows["sam(sgd, lr=0.1)"].gradients_a_forward is None
+    product, forward = rows["newton"].gradients_a_product, rows["newton"].gradients_a_forward
+    assert product
+    assert forward
+    assert (
+        f"newton: a product is 2 gradients by count, {product:.2g} by time; "
+        f"a forward pass is 0.33 gradients by count, {forward:.2g} by time." in render_html(comparison)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "product"), [("newton", "classification", 2), ("levenberg-marquardt", "regression", 2)]
+)
+def test_the_time_of_a_product_is_that_of_one(
+    name: str, task: str, product: float, churn: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a clock on which a forward pass, with or without a gradient, takes a second, and a row of a matrix two."""
+    now = [0.0]
+    monkeypatch.setattr(bench, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+
+    def slow(owner: Any, what: str, seconds: Callable[..., float]) -> None:
+        usual = getattr(owner, what)
+
+        def called(*given: Any) -> Any:
+            now[0] += seconds(*given)
+            return usual(*given)
+
+        monkeypatch.setattr(owner, what, called)
+
+    slow(HeldLoss, "__call__", lambda held: 1.0)
+    slow(HeldLoss, "residuals", lambda held: 1.0)
+    slow(newton, "hessian", lambda first, params: 2.0 * len(first))
+    slow(levenberg_marquardt, "jacobian", lambda found, params: float(min(len(found), size_of(params))))
+    target = "churned" if task == "classification" else "age"
+    data = read_table(churn.select("age", "plan", "churned"), target=target, task=task).dataset()
+    recipe = Recipe(
+        data=data.fingerprint, model="linear", optimizer=name, schedule="constant", steps=1, batch_size=32,
+        metric="log_loss" if task == "classification" else "rmse",
+    )  # fmt: skip
+    found = bench.Bench(data, recipe, None, "cpu").evaluations(bench.Way(make_spec(name), Execution()))
+    assert found == {"product": pytest.approx(product), "forward": pytest.approx(1.0)}
+
+
+def test_hessian_free_says_what_its_evaluations_take(churn: pl.DataFrame) -> None:
+    data = read_table(churn.select("age", "plan", "churned"), target="churned").dataset()
+    recipe = Recipe(
+        data=data.fingerprint, model="embedding-mlp(hidden=(4,))", optimizer="hessian-free", schedule="constant",
+        steps=1, batch_size=32, metric="log_loss",
+    )  # fmt: skip
+    for text in ("hessian-free", "hessian-free(variant='notebook-2021')"):
+        found = bench.Bench(data, recipe, None, "cpu").evaluations(bench.Way(make_spec(text), Execution()))
+        assert found.keys() == {"product", "forward"}
+        assert all(each > 0 for each in found.values())
+    assert not bench.Bench(data, recipe, None, "cpu").evaluations(bench.Way(make_spec("adam"), Execution()))

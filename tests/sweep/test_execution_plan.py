@@ -125,7 +125,13 @@ def test_asked_decided_and_measured_are_three_records(place: Path) -> None:
         "of",
         "timings",
     }
-    assert set(cell["timings"]) == {"seconds_a_step", "seconds_an_evaluation", "seconds_a_run"}
+    assert set(cell["timings"]) == {
+        "seconds_a_step",
+        "seconds_an_evaluation",
+        "seconds_a_run",
+        "gradients_a_product",
+        "gradients_a_forward",
+    }
 
 
 def test_a_length_belongs_to_its_pilot() -> None:

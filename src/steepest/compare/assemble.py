@@ -13,7 +13,7 @@ from steepest.compare.estimates import Estimate
 from steepest.compare.evidence import Evidence, estimate_of, trials_of
 from steepest.compare.result import Band, Kind, Metric, RateCurve, RateEstimate, Row
 from steepest.evaluate.metrics import metric_info
-from steepest.recipe import SUBJECTS
+from steepest.recipe import SUBJECTS, Timings
 from steepest.record.arms import ArmEntry
 from steepest.record.schema import BaselineRecord, Record
 from steepest.sweep.arms import Arm
@@ -42,8 +42,11 @@ def shown_metrics(names: Sequence[str]) -> list[Metric]:
     ]
 
 
-def arm_row(evidence: Evidence, arm: Arm, kind: Kind) -> Row:
-    """Return the row of an arm: tuned (``arm``), at its library ``default``, or with a ``constant`` rate."""
+def arm_row(evidence: Evidence, arm: Arm, kind: Kind, times: Timings) -> Row:
+    """Return the row of an arm: tuned (``arm``), at its library ``default``, or with a ``constant`` rate.
+
+    ``times`` are those that were measured for its cell.
+    """
     setup = evidence.setup
     records = {
         "arm": lambda: evidence.final(arm),
@@ -100,6 +103,8 @@ def arm_row(evidence: Evidence, arm: Arm, kind: Kind) -> Row:
         gradients=a_run(lambda each: each.gradients),
         products=a_run(lambda each: each.products),
         forwards=a_run(lambda each: each.forwards),
+        gradients_a_product=times.gradients_a_product.get(arm.method.name),
+        gradients_a_forward=times.gradients_a_forward.get(arm.method.name),
         settings=", ".join([*_settings(evidence, arm), whole_spec(rule), _schedule(arm, kind)]),
         trials=trials_of(evidence, arm),
         good_range=_good_range(curve, metric_info(evidence.metric).higher_is_better) if curve else None,

@@ -56,6 +56,9 @@ class Row(Frozen):
             gradient ⅓; None for a baseline and in folders of earlier versions.
         products: mean products of a curvature matrix with a vector; None as above.
         forwards: mean forward passes without a gradient; None as above.
+        gradients_a_product: the seconds of a product as a multiple of a gradient's, measured in this comparison; None
+            where the method makes none, and as above.
+        gradients_a_forward: the same of a forward pass.
         settings: what it is, in words: hyperparameters, or what a baseline chose.
         trials: how many runs tuned it.
         good_range: factor between the smallest and the largest scanned rate within 1 % of the best.
@@ -79,6 +82,8 @@ class Row(Frozen):
     gradients: float | None = None
     products: float | None = None
     forwards: float | None = None
+    gradients_a_product: float | None = None
+    gradients_a_forward: float | None = None
     settings: str = ""
     trials: int = 0
     good_range: float | None = None

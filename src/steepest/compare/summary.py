@@ -27,6 +27,7 @@ from steepest.compare.result import (
     ClassLine,
     Comparison,
     Fact,
+    Kind,
     Pictures,
     Row,
     better_first,
@@ -131,9 +132,13 @@ def summarize(
     metric = metrics[0]
     winner = evidence.winner
     arms, has_default = evidence.setup.arms, evidence.setup.controls
-    tuned = better_first((arm_row(evidence, arm, "arm") for arm in arms), metric)
-    default = better_first((arm_row(evidence, arm, "default") for arm in arms if has_default), metric)
-    constant = [arm_row(evidence, winner, "constant")] if evidence.constant() else []
+
+    def row_of(arm: Arm, kind: Kind) -> Row:
+        return arm_row(evidence, arm, kind, plan.cells[arm.cell].timings)
+
+    tuned = better_first((row_of(arm, "arm") for arm in arms), metric)
+    default = better_first((row_of(arm, "default") for arm in arms if has_default), metric)
+    constant = [row_of(winner, "constant")] if evidence.constant() else []
     baselines = better_first((baseline_row(each, evidence.metrics) for each in evidence.baselines), metric)
     names = [row.name for row in tuned]
     rivals, against, pairs, outer = _differences(evidence, findings, names)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +48,10 @@ class StepInfo:
         return cls(held.losses[0], held.count, held.products, held.forwards)
 
 
+Evaluations = Mapping[Literal["product", "forward"], tuple[float, Callable[[], object]]]
+"""How many evaluations of a kind a call makes, as :class:`StepInfo` counts them, and the call."""
+
+
 class Method(ABC):
     """Anything that takes a training step."""
 
@@ -76,6 +80,14 @@ class Method(ABC):
         """Return the tables whose rows lag behind in the model, if there are any."""
         del state
         return None
+
+    def evaluations(self, problem: Problem, state: Any, feed: BatchSource) -> Evaluations:
+        """Return what makes the products and forward passes of a step, so that their time can be measured.
+
+        Nothing, where steps have none. The run is not continued.
+        """
+        del problem, state, feed
+        return {}
 
     def compile_seconds(self, state: Any) -> float:
         """Return how much of the time of the steps so far went into compiling them."""

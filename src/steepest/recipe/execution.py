@@ -61,6 +61,13 @@ class Timings(Options):
     seconds_a_step: dict[str, float] = Field(default_factory=dict, description="per step, by optimizer")
     seconds_an_evaluation: float = Field(0.0, description="per evaluation of the validation rows")
     seconds_a_run: float = Field(0.0, description="per run, for everything else")
+    gradients_a_product: dict[str, float] = Field(
+        default_factory=dict,
+        description="seconds of a curvature product, as a multiple of a gradient's, by optimizer that has some",
+    )
+    gradients_a_forward: dict[str, float] = Field(
+        default_factory=dict, description="the same of a forward pass without a gradient"
+    )
 
 
 class Execution(Options):

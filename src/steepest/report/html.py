@@ -77,6 +77,7 @@ def render_html(comparison: Comparison) -> str:
         unit=unit,
         bars=bars,
         table=results.table(comparison),
+        evaluations=results.evaluations_note(comparison),
         optima=fits.lines(comparison.optima),
         residuals=(residuals := fits.residual_figures(comparison)),
         more_fits=fits.number(comparison) - len(residuals),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from steepest.compare.estimates import Estimate
 from steepest.compare.result import Comparison, Metric, Row, better_first
+from steepest.optim.held import FORWARD, PRODUCT
 from steepest.report import format as show
 from steepest.report.digits import digits_of, from_winner
 from steepest.report.factors import subject, title_of, varying
@@ -206,6 +207,29 @@ def several_gradients(comparison: Comparison) -> bool:
         (True, False)
     """
     return any(band.gradients and band.gradients[-1] != band.step[-1] for band in comparison.curves)
+
+
+def evaluations_note(comparison: Comparison) -> str:
+    """Return what products and forward passes cost by count and by time, for the arms that make some.
+
+    Example:
+        >>> row = Row(kind="arm", name="newton", products=60.0, gradients_a_product=2.34, forwards=0.0)
+        >>> evaluations_note(Comparison(title="t", sentence="s", metric="rmse", winner="", rows=[row], metrics=[]))
+        'newton: a product is 2 gradients by count, 2.3 by time.'
+    """
+    kinds = (
+        ("a product", PRODUCT, "products", "gradients_a_product"),
+        ("a forward pass", FORWARD, "forwards", "gradients_a_forward"),
+    )
+    lines: list[str] = []
+    for row in comparison.rows:
+        told = [
+            f"{what} is {count:.2g} gradients by count, {getattr(row, times):.2g} by time"
+            for what, count, made, times in kinds
+            if row.kind == "arm" and getattr(row, made) and getattr(row, times) is not None
+        ]
+        lines += [f"{row.name}: {'; '.join(told)}."] if told else []
+    return " ".join(lines)
 
 
 Column = Callable[[Row], Cell]

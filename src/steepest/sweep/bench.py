@@ -8,14 +8,17 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
+import torch
 from torch import nn
 
 from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset
 from steepest.errors import StepError
 from steepest.models import ModelBuilder, build_model, count_parameters
+from steepest.optim.held import HeldLoss
 from steepest.optim.method import Method
 from steepest.optim.selection import freeze
 from steepest.optim.spec import MethodSpec
@@ -137,6 +140,36 @@ class Bench:
         """
         keep = len(ways) * count_parameters(self.network()) <= MOST_KEPT
         return interleaved({name: _Timed(self, way, keep) for name, way in ways.items()})
+
+    def evaluations(self, way: Way) -> dict[str, float]:
+        """Return the seconds of a product and of a forward pass as multiples of a gradient's, where a step has some."""
+        with thread_count(way.execution.threads), products(self.recipe.precision):
+            run = self.begin(way)
+            made = run.method.evaluations(run.problem, run.state, run.feed)
+            if not made:
+                return {}
+            held = HeldLoss(run.problem, run.feed.batch(0), partial(run.feed.randomness, 0))
+            weights = [each for each in run.problem.model.parameters() if each.requires_grad]
+            calls = {
+                "gradient": (1.0, lambda: torch.autograd.grad(held(), weights, allow_unused=True)),
+                **made,
+            }
+            seconds = interleaved({kind: partial(self._evaluated, *call) for kind, call in calls.items()})
+        return {kind: seconds[kind] / seconds["gradient"] for kind in made}
+
+    def _evaluated(self, count: float, call: Callable[[], object]) -> float:
+        """Return the seconds of one of the evaluations that a call makes."""
+        alone = self._calls(1, call)  # not counted: the others have used the caches
+        times = max(1, min(BLOCK_STEPS, int(BLOCK_SECONDS / max(alone, 1e-9))))
+        return self._calls(times, call) / (times * count)
+
+    def _calls(self, times: int, call: Callable[[], object]) -> float:
+        started = time.perf_counter()
+        for _ in range(times):
+            call()
+        if self.device.startswith("cuda"):
+            torch.cuda.synchronize()
+        return time.perf_counter() - started
 
     def network(self) -> nn.Module:
         """Return a new model on the device."""

@@ -160,6 +160,7 @@ class Steps:
         }
         eager = bench.steps({name: Way(rule, execution) for name, rule in rules.items()})
         found = cls(bench, execution, rules, eager)
+        found._weigh()
         if not execution.timings.seconds_an_evaluation:
             found._read(Way(who[0].rule.for_timing(), execution))
         return found
@@ -276,6 +277,22 @@ class Steps:
     def _read(self, way: Way) -> None:
         look, rest = self.bench.evaluation(way)
         self.execution = self.execution.timed(seconds_an_evaluation=look, seconds_a_run=rest)
+
+    def _weigh(self) -> None:
+        """Measure what products and forward passes take, where a method makes some."""
+        able = [
+            name for name, rule in self.rules.items() if not rule.is_rule and math.isfinite(self.eager[name])
+        ]
+        found = {name: self.bench.evaluations(Way(self.rules[name], self.execution)) for name in able}
+        times = self.execution.timings
+        new = [
+            {name: each[kind] for name, each in found.items() if kind in each}
+            for kind in ("product", "forward")
+        ]
+        self.execution = self.execution.timed(
+            gradients_a_product={**times.gradients_a_product, **new[0]},
+            gradients_a_forward={**times.gradients_a_forward, **new[1]},
+        )
 
     def _look(self, work: Work) -> None:
         """Take the programs that are in the cache, where they could save more than looking costs."""

@@ -44,7 +44,7 @@ from steepest.curvature.products import Curvature
 from steepest.errors import OptionError
 from steepest.optim.held import FORWARD, PRODUCT, HeldLoss
 from steepest.optim.hyper import Beta, Hyper
-from steepest.optim.method import Method, StepInfo
+from steepest.optim.method import Evaluations, Method, StepInfo
 from steepest.optim.problem import BatchSource, Curved, Problem
 from steepest.optim.shared_rows import Gathered, SharedRows
 from steepest.optim.spec import MethodSettings, MethodSpec
@@ -237,6 +237,18 @@ class HessianFreeMethod(Method):
             info = self._step(cast("Curved", problem), state, feed, step, rate)
             state.gradients += info.gradients
             yield info
+
+    def evaluations(self, problem: Problem, state: HessianFreeState, feed: BatchSource) -> Evaluations:
+        """Return what makes a product of the batch's Gauss-Newton matrix, and a loss of the line search."""
+        rows = _begun(cast("Curved", problem), state, [feed.batch(0)])
+        held = HeldLoss(problem, rows.batches[0], partial(feed.randomness, 0))
+        backwards = self.spec.hyper.variant == "notebook-2021"
+        at = _looked_at(cast("Curved", problem), rows, 0, held.within, backwards=backwards)
+        way = at.gradient
+        return {
+            "product": (1, lambda: at.gauss_newton(way)),
+            "forward": (1, lambda: float(at.moved(torch.zeros_like(way)))),
+        }
 
     def _step(
         self, problem: Curved, state: HessianFreeState, feed: BatchSource, step: int, rate: float

@@ -20,7 +20,7 @@ gradient; a trial counts a third. Batch, dropout masks and buffers are held with
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -34,7 +34,7 @@ from steepest.optim.derivatives import jacobian, moved, size_of
 from steepest.optim.held import HeldLoss
 from steepest.optim.hyper import Hyper
 from steepest.optim.least_squares import START, Damping, Linear, widened
-from steepest.optim.method import Method, StepInfo
+from steepest.optim.method import Evaluations, Method, StepInfo
 from steepest.optim.problem import BatchSource, LeastSquares, Problem
 from steepest.optim.small import check_size, trainable
 from steepest.optim.spec import MethodSettings, MethodSpec
@@ -189,12 +189,21 @@ class LevenbergMarquardtMethod(Method):
             state.gradients += held.count
             yield StepInfo.of(held)
 
+    def evaluations(self, problem: Problem, state: LevenbergMarquardtState, feed: BatchSource) -> Evaluations:
+        """Return what makes the products of a Jacobian, and the loss of a trial."""
+        held, params = HeldLoss(problem, feed.batch(0), partial(feed.randomness, 0)), state.parameters
+        residuals = held.residuals()
+        return {
+            "product": (_products(residuals, params), lambda: jacobian(residuals, params)),
+            "forward": (1, held.squares),
+        }
+
     def _step(self, held: HeldLoss, state: LevenbergMarquardtState, rate: float) -> None:
         residuals = held.residuals()
         if not rate or not bool(torch.isfinite(residuals).all()):
             return
         params = state.parameters
-        held.products += min(len(residuals), size_of(params)) / 2
+        held.products += _products(residuals, params)
         linear = Linear(jacobian(residuals, params), residuals)
         state.scale = widened(state.scale, linear, self.spec.hyper.scaling)
         value, start = held.losses[-1], [each.detach().clone() for each in params]
@@ -209,3 +218,8 @@ class LevenbergMarquardtMethod(Method):
             if ratio > 0:
                 return
         moved(params, start, torch.zeros_like(linear.norms))
+
+
+def _products(residuals: Tensor, params: Sequence[Tensor]) -> float:
+    """Return the products that a Jacobian counts: one with it or its transpose is half of one with JᵀJ."""
+    return min(len(residuals), size_of(params)) / 2

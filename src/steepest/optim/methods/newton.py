@@ -30,7 +30,7 @@ from torch import Tensor
 from steepest.optim.derivatives import gradient, hessian, moved, size_of
 from steepest.optim.held import HeldLoss
 from steepest.optim.hyper import Hyper
-from steepest.optim.method import Method, StepInfo
+from steepest.optim.method import Evaluations, Method, StepInfo
 from steepest.optim.problem import BatchSource, Problem
 from steepest.optim.small import check_size, trainable
 from steepest.optim.spec import MethodSettings, MethodSpec
@@ -155,6 +155,12 @@ class NewtonMethod(Method):
             self._step(held, state.parameters, self.lr * self.settings.multiplier(step, state.gradients))
             state.gradients += held.count
             yield StepInfo.of(held)
+
+    def evaluations(self, problem: Problem, state: NewtonState, feed: BatchSource) -> Evaluations:
+        """Return what makes the products of a Hessian, and a loss of the line search."""
+        held = HeldLoss(problem, feed.batch(0), partial(feed.randomness, 0))
+        params, first = gradient(held(), state.parameters)
+        return {"product": (size_of(params), lambda: hessian(first, params)), "forward": (1, held.value)}
 
     def _step(self, held: HeldLoss, parameters: Sequence[Tensor], rate: float) -> None:
         loss = held()
