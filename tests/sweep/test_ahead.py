@@ -22,6 +22,13 @@ from steepest.sweep.crew import Crew
 WAYS = {(1, name): Way(make_rule("sgd"), Execution()) for name in ("first", "second", "third")}
 
 
+class Unreadable:
+    """What can be sent, and cannot be read."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return int, ("no number",)
+
+
 class Doing(Compiling):
     """Does something else than compiling, by the name."""
 
@@ -30,6 +37,8 @@ class Doing(Compiling):
         assert len(dataset.train) > 0
         if self.key[1] == "fails":
             raise ValueError("no compiler")
+        if self.key[1] == "unreadable":
+            return Unreadable()  # pyright: ignore[reportReturnType]
         if self.key[1] == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
         if mark := os.environ.get("MARK"):
@@ -110,3 +119,11 @@ def test_what_is_waited_for_comes_first(beside, bench):
     while not beside.crew.idle:
         beside.crew.hear(wait=True)
     assert order == ["begun", "compiling", "fit"]
+
+
+def test_an_answer_that_cannot_be_read_is_a_failure(beside, bench):
+    beside.begin(bench, [((1, "unreadable"), WAYS[1, "first"]), ((1, "second"), WAYS[1, "second"])])
+    assert beside.result((1, "unreadable")) is None
+    while (1, "second") not in beside.took:
+        beside.crew.hear(wait=True)
+    assert not beside.crew.busy

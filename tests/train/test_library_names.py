@@ -11,9 +11,9 @@ from torch import nn
 from steepest.train import compiled as compiled_steps
 from steepest.train import library_names
 from steepest.train.aot import Compiled
-from steepest.train.compiled import Programs
+from steepest.train.compiled import Programs, fingerprint
 from steepest.train.library_names import is_own, keep_name, kept_name
-from tests.train.steps import Run, eager, one_program, run, table
+from tests.train.steps import TABLES, Run, distance, eager, in_float64, one_program, run, table
 
 
 @pytest.fixture
@@ -115,3 +115,47 @@ def test_a_cache_that_cannot_be_written_keeps_nothing(tmp_path, monkeypatch) -> 
     monkeypatch.setenv("STEEPEST_CACHE", str(file))
     keep_name("key", "name")
     assert kept_name("key") is None
+
+
+@pytest.mark.parametrize("first", ["float64", "float32"])
+def test_tables_by_rows_of_another_precision_are_another_step(cache, first: str) -> None:
+    """A library that was compiled for other numbers reads wrong memory."""
+
+    def rows(precision: str) -> Run:
+        data = in_float64(table()) if precision == "float64" else table()
+        return run(data, one_program("momentum(lr=0.05)", tables=TABLES))
+
+    rows(first)
+    for precision in ("float32", "float64"):
+        found = rows(precision)
+        data = in_float64(table()) if precision == "float64" else table()
+        right = run(data, eager("momentum(lr=0.05)", tables=TABLES))
+        assert distance(found.weights, right) <= 1e-3
+
+
+def test_a_function_of_torch_that_the_user_replaced_is_code_of_the_user(monkeypatch) -> None:
+    assert is_own(nn.Linear(2, 1))
+    monkeypatch.setattr(nn.Linear, "forward", lambda self, x: x)
+    assert not is_own(nn.Sequential(nn.Linear(2, 1)))
+
+
+def test_a_hook_around_all_modules_is_code_of_the_user() -> None:
+    handle = nn.modules.module.register_module_forward_hook(lambda *_: None)
+    assert not is_own(nn.Linear(2, 1))
+    handle.remove()
+    assert is_own(nn.Linear(2, 1))
+
+
+def test_functions_that_differ_in_a_number_or_a_default_are_others() -> None:
+    def made(source: str) -> nn.Module:
+        names: dict[str, object] = {"__name__": "mine"}
+        exec(source, names)
+        net = nn.Linear(2, 1)
+        net.scale = names["scale"]
+        return net
+
+    texts = ["def scale(x): return x * 2.5", "def scale(x): return x * 3.5", "def scale(x, y=1): return x * 2.5",
+             "def scale(x, y=2): return x * 2.5", "def scale(x): return abs(x) * 2.5"]  # fmt: skip
+    found = [fingerprint(made(text)) for text in texts]
+    assert len(set(found)) == len(texts)
+    assert fingerprint(made(texts[0])) == found[0]

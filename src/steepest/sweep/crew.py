@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from steepest.components.held import held
 from steepest.data.dataset import Dataset
+from steepest.errors import first_line
 from steepest.sweep.making import Maker
 from steepest.sweep.process import messages, write
 from steepest.sweep.transfer import NotSendableError, Packed, received, sent
@@ -300,13 +301,13 @@ class Crew:
     def _goes_on(self, member: Member) -> None:
         """Let a process that has ended its job begin what waits, before anybody has heard of that."""
         with self._lock:
-            if not self._waiting or len(self.busy) > self.places:
-                return
-            first = self._waiting.pop(0)
-            try:
-                self._told(member, first)
-            except (NotSendableError, OSError) as error:
-                self._replies.put(Reply(None, "failed", str(error), first.hears))
+            while self._waiting and len(self.busy) <= self.places:
+                first = self._waiting.pop(0)
+                try:
+                    self._told(member, first)
+                    return
+                except Exception as error:  # whatever it is: the first process hears of it, and does the job
+                    self._replies.put(Reply(None, "failed", first_line(error), first.hears))
 
     def _started(self) -> Member:
         process = subprocess.Popen(
@@ -323,11 +324,19 @@ class Crew:
         return member
 
     def _listen(self, member: Member) -> None:
-        with member.process as process:
-            assert process.stdout is not None
-            for message in messages(process.stdout):
-                reply = Reply(member, *received(message))
-                if reply.ends:
-                    self._goes_on(member)
-                self._replies.put(reply)
-        self._replies.put(Reply(member, "gone", member.process.returncode))
+        try:
+            with member.process as process:
+                assert process.stdout is not None
+                for message in messages(process.stdout):
+                    reply = self._read(member, message)
+                    if reply.ends:
+                        self._goes_on(member)
+                    self._replies.put(reply)
+        finally:  # nobody waits for a process to which nobody listens
+            self._replies.put(Reply(member, "gone", member.process.returncode))
+
+    def _read(self, member: Member, message: bytes) -> Reply:
+        try:
+            return Reply(member, *received(message))
+        except Exception as error:  # such as a result whose class this process does not have
+            return Reply(member, "failed", f"{type(error).__name__}: {first_line(error)}")

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,12 +122,22 @@ def key(traced: Traced, threads: int) -> str:
     """Return the name of a graph's library."""
     digest = hashlib.sha256()
     parts = [traced.graph.code, torch.__version__, instructions(), str(compiler()), str(threads)]
-    parts += [f"{each.dtype} {tuple(each.shape)} {_strides(each)}" for each in traced.examples]
+    parts += signature(traced.examples)
     for part in parts:
         digest.update(part.encode() + b"\0")
     for name, value in sorted(traced.graph.state_dict().items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode() + in_bytes(value))
     return digest.hexdigest()[:24]
+
+
+def signature(tensors: Iterable[Tensor]) -> list[str]:
+    """Return what code that was compiled for some tensors must find again: for others it reads wrong memory.
+
+    Example:
+        >>> signature([torch.zeros(2, 3, dtype=torch.float64)])
+        ['torch.float64 (2, 3) (3, 1) cpu']
+    """
+    return [f"{each.dtype} {tuple(each.shape)} {_strides(each)} {each.device.type}" for each in tensors]
 
 
 def in_bytes(value: Tensor) -> bytes:

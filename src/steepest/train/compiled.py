@@ -11,7 +11,7 @@ import hashlib
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any, cast
 
 import numpy as np
@@ -19,7 +19,6 @@ import torch
 from torch import Tensor, nn
 
 from steepest.optim.dense import RuleOptimizer
-from steepest.optim.idle import ClosedForm
 from steepest.optim.method import RuleMethod, StepInfo
 from steepest.optim.past import Past
 from steepest.optim.problem import BatchSource, Problem
@@ -28,7 +27,7 @@ from steepest.optim.rule import Rule
 from steepest.optim.selection import multipliers
 from steepest.optim.tables import RowTables, multiplied
 from steepest.rng import torch_stream
-from steepest.train.aot import Run, compiled, in_bytes, known
+from steepest.train.aot import Run, compiled, in_bytes, known, signature
 from steepest.train.dropout import Dropout
 from steepest.train.feed import Feed
 from steepest.train.inputs import block_of, blocks, prepare
@@ -184,11 +183,10 @@ class CompiledMethod(RuleMethod):
         """Return the compiled step, which does not depend on the rate, the schedule or the seed."""
         threads = torch.get_num_threads()
         hyper = {name: value for name, value in self.rule.hyper.model_dump().items() if name != "lr"}
-        shapes = [(tuple(each.shape), each.dtype) for each in flat_changing(example)]
+        given = tuple(signature([*flat_state(state.state), *flat_changing(example)]))
         held = (fingerprint(state.program.problem.model), *state.program.problem.constants)
-        device = next(state.program.problem.model.parameters()).device.type
-        inside = (device, self.clip, self.by_rows, tuple(sorted(state.program.rates.items())))
-        key = (type(self.rule), str(hyper), inside, threads, str(shapes), held)
+        inside = (self.clip, self.by_rows, tuple(sorted(state.program.rates.items())))
+        key = (type(self.rule), str(hyper), inside, threads, given, held)
         if key not in self.programs.made:
             problem = state.program.problem
             own = is_own(problem.model, [type(self.rule), *problem.classes])
@@ -198,7 +196,7 @@ class CompiledMethod(RuleMethod):
                 )
         if state.tables and not self.rule.averages:
             for rows in state.tables.rows.values():
-                rows.quick = self._quick(state, rows, (key[0], key[1], threads, tuple(rows.weight.shape[1:])))
+                rows.quick = self._quick(state, rows, (key[0], key[1], threads))
         return self.programs.made[key]
 
     def made(self, state: CompiledState, traced: Traced, key: Any, own: bool) -> Run:
@@ -245,19 +243,20 @@ class CompiledMethod(RuleMethod):
             return None
         started = time.perf_counter()
         count = max(1, QUICK_ELEMENTS // rows.weight[0].numel())
+        none = np.zeros(count, dtype=np.int64)
+        columns = torch.from_numpy(form.columns(form.known(none), none, 0)).to(rows.weight.dtype)
+        some = rows.weight[:1].expand(count, *rows.weight.shape[1:]).contiguous()
+        slots = {
+            name: each[:1].expand(count, *each.shape[1:]).contiguous() for name, each in rows.slots.items()
+        }
+        threads, own = key[2], is_own(nn.Identity(), [type(self.rule), type(form)])
+        key = (*key, type(form), tuple(slots), tuple(signature([some, *slots.values(), columns])))
         if key not in self.programs.made:
-            own = is_own(nn.Identity(), [type(self.rule)])
-            self.programs.made[key] = self._known(key, key[2], own) or self._closed_form(
-                key, form, rows, count, own
+            self.programs.made[key] = self._known(key, threads, own) or self._compiled(
+                key, trace_closed_form(form, some, rows.slots, columns), threads, own
             )
             state.seconds += time.perf_counter() - started
         return Quick(count, self.programs.made[key])
-
-    def _closed_form(self, key: Any, form: ClosedForm, rows: Rows, count: int, own: bool) -> Run:
-        none = np.zeros(count, dtype=np.int64)
-        columns = torch.from_numpy(form.columns(form.known(none), none, 0)).to(rows.weight.dtype)
-        some = rows.weight[:1].expand(count, *rows.weight.shape[1:])
-        return self._compiled(key, trace_closed_form(form, some, rows.slots, columns), key[2], own)
 
     def compile_seconds(self, state: CompiledState) -> float:
         """Return how long tracing, compiling and loading took."""
@@ -341,7 +340,11 @@ def _add(digest: Any, value: Any) -> None:
         for text in sorted(repr(each) for each in value):
             _add(digest, text)
     elif isinstance(value, FunctionType) and value.__closure__ is None and "<" not in value.__qualname__:
-        digest.update(f"{value.__module__}:{value.__qualname__}".encode() + value.__code__.co_code + b"\0")
+        digest.update(f"{value.__module__}:{value.__qualname__}".encode())
+        _add(digest, [value.__code__, value.__defaults__, value.__kwdefaults__])
+    elif isinstance(value, CodeType):
+        digest.update(value.co_code)
+        _add(digest, [value.co_consts, value.co_names])
     elif not isinstance(value, nn.Module):  # modules have their own turn
         digest.update(repr(value).encode() + b"\0")
 

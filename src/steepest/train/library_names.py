@@ -11,15 +11,28 @@ import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from types import FunctionType
 
 import torch
 from torch import nn
+from torch.nn.modules import module as modules
 from torch.utils import _pytree as tree
 
 from steepest.train.aot import cache_folder, compiler, instructions
 
 OWN = ("steepest", "torch", "builtins", "collections")
 """Packages whose code is known by their files or versions."""
+
+
+MAKERS = ("abc", "dataclasses", "typing", "pydantic")
+"""Packages that make functions of our classes."""
+GLOBAL_HOOKS = (
+    "_global_forward_hooks",
+    "_global_forward_pre_hooks",
+    "_global_backward_hooks",
+    "_global_backward_pre_hooks",
+)
+"""What torch calls around every module, where somebody has registered it."""
 
 
 def is_own(model: nn.Module, others: Iterable[object] = ()) -> bool:
@@ -33,8 +46,18 @@ def is_own(model: nn.Module, others: Iterable[object] = ()) -> bool:
         >>> is_own(nn.Sequential(nn.Linear(2, 1), nn.ReLU())), is_own(nn.ReLU(), [type("Mine", (), {})])
         (True, False)
     """
+    if any(vars(modules).get(name) for name in GLOBAL_HOOKS):
+        return False
     parts = [part for module in model.modules() for part in (module, *tree.tree_leaves(dict(vars(module))))]
-    return all(_package(each) in OWN for each in (*parts, *others))
+    classes = {each if isinstance(each, type) else type(each) for each in (*model.modules(), *others)}
+    return all(_package(each) in OWN for each in (*parts, *others)) and all(map(_is_unchanged, classes))
+
+
+def _is_unchanged(kind: type) -> bool:
+    """Return whether no function of a class of ours or torch's was replaced by one from elsewhere."""
+    own = [each for each in kind.__mro__ if _package(each) in OWN]
+    functions = [each for one in own for each in vars(one).values() if isinstance(each, FunctionType)]
+    return all(_package(each) in (*OWN, *MAKERS) for each in functions)
 
 
 def _package(part: object) -> str:
