@@ -11,12 +11,17 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 import steepest as st
+from steepest.data.table import read_table
 from steepest.errors import OptionError
 from steepest.experiment.folder import Folder
 from steepest.optim import make_spec
 from steepest.optim.derivatives import gradient, hessian, jacobian
 from steepest.optim.methods.newton import direction
+from steepest.prediction.model import TrainedModel
+from steepest.recipe import Recipe
 from steepest.rng import stream
+from steepest.sweep.contestants import contestants
+from steepest.train.problem import problem_of, wide
 from tests.optim.test_methods import Drawn, rosenbrock, steps
 
 DRAW = stream(0, "data", 17)
@@ -123,17 +128,47 @@ def test_derivatives_are_torchs() -> None:
 
 
 def test_a_compared_logistic_regression_reaches_the_optimum(churn, tmp_path) -> None:
-    """As a command would have it: all rows in a step, 64 bits, a penalty; also resumed, and by several processes."""
+    """As a command would have it: all rows in a step, 64 bits, a penalty."""
     options: dict[str, Any] = {
         "model": "linear", "optimizers": ["newton"], "batch_size": "all", "epochs": 8, "seeds": 2, "device": "cpu",
         "precision": "float64", "regularizer": "l2(0.01)", "schedule": "constant", "split": "none",
+        "numbers": "standard", "baseline": "none",
     }  # fmt: skip
     plan = st.plan(churn, target="churned", **options)
     plan.run(tmp_path / "run")
     for record in Folder(tmp_path / "run").records():
         assert record.outcome == "finished"
-        losses = [point.train_loss for point in record.curve]
-        assert losses[-1] < losses[1]
+    data = read_table(churn, target="churned", split="none").dataset()
+    recipe = Recipe(
+        data=data.fingerprint, model="linear", optimizer="newton", schedule="constant", steps=8, metric="log_loss",
+        batch_size=len(data.train), precision="float64", regularizer="l2(0.01)",
+    )  # fmt: skip
+    net, data = wide(TrainedModel.load(tmp_path / "run" / "model").net.train(), data, "float64")
+    part = data.training(0).wide()
+    problem = problem_of(net, data, recipe)
+
+    def slope() -> float:
+        grads = torch.autograd.grad(problem.loss(part), list(net.parameters()))
+        return float(torch.cat([each.reshape(-1) for each in grads]).norm())
+
+    assert slope() < 1e-12  # the loss is convex
+    with torch.no_grad():
+        for each in net.parameters():
+            each += 1e-3
+    assert slope() > 1e-6
+
+
+@pytest.mark.parametrize(("name", "others"), [("newton", "line_search"), ("levenberg-marquardt", "scaling")])
+def test_there_is_no_rate_to_tune(name: str, others: str) -> None:
+    for texts, tune in (([name], [f"{name}: lr=0.1..1"]), ([f"{name}; lr=0.1,1.0"], [])):
+        with pytest.raises(OptionError, match=f"{name} has no learning rate to tune") as error:
+            contestants(texts, tune)
+        assert f"'{name}: damping=0.01..1'" in error.value.hint
+        assert others in error.value.hint
+    with pytest.raises(OptionError, match=r"the rate of .* is given and to be tuned"):
+        contestants([f"{name}(lr=0.5)"], [f"{name}: lr=0.1..1"])
+    (found,) = contestants([name], [f"{name}: damping=0.01..1"])
+    assert [axis.name for axis in found.axes] == ["damping"]
 
 
 def test_a_large_model_is_refused_before_anything_runs(churn, tmp_path) -> None:

@@ -150,3 +150,18 @@ def test_hessian_free_says_what_its_evaluations_take(churn: pl.DataFrame) -> Non
         assert found.keys() == {"product", "forward"}
         assert all(each > 0 for each in found.values())
     assert not bench.Bench(data, recipe, None, "cpu").evaluations(bench.Way(make_spec("adam"), Execution()))
+
+
+@pytest.mark.parametrize(
+    ("equal", "unit"),
+    [("gradients", "gradient evaluations"), ("seconds", "seconds of training"), ("epochs", None)],
+)
+def test_the_report_says_in_which_unit_runs_are_equal(
+    equal: str, unit: str | None, churn: pl.DataFrame, tmp_path: Path
+) -> None:
+    options = {**OPTIONS, "epochs": 1, "seeds": 1}
+    found = st.compare(
+        churn, target="churned", optimizers=["sgd(lr=0.1)"], equal=equal, out=tmp_path / "run", **options
+    )
+    assert {each.label: each.value for each in found.comparison.recipe}.get("runs are equal in") == unit
+    assert ("runs are equal in" in (tmp_path / "run" / "report.html").read_text()) == bool(unit)

@@ -336,6 +336,18 @@ def _inside(arms: Sequence[Arm]) -> list[Fact]:
     return found
 
 
+UNITS = {"seconds": "seconds of training", "gradients": "gradient evaluations"}
+"""Units in which runs are equally long, in words; the others are their own."""
+
+
+def _equal(experiment: Experiment, arms: Sequence[Arm]) -> list[Fact]:
+    """Return in which unit runs are equally long, where it is not the usual one or makes a difference."""
+    equal = experiment.protocol.equal
+    if equal == "epochs" and len({arm.per_epoch for arm in arms}) == 1:
+        return []
+    return [Fact(label="runs are equal in", value=UNITS.get(equal, equal))]
+
+
 def _recipe(experiment: Experiment, evidence: Evidence, findings: Findings) -> list[Fact]:
     arms, recipe = evidence.setup.arms, evidence.winner.recipe
     models = dict.fromkeys(f"{arm.recipe.model}, {findings.parameters[arm.cell]}" for arm in arms)
@@ -350,6 +362,7 @@ def _recipe(experiment: Experiment, evidence: Evidence, findings: Findings) -> l
     return [
         Fact(label="model", value="; ".join(models)),
         *[Fact(label=what, value=how) for what, how in findings.decided],
+        *_equal(experiment, arms),
         *([Fact(label="training loss", value="; ".join(losses))] if {*losses} != {""} else []),
         *([Fact(label="regularizer", value="; ".join(regularizers))] if {*regularizers} != {NONE} else []),
         *_inside(arms),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from steepest.compare.estimates import Difference
 from steepest.compare.result import INPUTS, Comparison, Fact, Row
+from steepest.compare.summary import UNITS
 from steepest.data.dataset import InWords, Task, has_classes
 from steepest.data.split_rule import SplitRule
 from steepest.objectives import loss_title
@@ -130,8 +131,7 @@ def _equal_length(experiment: Experiment, varying: Collection[str]) -> list[str]
     equal = experiment.protocol.equal
     if not {"batch_size", "train_rows"} & {*varying} and equal not in ("seconds", "gradients"):
         return []
-    unit = {"seconds": "seconds of training", "gradients": "gradient evaluations"}.get(equal, equal)
-    return [f"All of them had runs of equal length in {unit}."]
+    return [f"All of them had runs of equal length in {UNITS.get(equal, equal)}."]
 
 
 def _data_variants(comparison: Comparison, varying: Collection[str]) -> list[str]:

@@ -177,6 +177,13 @@ def _axis(who: Contestant, name: str, values: Values) -> Axis:
 
 
 def _rates(who: Contestant, values: Values) -> Axis:
+    if "lr" not in who.rule.axes and "lr" not in who.rule.given:
+        others = [name for name in type(who.rule).Hyper.model_fields if name != "lr"]
+        raise OptionError(
+            f"{who.name} has no learning rate to tune: its steps have a length of their own",
+            hint=f"tune something else of it, such as '{who.rule.called}: {others[0]}=0.01..1'; "
+            f"it has {', '.join(others)}.",
+        )
     if who.fixed_rate:
         raise OptionError(
             f"the rate of {who.name!r} is given and to be tuned", hint="leave one of the two out."
