@@ -104,6 +104,13 @@ def test_the_damping_follows_the_gain_ratio() -> None:
     ]
 
 
+def test_a_derivative_that_is_not_finite_is_no_minimum() -> None:
+    start = torch.zeros(1, dtype=torch.float64)
+    found = levenberg_marquardt(lambda x: torch.stack([x[0].abs().sqrt() + 1, x[0] - 1]), start)
+    assert not found.converged
+    assert (found.value, found.jacobians, found.steps) == (2.0, 1, 0)
+
+
 def test_the_squares_of_residuals_sum_to_the_loss() -> None:
     data = table("regression")
     rows = data.train.take(torch.arange(20))

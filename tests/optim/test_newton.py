@@ -96,6 +96,55 @@ def test_an_indefinite_matrix_gives_a_way_down() -> None:
     assert bool((way[:3] < 0).all())
 
 
+@pytest.mark.parametrize("bad", [float("nan"), -float("inf")])
+def test_no_damping_is_sought_for_a_matrix_that_is_not_finite(bad: float) -> None:
+    matrix = torch.tensor([[bad, 0.0], [0.0, 1.0]], dtype=torch.float64)
+    with pytest.raises(ValueError, match="no damping makes the Hessian positive definite"):
+        direction(matrix, torch.ones(2, dtype=torch.float64), 0.0)
+
+
+class Scaled(nn.Module):
+    """A linear model times a number: its 2-norm, or a root, of a weight that starts at 0."""
+
+    def __init__(self, shape: Any, *, root: bool) -> None:
+        super().__init__()
+        self.linear = nn.Linear(len(shape.continuous), shape.outputs)
+        self.v = nn.Parameter(torch.zeros(1))
+        self.root = root
+
+    def forward(self, categorical: torch.Tensor, continuous: torch.Tensor) -> torch.Tensor:
+        scale = self.v.abs().sqrt().sum() if self.root else self.v.norm()
+        return self.linear(continuous) * (1 + scale)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "root", "reason"),
+    [
+        ("newton", False, "the second derivative of the loss, the Hessian, holds NaN or infinite values"),
+        ("newton", True, "the gradient holds NaN or infinite values"),
+        ("levenberg-marquardt", True, "the derivative of the residuals, the Jacobian, holds NaN or infinite"),
+        ("hessian-free", True, "the gradient holds NaN or infinite values"),
+    ],
+)
+def test_a_derivative_that_is_not_finite_ends_a_run_as_diverged(optimizer, root, reason, tmp_path) -> None:
+    """The loss is finite, so nothing else would; and no step can be made."""
+    draw = stream(0, "data")
+    data = {"a": draw.standard_normal(60), "b": draw.standard_normal(60), "y": draw.standard_normal(60)}
+    st.compare(
+        data, target="y", optimizers=["sgd(lr=0.01)", f"{optimizer}(lr=1)"], seeds=1, epochs=1, batch_size=16,
+        model=lambda shape: Scaled(shape, root=root), out=tmp_path / "run", device="cpu", workers=1,
+        compile="off", baseline="none",
+    )  # fmt: skip
+    [found] = [
+        each
+        for each in Folder(tmp_path / "run").records()
+        if each.key.phase == "final" and each.key.name.startswith(optimizer)
+    ]
+    assert found.outcome == "diverged"
+    assert reason in found.reason
+    assert "at step 1" in found.reason
+
+
 def test_derivatives_are_torchs() -> None:
     net = nn.Sequential(
         nn.Linear(3, 4), nn.BatchNorm1d(4, track_running_stats=False), nn.Tanh(), nn.Linear(4, 1)

@@ -37,6 +37,7 @@ class HeldLoss:
         losses: of the evaluations so far, without penalties.
         forwards: those of them that were forward passes only.
         products: of curvature matrices with vectors, where the method says how many it made.
+        broken: why there can be no step, where the method says so.
 
     Example:
         >>> import contextlib
@@ -62,6 +63,7 @@ class HeldLoss:
         self.randomness = randomness
         self.losses: list[float] = []
         self.forwards, self.products = 0, 0.0
+        self.broken = ""
         self._moved = False
         self._start = copied(buffers_of(problem.model))
 
@@ -97,6 +99,13 @@ class HeldLoss:
             self.residuals()
         self.forwards += 1
         return self.losses[-1]
+
+    def finite(self, what: str, values: Tensor) -> bool:
+        """Return whether values of the step are finite; if not, there can be no step."""
+        found = bool(torch.isfinite(values).all())
+        if not found:
+            self.broken = f"{what} NaN or infinite values"
+        return found
 
     @contextmanager
     def within(self) -> Generator[None]:

@@ -108,7 +108,8 @@ class Minimum:
         steps: that were taken.
         jacobians: that were computed.
         evaluations: of the residuals, those with a Jacobian included.
-        converged: whether no further fall can be expected.
+        converged: whether no further fall can be expected; not where residuals or their derivative are not finite,
+            which ends it, too.
     """
 
     x: Tensor
@@ -154,7 +155,10 @@ def levenberg_marquardt(
         found = residuals(at)
         count, jacobians = count + 1, jacobians + 1
         value = _squares(found)
-        linear = Linear(jacobian(found, [at]), found)
+        derivative = jacobian(found, [at])
+        if not bool(torch.isfinite(found).all() & torch.isfinite(derivative).all()):
+            break
+        linear = Linear(derivative, found)
         scale = widened(scale, linear, scaling)
         moved = False
         while not moved and not converged and count < evaluations:

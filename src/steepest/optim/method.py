@@ -35,17 +35,19 @@ class StepInfo:
             vector 2, a forward pass without a gradient ⅓.
         products: the products among them.
         forwards: the forward passes without a gradient among them.
+        broken: why there was no step and can be none, such as a Hessian that is not finite; empty otherwise.
     """
 
     loss: float
     gradients: float = 1.0
     products: float = 0.0
     forwards: float = 0.0
+    broken: str = ""
 
     @classmethod
     def of(cls, held: HeldLoss) -> StepInfo:
         """Return the report of a step whose evaluations are these."""
-        return cls(held.losses[0], held.count, held.products, held.forwards)
+        return cls(held.losses[0], held.count, held.products, held.forwards, held.broken)
 
 
 Evaluations = Mapping[Literal["product", "forward"], tuple[float, Callable[[], object]]]

@@ -184,7 +184,7 @@ class ActiveRun:
         self._call("at_begin")
 
     def took(self, info: StepInfo) -> None:
-        """Take the report of a step; a loss that is not finite ends the run, and so may a callback."""
+        """Take the report of a step; a loss or a derivative that is not finite ends the run, and so may a callback."""
         self.done += 1
         self._loss = info.loss
         self.gradients += info.gradients
@@ -195,6 +195,8 @@ class ActiveRun:
         if not math.isfinite(info.loss):
             cause = likely_cause(self.feed.batch(self.done - 1), self.done, self._first)
             self._end("diverged", f"the loss is {info.loss} at step {self.done}: {cause}")
+        elif info.broken:
+            self._end("diverged", f"{info.broken} at step {self.done}")
         elif self.hooks and self.hooks.at_batches:
             self._call("at_batch")
 

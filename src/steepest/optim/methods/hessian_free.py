@@ -289,6 +289,8 @@ class HessianFreeMethod(Method):
         value, forwards = float(at.value), 0.0 if bent is at else share
         if not rate or not math.isfinite(value):
             return StepInfo(reported, FORWARD, 0.0, 1.0)
+        if not bool(torch.isfinite(at.gradient).all()):
+            return StepInfo(reported, broken="the gradient holds NaN or infinite values")
         published = h.variant == "notebook-2021"
         rest = int(rows.gathered is not None)  # the rows that no batch names are one coordinate more
         memory = Memory(state.memory.damping, rows.whole(state.memory.direction))

@@ -200,11 +200,14 @@ class LevenbergMarquardtMethod(Method):
 
     def _step(self, held: HeldLoss, state: LevenbergMarquardtState, rate: float) -> None:
         residuals = held.residuals()
-        if not rate or not bool(torch.isfinite(residuals).all()):
+        if not rate or not held.finite("the residuals hold", residuals.detach()):
             return
         params = state.parameters
         held.products += _products(residuals, params)
-        linear = Linear(jacobian(residuals, params), residuals)
+        derivative = jacobian(residuals, params)
+        if not held.finite("the derivative of the residuals, the Jacobian, holds", derivative):
+            return
+        linear = Linear(derivative, residuals)
         state.scale = widened(state.scale, linear, self.spec.hyper.scaling)
         value, start = held.losses[-1], [each.detach().clone() for each in params]
         for _ in range(self.spec.hyper.tries):

@@ -165,11 +165,14 @@ class NewtonMethod(Method):
     def _step(self, held: HeldLoss, parameters: Sequence[Tensor], rate: float) -> None:
         loss = held()
         params, first = gradient(loss, parameters)
-        if not rate or not bool(torch.isfinite(first).all()):
+        if not rate or not held.finite("the gradient holds", first):
             return
         held.products += size_of(params)
         slope = first.detach().double()
-        way = direction(hessian(first, params).double(), slope, self.spec.hyper.damping)
+        second = hessian(first, params).double()
+        if not held.finite("the second derivative of the loss, the Hessian, holds", second):
+            return
+        way = direction(second, slope, self.spec.hyper.damping)
         start = [each.detach().clone() for each in params]
         if not self.spec.hyper.line_search:
             moved(params, start, rate * way)
@@ -194,6 +197,9 @@ def direction(matrix: Tensor, slope: Tensor, damping: float) -> Tensor:
         slope: g ``[n]``.
         damping: λ.
 
+    Raises:
+        ValueError: no damping is enough, as for a matrix with NaN.
+
     Example:
         >>> direction(torch.tensor([[4.0, 0.0], [0.0, 0.0]]), torch.tensor([2.0, 0.0]), 0.0).tolist()
         [-0.5, 0.0]
@@ -207,11 +213,14 @@ def direction(matrix: Tensor, slope: Tensor, damping: float) -> Tensor:
         return found
     diagonal = inner.diagonal()
     first = RAISED * float(diagonal.abs().mean()) or RAISED
+    enough = 2 * float(inner.abs().sum(1).max()) + first  # by Gershgorin's circles
     added = damping
     while True:
         factor, failed = torch.linalg.cholesky_ex(inner + added * torch.eye(len(g)).to(inner))
         if not failed:
             found[used] = -torch.cholesky_solve(g[:, None], factor)[:, 0]
             return found
+        if not added < enough:
+            raise ValueError("no damping makes the Hessian positive definite")
         least = float(diagonal.min())
         added = max(2 * added, first, first - least if added == damping else 0.0)
