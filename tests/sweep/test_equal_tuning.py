@@ -8,6 +8,7 @@ import steepest as st
 from steepest.cli import main
 from steepest.errors import OptionError
 from steepest.record.store import Folder
+from steepest.rng import stream
 from steepest.sweep.observer import Observer
 
 UNEQUAL = [
@@ -148,6 +149,21 @@ def test_methods_of_several_gradients_are_made_by_workers_and_resumed_to_the_sam
 def test_what_a_method_cannot_take_is_refused(churn) -> None:
     with pytest.raises(OptionError, match="clip has no effect on l-bfgs"):
         st.compare(churn, target="churned", optimizers=["adam", "l-bfgs"], clip=1.0)
+
+
+@pytest.mark.parametrize(("optimizer", "least"), [("newton", 31), ("levenberg-marquardt", 16)])
+def test_a_first_step_beyond_the_gradients_of_a_run_is_refused(optimizer, least, tmp_path) -> None:
+    """A linear model of 15 weights, 16 rows in a step: 1 + 2n gradients, and 1 + min(B, n)."""
+    draw = stream(0, "data")
+    data = {f"x{i}": draw.standard_normal(60) for i in range(14)} | {"y": draw.standard_normal(60)}
+    options = {"target": "y", "optimizers": ["sgd(lr=0.05)", optimizer], "model": "linear", "batch_size": 16,
+               "equal": "gradients", "split": "none", "seeds": 1, "device": "cpu", "baseline": "none"}  # fmt: skip
+    with pytest.raises(
+        OptionError, match=rf"first step of {optimizer}.* alone costs {least} gradients"
+    ) as error:
+        st.compare(data, epochs=1, out=tmp_path / "run", **options)
+    assert "--equal seconds" in error.value.hint
+    assert not (tmp_path / "run").exists()
 
 
 def test_gradients_are_equal_where_a_step_takes_several(churn, tmp_path) -> None:

@@ -213,7 +213,7 @@ def _decided(
     for line in steps_text(settings.plan.cells, settings.arms):
         observer.say(line)
     setup = settings.setup(length)
-    setup.check_schedule()
+    setup.check_lengths()
     late = outgrown(settings, folder.history(), time.perf_counter() - started)
     why = "; ".join(each for each in (length.why, late) if each)
     observer.say(f"length {why}: {steps_of(setup)} of {settings.how_batch}")

@@ -25,7 +25,9 @@ from steepest.experiment.devices import usable_device
 from steepest.models import build_model
 from steepest.objectives import make_objective
 from steepest.objectives.target import target_of
+from steepest.optim.derivatives import size_of
 from steepest.optim.selection import freeze, meant, multipliers
+from steepest.optim.small import trainable
 from steepest.procedures import make_procedure
 from steepest.recipe import (
     WHOLE_BATCH,
@@ -269,7 +271,7 @@ def decide(experiment: Experiment, source: Source, given: Objects, observer: Obs
     labelled = tuple(_labelled(list(arms.values())))
     settings = Settings(experiment, datasets, (*dataset.notes, *notes), labelled, judging, how, cells, codes)
     if protocol.epochs is not None and protocol.minutes is None and protocol.equal != "seconds":
-        settings.setup(RunLength(epochs=protocol.epochs, why="given")).check_schedule()
+        settings.setup(RunLength(epochs=protocol.epochs, why="given")).check_lengths()
     return settings
 
 
@@ -426,6 +428,7 @@ def _arm(
         name=wanted.name,
         model=None if isinstance(wanted.model, str) else wanted.model,
         callbacks=tuple(each for _, each in wanted.callbacks),
+        trained=size_of(trainable(net)),
     )
     return arm.in_stages(make_procedure(wanted.procedure)), net
 

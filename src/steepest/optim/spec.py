@@ -112,6 +112,11 @@ class MethodSpec(abc.ABC, Generic[H]):
     def gradients_a_step(self) -> float:
         """The gradient evaluations that a step is expected to cost; exactly 1 where it always costs one."""
 
+    def least_gradients(self, weights: int, rows: int) -> float:
+        """Return the gradient evaluations that a step costs at least, by the trained weights and the batch's rows."""
+        del weights, rows
+        return 1.0
+
     @classmethod
     def positions(cls) -> list[str]:
         """Return the hyperparameters in the order in which they are given without their names."""

@@ -163,7 +163,7 @@ class OneRecipe:
         """
         epochs = self.made.experiment.protocol.epochs or default_epochs(self.arm.per_epoch)
         setup = self.settings.setup(RunLength(epochs=epochs, why="given"))
-        setup.check_schedule()
+        setup.check_lengths()
         runs = _Runs(self.data, self.execution, setup)
         chosen, tried = runs.tuned()
         run = _last(setup, setup.arms[0], chosen, self.seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -157,6 +158,7 @@ class Arm:
         share: its part of the length of a whole run.
         inner: whether it is a stage of other arms, which is not compared itself.
         callbacks: what watches its runs or changes them.
+        trained: weights of its model that are trained.
     """
 
     method: Contestant
@@ -176,6 +178,7 @@ class Arm:
     share: float = 1.0
     inner: bool = False
     callbacks: tuple[Callback, ...] = ()
+    trained: int = 0
 
     @property
     def id(self) -> str:
@@ -202,6 +205,22 @@ class Arm:
     def rule(self) -> MethodSpec[Any]:
         """Its update rule at its default or given rate."""
         return self.method.rule
+
+    @property
+    def least_gradients(self) -> float:
+        """The gradients that a step costs at least."""
+        return self.rule.least_gradients(self.trained, self.recipe.batch_size)
+
+    def check_budget(self, gradients: int) -> None:
+        """Raise an ``OptionError`` if its first step alone exceeds the gradients of its shortest run."""
+        least = math.ceil(self.least_gradients)
+        if least > gradients:
+            raise OptionError(
+                f"the first step of {self.method.name} alone costs {least:,} gradients ({self.trained:,} weights, "
+                f"{self.recipe.batch_size:,} rows), and its shortest run has {gradients:,}",
+                hint=f"give at least {math.ceil(least / gradients)} times the epochs, take a smaller model, or "
+                "compare by --equal seconds.",
+            )
 
     @property
     def tuned(self) -> bool:

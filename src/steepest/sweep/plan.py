@@ -66,7 +66,8 @@ class PlannedRun:
         """The steps that it will make, as far as is known where its length is in gradients."""
         if self.recipe.gradients is None:
             return self.recipe.steps
-        return max(1, math.ceil(self.recipe.gradients / self.rule.gradients_a_step))
+        a_step = max(self.rule.gradients_a_step, self.arm.least_gradients)
+        return max(1, math.ceil(self.recipe.gradients / a_step))
 
 
 History = Mapping[tuple[str, int], Record]
@@ -197,14 +198,17 @@ class Setup:
         """Return the length of a scan."""
         return max(1, round(self.steps(arm) * SCAN_FRACTION))
 
-    def check_schedule(self) -> None:
-        """Refuse a schedule that does not fit the shortest run.
+    def check_lengths(self) -> None:
+        """Refuse a schedule that does not fit the shortest run, and a first step that exceeds a budget of gradients.
 
         Raises:
-            OptionError: it does not, such as ``join(linear, constant, at=1000)`` in a run of 500 steps.
+            OptionError: one does, such as ``join(linear, constant, at=1000)`` in a run of 500 steps.
         """
         for arm in self.stages:
-            make_schedule(arm.recipe.schedule, self.scan_steps(arm) if arm.tuned else self.steps(arm))
+            length = self.scan_steps(arm) if arm.tuned else self.steps(arm)
+            make_schedule(arm.recipe.schedule, length)
+            if self.by_gradients:
+                arm.check_budget(length)
 
     def full(self, arm: Arm, rule: MethodSpec[Any], parent: PlannedRun | None = None) -> PlannedRun:
         """Return the tuning run of a candidate at full length."""

@@ -110,6 +110,10 @@ class LevenbergMarquardt(MethodSpec[LevenbergMarquardtHyper]):
         """At least two and a forward pass; how many products there are depends on model and batch."""
         return 1 + 1 + 1 / 3
 
+    def least_gradients(self, weights: int, rows: int) -> float:
+        """Return those of the residuals and of the Jacobian's products."""
+        return 1.0 + min(rows, weights)
+
     @property
     def axes(self) -> dict[str, float]:
         """Nothing: its length is 1, and it finds its damping."""

@@ -28,7 +28,7 @@ from pydantic import Field
 from torch import Tensor
 
 from steepest.optim.derivatives import gradient, hessian, moved, size_of
-from steepest.optim.held import HeldLoss
+from steepest.optim.held import PRODUCT, HeldLoss
 from steepest.optim.hyper import Hyper
 from steepest.optim.method import Evaluations, Method, StepInfo
 from steepest.optim.problem import BatchSource, Problem
@@ -88,6 +88,11 @@ class Newton(MethodSpec[NewtonHyper]):
     def gradients_a_step(self) -> float:
         """At least a gradient, a product and a forward pass; how many products there are depends on the model."""
         return 1 + 2 + 1 / 3
+
+    def least_gradients(self, weights: int, rows: int) -> float:
+        """Return those of the gradient and of a product for every weight."""
+        del rows
+        return 1 + PRODUCT * weights
 
     @property
     def axes(self) -> dict[str, float]:
