@@ -66,7 +66,8 @@ def conjugate_gradients(
             of the last k = max(10, i/10) iterations on the mean; 0 to go on.
 
     Example:
-        >>> path = conjugate_gradients(lambda v: torch.tensor([1.0, 4.0]) * v, torch.tensor([-1.0, -8.0]), most=9)
+        >>> matrix, gradient = (torch.tensor(each, dtype=torch.float64) for each in ([1.0, 4.0], [-1.0, -8.0]))
+        >>> path = conjugate_gradients(lambda v: matrix * v, gradient, most=9)
         >>> path.iterates[-1].round(decimals=5).tolist(), path.places[-1]
         ([1.0, 2.0], 2)
     """

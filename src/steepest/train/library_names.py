@@ -43,7 +43,8 @@ def is_own(model: nn.Module, others: Iterable[object] = ()) -> bool:
         others: classes, or what was made of them.
 
     Example:
-        >>> is_own(nn.Sequential(nn.Linear(2, 1), nn.ReLU())), is_own(nn.ReLU(), [type("Mine", (), {})])
+        >>> mine = type("Mine", (), {"__module__": "mine"})
+        >>> is_own(nn.Sequential(nn.Linear(2, 1), nn.ReLU())), is_own(nn.ReLU(), [mine])
         (True, False)
     """
     if any(vars(modules).get(name) for name in GLOBAL_HOOKS):
