@@ -228,6 +228,22 @@ def test_verdicts_follow_from_the_difference(fields: dict[str, object], expected
     assert shown.verdict == expected
 
 
+def test_a_difference_far_beyond_the_others_is_an_arrow_at_the_edge() -> None:
+    given = {"first": "a", "metric": "log_loss", "over": "both", "told_apart": True, "n": 3}
+    found = [
+        Difference.model_validate(
+            {**given, "second": name, "mean": mean, "low": mean - 0.1, "high": mean + 0.1}
+        )
+        for name, mean in (("b", 0.2), ("c", -0.3), ("far", -9.0))
+    ]
+    result = crimes().model_copy(update={"differences": found})
+    [(_, shown)] = contrasts.contrasts(result)
+    assert [(each.second, each.beyond) for each in shown] == [("b", ""), ("c", ""), ("far", "left")]
+    assert 'class="mean left"' in render_html(result)
+    assert "lies beyond the scale" in render_html(result)
+    assert "lies beyond the scale" not in render_html(crimes().model_copy(update={"differences": found[:2]}))
+
+
 def test_differences_are_never_called_equal() -> None:
     shown = [each for _, lines in contrasts.contrasts(crimes()) for each in lines]
     assert not any("equal" in each.verdict for each in shown)

@@ -98,8 +98,9 @@ class Execution(Options):
         """Return this with other measurements.
 
         Example:
-            >>> Execution().timed(seconds_a_run=0.5).timed(seconds_a_step={"sgd": 0.001}).timings
-            Timings(seconds_a_step={'sgd': 0.001}, seconds_an_evaluation=0.0, seconds_a_run=0.5)
+            >>> timings = Execution().timed(seconds_a_run=0.5).timed(seconds_a_step={"sgd": 0.001}).timings
+            >>> timings.seconds_a_step, timings.seconds_a_run
+            ({'sgd': 0.001}, 0.5)
         """
         return self.model_copy(update={"timings": self.timings.model_copy(update=measured)})
 

@@ -31,6 +31,7 @@ class Contrast:
     high: float
     zero: float
     alone: str = ""
+    beyond: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ def _contrasts(differences: Sequence[Difference], written: Digits, held_out: boo
             high=scale.at(high) if known else 50.0,
             zero=scale.at(0.0),
             alone=_alone(each, written, held_out),
+            beyond=scale.beyond(mean) if known else "",
         )
 
     return [one(each) for each in differences]

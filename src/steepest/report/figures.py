@@ -233,6 +233,7 @@ def confusion(comparison: Comparison) -> Figure:
     layout["xaxis"] |= {
         **ticks,
         "side": "top",
+        "ticklabelstandoff": 3,
         "tickangle": -90,
         "ticklabeloverflow": "allow",
         "range": [-0.5, size - 0.5],
