@@ -13,6 +13,7 @@ import torch
 
 from steepest.data.corruptions import make_corruption, registry
 from steepest.data.dataset import Dataset
+from steepest.data.sources.opening import open_source
 from steepest.data.table import Table, read_table
 from steepest.data.variants import Variant
 from steepest.errors import OptionError, PreparationError, SteepestError, UnknownNameError
@@ -382,6 +383,7 @@ def test_common_rows_have_the_same_labels_in_arms_with_other_preparations():
         ("noise(0.1, 'run', 3)", "noise(0.1, 'run', 3): noise has 2 options", "level, draw"),
         ("noise(0.1, level=0.2)", "noise(0.1, level=0.2): level is given twice", "once"),
         ("shuffle(lvl=3)", "unknown option of shuffle 'lvl'", "draw"),
+        ("shuffle(0.0001)", "shuffle(share=0.0001) shuffles 0 labels of 1,200 training rows", "at least 0.0"),
     ],
 )
 def test_a_corruption_that_cannot_be_is_refused(text, fact, hint):
@@ -556,3 +558,71 @@ def test_a_corruption_is_a_registered_one() -> None:
     """A file's could be edited between two runs, and nothing of a variant would show that."""
     with pytest.raises(UnknownNameError, match="unknown corruption of labels"):
         make_corruption("steepest.data.corruptions.noise:Noise(0.1)")
+
+
+# --- rows that are drawn by the run seed ------------------------------------------------------------------
+
+
+def test_rows_drawn_by_the_run_seed_differ_by_seed_and_not_by_arm():
+    table = classes()
+    plain, shuffled = table.variant(train_rows="run:60"), table.variant(train_rows="run:60", labels="shuffle")
+    whole = table.dataset()
+    drawn = [plain.training(seed) for seed in (0, 1)]
+    assert len(plain.train) == 60
+    assert [len(each) for each in drawn] == [60, 60]
+    assert not torch.equal(drawn[0].inputs[1], drawn[1].inputs[1])
+    assert same(plain.training(0).inputs[1], shuffled.training(0).inputs[1])  # paired across arms
+    assert same(plain.training(1).target, shuffled.true_training(1).target)
+    assert not torch.equal(shuffled.training(1).target, shuffled.true_training(1).target)
+    assert torch.bincount(shuffled.training(1).target).tolist() == torch.bincount(drawn[1].target).tolist()
+    assert judged_alike(plain, whole)
+    assert plain.fingerprint not in (whole.fingerprint, table.variant(train_rows=60).fingerprint)
+    rows = {tuple(each) for each in whole.train.inputs[1].tolist()}
+    assert {tuple(each) for each in drawn[1].inputs[1].tolist()} <= rows  # encoded as all training rows are
+    assert "drawn anew for each run seed" in plain.provenance["variant"]["notes"][0]
+
+
+def test_labels_of_rows_drawn_by_the_run_seed_follow_their_rows():
+    """A row that two seeds share keeps its noise where that goes by the split seed, and not where by the run seed."""
+    table = classes()
+    for draw, alike in (("split", True), ("run", False)):
+        noisy = table.variant(train_rows="run:600", labels=f"shuffle(draw={draw})")
+        wrong = [noisy.training(seed).target != noisy.true_training(seed).target for seed in (0, 1)]
+        assert all(100 < int(each.sum()) < 400 for each in wrong)
+        level = table.variant(train_rows="run:600", labels=f"noise(0.1, draw={draw})")
+        for seed in (0, 1):
+            assert int((level.training(seed).target != level.true_training(seed).target).sum()) == 60
+        every = table.variant(labels=f"noise(0.1, draw={draw})")
+        assert torch.equal(every.training(0).target, every.training(1).target) is alike
+
+
+def test_rows_drawn_by_the_run_seed_hold_for_images_and_in_64_bits():
+    draw = np.random.default_rng(3)
+    pixels, kinds = draw.integers(0, 256, (90, 4, 4), dtype=np.uint8), ["a", "b", "c"] * 30
+    source = open_source((pixels, kinds), reader="images")
+    dataset, pipeline = source.vary(Variant("run:20"))
+    base, whole = source.make(0)
+    assert pipeline.image == whole.image  # normalised by all training pixels
+    known = {each.numpy().tobytes() for each in base.train.inputs[0]}
+    for seed in (0, 1):
+        part = dataset.training(seed)
+        assert {each.numpy().tobytes() for each in part.inputs[0]} < known
+        assert sorted(torch.bincount(part.target).tolist()) in ([6, 7, 7], [6, 6, 8])
+    wide = numbers().variant(train_rows="run:40").wide()
+    assert wide.training(5).target.dtype == torch.float64
+    assert len(wide.training(5)) == 40
+    assert Variant("run: 0.50").train_rows == "run:0.5"
+    assert Variant("run:all") == Variant()
+    with pytest.raises(OptionError, match="training rows are the latest"):
+        read_table(rows(), target="kind", drop="owner,price", split="time:day").variant(train_rows="run:100")
+
+
+def test_a_share_of_the_labels_is_shuffled():
+    table = classes()
+    some, more = (table.variant(labels=f"shuffle({share})") for share in (0.1, 0.3))
+    wrong, further = ((each.train.target != each.true_target) for each in (some, more))
+    assert 30 < int(wrong.sum()) < 120  # some of 120 get the label that they had
+    assert int(wrong.sum()) < int(further.sum()) < 360
+    for each in (some, more):
+        assert torch.bincount(each.train.target).tolist() == torch.bincount(each.true_target).tolist()
+    assert "120 of 1,200 training rows shuffled" in some.provenance["variant"]["notes"][0]

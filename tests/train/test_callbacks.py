@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 import torch
 
 from steepest.errors import OptionError
+from steepest.evaluate.outputs import predict
+from steepest.models import build_model
 from steepest.optim import make_spec
 from steepest.optim.method import GradientMethod
 from steepest.optim.spec import MethodSettings
@@ -146,6 +149,43 @@ def test_weights_are_those_that_are_evaluated(data, text, executor, tables) -> N
         assert keep.weights[step].keys() == weights.keys()
         for name, each in weights.items():
             assert torch.equal(keep.weights[step][name], each), name
+
+
+class InSample(Callback):
+    """Logs the loss on the training rows, by the outputs of the view and by its copy of the model."""
+
+    only_watches = True
+
+    def at_evaluation(self, view) -> None:
+        rows = view.training_rows()
+        losses = torch.nn.functional.cross_entropy
+        view.log("outputs", float(losses(view.training_outputs(), rows.target)))
+        with torch.no_grad():
+            model = view.model()
+            view.log("model", float(losses(model(*rows.inputs), rows.target)))
+        for each in model.parameters():
+            each.zero_()
+        view.log("true", float((view.true_target() == rows.target).double().mean()))
+
+
+@pytest.mark.parametrize(("text", "executor", "tables"), EXECUTORS)
+def test_what_a_callback_logs_of_the_training_rows_is_in_the_record(data, text, executor, tables) -> None:
+    how = {"text": text, "executor": executor, "tables": tables}
+    found, plain = run(data, InSample(), **how), run(data, **how)
+    logged = found.record.logged
+    steps = [point.step for point in found.record.curve[1:]]
+    assert {name: [step for step, _ in each] for name, each in logged.items()} == dict.fromkeys(
+        ("outputs", "model", "true"), steps
+    )
+    net = build_model(MODEL, data.shape, seed=0)
+    net.load_state_dict(found.last)
+    last = torch.nn.functional.cross_entropy(predict(net, data.train.inputs), data.train.target)
+    assert logged["outputs"][-1][1] == pytest.approx(float(last), rel=1e-6)
+    by_model, by_outputs = ([value for _, value in logged[name]] for name in ("model", "outputs"))
+    assert by_model == pytest.approx(by_outputs, rel=1e-5)
+    assert {value for _, value in logged["true"]} == {1.0}
+    unlogged = found.record.model_copy(update={"logged": {}})
+    assert bits(replace(found, record=unlogged)) == bits(plain)
 
 
 class Stop(Callback):

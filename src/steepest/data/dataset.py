@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 
+from steepest.data.draws import Rows, drawn_rows
 from steepest.data.numbers import NumberEncoding
 
 Task = Literal["classification", "regression", "reconstruction"]
@@ -79,6 +80,47 @@ class Part:
     def wide(self) -> Part:
         """Return this part with its numbers in 64 bits."""
         return self.map(_wide)
+
+
+@dataclass(frozen=True)
+class RowDraw:
+    """Draws the training rows of a run by its seed.
+
+    Attributes:
+        pool: all rows that they are drawn from, with their true target.
+        wanted: how many are drawn.
+        places: where the rows of the pool are among the training rows of the experiment, int64 ``[n]``.
+        classes: whether the target is a class, of which every one keeps its share.
+        doubles: the pool with the numbers as they were read, where they are kept.
+    """
+
+    pool: Part
+    wanted: int
+    places: Rows
+    classes: bool
+    doubles: Part | None = None
+
+    def rows(self, seed: int) -> Rows:
+        """Return which rows of the pool a run with a seed has, in rising order."""
+        return drawn_rows(self.pool.target if self.classes else None, len(self.pool), self.wanted, seed)
+
+    def part(self, seed: int) -> Part:
+        """Return the training rows of a run with a seed, with their true target."""
+        return self.pool.take(torch.from_numpy(self.rows(seed)).to(self.pool.target.device))
+
+
+class Relabelling(Protocol):
+    """Makes of the true target of training rows the one of a run with a seed."""
+
+    def __call__(self, true: Tensor, seed: int, places: Rows | None = None) -> Tensor:
+        """Return the target.
+
+        Args:
+            true: the true one.
+            seed: the run seed.
+            places: where the rows are among the training rows of the experiment; None for the rows that it is of.
+        """
+        ...
 
 
 def class_totals(part: Part, classes: int) -> Tensor:
@@ -244,6 +286,8 @@ class Dataset:
             NaN where it means none.
         true_target: the true target of the training rows, where they are trained with another one; else None.
         relabel: makes of the true target the one of a run with a seed, where every seed has its own; else None.
+        draw: draws the training rows of a run by its seed, where every seed has its own; else None. ``train`` has those
+            of the split seed.
         held_out: whether validation and test rows are held out; else they are the training rows.
         words: what it is called where people read about it.
         doubles: parts with the numbers as they were read, where they are kept; by the part's name. They
@@ -264,7 +308,8 @@ class Dataset:
     fingerprint: str = ""
     numbers: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     true_target: Tensor | None = None
-    relabel: Callable[[Tensor, int], Tensor] | None = None
+    relabel: Relabelling | None = None
+    draw: RowDraw | None = None
     doubles: Mapping[str, Part] = field(default_factory=dict[str, Part])
     held_out: bool = True
     words: InWords = InWords()
@@ -283,12 +328,26 @@ class Dataset:
         """Return the training rows of a run: for most datasets the same for every seed.
 
         Args:
-            seed: the run seed, on which the labels depend where noise is drawn by it.
+            seed: the run seed, on which rows and labels depend where they are drawn by it.
         """
+        if self.draw is not None:
+            part = self.draw.part(seed)
+            if self.relabel is None:
+                return part
+            places = self.draw.places[self.draw.rows(seed)]
+            return replace(part, target=self.relabel(part.target, seed, places).to(part.target.dtype))
         if self.relabel is None or self.true_target is None:
             return self.train
         relabelled = self.relabel(self.true_target, seed)
         return replace(self.train, target=relabelled.to(self.true_target.dtype))
+
+    def true_training(self, seed: int) -> Part:
+        """Return the training rows of a run with their true target.
+
+        Args:
+            seed: the run seed.
+        """
+        return self.true_train if self.draw is None else self.draw.part(seed)
 
     def wide(self) -> Dataset:
         """Return this dataset with its numbers in 64 bits."""
@@ -299,6 +358,9 @@ class Dataset:
             validation=self._wide("validation"),
             test=self._wide("test"),
             true_target=None if true is None else _wide(true),
+            draw=None
+            if self.draw is None
+            else replace(self.draw, pool=(self.draw.doubles or self.draw.pool).wide()),
         )
 
     def _wide(self, name: str) -> Part:
@@ -318,6 +380,7 @@ class Dataset:
             validation=self.validation.to(device),
             test=self.test.to(device),
             true_target=None if self.true_target is None else self.true_target.to(device),
+            draw=None if self.draw is None else replace(self.draw, pool=self.draw.pool.to(device)),
         )
 
 

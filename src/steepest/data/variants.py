@@ -25,7 +25,8 @@ from torch import Tensor
 
 from steepest.data.assembly import Assembled, SourceRows, with_target
 from steepest.data.corruptions import Corruption, make_corruption
-from steepest.data.dataset import Dataset, Note
+from steepest.data.dataset import Dataset, Note, RowDraw
+from steepest.data.draws import Rows, drawn_rows
 from steepest.data.given import Given
 from steepest.data.numbers import AUTO, STANDARD, numbers_text
 from steepest.data.options import TableOptions
@@ -38,9 +39,9 @@ from steepest.rng import stream
 from steepest.wording import counted
 
 ALL, NONE = "all", "none"
+BY_RUN = "run:"
+"""Before a number of training rows: they are drawn anew for each run seed."""
 _COUNT = re.compile(r"[0-9]+")
-
-Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ class Variant:
     """What is other than in the experiment's own dataset, in one way of writing.
 
     Attributes:
-        train_rows: ``all``; or a share of the training rows such as ``0.1``; or a number of them such as ``250``.
+        train_rows: ``all``; or a share of the training rows such as ``0.1``; or a number of them such as ``250``; or
+            ``run:250``: so many, drawn anew for each run seed.
         labels: a corruption of the training labels such as ``noise(0.15)``; empty, or ``none``, for the true ones.
         prepare: a TOML file of preparation steps, ``none`` for no step; or the steps, as JSON; None for the
             experiment's own preparation.
@@ -108,13 +110,27 @@ class Variant:
         Example:
             >>> Variant("0.1", "noise(0.15)").altered, Variant("250").altered, Variant().altered
             ('10 % of the training rows, labels altered by noise(0.15)', '250 training rows', '')
+        >>> Variant("run:100").altered
+        '100 training rows, drawn for each run seed'
         """
         found = [f"labels altered by {self.labels}"] if self.labels else []
-        if _COUNT.fullmatch(self.train_rows):
-            found.insert(0, counted(int(self.train_rows), "training row"))
-        elif self.train_rows != ALL:
-            found.insert(0, f"{100 * float(self.train_rows):.3g} % of the training rows")
+        if self.by_run:
+            found.insert(0, "drawn for each run seed")
+        if _COUNT.fullmatch(self.amount):
+            found.insert(0, counted(int(self.amount), "training row"))
+        elif self.amount != ALL:
+            found.insert(0, f"{100 * float(self.amount):.3g} % of the training rows")
         return ", ".join(found)
+
+    @property
+    def by_run(self) -> bool:
+        """Whether the training rows are drawn anew for each run seed."""
+        return self.train_rows.startswith(BY_RUN)
+
+    @property
+    def amount(self) -> str:
+        """How many training rows there are: ``all``, a share or a number."""
+        return self.train_rows.removeprefix(BY_RUN)
 
     @property
     def steps(self) -> str | list[dict[str, Any]] | None:
@@ -131,18 +147,25 @@ class Variant:
 
 def _train_rows(text: str) -> str:
     text = text.strip().lower()
-    if text == ALL:
+    amount = text.removeprefix(BY_RUN).strip()
+    written = _amount(amount, text)
+    return written if written == ALL or amount == text else f"{BY_RUN}{written}"
+
+
+def _amount(amount: str, text: str) -> str:
+    if amount == ALL:
         return ALL
     wrong = OptionError(
         f"{text!r} is neither a share of the training rows nor a number of them",
-        hint="write a share above 0 and up to 1.0, such as 0.1; a whole number, such as 250; or all.",
+        hint="write a share above 0 and up to 1.0, such as 0.1; a whole number, such as 250; or all; run:250 are "
+        "drawn anew for each run seed.",
     )
-    if _COUNT.fullmatch(text):
-        if int(text) == 0:
+    if _COUNT.fullmatch(amount):
+        if int(amount) == 0:
             raise wrong
-        return str(int(text))
+        return str(int(amount))
     try:
-        share = float(text)
+        share = float(amount)
     except ValueError:
         raise wrong from None
     if not 0 < share <= 1:
@@ -187,33 +210,50 @@ def varied(
         made = assembled(prepared, given, base)
         notes += about_rows(base, made, prepared)
     train = given.ids[is_train(given)]
-    wanted = _wanted(variant.train_rows, base.dataset)
+    wanted = _wanted(variant.amount, base.dataset)
+    draw: RowDraw | None = None
     if wanted < len(train):
         column = options.split_rule.column if options.split_rule.kind == "time" else ""
-        if column:
-            kept = _latest(given, rows(), base.dataset.target, column, wanted)
+        if variant.by_run and column:
+            raise OptionError(
+                f"{variant.train_rows} has no effect with --split {options.split}, whose training rows are the latest",
+                hint=f"write {variant.amount}, or choose another split.",
+            )
+        if variant.by_run:
+            draw = RowDraw(
+                made.dataset.train,
+                _wanted(variant.amount, made.dataset),
+                _places(made, options, train),
+                bool(base.dataset.classes),
+                made.dataset.doubles.get("train"),
+            )
+            made = replace(made, dataset=_first_drawn(made.dataset, draw, options.split_seed))
+            notes += _about_few(variant.amount, wanted, base.dataset, made.dataset, _BY_RUN)
         else:
-            kept = _drawn(base.dataset, options.split_seed, wanted)
-        how = f", the latest by {column}" if column else ""
-        _check_varies(base.dataset, kept, how)
-        chosen = ~is_train(given) | np.isin(given.ids, train[kept])
-        parts = given.parts.filter(pl.Series(chosen))
-        fewer = replace(given, ids=given.ids[chosen], parts=parts, columns=made.pipeline.columns)
-        made = assembled(prepared, fewer, base)
-        notes += _about_few(variant.train_rows, wanted, base.dataset, made.dataset, how)
+            if column:
+                kept = _latest(given, rows(), base.dataset.target, column, wanted)
+            else:
+                codes = base.dataset.train.target if base.dataset.classes else None
+                kept = drawn_rows(codes, len(train), wanted, options.split_seed)
+            how = f", the latest by {column}" if column else ""
+            _check_varies(base.dataset, kept, how)
+            chosen = ~is_train(given) | np.isin(given.ids, train[kept])
+            parts = given.parts.filter(pl.Series(chosen))
+            fewer = replace(given, ids=given.ids[chosen], parts=parts, columns=made.pipeline.columns)
+            made = assembled(prepared, fewer, base)
+            notes += _about_few(variant.amount, wanted, base.dataset, made.dataset, how)
     if made is base and not variant.labels:
         return _with_numbers(base.dataset, base.pipeline, variant.numbers)
     dataset = made.dataset
     if variant.labels:
-        places = np.searchsorted(
-            train, ids_of(made, options)[(made.frame[SPLIT_COLUMN] == "train").to_numpy()]
-        )
+        places = _places(made, options, train) if draw is None else draw.places[draw.rows(options.split_seed)]
         corruption = make_corruption(variant.labels)
         dataset, note = _corrupted(dataset, corruption, places, len(train), options.split_seed)
         notes.append(note)
     steps = None if same else prepared.preparation.to_list()
     scale = [dataset.target_scale.mean, dataset.target_scale.sd]
-    told = json.dumps([made.dataset.fingerprint, scale, variant.labels, steps], sort_keys=True)
+    identity = [made.dataset.fingerprint, scale, variant.labels, steps]
+    told = json.dumps(identity if draw is None else [*identity, variant.train_rows], sort_keys=True)
     about = {
         "train_rows": variant.train_rows,
         "labels": variant.labels,
@@ -288,23 +328,21 @@ def _wanted(train_rows: str, dataset: Dataset) -> int:
     return wanted
 
 
-def _drawn(dataset: Dataset, seed: int, wanted: int) -> Rows:
-    """Return so many of the training rows in rising order: those of a smaller number are among those of a larger one.
+_BY_RUN = ", drawn anew for each run seed; scales and categories are those of all training rows"
+"""What is said of rows that are drawn by the run seed."""
 
-    For classes, the i-th of a class's n rows has its turn at (i − ½)/n, but the first of each before all others:
-    Sainte-Laguë's method with at least one seat for each. Rounding by largest remainder differs from it by a row at
-    most as a rule, and can take a row back when the number grows, so that rows would not be nested.
-    """
-    n = len(dataset.train)
-    order = stream(seed, "train-rows").permutation(n)
-    if dataset.classes:
-        codes = dataset.train.target.numpy()
-        order = order[np.argsort(codes[order], kind="stable")]
-        counts = np.bincount(codes)
-        at = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
-        turn = np.where(at == 0, -1.0, (at + 0.5) / np.repeat(counts, counts))
-        order = order[np.argsort(turn, kind="stable")]
-    return np.sort(order[:wanted])
+
+def _first_drawn(dataset: Dataset, draw: RowDraw, seed: int) -> Dataset:
+    """Return a dataset with the training rows that a seed draws."""
+    rows = torch.from_numpy(draw.rows(seed))
+    _check_varies(dataset, rows.numpy(), _BY_RUN)
+    doubles = {name: part.take(rows) if name == "train" else part for name, part in dataset.doubles.items()}
+    return replace(dataset, train=dataset.train.take(rows), doubles=doubles, draw=draw)
+
+
+def _places(made: Assembled, options: TableOptions, train: NDArray[np.uint64]) -> Rows:
+    """Return where the training rows of a variant are among those of the experiment."""
+    return np.searchsorted(train, ids_of(made, options)[(made.frame[SPLIT_COLUMN] == "train").to_numpy()])
 
 
 def _latest(given: Given, rows: SourceRows, target: str, column: str, wanted: int) -> Rows:
@@ -356,17 +394,20 @@ class Relabel:
         classes: number of classes, 0 for a target of numbers.
         places: where the rows are among the training rows of the experiment.
         total: number of the training rows of the experiment.
+        split_seed: of the experiment, by which the labels are drawn unless the corruption goes by the run seed.
     """
 
     corruption: Corruption
     classes: int
     places: Rows
     total: int
+    split_seed: int
 
-    def __call__(self, true: Tensor, seed: int) -> Tensor:
+    def __call__(self, true: Tensor, seed: int, places: Rows | None = None) -> Tensor:
         """Return the labels, on the device of the true ones."""
-        draws = stream(seed, "label-noise")
-        found = self.corruption.corrupted(true.cpu().numpy(), self.classes, self.places, self.total, draws)
+        draws = stream(seed if self.corruption.draw == "run" else self.split_seed, "label-noise")
+        at = self.places if places is None else places
+        found = self.corruption.corrupted(true.cpu().numpy(), self.classes, at, self.total, draws)
         return torch.from_numpy(found).to(true.device)
 
 
@@ -376,7 +417,7 @@ def _corrupted(
     """Return a dataset with other training labels; those of ``train`` are drawn by the split seed in any case."""
     classes, true = len(dataset.classes), dataset.train.target
     corruption.check(len(true), classes)
-    relabel = Relabel(corruption, classes, places, total)
+    relabel = Relabel(corruption, classes, places, total, seed)
     target = relabel(true, seed)
     text = corruption.said(true.numpy(), target.numpy(), classes, dataset.target_scale.sd)
     by_run = corruption.draw == "run"
@@ -384,6 +425,6 @@ def _corrupted(
         dataset,
         train=replace(dataset.train, target=target),
         true_target=true,
-        relabel=relabel if by_run else None,
+        relabel=relabel if by_run or dataset.draw is not None else None,
     )
     return changed, Note("info", f"{text}{', drawn anew for each run seed' if by_run else ''}.")

@@ -236,7 +236,9 @@ class Factors(Options):
     batch_size: tuple[BatchSize, ...] = Field((), description="rows per step, or all")
     precision: tuple[Precision, ...] = Field((), description="numerical precisions")
     train_rows: Texts = Field(
-        (), description="training rows: a share such as 0.1, a number such as 250, or all; repeatable"
+        (),
+        description="training rows: a share such as 0.1, a number such as 250, run:250 (drawn anew for each run seed), "
+        "or all; repeatable",
     )
     labels: Texts = Field(
         (), description="training labels: none, or a corruption of them such as 'noise(0.15)'; repeatable"
@@ -279,7 +281,7 @@ class ArmOptions(Options):
     precision: Precision | None = Field(None, description="numerical precision")
     train_rows: Annotated[
         str | None, BeforeValidator(lambda value: value if value is None else str(value))
-    ] = Field(None, description="training rows: a share, a number, or all")
+    ] = Field(None, description="training rows: a share, a number, run:NUMBER, or all")
     labels: str | None = Field(None, description="corruption of the training labels, or none")
     prepare: str | None = Field(None, description="file of preparation steps, or none")
     procedure: str | None = Field(None, description="runs that it consists of")

@@ -90,6 +90,7 @@ class Record(Frozen):
             and a forward pass without a gradient ⅓.
         products: the products among them.
         forwards: the forward passes among them. All three are None in records of earlier versions.
+        logged: numbers that callbacks kept by ``view.log``: by name, each with its step.
         out_of_time: whether it ended because its seconds of training were used up.
         still_improving: the best step is the last evaluation.
         overfitting: the validation metric became worse again after its best, by more than 1 %, while the training
@@ -115,6 +116,7 @@ class Record(Frozen):
     gradients: float | None = None
     products: float | None = None
     forwards: float | None = None
+    logged: dict[str, list[tuple[int, float]]] = Field(default_factory=dict)
     out_of_time: bool = False
     still_improving: bool = False
     overfitting: bool = False

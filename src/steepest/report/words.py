@@ -187,7 +187,8 @@ def cell_text(factor: str, level: str) -> str:
     """
     ends = {"schedule": " schedule", "labels": " labels"}
     if factor == "train_rows":
-        return level.removesuffix(" of the rows").removesuffix(" rows")
+        amount, by, seed = level.partition(" by run seed")
+        return f"{amount.removesuffix(' of the rows').removesuffix(' rows')}{by}{seed}"
     return (
         level.removeprefix("batch ") if factor == "batch_size" else level.removesuffix(ends.get(factor, ""))
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from steepest.components import grammar
+from steepest.data.variants import BY_RUN
 from steepest.optim.selection import shown_rates
 from steepest.procedures import make_procedure
 from steepest.recipe import FACTOR
@@ -84,6 +85,8 @@ def shown_value(name: str, value: str) -> str:
 def _rows(value: str) -> str:
     if value == ALL_ROWS:
         return "all rows"
+    if value.startswith(BY_RUN):
+        return f"{_rows(value.removeprefix(BY_RUN))} by run seed"
     return f"{value} rows" if value.isdigit() else f"{100 * float(value):g} % of the rows"
 
 

@@ -6,6 +6,7 @@ look. Clocks for training and evaluation are apart.
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Mapping
@@ -26,7 +27,7 @@ from steepest.optim.method import Method, StepInfo
 from steepest.recipe import Recipe
 from steepest.record.meter import Meter
 from steepest.record.schema import Clocks, Outcome, Point, Record, RunKey
-from steepest.train.callback import Hooks, Values, View
+from steepest.train.callback import Hooks, Values, View, Watched
 from steepest.train.causes import ended_by, likely_cause
 from steepest.train.problem import problem_of, wide
 from steepest.train.weights import Kept, evaluating
@@ -92,6 +93,7 @@ class ActiveRun:
     Attributes:
         net: the model, whose parameters are those that are trained.
         problem: the loss of a batch.
+        training: its training rows.
         feed: the batches and random draws.
         state: the method's, from ``begin`` on.
         outcome: ``finished`` until something else ends it.
@@ -123,7 +125,8 @@ class ActiveRun:
             self.net.load_state_dict(start)
         self.problem, self.target = problem_of(self.net, self.dataset, recipe), target_of(self.dataset)
         self.plan = BatchPlan(len(self.dataset.train), recipe.batch_size, key.seed)
-        self.feed = self.problem.feed(self.dataset.training(key.seed), self.plan, key.seed, steps_before)
+        self.training = self.dataset.training(key.seed)
+        self.feed = self.problem.feed(self.training, self.plan, key.seed, steps_before)
         self.state: Any = None
         self.hooks = hooks
         self._decides = metric_info(recipe.metric)
@@ -312,12 +315,29 @@ class ActiveRun:
             values=Values(self.curve[-1].validation),
             outcome=self.outcome,
             reason=self.reason,
-            _weights=lambda: Kept(self.net, self.method, self.state).weights(),
+            _run=Watched(
+                self.training,
+                lambda: Kept(self.net, self.method, self.state).weights(),
+                self._copied_net,
+                self._training_outputs,
+                lambda: self.dataset.true_training(self.key.seed).target,
+            ),
             _control=control,
         )
         self.hooks.call(hook, view)
         if control.stopped and self.outcome == "finished":
             self._end("stopped early", f"{control.stopped}, at step {self.done}")
+
+    def _copied_net(self) -> nn.Module:
+        """Return a copy of the model with the weights of an evaluation."""
+        net = copy.deepcopy(self.net).requires_grad_(requires_grad=False).eval()
+        net.load_state_dict(Kept(self.net, self.method, self.state).weights())
+        return net
+
+    def _training_outputs(self) -> Tensor:
+        """Return the outputs on the training rows."""
+        with evaluating(self.net, self.method, self.state, self.problem.codes(self.training)):
+            return predict(self.net, self.training.inputs)
 
     def _look(self) -> float:
         """Evaluate, and return the value of the deciding metric, smaller being better."""
@@ -363,6 +383,7 @@ class ActiveRun:
             gradients=self.gradients,
             products=self._products,
             forwards=self._forwards,
+            logged=self.hooks.control.logged if self.hooks else {},
             still_improving=done and best_step == curve[-1].step and len(curve) > 2,
             overfitting=done
             and self.dataset.held_out

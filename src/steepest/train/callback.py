@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from steepest.components import grammar
 from steepest.components.references import load_reference
+from steepest.data.dataset import Part
 from steepest.errors import OptionError, SteepestError, first_line, unknown_name
 from steepest.record.schema import RunKey
 from steepest.schedules import Schedule
@@ -77,6 +78,22 @@ class Values(dict[str, float]):
         raise unknown_name("metric in view.values:", name, self)
 
 
+@dataclass(frozen=True)
+class Watched:
+    """What a view shows of a run, computed where a callback asks for it.
+
+    Attributes:
+        rows: the training rows of the run.
+        weights, model, outputs, true_target: as the methods of :class:`View`.
+    """
+
+    rows: Part
+    weights: Callable[[], dict[str, Tensor]]
+    model: Callable[[], nn.Module]
+    outputs: Callable[[], Tensor]
+    true_target: Callable[[], Tensor]
+
+
 @dataclass
 class View:
     """A run as a callback sees it in one of its hooks.
@@ -105,12 +122,32 @@ class View:
     values: Values
     outcome: str
     reason: str
-    _weights: Callable[[], dict[str, Tensor]] = field(repr=False)
+    _run: Watched = field(repr=False)
     _control: Control = field(repr=False)
 
     def weights(self) -> dict[str, Tensor]:
         """Return a copy of the weights and buffers that an evaluation now would use, by name."""
-        return self._weights()
+        return self._run.weights()
+
+    def model(self) -> nn.Module:
+        """Return a copy of the model in evaluation mode, with the weights that an evaluation now would use."""
+        return self._run.model()
+
+    def training_rows(self) -> Part:
+        """Return the rows that this run is trained on, with the target that it is trained on."""
+        return self._run.rows
+
+    def true_target(self) -> Tensor:
+        """Return the true target of the training rows, which is another where labels are altered on purpose."""
+        return self._run.true_target()
+
+    def training_outputs(self) -> Tensor:
+        """Return the model's outputs on the training rows, as an evaluation now would compute them."""
+        return self._run.outputs()
+
+    def log(self, name: str, value: float) -> None:
+        """Keep a number of this step in the run's record, under a name: ``record.logged[name]``."""
+        self._control.logged.setdefault(name, []).append((self.step, float(value)))
 
     def stop(self, reason: str) -> None:
         """End the run here; its record says ``stopped by NAME: reason``.
@@ -163,10 +200,12 @@ class Control:
         stopped: why the run stops; empty where it goes on.
         caller: the callback whose hook is being called.
         ended: whether the run has ended.
+        logged: by name, numbers that callbacks want to be kept, with their steps.
     """
 
     def __init__(self, schedule: Schedule) -> None:
         self.rate = Rate(schedule)
+        self.logged: dict[str, list[tuple[int, float]]] = {}
         self.stopped = ""
         self.caller = Callback()
         self.ended = False

@@ -391,11 +391,14 @@ class ImageData(Source):
     def _with_images(self, dataset: Dataset) -> tuple[Dataset, ImagePipeline]:
         """Return a dataset of places as one of images."""
         at = np.argsort(self._numbers)
-        places = {
-            name: at[part.inputs[1][:, 0].numpy().astype(np.int64)] for name, part in dataset.doubles.items()
-        }
-        pixels = self._images.pixels
-        mean, sd = channel_statistics(pixels, places["train"])
+
+        def places_of(part: Part) -> np.ndarray[Any, Any]:
+            return at[part.inputs[1][:, 0].numpy().astype(np.int64)]
+
+        places = {name: places_of(part) for name, part in dataset.doubles.items()}
+        pixels, draw = self._images.pixels, dataset.draw
+        pool = None if draw is None or draw.doubles is None else places_of(draw.doubles)
+        mean, sd = channel_statistics(pixels, places["train"] if pool is None else pool)
         size = tuple(map(int, pixels.shape[1:]))
         labels = self._images.labels
         pipeline = ImagePipeline(
@@ -406,9 +409,8 @@ class ImageData(Source):
             self.task,
         )
 
-        def of(name: str) -> Part:
-            part: Part = getattr(dataset, name)
-            images = torch.from_numpy(pixels[places[name]])
+        def of(part: Part, at: np.ndarray[Any, Any]) -> Part:
+            images = torch.from_numpy(pixels[at])
             return replace(part, inputs=(images,), target=part.target if dataset.classes else images)
 
         told = json.dumps([dataset.fingerprint, self._digest, list(size)])
@@ -419,9 +421,12 @@ class ImageData(Source):
         )
         return replace(
             dataset,
-            train=of("train"),
-            validation=of("validation"),
-            test=of("test"),
+            train=of(dataset.train, places["train"]),
+            validation=of(dataset.validation, places["validation"]),
+            test=of(dataset.test, places["test"]),
+            draw=None
+            if draw is None or pool is None
+            else replace(draw, pool=of(draw.pool, pool), doubles=None),
             shape=pipeline.shape,
             target=pipeline.target,
             target_scale=pipeline.target_scale,
