@@ -797,6 +797,15 @@ def test_dry_run_writes_and_trains_nothing(steepest, churn_csv, tmp_path, monkey
         assert list(tmp_path.iterdir()) == []
 
 
+def test_dry_run_says_what_is_never_compiled(steepest, churn_csv, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    which = ["-o", "hessian-free(lr=1)", "-o", "newton", "-o", "sam(sgd)", "-o", "sgd", "--model", "linear"]
+    command = ["compare", churn_csv, "--target", "churned", *which, "--epochs", "1", "--dry-run"]
+    [line] = [each for each in steepest(*command).out.splitlines() if each.startswith("eager")]
+    assert "hessian-free(lr=1.0), sam(sgd): a step takes several gradients; newton: a step computes" in line
+    assert "eager" not in steepest(*command, "--compile", "off").out
+
+
 def test_dry_run_counts_what_the_folder_has(steepest, copied, churn_csv) -> None:
     command = ["compare", churn_csv, "--target", "churned", "--out", copied, "--dry-run"]
     before = {path: path.stat().st_mtime_ns for path in copied.rglob("*")}

@@ -13,7 +13,7 @@ from steepest.experiment.growing import joined
 from steepest.experiment.settings import decide
 from steepest.recipe import Experiment
 from steepest.record.store import Folder
-from steepest.report.progress import callbacks_text, plan_text, rows_text, steps_text
+from steepest.report.progress import callbacks_text, eager_text, plan_text, rows_text, steps_text
 from steepest.sweep.arms import NOTHING_GIVEN, Objects
 from steepest.sweep.estimate import at_a_time
 from steepest.sweep.expected import expected_runs
@@ -90,6 +90,7 @@ def _preview(
         *_arms(setup),
         *rows_text(cells, settings.arms),
         *steps_text(cells, settings.arms),
+        *eager_text(cells, settings.arms),
     ]
     lines.append(f"time   {time_text(settings, setup, history, known=known, wait=wait)}")
     count = len(expected_runs(setup, history))

@@ -142,6 +142,16 @@ def steps_text(cells: Mapping[str, Execution], arms: Sequence[Arm]) -> list[str]
     return lines
 
 
+def eager_text(cells: Mapping[str, Execution], arms: Sequence[Arm]) -> list[str]:
+    """Return as one line whose steps can never be a compiled program, nor their runs stacked, and why."""
+    why: dict[str, list[str]] = {}
+    for method in {arm.method.name: arm.method for arm in arms if cells[arm.cell].compile != "off"}.values():
+        if method.rule.eager_because:
+            why.setdefault(method.rule.eager_because, []).append(method.name)
+    named = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in why.items())
+    return [f"eager  {named}. Such steps are neither compiled nor stacked"] if named else []
+
+
 def callbacks_text(callbacks: Sequence[Callback]) -> list[str]:
     """Return lines that say which callbacks the runs have, and what those after every step cost."""
     lines: list[str] = []
