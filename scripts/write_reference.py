@@ -121,8 +121,11 @@ def write_optimizers() -> str:
         cost = rule.cost or (
             f"about {rule.gradients_a_step:g} gradients" if rule.gradients_a_step != 1 else ""
         )
+        beside = [f"`{name}` around {centre:g}" for name, centre in rule.axes.items() if name != "lr"]
         tuned = (
-            f"Learning rates are tuned around {rule.centre:g}." if "lr" in rule.axes else "Nothing is tuned."
+            f"{' and '.join([f'Learning rates are tuned around {rule.centre:g}', *beside])}."
+            if "lr" in rule.axes
+            else "Nothing is tuned."
         )
         lines.append(f"{tuned} A step takes {cost}." if cost else tuned)
         fields = kind.Hyper.model_fields

@@ -155,6 +155,41 @@ def test_a_bad_proposal_raises_damping_and_moves_nothing_uphill() -> None:
     assert step.ratio == -math.inf
 
 
+@pytest.mark.parametrize("way", [descend, notebook_2021.descend])
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize("warm", [False, True])
+def test_a_product_that_is_not_finite_is_no_step(way: Any, bad: float, warm: bool) -> None:
+    function = Quartic(0.0)
+    g, before = function.bend * function.at, torch.ones(3, dtype=torch.float64) if warm else None
+    memory = Memory(1.0, before)
+    chosen = Options(1.0, 5, 0.95, "undamped")
+    step = way(function.value(function.at), g, lambda v: v * bad, lambda move: 0.0, memory, chosen)
+    assert step.broken == "a product with the Gauss-Newton matrix holds NaN or infinite values"
+    assert not step.move.any()
+    assert memory == Memory(1.0, before)
+
+
+def test_an_overflow_on_the_way_ends_it_where_it_is() -> None:
+    made: list[Tensor] = []
+
+    def product(v: Tensor) -> Tensor:
+        made.append(v)
+        return function.bend * v * (math.inf if len(made) > 1 else 1.0)
+
+    function = Quartic(0.0)
+    step = descend(
+        function.value(function.at),
+        function.bend * function.at,
+        product,
+        lambda move: function.value(function.at + move),
+        Memory(1.0),
+        Options(1.0, 5, 0.95, "undamped"),
+    )
+    assert not step.broken
+    assert step.iterations == 1
+    assert step.value < function.value(function.at)
+
+
 def test_the_next_step_starts_from_the_last_proposal() -> None:
     function, memory = Quartic(0.0), Memory(1.0)
     function.step(memory, iterations=1)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from steepest import optim
 from steepest.curvature import Curvature, diagonal
 from steepest.data.dataset import Part
-from steepest.errors import OptionError
+from steepest.errors import ModelError, OptionError
 from steepest.objectives import read_objective
 from steepest.optim import make_spec
 from steepest.optim.methods.hessian_free import squared_gradients
@@ -122,6 +122,31 @@ def test_problems_without_outputs_are_refused() -> None:
         make_spec("hessian-free").make(MethodSettings(lambda step: 1.0)).init(Bare())
 
 
+class Rooted(Fit):
+    """A finite loss with a finite gradient, whose curvature is not finite."""
+
+    def bend(self, outputs: Tensor, batch: Tensor, vector: Tensor) -> Tensor:
+        return super().bend(outputs, batch, vector) * float("inf")
+
+
+@pytest.mark.parametrize("options", ["", "preconditioner=fisher", "variant='notebook-2021'"])
+def test_a_curvature_that_is_not_finite_ends_the_run(options: str) -> None:
+    fit = Rooted()
+    before = [each.detach().clone() for each in fit.model.parameters()]
+    [info] = run(make_spec(f"hessian-free({options})"), fit, (1,))
+    assert info.broken == "a product with the Gauss-Newton matrix holds NaN or infinite values"
+    assert all(torch.equal(a, b) for a, b in zip(before, fit.model.parameters(), strict=True))
+
+
+def test_an_infinite_penalty_ends_the_run() -> None:
+    made, batch = problem("penalty")
+    with torch.no_grad():
+        for each in made.model.parameters():
+            each.fill_(1e200)
+    [info] = trained("hessian-free", made, batch, 1)
+    assert info.broken == "the loss with its penalties is inf"
+
+
 class Seen(Fit):
     """Remembers the rows whose curvature is asked for."""
 
@@ -221,6 +246,20 @@ def test_in_torchs_style_the_function_is_held_and_the_state_is_saved() -> None:
     assert ends[0][0] == ends[1][0]
     assert all(torch.equal(a, b) for a, b in zip(ends[0][1], ends[1][1], strict=True))
     assert ends[0][0][-1] < ends[0][0][0]
+
+
+def test_in_torchs_style_a_curvature_that_is_not_finite_is_an_error() -> None:
+    net = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(net.weight)
+    optimizer = optim.HessianFree(net)
+
+    def closure() -> tuple[Tensor, Tensor]:
+        outputs = net(torch.ones(1, 1))
+        return outputs.clamp(min=0).pow(1.5).sum() + outputs.sum(), outputs
+
+    with pytest.raises(ModelError, match="Gauss-Newton matrix holds NaN or infinite values"):
+        optimizer.step(closure)
+    assert not net.weight.detach().any()
 
 
 def test_what_torchs_style_cannot_do_is_refused() -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 
 import steepest as st
 from steepest.cli import main
 from steepest.errors import OptionError
+from steepest.optim import make_spec
 from steepest.record.store import Folder
 from steepest.rng import stream
+from steepest.sweep.contestants import contestants
 from steepest.sweep.observer import Observer
 
 UNEQUAL = [
@@ -23,6 +28,42 @@ UNEQUAL = [
         "7 for sgd, 5 for adam(lr=0.1)",
     ),
 ]
+
+
+@pytest.mark.parametrize(
+    ("text", "tune", "axes"),
+    [
+        ("hessian-free", (), ["damping=0.0316..31.6"]),
+        ("hessian-free", ("damping=1..2",), ["damping=1..2"]),
+        ("hessian-free", ("decay=0.5,0.9",), ["damping=0.0316..31.6", "decay=0.5,0.9"]),
+        ("hessian-free(damping=2)", (), []),
+        ("hessian-free(lr=1)", (), []),
+        ("hessian-free(lr=1)", ("damping=1..2",), ["damping=1..2"]),
+        ("newton", (), []),
+    ],
+)
+def test_what_is_tuned_beside_the_rate_by_default(text, tune, axes) -> None:
+    [who] = contestants([text], tune)
+    assert [str(axis) for axis in who.axes] == axes
+    assert who.name == str(make_spec(text))
+
+
+def test_two_axes_by_default_give_everyone_14_trials(churn) -> None:
+    def trials_of(**options: Any) -> int:
+        made = st.plan(
+            churn,
+            target="churned",
+            optimizers=["adam", "hessian-free(cg_iterations=2)"],
+            epochs=1,
+            device="cpu",
+            **options,
+        )
+        [found] = re.findall(r"\((\d+) (?:trials|rates) at", made.preview(observer=Observer()))
+        return int(found)
+
+    assert trials_of() == 14
+    assert trials_of(learning_rates=(0.1, 0.3, 1.0)) == 3
+    assert trials_of(sweep=True) == 7
 
 
 @pytest.mark.parametrize(("optimizers", "options", "fact"), UNEQUAL)

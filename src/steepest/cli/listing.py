@@ -32,6 +32,8 @@ def optimizer_facts(name: str, registry: Registry) -> dict[str, Any]:
         >>> facts = optimizer_facts("momentum", registry)
         >>> facts["lr"], facts["centre"], facts["state_bytes"], facts["couples"]
         (0.001, 0.01, 4.0, 'element')
+        >>> optimizer_facts("newton", registry)["cost"][:12], optimizer_facts("newton", registry)["tuned"]
+        ('1 + 2n gradi', [])
     """
     rule = make_spec(name)
     return {
@@ -43,7 +45,9 @@ def optimizer_facts(name: str, registry: Registry) -> dict[str, Any]:
         "centre": rule.centre,
         "state_bytes": round(rule.state_bytes, 3),
         "couples": rule.couples,
-        "gradients_a_step": rule.gradients_a_step,
+        "gradients_a_step": None if rule.cost else rule.gradients_a_step,
+        "cost": rule.cost,
+        "tuned": list(rule.axes),
         "groups": list(registry.entry(name).groups),
         "preset": dict(registry.entry(name).preset),
         "hyperparameters": {

@@ -31,12 +31,14 @@ class Path:
         values: of the quadratic at them.
         places: the iteration after which each was there; 0 is the start.
         products: that were used.
+        broken: whether there was no way, because the first product is not finite.
     """
 
     iterates: list[Tensor] = field(default_factory=list[Tensor])
     values: list[float] = field(default_factory=list[float])
     places: list[int] = field(default_factory=list[int])
     products: int = 0
+    broken: bool = False
 
     def add(self, iterate: Tensor, value: float, place: int) -> None:
         """Store an iterate."""
@@ -85,11 +87,13 @@ def conjugate_gradients(
     due = 1.0
     for i in range(1, most + 1):
         if not float(r @ r) > enough:  # solved, or no number
+            path.broken = i == 1 and not math.isfinite(float(r @ r))
             break
         moved = product(p)
         path.products += 1
         bend = float(p @ moved)
         if not (bend > 0 and math.isfinite(bend)):
+            path.broken = i == 1 and not math.isfinite(bend)
             break
         length = along / bend
         x = x + length * p

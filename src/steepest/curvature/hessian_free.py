@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from steepest.curvature.cg import Product, conjugate_gradients
@@ -24,6 +25,8 @@ DECREASE = 0.01
 """The share of the slope's decrease that a length has to reach."""
 LENGTHS = 60
 """Lengths that are tried."""
+BROKEN = "a product with the Gauss-Newton matrix holds NaN or infinite values"
+"""Why there can be no step where conjugate gradients cannot make one iteration."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class Step:
         products, forwards: products with the curvature, and losses that were computed without a gradient.
         iterations: of conjugate gradients, to the iterate that is taken.
         ratio: the decrease over the one that the quadratic promised.
+        broken: why there was no step and can be none; empty otherwise.
     """
 
     move: Tensor
@@ -74,6 +78,12 @@ class Step:
     forwards: int
     iterations: int
     ratio: float
+    broken: str = ""
+
+    @classmethod
+    def none(cls, value: float, gradient: Tensor, products: int) -> Step:
+        """Return that there was no step, since the curvature is not finite."""
+        return cls(torch.zeros_like(gradient), value, products, 0, 0, math.nan, BROKEN)
 
 
 def descend(
@@ -116,6 +126,8 @@ def descend(
     path = conjugate_gradients(
         lambda v: curvature(v) + damping * v, gradient, start, most=options.iterations, inverse=inverse
     )
+    if path.broken:
+        return Step.none(value, gradient, path.products)
     memory.direction = path.iterates[-1]
 
     place, after, forwards = len(path.iterates) - 1, _number(moved(rate * path.iterates[-1])), 1

@@ -8,6 +8,8 @@ reports is one of a step that is not made. It goes with a problem whose dropout 
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -33,6 +35,8 @@ def descend(
         torch.zeros_like(gradient) if memory.direction is None else options.decay * memory.direction,
         options.iterations,
     )
+    if len(iterates) > 1 and not all(map(math.isfinite, values[:2])):
+        return Step.none(value, gradient, len(iterates))
     memory.direction = iterates[-1]
 
     place, after, forwards = len(iterates) - 1, moved(iterates[-1]), 1

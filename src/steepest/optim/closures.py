@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from steepest.curvature import hessian_free, notebook_2021
 from steepest.curvature.hessian_free import Memory, Options
 from steepest.curvature.outputs import no_curvature
-from steepest.errors import OptionError
+from steepest.errors import ModelError, OptionError
 from steepest.optim.held import buffers_of, copied, put
 from steepest.optim.methods.hessian_free import HessianFree as HessianFreeSpec
 
@@ -73,6 +73,9 @@ class HessianFree(torch.optim.Optimizer):
             closure: evaluates the model and returns the loss, a scalar, and the outputs that it is a function of. It
                 is called several times, and does not call ``backward``. torch's random numbers are the same at every
                 call.
+
+        Raises:
+            ModelError: the loss is finite, but its curvature is not; no parameter is moved.
         """
         group = self.param_groups[0]
         params: list[Tensor] = [each for each in group["params"] if each.requires_grad]
@@ -102,6 +105,11 @@ class HessianFree(torch.optim.Optimizer):
             memory,
             Options(group["lr"], group["cg_iterations"], group["decay"], group["ratio"]),
         )
+        if found.broken:
+            raise ModelError(
+                found.broken,
+                hint="look for roots, quotients or logarithms of 0 in the model, or take a smaller learning rate.",
+            )
         _put(params, start, found.move)
         group["damping"], slots["direction"] = memory.damping, memory.direction
         return loss.new_tensor(found.value) if published else loss.detach()

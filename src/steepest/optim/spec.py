@@ -110,7 +110,10 @@ class MethodSpec(abc.ABC, Generic[H]):
     @property
     @abc.abstractmethod
     def gradients_a_step(self) -> float:
-        """The gradient evaluations that a step is expected to cost; exactly 1 where it always costs one."""
+        """The gradient evaluations that a step is expected to cost; exactly 1 where it always costs one.
+
+        Where they depend on the model, as :attr:`cost` then says, those of the smallest model.
+        """
 
     def least_gradients(self, weights: int, rows: int) -> float:
         """Return the gradient evaluations that a step costs at least, by the trained weights and the batch's rows."""
@@ -134,7 +137,10 @@ class MethodSpec(abc.ABC, Generic[H]):
 
     @property
     def axes(self) -> Mapping[str, float]:
-        """What is tuned unless it is given, with the middle of its grid: the learning rate, if it has one."""
+        """What is tuned by default, with the middle of its range: the learning rate, if any, and what goes with it.
+
+        What is given is not tuned, and where the rate is given, nothing else is.
+        """
         return {"lr": self.centre}
 
     def refuses(self, place: str) -> str:

@@ -31,7 +31,7 @@ from steepest.sklearn.rows import (
     weights_from,
 )
 from steepest.sklearn.training import Learner, OneRecipe, Trained
-from steepest.sweep.contestants import contestant
+from steepest.sweep.contestants import contestant, rates_only
 from steepest.sweep.defaults import default_batch_size
 from steepest.train.callback import Callback
 
@@ -274,7 +274,7 @@ class Estimator(BaseEstimator):
                 )
             return self.optimizer
         useless = next((name for name in TUNING if getattr(self, name) is not None), None)
-        if useless is not None or any(axis.size > 1 for axis in who.axes):
+        if useless is not None or any(axis.size > 1 for axis in rates_only(who).axes):
             what = f"{useless} has" if useless else f"the values to try of {who.name!r} have"
             raise OptionError(f"{what} no effect: nothing is tuned", hint="give tune=True.")
         rule = who.at({})

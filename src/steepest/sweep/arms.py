@@ -25,6 +25,7 @@ from steepest.sweep.contestants import (
     Tune,
     contestants,
     parse_values,
+    rates_only,
     takes_values,
     whole_spec,
     with_values,
@@ -283,9 +284,8 @@ def wanted_arms(experiment: Experiment, given: Objects) -> tuple[Wanted, ...]:
             )
         found = [_listed(arm, experiment, given, shared) for arm in experiment.arms]
     else:
-        who = contestants(
-            given.optimizers or _objects(experiment.optimizers, given), experiment.protocol.tune
-        )
+        origins = given.optimizers or _objects(experiment.optimizers, given)
+        who = [_by_rates(each, experiment) for each in contestants(origins, experiment.protocol.tune)]
         values = experiment.factors.values()
         for name, given_values in values.items():
             twice = next((each for each in given_values if given_values.count(each) > 1), None)
@@ -363,7 +363,13 @@ def _optimizers(what: str, experiment: Experiment, given: Objects) -> tuple[Cont
     found = contestants([origin])
     if isinstance(origin, Tune):
         found = (replace(found[0], name=what),)
-    return tuple(_tuned(who, experiment) for who in found)
+    return tuple(_by_rates(_tuned(who, experiment), experiment) for who in found)
+
+
+def _by_rates(who: Contestant, experiment: Experiment) -> Contestant:
+    """Return an optimizer of which, where rates are listed or all of them are run, nothing more is tuned by default."""
+    protocol = experiment.protocol
+    return rates_only(who) if protocol.learning_rates or protocol.sweep else who
 
 
 def _tuned(who: Contestant, experiment: Experiment) -> Contestant:

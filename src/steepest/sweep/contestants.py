@@ -15,7 +15,7 @@ from steepest.components import grammar
 from steepest.errors import OptionError
 from steepest.optim.foreign import foreign
 from steepest.optim.spec import MethodSpec
-from steepest.sweep.space import Axis, Point, Range
+from steepest.sweep.space import AROUND, Axis, Point, Range, tidy
 
 Values = Range | tuple[Any, ...]
 """What is tried of a hyperparameter."""
@@ -132,12 +132,35 @@ def contestant(what: str | type[torch.optim.Optimizer] | MethodSpec[Any] | Tune 
         rule: MethodSpec[Any] = foreign(what, what.__name__)(called=what.__name__)
     else:
         rule = optim.make_spec(what)
-    return Contestant(str(rule), rule, origin=what)
+    return Contestant(str(rule), rule, default_axes(rule), origin=what)
+
+
+def default_axes(rule: MethodSpec[Any]) -> tuple[Axis, ...]:
+    """Return what is tuned of a method beside its rate without being asked for: nothing where its rate is given.
+
+    Example:
+        >>> [str(axis) for axis in default_axes(optim.make_spec("hessian-free"))]
+        ['damping=0.0316..31.6']
+        >>> default_axes(optim.make_spec("hessian-free(lr=1)")), default_axes(optim.make_spec("adam"))
+        ((), ())
+    """
+    if "lr" in rule.given:
+        return ()
+    beside = {name: centre for name, centre in rule.axes.items() if name != "lr" and name not in rule.given}
+    return tuple(
+        Axis.range(name, Range(tidy(centre / AROUND), tidy(centre * AROUND)), centre)
+        for name, centre in beside.items()
+    )
+
+
+def rates_only(who: Contestant) -> Contestant:
+    """Return an optimizer of which nothing is tuned but what is asked for, and the rate."""
+    return replace(who, axes=tuple(axis for axis in who.axes if axis not in default_axes(who.rule)))
 
 
 def named_by_axes(who: Contestant) -> Contestant:
     """Return an optimizer whose name tells what is tuned of it, as a text that :func:`contestant` reads."""
-    return replace(who, name="; ".join([who.name.partition(";")[0], *map(str, who.axes)]))
+    return replace(who, name="; ".join([who.name.partition(";")[0], *map(str, rates_only(who).axes)]))
 
 
 def with_values(who: Contestant, values: Mapping[str, Values]) -> Contestant:
@@ -281,9 +304,8 @@ def tune_texts(who: Sequence[Contestant]) -> list[str]:
         >>> tune_texts(contestants([tune("adam", eps=Range(1e-8, 1e-4), betas=[(0.9, 0.99), (0.9, 0.999)])]))
         ['adam: eps=1e-08..0.0001; betas=(0.9, 0.99),(0.9, 0.999)']
     """
-    return [
-        f"{each.name}: {'; '.join(map(str, each.axes))}" for each in who if each.axes and ";" not in each.name
-    ]
+    asked = {each.name: rates_only(each).axes for each in who if ";" not in each.name}
+    return [f"{name}: {'; '.join(map(str, axes))}" for name, axes in asked.items() if axes]
 
 
 def whole_spec(rule: MethodSpec[Any]) -> str:

@@ -18,6 +18,8 @@ import numpy as np
 from steepest.errors import OptionError
 from steepest.rng import seed_for, stream
 
+AROUND = 10**1.5
+"""By such a factor the range of a hyperparameter that is tuned by default extends to both sides of its middle."""
 LOG_FROM = 10.0
 """Ratio of the ends from which a range is spread logarithmically."""
 

@@ -287,8 +287,10 @@ class HessianFreeMethod(Method):
         with torch.no_grad():
             reported = float(at.loss(at.outputs))
         value, forwards = float(at.value), 0.0 if bent is at else share
-        if not rate or not math.isfinite(value):
+        if not rate:
             return StepInfo(reported, FORWARD, 0.0, 1.0)
+        if not math.isfinite(value):
+            return StepInfo(reported, FORWARD, 0.0, 1.0, broken=f"the loss with its penalties is {value}")
         if not bool(torch.isfinite(at.gradient).all()):
             return StepInfo(reported, broken="the gradient holds NaN or infinite values")
         published = h.variant == "notebook-2021"
@@ -307,11 +309,13 @@ class HessianFreeMethod(Method):
             Options(rate, h.cg_iterations, h.decay, h.ratio),
             inverse,
         )
-        rows.end(state, at, found.move, memory)
+        if not found.broken:
+            rows.end(state, at, found.move, memory)
         products = share * (found.products + probed / 3)
         forwards += found.forwards
         gradients = 1.0 + PRODUCT * products + FORWARD * forwards
-        return StepInfo(found.value if published else reported, gradients, products, forwards)
+        told = found.value if published else reported
+        return StepInfo(told, gradients, products, forwards, found.broken)
 
 
 @dataclass

@@ -107,8 +107,8 @@ class LevenbergMarquardt(MethodSpec[LevenbergMarquardtHyper]):
 
     @property
     def gradients_a_step(self) -> float:
-        """At least two and a forward pass; how many products there are depends on model and batch."""
-        return 1 + 1 + 1 / 3
+        """Those of a model of one weight: how many products there are depends on model and batch."""
+        return self.least_gradients(1, 1)
 
     def least_gradients(self, weights: int, rows: int) -> float:
         """Return those of the residuals and of the Jacobian's products."""

@@ -86,8 +86,8 @@ class Newton(MethodSpec[NewtonHyper]):
 
     @property
     def gradients_a_step(self) -> float:
-        """At least a gradient, a product and a forward pass; how many products there are depends on the model."""
-        return 1 + 2 + 1 / 3
+        """Those of a model of one weight: how many products there are depends on the model."""
+        return self.least_gradients(1, 1)
 
     def least_gradients(self, weights: int, rows: int) -> float:
         """Return those of the gradient and of a product for every weight."""
