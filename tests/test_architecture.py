@@ -21,6 +21,7 @@ ORDER = (
     "version",
     "interrupts",
     "collector",
+    "waiting",
     "errors",
     "forks",
     "threads",

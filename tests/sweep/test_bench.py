@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -13,8 +17,11 @@ from steepest.experiment.settings import decide
 from steepest.optim import make_rule
 from steepest.recipe import Execution
 from steepest.sweep import bench as module
+from steepest.sweep import crew, timing
+from steepest.sweep import machine as machine_facts
 from steepest.sweep.bench import LEAST_ROUNDS, ROUNDS, Bench, Way, interleaved
 from steepest.sweep.observer import Observer
+from steepest.waiting import CHOSEN_BY
 
 
 class Machine:
@@ -111,3 +118,80 @@ def test_what_does_not_fit_into_memory_takes_for_ever(bench: Bench, monkeypatch)
     monkeypatch.setattr(module._Begun, "make", scarce)
     found = bench.steps({name: Way(make_rule(name), Execution()) for name in ("sgd", "adam")})
     assert found["sgd"] < found["adam"] == float("inf")
+
+
+def _threads_measured(bench: Bench, monkeypatch, one: list[float], two: list[float]) -> int:
+    """Return how many threads are chosen where the rounds take so long."""
+    net = bench.network()
+    monkeypatch.setattr(timing, "cores", lambda: 2)
+    monkeypatch.setattr(Bench, "rounds", lambda self, ways: dict(zip(ways, (one, two), strict=True)))
+    return timing._threads(bench, net, Execution(), make_rule("adam"))
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "chosen", "kept"),
+    [
+        ([1.0] * 7, [0.6] * 7, 2, True),
+        ([1.0] * 7, [0.6] * 6 + [3.0], 2, True),
+        ([1.0] * 7, [0.8] * 7, 1, True),
+        # something else needed the processor while one thread was timed in most rounds
+        ([2.0] * 4 + [1.0] * 3, [0.9] * 7, 1, False),
+        ([2.0] * 2 + [1.0], [0.9] * 3, 1, False),
+    ],
+)
+def test_two_threads_are_chosen_only_where_the_rounds_agree(
+    bench: Bench, monkeypatch, tmp_path, one, two, chosen, kept
+) -> None:
+    """A lower quartile of busy rounds once chose two threads, on which steps took minutes under load."""
+    monkeypatch.setenv("STEEPEST_CACHE", str(tmp_path))
+    assert _threads_measured(bench, monkeypatch, one, two) == chosen
+    assert bool(machine_facts.known()) == kept
+
+
+def test_how_threads_wait_is_part_of_what_is_remembered_of_them(bench: Bench, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("STEEPEST_CACHE", str(tmp_path))
+    for name in CHOSEN_BY:
+        monkeypatch.delenv(name, raising=False)
+    assert _threads_measured(bench, monkeypatch, [1.0] * 7, [0.6] * 7) == 2
+    assert _threads_measured(bench, monkeypatch, [1.0] * 7, [0.9] * 7) == 2  # it is remembered
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    assert _threads_measured(bench, monkeypatch, [1.0] * 7, [0.9] * 7) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("", ""), ("OMP_WAIT_POLICY", "active"), ("GOMP_SPINCOUNT", "9")]
+)
+def test_our_processes_wait_asleep_unless_the_user_says_otherwise(tmp_path, monkeypatch, name, value) -> None:
+    for each in CHOSEN_BY:
+        monkeypatch.delenv(each, raising=False)
+    if name:
+        monkeypatch.setenv(name, value)
+    expected = {name: value} if name else {"OMP_WAIT_POLICY": "passive"}
+    said = subprocess.run(
+        [sys.executable, "-c", SHOWN], env={**os.environ}, capture_output=True, text=True, check=True
+    )
+    assert json.loads(said.stdout) == expected
+    given: list[dict[str, str]] = []
+
+    class Started:
+        def __init__(self, *args, env, **more) -> None:
+            given.append(env)
+
+    monkeypatch.setattr(crew.subprocess, "Popen", Started)
+    monkeypatch.setattr(crew.Crew, "_listen", lambda self, member: None)
+    crew.Crew(1, tmp_path)._started().listener.join()
+    assert {key: given[0][key] for key in CHOSEN_BY if key in given[0]} == expected
+
+
+SHOWN = """
+import json, os, sys
+import steepest.__main__ as started
+import steepest.cli
+steepest.cli.main = lambda: print(
+    json.dumps({each: os.environ[each] for each in CHOSEN if each in os.environ}),
+    *["too late"] * ("torch" in sys.modules),
+)
+CHOSEN = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+started.main()
+"""
+"""Prints what the command line's environment says when a command begins."""

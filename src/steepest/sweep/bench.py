@@ -54,6 +54,22 @@ CHECKED = 8
 """Steps in which a compiled program is held against eager steps."""
 
 
+def in_rounds(blocks: Mapping[K, Callable[[], float]]) -> dict[K, list[float]]:
+    """Return what each block takes in every round, timed in turn, in the order of the rounds.
+
+    Args:
+        blocks: each returns the seconds that it took.
+    """
+    found: dict[K, list[float]] = {name: [] for name in blocks}
+    started = time.perf_counter()
+    for done in range(ROUNDS):
+        if done >= LEAST_ROUNDS and time.perf_counter() - started > MOST_SECONDS:
+            break
+        for name, block_of in blocks.items():
+            found[name].append(block_of())
+    return found
+
+
 def interleaved(blocks: Mapping[K, Callable[[], float]]) -> dict[K, float]:
     """Return the lower quartile of what each block takes, timed in turn, round after round.
 
@@ -65,14 +81,7 @@ def interleaved(blocks: Mapping[K, Callable[[], float]]) -> dict[K, float]:
         >>> interleaved({"a": lambda: next(slow_at_first), "b": lambda: 2.0})
         {'a': 1.0, 'b': 2.0}
     """
-    found: dict[K, list[float]] = {name: [] for name in blocks}
-    started = time.perf_counter()
-    for done in range(ROUNDS):
-        if done >= LEAST_ROUNDS and time.perf_counter() - started > MOST_SECONDS:
-            break
-        for name, block_of in blocks.items():
-            found[name].append(block_of())
-    return {name: sorted(values)[(len(values) - 1) // 4] for name, values in found.items()}
+    return {name: sorted(values)[(len(values) - 1) // 4] for name, values in in_rounds(blocks).items()}
 
 
 @dataclass(frozen=True)
@@ -138,8 +147,19 @@ class Bench:
         Raises:
             StepError: the first step fails in one of them.
         """
+        return interleaved(self._timed(ways))
+
+    def rounds(self, ways: Mapping[K, Way]) -> dict[K, list[float]]:
+        """Return the seconds of a training step in some ways in every round, in which each was timed once.
+
+        Raises:
+            StepError: the first step fails in one of them.
+        """
+        return in_rounds(self._timed(ways))
+
+    def _timed(self, ways: Mapping[K, Way]) -> dict[K, Callable[[], float]]:
         keep = len(ways) * count_parameters(self.network()) <= MOST_KEPT
-        return interleaved({name: _Timed(self, way, keep) for name, way in ways.items()})
+        return {name: _Timed(self, way, keep) for name, way in ways.items()}
 
     def evaluations(self, way: Way) -> dict[str, float]:
         """Return the seconds of a product and of a forward pass as multiples of a gradient's, where a step has some."""

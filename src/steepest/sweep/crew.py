@@ -24,6 +24,7 @@ from steepest.errors import first_line
 from steepest.sweep.making import Maker
 from steepest.sweep.process import messages, write
 from steepest.sweep.transfer import NotSendableError, Packed, received, sent
+from steepest.waiting import passively
 
 STARTING = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from steepest.sweep.process import main; main()"
@@ -314,7 +315,7 @@ class Crew:
             [sys.executable, "-c", STARTING, json.dumps(sys.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "POLARS_MAX_THREADS": "1"},
+            env={**passively(os.environ), "POLARS_MAX_THREADS": "1"},
         )
         member = Member(process)
         self.members.append(member)

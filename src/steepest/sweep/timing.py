@@ -34,6 +34,7 @@ from steepest.sweep.rows import choose_tables
 from steepest.train.aot import NoCompilerError, NotCachedError, compiler
 from steepest.train.cuda_method import has_triton
 from steepest.train.program import NotTraceableError
+from steepest.waiting import policy
 
 COMPILE_SECONDS = 20.0
 """What compiling a step takes, about, where none was compiled on this machine yet."""
@@ -50,6 +51,8 @@ SAME: dict[Precision, float] = {"float64": 1e-9, "float32": 1e-4, "tf32": 1e-3, 
 FEWER_THREADS_UNLESS = 0.7
 """More threads are taken only where a step takes less than this share of its time on one: on a machine that is
 busy with something else they can be many times slower."""
+ROUNDS_AN_EXCEPTION = 5
+"""In one of so many rounds of measurement a busy moment of the machine may say the opposite of the others."""
 
 
 def choose_device() -> str:
@@ -105,22 +108,49 @@ def workers_for(device: str, threads: int, asked: ExecutionOptions) -> int:
 
 
 def _threads(bench: Bench, net: nn.Module, plan: Execution, rule: MethodSpec[Any]) -> int:
-    """Return one thread or as many as there are cores, whichever is faster; measured once for this machine."""
+    """Return as many threads as there are cores where they are clearly faster, else one.
+
+    It is measured once for this machine. Where rounds contradict each other, the machine is busy: then one thread is
+    chosen, and nothing is remembered.
+    """
     count = cores()
     if bench.device != "cpu" or count == 1:
         return 1
-    key = key_of(net, bench.recipe.batch_size, plan.executor)
+    key = key_of(net, bench.recipe.batch_size, plan.executor, policy(), "by rounds")
     known = remembered(key)
     if known is not None:
         return min(known, count)
     some = {each: plan.model_copy(update={"threads": each}) for each in (1, count)}
-    seconds = bench.steps({each: Way(rule, execution) for each, execution in some.items()})
-    threads = count if seconds[count] < FEWER_THREADS_UNLESS * seconds[1] else 1
+    seconds = bench.rounds({each: Way(rule, execution) for each, execution in some.items()})
+    faster = clearly_faster(seconds[1], seconds[count])
+    if faster is None:
+        return 1
+    threads = count if faster else 1
     remember(
         key, threads, model=bench.recipe.model, parameters=count_parameters(net),
         batch_size=bench.recipe.batch_size, executor=plan.executor,
     )  # fmt: skip
     return threads
+
+
+def clearly_faster(one: Sequence[float], several: Sequence[float]) -> bool | None:
+    """Return whether steps on several threads are much faster than on one; None where rounds contradict each other.
+
+    Args:
+        one: seconds of a step on one thread in each round, ``[R]``.
+        several: those on several threads in the same rounds, ``[R]``.
+
+    Example:
+        >>> clearly_faster([1.0, 1.1, 1.0, 1.0, 4.0], [0.5, 0.6, 0.5, 0.9, 0.5])
+        True
+        >>> clearly_faster([1.0, 4.0, 1.0], [0.9, 0.9, 0.9]) is None
+        True
+    """
+    faster = sum(more < FEWER_THREADS_UNLESS * alone for alone, more in zip(one, several, strict=True))
+    few = len(one) // ROUNDS_AN_EXCEPTION
+    if faster <= few:
+        return False
+    return True if faster >= len(one) - few else None
 
 
 @dataclass
