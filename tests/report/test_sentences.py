@@ -13,6 +13,7 @@ from steepest.compare.effects import Factorial, Interaction, LevelMean, MainEffe
 from steepest.compare.estimates import IDENTICAL, Difference, Estimate
 from steepest.compare.limits import NO_LIMITS, Limits, Short
 from steepest.compare.result import Comparison, Effect, Metric, Row
+from steepest.evaluate.rowwise import too_few
 from steepest.report import format as show
 from steepest.report.digits import Digits, digits
 from steepest.report.headline import headline
@@ -62,6 +63,12 @@ def minus(second: str, mean: float, half: float, p: float | None = None, m: int 
 def same(second: str) -> Difference:
     """Return the difference from an arm with the same numbers in all seeds."""
     return minus(second, 0.0, 0.0).model_copy(update={**Difference.lacking(), "reason": IDENTICAL})
+
+
+def few(second: str, mean: float) -> Difference:
+    """Return a difference on too few test rows for an interval."""
+    reason = too_few("log_loss", 60, None, "test row")
+    return minus(second, mean, 0.0).model_copy(update={**Difference.lacking(), "reason": reason})
 
 
 LOGISTIC = base("logistic regression", 1.466)
@@ -269,8 +276,24 @@ CASES = {
     ),
     "tuning failed": Case(
         "Use adam: log loss 1.464 ± .002 (5 seeds), .004 [.002, .006] better than sgd. Tuning failed for sgd (its "
-        "default rate is better on validation): what is said of it rests on a poor rate.",
+        "default rate is better on validation): what is said of it rests on a poor rate; name more rates around the "
+        "default with --learning-rates.",
         row("adam", 1.464), [minus("sgd", -0.004, 0.002)], limits=Limits(mistuned=["sgd"]),
+    ),
+    "tuning failed, one optimizer": Case(
+        "Use adam: log loss 1.464 ± .002 (5 seeds). Tuning failed for adam (its default rate is better on "
+        "validation): its result rests on a poor rate; name more rates around the default with --learning-rates. The "
+        "best baseline, majority class, reaches 1.500 (adam is .036 [.034, .038] better).",
+        row("adam", 1.464), [], [minus("majority class", -0.036, 0.002)], [base("majority class", 1.5)],
+        limits=Limits(mistuned=["adam"]),
+    ),
+    "few test rows": Case(
+        "Use adam: log loss 1.464 ± .002 (5 seeds). No difference between the optimizers can be established: 60 test "
+        "rows, fewer than 100. The best baseline, gradient boosting, reaches 1.500; none can be established here "
+        "either. Logistic regression reaches 1.600; none can be established here either.",
+        row("adam", 1.464), [few("sgd", -0.004)],
+        [few("gradient boosting", -0.036), few("logistic regression", -0.14)],
+        [base("gradient boosting", 1.5), base("logistic regression", 1.6)], reference="logistic regression",
     ),
     "the end that decides is near zero": Case(
         "Use adam: log loss 0.500 ± .020 (5 seeds), .007 [.0002, .014] better than sgd.",

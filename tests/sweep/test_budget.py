@@ -17,6 +17,7 @@ from steepest.experiment.budget import (
     decided,
     expected,
     fit_length,
+    foretold,
     outgrown,
     settle,
 )
@@ -175,7 +176,7 @@ def test_what_is_expected_to_take_longer_says_by_how_much(churn, runner) -> None
     made = settle(decision(churn, minutes=2, epochs=40), runner, started(110.0))
     assert "to fit the time budget: " in made.length.why
     assert made.length.why.endswith(
-        "everything before training took 1 min 50 s, so the comparison is expected to take 2 min 50 s instead of 2 min"
+        "everything before training took 1 min 50 s, so the comparison is expected to take 2 min 53 s instead of 2 min"
     )
 
 
@@ -273,3 +274,31 @@ def test_a_dry_run_counts_the_wait_for_the_compiler(churn, monkeypatch) -> None:
     assert wait == 30.0  # the first takes 20 s where nothing is known, another one half of that
     eager = expected(decision(churn, minutes=5, epochs=40))[1]
     assert fitted.epochs > eager.epochs
+
+
+# --- what a budget is at least ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("minutes", "gone", "baselines", "said"),
+    [
+        (1, 5.0, 5.0, ""),
+        # 20 s of the first minute, 10 s of baselines, 9 s of a pilot and 3 s afterwards leave less than half of it
+        (1, 20.0, 10.0, "1 minute will not be enough: the least is about 72 s, with 30 s of training; "
+                        "--minutes 2 is expected to suffice"),
+        (1, 60.0, 10.0, "1 minute will not be enough: the least is about 1 min 52 s, with 30 s of training; "
+                        "--minutes 3.5 is expected to suffice"),
+        (30, 60.0, 20.0, ""),
+    ],
+)  # fmt: skip
+def test_a_budget_that_cannot_be_kept_is_said_beforehand(churn, minutes, gone, baselines, said) -> None:
+    made = decision(churn, minutes=minutes)
+    assert foretold(made, started(gone), baselines) == said
+
+
+def test_baselines_that_are_still_fitted_count_in_what_a_comparison_takes(churn, runner) -> None:
+    made = settle(decision(churn, minutes=1, epochs=40), runner, started(20.0), lambda: 20.0)
+    assert made.length.why.endswith(
+        "; everything before training took 20 s and the baselines take 20 s more, so the comparison is expected to "
+        "take 73 s instead of 60 s"
+    )

@@ -59,7 +59,11 @@ class Baselines:
     def expected(self) -> float:
         """Return the seconds that those which were begun and are not done will take, about."""
         going = [self._data(fold) for fold in {fold for fold, _ in self._going}]
-        return sum(min(1.0, _values(each) / MANY_VALUES) * self._fitting(each).budget for each in going)
+        return sum(self._about(each) for each in going)
+
+    def to_come(self) -> float:
+        """Return the seconds that those which the folder lacks will take, about."""
+        return sum(self._about(data) for how, data in self._sets() if how.lacking(self.folder, data))
 
     def seconds(self) -> float:
         """Return the seconds that all take: those that are done as measured, the others about."""
@@ -87,6 +91,10 @@ class Baselines:
         refitted = self._on(self._fitting(judged, again, 1), judged, announced=True)
         records = [each.model_copy(update={"test": {}}) for each in refitted]
         save_baselines(self.folder, records, data, datasets.pipeline(name))
+
+    def _about(self, data: Dataset) -> float:
+        """Return the seconds that the baselines on a test set take together, about."""
+        return min(1.0, _values(data) / MANY_VALUES) * self._fitting(data).budget
 
     def _data(self, fold: int) -> Dataset:
         datasets = self.settings.datasets

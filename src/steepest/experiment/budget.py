@@ -21,6 +21,7 @@ from steepest.regularizers import without_ends
 from steepest.report.format import seconds as duration
 from steepest.sweep.ahead import Ahead
 from steepest.sweep.arms import Arm
+from steepest.sweep.baselines import budget_within
 from steepest.sweep.compiling import Work, with_choice
 from steepest.sweep.defaults import PILOT_STEPS, equal_seconds, pilot, pilot_arms, pilot_recipe
 from steepest.sweep.estimate import at_a_time, fit_budget, plan_seconds
@@ -41,6 +42,8 @@ LARGEST_GUESS = 20.0
 """Length that a plan is made with where no pilot will run."""
 MANY_RUNS = 1_000
 """More runs than this are begun only with ``--yes``."""
+AFTER_SECONDS = 3.0
+"""What saving the models and writing the report takes, about."""
 LATE = 1.05
 """A comparison that is expected to take so many times its budget is said to take longer."""
 
@@ -75,7 +78,7 @@ class Clock:
         """Seconds that the networks get from now on, or None without a budget."""
         if self.budget is None:
             return None
-        return max(self.budget - self.gone - self.besides(), LEAST_SHARE * self.budget)
+        return max(self.budget - self.gone - self.besides() - AFTER_SECONDS, LEAST_SHARE * self.budget)
 
 
 def check_minutes(settings: Settings) -> None:
@@ -288,16 +291,52 @@ def fit_length(settings: Settings, wanted: RunLength, clock: Clock) -> RunLength
     """Return the length, trials and seeds that fit into the time, where the execution plan has its times."""
     if clock.budget is None or clock.left is None:
         return wanted
-    gone = clock.gone
+    gone, besides = clock.gone, clock.besides()
     found = within(settings, wanted, clock.left)
-    whole = gone + plan_seconds(settings.setup(found), settings.plan.cells, {})
+    whole = gone + besides + plan_seconds(settings.setup(found), settings.plan.cells, {}) + AFTER_SECONDS
     if whole > LATE * clock.budget:
+        before = f"everything before training took {duration(gone)}"
+        more = f" and the baselines take {duration(besides)} more" if besides >= 1 else ""
         late = (
-            f"everything before training took {duration(gone)}, so the comparison is expected to take "
-            f"{duration(whole)} instead of {duration(clock.budget)}"
+            f"{before}{more}, so the comparison is expected to take {duration(whole)} instead of "
+            f"{duration(clock.budget)}"
         )
         found = found.model_copy(update={"why": f"{found.why}; {late}"})
     return found
+
+
+def foretold(settings: Settings, started: float, baselines: float) -> str:
+    """Return that a time budget will not be kept, and the least that is expected; nothing where it is kept.
+
+    Args:
+        settings: with timed steps.
+        started: when the clock of the comparison began.
+        baselines: seconds that the baselines will take.
+    """
+    minutes, clock = settings.experiment.protocol.minutes, Clock.of(settings.experiment.protocol, started)
+    if minutes is None or decided(settings) is not None:
+        return ""
+    settings, length, known, wait = expected(settings)
+    networks = plan_seconds(settings.setup(length), settings.plan.cells, {})
+    fixed = clock.gone + wait + AFTER_SECONDS
+
+    def least(given: float) -> tuple[float, float]:
+        """Return the seconds besides training, and those of training, that so many minutes lead to at least."""
+        before = fixed + baselines * budget_within(given) / budget_within(minutes)
+        before += 0.0 if known else 60 * given * PILOT_SHARE
+        share = 60 * given * LEAST_SHARE
+        return before, networks if networks < 60 * minutes * LEAST_SHARE else share
+
+    if sum(least(minutes)) <= LATE * 60 * minutes:
+        return ""
+    keeps = minutes
+    while sum(least(keeps)) > LATE * 60 * keeps:
+        keeps = math.floor(2 * keeps + 1) / 2
+    before, training = least(minutes)
+    return (
+        f"{counted(minutes, 'minute')} will not be enough: the least is about {duration(before + training)}, with "
+        f"{duration(training)} of training; --minutes {keeps:g} is expected to suffice"
+    )
 
 
 def within(settings: Settings, wanted: RunLength, seconds: float) -> RunLength:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import html
+import time
 
 from steepest.components.held import holding
 from steepest.components.references import looking
 from steepest.data.sources.contract import Source
-from steepest.experiment.budget import MANY_RUNS, check_minutes, expected, outgrown, time_text
+from steepest.experiment.baselines import Baselines
+from steepest.experiment.budget import MANY_RUNS, check_minutes, expected, foretold, outgrown, time_text
 from steepest.experiment.folder import check_folder
 from steepest.experiment.growing import joined
 from steepest.experiment.settings import decide
@@ -71,11 +73,14 @@ def _arms(setup: Setup) -> list[str]:
 def _preview(
     experiment: Experiment, source: Source, folder: Folder, observer: Observer, given: Objects
 ) -> str:
+    started = time.perf_counter()
     experiment, given = joined(folder, experiment, given, observer, source)
     settings = decide(experiment, source, given, observer)
     began = check_folder(folder, experiment, settings.dataset, settings.timed_cells)
     settings = settings.measured(began, observer)
     check_minutes(settings)
+    fits = Baselines(folder, settings, settings.judging.metrics, observer)
+    late = foretold(settings, started, fits.to_come())
     settings, length, known, wait = expected(settings)
     cells = settings.plan.cells
     setup, history = settings.setup(length), folder.history()
@@ -92,6 +97,8 @@ def _preview(
         *steps_text(cells, settings.arms),
         *eager_text(cells, settings.arms),
     ]
+    if late:
+        lines.append(f"warning: {late}")
     lines.append(f"time   {time_text(settings, setup, history, known=known, wait=wait)}")
     count = len(expected_runs(setup, history))
     if count > MANY_RUNS:

@@ -29,6 +29,7 @@ from steepest.experiment.budget import (
     check_minutes,
     check_number,
     compile_ahead,
+    foretold,
     outgrown,
     settle,
     usually_together,
@@ -47,8 +48,8 @@ from steepest.prediction.sameness import outputs_of
 from steepest.prediction.seen import SeenRows
 from steepest.recipe import Experiment, experiment_toml
 from steepest.record.store import ARMS, TEST_PREDICTIONS, Folder
+from steepest.report.claims import too_short as short_text
 from steepest.report.format import seconds as duration
-from steepest.report.headline import too_short as short_text
 from steepest.report.progress import callbacks_text, plan_text, rows_text, steps_of, steps_text
 from steepest.report.worded import worded
 from steepest.report.words import Subject
@@ -159,6 +160,8 @@ def _carry_out(
     for line in rows_text(settings.plan.cells, settings.arms):
         observer.say(line)
     fits = Baselines(folder, settings, metrics, observer)
+    if late := foretold(settings, started, fits.to_come()):
+        observer.say(f"warning: {late}")
     with Crew(with_room(cores() - 1), folder.path / WORKERS) as crew:
         runner.meanwhile = lambda: crew.hear(
             wait=False

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from steepest.compare.estimates import Difference
 from steepest.compare.result import Comparison, Standing
 from steepest.report import format as show
+from steepest.report.claims import corrected, evidence
 from steepest.report.digits import Digits, digits_of
-from steepest.report.headline import corrected, evidence
 from steepest.report.view import ValueAxis, finite, metric_of
 
 UNBROKEN = "\u00a0"

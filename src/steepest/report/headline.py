@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from steepest.compare.effects import Factorial, Interaction, MainEffect
 from steepest.compare.estimates import IDENTICAL, Difference, why
-from steepest.compare.limits import NO_LIMITS, Limits, Short
+from steepest.compare.limits import NO_LIMITS, Limits
 from steepest.compare.result import Metric, Row
 from steepest.recipe import SUBJECTS
+from steepest.report.claims import corrected, evidence, mistuned, reserved, said_once, too_short
 from steepest.report.digits import Digits, digits
 from steepest.report.words import Subject, capital, cell_text, listed
-from steepest.wording import counted, two_digits
 
 KEPT = "Predict uses the network: only a detectable difference replaces it."
 """Why the network is used although a baseline has the better mean."""
@@ -142,7 +141,7 @@ def headline(
     if case.failed:
         lost = f"No run of any {case.subject.one} finished, so nothing can be said about {metric.title}."
         advice = f"Use {chosen.name}: {case.result(chosen)}." if chosen else ""
-        return f"{_reserved(advice, giveaways)} {lost}" if chosen else lost
+        return f"{reserved(advice, giveaways)} {lost}" if chosen else lost
     tie = _better_but_undetected(case)
     if chosen is not None:
         said = [_use_baseline(case, chosen), *_arms(case, lead=False)]
@@ -150,58 +149,11 @@ def headline(
         said = [_use_either(case, tie), *_arms(case, lead=False)]
     else:
         said = [*_arms(case, lead=True), *[_best_baseline(case, row) for row in known[:1]]]
-    said = [*_silence(case), *(_reserved(each, giveaways) for each in said)]
+    said = [*_silence(case), *(reserved(each, giveaways) for each in said)]
     shown = chosen or tie or next(iter(known), None)
     said += [_reference(case, row) for row in known if row.name == reference and row is not shown]
     said += [f"{row.name} gave no result." for row in baselines if row not in known]
-    return _said_once(" ".join(map(case.subject.sentence, said)))
-
-
-MOST_GIVEAWAYS = 3
-"""So many columns that give the target away are named in the advice; of more, the first."""
-
-
-def _reserved(text: str, giveaways: Sequence[str]) -> str:
-    """Return advice with the reservation that columns which give the target away must be known.
-
-    Example:
-        >>> _reserved("Use adam: accuracy 100.0% (2 seeds). It is best.", ["Censor"])
-        'Use adam: accuracy 100.0% (2 seeds), unless Censor would not be known at prediction. It is best.'
-        >>> _reserved("Adam is best.", ["Censor"])
-        'Adam is best.'
-    """
-    if not giveaways or not text.startswith("Use "):
-        return text
-    named = listed(list(giveaways), "or")
-    if len(giveaways) > MOST_GIVEAWAYS:
-        named = f"one of {len(giveaways)} columns, such as {giveaways[0]},"
-    advice, dot, rest = text.removesuffix(".").partition(". ")
-    return f"{advice}, unless {named} would not be known at prediction{dot}{rest}."
-
-
-_EVIDENCE = re.compile(
-    r" \(((?:\d+ test sets × )?\d+ seeds?(?:, [\d,]+ test rows?)?)( after correction [^)]*)?\)"
-)
-
-
-def _said_once(text: str) -> str:
-    """Return a text that does not repeat what its numbers rest on.
-
-    Example:
-        >>> _said_once("A tie (3 seeds, 150 test rows). Adam 0.54 (3 seeds), sgd 0.53 (5 seeds); a tie (5 seeds).")
-        'A tie (3 seeds, 150 test rows). Adam 0.54, sgd 0.53 (5 seeds); a tie.'
-    """
-    known = ""
-
-    def once(found: re.Match[str]) -> str:
-        nonlocal known
-        what, after = found[1], found[2]
-        if known == what or known.startswith(f"{what}, "):
-            return f" ({after.strip()})" if after else ""
-        known = what
-        return found[0]
-
-    return _EVIDENCE.sub(once, text)
+    return said_once(" ".join(map(case.subject.sentence, said)))
 
 
 def _better_but_undetected(case: _Case) -> Row | None:
@@ -392,47 +344,11 @@ def _constant(row: Row) -> str:
     return f"{row.name} baseline" if row.name == "mean" else row.name
 
 
-def too_short(short: Short, topics: str = "optimizers") -> str:
-    """Return that runs are too short to compare something, and what helps.
-
-    Example:
-        >>> too_short(Short(steps=20, epochs=0.137, minutes=1.0, enough=7.0))
-        'Runs were cut to 20 steps (0.14 epochs) to fit 1 minute: too short to compare optimizers; give more time
-        (about 7 minutes).'
-        >>> too_short(Short(steps=20, epochs=0.137))
-        'Runs have 20 steps (0.14 epochs): too short to compare optimizers; train for an epoch or more.'
-    """
-    length = f"{counted(short.steps, 'step')} ({two_digits(short.epochs)} epochs)"
-    if short.minutes is None:
-        return f"Runs have {length}: too short to compare {topics}; train for an epoch or more."
-    return (
-        f"Runs were cut to {length} to fit {counted(short.minutes, 'minute')}: too short to compare {topics}; give "
-        f"more time (about {counted(short.enough, 'minute')})."
-    )
-
-
 def _mistuned(case: _Case) -> list[str]:
-    """Return which of the compared optimizers were tuned badly."""
+    """Return which of the compared optimizers were tuned badly, and what helps."""
     compared = {case.winner.name, *(each.second for each in case.compared)}
     names = [name for name in case.limits.mistuned if name in compared]
-    if not names or not case.rivals:
-        return []
-    rates, them = ("its default rate is", "it") if len(names) == 1 else ("their default rates are", "them")
-    return [
-        f"Tuning failed for {listed(names)} ({rates} better on validation): what is said of {them} rests on a poor "
-        "rate."
-    ]
-
-
-def mistuned(names: Sequence[str]) -> str:
-    """Return that tuning failed for optimizers.
-
-    Example:
-        >>> mistuned(["adam"])
-        'Tuning failed for adam: its default rate is better on validation.'
-    """
-    rates = "its default rate is" if len(names) == 1 else "their default rates are"
-    return f"Tuning failed for {listed(names)}: {rates} better on validation."
+    return [mistuned(names, compared=bool(case.rivals))] if names else []
 
 
 def _best_baseline(case: _Case, row: Row) -> str:
@@ -465,12 +381,6 @@ def _evidence(found: Sequence[Difference]) -> str:
     return f"{evidence(found[0])}{corrected(found)}"
 
 
-def corrected(found: Sequence[Difference]) -> str:
-    """Return that only the correction took a difference away, where it did for one of them."""
-    lost = next((each for each in found if each.only_uncorrected), None)
-    return f" after correction for {counted(lost.comparisons, 'comparison')}" if lost else ""
-
-
 def _before(found: Difference) -> str:
     """Return that an interval is of this difference alone, where the correction took the difference away."""
     return "before correction, " if found.only_uncorrected else ""
@@ -481,20 +391,3 @@ def _some(case: _Case, found: Sequence[Difference]) -> str:
     if len(names) <= 3:
         return listed(names)
     return f"any of the {of} others" if len(names) == of else f"{len(names)} of the {of} others"
-
-
-def evidence(found: Difference) -> str:
-    """Return what a difference was measured on.
-
-    Example:
-        >>> evidence(Difference(first="a", second="b", metric="log_loss", over="both", mean=0.1, low=0.0, high=0.2,
-        ...                     n=5, rows=12559, told_apart=False))
-        '5 seeds, 12,559 test rows'
-    """
-    rows = counted(found.rows or found.n, "test row")
-    if found.over == "rows":
-        return rows
-    seeds = counted(found.n, "seed")
-    if found.sets > 1:
-        seeds = f"{found.sets} test sets × {seeds}"
-    return f"{seeds}, {rows}" if found.over == "both" else seeds

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from steepest.compare.effects import Factorial, Interaction, MainEffect
 from steepest.compare.result import Comparison, Metric
 from steepest.report import format as show
+from steepest.report.claims import corrected, evidence
 from steepest.report.digits import Digits, digits_of
 from steepest.report.factors import levels_of, scheme, subject, title_of
-from steepest.report.headline import corrected, evidence
 from steepest.report.theme import Style
 from steepest.report.view import ValueAxis, decimals_of_ticks, ends_of, finite, limits_of, metric_of, padded
 from steepest.report.words import capital, cell_text

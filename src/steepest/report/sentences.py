@@ -11,10 +11,10 @@ from steepest.compare.result import Comparison, Metric, Row
 from steepest.compare.worth import families
 from steepest.evaluate.rowwise import BY_ROW
 from steepest.report import format as fmt
+from steepest.report.claims import corrected, evidence
 from steepest.report.digits import from_winner
 from steepest.report.factors import subject
 from steepest.report.fits import sentence as about_optima
-from steepest.report.headline import corrected, evidence
 from steepest.report.rated import sentence as about_users
 from steepest.report.view import metric_of
 from steepest.report.words import Subject, listed

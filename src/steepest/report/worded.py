@@ -12,8 +12,9 @@ from steepest.compare.result import Comparison, Row
 from steepest.compare.summary import Summary
 from steepest.data.dataset import Note
 from steepest.evaluate.baselines import NOT_SAVED
+from steepest.report.claims import mistuned
 from steepest.report.factors import subject
-from steepest.report.headline import headline, mistuned
+from steepest.report.headline import headline
 from steepest.report.sentences import about_altered_data, remarks
 from steepest.report.usage import usage
 from steepest.report.words import Subject, listed
