@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import steepest as st
-from steepest.cli.flags import COMMON_OPTIONS, PANELS, RANGE_TEST, completion, given
+from steepest.cli.flags import COMMON_OPTIONS, PANELS, RANGE_TEST, completion, given, registry
 from steepest.errors import OptionError
 from steepest.recipe import CLEARER_NAMES
 
@@ -21,6 +21,12 @@ def test_the_common_options_come_first(steepest) -> None:
     assert titles == ["Arguments", *(each for each in PANELS if each != RANGE_TEST)]  # that of lr-find
     common = said.out.partition("─ Common ─")[2].partition("─ Data ─")[0]
     assert re.findall(r"│ --([\w-]+)", common) == [each.replace("_", "-") for each in COMMON_OPTIONS]
+
+
+def test_the_help_names_every_group_of_optimizers(steepest) -> None:
+    said = " ".join(re.sub("[│╭╮╰╯─]", " ", steepest("compare", "--help").out).split())
+    [named] = re.findall(r"groups \(([^)]*)\)", said)
+    assert sorted(named.split(", ")) == sorted([*registry("optimizers").groups(), "all"])
 
 
 @pytest.mark.parametrize(("clear", "stored"), CLEARER_NAMES.items())

@@ -47,3 +47,16 @@ def test_where_a_curve_runs_and_who_rates_what_is_always_known():
     assert not [each.text for each in (*curve.notes, *ratings.notes) if "alone" in each.text]
     table = st.read_table({"x": x, "y": 2 * x}, target="y").dataset()
     assert [each.giveaway for each in table.notes if each.giveaway] == ["x"]
+
+
+def test_describe_names_the_same_leaks_as_compare(steepest, tmp_path):
+    table = leaking(tmp_path / "t.csv")
+    rows = pl.read_csv(table).with_columns(z=pl.col("x") ** 2)
+    pl.concat([rows, rows.head(60)]).write_csv(table)
+    opened = st.read_table(table, target="left")
+    compared = [each for each in opened.dataset().notes if each.giveaway or "identical" in each.text]
+    assert len(compared) == 2
+    described = st.describe(table, target="left").notes
+    assert [each for each in described if each in compared] == compared
+    assert not [each for each in st.describe(table).notes if each.giveaway]
+    assert "closed alone predicts" in " ".join(steepest("describe", table, "--target", "left").out.split())

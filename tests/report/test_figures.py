@@ -304,6 +304,25 @@ def test_a_bar_says_whether_its_difference_is_detectable() -> None:
         (False, "of an earlier version's folder"),
     ]
     assert render_html(result).count('<i class="faint"') == 2
+    assert render_html(result).count('<i class="spread"') == 1
+
+
+def test_all_bars_begin_at_the_same_line() -> None:
+    effects = [
+        Effect(name=name, size=size, text="") for name, size in [("a", 0.3), ("network", -0.1), ("seed", 0.2)]
+    ]
+    _, found = view.bars(crimes().model_copy(update={"effects": effects}))
+    assert [bar.zero for bar in found] == [25.0] * 3
+    assert [(bar.start, bar.width, bar.style) for bar in found] == [
+        (25.0, 75.0, ""), (0.0, 25.0, "negative"), (25.0, 50.0, "spread"),
+    ]  # fmt: skip
+
+
+def test_the_label_at_the_end_of_an_axis_is_shown() -> None:
+    """The last one hangs over the end of the axis, and Plotly hid it: 4000 was missing."""
+    layout = figures.curves(crimes())["layout"]
+    assert layout["xaxis"]["ticklabeloverflow"] == "allow"
+    assert layout["margin"]["r"] >= 20
 
 
 @pytest.mark.parametrize(

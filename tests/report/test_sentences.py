@@ -398,8 +398,8 @@ ARM_CASES = {
         factorial=factorial(OPTIMIZER, BATCH, SCHEDULE, largest=depends(-0.03, 0.01)),
     ),
     "no factor matters": Case(
-        USE + "The optimizer and the batch size make no detectable difference (5 seeds, 12,559 test rows), averaged "
-        "over the other.",
+        USE + "The optimizer and the batch size make no detectable difference (5 seeds, 12,559 test rows), each "
+        "averaged over the other factor.",
         arm(BEST, 1.464), OTHERS, subject=TWO,
         factorial=factorial(OPTIMIZER, effect("batch_size", "batch 16", "batch 256", -0.036, 0.05)),
     ),

@@ -178,8 +178,8 @@ def _optimizers() -> inspect.Parameter:
     option = typer.Option(
         "--optimizers", "-o", metavar="LIST", rich_help_panel=COMMON, show_default=False,
         autocompletion=completion("optimizers"),
-        help="Names, groups (default, classic, all) or specifications such as 'adam(lr=1e-3)' or "
-        "'adam; eps=1e-8..1e-4'; repeatable.",
+        help="Names, groups (default, classic, second-order, sharpness, all) or specifications such as "
+        "'adam(lr=1e-3)' or 'adam; eps=1e-8..1e-4'; repeatable.",
     )  # fmt: skip
     return _parameter("optimizers", Annotated[list[str] | None, option])
 

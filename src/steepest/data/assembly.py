@@ -77,6 +77,7 @@ class Assembled:
             codes, ``labels.with_text`` makes texts of them.
         reports: what every step did.
         numbers: of every row of ``frame`` its number in its file, counted from 0.
+        leaks: those of the dataset's notes that name what may give test rows or the target away.
     """
 
     dataset: Dataset
@@ -84,6 +85,7 @@ class Assembled:
     frame: pl.DataFrame
     reports: tuple[StepReport, ...]
     numbers: pl.Series
+    leaks: tuple[Note, ...] = ()
 
     @property
     def test(self) -> pl.DataFrame:
@@ -187,6 +189,11 @@ def assemble(
         target_types=(rows.raw.get(target, ""), str(as_text(frame[target].head(0)).dtype)),
     )
     categorical, continuous = list(encoder.cardinalities), list(encoder.continuous)
+    identical = _about_identical(frame, columns, target) if given is None and _drawn(options) else []
+    known = given is not None and given.columns is not None
+    revealing = (
+        [] if known else giveaways(parts["train"], categorical, continuous, target, classes=len(classes))
+    )
     notes = (
         *rows.notes,
         *map(note_of, reports),
@@ -198,7 +205,7 @@ def assemble(
             if given is None and held_out and options.rating is None
             else ()
         ),
-        *(_about_identical(frame, columns, target) if given is None and _drawn(options) else ()),
+        *identical,
         *(
             about_test_rows(frame.height if several else len(parts["test"]), task, options)
             if given is None and held_out
@@ -209,11 +216,8 @@ def assemble(
         *about_weights,
         *_about_unforeseen(unforeseen),
     )
-    if given is None or given.columns is None:
-        notes += (
-            *_about_min_count(options, categorical),
-            *giveaways(parts["train"], categorical, continuous, target, classes=len(classes)),
-        )
+    if not known:
+        notes += (*_about_min_count(options, categorical), *revealing)
     provenance = {
         "source": rows.source,
         "rows_read": rows.frame.height,
@@ -242,7 +246,7 @@ def assemble(
         doubles=doubles,
         held_out=held_out,
     )
-    return Assembled(dataset, pipeline, frame, reports, numbers)
+    return Assembled(dataset, pipeline, frame, reports, numbers, (*identical, *revealing))
 
 
 def part_of(frame: pl.DataFrame, part: str) -> pl.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -43,7 +44,7 @@ from steepest.data.sources.contract import Source
 from steepest.data.steps import ROW
 from steepest.data.unforeseen import Unforeseen
 from steepest.data.variants import Variant, check_varies, varied
-from steepest.errors import DataError, OptionError
+from steepest.errors import DataError, OptionError, SteepestError
 
 
 def read_table(source: Any = None, *, target: str | None = None, **options: Any) -> Table:
@@ -155,6 +156,9 @@ class Table(Source):
             known = frame.height - (frame[self.options.target].null_count() if self.options.target else 0)
             notes.append(Note("info", f"{about_test_sets(known, self.options)}."))
         notes += [*about_split(frame, columns, self.options), *about_crowds(frame, columns, self.options)]
+        if self.options.target is not None:
+            with contextlib.suppress(SteepestError):  # what cannot be learned from is described all the same
+                notes += self._made.leaks
         told = (*self._read_notes, *map(note_of, reports), *notes)
         name = source_name(self._source)
         return describe_columns(frame, columns, told, name=name, options=self.options)

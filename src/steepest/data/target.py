@@ -133,7 +133,8 @@ def decide_task(
         if task == "classification"
         else f"is a number with {distinct:,} different values"
     )
-    doubt = f"; --task {other} for the other" if kind == "integer" and options.task == "auto" else ""
+    instead = "a number" if task == "classification" else "classes"
+    doubt = f"; to predict {instead}: --task {other}" if kind == "integer" and options.task == "auto" else ""
     return task, [Note("info", f"{task}: {name} {what}{doubt}.")]
 
 

@@ -22,7 +22,7 @@ registry = Registry("optimizer", RULES, METHODS)
 
 
 def names(group: str | None = None) -> list[str]:
-    """Return the names of the rules, or those of a group (``default``, ``classic``, ``second-order``).
+    """Return the names of the rules, or those of a group (``default``, ``classic``, ``second-order``, ``sharpness``).
 
     ``all`` are the rules: a method that takes several gradients a step is compared only where it is named.
 

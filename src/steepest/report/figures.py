@@ -266,7 +266,7 @@ def framed(x: str, y: str, **more: Any) -> Figure:
         "font": {"family": FONT, "color": ink, "size": 13},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "margin": {"l": 8, "r": 12, "t": 8, "b": 8},
+        "margin": {"l": 8, "r": 24, "t": 8, "b": 8},
         "showlegend": False,
         "hoverlabel": {
             "bgcolor": card,
@@ -283,6 +283,7 @@ def framed(x: str, y: str, **more: Any) -> Figure:
             "ticks": "outside",
             "tickcolor": line,
             "ticklen": 4,
+            "ticklabeloverflow": "allow",  # the last label hangs over the end of the axis
         },
         "yaxis": {**axis, "title": {"text": y, **titled}},
         **more,

@@ -283,8 +283,8 @@ def _main_effects(case: _Case, found: Factorial, *, lead: bool) -> list[str]:
         parts.append(f"{_factor(each)} matters: {best} is {case.gap(each.effect)} than {worst}{over}")
     if rest:
         which, of = listed([_factor(each) for each in rest]), _evidence([each.effect for each in rest])
-        average = ", averaged over the others" if len(found.effects) > 2 else ", averaged over the other"
-        average = "" if matter else average
+        others = "factors" if len(found.effects) > 2 else "factor"
+        average = "" if matter else f", each averaged over the other {others}"
         makes = "makes" if len(rest) == 1 else "make"
         parts.append(f"{which} {makes} no detectable difference ({of}){average}")
     said.append("; ".join(parts) + ".")

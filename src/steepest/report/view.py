@@ -119,7 +119,13 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar of what mattered: from ``start``, so wide, in percent; faint where no difference is detectable."""
+    """One bar of what mattered: from ``start``, so wide, in percent of all.
+
+    Attributes:
+        zero: where no difference is.
+        spread: whether it is how far runs spread, which is neither better nor worse.
+        faint: whether no difference is detectable.
+    """
 
     name: str
     text: str
@@ -128,6 +134,14 @@ class Bar:
     width: float
     negative: bool
     faint: bool = False
+    spread: bool = False
+    zero: float = 0.0
+
+    @property
+    def style(self) -> str:
+        """The classes that say what the bar means."""
+        on = {"faint": self.faint, "negative": self.negative, "spread": self.spread}
+        return " ".join(name for name, each in on.items() if each)
 
 
 def limits_of(metric: Metric) -> tuple[float, float]:
@@ -331,6 +345,8 @@ def bars(comparison: Comparison) -> tuple[str, list[Bar]]:
             width=round(abs(each.size) / span * 100, 3),
             negative=each.size < 0,
             faint=bool(_detection(each)),
+            spread=each.name in SPREADS,
+            zero=round(-low / span * 100, 3),
         )
         for each in effects
     ]

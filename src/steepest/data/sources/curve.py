@@ -144,7 +144,9 @@ class Curve(Source):
             for note in (about_offset(each) for each in named if each.dtype.is_numeric() and len(each))
             if note is not None
         ]
-        return Overview(table.name, self.kind, title, tuple(facts), notes=(*table.notes, *notes))
+        return Overview(
+            table.name, self.kind, title, tuple(facts), notes=(*without_giveaways(table.notes), *notes)
+        )
 
     @property
     def default_model(self) -> str:

@@ -146,6 +146,7 @@ class Ratings(Source):
             DataError: as for :attr:`rows`.
         """
         rows, table = self.rows, self._table.describe()
+        told = without_giveaways(table.notes)
         ratings = rows[self.target].cast(pl.Float64)
         users, items = self._by(self.user), self._by(self.item)
         density = rows.height / (users.height * items.height)
@@ -186,9 +187,9 @@ class Ratings(Source):
         )
         by = f"by {counted(users.height, 'user')} of {counted(items.height, 'item')}"
         title = f"{counted(rows.height, 'rating')} {by}"
-        known = {each.text for each in table.notes}
+        known = {each.text for each in told}
         notes = (
-            *table.notes,
+            *told,
             *(each for each in self._about_rows if each.kind == "warning" and each.text not in known),
         )
         return Overview(table.name, self.kind, title, facts, lists, notes)
