@@ -35,6 +35,7 @@ from steepest.recipe import ArmOptions, ExecutionOptions, Factors, ModelOptions,
 from steepest.regularizers import PLACES
 from steepest.regularizers import registry as regularizers
 from steepest.report import glossary
+from steepest.studies import registry as studies
 from steepest.tracing.problem import registry as problems
 
 ROOT = Path(__file__).parents[1]
@@ -342,6 +343,20 @@ def write_data_sets() -> str:
     return table(("name", "description", "kind", "licence", "origin", "attribution"), rows)
 
 
+def write_studies() -> str:
+    """Return every study with its question, its source and its budgets."""
+    text: list[str] = []
+    for entry in studies.entries.values():
+        made = entry.load()
+        budgets = [
+            (size, f"{entry.more['minutes'][size]:g}", f"{entry.more['tflop'][size]:g}")
+            for size in ("quick", "default", "full")
+        ]
+        about = f"{made.question}\n\nPublished: {made.source}."
+        text.append(f"## `{entry.name}`\n\n{about}\n\n{table(('size', 'minutes', 'Tflop'), budgets)}")
+    return "\n\n".join(text)
+
+
 def write_configuration() -> str:
     """Return every option of an experiment's file, by section."""
     sections: dict[str, type[BaseModel]] = {
@@ -415,6 +430,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "sources.md": write_sources,
     "problems.md": write_problems,
     "projections.md": write_projections,
+    "studies.md": write_studies,
     "configuration.md": write_configuration,
     "cli.md": write_cli,
     "glossary.md": glossary.page,

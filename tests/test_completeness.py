@@ -35,6 +35,7 @@ PAGES = {
     "sources": "reference/sources.md",
     "problems": "reference/problems.md",
     "projections": "reference/projections.md",
+    "studies": "reference/studies.md",
 }
 
 NAMES = [(kind, name) for kind, where in KINDS.items() for name in load_reference(where).entries]

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from steepest.recommending.lists import recommend, similar
     from steepest.showing import show
     from steepest.sklearn import SteepestClassifier, SteepestRegressor
+    from steepest.studies.base.making import study
     from steepest.sweep.contestants import tune
     from steepest.sweep.space import Range
     from steepest.tracing.table import trace
@@ -68,6 +69,7 @@ _PUBLIC = {
     "rule": "steepest.optim:make_rule",
     "show": "steepest.showing:show",
     "similar": "steepest.recommending.lists:similar",
+    "study": "steepest.studies.base.making:study",
     "trace": "steepest.tracing.table:trace",
     "tune": "steepest.sweep.contestants:tune",
 }
@@ -101,6 +103,7 @@ __all__ = [
     "rule",
     "show",
     "similar",
+    "study",
     "trace",
     "tune",
 ]

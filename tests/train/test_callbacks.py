@@ -163,8 +163,8 @@ class InSample(Callback):
         with torch.no_grad():
             model = view.model()
             view.log("model", float(losses(model(*rows.inputs), rows.target)))
-        for each in model.parameters():
-            each.zero_()
+            for each in model.parameters():
+                each.zero_()
         view.log("true", float((view.true_target() == rows.target).double().mean()))
 
 

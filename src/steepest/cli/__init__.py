@@ -25,6 +25,7 @@ from steepest.cli.output import complain, console, line
 from steepest.cli.planning import planned
 from steepest.cli.rate_finding import lr_find
 from steepest.cli.recommending import recommend, similar
+from steepest.cli.studying import go_on_with, study
 from steepest.cli.tracing import trace
 from steepest.cli.viewing import show
 from steepest.errors import OptionError, SteepestError
@@ -145,6 +146,9 @@ app.command(
 )(compare)
 
 
+app.command()(study)
+
+
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for all results.", metavar="FOLDER")] = Path("runs/demo"),
@@ -175,6 +179,12 @@ def resume(
     verbose: Verbose = False,
 ) -> None:
     """Continue a comparison that was interrupted; finished runs are kept."""
+    from steepest.studies.base.folder import read_study
+
+    kept = read_study(folder)
+    if kept is not None:
+        go_on_with(kept, folder, as_json=as_json, open_=open_, quiet=quiet, verbose=verbose)
+        return
     from steepest.api import resume as go_on
 
     output.show(

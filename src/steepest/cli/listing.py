@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from steepest.cli.studying import study_facts, study_table
 from steepest.components.registry import Entry, Registry
 from steepest.optim import make_spec
 from steepest.schedules import make_schedule
@@ -226,6 +227,7 @@ def _facts(name: str, registry: Registry) -> dict[str, Any]:
 _SHOWN: dict[str, tuple[Any, Any]] = {
     "optimizer": (optimizer_facts, optimizer_table),
     "data set": (dataset_facts, dataset_table),
+    "study": (study_facts, study_table),
 }
 """Kinds of component that have facts and a table of their own."""
 

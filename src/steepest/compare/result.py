@@ -14,6 +14,7 @@ from steepest.compare.effects import Factorial
 from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.fits import Fits, Optimum
 from steepest.compare.rated import Rated
+from steepest.compare.studied import Studied
 from steepest.data.dataset import Task
 from steepest.record.arms import ArmEntry
 from steepest.record.schema import Frozen
@@ -309,6 +310,7 @@ class Comparison(Frozen):
         factors: the factors in which the arms differ.
         factorial: main effects and interactions, where several factors vary in all combinations.
         test_sets: test sets of each arm, and how they came about: ``folds`` or ``repeats``.
+        study: what the study found that the comparison was made for; None where it is no study's.
         test_share: the share of the rows that one of several test sets has; 0 where there is one.
     """
 
@@ -354,6 +356,7 @@ class Comparison(Frozen):
     fits: Fits | None = None
     pictures: Pictures | None = None
     rated: Rated | None = None
+    study: Studied | None = None
     results_on: str = "the test rows"
     curves_on: str = "the validation rows"
     selection: str = SELECTION

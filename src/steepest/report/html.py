@@ -20,7 +20,18 @@ from markupsafe import Markup, escape
 
 from steepest.compare.result import Comparison
 from steepest.files import cannot_write, write_atomically
-from steepest.report import contrasts, figures, fits, glossary, main_effects, rated, results, theme, view
+from steepest.report import (
+    contrasts,
+    figures,
+    fits,
+    glossary,
+    main_effects,
+    rated,
+    results,
+    studied,
+    theme,
+    view,
+)
 from steepest.report import format as show
 from steepest.report.factors import subject, varying
 from steepest.report.legend import legend
@@ -43,7 +54,8 @@ def render_html(comparison: Comparison) -> str:
         >>> "&lt;b&gt;" in render_html(result)
         True
     """
-    drawn: dict[str, figures.Figure] = {**fits.drawn(comparison), **rated.drawn(comparison)}
+    parts = (fits.drawn(comparison), rated.drawn(comparison), studied.drawn(comparison))
+    drawn: dict[str, figures.Figure] = {name: each for part in parts for name, each in part.items()}
     if comparison.curves:
         axes: tuple[figures.Axis, ...] = ("step", "epoch", "seconds", "gradients")
         for axis in axes:
@@ -60,6 +72,7 @@ def render_html(comparison: Comparison) -> str:
         comparison=comparison,
         title=comparison.title,
         show=show,
+        study_words=studied.WORDS,
         style=Markup(style()),
         library=Markup(library),
         script=Markup(script),

@@ -330,7 +330,7 @@ class ActiveRun:
 
     def _copied_net(self) -> nn.Module:
         """Return a copy of the model with the weights of an evaluation."""
-        net = copy.deepcopy(self.net).requires_grad_(requires_grad=False).eval()
+        net = copy.deepcopy(self.net).eval()
         net.load_state_dict(Kept(self.net, self.method, self.state).weights())
         return net
 

@@ -1,0 +1,185 @@
+"""``steepest study``: a named experiment, and what ``steepest list studies`` shows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from steepest.cli import output
+from steepest.cli.flags import completion
+from steepest.cli.output import console, line
+from steepest.components.registry import Registry
+from steepest.errors import OptionError
+from steepest.interrupts import always_raise
+
+SIZES = ("quick", "default", "full")
+
+
+def _flag(*names: str, help: str, panel: str = "Output") -> Any:
+    return typer.Option(*names, metavar="", help=help, rich_help_panel=panel)
+
+
+def study(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A study: steepest list studies.", metavar="NAME", autocompletion=completion("studies")
+        ),
+    ],
+    quick: Annotated[
+        bool,
+        _flag("--quick", help="Half a minute, on images that come with the package.", panel="Size"),
+    ] = False,
+    full: Annotated[
+        bool,
+        _flag("--full", help="The published size, with tuned rates beside the published ones.", panel="Size"),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for all results (default: runs/NAME).", metavar="FOLDER", rich_help_panel="Output"
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, _flag("--dry-run", help="Print what is compared and how much work it is; train nothing.")
+    ] = False,
+    notebook: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the study as a notebook that can be run, and train nothing.",
+            metavar="FILE",
+            rich_help_panel="Output",
+        ),
+    ] = None,
+    as_json: Annotated[bool, _flag("--json", help="Print the answer as JSON.")] = False,
+    open_: Annotated[bool, _flag("--open", help="Open the report in the browser.")] = False,
+    quiet: Annotated[bool, _flag("--quiet", "-q", help="Print only the result.")] = False,
+    verbose: Annotated[bool, _flag("--verbose", "-v", help="Print a line for each run.")] = False,
+) -> None:
+    """Make a study: a named experiment that asks one question and is held against published numbers.
+
+    The same command goes on with a study that was interrupted. Exit status: 0; 1 if something is not true that must
+    be; 2 for a wrong option.
+    """
+    if quick and full:
+        raise OptionError("--quick and --full exclude each other", hint="leave one of the two out.")
+    if quiet and verbose:
+        raise OptionError("--quiet and --verbose exclude each other", hint="leave one of the two out.")
+    size = "quick" if quick else "full" if full else "default"
+    if notebook is not None:
+        _check_alone("--notebook", dry_run=dry_run, as_json=as_json, open_=open_, verbose=verbose)
+        from steepest.studies import registry, write_notebook
+
+        path = write_notebook(registry.load(name)(), size, notebook, None if out is None else str(out))
+        line(f"notebook {path}", out=True)
+        return
+    from steepest.studies import plan_study
+
+    planned = plan_study(name, size)
+    if dry_run:
+        _check_alone("--dry-run", as_json=as_json, open_=open_, verbose=verbose)
+        console(out=True).print(str(planned), markup=False, highlight=False)
+        return
+    _made(planned, out, as_json=as_json, open_=open_, quiet=quiet, verbose=verbose)
+
+
+def go_on_with(
+    kept: Mapping[str, str], folder: Path, *, as_json: bool, open_: bool, quiet: bool, verbose: bool
+) -> None:
+    """Go on with the study of a folder.
+
+    Args:
+        kept: which study it is, and its size.
+        folder: where.
+        as_json, open_, quiet, verbose: as for :func:`study`.
+    """
+    if quiet and verbose:
+        raise OptionError("--quiet and --verbose exclude each other", hint="leave one of the two out.")
+    from steepest.studies import plan_study
+
+    planned = plan_study(kept["study"], kept["size"])
+    _made(planned, folder, as_json=as_json, open_=open_, quiet=quiet, verbose=verbose)
+
+
+def _check_alone(what: str, **beside: bool) -> None:
+    """Refuse options that have no effect where nothing is trained."""
+    given = next((name for name, value in beside.items() if value), None)
+    if given is not None:
+        flag = {"as_json": "--json", "open_": "--open"}.get(given, f"--{given.replace('_', '-')}")
+        raise OptionError(
+            f"{flag} has no effect with {what}, which trains nothing", hint="leave one of the two out."
+        )
+
+
+def _made(planned: Any, out: Path | None, *, as_json: bool, open_: bool, quiet: bool, verbose: bool) -> None:
+    """Make a study with a progress bar, and print its answer."""
+    from steepest.record.store import command
+    from steepest.report.console import ProgressObserver
+    from steepest.sweep.observer import Observer
+
+    always_raise()
+    try:
+        if quiet:
+            result = planned.run(out, observer=Observer())
+        else:
+            with ProgressObserver(verbose=verbose) as observer:
+                result = planned.run(out, observer=observer)
+    except KeyboardInterrupt:
+        size = () if planned.size == "default" else (f"--{planned.size}",)
+        where = () if out is None else ("--out", str(out))
+        again = command("study", planned.study.name, *size, *where)
+        line(f"interrupted; finished runs are kept. To continue: {again}")
+        raise typer.Exit(130) from None
+    if as_json:
+        line(result.studied.model_dump_json(indent=1), out=True)
+    else:
+        console(out=True).print(result)
+        line(f"report   {result.report}", out=True)
+    if open_:
+        output.open_page(result.report)
+    if not result.passed:
+        raise typer.Exit(1)
+
+
+def study_facts(name: str, registry: Registry) -> dict[str, Any]:
+    """Return what is to be known of a study, ready for JSON.
+
+    Example:
+        >>> from steepest.studies import registry
+        >>> facts = study_facts("memorisation", registry)
+        >>> facts["question"][:23], sorted(facts["minutes"])
+        ('Does a network memorise', ['default', 'full', 'quick'])
+    """
+    made, entry = registry.load(name), registry.entry(name)
+    return {
+        "name": name,
+        "what": entry.what,
+        "question": made.question,
+        "published": made.source,
+        "minutes": dict(entry.more["minutes"]),
+        "tflop": dict(entry.more["tflop"]),
+    }
+
+
+def study_table(registry: Registry, names: Sequence[str]) -> RenderableType:
+    """Return the studies as a table: the question, and the budgets of each size."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("study", no_wrap=True)
+    table.add_column("question")
+    table.add_column("minutes", justify="right", no_wrap=True)
+    table.add_column("Tflop", justify="right", no_wrap=True)
+    for name in names:
+        entry = registry.entry(name)
+        budgets = ("/".join(f"{entry.more[of][size]:g}" for size in SIZES) for of in ("minutes", "tflop"))
+        table.add_row(name, Text(entry.what, style="dim"), *budgets)
+    note = (
+        "minutes and Tflop: at most, with --quick / by default / with --full, on two cores · steepest study NAME makes "
+        "it, --dry-run shows what is compared"
+    )
+    return Group(table, Text(note, style="dim"))

@@ -1,0 +1,115 @@
+"""The answer of a study as pure data: what its part of the report shows."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from steepest.record.schema import Frozen
+
+Way = Literal["published", "corrected", "tuned"]
+"""How an arm of a study is trained: as published; with what was wrong there corrected; or with its rate tuned."""
+
+
+class StudyRow(Frozen):
+    """One arm of a study.
+
+    Attributes:
+        name: its title in the comparison.
+        way: how it is trained.
+        cells: a text for each column.
+    """
+
+    name: str
+    way: Way
+    cells: list[str]
+
+
+class Beside(Frozen):
+    """A published statement or number, and what was measured here.
+
+    Attributes:
+        what: what it is of.
+        published, measured: in words or numbers.
+    """
+
+    what: str
+    published: str
+    measured: str
+
+
+class Check(Frozen):
+    """What must be true of a study's result.
+
+    Attributes:
+        what: the statement.
+        passed: whether it holds.
+        found: the numbers.
+    """
+
+    what: str
+    passed: bool
+    found: str
+
+
+class Line(Frozen):
+    """A line of a figure, with an interval at each of its points where there is one."""
+
+    name: str
+    x: list[float]
+    y: list[float]
+    low: list[float] = Field(default_factory=list)
+    high: list[float] = Field(default_factory=list)
+
+
+class Drawing(Frozen):
+    """A figure of a study.
+
+    Attributes:
+        title, x, y: of the figure and of its axes.
+        lines: what is drawn.
+        logarithmic: whether the axis along x is.
+        ticks: texts at places along x; none where the axis is of numbers.
+        caption: what is to be known of it.
+    """
+
+    title: str
+    x: str
+    y: str
+    lines: list[Line]
+    logarithmic: bool = False
+    ticks: dict[str, float] = Field(default_factory=dict)
+    caption: str = ""
+
+
+class Studied(Frozen):
+    """What a study found.
+
+    Attributes:
+        name: of the study.
+        size: ``quick``, ``default`` or ``full``.
+        question: what it asks.
+        answer: its sentence, filled from the measured differences.
+        source: where the published numbers are from.
+        data: what it is made on.
+        columns: heads of the columns of ``rows``.
+        rows: the arms.
+        beside: published beside measured.
+        checks: what must be true.
+        drawings: its figures.
+        notes: what else is to be known.
+    """
+
+    name: str
+    size: str
+    question: str
+    answer: str
+    source: str
+    data: str
+    columns: list[str]
+    rows: list[StudyRow]
+    beside: list[Beside] = Field(default_factory=list)
+    checks: list[Check] = Field(default_factory=list)
+    drawings: list[Drawing] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)

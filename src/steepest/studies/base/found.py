@@ -1,0 +1,183 @@
+"""The measured numbers of a study: by arm and seed, with intervals, and paired differences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from steepest.compare.intervals import paired_t, t_interval
+from steepest.compare.result import Comparison
+from steepest.record.arms import ArmEntry
+from steepest.record.schema import Record
+from steepest.studies.base.data import StudyData
+
+Weights = Literal["best", "last"]
+
+Curve = list[tuple[int, float]]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table of arms: a mean over seeds with half the width of its interval.
+
+    Attributes:
+        head: its head.
+        of: returns the values of the seeds from the numbers, the comparison's name and the arm's title.
+        percent: whether it is a share, shown in percent.
+        digits: digits behind the point.
+    """
+
+    head: str
+    of: Callable[[Found, str, str], Sequence[float]]
+    percent: bool = True
+    digits: int = 1
+
+
+class Gap(NamedTuple):
+    """A paired difference over seeds.
+
+    Attributes:
+        mean, low, high: of ``first − second`` with its t interval, which holds together with those of the differences
+            that it was computed with; NaN where there is none.
+        n: pairs.
+    """
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    def text(self, *, percent: bool = True, digits: int = 1) -> str:
+        """Return the size of the difference with its interval, such as ``1.2 [0.4, 2.0]``.
+
+        Example:
+            >>> Gap(-0.012, -0.02, -0.004, 5).text()
+            '−1.2 [−2.0, −0.4] points'
+        """
+        scale = 100 if percent else 1
+        mean, low, high = (signed(each * scale, digits) for each in self[:3])
+        unit = " points" if percent else ""
+        if math.isnan(self.low):
+            return f"{mean}{unit} (no interval: every seed has the same difference)"
+        return f"{mean} [{low}, {high}]{unit}"
+
+    @property
+    def verdict(self) -> str:
+        """``more``, ``less`` or ``same``: what the interval supports of the first against the second."""
+        if self.low > 0:
+            return "more"
+        return "less" if self.high < 0 else "same"
+
+
+def signed(value: float, digits: int) -> str:
+    """Return a number with so many digits and a true minus sign; a rounded zero has none.
+
+    Example:
+        >>> signed(-1.25, 1), signed(-0.01, 1), signed(2.0, 0)
+        ('−1.2', '0.0', '2')
+    """
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if not float(text) else text.replace("-", "−")
+
+
+class Found:
+    """The numbers of a finished study.
+
+    Args:
+        comparisons: by name.
+        records: the records of their runs, by (recipe, seed).
+        data: the images.
+        size: of the study.
+    """
+
+    def __init__(
+        self,
+        comparisons: Mapping[str, Comparison],
+        records: Mapping[str, Mapping[tuple[str, int], Record]],
+        data: StudyData,
+        size: str,
+    ) -> None:
+        self.comparisons, self.data, self.size = comparisons, data, size
+        self._records = records
+
+    def arms(self, of: str = "") -> list[ArmEntry]:
+        """Return the arms of a comparison in the order in which the study lists them."""
+        return list(self.comparisons[of].arms)
+
+    def records(self, arm: str, of: str = "") -> list[Record]:
+        """Return the final runs of an arm, by seed."""
+        entry = next(each for each in self.arms(of) if arm in (each.title, each.name))
+        runs = [tuple(each.rsplit("-", 1)) for each in entry.runs]
+        found = [self._records[of][recipe, int(seed)] for recipe, seed in runs]
+        return sorted((each for each in found if each.key.phase == "final"), key=lambda each: each.key.seed)
+
+    def values(self, metric: str, arm: str, weights: Weights = "best", of: str = "") -> list[float]:
+        """Return a test metric of every seed of an arm; NaN for a run that failed."""
+        found: list[float] = []
+        for record in self.records(arm, of):
+            last = record.test_last if weights == "last" else {}
+            found.append((last or record.test).get(metric, math.nan))
+        return found
+
+    def logged(self, name: str, arm: str, of: str = "") -> list[Curve]:
+        """Return what every seed of an arm has logged under a name."""
+        return [record.logged.get(name, []) for record in self.records(arm, of)]
+
+    def last_logged(self, name: str, arm: str, of: str = "") -> list[float]:
+        """Return the last number that every seed of an arm has logged under a name; NaN where there is none."""
+        return [curve[-1][1] if curve else math.nan for curve in self.logged(name, arm, of)]
+
+    def logged_at(self, name: str, arm: str, step: int, of: str = "") -> list[float]:
+        """Return what every seed of an arm has logged at the last step up to one."""
+        found = [[value for at, value in curve if at <= step] for curve in self.logged(name, arm, of)]
+        return [each[-1] if each else math.nan for each in found]
+
+    def reached(self, name: str, arm: str, value: float, of: str = "") -> list[float]:
+        """Return the first step at which every seed of an arm has logged at least a value; infinite where none has."""
+        return [
+            next((float(step) for step, each in curve if each >= value), math.inf)
+            for curve in self.logged(name, arm, of)
+        ]
+
+
+def gaps(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> list[Gap]:
+    """Return paired differences over seeds, with intervals that all hold together with 95 % probability (Bonferroni).
+
+    Example:
+        >>> [found] = gaps([([0.9, 0.8, 0.85], [0.5, 0.45, 0.4])])
+        >>> round(found.mean, 3), found.verdict
+        (0.4, 'more')
+        >>> wider, _ = gaps([([0.9, 0.8, 0.85], [0.5, 0.45, 0.4])] * 2)
+        >>> wider.high > found.high
+        True
+    """
+    level = 1 - 0.05 / len(pairs)
+    found = [paired_t(first, second, level) for first, second in pairs]
+    return [Gap(each.mean, each.low, each.high, each.n) for each in found]
+
+
+def mean_text(values: Sequence[float], *, percent: bool = True, digits: int = 1) -> str:
+    """Return a mean over seeds with half the width of its 95 % interval.
+
+    Example:
+        >>> mean_text([0.5, 0.6, 0.7]), mean_text([1.0, 1.0])
+        ('60.0 ±24.8', '100.0')
+    """
+    scale = 100 if percent else 1
+    mean, _, high = t_interval(values)
+    if math.isnan(mean):
+        return "–"
+    text = signed(mean * scale, digits)
+    return text if math.isnan(high) else f"{text} ±{signed((high - mean) * scale, digits)}"
+
+
+def ends(values: Sequence[float], scale: float = 1.0) -> tuple[float, float, float]:
+    """Return the mean and the ends of its 95 % interval; the ends are the mean where there is no interval."""
+    mean, low, high = t_interval(values)
+    return (
+        mean * scale,
+        (mean if math.isnan(low) else low) * scale,
+        (mean if math.isnan(high) else high) * scale,
+    )

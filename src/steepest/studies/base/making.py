@@ -1,0 +1,303 @@
+"""How a study is made: its comparisons in ordinary folders, its answer from their records, its part of the report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from steepest.api import Plan, Result, plan
+from steepest.compare.studied import Studied, StudyRow, Way
+from steepest.data.variants import Variant
+from steepest.errors import FolderError, OptionError, unknown_name
+from steepest.experiment.folder import write_results
+from steepest.models import build_model, count_parameters
+from steepest.record.store import Folder
+from steepest.report.studied import study_text
+from steepest.studies.base import registry
+from steepest.studies.base.data import StudyData
+from steepest.studies.base.folder import FILE, default_folder, read_study
+from steepest.studies.base.found import Found, mean_text
+from steepest.studies.base.study import MAIN, SIZES, Comparing, Size, Study
+from steepest.sweep.observer import Observer
+from steepest.wording import plain_text
+
+TRAINING = 3
+"""Floating-point operations of a training step as multiples of a forward pass: gradients cost two."""
+TUNING = 7 / 4 + 3
+"""Runs of full length that tuning an arm costs: seven trials on a quarter of the steps, and three at full length."""
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """A study that can be made.
+
+    Attributes:
+        study: which one.
+        size: ``quick``, ``default`` or ``full``.
+        plans: its comparisons by name.
+        data: the images.
+    """
+
+    study: Study
+    size: Size
+    plans: Mapping[str, Plan]
+    data: StudyData
+
+    @property
+    def tflop(self) -> float:
+        """The floating-point operations of all training steps, in 10¹²; evaluations are not counted."""
+        return sum(training_flop(each) for each in self.plans.values()) / 1e12
+
+    def __str__(self) -> str:
+        lines = [f"{self.study.name}, {self.size}: {self.study.question}", f"data   {self.data.text}"]
+        for name, each in self.plans.items():
+            lines.append(
+                f"{f'{name}: ' if name else ''}{each}".replace(self.data.path.as_posix(), "these images")
+            )
+        lines.append(f"work   {self.tflop:.2g} Tflop of training")
+        return "\n".join(lines)
+
+    def run(self, out: str | Path | None = None, *, observer: Observer | None = None) -> StudyResult:
+        """Make every run that the folders lack, and write the study's answer into the report.
+
+        Args:
+            out: the folder (default: ``runs/NAME``, with the size behind it where that is not the default one).
+            observer: receives the progress (default: a progress bar on the terminal).
+
+        Raises:
+            FolderError: the folder is of something else, or cannot be written.
+        """
+        path = Path(out) if out is not None else default_folder(self.study.name, self.size)
+        kept = read_study(path)
+        mine = {"study": self.study.name, "size": self.size}
+        if kept is not None and kept != mine:
+            held = f"{kept['study']} of the size {kept['size']}"
+            raise FolderError(
+                f"{path.as_posix()!r} holds the study {held}, not {self.study.name} of the size {self.size}",
+                hint="give --out another folder.",
+            )
+        results: dict[str, Result] = {}
+        for name, each in self.plans.items():
+            results[name] = each.run(path / name if name else path, observer=observer)
+            if name == MAIN:
+                results[name].folder.write(FILE, json.dumps(mine) + "\n")
+        return answered(self.study, self.size, results, self.data)
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """A finished study.
+
+    Attributes:
+        result: the study's own comparison, whose report begins with the answer.
+        parts: all comparisons by name.
+        found: the measured numbers.
+    """
+
+    result: Result
+    parts: Mapping[str, Result]
+    found: Found
+
+    @property
+    def studied(self) -> Studied:
+        """The answer, with published and measured numbers and the checks."""
+        found = self.result.comparison.study
+        assert found is not None
+        return found
+
+    @property
+    def sentence(self) -> str:
+        """The study's headline."""
+        return self.studied.answer
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything is true that must be."""
+        return all(each.passed for each in self.studied.checks)
+
+    @property
+    def report(self) -> Path:
+        """The page."""
+        return self.result.report
+
+    def __rich__(self) -> Any:
+        return study_text(self.studied)
+
+    def __repr__(self) -> str:
+        return plain_text(study_text(self.studied))
+
+
+def plan_study(name: str, size: str = "default") -> StudyPlan:
+    """Return a study that has not been made yet.
+
+    Args:
+        name: of the study.
+        size: ``quick``, ``default`` or ``full``.
+
+    Raises:
+        UnknownNameError: there is no such study or size.
+        DataError: its images are not on this machine and cannot be downloaded.
+
+    Example:
+        >>> planned = plan_study("memorisation", "quick")
+        >>> [arm.name for arm in planned.plans[""].arms]
+        ['clean', '10 % shuffled', '15 % shuffled', 'all shuffled']
+        >>> planned.tflop < 0.1
+        True
+    """
+    if size not in SIZES:
+        raise unknown_name("size of a study", size, SIZES)
+    known: Size = size  # pyright: ignore[reportAssignmentType]
+    return planned(registry.load(name)(), known)
+
+
+def planned(made: Study, size: Size) -> StudyPlan:
+    """Return the plan of a study.
+
+    Raises:
+        OptionError: it has no comparison of its own.
+    """
+    data = made.data(size)
+    plans = {of: _plan(each, data, made.name) for of, each in made.comparisons(size).items()}
+    if MAIN not in plans:
+        raise OptionError(
+            f"the study {made.name} has no comparison of its own", hint="name one with an empty text."
+        )
+    return StudyPlan(made, size, plans, data)
+
+
+def study(
+    name: str,
+    out: str | Path | None = None,
+    *,
+    size: str = "default",
+    observer: Observer | None = None,
+) -> StudyResult:
+    """Make a study, or go on with it: :func:`plan_study` followed by :meth:`StudyPlan.run`.
+
+    Args:
+        name: of the study, as ``steepest list studies`` shows it.
+        out: the folder (default: ``runs/NAME``).
+        size: ``quick`` (half a minute, on bundled images), ``default`` (minutes) or ``full`` (the published size, with
+            tuned learning rates beside the published ones).
+        observer: receives the progress (default: a progress bar on the terminal).
+
+    Raises:
+        UnknownNameError: there is no such study or size.
+        FolderError: the folder is of something else.
+    """
+    return plan_study(name, size).run(out, observer=observer)
+
+
+def _plan(comparing: Comparing, data: StudyData, name: str) -> Plan:
+    """Return a comparison as a plan; it has no other baseline than the majority, which costs nothing."""
+    options: dict[str, Any] = {
+        "reader": "images", "baseline": "majority", "compile": "off", "metric": "log_loss", "schedule": "constant",
+        **data.options, **comparing.options,
+    }  # fmt: skip
+    arms = [each.arm for each in comparing.arms]
+    for of in ("train_rows", "labels", "regularizer", "procedure", "loss"):  # what is written into arms
+        if of in options:
+            value = options.pop(of)
+            arms = [each if getattr(each, of) is not None else replace(each, **{of: value}) for each in arms]
+    return plan(data.path.as_posix(), arms=arms, name=name, callbacks=list(comparing.watching), **options)
+
+
+def training_flop(planned: Plan) -> float:
+    """Return the floating-point operations of all training steps of a comparison of networks of dense layers.
+
+    A dense layer with P weights costs 2 P operations a row forward and 4 P backward. Evaluations are not counted.
+    """
+    protocol, total = planned.experiment.protocol, 0.0
+    everything = planned.table.make(0)[0]
+    counts = {
+        arm.model_text: count_parameters(build_model(arm.model, everything.shape)) for arm in planned.arms
+    }
+    rows = {arm.train_rows: _rows(arm.train_rows, len(everything.train)) for arm in planned.arms}
+    most = max(_steps(rows[arm.train_rows], arm.batch_size) for arm in planned.arms)
+    for arm in planned.arms:
+        n = rows[arm.train_rows]
+        batch = n if arm.batch_size in (None, "all") else min(int(arm.batch_size), n)
+        seen = most * batch if protocol.equal == "steps" else n
+        runs = protocol.seeds + (TUNING if arm.optimizer.tuned else 0)
+        total += 2 * TRAINING * counts[arm.model_text] * seen * float(protocol.epochs or 1) * runs
+    return total
+
+
+def _steps(rows: int, batch: int | str | None) -> int:
+    """Return the steps of an epoch."""
+    return 1 if batch in (None, "all") else -(-rows // int(batch))
+
+
+def _rows(text: str, everything: int) -> int:
+    amount = Variant(text).amount
+    if amount == "all":
+        return everything
+    return int(amount) if amount.isdigit() else round(float(amount) * everything)
+
+
+def answered(made: Study, size: Size, results: Mapping[str, Result], data: StudyData) -> StudyResult:
+    """Return a study's result, with its answer written into results and report of its own comparison.
+
+    Args:
+        made: the study.
+        size: of it.
+        results: its comparisons by name.
+        data: the images.
+    """
+    records = {of: each.folder.history() for of, each in results.items()}
+    found = Found({of: each.comparison for of, each in results.items()}, records, data, size)
+    answer = made.answer(found)
+    ways: dict[tuple[str, str], Way] = {
+        (of, each.arm.name): each.way for of, some in made.comparisons(size).items() for each in some.arms
+    }
+    columns = made.columns()
+    rows = [
+        StudyRow(
+            name=f"{of}: {arm.title}" if of else arm.title,
+            way=ways[of, arm.name],
+            cells=[
+                mean_text(each.of(found, of, arm.title), percent=each.percent, digits=each.digits)
+                for each in columns
+            ],
+        )
+        for of in results
+        for arm in found.arms(of)
+    ]
+    studied = Studied(
+        name=made.name,
+        size=size,
+        question=made.question,
+        answer=made.headlines[answer.verdict].format(**answer.fields),
+        source=made.source,
+        data=data.text,
+        columns=[f"{each.head}, %" if each.percent else each.head for each in columns],
+        rows=rows,
+        beside=list(answer.beside),
+        checks=list(answer.checks),
+        drawings=list(answer.drawings),
+        notes=list(answer.notes),
+    )
+    own = results[MAIN]
+    comparison = own.comparison.model_copy(update={"study": studied})
+    write_results(own.folder, comparison)
+    whole = Result(own.folder, comparison, own.models)
+    return StudyResult(whole, {**results, MAIN: whole}, found)
+
+
+def finished(folder: str | Path) -> StudyResult:
+    """Return a study from its folder.
+
+    Raises:
+        FolderError: the folder holds no finished study.
+    """
+    kept = read_study(Path(folder))
+    if kept is None:
+        raise FolderError(f"{str(folder)!r} holds no study", hint="name the --out folder of steepest study.")
+    planned = plan_study(kept["study"], kept["size"])
+    results = {name: Result.load(Path(folder) / name if name else folder) for name in planned.plans}
+    Folder.open(folder)
+    return answered(planned.study, planned.size, results, planned.data)

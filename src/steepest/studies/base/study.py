@@ -1,0 +1,117 @@
+"""The contract of a study: question, data, arms, published numbers, what must be true, figure and headline."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, TypeVar, get_args
+
+from steepest.compare.studied import Beside, Check, Drawing, Way
+from steepest.experiment.given import Arm
+from steepest.studies.base.data import StudyData, three_classes
+from steepest.studies.base.found import Column, Found
+
+Value = TypeVar("Value")
+
+Size = Literal["quick", "default", "full"]
+SIZES: tuple[Size, ...] = get_args(Size)
+"""Half a minute on data that comes with the package; five minutes on two cores; as published, with tuned rates."""
+
+MAIN = ""
+"""The name of a study's own comparison; further ones are in folders of their own below it."""
+
+
+@dataclass(frozen=True)
+class StudyArm:
+    """One arm of a study.
+
+    Attributes:
+        arm: as for :func:`steepest.compare`.
+        way: whether it is trained as published, with a fault corrected, or with its rate tuned.
+    """
+
+    arm: Arm
+    way: Way
+
+
+@dataclass(frozen=True)
+class Comparing:
+    """One comparison of a study.
+
+    Attributes:
+        arms: what is compared.
+        options: of the protocol and the model, as for :func:`steepest.compare`.
+        watching: callbacks that only watch, by reference.
+    """
+
+    arms: Sequence[StudyArm]
+    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    watching: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a study makes of its numbers.
+
+    Attributes:
+        verdict: which of the study's headlines the intervals support.
+        fields: what the headline is filled with.
+        beside: published beside measured.
+        checks: what must be true.
+        drawings: figures.
+        notes: what else is to be known.
+    """
+
+    verdict: str
+    fields: Mapping[str, str]
+    beside: Sequence[Beside] = ()
+    checks: Sequence[Check] = ()
+    drawings: Sequence[Drawing] = ()
+    notes: Sequence[str] = ()
+
+
+class Study(ABC):
+    """A named experiment that asks one question.
+
+    A subclass in a file of :mod:`steepest.studies` declares, in the file's ``COMPONENTS``, besides its one-line
+    description ``what`` the budgets ``minutes`` (on two cores) and ``tflop`` by size.
+
+    Attributes:
+        name: its name.
+        question: what it asks.
+        source: where the published experiment is from.
+        headlines: a sentence for each verdict, with the names of fields in braces.
+    """
+
+    name: ClassVar[str]
+    question: ClassVar[str]
+    source: ClassVar[str]
+    headlines: ClassVar[Mapping[str, str]]
+
+    def data(self, size: Size) -> StudyData:
+        """Return the data: by default three classes of images."""
+        return three_classes(bundled=size == "quick")
+
+    @abstractmethod
+    def comparisons(self, size: Size) -> Mapping[str, Comparing]:
+        """Return the comparisons by name; the one with an empty name is the study's own."""
+
+    @abstractmethod
+    def columns(self) -> Sequence[Column]:
+        """Return the columns of the table of arms."""
+
+    @abstractmethod
+    def answer(self, found: Found) -> Answer:
+        """Return what the measured numbers say."""
+
+
+def by_size(size: Size, quick: Value, default: Value, full: Value) -> Value:
+    """Return the value of a size.
+
+    Example:
+        >>> by_size("default", 3, 5, 10)
+        5
+    """
+    return {"quick": quick, "default": default, "full": full}[size]

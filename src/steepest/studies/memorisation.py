@@ -1,0 +1,205 @@
+"""Does a network memorise labels that are wrong, and what does that cost on new images?
+
+The published experiment trains 3072-124-64-3 with leaky ReLU on 100 images in full batches for 200 epochs by SGD (rate
+5e-3, momentum 0.9), with true, partly shuffled (10 or 15 %) and shuffled labels; its arms have different images and one
+start. Here all arms of a seed have the same images and the same start, seeds draw others, and new images are test
+images, not those that chose the weights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from steepest.compare.studied import Beside, Check, Drawing, Line
+from steepest.experiment.given import Arm
+from steepest.studies.base.found import Column, Found, Gap, ends, gaps, mean_text
+from steepest.studies.base.study import MAIN, Answer, Comparing, Size, Study, StudyArm, by_size
+from steepest.studies.base.watching import FITTED, MEMORISED, SPENT, WRONG
+
+COMPONENTS = {
+    "memorisation": {
+        "object": "Memorisation",
+        "what": "are wrong labels memorised, and at what cost?",
+        "minutes": {"quick": 0.3, "default": 1.0, "full": 10.0},
+        "tflop": {"quick": 0.1, "default": 2.0, "full": 20.0},
+    }
+}
+
+LEVELS = {
+    "clean": "none",
+    "10 % shuffled": "shuffle(0.1, draw=run)",
+    "15 % shuffled": "shuffle(0.15, draw=run)",
+    "all shuffled": "shuffle(draw=run)",
+}
+RATE, QUICK_RATE = 0.005, 0.05
+RAISED = (
+    f"Images of 64 pixels need a higher rate than those of 3,072: it is {QUICK_RATE:g} here instead of the published "
+    f"{RATE:g}."
+)
+ROWS, EPOCHS, PUBLISHED_EPOCHS = 100, 400, 200
+NEARLY = 0.98
+
+
+class Memorisation(Study):
+    """100 images with true, partly shuffled and shuffled labels."""
+
+    name = "memorisation"
+    question = "Does a network memorise labels that are wrong, and what does that cost on new images?"
+    source = (
+        "lecture on regularisation, animal faces of 32 × 32 pixels; it shows curves and prints no numbers"
+    )
+    headlines: ClassVar = {
+        "less": "Wrong labels are memorised ({memorised} % of them) and cost accuracy on new images: {all} with all "
+        "labels shuffled; with 10 % shuffled {few}, {clean}.",
+        "same": "Wrong labels are memorised ({memorised} % of them); what that costs on new images is not told apart "
+        "from nothing: {all} with all labels shuffled, {few} with 10 % shuffled, {clean}.",
+        "more": "Wrong labels are memorised ({memorised} % of them), and networks trained on them do better on new "
+        "images: {all} with all labels shuffled, {few} with 10 % shuffled, {clean}.",
+    }
+
+    def comparisons(self, size: Size) -> Mapping[str, Comparing]:
+        """Return one comparison of four levels, at the published rate and with ``full`` also at a tuned one."""
+        rate, way = (QUICK_RATE, "corrected") if size == "quick" else (RATE, "published")
+        arms = [
+            StudyArm(Arm(optimizer=f"momentum(lr={rate:g})", labels=labels, name=name), way)
+            for name, labels in LEVELS.items()
+        ]
+        if size == "full":
+            arms += [
+                StudyArm(Arm(optimizer="momentum", labels=labels, name=f"{name}, tuned"), "tuned")
+                for name, labels in LEVELS.items()
+            ]
+        options = {
+            "model": "mlp(hidden=[124,64], activation=leaky-relu)",
+            "train_rows": f"run:{ROWS}",
+            "batch_size": "all",
+            "epochs": EPOCHS,
+            "seeds": by_size(size, 3, 10, 20),
+        }
+        return {MAIN: Comparing(arms, options, ["steepest.studies.base.watching:EveryStep"])}
+
+    def columns(self) -> Sequence[Column]:
+        """Return in-sample beside out-of-sample."""
+        return [
+            Column("wrong labels", lambda found, of, arm: found.last_logged(WRONG, arm, of)),
+            Column("in-sample", lambda found, of, arm: found.last_logged(FITTED, arm, of)),
+            Column("memorised", lambda found, of, arm: found.last_logged(MEMORISED, arm, of)),
+            Column("new images", lambda found, of, arm: found.values("accuracy", arm, "last", of)),
+            Column(f"epochs to {100 * NEARLY:.0f} %", _epochs, False, 0),
+            Column("seconds to it", _seconds, False, 2),
+        ]  # fmt: skip
+
+    def answer(self, found: Found) -> Answer:
+        """Return whether the labels were memorised, and what it cost."""
+        clean, *others = LEVELS
+        accuracy = {name: found.values("accuracy", name, "last") for name in LEVELS}
+        cost = dict(zip(others, gaps([(accuracy[name], accuracy[clean]) for name in others]), strict=True))
+        few, all_ = cost["10 % shuffled"], cost["all shuffled"]
+        memorised = [each for name in others for each in found.last_logged(MEMORISED, name)]
+        slower = {name: found.reached(FITTED, name, NEARLY) for name in (clean, "all shuffled")}
+        [epochs] = gaps([(slower["all shuffled"], slower[clean])])
+        wrong = mean_text(found.last_logged(WRONG, "all shuffled"))
+        return Answer(
+            all_.verdict,
+            {
+                "memorised": f"{100 * sum(memorised) / len(memorised):.0f}",
+                "all": all_.text(),
+                "few": few.text(),
+                "clean": _beside_clean(few),
+            },
+            [
+                Beside(
+                    what="slightly shuffled labels against clean ones, on new images",
+                    published="“slightly better” (one draw of 100 images for each)",
+                    measured="; ".join(f"{name}: {cost[name].text()}" for name in others[:2]),
+                ),
+                Beside(
+                    what=f"accuracy on the training labels after {PUBLISHED_EPOCHS} epochs",
+                    published="nearly all, on a curve",
+                    measured="; ".join(
+                        f"{name}: {mean_text(found.logged_at(FITTED, name, PUBLISHED_EPOCHS))} %"
+                        for name in LEVELS
+                    ),
+                ),
+                Beside(
+                    what=f"epochs to {100 * NEARLY:.0f} % on the training labels, all shuffled − clean",
+                    published="more, in words",
+                    measured=epochs.text(percent=False, digits=0),
+                ),
+                Beside(
+                    what="wrong labels with all of them shuffled",
+                    published="100 % (in words)",
+                    measured=f"{wrong} %: of three classes a third stays right",
+                ),
+            ],
+            self._checks(found),
+            [_curves(found)],
+            [
+                "Arms of a seed share start and images; intervals hold both and are paired by seed. Weights are the "
+                "last ones: the best ones on validation are those before anything is memorised.",
+                *([RAISED] if found.size == "quick" else []),
+            ],
+        )
+
+    @staticmethod
+    def _checks(found: Found) -> list[Check]:
+        checks: list[Check] = []
+        for least, epochs in ((NEARLY, PUBLISHED_EPOCHS), (1.0, EPOCHS)):
+            lowest = {name: min(found.logged_at(FITTED, name, epochs)) for name in LEVELS}
+            worst = min(lowest, key=lambda name: lowest[name])
+            checks.append(
+                Check(
+                    what=f"every run is right on {100 * least:.0f} % of its training labels within {epochs} epochs",
+                    passed=all(
+                        max(value for step, value in curve if step <= epochs) >= least
+                        for name in LEVELS
+                        for curve in found.logged(FITTED, name)
+                    ),
+                    found=f"the lowest after {epochs} epochs is {100 * lowest[worst]:.1f} % ({worst})",
+                )
+            )
+        return checks
+
+
+def _beside_clean(few: Gap) -> str:
+    """Return what the difference of few shuffled labels is worth, in words."""
+    words = {
+        "same": "not told apart from clean labels",
+        "more": "better than clean labels",
+        "less": "worse than clean labels",
+    }
+    return words[few.verdict]
+
+
+def _epochs(found: Found, of: str, arm: str) -> list[float]:
+    """Return the epochs until nearly all labels were right."""
+    return found.reached(FITTED, arm, NEARLY, of)
+
+
+def _seconds(found: Found, of: str, arm: str) -> list[float]:
+    """Return the seconds of training until nearly all labels were right, without those of the watching."""
+    taken: list[float] = []
+    for record, steps in zip(found.records(arm, of), found.reached(FITTED, arm, NEARLY, of), strict=True):
+        watching = sum(value for _, value in record.logged.get(SPENT, []))
+        taken.append((record.clocks.train - watching) / record.steps * steps if record.steps else math.nan)
+    return taken
+
+
+def _curves(found: Found) -> Drawing:
+    """Return the accuracy on the training labels by epoch, as means over seeds."""
+    lines: list[Line] = []
+    for name in LEVELS:
+        curves = found.logged(FITTED, name)
+        steps = sorted({step for curve in curves for step, _ in curve})
+        shown = [step for step in steps if step <= 50 or step % 10 == 0]
+        at = [ends(found.logged_at(FITTED, name, step), 100)[0] for step in shown]
+        lines.append(Line(name=name, x=[float(step) for step in shown], y=at))
+    return Drawing(
+        title="Accuracy on the training labels by epoch",
+        x="epoch",
+        y="right on the training labels, %",
+        lines=lines,
+        caption="Means over seeds. A step is an epoch: every batch has all images.",
+    )

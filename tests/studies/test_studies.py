@@ -1,0 +1,247 @@
+"""Studies: an ordinary folder, an answer that follows the measured numbers, and budgets that are kept."""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from steepest.api import Result
+from steepest.cli import main
+from steepest.compare.studied import Check, Drawing, Line
+from steepest.data.catalog import SOURCES, places
+from steepest.data.variants import Variant
+from steepest.errors import FolderError, UnknownNameError
+from steepest.experiment.given import Arm
+from steepest.report.html import render_html
+from steepest.studies import plan_study, registry, study
+from steepest.studies.base.folder import FILE
+from steepest.studies.base.found import Column, Found, gaps, mean_text
+from steepest.studies.base.making import StudyPlan, finished, planned
+from steepest.studies.base.notebook import notebook
+from steepest.studies.base.study import MAIN, SIZES, Answer, Comparing, Size, Study, StudyArm
+from steepest.studies.base.watching import CURVATURE, FITTED, LOSS, MEMORISED, NORM_1, NORM_2, RIGHT, WRONG
+from steepest.sweep.observer import Observer
+
+CASES = {"memorisation": 4}
+"""Every study, with the arms of its own comparison with ``--quick``."""
+
+MOST = {"quick": (0.5, 20.0), "default": (5.0, 20.0), "full": (math.inf, math.inf)}
+"""Minutes and Tflop that a study of each size may take."""
+
+
+def test_every_study_has_a_row():
+    assert set(CASES) == set(registry.names())
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", CASES)
+def test_a_study_keeps_its_budget(name: str, size: str) -> None:
+    """Its steps cost no more than it says, and it says no more than a study of its size may cost."""
+    if size != "quick" and not any(places(SOURCES.load(each)) for each in ("afhq-32", "fashion-mnist")):
+        pytest.skip("no images: STEEPEST_DATA names no folder with fashion-mnist or afhq-32")
+    says = {of: registry.entry(name).more[of][size] for of in ("minutes", "tflop")}
+    found = plan_study(name, size)
+    assert 0 < found.tflop <= says["tflop"] <= MOST[size][1]
+    assert says["minutes"] <= MOST[size][0]
+    assert found.data.text in str(found)
+    for of, comparing in found.study.comparisons(found.size).items():
+        names = [each.arm.name for each in comparing.arms]
+        assert all(names)
+        assert sorted(arm.name for arm in found.plans[of].arms) == sorted(names)
+        tuned = {arm.name for arm in found.plans[of].arms if arm.optimizer.tuned}
+        assert tuned == {each.arm.name for each in comparing.arms if each.way == "tuned"}
+        assert all(arm.train_rows.startswith("run:") for arm in found.plans[of].arms)
+    if size == "quick":
+        assert len(found.plans[MAIN].arms) == CASES[name]
+        assert ".npz" in found.data.path.name
+
+
+class Small(Study):
+    """Two kinds of labels, of which one cannot be learned from."""
+
+    name = "small"
+    question = "Do shuffled labels harm?"
+    source = "made for this test"
+    headlines: ClassVar = {
+        "less": "Yes: {gap}.",
+        "same": "Not told apart: {gap}.",
+        "more": "They help: {gap}.",
+    }
+
+    def comparisons(self, size: Size) -> Mapping[str, Comparing]:
+        arms = [
+            StudyArm(Arm(optimizer="momentum(lr=0.05)", labels=labels, name=name), "published")
+            for name, labels in (("clean", "none"), ("shuffled", "shuffle(draw=run)"))
+        ]
+        options = {
+            "model": "mlp(hidden=[16])", "train_rows": "run:60", "batch_size": "all", "epochs": 60, "seeds": 3,
+        }  # fmt: skip
+        watching = [
+            f"steepest.studies.base.watching:{each}" for each in ("EveryStep", "Norms", "TopEigenvalue")
+        ]
+        own = Comparing(arms, options, watching)
+        return {MAIN: own, "short": Comparing(arms, {**options, "epochs": 2, "seeds": 2})}
+
+    def columns(self) -> Sequence[Column]:
+        return [
+            Column("new images", lambda found, of, arm: found.values("accuracy", arm, "last", of)),
+            Column("norm", lambda found, of, arm: found.last_logged(NORM_2, arm, of), percent=False),
+        ]
+
+    def answer(self, found: Found) -> Answer:
+        [gap] = gaps([[found.values("accuracy", name, "last") for name in ("shuffled", "clean")]])
+        line = Line(name="clean", x=[1.0, 2.0], y=[3.0, 4.0], low=[2.0, 3.0], high=[4.0, 5.0])
+        return Answer(
+            gap.verdict,
+            {"gap": gap.text()},
+            checks=[Check(what="shuffled labels are worse", passed=gap.mean < 0, found=gap.text())],
+            drawings=[Drawing(title="A <b>figure</b>", x="x", y="y", lines=[line], ticks={"one": 1.0})],
+        )
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return planned(Small(), "quick").run(tmp_path_factory.mktemp("study") / "small", observer=Observer())
+
+
+def test_the_answer_is_that_of_the_records(made):
+    found = made.found
+    by_seed = {
+        name: [record.test_last.get("accuracy", record.test["accuracy"]) for record in found.records(name)]
+        for name in ("clean", "shuffled")
+    }
+    assert all(found.values("accuracy", name, "last") == values for name, values in by_seed.items())
+    difference = np.array(by_seed["shuffled"]) - np.array(by_seed["clean"])
+    mean, error = difference.mean(), stats.sem(difference)
+    half = stats.t.ppf(0.975, 2) * error
+    [gap] = gaps([(by_seed["shuffled"], by_seed["clean"])])
+    assert gap[:3] == pytest.approx((mean, mean - half, mean + half))
+    assert made.sentence == Small.headlines[gap.verdict].format(gap=gap.text())
+    assert [row.cells[0] for row in made.studied.rows[:2]] == [mean_text(by_seed[n]) for n in by_seed]
+    assert [row.name for row in made.studied.rows][2:] == ["short: clean", "short: shuffled"]
+    assert made.passed
+
+
+def test_what_is_logged_is_what_it_says(made):
+    found = made.found
+    for name, least, most in (("clean", 0.0, 0.0), ("shuffled", 0.4, 0.9)):
+        assert all(least <= each <= most for each in found.last_logged(WRONG, name))
+        for record in found.records(name):
+            logged = record.logged
+            assert [step for step, _ in logged[FITTED]][:3] == [0, 1, 2]
+            assert logged[LOSS][-1][0] == 60
+            assert logged[CURVATURE][0][1] > 0
+            assert logged[NORM_1][-1][1] > logged[NORM_2][-1][1]
+            wrong, fitted, right = (logged[each][-1][1] for each in (WRONG, FITTED, RIGHT))
+            memorised = logged[MEMORISED][-1][1] if wrong else 0.0
+            assert fitted - wrong * memorised <= right + 1e-12  # of the rows whose label is right
+            assert right <= 1 - wrong * memorised + 1e-12
+            assert wrong or right == fitted
+    assert found.reached(FITTED, "clean", 0.0) == [0.0, 0.0, 0.0]
+    assert found.reached(FITTED, "clean", 1.1) == [math.inf] * 3
+
+
+def test_seeds_draw_images_and_arms_share_them():
+    table = planned(Small(), "quick").plans[MAIN].table
+    clean, shuffled = (table.vary(Variant("run:60", labels))[0] for labels in ("", "shuffle(draw=run)"))
+    one, other = clean.training(0), clean.training(1)
+    assert not (one.inputs[0] == other.inputs[0]).all()
+    assert (one.inputs[0] == shuffled.training(0).inputs[0]).all()
+
+
+def test_a_study_is_an_ordinary_folder_whose_report_begins_with_the_answer(made):
+    loaded = Result.load(made.result.path)
+    assert loaded.comparison.study == made.studied
+    assert loaded.difference("clean", "shuffled", "accuracy").metric == "accuracy"
+    page = made.report.read_text(encoding="utf-8")
+    assert page.index(Small.question) < page.index("The comparison that this is made from")
+    assert "A &lt;b&gt;figure&lt;/b&gt;" in page
+    assert "A <b>figure</b>" not in page
+    assert "study-arms" not in render_html(loaded.comparison.model_copy(update={"study": None}))
+    assert json.loads((made.result.path / FILE).read_text()) == {"study": "small", "size": "quick"}
+    assert (made.result.path / "short" / "report.html").is_file()
+
+
+def test_a_study_goes_on_and_repeats_nothing(made):
+    class Runs(Observer):
+        made: ClassVar[list[str]] = []
+
+        def run(self, record):
+            self.made.append(record.key.name)
+
+    again = planned(Small(), "quick").run(made.result.path, observer=Runs())
+    assert Runs.made == []
+    assert again.studied == made.studied
+    with pytest.raises(
+        FolderError, match="holds the study small of the size quick, not small of the size full"
+    ):
+        planned(Small(), "full").run(made.result.path, observer=Observer())
+
+
+def test_what_is_no_study_is_refused(tmp_path):
+    with pytest.raises(UnknownNameError, match="memorization"):
+        plan_study("memorization")
+    with pytest.raises(UnknownNameError, match="size of a study 'quik'"):
+        plan_study("memorisation", "quik")
+    with pytest.raises(FolderError, match="holds no study"):
+        finished(tmp_path)
+    (tmp_path / FILE).write_text("[]")
+    with pytest.raises(FolderError, match="cannot read"):
+        finished(tmp_path)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_study_is_a_notebook_whose_cells_are_python(name, tmp_path):
+    made = notebook(registry.load(name)(), "quick", str(tmp_path))
+    for cell in made["cells"]:
+        if cell["cell_type"] == "code":
+            ast.parse(cell["source"])
+    assert (made["nbformat"], made["nbformat_minor"]) == (4, 5)
+    assert len({cell["id"] for cell in made["cells"]}) == len(made["cells"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_a_quick_study_ends_with_an_answer(name, tmp_path):
+    result = study(name, tmp_path / "study", size="quick", observer=Observer())
+    assert "{" not in result.sentence
+    assert len(result.studied.rows) >= CASES[name]
+    assert all(len(row.cells) == len(result.studied.columns) for row in result.studied.rows)
+    assert result.studied.checks
+    assert result.studied.drawings
+    assert finished(tmp_path / "study").studied == result.studied
+
+
+def test_the_command_lists_plans_and_writes_studies(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["list", "studies"]) == 0
+    assert all(name in capsys.readouterr().out for name in ["memorisation"])
+    assert main(["study", "memorisation", "--quick", "--dry-run"]) == 0
+    assert "4 arms" in capsys.readouterr().out
+    file = tmp_path / "study.ipynb"
+    assert main(["study", "memorisation", "--quick", "--notebook", str(file)]) == 0
+    assert json.loads(file.read_text(encoding="utf-8"))["cells"]
+    for wrong in (["--quick", "--full"], ["--dry-run", "--json"], ["--quiet", "--verbose"]):
+        assert main(["study", "memorisation", *wrong]) == 2
+    assert "Hint:" in capsys.readouterr().err
+
+
+def test_a_statement_that_is_not_true_is_an_exit_status(made, capsys, monkeypatch):
+    """The commands study and resume end alike."""
+    failed = made.studied.model_copy(update={"checks": [Check(what="so", passed=False, found="not")]})
+    comparison = made.result.comparison.model_copy(update={"study": failed})
+    other = replace(made, result=replace(made.result, comparison=comparison))
+    for result, status in ((made, 0), (other, 1)):
+        monkeypatch.setattr(StudyPlan, "run", lambda self, out, observer, result=result: result)
+        for command in (["study", "memorisation", "--quick", "-q"], ["resume", str(made.result.path), "-q"]):
+            monkeypatch.setattr(registry, "load", lambda name: Small)
+            assert main(command) == status
+            assert made.sentence in " ".join(capsys.readouterr().out.split())
