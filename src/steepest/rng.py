@@ -35,6 +35,7 @@ Purpose = Literal[
     "data",
     "tuning",
     "map",
+    "prune",
 ]
 
 _MASK = (1 << 64) - 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.robust.conftest import EXPERIMENT, Nursery
 from tests.robust.test_kill import KILLED, check_same
 
@@ -12,20 +14,25 @@ STAGES = (
 procedure = ["train", "continue(0.5)", "continue(0.5, point=last)"]
 """
 )
+PRUNED = STAGES.replace(
+    '"continue(0.5)", "continue(0.5, point=last)"',
+    '"prune(0.5, 2)", "lottery(0.5, 2, rewind=0.2)", "lottery(0.5, 2, rewind=0.2, ticket=random-mask)"',
+)
 WRITES = [("start-", 1), ("journal.jsonl", 1), ("start-", 1), ("start-", 2), ("rows", 1), ("results.json", 1)]
 
 
-def test_killed_between_the_stages(nursery: Nursery) -> None:
+@pytest.mark.parametrize("what", ["stages", pytest.param("pruned", marks=pytest.mark.slow)])
+def test_killed_between_the_stages(nursery: Nursery, what: str) -> None:
     """Killed inside writes of the weights that the next stage starts from, and of what follows."""
-    (nursery.where / "stages.toml").write_text(STAGES)
-    found = nursery.run("compare", "stages.toml", "--out", "stages-whole")
+    (nursery.where / f"{what}.toml").write_text({"stages": STAGES, "pruned": PRUNED}[what])
+    found = nursery.run("compare", f"{what}.toml", "--out", f"{what}-whole")
     assert found["status"] == 0, found["said"]
-    out = nursery.where / "stages-torn"
+    out = nursery.where / f"{what}-torn"
     for name, nth in WRITES:
-        command = ("resume", out.name) if out.exists() else ("compare", "stages.toml", "--out", out.name)
+        command = ("resume", out.name) if out.exists() else ("compare", f"{what}.toml", "--out", out.name)
         found = nursery.run(*command, name=name, nth=nth)
         assert found["status"] == KILLED, (name, nth, found["said"])
     found = nursery.run("resume", out.name)
     assert found["status"] == 0, found["said"]
     assert not list(out.glob("checkpoints/start-*"))
-    check_same(out, nursery.where / "stages-whole")
+    check_same(out, nursery.where / f"{what}-whole")

@@ -12,6 +12,7 @@ from steepest.procedures import make_procedure
 from steepest.record.schema import Record
 from steepest.sweep.expected import expected_runs
 from steepest.sweep.plan import Setup, finals, next_runs, starts, tuning
+from steepest.sweep.stages import in_stages
 from tests.sweep.arms import arms_of, lengths
 
 BOTH = ("train", "continue(0.3)")
@@ -26,7 +27,7 @@ def setup(*procedures: str, optimizer: str = "adam", whole: int = 101, seeds: in
         own = type(arm)(
             **{**vars(arm), "factors": {**arm.factors, "procedure": made.text}, "label": made.title}
         )
-        arms.append(own.in_stages(made).labelled(made.title, {"procedure": made.title}))
+        arms.append(in_stages(own, made).labelled(made.title, {"procedure": made.title}))
     every = [stage for each in arms for stage in each.chain]
     return Setup(tuple(arms), tuple(range(seeds)), "log_loss", False, lengths=lengths(every, whole))
 
@@ -41,8 +42,10 @@ def play(made: Setup, failed=lambda run: False):
             if run.parent is not None:
                 whose = (run.parent.key.recipe, run.parent.key.seed)
                 assert whose in history, "a run was planned before the run that it starts from"
-                assert (*whose, run.arm.point) in starts(made, history), "its weights were not kept"
-                assert run.parent.key.seed == run.key.seed
+                for source, point in run.sources.values():
+                    needed = (source.key.recipe, source.key.seed, point)
+                    assert needed in starts(made, history), "weights that it needs were not kept"
+                    assert source.key.seed == run.key.seed
             bad = failed(run) or (run.parent is not None and history[whose].failed)
             loss = math.nan if bad else (math.log10(float(run.rule.hyper.lr)) + 3) ** 2
             history[identity] = Record(
@@ -93,6 +96,29 @@ def test_procedures_that_begin_alike_share_their_first_stage() -> None:
     _, runs, before = play(made)
     assert Counter(run.arm.inner for run in runs) == {True: 12, False: 24}
     assert len(before) == len(runs)
+
+
+def test_a_ticket_needs_its_mask_and_the_weights_to_which_it_goes_back() -> None:
+    made = setup("lottery(0.5, 2, rewind=0.1)", "lottery(0.5, 2, rewind=0.1, ticket=redrawn)")
+    _, runs, before = play(made)
+    assert len(runs) == len(before) == 4 * 12  # the trainings before the last one are shared
+    last = next(run for run in runs if not run.arm.inner and run.key.phase == "final")
+    first, second, _ = last.line
+    assert last.recipe.start == (first.recipe.id, "after 0.1")
+    assert last.recipe.masked == (second.recipe.id, "last")
+    assert first.marks == {"after 0.1": last.before} == {"after 0.1": round(0.1 * first.recipe.steps)}
+    redrawn = next(run for run in runs if not run.arm.inner and run.recipe.draw and run.key.phase == "final")
+    assert (redrawn.recipe.start, redrawn.before, redrawn.recipe.draw) == (None, 0, "another")
+
+
+def test_a_procedure_of_another_length_is_that_much_longer() -> None:
+    made = setup("train", "lottery(0.5, 2, each=2)", "train-for(6)")
+    _, runs, before = play(made)
+    final = Counter()
+    for run in runs:
+        final[run.key.name.partition(", stage")[0]] += run.recipe.steps * (run.key.phase == "final")
+    assert sorted(final.values()) == [2 * 101, 2 * 606, 2 * 606]
+    assert sum(run.steps for run in before) == sum(run.recipe.steps for run in runs)
 
 
 def test_a_stage_that_fails_fails_its_children_once() -> None:

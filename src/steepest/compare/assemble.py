@@ -18,13 +18,8 @@ from steepest.record.arms import ArmEntry
 from steepest.record.schema import BaselineRecord, Record
 from steepest.sweep.arms import Arm
 from steepest.sweep.contestants import whole_spec
-from steepest.sweep.plan import (
-    PlannedRun,
-    defaults,
-    finals,
-    sweeps,
-    tuning,
-)
+from steepest.sweep.plan import defaults, finals, sweeps, tuning
+from steepest.sweep.planned import PlannedRun
 
 GOOD_RANGE = 0.01
 """A rate is good if its validation metric is within this fraction of the best."""

@@ -21,17 +21,8 @@ from steepest.compare.scores import Scores, over_sets, scores
 from steepest.optim.spec import MethodSpec
 from steepest.record.schema import BaselineRecord, Record
 from steepest.sweep.arms import Arm
-from steepest.sweep.plan import (
-    History,
-    PlannedRun,
-    Setup,
-    constants,
-    defaults,
-    finals,
-    on_validation,
-    tuning,
-    winner,
-)
+from steepest.sweep.plan import Setup, constants, defaults, finals, on_validation, tuning, winner
+from steepest.sweep.planned import History, PlannedRun
 
 RunRows = Sequence[Mapping[str, ArrayLike] | None]
 """Of each test set and seed, what each test row gave (``loss``, ``correct``), None if the run failed."""

@@ -41,7 +41,8 @@ from steepest.recipe import ExecutionPlan, Experiment, Precision
 from steepest.regularizers import NONE
 from steepest.schedules import length_text
 from steepest.sweep.arms import PLAIN, Arm
-from steepest.sweep.plan import PlannedRun, finals
+from steepest.sweep.plan import finals
+from steepest.sweep.planned import PlannedRun
 from steepest.version import version
 from steepest.wording import counted, significant
 

@@ -26,7 +26,8 @@ from steepest.sweep.compiling import Work, with_choice
 from steepest.sweep.defaults import PILOT_STEPS, equal_seconds, pilot, pilot_arms, pilot_recipe
 from steepest.sweep.estimate import at_a_time, fit_budget, plan_seconds
 from steepest.sweep.expected import expected_runs
-from steepest.sweep.plan import History, Setup
+from steepest.sweep.plan import Setup
+from steepest.sweep.planned import History
 from steepest.sweep.runner import Runner
 from steepest.wording import counted
 

@@ -26,14 +26,20 @@ def uneven(arm: Arm, datasets: Datasets) -> list[Note]:
 
 
 def lacking_controls(wanted: Sequence[Wanted]) -> list[Note]:
-    """Return a note for each procedure that is compared without its control."""
+    """Return a note for each procedure that is compared without its control, and one where their lengths differ."""
     made = {arm.procedure: make_procedure(arm.procedure) for arm in wanted}
     there = {each.text for each in made.values()}
-    return [
-        Note(
-            "info",
-            f"{each.title} is compared without its control of equal length: add --procedure {each.control}.",
-        )
+    found = [
+        f"{each.title} is compared without its control of equal length: add --procedure {_quoted(each.control)}."
         for each in made.values()
-        if each.control not in there
+        if make_procedure(each.control).text not in there
     ]
+    lengths = {each.title: each.length for each in made.values()}
+    if len(set(lengths.values())) > 1:
+        said = ", ".join(f"{title} {length:g}" for title, length in lengths.items())
+        found.append(f"procedures have different lengths, in those of one run of train: {said}.")
+    return [Note("info", text) for text in found]
+
+
+def _quoted(text: str) -> str:
+    return f"'{text}'" if "(" in text else text

@@ -61,7 +61,8 @@ from steepest.sweep.crew import Crew
 from steepest.sweep.estimate import at_a_time, plan_seconds
 from steepest.sweep.machine import cores, with_room
 from steepest.sweep.observer import Observer
-from steepest.sweep.plan import PlannedRun, Setup, chosen_rules, finals, refits, taking_part
+from steepest.sweep.plan import Setup, chosen_rules, finals, refits, taking_part
+from steepest.sweep.planned import PlannedRun
 from steepest.sweep.runner import Runner
 from steepest.train.weights import as_precise
 

@@ -58,6 +58,8 @@ from steepest.sweep.meaning import model_meant, schedule_meant
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Setup
 from steepest.sweep.rows import about_rows, check_rows
+from steepest.sweep.stages import check_model as check_stages_of
+from steepest.sweep.stages import check_stages, in_stages
 from steepest.sweep.timing import Steps, choose_execution, workers_for
 from steepest.sweep.trials import check_equal_trials, check_sweep
 from steepest.sweep.unused import without_effect
@@ -283,6 +285,7 @@ def _check_options(experiment: Experiment, wanted: Sequence[Wanted]) -> None:
         check_sweep(methods)
     for arm in wanted:
         check_method(arm.regularizer, arm.optimizer.rule)
+        check_stages(make_procedure(arm.procedure), arm.optimizer.rule)
     for schedule in dict.fromkeys(arm.schedule for arm in wanted):
         make_schedule(schedule, LONG)  # whether it fits the runs that are made is seen when they are planned
     device = usable_device(experiment.execution.device)
@@ -430,7 +433,9 @@ def _arm(
         callbacks=tuple(each for _, each in wanted.callbacks),
         trained=size_of(trainable(net)),
     )
-    return arm.in_stages(make_procedure(wanted.procedure)), net
+    procedure = make_procedure(wanted.procedure)
+    check_stages_of(procedure, net)
+    return in_stages(arm, procedure), net
 
 
 def _merged(one: Arm, same: Arm) -> Arm:

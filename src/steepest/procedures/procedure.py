@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from steepest.components import grammar
 from steepest.components.references import load_reference
 from steepest.components.registry import Registry
 from steepest.errors import OptionError
+from steepest.procedures.pruning import Pruning
 
 Point = Literal["best", "last"]
 """Weights of a run: those that were best on the validation rows, or those after the last step."""
 POINTS: tuple[Point, ...] = get_args(Point)
+
+Draw = Literal["", "glorot", "another", "another glorot"]
+"""How first weights are drawn: as the model draws them, by Glorot's rule, or either again with other random numbers."""
+DRAWS: tuple[Draw, ...] = get_args(Draw)
 
 registry = Registry("procedure", "steepest.procedures.chains")
 
@@ -25,12 +31,25 @@ class Stage:
     """One run of a procedure.
 
     Attributes:
-        share: its part of the steps of the whole, above 0 and at most 1.
-        start: which weights of the stage before it starts from; None for the first stage, whose weights are drawn.
+        share: its steps in lengths of a plain run, above 0.
+        start: which weights of the stage before it starts from, or is pruned by; None for the first stage, whose
+            weights are drawn.
+        prune: which weights are held at zero: those that are small at ``start``; None where none are.
+        rewind: where it does not start from the weights at ``start``: the share of the first stage after whose steps
+            it takes its weights from there, 0 for those that were drawn; None where it goes on from ``start``.
+        draw: how weights are drawn; only where the stage does not start from those of another.
     """
 
     share: float
     start: Point | None = None
+    prune: Pruning | None = field(default=None, repr=False)
+    rewind: float | None = field(default=None, repr=False)
+    draw: Draw = field(default="", repr=False)
+
+    def __str__(self) -> str:
+        more = {"pruned by": self.prune, "rewound to": self.rewind, "drawn": self.draw or None}
+        said = [f" {name} {value}" for name, value in more.items() if value is not None]
+        return f"{self.share!r} from {self.start}{''.join(said)}"
 
 
 @dataclass(frozen=True)
@@ -38,14 +57,16 @@ class Procedure:
     """A chain of stages, each a run that starts from the weights of the one before.
 
     Attributes:
-        stages: in order; their shares sum to 1.
+        stages: in order; their shares sum to ``length``.
         control: the procedure of equal length that it should be compared with.
+        length: its steps in lengths of a plain run, ``train``.
         text: its specification with every option.
         title: its specification without keyword-only options at their defaults, as people read it.
     """
 
     stages: tuple[Stage, ...]
     control: str = "train"
+    length: float = 1.0
     text: str = ""
     title: str = ""
 
@@ -57,7 +78,28 @@ class Procedure:
             >>> one.prefix(1) == other.prefix(1), one.prefix(2) == other.prefix(2)
             (True, False)
         """
-        return ", ".join(f"{each.share!r} from {each.start}" for each in self.stages[:count])
+        kept = "".join(f", kept at {share!r}" for share in self.kept) if count == 1 else ""
+        return ", ".join(str(each) for each in self.stages[:count]) + kept
+
+    @property
+    def kept(self) -> tuple[float, ...]:
+        """The shares of the first stage after which later ones need its weights.
+
+        Example:
+            >>> make_procedure("continue").kept
+            ()
+        """
+        return tuple(sorted({each.rewind for each in self.stages if each.rewind}))
+
+    @property
+    def prunes(self) -> bool:
+        """Whether one of its stages holds weights at zero.
+
+        Example:
+            >>> make_procedure("prune(0.9)").prunes, make_procedure("train").prunes
+            (True, False)
+        """
+        return any(each.prune for each in self.stages)
 
 
 def make_procedure(text: str) -> Procedure:
@@ -85,6 +127,9 @@ def make_procedure(text: str) -> Procedure:
         hint = f"its options are {known}." if known else "it has no options."
         raise OptionError(f"the procedure {text!r} cannot be made: {error}", hint=hint) from None
     bound.apply_defaults()
+    for key, value in bound.arguments.items():  # 3 and 3.0 are the same length
+        if type(value) is int and "float" in str(signature.parameters[key].annotation):
+            bound.arguments[key] = float(value)
     try:
         made = build(*bound.args, **bound.kwargs)
     except TypeError as error:
@@ -108,7 +153,7 @@ def _written(
     parts: list[str] = []
     for key, parameter in parameters.items():
         value = values[key]
-        shown = value if isinstance(value, str) else repr(value)
+        shown = value if isinstance(value, str) and _PLAIN.fullmatch(value) else repr(value)
         if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
             parts.append(shown)
         elif not short or value != parameter.default:
@@ -116,12 +161,16 @@ def _written(
     return f"{name}({', '.join(parts)})" if parts else name
 
 
+_PLAIN = re.compile(r"[A-Za-z_][\w-]*")
+"""Strings that stand in a specification without quotes."""
+
+
 def _check(made: Procedure, text: str) -> None:
     shares = [each.share for each in made.stages]
-    if not shares or not all(0 < each <= 1 for each in shares) or not math.isclose(sum(shares), 1.0):
+    if not shares or not all(each > 0 for each in shares) or not math.isclose(sum(shares), made.length):
         raise OptionError(
-            f"the stages of {text!r} have the shares {shares}, which do not sum to 1",
-            hint="give stages shares above 0 that sum to 1: a procedure is as long as its control.",
+            f"the stages of {text!r} have the shares {shares}, which do not sum to {made.length:g}",
+            hint=f"give stages shares above 0 that sum to {made.length:g}: a procedure is as long as its control.",
         )
     first, *later = [each.start for each in made.stages]
     if first is not None or not all(each in POINTS for each in later):

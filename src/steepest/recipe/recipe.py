@@ -42,6 +42,9 @@ class Recipe(Options):
         max_seconds: of training, after which the run ends, or None.
         start: the run whose weights it starts from, as its recipe's id and the point (``best``, ``last``); None for
             weights drawn anew.
+        draw: how first weights are drawn where that is not the model's own way; empty where it is.
+        prune: which weights are held at zero, those that were small in the run ``masked``; empty for none.
+        masked: the run whose weights ``prune`` goes by, as its recipe's id and the point.
     """
 
     data: str
@@ -65,6 +68,9 @@ class Recipe(Options):
     accumulate: int = 1
     max_seconds: float | None = None
     start: tuple[str, str] | None = None
+    draw: str = ""
+    prune: str = ""
+    masked: tuple[str, str] | None = None
 
     def scheduled(self, schedule: str) -> Recipe:
         """Return this recipe with a schedule of steepest's own."""
@@ -138,6 +144,9 @@ BEARINGS: Mapping[str, Bearing] = {
     "accumulate": Bearing(1, in_time=True, in_pilot=True),
     "max_seconds": Bearing(None),
     "start": Bearing(None),
+    "draw": Bearing(""),
+    "prune": Bearing(""),
+    "masked": Bearing(None),
 }
 """What every field of a recipe bears on."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ class Around:
     Args:
         applied: the regularizers.
         model: whose parameters the optimizer moves.
+        masks: what is held at zero, by parameter.
 
     Example:
         >>> from steepest.regularizers import read_regularizers
@@ -28,8 +30,11 @@ class Around:
         3.0
     """
 
-    def __init__(self, applied: Applied, model: nn.Module) -> None:
+    def __init__(
+        self, applied: Applied, model: nn.Module, masks: Mapping[str, Tensor] = MappingProxyType({})
+    ) -> None:
         self.applied = applied
+        self._masks = masks
         self._parameters = {name: each for name, each in model.named_parameters() if each.requires_grad}
         self._model = model
         self._averages = applied.averages(self._parameters, dict(model.named_buffers()))
@@ -39,17 +44,25 @@ class Around:
     def before(self, step: int, draws: Mapping[str, Tensor]) -> None:
         """Change the gradients that the parameters have, before they are clipped."""
         if not self.applied.acts("gradient"):
+            self._mask_gradients()
             return
         there = {name: each.grad for name, each in self._parameters.items() if each.grad is not None}
         found = self.applied.gradients(there, self._parameters, draws, self.applied.coefficients(step))
         for name, value in found.items():
             self._parameters[name].grad = value
+        self._mask_gradients()
+
+    def _mask_gradients(self) -> None:
+        for name, mask in self._masks.items():
+            gradient = self._parameters[name].grad
+            if gradient is not None:
+                gradient.mul_(mask)
 
     @torch.no_grad()
     def after(self, step: int) -> None:
         """Change the parameters that the optimizer has moved, and move the averages."""
         self._steps = step + 1
-        if not self.applied.acts("update", "average"):
+        if not self._masks and not self.applied.acts("update", "average"):
             return
         c = self.applied.coefficients(step)
         own = {name: each.detach() for name, each in self._parameters.items()}
@@ -57,6 +70,8 @@ class Around:
         for name, value in self.applied.updated(moved, c).items():
             if value is not own[name]:
                 own[name].copy_(value)
+        for name, mask in self._masks.items():
+            own[name].mul_(mask)
         if self._averages:
             self._averages = self.applied.averaged(
                 self._averages, {**own, **dict(self._model.named_buffers())}, c

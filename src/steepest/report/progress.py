@@ -13,7 +13,8 @@ from steepest.sweep.arms import Arm
 from steepest.sweep.estimate import made_otherwise
 from steepest.sweep.expected import expected_runs, has_constants
 from steepest.sweep.labels import is_factorial, shown_value
-from steepest.sweep.plan import History, Setup, taking_part
+from steepest.sweep.plan import Setup, taking_part
+from steepest.sweep.planned import History
 from steepest.sweep.rows import by_rows
 from steepest.sweep.trials import rates_alone
 from steepest.train.callback import Callback, is_at_batches

@@ -36,12 +36,15 @@ from steepest.sweep.estimate import EVALUATIONS
 from steepest.sweep.making import Maker, Task, thread_count
 from steepest.sweep.methods import make_method
 from steepest.sweep.observer import Observer
-from steepest.sweep.plan import PlannedRun, Setup, chosen_rules, identity, tuning
+from steepest.sweep.plan import Setup, chosen_rules, tuning
+from steepest.sweep.planned import PlannedRun, identity
 from steepest.sweep.rows import choose_tables
 from steepest.sweep.runner import failed_before
+from steepest.sweep.stages import Use
 from steepest.train.active import Finished
 from steepest.train.causes import ended_by
 from steepest.train.compiled import Programs
+from steepest.train.masks import masks_of_zeros
 from steepest.train.problem import SupervisedProblem, problem_of, products, wide
 from steepest.train.weights import Kept, as_precise
 
@@ -232,11 +235,12 @@ class _Runs:
         """Make a run, after those whose weights it starts from."""
         if identity(run) in self._kept:
             return self._kept[identity(run)]
-        start = None
-        if run.parent is not None:
-            before = self.make(run.parent)
-            start = before.weights if run.arm.point == "best" else before.last
-        task = Task(run, self.execution, (), EVALUATIONS, start)
+        weights: dict[Use, Mapping[str, torch.Tensor]] = {}
+        for use, (source, point) in run.sources.items():
+            there = self.make(source).at(point)
+            if there is not None:
+                weights[use] = there
+        task = Task(run, self.execution, (), EVALUATIONS, weights)
         found = failed_before(run, self.history)
         found = found or Maker(Observer().say).make(task, self.data, lambda _: None)
         self.history[identity(run)] = found.record
@@ -266,6 +270,8 @@ class Learner:
         net.load_state_dict(trained.model.net.state_dict())
         self.trained = trained
         self.problem: SupervisedProblem = problem_of(net.to(trained.execution.device), data, recipe)
+        if recipe.prune:
+            self.problem.masks = masks_of_zeros(net)
         self.method: Method = make_method(
             trained.rule, recipe, trained.execution, Programs(), compiled=False, schedule=lambda _: 1.0
         )

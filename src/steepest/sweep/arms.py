@@ -17,7 +17,7 @@ from steepest.models import ModelBuilder
 from steepest.objectives import loss_text
 from steepest.optim.selection import patterns_text, rates_text
 from steepest.optim.spec import MethodSpec
-from steepest.procedures import Procedure, make_procedure
+from steepest.procedures import Stage, make_procedure
 from steepest.recipe import FACTOR, FACTORS, SUBJECTS, ArmOptions, Experiment, Recipe, stable_hash
 from steepest.regularizers import regularizer_text
 from steepest.sweep.contestants import (
@@ -156,7 +156,9 @@ class Arm:
         model: the callable that builds its model, or None.
         parent: the arm whose runs give its first weights, or None.
         point: which weights of the parent's run: ``best`` or ``last``.
-        share: its part of the length of a whole run.
+        share: its length, in lengths of a plain run.
+        stage: what it does with the runs before it.
+        kept: shares of its runs after which later stages need its weights.
         inner: whether it is a stage of other arms, which is not compared itself.
         callbacks: what watches its runs or changes them.
         trained: weights of its model that are trained.
@@ -177,6 +179,8 @@ class Arm:
     parent: Arm | None = None
     point: str = "best"
     share: float = 1.0
+    stage: Stage = field(default_factory=lambda: Stage(1.0))
+    kept: tuple[float, ...] = ()
     inner: bool = False
     callbacks: tuple[Callback, ...] = ()
     trained: int = 0
@@ -242,22 +246,6 @@ class Arm:
         """Return the steps of its runs where the runs of the chain have ``whole`` steps together."""
         before = sum(each.share for each in self.chain[:-1])
         return max(1, round((before + self.share) * whole) - round(before * whole))
-
-    def in_stages(self, procedure: Procedure) -> Arm:
-        """Return this as the last stage of a procedure, with the other stages as its chain."""
-        found = None
-        for count, stage in enumerate(procedure.stages, 1):
-            inner = count < len(procedure.stages)
-            factors = {**self.factors, "procedure": procedure.prefix(count)} if inner else self.factors
-            found = replace(
-                self,
-                factors=factors,
-                share=stage.share,
-                point=stage.start or self.point,
-                parent=found,
-                inner=inner,
-            )
-        return found or self
 
     def labelled(self, label: str, levels: Mapping[str, str]) -> Arm:
         """Return this with a label and the levels of its factors; its stages are called by it, too."""

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from steepest.sweep.crew import Crew
 from steepest.sweep.estimate import at_a_time, plan_seconds
-from steepest.sweep.plan import History, Setup, identity, next_runs, starts
+from steepest.sweep.plan import Setup, next_runs, starts
+from steepest.sweep.planned import History, identity
 from steepest.sweep.runner import Runner
 from steepest.sweep.together import Together
 from steepest.sweep.told import Told

@@ -18,7 +18,8 @@ from steepest.regularizers import without_ends
 from steepest.sweep.arms import Arm, Wanted
 from steepest.sweep.codes import of_regularizers
 from steepest.sweep.contestants import whole_spec
-from steepest.sweep.plan import TUNING_SEED, PlannedRun
+from steepest.sweep.plan import TUNING_SEED
+from steepest.sweep.planned import PlannedRun
 from steepest.sweep.runner import Runner
 from steepest.wording import counted
 

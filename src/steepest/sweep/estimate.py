@@ -10,15 +10,8 @@ from steepest.recipe import Execution
 from steepest.record.schema import Phase
 from steepest.sweep.expected import Expected, expected_runs
 from steepest.sweep.machine import with_room
-from steepest.sweep.plan import (
-    History,
-    Setup,
-    chosen_rules,
-    constants,
-    most_seconds,
-    refits,
-    taking_part,
-)
+from steepest.sweep.plan import Setup, chosen_rules, constants, most_seconds, refits, taking_part
+from steepest.sweep.planned import History
 from steepest.sweep.trials import rates_alone, trials
 from steepest.wording import counted
 

@@ -8,7 +8,6 @@ from steepest.record.schema import Phase
 from steepest.sweep.arms import Arm
 from steepest.sweep.plan import (
     TESTED,
-    History,
     Setup,
     chosen_rules,
     complete_of,
@@ -19,6 +18,7 @@ from steepest.sweep.plan import (
     sweeps,
     tuning,
 )
+from steepest.sweep.planned import History
 
 
 @dataclass(frozen=True)

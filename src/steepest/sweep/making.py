@@ -14,7 +14,8 @@ from steepest.forks import usable_threads
 from steepest.recipe import Execution
 from steepest.schedules import make_schedule
 from steepest.sweep.methods import is_compiled, make_method
-from steepest.sweep.plan import PlannedRun
+from steepest.sweep.planned import PlannedRun
+from steepest.sweep.stages import Use
 from steepest.train.active import Finished
 from steepest.train.aot import NoCompilerError
 from steepest.train.callback import Hooks
@@ -32,7 +33,8 @@ class Task:
         execution: how its steps are computed.
         metrics: what is reported besides the loss and the deciding metric.
         evaluations: how often it reads the validation rows.
-        start: the weights that it starts from, or None for those that its seed draws.
+        weights: those of earlier runs that it needs: that it starts from, instead of those that its seed draws, or that
+            it is pruned by.
         libraries: names of compiled steps in the cache, as :class:`~steepest.train.compiled.Programs` has them.
     """
 
@@ -40,7 +42,7 @@ class Task:
     execution: Execution
     metrics: tuple[str, ...]
     evaluations: int
-    start: Mapping[str, Tensor] | None = None
+    weights: Mapping[Use, Mapping[str, Tensor]] = field(default_factory=dict[Use, Mapping[str, Tensor]])
     libraries: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def perform(self, maker: Maker, dataset: Dataset, progress: Callable[[float], None]) -> Finished:
@@ -101,9 +103,11 @@ class Maker:
                 read_test=run.read_test,
                 progress=progress,
                 device=execution.device,
-                start=task.start,
+                start=task.weights.get("start"),
+                masked=task.weights.get("mask"),
                 steps_before=run.before,
                 keep_last=run.arm.inner,
+                keep_early=run.marks,
                 hooks=hooks,
             )
 

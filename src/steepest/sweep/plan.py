@@ -22,11 +22,12 @@ from typing import Any
 
 from steepest.data.variants import ALL
 from steepest.optim.spec import MethodSpec
-from steepest.recipe import Recipe
 from steepest.record.schema import Phase, Record, RunKey
 from steepest.schedules import make_schedule
 from steepest.sweep.arms import Arm, varying
 from steepest.sweep.contestants import Contestant, whole_spec
+from steepest.sweep.planned import History, PlannedRun
+from steepest.sweep.stages import FIELDS, uses_of
 from steepest.sweep.trials import Scan, first_scan
 
 SCAN_FRACTION = 0.25
@@ -34,49 +35,6 @@ TUNING_SEED = 10_000
 """Added to the first run seed: the seed of the pilot and of tuning."""
 TESTED: tuple[Phase, ...] = ("final", "default", "constant")
 """The phases whose runs read the test rows."""
-
-
-@dataclass(frozen=True)
-class PlannedRun:
-    """A run to be made.
-
-    Attributes:
-        key: which run it is.
-        recipe: everything that it depends on besides the seed.
-        rule: the update, with its rate.
-        read_test: whether it reads the test rows.
-        arm: the arm that it belongs to.
-        parent: the run whose weights it starts from, or None.
-    """
-
-    key: RunKey
-    recipe: Recipe
-    rule: MethodSpec[Any]
-    read_test: bool
-    arm: Arm
-    parent: PlannedRun | None = None
-
-    @property
-    def before(self) -> int:
-        """The steps of the runs that it continues."""
-        return 0 if self.parent is None else self.parent.before + self.parent.recipe.steps
-
-    @property
-    def expected_steps(self) -> int:
-        """The steps that it will make, as far as is known where its length is in gradients."""
-        if self.recipe.gradients is None:
-            return self.recipe.steps
-        a_step = max(self.rule.gradients_a_step, self.arm.least_gradients)
-        return max(1, math.ceil(self.recipe.gradients / a_step))
-
-
-History = Mapping[tuple[str, int], Record]
-"""Finished runs by (recipe id, seed)."""
-
-
-def identity(run: PlannedRun) -> tuple[str, int]:
-    """Return under what a run is found in a history."""
-    return run.key.recipe, run.key.seed
 
 
 @dataclass(frozen=True)
@@ -180,7 +138,10 @@ class Setup:
         if arm.weights:
             update["class_weights"] = arm.weights[str(update["data"])]
         if parent is not None:
-            update["start"] = (parent.recipe.id, arm.point)
+            before = parent.line
+            update |= {
+                FIELDS[use]: (before[at].recipe.id, point) for use, (at, point) in uses_of(arm).items()
+            }
         recipe = arm.recipe if "schedule" not in changes else arm.recipe.scheduled(str(changes["schedule"]))
         if arm.method.code:
             update["code"] = {**recipe.code, "optimizer": arm.method.code}
@@ -418,17 +379,17 @@ def starts(setup: Setup, history: History) -> set[tuple[str, int, str]]:
         return set()
     found = {arm.id: tuning(setup, arm, history) for arm in setup.stages}
     chosen = complete_of(found)
-    parents: list[tuple[PlannedRun, Arm]] = []
+    needed: list[tuple[PlannedRun, str]] = []
     for arm in setup.stages:
-        above = found[arm.parent.id] if arm.parent else None
-        if above is not None and above.chosen is None:
-            parents += [(run, arm) for run in above.full]
+        for place, point in uses_of(arm).values() if found[arm.id].chosen is None else ():
+            above = found[arm.chain[place].id]
+            needed += [(run, point) for run in ((above.run,) if above.run else above.full)]
     coming = [run for each in found.values() for run in each.missing]
     if len(chosen) == len(found):
         reported = _reported(setup, found, chosen)
         coming += reported if missing_runs(reported, history) else last_runs(setup, chosen, history)
-    parents += [(run.parent, run.arm) for run in missing_runs(coming, history) if run.parent is not None]
-    return {(run.recipe.id, run.key.seed, arm.point) for run, arm in parents if _is_in(run, history)}
+    needed += [source for run in missing_runs(coming, history) for source in run.sources.values()]
+    return {(run.recipe.id, run.key.seed, point) for run, point in needed if _is_in(run, history)}
 
 
 def taking_part(setup: Setup, history: History) -> dict[tuple[str, int], Record]:

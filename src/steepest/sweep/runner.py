@@ -17,7 +17,9 @@ from steepest.sweep.estimate import EVALUATIONS, run_seconds
 from steepest.sweep.expected import Expected
 from steepest.sweep.making import Maker, Task
 from steepest.sweep.observer import Observer
-from steepest.sweep.plan import History, PlannedRun, Setup, identity, starts
+from steepest.sweep.plan import Setup, starts
+from steepest.sweep.planned import History, PlannedRun, identity
+from steepest.sweep.stages import Use
 from steepest.train.active import Finished
 from steepest.train.compiled import Programs
 
@@ -130,25 +132,25 @@ class Runner:
             self._there[name] = self.datasets[name].to(self.device)
         return self._there[name]
 
-    def _start(self, run: PlannedRun) -> dict[str, Tensor] | None:
-        """Return the weights that a run starts from; if the file is gone, the run that gave them is made again."""
-        parent, point = run.parent, run.arm.point
-        if parent is None:
-            return None
-        if not self.folder.has_tensors(_start_file(parent, point)):
-            self._keep_starts(parent, self._train(parent, EVALUATIONS), [point])
-        return self.folder.read_tensors(_start_file(parent, point))
+    def _weights(self, run: PlannedRun) -> dict[Use, dict[str, Tensor]]:
+        """Return what a run needs of earlier ones; if a file is gone, the run that gave it is made again."""
+        found: dict[Use, dict[str, Tensor]] = {}
+        for use, (source, point) in run.sources.items():
+            if not self.folder.has_tensors(_start_file(source, point)):
+                self._keep_starts(source, self._train(source, EVALUATIONS), [point])
+            found[use] = self.folder.read_tensors(_start_file(source, point))
+        return found
 
     def _keep_starts(self, run: PlannedRun, finished: Finished, points: Iterable[str]) -> None:
         for point in points:
-            weights = finished.weights if point == "best" else finished.last
+            weights = finished.at(point)
             if weights is not None:
                 kept = {name: value.cpu() for name, value in weights.items()}
                 self.folder.write_tensors(_start_file(run, point), kept)
 
     def forget(self, needed: set[tuple[str, int, str]]) -> None:
         """Remove weights that no later run starts from."""
-        names = {f"{STARTS}{recipe}-{seed}-{point}.safetensors" for recipe, seed, point in needed}
+        names = {f"{_start_name(*each)}.safetensors" for each in needed}
         for path in self.folder.path.glob(f"{STARTS}*.safetensors"):
             name = path.relative_to(self.folder.path).as_posix()
             if name not in names:
@@ -159,7 +161,7 @@ class Runner:
         known = self.programs.get((run.arm.cell, run.recipe.data))
         names = {} if known is None else known.names
         cell = self.cells[run.arm.cell]
-        return Task(run, cell, self.metrics, evaluations, self._start(run), names)
+        return Task(run, cell, self.metrics, evaluations, self._weights(run), names)
 
     def _train(self, run: PlannedRun, evaluations: int) -> Finished:
         made = Maker(self.observer.say, self.programs)
@@ -216,7 +218,11 @@ STARTS = "checkpoints/start-"
 
 
 def _start_file(run: PlannedRun, point: str) -> str:
-    return f"{STARTS}{run.key.recipe}-{run.key.seed}-{point}"
+    return _start_name(run.key.recipe, run.key.seed, point)
+
+
+def _start_name(recipe: str, seed: int, point: str) -> str:
+    return f"{STARTS}{recipe}-{seed}-{point.replace(' ', '-')}"
 
 
 def _checkpoint(run: PlannedRun) -> str:

@@ -17,7 +17,8 @@ from steepest.record.schema import Record
 from steepest.sweep.crew import Crew, Reply
 from steepest.sweep.estimate import SHARED, plan_seconds
 from steepest.sweep.making import Task
-from steepest.sweep.plan import PlannedRun, Setup, identity, next_runs, starts
+from steepest.sweep.plan import Setup, next_runs, starts
+from steepest.sweep.planned import PlannedRun, identity
 from steepest.sweep.runner import Runner, failed_before
 from steepest.sweep.told import Told
 from steepest.sweep.transfer import NotSendableError

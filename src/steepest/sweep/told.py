@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from steepest.sweep.arms import Arm
 from steepest.sweep.observer import Observer, Tried
-from steepest.sweep.plan import History, PlannedRun, Setup, Tuning, tuning
+from steepest.sweep.plan import Setup, Tuning, tuning
+from steepest.sweep.planned import History, PlannedRun
 
 DOING = {
     "scan": "rates on a quarter of the steps",

@@ -21,14 +21,17 @@ from steepest.errors import ModelError, first_line
 from steepest.evaluate.metrics import evaluate, metric_info
 from steepest.evaluate.outputs import predict
 from steepest.evaluate.rowwise import other_values
-from steepest.models import ModelBuilder, build_model
+from steepest.models import ModelBuilder
 from steepest.objectives.target import Target, target_of
 from steepest.optim.method import Method, StepInfo
+from steepest.procedures.pruning import read_pruning
 from steepest.recipe import Recipe
 from steepest.record.meter import Meter
 from steepest.record.schema import Clocks, Outcome, Point, Record, RunKey
 from steepest.train.callback import Hooks, Values, View, Watched
 from steepest.train.causes import ended_by, likely_cause
+from steepest.train.drawn import first_model
+from steepest.train.masks import apply_masks, masks_of
 from steepest.train.problem import problem_of, wide
 from steepest.train.weights import Kept, evaluating
 
@@ -42,7 +45,7 @@ Weights = dict[str, Tensor]
 class Finished:
     """What a run leaves: record, best-validation weights, what each test row gets with them, steps taken.
 
-    ``last`` are the weights after the last step, where they are wanted.
+    ``last`` are the weights after the last step, where they are wanted, and ``early`` those at points before it.
 
     ``test_values`` are the values by row of further metrics, as ``rowwise.other_values`` returns them.
     """
@@ -54,6 +57,11 @@ class Finished:
     test_values: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
     steps: int = 0
     last: Weights | None = None
+    early: dict[str, Weights] = field(default_factory=dict[str, Weights])
+
+    def at(self, point: str) -> Weights | None:
+        """Return the weights at a point: ``best``, ``last``, or one that was to be kept; None where they were not."""
+        return {"best": self.weights, "last": self.last, **self.early}.get(point)
 
 
 @dataclass(frozen=True)
@@ -66,12 +74,14 @@ class Purpose:
         metrics: what is reported besides the loss and the deciding metric.
         read_test: evaluate the test rows with the best-validation and with the last weights.
         keep_last: return the weights after the last step, too.
+        keep_early: return those after so many steps, too (or gradients where they are the length), by a name each.
     """
 
     evaluations: int = 20
     metrics: tuple[str, ...] = ()
     read_test: bool = False
     keep_last: bool = False
+    keep_early: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 class ActiveRun:
@@ -86,6 +96,7 @@ class ActiveRun:
         model: a callable that builds the user's own model; otherwise the recipe's specification is built.
         device: where the model is put; the dataset is there already.
         start: the weights and buffers that it starts from; None for those that the seed draws.
+        masked: the weights by which the recipe prunes; None where it does not.
         steps_before: steps of the runs that gave ``start``.
         hooks: the run's callbacks; its method has to follow their rate.
         together: how many runs take their steps together, this one included, and share what that costs.
@@ -111,6 +122,7 @@ class ActiveRun:
         model: ModelBuilder | None = None,
         device: str = "cpu",
         start: Mapping[str, Tensor] | None = None,
+        masked: Mapping[str, Tensor] | None = None,
         steps_before: int = 0,
         hooks: Hooks | None = None,
         together: int = 1,
@@ -118,12 +130,17 @@ class ActiveRun:
         self._meter, self._together = Meter(device), together
         self.recipe, self.key, self.method, self.purpose = recipe, key, method, purpose
         self.net, self.dataset = wide(
-            build_model(model or recipe.model, dataset.shape, seed=key.seed), dataset, recipe.precision
+            first_model(model or recipe.model, dataset.shape, key.seed, recipe.draw),
+            dataset,
+            recipe.precision,
         )
         self.net.to(device)
         if start is not None:
             self.net.load_state_dict(start)
         self.problem, self.target = problem_of(self.net, self.dataset, recipe), target_of(self.dataset)
+        if masked is not None and recipe.prune:
+            self.problem.masks = masks_of(self.net, masked, read_pruning(recipe.prune), key.seed)
+            apply_masks(self.net, self.problem.masks)
         self.plan = BatchPlan(len(self.dataset.train), recipe.batch_size, key.seed)
         self.training = self.dataset.training(key.seed)
         self.feed = self.problem.feed(self.training, self.plan, key.seed, steps_before)
@@ -132,6 +149,7 @@ class ActiveRun:
         self._decides = metric_info(recipe.metric)
         per_epoch = self.plan.batches_per_epoch if recipe.gradients is None else recipe.length
         self._looks = sorted(evaluation_steps(recipe.length, per_epoch, purpose.evaluations))
+        self._early: dict[str, Kept] = {}
 
         self.done, self.gradients = 0, 0.0
         self._products = self._forwards = 0.0
@@ -166,8 +184,9 @@ class ActiveRun:
 
     @property
     def next_look(self) -> int:
-        """How much of the length is used at the next look."""
-        return next(each for each in self._looks if each > self.used)
+        """How much of the length is used at the next look, or where weights are kept."""
+        due = [at for name, at in self.purpose.keep_early.items() if name not in self._early]
+        return min([next(each for each in self._looks if each > self.used), *due])
 
     def begin(self, state: Any) -> None:
         """Take the method's state, and look at the run for the first time.
@@ -242,6 +261,11 @@ class ActiveRun:
 
     def look(self) -> None:
         """Evaluate the validation rows and keep the best weights; a bad value, none better or a callback may end it."""
+        for name, at in self.purpose.keep_early.items():
+            if name not in self._early and self.used >= at:
+                self._early[name] = Kept(self.net, self.method, self.state)
+                if self.used not in self._looks and not self._is_out_of_time():
+                    return
         before = self._best
         try:
             value = self._look()
@@ -275,6 +299,9 @@ class ActiveRun:
         started = time.perf_counter()
         last = Kept(self.net, self.method, self.state).weights() if self.purpose.keep_last else None
         found = Finished(self._record(), self._kept.weights(), steps=self.done, last=last)
+        for name in self.purpose.keep_early:  # one that ends before a point leaves its last weights
+            kept = self._early.get(name) or Kept(self.net, self.method, self.state)
+            found.early[name] = kept.weights()
         if self.purpose.read_test and not found.record.failed:
             try:
                 self._read_test(found)

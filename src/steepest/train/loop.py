@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from torch import Tensor
 
@@ -41,7 +42,9 @@ def train(
     device: str = "cpu",
     start: Mapping[str, Tensor] | None = None,
     steps_before: int = 0,
+    masked: Mapping[str, Tensor] | None = None,
     keep_last: bool = False,
+    keep_early: Mapping[str, int] = MappingProxyType({}),
     hooks: Hooks | None = None,
 ) -> Finished:
     """Train one run and return its record, its best weights and, on request, their metrics on the test rows.
@@ -61,7 +64,9 @@ def train(
         start: the weights and buffers that it starts from; None for those that the seed draws.
         steps_before: steps of the runs that gave ``start``: batches and random draws go on after theirs, and epochs
             count from their beginning. Schedule and optimizer begin anew.
+        masked: the weights by which the recipe prunes; None where it does not.
         keep_last: return the weights after the last step, too.
+        keep_early: return those after so many steps, too, by a name each.
         hooks: the run's callbacks; ``method`` has to follow their rate.
 
     Example:
@@ -70,7 +75,7 @@ def train(
     Raises:
         ModelError: the model fails before the first step. An error in a step ends the run and goes on record.
     """
-    purpose = Purpose(evaluations, metrics, read_test, keep_last)
+    purpose = Purpose(evaluations, metrics, read_test, keep_last, keep_early)
     run = ActiveRun(
         dataset,
         recipe,
@@ -80,6 +85,7 @@ def train(
         model=model,
         device=device,
         start=start,
+        masked=masked,
         steps_before=steps_before,
         hooks=hooks,
     )

@@ -44,6 +44,7 @@ class SupervisedProblem:
 
     Attributes:
         applied: the regularizers on this model; None where there are none.
+        masks: what is held at zero, by parameter; nothing unless a run is pruned.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class SupervisedProblem:
         self.places = table_columns(model, columns)
         self.applied = Applied(regularizers, model, tuple(self.places)) if regularizers else None
         self.objective, self.target = objective, target
+        self.masks: Mapping[str, Tensor] = {}
         device = next(model.parameters()).device
         dtype = torch.float64 if precision == "float64" else torch.float32
         self.weights = (
@@ -74,7 +76,7 @@ class SupervisedProblem:
         inside = () if self.applied is None else self.applied.regularizers
         named = [(type(each), str(each)) for each in (self.objective, *inside)]
         scale = () if self.target is None else self.target.constants
-        return *named, weights, self.precision, *scale
+        return *named, weights, self.precision, *scale, *(f"masked {name}" for name in self.masks)
 
     @property
     def classes(self) -> tuple[type, ...]:
@@ -126,8 +128,10 @@ class SupervisedProblem:
         return Feed(part, plan, seed, before, self.applied)
 
     def around(self) -> Around | None:
-        """Return what regularizers do around the updates of a new run, or None where there are none."""
-        return None if self.applied is None else Around(self.applied, self.model)
+        """Return what regularizers and masks do around the updates of a new run, or None where there are none."""
+        if self.applied is None and not self.masks:
+            return None
+        return Around(self.applied or Applied((), self.model), self.model, self.masks)
 
     def codes(self, batch: Part) -> dict[str, Tensor]:
         """Return the rows of each table that a batch names, [B], by the name of the table's parameter.

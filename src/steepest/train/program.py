@@ -76,6 +76,7 @@ class State:
         table_slots: theirs.
         fixed: parameters that are not trained.
         averages: of parameters and buffers, which are evaluated in their place.
+        masks: what is held at zero of some parameters; they do not change.
     """
 
     parameters: dict[str, Tensor]
@@ -85,6 +86,7 @@ class State:
     table_slots: dict[str, Slots] = field(default_factory=dict)
     fixed: dict[str, Tensor] = field(default_factory=dict)
     averages: dict[str, Tensor] = field(default_factory=dict)
+    masks: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def of(cls, problem: SupervisedProblem, rule: Rule[Any], tables: RowTables | None) -> State:
@@ -102,6 +104,7 @@ class State:
             tables={name: each.weight for name, each in rows.items()},
             table_slots={name: each.slots for name, each in rows.items()},
             fixed={name: each for name, each in named.items() if name not in trained},
+            masks=dict(problem.masks),
         )
 
 
@@ -183,6 +186,9 @@ class Program:
                 gradients[name] = self._summed(name, gradients[name], changing.touched[name])
         if applied is not None:
             gradients = applied.gradients(gradients, state.parameters, changing.draws, c)
+        for name, mask in state.masks.items():
+            if name in gradients:
+                gradients[name] = gradients[name] * mask
         if self.clip is not None:
             gradients = self._clipped(gradients, changing)
         moved = Moved(loss, {}, {}, {}, {}, buffers)
@@ -197,9 +203,12 @@ class Program:
             moved.rows[name], moved.row_slots[name] = self.rule.update(grad, weight, row_slots[name], own)
         if applied is not None:
             moved.parameters = applied.updated(moved.parameters, c)
-            if state.averages:
-                values = {**state.parameters, **moved.parameters, **buffers}
-                moved.averages = applied.averaged(state.averages, values, c)
+        for name, mask in state.masks.items():
+            if name in moved.parameters:
+                moved.parameters[name] = moved.parameters[name] * mask
+        if applied is not None and state.averages:
+            values = {**state.parameters, **moved.parameters, **buffers}
+            moved.averages = applied.averaged(state.averages, values, c)
         return moved
 
     def numbers(self, coefficients: Tensor) -> list[Coefficients]:

@@ -231,6 +231,7 @@ class Stack:
             table_slots={name: _shared([each.table_slots[name] for each in states]) for name in first.tables},
             fixed={name: parameters[name] for name in first.fixed},
             averages=_shared([each.averages for each in states]),
+            masks=_shared([each.masks for each in states]),
         )
         made = cls(runs, members, state, compiling)
         for run, member in zip(runs, members, strict=True):
@@ -357,11 +358,11 @@ class StackedProgram:
         """Return what the step of every run changes, [R, …]."""
 
         def of_one(parts: Any, rows: Any, row_slots: Any, tensors: list[Tensor]) -> list[Any]:
-            parameters, slots, buffers, fixed, averages = parts
-            own = State(parameters, slots, buffers, fixed=fixed, averages=averages)
+            parameters, slots, buffers, fixed, averages, masks = parts
+            own = State(parameters, slots, buffers, fixed=fixed, averages=averages, masks=masks)
             return list(vars(self.program.moved(own, rows, row_slots, changed(changing, tensors))).values())
 
-        parts = (state.parameters, state.slots, state.buffers, state.fixed, state.averages)
+        parts = (state.parameters, state.slots, state.buffers, state.fixed, state.averages, state.masks)
         return Moved(*torch.func.vmap(of_one)(parts, rows, row_slots, flat_changing(changing)))
 
     def _joined(self, state: State, changing: Changing) -> tuple[State, Changing]:

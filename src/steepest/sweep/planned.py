@@ -1,0 +1,77 @@
+"""A run to be made, and where finished ones are found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from steepest.optim.spec import MethodSpec
+from steepest.recipe import Recipe
+from steepest.record.schema import Record, RunKey
+from steepest.sweep.arms import Arm
+from steepest.sweep.stages import Use, point_after, steps_after, uses_of
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run to be made.
+
+    Attributes:
+        key: which run it is.
+        recipe: everything that it depends on besides the seed.
+        rule: the update, with its rate.
+        read_test: whether it reads the test rows.
+        arm: the arm that it belongs to.
+        parent: the run whose weights it starts from, or None.
+    """
+
+    key: RunKey
+    recipe: Recipe
+    rule: MethodSpec[Any]
+    read_test: bool
+    arm: Arm
+    parent: PlannedRun | None = None
+
+    @property
+    def before(self) -> int:
+        """The steps of the runs that it continues, or to which it goes back."""
+        back = self.arm.stage.rewind
+        if self.parent is None or back == 0:
+            return 0
+        if back is None:
+            return self.parent.before + self.parent.recipe.steps
+        return steps_after(back, self.line[0].recipe.steps)
+
+    @property
+    def line(self) -> tuple[PlannedRun, ...]:
+        """The runs that it consists of, the first one first, itself last."""
+        return (*(self.parent.line if self.parent else ()), self)
+
+    @property
+    def sources(self) -> dict[Use, tuple[PlannedRun, str]]:
+        """What it needs of the runs before it: for each use the run, and the point of its weights."""
+        return {use: (self.line[place], point) for use, (place, point) in uses_of(self.arm).items()}
+
+    @property
+    def marks(self) -> dict[str, int]:
+        """The points at which its weights are kept for later stages, with the steps before them, or the gradients."""
+        return {point_after(share): steps_after(share, self.recipe.length) for share in self.arm.kept}
+
+    @property
+    def expected_steps(self) -> int:
+        """The steps that it will make, as far as is known where its length is in gradients."""
+        if self.recipe.gradients is None:
+            return self.recipe.steps
+        a_step = max(self.rule.gradients_a_step, self.arm.least_gradients)
+        return max(1, math.ceil(self.recipe.gradients / a_step))
+
+
+History = Mapping[tuple[str, int], Record]
+"""Finished runs by (recipe id, seed)."""
+
+
+def identity(run: PlannedRun) -> tuple[str, int]:
+    """Return under what a run is found in a history."""
+    return run.key.recipe, run.key.seed

@@ -1,0 +1,105 @@
+"""The stages of a procedure as arms: what each of them needs of the runs before it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal
+
+from torch import nn
+
+from steepest.errors import OptionError
+from steepest.optim.spec import MethodSpec
+from steepest.procedures import Procedure
+from steepest.sweep.arms import Arm
+from steepest.train.masks import check_prunable
+
+Use = Literal["start", "mask"]
+"""What weights of an earlier run are for: a run starts from them, or prunes what is small in them."""
+FIELDS: dict[Use, str] = {"start": "start", "mask": "masked"}
+"""The fields of a recipe that name the run of a use."""
+
+
+def in_stages(arm: Arm, procedure: Procedure) -> Arm:
+    """Return an arm as the last stage of a procedure, with the other stages as its chain."""
+    found: Arm | None = None
+    for count, stage in enumerate(procedure.stages, 1):
+        inner = count < len(procedure.stages)
+        factors = {**arm.factors, "procedure": procedure.prefix(count)} if inner else arm.factors
+        acts = {"draw": stage.draw, "prune": str(stage.prune or "")}
+        found = replace(
+            arm,
+            recipe=arm.recipe.model_copy(update=acts),
+            factors=factors,
+            share=stage.share,
+            stage=stage,
+            kept=() if found else procedure.kept,
+            point=stage.start or arm.point,
+            parent=found,
+            inner=inner,
+        )
+    return found or arm
+
+
+def uses_of(arm: Arm) -> dict[Use, tuple[int, str]]:
+    """Return what the runs of an arm need: for each use, the place of the stage in its chain, and the point of its run.
+
+    A point is ``best``, ``last``, or ``after`` with a share of the run's length.
+    """
+    found: dict[Use, tuple[int, str]] = {}
+    if arm.parent is None:
+        return found
+    before = len(arm.chain) - 2
+    if arm.stage.rewind is None:
+        found["start"] = before, arm.point
+    elif arm.stage.rewind:
+        found["start"] = 0, point_after(arm.stage.rewind)
+    if arm.stage.prune is not None:
+        found["mask"] = before, arm.point
+    return found
+
+
+def check_stages(procedure: Procedure, spec: MethodSpec[Any]) -> None:
+    """Raise an ``OptionError`` if an optimizer's steps have no place for what a procedure does.
+
+    Example:
+        >>> from steepest.optim import make_spec
+        >>> from steepest.procedures import make_procedure
+        >>> check_stages(make_procedure("prune(0.9)"), make_spec("l-bfgs"))
+        Traceback (most recent call last):
+        ...
+        steepest.errors.OptionError: l-bfgs cannot train under prune(0.9, 1): its step is ...
+        Hint: weights are held at zero around the update: take another optimizer, or leave the procedure out.
+    """
+    for place in ("gradient", "update") if procedure.prunes else ():
+        if why := spec.refuses(place):
+            raise OptionError(
+                f"{spec.called} cannot train under {procedure.title}: {why}",
+                hint="weights are held at zero around the update: take another optimizer, or leave the procedure out.",
+            )
+
+
+def check_model(procedure: Procedure, net: nn.Module) -> None:
+    """Raise an ``OptionError`` if a model has nothing that a procedure is to prune."""
+    for stage in procedure.stages:
+        if stage.prune is not None:
+            check_prunable(net, stage.prune)
+
+
+def point_after(share: float) -> str:
+    """Return the point of a run after a share of its length.
+
+    Example:
+        >>> point_after(0.05)
+        'after 0.05'
+    """
+    return f"after {share!r}"
+
+
+def steps_after(share: float, length: int) -> int:
+    """Return the steps of a run, or its gradients, after a share of its length: at least one.
+
+    Example:
+        >>> steps_after(0.05, 100), steps_after(0.001, 100)
+        (5, 1)
+    """
+    return max(1, round(share * length))
