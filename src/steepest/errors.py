@@ -148,7 +148,7 @@ def unknown_name(
     near = [
         by_lower[each] for each in difflib.get_close_matches(name.lower(), list(by_lower), n=3, cutoff=0.6)
     ]
-    shown = ", ".join(names[:most]) + (", …" if len(names) > most else "")
+    shown = (", ".join(names[:most]) or "none") + (", …" if len(names) > most else "")
     question = f"did you mean {' or '.join(repr(each) for each in near)}? " if near else ""
     return UnknownNameError(f"unknown {kind} {name!r}", hint=f"{question}Known: {shown}.{more}")
 

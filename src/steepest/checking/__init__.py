@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from steepest.checking.expression import ExpressionCheck, check_expression
 from steepest.checking.result import GradientCheck
 from steepest.errors import OptionError, unknown_name
@@ -69,6 +71,17 @@ def check(
         >>> check(update, against="momentum").difference.slot
         'momentum_buffer'
     """
+    with torch.inference_mode(False), torch.enable_grad():  # whatever the caller is in
+        return _check(what, at, inputs, against, timing)
+
+
+def _check(
+    what: Any,
+    at: str | Sequence[str] | Mapping[str, float],
+    inputs: str | Mapping[str, Any] | Sequence[Any] | None,
+    against: str | None,
+    timing: bool,
+) -> ExpressionCheck | GradientCheck | UpdateCheck:
     if against is not None:
         from steepest.checking.updates import check_update
 

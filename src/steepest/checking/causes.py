@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -43,15 +45,31 @@ class Case:
         """The tensor's own derivatives."""
         return self.compared[self.name]
 
+    @functools.cached_property
+    def places(self) -> list[int]:
+        """Where the function has one derivative, of the elements that were checked; all where it has none anywhere."""
+        pairs = zip(self.mine.places, self.mine.elements, strict=True)
+        smooth = [place for place, each in pairs if not each.kink and not each.edge]
+        return smooth or self.mine.places
+
     @property
     def gradient(self) -> Tensor:
-        """By autograd, at the elements that were checked."""
-        return self.mine.gradient[self.mine.places]
+        """By autograd, at these places."""
+        return self.mine.gradient[self.places]
 
     @property
     def difference(self) -> Tensor:
-        """By finite differences, at the elements that were checked."""
-        return torch.tensor([each.difference for each in self.mine.elements], dtype=torch.float64)
+        """By finite differences, at these places."""
+        return differences_of(self.mine, self.places)
+
+    def explained(self, by: Tensor) -> bool:
+        """Whether the finite differences are these values, each of them, up to the error that it has."""
+        tolerances = {
+            place: each.tolerance for place, each in zip(self.mine.places, self.mine.elements, strict=True)
+        }
+        error = torch.tensor([tolerances[place] for place in self.places], dtype=torch.float64)
+        close = CLOSE * torch.maximum(by.abs(), self.difference.abs()) + error.nan_to_num(0.0, 0.0)
+        return _alike(self.difference, by) and bool(((self.difference - by).abs() <= close).all())
 
     @property
     def worst(self) -> str:
@@ -72,6 +90,12 @@ class Case:
         return Fault(cause, self.name, f"{text}; {self.worst}", cure, where)
 
 
+def differences_of(compared: Compared, places: list[int]) -> Tensor:
+    """Return the derivatives of a tensor by finite differences, at some of the places that were checked."""
+    by_place = dict(zip(compared.places, compared.elements, strict=True))
+    return torch.tensor([by_place[place].difference for place in places], dtype=torch.float64)
+
+
 def why(case: Case) -> Fault:
     """Return the likeliest cause of a wrong gradient."""
     for rule in (
@@ -90,13 +114,11 @@ def why(case: Case) -> Fault:
 
 
 def _not_finite(case: Case) -> Fault | None:
-    bad = [
-        each for each, value in zip(case.mine.elements, case.gradient, strict=True) if not value.isfinite()
-    ]
+    bad = [each for each in case.mine.elements if not math.isfinite(each.autograd)]
     if not bad:
         return None
     first = bad[0]
-    smooth = not first.kink and first.truncation <= abs(first.difference) + first.tolerance
+    smooth = not (first.kink or first.edge) and first.truncation <= abs(first.difference) + first.tolerance
     slope = f" and finite differences have {first.difference:.6g}" if smooth else ""
     return Fault(
         "not a number",
@@ -115,8 +137,9 @@ def _kink(case: Case) -> Fault | None:
     return Fault(
         "kink",
         case.name,
-        f"at {indexed(case.name, worst.index)} the slope is {worst.left:.6g} from the left and {worst.right:.6g} from "
-        f"the right, and autograd has {worst.autograd:.6g}, which is not between them",
+        f"the function is not differentiable near here: at {indexed(case.name, worst.index)} the slope is "
+        f"{worst.left:.6g} from the left and {worst.right:.6g} from the right, and autograd has {worst.autograd:.6g}, "
+        "which is not between them",
         "return a value between the two slopes there.",
     )
 
@@ -146,6 +169,14 @@ def _cut(case: Case) -> Fault | None:
 
 def cut_by(case: Case, event: Event) -> Fault | None:
     """Return the fault that an event of cutting a graph means."""
+    updated = case.point.subject.updated() if event.kind == "no grad" else []
+    if updated:
+        return case.fault(
+            "detached",
+            f"{event.what} cuts the graph: the result depends on {updated[0]}, which every call updates there",
+            "check the module after .eval(), or until the update has settled: its gradient is right only there.",
+            event.where,
+        )
     if event.kind in ("cut", "no grad"):
         return case.fault(
             "detached",
@@ -188,11 +219,8 @@ def _swapped(case: Case) -> Fault | None:
             continue
         if theirs.shape != case.point.base[case.name].shape or other.places != case.mine.places:
             continue
-        mine, back = (
-            case.gradient,
-            torch.tensor([each.difference for each in other.elements], dtype=torch.float64),
-        )
-        if _alike(case.difference, other.gradient[other.places]) and _alike(back, mine):
+        back = differences_of(other, case.places)
+        if case.explained(other.gradient[case.places]) and _alike(back, case.gradient):
             return case.fault(
                 "swapped",
                 f"the gradients of {case.name} and {name} are in each other's place",
@@ -206,7 +234,7 @@ def _factor(case: Case) -> Fault | None:
     if not bool((g != 0).any()):
         return None
     factor = float(d @ g / (g @ g))
-    if not _alike(d, g * factor):
+    if not case.explained(g * factor):
         return None
     said = _fraction(factor)
     if len(g) == 1 and not said:
@@ -247,10 +275,10 @@ def _fraction(value: float) -> str:
 
 
 def _times_tensor(case: Case) -> Fault | None:
-    g, d = case.gradient, case.difference
+    g = case.gradient
     for what, factor in _factors(case):
-        values = factor.reshape(-1)[case.mine.places]
-        if bool(values.isfinite().all()) and _alike(d, g * values):
+        values = factor.reshape(-1)[case.places]
+        if bool(values.isfinite().all()) and case.explained(g * values):
             is_chain = what == "the incoming gradient"
             return case.fault(
                 "chain rule" if is_chain else "missing factor",
@@ -298,8 +326,8 @@ def _transposed(case: Case) -> Fault | None:
     shape = case.point.base[case.name].shape
     if len(shape) != 2 or shape[0] != shape[1]:
         return None
-    turned = case.mine.gradient.reshape(shape).T.reshape(-1)[case.mine.places]
-    if not _alike(case.difference, turned):
+    turned = case.mine.gradient.reshape(shape).T.reshape(-1)[case.places]
+    if not case.explained(turned):
         return None
     return case.fault("transposed", "the gradient is transposed", "transpose it.")
 
@@ -310,7 +338,7 @@ def _diagonal(case: Case) -> Fault | None:
     if point.outputs.numel() != tensor.numel() or tensor.numel() > MOST_DIAGONAL or tensor.numel() < 2:
         return None
     found: list[float] = []
-    for place in case.mine.places:
+    for place in case.places:
         alone = torch.zeros_like(point.cotangent)
         alone[place] = point.cotangent[place]
         only = Point(point.subject, point.base, alone, point.outputs, point.changes)

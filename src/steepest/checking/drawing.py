@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from steepest.checking.expression import LEAF, ExpressionCheck, Node
+from steepest.checking.expression import LEAF, Derivative, ExpressionCheck, Node
+from steepest.checking.telling import aligned
 from steepest.errors import OptionError
 
 Point = tuple[float, float]
@@ -29,7 +30,7 @@ def lines(check: ExpressionCheck) -> list[str]:
     """Return the check as lines for a terminal: values forward, adjoints backward, and the derivatives compared."""
     at = ", ".join(f"{name} = {value:.15g}" for name, value in check.at.items())
     found = [f"{check.result} = {check.expression} at {at}", ""]
-    found += _aligned(
+    found += aligned(
         [("forward", "value", "operation in autograd")]
         + [(_assigned(each), f"{each.value:.{DIGITS}g}", each.operation) for each in check.nodes]
     )
@@ -37,7 +38,7 @@ def lines(check: ExpressionCheck) -> list[str]:
         "",
         "backward: an adjoint is the sum, over the uses of a node, of adjoint times local derivative",
     ]
-    found += _aligned([_backward(check, each) for each in reversed(check.nodes)])
+    found += aligned([_backward(check, each) for each in reversed(check.nodes)])
     found += ["", f"graph from {check.result}: {check.chain}", ""]
     for each in check.derivatives:
         head = f"d{check.result}/d{each.variable}"
@@ -45,9 +46,16 @@ def lines(check: ExpressionCheck) -> list[str]:
             f"{head} = {each.autograd!r} by autograd, {each.by_steps!r} by the steps above,",
             f"{'':{len(head)}}   {each.estimate.value:.{DIGITS + 2}g} by finite differences (error about "
             f"{each.estimate.error:.1g}, tolerance {each.tolerance:.1g})",
-            f"{'':{len(head)}}   {'agree' if each.ok else f'fault: {each.cause}'}",
+            f"{'':{len(head)}}   {_verdict(each)}",
         ]
     return found
+
+
+def _verdict(derivative: Derivative) -> str:
+    """Return what is said of a derivative; one that does not exist is no fault of autograd."""
+    if derivative.ok or derivative.cause.startswith("not "):
+        return derivative.cause or "agree"
+    return f"fault: {derivative.cause}"
 
 
 def _assigned(node: Node) -> str:
@@ -76,14 +84,6 @@ def _factor(text: str) -> str:
     return (
         f"({text})" if any(each in text for each in (" + ", " - ", " / ", " if ")) or text[0] == "-" else text
     )
-
-
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return [
-        "  " + "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
 
 
 def check_place(path: str | Path) -> None:

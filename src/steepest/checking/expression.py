@@ -20,16 +20,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from steepest.checking.differences import Estimate, derivative
+from steepest.checking.differences import SAFETY, Estimate, derivative, noise_of
 from steepest.checking.grammar import CONSTANTS, FUNCTIONS, OPERATORS, Operation, names, parse
 from steepest.errors import OptionError
 
 LEAF = "AccumulateGrad"
 """What autograd calls the end of the graph, where a gradient is added to its variable."""
-SAFETY = 10.0
-"""A difference is allowed to be so many estimated errors."""
 RELATIVE = 1e-10
-"""The rounding errors of a derivative itself, as a share of it."""
+"""The rounding errors of a derivative itself, as a share of it: a million roundings of one operation, more than the few
+of an expression can have."""
+UNDECIDED = 1e-6
+"""A tolerance above the derivative decides nothing, unless the derivative is 0, up to this share of how much the
+function varies over the size of the variable."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,7 @@ def check_expression(text: str, at: Mapping[str, float]) -> ExpressionCheck:
 def _check_values(text: str, used: list[str], at: Mapping[str, float]) -> None:
     missing = [name for name in used if name not in at]
     if missing:
-        values = ", ".join(f"{name}=1" for name in missing)
+        values = ",".join(f"{name}=1" for name in missing)
         raise OptionError(
             f"the expression {text!r} has no value for {', '.join(missing)}",
             hint=f"give it: --at {values}.",
@@ -334,26 +336,30 @@ def _derivatives(tree: ast.expr, graph: _Graph, result: Tensor, nodes: tuple[Nod
             made = _Graph({**graph.at, name: graph.at[name] + distance}).visit(tree)
             return made.item() if isinstance(made, Tensor) else made
 
-        estimate = derivative(moved, max(1.0, abs(graph.at[name])))
+        size = abs(graph.at[name]) or 1.0
+        varies = max(abs(moved(end) - result.item()) for end in (-size, size)) / size
+        estimate = derivative(moved, max(1.0, size), noise_of(moved, size))
         autograd = gradient.item()
         tolerance = SAFETY * estimate.error + RELATIVE * abs(autograd)
-        cause = _cause(result.item(), autograd, estimate, tolerance)
+        cause = _cause(result.item(), varies, autograd, estimate, tolerance)
         found.append(Derivative(name, steps[name], autograd, estimate, tolerance, cause))
     return found
 
 
-def _cause(value: float, autograd: float, estimate: Estimate, tolerance: float) -> str:
+def _cause(value: float, varies: float, autograd: float, estimate: Estimate, tolerance: float) -> str:
     if not math.isfinite(value):
         return f"the value is {value} here: a function is outside its domain, or overflows"
     if not math.isfinite(autograd):
         return f"the derivative is {autograd} here, though the value is {value:.6g}"
     if estimate.kink:
         return (
-            f"a kink: the slope is {estimate.left:.6g} from the left and {estimate.right:.6g} from the right; autograd "
-            f"takes {autograd:.6g}"
+            f"not differentiable near here: a kink: the slope is {estimate.left:.6g} from the left and "
+            f"{estimate.right:.6g} from the right; autograd takes {autograd:.6g}"
         )
-    if not math.isfinite(estimate.value):
-        return "the expression has no value on one side of this point"
+    if estimate.edge or not math.isfinite(estimate.value):
+        return "not differentiable here: the expression has no value on one side of this point"
+    if tolerance > abs(autograd) > UNDECIDED * varies:
+        return f"not decided: the finite difference has an error of up to {tolerance:.1g}, more than the derivative"
     if abs(autograd - estimate.value) > tolerance:
         return f"autograd differs from finite differences by {abs(autograd - estimate.value):.3g}"
     return ""

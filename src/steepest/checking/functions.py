@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
 
 from steepest.checking.causes import Case, of_error, why
-from steepest.checking.differences import noise_of
 from steepest.checking.gradients import (
     AT_ZERO,
     Autograd,
-    Compared,
     Point,
     by_autograd,
     compare,
@@ -23,19 +20,13 @@ from steepest.checking.gradients import (
     same,
 )
 from steepest.checking.inputs import shown
-from steepest.checking.matrices import Matrices, matrices_of
-from steepest.checking.result import Fault, GradientCheck, indexed
+from steepest.checking.jumps import jumps
+from steepest.checking.matrices import matrices_of
+from steepest.checking.notes import notes_on, padding, second
+from steepest.checking.result import Fault, GradientCheck
 from steepest.checking.subject import Subject
-from steepest.checking.watching import DigitLoss, Event
-from steepest.rng import stream
-from steepest.wording import counted, first_few
+from steepest.checking.watching import DigitLoss
 
-LINES = 3
-PIECES = 64
-"""A line through the point is looked at in so many pieces."""
-HALVINGS = 45
-JUMP = 1e-3
-"""A jump is at least this share of what the function varies along the line."""
 WRONG = 1e-3
 """The error of a gradient in 32 bits, as a share of the largest effect of a tensor, above which its digits are lost."""
 
@@ -81,8 +72,8 @@ def _checked(subject: Subject) -> GradientCheck:
     except RuntimeError as error:
         return replace(about, faults=(of_error(error, subject.inputs),))
     point.changes = bool(autograd.changed)
-    notes: list[str] = []
-    left_out = _padding(subject.module, notes)
+    notes = list(subject.notes)
+    left_out = padding(subject.module, notes)
     compared = {
         name: compare(point, name, autograd.gradients[name], left_out.get(name)) for name in point.base
     }
@@ -91,24 +82,16 @@ def _checked(subject: Subject) -> GradientCheck:
     ]
     faults = _once(faults)
     if not faults:
-        faults += [*_jumps(point, autograd.events), *_narrow(point, autograd)]
-    notes += _notes(autograd, compared)
-    smooth = not any(element.kink for each in compared.values() for element in each.elements)
+        faults += [*jumps(point, autograd.events), *_narrow(point, autograd)]
+    notes += notes_on(point, autograd, compared)
+    smooth = not any(element.kink or element.edge for each in compared.values() for element in each.elements)
     narrow = any(each.kind == "narrow" for each in autograd.events)
     matrices = matrices_of(point, left_out) if smooth and not narrow and not faults else None
-    if matrices is not None and not matrices.right:
-        notes.append(_second(matrices))
+    notes += second(matrices) if matrices is not None else []
+    if matrices is not None and matrices.first_bad is not None:
+        matrices = None
     tensors = tuple(each.check for each in compared.values())
     return replace(about, tensors=tensors, faults=tuple(faults), notes=tuple(notes), matrices=matrices)
-
-
-def _second(matrices: Matrices) -> str:
-    return (
-        "the gradient is right, but its derivative is not, which Newton's method and penalties on gradients need: u·Hv "
-        f"is {matrices.by_product:.6g} by autograd and {matrices.by_difference:.6g} ± {matrices.tolerance:.1g} by "
-        "differences of the gradient; in backward, use only arguments and results of forward as "
-        "ctx.saved_tensors has them, and operations that can be differentiated"
-    )
 
 
 def _once(faults: Sequence[Fault]) -> list[Fault]:
@@ -140,99 +123,6 @@ def _early(point: Point) -> Fault | None:
             "draw from torch's default generator, which is held here, or give the random numbers as an input.",
         )
     return None
-
-
-def _padding(module: nn.Module | None, notes: list[str]) -> dict[str, Tensor]:
-    """Return where parameters have no gradient on purpose: the rows of padding in embeddings."""
-    found: dict[str, Tensor] = {}
-    for name, each in module.named_modules() if module is not None else ():
-        if isinstance(each, nn.Embedding | nn.EmbeddingBag) and each.padding_idx is not None:
-            where = torch.zeros(each.weight.shape, dtype=torch.bool)
-            where[each.padding_idx] = True
-            weight = f"{name}.weight" if name else "weight"
-            found[weight] = where
-            notes.append(
-                f"{weight}[{each.padding_idx}] is padding, which has no gradient on purpose: left out"
-            )
-    return found
-
-
-def _notes(autograd: Autograd, compared: dict[str, Compared]) -> list[str]:
-    notes: list[str] = []
-    unused = [
-        name
-        for name, each in compared.items()
-        if each.check.ok and autograd.gradients[name] is None and each.check.worst.difference == 0
-    ]
-    if unused:
-        notes.append(f"without influence on the result here: {first_few(unused)}")
-    for name, each in compared.items():
-        kinks = [element for element in each.elements if element.kink and element.ok]
-        if kinks:
-            first = kinks[0]
-            notes.append(
-                f"{counted(len(kinks), 'element')} of {name} at a kink: at {indexed(name, first.index)} the slope is "
-                f"{first.left:.4g} from the left and {first.right:.4g} from the right; autograd has "
-                f"{first.autograd:.4g}"
-            )
-    narrow = [each for each in autograd.events if each.kind == "narrow"]
-    if narrow:
-        notes.append(
-            f"{narrow[0].what} makes 32 bits of 64 ({narrow[0].where}): finite differences are less exact for it"
-        )
-    return notes
-
-
-def _jumps(point: Point, events: list[Event]) -> list[Fault]:
-    """Return the fault that the function is not continuous, where a line through the point crosses a jump."""
-    draw = stream(0, "data", 1)
-    for _ in range(LINES):
-        directions = {
-            name: torch.from_numpy(draw.normal(size=tuple(each.shape))) * point.scale(name)
-            for name, each in point.base.items()
-        }
-
-        def along(t: float, directions: dict[str, Tensor] = directions) -> float:
-            return point.value({name: point.base[name] + each * t for name, each in directions.items()})
-
-        found = _jump(along)
-        if found is not None:
-            at, before, after = found
-            steps = [each for each in events if each.kind == "step"]
-            where = steps[0].where if steps else ""
-            by = f"; {steps[0].what} is constant but for jumps" if steps else ""
-            return [
-                Fault(
-                    "not differentiable",
-                    "",
-                    f"the function jumps from {before:.6g} to {after:.6g} on a line through the point, at {at:.3g} of "
-                    f"the tensors' size{by}: no gradient sees that",
-                    "make the branch or the rounding continuous in training, as by a sigmoid in place of a comparison.",
-                    where,
-                )
-            ]
-    return []
-
-
-def _jump(along: Callable[[float], float]) -> tuple[float, float, float] | None:
-    """Return where a function of one number jumps between -1 and 1, and the values on both sides."""
-    places = [-1 + 2 * i / PIECES for i in range(PIECES + 1)]
-    values = [along(t) for t in places]
-    if not all(map(math.isfinite, values)):
-        return None
-    first = max(range(PIECES), key=lambda i: abs(values[i + 1] - values[i]))
-    low, high, below, above = places[first], places[first + 1], values[first], values[first + 1]
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        value = along(middle)
-        if abs(value - below) > abs(above - value):
-            high, above = middle, value
-        else:
-            low, below = middle, value
-    height = abs(above - below)
-    if height <= JUMP * (max(values) - min(values)) or height <= 1e6 * noise_of(along):
-        return None
-    return low, below, above
 
 
 def _narrow(point: Point, autograd: Autograd) -> list[Fault]:

@@ -17,23 +17,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from steepest.checking.differences import Estimate, derivative, noise_of
+from steepest.checking.differences import SAFETY, Estimate, derivative, noise_of
 from steepest.checking.result import Element, TensorCheck
 from steepest.checking.subject import Subject
 from steepest.checking.watching import Event, watched
 from steepest.rng import stream
 
 MOST = 32
-"""Elements of a tensor that are checked one by one."""
-DIRECTIONS = 2
-SAFETY = 10.0
-"""The derivatives may lie apart by so many estimated errors of the finite difference."""
+"""Elements of a tensor that are checked one by one: enough for every number of a small layer, few enough that a network
+takes seconds."""
 RELATIVE = 1e-9
-"""What autograd itself may round, as a share of the tensor's largest derivative."""
+"""What autograd itself may round of a derivative, as a share of it: a million times the rounding of one operation, and
+far below any mistake in a formula."""
+OF_LARGEST = 1e-12
+"""The same as a share of the tensor's largest derivative, of which a small one may be what is left after terms cancel.
+It is smaller, so that a small derivative is still checked beside a large one."""
 AT_ZERO = 0.1
+"""The size of a tensor of zeros: biases begin as zeros, and what they are added to is rarely smaller."""
+UNDECIDED = 0.1
+"""A comparison says nothing where its tolerance is above this share of the tensor's largest derivative."""
 OWN_BACKWARD = "autograd function"
 """The kind of what has a backward pass that a person wrote."""
-"""The size of a tensor of zeros."""
 
 
 @dataclass
@@ -79,10 +83,11 @@ class Point:
     def element(self, name: str, place: int) -> Callable[[float], float]:
         """Return the function of the distance by which one number of a tensor is moved."""
         start = self.base[name]
+        index = np.unravel_index(place, start.shape)  # whatever order they have in memory
 
         def moved(distance: float) -> float:
             values = start.clone()
-            values.view(-1)[place] += distance
+            values[index] += distance
             return self.value({name: values})
 
         return moved
@@ -91,6 +96,11 @@ class Point:
         """Return the size of a tensor's numbers, over which the function changes markedly."""
         size = float(self.base[name].square().mean().sqrt())
         return size if size > 0 else AT_ZERO
+
+    def sizes(self, name: str) -> Tensor:
+        """Return the size of each number of a tensor; of zeros that of the tensor."""
+        size = self.base[name].abs()
+        return torch.where(size > 0, size, self.scale(name))
 
 
 @dataclass(frozen=True)
@@ -156,6 +166,13 @@ class Compared:
     elements: list[Element]
     gradient: Tensor
 
+    @property
+    def undecided(self) -> bool:
+        """Whether finite differences are too inexact here to say anything of the larger derivatives."""
+        most = UNDECIDED * self.check.largest
+        exact = [each.tolerance <= most for each in self.elements if not each.kink and not each.edge]
+        return self.check.largest > 0 and bool(exact) and not any(exact)
+
 
 def compare(point: Point, name: str, gradient: Tensor | None, left_out: Tensor | None = None) -> Compared:
     """Return a tensor's derivatives by autograd against finite differences.
@@ -179,7 +196,7 @@ def compare(point: Point, name: str, gradient: Tensor | None, left_out: Tensor |
     free = torch.ones(tensor.shape, dtype=torch.bool) if left_out is None else ~left_out
     places = free.reshape(-1).nonzero()[:, 0].tolist()
     signs = torch.from_numpy(draw.choice([-1.0, 1.0], tensor.numel())).reshape(tensor.shape) * free
-    noise = noise_of(point.along(name, signs), scale)
+    noise = noise_of(point.along(name, signs * point.sizes(name)))
     chosen = places if len(places) <= MOST else sorted(draw.choice(places, MOST, replace=False).tolist())
 
     def element(place: int) -> Element:
@@ -191,8 +208,10 @@ def compare(point: Point, name: str, gradient: Tensor | None, left_out: Tensor |
 
     elements = [element(place) for place in chosen]
     if len(chosen) < len(places) and all(each.ok for each in elements):
-        for _ in range(DIRECTIONS):
-            direction = torch.from_numpy(draw.choice([-1.0, 1.0], tensor.numel())) * free.reshape(-1)
+        # By the same distance, which the large derivatives decide, and by the same share, which the others decide, too.
+        for sizes in (torch.full_like(tensor, scale), point.sizes(name)):
+            signs = torch.from_numpy(draw.choice([-1.0, 1.0], tensor.numel()))
+            direction = signs * free.reshape(-1) * sizes.reshape(-1)
             found = _search(point, name, flat, direction, places, largest, noise)
             if found is not None:
                 chosen.append(found)
@@ -205,7 +224,7 @@ def compare(point: Point, name: str, gradient: Tensor | None, left_out: Tensor |
 
 
 def _nothing() -> Element:
-    return Element((), 0.0, 0.0, 0.0, 0.0, 0.0, "no element is checked", 0.0, 0.0)
+    return Element((), 0.0, 0.0, 0.0, 0.0, 0.0, "no element is checked", 0.0, 0.0, 0.0)
 
 
 def _share(element: Element) -> float:
@@ -220,20 +239,30 @@ def _element(
     index: tuple[int, ...], autograd: float, estimate: Estimate, largest: float, strict: bool
 ) -> Element:
     """Return an element; at a kink only a person's own backward is held to lie between the two slopes."""
-    tolerance = SAFETY * estimate.error + RELATIVE * max(largest, abs(estimate.value))
+    tolerance = (
+        SAFETY * estimate.error
+        + RELATIVE * max(_finite(autograd), _finite(estimate.value))
+        + OF_LARGEST * largest
+    )
     why = (
         f"{SAFETY:g} times the estimated error of the difference (truncation {estimate.truncation:.1g}, rounding "
-        f"{estimate.rounding:.1g}) plus {RELATIVE:g} of the largest derivative"
+        f"{estimate.rounding:.1g}) plus {RELATIVE:g} of the derivative and {OF_LARGEST:g} of the largest"
     )
-    if estimate.kink and not strict and math.isfinite(autograd):
+    if estimate.edge and math.isfinite(autograd):
+        tolerance, why = math.inf, "the function has no value on one side, and so no derivative"
+    elif estimate.kink and not strict and math.isfinite(autograd):
         tolerance, why = (
             math.inf,
             "at a kink there is no derivative, and autograd takes one of several slopes",
         )
     return Element(
         index, autograd, estimate.value, estimate.truncation, estimate.rounding, tolerance, why, estimate.left,
-        estimate.right, estimate.kink,
+        estimate.right, estimate.step, estimate.kink, estimate.edge,
     )  # fmt: skip
+
+
+def _finite(value: float) -> float:
+    return abs(value) if math.isfinite(value) else 0.0
 
 
 def _search(
@@ -254,7 +283,10 @@ def _agrees(
     some = torch.zeros_like(direction)
     some[places] = direction[places]
     shape = point.base[name].shape
-    estimate = derivative(point.along(name, some.reshape(shape)), point.scale(name), noise)
-    wanted = float(flat @ some)
-    rounding = RELATIVE * max(largest * math.sqrt(len(places)), abs(estimate.value))
-    return abs(estimate.value - wanted) <= SAFETY * estimate.error + rounding
+    estimate = derivative(point.along(name, some.reshape(shape)), 1.0, noise)
+    rounding = RELATIVE * float((flat * some).norm()) + OF_LARGEST * largest * float(some.norm())
+    if estimate.edge:
+        return True
+    low, high = sorted((estimate.left, estimate.right) if estimate.kink else (estimate.value,) * 2)
+    tolerance = SAFETY * estimate.error + rounding
+    return low - tolerance <= float(flat @ some) <= high + tolerance

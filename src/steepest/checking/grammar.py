@@ -76,8 +76,18 @@ FUNCTIONS: dict[str, Operation] = {
         ("abs", torch.abs, "sign({0})"),
         ("square", torch.square, "2 * {0}"),
         ("erf", torch.erf, "2 / sqrt(pi) * exp(-{0}**2)"),
-        ("max", torch.maximum, "1 if {0} > {1} else 0", "1 if {1} > {0} else 0"),
-        ("min", torch.minimum, "1 if {0} < {1} else 0", "1 if {1} < {0} else 0"),
+        (
+            "max",
+            torch.maximum,
+            "1 if {0} > {1}, 1/2 if equal, else 0",
+            "1 if {1} > {0}, 1/2 if equal, else 0",
+        ),
+        (
+            "min",
+            torch.minimum,
+            "1 if {0} < {1}, 1/2 if equal, else 0",
+            "1 if {1} < {0}, 1/2 if equal, else 0",
+        ),
     )
 }
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.lazy import LazyModuleMixin
 
 from steepest.components import grammar
 from steepest.components.references import load_reference
@@ -142,9 +143,22 @@ def candidates(call: Callable[..., Any], module: nn.Module | None, skip: int = 0
             yield {name: {**found, **numbers}[name] for name in names}
 
 
+def parameters_of(call: Callable[..., Any]) -> list[inspect.Parameter]:
+    """Return the parameters of a function; of one that does not tell them, any number by place.
+
+    Example:
+        >>> [str(each) for each in parameters_of(torch.relu)]
+        ['*inputs']
+    """
+    try:
+        return list(inspect.signature(call).parameters.values())
+    except ValueError:  # a builtin
+        return [inspect.Parameter("inputs", inspect.Parameter.VAR_POSITIONAL)]
+
+
 def _required(call: Callable[..., Any], skip: int) -> list[str]:
     found: list[str] = []
-    for each in list(inspect.signature(call).parameters.values())[skip:]:
+    for each in parameters_of(call)[skip:]:
         if each.kind is each.VAR_POSITIONAL and not found:
             found.append("0")
         if each.default is not each.empty or each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD):
@@ -184,6 +198,8 @@ _GENERAL: list[list[Callable[[], Tensor]]] = [
 def _of_layers(module: nn.Module) -> list[list[Callable[[], Tensor]]]:
     """Return what the first layer of a network takes that says it."""
     for layer in module.modules():
+        if isinstance(layer, LazyModuleMixin):  # it takes whatever it is given first
+            continue
         match layer:
             case nn.Embedding(num_embeddings=below):
                 return [[_codes(below, ROWS, 3)], [_codes(below, ROWS)]]

@@ -4,7 +4,7 @@ The Jacobian is :math:`J = \partial o / \partial w`, the Hessian that of the los
 :math:`u \cdot o` that is checked. The Gauss-Newton matrix is :math:`J^\top H_L J` with the Hessian of the loss in the
 outputs; without a loss on the outputs it is :math:`J^\top J`, of half their squared norm. All three come from
 :mod:`steepest.curvature`.
-Checked are, with random u and v,
+Checked are, with random u and v, whose elements are as large as the parameters,
 
 .. math:: u \cdot Hv = v \cdot Hu, \qquad u \cdot Gv = v \cdot Gu, \qquad v \cdot Gv \ge 0, \qquad
           u \cdot Hv = \frac{d}{ds}\, u \cdot \nabla L(w + s v).
@@ -12,6 +12,7 @@ Checked are, with random u and v,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -21,8 +22,8 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from steepest.checking.differences import derivative
-from steepest.checking.gradients import RELATIVE, SAFETY, Point, gradients_of
+from steepest.checking.differences import SAFETY, derivative
+from steepest.checking.gradients import RELATIVE, Point, gradients_of
 from steepest.checking.subject import WithLoss
 from steepest.curvature import Curvature
 from steepest.curvature.dense import jacobian, matrix
@@ -46,7 +47,8 @@ class Matrices:
         products: the largest difference between u·Gv and v·Gu, as a share of the larger.
         least, largest: eigenvalues of the Gauss-Newton matrix.
         of_hessian: the least and the largest eigenvalue of the Hessian.
-        by_product, by_difference, tolerance: u·Hv by autograd and by finite differences of the gradient.
+        by_product, by_difference, tolerance: u·Hv by autograd and by finite differences of the gradient; the tolerance
+            is infinite where the gradient jumps near the point.
     """
 
     parameters: tuple[tuple[str, int], ...]
@@ -61,6 +63,15 @@ class Matrices:
     by_product: float
     by_difference: float
     tolerance: float
+
+    @property
+    def first_bad(self) -> float | None:
+        """The first second derivative that is not finite; None where all are."""
+        for each in (self.hessian, self.gauss_newton):
+            bad = each[~each.isfinite()]
+            if bad.numel():
+                return float(bad[0])
+        return None
 
     @property
     def right(self) -> bool:
@@ -99,9 +110,13 @@ class Matrices:
             else "flat"
         )
         definite = "≥ 0" if self.least >= -SYMMETRIC * self.largest else "below 0"
+        differences = (
+            f"{self.by_difference:.8g} ± {self.tolerance:.1g} by differences of the gradient"
+            if math.isfinite(self.tolerance)
+            else "not compared with differences of the gradient, which jumps near here"
+        )
         return [
-            f"second derivatives by {size} parameters: u·Hv = {self.by_product:.8g} by autograd, "
-            f"{self.by_difference:.8g} ± {self.tolerance:.1g} by differences of the gradient",
+            f"second derivatives by {size} parameters: u·Hv = {self.by_product:.8g} by autograd, {differences}",
             f"  Hessian: symmetric to {self.asymmetry:.0e}, eigenvalues from {low:.4g} to {high:.4g} ({shape} here)",
             f"  Gauss-Newton matrix: u·Gv = v·Gu to {self.products:.0e}, eigenvalues from {self.least:.2g} to "
             f"{self.largest:.4g} (v·Gv {definite})",
@@ -139,15 +154,16 @@ def matrices_of(point: Point, left_out: Mapping[str, Tensor] = MappingProxyType(
                 for name, each in parameters.items()
             ]
         )
-        u, v = (torch.from_numpy(draw.normal(size=size)) * free for _ in range(2))
+        sizes = torch.cat([point.sizes(name).reshape(-1) for name in parameters])
+        u, v = (torch.from_numpy(draw.normal(size=size)) * free * sizes for _ in range(2))
         left, right = float(u @ of_outputs.gauss_newton(v)), float(v @ of_outputs.gauss_newton(u))
         product = float(u @ of_loss.hessian(v))
         estimate = derivative(_slope_along(point, parameters, u, v))
     except RuntimeError:
         return None
     top = float(hessian.abs().max())
-    eigenvalues = torch.linalg.eigvalsh((gauss_newton + gauss_newton.T) / 2)
-    bends = torch.linalg.eigvalsh((hessian + hessian.T) / 2)
+    terms = float((sizes[:, None] * hessian * sizes).abs().max())
+    eigenvalues, bends = _eigenvalues(gauss_newton), _eigenvalues(hessian)
     return Matrices(
         tuple((name, each.numel()) for name, each in parameters.items()),
         slopes,
@@ -160,8 +176,17 @@ def matrices_of(point: Point, left_out: Mapping[str, Tensor] = MappingProxyType(
         (float(bends[0]), float(bends[-1])),
         product,
         estimate.value,
-        SAFETY * estimate.error + RELATIVE * max(abs(product), abs(estimate.value), top),
+        math.inf
+        if estimate.kink or estimate.edge
+        else SAFETY * estimate.error + RELATIVE * max(abs(product), abs(estimate.value), terms),
     )
+
+
+def _eigenvalues(of: Tensor) -> Tensor:
+    """Return the eigenvalues of the symmetric part of a matrix, the least first; NaN where it is not finite."""
+    if not bool(of.isfinite().all()):
+        return torch.full((len(of),), torch.nan, dtype=of.dtype)
+    return torch.linalg.eigvalsh((of + of.T) / 2)
 
 
 def _parts(

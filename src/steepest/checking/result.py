@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -21,7 +22,9 @@ class Element:
         tolerance: how far the two may lie apart.
         why: how the tolerance comes about.
         left, right: the slopes from one side alone.
-        kink: whether these stay apart however small the step.
+        step: the distance over which the differences were taken.
+        kink: whether the slopes stay apart however small the step.
+        edge: whether the function has no value on one side, however small the step.
     """
 
     index: tuple[int, ...]
@@ -33,11 +36,15 @@ class Element:
     why: str
     left: float
     right: float
+    step: float
     kink: bool = False
+    edge: bool = False
 
     @property
     def gap(self) -> float:
         """How far the two derivatives lie apart; at a kink, how far autograd lies outside the two slopes."""
+        if self.edge and math.isfinite(self.autograd):
+            return 0.0
         if self.kink:
             low, high = sorted((self.left, self.right))
             return max(low - self.autograd, self.autograd - high, 0.0)

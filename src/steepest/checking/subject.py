@@ -19,7 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from steepest.checking.inputs import Inputs, candidates, described, returned
+from steepest.checking.binding import Arguments, NoDerivativeError, bound, failure, nothing
+from steepest.checking.inputs import Inputs, candidates, described, parameters_of, returned
+from steepest.checking.settling import made, settle
 from steepest.components import grammar
 from steepest.components.references import load_reference
 from steepest.data.dataset import InputField, Shape
@@ -31,6 +33,7 @@ from steepest.objectives import registry as losses
 from steepest.objectives.target import target_of_shape
 from steepest.prediction.sameness import made_up_rows
 from steepest.rng import stream, torch_stream
+from steepest.wording import first_few
 
 Call = Callable[..., Any]
 OWN_INPUTS = "inputs"
@@ -52,6 +55,8 @@ class Subject:
         buffers: of a module, by name.
         module: the network, if there is one.
         inputs_from: where the inputs come from, for a reader.
+        by_name: names of the inputs that are given by name.
+        notes: what was done to it, for a reader.
     """
 
     title: str
@@ -62,6 +67,8 @@ class Subject:
     buffers: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
     module: nn.Module | None = None
     inputs_from: str = "made up"
+    by_name: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         clash = self.inputs.keys() & self.parameters.keys()
@@ -71,7 +78,7 @@ class Subject:
     def tensors(self) -> dict[str, Tensor]:
         """What derivatives are taken by: parameters, and inputs of floating point, in float64."""
         inputs = {self._input_names[name]: each for name, each in self.inputs.items() if _is_float(each)}
-        return {name: each.detach().double() for name, each in {**self.parameters, **inputs}.items()}
+        return {name: each.detach().double().clone() for name, each in {**self.parameters, **inputs}.items()}
 
     def outputs(self, tensors: Mapping[str, Tensor]) -> Tensor:
         """Return what the function returns, all of it in one vector.
@@ -81,20 +88,33 @@ class Subject:
                 place by the function.
 
         Raises:
-            TypeError: it returns something that has no derivatives.
+            NoDerivativeError: it returns something that has no derivatives.
         """
         dtype = next(iter(tensors.values())).dtype if tensors else torch.float64
         inputs = {
             name: tensors[self._input_names[name]] if _is_float(each) else _copied(each)
             for name, each in self.inputs.items()
         }
+        named = {name: inputs.pop(name) for name in self.by_name}
         with self.held(dtype) as buffers:
             if self.module is not None:
                 state = {**{name: tensors[name] for name in self.parameters}, **buffers}
-                result = functional_call(self.module, state, tuple(inputs.values()))
+                result = functional_call(self.module, state, tuple(inputs.values()), named)
             else:
-                result = self.call(*inputs.values())
+                result = self.call(*inputs.values(), **named)
         return _flat(result)
+
+    def updated(self) -> list[str]:
+        """Return the names of the buffers that a call changes."""
+        if self.module is None:
+            return []
+        inputs = [_copied(each) for name, each in self.inputs.items() if name not in self.by_name]
+        named = {name: _copied(self.inputs[name]) for name in self.by_name}
+        with self.held(torch.float64) as buffers, torch.no_grad():
+            before = {name: each.clone() for name, each in buffers.items()}
+            state = {**self.parameters, **buffers}
+            functional_call(self.module, state, tuple(inputs), named)  # which puts new buffers into the state
+        return [name for name, each in before.items() if not torch.equal(each, state[name])]
 
     @contextlib.contextmanager
     def held(self, dtype: torch.dtype) -> Generator[dict[str, Tensor]]:
@@ -125,9 +145,13 @@ def _default(dtype: torch.dtype) -> Generator[None]:
 
 
 def _flat(result: Any) -> Tensor:
-    found = [each for each in _leaves(result) if each.is_floating_point()]
+    found = [
+        torch.view_as_real(each) if each.is_complex() else each
+        for each in _leaves(result)
+        if each.is_floating_point() or each.is_complex()
+    ]
     if not found:
-        raise TypeError(f"it returned {_named(result)}, which has no derivative")
+        raise NoDerivativeError(f"it returned {_named(result)}, which has no derivative")
     if len(found) == 1:
         return found[0].reshape(-1)
     return torch.cat([each.reshape(-1).to(found[0].dtype) for each in found])
@@ -179,9 +203,8 @@ def open_subject(what: Any, inputs: str | Mapping[str, Any] | Sequence[Any] | No
     call, module, kind, skip = _callable(found, spec, title)
     given, where = _given(inputs, own)
     if given is not None:
-        subject = _subject(title, kind, call, module, _by_name(call, given, skip), where)
-        _try(subject)
-        return subject
+        ordered, by_name = bound(title, Arguments.of(call, skip), given)
+        return _tried(title, kind, call, module, ordered, where, by_name)
     return _guessed(title, kind, call, module, skip)
 
 
@@ -201,10 +224,21 @@ def load(what: Any) -> tuple[Any, str]:
 
 
 def _subject(
-    title: str, kind: str, call: Call, module: nn.Module | None, inputs: Inputs, where: str
-) -> Subject:
+    title: str, kind: str, call: Call, module: nn.Module | None, inputs: Inputs, where: str,
+    by_name: tuple[str, ...] = (),
+) -> Subject:  # fmt: skip
     if module is None:
-        return Subject(title, kind, call, inputs, inputs_from=where)
+        return Subject(title, kind, call, inputs, inputs_from=where, by_name=by_name)
+    places = [each for name, each in inputs.items() if name not in by_name]
+    module = made(module, places, {name: inputs[name] for name in by_name})
+    norms = settle(module)
+    notes = (
+        [
+            f"the spectral norm of {first_few(norms)} is settled and held: autograd takes its iteration as constant"
+        ]
+        if norms
+        else []
+    )
     return Subject(
         title,
         kind,
@@ -214,6 +248,8 @@ def _subject(
         {**dict(module.named_buffers()), **_frozen(module)},
         module,
         where,
+        by_name,
+        tuple(notes),
     )
 
 
@@ -233,8 +269,7 @@ def _callable(found: Any, spec: grammar.Spec, title: str) -> tuple[Call, nn.Modu
 
         return applied, None, "autograd function", 0 if own_context else 1
     if isinstance(found, type) and issubclass(found, Objective):
-        made = read_objective(str(spec))
-        return made.loss, None, "loss", 0
+        return read_objective(str(spec)).loss, None, "loss", 0
     if isinstance(found, Objective):
         return found.loss, None, "loss", 0
     if isinstance(found, type) and issubclass(found, nn.Module):
@@ -255,7 +290,7 @@ def _callable(found: Any, spec: grammar.Spec, title: str) -> tuple[Call, nn.Modu
 def _options(found: Call, spec: grammar.Spec) -> dict[str, Any]:
     if spec.arguments:
         raise OptionError(f"{spec} has options without names", hint="write them as name=value.")
-    known = list(inspect.signature(found).parameters)
+    known = [each.name for each in parameters_of(found)]
     for name in spec.options:
         if name not in known:
             raise unknown_name(f"argument of {spec.name}", name, known)
@@ -309,66 +344,41 @@ def _given(
     return None, ""
 
 
-def _by_name(call: Call, inputs: Inputs, skip: int) -> Inputs:
-    """Return inputs in the order of a function's arguments, under their names.
+def _tried(
+    title: str, kind: str, call: Call, module: nn.Module | None, inputs: Inputs, where: str,
+    by_name: tuple[str, ...] = (),
+) -> Subject:  # fmt: skip
+    """Return a function with inputs that it takes.
 
     Raises:
-        OptionError: one has no argument, or an argument between them has no input.
+        OptionError: it fails on them, or has nothing that derivatives could be taken by.
     """
-    names = [
-        each.name
-        for each in list(inspect.signature(call).parameters.values())[skip:]
-        if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
-    ]
-    if all(name.isdigit() for name in inputs):
-        return {names[i] if i < len(names) else str(i): each for i, each in enumerate(inputs.values())}
-    for name in inputs:
-        if name not in names:
-            raise unknown_name("argument", name, names)
-    ordered = {name: inputs[name] for name in names if name in inputs}
-    missing = [name for name in names[: names.index(list(ordered)[-1])] if name not in ordered]
-    if missing:
-        raise OptionError(
-            f"there is no input {missing[0]!r}", hint="describe every argument of the function."
-        )
-    return ordered
-
-
-def _try(subject: Subject) -> None:
-    """Raise an ``OptionError`` if the function fails on its inputs, unless it is a failure of a derivative."""
     try:
+        subject = _subject(title, kind, call, module, inputs, where, by_name)
         subject.outputs({name: each.clone() for name, each in subject.tensors.items()})
     except Exception as error:
-        raise OptionError(
-            f"{subject.title} fails at its inputs: {type(error).__name__}: {first_line(error)}",
-            hint="give inputs that it takes: --inputs 'x=normal(4, 3)'.",
-        ) from error
-    if not subject.tensors:
-        raise OptionError(
-            f"{subject.title} has no parameter and no input of floating point",
-            hint="give one: --inputs 'x=normal(4, 3)'.",
-        )
+        raise failure(title, error, inputs) from error
+    if not any(each.numel() for each in subject.tensors.values()):
+        raise nothing(title, inputs)
+    return subject
 
 
 def _guessed(title: str, kind: str, call: Call, module: nn.Module | None, skip: int) -> Subject:
     """Return the function with the first inputs that it takes."""
-    made = made_up_rows(TABLE)
-    if module is None and not inspect.signature(call).parameters:
+    rows = made_up_rows(TABLE)
+    if module is None and not parameters_of(call):
         raise OptionError(f"{title} has no arguments", hint="name a function of tensors.")
     tried: list[OptionError] = []
     options = list(candidates(call, module, skip))
-    if module is not None and options and len(options[0]) == len(made):
+    if module is not None and options and len(options[0]) == len(rows):
         names = list(options[0])
-        options.append(dict(zip(names, (made[0], made[1].double()), strict=True)))
+        options.append(dict(zip(names, (rows[0], rows[1].double()), strict=True)))
     for inputs in options:
-        subject = _subject(title, kind, call, module, inputs, "made up")
         try:
             with warnings.catch_warnings(action="ignore"):
-                _try(subject)
+                return _tried(title, kind, call, module, inputs, "made up")
         except OptionError as error:
             tried.append(error)
-            continue
-        return subject
     why = f": {tried[0].fact.partition(': ')[2]}" if tried else ""
     raise OptionError(
         f"no inputs were found that {title} takes{why}",
@@ -381,11 +391,9 @@ def _built_in(spec: grammar.Spec, text: str) -> Subject:
     """Return a model of the library under the default loss of its task, or a loss, on made-up data."""
     name = spec.name.lower().replace("_", "-")
     if name in losses.entries:
-        made = read_objective(text)
-        outputs, target = _loss_inputs(made)
-        subject = Subject(text, "loss", made.loss, {"outputs": outputs, "target": target})
-        _try(subject)
-        return subject
+        objective = read_objective(text)
+        outputs, target = _loss_inputs(objective)
+        return _tried(text, "loss", objective.loss, None, {"outputs": outputs, "target": target}, "made up")
     if name not in models.entries:
         raise unknown_name("model or loss", spec.name, [*models.entries, *losses.entries])
     shape = _shape_for(name)
@@ -400,11 +408,7 @@ def _built_in(spec: grammar.Spec, text: str) -> Subject:
         name: each.double() if each.is_floating_point() else each
         for name, each in zip(names, rows, strict=True)
     }
-    subject = _subject(
-        f"{text} under {network.objective}", "module", network.forward, network, inputs, "made up"
-    )
-    _try(subject)
-    return subject
+    return _tried(f"{text} under {network.objective}", "module", network.forward, network, inputs, "made up")
 
 
 class WithLoss(nn.Module):

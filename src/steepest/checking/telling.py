@@ -25,12 +25,12 @@ def lines(check: GradientCheck) -> list[str]:
         shown = list(check.tensors)
         if len(shown) > MOST:
             shown = [each for each in shown if not each.ok][:MOST] or shown[:MOST]
-        head = ("", "worst element", "autograd", "differences", "gap", "tolerance", "")
-        found += ["", *aligned([head, *(_row(each) for each in shown)])]
+        head = ("", "worst at", "autograd", "differences", "gap", "tolerance", "")
+        found += ["", *aligned([head, *(_row(each) for each in shown)], between="  ")]
         if len(shown) < len(check.tensors):
             found.append(f"  and {len(check.tensors) - len(shown)} more tensors")
         worst = [each for each in check.tensors if not each.ok] or [
-            each for each in check.tensors if math.isfinite(each.worst.tolerance)
+            each for each in check.tensors if each.checked and math.isfinite(each.worst.tolerance)
         ]
         if worst:
             found += ["", f"tolerance of {worst[0].name}: {worst[0].worst.why}"]
@@ -53,6 +53,8 @@ def _row(check: TensorCheck) -> tuple[str, ...]:
     some = "" if check.checked >= size else f" ({check.checked} of {size:,})"
     where = f"[{', '.join(map(str, worst.index))}]" if worst.index else ""
     verdict = "agree" if check.ok else f"{check.wrong} of {check.checked} wrong"
+    if not check.checked:
+        return f"{check.name}{some}", where, *("–",) * 4, "nothing to check"
     return (
         f"{check.name}{some}",
         where,
@@ -60,7 +62,7 @@ def _row(check: TensorCheck) -> tuple[str, ...]:
         f"{worst.difference:.8g}",
         f"{worst.gap:.2g}",
         _tolerance(worst),
-        "kink" if worst.kink and check.ok else verdict,
+        ("edge" if worst.edge else "kink") if (worst.kink or worst.edge) and check.ok else verdict,
     )
 
 
@@ -74,7 +76,7 @@ def _fault(fault: Fault) -> list[str]:
     return [f"fault: {fault.cause}{of}{where}", f"  {fault.text}", f"  Cure: {fault.cure}"]
 
 
-def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+def aligned(rows: Sequence[tuple[str, ...]], between: str = "   ") -> list[str]:
     """Return rows as lines with columns under each other.
 
     Example:
@@ -83,6 +85,6 @@ def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
-        "  " + "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        "  " + between.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -234,6 +235,6 @@ class DigitLoss(TorchDispatchMode):
 
 def watched(run: Callable[[], Any]) -> tuple[Any, list[Event]]:
     """Return what a function returns, and what it did on the way."""
-    with Watch() as watch:
+    with Watch() as watch, warnings.catch_warnings(action="ignore"):  # torch warns of what is noted here
         result = run()
     return result, watch.events

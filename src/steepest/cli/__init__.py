@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from steepest.cli import output
-from steepest.cli.check import check
+from steepest.cli.check import CheckCommand, check
 from steepest.cli.describing import describe
 from steepest.cli.fetching import downloads_shown, fetch
 from steepest.cli.flags import KINDS, Out, parameters, registry
@@ -368,7 +368,7 @@ app.command()(show)
 app.command("map")(map_)
 app.command()(memory)
 app.command()(trace)
-app.command()(check)
+app.command(cls=CheckCommand)(check)
 app.command()(fetch)
 app.command(
     "lr-find",

@@ -7,11 +7,39 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from steepest.cli.flags import completion
-from steepest.cli.output import line
+from steepest.cli.output import console, line
 from steepest.errors import OptionError
 from steepest.interrupts import always_raise
+
+
+class CheckCommand(TyperCommand):
+    """The command line of ``check``: an expression may begin with a minus, and a list go on after a comma and a space.
+
+    Example:
+        >>> CheckCommand.joined(["-x**2 + y", "--at", "x=1,", "y=2", "--json"])
+        [' -x**2 + y', '--at', 'x=1,y=2', '--json']
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments."""
+        return super().parse_args(ctx, self.joined(args))
+
+    @staticmethod
+    def joined(args: list[str]) -> list[str]:
+        """Return arguments in which an expression is not taken for an option, nor a part of a list for an argument."""
+        found: list[str] = []
+        for each in args:
+            if found and found[-1].endswith(",") and found[-2:-1] in (["--at"], ["--inputs"]):
+                found[-1] += each
+            elif each.startswith("-") and not each.startswith("--") and each not in ("-h", "-"):
+                found.append(f" {each}")
+            else:
+                found.append(each)
+        return found
+
 
 What = Annotated[
     str,
@@ -75,30 +103,34 @@ def check(
     Every parameter and input of a function is compared number by number, and the likely cause of a fault is named. An
     expression is shown as a graph: values forward, local derivatives and adjoints backward, so that every step can be
     checked by hand. With --against, an update such as mine.py:rmsprop_update is run beside the rule: the first step and
-    slot that differ are shown with the likely mistake. Exit status: 0, 1 for a fault, 2 for a wrong option.
+    slot that differ are shown with the likely mistake. Exit status: 0, 1 for a fault or an
+    expression without a derivative, 2 for a wrong option.
     """
     from steepest.checking import check as checked
     from steepest.checking import drawing, telling
     from steepest.checking.expression import ExpressionCheck
     from steepest.checking.result import GradientCheck
     from steepest.files import write_atomically
+    from steepest.report.console import hanging
 
     if out is not None:
         drawing.check_place(out)
     always_raise()
     given = ", ".join(inputs) if inputs else None
-    found = checked(what, at=at or (), inputs=given, against=against, timing=timing)
-    picture = "" if out is None else _picture(found, out)
+    found = checked(what.strip(), at=at or (), inputs=given, against=against, timing=timing)
+    if out is not None:  # before what is printed, whose reader may stop reading
+        write_atomically(out, _picture(found, out))
     if isinstance(found, ExpressionCheck):
         shown = drawing.lines(found)
     else:
         shown = telling.lines(found) if isinstance(found, GradientCheck) else found.lines()
     if as_json:
         shown = [json.dumps(found.as_json(), indent=1, ensure_ascii=False)]
+    target = console(out=True)
     for each in shown:
-        line(each, out=True)
+        table = as_json or "  " in each.strip()
+        line(each if table else hanging(each, target, len(each) - len(each.lstrip()) + 2), out=True)
     if out is not None:
-        write_atomically(out, picture)
         line(f"wrote {out}")
     if not found.ok:
         raise typer.Exit(1)
