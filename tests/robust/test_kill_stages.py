@@ -16,7 +16,8 @@ procedure = ["train", "continue(0.5)", "continue(0.5, point=last)"]
 )
 PRUNED = STAGES.replace(
     '"continue(0.5)", "continue(0.5, point=last)"',
-    '"prune(0.5, 2)", "lottery(0.5, 2, rewind=0.2)", "lottery(0.5, 2, rewind=0.2, ticket=random-mask)"',
+    '"prune(0.5, 2)", "distil(linear)", "lottery(0.5, 2, rewind=0.2)", '
+    '"lottery(0.5, 2, rewind=0.2, ticket=random-mask)"',
 )
 WRITES = [("start-", 1), ("journal.jsonl", 1), ("start-", 1), ("start-", 2), ("rows", 1), ("results.json", 1)]
 

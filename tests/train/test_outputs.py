@@ -10,7 +10,7 @@ import torch
 import steepest as st
 from steepest.models import build_model
 from steepest.sweep.observer import Observer
-from steepest.train.problem import about_outputs
+from steepest.train.doubts import about_outputs
 from tests.conftest import churn_table
 
 

@@ -36,6 +36,7 @@ class Part:
             the input itself.
         weights: how much each row counts (float32 ``[N]``, at least 0, with mean 1 over the training rows); None where
             all count the same.
+        answers: a teacher's outputs for each row (float32 ``[N, K]``); None where there is no teacher.
 
     Example:
         >>> part = Part((torch.zeros(3, 1),), torch.tensor([0, 1, 1]), weights=torch.tensor([0.5, 2.0, 0.5]))
@@ -46,14 +47,16 @@ class Part:
     inputs: tuple[Tensor, ...]
     target: Tensor
     weights: Tensor | None = None
+    answers: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.target)
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
-        """All tensors: the inputs, the target, and the weights where there are any."""
-        return (*self.inputs, self.target, *(() if self.weights is None else (self.weights,)))
+        """All tensors: the inputs, the target, and the weights and answers where there are any."""
+        further = (each for each in (self.weights, self.answers) if each is not None)
+        return (*self.inputs, self.target, *further)
 
     @property
     def row_bytes(self) -> int:
@@ -63,7 +66,9 @@ class Part:
     def holding(self, tensors: Sequence[Tensor]) -> Part:
         """Return a part that has other tensors, in the order of :attr:`tensors`."""
         inputs = len(self.inputs)
-        return Part(tuple(tensors[:inputs]), *tensors[inputs:])
+        target, *further = tensors[inputs:]
+        weights = None if self.weights is None else further.pop(0)
+        return Part(tuple(tensors[:inputs]), target, weights, further[0] if further else None)
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Part:
         """Return this part with every tensor changed in the same way."""

@@ -9,7 +9,8 @@ from typing import Any
 from torch import nn
 
 from steepest.data.dataset import Shape
-from steepest.models import count_parameters
+from steepest.experiment.data import Datasets
+from steepest.models import build_model, count_parameters
 from steepest.recipe import BEARINGS, Execution, Recipe, stable_hash
 from steepest.sweep.arms import Arm
 from steepest.sweep.machine import cores, processor
@@ -62,6 +63,12 @@ class TimedCell:
         """
         whole = f"{self.parameters + self.fixed:,} parameters"
         return f"{whole}, {self.parameters:,} of them trained" if self.fixed else whole
+
+
+def stages_apart(arm: Arm, datasets: Datasets) -> list[tuple[Arm, nn.Module]]:
+    """Return the stages of an arm that train other models than its own, with their models."""
+    some = [each for each in arm.chain if each.cell != arm.cell]
+    return [(each, build_model(each.recipe.model, datasets[each.folds[0]].shape)) for each in some]
 
 
 def with_arm(cell: TimedCell | None, arm: Arm, net: nn.Module) -> TimedCell:

@@ -19,7 +19,7 @@ from steepest.evaluate import baselines
 from steepest.evaluate.judging import Judging, judge
 from steepest.evaluate.metrics import metric_info
 from steepest.experiment.cautions import lacking_controls, uneven
-from steepest.experiment.cells import TimedCell, cell_of, with_arm, without_edited
+from steepest.experiment.cells import TimedCell, cell_of, stages_apart, with_arm, without_edited
 from steepest.experiment.data import Datasets, check_encodes
 from steepest.experiment.devices import usable_device
 from steepest.models import build_model
@@ -59,15 +59,14 @@ from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Setup
 from steepest.sweep.rows import about_rows, check_rows
 from steepest.sweep.stages import check_model as check_stages_of
-from steepest.sweep.stages import check_stages, in_stages
+from steepest.sweep.stages import check_stages, in_stages, plain_run_of
 from steepest.sweep.timing import Steps, choose_execution, workers_for
 from steepest.sweep.trials import check_equal_trials, check_sweep
 from steepest.sweep.unused import without_effect
 from steepest.train.compiled import Programs
+from steepest.train.doubts import about_outputs, check_objective
 from steepest.train.problem import (
-    about_outputs,
     check_model,
-    check_objective,
     check_precision,
     problem_of,
     table_columns,
@@ -262,7 +261,8 @@ def decide(experiment: Experiment, source: Source, given: Objects, observer: Obs
             )
         arms[meaning] = made if twin is None else _merged(twin, made)
         notes += _arm_notes(experiment, wanted, arm, made, net, datasets[made.folds[0]])
-        cells[made.cell] = with_arm(cells.get(made.cell), made, net)
+        for stage, model in [(made, net), *stages_apart(made, datasets)]:
+            cells[stage.cell] = with_arm(cells.get(stage.cell), stage, model)
     notes = [each for each in notes if each not in dataset.notes]
     notes += lacking_controls(wanted)
     notes += uneven(next(iter(arms.values())), datasets)
@@ -434,8 +434,12 @@ def _arm(
         trained=size_of(trainable(net)),
     )
     procedure = make_procedure(wanted.procedure)
-    check_stages_of(procedure, net)
-    return in_stages(arm, procedure), net
+    check_stages_of(procedure, net, classes=bool(data.shape.classes))
+    others = {
+        text: _arm(plain_run_of(wanted, text), experiment, datasets, judging, codes)[0]
+        for text in procedure.models
+    }
+    return in_stages(arm, procedure, others), net
 
 
 def _merged(one: Arm, same: Arm) -> Arm:

@@ -14,6 +14,7 @@ from steepest.components.references import load_reference
 from steepest.components.registry import Registry
 from steepest.errors import OptionError
 from steepest.procedures.pruning import Pruning
+from steepest.procedures.teaching import Teaching
 
 Point = Literal["best", "last"]
 """Weights of a run: those that were best on the validation rows, or those after the last step."""
@@ -38,6 +39,8 @@ class Stage:
         rewind: where it does not start from the weights at ``start``: the share of the first stage after whose steps
             it takes its weights from there, 0 for those that were drawn; None where it goes on from ``start``.
         draw: how weights are drawn; only where the stage does not start from those of another.
+        model: the specification of the model that it trains; empty for the arm's own.
+        taught: how it learns of the run of the stage before, its teacher, instead of starting from its weights.
     """
 
     share: float
@@ -45,9 +48,16 @@ class Stage:
     prune: Pruning | None = field(default=None, repr=False)
     rewind: float | None = field(default=None, repr=False)
     draw: Draw = field(default="", repr=False)
+    model: str = field(default="", repr=False)
+    taught: Teaching | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
-        more = {"pruned by": self.prune, "rewound to": self.rewind, "drawn": self.draw or None}
+        more: dict[str, object] = {
+            "pruned by": self.prune,
+            "rewound to": self.rewind,
+            "drawn": self.draw or None,
+        }
+        more |= {"of": self.model or None, "taught by": self.taught}
         said = [f" {name} {value}" for name, value in more.items() if value is not None]
         return f"{self.share!r} from {self.start}{''.join(said)}"
 
@@ -90,6 +100,16 @@ class Procedure:
             ()
         """
         return tuple(sorted({each.rewind for each in self.stages if each.rewind}))
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models of its stages besides that of the arm.
+
+        Example:
+            >>> make_procedure("distil('mlp(hidden=(64,))')").models
+            ('mlp(hidden=(64,))',)
+        """
+        return tuple(dict.fromkeys(each.model for each in self.stages if each.model))
 
     @property
     def prunes(self) -> bool:

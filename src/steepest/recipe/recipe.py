@@ -45,6 +45,8 @@ class Recipe(Options):
         draw: how first weights are drawn where that is not the model's own way; empty where it is.
         prune: which weights are held at zero, those that were small in the run ``masked``; empty for none.
         masked: the run whose weights ``prune`` goes by, as its recipe's id and the point.
+        taught: how the loss is made of the labels and the answers of the run ``teacher``; empty for the labels alone.
+        teacher: the run that answers, as its recipe's id and the point.
     """
 
     data: str
@@ -71,6 +73,8 @@ class Recipe(Options):
     draw: str = ""
     prune: str = ""
     masked: tuple[str, str] | None = None
+    taught: str = ""
+    teacher: tuple[str, str] | None = None
 
     def scheduled(self, schedule: str) -> Recipe:
         """Return this recipe with a schedule of steepest's own."""
@@ -147,6 +151,8 @@ BEARINGS: Mapping[str, Bearing] = {
     "draw": Bearing(""),
     "prune": Bearing(""),
     "masked": Bearing(None),
+    "taught": Bearing(""),
+    "teacher": Bearing(None),
 }
 """What every field of a recipe bears on."""
 

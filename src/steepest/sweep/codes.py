@@ -10,6 +10,7 @@ from steepest import schedules
 from steepest.components import grammar
 from steepest.components.identity import Code, of_reference, of_value
 from steepest.models import ModelBuilder
+from steepest.procedures import make_procedure
 from steepest.regularizers import specs_of
 from steepest.sweep.arms import Wanted
 from steepest.sweep.contestants import Contestant
@@ -58,7 +59,8 @@ def codes_of(arms: Sequence[Wanted]) -> Codes:
     """Return the code of the optimizers, models, losses, regularizers and so on of arms."""
     return Codes(
         {arm.optimizer.name: of_optimizer(arm.optimizer) for arm in arms},
-        {arm.model_text: of_model(arm.model) for arm in arms},
+        {arm.model_text: of_model(arm.model) for arm in arms}
+        | {text: of_model(text) for arm in arms for text in make_procedure(arm.procedure).models},
         {arm.schedule: of_schedule(arm.schedule) for arm in arms},
         {arm.procedure: of_component(arm.procedure) for arm in arms},
         {arm.loss: of_component(arm.loss) for arm in arms if arm.loss},

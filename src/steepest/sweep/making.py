@@ -22,6 +22,7 @@ from steepest.train.callback import Hooks
 from steepest.train.compiled import Programs
 from steepest.train.loop import train
 from steepest.train.program import NotTraceableError
+from steepest.train.taught import Teacher
 
 
 @dataclass(frozen=True)
@@ -105,11 +106,20 @@ class Maker:
                 device=execution.device,
                 start=task.weights.get("start"),
                 masked=task.weights.get("mask"),
+                teacher=_teacher_of(task),
                 steps_before=run.before,
                 keep_last=run.arm.inner,
                 keep_early=run.marks,
                 hooks=hooks,
             )
+
+
+def _teacher_of(task: Task) -> Teacher | None:
+    weights = task.weights.get("teacher")
+    if weights is None or task.run.parent is None:
+        return None
+    whose = task.run.sources["teacher"][0]
+    return Teacher(whose.arm.model or whose.recipe.model, weights)
 
 
 @contextlib.contextmanager

@@ -38,7 +38,7 @@ class PlannedRun:
     def before(self) -> int:
         """The steps of the runs that it continues, or to which it goes back."""
         back = self.arm.stage.rewind
-        if self.parent is None or back == 0:
+        if self.parent is None or back == 0 or self.arm.stage.taught is not None:
             return 0
         if back is None:
             return self.parent.before + self.parent.recipe.steps

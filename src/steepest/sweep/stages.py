@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Literal
 
 from torch import nn
@@ -10,34 +12,46 @@ from torch import nn
 from steepest.errors import OptionError
 from steepest.optim.spec import MethodSpec
 from steepest.procedures import Procedure
-from steepest.sweep.arms import Arm
+from steepest.sweep.arms import PLAIN, Arm, Wanted
 from steepest.train.masks import check_prunable
 
-Use = Literal["start", "mask"]
-"""What weights of an earlier run are for: a run starts from them, or prunes what is small in them."""
-FIELDS: dict[Use, str] = {"start": "start", "mask": "masked"}
+Use = Literal["start", "mask", "teacher"]
+"""What weights of an earlier run are for: a run starts from them, prunes what is small in them, or learns of them."""
+FIELDS: dict[Use, str] = {"start": "start", "mask": "masked", "teacher": "teacher"}
 """The fields of a recipe that name the run of a use."""
 
 
-def in_stages(arm: Arm, procedure: Procedure) -> Arm:
-    """Return an arm as the last stage of a procedure, with the other stages as its chain."""
+def in_stages(arm: Arm, procedure: Procedure, others: Mapping[str, Arm] = MappingProxyType({})) -> Arm:
+    """Return an arm as the last stage of a procedure, with the other stages as its chain.
+
+    Args:
+        arm: the arm.
+        procedure: its procedure.
+        others: the arm with each of the models that stages have instead of its own.
+    """
     found: Arm | None = None
     for count, stage in enumerate(procedure.stages, 1):
         inner = count < len(procedure.stages)
-        factors = {**arm.factors, "procedure": procedure.prefix(count)} if inner else arm.factors
-        acts = {"draw": stage.draw, "prune": str(stage.prune or "")}
+        of = others[stage.model] if stage.model else arm
+        factors = {**of.factors, "procedure": procedure.prefix(count)} if inner else of.factors
+        acts = {"draw": stage.draw, "prune": str(stage.prune or ""), "taught": str(stage.taught or "")}
         found = replace(
-            arm,
-            recipe=arm.recipe.model_copy(update=acts),
+            of,
+            recipe=of.recipe.model_copy(update=acts),
             factors=factors,
             share=stage.share,
             stage=stage,
             kept=() if found else procedure.kept,
-            point=stage.start or arm.point,
+            point=stage.start or of.point,
             parent=found,
             inner=inner,
         )
     return found or arm
+
+
+def plain_run_of(wanted: Wanted, model: str) -> Wanted:
+    """Return a plain run of another model, with all that an arm has but the rates of its parameters."""
+    return replace(wanted, model=model, model_name="", procedure=PLAIN, rates="", freeze="", name="")
 
 
 def uses_of(arm: Arm) -> dict[Use, tuple[int, str]]:
@@ -49,6 +63,8 @@ def uses_of(arm: Arm) -> dict[Use, tuple[int, str]]:
     if arm.parent is None:
         return found
     before = len(arm.chain) - 2
+    if arm.stage.taught is not None:
+        return {"teacher": (before, arm.point)}
     if arm.stage.rewind is None:
         found["start"] = before, arm.point
     elif arm.stage.rewind:
@@ -78,11 +94,22 @@ def check_stages(procedure: Procedure, spec: MethodSpec[Any]) -> None:
             )
 
 
-def check_model(procedure: Procedure, net: nn.Module) -> None:
-    """Raise an ``OptionError`` if a model has nothing that a procedure is to prune."""
+def check_model(procedure: Procedure, net: nn.Module, *, classes: bool) -> None:
+    """Raise an ``OptionError`` if a model has nothing that a procedure is to prune, or its target nothing to teach.
+
+    Args:
+        procedure: the procedure.
+        net: the model.
+        classes: whether the target is one of several classes.
+    """
     for stage in procedure.stages:
         if stage.prune is not None:
             check_prunable(net, stage.prune)
+        if stage.taught is not None and not classes and (odd := stage.taught.of_classes):
+            raise OptionError(
+                f"distil: {odd[0]} is given, but the target is a number",
+                hint="leave it out: it is of classes; the teacher's value is learned as a target.",
+            )
 
 
 def point_after(share: float) -> str:

@@ -33,6 +33,7 @@ from steepest.train.causes import ended_by, likely_cause
 from steepest.train.drawn import first_model
 from steepest.train.masks import apply_masks, masks_of
 from steepest.train.problem import problem_of, wide
+from steepest.train.taught import Teacher
 from steepest.train.weights import Kept, evaluating
 
 SMOOTHING = 0.98
@@ -97,6 +98,7 @@ class ActiveRun:
         device: where the model is put; the dataset is there already.
         start: the weights and buffers that it starts from; None for those that the seed draws.
         masked: the weights by which the recipe prunes; None where it does not.
+        teacher: the network that the recipe learns of; None where it does not.
         steps_before: steps of the runs that gave ``start``.
         hooks: the run's callbacks; its method has to follow their rate.
         together: how many runs take their steps together, this one included, and share what that costs.
@@ -123,6 +125,7 @@ class ActiveRun:
         device: str = "cpu",
         start: Mapping[str, Tensor] | None = None,
         masked: Mapping[str, Tensor] | None = None,
+        teacher: Teacher | None = None,
         steps_before: int = 0,
         hooks: Hooks | None = None,
         together: int = 1,
@@ -143,7 +146,10 @@ class ActiveRun:
             apply_masks(self.net, self.problem.masks)
         self.plan = BatchPlan(len(self.dataset.train), recipe.batch_size, key.seed)
         self.training = self.dataset.training(key.seed)
-        self.feed = self.problem.feed(self.training, self.plan, key.seed, steps_before)
+        taught = self.training
+        if teacher is not None and self.problem.teaching is not None:
+            taught = teacher.answered(taught, self.dataset)
+        self.feed = self.problem.feed(taught, self.plan, key.seed, steps_before)
         self.state: Any = None
         self.hooks = hooks
         self._decides = metric_info(recipe.metric)

@@ -22,6 +22,7 @@ from steepest.record.schema import RunKey
 from steepest.train.active import ActiveRun, Finished, Purpose
 from steepest.train.callback import Hooks
 from steepest.train.problem import products
+from steepest.train.taught import Teacher
 
 Steps = Callable[[int, int], Iterator[Sequence[StepInfo]]]
 """Takes steps: the first one, counted from 0, and how many; yields the reports of every step, one for each run."""
@@ -43,6 +44,7 @@ def train(
     start: Mapping[str, Tensor] | None = None,
     steps_before: int = 0,
     masked: Mapping[str, Tensor] | None = None,
+    teacher: Teacher | None = None,
     keep_last: bool = False,
     keep_early: Mapping[str, int] = MappingProxyType({}),
     hooks: Hooks | None = None,
@@ -65,6 +67,7 @@ def train(
         steps_before: steps of the runs that gave ``start``: batches and random draws go on after theirs, and epochs
             count from their beginning. Schedule and optimizer begin anew.
         masked: the weights by which the recipe prunes; None where it does not.
+        teacher: the network that the recipe learns of; None where it does not.
         keep_last: return the weights after the last step, too.
         keep_early: return those after so many steps, too, by a name each.
         hooks: the run's callbacks; ``method`` has to follow their rate.
@@ -86,6 +89,7 @@ def train(
         device=device,
         start=start,
         masked=masked,
+        teacher=teacher,
         steps_before=steps_before,
         hooks=hooks,
     )

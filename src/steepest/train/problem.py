@@ -12,13 +12,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from steepest.curvature.outputs import twice_differentiated
 from steepest.data.batches import BatchPlan
-from steepest.data.dataset import Dataset, Note, Part
-from steepest.errors import ModelError, OptionError, first_line
-from steepest.evaluate.outputs import predict
+from steepest.data.dataset import Dataset, Part
+from steepest.errors import ModelError, OptionError
 from steepest.objectives import Objective, loss_title, make_objective, registry, total_weight
 from steepest.objectives.target import Target, target_of
+from steepest.objectives.taught import teacher_losses
 from steepest.optim.selection import freeze
+from steepest.procedures.teaching import Teaching, read_teaching
 from steepest.recipe import Precision, Recipe
 from steepest.regularizers import Regularizer, read_regularizers
 from steepest.regularizers.applied import Applied
@@ -45,6 +47,7 @@ class SupervisedProblem:
     Attributes:
         applied: the regularizers on this model; None where there are none.
         masks: what is held at zero, by parameter; nothing unless a run is pruned.
+        teaching: how the loss is made of labels and a teacher's answers; None where it is that of the labels.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class SupervisedProblem:
         self.applied = Applied(regularizers, model, tuple(self.places)) if regularizers else None
         self.objective, self.target = objective, target
         self.masks: Mapping[str, Tensor] = {}
+        self.teaching: Teaching | None = None
         device = next(model.parameters()).device
         dtype = torch.float64 if precision == "float64" else torch.float32
         self.weights = (
@@ -76,7 +80,14 @@ class SupervisedProblem:
         inside = () if self.applied is None else self.applied.regularizers
         named = [(type(each), str(each)) for each in (self.objective, *inside)]
         scale = () if self.target is None else self.target.constants
-        return *named, weights, self.precision, *scale, *(f"masked {name}" for name in self.masks)
+        return (
+            *named,
+            weights,
+            self.precision,
+            *scale,
+            *(f"masked {name}" for name in self.masks),
+            str(self.teaching),
+        )
 
     @property
     def classes(self) -> tuple[type, ...]:
@@ -215,6 +226,11 @@ class SupervisedProblem:
 
     def check_residuals(self, called: str) -> None:
         """Raise an ``OptionError``, which names the method that needs them, if the loss has no residuals."""
+        if self.teaching is not None:
+            raise OptionError(
+                f"{called} needs the squared error alone, but a student learns of its teacher, too",
+                hint=f"leave {called} out of -o, or the procedure.",
+            )
         if type(self.objective).residuals is Objective.residuals:
             serves = "squared" in registry.names(self.objective.serves)
             cure = "give --loss squared, or" if serves else "take newton, or"
@@ -234,6 +250,21 @@ class SupervisedProblem:
     def batch_loss(self, outputs: Tensor, batch: Part) -> Tensor:
         """Return the loss of a batch, a scalar, from the model's outputs."""
         outputs, batch = self._by_row(outputs, batch)
+        if self.teaching is None or batch.answers is None:
+            return self._labels_loss(outputs, batch)
+        losses = teacher_losses(outputs, batch.answers, self.teaching, self.objective)
+        weights = self._row_weights(batch)
+        taught = losses.mean() if weights is None else (weights * losses).sum() / total_weight(weights)
+        alpha = self.teaching.alpha
+        return taught if alpha == 1 else (1 - alpha) * self._labels_loss(outputs, batch) + alpha * taught
+
+    def _row_weights(self, batch: Part) -> Tensor | None:
+        """Return the weight of each row in the loss, classes' weights included; None where all are equal."""
+        if self.weights is None:
+            return batch.weights
+        return self.weights[batch.target] * (1.0 if batch.weights is None else batch.weights)
+
+    def _labels_loss(self, outputs: Tensor, batch: Part) -> Tensor:
         weights = batch.weights
         if self.weights is not None:
             if weights is None:
@@ -250,13 +281,17 @@ class SupervisedProblem:
         if outputs.dim() == 3:
             members = outputs.shape[1]
             outputs, vector, batch = outputs.flatten(0, 1), vector.flatten(0, 1), _repeated(batch, members)
+        given = self._row_weights(batch)
         weights = torch.ones(len(outputs), dtype=outputs.dtype, device=outputs.device)
-        if batch.weights is not None:
-            weights = weights * batch.weights
-        if self.weights is not None:
-            weights = weights * self.weights[batch.target]
+        weights = weights if given is None else weights * given
         target = batch.target if self.target is None else self.target.wanted(batch.target, outputs.dtype)
         found = self.objective.bend(outputs, target, vector)
+        teaching, answers = self.teaching, batch.answers
+        if teaching is not None and answers is not None:
+            taught = twice_differentiated(
+                lambda given: teacher_losses(given, answers, teaching, self.objective).sum()
+            )
+            found = (1 - teaching.alpha) * found + teaching.alpha * taught(outputs, vector)
         shares = (weights / total_weight(weights)).reshape(-1, *[1] * (found.dim() - 1))
         return (shares * found).reshape(shape).to(kind)
 
@@ -280,9 +315,12 @@ def problem_of(model: nn.Module, dataset: Dataset, recipe: Recipe) -> Supervised
     objective = make_objective(recipe.loss, target)
     columns = tuple(dataset.shape.cardinalities)
     regularizers = read_regularizers(recipe.regularizer)
-    return SupervisedProblem(
+    problem = SupervisedProblem(
         model, objective, recipe.class_weights, columns, recipe.precision, regularizers, target
     )
+    teaching = read_teaching(recipe.taught) if recipe.taught else None
+    problem.teaching = teaching if teaching is not None and teaching.alpha else None
+    return problem
 
 
 def check_precision(precision: Precision, device: str) -> None:
@@ -425,57 +463,3 @@ def _shapes_of(rows: Part) -> str:
     return " and ".join(
         f"{str(each.dtype).removeprefix('torch.')} {list(each.shape)}" for each in rows.inputs
     )
-
-
-def check_objective(objective: Objective, text: str, dataset: Dataset) -> None:
-    """Call a loss with made-up outputs and the targets of some training rows, before anything long begins.
-
-    Raises:
-        OptionError: it fails, does not give a loss for each row, or has no gradient.
-    """
-    rows = dataset.train.take(torch.arange(min(8, len(dataset.train))))
-    n, width, target = len(rows), dataset.shape.outputs, target_of(dataset).wanted(rows.target)
-    outputs = torch.linspace(-1.0, 1.0, n * width).reshape(n, width).requires_grad_()
-    try:
-        losses: Any = objective.losses(outputs, target)
-        total: Any = objective.loss(outputs, target, rows.weights)
-    except Exception as error:
-        raise OptionError(
-            f"the loss {text!r} fails on {counted(n, 'row')}: {type(error).__name__}: {first_line(error)}",
-            hint=f"its losses are called with outputs {list(outputs.shape)} and targets {list(target.shape)}.",
-        ) from error
-    for found, shape, verb in ((losses, (n,), "have"), (total, (), "has")):
-        if not isinstance(found, Tensor) or tuple(found.shape) != shape:
-            said = f"the shape {list(found.shape)}" if isinstance(found, Tensor) else f"{found!r}"
-            what = "losses of" if shape else "loss of"
-            raise OptionError(
-                f"the {what} {n} rows by {text!r} {verb} {said}, not {list(shape)}",
-                hint=f"outputs have the shape {list(outputs.shape)}, targets {list(target.shape)}: a difference "
-                "of numbers is outputs.squeeze(1) - target.",
-            )
-    if not losses.requires_grad or not total.requires_grad:
-        raise OptionError(
-            f"the loss {text!r} has no gradient with respect to the outputs",
-            hint="compute it from the outputs without detach(), item() or NumPy.",
-        )
-
-
-LOOKED_AT = 256
-"""Training rows on which the outputs of a new model are looked at."""
-
-
-def about_outputs(model: nn.Module, dataset: Dataset) -> list[Note]:
-    """Return a warning if something looks wrong about a new model's outputs on training rows.
-
-    Example:
-        >>> from steepest.data.table import read_table
-        >>> data = read_table({"x": [0.1, 0.2, 0.3] * 40, "y": ["ham", "spam", "ham"] * 40}, target="y").dataset()
-        >>> class Net(nn.Linear):
-        ...     def forward(self, categorical, continuous):
-        ...         return super().forward(continuous).softmax(1)
-        >>> about_outputs(Net(1, 2), data)[0].text
-        'the outputs of the model are probabilities (none below 0, every row sums to 1), but ...'
-    """
-    rows = dataset.train.take(torch.arange(min(LOOKED_AT, len(dataset.train))))
-    doubt = target_of(dataset).doubt(predict(model, rows.inputs))
-    return [] if doubt is None else [Note("warning", doubt)]

@@ -1,0 +1,69 @@
+"""What can be seen to be wrong about a loss, or about a model's outputs, before anything long begins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from steepest.data.dataset import Dataset, Note
+from steepest.errors import OptionError, first_line
+from steepest.evaluate.outputs import predict
+from steepest.objectives import Objective
+from steepest.objectives.target import target_of
+from steepest.wording import counted
+
+
+def check_objective(objective: Objective, text: str, dataset: Dataset) -> None:
+    """Call a loss with made-up outputs and the targets of some training rows, before anything long begins.
+
+    Raises:
+        OptionError: it fails, does not give a loss for each row, or has no gradient.
+    """
+    rows = dataset.train.take(torch.arange(min(8, len(dataset.train))))
+    n, width, target = len(rows), dataset.shape.outputs, target_of(dataset).wanted(rows.target)
+    outputs = torch.linspace(-1.0, 1.0, n * width).reshape(n, width).requires_grad_()
+    try:
+        losses: Any = objective.losses(outputs, target)
+        total: Any = objective.loss(outputs, target, rows.weights)
+    except Exception as error:
+        raise OptionError(
+            f"the loss {text!r} fails on {counted(n, 'row')}: {type(error).__name__}: {first_line(error)}",
+            hint=f"its losses are called with outputs {list(outputs.shape)} and targets {list(target.shape)}.",
+        ) from error
+    for found, shape, verb in ((losses, (n,), "have"), (total, (), "has")):
+        if not isinstance(found, Tensor) or tuple(found.shape) != shape:
+            said = f"the shape {list(found.shape)}" if isinstance(found, Tensor) else f"{found!r}"
+            what = "losses of" if shape else "loss of"
+            raise OptionError(
+                f"the {what} {n} rows by {text!r} {verb} {said}, not {list(shape)}",
+                hint=f"outputs have the shape {list(outputs.shape)}, targets {list(target.shape)}: a difference "
+                "of numbers is outputs.squeeze(1) - target.",
+            )
+    if not losses.requires_grad or not total.requires_grad:
+        raise OptionError(
+            f"the loss {text!r} has no gradient with respect to the outputs",
+            hint="compute it from the outputs without detach(), item() or NumPy.",
+        )
+
+
+LOOKED_AT = 256
+"""Training rows on which the outputs of a new model are looked at."""
+
+
+def about_outputs(model: nn.Module, dataset: Dataset) -> list[Note]:
+    """Return a warning if something looks wrong about a new model's outputs on training rows.
+
+    Example:
+        >>> from steepest.data.table import read_table
+        >>> data = read_table({"x": [0.1, 0.2, 0.3] * 40, "y": ["ham", "spam", "ham"] * 40}, target="y").dataset()
+        >>> class Net(nn.Linear):
+        ...     def forward(self, categorical, continuous):
+        ...         return super().forward(continuous).softmax(1)
+        >>> about_outputs(Net(1, 2), data)[0].text
+        'the outputs of the model are probabilities (none below 0, every row sums to 1), but ...'
+    """
+    rows = dataset.train.take(torch.arange(min(LOOKED_AT, len(dataset.train))))
+    doubt = target_of(dataset).doubt(predict(model, rows.inputs))
+    return [] if doubt is None else [Note("warning", doubt)]
