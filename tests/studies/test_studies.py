@@ -30,7 +30,13 @@ from steepest.studies.base.study import MAIN, SIZES, Answer, Comparing, Size, St
 from steepest.studies.base.watching import CURVATURE, FITTED, LOSS, MEMORISED, NORM_1, NORM_2, RIGHT, WRONG
 from steepest.sweep.observer import Observer
 
-CASES = {"memorisation": 4}
+CASES = {
+    "batch-size-regularisation": 4,
+    "dropout": 5,
+    "early-stopping": 5,
+    "memorisation": 4,
+    "penalties": 9,
+}
 """Every study, with the arms of its own comparison with ``--quick``."""
 
 MOST = {"quick": (0.5, 20.0), "default": (5.0, 20.0), "full": (math.inf, math.inf)}
@@ -223,7 +229,8 @@ def test_a_quick_study_ends_with_an_answer(name, tmp_path):
 def test_the_command_lists_plans_and_writes_studies(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("COLUMNS", "80")
     assert main(["list", "studies"]) == 0
-    assert all(name in capsys.readouterr().out for name in ["memorisation"])
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in CASES)
     assert main(["study", "memorisation", "--quick", "--dry-run"]) == 0
     assert "4 arms" in capsys.readouterr().out
     file = tmp_path / "study.ipynb"

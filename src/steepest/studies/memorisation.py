@@ -117,7 +117,7 @@ class Memorisation(Study):
                 ),
                 Beside(
                     what=f"accuracy on the training labels after {PUBLISHED_EPOCHS} epochs",
-                    published="nearly all, on a curve",
+                    published="not printed",
                     measured="; ".join(
                         f"{name}: {mean_text(found.logged_at(FITTED, name, PUBLISHED_EPOCHS))} %"
                         for name in LEVELS
@@ -125,12 +125,12 @@ class Memorisation(Study):
                 ),
                 Beside(
                     what=f"epochs to {100 * NEARLY:.0f} % on the training labels, all shuffled − clean",
-                    published="more, in words",
+                    published="not printed",
                     measured=epochs.text(percent=False, digits=0),
                 ),
                 Beside(
                     what="wrong labels with all of them shuffled",
-                    published="100 % (in words)",
+                    published="not said",
                     measured=f"{wrong} %: of three classes a third stays right",
                 ),
             ],

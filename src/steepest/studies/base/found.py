@@ -121,6 +121,13 @@ class Found:
             found.append((last or record.test).get(metric, math.nan))
         return found
 
+    def validation(self, metric: str, arm: str, weights: Weights = "best", of: str = "") -> list[float]:
+        """Return a validation metric of every seed of an arm; infinite for a run that failed."""
+        return [
+            math.inf if each.failed else (each.last if weights == "last" else each.best).get(metric, math.inf)
+            for each in self.records(arm, of)
+        ]
+
     def logged(self, name: str, arm: str, of: str = "") -> list[Curve]:
         """Return what every seed of an arm has logged under a name."""
         return [record.logged.get(name, []) for record in self.records(arm, of)]
@@ -156,6 +163,16 @@ def gaps(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> list[Gap]:
     level = 1 - 0.05 / len(pairs)
     found = [paired_t(first, second, level) for first, second in pairs]
     return [Gap(each.mean, each.low, each.high, each.n) for each in found]
+
+
+def mean(values: Sequence[float]) -> float:
+    """Return the mean of numbers, of which one may be infinite.
+
+    Example:
+        >>> mean([1.0, 3.0])
+        2.0
+    """
+    return sum(values) / len(values)
 
 
 def mean_text(values: Sequence[float], *, percent: bool = True, digits: int = 1) -> str:
