@@ -29,7 +29,8 @@ from steepest.report.html import render_html
 from steepest.report.levels import effects_table
 from steepest.report.text import COSTS
 from steepest.report.usage import commands, usage
-from steepest.report.view import metric_of
+from steepest.report.view import metric_of, ranking
+from steepest.wording import plain_text
 from tests.report.example import EXAMPLES, crimes
 
 GOLDEN = Path(__file__).parent / "table.txt"
@@ -433,3 +434,17 @@ def test_a_large_number_is_written_out_wherever_it_stands():
         first="a", second="b", metric="rmse", over="seeds", mean=-45590.2, n=1, told_apart=False
     )
     assert str(found).startswith("a - b on rmse: -45,590 ")
+
+
+def test_long_names_are_whole_in_the_terminal_and_in_the_ranking() -> None:
+    """What distinguishes two settings of an optimizer may stand at the end of its name."""
+    made = crimes()
+    first = next(each.name for each in made.rows if each.kind == "arm")
+    long = "adam(lr=0.01, betas=(0.9, 0.99), eps=1e-06, amsgrad=True, weight_decay=0.0123)"
+    made = Comparison.model_validate_json(made.model_dump_json().replace(f'"{first}"', f'"{long}"'))
+    said = plain_text(comparison_table(made), 80)
+    names = "".join(line[2:30].strip() for line in said.splitlines())
+    assert "eps=1e-06" in names
+    assert "weight_decay=0.0123" in names
+    assert max(map(len, said.splitlines())) <= 80
+    assert ranking(made).wide

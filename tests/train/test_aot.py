@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import torch
 from torch import nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from steepest.record.lock import locked
 from steepest.train import aot as module
 from steepest.train.aot import (
     NoCompilerError,
@@ -170,6 +172,22 @@ def test_a_compiler_that_fails_leaves_nothing(monkeypatch, cache) -> None:
     assert "much more" not in caught.value.fact
     assert announced == [1]
     assert [*(cache / "steps").iterdir()] == []
+
+
+@needs_a_compiler
+def test_folders_of_killed_compilations_are_removed(monkeypatch, cache) -> None:
+    """An old one goes; a new one, an old one that a process holds, and whatever has another name stay."""
+    monkeypatch.setattr(torch._inductor, "aoti_compile_and_package", lambda *_, **__: 1 / 0)
+    names = ["tmpkilled", "tmpnew", "tmpheld", "mine"]
+    for name in names:
+        (cache / "steps" / name).mkdir(parents=True)
+        (cache / "steps" / name / "step.cpp").write_text("int main() {}")
+    with locked(cache / "steps" / "tmpheld"):
+        for name in ("tmpkilled", "tmpheld", "mine"):
+            os.utime(cache / "steps" / name, (0, 0))
+        with pytest.raises(NoCompilerError):
+            compiled(small(), 1)
+        assert sorted(each.name for each in (cache / "steps").iterdir()) == sorted(names[1:])
 
 
 def test_a_cache_folder_that_cannot_be_written_is_said(monkeypatch, tmp_path) -> None:

@@ -26,6 +26,8 @@ from steepest.report.view import UNBROKEN, is_winner, metric_of
 
 _NAME, _HEAD = 15, 20
 _LONGEST, _SHORT = 60, 10
+_MOST = 400
+"""Characters of a name that are shown, in lines below each other; the end may be what distinguishes it."""
 _LEVELS = (13, 9, 6)
 """Characters of a column of levels, narrower where a terminal is."""
 _WIDE = Console(file=io.StringIO(), width=1_000)
@@ -211,7 +213,7 @@ def _head(metric: Metric) -> str:
 
 
 def _name(row: Row, width: int, levels: LevelColumns | None, *, mark: bool) -> str:
-    lines = wrapped(show.shorten(show.printable(row.name), _LONGEST), width)
+    lines = wrapped(show.shorten(show.printable(row.name), _MOST), width)
     if levels is not None and row.kind == "arm":
         lines = list(levels.lines.get(row.name, lines))
     if row.kind == "arm" and not row.tuned:

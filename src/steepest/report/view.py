@@ -29,6 +29,8 @@ from steepest.report.theme import Style, styles
 UNBROKEN = "\u00a0"
 LONG_NAME = 30
 """Characters of a name beyond which the ranking takes the page's width."""
+ONE_LINE = 16
+"""Characters of a name beyond which names in the ranking are wrapped, beside their rates."""
 
 
 @dataclass(frozen=True)
@@ -292,7 +294,7 @@ def ranking(comparison: Comparison) -> Ranking:
         over=subject(comparison).runs(seeds),
         has_default=any(dot.default_at is not None for dot in dots),
         has_baseline=any(dot.kind == "baseline" for dot in dots),
-        wide=bool(short),
+        wide=bool(short) or any(dot.kind == "arm" and len(dot.short) > ONE_LINE for dot in dots),
     )
 
 

@@ -24,10 +24,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from steepest.errors import SteepestError, first_line
+from steepest.errors import FolderError, SteepestError, first_line
+from steepest.record.lock import locked
 from steepest.train.program import Traced
 
 Run = Callable[[list[Tensor]], list[Tensor]]
+
+LEFT_OVER = 3600.0
+"""Seconds after which a temporary folder in the cache is looked at: no step is compiled for so long."""
 
 
 class NoCompilerError(SteepestError):
@@ -217,14 +221,24 @@ def _folder_in(cache: Path) -> Generator[str]:
     """
     try:
         cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _remove_leftovers(cache)
         made = tempfile.TemporaryDirectory(dir=cache)
     except OSError as error:
         raise NoCompilerError(
             f"the cache folder {str(cache)!r} cannot be written: {(error.strerror or str(error)).lower()}",
             hint="set STEEPEST_CACHE to a writable folder, or start again with --compile off.",
         ) from None
-    with made:
+    with made, locked(Path(made.name)):
         yield made.name
+
+
+def _remove_leftovers(cache: Path) -> None:
+    """Remove the temporary folders of processes that were killed: old ones that no process holds."""
+    for folder in cache.glob(f"{tempfile.gettempprefix()}*/"):
+        with contextlib.suppress(OSError, FolderError):  # another process holds or removes it
+            if time.time() - folder.stat().st_mtime > LEFT_OVER:
+                with locked(folder):
+                    shutil.rmtree(folder)
 
 
 def _is_there(path: Path) -> bool:
