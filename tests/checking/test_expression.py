@@ -169,3 +169,20 @@ def test_the_stated_error_of_a_difference_holds(function, scale, wanted):
     assert not found.kink
     assert abs(found.value - wanted) <= 10 * found.error
     assert found.error < 1e-2 * abs(wanted)
+
+
+@pytest.mark.parametrize(
+    ("text", "down"), [("w * x + b", False), ("sin(exp(cos(log(1 + exp(-(w * x + b) ** 2)))))", True)]
+)
+def test_a_long_chain_goes_down_and_fits_a_page(text, down):
+    """As one row a chain of nine steps was 2,600 units wide."""
+    root = ElementTree.fromstring(svg(st.check(text, at="w=0.3,x=1,b=-2")))
+    width, height = float(root.get("width")), float(root.get("height"))
+    assert (height > width) == down
+    assert width <= 1000
+    boxes = [each for each in root.iter("{http://www.w3.org/2000/svg}rect") if each.get("x")]
+    corners = {(float(each.get("x")), float(each.get("y"))) for each in boxes}
+    assert len(corners) == len(boxes)
+    for x, y in corners:
+        assert 0 <= x <= width - 196
+        assert 0 <= y <= height - 74

@@ -17,6 +17,8 @@ import steepest as st
 from steepest.cli import main
 from steepest.errors import DataError, ModelError, OptionError, SteepestError, UnknownNameError
 from steepest.mapping.points import Points
+from steepest.mapping.projection import make_projection
+from steepest.mapping.projections.tsne import TSNE
 
 
 def embedding_arm(churned):
@@ -55,6 +57,15 @@ def test_columns_of_the_table_colour_any_part_of_the_rows(churned, churn_csv):
     assert found.points.numeric
     assert "50 of 600 rows of churn are mapped, drawn at random with seed 3." in found.lines
     assert not found.table.equals(st.map(churned, arm=embedding_arm(churned), rows="all", points=50).table)
+
+
+def test_of_tsne_fewer_points_are_mapped_unless_more_are_wanted(churn_csv, monkeypatch):
+    assert make_projection("tsne").points == 2000 < make_projection("pca").points == 5000
+    monkeypatch.setattr(TSNE, "points", 60)
+    few = st.map(churn_csv, projection="tsne(iterations=250)", target="churned")
+    assert len(few.table) == 60
+    assert any(each.startswith("60 of 600") for each in few.lines)
+    assert len(st.map(churn_csv, projection="tsne(iterations=250)", target="churned", points=70).table) == 70
 
 
 def test_new_rows_are_mapped_by_what_is_known_of_them(churned, churn_csv):

@@ -127,3 +127,10 @@ def test_an_answer_that_cannot_be_read_is_a_failure(beside, bench):
     while (1, "second") not in beside.took:
         beside.crew.hear(wait=True)
     assert not beside.crew.busy
+
+
+def test_nobody_waits_for_processes_that_have_nothing_to_do(tmp_path) -> None:
+    """It was waited for ever where the last job had ended otherwise."""
+    with Crew(1, tmp_path / "workers") as crew:
+        crew.hear(wait=True)
+        assert crew.idle

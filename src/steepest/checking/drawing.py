@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
@@ -17,6 +18,11 @@ Edge = tuple[str, str, int]
 DIGITS = 10
 WIDE, HIGH = 196, 74
 ACROSS, DOWN = 300, 104
+"""From a box to the next one to its right, and to the one below it, where arrows go to the right."""
+BESIDE, BELOW = 236, 128
+"""The same where arrows go down."""
+MOST_COLUMNS = 5
+"""A graph with more steps from a variable to the result goes down, so that it is not wider than a page."""
 EDGE = 24.0
 TOP = 56
 THIN = 0.3
@@ -100,15 +106,58 @@ def check_place(path: str | Path) -> None:
         )
 
 
+@dataclass(frozen=True)
+class _Layout:
+    """Where boxes stand and arrows end: columns go to the right, or down where there are many.
+
+    Attributes:
+        down: whether they go down.
+    """
+
+    down: bool
+
+    def corner(self, column: float, row: float) -> Point:
+        """Return the upper left corner of a box, or of where it would be."""
+        if self.down:
+            return EDGE + BESIDE * row, EDGE + TOP + BELOW * column
+        return EDGE + ACROSS * column, EDGE + TOP + DOWN * row
+
+    def end(self, corner: Point, share: float = 0.5) -> Point:
+        """Return where an arrow enters a box, at a share of the side that it comes to."""
+        x, y = corner
+        return (x + WIDE * share, y) if self.down else (x, y + HIGH * share)
+
+    def start(self, corner: Point) -> Point:
+        """Return where an arrow leaves a box."""
+        x, y = self.end(corner)
+        return (x, y + HIGH) if self.down else (x + WIDE, y)
+
+    def curve(self, here: Point, there: Point) -> str:
+        """Return a curve that begins and ends in the direction of the columns."""
+        (x, y), (x1, y1) = here, there
+        if self.down:
+            middle = (y + y1) / 2
+            return f"C{x:g} {middle:g} {x1:g} {middle:g} {x1:g} {y1:g}"
+        middle = (x + x1) / 2
+        return f"C{middle:g} {y:g} {middle:g} {y1:g} {x1:g} {y1:g}"
+
+    def label(self, end: Point, text: str) -> str:
+        """Return the local derivative beside the end of its arrow."""
+        if self.down:
+            return _text(end[0] + 6, end[1] - 14, text, BACKWARD, size=12, halo=True, anchor="start")
+        return _text(end[0] - (ACROSS - WIDE) / 3, end[1] - 6, text, BACKWARD, size=12, halo=True)
+
+
 def svg(check: ExpressionCheck) -> str:
-    """Return the graph as an SVG picture: variables on the left, the result on the right.
+    """Return the graph as an SVG picture: variables on the left, the result on the right; of a long one from above.
 
     Every box has a node, its value and its adjoint; every arrow the local derivative by the operand where it begins.
     """
-    places, through = _places(check.nodes)
-    width = max(x for x, _ in places.values()) + WIDE + EDGE
-    height = max(y for _, y in [*places.values(), *(each for some in through.values() for each in some)])
-    height += HIGH + EDGE
+    layout = _Layout(down=max(_columns(check.nodes).values()) >= MOST_COLUMNS)
+    places, through = _places(check.nodes, layout)
+    every = [*places.values(), *(each for some in through.values() for each in some)]
+    width = max(x for x, _ in every) + WIDE + EDGE
+    height = max(y for _, y in every) + HIGH + EDGE
     at = ", ".join(f"{name} = {value:.6g}" for name, value in check.at.items())
     title = f"{check.result} = {check.expression} at {at}"
     width = max(width, 9 * len(title) + 2 * EDGE)
@@ -124,14 +173,16 @@ def svg(check: ExpressionCheck) -> str:
         f'</tspan><tspan fill="{BACKWARD}">derivative</tspan><tspan fill="{FAINT}"> backward</tspan></text>',
     ]
     parts += [
-        _arrow(places, through, node, place) for node in check.nodes for place in range(len(node.slopes))
+        _arrow(layout, places, through, node, place)
+        for node in check.nodes
+        for place in range(len(node.slopes))
     ]
     parts += [_box(check, each, *places[each.name]) for each in check.nodes]
     return "\n".join([*parts, "</svg>\n"])
 
 
-def _places(nodes: Sequence[Node]) -> tuple[dict[str, Point], dict[Edge, list[Point]]]:
-    """Return the upper left corner of every box, and the points between boxes that a longer arrow goes through.
+def _places(nodes: Sequence[Node], layout: _Layout) -> tuple[dict[str, Point], dict[Edge, list[Point]]]:
+    """Return the upper left corner of every box, and of the gaps between boxes that a longer arrow goes through.
 
     A node stands in the column after those of its operands, a variable just before its first use, each near the middle
     of what it depends on. An arrow across several columns has a gap of its own in those between.
@@ -161,12 +212,9 @@ def _places(nodes: Sequence[Node]) -> tuple[dict[str, Point], dict[Edge, list[Po
                 rows[item] = place
             else:
                 passing[item].append(place)
-    corners = {name: (EDGE + ACROSS * columns[name], EDGE + TOP + DOWN * row) for name, row in rows.items()}
+    corners = {name: layout.corner(columns[name], row) for name, row in rows.items()}
     through = {
-        edge: [
-            (EDGE + ACROSS * (columns[edge[0]] + 1 + i), EDGE + TOP + DOWN * row + HIGH / 2)
-            for i, row in enumerate(found)
-        ]
+        edge: [layout.corner(columns[edge[0]] + 1 + i, row) for i, row in enumerate(found)]
         for edge, found in passing.items()
     }
     return corners, through
@@ -199,23 +247,20 @@ def _box(check: ExpressionCheck, node: Node, x: float, y: float) -> str:
     )
 
 
-def _arrow(corners: dict[str, Point], through: dict[Edge, list[Point]], node: Node, place: int) -> str:
+def _arrow(
+    layout: _Layout, corners: dict[str, Point], through: dict[Edge, list[Point]], node: Node, place: int
+) -> str:
     slope = node.slopes[place]
-    (x, y), (x1, y1) = corners[slope.operand], corners[node.name]
-    path = [f"M{x + WIDE:g} {y + HIGH / 2:g}"]
-    here = (x + WIDE, y + HIGH / 2)
-    end = (x1, y1 + HIGH * (place + 1) / (len(node.slopes) + 1))
-    for point in [*through[slope.operand, node.name, place], end]:
-        reach = (point[0] - here[0]) / 2
-        path.append(
-            f"C{here[0] + reach:g} {here[1]:g} {point[0] - reach:g} {point[1]:g} {point[0]:g} {point[1]:g}"
-        )
-        here = point
-        if point != end:
-            here = (point[0] + WIDE, point[1])
-            path.append(f"L{here[0]:g} {here[1]:g}")
-    return f'<path d="{"".join(path)}" fill="none" stroke="{FAINT}" marker-end="url(#tip)"/>' + _text(
-        end[0] - (ACROSS - WIDE) / 3, end[1] - 6, f"{slope.value:.5g}", BACKWARD, size=12, halo=True
+    here = layout.start(corners[slope.operand])
+    end = layout.end(corners[node.name], (place + 1) / (len(node.slopes) + 1))
+    path = [f"M{here[0]:g} {here[1]:g}"]
+    for gap in through[slope.operand, node.name, place]:
+        path.append(layout.curve(here, layout.end(gap)))
+        here = layout.start(gap)
+        path.append(f"L{here[0]:g} {here[1]:g}")
+    path.append(layout.curve(here, end))
+    return f'<path d="{"".join(path)}" fill="none" stroke="{FAINT}" marker-end="url(#tip)"/>' + layout.label(
+        end, f"{slope.value:.5g}"
     )
 
 

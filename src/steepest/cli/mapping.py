@@ -9,7 +9,6 @@ import typer
 
 from steepest.cli.flags import completion
 from steepest.cli.output import line, open_page
-from steepest.mapping import POINTS
 
 
 def map_(
@@ -51,8 +50,12 @@ def map_(
         ),
     ] = None,
     points: Annotated[
-        int, typer.Option(help="Points at most; of more rows some are drawn at random.", metavar="NUMBER")
-    ] = POINTS,
+        int | None,
+        typer.Option(
+            help="Points at most; of more rows some are drawn at random (default: 5,000; of t-SNE 2,000).",
+            metavar="NUMBER",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the drawing and the projection.", metavar="NUMBER")] = 0,
     target: Annotated[
         str | None, typer.Option(help="Of data without a network: its target.", metavar="COLUMN")

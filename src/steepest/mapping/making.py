@@ -16,7 +16,6 @@ from steepest.data.sources.opening import open_source
 from steepest.data.sources.ratings import RatingsPipeline
 from steepest.errors import OptionError
 from steepest.files import cannot_write, write_atomically
-from steepest.mapping import POINTS
 from steepest.mapping.categories import categories
 from steepest.mapping.opened import is_run, opened
 from steepest.mapping.page import render
@@ -146,7 +145,7 @@ def make_map(
     rows: str | None = None,
     data: Any = None,
     colour: str | None = None,
-    points: int = POINTS,
+    points: int | None = None,
     seed: int = 0,
     arm: str | None = None,
     model: str | ModelBuilder | None = None,
@@ -168,8 +167,8 @@ def make_map(
         rows: ``test``, ``validation``, ``train`` or ``all``. Of data without a network, all by default.
         data: new rows instead of those of the comparison: a path or a frame.
         colour: a column by whose values points are coloured, or ``predicted``.
-        points: how many points there are at most; of more rows some are drawn at random, of more categories those with
-            the most rows are taken.
+        points: how many points there are at most, by default 5,000, of t-SNE 2,000; of more rows some are drawn at
+            random, of more categories those with the most rows are taken.
         seed: of the drawing and the projection.
         arm, model: as for :func:`steepest.load`.
         own_source: the source of the user's own, again, if the data was opened by one.
@@ -183,8 +182,9 @@ def make_map(
         MissingExtraError: UMAP is not installed.
     """
     forks.check()
-    check_number(points)
     made = make_projection(projection)
+    points = made.points if points is None else points
+    check_number(points)
     if is_run(source):
         if target is not None:
             raise OptionError("--target has no effect on a network", hint="name the column with --colour.")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from steepest.components.declared import Component, make_component
 from steepest.components.registry import Registry
+from steepest.mapping import POINTS
 
 Vectors = NDArray[np.float64]
 Distance = Literal["euclidean", "cosine"]
@@ -43,9 +44,11 @@ class Projection(Component):
 
     Attributes:
         title: how it is called in sentences.
+        points: how many points there are at most, unless a user says how many.
     """
 
     title: ClassVar[str]
+    points: ClassVar[int] = POINTS
 
     @abstractmethod
     def project(self, vectors: Vectors, seed: int) -> Projected:

@@ -251,14 +251,14 @@ class Crew:
         """Pass on what the processes have told, and let those that are done begin what waits.
 
         Args:
-            wait: whether to wait until one has told that it is done.
+            wait: whether to wait until one has told that it is done, as long as there is something to do.
         """
         while True:
             try:
                 # with a limit, so that Ctrl-C is noticed on all systems
                 reply = self._replies.get(timeout=1.0) if wait else self._replies.get_nowait()
             except Empty:
-                if wait:
+                if wait and not self.idle:
                     continue
                 return
             if self._passed_on(reply):
