@@ -448,3 +448,12 @@ def test_long_names_are_whole_in_the_terminal_and_in_the_ranking() -> None:
     assert "weight_decay=0.0123" in names
     assert max(map(len, said.splitlines())) <= 80
     assert ranking(made).wide
+
+
+def test_what_rounding_leaves_of_no_difference_is_zero() -> None:
+    """The mean of five equal and opposite differences of accuracy was shown as +2e-15."""
+    found = Difference(
+        first="a", second="b", metric="accuracy", over="both", mean=2.2e-17, low=-0.0061, high=0.0061, n=5,
+        told_apart=False,
+    )  # fmt: skip
+    assert Digits(2, percent=True).gap(found, sign=True)[0] == ".00"

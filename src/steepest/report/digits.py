@@ -10,6 +10,9 @@ from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.result import Comparison, Metric, Row
 from steepest.report import format as show
 
+ROUNDING = 1e-9
+"""A difference that is so small beside its interval is what rounding leaves of none."""
+
 
 @dataclass(frozen=True)
 class Digits:
@@ -60,7 +63,10 @@ class Digits:
         factor = self.scale * (math.copysign(1.0, found.mean) if forward else 1.0)
         ends = None if found.ends is None else sorted(factor * end for end in found.ends)
         low, high = ends or (None, None)
-        return show.difference(factor * found.mean, low, high, self.decimals, sign=sign, tight=tight)
+        mean = factor * found.mean
+        if ends is not None and abs(mean) < ROUNDING * (ends[1] - ends[0]):
+            mean = 0.0
+        return show.difference(mean, low, high, self.decimals, sign=sign, tight=tight)
 
     def text(self, found: Difference, *, sign: bool = False, forward: bool = False) -> str:
         """Return a difference, its interval and its unit for a sentence; see :meth:`gap`.
