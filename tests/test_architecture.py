@@ -28,6 +28,7 @@ ORDER = (
     "wording",
     "components",
     "rng",
+    "replacing",
     "files",
     "schedules",
     "procedures",

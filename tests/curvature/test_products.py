@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from steepest.curvature import Curvature, blocks, diagonal, jacobian, matrix
+from steepest.curvature.backwards import pulled
 from steepest.curvature.function import held
 from steepest.errors import OptionError
 from steepest.objectives import read_objective
@@ -277,3 +279,44 @@ def test_products_equal_curvlinops(name: str, kind: str) -> None:
     at = Curvature.of(net, loss, inputs, target)
     for v in vectors(at.size, 2):
         assert close(at.product(kind, v), torch.as_tensor(theirs @ v), 1e-9)  # type: ignore[arg-type]
+
+
+class Detached(nn.Linear):
+    """A network whose outputs have no graph."""
+
+    def forward(self, input):
+        return super().forward(input).detach()
+
+
+@pytest.mark.parametrize(
+    ("make", "fact", "hint"),
+    [
+        (lambda: Curvature.of(nn.Linear(2, 1).requires_grad_(False), nn.MSELoss(), torch.ones(3, 2), torch.ones(3, 1)),
+         "there is no parameter", r"requires_grad_\(True\)"),
+        (lambda: Curvature.of(Detached(2, 1), nn.MSELoss(), torch.ones(3, 2), torch.ones(3, 1)),
+         "the outputs do not depend on the parameters", "detach"),
+        (lambda: Curvature.of(nn.Linear(2, 1), nn.MSELoss(), torch.ones(0, 2), torch.ones(0, 1)),
+         r"no outputs: their shape is \[0, 1\]", "rows"),
+        (lambda: Curvature.of(nn.Linear(2, 1), nn.MSELoss(), torch.ones(3, 2), torch.ones(3, 1)).hessian(torch.ones(4)),
+         r"a vector of shape \[4\] for 3 parameters", "at.size"),
+    ],
+)  # fmt: skip
+def test_what_has_no_curvature_is_said(make, fact, hint):
+    with pytest.raises(OptionError, match=fact) as caught:
+        make()
+    assert re.search(hint, caught.value.hint)
+
+
+def test_many_backward_passes_at_once_where_an_operation_has_no_rule_for_that():
+    class Alone(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return 3 * x
+
+        @staticmethod
+        def backward(ctx, grad):
+            return 3 * torch.tensor(grad.tolist())
+
+    w = torch.tensor([1.0, 2.0], requires_grad=True)
+    other = torch.tensor([[5.0]], requires_grad=True)
+    assert pulled(Alone.apply(w), [w, other], torch.eye(2)).tolist() == [[3.0, 0.0, 0.0], [0.0, 3.0, 0.0]]

@@ -27,6 +27,7 @@ from steepest.checking.gradients import RELATIVE, Point, gradients_of
 from steepest.checking.subject import WithLoss
 from steepest.curvature import Curvature
 from steepest.curvature.dense import jacobian, matrix
+from steepest.errors import OptionError
 from steepest.rng import stream
 
 MOST = 300
@@ -159,7 +160,7 @@ def matrices_of(point: Point, left_out: Mapping[str, Tensor] = MappingProxyType(
         left, right = float(u @ of_outputs.gauss_newton(v)), float(v @ of_outputs.gauss_newton(u))
         product = float(u @ of_loss.hessian(v))
         estimate = derivative(_slope_along(point, parameters, u, v))
-    except RuntimeError:
+    except (RuntimeError, OptionError):
         return None
     top = float(hessian.abs().max())
     terms = float((sizes[:, None] * hessian * sizes).abs().max())

@@ -44,6 +44,10 @@ class Spec:
         """Return how a copy is built; the options as they are kept cannot be pickled."""
         return Spec, (self.name, self.arguments, dict(self.options))
 
+    def __repr__(self) -> str:
+        """Return it as a person writes it, since it stands in messages."""
+        return repr(str(self))
+
     def __str__(self) -> str:
         inside = [_text(each) for each in self.arguments]
         inside += [f"{name}={_text(value)}" for name, value in self.options.items()]

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import torch
 import torch.autograd.forward_ad as forward
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
+from steepest.replacing import Replacing
 from steepest.rng import torch_stream
 
 Call = Callable[[Mapping[str, Tensor]], Tensor]
@@ -39,7 +40,7 @@ def _loaded() -> None:
         forward.make_dual(torch.zeros(1), torch.zeros(1))
 
 
-class TrueLookups(TorchFunctionMode):
+class TrueLookups(Replacing):
     """Inside the block, look-ups have their true derivative both ways: padding has none, forwards or backwards.
 
     Of a look-up with ``padding_idx`` torch leaves out the padding's row when it differentiates backwards, but not
@@ -53,20 +54,13 @@ class TrueLookups(TorchFunctionMode):
         [[0.0], [1.0]]
     """
 
-    def __torch_function__(
-        self,
-        func: Any,
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Replace look-ups, and nothing else."""
-        given = dict(kwargs or {})
-        if func is not nn.functional.embedding:
-            return func(*args, **given)
-        call = {**dict(zip(("input", "weight", "padding_idx"), args, strict=False)), **given}
-        codes, weight, padding = call["input"], call["weight"], call.get("padding_idx")
-        found = func(codes, weight)
+    function = staticmethod(nn.functional.embedding)
+    defaults = MappingProxyType({"input": None, "weight": None, "padding_idx": None})
+
+    def instead(self, call: Mapping[str, Any]) -> Tensor:
+        """Return the rows that are looked up."""
+        codes, weight, padding = call["input"], call["weight"], call["padding_idx"]
+        found = nn.functional.embedding(codes, weight)
         if padding is None:
             return found
         padding = padding if padding >= 0 else len(weight) + padding

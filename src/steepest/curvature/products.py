@@ -22,6 +22,7 @@ import torch
 import torch.autograd.forward_ad as forward
 from torch import Tensor, nn
 
+from steepest.curvature.backwards import pulled
 from steepest.curvature.function import Call, forwards, held
 from steepest.curvature.outputs import Bend, Loss, bend_of, twice_differentiated
 from steepest.errors import OptionError
@@ -44,6 +45,10 @@ class Curvature:
         penalty: of the parameters, which is added to the loss; its Hessian counts in G and in the Hessian.
         backwards: differentiate backwards twice instead of forwards, so that the function is called only once.
 
+    Raises:
+        OptionError: there is no parameter, as of a module whose parameters are all frozen, or the outputs do not depend
+            on any, or there are no outputs.
+
     Example:
         >>> net = nn.Linear(1, 1, bias=False)
         >>> at = Curvature.of(net, nn.MSELoss(), torch.tensor([[1.0], [3.0]]), torch.zeros(2, 1))
@@ -62,6 +67,11 @@ class Curvature:
         penalty: Penalty | None = None,
         backwards: bool = False,
     ) -> None:
+        if not any(each.numel() for each in parameters.values()):
+            raise OptionError(
+                "there is no parameter to take the curvature by",
+                hint="let some be trained: parameter.requires_grad_(True).",
+            )
         self.call, self.loss = call, loss
         self.penalty = penalty
         self.bend = bend or twice_differentiated(loss)
@@ -72,6 +82,16 @@ class Curvature:
         with torch.enable_grad():
             self._outputs = call(self.parameters)
         self.outputs = self._outputs.detach()
+        if not self._outputs.requires_grad:
+            raise OptionError(
+                "the outputs do not depend on the parameters",
+                hint="look for .detach(), torch.no_grad() and whatever else leaves the graph.",
+            )
+        if not self.outputs.numel():
+            raise OptionError(
+                f"there are no outputs: their shape is {list(self.outputs.shape)}",
+                hint="give a batch with rows.",
+            )
         rows = len(self.outputs)
         self.shares = (
             torch.full_like(self.outputs.reshape(rows, -1)[:, 0], 1 / rows) if shares is None else shares
@@ -106,7 +126,8 @@ class Curvature:
             check: call the module twice, to see that its outputs are a function of its parameters.
 
         Raises:
-            OptionError: the loss is piecewise linear, as the absolute error is, or two calls differ.
+            OptionError: the loss is piecewise linear, as the absolute error is, two calls differ, or no parameter is
+                trainable.
         """
         called: tuple[Any, ...] = inputs if isinstance(inputs, tuple) else (inputs,)
         parameters = {name: each for name, each in model.named_parameters() if each.requires_grad}
@@ -118,7 +139,7 @@ class Curvature:
             made = cls(
                 call, parameters, lambda outputs: _weighted(loss(outputs, target), shares), shares=shares
             )
-            made.value  # noqa: B018  # is there a loss of every row?
+            made.loss(made.outputs)  # raises if there is no loss of every row
         if check:
             made.check()
         return made
@@ -148,7 +169,16 @@ class Curvature:
         return torch.cat([named[name].reshape(-1) for name in self.shapes])
 
     def named(self, vector: Tensor) -> dict[str, Tensor]:
-        """Return a vector as tensors by name."""
+        """Return a vector as tensors by name.
+
+        Raises:
+            OptionError: it has another length than all parameters together.
+        """
+        if tuple(vector.shape) != (self.size,):
+            raise OptionError(
+                f"a vector of shape {list(vector.shape)} for {self.size:,} parameters",
+                hint="give one with as many numbers, such as torch.randn(at.size).",
+            )
         parts = vector.split(self.sizes)
         return {name: part.reshape(self.shapes[name]) for name, part in zip(self.shapes, parts, strict=True)}
 
@@ -213,25 +243,7 @@ class Curvature:
 
     def pulls(self, covectors: Tensor) -> Tensor:
         """Return several vectors of the outputs' shape ``[n, B, …]`` brought back to the parameters, ``[n, P]``."""
-        try:
-            given: Any = torch.autograd.grad(
-                self._outputs,
-                list(self.parameters.values()),
-                covectors,
-                retain_graph=True,
-                is_grads_batched=True,
-                allow_unused=True,
-            )
-        except RuntimeError:  # an operation without a rule for several at once
-            return torch.stack([self.pull(each) for each in covectors])
-        count = len(covectors)
-        columns = [
-            torch.zeros(count, *shape, dtype=covectors.dtype, device=covectors.device)
-            if part is None
-            else part
-            for shape, part in zip(self.shapes.values(), given, strict=True)
-        ]
-        return torch.cat([each.reshape(count, -1) for each in columns], 1).detach()
+        return pulled(self._outputs, list(self.parameters.values()), covectors)
 
     def gauss_newton(self, vector: Tensor) -> Tensor:
         """Return Gv, with the penalty's Hessian."""

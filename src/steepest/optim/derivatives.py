@@ -12,6 +12,8 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from steepest.curvature.backwards import pulled
+
 AT_ONCE = 128
 """Backward passes that are made at once."""
 
@@ -86,16 +88,4 @@ def moved(params: Sequence[Tensor], start: Sequence[Tensor], step: Tensor) -> No
 def _pulled(values: Tensor, params: Sequence[Tensor]) -> Tensor:
     """Return the derivative of values ``[m]``, ``[m, n]``, by m backward passes."""
     units = torch.eye(len(values), dtype=values.dtype, device=values.device)
-    rows: list[Tensor] = []
-    for some in units.split(AT_ONCE):
-        found = torch.autograd.grad(
-            values,
-            params,
-            some,
-            retain_graph=True,
-            is_grads_batched=True,
-            materialize_grads=True,
-            allow_unused=True,
-        )
-        rows.append(torch.cat([each.reshape(len(some), -1) for each in found], dim=1))
-    return torch.cat(rows).detach()
+    return torch.cat([pulled(values, params, some) for some in units.split(AT_ONCE)])

@@ -6,14 +6,15 @@ is kept. NumPy gives the bits in about a quarter of the time of torch's own gene
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.overrides import TorchFunctionMode
+from torch import Tensor, nn
 
+from steepest.replacing import Replacing
 from steepest.rng import seed_for
 
 LEVELS = 65_536
@@ -63,7 +64,7 @@ def taken(bits: Tensor) -> Callable[[int], Tensor]:
     return draw
 
 
-class Dropout(TorchFunctionMode):
+class Dropout(Replacing):
     """Inside the block, ``nn.Dropout`` and ``F.dropout`` take their masks from ``draw(count)``.
 
     Args:
@@ -78,25 +79,11 @@ class Dropout(TorchFunctionMode):
         self.draw = draw
         self.counts: list[int] = []
 
-    def __torch_function__(
-        self,
-        func: Any,
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Replace dropout, and nothing else."""
-        given = dict(kwargs or {})
-        if func is not torch.nn.functional.dropout:
-            return func(*args, **given)
-        names = ("input", "p", "training", "inplace")
-        call: dict[str, Any] = {
-            "p": 0.5,
-            "training": True,
-            "inplace": False,
-            **dict(zip(names, args, strict=False)),
-            **given,
-        }
+    function = staticmethod(nn.functional.dropout)
+    defaults = MappingProxyType({"input": None, "p": 0.5, "training": True, "inplace": False})
+
+    def instead(self, call: Mapping[str, Any]) -> Tensor:
+        """Return the value with what the mask leaves of it."""
         value: Tensor = call["input"]
         if not call["training"] or not call["p"]:
             return value

@@ -205,13 +205,23 @@ class SAM(MethodSpec[SAMHyper]):
 
 def _base(called: str, rule: Any) -> Rule[Any]:
     """Return the rule whose steps they are."""
+    shown = repr(str(rule).replace("'", "")) if isinstance(rule, str | grammar.Spec) else repr(rule)
+    if not isinstance(rule, str | grammar.Spec | MethodSpec):
+        raise OptionError(
+            f"{called}: rule={shown} is not allowed: it is no optimizer",
+            hint=f"name one of one gradient a step, such as {called}(adam).",
+        )
     try:
-        base = make_rule(rule)
+        base = make_rule(cast("Any", rule))
     except SteepestError as error:
-        raise OptionError(f"{called}: rule={rule!r} is not allowed: {error.fact}", hint=error.hint) from error
+        several = "takes several gradients a step" in error.fact
+        raise OptionError(
+            f"{called}: rule={shown} is not allowed: {error.fact}",
+            hint=f"name one of one gradient a step, such as {called}(adam)." if several else error.hint,
+        ) from error
     if base.gradients_a_step != 1:
         raise OptionError(
-            f"{called}: rule={rule!r} is not allowed: a step of it takes several gradients",
+            f"{called}: rule={shown} is not allowed: a step of it takes several gradients",
             hint=f"give a rule of one gradient a step, such as {called}(adam).",
         )
     return base
