@@ -171,3 +171,27 @@ def test_expressions(text, at, cause):
     [found] = st.check(text, at=at).derivatives[:1]
     assert found.cause.startswith(cause)
     assert found.ok == (not cause)
+
+
+@pytest.mark.parametrize("narrow", ["bfloat16", "half", "float"])
+def test_a_function_of_few_digits_is_no_fault(narrow):
+    found = st.check(lambda x: getattr(x, narrow)().square().sum().double(), inputs=[_tensor(-0.6, 0.3, 0.1)])
+    assert found.ok, found.faults
+    assert any(f".{narrow}() leaves few digits" in each for each in found.notes)
+    assert any(each.startswith("not decided") for each in found.notes) == (narrow != "float")
+
+
+def test_a_missing_factor_is_named_though_digits_are_few():
+    class Cube(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return (x.float() ** 3).sum()
+
+        @staticmethod
+        def backward(ctx, grad):
+            (x,) = ctx.saved_tensors
+            return grad * 2 * x**2
+
+    [fault] = st.check(Cube, inputs=[_tensor(1.0, -0.7, 0.4)]).faults
+    assert fault.cause == "missing factor"

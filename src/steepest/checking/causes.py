@@ -19,6 +19,8 @@ from steepest.checking.watching import Event
 
 CLOSE = 1e-6
 """Two vectors are the same pattern up to this share of the larger one."""
+EXACT = 0.01
+"""Differences are compared with a pattern where their errors are below this share of the largest."""
 SIMPLE = 64
 """The largest denominator of a factor that is written as a fraction."""
 MOST_DIAGONAL = 256
@@ -68,8 +70,10 @@ class Case:
             place: each.tolerance for place, each in zip(self.mine.places, self.mine.elements, strict=True)
         }
         error = torch.tensor([tolerances[place] for place in self.places], dtype=torch.float64)
-        close = CLOSE * torch.maximum(by.abs(), self.difference.abs()) + error.nan_to_num(0.0, 0.0)
-        return _alike(self.difference, by) and bool(((self.difference - by).abs() <= close).all())
+        error = error.nan_to_num(0.0, 0.0, 0.0)
+        sizes = torch.maximum(by.abs(), self.difference.abs())
+        exact = float(error.max()) <= EXACT * float(sizes.max())
+        return exact and bool(((self.difference - by).abs() <= CLOSE * sizes + error).all())
 
     @property
     def worst(self) -> str:

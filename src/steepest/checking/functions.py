@@ -72,6 +72,7 @@ def _checked(subject: Subject) -> GradientCheck:
     except RuntimeError as error:
         return replace(about, faults=(of_error(error, subject.inputs),))
     point.changes = bool(autograd.changed)
+    point.precision = max((each.precision for each in autograd.events), default=0.0)
     notes = list(subject.notes)
     left_out = padding(subject.module, notes)
     compared = {

@@ -50,6 +50,7 @@ class Point:
         cotangent: what the outputs are multiplied with; 1 where there is one.
         outputs: what it returns there.
         changes: whether it changes tensors that it is given.
+        precision: of the coarsest type that it computes in; 0 where that is the one of the tensors.
     """
 
     subject: Subject
@@ -57,6 +58,7 @@ class Point:
     cotangent: Tensor
     outputs: Tensor
     changes: bool = False
+    precision: float = 0.0
 
     @classmethod
     def of(cls, subject: Subject) -> Point:
@@ -197,6 +199,7 @@ def compare(point: Point, name: str, gradient: Tensor | None, left_out: Tensor |
     places = free.reshape(-1).nonzero()[:, 0].tolist()
     signs = torch.from_numpy(draw.choice([-1.0, 1.0], tensor.numel())).reshape(tensor.shape) * free
     noise = noise_of(point.along(name, signs * point.sizes(name)))
+    noise = max(noise, point.precision * float((point.cotangent * point.outputs).norm()) / 2)
     chosen = places if len(places) <= MOST else sorted(draw.choice(places, MOST, replace=False).tolist())
 
     def element(place: int) -> Element:

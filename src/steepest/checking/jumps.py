@@ -24,6 +24,8 @@ JUMP = 1e-3
 """A jump is at least this share of what the function varies along the line."""
 NOISY = 1e6
 """And at least so many times its rounding errors."""
+STEPS = 16.0
+"""A jump is more than so many steps of the type that the function computes in, which all its values jump by."""
 POLE = 10.0
 """Values on both sides that differ by more than so many times the values elsewhere on the line are those of a pole."""
 
@@ -43,7 +45,9 @@ def jumps(point: Point, events: list[Event]) -> list[Fault]:
         # By the size of the tensor, or of each number where the function has no values so far away.
         wide = {name: each * point.scale(name) for name, each in normal.items()}
         near = {name: each * point.sizes(name) / 2 for name, each in normal.items()}
-        found = _jump(partial(_along, point, wide)) or _jump(partial(_along, point, near))
+        found = _jump(partial(_along, point, wide), point.precision) or _jump(
+            partial(_along, point, near), point.precision
+        )
         if found is None:
             continue
         at, before, after = found
@@ -66,7 +70,7 @@ def _along(point: Point, directions: dict[str, torch.Tensor], t: float) -> float
     return point.value({name: point.base[name] + each * t for name, each in directions.items()})
 
 
-def _jump(along: Callable[[float], float]) -> tuple[float, float, float] | None:
+def _jump(along: Callable[[float], float], precision: float = 0.0) -> tuple[float, float, float] | None:
     """Return where a function of one number jumps between -1 and 1, and the values on both sides."""
     places = [-1 + 2 * i / PIECES for i in range(PIECES + 1)]
     values = [along(t) for t in places]
@@ -82,6 +86,8 @@ def _jump(along: Callable[[float], float]) -> tuple[float, float, float] | None:
         else:
             low, below = middle, value
     height = abs(above - below)
+    if height <= STEPS * precision * max(map(abs, values)):
+        return None
     if height > POLE * max(map(abs, values)):  # it has no limits on the two sides
         return None
     if height <= JUMP * (max(values) - min(values)) or height <= NOISY * noise_of(along):

@@ -44,7 +44,8 @@ def notes_on(point: Point, autograd: Autograd, compared: dict[str, Compared]) ->
     narrow = [each for each in autograd.events if each.kind == "narrow"]
     if narrow:
         notes.append(
-            f"{narrow[0].what} makes 32 bits of 64 ({narrow[0].where}): finite differences are less exact for it"
+            f"{narrow[0].what} leaves few digits of 64 bits ({narrow[0].where}): finite differences are less exact "
+            "for it"
         )
     return notes
 

@@ -35,6 +35,7 @@ STEPS = ("round", "sign", "sgn", "floor", "ceil", "trunc", "fix", "heaviside", "
          "searchsorted")  # fmt: skip
 """Functions that are constant but for jumps."""
 NARROW = (torch.float32, torch.float16, torch.bfloat16)
+NARROWING = {"float": torch.float32, "half": torch.float16, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,14 @@ class Event:
         what: the operation as a person writes it.
         where: file and line of the person's code; empty where it has none.
         operation: what autograd calls the operation whose result was changed in place.
+        precision: the distance from 1 to the next number of the type that numbers are made narrow to.
     """
 
     kind: str
     what: str
     where: str
     operation: str = ""
+    precision: float = 0.0
 
 
 def place() -> str:
@@ -116,18 +119,17 @@ class Watch(TorchFunctionMode):
             self._add(
                 "step", {"long": ".long()", "int": ".int()", "bool": ".bool()"}.get(name, name.strip("_"))
             )
-        elif _is_narrowing(name, given, args, kwargs):
-            self._add(
-                "narrow", f".{name}()" if name in ("float", "half", "bfloat16") else ".to(torch.float32)"
-            )
+        elif (dtype := _narrowed(name, given, args, kwargs)) is not None:
+            what = f".{name}()" if name in NARROWING else f".{name}({dtype})"
+            self._add("narrow", what, precision=torch.finfo(dtype).eps)
         elif _changes(name):
             function = args[0].grad_fn if isinstance(args[0], Tensor) else None
             self._add("in place", name, "" if function is None else function.name())
         elif not torch.is_grad_enabled() and not _in_forward():
             self._add("no grad", "torch.no_grad()")
 
-    def _add(self, kind: str, what: str, operation: str = "") -> None:
-        event = Event(kind, what, place(), operation)
+    def _add(self, kind: str, what: str, operation: str = "", precision: float = 0.0) -> None:
+        event = Event(kind, what, place(), operation, precision)
         if event not in self.events:
             self.events.append(event)
 
@@ -143,18 +145,19 @@ def _needs(value: Any) -> bool:
     return isinstance(value, list | tuple) and any(_needs(each) for each in value)
 
 
-def _is_narrowing(name: str, given: list[Tensor], args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+def _narrowed(
+    name: str, given: list[Tensor], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> torch.dtype | None:
+    """Return the type that a call makes numbers of 64 bits to; None if it does not."""
     if not given or given[0].dtype != torch.float64:
-        return False
-    if name in ("float", "half", "bfloat16"):
-        return True
-    return name in ("to", "type") and any(
-        each in NARROW for each in (*args, *kwargs.values()) if _is_type(each)
+        return None
+    if name in NARROWING:
+        return NARROWING[name]
+    if name not in ("to", "type"):
+        return None
+    return next(
+        (each for each in (*args, *kwargs.values()) if isinstance(each, torch.dtype) and each in NARROW), None
     )
-
-
-def _is_type(value: Any) -> bool:
-    return isinstance(value, torch.dtype)
 
 
 def _changes(name: str) -> bool:
