@@ -45,7 +45,7 @@ class TestDistil(ProcedureConformance):
     procedures = (
         "distil",
         "distil('mlp(hidden=(8,))', 1.0)",
-        "distil(linear, 0.5, 2, at=0.2, reduction=mean, squared=false, point=last)",
+        "distil(linear, 0.5, temperature=2, at=0.2, reduction=mean, squared=false, point=last)",
         "distil(linear, targets=hard)",
     )
     refused = (
@@ -90,7 +90,7 @@ def test_a_student_is_that_of_plain_torch(
     churn_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = last_weights(monkeypatch)
-    compare(churn_csv, tmp_path / "run", f"distil({BIG!r}, 0.7, 3.0, at=0.4, point=last)")
+    compare(churn_csv, tmp_path / "run", f"distil({BIG!r}, 0.7, temperature=3.0, at=0.4, point=last)")
     data = read_table(churn_csv, target="churned").dataset()
     plan = BatchPlan(len(data.train), 64, 0)
     steps = {
@@ -223,7 +223,9 @@ def test_students_of_numbers_and_of_members(churn_csv: Path, tmp_path: Path) -> 
     numbers = st.plan(table, procedure=[f"distil({teacher}, 1.0)"], **options)
     assert numbers.run(tmp_path / "numbers", observer=Observer()).comparison.rows[0].outcome == "finished"
     with pytest.raises(OptionError, match="temperature is given, but the target is a number"):
-        st.plan(table, procedure=[f"distil({teacher}, 1.0, 2.0)"], **options).run(tmp_path / "refused")
+        st.plan(table, procedure=[f"distil({teacher}, 1.0, temperature=2.0)"], **options).run(
+            tmp_path / "refused"
+        )
 
 
 def test_what_cannot_be_taught_is_refused(churn_csv: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from steepest.cli import output
 from steepest.cli.check import CheckCommand, check
+from steepest.cli.compressing import distil, prune
 from steepest.cli.describing import describe
 from steepest.cli.fetching import downloads_shown, fetch
 from steepest.cli.flags import KINDS, Out, parameters, registry
@@ -364,6 +365,8 @@ def predict(
 app.command()(describe)
 app.command()(recommend)
 app.command()(similar)
+app.command()(prune)
+app.command()(distil)
 app.command()(show)
 app.command("map")(map_)
 app.command()(memory)

@@ -46,6 +46,7 @@ from steepest.prediction.about import About
 from steepest.prediction.model import TrainedModel
 from steepest.prediction.sameness import outputs_of
 from steepest.prediction.seen import SeenRows
+from steepest.procedures.pruning import read_pruning
 from steepest.recipe import Experiment, experiment_toml
 from steepest.record.store import ARMS, TEST_PREDICTIONS, Folder
 from steepest.report.claims import too_short as short_text
@@ -64,6 +65,7 @@ from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Setup, chosen_rules, finals, refits, taking_part
 from steepest.sweep.planned import PlannedRun
 from steepest.sweep.runner import Runner
+from steepest.train.smaller import what_is_left, without_neurons
 from steepest.train.weights import as_precise
 
 WORKERS = ".workers"
@@ -304,6 +306,8 @@ def _findings(
         ):
             continue
         made = _network(runner, settings, evidence, run)
+        if arm.recipe.prune:
+            decided = [*decided, (f"what is left of {arm.title}", what_is_left(made.net))]
         if setup.folds == 1:
             networks[arm.title] = made.net
         if settings.datasets.lacks_rows(run.recipe.data):
@@ -378,12 +382,16 @@ def _findings(
 def _network(runner: Runner, settings: Settings, evidence: Evidence, run: PlannedRun) -> TrainedModel:
     """Return the network of a run, ready to predict."""
     arm, data = run.arm, settings.datasets[run.recipe.data]
-    net = build_model(arm.model or arm.recipe.model, data.shape, seed=run.key.seed)
-    weights = runner.weights(run)
+    weights, model = runner.weights(run), arm.recipe.model
+    leaves = bool(arm.recipe.prune) and read_pruning(arm.recipe.prune).unit == "neuron"
+    smaller = without_neurons(model, data.shape, weights) if leaves and not arm.model else None
+    if smaller is not None:
+        model, weights = smaller
+    net = build_model(arm.model or model, data.shape, seed=run.key.seed)
     as_precise(net, weights).load_state_dict(weights)
     own = "model" in arm.recipe.code
     about = About(
-        model=arm.recipe.model,
+        model=model,
         shape=data.shape,
         classes=data.classes,
         target=data.target,

@@ -19,8 +19,8 @@ COMPONENTS = {
 def distil(
     teacher: str = "mlp(hidden=(256, 256))",
     alpha: float = 0.9,
-    temperature: float | None = None,
     *,
+    temperature: float | None = None,
     at: float = 0.5,
     targets: Targets = "soft",
     reduction: Reduction = "batchmean",

@@ -1,0 +1,170 @@
+"""``steepest prune`` and ``steepest distil``: make the network of a comparison smaller, beside its controls."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from steepest.cli import output
+from steepest.cli.output import line
+
+if TYPE_CHECKING:
+    from steepest.api import Result
+    from steepest.prediction.model import TrainedModel
+
+Run = Annotated[
+    Path, typer.Argument(help="Folder of a comparison, whose best network it is.", metavar="FOLDER")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(help="Folder for all results (default: FOLDER-pruned or -distilled).", metavar="FOLDER"),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", metavar="", help="Print only the result.")]
+
+
+def prune(
+    folder: Run,
+    sparsity: Annotated[
+        float, typer.Option(help="Share of the weights that become 0.", metavar="SHARE")
+    ] = 0.9,
+    steps: Annotated[int, typer.Option(help="Prunings, with training in between.", metavar="N")] = 1,
+    unit: Annotated[str, typer.Option(help="weight or neuron.", metavar="UNIT")] = "weight",
+    scope: Annotated[str, typer.Option(help="layer or network.", metavar="SCOPE")] = "layer",
+    out: Out = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train the best network of a comparison again and prune it, beside what is not pruned.
+
+    The controls train as long without pruning: the same network, and a small one with as many weights as are left.
+    """
+    from steepest.api import load
+
+    procedure = f"prune({sparsity}, {steps}, unit={unit}, scope={scope})"
+    trained = load(folder / "model")
+    arms = [_arm(trained, procedure, "pruned"), _arm(trained, "train", "not pruned")]
+    small = _small(trained, sparsity, unit)
+    if small:
+        arms.append({**_arm(trained, "train", "small"), "model": small})
+    result = _compared(folder, arms, out or folder.with_name(f"{folder.name}-pruned"), quiet=quiet)
+    _sizes(result, [each["name"] for each in arms])
+
+
+def distil(
+    folder: Run,
+    model: Annotated[
+        str, typer.Option(help="The student's model, such as 'mlp(hidden=[32])'.", metavar="SPEC")
+    ],
+    alpha: Annotated[float, typer.Option(help="Share of the teacher in the loss.", metavar="SHARE")] = 0.9,
+    temperature: Annotated[
+        float | None, typer.Option(help="Of both networks' logits (default: 4).", metavar="T")
+    ] = None,
+    out: Out = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train the best network of a comparison again as the teacher of a smaller one.
+
+    The controls are the small network alone, as long as teacher and student together, and the teacher's.
+    """
+    from steepest.api import load
+
+    trained = load(folder / "model")
+    heat = "" if temperature is None else f", temperature={temperature}"
+    taught = {**_arm(trained, f"distil({trained.about.model!r}, {alpha}{heat})", "taught"), "model": model}
+    alone = {**_arm(trained, "train", "alone"), "model": model}
+    arms = [taught, alone, _arm(trained, "train", "teacher's model")]
+    result = _compared(folder, arms, out or folder.with_name(f"{folder.name}-distilled"), quiet=quiet)
+    _sizes(result, [each["name"] for each in arms])
+
+
+def _arm(trained: TrainedModel, procedure: str, name: str) -> dict[str, Any]:
+    """Return the arm of a trained network at its rate, by another procedure."""
+    from steepest.components import grammar
+    from steepest.recipe import ArmOptions
+
+    about = trained.about.trained
+    known = {*ArmOptions.model_fields} - {"optimizer", "name", "procedure"}
+    factors = {key: value for key, value in about["factors"].items() if key in known and value}
+    spec = grammar.parse(about["optimizer"])
+    fixed = bool(spec.arguments) or "lr" in spec.options
+    if not fixed:
+        spec = grammar.Spec(spec.name, spec.arguments, {**spec.options, "lr": about["lr"]})
+    if str(factors.get("batch_size", "")).isdigit():
+        factors["batch_size"] = int(factors["batch_size"])
+    return {**factors, "optimizer": str(spec), "procedure": procedure, "name": name}
+
+
+def _small(trained: TrainedModel, sparsity: float, unit: str) -> str:
+    """Return the model with narrower hidden layers that has about as many parameters as a pruned one has left."""
+    from steepest.models import build_model, count_parameters
+    from steepest.train.masks import prunable
+    from steepest.train.smaller import widths_of, with_widths
+
+    text, shape = trained.about.model, trained.about.shape
+    if not widths_of(text):
+        return ""
+    if unit == "neuron":  # of the shape that is left
+        return with_widths(text, [max(1, each - round(sparsity * each)) for each in widths_of(text)])
+    net = build_model(text, shape)
+    own = dict(net.named_parameters())
+    left = count_parameters(net) - sparsity * sum(own[name].numel() for name in prunable(net))
+    found: dict[str, float] = {}
+    for share in range(1, 101):
+        model = with_widths(text, [max(1, round(share / 100 * each)) for each in widths_of(text)])
+        if model not in found:
+            found[model] = abs(count_parameters(build_model(model, shape)) - left)
+    return min(found, key=lambda model: found[model])
+
+
+def _compared(folder: Path, arms: list[dict[str, Any]], out: Path, *, quiet: bool) -> Result:
+    from steepest.api import Plan
+    from steepest.experiment.run import open_data
+    from steepest.recipe import load_tree, validate_experiment
+
+    tree = load_tree(str(folder / "experiment.toml"))
+    protocol, length = dict(tree.get("protocol", {})), dict(tree.pop("plan", {})).get("length", {})
+    for name in ("tune", "sweep", "minutes", "learning_rates", "schedule", "batch_size", "precision"):
+        protocol.pop(name, None)
+    protocol.setdefault("epochs", length.get("epochs"))
+    if protocol["epochs"] is None:
+        protocol["epochs"] = length.get("epochs")
+    for name in ("optimizers", "factors"):
+        tree.pop(name, None)
+    tree |= {"arms": arms, "protocol": protocol, "name": out.name}
+    experiment = validate_experiment(tree, where=str(folder / "experiment.toml"))
+    table = open_data(experiment)
+    plan = Plan(table, experiment.model_copy(update={"data": table.options}))
+    results: list[Result] = []
+
+    def made(observer: Any) -> Result:
+        results.append(plan.run(out, observer=observer))
+        return results[0]
+
+    output.show(made, out, verbose=False, quiet=quiet, as_json=False, open_=False)
+    return results[0]
+
+
+def _sizes(result: Result, names: list[str]) -> None:
+    """Print how large the networks are, and how long they take to predict the test rows."""
+    import torch
+
+    from steepest.models import count_parameters
+    from steepest.train.smaller import what_is_left
+
+    for name in names:
+        trained = result.arm(name)
+        net, shape = trained.net.eval(), trained.about.shape
+        inputs = [
+            torch.zeros(1000, *each.size, dtype=torch.int64 if each.kind == "codes" else torch.float32)
+            for each in shape.fields
+        ]
+        with torch.no_grad():
+            times: list[float] = []
+            for _ in range(11):
+                started = time.perf_counter()
+                net(*inputs)
+                times.append(time.perf_counter() - started)
+        took = f"{1000 * sorted(times)[5]:.2g} ms for 1,000 rows"
+        line(f"{name}: {count_parameters(net):,} parameters; {what_is_left(net)}; {took}", out=True)

@@ -1,0 +1,111 @@
+"""A pruned network without what was pruned: its neurons leave it, and it is counted what is left."""
+
+from __future__ import annotations
+
+import inspect
+import zlib
+from collections.abc import Mapping, Sequence
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from steepest.components import grammar
+from steepest.data.dataset import Shape
+from steepest.models import build_model, registry
+from steepest.train.masks import removed_neurons, zeros_by_layer
+from steepest.train.weights import once
+
+
+def widths_of(model: str) -> tuple[int, ...]:
+    """Return the widths of a model's hidden layers, if its specification has them; else nothing.
+
+    Example:
+        >>> widths_of("mlp(hidden=(8, 4))"), widths_of("linear")
+        ((8, 4), ())
+    """
+    spec = grammar.parse(model)
+    if spec.is_reference:
+        return ()
+    parameter = inspect.signature(registry.entry(spec.name).load()).parameters.get("hidden")
+    given = spec.options.get("hidden", None if parameter is None else parameter.default)
+    return tuple(int(each) for each in given) if isinstance(given, list | tuple) else ()
+
+
+def with_widths(model: str, widths: Sequence[int]) -> str:
+    """Return the specification of a model with other widths of its hidden layers.
+
+    Example:
+        >>> with_widths("mlp(hidden=(8, 4), norm='batch')", (2, 3))
+        "mlp(hidden=(2, 3), norm='batch')"
+    """
+    spec = grammar.parse(model)
+    return str(grammar.Spec(spec.name, spec.arguments, {**spec.options, "hidden": tuple(widths)}))
+
+
+def without_neurons(
+    model: str, shape: Shape, weights: Mapping[str, Tensor]
+) -> tuple[str, dict[str, Tensor]] | None:
+    """Return a model and its weights without the hidden neurons that were pruned; None where none can leave.
+
+    Args:
+        model: its specification.
+        shape: of the dataset.
+        weights: in which what leads into and out of pruned neurons is 0.
+
+    Example:
+        >>> shape = Shape("regression", {}, ("x",), 1)
+        >>> weights = {name: each.clone() for name, each in build_model("mlp(hidden=(3,))", shape).state_dict().items()}
+        >>> weights["layers.2.weight"][:, 1] = 0.0
+        >>> found = without_neurons("mlp(hidden=(3,))", shape, weights)
+        >>> found[0], found[1]["layers.0.weight"].shape
+        ('mlp(hidden=(2,))', torch.Size([2, 1]))
+    """
+    widths = widths_of(model)
+    left = removed_neurons(build_model(model, shape), weights) if widths else []
+    if (
+        not left
+        or len(left) != len(widths)
+        or all(len(stay) == n for (_, stay), n in zip(left, widths, strict=True))
+    ):
+        return None
+    smaller, found = with_widths(model, [len(stay) for _, stay in left]), dict(weights)
+    for neurons, stay in left:
+        places = torch.from_numpy(stay)
+        for name in (neurons.into, *neurons.own, *neurons.kept):
+            found[name] = found[name][places]
+        found[neurons.out] = found[neurons.out][:, places]
+    wanted = {name: each.shape for name, each in build_model(smaller, shape).state_dict().items()}
+    return (smaller, found) if wanted == {name: each.shape for name, each in found.items()} else None
+
+
+def what_is_left(net: nn.Module) -> str:
+    """Return in words how many weights of a network are 0, by layer, and how large its file is.
+
+    Example:
+        >>> net = nn.Linear(4, 1)
+        >>> _ = net.weight.data.copy_(torch.tensor([[0.0, 0.0, 0.0, 1.0]]))
+        >>> what_is_left(net).partition(";")[0]
+        '3 of 4 weights are 0, 75.0 % (weight 75.0 %)'
+    """
+    layers = zeros_by_layer(net, net.state_dict())
+    zeros, count = (sum(each[i] for each in layers.values()) for i in (0, 1))
+    size, packed = file_sizes(net)
+    file = f"{size / 1000:,.1f} kB, {packed / 1000:,.1f} kB compressed"
+    if not zeros:
+        return f"none of {count:,} weights is 0; {file}"
+    shares = ", ".join(f"{name} {100 * some / every:.1f} %" for name, (some, every) in layers.items())
+    whole = f"{zeros:,} of {count:,} weights are 0, {100 * zeros / count:.1f} % ({shares})"
+    return f"{whole}; {file}"
+
+
+def file_sizes(net: nn.Module) -> tuple[int, int]:
+    """Return the bytes of a network's file of weights, and those that are left of it after compression (zlib).
+
+    Example:
+        >>> size, packed = file_sizes(nn.Linear(100, 100))
+        >>> 40_000 < size < 42_000 and packed < size
+        True
+    """
+    written = safetensors.torch.save(once(net.state_dict()))
+    return len(written), len(zlib.compress(written, 6))

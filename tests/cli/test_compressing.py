@@ -1,0 +1,75 @@
+"""Networks of a comparison are made smaller, beside controls; pruned neurons leave the saved model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import steepest as st
+from steepest.cli.compressing import distil, prune
+from steepest.data.dataset import Shape
+from steepest.models import build_model
+from steepest.procedures.pruning import Pruning
+from steepest.sweep.observer import Observer
+from steepest.train.masks import apply_masks, masks_of
+from steepest.train.smaller import what_is_left, without_neurons
+
+SHORT: dict[str, Any] = {
+    "epochs": 2, "batch_size": 64, "device": "cpu", "compile": "off", "seeds": 1, "baseline": "none",
+    "model": "mlp(hidden=(8, 6), norm='batch', embedding={'plan': 2})",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, churn_csv: Path) -> Path:
+    out = tmp_path_factory.mktemp("compressed") / "x"
+    st.plan(churn_csv, target="churned", optimizers=["adam(lr=0.01)"], **SHORT).run(out, observer=Observer())
+    return out
+
+
+@pytest.mark.parametrize("norm", ["none", "batch"])
+@pytest.mark.parametrize("activation", ["relu", "sigmoid"])
+def test_a_network_without_its_pruned_neurons_answers_alike(norm: str, activation: str) -> None:
+    shape = Shape("classification", {"day": 4}, ("x", "y"), 3)
+    model = f"mlp(hidden=(9, 7), norm={norm!r}, activation={activation!r})"
+    net = build_model(model, shape)
+    rows = torch.zeros(20, 1, dtype=torch.int64), torch.arange(40.0).reshape(20, 2).sin()
+    net.train()(*rows)  # batch norm has statistics of its own
+    apply_masks(net, masks_of(net, net.state_dict(), Pruning(0.5, 0.5, unit="neuron"), 0))
+    found = without_neurons(model, shape, net.state_dict())
+    assert found is not None
+    smaller = build_model(found[0], shape).eval()
+    smaller.load_state_dict(found[1])
+    assert "hidden=(5, 3)" in found[0]
+    assert torch.allclose(smaller(*rows), net.eval()(*rows), rtol=1e-5, atol=1e-6)
+    assert without_neurons("linear", shape, build_model("linear", shape).state_dict()) is None
+
+
+def test_prune_leaves_a_smaller_model_beside_its_controls(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prune(run, 0.5, 1, unit="neuron", quiet=True)
+    said = capsys.readouterr().out
+    result = st.Result.load(run.with_name("x-pruned"))
+    assert {arm.title for arm in result.comparison.arms} == {"pruned", "not pruned", "small"}
+    assert result.arm("pruned").about.model.startswith("mlp(hidden=(4, 3)")
+    assert all(f"{name}: " in said for name in ("pruned", "not pruned", "small"))
+    prune(run, 0.75, 2, out=run.with_name("weights"), quiet=True)
+    result = st.Result.load(run.with_name("weights"))
+    left = what_is_left(result.arm("pruned").net)
+    assert "layers.0.weight 75.0 %" in left
+    assert result.arm("pruned").about.model.startswith("mlp(hidden=(8, 6)")
+    assert left in capsys.readouterr().out
+    assert any(
+        fact.label == "what is left of pruned" and fact.value == left for fact in result.comparison.recipe
+    )
+
+
+def test_distil_teaches_a_smaller_model(run: Path) -> None:
+    distil(run, "mlp(hidden=[4])", temperature=2.0, quiet=True)
+    result = st.Result.load(run.with_name("x-distilled"))
+    assert {arm.title for arm in result.comparison.arms} == {"taught", "alone", "teacher's model"}
+    assert result.arm("taught").about.model == "mlp(hidden=(4,))"
