@@ -248,6 +248,9 @@ def write_regularizers() -> str:
         kind = entry.load()
         about, sections = _sections(kind)
         text.append(f"## `{entry.name}`\n\nPlace: {entry.groups[0]}. {about}")
+        if kind.strength_of:
+            low, high = kind.strengths
+            text[-1] += f"\n\nWithout `{kind.strength_of}` it is tuned, from {low:g} to {high:g}."
         text[-1] += f"\n\nSource: {' '.join(sections['Source'].split())}"
         fields = sorted(kind.model_fields.items(), key=lambda each: each[0] in kind.by_name)
         rows = [(f"`{name}`", _default(each.default), each.description or "") for name, each in fields]

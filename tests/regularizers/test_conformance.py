@@ -17,7 +17,7 @@ class TestInputNoise(RegularizerConformance):
 
 class TestL2(RegularizerConformance):
     regularizers = ("l2(0.1)", "l2(0.2, on=(weights, embeddings))", "l2(0.1, on=all)")
-    refused = ("l2(0)", "l2(0.1, on=())", "l2(0.1, on=layers)")
+    refused = ("l2(-1)", "l2(0.1, on=())", "l2(0.1, on=layers)")
     penalty = staticmethod(
         lambda l2, weights: l2.strength * sum(float(w) ** 2 for each in weights for w in each.flat)
     )
@@ -25,10 +25,75 @@ class TestL2(RegularizerConformance):
 
 class TestL1(RegularizerConformance):
     regularizers = ("l1(0.1)", "l1(0.2, on=biases)")
-    refused = ("l1(0)", "l1(inf)")
+    refused = ("l1(-1)", "l1(inf)")
     penalty = staticmethod(
         lambda l1, weights: l1.strength * sum(abs(float(w)) for each in weights for w in each.flat)
     )
+
+
+class TestProximalL1(RegularizerConformance):
+    regularizers = ("l1(0.5, proximal=true)",)
+
+    @staticmethod
+    def updated(of, weight):
+        return np.where(np.abs(weight) < 0.05, 0.0, weight - np.copysign(0.05, weight))
+
+
+class TestElasticNet(RegularizerConformance):
+    regularizers = (
+        "elastic-net(0.1)",
+        "elastic-net(0.2, 0.3, on=biases)",
+        "elastic-net(0.1, 1)",
+        "elastic-net(0.1, 0)",
+    )
+    refused = ("elastic-net(-1)", "elastic-net(0.1, 1.1)", "elastic-net(0.1, -0.1)")
+
+    @staticmethod
+    def penalty(of, weights):
+        numbers = [float(w) for each in weights for w in each.flat]
+        return of.strength * sum(of.share * abs(w) + (1 - of.share) * w**2 for w in numbers)
+
+
+class TestWeightDecay(RegularizerConformance):
+    regularizers = ("weight-decay(0.5)", "weight-decay(0.5, on=all)")
+    refused = ("weight-decay(-1)", "weight-decay(inf)")
+    decayed = staticmethod(lambda of, weight, rate: weight - rate * of.strength * weight)
+
+
+class TestSWA(RegularizerConformance):
+    regularizers = ("swa", "swa(0)", "swa(0.5, on=weights)")
+    refused = ("swa(1)", "swa(-0.1)")
+
+    @staticmethod
+    def averaged(of, weights):
+        counted = weights[int(of.start * 4) :] or weights[-1:]
+        return sum(counted) / len(counted)
+
+
+class TestDropout(RegularizerConformance):
+    regularizers = ("dropout(0.5)", "dropout((0.4,), inputs=0.2, embeddings=0.3)")
+    refused = (
+        "dropout(1)",
+        "dropout(-0.1)",
+        "dropout(())",
+        "dropout(0.5, inputs=1)",
+        "dropout(0.5, embeddings=-1)",
+    )
+
+
+class TestLabelSmoothing(RegularizerConformance):
+    regularizers = ("label-smoothing(0.1)",)
+    refused = ("label-smoothing(1)", "label-smoothing(-0.1)")
+
+
+class TestLabelNoise(RegularizerConformance):
+    regularizers = ("label-noise(0.3)",)
+    refused = ("label-noise(0)", "label-noise(inf)")
+
+
+class TestMixup(RegularizerConformance):
+    regularizers = ("mixup(0.4)",)
+    refused = ("mixup(0)", "mixup(inf)")
 
 
 class TestGradientNoise(RegularizerConformance):
@@ -62,6 +127,20 @@ class TestEMA(RegularizerConformance):
 class TestEarlyStopping(RegularizerConformance):
     regularizers = ("early-stopping", "early-stopping(2)")
     refused = ("early-stopping(0)",)
+
+
+class TestAugment(RegularizerConformance):
+    """The suite's rows have no images: what is checked of it is its text."""
+
+    regularizers = ("augment(flip=0.5, crop=4, rotation=10, colour=0.2)",)
+    refused = (
+        "augment(flip=1.1)",
+        "augment(crop=-1)",
+        "augment(rotation=181)",
+        "augment(colour=2)",
+        "augment(crop=0.5)",
+    )
+    test_does_something = None
 
 
 def test_every_regularizer_is_here():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
@@ -126,7 +128,7 @@ def test_what_an_optimizer_cannot_do_is_refused_by_name(optimizer, text, why):
 
 def test_which_change_every_row_of_a_table():
     moving = [name for name in registry.names() if moves_tables(name)]
-    assert moving == ["ema", "gradient-noise"]
+    assert moving == ["ema", "gradient-noise", "swa"]
     assert moves_tables("l2(0.1, on=embeddings)") == "l2(0.1, on='embeddings')"
 
 
@@ -306,3 +308,40 @@ def test_early_stopping_ends_runs(tmp_path):
     assert outcomes["no regularizer"][0] == "finished"
     outcome, reason = outcomes["early-stopping(2)"]
     assert (outcome, reason.partition(",")[0]) == ("stopped early", "no better for 2 evaluations")
+
+
+def test_a_regularizer_without_a_number_is_tuned(tmp_path):
+    options = {**OPTIONS, "optimizers": "sgd(lr=0.05)", "out": tmp_path / "run", "baseline": "none"}
+    result = st.compare(numbers(), regularizer=["none", "l2", "input-noise + l1(0.01)", "l2(0.5)"], **options)
+    titles = ["no regularizer", "l2", "input-noise + l1(0.01)", "l2(0.5)"]
+    assert result.arms["title"].to_list() == titles
+    records = Folder(result.path).history().values()
+    counts = Counter((each.key.name, each.key.phase) for each in records if each.key.phase != "pilot")
+    assert counts == {
+        **{(name, "scan"): 7 for name in titles[1:3]},
+        **{(name, "final"): 1 for name in titles},
+    }
+    assert {each.steps for each in records if each.key.phase != "pilot"} == {40}, "all at full length"
+    [l2, noise] = [curve for curve in result.comparison.rates if curve.name in titles[1:3]]
+    assert len({point["l2"] for point in l2.scan_at}) == 7
+    best = min(zip(l2.scan_at, l2.scan, strict=True), key=lambda each: each[1][1])
+    assert l2.chosen_at == best[0]
+    assert 0.01 <= noise.chosen_at["input-noise"] <= 1
+    [said] = [fact.value for fact in result.comparison.recipe if fact.label == "regularizer"]
+    assert f"l2({l2.chosen_at['l2']}), tuned" in said
+    again = st.compare(numbers(), regularizer=["none", "l2", "input-noise + l1(0.01)", "l2(0.5)"], **options)
+    assert len(Folder(again.path).history()) == len(records), "nothing is run twice"
+
+
+def test_an_estimator_that_tunes_nothing_takes_the_default_strength():
+    data = numbers()
+    X, y = np.stack([data[name] for name in "abc"], 1), data["y"]
+    how = {
+        "model": "mlp(hidden=(4,))",
+        "epochs": 2,
+        "optimizer": "sgd",
+        "learning_rate": 0.05,
+        "random_state": 0,
+    }
+    plain, given = (st.SteepestRegressor(regularizer=text, **how).fit(X, y) for text in ("l2", "l2(0.0001)"))
+    assert np.array_equal(plain.predict(X), given.predict(X))

@@ -48,6 +48,9 @@ class Slow:
     def gradient(self, model: nn.Module, draw: np.random.Generator, step: int) -> None:
         pass
 
+    def decay(self, model: nn.Module) -> None:
+        pass
+
     def after(self, model: nn.Module) -> None:
         pass
 
@@ -95,6 +98,36 @@ class MaxNorm(Slow):
                     row *= 0.6 / length
 
 
+class ElasticNet(Slow):
+    def penalty(self, model: nn.Module) -> Any:
+        return sum(
+            0.02 * (0.3 * row.abs().sum() + 0.7 * (row @ row)) for each in linear(model) for row in each
+        )
+
+
+class ProximalL1(Slow):
+    def after(self, model: nn.Module) -> None:
+        for each in linear(model):
+            each.data = torch.where(
+                each > 0, (each - 0.02 * RATE).clamp(0), (each + 0.02 * RATE).clamp(None, 0)
+            ).data
+
+
+class Decay(Slow):
+    def decay(self, model: nn.Module) -> None:
+        for each in linear(model):
+            each.data = each.data - RATE * 0.3 * each.data
+
+
+class Mean(Slow):
+    def evaluated(self, history: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+        last = history[STEPS // 2 :]
+        return {
+            name: sum(each[name] for each in last) / len(last) if value.is_floating_point() else value
+            for name, value in history[-1].items()
+        }
+
+
 class Average(Slow):
     def evaluated(self, history: list[dict[str, Tensor]]) -> dict[str, Tensor]:
         shares = [0.8 ** (len(history) - 1 - i) for i in range(len(history))]
@@ -112,12 +145,25 @@ CASES: dict[str, Slow] = {
     "l2(0.05, on=all)": L2Everywhere(),
     "l1(0.02)": L1(),
     "gradient-noise(0.2)": GradientNoise(),
+    "elastic-net(0.02, 0.3)": ElasticNet(),
+    "weight-decay(0.3)": Decay(),
+    "l1(0.02, proximal=true)": ProximalL1(),
     "max-norm(0.6)": MaxNorm(),
+    "swa(0.5)": Mean(),
     "ema(0.8)": Average(),
 }
-BY_ROWS = ("input-noise(0.4)", "l2(0.05)", "l1(0.02)", "max-norm(0.6)")
+BY_ROWS = (
+    "input-noise(0.4)",
+    "l2(0.05)",
+    "l1(0.02)",
+    "elastic-net(0.02, 0.3)",
+    "weight-decay(0.3)",
+    "max-norm(0.6)",
+)
 """Those that leave embedding tables alone."""
-ALL = " + ".join(each for each in CASES if each != "l2(0.05, on=all)")
+APART = ("l2(0.05, on=all)", "l1(0.02, proximal=true)", "swa(0.5)")
+"""Those of which another one has the name or the place."""
+ALL = " + ".join(each for each in CASES if each not in APART)
 
 
 def crc(name: str) -> int:
@@ -146,6 +192,8 @@ def slowly(data: Any, cases: dict[str, Slow], steps: int = STEPS) -> tuple[dict[
             each.gradient(model, draws[text], step)
         norm = math.sqrt(sum(float((each.grad**2).sum()) for each in model.parameters()))
         rate = RATE * min(1.0, CLIP / (norm + 1e-6))
+        for each in cases.values():
+            each.decay(model)
         for each in model.parameters():
             each.data -= rate * each.grad
         for each in cases.values():
@@ -235,6 +283,26 @@ def test_l2_is_half_the_weight_decay_of_a_coupled_optimizer(data) -> None:
     assert distance(decay.weights, penalty) <= 1e-9
 
 
+@pytest.mark.parametrize("make", [eager, one_program])
+def test_decoupled_decay_is_what_adamw_does(data, make) -> None:
+    found = run(data, make("adam(lr=0.02)"), regularizer="weight-decay(0.3, on=all)")
+    right = run(data, make("adamw(lr=0.02, weight_decay=0.3)"))
+    assert distance(found.weights, right) <= 1e-12
+    coupled = run(data, make("adam(lr=0.02, weight_decay=0.3)"))
+    assert distance(coupled.weights, right) > 1e-3
+
+
+def test_a_proximal_penalty_gives_exact_zeros(data) -> None:
+    near, exact = (
+        run(data, eager("sgd(lr=0.3)"), regularizer=f"l1(0.02{more})") for more in ("", ", proximal=true")
+    )
+    zeros = [
+        sum(int((each == 0).sum()) for name, each in found.weights.items() if name.startswith("blocks"))
+        for found in (near, exact)
+    ]
+    assert zeros[0] == 0 < 20 < zeros[1]
+
+
 def test_micro_batches_count_a_penalty_and_its_noise_once(data) -> None:
     text = "l2(0.1, on=all) + gradient-noise(0.1) + ema(0.8)"
     together, apart = (eager("sgd(lr=0.1)", "constant", 0.5) for _ in range(2))
@@ -263,4 +331,4 @@ def test_held_losses_see_one_penalty_and_one_noise(data) -> None:
 
 def test_every_place_in_a_step_is_here() -> None:
     here = {place for text in CASES for each in read_regularizers(text) for place in each.places}
-    assert here == set(PLACES) - {"length"}
+    assert here == set(PLACES) - {"labels", "layers", "length"}, "labels and layers are in test_inside.py"

@@ -8,6 +8,7 @@ import json
 import math
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from steepest.recipe import Execution
 from steepest.record.schema import Record
 from steepest.report.console import where
 from steepest.report.progress import plan_text
-from steepest.sweep.contestants import contestants, parse_values, tune, whole_spec
+from steepest.sweep.contestants import contestants, parse_values, regularized, tune, whole_spec
 from steepest.sweep.defaults import equal_lengths
 from steepest.sweep.estimate import EVALUATIONS, EXTENSIONS, fit_budget, plan_seconds
 from steepest.sweep.expected import expected_runs
@@ -85,6 +86,40 @@ def test_an_edge_extends_the_grid_with_the_same_allowance(best: float, extra: in
     grid = sorted({run.rule.hyper.lr for run in runs if run.key.phase == "scan"})
     assert len(grid) == 7 + extra
     assert all(b / a == pytest.approx(10**0.5, rel=0.01) for a, b in itertools.pairwise(grid))
+
+
+def test_strengths_are_tuned_at_full_length_with_as_many_trials_for_all() -> None:
+    plain, fixed = setup("sgd"), setup("sgd(lr=0.1)")
+    for base, count in ((plain, 14), (fixed, 7)):
+        texts = ("", "l1", "dropout(0.5) + l2(on=all)")
+        arms = tuple(
+            replace(
+                arm, method=regularized(arm.method, text), recipe=arm.recipe.model_copy(update={"regularizer": text}),
+                factors={**arm.factors, "regularizer": text}, label=text or "none",
+            )
+            for arm in base.arms
+            for text in texts
+        )  # fmt: skip
+        made = replace(base, arms=arms, lengths=lengths(arms, 100))
+
+        def value(run: Any) -> float:
+            strength = next(iter(run.rule.strengths.values()), 1e-5)
+            return abs(math.log10(strength / 3e-4)) + abs(math.log10(run.rule.hyper.lr))
+
+        history, runs = play(made, value)
+        scans = [run for run in runs if run.key.phase in ("scan", "full")]
+        assert {run.recipe.steps for run in scans} == {100}
+        counts = Counter(run.key.name for run in scans)
+        tuned = texts[1:] if base is fixed else texts
+        assert counts == {text or "none": count for text in tuned}
+        chosen = chosen_rules(made, history)
+        for arm in arms:
+            finals = [run for run in runs if run.key.name == arm.label and run.key.phase == "final"]
+            [text] = {run.recipe.regularizer for run in finals}
+            assert text == (chosen[arm.id].regularizer or "")
+            best = min((run for run in scans if run.key.name == arm.label), key=value, default=None)
+            assert best is None or best.recipe.regularizer == text
+        assert not next_runs(made, history)
 
 
 def test_quarter_and_full_may_disagree() -> None:

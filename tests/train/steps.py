@@ -20,6 +20,7 @@ from steepest.objectives.target import target_of
 from steepest.optim import make_rule
 from steepest.optim.method import GradientMethod, Method
 from steepest.regularizers import read_regularizers
+from steepest.regularizers.applied import attach
 from steepest.rng import stream
 from steepest.schedules import make_schedule
 from steepest.train import compiled as compiled_steps
@@ -94,12 +95,16 @@ def problem_of(
     """Return a new model with its loss, in the numbers of the dataset."""
     dtype = dataset.train.inputs[1].dtype
     net = build_model(model, dataset.shape, seed=seed).to(dataset.train.target.device, dtype)
+    target, regularizers = target_of(dataset), read_regularizers(regularizer)
+    attach(regularizers, net, dataset.train)
     problem = SupervisedProblem(
         net,
-        make_objective(loss, target_of(dataset)),
+        make_objective(loss, target),
         weights,
         tuple(dataset.shape.cardinalities),
-        regularizers=read_regularizers(regularizer),
+        regularizers=regularizers,
+        target=target,
+        length=STEPS,
     )
     if problem.weights is not None:
         problem.weights = problem.weights.to(dtype)

@@ -200,6 +200,7 @@ def rate_curve(evidence: Evidence, arm: Arm) -> RateCurve:
         scan_at=at(scan),
         full_at=at(full),
         chosen_at=_plain(arm.method.beside_rate(chosen)),
+        whole=setup.scan_fraction == 1.0,
         sweep=[
             RateEstimate(**estimate_of(values, metric).model_dump(), lr=rate, values=values)
             for rate, values in sorted(swept.items())

@@ -22,7 +22,7 @@ from steepest.optim.spec import MethodSpec
 from steepest.record.schema import BaselineRecord, Record
 from steepest.sweep.arms import Arm
 from steepest.sweep.plan import Setup, constants, defaults, finals, on_validation, tuning, winner
-from steepest.sweep.planned import History, PlannedRun
+from steepest.sweep.planned import History, PlannedRun, identity
 
 RunRows = Sequence[Mapping[str, ArrayLike] | None]
 """Of each test set and seed, what each test row gave (``loss``, ``correct``), None if the run failed."""
@@ -135,7 +135,7 @@ class Evidence:
 def trials_of(evidence: Evidence, arm: Arm) -> int:
     """Return the number of runs that an arm was tuned with; of a procedure, those of all its stages."""
     found = [tuning(evidence.setup, stage, evidence.history) for stage in arm.chain]
-    return sum(len(each.scan) + len(each.full) for each in found)
+    return sum(len({identity(run) for run in (*each.scan, *each.full)}) for each in found)
 
 
 def compared(

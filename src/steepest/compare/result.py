@@ -185,6 +185,7 @@ class RateCurve(Frozen):
         scan_at, full_at: the other values of each point, where more than the rate was tuned; otherwise empty.
         chosen_at: the other values that were taken.
         sweep: every rate with every seed at full length, where that was wanted.
+        whole: whether the scan has the full length, so that ``full`` are the best of it.
     """
 
     name: str
@@ -197,6 +198,7 @@ class RateCurve(Frozen):
     full_at: list[dict[str, JsonValue]] = Field(default_factory=list)
     chosen_at: dict[str, JsonValue] = Field(default_factory=dict)
     sweep: list[RateEstimate] = Field(default_factory=list)
+    whole: bool = False
 
 
 class ClassLine(Frozen):

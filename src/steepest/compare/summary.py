@@ -384,7 +384,8 @@ def _regularized(arm: Arm, evidence: Evidence) -> str:
         if penalties
         else ""
     )
-    return f"{arm.recipe.regularizer or NONE}{found}"
+    chosen = evidence.chosen[arm.id].regularizer  # with the strengths that were tuned
+    return f"{chosen or arm.recipe.regularizer or NONE}{', tuned' if chosen else ''}{found}"
 
 
 PRECISIONS: dict[Precision, str] = {

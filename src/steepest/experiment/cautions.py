@@ -12,6 +12,9 @@ from steepest.sweep.arms import Arm, Wanted
 UNEVEN = 1.1
 """Test sets whose numbers of training rows differ by such a factor are said to be uneven."""
 
+FEW = 1000
+"""With fewer validation rows, strengths of regularizers are chosen by chance to a good part."""
+
 
 def uneven(arm: Arm, datasets: Datasets) -> list[Note]:
     """Return a note if test sets leave clearly different numbers of rows to train on."""
@@ -23,6 +26,22 @@ def uneven(arm: Arm, datasets: Datasets) -> list[Note]:
         f"an epoch is that of the first, with {rows[0]:,}."
     )
     return [Note("info", text)]
+
+
+def few_to_tune_on(wanted: Sequence[Wanted], datasets: Datasets) -> list[Note]:
+    """Return a note if strengths of regularizers are tuned on few validation rows, where differences are small."""
+    tuned = dict.fromkeys(axis.name for arm in wanted for axis in arm.optimizer.strengths)
+    data = datasets.first
+    rows = len(data.validation)
+    if not tuned or rows >= FEW or not data.held_out:
+        return []
+    more = " Give --validation a larger share." if rows + len(data.train) >= 2 * FEW else ""
+    return [
+        Note(
+            "warning",
+            f"the strengths of {', '.join(tuned)} are tuned on {rows:,} validation rows alone.{more}",
+        )
+    ]
 
 
 def lacking_controls(wanted: Sequence[Wanted]) -> list[Note]:

@@ -18,10 +18,11 @@ from steepest.errors import OptionError
 from steepest.evaluate import baselines
 from steepest.evaluate.judging import Judging, judge
 from steepest.evaluate.metrics import metric_info
-from steepest.experiment.cautions import lacking_controls, uneven
+from steepest.experiment.cautions import few_to_tune_on, lacking_controls, uneven
 from steepest.experiment.cells import TimedCell, cell_of, stages_apart, with_arm, without_edited
 from steepest.experiment.data import Datasets, check_encodes
 from steepest.experiment.devices import usable_device
+from steepest.experiment.watched import check_watched
 from steepest.models import build_model
 from steepest.objectives import make_objective
 from steepest.objectives.target import target_of
@@ -40,7 +41,7 @@ from steepest.recipe import (
     stable_hash,
 )
 from steepest.regularizers import regularizer_meant
-from steepest.regularizers.check import check_method, check_regularizers
+from steepest.regularizers.check import check_method, check_regularizers, check_taught
 from steepest.report.progress import data_text
 from steepest.schedules import LONG, make_schedule
 from steepest.sweep.advice import advice
@@ -264,7 +265,7 @@ def decide(experiment: Experiment, source: Source, given: Objects, observer: Obs
         for stage, model in [(made, net), *stages_apart(made, datasets)]:
             cells[stage.cell] = with_arm(cells.get(stage.cell), stage, model)
     notes = [each for each in notes if each not in dataset.notes]
-    notes += lacking_controls(wanted)
+    notes += [*lacking_controls(wanted), *few_to_tune_on(wanted, datasets)]
     notes += uneven(next(iter(arms.values())), datasets)
     notes += without_effect(experiment.model, dataset.shape)
     notes = list(dict.fromkeys(notes))
@@ -284,8 +285,9 @@ def _check_options(experiment: Experiment, wanted: Sequence[Wanted]) -> None:
     if protocol.sweep:
         check_sweep(methods)
     for arm in wanted:
-        check_method(arm.regularizer, arm.optimizer.rule)
+        check_method(arm.regularizer, arm.optimizer.rule, arm.rates)
         check_stages(make_procedure(arm.procedure), arm.optimizer.rule)
+        check_taught(arm.regularizer, make_procedure(arm.procedure))
     for schedule in dict.fromkeys(arm.schedule for arm in wanted):
         make_schedule(schedule, LONG)  # whether it fits the runs that are made is seen when they are planned
     device = usable_device(experiment.execution.device)
@@ -305,8 +307,8 @@ def _metric(protocol: Protocol, wanted: Sequence[Wanted], dataset: Dataset) -> t
 
 
 def _methods(wanted: Sequence[Wanted]) -> list[Contestant]:
-    """Return the optimizers of arms, each once."""
-    return list({arm.optimizer.name: arm.optimizer for arm in wanted}.values())
+    """Return the optimizers of arms, each once with the same strengths to tune."""
+    return list({arm.optimizer.key: arm.optimizer for arm in wanted}.values())
 
 
 def _meaning(arm: Arm, net: nn.Module) -> str:
@@ -392,6 +394,7 @@ def _arm(
         check_regularizers(
             wanted.regularizer, net, data, tuple(table_columns(net, tuple(data.shape.cardinalities)))
         )
+        check_watched(wanted.regularizer, data)
         code["regularizer"] = codes.regularizers[wanted.regularizer].digest
     recipe = Recipe(
         data=folds[0],

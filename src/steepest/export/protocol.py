@@ -300,7 +300,7 @@ def _tuning(comparison: Comparison, records: Sequence[Record]) -> str:
                 f"A scan tried {spread} each{'' if beside else _spacing(scans)}, with runs of "
                 f"{_length(records, 'scan')}."
             )
-        if any(fulls):
+        if any(fulls) and not any(each.whole for each in curves):
             spread = _span([len(each) for each in fulls if each], kind)
             said.append(f"Of these, the best {spread} ran for {_length(records, 'full')}.")
         seeds = sorted({each.key.seed for each in records if each.key.phase in ("scan", "full")})

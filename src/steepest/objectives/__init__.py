@@ -65,6 +65,21 @@ class Objective(Component):
         """Return the loss of a batch in which each row has the weight of its class, ``[K]``."""
         return self.loss(outputs, target, class_weights[target])
 
+    def of_shares(self, outputs: Tensor, shares: Tensor) -> Tensor:
+        """Return the loss of each row that belongs to several classes in part, ``[B]``; it is linear in the shares.
+
+        By default the losses of all classes are computed one after the other; a subclass may compute them at once.
+
+        Args:
+            outputs: as for :meth:`losses`.
+            shares: of classes, ``[B, K]``, at least 0.
+        """
+        every = torch.arange(shares.shape[1], device=shares.device)
+        return sum(
+            (shares[:, k] * self.losses(outputs, code.expand(len(shares))) for k, code in enumerate(every)),
+            start=outputs.new_zeros(()),
+        )
+
     def bend(self, outputs: Tensor, target: Tensor, vector: Tensor) -> Tensor:
         """Return the Hessian of each row's loss in its outputs, times that row of a vector, ``[B, …]``.
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from steepest.data.dataset import Dataset, Shape, TargetScale, Task
+from steepest.data.dataset import Dataset, Part, Shape, TargetScale, Task
 from steepest.errors import OptionError
 from steepest.objectives.decoded import ClassOutputs, PixelOutputs, ValueOutputs
 
@@ -38,6 +38,7 @@ class Target(ABC):
         loss: the training loss unless another is chosen.
         column: what a column of a model's outputs is, for a message.
         called: what is predicted, for a reader, where there are no classes.
+        is_input: whether it is the input itself.
     """
 
     task: ClassVar[Task]
@@ -46,6 +47,7 @@ class Target(ABC):
     loss: ClassVar[str]
     column: ClassVar[str]
     called: ClassVar[str] = "a class"
+    is_input: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -295,6 +297,7 @@ class ImageTarget(Target):
     loss = "reconstruction"
     column = "number of an image"
     called = "the image itself"
+    is_input = True
 
     size: tuple[int, ...]
     scale: TargetScale = field(default_factory=TargetScale)
@@ -376,6 +379,19 @@ def target_of_shape(shape: Shape, scale: TargetScale | None = None, positive: in
     if shape.task == ImageTarget.task:
         return ImageTarget(shape.fields[0].size, scale or TargetScale())
     return NumberTarget(scale or TargetScale())
+
+
+def class_shares(part: Part, classes: int) -> Tensor:
+    """Return the targets of a batch as shares of classes ``[B, K]``, in the precision of its numbers.
+
+    Example:
+        >>> class_shares(Part((), torch.tensor([1, 0])), 2).tolist()
+        [[0.0, 1.0], [1.0, 0.0]]
+    """
+    if part.target.dim() == 2:
+        return part.target
+    wide = any(each.dtype == torch.float64 for each in part.tensors)
+    return functional.one_hot(part.target, classes).to(torch.float64 if wide else torch.float32)
 
 
 def diverged(outputs: Tensor) -> bool:

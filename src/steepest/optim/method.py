@@ -219,16 +219,19 @@ class GradientMethod(RuleMethod):
     def _clip(self, state: GradientState, parameters: Mapping[str, Tensor]) -> None:
         """Change the gradients as regularizers do, then clip them."""
         if state.around is not None:
-            state.around.before(state.step, state.draws)
+            state.around.before(state.step, state.draws, self._rate(state))
         if self.clip is not None:
             torch.nn.utils.clip_grad_norm_(parameters.values(), self.clip)
 
-    @staticmethod
-    def _end(state: GradientState) -> None:
+    def _end(self, state: GradientState) -> None:
         """Do what regularizers do after the update."""
         if state.around is not None:
-            state.around.after(state.step)
+            state.around.after(state.step, self._rate(state))
             state.step += 1
+
+    def _rate(self, state: GradientState) -> float:
+        """Return the learning rate of the present step."""
+        return self.lr * self.schedule(int(state.gradients) if self.by_gradients else state.step)
 
     def _step_by_rows(
         self, problem: TableProblem, state: GradientState, tables: RowTables, batch: Any

@@ -60,6 +60,12 @@ class Past:
             self.form = None  # from here on by replay, for which the coefficients of all steps are kept
         return c
 
+    @property
+    def rate(self) -> float:
+        """The learning rate of the last step taken, with the schedule's multiplier."""
+        multiplier = self._schedule(self.step - 1) if self._schedule else 1.0
+        return float(getattr(self.rule.hyper, "lr", 0.0)) * multiplier
+
     def coefficients(self, step: int) -> Coefficients:
         """Return the coefficients of a step taken, counted from 1."""
         return dict(zip(self._names, self._table.values[:, step].tolist(), strict=True))

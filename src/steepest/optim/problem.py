@@ -87,11 +87,11 @@ class Divided(Problem, Protocol):
 class Around(Protocol):
     """What acts around the optimizer's update in an eager step besides clipping."""
 
-    def before(self, step: int, draws: Mapping[str, Tensor]) -> None:
-        """Change the gradients that the parameters have, before they are clipped."""
+    def before(self, step: int, draws: Mapping[str, Tensor], rate: float) -> None:
+        """Change the gradients that the parameters have, before they are clipped, and let parameters decay."""
         ...
 
-    def after(self, step: int) -> None:
+    def after(self, step: int, rate: float) -> None:
         """Change the parameters after the update."""
         ...
 

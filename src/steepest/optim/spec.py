@@ -93,10 +93,16 @@ class MethodSpec(abc.ABC, Generic[H]):
     """What a step costs, where that is no number of gradients that is known without the model."""
 
     hyper: H
+    regularizer: str
+    """The regularizers that are tuned with it, at the strengths of a trial; empty where none are."""
+    strengths: Mapping[str, float]
+    """These strengths, by what they are called."""
 
     def __init__(self, *, called: str = "", preset: Mapping[str, Any] | None = None, **options: Any) -> None:
         self.called = called or self.name
         self.given = frozenset(options)
+        self.regularizer = ""
+        self.strengths: Mapping[str, float] = {}
         self.hyper = validated(self.called, self.Hyper, {**(preset or {}), **options})  # pyright: ignore[reportAttributeAccessIssue]
 
     @abc.abstractmethod
@@ -145,7 +151,7 @@ class MethodSpec(abc.ABC, Generic[H]):
 
     def refuses(self, place: str) -> str:
         """Return why no regularizer can act at a place of its steps, such as ``gradient``; empty where one can."""
-        if place in ("batch", "penalty", "length"):
+        if place in ("batch", "labels", "layers", "penalty", "length"):
             return ""
         return "its step is not one gradient and one update"
 
@@ -186,7 +192,7 @@ class MethodSpec(abc.ABC, Generic[H]):
     def with_options(self, **options: Any) -> Self:
         """Return it with other values; they do not count as given by the user."""
         other = type(self)(called=self.called, preset={**self.hyper.model_dump(), **options})
-        other.given = self.given
+        other.given, other.regularizer, other.strengths = self.given, self.regularizer, self.strengths
         return other
 
     def with_lr(self, lr: float) -> Self:

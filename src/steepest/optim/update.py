@@ -62,9 +62,9 @@ class Update(MethodSpec[H]):
 
     def refuses(self, place: str) -> str:
         """Return why no regularizer can act at a place of its steps; empty where one can."""
-        if place in ("update", "average") and self.averages:
+        if place in ("decay", "update", "average") and self.averages:
             return "it averages itself"
-        if place == "gradient" and self.gradients_a_step != 1.0:
+        if place in ("gradient", "decay") and self.gradients_a_step != 1.0:
             return "it takes several gradients a step"
         return ""
 

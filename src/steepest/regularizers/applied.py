@@ -12,8 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from steepest.data.dataset import Part
+from steepest.objectives.target import Target
 from steepest.optim.roles import roles_of
-from steepest.regularizers import Coefficients, Place, Regularizer
+from steepest.regularizers import (
+    PLACES,
+    WITHOUT_PARAMETERS,
+    Coefficients,
+    Moment,
+    Penalty,
+    Place,
+    Regularizer,
+)
+from steepest.regularizers.hooks import without_hooks
 from steepest.rng import stream
 
 Source = Callable[[Regularizer], np.random.Generator]
@@ -22,15 +32,19 @@ Source = Callable[[Regularizer], np.random.Generator]
 
 @dataclass(frozen=True)
 class Acting:
-    """A regularizer with the names of the parameters that it acts on, and how many numbers these have."""
+    """A regularizer with the names of the parameters that it acts on, and how many numbers these have.
+
+    Its numbers of a step are named by ``key``, as two penalties may have one name.
+    """
 
     of: Regularizer
+    key: str
     names: tuple[str, ...]
     sizes: tuple[int, ...]
 
     def own(self, c: Coefficients) -> dict[str, Any]:
         """Return its own numbers of a step's."""
-        start = f"{self.of.name} "
+        start = f"{self.key} "
         return {name.removeprefix(start): value for name, value in c.items() if name.startswith(start)}
 
 
@@ -41,6 +55,8 @@ class Applied:
         regularizers: in the order of a step.
         model: whose trainable parameters they act on.
         tables: names of parameters that are tables of categories.
+        target: what is predicted, for those that change it.
+        length: the steps of the run, for those that depend on it.
 
     Example:
         >>> from steepest.regularizers import read_regularizers
@@ -50,28 +66,43 @@ class Applied:
     """
 
     def __init__(
-        self, regularizers: Sequence[Regularizer], model: nn.Module, tables: Sequence[str] = ()
+        self,
+        regularizers: Sequence[Regularizer],
+        model: nn.Module,
+        tables: Sequence[str] = (),
+        target: Target | None = None,
+        length: int | None = None,
     ) -> None:
         self.regularizers = tuple(regularizers)
+        self.target, self.length = target, length
         roles = roles_of(model, tables)
         trained = {name: each for name, each in model.named_parameters() if each.requires_grad}
         acting = [
-            Acting(each, names, tuple(trained[name].numel() for name in names))
-            for each in regularizers
+            Acting(each, f"{each.name} {place}", names, tuple(trained[name].numel() for name in names))
+            for place, each in enumerate(regularizers)
             for names in [tuple(name for name in trained if roles[name] in each.roles)]
         ]
         self._at: dict[Place, tuple[Acting, ...]] = {
             place: tuple(
                 each
                 for each in acting
-                if place in each.of.places and (each.names or place in ("batch", "length"))
+                if place in each.of.places and (each.names or place in WITHOUT_PARAMETERS)
             )
-            for place in ("batch", "penalty", "gradient", "update", "average", "length")
+            for place in PLACES
         }
 
     def acts(self, *places: Place) -> bool:
         """Return whether any of them acts at one of some places."""
         return any(self._at[place] for place in places)
+
+    def restates(self, step: int) -> bool:
+        """Return whether what is averaged after a step needs batch norm's running statistics to be estimated anew."""
+        return any(each.of.restates(Moment(step, self.length)) for each in self._at["average"])
+
+    @property
+    def watches(self) -> str:
+        """The metric by which a run ends early and its best weights are kept; empty for the one that decides."""
+        return next((each.of.watches() for each in self._at["length"] if each.of.watches()), "")
 
     @property
     def stops_after(self) -> int | None:
@@ -88,21 +119,40 @@ class Applied:
         """Return a batch as it is trained on."""
         for each in self._at["batch"]:
             part = each.of.batch(part, source(each.of))
+        for each in self._at["labels"]:
+            if self.target is None:
+                raise ValueError("the target is not given")
+            part = each.of.labels(part, self.target, source(each.of))
         return part
 
-    def penalty(self, weights: Mapping[str, Tensor]) -> Tensor | None:
-        """Return what is added to the loss, or None; parameters that are not given do not count."""
-        found = [
-            each.of.penalty({name: weights[name] for name in each.names}) for each in self._at["penalty"]
-        ]
+    def penalty(self, weights: Mapping[str, Tensor], c: Coefficients | None = None) -> Tensor | None:
+        """Return what is added to the loss, or None.
+
+        Args:
+            weights: by name, at least those that are acted on.
+            c: the step's numbers, where a program takes strengths as such.
+        """
+        found: list[Tensor] = []
+        for each in self._at["penalty"]:
+            own = {name: weights[name] for name in each.names}
+            if c is None or not isinstance(each.of, Penalty):
+                found.append(each.of.penalty(own))
+            else:
+                found.append(each.of.unscaled(own) * each.own(c)["strength"])
         return torch.stack(found).sum() if len(found) > 1 else found[0] if found else None
 
-    def coefficients(self, step: int) -> dict[str, float]:
-        """Return the numbers that change from step to step, counted from 0 in the run."""
+    def coefficients(self, step: int, rate: float = 0.0) -> dict[str, float]:
+        """Return the numbers that change from step to step.
+
+        Args:
+            step: counted from 0 in the run.
+            rate: the learning rate of the step.
+        """
+        at = Moment(step, self.length, rate)
         return {
-            f"{each.name} {name}": value
-            for each in self.regularizers
-            for name, value in each.coefficients(step).items()
+            f"{each.name} {place} {name}": value
+            for place, each in enumerate(self.regularizers)
+            for name, value in each.numbers(at).items()
         }
 
     def draws(self, source: Source) -> dict[str, Tensor]:
@@ -128,6 +178,15 @@ class Applied:
                 if name in found:
                     own = None if piece is None else piece.to(found[name]).reshape(found[name].shape)
                     found[name] = each.of.gradient(found[name], weights[name], own, each.own(c))
+        return found
+
+    def decayed(self, weights: Mapping[str, Tensor], c: Coefficients) -> dict[str, Tensor]:
+        """Return the weights as the optimizer's update gets them."""
+        found = dict(weights)
+        for each in self._at["decay"]:
+            for name in each.names:
+                if name in found:
+                    found[name] = each.of.decayed(found[name], each.own(c))
         return found
 
     def updated(self, weights: Mapping[str, Tensor], c: Coefficients) -> dict[str, Tensor]:
@@ -161,6 +220,22 @@ class Applied:
         [each] = self._at["average"]
         own = each.own(c)
         return {name: each.of.averaged(average, values[name], own) for name, average in averages.items()}
+
+
+def attach(regularizers: Sequence[Regularizer], model: nn.Module, rows: Part) -> None:
+    """Put what regularizers do inside a network into its layers, in the place of what was put there before.
+
+    Args:
+        regularizers: of the arm.
+        model: the module.
+        rows: training rows, of which the first two are looked at.
+    """
+    without_hooks(model)
+    inside = [each for each in regularizers if "layers" in each.places]
+    if inside:
+        some = rows.take(torch.arange(min(2, len(rows)), device=rows.target.device))
+        for each in inside:
+            each.attach(model, some)
 
 
 def source_of(seed: int, step: int) -> Source:

@@ -41,16 +41,20 @@ class Around:
         self._steps = 0
 
     @torch.no_grad()
-    def before(self, step: int, draws: Mapping[str, Tensor]) -> None:
-        """Change the gradients that the parameters have, before they are clipped."""
-        if not self.applied.acts("gradient"):
+    def before(self, step: int, draws: Mapping[str, Tensor], rate: float = 0.0) -> None:
+        """Change the gradients that the parameters have, before they are clipped; parameters that decay do."""
+        if not self.applied.acts("gradient", "decay"):
             self._mask_gradients()
             return
         there = {name: each.grad for name, each in self._parameters.items() if each.grad is not None}
-        found = self.applied.gradients(there, self._parameters, draws, self.applied.coefficients(step))
-        for name, value in found.items():
+        c = self.applied.coefficients(step, rate)
+        for name, value in self.applied.gradients(there, self._parameters, draws, c).items():
             self._parameters[name].grad = value
         self._mask_gradients()
+        own = {name: self._parameters[name].detach() for name in there}
+        for name, value in self.applied.decayed(own, c).items():
+            if value is not own[name]:
+                own[name].copy_(value)
 
     def _mask_gradients(self) -> None:
         for name, mask in self._masks.items():
@@ -59,12 +63,12 @@ class Around:
                 gradient.mul_(mask)
 
     @torch.no_grad()
-    def after(self, step: int) -> None:
+    def after(self, step: int, rate: float = 0.0) -> None:
         """Change the parameters that the optimizer has moved, and move the averages."""
         self._steps = step + 1
         if not self._masks and not self.applied.acts("update", "average"):
             return
-        c = self.applied.coefficients(step)
+        c = self.applied.coefficients(step, rate)
         own = {name: each.detach() for name, each in self._parameters.items()}
         moved = {name: own[name] for name, each in self._parameters.items() if each.grad is not None}
         for name, value in self.applied.updated(moved, c).items():

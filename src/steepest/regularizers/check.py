@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from steepest.data.dataset import Dataset, Part
 from steepest.errors import OptionError, first_line
+from steepest.objectives.target import target_of
 from steepest.optim.spec import MethodSpec
+from steepest.procedures import Procedure
 from steepest.regularizers import Regularizer, read_regularizers
 from steepest.regularizers.applied import Applied, source_of
 from steepest.wording import counted
@@ -26,8 +28,13 @@ def moves_tables(text: str) -> str:
     return next((str(each) for each in read_regularizers(text) if "embeddings" in each.roles), "")
 
 
-def check_method(text: str, spec: MethodSpec[Any]) -> None:
+def check_method(text: str, spec: MethodSpec[Any], rates: str = "") -> None:
     """Raise an ``OptionError`` if an optimizer's steps have no place for one of some regularizers.
+
+    Args:
+        text: the regularizers.
+        spec: the optimizer.
+        rates: multipliers of its learning rate for some parameters.
 
     Example:
         >>> from steepest.optim import make_spec
@@ -38,11 +45,31 @@ def check_method(text: str, spec: MethodSpec[Any]) -> None:
         Hint: leave one of the two out.
     """
     for each in read_regularizers(text):
+        if each.by_rate and rates:
+            raise OptionError(
+                f"{each} goes by one learning rate, but {rates} multiplies that of some parameters",
+                hint="leave one of the two out.",
+            )
         for place in each.places:
             if why := spec.refuses(place):
                 raise OptionError(
                     f"{spec.called} cannot be regularized by {each}: {why}", hint="leave one of the two out."
                 )
+
+
+def check_taught(text: str, procedure: Procedure) -> None:
+    """Raise an ``OptionError`` if some regularizers mix rows whose teacher has answered for each alone.
+
+    Example:
+        >>> from steepest.procedures import make_procedure
+        >>> check_taught("mixup(0.2)", make_procedure("train"))
+    """
+    mixing = next((each for each in read_regularizers(text) if each.mixes), None)
+    if mixing and any(stage.taught for stage in procedure.stages):
+        raise OptionError(
+            f"{mixing} mixes rows, but the teacher of {procedure.text} answers for each row alone",
+            hint="leave one of the two out.",
+        )
 
 
 def check_regularizers(text: str, model: nn.Module, data: Dataset, tables: tuple[str, ...]) -> None:
@@ -54,7 +81,8 @@ def check_regularizers(text: str, model: nn.Module, data: Dataset, tables: tuple
     rows = data.train.take(torch.arange(min(8, len(data.train))))
     weights = {name: each.detach().clone() for name, each in model.named_parameters()}
     for each in read_regularizers(text):
-        applied = Applied([each], model, tables)
+        applied = Applied([each], model, tables, target_of(data), length=1)
+        each.check(model, rows, target_of(data))
         if not applied.acts(*each.places):
             raise OptionError(
                 f"the regularizer {str(each)!r} acts on nothing: the model has no {' or '.join(each.roles)} to train",
@@ -65,6 +93,8 @@ def check_regularizers(text: str, model: nn.Module, data: Dataset, tables: tuple
                 f"the regularizer {str(each)!r} changes nothing in the batches of this data",
                 hint="input-noise needs continuous columns; leave it out here.",
             )
+        if "labels" in each.places:
+            _checked(each, "labels", lambda applied=applied: _labelled(applied, rows))
         if "length" in each.places and not data.held_out:
             raise OptionError(
                 f"the regularizer {str(each)!r} ends runs by their validation rows, but none are held out",
@@ -85,6 +115,16 @@ def _unchanged(each: Regularizer, applied: Applied, rows: Part) -> bool:
             hint="return dataclasses.replace(part, …) with tensors of the same shapes and types.",
         )
     return all(torch.equal(a, b) for a, b in zip(found.tensors, rows.tensors, strict=True))
+
+
+def _labelled(applied: Applied, rows: Part) -> None:
+    """Change the labels of some rows.
+
+    Raises:
+        ValueError: they are no longer as many.
+    """
+    if len(applied.batch(rows, source_of(0, 0))) != len(rows):
+        raise ValueError(f"labels returned another number of rows than {len(rows)}")
 
 
 def _check_penalty(each: Regularizer, applied: Applied, weights: dict[str, Tensor]) -> None:
@@ -108,6 +148,7 @@ def _tried(applied: Applied, weights: dict[str, Tensor]) -> None:
     c = applied.coefficients(0)
     averages = applied.averages(weights, {})
     for name, found in (
+        ("decayed", applied.decayed(weights, c)),
         ("gradient", applied.gradients(weights, weights, applied.draws(source_of(0, 0)), c)),
         ("updated", applied.updated(weights, c)),
         ("averaged", {**weights, **(applied.averaged(averages, weights, c) if averages else {})}),

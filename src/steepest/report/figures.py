@@ -409,7 +409,7 @@ def _rate_traces(
     hollow: Figure = {"symbol": shape, "size": 8, "color": ground, "line": {"color": colour, "width": 1.6}}
     solid: Figure = {"symbol": shape, "size": 9, "color": colour}
     mode = "markers" if curve.scan_at else "lines+markers"
-    full = points(curve.full, "full length", curve.full_at)
+    full = points(curve.full, "the best of them" if curve.whole else "full length", curve.full_at)
     if curve.sweep:
         full = points([(each.lr, each.mean) for each in curve.sweep], "every seed at full length")
         ends = {each.lr: ends_of(each, metric) or (each.mean, each.mean) for each in curve.sweep}
@@ -424,7 +424,7 @@ def _rate_traces(
     traces: list[Figure] = [
         {
             **common,
-            **points(curve.scan, "a quarter of the steps", curve.scan_at),
+            **points(curve.scan, "full length" if curve.whole else "a quarter of the steps", curve.scan_at),
             "mode": mode,
             "line": {"color": colour, "width": 1, "dash": "dot"},
             "marker": hollow,

@@ -207,8 +207,9 @@ TERMS: tuple[Term, ...] = (
     ),
     Term(
         "regularizer",
-        "What acts inside a training step besides the optimizer: noise on inputs or gradients, a penalty on weights, a "
-        "largest norm, averaged weights, or an early end of the run. Losses in training are shown without penalties.",
+        "What acts inside a training step besides the optimizer: noise on inputs, labels or gradients, units that are "
+        "left out, a penalty on weights, their decay, a largest norm, averaged weights, or an early end of the run. "
+        "Losses in training are shown without penalties.",
         only="regularizers",
     ),
     Term(

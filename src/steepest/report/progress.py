@@ -53,7 +53,12 @@ def plan_text(setup: Setup, history: History, together: int = 1) -> str:
     if scans:
         most = max(scans.values())
         tried = counted(most, "rate" if rates_alone([arm.method for arm in tuned]) else "trial")
-        parts += [f"{tried} at ¼ length", f"best {setup.full_rates} at full length"]
+        whole = setup.scan_fraction == 1.0
+        parts += (
+            [f"{tried} at full length"]
+            if whole
+            else [f"{tried} at ¼ length", f"best {setup.full_rates} at full length"]
+        )
     seeds = counted(len(setup.seeds), "seed")
     seeds = f"{counted(max(scans.values()), 'rate')} × {seeds}" if setup.sweep and scans else seeds
     parts.append(seeds if setup.folds == 1 else f"{setup.folds} test sets × {seeds}")

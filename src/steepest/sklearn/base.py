@@ -20,6 +20,7 @@ from steepest.data.table import read_table
 from steepest.errors import DataError, OptionError
 from steepest.models import ModelBuilder
 from steepest.regularizers import without_ends
+from steepest.regularizers.strengths import at_defaults
 from steepest.sklearn.errors import value_errors
 from steepest.sklearn.rows import (
     WEIGHT,
@@ -31,7 +32,7 @@ from steepest.sklearn.rows import (
     weights_from,
 )
 from steepest.sklearn.training import Learner, OneRecipe, Trained
-from steepest.sweep.contestants import contestant, rates_only
+from steepest.sweep.contestants import contestant, rates_only, regularized
 from steepest.sweep.defaults import default_batch_size
 from steepest.train.callback import Callback
 
@@ -217,6 +218,8 @@ class Estimator(BaseEstimator):
         elif (patience := _plain(self.early_stopping)) is not False:
             ends = "early-stopping" if patience is True else f"early-stopping({patience})"
             options["regularizer"] = " + ".join(each for each in (self.regularizer, ends) if each)
+        if options.get("regularizer") and not self._tunes:
+            options["regularizer"] = at_defaults(options["regularizer"])
         if not isinstance(_plain(self.tune), bool):
             options["tune"] = self.tune
         return plan(
@@ -260,7 +263,7 @@ class Estimator(BaseEstimator):
 
     def _optimizer(self) -> Any:
         """Return the optimizer: with its rate, or as it is where that is tuned."""
-        who = contestant(self.optimizer)
+        who = regularized(contestant(self.optimizer), self.regularizer or "")
         if self._tunes:
             if self.learning_rate is not None:
                 raise OptionError(

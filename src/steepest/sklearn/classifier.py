@@ -44,7 +44,9 @@ class SteepestClassifier(ClassifierMixin, Estimator):
         batch_size: rows of a step, at least 2, or ``"all"``; None for a number that fits the rows.
         schedule: the multiplier of the learning rate over the run, such as ``"constant"``; None for ``"cosine"``.
         loss: the training loss; None for cross-entropy.
-        regularizer: such as ``"l2(1e-4) + input-noise(0.1)"``.
+        regularizer: such as ``"l2(1e-4) + input-noise(0.1)"``; a strength that is not given is tuned with ``tune``,
+        else
+            the default.
         rates: multipliers of the learning rate by role or name of parameters, such as ``"embeddings=0.1"``.
         freeze: parameters that are not trained, such as ``"embeddings"``.
         clip: largest 2-norm of the gradient, above 0.

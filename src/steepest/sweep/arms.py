@@ -26,6 +26,7 @@ from steepest.sweep.contestants import (
     contestants,
     parse_values,
     rates_only,
+    regularized,
     takes_values,
     whole_spec,
     with_values,
@@ -289,7 +290,7 @@ def wanted_arms(experiment: Experiment, given: Objects) -> tuple[Wanted, ...]:
     if experiment.arms:
         _check_tune(experiment, found)
     _check_distinct(found)
-    return tuple(found)
+    return tuple(replace(arm, optimizer=regularized(arm.optimizer, arm.regularizer)) for arm in found)
 
 
 def whole_path(prepare: str) -> str:

@@ -15,6 +15,7 @@ from steepest.components import grammar
 from steepest.errors import OptionError
 from steepest.optim.foreign import foreign
 from steepest.optim.spec import MethodSpec
+from steepest.regularizers.strengths import at_strengths, strengths_of
 from steepest.sweep.space import AROUND, Axis, Point, Range, tidy
 
 Values = Range | tuple[Any, ...]
@@ -31,6 +32,8 @@ class Contestant:
         axes: what is tuned beside the rule's own range of rates, or instead of it; an axis with a single value sets it.
         origin: what it was made from: a text, a class or a rule.
         code: the identity of its code where it is the user's; else empty.
+        regularizer: the regularizers of its arm, some of whose strengths are tuned with it; empty where none are.
+        strengths: the axes of these.
     """
 
     name: str
@@ -38,6 +41,13 @@ class Contestant:
     axes: tuple[Axis, ...] = ()
     origin: Any = ""
     code: str = ""
+    regularizer: str = ""
+    strengths: tuple[Axis, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What tells it from the same optimizer with other strengths to tune."""
+        return f"{self.name} with {self.regularizer}" if self.strengths else self.name
 
     @property
     def fixed_rate(self) -> bool:
@@ -46,11 +56,11 @@ class Contestant:
 
     @property
     def tuned(self) -> bool:
-        """Whether anything is tuned: the rate, or further hyperparameters."""
-        return not self.fixed_rate or any(axis.size > 1 for axis in self.axes)
+        """Whether anything is tuned: the rate, further hyperparameters, or strengths of regularizers."""
+        return not self.fixed_rate or bool(self.strengths) or any(axis.size > 1 for axis in self.axes)
 
     def beside_rate(self, rule: MethodSpec[Any]) -> dict[str, Any]:
-        """Return what a rule has of the hyperparameters that are tuned beside the rate.
+        """Return what a rule has of the hyperparameters and strengths that are tuned beside the rate.
 
         Example:
             >>> who, = contestants(["adam"], ["eps=1e-8..1e-4"])
@@ -58,15 +68,22 @@ class Contestant:
             {'eps': 1e-06}
         """
         names = [axis.name for axis in self.axes if axis.size > 1 and axis.name != "lr"]
-        return {name: getattr(rule.hyper, name) for name in names}
+        strong = {
+            axis.name: rule.strengths[axis.name] for axis in self.strengths if axis.name in rule.strengths
+        }
+        return {**{name: getattr(rule.hyper, name) for name in names}, **strong}
 
     def at(self, point: Point) -> MethodSpec[Any]:
-        """Return the rule at a point of its axes."""
+        """Return the rule at a point of its axes, with its regularizers where strengths of them are among these."""
         single = {axis.name: axis.values[0] for axis in self.axes if axis.size == 1}
-        values = {**single, **point}
-        if not values:
+        names = {axis.name for axis in self.strengths}
+        strong = {name: float(value) for name, value in point.items() if name in names}
+        values = {**single, **{name: value for name, value in point.items() if name not in names}}
+        if not values and not strong:
             return self.rule
         rule = self.rule.with_options(**values)
+        if strong:
+            rule.regularizer, rule.strengths = at_strengths(self.regularizer, strong), strong
         rule.given = self.rule.given | (values.keys() - {"lr"})
         return rule
 
@@ -133,6 +150,23 @@ def contestant(what: str | type[torch.optim.Optimizer] | MethodSpec[Any] | Tune 
     else:
         rule = optim.make_spec(what)
     return Contestant(str(rule), rule, default_axes(rule), origin=what)
+
+
+def regularized(who: Contestant, regularizer: str) -> Contestant:
+    """Return an optimizer with the strengths of its arm's regularizers to tune: those that are not given.
+
+    Example:
+        >>> who = regularized(contestant("adam"), "l2 + dropout(0.5)")
+        >>> [str(axis) for axis in who.strengths]
+        ['l2=1e-06..0.1']
+        >>> rule = who.at({"lr": 0.01, "l2": 0.001})
+        >>> rule.regularizer, who.beside_rate(rule)
+        ('dropout(0.5) + l2(0.001)', {'l2': 0.001})
+    """
+    axes = tuple(
+        Axis.range(name, Range(*ends), centre) for name, (ends, centre) in strengths_of(regularizer).items()
+    )
+    return replace(who, regularizer=regularizer, strengths=axes) if axes else who
 
 
 def default_axes(rule: MethodSpec[Any]) -> tuple[Axis, ...]:

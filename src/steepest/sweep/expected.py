@@ -61,7 +61,7 @@ def expected_runs(setup: Setup, history: History) -> list[Expected]:
         if arm.tuned and not found.scan:  # it waits for the stage before
             trials = len(setup.trials(arm).rules)
             coming += [Expected(arm, "scan", setup.scan(arm, arm.rule).expected_steps)] * trials
-        if arm.tuned and not found.full:
+        if arm.tuned and not found.full and setup.scan_fraction < 1.0:
             coming += [Expected(arm, "full", steps)] * min(setup.full_rates, trials)
         if setup.sweep and not arm.inner and found.scan:  # one of its rates will be the chosen one
             runs = missing_runs([*defaults(setup, arm), *sweeps(setup, arm, found, chosen)], history)

@@ -9,7 +9,8 @@ also runs at its library default, and the winner without a schedule. Tuning has 
 seeds that are reported have not been selected on, and uses the first fold only.
 
 Where further hyperparameters are tuned, everyone gets twice as many trials: a Sobol design for those with several
-axes, a finer grid over the same range for those with one. Grids are then not extended, because designs are not.
+axes, a finer grid over the same range for those with one. Grids are then not extended, because designs are not. Where
+strengths of regularizers are tuned, all trials have the full length.
 """
 
 from __future__ import annotations
@@ -72,8 +73,13 @@ class Setup:
 
     @property
     def methods(self) -> tuple[Contestant, ...]:
-        """The optimizers of the arms, each once."""
-        return tuple({arm.method.name: arm.method for arm in self.arms}.values())
+        """The optimizers of the arms, each once with the same strengths to tune."""
+        return tuple({arm.method.key: arm.method for arm in self.arms}.values())
+
+    @functools.cached_property
+    def scan_fraction(self) -> float:
+        """The share of the steps that a scan has: all where strengths are tuned, since overfitting comes late."""
+        return 1.0 if any(arm.method.strengths for arm in self.arms) else SCAN_FRACTION
 
     @functools.cached_property
     def differing(self) -> tuple[str, ...]:
@@ -132,7 +138,8 @@ class Setup:
             "optimizer": whole_spec(rule),
             "steps": self.steps(arm),
             "data": arm.folds[fold],
-            "max_seconds": most_seconds(arm, phase),
+            "max_seconds": most_seconds(arm, phase, self.scan_fraction),
+            **({"regularizer": rule.regularizer} if rule.regularizer else {}),
             **changes,
         }
         if arm.weights:
@@ -157,7 +164,7 @@ class Setup:
 
     def scan_steps(self, arm: Arm) -> int:
         """Return the length of a scan."""
-        return max(1, round(self.steps(arm) * SCAN_FRACTION))
+        return max(1, round(self.steps(arm) * self.scan_fraction))
 
     def check_lengths(self) -> None:
         """Refuse a schedule that does not fit the shortest run, and a first step that exceeds a budget of gradients.
@@ -180,10 +187,10 @@ class Setup:
         return first_scan(arm.method, self.methods, self.grid, self.scan_rates, self.seeds[0])
 
 
-def most_seconds(arm: Arm, phase: Phase) -> float | None:
+def most_seconds(arm: Arm, phase: Phase, scan_fraction: float = SCAN_FRACTION) -> float | None:
     """Return the seconds of training after which a run of an arm ends: its part of those that a whole run gets."""
     whole = arm.recipe.max_seconds
-    return None if whole is None else whole * arm.share * (SCAN_FRACTION if phase == "scan" else 1.0)
+    return None if whole is None else whole * arm.share * (scan_fraction if phase == "scan" else 1.0)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from steepest.sweep.arms import Arm
 from steepest.sweep.observer import Observer, Tried
 from steepest.sweep.plan import Setup, Tuning, tuning
-from steepest.sweep.planned import History, PlannedRun
+from steepest.sweep.planned import History, PlannedRun, identity
 
 DOING = {
     "scan": "rates on a quarter of the steps",
@@ -37,7 +37,8 @@ class Told:
 
     def begins(self, run: PlannedRun) -> None:
         """Tell that runs of a kind begin."""
-        title = f"{run.key.name}: {DOING[run.key.phase]}"
+        whole = run.key.phase == "scan" and self.setup.scan_fraction == 1.0
+        title = f"{run.key.name}: {'rates and strengths at full length' if whole else DOING[run.key.phase]}"
         if title not in self._begun:
             self._begun.add(title)
             self.observer.stage(title)
@@ -50,7 +51,7 @@ class Told:
             found = tuning(self.setup, arm, history)
             if found.chosen is not None and found.scan:
                 self._tuned.add(arm.id)
-                trials = len(found.scan) + len(found.full)
+                trials = len({identity(run) for run in (*found.scan, *found.full)})
                 rate, beside = float(found.chosen.hyper.lr), arm.method.beside_rate(found.chosen)
                 self.observer.tuned(arm.title, rate, tried(self.setup, arm, found), trials, beside)
 

@@ -58,7 +58,7 @@ def axes_of(who: Contestant, grid: Sequence[float] | None, scan_rates: int) -> t
         else:
             ends = rate_grid(who.rule.centre, max(scan_rates, 3))
             rate = Axis.range("lr", Range(ends[0], ends[-1]), who.rule.centre)
-    return (*([rate] if rate is not None and rate.size > 1 else []), *axes.values())
+    return (*([rate] if rate is not None and rate.size > 1 else []), *axes.values(), *who.strengths)
 
 
 def several_axes(everyone: Sequence[Contestant], grid: Sequence[float] | None, scan_rates: int) -> bool:
@@ -68,7 +68,11 @@ def several_axes(everyone: Sequence[Contestant], grid: Sequence[float] | None, s
 
 def rates_alone(everyone: Sequence[Contestant]) -> bool:
     """Return whether nothing is tuned but rates."""
-    return all(axis.name == "lr" or axis.size == 1 for each in everyone for axis in each.axes)
+    return all(
+        (axis.name == "lr" or axis.size == 1) and not each.strengths
+        for each in everyone
+        for axis in each.axes
+    ) and not any(each.strengths for each in everyone)
 
 
 def trials(everyone: Sequence[Contestant], grid: Sequence[float] | None, scan_rates: int) -> dict[str, int]:
@@ -86,7 +90,7 @@ def trials(everyone: Sequence[Contestant], grid: Sequence[float] | None, scan_ra
         >>> trials(contestants(["sgd", "adam"], ["eps=1e-8..1e-4"]), None, 7)
         {'sgd': 14, 'adam': 14}
     """
-    axes = {each.name: axes_of(each, grid, scan_rates) for each in everyone if each.tuned}
+    axes = {each.key: axes_of(each, grid, scan_rates) for each in everyone if each.tuned}
     wanted = scan_rates * (SEVERAL if several_axes(everyone, grid, scan_rates) else 1)
     if grid and any(_from_list(each, grid, scan_rates) for each in everyone):
         wanted = len(set(grid))
@@ -118,7 +122,7 @@ def first_scan(
         seed: of the experiment.
     """
     axes = axes_of(who, grid, scan_rates)
-    count = trials(everyone, grid, scan_rates)[who.name]
+    count = trials(everyone, grid, scan_rates)[who.key]
     points, finer = (count // SEVERAL, SEVERAL) if count == SEVERAL * scan_rates else (count, 1)
     single = {} if who.fixed_rate or not grid or len(set(grid)) > 1 else {"lr": grid[0]}
     if len(axes) == 1 and _around_centre(who, grid):

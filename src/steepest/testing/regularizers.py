@@ -15,11 +15,11 @@ from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Part
 from steepest.errors import SteepestError
 from steepest.objectives import make_objective
-from steepest.objectives.target import NumberTarget
+from steepest.objectives.target import ClassTarget, NumberTarget
 from steepest.optim import make_rule
 from steepest.optim.method import GradientMethod
-from steepest.regularizers import Place, Regularizer, read_regularizers, regularizer_text
-from steepest.regularizers.applied import source_of
+from steepest.regularizers import Moment, Place, Regularizer, read_regularizers, regularizer_text
+from steepest.regularizers.applied import attach, source_of
 from steepest.rng import stream, torch_stream
 from steepest.schedules import make_schedule
 from steepest.train.compiled import CompiledMethod
@@ -27,7 +27,7 @@ from steepest.train.problem import SupervisedProblem
 from steepest.train.program import flat, step_of, trace
 
 ROWS, STEPS = 24, 4
-CATEGORIES = 5
+CATEGORIES, CLASSES, RATE = 5, 3, 0.1
 
 
 class Net(nn.Module):
@@ -53,6 +53,7 @@ class RegularizerConformance:
         refused: specifications of it with values that it should refuse.
         penalty: a slow version of its penalty, ``penalty(regularizer, weights) → float`` with a list of NumPy arrays.
         gradient: of the gradient, ``gradient(regularizer, gradient, weight, noise, step) → array``, steps from 0.
+        decayed: of a weight before the update, ``decayed(regularizer, weight, rate) → array``.
         updated: of a weight after the update, ``updated(regularizer, weight) → array``.
         averaged: of the average, ``averaged(regularizer, weights) → array`` of the weights after every step so far.
 
@@ -71,6 +72,7 @@ class RegularizerConformance:
     refused: Sequence[str] = ()
     penalty: Callable[[Any, Any], float] | None = None
     gradient: Callable[[Any, Any, Any, Any, int], Any] | None = None
+    decayed: Callable[[Any, Any, float], Any] | None = None
     updated: Callable[[Any, Any], Any] | None = None
     averaged: Callable[[Any, Any], Any] | None = None
 
@@ -93,7 +95,9 @@ class RegularizerConformance:
                     after = _act(made, place, given)
                     pairs = list(zip(fresh, after, strict=False))
                     assert any(not torch.equal(*pair) for pair in pairs), f"{made} changes no {place}"
-                    same = all(a.shape == b.shape and a.dtype == b.dtype for a, b in pairs)
+                    same = place == "labels" or all(
+                        a.shape == b.shape and a.dtype == b.dtype for a, b in pairs
+                    )
                     assert same, f"{made}: other shapes or types at {place}"
                     kept = all(torch.equal(a, b) for a, b in zip(given, fresh, strict=True))
                     assert kept, f"{made} changes its arguments at {place}"
@@ -134,7 +138,7 @@ class RegularizerConformance:
     def test_can_be_mapped_over_runs(self) -> None:
         """What it does to stacked runs is what it does to each of them."""
         for made in self._made():
-            for place in set(made.places) - {"batch", "length"}:
+            for place in set(made.places) - {"batch", "labels", "layers", "length"}:
                 runs = [_given(place, torch.float64, seed) for seed in (0, 1)]
                 stacked = [torch.stack(each) for each in zip(*runs, strict=True)]
                 together = torch.func.vmap(partial(_act, made, place))(stacked)
@@ -159,17 +163,20 @@ class RegularizerConformance:
                             if noise is None
                             else torch.from_numpy(noise).to(weight).reshape(weight.shape)
                         )
-                        found = made.gradient(2 * weight, weight, drawn, made.coefficients(step))
+                        found = made.gradient(2 * weight, weight, drawn, _numbers(made, step))
                         shaped = None if drawn is None else drawn.numpy()
                         right = self.gradient(made, 2 * plain[name], plain[name], shaped, step)
                         _alike(made, "gradient", found, right)
+                if self.decayed is not None:
+                    found = made.decayed(weight, _numbers(made, 0))
+                    _alike(made, "decayed", found, self.decayed(made, plain[name], RATE))
                 if self.updated is not None:
-                    found = made.updated(weight, made.coefficients(0))
+                    found = made.updated(weight, _numbers(made, 0))
                     _alike(made, "updated", found, self.updated(made, plain[name]))
                 if self.averaged is not None:
                     average, past = weight, [(1 + step) * plain[name] for step in range(STEPS)]
                     for step, value in enumerate(past):
-                        average = made.averaged(average, torch.from_numpy(value), made.coefficients(step))
+                        average = made.averaged(average, torch.from_numpy(value), _numbers(made, step))
                     _alike(made, "averaged", average, self.averaged(made, past))
 
     def test_refuses(self) -> None:
@@ -180,6 +187,11 @@ class RegularizerConformance:
             except SteepestError:
                 continue
             raise AssertionError(f"{text} is not refused")
+
+
+def _numbers(made: Regularizer, step: int) -> dict[str, float]:
+    """Return its numbers of a step."""
+    return made.numbers(Moment(step, STEPS, RATE))
 
 
 def _alike(made: Regularizer, what: str, found: Tensor, right: Any) -> None:
@@ -198,6 +210,13 @@ def _weights(dtype: torch.dtype, seed: int = 0) -> dict[str, Tensor]:
     }
 
 
+def _classes(dtype: torch.dtype) -> Part:
+    """Return rows of numbers with classes."""
+    draw = stream(0, "data", 9)
+    numbers = torch.from_numpy(draw.standard_normal((ROWS, 3))).to(dtype)
+    return Part((numbers,), torch.from_numpy(draw.integers(0, CLASSES, ROWS)))
+
+
 def _part(dtype: torch.dtype) -> Part:
     draw = stream(0, "data", 8)
     codes = torch.from_numpy(draw.integers(0, CATEGORIES, (ROWS, 1)))
@@ -207,13 +226,13 @@ def _part(dtype: torch.dtype) -> Part:
 
 def _changing(made: Regularizer) -> list[Place]:
     """Return the places at which it returns something of the same kind as it is given."""
-    return [place for place in made.places if place not in ("penalty", "length")]
+    return [place for place in made.places if place not in ("layers", "penalty", "length")]
 
 
 def _given(place: Place, dtype: torch.dtype, seed: int = 0) -> list[Tensor]:
     """Return what it changes at a place, and then the weights where these are something else."""
-    if place == "batch":
-        return list(_part(dtype).tensors)
+    if place in ("batch", "labels"):
+        return list((_part if place == "batch" else _classes)(dtype).tensors)
     weights = list(_weights(dtype, seed).values())
     factor = {"gradient": 2.0, "average": 0.5}.get(place)
     return weights if factor is None else [*(factor * each for each in weights), *weights]
@@ -221,10 +240,15 @@ def _given(place: Place, dtype: torch.dtype, seed: int = 0) -> list[Tensor]:
 
 def _act(made: Regularizer, place: Place, given: Sequence[Tensor]) -> list[Tensor]:
     """Return what it makes of them in the second step of a run."""
-    c, half = made.coefficients(1), len(given) // 2
+    c, half = _numbers(made, 1), len(given) // 2
     if place == "batch":
         part = _part(given[1].dtype).holding(given)
         return list(made.batch(part, source_of(0, 1)(made)).tensors)
+    if place == "labels":
+        part = _classes(given[0].dtype).holding(given)
+        return list(made.labels(part, ClassTarget(CLASSES), source_of(0, 1)(made)).tensors)
+    if place == "decay":
+        return [made.decayed(each, c) for each in given]
     if place == "penalty":
         return [made.penalty({str(i): each for i, each in enumerate(given)})]
     if place == "update":
@@ -242,11 +266,20 @@ def _act(made: Regularizer, place: Place, given: Sequence[Tensor]) -> list[Tenso
 
 def _trained(made: Regularizer, *, traced: bool) -> dict[str, Tensor]:
     """Return the weights, buffers and averages after some steps on all parameters that it acts on."""
+    labels = "labels" in made.places
     with torch_stream(0, "init"):
-        net = Net().double().train()
-    part = _part(torch.float64)
+        net = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, CLASSES)) if labels else Net()
+    net = net.double().train()
+    part = (_classes if labels else _part)(torch.float64)
+    target = ClassTarget(CLASSES) if labels else NumberTarget()
+    attach([made], net, part)
     problem = SupervisedProblem(
-        net, make_objective("squared", NumberTarget()), columns=("code",), regularizers=[made]
+        net,
+        make_objective("", target),
+        columns=() if labels else ("code",),
+        regularizers=[made],
+        target=target,
+        length=STEPS,
     )
     feed = problem.feed(part, BatchPlan(ROWS, 8, 0), 0)
     rule, schedule = make_rule("adam(lr=0.1)"), make_schedule("constant", STEPS)

@@ -33,8 +33,9 @@ from steepest.train.causes import ended_by, likely_cause
 from steepest.train.drawn import first_model
 from steepest.train.masks import apply_masks, masks_of
 from steepest.train.problem import problem_of, wide
+from steepest.train.statistics import MOST_ROWS, batches_of, estimated, has_statistics
 from steepest.train.taught import Teacher
-from steepest.train.weights import Kept, evaluating
+from steepest.train.weights import Kept, evaluating, evaluation_weights
 
 SMOOTHING = 0.98
 """Weight of the past in the running training loss."""
@@ -152,7 +153,8 @@ class ActiveRun:
         self.feed = self.problem.feed(taught, self.plan, key.seed, steps_before)
         self.state: Any = None
         self.hooks = hooks
-        self._decides = metric_info(recipe.metric)
+        watches = self.problem.applied.watches if self.problem.applied else ""
+        self._decides = metric_info(watches or recipe.metric)
         per_epoch = self.plan.batches_per_epoch if recipe.gradients is None else recipe.length
         self._looks = sorted(evaluation_steps(recipe.length, per_epoch, purpose.evaluations))
         self._early: dict[str, Kept] = {}
@@ -269,7 +271,7 @@ class ActiveRun:
         """Evaluate the validation rows and keep the best weights; a bad value, none better or a callback may end it."""
         for name, at in self.purpose.keep_early.items():
             if name not in self._early and self.used >= at:
-                self._early[name] = Kept(self.net, self.method, self.state)
+                self._early[name] = self._now()
                 if self.used not in self._looks and not self._is_out_of_time():
                     return
         before = self._best
@@ -303,10 +305,10 @@ class ActiveRun:
         """Return what the run leaves; the model has other weights afterwards."""
         self._call("at_end")
         started = time.perf_counter()
-        last = Kept(self.net, self.method, self.state).weights() if self.purpose.keep_last else None
+        last = self._now().weights() if self.purpose.keep_last else None
         found = Finished(self._record(), self._kept.weights(), steps=self.done, last=last)
         for name in self.purpose.keep_early:  # one that ends before a point leaves its last weights
-            kept = self._early.get(name) or Kept(self.net, self.method, self.state)
+            kept = self._early.get(name) or self._now()
             found.early[name] = kept.weights()
         if self.purpose.read_test and not found.record.failed:
             try:
@@ -350,7 +352,7 @@ class ActiveRun:
             reason=self.reason,
             _run=Watched(
                 self.training,
-                lambda: Kept(self.net, self.method, self.state).weights(),
+                lambda: self._now().weights(),
                 self._copied_net,
                 self._training_outputs,
                 lambda: self.dataset.true_training(self.key.seed).target,
@@ -364,7 +366,7 @@ class ActiveRun:
     def _copied_net(self) -> nn.Module:
         """Return a copy of the model with the weights of an evaluation."""
         net = copy.deepcopy(self.net).eval()
-        net.load_state_dict(Kept(self.net, self.method, self.state).weights())
+        net.load_state_dict(self._now().weights())
         return net
 
     def _training_outputs(self) -> Tensor:
@@ -376,15 +378,19 @@ class ActiveRun:
         """Evaluate, and return the value of the deciding metric, smaller being better."""
         started = time.perf_counter()
         decides, validation = self._decides, self.dataset.validation
-        watched = tuple(dict.fromkeys((decides.name, *self.target.watched)))
-        with evaluating(self.net, self.method, self.state, self.problem.codes(validation)):
+        names = (metric_info(self.recipe.metric).name, decides.name, *self.target.watched)
+        watched, statistics = tuple(dict.fromkeys(names)), self._statistics()
+        with (
+            evaluating(self.net, self.method, self.state, self.problem.codes(validation)),
+            evaluation_weights(self.net, statistics),
+        ):
             found = measure(self.net, self.target, validation, watched)
         value = -found[decides.name] if decides.higher_is_better else found[decides.name]
         better = value < self._best
         if better:
             self._best, self._best_step = value, self.done
         if better or (self._last_counts and math.isfinite(value)):
-            self._kept = Kept(self.net, self.method, self.state, older=self._kept)
+            self._kept = Kept(self.net, self.method, self.state, self._kept, statistics)
             self._kept_step = self.done
         point = Point(
             step=self.done,
@@ -397,6 +403,24 @@ class ActiveRun:
         self.curve.append(point)
         self._evaluation_seconds += time.perf_counter() - started
         return value
+
+    def _now(self) -> Kept:
+        """Return the weights to evaluate with, now."""
+        return Kept(self.net, self.method, self.state, more=self._statistics())
+
+    def _statistics(self) -> dict[str, Tensor]:
+        """Return batch norm's statistics for averaged weights, where a regularizer wants them estimated anew."""
+        applied = self.problem.applied
+        if (
+            not self.done
+            or applied is None
+            or not applied.restates(self.done - 1)
+            or not has_statistics(self.net)
+        ):
+            return {}
+        rows = self.feed.part.map(lambda each: each[:MOST_ROWS])
+        with evaluating(self.net, self.method, self.state, self.problem.codes(rows)):
+            return estimated(self.net, batches_of(rows, self.recipe.batch_size))
 
     def _record(self) -> Record:
         curve, best_step = self.curve, self._best_step
@@ -427,7 +451,7 @@ class ActiveRun:
         """Add the test rows' metrics, with the last and with the best-validation weights, and their values by row."""
         net, target, test = self.net, self.target, self.dataset.test
         names = tuple(dict.fromkeys((self.recipe.metric, *self.purpose.metrics)))
-        net.load_state_dict(Kept(net, self.method, self.state).weights())
+        net.load_state_dict(self._now().weights())
         test_last = None if self._kept_step == self.done else measure(net, target, test, names)
         net.load_state_dict(found.weights)
         outputs = predict(net, test.inputs)

@@ -32,13 +32,17 @@ def source(seed: int, step: int) -> np.random.BitGenerator:
     return np.random.PCG64(seed_for(seed, "dropout", step))
 
 
-def masked(value: Tensor, bits: Tensor, p: float) -> Tensor:
-    """Return ``value`` with dropout by ``bits`` (int16, as many).
+def masked(value: Tensor, bits: Tensor, p: float | Tensor) -> Tensor:
+    """Return ``value`` with dropout by ``bits`` (int16, as many); a share may be a scalar tensor.
 
     Example:
         >>> masked(torch.ones(4), torch.tensor([-32768, -1, 0, 32767], dtype=torch.int16), 0.5).tolist()
         [0.0, 0.0, 2.0, 2.0]
     """
+    if isinstance(p, Tensor):
+        out = (p * LEVELS).round()
+        left = bits.reshape(value.shape) >= out - LEVELS // 2
+        return value * (left.to(value.dtype) * (LEVELS / (LEVELS - out)).to(value.dtype))
     dropped = round(p * LEVELS)
     if dropped >= LEVELS:
         return value * 0.0
@@ -85,7 +89,7 @@ class Dropout(Replacing):
     def instead(self, call: Mapping[str, Any]) -> Tensor:
         """Return the value with what the mask leaves of it."""
         value: Tensor = call["input"]
-        if not call["training"] or not call["p"]:
+        if not call["training"] or (not isinstance(call["p"], Tensor) and not call["p"]):
             return value
         self.counts.append(value.numel())
         return masked(value, self.draw(value.numel()).to(value.device), call["p"])

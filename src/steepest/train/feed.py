@@ -53,7 +53,7 @@ class Feed:
         found = self.part.take(pinned(rows, device).to(device, non_blocking=True))
 
         found = found.map(lambda each: each.reshape(count, self.plan.size, *each.shape[1:]))
-        if self.applied is None or not self.applied.acts("batch"):
+        if self.applied is None or not self.applied.acts("batch", "labels"):
             return found
         changed = [
             self.applied.batch(found.map(lambda each, i=i: each[i]), self._source(first - self.before + i))

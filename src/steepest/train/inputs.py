@@ -109,7 +109,7 @@ def prepare(
             steps[ids] = first + i + 1
         numbers = [
             *pasts[0].extend().values(),
-            *([] if applied is None else applied.coefficients(first + i).values()),
+            *([] if applied is None else applied.coefficients(first + i, pasts[0].rate).values()),
             *(value for past in pasts[1:] for value in past.extend().values()),
         ]
         coefficients.append([float(value) for value in numbers])

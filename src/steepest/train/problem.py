@@ -23,11 +23,12 @@ from steepest.optim.selection import freeze
 from steepest.procedures.teaching import Teaching, read_teaching
 from steepest.recipe import Precision, Recipe
 from steepest.regularizers import Regularizer, read_regularizers
-from steepest.regularizers.applied import Applied
+from steepest.regularizers.applied import Applied, attach
 from steepest.regularizers.around import Around
 from steepest.rng import torch_stream
 from steepest.train.dropout import Dropout, taken
 from steepest.train.feed import Feed
+from steepest.train.shares import are_shares, loss_of_shares, weights_of_classes
 from steepest.wording import counted
 
 
@@ -42,7 +43,9 @@ class SupervisedProblem:
         precision: with ``float64`` the model has 64 bits; with ``bf16`` its matrix products use factors rounded to 8
             significant bits (torch's autocast), and its outputs are 32 bits wide.
         regularizers: in the order of a step.
-        target: what is predicted, where the loss does not compare outputs with the targets as they are.
+        target: what is predicted, where the loss does not compare outputs with the targets as they are, or a
+            regularizer changes them.
+        length: the steps of the run, for regularizers that depend on it.
 
     Attributes:
         applied: the regularizers on this model; None where there are none.
@@ -59,11 +62,14 @@ class SupervisedProblem:
         precision: Precision = "float32",
         regularizers: Sequence[Regularizer] = (),
         target: Target | None = None,
+        length: int | None = None,
     ) -> None:
         self.model = model
         self.precision: Precision = precision
         self.places = table_columns(model, columns)
-        self.applied = Applied(regularizers, model, tuple(self.places)) if regularizers else None
+        self.applied = (
+            Applied(regularizers, model, tuple(self.places), target, length) if regularizers else None
+        )
         self.objective, self.target = objective, target
         self.masks: Mapping[str, Tensor] = {}
         self.teaching: Teaching | None = None
@@ -78,7 +84,7 @@ class SupervisedProblem:
         """What a program of the step holds besides the model: objective, weights, precision, regularizers, target."""
         weights = None if self.weights is None else tuple(self.weights.tolist())
         inside = () if self.applied is None else self.applied.regularizers
-        named = [(type(each), str(each)) for each in (self.objective, *inside)]
+        named = [(type(self.objective), str(self.objective)), *((type(each), each.inside) for each in inside)]
         scale = () if self.target is None else self.target.constants
         return (
             *named,
@@ -115,11 +121,17 @@ class SupervisedProblem:
         loss = self.batch_loss(outputs, batch)
         return self.penalised(loss), loss
 
-    def penalised(self, loss: Tensor, params: Mapping[str, Tensor] | None = None) -> Tensor:
-        """Return a loss with the penalties of parameters, by default of the model's own."""
+    def penalised(
+        self,
+        loss: Tensor,
+        params: Mapping[str, Tensor] | None = None,
+        numbers: Mapping[str, Any] | None = None,
+    ) -> Tensor:
+        """Return a loss with penalties of parameters, by default the model's own, by the numbers of a program's step."""
         if self.applied is None or not self.applied.acts("penalty"):
             return loss
-        penalty = self.applied.penalty(dict(self.model.named_parameters()) if params is None else params)
+        given = dict(self.model.named_parameters()) if params is None else params
+        penalty = self.applied.penalty(given, numbers)
         return loss if penalty is None else loss + penalty
 
     def penalty(self, weights: Mapping[str, Tensor]) -> float | None:
@@ -198,7 +210,7 @@ class SupervisedProblem:
         if batch.weights is not None:
             weights = weights * batch.weights
         if self.weights is not None:
-            weights = weights * self.weights[batch.target]
+            weights = weights * weights_of_classes(batch.target, self.target, self.weights)
         ends = [round(len(batch) * place / count) for place in range(count + 1)]
         places = [slice(first, last) for first, last in itertools.pairwise(ends)]
         if not weights.any():
@@ -262,10 +274,13 @@ class SupervisedProblem:
         """Return the weight of each row in the loss, classes' weights included; None where all are equal."""
         if self.weights is None:
             return batch.weights
-        return self.weights[batch.target] * (1.0 if batch.weights is None else batch.weights)
+        by_class = weights_of_classes(batch.target, self.target, self.weights)
+        return by_class * (1.0 if batch.weights is None else batch.weights)
 
     def _labels_loss(self, outputs: Tensor, batch: Part) -> Tensor:
         weights = batch.weights
+        if are_shares(batch.target, self.target):
+            return loss_of_shares(self.objective, outputs, batch.target, weights, self.weights)
         if self.weights is not None:
             if weights is None:
                 return self.objective.class_weighted(outputs, batch.target, self.weights)
@@ -275,6 +290,8 @@ class SupervisedProblem:
 
     def bend(self, outputs: Tensor, batch: Part, vector: Tensor) -> Tensor:
         """Return the Hessian of :meth:`batch_loss` in the outputs, times a vector of their shape."""
+        if are_shares(batch.target, self.target):
+            return twice_differentiated(lambda given: self.batch_loss(given, batch))(outputs, vector)
         shape, kind = vector.shape, vector.dtype
         if self.precision == "bf16":
             outputs, vector = outputs.float(), vector.float()
@@ -315,8 +332,9 @@ def problem_of(model: nn.Module, dataset: Dataset, recipe: Recipe) -> Supervised
     objective = make_objective(recipe.loss, target)
     columns = tuple(dataset.shape.cardinalities)
     regularizers = read_regularizers(recipe.regularizer)
+    attach(regularizers, model, dataset.train)
     problem = SupervisedProblem(
-        model, objective, recipe.class_weights, columns, recipe.precision, regularizers, target
+        model, objective, recipe.class_weights, columns, recipe.precision, regularizers, target, recipe.steps
     )
     teaching = read_teaching(recipe.taught) if recipe.taught else None
     problem.teaching = teaching if teaching is not None and teaching.alpha else None

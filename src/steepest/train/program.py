@@ -192,7 +192,8 @@ class Program:
         if self.clip is not None:
             gradients = self._clipped(gradients, changing)
         moved = Moved(loss, {}, {}, {}, {}, buffers)
-        for name, weight in state.parameters.items():
+        weights = state.parameters if applied is None else applied.decayed(state.parameters, c)
+        for name, weight in weights.items():
             if name in gradients:
                 moved.parameters[name], moved.slots[name] = self.rule.update(
                     gradients[name], weight, state.slots[name], numbers[self.rates.get(name, 0)]
@@ -249,7 +250,8 @@ class Program:
                 params, buffers, self.problem.placed(changing.batch, places), {"dropout": changing.bits}
             )
         loss = self.problem.batch_loss(outputs, changing.batch)
-        return self.problem.penalised(loss, params), loss, after
+        numbers = self.numbers(changing.coefficients)[0]
+        return self.problem.penalised(loss, params, numbers), loss, after
 
     def written(self, state: State, moved: Moved, changing: Changing) -> None:
         """Write what a step changes into the state."""

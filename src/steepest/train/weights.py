@@ -102,16 +102,24 @@ class Kept:
         method: how it is trained.
         state: the method's state.
         older: what was kept before and is no longer wanted; its tables' memory is used again.
+        more: buffers with other values, by name.
     """
 
-    def __init__(self, model: nn.Module, method: Method, state: Any, older: Kept | None = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        method: Method,
+        state: Any,
+        older: Kept | None = None,
+        more: Mapping[str, Tensor] | None = None,
+    ) -> None:
         tables = method.tables(state)
         self._rows: Mapping[str, LaggingTable] = (
             {} if tables is None else tables.frozen(older._rows if older else None)
         )
         named: dict[str, Tensor] = model.state_dict()
         owner = owners(named)
-        other = method.evaluation_parameters(state) or {}
+        other = {**(method.evaluation_parameters(state) or {}), **(more or {})}
         instead = {
             owner.get(name, name): value for name, value in other.items()
         }  # tied weights are parameters once

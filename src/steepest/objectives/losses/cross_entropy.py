@@ -36,6 +36,10 @@ class CrossEntropy(Objective):
         """Return the negative log-probability of each row's true class, ``[B]``."""
         return functional.cross_entropy(outputs, target, reduction="none")
 
+    def of_shares(self, outputs: Tensor, shares: Tensor) -> Tensor:
+        """Return the cross-entropy of each row's shares, ``[B]``."""
+        return functional.cross_entropy(outputs, shares, reduction="none")
+
     def bend(self, outputs: Tensor, target: Tensor, vector: Tensor) -> Tensor:
         """Return the Hessian of each row's loss in its outputs, times that row of a vector."""
         del target

@@ -37,6 +37,8 @@ class InputNoise(Regularizer):
     """
 
     name = "input-noise"
+    strength_of = "sd"
+    strengths = (0.01, 1.0)
     bibtex = """
 @article{bishop1995training,
   author = {Bishop, Christopher M.},

@@ -36,6 +36,8 @@ class GradientNoise(WeightRegularizer):
     """
 
     name = "gradient-noise"
+    strength_of = "eta"
+    strengths = (1e-4, 1.0)
     bibtex = """
 @misc{neelakantan2015adding,
   author = {Neelakantan, Arvind and Vilnis, Luke and Le, Quoc V. and Sutskever, Ilya and Kaiser, Lukasz

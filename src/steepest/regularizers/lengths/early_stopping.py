@@ -22,7 +22,10 @@ class EarlyStopping(Regularizer):
     that of the full length.
 
     Args:
-        patience: evaluations, of which a run has about 20, without a better value of the deciding metric.
+        patience: evaluations without a better value of the metric; a run has about 20, and as many more as epochs up
+        to 20.
+        metric: a metric in whose place: it then also decides which weights are kept, those of its best evaluation. By
+            default the metric that decides the comparison, on which rates are chosen in any case.
 
     Source: Prechelt, Early Stopping: But When?, 1998.
     """
@@ -38,8 +41,15 @@ class EarlyStopping(Regularizer):
 }
 """
 
+    by_name = ("metric",)
+
     patience: int = Field(5, ge=1, description="evaluations without an improvement, at least 1")
+    metric: str = Field("", description="the name of a metric, as steepest list metrics has it")
 
     def stops_after(self) -> int | None:
         """Return the evaluations without an improvement."""
         return self.patience
+
+    def watches(self) -> str:
+        """Return the metric, if there is one of its own."""
+        return self.metric

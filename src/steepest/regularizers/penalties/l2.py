@@ -8,12 +8,12 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from steepest.regularizers import WeightRegularizer
+from steepest.regularizers import Penalty
 
 COMPONENTS = {"l2": {"object": "L2", "what": "λ Σ w² added to the loss", "groups": ["penalty"]}}
 
 
-class L2(WeightRegularizer):
+class L2(Penalty):
     r"""The sum of the squared weights as a penalty.
 
     .. math:: L + \lambda \sum_i w_i^2
@@ -23,7 +23,7 @@ class L2(WeightRegularizer):
     weight decay is not. The decoupled decay of ``adamw`` is no penalty.
 
     Args:
-        strength: λ, above 0.
+        strength: λ, from 0 on; tuned where it is not given.
         on: the parameters that count: by default the weights of layers, not embeddings, biases and norms. An
             optimizer's ``weight_decay`` acts on all parameters.
 
@@ -36,6 +36,7 @@ class L2(WeightRegularizer):
     """
 
     name = "l2"
+    strengths = (1e-6, 1e-1)
     bibtex = """
 @article{hoerl1970ridge,
   author = {Hoerl, Arthur E. and Kennard, Robert W.},
@@ -54,8 +55,8 @@ class L2(WeightRegularizer):
 }
 """
 
-    strength: float = Field(1e-4, gt=0.0, allow_inf_nan=False, description="λ, a number above 0")
+    strength: float = Field(1e-4, ge=0.0, allow_inf_nan=False, description="λ, a number from 0 on")
 
-    def penalty(self, weights: Mapping[str, Tensor]) -> Tensor:
-        """Return λ Σ w²."""
-        return self.strength * torch.stack([each.square().sum() for each in weights.values()]).sum()
+    def unscaled(self, weights: Mapping[str, Tensor]) -> Tensor:
+        """Return Σ w²."""
+        return torch.stack([each.square().sum() for each in weights.values()]).sum()

@@ -38,6 +38,8 @@ class MaxNorm(WeightRegularizer):
     """
 
     name = "max-norm"
+    strength_of = "norm"
+    strengths = (0.5, 8.0)
     bibtex = """
 @inproceedings{srebro2005rank,
   author = {Srebro, Nathan and Shraibman, Adi},

@@ -1,0 +1,1 @@
+"""Regularizers that let weights decay before the optimizer's update."""

@@ -1,0 +1,1 @@
+"""Regularizers that change the targets of a batch, some of them with its inputs."""

@@ -1,0 +1,1 @@
+"""Regularizers that act inside the network, between its layers."""
