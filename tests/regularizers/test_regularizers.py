@@ -36,7 +36,7 @@ from tests.train.steps import MODEL, table
         ("l2(0.1, on=all)", "l2(0.1, on='all')"),
         ("l2(0.1, on=('all',))", "l2(0.1, on='all')"),
         (
-            "ema + l1(0.1, on=(weights, biases)) + input-noise",
+            "ema + l1(0.1, on=(weights, biases)) + input-noise(0.1)",
             "input-noise(0.1) + l1(0.1, on=('weights', 'biases')) + ema(0.99)",
         ),
         ("early_stopping(3)", "early-stopping(3)"),

@@ -127,7 +127,7 @@ class SupervisedProblem:
         params: Mapping[str, Tensor] | None = None,
         numbers: Mapping[str, Any] | None = None,
     ) -> Tensor:
-        """Return a loss with penalties of parameters, by default the model's own, by the numbers of a program's step."""
+        """Return a loss with penalties of parameters, by default the model's own, by numbers of a program's step."""
         if self.applied is None or not self.applied.acts("penalty"):
             return loss
         given = dict(self.model.named_parameters()) if params is None else params
