@@ -17,7 +17,7 @@ from steepest import rng
 from steepest.data.dataset import Dataset, Part, Shape, TargetScale
 from steepest.data.table import read_table
 from steepest.errors import OptionError, UnknownNameError
-from steepest.evaluate.baselines import baseline_names, registry, run_baselines
+from steepest.evaluate.baselines import baseline_names, gradient_boosting, registry, run_baselines
 from steepest.evaluate.baselines import regression as regression_baselines
 from steepest.evaluate.baselines._linear import Design, LinearSolution, cross_entropy, fit, half_squares
 from steepest.evaluate.baselines.gradient_boosting import SMALL, tree_seconds
@@ -296,22 +296,60 @@ def test_a_limit_of_work_bounds_the_trees_whatever_the_clock_says():
     assert more.test["log_loss"] < first.test["log_loss"]
 
 
-@pytest.mark.parametrize(("strength", "leaves"), [(0.15, 6), (3.0, 63)])
-def test_where_trees_are_costly_a_few_show_whether_large_ones_fit_noise(strength, leaves):
-    """Sixteen classes by the signs of four numbers: hardly, or nearly surely."""
+def _signs(x):
+    """Return one of 16 cells by the signs of four numbers: some sixteen leaves know all of it."""
+    return (x[:, :4] > 0) @ (1 << np.arange(4))
+
+
+def _board(x):
+    """Return one of 16 cells of a board of 8 × 8 squares: no few leaves know much of it."""
+    row, column = (np.floor(np.clip(x[:, :2] + 2, 0, 3.99) * 2).astype(int)).T
+    return (3 * row + 5 * column) % 16
+
+
+SIZED = [
+    # the cells, how surely they give the class, the work limit, and what is tried
+    (_signs, 0.15, 20.0, "up to 6 leaves of at least 20 rows, l2 10, 30% of"),
+    (_signs, 3.0, 20.0, "learning rate 0.07, up to 63 leaves of at least 10 rows, l2 3, 40% of"),
+    (_board, 3.0, 20.0, "learning rate 0.05, up to 63 leaves of at least 10 rows, l2 10, 70% of"),
+    (_board, 3.0, 8.0, "learning rate 0.1, up to 63 leaves of at least 10 rows, l2 10, 70% of"),
+]
+
+
+@pytest.mark.parametrize(("cells", "strength", "budget", "expected"), SIZED)
+def test_where_trees_are_costly_a_few_show_which_size_is_worth_it(cells, strength, budget, expected):
+    """Large trees that fit noise are left out, and where they are far ahead more of them are grown."""
     generator = rng.stream(4, "data")
 
     def part(n: int) -> Part:
         x = generator.normal(size=(n, 6)).astype(np.float32)
-        cells = (x[:, :4] > 0) @ (1 << np.arange(4))
-        logits = strength * 2 * np.eye(16)[cells]
+        logits = strength * 2 * np.eye(16)[cells(x)]
         target = torch.tensor((logits + generator.gumbel(size=logits.shape)).argmax(1))
         return Part((torch.zeros((n, 0), dtype=torch.long), torch.tensor(x)), target)
 
     shape = Shape("classification", {}, tuple("abcdef"), 16)
     dataset = Dataset("made", "y", part(2000), part(1000), part(1000), shape, tuple("abcdefghijklmnop"))
-    [found] = run_baselines(dataset, names=["gradient-boosting"], seed=0)
-    assert f"up to {leaves} leaves" in found.settings
+    [found] = run_baselines(dataset, names=["gradient-boosting"], seed=0, budget=budget)
+    assert expected in found.settings
+
+
+def test_trees_that_were_grown_to_compare_readings_are_not_grown_again(monkeypatch):
+    """Their first twenty are those that are compared with small ones, and the work is counted once."""
+    grown = []
+
+    def noted(dataset, rows, candidate, features, seed, trees):
+        grown.append((candidate.max_leaf_nodes, trees))
+        return probed(dataset, rows, candidate, features, seed, trees)
+
+    probed = gradient_boosting.probed
+    monkeypatch.setattr(gradient_boosting, "probed", noted)
+    budget = 10.0
+    run_baselines(_dataset(classes=16, rows=2000), names=["gradient-boosting"], seed=0, budget=budget)
+    sizes = [leaves for leaves, _ in grown]
+    assert sizes[-1] == gradient_boosting.SMALL_PROBE.max_leaf_nodes
+    assert sizes[:-1] == [gradient_boosting.PROBE.max_leaf_nodes] * (len(sizes) - 1)
+    assert len(sizes) > 2
+    assert min(trees for _, trees in grown) == gradient_boosting.SIZE_TREES
 
 
 def _hours(rows: int = 900) -> Dataset:

@@ -88,8 +88,16 @@ SMALL_PROBE = replace(PROBE, max_leaf_nodes=6)
 
 THOROUGH = Candidate(0.07, 63, 10, 3.0, 0.4)
 SMALL = Candidate(0.1, 6, 20, 10.0, 0.3)
+STEADY = Candidate(0.05, 63, 10, 10.0, 0.7)
 """One of these is tried first where one fit uses up what several may cost: large trees, which are good on most
-tables, or small ones, where large ones fit noise: many classes that the columns hardly predict."""
+tables, or small ones, where large ones fit noise: many classes that the columns hardly predict. Where large trees are
+far ahead of small ones, more of them, each of which changes less, are worth their work."""
+
+FAR_AHEAD = 0.05
+"""Large trees are far ahead where small ones have a loss that is larger by this share."""
+
+STEADY_TREES, FASTER = 600, 0.1
+"""Where the work limit allows fewer of the steady trees, they learn at this rate."""
 
 CANDIDATES = (
     Candidate(0.05, 31, 20, 1.0, 0.5),
@@ -139,7 +147,8 @@ def fit_gradient_boosting(
     """Return gradient boosting with the settings and the number of trees that were best on validation.
 
     The readings of the columns are compared by a few trees on some of the rows, and where rows or classes are many,
-    large trees with small ones. The first settings are then fitted with the best reading, within the work limit, and
+    large trees with small ones; where the large ones are far ahead, more of them are grown. The first settings are
+    then fitted with the best reading, within the work limit, and
     others as long as they add little to it: the second-best reading with the same settings, then further settings with
     the better reading. The trees are counted by the loss that is boosted, the candidates compared by the deciding
     metric. Boosting begins at the training shares (or the mean) and the number of trees may be 0, so on validation its
@@ -149,25 +158,16 @@ def fit_gradient_boosting(
     readings = Features.readings(dataset, rows.target, rows.classes, seed)
     spent, stages = 0.0, sum(rows.stage_seconds(each, PROBE, PROBE_ROWS) for each in readings)
     trees = min(PROBE_TREES, int(FREE * budget / stages))
+    losses = np.zeros(0)
     if len(readings) > 1 and rows.suffice and trees > 1:
-        costs = [probed(dataset, rows, PROBE, each, seed, trees) for each in readings]
-        readings = [readings[i] for i in np.argsort(costs, kind="stable")]
+        found = [probed(dataset, rows, PROBE, each, seed, trees) for each in readings]
+        order = np.argsort([each.min() for each in found], kind="stable")
+        readings, losses = [readings[i] for i in order], found[order[0]]
         spent = trees * stages
     first = CANDIDATES[0]
     if rows.suffice and FEWEST_TREES * rows.stage_seconds(readings[0], THOROUGH) > FREE * budget:
-        first, work = (
-            THOROUGH,
-            SIZE_TREES
-            * sum(rows.stage_seconds(readings[0], each, PROBE_ROWS) for each in (PROBE, SMALL_PROBE)),
-        )
-        if work > SIZE_SHARE * budget:
-            first = SMALL
-        else:
-            spent += work
-            large, small = (
-                probed(dataset, rows, each, readings[0], seed, SIZE_TREES) for each in (PROBE, SMALL_PROBE)
-            )
-            first = SMALL if small < large else THOROUGH
+        first, work = _sized(dataset, rows, readings[0], seed, budget, spent, losses)
+        spent += work
     others = [each for each in CANDIDATES if each != first]
     best = attempt(dataset, rows, first, readings[0], seed, metric, budget - spent)
     spent, tried = spent + best.work, 1
@@ -182,6 +182,40 @@ def fit_gradient_boosting(
         spent, tried = spent + found.work, tried + 1
         best = min(best, found, key=lambda each: each.cost)
     return FittedBaseline(best.model, _settings(best, rows.outputs > 1, tried, len(waiting) + 1, budget))
+
+
+def _sized(
+    dataset: Dataset,
+    rows: CandidateRows,
+    features: Features,
+    seed: int,
+    budget: float,
+    spent: float,
+    losses: Array,
+) -> tuple[Candidate, float]:
+    """Return what is tried first where one fit uses up what several may cost, and the work of finding out.
+
+    Args:
+        dataset, rows, features, seed, budget: as of :func:`attempt`.
+        spent: of the budget.
+        losses: of the large trees on validation, by their number, as far as these have been grown.
+    """
+    large, small = (
+        SIZE_TREES * rows.stage_seconds(features, each, PROBE_ROWS) for each in (PROBE, SMALL_PROBE)
+    )
+    if large + small > SIZE_SHARE * budget:
+        return SMALL, 0.0
+    known = len(losses) > SIZE_TREES
+    losses = losses if known else probed(dataset, rows, PROBE, features, seed, SIZE_TREES)
+    work = small if known else large + small
+    of_large = losses[: SIZE_TREES + 1].min()
+    of_small = probed(dataset, rows, SMALL_PROBE, features, seed, SIZE_TREES).min()
+    if of_small < of_large:
+        return SMALL, work
+    if of_small < (1.0 + FAR_AHEAD) * of_large:
+        return THOROUGH, work
+    enough = STEADY_TREES * rows.stage_seconds(features, STEADY) <= budget - spent - work
+    return STEADY if enough else replace(STEADY, learning_rate=FASTER), work
 
 
 def _settings(best: Attempt, by_class: bool, tried: int, planned: int, budget: float) -> str:
@@ -286,8 +320,8 @@ def _estimator(
 
 def probed(
     dataset: Dataset, rows: CandidateRows, candidate: Candidate, features: Features, seed: int, trees: int
-) -> float:
-    """Return the loss on validation after a few trees on some of the training rows, for comparisons."""
+) -> Array:
+    """Return the loss on validation after none, one, … of a few trees on some of the training rows, ``[trees + 1]``."""
     model = _estimator(
         rows,
         candidate,
@@ -309,7 +343,7 @@ def probed(
         y_val=rows.held_target,
         sample_weight_val=rows.held_weights,
     )
-    return -float(model.validation_score_.max())
+    return -np.asarray(model.validation_score_)
 
 
 def attempt(
@@ -375,12 +409,15 @@ _LIMITS = (
     FEWEST_TREES,
     FASTEST,
     FREE,
+    FAR_AHEAD,
+    STEADY_TREES,
+    FASTER,
     MOST_ENCODINGS,
 )
 GRADIENT_BOOSTING = Baseline(
     "gradient boosting",
     fit_gradient_boosting,
     TreesModel,
-    f"{PROBE}, {CANDIDATES}, {_LIMITS}",
+    f"{PROBE}, {CANDIDATES}, {STEADY}, {_LIMITS}",
     usual=is_unrated,
 )
