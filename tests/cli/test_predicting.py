@@ -387,7 +387,7 @@ def test_the_row_numbers_are_those_of_the_file(steepest, tmp_path) -> None:
 
 def test_the_predictions_follow_the_recommended_model(steepest, churn_csv, tmp_path) -> None:
     out = tmp_path / "run"
-    flags = ["--target", "churned", *QUIET, "--out", out]
+    flags = ["--target", "churned", *QUIET, "--baseline", "none", "--out", out]
     assert steepest("compare", churn_csv, "-o", "sgd(lr=1e-9)", *flags).status == 0
     first = _kept(out)
     assert steepest("compare", churn_csv, "-o", "adam(lr=0.05)", *flags).status == 0

@@ -113,7 +113,7 @@ def test_prediction_with_changed_code_refuses_and_names_the_kept_one(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("nets.py").write_text(NET)
-    options = ["-o", "sgd(lr=0.1)", "--model", "nets.py:Net", *QUICK, "--out", "x"]
+    options = ["-o", "sgd(lr=0.1)", "--model", "nets.py:Net", *QUICK, "--baseline", "none", "--out", "x"]
     assert steepest("compare", churn_csv, "--target", "churned", *options).status == 0
     predict = ["predict", "x", churn_csv, "--out", "p.csv", "--model"]
     assert steepest(*predict, "nets.py:Net").status == 0
@@ -291,10 +291,12 @@ def test_callables_that_differ_in_a_bound_value_are_two_models(churn, tmp_path) 
     builders = [partial(Small, width=4, gain=each) for each in (1.0, 1.0, 2.0)]
     counts = [compare(churn, tmp_path, each)[0] for each in builders]
     assert counts[0] == counts[1] < counts[2]
-    assert st.load(tmp_path, model=builders[2]).about.code
-    assert st.load(tmp_path, model=lambda shape: Small(shape, 4, 2.0)).about.code  # however it is built
+    assert st.load(tmp_path / "model", model=builders[2]).about.code
+    assert st.load(
+        tmp_path / "model", model=lambda shape: Small(shape, 4, 2.0)
+    ).about.code  # however it is built
     with pytest.raises(ModelError, match="not what the model"):
-        st.load(tmp_path, model=builders[0])
+        st.load(tmp_path / "model", model=builders[0])
 
 
 def test_an_optimizer_class_is_its_code(churn, tmp_path, monkeypatch) -> None:
@@ -311,7 +313,7 @@ def test_what_cannot_be_identified_is_trained_again_and_that_is_said(churn, tmp_
     second, _ = compare(churn, tmp_path, namespace["build"])
     assert second == 2 * first
     assert any("cannot be identified: the source of build cannot be read" in each for each in lines)
-    assert st.load(tmp_path, model=namespace["build"]).about.code
+    assert st.load(tmp_path / "model", model=namespace["build"]).about.code
 
 
 WRAPPED = """

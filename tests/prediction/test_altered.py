@@ -13,7 +13,9 @@ from tests.conftest import churn_table
 
 def compared(out: Path, **factors: object) -> st.Result:
     table = st.read_table(churn_table(240), target="churned", split_seed=5)
-    plan = st.plan(table, optimizers=["adam(lr=0.03)"], seeds=1, epochs=1, compile="off", **factors)
+    plan = st.plan(
+        table, optimizers=["adam(lr=0.03)"], seeds=1, epochs=1, compile="off", baseline="none", **factors
+    )
     return plan.run(out, observer=Observer())
 
 

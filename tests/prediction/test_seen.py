@@ -95,7 +95,7 @@ def test_rows_left_out_of_training_are_new_in_another_table(tmp_path: Path) -> N
     stored = safetensors.torch.load_file(tmp_path / "run/model" / FILE)
     known = int(stored["trained"].sum())
     assert known < 200
-    scores = found.best.predict(train).scores
+    scores = st.load(found.path / "model").predict(train).scores
     assert (scores.rows, scores.seen) == (train.height - known, known)
 
 

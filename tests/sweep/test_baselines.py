@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -13,6 +17,7 @@ import torch
 from polars.testing import assert_frame_equal
 
 import steepest as st
+from steepest.compare.recommended import recommended
 from steepest.data.dataset import Dataset
 from steepest.data.table import Table, read_table
 from steepest.evaluate.baselines import baseline_names
@@ -207,6 +212,80 @@ def test_a_baseline_that_is_ahead_is_what_is_used(tmp_path: Path) -> None:
     assert labels[0] == ("command", f"steepest predict {where} new.csv --out predictions.parquet")
     assert labels[2] == ("model", f"{where}/baselines/linear-regression")
     assert labels[3][1] == f"steepest predict {where}/model new.csv --out predictions.parquet"
+
+
+def test_where_no_difference_can_be_established_validation_decides(tmp_path: Path) -> None:
+    """There are too few test rows for an interval, and the network is several times worse than a straight line."""
+    frame = numbers_table(300)
+    result = st.compare(frame, tmp_path, target="value", **QUICK, compile="off")
+    found = result.comparison
+    against = [each for each in found.pairs if each.second == "ridge regression"]
+    assert [(each.ends, each.told_apart) for each in against] == [(None, False)]
+    rows = {row.name: row for row in found.rows if row.kind in ("arm", "baseline")}
+    assert rows["ridge regression"].chosen_by < rows[found.winner].chosen_by / 5
+    assert found.recommended == "ridge regression"
+    assert result.best.title == "ridge regression (baseline)"
+    assert re.search("Use ridge regression: RMSE [0-9.]+, better on validation ", found.sentence)
+    assert f"steepest predict {tmp_path.as_posix()}/model new.csv" in found.use[3].value
+
+
+@dataclass
+class Measured:
+    """What the recommendation depends on: the validation value of the network, and those of the baselines by title."""
+
+    network: float | None
+    others: dict[str, float]
+    metric: str = "log_loss"
+    not_saved: tuple[str, ...] = ()
+
+    winner = SimpleNamespace(title="adam")
+
+    @property
+    def baselines(self) -> list[SimpleNamespace]:
+        return [
+            SimpleNamespace(title=each, validation={self.metric: value}, saved=each not in self.not_saved)
+            for each, value in self.others.items()
+        ]
+
+    def final(self, arm: SimpleNamespace) -> list[SimpleNamespace]:
+        return [arm]
+
+    def on_validation(self, records: list[SimpleNamespace]) -> float | None:
+        assert records == [self.winner]
+        return self.network
+
+
+BETTER_ON_VALIDATION = {"trees": 0.4, "line": 0.5, "constant": 0.7}
+CHOICES = [
+    # what was measured, the differences that are detectable: better and worse, and what is recommended
+    (Measured(0.45, BETTER_ON_VALIDATION), {}, "trees"),
+    (Measured(0.35, BETTER_ON_VALIDATION), {}, "adam"),
+    (Measured(0.4, BETTER_ON_VALIDATION), {}, "adam"),
+    (Measured(0.45, BETTER_ON_VALIDATION), {"trees": "adam"}, "adam"),
+    (Measured(0.6, BETTER_ON_VALIDATION), {"trees": "adam"}, "line"),
+    (Measured(0.6, BETTER_ON_VALIDATION), {"line": "line"}, "line"),
+    (Measured(0.3, BETTER_ON_VALIDATION), {"line": "line", "trees": "trees"}, "trees"),
+    (Measured(0.6, BETTER_ON_VALIDATION, not_saved=("trees",)), {"trees": "trees"}, "line"),
+    (Measured(0.6, BETTER_ON_VALIDATION, metric="accuracy"), {}, "constant"),
+    (Measured(0.8, BETTER_ON_VALIDATION, metric="accuracy"), {}, "adam"),
+    (Measured(None, BETTER_ON_VALIDATION), {}, "adam"),
+    (Measured(None, BETTER_ON_VALIDATION), {"line": "line"}, "line"),
+    (Measured(0.6, {"trees": math.nan}), {}, "adam"),
+]
+
+
+@pytest.mark.parametrize(("measured", "detected", "expected"), CHOICES)
+def test_a_detectable_difference_decides_and_else_validation(measured, detected, expected) -> None:
+    against = [
+        SimpleNamespace(second=each, told_apart=each in detected, better=detected.get(each))
+        for each in measured.others
+    ]
+    assert recommended(measured, against, trained=True) == expected
+
+
+def test_without_a_network_the_best_baseline_on_validation_is_recommended() -> None:
+    assert recommended(Measured(None, BETTER_ON_VALIDATION), [], trained=False) == "trees"
+    assert recommended(Measured(None, {}), [], trained=False) == ""
 
 
 @pytest.mark.parametrize("split", ["folds:3", "repeats:3"])

@@ -104,6 +104,7 @@ def arm_row(evidence: Evidence, arm: Arm, kind: Kind, times: Timings) -> Row:
         trials=trials_of(evidence, arm),
         good_range=_good_range(curve, metric_info(evidence.metric).higher_is_better) if curve else None,
         flags=flags,
+        chosen_by=evidence.on_validation(records),
     )
 
 
@@ -152,9 +153,9 @@ def arm_entries(evidence: Evidence) -> list[ArmEntry]:
     return found
 
 
-def baseline_row(baseline: BaselineRecord, metrics: Sequence[str]) -> Row:
+def baseline_row(evidence: Evidence, baseline: BaselineRecord) -> Row:
     """Return the row of a baseline."""
-    values = {name: baseline.test.get(name, math.nan) for name in metrics}
+    values = {name: baseline.test.get(name, math.nan) for name in evidence.metrics}
     return Row(
         kind="baseline",
         name=baseline.title,
@@ -168,6 +169,7 @@ def baseline_row(baseline: BaselineRecord, metrics: Sequence[str]) -> Row:
         settings=baseline.settings,
         tuned=True,
         model=baseline.model if baseline.saved else "",
+        chosen_by=evidence.on_validation([baseline]),
     )
 
 

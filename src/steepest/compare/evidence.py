@@ -127,6 +127,20 @@ class Evidence:
         """The records of runs, in their order."""
         return [self.history[run.key.recipe, run.key.seed] for run in runs]
 
+    def on_validation(self, records: Sequence[Record | BaselineRecord]) -> float | None:
+        """Return the mean of the deciding metric on validation, over runs that finished or baselines.
+
+        None where no rows are held out, or none of these has a finite value.
+        """
+        values = [
+            (each.validation if isinstance(each, BaselineRecord) else {} if each.failed else each.best).get(
+                self.metric, math.nan
+            )
+            for each in records
+        ]
+        mean = mean_of(values)
+        return mean if self.held_out and math.isfinite(mean) else None
+
     def value(self, record: Record) -> float:
         """The deciding test metric of a run; NaN if it diverged."""
         return record.test.get(self.metric, math.nan)

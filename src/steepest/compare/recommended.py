@@ -1,4 +1,4 @@
-"""Which model a comparison recommends for use: the best network, or a baseline that is ahead of it."""
+"""Which model a comparison recommends for use: the best network, or a baseline."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from steepest.evaluate.metrics import metric_info
 def recommended(evidence: Evidence, against: Sequence[Difference], *, trained: bool) -> str:
     """Return the name of the row whose model is recommended; empty where there is none.
 
-    It is the winner, unless baselines are ahead of it on the test rows by a detectable difference, or every run of
-    every optimizer failed: then it is that baseline of those which is best on validation, because the test rows
-    decide only whether the network is needed. A baseline that is not saved cannot be used.
+    Where baselines are ahead of the winner on the test rows by a detectable difference, it is that of them which is
+    best on validation: the test rows decide only whether the network is needed. Else it is the best on validation of
+    the winner, whose value is the mean over its seeds, and those baselines that it is not ahead of by a detectable
+    difference; where no rows are held out, it is the winner. If every run of every optimizer failed, it is the best
+    baseline on validation. A baseline that is not saved cannot be used.
 
     Args:
         evidence: the runs and the baselines.
@@ -23,12 +25,23 @@ def recommended(evidence: Evidence, against: Sequence[Difference], *, trained: b
         trained: whether the winner has a network.
     """
     winner = evidence.winner.title
-    ahead = {each.better for each in against if each.told_apart} - {winner}
+    better = {each.better for each in against if each.told_apart}
+    beaten = {each.second for each in against if each.told_apart and each.better == winner}
     sign = -1.0 if metric_info(evidence.metric).higher_is_better else 1.0
-    costs = {
+    known = {
         each.title: sign * each.validation.get(evidence.metric, math.nan)
         for each in evidence.baselines
-        if each.saved and (each.title in ahead or not trained)
+        if each.saved
     }
-    costs = {title: cost for title, cost in costs.items() if math.isfinite(cost)}
-    return min(costs, key=lambda title: costs[title]) if costs else winner if trained else ""
+    costs = {title: cost for title, cost in known.items() if math.isfinite(cost)}
+    ahead = {title: cost for title, cost in costs.items() if title in better}
+    mine = evidence.on_validation(evidence.final(evidence.winner))
+    if not trained:
+        candidates = costs
+    elif ahead or mine is None:
+        candidates = ahead
+    else:
+        candidates = {
+            title: cost for title, cost in costs.items() if title not in beaten and cost < sign * mine
+        }
+    return min(candidates, key=lambda title: candidates[title]) if candidates else winner if trained else ""

@@ -65,6 +65,8 @@ class Row(Frozen):
         good_range: factor between the smallest and the largest scanned rate within 1 % of the best.
         flags: ``still improving``, ``overfitting``, ``edge of the grid``, …
         model: of a baseline, where its model is in the folder; empty in folders of earlier versions.
+        chosen_by: the deciding metric on the validation rows, of an arm the mean of the runs that finished; None where
+            there are no such rows or no such run, and in folders of earlier versions.
     """
 
     kind: Kind
@@ -90,6 +92,7 @@ class Row(Frozen):
     good_range: float | None = None
     flags: list[str] = Field(default_factory=list)
     model: str = ""
+    chosen_by: float | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -281,8 +284,8 @@ class Comparison(Frozen):
         metrics: every metric shown, the deciding one first.
         winner: name of the best optimizer's row (by validation).
         recommended: name of the row whose model is recommended for use: the winner's, or that of a baseline that is
-            ahead of it by a detectable difference on the deciding metric; empty where no model was saved, and in
-            folders of earlier versions.
+            ahead of it by a detectable difference on the deciding metric or, where none is detectable, on validation;
+            empty where no model was saved, and in folders of earlier versions.
         rows: all rows, best first within each kind.
         differences: the winner against every other optimizer and against each baseline.
         pairs: every pair of optimizers on the deciding metric, and every optimizer against each baseline.

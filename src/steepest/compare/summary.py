@@ -140,7 +140,7 @@ def summarize(
     tuned = better_first((row_of(arm, "arm") for arm in arms), metric)
     default = better_first((row_of(arm, "default") for arm in arms if has_default), metric)
     constant = [row_of(winner, "constant")] if evidence.constant() else []
-    baselines = better_first((baseline_row(each, evidence.metrics) for each in evidence.baselines), metric)
+    baselines = better_first((baseline_row(evidence, each) for each in evidence.baselines), metric)
     names = [row.name for row in tuned]
     rivals, against, pairs, outer = _differences(evidence, findings, names)
     every = [*tuned, *default, *constant, *baselines]

@@ -4,98 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from steepest.compare.effects import Factorial, Interaction, MainEffect
 from steepest.compare.estimates import IDENTICAL, Difference, why
 from steepest.compare.limits import NO_LIMITS, Limits
 from steepest.compare.result import Metric, Row
 from steepest.recipe import SUBJECTS
-from steepest.report.claims import corrected, evidence, mistuned, reserved, said_once, too_short
-from steepest.report.digits import Digits, digits
+from steepest.report.advice import another, best_baseline, better_but_undetected, use_baseline, use_either
+from steepest.report.case import Case, based_on, before
+from steepest.report.claims import corrected, mistuned, reserved, said_once, too_short
+from steepest.report.digits import digits
 from steepest.report.words import Subject, capital, cell_text, listed
-
-KEPT = "Predict uses the network: only a detectable difference replaces it."
-"""Why the network is used although a baseline has the better mean."""
-
-
-@dataclass(frozen=True)
-class _Case:
-    """What the headline depends on.
-
-    Attributes:
-        metric: the deciding metric.
-        written: how its values are written.
-        winner: the arm that validation picked.
-        rivals: the winner minus every other arm.
-        against: the winner minus every baseline.
-        baselines: the rows of the baselines, best first.
-        recommended: the baseline that is recommended instead of the winner, or None.
-        limits: what restricts the claims.
-        subject: what is compared.
-        factorial: main effects, where several factors vary in all combinations.
-    """
-
-    metric: Metric
-    written: Digits
-    winner: Row
-    rivals: Sequence[Difference]
-    against: Sequence[Difference]
-    baselines: Sequence[Row]
-    recommended: Row | None
-    limits: Limits
-    subject: Subject = field(default_factory=Subject)
-    factorial: Factorial | None = None
-
-    @property
-    def compared(self) -> list[Difference]:
-        """The differences from arms with a finished run."""
-        return [each for each in self.rivals if math.isfinite(each.mean)]
-
-    @property
-    def failed(self) -> bool:
-        """Whether no run of the winner finished."""
-        return not math.isfinite(self.winner.metrics[self.metric.name].mean)
-
-    def value(self, row: Row) -> str:
-        """Return a row's value with its unit."""
-        unit = "%" if self.metric.percent else ""
-        return f"{self.written.value(row.metrics[self.metric.name])}{unit}"
-
-    def result(self, row: Row) -> str:
-        """Return the metric, a row's value, and what it is a mean of."""
-        if row.kind == "baseline":
-            return f"{self.metric.title} {self.value(row)}"
-        return f"{self.metric.title} {self.value(row)} ({self.runs(row)})"
-
-    def runs(self, row: Row) -> str:
-        """Return how many runs the value of an arm is a mean of."""
-        sets = self.subject.sets
-        return self.subject.runs(row.metrics[self.metric.name].n if sets == 1 else row.seeds)
-
-    def name(self, title: str) -> str:
-        """Return how an arm or a baseline is called in a sentence."""
-        return self.subject.name(title)
-
-    @property
-    def winning(self) -> str:
-        """The winner, where its network has been named already."""
-        return "the network" if self.subject.several else self.winner.name
-
-    def gap(self, found: Difference) -> str:
-        """Return by how much the first of a difference is better or worse, with the interval."""
-        worse = (found.mean > 0) != self.metric.higher_is_better and found.mean != 0
-        return f"{self.written.text(found, forward=True)} {'worse' if worse else 'better'}"
-
-    def to(self, row: Row) -> Difference | None:
-        """Return the winner minus a baseline, if the two were compared."""
-        return next(
-            (one for one in self.against if one.second == row.name and one.metric == self.metric.name), None
-        )
-
-    def nearest(self, found: Sequence[Difference]) -> Difference:
-        """Return the difference in which the winner is the least ahead, or the furthest behind."""
-        return min(found, key=lambda each: each.mean if self.metric.higher_is_better else -each.mean)
 
 
 def headline(
@@ -135,58 +54,28 @@ def headline(
     sign = -1 if metric.higher_is_better else 1
     known.sort(key=lambda row: sign * row.metrics[metric.name].mean)
     chosen = next((row for row in known if row.name == recommended), None)
-    case = _Case(
+    case = Case(
         metric, written, winner, rivals, against, known, chosen, limits, subject or Subject(), factorial
     )
     if case.failed:
         lost = f"No run of any {case.subject.one} finished, so nothing can be said about {metric.title}."
         advice = f"Use {chosen.name}: {case.result(chosen)}." if chosen else ""
         return f"{reserved(advice, giveaways)} {lost}" if chosen else lost
-    tie = _better_but_undetected(case)
+    tie = better_but_undetected(case)
     if chosen is not None:
-        said = [_use_baseline(case, chosen), *_arms(case, lead=False)]
+        said = [use_baseline(case, chosen), *_arms(case, lead=False)]
     elif tie is not None:
-        said = [_use_either(case, tie), *_arms(case, lead=False)]
+        said = [use_either(case, tie), *_arms(case, lead=False)]
     else:
-        said = [*_arms(case, lead=True), *[_best_baseline(case, row) for row in known[:1]]]
+        said = [*_arms(case, lead=True), *[best_baseline(case, row) for row in known[:1]]]
     said = [*_silence(case), *(reserved(each, giveaways) for each in said)]
     shown = chosen or tie or next(iter(known), None)
-    said += [_reference(case, row) for row in known if row.name == reference and row is not shown]
+    said += [another(case, row) for row in known if row.name == reference and row is not shown]
     said += [f"{row.name} gave no result." for row in baselines if row not in known]
     return said_once(" ".join(map(case.subject.sentence, said)))
 
 
-def _better_but_undetected(case: _Case) -> Row | None:
-    """Return the best baseline if its mean is ahead of the winner's without a detectable difference."""
-    best = next(iter(case.baselines), None)
-    found = case.to(best) if best else None
-    if best is None or found is None or found.ends is None or found.told_apart or found.mean == 0:
-        return None
-    return best if (found.mean > 0) != case.metric.higher_is_better else None
-
-
-def _use_baseline(case: _Case, row: Row) -> str:
-    found, winner = case.to(row), case.winner
-    better = ""
-    if found is not None:
-        better = f", {case.gap(found.swapped())} than {case.subject.network(winner.name)}"
-        better += f" ({case.value(winner)}, {case.runs(winner)})"
-    return f"Use {row.name}: {case.result(row)}{better}."
-
-
-def _use_either(case: _Case, row: Row) -> str:
-    found = case.to(row)
-    assert found is not None
-    return (
-        f"Use {row.name} or {case.subject.network(case.winner.name)}: no detectable difference on "
-        f"{case.metric.title} ({_evidence([found])}). {capital(row.name)} reaches {case.value(row)}, "
-        f"{case.winning} {case.value(case.winner)} ({case.runs(case.winner)}), "
-        f"{case.gap(found)}"
-        f"{' before correction' if found.only_uncorrected else ''}. {KEPT}"
-    )
-
-
-def _arms(case: _Case, *, lead: bool) -> list[str]:
+def _arms(case: Case, *, lead: bool) -> list[str]:
     """Return what may be said of what is compared.
 
     Args:
@@ -198,7 +87,7 @@ def _arms(case: _Case, *, lead: bool) -> list[str]:
     return [*_claims(case, lead=lead), *_mistuned(case)]
 
 
-def _claims(case: _Case, *, lead: bool) -> list[str]:
+def _claims(case: Case, *, lead: bool) -> list[str]:
     title, result = case.winner.name, case.result(case.winner)
     name, use, finished = case.name(title), case.subject.use(title), case.compared
     if not case.rivals:
@@ -233,27 +122,27 @@ def _claims(case: _Case, *, lead: bool) -> list[str]:
         said.append(_behind(case, ahead))
     if tied and len(tied) == len(finished):
         gap = (
-            f": {_before(tied[0])}{name} is {case.gap(tied[0])} than {case.name(tied[0].second)}"
+            f": {before(tied[0])}{name} is {case.gap(tied[0])} than {case.name(tied[0].second)}"
             if len(tied) == 1
             else ""
         )
         none = "no detectable difference"
         if case.subject.several:
-            said.append(f"Between the arms there is {none} ({_evidence(tied)}){gap}.")
+            said.append(f"Between the arms there is {none} ({based_on(tied)}){gap}.")
         else:
             said.append(
-                f"{capital(case.subject.choice)} {case.subject.makes} {none} ({_evidence(tied)}){gap}."
+                f"{capital(case.subject.choice)} {case.subject.makes} {none} ({based_on(tied)}){gap}."
             )
         return said
     if beaten:
         said.append(f"{case.subject.begin(title)} is better than {_some(case, beaten)}.")
     if tied:
         others = _some(case, tied)
-        said.append(f"There is no detectable difference from {others} ({_evidence(tied)}).")
+        said.append(f"There is no detectable difference from {others} ({based_on(tied)}).")
     return said
 
 
-def _behind(case: _Case, ahead: Sequence[Difference]) -> str:
+def _behind(case: Case, ahead: Sequence[Difference]) -> str:
     """Return which arms are better than the winner on the test rows."""
     worst = case.nearest(ahead)
     rest = [each for each in ahead if each is not worst]
@@ -262,7 +151,7 @@ def _behind(case: _Case, ahead: Sequence[Difference]) -> str:
     return f"On the {case.subject.rows} {name} is {case.gap(worst)} than {best}{more}."
 
 
-def _main_effects(case: _Case, found: Factorial, *, lead: bool) -> list[str]:
+def _main_effects(case: Case, found: Factorial, *, lead: bool) -> list[str]:
     """Return which factors matter, averaged over the others, and whether the effect of one depends on another."""
     ahead = [each for each in case.compared if each.told_apart and each.better != case.winner.name]
     said: list[str] = []
@@ -282,7 +171,7 @@ def _main_effects(case: _Case, found: Factorial, *, lead: bool) -> list[str]:
         best, worst = (cell_text(each.factor, level) for level in (each.effect.first, each.effect.second))
         parts.append(f"{_factor(each)} matters: {best} is {case.gap(each.effect)} than {worst}{over}")
     if rest:
-        which, of = listed([_factor(each) for each in rest]), _evidence([each.effect for each in rest])
+        which, of = listed([_factor(each) for each in rest]), based_on([each.effect for each in rest])
         others = "factors" if len(found.effects) > 2 else "factor"
         average = "" if matter else f", each averaged over the other {others}"
         makes = "makes" if len(rest) == 1 else "make"
@@ -297,12 +186,12 @@ def _factor(found: MainEffect) -> str:
     return f"the {SUBJECTS[found.factor][0]}"
 
 
-def _others(case: _Case, found: MainEffect) -> str:
+def _others(case: Case, found: MainEffect) -> str:
     rest = [each for each in case.subject.factors if each != found.factor]
     return f"the {SUBJECTS[rest[0]][1]}" if len(rest) == 1 else "the other factors"
 
 
-def _depends(case: _Case, found: Interaction) -> str:
+def _depends(case: Case, found: Interaction) -> str:
     """Return that the effect of one factor depends on another."""
     one, by = (SUBJECTS[each][0] for each in found.factors)
     (a, b), (c, d) = (
@@ -313,12 +202,12 @@ def _depends(case: _Case, found: Interaction) -> str:
     return f"The effect of the {one} depends on the {by}: {a} − {b} is {gap} with {c} compared to {d}."
 
 
-def _use_network(case: _Case) -> str:
+def _use_network(case: Case) -> str:
     """Return that the network is used, without a word about the merits of what is compared."""
     return f"Use {case.subject.network(case.winner.name)}: {case.result(case.winner)}."
 
 
-def _silence(case: _Case) -> list[str]:
+def _silence(case: Case) -> list[str]:
     """Return why the runs say nothing about what is compared, if they do not."""
     limits, nothing = case.limits, f"so this comparison says nothing about {case.subject.topics}"
     said: list[str] = []
@@ -344,49 +233,14 @@ def _constant(row: Row) -> str:
     return f"{row.name} baseline" if row.name == "mean" else row.name
 
 
-def _mistuned(case: _Case) -> list[str]:
+def _mistuned(case: Case) -> list[str]:
     """Return which of the compared optimizers were tuned badly, and what helps."""
     compared = {case.winner.name, *(each.second for each in case.compared)}
     names = [name for name in case.limits.mistuned if name in compared]
     return [mistuned(names, compared=bool(case.rivals))] if names else []
 
 
-def _best_baseline(case: _Case, row: Row) -> str:
-    return _against(case, row, f"the best baseline, {row.name},")
-
-
-def _reference(case: _Case, row: Row) -> str:
-    return _against(case, row, row.name)
-
-
-def _against(case: _Case, row: Row, subject: str) -> str:
-    found = case.to(row)
-    text = f"{subject} reaches {case.value(row)}"
-    if found is None or not math.isfinite(found.mean):
-        return f"{text}."
-    if found.ends is None:
-        ahead = (found.mean > 0) != case.metric.higher_is_better and found.mean != 0
-        kept = f" {KEPT}" if ahead and row is case.baselines[0] else ""
-        known = (
-            IDENTICAL if found.reason == IDENTICAL else f"no difference can be established: {why([found])}"
-        )
-        return f"{text}; {known}.{kept}"
-    who = f"this run of {found.first}" if found.over == "rows" else found.first
-    who = "the network" if case.subject.several and who == case.winner.name else who
-    verdict = "" if found.told_apart else f": no detectable difference{corrected([found])}"
-    return f"{text}{verdict} ({_before(found)}{who} is {case.gap(found)})."
-
-
-def _evidence(found: Sequence[Difference]) -> str:
-    return f"{evidence(found[0])}{corrected(found)}"
-
-
-def _before(found: Difference) -> str:
-    """Return that an interval is of this difference alone, where the correction took the difference away."""
-    return "before correction, " if found.only_uncorrected else ""
-
-
-def _some(case: _Case, found: Sequence[Difference]) -> str:
+def _some(case: Case, found: Sequence[Difference]) -> str:
     names, of = [case.name(each.second) for each in found], len(case.compared)
     if len(names) <= 3:
         return listed(names)
