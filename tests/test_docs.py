@@ -41,6 +41,8 @@ PAGES = [
     "docs/how-to/second-order.md",
     "docs/how-to/curvature.md",
     "docs/how-to/hessian-free.md",
+    "docs/how-to/read-a-report.md",
+    "docs/how-to/studies.md",
 ]
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
