@@ -88,7 +88,7 @@ def test_the_sentence_follows_from_the_numbers(finished) -> None:
     told = comparison.sentence.partition(", better on validation (")[2]
     assert f"no difference can be established: {found.reason}." in told
     assert "p =" not in str(found)
-    assert "logistic regression" in comparison.sentence
+    assert "logistic regression" in comparison.sentence.lower()
     assert (found.n, found.rows) == (2, 60)
     assert {(each.metric, each.over) for each in comparison.differences} == {
         ("log_loss", "both"),

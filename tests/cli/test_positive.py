@@ -30,7 +30,7 @@ def compare(steepest, table: Path, out: Path, *more: str):
 def by_scikit_learn(folder: Path, table: Path, positive: str) -> dict[str, float]:
     """What scikit-learn says of the saved model on the test rows."""
     rows = st.read_table(table, target="churned").prepared().filter(pl.col("split") == "test")
-    model = st.load(folder)
+    model = st.load(folder / "model")
     score = model.predict_proba(rows)[:, model.classes.index(positive)]
     guess = model.predict(rows).table["prediction"] == positive
     truth = rows["churned"] == positive

@@ -150,6 +150,7 @@ def test_a_comparison_cites_what_it_used():
         "kingma2015adam",
         "huber1964robust",
         "tibshirani1996regression",
+        "daubechies2004iterative",
         "polyak1992acceleration",
         "tarvainen2017mean",
         "gorishniy2025tabm",

@@ -17,6 +17,7 @@ import polars as pl
 import pytest
 import torch
 
+import steepest as st
 from steepest.components.references import load_reference
 from steepest.data.dataset import InputField, Shape
 from steepest.data.labels import as_label
@@ -617,7 +618,7 @@ def test_the_command_writes_a_model_only_if_it_is_named(steepest: Any, copied: P
     }  # fmt: skip
     assert "torch" not in FORMATS
     predict_alone([folder / "torch"], churn_csv)
-    check_same(folder / "torch", TrainedModel.load(copied / "model"), churn_csv)
+    check_same(folder / "torch", st.load(copied), churn_csv)
 
 
 def test_a_model_in_the_folder_is_exported_by_its_own_path(

@@ -186,10 +186,14 @@ def test_a_study_goes_on_and_repeats_nothing(made):
     again = planned(Small(), "quick").run(made.result.path, observer=Runs())
     assert Runs.made == []
     assert again.studied == made.studied
+
+
+def test_a_study_of_another_size_has_another_folder(made):
+    full = replace(planned(Small(), "quick"), size="full")
     with pytest.raises(
         FolderError, match="holds the study small of the size quick, not small of the size full"
     ):
-        planned(Small(), "full").run(made.result.path, observer=Observer())
+        full.run(made.result.path, observer=Observer())
 
 
 def test_what_is_no_study_is_refused(tmp_path):

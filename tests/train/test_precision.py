@@ -79,7 +79,7 @@ def test_a_network_of_64_bits_is_saved_and_exported(churn, tmp_path) -> None:
         churn, target="churned", optimizers="adam(lr=0.01)", seeds=1, epochs=1, hidden=(4,), precision="float64",
         class_weights="balanced", compile="off", out=tmp_path / "run",
     )  # fmt: skip
-    model = st.load(tmp_path / "run")
+    model = st.load(tmp_path / "run" / "model")
     assert {each.dtype for each in model.net.parameters()} == {torch.float64}
     chances = model.predict_proba(churn)
     files = exported(model, None)

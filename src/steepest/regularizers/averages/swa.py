@@ -10,7 +10,7 @@ from steepest.regularizers import ON, Coefficients, Moment, On, WeightRegularize
 COMPONENTS = {
     "swa": {
         "object": "SWA",
-        "what": "the mean of the weights of the last steps is evaluated and saved",
+        "what": "the mean of the last weights is evaluated and saved",
         "groups": ["average"],
     }
 }

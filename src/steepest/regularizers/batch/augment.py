@@ -19,7 +19,7 @@ from steepest.regularizers import Regularizer
 COMPONENTS = {
     "augment": {
         "object": "Augment",
-        "what": "images are flipped, cropped, rotated, recoloured, anew in every step",
+        "what": "images are flipped, cropped, turned, recoloured anew",
         "groups": ["batch"],
     }
 }

@@ -36,9 +36,9 @@ class WeightDecay(WeightRegularizer):
         on: the parameters that decay: by default the weights of layers, not embeddings, biases and norms. The
             ``weight_decay`` of ``adamw`` acts on all parameters.
 
-    Source: Loshchilov & Hutter, Decoupled Weight Decay Regularization, ICLR 2019, in torch's form: there λ is
-    multiplied by
-    the schedule alone.
+    This is torch's form of the paper's: there λ is multiplied by the schedule alone.
+
+    Source: Loshchilov & Hutter, Decoupled Weight Decay Regularization, ICLR 2019.
 
     Example:
         >>> import torch

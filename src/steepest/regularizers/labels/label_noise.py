@@ -35,8 +35,9 @@ class LabelNoise(Regularizer):
     Args:
         level: p, above 0; of classes at most 1.
 
-    Source: Xie, Wang, Wei, Wang & Tian, DisturbLabel: Regularizing CNN on the Loss Layer, CVPR 2016, who draw the true
-    class, too.
+    Xie et al. draw the true class, too.
+
+    Source: Xie, Wang, Wei, Wang & Tian, DisturbLabel: Regularizing CNN on the Loss Layer, CVPR 2016.
 
     Example:
         >>> from steepest.objectives.target import ClassTarget

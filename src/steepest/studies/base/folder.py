@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from steepest.errors import FolderError
+from steepest.files import reachable
 
 FILE = "study.json"
 """What says of a folder which study it is of."""
@@ -27,9 +28,9 @@ def read_study(path: Path) -> dict[str, str] | None:
     """Return which study a folder is of, and its size; None where it is of none.
 
     Raises:
-        FolderError: the file that says it cannot be read.
+        FolderError: the folder's name cannot be looked up, or the file that says it cannot be read.
     """
-    file = path / FILE
+    file = reachable(path) / FILE
     if not file.is_file():
         return None
     try:
