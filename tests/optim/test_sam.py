@@ -15,6 +15,8 @@ from steepest import optim
 from steepest.errors import OptionError
 from steepest.optim import make_rule, make_spec
 from steepest.optim.spec import MethodSettings
+from steepest.regularizers.applied import Applied
+from steepest.regularizers.around import Around
 from steepest.testing.methods import STEPS, Fit, Rows, run
 
 RULES = ["sgd", "momentum", "adam", "adamw(weight_decay=0.1)", "torch:Adamax", "schedule-free-sgd", "muon"]
@@ -99,6 +101,41 @@ def test_a_weight_without_a_second_gradient_is_put_back() -> None:
     assert problem.model["b"].item() == 2.0
     assert problem.model["a"].item() != 1.0
     assert info.gradients == 2
+
+
+class Pruned:
+    """A problem that holds the second of two weights at zero, and keeps the weights that it was evaluated at."""
+
+    def __init__(self) -> None:
+        self.model = nn.Linear(2, 1, bias=False)
+        self.model.weight.data.copy_(torch.tensor([[1.0, 0.0]]))
+        self.seen: list[list[float]] = []
+
+    def loss(self, batch: Any) -> torch.Tensor:
+        self.seen.append(self.model.weight.flatten().tolist())
+        return (self.model(torch.tensor([[1.0, 3.0]])) - 3).square().sum()
+
+    def losses(self, batch: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        return (loss := self.loss(batch)), loss
+
+    def around(self) -> Around:
+        return Around(Applied((), self.model), self.model, {"weight": torch.tensor([[1.0, 0.0]])})
+
+
+class NoDraws(NoRows):
+    def draws(self, step: int) -> dict[str, torch.Tensor]:
+        return {}
+
+
+@pytest.mark.parametrize("name", ["sam", "asam"])
+def test_the_worse_point_holds_pruned_weights_at_zero(name: str) -> None:
+    problem = Pruned()
+    method = make_spec(f"{name}(sgd, lr=0.1, rho=0.5)").make(MethodSettings(lambda step: 1.0))
+    list(method.steps(problem, method.init(problem), NoDraws(), 0, 1))
+    [_, (first, second)] = problem.seen
+    assert second == 0.0
+    assert first == pytest.approx(0.5, abs=0.01)
+    assert problem.model.weight[0, 1] == 0.0
 
 
 def test_where_the_gradient_is_0_nothing_becomes_nan() -> None:

@@ -91,6 +91,10 @@ class Around(Protocol):
         """Change the gradients that the parameters have, before they are clipped, and let parameters decay."""
         ...
 
+    def mask_gradients(self) -> None:
+        """Set the gradients of what a run holds at zero to zero, before the parameters move within a step."""
+        ...
+
     def after(self, step: int, rate: float) -> None:
         """Change the parameters after the update."""
         ...

@@ -44,19 +44,21 @@ class Around:
     def before(self, step: int, draws: Mapping[str, Tensor], rate: float = 0.0) -> None:
         """Change the gradients that the parameters have, before they are clipped; parameters that decay do."""
         if not self.applied.acts("gradient", "decay"):
-            self._mask_gradients()
+            self.mask_gradients()
             return
         there = {name: each.grad for name, each in self._parameters.items() if each.grad is not None}
         c = self.applied.coefficients(step, rate)
         for name, value in self.applied.gradients(there, self._parameters, draws, c).items():
             self._parameters[name].grad = value
-        self._mask_gradients()
+        self.mask_gradients()
         own = {name: self._parameters[name].detach() for name in there}
         for name, value in self.applied.decayed(own, c).items():
             if value is not own[name]:
                 own[name].copy_(value)
 
-    def _mask_gradients(self) -> None:
+    @torch.no_grad()
+    def mask_gradients(self) -> None:
+        """Set the gradients of what is held at zero to zero, also before a step looks at other points."""
         for name, mask in self._masks.items():
             gradient = self._parameters[name].grad
             if gradient is not None:

@@ -257,6 +257,8 @@ class SAMMethod(GradientMethod):
             held().backward()
 
         backward()
+        if state.around is not None:
+            state.around.mask_gradients()
         moved = [each for each in state.parameters.values() if each.grad is not None]
         start = [each.detach().clone() for each in moved]
         self._climb(moved)
