@@ -11,6 +11,7 @@ import torch
 import steepest as st
 from steepest.cli.compressing import distil, prune
 from steepest.data.dataset import Shape
+from steepest.errors import FolderError
 from steepest.models import build_model
 from steepest.procedures.pruning import Pruning
 from steepest.sweep.observer import Observer
@@ -73,3 +74,11 @@ def test_distil_teaches_a_smaller_model(run: Path) -> None:
     result = st.Result.load(run.with_name("x-distilled"))
     assert {arm.title for arm in result.comparison.arms} == {"taught", "alone", "teacher's model"}
     assert result.arm("taught").about.model == "mlp(hidden=(4,))"
+
+
+def test_what_is_no_folder_of_a_comparison_is_named(tmp_path: Path, churn_csv: Path) -> None:
+    for make in (prune, lambda folder: distil(folder, "linear")):
+        with pytest.raises(FolderError, match=r"there is no folder .*nowhere'\nHint: "):
+            make(tmp_path / "nowhere")
+        with pytest.raises(FolderError, match=r"is a file, not the folder of a comparison\nHint: "):
+            make(churn_csv)

@@ -143,3 +143,24 @@ def test_a_first_stage_that_always_fails_ends_the_plan() -> None:
 def test_a_procedure_that_makes_no_sense_is_refused(text: str) -> None:
     with pytest.raises(OptionError, match=r"\nHint: "):
         make_procedure(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("prune('0.9')", "sparsity='0.9' is not a number from 0 to below 1"),
+        ("prune(x)", "sparsity='x' is not a number from 0 to below 1"),
+        ("prune(2)", "sparsity must be from 0 to below 1, not 2.0"),
+        ("prune(0.9, 0)", "steps must be a whole number of at least 1, not 0"),
+        ("prune(0.9, at=0)", "at must be above 0 and below 1, not 0.0"),
+        ("prune(0.9, output=2)", "output must be from 0 to 1, not 2.0"),
+        ("continue(0)", "at must be above 0 and below 1, not 0.0"),
+        ("continue(x)", "at='x' is not a number above 0 and below 1"),
+        ("distil('linear', x)", "alpha='x' is not a number from 0 to 1"),
+        ("prune(sparsty=0.9)", "prune has no option 'sparsty'\nHint: did you mean 'sparsity'?"),
+    ],
+)
+def test_a_wrong_option_is_named_with_its_range(text: str, said: str) -> None:
+    with pytest.raises(OptionError) as found:
+        make_procedure(text)
+    assert str(found.value).startswith(said)

@@ -15,34 +15,38 @@ if TYPE_CHECKING:
     from steepest.api import Result
     from steepest.prediction.model import TrainedModel
 
-Run = Annotated[
-    Path, typer.Argument(help="Folder of a comparison, whose best network it is.", metavar="FOLDER")
-]
-Out = Annotated[
-    Path | None,
-    typer.Option(help="Folder for all results (default: FOLDER-pruned or -distilled).", metavar="FOLDER"),
-]
+Run = Annotated[Path, typer.Argument(help="Folder of a finished comparison.", metavar="FOLDER")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", metavar="", help="Print only the result.")]
 
 
 def prune(
     folder: Run,
     sparsity: Annotated[
-        float, typer.Option(help="Share of the weights that become 0.", metavar="SHARE")
+        float, typer.Option(help="Share of the weights, or hidden neurons, that are pruned.", metavar="SHARE")
     ] = 0.9,
     steps: Annotated[int, typer.Option(help="Prunings, with training in between.", metavar="N")] = 1,
-    unit: Annotated[str, typer.Option(help="weight or neuron.", metavar="UNIT")] = "weight",
-    scope: Annotated[str, typer.Option(help="layer or network.", metavar="SCOPE")] = "layer",
-    out: Out = None,
+    unit: Annotated[str, typer.Option(help="What is pruned: weight or neuron.", metavar="UNIT")] = "weight",
+    scope: Annotated[
+        str,
+        typer.Option(
+            help="Where sizes are compared: within each layer, or over the whole network.", metavar="SCOPE"
+        ),
+    ] = "layer",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for all results (default: FOLDER-pruned).", metavar="FOLDER")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Train the best network of a comparison again and prune it, beside what is not pruned.
 
-    The controls train as long without pruning: the same network, and a small one with as many weights as are left.
+    The controls train as long without pruning: the same network, and a small one with about as many
+    parameters as are left.
     """
     from steepest.api import load
+    from steepest.record.store import Folder
 
     procedure = f"prune({sparsity}, {steps}, unit={unit}, scope={scope})"
+    Folder.open(folder)
     trained = load(folder / "model")
     arms = [_arm(trained, procedure, "pruned"), _arm(trained, "train", "not pruned")]
     small = _small(trained, sparsity, unit)
@@ -59,17 +63,27 @@ def distil(
     ],
     alpha: Annotated[float, typer.Option(help="Share of the teacher in the loss.", metavar="SHARE")] = 0.9,
     temperature: Annotated[
-        float | None, typer.Option(help="Of both networks' logits (default: 4).", metavar="T")
+        float | None,
+        typer.Option(
+            help="Temperature by which both networks' logits are divided (classes only; default: 4).",
+            metavar="T",
+        ),
     ] = None,
-    out: Out = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for all results (default: FOLDER-distilled).", metavar="FOLDER"),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Train the best network of a comparison again as the teacher of a smaller one.
 
-    The controls are the small network alone, as long as teacher and student together, and the teacher's.
+    The controls are the small network alone, as long as teacher and student together, and the teacher's model
+    alone.
     """
     from steepest.api import load
+    from steepest.record.store import Folder
 
+    Folder.open(folder)
     trained = load(folder / "model")
     heat = "" if temperature is None else f", temperature={temperature}"
     taught = {**_arm(trained, f"distil({trained.about.model!r}, {alpha}{heat})", "taught"), "model": model}

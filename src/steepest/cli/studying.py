@@ -43,11 +43,17 @@ def study(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for all results (default: runs/NAME).", metavar="FOLDER", rich_help_panel="Output"
+            help="Folder for all results (default: runs/NAME, with -quick or -full behind it).",
+            metavar="FOLDER",
+            rich_help_panel="Output",
         ),
     ] = None,
     dry_run: Annotated[
-        bool, _flag("--dry-run", help="Print what is compared and how much work it is; train nothing.")
+        bool,
+        _flag(
+            "--dry-run",
+            help="Print what is compared and how much work it is; train nothing (images may be downloaded).",
+        ),
     ] = False,
     notebook: Annotated[
         Path | None,
@@ -62,10 +68,10 @@ def study(
     quiet: Annotated[bool, _flag("--quiet", "-q", help="Print only the result.")] = False,
     verbose: Annotated[bool, _flag("--verbose", "-v", help="Print a line for each run.")] = False,
 ) -> None:
-    """Make a study: a named experiment that asks one question and is held against published numbers.
+    """Make a study: a named experiment that asks one question and is compared with a published one.
 
-    The same command goes on with a study that was interrupted. Exit status: 0; 1 if something is not true that must
-    be; 2 for a wrong option.
+    The same command goes on with a study that was interrupted. Exit status: 0; 1 if a check fails; 2 for a
+    wrong option.
     """
     if quick and full:
         raise OptionError("--quick and --full exclude each other", hint="leave one of the two out.")

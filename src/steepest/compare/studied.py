@@ -96,7 +96,7 @@ class Studied(Frozen):
         columns: heads of the columns of ``rows``.
         rows: the arms.
         beside: published beside measured.
-        checks: what must be true.
+        checks: the checks, each with whether it holds.
         drawings: its figures.
         notes: what else is to be known.
     """

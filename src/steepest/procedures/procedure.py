@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from steepest.components import grammar
 from steepest.components.references import load_reference
 from steepest.components.registry import Registry
-from steepest.errors import OptionError
+from steepest.errors import OptionError, unknown_name
 from steepest.procedures.pruning import Pruning
 from steepest.procedures.teaching import Teaching
 
@@ -144,6 +144,10 @@ def make_procedure(text: str) -> Procedure:
         bound = signature.bind(*spec.arguments, **spec.options)
     except TypeError as error:
         known = ", ".join(signature.parameters)
+        wrong = next((each for each in spec.options if each not in signature.parameters), None)
+        if wrong is not None:
+            found = unknown_name("option", wrong, signature.parameters)
+            raise OptionError(f"{name} has no option {wrong!r}", hint=found.hint) from None
         hint = f"its options are {known}." if known else "it has no options."
         raise OptionError(f"the procedure {text!r} cannot be made: {error}", hint=hint) from None
     bound.apply_defaults()

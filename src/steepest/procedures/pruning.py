@@ -67,8 +67,8 @@ def read_pruning(text: str) -> Pruning:
     return made
 
 
-def check_share(name: str, value: float, *, least: float = 0.0) -> float:
-    """Return a share from ``least`` to below 1 as a number.
+def check_share(name: str, value: float, *, above: bool = False) -> float:
+    """Return a share from 0 (or ``above`` it) to below 1 as a number.
 
     Raises:
         OptionError: it is none.
@@ -77,8 +77,28 @@ def check_share(name: str, value: float, *, least: float = 0.0) -> float:
         >>> check_share("sparsity", 0)
         0.0
     """
-    if isinstance(value, bool) or not least <= value < 1:
-        raise OptionError(f"{name}={value!r} is no share", hint=f"give a number from {least:g} to below 1.")
+    known = "above 0 and below 1" if above else "from 0 to below 1"
+    if isinstance(value, bool) or not isinstance(value, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise OptionError(f"{name}={value!r} is not a number {known}", hint=f"write it as {name}=0.5.")
+    if not 0 <= value < 1 or (above and value == 0):
+        raise OptionError(f"{name} must be {known}, not {value!r}", hint="give a share, such as 0.5.")
+    return float(value)
+
+
+def check_part(name: str, value: float) -> float:
+    """Return a part from 0 to 1 as a number.
+
+    Raises:
+        OptionError: it is none.
+
+    Example:
+        >>> check_part("alpha", 1)
+        1.0
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise OptionError(f"{name}={value!r} is not a number from 0 to 1", hint=f"write it as {name}=0.5.")
+    if not 0 <= value <= 1:
+        raise OptionError(f"{name} must be from 0 to 1, not {value!r}", hint="give a share, such as 0.5.")
     return float(value)
 
 
@@ -93,7 +113,9 @@ def check_count(name: str, value: int) -> int:
         5
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise OptionError(f"{name}={value!r} is no number of them", hint="give a whole number of at least 1.")
+        raise OptionError(
+            f"{name} must be a whole number of at least 1, not {value!r}", hint="give one, such as 1."
+        )
     return value
 
 

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from steepest.components import grammar
 from steepest.errors import OptionError
-from steepest.procedures.pruning import check_one_of
+from steepest.procedures.pruning import check_one_of, check_part
 
 Targets = Literal["soft", "hard"]
 """What is learned of a teacher of classes: its probabilities, or its decisions."""
@@ -80,8 +80,7 @@ def check_teaching(made: Teaching) -> None:
     Example:
         >>> check_teaching(Teaching(0.5, 2.0))
     """
-    if isinstance(made.alpha, bool) or not 0 <= made.alpha <= 1:
-        raise OptionError(f"alpha={made.alpha!r} is no share", hint="give a number from 0 to 1.")
+    check_part("alpha", made.alpha)
     if made.temperature is not None and (
         isinstance(made.temperature, bool) or not 0 < made.temperature < math.inf
     ):

@@ -64,6 +64,11 @@ class Folder:
             FolderError: the folder does not exist, holds no experiment, or is of a later format.
         """
         folder = cls(path)
+        if folder.path.is_file():
+            raise FolderError(
+                f"{str(path)!r} is a file, not the folder of a comparison",
+                hint="name the --out folder of a comparison.",
+            )
         if not folder.path.is_dir():
             near = sorted(str(each.parent) for each in folder.path.parent.glob("*/experiment.toml"))
             more = f" There are: {', '.join(near[:5])}." if near else ""

@@ -1,6 +1,6 @@
-"""Studies: named experiments that ask one question and are held against published numbers.
+"""Studies: named experiments that ask one question and are compared with published ones.
 
-A study is one file of this package. It says which arms are compared on which data, what must be true of the result,
+A study is one file of this package. It says which arms are compared on which data, the checks of the result,
 and which sentence the measured differences support. :func:`study` makes its comparison, or goes on with it.
 """
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from steepest.errors import OptionError, unknown_name
+from steepest.errors import unknown_name
 from steepest.procedures.procedure import POINTS, Point, Procedure, Stage
+from steepest.procedures.pruning import check_share
 
 COMPONENTS = {
     "continue": {
@@ -31,8 +32,7 @@ def continued(at: float = 0.5, *, point: Point = "best") -> Procedure:
         >>> continued(0.25, point="last").stages
         (Stage(share=0.25, start=None), Stage(share=0.75, start='last'))
     """
-    if isinstance(at, bool) or not 0 < at < 1:
-        raise OptionError(f"continue: at={at!r} is no share", hint="give at above 0 and below 1.")
+    at = check_share("at", at, above=True)
     if point not in POINTS:
         raise unknown_name("point of continue", str(point), POINTS)
-    return Procedure((Stage(float(at)), Stage(1.0 - at, point)))
+    return Procedure((Stage(at), Stage(1.0 - at, point)))

@@ -63,7 +63,7 @@ def distil(
         >>> first.model, str(second.taught)
         ('mlp(hidden=(64,))', 'teacher(1.0)')
     """
-    at = check_share("at", at, least=1e-6)
+    at = check_share("at", at, above=True)
     check_one_of("point of distil", point, POINTS)
     try:
         model = str(grammar.parse(teacher))

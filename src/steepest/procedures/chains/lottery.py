@@ -7,7 +7,15 @@ from typing import Literal, get_args
 
 from steepest.errors import OptionError
 from steepest.procedures.procedure import POINTS, Draw, Point, Procedure, Stage
-from steepest.procedures.pruning import SCOPES, Pruning, Scope, check_count, check_one_of, check_share
+from steepest.procedures.pruning import (
+    SCOPES,
+    Pruning,
+    Scope,
+    check_count,
+    check_one_of,
+    check_part,
+    check_share,
+)
 
 COMPONENTS = {
     "lottery": {
@@ -76,7 +84,7 @@ def lottery(
     """
     sparsity, rounds = check_share("sparsity", sparsity), check_count("rounds", rounds)
     rewind = check_share("rewind", rewind)
-    output = 1.0 if output == 1 else check_share("output", output)
+    output = check_part("output", output)
     check_one_of("scope", scope, SCOPES)
     check_one_of("ticket", ticket, TICKETS)
     check_one_of("init", init, INITS)

@@ -11,6 +11,7 @@ from steepest.procedures.pruning import (
     Unit,
     check_count,
     check_one_of,
+    check_part,
     check_share,
 )
 
@@ -62,7 +63,7 @@ def prune(
         [(0.5, 0.0), (0.25, 0.7), (0.25, 0.8)]
     """
     sparsity, steps = check_share("sparsity", sparsity), check_count("steps", steps)
-    at, output = check_share("at", at, least=1e-6), _part("output", output)
+    at, output = check_share("at", at, above=True), check_part("output", output)
     check_one_of("scope", scope, SCOPES)
     check_one_of("unit", unit, UNITS)
     check_one_of("point of prune", point, POINTS)
@@ -72,8 +73,3 @@ def prune(
         pruning = Pruning(reached, output * reached, scope, unit)
         stages.append(Stage((1 - at) / steps, point, prune=pruning))
     return Procedure(tuple(stages))
-
-
-def _part(name: str, value: float) -> float:
-    """Return a part from 0 to 1 as a number."""
-    return 1.0 if value == 1 and not isinstance(value, bool) else check_share(name, value)

@@ -11,7 +11,7 @@ COMPONENTS = {"train-for": {"object": "train_for", "what": "one run of another l
 
 
 def train_for(times: float = 2.0) -> Procedure:
-    """Train once, so many times as long as the other arms: the control of procedures that are longer.
+    """Train once, ``times`` times as long as the other arms: the control of procedures that are longer.
 
     Args:
         times: its length in lengths of ``train``, above 0.

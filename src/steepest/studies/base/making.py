@@ -115,7 +115,7 @@ class StudyResult:
 
     @property
     def passed(self) -> bool:
-        """Whether everything is true that must be."""
+        """Whether all checks hold."""
         return all(each.passed for each in self.studied.checks)
 
     @property
@@ -180,7 +180,7 @@ def study(
 
     Args:
         name: of the study, as ``steepest list studies`` shows it.
-        out: the folder (default: ``runs/NAME``).
+        out: the folder (default: ``runs/NAME``, with ``-quick`` or ``-full`` behind it for these sizes).
         size: ``quick`` (half a minute, on bundled images), ``default`` (minutes) or ``full`` (the published size, with
             tuned learning rates beside the published ones).
         observer: receives the progress (default: a progress bar on the terminal).

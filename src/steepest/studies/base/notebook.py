@@ -36,7 +36,7 @@ def notebook(made: Study, size: Size, out: str | None = None) -> dict[str, Any]:
             f"planned = plan_study({made.name!r}, {size!r})\nprint(planned)"
         ),
         _code(f"result = planned.run({where})"),
-        _text("The arms, published beside measured numbers, what must be true, and the answer:"),
+        _text("The arms, published beside measured numbers, the checks, and the answer:"),
         _code("result"),
         _code("result.result.arms"),
         _code("print(result.report)"),

@@ -1,4 +1,4 @@
-"""The contract of a study: question, data, arms, published numbers, what must be true, figure and headline."""
+"""The contract of a study: question, data, arms, published numbers, checks, figure and headline."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Answer:
         verdict: which of the study's headlines the intervals support.
         fields: what the headline is filled with.
         beside: published beside measured.
-        checks: what must be true.
+        checks: the checks, each with whether it holds.
         drawings: figures.
         notes: what else is to be known.
     """
