@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from steepest.data.dataset import InputField, Part, Shape, TargetScale
+from steepest.data.dataset import Dataset, InputField, Part, Shape, TargetScale
 from steepest.errors import OptionError
 from steepest.models import build_model
 from steepest.objectives.target import ClassTarget, ImageTarget, Target
 from steepest.regularizers import read_regularizers
 from steepest.regularizers.batch.augment import rotated, shifted
+from steepest.regularizers.check import check_regularizers
 from steepest.rng import stream
 from tests.regularizers.test_inside import trained
 
@@ -115,3 +117,20 @@ def test_no_change_is_plain_training_bit_for_bit() -> None:
     draw = stream(0, "data", 34)
     part = Part((torch.from_numpy(draw.standard_normal((40, 3))),), torch.from_numpy(draw.integers(0, 3, 40)))
     assert trained(part, "augment")[1] == trained(part, "none")[1]
+
+
+def of(part: Part) -> tuple[torch.nn.Module, Dataset]:
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(90, 2))
+    return net, Dataset("images", "label", part, part, part, SHAPE, ("a", "b"))
+
+
+@pytest.mark.parametrize("text", ["augment(flip=0.1)", "augment(flip=0.002)", "augment(colour=0.005)"])
+def test_a_rare_or_small_change_is_a_change(rows: Part, text: str) -> None:
+    net, data = of(rows)
+    check_regularizers(text, net, data, ())
+
+
+def test_what_never_changes_a_pixel_is_refused(rows: Part) -> None:
+    net, data = of(replace(rows, inputs=(torch.full_like(rows.inputs[0], 7),)))
+    with pytest.raises(OptionError, match=r"'augment\(flip=0.5.* changes nothing in the batches"):
+        check_regularizers("augment(flip=0.5)", net, data, ())

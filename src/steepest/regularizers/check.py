@@ -17,6 +17,9 @@ from steepest.regularizers import Regularizer, read_regularizers
 from steepest.regularizers.applied import Applied, source_of
 from steepest.wording import counted
 
+TRIED_ROWS, TRIED_STEPS = 256, 32
+"""How many rows in how many steps have to stay as they are before it is said that a regularizer changes nothing."""
+
 
 def moves_tables(text: str) -> str:
     """Return the regularizer that acts on every row of embedding tables in every step; empty if none does.
@@ -88,10 +91,11 @@ def check_regularizers(text: str, model: nn.Module, data: Dataset, tables: tuple
                 f"the regularizer {str(each)!r} acts on nothing: the model has no {' or '.join(each.roles)} to train",
                 hint="choose other parameters by its option on, or leave it out.",
             )
-        if "batch" in each.places and _unchanged(each, applied, rows):
+        if "batch" in each.places and _unchanged(each, applied, rows) and _never_changes(each, applied, data):
             raise OptionError(
                 f"the regularizer {str(each)!r} changes nothing in the batches of this data",
-                hint="input-noise needs continuous columns; leave it out here.",
+                hint="input-noise needs continuous columns, augment images in which its change can be seen; leave it "
+                "out here.",
             )
         if "labels" in each.places:
             _checked(each, "labels", lambda applied=applied: _labelled(applied, rows))
@@ -105,8 +109,8 @@ def check_regularizers(text: str, model: nn.Module, data: Dataset, tables: tuple
         _checked(each, "its other functions", lambda applied=applied: _tried(applied, weights))
 
 
-def _unchanged(each: Regularizer, applied: Applied, rows: Part) -> bool:
-    found = _checked(each, "batch", lambda: applied.batch(rows, source_of(0, 0)))
+def _unchanged(each: Regularizer, applied: Applied, rows: Part, step: int = 0) -> bool:
+    found = _checked(each, "batch", lambda: applied.batch(rows, source_of(0, step)))
     if not isinstance(found, Part) or [(t.shape, t.dtype) for t in found.tensors] != [
         (t.shape, t.dtype) for t in rows.tensors
     ]:
@@ -115,6 +119,12 @@ def _unchanged(each: Regularizer, applied: Applied, rows: Part) -> bool:
             hint="return dataclasses.replace(part, …) with tensors of the same shapes and types.",
         )
     return all(torch.equal(a, b) for a, b in zip(found.tensors, rows.tensors, strict=True))
+
+
+def _never_changes(each: Regularizer, applied: Applied, data: Dataset) -> bool:
+    """Return whether many draws for many rows change nothing, as a change may be rare or small."""
+    rows = data.train.take(torch.arange(TRIED_ROWS) % len(data.train))
+    return all(_unchanged(each, applied, rows, step) for step in range(1, TRIED_STEPS + 1))
 
 
 def _labelled(applied: Applied, rows: Part) -> None:
