@@ -201,3 +201,11 @@ def test_rows_trained_with_a_wrong_label_are_known_by_their_true_one(labels: str
     seen = SeenRows.of(table.variant(labels=labels))
     own = table.dataset().train
     assert seen.look_up((*own.inputs, own.target))[:, 1].all()
+
+
+def test_rows_that_a_run_drew_itself_are_those_its_model_knows() -> None:
+    data = read_table(churn_table(1000), target="churned").variant(train_rows="run:60")
+    own = data.training(3)
+    known = (*own.inputs, own.target)
+    assert SeenRows.of(data, seed=3).look_up(known)[:, 1].all()
+    assert not SeenRows.of(data).look_up(known)[:, 1].all()

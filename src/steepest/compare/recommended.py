@@ -17,7 +17,8 @@ def recommended(evidence: Evidence, against: Sequence[Difference], *, trained: b
     best on validation: the test rows decide only whether the network is needed. Else it is the best on validation of
     the winner, whose value is the mean over its seeds, and those baselines that it is not ahead of by a detectable
     difference; where no rows are held out, it is the winner. If every run of every optimizer failed, it is the best
-    baseline on validation. A baseline that is not saved cannot be used.
+    baseline on validation. A baseline that is not saved cannot be used, and one
+    without a finite value on the test rows is not recommended.
 
     Args:
         evidence: the runs and the baselines.
@@ -31,7 +32,7 @@ def recommended(evidence: Evidence, against: Sequence[Difference], *, trained: b
     known = {
         each.title: sign * each.validation.get(evidence.metric, math.nan)
         for each in evidence.baselines
-        if each.saved
+        if each.saved and math.isfinite(each.test.get(evidence.metric, math.nan))
     }
     costs = {title: cost for title, cost in known.items() if math.isfinite(cost)}
     ahead = {title: cost for title, cost in costs.items() if title in better}

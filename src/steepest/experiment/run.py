@@ -400,7 +400,8 @@ def _network(runner: Runner, settings: Settings, evidence: Evidence, run: Planne
         code=of_network(net) if own else "",
         outputs=outputs_of(net, data.shape) if own else (),
     )
-    return TrainedModel(net, about, settings.datasets.pipeline(run.recipe.data), SeenRows.of(data))
+    seen = SeenRows.of(data, seed=run.key.seed)
+    return TrainedModel(net, about, settings.datasets.pipeline(run.recipe.data), seen)
 
 
 def _trained(evidence: Evidence, run: PlannedRun) -> dict[str, Any]:

@@ -110,13 +110,18 @@ class SeenRows:
     judged: float
 
     @classmethod
-    def of(cls, dataset: Dataset) -> SeenRows:
-        """Return the rows of a dataset."""
+    def of(cls, dataset: Dataset, *, seed: int | None = None) -> SeenRows:
+        """Return the rows of a dataset.
+
+        Args:
+            dataset: training, validation and test rows.
+            seed: the run seed, where each run draws its own training rows; None: the rows of the split seed's draw.
+        """
         held = (dataset.validation, dataset.test)
         train, validation, test = (
             hashed((*(each.cpu() for each in part.inputs), part.target.cpu()))
             for part in (
-                dataset.true_train,
+                dataset.true_train if seed is None else dataset.true_training(seed),
                 *(each if dataset.held_out else each.take(NO_ROW) for each in held),
             )
         )
