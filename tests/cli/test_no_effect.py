@@ -226,3 +226,27 @@ def test_what_a_data_set_suggests_gives_way_to_what_is_chosen() -> None:
         assert "month" not in st.read_table("flights", **options).options.categorical
     dropped = st.read_table("flights").options.drop
     assert dropped == [] or dropped[0] not in st.read_table("flights", categorical=dropped[:1]).options.drop
+
+
+@pytest.mark.parametrize(
+    ("given", "fact"),
+    [
+        (["--dropout", "0.1"], "--dropout 0.1 gives the model a dropout of its own"),
+        (["--dropout", "0.3"], "--dropout 0.3 gives the model a dropout of its own"),
+        (
+            ["--model", "tabm(dropout=0.1)"],
+            "--model 'tabm(dropout=0.1)' gives the model a dropout of its own",
+        ),
+        (["--dropout", "0"], ""),
+        ([], "the regularizer 'dropout(0.2)' replaces the default dropout of the model, 0.1."),
+    ],
+)
+def test_a_dropout_of_the_model_beside_the_regularizer(
+    steepest: Any, files: Path, given: list[str], fact: str
+) -> None:
+    """One that the user gave is an error; the default is replaced, which the plan says."""
+    how = ["--target", "churned", "-o", "sgd(lr=0.1)", "--regularizer", "dropout(0.2)", "--epochs", "1"]
+    said = steepest("compare", "churn.csv", *how, "--dry-run", *given, "--out", "out")
+    refused = "gives" in fact
+    assert (said.status, fact in " ".join((said.out + said.err).split())) == (2 * refused, True)
+    assert refused is ("the regularizer replaces the dropout that a model has by default" in said.err)

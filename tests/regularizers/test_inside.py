@@ -186,6 +186,34 @@ def test_the_hooks_of_a_run_replace_those_before(rows: Part) -> None:
     assert not any(each._forward_pre_hooks for each in net.modules())
 
 
+def test_dropout_is_of_linear_layers_of_any_class(data) -> None:
+    """Those of tabm, which hold the weights of all members, are no torch.nn.Linear; its own dropout is the same."""
+    how = {"model": "tabm(hidden=(6, 5), k=3, dropout=0.5)"}
+    right = run(data, eager("sgd(lr=0.1)"), **how)
+    how = {"model": "tabm(hidden=(6, 5), k=3)", "regularizer": "dropout(0.5)"}
+    found = run(data, eager("sgd(lr=0.1)"), **how)
+    assert found.losses == right.losses
+
+
+def test_dropout_replaces_that_which_a_model_has_by_default(data) -> None:
+    """The run is that of the model without dropout of its own; the next run of the model has it again."""
+    how = {"regularizer": "dropout(0.4)"}
+    for model in ("embedding-mlp", "tabm", "wide-deep"):
+        right = run(data, eager("sgd(lr=0.1)"), model=f"{model}(dropout=0.0, hidden=(6,))", **how)
+        found = run(data, eager("sgd(lr=0.1)"), model=f"{model}(hidden=(6,))", **how)
+        for value, own in zip(found.weights.values(), right.weights.values(), strict=True):
+            assert torch.equal(value, own)
+        net = build_model(model, data.shape).double()
+        before = str(net)
+        [made] = read_regularizers("dropout(0.4)")
+        made.check(net, data.train.take(torch.arange(4)), ClassTarget(3))
+        assert "replaces the default dropout of the model, 0." in made.about(net, data.train)
+        attach([made], net, data.train)
+        assert str(net) != before
+        attach([], net, data.train)
+        assert str(net) == before
+
+
 @pytest.mark.parametrize(
     ("model", "text", "fact"),
     [

@@ -41,7 +41,7 @@ from steepest.recipe import (
     stable_hash,
 )
 from steepest.regularizers import regularizer_meant
-from steepest.regularizers.check import check_method, check_regularizers, check_taught
+from steepest.regularizers.check import about_regularizers, check_method, check_regularizers, check_taught
 from steepest.report.progress import data_text
 from steepest.schedules import LONG, make_schedule
 from steepest.sweep.advice import advice
@@ -347,13 +347,14 @@ def _arm_notes(
     check_model(net, data)
     if experiment.execution.rows == "on":
         check_rows(net, data, [each.optimizer.rule for each in alike], arm.regularizer)
+    said = about_regularizers(arm.regularizer, net, data)
     problem = problem_of(net, data, made.recipe)
     for each in alike:
         each.optimizer.rule.check(problem)
     size, rows = made.recipe.batch_size, len(data.train)
     advised = advice(_methods(alike), arm.schedule, net, batch_size=size, rows=rows)
     densely = about_rows(net, data, made.recipe, experiment.execution)
-    return [*data.notes, *about_outputs(net, data), *advised, *densely]
+    return [*data.notes, *about_outputs(net, data), *said, *advised, *densely]
 
 
 def _arm(

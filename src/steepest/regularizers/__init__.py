@@ -80,6 +80,8 @@ class Regularizer(Component):
         strength_of: the option that says how strong it is, which a comparison tunes where it is not given; empty if
             there is none.
         strengths: the least and the greatest value of it that are tried.
+        in_place_of: the option of models that does the same; empty if there is none. Its default is replaced by the
+            regularizer, while a value of the user's beside the regularizer is an error.
 
     Example:
         >>> read_regularizers("l2(1e-4)")[0].places
@@ -91,6 +93,7 @@ class Regularizer(Component):
     mixes: ClassVar[bool] = False
     strength_of: ClassVar[str] = ""
     strengths: ClassVar[tuple[float, float]] = (0.0, 0.0)
+    in_place_of: ClassVar[str] = ""
 
     def __str__(self) -> str:
         """Return the specification as it is written; without the strength where it is not given."""
@@ -125,6 +128,11 @@ class Regularizer(Component):
     def check(self, model: nn.Module, rows: Part, target: Target) -> None:
         """Raise an ``OptionError`` if it cannot regularize a model on such rows, before anything long begins."""
         del model, rows, target
+
+    def about(self, model: nn.Module, rows: Part) -> str:
+        """Return what a person should know of it on such a model, as a sentence; empty for nothing."""
+        del model, rows
+        return ""
 
     def batch(self, part: Part, draw: np.random.Generator) -> Part:
         """Return a batch as it is trained on.

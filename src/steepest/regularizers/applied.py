@@ -182,20 +182,25 @@ class Applied:
 
     def decayed(self, weights: Mapping[str, Tensor], c: Coefficients) -> dict[str, Tensor]:
         """Return the weights as the optimizer's update gets them."""
-        found = dict(weights)
-        for each in self._at["decay"]:
-            for name in each.names:
-                if name in found:
-                    found[name] = each.of.decayed(found[name], each.own(c))
-        return found
+        return self._changed(weights, c, "decay", lambda of: of.decayed)
 
     def updated(self, weights: Mapping[str, Tensor], c: Coefficients) -> dict[str, Tensor]:
         """Return the weights after the optimizer's update as they are kept."""
+        return self._changed(weights, c, "update", lambda of: of.updated)
+
+    def _changed(
+        self,
+        weights: Mapping[str, Tensor],
+        c: Coefficients,
+        place: Place,
+        how: Callable[[Regularizer], Callable[[Tensor, Coefficients], Tensor]],
+    ) -> dict[str, Tensor]:
+        """Return the weights after what acts at a place on one at a time."""
         found = dict(weights)
-        for each in self._at["update"]:
+        for each in self._at[place]:
             for name in each.names:
                 if name in found:
-                    found[name] = each.of.updated(found[name], each.own(c))
+                    found[name] = how(each.of)(found[name], each.own(c))
         return found
 
     def averages(self, weights: Mapping[str, Tensor], buffers: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from steepest.data.dataset import Dataset, Part
+from steepest.data.dataset import Dataset, Note, Part
 from steepest.errors import OptionError, first_line
 from steepest.objectives.target import target_of
 from steepest.optim.spec import MethodSpec
@@ -107,6 +107,13 @@ def check_regularizers(text: str, model: nn.Module, data: Dataset, tables: tuple
         if "penalty" in each.places:
             _check_penalty(each, applied, weights)
         _checked(each, "its other functions", lambda applied=applied: _tried(applied, weights))
+
+
+def about_regularizers(text: str, model: nn.Module, data: Dataset) -> list[Note]:
+    """Return what a person should know of some regularizers on a model and its data."""
+    rows = data.train.take(torch.arange(min(8, len(data.train))))
+    said = [each.about(model, rows) for each in read_regularizers(text)]
+    return [Note("info", each) for each in said if each]
 
 
 def _unchanged(each: Regularizer, applied: Applied, rows: Part, step: int = 0) -> bool:

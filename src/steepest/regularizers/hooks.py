@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+import inspect
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +12,15 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from steepest.optim.roles import roles_of
+
 SHARE = "dropout_share"
 """The buffer that holds a layer's share: a compiled step takes it as a tensor, so that one program serves all
 shares."""
-LAYERS = (nn.Linear, nn.modules.conv._ConvNd)  # pyright: ignore[reportPrivateUsage]
+OWN_SHARE = "_own_dropout_share"
+"""The attribute that keeps the share of a layer of dropout that is switched off."""
+_DROPOUTS = nn.modules.dropout._DropoutNd  # pyright: ignore[reportPrivateUsage]
+CONVOLUTION = nn.modules.conv._ConvNd  # pyright: ignore[reportPrivateUsage]
 
 
 class Hook:
@@ -32,6 +39,49 @@ def without_hooks(model: nn.Module) -> None:
                 del hooks[key]
         for name in [each for each in module._buffers if each.startswith(SHARE)]:  # pyright: ignore[reportPrivateUsage]
             delattr(module, name)
+        if OWN_SHARE in vars(module):
+            vars(module)["p"] = vars(module).pop(OWN_SHARE)
+
+
+def by_default(model: nn.Module) -> dict[nn.Module, float]:
+    """Return the layers of dropout whose share is the default of the option ``dropout`` of a model, and this share.
+
+    Example:
+        >>> class Net(nn.Module):
+        ...     def __init__(self, dropout: float = 0.1) -> None:
+        ...         super().__init__()
+        ...         self.drop = nn.Dropout(dropout)
+        >>> list(by_default(Net()).values()), by_default(Net(0.2))
+        ([0.1], {})
+    """
+    found: dict[nn.Module, float] = {}
+    for each in model.modules():
+        option = inspect.signature(type(each).__init__).parameters.get("dropout")
+        default = None if option is None else option.default
+        if isinstance(default, float):
+            layers = (one for one in each.modules() if isinstance(one, _DROPOUTS) and one.p == default > 0)
+            found |= dict.fromkeys(layers, default)
+    return found
+
+
+def switch_off(layers: Iterable[nn.Module]) -> None:
+    """Let layers of dropout leave nothing out, until :func:`without_hooks` restores their shares."""
+    for each in layers:
+        vars(each).setdefault(OWN_SHARE, each.p)
+        vars(each)["p"] = 0.0
+
+
+@contextlib.contextmanager
+def switched_off(layers: Sequence[nn.Module]) -> Generator[None]:
+    """Let layers of dropout leave nothing out inside the block."""
+    shares = [each.p for each in layers]
+    try:
+        for each in layers:
+            vars(each)["p"] = 0.0
+        yield
+    finally:
+        for each, share in zip(layers, shares, strict=True):
+            vars(each)["p"] = share
 
 
 @dataclass(frozen=True)
@@ -44,7 +94,7 @@ class Called:
         drops: the largest share of its own dropout; 0 without.
     """
 
-    hidden: tuple[nn.Linear, ...]
+    hidden: tuple[nn.Module, ...]
     embeddings: tuple[nn.Module, ...]
     drops: float
 
@@ -62,21 +112,22 @@ def called(model: nn.Module, inputs: tuple[Tensor, ...]) -> Called:
         >>> [each.in_features for each in found.hidden], found.drops
         ([3], 0.1)
     """
-    hidden: dict[nn.Linear, None] = {}
+    hidden: dict[nn.Module, None] = {}
     embeddings: dict[nn.Module, None] = {}
-    weights = [each.weight for each in model.modules() if isinstance(each, LAYERS)]
+    layers = _layers(model)
+    weights = [each.weight for each in layers]
     wanted = {each: each.requires_grad for each in model.parameters()}
     handles: list[Any] = []
 
     def linear(module: nn.Module, args: tuple[Any, ...]) -> None:
-        if isinstance(module, nn.Linear) and args[0].requires_grad:
+        if args[0].requires_grad:
             hidden.setdefault(module)
 
     def looked_up(module: nn.Module, *_: Any) -> None:
         embeddings.setdefault(module)
 
     for each in model.modules():
-        if isinstance(each, nn.Linear):
+        if each in layers and not isinstance(each, CONVOLUTION):
             handles.append(each.register_forward_pre_hook(linear))
         if isinstance(each, nn.Embedding | nn.EmbeddingBag):
             handles.append(each.register_forward_hook(looked_up))
@@ -96,6 +147,17 @@ def called(model: nn.Module, inputs: tuple[Tensor, ...]) -> Called:
         for module, before in training.items():
             module.training = before
     return Called(tuple(hidden), tuple(embeddings), dropouts.largest)
+
+
+def _layers(model: nn.Module) -> list[nn.Module]:
+    """Return the linear layers and convolutions: torch's, and modules of other classes with weights of their own."""
+    roles = roles_of(model, ())
+    return [
+        each
+        for name, each in model.named_modules()
+        if "weight" in each._parameters  # pyright: ignore[reportPrivateUsage]
+        and roles.get(f"{name}.weight" if name else "weight") == "weights"
+    ]
 
 
 class _Dropouts(TorchFunctionMode):

@@ -12,6 +12,7 @@ from steepest.data.dataset import Note, Shape
 from steepest.errors import OptionError
 from steepest.models import registry
 from steepest.recipe import SHARED_FACTORS, Experiment, ModelOptions, Protocol, flag_of
+from steepest.regularizers import read_regularizers
 from steepest.sweep.arms import CALLABLE, Wanted
 from steepest.sweep.contestants import Contestant
 from steepest.sweep.trials import trials
@@ -51,6 +52,7 @@ def check_used(
     _check_model(experiment, given, asked, arms)
     _check_tuning(given, [arm.optimizer for arm in (*arms, *beside)], experiment.protocol)
     _check_rules(experiment, arms)
+    _check_twice(experiment, asked, arms)
     unclipped = [arm.optimizer.name for arm in arms if not arm.optimizer.rule.clips]
     if experiment.protocol.clip is not None and unclipped:
         raise OptionError(
@@ -72,6 +74,29 @@ def _check_rules(experiment: Experiment, arms: Sequence[Wanted]) -> None:
                 f"{what} has no effect on {arm.optimizer.name}, whose step is not one gradient and one update",
                 hint=f"leave it out, or leave {arm.optimizer.name} out of -o.",
             )
+
+
+def _check_twice(experiment: Experiment, asked: Collection[str], arms: Sequence[Wanted]) -> None:
+    """Refuse a value of a model's option that was given beside a regularizer that does the same."""
+    listed = [arm.model for arm in experiment.arms if arm.model]
+    written = [*listed, *experiment.factors.model, experiment.model.model]
+    if experiment.plan is None:  # a folder's file has every option
+        asked = {*asked, *experiment.model.model_fields_set}
+    spelled_out = bool(experiment.arms) and experiment.plan is not None  # as a folder's list of arms is
+    for arm in arms:
+        own = next((each for each in written if str(experiment.model.spec_of(each)) == arm.model), None)
+        for each in read_regularizers(arm.regularizer) if own else ():
+            name = each.in_place_of
+            brackets = not spelled_out and grammar.parse(own or "").options.get(name)
+            beside = name in asked and _takes_options(own or "") and getattr(experiment.model, name)
+            if brackets or beside:
+                said = (
+                    f"--model {own!r}" if brackets else f"{flag_of(name)} {getattr(experiment.model, name):g}"
+                )
+                raise OptionError(
+                    f"{said} gives the model a {name} of its own, beside the regularizer {str(each)!r}",
+                    hint=f"leave one of the two out: the regularizer replaces the {name} that a model has by default.",
+                )
 
 
 def without_effect(options: ModelOptions, shape: Shape) -> tuple[Note, ...]:

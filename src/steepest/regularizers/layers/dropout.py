@@ -14,7 +14,7 @@ from steepest.errors import OptionError
 from steepest.models.normalized import Normalized
 from steepest.objectives.target import Target
 from steepest.regularizers import Regularizer
-from steepest.regularizers.hooks import SHARE, Hook, called
+from steepest.regularizers.hooks import SHARE, Hook, by_default, called, switch_off, switched_off
 from steepest.wording import counted
 
 COMPONENTS = {
@@ -43,7 +43,8 @@ class Dropout(Regularizer):
     and step,
     the same for all evaluations within a step.
 
-    A model with dropout of its own is refused, because a unit would be left out twice.
+    It replaces the dropout that a model has by default, such as that of the embedded values in ``embedding-mlp``. A
+    model that was given a dropout of its own is refused, because a unit would be left out twice.
 
     Args:
         p: the share, from 0 up to but not 1; or one for each linear layer that takes units, in their order:
@@ -64,6 +65,7 @@ class Dropout(Regularizer):
     name = "dropout"
     strength_of = "p"
     strengths = (0.05, 0.8)
+    in_place_of = "dropout"
     bibtex = """
 @article{srivastava2014dropout,
   author = {Srivastava, Nitish and Hinton, Geoffrey and Krizhevsky, Alex and Sutskever, Ilya
@@ -86,7 +88,8 @@ class Dropout(Regularizer):
     def check(self, model: nn.Module, rows: Part, target: Target) -> None:
         """Raise an ``OptionError`` if a model has dropout of its own, or nothing that could be left out."""
         del target
-        found = called(model, rows.inputs)
+        with switched_off([*by_default(model)]):
+            found = called(model, rows.inputs)
         if found.drops:
             raise OptionError(
                 f"the model has a dropout of its own, {found.drops:g}, beside the regularizer {str(self)!r}",
@@ -118,8 +121,19 @@ class Dropout(Regularizer):
                 hint="choose a model with hidden layers, or dropout(0, inputs=0.2).",
             )
 
+    def about(self, model: nn.Module, rows: Part) -> str:
+        """Return that it replaces the default dropout of the model."""
+        if not called(model, rows.inputs).drops:
+            return ""
+        shares = " and ".join(f"{each:g}" for each in dict.fromkeys(by_default(model).values()))
+        return f"the regularizer {str(self)!r} replaces the default dropout of the model, {shares}."
+
     def attach(self, model: nn.Module, rows: Part) -> list[str]:
-        """Put the masks before the layers that take units, and where inputs or embedded values are left out."""
+        """Put the masks before the layers that take units, and where inputs or embedded values are left out.
+
+        The dropout that the model has by default is switched off.
+        """
+        switch_off(by_default(model))
         found = called(model, rows.inputs)
         names = {each: name for name, each in model.named_modules()}
         at: list[str] = []
