@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import math
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
@@ -22,7 +23,9 @@ from steepest.errors import FolderError, UnknownNameError
 from steepest.experiment.given import Arm
 from steepest.report.html import render_html
 from steepest.studies import plan_study, registry, study
-from steepest.studies.base.folder import FILE
+from steepest.record.store import STUDY
+from steepest.studies.base.data import StudyData, kept_images
+from steepest.studies.base.folder import read_study
 from steepest.studies.base.found import Column, Found, gaps, mean_text
 from steepest.studies.base.making import StudyPlan, finished, planned
 from steepest.studies.base.notebook import notebook
@@ -172,7 +175,10 @@ def test_a_study_is_an_ordinary_folder_whose_report_begins_with_the_answer(made)
     assert "A &lt;b&gt;figure&lt;/b&gt;" in page
     assert "A <b>figure</b>" not in page
     assert "study-arms" not in render_html(loaded.comparison.model_copy(update={"study": None}))
-    assert json.loads((made.result.path / FILE).read_text()) == {"study": "small", "size": "quick"}
+    kept = json.loads((made.result.path / STUDY).read_text())
+    assert (kept["study"], kept["size"]) == ("small", "quick")
+    assert kept["data"]["source"] == "digits"
+    assert kept["data"]["digest"] in kept["data"]["file"]
     assert (made.result.path / "short" / "report.html").is_file()
 
 
@@ -196,6 +202,51 @@ def test_a_study_of_another_size_has_another_folder(made):
         full.run(made.result.path, observer=Observer())
 
 
+def _other_images() -> StudyData:
+    """Return images as they would be chosen on a machine that has others by now."""
+    pixels = np.zeros((40, 1, 8, 8), dtype=np.uint8)
+    labels = np.array(["a", "b"] * 20)
+    test = np.arange(40) % 4 == 0
+    return kept_images("others", "afhq-32", "other images", pixels, labels, test)
+
+
+class Elsewhere(Small):
+    """The same study where other images are found."""
+
+    def data(self, size: Size) -> StudyData:
+        return _other_images()
+
+
+def test_a_begun_study_goes_on_with_its_own_images(made, tmp_path):
+    """Images are decided when a study is begun, not anew at every resume."""
+    folder = made.result.path
+    here = planned(Elsewhere(), "quick", folder)
+    assert here.data == read_study(folder).data == made.found.data
+    assert here.run(folder, observer=Observer()).studied == made.studied
+    with pytest.raises(FolderError, match="was begun on the digits 3, 5 and 8 .* go on with other images"):
+        planned(Elsewhere(), "quick").run(folder, observer=Observer())
+    stored = json.loads((folder / STUDY).read_text())
+    stored["data"] |= {"file": "gone.npz", "digest": "gone"}
+    (tmp_path / STUDY).write_text(json.dumps(stored))
+    with pytest.raises(FolderError, match=r"no longer on this machine \(file gone.npz, from digits\)"):
+        planned(Elsewhere(), "quick", tmp_path)
+
+
+def test_a_folder_of_an_earlier_version_names_no_images_and_goes_on(made, tmp_path):
+    copied = shutil.copytree(made.result.path, tmp_path / "copied")
+    (copied / STUDY).write_text(json.dumps({"study": "small", "size": "quick"}))
+    again = planned(Small(), "quick", copied).run(copied, observer=Observer())
+    assert again.studied == made.studied
+    assert json.loads((copied / STUDY).read_text())["data"]["source"] == "digits"
+
+
+def test_a_study_writes_into_no_other_folder(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(FolderError, match="is not empty and contains no experiment"):
+        planned(Small(), "quick").run(tmp_path, observer=Observer())
+    assert [each.name for each in tmp_path.iterdir()] == ["notes.txt"]
+
+
 def test_what_is_no_study_is_refused(tmp_path):
     with pytest.raises(UnknownNameError, match="memorization"):
         plan_study("memorization")
@@ -203,7 +254,7 @@ def test_what_is_no_study_is_refused(tmp_path):
         plan_study("memorisation", "quik")
     with pytest.raises(FolderError, match="holds no study"):
         finished(tmp_path)
-    (tmp_path / FILE).write_text("[]")
+    (tmp_path / STUDY).write_text("[]")
     with pytest.raises(FolderError, match="cannot read"):
         finished(tmp_path)
 

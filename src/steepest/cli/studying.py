@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
@@ -17,6 +17,9 @@ from steepest.cli.output import console, line
 from steepest.components.registry import Registry
 from steepest.errors import OptionError
 from steepest.interrupts import always_raise
+
+if TYPE_CHECKING:
+    from steepest.studies.base.folder import Kept
 
 SIZES = ("quick", "default", "full")
 
@@ -87,7 +90,7 @@ def study(
         return
     from steepest.studies import plan_study
 
-    planned = plan_study(name, size)
+    planned = plan_study(name, size, out)
     if dry_run:
         _check_alone("--dry-run", as_json=as_json, open_=open_, verbose=verbose)
         console(out=True).print(str(planned), markup=False, highlight=False)
@@ -96,12 +99,12 @@ def study(
 
 
 def go_on_with(
-    kept: Mapping[str, str], folder: Path, *, as_json: bool, open_: bool, quiet: bool, verbose: bool
+    kept: Kept, folder: Path, *, as_json: bool, open_: bool, quiet: bool, verbose: bool
 ) -> None:
     """Go on with the study of a folder.
 
     Args:
-        kept: which study it is, and its size.
+        kept: which study it is.
         folder: where.
         as_json, open_, quiet, verbose: as for :func:`study`.
     """
@@ -109,7 +112,7 @@ def go_on_with(
         raise OptionError("--quiet and --verbose exclude each other", hint="leave one of the two out.")
     from steepest.studies import plan_study
 
-    planned = plan_study(kept["study"], kept["size"])
+    planned = plan_study(kept.study, kept.size, folder)
     _made(planned, folder, as_json=as_json, open_=open_, quiet=quiet, verbose=verbose)
 
 

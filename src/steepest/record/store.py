@@ -38,6 +38,9 @@ BASELINES = "baselines"
 TEST_PREDICTIONS = "predictions/test.parquet"
 """What the recommended model predicts for the test rows."""
 
+STUDY = "study.json"
+"""Which study the folder is of and on which data; written before anything else, by the study."""
+
 PARTS = ("checkpoints", "rows", "predictions")
 """The folders in an experiment's folder from its beginning."""
 
@@ -186,7 +189,9 @@ class Folder:
         if not self.path.is_dir():
             return True
         for each in self.path.iterdir():
-            left = each.name == lock.NAME or (each.name.startswith(".") and each.name.endswith(TEMPORARY))
+            left = each.name in (lock.NAME, STUDY) or (
+                each.name.startswith(".") and each.name.endswith(TEMPORARY)
+            )
             if not left and not (each.name in PARTS and each.is_dir() and not any(each.iterdir())):
                 return False
         return True

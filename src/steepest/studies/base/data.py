@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -29,15 +31,30 @@ class StudyData:
 
     Attributes:
         path: the file.
+        source: the data set of the catalog that they are of.
+        digest: of the images, their labels, and which of them are test images.
         text: what they are, in a sentence.
         pixels: the numbers of one image.
         options: how they are opened.
     """
 
     path: Path
+    source: str
+    digest: str
     text: str
     pixels: int
     options: dict[str, float]
+
+    def kept(self) -> dict[str, Any]:
+        """Return this for JSON; the file by its name, because caches lie elsewhere on other machines."""
+        found = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "path"}
+        return {"file": self.path.name, **found}
+
+    @classmethod
+    def of(cls, kept: Mapping[str, Any]) -> StudyData:
+        """Return what :meth:`kept` gave, in this user's cache, where the file may be missing."""
+        values = dict(kept)
+        return cls(path=_where(str(values.pop("file"))), **values)
 
 
 def three_classes(*, bundled: bool) -> StudyData:
@@ -54,20 +71,27 @@ def three_classes(*, bundled: bool) -> StudyData:
         'the digits 3, 5 and 8 of scikit-learn (8 × 8 pixels): 323 images to learn from, 216 test images'
     """
     if bundled:
-        return _kept("digits-3-5-8", "the digits 3, 5 and 8 of scikit-learn", *_digits(), validation=0.2)
+        text = "the digits 3, 5 and 8 of scikit-learn"
+        return kept_images("digits-3-5-8", "digits", text, *_digits(), validation=0.2)
     if places(SOURCES.load("afhq-32")):
-        return _kept("afhq-32", "afhq-32, faces of cats, dogs and wild animals", *_parts(*_images("afhq-32")))
+        text = "afhq-32, faces of cats, dogs and wild animals"
+        return kept_images("afhq-32", "afhq-32", text, *_parts(*_images("afhq-32")))
     pixels, labels, test = _images("fashion-mnist")
     mine = np.isin(labels, CLOTHES)
     text = f"the classes {', '.join(CLOTHES[:-1])} and {CLOTHES[-1]} of Fashion-MNIST"
-    return _kept("fashion-mnist-3", text, *_parts(pixels[mine], labels[mine], test[mine]))
+    return kept_images("fashion-mnist-3", "fashion-mnist", text, *_parts(pixels[mine], labels[mine], test[mine]))
 
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.str_], NDArray[np.bool_]]
 
 
-def _kept(
+def _where(name: str) -> Path:
+    return cache_folder() / "studies" / name
+
+
+def kept_images(
     name: str,
+    source: str,
     text: str,
     pixels: NDArray[np.uint8],
     labels: NDArray[np.str_],
@@ -75,9 +99,19 @@ def _kept(
     *,
     validation: float = 0.1,
 ) -> StudyData:
-    """Write the images to the cache, unless they are there, and return where they are."""
+    """Write images to the cache, unless they are there, and return them as those of a study.
+
+    Args:
+        name: of the file, to which their digest is added.
+        source: the data set of the catalog that they are of.
+        text: what they are.
+        pixels: ``[N, C, H, W]``.
+        labels: ``[N]``.
+        test: which of them are test images, ``[N]``.
+        validation: the share of the others that weights are chosen on.
+    """
     digest = hashlib.sha256(pixels.tobytes() + labels.tobytes() + test.tobytes()).hexdigest()[:12]
-    path = cache_folder() / "studies" / f"{name}-{digest}.npz"
+    path = _where(f"{name}-{digest}.npz")
     if not path.is_file():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +126,12 @@ def _kept(
     counts = f"{int((~test).sum()):,} images to learn from, {int(test.sum()):,} test images"
     size = f"{width} × {height} pixels"
     return StudyData(
-        path, f"{text} ({size}): {counts}", int(np.prod(pixels.shape[1:])), {"validation": validation}
+        path=path,
+        source=source,
+        digest=digest,
+        text=f"{text} ({size}): {counts}",
+        pixels=int(np.prod(pixels.shape[1:])),
+        options={"validation": validation},
     )
 
 

@@ -4,14 +4,30 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from steepest.errors import FolderError
-from steepest.files import reachable
+from steepest.files import reachable, write_atomically
+from steepest.record.store import STUDY, Folder, command
+from steepest.studies.base.data import StudyData
 
-FILE = "study.json"
-"""What says of a folder which study it is of."""
+
+@dataclass(frozen=True)
+class Kept:
+    """Which study a folder is of.
+
+    Attributes:
+        study: its name.
+        size: ``quick``, ``default`` or ``full``.
+        data: the images that it was begun with; None in a folder of an earlier version.
+    """
+
+    study: str
+    size: str
+    data: StudyData | None = None
 
 
 def default_folder(name: str, size: str) -> Path:
@@ -24,20 +40,77 @@ def default_folder(name: str, size: str) -> Path:
     return Path("runs") / (name if size == "default" else f"{name}-{size}")
 
 
-def read_study(path: Path) -> dict[str, str] | None:
-    """Return which study a folder is of, and its size; None where it is of none.
+def read_study(path: Path) -> Kept | None:
+    """Return which study a folder is of; None where it is of none.
 
     Raises:
         FolderError: the folder's name cannot be looked up, or the file that says it cannot be read.
     """
-    file = reachable(path) / FILE
+    file = reachable(path) / STUDY
     if not file.is_file():
         return None
     try:
         stored: Any = json.loads(file.read_text(encoding="utf-8"))
-        return {"study": str(stored["study"]), "size": str(stored["size"])}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        data = None if stored.get("data") is None else StudyData.of(stored["data"])
+        return Kept(str(stored["study"]), str(stored["size"]), data)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise FolderError(
             f"cannot read {file.as_posix()!r}: {error}",
             hint=f"remove it (rm {shlex.quote(file.as_posix())}), or restore it.",
         ) from None
+
+
+def begin_study(path: Path, study: str, size: str, data: StudyData) -> None:
+    """Write into a folder which study it is of, before anything is trained, so that it can be resumed at any time.
+
+    Raises:
+        FolderError: the folder is of another study, of another size or on other images, is not empty and holds no
+            experiment, or cannot be written.
+    """
+    kept, name = read_study(path), path.as_posix()
+    if kept is not None and (kept.study, kept.size) != (study, size):
+        raise FolderError(
+            f"{name!r} holds the study {kept.study} of the size {kept.size}, not {study} of the size {size}",
+            hint="give --out another folder.",
+        )
+    if kept is not None and kept.data is not None and kept.data.digest != data.digest:
+        raise FolderError(
+            f"{name!r} was begun on {kept.data.text}; now it would go on with {data.text}",
+            hint=f"`{command('resume', path)}` goes on with the images of the folder; or give --out another folder.",
+        )
+    folder = Folder(path)
+    if kept is None and not folder.untouched and not (path / "experiment.toml").is_file():
+        raise FolderError(
+            f"{name!r} is not empty and contains no experiment", hint="give --out another folder."
+        )
+    if kept is None or kept.data is None:
+        folder.make()
+        whose = {"study": study, "size": size, "data": data.kept()}
+        write_atomically(path / STUDY, json.dumps(whose, indent=1) + "\n")
+
+
+def begun_with(path: Path, now: Callable[[], StudyData]) -> StudyData:
+    """Return the images that a study goes on with: those of its folder where it was begun, else those of now.
+
+    Args:
+        path: the folder, which may not exist.
+        now: returns the images of a new study, which may have to be downloaded.
+
+    Raises:
+        FolderError: the images that it was begun with are no longer on this machine.
+        DataError: the images of a new study cannot be had.
+    """
+    kept = read_study(path)
+    data = None if kept is None else kept.data
+    if data is None:
+        return now()
+    if data.path.is_file():
+        return data
+    found = now()
+    if found.digest == data.digest:
+        return found
+    raise FolderError(
+        f"{path.as_posix()!r} was begun on {data.text}, which are no longer on this machine "
+        f"(file {data.path.name}, from {data.source}); a new study would be made on {found.text}",
+        hint=f"restore {data.source} in the folder that STEEPEST_DATA names, or give --out another folder.",
+    )

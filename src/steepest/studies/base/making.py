@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from steepest.record.store import Folder
 from steepest.report.studied import study_text
 from steepest.studies.base import registry
 from steepest.studies.base.data import StudyData
-from steepest.studies.base.folder import FILE, default_folder, read_study
+from steepest.studies.base.folder import begin_study, begun_with, default_folder, read_study
 from steepest.studies.base.found import Found, mean_text
 from steepest.studies.base.study import MAIN, SIZES, Comparing, Size, Study
 from steepest.sweep.observer import Observer
@@ -71,19 +70,10 @@ class StudyPlan:
             FolderError: the folder is of something else, or cannot be written.
         """
         path = Path(out) if out is not None else default_folder(self.study.name, self.size)
-        kept = read_study(path)
-        mine = {"study": self.study.name, "size": self.size}
-        if kept is not None and kept != mine:
-            held = f"{kept['study']} of the size {kept['size']}"
-            raise FolderError(
-                f"{path.as_posix()!r} holds the study {held}, not {self.study.name} of the size {self.size}",
-                hint="give --out another folder.",
-            )
+        begin_study(path, self.study.name, self.size, self.data)
         results: dict[str, Result] = {}
         for name, each in self.plans.items():
             results[name] = each.run(path / name if name else path, observer=observer)
-            if name == MAIN:
-                results[name].folder.write(FILE, json.dumps(mine) + "\n")
         return answered(self.study, self.size, results, self.data)
 
 
@@ -130,15 +120,18 @@ class StudyResult:
         return plain_text(study_text(self.studied))
 
 
-def plan_study(name: str, size: str = "default") -> StudyPlan:
-    """Return a study that has not been made yet.
+def plan_study(name: str, size: str = "default", out: str | Path | None = None) -> StudyPlan:
+    """Return a study that has not been made yet, or not to its end.
 
     Args:
         name: of the study.
         size: ``quick``, ``default`` or ``full``.
+        out: the folder that it will be made in: one that was begun goes on with its own images, whatever is on this
+            machine by now (default: ``runs/NAME``, with the size behind it where that is not the default one).
 
     Raises:
         UnknownNameError: there is no such study or size.
+        FolderError: the folder's images are no longer on this machine.
         DataError: its images are not on this machine and cannot be downloaded.
 
     Example:
@@ -151,16 +144,22 @@ def plan_study(name: str, size: str = "default") -> StudyPlan:
     if size not in SIZES:
         raise unknown_name("size of a study", size, SIZES)
     known: Size = size  # pyright: ignore[reportAssignmentType]
-    return planned(registry.load(name)(), known)
+    made: Study = registry.load(name)()
+    return planned(made, known, Path(out) if out is not None else default_folder(made.name, known))
 
 
-def planned(made: Study, size: Size) -> StudyPlan:
+def planned(made: Study, size: Size, out: Path | None = None) -> StudyPlan:
     """Return the plan of a study.
+
+    Args:
+        made: the study.
+        size: of it.
+        out: the folder whose images it goes on with, if it was begun there.
 
     Raises:
         OptionError: it has no comparison of its own.
     """
-    data = made.data(size)
+    data = made.data(size) if out is None else begun_with(out, lambda: made.data(size))
     plans = {of: _plan(each, data, made.name) for of, each in made.comparisons(size).items()}
     if MAIN not in plans:
         raise OptionError(
@@ -189,7 +188,7 @@ def study(
         UnknownNameError: there is no such study or size.
         FolderError: the folder is of something else.
     """
-    return plan_study(name, size).run(out, observer=observer)
+    return plan_study(name, size, out).run(out, observer=observer)
 
 
 def _plan(comparing: Comparing, data: StudyData, name: str) -> Plan:
@@ -297,7 +296,7 @@ def finished(folder: str | Path) -> StudyResult:
     kept = read_study(Path(folder))
     if kept is None:
         raise FolderError(f"{str(folder)!r} holds no study", hint="name the --out folder of steepest study.")
-    planned = plan_study(kept["study"], kept["size"])
+    planned = plan_study(kept.study, kept.size, folder)
     results = {name: Result.load(Path(folder) / name if name else folder) for name in planned.plans}
     Folder.open(folder)
     return answered(planned.study, planned.size, results, planned.data)
