@@ -49,6 +49,14 @@ def test_a_flip_and_a_crop_move_pixels(rows: Part) -> None:
                 assert (found[n, :, i, j].numpy() == image[:, row, column]).all()
 
 
+def test_a_vertical_flip_turns_images_upside_down(rows: Part) -> None:
+    flips = stream(0, "regularizer", 0).random(40) < 0.3
+    found = changed(rows, "augment(vertical=0.3)")
+    for n, image in enumerate(rows.inputs[0]):
+        assert torch.equal(found[n], image.flip(1) if flips[n] else image)
+    assert str(read_regularizers("augment(flip=0.5)")[0]) == "augment(flip=0.5)"  # ids of runs stay
+
+
 def test_quarter_turns_are_exact_and_small_ones_interpolate() -> None:
     square = torch.arange(32.0).reshape(1, 2, 4, 4)
     for turns in range(4):

@@ -132,9 +132,10 @@ class TestEarlyStopping(RegularizerConformance):
 class TestAugment(RegularizerConformance):
     """The suite's rows have no images: what is checked of it is its text."""
 
-    regularizers = ("augment(flip=0.5, crop=4, rotation=10, colour=0.2)",)
+    regularizers = ("augment(flip=0.5, crop=4, rotation=10, colour=0.2, vertical=0.3)",)
     refused = (
         "augment(flip=1.1)",
+        "augment(vertical=-0.1)",
         "augment(crop=-1)",
         "augment(rotation=181)",
         "augment(colour=2)",

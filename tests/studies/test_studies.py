@@ -21,9 +21,9 @@ from steepest.data.catalog import SOURCES, places
 from steepest.data.variants import Variant
 from steepest.errors import FolderError, UnknownNameError
 from steepest.experiment.given import Arm
+from steepest.record.store import STUDY
 from steepest.report.html import render_html
 from steepest.studies import plan_study, registry, study
-from steepest.record.store import STUDY
 from steepest.studies.base.data import StudyData, kept_images
 from steepest.studies.base.folder import read_study
 from steepest.studies.base.found import Column, Found, gaps, mean_text
@@ -34,11 +34,14 @@ from steepest.studies.base.watching import CURVATURE, FITTED, LOSS, MEMORISED, N
 from steepest.sweep.observer import Observer
 
 CASES = {
+    "all-together": 16,
+    "augmentation": 4,
     "batch-size-regularisation": 4,
+    "distillation": 6,
     "dropout": 5,
     "early-stopping": 5,
     "memorisation": 4,
-    "penalties": 9,
+    "penalties": 13,
 }
 """Every study, with the arms of its own comparison with ``--quick``."""
 
@@ -223,7 +226,7 @@ def test_a_begun_study_goes_on_with_its_own_images(made, tmp_path):
     here = planned(Elsewhere(), "quick", folder)
     assert here.data == read_study(folder).data == made.found.data
     assert here.run(folder, observer=Observer()).studied == made.studied
-    with pytest.raises(FolderError, match="was begun on the digits 3, 5 and 8 .* go on with other images"):
+    with pytest.raises(FolderError, match=r"was begun on the digits 3, 5 and 8 .* go on with other images"):
         planned(Elsewhere(), "quick").run(folder, observer=Observer())
     stored = json.loads((folder / STUDY).read_text())
     stored["data"] |= {"file": "gone.npz", "digest": "gone"}

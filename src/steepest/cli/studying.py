@@ -98,9 +98,7 @@ def study(
     _made(planned, out, as_json=as_json, open_=open_, quiet=quiet, verbose=verbose)
 
 
-def go_on_with(
-    kept: Kept, folder: Path, *, as_json: bool, open_: bool, quiet: bool, verbose: bool
-) -> None:
+def go_on_with(kept: Kept, folder: Path, *, as_json: bool, open_: bool, quiet: bool, verbose: bool) -> None:
     """Go on with the study of a folder.
 
     Args:

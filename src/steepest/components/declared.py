@@ -28,10 +28,14 @@ class Component(BaseModel):
     bibtex: ClassVar[str] = ""
     """The papers that its docstring names, as BibTeX entries; empty where it needs none."""
 
-    @classmethod
-    def references(cls) -> list[str]:
-        """Return the BibTeX entries of the papers that it is taken from."""
-        return bibtex_entries(cls.bibtex)
+    @property
+    def cited(self) -> Sequence[str] | None:
+        """The keys in ``bibtex`` of what these options use; None for all."""
+        return None
+
+    def references(self) -> list[str]:
+        """Return the BibTeX entries of the papers that it is taken from, as its options are."""
+        return bibtex_entries(self.bibtex, self.cited)
 
     def __str__(self) -> str:
         """Return the specification as it is written."""

@@ -8,6 +8,7 @@ from steepest import models, objectives, optim, regularizers
 from steepest.compare.result import Comparison
 from steepest.components import grammar
 from steepest.components.citation import bibtex_entries
+from steepest.components.declared import make_component
 from steepest.components.registry import Registry
 from steepest.errors import SteepestError
 from steepest.sweep.arms import RATE_TUNED
@@ -110,4 +111,4 @@ def _of_model(text: str) -> list[str]:
 
 
 def _declared(registry: Registry, text: str) -> list[str]:
-    return registry.load(grammar.parse(text).name).references()
+    return make_component(registry, text).references()

@@ -212,11 +212,7 @@ class MethodSpec(abc.ABC, Generic[H]):
             >>> [entry.split(",")[0] for entry in make_rule("momentum").references()]
             ['@article{robbins1951stochastic', '@article{polyak1964methods']
         """
-        entries = bibtex_entries(self.bibtex)
-        cited = self.cited
-        if cited is None:
-            return entries
-        return [each for each in entries if each.partition("{")[2].partition(",")[0] in cited]
+        return bibtex_entries(self.bibtex, self.cited)
 
     def __str__(self) -> str:
         values = self.hyper.model_dump()

@@ -12,10 +12,21 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from steepest.compare.studied import Beside, Check, Drawing, Line
-from steepest.experiment.given import Arm
-from steepest.studies.base.found import Column, Found, Gap, ends, gaps
-from steepest.studies.base.study import MAIN, Answer, Comparing, Size, Study, StudyArm, by_size
+from steepest.compare.studied import Beside, Check, Drawing
+from steepest.studies.base.found import Column, Found, Gap, gaps
+from steepest.studies.base.shapes import (
+    IN_SAMPLE,
+    NEW_BEST,
+    NEW_LAST,
+    SOURCE,
+    WIDE,
+    accuracy_by,
+    both_ways,
+    line,
+    protocol,
+    watched,
+)
+from steepest.studies.base.study import MAIN, Answer, Comparing, Size, Study, by_size
 from steepest.studies.base.watching import CURVATURE, FITTED
 
 COMPONENTS = {
@@ -36,9 +47,7 @@ class BatchSize(Study):
 
     name = "batch-size-regularisation"
     question = "Do small batches regularise, and do they find broader minima?"
-    source = (
-        "lecture on regularisation, animal faces of 32 × 32 pixels; it shows curves and prints no numbers"
-    )
+    source = SOURCE
     headlines: ClassVar = {
         "more": "Batches of 32 images do better on new images than all 250 at once: {epochs} at equal epochs, "
         "{steps} at equal steps; their minima are {broad} (largest eigenvalue {ratio} times that of all "
@@ -53,28 +62,12 @@ class BatchSize(Study):
 
     def comparisons(self, size: Size) -> Mapping[str, Comparing]:
         """Return the comparison at equal epochs, and that at equal steps."""
-        arms = [
-            StudyArm(
-                Arm(optimizer="momentum(lr=0.005, momentum=0.99)", batch_size=each, name=_name(each)),
-                "published",
-            )
-            for each in SIZES
-        ]
-        tuned = [
-            StudyArm(
-                Arm(optimizer="momentum(momentum=0.99)", batch_size=each, name=f"{_name(each)}, tuned"),
-                "tuned",
-            )
-            for each in SIZES
-        ]
-        options = {
-            "model": "mlp(hidden=[124,64], activation=leaky-relu)",
-            "train_rows": f"run:{ROWS}",
-            "epochs": by_size(size, 15, EPOCHS, EPOCHS),
-            "seeds": by_size(size, 3, 5, 20),
-        }
-        watching = ["steepest.studies.base.watching:TopEigenvalue"]
-        every = arms + (tuned if size == "full" else [])
+        names = [_name(each) for each in SIZES]
+        arms = {name: {"batch_size": each} for name, each in zip(names, SIZES, strict=True)}
+        every = both_ways(size, arms, rate=0.005, momentum=0.99, published=names)
+        options = protocol(size, ROWS, by_size(size, 15, EPOCHS, EPOCHS), (3, 5, 20), model=WIDE)
+        del options["batch_size"]  # every arm has its own
+        watching = watched("TopEigenvalue")
         return {
             MAIN: Comparing(every, options, watching),
             STEPS: Comparing(every, {**options, "equal": "steps"}, watching),
@@ -83,9 +76,9 @@ class BatchSize(Study):
     def columns(self) -> Sequence[Column]:
         """Return in-sample beside out-of-sample, and the curvature."""
         return [
-            Column("in-sample", lambda found, of, arm: found.last_logged(FITTED, arm, of)),
-            Column("new images, last", lambda found, of, arm: found.values("accuracy", arm, "last", of)),
-            Column("new images, best", lambda found, of, arm: found.values("accuracy", arm, "best", of)),
+            IN_SAMPLE,
+            NEW_LAST,
+            NEW_BEST,
             Column("log10 eigenvalue", _curvature, percent=False, digits=2),
         ]
 
@@ -150,17 +143,10 @@ def _curvature(found: Found, of: str, arm: str) -> list[float]:
 
 
 def _drawing(found: Found) -> Drawing:
-    lines: list[Line] = []
-    for of, text in ((MAIN, "equal epochs"), (STEPS, "equal steps")):
-        points = [ends(found.values("accuracy", _name(each), "last", of), 100) for each in SIZES]
-        y, low, high = (list(each) for each in zip(*points, strict=True))
-        lines.append(Line(name=text, x=[float(each) for each in SIZES], y=y, low=low, high=high))
-    return Drawing(
-        title="Accuracy on new images by batch size",
-        x="images in a batch",
-        y="right on new images, %",
-        lines=lines,
-        logarithmic=True,
-        ticks={str(each): float(each) for each in SIZES},
-        caption="Means over seeds with 95 % intervals; weights after the last step.",
+    lines = [
+        line(found, text, [(float(each), _name(each), of) for each in SIZES])
+        for of, text in ((MAIN, "equal epochs"), (STEPS, "equal steps"))
+    ]
+    return accuracy_by(
+        "images in a batch", lines, by="batch size", ticks={str(each): float(each) for each in SIZES}
     )

@@ -11,10 +11,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from steepest.compare.studied import Beside, Check, Drawing, Line
-from steepest.experiment.given import Arm
-from steepest.studies.base.found import Column, Found, ends, gaps, mean
-from steepest.studies.base.study import MAIN, Answer, Comparing, Size, Study, StudyArm, by_size
+from steepest.compare.studied import Beside, Check, Drawing
+from steepest.studies.base.found import Column, Found, gaps, mean
+from steepest.studies.base.shapes import (
+    IN_SAMPLE,
+    NEW_BEST,
+    NEW_LAST,
+    RAISED,
+    SOURCE,
+    both_ways,
+    by_amount,
+    line,
+    protocol,
+    watched,
+)
+from steepest.studies.base.study import MAIN, Answer, Comparing, Size, Study, by_size
 from steepest.studies.base.watching import FITTED
 
 COMPONENTS = {
@@ -27,12 +38,14 @@ COMPONENTS = {
 }
 
 BOTH, PLAIN, HALF = "0.5 and 0.3", "no dropout", "half as wide"
-MODELS = {
-    PLAIN: "mlp(hidden=[248,210], activation=relu)",
-    HALF: "mlp(hidden=[124,105], activation=relu)",
-    BOTH: "mlp(hidden=[248,210], activation=relu, dropout=[0.5,0.3])",
-    "0.5 behind the first": "mlp(hidden=[248,210], activation=relu, dropout=[0.5,0.0])",
-    "0.3 behind the second": "mlp(hidden=[248,210], activation=relu, dropout=[0.0,0.3])",
+FIRST, SECOND = "0.5 behind the first", "0.3 behind the second"
+FULL_WIDTH, HALF_WIDTH = "mlp(hidden=[248,210], activation=relu)", "mlp(hidden=[124,105], activation=relu)"
+ARMS: dict[str, dict[str, str]] = {
+    PLAIN: {"model": FULL_WIDTH},
+    HALF: {"model": HALF_WIDTH},
+    BOTH: {"model": FULL_WIDTH, "regularizer": "dropout((0.5, 0.3))"},
+    FIRST: {"model": FULL_WIDTH, "regularizer": "dropout((0.5, 0.0))"},
+    SECOND: {"model": FULL_WIDTH, "regularizer": "dropout((0.0, 0.3))"},
 }
 ROWS, EPOCHS = 100, 200
 
@@ -42,9 +55,7 @@ class Dropout(Study):
 
     name = "dropout"
     question = "Does dropout help on new images, behind which layer, and with how much data?"
-    source = (
-        "lecture on regularisation, animal faces of 32 × 32 pixels; it shows curves and prints no numbers"
-    )
+    source = SOURCE
     headlines: ClassVar = {
         "more": "Dropout helps with 100 images: {plain} against the same net without it, {half} against one of "
         "half the width; {data}.",
@@ -56,56 +67,37 @@ class Dropout(Study):
 
     def comparisons(self, size: Size) -> Mapping[str, Comparing]:
         """Return every placement with 100 images, and dropout against none with more."""
-        rate, tuned = "momentum(lr=0.005)", size == "full"
-        arms = [
-            StudyArm(
-                Arm(optimizer=rate, model=model, name=name), "published" if name == BOTH else "corrected"
-            )
-            for name, model in MODELS.items()
-        ]
-        if tuned:
-            arms += [
-                StudyArm(Arm(optimizer="momentum", model=model, name=f"{name}, tuned"), "tuned")
-                for name, model in MODELS.items()
-            ]
-        options = {
-            "train_rows": f"run:{ROWS}",
-            "batch_size": "all",  # the published 128 is more than there are
-            "epochs": by_size(size, 100, EPOCHS, EPOCHS),
-            "seeds": by_size(size, 3, 5, 10),
-        }
-        watching = ["steepest.studies.base.watching:InSample"]
+        epochs, seeds = by_size(size, 100, EPOCHS, EPOCHS), (3, 5, 10)
+        arms = both_ways(size, ARMS, rate=0.005, published=[BOTH], raised=True)
+        options, watching = protocol(size, ROWS, epochs, seeds), watched("InSample")
         found = {MAIN: Comparing(arms, options, watching)}
         two = [each for each in arms if each.arm.name in (BOTH, PLAIN)]
         for rows in _more(size):
-            found[f"{rows}-images"] = Comparing(
-                two, {**options, "train_rows": f"run:{rows}", "batch_size": _batch(rows)}, watching
-            )
+            found[f"{rows}-images"] = Comparing(two, protocol(size, rows, epochs, seeds), watching)
         return found
 
     def columns(self) -> Sequence[Column]:
         """Return in-sample beside out-of-sample."""
         return [
-            Column("in-sample", lambda found, of, arm: found.last_logged(FITTED, arm, of)),
-            Column("new images, last", lambda found, of, arm: found.values("accuracy", arm, "last", of)),
-            Column("new images, best", lambda found, of, arm: found.values("accuracy", arm, "best", of)),
+            IN_SAMPLE,
+            NEW_LAST,
+            NEW_BEST,
         ]
 
     def answer(self, found: Found) -> Answer:
         """Return what dropout is worth against both controls, and with more images."""
-        accuracy = {name: found.values("accuracy", name, "last") for name in MODELS}
+        accuracy = {name: found.values("accuracy", name, "last") for name in ARMS}
         parts = [of for of in found.comparisons if of]
         more = [
             (found.values("accuracy", BOTH, "last", of), found.values("accuracy", PLAIN, "last", of))
             for of in parts
         ]
-        first, second = list(MODELS)[3:]
         plain, half, one, other, *by_data = gaps(
             [
                 (accuracy[BOTH], accuracy[PLAIN]),
                 (accuracy[BOTH], accuracy[HALF]),
-                (accuracy[first], accuracy[PLAIN]),
-                (accuracy[second], accuracy[PLAIN]),
+                (accuracy[FIRST], accuracy[PLAIN]),
+                (accuracy[SECOND], accuracy[PLAIN]),
                 *more,
             ]
         )
@@ -125,7 +117,7 @@ class Dropout(Study):
                 Beside(
                     what="where dropout goes",
                     published="asked, not answered",
-                    measured=f"{first}: {one.text()}; {second}: {other.text()}",
+                    measured=f"{FIRST}: {one.text()}; {SECOND}: {other.text()}",
                 ),
                 Beside(what="more images", published="asked, not answered", measured=amounts),
             ],
@@ -137,7 +129,10 @@ class Dropout(Study):
                 )
             ],
             [_drawing(found, parts)],
-            ["The published rate serves all arms; with --full, each also has a tuned one."],
+            [
+                "The published rate serves all arms; with --full, each also has a tuned one.",
+                *([RAISED] if found.size == "quick" else []),
+            ],
         )
 
 
@@ -146,25 +141,11 @@ def _more(size: Size) -> tuple[int, ...]:
     return by_size(size, (200,), (1000,), (30, 250, 1000, 4000))
 
 
-def _batch(rows: int) -> int | str:
-    """Return the published batch size, or all images where there are no more."""
-    return 128 if rows > 128 else "all"
-
-
 def _drawing(found: Found, parts: Sequence[str]) -> Drawing:
     amounts = sorted([(ROWS, MAIN), *((int(of.removesuffix("-images")), of) for of in parts)])
-    lines: list[Line] = []
-    for name in (BOTH, PLAIN):
-        points = [ends(found.values("accuracy", name, "last", of), 100) for _, of in amounts]
-        y, low, high = (list(each) for each in zip(*points, strict=True))
-        text = name if name == PLAIN else f"dropout {name}"
-        lines.append(Line(name=text, x=[float(rows) for rows, _ in amounts], y=y, low=low, high=high))
-    return Drawing(
-        title="Accuracy on new images by amount of data",
-        x="training images",
-        y="right on new images, %",
-        lines=lines,
-        logarithmic=True,
-        ticks={f"{rows:,}": float(rows) for rows, _ in amounts},
-        caption="Means over seeds with 95 % intervals; weights after the last step.",
+    return by_amount(
+        [
+            line(found, text, [(float(rows), name, of) for rows, of in amounts])
+            for name, text in ((BOTH, f"dropout {BOTH}"), (PLAIN, PLAIN))
+        ]
     )

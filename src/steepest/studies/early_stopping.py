@@ -12,11 +12,20 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import ClassVar
 
-from steepest.compare.studied import Beside, Check, Drawing, Line
-from steepest.experiment.given import Arm
-from steepest.studies.base.found import Column, Found, ends, gaps, mean
-from steepest.studies.base.study import MAIN, Answer, Comparing, Size, Study, StudyArm, by_size
-from steepest.studies.base.watching import FITTED
+from steepest.compare.studied import Beside, Check, Drawing
+from steepest.studies.base.found import Column, Found, gaps, mean
+from steepest.studies.base.shapes import (
+    IN_SAMPLE,
+    NEW_BEST,
+    NEW_LAST,
+    SOURCE,
+    accuracy_by,
+    both_ways,
+    line,
+    protocol,
+    watched,
+)
+from steepest.studies.base.study import MAIN, Answer, Comparing, Size, Study
 
 COMPONENTS = {
     "early-stopping": {
@@ -37,9 +46,7 @@ class EarlyStopping(Study):
 
     name = "early-stopping"
     question = "Does early stopping help on new images, or does it harm?"
-    source = (
-        "lecture on regularisation, animal faces of 32 × 32 pixels; it shows curves and prints no numbers"
-    )
+    source = SOURCE
     headlines: ClassVar = {
         "less": "Early stopping harms: with a patience of {patience} epochs on validation accuracy, new images "
         "are {stopped} against the best weights of the whole run; these are {best} against the last ones."
@@ -55,26 +62,15 @@ class EarlyStopping(Study):
     def comparisons(self, size: Size) -> Mapping[str, Comparing]:
         """Return the comparison on validation accuracy, and that on validation log loss."""
         texts = {WHOLE: "none"} | {_name(each): f"early-stopping({each})" for each in PATIENCES}
-        optimizer = "momentum(lr=0.0005, momentum=0.99)"
-        arms = [
-            StudyArm(Arm(optimizer=optimizer, regularizer=text, name=name), "published")
-            for name, text in texts.items()
-        ]
-        if size == "full":
-            arms += [
-                StudyArm(
-                    Arm(optimizer="momentum(momentum=0.99)", regularizer=text, name=f"{name}, tuned"), "tuned"
-                )
-                for name, text in texts.items()
-            ]
-        options = {
-            "model": "mlp(hidden=[128,32], activation=relu)",
-            "train_rows": f"run:{ROWS}",
-            "batch_size": "all",
-            "epochs": EPOCHS,
-            "seeds": by_size(size, 3, 10, 20),
-        }
-        watching = ["steepest.studies.base.watching:InSample"]
+        arms = both_ways(
+            size,
+            {name: {"regularizer": text} for name, text in texts.items()},
+            rate=0.0005,
+            momentum=0.99,
+            published=list(texts),
+        )
+        options = protocol(size, ROWS, EPOCHS, (3, 10, 20), model="mlp(hidden=[128,32], activation=relu)")
+        watching = watched("InSample")
         return {
             MAIN: Comparing(arms, {**options, "metric": "accuracy"}, watching),
             LOSS: Comparing(arms, {**options, "metric": "log_loss"}, watching),
@@ -84,9 +80,9 @@ class EarlyStopping(Study):
         """Return epochs, and in-sample beside out-of-sample."""
         return [
             Column("epochs", _epochs, percent=False, digits=0),
-            Column("in-sample, last", lambda found, of, arm: found.last_logged(FITTED, arm, of)),
-            Column("new images, best", lambda found, of, arm: found.values("accuracy", arm, "best", of)),
-            Column("new images, last", lambda found, of, arm: found.values("accuracy", arm, "last", of)),
+            IN_SAMPLE,
+            NEW_BEST,
+            NEW_LAST,
         ]
 
     def answer(self, found: Found) -> Answer:
@@ -156,22 +152,17 @@ def _epochs(found: Found, of: str, arm: str) -> list[float]:
 
 
 def _drawing(found: Found) -> Drawing:
-    lines: list[Line] = []
     names = [*(_name(each) for each in PATIENCES), WHOLE]
-    for of, text in ((MAIN, "on validation accuracy"), (LOSS, "on validation log loss")):
-        points = [ends(found.values("accuracy", name, "best", of), 100) for name in names]
-        y, low, high = (list(each) for each in zip(*points, strict=True))
-        lines.append(
-            Line(name=text, x=[float(place) for place in range(len(names))], y=y, low=low, high=high)
-        )
-    return Drawing(
-        title="Accuracy on new images by patience",
-        x="patience in epochs",
-        y="right on new images, %",
-        lines=lines,
-        ticks={
-            **{str(each * EVERY): float(place) for place, each in enumerate(PATIENCES)},
-            WHOLE: float(len(PATIENCES)),
-        },
-        caption="Means over seeds with 95 % intervals; the best weights on the validation images.",
+    lines = [
+        line(found, text, [(float(place), name, of) for place, name in enumerate(names)], "best")
+        for of, text in ((MAIN, "on validation accuracy"), (LOSS, "on validation log loss"))
+    ]
+    ticks = {str(each * EVERY): float(place) for place, each in enumerate(PATIENCES)}
+    return accuracy_by(
+        "patience in epochs",
+        lines,
+        by="patience",
+        ticks={**ticks, WHOLE: float(len(PATIENCES))},
+        logarithmic=False,
+        weights="best",
     )

@@ -29,8 +29,8 @@ WHITE = 255.0
 class Augment(Regularizer):
     r"""Images are flipped, shifted, rotated and recoloured at random, anew in every step and in training only.
 
-    A whole batch is changed at once, where it is: on the device. In this order: a flip from left to right; a crop,
-    which is
+    A whole batch is changed at once, where it is: on the device. In this order: a flip from left to right; one from top
+    to bottom; a crop, which is
     a shift by whole pixels, from −c to c in both directions, with the edge's pixels repeated beyond it; a rotation
     around the
     middle by an angle between −r and r degrees, bilinear, with the edge's pixels beyond it; and colour,
@@ -43,10 +43,11 @@ class Augment(Regularizer):
     a flipped 2 is no 2.
 
     Args:
-        flip: the probability of a flip, from 0 to 1.
+        flip: the probability of a flip from left to right, from 0 to 1.
         crop: c, pixels by which an image is shifted at most.
         rotation: r, in degrees from 0 to 180.
         colour: s, from 0 to 1.
+        vertical: the probability of a flip from top to bottom, from 0 to 1.
 
     Source: Shorten & Khoshgoftaar, A Survey on Image Data Augmentation for Deep Learning, Journal of Big Data 2019.
 
@@ -59,7 +60,7 @@ class Augment(Regularizer):
 
     name = "augment"
     turn = -1
-    by_name = ("flip", "crop", "rotation", "colour")
+    by_name = ("flip", "crop", "rotation", "colour", "vertical")
     bibtex = """
 @article{shorten2019survey,
   author = {Shorten, Connor and Khoshgoftaar, Taghi M.},
@@ -74,6 +75,7 @@ class Augment(Regularizer):
     crop: int = Field(0, ge=0, description="pixels, a whole number from 0 on")
     rotation: float = Field(0.0, ge=0.0, le=180.0, description="degrees from 0 to 180")
     colour: float = Field(0.0, ge=0.0, le=1.0, description="a share of all brightness from 0 to 1")
+    vertical: float = Field(0.0, ge=0.0, le=1.0, description="a probability from 0 to 1")
 
     def check(self, model: nn.Module, rows: Part, target: Target) -> None:
         """Raise an ``OptionError`` if there are no images, they are too small, or nothing is to be done."""
@@ -89,7 +91,7 @@ class Augment(Regularizer):
                 f"the regularizer {str(self)!r} would change the images, but not the target, {target.called}",
                 hint="leave it out.",
             )
-        if not (self.flip or self.crop or self.rotation or self.colour):
+        if not (self.flip or self.vertical or self.crop or self.rotation or self.colour):
             raise OptionError(
                 "the regularizer 'augment' has nothing to do",
                 hint="say what, such as augment(flip=0.5, crop=4).",
@@ -111,10 +113,11 @@ class Augment(Regularizer):
         def drawn(numbers: object) -> Tensor:
             return torch.as_tensor(numbers, device=images.device)
 
-        if self.flip:
-            images = torch.where(
-                drawn(draw.random(count) < self.flip)[:, None, None, None], images.flip(3), images
-            )
+        for share, axis in ((self.flip, 3), (self.vertical, 2)):
+            if share:
+                images = torch.where(
+                    drawn(draw.random(count) < share)[:, None, None, None], images.flip(axis), images
+                )
         if self.crop:
             down, right = drawn(draw.integers(-self.crop, self.crop + 1, (2, count)))
             images = shifted(images, down, right)

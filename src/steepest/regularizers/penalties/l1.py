@@ -70,6 +70,11 @@ class L1(Penalty):
     proximal: bool = Field(False, description="true or false")
 
     @property
+    def cited(self) -> list[str]:
+        """The second paper only where weights are drawn to 0."""
+        return ["tibshirani1996regression", *(["daubechies2004iterative"] if self.proximal else [])]
+
+    @property
     def places(self) -> tuple[Place, ...]:
         """The penalty, or what follows the update."""
         return ("update",) if self.proximal else ("penalty",)

@@ -79,7 +79,19 @@ def three_classes(*, bundled: bool) -> StudyData:
     pixels, labels, test = _images("fashion-mnist")
     mine = np.isin(labels, CLOTHES)
     text = f"the classes {', '.join(CLOTHES[:-1])} and {CLOTHES[-1]} of Fashion-MNIST"
-    return kept_images("fashion-mnist-3", "fashion-mnist", text, *_parts(pixels[mine], labels[mine], test[mine]))
+    return kept_images(
+        "fashion-mnist-3", "fashion-mnist", text, *_parts(pixels[mine], labels[mine], test[mine])
+    )
+
+
+def all_clothes() -> StudyData:
+    """Return all ten classes of Fashion-MNIST, for what needs more images than three classes have.
+
+    Raises:
+        DataError: it is not on this machine and cannot be downloaded.
+    """
+    text = "all classes of Fashion-MNIST"
+    return kept_images("fashion-mnist", "fashion-mnist", text, *_parts(*_images("fashion-mnist")))
 
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.str_], NDArray[np.bool_]]
