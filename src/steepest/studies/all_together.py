@@ -45,7 +45,7 @@ ALONE = {
     STOPPED: "early-stopping(5)",
     "elastic-net": "elastic-net(0.0001)",
     "ema": "ema",
-    "gradient-noise": "gradient-noise",
+    "gradient-noise": "gradient-noise(0.01)",
     "l1": "l1(0.0001)",
     "l2": "l2(0.001)",
     "label-noise": "label-noise(0.1)",
