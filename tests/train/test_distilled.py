@@ -15,7 +15,7 @@ import steepest as st
 from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Part
 from steepest.data.table import read_table
-from steepest.errors import OptionError, SteepestError
+from steepest.errors import OptionError, SteepestError, UnknownNameError
 from steepest.models import build_model
 from steepest.objectives import make_objective, read_objective
 from steepest.objectives.target import ClassTarget
@@ -229,7 +229,19 @@ def test_students_of_numbers_and_of_members(churn_csv: Path, tmp_path: Path) -> 
 
 
 def test_what_cannot_be_taught_is_refused(churn_csv: Path, tmp_path: Path) -> None:
-    with pytest.raises(SteepestError, match="unknown model"):
+    with pytest.raises(UnknownNameError, match=r"the teacher of distil\('mpl.*: unknown model 'mpl'"):
         compare(churn_csv, tmp_path / "run", "distil('mpl(hidden=(8,))')")
+    with pytest.raises(UnknownNameError, match=r"the teacher of distil\(nonsense, 0.9\): unknown model"):
+        compare(churn_csv, tmp_path / "run", "distil(nonsense)")
+    with pytest.raises(SteepestError, match=r"the teacher of distil.*: a layer's width is -1"):
+        compare(churn_csv, tmp_path / "run", "distil('mlp(hidden=(-1,))')")
+    with pytest.raises(OptionError, match="2 shares for 1 layer that take") as refused:
+        compare(
+            churn_csv, tmp_path / "run", f"distil({BIG!r})",
+            model="mlp(hidden=(4, 4), embedding={'plan': 2})", regularizer="dropout((0.2, 0.5))",
+        )  # fmt: skip
+    assert "the teacher of distil" in str(refused.value)
+    assert "A teacher has all that its arm has besides the model" in refused.value.hint
+    assert not (tmp_path / "run" / "journal.jsonl").exists()
     with pytest.raises(OptionError, match="cannot read"):
         read_teaching("pupil(0.5)")

@@ -60,7 +60,7 @@ from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Setup
 from steepest.sweep.rows import about_rows, check_rows
 from steepest.sweep.stages import check_model as check_stages_of
-from steepest.sweep.stages import check_stages, in_stages, plain_run_of
+from steepest.sweep.stages import check_stages, check_teachers, in_stages, of_teacher, plain_run_of
 from steepest.sweep.timing import Steps, choose_execution, workers_for
 from steepest.sweep.trials import check_equal_trials, check_sweep
 from steepest.sweep.unused import without_effect
@@ -286,8 +286,10 @@ def _check_options(experiment: Experiment, wanted: Sequence[Wanted]) -> None:
         check_sweep(methods)
     for arm in wanted:
         check_method(arm.regularizer, arm.optimizer.rule, arm.rates)
-        check_stages(make_procedure(arm.procedure), arm.optimizer.rule)
-        check_taught(arm.regularizer, make_procedure(arm.procedure))
+        procedure = make_procedure(arm.procedure)
+        check_stages(procedure, arm.optimizer.rule)
+        check_teachers(procedure)
+        check_taught(arm.regularizer, procedure)
     for schedule in dict.fromkeys(arm.schedule for arm in wanted):
         make_schedule(schedule, LONG)  # whether it fits the runs that are made is seen when they are planned
     device = usable_device(experiment.execution.device)
@@ -439,10 +441,11 @@ def _arm(
     )
     procedure = make_procedure(wanted.procedure)
     check_stages_of(procedure, net, classes=bool(data.shape.classes))
-    others = {
-        text: _arm(plain_run_of(wanted, text), experiment, datasets, judging, codes)[0]
-        for text in procedure.models
-    }
+    with of_teacher(procedure):
+        others = {
+            text: _arm(plain_run_of(wanted, text), experiment, datasets, judging, codes)[0]
+            for text in procedure.models
+        }
     return in_stages(arm, procedure, others), net
 
 

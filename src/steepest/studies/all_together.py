@@ -65,7 +65,9 @@ class AllTogether(Study):
     """Fourteen regularizers alone and eleven of them together, from 30 to 54,000 images."""
 
     name = "all-together"
-    question = "Which regularizer is worth most, what are all together worth, and what is left of it with infinite data?"
+    question = (
+        "Which regularizer is worth most, what are all worth together, and what is left with infinite data?"
+    )
     source = SOURCE
     headlines: ClassVar = {
         "more": "All regularizers together are worth {together} on new images with {rows} images; alone, "

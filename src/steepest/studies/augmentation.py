@@ -62,8 +62,8 @@ class Augmentation(Study):
         "same": "The published flips are not told apart from no augmentation with {rows} "
         "images ({flips} on new images, "
         "{best} {other}); more images {more}: {rows} instead of 100 are {data}, {count} are {all}.",
-        "less": "The published flips harm with {rows} images ({flips} on new images, {best} {other}); more images {more}: "
-        "{rows} instead of 100 are {data}, {count} are {all}.",
+        "less": "The published flips harm with {rows} images ({flips} on new images, {best} {other}); more images "
+        "{more}: {rows} instead of 100 are {data}, {count} are {all}.",
     }
 
     def comparisons(self, size: Size) -> Mapping[str, Comparing]:

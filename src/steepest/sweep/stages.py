@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Literal
 
 from torch import nn
 
-from steepest.errors import OptionError
+from steepest.components import grammar
+from steepest.errors import OptionError, SteepestError, UnknownNameError
+from steepest.models import registry as models
 from steepest.optim.spec import MethodSpec
 from steepest.procedures import Procedure
 from steepest.sweep.arms import PLAIN, Arm, Wanted
@@ -94,6 +97,19 @@ def check_stages(procedure: Procedure, spec: MethodSpec[Any]) -> None:
             )
 
 
+def check_teachers(procedure: Procedure) -> None:
+    """Raise an ``UnknownNameError`` if a teacher's model does not exist.
+
+    Example:
+        >>> from steepest.procedures import make_procedure
+        >>> check_teachers(make_procedure("distil(linear)"))
+    """
+    for spec in map(grammar.parse, procedure.models):
+        if not spec.is_reference:
+            with of_teacher(procedure):
+                models.entry(spec.name)
+
+
 def check_model(procedure: Procedure, net: nn.Module, *, classes: bool) -> None:
     """Raise an ``OptionError`` if a model has nothing that a procedure is to prune, or its target nothing to teach.
 
@@ -110,6 +126,31 @@ def check_model(procedure: Procedure, net: nn.Module, *, classes: bool) -> None:
                 f"distil: {odd[0]} is given, but the target is a number",
                 hint="leave it out: it is of classes; the teacher's value is learned as a target.",
             )
+
+
+@contextmanager
+def of_teacher(procedure: Procedure) -> Generator[None]:
+    """Say of an error about the model of a procedure's teacher that it is about the teacher.
+
+    Example:
+        >>> from steepest.procedures import make_procedure
+        >>> with of_teacher(make_procedure("distil(linear)")):
+        ...     raise OptionError("no", hint="yes.")
+        Traceback (most recent call last):
+        steepest.errors.OptionError: the teacher of distil(linear, 0.9): no
+        Hint: yes. A teacher has all that its arm has besides the model.
+    """
+    try:
+        yield
+    except SteepestError as error:
+        more = (
+            ""
+            if isinstance(error, UnknownNameError)
+            else " A teacher has all that its arm has besides the model."
+        )
+        raise type(error)(
+            f"the teacher of {procedure.title}: {error.fact}", hint=f"{error.hint}{more}"
+        ) from error
 
 
 def point_after(share: float) -> str:
