@@ -121,7 +121,7 @@ class AllTogether(Study):
             if worth[best].verdict == "more"
             else f"none is told apart from nothing (most: {best}, {worth[best].text()})"
         )
-        last = f"{amounts[-1][0]:,} images {measured[-1].text()} are left"
+        last = f"{amounts[-1][0]:,} images they are {measured[-1].text()}"
         return Answer(
             worth[TOGETHER].verdict,
             {
