@@ -14,6 +14,7 @@ from steepest.data.dataset import Shape
 from steepest.errors import FolderError
 from steepest.models import build_model
 from steepest.procedures.pruning import Pruning
+from steepest.record.store import Folder
 from steepest.sweep.observer import Observer
 from steepest.train.masks import apply_masks, masks_of
 from steepest.train.smaller import what_is_left, without_neurons
@@ -74,6 +75,31 @@ def test_distil_teaches_a_smaller_model(run: Path) -> None:
     result = st.Result.load(run.with_name("x-distilled"))
     assert {arm.title for arm in result.comparison.arms} == {"taught", "alone", "teacher's model"}
     assert result.arm("taught").about.model == "mlp(hidden=(4,))"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"optimizers": ["sam(adam)"], "regularizer": "l2"},
+        {"optimizers": ["adam; eps=1e-8..1e-4"]},
+        {"optimizers": ["momentum"], "tune": ["momentum=0.5..0.95"]},
+    ],
+    ids=["a rule in a rule, and a strength", "a range", "tune"],
+)
+def test_what_was_chosen_is_taken_over_and_nothing_is_tuned(
+    options: dict[str, Any], churn_csv: Path, tmp_path: Path
+) -> None:
+    """The rule with all its numbers, and the regularizer at its strength."""
+    plan = st.plan(churn_csv, target="churned", **SHORT, learning_rates=[0.01], **options)
+    plan.run(tmp_path / "x", observer=Observer())
+    prune(tmp_path / "x", 0.5, quiet=True)
+    before = st.load(tmp_path / "x" / "model").about.trained
+    result = st.Result.load(tmp_path / "x-pruned")
+    assert {each.key.phase for each in Folder(tmp_path / "x-pruned").records()} == {"final"}
+    for name in ("pruned", "not pruned", "small"):
+        about = result.arm(name).about.trained
+        assert about["rule"] == before["rule"]
+        assert about["regularizer"] == before["regularizer"]
 
 
 def test_what_is_no_folder_of_a_comparison_is_named(tmp_path: Path, churn_csv: Path) -> None:

@@ -15,7 +15,7 @@ from steepest.data.options import TableOptions, table_options
 from steepest.data.roles import decide_roles
 from steepest.data.table import read_table
 from steepest.data.target import decide_task
-from steepest.errors import DataError, OptionError
+from steepest.errors import DataError, OptionError, UnknownNameError
 from steepest.report.progress import data_text
 
 N = 200
@@ -393,3 +393,14 @@ def test_a_quantity_beyond_the_training_rows_is_no_unknown_category() -> None:
     (_, scores), found = data.pipeline.encoder.encode(pl.DataFrame({"Years": [24, 33]}))
     assert float(scores[1, 0]) > float(scores[0, 0])
     assert found.unknown == {}
+
+
+def test_what_the_preparation_took_away_may_be_dropped_once_more() -> None:
+    """As a catalog's own options do; a column that never was there is still unknown."""
+    kept = [{"use": "select", "columns": ["x", "y"]}]
+    table = {"x": [i / 7 for i in range(200)], "code": ["a", "b"] * 100, "y": ["a", "b"] * 100}
+    read = read_table(table, target="y", drop=["code"], prepare=kept)
+    assert read.dataset().shape.continuous == ("x",)
+    assert [each.name for each in read.describe().columns] == ["x", "y"]
+    with pytest.raises(UnknownNameError, match="unknown column 'cod'"):
+        read_table(table, target="y", drop=["cod"], prepare=kept).dataset()

@@ -187,6 +187,37 @@ def test_methods_of_several_gradients_are_made_by_workers_and_resumed_to_the_sam
     assert {row.outcome for row in whole.comparison.rows} == {"finished"}
 
 
+def test_a_mean_of_the_last_steps_begins_after_its_share_of_a_run_whose_length_is_in_gradients(
+    churn, tmp_path
+) -> None:
+    """A step of SAM takes two gradients: its run of as many gradients has half the steps, and the mean begins there."""
+    options = {**SMALL, "optimizers": ["sam(sgd, lr=0.1)"], "compile": "off"}
+    averaged = {**options, "regularizer": "swa(0.5)"}
+    half = st.plan(churn, target="churned", **{**averaged, "epochs": 2}).run(
+        tmp_path / "half", observer=Observer()
+    )
+    whole = {**averaged, "epochs": 4, "equal": "gradients"}
+    equal = st.plan(churn, target="churned", **whole).run(tmp_path / "equal", observer=Observer())
+    first, second = (each.comparison.rows[0].metrics for each in (half, equal))
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "options"),
+    [
+        ("torch:LBFGS(max_iter=3)", {"equal": "gradients"}),
+        ("adam(lr=0.1)", {"equal": "seconds", "epochs": None, "max_seconds": 1.0}),
+    ],
+)
+def test_a_mean_of_the_last_steps_is_refused_where_nobody_knows_how_many_there_are(
+    optimizer, options, churn, tmp_path
+) -> None:
+    given = {**SMALL, "optimizers": [optimizer], "regularizer": "swa", **options}
+    with pytest.raises(OptionError, match=r"swa.* begins after a share of a run's steps, and nobody knows"):
+        st.compare(churn, target="churned", out=tmp_path / "run", **given)
+    assert not (tmp_path / "run").exists()
+
+
 def test_what_a_method_cannot_take_is_refused(churn) -> None:
     with pytest.raises(OptionError, match="clip has no effect on l-bfgs"):
         st.compare(churn, target="churned", optimizers=["adam", "l-bfgs"], clip=1.0)

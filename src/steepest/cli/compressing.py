@@ -94,20 +94,26 @@ def distil(
 
 
 def _arm(trained: TrainedModel, procedure: str, name: str) -> dict[str, Any]:
-    """Return the arm of a trained network at its rate, by another procedure."""
-    from steepest.components import grammar
+    """Return the arm of a trained network by another procedure, with all that was chosen for it: nothing is tuned.
+
+    Raises:
+        FolderError: the network was saved before it told its whole rule.
+    """
+    from steepest.errors import FolderError
     from steepest.recipe import ArmOptions
 
     about = trained.about.trained
-    known = {*ArmOptions.model_fields} - {"optimizer", "name", "procedure"}
+    if "rule" not in about:
+        raise FolderError(
+            "the saved network does not say with which rule it was trained: an older version saved it",
+            hint="make the comparison again in another folder, then give that.",
+        )
+    known = {*ArmOptions.model_fields} - {"optimizer", "name", "procedure", "regularizer"}
     factors = {key: value for key, value in about["factors"].items() if key in known and value}
-    spec = grammar.parse(about["optimizer"])
-    fixed = bool(spec.arguments) or "lr" in spec.options
-    if not fixed:
-        spec = grammar.Spec(spec.name, spec.arguments, {**spec.options, "lr": about["lr"]})
     if str(factors.get("batch_size", "")).isdigit():
         factors["batch_size"] = int(factors["batch_size"])
-    return {**factors, "optimizer": str(spec), "procedure": procedure, "name": name}
+    chosen = {"optimizer": about["rule"], "regularizer": about["regularizer"] or "none"}
+    return {**factors, **chosen, "procedure": procedure, "name": name}
 
 
 def _small(trained: TrainedModel, sparsity: float, unit: str) -> str:

@@ -150,7 +150,7 @@ def assemble(
         columns, about_columns = given.columns, []
     else:
         columns, about_columns = decide_roles(
-            frame.drop(SPLIT_COLUMN), target, options, made=preparation.roles
+            frame.drop(SPLIT_COLUMN), target, options, made=preparation.roles, before=rows.raw
         )
     if given is not None or declared:
         classes = tuple(declared) if given is None else given.classes

@@ -15,7 +15,7 @@ The rules, first match wins; ``--categorical``, ``--continuous``, ``--drop`` and
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import cast
@@ -50,7 +50,12 @@ SOME_DATES = 0.5
 
 
 def decide_roles(
-    frame: pl.DataFrame, target: str | None, options: TableOptions, *, made: Mapping[str, str] | None = None
+    frame: pl.DataFrame,
+    target: str | None,
+    options: TableOptions,
+    *,
+    made: Mapping[str, str] | None = None,
+    before: Collection[str] = (),
 ) -> tuple[Columns, list[Note]]:
     """Decide the role of every column from all rows of the prepared table.
 
@@ -59,12 +64,14 @@ def decide_roles(
         target: the column to predict.
         options: what was said about columns.
         made: the roles of columns that a preparation step has made, and so knows.
+        before: the columns before the preparation; one of them that it took away may be dropped once more.
 
     Raises:
         UnknownNameError: an option names a column that is not there.
         DataError: no column is left to learn from, or a continuous one holds infinities.
     """
-    named = [*(options.features or []), *options.categorical, *options.continuous, *options.drop]
+    dropped = [name for name in options.drop if name in frame.columns or name not in before]
+    named = [*(options.features or []), *options.categorical, *options.continuous, *dropped]
     named += [options.weight] if options.weight is not None else []
     for name in named:
         if name not in frame.columns:

@@ -151,7 +151,8 @@ class Table(Source):
         if self.options.target is not None:
             targets.check_there(frame, self.options.target, source_name(self._source))
         made = self._steps[0].roles_before
-        columns, notes = decide_roles(frame, self.options.target, self.options, made=made)
+        before = self._raw.collect_schema().names()
+        columns, notes = decide_roles(frame, self.options.target, self.options, made=made, before=before)
         if self.options.split_rule.several:
             known = frame.height - (frame[self.options.target].null_count() if self.options.target else 0)
             notes.append(Note("info", f"{about_test_sets(known, self.options)}."))

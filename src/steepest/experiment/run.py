@@ -411,6 +411,8 @@ def _trained(evidence: Evidence, run: PlannedRun) -> dict[str, Any]:
         "factors": dict(run.arm.factors),
         "optimizer": run.arm.method.name,
         "lr": record.lr,
+        "rule": run.recipe.optimizer,
+        "regularizer": run.recipe.regularizer,
         "seed": run.key.seed,
         "steps": record.steps,
         "best_step": record.best_step,

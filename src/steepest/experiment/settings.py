@@ -353,6 +353,7 @@ def _arm_notes(
     problem = problem_of(net, data, made.recipe)
     for each in alike:
         each.optimizer.rule.check(problem)
+    made.check_steps_are_known(experiment.protocol.equal)
     size, rows = made.recipe.batch_size, len(data.train)
     advised = advice(_methods(alike), arm.schedule, net, batch_size=size, rows=rows)
     densely = about_rows(net, data, made.recipe, experiment.execution)

@@ -77,6 +77,11 @@ class ForeignRule(Rule[ForeignHyper]):
         return 1.25 * iterations if isinstance(iterations, int) and iterations > 1 else 2.0
 
     @property
+    def fixed_cost(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether a step takes no closure, which an optimizer calls as often as it likes."""
+        return self.gradients_a_step == 1.0
+
+    @property
     def own_class(self) -> type:
         """The optimizer's class."""
         return self.kind

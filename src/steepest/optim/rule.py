@@ -46,6 +46,7 @@ class Rule(Update[H]):
     """
 
     clips: ClassVar[bool] = True
+    fixed_cost: ClassVar[bool] = True
     eager_because: ClassVar[str] = ""
 
     def make(self, settings: MethodSettings) -> Any:

@@ -92,6 +92,9 @@ class MethodSpec(abc.ABC, Generic[H]):
     cost: ClassVar[str] = ""
     """What a step costs, where that is no number of gradients that is known without the model."""
 
+    fixed_cost: ClassVar[bool] = False
+    """Whether every step costs :attr:`gradients_a_step`, no more and no less."""
+
     hyper: H
     regularizer: str
     """The regularizers that are tuned with it, at the strengths of a trial; empty where none are."""

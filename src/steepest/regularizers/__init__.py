@@ -76,6 +76,7 @@ class Regularizer(Component):
     Attributes:
         turn: among regularizers at the same place, those with a lower number come first.
         by_rate: whether its numbers depend on the learning rate of the step.
+        by_share: whether they depend on the share of the run that is done, and so on the number of its steps.
         mixes: whether rows of a batch are mixed with each other.
         strength_of: the option that says how strong it is, which a comparison tunes where it is not given; empty if
             there is none.
@@ -90,6 +91,7 @@ class Regularizer(Component):
 
     turn: ClassVar[int] = 0
     by_rate: ClassVar[bool] = False
+    by_share: ClassVar[bool] = False
     mixes: ClassVar[bool] = False
     strength_of: ClassVar[str] = ""
     strengths: ClassVar[tuple[float, float]] = (0.0, 0.0)

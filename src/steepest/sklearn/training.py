@@ -190,6 +190,8 @@ class OneRecipe:
             "factors": dict(arm.factors),
             "optimizer": arm.method.name,
             "lr": float(rule.hyper.lr),
+            "rule": recipe.optimizer,
+            "regularizer": recipe.regularizer,
             "seed": self.seed,
             "held_out": data.held_out,
             "positive": recipe.positive,

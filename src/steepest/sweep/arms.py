@@ -19,7 +19,7 @@ from steepest.optim.selection import patterns_text, rates_text
 from steepest.optim.spec import MethodSpec
 from steepest.procedures import Stage, make_procedure
 from steepest.recipe import FACTOR, FACTORS, SUBJECTS, ArmOptions, Experiment, Recipe, stable_hash
-from steepest.regularizers import regularizer_text
+from steepest.regularizers import read_regularizers, regularizer_text
 from steepest.sweep.contestants import (
     Contestant,
     Tune,
@@ -227,6 +227,24 @@ class Arm:
                 hint=f"give at least {math.ceil(least / gradients)} times the epochs, take a smaller model, or "
                 "compare by --equal seconds.",
             )
+
+    def check_steps_are_known(self, equal: str) -> None:
+        """Raise an ``OptionError`` if a regularizer goes by the share of a run whose number of steps nobody knows.
+
+        Args:
+            equal: what the arms have alike: epochs, steps, seconds or gradients.
+        """
+        timed = equal == "seconds" or self.recipe.max_seconds is not None
+        if not timed and (equal != "gradients" or self.rule.fixed_cost):
+            return
+        for each in read_regularizers(self.recipe.regularizer):
+            if each.by_share:
+                counted = "seconds" if timed else "gradients"
+                raise OptionError(
+                    f"{each} begins after a share of a run's steps, and nobody knows how many steps of "
+                    f"{self.method.name} a number of {counted} makes",
+                    hint="compare by --equal epochs or steps, or take ema, which begins at once.",
+                )
 
     @property
     def tuned(self) -> bool:

@@ -154,7 +154,8 @@ class Setup:
             update["code"] = {**recipe.code, "optimizer": arm.method.code}
         recipe = recipe.model_copy(update=update)
         if self.by_gradients and rule.gradients_a_step != 1:
-            recipe = recipe.model_copy(update={"gradients": float(recipe.steps)})
+            most = math.ceil(recipe.steps / rule.gradients_a_step) if rule.fixed_cost else recipe.steps
+            recipe = recipe.model_copy(update={"gradients": float(recipe.steps), "steps": most})
         key = RunKey(name=arm.title, recipe=recipe.id, seed=seed, phase=phase)
         return PlannedRun(key, recipe, rule, phase in TESTED and not arm.inner, arm, parent)
 

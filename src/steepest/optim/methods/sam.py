@@ -100,6 +100,7 @@ class SAM(MethodSpec[SAMHyper]):
     Hyper = SAMHyper
     grid_centre = 1e-2
     clips: ClassVar[bool] = True
+    fixed_cost: ClassVar[bool] = True
 
     def __init__(self, *, called: str = "", preset: Mapping[str, Any] | None = None, **options: Any) -> None:
         called, preset = called or self.name, dict(preset or {})
@@ -132,6 +133,11 @@ class SAM(MethodSpec[SAMHyper]):
             by_gradients=settings.by_gradients,
             hyper=self.hyper,
         )
+
+    def least_gradients(self, weights: int, rows: int) -> float:
+        """Return the two of every step."""
+        del weights, rows
+        return self.gradients_a_step
 
     @property
     def gradients_a_step(self) -> float:

@@ -55,6 +55,8 @@ class SWA(WeightRegularizer):
 }
 """
 
+    by_share = True
+
     start: float = Field(0.75, ge=0.0, lt=1.0, description="a share of the run, from 0 up to but not 1")
     on: On = Field("all", description=ON)
 
