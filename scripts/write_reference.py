@@ -7,6 +7,7 @@ page differs from the output of this script.
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -356,8 +357,19 @@ def write_studies() -> str:
             for size in ("quick", "default", "full")
         ]
         about = f"{made.question}\n\nPublished: {made.source}."
+        kept = ROOT / "docs" / "studies" / f"{entry.name}.json"
+        if kept.is_file():
+            about += f"\n\n{_answer(json.loads(kept.read_text(encoding='utf-8')))}"
         text.append(f"## `{entry.name}`\n\n{about}\n\n{table(('size', 'minutes', 'Tflop'), budgets)}")
     return "\n\n".join(text)
+
+
+def _answer(kept: dict[str, Any]) -> str:
+    """Return the stored answer of a study with the command that it is from."""
+    size = "" if kept["size"] == "default" else f" --{kept['size']}"
+    odd = [each for each in kept["checks"] if not each["passed"]]
+    failed = "".join(f" A check does not hold: {each['what']} ({each['found']})." for each in odd)
+    return f"**{kept['answer']}**{failed}\n\nFrom `steepest study {kept['name']}{size}`, on {kept['data']}."
 
 
 def write_configuration() -> str:

@@ -83,10 +83,11 @@ class AllTogether(Study):
 
     def comparisons(self, size: Size) -> Mapping[str, Comparing]:
         """Return all arms with 250 images, and some of them with fewer and more."""
+        alone = {**ALONE, "augment": by_size(size, "augment(crop=1)", ALONE["augment"], ALONE["augment"])}
         texts = {
             NONE: "none",
-            **ALONE,
-            TOGETHER: " + ".join(text for name, text in ALONE.items() if name not in APART),
+            **alone,
+            TOGETHER: " + ".join(text for name, text in alone.items() if name not in APART),
         }
         every = both_ways(size, {name: {"regularizer": text} for name, text in texts.items()}, rate=RATE)
         some = every if size == "full" else [each for each in every if each.arm.name in (NONE, TOGETHER)]

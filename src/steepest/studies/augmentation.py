@@ -45,6 +45,7 @@ ARMS: dict[str, dict[str, str]] = {
     "left to right with 0.5": {"regularizer": "augment(flip=0.5)"},
     "shifts": {"regularizer": "augment(crop=2)"},
 }
+FEWER = "With the most images there are 20 epochs, which are more steps than 250 epochs of 250 images."
 FEW, ROWS, EPOCHS, MANY = 100, 250, 250, "many-images"
 SMALL = f"{FEW}-images"
 
@@ -163,8 +164,8 @@ class Augmentation(Study):
             ],
             [_drawing(found, rows)],
             [
-                "Differences between amounts of data are paired by seed, which gives the start. With the most images, "
-                "the default size makes 20 epochs, which are more steps than 250 epochs of 250 images.",
+                "Differences between amounts of data are paired by seed, which gives the start.",
+                *([FEWER] if found.size == "default" else []),
                 *([RAISED] if found.size == "quick" else []),
             ],
         )
