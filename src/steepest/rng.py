@@ -36,6 +36,7 @@ Purpose = Literal[
     "tuning",
     "map",
     "prune",
+    "watching",
 ]
 
 _MASK = (1 << 64) - 1

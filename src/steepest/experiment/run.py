@@ -159,6 +159,7 @@ def _carry_out(
         settings.plan.device,
         cells=settings.plan.cells,
         programs=settings.programs,
+        watch=experiment.protocol.watch,
     )
     for line in rows_text(settings.plan.cells, settings.arms):
         observer.say(line)

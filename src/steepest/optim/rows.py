@@ -12,7 +12,7 @@ when a closed form is used, so evaluating more often would change the run; only 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -220,12 +220,19 @@ class Rows:
 
     def evaluation_weight(self) -> torch.Tensor:
         """Return all rows of the table, to be evaluated, exported and saved for prediction."""
-        if self.executor == "replay":
-            return self.evaluation_rows(torch.arange(len(self.weight)))
         weight = torch.empty_like(self.weight)
-        for ids in torch.arange(len(self.weight)).split(self.quick.rows if self.quick else self._chunk):
-            weight[ids[0] : ids[-1] + 1] = self.evaluation_rows(ids)
+        start = 0
+        for piece in self.evaluation_pieces():
+            weight[start : start + len(piece)] = piece
+            start += len(piece)
         return weight
+
+    def evaluation_pieces(self) -> Iterator[torch.Tensor]:
+        """Yield the rows of the table in order, to be evaluated, some at a time, so that nothing large is made."""
+        ids = torch.arange(len(self.weight))
+        most = self.quick.rows if self.quick else self._chunk
+        for some in [ids] if self.executor == "replay" else ids.split(most):
+            yield self.evaluation_rows(some)
 
     def frozen(self, older: Rows | None = None, past: Past | None = None) -> Rows:
         """Return a copy of the present state, lagging as it is, that later steps do not change.

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
 import torch
@@ -25,6 +25,9 @@ from steepest.optim.tables import Codes, embedding
 FACTORS = 1e-4, 1e4
 """Between these an era's factor stays."""
 
+
+AT_ONCE = 1024
+"""Rows that are brought up to date at a time where all are read."""
 
 NOTHING = 1e-60
 """A share of a row's proposal below this counts as none."""
@@ -97,6 +100,11 @@ class Lagging:
     def evaluation_weight(self) -> Tensor:
         """Return the whole table as it is now."""
         return self.rows(slice(None))[0]
+
+    def pieces(self) -> Iterator[Tensor]:
+        """Yield the rows in order as they are now, some at a time."""
+        for first in range(0, len(self.weight), AT_ONCE):
+            yield self.rows(slice(first, first + AT_ONCE))[0]
 
     def frozen(self) -> Lagging:
         """Return a copy of the present state."""
@@ -214,6 +222,10 @@ class SharedRows:
         finally:
             for table, ids, lagging in kept:
                 table.weight[ids] = lagging
+
+    def pieces(self) -> dict[str, Iterator[Tensor]]:
+        """Return the rows of each table in order, as they are now, some at a time."""
+        return {name: table.pieces() for name, table in self.tables.items()}
 
     def frozen(self, older: Mapping[str, Lagging] | None = None) -> dict[str, Lagging]:
         """Return a copy of the present state."""

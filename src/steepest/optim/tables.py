@@ -7,7 +7,7 @@ with them in the parameter's place and with their places in the codes' place, an
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -35,12 +35,21 @@ class LaggingTable(Protocol):
 class LaggingTables(Protocol):
     """Tables of a model whose rows lag."""
 
+    @property
+    def modules(self) -> Mapping[str, nn.Embedding]:
+        """The look-ups by the names of their parameters."""
+        ...
+
     def evaluating(self, codes: Codes) -> contextlib.AbstractContextManager[None]:
         """Put the rows that the codes name in place as they are to be evaluated, and the lagging ones back after."""
         ...
 
     def frozen(self, older: Any = None) -> Mapping[str, LaggingTable]:
         """Return a copy of the present state, in the memory of an older copy where that can be."""
+        ...
+
+    def pieces(self) -> Mapping[str, Iterator[Tensor]]:
+        """Return the rows of each table in order, as they are to be evaluated, some at a time."""
         ...
 
 
@@ -129,6 +138,10 @@ class RowTables:
         finally:
             for rows, ids, lagging in kept:
                 rows.weight[ids] = lagging
+
+    def pieces(self) -> dict[str, Iterator[Tensor]]:
+        """Return the rows of each table in order, as they are to be evaluated, some at a time."""
+        return {name: rows.evaluation_pieces() for name, rows in self.rows.items()}
 
     def frozen(self, older: Mapping[str, Rows] | None = None) -> dict[str, Rows]:
         """Return a copy of the present state, in the memory of an older copy where there is one."""

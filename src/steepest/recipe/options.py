@@ -131,6 +131,10 @@ def _each_text(value: Any) -> Any:
     return [each for text in given for each in grammar.split(text)] if isinstance(given, list) else given
 
 
+WATCHED = ("gap", "norms", "gradients")
+"""What can be recorded at evaluations besides metrics on the validation rows."""
+
+
 class Protocol(Options):
     """How the comparison is made."""
 
@@ -183,6 +187,13 @@ class Protocol(Options):
     )
     callbacks: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
         (), description="your own code in every run, as 'mine.py:Plateau(patience=3)'; repeatable"
+    )
+    watch: Annotated[
+        tuple[Literal["gap", "norms", "gradients", "none"], ...], BeforeValidator(_whole_numbers)
+    ] = Field(
+        WATCHED,
+        description="recorded at every evaluation of the reported runs: gap (metrics on 1,024 training rows), norms "
+        "(L1 and L2 norm of each parameter), gradients (their norms), or none",
     )
     tune: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
         (),
@@ -290,7 +301,7 @@ class ArmOptions(Options):
 
 STAYS: Mapping[str, bool] = {
     **dict.fromkeys(
-        ("metric", "positive", "seeds", "minutes", "tune", "sweep", "baseline", "callbacks"), True
+        ("metric", "positive", "seeds", "minutes", "tune", "sweep", "baseline", "callbacks", "watch"), True
     ),  # metrics, and callbacks that change runs, are compared by what they mean
     **dict.fromkeys(("schedule", "batch_size", "precision"), True),  # arms have their own
     **dict.fromkeys(("seed", "epochs", "learning_rates", "scan_rates", "full_rates", "equal"), False),

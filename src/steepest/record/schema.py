@@ -47,6 +47,76 @@ class Point(Frozen):
     validation: dict[str, float]
 
 
+class Watched(Frozen):
+    """What was watched at every evaluation of a run: a value, or a list by parameter, for each point of its curve.
+
+    Attributes:
+        parameters: names of the trained parameters, tied ones once.
+        sizes: how many numbers they have.
+        l1, l2: the sum of absolute values of each parameter, and the root of the sum of its squares, which of a matrix
+            is its Frobenius norm; empty unless norms were watched.
+        gradient: the 2-norm of the loss's gradient by each parameter, NaN of one that it does not depend on; empty
+            unless gradients were watched.
+        gradient_rows: training rows that the gradient is of.
+        no_gradient: why gradients are lacking, where they were to be watched.
+        training: metrics on a sample of the training rows; empty unless the gap was watched.
+        training_rows: rows of the sample.
+    """
+
+    parameters: list[str] = Field(default_factory=list)
+    sizes: list[int] = Field(default_factory=list)
+    l1: list[list[float]] = Field(default_factory=list)
+    l2: list[list[float]] = Field(default_factory=list)
+    gradient: list[list[float]] = Field(default_factory=list)
+    gradient_rows: int = 0
+    no_gradient: str = ""
+    training: list[dict[str, float]] = Field(default_factory=list)
+    training_rows: int = 0
+
+
+class Bins(Frozen):
+    """Rows in bins of confidence: of each its rows (or their weights), mean confidence and accuracy, NaN if empty."""
+
+    rows: list[float]
+    confidence: list[float]
+    accuracy: list[float]
+
+
+class Reliability(Frozen):
+    """How well a network's probabilities fit the test rows.
+
+    Attributes:
+        ece: the expected calibration error over bins of equal width, and ``ece_equal_mass`` over those of equal mass.
+        of_chance: about the ``ece`` that perfectly calibrated probabilities would have on so many rows.
+        log_loss, brier_score: of the same rows.
+        width, mass: the bins.
+    """
+
+    ece: float
+    ece_equal_mass: float
+    of_chance: float
+    log_loss: float
+    brier_score: float
+    width: Bins
+    mass: Bins
+
+
+class Calibration(Frozen):
+    """Calibration of a run's best-validation weights on the test rows.
+
+    Attributes:
+        before: as the network gives its probabilities.
+        temperature: by which its logits are divided, fitted on the validation rows; None where none fits.
+        after: with the temperature; None as above.
+        reason: why there is no temperature.
+    """
+
+    before: Reliability
+    temperature: float | None = None
+    after: Reliability | None = None
+    reason: str = ""
+
+
 class RunKey(Frozen):
     """Which run this is: the same key is never run twice in a folder.
 
@@ -90,6 +160,9 @@ class Record(Frozen):
             and a forward pass without a gradient ⅓.
         products: the products among them.
         forwards: the forward passes among them. All three are None in records of earlier versions.
+        watched: what was watched at its evaluations; None where nothing was, and in records of earlier versions.
+        calibration: of its best-validation weights on the test rows; None unless it predicts classes and read test
+            rows that were held out, and in records of earlier versions.
         logged: numbers that callbacks kept by ``view.log``: by name, each with its step.
         out_of_time: whether it ended because its seconds of training were used up.
         still_improving: the best step is the last evaluation.
@@ -116,6 +189,8 @@ class Record(Frozen):
     gradients: float | None = None
     products: float | None = None
     forwards: float | None = None
+    watched: Watched | None = None
+    calibration: Calibration | None = None
     logged: dict[str, list[tuple[int, float]]] = Field(default_factory=dict)
     out_of_time: bool = False
     still_improving: bool = False

@@ -36,6 +36,7 @@ class Task:
         evaluations: how often it reads the validation rows.
         weights: those of earlier runs that it needs: that it starts from, instead of those that its seed draws, or that
             it is pruned by.
+        watch: what is recorded at its evaluations besides, if it reads the test rows.
         libraries: names of compiled steps in the cache, as :class:`~steepest.train.compiled.Programs` has them.
     """
 
@@ -45,6 +46,7 @@ class Task:
     evaluations: int
     weights: Mapping[Use, Mapping[str, Tensor]] = field(default_factory=dict[Use, Mapping[str, Tensor]])
     libraries: Mapping[str, str] = field(default_factory=dict[str, str])
+    watch: tuple[str, ...] = ()
 
     def perform(self, maker: Maker, dataset: Dataset, progress: Callable[[float], None]) -> Finished:
         """Make the run and return what it leaves, without weights that nobody will keep."""
@@ -111,6 +113,7 @@ class Maker:
                 keep_last=run.arm.inner,
                 keep_early=run.marks,
                 hooks=hooks,
+                watch=task.watch if run.read_test else (),
             )
 
 

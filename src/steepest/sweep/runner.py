@@ -36,6 +36,7 @@ class Runner:
         device: where model and data are put.
         cells: how steps are computed, by the arms' cells.
         programs: the compiled steps of each cell on each dataset.
+        watch: what is recorded at evaluations of the reported runs besides.
         seconds_a_step: what a step of the present run, or a gradient of its length, counts for in the
             progress.
         meanwhile: called now and then while a run is made.
@@ -48,6 +49,7 @@ class Runner:
     device: str = "cpu"
     cells: Mapping[str, Execution] = field(default_factory=dict[str, Execution])
     programs: dict[tuple[str, str], Programs] = field(default_factory=dict[tuple[str, str], Programs])
+    watch: tuple[str, ...] = ()
     seconds_a_step: float = 0.0
     meanwhile: Callable[[], object] = lambda: None
     _there: dict[str, Dataset] = field(default_factory=dict[str, Dataset])
@@ -161,7 +163,7 @@ class Runner:
         known = self.programs.get((run.arm.cell, run.recipe.data))
         names = {} if known is None else known.names
         cell = self.cells[run.arm.cell]
-        return Task(run, cell, self.metrics, evaluations, self._weights(run), names)
+        return Task(run, cell, self.metrics, evaluations, self._weights(run), names, self.watch)
 
     def _train(self, run: PlannedRun, evaluations: int) -> Finished:
         made = Maker(self.observer.say, self.programs)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset, Part
 from steepest.errors import ModelError, first_line
+from steepest.evaluate.calibration import calibration_of
 from steepest.evaluate.metrics import evaluate, metric_info
 from steepest.evaluate.outputs import predict
 from steepest.evaluate.rowwise import other_values
@@ -35,6 +36,7 @@ from steepest.train.masks import apply_masks, masks_of
 from steepest.train.problem import problem_of, wide
 from steepest.train.statistics import MOST_ROWS, batches_of, estimated, has_statistics
 from steepest.train.taught import Teacher
+from steepest.train.watching import Watcher
 from steepest.train.weights import Kept, evaluating, evaluation_weights
 
 SMOOTHING = 0.98
@@ -75,6 +77,7 @@ class Purpose:
             the length is in gradients; then after the step that reaches each share of them.
         metrics: what is reported besides the loss and the deciding metric.
         read_test: evaluate the test rows with the best-validation and with the last weights.
+        watch: what is recorded at its evaluations besides: ``gap``, ``norms``, ``gradients``.
         keep_last: return the weights after the last step, too.
         keep_early: return those after so many steps, too (or gradients where they are the length), by a name each.
     """
@@ -84,6 +87,7 @@ class Purpose:
     read_test: bool = False
     keep_last: bool = False
     keep_early: Mapping[str, int] = field(default_factory=dict[str, int])
+    watch: tuple[str, ...] = ()
 
 
 class ActiveRun:
@@ -153,6 +157,7 @@ class ActiveRun:
         self.feed = self.problem.feed(taught, self.plan, key.seed, steps_before)
         self.state: Any = None
         self.hooks = hooks
+        self._watcher = Watcher.of(purpose.watch, self.problem, method, self.target, self.training, key.seed)
         watches = self.problem.applied.watches if self.problem.applied else ""
         self._decides = metric_info(watches or recipe.metric)
         per_epoch = self.plan.batches_per_epoch if recipe.gradients is None else recipe.length
@@ -401,6 +406,8 @@ class ActiveRun:
             validation=found,
         )
         self.curve.append(point)
+        if self._watcher is not None:
+            self._watcher.look(self.state, watched, statistics)
         self._evaluation_seconds += time.perf_counter() - started
         return value
 
@@ -440,6 +447,7 @@ class ActiveRun:
             gradients=self.gradients,
             products=self._products,
             forwards=self._forwards,
+            watched=None if self._watcher is None else self._watcher.watched(),
             logged=self.hooks.control.logged if self.hooks else {},
             still_improving=done and best_step == curve[-1].step and len(curve) > 2,
             overfitting=done
@@ -448,7 +456,7 @@ class ActiveRun:
         )
 
     def _read_test(self, found: Finished) -> None:
-        """Add the test rows' metrics, with the last and with the best-validation weights, and their values by row."""
+        """Add the test rows' metrics with the last and the best weights, their values by row, and calibration."""
         net, target, test = self.net, self.target, self.dataset.test
         names = tuple(dict.fromkeys((self.recipe.metric, *self.purpose.metrics)))
         net.load_state_dict(self._now().weights())
@@ -458,7 +466,12 @@ class ActiveRun:
         test_best = evaluate(outputs, test.target, target, names, test.weights)
         test_last = test_last or test_best
         found.test_values = other_values(outputs, test.target, target, names, test.weights)
-        found.record = found.record.model_copy(update={"test": test_best, "test_last": test_last})
+        calibration = None
+        if target.classes and self.dataset.held_out:
+            known = self.dataset.validation
+            calibration = calibration_of(predict(net, known.inputs), outputs, (known, test), target)
+        tested = {"test": test_best, "test_last": test_last, "calibration": calibration}
+        found.record = found.record.model_copy(update=tested)
         found.test_row_losses = target.row_losses(outputs, test.target)
         found.test_row_correct = target.row_correct(outputs, test.target)
 

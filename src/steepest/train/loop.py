@@ -48,6 +48,7 @@ def train(
     keep_last: bool = False,
     keep_early: Mapping[str, int] = MappingProxyType({}),
     hooks: Hooks | None = None,
+    watch: tuple[str, ...] = (),
 ) -> Finished:
     """Train one run and return its record, its best weights and, on request, their metrics on the test rows.
 
@@ -71,6 +72,7 @@ def train(
         keep_last: return the weights after the last step, too.
         keep_early: return those after so many steps, too, by a name each.
         hooks: the run's callbacks; ``method`` has to follow their rate.
+        watch: what is recorded at its evaluations besides: ``gap``, ``norms``, ``gradients``.
 
     Example:
         See ``examples/whole_path.py``, which does the same in plain torch.
@@ -78,7 +80,7 @@ def train(
     Raises:
         ModelError: the model fails before the first step. An error in a step ends the run and goes on record.
     """
-    purpose = Purpose(evaluations, metrics, read_test, keep_last, keep_early)
+    purpose = Purpose(evaluations, metrics, read_test, keep_last, keep_early, watch)
     run = ActiveRun(
         dataset,
         recipe,

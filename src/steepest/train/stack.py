@@ -83,6 +83,7 @@ def train_stack(
     progress: Progress | None = None,
     keep_last: bool = False,
     compiling: bool = True,
+    watch: tuple[str, ...] = (),
 ) -> list[Finished]:
     """Train several runs together and return what each leaves, in their order.
 
@@ -93,7 +94,7 @@ def train_stack(
     Args:
         members: the runs.
         model: a callable that builds the user's own model; otherwise the recipe's specification is built.
-        device, evaluations, metrics, read_test, progress, keep_last: as of :func:`~steepest.train.loop.train`.
+        device, evaluations, metrics, read_test, progress, keep_last, watch: as of :func:`~steepest.train.loop.train`.
         compiling: compile the step; otherwise its operations are made one after the other.
 
     Raises:
@@ -115,7 +116,7 @@ def train_stack(
         >>> [(each.record.key.seed, each.record.outcome) for each in train_stack(members, compiling=False)]
         [(0, 'finished'), (1, 'finished'), (2, 'finished')]
     """
-    purpose = Purpose(evaluations, metrics, read_test, keep_last)
+    purpose = Purpose(evaluations, metrics, read_test, keep_last, watch=watch)
     runs = [
         ActiveRun(
             each.dataset,
