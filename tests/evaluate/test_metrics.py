@@ -70,6 +70,21 @@ CLASSIFICATION = {
     ),
 }
 
+
+def _ece(strategy):
+    def error(y, p):
+        confidence, right = p.max(1), p.argmax(1) == y
+        ends = np.linspace(0, 1, 16)
+        ends = ends if strategy == "uniform" else np.quantile(confidence, ends)
+        place = np.searchsorted(ends[1:-1], confidence)
+        bins = [place == each for each in range(15)]
+        return sum(abs((right[each] - confidence[each]).sum()) for each in bins) / len(y)
+
+    return error
+
+
+CLASSIFICATION |= {"ece": _ece("uniform"), "ece_equal_mass": _ece("quantile")}
+
 POSITIVE = {
     "positive_precision": lambda y, p: reference.precision_score(y, p[:, 1] > 0.5, zero_division=0),
     "positive_recall": lambda y, p: reference.recall_score(y, p[:, 1] > 0.5, zero_division=0),

@@ -329,6 +329,13 @@ def predict(
         list[str] | None,
         typer.Option(help="Columns of the rows to carry into the file, such as an ID.", metavar="LIST"),
     ] = None,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate",
+            help="Scale probabilities by the temperature that was fitted on the validation rows; classes stay.",
+        ),
+    ] = False,
     arm: OneArm = None,
     model: OwnModel = None,
     source: OwnSource = None,
@@ -345,6 +352,7 @@ def predict(
     from steepest.report.scores import score_lines
 
     loaded = load(folder, model=model, arm=arm, source=source)
+    loaded = loaded.calibrated() if calibrate else loaded
     names = [name.strip() for each in keep or [] for name in each.split(",") if name.strip()]
     always_raise()
     found = loaded.write_predictions(rows, out, keep=names)
@@ -359,7 +367,8 @@ def predict(
     for each in score_lines(found.scores) if found.scores else ():
         line(each, out=True)
     if not quiet:
-        line(f"{counted(found.rows, 'prediction')} in {out}, by {loaded.title}")
+        at = f" at temperature {loaded.temperature:.3g}" if calibrate else ""
+        line(f"{counted(found.rows, 'prediction')} in {out}, by {loaded.title}{at}")
 
 
 app.command()(describe)

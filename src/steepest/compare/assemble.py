@@ -10,8 +10,13 @@ from typing import Any
 import numpy as np
 
 from steepest.compare.estimates import Estimate
-from steepest.compare.evidence import Evidence, estimate_of, trials_of
-from steepest.compare.result import Band, Kind, Metric, RateCurve, RateEstimate, Row
+from steepest.compare.evidence import Evidence, estimate_of, mean_of, trials_of
+from steepest.compare.folds import corrected_t
+from steepest.compare.intervals import t_interval
+from steepest.compare.ranges import within
+from steepest.compare.result import Band, Kind, Metric, RateCurve, RateEstimate, Reported, Row
+from steepest.compare.watching import Spread, Watching, calibrated_arm, watched_arm
+from steepest.data.dataset import Dataset
 from steepest.evaluate.metrics import metric_info
 from steepest.recipe import SUBJECTS, Timings
 from steepest.record.arms import ArmEntry
@@ -235,7 +240,79 @@ def band(evidence: Evidence, arm: Arm) -> Band:
         mean=values.mean(0).tolist(),
         low=values.min(0).tolist(),
         high=values.max(0).tolist(),
+        reported=[_reported(record, evidence.metric) for record in records if not record.failed],
     )
+
+
+def _reported(record: Record, metric: str) -> Reported:
+    """Return where the weights of a run are from that are reported."""
+    at = next(each for each in record.curve if each.step == record.best_step)
+    return Reported(
+        step=at.step,
+        epoch=at.epoch,
+        seconds=at.seconds,
+        gradients=at.gradients,
+        value=at.validation.get(metric, math.nan),
+    )
+
+
+def watching(evidence: Evidence, asked: Sequence[str], dataset: Dataset) -> Watching:
+    """Return what was watched of the reported runs, and why the rest was not.
+
+    Args:
+        evidence: the runs.
+        asked: what was to be watched.
+        dataset: says what is predicted.
+    """
+    higher = metric_info(evidence.metric).higher_is_better
+    runs = {arm.title: evidence.final(arm) for arm in evidence.setup.arms}
+    arms = [
+        watched_arm(name, each, evidence.metric, higher, _spread(evidence)) for name, each in runs.items()
+    ]
+    calibrated = [calibrated_arm(name, each, _spread(evidence)) for name, each in runs.items()]
+    known = [each for each in arms if each is not None]
+    absent: list[str] = []
+    if not asked and not known:
+        absent.append(
+            "The gap, norms and gradients were not watched: --watch all records them at every evaluation."
+        )
+    lacking = [name for name, each in zip(runs, arms, strict=True) if each is None]
+    if lacking and (asked or known):
+        absent.append(f"Not watched when their runs were made, or no run finished: {', '.join(lacking)}.")
+    absent += [f"{name}: no gradient norms ({why})." for name, why in _without_gradient(runs).items()]
+    if not any(calibrated):
+        why = f"{dataset.target} has no classes, so there are no probabilities"
+        if dataset.shape.classes:
+            why = "the runs were made by an earlier version" if evidence.held_out else "nothing was held out"
+        absent.append(f"Calibration is not measured: {why}.")
+    return Watching(arms=known, calibrated=[each for each in calibrated if each is not None], absent=absent)
+
+
+def _without_gradient(runs: Mapping[str, Sequence[Record]]) -> dict[str, str]:
+    found = {
+        name: next((r.watched.no_gradient for r in each if r.watched and r.watched.no_gradient), "")
+        for name, each in runs.items()
+    }
+    return {name: why for name, why in found.items() if why}
+
+
+def _spread(evidence: Evidence) -> Spread:
+    """Return what makes an estimate of a value of every run."""
+    runs = evidence.setup.folds * len(evidence.setup.seeds)
+
+    def spread(values: Sequence[float], of: str) -> Estimate:
+        if evidence.setup.folds > 1 and len(values) == runs and all(map(math.isfinite, values)):
+            means = [mean_of(each) for each in evidence.in_sets(values)]
+            found = corrected_t(means, evidence.test_share)
+            made = Estimate(mean=found.mean, low=found.low, high=found.high, n=len(means))
+        else:
+            made = Estimate(**t_interval(values)._asdict(), n=sum(map(math.isfinite, values)))
+        if of in ("size", "free"):
+            least = 0.0 if of == "size" else -math.inf
+            return made if made.ends is None else made.model_copy(update={"low": max(made.ends[0], least)})
+        return within(made, of)
+
+    return spread
 
 
 def _mean(values: Sequence[float]) -> float:

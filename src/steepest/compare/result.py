@@ -15,6 +15,7 @@ from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.fits import Fits, Optimum
 from steepest.compare.rated import Rated
 from steepest.compare.studied import Studied
+from steepest.compare.watching import Watching
 from steepest.data.dataset import Task
 from steepest.record.arms import ArmEntry
 from steepest.record.schema import Frozen
@@ -151,8 +152,22 @@ class Effect(Frozen):
         return cls(name=name, size=size, text=text, detected=found.detected, reason=reason)
 
 
+class Reported(Frozen):
+    """The evaluation of one run whose weights are reported: where it is on the axes, and the metric there."""
+
+    step: float
+    epoch: float
+    seconds: float
+    gradients: float
+    value: float
+
+
 class Band(Frozen):
-    """A curve over seeds of one optimizer: mean, lowest and highest value by step, epoch, seconds and gradients."""
+    """A curve over seeds of one optimizer: mean, lowest and highest value by step, epoch, seconds and gradients.
+
+    ``reported`` are the evaluations whose weights its runs report, which are the best on validation where rows are held
+    out; empty in folders of earlier versions.
+    """
 
     name: str
     metric: str
@@ -163,6 +178,7 @@ class Band(Frozen):
     mean: list[float]
     low: list[float]
     high: list[float]
+    reported: list[Reported] = Field(default_factory=list)
 
 
 class RateEstimate(Estimate):
@@ -308,6 +324,7 @@ class Comparison(Frozen):
         fits: the points of a curve, and the curves fitted to them.
         pictures: of images, what the winner gets wrong.
         rated: of ratings, measures by user and of rankings, and what is drawn of them.
+        watching: the gap, norms, gradients and calibration; None in folders of earlier versions.
         held_out: whether there are test rows; else results are on the training rows.
         selection: how weights and winner were chosen, where results are shown.
         runs: the runs that take part, as ``recipe-seed``; empty where all in the folder do.
@@ -362,6 +379,7 @@ class Comparison(Frozen):
     pictures: Pictures | None = None
     rated: Rated | None = None
     study: Studied | None = None
+    watching: Watching | None = None
     results_on: str = "the test rows"
     curves_on: str = "the validation rows"
     selection: str = SELECTION

@@ -13,7 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from steepest.compare.assemble import arm_entries, arm_row, band, baseline_row, rate_curve, shown_metrics
+from steepest.compare.assemble import (
+    arm_entries,
+    arm_row,
+    band,
+    baseline_row,
+    rate_curve,
+    shown_metrics,
+    watching,
+)
 from steepest.compare.differences import between, standings
 from steepest.compare.estimates import Difference
 from steepest.compare.evidence import Control, Evidence, against_controls, compared, main_effects
@@ -177,6 +185,7 @@ def summarize(
         fits=findings.fits,
         pictures=findings.pictures,
         rated=findings.rated,
+        watching=watching(evidence, experiment.protocol.watch, dataset),
         results_on=_weighted_rows("test" if evidence.held_out else "training", experiment),
         curves_on=_weighted_rows("validation" if evidence.held_out else "training", experiment),
         selection=SELECTION if evidence.held_out else NOTHING_HELD_OUT,

@@ -48,6 +48,7 @@ from steepest.prediction.sameness import outputs_of
 from steepest.prediction.seen import SeenRows
 from steepest.procedures.pruning import read_pruning
 from steepest.recipe import Experiment, experiment_toml
+from steepest.record.schema import Record
 from steepest.record.store import ARMS, TEST_PREDICTIONS, Folder
 from steepest.report.claims import too_short as short_text
 from steepest.report.format import seconds as duration
@@ -405,6 +406,12 @@ def _network(runner: Runner, settings: Settings, evidence: Evidence, run: Planne
     return TrainedModel(net, about, settings.datasets.pipeline(run.recipe.data), seen)
 
 
+def _temperature(record: Record) -> dict[str, float]:
+    """Return the temperature that was fitted to a run's network, if there is one."""
+    found = record.calibration
+    return {} if found is None or found.temperature is None else {"temperature": found.temperature}
+
+
 def _trained(evidence: Evidence, run: PlannedRun) -> dict[str, Any]:
     [record] = evidence.of([run])
     return {
@@ -420,6 +427,7 @@ def _trained(evidence: Evidence, run: PlannedRun) -> dict[str, Any]:
         "recipe": record.key.recipe,
         "validation": record.best,
         "test": record.test,
+        **_temperature(record),
         **({} if run.arm and evidence.held_out else {"held_out": False}),
         "positive": run.arm.recipe.positive,
     }

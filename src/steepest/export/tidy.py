@@ -63,7 +63,7 @@ def results(comparison: Comparison) -> str:
                     value.high,
                 ]
             )
-    return _csv(head, rows)
+    return as_csv(head, rows)
 
 
 def runs(comparison: Comparison) -> str:
@@ -87,7 +87,7 @@ def runs(comparison: Comparison) -> str:
         "metric",
         "value",
     ]
-    return _csv(head, rows)
+    return as_csv(head, rows)
 
 
 def effects(comparison: Comparison) -> str:
@@ -106,7 +106,7 @@ def effects(comparison: Comparison) -> str:
         "kind", "factor", "first", "second", "metric", "over", "n", "mean", "low", "high", "p", "p_adjusted",
         "comparisons", "told_apart", "better", "reason",
     ]  # fmt: skip
-    return _csv(head, rows)
+    return as_csv(head, rows)
 
 
 def levels(comparison: Comparison) -> str:
@@ -119,7 +119,7 @@ def levels(comparison: Comparison) -> str:
             for effect in found.effects
             for each in effect.levels
         ]
-    return _csv(["factor", "level", "metric", "n", "mean", "low", "high"], rows)
+    return as_csv(["factor", "level", "metric", "n", "mean", "low", "high"], rows)
 
 
 def rates(comparison: Comparison) -> str:
@@ -157,7 +157,7 @@ def rates(comparison: Comparison) -> str:
                 ]
             )
     head = ["name", *factors.names, "metric", "length", "lr", "value", "chosen", "beside", "n", "low", "high"]
-    return _csv(
+    return as_csv(
         head, [[str(cell).lower() if isinstance(cell, bool) else cell for cell in row] for row in rows]
     )
 
@@ -185,7 +185,7 @@ def differences(comparison: Comparison) -> str:
         "better",
         "reason",
     ]
-    return _csv(head, map(_line, found))
+    return as_csv(head, map(_line, found))
 
 
 def _line(d: Difference) -> list[Any]:
@@ -207,7 +207,8 @@ def _line(d: Difference) -> list[Any]:
     ]
 
 
-def _csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+def as_csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Return a table with its head; what is not a number is empty, floats have all their digits."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(head)

@@ -11,7 +11,7 @@ import polars as pl
 from steepest.compare.result import Comparison
 from steepest.errors import MissingExtraError, OptionError, unknown_name
 from steepest.experiment.folder import load_comparison
-from steepest.export import bibliography, latex, plots, tidy
+from steepest.export import bibliography, latex, plots, tidy, watched
 from steepest.export.model import FORMATS as MODEL_FORMATS
 from steepest.export.model import as_onnx, as_torch
 from steepest.export.protocol import protocol, to_text
@@ -154,6 +154,7 @@ def _texts(
         files["curves.csv"] = _curves(comparison, records)
         files["rates.csv"] = tidy.rates(comparison)
         files["differences.csv"] = tidy.differences(comparison)
+        files |= watched.files(comparison, records)
         if comparison.factorial is not None:
             files["effects.csv"] = tidy.effects(comparison)
             files["levels.csv"] = tidy.levels(comparison)

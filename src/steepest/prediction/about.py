@@ -161,6 +161,8 @@ def _check_trained(trained: Any) -> None:
     test: Any = fields.get("test") or {}
     fits = {
         "seed": isinstance(fields.get("seed", 0), int),
+        "temperature": isinstance(fields.get("temperature", 1.0), float)
+        and fields.get("temperature", 1.0) > 0,
         "positive": isinstance(fields.get("positive"), str | None),
         "validation": isinstance(fields.get("validation") or {}, dict),
         "test": isinstance(test, dict) and all(isinstance(each, int | float) for each in test.values()),

@@ -27,6 +27,7 @@ from steepest.data.sources.rows import Encoded, Pipeline
 from steepest.data.variants import ALL, NONE, Variant
 from steepest.errors import FolderError, ModelError, OptionError, first_line
 from steepest.evaluate.baselines import restore
+from steepest.evaluate.calibration import tempered
 from steepest.evaluate.metrics import is_positive, metric_info, metric_names
 from steepest.evaluate.outputs import predict
 from steepest.files import cannot_write, check_apart, reachable, write_atomically
@@ -59,12 +60,19 @@ class TrainedModel:
         about: what it predicts and how it was trained.
         pipeline: from raw rows to the network's inputs.
         seen: the rows on which it was trained and chosen, which are not scored as new ones, and its test rows.
+        temperature: by which logits are divided before they are probabilities.
     """
 
     def __init__(
-        self, net: nn.Module, about: About, pipeline: Pipeline, seen: SeenRows | None = None
+        self,
+        net: nn.Module,
+        about: About,
+        pipeline: Pipeline,
+        seen: SeenRows | None = None,
+        temperature: float = 1.0,
     ) -> None:
         self.net = net.eval()
+        self.temperature = temperature
         self.about = about
         self.pipeline = pipeline
         self.seen = seen
@@ -219,8 +227,26 @@ class TrainedModel:
 
     def _outputs(self, inputs: tuple[Tensor, ...]) -> Tensor:
         if len(inputs[0]):
-            return predict(self.net, inputs)
+            return tempered(predict(self.net, inputs), self.temperature)
         return torch.zeros(0, self.about.shape.outputs)  # the preparation left every row of the batch out
+
+    def calibrated(self) -> TrainedModel:
+        """Return the same model with probabilities scaled by the temperature that was fitted on the validation rows.
+
+        The predicted classes stay as they are; see :mod:`steepest.evaluate.calibration`.
+
+        Raises:
+            ModelError: no temperature was fitted to it.
+        """
+        found = self.about.trained.get("temperature")
+        if found is None:
+            why = "it predicts no classes" if not self.classes else "none was fitted on validation rows"
+            raise ModelError(
+                f"{self.title} has no temperature to calibrate with: {why}",
+                hint="leave --calibrate out; networks of classes whose runs read held-out test rows have one.",
+                python="do without calibrated(); networks of classes whose runs read held-out test rows have one.",
+            )
+        return TrainedModel(self.net, self.about, self.pipeline, self.seen, float(found))
 
     def _known(self, outputs: Tensor, encoded: Encoded) -> Known | None:
         """Return the rows that can be scored, if the target is there."""

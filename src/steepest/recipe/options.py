@@ -131,10 +131,6 @@ def _each_text(value: Any) -> Any:
     return [each for text in given for each in grammar.split(text)] if isinstance(given, list) else given
 
 
-WATCHED = ("gap", "norms", "gradients")
-"""What can be recorded at evaluations besides metrics on the validation rows."""
-
-
 class Protocol(Options):
     """How the comparison is made."""
 
@@ -189,11 +185,11 @@ class Protocol(Options):
         (), description="your own code in every run, as 'mine.py:Plateau(patience=3)'; repeatable"
     )
     watch: Annotated[
-        tuple[Literal["gap", "norms", "gradients", "none"], ...], BeforeValidator(_whole_numbers)
+        tuple[Literal["gap", "norms", "gradients", "all"], ...], BeforeValidator(_whole_numbers)
     ] = Field(
-        WATCHED,
-        description="recorded at every evaluation of the reported runs: gap (metrics on 1,024 training rows), norms "
-        "(L1 and L2 norm of each parameter), gradients (their norms), or none",
+        (),
+        description="recorded at evaluations of the reported runs, by epoch: gap (metrics on training rows), norms "
+        "(of each parameter), gradients (their norms), or all; runs keep their bits",
     )
     tune: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
         (),

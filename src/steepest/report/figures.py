@@ -100,6 +100,29 @@ def curves(comparison: Comparison, axis: Axis = "step") -> Figure:
                 "hovertemplate": f"<b>{safe(band.name)}</b><br>{what}: %{{y:.5~g}}<extra></extra>",
             }
         )
+        if comparison.held_out:
+            at, values = _finite(
+                [getattr(each, axis) for each in band.reported], [each.value for each in band.reported]
+            )
+            ring: Figure = {"symbol": "circle-open", "size": 10, "color": style.colour, "line": {"width": 2}}
+            said = f"<b>{safe(band.name)}</b>, best validation of a run<br>{what}: %{{y:.5~g}}<extra></extra>"
+            traces += (
+                [
+                    {
+                        "type": "scatter",
+                        "mode": "markers",
+                        "x": at,
+                        "y": [each * scale for each in values],
+                        "legendgroup": band.name,
+                        "meta": shown(band.name),
+                        "showlegend": False,
+                        "marker": ring,
+                        "hovertemplate": said,
+                    }
+                ]
+                if at
+                else []
+            )
     titles = {
         "step": "step",
         "epoch": "epoch",

@@ -31,6 +31,7 @@ from steepest.report import (
     studied,
     theme,
     view,
+    watched,
 )
 from steepest.report import format as show
 from steepest.report.factors import subject, varying
@@ -54,7 +55,12 @@ def render_html(comparison: Comparison) -> str:
         >>> "&lt;b&gt;" in render_html(result)
         True
     """
-    parts = (fits.drawn(comparison), rated.drawn(comparison), studied.drawn(comparison))
+    parts = (
+        fits.drawn(comparison),
+        rated.drawn(comparison),
+        studied.drawn(comparison),
+        watched.drawn(comparison),
+    )
     drawn: dict[str, figures.Figure] = {name: each for part in parts for name, each in part.items()}
     if comparison.curves:
         axes: tuple[figures.Axis, ...] = ("step", "epoch", "seconds", "gradients")
@@ -68,6 +74,8 @@ def render_html(comparison: Comparison) -> str:
     data = {"figures": drawn, "dark": theme.dark_for_light()}
     library, script = plotly_script() if drawn else "", own("report.js")
     unit, bars = view.bars(comparison)
+    watched_head, watched_lines = watched.watched_table(comparison)
+    calibrated_head, calibrated_lines = watched.calibrated_table(comparison)
     return template("report.html.j2").render(
         comparison=comparison,
         title=comparison.title,
@@ -95,6 +103,15 @@ def render_html(comparison: Comparison) -> str:
         residuals=(residuals := fits.residual_figures(comparison)),
         more_fits=fits.number(comparison) - len(residuals),
         by_user=rated.lines(comparison),
+        watched_buttons=[(key, text) for key, text in watched.TITLES.items() if f"watched-{key}" in drawn],
+        watched_head=watched_head,
+        watched_lines=watched_lines,
+        layer_buttons=[(key, text) for key, text in watched.TITLES.items() if f"layers-{key}" in drawn],
+        layered=watched.winner_of(comparison),
+        most_layers=watched.MOST_LAYERS,
+        calibrated_head=calibrated_head,
+        calibrated_lines=calibrated_lines,
+        without_temperature=watched.without_temperature(comparison),
         notes=notes(comparison),
         families=families_of(comparison),
         effects=main_effects.panel(comparison),

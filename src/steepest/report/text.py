@@ -23,6 +23,7 @@ from steepest.report.digits import digits_of, from_winner
 from steepest.report.levels import LevelColumns, effects_table, level_columns, wrapped
 from steepest.report.sentences import about_others, notes
 from steepest.report.view import UNBROKEN, is_winner, metric_of
+from steepest.report.watched import reported_epochs
 
 _NAME, _HEAD = 15, 20
 _LONGEST, _SHORT = 60, 10
@@ -79,6 +80,8 @@ def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
     table, columns = _fitting(comparison, shown, width)
     said = notes(comparison, intervals=columns.compared)
     below: list[RenderableType] = [Text(show.printable(each), style="dim") for each in said]
+    if epochs := reported_epochs(comparison):
+        below.append(Text(epochs, style="dim"))
     if comparison.factorial is not None:
         below.append(effects_table(comparison.factorial, digits_of(comparison, metric)))
     finished = [row for row in arms if row.outcome == "finished"]

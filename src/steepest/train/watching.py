@@ -36,6 +36,9 @@ from steepest.rng import stream
 from steepest.train.problem import SupervisedProblem
 from steepest.train.weights import evaluating, evaluation_weights, owners
 
+WATCHED = ("gap", "norms", "gradients")
+"""What can be watched."""
+
 SAMPLE_ROWS = 1_024
 """Training rows that metrics are measured on, or all if there are fewer."""
 
@@ -80,7 +83,7 @@ class Watcher:
         The sample is drawn without replacement by the run seed, so that all arms have the same rows where they are
         trained on the same.
         """
-        wanted = tuple(each for each in what if each != "none")
+        wanted = WATCHED if "all" in what else tuple(what)
         if not wanted:
             return None
         most = min(len(training), SAMPLE_ROWS)

@@ -1,0 +1,101 @@
+"""Watching and calibration from the command line to the report, the export and new predictions."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from steepest.cli import app
+
+SHORT = ["--model", "linear", "--epochs", "2", "--learning-rates", "0.01", "--baseline", "none", "--compile", "off",
+         "--workers", "1", "--seeds", "2", "--yes"]  # fmt: skip
+
+
+def _run(*arguments: str) -> str:
+    found = CliRunner().invoke(app, list(arguments))
+    assert found.exit_code == 0, found.output
+    return found.output
+
+
+def _table(path: Path, target: str) -> str:
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(300, 2))
+    y = x[:, 0] + draw.normal(size=300)
+    column = y if target == "number" else np.where(y > 0, "yes", "no")
+    pl.DataFrame({"a": x[:, 0], "b": x[:, 1], target: column}).write_csv(path)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("watched")
+    out = home / "run"
+    table = _table(home / "table.csv", "class")
+    output = _run("compare", table, "class", "-o", "adam,sgd", "--watch", "all", "--out", str(out), *SHORT)
+    assert "Reported weights: " in output
+    return out
+
+
+def test_results_and_report_have_what_was_watched(watched: Path) -> None:
+    found = json.loads((watched / "results.json").read_text())["watching"]
+    assert [each["name"] for each in found["arms"]] == ["adam", "sgd"]
+    assert {*found["arms"][0]["curves"]} == {"training", "validation", "gap", "l1", "l2", "gradient"}
+    assert [each["name"] for each in found["calibrated"]] == ["adam", "sgd"]
+    assert found["absent"] == []
+    page = (watched / "report.html").read_text()
+    for part in ('id="watching"', 'id="layers"', 'id="calibration"', "watched-gap", "reliability-after"):
+        assert part in page
+
+
+def test_an_export_has_every_run(watched: Path) -> None:
+    _run("export", str(watched), "--format", "csv")
+    lines = list(csv.DictReader((watched / "export" / "watching.csv").open()))
+    assert {each["quantity"] for each in lines} == {
+        "training_log_loss",
+        "training_accuracy",
+        "l1",
+        "l2",
+        "gradient",
+    }
+    records = [json.loads(each) for each in (watched / "journal.jsonl").read_text().splitlines()]
+    runs = [each["record"] for each in records if each["event"] == "run" and each["record"]["watched"]]
+    counted = sum(len(each["curve"]) * (2 + 3 * len(each["watched"]["parameters"])) for each in runs)
+    assert len(lines) == counted
+    calibration = list(csv.DictReader((watched / "export" / "calibration.csv").open()))
+    assert {each["when"] for each in calibration} == {"before", "after"}
+    bins = list(csv.DictReader((watched / "export" / "reliability.csv").open()))
+    assert len(bins) == len(calibration) * 2 * 15
+
+
+def test_calibrated_predictions_have_the_same_classes(watched: Path, tmp_path: Path) -> None:
+    table, plain, scaled = str(watched.parent / "table.csv"), tmp_path / "plain.csv", tmp_path / "scaled.csv"
+    _run("predict", str(watched / "model"), table, "--out", str(plain))
+    said = _run("predict", str(watched / "model"), table, "--out", str(scaled), "--calibrate")
+    temperature = json.loads((watched / "model" / "model.json").read_text())["trained"]["temperature"]
+    assert f"at temperature {temperature:.3g}" in said
+    before, after = pl.read_csv(plain), pl.read_csv(scaled)
+    assert before["prediction"].equals(after["prediction"])
+    odds = [np.log(each["p_yes"].to_numpy() / each["p_no"].to_numpy()) for each in (before, after)]
+    assert np.allclose(odds[0] / temperature, odds[1], rtol=1e-4, atol=1e-5)
+
+
+def test_numbers_have_no_calibration_and_the_report_says_why(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    _run(
+        "compare", _table(tmp_path / "table.csv", "number"), "number", "-o", "adam", "--out", str(out), *SHORT
+    )
+    found = json.loads((out / "results.json").read_text())["watching"]
+    assert found["calibrated"] == found["arms"] == []
+    page = (out / "report.html").read_text()
+    assert "Calibration is not measured: number has no classes" in page
+    assert "--watch all records them" in page
+    failed = CliRunner().invoke(
+        app, ["predict", str(out / "model"), str(tmp_path / "table.csv"), "--calibrate"]
+    )
+    assert failed.exit_code != 0
