@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
@@ -37,7 +36,21 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("watched")
     out = home / "run"
     table = _table(home / "table.csv", "class")
-    output = _run("compare", table, "class", "-o", "adam,sgd", "--watch", "all", "--out", str(out), *SHORT)
+    output = _run(
+        "compare",
+        table,
+        "--target",
+        "class",
+        "-o",
+        "adam",
+        "-o",
+        "sgd",
+        "--watch",
+        "all",
+        "--out",
+        str(out),
+        *SHORT,
+    )
     assert "Reported weights: " in output
     return out
 
@@ -55,7 +68,7 @@ def test_results_and_report_have_what_was_watched(watched: Path) -> None:
 
 def test_an_export_has_every_run(watched: Path) -> None:
     _run("export", str(watched), "--format", "csv")
-    lines = list(csv.DictReader((watched / "export" / "watching.csv").open()))
+    lines = pl.read_csv(watched / "export" / "watching.csv").to_dicts()
     assert {each["quantity"] for each in lines} == {
         "training_log_loss",
         "training_accuracy",
@@ -67,9 +80,9 @@ def test_an_export_has_every_run(watched: Path) -> None:
     runs = [each["record"] for each in records if each["event"] == "run" and each["record"]["watched"]]
     counted = sum(len(each["curve"]) * (2 + 3 * len(each["watched"]["parameters"])) for each in runs)
     assert len(lines) == counted
-    calibration = list(csv.DictReader((watched / "export" / "calibration.csv").open()))
+    calibration = pl.read_csv(watched / "export" / "calibration.csv").to_dicts()
     assert {each["when"] for each in calibration} == {"before", "after"}
-    bins = list(csv.DictReader((watched / "export" / "reliability.csv").open()))
+    bins = pl.read_csv(watched / "export" / "reliability.csv").to_dicts()
     assert len(bins) == len(calibration) * 2 * 15
 
 
@@ -87,9 +100,8 @@ def test_calibrated_predictions_have_the_same_classes(watched: Path, tmp_path: P
 
 def test_numbers_have_no_calibration_and_the_report_says_why(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    _run(
-        "compare", _table(tmp_path / "table.csv", "number"), "number", "-o", "adam", "--out", str(out), *SHORT
-    )
+    table = _table(tmp_path / "table.csv", "number")
+    _run("compare", table, "--target", "number", "-o", "adam", "--out", str(out), *SHORT)
     found = json.loads((out / "results.json").read_text())["watching"]
     assert found["calibrated"] == found["arms"] == []
     page = (out / "report.html").read_text()

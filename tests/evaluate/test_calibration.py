@@ -19,7 +19,7 @@ from steepest.objectives.decoded import ClassOutputs
 from steepest.objectives.target import ClassTarget, NumberTarget
 
 
-def _drawn(rows: int = 601, classes: int = 4, seed: int = 0):
+def _drawn(rows: int = 600, classes: int = 4, seed: int = 0):
     """Return logits that are twice too sure, and labels drawn from what they should be."""
     draw = np.random.default_rng(seed)
     logits = draw.normal(size=(rows, classes)) * 2
@@ -42,6 +42,13 @@ def test_errors_equal_those_of_scikit_learns_bins(name: str, strategy: str, clas
     assert len(weights) == len(accuracy)
     found = evaluate(logits, labels, ClassTarget(classes), [name])[name]
     assert found == pytest.approx(float(weights @ np.abs(accuracy - mean)), abs=1e-13)
+
+
+def test_a_row_at_the_end_of_a_bin_is_in_it() -> None:
+    confidence = torch.linspace(0.51, 0.99, 601, dtype=torch.float64)  # every 40th is a quantile
+    logs = torch.stack([confidence, 1 - confidence], 1).log()
+    rows = binned(ClassOutputs(logs, torch.zeros(601, dtype=torch.int64)), "mass").rows
+    assert rows.tolist() == [41.0] + [40.0] * 14
 
 
 def test_a_weight_of_two_is_the_row_twice() -> None:

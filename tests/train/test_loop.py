@@ -21,7 +21,8 @@ from steepest.record.schema import Point, Record, RunKey
 from steepest.schedules import make_schedule
 from steepest.sweep.plan import whole_spec
 from steepest.train import loop
-from steepest.train.active import ActiveRun, evaluation_steps, overfits
+from steepest.train.active import ActiveRun
+from steepest.train.curves import evaluation_steps, overfits
 from steepest.train.loop import train
 from steepest.train.problem import check_model
 

@@ -42,8 +42,8 @@ class ArmWatched(Frozen):
 
     Attributes:
         step, epoch: of the evaluations.
-        curves: the deciding metric on the ``training`` sample and on the ``validation`` rows, their ``gap`` (above 0 where validation is worse), ``l1`` and ``l2`` norm of all weights together, and the 2-norm of the
-            ``gradient``.
+        curves: the deciding metric on the ``training`` sample and on the ``validation`` rows, their ``gap`` (above 0
+            where validation is worse), ``l1`` and ``l2`` norm of all weights, and the 2-norm of the ``gradient``.
         reported: the same quantities, and the ``epoch``, at the evaluation whose weights are reported.
         layers: by parameter.
         training_rows, gradient_rows: rows that the sample and the gradient are of.
@@ -97,8 +97,8 @@ class Watching(Frozen):
 
 
 Spread = Callable[[Sequence[float], str], Estimate]
-"""The mean of a value of each run, with its interval, within the range of a metric; a ``size`` is at least 0, and what is
-``free`` may be anything."""
+"""The mean of a value of each run, with its interval, within the range of a metric; a ``size`` is at least 0, and
+what is ``free`` may be anything."""
 
 SIZES = ("l1", "l2", "gradient")
 """Quantities that are at least 0."""

@@ -65,7 +65,7 @@ def fit_temperature(rows: ClassOutputs) -> float | str:
         return ALL_RIGHT if bool((rows.labels == rows.target).all()) else BEYOND
     from scipy import optimize  # slow to import
 
-    found = optimize.brentq(slope, lowest, highest, xtol=1e-14, rtol=1e-14)
+    found = optimize.brentq(slope, lowest, highest, xtol=1e-14)
     return math.exp(-float(found))  # pyright: ignore[reportArgumentType]
 
 

@@ -101,15 +101,18 @@ def binned(rows: ClassOutputs, by: Binning = "width", bins: int = BINS) -> Binne
 
 def _edges(confidence: Tensor, weights: Tensor | None, by: Binning, bins: int) -> Tensor:
     """Return the inner ends of the bins, ascending, ``[bins - 1]``."""
-    shares = torch.linspace(0.0, 1.0, bins + 1, dtype=torch.float64, device=confidence.device)[1:-1]
+    cuts = torch.arange(1, bins, device=confidence.device)
+    shares = cuts.to(torch.float64) / bins
     if by == "width":
         return shares
     ordered, order = confidence.sort()
     if weights is None:
-        places = shares * (len(ordered) - 1)
-        below = places.floor().long()
+        below = (
+            cuts * (len(ordered) - 1) // bins
+        )  # whole numbers, so that an edge at a row is exactly its confidence
+        beyond = (cuts * (len(ordered) - 1) % bins).to(torch.float64) / bins
         above = (below + 1).clamp(max=len(ordered) - 1)
-        return ordered[below] + (places - below) * (ordered[above] - ordered[below])
+        return ordered[below] + beyond * (ordered[above] - ordered[below])
     cumulative = weights[order].to(torch.float64).cumsum(0)
     places = torch.searchsorted(cumulative, shares * cumulative[-1])
     return ordered[places.clamp(max=len(ordered) - 1)]
