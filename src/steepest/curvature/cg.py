@@ -47,6 +47,22 @@ class Path:
         self.places.append(place)
 
 
+def stored_places(most: int) -> list[int]:
+    """Return after which of at most so many iterations the iterate is stored; 0 is the start.
+
+    Example:
+        >>> stored_places(10)
+        [0, 1, 2, 3, 4, 5, 7, 9, 10]
+    """
+    places, due = [0], 1.0
+    for i in range(1, most + 1):
+        if i >= math.ceil(due) or i == most:
+            places.append(i)
+            while math.ceil(due) <= i:
+                due *= SPACING
+    return places
+
+
 def conjugate_gradients(
     product: Product,
     gradient: Tensor,
@@ -84,7 +100,7 @@ def conjugate_gradients(
     values = [0.5 * float(x @ (r + gradient))]
     path.add(x, values[0], 0)
     enough = (torch.finfo(gradient.dtype).eps * float(gradient.norm())) ** 2
-    due = 1.0
+    stored = frozenset(stored_places(most))
     for i in range(1, most + 1):
         if not float(r @ r) > enough:  # solved, or no number
             path.broken = i == 1 and not math.isfinite(float(r @ r))
@@ -104,10 +120,8 @@ def conjugate_gradients(
         values.append(0.5 * float(x @ (r + gradient)))
         k = max(10, i // 10)
         stop = i > k and values[i] < 0 and (values[i] - values[i - k]) / values[i] < k * progress
-        if i >= math.ceil(due) or stop or i == most:
+        if stop or i in stored:
             path.add(x, values[i], i)
-            while math.ceil(due) <= i:
-                due *= SPACING
         if stop:
             break
     if path.places[-1] != len(values) - 1:

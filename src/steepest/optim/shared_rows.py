@@ -16,6 +16,7 @@ import contextlib
 import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,10 @@ AT_ONCE = 1024
 
 NOTHING = 1e-60
 """A share of a row's proposal below this counts as none."""
+
+
+ERAS = 256
+"""Eras after which all rows are brought up to date, where the tensors have one size."""
 
 
 @dataclass
@@ -77,6 +82,34 @@ class Eras:
         )
 
 
+class FixedEras:
+    """The same in tensors of one size, for a program that changes them in place.
+
+    What rows of an era have in common is kept as it is now, for all eras.
+
+    Attributes:
+        share, way: by how much of b the proposal of a row of the era is, and by how much such a row has moved.
+        square: the sum of squares of all b that were set in the era and not since.
+        place: of the present era.
+    """
+
+    def __init__(self) -> None:
+        self.share = torch.ones(ERAS, dtype=torch.float64)
+        self.way, self.square = torch.zeros_like(self.share), torch.zeros_like(self.share)
+        self.place = torch.zeros((), dtype=torch.int64)
+
+    def now(self) -> tuple[Tensor, Tensor]:
+        """Return shares and ways as they are now."""
+        return self.share, self.way
+
+    def copy(self) -> FixedEras:
+        """Return a copy."""
+        made = FixedEras()
+        for name in ("share", "way", "square", "place"):
+            getattr(made, name).copy_(getattr(self, name))
+        return made
+
+
 class Lagging:
     """One table: weights that lag, and what they need to be brought up to date.
 
@@ -84,7 +117,7 @@ class Lagging:
         weight: the parameter's values ``[n, D]``; they will lag.
     """
 
-    def __init__(self, weight: Tensor, eras: Eras) -> None:
+    def __init__(self, weight: Tensor, eras: Eras | FixedEras) -> None:
         self.weight, self.eras = weight, eras
         self.own = torch.zeros_like(weight)
         self.era = torch.zeros(len(weight), dtype=torch.int64)
@@ -138,6 +171,7 @@ class SharedRows:
     Args:
         model: the module that holds them; its parameters will lag.
         names: their parameters' names.
+        eras: what their rows have in common.
 
     Raises:
         OptionError: a table cannot be executed by rows.
@@ -149,16 +183,34 @@ class SharedRows:
         ([1, 3], [1, 0, 1], 0.0)
     """
 
-    def __init__(self, model: nn.Module, names: Sequence[str]) -> None:
+    def __init__(self, model: nn.Module, names: Sequence[str], eras: Eras | FixedEras | None = None) -> None:
         self.modules = {name: embedding(model, name) for name in names}
-        self.eras = Eras()
+        self.eras = eras or Eras()
         self.tables = {name: Lagging(each.weight.data, self.eras) for name, each in self.modules.items()}
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Bring all rows up to date where the eras of one size are used up."""
+        eras = self.eras
+        if not isinstance(eras, FixedEras) or int(eras.place) < ERAS - 1:
+            return
+        squares = 0.0
+        for table in self.tables.values():
+            weight, own = table.rows(slice(None))
+            table.weight.copy_(weight)
+            table.own.copy_(own)
+            table.era.zero_()
+            table.since.zero_()
+            squares += float(own.double().square().sum())
+        for each, value in ((eras.share, 1.0), (eras.way, 0.0), (eras.square, 0.0), (eras.place, 0)):
+            each.fill_(value)
+        eras.square[0] = squares
 
     def begin(self, codes: Sequence[Codes]) -> Gathered:
         """Return the present rows that the codes of some batches name."""
         found = Gathered({}, [{} for _ in codes], {}, {}, 0.0)
         shares, _ = self.eras.now()
-        squares = torch.tensor(self.eras.squares, dtype=torch.float64)
+        squares = torch.tensor(cast("Eras", self.eras).squares, dtype=torch.float64)
         for name, table in self.tables.items():
             every = [each[name] for each in codes]
             ids, places = torch.unique(torch.cat(every), return_inverse=True)
@@ -187,7 +239,7 @@ class SharedRows:
             direction: the new proposal on all other rows, as a length along the old one.
             move: how far these move along it.
         """
-        eras = self.eras
+        eras = cast("Eras", self.eras)
         for name, table in self.tables.items():
             for era, square in enumerate(self._squares(table, gathered.ids[name]).tolist()):
                 eras.squares[era] = max(eras.squares[era] - square, 0.0)
@@ -206,7 +258,7 @@ class SharedRows:
 
     def _squares(self, table: Lagging, ids: Tensor) -> Tensor:
         """Return the squares of what some rows have, summed by era."""
-        total = torch.zeros(len(self.eras.factor), dtype=torch.float64)
+        total = torch.zeros(len(cast("Eras", self.eras).factor), dtype=torch.float64)
         return total.index_add(0, table.era[ids], table.own[ids].double().square().sum(1))
 
     @contextlib.contextmanager

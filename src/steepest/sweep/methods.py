@@ -7,6 +7,7 @@ from typing import Any
 
 from steepest.optim import make_rule
 from steepest.optim.method import GradientMethod, Method
+from steepest.optim.methods.hessian_free import HessianFree
 from steepest.optim.rule import Rule
 from steepest.optim.spec import MethodSettings, MethodSpec
 from steepest.recipe import Execution, Recipe
@@ -15,6 +16,7 @@ from steepest.schedules import Schedule, make_schedule
 from steepest.sweep.arms import Arm
 from steepest.sweep.rows import by_rows
 from steepest.train.compiled import CompiledMethod, Programs
+from steepest.train.compiled_hessian_free import CompiledHessianFree
 from steepest.train.cuda_method import ReplayedMethod
 
 
@@ -51,17 +53,18 @@ def make_method(
             programs=programs,
         )
 
-    return rule.make(
-        MethodSettings(
-            schedule or make_schedule(recipe.schedule, recipe.length),
-            recipe.clip,
-            by_rows(execution, rule),
-            by_gradients=recipe.gradients is not None,
-            rates=recipe.rates,
-            accumulate=recipe.accumulate,
-            execute=execute,
-        )
+    settings = MethodSettings(
+        schedule or make_schedule(recipe.schedule, recipe.length),
+        recipe.clip,
+        by_rows(execution, rule),
+        by_gradients=recipe.gradients is not None,
+        rates=recipe.rates,
+        accumulate=recipe.accumulate,
+        execute=execute,
     )
+    if compiled and isinstance(rule, HessianFree):
+        return CompiledHessianFree(rule, settings, programs)
+    return rule.make(settings)
 
 
 def is_compiled(execution: Execution, phase: Phase, arm: Arm) -> bool:

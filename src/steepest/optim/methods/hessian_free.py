@@ -57,6 +57,8 @@ COMPONENTS = {
         "what": "Gauss-Newton steps by conjugate gradients",
     }
 }
+UNROLLED = 10
+"""Iterations of conjugate gradients that a compiled step has at most: up to here none is stopped by its progress."""
 POWER = 0.75
 """The exponent of Martens' preconditioner."""
 
@@ -141,6 +143,18 @@ class HessianFree(MethodSpec[HessianFreeHyper]):
         h = self.hyper
         probes = 2 * FORWARD * h.probes if h.preconditioner != "none" else 0.0
         return 1.0 + PRODUCT * (h.cg_iterations + 1) * h.curvature + 3 * FORWARD + probes
+
+    @property
+    def eager_because(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Why its step cannot be one compiled program; empty where it can, as far as is known."""
+        h = self.hyper
+        reasons = {
+            "the notebook's variant draws anew at every evaluation": h.variant != "martens",
+            "the curvature has rows of its own": h.curvature != 1.0,
+            "its preconditioner is estimated": h.preconditioner != "none",
+            f"more than {UNROLLED} iterations may stop earlier": h.cg_iterations > UNROLLED,
+        }
+        return next((reason for reason, is_so in reasons.items() if is_so), "")
 
     @property
     def idle_rows(self) -> str:
