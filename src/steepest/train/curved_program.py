@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._functorch.compile_utils import fx_graph_cse
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as tree
 
@@ -368,6 +367,8 @@ def trace_curved(program: CurvedProgram, state: CurvedTensors, changing: CurvedC
     Raises:
         NotTraceableError: the model does something that depends on the values, or has no derivative forwards.
     """
+    from torch._functorch.compile_utils import fx_graph_cse  # with sympy, which no first eager step waits for
+
     leaves = tree.tree_leaves(state_parts(state))
 
     def flattened(*tensors: Tensor) -> Tensor:
