@@ -139,7 +139,7 @@ class Distillation(Study):
             ],
             [_drawing(found)],
             [
-                "Teacher and student share half the length each. α and T are chosen by the validation log loss of the "
+                "Teacher and student have half of the epochs each. α and T are chosen by the validation log loss of the "
                 "last weights.",
                 *([RAISED] if found.size == "quick" else []),
             ],
