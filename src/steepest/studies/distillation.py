@@ -139,8 +139,8 @@ class Distillation(Study):
             ],
             [_drawing(found)],
             [
-                "Teacher and student have half of the epochs each. α and T are chosen by the validation log loss of the "
-                "last weights.",
+                "Teacher and student have half of the epochs each; α and T are chosen by the validation log loss of "
+                "the last weights.",
                 *([RAISED] if found.size == "quick" else []),
             ],
         )
