@@ -16,6 +16,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import polars as pl
+from matplotlib.ticker import FuncFormatter
 from scipy import stats
 
 ROOT = Path(__file__).parent.parent
@@ -63,6 +64,12 @@ def band(values: np.ndarray) -> tuple[float, float]:
     return float(values.mean()), float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
 
 
+def plain(panel: Any) -> None:
+    """Write a logarithmic axis's numbers out."""
+    for formatter in (panel.yaxis.set_major_formatter, panel.yaxis.set_minor_formatter):
+        formatter(FuncFormatter(lambda place, _: f"{place:g}" if f"{place:e}"[0] in "1246" else ""))
+
+
 def draw(name: str) -> None:
     """Draw a comparison by three axes, and print its tables."""
     found = json.loads((RESULTS / f"{name}.json").read_text())
@@ -85,8 +92,10 @@ def draw(name: str) -> None:
                 f" at {shortest:.3g}"
             )
         panel.set(xscale="log", xlabel=label)
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda place, _: f"{place:g}"))
         panel.spines[["top", "right"]].set_visible(False)
     panels[0].set(yscale="log", ylabel=KINDS[name])
+    plain(panels[0])
     panels[0].legend(frameon=False, fontsize=8)
     figure.savefig(IMAGES / f"methods-{name}.png", dpi=110)
 
@@ -107,6 +116,7 @@ def draw_deep() -> None:
         panel.set(xlabel=label)
         panel.spines[["top", "right"]].set_visible(False)
     panels[0].set(yscale="log", ylabel="squared error of a test image")
+    plain(panels[0])
     panels[0].legend(frameon=False, fontsize=8)
     figure.savefig(IMAGES / "methods-deep-autoencoder.png", dpi=110)
     for method, curve in found.items():
