@@ -111,6 +111,20 @@ def test_a_ticket_needs_its_mask_and_the_weights_to_which_it_goes_back() -> None
     assert (redrawn.recipe.start, redrawn.before, redrawn.recipe.draw) == (None, 0, "another")
 
 
+def test_what_one_arm_ends_with_and_another_goes_on_from_is_one_run() -> None:
+    """It reads the test rows for the one, and hands its weights on to the other, in whatever order they are listed."""
+    nested = ["lottery(0, 0, each=1)", "lottery(0.5, 1, each=1)", "lottery(0.75, 2, each=1, rewind=0.1)",
+              "lottery(0.75, 2, each=1)"]  # fmt: skip
+    for order in (nested, nested[::-1]):
+        made = setup(*order, optimizer="adam(lr=0.01)")
+        _, runs, before = play(made)
+        assert len(runs) == len(before) == 2 * 5
+        dense = [run for run in runs if len(run.line) == 1]
+        assert all(run.read_test and run.hands_on and run.marks == {"after 0.1": 10} for run in dense)
+        ends = [run for run in runs if run.recipe.prune == "magnitude(0.75)"]
+        assert not any(run.hands_on for run in ends)
+
+
 def test_a_procedure_of_another_length_is_that_much_longer() -> None:
     made = setup("train", "lottery(0.5, 2, each=2)", "train-for(6)")
     _, runs, before = play(made)
@@ -151,6 +165,7 @@ def test_a_procedure_that_makes_no_sense_is_refused(text: str) -> None:
         ("prune('0.9')", "sparsity='0.9' is not a number from 0 to below 1"),
         ("prune(x)", "sparsity='x' is not a number from 0 to below 1"),
         ("prune(2)", "sparsity must be from 0 to below 1, not 2.0"),
+        ("lottery(0.5, 0)", "lottery: rounds=0 prunes nothing, but sparsity=0.5 is given"),
         ("prune(0.9, 0)", "steps must be a whole number of at least 1, not 0"),
         ("prune(0.9, at=0)", "at must be above 0 and below 1, not 0.0"),
         ("prune(0.9, output=2)", "output must be from 0 to 1, not 2.0"),

@@ -67,43 +67,32 @@ def read_pruning(text: str) -> Pruning:
     return made
 
 
-def check_share(name: str, value: float, *, above: bool = False) -> float:
-    """Return a share from 0 (or ``above`` it) to below 1 as a number.
+def check_share(name: str, value: float, *, above: bool = False, whole: bool = False) -> float:
+    """Return a share as a number.
+
+    Args:
+        name: of the option.
+        value: of it.
+        above: whether 0 is no such share.
+        whole: whether 1 is one.
 
     Raises:
         OptionError: it is none.
 
     Example:
-        >>> check_share("sparsity", 0)
-        0.0
+        >>> check_share("sparsity", 0), check_share("alpha", 1, whole=True)
+        (0.0, 1.0)
     """
-    known = "above 0 and below 1" if above else "from 0 to below 1"
+    known = f"{'above 0' if above else 'from 0'} {'and' if above else 'to'} {'below ' * (not whole)}1"
     if isinstance(value, bool) or not isinstance(value, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise OptionError(f"{name}={value!r} is not a number {known}", hint=f"write it as {name}=0.5.")
-    if not 0 <= value < 1 or (above and value == 0):
+    if not 0 <= value <= 1 or (above and value == 0) or (not whole and value == 1):
         raise OptionError(f"{name} must be {known}, not {value!r}", hint="give a share, such as 0.5.")
     return float(value)
 
 
-def check_part(name: str, value: float) -> float:
-    """Return a part from 0 to 1 as a number.
-
-    Raises:
-        OptionError: it is none.
-
-    Example:
-        >>> check_part("alpha", 1)
-        1.0
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise OptionError(f"{name}={value!r} is not a number from 0 to 1", hint=f"write it as {name}=0.5.")
-    if not 0 <= value <= 1:
-        raise OptionError(f"{name} must be from 0 to 1, not {value!r}", hint="give a share, such as 0.5.")
-    return float(value)
-
-
-def check_count(name: str, value: int) -> int:
-    """Return a whole number of at least 1.
+def check_count(name: str, value: int, least: int = 1) -> int:
+    """Return a whole number of at least ``least``.
 
     Raises:
         OptionError: it is none.
@@ -112,9 +101,9 @@ def check_count(name: str, value: int) -> int:
         >>> check_count("rounds", 5)
         5
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise OptionError(
-            f"{name} must be a whole number of at least 1, not {value!r}", hint="give one, such as 1."
+            f"{name} must be a whole number of at least {least}, not {value!r}", hint="give one, such as 1."
         )
     return value
 

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from steepest.components import grammar
 from steepest.errors import OptionError
-from steepest.procedures.pruning import check_one_of, check_part
+from steepest.procedures.pruning import check_one_of, check_share
 
 Targets = Literal["soft", "hard"]
 """What is learned of a teacher of classes: its probabilities, or its decisions."""
@@ -80,7 +80,7 @@ def check_teaching(made: Teaching) -> None:
     Example:
         >>> check_teaching(Teaching(0.5, 2.0))
     """
-    check_part("alpha", made.alpha)
+    check_share("alpha", made.alpha, whole=True)
     if made.temperature is not None and (
         isinstance(made.temperature, bool) or not 0 < made.temperature < math.inf
     ):

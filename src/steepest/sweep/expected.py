@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from steepest.record.schema import Phase
@@ -18,7 +19,7 @@ from steepest.sweep.plan import (
     sweeps,
     tuning,
 )
-from steepest.sweep.planned import History
+from steepest.sweep.planned import History, PlannedRun, identity
 
 
 @dataclass(frozen=True)
@@ -44,17 +45,25 @@ class Expected:
 def expected_runs(setup: Setup, history: History) -> list[Expected]:
     """Return every run that is still to come: the known ones, and those that will follow from them."""
     coming: list[Expected] = []
+    seen: set[tuple[str, int]] = set()
+
+    def new(runs: Iterable[PlannedRun]) -> list[PlannedRun]:
+        """Return the runs that serve no earlier arm as well."""
+        found = [run for run in runs if identity(run) not in seen]
+        seen.update(identity(run) for run in found)
+        return found
+
     full_length = {arm.id: setup.full(arm, arm.rule).expected_steps for arm in setup.stages}
     reported = len(setup.seeds) * setup.folds
     phases: tuple[Phase, ...] = ("final", "default") if setup.controls else ("final",)
     chosen = chosen_rules(setup, history)
     for arm in setup.stages:
         found = tuning(setup, arm, history)
-        coming += [Expected(arm, run.key.phase, run.expected_steps) for run in found.missing]
+        coming += [Expected(arm, run.key.phase, run.expected_steps) for run in new(found.missing)]
         steps = full_length[arm.id]
         if all(each.id in chosen for each in arm.chain):
             runs = [*finals(setup, arm, chosen), *defaults(setup, arm), *sweeps(setup, arm, found, chosen)]
-            runs = missing_runs(runs, history)
+            runs = new(missing_runs(runs, history))
             coming += [Expected(arm, run.key.phase, run.expected_steps, setup.is_timed(run)) for run in runs]
             continue
         trials = len(found.scan)
@@ -64,7 +73,7 @@ def expected_runs(setup: Setup, history: History) -> list[Expected]:
         if arm.tuned and not found.full and setup.scan_fraction < 1.0:
             coming += [Expected(arm, "full", steps)] * min(setup.full_rates, trials)
         if setup.sweep and not arm.inner and found.scan:  # one of its rates will be the chosen one
-            runs = missing_runs([*defaults(setup, arm), *sweeps(setup, arm, found, chosen)], history)
+            runs = new(missing_runs([*defaults(setup, arm), *sweeps(setup, arm, found, chosen)], history))
             coming += [Expected(arm, run.key.phase, steps) for run in runs]
             continue
         each_seed = trials if setup.sweep and not arm.inner else 1

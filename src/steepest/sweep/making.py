@@ -51,7 +51,7 @@ class Task:
     def perform(self, maker: Maker, dataset: Dataset, progress: Callable[[float], None]) -> Finished:
         """Make the run and return what it leaves, without weights that nobody will keep."""
         finished = maker.make(self, dataset, progress)
-        if self.run.key.phase not in ("final", "refit") and not self.run.arm.inner:
+        if self.run.key.phase not in ("final", "refit") and not self.run.hands_on:
             finished.weights = {}
         return finished
 
@@ -110,7 +110,7 @@ class Maker:
                 masked=task.weights.get("mask"),
                 teacher=_teacher_of(task),
                 steps_before=run.before,
-                keep_last=run.arm.inner,
+                keep_last=run.hands_on,
                 keep_early=run.marks,
                 hooks=hooks,
                 watch=task.watch if run.read_test else (),

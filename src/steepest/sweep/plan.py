@@ -438,16 +438,19 @@ def _is_in(run: PlannedRun, history: History) -> bool:
 
 
 def missing_runs(runs: Iterable[PlannedRun], history: History) -> list[PlannedRun]:
-    """Return the runs that a history lacks, each once, or of which it lacks the test rows."""
-    seen: set[tuple[str, int]] = set()
-    result: list[PlannedRun] = []
+    """Return the runs that a history lacks, or of which it lacks the test rows; each once, for all that it serves."""
+    found: dict[tuple[str, int], PlannedRun] = {}
     for run in runs:
         identity = (run.key.recipe, run.key.seed)
-        known = history.get(identity)
-        if identity not in seen and (known is None or (run.read_test and not _has_test(known))):
-            seen.add(identity)
-            result.append(run)
-    return result
+        if identity in found:
+            found[identity] = found[identity].also(run)
+        else:
+            found[identity] = run
+    return [run for each, run in found.items() if _lacks(run, history.get(each))]
+
+
+def _lacks(run: PlannedRun, known: Record | None) -> bool:
+    return known is None or (run.read_test and not _has_test(known))
 
 
 def _has_test(record: Record) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from steepest.optim.spec import MethodSpec
@@ -25,6 +25,7 @@ class PlannedRun:
         read_test: whether it reads the test rows.
         arm: the arm that it belongs to.
         parent: the run whose weights it starts from, or None.
+        serves: further arms that it is a run of: a stage of a procedure can be what another arm ends with.
     """
 
     key: RunKey
@@ -33,6 +34,17 @@ class PlannedRun:
     read_test: bool
     arm: Arm
     parent: PlannedRun | None = None
+    serves: tuple[Arm, ...] = ()
+
+    def also(self, other: PlannedRun) -> PlannedRun:
+        """Return the run that serves as another one with the same recipe and seed, too."""
+        mine, more = (self, other) if self.read_test or not other.read_test else (other, self)
+        return replace(mine, serves=(*mine.serves, more.arm, *more.serves))
+
+    @property
+    def hands_on(self) -> bool:
+        """Whether later runs may need its weights."""
+        return any(each.inner for each in (self.arm, *self.serves))
 
     @property
     def before(self) -> int:
@@ -57,7 +69,8 @@ class PlannedRun:
     @property
     def marks(self) -> dict[str, int]:
         """The points at which its weights are kept for later stages, with the steps before them, or the gradients."""
-        return {point_after(share): steps_after(share, self.recipe.length) for share in self.arm.kept}
+        shares = dict.fromkeys(share for each in (self.arm, *self.serves) for share in each.kept)
+        return {point_after(share): steps_after(share, self.recipe.length) for share in shares}
 
     @property
     def expected_steps(self) -> int:

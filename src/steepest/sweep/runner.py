@@ -103,7 +103,7 @@ class Runner:
             self._keep_rows(run, finished)
         if run.key.phase in ("final", "refit") and not run.arm.inner and not finished.record.failed:
             self._keep_weights(run, finished, history)
-        if setup is not None and run.arm.inner:
+        if setup is not None and run.hands_on:
             needed = starts(setup, {**history, identity(run): finished.record})
             self._keep_starts(
                 run, finished, [point for *whose, point in needed if (*whose,) == identity(run)]

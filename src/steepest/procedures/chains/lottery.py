@@ -13,7 +13,6 @@ from steepest.procedures.pruning import (
     Scope,
     check_count,
     check_one_of,
-    check_part,
     check_share,
 )
 
@@ -60,7 +59,7 @@ def lottery(
 
     Args:
         sparsity: share of the weights that are 0 in the last training, from 0 to below 1.
-        rounds: prunings; 1 prunes at once.
+        rounds: prunings; 1 prunes at once, and 0, with ``sparsity=0``, is the dense network from the same start.
         ticket: what the last training starts from: ``ticket``, or a control: ``redrawn``, ``random-mask``, ``mixed``.
         rewind: share of the first training after which the weights were that later ones start from; 0 for the start.
         output: how much of a round's share the last layer is pruned by, from 0 to 1; published is 0.5.
@@ -82,9 +81,14 @@ def lottery(
         >>> found.control, [stage.prune.sparsity if stage.prune else 0.0 for stage in found.stages]
         ('train-for(3.0)', [0.0, 0.5, 0.75])
     """
-    sparsity, rounds = check_share("sparsity", sparsity), check_count("rounds", rounds)
+    sparsity, rounds = check_share("sparsity", sparsity), check_count("rounds", rounds, least=0)
+    if not rounds and (sparsity or ticket != "ticket"):
+        raise OptionError(
+            f"lottery: rounds=0 prunes nothing, but {f'sparsity={sparsity!r}' if sparsity else f'ticket={ticket}'} is given",
+            hint="give at least one round, or lottery(0, 0) for the dense network.",
+        )
     rewind = check_share("rewind", rewind)
-    output = check_part("output", output)
+    output = check_share("output", output, whole=True)
     check_one_of("scope", scope, SCOPES)
     check_one_of("ticket", ticket, TICKETS)
     check_one_of("init", init, INITS)
@@ -94,7 +98,7 @@ def lottery(
     length = 1.0 if each is None else each * (rounds + 1)
     share = length / (rounds + 1)
     own: Draw = "glorot" if init == "glorot" else ""
-    keep = (1 - sparsity) ** (1 / rounds)
+    keep = (1 - sparsity) ** (1 / max(rounds, 1))
     stages = [Stage(share, draw=own)]
     for count in range(1, rounds + 1):
         pruned = Pruning(

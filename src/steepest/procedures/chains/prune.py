@@ -11,7 +11,6 @@ from steepest.procedures.pruning import (
     Unit,
     check_count,
     check_one_of,
-    check_part,
     check_share,
 )
 
@@ -63,7 +62,7 @@ def prune(
         [(0.5, 0.0), (0.25, 0.7), (0.25, 0.8)]
     """
     sparsity, steps = check_share("sparsity", sparsity), check_count("steps", steps)
-    at, output = check_share("at", at, above=True), check_part("output", output)
+    at, output = check_share("at", at, above=True), check_share("output", output, whole=True)
     check_one_of("scope", scope, SCOPES)
     check_one_of("unit", unit, UNITS)
     check_one_of("point of prune", point, POINTS)
