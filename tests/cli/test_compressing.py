@@ -12,6 +12,7 @@ import steepest as st
 from steepest.cli.compressing import distil, prune
 from steepest.data.dataset import Shape
 from steepest.errors import FolderError
+from steepest.experiment.sizes import sizes_of
 from steepest.models import build_model
 from steepest.procedures.pruning import Pruning
 from steepest.record.store import Folder
@@ -65,9 +66,25 @@ def test_prune_leaves_a_smaller_model_beside_its_controls(
     assert "layers.0.weight 75.0 %" in left
     assert result.arm("pruned").about.model.startswith("mlp(hidden=(8, 6)")
     assert left in capsys.readouterr().out
+    sizes = {each.arm: each for each in result.comparison.sizes}
+    assert {*sizes} == {"pruned", "not pruned", "small"}
+    assert [sizes["pruned"].sparsity, sizes["not pruned"].sparsity] == [pytest.approx(0.75, abs=0.02), 0.0]
+    file = next((result.path / "arms").glob("*/*.safetensors"))
+    assert file.stat().st_size in {each.size for each in sizes.values()}
+    other = result.arm("not pruned")
+    again = sizes_of(result.folder, {"pruned": (pruned_run(result), other.net, other.about.shape)})
+    assert again == [sizes["pruned"]]  # what was measured once is kept
+    page = result.report.read_text(encoding="utf-8")
+    assert "Size of the saved networks" in page
     assert any(
         fact.label == "what is left of pruned" and fact.value == left for fact in result.comparison.recipe
     )
+
+
+def pruned_run(result: st.Result) -> str:
+    """Return the run whose network of the pruned arm is saved, as ``recipe-seed``."""
+    about = result.arm("pruned").about.trained
+    return f"{about['recipe']}-{about['seed']}"
 
 
 def test_distil_teaches_a_smaller_model(run: Path) -> None:

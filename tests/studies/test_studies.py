@@ -40,8 +40,10 @@ CASES = {
     "distillation": 6,
     "dropout": 5,
     "early-stopping": 5,
+    "lottery-ticket": 13,
     "memorisation": 4,
     "penalties": 13,
+    "pruning": 13,
 }
 """Every study, with the arms of its own comparison with ``--quick``."""
 

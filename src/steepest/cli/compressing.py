@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -118,24 +117,12 @@ def _arm(trained: TrainedModel, procedure: str, name: str) -> dict[str, Any]:
 
 def _small(trained: TrainedModel, sparsity: float, unit: str) -> str:
     """Return the model with narrower hidden layers that has about as many parameters as a pruned one has left."""
-    from steepest.models import build_model, count_parameters
-    from steepest.train.masks import prunable
-    from steepest.train.smaller import widths_of, with_widths
+    from steepest.train.smaller import narrower, widths_of, with_widths
 
     text, shape = trained.about.model, trained.about.shape
-    if not widths_of(text):
-        return ""
-    if unit == "neuron":  # of the shape that is left
+    if unit == "neuron" and widths_of(text):  # of the shape that is left
         return with_widths(text, [max(1, each - round(sparsity * each)) for each in widths_of(text)])
-    net = build_model(text, shape)
-    own = dict(net.named_parameters())
-    left = count_parameters(net) - sparsity * sum(own[name].numel() for name in prunable(net))
-    found: dict[str, float] = {}
-    for share in range(1, 101):
-        model = with_widths(text, [max(1, round(share / 100 * each)) for each in widths_of(text)])
-        if model not in found:
-            found[model] = abs(count_parameters(build_model(model, shape)) - left)
-    return min(found, key=lambda model: found[model])
+    return narrower(text, shape, sparsity)
 
 
 def _compared(folder: Path, arms: list[dict[str, Any]], out: Path, *, quiet: bool) -> Result:
@@ -167,24 +154,13 @@ def _compared(folder: Path, arms: list[dict[str, Any]], out: Path, *, quiet: boo
 
 
 def _sizes(result: Result, names: list[str]) -> None:
-    """Print how large the networks are, and how long they take to predict the test rows."""
-    import torch
-
-    from steepest.models import count_parameters
+    """Print how large the networks are, and how long they take to predict rows."""
+    from steepest.experiment.sizes import measured
     from steepest.train.smaller import what_is_left
 
+    known = {each.arm: each for each in result.comparison.sizes}
     for name in names:
         trained = result.arm(name)
-        net, shape = trained.net.eval(), trained.about.shape
-        inputs = [
-            torch.zeros(1000, *each.size, dtype=torch.int64 if each.kind == "codes" else torch.float32)
-            for each in shape.fields
-        ]
-        with torch.no_grad():
-            times: list[float] = []
-            for _ in range(11):
-                started = time.perf_counter()
-                net(*inputs)
-                times.append(time.perf_counter() - started)
-        took = f"{1000 * sorted(times)[5]:.2g} ms for 1,000 rows"
-        line(f"{name}: {count_parameters(net):,} parameters; {what_is_left(net)}; {took}", out=True)
+        found = known.get(name) or measured(name, trained.net, trained.about.shape)
+        took = f"{found.milliseconds:.2g} ms for 1,000 rows"
+        line(f"{name}: {found.parameters:,} parameters; {what_is_left(trained.net)}; {took}", out=True)

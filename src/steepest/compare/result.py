@@ -14,6 +14,7 @@ from steepest.compare.effects import Factorial
 from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.fits import Fits, Optimum
 from steepest.compare.rated import Rated
+from steepest.compare.sizes import NetworkSize
 from steepest.compare.studied import Studied
 from steepest.compare.watching import Watching
 from steepest.data.dataset import Task
@@ -333,6 +334,7 @@ class Comparison(Frozen):
         factorial: main effects and interactions, where several factors vary in all combinations.
         test_sets: test sets of each arm, and how they came about: ``folds`` or ``repeats``.
         study: what the study found that the comparison was made for; None where it is no study's.
+        sizes: how large the saved network of every arm is, where one of them is pruned.
         test_share: the share of the rows that one of several test sets has; 0 where there is one.
     """
 
@@ -380,6 +382,7 @@ class Comparison(Frozen):
     rated: Rated | None = None
     study: Studied | None = None
     watching: Watching | None = None
+    sizes: list[NetworkSize] = Field(default_factory=list)
     results_on: str = "the test rows"
     curves_on: str = "the validation rows"
     selection: str = SELECTION

@@ -40,6 +40,7 @@ from steepest.compare.result import (
     Row,
     better_first,
 )
+from steepest.compare.sizes import NetworkSize
 from steepest.compare.worth import effects, trust
 from steepest.components import grammar
 from steepest.data.dataset import Dataset
@@ -74,6 +75,7 @@ class Findings:
         decided: what was decided for the user, as (what, how).
         optima: how far each arm's network is above the exact optimum of its training loss, where that is known.
         fits: the curves of a curve's arms.
+        network_sizes: how large the saved network of every arm is, where one of them is pruned.
         pictures: of images, what the winner gets wrong.
         rated: of ratings, measures by user and of rankings, and what is drawn of them.
         parameters: how many parameters each cell's model has, in words.
@@ -89,6 +91,7 @@ class Findings:
     sizes: Mapping[str, Sequence[int]]
     decided: Sequence[tuple[str, str]]
     optima: Sequence[Optimum]
+    network_sizes: Sequence[NetworkSize]
     fits: Fits | None
     pictures: Pictures | None
     rated: Rated | None
@@ -182,6 +185,7 @@ def summarize(
         weight=experiment.data.weight or "",
         held_out=evidence.held_out,
         optima=list(findings.optima),
+        sizes=list(findings.network_sizes),
         fits=findings.fits,
         pictures=findings.pictures,
         rated=findings.rated,

@@ -19,6 +19,7 @@ from steepest.compare.summary import Findings, best_run, summarize
 from steepest.components.held import holding
 from steepest.components.identity import of_network
 from steepest.components.references import looking
+from steepest.data.dataset import Shape
 from steepest.data.sources.contract import Source
 from steepest.data.sources.opening import open_source
 from steepest.errors import DataError, OptionError, PreparationError
@@ -40,6 +41,7 @@ from steepest.experiment.growing import joined
 from steepest.experiment.pictures import pictures_of
 from steepest.experiment.rated import rated_by
 from steepest.experiment.settings import Settings, decide
+from steepest.experiment.sizes import sizes_of
 from steepest.models import build_model, task_of
 from steepest.objectives.target import target_of
 from steepest.prediction.about import About
@@ -296,6 +298,7 @@ def _findings(
     runs = {arm.id: finals(setup, arm, evidence.chosen) for arm in setup.arms}
     network: TrainedModel | None = None
     networks: dict[str, torch.nn.Module] = {}
+    sized: dict[str, tuple[str, torch.nn.Module, Shape]] = {}
     for arm in setup.arms:
         run = best_run(evidence, arm, 0)
         if arm is winner and setup.folds > 1:
@@ -310,6 +313,8 @@ def _findings(
         made = _network(runner, settings, evidence, run)
         if arm.recipe.prune:
             decided = [*decided, (f"what is left of {arm.title}", what_is_left(made.net))]
+        if any(each.recipe.prune for each in setup.arms):
+            sized[arm.title] = f"{run.key.recipe}-{run.key.seed}", made.net, made.about.shape
         if setup.folds == 1:
             networks[arm.title] = made.net
         if settings.datasets.lacks_rows(run.recipe.data):
@@ -373,6 +378,7 @@ def _findings(
         sizes=settings.datasets.sizes(),
         decided=decided,
         optima=optima,
+        network_sizes=sizes_of(runner.folder, sized),
         fits=fits,
         pictures=pictures,
         rated=rated,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import statistics
+import time
 import zlib
 from collections.abc import Mapping, Sequence
 
@@ -12,8 +14,8 @@ from torch import Tensor, nn
 
 from steepest.components import grammar
 from steepest.data.dataset import Shape
-from steepest.models import build_model, registry
-from steepest.train.masks import removed_neurons, zeros_by_layer
+from steepest.models import build_model, count_parameters, registry
+from steepest.train.masks import prunable, removed_neurons, zeros_by_layer
 from steepest.train.weights import once
 
 
@@ -79,6 +81,34 @@ def without_neurons(
     return (smaller, found) if wanted == {name: each.shape for name, each in found.items()} else None
 
 
+def narrower(model: str, shape: Shape, sparsity: float) -> str:
+    """Return a model with narrower hidden layers, which has about as many parameters as a pruned one has left.
+
+    Args:
+        model: its specification.
+        shape: of the dataset.
+        sparsity: the share of its weights that are pruned.
+
+    Returns:
+        The specification; empty where the model has no widths.
+
+    Example:
+        >>> narrower("mlp(hidden=(100,))", Shape("regression", {}, ("x", "y"), 1), 0.9)
+        'mlp(hidden=(33,))'
+    """
+    if not widths_of(model):
+        return ""
+    net = build_model(model, shape)
+    own = dict(net.named_parameters())
+    left = count_parameters(net) - sparsity * sum(own[name].numel() for name in prunable(net))
+    found: dict[str, float] = {}
+    for share in range(1, 201):
+        each = with_widths(model, [max(1, round(share / 200 * width)) for width in widths_of(model)])
+        if each not in found:
+            found[each] = abs(count_parameters(build_model(each, shape)) - left)
+    return min(found, key=lambda each: found[each])
+
+
 def what_is_left(net: nn.Module) -> str:
     """Return in words how many weights of a network are 0, by layer, and how large its file is.
 
@@ -109,3 +139,32 @@ def file_sizes(net: nn.Module) -> tuple[int, int]:
     """
     written = safetensors.torch.save(once(net.state_dict()))
     return len(written), len(zlib.compress(written, 6))
+
+
+@torch.no_grad()
+def prediction_milliseconds(net: nn.Module, shape: Shape, rows: int = 1000, times: int = 11) -> float:
+    """Return the median time that a network takes to predict rows, in milliseconds.
+
+    Args:
+        net: the network.
+        shape: of the data.
+        rows: how many are predicted at once.
+        times: how often.
+
+    Example:
+        >>> prediction_milliseconds(nn.Linear(1, 1), Shape("regression", {}, ("x",), 1)) > 0
+        True
+    """
+    inputs = [
+        torch.zeros(rows, *each.size, dtype=torch.int64 if each.kind == "codes" else torch.float32)
+        for each in shape.fields
+    ]
+    device, kind = next(((each.device, each.dtype) for each in net.parameters()), (None, torch.float32))
+    inputs = [each.to(device, kind if each.is_floating_point() else each.dtype) for each in inputs]
+    net.eval()(*inputs)  # the first call allocates
+    taken: list[float] = []
+    for _ in range(times):
+        started = time.perf_counter()
+        net(*inputs)
+        taken.append(1000 * (time.perf_counter() - started))
+    return statistics.median(taken)

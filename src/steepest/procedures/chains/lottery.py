@@ -83,8 +83,9 @@ def lottery(
     """
     sparsity, rounds = check_share("sparsity", sparsity), check_count("rounds", rounds, least=0)
     if not rounds and (sparsity or ticket != "ticket"):
+        given = f"sparsity={sparsity!r}" if sparsity else f"ticket={ticket}"
         raise OptionError(
-            f"lottery: rounds=0 prunes nothing, but {f'sparsity={sparsity!r}' if sparsity else f'ticket={ticket}'} is given",
+            f"lottery: rounds=0 prunes nothing, but {given} is given",
             hint="give at least one round, or lottery(0, 0) for the dense network.",
         )
     rewind = check_share("rewind", rewind)

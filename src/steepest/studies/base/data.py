@@ -94,6 +94,15 @@ def all_clothes() -> StudyData:
     return kept_images("fashion-mnist", "fashion-mnist", text, *_parts(*_images("fashion-mnist")))
 
 
+def mnist() -> StudyData:
+    """Return the handwritten digits of MNIST, of whose 60,000 training images 5,000 are for validation.
+
+    Raises:
+        DataError: MNIST is not on this machine and cannot be downloaded.
+    """
+    return _kept("mnist", "the handwritten digits of MNIST", *_parts(*_images("mnist")), validation=1 / 12)
+
+
 Arrays = tuple[NDArray[np.uint8], NDArray[np.str_], NDArray[np.bool_]]
 
 

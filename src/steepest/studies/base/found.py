@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 from steepest.compare.intervals import paired_t, t_interval
 from steepest.compare.result import Comparison
+from steepest.compare.sizes import NetworkSize
 from steepest.record.arms import ArmEntry
 from steepest.record.schema import Record
 from steepest.studies.base.data import StudyData
@@ -105,6 +106,11 @@ class Found:
     def arms(self, of: str = "") -> list[ArmEntry]:
         """Return the arms of a comparison in the order in which the study lists them."""
         return list(self.comparisons[of].arms)
+
+    def network_size(self, arm: str, of: str = "") -> NetworkSize:
+        """Return how large the saved network of an arm is, where one of its comparison is pruned."""
+        entry = next(each for each in self.arms(of) if arm in (each.title, each.name))
+        return next(each for each in self.comparisons[of].sizes if each.arm == entry.title)
 
     def records(self, arm: str, of: str = "") -> list[Record]:
         """Return the final runs of an arm, by seed."""

@@ -13,6 +13,7 @@ from steepest.data.variants import Variant
 from steepest.errors import FolderError, OptionError, unknown_name
 from steepest.experiment.folder import write_results
 from steepest.models import build_model, count_parameters
+from steepest.procedures import make_procedure
 from steepest.record.store import Folder
 from steepest.report.studied import study_text
 from steepest.studies.base import registry
@@ -217,12 +218,19 @@ def training_flop(planned: Plan) -> float:
     }
     rows = {arm.train_rows: _rows(arm.train_rows, len(everything.train)) for arm in planned.arms}
     most = max(_steps(rows[arm.train_rows], arm.batch_size) for arm in planned.arms)
+    seen_stages: set[tuple[str, ...]] = set()
     for arm in planned.arms:
-        n = rows[arm.train_rows]
+        made, n = make_procedure(arm.procedure), rows[arm.train_rows]
+        own = (repr(replace(arm, procedure="", name="")),)
+        stages = {
+            (*own, made.prefix(place)): stage.share for place, stage in enumerate(made.stages, 1)
+        }  # arms share stages that begin alike
+        length = sum(share for stage, share in stages.items() if stage not in seen_stages)
+        seen_stages |= {*stages} if len(stages) > 1 or made.prunes else set()
         batch = n if arm.batch_size in (None, "all") else min(int(arm.batch_size), n)
         seen = most * batch if protocol.equal == "steps" else n
         runs = protocol.seeds + (TUNING if arm.optimizer.tuned else 0)
-        total += 2 * TRAINING * counts[arm.model_text] * seen * float(protocol.epochs or 1) * runs
+        total += 2 * TRAINING * counts[arm.model_text] * seen * length * float(protocol.epochs or 1) * runs
     return total
 
 

@@ -1,0 +1,56 @@
+"""Measure how large the saved networks are; what was measured once is kept, so that a resumed folder shows the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from torch import nn
+
+from steepest.compare.sizes import LayerZeros, NetworkSize
+from steepest.data.dataset import Shape
+from steepest.models import count_parameters
+from steepest.record.store import Folder
+from steepest.train.masks import zeros_by_layer
+from steepest.train.smaller import file_sizes, prediction_milliseconds
+
+FILE = "sizes.json"
+"""What was measured, by recipe and seed."""
+
+
+def sizes_of(folder: Folder, networks: Mapping[str, tuple[str, nn.Module, Shape]]) -> list[NetworkSize]:
+    """Return the sizes of networks, and keep them in the folder.
+
+    Args:
+        folder: of the comparison.
+        networks: by the title of the arm: the run that it is of, as ``recipe-seed``, the network, and its data's shape.
+    """
+    known, found = _kept(folder), dict[str, NetworkSize]()
+    for title, (run, net, shape) in networks.items():
+        found[run] = known.get(run) or measured(title, net, shape)
+    if found.keys() - known.keys():
+        stored = {run: each.model_dump(mode="json") for run, each in (known | found).items()}
+        folder.write(FILE, json.dumps(stored, indent=1) + "\n")
+    return [found[run].model_copy(update={"arm": title}) for title, (run, *_) in networks.items()]
+
+
+def _kept(folder: Folder) -> dict[str, NetworkSize]:
+    try:
+        stored = json.loads((folder.path / FILE).read_text(encoding="utf-8"))
+        return {run: NetworkSize.model_validate(each) for run, each in stored.items()}
+    except (OSError, ValueError, AttributeError):  # not there, or torn: it is measured anew
+        return {}
+
+
+def measured(title: str, net: nn.Module, shape: Shape) -> NetworkSize:
+    """Return the size of a network."""
+    layers = zeros_by_layer(net, net.state_dict())
+    size, packed = file_sizes(net)
+    return NetworkSize(
+        arm=title,
+        parameters=count_parameters(net),
+        layers=[LayerZeros(name=name, zeros=zeros, count=count) for name, (zeros, count) in layers.items()],
+        size=size,
+        packed=packed,
+        milliseconds=prediction_milliseconds(net, shape),
+    )

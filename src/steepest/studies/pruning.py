@@ -1,0 +1,213 @@
+"""How much of a network can be pruned, and what is the rest worth beside a small dense network?
+
+The published experiment prunes the smallest 50 % of each layer's weights and trains on for 200 epochs; it has no
+network that trains as long without pruning, and asks the reader about a small dense one with as many parameters as
+are left. Here both are controls, and pruning goes on to 99 %, where it breaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import ClassVar
+
+from steepest.compare.studied import Beside, Check, Drawing, Line
+from steepest.data.dataset import InputField, Shape
+from steepest.experiment.given import Arm
+from steepest.studies.base.found import Column, Found, ends, gaps, mean_text
+from steepest.studies.base.study import MAIN, Answer, Comparing, Size, Study, StudyArm, by_size
+from steepest.train.smaller import narrower
+
+COMPONENTS = {
+    "pruning": {
+        "object": "PruningStudy",
+        "what": "how much of a network can be pruned, and where does it break?",
+        "minutes": {"quick": 0.5, "default": 5.0, "full": 60.0},
+        "tflop": {"quick": 1.0, "default": 15.0, "full": 400.0},
+    }
+}
+
+PLAIN, PUBLISHED = "not pruned", 0.5
+SPARSITIES = (PUBLISHED, 0.8, 0.9, 0.95, 0.98, 0.99)
+MODEL = "mlp(hidden=[124,64], activation=leaky-relu)"
+CLASSES = 3
+MARGIN = 0.05
+"""Only where the interval excludes a loss of so much is none said to be there."""
+
+
+class PruningStudy(Study):
+    """Sparsities from 50 to 99 %, beside as long a training without pruning and small dense networks."""
+
+    name = "pruning"
+    question = (
+        "How much of a network can be pruned before it predicts worse, and is a small dense one as good?"
+    )
+    source = (
+        "lecture on regularisation, animal faces of 32 × 32 pixels; it shows curves and prints no numbers"
+    )
+    headlines: ClassVar = {
+        "breaks": "Pruning breaks at {first}: {gap} against as long a training without pruning{before}. A small dense "
+        "network with as many parameters as are left there is {small}.",
+        "open": "Where pruning breaks cannot be told from so few runs: at {last} it changes {gap} against as long a "
+        "training without pruning; a small dense network with as many parameters as are left there is {small}.",
+        "holds": "No loss can be detected up to {last}: {gap} against as long a training without pruning. A small "
+        "dense network with as many parameters as are left there is {small}.",
+    }
+
+    def comparisons(self, size: Size) -> Mapping[str, Comparing]:
+        """Return one comparison of every sparsity with its controls."""
+        pixels, rate = self.data(size).pixels, "momentum(lr=0.005)"
+        small = _small_models(pixels)
+        arms = [StudyArm(Arm(optimizer=rate, model=MODEL, name=PLAIN), "corrected")]
+        for share in SPARSITIES:
+            pruned = Arm(optimizer=rate, model=MODEL, procedure=f"prune({share})", name=_pruned(share))
+            arms += [
+                StudyArm(pruned, "published" if share == PUBLISHED else "corrected"),
+                StudyArm(Arm(optimizer=rate, model=small[share], name=_small(share)), "corrected"),
+            ]
+        if size == "full":
+            arms += [
+                StudyArm(
+                    Arm(
+                        optimizer="momentum",
+                        model=MODEL,
+                        procedure="train" if share is None else f"prune({share})",
+                        name=f"{PLAIN if share is None else _pruned(share)}, tuned",
+                    ),
+                    "tuned",
+                )
+                for share in (None, *SPARSITIES)
+            ]
+        options = {
+            "train_rows": f"run:{by_size(size, 200, 1000, 4000)}",
+            "batch_size": 128,
+            "epochs": by_size(size, 100, 100, 200),
+            "seeds": by_size(size, 5, 5, 10),
+        }
+        return {MAIN: Comparing(arms, options)}
+
+    def columns(self) -> Sequence[Column]:
+        """Return accuracy beside the size of the file and the time of a prediction."""
+        return [
+            Column("new images, last", lambda found, of, arm: found.values("accuracy", arm, "last", of)),
+            Column("new images, best", lambda found, of, arm: found.values("accuracy", arm, "best", of)),
+            Column("weights that are 0", lambda found, of, arm: [found.network_size(arm, of).sparsity]),
+            Column("file, kB", lambda found, of, arm: [found.network_size(arm, of).size / 1000], False),
+            Column(
+                "compressed, kB", lambda found, of, arm: [found.network_size(arm, of).packed / 1000], False
+            ),
+            Column(
+                "1,000 images, ms",
+                lambda found, of, arm: [found.network_size(arm, of).milliseconds],
+                False,
+                2,
+            ),
+        ]
+
+    def answer(self, found: Found) -> Answer:
+        """Return where pruning begins to cost accuracy, and what a small network is worth there."""
+        accuracy = {arm.title: found.values("accuracy", arm.title, "last") for arm in found.arms()}
+        costs = dict(
+            zip(
+                SPARSITIES,
+                gaps([(accuracy[_pruned(each)], accuracy[PLAIN]) for each in SPARSITIES]),
+                strict=True,
+            )
+        )
+        against = dict(
+            zip(
+                SPARSITIES,
+                gaps([(accuracy[_small(each)], accuracy[_pruned(each)]) for each in SPARSITIES]),
+                strict=True,
+            )
+        )
+        broken = [each for each in SPARSITIES if costs[each].verdict == "less"]
+        at = broken[0] if broken else SPARSITIES[-1]
+        before = SPARSITIES[: SPARSITIES.index(at)]
+        words = {"more": "better", "less": "worse", "same": "not told apart from it"}
+        sizes = {each: found.network_size(_pruned(each)) for each in SPARSITIES}
+        farthest = max(abs(sizes[each].sparsity - each) for each in SPARSITIES)
+        packed = [found.network_size(PLAIN).packed, *(sizes[each].packed for each in SPARSITIES)]
+        return Answer(
+            "breaks" if broken else "holds" if costs[at].low > -MARGIN else "open",
+            {
+                "first": _percent(at),
+                "last": _percent(at),
+                "gap": costs[at].text(),
+                "before": f"; up to {_percent(before[-1])} no loss can be detected" if before else "",
+                "small": f"{words[against[at].verdict]}, {against[at].text()}",
+            },
+            [
+                Beside(
+                    what="50 % of each layer's weights pruned",
+                    published="drawn without a network that trains as long unpruned",
+                    measured=f"{costs[PUBLISHED].text()} against one",
+                ),
+                Beside(
+                    what="a small dense network with as many parameters",
+                    published="asked, not answered",
+                    measured="minus the pruned one: "
+                    + ", ".join(f"{against[each].text()} at {_percent(each)}" for each in SPARSITIES),
+                ),
+            ],
+            [
+                Check(
+                    what="as many weights of the saved networks are 0 as were to be pruned, to 0.5 points",
+                    passed=farthest < 0.005,
+                    found=f"at most {100 * farthest:.2f} points apart",
+                ),
+                Check(
+                    what="the more is pruned, the smaller is the compressed file",
+                    passed=all(one > other for one, other in pairwise(packed)),
+                    found=", ".join(f"{each / 1000:,.0f}" for each in packed) + " kB",
+                ),
+            ],
+            [_drawing(found)],
+            [
+                "All train equally long; the pruned ones half of it before they are pruned. Accuracy is that of the "
+                f"weights after the last step: {mean_text(accuracy[PLAIN])} % without pruning. Differences hold "
+                "together in each column of differences.",
+                "Sizes and times are of the network of one seed. Single weights that are 0 make the compressed file "
+                "smaller, but not the prediction faster.",
+            ],
+        )
+
+
+def _small_models(pixels: int) -> dict[float, str]:
+    """Return for each sparsity the model with about as many parameters as are left."""
+    shape = Shape("classification", {}, ("x",), CLASSES, (InputField("x", "values", (pixels,)),))
+    return {each: narrower(MODEL, shape, each) for each in SPARSITIES}
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _pruned(share: float) -> str:
+    return f"{_percent(share)} pruned"
+
+
+def _small(share: float) -> str:
+    return f"small, like {_percent(share)} pruned"
+
+
+def _drawing(found: Found) -> Drawing:
+    left = [100 * (1 - each) for each in SPARSITIES]
+    plain = ends(found.values("accuracy", PLAIN, "last"), 100)
+    lines = [
+        Line(name=PLAIN, x=[left[0], left[-1]], y=[plain[0]] * 2, low=[plain[1]] * 2, high=[plain[2]] * 2)
+    ]
+    for text, name in (("pruned", _pruned), ("small dense network", _small)):
+        points = [ends(found.values("accuracy", name(each), "last"), 100) for each in SPARSITIES]
+        y, low, high = (list(each) for each in zip(*points, strict=True))
+        lines.append(Line(name=text, x=left, y=y, low=low, high=high))
+    return Drawing(
+        title="Accuracy on new images by what is left",
+        x="weights that are left, %",
+        y="right on new images, %",
+        lines=lines,
+        logarithmic=True,
+        ticks={f"{each:g}": each for each in left},
+        caption="Means over seeds with 95 % intervals; weights after the last step. The small networks have as many "
+        "parameters as are left.",
+    )
