@@ -100,7 +100,8 @@ def mnist() -> StudyData:
     Raises:
         DataError: MNIST is not on this machine and cannot be downloaded.
     """
-    return _kept("mnist", "the handwritten digits of MNIST", *_parts(*_images("mnist")), validation=1 / 12)
+    text = "the handwritten digits of MNIST"
+    return kept_images("mnist", "mnist", text, *_parts(*_images("mnist")), validation=1 / 12)
 
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.str_], NDArray[np.bool_]]
