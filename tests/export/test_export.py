@@ -22,7 +22,15 @@ FILES = {
     "latex": {"table.tex", "protocol.tex", "document.tex"},
     "svg": {"curves-step.svg", "curves-seconds.svg", "ranking.svg"},
     "pdf": {"curves-step.pdf", "curves-seconds.pdf", "ranking.pdf"},
-    "csv": {"results.csv", "runs.csv", "curves.csv", "rates.csv", "differences.csv"},
+    "csv": {
+        "results.csv",
+        "runs.csv",
+        "curves.csv",
+        "rates.csv",
+        "differences.csv",
+        "calibration.csv",
+        "reliability.csv",
+    },
     "text": {"protocol.txt"},
     "bibtex": {"references.bib"},
 }

@@ -611,7 +611,8 @@ def test_the_command_writes_a_model_only_if_it_is_named(steepest: Any, copied: P
     assert said.status == 0, said.err
     folder = copied / "export"
     assert {each.name for each in folder.iterdir()} == {"torch", "results.csv", "runs.csv", "curves.csv", "rates.csv",
-                                                        "differences.csv"}  # fmt: skip
+                                                        "differences.csv", "calibration.csv",
+                                                        "reliability.csv"}  # fmt: skip
     assert {each.name for each in (folder / "torch").iterdir()} == {
         "README.md", "model.py", "number_columns.py", "encoding.py", "reading.py", "dates.py", "predict.py",
         "encoders.json", "weights.safetensors",
