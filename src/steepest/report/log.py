@@ -328,15 +328,20 @@ def _band(frame: pl.DataFrame, name: str, metric: Metric, split: str) -> Band | 
     )
     if points.height == 0:
         return None
-    numbers = {
-        each: [math.nan if value is None else float(value) for value in points[each]]
-        for each in ("mean", "low", "high")
-    }
-    clocks = {
-        each: [0.0 if value is None else float(value) for value in points[each]]
-        for each in ("epoch", "seconds")
-    }
-    return Band(name=name, metric=metric.name, step=points["step"].to_list(), **clocks, **numbers)
+
+    def numbers(column: str, missing: float = math.nan) -> list[float]:
+        return [missing if value is None else float(value) for value in points[column]]
+
+    return Band(
+        name=name,
+        metric=metric.name,
+        step=points["step"].to_list(),
+        epoch=numbers("epoch", 0.0),
+        seconds=numbers("seconds", 0.0),
+        mean=numbers("mean"),
+        low=numbers("low"),
+        high=numbers("high"),
+    )
 
 
 def _trust(
