@@ -247,6 +247,11 @@ def test_a_number_of_rows_that_cannot_be_is_refused(value, fact, hint):
     assert hint in caught.value.hint
 
 
+@pytest.mark.parametrize("text", ["1", "1.0", "run:1", "all"])
+def test_one_is_a_share_all_rows(text):
+    assert len(classes().variant(train_rows=text).train) == 1200
+
+
 def test_fewer_rows_than_classes_are_refused():
     frame = pl.DataFrame({"x": [i / 7 for i in range(1200)], "y": [f"c{i % 15}" for i in range(1200)]})
     with pytest.raises(OptionError, match="14 training rows are too few for 15 classes"):

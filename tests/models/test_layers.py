@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from steepest.components.grammar import parse
 from steepest.data.dataset import InputField, Shape
 from steepest.errors import ModelError, UnknownNameError
-from steepest.models import build_model
+from steepest.models import as_declared, build_model
 from steepest.recipe import Recipe
 
 CURVE = Shape("regression", {}, ("x",), 1, (InputField("x", "values", (1,)),))
@@ -49,6 +50,13 @@ def test_norm_activation_and_dropout_stand_in_every_hidden_layer():
 def test_a_layer_without_dropout_has_none():
     net = build_model("mlp(hidden=(8, 4), norm=layer, dropout=(0, 0.5))", TABLE)
     assert kinds(net) == ["Linear", "LayerNorm", "ReLU", "Linear", "LayerNorm", "ReLU", "Dropout", "Linear"]
+
+
+@pytest.mark.parametrize("text", ["mlp(norm=none)", "residual-mlp(norm=none)", "mlp(norm='none')"])
+def test_a_norm_can_be_none(text):
+    assert as_declared(parse(text)).options == {"norm": "none"}
+    bare = build_model(text.partition("(")[0], TABLE, seed=3)
+    assert str(build_model(text, TABLE, seed=3)) == str(bare)
 
 
 def test_a_table_without_categories_is_the_network_of_its_numbers():

@@ -129,7 +129,9 @@ class Rooted(Fit):
         return super().bend(outputs, batch, vector) * float("inf")
 
 
-@pytest.mark.parametrize("options", ["", "preconditioner=fisher", "variant='notebook-2021'"])
+@pytest.mark.parametrize(
+    "options", ["", "preconditioner=none", "preconditioner=fisher", "variant='notebook-2021'"]
+)
 def test_a_curvature_that_is_not_finite_ends_the_run(options: str) -> None:
     fit = Rooted()
     before = [each.detach().clone() for each in fit.model.parameters()]

@@ -92,8 +92,9 @@ def make_component(registry: Registry, text: str, kind: type[Component] | None =
     for name in spec.options:
         if name not in known:
             raise unknown_name(f"option of {called}", name, known)
+    kinds = {name: each.annotation for name, each in made.model_fields.items()}
     try:
-        return made.model_validate({**preset, **by_place, **spec.options})
+        return made.model_validate({**preset, **grammar.with_none_named({**by_place, **spec.options}, kinds)})
     except ValidationError as error:
         raise _explained(text, made, error) from None
 

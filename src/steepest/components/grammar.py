@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from steepest.errors import OptionError
 
@@ -109,6 +109,30 @@ def split(text: str, at: str = ",") -> list[str]:
             parts.append(text[start:i])
             start = i + 1
     return [part.strip() for part in [*parts, text[start:]] if part.strip()]
+
+
+def with_none_named(options: Mapping[str, Any], kinds: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options in which ``none`` is that word where an option takes words only, such as ``norm=none``.
+
+    Args:
+        options: values by name; a bare ``none`` was read as None.
+        kinds: the annotations of the options that are known, as types or as text.
+
+    Example:
+        >>> with_none_named({"norm": None, "depth": None}, {"norm": "str", "depth": int | None})
+        {'norm': 'none', 'depth': None}
+    """
+    return {
+        name: "none" if value is None and _words_only(kinds.get(name)) else value
+        for name, value in options.items()
+    }
+
+
+def _words_only(kind: Any) -> bool:
+    """Return whether ``none`` can only be a word for an option of this annotation."""
+    if get_origin(kind) is Literal:
+        return "none" in get_args(kind)
+    return kind in (str, "str")
 
 
 def _text(value: Any) -> str:

@@ -157,13 +157,13 @@ def _amount(amount: str, text: str) -> str:
         return ALL
     wrong = OptionError(
         f"{text!r} is neither a share of the training rows nor a number of them",
-        hint="write a share above 0 and up to 1.0, such as 0.1; a whole number, such as 250; or all; run:250 are "
+        hint="write a share above 0 and up to 1, such as 0.1; a whole number, such as 250; or all; run:250 are "
         "drawn anew for each run seed.",
     )
     if _COUNT.fullmatch(amount):
         if int(amount) == 0:
             raise wrong
-        return str(int(amount))
+        return ALL if int(amount) == 1 else str(int(amount))  # a share: one row is never enough
     try:
         share = float(amount)
     except ValueError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -58,7 +59,7 @@ def build_model(model: str | ModelBuilder, shape: Shape, *, seed: int = 0, **opt
             check_takes(entry, shape)
             build = entry.load()
             options = {**options, **entry.preset}
-        options = {**options, **spec.options}
+        options = grammar.with_none_named({**options, **spec.options}, _annotations(build))
     else:
         build = model
     with torch_stream(seed, "init"):
@@ -83,6 +84,27 @@ def build_model(model: str | ModelBuilder, shape: Shape, *, seed: int = 0, **opt
             f"the model {text!r} returned a {type(built).__name__}", hint="return a torch.nn.Module from it."
         )
     return Normalized(built, shape.fields) if any(each.mean for each in shape.fields) else built
+
+
+def as_declared(spec: grammar.Spec) -> grammar.Spec:
+    """Return the specification of a registered model with ``none`` as a word where its options are words.
+
+    Example:
+        >>> as_declared(grammar.parse("mlp(norm=none)"))
+        "mlp(norm='none')"
+    """
+    if None not in spec.options.values() or spec.name not in registry.entries:
+        return spec
+    kinds = _annotations(registry.entry(spec.name).load())
+    return replace(spec, options=grammar.with_none_named(spec.options, kinds))
+
+
+def _annotations(build: Any) -> dict[str, Any]:
+    """Return the annotations of a model's options; nothing where they cannot be looked at."""
+    try:
+        return {name: each.annotation for name, each in inspect.signature(build).parameters.items()}
+    except (TypeError, ValueError):
+        return {}
 
 
 def check_takes(entry: Entry, shape: Shape) -> None:

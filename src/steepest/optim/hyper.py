@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from steepest.components import grammar
 from steepest.errors import OptionError
 
 Beta = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -40,8 +41,9 @@ def validated(called: str, record: type[Hyper], options: Mapping[str, Any]) -> H
     for name in options:
         if name not in known:
             raise OptionError(f"{called} has no option {name!r}", hint=f"known: {', '.join(known)}.")
+    kinds = {name: each.annotation for name, each in record.model_fields.items()}
     try:
-        return record(**options)
+        return record(**grammar.with_none_named(options, kinds))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "options"

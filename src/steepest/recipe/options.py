@@ -244,8 +244,8 @@ class Factors(Options):
     precision: tuple[Precision, ...] = Field((), description="numerical precisions")
     train_rows: Texts = Field(
         (),
-        description="training rows: a share such as 0.1, a number such as 250, run:250 (drawn anew for each run seed), "
-        "or all; repeatable",
+        description="training rows: a share such as 0.1 (1 is all), a number such as 250, run:250 (drawn anew for each "
+        "run seed), or all; repeatable",
     )
     labels: Texts = Field(
         (), description="training labels: none, or a corruption of them such as 'noise(0.15)'; repeatable"

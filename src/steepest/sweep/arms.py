@@ -13,7 +13,7 @@ from typing import Any, Literal
 from steepest.data.numbers import STANDARD
 from steepest.data.variants import Variant
 from steepest.errors import OptionError, SteepestError
-from steepest.models import ModelBuilder
+from steepest.models import ModelBuilder, as_declared
 from steepest.objectives import loss_text
 from steepest.optim.selection import patterns_text, rates_text
 from steepest.optim.spec import MethodSpec
@@ -348,7 +348,7 @@ def _with(arm: Wanted, values: dict[str, Any], experiment: Experiment, given: Ob
     found = given.named.get(text)
     if found is None and text.startswith(CALLABLE):
         found = given.model
-    values["model"] = str(experiment.model.spec_of(text)) if found is None else found
+    values["model"] = str(as_declared(experiment.model.spec_of(text))) if found is None else found
     return replace(arm, **values, model_name="" if found is None else text)
 
 
