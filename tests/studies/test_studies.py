@@ -37,6 +37,7 @@ CASES = {
     "all-together": 16,
     "augmentation": 4,
     "batch-size-regularisation": 4,
+    "compression": 10,
     "distillation": 6,
     "dropout": 5,
     "early-stopping": 5,

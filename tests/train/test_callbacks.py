@@ -188,6 +188,31 @@ def test_what_a_callback_logs_of_the_training_rows_is_in_the_record(data, text, 
     assert bits(replace(found, record=unlogged)) == bits(plain)
 
 
+class SeesTheTest(Callback):
+    """Logs the accuracy on the test rows at the end."""
+
+    def __init__(self, only_watches: bool) -> None:
+        self.only_watches = only_watches
+
+    def at_end(self, view) -> None:
+        rows = view.test_rows()
+        with torch.no_grad():
+            found = view.model()(*rows.inputs).argmax(-1)
+        view.log("right", float((found == rows.target).double().mean()))
+
+
+def test_only_a_callback_that_changes_nothing_sees_the_test_rows(data) -> None:
+    found = run(data, SeesTheTest(True))
+    net = build_model(MODEL, data.shape, seed=0)
+    net.load_state_dict(found.last)
+    right = (predict(net, data.test.inputs).argmax(-1) == data.test.target).double().mean()
+    assert found.record.logged["right"][0][1] == pytest.approx(float(right))
+    with pytest.raises(
+        OptionError, match="the callback SeesTheTest asks for the test rows but may change the run"
+    ):
+        run(data, SeesTheTest(False))
+
+
 class Stop(Callback):
     """Stops in one hook at one step."""
 

@@ -11,6 +11,16 @@ from torch import Tensor, nn
 from steepest.regularizers.applied import Applied
 
 
+def held(weight: Tensor, mask: Tensor) -> Tensor:
+    """Return a weight with zeros where its mask is 0: positive ones, since others would fill a compressed file.
+
+    Example:
+        >>> held(torch.tensor([-2.0, 3.0]), torch.tensor([0.0, 1.0])).tolist()
+        [0.0, 3.0]
+    """
+    return torch.where(mask != 0, weight, 0.0)
+
+
 class Around:
     """The regularizers of one run around the optimizer's update.
 
@@ -77,7 +87,7 @@ class Around:
             if value is not own[name]:
                 own[name].copy_(value)
         for name, mask in self._masks.items():
-            own[name].mul_(mask)
+            own[name].copy_(held(own[name], mask))
         if self._averages:
             self._averages = self.applied.averaged(
                 self._averages, {**own, **dict(self._model.named_buffers())}, c

@@ -358,6 +358,7 @@ class ActiveRun:
             reason=self.reason,
             _run=Watched(
                 self.training,
+                self.dataset.test,
                 lambda: self._now().weights(),
                 self._copied_net,
                 self._training_outputs,

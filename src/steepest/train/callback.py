@@ -84,10 +84,12 @@ class Watched:
 
     Attributes:
         rows: the training rows of the run.
+        test: the test rows.
         weights, model, outputs, true_target: as the methods of :class:`View`.
     """
 
     rows: Part
+    test: Part
     weights: Callable[[], dict[str, Tensor]]
     model: Callable[[], nn.Module]
     outputs: Callable[[], Tensor]
@@ -136,6 +138,20 @@ class View:
     def training_rows(self) -> Part:
         """Return the rows that this run is trained on, with the target that it is trained on."""
         return self._run.rows
+
+    def test_rows(self) -> Part:
+        """Return the test rows, for a callback that only watches: what is seen of them cannot change the run.
+
+        Raises:
+            OptionError: the callback does not say that it only watches.
+        """
+        caller = self._control.caller
+        if not caller.only_watches:
+            raise OptionError(
+                f"the callback {caller.name} asks for the test rows but may change the run",
+                hint="use view.values, of the validation rows, or set only_watches = True if it changes no run.",
+            )
+        return self._run.test
 
     def true_target(self) -> Tensor:
         """Return the true target of the training rows, which is another where labels are altered on purpose."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from steepest.errors import OptionError
 from steepest.optim.roles import roles_of
 from steepest.procedures.pruning import Pruning
+from steepest.regularizers.around import held
 from steepest.rng import stream
 
 Masks = dict[str, Tensor]
@@ -214,7 +215,7 @@ def apply_masks(model: nn.Module, masks: Mapping[str, Tensor]) -> None:
     """
     for name, each in model.named_parameters():
         if name in masks:
-            each.mul_(masks[name])
+            each.copy_(held(each, masks[name]))
 
 
 def masks_of_zeros(model: nn.Module) -> Masks:

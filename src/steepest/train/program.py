@@ -23,6 +23,7 @@ from steepest.optim.past import Past
 from steepest.optim.rows import Rows
 from steepest.optim.rule import Coefficients, Rule, Slots
 from steepest.optim.tables import RowTables, unpadded
+from steepest.regularizers.around import held
 from steepest.train.problem import SupervisedProblem
 
 
@@ -206,7 +207,7 @@ class Program:
             moved.parameters = applied.updated(moved.parameters, c)
         for name, mask in state.masks.items():
             if name in moved.parameters:
-                moved.parameters[name] = moved.parameters[name] * mask
+                moved.parameters[name] = held(moved.parameters[name], mask)
         if applied is not None and state.averages:
             values = {**state.parameters, **moved.parameters, **buffers}
             moved.averages = applied.averaged(state.averages, values, c)

@@ -137,11 +137,21 @@ def file_sizes(net: nn.Module) -> tuple[int, int]:
         >>> 40_000 < size < 42_000 and packed < size
         True
     """
-    written = safetensors.torch.save(once(net.state_dict()))
+    return written_sizes(once(net.state_dict()))
+
+
+def written_sizes(weights: Mapping[str, Tensor]) -> tuple[int, int]:
+    """Return the bytes of a file of tensors, and those that are left of it after compression (zlib).
+
+    Example:
+        >>> size, _ = written_sizes({"w": torch.zeros(1000, dtype=torch.int8)})
+        >>> 1000 < size < 1200
+        True
+    """
+    written = safetensors.torch.save(dict(weights))
     return len(written), len(zlib.compress(written, 6))
 
 
-@torch.no_grad()
 def prediction_milliseconds(net: nn.Module, shape: Shape, rows: int = 1000, times: int = 11) -> float:
     """Return the median time that a network takes to predict rows, in milliseconds.
 
@@ -161,6 +171,22 @@ def prediction_milliseconds(net: nn.Module, shape: Shape, rows: int = 1000, time
     ]
     device, kind = next(((each.device, each.dtype) for each in net.parameters()), (None, torch.float32))
     inputs = [each.to(device, kind if each.is_floating_point() else each.dtype) for each in inputs]
+    return milliseconds_of(net, inputs, times)
+
+
+@torch.no_grad()
+def milliseconds_of(net: nn.Module, inputs: Sequence[Tensor], times: int = 11) -> float:
+    """Return the median time that a network takes to predict some rows, in milliseconds.
+
+    Args:
+        net: the network.
+        inputs: what it is called with.
+        times: how often.
+
+    Example:
+        >>> milliseconds_of(nn.Linear(1, 1), [torch.zeros(10, 1)]) > 0
+        True
+    """
     net.eval()(*inputs)  # the first call allocates
     taken: list[float] = []
     for _ in range(times):

@@ -264,15 +264,16 @@ def answered(made: Study, size: Size, results: Mapping[str, Result], data: Study
     columns = made.columns()
     rows = [
         StudyRow(
-            name=f"{of}: {arm.title}" if of else arm.title,
+            name=f"{of}: {name}" if of else name,
             way=ways[of, arm.name],
             cells=[
-                mean_text(each.of(found, of, arm.title), percent=each.percent, digits=each.digits)
+                mean_text(each.of(found, of, name), percent=each.percent, digits=each.digits)
                 for each in columns
             ],
         )
         for of in results
         for arm in found.arms(of)
+        for name in (arm.title, *made.made_of(arm.title))
     ]
     studied = Studied(
         name=made.name,

@@ -102,6 +102,15 @@ class Study(ABC):
     def columns(self) -> Sequence[Column]:
         """Return the columns of the table of arms."""
 
+    def made_of(self, arm: str) -> Sequence[str]:
+        """Return the names of what is made of an arm's networks after training: each has a row behind the arm's.
+
+        Columns are asked for them by these names; a callback that only watches has logged what they say. By default
+        nothing is made.
+        """
+        del arm
+        return ()
+
     @abstractmethod
     def answer(self, found: Found) -> Answer:
         """Return what the measured numbers say."""
