@@ -98,7 +98,11 @@ class TableOptions(BaseModel):
         "as folds:5,group:COLUMN; none (nothing is held out: results are on the training rows)",
     )
     split_seed: int = Field(0, description="random seed of the split")
-    validation: float | str = Field(0.1, description="share of the rows for validation")
+    validation: float | str = Field(
+        0.1,
+        description="share of the rows for validation; by default more, up to 0.2, where strengths of regularizers "
+        "would be tuned on fewer than 1,000 rows",
+    )
     test: float | str = Field(0.1, description="share of the rows for the final test")
     min_count: int = Field(
         1, ge=1, description="treat categories with fewer training rows than this as unknown"

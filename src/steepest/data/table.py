@@ -7,7 +7,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import polars as pl
 
@@ -118,6 +118,15 @@ class Table(Source):
         self._cells = cells or read(source, self._reading, sure=False)
         self._options_for = options_for
         self._variants: dict[Variant, tuple[Dataset, TablePipeline]] = {}
+
+    def with_validation(self, share: float) -> Self:
+        """Return the same rows with another share for validation, see :meth:`Source.with_validation`."""
+        made = self._split_anew(share, keep=("_prefixed", "_steps"))
+        made._variants = {}
+        made._options_for = lambda preparation: self._options_for(preparation).model_copy(
+            update={"validation": share}
+        )
+        return made
 
     @property
     def _read_notes(self) -> tuple[Note, ...]:

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 
 from steepest.data.dataset import Note
 from steepest.experiment.data import Datasets
+from steepest.experiment.tuning_rows import FEW
 from steepest.procedures import make_procedure
 from steepest.sweep.arms import Arm, Wanted
 
 UNEVEN = 1.1
 """Test sets whose numbers of training rows differ by such a factor are said to be uneven."""
-
-FEW = 1000
-"""With fewer validation rows, strengths of regularizers are chosen by chance to a good part."""
 
 
 def uneven(arm: Arm, datasets: Datasets) -> list[Note]:

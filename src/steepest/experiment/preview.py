@@ -13,6 +13,7 @@ from steepest.experiment.budget import MANY_RUNS, check_minutes, expected, foret
 from steepest.experiment.folder import check_folder
 from steepest.experiment.growing import joined
 from steepest.experiment.settings import decide
+from steepest.experiment.tuning_rows import with_tuning_rows
 from steepest.recipe import Experiment
 from steepest.record.store import Folder
 from steepest.report.progress import callbacks_text, eager_text, plan_text, rows_text, steps_text
@@ -75,6 +76,7 @@ def _preview(
 ) -> str:
     started = time.perf_counter()
     experiment, given = joined(folder, experiment, given, observer, source)
+    experiment, source = with_tuning_rows(folder, experiment, source, given, observer)
     settings = decide(experiment, source, given, observer)
     began = check_folder(folder, experiment, settings.dataset, settings.timed_cells)
     settings = settings.measured(began, observer)

@@ -42,6 +42,7 @@ from steepest.experiment.pictures import pictures_of
 from steepest.experiment.rated import rated_by
 from steepest.experiment.settings import Settings, decide
 from steepest.experiment.sizes import sizes_of
+from steepest.experiment.tuning_rows import with_tuning_rows
 from steepest.models import build_model, task_of
 from steepest.objectives.target import target_of
 from steepest.prediction.about import About
@@ -126,6 +127,7 @@ def complete(
     folder.check_format()
     with looking(folder.sources_of), holding():
         experiment, given = joined(folder, experiment, given, observer, source)
+        experiment, source = with_tuning_rows(folder, experiment, source, given, observer)
         settings = decide(experiment, source, given, observer)
         check_folder(folder, experiment, settings.dataset, settings.timed_cells)
         with folder.held():

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
@@ -170,6 +170,10 @@ class ArraySource(Source):
         return Overview(
             self.name, self.kind, counted(self._rows, "row"), facts, tuple(lists), (*about_task, *crowds)
         )
+
+    def with_validation(self, share: float) -> Self:
+        """Return the same data with another share for validation, see :meth:`Source.with_validation`."""
+        return self._split_anew(share, keep=("_task",))
 
     def make(self, test_set: int | None) -> tuple[Dataset, ArrayPipeline]:
         """Return a dataset and its pipeline, see :meth:`Source.make`."""

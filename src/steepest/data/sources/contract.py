@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar, Self
 
 import polars as pl
 
@@ -55,6 +57,23 @@ class Source(ABC):
     def kind(self) -> str:
         """The kind of the data, as ``--kind`` names it."""
         return self.options.reader or "table"
+
+    def with_validation(self, share: float) -> Self:
+        """Return the same data with another share of the rows for validation.
+
+        Of a source that does not split rows by ``options.validation`` it is the data as it is.
+        """
+        del share
+        return self
+
+    def _split_anew(self, share: float, keep: Collection[str] = ()) -> Self:
+        """Return a copy with another share for validation; of what was cached it has what is to be kept."""
+        made = copy.copy(self)
+        made.options = self.options.model_copy(update={"validation": share})
+        for name in [*vars(made)]:
+            if name not in keep and isinstance(getattr(type(made), name, None), functools.cached_property):
+                del vars(made)[name]
+        return made
 
     def describe(self) -> Described:
         """Return what there is to know of the data before training.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import polars as pl
 import torch
@@ -96,6 +96,12 @@ class Curve(Source):
         self._table: Table = read_table(source, **given)
         self.options = options.model_copy(update={"target": options.y})
         self.name = self._table.name
+
+    def with_validation(self, share: float) -> Self:
+        """Return the same data with another share for validation, see :meth:`Source.with_validation`."""
+        made = self._split_anew(share)
+        made._table = self._table.with_validation(share)
+        return made
 
     @property
     def target(self) -> str:

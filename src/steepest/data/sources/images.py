@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
@@ -231,6 +231,12 @@ class ImageData(Source):
         self._images, self.name = read_source(source, options.size)
         self._given = () if self._images.parts is None else tuple(self._images.parts.unique())
         self._own = self._options()
+
+    def with_validation(self, share: float) -> Self:
+        """Return the same data with another share for validation, see :meth:`Source.with_validation`."""
+        made = self._split_anew(share, keep=("_rows", "_numbers", "_digest"))
+        made._own = made._options()
+        return made
 
     def _check(self) -> None:
         """Raise a ``DataError`` where nothing can be learned from the images; they can be described all the same."""

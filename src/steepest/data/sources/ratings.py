@@ -10,7 +10,7 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import polars as pl
 
@@ -97,6 +97,12 @@ class Ratings(Source):
         self.options = options.model_copy(update={"target": options.rating})
         self.user, self.item = str(options.user), str(options.item)
         self.name = self._table.name
+
+    def with_validation(self, share: float) -> Self:
+        """Return the same data with another share for validation, see :meth:`Source.with_validation`."""
+        made = self._split_anew(share)
+        made._table = self._table.with_validation(share)
+        return made
 
     @property
     def target(self) -> str:
