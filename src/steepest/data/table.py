@@ -22,12 +22,12 @@ from steepest.data.cells import Cells
 from steepest.data.dataset import Dataset, Note, has_classes
 from steepest.data.dates import SAMPLE, Form
 from steepest.data.describe import Description, ShownRows, about_crowds, describe_columns
+from steepest.data.doubts import check_doubts
 from steepest.data.folds import Folds
 from steepest.data.harmony import Raw, harmonised
 from steepest.data.labels import with_text
 from steepest.data.numbers import STANDARD
 from steepest.data.options import (
-    INTEGER_CLASSES,
     TableOptions,
     check_used,
     suggested_beside,
@@ -426,7 +426,7 @@ class Table(Source):
         reports = [*reports]
         counted = [row_numbers(first, numbers)]
         targets.check_there(first, target, where)
-        self._check_doubts(first[target])
+        check_doubts(self._cells.doubts, self.options, first[target])
         check_free(first)
         raw = {name: str(dtype) for name, dtype in self._raw.collect_schema().items()}
         forms = self._forms_read(raw)
@@ -457,17 +457,6 @@ class Table(Source):
         return SourceRows(
             frame, self.name, source, raw, tuple(reports), forms, notations, notes, pl.concat(counted)
         )
-
-    def _check_doubts(self, target: pl.Series) -> None:
-        """Raise a ``DataError`` if a column is to be a number, looks like one, and cannot be read as one."""
-        for name, doubt in self._cells.doubts.items():
-            classes = self.options.task == "auto" and target.n_unique() <= INTEGER_CLASSES
-            if name == self.options.target and not classes:
-                classes_too = ", or treat them as classes: --task classification"
-                hint = f"{doubt.cure}{classes_too if self.options.may_be_classes else ''}."
-                raise DataError(f"the target {name!r} {doubt.why}", hint=hint)
-            if name in self.options.continuous or name == self.options.weight:
-                raise DataError(f"column {name!r} {doubt.why}", hint=f"{doubt.cure}.")
 
     def _forms_read(self, raw: Mapping[str, str]) -> dict[str, Form]:
         """Return how texts that steps read are written, where their first rows are dates beyond doubt."""

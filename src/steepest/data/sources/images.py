@@ -221,22 +221,19 @@ class ImageData(Source):
     tasks: ClassVar[tuple[Task, ...]] = ("classification", "reconstruction")
 
     def __init__(self, source: Any, options: TableOptions) -> None:
-        self.options = options
+        self._source, self.options = source, options
         self.task: Task = self.tasks[0] if options.task == "auto" else options.task
         if self.task not in self.tasks:
             raise OptionError(
                 f"--task {self.task} has no effect on images", hint=f"choose {' or '.join(self.tasks)}."
             )
-        self._source = source
         self._images, self.name = read_source(source, options.size)
         self._given = () if self._images.parts is None else tuple(self._images.parts.unique())
-        self._own = self._options()
+        _ = self._own  # it is checked
 
     def with_validation(self, share: float) -> Self:
         """Return the same data with another share for validation, see :meth:`Source.with_validation`."""
-        made = self._split_anew(share, keep=("_rows", "_numbers", "_digest"))
-        made._own = made._options()
-        return made
+        return self._split_anew(share, keep=("_rows", "_numbers", "_digest"))
 
     def _check(self) -> None:
         """Raise a ``DataError`` where nothing can be learned from the images; they can be described all the same."""
@@ -248,7 +245,8 @@ class ImageData(Source):
                 hint=f"at least {LEAST_IMAGES} are needed, a few hundred to learn anything.",
             )
 
-    def _options(self) -> TableOptions:
+    @functools.cached_property
+    def _own(self) -> TableOptions:
         """Return the options of the table of places and labels."""
         options, rule = self.options, self.options.split_rule
         if rule.column:
@@ -307,7 +305,7 @@ class ImageData(Source):
             return self
         found = copy.copy(self)
         found.task = "reconstruction"
-        found._own = found._options()
+        del vars(found)["_own"]  # it goes by the task
         return found
 
     @property
