@@ -63,6 +63,8 @@ def parse(text: str) -> Spec:
     Example:
         >>> parse("l1(1e-5)").arguments
         (1e-05,)
+        >>> parse("distil(teacher=runs/my-run)").options["teacher"]
+        'runs/my-run'
     """
     text = text.strip()
     head, bracket, rest = text.partition("(")
@@ -168,10 +170,20 @@ def _dashed(node: ast.expr) -> str:
     return ""
 
 
+def _path(node: ast.expr) -> str:
+    """Return a path that Python reads as a quotient, such as ``runs/my-run``; empty if it is none."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub | ast.Div):
+        left, right = _path(node.left), _path(node.right)
+        return f"{left}{'-' if isinstance(node.op, ast.Sub) else '/'}{right}" if left and right else ""
+    return ""
+
+
 def _value(node: ast.expr) -> Any:
     if isinstance(node, ast.Name) and node.id.lower() in ("true", "false", "none"):
         return {"true": True, "false": False, "none": None}[node.id.lower()]
-    if name := _dashed(node):
+    if name := _dashed(node) or _path(node):
         return name
     if isinstance(node, ast.Tuple | ast.List):
         return tuple(_value(each) for each in node.elts)

@@ -244,6 +244,10 @@ def assemble(
         fingerprint=digest.hexdigest()[:32],
         numbers=encoder.numbers,
         doubles=doubles,
+        rows={
+            name: torch.from_numpy(numbers.to_numpy()[mine].astype(np.int64))
+            for name, mine in _rows_of(frame, options).items()
+        },
         held_out=held_out,
     )
     return Assembled(dataset, pipeline, frame, reports, numbers, (*identical, *revealing))

@@ -295,6 +295,8 @@ class Dataset:
             of the split seed.
         held_out: whether validation and test rows are held out; else they are the training rows.
         words: what it is called where people read about it.
+        rows: of every row of a part its number in its file, counted from 0 (int64 ``[N]``), by the part's name, where
+            they are known.
         doubles: parts with the numbers as they were read, where they are kept; by the part's name. They
             have 64 bits, or 32 where these hold them exactly.
     """
@@ -316,6 +318,7 @@ class Dataset:
     relabel: Relabelling | None = None
     draw: RowDraw | None = None
     doubles: Mapping[str, Part] = field(default_factory=dict[str, Part])
+    rows: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
     held_out: bool = True
     words: InWords = InWords()
 

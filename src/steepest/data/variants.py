@@ -337,7 +337,8 @@ def _first_drawn(dataset: Dataset, draw: RowDraw, seed: int) -> Dataset:
     rows = torch.from_numpy(draw.rows(seed))
     _check_varies(dataset, rows.numpy(), _BY_RUN)
     doubles = {name: part.take(rows) if name == "train" else part for name, part in dataset.doubles.items()}
-    return replace(dataset, train=dataset.train.take(rows), doubles=doubles, draw=draw)
+    numbers = {name: each[rows] if name == "train" else each for name, each in dataset.rows.items()}
+    return replace(dataset, train=dataset.train.take(rows), doubles=doubles, rows=numbers, draw=draw)
 
 
 def _places(made: Assembled, options: TableOptions, train: NDArray[np.uint64]) -> Rows:

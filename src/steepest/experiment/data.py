@@ -12,6 +12,9 @@ from steepest.data.sources.contract import Source, failed
 from steepest.data.sources.rows import Pipeline
 from steepest.data.variants import Variant
 from steepest.errors import OptionError, SteepestError
+from steepest.experiment.teachers import Teacher
+from steepest.procedures import make_procedure
+from steepest.procedures.teaching import SavedTeacher
 from steepest.recipe import WHOLE_BATCH
 from steepest.sweep.arms import UNPREPARED, Wanted, whole_path
 from steepest.sweep.defaults import default_batch_size
@@ -41,7 +44,8 @@ class Datasets(Mapping[str, Dataset]):
         self._pipelines: dict[str, Pipeline] = {}
         self._rows: dict[str, int] = {}
         self._variants: dict[str, Variant] = {}
-        self._of: dict[tuple[Variant, int | None], str] = {}
+        self._of: dict[tuple[Variant, int | None, SavedTeacher | None], str] = {}
+        self._teachers: dict[SavedTeacher, Teacher] = {}
         self.first = self[self.fingerprint(Variant(), 0)]
 
     @property
@@ -49,17 +53,27 @@ class Datasets(Mapping[str, Dataset]):
         """The number of test sets."""
         return self.source.sets
 
-    def fingerprint(self, variant: Variant, fold: int | None) -> str:
+    def fingerprint(self, variant: Variant, fold: int | None, teacher: SavedTeacher | None = None) -> str:
         """Return the fingerprint of a variant in one test set, or (None) of the data of the saved model.
+
+        Args:
+            variant: of the data.
+            fold: the test set.
+            teacher: the saved network whose answers the training rows have, too.
 
         Raises:
             SteepestError: the variant cannot be made.
         """
-        key = (variant, None if self.sets == 1 else fold)
+        key = (variant, None if self.sets == 1 else fold, teacher)
         if key not in self._of:
 
             def make() -> Made:
-                return self._make(variant, fold)
+                data, pipeline = self._make(variant, fold)
+                if teacher is None:
+                    return data, pipeline
+                if teacher not in self._teachers:
+                    self._teachers[teacher] = Teacher(teacher)
+                return self._teachers[teacher].teach(data, pipeline, self.source), pipeline
 
             data, pipeline = make()
             self._of[key] = data.fingerprint
@@ -72,9 +86,9 @@ class Datasets(Mapping[str, Dataset]):
 
     def of(self, arm: Wanted) -> tuple[tuple[str, ...], str]:
         """Return the fingerprints of an arm's data in each test set, and that of the saved model's (or nothing)."""
-        variant = self.variant(arm)
-        folds = tuple(self.fingerprint(variant, fold) for fold in range(self.sets))
-        return folds, "" if self.sets == 1 else self.fingerprint(variant, None)
+        variant, teacher = self.variant(arm), make_procedure(arm.procedure).teacher
+        folds = tuple(self.fingerprint(variant, fold, teacher) for fold in range(self.sets))
+        return folds, "" if self.sets == 1 else self.fingerprint(variant, None, teacher)
 
     def variant(self, arm: Wanted) -> Variant:
         """Return the data variant of an arm."""

@@ -14,7 +14,7 @@ from steepest.components.references import load_reference
 from steepest.components.registry import Registry
 from steepest.errors import OptionError, unknown_name
 from steepest.procedures.pruning import Pruning
-from steepest.procedures.teaching import Teaching
+from steepest.procedures.teaching import SavedTeacher, Teaching
 
 Point = Literal["best", "last"]
 """Weights of a run: those that were best on the validation rows, or those after the last step."""
@@ -40,7 +40,8 @@ class Stage:
             it takes its weights from there, 0 for those that were drawn; None where it goes on from ``start``.
         draw: how weights are drawn; only where the stage does not start from those of another.
         model: the specification of the model that it trains; empty for the arm's own.
-        taught: how it learns of the run of the stage before, its teacher, instead of starting from its weights.
+        taught: how it learns of its teacher, the run of the stage before, instead of starting from its weights.
+        teacher: the saved network that is its teacher instead.
     """
 
     share: float
@@ -50,6 +51,7 @@ class Stage:
     draw: Draw = field(default="", repr=False)
     model: str = field(default="", repr=False)
     taught: Teaching | None = field(default=None, repr=False)
+    teacher: SavedTeacher | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
         more: dict[str, object] = {
@@ -57,7 +59,7 @@ class Stage:
             "rewound to": self.rewind,
             "drawn": self.draw or None,
         }
-        more |= {"of": self.model or None, "taught by": self.taught}
+        more |= {"of": self.model or None, "taught by": self.taught, "answered by": self.teacher}
         said = [f" {name} {value}" for name, value in more.items() if value is not None]
         return f"{self.share!r} from {self.start}{''.join(said)}"
 
@@ -110,6 +112,16 @@ class Procedure:
             ('mlp(hidden=(64,))',)
         """
         return tuple(dict.fromkeys(each.model for each in self.stages if each.model))
+
+    @property
+    def teacher(self) -> SavedTeacher | None:
+        """The saved network that answers its training rows, if there is one.
+
+        Example:
+            >>> make_procedure("distil(teacher=runs/x)").teacher
+            SavedTeacher(folder='runs/x', arm='')
+        """
+        return next((each.teacher for each in self.stages if each.teacher), None)
 
     @property
     def prunes(self) -> bool:

@@ -56,6 +56,26 @@ class Teaching:
         return [name for name in names if getattr(self, name) != getattr(usual, name)]
 
 
+@dataclass(frozen=True)
+class SavedTeacher:
+    """A teacher that is there already: the network of a finished comparison.
+
+    Attributes:
+        folder: of the comparison, or of one of its models.
+        arm: the name, label or id of an arm of the comparison, whose network it is; empty for the best one.
+
+    Example:
+        >>> str(SavedTeacher("runs/x")), str(SavedTeacher("runs/x", "adam"))
+        ("'runs/x'", "'runs/x', arm 'adam'")
+    """
+
+    folder: str
+    arm: str = ""
+
+    def __str__(self) -> str:
+        return repr(self.folder) + (f", arm {self.arm!r}" if self.arm else "")
+
+
 def read_teaching(text: str) -> Teaching:
     """Return what a text in a recipe says.
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from steepest.components import grammar
 from steepest.errors import OptionError
 from steepest.procedures.procedure import POINTS, Point, Procedure, Stage
 from steepest.procedures.pruning import check_one_of, check_share
-from steepest.procedures.teaching import Reduction, Targets, Teaching, check_teaching
+from steepest.procedures.teaching import Reduction, SavedTeacher, Targets, Teaching, check_teaching
 
 COMPONENTS = {
     "distil": {
@@ -20,12 +22,13 @@ def distil(
     teacher: str = "mlp(hidden=(256, 256))",
     alpha: float = 0.9,
     *,
+    arm: str = "",
     temperature: float | None = None,
-    at: float = 0.5,
+    at: float | None = None,
     targets: Targets = "soft",
     reduction: Reduction = "batchmean",
     squared: bool = True,
-    point: Point = "best",
+    point: Point | None = None,
 ) -> Procedure:
     r"""Train another model, the teacher, and then the arm's own model, the student, on its answers.
 
@@ -40,18 +43,26 @@ def distil(
     second part is the training loss with the teacher's value as the target. With ``alpha=0`` it is plain training of
     the student for the rest of the length.
 
-    The teacher has all that the arm has besides its model (optimizer, schedule, regularizers), but no ``--rates`` and
-    no ``--freeze``. The control of equal length is ``train``: the student as long as teacher and student together.
+    A folder in place of the model, such as ``distil(runs/x)``, takes the network of a finished comparison as the
+    teacher: the best one, or that of an ``arm``. Nothing of the length is spent on it. It reads the rows of the data
+    by its own preparation, and its answers are joined to training rows by the row's number. It has to predict the same
+    target, of the same classes, and must not have been trained on what are test rows now. Its weights and answers are
+    part of the identity of the runs.
+
+    A teacher that is trained first has all that the arm has besides its model (optimizer, schedule, regularizers), but
+    no ``--rates`` and no ``--freeze``. The control of equal length is ``train``: the student as long as teacher and
+    student together.
 
     Args:
-        teacher: the specification of its model.
+        teacher: the specification of its model; or the folder of a comparison, with a ``/`` in it.
         alpha: share α of the teacher's part, from 0 to 1.
+        arm: the name, label or id of an arm of that comparison, for its network.
         temperature: T, above 0; by default 4 for classes, where the teacher's probabilities are learned.
-        at: share of the length that the teacher is trained, above 0 and below 1.
+        at: share of the length that the teacher is trained, above 0 and below 1; by default 0.5. Not for a folder.
         targets: ``soft``: the teacher's probabilities, or ``hard``: its decisions, as if they were labels.
         reduction: ``batchmean``, or ``mean``, a published mistake: the divergence is divided by the classes, too.
         squared: whether there is the factor T².
-        point: the weights of the teacher: ``best`` on the validation rows, or ``last``.
+        point: the weights of the teacher: ``best`` on the validation rows (the default), or ``last``. Not for a folder.
 
     Source: Hinton, Vinyals & Dean, Distilling the Knowledge in a Neural Network, 2015.
 
@@ -63,15 +74,45 @@ def distil(
         >>> first.model, str(second.taught)
         ('mlp(hidden=(64,))', 'teacher(1.0)')
     """
-    at = check_share("at", at, above=True)
+    taught = Teaching(alpha, temperature, targets, reduction, squared)
+    check_teaching(taught)
+    if is_folder(teacher):
+        for name, value in (("at", at), ("point", point)):
+            if value is not None:
+                raise OptionError(
+                    f"distil: {name}={value} has no effect: the teacher is the network in {teacher!r}",
+                    hint="leave it out: it is of a teacher that is trained first.",
+                )
+        return Procedure((Stage(1.0, taught=taught, teacher=SavedTeacher(teacher, str(arm))),))
+    if arm:
+        raise OptionError(
+            f"distil: arm={arm!r} has no effect: the teacher {teacher!r} is a model",
+            hint="name the folder of a comparison, such as distil(runs/x, arm=adam), or leave arm out.",
+        )
+    at = check_share("at", 0.5 if at is None else at, above=True)
+    point = "best" if point is None else point
     check_one_of("point of distil", point, POINTS)
     try:
         model = str(grammar.parse(teacher))
     except (OptionError, AttributeError):
         raise OptionError(
             f"distil: teacher={teacher!r} is no model",
-            hint="write distil('mlp(hidden=(256, 256))'), in quotes.",
+            hint="write distil('mlp(hidden=(256, 256))'), in quotes, or the folder of a comparison: distil(runs/x).",
         ) from None
-    taught = Teaching(alpha, temperature, targets, reduction, squared)
-    check_teaching(taught)
     return Procedure((Stage(at, model=model), Stage(1 - at, point, taught=taught)))
+
+
+def is_folder(teacher: object) -> bool:
+    """Return whether a teacher is a path and no model: it has a separator, and neither options nor an object of a file.
+
+    Example:
+        >>> [is_folder(each) for each in ("runs/x", "linear", "mlp(hidden=(4,))", "my/nets.py:Net", "./x")]
+        [True, False, False, False, True]
+    """
+    if not isinstance(teacher, str):
+        return False
+    path = teacher.replace("\\", "/")
+    return "/" in path and not _REFERENCE.search(path)
+
+
+_REFERENCE = re.compile(r"\.py:|\)\s*$")
