@@ -257,3 +257,11 @@ def test_a_procedure_without_its_control_is_mentioned() -> None:
     assert notes("prune(0.5)") == [
         "prune(0.5, 1) is compared without its control of equal length: add --procedure train."
     ]
+    many = [f"prune({share / 10})" for share in range(1, 9)]
+    assert notes(*many, "lottery(0.5, 1, each=1)") == [
+        "prune(0.1, 1), prune(0.2, 1) and 6 more are compared without their control of equal length: add --procedure "
+        "train.",
+        "lottery(0.5, 1, each=1.0) is compared without its control of equal length: add --procedure 'train-for(2.0)'.",
+        "procedures have different lengths, in those of one run of train: prune(0.1, 1), prune(0.2, 1) and 6 more 1, "
+        "lottery(0.5, 1, each=1.0) 2.",
+    ]

@@ -9,9 +9,14 @@ from steepest.experiment.data import Datasets
 from steepest.experiment.tuning_rows import FEW
 from steepest.procedures import make_procedure
 from steepest.sweep.arms import Arm, Wanted
+from steepest.wording import first_few
 
 UNEVEN = 1.1
 """Test sets whose numbers of training rows differ by such a factor are said to be uneven."""
+
+
+NAMED = 2
+"""So many procedures are named in a note before the rest is counted."""
 
 
 def uneven(arm: Arm, datasets: Datasets) -> list[Note]:
@@ -43,17 +48,22 @@ def few_to_tune_on(wanted: Sequence[Wanted], datasets: Datasets) -> list[Note]:
 
 
 def lacking_controls(wanted: Sequence[Wanted]) -> list[Note]:
-    """Return a note for each procedure that is compared without its control, and one where their lengths differ."""
+    """Return a note for each control that procedures are compared without, and one where their lengths differ."""
     made = {arm.procedure: make_procedure(arm.procedure) for arm in wanted}
     there = {each.text for each in made.values()}
+    lacking: dict[str, list[str]] = {}
+    lengths: dict[float, list[str]] = {}
+    for each in made.values():
+        lengths.setdefault(each.length, []).append(each.title)
+        if make_procedure(each.control).text not in there:
+            lacking.setdefault(each.control, []).append(each.title)
     found = [
-        f"{each.title} is compared without its control of equal length: add --procedure {_quoted(each.control)}."
-        for each in made.values()
-        if make_procedure(each.control).text not in there
+        f"{first_few(titles, NAMED)} {'is' if len(titles) == 1 else 'are'} compared without "
+        f"{'its' if len(titles) == 1 else 'their'} control of equal length: add --procedure {_quoted(control)}."
+        for control, titles in lacking.items()
     ]
-    lengths = {each.title: each.length for each in made.values()}
-    if len(set(lengths.values())) > 1:
-        said = ", ".join(f"{title} {length:g}" for title, length in lengths.items())
+    if len(lengths) > 1:
+        said = ", ".join(f"{first_few(titles, NAMED)} {length:g}" for length, titles in lengths.items())
         found.append(f"procedures have different lengths, in those of one run of train: {said}.")
     return [Note("info", text) for text in found]
 

@@ -8,13 +8,13 @@ are left. Here both are controls, and pruning goes on to 99 %, where it breaks.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import ClassVar
 
 from steepest.compare.studied import Beside, Check, Drawing, Line
 from steepest.data.dataset import InputField, Shape
 from steepest.experiment.given import Arm
-from steepest.studies.base.found import Column, Found, ends, gaps, mean_text
+from steepest.studies.base.found import Column, Found, Gap, ends, gaps, mean_text
 from steepest.studies.base.study import MAIN, Answer, Comparing, Size, Study, StudyArm, by_size
 from steepest.train.smaller import narrower
 
@@ -32,7 +32,7 @@ SPARSITIES = (PUBLISHED, 0.8, 0.9, 0.95, 0.98, 0.99)
 MODEL = "mlp(hidden=[124,64], activation=leaky-relu)"
 CLASSES = 3
 MARGIN = 0.05
-"""Only where the interval excludes a loss of so much is none said to be there."""
+"""Only where the interval excludes a loss of so much is it said to be excluded."""
 
 
 class PruningStudy(Study):
@@ -49,9 +49,9 @@ class PruningStudy(Study):
         "breaks": "Pruning breaks at {first}: {gap} against as long a training without pruning{before}. A small dense "
         "network with as many parameters as are left there is {small}.",
         "open": "Where pruning breaks cannot be told from so few runs: at {last} it changes {gap} against as long a "
-        "training without pruning; a small dense network with as many parameters as are left there is {small}.",
-        "holds": "No loss can be detected up to {last}: {gap} against as long a training without pruning. A small "
-        "dense network with as many parameters as are left there is {small}.",
+        "training without pruning{before}; a small dense network with as many parameters as are left there is {small}.",
+        "holds": "Up to {last} a loss of {margin} points is excluded: {gap} against as long a training without "
+        "pruning. A small dense network with as many parameters as are left there is {small}.",
     }
 
     def comparisons(self, size: Size) -> Mapping[str, Comparing]:
@@ -123,18 +123,19 @@ class PruningStudy(Study):
         )
         broken = [each for each in SPARSITIES if costs[each].verdict == "less"]
         at = broken[0] if broken else SPARSITIES[-1]
-        before = SPARSITIES[: SPARSITIES.index(at)]
+        excluded = _excluded(costs)
         words = {"more": "better", "less": "worse", "same": "not told apart from it"}
         sizes = {each: found.network_size(_pruned(each)) for each in SPARSITIES}
         farthest = max(abs(sizes[each].sparsity - each) for each in SPARSITIES)
         packed = [found.network_size(PLAIN).packed, *(sizes[each].packed for each in SPARSITIES)]
         return Answer(
-            "breaks" if broken else "holds" if costs[at].low > -MARGIN else "open",
+            "breaks" if broken else "holds" if len(excluded) == len(SPARSITIES) else "open",
             {
                 "first": _percent(at),
                 "last": _percent(at),
                 "gap": costs[at].text(),
-                "before": f"; up to {_percent(before[-1])} no loss can be detected" if before else "",
+                "before": _before(at, excluded),
+                "margin": f"{100 * MARGIN:.0f}",
                 "small": f"{words[against[at].verdict]}, {against[at].text()}",
             },
             [
@@ -171,6 +172,35 @@ class PruningStudy(Study):
                 "smaller, but not the prediction faster.",
             ],
         )
+
+
+def _excluded(costs: Mapping[float, Gap]) -> list[float]:
+    """Return the sparsities from the smallest on whose intervals exclude a loss of the margin.
+
+    Example:
+        >>> _excluded({0.5: Gap(0.0, -0.01, 0.01, 5), 0.8: Gap(0.0, -0.3, 0.3, 5), 0.9: Gap(0.0, -0.01, 0.01, 5)})
+        [0.5]
+    """
+    return list(takewhile(lambda share: costs[share].low > -MARGIN, costs))
+
+
+def _before(at: float, excluded: Sequence[float]) -> str:
+    """Return what is said of the sparsities below one: where a loss is excluded, and where so few runs cannot tell.
+
+    Example:
+        >>> _before(0.9, [0.5])
+        '; up to 50 % a loss of 5 points is excluded, and up to 80 % so few runs cannot tell'
+        >>> _before(0.8, []), _before(0.8, [0.5, 0.8]), _before(0.5, [])
+        ('; below that, so few runs cannot tell', '; up to 50 % a loss of 5 points is excluded', '')
+    """
+    below = [each for each in SPARSITIES if each < at]
+    safe = [each for each in below if each in excluded]
+    if not below:
+        return ""
+    if not safe:
+        return "; below that, so few runs cannot tell"
+    said = f"; up to {_percent(safe[-1])} a loss of {100 * MARGIN:.0f} points is excluded"
+    return said if safe == below else f"{said}, and up to {_percent(below[-1])} so few runs cannot tell"
 
 
 def _small_models(pixels: int) -> dict[float, str]:
