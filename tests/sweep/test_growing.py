@@ -11,6 +11,7 @@ import pytest
 from steepest.cli import main
 from steepest.record.schema import Record
 from steepest.record.store import Folder
+from steepest.regularizers.averages.swa import SWA
 from tests.conftest import churn_table
 
 BASE = ["compare", "churn.csv", "--target", "churned", "--epochs", "1", "--hidden", "4", "--threads", "1",
@@ -259,3 +260,33 @@ def test_an_arm_with_another_value_is_named_where_it_leaves_the_report(
     assert "sgd(lr=0.1) with number of training rows all: in this folder, not in this report" in said
     compare("run", *SGD, *SEEDS, "--train-rows", "0.5")
     assert titles("run") == ["sgd(lr=0.1)"]
+
+
+def test_a_folder_whose_default_dropout_was_replaced_goes_on_with_the_same_runs():
+    arguments = [*SGD, *SEEDS, "--regularizer", "dropout(0.4)"]
+    begun = compare("x", *arguments)
+    assert main(["resume", "x"]) == 0
+    assert {(each.key.recipe, each.key.seed) for each in Folder("x").records()} == begun.keys()
+    assert numbers(compare("x", *arguments)) == numbers(begun) == numbers(compare("y", *arguments))
+
+
+@pytest.mark.parametrize("procedure", ["prune(0.5)", "lottery(0.5, 2)", "distil(linear)", "train-for(2)"])
+def test_an_average_begins_after_its_share_of_each_stage(procedure, monkeypatch):
+    began: dict[int, int] = {}
+    numbers_of = SWA.numbers
+
+    def seen(self, at):
+        found = numbers_of(self, at)
+        if found["share"] < 1:
+            began[at.length] = min(at.step, began.get(at.length, at.step))
+        return found
+
+    monkeypatch.setattr(SWA, "numbers", seen)
+    arguments = ["-o", "sgd(lr=0.1)", "--model", "linear", "--seeds", "1", "--regularizer", "swa(0.6)"]
+    base = [each for each in BASE if each not in ("--hidden", "4")]
+    assert main([*base, *arguments, "--batch-size", "8", "--procedure", procedure, "--out", "x"]) == 0
+    runs = Folder("x").records()
+    # of T steps, numbered from 0, those after the first floor(0.6 T) are averaged; one alone is no mean
+    lengths = {each.steps for each in runs}
+    assert {length: began[length] for length in lengths} == {each: 6 * each // 10 + 1 for each in lengths}
+    assert len(runs) > (procedure != "train-for(2)")

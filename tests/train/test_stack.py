@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from steepest.errors import OptionError
+from steepest.models import build_model
 from steepest.optim import make_rule, make_spec
 from steepest.optim.method import GradientMethod
 from steepest.optim.spec import MethodSettings
@@ -130,6 +131,22 @@ def test_where_no_sum_is_rounded_otherwise_the_bits_are_the_same(data, monkeypat
     for one, other in zip(stacked(data, *TOGETHER, model=Linear, clip=None), single, strict=True):
         assert all(torch.equal(one.last[name], each) for name, each in other.last.items())
         assert one.record.test == other.record.test
+
+
+def test_pruned_runs_together_are_pruned_runs_alone(data) -> None:
+    """Each has the zeros of its own earlier run; beside a run without zeros it is refused."""
+    who = [member(data, seed, text, prune="magnitude(0.5)", precision="float64") for seed, text in TOGETHER]
+    who = [
+        replace(each, masked=build_model(MODEL, data.shape, seed=each.key.seed + 7).state_dict())
+        for each in who
+    ]
+    single = [train(e.dataset, e.recipe, e.key, e.method, masked=e.masked, **HOW) for e in who]
+    for one, other in zip(train_stack(who, compiling=False, **HOW), single, strict=True):
+        zeros = {name: int((weight == 0).sum()) for name, weight in one.last.items() if weight.dim() == 2}
+        assert any(zeros.values())
+        close(one, other, 1e-8)
+    with pytest.raises(OptionError, match="pruned weights"):
+        train_stack([who[0], replace(who[1], masked=None)], compiling=False)
 
 
 def test_the_same_stack_has_the_same_bits(data) -> None:

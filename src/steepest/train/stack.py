@@ -60,7 +60,7 @@ class Member:
     Attributes:
         dataset, recipe, key: as of :func:`~steepest.train.loop.train`.
         method: a rule with its schedule.
-        start, steps_before, hooks: as of ``train``.
+        start, masked, steps_before, hooks: as of ``train``.
     """
 
     dataset: Dataset
@@ -68,6 +68,7 @@ class Member:
     key: RunKey
     method: RuleMethod
     start: Mapping[str, Tensor] | None = None
+    masked: Mapping[str, Tensor] | None = None
     steps_before: int = 0
     hooks: Hooks | None = None
 
@@ -127,6 +128,7 @@ def train_stack(
             model=model,
             device=device,
             start=each.start,
+            masked=each.masked,
             steps_before=each.steps_before,
             hooks=each.hooks,
             together=len(members),
@@ -188,6 +190,7 @@ def _facts(run: ActiveRun) -> dict[str, Any]:
         "model": fingerprint(run.net),
         "rule": f"{type(method.rule).__name__} {hyper}",
         **{NAMES.get(name, name): getattr(method, name) for name in _decided()},
+        "pruned weights": sorted(run.problem.masks),
         "loss, class weights, precision or regularizer": run.problem.constants,
         "length": (run.recipe.length, run.recipe.gradients),
         "batch size": run.plan.size,
