@@ -144,11 +144,6 @@ def write_optimizers() -> str:
     return "\n\n".join(text)
 
 
-def _parameter(each: inspect.Parameter) -> str:
-    rounded = float(f"{each.default:.3g}") if isinstance(each.default, float) else each.default
-    return str(each.replace(annotation=each.empty, default=rounded))
-
-
 def write_schedules() -> str:
     """Return every schedule."""
     rows: list[tuple[str, ...]] = []
