@@ -111,3 +111,25 @@ def test_numbers_have_no_calibration_and_the_report_says_why(tmp_path: Path) -> 
         app, ["predict", str(out / "model"), str(tmp_path / "table.csv"), "--calibrate"]
     )
     assert failed.exit_code != 0
+
+
+def test_what_was_watched_in_some_runs_only_is_told(tmp_path: Path) -> None:
+    """Of a folder that grows: training, validation and gap are of the same runs, and how many is said."""
+    table, out = _table(tmp_path / "table.csv", "class"), tmp_path / "run"
+    place = SHORT.index("--seeds")
+    short = SHORT[:place] + SHORT[place + 2 :]
+    begin = ["compare", table, "--target", "class", "-o", "adam", "--out", str(out), *short]
+    _run(*begin, "--seeds", "2", "--watch", "norms")
+    _run(*begin, "--seeds", "4", "--watch", "gap")
+    found = json.loads((out / "results.json").read_text())["watching"]
+    (arm,) = found["arms"]
+    means = {key: each["mean"] for key, each in arm["reported"].items()}
+    assert {key: each["n"] for key, each in arm["reported"].items()} == {
+        "epoch": 4, "l1": 2, "l2": 2, "training": 2, "validation": 2, "gap": 2,
+    }  # fmt: skip
+    assert means["gap"] == pytest.approx(means["validation"] - means["training"])
+    assert arm["training_rows"] > 0
+    assert any(each["l2"] for each in arm["layers"])
+    said = " ".join(found["absent"])
+    assert "2 of 4 runs; the others were made without watching it" in said
+    assert "gap" in said

@@ -260,7 +260,7 @@ def test_label_smoothing_is_plain_torch(rows: Part, how: str) -> None:
         for i, row in enumerate(plan.indices(step)):
             for k in range(CLASSES):
                 share = 0.7 * float(y[i] == k) + 0.1
-                weight = (1.0 if given.weights is None else given.weights[row]) * (classes or (1, 1, 1))[k]
+                weight = (1.0 if given.weights is None else given.weights[row]) * (classes or (1, 1, 1))[y[i]]
                 total, count = total - weight * share * log[i, k], count + weight * share
         return total / count
 
@@ -293,6 +293,26 @@ def test_mixup_of_numbers_is_plain_torch(rows: Part) -> None:
 
     numbers = replace(rows, target=rows.inputs[0].sum(1))
     alike(trained(numbers, "mixup(0.4)"), slowly(numbers, loss))
+
+
+@pytest.mark.parametrize("classes", [None, (0.5, 2.0, 1.0)], ids=["rows", "rows and classes"])
+def test_targets_that_are_mixed_count_by_the_weights_of_their_own_rows(
+    rows: Part, classes: tuple[float, ...] | None
+) -> None:
+    given = replace(rows, weights=torch.linspace(0.1, 1.9, ROWS, dtype=torch.float64))
+    plan = BatchPlan(ROWS, 8, 0)
+
+    def loss(net: nn.Module, x: torch.Tensor, y: torch.Tensor, step: int) -> torch.Tensor:
+        draw = draws("mixup", step)
+        share, other = draw.beta(0.4, 0.4), draw.permutation(8)
+        out = net(share * x + (1 - share) * x[other])
+        weights = given.weights[plan.indices(step)]
+        weights = weights if classes is None else weights * torch.tensor(classes, dtype=torch.float64)[y]
+        one, two = share * weights, (1 - share) * weights[other]
+        losses = [functional.cross_entropy(out, each, reduction="none") for each in (y, y[other])]
+        return (one * losses[0] + two * losses[1]).sum() / (one + two).sum()
+
+    alike(trained(given, "mixup(0.4)", weights=classes), slowly(given, loss), 1e-10)
 
 
 def test_label_noise_is_drawn_anew_and_is_plain_torch(rows: Part) -> None:

@@ -127,9 +127,15 @@ def _small(trained: TrainedModel, sparsity: float, unit: str) -> str:
 
 def _compared(folder: Path, arms: list[dict[str, Any]], out: Path, *, quiet: bool) -> Result:
     from steepest.api import Plan
+    from steepest.errors import FolderError
     from steepest.experiment.run import open_data
     from steepest.recipe import load_tree, validate_experiment
 
+    if (out / "experiment.toml").is_file():
+        raise FolderError(
+            f"{str(out)!r} holds a comparison already",
+            hint=f"give --out another folder, or go on with what is there: steepest resume {out}.",
+        )
     tree = load_tree(str(folder / "experiment.toml"))
     protocol, length = dict(tree.get("protocol", {})), dict(tree.pop("plan", {})).get("length", {})
     for name in ("tune", "sweep", "minutes", "learning_rates", "schedule", "batch_size", "precision"):

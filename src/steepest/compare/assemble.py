@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,7 @@ from steepest.compare.folds import corrected_t
 from steepest.compare.intervals import t_interval
 from steepest.compare.ranges import within
 from steepest.compare.result import Band, Kind, Metric, RateCurve, RateEstimate, Reported, Row
-from steepest.compare.watching import Spread, Watching, calibrated_arm, watched_arm
+from steepest.compare.watching import ArmWatched, Spread, Watching, calibrated_arm, watched_arm
 from steepest.data.dataset import Dataset
 from steepest.evaluate.metrics import metric_info
 from steepest.recipe import SUBJECTS, Timings
@@ -279,6 +280,7 @@ def watching(evidence: Evidence, asked: Sequence[str], dataset: Dataset) -> Watc
     lacking = [name for name, each in zip(runs, arms, strict=True) if each is None]
     if lacking and (asked or known):
         absent.append(f"Not watched when their runs were made, or no run finished: {', '.join(lacking)}.")
+    absent += [line for each in known for line in _partly(each)]
     absent += [f"{name}: no gradient norms ({why})." for name, why in _without_gradient(runs).items()]
     if not any(calibrated):
         why = f"{dataset.target} has no classes, so there are no probabilities"
@@ -286,6 +288,19 @@ def watching(evidence: Evidence, asked: Sequence[str], dataset: Dataset) -> Watc
             why = "the runs were made by an earlier version" if evidence.held_out else "nothing was held out"
         absent.append(f"Calibration is not measured: {why}.")
     return Watching(arms=known, calibrated=[each for each in calibrated if each is not None], absent=absent)
+
+
+def _partly(arm: ArmWatched) -> list[str]:
+    """Return what was watched in a part of an arm's runs only, and whether its curves end before its longest run."""
+    said = [
+        f"{arm.name}: {', '.join(names)} of {n} of {arm.finished} runs; the others were made without watching it."
+        for n, names in itertools.groupby(arm.partly, key=lambda key: arm.partly[key])
+    ]
+    if arm.cut:
+        said.append(
+            f"{arm.name}: the curves end where the first of its runs stopped, at epoch {arm.epoch[-1]:.3g}."
+        )
+    return said
 
 
 def _without_gradient(runs: Mapping[str, Sequence[Record]]) -> dict[str, str]:

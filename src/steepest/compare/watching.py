@@ -47,6 +47,8 @@ class ArmWatched(Frozen):
         reported: the same quantities, and the ``epoch``, at the evaluation whose weights are reported.
         layers: by parameter.
         training_rows, gradient_rows: rows that the sample and the gradient are of.
+        finished: how many runs finished; a quantity of fewer, as its estimate's ``n`` says, was not watched in all.
+        cut: whether the curves end where the first run stopped, before others.
     """
 
     name: str
@@ -57,6 +59,15 @@ class ArmWatched(Frozen):
     layers: list[Layer] = Field(default_factory=list)
     training_rows: int = 0
     gradient_rows: int = 0
+    finished: int = 0
+    cut: bool = False
+
+    @property
+    def partly(self) -> dict[str, int]:
+        """How many runs a quantity is of, where these are not all that finished."""
+        return {
+            key: each.n for key, each in self.reported.items() if key != "epoch" and each.n < self.finished
+        }
 
 
 class ArmCalibrated(Frozen):
@@ -68,7 +79,7 @@ class ArmCalibrated(Frozen):
             no run has a temperature.
         bins_before, bins_after: the bins of equal width, rows of all runs together.
         mass_before, mass_after: those of equal mass.
-        reason: why runs have no temperature.
+        reason: why runs have no temperature, and how many of them, which are left out if others have one.
     """
 
     name: str
@@ -116,15 +127,20 @@ def watched_arm(
         higher: whether higher is better.
         spread: the estimate of values of runs.
     """
-    runs = [(each, each.watched) for each in records if each.watched is not None and not each.failed]
+    finished = [each for each in records if not each.failed]
+    runs = [(each, each.watched) for each in finished if each.watched is not None]
     if not runs:
         return None
-    length = min(len(record.curve) for record, _ in runs)
+    lengths = [len(record.curve) for record, _ in runs]
+    length = min(lengths)
+    compares = any(watched.training for _, watched in runs)
     columns: dict[str, list[list[float]]] = {}
     epochs: list[float] = []
     reported: dict[str, list[float]] = {}
     for record, watched in runs:
         values = {key: each for key, each in _values(record, watched, metric, higher).items() if each}
+        if compares and not watched.training:
+            del values["validation"]  # it stands beside the training sample's: of the same runs
         place = next(i for i, point in enumerate(record.curve) if point.step == record.best_step)
         epochs.append(record.curve[place].epoch)
         for key, each in values.items():
@@ -132,7 +148,6 @@ def watched_arm(
             reported.setdefault(key, []).append(each[place])
     ranges = {"gap": "free", **dict.fromkeys(SIZES, "size")}
     curves = {key: _curve(each, spread, ranges.get(key, metric)) for key, each in columns.items()}
-    first = runs[0][1]
     return ArmWatched(
         name=name,
         step=_mean([[float(p.step) for p in record.curve[:length]] for record, _ in runs]),
@@ -142,31 +157,50 @@ def watched_arm(
             "epoch": spread(epochs, "size"),
             **{key: spread(each, ranges.get(key, metric)) for key, each in reported.items()},
         },
-        layers=[
-            Layer(
-                name=parameter,
-                size=size,
-                **{
-                    key: _mean([[row[i] for row in getattr(watched, key)[:length]] for _, watched in runs])
-                    for key in ("l1", "l2", "gradient")
-                    if all(getattr(watched, key) for _, watched in runs)
-                },
-            )
-            for i, (parameter, size) in enumerate(zip(first.parameters, first.sizes, strict=True))
-            if all(len(watched.parameters) == len(first.parameters) for _, watched in runs)
-        ],
-        training_rows=first.training_rows,
-        gradient_rows=first.gradient_rows,
+        layers=_layers([watched for _, watched in runs], length),
+        training_rows=max(watched.training_rows for _, watched in runs),
+        gradient_rows=max(watched.gradient_rows for _, watched in runs),
+        finished=len(finished),
+        cut=length < max(lengths),
     )
 
 
+def _layers(runs: Sequence[Watched], length: int) -> list[Layer]:
+    """Return the norms by parameter, each over the runs in which they were watched; none if the parameters differ."""
+    known = [each for each in runs if each.parameters]
+    if len({tuple(each.parameters) for each in known}) != 1:
+        return []
+    of = {key: [each for each in known if getattr(each, key)] for key in ("l1", "l2", "gradient")}
+    return [
+        Layer(
+            name=parameter,
+            size=size,
+            **{
+                key: _mean([[row[i] for row in getattr(each, key)[:length]] for each in those])
+                for key, those in of.items()
+                if those
+            },
+        )
+        for i, (parameter, size) in enumerate(zip(known[0].parameters, known[0].sizes, strict=True))
+    ]
+
+
 def calibrated_arm(name: str, records: Sequence[Record], spread: Spread) -> ArmCalibrated | None:
-    """Return the calibration of an arm's runs, None where there is none."""
-    found = [each.calibration for each in records if each.calibration is not None]
-    if not found:
+    """Return the calibration of an arm's runs, None where there is none.
+
+    What is before and after is of the same runs: of those that have a temperature, or of all where none has one.
+    """
+    known = [each.calibration for each in records if each.calibration is not None]
+    if not known:
         return None
-    before, after = [each.before for each in found], [each.after for each in found if each.after is not None]
+    scaled = [(each, each.after) for each in known if each.after is not None]
+    found = [each for each, _ in scaled] or known
+    before, after = [each.before for each in found], [each for _, each in scaled]
     temperatures = [each.temperature for each in found if each.temperature is not None]
+    reason = next((each.reason for each in known if each.reason), "")
+    lacking = (
+        f"{len(known) - len(scaled)} of {len(known)} runs, left out here, without a temperature: {reason}"
+    )
     return ArmCalibrated(
         name=name,
         temperature=spread(temperatures, "size") if temperatures else None,
@@ -176,7 +210,7 @@ def calibrated_arm(name: str, records: Sequence[Record], spread: Spread) -> ArmC
         bins_after=pooled([each.width for each in after]) if after else None,
         mass_before=pooled([each.mass for each in before]),
         mass_after=pooled([each.mass for each in after]) if after else None,
-        reason=next((each.reason for each in found if each.reason), ""),
+        reason=lacking if reason and scaled else reason,
     )
 
 

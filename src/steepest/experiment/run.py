@@ -414,10 +414,14 @@ def _network(runner: Runner, settings: Settings, evidence: Evidence, run: Planne
     return TrainedModel(net, about, settings.datasets.pipeline(run.recipe.data), seen)
 
 
-def _temperature(record: Record) -> dict[str, float]:
-    """Return the temperature that was fitted to a run's network, if there is one."""
+def _temperature(record: Record) -> dict[str, Any]:
+    """Return the temperature that was fitted to a run's network, or why there is none."""
     found = record.calibration
-    return {} if found is None or found.temperature is None else {"temperature": found.temperature}
+    if found is None:
+        return {}
+    return (
+        {"no_temperature": found.reason} if found.temperature is None else {"temperature": found.temperature}
+    )
 
 
 def _trained(evidence: Evidence, run: PlannedRun) -> dict[str, Any]:

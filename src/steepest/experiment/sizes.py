@@ -1,4 +1,7 @@
-"""Measure how large the saved networks are; what was measured once is kept, so that a resumed folder shows the same."""
+"""Measure how large the saved networks are; what was measured is kept, so that a resumed folder shows the same.
+
+Where a network is new, all are measured anew: times of another day or load cannot be compared.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +28,10 @@ def sizes_of(folder: Folder, networks: Mapping[str, tuple[str, nn.Module, Shape]
         folder: of the comparison.
         networks: by the title of the arm: the run that it is of, as ``recipe-seed``, the network, and its data's shape.
     """
-    known, found = _kept(folder), dict[str, NetworkSize]()
-    for title, (run, net, shape) in networks.items():
-        found[run] = known.get(run) or measured(title, net, shape)
-    if found.keys() - known.keys():
-        stored = {run: each.model_dump(mode="json") for run, each in (known | found).items()}
+    found = _kept(folder)
+    if any(run not in found for run, *_ in networks.values()):
+        found = {run: measured(title, net, shape) for title, (run, net, shape) in networks.items()}
+        stored = {run: each.model_dump(mode="json") for run, each in found.items()}
         folder.write(FILE, json.dumps(stored, indent=1) + "\n")
     return [found[run].model_copy(update={"arm": title}) for title, (run, *_) in networks.items()]
 

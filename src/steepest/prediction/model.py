@@ -240,11 +240,14 @@ class TrainedModel:
         """
         found = self.about.trained.get("temperature")
         if found is None:
-            why = "it predicts no classes" if not self.classes else "none was fitted on validation rows"
+            known = self.about.trained.get("no_temperature") or "none was fitted on validation rows"
+            why = "it predicts no classes" if not self.classes else known
+            network = self.about.model.startswith(BASELINE) and bool(self.classes)
+            instead = ", or name the network of the comparison instead, RUN/model" if network else ""
             raise ModelError(
                 f"{self.title} has no temperature to calibrate with: {why}",
-                hint="leave --calibrate out; networks of classes whose runs read held-out test rows have one.",
-                python="do without calibrated(); networks of classes whose runs read held-out test rows have one.",
+                hint=f"leave --calibrate out{instead}.",
+                python=f"do without calibrated(){instead}.",
             )
         return TrainedModel(self.net, self.about, self.pipeline, self.seen, float(found))
 

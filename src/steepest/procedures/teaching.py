@@ -104,7 +104,9 @@ def check_teaching(made: Teaching) -> None:
     if made.temperature is not None and (
         isinstance(made.temperature, bool) or not 0 < made.temperature < math.inf
     ):
-        raise OptionError(f"temperature={made.temperature!r}", hint="give a number above 0.")
+        raise OptionError(
+            f"temperature={made.temperature!r} is not a number above 0", hint="give one, such as 4."
+        )
     check_one_of("targets of distil", made.targets, TARGETS)
     check_one_of("reduction", made.reduction, REDUCTIONS)
     if not isinstance(made.squared, bool):  # pyright: ignore[reportUnnecessaryIsInstance]

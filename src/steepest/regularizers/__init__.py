@@ -158,6 +158,17 @@ class Regularizer(Component):
         del target, draw
         return part
 
+    def by_class(self, before: Tensor, after: Tensor, weights: Tensor) -> Tensor:
+        """Return the shares ``[B, K]`` of :meth:`labels` as a loss with weights of classes is to multiply them.
+
+        Args:
+            before: the shares before it.
+            after: the shares after it.
+            weights: of the classes ``[K]``, by which the loss multiplies shares.
+        """
+        del before, weights
+        return after
+
     def attach(self, model: nn.Module, rows: Part) -> list[str]:
         """Put hooks into the layers of a model, of a class that derives from :class:`Hook`; return where they are.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from steepest.data.dataset import Part
-from steepest.objectives.target import Target
+from steepest.objectives.target import Target, class_shares
 from steepest.optim.roles import roles_of
 from steepest.regularizers import (
     PLACES,
@@ -57,6 +57,7 @@ class Applied:
         tables: names of parameters that are tables of categories.
         target: what is predicted, for those that change it.
         length: the steps of the run, for those that depend on it.
+        class_weights: of the classes ``[K]``, by which the loss multiplies shares of them; None for 1.
 
     Example:
         >>> from steepest.regularizers import read_regularizers
@@ -72,9 +73,10 @@ class Applied:
         tables: Sequence[str] = (),
         target: Target | None = None,
         length: int | None = None,
+        class_weights: Tensor | None = None,
     ) -> None:
         self.regularizers = tuple(regularizers)
-        self.target, self.length = target, length
+        self.target, self.length, self.class_weights = target, length, class_weights
         roles = roles_of(model, tables)
         trained = {name: each for name, each in model.named_parameters() if each.requires_grad}
         acting = [
@@ -122,7 +124,11 @@ class Applied:
         for each in self._at["labels"]:
             if self.target is None:
                 raise ValueError("the target is not given")
-            part = each.of.labels(part, self.target, source(each.of))
+            before, part = part, each.of.labels(part, self.target, source(each.of))
+            if self.class_weights is not None and part.target.dim() == 2:
+                shares, weights = class_shares(before, self.target.classes), self.class_weights
+                weights = weights.to(part.target)
+                part = replace(part, target=each.of.by_class(shares, part.target, weights))
         return part
 
     def penalty(self, weights: Mapping[str, Tensor], c: Coefficients | None = None) -> Tensor | None:

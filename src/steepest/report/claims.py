@@ -73,7 +73,7 @@ def _same_reason() -> Callable[[re.Match[str]], str]:
 
     def replaced(found: re.Match[str]) -> str:
         if found[2] in given:
-            return "none can be established here either"
+            return f"{found[1]} either" if found[1][0].isupper() else "none can be established here either"
         given.add(found[2])
         return found[0]
 

@@ -67,9 +67,6 @@ class SupervisedProblem:
         self.model = model
         self.precision: Precision = precision
         self.places = table_columns(model, columns)
-        self.applied = (
-            Applied(regularizers, model, tuple(self.places), target, length) if regularizers else None
-        )
         self.objective, self.target = objective, target
         self.masks: Mapping[str, Tensor] = {}
         self.teaching: Teaching | None = None
@@ -77,6 +74,10 @@ class SupervisedProblem:
         dtype = torch.float64 if precision == "float64" else torch.float32
         self.weights = (
             None if class_weights is None else torch.tensor(class_weights, dtype=dtype, device=device)
+        )
+        tables = tuple(self.places)
+        self.applied = (
+            Applied(regularizers, model, tables, target, length, self.weights) if regularizers else None
         )
 
     @property

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from steepest.data.dataset import Part
 from steepest.errors import OptionError
@@ -30,7 +30,8 @@ class LabelSmoothing(Regularizer):
     with the loss :math:`\ell_k` that the row would have if its class were k; with cross-entropy it is what
     ``label_smoothing`` is in torch. The training loss that is reported is this one; validation and test are judged by
     the
-    true classes. Where classes have weights, a row counts by its shares.
+    true classes. Where classes have weights c, the row counts by that of its
+    own class alone, :math:`\ell = c_y \sum_k q_k\, \ell_k(o)`: a heavy class would else be learned from every row.
 
     Args:
         share: ε, from 0 up to but not 1.
@@ -78,3 +79,13 @@ class LabelSmoothing(Regularizer):
             return part
         shares = class_shares(part, target.classes)
         return replace(part, target=shares * (1 - self.share) + self.share / target.classes)
+
+    def by_class(self, before: Tensor, after: Tensor, weights: Tensor) -> Tensor:
+        r"""Return shares that have the weight of the row's own class after they are multiplied by those of the classes.
+
+        With s before and :math:`\bar s = \sum_k c_k s_k` they are
+        :math:`(1 - \varepsilon) s_k + \varepsilon \bar s / (K c_k)`.
+        """
+        del after
+        own = (before @ weights)[:, None]
+        return before * (1 - self.share) + self.share / before.shape[1] * own / weights

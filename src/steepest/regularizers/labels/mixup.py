@@ -33,8 +33,11 @@ class Mixup(Regularizer):
     with one λ and one permutation π for each step, as the authors' code has them. Of classes, the shares are mixed:
     the loss
     is :math:`\lambda \ell_{y_i}(o) + (1 - \lambda)\ell_{y_{\pi(i)}}(o)`. Pixels are mixed as they are, before they are
-    standardised, which is the same. The training loss that is reported is that of the mixed rows. Weights of rows stay
-    with their places. Data with categories is refused, because codes cannot be mixed.
+    standardised, which is the same. The training loss that is reported is that of the mixed rows. Where rows have
+    weights w, each target counts by that of its row: the weight is
+    :math:`\lambda w_i + (1 - \lambda) w_{\pi(i)}`, the target
+    :math:`(\lambda w_i y_i + (1 - \lambda) w_{\pi(i)} y_{\pi(i)}) / (\lambda w_i + (1 - \lambda) w_{\pi(i)})`.
+    Data with categories is refused, because codes cannot be mixed.
 
     Args:
         alpha: α, above 0: near 0 hardly any row is mixed, at 1 all λ are equally likely.
@@ -93,4 +96,11 @@ class Mixup(Regularizer):
 
         inputs = tuple(mixed(each) if each.numel() else each for each in part.inputs)
         wanted = class_shares(part, target.classes) if target.classes else part.target
-        return replace(part, inputs=inputs, target=mixed(wanted))
+        if part.weights is None:
+            return replace(part, inputs=inputs, target=mixed(wanted))
+        weights = mixed(part.weights)
+        own = torch.where(
+            weights > 0, share * part.weights / weights, share
+        )  # how much of a target is its own row's
+        own = own[:, None] if wanted.dim() == 2 else own
+        return replace(part, inputs=inputs, target=own * wanted + (1 - own) * wanted[others], weights=weights)
