@@ -46,16 +46,16 @@ def cut(value: float) -> float:
     return min(5.0, max(0.5, value))
 
 
-def slow_biases(rows):
+def slow_biases(rows, of_items, of_users):
     mean = sum(rating for *_, rating in rows) / len(rows)
     users, items = dict.fromkeys(range(USERS + 1), 0.0), dict.fromkeys(range(ITEMS + 1), 0.0)
     for _ in range(10):
         for item in items:
             mine = [rating - mean - users[user] for user, other, rating in rows if other == item]
-            items[item] = sum(mine) / (10 + len(mine))
+            items[item] = sum(mine) / (of_items + len(mine))
         for user in users:
             mine = [rating - mean - items[item] for other, item, rating in rows if other == user]
-            users[user] = sum(mine) / (15 + len(mine))
+            users[user] = sum(mine) / (of_users + len(mine))
     return lambda user, item: cut(mean + users[user] + items[item])
 
 
@@ -101,11 +101,12 @@ def slow_knn(rows, k, kind):
 @pytest.mark.parametrize("k", [3, 40])
 def test_predictions_equal_a_slow_version(data, monkeypatch, k, kind):
     monkeypatch.setattr(ratings, "NEIGHBOURS", (k,))
+    monkeypatch.setattr(ratings, "PENALTIES", (float(k),))
     monkeypatch.setattr(ratings, "_ITEMS_AT_ONCE", 4)
     knn = fit_item_knn(data, **ASKED).model
     arrays = {**knn.state_dict(), "similarity": torch.tensor([kind])}
     slow = {
-        fit_biases(data, **ASKED).model: slow_biases(triples(data)),
+        fit_biases(data, **ASKED).model: slow_biases(triples(data), k, k),
         ItemKNN(SHAPE, arrays): slow_knn(triples(data), k, kind),
     }
     for model, wanted in slow.items():
@@ -177,3 +178,18 @@ def test_damaged_arrays_are_refused(data):
                         ("similarity", torch.tensor([2]))):  # fmt: skip
         with pytest.raises(ValueError, match=name):
             restore("item-knn", SHAPE, {**pairs, name: wrong})
+
+
+def test_penalties_of_biases_are_the_best_on_validation(data):
+    """Users who differ much and rate often: little shrinkage; with nothing held out, the usual one."""
+    draw = np.random.default_rng(0)
+    pairs = np.array([(user, item) for user in range(1, USERS + 1) for item in range(1, ITEMS)])
+    values = np.clip(
+        2.75 + 1.5 * np.sign(pairs[:, 0] - USERS / 2) + 0.1 * draw.normal(size=len(pairs)), 0.5, 5.0
+    )
+    order = draw.permutation(len(pairs))
+    parts = [part([tuple(pairs[i]) for i in each], values[each]) for each in np.array_split(order, 3)]
+    found = fit_biases(Dataset("made", "rating", *parts, SHAPE), **ASKED)
+    assert "1 of users, chosen on validation (1, 3, 10, 30)" in found.settings
+    usual = fit_biases(replace(data, held_out=False), **ASKED)
+    assert "penalties 10 of items and 15 of users, as nothing" in usual.settings

@@ -1,7 +1,7 @@
 r"""Two baselines of ratings: biases of users and items, and the ratings of an item's nearest neighbours.
 
-Both are as Surprise defines them (``BaselineOnly`` by alternating least squares with its default settings, and
-``KNNWithMeans`` between items, whose number of neighbours and similarity are chosen on validation); predictions are cut
+Both are as Surprise defines them (``BaselineOnly`` by alternating least squares, whose penalties are chosen on
+validation, and ``KNNWithMeans`` between items, whose number of neighbours and similarity are); predictions are cut
 to the range of the ratings. A new user or item has no bias and no
 neighbours: it is answered from the mean and what is known of the other.
 
@@ -11,6 +11,7 @@ Source: Koren, Factor in the Neighbors, TKDD 4(1), 2010, section 2.1; Hug, Surpr
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -43,8 +44,12 @@ COMPONENTS = {
     },
 }
 
-PASSES, ITEM_PENALTY, USER_PENALTY = 10, 10.0, 15.0
-"""Of the alternating least squares: a bias is shrunk as by so many further ratings at the mean."""
+PASSES = 10
+"""Of the alternating least squares."""
+PENALTIES = (1.0, 3.0, 10.0, 30.0)
+"""What is chosen from on validation, for items and for users: a bias is shrunk as by so many ratings at the mean."""
+USUAL_PENALTIES = (10.0, 15.0)
+"""Surprise's defaults for items and users, where nothing is held out to choose on."""
 NEIGHBOURS = (10, 20, 40, 80)
 SIMILARITIES = ("the mean squared difference", "Pearson's shrunk correlation")
 """What is chosen from on validation."""
@@ -248,14 +253,29 @@ def _training(dataset: Dataset) -> tuple[Codes, Array]:
 def fit_biases(
     dataset: Dataset, *, seed: int, metric: str, class_weights: Tensor | None, budget: float
 ) -> FittedBaseline:
-    r"""Return the biases of users and items by alternating least squares.
+    r"""Return the biases of users and items by alternating least squares, with penalties chosen on validation.
 
     .. math::
-        b_i = \frac{\sum_u r_{ui} - \mu - b_u}{10 + n_i}, \qquad b_u = \frac{\sum_i r_{ui} - \mu - b_i}{15 + n_u}
+        b_i = \frac{\sum_u r_{ui} - \mu - b_u}{\lambda_1 + n_i}, \qquad
+        b_u = \frac{\sum_i r_{ui} - \mu - b_i}{\lambda_2 + n_u}
 
-    ten times in turn, from zero on.
+    ten times in turn, from zero on; both penalties are the best of 1, 3, 10 and 30.
     """
-    del seed, metric, class_weights, budget
+    del seed, class_weights, budget
+    if not dataset.held_out or not len(dataset.validation):
+        settings = "penalties {:g} of items and {:g} of users, as nothing is held out to choose them on"
+        return FittedBaseline(_biases(dataset, *USUAL_PENALTIES), settings.format(*USUAL_PENALTIES))
+    costs: dict[tuple[float, float], float] = {}
+    for pair in itertools.product(PENALTIES, PENALTIES):
+        outputs = _biases(dataset, *pair)(*dataset.validation.inputs)
+        costs[pair] = cost_of(outputs, dataset, metric)
+    of_items, of_users = min(costs, key=lambda each: costs[each])
+    tried = ", ".join(f"{each:g}" for each in PENALTIES)
+    settings = f"penalties {of_items:g} of items and {of_users:g} of users, chosen on validation ({tried})"
+    return FittedBaseline(_biases(dataset, of_items, of_users), settings)
+
+
+def _biases(dataset: Dataset, item_penalty: float, user_penalty: float) -> Biases:
     pairs, ratings = _training(dataset)
     user, item = pairs.T
     users, items = dataset.shape.cardinalities.values()
@@ -263,13 +283,11 @@ def fit_biases(
     of_users, of_items = np.zeros(users), np.zeros(items)
     for _ in range(PASSES):
         of_items = np.bincount(item, ratings - mean - of_users[user], minlength=items)
-        of_items /= ITEM_PENALTY + np.bincount(item, minlength=items)
+        of_items /= item_penalty + np.bincount(item, minlength=items)
         of_users = np.bincount(user, ratings - mean - of_items[item], minlength=users)
-        of_users /= USER_PENALTY + np.bincount(user, minlength=users)
+        of_users /= user_penalty + np.bincount(user, minlength=users)
     arrays = {"mean": np.array([mean]), "users": of_users, "items": of_items}
-    model = Biases(dataset.shape, {name: torch.from_numpy(each) for name, each in arrays.items()})
-    settings = f"penalties {ITEM_PENALTY:g} of items and {USER_PENALTY:g} of users, {PASSES} passes"
-    return FittedBaseline(model, settings)
+    return Biases(dataset.shape, {name: torch.from_numpy(each) for name, each in arrays.items()})
 
 
 def fit_item_knn(
@@ -302,7 +320,7 @@ def is_rated(dataset: Dataset) -> bool:
     return dataset.shape.bounds is not None
 
 
-BIASES = Baseline("biases", fit_biases, Biases, serves=is_rated)
+BIASES = Baseline("biases", fit_biases, Biases, f"{PENALTIES}", serves=is_rated)
 ITEM_KNN = Baseline(
     "item k-nearest neighbours", fit_item_knn, ItemKNN, f"{NEIGHBOURS} {SIMILARITIES}", serves=is_rated
 )
