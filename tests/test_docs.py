@@ -43,6 +43,7 @@ PAGES = [
     "docs/how-to/hessian-free.md",
     "docs/how-to/read-a-report.md",
     "docs/how-to/studies.md",
+    "docs/how-to/watch-training.md",
 ]
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -42,7 +42,17 @@ def _brier(y, p):
     return reference.brier_score_loss(y, p[:, 1] if p.shape[1] == 2 else p, labels=range(p.shape[1]))
 
 
+def _ece(y, p, w=None):
+    """Fifteen bins of equal width, each with its upper end."""
+    w = np.ones(len(y)) if w is None else w
+    confidence, right = p.max(1), p.argmax(1) == y
+    bins = np.digitize(confidence, np.arange(1, 15) / 15, right=True)
+    apart = [abs((w * (right - confidence))[bins == each].sum()) for each in range(15)]
+    return sum(apart) / w.sum()
+
+
 REFERENCE: dict[str, Any] = {
+    "ece": _ece,
     "balanced_accuracy": _macro(reference.recall_score),
     "recall": _macro(reference.recall_score),
     "precision": _macro(reference.precision_score),

@@ -83,7 +83,7 @@ def _ece(strategy):
     return error
 
 
-CLASSIFICATION |= {"ece": _ece("uniform"), "ece_equal_mass": _ece("quantile")}
+CLASSIFICATION |= {"ece": _ece("uniform")}
 
 POSITIVE = {
     "positive_precision": lambda y, p: reference.precision_score(y, p[:, 1] > 0.5, zero_division=0),

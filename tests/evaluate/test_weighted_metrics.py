@@ -53,7 +53,17 @@ def _brier(y, p, w):
     return reference.brier_score_loss(y, scores, labels=range(p.shape[1]), sample_weight=w)
 
 
+def _ece(y, p, w=None):
+    """Fifteen bins of equal width, each with its upper end."""
+    w = np.ones(len(y)) if w is None else w
+    confidence, right = p.max(1), p.argmax(1) == y
+    bins = np.digitize(confidence, np.arange(1, 15) / 15, right=True)
+    apart = [abs((w * (right - confidence))[bins == each].sum()) for each in range(15)]
+    return sum(apart) / w.sum()
+
+
 SLOW: dict[str, Any] = {
+    "ece": _ece,
     "log_loss": lambda y, p, w: reference.log_loss(y, p, labels=range(p.shape[1]), sample_weight=w),
     "accuracy": _hits,
     "balanced_accuracy": _macro(reference.recall_score),

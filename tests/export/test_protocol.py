@@ -48,6 +48,7 @@ OPTIONS = {
     "accumulate": (["--accumulate", "2"], "Micro-batches of a batch: 2."),
     "max_seconds": (["--max-seconds", "30"], "after 30"),
     "callbacks": (["--callbacks", "callback.py:Nothing"], "Callbacks during runs: Nothing"),
+    "watch": (["--watch", "gap,norms"], "Recorded at every evaluation besides: gap and norms."),
     "tune": (["--tune", "adam: eps=1e-8,1e-6"], "eps was tuned beside the learning rate"),
     "scan_rates": (["--tuning-rates", "2"], "A scan tried 4 "),
     "full_rates": (["--tuning-finalists", "2"], "the best 2 "),
@@ -60,7 +61,7 @@ OPTIONS = {
 TOGETHER = {
     "number": (
         "optimizer loss regularizer schedule rates freeze batch_size precision numbers train_rows prepare metric seeds "
-        "seed epochs baseline clip accumulate max_seconds callbacks"
+        "seed epochs baseline clip accumulate max_seconds callbacks watch"
     ),
     "class": "model positive class_weights labels procedure epochs",
     "tuned": "learning_rates full_rates sweep epochs",

@@ -87,7 +87,8 @@ def test_recipes_keep_their_identity_and_their_numbers(
     before, now = ({(r.key.recipe, r.key.seed): r for r in each.records()} for each in (old, Folder("new")))
     assert set(before) == set(now)
     for key, record in before.items():
-        assert now[key].test == pytest.approx(record.test, rel=1e-5)
+        test = {name: now[key].test[name] for name in record.test}  # there may be more metrics now
+        assert test == pytest.approx(record.test, rel=1e-5)
         assert now[key].best == pytest.approx(record.best, rel=1e-5)
 
 

@@ -50,12 +50,14 @@ class Binned:
         confidence: the sum over its rows of weight times confidence.
         right: the weights of its rows that are predicted correctly.
         variance: the variance that ``right`` has where confidences are true probabilities.
+        place: the bin of each row, int64 ``[N]``.
     """
 
     rows: Tensor
     confidence: Tensor
     right: Tensor
     variance: Tensor
+    place: Tensor
 
     @property
     def error(self) -> Tensor:
@@ -96,6 +98,7 @@ def binned(rows: ClassOutputs, by: Binning = "width", bins: int = BINS) -> Binne
         confidence=total(weights * confidence),
         right=total(weights * right),
         variance=total(weights.square() * confidence * (1.0 - confidence)),
+        place=place,
     )
 
 

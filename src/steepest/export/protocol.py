@@ -23,7 +23,7 @@ from steepest.report.factors import factor_cells, subject, title_of
 from steepest.report.main_effects import effect_text, interaction_text
 from steepest.report.sentences import families_of
 from steepest.report.view import beside_text, metric_of
-from steepest.report.words import capital
+from steepest.report.words import capital, listed
 from steepest.wording import two_digits
 
 
@@ -223,6 +223,8 @@ def _training(comparison: Comparison, experiment: Experiment, records: Sequence[
     said.append(f"Schedule of the learning rate: {facts.get('schedule', options.schedule)}.")
     if "regularizer" in facts:
         said.append(f"Regularizers: {facts['regularizer']}.")
+    if options.watch:
+        said.append(f"Recorded at every evaluation besides: {listed(list(options.watch))}.")
     if "callbacks" in facts:
         said.append(f"Callbacks during runs: {facts['callbacks']}.")
     if "learning rates" in facts:

@@ -79,7 +79,8 @@ def _check_rules(experiment: Experiment, arms: Sequence[Wanted]) -> None:
 def _check_twice(experiment: Experiment, asked: Collection[str], arms: Sequence[Wanted]) -> None:
     """Refuse a value of a model's option that was given beside a regularizer that does the same."""
     listed = [arm.model for arm in experiment.arms if arm.model]
-    written = [*listed, *experiment.factors.model, experiment.model.model]
+    every = [*listed, *experiment.factors.model, experiment.model.model]
+    written = [each for each in every if not each.startswith("callable ")]  # which have no options here
     if experiment.plan is None:  # a folder's file has every option
         asked = {*asked, *experiment.model.model_fields_set}
     spelled_out = bool(experiment.arms) and experiment.plan is not None  # as a folder's list of arms is

@@ -94,7 +94,7 @@ def narrower(model: str, shape: Shape, sparsity: float) -> str:
 
     Example:
         >>> narrower("mlp(hidden=(100,))", Shape("regression", {}, ("x", "y"), 1), 0.9)
-        'mlp(hidden=(33,))'
+        'mlp(hidden=(32,))'
     """
     if not widths_of(model):
         return ""
@@ -162,7 +162,9 @@ def prediction_milliseconds(net: nn.Module, shape: Shape, rows: int = 1000, time
         times: how often.
 
     Example:
-        >>> prediction_milliseconds(nn.Linear(1, 1), Shape("regression", {}, ("x",), 1)) > 0
+        >>> from steepest.models import build_model
+        >>> shape = Shape("regression", {}, ("x",), 1)
+        >>> prediction_milliseconds(build_model("linear", shape), shape) > 0
         True
     """
     inputs = [

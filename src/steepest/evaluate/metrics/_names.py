@@ -35,7 +35,6 @@ _ORDER = (
     "f1",
     "precision",
     "recall",
-    "ece-equal-mass",
     "rmse",
     "r2",
     "mae",

@@ -1,33 +1,28 @@
-"""Metrics of calibration: how far probabilities are from the shares of rows that are predicted correctly.
+"""The metric of calibration: how far probabilities are from the shares of rows that are predicted correctly.
 
-None of them is a proper score: a network that gives every row the frequencies of the classes is calibrated and knows
-nothing. So look at them beside the log loss, and let them decide only with a reason.
+It is not a proper score: a network that gives every row the frequencies of the classes is calibrated and knows
+nothing. So look at it beside the log loss, and let it decide only with a reason.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from steepest.evaluate.metrics._left_out import pseudo_values
 from steepest.evaluate.reliability import binned
 from steepest.objectives.decoded import ClassOutputs
 
 COMPONENTS: dict[str, dict[str, Any]] = {
     "ece": {
         "object": "ece",
+        "by_row": "ece_by_row",
         "range": (0.0, 1.0),
         "what": "expected calibration error, 15 bins of equal width",
         "groups": ["classification"],
         "title": "ECE",
-    },
-    "ece-equal-mass": {
-        "object": "ece_equal_mass",
-        "range": (0.0, 1.0),
-        "what": "expected calibration error, 15 bins of equal mass",
-        "groups": ["classification"],
-        "title": "ECE (equal mass)",
-        "on_request": True,
     },
 }
 
@@ -43,9 +38,14 @@ def ece(rows: ClassOutputs) -> Tensor:
     return binned(rows, "width").error
 
 
-def ece_equal_mass(rows: ClassOutputs) -> Tensor:
-    """Return the same over 15 bins with about equally many rows, cut at quantiles of the confidences.
-
-    Source: Nixon, Dusenberry, Zhang, Jerfel & Tran, Measuring calibration in deep learning, CVPR workshops 2019.
-    """
-    return binned(rows, "mass").error
+def ece_by_row(rows: ClassOutputs) -> Tensor:
+    """Return the pseudo-values of the expected calibration error."""
+    found = binned(rows, "width")
+    apart = (found.right - found.confidence)[found.place]
+    own = (rows.labels == rows.target).to(torch.float64) - rows.probabilities.max(dim=1).values.to(
+        torch.float64
+    )
+    count = len(apart)
+    whole = (found.right - found.confidence).abs().sum()
+    without = (whole - apart.abs() + (apart - own).abs()) / max(count - 1, 1)
+    return pseudo_values(found.error, without)
