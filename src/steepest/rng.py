@@ -37,6 +37,7 @@ Purpose = Literal[
     "map",
     "prune",
     "watching",
+    "landscape",
 ]
 
 _MASK = (1 << 64) - 1
