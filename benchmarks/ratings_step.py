@@ -33,7 +33,7 @@ from steepest.schedules import make_schedule
 from steepest.train.compiled import CompiledMethod
 from steepest.train.feed import Feed
 from steepest.train.problem import SupervisedProblem, table_columns
-from steepest.train.weights import Kept
+from steepest.train.weights import KeptWeights
 
 USERS, ITEMS, RATINGS = 100_000, 10_000, 400_000
 FACTORS, BATCH, SEED = 50, 64, 2021
@@ -72,7 +72,7 @@ def ours(
     state: Any = method.init(problem)
     feed = Feed(data.train, BatchPlan(RATINGS, BATCH, SEED), SEED)
     for i, info in enumerate(method.steps(problem, state, feed, 0, steps)):
-        yield info.loss, Kept(net, method, state).weights() if i == steps - 1 else {}
+        yield info.loss, KeptWeights(net, method, state).weights() if i == steps - 1 else {}
 
 
 def plain(data: Dataset, optimizer: str, *, fused: bool) -> Iterator[tuple[float, Mapping[str, Tensor]]]:

@@ -157,7 +157,7 @@ def made(
     from steepest.train.compiled import CompiledMethod, Programs
     from steepest.train.cuda_method import ReplayedMethod
     from steepest.train.loop import train
-    from steepest.train.stack import Member, train_stack
+    from steepest.train.stack import StackedRun, train_stack
 
     rule = make_rule(CASES[name])
     recipe, data = setting(name, folder, steps)
@@ -172,7 +172,7 @@ def made(
         keys = [RunKey(name=name, recipe=recipe.id, seed=seed, phase="final") for seed in range(runs)]
         started = time.perf_counter()
         if stacking:
-            members = [Member(on, recipe, key, method(key.seed)) for key in keys]
+            members = [StackedRun(on, recipe, key, method(key.seed)) for key in keys]
             found = [each.record for each in train_stack(members, evaluations=1, device=device)]
         else:
             found = [

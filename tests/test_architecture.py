@@ -6,7 +6,7 @@ import ast
 import graphlib
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -287,3 +287,30 @@ def test_only_the_target_knows_the_tasks_by_name():
             if any(isinstance(each, ast.Constant) and each.value in TASKS for each in values):
                 found.append(f"{where}:{node.lineno}")
     assert found == []
+
+
+MODEL_TWINS = "export/portable/"
+"""Modules that are copied beside exported weights: a class there is the model of the same name, without the package."""
+
+
+def _repeated(classes: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Return the public names by which several modules define a class, with the modules."""
+    where: dict[str, list[str]] = {}
+    for name, module in classes:
+        if not name.startswith("_"):
+            where.setdefault(name, []).append(module)
+    return {name: modules for name, modules in sorted(where.items()) if len(modules) > 1}
+
+
+def test_a_class_has_a_name_of_its_own():
+    """Whoever searches for a name, or reads it in an error, finds one thing."""
+    classes = [
+        (node.name, path.relative_to(ROOT).as_posix())
+        for path in MODULES
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and not path.relative_to(ROOT).as_posix().startswith(MODEL_TWINS)
+    ]
+    assert _repeated([("Member", "a.py"), ("Member", "b.py"), ("_Own", "a.py"), ("_Own", "b.py")]) == {
+        "Member": ["a.py", "b.py"]
+    }
+    assert _repeated(classes) == {}

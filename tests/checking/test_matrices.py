@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import steepest as st
-from steepest.checking.timing import Timings
+from steepest.checking.timing import CheckTimings
 from steepest.cli import main
 
 
@@ -84,7 +84,7 @@ def test_the_page_and_json(tmp_path, monkeypatch, capsys):
 
 def test_timing_counts_evaluations(capsys):
     found = st.check("squared", timing=True).timing
-    assert isinstance(found, Timings)
+    assert isinstance(found, CheckTimings)
     assert [each.evaluations for each in found.rows] == [2 * each.parameters for each in found.rows]
     assert found.rows[-1].parameters == 8
     assert all(each.autograd > 0 and each.differences > 0 for each in found.rows)

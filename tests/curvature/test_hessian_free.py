@@ -11,7 +11,7 @@ from torch import Tensor
 
 from steepest.curvature import notebook_2021
 from steepest.curvature.cg import Path, conjugate_gradients
-from steepest.curvature.hessian_free import Memory, Options, descend
+from steepest.curvature.hessian_free import CarriedState, StepOptions, descend
 from steepest.rng import torch_stream
 
 
@@ -86,9 +86,9 @@ class Quartic:
     def value(self, w: Tensor) -> float:
         return float((0.5 * self.bend * w**2 + self.fourth * w**4).sum())
 
-    def step(self, memory: Memory, way: Any = descend, **options: Any) -> Any:
+    def step(self, memory: CarriedState, way: Any = descend, **options: Any) -> Any:
         g = self.bend * self.at + 4 * self.fourth * self.at**3
-        chosen = Options(**{"rate": 1.0, "iterations": 20, "decay": 0.95, "ratio": "undamped", **options})
+        chosen = StepOptions(**{"rate": 1.0, "iterations": 20, "decay": 0.95, "ratio": "undamped", **options})
 
         def moved(move: Tensor) -> float:
             self.moves.append(move)
@@ -101,7 +101,7 @@ class Quartic:
 @pytest.mark.parametrize("rate", [1.0, 0.3])
 @pytest.mark.parametrize("fourth", [0.0, 3.0, 50.0])
 def test_all_losses_are_those_of_steps_that_may_be_taken(rate: float, fourth: float) -> None:
-    function, memory = Quartic(fourth), Memory(0.1)
+    function, memory = Quartic(fourth), CarriedState(0.1)
     step = function.step(memory, rate=rate)
     assert step.value == function.value(function.at + step.move)
     assert step.forwards == len(function.moves)
@@ -115,7 +115,7 @@ def test_all_losses_are_those_of_steps_that_may_be_taken(rate: float, fourth: fl
 @pytest.mark.parametrize("ratio", ["undamped", "damped"])
 def test_damping_follows_the_decrease_that_was_promised(ratio: str) -> None:
     function = Quartic(0.0)
-    memory = Memory(30.0)
+    memory = CarriedState(30.0)
     step = function.step(memory, ratio=ratio)
     g, d = function.g, step.move
     promised = float(0.5 * d @ (function.bend * d) + g @ d)
@@ -130,7 +130,7 @@ def test_damping_follows_the_decrease_that_was_promised(ratio: str) -> None:
 
 @pytest.mark.parametrize(("share", "factor"), [(1.0, 2 / 3), (0.6, 1.0), (0.55, 3 / 2), (0.4, 3 / 2)])
 def test_damping_grows_where_the_quadratic_promises_too_much(share: float, factor: float) -> None:
-    function, memory = Quartic(0.0), Memory(1e-12)
+    function, memory = Quartic(0.0), CarriedState(1e-12)
     bend = function.bend
     function.bend = bend * share  # of the true curvature, so that ρ = 2 - 1/share
     step = descend(
@@ -139,14 +139,14 @@ def test_damping_grows_where_the_quadratic_promises_too_much(share: float, facto
         lambda v: share * bend * v,
         lambda move: function.value(function.at + move) / share,
         memory,
-        Options(1.0, 20, 0.95, "undamped"),
+        StepOptions(1.0, 20, 0.95, "undamped"),
     )
     assert step.ratio == pytest.approx(2 - 1 / share)
     assert memory.damping == pytest.approx(factor * 1e-12)
 
 
 def test_a_bad_proposal_raises_damping_and_moves_nothing_uphill() -> None:
-    function, memory = Quartic(0.0), Memory(1e-9)
+    function, memory = Quartic(0.0), CarriedState(1e-9)
     function.value = lambda w: float("nan") if w is not function.at else 1.0  # type: ignore[method-assign]
     step = function.step(memory)
     assert not step.move.any()
@@ -161,12 +161,12 @@ def test_a_bad_proposal_raises_damping_and_moves_nothing_uphill() -> None:
 def test_a_product_that_is_not_finite_is_no_step(way: Any, bad: float, warm: bool) -> None:
     function = Quartic(0.0)
     g, before = function.bend * function.at, torch.ones(3, dtype=torch.float64) if warm else None
-    memory = Memory(1.0, before)
-    chosen = Options(1.0, 5, 0.95, "undamped")
+    memory = CarriedState(1.0, before)
+    chosen = StepOptions(1.0, 5, 0.95, "undamped")
     step = way(function.value(function.at), g, lambda v: v * bad, lambda move: 0.0, memory, chosen)
     assert step.broken == "a product with the Gauss-Newton matrix holds NaN or infinite values"
     assert not step.move.any()
-    assert memory == Memory(1.0, before)
+    assert memory == CarriedState(1.0, before)
 
 
 def test_an_overflow_on_the_way_ends_it_where_it_is() -> None:
@@ -182,8 +182,8 @@ def test_an_overflow_on_the_way_ends_it_where_it_is() -> None:
         function.bend * function.at,
         product,
         lambda move: function.value(function.at + move),
-        Memory(1.0),
-        Options(1.0, 5, 0.95, "undamped"),
+        CarriedState(1.0),
+        StepOptions(1.0, 5, 0.95, "undamped"),
     )
     assert not step.broken
     assert step.iterations == 1
@@ -191,7 +191,7 @@ def test_an_overflow_on_the_way_ends_it_where_it_is() -> None:
 
 
 def test_the_next_step_starts_from_the_last_proposal() -> None:
-    function, memory = Quartic(0.0), Memory(1.0)
+    function, memory = Quartic(0.0), CarriedState(1.0)
     function.step(memory, iterations=1)
     proposal = memory.direction.clone()  # type: ignore[union-attr]
     seen: list[Tensor] = []
@@ -201,13 +201,13 @@ def test_the_next_step_starts_from_the_last_proposal() -> None:
         lambda v: seen.append(v) or function.bend * v,
         lambda move: 0.5,
         memory,
-        Options(1.0, 1, 0.6, "undamped"),
+        StepOptions(1.0, 1, 0.6, "undamped"),
     )
     assert torch.allclose(seen[0], 0.6 * proposal)
 
 
 def published(
-    function: Quartic, memory: Memory, rate: float, most: int, decay: float
+    function: Quartic, memory: CarriedState, rate: float, most: int, decay: float
 ) -> tuple[Tensor, float]:
     """The published step again, in the order of its description."""
     a = torch.diag(function.bend + memory.damping)
@@ -240,7 +240,7 @@ def published(
 
 
 def test_the_published_step_reports_a_loss_of_a_step_that_it_does_not_take() -> None:
-    function, memory, again = Quartic(0.3), Memory(0.5), Memory(0.5)
+    function, memory, again = Quartic(0.3), CarriedState(0.5), CarriedState(0.5)
     for _ in range(4):
         step = function.step(memory, notebook_2021.descend, rate=5e-3, iterations=3)
         move, reported = published(function, again, 5e-3, 3, 0.95)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from steepest.compare.result import Comparison, Fact
 from steepest.recipe import Experiment, validate_experiment
-from steepest.record.schema import Clocks, Phase, Point, Record, RunKey
+from steepest.record.schema import Clocks, CurvePoint, Phase, Record, RunKey
 from tests.report.example import rent
 
 
@@ -58,7 +58,7 @@ def rent_records() -> list[Record]:
 
     def one(name: str, phase: Phase, seed: int, lr: float, steps: int) -> Record:
         curve = [
-            Point(
+            CurvePoint(
                 step=at,
                 epoch=at / 50,
                 seconds=at / 40,

@@ -18,7 +18,7 @@ from steepest.optim.methods.hessian_free import squared_gradients
 from steepest.optim.spec import MethodSettings
 from steepest.regularizers import read_regularizers
 from steepest.rng import torch_stream
-from steepest.testing.methods import Fit, Rows, run
+from steepest.testing.methods import SmallBatches, SmallRegression, run
 from steepest.train.problem import SupervisedProblem
 
 NUMBERS = torch.linspace(-2.0, 2.0, 36, dtype=torch.float64).reshape(12, 3)
@@ -122,7 +122,7 @@ def test_problems_without_outputs_are_refused() -> None:
         make_spec("hessian-free").make(MethodSettings(lambda step: 1.0)).init(Bare())
 
 
-class Rooted(Fit):
+class Rooted(SmallRegression):
     """A finite loss with a finite gradient, whose curvature is not finite."""
 
     def bend(self, outputs: Tensor, batch: Tensor, vector: Tensor) -> Tensor:
@@ -149,7 +149,7 @@ def test_an_infinite_penalty_ends_the_run() -> None:
     assert info.broken == "the loss with its penalties is inf"
 
 
-class Seen(Fit):
+class Seen(SmallRegression):
     """Remembers the rows whose curvature is asked for."""
 
     def bend(self, outputs: Tensor, batch: Tensor, vector: Tensor) -> Tensor:
@@ -170,7 +170,7 @@ def test_the_curvature_has_rows_of_its_own(share: float, rows: range, counted: f
 
 @pytest.mark.parametrize("noisy", [False, True])
 def test_squared_gradients_of_rows_are_met_on_the_mean(noisy: bool) -> None:
-    fit = Fit(noisy=noisy)
+    fit = SmallRegression(noisy=noisy)
     at = Curvature.of(fit.model, nn.MSELoss(), fit.inputs, fit.target)
     wanted = diagonal(at, "empirical-fisher")
     apart = (squared_gradients(at, 2000) - wanted).norm() / wanted.norm()
@@ -178,7 +178,7 @@ def test_squared_gradients_of_rows_are_met_on_the_mean(noisy: bool) -> None:
 
 
 def test_the_published_variant_draws_anew_and_reports_what_it_does_not_take() -> None:
-    fit = Fit(noisy=True)
+    fit = SmallRegression(noisy=True)
     text = "hessian-free(variant='notebook-2021', cg_iterations=3, lr=5e-3, damping=0.5)"
     infos = run(make_spec(text), fit, (5,))
     evaluated = fit.places
@@ -187,10 +187,10 @@ def test_the_published_variant_draws_anew_and_reports_what_it_does_not_take() ->
     assert int(moved) == len(evaluated)  # at every evaluation
     again = [loss for weights, loss in evaluated if torch.equal(weights, evaluated[0][0])]
     assert len(set(again)) == len(again)
-    quiet = Fit()
+    quiet = SmallRegression()
     infos = run(make_spec(text), quiet, (5,))
     with torch.no_grad():
-        after = float(quiet.loss(Rows().batch(0)))
+        after = float(quiet.loss(SmallBatches().batch(0)))
     assert infos[-1].loss < 0.8 * after
 
 

@@ -21,7 +21,7 @@ from steepest.cli import main
 from steepest.errors import OptionError
 from steepest.experiment.folder import Folder
 from steepest.objectives import read_objective
-from steepest.optim.least_squares import Damping, Linear, levenberg_marquardt
+from steepest.optim.least_squares import Damping, LinearizedResiduals, levenberg_marquardt
 from steepest.rng import stream
 from steepest.train.problem import SupervisedProblem
 from tests.train.steps import table
@@ -82,7 +82,7 @@ def test_an_undamped_step_is_that_of_gauss_and_newton_and_a_damped_one_solves_th
     draw = stream(0, "data")
     derivative = torch.from_numpy(draw.standard_normal((9, 4)))
     residuals = torch.from_numpy(draw.standard_normal(9))
-    linear = Linear(derivative, residuals)
+    linear = LinearizedResiduals(derivative, residuals)
     scale = torch.tensor([1.0, 2.0, 0.5, 3.0], dtype=torch.float64)
     for damping in (0.0, 0.3):
         matrix = derivative.T @ derivative + damping * torch.diag(scale**2)

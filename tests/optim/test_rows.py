@@ -9,7 +9,7 @@ import torch
 
 from steepest.errors import OptionError
 from steepest.optim import make_rule
-from steepest.optim.rows import Rows, summed_by_row
+from steepest.optim.rows import RowTable, summed_by_row
 from steepest.rng import stream
 from tests.optim.cases import CASES, Case
 
@@ -38,7 +38,7 @@ def test_rows_are_the_dense_run(case: Case, dtype: torch.dtype) -> None:
     start, given = batches(dtype)
     dense = torch.nn.Parameter(start.clone())
     optimizer = case.rule.optimizer([dense], schedule=schedule)
-    rows = Rows(case.rule, start, schedule=schedule, closed_form=False)
+    rows = RowTable(case.rule, start, schedule=schedule, closed_form=False)
     assert rows.executor == ("nothing to do" if case.rule.idle == "still" else "replay")
     for ids, grad in given:
         assert torch.equal(rows.read(ids), dense.detach()[ids])
@@ -60,7 +60,7 @@ def test_rows_are_the_dense_run(case: Case, dtype: torch.dtype) -> None:
 )
 def test_reading_writes_nothing_and_a_saved_run_goes_on(text: str) -> None:
     start, given = batches(torch.float32)
-    plain, curious = (Rows(make_rule(text), start, schedule=schedule) for _ in range(2))
+    plain, curious = (RowTable(make_rule(text), start, schedule=schedule) for _ in range(2))
     for number, (ids, grad) in enumerate(given):
         plain.update(ids, grad)
         curious.update(ids, grad)
@@ -70,7 +70,7 @@ def test_reading_writes_nothing_and_a_saved_run_goes_on(text: str) -> None:
             file = io.BytesIO()
             torch.save(curious.state_dict(), file)
             file.seek(0)
-            curious = Rows(make_rule(text), start, schedule=schedule)
+            curious = RowTable(make_rule(text), start, schedule=schedule)
             curious.load_state_dict(torch.load(file, weights_only=True))
     assert torch.equal(plain.weight, curious.weight)
     assert torch.equal(plain.last, curious.last)
@@ -90,8 +90,8 @@ def test_repeated_ids_are_summed_as_the_embedding_does() -> None:
 @pytest.mark.parametrize(
     ("make", "fact", "hint"),
     [
-        (lambda rows: Rows(make_rule("muon"), torch.zeros(3, 2)), "muon couples", "element-wise"),
-        (lambda rows: Rows(make_rule("adam"), torch.zeros(3)), "(3,)", "[V, D]"),
+        (lambda rows: RowTable(make_rule("muon"), torch.zeros(3, 2)), "muon couples", "element-wise"),
+        (lambda rows: RowTable(make_rule("adam"), torch.zeros(3)), "(3,)", "[V, D]"),
         (lambda rows: rows.update(torch.tensor([1, 1]), torch.zeros(2, 2)), "not distinct", "summed_by_row"),
         (lambda rows: rows.update(torch.tensor([1]), torch.zeros(2, 2)), "(2, 2)", "for each id"),
         (lambda rows: rows.update(torch.tensor([3]), torch.zeros(1, 2)), "3 rows", "from 0"),
@@ -100,6 +100,6 @@ def test_repeated_ids_are_summed_as_the_embedding_does() -> None:
 )
 def test_mistakes_are_named_with_their_cure(make, fact: str, hint: str) -> None:
     with pytest.raises(OptionError) as caught:
-        make(Rows(make_rule("adam"), torch.zeros(3, 2)))
+        make(RowTable(make_rule("adam"), torch.zeros(3, 2)))
     assert fact in caught.value.fact
     assert hint in caught.value.hint

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from steepest.optim import make_rule
 from steepest.optim.interpolation import TOLERANCE, error, sizes_for
-from steepest.optim.rows import Rows
+from steepest.optim.rows import RowTable
 from steepest.rng import stream
 from steepest.schedules import make_schedule
 
@@ -61,7 +61,7 @@ class Outcome:
     """A row-wise run beside dense ones on the same gradients."""
 
     start: torch.Tensor
-    rows: Rows
+    rows: RowTable
     dense: torch.Tensor
     exact: torch.Tensor
 
@@ -82,7 +82,7 @@ def side_by_side(text: str, size: float, schedule: str, *, dtype=torch.float64, 
     runs = [torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone().double())]
     multiplier = make_schedule(schedule, steps)
     optimizers = [rule.optimizer([each], schedule=multiplier) for each in runs]
-    rows = Rows(rule, start, schedule=multiplier)
+    rows = RowTable(rule, start, schedule=multiplier)
     for _ in range(steps):
         ids = torch.unique(torch.from_numpy(draw.choice(V, B, p=often / often.sum())))
         grad = (torch.from_numpy(draw.standard_normal((len(ids), D))) * size).to(dtype)
@@ -140,13 +140,13 @@ def test_rules_that_stand_still_are_the_dense_run_bit_for_bit(text: str) -> None
 
 @pytest.mark.parametrize("text", REPLAYED)
 def test_where_no_closed_form_is_right_there_is_replay(text: str) -> None:
-    assert Rows(make_rule(text), torch.zeros(3, 2)).executor == "replay"
+    assert RowTable(make_rule(text), torch.zeros(3, 2)).executor == "replay"
 
 
 def test_a_rate_that_a_form_cannot_follow_goes_on_by_replay() -> None:
     given = {"schedule": lambda step: 1.0 if step < 3 else 100.0}
     rule = make_rule("adamw(lr=0.01, weight_decay=0.1)")
-    rows = Rows(rule, torch.ones(3, 2), **given)
+    rows = RowTable(rule, torch.ones(3, 2), **given)
     dense = torch.nn.Parameter(torch.ones(3, 2))
     optimizer = rule.optimizer([dense], **given)
     for step in range(6):
@@ -171,7 +171,7 @@ def test_the_plan_of_terms_and_nodes_holds_what_it_says() -> None:
 def test_the_signs_of_averages_outlive_their_digits() -> None:
     """Repeated multiplication leaves a float32 average at a denormal, whose sign still moves Delta-Bar-Delta."""
     rule = make_rule("delta-bar-delta(kappa=0.5)")
-    rows, dense = Rows(rule, torch.zeros(2, 1)), torch.nn.Parameter(torch.zeros(2, 1))
+    rows, dense = RowTable(rule, torch.zeros(2, 1)), torch.nn.Parameter(torch.zeros(2, 1))
     optimizer = rule.optimizer([dense])
     for step in range(1_300):
         row = 0 if step in (0, 1_299) else 1
@@ -200,7 +200,7 @@ def test_any_rule_schedule_skips_and_repeats(text, schedule, touched, size, seed
         table.weight.copy_(start)
     multiplier = make_schedule(schedule, len(touched))
     optimizer = rule.optimizer([table.weight], schedule=multiplier)
-    rows = Rows(rule, start, schedule=multiplier)
+    rows = RowTable(rule, start, schedule=multiplier)
     for each in touched:
         ids = torch.tensor(each, dtype=torch.long)
         weights = torch.from_numpy(draw.standard_normal((len(ids), D))) * size

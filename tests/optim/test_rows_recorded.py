@@ -21,7 +21,7 @@ from steepest.objectives import make_objective
 from steepest.objectives.target import target_of
 from steepest.optim import make_rule
 from steepest.optim.method import GradientMethod
-from steepest.optim.rows import Rows
+from steepest.optim.rows import RowTable
 from steepest.rng import stream
 from steepest.schedules import make_schedule
 from steepest.train.feed import Feed
@@ -108,7 +108,7 @@ def again(recorded: Recorded, text: str, schedule: str, dtype: torch.dtype = tor
     start = recorded.start.to(dtype)
     runs = [torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone().double())]
     optimizers = [rule.optimizer([each], schedule=multiplier) for each in runs]
-    rows = Rows(rule, start, schedule=multiplier)
+    rows = RowTable(rule, start, schedule=multiplier)
     for ids, grad in zip(recorded.touched, recorded.grads, strict=True):
         for run, optimizer in zip(runs, optimizers, strict=True):
             run.grad = torch.zeros_like(run).index_copy(0, ids, grad.to(run.dtype))

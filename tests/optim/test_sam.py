@@ -16,8 +16,8 @@ from steepest.errors import OptionError
 from steepest.optim import make_rule, make_spec
 from steepest.optim.spec import MethodSettings
 from steepest.regularizers.applied import Applied
-from steepest.regularizers.around import Around
-from steepest.testing.methods import STEPS, Fit, Rows, run
+from steepest.regularizers.around import RegularizedUpdate
+from steepest.testing.methods import STEPS, SmallBatches, SmallRegression, run
 
 RULES = ["sgd", "momentum", "adam", "adamw(weight_decay=0.1)", "torch:Adamax", "schedule-free-sgd", "muon"]
 
@@ -37,13 +37,13 @@ def worse(model: nn.Module, loss: Any, rho: float, eta: float | None) -> list[to
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize(("name", "rho", "eta"), [("sam", 0.2, None), ("asam", 0.5, 0.01)])
 def test_it_takes_the_papers_steps(rule: str, name: str, rho: float, eta: float | None) -> None:
-    fit, slow = Fit(), Fit()
+    fit, slow = SmallRegression(), SmallRegression()
     base = make_rule(rule).with_lr(0.01)
     theirs = base.optimizer(slow.model)
     quoted = repr(rule) if ":" in rule else rule
     run(make_spec(f"{name}({quoted}, lr=0.01, rho={rho})"), fit, parts=3)
     for step in range(STEPS):
-        batch = Rows(3).batch(step)
+        batch = SmallBatches(3).batch(step)
         gradients = worse(
             slow.model, lambda m, b=batch: (m(slow.inputs[b]) - slow.target[b]).square().mean(), rho, eta
         )
@@ -51,21 +51,21 @@ def test_it_takes_the_papers_steps(rule: str, name: str, rho: float, eta: float 
             w.grad = g
         theirs.step()
     assert torch.allclose(fit.weights(), slow.weights(), rtol=1e-10, atol=1e-12)
-    plain = Fit()
+    plain = SmallRegression()
     run_plain(plain, base)
     assert not torch.allclose(fit.weights(), plain.weights(), rtol=1e-4)
 
 
-def run_plain(fit: Fit, base: Any) -> None:
+def run_plain(fit: SmallRegression, base: Any) -> None:
     optimizer = base.optimizer(fit.model)
     for step in range(STEPS):
         optimizer.zero_grad()
-        fit.loss(Rows(3).batch(step)).backward()
+        fit.loss(SmallBatches(3).batch(step)).backward()
         optimizer.step()
 
 
 def test_at_a_size_of_0_it_is_the_rule() -> None:
-    fit, plain = Fit(), Fit()
+    fit, plain = SmallRegression(), SmallRegression()
     run(make_spec("sam(adam(lr=0.05), rho=0)"), fit, parts=3)
     run_plain(plain, make_rule("adam(lr=0.05)"))
     assert torch.equal(fit.weights(), plain.weights())
@@ -118,8 +118,8 @@ class Pruned:
     def losses(self, batch: Any) -> tuple[torch.Tensor, torch.Tensor]:
         return (loss := self.loss(batch)), loss
 
-    def around(self) -> Around:
-        return Around(Applied((), self.model), self.model, {"weight": torch.tensor([[1.0, 0.0]])})
+    def around(self) -> RegularizedUpdate:
+        return RegularizedUpdate(Applied((), self.model), self.model, {"weight": torch.tensor([[1.0, 0.0]])})
 
 
 class NoDraws(NoRows):
@@ -149,10 +149,10 @@ def test_where_the_gradient_is_0_nothing_becomes_nan() -> None:
 
 
 def test_the_gradient_that_moves_is_clipped() -> None:
-    fit = Fit()
+    fit = SmallRegression()
     start = fit.weights()
     method = make_spec("sam(sgd, lr=1.0)").make(MethodSettings(lambda step: 1.0, clip=1e-3))
-    list(method.steps(fit, method.init(fit), Rows(), 0, 1))
+    list(method.steps(fit, method.init(fit), SmallBatches(), 0, 1))
     assert float((fit.weights() - start).norm()) == pytest.approx(1e-3, rel=1e-5)
 
 

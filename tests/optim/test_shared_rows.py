@@ -14,7 +14,7 @@ from steepest.optim import make_spec
 from steepest.optim.spec import MethodSettings
 from steepest.rng import stream, torch_stream
 from steepest.train.problem import SupervisedProblem
-from steepest.train.weights import Kept, evaluating
+from steepest.train.weights import KeptWeights, evaluating
 
 ROWS = 60
 
@@ -75,7 +75,7 @@ def trained(
         with torch.no_grad(), evaluating(net.eval(), method, state, problem.codes(rows)):
             looks.append(net(*rows.inputs))
         net.train()
-    return infos, Kept(net, method, state).weights(), looks
+    return infos, KeptWeights(net, method, state).weights(), looks
 
 
 @pytest.mark.parametrize(

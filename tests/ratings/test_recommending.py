@@ -12,7 +12,7 @@ import torch
 import steepest as st
 from steepest.cli import main
 from steepest.errors import OptionError, UnknownNameError
-from steepest.recommending.rated import Rated
+from steepest.recommending.rated import RatingsModel
 from tests.ratings.conftest import ITEMS
 
 
@@ -112,7 +112,7 @@ def test_what_has_no_answer_is_refused(compared, given, fact):
 
 def test_nothing_is_left_for_a_user_who_rated_everything(compared, monkeypatch):
     everything = pl.DataFrame({"user": ["500"] * ITEMS, "item": [str(each) for each in range(1, ITEMS + 1)]})
-    monkeypatch.setattr(Rated, "rows", everything)
+    monkeypatch.setattr(RatingsModel, "rows", everything)
     with pytest.raises(OptionError, match="no item is left that userId 500 has not rated") as found:
         st.recommend(compared, 500, min_ratings=2)
     assert found.value.hint == "name another user."

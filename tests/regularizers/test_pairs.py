@@ -36,7 +36,7 @@ from steepest.schedules import make_schedule
 from steepest.sweep.stages import check_stages
 from steepest.train.masks import apply_masks, masks_of
 from steepest.train.problem import SupervisedProblem
-from steepest.train.weights import Kept
+from steepest.train.weights import KeptWeights
 from tests.train.steps import TABLES, distance, eager, in_float64, one_program, run, table, without_compiling
 from tests.train.test_stack import alone, close, stacked
 
@@ -108,7 +108,7 @@ def trained(method: str, regularizer: str, kind: str, pruned: bool = False) -> t
     state = maker.init(problem)
     feed = problem.feed(rows, BatchPlan(ROWS, 8, 0), 0)
     list(maker.steps(problem, state, feed, 0, STEPS))
-    weights = Kept(net, maker, state).weights()
+    weights = KeptWeights(net, maker, state).weights()
     for name, mask in problem.masks.items():
         assert not weights[name][mask == 0].any(), (
             f"{method}, {regularizer}: pruned weights of {name} are not zero"

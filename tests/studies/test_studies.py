@@ -16,7 +16,7 @@ from scipy import stats
 
 from steepest.api import Result
 from steepest.cli import main
-from steepest.compare.studied import Check, Drawing, Line
+from steepest.compare.studied import Check, Drawing, FigureLine
 from steepest.data.catalog import SOURCES, places
 from steepest.data.variants import Variant
 from steepest.errors import FolderError, UnknownNameError
@@ -26,7 +26,7 @@ from steepest.report.html import render_html
 from steepest.studies import plan_study, registry, study
 from steepest.studies.base.data import StudyData, kept_images
 from steepest.studies.base.folder import read_study
-from steepest.studies.base.found import Column, Found, gaps, mean_text
+from steepest.studies.base.found import Found, StudyColumn, gaps, mean_text
 from steepest.studies.base.making import StudyPlan, finished, planned
 from steepest.studies.base.notebook import notebook
 from steepest.studies.base.study import MAIN, SIZES, Answer, Comparing, Size, Study, StudyArm
@@ -105,15 +105,15 @@ class Small(Study):
         own = Comparing(arms, options, watching)
         return {MAIN: own, "short": Comparing(arms, {**options, "epochs": 2, "seeds": 2})}
 
-    def columns(self) -> Sequence[Column]:
+    def columns(self) -> Sequence[StudyColumn]:
         return [
-            Column("new images", lambda found, of, arm: found.values("accuracy", arm, "last", of)),
-            Column("norm", lambda found, of, arm: found.last_logged(NORM_2, arm, of), percent=False),
+            StudyColumn("new images", lambda found, of, arm: found.values("accuracy", arm, "last", of)),
+            StudyColumn("norm", lambda found, of, arm: found.last_logged(NORM_2, arm, of), percent=False),
         ]
 
     def answer(self, found: Found) -> Answer:
         [gap] = gaps([[found.values("accuracy", name, "last") for name in ("shuffled", "clean")]])
-        line = Line(name="clean", x=[1.0, 2.0], y=[3.0, 4.0], low=[2.0, 3.0], high=[4.0, 5.0])
+        line = FigureLine(name="clean", x=[1.0, 2.0], y=[3.0, 4.0], low=[2.0, 3.0], high=[4.0, 5.0])
         return Answer(
             gap.verdict,
             {"gap": gap.text()},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from steepest.recipe import Recipe
-from steepest.sweep.arms import Arm
+from steepest.sweep.arms import PlannedArm
 from steepest.sweep.contestants import contestants
 
 CELL = "cell"
@@ -18,7 +18,7 @@ def arms_of(
     schedule: str = "cosine",
     per_epoch: int = 500,
     **more,
-) -> tuple[Arm, ...]:
+) -> tuple[PlannedArm, ...]:
     """Return an arm for each optimizer."""
     recipe = Recipe(
         data="d",
@@ -31,7 +31,7 @@ def arms_of(
         **more,
     )
     return tuple(
-        Arm(
+        PlannedArm(
             method=who, recipe=recipe, factors={"optimizer": who.name}, per_epoch=per_epoch, cell=CELL,
             folds=("d",), label=who.name,
         )
@@ -39,6 +39,6 @@ def arms_of(
     )  # fmt: skip
 
 
-def lengths(arms: Sequence[Arm], steps: int) -> dict[str, int]:
+def lengths(arms: Sequence[PlannedArm], steps: int) -> dict[str, int]:
     """Return the same number of steps for all."""
     return dict.fromkeys((arm.id for arm in arms), steps)

@@ -23,11 +23,11 @@ from steepest.experiment.budget import (
 )
 from steepest.experiment.settings import Settings, decide
 from steepest.recipe import Execution, RunLength
-from steepest.record.schema import Point, Record
+from steepest.record.schema import CurvePoint, Record
 from steepest.record.store import Folder
 from steepest.sweep.bench import Bench
 from steepest.sweep.observer import Observer
-from steepest.sweep.timing import Steps
+from steepest.sweep.timing import StepTimings
 
 TIMES = {"adam": 2e-3, "sgd": 1e-3}
 
@@ -55,7 +55,7 @@ def decision(churn, **options) -> Settings:
     made = decide(plan.experiment, plan.table, plan.given, Observer())
     [(key, cell)] = made.timed_cells.items()
     bench = FakeBench(made.dataset, cell.arm.recipe, None, "cpu")
-    steps = Steps.measured(bench, Execution(compile=plan.experiment.execution.compile), cell.methods)
+    steps = StepTimings.measured(bench, Execution(compile=plan.experiment.execution.compile), cell.methods)
     return replace(made.planned({key: steps.execution}), steps={key: steps})
 
 
@@ -89,7 +89,7 @@ class FakeRunner:
         if ran < evaluations:
             outcome = "stopped early"
         curve = [
-            Point(step=i * per_epoch, epoch=i, seconds=0, gradients=0, train_loss=0, validation={})
+            CurvePoint(step=i * per_epoch, epoch=i, seconds=0, gradients=0, train_loss=0, validation={})
             for i in range(ran + 1)
         ]
         best = min(ran, self.best) * per_epoch
@@ -242,7 +242,7 @@ def test_what_a_folder_has_decided_stands(churn, runner) -> None:
     again = replace(decision(churn, minutes=3, epochs=4), plan=made.plan)
     [(key, steps)] = again.steps.items()
     again = replace(
-        again, steps={key: Steps.measured(steps.bench, only(made), again.timed_cells[key].methods)}
+        again, steps={key: StepTimings.measured(steps.bench, only(made), again.timed_cells[key].methods)}
     )
     assert decided(again) == made.length
     assert settle(again, runner, started(1e6)).plan == made.plan
@@ -267,7 +267,7 @@ def test_a_dry_run_reckons_as_the_comparison_does(churn, runner) -> None:
 
 def test_a_dry_run_counts_the_wait_for_the_compiler(churn, monkeypatch) -> None:
     monkeypatch.setattr("steepest.sweep.timing.compiler", lambda: "/usr/bin/g++")
-    monkeypatch.setattr(Steps, "_make", lambda self, name, only_cached=False: None)
+    monkeypatch.setattr(StepTimings, "_make", lambda self, name, only_cached=False: None)
     made = decision(churn, minutes=5, epochs=40, compile="auto")
     found, fitted, _, wait = expected(made)
     assert only(found).compiled == ("adam", "sgd")

@@ -17,7 +17,7 @@ from steepest.sweep.compiling import Prospect, Work, choose, with_choice
 from steepest.sweep.contestants import contestants
 from steepest.sweep.estimate import fit_budget
 from steepest.sweep.plan import Setup
-from steepest.sweep.timing import Steps
+from steepest.sweep.timing import StepTimings
 from steepest.train.aot import NoCompilerError, NotCachedError
 from steepest.train.compiled import Programs
 from steepest.train.program import NotTraceableError
@@ -194,9 +194,9 @@ def _there_is_a_compiler(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("STEEPEST_CACHE", str(tmp_path))
 
 
-def steps_of(bench: FakeBench, names=NAMES, **asked) -> Steps:
+def steps_of(bench: FakeBench, names=NAMES, **asked) -> StepTimings:
     execution = PLAN.model_copy(update=asked)
-    return Steps(bench, execution, {name: make_rule(name) for name in names}, dict(bench.eager))
+    return StepTimings(bench, execution, {name: make_rule(name) for name in names}, dict(bench.eager))
 
 
 def fake(**changes) -> FakeBench:
@@ -310,6 +310,6 @@ def test_what_is_decided_stays() -> None:
     execution = PLAN.timed(seconds_a_step=dict.fromkeys(NAMES, 1e-3)).model_copy(
         update={"compiled": ("sgd",)}
     )
-    steps = Steps.measured(bench, execution, contestants(NAMES))
+    steps = StepTimings.measured(bench, execution, contestants(NAMES))
     assert steps.settled(steps.choose(lambda: work(None))) == execution
     assert bench.made == []

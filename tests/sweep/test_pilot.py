@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from steepest.record.schema import Point, Record, RunKey
+from steepest.record.schema import CurvePoint, Record, RunKey
 from steepest.sweep.defaults import PILOT_EPOCHS, PILOT_PATIENCE, pilot, pilot_arms, pilot_run, pilot_text
 from tests.sweep.arms import arms_of
 
@@ -15,8 +15,10 @@ PER_EPOCH = 500
 [ARM] = arms_of(["adam"], per_epoch=PER_EPOCH)
 
 
-def point(step: int, per_epoch: int = PER_EPOCH) -> Point:
-    return Point(step=step, epoch=step / per_epoch, seconds=0, gradients=step, train_loss=0.5, validation={})
+def point(step: int, per_epoch: int = PER_EPOCH) -> CurvePoint:
+    return CurvePoint(
+        step=step, epoch=step / per_epoch, seconds=0, gradients=step, train_loss=0.5, validation={}
+    )
 
 
 def made(ran: int, best: int, outcome: str = "finished", per_epoch: int = PER_EPOCH) -> Record:

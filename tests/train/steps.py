@@ -28,7 +28,7 @@ from steepest.train.aot import Compiled
 from steepest.train.compiled import CompiledMethod
 from steepest.train.problem import SupervisedProblem
 from steepest.train.program import Traced
-from steepest.train.weights import Kept
+from steepest.train.weights import KeptWeights
 
 MODEL = "embedding-mlp(hidden=(6, 4), dropout=0.2, hidden_dropout=0.3)"
 TABLES = ("embeddings.0.weight", "embeddings.1.weight")
@@ -132,7 +132,7 @@ def run(
     losses = [info.loss for info in method.steps(problem, state, feed, 0, first)]
     losses += [info.loss for info in method.steps(problem, state, feed, first, steps - first)]
     after = {name: each.clone() for name, each in problem.model.state_dict().items()}
-    return Run(losses, start, Kept(problem.model, method, state).weights(), after, method, state)
+    return Run(losses, start, KeptWeights(problem.model, method, state).weights(), after, method, state)
 
 
 def eager(

@@ -25,7 +25,7 @@ from steepest.train.compiled import CompiledMethod, Programs
 from steepest.train.cuda_graph import Replay, pointed
 from steepest.train.cuda_method import ReplayedMethod
 from steepest.train.problem import SupervisedProblem
-from steepest.train.program import Changing, Program, State, trace
+from steepest.train.program import Changing, Program, StepState, trace
 from tests.train.steps import MODEL, STEPS, TABLES, distance, eager, in_float64, run, table, without_compiling
 
 
@@ -229,7 +229,7 @@ def step_elsewhere(data, text: str, model: Any = MODEL, **options: Any) -> Any:
         )
         changing = Changing(batch, torch.empty(len(c)), torch.empty(4000, dtype=torch.int16), {})
     program = Program(problem, rule, past, tuple(c), None, options.get("clip"))
-    return trace(program, State.of(problem, rule, None), changing).graph.graph
+    return trace(program, StepState.of(problem, rule, None), changing).graph.graph
 
 
 def on_the_host(graph: Any) -> list[Any]:

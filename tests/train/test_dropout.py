@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from steepest.train.dropout import LEVELS, Dropout, StepDropout, masked, random_bits, source
+from steepest.train.dropout import LEVELS, SeededDropout, StepDropout, masked, random_bits, source
 
 
 @pytest.mark.parametrize("p", [0.0, 1e-4, 0.1, 0.5, 0.9, 0.9999, 1.0])
@@ -76,7 +76,7 @@ def test_each_call_begins_at_the_next_four_numbers(count: int) -> None:
 def test_only_dropout_is_replaced_and_only_in_training() -> None:
     net = nn.Sequential(nn.Linear(3, 5), nn.Dropout(0.5), nn.Dropout(0.0))
     x = torch.ones(2, 3)
-    with Dropout(lambda count: torch.full((count,), -LEVELS // 2, dtype=torch.int16)) as seen:
+    with SeededDropout(lambda count: torch.full((count,), -LEVELS // 2, dtype=torch.int16)) as seen:
         assert bool((net(x) == 0).all())
         assert torch.equal(net.eval()(x), net[0](x))
         F.dropout(x, 0.5, False)
@@ -86,7 +86,7 @@ def test_only_dropout_is_replaced_and_only_in_training() -> None:
 
 
 def test_the_default_of_the_function_is_torchs() -> None:
-    with Dropout(lambda count: torch.zeros(count, dtype=torch.int16)):
+    with SeededDropout(lambda count: torch.zeros(count, dtype=torch.int16)):
         assert F.dropout(torch.ones(2)).tolist() == [2.0, 2.0]
 
 

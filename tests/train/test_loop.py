@@ -17,7 +17,7 @@ from steepest.models import build_model
 from steepest.optim import make_rule
 from steepest.optim.method import GradientMethod, Method, StepInfo
 from steepest.recipe import Recipe
-from steepest.record.schema import Point, Record, RunKey
+from steepest.record.schema import CurvePoint, Record, RunKey
 from steepest.schedules import make_schedule
 from steepest.sweep.plan import whole_spec
 from steepest.train import loop
@@ -116,7 +116,7 @@ def test_divergence_is_recorded_with_its_step(data) -> None:
 def test_overfitting_is_worse_validation_with_better_training(values, training, epochs, expected) -> None:
     for sign, higher in ((1, False), (-1, True)):
         curve = [
-            Point(step=i, epoch=epochs * i / 2, seconds=0, gradients=i, train_loss=loss,
+            CurvePoint(step=i, epoch=epochs * i / 2, seconds=0, gradients=i, train_loss=loss,
                   validation={"m": sign * value})
             for i, (value, loss) in enumerate(zip(values, training, strict=True))
         ]  # fmt: skip

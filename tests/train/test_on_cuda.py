@@ -15,7 +15,7 @@ from steepest.schedules import make_schedule
 from steepest.sweep.contestants import whole_spec
 from steepest.train.cuda_method import ReplayedMethod, has_triton
 from steepest.train.loop import train
-from steepest.train.stack import Member, train_stack
+from steepest.train.stack import StackedRun, train_stack
 from tests.train.steps import MODEL, STEPS, distance, eager, in_float64, run, table
 
 DEVICE = "cuda"
@@ -83,7 +83,7 @@ def test_stacked_runs_are_the_runs_alone(data, compiling: bool) -> None:
         recipe = Recipe(data=data.fingerprint, model=MODEL, optimizer=whole_spec(rule), schedule="cosine",
                         steps=STEPS, batch_size=16, metric="log_loss", precision="float64")  # fmt: skip
         key = RunKey(name="adam", recipe=recipe.id, seed=seed, phase="final")
-        members.append(Member(data, recipe, key, eager(str(whole_spec(rule)))))
+        members.append(StackedRun(data, recipe, key, eager(str(whole_spec(rule)))))
     found = train_stack(members, evaluations=3, keep_last=True, compiling=compiling, device=DEVICE)
     for each, together in zip(members, found, strict=True):
         alone = train(

@@ -25,7 +25,7 @@ from steepest.train.program import (
     Changing,
     NotTraceableError,
     Program,
-    State,
+    StepState,
     changed,
     flat_changing,
     step_of,
@@ -282,7 +282,7 @@ def test_models_that_cannot_be_one_program_are_told(data, which: str) -> None:
 def test_all_between_reading_and_writing_can_be_mapped_over_runs(data) -> None:
     """Batch norm, dropout, duplicates, clipping and rows; two stacked runs move as each of them alone does."""
     method = one_program("adam", clip=0.3, tables=TABLES)
-    runs: list[tuple[Program, State, Changing]] = []
+    runs: list[tuple[Program, StepState, Changing]] = []
     for seed in (0, 1):
         problem = problem_of(data, seed=seed, weights=WEIGHTS)
         state = method.init(problem)
@@ -294,7 +294,7 @@ def test_all_between_reading_and_writing_can_be_mapped_over_runs(data) -> None:
     assert any("running_mean" in name for name in runs[0][1].buffers)
 
     def moved(state: Any, changing: list[Tensor]) -> tuple[Any, ...]:
-        there, then = State(**state), changed(example, changing)
+        there, then = StepState(**state), changed(example, changing)
         found = program.moved(there, *program.gathered(there, then), then)
         return tuple(vars(found).values())
 

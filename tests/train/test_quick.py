@@ -9,23 +9,23 @@ import pytest
 import torch
 
 from steepest.optim import make_rule
-from steepest.optim.rows import Quick, Rows
+from steepest.optim.rows import Quick, RowTable
 from steepest.rng import stream
 from steepest.train.program import trace_closed_form
 
 MOVING = ["adam", "adamw(lr=0.01, weight_decay=0.1)", "momentum", "nesterov", "sgd(weight_decay=0.1)"]
 
 
-def lagging(text: str) -> Rows:
+def lagging(text: str) -> RowTable:
     draw = stream(3, "data", 7)
-    rows = Rows(make_rule(text), torch.from_numpy(draw.standard_normal((11, 3))))
+    rows = RowTable(make_rule(text), torch.from_numpy(draw.standard_normal((11, 3))))
     for _ in range(40):
         ids = torch.from_numpy(np.unique(draw.integers(0, 11, 2)))
         rows.update(ids, torch.from_numpy(draw.standard_normal((len(ids), 3))))
     return rows
 
 
-def quick(rows: Rows, count: int, calls: list[int]) -> Quick:
+def quick(rows: RowTable, count: int, calls: list[int]) -> Quick:
     form = rows.past.form
     assert form is not None
     none = np.zeros(count, dtype=np.int64)

@@ -19,7 +19,7 @@ from steepest.data.table import Table, read_table
 from steepest.data.variants import Variant
 from steepest.errors import DataError, SteepestError
 from steepest.experiment.data import Datasets
-from steepest.experiment.teachers import Teacher
+from steepest.experiment.teachers import LoadedTeacher
 from steepest.procedures import make_procedure
 from steepest.procedures.teaching import SavedTeacher
 from steepest.record.store import Folder
@@ -64,7 +64,7 @@ def taught_by(tmp_path_factory: pytest.TempPathFactory, churn_csv: Path) -> Path
 
 
 def answers_of(folder: Path, table: Table) -> torch.Tensor:
-    found = Teacher(SavedTeacher(str(folder))).teach(*table.make(None), table)
+    found = LoadedTeacher(SavedTeacher(str(folder))).teach(*table.make(None), table)
     assert found.train.answers is not None
     return found.train.answers
 
@@ -85,7 +85,7 @@ def test_answers_of_numbers_are_in_the_students_unit(churn_csv: Path, tmp_path: 
     run(tmp_path / "all.csv", tmp_path / "x", target="minutes")
     few = read_table(tmp_path / "all.csv", target="minutes").vary(Variant("100"))[0]
     source = read_table(tmp_path / "all.csv", target="minutes")
-    made = Teacher(SavedTeacher(str(tmp_path / "x"))).teach(few, source.pipeline, source)
+    made = LoadedTeacher(SavedTeacher(str(tmp_path / "x"))).teach(few, source.pipeline, source)
     right = st.load(tmp_path / "x" / "model").predict(frame[few.rows["train"].numpy()])
     assert made.train.answers is not None
     found = made.train.answers[:, 0].double() * few.target_scale.sd + few.target_scale.mean
@@ -211,7 +211,7 @@ def test_images_are_no_rows_of_a_table(taught_by: Path, tmp_path: Path) -> None:
 def test_rows_with_another_meaning_are_refused(taught_by: Path, churn_csv: Path) -> None:
     table = read_table(churn_csv, target="churned")
     data, pipeline = table.make(None)
-    teacher = Teacher(SavedTeacher(str(taught_by)))
+    teacher = LoadedTeacher(SavedTeacher(str(taught_by)))
     moved = replace(data, rows={**data.rows, "train": data.rows["train"].roll(1)})
     with pytest.raises(DataError, match="reads another 'churned' in"):
         teacher.teach(moved, pipeline, table)

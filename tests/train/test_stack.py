@@ -23,7 +23,7 @@ from steepest.train.callback import Callback, Hooks
 from steepest.train.compiled import CompiledMethod
 from steepest.train.loop import train
 from steepest.train.program import NotTraceableError
-from steepest.train.stack import Member, train_stack
+from steepest.train.stack import StackedRun, train_stack
 from tests.train.steps import MODEL, TABLES, table, without_compiling
 
 STEPS = 40
@@ -57,7 +57,7 @@ def data():
 
 def member(
     data, seed: int, text: str, kind: Any = GradientMethod, tables=(), schedule="cosine", **changes
-) -> Member:
+) -> StackedRun:
     rule = make_rule(text)
     values = {"steps": STEPS, "batch_size": 16, "metric": "log_loss", "clip": 0.5, **changes}
     recipe = Recipe(
@@ -65,7 +65,7 @@ def member(
     )
     key = RunKey(name=rule.called, recipe=recipe.id, seed=seed, phase="final")
     method = kind(rule, make_schedule(schedule, STEPS), recipe.clip, tables)
-    return Member(data, recipe, key, method)
+    return StackedRun(data, recipe, key, method)
 
 
 HOW: dict[str, Any] = {"evaluations": 4, "metrics": ("accuracy",), "read_test": True, "keep_last": True}
@@ -190,7 +190,7 @@ class Stop(Callback):
             view.stop("enough")
 
 
-def hooked(given: Member, *callbacks) -> Member:
+def hooked(given: StackedRun, *callbacks) -> StackedRun:
     """Return a run with callbacks."""
     hooks = Hooks(callbacks, given.method.schedule)
     return replace(given, hooks=hooks, method=replace(given.method, schedule=hooks.control.rate))
@@ -201,7 +201,7 @@ def test_runs_that_end_do_not_touch_the_others(data, monkeypatch) -> None:
     without_compiling(monkeypatch)
     how: dict[str, Any] = {"tables": TABLES, "precision": "float64"}
 
-    def members(kind: Any) -> list[Member]:
+    def members(kind: Any) -> list[StackedRun]:
         return [
             member(data, 0, "sgd(lr=1e200)", kind, **how),
             hooked(member(data, 1, "sgd(lr=0.1)", kind, **how), Stop()),

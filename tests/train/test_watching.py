@@ -15,7 +15,7 @@ from steepest.recipe import Recipe
 from steepest.record.schema import Record, RunKey
 from steepest.rng import stream
 from steepest.train.loop import train
-from steepest.train.stack import Member, train_stack
+from steepest.train.stack import StackedRun, train_stack
 
 
 def _data():
@@ -99,9 +99,9 @@ def test_tables_by_rows_are_watched_as_whole_ones() -> None:
 
 
 def test_runs_of_a_stack_are_watched_as_alone() -> None:
-    def member(seed: int) -> Member:
+    def member(seed: int) -> StackedRun:
         key = RunKey(name="adam", recipe=_recipe().id, seed=seed, phase="final")
-        return Member(DATA, _recipe(), key, GradientMethod(make_rule("adam(lr=0.01)"), lambda step: 1.0))
+        return StackedRun(DATA, _recipe(), key, GradientMethod(make_rule("adam(lr=0.01)"), lambda step: 1.0))
 
     found = train_stack([member(0), member(1)], evaluations=3, compiling=False, watch=("norms", "gradients"))
     for seed, each in enumerate(found):

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from steepest.checking.differences import derivative
-from steepest.checking.gradients import OWN_BACKWARD, Autograd, Compared, Point
+from steepest.checking.gradients import OWN_BACKWARD, Autograd, CheckedPoint, Compared
 from steepest.checking.result import Fault, indexed
-from steepest.checking.watching import Event
+from steepest.checking.watching import FunctionEvent
 
 CLOSE = 1e-6
 """Two vectors are the same pattern up to this share of the larger one."""
@@ -27,7 +27,7 @@ MOST_DIAGONAL = 256
 
 
 @dataclass(frozen=True)
-class Case:
+class WrongGradient:
     """A tensor with a wrong gradient, and everything that is known.
 
     Attributes:
@@ -37,7 +37,7 @@ class Case:
         name: of the tensor.
     """
 
-    point: Point
+    point: CheckedPoint
     autograd: Autograd
     compared: dict[str, Compared]
     name: str
@@ -100,7 +100,7 @@ def differences_of(compared: Compared, places: list[int]) -> Tensor:
     return torch.tensor([by_place[place].difference for place in places], dtype=torch.float64)
 
 
-def why(case: Case) -> Fault:
+def why(case: WrongGradient) -> Fault:
     """Return the likeliest cause of a wrong gradient."""
     for rule in (
         _not_finite, _kink, _overwritten, _cut, _nothing, _swapped, _factor, _times_tensor, _transposed, _diagonal,
@@ -117,7 +117,7 @@ def why(case: Case) -> Fault:
     )
 
 
-def _not_finite(case: Case) -> Fault | None:
+def _not_finite(case: WrongGradient) -> Fault | None:
     bad = [each for each in case.mine.elements if not math.isfinite(each.autograd)]
     if not bad:
         return None
@@ -134,7 +134,7 @@ def _not_finite(case: Case) -> Fault | None:
     )
 
 
-def _kink(case: Case) -> Fault | None:
+def _kink(case: WrongGradient) -> Fault | None:
     worst = case.mine.check.worst
     if not worst.kink:
         return None
@@ -148,7 +148,7 @@ def _kink(case: Case) -> Fault | None:
     )
 
 
-def _overwritten(case: Case) -> Fault | None:
+def _overwritten(case: WrongGradient) -> Fault | None:
     if not case.autograd.changed:
         return None
     names = ", ".join(case.autograd.changed)
@@ -163,7 +163,7 @@ def _overwritten(case: Case) -> Fault | None:
     )
 
 
-def _cut(case: Case) -> Fault | None:
+def _cut(case: WrongGradient) -> Fault | None:
     for event in case.autograd.events:
         found = cut_by(case, event)
         if found is not None:
@@ -171,7 +171,7 @@ def _cut(case: Case) -> Fault | None:
     return None
 
 
-def cut_by(case: Case, event: Event) -> Fault | None:
+def cut_by(case: WrongGradient, event: FunctionEvent) -> Fault | None:
     """Return the fault that an event of cutting a graph means."""
     updated = case.point.subject.updated() if event.kind == "no grad" else []
     if updated:
@@ -199,7 +199,7 @@ def cut_by(case: Case, event: Event) -> Fault | None:
     return None
 
 
-def _nothing(case: Case) -> Fault | None:
+def _nothing(case: WrongGradient) -> Fault | None:
     if bool((case.gradient != 0).any()):
         return None
     none = case.autograd.gradients[case.name] is None
@@ -216,7 +216,7 @@ def _nothing(case: Case) -> Fault | None:
     )
 
 
-def _swapped(case: Case) -> Fault | None:
+def _swapped(case: WrongGradient) -> Fault | None:
     for name, other in case.compared.items():
         theirs = case.autograd.gradients[name]
         if name == case.name or theirs is None or other.check.ok:
@@ -233,7 +233,7 @@ def _swapped(case: Case) -> Fault | None:
     return None
 
 
-def _factor(case: Case) -> Fault | None:
+def _factor(case: WrongGradient) -> Fault | None:
     g, d = case.gradient, case.difference
     if not bool((g != 0).any()):
         return None
@@ -253,7 +253,7 @@ def _factor(case: Case) -> Fault | None:
     )
 
 
-def _meaning(case: Case, factor: float) -> str:
+def _meaning(case: WrongGradient, factor: float) -> str:
     """Return what a factor may be: the number of rows or of elements."""
     shape = case.point.base[case.name].shape
     for number, what in (
@@ -278,7 +278,7 @@ def _fraction(value: float) -> str:
     return str(near) if near and abs(float(near) - value) <= CLOSE * abs(value) else ""
 
 
-def _times_tensor(case: Case) -> Fault | None:
+def _times_tensor(case: WrongGradient) -> Fault | None:
     g = case.gradient
     for what, factor in _factors(case):
         values = factor.reshape(-1)[case.places]
@@ -307,7 +307,7 @@ CHANGES: tuple[tuple[str, Callable[[Tensor], Tensor]], ...] = (
 )
 
 
-def _factors(case: Case) -> Iterator[tuple[str, Tensor]]:
+def _factors(case: WrongGradient) -> Iterator[tuple[str, Tensor]]:
     """Yield tensors of the shape of the gradient that may be missing as a factor."""
     shape = case.point.base[case.name].shape
     point = case.point
@@ -326,7 +326,7 @@ def _factors(case: Case) -> Iterator[tuple[str, Tensor]]:
             yield text.format(name), change(wide)
 
 
-def _transposed(case: Case) -> Fault | None:
+def _transposed(case: WrongGradient) -> Fault | None:
     shape = case.point.base[case.name].shape
     if len(shape) != 2 or shape[0] != shape[1]:
         return None
@@ -336,7 +336,7 @@ def _transposed(case: Case) -> Fault | None:
     return case.fault("transposed", "the gradient is transposed", "transpose it.")
 
 
-def _diagonal(case: Case) -> Fault | None:
+def _diagonal(case: WrongGradient) -> Fault | None:
     """Whether only the diagonal of the Jacobian was multiplied with, as in a softmax without its mixed terms."""
     point, tensor = case.point, case.point.base[case.name]
     if point.outputs.numel() != tensor.numel() or tensor.numel() > MOST_DIAGONAL or tensor.numel() < 2:
@@ -345,7 +345,7 @@ def _diagonal(case: Case) -> Fault | None:
     for place in case.places:
         alone = torch.zeros_like(point.cotangent)
         alone[place] = point.cotangent[place]
-        only = Point(point.subject, point.base, alone, point.outputs, point.changes)
+        only = CheckedPoint(point.subject, point.base, alone, point.outputs, point.changes)
         found.append(derivative(only.element(case.name, place), point.scale(case.name)).value)
     if not _alike(torch.tensor(found, dtype=torch.float64), case.gradient):
         return None
@@ -368,7 +368,7 @@ _MODIFIED = re.compile(r"output \d+ of (\w+)")
 def of_error(error: RuntimeError, names: Iterable[str]) -> Fault:
     """Return the fault that an exception of autograd means."""
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    events: list[Event] = getattr(error, "events", [])
+    events: list[FunctionEvent] = getattr(error, "events", [])
     places = list(names)
     if "inplace operation" in text or "in-place operation" in text:
         changes = [each for each in events if each.kind == "in place"]

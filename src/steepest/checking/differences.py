@@ -85,7 +85,7 @@ where the next order is not much smaller."""
 
 
 @dataclass(frozen=True)
-class Estimate:
+class FiniteDifference:
     """A derivative by finite differences.
 
     Attributes:
@@ -113,7 +113,7 @@ class Estimate:
         return self.truncation + self.rounding
 
 
-def derivative(function: Function, scale: float = 1.0, noise: float | None = None) -> Estimate:
+def derivative(function: Function, scale: float = 1.0, noise: float | None = None) -> FiniteDifference:
     """Return the derivative of a function at distance 0.
 
     Args:
@@ -138,9 +138,9 @@ def derivative(function: Function, scale: float = 1.0, noise: float | None = Non
     if noise is None:
         noise = noise_of(function, scale)
     middle = function(0.0)
-    kinks: list[tuple[Estimate, float]] = []
-    others: list[Estimate] = []
-    best: Estimate | None = None
+    kinks: list[tuple[FiniteDifference, float]] = []
+    others: list[FiniteDifference] = []
+    best: FiniteDifference | None = None
     for i in range(TRIES):
         found, spread = _extrapolated(function, middle, FIRST * scale * SMALLER**i, noise)
         if found.kink:
@@ -164,7 +164,9 @@ def derivative(function: Function, scale: float = 1.0, noise: float | None = Non
     return _chosen(best, kinks, others)
 
 
-def _chosen(best: Estimate | None, kinks: list[tuple[Estimate, float]], others: list[Estimate]) -> Estimate:
+def _chosen(
+    best: FiniteDifference | None, kinks: list[tuple[FiniteDifference, float]], others: list[FiniteDifference]
+) -> FiniteDifference:
     if kinks:
         kink, gap = kinks[-1]
         if best is None or SAFETY * best.error > RESOLVED * gap:
@@ -177,7 +179,9 @@ def _chosen(best: Estimate | None, kinks: list[tuple[Estimate, float]], others: 
     return replace(others[-1], edge=True)
 
 
-def _extrapolated(function: Function, middle: float, step: float, noise: float) -> tuple[Estimate, _Spread]:
+def _extrapolated(
+    function: Function, middle: float, step: float, noise: float
+) -> tuple[FiniteDifference, _Spread]:
     steps = [step, step / 2, step / 4]
     above, below = [function(h) for h in steps], [function(-h) for h in steps]
     d = [(up - down) / (2 * h) for up, down, h in zip(above, below, steps, strict=True)]
@@ -195,7 +199,7 @@ def _extrapolated(function: Function, middle: float, step: float, noise: float) 
         outer = (below[1] - below[0]) / steps[1], (above[0] - above[1]) / steps[1]
         truncation = max(truncation, abs(outer[0] - left), abs(outer[1] - right))
     spread = _Spread(abs(d[0] - value), bends[-1], abs(bends[0] - bends[-1]), gap)
-    return Estimate(value, truncation, rounding, step, left, right, kink), spread
+    return FiniteDifference(value, truncation, rounding, step, left, right, kink), spread
 
 
 @dataclass(frozen=True)
@@ -215,7 +219,9 @@ class _Spread:
     gap: float
 
 
-def _missed(function: Function, middle: float, found: Estimate, spread: _Spread, noise: float) -> float:
+def _missed(
+    function: Function, middle: float, found: FiniteDifference, spread: _Spread, noise: float
+) -> float:
     """Return what a much smaller step shows that the errors have not; 0 where it has the same slope and no kink."""
     step = found.step * ONCE_MORE
     above, below = function(step), function(-step)

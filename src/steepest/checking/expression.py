@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from steepest.checking.differences import SAFETY, Estimate, derivative, noise_of
+from steepest.checking.differences import SAFETY, FiniteDifference, derivative, noise_of
 from steepest.checking.grammar import CONSTANTS, FUNCTIONS, OPERATORS, Operation, names, parse
 from steepest.errors import OptionError
 
@@ -86,7 +86,7 @@ class Derivative:
     variable: str
     by_steps: float
     autograd: float
-    estimate: Estimate
+    estimate: FiniteDifference
     tolerance: float
     cause: str
 
@@ -346,7 +346,7 @@ def _derivatives(tree: ast.expr, graph: _Graph, result: Tensor, nodes: tuple[Nod
     return found
 
 
-def _cause(value: float, varies: float, autograd: float, estimate: Estimate, tolerance: float) -> str:
+def _cause(value: float, varies: float, autograd: float, estimate: FiniteDifference, tolerance: float) -> str:
     if not math.isfinite(value):
         return f"the value is {value} here: a function is outside its domain, or overflows"
     if not math.isfinite(autograd):

@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import torch
 
-from steepest.checking.causes import Case, of_error, why
+from steepest.checking.causes import WrongGradient, of_error, why
 from steepest.checking.gradients import (
     AT_ZERO,
     Autograd,
-    Point,
+    CheckedPoint,
     by_autograd,
     compare,
     gradients_of,
@@ -24,14 +24,14 @@ from steepest.checking.jumps import jumps
 from steepest.checking.matrices import matrices_of
 from steepest.checking.notes import notes_on, padding, second
 from steepest.checking.result import Fault, GradientCheck
-from steepest.checking.subject import Subject
+from steepest.checking.subject import CheckedFunction
 from steepest.checking.watching import DigitLoss
 
 WRONG = 1e-3
 """The error of a gradient in 32 bits, as a share of the largest effect of a tensor, above which its digits are lost."""
 
 
-def check_function(subject: Subject) -> GradientCheck:
+def check_function(subject: CheckedFunction) -> GradientCheck:
     """Return what is right and wrong with a function's derivatives.
 
     Example:
@@ -55,8 +55,8 @@ def _one_thread() -> Generator[None]:
         torch.set_num_threads(before)
 
 
-def _checked(subject: Subject) -> GradientCheck:
-    point = Point.of(subject)
+def _checked(subject: CheckedFunction) -> GradientCheck:
+    point = CheckedPoint.of(subject)
     about = GradientCheck(
         title=subject.title,
         kind=subject.kind,
@@ -79,7 +79,9 @@ def _checked(subject: Subject) -> GradientCheck:
         name: compare(point, name, autograd.gradients[name], left_out.get(name)) for name in point.base
     }
     faults = [
-        why(Case(point, autograd, compared, name)) for name, each in compared.items() if not each.check.ok
+        why(WrongGradient(point, autograd, compared, name))
+        for name, each in compared.items()
+        if not each.check.ok
     ]
     faults = _once(faults)
     if not faults:
@@ -104,7 +106,7 @@ def _once(faults: Sequence[Fault]) -> list[Fault]:
     return list(found.values())
 
 
-def _early(point: Point) -> Fault | None:
+def _early(point: CheckedPoint) -> Fault | None:
     """Return what makes a comparison of derivatives meaningless."""
     if not bool(point.outputs.isfinite().all()):
         bad = point.outputs[~point.outputs.isfinite()][0]
@@ -126,14 +128,14 @@ def _early(point: Point) -> Fault | None:
     return None
 
 
-def _narrow(point: Point, autograd: Autograd) -> list[Fault]:
+def _narrow(point: CheckedPoint, autograd: Autograd) -> list[Fault]:
     """Return the fault that the gradient has few right digits in 32 bits, as a network is trained."""
     rounded = {name: each.float().double() for name, each in point.base.items()}
     subject = point.subject
     if any(each.kind == "narrow" for each in autograd.events):
         return []
     try:
-        wide = by_autograd(Point(subject, rounded, point.cotangent, point.outputs, point.changes))
+        wide = by_autograd(CheckedPoint(subject, rounded, point.cotangent, point.outputs, point.changes))
         leaves = {name: each.float().requires_grad_(True) for name, each in rounded.items()}
         outputs = subject.outputs({name: each.clone() for name, each in leaves.items()})
         total = (point.cotangent.to(outputs.dtype) * outputs).sum()

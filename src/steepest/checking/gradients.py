@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from steepest.checking.differences import SAFETY, Estimate, derivative, noise_of
+from steepest.checking.differences import SAFETY, FiniteDifference, derivative, noise_of
 from steepest.checking.result import Element, TensorCheck
-from steepest.checking.subject import Subject
-from steepest.checking.watching import Event, watched
+from steepest.checking.subject import CheckedFunction
+from steepest.checking.watching import FunctionEvent, watched
 from steepest.rng import stream
 
 MOST = 32
@@ -41,7 +41,7 @@ OWN_BACKWARD = "autograd function"
 
 
 @dataclass
-class Point:
+class CheckedPoint:
     """A function at the tensors where it is checked.
 
     Attributes:
@@ -53,7 +53,7 @@ class Point:
         precision: of the coarsest type that it computes in; 0 where that is the one of the tensors.
     """
 
-    subject: Subject
+    subject: CheckedFunction
     base: dict[str, Tensor]
     cotangent: Tensor
     outputs: Tensor
@@ -61,7 +61,7 @@ class Point:
     precision: float = 0.0
 
     @classmethod
-    def of(cls, subject: Subject) -> Point:
+    def of(cls, subject: CheckedFunction) -> CheckedPoint:
         """Return a function at its own tensors."""
         outputs = subject.outputs({name: each.clone() for name, each in subject.tensors.items()})
         outputs = outputs.detach().double()
@@ -116,11 +116,11 @@ class Autograd:
     """
 
     gradients: dict[str, Tensor | None]
-    events: list[Event]
+    events: list[FunctionEvent]
     changed: list[str]
 
 
-def by_autograd(point: Point) -> Autograd:
+def by_autograd(point: CheckedPoint) -> Autograd:
     """Return the gradients by autograd.
 
     Raises:
@@ -176,7 +176,9 @@ class Compared:
         return self.check.largest > 0 and bool(exact) and not any(exact)
 
 
-def compare(point: Point, name: str, gradient: Tensor | None, left_out: Tensor | None = None) -> Compared:
+def compare(
+    point: CheckedPoint, name: str, gradient: Tensor | None, left_out: Tensor | None = None
+) -> Compared:
     """Return a tensor's derivatives by autograd against finite differences.
 
     Args:
@@ -239,7 +241,7 @@ def _share(element: Element) -> float:
 
 
 def _element(
-    index: tuple[int, ...], autograd: float, estimate: Estimate, largest: float, strict: bool
+    index: tuple[int, ...], autograd: float, estimate: FiniteDifference, largest: float, strict: bool
 ) -> Element:
     """Return an element; at a kink only a person's own backward is held to lie between the two slopes."""
     tolerance = (
@@ -269,7 +271,13 @@ def _finite(value: float) -> float:
 
 
 def _search(
-    point: Point, name: str, flat: Tensor, direction: Tensor, places: list[int], largest: float, noise: float
+    point: CheckedPoint,
+    name: str,
+    flat: Tensor,
+    direction: Tensor,
+    places: list[int],
+    largest: float,
+    noise: float,
 ) -> int | None:
     """Return an element whose derivative is wrong, found by halving a direction; None if the direction is right."""
     if _agrees(point, name, flat, direction, places, largest, noise):
@@ -281,7 +289,13 @@ def _search(
 
 
 def _agrees(
-    point: Point, name: str, flat: Tensor, direction: Tensor, places: list[int], largest: float, noise: float
+    point: CheckedPoint,
+    name: str,
+    flat: Tensor,
+    direction: Tensor,
+    places: list[int],
+    largest: float,
+    noise: float,
 ) -> bool:
     some = torch.zeros_like(direction)
     some[places] = direction[places]

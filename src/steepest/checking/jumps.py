@@ -9,9 +9,9 @@ from functools import partial
 import torch
 
 from steepest.checking.differences import noise_of
-from steepest.checking.gradients import Point
+from steepest.checking.gradients import CheckedPoint
 from steepest.checking.result import Fault
-from steepest.checking.watching import Event
+from steepest.checking.watching import FunctionEvent
 from steepest.rng import stream
 
 LINES = 3
@@ -30,7 +30,7 @@ POLE = 10.0
 """Values on both sides that differ by more than so many times the values elsewhere on the line are those of a pole."""
 
 
-def jumps(point: Point, events: list[Event]) -> list[Fault]:
+def jumps(point: CheckedPoint, events: list[FunctionEvent]) -> list[Fault]:
     """Return the fault that the function is not continuous, where a line through the point crosses a jump.
 
     Args:
@@ -66,7 +66,7 @@ def jumps(point: Point, events: list[Event]) -> list[Fault]:
     return []
 
 
-def _along(point: Point, directions: dict[str, torch.Tensor], t: float) -> float:
+def _along(point: CheckedPoint, directions: dict[str, torch.Tensor], t: float) -> float:
     return point.value({name: point.base[name] + each * t for name, each in directions.items()})
 
 

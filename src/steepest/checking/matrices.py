@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from steepest.checking.differences import SAFETY, derivative
-from steepest.checking.gradients import RELATIVE, Point, gradients_of
+from steepest.checking.gradients import RELATIVE, CheckedPoint, gradients_of
 from steepest.checking.subject import WithLoss
 from steepest.curvature import Curvature
 from steepest.curvature.dense import jacobian, matrix
@@ -124,7 +124,9 @@ class Matrices:
         ]
 
 
-def matrices_of(point: Point, left_out: Mapping[str, Tensor] = MappingProxyType({})) -> Matrices | None:
+def matrices_of(
+    point: CheckedPoint, left_out: Mapping[str, Tensor] = MappingProxyType({})
+) -> Matrices | None:
     """Return the matrices of a function; None where it has too many parameters, or no second derivatives.
 
     Args:
@@ -191,7 +193,7 @@ def _eigenvalues(of: Tensor) -> Tensor:
 
 
 def _parts(
-    point: Point,
+    point: CheckedPoint,
 ) -> tuple[Callable[[Mapping[str, Tensor]], Tensor], Callable[[Tensor], Tensor] | None]:
     """Return the outputs as a function of parameters, ``[1, K]``, and the loss of them, where one is on them."""
     subject, module = point.subject, point.subject.module
@@ -209,7 +211,7 @@ def _parts(
 
 
 def _slope_along(
-    point: Point, parameters: Mapping[str, Tensor], u: Tensor, v: Tensor
+    point: CheckedPoint, parameters: Mapping[str, Tensor], u: Tensor, v: Tensor
 ) -> Callable[[float], float]:
     """Return u·∇L(w + s v) as a function of s."""
     sizes = [each.numel() for each in parameters.values()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from steepest.checking.gradients import Autograd, Compared, Point
+from steepest.checking.gradients import Autograd, CheckedPoint, Compared
 from steepest.checking.matrices import Matrices
 from steepest.checking.result import indexed
 from steepest.wording import counted, first_few
@@ -29,7 +29,7 @@ def padding(module: nn.Module | None, notes: list[str]) -> dict[str, Tensor]:
     return found
 
 
-def notes_on(point: Point, autograd: Autograd, compared: dict[str, Compared]) -> list[str]:
+def notes_on(point: CheckedPoint, autograd: Autograd, compared: dict[str, Compared]) -> list[str]:
     """Return notes on a check: what has no influence, where there is no derivative, what cannot be seen."""
     notes = _unlike(point)
     unused = [
@@ -50,7 +50,7 @@ def notes_on(point: Point, autograd: Autograd, compared: dict[str, Compared]) ->
     return notes
 
 
-def _unlike(point: Point) -> list[str]:
+def _unlike(point: CheckedPoint) -> list[str]:
     """Return a note where the outputs are of sizes so unlike that the small ones vanish in the combination."""
     sizes = (point.cotangent * point.outputs).abs()
     sizes = sizes[sizes > 0]

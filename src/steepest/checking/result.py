@@ -116,7 +116,8 @@ class GradientCheck:
         notes: what else is worth knowing.
         matrices: Jacobian, Hessian and Gauss-Newton matrix of a small function without faults, as
             :class:`~steepest.checking.matrices.Matrices`; else None.
-        timing: the time of a gradient both ways, as :class:`~steepest.checking.timing.Timings`, where it is wanted.
+        timing: the time of a gradient both ways, as :class:`~steepest.checking.timing.CheckTimings`, where it is
+            wanted.
     """
 
     title: str

@@ -27,7 +27,7 @@ SHARES = ("decay", "decay_rate", "rho", "gamma", "beta", "alpha")
 
 
 @dataclass(frozen=True)
-class Steps:
+class StudentSteps:
     """Parameters after every step, and what the update remembers.
 
     Attributes:
@@ -39,7 +39,7 @@ class Steps:
     slots: Mapping[str, Tensor]
 
 
-class State(dict[str, Any]):
+class StudentState(dict[str, Any]):
     """What an update remembers: what it has not stored yet is zero."""
 
     def __init__(self, zero: Any) -> None:
@@ -52,7 +52,7 @@ class State(dict[str, Any]):
 
 def run_student(
     student: Any, title: str, start: Tensor, gradients: Tensor, hyper: Mapping[str, Any]
-) -> Steps:
+) -> StudentSteps:
     """Return what a person's update makes of gradients.
 
     Args:
@@ -99,14 +99,14 @@ def run_student(
         ) from error
 
 
-def _by_number(student: Any, start: Tensor, gradients: Tensor, hyper: Mapping[str, Any]) -> Steps:
+def _by_number(student: Any, start: Tensor, gradients: Tensor, hyper: Mapping[str, Any]) -> StudentSteps:
     """Run an update that is of single numbers, one element after another."""
     found = [
         _function(student, start[i : i + 1], gradients[:, i : i + 1], hyper, lambda each: each.item())
         for i in range(len(start))
     ]
     names = found[0].slots
-    return Steps(
+    return StudentSteps(
         torch.cat([each.parameters for each in found], 1),
         {name: torch.cat([each.slots[name] for each in found], 1) for name in names},
     )
@@ -118,10 +118,10 @@ def _function(
     gradients: Tensor,
     hyper: Mapping[str, Any],
     made: Callable[[Tensor], Any],
-) -> Steps:
+) -> StudentSteps:
     names = list(inspect.signature(student).parameters.values())
     w = made(start)
-    state = State(made(start))
+    state = StudentState(made(start))
     slots: dict[str, Any] = {}
     parameters: list[Tensor] = []
     history: dict[str, list[Tensor]] = {}
@@ -136,14 +136,14 @@ def _function(
             flat = _flat(value, start)
             if name not in STEP and flat.shape == start.shape:
                 history.setdefault(name, []).append(flat)
-    return Steps(
+    return StudentSteps(
         torch.stack(parameters),
         {name: torch.stack(each) for name, each in history.items() if len(each) == len(gradients)},
     )
 
 
 def _bound(
-    names: Sequence[inspect.Parameter], w: Any, gradient: Tensor, step: int, state: State, slots: dict[str, Any],
+    names: Sequence[inspect.Parameter], w: Any, gradient: Tensor, step: int, state: StudentState, slots: dict[str, Any],
     hyper: Mapping[str, Any], made: Callable[[Tensor], Any], kept: list[Tensor],
 ) -> dict[str, Any]:  # fmt: skip
     """Return the arguments of one step, by their names; those of unknown names are slots that begin with zeros."""
@@ -191,7 +191,7 @@ def _meaning(name: str, hyper: Mapping[str, Any], taken: set[str]) -> Any:
     return None
 
 
-def _taken(result: Any, w: Any, state: State, slots: dict[str, Any], given: list[str]) -> Any:
+def _taken(result: Any, w: Any, state: StudentState, slots: dict[str, Any], given: list[str]) -> Any:
     """Return the new parameter of what an update returned, and keep the rest."""
     if result is None:
         return w.detach().clone() if isinstance(w, Tensor) else w
@@ -218,7 +218,7 @@ def _flat(value: Any, like: Tensor) -> Tensor:
 
 def _optimizer(
     kind: type[torch.optim.Optimizer], title: str, start: Tensor, gradients: Tensor, hyper: Mapping[str, Any]
-) -> Steps:
+) -> StudentSteps:
     weight = torch.nn.Parameter(start.clone())
     names = list(inspect.signature(kind).parameters)[1:]
     given = {name: meant for name in names if (meant := _meaning(name, hyper, set(names))) is not None}
@@ -240,4 +240,4 @@ def _optimizer(
             f"{title} fails: {type(error).__name__}: {first_line(error)}",
             hint="it is a torch optimizer: mend its step.",
         ) from error
-    return Steps(torch.stack(parameters), {name: torch.stack(each) for name, each in history.items()})
+    return StudentSteps(torch.stack(parameters), {name: torch.stack(each) for name, each in history.items()})

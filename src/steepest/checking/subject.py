@@ -43,7 +43,7 @@ TABLE = Shape("classification", {"a": 5, "b": 4}, ("u", "v"), 3)
 
 
 @dataclass
-class Subject:
+class CheckedFunction:
     """A function of named tensors.
 
     Attributes:
@@ -173,7 +173,7 @@ def _named(result: Any) -> str:
     return "a Python number" if isinstance(result, int | float) else f"a {type(result).__name__}"
 
 
-def open_subject(what: Any, inputs: str | Mapping[str, Any] | Sequence[Any] | None = None) -> Subject:
+def open_subject(what: Any, inputs: str | Mapping[str, Any] | Sequence[Any] | None = None) -> CheckedFunction:
     """Return what is to be checked as a function of tensors.
 
     Args:
@@ -226,9 +226,9 @@ def load(what: Any) -> tuple[Any, str]:
 def _subject(
     title: str, kind: str, call: Call, module: nn.Module | None, inputs: Inputs, where: str,
     by_name: tuple[str, ...] = (),
-) -> Subject:  # fmt: skip
+) -> CheckedFunction:  # fmt: skip
     if module is None:
-        return Subject(title, kind, call, inputs, inputs_from=where, by_name=by_name)
+        return CheckedFunction(title, kind, call, inputs, inputs_from=where, by_name=by_name)
     places = [each for name, each in inputs.items() if name not in by_name]
     module = made(module, places, {name: inputs[name] for name in by_name})
     norms = settle(module)
@@ -239,7 +239,7 @@ def _subject(
         if norms
         else []
     )
-    return Subject(
+    return CheckedFunction(
         title,
         kind,
         call,
@@ -347,7 +347,7 @@ def _given(
 def _tried(
     title: str, kind: str, call: Call, module: nn.Module | None, inputs: Inputs, where: str,
     by_name: tuple[str, ...] = (),
-) -> Subject:  # fmt: skip
+) -> CheckedFunction:  # fmt: skip
     """Return a function with inputs that it takes.
 
     Raises:
@@ -363,7 +363,7 @@ def _tried(
     return subject
 
 
-def _guessed(title: str, kind: str, call: Call, module: nn.Module | None, skip: int) -> Subject:
+def _guessed(title: str, kind: str, call: Call, module: nn.Module | None, skip: int) -> CheckedFunction:
     """Return the function with the first inputs that it takes."""
     rows = made_up_rows(TABLE)
     if module is None and not parameters_of(call):
@@ -387,7 +387,7 @@ def _guessed(title: str, kind: str, call: Call, module: nn.Module | None, skip: 
     )
 
 
-def _built_in(spec: grammar.Spec, text: str) -> Subject:
+def _built_in(spec: grammar.Spec, text: str) -> CheckedFunction:
     """Return a model of the library under the default loss of its task, or a loss, on made-up data."""
     name = spec.name.lower().replace("_", "-")
     if name in losses.entries:

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from steepest.checking.gradients import Point, by_autograd
-from steepest.checking.subject import Subject, open_subject
+from steepest.checking.gradients import CheckedPoint, by_autograd
+from steepest.checking.subject import CheckedFunction, open_subject
 from steepest.checking.telling import aligned
 from steepest.rng import torch_stream
 
@@ -47,7 +47,7 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Timings:
+class CheckTimings:
     """Times of networks of several sizes.
 
     Attributes:
@@ -80,7 +80,7 @@ class Timings:
         ]
 
 
-def timings(subject: Subject) -> Timings:
+def timings(subject: CheckedFunction) -> CheckTimings:
     """Return the time of one gradient of networks of several sizes, and of the function that is checked.
 
     Args:
@@ -95,11 +95,11 @@ def timings(subject: Subject) -> Timings:
         rows.append(_timed(f"network of width {width}", made, list(made.parameters)))
     autograd, differences = (_power(rows, kind) for kind in ("autograd", "differences"))
     rows.append(_timed(subject.title, subject, list(subject.parameters) or list(subject.tensors)))
-    return Timings(tuple(rows), autograd, differences)
+    return CheckTimings(tuple(rows), autograd, differences)
 
 
-def _timed(title: str, subject: Subject, names: Sequence[str]) -> Timing:
-    point = Point.of(subject)
+def _timed(title: str, subject: CheckedFunction, names: Sequence[str]) -> Timing:
+    point = CheckedPoint.of(subject)
     total = sum(point.base[name].numel() for name in names)
     largest = max(names, key=lambda name: point.base[name].numel())
     moved = point.element(largest, 0)

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from steepest.checking.expression import plain
-from steepest.checking.student import Steps, run_student
+from steepest.checking.student import StudentSteps, run_student
 from steepest.checking.subject import load
 from steepest.checking.telling import aligned
-from steepest.checking.variants import Variant, run_rule, variants
+from steepest.checking.variants import UpdateVariant, run_rule, variants
 from steepest.errors import OptionError
 from steepest.optim import make_rule
 from steepest.rng import stream
@@ -34,7 +34,7 @@ START = (1.0, -2.0, 0.5, 3.0)
 
 
 @dataclass(frozen=True)
-class Difference:
+class FirstDifference:
     """Where an update first differs from its rule.
 
     Attributes:
@@ -70,7 +70,7 @@ class UpdateCheck:
     rule: str
     steps: int
     slots: dict[str, str]
-    difference: Difference | None
+    difference: FirstDifference | None
     cause: str
     ratio: float | None
     largest: float
@@ -169,7 +169,7 @@ ALIASES = {
 }
 
 
-def _named(theirs: Steps, right: Steps) -> dict[str, str]:
+def _named(theirs: StudentSteps, right: StudentSteps) -> dict[str, str]:
     """Return the person's name for every slot of a rule: the same, a usual one, or the only one that is left."""
     free = list(theirs.slots)
     found: dict[str, str] = {}
@@ -185,7 +185,9 @@ def _named(theirs: Steps, right: Steps) -> dict[str, str]:
     return found
 
 
-def _first(theirs: Steps, right: Steps, named: dict[str, str], start: Tensor) -> Difference | None:
+def _first(
+    theirs: StudentSteps, right: StudentSteps, named: dict[str, str], start: Tensor
+) -> FirstDifference | None:
     """Return the first difference: by step, in a step the slots before the parameter, which is made of them."""
     values = [(name, theirs.slots[mine], right.slots[name]) for name, mine in named.items()]
     values.append(("parameter", theirs.parameters, right.parameters))
@@ -201,7 +203,9 @@ def _first(theirs: Steps, right: Steps, named: dict[str, str], start: Tensor) ->
             wrong = ~(gap <= CLOSE * size + 1e-14 * wanted[step].abs())
             if bool(wrong.any()):
                 index = int(torch.where(wrong, gap / (size + 1e-300), -1.0).nan_to_num(nan=2.0).argmax())
-                return Difference(step + 1, name, index, float(mine[step][index]), float(wanted[step][index]))
+                return FirstDifference(
+                    step + 1, name, index, float(mine[step][index]), float(wanted[step][index])
+                )
     return None
 
 
@@ -216,7 +220,7 @@ def _alike(one: Tensor, other: Tensor, start: Tensor) -> bool:
     return bool(((a - b).abs() <= CLOSE * torch.maximum(a.abs(), b.abs()) + rounding).all())
 
 
-def _cause(found: Iterable[Variant], run: Any, theirs: Steps, start: Tensor) -> str:
+def _cause(found: Iterable[UpdateVariant], run: Any, theirs: StudentSteps, start: Tensor) -> str:
     known = list(found)
     pairs = (one.with_(other) for one, other in itertools.combinations(known, 2))
     for each in itertools.chain(known, (pair for pair in pairs if pair is not None)):
@@ -225,7 +229,7 @@ def _cause(found: Iterable[Variant], run: Any, theirs: Steps, start: Tensor) -> 
     return ""
 
 
-def _ratio(theirs: Steps, right: Steps, start: Tensor) -> float | None:
+def _ratio(theirs: StudentSteps, right: StudentSteps, start: Tensor) -> float | None:
     """Return the factor between the steps of two updates, where it is the same everywhere."""
     a, b = _moves(theirs.parameters, start), _moves(right.parameters, start)
     factor = float((a * b).sum() / (b * b).sum())

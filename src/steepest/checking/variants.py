@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode, resolve_name
 
-from steepest.checking.student import Steps
+from steepest.checking.student import StudentSteps
 from steepest.errors import OptionError
 from steepest.optim.rule import Hyper, Rule
 
@@ -19,7 +19,7 @@ LATE = 10**7
 
 
 @dataclass(frozen=True)
-class Variant:
+class UpdateVariant:
     """A way in which an update differs from its rule.
 
     Attributes:
@@ -44,7 +44,7 @@ class Variant:
     mode: Callable[[dict[str, Any]], TorchFunctionMode] | None = None
     rule: Rule[Hyper] | None = None
 
-    def with_(self, other: Variant) -> Variant | None:
+    def with_(self, other: UpdateVariant) -> UpdateVariant | None:
         """Return both mistakes in one; None where they exclude each other."""
         for name in ("old", "step", "mode", "rule"):
             if getattr(self, name) is not None and getattr(other, name) is not None:
@@ -63,7 +63,9 @@ class Variant:
         )
 
 
-def run_rule(rule: Rule[Hyper], start: Tensor, gradients: Tensor, variant: Variant | None = None) -> Steps:
+def run_rule(
+    rule: Rule[Hyper], start: Tensor, gradients: Tensor, variant: UpdateVariant | None = None
+) -> StudentSteps:
     """Return what a rule, or a variant of it, makes of gradients.
 
     Args:
@@ -77,10 +79,10 @@ def run_rule(rule: Rule[Hyper], start: Tensor, gradients: Tensor, variant: Varia
         >>> rule = make_rule("sgd(lr=1)")
         >>> run_rule(rule, torch.ones(1), torch.ones(2, 1)).parameters[:, 0].tolist()
         [0.0, -1.0]
-        >>> run_rule(rule, torch.ones(1), torch.ones(2, 1), Variant("", ascends=True)).parameters[:, 0].tolist()
+        >>> run_rule(rule, torch.ones(1), torch.ones(2, 1), UpdateVariant("", ascends=True)).parameters[:, 0].tolist()
         [2.0, 3.0]
     """
-    variant = variant or Variant("")
+    variant = variant or UpdateVariant("")
     rule = variant.rule or rule
     w = start.clone()
     slots = rule.start(w)
@@ -105,7 +107,7 @@ def run_rule(rule: Rule[Hyper], start: Tensor, gradients: Tensor, variant: Varia
         parameters.append(w.clone())
         for name, value in slots.items():
             history.setdefault(name, []).append(value.clone())
-    return Steps(torch.stack(parameters), {name: torch.stack(each) for name, each in history.items()})
+    return StudentSteps(torch.stack(parameters), {name: torch.stack(each) for name, each in history.items()})
 
 
 def _update(
@@ -114,7 +116,7 @@ def _update(
     w: Tensor,
     slots: Mapping[str, Tensor],
     c: dict[str, Any],
-    variant: Variant,
+    variant: UpdateVariant,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     if variant.mode is None:
         new, after = rule.update(gradient, w, dict(slots), c)
@@ -151,13 +153,13 @@ class _Square(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def variants(rule: Rule[Hyper]) -> Iterator[Variant]:
+def variants(rule: Rule[Hyper]) -> Iterator[UpdateVariant]:
     """Yield the usual mistakes that a rule can be written with, the most frequent first."""
     hyper = rule.hyper.model_dump()
     c = dict(rule.coefficients(1, 1.0, dict(rule.carry))[0])
     slots = list(rule.slots())
-    yield Variant("wrong sign: the step is added and not subtracted", ascends=True)
-    yield Variant("gradient not cleared: gradients of earlier steps are added to it", accumulates=True)
+    yield UpdateVariant("wrong sign: the step is added and not subtracted", ascends=True)
+    yield UpdateVariant("gradient not cleared: gradients of earlier steps are added to it", accumulates=True)
     pairs = [
         (kept, rest)
         for rest in c
@@ -166,36 +168,36 @@ def variants(rule: Rule[Hyper]) -> Iterator[Variant]:
     ]
     for kept, rest in pairs:
         share = _greek(kept)
-        yield Variant(f"1 − {share} is missing: the new value is added in full", (_set(rest, 1.0),))
-        yield Variant(f"{share} and 1 − {share} are interchanged", (_swap(kept, rest),))
-        yield Variant(f"{share} stands where 1 − {share} should", (_set(rest, c[kept]),))
-        yield Variant(f"1 − {share} stands where {share} should", (_set(kept, c[rest]),))
-        yield Variant(
+        yield UpdateVariant(f"1 − {share} is missing: the new value is added in full", (_set(rest, 1.0),))
+        yield UpdateVariant(f"{share} and 1 − {share} are interchanged", (_swap(kept, rest),))
+        yield UpdateVariant(f"{share} stands where 1 − {share} should", (_set(rest, c[kept]),))
+        yield UpdateVariant(f"1 − {share} stands where {share} should", (_set(kept, c[rest]),))
+        yield UpdateVariant(
             f"the step uses the average from before it is updated by 1 − {share}", old=_frozen(kept, rest)
         )
     eps = float(hyper.get("eps", 0.0))
     if eps > 0 and "eps" in c:
-        yield Variant("ε inside the root: √(v + ε) instead of √v + ε", mode=lambda c: _inside(c, eps))
-        yield Variant("ε is missing", (_set("eps", 0.0),))
-    yield Variant("the root is missing: v instead of √v", mode=lambda _: _Root(lambda v: v.clone()))
-    yield Variant("the gradient is not squared in the average", mode=lambda _: _Square())
+        yield UpdateVariant("ε inside the root: √(v + ε) instead of √v + ε", mode=lambda c: _inside(c, eps))
+        yield UpdateVariant("ε is missing", (_set("eps", 0.0),))
+    yield UpdateVariant("the root is missing: v instead of √v", mode=lambda _: _Root(lambda v: v.clone()))
+    yield UpdateVariant("the gradient is not squared in the average", mode=lambda _: _Square())
     for name, value in hyper.items():
         if isinstance(value, bool) and (changed := _changed(rule, name, not value)) is not None:
-            yield Variant(f"it is {rule.name} with {name}={str(not value).lower()}", rule=changed)
+            yield UpdateVariant(f"it is {rule.name} with {name}={str(not value).lower()}", rule=changed)
     early, late = (rule.coefficients(step, 1.0, dict(rule.carry))[0] for step in (1, LATE))
     if any(early[name] != late[name] for name in early):
-        yield Variant("the bias correction is missing", step=lambda _: LATE)
-        yield Variant(
+        yield UpdateVariant("the bias correction is missing", step=lambda _: LATE)
+        yield UpdateVariant(
             "steps are counted from 0 and not from 1", step=lambda step: step - 1 if step > 1 else 1
         )
-        yield Variant("steps are counted from 2 and not from 1", step=lambda step: step + 1)
+        yield UpdateVariant("steps are counted from 2 and not from 1", step=lambda step: step + 1)
     for name in slots:
         for what, make in _STARTS.items():
-            yield Variant(f"start value: {name} starts at {what}", start={name: make})
+            yield UpdateVariant(f"start value: {name} starts at {what}", start={name: make})
     for name, value in hyper.items():
         for other in _OTHERS.get(name, ()):
             if other != value and (changed := _changed(rule, name, other)) is not None:
-                yield Variant(f"{name} is {other:g} and not {value:g}", rule=changed)
+                yield UpdateVariant(f"{name} is {other:g} and not {value:g}", rule=changed)
 
 
 def _changed(rule: Rule[Hyper], name: str, value: Any) -> Rule[Hyper] | None:

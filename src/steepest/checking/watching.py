@@ -39,7 +39,7 @@ NARROWING = {"float": torch.float32, "half": torch.float16, "bfloat16": torch.bf
 
 
 @dataclass(frozen=True)
-class Event:
+class FunctionEvent:
     """Something that a function did.
 
     Attributes:
@@ -94,7 +94,7 @@ class Watch(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.events: list[Event] = []
+        self.events: list[FunctionEvent] = []
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -129,7 +129,7 @@ class Watch(TorchFunctionMode):
             self._add("no grad", "torch.no_grad()")
 
     def _add(self, kind: str, what: str, operation: str = "", precision: float = 0.0) -> None:
-        event = Event(kind, what, place(), operation, precision)
+        event = FunctionEvent(kind, what, place(), operation, precision)
         if event not in self.events:
             self.events.append(event)
 
@@ -236,7 +236,7 @@ class DigitLoss(TorchDispatchMode):
                 )
 
 
-def watched(run: Callable[[], Any]) -> tuple[Any, list[Event]]:
+def watched(run: Callable[[], Any]) -> tuple[Any, list[FunctionEvent]]:
     """Return what a function returns, and what it did on the way."""
     with Watch() as watch, warnings.catch_warnings(action="ignore"):  # torch warns of what is noted here
         result = run()

@@ -19,7 +19,7 @@ from steepest.errors import OptionError
 from steepest.interrupts import always_raise
 
 if TYPE_CHECKING:
-    from steepest.studies.base.folder import Kept
+    from steepest.studies.base.folder import StoredStudy
 
 SIZES = ("quick", "default", "full")
 
@@ -98,7 +98,9 @@ def study(
     _made(planned, out, as_json=as_json, open_=open_, quiet=quiet, verbose=verbose)
 
 
-def go_on_with(kept: Kept, folder: Path, *, as_json: bool, open_: bool, quiet: bool, verbose: bool) -> None:
+def go_on_with(
+    kept: StoredStudy, folder: Path, *, as_json: bool, open_: bool, quiet: bool, verbose: bool
+) -> None:
     """Go on with the study of a folder.
 
     Args:

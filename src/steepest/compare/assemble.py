@@ -22,7 +22,7 @@ from steepest.evaluate.metrics import metric_info
 from steepest.recipe import SUBJECTS, Timings
 from steepest.record.arms import ArmEntry
 from steepest.record.schema import BaselineRecord, Record
-from steepest.sweep.arms import Arm
+from steepest.sweep.arms import PlannedArm
 from steepest.sweep.contestants import whole_spec
 from steepest.sweep.plan import defaults, finals, sweeps, tuning
 from steepest.sweep.planned import PlannedRun
@@ -43,7 +43,7 @@ def shown_metrics(names: Sequence[str]) -> list[Metric]:
     ]
 
 
-def arm_row(evidence: Evidence, arm: Arm, kind: Kind, times: Timings) -> Row:
+def arm_row(evidence: Evidence, arm: PlannedArm, kind: Kind, times: Timings) -> Row:
     """Return the row of an arm: tuned (``arm``), at its library ``default``, or with a ``constant`` rate.
 
     ``times`` are those that were measured for its cell.
@@ -114,13 +114,13 @@ def arm_row(evidence: Evidence, arm: Arm, kind: Kind, times: Timings) -> Row:
     )
 
 
-def _settings(evidence: Evidence, arm: Arm) -> list[str]:
+def _settings(evidence: Evidence, arm: PlannedArm) -> list[str]:
     """Return what an arm has besides its optimizer and schedule, as far as some arms differ in it."""
     differing = [name for name in evidence.setup.differing if name not in ("optimizer", "schedule")]
     return [_setting(name, arm) for name in differing]
 
 
-def _setting(factor: str, arm: Arm) -> str:
+def _setting(factor: str, arm: PlannedArm) -> str:
     """Return one setting in words; a model with all its options."""
     if factor == "model":
         return arm.factors["model"]
@@ -128,7 +128,7 @@ def _setting(factor: str, arm: Arm) -> str:
     return f"{SUBJECTS[factor][0]} {level}" if factor in ("precision", "prepare", "procedure") else level
 
 
-def _schedule(arm: Arm, kind: Kind) -> str:
+def _schedule(arm: PlannedArm, kind: Kind) -> str:
     return f"{arm.recipe.schedule} schedule" if kind != "constant" else "no schedule"
 
 
@@ -179,7 +179,7 @@ def baseline_row(evidence: Evidence, baseline: BaselineRecord) -> Row:
     )
 
 
-def rate_curve(evidence: Evidence, arm: Arm) -> RateCurve:
+def rate_curve(evidence: Evidence, arm: PlannedArm) -> RateCurve:
     """Return the tuning of one optimizer: every scanned rate and every rate at full length."""
     setup, metric = evidence.setup, evidence.metric
 
@@ -216,7 +216,7 @@ def rate_curve(evidence: Evidence, arm: Arm) -> RateCurve:
     )
 
 
-def band(evidence: Evidence, arm: Arm) -> Band:
+def band(evidence: Evidence, arm: PlannedArm) -> Band:
     """Return the validation curve of one optimizer over its seeds."""
     records = [record for record in evidence.final(arm) if not record.failed] or evidence.final(arm)
     length = min(len(record.curve) for record in records)

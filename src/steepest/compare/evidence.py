@@ -20,7 +20,7 @@ from steepest.compare.ranges import difference_within, within
 from steepest.compare.scores import Scores, over_sets, scores
 from steepest.optim.spec import MethodSpec
 from steepest.record.schema import BaselineRecord, Record
-from steepest.sweep.arms import Arm
+from steepest.sweep.arms import PlannedArm
 from steepest.sweep.plan import Setup, constants, defaults, finals, on_validation, tuning, winner
 from steepest.sweep.planned import History, PlannedRun, identity
 
@@ -90,22 +90,22 @@ class Evidence:
         return self.setup.metric
 
     @property
-    def winner(self) -> Arm:
+    def winner(self) -> PlannedArm:
         """The arm whose network is for use, see :func:`steepest.sweep.plan.winner`."""
         return winner(self.setup, self.chosen, self.history)
 
     @property
-    def ahead_of_winner(self) -> list[Arm]:
+    def ahead_of_winner(self) -> list[PlannedArm]:
         """The arms that are better than the winner on validation but trained on altered data, the best first."""
         ranks = {arm.id: on_validation(self.setup, arm, self.chosen, self.history) for arm in self.setup.arms}
         best = sorted(self.setup.arms, key=lambda arm: ranks[arm.id])
         return [arm for arm in best if ranks[arm.id] < ranks[self.winner.id]]
 
-    def final(self, arm: Arm) -> list[Record]:
+    def final(self, arm: PlannedArm) -> list[Record]:
         """The records of the tuned optimizer, one for each seed."""
         return self.of(finals(self.setup, arm, self.chosen))
 
-    def default(self, arm: Arm) -> list[Record]:
+    def default(self, arm: PlannedArm) -> list[Record]:
         """The records at the library's default rate, one for each seed."""
         return self.of(defaults(self.setup, arm))
 
@@ -146,7 +146,7 @@ class Evidence:
         return record.test.get(self.metric, math.nan)
 
 
-def trials_of(evidence: Evidence, arm: Arm) -> int:
+def trials_of(evidence: Evidence, arm: PlannedArm) -> int:
     """Return the number of runs that an arm was tuned with; of a procedure, those of all its stages."""
     found = [tuning(evidence.setup, stage, evidence.history) for stage in arm.chain]
     return sum(len({identity(run) for run in (*each.scan, *each.full)}) for each in found)
@@ -181,7 +181,7 @@ def compared(
     return [difference_within(each) for each in pairs], [difference_within(each) for each in against]
 
 
-def arm_scores(evidence: Evidence, arm: Arm, rows: RunRows, metric: str) -> Scores:
+def arm_scores(evidence: Evidence, arm: PlannedArm, rows: RunRows, metric: str) -> Scores:
     """Return what an arm gets on the test rows of each test set.
 
     Args:

@@ -13,7 +13,7 @@ from steepest.compare.intervals import paired_t
 from steepest.evaluate.metrics import metric_info
 from steepest.recipe import ExecutionPlan, Protocol
 from steepest.record.schema import Record
-from steepest.sweep.arms import Arm
+from steepest.sweep.arms import PlannedArm
 from steepest.sweep.estimate import plan_seconds
 from steepest.sweep.plan import Setup
 
@@ -121,7 +121,7 @@ _SPARE = 1.3
 """What the time for an epoch is multiplied by: for the pilot run, measuring and compiling."""
 
 
-def mistuned(evidence: Evidence, arm: Arm) -> bool:
+def mistuned(evidence: Evidence, arm: PlannedArm) -> bool:
     """Return whether an optimizer is better on validation at its library default rate than at its tuned one.
 
     That is so if more of the tuned runs failed, or if the mean over the seeds is better and either its paired 95 %

@@ -81,7 +81,7 @@ class Hexagons(Frozen):
     predicted: list[int]
 
 
-class Rated(Frozen):
+class RatedComparison(Frozen):
     """What there is to say of a comparison of ratings.
 
     Attributes:

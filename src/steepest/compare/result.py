@@ -13,7 +13,7 @@ from pydantic import Field, JsonValue, model_validator
 from steepest.compare.effects import Factorial
 from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.fits import Fits, Optimum
-from steepest.compare.rated import Rated
+from steepest.compare.rated import RatedComparison
 from steepest.compare.sizes import NetworkSize
 from steepest.compare.studied import Studied
 from steepest.compare.watching import Watching
@@ -379,7 +379,7 @@ class Comparison(Frozen):
     optima: list[Optimum] = Field(default_factory=list)
     fits: Fits | None = None
     pictures: Pictures | None = None
-    rated: Rated | None = None
+    rated: RatedComparison | None = None
     study: Studied | None = None
     watching: Watching | None = None
     sizes: list[NetworkSize] = Field(default_factory=list)

@@ -53,7 +53,7 @@ class Check(Frozen):
     found: str
 
 
-class Line(Frozen):
+class FigureLine(Frozen):
     """A line of a figure, with an interval at each of its points where there is one."""
 
     name: str
@@ -77,7 +77,7 @@ class Drawing(Frozen):
     title: str
     x: str
     y: str
-    lines: list[Line]
+    lines: list[FigureLine]
     logarithmic: bool = False
     ticks: dict[str, float] = Field(default_factory=dict)
     caption: str = ""

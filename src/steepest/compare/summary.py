@@ -27,7 +27,7 @@ from steepest.compare.estimates import Difference
 from steepest.compare.evidence import Control, Evidence, against_controls, compared, main_effects
 from steepest.compare.fits import Fits, Optimum
 from steepest.compare.limits import TUNING_FAILED, Limits, limits
-from steepest.compare.rated import Rated
+from steepest.compare.rated import RatedComparison
 from steepest.compare.recommended import recommended
 from steepest.compare.result import (
     INPUTS,
@@ -49,7 +49,7 @@ from steepest.optim.selection import shown_rates
 from steepest.recipe import ExecutionPlan, Experiment, Precision
 from steepest.regularizers import NONE
 from steepest.schedules import length_text
-from steepest.sweep.arms import PLAIN, Arm
+from steepest.sweep.arms import PLAIN, PlannedArm
 from steepest.sweep.plan import finals
 from steepest.sweep.planned import PlannedRun
 from steepest.version import version
@@ -94,7 +94,7 @@ class Findings:
     network_sizes: Sequence[NetworkSize]
     fits: Fits | None
     pictures: Pictures | None
-    rated: Rated | None
+    rated: RatedComparison | None
     parameters: Mapping[str, str]
 
 
@@ -145,7 +145,7 @@ def summarize(
     winner = evidence.winner
     arms, has_default = evidence.setup.arms, evidence.setup.controls
 
-    def row_of(arm: Arm, kind: Kind) -> Row:
+    def row_of(arm: PlannedArm, kind: Kind) -> Row:
         return arm_row(evidence, arm, kind, plan.cells[arm.cell].timings)
 
     tuned = better_first((row_of(arm, "arm") for arm in arms), metric)
@@ -333,7 +333,7 @@ def rows_of_sets(sizes: Sequence[int]) -> str:
     return found if len(sizes) == 1 else f"{found} per test set"
 
 
-def _inside(arms: Sequence[Arm]) -> list[Fact]:
+def _inside(arms: Sequence[PlannedArm]) -> list[Fact]:
     """Return what differs from parameter to parameter, and how gradients are computed, where it is not as usual."""
     found: list[Fact] = []
     for label, name, usual in (
@@ -354,7 +354,7 @@ UNITS = {"seconds": "seconds of training", "gradients": "gradient evaluations"}
 """Units in which runs are equally long, in words; the others are their own."""
 
 
-def _equal(experiment: Experiment, arms: Sequence[Arm]) -> list[Fact]:
+def _equal(experiment: Experiment, arms: Sequence[PlannedArm]) -> list[Fact]:
     """Return in which unit runs are equally long, where it is not the usual one or makes a difference."""
     equal = experiment.protocol.equal
     if equal == "epochs" and len({arm.per_epoch for arm in arms}) == 1:
@@ -389,7 +389,7 @@ def _recipe(experiment: Experiment, evidence: Evidence, findings: Findings) -> l
     ]  # fmt: skip
 
 
-def _regularized(arm: Arm, evidence: Evidence) -> str:
+def _regularized(arm: PlannedArm, evidence: Evidence) -> str:
     """Return the regularizers of an arm, with the mean penalty of the weights that were tested."""
     penalties = [each.penalty for each in evidence.final(arm) if each.penalty is not None]
     found = (
@@ -440,7 +440,7 @@ def _phases(evidence: Evidence) -> dict[str, float]:
     return {name: value for name, value in total.items() if value > 0}
 
 
-def best_run(evidence: Evidence, arm: Arm, fold: int) -> PlannedRun | None:
+def best_run(evidence: Evidence, arm: PlannedArm, fold: int) -> PlannedRun | None:
     """Return the run of an arm on one test set whose validation metric is best, or None if every run failed."""
     runs = evidence.in_sets(finals(evidence.setup, arm, evidence.chosen))[fold]
     losses = [evidence.setup.loss(record) for record in evidence.of(runs)]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pydantic import Field
 
 from steepest.compare.estimates import Estimate
-from steepest.record.schema import Bins, Frozen, Record, Reliability, Watched
+from steepest.record.schema import Frozen, Record, Reliability, ReliabilityBins, WatchedCurves
 
 QUANTITIES = ("training", "validation", "gap", "l1", "l2", "gradient")
 """What has a curve for each arm."""
@@ -22,7 +22,7 @@ class WatchedCurve(Frozen):
     high: list[float]
 
 
-class Layer(Frozen):
+class ParameterNorms(Frozen):
     """The norms of one parameter at every evaluation, means over the runs.
 
     Attributes:
@@ -56,7 +56,7 @@ class ArmWatched(Frozen):
     epoch: list[float]
     curves: dict[str, WatchedCurve]
     reported: dict[str, Estimate]
-    layers: list[Layer] = Field(default_factory=list)
+    layers: list[ParameterNorms] = Field(default_factory=list)
     training_rows: int = 0
     gradient_rows: int = 0
     finished: int = 0
@@ -86,10 +86,10 @@ class ArmCalibrated(Frozen):
     temperature: Estimate | None = None
     before: dict[str, Estimate]
     after: dict[str, Estimate] = Field(default_factory=dict)
-    bins_before: Bins
-    bins_after: Bins | None = None
-    mass_before: Bins
-    mass_after: Bins | None = None
+    bins_before: ReliabilityBins
+    bins_after: ReliabilityBins | None = None
+    mass_before: ReliabilityBins
+    mass_after: ReliabilityBins | None = None
     reason: str = ""
 
 
@@ -165,14 +165,14 @@ def watched_arm(
     )
 
 
-def _layers(runs: Sequence[Watched], length: int) -> list[Layer]:
+def _layers(runs: Sequence[WatchedCurves], length: int) -> list[ParameterNorms]:
     """Return the norms by parameter, each over the runs in which they were watched; none if the parameters differ."""
     known = [each for each in runs if each.parameters]
     if len({tuple(each.parameters) for each in known}) != 1:
         return []
     of = {key: [each for each in known if getattr(each, key)] for key in ("l1", "l2", "gradient")}
     return [
-        Layer(
+        ParameterNorms(
             name=parameter,
             size=size,
             **{
@@ -214,12 +214,12 @@ def calibrated_arm(name: str, records: Sequence[Record], spread: Spread) -> ArmC
     )
 
 
-def pooled(bins: Sequence[Bins]) -> Bins:
+def pooled(bins: Sequence[ReliabilityBins]) -> ReliabilityBins:
     """Return the bins of several runs as those of all their rows together.
 
     Example:
-        >>> one = Bins(rows=[1.0, 0.0], confidence=[0.25, math.nan], accuracy=[1.0, math.nan])
-        >>> two = Bins(rows=[3.0, 0.0], confidence=[0.25, math.nan], accuracy=[0.0, math.nan])
+        >>> one = ReliabilityBins(rows=[1.0, 0.0], confidence=[0.25, math.nan], accuracy=[1.0, math.nan])
+        >>> two = ReliabilityBins(rows=[3.0, 0.0], confidence=[0.25, math.nan], accuracy=[0.0, math.nan])
         >>> found = pooled([one, two])
         >>> found.rows, found.accuracy[0]
         ([4.0, 0.0], 0.25)
@@ -230,7 +230,7 @@ def pooled(bins: Sequence[Bins]) -> Bins:
         return sum(v * n for v, n in zip(values, rows, strict=True) if n) / whole if whole else math.nan
 
     rows = list(zip(*(each.rows for each in bins), strict=True))
-    return Bins(
+    return ReliabilityBins(
         rows=[sum(each) for each in rows],
         confidence=[
             total(v, n) for v, n in zip(zip(*(b.confidence for b in bins), strict=True), rows, strict=True)
@@ -241,7 +241,7 @@ def pooled(bins: Sequence[Bins]) -> Bins:
     )
 
 
-def _values(record: Record, watched: Watched, metric: str, higher: bool) -> dict[str, list[float]]:
+def _values(record: Record, watched: WatchedCurves, metric: str, higher: bool) -> dict[str, list[float]]:
     """Return each quantity of a run at its evaluations; empty where it was not watched."""
     validation = [each.validation.get(metric, math.nan) for each in record.curve]
     training = [each.get(metric, math.nan) for each in watched.training]

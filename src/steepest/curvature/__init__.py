@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from steepest.curvature.dense import (
-    Estimate,
+    HutchinsonEstimate,
     blocks,
     diagonal,
     estimated_diagonal,
@@ -22,7 +22,7 @@ __all__ = [
     "Curvature",
     "Density",
     "Eigenpairs",
-    "Estimate",
+    "HutchinsonEstimate",
     "Kind",
     "blocks",
     "diagonal",

@@ -20,7 +20,7 @@ CHUNK = 1 << 24
 
 
 @dataclass(frozen=True)
-class Estimate:
+class HutchinsonEstimate:
     """A mean over random vectors, with its standard error."""
 
     value: Tensor
@@ -159,7 +159,7 @@ def diagonal(at: Curvature, kind: Kind = "gauss-newton") -> Tensor:
 
 def estimated_diagonal(
     at: Curvature, kind: Kind = "gauss-newton", samples: int = 100, seed: int = 0
-) -> Estimate:
+) -> HutchinsonEstimate:
     """Return the diagonal as the mean of z ⊙ Az over vectors z of random signs, one product each.
 
     Bekas, Kokiopoulou & Saad, *An estimator for the diagonal of a matrix*, Applied Numerical Mathematics 2007.
@@ -167,7 +167,9 @@ def estimated_diagonal(
     return _mean([z * at.product(kind, z) for z in _signs(at, samples, seed)])
 
 
-def trace(at: Curvature, kind: Kind = "gauss-newton", samples: int = 100, seed: int = 0) -> Estimate:
+def trace(
+    at: Curvature, kind: Kind = "gauss-newton", samples: int = 100, seed: int = 0
+) -> HutchinsonEstimate:
     """Return the trace as the mean of zᵀAz over vectors z of random signs, one product each.
 
     Hutchinson, *A stochastic estimator of the trace of the influence matrix*, Communications in Statistics 1989.
@@ -182,11 +184,11 @@ def _signs(at: Curvature, samples: int, seed: int) -> Iterator[Tensor]:
         yield (2.0 * signs - 1.0).to(at.outputs)
 
 
-def _mean(found: list[Tensor]) -> Estimate:
+def _mean(found: list[Tensor]) -> HutchinsonEstimate:
     if len(found) < 2:
         raise OptionError(f"{len(found)} samples have no standard error", hint="give samples=2 or more.")
     every = torch.stack(found)
-    return Estimate(every.mean(0), every.std(0) / len(found) ** 0.5, len(found))
+    return HutchinsonEstimate(every.mean(0), every.std(0) / len(found) ** 0.5, len(found))
 
 
 def _factors(at: Curvature, kind: Kind) -> Iterator[tuple[Tensor, Tensor]]:

@@ -30,7 +30,7 @@ BROKEN = "a product with the Gauss-Newton matrix holds NaN or infinite values"
 
 
 @dataclass(frozen=True)
-class Options:
+class StepOptions:
     """What is chosen for a step.
 
     Attributes:
@@ -47,7 +47,7 @@ class Options:
 
 
 @dataclass
-class Memory:
+class CarriedState:
     """What goes from step to step.
 
     Attributes:
@@ -60,7 +60,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Step:
+class HessianFreeStep:
     """What a step does, and what it cost.
 
     Attributes:
@@ -81,7 +81,7 @@ class Step:
     broken: str = ""
 
     @classmethod
-    def none(cls, value: float, gradient: Tensor, products: int) -> Step:
+    def none(cls, value: float, gradient: Tensor, products: int) -> HessianFreeStep:
         """Return that there was no step, since the curvature is not finite."""
         return cls(torch.zeros_like(gradient), value, products, 0, 0, math.nan, BROKEN)
 
@@ -91,10 +91,10 @@ def descend(
     gradient: Tensor,
     curvature: Product,
     moved: Loss,
-    memory: Memory,
-    options: Options,
+    memory: CarriedState,
+    options: StepOptions,
     inverse: Tensor | None = None,
-) -> Step:
+) -> HessianFreeStep:
     """Return the step from a point, and move the memory on.
 
     Conjugate gradients make the damped quadratic small. Of their iterates the earliest is taken from which on the loss
@@ -112,11 +112,11 @@ def descend(
 
     Example:
         >>> import torch
-        >>> bend, memory = torch.tensor([1.0, 4.0]), Memory(damping=0.0)
+        >>> bend, memory = torch.tensor([1.0, 4.0]), CarriedState(damping=0.0)
         >>> step = descend(
         ...     8.5, torch.tensor([1.0, 8.0]), lambda v: bend * v,
         ...     lambda s: float((bend * (s + torch.tensor([1.0, 2.0])) ** 2).sum() / 2),
-        ...     memory, Options(rate=1.0, iterations=9, decay=0.95, ratio="undamped"),
+        ...     memory, StepOptions(rate=1.0, iterations=9, decay=0.95, ratio="undamped"),
         ... )
         >>> step.move.round(decimals=5).tolist(), step.forwards
         ([-1.0, -2.0], 2)
@@ -127,7 +127,7 @@ def descend(
         lambda v: curvature(v) + damping * v, gradient, start, most=options.iterations, inverse=inverse
     )
     if path.broken:
-        return Step.none(value, gradient, path.products)
+        return HessianFreeStep.none(value, gradient, path.products)
     memory.direction = path.iterates[-1]
 
     place, after, forwards = len(path.iterates) - 1, _number(moved(rate * path.iterates[-1])), 1
@@ -158,7 +158,7 @@ def descend(
         forwards += 1
     else:
         length, after = 0.0, value
-    return Step(length * taken, after, path.products, forwards, path.places[place], ratio)
+    return HessianFreeStep(length * taken, after, path.products, forwards, path.places[place], ratio)
 
 
 def _number(value: float) -> float:

@@ -14,7 +14,15 @@ import torch
 from torch import Tensor
 
 from steepest.curvature.cg import Product
-from steepest.curvature.hessian_free import DECREASE, LENGTHS, SHORTER, Loss, Memory, Options, Step
+from steepest.curvature.hessian_free import (
+    DECREASE,
+    LENGTHS,
+    SHORTER,
+    CarriedState,
+    HessianFreeStep,
+    Loss,
+    StepOptions,
+)
 
 
 def descend(
@@ -22,10 +30,10 @@ def descend(
     gradient: Tensor,
     curvature: Product,
     moved: Loss,
-    memory: Memory,
-    options: Options,
+    memory: CarriedState,
+    options: StepOptions,
     inverse: Tensor | None = None,
-) -> Step:
+) -> HessianFreeStep:
     """Return the step from a point, and move the memory on; arguments are as for the other, without preconditioner."""
     del inverse
     damping = memory.damping
@@ -36,7 +44,7 @@ def descend(
         options.iterations,
     )
     if len(iterates) > 1 and not all(map(math.isfinite, values[:2])):
-        return Step.none(value, gradient, len(iterates))
+        return HessianFreeStep.none(value, gradient, len(iterates))
     memory.direction = iterates[-1]
 
     place, after, forwards = len(iterates) - 1, moved(iterates[-1]), 1
@@ -62,7 +70,7 @@ def descend(
         forwards += 1
     else:
         length, after = 0.0, value
-    return Step(length * taken, after, len(iterates), forwards, place, ratio)
+    return HessianFreeStep(length * taken, after, len(iterates), forwards, place, ratio)
 
 
 def _iterates(product: Product, gradient: Tensor, x: Tensor, most: int) -> tuple[list[Tensor], list[float]]:

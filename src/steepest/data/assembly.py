@@ -21,7 +21,7 @@ from steepest.data.dataset import Dataset, Note, Part, TargetScale, has_classes
 from steepest.data.dates import Form
 from steepest.data.encode import TableEncoder, fit_and_encode
 from steepest.data.giveaway import giveaways
-from steepest.data.given import Given
+from steepest.data.given import InheritedData
 from steepest.data.labels import as_text
 from steepest.data.notation import Notation
 from steepest.data.options import TableOptions
@@ -105,7 +105,7 @@ def assemble(
     target: str,
     *,
     test_set: int | None = 0,
-    given: Given | None = None,
+    given: InheritedData | None = None,
     declared: Sequence[str] = (),
 ) -> Assembled:
     """Make tensors: drop rows without target, split, learn from the training rows only, encode.

@@ -60,7 +60,7 @@ class Described(ABC):
 
 
 @dataclass(frozen=True)
-class Fact:
+class DataFact:
     """One thing to know of data.
 
     Attributes:
@@ -102,7 +102,7 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Overview(Described):
+class DataOverview(Described):
     """A description of data that is not shown column by column.
 
     Attributes:
@@ -116,7 +116,7 @@ class Overview(Described):
     name: str
     kind: str
     title: str
-    facts: tuple[Fact, ...] = ()
+    facts: tuple[DataFact, ...] = ()
     lists: tuple[Listed, ...] = ()
     notes: tuple[Note, ...] = ()
 

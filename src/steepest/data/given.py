@@ -14,7 +14,7 @@ from steepest.data.parts import SPLIT_COLUMN
 
 
 @dataclass(frozen=True)
-class Given:
+class InheritedData:
     """What a variant of a dataset takes from it instead of deciding it anew.
 
     Attributes:

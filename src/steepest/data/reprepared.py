@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from steepest.data.assembly import Assembled, SourceRows, assemble, part_of, with_target
 from steepest.data.columns import as_number
 from steepest.data.dataset import Note
-from steepest.data.given import Given, row_ids
+from steepest.data.given import InheritedData, row_ids
 from steepest.data.labels import as_label
 from steepest.data.options import TableOptions
 from steepest.data.parts import PARTS, SPLIT_COLUMN, SPLIT_TYPE
@@ -86,11 +86,11 @@ def other_options(
     return found.model_copy(update={each: getattr(own, each) for each in kept})
 
 
-def given_by(base: Assembled, options: TableOptions) -> Given:
+def given_by(base: Assembled, options: TableOptions) -> InheritedData:
     """Return what all variants have from the experiment's own dataset."""
     dataset = base.dataset
     parts = base.frame[SPLIT_COLUMN]
-    return Given(ids_of(base, options), parts, dataset.task, dataset.classes, dataset.target_scale)
+    return InheritedData(ids_of(base, options), parts, dataset.task, dataset.classes, dataset.target_scale)
 
 
 def ids_of(made: Assembled, options: TableOptions) -> NDArray[np.uint64]:
@@ -110,12 +110,12 @@ def _files(parts: pl.Series, options: TableOptions) -> pl.Series:
     ).to_series()
 
 
-def is_train(given: Given) -> NDArray[np.bool_]:
+def is_train(given: InheritedData) -> NDArray[np.bool_]:
     """Return which of the rows are training rows."""
     return (given.parts == "train").to_numpy()
 
 
-def assembled(prepared: Prepared, given: Given, base: Assembled) -> Assembled:
+def assembled(prepared: Prepared, given: InheritedData, base: Assembled) -> Assembled:
     """Make tensors of the given rows, and check that validation and test rows and all targets are as they were."""
     target = base.dataset.target
     try:
@@ -180,7 +180,9 @@ def _changed(wanted: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
     return both.filter(pl.col("target").ne_missing(pl.col("target_right")))
 
 
-def _after(count: int, prepared: Prepared, given: Given, base: Assembled) -> pl.DataFrame | SteepestError:
+def _after(
+    count: int, prepared: Prepared, given: InheritedData, base: Assembled
+) -> pl.DataFrame | SteepestError:
     """Return the state after the first steps, or why there is none: a later one may make the target."""
     target, preparation = base.dataset.target, Preparation(prepared.preparation.steps[:count])
     try:
@@ -196,7 +198,7 @@ def _after(count: int, prepared: Prepared, given: Given, base: Assembled) -> pl.
         return error
 
 
-def _blame(prepared: Prepared, given: Given, base: Assembled) -> None:
+def _blame(prepared: Prepared, given: InheritedData, base: Assembled) -> None:
     """Raise a ``PreparationError`` that names the step that changes validation or test rows, if there is one.
 
     It is the first one after which rows are lacking, or there is no target, until the end; or the last one that gives

@@ -27,7 +27,7 @@ from steepest.data.assembly import Assembled, SourceRows, with_target
 from steepest.data.corruptions import Corruption, make_corruption
 from steepest.data.dataset import Dataset, Note, RowDraw
 from steepest.data.draws import Rows, drawn_rows
-from steepest.data.given import Given
+from steepest.data.given import InheritedData
 from steepest.data.numbers import AUTO, STANDARD, numbers_text
 from steepest.data.options import TableOptions
 from steepest.data.parts import SPLIT_COLUMN, moments
@@ -346,7 +346,7 @@ def _places(made: Assembled, options: TableOptions, train: NDArray[np.uint64]) -
     return np.searchsorted(train, ids_of(made, options)[(made.frame[SPLIT_COLUMN] == "train").to_numpy()])
 
 
-def _latest(given: Given, rows: SourceRows, target: str, column: str, wanted: int) -> Rows:
+def _latest(given: InheritedData, rows: SourceRows, target: str, column: str, wanted: int) -> Rows:
     """Return the latest training rows in rising order; of one moment the last in the file."""
     frame, numbers, _ = with_target(rows, target)
     frame, _ = given.restricted(frame, numbers)

@@ -24,7 +24,7 @@ from steepest.evaluate.metrics import evaluate
 from steepest.evaluate.reliability import Binned, binned
 from steepest.objectives.decoded import ClassOutputs
 from steepest.objectives.target import Target, diverged
-from steepest.record.schema import Bins, Calibration, Reliability
+from steepest.record.schema import Calibration, Reliability, ReliabilityBins
 
 LEAST, MOST = 0.01, 100.0
 """Temperatures between which the best one is looked for."""
@@ -128,8 +128,8 @@ def tempered(outputs: Tensor, temperature: float) -> Tensor:
     return (outputs.cpu() if outputs.device.type == "mps" else outputs).to(torch.float64) / temperature
 
 
-def _bins(found: Binned) -> Bins:
-    return Bins(
+def _bins(found: Binned) -> ReliabilityBins:
+    return ReliabilityBins(
         rows=found.rows.tolist(),
         confidence=(found.confidence / found.rows).tolist(),
         accuracy=(found.right / found.rows).tolist(),

@@ -19,7 +19,7 @@ PAIRS_AT_ONCE = 1 << 22
 
 
 @dataclass(frozen=True)
-class Ranking:
+class RankingScores:
     """How items are ranked, as means over users.
 
     Attributes:
@@ -60,7 +60,7 @@ def unseen_items(items: int, seen: Codes) -> int:
     return items - len(np.unique(seen[seen > 0]))
 
 
-def rank_by_chance(items: int, seen: Sequence[Codes], liked: Sequence[Codes], k: int) -> Ranking:
+def rank_by_chance(items: int, seen: Sequence[Codes], liked: Sequence[Codes], k: int) -> RankingScores:
     """Return what :func:`rank_unseen` gives on average if the order of the items is random.
 
     Args:
@@ -68,7 +68,7 @@ def rank_by_chance(items: int, seen: Sequence[Codes], liked: Sequence[Codes], k:
 
     Example:
         >>> rank_by_chance(4, [np.array([1])], [np.array([3])], k=1)
-        Ranking(ndcg=0.3333333333333333, recall=0.3333333333333333, users=1)
+        RankingScores(ndcg=0.3333333333333333, recall=0.3333333333333333, users=1)
     """
     worth = 1.0 / np.log2(np.arange(2, k + 2))
     gains: list[float] = []
@@ -81,13 +81,13 @@ def rank_by_chance(items: int, seen: Sequence[Codes], liked: Sequence[Codes], k:
         gains.append(share * float(worth[: min(k, unseen)].sum() / worth[: min(k, len(wanted))].sum()))
         found.append(share * min(k, unseen) / len(wanted))
     if not gains:
-        return Ranking(float("nan"), float("nan"), 0)
-    return Ranking(float(np.mean(gains)), float(np.mean(found)), len(gains))
+        return RankingScores(float("nan"), float("nan"), 0)
+    return RankingScores(float(np.mean(gains)), float(np.mean(found)), len(gains))
 
 
 def rank_unseen(
     net: nn.Module, items: int, users: Codes, seen: Sequence[Codes], liked: Sequence[Codes], k: int
-) -> Ranking:
+) -> RankingScores:
     """Rank all items that users have not seen by their predicted ratings; of equal ones the lower code comes first.
 
     Args:
@@ -103,11 +103,11 @@ def rank_unseen(
         ...     def forward(self, pairs, values):
         ...         return -pairs[:, 1:].float()
         >>> rank_unseen(Falling(), 4, np.array([1]), [np.array([1])], [np.array([3, 0])], k=2)
-        Ranking(ndcg=0.38685280723454163, recall=0.5, users=1)
+        RankingScores(ndcg=0.38685280723454163, recall=0.5, users=1)
     """
     chosen = [i for i, each in enumerate(liked) if len(each)]
     if not chosen:
-        return Ranking(float("nan"), float("nan"), 0)
+        return RankingScores(float("nan"), float("nan"), 0)
     worth = 1.0 / np.log2(np.arange(2, k + 2))
     block = max(1, PAIRS_AT_ONCE // items)
     codes = torch.arange(1, items + 1)
@@ -127,4 +127,4 @@ def rank_unseen(
             hits = np.isin(first, liked[i][liked[i] > 0])
             gains.append(float(worth[: len(first)][hits].sum() / worth[: min(k, len(liked[i]))].sum()))
             found.append(float(hits.sum() / len(liked[i])))
-    return Ranking(float(np.mean(gains)), float(np.mean(found)), len(chosen))
+    return RankingScores(float(np.mean(gains)), float(np.mean(found)), len(chosen))

@@ -20,7 +20,7 @@ from steepest.recipe import SUBJECTS, Execution, Protocol, RunLength, stable_has
 from steepest.regularizers import without_ends
 from steepest.report.format import seconds as duration
 from steepest.sweep.ahead import Ahead
-from steepest.sweep.arms import Arm
+from steepest.sweep.arms import PlannedArm
 from steepest.sweep.baselines import budget_within
 from steepest.sweep.compiling import Work, with_choice
 from steepest.sweep.defaults import PILOT_STEPS, equal_seconds, pilot, pilot_arms, pilot_recipe
@@ -262,7 +262,7 @@ def find_length(settings: Settings, runner: Runner, clock: Clock) -> tuple[float
     arms = pilot_arms(settings.arms)
     settings = with_times(settings)
     typical = RunLength(epochs=TYPICAL_EPOCHS)
-    found: list[tuple[float, str, Arm]] = []
+    found: list[tuple[float, str, PlannedArm]] = []
     for arm in arms:
         steps = settings.steps[arm.cell]
         execution = settings.execution(arm)

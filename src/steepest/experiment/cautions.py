@@ -8,7 +8,7 @@ from steepest.data.dataset import Note
 from steepest.experiment.data import Datasets
 from steepest.experiment.tuning_rows import FEW
 from steepest.procedures import make_procedure
-from steepest.sweep.arms import Arm, Wanted
+from steepest.sweep.arms import PlannedArm, Wanted
 from steepest.wording import first_few
 
 UNEVEN = 1.1
@@ -19,7 +19,7 @@ NAMED = 2
 """So many procedures are named in a note before the rest is counted."""
 
 
-def uneven(arm: Arm, datasets: Datasets) -> list[Note]:
+def uneven(arm: PlannedArm, datasets: Datasets) -> list[Note]:
     """Return a note if test sets leave clearly different numbers of rows to train on."""
     rows = [datasets.training_rows(each) for each in arm.folds]
     if max(rows) < UNEVEN * min(rows):

@@ -12,7 +12,7 @@ from steepest.data.dataset import Shape
 from steepest.experiment.data import Datasets
 from steepest.models import build_model, count_parameters
 from steepest.recipe import BEARINGS, Execution, Recipe, stable_hash
-from steepest.sweep.arms import Arm
+from steepest.sweep.arms import PlannedArm
 from steepest.sweep.machine import cores, processor
 
 IN_TIME = tuple(name for name, each in BEARINGS.items() if each.in_time)
@@ -47,7 +47,7 @@ class TimedCell:
         parameters: trainable numbers of its model; ``fixed``, those that are not trained.
     """
 
-    arm: Arm
+    arm: PlannedArm
     methods: tuple[Any, ...]
     of: Mapping[str, str]
     parameters: int
@@ -65,13 +65,13 @@ class TimedCell:
         return f"{whole}, {self.parameters:,} of them trained" if self.fixed else whole
 
 
-def stages_apart(arm: Arm, datasets: Datasets) -> list[tuple[Arm, nn.Module]]:
+def stages_apart(arm: PlannedArm, datasets: Datasets) -> list[tuple[PlannedArm, nn.Module]]:
     """Return the stages of an arm that train other models than its own, with their models."""
     some = [each for each in arm.chain if each.cell != arm.cell]
     return [(each, build_model(each.recipe.model, datasets[each.folds[0]].shape)) for each in some]
 
 
-def with_arm(cell: TimedCell | None, arm: Arm, net: nn.Module) -> TimedCell:
+def with_arm(cell: TimedCell | None, arm: PlannedArm, net: nn.Module) -> TimedCell:
     """Return a cell with the optimizer of one more arm."""
     if cell is None:
         trained = count_parameters(net)

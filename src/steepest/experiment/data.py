@@ -12,7 +12,7 @@ from steepest.data.sources.contract import Source, failed
 from steepest.data.sources.rows import Pipeline
 from steepest.data.variants import Variant
 from steepest.errors import OptionError, SteepestError
-from steepest.experiment.teachers import Teacher
+from steepest.experiment.teachers import LoadedTeacher
 from steepest.procedures import make_procedure
 from steepest.procedures.teaching import SavedTeacher
 from steepest.recipe import WHOLE_BATCH
@@ -45,7 +45,7 @@ class Datasets(Mapping[str, Dataset]):
         self._rows: dict[str, int] = {}
         self._variants: dict[str, Variant] = {}
         self._of: dict[tuple[Variant, int | None, SavedTeacher | None], str] = {}
-        self._teachers: dict[SavedTeacher, Teacher] = {}
+        self._teachers: dict[SavedTeacher, LoadedTeacher] = {}
         self.first = self[self.fingerprint(Variant(), 0)]
 
     @property
@@ -72,7 +72,7 @@ class Datasets(Mapping[str, Dataset]):
                 if teacher is None:
                     return data, pipeline
                 if teacher not in self._teachers:
-                    self._teachers[teacher] = Teacher(teacher)
+                    self._teachers[teacher] = LoadedTeacher(teacher)
                 return self._teachers[teacher].teach(data, pipeline, self.source), pipeline
 
             data, pipeline = make()

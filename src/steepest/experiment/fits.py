@@ -17,14 +17,14 @@ from steepest.evaluate.outputs import predict
 from steepest.models.number_columns import NumberColumns
 from steepest.objectives import Objective, make_objective
 from steepest.objectives.target import target_of
-from steepest.sweep.arms import Arm
+from steepest.sweep.arms import PlannedArm
 
 POINTS = 1000
 """Points at which a fit is drawn, and the most points of the data that are."""
 
 
 def optima_and_fits(
-    networks: Mapping[str, nn.Module], arms: Mapping[str, Arm], dataset: Dataset, seed: int
+    networks: Mapping[str, nn.Module], arms: Mapping[str, PlannedArm], dataset: Dataset, seed: int
 ) -> tuple[list[Optimum], Fits | None]:
     """Return how far networks are from the exact optimum of their training loss, and their curves.
 

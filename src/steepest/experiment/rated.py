@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from steepest.compare.rated import Crosstab, Hexagons, Rated, UserScores
+from steepest.compare.rated import Crosstab, Hexagons, RatedComparison, UserScores
 from steepest.data.dataset import Dataset
 from steepest.data.labels import as_label
 from steepest.data.sources.contract import Source
@@ -40,7 +40,7 @@ def rated_by(
     dataset: Dataset,
     source: Source,
     pipeline: object,
-) -> Rated | None:
+) -> RatedComparison | None:
     """Return what there is to say of a comparison of ratings; None for other data.
 
     Args:
@@ -104,7 +104,7 @@ def rated_by(
         )
         if title == winner:
             hexagons = hexagons_of(truth, predicted, low, high)
-    return Rated(
+    return RatedComparison(
         k=k,
         liked=liked,
         users=len(ids),

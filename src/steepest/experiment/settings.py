@@ -45,7 +45,7 @@ from steepest.regularizers.check import about_regularizers, check_method, check_
 from steepest.report.progress import data_text
 from steepest.schedules import LONG, make_schedule
 from steepest.sweep.advice import advice
-from steepest.sweep.arms import Arm, Objects, Wanted, texts_of, varying, wanted_arms
+from steepest.sweep.arms import Objects, PlannedArm, Wanted, texts_of, varying, wanted_arms
 from steepest.sweep.bench import Bench
 from steepest.sweep.codes import Codes, codes_of
 from steepest.sweep.contestants import Contestant
@@ -61,7 +61,7 @@ from steepest.sweep.plan import Setup
 from steepest.sweep.rows import about_rows, check_rows
 from steepest.sweep.stages import check_model as check_stages_of
 from steepest.sweep.stages import check_stages, check_teachers, in_stages, of_teacher, plain_run_of
-from steepest.sweep.timing import Steps, choose_execution, workers_for
+from steepest.sweep.timing import StepTimings, choose_execution, workers_for
 from steepest.sweep.trials import check_equal_trials, check_sweep
 from steepest.sweep.unused import without_effect
 from steepest.train.compiled import Programs
@@ -95,13 +95,13 @@ class Settings:
     experiment: Experiment
     datasets: Datasets
     notes: tuple[Note, ...]
-    arms: tuple[Arm, ...]
+    arms: tuple[PlannedArm, ...]
     judging: Judging
     how_batch: str
     timed_cells: Mapping[str, TimedCell]
     codes: Codes
     plan: ExecutionPlan = field(default_factory=lambda: ExecutionPlan.model_validate({}))
-    steps: Mapping[str, Steps] = field(default_factory=dict[str, Steps])
+    steps: Mapping[str, StepTimings] = field(default_factory=dict[str, StepTimings])
 
     @property
     def dataset(self) -> Dataset:
@@ -155,7 +155,7 @@ class Settings:
         tuning = protocol.scan_rates + protocol.full_rates
         return sum(protocol.seeds * len(arm.folds) + arm.tuned * tuning for arm in self.arms)
 
-    def execution(self, arm: Arm) -> Execution:
+    def execution(self, arm: PlannedArm) -> Execution:
         """Return how the steps of an arm are computed."""
         return self.plan.cells[arm.cell]
 
@@ -179,7 +179,7 @@ class Settings:
             update={"torch": torch.__version__, "device": device}
         )
         cells: dict[str, Execution] = {}
-        steps: dict[str, Steps] = {}
+        steps: dict[str, StepTimings] = {}
         for key, cell in self.timed_cells.items():
             known = plan.cells.get(key)
             changed = "" if known is None else known.changed(cell.of)
@@ -194,7 +194,7 @@ class Settings:
             elif asked.workers is not None:  # in which process a run is made is no matter of its numbers
                 known = known.model_copy(update={"workers": workers_for(device, known.threads, asked)})
             known = without_edited(known, cell.of).model_copy(update={"of": {**known.of, **cell.of}})
-            steps[key] = Steps.measured(bench, known, cell.methods)
+            steps[key] = StepTimings.measured(bench, known, cell.methods)
             cells[key] = steps[key].execution
         plan = plan.model_copy(update={"cells": {**plan.cells, **cells}})
         return replace(self, plan=plan, steps=steps)
@@ -250,7 +250,7 @@ def decide(experiment: Experiment, source: Source, given: Objects, observer: Obs
             observer.say(f"warning: {kind} cannot be identified: {each.why}; its runs cannot be reused")
     datasets.with_positive(judging.positive)
     notes = list(judging.notes)
-    arms: dict[str, Arm] = {}
+    arms: dict[str, PlannedArm] = {}
     cells: dict[str, TimedCell] = {}
     for arm in wanted:
         made, net = _arm(arm, experiment, datasets, judging, codes)
@@ -313,7 +313,7 @@ def _methods(wanted: Sequence[Wanted]) -> list[Contestant]:
     return list({arm.optimizer.key: arm.optimizer for arm in wanted}.values())
 
 
-def _meaning(arm: Arm, net: nn.Module) -> str:
+def _meaning(arm: PlannedArm, net: nn.Module) -> str:
     """Return what is the same for two arms that differ in their texts only."""
     recipe = arm.recipe
     model = recipe.model if arm.model else model_meant(recipe.model)
@@ -330,7 +330,7 @@ def _meaning(arm: Arm, net: nn.Module) -> str:
     return stable_hash([factors, meant(net, recipe.rates), arm.folds, recipe.code, arm.method.code])
 
 
-def _same_because(one: Arm, other: Arm) -> str:
+def _same_because(one: PlannedArm, other: PlannedArm) -> str:
     """Return why two arms are the same."""
     differing = varying([one.factors, other.factors])
     if not differing:
@@ -340,7 +340,12 @@ def _same_because(one: Arm, other: Arm) -> str:
 
 
 def _arm_notes(
-    experiment: Experiment, wanted: Sequence[Wanted], arm: Wanted, made: Arm, net: nn.Module, data: Dataset
+    experiment: Experiment,
+    wanted: Sequence[Wanted],
+    arm: Wanted,
+    made: PlannedArm,
+    net: nn.Module,
+    data: Dataset,
 ) -> list[Note]:
     """Return what a person should know of an arm's data and model, once for all arms that have both in common."""
     alike = [each for each in wanted if replace(each, optimizer=arm.optimizer, name=arm.name) == arm]
@@ -362,7 +367,7 @@ def _arm_notes(
 
 def _arm(
     wanted: Wanted, experiment: Experiment, datasets: Datasets, judging: Judging, codes: Codes
-) -> tuple[Arm, nn.Module]:
+) -> tuple[PlannedArm, nn.Module]:
     """Return an arm on its data, without a label, and its model."""
     folds, final = datasets.of(wanted)
     data = datasets[folds[0]]
@@ -421,7 +426,7 @@ def _arm(
         max_seconds=experiment.protocol.max_seconds,
     )
     method = replace(wanted.optimizer, code=codes.optimizers[wanted.optimizer.name].digest)
-    arm = Arm(
+    arm = PlannedArm(
         method=method,
         recipe=recipe,
         factors={
@@ -450,7 +455,7 @@ def _arm(
     return in_stages(arm, procedure, others), net
 
 
-def _merged(one: Arm, same: Arm) -> Arm:
+def _merged(one: PlannedArm, same: PlannedArm) -> PlannedArm:
     if one.name and same.name and one.name != same.name:
         raise OptionError(
             f"the arms {one.name!r} and {same.name!r} are the same", hint="leave one of the two out."
@@ -466,7 +471,7 @@ def _weights(
     return {} if wanted == "none" else {name: class_weights(datasets[name], wanted) for name in names}
 
 
-def _labelled(arms: Sequence[Arm]) -> list[Arm]:
+def _labelled(arms: Sequence[PlannedArm]) -> list[PlannedArm]:
     """Return the arms with labels of what differs, and the levels of the factors in which they differ."""
     shown = [{**arm.factors, "optimizer": arm.method.name} for arm in arms]
     differing = varying([arm.factors for arm in arms])

@@ -36,7 +36,7 @@ CLOSE = 1e-5
 
 
 @dataclass(frozen=True)
-class Answers:
+class TeacherOutputs:
     """What a network says of the rows of one file.
 
     Attributes:
@@ -52,7 +52,7 @@ class Answers:
     seen: NDArray[np.uint32]
 
 
-class Teacher:
+class LoadedTeacher:
     """A saved network that answers rows of a source.
 
     Args:
@@ -73,7 +73,7 @@ class Teacher:
         self.weights = digest.hexdigest()
         told = json.dumps([self.weights, self.model.pipeline.to_dict()], sort_keys=True, default=str)
         self.digest = hashlib.sha256(told.encode()).hexdigest()
-        self._files: dict[int, Answers] = {}
+        self._files: dict[int, TeacherOutputs] = {}
 
     def teach(self, dataset: Dataset, pipeline: Pipeline, source: Source) -> Dataset:
         """Return a dataset with the network's outputs for its training rows, and an identity that says whose they are.
@@ -184,7 +184,7 @@ class Teacher:
             trained = int(parted(found, seen.origin)[0].sum()) if len(found) else 0
         return answers.outputs[torch.from_numpy(mine)], trained
 
-    def _placed(self, answers: Answers, rows: Tensor) -> NDArray[np.int64]:
+    def _placed(self, answers: TeacherOutputs, rows: Tensor) -> NDArray[np.int64]:
         numbers = rows.numpy()
         if len(numbers) and numbers.max() >= len(answers.places):
             raise DataError(
@@ -194,7 +194,7 @@ class Teacher:
             )
         return answers.places[numbers]
 
-    def _file(self, file: Any, key: int, dataset: Dataset) -> Answers:
+    def _file(self, file: Any, key: int, dataset: Dataset) -> TeacherOutputs:
         """Return what the network says of a file, which is read once."""
         if key in self._files:
             return self._files[key]
@@ -225,7 +225,7 @@ class Teacher:
             seen.append(hashes)
         if not outputs:
             raise DataError(f"{self._called} keeps no row of the data", hint="take another teacher.")
-        found = Answers(
+        found = TeacherOutputs(
             self._as_here(torch.cat(outputs), dataset),
             np.concatenate(places),
             np.concatenate(wanted),

@@ -85,7 +85,7 @@ def as_onnx(model: TrainedModel) -> Files:
     }
 
 
-class Answers(nn.Module):
+class DecodedNetwork(nn.Module):
     """A network that is called with the inputs that have columns, and returns probabilities or values.
 
     Args:
@@ -120,7 +120,7 @@ def _traced(model: TrainedModel) -> bytes:
             "ONNX needs onnx, onnxscript and onnxruntime, which are not all installed",
             hint="pip install '.[onnx]', or --format torch.",
         ) from None
-    answers = Answers(model)
+    answers = DecodedNetwork(model)
     rows = torch.export.Dim("rows")
     inputs = _any_inputs(model.about.shape, 3)
     try:

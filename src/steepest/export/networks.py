@@ -17,7 +17,7 @@ from steepest.evaluate.baselines._trees import TreesModel
 from steepest.evaluate.baselines.constant import Mean, Shares
 from steepest.evaluate.baselines.line import StraightLine
 from steepest.evaluate.baselines.regression import LinearModel
-from steepest.models.columns import Columns
+from steepest.models.columns import EmbeddedColumns
 from steepest.models.deep_cross import CrossMatrix, DeepCross
 from steepest.models.embedding_mlp import EmbeddingMLP
 from steepest.models.linear import Linear
@@ -166,7 +166,7 @@ def _tabm(net: TabM) -> Portable:
     return Portable("tabm", about, own_weights(net), ("parts",))
 
 
-def _embedded(columns: Columns | None) -> list[tuple[int, int]]:
+def _embedded(columns: EmbeddedColumns | None) -> list[tuple[int, int]]:
     return [] if columns is None else [_sizes(each) for each in columns.embeddings]
 
 

@@ -19,10 +19,10 @@ from steepest.errors import MissingExtraError
 from steepest.report import figures, theme
 from steepest.report import format as show
 from steepest.report.factors import optimizers_of
-from steepest.report.legend import Group, legend
+from steepest.report.legend import LegendGroup, legend
 from steepest.report.view import (
     Mark,
-    Ranking,
+    RankingFigure,
     edge_marks,
     ends_of,
     finite,
@@ -308,7 +308,7 @@ def draw_ranking(comparison: Comparison, figure: Any) -> Any:
     return made
 
 
-def _draw_dot(ax: Any, shown: Ranking, place: int) -> None:
+def _draw_dot(ax: Any, shown: RankingFigure, place: int) -> None:
     dot = shown.dots[place]
     colour = BASELINE if dot.style is None else dot.style.colour
     if dot.default_at is not None:
@@ -382,7 +382,7 @@ def _frame(ax: Any, x: str, y: str) -> None:
     ax.tick_params(axis="y", length=0)
 
 
-def legend_beside(made: Any, ax: Any, groups: Sequence[Group]) -> None:
+def legend_beside(made: Any, ax: Any, groups: Sequence[LegendGroup]) -> None:
     """Put a legend beside axes with more than one name; where several factors vary, by their groups."""
     handles, labels = ax.get_legend_handles_labels()
     if groups:
@@ -400,7 +400,7 @@ def legend_beside(made: Any, ax: Any, groups: Sequence[Group]) -> None:
         )
 
 
-def _handles(groups: Sequence[Group]) -> tuple[list[Any], list[str]]:
+def _handles(groups: Sequence[LegendGroup]) -> tuple[list[Any], list[str]]:
     """Return a line for the title of each group and one for each of its levels."""
     from matplotlib.lines import Line2D
 

@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves
 Phase = Literal["forward", "backward", "update"]
 
 
-class Event(NamedTuple):
+class StorageEvent(NamedTuple):
     """A storage begins or ends.
 
     Attributes:
@@ -53,7 +53,7 @@ class Ledger(TorchDispatchMode):
 
     def __init__(self, known: Iterable[Tensor] = ()) -> None:
         super().__init__()
-        self.events: list[Event] = []
+        self.events: list[StorageEvent] = []
         self.alive: dict[int, float] = {}
         """Bytes of the storages that are alive, by number."""
         self._known = {_address(each) for each in known}
@@ -84,13 +84,13 @@ class Ledger(TorchDispatchMode):
         if address in self._known or address in self._numbers:
             return
         storage = tensor.untyped_storage()
-        event = Event(len(self._watched), storage.nbytes(), _phase())
+        event = StorageEvent(len(self._watched), storage.nbytes(), _phase())
         self.events.append(event)
         self.alive[event.number] = event.change
         self._numbers[address] = event.number
         self._watched[event.number] = weakref.ref(storage, functools.partial(self._ended, address, event))
 
-    def _ended(self, address: int, event: Event, storage: Any) -> None:
+    def _ended(self, address: int, event: StorageEvent, storage: Any) -> None:
         del storage
         self.events.append(event._replace(change=-event.change))
         del self.alive[event.number], self._numbers[address]

@@ -54,7 +54,7 @@ ROWS: Sequence[tuple[str, Callable[[Footprint], str], str]] = (
 
 
 @dataclass(frozen=True)
-class Memory:
+class StepMemory:
     """The memory of the training steps of arms.
 
     Attributes:
@@ -117,7 +117,7 @@ def memory(
     model: str | ModelBuilder | Sequence[str | ModelBuilder] | None = None,
     limit: int | str | None = None,
     **options: Any,
-) -> Memory:
+) -> StepMemory:
     """Return what a training step needs memory for, and the largest batch that fits.
 
     Two steps are made at the batch size, and two at half of it; every tensor that they allocate is counted. Where both
@@ -151,7 +151,7 @@ def memory(
     return memory_of(plan(data, target=target, optimizers=optimizers, model=model, **options), limit)
 
 
-def memory_of(made: Plan, limit: int | str | None = None) -> Memory:
+def memory_of(made: Plan, limit: int | str | None = None) -> StepMemory:
     """Return the memory of the steps of a plan's arms."""
     execution = made.experiment.execution
     device = usable_device(execution.device)
@@ -166,7 +166,7 @@ def memory_of(made: Plan, limit: int | str | None = None) -> Memory:
         tables = _tables(bench, arm.method.rule, execution.rows)
         name = arm.title if len(settings.arms) > 1 else str(arm.method.name)
         found.append(footprint(name, bench, arm.method.rule, tables, most))
-    return Memory(tuple(found), device)
+    return StepMemory(tuple(found), device)
 
 
 def _tables(bench: Bench, rule: Any, rows: Literal["auto", "on", "off"]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from itertools import accumulate
 
-from steepest.footprint.ledger import Event, Phase
+from steepest.footprint.ledger import Phase, StorageEvent
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Recorded:
 
     rows: int
     before: float
-    events: Sequence[Event]
+    events: Sequence[StorageEvent]
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,10 @@ def needs(step: Recorded) -> Needs:
     """Return what a step needs.
 
     Example:
-        >>> step = [Event(0, 8, "forward"), Event(1, 5, "backward"), Event(2, 3, "backward"), Event(0, -8, "forward"),
-        ...         Event(2, -3, "backward"), Event(3, 4, "update"), Event(3, -4, "update"), Event(1, -5, "backward")]
+        >>> step = [StorageEvent(0, 8, "forward"), StorageEvent(1, 5, "backward"), StorageEvent(2, 3, "backward"),
+        ...         StorageEvent(0, -8, "forward"),
+        ...         StorageEvent(2, -3, "backward"), StorageEvent(3, 4, "update"), StorageEvent(3, -4, "update"),
+        ...         StorageEvent(1, -5, "backward")]
         >>> found = needs(Recorded(rows=1, before=100, events=step))
         >>> found.activations, found.gradients, found.error_signals, found.peak, found.peak_phase
         (8, 5, 3, 116, 'backward')
@@ -113,7 +115,7 @@ class Timeline:
         """Return what a step with so many rows needs.
 
         Example:
-            >>> few, many = (Recorded(n, 100, [Event(0, 8 * n + 4, "forward")]) for n in (2, 4))
+            >>> few, many = (Recorded(n, 100, [StorageEvent(0, 8 * n + 4, "forward")]) for n in (2, 4))
             >>> Timeline(few, many).at(1000).peak
             8104.0
         """
@@ -146,7 +148,7 @@ class Timeline:
         """Return the largest batch of at most ``rows`` rows that needs no more than so many bytes; 0 if none does.
 
         Example:
-            >>> few, many = (Recorded(n, 100, [Event(0, 8 * n, "forward")]) for n in (2, 4))
+            >>> few, many = (Recorded(n, 100, [StorageEvent(0, 8 * n, "forward")]) for n in (2, 4))
             >>> [Timeline(few, many).most_rows(limit, 500) for limit in (107, 900, 10**6)]
             [0, 100, 500]
         """
@@ -157,6 +159,6 @@ class Timeline:
         return low
 
 
-def _most(start: float, events: Iterable[Event]) -> float:
+def _most(start: float, events: Iterable[StorageEvent]) -> float:
     """Return the most that is alive at once."""
     return max(accumulate((each.change for each in events), initial=start))

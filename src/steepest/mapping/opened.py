@@ -21,7 +21,7 @@ from steepest.record.store import Folder
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedNetwork:
     """A network and its data.
 
     Attributes:
@@ -51,7 +51,7 @@ def run_of(folder: str | Path) -> Path:
 
 def opened(
     folder: str | Path, arm: str | None, model: str | ModelBuilder | None, own_source: str | None
-) -> Opened:
+) -> OpenedNetwork:
     """Return the network of a comparison's winner or of an arm, and its data.
 
     Raises:
@@ -70,9 +70,9 @@ def opened(
         )
     try:
         path = run / "experiment.toml"
-        return Opened(run, loaded, open_data(validate_experiment(load_tree(path), where=str(path))))
+        return OpenedNetwork(run, loaded, open_data(validate_experiment(load_tree(path), where=str(path))))
     except SteepestError as error:
-        return Opened(run, loaded, error)
+        return OpenedNetwork(run, loaded, error)
 
 
 def dataset_of(model: TrainedModel, source: Source) -> Dataset:

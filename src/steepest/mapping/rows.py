@@ -41,7 +41,7 @@ WIDEST = 5000
 
 
 @dataclass(frozen=True)
-class Rows:
+class MappedRows:
     """Rows before some of them are chosen.
 
     Attributes:
@@ -58,14 +58,14 @@ class Rows:
     what: str
     notes: tuple[str, ...] = ()
 
-    def take(self, index: Index) -> Rows:
+    def take(self, index: Index) -> MappedRows:
         """Return some of the rows."""
         some = torch.from_numpy(index)
         return replace(self, inputs=tuple(each[some] for each in self.inputs), about=self.about[index])
 
 
 def activations(
-    model: TrainedModel, layer: str | None, rows: Rows, colour: str | None, most: int, seed: int
+    model: TrainedModel, layer: str | None, rows: MappedRows, colour: str | None, most: int, seed: int
 ) -> Points:
     """Return the activations of a layer for rows as points.
 
@@ -97,7 +97,7 @@ def activations(
     )  # fmt: skip
 
 
-def features(rows: Rows, shape: Shape, colour: str | None, most: int, seed: int) -> Points:
+def features(rows: MappedRows, shape: Shape, colour: str | None, most: int, seed: int) -> Points:
     """Return rows as what they are before any network: numbers, pixels, and codes as columns of 0 and 1.
 
     Raises:
@@ -125,7 +125,7 @@ def features(rows: Rows, shape: Shape, colour: str | None, most: int, seed: int)
     return _points(some, some.about, vectors, by, notes, colour or rows.target, shape)
 
 
-def _some(rows: Rows, most: int, seed: int) -> tuple[Rows, tuple[str, ...]]:
+def _some(rows: MappedRows, most: int, seed: int) -> tuple[MappedRows, tuple[str, ...]]:
     count = len(rows.about)
     index = chosen(count, most, seed)
     if len(index) == count:
@@ -137,8 +137,14 @@ def _some(rows: Rows, most: int, seed: int) -> tuple[Rows, tuple[str, ...]]:
 
 
 def _points(
-    some: Rows, about: pl.DataFrame, vectors: Vectors, by: str, notes: Sequence[str], colour: str | None, shape: Shape
-) -> Points:  # fmt: skip
+    some: MappedRows,
+    about: pl.DataFrame,
+    vectors: Vectors,
+    by: str,
+    notes: Sequence[str],
+    colour: str | None,
+    shape: Shape,
+) -> Points:
     pictures = next(
         (
             values.numpy()
@@ -156,7 +162,9 @@ def _points(
     return replace(made, numeric=False) if shape.classes and colour in (some.target, PREDICTED) else made
 
 
-def rows_of(source: Source, dataset: Dataset, part: str | None, colour: str | None, default: str) -> Rows:
+def rows_of(
+    source: Source, dataset: Dataset, part: str | None, colour: str | None, default: str
+) -> MappedRows:
     """Return the rows of a part of a dataset.
 
     Args:
@@ -194,7 +202,7 @@ def rows_of(source: Source, dataset: Dataset, part: str | None, colour: str | No
         shown = _target_name(dataset.target)
         columns[shown] = _decoded(dataset, torch.cat([each.target for each in taken]))
     title = {"train": "training rows", "all": "rows"}.get(name, f"{name} rows")
-    return Rows(inputs, pl.DataFrame(columns), shown, f"{title} of {dataset.name}", notes)
+    return MappedRows(inputs, pl.DataFrame(columns), shown, f"{title} of {dataset.name}", notes)
 
 
 def _check_colour(colour: str | None, task: Task, target: str) -> None:
@@ -261,7 +269,7 @@ def _other_rows(name: str) -> OptionError:
     )
 
 
-def new_rows(pipeline: Pipeline, source: Any, colour: str | None) -> Rows:
+def new_rows(pipeline: Pipeline, source: Any, colour: str | None) -> MappedRows:
     """Return rows that are given anew, as a network is called with them.
 
     Args:
@@ -300,10 +308,12 @@ def new_rows(pipeline: Pipeline, source: Any, colour: str | None) -> Rows:
     shown = LABEL if pipeline.task == RECONSTRUCTION else target
     known = all(shown in each.columns for each in about) and (answered or shown != target)
     joined = tuple(torch.cat(each) for each in zip(*inputs, strict=True))
-    return Rows(joined, pl.concat(about, how="diagonal"), shown if known else None, "new rows")
+    return MappedRows(joined, pl.concat(about, how="diagonal"), shown if known else None, "new rows")
 
 
-def of_run(model: TrainedModel, source: Source | SteepestError, part: str | None, colour: str | None) -> Rows:
+def of_run(
+    model: TrainedModel, source: Source | SteepestError, part: str | None, colour: str | None
+) -> MappedRows:
     """Return rows of the data that a network was trained on.
 
     Raises:

@@ -54,7 +54,7 @@ def begin_small(embeddings: nn.ModuleList) -> None:
         nn.init.trunc_normal_(each.weight, std=0.01, a=-0.02, b=0.02)  # pyright: ignore[reportArgumentType]
 
 
-class Columns(nn.Module):
+class EmbeddedColumns(nn.Module):
     """The vectors of a row's categories beside its numbers; of data without categories, its numbers alone.
 
     Args:
@@ -70,7 +70,7 @@ class Columns(nn.Module):
         width: numbers of a row.
 
     Example:
-        >>> columns = Columns(Shape("regression", {"day": 7}, ("heat",), 1), {"day": 3})
+        >>> columns = EmbeddedColumns(Shape("regression", {"day": 7}, ("heat",), 1), {"day": 3})
         >>> columns.width, columns(torch.zeros(2, 1, dtype=torch.long), torch.ones(2, 1)).shape
         (4, torch.Size([2, 4]))
     """

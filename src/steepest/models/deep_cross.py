@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from steepest.data.dataset import Shape
 from steepest.errors import ModelError, unknown_name
-from steepest.models.columns import Columns
+from steepest.models.columns import EmbeddedColumns
 from steepest.models.layers import NONE, hidden_layers
 
 COMPONENTS = {
@@ -107,7 +107,7 @@ class DeepCross(nn.Module):
             raise ModelError(f"a rank of {rank} for vectors", hint="leave rank out, or give cross=matrix.")
         if not layers and not hidden:
             raise ModelError("there are neither cross layers nor hidden ones", hint="give some of either.")
-        self.columns = Columns(shape, embedding)
+        self.columns = EmbeddedColumns(shape, embedding)
         self.tables = self.columns.tables(shape, "columns")
         width = self.columns.width
         if rank >= width:

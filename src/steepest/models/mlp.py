@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor, nn
 
 from steepest.data.dataset import Shape
-from steepest.models.columns import Columns
+from steepest.models.columns import EmbeddedColumns
 from steepest.models.layers import AUTO, NONE, hidden_layers
 
 COMPONENTS = {
@@ -62,7 +62,7 @@ class MLP(nn.Module):
         field = shape.fields[-1]
         if activation == AUTO:
             activation = "tanh" if shape.takes == "values" else "relu"
-        columns = Columns(shape, embedding)
+        columns = EmbeddedColumns(shape, embedding)
         self.columns = columns if shape.cardinalities else None
         self.tables = columns.tables(shape, "columns")
         layers = hidden_layers(columns.width, hidden, activation, norm, dropout)

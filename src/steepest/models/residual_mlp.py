@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from steepest.data.dataset import Shape
 from steepest.errors import ModelError
-from steepest.models.columns import Columns
+from steepest.models.columns import EmbeddedColumns
 from steepest.models.layers import NONE, activation_of, dropout_by_layer, norm_of
 
 COMPONENTS = {
@@ -65,7 +65,7 @@ class ResidualMLP(nn.Module):
             raise ModelError(
                 f"the widths of the blocks are {list(hidden)}", hint="give widths of at least 1."
             )
-        columns = Columns(shape, embedding)
+        columns = EmbeddedColumns(shape, embedding)
         self.columns = columns if shape.cardinalities else None
         self.tables = columns.tables(shape, "columns")
         widths = (columns.width, *hidden)

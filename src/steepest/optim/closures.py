@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from steepest.curvature import hessian_free, notebook_2021
-from steepest.curvature.hessian_free import Memory, Options
+from steepest.curvature.hessian_free import CarriedState, StepOptions
 from steepest.curvature.outputs import no_curvature
 from steepest.errors import ModelError, OptionError
 from steepest.optim.held import buffers_of, copied, put
-from steepest.optim.methods.hessian_free import HessianFree as HessianFreeSpec
+from steepest.optim.methods.hessian_free import HessianFreeSpec
 
 Closure = Callable[[], tuple[Tensor, Tensor]]
 
@@ -93,7 +93,7 @@ class HessianFree(torch.optim.Optimizer):
                 return float(closure()[0])
 
         slots = self.state[params[0]]
-        memory = Memory(group["damping"], slots.get("direction"))
+        memory = CarriedState(group["damping"], slots.get("direction"))
         value = float(loss.detach())
         if not group["lr"] or not torch.isfinite(loss):
             return loss.detach()
@@ -103,7 +103,7 @@ class HessianFree(torch.optim.Optimizer):
             at.gauss_newton,
             moved,
             memory,
-            Options(group["lr"], group["cg_iterations"], group["decay"], group["ratio"]),
+            StepOptions(group["lr"], group["cg_iterations"], group["decay"], group["ratio"]),
         )
         if found.broken:
             raise ModelError(

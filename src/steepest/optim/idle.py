@@ -25,7 +25,7 @@ from steepest.optim.interpolation import LEFT_OUT, MOST_TERMS, Array
 from steepest.optim.values import Coefficients, Slots
 
 Steps = NDArray[np.int64]
-Columns = Sequence[torch.Tensor] | torch.Tensor
+RowNumbers = Sequence[torch.Tensor] | torch.Tensor
 """Numbers for each row, [width] of [n]."""
 
 
@@ -54,7 +54,7 @@ class ClosedForm(ABC):
         """Return the numbers that :meth:`apply` needs of each row, [width, n], from what was known at ``now``."""
 
     @abstractmethod
-    def apply(self, param: torch.Tensor, slots: Slots, columns: Columns) -> tuple[torch.Tensor, Slots]:
+    def apply(self, param: torch.Tensor, slots: Slots, columns: RowNumbers) -> tuple[torch.Tensor, Slots]:
         """Return rows and slots [n, …] after their idle steps; the arguments are left as they are."""
 
     def advance(self, param: torch.Tensor, slots: Slots, last: Steps, now: int) -> tuple[torch.Tensor, Slots]:
@@ -84,7 +84,7 @@ class Still(ClosedForm):
         del known, now
         return np.empty((0, len(last)))
 
-    def apply(self, param: torch.Tensor, slots: Slots, columns: Columns) -> tuple[torch.Tensor, Slots]:
+    def apply(self, param: torch.Tensor, slots: Slots, columns: RowNumbers) -> tuple[torch.Tensor, Slots]:
         """Return what is given."""
         del columns
         return param, dict(slots)
@@ -108,7 +108,7 @@ class Fading(Still):
         del known
         return np.stack([idle(last, now), *(np.power(share, now - last) for share in self.kept.values())])
 
-    def apply(self, param: torch.Tensor, slots: Slots, columns: Columns) -> tuple[torch.Tensor, Slots]:
+    def apply(self, param: torch.Tensor, slots: Slots, columns: RowNumbers) -> tuple[torch.Tensor, Slots]:
         """Return the parameter as it is and the slots times their shares."""
         new = dict(slots)
         for i, (name, share) in enumerate(self.kept.items()):
@@ -140,7 +140,7 @@ class Forgetting(Still):
         del known
         return idle(last, now)[None]
 
-    def apply(self, param: torch.Tensor, slots: Slots, columns: Columns) -> tuple[torch.Tensor, Slots]:
+    def apply(self, param: torch.Tensor, slots: Slots, columns: RowNumbers) -> tuple[torch.Tensor, Slots]:
         """Return the parameter as it is and, where a row was idle, the slots as one idle step leaves them."""
         new = dict(slots)
         for name in self.zeroed:
@@ -171,7 +171,7 @@ class Shrinking(ClosedForm):
         logs = self.logs.values[0]
         return np.exp(logs[now] - logs[last])[None]
 
-    def apply(self, param: torch.Tensor, slots: Slots, columns: Columns) -> tuple[torch.Tensor, Slots]:
+    def apply(self, param: torch.Tensor, slots: Slots, columns: RowNumbers) -> tuple[torch.Tensor, Slots]:
         """Return the parameter times the product."""
         return param * per_row(columns[0], param), dict(slots)
 
@@ -220,7 +220,7 @@ class Coasting(ClosedForm):
         """Return what the velocity is to be multiplied by to move the parameter, and the share that is kept."""
         return np.stack([self.factor * known[0], np.power(self.momentum, now - last)])
 
-    def apply(self, param: torch.Tensor, slots: Slots, columns: Columns) -> tuple[torch.Tensor, Slots]:
+    def apply(self, param: torch.Tensor, slots: Slots, columns: RowNumbers) -> tuple[torch.Tensor, Slots]:
         """Return the parameter moved by the sum, and the velocity faded."""
         velocity = slots[self.slot]
         moved = param + velocity * per_row(columns[0], param)

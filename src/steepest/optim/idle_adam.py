@@ -21,7 +21,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from steepest.optim.idle import ClosedForm, Columns, Series, Steps, per_row
+from steepest.optim.idle import ClosedForm, RowNumbers, Series, Steps, per_row
 from steepest.optim.interpolation import Array, Grid, Sizes
 from steepest.optim.rule import Coefficients, Slots
 
@@ -86,7 +86,7 @@ class AdamIdle(ClosedForm):
         e = self.eps * self.grid.points[:, None]
         return np.concatenate([shares, first + second, first * e[1::2] + second * e[::2]])
 
-    def apply(self, param: torch.Tensor, slots: Slots, columns: Columns) -> tuple[torch.Tensor, Slots]:
+    def apply(self, param: torch.Tensor, slots: Slots, columns: RowNumbers) -> tuple[torch.Tensor, Slots]:
         """Return the parameter moved and decayed, and both averages faded."""
         kept, share1, share2 = (per_row(each, param) for each in columns[:3])
         mean, square = slots["exp_avg"], slots["exp_avg_sq"]

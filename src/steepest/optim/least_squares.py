@@ -47,7 +47,7 @@ class Damping:
         return Damping(self.value * self.growth, self.growth * 2)
 
 
-class Linear:
+class LinearizedResiduals:
     """Residuals that are linear around a point, solved for any damping after one factorisation, in float64.
 
     Args:
@@ -84,7 +84,7 @@ class Linear:
         return float(-2 * (self._slope @ inner) - (self._upper @ inner).square().sum())
 
 
-def widened(scale: Tensor | None, linear: Linear, scaling: bool) -> Tensor:
+def widened(scale: Tensor | None, linear: LinearizedResiduals, scaling: bool) -> Tensor:
     """Return the diagonal of D after another linearisation.
 
     Args:
@@ -158,7 +158,7 @@ def levenberg_marquardt(
         derivative = jacobian(found, [at])
         if not bool(torch.isfinite(found).all() & torch.isfinite(derivative).all()):
             break
-        linear = Linear(derivative, found)
+        linear = LinearizedResiduals(derivative, found)
         scale = widened(scale, linear, scaling)
         moved = False
         while not moved and not converged and count < evaluations:

@@ -18,7 +18,15 @@ from torch import Tensor, nn
 
 from steepest.optim.dense import RuleOptimizer
 from steepest.optim.held import HeldLoss
-from steepest.optim.problem import Around, BatchSource, Divided, Problem, Regularized, TableProblem, losses
+from steepest.optim.problem import (
+    AroundUpdate,
+    BatchSource,
+    Divided,
+    Problem,
+    Regularized,
+    TableProblem,
+    losses,
+)
 from steepest.optim.rule import Rule
 from steepest.optim.selection import multipliers
 from steepest.optim.tables import LaggingTables, RowTables, unpadded
@@ -290,6 +298,6 @@ class GradientState:
     parameters: dict[str, nn.Parameter]
     tables: RowTables | None = None
     gradients: float = 0.0
-    around: Around | None = None
+    around: AroundUpdate | None = None
     draws: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
     step: int = 0

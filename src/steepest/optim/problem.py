@@ -29,7 +29,7 @@ class Regularized(Problem, Protocol):
         """Return the batch's loss with penalties, which has a graph, and without, which is reported."""
         ...
 
-    def around(self) -> Around | None:
+    def around(self) -> AroundUpdate | None:
         """Return what acts around the updates of a new run, or None where nothing does."""
         ...
 
@@ -84,7 +84,7 @@ class Divided(Problem, Protocol):
         ...
 
 
-class Around(Protocol):
+class AroundUpdate(Protocol):
     """What acts around the optimizer's update in an eager step besides clipping."""
 
     def before(self, step: int, draws: Mapping[str, Tensor], rate: float) -> None:

@@ -41,7 +41,7 @@ class Quick:
 
 
 @dataclass(frozen=True)
-class Gathered:
+class GatheredRows:
     """Rows as they are now.
 
     Attributes:
@@ -55,7 +55,7 @@ class Gathered:
     slots: Slots
 
 
-class Rows:
+class RowTable:
     """A table of weights [V, …] under an element-wise rule, with rows that lag behind.
 
     Args:
@@ -72,7 +72,7 @@ class Rows:
 
     Example:
         >>> from steepest.optim import make_rule
-        >>> rows = Rows(make_rule("momentum(lr=0.1)"), torch.zeros(3, 2))
+        >>> rows = RowTable(make_rule("momentum(lr=0.1)"), torch.zeros(3, 2))
         >>> rows.update(torch.tensor([1]), torch.ones(1, 2))
         >>> rows.update(torch.tensor([0]), torch.ones(1, 2))
         >>> rows.read(torch.tensor([0, 1, 2])).tolist()
@@ -128,16 +128,16 @@ class Rows:
         return self.gather(distinct).weight[places]
 
     @torch.no_grad()
-    def gather(self, ids: torch.Tensor) -> Gathered:
+    def gather(self, ids: torch.Tensor) -> GatheredRows:
         """Return distinct rows with their slots as they are now, for a step; nothing is written."""
         weight = self.weight.index_select(0, ids)
         slots = {name: value.index_select(0, ids) for name, value in self.slots.items()}
         last = self.last.index_select(0, ids)
         if self.rule.idle == "still" or not len(ids):
-            return Gathered(ids, weight, slots)
+            return GatheredRows(ids, weight, slots)
         if self.past.form is not None:
-            return Gathered(ids, *self.past.form.advance(weight, slots, last.numpy(), self.step))
-        return Gathered(ids, *self._replayed(weight, slots, last))
+            return GatheredRows(ids, *self.past.form.advance(weight, slots, last.numpy(), self.step))
+        return GatheredRows(ids, *self._replayed(weight, slots, last))
 
     @torch.no_grad()
     def update(self, ids: torch.Tensor, grad: torch.Tensor) -> None:
@@ -167,7 +167,7 @@ class Rows:
         self.write(gathered, grad)
 
     @torch.no_grad()
-    def write(self, gathered: Gathered, grad: torch.Tensor) -> None:
+    def write(self, gathered: GatheredRows, grad: torch.Tensor) -> None:
         """Make the last step of the past on rows that were gathered before it, and store them."""
         if not len(gathered.ids):
             return
@@ -234,7 +234,7 @@ class Rows:
         for some in [ids] if self.executor == "replay" else ids.split(most):
             yield self.evaluation_rows(some)
 
-    def frozen(self, older: Rows | None = None, past: Past | None = None) -> Rows:
+    def frozen(self, older: RowTable | None = None, past: Past | None = None) -> RowTable:
         """Return a copy of the present state, lagging as it is, that later steps do not change.
 
         Args:
@@ -244,7 +244,7 @@ class Rows:
         """
         past = past or self.past.frozen()
         if older is None:
-            other = Rows(self.rule, self.weight, past=past)
+            other = RowTable(self.rule, self.weight, past=past)
             other.quick = self.quick
             other.slots = {name: value.clone() for name, value in self.slots.items()}
             other.last = self.last.clone()

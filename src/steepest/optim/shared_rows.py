@@ -147,7 +147,7 @@ class Lagging:
 
 
 @dataclass
-class Gathered:
+class GatheredTables:
     """The rows of one step, by the names of tables.
 
     Attributes:
@@ -206,9 +206,9 @@ class SharedRows:
             each.fill_(value)
         eras.square[0] = squares
 
-    def begin(self, codes: Sequence[Codes]) -> Gathered:
+    def begin(self, codes: Sequence[Codes]) -> GatheredTables:
         """Return the present rows that the codes of some batches name."""
-        found = Gathered({}, [{} for _ in codes], {}, {}, 0.0)
+        found = GatheredTables({}, [{} for _ in codes], {}, {}, 0.0)
         shares, _ = self.eras.now()
         squares = torch.tensor(cast("Eras", self.eras).squares, dtype=torch.float64)
         for name, table in self.tables.items():
@@ -224,7 +224,7 @@ class SharedRows:
 
     def end(
         self,
-        gathered: Gathered,
+        gathered: GatheredTables,
         rows: Mapping[str, Tensor],
         directions: Mapping[str, Tensor],
         direction: float,

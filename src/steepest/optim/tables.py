@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from steepest.errors import OptionError
 from steepest.optim.past import Past
-from steepest.optim.rows import Gathered, Rows
+from steepest.optim.rows import GatheredRows, RowTable
 from steepest.optim.rule import Hyper, Rule
 from steepest.schedules import Schedule
 
@@ -95,10 +95,10 @@ class RowTables:
         self.past = next(iter(self.pasts.values()))
         weights = dict(model.named_parameters())
         self.rows = {
-            name: Rows(rule, weights[name], past=self.pasts[factor], copy=False)
+            name: RowTable(rule, weights[name], past=self.pasts[factor], copy=False)
             for name, factor in factors.items()
         }
-        self._gathered: dict[str, Gathered] = {}
+        self._gathered: dict[str, GatheredRows] = {}
 
     def begin(self, codes: Codes) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return the present rows that the codes name, as leaves of a graph, and the codes' places in them."""
@@ -128,7 +128,7 @@ class RowTables:
     @contextlib.contextmanager
     def evaluating(self, codes: Codes) -> Generator[None]:
         """Put the rows that the codes name in place as they are to be evaluated, and the lagging ones back after."""
-        kept: list[tuple[Rows, Tensor, Tensor]] = []
+        kept: list[tuple[RowTable, Tensor, Tensor]] = []
         try:
             for name, rows in self.rows.items():
                 ids = torch.unique(codes[name])
@@ -143,7 +143,7 @@ class RowTables:
         """Return the rows of each table in order, as they are to be evaluated, some at a time."""
         return {name: rows.evaluation_pieces() for name, rows in self.rows.items()}
 
-    def frozen(self, older: Mapping[str, Rows] | None = None) -> dict[str, Rows]:
+    def frozen(self, older: Mapping[str, RowTable] | None = None) -> dict[str, RowTable]:
         """Return a copy of the present state, in the memory of an older copy where there is one."""
         pasts = {id(past): past.frozen() for past in self.pasts.values()}
         return {

@@ -26,7 +26,7 @@ from steepest.range_test.own import Loss, no_factor, own_test
 from steepest.recipe import CLEARER_NAMES, Execution, Recipe, flag_of
 from steepest.report import range_page
 from steepest.report.console import ProgressObserver
-from steepest.sweep.arms import Arm, varying
+from steepest.sweep.arms import PlannedArm, varying
 from steepest.sweep.methods import make_method
 from steepest.sweep.observer import Observer
 from steepest.train.causes import ended_by
@@ -216,7 +216,9 @@ def tests_of(made: Plan, rates: Sequence[float], observer: Observer) -> RangeTes
     return RangeTests(tuple(tests), range_page.title_of(tests, made.experiment.name), first)
 
 
-def _losses(arm: Arm, data: Dataset, device: str, seed: int, rates: Sequence[float]) -> Iterator[float]:
+def _losses(
+    arm: PlannedArm, data: Dataset, device: str, seed: int, rates: Sequence[float]
+) -> Iterator[float]:
     """Make a run of its own, with weights, order and draws of a seed, and yield its losses."""
     recipe = arm.recipe.model_copy(update={"steps": len(rates)})
     net, data = wide(build_model(arm.model or recipe.model, data.shape, seed=seed), data, recipe.precision)
@@ -240,6 +242,6 @@ def _losses(arm: Arm, data: Dataset, device: str, seed: int, rates: Sequence[flo
             raise _failed(arm, error, done, recipe) from error
 
 
-def _failed(arm: Arm, error: Exception, done: int, recipe: Recipe) -> ModelError:
+def _failed(arm: PlannedArm, error: Exception, done: int, recipe: Recipe) -> ModelError:
     _, reason = ended_by(error, f"at step {done + 1}", recipe.batch_size)
     return ModelError(f"the range test of {arm.title} failed: {reason}", hint="mend the cause of the error.")

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from steepest.recipe.options import Options, listed
+from steepest.recipe.options import FrozenOptions, listed
 
 
-class RunLength(Options):
+class RunLength(FrozenOptions):
     """The length of the runs, and the trials and seeds where a budget changed them.
 
     ``why`` says how it came, ``asked`` what it was decided from, ``fitted`` what else a time budget counted;
@@ -28,7 +28,7 @@ class RunLength(Options):
     run_seconds: float | None = None
 
 
-class ExecutionOptions(Options):
+class ExecutionOptions(FrozenOptions):
     """How steps are to be computed, as far as somebody says."""
 
     device: str = Field(
@@ -55,7 +55,7 @@ class ExecutionOptions(Options):
     )
 
 
-class Timings(Options):
+class Timings(FrozenOptions):
     """What steps, evaluations and runs take under an execution plan, in seconds; no run's numbers depend on it."""
 
     seconds_a_step: dict[str, float] = Field(default_factory=dict, description="per step, by optimizer")
@@ -70,7 +70,7 @@ class Timings(Options):
     )
 
 
-class Execution(Options):
+class Execution(FrozenOptions):
     """How the steps of some arms are computed: decided once, stored, and obeyed on resume.
 
     It belongs to what ``of`` names: model, shapes, batch size, precision and machine; ``timings`` was measured there.
@@ -118,7 +118,7 @@ class Execution(Options):
         )
 
 
-class ExecutionPlan(Options):
+class ExecutionPlan(FrozenOptions):
     """What a comparison decided and measured before its first tuned run: kept in the folder, obeyed on resume.
 
     Attributes:

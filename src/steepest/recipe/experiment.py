@@ -20,14 +20,14 @@ from steepest.recipe.options import (
     WHOLE_BATCH,
     ArmOptions,
     Factors,
+    FrozenOptions,
     ModelOptions,
-    Options,
     Protocol,
     flag_of,
 )
 
 
-class Experiment(Options):
+class Experiment(FrozenOptions):
     """A dataset, the optimizers and the protocol."""
 
     name: str = "experiment"

@@ -73,13 +73,13 @@ WHOLE_BATCH = "all"
 """The batch size that means all training rows."""
 
 
-class Options(BaseModel):
+class FrozenOptions(BaseModel):
     """The base of the tree's parts: immutable, unknown names are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ModelOptions(Options):
+class ModelOptions(FrozenOptions):
     """Which model is trained."""
 
     model_config = ConfigDict(allow_inf_nan=False)
@@ -131,7 +131,7 @@ def _each_text(value: Any) -> Any:
     return [each for text in given for each in grammar.split(text)] if isinstance(given, list) else given
 
 
-class Protocol(Options):
+class Protocol(FrozenOptions):
     """How the comparison is made."""
 
     model_config = ConfigDict(allow_inf_nan=False)
@@ -220,7 +220,7 @@ class Protocol(Options):
 Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
 
 
-class Factors(Options):
+class Factors(FrozenOptions):
     """Several values of what all arms would otherwise share; the arms are all combinations."""
 
     model: Texts = Field((), description="models")
@@ -269,7 +269,7 @@ class Factors(Options):
         return {name: getattr(self, name) for name in FACTORS[1:] if getattr(self, name)}
 
 
-class ArmOptions(Options):
+class ArmOptions(FrozenOptions):
     """One arm; what it does not name is what all arms share.
 
     Attributes:

@@ -11,10 +11,10 @@ from typing import Any
 
 from pydantic import Field
 
-from steepest.recipe.options import Options, Precision
+from steepest.recipe.options import FrozenOptions, Precision
 
 
-class Recipe(Options):
+class Recipe(FrozenOptions):
     """One way of training, complete: what a run seed and a dataset turn into weights.
 
     Attributes:

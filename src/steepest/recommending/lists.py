@@ -10,7 +10,7 @@ import torch
 from steepest.errors import OptionError, unknown_name
 from steepest.models import ModelBuilder
 from steepest.recommending import LEAST_RATINGS, MEASURE, TOP
-from steepest.recommending.rated import Rated, check_number
+from steepest.recommending.rated import RatingsModel, check_number
 from steepest.wording import counted
 
 MEASURES = ("cosine", "distance", "product")
@@ -51,7 +51,7 @@ def recommend(
     """
     check_number("top", top)
     check_number("min-ratings", min_ratings)
-    rated = Rated(folder, arm=arm, model=model)
+    rated = RatingsModel(folder, arm=arm, model=model)
     pipeline = rated.pipeline
     code = 0 if user is None else rated.user(user)
     found = rated.items.with_columns(predicted=pl.Series(rated.predicted(code)))
@@ -116,7 +116,7 @@ def similar(
     check_number("top", top)
     check_number("min-ratings", min_ratings)
     own = Path(folder).expanduser() / "model"
-    rated = Rated(own if arm is None and own.is_dir() else folder, arm=arm, model=model)
+    rated = RatingsModel(own if arm is None and own.is_dir() else folder, arm=arm, model=model)
     column = rated.pipeline.item if user is None else rated.pipeline.user
     code = rated.item(item) if user is None else rated.user(user)
     vectors = rated.vectors(column)
@@ -143,6 +143,6 @@ def similar(
     return rated.listed(found.select(kind, *titled, measure, "ratings"), kind, column)
 
 
-def _users(rated: Rated) -> pl.DataFrame:
+def _users(rated: RatingsModel) -> pl.DataFrame:
     ids = pl.DataFrame({"user": list(rated.pipeline.ids(rated.pipeline.user))}, schema={"user": pl.String})
     return ids.join(rated.rows.group_by("user").len("ratings"), on="user", how="left", maintain_order="left")

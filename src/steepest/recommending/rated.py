@@ -26,7 +26,7 @@ MOST_NAMED = 8
 """So many titles or ids are named where a text is part of several, or of none."""
 
 
-class Rated:
+class RatingsModel:
     """A model of ratings, and the ratings that it was trained, chosen and tested on.
 
     Args:

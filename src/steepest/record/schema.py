@@ -27,7 +27,7 @@ class Clocks(Frozen):
     compile: float = 0.0
 
 
-class Point(Frozen):
+class CurvePoint(Frozen):
     """One evaluation during a run.
 
     Attributes:
@@ -47,7 +47,7 @@ class Point(Frozen):
     validation: dict[str, float]
 
 
-class Watched(Frozen):
+class WatchedCurves(Frozen):
     """What was watched at every evaluation of a run: a value, or a list by parameter, for each point of its curve.
 
     Attributes:
@@ -74,7 +74,7 @@ class Watched(Frozen):
     training_rows: int = 0
 
 
-class Bins(Frozen):
+class ReliabilityBins(Frozen):
     """Rows in bins of confidence: of each its rows (or their weights), mean confidence and accuracy, NaN if empty."""
 
     rows: list[float]
@@ -97,8 +97,8 @@ class Reliability(Frozen):
     of_chance: float
     log_loss: float
     brier_score: float
-    width: Bins
-    mass: Bins
+    width: ReliabilityBins
+    mass: ReliabilityBins
 
 
 class Calibration(Frozen):
@@ -175,7 +175,7 @@ class Record(Frozen):
     steps: int
     outcome: Outcome
     reason: str = ""
-    curve: list[Point] = Field(default_factory=list)
+    curve: list[CurvePoint] = Field(default_factory=list)
     best_step: int = 0
     best: dict[str, float] = Field(default_factory=dict)
     last: dict[str, float] = Field(default_factory=dict)
@@ -189,7 +189,7 @@ class Record(Frozen):
     gradients: float | None = None
     products: float | None = None
     forwards: float | None = None
-    watched: Watched | None = None
+    watched: WatchedCurves | None = None
     calibration: Calibration | None = None
     logged: dict[str, list[tuple[int, float]]] = Field(default_factory=dict)
     out_of_time: bool = False

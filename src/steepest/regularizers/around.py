@@ -21,7 +21,7 @@ def held(weight: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask != 0, weight, 0.0)
 
 
-class Around:
+class RegularizedUpdate:
     """The regularizers of one run around the optimizer's update.
 
     Args:
@@ -32,7 +32,7 @@ class Around:
     Example:
         >>> from steepest.regularizers import read_regularizers
         >>> model = nn.Linear(1, 1, bias=False)
-        >>> around = Around(Applied(read_regularizers("ema(0.5)"), model), model)
+        >>> around = RegularizedUpdate(Applied(read_regularizers("ema(0.5)"), model), model)
         >>> for step, weight in enumerate((1.0, 4.0)):
         ...     _ = model.weight.data.fill_(weight)
         ...     around.after(step)

@@ -7,12 +7,12 @@ import math
 from steepest.compare.estimates import IDENTICAL, Estimate, why
 from steepest.compare.result import Row
 from steepest.evaluate.baselines import NOT_SAVED
-from steepest.report.case import Case, based_on, before
+from steepest.report.case import HeadlineCase, based_on, before
 from steepest.report.claims import corrected
 from steepest.report.words import capital
 
 
-def better_but_undetected(case: Case) -> Row | None:
+def better_but_undetected(case: HeadlineCase) -> Row | None:
     """Return the best baseline if its mean is ahead of the winner's without a detectable difference."""
     best = next(iter(case.baselines), None)
     found = case.to(best) if best else None
@@ -21,7 +21,7 @@ def better_but_undetected(case: Case) -> Row | None:
     return best if (found.mean > 0) != case.metric.higher_is_better else None
 
 
-def use_baseline(case: Case, row: Row) -> str:
+def use_baseline(case: HeadlineCase, row: Row) -> str:
     """Return that a baseline is used: because of a detectable difference, or else because of validation."""
     found, winner = case.to(row), case.winner
     if found is None:
@@ -38,7 +38,7 @@ def use_baseline(case: Case, row: Row) -> str:
     )
 
 
-def use_either(case: Case, row: Row) -> str:
+def use_either(case: HeadlineCase, row: Row) -> str:
     """Return that a baseline and the network may be equally good, and which of them predict uses."""
     found = case.to(row)
     assert found is not None
@@ -51,7 +51,7 @@ def use_either(case: Case, row: Row) -> str:
     )
 
 
-def predicts(case: Case, row: Row) -> str:
+def predicts(case: HeadlineCase, row: Row) -> str:
     """Return whether predict uses a baseline or the network, and why, where no difference on test is detectable."""
     if case.recommended is row:
         return f"Predict uses {row.name}, which is better on validation{_values(case, row)}."
@@ -67,7 +67,7 @@ def predicts(case: Case, row: Row) -> str:
     return f"Predict uses the network{because}."
 
 
-def _values(case: Case, row: Row) -> str:
+def _values(case: HeadlineCase, row: Row) -> str:
     """Return what a baseline and the network reach on validation, the better first, where it looks different."""
     unit = "%" if case.metric.percent else ""
     sign = -1.0 if case.metric.higher_is_better else 1.0
@@ -79,17 +79,17 @@ def _values(case: Case, row: Row) -> str:
     return f" ({texts[0]} against {texts[1]})" if len(set(texts)) == 2 else ""
 
 
-def best_baseline(case: Case, row: Row) -> str:
+def best_baseline(case: HeadlineCase, row: Row) -> str:
     """Return what the best baseline reaches, and how far the winner is from it."""
     return _against(case, row, f"the best baseline, {row.name},")
 
 
-def another(case: Case, row: Row) -> str:
+def another(case: HeadlineCase, row: Row) -> str:
     """Return the same of another baseline."""
     return _against(case, row, row.name)
 
 
-def _against(case: Case, row: Row, subject: str) -> str:
+def _against(case: HeadlineCase, row: Row, subject: str) -> str:
     found = case.to(row)
     text = f"{subject} reaches {case.value(row)}"
     if found is None or not math.isfinite(found.mean):

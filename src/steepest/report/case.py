@@ -16,7 +16,7 @@ from steepest.report.words import Subject
 
 
 @dataclass(frozen=True)
-class Case:
+class HeadlineCase:
     """What the headline of a comparison depends on.
 
     Attributes:

@@ -11,7 +11,7 @@ from steepest.compare.limits import NO_LIMITS, Limits
 from steepest.compare.result import Metric, Row
 from steepest.recipe import SUBJECTS
 from steepest.report.advice import another, best_baseline, better_but_undetected, use_baseline, use_either
-from steepest.report.case import Case, based_on, before
+from steepest.report.case import HeadlineCase, based_on, before
 from steepest.report.claims import corrected, mistuned, reserved, said_once, too_short
 from steepest.report.digits import digits
 from steepest.report.words import Subject, capital, cell_text, listed
@@ -54,7 +54,7 @@ def headline(
     sign = -1 if metric.higher_is_better else 1
     known.sort(key=lambda row: sign * row.metrics[metric.name].mean)
     chosen = next((row for row in known if row.name == recommended), None)
-    case = Case(
+    case = HeadlineCase(
         metric, written, winner, rivals, against, known, chosen, limits, subject or Subject(), factorial
     )
     if case.failed:
@@ -75,7 +75,7 @@ def headline(
     return said_once(" ".join(map(case.subject.sentence, said)))
 
 
-def _arms(case: Case, *, lead: bool) -> list[str]:
+def _arms(case: HeadlineCase, *, lead: bool) -> list[str]:
     """Return what may be said of what is compared.
 
     Args:
@@ -87,7 +87,7 @@ def _arms(case: Case, *, lead: bool) -> list[str]:
     return [*_claims(case, lead=lead), *_mistuned(case)]
 
 
-def _claims(case: Case, *, lead: bool) -> list[str]:
+def _claims(case: HeadlineCase, *, lead: bool) -> list[str]:
     title, result = case.winner.name, case.result(case.winner)
     name, use, finished = case.name(title), case.subject.use(title), case.compared
     if not case.rivals:
@@ -142,7 +142,7 @@ def _claims(case: Case, *, lead: bool) -> list[str]:
     return said
 
 
-def _behind(case: Case, ahead: Sequence[Difference]) -> str:
+def _behind(case: HeadlineCase, ahead: Sequence[Difference]) -> str:
     """Return which arms are better than the winner on the test rows."""
     worst = case.nearest(ahead)
     rest = [each for each in ahead if each is not worst]
@@ -151,7 +151,7 @@ def _behind(case: Case, ahead: Sequence[Difference]) -> str:
     return f"On the {case.subject.rows} {name} is {case.gap(worst)} than {best}{more}."
 
 
-def _main_effects(case: Case, found: Factorial, *, lead: bool) -> list[str]:
+def _main_effects(case: HeadlineCase, found: Factorial, *, lead: bool) -> list[str]:
     """Return which factors matter, averaged over the others, and whether the effect of one depends on another."""
     ahead = [each for each in case.compared if each.told_apart and each.better != case.winner.name]
     said: list[str] = []
@@ -186,12 +186,12 @@ def _factor(found: MainEffect) -> str:
     return f"the {SUBJECTS[found.factor][0]}"
 
 
-def _others(case: Case, found: MainEffect) -> str:
+def _others(case: HeadlineCase, found: MainEffect) -> str:
     rest = [each for each in case.subject.factors if each != found.factor]
     return f"the {SUBJECTS[rest[0]][1]}" if len(rest) == 1 else "the other factors"
 
 
-def _depends(case: Case, found: Interaction) -> str:
+def _depends(case: HeadlineCase, found: Interaction) -> str:
     """Return that the effect of one factor depends on another."""
     one, by = (SUBJECTS[each][0] for each in found.factors)
     (a, b), (c, d) = (
@@ -202,12 +202,12 @@ def _depends(case: Case, found: Interaction) -> str:
     return f"The effect of the {one} depends on the {by}: {a} − {b} is {gap} with {c} compared to {d}."
 
 
-def _use_network(case: Case) -> str:
+def _use_network(case: HeadlineCase) -> str:
     """Return that the network is used, without a word about the merits of what is compared."""
     return f"Use {case.subject.network(case.winner.name)}: {case.result(case.winner)}."
 
 
-def _silence(case: Case) -> list[str]:
+def _silence(case: HeadlineCase) -> list[str]:
     """Return why the runs say nothing about what is compared, if they do not."""
     limits, nothing = case.limits, f"so this comparison says nothing about {case.subject.topics}"
     said: list[str] = []
@@ -233,14 +233,14 @@ def _constant(row: Row) -> str:
     return f"{row.name} baseline" if row.name == "mean" else row.name
 
 
-def _mistuned(case: Case) -> list[str]:
+def _mistuned(case: HeadlineCase) -> list[str]:
     """Return which of the compared optimizers were tuned badly, and what helps."""
     compared = {case.winner.name, *(each.second for each in case.compared)}
     names = [name for name in case.limits.mistuned if name in compared]
     return [mistuned(names, compared=bool(case.rivals))] if names else []
 
 
-def _some(case: Case, found: Sequence[Difference]) -> str:
+def _some(case: HeadlineCase, found: Sequence[Difference]) -> str:
     names, of = [case.name(each.second) for each in found], len(case.compared)
     if len(names) <= 3:
         return listed(names)

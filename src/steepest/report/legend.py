@@ -19,7 +19,7 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Group:
+class LegendGroup:
     """The levels that colours or patterns stand for.
 
     Attributes:
@@ -33,7 +33,7 @@ class Group:
     keys: list[Key]
 
 
-def legend(comparison: Comparison) -> list[Group]:
+def legend(comparison: Comparison) -> list[LegendGroup]:
     """Return the legend where several factors vary, else nothing: then every arm has an entry of its own."""
     found = scheme(comparison)
     if found is None:
@@ -42,7 +42,10 @@ def legend(comparison: Comparison) -> list[Group]:
     patterns = [
         Key(", ".join(each), _id("line", each), Style(0, place)) for place, each in enumerate(found.patterns)
     ]
-    return [Group("colour", title_of(found.colour), colours), Group("line", found.mark_title, patterns)]
+    return [
+        LegendGroup("colour", title_of(found.colour), colours),
+        LegendGroup("line", found.mark_title, patterns),
+    ]
 
 
 def legend_keys(comparison: Comparison) -> dict[str, tuple[str, str]]:

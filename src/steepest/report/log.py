@@ -350,7 +350,10 @@ def _trust(
     rivals: Sequence[Difference],
     frame: pl.DataFrame,
 ) -> list[Fact]:
-    facts = [Fact(label="seeds", value=str(len(seeds))), Fact(label="runs", value=show.count(len(found)))]
+    facts = [
+        Fact(label="seeds", value=str(len(seeds))),
+        Fact(label="runs", value=show.count(len(found))),
+    ]
     facts.append(
         Fact(label="evaluations", value=show.count(frame.select("name", "seed", "split", "step").n_unique()))
     )

@@ -9,7 +9,7 @@ from steepest.data.dataset import Dataset
 from steepest.data.encode import INDICATOR
 from steepest.objectives.target import target_of
 from steepest.recipe import FACTOR, SUBJECTS, Execution
-from steepest.sweep.arms import Arm
+from steepest.sweep.arms import PlannedArm
 from steepest.sweep.estimate import made_otherwise
 from steepest.sweep.expected import expected_runs, has_constants
 from steepest.sweep.labels import is_factorial, shown_value
@@ -106,7 +106,7 @@ def steps_of(setup: Setup) -> str:
     return most if min(steps) == max(steps) else f"{min(steps):,} to {most}"
 
 
-def rows_text(cells: Mapping[str, Execution], arms: Sequence[Arm]) -> list[str]:
+def rows_text(cells: Mapping[str, Execution], arms: Sequence[PlannedArm]) -> list[str]:
     """Return which tables are executed by rows and how, a line for each set of tables."""
     lines: list[str] = []
     for key, execution in cells.items():
@@ -120,7 +120,7 @@ def rows_text(cells: Mapping[str, Execution], arms: Sequence[Arm]) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
-def steps_text(cells: Mapping[str, Execution], arms: Sequence[Arm]) -> list[str]:
+def steps_text(cells: Mapping[str, Execution], arms: Sequence[PlannedArm]) -> list[str]:
     """Return whose steps are compiled and how long they take, a line for each cell with compiled ones."""
     lines: list[str] = []
     for key, execution in cells.items():
@@ -148,7 +148,7 @@ def steps_text(cells: Mapping[str, Execution], arms: Sequence[Arm]) -> list[str]
     return lines
 
 
-def eager_text(cells: Mapping[str, Execution], arms: Sequence[Arm]) -> list[str]:
+def eager_text(cells: Mapping[str, Execution], arms: Sequence[PlannedArm]) -> list[str]:
     """Return as one line whose steps can never be a compiled program, nor their runs stacked, and why."""
     why: dict[str, list[str]] = {}
     for method in {arm.method.name: arm.method for arm in arms if cells[arm.cell].compile != "off"}.values():

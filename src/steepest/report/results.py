@@ -29,7 +29,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Line:
+class ResultsLine:
     """One line of the table of results."""
 
     name: str
@@ -57,7 +57,7 @@ class ResultsTable:
     """
 
     head: list[str]
-    groups: list[tuple[str, list[Line]]]
+    groups: list[tuple[str, list[ResultsLine]]]
     first: str = "name"
     factors: list[str] = field(default_factory=list)
     further: ResultsTable | None = None
@@ -150,7 +150,7 @@ def as_html(comparison: Comparison) -> str:
     def cells(texts: Iterable[str], kind: str = "td") -> str:
         return "".join(f"<{kind}>{html.escape(each)}</{kind}>" for each in texts)
 
-    def row(line: Line) -> str:
+    def row(line: ResultsLine) -> str:
         name = " ".join(filter(None, [line.shown, line.label and f"({line.label})", *line.badges]))
         texts = [name, *line.levels, *(cell.text for cell in line.cells)]
         return f"<tr{bold if line.winner else ''}>{cells(texts)}</tr>"
@@ -237,15 +237,15 @@ Column = Callable[[Row], Cell]
 
 def _groups(
     comparison: Comparison, columns: Sequence[Column], names: ArmNames
-) -> list[tuple[str, list[Line]]]:
+) -> list[tuple[str, list[ResultsLine]]]:
     deciding = metric_of(comparison, comparison.metric)
     look = styles(comparison)
 
-    def line(row: Row) -> Line:
+    def line(row: Row) -> ResultsLine:
         shown, levels = names.of(row)
         badges = [] if row.outcome == "finished" else [row.outcome]
         badges += ["not tuned"] if row.kind == "arm" and not row.tuned else []
-        return Line(
+        return ResultsLine(
             name=row.name,
             kind=row.kind,
             shown=shown,
@@ -258,7 +258,7 @@ def _groups(
             settings=row.settings,
         )
 
-    optimizers: list[Line] = []
+    optimizers: list[ResultsLine] = []
     followers = [row for row in comparison.rows if row.kind in ("default", "constant")]
     for row in better_first((row for row in comparison.rows if row.kind == "arm"), deciding):
         optimizers.append(line(row))

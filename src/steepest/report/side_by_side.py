@@ -28,7 +28,7 @@ from steepest.report.contrasts import Contrast, contrasts
 from steepest.report.digits import digits_of
 from steepest.report.factors import subject
 from steepest.report.html import embedded_json, own, policy, style, template
-from steepest.report.view import Ranking, metric_of, ranking
+from steepest.report.view import RankingFigure, metric_of, ranking
 from steepest.report.words import listed
 
 LONGEST = 80
@@ -62,7 +62,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Overview:
+class OverviewRow:
     """One line of the first table: the best network by validation, and what the comparison recommends for use."""
 
     label: str
@@ -194,7 +194,7 @@ def spans(sides: Sequence[Side]) -> str:
     return "seeds; over test sets where there are several" if any(several) else "seeds"
 
 
-def overview(side: Side) -> Overview:
+def overview(side: Side) -> OverviewRow:
     """Return the line of one comparison."""
     found = side.comparison
     metric = metric_of(found, found.metric)
@@ -203,7 +203,7 @@ def overview(side: Side) -> Overview:
     written = digits_of(found, metric)
     baselines = better_first((row for row in found.rows if row.kind == "baseline"), metric)
     rows = [_fact(found.data, f"{name} rows") for name in ("training", "test")]
-    return Overview(
+    return OverviewRow(
         label=side.label,
         title=found.title,
         network=found.winner,
@@ -225,7 +225,7 @@ def _joined(rows: Sequence[str]) -> str:
     return " / ".join(each.removesuffix(shared) or show.MISSING for each in rows) + shared
 
 
-def _ranked(side: Side) -> tuple[str, str, Ranking]:
+def _ranked(side: Side) -> tuple[str, str, RankingFigure]:
     found = ranking(side.comparison)
     return side.label, f"{found.title} on {side.comparison.results_on}: {side.label}", found
 

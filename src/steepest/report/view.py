@@ -69,7 +69,7 @@ class ValueAxis:
 
 
 @dataclass(frozen=True)
-class Dot:
+class RankedDot:
     """One line of the ranking: a dot, its interval, its seeds, and the library default as a hollow dot."""
 
     name: str
@@ -90,12 +90,12 @@ class Dot:
 
 
 @dataclass(frozen=True)
-class Ranking:
+class RankingFigure:
     """The rows of the first figure, best first, on one axis."""
 
     title: str
     better: str
-    dots: list[Dot]
+    dots: list[RankedDot]
     ticks: list[tuple[str, float]]
     runs: int
     over: str
@@ -240,7 +240,7 @@ def ranking_scale(
     return padded(low, high, (high - low) * 0.05 or abs(best) * 0.05 or 1.0, limits)
 
 
-def ranking(comparison: Comparison) -> Ranking:
+def ranking(comparison: Comparison) -> RankingFigure:
     """Return one dot for each optimizer and baseline, sorted by the deciding metric on the test rows."""
     metric = metric_of(comparison, comparison.metric)
     scale_by = 100.0 if metric.percent else 1.0
@@ -252,7 +252,7 @@ def ranking(comparison: Comparison) -> Ranking:
     look, short = styles(comparison), short_names(comparison)
     axis = ranking_scale(placed, placed[0].mean, limits_of(metric)) if placed else ValueAxis(0.0, 1.0)
     seeds = max((row.seeds for row in rows), default=1)
-    dots: list[Dot] = []
+    dots: list[RankedDot] = []
     for row in rows:
         estimate = row.metrics.get(metric.name)
         default = defaults.get(row.name) if row.kind == "arm" else None
@@ -261,7 +261,7 @@ def ranking(comparison: Comparison) -> Ranking:
         interval = ends_of(estimate, metric) if estimate is not None and has else None
         default_known = shown is not None and finite(shown.mean)
         dots.append(
-            Dot(
+            RankedDot(
                 name=row.name,
                 kind=row.kind,
                 value=written.value(estimate),
@@ -285,7 +285,7 @@ def ranking(comparison: Comparison) -> Ranking:
         )
     ticks = axis.ticks()
     step = decimals_of_ticks([value * scale_by for value, _ in ticks])
-    return Ranking(
+    return RankingFigure(
         title=metric.title + (", %" if metric.percent else ""),
         better="right" if metric.higher_is_better else "left",
         dots=dots,

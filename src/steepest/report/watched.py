@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from steepest.compare.estimates import Estimate
 from steepest.compare.result import Band, Comparison
 from steepest.compare.watching import ArmWatched
-from steepest.record.schema import Bins
+from steepest.record.schema import ReliabilityBins
 from steepest.report import format as show
 from steepest.report import theme
 from steepest.report.digits import Digits
@@ -277,7 +277,7 @@ def _layers(arm: ArmWatched, key: str) -> Figure:
     return {"data": traces, "layout": layout}
 
 
-def _reliability(comparison: Comparison, bins: dict[str, Bins]) -> Figure:
+def _reliability(comparison: Comparison, bins: dict[str, ReliabilityBins]) -> Figure:
     """Return accuracy by confidence with the diagonal, and below it the share of rows in each bin."""
     styles, shown = theme.styles(comparison), meta_of(comparison)
     soft, line = theme.SURFACES["soft"][0], theme.SURFACES["line"][0]

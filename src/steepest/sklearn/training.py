@@ -29,7 +29,7 @@ from steepest.prediction.model import TrainedModel
 from steepest.recipe import Execution, Recipe, RunLength
 from steepest.record.schema import Record
 from steepest.regularizers.check import moves_tables
-from steepest.sweep.arms import Arm
+from steepest.sweep.arms import PlannedArm
 from steepest.sweep.contestants import whole_spec
 from steepest.sweep.defaults import LEAST_STEPS
 from steepest.sweep.estimate import EVALUATIONS
@@ -46,7 +46,7 @@ from steepest.train.causes import ended_by
 from steepest.train.compiled import Programs
 from steepest.train.masks import masks_of_zeros
 from steepest.train.problem import SupervisedProblem, problem_of, products, wide
-from steepest.train.weights import Kept, as_precise
+from steepest.train.weights import KeptWeights, as_precise
 
 LEAST_EPOCHS = 20
 """The length of a run that nobody chose, unless it has too few steps."""
@@ -132,7 +132,7 @@ class OneRecipe:
         self.execution = Execution.model_validate({**how, "tables": tables, "compile": "off"})
 
     @property
-    def arm(self) -> Arm:
+    def arm(self) -> PlannedArm:
         """The only arm."""
         return self.settings.arms[0]
 
@@ -251,7 +251,7 @@ class _Runs:
         return found
 
 
-def _last(setup: Setup, arm: Arm, chosen: Mapping[str, MethodSpec[Any]], seed: int) -> PlannedRun:
+def _last(setup: Setup, arm: PlannedArm, chosen: Mapping[str, MethodSpec[Any]], seed: int) -> PlannedRun:
     """Return the run that is wanted, which reads no test rows, after the stages before it."""
     parent = None if arm.parent is None else _last(setup, arm.parent, chosen, seed)
     return setup.make(arm, chosen[arm.id], "refit", seed, parent=parent)
@@ -308,4 +308,4 @@ class Learner:
                     f"training failed: {reason}", hint="mend the cause, or give a lower learning_rate."
                 ) from error
         self.steps = passes * count + count
-        return trained.with_weights(Kept(self.problem.model, self.method, self.state).weights())
+        return trained.with_weights(KeptWeights(self.problem.model, self.method, self.state).weights())

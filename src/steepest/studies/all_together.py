@@ -13,9 +13,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from steepest.compare.studied import Beside, Check, Drawing, Line
+from steepest.compare.studied import Beside, Check, Drawing, FigureLine
 from steepest.studies.base.data import StudyData, all_clothes, three_classes
-from steepest.studies.base.found import Column, Found, Gap, gaps, mean
+from steepest.studies.base.found import Found, Gap, StudyColumn, gaps, mean
 from steepest.studies.base.shapes import (
     IN_SAMPLE,
     NEW_BEST,
@@ -98,7 +98,7 @@ class AllTogether(Study):
             found[_part(amount)] = Comparing(some, _protocol(size, amount, seeds), watching)
         return found
 
-    def columns(self) -> Sequence[Column]:
+    def columns(self) -> Sequence[StudyColumn]:
         """Return in-sample beside out-of-sample."""
         return [IN_SAMPLE, NEW_LAST, NEW_BEST]
 
@@ -266,7 +266,7 @@ def _drawing(amounts: Sequence[int], measured: Sequence[Gap]) -> Drawing:
         x="training images",
         y="gain on new images, points",
         lines=[
-            Line(
+            FigureLine(
                 name="all together − none",
                 x=[float(each) for each in amounts],
                 y=[100 * each.mean for each in measured],

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from steepest.compare.studied import Beside, Check, Drawing
-from steepest.studies.base.found import Column, Found, gaps, mean
+from steepest.studies.base.found import Found, StudyColumn, gaps, mean
 from steepest.studies.base.shapes import (
     IN_SAMPLE,
     NEW_BEST,
@@ -84,7 +84,7 @@ class Augmentation(Study):
             ),
         }
 
-    def columns(self) -> Sequence[Column]:
+    def columns(self) -> Sequence[StudyColumn]:
         """Return in-sample beside out-of-sample."""
         return [IN_SAMPLE, NEW_LAST, NEW_BEST]
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from steepest.compare.studied import Beside, Check, Drawing
-from steepest.studies.base.found import Column, Found, Gap, gaps
+from steepest.studies.base.found import Found, Gap, StudyColumn, gaps
 from steepest.studies.base.shapes import (
     IN_SAMPLE,
     NEW_BEST,
@@ -31,7 +31,7 @@ from steepest.studies.base.watching import CURVATURE, FITTED
 
 COMPONENTS = {
     "batch-size-regularisation": {
-        "object": "BatchSize",
+        "object": "BatchSizeStudy",
         "what": "do small batches regularise, also at equal steps?",
         "minutes": {"quick": 0.5, "default": 5.0, "full": 30.0},
         "tflop": {"quick": 1.0, "default": 5.0, "full": 60.0},
@@ -42,7 +42,7 @@ SIZES = (32, 64, 128, 250)
 ROWS, EPOCHS, STEPS = 250, 60, "equal-steps"
 
 
-class BatchSize(Study):
+class BatchSizeStudy(Study):
     """Batches of 32, 64, 128 and all of 250 images, at equal epochs and at equal steps."""
 
     name = "batch-size-regularisation"
@@ -73,13 +73,13 @@ class BatchSize(Study):
             STEPS: Comparing(every, {**options, "equal": "steps"}, watching),
         }
 
-    def columns(self) -> Sequence[Column]:
+    def columns(self) -> Sequence[StudyColumn]:
         """Return in-sample beside out-of-sample, and the curvature."""
         return [
             IN_SAMPLE,
             NEW_LAST,
             NEW_BEST,
-            Column("log10 eigenvalue", _curvature, percent=False, digits=2),
+            StudyColumn("log10 eigenvalue", _curvature, percent=False, digits=2),
         ]
 
     def answer(self, found: Found) -> Answer:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from steepest.compare.studied import Beside, Check, Drawing, Line
+from steepest.compare.studied import Beside, Check, Drawing, FigureLine
 from steepest.components import grammar
 from steepest.data.dataset import InputField, Shape
 from steepest.experiment.given import Arm
@@ -26,7 +26,7 @@ from steepest.studies.base.compressing import (
     logged_name,
     low_rank_name,
 )
-from steepest.studies.base.found import Column, Found, Gap, ends, gaps, mean, mean_text, signed
+from steepest.studies.base.found import Found, Gap, StudyColumn, ends, gaps, mean, mean_text, signed
 from steepest.studies.base.shapes import WIDE
 from steepest.studies.base.study import MAIN, Answer, Comparing, Size, Study, StudyArm, by_size
 from steepest.train.smaller import narrower
@@ -95,13 +95,13 @@ class Compression(Study):
         """Return what is made of the dense network."""
         return [*INT8.values(), *(low_rank_name(part) for part in PARTS)] if arm == DENSE else []
 
-    def columns(self) -> Sequence[Column]:
+    def columns(self) -> Sequence[StudyColumn]:
         """Return accuracy beside bytes and time."""
         return [
-            Column("new images", lambda found, of, arm: _logged(found, arm, RIGHT, of)),
-            Column("file, kB", lambda found, of, arm: _thousands(found, arm, SIZE, of), False),
-            Column("compressed, kB", lambda found, of, arm: _thousands(found, arm, PACKED, of), False),
-            Column(
+            StudyColumn("new images", lambda found, of, arm: _logged(found, arm, RIGHT, of)),
+            StudyColumn("file, kB", lambda found, of, arm: _thousands(found, arm, SIZE, of), False),
+            StudyColumn("compressed, kB", lambda found, of, arm: _thousands(found, arm, PACKED, of), False),
+            StudyColumn(
                 "1,000 images, ms", lambda found, of, arm: _logged(found, arm, MILLISECONDS, of), False, 2
             ),
         ]
@@ -237,9 +237,9 @@ def _on_components(shape: Shape, part: int) -> str:
 
 
 def _drawing(right: Mapping[str, Sequence[float]], packed: Mapping[str, float]) -> Drawing:
-    def points(name: str, arms: Sequence[str]) -> Line:
+    def points(name: str, arms: Sequence[str]) -> FigureLine:
         y, low, high = (list(each) for each in zip(*(ends(right[arm], 100) for arm in arms), strict=True))
-        return Line(name=name, x=[packed[arm] / 1000 for arm in arms], y=y, low=low, high=high)
+        return FigureLine(name=name, x=[packed[arm] / 1000 for arm in arms], y=y, low=low, high=high)
 
     lines = [points(kind, [DENSE, *(_name(part, kind) for part in PARTS)]) for kind in KINDS]
     lines.append(points("int8", [DENSE, INT8[True]]))

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from steepest.compare.studied import Beside, Check, Drawing, Line
-from steepest.studies.base.found import Column, Found, gaps, mean
+from steepest.compare.studied import Beside, Check, Drawing, FigureLine
+from steepest.studies.base.found import Found, StudyColumn, gaps, mean
 from steepest.studies.base.shapes import (
     IN_SAMPLE,
     NEW_BEST,
@@ -78,7 +78,7 @@ class Distillation(Study):
         options = protocol(size, ROWS, 2 * EPOCHS, (3, 10, 20))  # of teacher and student together
         return {MAIN: Comparing(every, options, watched("InSample"))}
 
-    def columns(self) -> Sequence[Column]:
+    def columns(self) -> Sequence[StudyColumn]:
         """Return in-sample beside out-of-sample."""
         return [IN_SAMPLE, NEW_LAST, NEW_BEST]
 
@@ -165,7 +165,7 @@ def _there(found: Found) -> list[str]:
 
 def _drawing(found: Found) -> Drawing:
     there = _there(found)
-    lines: list[Line] = []
+    lines: list[FigureLine] = []
     for alpha in ALPHAS:
         points = [(heat, _name(alpha, heat), MAIN) for heat in HEATS if _name(alpha, heat) in there]
         if points:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from steepest.compare.studied import Beside, Check, Drawing
-from steepest.studies.base.found import Column, Found, gaps, mean
+from steepest.studies.base.found import Found, StudyColumn, gaps, mean
 from steepest.studies.base.shapes import (
     IN_SAMPLE,
     NEW_BEST,
@@ -30,7 +30,7 @@ from steepest.studies.base.watching import FITTED
 
 COMPONENTS = {
     "dropout": {
-        "object": "Dropout",
+        "object": "DropoutStudy",
         "what": "does dropout help, where, and with how much data?",
         "minutes": {"quick": 0.5, "default": 5.0, "full": 60.0},
         "tflop": {"quick": 1.0, "default": 10.0, "full": 200.0},
@@ -50,7 +50,7 @@ ARMS: dict[str, dict[str, str]] = {
 ROWS, EPOCHS = 100, 200
 
 
-class Dropout(Study):
+class DropoutStudy(Study):
     """Dropout behind both layers, behind one, and none, at full and half the width, by amount of data."""
 
     name = "dropout"
@@ -76,7 +76,7 @@ class Dropout(Study):
             found[f"{rows}-images"] = Comparing(two, protocol(size, rows, epochs, seeds), watching)
         return found
 
-    def columns(self) -> Sequence[Column]:
+    def columns(self) -> Sequence[StudyColumn]:
         """Return in-sample beside out-of-sample."""
         return [
             IN_SAMPLE,

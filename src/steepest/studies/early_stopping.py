@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import ClassVar
 
 from steepest.compare.studied import Beside, Check, Drawing
-from steepest.studies.base.found import Column, Found, gaps, mean
+from steepest.studies.base.found import Found, StudyColumn, gaps, mean
 from steepest.studies.base.shapes import (
     IN_SAMPLE,
     NEW_BEST,
@@ -29,7 +29,7 @@ from steepest.studies.base.study import MAIN, Answer, Comparing, Size, Study
 
 COMPONENTS = {
     "early-stopping": {
-        "object": "EarlyStopping",
+        "object": "EarlyStoppingStudy",
         "what": "does early stopping help or harm, by patience and metric?",
         "minutes": {"quick": 0.5, "default": 3.0, "full": 15.0},
         "tflop": {"quick": 1.0, "default": 3.0, "full": 20.0},
@@ -41,7 +41,7 @@ PATIENCES = (1, 2, 5, 10)
 ROWS, EPOCHS, EVERY, PUBLISHED = 100, 200, 10, 2
 
 
-class EarlyStopping(Study):
+class EarlyStoppingStudy(Study):
     """Patience of 10 to 100 epochs on validation accuracy and on validation log loss."""
 
     name = "early-stopping"
@@ -76,10 +76,10 @@ class EarlyStopping(Study):
             LOSS: Comparing(arms, {**options, "metric": "log_loss"}, watching),
         }
 
-    def columns(self) -> Sequence[Column]:
+    def columns(self) -> Sequence[StudyColumn]:
         """Return epochs, and in-sample beside out-of-sample."""
         return [
-            Column("epochs", _epochs, percent=False, digits=0),
+            StudyColumn("epochs", _epochs, percent=False, digits=0),
             IN_SAMPLE,
             NEW_BEST,
             NEW_LAST,

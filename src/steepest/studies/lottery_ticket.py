@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from steepest.compare.studied import Beside, Check, Drawing, Line, Way
+from steepest.compare.studied import Beside, Check, Drawing, FigureLine, Way
 from steepest.experiment.given import Arm
 from steepest.studies.base.data import StudyData, mnist
-from steepest.studies.base.found import Column, Found, Gap, ends, gaps, mean, mean_text
+from steepest.studies.base.found import Found, Gap, StudyColumn, ends, gaps, mean, mean_text
 from steepest.studies.base.study import MAIN, Answer, Comparing, Size, Study, StudyArm, by_size
 
 COMPONENTS = {
@@ -94,16 +94,16 @@ class LotteryTicket(Study):
         }
         return {MAIN: Comparing(arms, options)}
 
-    def columns(self) -> Sequence[Column]:
+    def columns(self) -> Sequence[StudyColumn]:
         """Return accuracy after the last step and at the best one on validation."""
         return [
-            Column(
+            StudyColumn(
                 "new images, last", lambda found, of, arm: found.values("accuracy", arm, "last", of), digits=2
             ),
-            Column(
+            StudyColumn(
                 "new images, best", lambda found, of, arm: found.values("accuracy", arm, "best", of), digits=2
             ),
-            Column("weights that are 0", lambda found, of, arm: [found.network_size(arm, of).sparsity]),
+            StudyColumn("weights that are 0", lambda found, of, arm: [found.network_size(arm, of).sparsity]),
         ]
 
     def answer(self, found: Found) -> Answer:
@@ -291,17 +291,17 @@ def _once(kind: str) -> str:
 def _drawing(found: Found, size: Size) -> Drawing:
     there = {arm.title for arm in found.arms()}
     dense = ends(found.values("accuracy", DENSE, "last"), 100)
-    lines: list[Line] = []
+    lines: list[FigureLine] = []
     for kind in (TICKET, AT_ONCE, REDRAWN, RANDOM):
         rounds = [each for each in range(20) if _name(kind, each, size) in there]
         if rounds:
             points = [ends(found.values("accuracy", _name(kind, each, size), "last"), 100) for each in rounds]
             y, low, high = (list(each) for each in zip(*points, strict=True))
             lines.append(
-                Line(name=kind, x=[100 * _left(each, size) for each in rounds], y=y, low=low, high=high)
+                FigureLine(name=kind, x=[100 * _left(each, size) for each in rounds], y=y, low=low, high=high)
             )
     span = [max(max(each.x) for each in lines), min(min(each.x) for each in lines)]
-    lines.insert(0, Line(name=DENSE, x=span, y=[dense[0]] * 2, low=[dense[1]] * 2, high=[dense[2]] * 2))
+    lines.insert(0, FigureLine(name=DENSE, x=span, y=[dense[0]] * 2, low=[dense[1]] * 2, high=[dense[2]] * 2))
     controlled = [each for each in CONTROLLED if _name(REDRAWN, each, size) in there]
     return Drawing(
         title="Accuracy on new images by what is left",

@@ -12,8 +12,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from steepest.compare.studied import Beside, Check, Drawing, Line
-from steepest.studies.base.found import Column, Found, Gap, ends, gaps, mean_text
+from steepest.compare.studied import Beside, Check, Drawing, FigureLine
+from steepest.studies.base.found import Found, Gap, StudyColumn, ends, gaps, mean_text
 from steepest.studies.base.shapes import (
     IN_SAMPLE,
     NEW_LAST,
@@ -74,15 +74,15 @@ class Memorisation(Study):
         options = protocol(size, ROWS, EPOCHS, (3, 10, 20), model=WIDE)
         return {MAIN: Comparing(arms, options, watched("EveryStep"))}
 
-    def columns(self) -> Sequence[Column]:
+    def columns(self) -> Sequence[StudyColumn]:
         """Return in-sample beside out-of-sample."""
         return [
-            Column("wrong labels", lambda found, of, arm: found.last_logged(WRONG, arm, of)),
+            StudyColumn("wrong labels", lambda found, of, arm: found.last_logged(WRONG, arm, of)),
             IN_SAMPLE,
-            Column("memorised", lambda found, of, arm: found.last_logged(MEMORISED, arm, of)),
+            StudyColumn("memorised", lambda found, of, arm: found.last_logged(MEMORISED, arm, of)),
             NEW_LAST,
-            Column(f"epochs to {100 * NEARLY:.0f} %", _epochs, False, 0),
-            Column("seconds to it", _seconds, False, 2),
+            StudyColumn(f"epochs to {100 * NEARLY:.0f} %", _epochs, False, 0),
+            StudyColumn("seconds to it", _seconds, False, 2),
         ]  # fmt: skip
 
     def answer(self, found: Found) -> Answer:
@@ -204,13 +204,13 @@ def _seconds(found: Found, of: str, arm: str) -> list[float]:
 
 def _curves(found: Found) -> Drawing:
     """Return the accuracy on the training labels by epoch, as means over seeds."""
-    lines: list[Line] = []
+    lines: list[FigureLine] = []
     for name in LEVELS:
         curves = found.logged(FITTED, name)
         steps = sorted({step for curve in curves for step, _ in curve})
         shown = [step for step in steps if step <= 50 or step % 10 == 0]
         at = [ends(found.logged_at(FITTED, name, step), 100)[0] for step in shown]
-        lines.append(Line(name=name, x=[float(step) for step in shown], y=at))
+        lines.append(FigureLine(name=name, x=[float(step) for step in shown], y=at))
     return Drawing(
         title="Accuracy on the training labels by epoch",
         x="epoch",

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from steepest.compare.studied import Beside, Check, Drawing
-from steepest.studies.base.found import Column, Found, gaps, mean, mean_text
+from steepest.studies.base.found import Found, StudyColumn, gaps, mean, mean_text
 from steepest.studies.base.shapes import (
     IN_SAMPLE,
     NEW_BEST,
@@ -69,14 +69,14 @@ class Penalties(Study):
         options = protocol(size, ROWS, EPOCHS, (3, 5, 10), model=WIDE)
         return {MAIN: Comparing(arms, options, watched("Norms"))}
 
-    def columns(self) -> Sequence[Column]:
+    def columns(self) -> Sequence[StudyColumn]:
         """Return in-sample beside out-of-sample, and the norms."""
         return [
             IN_SAMPLE,
             NEW_LAST,
             NEW_BEST,
-            Column("L1 norm", lambda found, of, arm: found.last_logged(NORM_1, arm, of), False, 0),
-            Column("L2 norm", lambda found, of, arm: found.last_logged(NORM_2, arm, of), False, 2),
+            StudyColumn("L1 norm", lambda found, of, arm: found.last_logged(NORM_1, arm, of), False, 0),
+            StudyColumn("L2 norm", lambda found, of, arm: found.last_logged(NORM_2, arm, of), False, 2),
         ]
 
     def answer(self, found: Found) -> Answer:

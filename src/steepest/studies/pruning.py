@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise, takewhile
 from typing import ClassVar
 
-from steepest.compare.studied import Beside, Check, Drawing, Line
+from steepest.compare.studied import Beside, Check, Drawing, FigureLine
 from steepest.data.dataset import InputField, Shape
 from steepest.experiment.given import Arm
-from steepest.studies.base.found import Column, Found, Gap, ends, gaps, mean_text
+from steepest.studies.base.found import Found, Gap, StudyColumn, ends, gaps, mean_text
 from steepest.studies.base.study import MAIN, Answer, Comparing, Size, Study, StudyArm, by_size
 from steepest.train.smaller import narrower
 
@@ -86,17 +86,17 @@ class PruningStudy(Study):
         }
         return {MAIN: Comparing(arms, options)}
 
-    def columns(self) -> Sequence[Column]:
+    def columns(self) -> Sequence[StudyColumn]:
         """Return accuracy beside the size of the file and the time of a prediction."""
         return [
-            Column("new images, last", lambda found, of, arm: found.values("accuracy", arm, "last", of)),
-            Column("new images, best", lambda found, of, arm: found.values("accuracy", arm, "best", of)),
-            Column("weights that are 0", lambda found, of, arm: [found.network_size(arm, of).sparsity]),
-            Column("file, kB", lambda found, of, arm: [found.network_size(arm, of).size / 1000], False),
-            Column(
+            StudyColumn("new images, last", lambda found, of, arm: found.values("accuracy", arm, "last", of)),
+            StudyColumn("new images, best", lambda found, of, arm: found.values("accuracy", arm, "best", of)),
+            StudyColumn("weights that are 0", lambda found, of, arm: [found.network_size(arm, of).sparsity]),
+            StudyColumn("file, kB", lambda found, of, arm: [found.network_size(arm, of).size / 1000], False),
+            StudyColumn(
                 "compressed, kB", lambda found, of, arm: [found.network_size(arm, of).packed / 1000], False
             ),
-            Column(
+            StudyColumn(
                 "1,000 images, ms",
                 lambda found, of, arm: [found.network_size(arm, of).milliseconds],
                 False,
@@ -225,12 +225,14 @@ def _drawing(found: Found) -> Drawing:
     left = [100 * (1 - each) for each in SPARSITIES]
     plain = ends(found.values("accuracy", PLAIN, "last"), 100)
     lines = [
-        Line(name=PLAIN, x=[left[0], left[-1]], y=[plain[0]] * 2, low=[plain[1]] * 2, high=[plain[2]] * 2)
+        FigureLine(
+            name=PLAIN, x=[left[0], left[-1]], y=[plain[0]] * 2, low=[plain[1]] * 2, high=[plain[2]] * 2
+        )
     ]
     for text, name in (("pruned", _pruned), ("small dense network", _small)):
         points = [ends(found.values("accuracy", name(each), "last"), 100) for each in SPARSITIES]
         y, low, high = (list(each) for each in zip(*points, strict=True))
-        lines.append(Line(name=text, x=left, y=y, low=low, high=high))
+        lines.append(FigureLine(name=text, x=left, y=y, low=low, high=high))
     return Drawing(
         title="Accuracy on new images by what is left",
         x="weights that are left, %",

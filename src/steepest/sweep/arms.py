@@ -139,7 +139,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Arm:
+class PlannedArm:
     """One way of training in the comparison.
 
     Attributes:
@@ -177,7 +177,7 @@ class Arm:
     levels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     name: str = ""
     model: ModelBuilder | None = None
-    parent: Arm | None = None
+    parent: PlannedArm | None = None
     point: str = "best"
     share: float = 1.0
     stage: Stage = field(default_factory=lambda: Stage(1.0))
@@ -257,7 +257,7 @@ class Arm:
         return bool(self.callbacks) or self.recipe.max_seconds is not None
 
     @property
-    def chain(self) -> tuple[Arm, ...]:
+    def chain(self) -> tuple[PlannedArm, ...]:
         """The arms whose runs it consists of, the first one first, itself last."""
         return (*(self.parent.chain if self.parent else ()), self)
 
@@ -266,7 +266,7 @@ class Arm:
         before = sum(each.share for each in self.chain[:-1])
         return max(1, round((before + self.share) * whole) - round(before * whole))
 
-    def labelled(self, label: str, levels: Mapping[str, str]) -> Arm:
+    def labelled(self, label: str, levels: Mapping[str, str]) -> PlannedArm:
         """Return this with a label and the levels of its factors; its stages are called by it, too."""
         mine, count, parent = replace(self, label=label, levels=levels), len(self.chain), None
         for number, each in enumerate(self.chain[:-1], 1):

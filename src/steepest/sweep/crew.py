@@ -47,7 +47,7 @@ class Job(Protocol):
 
 
 @dataclass
-class Member:
+class Worker:
     """One of the processes.
 
     Attributes:
@@ -79,13 +79,13 @@ class Reply:
     """What a process tells: ``advance``, ``say``, ``finished``, ``failed``, or ``gone`` when it has ended.
 
     Attributes:
-        member: the process; None where a job did not come to one, which ``failed``.
+        worker: the process; None where a job did not come to one, which ``failed``.
         kind: which of them it is.
         about: the steps done, a line, the result, or why not.
         hears: who hears it, where that is no job of the process.
     """
 
-    member: Member | None
+    worker: Worker | None
     kind: str
     about: Any = None
     hears: Hears | None = None
@@ -133,7 +133,7 @@ class Crew:
     most: int
     folder: Path
     lost: int = 0
-    members: list[Member] = field(default_factory=list[Member])
+    workers: list[Worker] = field(default_factory=list[Worker])
     _waiting: list[_Waiting] = field(default_factory=list[_Waiting])
     _replies: SimpleQueue[Reply] = field(default_factory=SimpleQueue[Reply])
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -155,11 +155,11 @@ class Crew:
                 if reply.kind == "finished":  # nothing of that is lost when Ctrl-C comes
                     self._passed_on(reply)
         finally:
-            for each in self.members:
+            for each in self.workers:
                 each.process.kill()
-            for each in self.members:
+            for each in self.workers:
                 each.listener.join()
-            self.members.clear()
+            self.workers.clear()
             shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
@@ -170,12 +170,12 @@ class Crew:
     @property
     def going(self) -> list[Any]:
         """The jobs that were begun and whose end nobody has heard."""
-        return [each.job for member in self.members for each in tuple(member.begun)]
+        return [each.job for worker in self.workers for each in tuple(worker.begun)]
 
     @property
-    def busy(self) -> list[Member]:
+    def busy(self) -> list[Worker]:
         """Those that have something to do."""
-        return [each for each in self.members if each.begun]
+        return [each for each in self.workers if each.begun]
 
     @property
     def places(self) -> int:
@@ -212,7 +212,7 @@ class Crew:
         with self._lock:
             self._waiting = [each for each in self._waiting if each.job is not job]
 
-    def begin(self, job: Job, name: str, dataset: Dataset, hears: Hears) -> Member:
+    def begin(self, job: Job, name: str, dataset: Dataset, hears: Hears) -> Worker:
         """Let a process do something now, and return the process.
 
         Args:
@@ -223,29 +223,29 @@ class Crew:
             OSError: the data cannot be written, or no process started.
         """
         with self._lock:
-            member = next((each for each in self.members if not each.begun), None)
-            return self._told(member, _Waiting(job, name, dataset, hears, awaited=True))
+            worker = next((each for each in self.workers if not each.begun), None)
+            return self._told(worker, _Waiting(job, name, dataset, hears, awaited=True))
 
-    def _told(self, member: Member | None, what: _Waiting) -> Member:
+    def _told(self, worker: Worker | None, what: _Waiting) -> Worker:
         """Tell a process, or a new one, what to do."""
         if what.name not in self._data:
             self._data[what.name] = Packed.of(what.dataset, self.folder / what.name)
-        known = member is not None and what.name in member.data
+        known = worker is not None and what.name in worker.data
         message = sent((what.name, None if known else self._data[what.name], what.job))
-        member = member or self._started()
+        worker = worker or self._started()
         code = held()
-        if code is not None and code.size > member.held:  # it has to have it before it reads the job
-            message, member.held = sent((code, message)), code.size
+        if code is not None and code.size > worker.held:  # it has to have it before it reads the job
+            message, worker.held = sent((code, message)), code.size
         else:
             message = sent((None, message))
-        member.data.add(what.name)
-        member.begun.append(Begun(what.job, what.hears))
-        if len(member.begun) == 1:
-            member.used = 0.0
-        assert member.process.stdin is not None
+        worker.data.add(what.name)
+        worker.begun.append(Begun(what.job, what.hears))
+        if len(worker.begun) == 1:
+            worker.used = 0.0
+        assert worker.process.stdin is not None
         with contextlib.suppress(BrokenPipeError, ValueError):  # it has ended, which its reply tells
-            write(member.process.stdin, message)
-        return member
+            write(worker.process.stdin, message)
+        return worker
 
     def hear(self, *, wait: bool) -> None:
         """Pass on what the processes have told, and let those that are done begin what waits.
@@ -266,21 +266,21 @@ class Crew:
 
     def _passed_on(self, reply: Reply) -> bool:
         """Pass a reply on; return whether a job has ended with it."""
-        member, hears = reply.member, reply.hears
-        if member is not None:
-            hears = member.begun[0].hears if member.begun else None
+        worker, hears = reply.worker, reply.hears
+        if worker is not None:
+            hears = worker.begun[0].hears if worker.begun else None
             if reply.kind == "advance":
-                member.used += reply.about
+                worker.used += reply.about
             if reply.kind == "gone":
                 with self._lock:
-                    self.members.remove(member)
-                    self.lost += bool(member.begun)
+                    self.workers.remove(worker)
+                    self.lost += bool(worker.begun)
         if hears is not None:
             hears(reply)
         if reply.ends:
-            if member is not None and member.begun:
-                member.begun.popleft()
-                member.used = member.worth = 0.0
+            if worker is not None and worker.begun:
+                worker.begun.popleft()
+                worker.used = worker.worth = 0.0
             self._begin_waiting()
         return reply.ends
 
@@ -299,45 +299,45 @@ class Crew:
             except (NotSendableError, OSError) as error:
                 first.hears(Reply(None, "failed", str(error)))
 
-    def _goes_on(self, member: Member) -> None:
+    def _goes_on(self, worker: Worker) -> None:
         """Let a process that has ended its job begin what waits, before anybody has heard of that."""
         with self._lock:
             while self._waiting and len(self.busy) <= self.places:
                 first = self._waiting.pop(0)
                 try:
-                    self._told(member, first)
+                    self._told(worker, first)
                     return
                 except Exception as error:  # whatever it is: the first process hears of it, and does the job
                     self._replies.put(Reply(None, "failed", first_line(error), first.hears))
 
-    def _started(self) -> Member:
+    def _started(self) -> Worker:
         process = subprocess.Popen(
             [sys.executable, "-c", STARTING, json.dumps(sys.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**passively(os.environ), "POLARS_MAX_THREADS": "1"},
         )
-        member = Member(process)
-        self.members.append(member)
+        worker = Worker(process)
+        self.workers.append(worker)
         here = contextvars.copy_context()  # replies name the user's classes by reference, too
-        member.listener = threading.Thread(target=here.run, args=(self._listen, member), daemon=True)
-        member.listener.start()
-        return member
+        worker.listener = threading.Thread(target=here.run, args=(self._listen, worker), daemon=True)
+        worker.listener.start()
+        return worker
 
-    def _listen(self, member: Member) -> None:
+    def _listen(self, worker: Worker) -> None:
         try:
-            with member.process as process:
+            with worker.process as process:
                 assert process.stdout is not None
                 for message in messages(process.stdout):
-                    reply = self._read(member, message)
+                    reply = self._read(worker, message)
                     if reply.ends:
-                        self._goes_on(member)
+                        self._goes_on(worker)
                     self._replies.put(reply)
         finally:  # nobody waits for a process to which nobody listens
-            self._replies.put(Reply(member, "gone", member.process.returncode))
+            self._replies.put(Reply(worker, "gone", worker.process.returncode))
 
-    def _read(self, member: Member, message: bytes) -> Reply:
+    def _read(self, worker: Worker, message: bytes) -> Reply:
         try:
-            return Reply(member, *received(message))
+            return Reply(worker, *received(message))
         except Exception as error:  # such as a result whose class this process does not have
-            return Reply(member, "failed", f"{type(error).__name__}: {first_line(error)}")
+            return Reply(worker, "failed", f"{type(error).__name__}: {first_line(error)}")

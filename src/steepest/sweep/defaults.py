@@ -15,7 +15,7 @@ from steepest.optim import make_rule
 from steepest.recipe import BEARINGS, NEUTRAL, Execution, Recipe
 from steepest.record.schema import Record, RunKey
 from steepest.regularizers import without_ends
-from steepest.sweep.arms import Arm, Wanted
+from steepest.sweep.arms import PlannedArm, Wanted
 from steepest.sweep.codes import of_regularizers
 from steepest.sweep.contestants import whole_spec
 from steepest.sweep.plan import TUNING_SEED
@@ -66,7 +66,7 @@ def class_weights(dataset: Dataset, wanted: str | dict[str, float]) -> tuple[flo
     return tuple(weights.get(name, 1.0) for name in dataset.classes)
 
 
-def pilot_recipe(arm: Arm) -> Recipe:
+def pilot_recipe(arm: PlannedArm) -> Recipe:
     """Return what the pilot of an arm trains with Adam: its recipe without what bears on no pilot, or ends a run."""
     recipe = arm.recipe.scheduled("constant").without_code("callbacks")
     neutral = {
@@ -80,7 +80,7 @@ def pilot_recipe(arm: Arm) -> Recipe:
     return recipe.model_copy(update={**neutral, "regularizer": regularizer, "patience": PILOT_PATIENCE})
 
 
-def pilot_run(arm: Arm, seed: int, most_steps: int = PILOT_STEPS) -> PlannedRun:
+def pilot_run(arm: PlannedArm, seed: int, most_steps: int = PILOT_STEPS) -> PlannedRun:
     """Return the run that finds the length: Adam at its default, constant, until five epochs bring nothing."""
     rule = make_rule("adam")
     epochs = max(1, min(PILOT_EPOCHS, most_steps // arm.per_epoch))
@@ -90,15 +90,15 @@ def pilot_run(arm: Arm, seed: int, most_steps: int = PILOT_STEPS) -> PlannedRun:
     return PlannedRun(key, recipe, rule, read_test=False, arm=arm)
 
 
-def pilot_arms(arms: Sequence[Arm]) -> list[Arm]:
+def pilot_arms(arms: Sequence[PlannedArm]) -> list[PlannedArm]:
     """Return an arm for each pilot: one that trains exactly as the pilot does, where there is one."""
-    found: dict[str, Arm] = {}
+    found: dict[str, PlannedArm] = {}
     for arm in sorted(arms, key=lambda each: each.recipe.regularizer != pilot_recipe(each).regularizer):
         found.setdefault(pilot_recipe(arm).id, arm)
     return [arm for arm in arms if arm in found.values()]
 
 
-def pilot(runner: Runner, arm: Arm, seed: int, most_steps: int = PILOT_STEPS) -> tuple[int, str]:
+def pilot(runner: Runner, arm: PlannedArm, seed: int, most_steps: int = PILOT_STEPS) -> tuple[int, str]:
     """Return the number of epochs that a pilot finds for an arm's model and data, and how.
 
     It is not repeated where the folder has one that says as much.
@@ -132,10 +132,10 @@ def pilot_text(record: Record, per_epoch: int) -> str:
     """Return what a pilot found, and what ended it.
 
     Example:
-        >>> from steepest.record.schema import Point
+        >>> from steepest.record.schema import CurvePoint
         >>> key = RunKey(name="pilot", recipe="r", seed=0, phase="pilot")
         >>> about = {"seconds": 0, "gradients": 0, "train_loss": 0, "validation": {}}
-        >>> curve = [Point(step=step, epoch=step / 500, **about) for step in (0, 3000)]
+        >>> curve = [CurvePoint(step=step, epoch=step / 500, **about) for step in (0, 3000)]
         >>> made = Record(key=key, lr=1e-3, steps=3000, outcome="finished", curve=curve, best_step=3000)
         >>> pilot_text(made, 500)
         'was still improving after 6 epochs, the limit of the time budget'
@@ -154,7 +154,7 @@ def pilot_text(record: Record, per_epoch: int) -> str:
 
 
 def equal_lengths(
-    arms: Sequence[Arm],
+    arms: Sequence[PlannedArm],
     epochs: float,
     equal: str,
     cells: Mapping[str, Execution],
@@ -184,13 +184,13 @@ def equal_lengths(
     return {arm.id: max(1, round(each / _seconds_a_step(arm, cells))) for arm in arms}
 
 
-def equal_seconds(arms: Sequence[Arm], epochs: float, cells: Mapping[str, Execution]) -> float:
+def equal_seconds(arms: Sequence[PlannedArm], epochs: float, cells: Mapping[str, Execution]) -> float:
     """Return the time that so many epochs take on average over some arms."""
     times = [max(1, round(epochs * arm.per_epoch)) * _seconds_a_step(arm, cells) for arm in arms]
     return sum(times) / len(times)
 
 
-def _seconds_a_step(arm: Arm, cells: Mapping[str, Execution]) -> float:
+def _seconds_a_step(arm: PlannedArm, cells: Mapping[str, Execution]) -> float:
     return cells[arm.cell].timings.seconds_a_step[arm.method.name]
 
 

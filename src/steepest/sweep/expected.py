@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from steepest.record.schema import Phase
-from steepest.sweep.arms import Arm
+from steepest.sweep.arms import PlannedArm
 from steepest.sweep.plan import (
     TESTED,
     Setup,
@@ -31,7 +31,7 @@ class Expected:
         timed: whether it is the one of its arm whose seconds are shown, so that no other is made at the same time.
     """
 
-    arm: Arm
+    arm: PlannedArm
     phase: Phase
     steps: int
     timed: bool = False

@@ -7,13 +7,13 @@ from typing import Any
 
 from steepest.optim import make_rule
 from steepest.optim.method import GradientMethod, Method
-from steepest.optim.methods.hessian_free import HessianFree
+from steepest.optim.methods.hessian_free import HessianFreeSpec
 from steepest.optim.rule import Rule
 from steepest.optim.spec import MethodSettings, MethodSpec
 from steepest.recipe import Execution, Recipe
 from steepest.record.schema import Phase
 from steepest.schedules import Schedule, make_schedule
-from steepest.sweep.arms import Arm
+from steepest.sweep.arms import PlannedArm
 from steepest.sweep.rows import by_rows
 from steepest.train.compiled import CompiledMethod, Programs
 from steepest.train.compiled_hessian_free import CompiledHessianFree
@@ -62,12 +62,12 @@ def make_method(
         accumulate=recipe.accumulate,
         execute=execute,
     )
-    if compiled and isinstance(rule, HessianFree):
+    if compiled and isinstance(rule, HessianFreeSpec):
         return CompiledHessianFree(rule, settings, programs)
     return rule.make(settings)
 
 
-def is_compiled(execution: Execution, phase: Phase, arm: Arm) -> bool:
+def is_compiled(execution: Execution, phase: Phase, arm: PlannedArm) -> bool:
     """Return whether the steps of an arm's run are compiled; those of a pilot are where Adam's are."""
     return (str(make_rule("adam")) if phase == "pilot" else arm.method.name) in execution.compiled
 

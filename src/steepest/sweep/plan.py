@@ -25,7 +25,7 @@ from steepest.data.variants import ALL
 from steepest.optim.spec import MethodSpec
 from steepest.record.schema import Phase, Record, RunKey
 from steepest.schedules import make_schedule
-from steepest.sweep.arms import Arm, varying
+from steepest.sweep.arms import PlannedArm, varying
 from steepest.sweep.contestants import Contestant, whole_spec
 from steepest.sweep.planned import History, PlannedRun
 from steepest.sweep.stages import FIELDS, uses_of
@@ -55,7 +55,7 @@ class Setup:
         by_gradients: whether the lengths are numbers of gradients. For those whose step costs one, they are steps.
     """
 
-    arms: tuple[Arm, ...]
+    arms: tuple[PlannedArm, ...]
     seeds: tuple[int, ...]
     metric: str
     higher_is_better: bool
@@ -87,7 +87,7 @@ class Setup:
         return tuple(varying([arm.factors for arm in self.arms]))
 
     @functools.cached_property
-    def stages(self) -> tuple[Arm, ...]:
+    def stages(self) -> tuple[PlannedArm, ...]:
         """The arms and the stages that they start from, which come first; a stage that several have, once."""
         return tuple({each.id: each for arm in self.arms for each in arm.chain}.values())
 
@@ -111,7 +111,7 @@ class Setup:
         """Steps of the arm with the fewest."""
         return min(self.lengths[arm.id] for arm in self.arms)
 
-    def steps(self, arm: Arm) -> int:
+    def steps(self, arm: PlannedArm) -> int:
         """Return the full length of the runs of an arm, or of a stage."""
         return arm.steps_of(self.lengths[arm.id])
 
@@ -124,7 +124,7 @@ class Setup:
 
     def make(
         self,
-        arm: Arm,
+        arm: PlannedArm,
         rule: MethodSpec[Any],
         phase: Phase,
         seed: int,
@@ -159,11 +159,11 @@ class Setup:
         key = RunKey(name=arm.title, recipe=recipe.id, seed=seed, phase=phase)
         return PlannedRun(key, recipe, rule, phase in TESTED and not arm.inner, arm, parent)
 
-    def scan(self, arm: Arm, rule: MethodSpec[Any], parent: PlannedRun | None = None) -> PlannedRun:
+    def scan(self, arm: PlannedArm, rule: MethodSpec[Any], parent: PlannedRun | None = None) -> PlannedRun:
         """Return the run of a candidate on a quarter of the steps."""
         return self.make(arm, rule, "scan", self.tuning_seed, parent=parent, steps=self.scan_steps(arm))
 
-    def scan_steps(self, arm: Arm) -> int:
+    def scan_steps(self, arm: PlannedArm) -> int:
         """Return the length of a scan."""
         return max(1, round(self.steps(arm) * self.scan_fraction))
 
@@ -179,16 +179,16 @@ class Setup:
             if self.by_gradients:
                 arm.check_budget(length)
 
-    def full(self, arm: Arm, rule: MethodSpec[Any], parent: PlannedRun | None = None) -> PlannedRun:
+    def full(self, arm: PlannedArm, rule: MethodSpec[Any], parent: PlannedRun | None = None) -> PlannedRun:
         """Return the tuning run of a candidate at full length."""
         return self.make(arm, rule, "full", self.tuning_seed, parent=parent)
 
-    def trials(self, arm: Arm) -> Scan:
+    def trials(self, arm: PlannedArm) -> Scan:
         """Return the first trials of an arm."""
         return first_scan(arm.method, self.methods, self.grid, self.scan_rates, self.seeds[0])
 
 
-def most_seconds(arm: Arm, phase: Phase, scan_fraction: float = SCAN_FRACTION) -> float | None:
+def most_seconds(arm: PlannedArm, phase: Phase, scan_fraction: float = SCAN_FRACTION) -> float | None:
     """Return the seconds of training after which a run of an arm ends: its part of those that a whole run gets."""
     whole = arm.recipe.max_seconds
     return None if whole is None else whole * arm.share * (scan_fraction if phase == "scan" else 1.0)
@@ -215,7 +215,7 @@ class Tuning:
     run: PlannedRun | None = None
 
 
-def tuning(setup: Setup, arm: Arm, history: History) -> Tuning:
+def tuning(setup: Setup, arm: PlannedArm, history: History) -> Tuning:
     """Return how far the tuning of an arm is, from the finished runs alone.
 
     Nothing is missing, and nothing chosen, while that of the stage before it is not complete.
@@ -255,7 +255,7 @@ Chosen = Mapping[str, MethodSpec[Any]]
 
 def at_seed(
     setup: Setup,
-    arm: Arm,
+    arm: PlannedArm,
     chosen: Chosen,
     phase: Phase,
     seed: int,
@@ -282,7 +282,7 @@ def at_seed(
     return setup.make(arm, rule or chosen[arm.id], phase, seed, fold=fold, parent=parent, **changes)
 
 
-def finals(setup: Setup, arm: Arm, chosen: Chosen) -> list[PlannedRun]:
+def finals(setup: Setup, arm: PlannedArm, chosen: Chosen) -> list[PlannedRun]:
     """Return the reported runs of ``arm``: one for each fold and seed."""
     return [
         at_seed(setup, arm, chosen, "final", seed, fold=fold)
@@ -291,7 +291,7 @@ def finals(setup: Setup, arm: Arm, chosen: Chosen) -> list[PlannedRun]:
     ]
 
 
-def sweeps(setup: Setup, arm: Arm, found: Tuning, chosen: Chosen) -> list[PlannedRun]:
+def sweeps(setup: Setup, arm: PlannedArm, found: Tuning, chosen: Chosen) -> list[PlannedRun]:
     """Return the runs of every rate with every seed, where they are wanted; those at the chosen rate are the finals."""
     if not setup.sweep or arm.inner:
         return []
@@ -302,7 +302,7 @@ def sweeps(setup: Setup, arm: Arm, found: Tuning, chosen: Chosen) -> list[Planne
     ]
 
 
-def defaults(setup: Setup, arm: Arm) -> list[PlannedRun]:
+def defaults(setup: Setup, arm: PlannedArm) -> list[PlannedRun]:
     """Return the runs of ``arm`` at its library's default rate, one for each seed; none if more than that differs."""
     if not setup.controls:
         return []
@@ -314,7 +314,7 @@ def defaults(setup: Setup, arm: Arm) -> list[PlannedRun]:
     ]
 
 
-def constants(setup: Setup, arm: Arm, rule: MethodSpec[Any]) -> list[PlannedRun]:
+def constants(setup: Setup, arm: PlannedArm, rule: MethodSpec[Any]) -> list[PlannedRun]:
     """Return the runs of the winner without a schedule, one for each seed; none if there was no schedule."""
     if not setup.controls or arm.recipe.schedule == "constant":
         return []
@@ -325,28 +325,28 @@ def constants(setup: Setup, arm: Arm, rule: MethodSpec[Any]) -> list[PlannedRun]
     ]
 
 
-def refits(setup: Setup, arm: Arm, chosen: Chosen) -> list[PlannedRun]:
+def refits(setup: Setup, arm: PlannedArm, chosen: Chosen) -> list[PlannedRun]:
     """Return the run of the winner on the training rows of all folds, whose model is saved; none without folds."""
     if not arm.final:
         return []
     return [at_seed(setup, arm, chosen, "refit", setup.seeds[0])]
 
 
-def winner(setup: Setup, chosen: Chosen, history: History) -> Arm:
+def winner(setup: Setup, chosen: Chosen, history: History) -> PlannedArm:
     """Return the arm whose network is for use: the first on validation of those trained on the data as given.
 
     Arms with altered labels or fewer training rows show what these cost. One of them is for use only where no run of
     the others finished; then true labels come before all rows.
     """
 
-    def place(arm: Arm) -> tuple[bool, bool, bool, tuple[int, float]]:
+    def place(arm: PlannedArm) -> tuple[bool, bool, bool, tuple[int, float]]:
         found, data = on_validation(setup, arm, chosen, history), arm.variant
         return math.isinf(found[1]), bool(data.labels), data.train_rows != ALL, found
 
     return min(setup.arms, key=place)
 
 
-def on_validation(setup: Setup, arm: Arm, chosen: Chosen, history: History) -> tuple[int, float]:
+def on_validation(setup: Setup, arm: PlannedArm, chosen: Chosen, history: History) -> tuple[int, float]:
     """Return by what arms are ranked: the number of failed runs, then the mean validation loss of the others."""
     losses = [setup.loss(_of(run, history)) for run in finals(setup, arm, chosen)]
     finished = [each for each in losses if math.isfinite(each)]

@@ -10,7 +10,7 @@ from typing import Any
 from steepest.optim.spec import MethodSpec
 from steepest.recipe import Recipe
 from steepest.record.schema import Record, RunKey
-from steepest.sweep.arms import Arm
+from steepest.sweep.arms import PlannedArm
 from steepest.sweep.stages import Use, point_after, steps_after, uses_of
 
 
@@ -32,9 +32,9 @@ class PlannedRun:
     recipe: Recipe
     rule: MethodSpec[Any]
     read_test: bool
-    arm: Arm
+    arm: PlannedArm
     parent: PlannedRun | None = None
-    serves: tuple[Arm, ...] = ()
+    serves: tuple[PlannedArm, ...] = ()
 
     def also(self, other: PlannedRun) -> PlannedRun:
         """Return the run that serves as another one with the same recipe and seed, too."""

@@ -15,7 +15,7 @@ from steepest.errors import OptionError, SteepestError, UnknownNameError
 from steepest.models import registry as models
 from steepest.optim.spec import MethodSpec
 from steepest.procedures import Procedure
-from steepest.sweep.arms import PLAIN, Arm, Wanted
+from steepest.sweep.arms import PLAIN, PlannedArm, Wanted
 from steepest.train.masks import check_prunable
 
 Use = Literal["start", "mask", "teacher"]
@@ -24,7 +24,9 @@ FIELDS: dict[Use, str] = {"start": "start", "mask": "masked", "teacher": "teache
 """The fields of a recipe that name the run of a use."""
 
 
-def in_stages(arm: Arm, procedure: Procedure, others: Mapping[str, Arm] = MappingProxyType({})) -> Arm:
+def in_stages(
+    arm: PlannedArm, procedure: Procedure, others: Mapping[str, PlannedArm] = MappingProxyType({})
+) -> PlannedArm:
     """Return an arm as the last stage of a procedure, with the other stages as its chain.
 
     Args:
@@ -32,7 +34,7 @@ def in_stages(arm: Arm, procedure: Procedure, others: Mapping[str, Arm] = Mappin
         procedure: its procedure.
         others: the arm with each of the models that stages have instead of its own.
     """
-    found: Arm | None = None
+    found: PlannedArm | None = None
     for count, stage in enumerate(procedure.stages, 1):
         inner = count < len(procedure.stages)
         of = others[stage.model] if stage.model else arm
@@ -57,7 +59,7 @@ def plain_run_of(wanted: Wanted, model: str) -> Wanted:
     return replace(wanted, model=model, model_name="", procedure=PLAIN, rates="", freeze="", name="")
 
 
-def uses_of(arm: Arm) -> dict[Use, tuple[int, str]]:
+def uses_of(arm: PlannedArm) -> dict[Use, tuple[int, str]]:
     """Return what the runs of an arm need: for each use, the place of the stage in its chain, and the point of its run.
 
     A point is ``best``, ``last``, or ``after`` with a share of the run's length.

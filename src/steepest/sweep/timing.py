@@ -154,7 +154,7 @@ def clearly_faster(one: Sequence[float], several: Sequence[float]) -> bool | Non
 
 
 @dataclass
-class Steps:
+class StepTimings:
     """What the steps of some optimizers take, and whose are compiled.
 
     Attributes:
@@ -181,7 +181,7 @@ class Steps:
     _looked: set[str] = field(default_factory=set)
 
     @classmethod
-    def measured(cls, bench: Bench, execution: Execution, who: Sequence[Contestant]) -> Steps:
+    def measured(cls, bench: Bench, execution: Execution, who: Sequence[Contestant]) -> StepTimings:
         """Return them with the times of eager steps; those that the execution plan has already stay as they are."""
         rules = {
             each.name: each.rule.for_timing()

@@ -115,7 +115,7 @@ class Together:
         observer = self.runner.observer
         match reply.kind:
             case "advance":
-                observer.advance(reply.about * reply.member.worth if reply.member else 0.0)
+                observer.advance(reply.about * reply.worker.worth if reply.worker else 0.0)
             case "say":
                 observer.say(reply.about)
             case "finished":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from steepest.sweep.arms import Arm
+from steepest.sweep.arms import PlannedArm
 from steepest.sweep.observer import Observer, Tried
 from steepest.sweep.plan import Setup, Tuning, tuning
 from steepest.sweep.planned import History, PlannedRun, identity
@@ -56,7 +56,7 @@ class Told:
                 self.observer.tuned(arm.title, rate, tried(self.setup, arm, found), trials, beside)
 
 
-def tried(setup: Setup, arm: Arm, found: Tuning) -> Tried:
+def tried(setup: Setup, arm: PlannedArm, found: Tuning) -> Tried:
     """Return which rates an arm whose tuning is complete was tried with on a quarter of the steps."""
     first = setup.trials(arm)
     return Tried(

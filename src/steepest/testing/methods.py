@@ -22,7 +22,7 @@ AnyMethod = MethodSpec[Hyper]
 STEPS = 6
 
 
-class Fit:
+class SmallRegression:
     """A small regression: the loss of a batch of rows, with evaluations counted.
 
     Args:
@@ -88,7 +88,7 @@ class Fit:
         return torch.cat([each.detach().reshape(-1).clone() for each in self.model.parameters()])
 
 
-class Rows:
+class SmallBatches:
     """Feeds all rows in every step, or another third of them in each."""
 
     def __init__(self, parts: int = 1) -> None:
@@ -107,7 +107,7 @@ class Rows:
 
 def run(
     spec: AnyMethod,
-    fit: Fit,
+    fit: SmallRegression,
     pieces: Sequence[int] = (STEPS,),
     parts: int = 1,
     schedule: Callable[[int], float] = lambda _: 1.0,
@@ -116,7 +116,7 @@ def run(
 ) -> list[Any]:
     """Make some steps, in pieces, and return what they report."""
     method = spec.make(MethodSettings(schedule, by_gradients=by_gradients))
-    state, feed, done = method.init(fit), Rows(parts), 0
+    state, feed, done = method.init(fit), SmallBatches(parts), 0
     infos: list[Any] = []
     for count in pieces:
         infos += method.steps(fit, state, feed, done, count)
@@ -146,14 +146,14 @@ class MethodConformance:
     def test_the_loss_falls(self) -> None:
         """At the default rate, on all rows."""
         for spec in self._made():
-            infos = run(spec, Fit())
+            infos = run(spec, SmallRegression())
             first, last = infos[0].loss, infos[-1].loss
             _require(last < self.fraction * first, f"{spec}: the loss went from {first:.3g} to {last:.3g}")
 
     def test_the_same_start_gives_the_same_bits(self) -> None:
         """Nothing in it is random or shared between two runs, and steps in pieces are the same steps."""
         for spec in self._made():
-            fits = [Fit(noisy=True) for _ in range(3)]
+            fits = [SmallRegression(noisy=True) for _ in range(3)]
             for fit, pieces in zip(fits, ((STEPS,), (STEPS,), (1, 2, STEPS - 3)), strict=True):
                 run(spec, fit, pieces, parts=3)
             ends = [fit.weights() for fit in fits]
@@ -163,7 +163,7 @@ class MethodConformance:
     def test_every_gradient_is_counted(self) -> None:
         """A step reports what it evaluates (a gradient is 1, a forward pass ⅓), and the loss before the step."""
         for spec in self._made():
-            fit = Fit()
+            fit = SmallRegression()
             infos = run(spec, fit, parts=3)
             forwards = sum(info.forwards for info in infos)
             _require(
@@ -186,14 +186,14 @@ class MethodConformance:
     def test_the_function_is_held_within_a_step(self) -> None:
         """With dropout and batch norm, the same parameters have the same loss, and buffers move once a step."""
         for spec in self._made():
-            fit, once = Fit(noisy=True), Fit(noisy=True)
+            fit, once = SmallRegression(noisy=True), SmallRegression(noisy=True)
             run(spec, fit, (1,))
             for place, (weights, loss) in enumerate(fit.places):
                 for other, again in fit.places[:place]:
                     same = not torch.equal(weights, other) or loss == again
                     _require(same, f"{spec}: two losses at the same parameters within a step")
-            with Rows().randomness(0):
-                once.loss(Rows().batch(0))
+            with SmallBatches().randomness(0):
+                once.loss(SmallBatches().batch(0))
             moved = all(
                 torch.equal(found, wanted)
                 for found, wanted in zip(fit.model.buffers(), once.model.buffers(), strict=True)
@@ -203,15 +203,15 @@ class MethodConformance:
     def test_it_follows_a_schedule(self) -> None:
         """At a multiplier of 0 nothing moves; the multiplier goes by the step, or by the gradients before it."""
         for spec in self._made():
-            fit = Fit()
+            fit = SmallRegression()
             start = fit.weights()
             run(spec, fit, schedule=lambda _: 0.0)
             _require(torch.equal(start, fit.weights()), f"{spec} moves at a rate of 0")
             asked = _Asked()
-            run(spec, Fit(), schedule=asked)
+            run(spec, SmallRegression(), schedule=asked)
             _require(asked.places == list(range(STEPS)), f"{spec} asked the schedule for {asked.places}")
             asked = _Asked()
-            infos = run(spec, Fit(), schedule=asked, by_gradients=True)
+            infos = run(spec, SmallRegression(), schedule=asked, by_gradients=True)
             before = [int(sum(info.gradients for info in infos[:step])) for step in range(STEPS)]
             _require(
                 asked.places == before, f"{spec} asked the schedule for {asked.places}, not for {before}"
@@ -220,7 +220,7 @@ class MethodConformance:
     def test_what_is_not_trained_stays(self) -> None:
         """A parameter without requires_grad is left alone, and one that the loss does not use does no harm."""
         for spec in self._made():
-            fit = Fit()
+            fit = SmallRegression()
             frozen = fit.model.get_parameter("0.weight").requires_grad_(False)
             fit.model.register_parameter("unused", nn.Parameter(torch.ones(3, dtype=torch.float64)))
             start = frozen.clone()
@@ -271,7 +271,7 @@ class _Asked:
 
 
 def _end(spec: AnyMethod) -> Tensor:
-    fit = Fit()
+    fit = SmallRegression()
     run(spec, fit)
     return fit.weights()
 

@@ -28,8 +28,8 @@ from steepest.optim.method import Method, StepInfo
 from steepest.procedures.pruning import read_pruning
 from steepest.recipe import Recipe
 from steepest.record.meter import Meter
-from steepest.record.schema import Clocks, Outcome, Point, Record, RunKey
-from steepest.train.callback import Hooks, Values, View, Watched
+from steepest.record.schema import Clocks, CurvePoint, Outcome, Record, RunKey
+from steepest.train.callback import Hooks, Values, View, ViewedRun
 from steepest.train.causes import ended_by, likely_cause
 from steepest.train.curves import evaluation_steps, overfits
 from steepest.train.drawn import first_model
@@ -38,7 +38,7 @@ from steepest.train.problem import problem_of, wide
 from steepest.train.statistics import MOST_ROWS, batches_of, estimated, has_statistics
 from steepest.train.taught import Teacher
 from steepest.train.watching import Watcher
-from steepest.train.weights import Kept, evaluating, evaluation_weights
+from steepest.train.weights import KeptWeights, evaluating, evaluation_weights
 
 SMOOTHING = 0.98
 """Weight of the past in the running training loss."""
@@ -163,14 +163,14 @@ class ActiveRun:
         self._decides = metric_info(watches or recipe.metric)
         per_epoch = self.plan.batches_per_epoch if recipe.gradients is None else recipe.length
         self._looks = sorted(evaluation_steps(recipe.length, per_epoch, purpose.evaluations))
-        self._early: dict[str, Kept] = {}
+        self._early: dict[str, KeptWeights] = {}
 
         self.done, self.gradients = 0, 0.0
         self._products = self._forwards = 0.0
         self.outcome: Outcome = "finished"
         self.reason = ""
         self.out_of_time = False
-        self.curve: list[Point] = []
+        self.curve: list[CurvePoint] = []
         self.training_seconds = self.compile_seconds = self._evaluation_seconds = 0.0
         self._running, self._correction, self._loss = 0.0, 0.0, math.nan
         self._first = self._best = math.inf
@@ -209,7 +209,7 @@ class ActiveRun:
             ModelError: the model fails.
         """
         self.state = state
-        self._kept = Kept(self.net, self.method, state)
+        self._kept = KeptWeights(self.net, self.method, state)
         try:
             self._first = self._look()
         except Exception as error:  # no run can go on from here
@@ -356,7 +356,7 @@ class ActiveRun:
             values=Values(self.curve[-1].validation),
             outcome=self.outcome,
             reason=self.reason,
-            _run=Watched(
+            _run=ViewedRun(
                 self.training,
                 self.dataset.test,
                 lambda: self._now().weights(),
@@ -397,9 +397,9 @@ class ActiveRun:
         if better:
             self._best, self._best_step = value, self.done
         if better or (self._last_counts and math.isfinite(value)):
-            self._kept = Kept(self.net, self.method, self.state, self._kept, statistics)
+            self._kept = KeptWeights(self.net, self.method, self.state, self._kept, statistics)
             self._kept_step = self.done
-        point = Point(
+        point = CurvePoint(
             step=self.done,
             epoch=self.epoch,
             seconds=self.training_seconds,
@@ -413,9 +413,9 @@ class ActiveRun:
         self._evaluation_seconds += time.perf_counter() - started
         return value
 
-    def _now(self) -> Kept:
+    def _now(self) -> KeptWeights:
         """Return the weights to evaluate with, now."""
-        return Kept(self.net, self.method, self.state, more=self._statistics())
+        return KeptWeights(self.net, self.method, self.state, more=self._statistics())
 
     def _statistics(self) -> dict[str, Tensor]:
         """Return batch norm's statistics for averaged weights, where a regularizer wants them estimated anew."""

@@ -79,7 +79,7 @@ class Values(dict[str, float]):
 
 
 @dataclass(frozen=True)
-class Watched:
+class ViewedRun:
     """What a view shows of a run, computed where a callback asks for it.
 
     Attributes:
@@ -124,7 +124,7 @@ class View:
     values: Values
     outcome: str
     reason: str
-    _run: Watched = field(repr=False)
+    _run: ViewedRun = field(repr=False)
     _control: Control = field(repr=False)
 
     def weights(self) -> dict[str, Tensor]:

@@ -22,13 +22,13 @@ from steepest.optim.dense import RuleOptimizer
 from steepest.optim.method import RuleMethod, StepInfo
 from steepest.optim.past import Past
 from steepest.optim.problem import BatchSource, Problem
-from steepest.optim.rows import Quick, Rows
+from steepest.optim.rows import Quick, RowTable
 from steepest.optim.rule import Rule
 from steepest.optim.selection import multipliers
 from steepest.optim.tables import RowTables, multiplied
 from steepest.rng import torch_stream
 from steepest.train.aot import Run, compiled, in_bytes, known, signature
-from steepest.train.dropout import Dropout
+from steepest.train.dropout import SeededDropout
 from steepest.train.feed import Feed
 from steepest.train.inputs import block_of, blocks, prepare
 from steepest.train.library_names import is_own, keep_name, kept_name
@@ -37,7 +37,7 @@ from steepest.train.program import (
     Changing,
     NotTraceableError,
     Program,
-    State,
+    StepState,
     Traced,
     flat_changing,
     flat_state,
@@ -84,7 +84,7 @@ class CompiledState:
     """
 
     program: Program
-    state: State
+    state: StepState
     past: Past
     tables: RowTables | None
     pasts: list[Past]
@@ -138,7 +138,7 @@ class CompiledMethod(RuleMethod):
         names = (*c, *(supervised.applied.coefficients(0) if supervised.applied else ()))
         places = {name: factors.index(rates[name]) for name in trained if name in rates}
         program = Program(supervised, self.rule, past, names, tables, self.clip, rates=places)
-        return CompiledState(program, State.of(supervised, self.rule, tables), past, tables, pasts)
+        return CompiledState(program, StepState.of(supervised, self.rule, tables), past, tables, pasts)
 
     def steps(
         self, problem: Problem, state: CompiledState, feed: BatchSource, first: int, count: int
@@ -236,7 +236,7 @@ class CompiledMethod(RuleMethod):
         finally:
             state.seconds += time.perf_counter() - started
 
-    def _quick(self, state: CompiledState, rows: Rows, key: Any) -> Quick | None:
+    def _quick(self, state: CompiledState, rows: RowTable, key: Any) -> Quick | None:
         """Return the compiled closed form that catches rows up for evaluation; None where there is nothing to do."""
         form = rows.past.form
         if form is None or self.rule.idle != "moves":
@@ -362,7 +362,7 @@ def numbers_drawn(problem: SupervisedProblem, feed: Feed) -> int:
     with (
         torch.no_grad(),
         torch_stream(feed.seed, "dropout", 0),
-        Dropout(lambda count: torch.zeros(count, dtype=torch.int16)) as seen,
+        SeededDropout(lambda count: torch.zeros(count, dtype=torch.int16)) as seen,
     ):
         torch.func.functional_call(model, copies, batch.inputs)
     return sum(-(-count // 4) * 4 for count in seen.counts)

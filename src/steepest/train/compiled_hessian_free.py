@@ -20,7 +20,7 @@ from torch.utils import _pytree as tree
 from steepest.curvature.hessian_free import BROKEN, LENGTHS, SHORTER
 from steepest.optim.held import FORWARD, PRODUCT
 from steepest.optim.method import Method, StepInfo
-from steepest.optim.methods.hessian_free import HessianFree
+from steepest.optim.methods.hessian_free import HessianFreeSpec
 from steepest.optim.problem import BatchSource, Problem
 from steepest.optim.shared_rows import FixedEras, SharedRows
 from steepest.optim.spec import MethodSettings
@@ -78,7 +78,7 @@ class CompiledHessianFree(Method):
         NoCompilerError: it cannot be compiled.
     """
 
-    spec: HessianFree
+    spec: HessianFreeSpec
     settings: MethodSettings
     programs: Programs = field(default_factory=Programs)
 
@@ -194,7 +194,7 @@ class CompiledHessianFree(Method):
         hyper = {n: v for n, v in self.spec.hyper.model_dump().items() if n not in ("lr", "damping")}
         examples = [*tree.tree_leaves(state_parts(state.tensors)), *example.flat()]
         held = (fingerprint(problem.model), *problem.constants)
-        key = (HessianFree, str(hyper), self.settings.tables, threads, tuple(signature(examples)), held)
+        key = (HessianFreeSpec, str(hyper), self.settings.tables, threads, tuple(signature(examples)), held)
         if key not in self.programs.made:
             started = time.perf_counter()
             traced = trace_curved(state.program, state.tensors, example)

@@ -21,7 +21,7 @@ from steepest.curvature.function import TrueLookups
 from steepest.curvature.hessian_free import DECREASE
 from steepest.data.dataset import Part
 from steepest.errors import first_line
-from steepest.optim.methods.hessian_free import HessianFree
+from steepest.optim.methods.hessian_free import HessianFreeSpec
 from steepest.optim.shared_rows import FACTORS, SharedRows
 from steepest.optim.tables import unpadded
 from steepest.train.problem import SupervisedProblem
@@ -99,7 +99,7 @@ class CurvedProgram:
     """
 
     problem: SupervisedProblem
-    spec: HessianFree
+    spec: HessianFreeSpec
     tables: SharedRows | None
 
     def step(self, state: CurvedTensors, changing: CurvedChanging) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from steepest.record.schema import Point
+from steepest.record.schema import CurvePoint
 
 
 def evaluation_steps(steps: int, per_epoch: int, evaluations: int) -> set[int]:
@@ -17,7 +17,7 @@ def evaluation_steps(steps: int, per_epoch: int, evaluations: int) -> set[int]:
     return even | (set(epochs) if len(epochs) <= evaluations else set()) | {steps}
 
 
-def overfits(curve: list[Point], best_step: int, name: str, higher_is_better: bool) -> bool:
+def overfits(curve: list[CurvePoint], best_step: int, name: str, higher_is_better: bool) -> bool:
     """Return whether validation became worse after its best while the training loss went on falling.
 
     It needs more than an epoch: before that, every row is seen for the first time.

@@ -68,8 +68,8 @@ def taken(bits: Tensor) -> Callable[[int], Tensor]:
     return draw
 
 
-class Dropout(Replacing):
-    """Inside the block, ``nn.Dropout`` and ``F.dropout`` take their masks from ``draw(count)``.
+class SeededDropout(Replacing):
+    """Inside the block, ``nn.SeededDropout`` and ``F.dropout`` take their masks from ``draw(count)``.
 
     Args:
         draw: returns so many random 16-bit numbers, each once.
@@ -95,7 +95,7 @@ class Dropout(Replacing):
         return masked(value, self.draw(value.numel()).to(value.device), call["p"])
 
 
-class StepDropout(Dropout):
+class StepDropout(SeededDropout):
     """The masks of one step of a run.
 
     Example:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from steepest.optim.past import Past
-from steepest.optim.rows import Rows
+from steepest.optim.rows import RowTable
 from steepest.train.dropout import random_bits, source
 from steepest.train.feed import Feed
 from steepest.train.problem import SupervisedProblem
@@ -72,7 +72,7 @@ def blocks(most: int, first: int, count: int) -> Iterator[tuple[int, int]]:
 def prepare(
     problem: SupervisedProblem,
     pasts: Sequence[Past],
-    rows: Mapping[str, Rows],
+    rows: Mapping[str, RowTable],
     feed: Feed,
     first: int,
     count: int,

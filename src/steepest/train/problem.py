@@ -24,9 +24,9 @@ from steepest.procedures.teaching import Teaching, read_teaching
 from steepest.recipe import Precision, Recipe
 from steepest.regularizers import Regularizer, read_regularizers
 from steepest.regularizers.applied import Applied, attach
-from steepest.regularizers.around import Around
+from steepest.regularizers.around import RegularizedUpdate
 from steepest.rng import torch_stream
-from steepest.train.dropout import Dropout, taken
+from steepest.train.dropout import SeededDropout, taken
 from steepest.train.feed import Feed
 from steepest.train.shares import are_shares, loss_of_shares, weights_of_classes
 from steepest.wording import counted
@@ -151,11 +151,11 @@ class SupervisedProblem:
         """
         return Feed(part, plan, seed, before, self.applied)
 
-    def around(self) -> Around | None:
+    def around(self) -> RegularizedUpdate | None:
         """Return what regularizers and masks do around the updates of a new run, or None where there are none."""
         if self.applied is None and not self.masks:
             return None
-        return Around(self.applied or Applied((), self.model), self.model, self.masks)
+        return RegularizedUpdate(self.applied or Applied((), self.model), self.model, self.masks)
 
     def codes(self, batch: Part) -> dict[str, Tensor]:
         """Return the rows of each table that a batch names, [B], by the name of the table's parameter.
@@ -193,7 +193,7 @@ class SupervisedProblem:
             draws: random numbers by purpose: ``dropout``, 16-bit numbers [n] for the masks.
         """
         given = {**params, **{name: each.clone() for name, each in buffers.items()}}
-        with self._rounding(), Dropout(taken(draws["dropout"])):
+        with self._rounding(), SeededDropout(taken(draws["dropout"])):
             outputs = torch.func.functional_call(self.model, given, batch.inputs)
         return outputs, {name: given[name].detach() for name in buffers}
 

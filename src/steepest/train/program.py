@@ -20,7 +20,7 @@ from steepest.data.dataset import Part
 from steepest.errors import SteepestError, first_line
 from steepest.optim.idle import ClosedForm
 from steepest.optim.past import Past
-from steepest.optim.rows import Rows
+from steepest.optim.rows import RowTable
 from steepest.optim.rule import Coefficients, Rule, Slots
 from steepest.optim.tables import RowTables, unpadded
 from steepest.regularizers.around import held
@@ -66,7 +66,7 @@ class Changing:
 
 
 @dataclass
-class State:
+class StepState:
     """The tensors that a step changes in place.
 
     Attributes:
@@ -90,9 +90,9 @@ class State:
     masks: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, problem: SupervisedProblem, rule: Rule[Any], tables: RowTables | None) -> State:
+    def of(cls, problem: SupervisedProblem, rule: Rule[Any], tables: RowTables | None) -> StepState:
         """Return the state of a new run; the tensors are the model's own."""
-        rows: dict[str, Rows] = {} if tables is None else tables.rows
+        rows: dict[str, RowTable] = {} if tables is None else tables.rows
         named = {name: each.detach() for name, each in problem.model.named_parameters()}
         trained = {name for name, each in problem.model.named_parameters() if each.requires_grad}
         whole = {name: each for name, each in named.items() if name in trained and name not in rows}
@@ -157,7 +157,7 @@ class Program:
     idle: frozenset[str] = frozenset()
     rates: Mapping[str, int] = field(default_factory=dict[str, int])
 
-    def step(self, state: State, changing: Changing) -> Tensor:
+    def step(self, state: StepState, changing: Changing) -> Tensor:
         """Make a step and return the batch's loss."""
         with torch.no_grad():
             rows, row_slots = self.gathered(state, changing)
@@ -165,7 +165,7 @@ class Program:
             self.written(state, moved, changing)
         return moved.loss
 
-    def gathered(self, state: State, changing: Changing) -> tuple[dict[str, Tensor], dict[str, Slots]]:
+    def gathered(self, state: StepState, changing: Changing) -> tuple[dict[str, Tensor], dict[str, Slots]]:
         """Return the rows that the batch names, with their slots, as they are now; one for each place, [B, …]."""
         found = {
             name: self._caught_up(table, state.table_slots[name], changing.touched[name])
@@ -176,7 +176,7 @@ class Program:
         }
 
     def moved(
-        self, state: State, rows: dict[str, Tensor], row_slots: dict[str, Slots], changing: Changing
+        self, state: StepState, rows: dict[str, Tensor], row_slots: dict[str, Slots], changing: Changing
     ) -> Moved:
         """Return what a step changes: the core's gradients, clipped, and the rule's update."""
         numbers = self.numbers(changing.coefficients)
@@ -223,7 +223,7 @@ class Program:
         return [dict(zip(self.names, each, strict=False)) for each in (first, *others)]
 
     def core(
-        self, state: State, rows: dict[str, Tensor], changing: Changing
+        self, state: StepState, rows: dict[str, Tensor], changing: Changing
     ) -> tuple[dict[str, Tensor], Tensor, dict[str, Tensor]]:
         """Return the gradients of the parameters and rows that have one, the batch's loss, and the buffers after."""
         trained = {**state.parameters, **rows}
@@ -254,7 +254,7 @@ class Program:
         numbers = self.numbers(changing.coefficients)[0]
         return self.problem.penalised(loss, params, numbers), loss, after
 
-    def written(self, state: State, moved: Moved, changing: Changing) -> None:
+    def written(self, state: StepState, moved: Moved, changing: Changing) -> None:
         """Write what a step changes into the state."""
         for name, value in moved.buffers.items():
             state.buffers[name].copy_(value)
@@ -312,18 +312,18 @@ class Traced:
     examples: tuple[Tensor, ...]
 
 
-def flat(state: State, changing: Changing) -> list[Tensor]:
+def flat(state: StepState, changing: Changing) -> list[Tensor]:
     """Return all tensors in the order in which a program takes them."""
     return [*flat_state(state), *flat_changing(changing)]
 
 
-def flat_state(state: State) -> list[Tensor]:
+def flat_state(state: StepState) -> list[Tensor]:
     """Return the tensors of a state in order."""
     return tree.tree_leaves(_parts(state))
 
 
-def _parts(state: State) -> list[Any]:
-    return [getattr(state, each.name) for each in fields(State)]
+def _parts(state: StepState) -> list[Any]:
+    return [getattr(state, each.name) for each in fields(StepState)]
 
 
 def flat_changing(changing: Changing) -> list[Tensor]:
@@ -355,7 +355,7 @@ def step_of(steps: Changing, place: int, device: torch.device | str) -> Changing
     return Changing(batch, steps.coefficients[place].to(device), steps.bits[place].to(device), touched, draws)
 
 
-def trace(program: Program, state: State, changing: Changing) -> Traced:
+def trace(program: Program, state: StepState, changing: Changing) -> Traced:
     """Return a step as a graph; nothing is computed and no tensor is changed.
 
     Raises:
@@ -368,7 +368,7 @@ def trace(program: Program, state: State, changing: Changing) -> Traced:
 
 
 def trace_step(
-    make: Callable[[], Callable[[State, Changing], Tensor]], state: State, changing: Changing
+    make: Callable[[], Callable[[StepState, Changing], Tensor]], state: StepState, changing: Changing
 ) -> Traced:
     """Return the step that ``make`` returns as a graph, as :func:`trace` does."""
     try:
@@ -387,14 +387,14 @@ def trace_step(
     return Traced(graph, tuple(flat(state, changing)))
 
 
-def without_gradient(program: Program, state: State, changing: Changing) -> frozenset[str]:
+def without_gradient(program: Program, state: StepState, changing: Changing) -> frozenset[str]:
     """Return the parameters and tables that a step's loss does not depend on; nothing is computed.
 
     ``torch.func`` gives them gradients of zero, with which weights would still decay; ``backward`` gives them none.
     """
     idle: set[str] = set()
 
-    def function(there: State, then: Changing) -> Tensor:
+    def function(there: StepState, then: Changing) -> Tensor:
         with torch.no_grad():
             rows, _ = program.gathered(there, then)
         leaves = {name: each.detach().requires_grad_() for name, each in {**there.parameters, **rows}.items()}
@@ -425,12 +425,14 @@ def trace_closed_form(form: ClosedForm, weight: Tensor, slots: Slots, columns: T
     return Traced(make_fx(function, tracing_mode="fake")(*examples), examples)
 
 
-def _graph(function: Callable[[State, Changing], Tensor], state: State, changing: Changing) -> fx.GraphModule:
+def _graph(
+    function: Callable[[StepState, Changing], Tensor], state: StepState, changing: Changing
+) -> fx.GraphModule:
     """Return a function as a graph of the flat list of tensors; nothing is computed."""
     leaves, spec = tree.tree_flatten(_parts(state))
 
     def flattened(*tensors: Tensor) -> Tensor:
-        there = State(*tree.tree_unflatten(list(tensors[: len(leaves)]), spec))
+        there = StepState(*tree.tree_unflatten(list(tensors[: len(leaves)]), spec))
         return function(there, changed(changing, tensors[len(leaves) :]))
 
     return make_fx(flattened, tracing_mode="fake", _allow_non_fake_inputs=True)(*flat(state, changing))

@@ -41,7 +41,7 @@ from steepest.train.program import (
     Changing,
     Moved,
     Program,
-    State,
+    StepState,
     Touched,
     Traced,
     changed,
@@ -54,7 +54,7 @@ from steepest.train.program import (
 
 
 @dataclass(frozen=True)
-class Member:
+class StackedRun:
     """One run of a stack.
 
     Attributes:
@@ -74,7 +74,7 @@ class Member:
 
 
 def train_stack(
-    members: Sequence[Member],
+    members: Sequence[StackedRun],
     *,
     model: ModelBuilder | None = None,
     device: str = "cpu",
@@ -113,7 +113,7 @@ def train_stack(
         >>> for seed in (0, 1, 2):
         ...     method = GradientMethod(make_rule("sgd(lr=0.5)"), lambda step: 1.0)
         ...     key = RunKey(name="sgd", recipe=recipe.id, seed=seed, phase="final")
-        ...     members.append(Member(data, recipe, key, method))
+        ...     members.append(StackedRun(data, recipe, key, method))
         >>> [(each.record.key.seed, each.record.outcome) for each in train_stack(members, compiling=False)]
         [(0, 'finished'), (1, 'finished'), (2, 'finished')]
     """
@@ -140,7 +140,7 @@ def train_stack(
     return drive(runs, stack.steps, progress)
 
 
-def _method(member: Member) -> CompiledMethod:
+def _method(member: StackedRun) -> CompiledMethod:
     """Return what prepares the steps of one run.
 
     Raises:
@@ -214,7 +214,7 @@ class Stack:
 
     runs: Sequence[ActiveRun]
     members: list[CompiledState]
-    state: State
+    state: StepState
     compiling: bool
     run: Run | None = None
     replay: Replay | None = None
@@ -227,7 +227,7 @@ class Stack:
         buffers = _shared([dict(run.net.named_buffers()) for run in runs])
         members: list[CompiledState] = [run.method.init(run.problem) for run in runs]
         first, states = members[0].state, [each.state for each in members]
-        state = State(
+        state = StepState(
             parameters={name: parameters[name] for name in first.parameters},
             slots={name: _shared([each.slots[name] for each in states]) for name in first.slots},
             buffers=buffers,
@@ -296,7 +296,7 @@ class Stack:
         """Return the step of all runs as a graph."""
         member = self.members[0]
 
-        def step() -> Callable[[State, Changing], Tensor]:
+        def step() -> Callable[[StepState, Changing], Tensor]:
             idle = without_gradient(member.program, member.state, step_of(of_one, 0, self.device))
             return StackedProgram(replace(member.program, idle=idle), len(self.runs)).step
 
@@ -346,7 +346,7 @@ class StackedProgram:
     program: Program
     runs: int
 
-    def step(self, state: State, changing: Changing) -> Tensor:
+    def step(self, state: StepState, changing: Changing) -> Tensor:
         """Make a step of every run and return the losses of the batches, [R]."""
         rows: Any
         row_slots: Any
@@ -358,18 +358,18 @@ class StackedProgram:
             self.program.written(joined, replace(moved, rows=rows, row_slots=row_slots), touched)
         return moved.loss
 
-    def _moved(self, state: State, rows: Any, row_slots: Any, changing: Changing) -> Moved:
+    def _moved(self, state: StepState, rows: Any, row_slots: Any, changing: Changing) -> Moved:
         """Return what the step of every run changes, [R, …]."""
 
         def of_one(parts: Any, rows: Any, row_slots: Any, tensors: list[Tensor]) -> list[Any]:
             parameters, slots, buffers, fixed, averages, masks = parts
-            own = State(parameters, slots, buffers, fixed=fixed, averages=averages, masks=masks)
+            own = StepState(parameters, slots, buffers, fixed=fixed, averages=averages, masks=masks)
             return list(vars(self.program.moved(own, rows, row_slots, changed(changing, tensors))).values())
 
         parts = (state.parameters, state.slots, state.buffers, state.fixed, state.averages, state.masks)
         return Moved(*torch.func.vmap(of_one)(parts, rows, row_slots, flat_changing(changing)))
 
-    def _joined(self, state: State, changing: Changing) -> tuple[State, Changing]:
+    def _joined(self, state: StepState, changing: Changing) -> tuple[StepState, Changing]:
         """Return the state and what changes with the tables of all runs as one, [R·V, …]."""
         joined = replace(
             state,

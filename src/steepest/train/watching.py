@@ -31,7 +31,7 @@ from steepest.evaluate.outputs import predict
 from steepest.objectives.target import Target
 from steepest.optim.method import Method
 from steepest.optim.tables import unpadded
-from steepest.record.schema import Watched
+from steepest.record.schema import WatchedCurves
 from steepest.rng import stream
 from steepest.train.problem import SupervisedProblem
 from steepest.train.weights import evaluating, evaluation_weights, owners
@@ -124,12 +124,12 @@ class Watcher:
                     self.found.pop("gradient", None)
                     self.found["no_gradient"] = f"{type(error).__name__}: {first_line(error)}"
 
-    def watched(self) -> Watched:
+    def watched(self) -> WatchedCurves:
         """Return what was found, of every evaluation so far."""
         sizes = {name: each.numel() for name, each in self.parameters.items()}
         gradient = min(len(self.rows), GRADIENT_ROWS) if "gradient" in self.found else 0
         training = len(self.rows) if "training" in self.found else 0
-        return Watched(
+        return WatchedCurves(
             parameters=list(sizes),
             sizes=list(sizes.values()),
             gradient_rows=gradient,

@@ -94,7 +94,7 @@ def evaluating(model: nn.Module, method: Method, state: Any, codes: Codes) -> Ge
         yield
 
 
-class Kept:
+class KeptWeights:
     """The weights to evaluate with at some moment of a run; the tables that lag are kept as they lag.
 
     Args:
@@ -110,7 +110,7 @@ class Kept:
         model: nn.Module,
         method: Method,
         state: Any,
-        older: Kept | None = None,
+        older: KeptWeights | None = None,
         more: Mapping[str, Tensor] | None = None,
     ) -> None:
         tables = method.tables(state)

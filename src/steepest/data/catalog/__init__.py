@@ -30,7 +30,7 @@ __all__ = [
     "DataFile",
     "DatasetSource",
     "Kind",
-    "Opened",
+    "LocalDataset",
     "Rows",
     "cache_folder",
     "is_name",
@@ -115,7 +115,7 @@ class DatasetSource:
 
 
 @dataclass(frozen=True)
-class Opened:
+class LocalDataset:
     """A data set that is on this machine.
 
     Attributes:
@@ -142,7 +142,7 @@ class Opened:
         """Return options in which files of this data set's parts, as another machine wrote them down, are those here.
 
         Example:
-            >>> opened = Opened(SOURCES.load("flights"), (), {"test": "/mine/flights-test-1.csv"})
+            >>> opened = LocalDataset(SOURCES.load("flights"), (), {"test": "/mine/flights-test-1.csv"})
             >>> opened.here({"test": "/theirs/flights-test-1.csv", "target": "status"})
             {'test': '/mine/flights-test-1.csv', 'target': 'status'}
         """
@@ -163,7 +163,7 @@ class Opened:
         return scan(self.path, names=self.source.columns)
 
 
-def open_catalog(name: str, kind: Kind = "table") -> Opened:
+def open_catalog(name: str, kind: Kind = "table") -> LocalDataset:
     """Find (or download once) the data set ``name``, for what opens a kind of data.
 
     Raises:
@@ -190,10 +190,10 @@ def open_catalog(name: str, kind: Kind = "table") -> Opened:
         )
     paths = _paths(source)
     if not source.parts:
-        return Opened(source, paths, source.options)
+        return LocalDataset(source, paths, source.options)
     made = _parts(source, paths)
     given = {part: str(path) for part, path in made.items() if part != "train"}
-    return Opened(source, (made["train"],), MappingProxyType({**source.options, **given}))
+    return LocalDataset(source, (made["train"],), MappingProxyType({**source.options, **given}))
 
 
 def is_name(source: Any) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from steepest.data.images.arrays import read_npz
 from steepest.data.images.decode import SUFFIXES
-from steepest.data.images.folders import Member, archive_members, folder_members, read_members
+from steepest.data.images.folders import ImageFile, archive_members, folder_members, read_members
 from steepest.data.images.idx import is_idx, read_idx_files
 from steepest.data.images.pixels import Images, as_pixels, resized
 from steepest.data.read import check_no_results
@@ -92,7 +92,7 @@ def _read(path: Path, size: tuple[int, int] | None) -> Images:
     return read_members([_member(path)], path.name, size)
 
 
-def _member(path: Path) -> Member:
+def _member(path: Path) -> ImageFile:
     if not path.is_file():
         raise DataError(f"there is no file {str(path)!r}", hint="check the path.")
-    return Member(path.name, path.stat().st_size, path.read_bytes)
+    return ImageFile(path.name, path.stat().st_size, path.read_bytes)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import polars as pl
 
 from steepest.data.dataset import InWords
-from steepest.data.described import Fact, Listed, Overview, span
+from steepest.data.described import DataFact, DataOverview, Listed, span
 from steepest.data.images.pixels import GREY, Images, shape_text
 from steepest.data.labels import as_label
 from steepest.data.parts import PARTS
 from steepest.wording import counted
 
 
-def overview(name: str, kind: str, images: Images) -> Overview:
+def overview(name: str, kind: str, images: Images) -> DataOverview:
     """Return the counts by class and part, size and values of images.
 
     Args:
@@ -30,16 +30,16 @@ def overview(name: str, kind: str, images: Images) -> Overview:
     least, most, mean = int(pixels.min()), int(pixels.max()), pixels.mean((0, 2, 3)).tolist()
     shown = ", ".join(f"{each:.1f}" for each in mean)
     facts = (
-        Fact("images", len(images)),
-        Fact("size", [width, height], "size", shape_text(pixels)),
-        Fact("channels", channels),
-        Fact("values", [least, most], "values", f"{span(least, most)}, mean {shown}"),
-        Fact("mean", mean),
-        Fact("parts", sizes, "parts" if given else "", own),
+        DataFact("images", len(images)),
+        DataFact("size", [width, height], "size", shape_text(pixels)),
+        DataFact("channels", channels),
+        DataFact("values", [least, most], "values", f"{span(least, most)}, mean {shown}"),
+        DataFact("mean", mean),
+        DataFact("parts", sizes, "parts" if given else "", own),
     )
     title = counted(len(images), "image")
     if images.labels is None:
-        return Overview(name, kind, f"{title} without labels", facts, notes=images.notes)
+        return DataOverview(name, kind, f"{title} without labels", facts, notes=images.notes)
     counts = (
         pl.DataFrame([as_label(images.labels).alias("class"), part])
         .group_by("class")
@@ -51,7 +51,7 @@ def overview(name: str, kind: str, images: Images) -> Overview:
     )
     classes = Listed("classes", tuple(counts.columns), counts.rows())
     title = f"{title} in {counted(counts.height, 'class', 'classes')}"
-    return Overview(name, kind, title, facts, (classes,), images.notes)
+    return DataOverview(name, kind, title, facts, (classes,), images.notes)
 
 
 def in_words(size: tuple[int, ...]) -> InWords:

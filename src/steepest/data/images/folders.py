@@ -34,7 +34,7 @@ PARTS = {
 
 
 @dataclass(frozen=True)
-class Member:
+class ImageFile:
     """A file in a folder or an archive.
 
     Attributes:
@@ -48,13 +48,13 @@ class Member:
     read: Callable[[], bytes]
 
 
-def folder_members(folder: Path) -> list[Member]:
+def folder_members(folder: Path) -> list[ImageFile]:
     """Return the files of a folder and of those below it, in order, without hidden ones.
 
     Raises:
         DataError: a folder in it is empty, beside others with images.
     """
-    found: list[Member] = []
+    found: list[ImageFile] = []
     empty: list[str] = []
     for base, folders, files in os.walk(folder):
         folders[:] = sorted(each for each in folders if not _hidden(each))
@@ -64,7 +64,7 @@ def folder_members(folder: Path) -> list[Member]:
             path = Path(base) / name
             if not _hidden(name):
                 size = path.stat().st_size if path.exists() else 0
-                found.append(Member(path.relative_to(folder).as_posix(), size, path.read_bytes))
+                found.append(ImageFile(path.relative_to(folder).as_posix(), size, path.read_bytes))
     if empty and any(_is_image(each.name) for each in found):
         raise DataError(
             f"the folder {empty[0]!r} of {folder.name} is empty",
@@ -74,7 +74,7 @@ def folder_members(folder: Path) -> list[Member]:
 
 
 @contextmanager
-def archive_members(path: Path) -> Generator[list[Member]]:
+def archive_members(path: Path) -> Generator[list[ImageFile]]:
     """Give the files of a zip archive, without hidden ones.
 
     Raises:
@@ -98,7 +98,7 @@ def archive_members(path: Path) -> Generator[list[Member]]:
         ) from error
 
 
-def _members(archive: zipfile.ZipFile, where: str) -> Iterator[Member]:
+def _members(archive: zipfile.ZipFile, where: str) -> Iterator[ImageFile]:
     total = 0
     for info in sorted(archive.infolist(), key=lambda each: each.filename):
         name = info.filename.replace("\\", "/")
@@ -120,7 +120,7 @@ def _members(archive: zipfile.ZipFile, where: str) -> Iterator[Member]:
         def read(info: zipfile.ZipInfo = info) -> bytes:
             return archive.read(info)
 
-        yield Member(PurePosixPath(name).as_posix(), info.file_size, read)
+        yield ImageFile(PurePosixPath(name).as_posix(), info.file_size, read)
 
 
 def _is_image(name: str) -> bool:
@@ -133,12 +133,12 @@ def _hidden(name: str) -> bool:
 
 @dataclass(frozen=True)
 class _Place:
-    member: Member
+    member: ImageFile
     part: str | None
     label: str | None
 
 
-def read_members(members: Sequence[Member], where: str, size: tuple[int, int] | None) -> Images:
+def read_members(members: Sequence[ImageFile], where: str, size: tuple[int, int] | None) -> Images:
     """Return the images of files, their classes and parts by the folders that they are in.
 
     Args:
@@ -190,7 +190,7 @@ def _no_image(names: Sequence[str], where: str) -> DataError:
     return DataError(f"{where} holds no image ({others})", hint=f"{name}{wanted}")
 
 
-def _about_others(members: Iterable[Member], where: str) -> list[str]:
+def _about_others(members: Iterable[ImageFile], where: str) -> list[str]:
     suffixes = Counter(
         PurePosixPath(each.name).suffix.lower() or "no suffix" for each in members if not _is_image(each.name)
     )
@@ -203,7 +203,7 @@ def _about_others(members: Iterable[Member], where: str) -> list[str]:
     ]
 
 
-def _places(members: Sequence[Member]) -> tuple[list[_Place], list[str]]:
+def _places(members: Sequence[ImageFile]) -> tuple[list[_Place], list[str]]:
     """Return the part and class of files; those beside the folders of parts or classes are left out."""
     paths = [PurePosixPath(each.name).parts for each in members]
     while len({each[0] for each in paths}) == 1 and all(len(each) > 2 for each in paths):
@@ -226,7 +226,9 @@ def _places(members: Sequence[Member]) -> tuple[list[_Place], list[str]]:
     return places, notes if beside else []
 
 
-def _decoded(members: Sequence[Member], where: str, size: tuple[int, int] | None) -> tuple[Pixels, list[str]]:
+def _decoded(
+    members: Sequence[ImageFile], where: str, size: tuple[int, int] | None
+) -> tuple[Pixels, list[str]]:
     found: list[Pixels] = []
     clear = 0
     with quietly():

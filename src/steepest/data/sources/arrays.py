@@ -33,7 +33,7 @@ from steepest.data.dataset import (
     Task,
     has_classes,
 )
-from steepest.data.described import Fact, Listed, Overview, span
+from steepest.data.described import DataFact, DataOverview, Listed, span
 from steepest.data.labels import as_label
 from steepest.data.options import TableOptions
 from steepest.data.parts import PARTS, SPLIT_COLUMN, SPLIT_TYPE, split_rows
@@ -143,7 +143,7 @@ class ArraySource(Source):
     def _first(self) -> tuple[Dataset, ArrayPipeline]:
         return self._made(None if self.options.split_rule.several else 0)
 
-    def describe(self) -> Overview:
+    def describe(self) -> DataOverview:
         """Return the arrays with their shapes, types and ranges, see :meth:`Source.describe`."""
         task, about_task = self._task
         arrays = {**self._arrays.inputs, self.target: self._arrays.target}
@@ -163,11 +163,11 @@ class ArraySource(Source):
             numbers = answers.cast(pl.Float64).to_numpy()
             crowds += about_target(numbers, self.target, float(numbers.mean()), deviation(numbers))
         facts = (
-            Fact("rows", self._rows),
-            Fact("target", self.target, "target", f"{self.target}, {task}, {about}"),
-            Fact("task", task),
+            DataFact("rows", self._rows),
+            DataFact("target", self.target, "target", f"{self.target}, {task}, {about}"),
+            DataFact("task", task),
         )
-        return Overview(
+        return DataOverview(
             self.name, self.kind, counted(self._rows, "row"), facts, tuple(lists), (*about_task, *crowds)
         )
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import polars as pl
 
 from steepest.data.dataset import Dataset
-from steepest.data.described import Described, Fact, Overview
+from steepest.data.described import DataFact, DataOverview, Described
 from steepest.data.options import TableOptions
 from steepest.data.read import check_lasting
 from steepest.data.sources.rows import Pipeline
@@ -84,15 +84,17 @@ class Source(ABC):
         parts = {"train": data.train, "validation": data.validation, "test": data.test}
         sizes = {name: len(part) for name, part in parts.items() if data.held_out or name == "train"}
         fields = [f"{each.name} ({each.kind} {list(each.size)})" for each in data.shape.fields]
-        return Overview(
+        return DataOverview(
             self.name,
             self.kind,
             counted(sum(sizes.values()), "row"),
             (
-                Fact("rows", sizes, "rows", ", ".join(f"{size:,} {name}" for name, size in sizes.items())),
-                Fact("target", self.target, "target", f"{self.target}, {data.task}"),
-                Fact("task", data.task),
-                Fact("inputs", fields, "inputs", ", ".join(fields)),
+                DataFact(
+                    "rows", sizes, "rows", ", ".join(f"{size:,} {name}" for name, size in sizes.items())
+                ),
+                DataFact("target", self.target, "target", f"{self.target}, {data.task}"),
+                DataFact("task", data.task),
+                DataFact("inputs", fields, "inputs", ", ".join(fields)),
             ),
             notes=data.notes,
         )

@@ -16,7 +16,7 @@ import torch
 from steepest.data.catalog import SOURCES, is_name
 from steepest.data.caution import about_curve, about_offset
 from steepest.data.dataset import Dataset, InputField, InWords, Part, Shape
-from steepest.data.described import Fact, Overview, span
+from steepest.data.described import DataFact, DataOverview, span
 from steepest.data.giveaway import without_giveaways
 from steepest.data.options import TableOptions
 from steepest.data.parts import PARTS
@@ -108,7 +108,7 @@ class Curve(Source):
         """The column of values."""
         return self._table.target
 
-    def describe(self) -> Overview:
+    def describe(self) -> DataOverview:
         """Return the number of points, where they lie, and how many lie at the same place, see :meth:`Source.describe`.
 
         Raises:
@@ -116,7 +116,7 @@ class Curve(Source):
         """
         table = self._table.describe()
         rows = self._table.prepared()
-        facts = [Fact("points", rows.height)]
+        facts = [DataFact("points", rows.height)]
         for name, column in (("x", self.options.x), ("y", self.options.y)):
             values = rows[str(column)]
             if not values.dtype.is_numeric():
@@ -128,20 +128,20 @@ class Curve(Source):
             text = span(least, most) if len(known) else "no value"  # pyright: ignore[reportArgumentType]
             lacking = f", {values.null_count():,} missing" if values.null_count() else ""
             ends = {"name": column, "least": least, "most": most}
-            facts.append(Fact(name, ends, name, f"{column}, {text}{lacking}"))
+            facts.append(DataFact(name, ends, name, f"{column}, {text}{lacking}"))
         x = rows[str(self.options.x)].drop_nulls()
         different, sharing = x.n_unique(), int(x.is_duplicated().sum())
         shared = (
             counted(sharing, "point shares its", "points share their") + f" {self.options.x} with another"
         )
         facts += [
-            Fact(
+            DataFact(
                 "different_x",
                 different,
                 "places",
                 f"{different:,} different" + (f"; {shared}" if sharing else ""),
             ),
-            Fact("points_that_share_x", sharing),
+            DataFact("points_that_share_x", sharing),
         ]
         title = f"{counted(rows.height, 'point')}, {self.options.y} along {self.options.x}"
         named = [rows[str(each)].drop_nulls() for each in (self.options.x, self.options.y)]
@@ -150,7 +150,7 @@ class Curve(Source):
             for note in (about_offset(each) for each in named if each.dtype.is_numeric() and len(each))
             if note is not None
         ]
-        return Overview(
+        return DataOverview(
             table.name, self.kind, title, tuple(facts), notes=(*without_giveaways(table.notes), *notes)
         )
 

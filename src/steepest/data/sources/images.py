@@ -24,7 +24,7 @@ from steepest.data.assembly import Assembled, SourceRows, assemble
 from steepest.data.catalog import is_name
 from steepest.data.caution import about_copies
 from steepest.data.dataset import Dataset, InputField, Note, Part, Shape, TargetScale, Task, has_classes
-from steepest.data.described import Overview
+from steepest.data.described import DataOverview
 from steepest.data.images.described import in_words, overview
 from steepest.data.images.given import LABEL, read_source
 from steepest.data.images.measured import also_among, channel_statistics
@@ -318,7 +318,7 @@ class ImageData(Source):
         """The images, as they were read."""
         return self._images
 
-    def describe(self) -> Overview:
+    def describe(self) -> DataOverview:
         """Return the counts by class and part, size and values of the images, see :meth:`Source.describe`."""
         return overview(self.name, self.kind, self._images)
 

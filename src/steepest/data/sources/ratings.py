@@ -16,7 +16,7 @@ import polars as pl
 
 from steepest.data.catalog import is_name, open_catalog
 from steepest.data.dataset import Dataset, InWords, Note, Part, Shape
-from steepest.data.described import Fact, Listed, Overview, number, plain_numbers, span
+from steepest.data.described import DataFact, DataOverview, Listed, number, plain_numbers, span
 from steepest.data.giveaway import without_giveaways
 from steepest.data.labels import as_label
 from steepest.data.options import TableOptions
@@ -145,7 +145,7 @@ class Ratings(Source):
                 hint="give the range that holds with --range, or remove such rows with a filter step.",
             )
 
-    def describe(self) -> Overview:
+    def describe(self) -> DataOverview:
         """Return how many ratings there are, by whom and of what, see :meth:`Source.describe`.
 
         Raises:
@@ -160,14 +160,14 @@ class Ratings(Source):
         once = [int((each["ratings"] == 1).sum()) for each in (users, items)]
         shown = f"{span(least, most)}, mean {mean:.3g}"  # pyright: ignore[reportArgumentType]
         facts = (
-            Fact("ratings", rows.height),
-            Fact("users", users.height),
-            Fact("items", items.height),
-            Fact("density", density, "density", f"{density * 100:.3g} % of all pairs"),
-            Fact("range", [least, most], "ratings", f"{shown}, {ratings.n_unique():,} different"),
-            Fact("mean", mean),
+            DataFact("ratings", rows.height),
+            DataFact("users", users.height),
+            DataFact("items", items.height),
+            DataFact("density", density, "density", f"{density * 100:.3g} % of all pairs"),
+            DataFact("range", [least, most], "ratings", f"{shown}, {ratings.n_unique():,} different"),
+            DataFact("mean", mean),
             *(
-                Fact(
+                DataFact(
                     f"ratings_by_{what}",
                     {
                         "least": each["ratings"].min(),
@@ -180,8 +180,8 @@ class Ratings(Source):
                 )
                 for what, each, single in (("user", users, once[0]), ("item", items, once[1]))
             ),
-            Fact("users_with_one_rating", once[0]),
-            Fact("items_with_one_rating", once[1]),
+            DataFact("users_with_one_rating", once[0]),
+            DataFact("items_with_one_rating", once[1]),
         )
         lists = tuple(
             Listed(
@@ -198,7 +198,7 @@ class Ratings(Source):
             *told,
             *(each for each in self._about_rows if each.kind == "warning" and each.text not in known),
         )
-        return Overview(table.name, self.kind, title, facts, lists, notes)
+        return DataOverview(table.name, self.kind, title, facts, lists, notes)
 
     def _by(self, column: str) -> pl.DataFrame:
         """Return the number of ratings and their mean for each user or item, most rated first, with titles."""

@@ -124,7 +124,7 @@ def always(dataset: Dataset) -> bool:
     return True
 
 
-class Fit(Protocol):
+class FitBaseline(Protocol):
     """Fits a baseline.
 
     Args:
@@ -155,7 +155,7 @@ class Baseline:
     """
 
     title: str
-    fit: Fit
+    fit: FitBaseline
     model: type[BaselineModel] | None
     choices: str = ""
     serves: Callable[[Dataset], bool] = is_table

@@ -31,7 +31,7 @@ MAX_ITERATIONS = 500
 
 
 @dataclass(frozen=True)
-class Bins:
+class QuantileBins:
     """Continuous columns cut at quantiles, so that a linear model can bend: each bin is a code.
 
     Attributes:
@@ -43,14 +43,14 @@ class Bins:
     counts: NDArray[np.int64]
 
     @classmethod
-    def of(cls, continuous: Array, most: int) -> Bins:
+    def of(cls, continuous: Array, most: int) -> QuantileBins:
         """Return up to ``most`` bins with about as many training rows in each; two values need no bins.
 
         They end at the knots of :func:`~steepest.data.numbers.knots_of`, by which networks get numbers, too: a value
         of many rows has a bin of its own, and the other rows share the rest.
 
         Example:
-            >>> Bins.of(np.array([[0.0]] * 90 + [[5.0], [6.0], [7.0], [8.0]]), 3).edges
+            >>> QuantileBins.of(np.array([[0.0]] * 90 + [[5.0], [6.0], [7.0], [8.0]]), 3).edges
             array([0., 5., 6.])
         """
         edges: list[Array] = []
@@ -87,7 +87,7 @@ class Design:
     continuous: Array
 
     @classmethod
-    def of(cls, inputs: Sequence[Tensor], shape: Shape, bins: Bins | None = None) -> Design:
+    def of(cls, inputs: Sequence[Tensor], shape: Shape, bins: QuantileBins | None = None) -> Design:
         """Return the features of a table's inputs."""
         codes = inputs[0].cpu().numpy()
         continuous = inputs[1].cpu().numpy().astype(np.float64)

@@ -35,10 +35,10 @@ from steepest.evaluate.baselines._contract import (
 )
 from steepest.evaluate.baselines._linear import (
     GAIN,
-    Bins,
     Design,
     LinearSolution,
     Loss,
+    QuantileBins,
     cross_entropy,
     fit,
     half_squares,
@@ -93,7 +93,7 @@ class LinearModel(BaselineModel):
         require(self.array("intercept").shape == (self.present,), "intercept", self)
 
     @classmethod
-    def of(cls, dataset: Dataset, linear: LinearSolution, bins: Bins | None) -> LinearModel:
+    def of(cls, dataset: Dataset, linear: LinearSolution, bins: QuantileBins | None) -> LinearModel:
         """Return a fit as a model."""
         arrays: dict[str, NDArray[np.generic]] = {
             "weights": linear.weights,
@@ -108,7 +108,7 @@ class LinearModel(BaselineModel):
     def forward(self, codes: Tensor, continuous: Tensor) -> Tensor:
         """Return log-probabilities ``[N, K]`` or standardised values ``[N, 1]``."""
         counts = self.array("edge_counts").numpy()
-        bins = Bins(self.array("edges").numpy(), counts) if len(counts) else None
+        bins = QuantileBins(self.array("edges").numpy(), counts) if len(counts) else None
         linear = LinearSolution(self.array("weights").numpy(), self.array("intercept").numpy())
         design = Design.of((codes, continuous), self.shape, bins)
         return self.decoded(torch.from_numpy(linear.outputs(design)))
@@ -174,7 +174,7 @@ def _choose(
         curvature: of a row's loss at the start, ``[K]``.
     """
 
-    def trials_on(bins: Bins | None, begin: LinearSolution | None = None) -> Try:
+    def trials_on(bins: QuantileBins | None, begin: LinearSolution | None = None) -> Try:
         design = Design.of(dataset.train.inputs, dataset.shape, bins)
         diagonal = np.append(design.squares(weights), weights.sum())[:, None] * curvature
         zero = LinearSolution(np.zeros((design.columns, len(intercept))), intercept)
@@ -191,7 +191,7 @@ def _choose(
     bins, attempt = None, trials_on(None)
     trials = search(attempt, FIRST, LEAST)
     powers = {each.power for each in trials}
-    cut = Bins.of(dataset.train.inputs[1].double().numpy(), MOST_BINS)
+    cut = QuantileBins.of(dataset.train.inputs[1].double().numpy(), MOST_BINS)
     if len(cut.edges):
         straight = best_of(trials)
         attempt_cut = trials_on(cut, straight.linear)

@@ -18,7 +18,7 @@ from steepest.objectives.decoded import ClassOutputs, shares
 
 
 @dataclass(frozen=True)
-class Ranking:
+class RankMetric:
     """A metric of an order.
 
     Attributes:
@@ -31,7 +31,7 @@ class Ranking:
     weighted: Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def one_against_rest(ranking: Ranking, rows: ClassOutputs, code: int) -> Tensor:
+def one_against_rest(ranking: RankMetric, rows: ClassOutputs, code: int) -> Tensor:
     """Return such a metric of one class against the rest, a scalar."""
     truth, scores = rows.target == code, rows.probabilities[:, code]
     if rows.weights is not None:
@@ -75,5 +75,5 @@ def _by_level(truth: Tensor, scores: Tensor, weights: Tensor) -> tuple[Tensor, T
     return none.index_add(0, place, weights * truth), none.index_add(0, place, weights * ~truth)
 
 
-ROC_AUC = Ranking("roc_auc_score", weighted_roc_auc)
-AVERAGE_PRECISION = Ranking("average_precision_score", weighted_average_precision)
+ROC_AUC = RankMetric("roc_auc_score", weighted_roc_auc)
+AVERAGE_PRECISION = RankMetric("average_precision_score", weighted_average_precision)

@@ -22,7 +22,7 @@ from steepest.evaluate.metrics._left_out import (
     ranked_without,
     roc_auc_without,
 )
-from steepest.evaluate.metrics._ranked import AVERAGE_PRECISION, ROC_AUC, Ranking, one_against_rest
+from steepest.evaluate.metrics._ranked import AVERAGE_PRECISION, ROC_AUC, RankMetric, one_against_rest
 from steepest.objectives.decoded import ClassOutputs, shares
 
 COMPONENTS: dict[str, dict[str, Any]] = {
@@ -250,6 +250,6 @@ def average_precision_by_row(rows: ClassOutputs) -> Tensor:
     return pseudo_values(average_precision(rows), ranked_without(rows, average_precision_without))
 
 
-def _over_present(ranking: Ranking, rows: ClassOutputs) -> Tensor:
+def _over_present(ranking: RankMetric, rows: ClassOutputs) -> Tensor:
     each = [one_against_rest(ranking, rows, code) for code in rows.present.nonzero().flatten().tolist()]
     return torch.stack(each).mean()

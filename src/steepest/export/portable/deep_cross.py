@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from steepest.export.portable.parts import Columns, in_a_row
+from steepest.export.portable.parts import EmbeddedColumns, in_a_row
 
 Layers = Sequence[Sequence[Any]]
 
@@ -33,7 +33,7 @@ class DeepCross(nn.Module):
         head: Layers,
     ) -> None:
         super().__init__()
-        self.columns, self.deep, self.stacked = Columns(embeddings), in_a_row(deep), stacked
+        self.columns, self.deep, self.stacked = EmbeddedColumns(embeddings), in_a_row(deep), stacked
         self.cross = nn.ModuleList(
             CrossVector(each) if isinstance(each, int) else CrossMatrix(each) for each in cross
         )

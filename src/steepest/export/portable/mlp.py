@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from steepest.export.portable.parts import Columns, in_a_row
+from steepest.export.portable.parts import EmbeddedColumns, in_a_row
 
 
 class MLP(nn.Module):
@@ -20,7 +20,7 @@ class MLP(nn.Module):
 
     def __init__(self, embeddings: Sequence[tuple[int, int]], layers: Sequence[Sequence[Any]]) -> None:
         super().__init__()
-        self.columns = Columns(embeddings)
+        self.columns = EmbeddedColumns(embeddings)
         self.layers = in_a_row(layers)
 
     def forward(self, categorical: Tensor, continuous: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Columns(nn.Module):
+class EmbeddedColumns(nn.Module):
     """The vectors of a row's categories beside its numbers.
 
     Args:

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from steepest.export.portable.parts import Columns, in_a_row
+from steepest.export.portable.parts import EmbeddedColumns, in_a_row
 
 Layers = Sequence[Sequence[Any]]
 
@@ -25,7 +25,7 @@ class ResidualMLP(nn.Module):
         self, embeddings: Sequence[tuple[int, int]], blocks: Sequence[Mapping[str, Layers]], head: Layers
     ) -> None:
         super().__init__()
-        self.columns = Columns(embeddings)
+        self.columns = EmbeddedColumns(embeddings)
         self.blocks = nn.ModuleList(Block(each) for each in blocks)
         [self.head] = in_a_row(head)
 

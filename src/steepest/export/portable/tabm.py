@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from steepest.export.portable.parts import Columns, in_a_row
+from steepest.export.portable.parts import EmbeddedColumns, in_a_row
 
 
 class TabM(nn.Module):
@@ -31,7 +31,7 @@ class TabM(nn.Module):
         classes: bool,
     ) -> None:
         super().__init__()
-        self.columns, self.members, self.classes = Columns(embeddings), members, classes
+        self.columns, self.members, self.classes = EmbeddedColumns(embeddings), members, classes
         *hidden, last = layers
         made = [
             Adapted(each[1], each[2], members) if each[0] == "Linear" else in_a_row([each])[0]

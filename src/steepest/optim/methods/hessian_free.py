@@ -39,20 +39,20 @@ from torch.nn.functional import pad
 
 from steepest.curvature import hessian_free, notebook_2021
 from steepest.curvature.function import TrueLookups
-from steepest.curvature.hessian_free import Memory, Options
+from steepest.curvature.hessian_free import CarriedState, StepOptions
 from steepest.curvature.products import Curvature
 from steepest.errors import OptionError
 from steepest.optim.held import FORWARD, PRODUCT, HeldLoss
 from steepest.optim.hyper import Beta, Hyper
 from steepest.optim.method import Evaluations, Method, StepInfo
 from steepest.optim.problem import BatchSource, Curved, Problem
-from steepest.optim.shared_rows import Gathered, SharedRows
+from steepest.optim.shared_rows import GatheredTables, SharedRows
 from steepest.optim.spec import MethodSettings, MethodSpec
 from steepest.optim.tables import unpadded
 
 COMPONENTS = {
     "hessian-free": {
-        "object": "HessianFree",
+        "object": "HessianFreeSpec",
         "groups": ["second-order"],
         "what": "Gauss-Newton steps by conjugate gradients",
     }
@@ -92,11 +92,11 @@ class HessianFreeHyper(Hyper):
     )
 
 
-class HessianFree(MethodSpec[HessianFreeHyper]):
+class HessianFreeSpec(MethodSpec[HessianFreeHyper]):
     """Hessian-free optimization: a step is up to ``cg_iterations`` products with the Gauss-Newton matrix.
 
     Example:
-        >>> spec = HessianFree(cg_iterations=10)
+        >>> spec = HessianFreeSpec(cg_iterations=10)
         >>> round(spec.gradients_a_step, 1), dict(spec.axes)
         (24.0, {'lr': 1.0, 'damping': 1.0})
     """
@@ -172,7 +172,7 @@ class HessianFree(MethodSpec[HessianFreeHyper]):
         stored = len({round(1.3**power) for power in range(100) if 1.3**power <= self.hyper.cg_iterations})
         return 4.0 * (1 + stored + 5)
 
-    def for_timing(self) -> HessianFree:
+    def for_timing(self) -> HessianFreeSpec:
         """Return it as it is: from a shorter first length, the line search would need other evaluations."""
         return self
 
@@ -206,7 +206,7 @@ class HessianFreeState:
         gradients: those so far.
     """
 
-    memory: Memory
+    memory: CarriedState
     parameters: dict[str, nn.Parameter]
     tables: SharedRows | None = None
     gradients: float = 0.0
@@ -221,7 +221,7 @@ class HessianFreeMethod(Method):
         settings: the schedule, and what it counts.
     """
 
-    spec: HessianFree
+    spec: HessianFreeSpec
     settings: MethodSettings
 
     @property
@@ -236,7 +236,7 @@ class HessianFreeMethod(Method):
         names = self.settings.tables
         tables = SharedRows(problem.model, names) if names else None
         whole = {name: each for name, each in parameters.items() if name not in names}
-        return HessianFreeState(Memory(self.spec.hyper.damping), whole, tables)
+        return HessianFreeState(CarriedState(self.spec.hyper.damping), whole, tables)
 
     def tables(self, state: HessianFreeState) -> SharedRows | None:
         """Return the tables that are executed by rows."""
@@ -309,7 +309,7 @@ class HessianFreeMethod(Method):
             return StepInfo(reported, broken="the gradient holds NaN or infinite values")
         published = h.variant == "notebook-2021"
         rest = int(rows.gathered is not None)  # the rows that no batch names are one coordinate more
-        memory = Memory(state.memory.damping, rows.whole(state.memory.direction))
+        memory = CarriedState(state.memory.damping, rows.whole(state.memory.direction))
         inverse, probed = None, 0
         if h.preconditioner == "fisher" and not published:
             inverse = (pad(squared_gradients(bent, h.probes), (0, rest)) + memory.damping) ** -POWER
@@ -320,7 +320,7 @@ class HessianFreeMethod(Method):
             lambda v: pad(bent.gauss_newton(v[: at.size]), (0, rest)),
             lambda move: float(at.moved(move[: at.size])),
             memory,
-            Options(rate, h.cg_iterations, h.decay, h.ratio),
+            StepOptions(rate, h.cg_iterations, h.decay, h.ratio),
             inverse,
         )
         if not found.broken:
@@ -347,7 +347,7 @@ class _Begun:
     batches: list[Any]
     parameters: dict[str, Tensor]
     tables: SharedRows | None = None
-    gathered: Gathered | None = None
+    gathered: GatheredTables | None = None
     padding: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
 
     def whole(self, direction: Tensor | None) -> Tensor | None:
@@ -358,7 +358,7 @@ class _Begun:
         return torch.cat([direction, *parts, direction.new_tensor([self.gathered.length])])
 
     @torch.no_grad()
-    def end(self, state: HessianFreeState, at: Curvature, move: Tensor, memory: Memory) -> None:
+    def end(self, state: HessianFreeState, at: Curvature, move: Tensor, memory: CarriedState) -> None:
         """Move the parameters, and remember the proposal."""
         moves, proposal = at.named(move[: at.size]), cast("Tensor", memory.direction)
         for name, each in state.parameters.items():
@@ -368,7 +368,7 @@ class _Begun:
             rows = {name: each + moves[name] for name, each in self.gathered.rows.items()}
             self.tables.end(self.gathered, rows, directions, float(proposal[-1]), float(move[-1]))
             proposal = proposal[: sum(each.numel() for each in state.parameters.values())].clone()
-        state.memory = Memory(memory.damping, proposal)
+        state.memory = CarriedState(memory.damping, proposal)
 
     def without_padding(self, there: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Return parameters in which the rows of padding have no derivative."""

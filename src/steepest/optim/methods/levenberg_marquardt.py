@@ -33,7 +33,7 @@ from steepest.errors import OptionError
 from steepest.optim.derivatives import jacobian, moved, size_of
 from steepest.optim.held import HeldLoss
 from steepest.optim.hyper import Hyper
-from steepest.optim.least_squares import START, Damping, Linear, widened
+from steepest.optim.least_squares import START, Damping, LinearizedResiduals, widened
 from steepest.optim.method import Evaluations, Method, StepInfo
 from steepest.optim.problem import BatchSource, LeastSquares, Problem
 from steepest.optim.small import check_size, trainable
@@ -211,7 +211,7 @@ class LevenbergMarquardtMethod(Method):
         derivative = jacobian(residuals, params)
         if not held.finite("the derivative of the residuals, the Jacobian, holds", derivative):
             return
-        linear = Linear(derivative, residuals)
+        linear = LinearizedResiduals(derivative, residuals)
         state.scale = widened(state.scale, linear, self.spec.hyper.scaling)
         value, start = held.losses[-1], [each.detach().clone() for each in params]
         for _ in range(self.spec.hyper.tries):

@@ -139,15 +139,15 @@ class Dropout(Regularizer):
         at: list[str] = []
         shares = self.p if isinstance(self.p, tuple) else (self.p,) * len(found.hidden)
         for each, share in zip(found.hidden, shares, strict=False):
-            each.register_forward_pre_hook(Taken(_share(each, share)))
+            each.register_forward_pre_hook(DropInput(_share(each, share)))
             at.append(names[each])
         if self.embeddings:
             for each in found.embeddings:
-                each.register_forward_hook(Given(_share(each, self.embeddings)))
+                each.register_forward_hook(DropOutput(_share(each, self.embeddings)))
                 at.append(names[each])
         if self.inputs:
             first = _first(model)
-            first.register_forward_pre_hook(Taken(_share(first, self.inputs)))
+            first.register_forward_pre_hook(DropInput(_share(first, self.inputs)))
             at.append(names[first])
         return at
 
@@ -170,7 +170,7 @@ def _share(module: nn.Module, share: float) -> str:
     return name
 
 
-class Taken(Hook):
+class DropInput(Hook):
     """Leaves out of what a layer takes."""
 
     def __init__(self, buffer: str) -> None:
@@ -188,7 +188,7 @@ class Taken(Hook):
         )
 
 
-class Given(Hook):
+class DropOutput(Hook):
     """Leaves out of what a layer gives."""
 
     def __init__(self, buffer: str) -> None:

@@ -16,7 +16,7 @@ from steepest.studies.base.data import StudyData
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredStudy:
     """Which study a folder is of.
 
     Attributes:
@@ -40,7 +40,7 @@ def default_folder(name: str, size: str) -> Path:
     return Path("runs") / (name if size == "default" else f"{name}-{size}")
 
 
-def read_study(path: Path) -> Kept | None:
+def read_study(path: Path) -> StoredStudy | None:
     """Return which study a folder is of; None where it is of none.
 
     Raises:
@@ -52,7 +52,7 @@ def read_study(path: Path) -> Kept | None:
     try:
         stored: Any = json.loads(file.read_text(encoding="utf-8"))
         data = None if stored.get("data") is None else StudyData.of(stored["data"])
-        return Kept(str(stored["study"]), str(stored["size"]), data)
+        return StoredStudy(str(stored["study"]), str(stored["size"]), data)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise FolderError(
             f"cannot read {file.as_posix()!r}: {error}",

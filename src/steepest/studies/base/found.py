@@ -20,7 +20,7 @@ Curve = list[tuple[int, float]]
 
 
 @dataclass(frozen=True)
-class Column:
+class StudyColumn:
     """A column of the table of arms: a mean over seeds with half the width of its interval.
 
     Attributes:

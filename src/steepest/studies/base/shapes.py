@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from steepest.compare.studied import Drawing, Line, Way
+from steepest.compare.studied import Drawing, FigureLine, Way
 from steepest.experiment.given import Arm
-from steepest.studies.base.found import Column, Found, Weights, ends
+from steepest.studies.base.found import Found, StudyColumn, Weights, ends
 from steepest.studies.base.study import Size, StudyArm, by_size
 from steepest.studies.base.watching import FITTED
 
@@ -21,11 +21,11 @@ RAISED = (
     "of 3,072."
 )
 
-IN_SAMPLE = Column("in-sample", lambda found, of, arm: found.last_logged(FITTED, arm, of))
+IN_SAMPLE = StudyColumn("in-sample", lambda found, of, arm: found.last_logged(FITTED, arm, of))
 """Accuracy on the images that a network was trained on, with its last weights."""
-NEW_LAST = Column("new images, last", lambda found, of, arm: found.values("accuracy", arm, "last", of))
+NEW_LAST = StudyColumn("new images, last", lambda found, of, arm: found.values("accuracy", arm, "last", of))
 """Accuracy on the test images, with the last weights."""
-NEW_BEST = Column("new images, best", lambda found, of, arm: found.values("accuracy", arm, "best", of))
+NEW_BEST = StudyColumn("new images, best", lambda found, of, arm: found.values("accuracy", arm, "best", of))
 """Accuracy on the test images, with the weights that were best on the validation images."""
 
 
@@ -101,7 +101,7 @@ def watched(*names: str) -> list[str]:
 
 def line(
     found: Found, name: str, points: Sequence[tuple[float, str, str]], weights: Weights = "last"
-) -> Line:
+) -> FigureLine:
     """Return a line of accuracies on new images in percent, with their intervals.
 
     Args:
@@ -112,12 +112,12 @@ def line(
     """
     values = [ends(found.values("accuracy", arm, weights, of), 100) for _, arm, of in points]
     y, low, high = (list(each) for each in zip(*values, strict=True))
-    return Line(name=name, x=[x for x, _, _ in points], y=y, low=low, high=high)
+    return FigureLine(name=name, x=[x for x, _, _ in points], y=y, low=low, high=high)
 
 
 def accuracy_by(
     x: str,
-    lines: Sequence[Line],
+    lines: Sequence[FigureLine],
     *,
     by: str = "",
     ticks: Mapping[str, float] | None = None,
@@ -148,7 +148,7 @@ def accuracy_by(
     )
 
 
-def by_amount(lines: Sequence[Line], weights: Weights = "last") -> Drawing:
+def by_amount(lines: Sequence[FigureLine], weights: Weights = "last") -> Drawing:
     """Return a figure of the accuracy on new images by the number of training images."""
     amounts = sorted({x for each in lines for x in each.x})
     return accuracy_by(

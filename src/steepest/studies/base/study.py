@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, TypeVar, get_args
 from steepest.compare.studied import Beside, Check, Drawing, Way
 from steepest.experiment.given import Arm
 from steepest.studies.base.data import StudyData, three_classes
-from steepest.studies.base.found import Column, Found
+from steepest.studies.base.found import Found, StudyColumn
 
 Value = TypeVar("Value")
 
@@ -99,7 +99,7 @@ class Study(ABC):
         """Return the comparisons by name; the one with an empty name is the study's own."""
 
     @abstractmethod
-    def columns(self) -> Sequence[Column]:
+    def columns(self) -> Sequence[StudyColumn]:
         """Return the columns of the table of arms."""
 
     def made_of(self, arm: str) -> Sequence[str]:
