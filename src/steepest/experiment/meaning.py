@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from torch import nn
+
 from steepest.data.numbers import STANDARD
 from steepest.data.sources.contract import Source
 from steepest.errors import SteepestError
@@ -14,8 +16,9 @@ from steepest.experiment.data import Datasets
 from steepest.models import build_model
 from steepest.objectives.target import target_of
 from steepest.optim.selection import freeze, meant
+from steepest.recipe import stable_hash
 from steepest.regularizers import regularizer_meant
-from steepest.sweep.arms import ALL_ROWS, TRUE_LABELS, Wanted
+from steepest.sweep.arms import ALL_ROWS, TRUE_LABELS, PlannedArm, Wanted, varying
 from steepest.sweep.meaning import model_meant, schedule_meant
 
 _TEXTS: Mapping[str, Callable[[str], str]] = {
@@ -64,3 +67,29 @@ class Meaning:
             return self._datasets.fingerprint(varied, 0)
         except SteepestError:  # it cannot be made, which is said where it is to be
             return value
+
+
+def meaning_of(arm: PlannedArm, net: nn.Module) -> str:
+    """Return what is the same for two arms that differ in their texts only."""
+    recipe = arm.recipe
+    model = recipe.model if arm.model else model_meant(recipe.model)
+    schedule = schedule_meant(recipe.schedule)
+    factors = {
+        **arm.factors,
+        "model": model,
+        "regularizer": regularizer_meant(recipe.regularizer),
+        "schedule": schedule,
+        "batch_size": recipe.batch_size,
+    }
+    for name in ("numbers", "train_rows", "labels", "prepare", "rates", "freeze"):
+        del factors[name]
+    return stable_hash([factors, meant(net, recipe.rates), arm.folds, recipe.code, arm.method.code])
+
+
+def same_because(one: PlannedArm, other: PlannedArm) -> str:
+    """Return why two arms are the same."""
+    differing = varying([one.factors, other.factors])
+    if not differing:
+        return f"the default batch size is {one.recipe.batch_size}"
+    texts = (f"{name} {one.factors[name]!r} and {other.factors[name]!r}" for name in differing)
+    return f"{' and '.join(texts)} mean the same"

@@ -22,12 +22,13 @@ from steepest.experiment.cautions import few_to_tune_on, lacking_controls, uneve
 from steepest.experiment.cells import TimedCell, cell_of, stages_apart, with_arm, without_edited
 from steepest.experiment.data import Datasets, check_encodes
 from steepest.experiment.devices import usable_device
+from steepest.experiment.meaning import meaning_of, same_because
 from steepest.experiment.watched import check_watched
 from steepest.models import build_model
 from steepest.objectives import make_objective
 from steepest.objectives.target import target_of
 from steepest.optim.derivatives import size_of
-from steepest.optim.selection import freeze, meant, multipliers
+from steepest.optim.selection import freeze, multipliers
 from steepest.optim.small import trainable
 from steepest.procedures import make_procedure
 from steepest.recipe import (
@@ -38,9 +39,7 @@ from steepest.recipe import (
     Protocol,
     Recipe,
     RunLength,
-    stable_hash,
 )
-from steepest.regularizers import regularizer_meant
 from steepest.regularizers.check import about_regularizers, check_method, check_regularizers, check_taught
 from steepest.report.progress import data_text
 from steepest.schedules import LONG, make_schedule
@@ -55,7 +54,6 @@ from steepest.sweep.defaults import (
     explain_batch_size,
 )
 from steepest.sweep.labels import labels_of
-from steepest.sweep.meaning import model_meant, schedule_meant
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Setup
 from steepest.sweep.rows import about_rows, check_rows
@@ -254,12 +252,10 @@ def decide(experiment: Experiment, source: Source, given: Objects, observer: Obs
     cells: dict[str, TimedCell] = {}
     for arm in wanted:
         made, net = _arm(arm, experiment, datasets, judging, codes)
-        meaning = _meaning(made, net)
+        meaning = meaning_of(made, net)
         twin = arms.get(meaning)
         if twin is not None:
-            observer.say(
-                f"       {made.method.name}: {_same_because(twin, made)}, so two of its arms are one"
-            )
+            observer.say(f"       {made.method.name}: {same_because(twin, made)}, so two of its arms are one")
         arms[meaning] = made if twin is None else _merged(twin, made)
         notes += _arm_notes(experiment, wanted, arm, made, net, datasets[made.folds[0]])
         for stage, model in [(made, net), *stages_apart(made, datasets)]:
@@ -311,32 +307,6 @@ def _metric(protocol: Protocol, wanted: Sequence[Wanted], dataset: Dataset) -> t
 def _methods(wanted: Sequence[Wanted]) -> list[Contestant]:
     """Return the optimizers of arms, each once with the same strengths to tune."""
     return list({arm.optimizer.key: arm.optimizer for arm in wanted}.values())
-
-
-def _meaning(arm: PlannedArm, net: nn.Module) -> str:
-    """Return what is the same for two arms that differ in their texts only."""
-    recipe = arm.recipe
-    model = recipe.model if arm.model else model_meant(recipe.model)
-    schedule = schedule_meant(recipe.schedule)
-    factors = {
-        **arm.factors,
-        "model": model,
-        "regularizer": regularizer_meant(recipe.regularizer),
-        "schedule": schedule,
-        "batch_size": recipe.batch_size,
-    }
-    for name in ("numbers", "train_rows", "labels", "prepare", "rates", "freeze"):
-        del factors[name]
-    return stable_hash([factors, meant(net, recipe.rates), arm.folds, recipe.code, arm.method.code])
-
-
-def _same_because(one: PlannedArm, other: PlannedArm) -> str:
-    """Return why two arms are the same."""
-    differing = varying([one.factors, other.factors])
-    if not differing:
-        return f"the default batch size is {one.recipe.batch_size}"
-    texts = (f"{name} {one.factors[name]!r} and {other.factors[name]!r}" for name in differing)
-    return f"{' and '.join(texts)} mean the same"
 
 
 def _arm_notes(
