@@ -38,6 +38,7 @@ Purpose = Literal[
     "prune",
     "watching",
     "landscape",
+    "path",
 ]
 
 _MASK = (1 << 64) - 1

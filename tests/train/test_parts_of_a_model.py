@@ -19,8 +19,8 @@ from steepest.optim.selection import freeze, multipliers, rates_text, read_rates
 from steepest.recipe import Recipe
 from steepest.record.schema import RunKey
 from steepest.schedules import make_schedule
-from steepest.train.active import Finished
 from steepest.train.compiled import CompiledMethod
+from steepest.train.finished import Finished
 from steepest.train.loop import train
 from steepest.train.problem import problem_of
 from tests.train.steps import without_compiling

@@ -21,9 +21,9 @@ from steepest.record.schema import RunKey
 from steepest.schedules import make_schedule
 from steepest.sweep.contestants import whole_spec
 from steepest.sweep.timing import SAME
-from steepest.train.active import Finished
 from steepest.train.compiled import CompiledMethod
 from steepest.train.cuda_method import ReplayedMethod
+from steepest.train.finished import Finished
 from steepest.train.loop import train
 from steepest.train.problem import SupervisedProblem, check_precision, products
 from tests.train.steps import MODEL, TABLES, eager, one_program, problem_of, run, table, without_compiling

@@ -25,7 +25,7 @@ from steepest.recipe import Execution, Recipe
 from steepest.record.schema import RunKey
 from steepest.sweep.bench import Bench, Way
 from steepest.sweep.plan import whole_spec
-from steepest.train.active import Finished
+from steepest.train.finished import Finished
 from steepest.train.loop import train
 from tests.conftest import churn_table
 from tests.train.steps import MODEL, TABLES, eager, one_program, opened, without_compiling

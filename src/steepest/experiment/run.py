@@ -45,6 +45,7 @@ from steepest.experiment.sizes import sizes_of
 from steepest.experiment.tuning_rows import with_tuning_rows
 from steepest.models import build_model, task_of
 from steepest.objectives.target import target_of
+from steepest.paths.option import KeepPath
 from steepest.prediction.about import About
 from steepest.prediction.model import TrainedModel
 from steepest.prediction.sameness import outputs_of
@@ -165,6 +166,7 @@ def _carry_out(
         cells=settings.plan.cells,
         programs=settings.programs,
         watch=experiment.protocol.watch,
+        keep_path=KeepPath.read(experiment.protocol.keep_path),
     )
     for line in rows_text(settings.plan.cells, settings.arms):
         observer.say(line)

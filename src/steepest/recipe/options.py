@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from steepest.components import grammar
 from steepest.data.numbers import AUTO, numbers_text
+from steepest.paths.option import KeepPath
 from steepest.recipe.factors import FACTORS
 
 Precision = Literal["float32", "tf32", "bf16", "float64"]
@@ -66,6 +67,15 @@ def _label(value: Any) -> Any:
 
 def listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
+
+
+def _number_or_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _keeps_path(text: str) -> str:
+    KeepPath.read(text)
+    return text
 
 
 BatchSize = Annotated[int, Field(ge=2)] | Literal["all"]
@@ -191,6 +201,11 @@ class Protocol(FrozenOptions):
         description="recorded at evaluations of the reported runs, by epoch: gap (metrics on training rows), norms "
         "(of each parameter), gradients (their norms), or all; runs keep their bits",
     )
+    keep_path: Annotated[str, BeforeValidator(_number_or_text), AfterValidator(_keeps_path)] = Field(
+        "",
+        description="evenly spaced steps whose weights are kept of every final run, to draw its path and its spectra, "
+        "as 50; of more than 10 million numbers a random projection, unless it is exact:50; runs keep their bits",
+    )
     tune: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
         (),
         description="another hyperparameter to tune: a range, as 'adam: eps=1e-8..1e-4', or values, as rho=0.05,0.1; "
@@ -297,7 +312,19 @@ class ArmOptions(FrozenOptions):
 
 STAYS: Mapping[str, bool] = {
     **dict.fromkeys(
-        ("metric", "positive", "seeds", "minutes", "tune", "sweep", "baseline", "callbacks", "watch"), True
+        (
+            "metric",
+            "positive",
+            "seeds",
+            "minutes",
+            "tune",
+            "sweep",
+            "baseline",
+            "callbacks",
+            "watch",
+            "keep_path",
+        ),
+        True,
     ),  # metrics, and callbacks that change runs, are compared by what they mean
     **dict.fromkeys(("schedule", "batch_size", "precision"), True),  # arms have their own
     **dict.fromkeys(("seed", "epochs", "learning_rates", "scan_rates", "full_rates", "equal"), False),

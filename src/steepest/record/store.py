@@ -261,9 +261,21 @@ class Folder:
         Raises:
             FolderError: the file is missing or damaged.
         """
+        return self.read_tensors_about(name)[0]
+
+    def read_tensors_about(self, name: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """Read what :meth:`write_tensors` wrote, with what the tensors are about.
+
+        Raises:
+            FolderError: the file is missing or damaged.
+        """
         path = self.path / f"{name}.safetensors"
         try:
-            return safetensors.torch.load(path.read_bytes())
+            content = path.read_bytes()
+            tensors = safetensors.torch.load(content)
+            size = int.from_bytes(content[:8], "little")
+            metadata = json.loads(content[8 : 8 + size]).get("__metadata__", {})
+            return tensors, json.loads(metadata.get("about", "{}"))
         except Exception as error:
             raise FolderError(
                 f"cannot read {str(path)!r}: {error}",

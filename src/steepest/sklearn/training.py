@@ -41,9 +41,9 @@ from steepest.sweep.planned import PlannedRun, identity
 from steepest.sweep.rows import choose_tables
 from steepest.sweep.runner import failed_before
 from steepest.sweep.stages import Use
-from steepest.train.active import Finished
 from steepest.train.causes import ended_by
 from steepest.train.compiled import Programs
+from steepest.train.finished import Finished
 from steepest.train.masks import masks_of_zeros
 from steepest.train.problem import SupervisedProblem, problem_of, products, wide
 from steepest.train.weights import KeptWeights, as_precise

@@ -11,15 +11,16 @@ from torch import Tensor
 
 from steepest.data.dataset import Dataset
 from steepest.forks import usable_threads
+from steepest.paths.option import KeepPath
 from steepest.recipe import Execution
 from steepest.schedules import make_schedule
 from steepest.sweep.methods import is_compiled, make_method
 from steepest.sweep.planned import PlannedRun
 from steepest.sweep.stages import Use
-from steepest.train.active import Finished
 from steepest.train.aot import NoCompilerError
 from steepest.train.callback import Hooks
 from steepest.train.compiled import Programs
+from steepest.train.finished import Finished
 from steepest.train.loop import train
 from steepest.train.program import NotTraceableError
 from steepest.train.taught import Teacher
@@ -38,6 +39,7 @@ class Task:
             it is pruned by.
         watch: what is recorded at its evaluations besides, if it reads the test rows.
         libraries: names of compiled steps in the cache, as :class:`~steepest.train.compiled.Programs` has them.
+        keep_path: which steps' weights are kept, if it is one of the final runs.
     """
 
     run: PlannedRun
@@ -47,6 +49,7 @@ class Task:
     weights: Mapping[Use, Mapping[str, Tensor]] = field(default_factory=dict[Use, Mapping[str, Tensor]])
     libraries: Mapping[str, str] = field(default_factory=dict[str, str])
     watch: tuple[str, ...] = ()
+    keep_path: KeepPath | None = None
 
     def perform(self, maker: Maker, dataset: Dataset, progress: Callable[[float], None]) -> Finished:
         """Make the run and return what it leaves, without weights that nobody will keep."""
@@ -114,6 +117,7 @@ class Maker:
                 keep_early=run.marks,
                 hooks=hooks,
                 watch=task.watch if run.read_test else (),
+                keep_path=task.keep_path if run.key.phase == "final" else None,
             )
 
 

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from steepest.data.dataset import Dataset
 from steepest.evaluate.metrics import metric_info
+from steepest.paths.option import KeepPath
 from steepest.recipe import Execution
-from steepest.record.schema import Record
+from steepest.record.schema import Record, RunKey
 from steepest.record.store import Folder
 from steepest.sweep.estimate import EVALUATIONS, run_seconds
 from steepest.sweep.expected import Expected
@@ -20,8 +21,8 @@ from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Setup, starts
 from steepest.sweep.planned import History, PlannedRun, identity
 from steepest.sweep.stages import Use
-from steepest.train.active import Finished
 from steepest.train.compiled import Programs
+from steepest.train.finished import Finished
 
 
 @dataclass
@@ -37,6 +38,7 @@ class Runner:
         cells: how steps are computed, by the arms' cells.
         programs: the compiled steps of each cell on each dataset.
         watch: what is recorded at evaluations of the reported runs besides.
+        keep_path: which steps' weights are kept of the final runs.
         seconds_a_step: what a step of the present run, or a gradient of its length, counts for in the
             progress.
         meanwhile: called now and then while a run is made.
@@ -50,6 +52,7 @@ class Runner:
     cells: Mapping[str, Execution] = field(default_factory=dict[str, Execution])
     programs: dict[tuple[str, str], Programs] = field(default_factory=dict[tuple[str, str], Programs])
     watch: tuple[str, ...] = ()
+    keep_path: KeepPath | None = None
     seconds_a_step: float = 0.0
     meanwhile: Callable[[], object] = lambda: None
     _there: dict[str, Dataset] = field(default_factory=dict[str, Dataset])
@@ -101,6 +104,8 @@ class Runner:
     def _keep(self, run: PlannedRun, finished: Finished, history: History, setup: Setup | None) -> None:
         if run.read_test:
             self._keep_rows(run, finished)
+        if finished.path is not None:
+            self.folder.write_tensors(path_file(run.key), *finished.path.stored())
         if run.key.phase in ("final", "refit") and not run.arm.inner and not finished.record.failed:
             self._keep_weights(run, finished, history)
         if setup is not None and run.hands_on:
@@ -163,7 +168,9 @@ class Runner:
         known = self.programs.get((run.arm.cell, run.recipe.data))
         names = {} if known is None else known.names
         cell = self.cells[run.arm.cell]
-        return Task(run, cell, self.metrics, evaluations, self._weights(run), names, self.watch)
+        return Task(
+            run, cell, self.metrics, evaluations, self._weights(run), names, self.watch, self.keep_path
+        )
 
     def _train(self, run: PlannedRun, evaluations: int) -> Finished:
         made = Maker(self.observer.say, self.programs)
@@ -213,6 +220,11 @@ def failed_before(run: PlannedRun, history: History) -> Finished | None:
     why = f"the run that it starts from ended as {before.outcome!r}: {before.reason}"
     rate = float(run.rule.hyper.lr)
     return Finished(Record(key=run.key, lr=rate, steps=run.recipe.steps, outcome="failed", reason=why), {})
+
+
+def path_file(key: RunKey) -> str:
+    """Return where the path of a run is kept in the folder, without the ending."""
+    return f"checkpoints/path-{key.recipe}-{key.seed}"
 
 
 STARTS = "checkpoints/start-"

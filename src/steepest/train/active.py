@@ -10,7 +10,6 @@ import copy
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
@@ -25,6 +24,7 @@ from steepest.evaluate.rowwise import other_values
 from steepest.models import ModelBuilder
 from steepest.objectives.target import Target, target_of
 from steepest.optim.method import Method, StepInfo
+from steepest.paths.kept import PathKeeper
 from steepest.procedures.pruning import read_pruning
 from steepest.recipe import Recipe
 from steepest.record.meter import Meter
@@ -33,6 +33,7 @@ from steepest.train.callback import Hooks, Values, View, ViewedRun
 from steepest.train.causes import ended_by, likely_cause
 from steepest.train.curves import evaluation_steps, overfits
 from steepest.train.drawn import first_model
+from steepest.train.finished import Finished, Purpose
 from steepest.train.masks import apply_masks, masks_of
 from steepest.train.problem import problem_of, wide
 from steepest.train.statistics import MOST_ROWS, batches_of, estimated, has_statistics
@@ -42,53 +43,6 @@ from steepest.train.weights import KeptWeights, evaluating, evaluation_weights
 
 SMOOTHING = 0.98
 """Weight of the past in the running training loss."""
-
-Weights = dict[str, Tensor]
-
-
-@dataclass
-class Finished:
-    """What a run leaves: record, best-validation weights, what each test row gets with them, steps taken.
-
-    ``last`` are the weights after the last step, where they are wanted, and ``early`` those at points before it.
-
-    ``test_values`` are the values by row of further metrics, as ``rowwise.other_values`` returns them.
-    """
-
-    record: Record
-    weights: Weights
-    test_row_losses: Tensor | None = None
-    test_row_correct: Tensor | None = None
-    test_values: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
-    steps: int = 0
-    last: Weights | None = None
-    early: dict[str, Weights] = field(default_factory=dict[str, Weights])
-
-    def at(self, point: str) -> Weights | None:
-        """Return the weights at a point: ``best``, ``last``, or one that was to be kept; None where they were not."""
-        return {"best": self.weights, "last": self.last, **self.early}.get(point)
-
-
-@dataclass(frozen=True)
-class Purpose:
-    """What a run is for: how often it is evaluated, and what it has to leave.
-
-    Attributes:
-        evaluations: how many times the validation rows are read, evenly over the run, and at each epoch's end unless
-            the length is in gradients; then after the step that reaches each share of them.
-        metrics: what is reported besides the loss and the deciding metric.
-        read_test: evaluate the test rows with the best-validation and with the last weights.
-        watch: what is recorded at its evaluations besides: ``gap``, ``norms``, ``gradients``.
-        keep_last: return the weights after the last step, too.
-        keep_early: return those after so many steps, too (or gradients where they are the length), by a name each.
-    """
-
-    evaluations: int = 20
-    metrics: tuple[str, ...] = ()
-    read_test: bool = False
-    keep_last: bool = False
-    keep_early: Mapping[str, int] = field(default_factory=dict[str, int])
-    watch: tuple[str, ...] = ()
 
 
 class ActiveRun:
@@ -164,6 +118,7 @@ class ActiveRun:
         per_epoch = self.plan.batches_per_epoch if recipe.gradients is None else recipe.length
         self._looks = sorted(evaluation_steps(recipe.length, per_epoch, purpose.evaluations))
         self._early: dict[str, KeptWeights] = {}
+        self._path = PathKeeper.of(purpose.keep_path, recipe.length, self.net)
 
         self.done, self.gradients = 0, 0.0
         self._products = self._forwards = 0.0
@@ -174,6 +129,7 @@ class ActiveRun:
         self.training_seconds = self.compile_seconds = self._evaluation_seconds = 0.0
         self._running, self._correction, self._loss = 0.0, 0.0, math.nan
         self._first = self._best = math.inf
+        self._looked = -1.0
         self._best_step = self._kept_step = self._waited = 0
 
     @property
@@ -200,6 +156,7 @@ class ActiveRun:
     def next_look(self) -> int:
         """How much of the length is used at the next look, or where weights are kept."""
         due = [at for name, at in self.purpose.keep_early.items() if name not in self._early]
+        due += [] if self._path is None else self._path.due
         return min([next(each for each in self._looks if each > self.used), *due])
 
     def begin(self, state: Any) -> None:
@@ -210,6 +167,8 @@ class ActiveRun:
         """
         self.state = state
         self._kept = KeptWeights(self.net, self.method, state)
+        if self._path is not None:
+            self._path.keep(0, 0, self._kept.weights())
         try:
             self._first = self._look()
         except Exception as error:  # no run can go on from here
@@ -275,11 +234,10 @@ class ActiveRun:
 
     def look(self) -> None:
         """Evaluate the validation rows and keep the best weights; a bad value, none better or a callback may end it."""
-        for name, at in self.purpose.keep_early.items():
-            if name not in self._early and self.used >= at:
-                self._early[name] = self._now()
-                if self.used not in self._looks and not self._is_out_of_time():
-                    return
+        evaluates = any(self._looked < each <= self.used for each in self._looks)
+        if self._keep_due() and not evaluates and not self._is_out_of_time():
+            return
+        self._looked = self.used
         before = self._best
         try:
             value = self._look()
@@ -303,6 +261,17 @@ class ActiveRun:
         else:
             self._call("at_evaluation")
 
+    def _keep_due(self) -> bool:
+        """Keep the weights that are to be kept now, and return whether there were any."""
+        early = [name for name, at in self.purpose.keep_early.items() if self.used >= at]
+        new = [name for name in early if name not in self._early]
+        for name in new:
+            self._early[name] = self._now()
+        if self._path is None or not any(each <= self.used for each in self._path.due):
+            return bool(new)
+        self._path.keep(self.done, self.used, self._now().weights())
+        return True
+
     def _is_out_of_time(self) -> bool:
         most = self.recipe.max_seconds
         return most is not None and self.training_seconds >= most and self.used < self.recipe.length
@@ -313,6 +282,8 @@ class ActiveRun:
         started = time.perf_counter()
         last = self._now().weights() if self.purpose.keep_last else None
         found = Finished(self._record(), self._kept.weights(), steps=self.done, last=last)
+        if self._path is not None:
+            found.path = self._path.kept()
         for name in self.purpose.keep_early:  # one that ends before a point leaves its last weights
             kept = self._early.get(name) or self._now()
             found.early[name] = kept.weights()

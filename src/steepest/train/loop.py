@@ -17,10 +17,12 @@ from torch import Tensor
 from steepest.data.dataset import Dataset
 from steepest.models import ModelBuilder
 from steepest.optim.method import Method, StepInfo
+from steepest.paths.option import KeepPath
 from steepest.recipe import Recipe
 from steepest.record.schema import RunKey
-from steepest.train.active import ActiveRun, Finished, Purpose
+from steepest.train.active import ActiveRun
 from steepest.train.callback import Hooks
+from steepest.train.finished import Finished, Purpose
 from steepest.train.problem import products
 from steepest.train.taught import Teacher
 
@@ -49,6 +51,7 @@ def train(
     keep_early: Mapping[str, int] = MappingProxyType({}),
     hooks: Hooks | None = None,
     watch: tuple[str, ...] = (),
+    keep_path: KeepPath | None = None,
 ) -> Finished:
     """Train one run and return its record, its best weights and, on request, their metrics on the test rows.
 
@@ -73,6 +76,7 @@ def train(
         keep_early: return those after so many steps, too, by a name each.
         hooks: the run's callbacks; ``method`` has to follow their rate.
         watch: what is recorded at its evaluations besides: ``gap``, ``norms``, ``gradients``.
+        keep_path: return the weights at evenly spaced steps, too.
 
     Example:
         See ``examples/whole_path.py``, which does the same in plain torch.
@@ -80,7 +84,7 @@ def train(
     Raises:
         ModelError: the model fails before the first step. An error in a step ends the run and goes on record.
     """
-    purpose = Purpose(evaluations, metrics, read_test, keep_last, keep_early, watch)
+    purpose = Purpose(evaluations, metrics, read_test, keep_last, keep_early, watch, keep_path)
     run = ActiveRun(
         dataset,
         recipe,

@@ -27,14 +27,16 @@ from steepest.errors import OptionError
 from steepest.models import ModelBuilder
 from steepest.optim.method import RuleMethod, StepInfo
 from steepest.optim.rule import Rule
+from steepest.paths.option import KeepPath
 from steepest.recipe import Recipe
 from steepest.record.schema import RunKey
-from steepest.train.active import ActiveRun, Finished, Purpose
+from steepest.train.active import ActiveRun
 from steepest.train.aot import Run, compiled
 from steepest.train.callback import Hooks
 from steepest.train.compiled import CompiledMethod, CompiledState, fingerprint
 from steepest.train.cuda_graph import Losses, Replay, pointed, replays
 from steepest.train.cuda_method import replayable
+from steepest.train.finished import Finished, Purpose
 from steepest.train.inputs import block_of, blocks
 from steepest.train.loop import Progress, drive
 from steepest.train.program import (
@@ -85,6 +87,7 @@ def train_stack(
     keep_last: bool = False,
     compiling: bool = True,
     watch: tuple[str, ...] = (),
+    keep_path: KeepPath | None = None,
 ) -> list[Finished]:
     """Train several runs together and return what each leaves, in their order.
 
@@ -95,7 +98,8 @@ def train_stack(
     Args:
         members: the runs.
         model: a callable that builds the user's own model; otherwise the recipe's specification is built.
-        device, evaluations, metrics, read_test, progress, keep_last, watch: as of :func:`~steepest.train.loop.train`.
+        device, evaluations, metrics, read_test, progress, keep_last, watch, keep_path: as of
+            :func:`~steepest.train.loop.train`.
         compiling: compile the step; otherwise its operations are made one after the other.
 
     Raises:
@@ -117,7 +121,7 @@ def train_stack(
         >>> [(each.record.key.seed, each.record.outcome) for each in train_stack(members, compiling=False)]
         [(0, 'finished'), (1, 'finished'), (2, 'finished')]
     """
-    purpose = Purpose(evaluations, metrics, read_test, keep_last, watch=watch)
+    purpose = Purpose(evaluations, metrics, read_test, keep_last, watch=watch, keep_path=keep_path)
     runs = [
         ActiveRun(
             each.dataset,
