@@ -28,6 +28,7 @@ from steepest.data.options import TableOptions
 from steepest.data.preparation import STEPS
 from steepest.data.sources import registry as sources
 from steepest.evaluate import baselines, metrics
+from steepest.landscape.choosing import registry as planes
 from steepest.mapping.projection import registry as projections
 from steepest.models import registry as models
 from steepest.objectives import registry as losses
@@ -259,6 +260,11 @@ def write_problems() -> str:
     return _components(problems)
 
 
+def write_planes() -> str:
+    """Return every way of choosing a plane with its options."""
+    return _components(planes)
+
+
 def write_projections() -> str:
     """Return every projection with its options."""
     return _components(projections)
@@ -439,6 +445,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "data-sets.md": write_data_sets,
     "sources.md": write_sources,
     "problems.md": write_problems,
+    "planes.md": write_planes,
     "projections.md": write_projections,
     "studies.md": write_studies,
     "configuration.md": write_configuration,

@@ -35,6 +35,7 @@ PAGES = {
     "sources": "reference/sources.md",
     "problems": "reference/problems.md",
     "projections": "reference/projections.md",
+    "planes": "reference/planes.md",
     "studies": "reference/studies.md",
 }
 

@@ -40,6 +40,7 @@ PAGES = [
     "docs/how-to/train-parts.md",
     "docs/how-to/second-order.md",
     "docs/how-to/curvature.md",
+    "docs/how-to/landscape.md",
     "docs/how-to/hessian-free.md",
     "docs/how-to/read-a-report.md",
     "docs/how-to/studies.md",

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from steepest.errors import SteepestError
     from steepest.experiment.given import Arm
     from steepest.footprint.memory import memory
+    from steepest.landscape.making import Landscape
+    from steepest.landscape.making import make_landscape as landscape
     from steepest.mapping.making import Map
     from steepest.mapping.making import make_map as map
     from steepest.optim import make_rule as rule
@@ -44,6 +46,7 @@ forks.watch()  # before anybody forks
 _PUBLIC = {
     "Arm": "steepest.experiment.given:Arm",
     "Callback": "steepest.train.callback:Callback",
+    "Landscape": "steepest.landscape.making:Landscape",
     "Map": "steepest.mapping.making:Map",
     "Plan": "steepest.api:Plan",
     "Range": "steepest.sweep.space:Range",
@@ -58,6 +61,7 @@ _PUBLIC = {
     "check": "steepest.checking:check",
     "compare": "steepest.api:compare",
     "describe": "steepest.data.sources.opening:describe",
+    "landscape": "steepest.landscape.making:make_landscape",
     "load": "steepest.api:load",
     "map": "steepest.mapping.making:make_map",
     "memory": "steepest.footprint.memory:memory",
@@ -77,6 +81,7 @@ _PUBLIC = {
 __all__ = [
     "Arm",
     "Callback",
+    "Landscape",
     "Map",
     "Plan",
     "Range",
@@ -92,6 +97,7 @@ __all__ = [
     "check",
     "compare",
     "describe",
+    "landscape",
     "load",
     "lr_find",
     "map",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 
 from steepest.errors import FolderError, ModelError, OptionError
+from steepest.landscape.choosing import between, make_plane
 from steepest.landscape.losses import measure
 from steepest.landscape.plane import Plane, flat
 from steepest.landscape.stored import open_run, training_loss
@@ -34,6 +37,42 @@ def test_a_quadratic_has_its_analytic_values(squared_line):
     theta = plane.origin.numpy() + points @ np.stack([one.numpy(), two.numpy()])
     wanted = ((theta[:, :1] + theta[:, 1:] * x - y) ** 2).mean(1)
     assert measure(run, plane, points, part) == pytest.approx(wanted, rel=1e-12)
+
+
+def test_both_ends_of_a_line_have_the_losses_of_their_runs(churned):
+    runs = [open_run(churned, arm=each) for each in ("sgd(lr=0.1)", "adam(lr=0.01)")]
+    part = runs[0].rows()
+    own = [
+        measure(each, Plane.through(each.parameters, flat(each.parameters)), CENTRE, part)[0] for each in runs
+    ]
+    line = between(*runs)
+    ends = np.array([[0.0, 0.0], [1.0, 0.0]])
+    assert measure(runs[0], line, ends, part, "interpolated") == pytest.approx(own, rel=1e-5)
+    held = measure(runs[0], line, ends, part, "held")
+    assert held[0] == pytest.approx(own[0], rel=1e-6)
+    assert abs(held[1] - own[1]) > 3e-5, "the statistics of the other run matter"
+
+
+def test_statistics_that_are_estimated_are_those_of_the_rows(churned):
+    """Against the module itself with its weights loaded."""
+    run = open_run(churned)
+    part = run.rows("train", 200)
+    plane = make_plane("filter").choose(run, part, 0)
+    [found] = measure(run, plane, np.array([[0.5, -0.5]]), part, "estimated")
+    net = copy.deepcopy(run.net)
+    with torch.no_grad():
+        for name, each in plane.by_name(plane.at(0.5, -0.5)).items():
+            net.get_parameter(name).copy_(each)
+        for module in net.modules():
+            if isinstance(module, torch.nn.BatchNorm1d):
+                module.reset_running_stats()
+                module.momentum = 1.0
+                module.train()
+        net(*part.inputs)
+        loss = torch.nn.functional.cross_entropy(net.eval()(*part.inputs), part.target)
+    assert found == pytest.approx(float(loss), rel=1e-5)
+    with pytest.raises(OptionError, match="between two runs only"):
+        measure(run, plane, CENTRE, part, "interpolated")
 
 
 def test_rows_are_a_sample_by_the_split_seed(churned):

@@ -20,6 +20,7 @@ from steepest.cli.compressing import distil, prune
 from steepest.cli.describing import describe
 from steepest.cli.fetching import downloads_shown, fetch
 from steepest.cli.flags import KINDS, Out, parameters, registry
+from steepest.cli.landscape import landscape
 from steepest.cli.mapping import map_
 from steepest.cli.memory import memory
 from steepest.cli.output import complain, console, line
@@ -378,6 +379,7 @@ app.command()(prune)
 app.command()(distil)
 app.command()(show)
 app.command("map")(map_)
+app.command()(landscape)
 app.command()(memory)
 app.command()(trace)
 app.command(cls=CheckCommand)(check)

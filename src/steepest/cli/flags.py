@@ -70,6 +70,7 @@ KINDS = {
     "sources": "steepest.data.sources:registry",
     "problems": "steepest.tracing.problem:registry",
     "projections": "steepest.mapping.projection:registry",
+    "planes": "steepest.landscape.choosing:registry",
     "studies": "steepest.studies:registry",
 }
 """The kinds of component, and where their names are."""

@@ -2,13 +2,13 @@ r"""Training losses at points of a plane.
 
 The loss at a point is :math:`\sum_i w_i \ell_i / \sum_i w_i` over the rows, of the training objective without
 penalties. The network is in evaluation mode: no dropout, and batch norm by statistics that are *held* at those of the
-origin, *interpolated* along a line, or *estimated* anew at every point.
+origin, *interpolated* along a line (beyond its ends those of the nearer one), or *estimated* anew at every point.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -20,8 +20,14 @@ from steepest.evaluate.outputs import batch_size_for
 from steepest.landscape.plane import Plane, Points
 from steepest.landscape.stored import StoredRun
 from steepest.train.problem import SupervisedProblem
+from steepest.train.statistics import estimated, has_statistics
+from steepest.train.weights import evaluation_weights
 
 Statistics = Literal["held", "interpolated", "estimated"]
+STATISTICS: tuple[Statistics, ...] = get_args(Statistics)
+
+CHUNK = 64
+"""Points that are computed together."""
 
 
 def measure(
@@ -42,13 +48,8 @@ def measure(
     Returns:
         ``[n]``; infinite or NaN where the loss is.
     """
-    if statistics == "interpolated" and not plane.shift and run.buffers:
-        raise OptionError(
-            "statistics of batch norm can be interpolated between two runs only",
-            hint="give another run with --to, or take held or estimated statistics.",
-        )
     losses = PlaneLosses(run.problem, plane, part, statistics)
-    return np.array([losses.at(float(alpha), float(beta)) for alpha, beta in points])
+    return np.concatenate([losses.many(points[at : at + CHUNK]) for at in range(0, len(points), CHUNK)])
 
 
 class PlaneLosses:
@@ -62,20 +63,29 @@ class PlaneLosses:
     """
 
     def __init__(self, problem: SupervisedProblem, plane: Plane, part: Part, statistics: Statistics) -> None:
+        if statistics == "interpolated" and not plane.shift and has_statistics(problem.model):
+            raise OptionError(
+                "statistics of batch norm can be interpolated between two runs only",
+                hint="name another run with --to, or take --statistics held or estimated.",
+            )
         self.problem, self.plane, self.statistics = problem, plane, statistics
         self.buffers = {name: each.detach().clone() for name, each in problem.model.named_buffers()}
-        size = batch_size_for(problem.model.eval(), part.inputs)
-        self.batches = list(_cut(problem, part, size))
+        self.batches = list(batches_of(problem, part))
+
+    def many(self, points: Points) -> NDArray[np.float64]:
+        """Return the losses at points ``[c, 2]``, ``[c]``."""
+        return np.array([self.at(float(alpha), float(beta)) for alpha, beta in points])
 
     def at(self, alpha: float, beta: float = 0.0) -> float:
         """Return the loss at a point."""
         weights = self.plane.by_name(self.plane.at(alpha, beta))
-        buffers = self.buffers
+        buffers = dict(self.buffers)
         if self.statistics == "interpolated":
-            buffers = {
-                name: each + alpha * self.plane.shift[name] if name in self.plane.shift else each
-                for name, each in buffers.items()
-            }
+            share = min(max(alpha, 0.0), 1.0)  # beyond the ends a variance may be negative
+            buffers |= {name: buffers[name] + share * each for name, each in self.plane.shift.items()}
+        elif self.statistics == "estimated":
+            with evaluation_weights(self.problem.model, weights):
+                buffers |= estimated(self.problem.model, (batch for batch, _ in self.batches))
         with torch.no_grad():
             total = 0.0
             for batch, share in self.batches:
@@ -84,8 +94,8 @@ class PlaneLosses:
         return total
 
 
-def _cut(problem: SupervisedProblem, part: Part, size: int) -> Iterator[tuple[Part, float]]:
-    """Yield batches of at most ``size`` rows with their shares of the weights."""
-    count = -(-len(part) // size)
+def batches_of(problem: SupervisedProblem, part: Part) -> Iterator[tuple[Part, float]]:
+    """Yield batches, as large as those of an evaluation, with their shares of the rows' weights."""
+    count = -(-len(part) // batch_size_for(problem.model.eval(), part.inputs))
     for batch, _, share in problem.parts(part, count):
         yield batch, share

@@ -1,0 +1,1 @@
+"""Planes through the weights of a run, one way of choosing them a file."""

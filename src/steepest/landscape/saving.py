@@ -1,0 +1,76 @@
+"""A slice as files: a page, a picture, a table of its numbers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from markupsafe import Markup
+
+from steepest.errors import FolderError, OptionError
+from steepest.files import write_atomically
+from steepest.landscape import figures
+from steepest.landscape.numbers import Slice
+from steepest.landscape.paper import draw
+from steepest.prediction.writing import writing_tables
+from steepest.report.html import embedded_json, own, plotly_script, policy, style, template
+
+PAGES, PICTURES, TABLES = (
+    (".html", ".htm"),
+    (".png", ".svg", ".pdf"),
+    (".csv", ".parquet", ".feather", ".arrow"),
+)
+
+
+def check_form(path: Path) -> None:
+    """Raise an ``OptionError`` if a slice cannot be written under a name, a ``FolderError`` if there is no folder."""
+    known = (*PAGES, *PICTURES, *TABLES, ".json")
+    if path.suffix.lower() not in known:
+        raise OptionError(
+            f"a slice cannot be written as {path.name!r}", hint=f"end it with {', '.join(known)}."
+        )
+    if not path.absolute().parent.is_dir():
+        raise FolderError(f"there is no folder {path.absolute().parent.as_posix()!r}", hint="make it first.")
+
+
+def save(found: Slice, *paths: str | Path) -> list[Path]:
+    """Write a slice to files; see :meth:`steepest.landscape.making.Landscape.save`."""
+    written = [Path(each) for each in paths]
+    for path in written:
+        check_form(path)
+    for path in written:
+        form = path.suffix.lower()
+        if form in PAGES:
+            write_atomically(path, render(found))
+        elif form in PICTURES:
+            write_atomically(path, draw(found, form[1:]))
+        elif form == ".json":
+            write_atomically(path, json.dumps(found.as_json(), indent=1, ensure_ascii=False) + "\n")
+        else:
+            with writing_tables(path) as write:
+                write(found.frame)
+    return written
+
+
+def render(found: Slice) -> str:
+    """Return a slice as one page that needs no network."""
+    drawn = (
+        {"line": figures.line(found)}
+        if found.plane.is_line
+        else {"contours": figures.contours(found), "surface": figures.surface(found)}
+    )
+    data = {"figures": drawn, "dark": figures.dark_for_light()}
+    library, script = plotly_script(), own("report.js")
+    return template("landscape.html.j2").render(
+        title=f"training loss of {found.title}",
+        sentence=found.sentence,
+        remarks=found.lines,
+        drawn=drawn,
+        log=figures.heights(found.losses).log,
+        loss=found.said.loss,
+        style=Markup(style()),
+        library=Markup(library),
+        script=Markup(script),
+        policy=policy([library, script]),
+        data=Markup(embedded_json(data)),
+    )
