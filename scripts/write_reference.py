@@ -422,7 +422,10 @@ def _cli_option(option: Any) -> tuple[str, str]:
     """Return how an option is written, and what it means with its choices and its default."""
     value = option.metavar or ""
     choices = value.split("|") if "|" in value else []
-    names = [f"`{each} {value}`" if value and not choices else f"`{each}`" for each in option.opts]
+    names = [
+        f"`{each} {value}`" if value and not choices else f"`{each}`"
+        for each in [*option.opts, *option.secondary_opts]
+    ]
     text = re.sub(r"\s*\[dim\]\\?\[(.*?)\]\[/dim\]", r" (default: \1)", option.help or "")
     if option.show_default and option.default not in (None, False, ()) and "(default: " not in text:
         text += f" (default: {option.default})"

@@ -46,6 +46,7 @@ from steepest.recipe import (
     Experiment,
     load_tree,
     validate_experiment,
+    varying,
 )
 from steepest.record.arms import find_arm
 from steepest.record.store import Folder
@@ -55,7 +56,6 @@ from steepest.sweep.arms import (
     Wanted,
     callable_name,
     texts_of,
-    varying,
     wanted_arms,
 )
 from steepest.sweep.contestants import contestants, tune_texts

@@ -50,7 +50,13 @@ _FLAG = re.compile(
     r"`[^`]*`|(?<![\w-])(?P<flag>--[a-z][a-z-]*|-o\b)"
     r"(?: (?P<value>'[^']*'|[\w./,-]*[\d:][\w.:/,-]*(?<![.:,])|\w+-[\w-]+))?"
 )
-_KEYWORDS = {"-o": "optimizers", "--source": "reader", "--class": "classes", "--yes": "yes=True"}
+_KEYWORDS = {
+    "-o": "optimizers",
+    "--source": "reader",
+    "--class": "classes",
+    "--yes": "yes=True",
+    "--no-controls": "controls=False",
+}
 
 
 def in_python(text: str) -> str:

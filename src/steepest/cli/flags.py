@@ -210,7 +210,7 @@ def _option(
     default = field.get_default(call_default_factory=True)
     none = (
         default in (None, [], {}, (), ...)
-        or default is False
+        or isinstance(default, bool)
         or repr(default) == "PydanticUndefined"
         or name in WITHOUT_DEFAULT
     )
@@ -219,6 +219,8 @@ def _option(
         text += "; repeatable"
     shown_default = "" if none else f" [dim]\\[{_plain(default)}][/dim]"
     flags = [f"--{name.replace('_', '-')}" if hidden else flag_of(shown)]
+    if default is True:
+        flags = [f"{flags[0]}/--no-{flags[0].removeprefix('--')}"]
     flags += ["--kind"] if name == "reader" and not hidden else []
     option = typer.Option(
         *flags, metavar=_metavar(field, shown), rich_help_panel=panel, hidden=hidden,

@@ -151,6 +151,7 @@ def arm_entries(evidence: Evidence) -> list[ArmEntry]:
                 title=arm.title,
                 label=arm.label,
                 name=arm.name,
+                control=arm.control,
                 factors=dict(arm.factors),
                 levels=dict(arm.levels),
                 runs=list(dict.fromkeys(f"{run.key.recipe}-{run.key.seed}" for run in runs)),

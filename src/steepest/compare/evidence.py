@@ -19,6 +19,7 @@ from steepest.compare.intervals import t_interval
 from steepest.compare.ranges import difference_within, within
 from steepest.compare.scores import Scores, over_sets, scores
 from steepest.optim.spec import MethodSpec
+from steepest.recipe import varying
 from steepest.record.schema import BaselineRecord, Record
 from steepest.sweep.arms import PlannedArm
 from steepest.sweep.plan import Setup, constants, defaults, finals, on_validation, tuning, winner
@@ -230,14 +231,13 @@ def main_effects(
 ) -> tuple[Factorial | None, str]:
     """Return main effects and interactions where several factors vary, or None and why there are none."""
     setup = evidence.setup
-    if len(setup.differing) < 2:
+    crossed = [arm for arm in setup.arms if arm.control != "small"]  # which have a model of their own
+    differing = varying([arm.factors for arm in crossed])
+    if len(differing) < 2:
         return None, ""
     arms = [
-        (
-            {name: arm.levels[name] for name in setup.differing},
-            arm_scores(evidence, arm, rows[arm.id], metric),
-        )
-        for arm in setup.arms
+        ({name: arm.levels[name] for name in differing}, arm_scores(evidence, arm, rows[arm.id], metric))
+        for arm in crossed
     ]
     return factorial(arms, setup.seeds[0])
 

@@ -22,9 +22,10 @@ from steepest.recipe import (
     load_tree,
     stable_hash,
     validate_experiment,
+    varying,
 )
 from steepest.record.store import Folder
-from steepest.sweep.arms import Objects, Wanted, axes_in, parts_of, texts_of, varying, wanted_arms
+from steepest.sweep.arms import Objects, Wanted, axes_in, parts_of, texts_of, wanted_arms
 from steepest.sweep.codes import codes_of, of_callbacks
 from steepest.sweep.labels import labels_of
 from steepest.sweep.observer import Observer
@@ -48,8 +49,10 @@ def joined(
     before, unmade = _arms_of(began, given)
     asked = _as_begun(wanted, before, source)
     stay, others = _kept(folder, began, experiment, given, before, asked)
-    if stay:
-        said = [arm.name or label for arm, label in zip(stay, _labels([*stay, *asked]), strict=False)]
+    labels = zip(stay, _labels([*stay, *asked]), strict=False)
+    if said := [
+        arm.name or label for arm, label in labels if not (arm.control and experiment.protocol.controls)
+    ]:
         observer.say(f"       {_listed(said)}: already in this folder, kept in the comparison")
     names = {arm.optimizer.name for arm in asked}
     for text in _replaced(before, asked, stay):
@@ -61,10 +64,10 @@ def joined(
         )
     if not stay and list(map(texts_of, asked)) == list(map(texts_of, wanted)):
         return experiment, given
-    return _written(experiment, [*stay, *asked], given)
+    return written(experiment, [*stay, *asked], given)
 
 
-def _written(experiment: Experiment, arms: Sequence[Wanted], given: Objects) -> tuple[Experiment, Objects]:
+def written(experiment: Experiment, arms: Sequence[Wanted], given: Objects) -> tuple[Experiment, Objects]:
     """Return the configuration of some arms: values of factors if these are all combinations, otherwise a list."""
     named = dict(given.named)
     for arm in arms:
@@ -77,7 +80,8 @@ def _written(experiment: Experiment, arms: Sequence[Wanted], given: Objects) -> 
     values = {name: list(dict.fromkeys(getattr(each, name) for each in listed)) for name in FACTORS}
     several = {name: found for name, found in values.items() if len(found) > 1}
     product = math.prod(map(len, values.values())) == len(arms)
-    if experiment.arms or not product or any(None in found for found in several.values()):
+    added = any(arm.control for arm in arms)
+    if experiment.arms or added or not product or any(None in found for found in several.values()):
         in_a_list = {"arms": tuple(listed), "factors": Factors.model_validate({})}
         return experiment.model_copy(update=in_a_list), given
     untuned = experiment.protocol.model_copy(update={"tune": ()})

@@ -16,9 +16,9 @@ from steepest.experiment.data import Datasets
 from steepest.models import build_model
 from steepest.objectives.target import target_of
 from steepest.optim.selection import freeze, meant
-from steepest.recipe import stable_hash
+from steepest.recipe import stable_hash, varying
 from steepest.regularizers import regularizer_meant
-from steepest.sweep.arms import ALL_ROWS, TRUE_LABELS, PlannedArm, Wanted, varying
+from steepest.sweep.arms import ALL_ROWS, TRUE_LABELS, PlannedArm, Wanted
 from steepest.sweep.meaning import model_meant, schedule_meant
 
 _TEXTS: Mapping[str, Callable[[str], str]] = {

@@ -10,6 +10,7 @@ from steepest.components.references import looking
 from steepest.data.sources.contract import Source
 from steepest.experiment.baselines import Baselines
 from steepest.experiment.budget import MANY_RUNS, check_minutes, expected, foretold, outgrown, time_text
+from steepest.experiment.controls import WHY, with_controls
 from steepest.experiment.folder import check_folder
 from steepest.experiment.growing import joined
 from steepest.experiment.settings import decide
@@ -66,7 +67,10 @@ def _arms(setup: Setup) -> list[str]:
     titles = [arm.title for arm in setup.arms]
     if not 1 < len(titles) <= MOST_NAMED:
         return []
-    if len(setup.differing) == 1:
+    if any(arm.control for arm in setup.arms):
+        added = {arm.title: f"   (added: {WHY[arm.control]})" for arm in setup.arms if arm.control}
+        titles = [f"{each}{added.get(each, '')}" for each in titles]
+    elif len(setup.differing) == 1:
         return [f"arms   {', '.join(titles)}"]
     return [f"{'arms' if place == 0 else '':<7}{title}" for place, title in enumerate(titles)]
 
@@ -77,6 +81,7 @@ def _preview(
     started = time.perf_counter()
     experiment, given = joined(folder, experiment, given, observer, source)
     experiment, source = with_tuning_rows(folder, experiment, source, given, observer)
+    experiment, given = with_controls(folder, experiment, source, given, observer)
     settings = decide(experiment, source, given, observer)
     began = check_folder(folder, experiment, settings.dataset, settings.timed_cells)
     settings = settings.measured(began, observer)

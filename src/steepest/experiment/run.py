@@ -35,6 +35,7 @@ from steepest.experiment.budget import (
     settle,
     usually_together,
 )
+from steepest.experiment.controls import with_controls
 from steepest.experiment.fits import optima_and_fits
 from steepest.experiment.folder import check_folder, with_whole_paths, write_results
 from steepest.experiment.growing import joined
@@ -129,6 +130,7 @@ def complete(
     with looking(folder.sources_of), holding():
         experiment, given = joined(folder, experiment, given, observer, source)
         experiment, source = with_tuning_rows(folder, experiment, source, given, observer)
+        experiment, given = with_controls(folder, experiment, source, given, observer)
         settings = decide(experiment, source, given, observer)
         check_folder(folder, experiment, settings.dataset, settings.timed_cells)
         with folder.held():

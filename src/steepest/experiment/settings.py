@@ -20,9 +20,11 @@ from steepest.evaluate.judging import Judging, judge
 from steepest.evaluate.metrics import metric_info
 from steepest.experiment.cautions import few_to_tune_on, lacking_controls, uneven
 from steepest.experiment.cells import TimedCell, cell_of, stages_apart, with_arm, without_edited
+from steepest.experiment.controls import added_controls, without_small
 from steepest.experiment.data import Datasets, check_encodes
 from steepest.experiment.devices import usable_device
 from steepest.experiment.meaning import meaning_of, same_because
+from steepest.experiment.titles import labelled_arms
 from steepest.experiment.watched import check_watched
 from steepest.models import build_model
 from steepest.objectives import make_objective
@@ -44,7 +46,7 @@ from steepest.regularizers.check import about_regularizers, check_method, check_
 from steepest.report.progress import data_text
 from steepest.schedules import LONG, make_schedule
 from steepest.sweep.advice import advice
-from steepest.sweep.arms import Objects, PlannedArm, Wanted, texts_of, varying, wanted_arms
+from steepest.sweep.arms import Objects, PlannedArm, Wanted, texts_of, wanted_arms
 from steepest.sweep.bench import Bench
 from steepest.sweep.codes import Codes, codes_of
 from steepest.sweep.contestants import Contestant
@@ -53,7 +55,6 @@ from steepest.sweep.defaults import (
     equal_lengths,
     explain_batch_size,
 )
-from steepest.sweep.labels import labels_of
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Setup
 from steepest.sweep.rows import about_rows, check_rows
@@ -264,10 +265,10 @@ def decide(experiment: Experiment, source: Source, given: Objects, observer: Obs
     notes += [*lacking_controls(wanted), *few_to_tune_on(wanted, datasets)]
     notes += uneven(next(iter(arms.values())), datasets)
     notes += without_effect(experiment.model, dataset.shape)
-    notes = list(dict.fromkeys(notes))
+    labelled = tuple(labelled_arms(list(arms.values())))
+    notes = list(dict.fromkeys([*notes, *added_controls(labelled), *without_small(wanted, datasets)]))
     _say(observer, notes)
     how = explain_batch_size(wanted, len(dataset.train))
-    labelled = tuple(_labelled(list(arms.values())))
     settings = Settings(experiment, datasets, (*dataset.notes, *notes), labelled, judging, how, cells, codes)
     if protocol.epochs is not None and protocol.minutes is None and protocol.equal != "seconds":
         settings.setup(RunLength(epochs=protocol.epochs, why="given")).check_lengths()
@@ -411,6 +412,7 @@ def _arm(
         final=final,
         weights=_weights(experiment, datasets, (*folds, final)) if final else {},
         name=wanted.name,
+        control=wanted.control,
         model=None if isinstance(wanted.model, str) else wanted.model,
         callbacks=tuple(each for _, each in wanted.callbacks),
         trained=size_of(trainable(net)),
@@ -430,7 +432,7 @@ def _merged(one: PlannedArm, same: PlannedArm) -> PlannedArm:
         raise OptionError(
             f"the arms {one.name!r} and {same.name!r} are the same", hint="leave one of the two out."
         )
-    return replace(one, name=one.name or same.name)
+    return replace(one, name=one.name or same.name, control=one.control and same.control)
 
 
 def _weights(
@@ -439,33 +441,6 @@ def _weights(
     """Return the class weights of each test set, which are those of its own training rows; nothing without weights."""
     wanted = experiment.protocol.class_weights
     return {} if wanted == "none" else {name: class_weights(datasets[name], wanted) for name in names}
-
-
-def _labelled(arms: Sequence[PlannedArm]) -> list[PlannedArm]:
-    """Return the arms with labels of what differs, and the levels of the factors in which they differ."""
-    shown = [{**arm.factors, "optimizer": arm.method.name} for arm in arms]
-    differing = varying([arm.factors for arm in arms])
-    labels = labels_of(shown, differing)
-    _check_titles([arm.name or label for arm, label in zip(arms, labels, strict=True)], labels)
-    levels = {name: labels_of(shown, [name]) for name in differing}
-    return [
-        arm.labelled(label, {name: texts[i] for name, texts in levels.items()})
-        for i, (arm, label) in enumerate(zip(arms, labels, strict=True))
-    ]
-
-
-def _check_titles(titles: Sequence[str], labels: Sequence[str]) -> None:
-    """Refuse names that could be taken for another arm or for a baseline.
-
-    Raises:
-        OptionError: a name is the label of another arm, or a baseline's title.
-    """
-    taken = {entry.load().title for entry in baselines.registry.entries.values()}
-    for place, title in enumerate(titles):
-        others = {*titles[:place], *titles[place + 1 :], *labels[:place], *labels[place + 1 :]}
-        if title in others or title in taken:
-            what = "a baseline" if title in taken else "another arm"
-            raise OptionError(f"an arm is called {title!r}, as {what} is", hint="give it another name.")
 
 
 def _say(observer: Observer, notes: Sequence[Note]) -> None:

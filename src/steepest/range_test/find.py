@@ -23,10 +23,10 @@ from steepest.files import write_atomically
 from steepest.models import build_model
 from steepest.range_test import unused
 from steepest.range_test.own import Loss, no_factor, own_test
-from steepest.recipe import CLEARER_NAMES, Execution, Recipe, flag_of
+from steepest.recipe import CLEARER_NAMES, Execution, Recipe, flag_of, varying
 from steepest.report import range_page
 from steepest.report.console import ProgressObserver
-from steepest.sweep.arms import PlannedArm, varying
+from steepest.sweep.arms import PlannedArm
 from steepest.sweep.methods import make_method
 from steepest.sweep.observer import Observer
 from steepest.train.causes import ended_by

@@ -22,13 +22,14 @@ from steepest.recipe.experiment import (
     validate_experiment,
     without_none,
 )
-from steepest.recipe.factors import FACTOR, FACTORS, SHARED_FACTORS, SUBJECTS
+from steepest.recipe.factors import FACTOR, FACTORS, SHARED_FACTORS, SUBJECTS, varying
 from steepest.recipe.options import (
     CLEARER_NAMES,
     LARGEST_SEED,
     STAYS,
     WHOLE_BATCH,
     ArmOptions,
+    Control,
     Factors,
     FrozenOptions,
     ModelOptions,
@@ -53,6 +54,7 @@ __all__ = [
     "THE_OPTIONS",
     "WHOLE_BATCH",
     "ArmOptions",
+    "Control",
     "Execution",
     "ExecutionOptions",
     "ExecutionPlan",
@@ -71,5 +73,6 @@ __all__ = [
     "option_error",
     "stable_hash",
     "validate_experiment",
+    "varying",
     "without_none",
 ]  # fmt: skip

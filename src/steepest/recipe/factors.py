@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 NOTHING = "none"
@@ -73,3 +73,13 @@ SHARED_FACTORS = tuple(each.name for each in _DECLARED if each.shared)
 
 SUBJECTS = {each.name: (each.one, each.many) for each in _DECLARED}
 """What a comparison is of, where its arms differ in one factor: in the singular and in the plural."""
+
+
+def varying(factors: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return the factors in which some arms differ, in order.
+
+    Example:
+        >>> varying([{"optimizer": "adam", "model": "linear"}, {"optimizer": "sgd", "model": "linear"}])
+        ['optimizer']
+    """
+    return [name for name in FACTORS if len({each.get(name, "") for each in factors}) > 1]

@@ -15,6 +15,9 @@ from steepest.recipe.factors import FACTORS
 
 Precision = Literal["float32", "tf32", "bf16", "float64"]
 
+Control = Literal["", "length", "small"]
+"""What an arm was added for: as a training as long as one that prunes, or as a small dense network beside it."""
+
 LARGEST_SEED = 2**62
 """Those that are counted from it, and the seed of tuning, still are 64-bit numbers, which tables hold."""
 
@@ -227,6 +230,11 @@ class Protocol(FrozenOptions):
         description="unit in which run lengths are equal; epochs and steps are the same where all arms have the same "
         "batch size and rows",
     )
+    controls: bool = Field(
+        True,
+        description="add to an arm that is pruned what it has to beat: as long a training without pruning, and a small "
+        "dense network with about as many parameters as are left",
+    )
     minutes: float | None = Field(
         None, gt=0, description="time budget in minutes; shortens runs and tuning to fit"
     )
@@ -289,6 +297,7 @@ class ArmOptions(FrozenOptions):
 
     Attributes:
         name: what it is called, instead of a label of what differs.
+        control: what steepest added it for; empty where it was asked for.
     """
 
     optimizer: str | None = Field(None, description="name or specification (default: adam)")
@@ -308,6 +317,9 @@ class ArmOptions(FrozenOptions):
     prepare: str | None = Field(None, description="file of preparation steps, or none")
     procedure: str | None = Field(None, description="runs that it consists of")
     name: str = Field("", description="what it is called, instead of a label of what differs")
+    control: Control = Field(
+        "", description="written where steepest added the arm as a control: length or small, see --controls"
+    )
 
 
 STAYS: Mapping[str, bool] = {
@@ -323,6 +335,7 @@ STAYS: Mapping[str, bool] = {
             "callbacks",
             "watch",
             "keep_path",
+            "controls",
         ),
         True,
     ),  # metrics, and callbacks that change runs, are compared by what they mean

@@ -27,6 +27,7 @@ class ArmEntry(Frozen):
         title: how it is called: its name or its label; the name of its rows and curves.
         label: what distinguishes it from the others.
         name: the user's own name for it, or nothing.
+        control: what it was added for as a control: ``length`` or ``small``; empty where it was asked for.
         factors: the value of each factor.
         levels: its value of each factor in which arms differ, as people read it.
         runs: its runs, as ``recipe-seed``.
@@ -36,9 +37,15 @@ class ArmEntry(Frozen):
     title: str
     label: str
     name: str = ""
+    control: str = ""
     factors: dict[str, str] = Field(default_factory=dict)
     levels: dict[str, str] = Field(default_factory=dict)
     runs: list[str] = Field(default_factory=list)
+
+    @property
+    def called(self) -> str:
+        """What stands for all its levels: the user's own name, or that of a small dense network; or nothing."""
+        return self.name or (self.title if self.control == "small" else "")
 
 
 def find_arm(text: str, arms: Sequence[ArmEntry]) -> ArmEntry:

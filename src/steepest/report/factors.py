@@ -21,7 +21,7 @@ def subject(comparison: Comparison) -> Subject:
     """Return what is compared, in words."""
     own = tuple(arm.name for arm in comparison.arms if arm.name)
     return Subject(
-        tuple(comparison.factors),
+        tuple(shown_factors(comparison)),
         comparison.test_sets,
         own,
         "test rows" if comparison.held_out else "training rows",
@@ -42,8 +42,20 @@ def title_of(factor: str) -> str:
 
 def varying(comparison: Comparison) -> list[str]:
     """Return the factors in which arms differ where there are several, else nothing."""
-    known = all(set(comparison.factors) <= set(arm.levels) for arm in comparison.arms)
-    return list(comparison.factors) if len(comparison.factors) > 1 and comparison.arms and known else []
+    factors = shown_factors(comparison)
+    known = all(set(factors) <= set(arm.levels) for arm in comparison.arms)
+    return factors if len(factors) > 1 and comparison.arms and known else []
+
+
+def shown_factors(comparison: Comparison) -> list[str]:
+    """Return the factors in which arms differ.
+
+    Where those that were asked for differ in one alone, it is that one: a small dense network that was added beside
+    them has a model and a procedure of its own, and is called by its size.
+    """
+    asked = [arm.factors for arm in comparison.arms if arm.control != "small"]
+    own = [name for name in comparison.factors if len({each.get(name, "") for each in asked}) > 1]
+    return own if len(own) == 1 and len(asked) < len(comparison.arms) else list(comparison.factors)
 
 
 def levels_of(comparison: Comparison) -> dict[str, dict[str, str]]:
@@ -68,7 +80,7 @@ def short_names(comparison: Comparison) -> dict[str, str]:
         return {}
     shown = {name: short_levels([each[name] for each in levels.values()]) for name in factors}
     made = {
-        arm.title: arm.name or ", ".join(shown[name][arm.levels[name]] for name in factors)
+        arm.title: arm.called or ", ".join(shown[name][arm.levels[name]] for name in factors)
         for arm in comparison.arms
     }
     return made if len(set(made.values())) == len(made) else {title: title for title in made}

@@ -16,7 +16,7 @@ from steepest.compare.estimates import Difference
 from steepest.compare.result import Comparison
 from steepest.report import format as show
 from steepest.report.digits import Digits
-from steepest.report.factors import short_levels, title_of
+from steepest.report.factors import short_levels, shown_factors, title_of
 from steepest.report.words import cell_text
 
 _LEVELS = 28
@@ -45,7 +45,7 @@ def level_columns(comparison: Comparison, widest: int = 13) -> LevelColumns | No
         comparison: the result.
         widest: characters of a column, beyond which its levels are wrapped.
     """
-    factors, arms = comparison.factors, comparison.arms
+    factors, arms = shown_factors(comparison), comparison.arms
     if len(factors) < 2 or not arms or any(name not in arm.levels for arm in arms for name in factors):
         return None
     columns = [
@@ -55,8 +55,8 @@ def level_columns(comparison: Comparison, widest: int = 13) -> LevelColumns | No
         )
         for name in factors
     ]
-    if any(arm.name for arm in arms):
-        columns.insert(0, ("name", [arm.name for arm in arms]))
+    if any(arm.called for arm in arms):
+        columns.insert(0, ("name", [arm.called for arm in arms]))
     texts: list[list[list[str]]] = []
     for head, cells in columns:
         above = ["", *head.split("\n")][-2:]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from steepest.data.dataset import Dataset
 from steepest.data.encode import INDICATOR
 from steepest.objectives.target import target_of
-from steepest.recipe import FACTOR, SUBJECTS, Execution
+from steepest.recipe import FACTOR, SUBJECTS, Execution, varying
 from steepest.sweep.arms import PlannedArm
 from steepest.sweep.estimate import made_otherwise
 from steepest.sweep.expected import expected_runs, has_constants
@@ -89,14 +89,21 @@ def arms_text(setup: Setup) -> str:
     Example:
         ``8 arms (2 optimizers × 2 batch sizes × 2 numbers of training rows)``
     """
-    count, differing = len(setup.arms), setup.differing or ("optimizer",)
+    arms = [arm for arm in setup.arms if arm.control != "small"]
+    if small := len(setup.arms) - len(arms):
+        return f"({_crossed_text(arms)} and {counted(small, 'small dense network')})"
+    return _crossed_text(arms)
+
+
+def _crossed_text(arms: Sequence[PlannedArm]) -> str:
+    differing = varying([arm.factors for arm in arms]) or ["optimizer"]
     if len(differing) == 1:
-        return counted(count, *SUBJECTS[differing[0]])
-    if not is_factorial([arm.factors for arm in setup.arms], differing):
-        return counted(count, "arm")
-    levels = [len({arm.factors[name] for arm in setup.arms}) for name in differing]
+        return counted(len(arms), *SUBJECTS[differing[0]])
+    if not is_factorial([arm.factors for arm in arms], differing):
+        return counted(len(arms), "arm")
+    levels = [len({arm.factors[name] for arm in arms}) for name in differing]
     factors = [counted(levels[i], *SUBJECTS[name]) for i, name in enumerate(differing)]
-    return f"{counted(count, 'arm')} ({' × '.join(factors)})"
+    return f"{counted(len(arms), 'arm')} ({' × '.join(factors)})"
 
 
 def steps_of(setup: Setup) -> str:

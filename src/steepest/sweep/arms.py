@@ -18,7 +18,16 @@ from steepest.objectives import loss_text
 from steepest.optim.selection import patterns_text, rates_text
 from steepest.optim.spec import MethodSpec
 from steepest.procedures import Stage, make_procedure
-from steepest.recipe import FACTOR, FACTORS, SUBJECTS, ArmOptions, Experiment, Recipe, stable_hash
+from steepest.recipe import (
+    FACTOR,
+    FACTORS,
+    SUBJECTS,
+    ArmOptions,
+    Control,
+    Experiment,
+    Recipe,
+    stable_hash,
+)
 from steepest.regularizers import read_regularizers, regularizer_text
 from steepest.sweep.contestants import (
     Contestant,
@@ -63,7 +72,6 @@ class Objects:
 
 RATE_TUNED = " with its rate tuned"
 """How the text of an optimizer ends whose rate is tuned."""
-
 NOTHING_GIVEN = Objects()
 """Everything is text."""
 
@@ -73,8 +81,7 @@ class Wanted:
     """An arm before the data is read.
 
     Attributes:
-        optimizer: the optimizer.
-        model: a specification, or a callable.
+        optimizer, model: the model is a specification, or a callable.
         schedule, precision: as in a recipe.
         batch_size: rows per step, ``all`` for every training row, or None for the default.
         train_rows, labels, prepare, numbers: the data variant.
@@ -82,7 +89,7 @@ class Wanted:
         loss: the training loss; empty for the default one of the target.
         regularizer: what acts inside a step besides the optimizer; empty for nothing.
         rates, freeze: as in a recipe.
-        name: the user's own name for it, or nothing.
+        name, control: the user's own name for it, and what it was added for; or nothing.
         model_name: the text that stands for the callable that builds the model; by default that of its name.
         callbacks: what watches its runs or changes them, by the text that it was given as, or its name.
     """
@@ -101,6 +108,7 @@ class Wanted:
     rates: str = ""
     freeze: str = ""
     name: str = ""
+    control: Control = ""
     model_name: str = ""
     numbers: str = STANDARD
     callbacks: tuple[tuple[str, Callback], ...] = ()
@@ -134,7 +142,8 @@ class Wanted:
     def options(self) -> ArmOptions:
         """Return this arm as it is written in a list of arms."""
         values = {name: self.value(name) or None for name in FACTORS}
-        own = {"optimizer": self.optimizer.name, "model": self.model_text, "name": self.name}
+        own = {"optimizer": self.optimizer.name, "model": self.model_text}
+        own |= {"name": self.name, "control": self.control}
         return ArmOptions.model_validate({**values, **own})
 
 
@@ -153,7 +162,7 @@ class PlannedArm:
         weights: class weights of each of these datasets, where there are several and classes are weighted.
         label: what distinguishes it from the other arms of the comparison.
         levels: its value of each factor in which arms differ, as people read it.
-        name: the user's own name for it, or nothing.
+        name, control: the user's own name for it, and what it was added for; or nothing.
         model: the callable that builds its model, or None.
         parent: the arm whose runs give its first weights, or None.
         point: which weights of the parent's run: ``best`` or ``last``.
@@ -176,6 +185,7 @@ class PlannedArm:
     label: str = ""
     levels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     name: str = ""
+    control: Control = ""
     model: ModelBuilder | None = None
     parent: PlannedArm | None = None
     point: str = "best"
@@ -488,13 +498,3 @@ def texts_of(arm: Wanted) -> dict[str, str]:
     return {
         name: own[name] if name in own else arm.value(name) or each.empty for name, each in FACTOR.items()
     }
-
-
-def varying(factors: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return the factors in which some arms differ, in order.
-
-    Example:
-        >>> varying([{"optimizer": "adam", "model": "linear"}, {"optimizer": "sgd", "model": "linear"}])
-        ['optimizer']
-    """
-    return [name for name in FACTORS if len({each.get(name, "") for each in factors}) > 1]

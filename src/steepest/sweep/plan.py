@@ -23,9 +23,10 @@ from typing import Any
 
 from steepest.data.variants import ALL
 from steepest.optim.spec import MethodSpec
+from steepest.recipe import varying
 from steepest.record.schema import Phase, Record, RunKey
 from steepest.schedules import make_schedule
-from steepest.sweep.arms import PlannedArm, varying
+from steepest.sweep.arms import PlannedArm
 from steepest.sweep.contestants import Contestant, whole_spec
 from steepest.sweep.planned import History, PlannedRun
 from steepest.sweep.stages import FIELDS, uses_of

@@ -11,6 +11,7 @@ from steepest.components import grammar
 from steepest.data.dataset import Note, Shape
 from steepest.errors import OptionError
 from steepest.models import registry
+from steepest.procedures import make_procedure
 from steepest.recipe import SHARED_FACTORS, Experiment, ModelOptions, Protocol, flag_of
 from steepest.regularizers import read_regularizers
 from steepest.sweep.arms import CALLABLE, Wanted
@@ -53,6 +54,7 @@ def check_used(
     _check_tuning(given, [arm.optimizer for arm in (*arms, *beside)], experiment.protocol)
     _check_rules(experiment, arms)
     _check_twice(experiment, asked, arms)
+    _check_controls(experiment, (*arms, *beside))
     unclipped = [arm.optimizer.name for arm in arms if not arm.optimizer.rule.clips]
     if experiment.protocol.clip is not None and unclipped:
         raise OptionError(
@@ -74,6 +76,16 @@ def _check_rules(experiment: Experiment, arms: Sequence[Wanted]) -> None:
                 f"{what} has no effect on {arm.optimizer.name}, whose step is not one gradient and one update",
                 hint=f"leave it out, or leave {arm.optimizer.name} out of -o.",
             )
+
+
+def _check_controls(experiment: Experiment, arms: Sequence[Wanted]) -> None:
+    """Refuse to leave out controls where there would be none; a folder's file has every option."""
+    prunes = any(make_procedure(arm.procedure).prunes for arm in arms)
+    if not experiment.protocol.controls and not prunes and experiment.plan is None:
+        raise OptionError(
+            "--no-controls has no effect: no procedure prunes",
+            hint="leave it out.",
+        )
 
 
 def _check_twice(experiment: Experiment, asked: Collection[str], arms: Sequence[Wanted]) -> None:

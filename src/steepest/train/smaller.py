@@ -7,6 +7,7 @@ import statistics
 import time
 import zlib
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import safetensors.torch
 import torch
@@ -14,7 +15,8 @@ from torch import Tensor, nn
 
 from steepest.components import grammar
 from steepest.data.dataset import Shape
-from steepest.models import build_model, count_parameters, registry
+from steepest.models import ModelBuilder, build_model, count_parameters, registry
+from steepest.procedures.pruning import Pruning
 from steepest.train.masks import prunable, removed_neurons, zeros_by_layer
 from steepest.train.weights import once
 
@@ -96,17 +98,78 @@ def narrower(model: str, shape: Shape, sparsity: float) -> str:
         >>> narrower("mlp(hidden=(100,))", Shape("regression", {}, ("x", "y"), 1), 0.9)
         'mlp(hidden=(32,))'
     """
-    if not widths_of(model):
+    return like_pruned(model, shape, Pruning(sparsity, sparsity))
+
+
+def like_pruned(model: str, shape: Shape, pruning: Pruning) -> str:
+    """Return a dense model, the same but narrower, with about as many parameters as a pruned one has left.
+
+    Where hidden neurons are pruned and leave the model, it has the widths that are left.
+
+    Args:
+        model: its specification.
+        shape: of the dataset.
+        pruning: what is pruned.
+
+    Returns:
+        The specification; empty where the model is the user's own, or has no widths that can be made smaller.
+
+    Example:
+        >>> shape = Shape("regression", {}, ("x", "y"), 1)
+        >>> like_pruned("mlp(hidden=(100,))", shape, Pruning(0.9, 0.9, unit="neuron"))
+        'mlp(hidden=(10,))'
+        >>> like_pruned("linear", shape, Pruning(0.9, 0.9))
+        ''
+    """
+    if not _scaled(model, 1.0):
         return ""
+    if pruning.unit == "neuron" and (widths := widths_of(model)):
+        return with_widths(model, [max(1, width - round(pruning.sparsity * width)) for width in widths])
+    left = parameters_left(model, shape, pruning)
+    low, high = 0, _PARTS  # the first part of the widths with at least so many parameters, and the one before
+    while high - low > 1:
+        middle = (low + high) // 2
+        enough = _parameters(_scaled(model, middle / _PARTS), shape) >= left
+        low, high = (low, middle) if enough else (middle, high)
+    some = [_scaled(model, part / _PARTS) for part in (low, high) if part]
+    return min(some, key=lambda each: abs(_parameters(each, shape) - left))
+
+
+def parameters_left(model: str | ModelBuilder, shape: Shape, pruning: Pruning) -> int:
+    """Return how many parameters of a model are left where single weights are pruned.
+
+    Example:
+        >>> parameters_left("mlp(hidden=(10,))", Shape("regression", {}, ("x",), 1), Pruning(0.5, 0.0))
+        26
+    """
     net = build_model(model, shape)
     own = dict(net.named_parameters())
-    left = count_parameters(net) - sparsity * sum(own[name].numel() for name in prunable(net))
-    found: dict[str, float] = {}
-    for share in range(1, 201):
-        each = with_widths(model, [max(1, round(share / 200 * width)) for width in widths_of(model)])
-        if each not in found:
-            found[each] = abs(count_parameters(build_model(each, shape)) - left)
-    return min(found, key=lambda each: found[each])
+    *names, last = [own[name].numel() for name in prunable(net)]
+    return round(count_parameters(net) - pruning.sparsity * sum(names) - pruning.output * last)
+
+
+_PARTS = 200
+"""The widths of a smaller model are multiples of one such part, rounded."""
+
+
+def _parameters(model: str, shape: Shape) -> int:
+    return count_parameters(build_model(model, shape))
+
+
+def _scaled(model: str, share: float) -> str:
+    """Return a model with a share of the widths of its hidden layers and channels; nothing where it has none."""
+    spec = grammar.parse(model)
+    if spec.is_reference or spec.name not in registry.names():
+        return ""
+    known = inspect.signature(registry.entry(spec.name).load()).parameters
+    found: dict[str, Any] = {}
+    for name in ("hidden", "channels"):
+        given = spec.options.get(name, known[name].default if name in known else None)
+        if isinstance(given, int) and given > 0:
+            found[name] = max(1, round(share * given))
+        elif isinstance(given, list | tuple) and given:
+            found[name] = tuple(max(1, round(share * int(each))) for each in cast("Sequence[Any]", given))
+    return str(grammar.Spec(spec.name, spec.arguments, {**spec.options, **found})) if found else ""
 
 
 def what_is_left(net: nn.Module) -> str:

@@ -203,6 +203,8 @@ def _plan(comparing: Comparing, data: StudyData, name: str) -> Plan:
         if of in options:
             value = options.pop(of)
             arms = [each if getattr(each, of) is not None else replace(each, **{of: value}) for each in arms]
+    if any(make_procedure(each.procedure or "train").prunes for each in arms):
+        options["controls"] = False  # a study names its own
     return plan(data.path.as_posix(), arms=arms, name=name, callbacks=list(comparing.watching), **options)
 
 
