@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Part, Shape
@@ -13,13 +14,18 @@ from steepest.models import build_model
 from steepest.objectives import make_objective
 from steepest.objectives.target import ClassTarget
 from steepest.optim import make_spec, shared_rows
+from steepest.optim.method import GradientMethod
+from steepest.optim.rule import Rule
 from steepest.optim.spec import MethodSettings
+from steepest.rng import torch_stream
 from steepest.train import compiled_hessian_free
 from steepest.train.aot import Compiled
+from steepest.train.compiled import CompiledMethod, Programs
 from steepest.train.compiled_hessian_free import CompiledHessianFree
 from steepest.train.feed import Feed
 from steepest.train.problem import SupervisedProblem, table_columns
 from steepest.train.program import NotTraceableError
+from tests.train.steps import without_compiling
 
 COLUMNS = {"shop": 40, "day": 7}
 
@@ -106,6 +112,40 @@ def test_a_step_without_length_moves_batch_norm_alone(interpreted: None) -> None
     assert [each.gradients for each in eager[0]] == [each.gradients for each in found[0]]
     for name, weight in eager[1].items():
         torch.testing.assert_close(found[1][name], weight, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("spec", ["hessian-free(cg_iterations=3)", "sgd(lr=0.5)"])
+def test_another_frozen_layer_of_the_same_shape_is_another_program(
+    spec: str, interpreted: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program knows its tensors by their places, and shapes alone do not tell which layer is frozen."""
+    without_compiling(monkeypatch)
+    draw = torch.Generator().manual_seed(0)
+    part = Part((torch.randn(16, 4, generator=draw),), torch.randint(0, 4, (16,), generator=draw))
+    programs, made = Programs(), make_spec(spec)
+
+    def trained(frozen: int, compiled: bool) -> list[torch.Tensor]:
+        with torch_stream(0, "init"):
+            net = nn.Sequential(*(nn.Linear(4, 4) for _ in range(3)))
+        net[frozen].requires_grad_(False)
+        problem = SupervisedProblem(net, make_objective("", ClassTarget(4)))
+        settings = MethodSettings(lambda step: 1.0)
+        if isinstance(made, Rule):
+            kind = CompiledMethod if compiled else GradientMethod
+            method: Any = kind(made, settings.schedule)
+        else:
+            method = CompiledHessianFree(made, settings) if compiled else made.make(settings)
+        if compiled:
+            method.programs = programs
+        list(method.steps(problem, method.init(problem), Feed(part, BatchPlan(16, 8, 0), 0), 0, 4))
+        return [each.detach() for each in net.parameters()]
+
+    for frozen in range(3):
+        eager = trained(frozen, compiled=False)
+        for a, b in zip(trained(frozen, compiled=True), eager, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+    trained(1, compiled=True)
+    assert len(programs.made) == 3
 
 
 @pytest.mark.parametrize(

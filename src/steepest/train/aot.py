@@ -23,6 +23,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils import _pytree as tree
 
 from steepest.errors import FolderError, SteepestError, first_line
 from steepest.record.lock import locked
@@ -142,6 +143,19 @@ def signature(tensors: Iterable[Tensor]) -> list[str]:
         ['torch.float64 (2, 3) (3, 1) cpu']
     """
     return [f"{each.dtype} {tuple(each.shape)} {_strides(each)} {each.device.type}" for each in tensors]
+
+
+def names_of(parts: Any) -> str:
+    """Return the names of the tensors of some parts, in their order.
+
+    A program knows tensors by their places. Shapes alone do not tell which of two equal layers is frozen.
+
+    Example:
+        >>> weight = torch.zeros(1)
+        >>> names_of([{"a": weight}, {"b": weight}]) == names_of([{"b": weight}, {"a": weight}])
+        False
+    """
+    return str(tree.tree_structure(parts))
 
 
 def in_bytes(value: Tensor) -> bytes:

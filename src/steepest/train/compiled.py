@@ -27,7 +27,7 @@ from steepest.optim.rule import Rule
 from steepest.optim.selection import multipliers
 from steepest.optim.tables import RowTables, multiplied
 from steepest.rng import torch_stream
-from steepest.train.aot import Run, compiled, in_bytes, known, signature
+from steepest.train.aot import Run, compiled, in_bytes, known, names_of, signature
 from steepest.train.dropout import SeededDropout
 from steepest.train.feed import Feed
 from steepest.train.inputs import block_of, blocks, prepare
@@ -41,6 +41,7 @@ from steepest.train.program import (
     Traced,
     flat_changing,
     flat_state,
+    parts_of,
     step_of,
     trace,
     trace_closed_form,
@@ -183,7 +184,8 @@ class CompiledMethod(RuleMethod):
         """Return the compiled step, which does not depend on the rate, the schedule or the seed."""
         threads = torch.get_num_threads()
         hyper = {name: value for name, value in self.rule.hyper.model_dump().items() if name != "lr"}
-        given = tuple(signature([*flat_state(state.state), *flat_changing(example)]))
+        names = names_of([*parts_of(state.state), example.draws, dict.fromkeys(example.touched)])
+        given = (names, tuple(signature([*flat_state(state.state), *flat_changing(example)])))
         held = (fingerprint(state.program.problem.model), *state.program.problem.constants)
         inside = (self.clip, self.by_rows, tuple(sorted(state.program.rates.items())))
         key = (type(self.rule), str(hyper), inside, threads, given, held)

@@ -24,7 +24,7 @@ from steepest.optim.methods.hessian_free import HessianFreeSpec
 from steepest.optim.problem import BatchSource, Problem
 from steepest.optim.shared_rows import FixedEras, SharedRows
 from steepest.optim.spec import MethodSettings
-from steepest.train.aot import Run, compiled, signature
+from steepest.train.aot import Run, compiled, names_of, signature
 from steepest.train.compiled import Programs, fingerprint, numbers_drawn
 from steepest.train.curved_program import (
     CurvedChanging,
@@ -192,9 +192,10 @@ class CompiledHessianFree(Method):
     def _program(self, state: CompiledHessianFreeState, example: CurvedChanging) -> Run:
         threads, problem = torch.get_num_threads(), state.program.problem
         hyper = {n: v for n, v in self.spec.hyper.model_dump().items() if n not in ("lr", "damping")}
-        examples = [*tree.tree_leaves(state_parts(state.tensors)), *example.flat()]
+        parts = state_parts(state.tensors)
+        given = (names_of(parts), tuple(signature([*tree.tree_leaves(parts), *example.flat()])))
         held = (fingerprint(problem.model), *problem.constants)
-        key = (HessianFreeSpec, str(hyper), self.settings.tables, threads, tuple(signature(examples)), held)
+        key = (HessianFreeSpec, str(hyper), self.settings.tables, threads, given, held)
         if key not in self.programs.made:
             started = time.perf_counter()
             traced = trace_curved(state.program, state.tensors, example)

@@ -319,10 +319,11 @@ def flat(state: StepState, changing: Changing) -> list[Tensor]:
 
 def flat_state(state: StepState) -> list[Tensor]:
     """Return the tensors of a state in order."""
-    return tree.tree_leaves(_parts(state))
+    return tree.tree_leaves(parts_of(state))
 
 
-def _parts(state: StepState) -> list[Any]:
+def parts_of(state: StepState) -> list[Any]:
+    """Return the parts of a state in order: tensors by their names."""
     return [getattr(state, each.name) for each in fields(StepState)]
 
 
@@ -429,7 +430,7 @@ def _graph(
     function: Callable[[StepState, Changing], Tensor], state: StepState, changing: Changing
 ) -> fx.GraphModule:
     """Return a function as a graph of the flat list of tensors; nothing is computed."""
-    leaves, spec = tree.tree_flatten(_parts(state))
+    leaves, spec = tree.tree_flatten(parts_of(state))
 
     def flattened(*tensors: Tensor) -> Tensor:
         there = StepState(*tree.tree_unflatten(list(tensors[: len(leaves)]), spec))
