@@ -217,7 +217,12 @@ class Plan:
         return Preview(text)
 
     def run(
-        self, out: str | Path | None = None, *, observer: Observer | None = None, yes: bool = False
+        self,
+        out: str | Path | None = None,
+        *,
+        observer: Observer | None = None,
+        yes: bool = False,
+        earlier: str | Path | None = None,
     ) -> Result:
         """Make every run that the folder lacks, and write results, models and report.
 
@@ -225,6 +230,8 @@ class Plan:
             out: the folder (default: ``runs/NAME``). Runs that it already has are kept.
             observer: receives the progress (default: a progress bar on the terminal).
             yes: make more than 1,000 runs without an error.
+            earlier: the folder of another comparison; its fitted baselines are taken over where data and settings are
+                the same.
 
         Raises:
             OptionError: there are more than 1,000 runs to make, and ``yes`` is not given.
@@ -237,17 +244,20 @@ class Plan:
                 from steepest.report.console import ProgressObserver
 
                 with ProgressObserver() as shown:
-                    comparison = self._complete(folder, shown, yes)
+                    comparison = self._complete(folder, shown, yes, earlier)
             else:
-                comparison = self._complete(folder, observer, yes)
+                comparison = self._complete(folder, observer, yes, earlier)
             return Result(folder, comparison, own_models(self.arms))
 
     def _folder(self, out: str | Path | None) -> Folder:
         return Folder(out or Path("runs") / self.experiment.name)
 
-    def _complete(self, folder: Folder, observer: Observer, yes: bool) -> Comparison:
+    def _complete(
+        self, folder: Folder, observer: Observer, yes: bool, earlier: str | Path | None
+    ) -> Comparison:
         self.table.check_lasting()
-        return complete(self.experiment, self.table, folder, observer, self.given, yes=yes)
+        before = None if earlier is None else Folder.open(earlier)
+        return complete(self.experiment, self.table, folder, observer, self.given, yes=yes, earlier=before)
 
     def __str__(self) -> str:
         arms = self.arms

@@ -10,15 +10,16 @@ import torch
 
 import steepest as st
 from steepest.cli.compressing import distil, prune
-from steepest.data.dataset import Shape
+from steepest.data.dataset import InputField, Shape
 from steepest.errors import FolderError
 from steepest.experiment.sizes import sizes_of
 from steepest.models import build_model
 from steepest.procedures.pruning import Pruning
 from steepest.record.store import Folder
+from steepest.sweep.baselines import Fitting
 from steepest.sweep.observer import Observer
 from steepest.train.masks import apply_masks, masks_of
-from steepest.train.smaller import what_is_left, without_neurons
+from steepest.train.smaller import like_pruned, what_is_left, without_neurons
 
 SHORT: dict[str, Any] = {
     "epochs": 2, "batch_size": 64, "device": "cpu", "compile": "off", "seeds": 1, "baseline": "none",
@@ -51,6 +52,40 @@ def test_a_network_without_its_pruned_neurons_answers_alike(norm: str, activatio
     assert without_neurons("linear", shape, build_model("linear", shape).state_dict()) is None
 
 
+@pytest.mark.parametrize(
+    ("model", "smaller"),
+    [
+        ("embedding-mlp(hidden=(9, 7), hidden_dropout=0.2)", "hidden=(5, 3)"),
+        ("cnn(channels=(6, 4), hidden=8)", "channels=(3, 2), hidden=4"),
+        ("cnn(channels=(6, 4), hidden=0)", "channels=(3, 2)"),
+    ],
+)
+def test_neurons_leave_models_whose_layers_follow_each_other(model: str, smaller: str) -> None:
+    """Behind a batch norm that stands in the next block, and as channels of convolutions that are flattened."""
+    image = InputField("image", "image", (1, 8, 8))
+    pictures = model.startswith("cnn")
+    shape = (
+        Shape("classification", {}, (), 3, (image,))
+        if pictures
+        else Shape("classification", {"day": 4}, ("x",), 3)
+    )
+    net = build_model(model, shape)
+    values = torch.arange(640.0).reshape(10, 1, 8, 8).sin()
+    rows = (values,) if pictures else (torch.arange(10).reshape(10, 1) % 4, values[:, 0, 0, :1])
+    net.train()(*rows)  # batch norm has statistics of its own
+    masks = masks_of(net, net.state_dict(), Pruning(0.5, 0.5, unit="neuron"), 0)
+    before = net.eval()(*rows)
+    apply_masks(net, masks)
+    assert not torch.allclose(net(*rows), before, atol=1e-3)
+    found = without_neurons(model, shape, net.state_dict())
+    assert found is not None
+    assert smaller in found[0]
+    other = build_model(found[0], shape).eval()
+    other.load_state_dict(found[1])
+    assert torch.allclose(other(*rows), net(*rows), rtol=1e-5, atol=1e-6)
+    assert found[0] == like_pruned(model, shape, Pruning(0.5, 0.5, unit="neuron"))
+
+
 def test_prune_leaves_a_smaller_model_beside_its_controls(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -60,6 +95,8 @@ def test_prune_leaves_a_smaller_model_beside_its_controls(
     assert {arm.title for arm in result.comparison.arms} == {"pruned", "not pruned", "small"}
     assert result.arm("pruned").about.model.startswith("mlp(hidden=(4, 3)")
     assert all(f"{name}: " in said for name in ("pruned", "not pruned", "small"))
+    assert f"pruned - not pruned on {result.comparison.metric}: " in said.replace("−", "-")
+    assert f"pruned - small on {result.comparison.metric}: " in said.replace("−", "-")
     prune(run, 0.75, 2, out=run.with_name("weights"), quiet=True)
     result = st.Result.load(run.with_name("weights"))
     left = what_is_left(result.arm("pruned").net)
@@ -125,3 +162,29 @@ def test_what_is_no_folder_of_a_comparison_is_named(tmp_path: Path, churn_csv: P
             make(tmp_path / "nowhere")
         with pytest.raises(FolderError, match=r"is a file, not the folder of a comparison\nHint: "):
             make(churn_csv)
+
+
+def test_baselines_that_are_there_are_not_fitted_again(
+    churn_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {
+        **SHORT,
+        "baseline": ["majority", "logistic-regression"],
+        "optimizers": ["adam(lr=0.01)"],
+        "epochs": 1,
+    }
+    before = st.plan(churn_csv, target="churned", **options).run(tmp_path / "x", observer=Observer())
+
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("a baseline is fitted again")
+
+    monkeypatch.setattr(Fitting, "fit", never)
+    distil(tmp_path / "x", "linear", quiet=True)
+    after = st.Result.load(tmp_path / "x-distilled")
+    rows = [[row for row in each.comparison.rows if row.kind == "baseline"] for each in (before, after)]
+    assert len(rows[0]) == 2
+    assert [row.metrics for row in rows[0]] == [row.metrics for row in rows[1]]
+    assert (
+        st.load(tmp_path / "x-distilled" / "baselines" / "logistic-regression").about.model
+        == "baseline logistic-regression"
+    )

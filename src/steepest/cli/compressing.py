@@ -52,6 +52,7 @@ def prune(
     if small:
         arms.append({**_arm(trained, "train", "small"), "model": small})
     result = _compared(folder, arms, out or folder.with_name(f"{folder.name}-pruned"), quiet=quiet)
+    _answers(result, [("pruned", each["name"]) for each in arms[1:]])
     _sizes(result, [each["name"] for each in arms])
 
 
@@ -89,6 +90,7 @@ def distil(
     alone = {**_arm(trained, "train", "alone"), "model": model}
     arms = [taught, alone, _arm(trained, "train", "teacher's model")]
     result = _compared(folder, arms, out or folder.with_name(f"{folder.name}-distilled"), quiet=quiet)
+    _answers(result, [("taught", each["name"]) for each in arms[1:]])
     _sizes(result, [each["name"] for each in arms])
 
 
@@ -117,12 +119,11 @@ def _arm(trained: TrainedModel, procedure: str, name: str) -> dict[str, Any]:
 
 def _small(trained: TrainedModel, sparsity: float, unit: str) -> str:
     """Return the model with narrower hidden layers that has about as many parameters as a pruned one has left."""
-    from steepest.train.smaller import narrower, widths_of, with_widths
+    from steepest.procedures.pruning import Pruning
+    from steepest.train.smaller import like_pruned
 
-    text, shape = trained.about.model, trained.about.shape
-    if unit == "neuron" and widths_of(text):  # of the shape that is left
-        return with_widths(text, [max(1, each - round(sparsity * each)) for each in widths_of(text)])
-    return narrower(text, shape, sparsity)
+    pruning = Pruning(sparsity, sparsity, unit="neuron" if unit == "neuron" else "weight")
+    return like_pruned(trained.about.model, trained.about.shape, pruning)
 
 
 def _compared(folder: Path, arms: list[dict[str, Any]], out: Path, *, quiet: bool) -> Result:
@@ -152,11 +153,17 @@ def _compared(folder: Path, arms: list[dict[str, Any]], out: Path, *, quiet: boo
     results: list[Result] = []
 
     def made(observer: Any) -> Result:
-        results.append(plan.run(out, observer=observer))
+        results.append(plan.run(out, observer=observer, earlier=folder))
         return results[0]
 
     output.show(made, out, verbose=False, quiet=quiet, as_json=False, open_=False)
     return results[0]
+
+
+def _answers(result: Result, pairs: list[tuple[str, str]]) -> None:
+    """Print what the smaller network is worth: its difference from each of the others on the test rows."""
+    for first, second in pairs:
+        line(str(result.difference(first, second)), out=True)
 
 
 def _sizes(result: Result, names: list[str]) -> None:

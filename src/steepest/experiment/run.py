@@ -62,7 +62,7 @@ from steepest.report.worded import worded
 from steepest.report.words import Subject
 from steepest.sweep.ahead import Ahead
 from steepest.sweep.arms import NOTHING_GIVEN, Objects
-from steepest.sweep.baselines import baseline_models, baseline_rows
+from steepest.sweep.baselines import baseline_models, baseline_rows, take_over
 from steepest.sweep.complete import complete as carry_out
 from steepest.sweep.crew import Crew
 from steepest.sweep.estimate import at_a_time, plan_seconds
@@ -108,6 +108,7 @@ def complete(
     given: Objects = NOTHING_GIVEN,
     *,
     yes: bool = False,
+    earlier: Folder | None = None,
 ) -> Comparison:
     """Run what the folder lacks and write everything; return the comparison.
 
@@ -118,6 +119,7 @@ def complete(
         observer: who is told.
         given: what was given as Python objects instead of texts.
         yes: begin however many runs there are.
+        earlier: of another comparison, whose fitted baselines are taken over where they are those of this one.
 
     Raises:
         FolderError: the folder belongs to other data, was begun by an earlier version of steepest, with another
@@ -134,7 +136,7 @@ def complete(
         settings = decide(experiment, source, given, observer)
         check_folder(folder, experiment, settings.dataset, settings.timed_cells)
         with folder.held():
-            return _carry_out(experiment, folder, observer, settings, started, yes=yes)
+            return _carry_out(experiment, folder, observer, settings, started, yes=yes, earlier=earlier)
 
 
 def _carry_out(
@@ -145,6 +147,7 @@ def _carry_out(
     started: float,
     *,
     yes: bool,
+    earlier: Folder | None,
 ) -> Comparison:
     """Do what :func:`complete` says, in a folder that no other process is working in."""
     # another process may have begun it in between
@@ -157,6 +160,8 @@ def _carry_out(
     folder.begin(settings.dataset.fingerprint, settings.dataset.name)
     for of, code in settings.codes:
         folder.keep_code(of, code.name, code.digest, code.sources)
+    if earlier is not None:
+        take_over(earlier, folder)
 
     dataset, metrics = settings.dataset, settings.judging.metrics
     runner = Runner(

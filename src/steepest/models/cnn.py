@@ -26,6 +26,9 @@ class CNN(nn.Module):
         hidden: width of the hidden layer; 0 for none.
         dropout: share of the hidden units that a training step leaves out.
 
+    Attributes:
+        layers_in_order: the parts that follow each other, whose channels and neurons can be pruned.
+
     Raises:
         ModelError: an option is out of its range, or the image is too small for so many stages.
 
@@ -72,6 +75,7 @@ class CNN(nn.Module):
             head.append(nn.Dropout(dropout))
         self.stages = nn.Sequential(*stages)
         self.head = nn.Sequential(*head, nn.Linear(hidden or features, shape.outputs))
+        self.layers_in_order = ("stages", "head")
 
     def forward(self, image: Tensor) -> Tensor:
         """Return outputs ``[B, outputs]`` for images ``[B, C, H, W]``."""

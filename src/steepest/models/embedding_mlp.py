@@ -50,6 +50,7 @@ class EmbeddingMLP(nn.Module):
     Attributes:
         tables: the parameter of each categorical column's embedding, by column; the column's codes are used for
             nothing else, so that it can be updated by rows.
+        layers_in_order: the parts that follow each other, whose neurons can be pruned.
 
     Example:
         >>> shape = Shape("classification", {"Block": 10, "Beat": 4}, ("Latitude",), 3)
@@ -101,6 +102,7 @@ class EmbeddingMLP(nn.Module):
             self.blocks.append(nn.Sequential(*layers))
             width = outputs
         self.head = nn.Linear(width, shape.outputs)
+        self.layers_in_order = (*(f"blocks.{i}" for i in range(len(self.blocks))), "head")
         begin_small(self.embeddings)
 
     def forward(self, categorical: Tensor, continuous: Tensor) -> Tensor:

@@ -335,6 +335,15 @@ class Folder:
                 found = record if record.key == key else found
         return found
 
+    def baselines(self) -> list[BaselineRecord]:
+        """Return the baselines that were kept and can be read, in order; a folder may have several of a name."""
+        found: list[BaselineRecord] = []
+        for event in self.journal.read():
+            with contextlib.suppress(ValueError, KeyError):  # of another version
+                if event.get("event") == "baseline":
+                    found.append(BaselineRecord.model_validate(event["record"]))
+        return found
+
     def append_baseline(self, record: BaselineRecord) -> None:
         """Append one baseline to the journal."""
         self.journal.append({"event": "baseline", "record": record.model_dump(mode="json")})

@@ -138,6 +138,21 @@ class FitJob:
         return self.how.fit(self.name, dataset)
 
 
+def take_over(earlier: Folder, folder: Folder) -> None:
+    """Keep the fits of another folder in one that lacks them: they serve where all that they depend on is the same.
+
+    Args:
+        earlier: of a finished comparison.
+        folder: of the one that is made.
+    """
+    for record in earlier.baselines():
+        files = [_rows(record), *([_arrays(record)] if record.saved else [])]
+        if folder.baseline(record.key) is None and all(map(earlier.has_tensors, files)):
+            for name in files:
+                folder.write_tensors(name, earlier.read_tensors(name))
+            folder.append_baseline(record)
+
+
 def baseline_rows(folder: Folder, record: BaselineRecord) -> dict[str, Tensor]:
     """Return what a baseline gives each test row: its ``loss``, whether it is ``correct``, values of other metrics."""
     return folder.read_tensors(_rows(record))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -15,26 +13,10 @@ from steepest.optim.roles import roles_of
 from steepest.procedures.pruning import Pruning
 from steepest.regularizers.around import held
 from steepest.rng import stream
+from steepest.train.neurons import Neurons, by_neuron, hidden_neurons
 
 Masks = dict[str, Tensor]
 """For each parameter that is pruned, 1 where a number stays and 0 where it is held at zero."""
-
-
-@dataclass(frozen=True)
-class Neurons:
-    """The hidden neurons between two layers.
-
-    Attributes:
-        into: the weight that leads into them, whose rows they are.
-        own: vectors with a number for each: biases, scales, shifts.
-        out: the weight that leads out of them, whose columns they are.
-        kept: buffers with a number for each.
-    """
-
-    into: str
-    own: tuple[str, ...]
-    out: str
-    kept: tuple[str, ...] = ()
 
 
 def prunable(model: nn.Module) -> list[str]:
@@ -60,47 +42,6 @@ def _tables(model: nn.Module) -> list[str]:
     return [name for each in declared.values() for name in ((each,) if isinstance(each, str) else each)]
 
 
-def hidden_neurons(model: nn.Module) -> list[Neurons]:
-    """Return the hidden neurons that can leave a model: those between linear layers of one ``nn.Sequential``.
-
-    What stands between the layers has to treat every neuron alone, as activations, dropout and batch norm do.
-
-    Example:
-        >>> net = nn.Sequential(nn.Linear(2, 3, bias=False), nn.BatchNorm1d(3), nn.ReLU(), nn.Linear(3, 1))
-        >>> [(each.into, each.own, each.out) for each in hidden_neurons(net)]
-        [('0.weight', ('1.weight', '1.bias'), '3.weight')]
-    """
-    found = [each for name, module in model.named_modules() for each in _between(name, module)]
-    trained = {name for name, each in model.named_parameters() if each.requires_grad}
-    return [each for each in found if {each.into, *each.own, each.out} <= trained]
-
-
-def _between(name: str, module: nn.Module) -> Iterator[Neurons]:
-    if not isinstance(module, nn.Sequential):
-        return
-    prefix = f"{name}." if name else ""
-    layers = [(f"{prefix}{key}", each) for key, each in module.named_children()]
-    places = [i for i, (_, each) in enumerate(layers) if isinstance(each, nn.Linear)]
-    for first, second in pairwise(places):
-        inside = layers[first + 1 : second]
-        if not all(isinstance(each, _ALONE) for _, each in inside):
-            continue
-        some = [layers[first], *inside]
-        own = [f"{key}.{each}" for key, one in some for each, _ in one.named_parameters()]
-        kept = [f"{key}.{each}" for key, one in inside for each, value in one.named_buffers() if value.dim()]
-        into = f"{layers[first][0]}.weight"
-        yield Neurons(
-            into, tuple(each for each in own if each != into), f"{layers[second][0]}.weight", tuple(kept)
-        )
-
-
-_ALONE = (
-    nn.Tanh, nn.ReLU, nn.GELU, nn.SiLU, nn.ELU, nn.SELU, nn.LeakyReLU, nn.Softplus, nn.Sigmoid, nn.Dropout,
-    nn.BatchNorm1d, nn.Identity,
-)  # fmt: skip
-"""Layers that treat every neuron alone, and whose parameters are vectors of them."""
-
-
 def check_prunable(model: nn.Module, pruning: Pruning) -> None:
     """Raise an ``OptionError`` if a model has nothing that is to be pruned.
 
@@ -109,12 +50,13 @@ def check_prunable(model: nn.Module, pruning: Pruning) -> None:
         Traceback (most recent call last):
         ...
         steepest.errors.OptionError: the model has no hidden neurons that can be pruned
-        Hint: prune unit=weight, or take a model of linear layers with activations between them, such as mlp.
+        Hint: prune single weights, unit=weight, or take a model whose layers follow each other: mlp, ...
     """
     if pruning.unit == "neuron" and not hidden_neurons(model):
         raise OptionError(
             "the model has no hidden neurons that can be pruned",
-            hint="prune unit=weight, or take a model of linear layers with activations between them, such as mlp.",
+            hint="prune single weights, unit=weight, or take a model whose layers follow each other: mlp, "
+            "embedding-mlp, cnn.",
         )
     if not prunable(model):
         raise OptionError(
@@ -190,14 +132,14 @@ def _of_neurons(
     if pruning.shuffled:
         kept = [_shuffled(each, seed, place) for place, each in enumerate(kept)]
     found = {
-        name: torch.ones_like(own[name].detach())
+        name: torch.ones_like(own[name].detach(), memory_format=torch.contiguous_format)
         for each in neurons
         for name in (each.into, *each.own, each.out)
     }
     for each, mask in zip(neurons, kept, strict=True):
         there = mask.to(found[each.into])
-        found[each.into] *= there[:, None]
-        found[each.out] *= there[None, :]
+        found[each.into].view(len(there), -1).mul_(there[:, None])
+        by_neuron(found[each.out], len(there)).mul_(there[None, :, None])
         for name in each.own:
             found[name] *= there
     return found
@@ -253,7 +195,8 @@ def removed_neurons(model: nn.Module, weights: Mapping[str, Tensor]) -> list[tup
     """
     found: list[tuple[Neurons, np.ndarray]] = []
     for each in hidden_neurons(model):
-        there = (weights[each.out] != 0).any(0)
+        out = by_neuron(weights[each.out], len(weights[each.into]))
+        there = (out != 0).any(2).any(0)
         if not there.any():
             there[0] = True
         found.append((each, there.nonzero().flatten().cpu().numpy()))

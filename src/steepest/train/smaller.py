@@ -7,6 +7,7 @@ import statistics
 import time
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import safetensors.torch
@@ -17,23 +18,22 @@ from steepest.components import grammar
 from steepest.data.dataset import Shape
 from steepest.models import ModelBuilder, build_model, count_parameters, registry
 from steepest.procedures.pruning import Pruning
-from steepest.train.masks import prunable, removed_neurons, zeros_by_layer
+from steepest.train.masks import masks_of, removed_neurons, zeros_by_layer
+from steepest.train.neurons import by_neuron, hidden_neurons
 from steepest.train.weights import once
+
+WIDTHS = ("channels", "hidden")
+"""The options of a model that are widths of its layers, in the order in which these follow each other."""
 
 
 def widths_of(model: str) -> tuple[int, ...]:
     """Return the widths of a model's hidden layers, if its specification has them; else nothing.
 
     Example:
-        >>> widths_of("mlp(hidden=(8, 4))"), widths_of("linear")
-        ((8, 4), ())
+        >>> widths_of("mlp(hidden=(8, 4))"), widths_of("cnn(channels=(4, 6), hidden=9)"), widths_of("linear")
+        ((8, 4), (4, 6, 9), ())
     """
-    spec = grammar.parse(model)
-    if spec.is_reference:
-        return ()
-    parameter = inspect.signature(registry.entry(spec.name).load()).parameters.get("hidden")
-    given = spec.options.get("hidden", None if parameter is None else parameter.default)
-    return tuple(int(each) for each in given) if isinstance(given, list | tuple) else ()
+    return tuple(width for each in _widths(model).values() for width in each)
 
 
 def with_widths(model: str, widths: Sequence[int]) -> str:
@@ -43,8 +43,37 @@ def with_widths(model: str, widths: Sequence[int]) -> str:
         >>> with_widths("mlp(hidden=(8, 4), norm='batch')", (2, 3))
         "mlp(hidden=(2, 3), norm='batch')"
     """
+    spec, rest, found = grammar.parse(model), list(widths), dict[str, Any]()
+    for name, before in _widths(model).items():
+        own = tuple(rest[: len(before)])
+        found[name] = own[0] if before.single else own
+        del rest[: len(before)]
+    return str(grammar.Spec(spec.name, spec.arguments, {**spec.options, **found}))
+
+
+class _Widths(tuple[int, ...]):
+    """The widths that an option gives; ``single`` where it is one number and no list."""
+
+    single = False
+
+
+class _Width(_Widths):
+    single = True
+
+
+def _widths(model: str) -> dict[str, _Widths]:
     spec = grammar.parse(model)
-    return str(grammar.Spec(spec.name, spec.arguments, {**spec.options, "hidden": tuple(widths)}))
+    if spec.is_reference or spec.name not in registry.names():
+        return {}
+    known = inspect.signature(registry.entry(spec.name).load()).parameters
+    found: dict[str, _Widths] = {}
+    for name in WIDTHS:
+        given = spec.options.get(name, known[name].default if name in known else None)
+        if isinstance(given, int) and given > 0:
+            found[name] = _Width([given])
+        elif isinstance(given, list | tuple) and given:
+            found[name] = _Widths(int(each) for each in cast("Sequence[Any]", given))
+    return found
 
 
 def without_neurons(
@@ -78,7 +107,9 @@ def without_neurons(
         places = torch.from_numpy(stay)
         for name in (neurons.into, *neurons.own, *neurons.kept):
             found[name] = found[name][places]
-        found[neurons.out] = found[neurons.out][:, places]
+        out, count = found[neurons.out], len(weights[neurons.into])
+        left_of_it = by_neuron(out, count)[:, places]
+        found[neurons.out] = left_of_it.reshape(len(out), out.shape[1] // count * len(stay), *out.shape[2:])
     wanted = {name: each.shape for name, each in build_model(smaller, shape).state_dict().items()}
     return (smaller, found) if wanted == {name: each.shape for name, each in found.items()} else None
 
@@ -121,9 +152,9 @@ def like_pruned(model: str, shape: Shape, pruning: Pruning) -> str:
         >>> like_pruned("linear", shape, Pruning(0.9, 0.9))
         ''
     """
-    if not _scaled(model, 1.0):
+    if not (widths := widths_of(model)):
         return ""
-    if pruning.unit == "neuron" and (widths := widths_of(model)):
+    if pruning.unit == "neuron" and len(hidden_neurons(build_model(model, shape))) == len(widths):
         return with_widths(model, [max(1, width - round(pruning.sparsity * width)) for width in widths])
     left = parameters_left(model, shape, pruning)
     low, high = 0, _PARTS  # the first part of the widths with at least so many parameters, and the one before
@@ -136,16 +167,15 @@ def like_pruned(model: str, shape: Shape, pruning: Pruning) -> str:
 
 
 def parameters_left(model: str | ModelBuilder, shape: Shape, pruning: Pruning) -> int:
-    """Return how many parameters of a model are left where single weights are pruned.
+    """Return how many parameters of a model are left after pruning.
 
     Example:
         >>> parameters_left("mlp(hidden=(10,))", Shape("regression", {}, ("x",), 1), Pruning(0.5, 0.0))
         26
     """
     net = build_model(model, shape)
-    own = dict(net.named_parameters())
-    *names, last = [own[name].numel() for name in prunable(net)]
-    return round(count_parameters(net) - pruning.sparsity * sum(names) - pruning.output * last)
+    held = masks_of(net, net.state_dict(), replace(pruning, shuffled=False), 0)
+    return count_parameters(net) - sum(int((each == 0).sum()) for each in held.values())
 
 
 _PARTS = 200
@@ -157,19 +187,8 @@ def _parameters(model: str, shape: Shape) -> int:
 
 
 def _scaled(model: str, share: float) -> str:
-    """Return a model with a share of the widths of its hidden layers and channels; nothing where it has none."""
-    spec = grammar.parse(model)
-    if spec.is_reference or spec.name not in registry.names():
-        return ""
-    known = inspect.signature(registry.entry(spec.name).load()).parameters
-    found: dict[str, Any] = {}
-    for name in ("hidden", "channels"):
-        given = spec.options.get(name, known[name].default if name in known else None)
-        if isinstance(given, int) and given > 0:
-            found[name] = max(1, round(share * given))
-        elif isinstance(given, list | tuple) and given:
-            found[name] = tuple(max(1, round(share * int(each))) for each in cast("Sequence[Any]", given))
-    return str(grammar.Spec(spec.name, spec.arguments, {**spec.options, **found})) if found else ""
+    """Return a model with a share of the widths of its layers."""
+    return with_widths(model, [max(1, round(share * width)) for width in widths_of(model)])
 
 
 def what_is_left(net: nn.Module) -> str:

@@ -41,6 +41,10 @@ def prune(
 
     The control of equal length is ``train``: as many steps without pruning.
 
+    Hidden neurons are pruned where layers follow each other: in an ``nn.Sequential``, so in ``mlp``, in
+    ``embedding-mlp``, and as channels of convolutions in ``cnn``. A model of your own says so by ``layers_in_order``,
+    a tuple of the names of its parts. They leave the saved model of ours, whose widths are then those that are left.
+
     Args:
         sparsity: share of the weights, or of the hidden neurons, that are 0 in the end, from 0 to below 1.
         steps: prunings, each followed by an equal part of the rest of the length.
