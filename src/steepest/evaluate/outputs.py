@@ -39,10 +39,23 @@ def batch_size_for(model: nn.Module, inputs: tuple[Tensor, ...]) -> int:
     """
     if len(inputs[0]) <= SMALLEST:
         return SMALLEST
-    few, more = (_returned(model, tuple(each[:rows] for each in inputs)) for rows in (2, 4))
     allowed = CPU_BYTES if inputs[0].device.type == "cpu" else TEMPORARY_BYTES
-    most = allowed // max(1, (more - few) // 2)
+    most = allowed // bytes_of_a_row(model, inputs)
     return min(LARGEST, max(SMALLEST, 1 << max(0, most.bit_length() - 1)))
+
+
+def bytes_of_a_row(model: nn.Module, inputs: tuple[Tensor, ...]) -> int:
+    """Return how many bytes the operations of a call return for a row, together, at least 1.
+
+    Args:
+        model, inputs: as for :func:`batch_size_for`, of 4 rows at least.
+
+    Example:
+        >>> bytes_of_a_row(nn.Sequential(nn.Linear(8, 6), nn.ReLU()), (torch.zeros(4, 8),))
+        48
+    """
+    few, more = (_returned(model, tuple(each[:rows] for each in inputs)) for rows in (2, 4))
+    return max(1, (more - few) // 2)
 
 
 class _Counted(TorchFunctionMode):

@@ -130,7 +130,7 @@ def contours(found: Slice) -> Figure:
         "text": _hover(found),
         "hovertemplate": "(%{x:.3~g}, %{y:.3~g})<br>loss <b>%{text}</b><extra></extra>",
         "colorbar": {
-            "orientation": "h", "thickness": 9, "len": 1.0, "x": 0.5, "xanchor": "center", "y": 1.0,
+            "orientation": "h", "thickness": 9, "len": 1.0, "x": 0.5, "xanchor": "center", "y": 1.02,
             "yanchor": "bottom", "ypad": 2, "outlinewidth": 0, "tickmode": "array", **_ticks(drawn, 6),
             "tickfont": {"color": soft, "size": 11},
         },
@@ -227,7 +227,7 @@ def surface(found: Slice) -> Figure:
         "xaxis": {**axis, "title": {"text": "α", **titled}},
         "yaxis": {**axis, "title": {"text": "β", **titled}},
         "zaxis": {**axis, "title": {"text": "loss", **titled}, "tickmode": "array", **_ticks(drawn, 6)},
-        "camera": {"eye": {"x": 1.35, "y": -1.45, "z": 0.95}, "center": {"x": 0, "y": 0, "z": -0.12}},
+        "camera": {"eye": {"x": 1.5, "y": -1.65, "z": 1.05}, "center": {"x": 0, "y": 0, "z": -0.12}},
         "aspectratio": {"x": 1, "y": 1, "z": 0.75},
         "dragmode": "turntable",
     }
@@ -274,7 +274,7 @@ def line(found: Slice) -> Figure:
                 "x": [float(trail.points[0, 0])],
                 "y": [drawn.of(loss)],
                 "text": [safe(trail.name, 30)],
-                "textposition": "top right" if slot == 0 else "top left",
+                "textposition": _beside(found, trail, slot),
                 "textfont": {"color": theme.SURFACES["ink"][0], "size": 12},
                 "marker": {"color": colour, "size": 10},
                 "hovertemplate": f"{safe(trail.name)}: loss <b>{value(loss)}</b><extra></extra>",
@@ -286,6 +286,15 @@ def line(found: Slice) -> Figure:
     layout["yaxis"] |= {"tickmode": "array", **_ticks(drawn, 8)}
     layout["margin"]["t"] = 26
     return {"data": data, "layout": layout}
+
+
+def _beside(found: Slice, trail: Trail, slot: int) -> str:
+    """Return where the name of an end of a line is out of the way of the curve: between the ends, or else below it."""
+    places = np.flatnonzero(found.alphas == trail.points[0, 0])
+    step = 1 if slot == 0 else -1
+    inside = found.losses[0][np.clip(places + 3 * step, 0, found.alphas.size - 1)]
+    rises = bool((inside > found.losses[0][places]).any())
+    return f"{'bottom' if rises else 'top'} {'right' if slot == 0 else 'left'}"
 
 
 def _at(found: Slice, alpha: float) -> float | None:

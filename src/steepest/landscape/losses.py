@@ -18,6 +18,7 @@ from steepest.data.dataset import Part
 from steepest.errors import OptionError
 from steepest.evaluate.outputs import batch_size_for
 from steepest.landscape.plane import Plane, Points
+from steepest.landscape.stacked import StackedLosses
 from steepest.landscape.stored import StoredRun
 from steepest.train.problem import SupervisedProblem
 from steepest.train.statistics import estimated, has_statistics
@@ -68,13 +69,40 @@ class PlaneLosses:
                 "statistics of batch norm can be interpolated between two runs only",
                 hint="name another run with --to, or take --statistics held or estimated.",
             )
-        self.problem, self.plane, self.statistics = problem, plane, statistics
+        self.problem, self.plane, self.part, self.statistics = problem, plane, part, statistics
         self.buffers = {name: each.detach().clone() for name, each in problem.model.named_buffers()}
         self.batches = list(batches_of(problem, part))
+        self._stacked: StackedLosses | Literal[False] | None = None
 
     def many(self, points: Points) -> NDArray[np.float64]:
-        """Return the losses at points ``[c, 2]``, ``[c]``."""
+        """Return the losses at points ``[c, 2]``, at most a chunk of them, ``[c]``.
+
+        They are computed together where the network can be traced and its losses at two of the points are those of the
+        module itself; else one after the other.
+        """
+        if self._stacked is None:
+            self._stacked = self._together(points)
+        if isinstance(self._stacked, StackedLosses):
+            return self._stacked.many(points)
         return np.array([self.at(float(alpha), float(beta)) for alpha, beta in points])
+
+    def _together(self, points: Points) -> StackedLosses | Literal[False]:
+        """Return what computes the losses of a chunk together; False where that is not possible or not right."""
+        if self.statistics == "estimated":
+            return False
+        try:
+            found = StackedLosses(
+                self.problem, self.plane, self.part, self.statistics == "interpolated", CHUNK
+            )
+            some = found.many(points)
+        except Exception:  # whatever a network of the user's own does that cannot be traced
+            return False
+        digits = 1e-10 if self.plane.origin.dtype == torch.float64 else 1e-4
+        for place in {0, len(points) // 2}:
+            alone = self.at(*points[place])
+            if not np.allclose(some[place], alone, rtol=digits, atol=digits, equal_nan=True):
+                return False
+        return found
 
     def at(self, alpha: float, beta: float = 0.0) -> float:
         """Return the loss at a point."""
@@ -89,7 +117,7 @@ class PlaneLosses:
         with torch.no_grad():
             total = 0.0
             for batch, share in self.batches:
-                outputs = self.problem.outputs_at(batch, {**weights, **buffers})
+                outputs = torch.func.functional_call(self.problem.model, {**weights, **buffers}, batch.inputs)
                 total += share * float(self.problem.batch_loss(outputs, batch))
         return total
 

@@ -66,6 +66,7 @@ def render(found: Slice) -> str:
         sentence=found.sentence,
         remarks=found.lines,
         drawn=drawn,
+        trails=[] if found.plane.is_line else [each.name for each in found.plane.trails],
         log=figures.heights(found.losses).log,
         loss=found.said.loss,
         style=Markup(style()),
