@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from steepest.report.usage import snippets
+from pathlib import Path
+
+from steepest.report.usage import SEE_WHY, snippets, usage
+from tests.report.test_text import small
 
 
 def test_images_are_predicted_from_a_folder():
@@ -17,3 +20,16 @@ def test_a_source_of_the_users_own_is_named_again():
         command.value == "steepest predict runs/p new.npz --out predictions.parquet --source mine.py:Arrays"
     )
     assert 'st.load("runs/p", source="mine.py:Arrays")' in python.value
+
+
+def test_the_loss_around_a_network_is_offered_where_a_command_can_name_it():
+    result = small().model_copy(update={"recommended": "adam", "winner": "adam"})
+    offered = [
+        {each.label: each.value for each in usage(Path("runs/x y"), result, model)}.get(SEE_WHY)
+        for model in ("linear", "nets.py:Net(width=3)", "callable nets:build")
+    ]
+    assert offered == [
+        "steepest landscape 'runs/x y'",
+        "steepest landscape 'runs/x y' --model 'nets.py:Net(width=3)'",
+        None,
+    ]

@@ -27,6 +27,7 @@ from steepest.objectives.target import target_of
 from steepest.prediction.model import TrainedModel
 from steepest.record.schema import BaselineRecord
 from steepest.record.store import Folder
+from steepest.report.usage import SEE_WHY
 from steepest.sweep.baselines import Fitting, baseline_rows, save_baselines
 from tests.conftest import churn_table
 
@@ -339,4 +340,5 @@ def test_folders_without_a_recommendation_use_the_network(tmp_path: Path) -> Non
     assert [each.label for each in load_comparison(Folder(tmp_path)).use] == [
         *OFFERED,
         "predictions of the test rows",
+        SEE_WHY,
     ]

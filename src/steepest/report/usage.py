@@ -10,6 +10,7 @@ from steepest.components import grammar
 from steepest.data.dataset import Task, has_classes
 from steepest.record.store import TEST_PREDICTIONS, command
 
+SEE_WHY = "see why: the training loss around the network"
 INSTEAD = ", the best network instead"
 
 
@@ -43,6 +44,10 @@ def usage(folder: Path, comparison: Comparison, model: str | None, *, predicted:
         found.append(
             Fact(label=f"predictions of {comparison.results_on}", value=f"{where}/{TEST_PREDICTIONS}")
         )
+    if saved == "model" and model is not None and not model.startswith("callable "):
+        again = ["--model", model] if grammar.parse(model).is_reference else []
+        again += ["--source", comparison.own_source] if comparison.own_source else []
+        found.append(Fact(label=SEE_WHY, value=command("landscape", where, *again)))
     return found
 
 
