@@ -19,6 +19,8 @@ from steepest.sweep.plan import Setup
 
 ENOUGH_STEPS = 1000
 """Runs of less than an epoch say something about optimizers from so many steps on."""
+ENOUGH_SEEDS = 5
+"""With fewer, an interval over seeds is too wide to say that a network is no better than a constant."""
 TUNING_FAILED = "tuning failed"
 """The flag of a row whose optimizer is better at its library default rate."""
 CONSTANTS = ("majority", "mean")

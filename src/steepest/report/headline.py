@@ -12,8 +12,9 @@ from steepest.compare.result import Metric, Row
 from steepest.recipe import SUBJECTS
 from steepest.report.advice import another, best_baseline, better_but_undetected, use_baseline, use_either
 from steepest.report.case import HeadlineCase, based_on, before
-from steepest.report.claims import corrected, mistuned, reserved, said_once, too_short
+from steepest.report.claims import mistuned, reserved, said_once, too_short
 from steepest.report.digits import digits
+from steepest.report.unbeaten import unbeaten
 from steepest.report.words import Subject, capital, cell_text, listed
 
 
@@ -217,20 +218,8 @@ def _silence(case: HeadlineCase) -> list[str]:
         said.append(f"Most runs were best before their first step, {nothing}.")
     constant = next((row for row in case.baselines if row.name == limits.unbeaten), None)
     if constant is not None:
-        none = "No network" if case.rivals else "The network"
-        is_better = "beats" if case.rivals else "does not beat"
-        so = "" if said or not case.rivals else f", {nothing}"
-        found = case.to(constant)
-        after = corrected([found]) if found else ""
-        said.append(
-            f"{none} {is_better} the {_constant(constant)} ({case.metric.title} {case.value(constant)}) by a "
-            f"detectable difference{after}{so}."
-        )
+        said += unbeaten(case, constant, so=not said)
     return said
-
-
-def _constant(row: Row) -> str:
-    return f"{row.name} baseline" if row.name == "mean" else row.name
 
 
 def _mistuned(case: HeadlineCase) -> list[str]:
