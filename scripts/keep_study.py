@@ -1,6 +1,7 @@
 """Keep the answers of finished studies for the documentation: python scripts/keep_study.py runs/dropout …
 
-Each becomes ``docs/studies/NAME.json``: size, data, answer and checks. ``scripts/write_reference.py`` shows them.
+Each becomes ``docs/studies/NAME.json`` (``NAME-full.json`` for the published size): the answer in today's words and its
+checks, with version, date, machine, images and a hash of the arms. ``scripts/write_reference.py`` shows them.
 """
 
 from __future__ import annotations
@@ -9,19 +10,22 @@ import json
 import sys
 from pathlib import Path
 
-from steepest.api import Result
+from steepest.studies.base.identity import kept_answer
+from steepest.studies.base.making import finished
 
 KEPT = Path(__file__).parent.parent / "docs" / "studies"
 
 
-def keep(folder: str) -> Path:
-    """Write the answer of a study's folder and return the file."""
-    found = Result.load(folder).comparison.study
-    if found is None:
-        raise SystemExit(f"{folder} holds no finished study")
-    KEPT.mkdir(exist_ok=True)
-    path = KEPT / f"{found.name}.json"
-    kept = found.model_dump(include={"name", "size", "data", "answer", "checks"})
+def keep(folder: str, to: Path = KEPT) -> Path:
+    """Write the answer of a study's folder and return the file.
+
+    Raises:
+        FolderError: the folder holds no finished study.
+    """
+    finished(folder)  # in today's words
+    kept = kept_answer(folder)
+    to.mkdir(exist_ok=True)
+    path = to / f"{kept['name']}{'' if kept['size'] == 'default' else '-' + kept['size']}.json"
     path.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
 

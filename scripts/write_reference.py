@@ -358,9 +358,10 @@ def write_studies() -> str:
             for size in ("quick", "default", "full")
         ]
         about = f"{made.question}\n\nPublished: {made.source}."
-        kept = ROOT / "docs" / "studies" / f"{entry.name}.json"
-        if kept.is_file():
-            about += f"\n\n{_answer(json.loads(kept.read_text(encoding='utf-8')))}"
+        for size in ("", "-full", "-quick"):
+            kept = ROOT / "docs" / "studies" / f"{entry.name}{size}.json"
+            if kept.is_file():
+                about += f"\n\n{_answer(json.loads(kept.read_text(encoding='utf-8')))}"
         text.append(f"## `{entry.name}`\n\n{about}\n\n{table(('size', 'minutes', 'Tflop'), budgets)}")
     return "\n\n".join(text)
 
@@ -370,7 +371,12 @@ def _answer(kept: dict[str, Any]) -> str:
     size = "" if kept["size"] == "default" else f" --{kept['size']}"
     odd = [each for each in kept["checks"] if not each["passed"]]
     failed = "".join(f" A check does not hold: {each['what']} ({each['found']})." for each in odd)
-    return f"**{kept['answer']}**{failed}\n\nFrom `steepest study {kept['name']}{size}`, on {kept['data']}."
+    made = kept["made"]
+    machine = f" ({made['machine']})" if "machine" in made else ""
+    return (
+        f"**{kept['answer']}**{failed}\n\nFrom `steepest study {kept['name']}{size}`, on {kept['data']}: steepest "
+        f"{made['steepest']}, {made['date']}{machine}."
+    )
 
 
 def write_configuration() -> str:

@@ -213,8 +213,7 @@ class Plan:
         Raises:
             FolderError: the folder belongs to another experiment.
         """
-        text = preview(self.experiment, self.table, self._folder(out), observer or Observer(), self.given)
-        return Preview(text)
+        return preview(self.experiment, self.table, self._folder(out), observer or Observer(), self.given)
 
     def run(
         self,

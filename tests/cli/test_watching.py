@@ -107,6 +107,8 @@ def test_numbers_have_no_calibration_and_the_report_says_why(tmp_path: Path) -> 
     page = (out / "report.html").read_text()
     assert "Calibration is not measured: number has no classes" in page
     assert "--watch all records them" in page
+    assert 'id="watching"' not in page  # nothing was watched: a line, and no card
+    assert 'href="#watching"' not in page
     failed = CliRunner().invoke(
         app, ["predict", str(out / "model"), str(tmp_path / "table.csv"), "--calibrate"]
     )

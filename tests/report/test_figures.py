@@ -8,15 +8,18 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import pytest
 
 from steepest.compare.differences import standings
 from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.result import Comparison, Effect, Metric, Row
+from steepest.record.schema import ReliabilityBins
 from steepest.report import contrasts, figures, results, theme, view
 from steepest.report.digits import from_winner
 from steepest.report.html import render_html
+from steepest.report.watched import joined
 from tests.report.example import EXAMPLES, LOG_LOSS, SCORES, crimes, nasty
 
 DRAW: dict[str, Callable[[Comparison], figures.Figure]] = {
@@ -91,6 +94,30 @@ def test_seed_bands_hold_the_mean_and_diverged_rates_are_shown() -> None:
         assert all(a <= b <= c for a, b, c in zip(low["y"], mean["y"], high["y"], strict=True))
     crosses = [each for each in figures.rates(crimes())["data"] if each["marker"]["symbol"] == "x-thin"]
     assert {each["meta"]["name"] for each in crosses} == {"sgd", "momentum", "nesterov"}
+
+
+def test_a_page_says_whose_line_ends_where_the_first_run_stopped() -> None:
+    result = crimes()
+    first, *rest = result.curves
+    assert "stopped. “Close”" not in render_html(result)
+    cut = result.model_copy(update={"curves": [first.model_copy(update={"cut": True}), *rest]})
+    assert f"The line of {first.name} ends where the first of its runs stopped." in render_html(cut)
+
+
+def test_marks_of_a_reliability_diagram_have_enough_rows_and_lose_none() -> None:
+    draw = np.random.default_rng(0)
+    rows = [float(each) for each in draw.integers(0, 30, 15)]
+    confidence = [(i + 0.5) / 15 if n else math.nan for i, n in enumerate(rows)]
+    right = [draw.random() if n else math.nan for n in rows]
+    found = joined(ReliabilityBins(rows=rows, confidence=confidence, accuracy=right), 50)
+    assert min(found.rows) >= 50
+    assert sum(found.rows) == sum(rows)
+    assert found.confidence == sorted(found.confidence)
+    for mine, values in ((found.confidence, confidence), (found.accuracy, right)):
+        total = sum(n * each for n, each in zip(rows, values, strict=True) if n)
+        assert sum(n * each for n, each in zip(found.rows, mine, strict=True)) == pytest.approx(total)
+    few = joined(ReliabilityBins(rows=[0.0, 3.0], confidence=[math.nan, 0.8], accuracy=[math.nan, 1.0]), 50)
+    assert (few.rows, few.accuracy) == ([3.0], [1.0])
 
 
 def test_confusion_rows_are_shares_of_the_true_class() -> None:

@@ -16,22 +16,26 @@ from scipy import stats
 
 from steepest.api import Result
 from steepest.cli import main
-from steepest.compare.studied import Check, Drawing, FigureLine
+from steepest.compare.studied import Check, Drawing, FigureLine, StudyRow
 from steepest.data.catalog import SOURCES, places
 from steepest.data.variants import Variant
 from steepest.errors import FolderError, UnknownNameError
 from steepest.experiment.given import Arm
 from steepest.record.store import STUDY
 from steepest.report.html import render_html
+from steepest.report.studied import ArmTable
 from steepest.studies import plan_study, registry, study
 from steepest.studies.base.data import StudyData, kept_images
 from steepest.studies.base.folder import read_study
 from steepest.studies.base.found import Found, StudyColumn, gaps, mean_text
+from steepest.studies.base.identity import kept_answer
 from steepest.studies.base.making import StudyPlan, finished, planned
 from steepest.studies.base.notebook import notebook
 from steepest.studies.base.study import MAIN, SIZES, Answer, Comparing, Size, Study, StudyArm
 from steepest.studies.base.watching import CURVATURE, FITTED, LOSS, MEMORISED, NORM_1, NORM_2, RIGHT, WRONG
 from steepest.sweep.observer import Observer
+from steepest.version import version
+from steepest.wording import plain_text
 
 CASES = {
     "all-together": 16,
@@ -67,7 +71,7 @@ def test_a_study_keeps_its_budget(name: str, size: str) -> None:
     assert 0 < found.tflop <= says["tflop"] <= MOST[size][1]
     assert says["minutes"] <= MOST[size][0]
     assert found.data.text in str(found)
-    for of, comparing in found.study.comparisons(found.size).items():
+    for of, comparing in found.study.comparisons(found.size, found.data).items():
         names = [each.arm.name for each in comparing.arms]
         assert all(names)
         assert sorted(arm.name for arm in found.plans[of].arms) == sorted(names)
@@ -91,7 +95,8 @@ class Small(Study):
         "more": "They help: {gap}.",
     }
 
-    def comparisons(self, size: Size) -> Mapping[str, Comparing]:
+    def comparisons(self, size: Size, data: StudyData) -> Mapping[str, Comparing]:
+        del data
         arms = [
             StudyArm(Arm(optimizer="momentum(lr=0.05)", labels=labels, name=name), "published")
             for name, labels in (("clean", "none"), ("shuffled", "shuffle(draw=run)"))
@@ -186,6 +191,60 @@ def test_a_study_is_an_ordinary_folder_whose_report_begins_with_the_answer(made)
     assert kept["data"]["source"] == "digits"
     assert kept["data"]["digest"] in kept["data"]["file"]
     assert (made.result.path / "short" / "report.html").is_file()
+
+
+def test_a_kept_answer_says_what_it_was_made_with(made):
+    """The hash of the folder is that of the plan."""
+    kept = kept_answer(made.result.path)
+    assert kept["answer"] == made.sentence
+    assert kept["made"]["arms"] == planned(Small(), "quick").arms_hash
+    assert kept["made"]["steepest"] == version()
+    assert "core" in kept["made"]["machine"]
+    assert kept["made"]["images"] == {"digest": made.found.data.digest, "pixels": 64}
+    assert made.result.path.as_posix() not in json.dumps(kept)
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_no_number_of_a_table_of_arms_is_cut(made, width):
+    cells = ["−13.7 ±14.8", "100.0", "64.5 ±10.4", "1234.5", "0.01 ±0.02"]
+    heads = [
+        "in-sample, %",
+        "new images, %",
+        "new images, best weights, %",
+        "compressed, kB",
+        "1,000 images, ms",
+    ]
+    rows = [
+        StudyRow(name=name, way=way, part=part, cells=cells)
+        for name, way, part in (
+            ("a network with a name of many words", "published", ""),
+            ("many: none", "corrected", "many"),
+            ("many: 1/4: low rank", "corrected", "many"),
+        )
+    ]
+    lines = plain_text(
+        ArmTable(made.studied.model_copy(update={"columns": heads, "rows": rows})), width
+    ).splitlines()
+    assert max(map(len, lines)) <= width
+    text = " ".join(lines)
+    for cell in cells:
+        assert text.count(cell) == 3
+    assert text.count(" rank") == sum(each.split()[:1] == ["arm"] for each in lines)
+    if width == 200:
+        assert sum(each.split()[:1] == ["arm"] for each in lines) == 1
+        assert [each.strip() for each in lines if each.strip() == "many"] == ["many"]
+
+
+def test_a_dry_run_says_how_long_a_study_takes(made, tmp_path):
+    """Nothing is written, and finished runs take no time."""
+    made_of = planned(Small(), "quick")
+    told = made_of.preview(tmp_path / "new")
+    assert told.seconds > 0
+    assert told.startswith(str(made_of))
+    assert "time   about " in told.splitlines()[-1]
+    assert not (tmp_path / "new").exists()
+    again = made_of.preview(made.result.path)
+    assert again.seconds < told.seconds
 
 
 def test_a_study_goes_on_and_repeats_nothing(made):

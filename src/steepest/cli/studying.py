@@ -55,7 +55,8 @@ def study(
         bool,
         _flag(
             "--dry-run",
-            help="Print what is compared and how much work it is; train nothing (images may be downloaded).",
+            help="Print what is compared, how much work it is and how long it takes here, from some timed steps; train "
+            "nothing (images may be downloaded).",
         ),
     ] = False,
     notebook: Annotated[
@@ -93,7 +94,7 @@ def study(
     planned = plan_study(name, size, out)
     if dry_run:
         _check_alone("--dry-run", as_json=as_json, open_=open_, verbose=verbose)
-        console(out=True).print(str(planned), markup=False, highlight=False)
+        console(out=True).print(planned.preview(out), markup=False, highlight=False)
         return
     _made(planned, out, as_json=as_json, open_=open_, quiet=quiet, verbose=verbose)
 

@@ -243,6 +243,7 @@ def band(evidence: Evidence, arm: PlannedArm) -> Band:
         low=values.min(0).tolist(),
         high=values.max(0).tolist(),
         reported=[_reported(record, evidence.metric) for record in records if not record.failed],
+        cut=any(len(record.curve) > length for record in records),
     )
 
 

@@ -167,7 +167,8 @@ class Band(Frozen):
     """A curve over seeds of one optimizer: mean, lowest and highest value by step, epoch, seconds and gradients.
 
     ``reported`` are the evaluations whose weights its runs report, which are the best on validation where rows are held
-    out; empty in folders of earlier versions.
+    out; empty in folders of earlier versions. ``cut`` says whether the curve ends where the first of its runs stopped,
+    before others.
     """
 
     name: str
@@ -180,6 +181,7 @@ class Band(Frozen):
     low: list[float]
     high: list[float]
     reported: list[Reported] = Field(default_factory=list)
+    cut: bool = False
 
 
 class RateEstimate(Estimate):

@@ -16,7 +16,8 @@ class StudyRow(Frozen):
     """One arm of a study.
 
     Attributes:
-        name: its title in the comparison.
+        name: its title in the comparison, behind the name of that where it is not the study's own.
+        part: the name of that comparison.
         way: how it is trained.
         cells: a text for each column.
     """
@@ -24,6 +25,12 @@ class StudyRow(Frozen):
     name: str
     way: Way
     cells: list[str]
+    part: str = ""
+
+    @property
+    def title(self) -> str:
+        """Its title in the comparison."""
+        return self.name.removeprefix(f"{self.part}: ") if self.part else self.name
 
 
 class Beside(Frozen):

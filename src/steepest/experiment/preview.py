@@ -19,7 +19,7 @@ from steepest.recipe import Experiment
 from steepest.record.store import Folder
 from steepest.report.progress import callbacks_text, eager_text, plan_text, rows_text, steps_text
 from steepest.sweep.arms import NOTHING_GIVEN, Objects
-from steepest.sweep.estimate import at_a_time
+from steepest.sweep.estimate import at_a_time, plan_seconds
 from steepest.sweep.expected import expected_runs
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Setup
@@ -30,9 +30,18 @@ MOST_NAMED = 12
 
 
 class Preview(str):
-    """The lines of a plan, which a notebook and an interpreter show as lines."""
+    """The lines of a plan, which a notebook and an interpreter show as lines.
 
-    __slots__ = ()
+    Attributes:
+        seconds: that what is to come is expected to take, besides compiling and baselines; None where a pilot decides.
+    """
+
+    seconds: float | None
+
+    def __new__(cls, text: str, seconds: float | None = None) -> Preview:
+        made = super().__new__(cls, text)
+        made.seconds = seconds
+        return made
 
     def __repr__(self) -> str:
         return str(self)
@@ -43,7 +52,7 @@ class Preview(str):
 
 def preview(
     experiment: Experiment, source: Source, folder: Folder, observer: Observer, given: Objects = NOTHING_GIVEN
-) -> str:
+) -> Preview:
     """Return the plan as lines; some steps are timed, nothing is trained to an end and nothing is written.
 
     Args:
@@ -77,7 +86,7 @@ def _arms(setup: Setup) -> list[str]:
 
 def _preview(
     experiment: Experiment, source: Source, folder: Folder, observer: Observer, given: Objects
-) -> str:
+) -> Preview:
     started = time.perf_counter()
     experiment, given = joined(folder, experiment, given, observer, source)
     experiment, source = with_tuning_rows(folder, experiment, source, given, observer)
@@ -110,4 +119,5 @@ def _preview(
     count = len(expected_runs(setup, history))
     if count > MANY_RUNS:
         lines.append(f"begin  only with --yes (yes=True): {count:,} runs are more than {MANY_RUNS:,}")
-    return "\n".join(lines)
+    seconds = plan_seconds(setup, cells, history) if known else None
+    return Preview("\n".join(lines), seconds)

@@ -105,6 +105,7 @@ def render_html(comparison: Comparison) -> str:
         by_user=rated.lines(comparison),
         watched_buttons=[(key, text) for key, text in watched.TITLES.items() if f"watched-{key}" in drawn],
         watched_head=watched_head,
+        mark_rows=watched.MARK_ROWS,
         watched_lines=watched_lines,
         layer_buttons=[(key, text) for key, text in watched.TITLES.items() if f"layers-{key}" in drawn],
         layered=watched.winner_of(comparison),

@@ -341,6 +341,7 @@ def _band(frame: pl.DataFrame, name: str, metric: Metric, split: str) -> Band | 
         mean=numbers("mean"),
         low=numbers("low"),
         high=numbers("high"),
+        cut=bool((mine["step"] > points["step"][-1]).any()),
     )
 
 

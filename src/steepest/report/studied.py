@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from rich.console import Group, RenderableType
+from collections.abc import Sequence
+from textwrap import wrap
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -16,24 +20,89 @@ WORDS = {"published": "as published", "corrected": "corrected", "tuned": "tuned"
 """What the ways in which arms are trained are called."""
 
 
+TRAINED = "trained"
+"""The head of the column of the ways in which arms are trained."""
+LEAST_ARM = 12
+"""Columns of text that the names of arms have at least."""
+
+
+class ArmTable:
+    """The arms of a study, in as many tables one below the other as the terminal needs: no number is cut.
+
+    Args:
+        found: the study.
+    """
+
+    def __init__(self, found: Studied) -> None:
+        self.found = found
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        heads, rows = list(self.found.columns), [list(row.cells) for row in self.found.rows]
+        if len({row.way for row in self.found.rows}) > 1:
+            heads = [TRAINED, *heads]
+            rows = [[WORDS[row.way], *cells] for row, cells in zip(self.found.rows, rows, strict=True)]
+        widths = [
+            max(*map(len, head.split()), *(len(cells[place]) for cells in rows))
+            for place, head in enumerate(heads)
+        ]
+        names = [("  " if row.part else "") + row.title for row in self.found.rows]
+        longest = max(map(len, names))
+        for some in _that_fit(widths, options.max_width - min(longest, LEAST_ARM)):
+            if some.start:
+                yield Text()
+            table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim", pad_edge=False)
+            arm, *shown = _level([["arm"], *(wrap(heads[place], widths[place]) for place in some)])
+            room = options.max_width - sum(widths[place] + 1 for place in some) - 1
+            table.add_column(arm, width=min(longest, max(room, LEAST_ARM)), overflow="fold")
+            for place, head in zip(some, shown, strict=True):
+                justify = "left" if heads[place] == TRAINED else "right"
+                table.add_column(head, justify=justify, width=widths[place], no_wrap=True)
+            part = ""
+            for row, cells in zip(self.found.rows, rows, strict=True):
+                if row.part != part:
+                    part = row.part
+                    table.add_row(Text(part, style="bold"))
+                name = Padding(row.title, (0, 0, 0, 2)) if part else row.title
+                table.add_row(name, *(Text(cells[place]) for place in some))
+            yield table
+
+
+def _level(heads: Sequence[Sequence[str]]) -> list[str]:
+    """Return heads of several lines that end on the same one.
+
+    Example:
+        >>> _level([["file,", "kB"], ["epochs"]])
+        ['file,\\nkB', '\\nepochs']
+    """
+    most = max(map(len, heads))
+    return ["\n" * (most - len(each)) + "\n".join(each) for each in heads]
+
+
+def _that_fit(widths: Sequence[int], room: int) -> list[range]:
+    """Return runs of columns that are no wider than there is room for, with a blank before each of them.
+
+    Example:
+        >>> _that_fit([5, 5, 5], 12), _that_fit([5, 50, 5], 12)
+        ([range(0, 2), range(2, 3)], [range(0, 1), range(1, 2), range(2, 3)])
+    """
+    found, start, used = [], 0, 0
+    for place, width in enumerate(widths):
+        if place > start and used + width + 1 > room:
+            found.append(range(start, place))
+            start, used = place, 0
+        used += width + 1
+    return [*found, range(start, len(widths))]
+
+
 def study_text(found: Studied) -> RenderableType:
     """Return a study for a terminal: the arms, published beside measured numbers, the checks, and the answer."""
-    arms = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
-    arms.add_column("arm", overflow="fold")
     ways = {row.way for row in found.rows}
-    if len(ways) > 1:
-        arms.add_column("trained", style="dim")
-    for head in found.columns:
-        arms.add_column(head, justify="right", overflow="fold")
-    for row in found.rows:
-        cells = [Text(each, no_wrap=True) for each in row.cells]
-        arms.add_row(row.name, *([WORDS[row.way]] if len(ways) > 1 else []), *cells)
     trained = f"; all arms {WORDS[next(iter(ways))]}" if len(ways) == 1 else ""
     parts: list[RenderableType] = [
         Text(found.question, style="bold"),
         Text(f"{found.data}{trained}", style="dim"),
         Text(),
-        arms,
+        ArmTable(found),
     ]
     if found.beside:
         beside = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")

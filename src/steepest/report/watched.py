@@ -22,6 +22,9 @@ TITLES = {"gap": "gap", "losses": "both", "l2": "L2", "l1": "L1", "gradient": "g
 MOST_LAYERS = 12
 """Parameters that have a line; of more, the largest ones."""
 
+MARK_ROWS = 50
+"""Rows of all runs together that a mark of the reliability diagram has at least."""
+
 MOST_NAMED = 6
 """Arms whose epoch the terminal names."""
 
@@ -277,6 +280,42 @@ def _layers(arm: ArmWatched, key: str) -> Figure:
     return {"data": traces, "layout": layout}
 
 
+def joined(bins: ReliabilityBins, least: float = MARK_ROWS) -> ReliabilityBins:
+    """Return bins of at least so many rows: a bin of fewer is one with its upper neighbours, the last with its lower.
+
+    Where a few rows decide it, the share that is right jumps from bin to bin by chance.
+
+    Args:
+        bins: from low to high confidence; some may be empty.
+        least: rows of all runs together.
+
+    Example:
+        >>> rows, right = [0, 4, 6, 90, 1], [math.nan, 0, 1, 0.8, 1]
+        >>> few = joined(ReliabilityBins(rows=rows, confidence=[math.nan, 0.5, 0.6, 0.8, 0.9], accuracy=right), 10)
+        >>> few.rows, [round(each, 2) for each in few.accuracy]
+        ([10.0, 91.0], [0.6, 0.8])
+    """
+    groups: list[list[int]] = []
+    size = math.inf
+    for place, rows in enumerate(bins.rows):
+        if rows <= 0:
+            continue
+        if size >= least:
+            groups.append([])
+            size = 0.0
+        groups[-1].append(place)
+        size += rows
+    if size < least and len(groups) > 1:
+        last = groups.pop()
+        groups[-1] += last
+    rows = [sum(bins.rows[i] for i in group) for group in groups]
+
+    def of(values: Sequence[float]) -> list[float]:
+        return [sum(bins.rows[i] * values[i] for i in some) / n for some, n in zip(groups, rows, strict=True)]
+
+    return ReliabilityBins(rows=rows, confidence=of(bins.confidence), accuracy=of(bins.accuracy))
+
+
 def _reliability(comparison: Comparison, bins: dict[str, ReliabilityBins]) -> Figure:
     """Return accuracy by confidence with the diagonal, and below it the share of rows in each bin."""
     styles, shown = theme.styles(comparison), meta_of(comparison)
@@ -294,22 +333,22 @@ def _reliability(comparison: Comparison, bins: dict[str, ReliabilityBins]) -> Fi
     ]
     for name, each in bins.items():
         style, total = styles[name], sum(each.rows)
-        kept = [i for i, rows in enumerate(each.rows) if rows > 0]
+        marks = joined(each)
         common: Figure = {"type": "scatter", "meta": shown(name), "legendgroup": name, "showlegend": False}
-        hover = [f"{show.count(each.rows[i])} rows of all runs" for i in kept]
+        hover = [f"{show.count(rows)} rows of all runs" for rows in marks.rows]
         traces.append(
             {
                 **common,
                 "mode": "lines+markers",
                 "name": safe(name),
-                "x": [each.confidence[i] for i in kept],
-                "y": [each.accuracy[i] for i in kept],
+                "x": marks.confidence,
+                "y": marks.accuracy,
                 "customdata": hover,
                 "line": {"color": style.colour, "width": 1.5, "dash": style.dash},
                 "marker": {
                     "color": style.colour,
                     "symbol": style.symbol,
-                    "size": [5 + 15 * math.sqrt(each.rows[i] / total) for i in kept],
+                    "size": [5 + 15 * math.sqrt(rows / total) for rows in marks.rows],
                 },
                 "hovertemplate": f"<b>{safe(name)}</b><br>confidence %{{x:.3f}}, right %{{y:.3f}}<br>%{{customdata}}"
                 "<extra></extra>",

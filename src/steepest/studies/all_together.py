@@ -81,8 +81,9 @@ class AllTogether(Study):
         """Return all classes of Fashion-MNIST, or the bundled digits."""
         return three_classes(bundled=True) if size == "quick" else all_clothes()
 
-    def comparisons(self, size: Size) -> Mapping[str, Comparing]:
+    def comparisons(self, size: Size, data: StudyData) -> Mapping[str, Comparing]:
         """Return all arms with 250 images, and some of them with fewer and more."""
+        del data
         alone = {**ALONE, "augment": by_size(size, "augment(crop=1)", ALONE["augment"], ALONE["augment"])}
         texts = {
             NONE: "none",
@@ -91,7 +92,7 @@ class AllTogether(Study):
         }
         every = both_ways(size, {name: {"regularizer": text} for name, text in texts.items()}, rate=RATE)
         some = every if size == "full" else [each for each in every if each.arm.name in (NONE, TOGETHER)]
-        seeds, watching = (3, 5, 10), watched("InSample")
+        seeds, watching = (3, 10, 10), watched("InSample")
         rows = by_size(size, 100, ROWS, ROWS)
         found = {MAIN: Comparing(every, _protocol(size, rows, seeds), watching)}
         for amount in by_size(size, (30, 250), AMOUNTS, AMOUNTS):

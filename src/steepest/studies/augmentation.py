@@ -12,18 +12,20 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from steepest.compare.studied import Beside, Check, Drawing
+from steepest.studies.base.data import StudyData
 from steepest.studies.base.found import Found, StudyColumn, gaps, mean
 from steepest.studies.base.shapes import (
     IN_SAMPLE,
     NEW_BEST,
     NEW_LAST,
-    RAISED,
+    RAISED_BY,
     SOURCE,
     WIDE,
     both_ways,
     by_amount,
     line,
     protocol,
+    raised_note,
     watched,
 )
 from steepest.studies.base.study import MAIN, Answer, Comparing, Size, Study, by_size
@@ -46,8 +48,8 @@ ARMS: dict[str, dict[str, str]] = {
     "shifts": {"regularizer": "augment(crop=2)"},
 }
 FEWER = "With the most images there are 20 epochs, which are more steps than 250 epochs of 250 images."
-FEW, ROWS, EPOCHS, MANY = 100, 250, 250, "many-images"
-SMALL = f"{FEW}-images"
+ROWS, EPOCHS = 250, 250
+SMALL, MANY = "few-images", "many-images"
 
 
 class Augmentation(Study):
@@ -58,25 +60,26 @@ class Augmentation(Study):
     source = SOURCE
     headlines: ClassVar = {
         "more": "Augmentation helps with {rows} images: the "
-        "published flips are {flips} on new images, {best} {other}; "
-        "more images {more}: {rows} instead of 100 are {data}, {count} are {all}.",
+        "published flips are {flips} on new images, {best}: {other}; "
+        "more images {more}: {rows} instead of {fewest} are {data}, {count} are {all}.",
         "same": "The published flips are not told apart from no augmentation with {rows} "
         "images ({flips} on new images, "
-        "{best} {other}); more images {more}: {rows} instead of 100 are {data}, {count} are {all}.",
-        "less": "The published flips harm with {rows} images ({flips} on new images, {best} {other}); more images "
-        "{more}: {rows} instead of 100 are {data}, {count} are {all}.",
+        "{best}: {other}); more images {more}: {rows} instead of {fewest} are {data}, {count} are {all}.",
+        "less": "The published flips harm with {rows} images ({flips} on new images, {best}: {other}); more images "
+        "{more}: {rows} instead of {fewest} are {data}, {count} are {all}.",
     }
 
-    def comparisons(self, size: Size) -> Mapping[str, Comparing]:
+    def comparisons(self, size: Size, data: StudyData) -> Mapping[str, Comparing]:
         """Return every change on 250 images, and the published one against none on 100 and on thousands."""
+        del data
         rows = by_size(size, 200, ROWS, ROWS)
-        epochs, seeds, watching = by_size(size, 60, EPOCHS, EPOCHS), (3, 5, 10), watched("InSample")
-        every = both_ways(size, ARMS, rate=0.001, momentum=0.99, published=[FLIPS], raised=True)
+        epochs, seeds, watching = by_size(size, 60, EPOCHS, EPOCHS), (5, 10, 10), watched("InSample")
+        every = both_ways(size, ARMS, rate=0.001, momentum=0.99, published=[FLIPS], raised=RAISED_BY)
         two = [each for each in every if each.arm.name in (PLAIN, FLIPS)]
-        many = by_size(size, 250, 10_000, 13_000)
+        few, many = by_size(size, 10, 100, 100), by_size(size, 250, 10_000, 13_000)
         return {
             MAIN: Comparing(every, protocol(size, rows, epochs, seeds, model=WIDE), watching),
-            SMALL: Comparing(two, protocol(size, FEW, epochs, seeds, model=WIDE), watching),
+            SMALL: Comparing(two, protocol(size, few, epochs, seeds, model=WIDE), watching),
             MANY: Comparing(
                 two,
                 protocol(size, many, by_size(size, 60, 20, EPOCHS), seeds, model=WIDE),
@@ -108,9 +111,18 @@ class Augmentation(Study):
                 *further,
             ]
         )
+        [alone] = gaps([(at[PLAIN, MANY], at[PLAIN, SMALL])])
         best = max(range(len(kinds)), key=lambda place: others[place].mean)
         rows = {of: _rows(found, of) for of in found.comparisons}
-        fitted = mean(found.last_logged(FITTED, PLAIN))
+        fitted = {
+            text: mean(found.last_logged(FITTED, name, of))
+            for text, name, of in (
+                ("few", PLAIN, SMALL),
+                ("none", PLAIN, MAIN),
+                *((each, each, MAIN) for each in kinds),
+            )
+        }
+        hardest = min(kinds, key=lambda name: fitted[name])
         helps = {"more": "help", "same": "make no difference that is told apart", "less": "harm"}
         return Answer(
             flips.verdict,
@@ -119,7 +131,8 @@ class Augmentation(Study):
                 "flips": flips.text(),
                 "best": kinds[best],
                 "other": others[best].text(),
-                "more": helps[data.verdict],
+                "fewest": str(rows[SMALL]),
+                "more": helps[whole.verdict],
                 "data": data.text(),
                 "count": f"{rows[MANY]:,}",
                 "all": f"{much.text()} more",
@@ -152,21 +165,24 @@ class Augmentation(Study):
             ],
             [
                 Check(
-                    what="without augmentation, the training images are learned",
-                    passed=fitted > 0.95,
-                    found=f"{100 * fitted:.1f} %",
+                    what=f"without augmentation, {rows[SMALL]} training images are learned",
+                    passed=fitted["few"] > 0.95,
+                    found=f"{100 * fitted['few']:.1f} %",
                 ),
                 Check(
-                    what="the most images are not worse than the fewest",
-                    passed=whole.mean > 0 and whole.verdict != "less",
-                    found=whole.text(),
+                    what=f"{rows[MANY]:,} images are better than {rows[SMALL]}",
+                    passed=alone.verdict == "more",
+                    found=f"{alone.text()}, this difference alone",
                 ),
             ],
             [_drawing(found, rows)],
             [
                 "Differences between amounts of data are paired by seed, which gives the start.",
+                f"Of the {rows[MAIN]} training images, {100 * fitted['none']:.1f} % are learned without augmentation, "
+                f"and {100 * fitted[hardest]:.1f} % with {hardest}: what is harder to learn is not trained to its end "
+                "in as many epochs.",
                 *([FEWER] if found.size == "default" else []),
-                *([RAISED] if found.size == "quick" else []),
+                *([raised_note()] if found.size == "quick" else []),
             ],
         )
 

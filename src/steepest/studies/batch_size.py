@@ -9,10 +9,11 @@ there.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from steepest.compare.studied import Beside, Check, Drawing
+from steepest.studies.base.data import StudyData
 from steepest.studies.base.found import Found, Gap, StudyColumn, gaps
 from steepest.studies.base.shapes import (
     IN_SAMPLE,
@@ -27,7 +28,7 @@ from steepest.studies.base.shapes import (
     watched,
 )
 from steepest.studies.base.study import MAIN, Answer, Comparing, Size, Study, by_size
-from steepest.studies.base.watching import CURVATURE, FITTED
+from steepest.studies.base.watching import CURVATURE, FITTED, LOSS
 
 COMPONENTS = {
     "batch-size-regularisation": {
@@ -40,6 +41,7 @@ COMPONENTS = {
 
 SIZES = (32, 64, 128, 250)
 ROWS, EPOCHS, STEPS = 250, 60, "equal-steps"
+WAYS = {MAIN: "at equal epochs", STEPS: "at equal steps"}
 
 
 class BatchSizeStudy(Study):
@@ -49,23 +51,18 @@ class BatchSizeStudy(Study):
     question = "Do small batches regularise, and do they find broader minima?"
     source = SOURCE
     headlines: ClassVar = {
-        "more": "Batches of 32 images do better on new images than all 250 at once: {epochs} at equal epochs, "
-        "{steps} at equal steps; their minima are {broad} (largest eigenvalue {ratio} times that of all "
-        "250 at equal steps).",
-        "same": "Batches of 32 images are not told apart from all 250 at once on new images: {epochs} at equal "
-        "epochs, {steps} at equal steps; their minima are {broad} (largest eigenvalue {ratio} times that "
-        "of all 250 at equal steps).",
-        "less": "Batches of 32 images do worse on new images than all 250 at once: {epochs} at equal epochs, "
-        "{steps} at equal steps; their minima are {broad} (largest eigenvalue {ratio} times that of all "
-        "250 at equal steps).",
+        "more": "Batches of 32 images do better on new images than all 250 at once: {accuracy}. {minima}",
+        "same": "Batches of 32 images are not told apart from all 250 at once on new images: {accuracy}. {minima}",
+        "less": "Batches of 32 images do worse on new images than all 250 at once: {accuracy}. {minima}",
     }
 
-    def comparisons(self, size: Size) -> Mapping[str, Comparing]:
+    def comparisons(self, size: Size, data: StudyData) -> Mapping[str, Comparing]:
         """Return the comparison at equal epochs, and that at equal steps."""
+        del data
         names = [_name(each) for each in SIZES]
         arms = {name: {"batch_size": each} for name, each in zip(names, SIZES, strict=True)}
         every = both_ways(size, arms, rate=0.005, momentum=0.99, published=names)
-        options = protocol(size, ROWS, by_size(size, 15, EPOCHS, EPOCHS), (3, 5, 20), model=WIDE)
+        options = protocol(size, ROWS, by_size(size, 15, EPOCHS, EPOCHS), (3, 10, 20), model=WIDE)
         del options["batch_size"]  # every arm has its own
         watching = watched("TopEigenvalue")
         return {
@@ -80,38 +77,42 @@ class BatchSizeStudy(Study):
             NEW_LAST,
             NEW_BEST,
             StudyColumn("log10 eigenvalue", _curvature, percent=False, digits=2),
+            StudyColumn("log10 training loss", _loss, percent=False, digits=2),
         ]
 
     def answer(self, found: Found) -> Answer:
         """Return whether a small batch does better on new images, and whether its minimum is broader."""
         small, large = _name(SIZES[0]), _name(SIZES[-1])
-        accuracy = [
-            [found.values("accuracy", name, "last", of) for name in (small, large)] for of in (MAIN, STEPS)
-        ]
-        epochs, steps = gaps([(one, other) for one, other in accuracy])
-        broad = gaps([(_curvature(found, of, small), _curvature(found, of, large)) for of in (MAIN, STEPS)])
-        fitted = [min(found.last_logged(FITTED, small, of)) for of in (MAIN, STEPS)]
+
+        def both(values: Callable[[Found, str, str], list[float]]) -> list[Gap]:
+            return gaps([(values(found, of, small), values(found, of, large)) for of in WAYS])
+
+        accuracy = both(lambda found, of, arm: found.values("accuracy", arm, "last", of))
+        broad, loss = both(_curvature), both(_loss)
+        fitted = [min(found.last_logged(FITTED, small, of)) for of in WAYS]
         return Answer(
-            steps.verdict,
+            accuracy[1].verdict,
             {
-                "epochs": epochs.text(),
-                "steps": steps.text(),
-                "broad": _words(broad[1]),
-                "ratio": f"{10 ** broad[1].mean:.2g}",
+                "accuracy": _said([each.text() for each in accuracy]),
+                "minima": "The largest eigenvalue of their Hessian is "
+                f"{_said([f'{_times(each)} that of all 250' for each in broad])}; "
+                f"{_cause(broad, loss)}",
             },
             [
                 Beside(
                     what="32 − 250 on new images",
                     published="small batches generalise better",
-                    measured=f"equal epochs: {epochs.text()}; equal steps: {steps.text()}",
+                    measured=_said([each.text() for each in accuracy]),
                 ),
                 Beside(
                     what="log10 of the largest eigenvalue, 32 − 250",
                     published="small batches find broader minima",
-                    measured="; ".join(
-                        f"{how}: {gap.text(percent=False, digits=2)}"
-                        for how, gap in zip(("equal epochs", "equal steps"), broad, strict=True)
-                    ),
+                    measured=_said([each.text(percent=False, digits=2) for each in broad]),
+                ),
+                Beside(
+                    what="log10 of the training loss, 32 − 250",
+                    published="not shown",
+                    measured=_said([each.text(percent=False, digits=2) for each in loss]),
                 ),
             ],
             [
@@ -132,14 +133,48 @@ def _name(size: int) -> str:
     return f"batch {size}"
 
 
-def _words(gap: Gap) -> str:
-    return {"same": "not told apart in breadth", "more": "sharper", "less": "broader"}[gap.verdict]
+def _said(texts: Sequence[str]) -> str:
+    return ", ".join(f"{text} {how}" for text, how in zip(texts, WAYS.values(), strict=True))
+
+
+def _times(gap: Gap) -> str:
+    """Return a difference of decadic logarithms as a factor.
+
+    Example:
+        >>> _times(Gap(1.0, 0.5, 1.5, 5)), _times(Gap(-1.0, -2.5, 0.5, 5))
+        ('10 [3.2, 32] times', '0.1 [0.0032, 3.2] times')
+    """
+    mean, low, high = (f"{float(f'{10**each:.2g}'):,g}" for each in gap[:3])
+    return f"{mean} times" if math.isnan(gap.low) else f"{mean} [{low}, {high}] times"
+
+
+def _cause(broad: Sequence[Gap], loss: Sequence[Gap]) -> str:
+    """Return whether the eigenvalues are of one training loss: that of cross-entropy falls with the loss.
+
+    Example:
+        >>> _cause([Gap(1.0, 0.5, 1.5, 5)] * 2, [Gap(1.0, 0.5, 1.5, 5), Gap(-1.0, -2.5, 0.5, 5)])[:58]
+        'training losses differ, too (10 [3.2, 32] times at equal e'
+    """
+    apart = [each.verdict != "same" for each in loss]
+    texts = _said([_times(each) for each in loss])
+    if not any(apart):
+        return f"training losses are not told apart ({texts})."
+    with_it = all(one.verdict in ("same", other.verdict) for one, other in zip(broad, loss, strict=True))
+    so = "as cross-entropy's curvature falls with the loss, this" if with_it else "this"
+    return (
+        f"training losses differ, too ({texts}), and {so} does not show which minima are broader at one loss."
+    )
 
 
 def _curvature(found: Found, of: str, arm: str) -> list[float]:
     """Return the decadic logarithm of the largest eigenvalue."""
     values = found.last_logged(CURVATURE, arm, of)
     return [math.log10(each) if each > 0 else math.nan for each in values]
+
+
+def _loss(found: Found, of: str, arm: str) -> list[float]:
+    """Return the decadic logarithm of the last training loss."""
+    return [math.log10(each) if each > 0 else math.nan for each in found.last_logged(LOSS, arm, of)]
 
 
 def _drawing(found: Found) -> Drawing:

@@ -26,6 +26,7 @@ from steepest.studies.base.compressing import (
     logged_name,
     low_rank_name,
 )
+from steepest.studies.base.data import StudyData
 from steepest.studies.base.found import Found, Gap, StudyColumn, ends, gaps, mean, mean_text, signed
 from steepest.studies.base.shapes import WIDE
 from steepest.studies.base.study import MAIN, Answer, Comparing, Size, Study, StudyArm, by_size
@@ -54,7 +55,7 @@ TOLERANCE = 0.25
 
 
 class Compression(Study):
-    """Five ways to a quarter of the bytes, four of them to an eighth and a sixteenth."""
+    """Five ways to a quarter of the bytes, four of them to a sixteenth, and with --full to an eighth."""
 
     name = "compression"
     question = "Which way to a small network keeps most of the accuracy at equal bytes?"
@@ -67,13 +68,13 @@ class Compression(Study):
         "open": "With 1/4 of the bytes, no way is shown to lose less than {margin} points{rest}.",
     }
 
-    def comparisons(self, size: Size) -> Mapping[str, Comparing]:
+    def comparisons(self, size: Size, data: StudyData) -> Mapping[str, Comparing]:
         """Return one comparison of the networks that are trained; others are made of the dense one."""
-        pixels = self.data(size).pixels
+        pixels = data.pixels
         shape = Shape("classification", {}, ("x",), CLASSES, (InputField("x", "values", (pixels,)),))
         rate = "adam" if size == "full" else "adam(lr=0.001)"
         arms = [Arm(optimizer=rate, model=WIDE, name=DENSE)]
-        for part in PARTS:
+        for part in by_size(size, PARTS, (PARTS[0], PARTS[-1]), PARTS):
             arms += [
                 Arm(
                     optimizer=rate, model=WIDE, procedure=f"prune({SPARSITY[part]})", name=_name(part, PRUNED)
@@ -132,6 +133,7 @@ class Compression(Study):
             _name(part, kind): packed[_name(part, kind)] / packed[DENSE] * part
             for part in PARTS
             for kind in KINDS
+            if _name(part, kind) in packed
         }
         farthest = max(shares, key=lambda name: abs(shares[name] - 1))
         whole = max(packed[each] for each in INT8.values()) / packed[DENSE]
@@ -241,7 +243,10 @@ def _drawing(right: Mapping[str, Sequence[float]], packed: Mapping[str, float]) 
         y, low, high = (list(each) for each in zip(*(ends(right[arm], 100) for arm in arms), strict=True))
         return FigureLine(name=name, x=[packed[arm] / 1000 for arm in arms], y=y, low=low, high=high)
 
-    lines = [points(kind, [DENSE, *(_name(part, kind) for part in PARTS)]) for kind in KINDS]
+    lines = [
+        points(kind, [DENSE, *(name for part in PARTS if (name := _name(part, kind)) in right)])
+        for kind in KINDS
+    ]
     lines.append(points("int8", [DENSE, INT8[True]]))
     ticks = {DENSE: packed[DENSE] / 1000} | {f"1/{part}": packed[DENSE] / part / 1000 for part in PARTS}
     return Drawing(

@@ -12,18 +12,19 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from steepest.compare.studied import Beside, Check, Drawing, FigureLine
+from steepest.studies.base.data import StudyData
 from steepest.studies.base.found import Found, StudyColumn, gaps, mean
 from steepest.studies.base.shapes import (
     IN_SAMPLE,
     NEW_BEST,
     NEW_LAST,
-    RAISED,
     SOURCE,
     WIDE,
     accuracy_by,
     both_ways,
     line,
     protocol,
+    raised_note,
     watched,
 )
 from steepest.studies.base.study import MAIN, Answer, Comparing, Size, Study, by_size
@@ -44,6 +45,8 @@ MEAN = "mean, α 1, T 40"
 ALPHAS = (0.5, 0.9, 1.0)
 HEATS = (1.0, 4.0, 40.0)
 ROWS, EPOCHS = 100, 200
+RAISED = 4
+"""With ``--quick``; by 10, a student at α = 1, T = 40 diverges, as its gradients grow with T²."""
 
 
 class Distillation(Study):
@@ -61,8 +64,9 @@ class Distillation(Study):
         "on validation; the teacher itself is {big} to the small one; as published (mean) {mean}.",
     }
 
-    def comparisons(self, size: Size) -> Mapping[str, Comparing]:
+    def comparisons(self, size: Size, data: StudyData) -> Mapping[str, Comparing]:
         """Return the small network alone, as long as the student and as both; the teacher; and the students."""
+        del data
         published = f"distil({WIDE!r}, 1.0, temperature=40.0, reduction=mean, point=last)"
         arms: dict[str, dict[str, str]] = {
             SMALL: {"procedure": "train-for(0.5)"},
@@ -74,7 +78,7 @@ class Distillation(Study):
             text = f"distil({WIDE!r}, {alpha}, temperature={heat}, point=last)"
             arms[_name(alpha, heat)] = {"procedure": text}
         arms = {name: {"model": STUDENT, **values} for name, values in arms.items()}
-        every = both_ways(size, arms, rate=0.005, published=[MEAN, BIG, SMALL], raised=True)
+        every = both_ways(size, arms, rate=0.005, published=[MEAN, BIG, SMALL], raised=RAISED)
         options = protocol(size, ROWS, 2 * EPOCHS, (3, 10, 20))  # of teacher and student together
         return {MAIN: Comparing(every, options, watched("InSample"))}
 
@@ -121,7 +125,7 @@ class Distillation(Study):
                 Beside(
                     what="mean − batchmean, α 1, T 40",
                     published="mean, which divides the divergence by the classes, too",
-                    measured=same.text(),
+                    measured=f"{same.text()}; {100 * learned[MEAN]:.1f} % of its training images are learned",
                 ),
                 Beside(what="teacher − small alone", published="not said", measured=big.text()),
             ],
@@ -132,16 +136,16 @@ class Distillation(Study):
                     found=f"{100 * fitted:.1f} %",
                 ),
                 Check(
-                    what="the student that validation chooses learns its training images",
-                    passed=learned[chosen] > 0.95,
-                    found="; ".join(f"{name}: {100 * share:.1f} %" for name, share in learned.items()),
+                    what="every student that is taught by the divergence itself learns its training images",
+                    passed=min(learned[name] for name in tried) > 0.95,
+                    found="; ".join(f"{name}: {100 * learned[name]:.1f} %" for name in tried),
                 ),
             ],
             [_drawing(found)],
             [
                 "Teacher and student have half of the epochs each; α and T are chosen by the validation log loss of "
                 "the last weights.",
-                *([RAISED] if found.size == "quick" else []),
+                *([raised_note(RAISED)] if found.size == "quick" else []),
             ],
         )
 

@@ -12,17 +12,19 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from steepest.compare.studied import Beside, Check, Drawing
+from steepest.studies.base.data import StudyData
 from steepest.studies.base.found import Found, StudyColumn, gaps, mean
 from steepest.studies.base.shapes import (
     IN_SAMPLE,
     NEW_BEST,
     NEW_LAST,
-    RAISED,
+    RAISED_BY,
     SOURCE,
     both_ways,
     by_amount,
     line,
     protocol,
+    raised_note,
     watched,
 )
 from steepest.studies.base.study import MAIN, Answer, Comparing, Size, Study, by_size
@@ -65,10 +67,11 @@ class DropoutStudy(Study):
         "half the width; {data}.",
     }
 
-    def comparisons(self, size: Size) -> Mapping[str, Comparing]:
+    def comparisons(self, size: Size, data: StudyData) -> Mapping[str, Comparing]:
         """Return every placement with 100 images, and dropout against none with more."""
+        del data
         epochs, seeds = by_size(size, 100, EPOCHS, EPOCHS), (3, 5, 10)
-        arms = both_ways(size, ARMS, rate=0.005, published=[BOTH], raised=True)
+        arms = both_ways(size, ARMS, rate=0.005, published=[BOTH], raised=RAISED_BY)
         options, watching = protocol(size, ROWS, epochs, seeds), watched("InSample")
         found = {MAIN: Comparing(arms, options, watching)}
         two = [each for each in arms if each.arm.name in (BOTH, PLAIN)]
@@ -131,7 +134,7 @@ class DropoutStudy(Study):
             [_drawing(found, parts)],
             [
                 "The published rate serves all arms; with --full, each also has a tuned one.",
-                *([RAISED] if found.size == "quick" else []),
+                *([raised_note()] if found.size == "quick" else []),
             ],
         )
 

@@ -13,15 +13,17 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from steepest.compare.studied import Beside, Check, Drawing, FigureLine
+from steepest.studies.base.data import StudyData
 from steepest.studies.base.found import Found, Gap, StudyColumn, ends, gaps, mean_text
 from steepest.studies.base.shapes import (
     IN_SAMPLE,
     NEW_LAST,
-    RAISED,
+    RAISED_BY,
     SOURCE,
     WIDE,
     both_ways,
     protocol,
+    raised_note,
     watched,
 )
 from steepest.studies.base.study import MAIN, Answer, Comparing, Size, Study
@@ -62,14 +64,15 @@ class Memorisation(Study):
         "labels shuffled, {few} with 10 % shuffled, {clean}.",
     }
 
-    def comparisons(self, size: Size) -> Mapping[str, Comparing]:
+    def comparisons(self, size: Size, data: StudyData) -> Mapping[str, Comparing]:
         """Return one comparison of four levels, at the published rate and with ``full`` also at a tuned one."""
+        del data
         arms = both_ways(
             size,
             {name: {"labels": labels} for name, labels in LEVELS.items()},
             rate=RATE,
             published=list(LEVELS),
-            raised=True,
+            raised=RAISED_BY,
         )
         options = protocol(size, ROWS, EPOCHS, (3, 10, 20), model=WIDE)
         return {MAIN: Comparing(arms, options, watched("EveryStep"))}
@@ -133,7 +136,7 @@ class Memorisation(Study):
             [
                 "Arms of a seed share start and images; intervals hold both and are paired by seed. Weights are the "
                 "last ones: the best ones on validation are those before anything is memorised.",
-                *([RAISED] if found.size == "quick" else []),
+                *([raised_note()] if found.size == "quick" else []),
             ],
         )
 

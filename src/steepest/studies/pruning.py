@@ -14,7 +14,9 @@ from typing import ClassVar
 from steepest.compare.studied import Beside, Check, Drawing, FigureLine
 from steepest.data.dataset import InputField, Shape
 from steepest.experiment.given import Arm
+from steepest.studies.base.data import StudyData
 from steepest.studies.base.found import Found, Gap, StudyColumn, ends, gaps, mean_text
+from steepest.studies.base.shapes import SOURCE
 from steepest.studies.base.study import MAIN, Answer, Comparing, Size, Study, StudyArm, by_size
 from steepest.train.smaller import narrower
 
@@ -42,9 +44,7 @@ class PruningStudy(Study):
     question = (
         "How much of a network can be pruned before it predicts worse, and is a small dense one as good?"
     )
-    source = (
-        "lecture on regularisation, animal faces of 32 × 32 pixels; it shows curves and prints no numbers"
-    )
+    source = SOURCE
     headlines: ClassVar = {
         "breaks": "Pruning breaks at {first}: {gap} against as long a training without pruning{before}. A small dense "
         "network with as many parameters as are left there is {small}.",
@@ -54,9 +54,9 @@ class PruningStudy(Study):
         "pruning. A small dense network with as many parameters as are left there is {small}.",
     }
 
-    def comparisons(self, size: Size) -> Mapping[str, Comparing]:
+    def comparisons(self, size: Size, data: StudyData) -> Mapping[str, Comparing]:
         """Return one comparison of every sparsity with its controls."""
-        pixels, rate = self.data(size).pixels, "momentum(lr=0.005)"
+        pixels, rate = data.pixels, "momentum(lr=0.005)"
         small = _small_models(pixels)
         arms = [StudyArm(Arm(optimizer=rate, model=MODEL, name=PLAIN), "corrected")]
         for share in SPARSITIES:
@@ -82,15 +82,17 @@ class PruningStudy(Study):
             "train_rows": f"run:{by_size(size, 200, 1000, 4000)}",
             "batch_size": 128,
             "epochs": by_size(size, 100, 100, 200),
-            "seeds": by_size(size, 5, 5, 10),
+            "seeds": by_size(size, 5, 10, 20),
         }
         return {MAIN: Comparing(arms, options)}
 
     def columns(self) -> Sequence[StudyColumn]:
         """Return accuracy beside the size of the file and the time of a prediction."""
         return [
-            StudyColumn("new images, last", lambda found, of, arm: found.values("accuracy", arm, "last", of)),
-            StudyColumn("new images, best", lambda found, of, arm: found.values("accuracy", arm, "best", of)),
+            StudyColumn("new images", lambda found, of, arm: found.values("accuracy", arm, "last", of)),
+            StudyColumn(
+                "new images, best weights", lambda found, of, arm: found.values("accuracy", arm, "best", of)
+            ),
             StudyColumn("weights that are 0", lambda found, of, arm: [found.network_size(arm, of).sparsity]),
             StudyColumn("file, kB", lambda found, of, arm: [found.network_size(arm, of).size / 1000], False),
             StudyColumn(

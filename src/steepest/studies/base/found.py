@@ -56,12 +56,14 @@ class Gap(NamedTuple):
         Example:
             >>> Gap(-0.012, -0.02, -0.004, 5).text()
             '−1.2 [−2.0, −0.4] points'
+            >>> Gap(0.0, math.nan, math.nan, 5).text()  # all seeds have the same difference
+            '0.0 points with every seed'
         """
         scale = 100 if percent else 1
         mean, low, high = (signed(each * scale, digits) for each in self[:3])
         unit = " points" if percent else ""
         if math.isnan(self.low):
-            return f"{mean}{unit} (no interval: every seed has the same difference)"
+            return f"{mean}{unit} with every seed"
         return f"{mean} [{low}, {high}]{unit}"
 
     @property
@@ -133,6 +135,10 @@ class Found:
             math.inf if each.failed else (each.last if weights == "last" else each.best).get(metric, math.inf)
             for each in self.records(arm, of)
         ]
+
+    def training_loss(self, arm: str, of: str = "") -> list[float]:
+        """Return the training loss of every seed of an arm before its last evaluation, a mean over the steps there."""
+        return [each.curve[-1].train_loss for each in self.records(arm, of)]
 
     def logged(self, name: str, arm: str, of: str = "") -> list[Curve]:
         """Return what every seed of an arm has logged under a name."""

@@ -12,14 +12,17 @@ from steepest.compare.studied import Studied, StudyRow, Way
 from steepest.data.variants import Variant
 from steepest.errors import FolderError, OptionError, unknown_name
 from steepest.experiment.folder import write_results
+from steepest.experiment.preview import Preview
 from steepest.models import build_model, count_parameters
 from steepest.procedures import make_procedure
 from steepest.record.store import Folder
+from steepest.report.format import seconds as duration
 from steepest.report.studied import study_text
 from steepest.studies.base import registry
 from steepest.studies.base.data import StudyData
 from steepest.studies.base.folder import begin_study, begun_with, default_folder, read_study
 from steepest.studies.base.found import Found, mean_text
+from steepest.studies.base.identity import arms_hash, folder_hash
 from steepest.studies.base.study import MAIN, SIZES, Comparing, Size, Study
 from steepest.sweep.observer import Observer
 from steepest.wording import plain_text
@@ -51,6 +54,11 @@ class StudyPlan:
         """The floating-point operations of all training steps, in 10¹²; evaluations are not counted."""
         return sum(training_flop(each) for each in self.plans.values()) / 1e12
 
+    @property
+    def arms_hash(self) -> str:
+        """What changes with any arm, length or seed: an answer of another one is of other runs."""
+        return arms_hash({of: each.experiment for of, each in self.plans.items()})
+
     def __str__(self) -> str:
         lines = [f"{self.study.name}, {self.size}: {self.study.question}", f"data   {self.data.text}"]
         for name, each in self.plans.items():
@@ -59,6 +67,30 @@ class StudyPlan:
             )
         lines.append(f"work   {self.tflop:.2g} Tflop of training")
         return "\n".join(lines)
+
+    def preview(self, out: str | Path | None = None, *, observer: Observer | None = None) -> Preview:
+        """Return what would be made, and how long that is expected to take here, from some timed steps.
+
+        Nothing is trained or written; finished runs in the folder are not made again.
+
+        Args:
+            out: as for :meth:`run`.
+            observer: receives messages about automatic choices (default: none).
+        """
+        path = self._folder(out)
+        told = [
+            each.preview(path / name if name else path, observer=observer)
+            for name, each in self.plans.items()
+        ]
+        known = [each.seconds for each in told if each.seconds is not None]
+        more = "" if len(known) == len(told) else " and more, as a pilot run decides"
+        return Preview(
+            f"{self}\ntime   about {duration(sum(known))}{more} on this machine, besides writing reports",
+            sum(known),
+        )
+
+    def _folder(self, out: str | Path | None) -> Path:
+        return Path(out) if out is not None else default_folder(self.study.name, self.size)
 
     def run(self, out: str | Path | None = None, *, observer: Observer | None = None) -> StudyResult:
         """Make every run that the folders lack, and write the study's answer into the report.
@@ -70,7 +102,7 @@ class StudyPlan:
         Raises:
             FolderError: the folder is of something else, or cannot be written.
         """
-        path = Path(out) if out is not None else default_folder(self.study.name, self.size)
+        path = self._folder(out)
         begin_study(path, self.study.name, self.size, self.data)
         results: dict[str, Result] = {}
         for name, each in self.plans.items():
@@ -160,8 +192,23 @@ def planned(made: Study, size: Size, out: Path | None = None) -> StudyPlan:
     Raises:
         OptionError: it has no comparison of its own.
     """
-    data = made.data(size) if out is None else begun_with(out, lambda: made.data(size))
-    plans = {of: _plan(each, data, made.name) for of, each in made.comparisons(size).items()}
+    return planned_on(
+        made, size, made.data(size) if out is None else begun_with(out, lambda: made.data(size))
+    )
+
+
+def planned_on(made: Study, size: Size, data: StudyData) -> StudyPlan:
+    """Return the plan of a study on images.
+
+    Args:
+        made: the study.
+        size: of it.
+        data: the images.
+
+    Raises:
+        OptionError: it has no comparison of its own.
+    """
+    plans = {of: _plan(each, data, made.name) for of, each in made.comparisons(size, data).items()}
     if MAIN not in plans:
         raise OptionError(
             f"the study {made.name} has no comparison of its own", hint="name one with an empty text."
@@ -261,12 +308,15 @@ def answered(made: Study, size: Size, results: Mapping[str, Result], data: Study
     found = Found({of: each.comparison for of, each in results.items()}, records, data, size)
     answer = made.answer(found)
     ways: dict[tuple[str, str], Way] = {
-        (of, each.arm.name): each.way for of, some in made.comparisons(size).items() for each in some.arms
+        (of, each.arm.name): each.way
+        for of, some in made.comparisons(size, data).items()
+        for each in some.arms
     }
     columns = made.columns()
     rows = [
         StudyRow(
             name=f"{of}: {name}" if of else name,
+            part=of,
             way=ways[of, arm.name],
             cells=[
                 mean_text(each.of(found, of, name), percent=each.percent, digits=each.digits)
@@ -302,12 +352,17 @@ def finished(folder: str | Path) -> StudyResult:
     """Return a study from its folder.
 
     Raises:
-        FolderError: the folder holds no finished study.
+        FolderError: the folder holds no finished study, or one of other arms than the study has by now.
     """
     kept = read_study(Path(folder))
     if kept is None:
         raise FolderError(f"{str(folder)!r} holds no study", hint="name the --out folder of steepest study.")
     planned = plan_study(kept.study, kept.size, folder)
+    if folder_hash(Path(folder)) != planned.arms_hash:
+        raise FolderError(
+            f"{str(folder)!r} holds the study {kept.study} with other arms than it has now",
+            hint="make it again: steepest study, with --out another folder.",
+        )
     results = {name: Result.load(Path(folder) / name if name else folder) for name in planned.plans}
     Folder.open(folder)
     return answered(planned.study, planned.size, results, planned.data)

@@ -11,21 +11,38 @@ from steepest.studies.base.found import Found, StudyColumn, Weights, ends
 from steepest.studies.base.study import Size, StudyArm, by_size
 from steepest.studies.base.watching import FITTED
 
-SOURCE = "lecture on regularisation, animal faces of 32 × 32 pixels; it shows curves and prints no numbers"
+NOTEBOOK = (
+    "a course notebook of 2025 (tutorial on Covertype and MNIST), its part on regularisation, with animal faces of "
+    "32 × 32 pixels"
+)
+"""Where the published experiments of regularisation are from."""
+SOURCE = f"{NOTEBOOK}; it shows curves and prints no numbers"
 WIDE = "mlp(hidden=[124,64], activation=leaky-relu)"
 """The published network, called big there."""
 RAISED_BY = 10
-"""How many times the published rate is used with ``--quick``."""
-RAISED = (
-    f"With --quick the rate is {RAISED_BY} times the published one: images of 64 pixels need a higher one than those "
-    "of 3,072."
-)
+"""How many times the published rate is used with ``--quick``, in most studies that raise it."""
+
+
+def raised_note(by: float = RAISED_BY) -> str:
+    """Return what is said of a rate that is raised with ``--quick``.
+
+    Example:
+        >>> raised_note(4)[:49]
+        'With --quick the rate is 4 times the published on'
+    """
+    return (
+        f"With --quick the rate is {by:g} times the published one: images of 64 pixels need a higher one than those of "
+        "3,072."
+    )
+
 
 IN_SAMPLE = StudyColumn("in-sample", lambda found, of, arm: found.last_logged(FITTED, arm, of))
 """Accuracy on the images that a network was trained on, with its last weights."""
-NEW_LAST = StudyColumn("new images, last", lambda found, of, arm: found.values("accuracy", arm, "last", of))
+NEW_LAST = StudyColumn("new images", lambda found, of, arm: found.values("accuracy", arm, "last", of))
 """Accuracy on the test images, with the last weights."""
-NEW_BEST = StudyColumn("new images, best", lambda found, of, arm: found.values("accuracy", arm, "best", of))
+NEW_BEST = StudyColumn(
+    "new images, best weights", lambda found, of, arm: found.values("accuracy", arm, "best", of)
+)
 """Accuracy on the test images, with the weights that were best on the validation images."""
 
 
@@ -36,7 +53,7 @@ def both_ways(
     rate: float,
     momentum: float = 0.9,
     published: Sequence[str] = (),
-    raised: bool = False,
+    raised: float = 1.0,
 ) -> list[StudyArm]:
     """Return arms by SGD with momentum at the published rate, and with ``full`` each with a tuned rate, too.
 
@@ -46,15 +63,15 @@ def both_ways(
         rate: the published rate.
         momentum: of SGD.
         published: names of the arms that are as published; the others are corrected.
-        raised: whether ``quick`` takes :data:`RAISED_BY` times the published rate, so that none is as published.
+        raised: how many times the published rate ``quick`` takes, so that none is as published.
 
     Example:
         >>> found = both_ways("full", {"none": {}, "l2": {"regularizer": "l2(0.1)"}}, rate=0.005, published=["l2"])
         >>> [(each.arm.name, each.way) for each in found]
         [('none', 'corrected'), ('l2', 'published'), ('none, tuned', 'tuned'), ('l2, tuned', 'tuned')]
     """
-    higher = raised and size == "quick"
-    lr = rate * RAISED_BY if higher else rate
+    higher = raised != 1.0 and size == "quick"
+    lr = rate * raised if higher else rate
     beta = "" if momentum == 0.9 else f"momentum={momentum:g}"
     fixed = f"momentum({', '.join(each for each in (f'lr={lr:g}', beta) if each)})"
     found: list[StudyArm] = []

@@ -95,8 +95,13 @@ class Study(ABC):
         return three_classes(bundled=size == "quick")
 
     @abstractmethod
-    def comparisons(self, size: Size) -> Mapping[str, Comparing]:
-        """Return the comparisons by name; the one with an empty name is the study's own."""
+    def comparisons(self, size: Size, data: StudyData) -> Mapping[str, Comparing]:
+        """Return the comparisons by name; the one with an empty name is the study's own.
+
+        Args:
+            size: of the study.
+            data: the images that it is made on: those of its folder where it was begun.
+        """
 
     @abstractmethod
     def columns(self) -> Sequence[StudyColumn]:

@@ -1,0 +1,94 @@
+"""Which comparisons an answer of a study is of: a hash of their arms, and what a kept answer says of its making."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from steepest.api import Result
+from steepest.errors import FolderError
+from steepest.recipe import FACTOR, Experiment, load_tree, stable_hash, validate_experiment
+from steepest.studies.base.folder import read_study
+from steepest.sweep.arms import NOTHING_GIVEN, Wanted, texts_of, wanted_arms
+
+
+def arms_hash(experiments: Mapping[str, Experiment]) -> str:
+    """Return twelve hexadecimal digits that change with any arm of a study, its length, its seeds or what it watches.
+
+    They do not change with words: an answer that is worded otherwise is of the same runs.
+
+    Args:
+        experiments: the configurations of its comparisons by name, of a plan or of a folder.
+
+    Example:
+        >>> from steepest.studies import plan_study
+        >>> quick = plan_study("memorisation", "quick")
+        >>> same = arms_hash({of: each.experiment for of, each in quick.plans.items()})
+        >>> same == quick.arms_hash, len(same)
+        (True, 12)
+    """
+    return stable_hash({of: _described(each) for of, each in experiments.items()})[:12]
+
+
+def _described(experiment: Experiment) -> dict[str, Any]:
+    # arms without pruning that a comparison adds are no part of a study, which names its own
+    given = experiment.protocol.model_dump(mode="json", exclude_defaults=True, exclude={"controls"})
+    own = {name: getattr(experiment.protocol, name) for name in ("epochs", "seeds", "equal", "metric")}
+    return {
+        "arms": [_factors(each) for each in wanted_arms(experiment, NOTHING_GIVEN)],
+        "protocol": {**given, **own},
+    }
+
+
+def _factors(arm: Wanted) -> dict[str, str]:
+    """Return the name of an arm and its factors, without those that have their neutral value."""
+    told = {
+        name: text
+        for name, text in texts_of(arm).items()
+        if text not in (FACTOR[name].empty, FACTOR[name].since)
+    }
+    return {"name": arm.name, **told}
+
+
+def folder_hash(folder: Path) -> str:
+    """Return the hash of the arms that the comparisons of a folder were made of.
+
+    Args:
+        folder: of a study, whose further comparisons are in folders below it.
+
+    Raises:
+        DataError: a configuration cannot be read.
+    """
+    folders = [folder, *sorted(each.parent for each in folder.glob("*/experiment.toml"))]
+    trees = {"" if each == folder else each.name: load_tree(each / "experiment.toml") for each in folders}
+    return arms_hash({of: validate_experiment(tree) for of, tree in trees.items()})
+
+
+def kept_answer(folder: str | Path) -> dict[str, Any]:
+    """Return what the documentation keeps of a finished study: its answer, and what it was made with.
+
+    Args:
+        folder: of the study.
+
+    Raises:
+        FolderError: the folder holds no finished study.
+    """
+    path = Path(folder)
+    kept, result = read_study(path), Result.load(path)
+    found = result.comparison.study
+    if kept is None or kept.data is None or found is None:
+        raise FolderError(
+            f"{path.as_posix()!r} holds no finished study", hint="name the --out folder of steepest study."
+        )
+    facts = {each.label: each.value for each in result.comparison.environment}
+    return {
+        **found.model_dump(include={"name", "size", "data", "answer", "checks"}),
+        "made": {
+            **{name: facts[name] for name in ("steepest", "torch", "Python", "machine")},
+            "date": date.fromtimestamp((path / "journal.jsonl").stat().st_mtime).isoformat(),
+            "images": {"digest": kept.data.digest, "pixels": kept.data.pixels},
+            "arms": folder_hash(path),
+        },
+    }
