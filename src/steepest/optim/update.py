@@ -25,6 +25,7 @@ import torch
 from steepest.optim.hyper import H
 from steepest.optim.idle import ClosedForm, Still
 from steepest.optim.spec import MethodSpec
+from steepest.optim.stability import Stability
 from steepest.optim.values import Carry, Coefficients, Couples, Idle, Slots, Start
 
 
@@ -93,6 +94,25 @@ class Update(MethodSpec[H]):
         if self.idle != "still":
             return None
         return Still()
+
+    def stability(self, multiplier: float = 1.0) -> Stability | None:
+        """Return the curvature that its steps on a quadratic bear, None where no such bound is known.
+
+        Args:
+            multiplier: the schedule's, of the rate.
+        """
+        del multiplier
+        return None
+
+    def divisor(self, slots: Slots, step: int) -> torch.Tensor | None:
+        """Return by what it divides the step of each element, of a rule whose stability is preconditioned.
+
+        Args:
+            slots: of one parameter, after ``step`` steps.
+            step: at least 1.
+        """
+        del slots, step
+        return None
 
     @property
     def averages(self) -> bool:

@@ -37,6 +37,7 @@ from steepest.optim.rule import (
     decay,
     zeros,
 )
+from steepest.optim.stability import Stability
 
 COMPONENTS = {
     "adam": {
@@ -137,6 +138,21 @@ class Adam(Rule[AdamHyper]):
             "weight_decay": h.weight_decay,
             "keep": 1.0 - lr * h.weight_decay,
         }, carry
+
+    def stability(self, multiplier: float = 1.0) -> Stability | None:
+        """2(1 + β₁)/((1 − β₁)η) of the preconditioned Hessian; none is known with decay."""
+        h = self.hyper
+        lr, beta = h.lr * multiplier, h.betas[0]
+        if not lr or h.weight_decay:
+            return None
+        return Stability(2.0 * (1.0 + beta) / ((1.0 - beta) * lr), "2(1+β₁)/((1−β₁)η)", preconditioned=True)
+
+    def divisor(self, slots: Slots, step: int) -> torch.Tensor | None:
+        """The root of the average square plus ε, with the corrections of both averages."""
+        beta1, beta2 = self.hyper.betas
+        square = slots["max_exp_avg_sq" if self.hyper.amsgrad else "exp_avg_sq"]
+        root = torch.sqrt(square / (1.0 - beta2**step)) + self.hyper.eps
+        return root * (1.0 - beta1**step)
 
     def update(
         self, grad: torch.Tensor, param: torch.Tensor, slots: Slots, c: Coefficients

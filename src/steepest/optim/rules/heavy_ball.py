@@ -16,6 +16,7 @@ from pydantic import Field
 
 from steepest.optim.idle import ClosedForm, Coasting, can_fade
 from steepest.optim.rule import Beta, Carry, Coefficients, Hyper, Rule, Slots, Start, zeros
+from steepest.optim.stability import Stability
 
 COMPONENTS = {"heavy-ball": {"object": "HeavyBall", "what": "SGD with momentum in velocity form"}}
 
@@ -68,6 +69,13 @@ class HeavyBall(Rule[HeavyBallHyper]):
         del step
         h = self.hyper
         return {"lr": h.lr * multiplier, "momentum": h.momentum, "weight_decay": h.weight_decay}, carry
+
+    def stability(self, multiplier: float = 1.0) -> Stability | None:
+        """2(1 + μ)/η, less the decay λ."""
+        h = self.hyper
+        lr = h.lr * multiplier
+        formula = "2(1+μ)/η" + (" − λ" if h.weight_decay else "")
+        return Stability(2.0 * (1.0 + h.momentum) / lr - h.weight_decay, formula) if lr else None
 
     def update(
         self, grad: torch.Tensor, param: torch.Tensor, slots: Slots, c: Coefficients

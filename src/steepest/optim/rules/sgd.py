@@ -23,6 +23,7 @@ from pydantic import Field, model_validator
 
 from steepest.optim.idle import ClosedForm, Coasting, Shrinking, Still, can_fade
 from steepest.optim.rule import Carry, Coefficients, Hyper, Idle, Rule, Slots, Start, zeros
+from steepest.optim.stability import Stability
 
 COMPONENTS = {
     "sgd": {
@@ -140,6 +141,20 @@ class SGD(Rule[SGDHyper]):
             "fresh": fresh,
             "weight_decay": h.weight_decay,
         }, carry
+
+    def stability(self, multiplier: float = 1.0) -> Stability | None:
+        """2/η; with momentum 2(1 + μ)/((1 − τ)η), with Nesterov's 2(1 + μ)/((1 + 2μ)η); less the decay λ."""
+        h = self.hyper
+        lr, mu = h.lr * multiplier, h.momentum
+        if not lr or (mu and h.dampening >= 1):
+            return None
+        share, formula = (1.0 - h.dampening, "2(1+μ)/η") if mu else (1.0, "2/η")
+        if h.nesterov:
+            share, formula = 1.0 + 2.0 * mu, "2(1+μ)/((1+2μ)η)"
+        elif mu and h.dampening:
+            formula = "2(1+μ)/((1−τ)η)"
+        formula += " − λ" if h.weight_decay else ""
+        return Stability(2.0 * (1.0 + mu) / (share * lr) - h.weight_decay, formula)
 
     def update(
         self, grad: torch.Tensor, param: torch.Tensor, slots: Slots, c: Coefficients
