@@ -59,6 +59,7 @@ def top_eigenvalues(
     which: Which = "largest",
     tolerance: float = 0.0,
     seed: int = 0,
+    divisor: torch.Tensor | None = None,
 ) -> Eigenpairs:
     """Return some eigenvalues by the implicitly restarted Lanczos method, SciPy's ``eigsh``.
 
@@ -69,6 +70,7 @@ def top_eigenvalues(
         which: the largest, the smallest, or those farthest from 0.
         tolerance: relative accuracy; 0 for that of the machine.
         seed: of the vector that it starts from.
+        divisor: numbers above 0, ``[P]``: the eigenvalues are those of D^(−1/2) A D^(−1/2), which are those of D⁻¹A.
 
     Raises:
         OptionError: there are not so many eigenvalues.
@@ -88,13 +90,13 @@ def top_eigenvalues(
             hint=f"give 1 to {at.size - 1}; steepest.curvature.matrix has all of a small network.",
         )
     used = 0
+    scale = 1.0 if divisor is None else _numbers(divisor) ** -0.5
 
     def product(vector: Any) -> Array:
         nonlocal used
         used += 1
-        return _numbers(
-            at.product(kind, torch.from_numpy(np.ascontiguousarray(vector.ravel())).to(at.outputs))
-        )
+        scaled = np.ascontiguousarray(scale * vector.ravel())
+        return scale * _numbers(at.product(kind, torch.from_numpy(scaled).to(at.outputs)))
 
     operator = LinearOperator((at.size, at.size), matvec=product, dtype=np.float64)  # pyright: ignore
     start = stream(seed, "evaluation").standard_normal(at.size)

@@ -29,6 +29,7 @@ from steepest.optim.problem import (
 )
 from steepest.optim.rule import Rule
 from steepest.optim.selection import multipliers
+from steepest.optim.stability import Stability
 from steepest.optim.tables import LaggingTables, RowTables, unpadded
 from steepest.schedules import Schedule
 
@@ -91,6 +92,16 @@ class Method(ABC):
         del state
         return None
 
+    def stability(self, step: int) -> Stability | None:
+        """Return the curvature that a step, counted from 0, bears; None where no such bound is known."""
+        del step
+        return None
+
+    def divisors(self, state: Any) -> Mapping[str, Tensor] | None:
+        """Return by what each parameter's steps are divided, where the bound is of preconditioned curvature."""
+        del state
+        return None
+
     def evaluations(self, problem: Problem, state: Any, feed: BatchSource) -> Evaluations:
         """Return what makes the products and forward passes of a step, so that their time can be measured.
 
@@ -131,6 +142,12 @@ class RuleMethod(Method):
     def lr(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The rule's learning rate."""
         return float(self.rule.hyper.lr)
+
+    def stability(self, step: int) -> Stability | None:
+        """Return the curvature that a step, counted from 0, bears: the rule's, without clipping and with one rate."""
+        if not isinstance(self.rule, Rule) or self.clip is not None or self.rates or self.by_gradients:
+            return None
+        return self.rule.stability(self.schedule(step))
 
 
 @dataclass
@@ -264,6 +281,17 @@ class GradientMethod(RuleMethod):
     def tables(self, state: GradientState) -> RowTables | None:
         """Return the tables that are executed by rows."""
         return state.tables
+
+    def divisors(self, state: GradientState) -> dict[str, Tensor] | None:
+        """Return by what each parameter's steps are divided; None before the first step and by rows."""
+        found: dict[str, Tensor] = {}
+        for name, parameter in state.parameters.items():
+            slots = dict(state.optimizer.state.get(parameter, {}))
+            divisor = self.rule.divisor(slots, slots["step"]) if slots and state.tables is None else None
+            if divisor is None:
+                return None
+            found[name] = divisor
+        return found
 
     def evaluation_parameters(self, state: GradientState) -> dict[str, Tensor] | None:
         """Return what is evaluated elsewhere than where it is trained, by name: the rule's, or averages."""

@@ -198,11 +198,12 @@ class Protocol(FrozenOptions):
         (), description="your own code in every run, as 'mine.py:Plateau(patience=3)'; repeatable"
     )
     watch: Annotated[
-        tuple[Literal["gap", "norms", "gradients", "all"], ...], BeforeValidator(_whole_numbers)
+        tuple[Literal["gap", "norms", "gradients", "sharpness", "all"], ...], BeforeValidator(_whole_numbers)
     ] = Field(
         (),
         description="recorded at evaluations of the reported runs, by epoch: gap (metrics on training rows), norms "
-        "(of each parameter), gradients (their norms), or all; runs keep their bits",
+        "(of each parameter), gradients (their norms), or all of these, and sharpness (the largest eigenvalue of the "
+        "Hessian, which costs some tens of gradients); runs keep their bits",
     )
     keep_path: Annotated[str, BeforeValidator(_number_or_text), AfterValidator(_keeps_path)] = Field(
         "",

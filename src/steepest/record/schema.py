@@ -61,6 +61,14 @@ class WatchedCurves(Frozen):
         no_gradient: why gradients are lacking, where they were to be watched.
         training: metrics on a sample of the training rows; empty unless the gap was watched.
         training_rows: rows of the sample.
+        sharpness: the largest eigenvalue of the Hessian of the training loss, without penalties; empty unless it was
+            watched.
+        sharpness_rows: training rows that it is of.
+        threshold: what the optimizer bears, NaN where a point has none; empty where no threshold applies.
+        threshold_formula: how it follows from the hyperparameters.
+        preconditioned: the largest eigenvalue of the preconditioned Hessian, where the threshold is of that; NaN before
+            the first step.
+        no_sharpness, no_threshold: why there is none, where it was to be watched.
     """
 
     parameters: list[str] = Field(default_factory=list)
@@ -72,6 +80,13 @@ class WatchedCurves(Frozen):
     no_gradient: str = ""
     training: list[dict[str, float]] = Field(default_factory=list)
     training_rows: int = 0
+    sharpness: list[float] = Field(default_factory=list)
+    sharpness_rows: int = 0
+    threshold: list[float] = Field(default_factory=list)
+    threshold_formula: str = ""
+    preconditioned: list[float] = Field(default_factory=list)
+    no_sharpness: str = ""
+    no_threshold: str = ""
 
 
 class ReliabilityBins(Frozen):

@@ -112,7 +112,9 @@ class ActiveRun:
         self.feed = self.problem.feed(taught, self.plan, key.seed, steps_before)
         self.state: Any = None
         self.hooks = hooks
-        self._watcher = Watcher.of(purpose.watch, self.problem, method, self.target, self.training, key.seed)
+        self._watcher = Watcher.of(
+            purpose.watch, self.problem, method, self.target, self.training, key.seed, self.plan.size
+        )
         watches = self.problem.applied.watches if self.problem.applied else ""
         self._decides = metric_info(watches or recipe.metric)
         per_epoch = self.plan.batches_per_epoch if recipe.gradients is None else recipe.length
@@ -380,7 +382,7 @@ class ActiveRun:
         )
         self.curve.append(point)
         if self._watcher is not None:
-            self._watcher.look(self.state, watched, statistics)
+            self._watcher.look(self.state, watched, statistics, min(self.done, self.recipe.length - 1))
         self._evaluation_seconds += time.perf_counter() - started
         return value
 

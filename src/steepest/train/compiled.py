@@ -268,6 +268,14 @@ class CompiledMethod(RuleMethod):
         """Return the tables that are executed by rows."""
         return state.tables
 
+    def divisors(self, state: CompiledState) -> dict[str, Tensor] | None:
+        """Return by what each parameter's steps are divided; None before the first step and by rows."""
+        if not state.past.step or state.tables is not None:
+            return None
+        slots = state.state.slots
+        found = {name: self.rule.divisor(slots[name], state.past.step) for name in state.state.parameters}
+        return {name: each for name, each in found.items() if each is not None} or None
+
     def evaluation_parameters(self, state: CompiledState) -> dict[str, Tensor] | None:
         """Return what is evaluated elsewhere than where it is trained, by name: the rule's, or averages."""
         if not state.past.step:

@@ -10,6 +10,8 @@ Nothing is written to the run and nothing is drawn from its streams, so that its
 - *Gradients*: the 2-norm of :math:`\nabla_w L` by parameter, of the mean training loss L, without penalties, on the
   first rows of a sample of training rows that stays the same for the whole run. It is not the gradient of a step, which
   has another batch each time, dropout and clipping.
+- *Sharpness*: the largest eigenvalue of the Hessian of that loss, of all training rows where a step sees all of them
+  (up to 10,000), else of the same rows as the gradient; and the largest that the optimizer bears, where that is known.
 - *The gap*: metrics on that sample, so that their difference from those on the validation rows is one of rows alone.
 """
 
@@ -34,10 +36,11 @@ from steepest.optim.tables import unpadded
 from steepest.record.schema import WatchedCurves
 from steepest.rng import stream
 from steepest.train.problem import SupervisedProblem
+from steepest.train.sharpness import FULL_ROWS, sharpness, without_threshold
 from steepest.train.weights import evaluating, evaluation_weights, owners
 
 WATCHED = ("gap", "norms", "gradients")
-"""What can be watched."""
+"""What is watched by ``all``; ``sharpness``, which costs more, has to be named."""
 
 SAMPLE_ROWS = 1_024
 """Training rows that metrics are measured on, or all if there are fewer."""
@@ -54,11 +57,13 @@ class Watcher:
     """Watches one run.
 
     Attributes:
-        what: ``gap``, ``norms`` and ``gradients``, as far as they are wanted.
+        what: ``gap``, ``norms``, ``gradients`` and ``sharpness``, as far as they are wanted.
         problem: model and loss.
         method: how it is trained.
         target: what is predicted.
         rows: the sample of its training rows.
+        sharp: the rows that the sharpness is of.
+        unbounded: why no threshold of the sharpness applies.
     """
 
     what: tuple[str, ...]
@@ -66,6 +71,8 @@ class Watcher:
     method: Method
     target: Target
     rows: Part
+    sharp: Part
+    unbounded: str = ""
     found: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @classmethod
@@ -77,29 +84,38 @@ class Watcher:
         target: Target,
         training: Part,
         seed: int,
+        batch: int,
     ) -> Watcher | None:
         """Return what watches a run on these training rows, None if nothing is wanted.
 
         The sample is drawn without replacement by the run seed, so that all arms have the same rows where they are
         trained on the same.
         """
-        wanted = WATCHED if "all" in what else tuple(what)
+        asked = tuple(what)
+        wanted = tuple(dict.fromkeys([*(WATCHED if "all" in asked else ()), *asked]))
         if not wanted:
             return None
         most = min(len(training), SAMPLE_ROWS)
         places = stream(seed, "watching").permutation(len(training))[:most]
         index = torch.from_numpy(places).to(training.target.device)
-        return cls(wanted, problem, method, target, training.take(index))
+        sample = training.take(index)
+        every = batch >= len(training) and len(training) <= FULL_ROWS
+        sharp = training if every else sample.map(lambda each: each[:GRADIENT_ROWS])
+        unbounded = without_threshold(problem, batch, len(training))
+        if not unbounded and not every:
+            unbounded = f"its sharpness is of {len(sharp):,} of {len(training):,} training rows"
+        return cls(wanted, problem, method, target, sample, sharp, unbounded)
 
     @property
     def parameters(self) -> dict[str, nn.Parameter]:
         """The trained parameters by name, tied ones once."""
         return {name: each for name, each in self.problem.model.named_parameters() if each.requires_grad}
 
-    def look(self, state: Any, names: tuple[str, ...], buffers: Mapping[str, Tensor]) -> None:
+    def look(self, state: Any, names: tuple[str, ...], buffers: Mapping[str, Tensor], step: int = 0) -> None:
         """Watch the run as it is now.
 
         Args:
+            step: of the run, counted from 0, that comes next.
             state: the method's.
             names: the metrics that are read at evaluations.
             buffers: values in the place of buffers, as an evaluation has them.
@@ -107,6 +123,8 @@ class Watcher:
         if "norms" in self.what:
             l1, l2 = self._norms(state)
             self._keep(l1=l1, l2=l2)
+        if "sharpness" in self.what:
+            self._sharpen(state, buffers, step)
         if "gap" not in self.what and "gradients" not in self.what:
             return
         net, rows = self.problem.model, self.rows
@@ -134,8 +152,36 @@ class Watcher:
             sizes=list(sizes.values()),
             gradient_rows=gradient,
             training_rows=training,
-            **self.found,
+            sharpness_rows=len(self.sharp) if "sharpness" in self.found else 0,
+            **{name: each for name, each in self.found.items() if not _without_numbers(each)},
         )
+
+    def _sharpen(self, state: Any, buffers: Mapping[str, Tensor], step: int) -> None:
+        """Keep the sharpness, and what the optimizer bears."""
+        if "no_sharpness" in self.found:
+            return
+        bound = None if self.unbounded else self.method.stability(step)
+        net, rows = self.problem.model, self.sharp
+        try:
+            with (
+                evaluating(net, self.method, state, self.problem.codes(rows)),
+                evaluation_weights(net, buffers),
+                evaluated(net),
+            ):
+                value = sharpness(self.problem, rows)
+                divisors = self.method.divisors(state) if bound is not None and bound.preconditioned else None
+                divided = math.nan if divisors is None else sharpness(self.problem, rows, divisors)
+        except Exception as error:  # such as a loss that is piecewise linear
+            for name in ("sharpness", "threshold", "preconditioned"):
+                self.found.pop(name, None)
+            self.found["no_sharpness"] = f"{type(error).__name__}: {first_line(error)}"
+            return
+        self._keep(sharpness=value)
+        if bound is None:
+            self.found.setdefault("no_threshold", self.unbounded or "none is known of its optimizer")
+        self._keep(threshold=math.nan if bound is None else bound.threshold, preconditioned=divided)
+        if bound is not None:
+            self.found["threshold_formula"] = bound.formula
 
     def _keep(self, **values: Any) -> None:
         for name, value in values.items():
@@ -184,6 +230,11 @@ class Watcher:
             if gradients[name] is not None:
                 gradients[name] = gradients[name].masked_fill(rows_of_padding[:, None], 0.0)
         return [math.nan if each is None else norms([each])[1] for each in gradients.values()]
+
+
+def _without_numbers(values: Any) -> bool:
+    """Return whether something is a list of NaN alone."""
+    return isinstance(values, list) and all(isinstance(each, float) and math.isnan(each) for each in values)  # pyright: ignore[reportUnknownVariableType]
 
 
 def norms(pieces: Iterable[Tensor]) -> tuple[float, float]:
