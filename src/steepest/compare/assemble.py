@@ -283,7 +283,12 @@ def watching(evidence: Evidence, asked: Sequence[str], dataset: Dataset) -> Watc
     if lacking and (asked or known):
         absent.append(f"Not watched when their runs were made, or no run finished: {', '.join(lacking)}.")
     absent += [line for each in known for line in _partly(each)]
-    absent += [f"{name}: no gradient norms ({why})." for name, why in _without_gradient(runs).items()]
+    absent += [f"{name}: no gradient norms ({why})." for name, why in _reasons(runs, "no_gradient").items()]
+    absent += [f"{name}: no sharpness ({why})." for name, why in _reasons(runs, "no_sharpness").items()]
+    absent += [
+        f"{name}: its sharpness has no threshold: {why}."
+        for name, why in _reasons(runs, "no_threshold").items()
+    ]
     if not any(calibrated):
         why = f"{dataset.target} has no classes, so there are no probabilities"
         if dataset.shape.classes:
@@ -305,9 +310,10 @@ def _partly(arm: ArmWatched) -> list[str]:
     return said
 
 
-def _without_gradient(runs: Mapping[str, Sequence[Record]]) -> dict[str, str]:
-    found = {
-        name: next((r.watched.no_gradient for r in each if r.watched and r.watched.no_gradient), "")
+def _reasons(runs: Mapping[str, Sequence[Record]], of: str) -> dict[str, str]:
+    """Return why something could not be watched, by arm."""
+    found: dict[str, str] = {
+        name: next((getattr(r.watched, of) for r in each if r.watched and getattr(r.watched, of)), "")
         for name, each in runs.items()
     }
     return {name: why for name, why in found.items() if why}

@@ -10,7 +10,7 @@ from pydantic import Field
 from steepest.compare.estimates import Estimate
 from steepest.record.schema import Frozen, Record, Reliability, ReliabilityBins, WatchedCurves
 
-QUANTITIES = ("training", "validation", "gap", "l1", "l2", "gradient")
+QUANTITIES = ("training", "validation", "gap", "l1", "l2", "gradient", "sharpness", "edge")
 """What has a curve for each arm."""
 
 
@@ -43,10 +43,14 @@ class ArmWatched(Frozen):
     Attributes:
         step, epoch: of the evaluations.
         curves: the deciding metric on the ``training`` sample and on the ``validation`` rows, their ``gap`` (above 0
-            where validation is worse), ``l1`` and ``l2`` norm of all weights, and the 2-norm of the ``gradient``.
+            where validation is worse), ``l1`` and ``l2`` norm of all weights, the 2-norm of the ``gradient``, the
+            ``sharpness`` (the Hessian's largest eigenvalue), and ``edge``, the share that it, or that of the
+            preconditioned Hessian, is of the largest that the optimizer bears.
         reported: the same quantities, and the ``epoch``, at the evaluation whose weights are reported.
         layers: by parameter.
         training_rows, gradient_rows: rows that the sample and the gradient are of.
+        sharpness_rows: rows that the sharpness is of.
+        threshold: how the largest bearable eigenvalue follows from the hyperparameters; empty where none applies.
         finished: how many runs finished; a quantity of fewer, as its estimate's ``n`` says, was not watched in all.
         cut: whether the curves end where the first run stopped, before others.
     """
@@ -59,6 +63,8 @@ class ArmWatched(Frozen):
     layers: list[ParameterNorms] = Field(default_factory=list)
     training_rows: int = 0
     gradient_rows: int = 0
+    sharpness_rows: int = 0
+    threshold: str = ""
     finished: int = 0
     cut: bool = False
 
@@ -146,7 +152,7 @@ def watched_arm(
         for key, each in values.items():
             columns.setdefault(key, []).append(each[:length])
             reported.setdefault(key, []).append(each[place])
-    ranges = {"gap": "free", **dict.fromkeys(SIZES, "size")}
+    ranges = {**dict.fromkeys(("gap", "sharpness", "edge"), "free"), **dict.fromkeys(SIZES, "size")}
     curves = {key: _curve(each, spread, ranges.get(key, metric)) for key, each in columns.items()}
     return ArmWatched(
         name=name,
@@ -160,6 +166,8 @@ def watched_arm(
         layers=_layers([watched for _, watched in runs], length),
         training_rows=max(watched.training_rows for _, watched in runs),
         gradient_rows=max(watched.gradient_rows for _, watched in runs),
+        sharpness_rows=max(watched.sharpness_rows for _, watched in runs),
+        threshold=next((watched.threshold_formula for _, watched in runs if watched.threshold_formula), ""),
         finished=len(finished),
         cut=length < max(lengths),
     )
@@ -253,6 +261,13 @@ def _values(record: Record, watched: WatchedCurves, metric: str, higher: bool) -
         "l1": [sum(each) for each in watched.l1],
         "l2": [math.hypot(*each) for each in watched.l2],
         "gradient": [math.hypot(*(one for one in each if not math.isnan(one))) for each in watched.gradient],
+        "sharpness": watched.sharpness,
+        "edge": [
+            value / most
+            for value, most in zip(
+                watched.preconditioned or watched.sharpness, watched.threshold, strict=False
+            )
+        ],
     }
 
 

@@ -17,8 +17,8 @@ def files(comparison: Comparison, records: Sequence[Record]) -> dict[str, str]:
     """Return the files by name, those without a line left out.
 
     ``watching.csv`` has ``quantity`` ``training_METRIC``, ``l1``, ``l2`` and ``gradient``, the latter three of a
-    ``parameter``; ``calibration.csv`` the measures of every run before and after temperature scaling, and
-    ``reliability.csv`` its bins.
+    ``parameter``, ``sharpness``, ``preconditioned`` and ``threshold``; ``calibration.csv`` the measures of every run
+    before and after temperature scaling, and ``reliability.csv`` its bins.
     """
     titles = {run: arm.title for arm in comparison.arms for run in arm.runs}
     found = {
@@ -57,6 +57,10 @@ def _watched(record: Record, titles: Mapping[str, str]) -> list[list[Any]]:
             if table:
                 named = zip(watched.parameters, table[place], strict=True)
                 lines += [[*at, quantity, name, value] for name, value in named]
+        for quantity in ("sharpness", "preconditioned", "threshold"):
+            values: list[float] = getattr(watched, quantity)
+            if values:
+                lines.append([*at, quantity, "", values[place]])
     return lines
 
 

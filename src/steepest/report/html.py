@@ -107,6 +107,7 @@ def render_html(comparison: Comparison) -> str:
         watched_head=watched_head,
         mark_rows=watched.MARK_ROWS,
         watched_lines=watched_lines,
+        bounds=watched.bounds(comparison),
         layer_buttons=[(key, text) for key, text in watched.TITLES.items() if f"layers-{key}" in drawn],
         layered=watched.winner_of(comparison),
         most_layers=watched.MOST_LAYERS,

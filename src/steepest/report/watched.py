@@ -16,7 +16,15 @@ from steepest.report.digits import Digits
 from steepest.report.figures import Figure, framed, meta_of, safe
 from steepest.report.view import finite, metric_of
 
-TITLES = {"gap": "gap", "losses": "both", "l2": "L2", "l1": "L1", "gradient": "gradient"}
+TITLES = {
+    "gap": "gap",
+    "losses": "both",
+    "l2": "L2",
+    "l1": "L1",
+    "gradient": "gradient",
+    "sharpness": "sharpness",
+    "edge": "of threshold",
+}
 """The figures by epoch, in the order of their buttons."""
 
 MOST_LAYERS = 12
@@ -67,6 +75,12 @@ def winner_of(comparison: Comparison) -> ArmWatched | None:
     return next((each for each in arms if each.name == comparison.winner), arms[0] if arms else None)
 
 
+def bounds(comparison: Comparison) -> list[tuple[str, str]]:
+    """Return the arms whose sharpness has a threshold, with its formula."""
+    arms = [] if comparison.watching is None else comparison.watching.arms
+    return [(each.name, each.threshold) for each in arms if each.threshold]
+
+
 def shown_layers(arm: ArmWatched) -> list[int]:
     """Return the places of the parameters that have a line, in their order."""
     largest = sorted(range(len(arm.layers)), key=lambda i: -arm.layers[i].size)[:MOST_LAYERS]
@@ -85,6 +99,8 @@ def watched_table(comparison: Comparison) -> tuple[list[str], list[WatchedLine]]
         "l1": "L1 norm",
         "l2": "L2 norm",
         "gradient": "gradient norm",
+        "sharpness": "sharpness",
+        "edge": "share of the threshold",
     }
     arms = [] if found is None else found.arms
     kept = [key for key in heads if any(key in each.reported for each in arms)]
@@ -224,9 +240,24 @@ def _by_epoch(comparison: Comparison, arms: Sequence[ArmWatched], names: Sequenc
         "losses": unit,
         "l1": "L1 norm of all weights",
         "l2": "L2 norm of all weights",
+        "sharpness": "largest eigenvalue of the Hessian",
+        "edge": "sharpness, as a share of the threshold",
     }
     layout = framed("epoch", safe(titles.get(key, "2-norm of the gradient")), hovermode="closest")
     layout["xaxis"]["rangemode"] = "tozero"
+    if key == "edge":
+        layout["yaxis"]["rangemode"] = "tozero"
+        layout["shapes"] = [
+            {
+                "type": "line",
+                "xref": "paper",
+                "x0": 0,
+                "x1": 1,
+                "y0": 1,
+                "y1": 1,
+                "line": {"color": theme.SURFACES["soft"][0], "width": 1, "dash": "dot"},
+            }
+        ]
     if key == "gradient":
         layout["yaxis"] |= _logarithmic([value for each in traces for value in each["y"]])
     if key == "gap":
