@@ -16,7 +16,7 @@ def churned(churn_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of two arms with embeddings and batch norm; metrics on the training rows were watched."""
     out = tmp_path_factory.mktemp("runs") / "churn"
     text = "--target churned -o sgd(lr=0.1),adam(lr=0.01) --epochs 1 --seeds 2 --watch gap --batch-size 64"
-    text += " --model embedding-mlp(hidden=[8,6]) --compile off --baseline none"
+    text += " --model embedding-mlp(hidden=[8,6]) --compile off --baseline none --keep-path 6"
     assert main(["compare", str(churn_csv), *text.split(), "--out", str(out)]) == 0
     return out
 

@@ -33,7 +33,8 @@ def landscape(
     plane: Annotated[
         str | None,
         typer.Option(
-            help="Directions: filter, gradient, or two parameters by 'parameters(\"NAME[i]\", \"NAME[j]\")' "
+            help="Directions: filter, gradient, pca (of a path that --keep-path kept), or two parameters by "
+            "'parameters(\"NAME[i]\", \"NAME[j]\")' "
             "(default: filter; of a network with two parameters, these).",
             metavar="NAME", autocompletion=completion("planes"),
         ),

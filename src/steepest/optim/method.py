@@ -145,7 +145,7 @@ class RuleMethod(Method):
 
     def stability(self, step: int) -> Stability | None:
         """Return the curvature that a step, counted from 0, bears: the rule's, without clipping and with one rate."""
-        if not isinstance(self.rule, Rule) or self.clip is not None or self.rates or self.by_gradients:
+        if self.clip is not None or self.rates or self.by_gradients:
             return None
         return self.rule.stability(self.schedule(step))
 

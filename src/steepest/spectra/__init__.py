@@ -1,0 +1,1 @@
+"""Curvature, gradient noise and steps along the path of a run."""

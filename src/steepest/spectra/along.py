@@ -1,0 +1,268 @@
+"""The spectrum of a run's curvature at the kept points of its path, with gradient noise and the angles of its steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from steepest.curvature import Density, spectral_density, top_eigenvalues, trace
+from steepest.data.batches import BatchPlan
+from steepest.data.dataset import Part
+from steepest.landscape.planes.pca import kept_paths
+from steepest.landscape.stored import StoredRun, open_run
+from steepest.optim import make_rule
+from steepest.optim.stability import Stability
+from steepest.schedules import make_schedule
+from steepest.spectra.noise import NoiseScale, batch_gradients, noise_scale
+from steepest.train.sharpness import curvature_of, without_threshold
+
+ROWS = 1_024
+"""Rows that the spectrum is of, unless another number is asked for."""
+
+TOP = 3
+"""Eigenvalues that are computed."""
+
+SAMPLES = 30
+"""Products for a trace."""
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SpectrumPoint:
+    """What is known of a kept point.
+
+    Attributes:
+        step: taken until there.
+        loss: the mean training loss of the rows, without penalties.
+        gradient: the 2-norm of its gradient.
+        hessian, gauss_newton: the largest eigenvalues, and how far from the true ones they are at most.
+        hessian_residuals, gauss_newton_residuals: those distances.
+        trace, trace_error: of the Hessian, with its standard error.
+        noise: the gradient noise scale.
+        threshold: the largest eigenvalue that the optimizer bears in the next step; NaN where none applies.
+        turn: the cosine of the angle between the way from the point before and the way to the next; NaN at the ends.
+        density: of the Hessian's eigenvalues, where it was asked for.
+    """
+
+    step: int
+    loss: float
+    gradient: float
+    hessian: tuple[float, ...]
+    hessian_residuals: tuple[float, ...]
+    gauss_newton: tuple[float, ...]
+    gauss_newton_residuals: tuple[float, ...]
+    trace: float
+    trace_error: float
+    noise: NoiseScale
+    threshold: float
+    turn: float
+    density: Density | None = None
+
+
+@dataclass(frozen=True)
+class PathSpectrum:
+    """The spectrum along a path.
+
+    Attributes:
+        title: of the run.
+        points: in the order of the steps.
+        rows, of: how many training rows of how many.
+        formula: of the threshold.
+        without: why there is none.
+    """
+
+    title: str
+    points: tuple[SpectrumPoint, ...]
+    rows: int
+    of: int
+    formula: str
+    without: str
+
+    @property
+    def sentence(self) -> str:
+        """What is seen."""
+        first, last = self.points[0], self.points[-1]
+        said = (
+            f"Of {self.title} the largest eigenvalue of the Hessian goes from {first.hessian[0]:.3g} at the start to "
+            f"{last.hessian[0]:.3g} at step {last.step:,}"
+        )
+        if not self.formula:
+            return f"{said}."
+        share = last.hessian[0] / last.threshold
+        return f"{said}, {share:.2f} times what the optimizer bears ({self.formula} = {last.threshold:.3g})."
+
+    @property
+    def lines(self) -> list[str]:
+        """How it was measured, and what limits it."""
+        rows = f"all {self.of:,}" if self.rows == self.of else f"{self.rows:,} of {self.of:,}"
+        said = [f"Curvature of the training loss without penalties, on {rows} training rows; in evaluation mode."]
+        if self.without:
+            said.append(f"No threshold: {self.without}.")
+        hidden = [each.step for each in self.points if math.isinf(each.noise.value)]
+        if hidden:
+            said.append(
+                f"Noise hides the gradient at {len(hidden)} of {len(self.points)} points: the noise scale is beyond "
+                "what so many rows can measure."
+            )
+        return said
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """A row for each kept point."""
+        return pl.DataFrame(
+            [
+                {
+                    "step": each.step,
+                    "loss": each.loss,
+                    "gradient": each.gradient,
+                    **{f"hessian_{i + 1}": value for i, value in enumerate(each.hessian)},
+                    "hessian_residual": max(each.hessian_residuals),
+                    **{f"gauss_newton_{i + 1}": value for i, value in enumerate(each.gauss_newton)},
+                    "gauss_newton_residual": max(each.gauss_newton_residuals),
+                    "trace": each.trace,
+                    "trace_error": each.trace_error,
+                    "threshold": each.threshold,
+                    "noise_scale": each.noise.value,
+                    "noise_scale_error": each.noise.error,
+                    "turn": each.turn,
+                }
+                for each in self.points
+            ]
+        )
+
+    def __repr__(self) -> str:
+        return "\n".join([self.sentence, *self.lines])
+
+
+def make_spectrum(
+    folder: str | Path,
+    *,
+    arm: str | None = None,
+    seed: int | None = None,
+    rows: int = ROWS,
+    points: int | None = None,
+    densities: int = 0,
+    advance: Callable[[int], object] = lambda _: None,
+    **own: str | None,
+) -> PathSpectrum:
+    """Return the spectrum of a run at the kept points of its path.
+
+    Args:
+        folder: of a comparison whose final runs kept their paths.
+        arm, seed: which run, as for :func:`steepest.landscape.stored.open_run`.
+        rows: training rows that it is of; of more, a sample by the split seed.
+        points: kept points at most, evenly spaced; None for all.
+        densities: at how many of them the density is estimated too, evenly spaced.
+        advance: is told of every point.
+        own: the user's own ``model``, ``source`` and ``loss``, again.
+
+    Raises:
+        FolderError, ModelError, OptionError: as for ``open_run``; or the run kept no path, or not exactly.
+
+    Source: Ghorbani, Krishnan & Xiao, ICML 2019 (densities); Cohen et al., ICLR 2021 (thresholds); McCandlish et al.,
+    2018 (noise scale).
+    """
+    run = open_run(folder, arm=arm, seed=seed, **own)
+    [path] = kept_paths(run).values()
+    part, whole = run.rows("train", rows), run.rows("train")
+    bounds, formula, without = _bounds(run, path.steps)
+    if formula and len(part) < len(whole):
+        bounds, formula, without = {}, "", f"the curvature is of {len(part):,} of {len(whole):,} rows; --rows says of how many"
+    turns = turn_cosines(path.points())
+    count = len(path.steps)
+    places = _even(count, count if points is None else points)
+    dense = {places[i] for i in _even(len(places), densities)}
+    found: list[SpectrumPoint] = []
+    for place in places:
+        run.net.load_state_dict(path.at(place))
+        step = path.steps[place]
+        bound = bounds.get(step)
+        found.append(_measured(run, part, step, bound, turns[place], place in dense))
+        advance(1)
+    return PathSpectrum(run.title, tuple(found), len(part), len(whole), formula, without)
+
+
+def _measured(
+    run: StoredRun, part: Part, step: int, bound: Stability | None, turn: float, dense: bool
+) -> SpectrumPoint:
+    """Return what is known of the weights that the network has now."""
+    at = curvature_of(run.problem, part)
+    top = min(TOP, at.size - 1)
+    hessian = top_eigenvalues(at, "hessian", count=top, tolerance=1e-4)
+    gauss = top_eigenvalues(at, "gauss-newton", count=top, tolerance=1e-4)
+    size = trace(at, "hessian", samples=SAMPLES)
+    gradients, rows = batch_gradients(run.problem, part)
+    return SpectrumPoint(
+        step=step,
+        loss=float(at.value),
+        gradient=float(at.gradient.norm()),
+        hessian=tuple(hessian.values.tolist()),
+        hessian_residuals=tuple(hessian.residuals.tolist()),
+        gauss_newton=tuple(gauss.values.tolist()),
+        gauss_newton_residuals=tuple(gauss.residuals.tolist()),
+        trace=float(size.value),
+        trace_error=float(size.error),
+        noise=noise_scale(gradients, rows),
+        threshold=math.nan if bound is None else bound.threshold,
+        turn=turn,
+        density=spectral_density(at, "hessian", probes=4, steps=40) if dense else None,
+    )
+
+
+def turn_cosines(points: Tensor) -> list[float]:
+    """Return the cosine between the ways to and from every point of a path, NaN at its ends.
+
+    1 is straight on, 0 a right angle, and −1 back.
+
+    Args:
+        points: ``[n, P]``.
+
+    Example:
+        >>> turn_cosines(torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]))
+        [nan, 0.0, 1.0, nan]
+    """
+    ways = points.diff(dim=0)
+    cosines = torch.nn.functional.cosine_similarity(ways[:-1], ways[1:], dim=1)
+    return [math.nan, *cosines.tolist(), math.nan][: len(points)]
+
+
+def _bounds(run: StoredRun, steps: tuple[int, ...]) -> tuple[dict[int, Stability], str, str]:
+    """Return what the optimizer bears after so many steps, the formula, and why there is none."""
+    trained = run.model.about.trained
+    factors = trained.get("factors") or {}
+    rows = len(run.dataset.train)
+    size = str(factors.get("batch_size", "")) or "0"
+    batch = rows if size == "all" else BatchPlan(rows, int(size), run.seed).size
+    why = without_threshold(run.problem, batch, rows)
+    if not why and str(factors.get("regularizer", "none")) != "none":
+        why = "the loss of its steps has regularizers"
+    if why:
+        return {}, "", why
+    rule = make_rule(str(trained.get("rule", "")))
+    length = int(trained.get("steps", steps[-1]))
+    schedule = make_schedule(str(factors.get("schedule", "constant")), length)
+    found = {step: rule.stability(schedule(min(step, length - 1))) for step in steps}
+    if any(each is None for each in found.values()):
+        return {}, "", "none is known of its optimizer"
+    known = {step: each for step, each in found.items() if each is not None}
+    first = next(iter(known.values()))
+    if first.preconditioned:
+        why = "its optimizer's is of the preconditioned Hessian, which --watch sharpness records while it trains"
+        return {}, "", why
+    return known, first.formula, ""
+
+
+def _even(count: int, wanted: int) -> list[int]:
+    """Return evenly spaced places among ``count``, the ends included."""
+    if wanted <= 0:
+        return []
+    return sorted({round(each) for each in np.linspace(0, count - 1, min(wanted, count))})
