@@ -27,6 +27,7 @@ from steepest.cli.output import complain, console, line
 from steepest.cli.planning import planned
 from steepest.cli.rate_finding import lr_find
 from steepest.cli.recommending import recommend, similar
+from steepest.cli.spectrum import spectrum
 from steepest.cli.studying import go_on_with, study
 from steepest.cli.tracing import trace
 from steepest.cli.viewing import show
@@ -380,6 +381,7 @@ app.command()(distil)
 app.command()(show)
 app.command("map")(map_)
 app.command()(landscape)
+app.command()(spectrum)
 app.command()(memory)
 app.command()(trace)
 app.command(cls=CheckCommand)(check)

@@ -104,7 +104,9 @@ class PathSpectrum:
     def lines(self) -> list[str]:
         """How it was measured, and what limits it."""
         rows = f"all {self.of:,}" if self.rows == self.of else f"{self.rows:,} of {self.of:,}"
-        said = [f"Curvature of the training loss without penalties, on {rows} training rows; in evaluation mode."]
+        said = [
+            f"Curvature of the training loss without penalties, on {rows} training rows; in evaluation mode."
+        ]
         if self.without:
             said.append(f"No threshold: {self.without}.")
         hidden = [each.step for each in self.points if math.isinf(each.noise.value)]
@@ -176,7 +178,8 @@ def make_spectrum(
     part, whole = run.rows("train", rows), run.rows("train")
     bounds, formula, without = _bounds(run, path.steps)
     if formula and len(part) < len(whole):
-        bounds, formula, without = {}, "", f"the curvature is of {len(part):,} of {len(whole):,} rows; --rows says of how many"
+        bounds, formula = {}, ""
+        without = f"the curvature is of {len(part):,} of {len(whole):,} rows (--rows {len(whole)} takes all)"
     turns = turn_cosines(path.points())
     count = len(path.steps)
     places = _even(count, count if points is None else points)

@@ -6,9 +6,9 @@ With gradients :math:`g_k` of K disjoint batches of b rows and their mean :math:
           \widehat{|G|^2} = \|\bar g\|^2 - \frac{\widehat{\operatorname{tr}\Sigma}}{K b}, \qquad
           B_{\text{simple}} = \frac{\operatorname{tr}\Sigma}{|G|^2},
 
-where both estimates are unbiased, and their ratio nearly so. :math:`\Sigma` is the covariance of the gradient of one row.
+where both estimates are unbiased, and their ratio nearly so; :math:`\Sigma` is the covariance of one row's gradient.
 
-McCandlish, Kaplan, Amodei & the OpenAI Dota team, *An empirical model of large-batch training*, 2018, appendix A.
+McCandlish, Kaplan, Amodei & the OpenAI Dota team, *An empirical model of large-batch training*, 2018.
 """
 
 from __future__ import annotations

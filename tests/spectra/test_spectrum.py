@@ -1,0 +1,147 @@
+"""Spectra along a path equal the dense matrices; noise scales equal their definition."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from steepest.cli import app
+from steepest.curvature import matrix
+from steepest.errors import ModelError, OptionError
+from steepest.landscape.planes.pca import kept_paths
+from steepest.landscape.stored import open_run
+from steepest.spectra.along import make_spectrum, turn_cosines
+from steepest.spectra.noise import batch_gradients, noise_scale
+from steepest.train.sharpness import curvature_of
+
+OPTIONS = ["--target", "y", "--numbers", "standard", "--schedule", "constant", "--epochs", "6", "--seeds", "1",
+           "--baseline", "none", "--compile", "off", "--workers", "1", "--yes"]  # fmt: skip
+
+
+def _run(*arguments: str) -> str:
+    found = CliRunner().invoke(app, list(arguments))
+    assert found.exit_code == 0, found.output
+    return found.output
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("spectrum")
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(150, 3))
+    y = np.tanh(x[:, 0] * x[:, 1]) + x[:, 2] ** 2 / 3 + 0.1 * draw.normal(size=150)
+    pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "y": y}).write_csv(home / "table.csv")
+    _run(
+        "compare", str(home / "table.csv"), "-o", "sgd(lr=0.1)", "--batch-size", "all", "--keep-path", "3",
+        "--model", "mlp(hidden=(6,), activation=tanh, dropout=0)", "--out", str(home / "run"), *OPTIONS,
+    )  # fmt: skip
+    return home / "run"
+
+
+def test_eigenvalues_traces_and_gradients_are_those_of_the_dense_matrices(folder: Path) -> None:
+    found = make_spectrum(folder, densities=2)
+    run = open_run(folder)
+    [path] = kept_paths(run).values()
+    assert [each.step for each in found.points] == list(path.steps) == [0, 2, 4, 6]
+    for place, point in enumerate(found.points):
+        run.net.load_state_dict(path.at(place))
+        at = curvature_of(run.problem, run.rows("train"))
+        for kind, values, residuals in (
+            ("hessian", point.hessian, point.hessian_residuals),
+            ("gauss-newton", point.gauss_newton, point.gauss_newton_residuals),
+        ):
+            dense = torch.linalg.eigvalsh(matrix(at, kind).double()).flip(0)
+            assert np.allclose(values, dense[:3].numpy(), atol=2e-3 * float(dense[0]))
+            assert max(residuals) < 1e-2 * float(dense[0])
+        exact = float(matrix(at, "hessian").trace())
+        assert abs(point.trace - exact) < 4 * point.trace_error + 1e-4
+        assert point.gradient == pytest.approx(float(at.gradient.norm()), rel=1e-5)
+    assert [each.density is not None for each in found.points] == [True, False, False, True]
+    assert found.formula == "2/η"
+    assert [each.threshold for each in found.points] == pytest.approx([20.0] * 4)
+
+
+def test_losses_are_those_of_the_record(folder: Path) -> None:
+    """On the validation rows: the squared error is the record's RMSE squared, up to the target's scale."""
+    found, run = make_spectrum(folder, points=2), open_run(folder)
+    [path] = kept_paths(run).values()
+    record = run.record
+    assert record is not None
+    validation = run.rows("validation")
+    for place, step in enumerate(path.steps):
+        point = next((each for each in record.curve if each.step == step), None)
+        if point is not None:
+            run.net.load_state_dict(path.at(place))
+            loss = float(curvature_of(run.problem, validation).value)
+            scale = point.validation["rmse"] / math.sqrt(loss)
+            assert scale == pytest.approx(
+                record.curve[0].validation["rmse"] / math.sqrt(_first(run, path)), rel=1e-4
+            )
+    assert [each.step for each in found.points] == [0, 6]
+
+
+def _first(run, path) -> float:
+    run.net.load_state_dict(path.at(0))
+    return float(curvature_of(run.problem, run.rows("validation")).value)
+
+
+def test_a_noise_scale_is_that_of_the_rows_gradients() -> None:
+    draw = np.random.default_rng(0)
+    signal, spread = np.array([3.0, 0.0, 4.0]), np.array([1.0, 2.0, 0.5])
+    values = []
+    for _ in range(200):
+        gradients = torch.from_numpy(signal + draw.normal(size=(16, 3)) * spread / math.sqrt(8))
+        values.append(noise_scale(gradients, 8))
+    trace, square = float((spread**2).sum()), float(signal @ signal)
+    for estimates, exact in (([v.trace for v in values], trace), ([v.square for v in values], square)):
+        assert abs(np.mean(estimates) - exact) < 4 * np.std(estimates) / math.sqrt(200)
+    ratios = np.array([each.value for each in values])
+    assert ratios.mean() == pytest.approx(trace / square, rel=0.03)
+    assert np.mean([each.error for each in values]) == pytest.approx(ratios.std(), rel=0.25)
+
+
+def test_where_noise_hides_the_gradient_the_scale_is_infinite() -> None:
+    found = noise_scale(torch.tensor([[1.0], [-1.0], [1.0], [-1.0]]), 5)
+    assert found.value == math.inf
+    assert math.isnan(found.error)
+    with pytest.raises(OptionError, match="no noise scale"):
+        noise_scale(torch.ones(2, 1), 1)
+
+
+def test_gradients_of_batches_are_those_of_their_rows(folder: Path) -> None:
+    run = open_run(folder)
+    part = run.rows("train")
+    gradients, rows = batch_gradients(run.problem, part, 10)
+    assert len(gradients) == 10
+    some = part.map(lambda each: each[3 * rows : 4 * rows])
+    assert torch.allclose(gradients[3], curvature_of(run.problem, some).gradient, atol=1e-6)
+
+
+def test_turns_are_cosines() -> None:
+    points = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [1.0, 0.0]])
+    assert turn_cosines(points)[1:3] == pytest.approx([0.0, -1.0])
+    assert turn_cosines(points[:2])[0] != turn_cosines(points[:2])[0]
+
+
+def test_the_command_says_what_it_found_and_writes_a_table(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "spectrum.csv"
+    said = _run("spectrum", str(folder), "--points", "3", "--out", str(out))
+    assert "times what the optimizer bears (2/η = 20)" in said
+    assert pl.read_csv(out).height == 3
+    said = _run("spectrum", str(folder), "--rows", "50", "--points", "2")
+    assert "--rows 120 takes all" in said
+
+
+def test_without_a_path_it_says_how_to_keep_one(folder: Path, tmp_path: Path) -> None:
+    _run(
+        "compare", str(folder.parent / "table.csv"), "-o", "adam(lr=0.01)", "--model", "linear",
+        "--out", str(tmp_path / "run"), *OPTIONS,
+    )  # fmt: skip
+    with pytest.raises(ModelError, match="no path was kept"):
+        make_spectrum(tmp_path / "run")
