@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from steepest import forks
+from steepest.data.dataset import TargetScale
 from steepest.errors import OptionError
 from steepest.files import reachable
 from steepest.landscape import POINTS, ROWS
@@ -152,7 +153,7 @@ def make_landscape(
     said = Said(
         loss_title(str(run.problem.objective)).removeprefix("the "), len(sample), len(whole), part,
         kind if normed else "", run.split_seed, run.problem.weights is not None,
-        bool(run.model.about.trained.get("regularizer")),
+        bool(run.model.about.trained.get("regularizer")), run.dataset.target_scale != TargetScale(),
     )  # fmt: skip
     losses = found[:-1].reshape(len(betas), len(alphas))
     return Landscape(run.title, chosen, alphas, betas, losses, float(found[-1]), said)

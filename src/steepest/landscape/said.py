@@ -35,6 +35,7 @@ class Said:
         split_seed: by which the rows are drawn.
         weighted: whether classes have weights in the loss.
         penalised: whether the run was trained with regularizers, which are left out.
+        standardised: whether the target is in standard scores.
     """
 
     loss: str
@@ -45,6 +46,7 @@ class Said:
     split_seed: int = 0
     weighted: bool = False
     penalised: bool = False
+    standardised: bool = False
 
     @property
     def on(self) -> str:
@@ -114,8 +116,9 @@ def sentence(
     begins = f"Around {title} the {said.loss} on {said.on} is {value(centre)} at its weights"
     top = losses[np.isfinite(losses)]
     highest = value(float(top.max())) if len(top) == losses.size else "beyond all numbers"
-    if not lowest < centre * (1 - 1e-6) if centre > 0 else lowest >= centre:
-        return f"{begins}, lower than anywhere on the grid, and rises up to {highest}."
+    if lowest >= centre or value(lowest) == value(centre):
+        lower = "lower than" if lowest > centre and value(lowest) != value(centre) else "as low as"
+        return f"{begins}, {lower} anywhere on the grid, and rises up to {highest}."
     at = ", ".join(
         place(float(each))
         for each in ([alphas[low[1]]] if plane.is_line else [alphas[low[1]], betas[low[0]]])
@@ -135,6 +138,7 @@ def remarks(plane: Plane, losses: NDArray[np.float64], said: Said) -> list[str]:
     how = [f"{along}, on {sample}{weighted}; in evaluation mode"]
     how += [KINDS[said.statistics]] if said.statistics else []
     how += ["penalties are left out"] if said.penalised else []
+    how += ["the target is in standard scores, as in training"] if said.standardised else []
     found = [f"{', '.join(how)}."]
     lost = int((~np.isfinite(losses)).sum())
     if lost:
