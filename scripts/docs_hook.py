@@ -3,11 +3,13 @@
 Formulas (``math`` fences and ``$`…`$`` of pages, ``.. math::`` and roles of docstrings) become MathML, which browsers
 draw without a script. In docstrings other roles become code, and ``Example:`` becomes the section ``Examples:``, whose
 prompts and outputs are kept line by line. Code in a line of text breaks at its spaces, never inside of ``--an-option``.
+The pages to play with are part of the site.
 """
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import griffe
@@ -85,6 +87,14 @@ def on_page_content(html: str, **_: Any) -> str:
     """
     parts = _PRE.split(html)
     return "".join(part if part.startswith("<pre") else _CODE.sub(_words, part) for part in parts)
+
+
+def on_post_build(config: Any, **_: Any) -> None:
+    """Write every page to play with into the site's folder ``pages``, where docs/how-to/pages.md links to it."""
+    from steepest.pages.page import registry, write_page
+
+    for name in registry.names():
+        write_page(name, Path(config["site_dir"], "pages", f"{name}.html"))
 
 
 def _words(found: re.Match[str]) -> str:

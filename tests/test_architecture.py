@@ -61,6 +61,7 @@ ORDER = (
     "spectra",
     "checking",
     "studies",
+    "pages",
     "cli",
     "app",
     "testing",

@@ -37,6 +37,7 @@ PAGES = {
     "projections": "reference/projections.md",
     "planes": "reference/planes.md",
     "studies": "reference/studies.md",
+    "pages": "how-to/pages.md",
 }
 
 NAMES = [(kind, name) for kind, where in KINDS.items() for name in load_reference(where).entries]

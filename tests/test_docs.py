@@ -34,6 +34,7 @@ PAGES = [
     "docs/how-to/callbacks.md",
     "docs/how-to/optimizer-in-your-loop.md",
     "docs/how-to/trace.md",
+    "docs/how-to/pages.md",
     "docs/how-to/check-derivatives.md",
     "docs/how-to/memory.md",
     "docs/how-to/find-a-rate.md",

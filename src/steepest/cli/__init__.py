@@ -24,6 +24,7 @@ from steepest.cli.landscape import landscape
 from steepest.cli.mapping import map_
 from steepest.cli.memory import memory
 from steepest.cli.output import complain, console, line
+from steepest.cli.paging import page
 from steepest.cli.planning import planned
 from steepest.cli.rate_finding import lr_find
 from steepest.cli.recommending import recommend, similar
@@ -384,6 +385,7 @@ app.command()(landscape)
 app.command()(spectrum)
 app.command()(memory)
 app.command()(trace)
+app.command()(page)
 app.command(cls=CheckCommand)(check)
 app.command()(fetch)
 app.command(

@@ -72,6 +72,7 @@ KINDS = {
     "projections": "steepest.mapping.projection:registry",
     "planes": "steepest.landscape.choosing:registry",
     "studies": "steepest.studies:registry",
+    "pages": "steepest.pages.page:registry",
 }
 """The kinds of component, and where their names are."""
 

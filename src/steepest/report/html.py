@@ -248,10 +248,11 @@ def style() -> str:
 
 
 @functools.cache
-def template(name: str) -> jinja2.Template:
-    """Return one of the templates; what is undefined in it is an error."""
+def template(name: str, package: str = "steepest.report") -> jinja2.Template:
+    """Return one of the templates of a package, which may include the report's; what is undefined in it is an error."""
+    places = dict.fromkeys((package, "steepest.report"))
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("steepest.report", "templates"),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(each, "templates") for each in places]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

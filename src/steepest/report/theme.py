@@ -18,7 +18,7 @@ SURFACES: dict[str, tuple[str, str]] = {
     "sunken": ("#f4f4f0", "#12161b"),
     "ink": ("#1b2129", "#e8ebef"),
     "soft": ("#59626e", "#a3adb9"),
-    "faint": ("#7a838f", "#7f8995"),
+    "faint": ("#666f7b", "#7f8995"),
     "line": ("#e3e3dd", "#2b323b"),
     "grid": ("#ececea", "#262c34"),
     "accent": ("#00639c", "#6bb4ee"),
