@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from steepest.optim import make_rule
-from steepest.pages.content import Content, Control, Grid, Line
+from steepest.pages.content import Content, PageControl, StoredLine, StoredRuns
 from steepest.pages.page import registry, render, write_page
 from steepest.pages.shown import losses, momentum, one_dimension, rules
 from steepest.tracing.walks import walks
@@ -361,14 +361,14 @@ def test_stored_runs_snap_and_say_so(browser: Browser, tmp_path: Path) -> None:
     content = Content(
         title="stored",
         question="Which rate?",
-        controls=(Control(name="lr", label="rate", low=-3, high=1, step=0.25, default=-1, log=True),),
-        grid=Grid(
+        controls=(PageControl(name="lr", label="rate", low=-3, high=1, step=0.25, default=-1, log=True),),
+        grid=StoredRuns(
             over={"lr": rates},
             x=tuple(range(21)),
             x_title="step",
             y_title="loss",
             log=True,
-            lines=tuple(Line(key=each, title=each) for each in names),
+            lines=tuple(StoredLine(key=each, title=each) for each in names),
             values=tuple(places),
         ),
     )

@@ -1,7 +1,7 @@
 """What a page is made of, as data: text, controls, numbers, exercises and table columns, in one small JSON format.
 
-A page needs either a view of its own, a script that computes what its controls ask for, or a :class:`Grid` of stored
-runs, which the view ``grid`` shows. Stored results of a study become a page by writing this format.
+A page needs either a view of its own, a script that computes what its controls ask for, or :class:`StoredRuns`, which
+the view ``grid`` shows. Stored results of a study become a page by writing this format.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Choice(_Record):
     label: str
 
 
-class Control(_Record):
+class PageControl(_Record):
     """One setting: a slider, a list, or a value that only the figure and the address set.
 
     Attributes:
@@ -71,7 +71,7 @@ class Control(_Record):
         return math.isclose(stops, round(stops), abs_tol=1e-6)
 
 
-class Column(_Record):
+class TableColumn(_Record):
     """One column of the table: the key of its numbers, its title, and how many digits are shown."""
 
     key: str
@@ -111,14 +111,14 @@ class Exercise(_Record):
         return self
 
 
-class Line(_Record):
+class StoredLine(_Record):
     """One line of stored runs: an arm of a comparison, for example."""
 
     key: str
     title: str
 
 
-class Grid(_Record):
+class StoredRuns(_Record):
     """Stored runs: for each place of the grid, each line's numbers at the points of ``x``.
 
     Attributes:
@@ -137,7 +137,7 @@ class Grid(_Record):
     x_title: str
     y_title: str
     log: bool = False
-    lines: tuple[Line, ...] = Field(min_length=1)
+    lines: tuple[StoredLine, ...] = Field(min_length=1)
     values: tuple[tuple[tuple[FiniteFloat | None, ...], ...], ...]
 
     @model_validator(mode="after")
@@ -173,11 +173,11 @@ class Content(_Record):
     title: str
     question: str
     about: tuple[str, ...] = ()
-    controls: tuple[Control, ...]
+    controls: tuple[PageControl, ...]
     view: str = Field(default="grid", pattern=r"^[a-z][a-z0-9-]*$")
     data: dict[str, Any] = {}
-    grid: Grid | None = None
-    columns: tuple[Column, ...] = ()
+    grid: StoredRuns | None = None
+    columns: tuple[TableColumn, ...] = ()
     exercises: tuple[Exercise, ...] = ()
     source: str = ""
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from steepest.objectives.exact import least_quantile, least_squares
 from steepest.optim import make_rule
-from steepest.pages.content import Choice, Content, Control, Exercise
+from steepest.pages.content import Choice, Content, Exercise, PageControl
 from steepest.pages.page import Shown, text
 from steepest.schedules import make_schedule
 from steepest.tracing.walks import walks
@@ -106,27 +106,27 @@ class LossesPage(Shown):
                 "every step and begins at zero.",
             ),
             controls=(
-                Control(
+                PageControl(
                     name="loss", label="loss", kind="choice", default="absolute",
                     options=(
                         Choice(value="squares", label="least squares"), Choice(value="absolute", label="L1"),
                         Choice(value="huber", label="Huber"),
                     ),
                 ),
-                Control(name="delta", label="δ of Huber’s loss", low=0.1, high=5, step=0.1, default=DELTA),
-                Control(name="degree", label="degree", low=1, high=MOST_DEGREE, default=1),
-                Control(
+                PageControl(name="delta", label="δ of Huber’s loss", low=0.1, high=5, step=0.1, default=DELTA),
+                PageControl(name="degree", label="degree", low=1, high=MOST_DEGREE, default=1),
+                PageControl(
                     name="rule", label="optimizer", kind="choice", default="sgd",
                     options=tuple(Choice(value=each, label=label) for each, label in RULES.items()),
                 ),
-                Control(name="lr", label="learning rate", low=0.1, high=12, step=0.1, default=LINE[0]),
-                Control(
+                PageControl(name="lr", label="learning rate", low=0.1, high=12, step=0.1, default=LINE[0]),
+                PageControl(
                     name="falls", label="rate of step i = 0, 1, …", kind="choice", default="yes",
                     options=(Choice(value="yes", label="rate / (i + 1)"), Choice(value="no", label="constant")),
                 ),
-                Control(name="steps", label="steps", low=10, high=500, step=10, default=LINE[1]),
-                Control(name="point", label="point in focus", low=1, high=len(x), default=1),
-                Control(name="moved", label="moved points", kind="hidden", default=""),
+                PageControl(name="steps", label="steps", low=10, high=500, step=10, default=LINE[1]),
+                PageControl(name="point", label="point in focus", low=1, high=len(x), default=1),
+                PageControl(name="moved", label="moved points", kind="hidden", default=""),
             ),
             view="losses",
             data={

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from steepest.optim import make_rule
-from steepest.pages.content import Choice, Column, Content, Control, Exercise
+from steepest.pages.content import Choice, Content, Exercise, PageControl, TableColumn
 from steepest.pages.page import Shown, text
 from steepest.tracing.walks import walks
 
@@ -110,7 +110,7 @@ class Momentum(Shown):
                 "to gain here; networks are far steeper in some directions than in others.",
             ),
             controls=(
-                Control(
+                PageControl(
                     name="lr",
                     label="learning rate η",
                     low=-3,
@@ -119,19 +119,19 @@ class Momentum(Shown):
                     default=RATE,
                     log=True,
                 ),
-                Control(name="beta", label="momentum β", low=0, high=1, step=0.01, default=SHARE),
-                Control(name="steps", label="iterations", low=50, high=MOST_STEPS, step=5, default=STEPS),
+                PageControl(name="beta", label="momentum β", low=0, high=1, step=0.01, default=SHARE),
+                PageControl(name="steps", label="iterations", low=50, high=MOST_STEPS, step=5, default=STEPS),
             ),
             view="momentum",
             data=data,
             columns=(
-                Column(key="step", title="iteration"),
-                Column(key="plain_loss", title="descent: loss", digits=7),
-                Column(key="plain_w", title="descent: |w − w*|"),
-                Column(key="plain_b", title="descent: |b − b*|"),
-                Column(key="loss", title="momentum: loss", digits=7),
-                Column(key="w", title="momentum: |w − w*|"),
-                Column(key="b", title="momentum: |b − b*|"),
+                TableColumn(key="step", title="iteration"),
+                TableColumn(key="plain_loss", title="descent: loss", digits=7),
+                TableColumn(key="plain_w", title="descent: |w − w*|"),
+                TableColumn(key="plain_b", title="descent: |b − b*|"),
+                TableColumn(key="loss", title="momentum: loss", digits=7),
+                TableColumn(key="w", title="momentum: |w − w*|"),
+                TableColumn(key="b", title="momentum: |b − b*|"),
             ),
             exercises=self.exercises(),
             source="Data: 500 images of MNIST, of which five numbers each are in this file.",
@@ -148,7 +148,7 @@ class Momentum(Shown):
         half, plain = reached[0.5], reached[0.0]
         most = max(share for share, each in reached.items() if each <= WITHIN)
         least = min(share for share, each in reached.items() if each <= WITHIN)
-        rates = Control(name="lr", label="", low=-3, high=MOST_RATE, step=0.1, default=RATE)
+        rates = PageControl(name="lr", label="", low=-3, high=MOST_RATE, step=0.1, default=RATE)
         return (
             Exercise(
                 question=f"At η = 0.1, how far from its optimum is the weight after {STEPS} iterations of gradient "

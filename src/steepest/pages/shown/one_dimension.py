@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from steepest.optim import make_rule
-from steepest.pages.content import Choice, Column, Content, Control, Exercise
+from steepest.pages.content import Choice, Content, Exercise, PageControl, TableColumn
 from steepest.pages.page import Shown, text
 from steepest.schedules import Schedule
 from steepest.tracing.problem import make_problem
@@ -22,7 +22,7 @@ COMPONENTS = {
 }
 
 START, RATE, STEPS = -1.6, -1.7, 60
-FIRST = Control(
+FIRST = PageControl(
     name="first", label="rate of the first steps", low=-3, high=0.3, step=0.05, default=RATE, log=True
 )
 CURVE = (1.0, 1.0, -2.0, -2.0, 0.0)
@@ -66,26 +66,26 @@ class OneDimension(Shown):
                 "small batches do. The first steps may have a rate of their own.",
             ),
             controls=(
-                Control(name="start", label="start x", low=-2, high=1.6, step=0.01, default=START),
-                Control(
+                PageControl(name="start", label="start x", low=-2, high=1.6, step=0.01, default=START),
+                PageControl(
                     name="lr", label="learning rate", low=-3, high=-0.4, step=0.05, default=RATE, log=True
                 ),
                 FIRST,
-                Control(name="count", label="number of first steps", low=0, high=10, default=1),
-                Control(
+                PageControl(name="count", label="number of first steps", low=0, high=10, default=1),
+                PageControl(
                     name="noise", label="standard deviation of the noise", low=0, high=20, step=0.5, default=0
                 ),
-                Control(name="seed", label="seed of the noise", low=1, high=50, default=1),
-                Control(name="steps", label="steps", low=10, high=300, step=10, default=STEPS),
+                PageControl(name="seed", label="seed of the noise", low=1, high=50, default=1),
+                PageControl(name="steps", label="steps", low=10, high=300, step=10, default=STEPS),
             ),
             view="one-dimension",
             data={"minima": [shallow, deep], "between": between, "lowest": float(np.polyval(CURVE, deep))},
             columns=(
-                Column(key="step", title="step"),
-                Column(key="x", title="x", digits=5),
-                Column(key="height", title="loss", digits=5),
-                Column(key="slope", title="slope at x", digits=4),
-                Column(key="noise", title="noise", digits=3),
+                TableColumn(key="step", title="step"),
+                TableColumn(key="x", title="x", digits=5),
+                TableColumn(key="height", title="loss", digits=5),
+                TableColumn(key="slope", title="slope at x", digits=4),
+                TableColumn(key="noise", title="noise", digits=3),
             ),
             exercises=self.exercises(),
         )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from steepest.optim import make_rule, make_spec, registry
-from steepest.pages.content import Choice, Column, Content, Control, Exercise
+from steepest.pages.content import Choice, Content, Exercise, PageControl, TableColumn
 from steepest.pages.page import Shown, text
 from steepest.tracing.problem import make_problem
 from steepest.tracing.walks import walks
@@ -113,24 +113,24 @@ class Rules(Shown):
                 "What two parameters show is true of two parameters: what wins here need not win on a network.",
             ),
             controls=(
-                Control(
+                PageControl(
                     name="valley", label="valley", kind="choice", default="narrow",
                     options=tuple(Choice(value=key, label=each.title) for key, each in VALLEYS.items()),
                 ),
-                Control(name="a", label="first optimizer", kind="choice", options=names, default="sgd"),
-                Control(name="lrA", label="its learning rate", **rate),
-                Control(name="b", label="second optimizer", kind="choice", options=names, default="momentum"),
-                Control(name="lrB", label="its learning rate", **rate),
-                Control(
+                PageControl(name="a", label="first optimizer", kind="choice", options=names, default="sgd"),
+                PageControl(name="lrA", label="its learning rate", **rate),
+                PageControl(name="b", label="second optimizer", kind="choice", options=names, default="momentum"),
+                PageControl(name="lrB", label="its learning rate", **rate),
+                PageControl(
                     name="rates", label="learning rates", kind="choice", default="best",
                     options=(
                         Choice(value="best", label=f"the best of {len(RATES)} from here"),
                         Choice(value="own", label="as set"),
                     ),
                 ),
-                Control(name="steps", label="steps", low=5, high=300, step=5, default=STEPS),
-                Control(name="x", label="start x", low=-6, high=6, step=0.01, default=first.start[0]),
-                Control(name="y", label="start y", low=-6, high=6, step=0.01, default=first.start[1]),
+                PageControl(name="steps", label="steps", low=5, high=300, step=5, default=STEPS),
+                PageControl(name="x", label="start x", low=-6, high=6, step=0.01, default=first.start[0]),
+                PageControl(name="y", label="start y", low=-6, high=6, step=0.01, default=first.start[1]),
             ),
             view="rules",
             data={
@@ -142,11 +142,11 @@ class Rules(Shown):
                 },
             },
             columns=(
-                Column(key="step", title="step"),
-                Column(key="x1", title="first: x"), Column(key="y1", title="first: y"),
-                Column(key="loss1", title="first: loss"),
-                Column(key="x2", title="second: x"), Column(key="y2", title="second: y"),
-                Column(key="loss2", title="second: loss"),
+                TableColumn(key="step", title="step"),
+                TableColumn(key="x1", title="first: x"), TableColumn(key="y1", title="first: y"),
+                TableColumn(key="loss1", title="first: loss"),
+                TableColumn(key="x2", title="second: x"), TableColumn(key="y2", title="second: y"),
+                TableColumn(key="loss2", title="second: loss"),
             ),
             exercises=self.exercises(),
             source="Optimizers that couple several numbers (adafactor, muon) are not among them.",

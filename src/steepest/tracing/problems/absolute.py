@@ -11,10 +11,10 @@ from steepest.errors import OptionError
 from steepest.tracing.problem import Parameters, SmallProblem, numbers
 from steepest.wording import counted
 
-COMPONENTS = {"absolute": {"object": "Absolute", "what": "Σ h·|w|, a valley with a sharp bottom"}}
+COMPONENTS = {"absolute": {"object": "AbsoluteValues", "what": "Σ h·|w|, a valley with a sharp bottom"}}
 
 
-class Absolute(SmallProblem):
+class AbsoluteValues(SmallProblem):
     """Find the bottom of Σ hᵢ·|wᵢ|, which is at 0; at an edge, wᵢ = 0, the derivative is taken as 0.
 
     Args:
@@ -22,7 +22,7 @@ class Absolute(SmallProblem):
         start: the weights before the first step, each 1 if left out.
 
     Example:
-        >>> problem = Absolute(slopes=(1, 4))
+        >>> problem = AbsoluteValues(slopes=(1, 4))
         >>> problem.loss(problem.begin(), step=0).item()
         5.0
     """
