@@ -19,7 +19,7 @@ def test_every_field_is_declared() -> None:
     assert list(BEARINGS) == list(Recipe.model_fields), "declare what the field bears on in BEARINGS"
     assert {*STAYS} == {*Protocol.model_fields}, "declare in STAYS whether a folder's arms stay"
     assert tuple(Factors.model_fields) == FACTORS[1:]
-    assert {*ArmOptions.model_fields} == {*FACTORS, "name"}
+    assert {*ArmOptions.model_fields} == {*FACTORS, "name", "control"}
     for kind in (Wanted, st.Arm):
         assert {*FACTORS} <= {each.name for each in dataclasses.fields(kind)}
     assert {*FACTORS} <= {*Recipe.model_fields, *ELSEWHERE}

@@ -14,6 +14,7 @@ from steepest.data.sources.rows import DAMAGE
 from steepest.errors import FolderError, ModelError
 from steepest.models import ModelBuilder
 from steepest.prediction.sameness import Outputs
+from steepest.recipe import CALLABLE
 from steepest.record.store import command
 
 FORMAT = 1
@@ -45,9 +46,9 @@ def builder(built_from: str, folder: Path, given: str | ModelBuilder | None) -> 
         ModelError: the user's own model is needed and is not given, or one is given and is not needed.
     """
     baseline = built_from.startswith(BASELINE)
-    own = not baseline and (built_from.startswith("callable ") or grammar.parse(built_from).is_reference)
+    own = not baseline and (built_from.startswith(CALLABLE) or grammar.parse(built_from).is_reference)
     if own and given is None:
-        reference = built_from.removeprefix("callable ")
+        reference = built_from.removeprefix(CALLABLE)
         named = reference == built_from
         how, keyword = (
             (repr(reference), f"model={reference!r}")

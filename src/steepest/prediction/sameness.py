@@ -12,6 +12,7 @@ from steepest.components.identity import of_network
 from steepest.data.dataset import InputField, Shape
 from steepest.errors import ModelError
 from steepest.evaluate.outputs import predict
+from steepest.recipe import CALLABLE
 from steepest.record.store import SOURCE, Folder
 
 ROWS = 5
@@ -98,7 +99,7 @@ def check_outputs(net: nn.Module, shape: Shape, outputs: Outputs, folder: Path, 
 
 
 def _name(model: str) -> str:
-    return model.removeprefix("callable ")
+    return model.removeprefix(CALLABLE)
 
 
 def _close(now: Tensor, then: Tensor) -> bool:

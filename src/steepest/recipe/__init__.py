@@ -24,6 +24,7 @@ from steepest.recipe.experiment import (
 )
 from steepest.recipe.factors import FACTOR, FACTORS, SHARED_FACTORS, SUBJECTS, varying
 from steepest.recipe.options import (
+    CALLABLE,
     CLEARER_NAMES,
     LARGEST_SEED,
     STAYS,
@@ -41,6 +42,7 @@ from steepest.recipe.recipe import BEARINGS, NEUTRAL, Recipe, stable_hash
 
 __all__ = [
     "BEARINGS",
+    "CALLABLE",
     "CLEARER_NAMES",
     "EXECUTION_OPTIONS",
     "FACTOR",

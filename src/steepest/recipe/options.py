@@ -22,7 +22,12 @@ LARGEST_SEED = 2**62
 """Those that are counted from it, and the seed of tuning, still are 64-bit numbers, which tables hold."""
 
 
-def _whole_numbers(value: Any) -> Any:
+CALLABLE = "callable "
+"""How the text of a model begins that a callable builds."""
+
+
+def _separated(value: Any) -> Any:
+    """Read values that are separated by commas."""
     return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
 
 
@@ -102,7 +107,7 @@ class ModelOptions(FrozenOptions):
         description="name of a model, or your own as nets.py:MyNet; if none is named, mlp for images, curves and "
         "arrays, autoencoder for reconstruction, and embedding-mlp for everything else",
     )
-    hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_whole_numbers)] = Field(
+    hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_separated)] = Field(
         (128, 64), description="widths of the hidden layers, as 128,64"
     )
     dropout: float = Field(0.1, ge=0, lt=1, description="dropout probability on the embeddings")
@@ -117,12 +122,20 @@ class ModelOptions(FrozenOptions):
     )
 
     @property
-    def spec(self) -> grammar.Spec:
+    def spec(self) -> grammar.Spec | None:
         """The model with its options as one specification; a user's own model gets only its own options."""
         return self.spec_of(self.model)
 
-    def spec_of(self, model: str) -> grammar.Spec:
-        """Return another model with these options, as far as it takes them."""
+    def spec_of(self, model: str) -> grammar.Spec | None:
+        """Return a model with these options, as far as it takes them; None of one that a callable builds.
+
+        Example:
+            >>> options = ModelOptions(hidden=(8,))
+            >>> str(options.spec_of("mlp(hidden=[4])")), options.spec_of("callable nets:Net")
+            ('mlp(hidden=(4,))', None)
+        """
+        if model.startswith(CALLABLE):
+            return None
         given = grammar.parse(model)
         if given.name != "embedding-mlp":
             return given
@@ -167,7 +180,7 @@ class Protocol(FrozenOptions):
     schedule: str = Field("cosine", description="learning-rate schedule")
     learning_rates: Annotated[
         Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] | None,
-        BeforeValidator(_whole_numbers),
+        BeforeValidator(_separated),
     ] = Field(
         None,
         description="learning rates to try, the same for every optimizer (default: seven around the centre of each)",
@@ -198,7 +211,7 @@ class Protocol(FrozenOptions):
         (), description="your own code in every run, as 'mine.py:Plateau(patience=3)'; repeatable"
     )
     watch: Annotated[
-        tuple[Literal["gap", "norms", "gradients", "sharpness", "all"], ...], BeforeValidator(_whole_numbers)
+        tuple[Literal["gap", "norms", "gradients", "sharpness", "all"], ...], BeforeValidator(_separated)
     ] = Field(
         (),
         description="recorded at evaluations of the reported runs, by epoch: gap (metrics on training rows), norms "

@@ -8,6 +8,7 @@ from pathlib import Path
 from steepest.compare.result import Comparison, Fact, Row
 from steepest.components import grammar
 from steepest.data.dataset import Task, has_classes
+from steepest.recipe import CALLABLE
 from steepest.record.store import TEST_PREDICTIONS, command
 
 SEE_WHY = "see why: the training loss around the network"
@@ -76,7 +77,7 @@ def snippets(
         model.predict("new.csv")
     """
     imports, again, options = ["import steepest as st"], "", list[str]()
-    built_by = (model or "").removeprefix("callable ")
+    built_by = (model or "").removeprefix(CALLABLE)
     called = built_by != (model or "")
     if called:
         module, _, name = built_by.rpartition(":")

@@ -19,6 +19,7 @@ from steepest.optim.selection import patterns_text, rates_text
 from steepest.optim.spec import MethodSpec
 from steepest.procedures import Stage, make_procedure
 from steepest.recipe import (
+    CALLABLE,
     FACTOR,
     FACTORS,
     SUBJECTS,
@@ -355,10 +356,11 @@ def _with(arm: Wanted, values: dict[str, Any], experiment: Experiment, given: Ob
     text = values.get("model")
     if text is None:
         return replace(arm, **values)
-    found = given.named.get(text)
-    if found is None and text.startswith(CALLABLE):
+    found, spec = given.named.get(text), experiment.model.spec_of(text)
+    if found is None and spec is None:
         found = given.model
-    values["model"] = str(as_declared(experiment.model.spec_of(text))) if found is None else found
+    written = text if spec is None else str(as_declared(spec))
+    values["model"] = written if found is None else found
     return replace(arm, **values, model_name="" if found is None else text)
 
 
@@ -467,10 +469,6 @@ def _callbacks(experiment: Experiment, given: Objects) -> tuple[tuple[str, Callb
     found = {text: objects.get(text) or read_callback(text) for text in texts}
     watching = {name: each for name, each in objects.items() if each.only_watches}
     return tuple({**found, **watching}.items())
-
-
-CALLABLE = "callable "
-"""How the text of a model begins that a callable builds."""
 
 
 def callable_name(model: ModelBuilder) -> str:

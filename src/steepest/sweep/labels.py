@@ -9,9 +9,9 @@ from steepest.components import grammar
 from steepest.data.variants import BY_RUN
 from steepest.optim.selection import shown_rates
 from steepest.procedures import make_procedure
-from steepest.recipe import FACTOR
+from steepest.recipe import CALLABLE, FACTOR
 from steepest.recipe.factors import NOTHING
-from steepest.sweep.arms import ALL_ROWS, CALLABLE, DEFAULT
+from steepest.sweep.arms import ALL_ROWS, DEFAULT
 
 
 def labels_of(shown: Sequence[Mapping[str, str]], differing: Sequence[str]) -> list[str]:

@@ -12,9 +12,9 @@ from steepest.data.dataset import Note, Shape
 from steepest.errors import OptionError
 from steepest.models import registry
 from steepest.procedures import make_procedure
-from steepest.recipe import SHARED_FACTORS, Experiment, ModelOptions, Protocol, flag_of
+from steepest.recipe import CALLABLE, SHARED_FACTORS, Experiment, ModelOptions, Protocol, flag_of
 from steepest.regularizers import read_regularizers
-from steepest.sweep.arms import CALLABLE, Wanted
+from steepest.sweep.arms import Wanted
 from steepest.sweep.contestants import Contestant
 from steepest.sweep.trials import trials
 
@@ -91,8 +91,7 @@ def _check_controls(experiment: Experiment, arms: Sequence[Wanted]) -> None:
 def _check_twice(experiment: Experiment, asked: Collection[str], arms: Sequence[Wanted]) -> None:
     """Refuse a value of a model's option that was given beside a regularizer that does the same."""
     listed = [arm.model for arm in experiment.arms if arm.model]
-    every = [*listed, *experiment.factors.model, experiment.model.model]
-    written = [each for each in every if not each.startswith("callable ")]  # which have no options here
+    written = [*listed, *experiment.factors.model, experiment.model.model]
     if experiment.plan is None:  # a folder's file has every option
         asked = {*asked, *experiment.model.model_fields_set}
     spelled_out = bool(experiment.arms) and experiment.plan is not None  # as a folder's list of arms is
