@@ -3,7 +3,8 @@
 The libraries are imported once, here; every command then runs in a forked child that leads a process group of
 its own, so that a test can afford dozens of kills. A job says how the child dies, if it does: ``after`` so many
 seconds its group gets SIGKILL; or inside its ``nth`` write to a file of the folder whose name holds ``name``:
-half of the bytes are written, then the child kills its own group. ``full`` makes every write to files whose name
+half of the bytes are written, then the child kills its own group; or at the ``nth`` evaluation of reported runs whose
+recipe has something in the field ``inside``, such as ``prune``. ``full`` makes every write to files whose name
 holds ``name`` fail from the ``nth`` on, as on a full disk, after half of the bytes.
 """
 
@@ -42,6 +43,22 @@ def spoil_writes(name: str, nth: int, *, full: bool) -> None:
     os.write = spoiled
 
 
+def die_inside(field: str, nth: int) -> None:
+    """Die at the nth evaluation, in the middle of training, of reported runs whose recipe has something in a field."""
+    from steepest.train.active import ActiveRun
+
+    look, seen = ActiveRun.look, 0
+
+    def watched(run: Any) -> None:
+        nonlocal seen
+        look(run)
+        seen += run.key.phase == "final" and bool(getattr(run.recipe, field))
+        if seen == nth:
+            os.killpg(os.getpgid(0), signal.SIGKILL)
+
+    ActiveRun.look = watched
+
+
 def child(job: dict[str, Any]) -> None:
     """Be the command."""
     os.setsid()
@@ -51,6 +68,8 @@ def child(job: dict[str, Any]) -> None:
     os.chdir(job["cwd"])
     if "name" in job:
         spoil_writes(job["name"], job.get("nth", 1), full=job.get("full", False))
+    if "inside" in job:
+        die_inside(job["inside"], job["nth"])
     from steepest.cli import main
 
     status = 99
