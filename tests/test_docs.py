@@ -46,6 +46,7 @@ PAGES = [
     "docs/how-to/read-a-report.md",
     "docs/how-to/studies.md",
     "docs/how-to/watch-training.md",
+    "docs/how-to/see-why.md",
 ]
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
