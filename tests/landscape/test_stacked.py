@@ -12,7 +12,7 @@ from steepest.landscape.choosing import random_direction
 from steepest.landscape.lifted import PlanePolynomial
 from steepest.landscape.losses import PlaneLosses, measure
 from steepest.landscape.plane import Plane, flat
-from steepest.landscape.stacked import StackedLosses
+from steepest.landscape.stacked import StackedLosses, TooLargeError
 from steepest.models import build_model
 from steepest.objectives import make_objective
 from steepest.objectives.target import ClassTarget, NumberTarget
@@ -110,6 +110,14 @@ def test_a_network_that_cannot_be_traced_is_measured_point_by_point():
     problem, plane, part = made(Branching, NUMBERS)
     losses = PlaneLosses(problem, plane, part, "held")
     assert losses.many(POINTS) == pytest.approx([losses.at(*point) for point in POINTS])
+
+
+def test_rows_that_take_much_memory_are_measured_point_by_point():
+    problem, plane, part = made("mlp(hidden=[20_000])", NUMBERS)
+    with pytest.raises(TooLargeError, match="bytes a row"):
+        StackedLosses(problem, plane, part, False, 64)
+    losses = PlaneLosses(problem, plane, part, "held")
+    assert losses.many(POINTS[:2]) == pytest.approx([losses.at(*point) for point in POINTS[:2]])
 
 
 def test_a_polynomial_is_the_sum_of_its_monomials():

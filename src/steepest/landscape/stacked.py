@@ -21,6 +21,9 @@ aten = torch.ops.aten
 MOST_ROWS, BATCH_BYTES = 256, 1 << 27
 """Rows that are computed together for a whole chunk of points: so many, or as many as this memory allows."""
 
+FEWEST_ROWS = 32
+"""Where fewer rows fit, as with convolutions, a row takes so long that points are as fast one after the other."""
+
 COEFFICIENT_BYTES = 1 << 28
 """What the coefficients of one operation may take, for all rows."""
 
@@ -110,7 +113,10 @@ class StackedLosses:
             return len(part)
         with torch.no_grad():
             a_row = bytes_of_a_row(self.problem.model, part.inputs)
-        return min(MOST_ROWS, max(1, BATCH_BYTES // (self.chunk * a_row)))
+        size = min(MOST_ROWS, BATCH_BYTES // (self.chunk * a_row))
+        if size < min(FEWEST_ROWS, len(part)):
+            raise TooLargeError(f"{a_row:,} bytes a row")
+        return size
 
     def _polynomials(self) -> dict[str, PlanePolynomial]:
         parts = [self.plane.by_name(each) for each in (self.plane.origin, *self.plane.directions)]
