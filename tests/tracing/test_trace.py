@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 
 import steepest as st
 from steepest.errors import OptionError, UnknownNameError
-from steepest.tracing.problem import registry
+from steepest.tracing.problem import make_problem, registry
 from tests.optim.cases import CASES, Case
 
 STEPS = 6
@@ -215,3 +215,30 @@ def test_the_command_line_shows_and_writes_a_trace(tmp_path, capsys, monkeypatch
 def test_unknown_names_are_errors_in_python_too() -> None:
     with pytest.raises(UnknownNameError):
         st.trace("adam", "rosenbrok")
+
+
+MINIMA = {
+    "absolute((1, 4))": [{"w": (0.0, 0.0)}],
+    "saddle": [{"x": 0.0, "y": 1.0}, {"x": 0.0, "y": -1.0}],
+    "himmelblau": [{"x": 3.0, "y": 2.0}, {"x": -2.805118, "y": 3.131313}, {"x": 3.584428, "y": -1.848127}],
+    "quartic": [{"x": 0.922}, {"x": -1.232}],
+}
+
+
+@pytest.mark.parametrize("text", MINIMA)
+def test_the_minima_of_a_small_problem_are_minima(text: str) -> None:
+    """Every point around is higher, and the values of the gradient there are those of the estimate."""
+    problem = make_problem(text)
+    draw = torch.Generator().manual_seed(0)
+    for point in MINIMA[text]:
+        at = {name: torch.tensor(value, dtype=torch.float64) for name, value in point.items()}
+        lowest = float(problem.loss(at, 0))
+        for _ in range(20):
+            near = {
+                name: each + 0.05 * torch.randn(each.shape, generator=draw, dtype=torch.float64)
+                for name, each in at.items()
+            }
+            assert float(problem.loss(near, 0)) > lowest - 1e-6
+    frame = st.trace("sgd(lr=1e-3)", text, steps=3)
+    for name in (column for column in frame.columns if column.startswith("de/d")):
+        assert frame[name].to_list() == pytest.approx(frame[f"estimated {name}"].to_list(), abs=0.01)
