@@ -62,8 +62,8 @@ ORDER = (
     "checking",
     "studies",
     "pages",
+    "play",
     "cli",
-    "app",
     "testing",
     "__main__",
 )

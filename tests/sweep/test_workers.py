@@ -15,6 +15,7 @@ import torch
 import steepest as st
 from steepest.compare.result import Comparison
 from steepest.data.table import read_table
+from steepest.record.schema import Point, RunKey
 from steepest.record.store import Folder
 from steepest.sweep.crew import Crew
 from steepest.sweep.making import Task
@@ -32,7 +33,10 @@ def table(rows: int = 240) -> dict[str, list[object]]:
 
 
 class Watching(Observer):
+    live = True
+
     def __init__(self) -> None:
+        self.points: dict[tuple[str, int], list[Point]] = {}
         self.said: list[str] = []
         self.records: list[object] = []
         self.work = self.left = 0.0
@@ -42,6 +46,9 @@ class Watching(Observer):
 
     def run(self, record: object) -> None:
         self.records.append(record)
+
+    def looked(self, key: RunKey, rate: float, point: Point) -> None:
+        self.points.setdefault((key.recipe, key.seed), []).append(point)
 
     def advance(self, work: float) -> None:
         self.work += work
@@ -77,6 +84,8 @@ def test_runs_in_processes_of_their_own_are_those_made_here(tmp_path):
     assert two.sentence == one.sentence
     assert not (tmp_path / "two" / ".workers").exists()
     assert watching.left == 0
+    curves = {each: found.curve for each, found in Folder(tmp_path / "two").history().items()}
+    assert repr(sorted(watching.points.items())) == repr(sorted(curves.items()))  # as they were made
     shared = [each for each in Folder(tmp_path / "two").history().values() if each.shared]
     timed = [each for each in Folder(tmp_path / "two").history().values() if not each.shared]
     assert {(each.key.name, each.key.phase) for each in timed} == {("sgd", "final"), ("adam", "final")}

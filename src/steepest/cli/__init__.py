@@ -26,6 +26,7 @@ from steepest.cli.memory import memory
 from steepest.cli.output import complain, console, line
 from steepest.cli.paging import page
 from steepest.cli.planning import planned
+from steepest.cli.playing import play
 from steepest.cli.rate_finding import lr_find
 from steepest.cli.recommending import recommend, similar
 from steepest.cli.spectrum import spectrum
@@ -386,6 +387,7 @@ app.command()(spectrum)
 app.command()(memory)
 app.command()(trace)
 app.command()(page)
+app.command()(play)
 app.command(cls=CheckCommand)(check)
 app.command()(fetch)
 app.command(

@@ -76,12 +76,12 @@ class Worker:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a process tells: ``advance``, ``say``, ``finished``, ``failed``, or ``gone`` when it has ended.
+    """What a process tells: ``advance``, ``say``, ``looked``, ``finished``, ``failed``, or ``gone`` when it has ended.
 
     Attributes:
         worker: the process; None where a job did not come to one, which ``failed``.
         kind: which of them it is.
-        about: the steps done, a line, the result, or why not.
+        about: the steps done, a line, an evaluation, the result, or why not.
         hears: who hears it, where that is no job of the process.
     """
 

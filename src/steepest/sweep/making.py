@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from steepest.data.dataset import Dataset
 from steepest.forks import usable_threads
 from steepest.paths.option import KeepPath
 from steepest.recipe import Execution
+from steepest.record.schema import Point, RunKey
 from steepest.schedules import make_schedule
 from steepest.sweep.methods import is_compiled, make_method
 from steepest.sweep.planned import PlannedRun
@@ -40,6 +42,7 @@ class Task:
         watch: what is recorded at its evaluations besides, if it reads the test rows.
         libraries: names of compiled steps in the cache, as :class:`~steepest.train.compiled.Programs` has them.
         keep_path: which steps' weights are kept, if it is one of the final runs.
+        live: whether somebody wants to know of its evaluations while it is made.
     """
 
     run: PlannedRun
@@ -50,6 +53,7 @@ class Task:
     libraries: Mapping[str, str] = field(default_factory=dict[str, str])
     watch: tuple[str, ...] = ()
     keep_path: KeepPath | None = None
+    live: bool = False
 
     def perform(self, maker: Maker, dataset: Dataset, progress: Callable[[float], None]) -> Finished:
         """Make the run and return what it leaves, without weights that nobody will keep."""
@@ -66,10 +70,12 @@ class Maker:
     Attributes:
         say: is told a line that a person should read.
         programs: the compiled steps of each cell on each dataset.
+        looked: is told of every evaluation of a run that is live, with the run's learning rate.
     """
 
     say: Callable[[str], None]
     programs: dict[tuple[str, str], Programs] = field(default_factory=dict[tuple[str, str], Programs])
+    looked: Callable[[RunKey, float, Point], None] | None = None
 
     def make(self, task: Task, dataset: Dataset, progress: Callable[[float], None]) -> Finished:
         """Make a run on a dataset that is on the device already.
@@ -96,6 +102,7 @@ class Maker:
         programs.names.update(task.libraries)
         hooks = hooks_of(run)
         schedule = hooks.control.rate if hooks else None
+        rate = float(run.rule.hyper.lr)
         method = make_method(run.rule, run.recipe, execution, programs, compiled=compiled, schedule=schedule)
         with thread_count(execution.threads):
             return train(
@@ -118,6 +125,7 @@ class Maker:
                 hooks=hooks,
                 watch=task.watch if run.read_test else (),
                 keep_path=task.keep_path if run.key.phase == "final" else None,
+                looked=partial(self.looked, run.key, rate) if task.live and self.looked else None,
             )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from steepest.record.schema import Record
+from steepest.record.schema import Point, Record, RunKey
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,12 @@ class Observer:
     """Is told what happens; this one stays silent. Override what you want to show.
 
     Work is counted in seconds that were predicted from timed steps, so that runs of different optimizers add up.
+
+    Attributes:
+        live: whether it wants to know of every evaluation of the runs under way, by :meth:`looked`.
     """
+
+    live: bool = False
 
     def stage(self, title: str) -> None:
         """Something begins that has a name."""
@@ -41,6 +46,9 @@ class Observer:
 
     def remaining(self, work: float) -> None:
         """So much work is still to come, as far as it can be known now."""
+
+    def looked(self, key: RunKey, rate: float, point: Point) -> None:
+        """A run under way was evaluated, in whatever process it is made; only if this one is ``live``."""
 
     def run(self, record: Record) -> None:
         """A run has ended and is in the journal."""

@@ -169,11 +169,12 @@ class Runner:
         names = {} if known is None else known.names
         cell = self.cells[run.arm.cell]
         return Task(
-            run, cell, self.metrics, evaluations, self._weights(run), names, self.watch, self.keep_path
-        )
+            run, cell, self.metrics, evaluations, self._weights(run), names, self.watch, self.keep_path,
+            self.observer.live,
+        )  # fmt: skip
 
     def _train(self, run: PlannedRun, evaluations: int) -> Finished:
-        made = Maker(self.observer.say, self.programs)
+        made = Maker(self.observer.say, self.programs, self.observer.looked)
         return made.make(
             self.task(run, evaluations),
             self.dataset(run),

@@ -118,6 +118,8 @@ class Together:
                 observer.advance(reply.about * reply.worker.worth if reply.worker else 0.0)
             case "say":
                 observer.say(reply.about)
+            case "looked":
+                observer.looked(*reply.about)
             case "finished":
                 finished = reply.about
                 finished.record = finished.record.model_copy(update={"shared": True})

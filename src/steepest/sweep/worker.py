@@ -23,7 +23,7 @@ def work(next_job: Callable[[], bytes], reply: Callable[..., None]) -> None:
             that are read with it, the fingerprint of the data, the data where it was not sent before, and a job.
         reply: called with the kind of a reply, and what it is about.
     """
-    maker = Maker(lambda text: reply("say", text))
+    maker = Maker(lambda text: reply("say", text), looked=lambda *about: reply("looked", about))
     datasets: dict[str, Dataset] = {}
     while True:
         try:

@@ -384,6 +384,8 @@ class ActiveRun:
         if self._watcher is not None:
             self._watcher.look(self.state, watched, statistics, min(self.done, self.recipe.length - 1))
         self._evaluation_seconds += time.perf_counter() - started
+        if self.purpose.looked is not None:
+            self.purpose.looked(point)
         return value
 
     def _now(self) -> KeptWeights:

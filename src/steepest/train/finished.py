@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from steepest.paths.kept import KeptPath
 from steepest.paths.option import KeepPath
-from steepest.record.schema import Record
+from steepest.record.schema import Point, Record
 
 Weights = dict[str, Tensor]
 
@@ -52,6 +52,7 @@ class Purpose:
         keep_last: return the weights after the last step, too.
         keep_early: return those after so many steps, too (or gradients where they are the length), by a name each.
         keep_path: return those at evenly spaced steps, too.
+        looked: called with every evaluation; its time is in no clock.
     """
 
     evaluations: int = 20
@@ -61,3 +62,4 @@ class Purpose:
     keep_early: Mapping[str, int] = field(default_factory=dict[str, int])
     watch: tuple[str, ...] = ()
     keep_path: KeepPath | None = None
+    looked: Callable[[Point], None] | None = None

@@ -19,7 +19,7 @@ from steepest.models import ModelBuilder
 from steepest.optim.method import Method, StepInfo
 from steepest.paths.option import KeepPath
 from steepest.recipe import Recipe
-from steepest.record.schema import RunKey
+from steepest.record.schema import Point, RunKey
 from steepest.train.active import ActiveRun
 from steepest.train.callback import Hooks
 from steepest.train.finished import Finished, Purpose
@@ -52,6 +52,7 @@ def train(
     hooks: Hooks | None = None,
     watch: tuple[str, ...] = (),
     keep_path: KeepPath | None = None,
+    looked: Callable[[Point], None] | None = None,
 ) -> Finished:
     """Train one run and return its record, its best weights and, on request, their metrics on the test rows.
 
@@ -77,6 +78,7 @@ def train(
         hooks: the run's callbacks; ``method`` has to follow their rate.
         watch: what is recorded at its evaluations besides: ``gap``, ``norms``, ``gradients``.
         keep_path: return the weights at evenly spaced steps, too.
+        looked: called with every evaluation.
 
     Example:
         See ``examples/whole_path.py``, which does the same in plain torch.
@@ -84,7 +86,7 @@ def train(
     Raises:
         ModelError: the model fails before the first step. An error in a step ends the run and goes on record.
     """
-    purpose = Purpose(evaluations, metrics, read_test, keep_last, keep_early, watch, keep_path)
+    purpose = Purpose(evaluations, metrics, read_test, keep_last, keep_early, watch, keep_path, looked)
     run = ActiveRun(
         dataset,
         recipe,
