@@ -47,6 +47,7 @@ PAGES = [
     "docs/how-to/studies.md",
     "docs/how-to/watch-training.md",
     "docs/how-to/see-why.md",
+    "docs/how-to/play.md",
 ]
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -59,6 +59,11 @@ def seen(place: Workplace) -> tuple[int, int]:
     return (id(place.job), place.job.version) if place.job else (0, 0)
 
 
+def phase(place: Workplace) -> tuple[int, str]:
+    """Return what changes whenever a comparison begins or ends."""
+    return (id(place.job), place.job.state) if place.job else (0, "")
+
+
 def escaped(text: str) -> str:
     """Return text that Markdown and HTML show as it is.
 
@@ -83,6 +88,8 @@ def progress(job: Job | None) -> str:
         case "running":
             left = f", about {fmt.seconds(job.all - job.done)} left" if job.all > job.done > 0 else ""
             return f"{name}: {escaped(job.stage)} — {job.share:.0%} done{left}; {runs} ended"
+        case "stopped" if not (job.out / "experiment.toml").is_file():
+            return f"{name}: stopped before the first run; nothing was written."
         case "stopped":
             return f"{name}: stopped after {runs}, which are kept. *Go on* makes those that are missing."
         case "failed":

@@ -16,6 +16,8 @@ from steepest.report import theme
 INK, GRID = "#7a838f", "rgba(122,131,143,0.25)"
 MOST_CURVES = 60
 """Runs that are drawn: more would be slow, and nobody could tell them apart."""
+FAR = 3.0
+"""How many times a first value is far off: what is higher is cut off."""
 ACROSS = 61
 """Points of the map in each direction."""
 
@@ -42,6 +44,8 @@ def curves(runs: Iterable[Curve], metric: str) -> go.Figure:
     names = list(dict.fromkeys(each.name for each in shown))
     made = figure(380, xaxis={"title": "epoch"}, yaxis={"title": metric.replace("_", " ") or "validation"})
     named: set[str] = set()
+    if limits := _limits(shown):
+        made.update_yaxes(range=limits)
     for run in shown:
         slot = names.index(run.name)
         reported = run.phase in ("final", "refit", "default", "constant", "sweep")
@@ -49,7 +53,7 @@ def curves(runs: Iterable[Curve], metric: str) -> go.Figure:
         made.add_scatter(
             x=run.epochs, y=[value if math.isfinite(value) else None for value in run.values],
             name=run.name, legendgroup=run.name, showlegend=run.name not in named,
-            mode="lines+markers", opacity=1.0 if going or reported else 0.35,
+            mode="lines+markers" if going else "lines", opacity=1.0 if going or reported else 0.35,
             line={"color": theme.colour(slot), "dash": theme.dash(slot), "width": 3 if going else 1.5},
             marker={"size": [8 if going and place == len(run.epochs) - 1 else 1 for place in range(len(run.epochs))]},
             hovertemplate=f"{run.name}, rate {run.rate:g}, seed {run.seed} ({run.phase})<br>"
@@ -57,6 +61,16 @@ def curves(runs: Iterable[Curve], metric: str) -> go.Figure:
         )  # fmt: skip
         named.add(run.name)
     return made
+
+
+def _limits(runs: Sequence[Curve]) -> list[float] | None:
+    """Return the ends of the axis where runs that diverge would flatten all others; None where none does."""
+    values = [value for run in runs for value in run.values if math.isfinite(value)]
+    first = [run.values[0] for run in runs if run.values and math.isfinite(run.values[0])]
+    if not first or max(values) <= FAR * max(map(abs, first)):
+        return None
+    low, high = min(values), max(first)
+    return [low - 0.05 * (high - low), high + 0.25 * (high - low)]
 
 
 def losses(path: Path, target: float) -> go.Figure:
@@ -68,7 +82,11 @@ def losses(path: Path, target: float) -> go.Figure:
     made = figure(300, xaxis={"title": "step"}, yaxis=axis, showlegend=False)
     made.add_scatter(y=values, mode="lines+markers", line={"color": theme.colour(0)}, marker={"size": 4})
     if target > 0 or not logarithmic:
-        made.add_hline(y=target, line={"color": theme.colour(1), "dash": "dash"}, annotation_text="target")
+        last = len(values) - 1
+        made.add_scatter(
+            x=[0, last], y=[target, target], mode="lines+text", text=["", "target"], textposition="top left",
+            line={"color": theme.colour(1), "dash": "dash"}, hoverinfo="skip",
+        )  # fmt: skip
     return made
 
 
@@ -99,7 +117,7 @@ def landscape(path: Path) -> go.Figure | None:
     )  # fmt: skip
     made.add_scatter(
         x=[steps[0][0]], y=[steps[0][1]], mode="markers+text", text=["start"], textposition="top center",
-        textfont={"color": "#ffffff"}, marker={"size": 10, "symbol": "square", "color": "#ffffff"},
+        textfont={"color": "#1b2129"}, marker={"size": 10, "symbol": "square", "color": "#1b2129"},
     )  # fmt: skip
     return made
 

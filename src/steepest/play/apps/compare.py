@@ -16,14 +16,18 @@ def _():
     import marimo as mo
 
     from steepest.errors import SteepestError
-    from steepest.play import choices, pages
+    from steepest.play import choices, pages, pictures
     from steepest.play.descent import rules
     from steepest.play.workplace import workplace
 
     place = workplace()
     get_seen, set_seen = mo.state((0, 0))
+    get_phase, set_phase = mo.state((0, ""))
     get_error, set_error = mo.state("")
-    return SteepestError, choices, get_error, get_seen, mo, pages, place, rules, set_error, set_seen
+    return (
+        SteepestError, choices, get_error, get_phase, get_seen, mo, pages, pictures, place, rules, set_error,
+        set_phase, set_seen,
+    )  # fmt: skip
 
 
 @app.cell
@@ -105,68 +109,61 @@ def _(
 
 @app.cell
 def _(mo):
-    clock = mo.ui.refresh(default_interval="1s", options=["1s", "5s", "30s"])
-    return (clock,)
+    stop = mo.ui.run_button("danger", label="Stop")
+    clock = mo.ui.refresh(default_interval="1s", options=["1s", "5s", "30s"], label="look every")
+    mo.hstack([stop, clock], justify="start")
+    return clock, stop
 
 
 @app.cell
-def _(clock, get_seen, pages, place, set_seen):
+def _(clock, get_phase, get_seen, pages, place, set_phase, set_seen):
     _ = clock.value
     if pages.seen(place) != get_seen():
         set_seen(pages.seen(place))
+    if pages.phase(place) != get_phase():
+        set_phase(pages.phase(place))
     return
 
 
 @app.cell
-def _(clock, get_error, get_seen, mo, pages, place):
-    get_seen()
-    stop = mo.ui.run_button("danger", label="Stop", disabled=not place.running)
-    mo.vstack(
-        [
-            *([mo.callout(mo.md(pages.escaped(get_error())), "danger")] if get_error() else []),
-            mo.md(pages.progress(place.job)),
-            mo.hstack([stop, clock], justify="start"),
-        ]
-    )
-    return (stop,)
-
-
-@app.cell
-def _(pages, place, set_seen, stop):
+def _(place, stop):
     if stop.value and place.job is not None:
         place.job.stop()
-        set_seen(pages.seen(place))
     return
 
 
 @app.cell
-def _(get_seen, mo, place):
-    from steepest.play import pictures
+def _(get_error, get_seen, mo, pages, place):
+    get_seen()
+    _error = [mo.callout(mo.md(pages.escaped(get_error())), "danger")] if get_error() else []
+    mo.vstack([*_error, mo.md(pages.progress(place.job))])
+    return
 
+
+@app.cell
+def _(get_seen, mo, pictures, place):
     get_seen()
     _job = place.job
-    mo.ui.plotly(pictures.curves(_job.curves.values(), _job.metric)) if _job and _job.curves else mo.md("")
+    mo.ui.plotly(
+        pictures.curves(list(_job.curves.values()), _job.metric), config={"displayModeBar": False}
+    ) if _job and _job.curves else None
     return
 
 
 @app.cell
-def _(get_seen, mo, pages, place):
-    get_seen()
-    unfinished = [name for name, done in place.kept().items() if not done]
-    again = mo.ui.dropdown(unfinished, value=unfinished[0] if unfinished else None, label="unfinished")
-    go_on = mo.ui.run_button(label="Go on", disabled=not unfinished or place.running)
+def _(get_phase, mo, pages, place):
+    get_phase()
+    unfinished = [] if place.running else [each for each, done in place.kept().items() if not done]
+    again = mo.ui.dropdown(unfinished, value=unfinished[0] if unfinished else None, label="not finished")
+    go_on = mo.ui.run_button(label="Go on")
     mo.vstack(
-        [
-            mo.md(pages.kept(place)),
-            *([mo.hstack([again, go_on], justify="start")] if unfinished else []),
-            mo.accordion({"What was decided and said": mo.md(pages.lines(place.job))}),
-        ]
+        [*([mo.hstack([again, go_on], justify="start")] if unfinished else []), mo.md(pages.kept(place))]
     )
     return again, go_on
 
 
 @app.cell
-def _(SteepestError, again, go_on, pages, place, set_error, set_seen):
+def _(SteepestError, again, go_on, pages, place, set_error, set_phase, set_seen):
     if go_on.value and again.value:
         try:
             place.go_on(again.value)
@@ -174,6 +171,14 @@ def _(SteepestError, again, go_on, pages, place, set_error, set_seen):
         except SteepestError as _error:
             set_error(f"{_error.fact}. {_error.hint}")
         set_seen(pages.seen(place))
+        set_phase(pages.phase(place))
+    return
+
+
+@app.cell
+def _(get_seen, mo, pages, place):
+    get_seen()
+    mo.accordion({"What was decided": mo.md(pages.lines(place.job))}) if place.job else None
     return
 
 

@@ -69,7 +69,7 @@ def _(ENDS, descent, mo, place, problem):
     )
     expected = mo.ui.radio(list(ENDS), label="the loss …")
     target = mo.ui.number(value=0.01, label="target of the loss")
-    write = mo.ui.run_button(label="1. Write it down")
+    write = mo.ui.run_button(label="Write it down")
     mo.vstack(
         [
             mo.hstack(
@@ -131,9 +131,7 @@ def _(
 
 @app.cell
 def _(get_error, get_number, mo, pages):
-    run = mo.ui.run_button(
-        "success", label=f"2. Run hypothesis {get_number() or ''}", disabled=not get_number()
-    )
+    run = mo.ui.run_button("success", label=f"Run hypothesis {get_number() or ''}", disabled=not get_number())
     mo.vstack([*([mo.callout(mo.md(pages.escaped(get_error())), "danger")] if get_error() else []), run])
     return (run,)
 
@@ -147,7 +145,9 @@ def _(SteepestError, descent, get_number, hypotheses, mo, pages, pictures, run, 
             path = descent.descend(done.setting)
             figures = [pictures.landscape(path), pictures.fit(path), pictures.losses(path, done.target)]
             shown = [mo.callout(mo.md(pages.judgement(done)), "success" if done.was_right else "warn")]
-            shown += [mo.ui.plotly(each) for each in figures if each is not None]
+            shown += [
+                mo.ui.plotly(each, config={"displayModeBar": False}) for each in figures if each is not None
+            ]
         except SteepestError as _error:
             set_error(f"{_error.fact}. {_error.hint}")
     mo.vstack(shown)
