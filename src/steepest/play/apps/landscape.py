@@ -4,7 +4,7 @@
 # ///
 """The page of ``steepest play landscape``."""
 
-# pyright: basic
+# pyright: basic, reportMissingImports=false, reportUnusedExpression=false
 
 import marimo
 
