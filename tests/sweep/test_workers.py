@@ -15,7 +15,7 @@ import torch
 import steepest as st
 from steepest.compare.result import Comparison
 from steepest.data.table import read_table
-from steepest.record.schema import Point, RunKey
+from steepest.record.schema import CurvePoint, RunKey
 from steepest.record.store import Folder
 from steepest.sweep.crew import Crew
 from steepest.sweep.making import Task
@@ -36,7 +36,7 @@ class Watching(Observer):
     live = True
 
     def __init__(self) -> None:
-        self.points: dict[tuple[str, int], list[Point]] = {}
+        self.points: dict[tuple[str, int], list[CurvePoint]] = {}
         self.said: list[str] = []
         self.records: list[object] = []
         self.work = self.left = 0.0
@@ -47,7 +47,7 @@ class Watching(Observer):
     def run(self, record: object) -> None:
         self.records.append(record)
 
-    def looked(self, key: RunKey, rate: float, point: Point) -> None:
+    def looked(self, key: RunKey, rate: float, point: CurvePoint) -> None:
         self.points.setdefault((key.recipe, key.seed), []).append(point)
 
     def advance(self, work: float) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 from steepest.errors import SteepestError, first_line
-from steepest.record.schema import Point, Record, RunKey
+from steepest.record.schema import CurvePoint, Record, RunKey
 from steepest.sweep.observer import Observer, Tried
 
 EVERY = 0.5
@@ -57,7 +57,7 @@ class Telling(Observer):
         self._told = time.monotonic()
         self._tell({"event": "work", "done": self._done, "all": self._left})
 
-    def looked(self, key: RunKey, rate: float, point: Point) -> None:
+    def looked(self, key: RunKey, rate: float, point: CurvePoint) -> None:
         """Tell an evaluation."""
         about = {"key": key.model_dump(), "rate": rate, "point": point.model_dump()}
         self._tell({"event": "point", **about})

@@ -14,7 +14,7 @@ from steepest.data.dataset import Dataset
 from steepest.forks import usable_threads
 from steepest.paths.option import KeepPath
 from steepest.recipe import Execution
-from steepest.record.schema import Point, RunKey
+from steepest.record.schema import CurvePoint, RunKey
 from steepest.schedules import make_schedule
 from steepest.sweep.methods import is_compiled, make_method
 from steepest.sweep.planned import PlannedRun
@@ -75,7 +75,7 @@ class Maker:
 
     say: Callable[[str], None]
     programs: dict[tuple[str, str], Programs] = field(default_factory=dict[tuple[str, str], Programs])
-    looked: Callable[[RunKey, float, Point], None] | None = None
+    looked: Callable[[RunKey, float, CurvePoint], None] | None = None
 
     def make(self, task: Task, dataset: Dataset, progress: Callable[[float], None]) -> Finished:
         """Make a run on a dataset that is on the device already.

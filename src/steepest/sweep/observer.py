@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from steepest.record.schema import Point, Record, RunKey
+from steepest.record.schema import CurvePoint, Record, RunKey
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Observer:
     def remaining(self, work: float) -> None:
         """So much work is still to come, as far as it can be known now."""
 
-    def looked(self, key: RunKey, rate: float, point: Point) -> None:
+    def looked(self, key: RunKey, rate: float, point: CurvePoint) -> None:
         """A run under way was evaluated, in whatever process it is made; only if this one is ``live``."""
 
     def run(self, record: Record) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from steepest.paths.kept import KeptPath
 from steepest.paths.option import KeepPath
-from steepest.record.schema import Point, Record
+from steepest.record.schema import CurvePoint, Record
 
 Weights = dict[str, Tensor]
 
@@ -62,4 +62,4 @@ class Purpose:
     keep_early: Mapping[str, int] = field(default_factory=dict[str, int])
     watch: tuple[str, ...] = ()
     keep_path: KeepPath | None = None
-    looked: Callable[[Point], None] | None = None
+    looked: Callable[[CurvePoint], None] | None = None

@@ -19,7 +19,7 @@ from steepest.models import ModelBuilder
 from steepest.optim.method import Method, StepInfo
 from steepest.paths.option import KeepPath
 from steepest.recipe import Recipe
-from steepest.record.schema import Point, RunKey
+from steepest.record.schema import CurvePoint, RunKey
 from steepest.train.active import ActiveRun
 from steepest.train.callback import Hooks
 from steepest.train.finished import Finished, Purpose
@@ -52,7 +52,7 @@ def train(
     hooks: Hooks | None = None,
     watch: tuple[str, ...] = (),
     keep_path: KeepPath | None = None,
-    looked: Callable[[Point], None] | None = None,
+    looked: Callable[[CurvePoint], None] | None = None,
 ) -> Finished:
     """Train one run and return its record, its best weights and, on request, their metrics on the test rows.
 
