@@ -10,7 +10,7 @@ import pytest
 
 from steepest.errors import SteepestError
 from steepest.play import choices, pages
-from steepest.play.job import Job
+from steepest.play.job import WatchedComparison
 from steepest.play.making import make
 from steepest.play.pictures import curves
 from steepest.play.workplace import Workplace
@@ -69,7 +69,7 @@ def test_what_a_comparison_tells_are_its_records(place: Workplace, tmp_path: Pat
     events: list[dict[str, object]] = []
     options = {**SMALL, "optimizers": ["sgd(lr=0.1)"], "seeds": 1, "epochs": 1}
     assert make({"out": "runs/play/a", "data": data, "options": options}, events.append) == 0
-    job = Job(Path("runs/play/a"))
+    job = WatchedComparison(Path("runs/play/a"))
     for each in json.loads(json.dumps(events)):
         job.heard(each)
     history = Folder(job.out).history()
@@ -118,7 +118,7 @@ def test_an_error_of_a_comparison_is_told_with_its_cure(place: Workplace, tmp_pa
 
 
 def test_a_run_that_diverges_does_not_flatten_the_others() -> None:
-    job = Job(Path("nowhere"))
+    job = WatchedComparison(Path("nowhere"))
     for seed, values in enumerate(([1.0, 0.5], [1.0, 1e9])):
         for step, value in enumerate(values):
             key = {"name": "sgd", "recipe": "r", "seed": seed, "phase": "final"}

@@ -11,7 +11,7 @@ import torch
 
 from steepest.errors import FolderError, OptionError, SteepestError
 from steepest.play import pictures
-from steepest.play.curve_fit import CurveFit, Points, read_points
+from steepest.play.curve_fit import CurveFit, CurvePoints, read_points
 from steepest.play.descent import STARTS, descend, setting
 from steepest.play.hypotheses import ENDS, FILE, Hypotheses, judged
 from steepest.tracing.problem import numbers
@@ -104,7 +104,7 @@ def test_a_curve_is_fitted_as_by_least_squares() -> None:
 
 
 def test_the_gradient_of_a_curve_is_that_of_its_loss() -> None:
-    fit = CurveFit(start=(1.0, 2.0, 3.0)).through(Points(numbers(1, 2), numbers(0, 1), ("x", "y")))
+    fit = CurveFit(start=(1.0, 2.0, 3.0)).through(CurvePoints(numbers(1, 2), numbers(0, 1), ("x", "y")))
     assert fit.loss(fit.begin(), 0).item() == ((1 + 2 + 3) ** 2 + (1 + 4 + 12 - 1) ** 2) / 2
 
 

@@ -18,7 +18,7 @@ MOST_POINTS = 500
 
 
 @dataclass(frozen=True)
-class Points:
+class CurvePoints:
     """The points of a curve.
 
     Attributes:
@@ -31,7 +31,7 @@ class Points:
     names: tuple[str, str]
 
 
-def read_points(source: str) -> Points:
+def read_points(source: str) -> CurvePoints:
     """Return the points of a table: its first two columns of numbers, or the x and y of a curve in the catalog.
 
     Raises:
@@ -52,7 +52,7 @@ def read_points(source: str) -> Points:
     if found.height < 3:
         raise DataError(f"{source!r} has {found.height} points", hint="give a curve of at least 3.")
     x, y = (numbers(*column.to_list()) for column in found)
-    return Points(x, y, (found.columns[0], found.columns[1]))
+    return CurvePoints(x, y, (found.columns[0], found.columns[1]))
 
 
 class CurveFit(SmallProblem):
@@ -64,7 +64,7 @@ class CurveFit(SmallProblem):
         start: the coefficients before the first step, from the constant on; one more than the degree.
 
     Example:
-        >>> fit = CurveFit(start=(0.0, 1.0)).through(Points(numbers(1, 2, 3), numbers(2, 3, 4), ("x", "y")))
+        >>> fit = CurveFit(start=(0.0, 1.0)).through(CurvePoints(numbers(1, 2, 3), numbers(2, 3, 4), ("x", "y")))
         >>> fit.loss(fit.begin(), step=0).item()
         1.0
     """
@@ -73,7 +73,7 @@ class CurveFit(SmallProblem):
 
     start: tuple[float, ...]
 
-    def through(self, points: Points) -> CurveFit:
+    def through(self, points: CurvePoints) -> CurveFit:
         """Return the fit to points."""
         made = self.model_copy()
         made._points = points
@@ -93,4 +93,4 @@ class CurveFit(SmallProblem):
         del step
         return (self.at(self._points.x, parameters["w"]) - self._points.y).square().mean()
 
-    _points: Points = PrivateAttr()
+    _points: CurvePoints = PrivateAttr()

@@ -12,7 +12,7 @@ from torch import Tensor
 from steepest.errors import OptionError
 from steepest.optim import registry as optimizers
 from steepest.play.choices import numbers, rates, registered
-from steepest.play.curve_fit import CurveFit, Points, read_points
+from steepest.play.curve_fit import CurveFit, CurvePoints, read_points
 from steepest.tracing.problem import Parameters, SmallProblem, make_problem
 from steepest.tracing.table import trace
 
@@ -50,7 +50,7 @@ class Setting(BaseModel):
 
 
 @dataclass(frozen=True)
-class Path:
+class DescentPath:
     """The path of an optimizer.
 
     Attributes:
@@ -65,7 +65,7 @@ class Path:
     names: tuple[str, ...]
     places: Tensor
     losses: list[float]
-    points: Points | None = None
+    points: CurvePoints | None = None
 
     def loss(self, place: Tensor) -> float:
         """Return the loss at a place."""
@@ -124,7 +124,7 @@ def setting(
     return made
 
 
-def descend(chosen: Setting) -> Path:
+def descend(chosen: Setting) -> DescentPath:
     """Run an optimizer and return its path.
 
     Raises:
@@ -141,10 +141,10 @@ def descend(chosen: Setting) -> Path:
     before = frame.select(names).to_torch(dtype=None)
     after = frame.select([f"new {name}" for name in names]).to_torch(dtype=None)
     places = torch.cat([before, after[-1:]]).double()
-    return Path(judged, names, places, [_loss(judged, place) for place in places], points)
+    return DescentPath(judged, names, places, [_loss(judged, place) for place in places], points)
 
 
-def _problems(chosen: Setting) -> tuple[SmallProblem, SmallProblem, Points | None]:
+def _problems(chosen: Setting) -> tuple[SmallProblem, SmallProblem, CurvePoints | None]:
     """Return the problem that steps are taken on, that by which they are judged, and points."""
     if chosen.points:
         points = read_points(chosen.points)

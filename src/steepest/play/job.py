@@ -26,7 +26,7 @@ MOST_LINES = 200
 
 
 @dataclass
-class Curve:
+class LiveCurve:
     """A run as far as it has come.
 
     Attributes:
@@ -48,7 +48,7 @@ class Curve:
 
 
 @dataclass
-class Job:
+class WatchedComparison:
     """A comparison in a process of its own.
 
     Attributes:
@@ -70,7 +70,7 @@ class Job:
     done: float = 0.0
     all: float = 0.0
     lines: deque[str] = field(default_factory=lambda: deque[str](maxlen=MOST_LINES))
-    curves: dict[RunId, Curve] = field(default_factory=dict[RunId, Curve])
+    curves: dict[RunId, LiveCurve] = field(default_factory=dict[RunId, LiveCurve])
     metric: str = ""
     sentence: str = ""
     error: str = ""
@@ -81,7 +81,9 @@ class Job:
     _ended: threading.Event = field(default_factory=threading.Event)
 
     @classmethod
-    def start(cls, out: Path, data: str | None = None, options: dict[str, Any] | None = None) -> Job:
+    def start(
+        cls, out: Path, data: str | None = None, options: dict[str, Any] | None = None
+    ) -> WatchedComparison:
         """Start a comparison, or go on with that of a folder where no data is given.
 
         Args:
@@ -207,7 +209,7 @@ class Job:
         which = (key["recipe"], key["seed"])
         curve = self.curves.get(which)
         if curve is None or point["step"] == 0:  # its first evaluation, also of a run that is made again
-            curve = self.curves[which] = Curve(key["name"], key["phase"], key["seed"], event["rate"])
+            curve = self.curves[which] = LiveCurve(key["name"], key["phase"], key["seed"], event["rate"])
         self.metric = self.metric or next(iter(point["validation"]), "")
         curve.epochs.append(point["epoch"])
         curve.values.append(point["validation"].get(self.metric, float("nan")))

@@ -9,7 +9,7 @@ from typing import Any
 from steepest.errors import OptionError
 from steepest.play import choices
 from steepest.play.hypotheses import Hypothesis, Outcome
-from steepest.play.job import Job
+from steepest.play.job import WatchedComparison
 from steepest.play.workplace import Workplace
 from steepest.report import format as fmt
 from steepest.wording import counted
@@ -77,7 +77,7 @@ def escaped(text: str) -> str:
     return found
 
 
-def progress(job: Job | None) -> str:
+def progress(job: WatchedComparison | None) -> str:
     """Return where a comparison is."""
     if job is None:
         return "Nothing has been started yet."
@@ -115,7 +115,7 @@ def kept(place: Workplace) -> str:
     return "\n".join([f"**Kept in** `{place.folder.as_posix()}`", "", *rows])
 
 
-def lines(job: Job | None) -> str:
+def lines(job: WatchedComparison | None) -> str:
     """Return what a comparison said, the latest last."""
     if job is None or not job.lines:
         return "Nothing yet."

@@ -9,8 +9,8 @@ from typing import Any
 import plotly.graph_objects as go
 import torch
 
-from steepest.play.descent import Path
-from steepest.play.job import Curve
+from steepest.play.descent import DescentPath
+from steepest.play.job import LiveCurve
 from steepest.report import theme
 
 INK, GRID = "#7a838f", "rgba(122,131,143,0.25)"
@@ -19,7 +19,7 @@ MOST_CURVES = 60
 FAR = 3.0
 """How many times a first value is far off: what is higher is cut off."""
 ACROSS = 61
-"""Points of the map in each direction."""
+"""CurvePoints of the map in each direction."""
 
 
 def figure(height: int, **axes: Any) -> go.Figure:
@@ -35,7 +35,7 @@ def figure(height: int, **axes: Any) -> go.Figure:
     return made
 
 
-def curves(runs: Iterable[Curve], metric: str) -> go.Figure:
+def curves(runs: Iterable[LiveCurve], metric: str) -> go.Figure:
     """Return the deciding metric on the validation rows by epoch, a line for each run.
 
     Runs under way are drawn wide, with a point where they are; trials of rates are faint.
@@ -63,7 +63,7 @@ def curves(runs: Iterable[Curve], metric: str) -> go.Figure:
     return made
 
 
-def _limits(runs: Sequence[Curve]) -> list[float] | None:
+def _limits(runs: Sequence[LiveCurve]) -> list[float] | None:
     """Return the ends of the axis where runs that diverge would flatten all others; None where none does."""
     values = [value for run in runs for value in run.values if math.isfinite(value)]
     first = [run.values[0] for run in runs if run.values and math.isfinite(run.values[0])]
@@ -73,7 +73,7 @@ def _limits(runs: Sequence[Curve]) -> list[float] | None:
     return [low - 0.05 * (high - low), high + 0.25 * (high - low)]
 
 
-def losses(path: Path, target: float) -> go.Figure:
+def losses(path: DescentPath, target: float) -> go.Figure:
     """Return the loss by step, with the target; on a logarithmic scale where all of them are positive."""
     values = [value if math.isfinite(value) else None for value in path.losses]
     known = [value for value in values if value is not None]
@@ -90,7 +90,7 @@ def losses(path: Path, target: float) -> go.Figure:
     return made
 
 
-def landscape(path: Path) -> go.Figure | None:
+def landscape(path: DescentPath) -> go.Figure | None:
     """Return the map of the loss with the path on it; None where there are more than two parameters."""
     if len(path.names) != 2:
         return None
@@ -122,7 +122,7 @@ def landscape(path: Path) -> go.Figure | None:
     return made
 
 
-def fit(path: Path) -> go.Figure | None:
+def fit(path: DescentPath) -> go.Figure | None:
     """Return the points with the curve at the start and at the end; None where no curve is fitted."""
     from steepest.play.curve_fit import CurveFit
 
@@ -140,7 +140,7 @@ def fit(path: Path) -> go.Figure | None:
     return made
 
 
-def _frame(path: Path) -> tuple[torch.Tensor, tuple[float, float], tuple[float, float]]:
+def _frame(path: DescentPath) -> tuple[torch.Tensor, tuple[float, float], tuple[float, float]]:
     """Return the part of the path that is drawn, and the ends of the map; a path that flies away is cut off."""
     start = path.places[0]
     reach = 6 * (1 + start.abs().max())

@@ -13,7 +13,7 @@ from typing import Any
 
 from steepest.errors import FolderError
 from steepest.play import choices
-from steepest.play.job import Job
+from steepest.play.job import WatchedComparison
 
 FOLDER = Path("runs/play")
 
@@ -32,7 +32,7 @@ class Workplace:
     folder: Path = FOLDER
     data: str | None = None
     base: Path = field(default_factory=Path.cwd)
-    job: Job | None = None
+    job: WatchedComparison | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -67,7 +67,7 @@ class Workplace:
             number += 1
         return f"{stem or 'run'}-{number}"
 
-    def start(self, name: str, data: str, options: dict[str, Any]) -> Job:
+    def start(self, name: str, data: str, options: dict[str, Any]) -> WatchedComparison:
         """Start a comparison.
 
         Args:
@@ -84,7 +84,7 @@ class Workplace:
                 choices.registered(each)
         return self._started(self.folder / choices.run_name(name), data, options)
 
-    def go_on(self, name: str) -> Job:
+    def go_on(self, name: str) -> WatchedComparison:
         """Go on with a comparison that was stopped.
 
         Raises:
@@ -94,14 +94,14 @@ class Workplace:
             raise FolderError(f"there is no comparison {name!r}", hint="choose one from the list.")
         return self._started(self.folder / name, None, {})
 
-    def _started(self, out: Path, data: str | None, options: dict[str, Any]) -> Job:
+    def _started(self, out: Path, data: str | None, options: dict[str, Any]) -> WatchedComparison:
         with self._lock:
             if self.running:
                 raise FolderError("a comparison runs already", hint="stop it, or wait until it has ended.")
-            self.job = Job.start(out, data, options)
+            self.job = WatchedComparison.start(out, data, options)
             return self.job
 
-    def close(self) -> Job | None:
+    def close(self) -> WatchedComparison | None:
         """Stop what runs, wait for it, and return it; None if nothing ran."""
         job = self.job if self.running else None
         if job is not None:
