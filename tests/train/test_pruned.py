@@ -65,6 +65,8 @@ class TestTrainFor(ProcedureConformance):
 
 def compare(data: Path, out: Path, *procedures: str, optimizer: str = SGD, **options: Any) -> st.Result:
     wanted = {**SHORT, "model": MODEL, "procedure": list(procedures), **options}
+    if any(make_procedure(each).prunes for each in procedures):
+        wanted["controls"] = False  # which are tested by themselves
     return st.plan(data, target="churned", optimizers=[optimizer], **wanted).run(out, observer=Observer())
 
 
