@@ -137,6 +137,15 @@ def test_values_that_cannot_be_read(at, fact, capsys):
     assert fact in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("at", ["x=2", "x=normal(4)"])
+def test_values_for_a_function_name_the_option_that_it_takes(at, capsys):
+    """It was read as an expression that cannot be read, or as a value that is no number."""
+    assert main(["check", "torch.nn.functional:softplus", "--at", at]) == 2
+    said = capsys.readouterr().err
+    assert "--at is for expressions" in said
+    assert "--inputs 'x=normal(4, 3)'" in " ".join(said.split())
+
+
 def test_the_picture_has_every_node_and_slope(tmp_path):
     text = "sigmoid(w*x + b) * x - exp(-w)**3 / (x + 3)"
     check = st.check(text, at="w=0.3,x=1,b=-2")

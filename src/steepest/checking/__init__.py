@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from steepest.checking.updates import UpdateCheck
 
 __all__ = ["check"]
+
+
+REFERENCE = re.compile(r"[\w./\\~-]+:[^\W\d]")
+"""How a function in a file or a module begins, such as ``mine.py:loss``; an expression does not."""
 
 
 def check(
@@ -92,7 +97,7 @@ def _check(
                 hint="leave one of the two out.",
             )
         return check_update(what, against)
-    if isinstance(what, str) and (at or _is_expression(what)):
+    if isinstance(what, str) and not REFERENCE.match(what) and (at or _is_expression(what)):
         if timing:
             raise OptionError(
                 "--timing is for functions and modules",
@@ -108,7 +113,7 @@ def _check(
     if at:
         raise OptionError(
             "--at is for expressions",
-            hint="describe the inputs of a function by --inputs.",
+            hint="describe what a function is called with by --inputs: --inputs 'x=normal(4, 3)'.",
             python="describe the inputs of a function by inputs='x=normal(4, 3)'.",
         )
     from steepest.checking.functions import check_function
