@@ -86,7 +86,7 @@ class Compression(Study):
             "train_rows": f"run:{by_size(size, 200, 1000, 4000)}",
             "batch_size": "all",  # components are those of all training images of a run
             "epochs": by_size(size, 100, 300, 1000),
-            "seeds": by_size(size, 5, 10, 20),
+            "seeds": by_size(size, 5, 8, 20),
         }
         way = "tuned" if size == "full" else "corrected"
         watching = [f"steepest.studies.base.compressing:Compressed({DENSE}, {list(PARTS)})"]
