@@ -151,7 +151,7 @@ CALLS = {
     "random.seed": "random numbers come from steepest.rng",
 }
 GLOBAL_DRAWS = ("np.random.", "numpy.random.", "random.")
-ALLOWED_DRAWS = {"np.random.Generator", "np.random.PCG64"}
+ALLOWED_DRAWS = {"np.random.Generator", "np.random.PCG64", "np.random.RandomState"}
 PUT_BACK = {"np.random.get_state", "np.random.set_state", "random.getstate", "random.setstate"}
 """What :func:`steepest.rng.preserved` calls, so that a user's own global generators go on as if nothing had drawn."""
 IMPORTS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "random"}

@@ -45,12 +45,19 @@ CASES = {
     "distillation": 6,
     "dropout": 5,
     "early-stopping": 5,
+    "losses": 5,
     "lottery-ticket": 13,
     "memorisation": 4,
+    "minibatch-time": 0,
+    "momentum": 0,
     "penalties": 13,
     "pruning": 13,
+    "step-cost": 0,
 }
-"""Every study, with the arms of its own comparison with ``--quick``."""
+"""Every study, with the arms of its own comparison with ``--quick``; 0 where it trains nothing."""
+
+SAME_ROWS = {"losses"}
+"""Studies whose seeds draw no training rows, as the published ones did not."""
 
 MOST = {"quick": (0.5, 20.0), "default": (5.0, 20.0), "full": (math.inf, math.inf)}
 """Minutes and Tflop that a study of each size may take."""
@@ -64,11 +71,12 @@ def test_every_study_has_a_row():
 @pytest.mark.parametrize("name", CASES)
 def test_a_study_keeps_its_budget(name: str, size: str) -> None:
     """Its steps cost no more than it says, and it says no more than a study of its size may cost."""
-    if size != "quick" and not any(places(SOURCES.load(each)) for each in ("afhq-32", "fashion-mnist")):
-        pytest.skip("no images: STEEPEST_DATA names no folder with fashion-mnist or afhq-32")
+    if size != "quick" and not all(places(SOURCES.load(each)) for each in ("mnist", "fashion-mnist")):
+        pytest.skip("no images: STEEPEST_DATA names no folder with mnist and fashion-mnist")
     says = {of: registry.entry(name).more[of][size] for of in ("minutes", "tflop")}
     found = plan_study(name, size)
-    assert 0 < found.tflop <= says["tflop"] <= MOST[size][1]
+    assert (found.tflop > 0) == bool(found.plans)
+    assert found.tflop <= says["tflop"] <= MOST[size][1]
     assert says["minutes"] <= MOST[size][0]
     assert found.data.text in str(found)
     for of, comparing in found.study.comparisons(found.size, found.data).items():
@@ -77,10 +85,11 @@ def test_a_study_keeps_its_budget(name: str, size: str) -> None:
         assert sorted(arm.name for arm in found.plans[of].arms) == sorted(names)
         tuned = {arm.name for arm in found.plans[of].arms if arm.optimizer.tuned}
         assert tuned == {each.arm.name for each in comparing.arms if each.way == "tuned"}
-        assert all(arm.train_rows.startswith("run:") for arm in found.plans[of].arms)
+        drawn = {arm.train_rows.startswith("run:") for arm in found.plans[of].arms}
+        assert drawn == {name not in SAME_ROWS}
     if size == "quick":
-        assert len(found.plans[MAIN].arms) == CASES[name]
-        assert ".npz" in found.data.path.name
+        assert len(found.plans[MAIN].arms if found.plans else ()) == CASES[name]
+        assert found.data.path.is_file()
 
 
 class Small(Study):
@@ -364,8 +373,7 @@ def test_the_command_lists_plans_and_writes_studies(capsys, monkeypatch, tmp_pat
 def test_a_statement_that_is_not_true_is_an_exit_status(made, capsys, monkeypatch):
     """The commands study and resume end alike."""
     failed = made.studied.model_copy(update={"checks": [Check(what="so", passed=False, found="not")]})
-    comparison = made.result.comparison.model_copy(update={"study": failed})
-    other = replace(made, result=replace(made.result, comparison=comparison))
+    other = replace(made, studied=failed)
     for result, status in ((made, 0), (other, 1)):
         monkeypatch.setattr(StudyPlan, "run", lambda self, out, observer, result=result: result)
         for command in (["study", "memorisation", "--quick", "-q"], ["resume", str(made.result.path), "-q"]):

@@ -32,7 +32,9 @@ def study(
     name: Annotated[
         str,
         typer.Argument(
-            help="A study: steepest list studies.", metavar="NAME", autocompletion=completion("studies")
+            help="A study: steepest list studies. Or one of your own: mine.py:Widths.",
+            metavar="NAME",
+            autocompletion=completion("studies"),
         ),
     ],
     quick: Annotated[
@@ -84,9 +86,10 @@ def study(
     size = "quick" if quick else "full" if full else "default"
     if notebook is not None:
         _check_alone("--notebook", dry_run=dry_run, as_json=as_json, open_=open_, verbose=verbose)
-        from steepest.studies import registry, write_notebook
+        from steepest.studies import write_notebook
+        from steepest.studies.base.making import make_study
 
-        path = write_notebook(registry.load(name)(), size, notebook, None if out is None else str(out))
+        path = write_notebook(make_study(name), size, notebook, None if out is None else str(out), name)
         line(f"notebook {path}", out=True)
         return
     from steepest.studies import plan_study
@@ -143,7 +146,7 @@ def _made(planned: Any, out: Path | None, *, as_json: bool, open_: bool, quiet: 
     except KeyboardInterrupt:
         size = () if planned.size == "default" else (f"--{planned.size}",)
         where = () if out is None else ("--out", str(out))
-        again = command("study", planned.study.name, *size, *where)
+        again = command("study", planned.reference or planned.study.name, *size, *where)
         line(f"interrupted; finished runs are kept. To continue: {again}")
         raise typer.Exit(130) from None
     if as_json:

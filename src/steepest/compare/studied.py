@@ -61,13 +61,38 @@ class Check(Frozen):
 
 
 class FigureLine(Frozen):
-    """A line of a figure, with an interval at each of its points where there is one."""
+    """A line of a figure, with an interval at each of its points where there is one.
+
+    Attributes:
+        name: in the legend.
+        x, y: its points.
+        low, high: the ends of the intervals.
+        joined: whether the points are joined.
+    """
 
     name: str
     x: list[float]
     y: list[float]
     low: list[float] = Field(default_factory=list)
     high: list[float] = Field(default_factory=list)
+    joined: bool = True
+
+
+class FigureSurface(Frozen):
+    """A number at each place of a grid, drawn behind the lines of a figure.
+
+    Attributes:
+        name: of the number.
+        x, y: the places.
+        z: a row for each y, in it a number for each x.
+        pixels: draw each number as a square, coloured from blue over white at 0 to red; else draw contours.
+    """
+
+    name: str
+    x: list[float]
+    y: list[float]
+    z: list[list[float]]
+    pixels: bool = False
 
 
 class Drawing(Frozen):
@@ -76,7 +101,8 @@ class Drawing(Frozen):
     Attributes:
         title, x, y: of the figure and of its axes.
         lines: what is drawn.
-        logarithmic: whether the axis along x is.
+        logarithmic, logarithmic_y: whether the axis along x is, and that along y.
+        surface: what is behind the lines.
         ticks: texts at places along x; none where the axis is of numbers.
         caption: what is to be known of it.
     """
@@ -86,6 +112,8 @@ class Drawing(Frozen):
     y: str
     lines: list[FigureLine]
     logarithmic: bool = False
+    logarithmic_y: bool = False
+    surface: FigureSurface | None = None
     ticks: dict[str, float] = Field(default_factory=dict)
     caption: str = ""
 
@@ -120,3 +148,8 @@ class Studied(Frozen):
     checks: list[Check] = Field(default_factory=list)
     drawings: list[Drawing] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
+
+    @property
+    def over_seeds(self) -> bool:
+        """Whether the rows have means over seeds with their intervals."""
+        return any("±" in cell for row in self.rows for cell in row.cells)

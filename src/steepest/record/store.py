@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shlex
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -79,6 +79,11 @@ class Folder:
                 f"there is no folder {str(path)!r}", hint=f"name the --out folder of a comparison.{more}"
             )
         if not (folder.path / "experiment.toml").is_file():
+            if (folder.path / STUDY).is_file():
+                raise FolderError(
+                    f"{str(path)!r} holds a study that has trained nothing: it has no experiment.toml",
+                    hint=f"`{command('resume', folder.path)}` goes on with it and prints its answer.",
+                )
             raise FolderError(
                 f"{str(path)!r} holds no experiment: it has no experiment.toml",
                 hint="name the --out folder of a comparison.",
@@ -153,14 +158,17 @@ class Folder:
         named = [each for each in events if file.as_posix() in str(each.get("name"))]
         return [self.path / SOURCE / str(each.get("digest")) / file.name for each in reversed(named)]
 
-    def make(self) -> None:
+    def make(self, parts: Sequence[str] = PARTS) -> None:
         """Make the folder and the folders in it.
+
+        Args:
+            parts: the names of these.
 
         Raises:
             FolderError: something is in the way or it cannot be written.
         """
         try:
-            for name in (".", *PARTS):
+            for name in (".", *parts):
                 (self.path / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise cannot_write(self.path, error) from None

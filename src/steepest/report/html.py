@@ -80,6 +80,7 @@ def render_html(comparison: Comparison) -> str:
         comparison=comparison,
         title=comparison.title,
         show=show,
+        study=comparison.study,
         study_words=studied.WORDS,
         style=Markup(style()),
         library=Markup(library),

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from steepest.compare.result import Comparison
-from steepest.compare.studied import Drawing, Studied
+from steepest.compare.studied import Drawing, FigureSurface, Studied
 from steepest.report import format as show
 from steepest.report import theme
 from steepest.report.figures import Figure, framed, safe
@@ -121,24 +121,27 @@ def study_text(found: Studied) -> RenderableType:
 
 
 def drawn(comparison: Comparison) -> dict[str, Figure]:
+    """Return the figures of a comparison's study by name."""
+    return {} if comparison.study is None else figures_of(comparison.study)
+
+
+def figures_of(found: Studied) -> dict[str, Figure]:
     """Return the figures of a study by name."""
-    if comparison.study is None:
-        return {}
-    return {f"study-{place}": _figure(each) for place, each in enumerate(comparison.study.drawings)}
+    return {f"study-{place}": _figure(each) for place, each in enumerate(found.drawings)}
 
 
 def _figure(found: Drawing) -> Figure:
-    traces: list[Figure] = []
+    traces: list[Figure] = [] if found.surface is None else [_behind(found.surface)]
     for slot, line in enumerate(found.lines):
         name, colour = safe(line.name), theme.colour(slot)
         trace: Figure = {
             "type": "scatter",
-            "mode": "lines+markers" if len(line.x) <= 25 else "lines",
+            "mode": "markers" if not line.joined else "lines+markers" if len(line.x) <= 25 else "lines",
             "name": name,
             "x": line.x,
             "y": line.y,
             "line": {"color": colour, "width": 2, "dash": theme.dash(slot)},
-            "marker": {"color": colour, "symbol": theme.symbol(slot), "size": 8},
+            "marker": {"color": colour, "symbol": theme.symbol(slot), "size": 8 if len(line.x) <= 25 else 5},
             "hovertemplate": f"<b>{name}</b><br>{safe(found.x)} %{{x}}: %{{y:.4~g}}<extra></extra>",
         }
         if line.low:
@@ -157,6 +160,11 @@ def _figure(found: Drawing) -> Figure:
     layout["legend"] = {"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0.0}
     if found.logarithmic:
         layout["xaxis"]["type"] = "log"
+    if found.logarithmic_y:
+        layout["yaxis"]["type"] = "log"
+    if found.surface is not None and found.surface.pixels:
+        layout["yaxis"] |= {"scaleanchor": "x", "autorange": "reversed", "visible": False}
+        layout["xaxis"] |= {"visible": False}
     if found.ticks:
         layout["xaxis"] |= {
             "tickmode": "array",
@@ -164,3 +172,24 @@ def _figure(found: Drawing) -> Figure:
             "ticktext": [safe(each, 24) for each in found.ticks],
         }
     return {"data": traces, "layout": layout}
+
+
+def _behind(surface: FigureSurface) -> Figure:
+    common: Figure = {"x": surface.x, "y": surface.y, "z": surface.z, "name": safe(surface.name)}
+    common |= {"hovertemplate": f"{safe(surface.name)} %{{z:.4~g}}<extra></extra>"}
+    bar = {"title": {"text": safe(surface.name)}, "thickness": 12, "outlinewidth": 0}
+    if surface.pixels:
+        most = max(abs(each) for row in surface.z for each in row) or 1.0
+        ends = {"zmin": -most, "zmax": most, "colorscale": "RdBu", "reversescale": True}
+        return {**common, **ends, "type": "heatmap", "colorbar": bar}
+    return {
+        **common,
+        "type": "contour",
+        "ncontours": 24,
+        "colorscale": "Greys",
+        "reversescale": True,
+        "contours": {"coloring": "heatmap"},
+        "line": {"width": 0.5},
+        "opacity": 0.6,
+        "colorbar": bar,
+    }

@@ -1,10 +1,10 @@
-"""The images of studies: three classes that are hard to tell apart, in one file in the user's cache."""
+"""The data of studies, in one file in the cache: images, often of three classes hard to tell apart, or a curve."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -27,14 +27,14 @@ TEST_SHARE = 0.4
 
 @dataclass(frozen=True)
 class StudyData:
-    """The images of a study.
+    """The data of a study.
 
     Attributes:
         path: the file.
         source: the data set of the catalog that they are of.
-        digest: of the images, their labels, and which of them are test images.
+        digest: of the images, their labels, and which of them are test images; or of a curve's points.
         text: what they are, in a sentence.
-        pixels: the numbers of one image.
+        pixels: the numbers of one image, 1 of a curve.
         options: how they are opened.
     """
 
@@ -43,7 +43,17 @@ class StudyData:
     digest: str
     text: str
     pixels: int
-    options: dict[str, float]
+    options: dict[str, Any]
+
+    @property
+    def are_images(self) -> bool:
+        """Whether the file has images; else it is a table."""
+        return self.path.suffix == ".npz"
+
+    @property
+    def called(self) -> str:
+        """How a plan calls the data instead of naming a file in the cache."""
+        return "these images" if self.are_images else "these points"
 
     def kept(self) -> dict[str, Any]:
         """Return this for JSON; the file by its name, because caches lie elsewhere on other machines."""
@@ -84,6 +94,21 @@ def three_classes(*, bundled: bool) -> StudyData:
     )
 
 
+def all_digits(*, bundled: bool) -> StudyData:
+    """Return handwritten digits of all ten classes: those of MNIST, or bundled ones of 8 × 8 pixels.
+
+    Raises:
+        DataError: MNIST is not on this machine and cannot be downloaded.
+
+    Example:
+        >>> all_digits(bundled=True).text
+        'the digits of scikit-learn (8 × 8 pixels): 1,078 images to learn from, 719 test images'
+    """
+    if not bundled:
+        return mnist()
+    return kept_images("digits", "digits", "the digits of scikit-learn", *_digits(range(10)), validation=0.2)
+
+
 def all_clothes() -> StudyData:
     """Return all ten classes of Fashion-MNIST, for what needs more images than three classes have.
 
@@ -104,6 +129,24 @@ def mnist() -> StudyData:
     return kept_images("mnist", "mnist", text, *_parts(*_images("mnist")), validation=1 / 12)
 
 
+def drawn_images(name: str, rows: NDArray[np.int64], text: str) -> StudyData:
+    """Return training images of a data set, by their places, which may come twice; there are no test images.
+
+    Args:
+        name: of the data set in the catalog.
+        rows: the places, ``[N]``.
+        text: what they are.
+
+    Raises:
+        DataError: it is not on this machine and cannot be downloaded.
+    """
+    pixels, labels, test = _images(name)
+    chosen = np.flatnonzero(~test)[rows]
+    none = np.zeros(len(chosen), dtype=np.bool_)
+    return kept_images(f"{name}-{len(chosen)}", name, text, pixels[chosen], labels[chosen], none)
+
+
+Doubles = NDArray[np.float64]
 Arrays = tuple[NDArray[np.uint8], NDArray[np.str_], NDArray[np.bool_]]
 
 
@@ -135,17 +178,14 @@ def kept_images(
     digest = hashlib.sha256(pixels.tobytes() + labels.tobytes() + test.tobytes()).hexdigest()[:12]
     path = _where(f"{name}-{digest}.npz")
     if not path.is_file():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise cannot_write(path.parent, error) from error
         buffer = io.BytesIO()
         np.savez(
             buffer, x_train=pixels[~test], y_train=labels[~test], x_test=pixels[test], y_test=labels[test]
         )
-        write_atomically(path, buffer.getvalue())
+        _keep(path, buffer.getvalue())
     height, width = pixels.shape[-2:]
-    counts = f"{int((~test).sum()):,} images to learn from, {int(test.sum()):,} test images"
+    counts = f"{int((~test).sum()):,} images to learn from"
+    counts += f", {int(test.sum()):,} test images" if test.any() else ""
     size = f"{width} × {height} pixels"
     return StudyData(
         path=path,
@@ -157,12 +197,36 @@ def kept_images(
     )
 
 
-def _digits() -> Arrays:
+def kept_curve(name: str, source: str, text: str, x: Doubles, y: Doubles) -> StudyData:
+    """Write a curve to the cache, unless it is there, and return it as the data of a study; nothing is held out.
+
+    Args:
+        name: of the file, to which the digest of the points is added.
+        source: who drew them.
+        text: what they are.
+        x, y: the points, ``[N]`` each.
+    """
+    digest = hashlib.sha256(x.tobytes() + y.tobytes()).hexdigest()[:12]
+    path = _where(f"{name}-{digest}.csv")
+    if not path.is_file():
+        _keep(path, pl.DataFrame({"x": x, "y": y}).write_csv().encode())
+    return StudyData(path, source, digest, text, 1, {"x": "x", "y": "y", "split": "none"})
+
+
+def _keep(path: Path, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(path.parent, error) from error
+    write_atomically(path, content)
+
+
+def _digits(kinds: Sequence[int] = DIGITS) -> Arrays:
     """Return the bundled digits; of each image it is drawn once and for all whether it is a test image."""
     opened = open_catalog("digits")
     frame = opened.scan().collect()
     target = str(opened.options["target"])
-    frame = frame.filter(pl.col(target).cast(pl.Int64).is_in(DIGITS))
+    frame = frame.filter(pl.col(target).cast(pl.Int64).is_in(kinds))
     values = frame.drop(target).to_numpy().reshape(-1, 1, 8, 8)
     pixels = np.rint(np.asarray(values, dtype=np.float64) * (255 / 16)).astype(np.uint8)
     labels = frame[target].cast(pl.Int64).cast(pl.String).to_numpy().astype(np.str_)

@@ -11,7 +11,7 @@ from typing import Any
 
 from steepest.errors import FolderError
 from steepest.files import reachable, write_atomically
-from steepest.record.store import STUDY, Folder, command
+from steepest.record.store import PARTS, STUDY, Folder, command
 from steepest.studies.base.data import StudyData
 
 
@@ -60,8 +60,13 @@ def read_study(path: Path) -> StoredStudy | None:
         ) from None
 
 
-def begin_study(path: Path, study: str, size: str, data: StudyData) -> None:
+def begin_study(path: Path, study: str, size: str, data: StudyData, *, trains: bool = True) -> None:
     """Write into a folder which study it is of, before anything is trained, so that it can be resumed at any time.
+
+    Args:
+        path: the folder.
+        study, size, data: what is written.
+        trains: whether it will hold a comparison.
 
     Raises:
         FolderError: the folder is of another study, of another size or on other images, is not empty and holds no
@@ -84,7 +89,7 @@ def begin_study(path: Path, study: str, size: str, data: StudyData) -> None:
             f"{name!r} is not empty and contains no experiment", hint="give --out another folder."
         )
     if kept is None or kept.data is None:
-        folder.make()
+        folder.make(PARTS if trains else ())
         whose = {"study": study, "size": size, "data": data.kept()}
         write_atomically(path / STUDY, json.dumps(whose, indent=1) + "\n")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from steepest.compare.intervals import paired_t, t_interval
 from steepest.compare.result import Comparison
@@ -34,6 +34,21 @@ class StudyColumn:
     of: Callable[[Found, str, str], Sequence[float]]
     percent: bool = True
     digits: int = 1
+
+
+def headed(*heads: str) -> list[StudyColumn]:
+    """Return the columns of a study that gives the cells of all its rows itself.
+
+    Example:
+        >>> [each.head for each in headed("rate", "loss")]
+        ['rate', 'loss']
+    """
+    return [StudyColumn(head, _nothing, percent=False) for head in heads]
+
+
+def _nothing(found: Found, of: str, arm: str) -> list[float]:
+    del found, of, arm
+    return []
 
 
 class Gap(NamedTuple):
@@ -91,8 +106,9 @@ class Found:
     Args:
         comparisons: by name.
         records: the records of their runs, by (recipe, seed).
-        data: the images.
+        data: the data.
         size: of the study.
+        measured: the numbers of its measurements, by their names.
     """
 
     def __init__(
@@ -101,8 +117,10 @@ class Found:
         records: Mapping[str, Mapping[tuple[str, int], Record]],
         data: StudyData,
         size: str,
+        measured: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self.comparisons, self.data, self.size = comparisons, data, size
+        self.measured = measured or {}
         self._records = records
 
     def arms(self, of: str = "") -> list[ArmEntry]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,18 @@ from steepest.api import Result
 from steepest.errors import FolderError
 from steepest.recipe import FACTOR, Experiment, load_tree, stable_hash, validate_experiment
 from steepest.studies.base.folder import read_study
+from steepest.studies.base.measured import MEASURED, file_name, read_answer
 from steepest.sweep.arms import NOTHING_GIVEN, Wanted, texts_of, wanted_arms
 
 
-def arms_hash(experiments: Mapping[str, Experiment]) -> str:
+def arms_hash(experiments: Mapping[str, Experiment], measurements: Sequence[str] = ()) -> str:
     """Return twelve hexadecimal digits that change with any arm of a study, its length, its seeds or what it watches.
 
     They do not change with words: an answer that is worded otherwise is of the same runs.
 
     Args:
         experiments: the configurations of its comparisons by name, of a plan or of a folder.
+        measurements: the names of what it measures without a run.
 
     Example:
         >>> from steepest.studies import plan_study
@@ -29,7 +31,8 @@ def arms_hash(experiments: Mapping[str, Experiment]) -> str:
         >>> same == quick.arms_hash, len(same)
         (True, 12)
     """
-    return stable_hash({of: _described(each) for of, each in experiments.items()})[:12]
+    named = {MEASURED: sorted(map(file_name, measurements))} if measurements else {}
+    return stable_hash({of: _described(each) for of, each in experiments.items()} | named)[:12]
 
 
 def _described(experiment: Experiment) -> dict[str, Any]:
@@ -61,9 +64,10 @@ def folder_hash(folder: Path) -> str:
     Raises:
         DataError: a configuration cannot be read.
     """
-    folders = [folder, *sorted(each.parent for each in folder.glob("*/experiment.toml"))]
+    folders = sorted({each.parent for of in ("", "*/") for each in folder.glob(f"{of}experiment.toml")})
     trees = {"" if each == folder else each.name: load_tree(each / "experiment.toml") for each in folders}
-    return arms_hash({of: validate_experiment(tree) for of, tree in trees.items()})
+    measurements = [each.stem for each in folder.glob(f"{MEASURED}/*.json")]
+    return arms_hash({of: validate_experiment(tree) for of, tree in trees.items()}, measurements)
 
 
 def kept_answer(folder: str | Path) -> dict[str, Any]:
@@ -76,18 +80,23 @@ def kept_answer(folder: str | Path) -> dict[str, Any]:
         FolderError: the folder holds no finished study.
     """
     path = Path(folder)
-    kept, result = read_study(path), Result.load(path)
-    found = result.comparison.study
+    kept = read_study(path)
+    if (alone := read_answer(path)) is not None:
+        found, facts = alone.studied, {each.label: each.value for each in alone.environment}
+        made = max(each.stat().st_mtime for each in path.glob(f"{MEASURED}/*.json"))
+    else:
+        comparison = Result.load(path).comparison
+        found, facts = comparison.study, {each.label: each.value for each in comparison.environment}
+        made = (path / "journal.jsonl").stat().st_mtime
     if kept is None or kept.data is None or found is None:
         raise FolderError(
             f"{path.as_posix()!r} holds no finished study", hint="name the --out folder of steepest study."
         )
-    facts = {each.label: each.value for each in result.comparison.environment}
     return {
         **found.model_dump(include={"name", "size", "data", "answer", "checks"}),
         "made": {
             **{name: facts[name] for name in ("steepest", "torch", "Python", "machine")},
-            "date": date.fromtimestamp((path / "journal.jsonl").stat().st_mtime).isoformat(),
+            "date": date.fromtimestamp(made).isoformat(),
             "images": {"digest": kept.data.digest, "pixels": kept.data.pixels},
             "arms": folder_hash(path),
         },

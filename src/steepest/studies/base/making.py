@@ -9,13 +9,15 @@ from typing import Any
 
 from steepest.api import Plan, Result, plan
 from steepest.compare.studied import Studied, StudyRow, Way
+from steepest.components import grammar
+from steepest.components.references import load_reference
 from steepest.data.variants import Variant
 from steepest.errors import FolderError, OptionError, unknown_name
 from steepest.experiment.folder import write_results
 from steepest.experiment.preview import Preview
 from steepest.models import build_model, count_parameters
 from steepest.procedures import make_procedure
-from steepest.record.store import Folder
+from steepest.record.store import command
 from steepest.report.format import seconds as duration
 from steepest.report.studied import study_text
 from steepest.studies.base import registry
@@ -23,9 +25,10 @@ from steepest.studies.base.data import StudyData
 from steepest.studies.base.folder import begin_study, begun_with, default_folder, read_study
 from steepest.studies.base.found import Found, mean_text
 from steepest.studies.base.identity import arms_hash, folder_hash
+from steepest.studies.base.measured import measured, read_measured, write_answer
 from steepest.studies.base.study import MAIN, SIZES, Comparing, Size, Study
 from steepest.sweep.observer import Observer
-from steepest.wording import plain_text
+from steepest.wording import counted, plain_text
 
 TRAINING = 3
 """Floating-point operations of a training step as multiples of a forward pass: gradients cost two."""
@@ -41,13 +44,15 @@ class StudyPlan:
         study: which one.
         size: ``quick``, ``default`` or ``full``.
         plans: its comparisons by name.
-        data: the images.
+        data: the data.
+        reference: where a study of the user's own is, such as ``mine.py:Widths``.
     """
 
     study: Study
     size: Size
     plans: Mapping[str, Plan]
     data: StudyData
+    reference: str = ""
 
     @property
     def tflop(self) -> float:
@@ -57,13 +62,18 @@ class StudyPlan:
     @property
     def arms_hash(self) -> str:
         """What changes with any arm, length or seed: an answer of another one is of other runs."""
-        return arms_hash({of: each.experiment for of, each in self.plans.items()})
+        experiments = {of: each.experiment for of, each in self.plans.items()}
+        return arms_hash(experiments, [*self.study.measurements(self.size)])
 
     def __str__(self) -> str:
         lines = [f"{self.study.name}, {self.size}: {self.study.question}", f"data   {self.data.text}"]
         for name, each in self.plans.items():
             lines.append(
-                f"{f'{name}: ' if name else ''}{each}".replace(self.data.path.as_posix(), "these images")
+                f"{f'{name}: ' if name else ''}{each}".replace(self.data.path.as_posix(), self.data.called)
+            )
+        if names := [*self.study.measurements(self.size)]:
+            lines.append(
+                f"measure {counted(len(names), 'thing')} without a run of training: {', '.join(names)}"
             )
         lines.append(f"work   {self.tflop:.2g} Tflop of training")
         return "\n".join(lines)
@@ -84,6 +94,8 @@ class StudyPlan:
         ]
         known = [each.seconds for each in told if each.seconds is not None]
         more = "" if len(known) == len(told) else " and more, as a pilot run decides"
+        if not told:
+            return Preview(str(self))
         return Preview(
             f"{self}\ntime   about {duration(sum(known))}{more} on this machine, besides writing reports",
             sum(known),
@@ -103,11 +115,14 @@ class StudyPlan:
             FolderError: the folder is of something else, or cannot be written.
         """
         path = self._folder(out)
-        begin_study(path, self.study.name, self.size, self.data)
+        begin_study(path, self.reference or self.study.name, self.size, self.data, trains=bool(self.plans))
         results: dict[str, Result] = {}
         for name, each in self.plans.items():
             results[name] = each.run(path / name if name else path, observer=observer)
-        return answered(self.study, self.size, results, self.data)
+        numbers: Mapping[str, Mapping[str, Any]] = {}
+        if wanted := self.study.measurements(self.size):
+            numbers = measured(path, wanted, self.data, observer)
+        return answered(self.study, self.size, path, results, self.data, numbers)
 
 
 @dataclass(frozen=True)
@@ -115,21 +130,29 @@ class StudyResult:
     """A finished study.
 
     Attributes:
-        result: the study's own comparison, whose report begins with the answer.
+        path: its folder.
+        studied: the answer, with published and measured numbers and the checks.
         parts: all comparisons by name.
         found: the measured numbers.
     """
 
-    result: Result
+    path: Path
+    studied: Studied
     parts: Mapping[str, Result]
     found: Found
 
     @property
-    def studied(self) -> Studied:
-        """The answer, with published and measured numbers and the checks."""
-        found = self.result.comparison.study
-        assert found is not None
-        return found
+    def result(self) -> Result:
+        """The study's own comparison, whose report begins with the answer.
+
+        Raises:
+            FolderError: the study trains nothing, so that it has none.
+        """
+        if MAIN not in self.parts:
+            raise FolderError(
+                f"the study {self.studied.name} has no comparison", hint="use found.measured, or studied."
+            )
+        return self.parts[MAIN]
 
     @property
     def sentence(self) -> str:
@@ -144,7 +167,7 @@ class StudyResult:
     @property
     def report(self) -> Path:
         """The page."""
-        return self.result.report
+        return self.path / "report.html"
 
     def __rich__(self) -> Any:
         return study_text(self.studied)
@@ -157,7 +180,7 @@ def plan_study(name: str, size: str = "default", out: str | Path | None = None) 
     """Return a study that has not been made yet, or not to its end.
 
     Args:
-        name: of the study.
+        name: of the study, or a reference to a class of one's own, such as ``mine.py:Widths``.
         size: ``quick``, ``default`` or ``full``.
         out: the folder that it will be made in: one that was begun goes on with its own images, whatever is on this
             machine by now (default: ``runs/NAME``, with the size behind it where that is not the default one).
@@ -177,8 +200,25 @@ def plan_study(name: str, size: str = "default", out: str | Path | None = None) 
     if size not in SIZES:
         raise unknown_name("size of a study", size, SIZES)
     known: Size = size  # pyright: ignore[reportAssignmentType]
-    made: Study = registry.load(name)()
-    return planned(made, known, Path(out) if out is not None else default_folder(made.name, known))
+    made = make_study(name)
+    path = Path(out) if out is not None else default_folder(made.name, known)
+    found = planned(made, known, path)
+    return replace(found, reference=name) if name != made.name else found
+
+
+def make_study(name: str) -> Study:
+    """Return a study by its name, or of a class of one's own by a reference.
+
+    Raises:
+        UnknownNameError: there is no such study.
+        OptionError: the reference leads to no study.
+    """
+    if not grammar.parse(name).is_reference:
+        return registry.load(name)()
+    found = load_reference(name)
+    if not (isinstance(found, type) and issubclass(found, Study)):
+        raise OptionError(f"{name!r} is no study", hint="name a class that derives from Study.")
+    return found()
 
 
 def planned(made: Study, size: Size, out: Path | None = None) -> StudyPlan:
@@ -190,7 +230,7 @@ def planned(made: Study, size: Size, out: Path | None = None) -> StudyPlan:
         out: the folder whose images it goes on with, if it was begun there.
 
     Raises:
-        OptionError: it has no comparison of its own.
+        OptionError: it has comparisons and none of its own, or nothing to do.
     """
     return planned_on(
         made, size, made.data(size) if out is None else begun_with(out, lambda: made.data(size))
@@ -206,10 +246,10 @@ def planned_on(made: Study, size: Size, data: StudyData) -> StudyPlan:
         data: the images.
 
     Raises:
-        OptionError: it has no comparison of its own.
+        OptionError: it has comparisons and none of its own, or nothing to do.
     """
     plans = {of: _plan(each, data, made.name) for of, each in made.comparisons(size, data).items()}
-    if MAIN not in plans:
+    if MAIN not in plans and (plans or not made.measurements(size)):
         raise OptionError(
             f"the study {made.name} has no comparison of its own", hint="name one with an empty text."
         )
@@ -226,7 +266,7 @@ def study(
     """Make a study, or go on with it: :func:`plan_study` followed by :meth:`StudyPlan.run`.
 
     Args:
-        name: of the study, as ``steepest list studies`` shows it.
+        name: of the study, as ``steepest list studies`` shows it, or a reference such as ``mine.py:Widths``.
         out: the folder (default: ``runs/NAME``, with ``-quick`` or ``-full`` behind it for these sizes).
         size: ``quick`` (half a minute, on bundled images), ``default`` (minutes) or ``full`` (the published size, with
             tuned learning rates beside the published ones).
@@ -240,12 +280,14 @@ def study(
 
 
 def _plan(comparing: Comparing, data: StudyData, name: str) -> Plan:
-    """Return a comparison as a plan; it has no other baseline than the majority, which costs nothing."""
-    options: dict[str, Any] = {
-        "reader": "images", "baseline": "majority", "compile": "off", "metric": "log_loss", "schedule": "constant",
-        **data.options, **comparing.options,
-    }  # fmt: skip
+    """Return a comparison as a plan; it has no other baseline than the majority of images, which costs nothing."""
     arms = [each.arm for each in comparing.arms]
+    options: dict[str, Any] = {"compile": "off", "baseline": "majority", "metric": "log_loss"}
+    if data.are_images:
+        options["reader"] = "images"
+    if any(each.schedule is None for each in arms):
+        options["schedule"] = "constant"
+    options |= {**data.options, **comparing.options}
     for of in ("train_rows", "labels", "regularizer", "procedure", "loss"):  # what is written into arms
         if of in options:
             value = options.pop(of)
@@ -295,17 +337,26 @@ def _rows(text: str, everything: int) -> int:
     return int(amount) if amount.isdigit() else round(float(amount) * everything)
 
 
-def answered(made: Study, size: Size, results: Mapping[str, Result], data: StudyData) -> StudyResult:
+def answered(
+    made: Study,
+    size: Size,
+    path: Path,
+    results: Mapping[str, Result],
+    data: StudyData,
+    numbers: Mapping[str, Mapping[str, Any]],
+) -> StudyResult:
     """Return a study's result, with its answer written into results and report of its own comparison.
 
     Args:
         made: the study.
         size: of it.
-        results: its comparisons by name.
-        data: the images.
+        path: its folder.
+        results: its comparisons by name; where there is none, the answer has a report of its own.
+        data: the data.
+        numbers: of its measurements, by name.
     """
     records = {of: each.folder.history() for of, each in results.items()}
-    found = Found({of: each.comparison for of, each in results.items()}, records, data, size)
+    found = Found({of: each.comparison for of, each in results.items()}, records, data, size, numbers)
     answer = made.answer(found)
     ways: dict[tuple[str, str], Way] = {
         (of, each.arm.name): each.way
@@ -335,17 +386,20 @@ def answered(made: Study, size: Size, results: Mapping[str, Result], data: Study
         source=made.source,
         data=data.text,
         columns=[f"{each.head}, %" if each.percent else each.head for each in columns],
-        rows=rows,
+        rows=[*rows, *made.rows(found)],
         beside=list(answer.beside),
         checks=list(answer.checks),
         drawings=list(answer.drawings),
         notes=list(answer.notes),
     )
+    if MAIN not in results:
+        write_answer(path, studied)
+        return StudyResult(path, studied, results, found)
     own = results[MAIN]
     comparison = own.comparison.model_copy(update={"study": studied})
     write_results(own.folder, comparison)
     whole = Result(own.folder, comparison, own.models)
-    return StudyResult(whole, {**results, MAIN: whole}, found)
+    return StudyResult(path, studied, {**results, MAIN: whole}, found)
 
 
 def finished(folder: str | Path) -> StudyResult:
@@ -354,15 +408,23 @@ def finished(folder: str | Path) -> StudyResult:
     Raises:
         FolderError: the folder holds no finished study, or one of other arms than the study has by now.
     """
-    kept = read_study(Path(folder))
+    path = Path(folder)
+    kept = read_study(path)
     if kept is None:
         raise FolderError(f"{str(folder)!r} holds no study", hint="name the --out folder of steepest study.")
     planned = plan_study(kept.study, kept.size, folder)
-    if folder_hash(Path(folder)) != planned.arms_hash:
+    numbers: dict[str, Mapping[str, Any]] = {}
+    for name in planned.study.measurements(planned.size):
+        if (found := read_measured(path, name)) is None:
+            raise FolderError(
+                f"{str(folder)!r} lacks the measurement {name!r}",
+                hint=f"`{command('resume', path)}` makes it.",
+            )
+        numbers[name] = found
+    if folder_hash(path) != planned.arms_hash:
         raise FolderError(
             f"{str(folder)!r} holds the study {kept.study} with other arms than it has now",
             hint="make it again: steepest study, with --out another folder.",
         )
-    results = {name: Result.load(Path(folder) / name if name else folder) for name in planned.plans}
-    Folder.open(folder)
-    return answered(planned.study, planned.size, results, planned.data)
+    results = {name: Result.load(path / name if name else path) for name in planned.plans}
+    return answered(planned.study, planned.size, path, results, planned.data, numbers)

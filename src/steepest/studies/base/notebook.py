@@ -10,13 +10,14 @@ from steepest.files import write_atomically
 from steepest.studies.base.study import Size, Study
 
 
-def notebook(made: Study, size: Size, out: str | None = None) -> dict[str, Any]:
+def notebook(made: Study, size: Size, out: str | None = None, name: str = "") -> dict[str, Any]:
     """Return a study as the content of an ``.ipynb`` file of format 4.5, ready for JSON.
 
     Args:
         made: the study.
         size: of it.
         out: the folder of the results; None for the default one.
+        name: of the study, or a reference to it; its own where empty.
 
     Example:
         >>> from steepest.studies.memorisation import Memorisation
@@ -33,12 +34,12 @@ def notebook(made: Study, size: Size, out: str | None = None) -> dict[str, Any]:
         ),
         _code(
             "import steepest as st\nfrom steepest.studies import plan_study\n\n"
-            f"planned = plan_study({made.name!r}, {size!r})\nprint(planned)"
+            f"planned = plan_study({(name or made.name)!r}, {size!r})\nprint(planned)"
         ),
         _code(f"result = planned.run({where})"),
         _text("The arms, published beside measured numbers, the checks, and the answer:"),
         _code("result"),
-        _code("result.result.arms"),
+        *([_code("result.result.arms")] if type(made).comparisons is not Study.comparisons else []),
         _code("print(result.report)"),
     ]
     for place, each in enumerate(cells):
@@ -54,13 +55,13 @@ def notebook(made: Study, size: Size, out: str | None = None) -> dict[str, Any]:
     }
 
 
-def write_notebook(made: Study, size: Size, path: str | Path, out: str | None = None) -> Path:
+def write_notebook(made: Study, size: Size, path: str | Path, out: str | None = None, name: str = "") -> Path:
     """Write a study as a notebook and return its path.
 
     Raises:
         FolderError: it cannot be written.
     """
-    write_atomically(path, json.dumps(notebook(made, size, out), indent=1, ensure_ascii=False) + "\n")
+    write_atomically(path, json.dumps(notebook(made, size, out, name), indent=1, ensure_ascii=False) + "\n")
     return Path(path)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, TypeVar, get_args
 
-from steepest.compare.studied import Beside, Check, Drawing, Way
+from steepest.compare.studied import Beside, Check, Drawing, StudyRow, Way
 from steepest.experiment.given import Arm
 from steepest.studies.base.data import StudyData, three_classes
 from steepest.studies.base.found import Found, StudyColumn
@@ -49,6 +49,10 @@ class Comparing:
     arms: Sequence[StudyArm]
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     watching: Sequence[str] = ()
+
+
+Measurement = Callable[[StudyData], Mapping[str, Any]]
+"""What is measured without a run of training: a function of the data whose numbers can be written as JSON."""
 
 
 @dataclass(frozen=True)
@@ -94,18 +98,34 @@ class Study(ABC):
         """Return the data: by default three classes of images."""
         return three_classes(bundled=size == "quick")
 
-    @abstractmethod
     def comparisons(self, size: Size, data: StudyData) -> Mapping[str, Comparing]:
         """Return the comparisons by name; the one with an empty name is the study's own.
 
+        None where everything is measured: then the study needs :meth:`measurements` and :meth:`rows`.
+
         Args:
             size: of the study.
-            data: the images that it is made on: those of its folder where it was begun.
+            data: the data that it is made on: that of its folder where it was begun.
         """
+        del size, data
+        return {}
+
+    def measurements(self, size: Size) -> Mapping[str, Measurement]:
+        """Return what is measured without a run of training, by name; by default nothing.
+
+        The numbers of each are written to the folder as soon as they are there, and are not measured again.
+        """
+        del size
+        return {}
 
     @abstractmethod
     def columns(self) -> Sequence[StudyColumn]:
         """Return the columns of the table of arms."""
+
+    def rows(self, found: Found) -> Sequence[StudyRow]:
+        """Return the rows of what was measured, which stand behind those of the arms; by default none."""
+        del found
+        return ()
 
     def made_of(self, arm: str) -> Sequence[str]:
         """Return the names of what is made of an arm's networks after training: each has a row behind the arm's.
