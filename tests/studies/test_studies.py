@@ -41,6 +41,7 @@ CASES = {
     "all-together": 16,
     "augmentation": 4,
     "batch-size-regularisation": 4,
+    "compare-optimizers": 3,
     "compression": 10,
     "distillation": 6,
     "dropout": 5,
@@ -50,13 +51,15 @@ CASES = {
     "memorisation": 4,
     "minibatch-time": 0,
     "momentum": 0,
+    "overparameterisation": 8,
     "penalties": 13,
     "pruning": 13,
+    "sensitivity": 5,
     "step-cost": 0,
 }
 """Every study, with the arms of its own comparison with ``--quick``; 0 where it trains nothing."""
 
-SAME_ROWS = {"losses"}
+SAME_ROWS = {"losses", "overparameterisation"}
 """Studies whose seeds draw no training rows, as the published ones did not."""
 
 MOST = {"quick": (0.5, 20.0), "default": (5.0, 20.0), "full": (math.inf, math.inf)}

@@ -9,11 +9,18 @@ from typing import Any
 from steepest.compare.result import RateCurve
 from steepest.compare.studied import Drawing, FigureLine
 from steepest.experiment.given import Arm
-from steepest.studies.base.found import Found
+from steepest.studies.base.found import Found, gaps
 from steepest.studies.base.study import MAIN, Size, StudyArm
 
-GOOD = 1.05
-"""A rate is good where its mean loss is at most so many times the lowest one of its rule."""
+GOOD = 0.05
+"""A rate is good where it loses at most this share of what the best rate of its rule gains over guessing."""
+GUESS = math.log(10)
+"""The log loss of guessing one of ten classes."""
+GOOD_TEXT = (
+    f"A rate is good where its mean log loss on the validation digits loses at most {GOOD:.0%} of what the rule's "
+    f"best rate "
+    "gains over guessing; rates are half a decade apart, so that a range is known to that."
+)
 
 
 def swept(rules: Mapping[str, str]) -> list[StudyArm]:
@@ -53,17 +60,18 @@ def good_ends(means: Mapping[float, float]) -> tuple[float, float] | None:
     """Return the lowest and the highest good rate around the best one; None where there is no rate.
 
     Example:
-        >>> good_ends({0.001: 2.0, 0.01: 1.04, 0.1: 1.0, 1.0: math.inf})
+        >>> good_ends({0.001: 2.0, 0.01: 1.05, 0.1: 1.0, 1.0: math.inf})
         (0.01, 0.1)
     """
     rates = [*means]
     if not rates or math.isinf(min(means.values())):
         return None
     best = min(rates, key=lambda rate: means[rate])
+    most = means[best] + GOOD * max(GUESS - means[best], 0.0)
     low = high = rates.index(best)
-    while low > 0 and means[rates[low - 1]] <= GOOD * means[best]:
+    while low > 0 and means[rates[low - 1]] <= most:
         low -= 1
-    while high + 1 < len(rates) and means[rates[high + 1]] <= GOOD * means[best]:
+    while high + 1 < len(rates) and means[rates[high + 1]] <= most:
         high += 1
     return rates[low], rates[high]
 
@@ -76,9 +84,36 @@ def good_text(found: Found, arm: str, of: str = MAIN) -> str:
     return f"only {ends[0]:.2g}" if ends[0] == ends[1] else f"{ends[0]:.2g} to {ends[1]:.2g}"
 
 
-def budgeted(found: Found, arm: str, count: int, of: str = MAIN) -> float:
-    """Return the expected lowest mean loss of so many rates that are drawn from an arm's grid."""
-    return expected_lowest([*by_mean(found, arm, of).values()], count)
+def budgeted(found: Found, arm: str, count: int, of: str = MAIN) -> list[float]:
+    """Return for every seed the expected lowest validation loss of so many rates that are drawn from an arm's grid."""
+    curve = curve_of(found, arm, of)
+    by_seed = [] if curve is None else zip(*(each.values for each in curve.sweep), strict=True)
+    return [
+        expected_lowest([math.inf if math.isnan(one) else one for one in each], count) for each in by_seed
+    ]
+
+
+def is_inside(found: Found, arm: str, of: str = MAIN) -> bool:
+    """Return whether the best rate of an arm is at no edge of its grid."""
+    means = by_mean(found, arm, of)
+    return min(means, key=lambda rate: means[rate]) not in (min(means), max(means))
+
+
+def first_text(losses: Mapping[str, Sequence[float]]) -> str:
+    """Return whose losses are lowest, and which others are not told apart from it, by paired intervals over seeds.
+
+    Example:
+        >>> first_text({"a": [1.0, 1.1], "b": [1.1, 1.0], "c": [5.0, 5.1]})
+        'a (b not told apart)'
+    """
+    first, *others = sorted(losses, key=lambda name: sum(losses[name]))
+    found = gaps([(losses[first], losses[name]) for name in others])
+    alike = [name for name, gap in zip(others, found, strict=True) if gap.verdict != "less"]
+    if not alike:
+        return first
+    if len(alike) > 2 and len(alike) == len(others):
+        return f"{first} (no other told apart)"
+    return f"{first} ({', '.join(alike[:-1])}{' and ' if alike[1:] else ''}{alike[-1]} not told apart)"
 
 
 def expected_lowest(values: Sequence[float], count: int) -> float:
@@ -92,8 +127,7 @@ def expected_lowest(values: Sequence[float], count: int) -> float:
         >>> expected_lowest([1.0, 2.0], 1), expected_lowest([1.0, 2.0], 2)
         (1.5, 1.0)
     """
-    guess = math.log(10)
-    found = sorted(min(each, guess) for each in values)
+    found = sorted(min(each, GUESS) for each in values)
     count = min(count, len(found))
     ways = math.comb(len(found), count)
     return (
