@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.sparse.linalg import eigsh
 from torch import nn
 
 from steepest.curvature import (
@@ -76,3 +77,23 @@ def test_matrices_of_large_networks_are_refused() -> None:
     with pytest.raises(OptionError, match="a matrix of 12,060 × 12,060 numbers is too large"):
         matrix(where)
     assert diagonal(where).shape == (12_060,)
+
+
+@pytest.mark.parametrize("kind", ["gauss-newton", "hessian"])
+def test_the_spectrum_is_that_of_curvlinops(kind) -> None:
+    """Its operator, through its own trace and SciPy's eigenvalues."""
+    curvlinops = pytest.importorskip("curvlinops")
+    net, inputs = nets()["plain"]
+    where = Curvature.of(net, nn.CrossEntropyLoss(), inputs, CLASSES)
+    operators = {"gauss-newton": curvlinops.GGNLinearOperator, "hessian": curvlinops.HessianLinearOperator}
+    parameters = [each for each in net.parameters() if each.requires_grad]
+    theirs = operators[kind](
+        net, nn.CrossEntropyLoss(), parameters, [(inputs, CLASSES)], check_deterministic=False
+    )
+    linear = theirs.to_scipy(dtype=np.float64)
+    wanted = eigsh(linear, k=3, which="LA", return_eigenvectors=False)[::-1]
+    assert top_eigenvalues(where, kind, count=3).values == pytest.approx(wanted, rel=1e-8)
+    exact = float(np.trace(linear @ np.eye(where.size)))
+    found = trace(where, kind, samples=400, seed=1)
+    assert abs(float(found.value) - exact) < 4 * float(found.error)
+    assert float(matrix(where, kind).trace()) == pytest.approx(exact, rel=1e-9)

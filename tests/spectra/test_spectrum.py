@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ from steepest.errors import ModelError, OptionError
 from steepest.landscape.planes.pca import kept_paths
 from steepest.landscape.stored import open_run
 from steepest.spectra.along import make_spectrum, turn_cosines
-from steepest.spectra.noise import batch_gradients, noise_scale
+from steepest.spectra.figures import drawn
+from steepest.spectra.noise import NoiseScale, batch_gradients, noise_scale
+from steepest.spectra.saving import save
 from steepest.train.sharpness import curvature_of
 
 OPTIONS = ["--target", "y", "--numbers", "standard", "--schedule", "constant", "--epochs", "6", "--seeds", "1",
@@ -45,7 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_eigenvalues_traces_and_gradients_are_those_of_the_dense_matrices(folder: Path) -> None:
-    found = make_spectrum(folder, densities=2)
+    found = make_spectrum(folder, densities=(0, 6))
     run = open_run(folder)
     [path] = kept_paths(run).values()
     assert [each.step for each in found.points] == list(path.steps) == [0, 2, 4, 6]
@@ -61,6 +64,8 @@ def test_eigenvalues_traces_and_gradients_are_those_of_the_dense_matrices(folder
             assert max(residuals) < 1e-2 * float(dense[0])
         exact = float(matrix(at, "hessian").trace())
         assert abs(point.trace - exact) < 4 * point.trace_error + 1e-4
+        exact = float(matrix(at, "gauss-newton").trace())
+        assert abs(point.gauss_newton_trace - exact) < 4 * point.gauss_newton_trace_error + 1e-4
         assert point.gradient == pytest.approx(float(at.gradient.norm()), rel=1e-5)
     assert [each.density is not None for each in found.points] == [True, False, False, True]
     assert found.formula == "2/η"
@@ -136,6 +141,38 @@ def test_the_command_says_what_it_found_and_writes_a_table(folder: Path, tmp_pat
     assert pl.read_csv(out).height == 3
     said = _run("spectrum", str(folder), "--rows", "50", "--points", "2")
     assert "--rows 120 takes all" in said
+    assert "No threshold line: the curvature is of 50 of 120 rows" in (folder / "spectrum.html").read_text()
+    with pytest.raises(OptionError, match=r"a spectrum cannot be written as 'a\.json'"):
+        save(make_spectrum(folder, points=1), tmp_path / "a.json")
+
+
+def test_figures_have_the_numbers_and_no_empty_ones(folder: Path, tmp_path: Path) -> None:
+    found = make_spectrum(folder, points=2, densities=(3,))
+    assert [each.step for each in found.points] == [0, 2, 6]  # the nearest kept point is added
+    figures = drawn(found)
+    traces = {each["name"]: each for each in figures["eigenvalues"]["data"]}
+    assert traces["Hessian, largest"]["y"] == [each.hessian[0] for each in found.points]
+    assert traces["threshold, 2/η"]["y"] == pytest.approx([20.0] * 3)
+    assert figures["trace"]["data"][1]["error_y"]["array"] == [
+        each.gauss_newton_trace_error for each in found.points
+    ]
+    [turn] = figures["turn"]["data"]
+    assert turn["y"] == [pytest.approx(math.degrees(math.acos(found.points[1].turn)))]
+    [density] = figures["density"]["data"]
+    assert density["name"] == "step 2"
+    page, picture = save(found, tmp_path / "a.html", tmp_path / "a.svg")
+    assert 'id="figure-density"' in page.read_text()
+    assert "<svg" in picture.read_text()
+    assert list(drawn(make_spectrum(folder, points=2)))[-1] != "density"
+
+
+def test_noise_that_hides_the_gradient_is_marked_and_not_drawn(folder: Path) -> None:
+    found = make_spectrum(folder, points=2)
+    hidden = replace(found.points[1], noise=NoiseScale(1.0, -1.0, math.inf, math.nan))
+    shown, marks = drawn(replace(found, points=(found.points[0], hidden)))["noise"]["data"]
+    assert shown["x"] == [0]
+    assert marks["x"] == [6]
+    assert "noise" not in drawn(replace(found, points=(hidden, hidden)))
 
 
 def test_without_a_path_it_says_how_to_keep_one(folder: Path, tmp_path: Path) -> None:

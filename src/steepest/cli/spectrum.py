@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from steepest.cli.output import console, line
+from steepest.cli.output import console, line, open_page
 
 
 def spectrum(
@@ -24,6 +24,13 @@ def spectrum(
     points: Annotated[
         int | None, typer.Option(help="Kept points at most, evenly spaced (default: all).", metavar="NUMBER")
     ] = None,
+    density: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Step at whose nearest kept point the density of all eigenvalues is drawn, too; repeatable.",
+            metavar="STEP", min=0,
+        ),
+    ] = None,
     model: Annotated[
         str | None, typer.Option(help="Your own model, if the comparison used one.", metavar="NAME")
     ] = None,
@@ -34,30 +41,37 @@ def spectrum(
         str | None, typer.Option(help="Your own training loss, if the run had one.", metavar="NAME")
     ] = None,
     out: Annotated[
-        Path | None,
-        typer.Option(help="Table to write: .csv, .parquet, .feather or .arrow.", metavar="FILE"),
+        list[Path] | None,
+        typer.Option(
+            help="File to write: .html, .png, .svg, .pdf; .csv, .parquet, .feather or .arrow for the numbers; "
+            "repeatable (default: spectrum.html in the folder of the comparison).",
+            metavar="FILE",
+        ),
     ] = None,
+    open_: Annotated[bool, typer.Option("--open", metavar="", help="Open the page in the browser.")] = False,
 ) -> None:  # fmt: skip
     """Show how curvature, gradient noise and the direction of steps change along the kept path of a run.
 
     Of the Hessian and the Gauss-Newton matrix of the training loss the largest eigenvalues, the trace, and beside them
     the largest eigenvalue that the optimizer bears. The run has to have kept its path (compare --keep-path 50).
     """
-    from steepest.files import check_apart
-    from steepest.prediction.writing import writing_tables
+    from steepest.landscape.making import default_page
+    from steepest.landscape.saving import PAGES
     from steepest.spectra.along import make_spectrum
+    from steepest.spectra.saving import PAGE, check_forms, save
     from steepest.spectra.told import table
 
-    if out is not None:
-        check_apart(out, folder)
+    check_forms(out or [])
     found = make_spectrum(
-        folder, arm=arm, seed=seed, rows=rows, points=points, model=model, source=own_source, loss=loss
-    )
+        folder, arm=arm, seed=seed, rows=rows, points=points, densities=density or (), model=model,
+        source=own_source, loss=loss,
+    )  # fmt: skip
     line(found.sentence, out=True)
     for each in found.lines:
         line(f"  {each}", out=True)
     console(out=True).print(table(found))
-    if out is not None:
-        with writing_tables(out) as write:
-            write(found.frame)
-        line(f"spectrum {out}", out=True)
+    written = save(found, *(out or [default_page(folder, PAGE)]))
+    for path in written:
+        line(f"spectrum {path}", out=True)
+    if open_:
+        open_page(next((path for path in written if path.suffix.lower() in PAGES), written[0]))

@@ -171,8 +171,8 @@ def _check(points: int, span: float | None, statistics: str | None) -> None:
         )
 
 
-def default_page(folder: str | Path) -> Path:
-    """Return where the page of a slice goes: into the folder of the comparison."""
+def default_page(folder: str | Path, name: str = "landscape.html") -> Path:
+    """Return where a page goes: into the folder of the comparison."""
     from steepest.mapping.opened import run_of
 
-    return run_of(reachable(folder)) / "landscape.html"
+    return run_of(reachable(folder)) / name

@@ -22,12 +22,18 @@ PAGES, PICTURES, TABLES = (
 )
 
 
-def check_form(path: Path) -> None:
-    """Raise an ``OptionError`` if a slice cannot be written under a name, a ``FolderError`` if there is no folder."""
-    known = (*PAGES, *PICTURES, *TABLES, ".json")
+def check_form(path: Path, what: str = "slice", more: tuple[str, ...] = (".json",)) -> None:
+    """Raise an ``OptionError`` if nothing can be written under a name, a ``FolderError`` if there is no folder.
+
+    Args:
+        path: the file.
+        what: is written.
+        more: endings besides those of pages, pictures and tables.
+    """
+    known = (*PAGES, *PICTURES, *TABLES, *more)
     if path.suffix.lower() not in known:
         raise OptionError(
-            f"a slice cannot be written as {path.name!r}", hint=f"end it with {', '.join(known)}."
+            f"a {what} cannot be written as {path.name!r}", hint=f"end it with {', '.join(known)}."
         )
     if not path.absolute().parent.is_dir():
         raise FolderError(f"there is no folder {path.absolute().parent.as_posix()!r}", hint="make it first.")

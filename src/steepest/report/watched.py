@@ -259,13 +259,13 @@ def _by_epoch(comparison: Comparison, arms: Sequence[ArmWatched], names: Sequenc
             }
         ]
     if key == "gradient":
-        layout["yaxis"] |= _logarithmic([value for each in traces for value in each["y"]])
+        layout["yaxis"] |= logarithmic([value for each in traces for value in each["y"]])
     if key == "gap":
         layout["yaxis"] |= {"zeroline": True, "zerolinecolor": theme.SURFACES["soft"][0], "zerolinewidth": 1}
     return {"data": traces, "layout": layout}
 
 
-def _logarithmic(values: Sequence[float]) -> Figure:
+def logarithmic(values: Sequence[float]) -> Figure:
     """Return a logarithmic axis with ticks at powers of ten, and at 2 and 5 times these where there are few."""
     known = [each for each in values if each > 0 and finite(each)]
     if not known:
@@ -305,7 +305,7 @@ def _layers(arm: ArmWatched, key: str) -> Figure:
     titles = {"l1": "L1 norm", "l2": "L2 norm", "gradient": "2-norm of the gradient"}
     layout = framed("epoch", titles[key], hovermode="closest")
     layout["xaxis"]["rangemode"] = "tozero"
-    layout["yaxis"] |= _logarithmic([value for each in traces for value in each["y"]])
+    layout["yaxis"] |= logarithmic([value for each in traces for value in each["y"]])
     layout["showlegend"] = True
     layout["legend"] = {"orientation": "h", "y": -0.18, "yanchor": "top", "x": 0, "font": {"size": 12}}
     return {"data": traces, "layout": layout}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +47,7 @@ class SpectrumPoint:
         hessian, gauss_newton: the largest eigenvalues, and how far from the true ones they are at most.
         hessian_residuals, gauss_newton_residuals: those distances.
         trace, trace_error: of the Hessian, with its standard error.
+        gauss_newton_trace, gauss_newton_trace_error: of the Gauss-Newton matrix.
         noise: the gradient noise scale.
         threshold: the largest eigenvalue that the optimizer bears in the next step; NaN where none applies.
         turn: the cosine of the angle between the way from the point before and the way to the next; NaN at the ends.
@@ -62,6 +63,8 @@ class SpectrumPoint:
     gauss_newton_residuals: tuple[float, ...]
     trace: float
     trace_error: float
+    gauss_newton_trace: float
+    gauss_newton_trace_error: float
     noise: NoiseScale
     threshold: float
     turn: float
@@ -132,6 +135,8 @@ class PathSpectrum:
                     "gauss_newton_residual": max(each.gauss_newton_residuals),
                     "trace": each.trace,
                     "trace_error": each.trace_error,
+                    "gauss_newton_trace": each.gauss_newton_trace,
+                    "gauss_newton_trace_error": each.gauss_newton_trace_error,
                     "threshold": each.threshold,
                     "noise_scale": each.noise.value,
                     "noise_scale_error": each.noise.error,
@@ -152,7 +157,7 @@ def make_spectrum(
     seed: int | None = None,
     rows: int = ROWS,
     points: int | None = None,
-    densities: int = 0,
+    densities: Sequence[int] = (),
     advance: Callable[[int], object] = lambda _: None,
     **own: str | None,
 ) -> PathSpectrum:
@@ -163,7 +168,7 @@ def make_spectrum(
         arm, seed: which run, as for :func:`steepest.landscape.stored.open_run`.
         rows: training rows that it is of; of more, a sample by the split seed.
         points: kept points at most, evenly spaced; None for all.
-        densities: at how many of them the density is estimated too, evenly spaced.
+        densities: steps at which the density is estimated too, at the nearest kept points, which are added to those.
         advance: is told of every point.
         own: the user's own ``model``, ``source`` and ``loss``, again.
 
@@ -182,8 +187,8 @@ def make_spectrum(
         without = f"the curvature is of {len(part):,} of {len(whole):,} rows (--rows {len(whole)} takes all)"
     turns = turn_cosines(path.points())
     count = len(path.steps)
-    places = _even(count, count if points is None else points)
-    dense = {places[i] for i in _even(len(places), densities)}
+    dense = {min(range(count), key=lambda i: abs(path.steps[i] - step)) for step in densities}
+    places = sorted({*_even(count, count if points is None else points), *dense})
     found: list[SpectrumPoint] = []
     for place in places:
         run.net.load_state_dict(path.at(place))
@@ -203,6 +208,7 @@ def _measured(
     hessian = top_eigenvalues(at, "hessian", count=top, tolerance=1e-4)
     gauss = top_eigenvalues(at, "gauss-newton", count=top, tolerance=1e-4)
     size = trace(at, "hessian", samples=SAMPLES)
+    gauss_size = trace(at, "gauss-newton", samples=SAMPLES)
     gradients, rows = batch_gradients(run.problem, part)
     return SpectrumPoint(
         step=step,
@@ -214,6 +220,8 @@ def _measured(
         gauss_newton_residuals=tuple(gauss.residuals.tolist()),
         trace=float(size.value),
         trace_error=float(size.error),
+        gauss_newton_trace=float(gauss_size.value),
+        gauss_newton_trace_error=float(gauss_size.error),
         noise=noise_scale(gradients, rows),
         threshold=math.nan if bound is None else bound.threshold,
         turn=turn,
@@ -259,7 +267,10 @@ def _bounds(run: StoredRun, steps: tuple[int, ...]) -> tuple[dict[int, Stability
     known = {step: each for step, each in found.items() if each is not None}
     first = next(iter(known.values()))
     if first.preconditioned:
-        why = "its optimizer's is of the preconditioned Hessian, which --watch sharpness records while it trains"
+        why = (
+            "its optimizer's is of the preconditioned Hessian, and the kept path lacks what the optimizer divides its "
+            "steps by; --watch sharpness records it while the run is trained"
+        )
         return {}, "", why
     return known, first.formula, ""
 
