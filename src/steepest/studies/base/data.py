@@ -1,4 +1,7 @@
-"""The data of studies, in one file in the cache: images, often of three classes hard to tell apart, or a curve."""
+"""The data of studies, in one file in the cache: images, often of three classes hard to tell apart, or a curve.
+
+Tables are in :mod:`steepest.studies.base.tables`.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +35,9 @@ class StudyData:
     Attributes:
         path: the file.
         source: the data set of the catalog that they are of.
-        digest: of the images, their labels, and which of them are test images; or of a curve's points.
+        digest: of the images, their labels, and which of them are test images; or of the points or rows.
         text: what they are, in a sentence.
-        pixels: the numbers of one image, 1 of a curve.
+        pixels: the numbers of one image, 1 of a curve or table.
         options: how they are opened.
     """
 
@@ -53,7 +56,7 @@ class StudyData:
     @property
     def called(self) -> str:
         """How a plan calls the data instead of naming a file in the cache."""
-        return "these images" if self.are_images else "these points"
+        return "these images" if self.are_images else "these points" if "x" in self.options else "these rows"
 
     def kept(self) -> dict[str, Any]:
         """Return this for JSON; the file by its name, because caches lie elsewhere on other machines."""
@@ -64,7 +67,7 @@ class StudyData:
     def of(cls, kept: Mapping[str, Any]) -> StudyData:
         """Return what :meth:`kept` gave, in this user's cache, where the file may be missing."""
         values = dict(kept)
-        return cls(path=_where(str(values.pop("file"))), **values)
+        return cls(path=place_of(str(values.pop("file"))), **values)
 
 
 def three_classes(*, bundled: bool) -> StudyData:
@@ -150,7 +153,8 @@ Doubles = NDArray[np.float64]
 Arrays = tuple[NDArray[np.uint8], NDArray[np.str_], NDArray[np.bool_]]
 
 
-def _where(name: str) -> Path:
+def place_of(name: str) -> Path:
+    """Return where a file of that name is in this user's cache."""
     return cache_folder() / "studies" / name
 
 
@@ -176,13 +180,13 @@ def kept_images(
         validation: the share of the others that weights are chosen on.
     """
     digest = hashlib.sha256(pixels.tobytes() + labels.tobytes() + test.tobytes()).hexdigest()[:12]
-    path = _where(f"{name}-{digest}.npz")
+    path = place_of(f"{name}-{digest}.npz")
     if not path.is_file():
         buffer = io.BytesIO()
         np.savez(
             buffer, x_train=pixels[~test], y_train=labels[~test], x_test=pixels[test], y_test=labels[test]
         )
-        _keep(path, buffer.getvalue())
+        keep_file(path, buffer.getvalue())
     height, width = pixels.shape[-2:]
     counts = f"{int((~test).sum()):,} images to learn from"
     counts += f", {int(test.sum()):,} test images" if test.any() else ""
@@ -207,13 +211,18 @@ def kept_curve(name: str, source: str, text: str, x: Doubles, y: Doubles) -> Stu
         x, y: the points, ``[N]`` each.
     """
     digest = hashlib.sha256(x.tobytes() + y.tobytes()).hexdigest()[:12]
-    path = _where(f"{name}-{digest}.csv")
+    path = place_of(f"{name}-{digest}.csv")
     if not path.is_file():
-        _keep(path, pl.DataFrame({"x": x, "y": y}).write_csv().encode())
+        keep_file(path, pl.DataFrame({"x": x, "y": y}).write_csv().encode())
     return StudyData(path, source, digest, text, 1, {"x": "x", "y": "y", "split": "none"})
 
 
-def _keep(path: Path, content: bytes) -> None:
+def keep_file(path: Path, content: bytes) -> None:
+    """Write a file into the cache.
+
+    Raises:
+        FolderError: it cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from steepest.api import Plan, Result, plan
 from steepest.compare.studied import Studied, StudyRow, Way
 from steepest.components import grammar
@@ -300,13 +302,12 @@ def _plan(comparing: Comparing, data: StudyData, name: str) -> Plan:
 def training_flop(planned: Plan) -> float:
     """Return the floating-point operations of all training steps of a comparison of networks of dense layers.
 
-    A dense layer with P weights costs 2 P operations a row forward and 4 P backward. Evaluations are not counted.
+    A dense layer with P weights costs 2 P operations a row forward and 4 P backward, a look-up none; a step costs as
+    many gradients as its method says. Evaluations are not counted.
     """
     protocol, total = planned.experiment.protocol, 0.0
     everything = planned.table.make(0)[0]
-    counts = {
-        arm.model_text: count_parameters(build_model(arm.model, everything.shape)) for arm in planned.arms
-    }
+    counts = {arm.model_text: _multiplied(build_model(arm.model, everything.shape)) for arm in planned.arms}
     rows = {arm.train_rows: _rows(arm.train_rows, len(everything.train)) for arm in planned.arms}
     most = max(_steps(rows[arm.train_rows], arm.batch_size) for arm in planned.arms)
     seen_stages: set[tuple[str, ...]] = set()
@@ -321,8 +322,17 @@ def training_flop(planned: Plan) -> float:
         batch = n if arm.batch_size in (None, "all") else min(int(arm.batch_size), n)
         seen = most * batch if protocol.equal == "steps" else n
         runs = protocol.seeds + (TUNING if arm.optimizer.tuned else 0)
-        total += 2 * TRAINING * counts[arm.model_text] * seen * length * float(protocol.epochs or 1) * runs
+        passes = seen * length * float(protocol.epochs or 1) * arm.optimizer.rule.gradients_a_step
+        total += 2 * TRAINING * counts[arm.model_text] * passes * runs
     return total
+
+
+def _multiplied(model: nn.Module) -> int:
+    """Return the trainable numbers of a model that are not looked up in the table of a column."""
+    tables: Mapping[str, str | tuple[str, ...]] = getattr(model, "tables", {})
+    named = {name for some in tables.values() for name in ((some,) if isinstance(some, str) else some)}
+    looked_up = sum(each.numel() for name, each in model.named_parameters() if name in named)
+    return count_parameters(model) - looked_up
 
 
 def _steps(rows: int, batch: int | str | None) -> int:
