@@ -37,6 +37,7 @@ class Part:
         weights: how much each row counts (float32 ``[N]``, at least 0, with mean 1 over the training rows); None where
             all count the same.
         answers: a teacher's outputs for each row (float32 ``[N, K]``); None where there is no teacher.
+        labelled: whether the target of each row is known (bool ``[N]``); None where all are.
 
     Example:
         >>> part = Part((torch.zeros(3, 1),), torch.tensor([0, 1, 1]), weights=torch.tensor([0.5, 2.0, 0.5]))
@@ -48,14 +49,15 @@ class Part:
     target: Tensor
     weights: Tensor | None = None
     answers: Tensor | None = None
+    labelled: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.target)
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
-        """All tensors: the inputs, the target, and the weights and answers where there are any."""
-        further = (each for each in (self.weights, self.answers) if each is not None)
+        """All tensors: the inputs, the target, and the weights, answers and known labels where there are any."""
+        further = (each for each in (self.weights, self.answers, self.labelled) if each is not None)
         return (*self.inputs, self.target, *further)
 
     @property
@@ -66,9 +68,12 @@ class Part:
     def holding(self, tensors: Sequence[Tensor]) -> Part:
         """Return a part that has other tensors, in the order of :attr:`tensors`."""
         inputs = len(self.inputs)
-        target, *further = tensors[inputs:]
-        weights = None if self.weights is None else further.pop(0)
-        return Part(tuple(tensors[:inputs]), target, weights, further[0] if further else None)
+        target, *rest = tensors[inputs:]
+        further = iter(rest)
+        weights, answers, labelled = (
+            None if each is None else next(further) for each in (self.weights, self.answers, self.labelled)
+        )
+        return Part(tuple(tensors[:inputs]), target, weights, answers, labelled)
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Part:
         """Return this part with every tensor changed in the same way."""
@@ -77,6 +82,27 @@ class Part:
     def take(self, index: Tensor) -> Part:
         """Return the rows at ``index`` (int64 ``[B]``) in that order."""
         return self.map(lambda each: each.index_select(0, index))
+
+    def followed_by(self, unlabelled: Part) -> Part:
+        """Return this part with rows of unknown target behind its own; they weigh 1, as the mean training row does.
+
+        Args:
+            unlabelled: the rows, with answers if this part has some; their target is a placeholder.
+
+        Example:
+            >>> part = Part((torch.zeros(2, 1),), torch.tensor([0, 1]))
+            >>> part.followed_by(part.take(torch.tensor([0]))).labelled.tolist()
+            [True, True, False]
+        """
+        weights, answers = self.weights, self.answers
+        if weights is not None:
+            weights = torch.cat([weights, weights.new_ones(len(unlabelled))])
+        if answers is not None and unlabelled.answers is not None:
+            answers = torch.cat([answers, unlabelled.answers])
+        inputs = tuple(map(torch.cat, zip(self.inputs, unlabelled.inputs, strict=True)))
+        target = torch.cat([self.target, unlabelled.target])
+        place = torch.arange(len(target), device=target.device)
+        return Part(inputs, target, weights, answers, place < len(self))
 
     def to(self, device: torch.device | str) -> Part:
         """Return this part on ``device``."""
@@ -299,6 +325,8 @@ class Dataset:
             they are known.
         doubles: parts with the numbers as they were read, where they are kept; by the part's name. They
             have 64 bits, or 32 where these hold them exactly.
+        unlabelled: rows of which a student learns its teacher's answers alone, with a placeholder for the target; None
+            where there are none.
     """
 
     name: str
@@ -321,6 +349,7 @@ class Dataset:
     rows: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
     held_out: bool = True
     words: InWords = InWords()
+    unlabelled: Part | None = None
 
     @property
     def task(self) -> Task:
@@ -366,6 +395,7 @@ class Dataset:
             validation=self._wide("validation"),
             test=self._wide("test"),
             true_target=None if true is None else _wide(true),
+            unlabelled=None if self.unlabelled is None else self._wide("unlabelled"),
             draw=None
             if self.draw is None
             else replace(self.draw, pool=(self.draw.doubles or self.draw.pool).wide()),
@@ -388,6 +418,7 @@ class Dataset:
             validation=self.validation.to(device),
             test=self.test.to(device),
             true_target=None if self.true_target is None else self.true_target.to(device),
+            unlabelled=None if self.unlabelled is None else self.unlabelled.to(device),
             draw=None if self.draw is None else replace(self.draw, pool=self.draw.pool.to(device)),
         )
 

@@ -13,6 +13,7 @@ from steepest.data.sources.rows import Pipeline
 from steepest.data.variants import Variant
 from steepest.errors import OptionError, SteepestError
 from steepest.experiment.teachers import LoadedTeacher
+from steepest.experiment.unlabelled import with_unlabelled
 from steepest.procedures import make_procedure
 from steepest.procedures.teaching import SavedTeacher
 from steepest.recipe import WHOLE_BATCH
@@ -44,7 +45,7 @@ class Datasets(Mapping[str, Dataset]):
         self._pipelines: dict[str, Pipeline] = {}
         self._rows: dict[str, int] = {}
         self._variants: dict[str, Variant] = {}
-        self._of: dict[tuple[Variant, int | None, SavedTeacher | None], str] = {}
+        self._of: dict[tuple[Variant, int | None, SavedTeacher | None, str], str] = {}
         self._teachers: dict[SavedTeacher, LoadedTeacher] = {}
         self.first = self[self.fingerprint(Variant(), 0)]
 
@@ -53,22 +54,27 @@ class Datasets(Mapping[str, Dataset]):
         """The number of test sets."""
         return self.source.sets
 
-    def fingerprint(self, variant: Variant, fold: int | None, teacher: SavedTeacher | None = None) -> str:
+    def fingerprint(
+        self, variant: Variant, fold: int | None, teacher: SavedTeacher | None = None, unlabelled: str = ""
+    ) -> str:
         """Return the fingerprint of a variant in one test set, or (None) of the data of the saved model.
 
         Args:
             variant: of the data.
             fold: the test set.
             teacher: the saved network whose answers the training rows have, too.
+            unlabelled: a file of rows that a student learns of its teacher, too; empty for none.
 
         Raises:
             SteepestError: the variant cannot be made.
         """
-        key = (variant, None if self.sets == 1 else fold, teacher)
+        key = (variant, None if self.sets == 1 else fold, teacher, unlabelled)
         if key not in self._of:
 
             def make() -> Made:
                 data, pipeline = self._make(variant, fold)
+                if unlabelled:
+                    data = with_unlabelled(data, pipeline, self.source, unlabelled)
                 if teacher is None:
                     return data, pipeline
                 if teacher not in self._teachers:
@@ -86,9 +92,10 @@ class Datasets(Mapping[str, Dataset]):
 
     def of(self, arm: Wanted) -> tuple[tuple[str, ...], str]:
         """Return the fingerprints of an arm's data in each test set, and that of the saved model's (or nothing)."""
-        variant, teacher = self.variant(arm), make_procedure(arm.procedure).teacher
-        folds = tuple(self.fingerprint(variant, fold, teacher) for fold in range(self.sets))
-        return folds, "" if self.sets == 1 else self.fingerprint(variant, None, teacher)
+        variant, procedure = self.variant(arm), make_procedure(arm.procedure)
+        more = procedure.teacher, procedure.unlabelled
+        folds = tuple(self.fingerprint(variant, fold, *more) for fold in range(self.sets))
+        return folds, "" if self.sets == 1 else self.fingerprint(variant, None, *more)
 
     def variant(self, arm: Wanted) -> Variant:
         """Return the data variant of an arm."""
@@ -191,5 +198,5 @@ def check_encodes(source: Source, arms: Iterable[Wanted]) -> None:
 
 
 def _bytes(data: Dataset) -> int:
-    parts = (data.train, data.validation, data.test)
-    return sum(each.nbytes for part in parts for each in part.tensors)
+    parts = (data.train, data.validation, data.test, data.unlabelled)
+    return sum(each.nbytes for part in parts if part is not None for each in part.tensors)

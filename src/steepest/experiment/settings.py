@@ -59,7 +59,14 @@ from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Setup
 from steepest.sweep.rows import about_rows, check_rows
 from steepest.sweep.stages import check_model as check_stages_of
-from steepest.sweep.stages import check_stages, check_teachers, in_stages, of_teacher, plain_run_of
+from steepest.sweep.stages import (
+    check_stages,
+    check_teachers,
+    check_unlabelled,
+    in_stages,
+    of_teacher,
+    plain_run_of,
+)
 from steepest.sweep.timing import StepTimings, choose_execution, workers_for
 from steepest.sweep.trials import check_equal_trials, check_sweep
 from steepest.sweep.unused import without_effect
@@ -287,6 +294,7 @@ def _check_options(experiment: Experiment, wanted: Sequence[Wanted]) -> None:
         check_stages(procedure, arm.optimizer.rule)
         check_teachers(procedure)
         check_taught(arm.regularizer, procedure)
+        check_unlabelled(procedure, arm, protocol.accumulate)
     for schedule in dict.fromkeys(arm.schedule for arm in wanted):
         make_schedule(schedule, LONG)  # whether it fits the runs that are made is seen when they are planned
     device = usable_device(experiment.execution.device)

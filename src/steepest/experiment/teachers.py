@@ -20,6 +20,7 @@ from steepest.data.sources.ratings import RatingsPipeline
 from steepest.data.sources.rows import Pipeline
 from steepest.errors import DataError, FolderError, ModelError, OptionError
 from steepest.evaluate.outputs import predict
+from steepest.experiment.unlabelled import content_of, only_unlabelled
 from steepest.files import reachable
 from steepest.objectives.target import target_of
 from steepest.prediction.about import BASELINE
@@ -40,7 +41,7 @@ class TeacherOutputs:
     """What a network says of the rows of one file.
 
     Attributes:
-        outputs: of the rows that its preparation keeps, in the order of the dataset's classes, ``[N, K]``.
+        outputs: of the rows that its preparation keeps, in the order and the unit of the network, ``[N, K]``.
         places: of every row of the file its place among them, -1 where the preparation leaves it out.
         wanted: the true target of the rows, as the network reads it: codes or standardised values; NaN where unknown.
         seen: hash and counts of the rows, as :func:`~steepest.prediction.seen.parted` takes them; 0 where unknown.
@@ -73,7 +74,7 @@ class LoadedTeacher:
         self.weights = digest.hexdigest()
         told = json.dumps([self.weights, self.model.pipeline.to_dict()], sort_keys=True, default=str)
         self.digest = hashlib.sha256(told.encode()).hexdigest()
-        self._files: dict[int, TeacherOutputs] = {}
+        self._files: dict[int | str, TeacherOutputs] = {}
 
     def teach(self, dataset: Dataset, pipeline: Pipeline, source: Source) -> Dataset:
         """Return a dataset with the network's outputs for its training rows, and an identity that says whose they are.
@@ -99,11 +100,16 @@ class LoadedTeacher:
                 hint="split as its comparison did (the same file, --split and --split-seed), or train another "
                 "teacher on these training rows.",
             )
-        told = json.dumps([dataset.fingerprint, self.digest], sort_keys=True)
+        identity, dropped = [dataset.fingerprint, self.digest], 0
+        if dataset.unlabelled is not None:
+            with thread_count(1):
+                dataset, dropped = self._answers_unlabelled(dataset)
+            identity.append(content_of(dataset.unlabelled))
+        told = json.dumps(identity, sort_keys=True)
         return replace(
             dataset,
             train=replace(dataset.train, answers=outputs),
-            notes=(*dataset.notes, *self._notes(dataset, trained)),
+            notes=(*dataset.notes, *self._notes(dataset, trained, dropped)),
             provenance={**dataset.provenance, "teacher": {"of": str(self.saved), "weights": self.weights}},
             fingerprint=hashlib.sha256(told.encode()).hexdigest()[:32],
         )
@@ -112,7 +118,7 @@ class LoadedTeacher:
     def _called(self) -> str:
         return f"the teacher in {self.saved}"
 
-    def _notes(self, dataset: Dataset, trained: int | None) -> list[Note]:
+    def _notes(self, dataset: Dataset, trained: int | None, dropped: int) -> list[Note]:
         rows = counted(len(dataset.train), "training row")
         known = (
             " and has learned from none of the test rows" if trained is not None and dataset.held_out else ""
@@ -123,6 +129,9 @@ class LoadedTeacher:
                 f"{self._called} is {self.model.title} (weights {self.weights[:12]}): it answers {rows}{known}.",
             )
         ]
+        if dropped:
+            text = f"leaves out {counted(dropped, 'unlabelled row')} by its own preparation: its student has the others"
+            found.append(Note("warning", f"{self._called} {text}."))
         if trained is None:
             text = "does not say on which rows it was trained: if test rows are among them, its students are flattered"
             found.append(Note("warning", f"{self._called} {text}."))
@@ -182,7 +191,38 @@ class LoadedTeacher:
             places = self._placed(file, dataset.rows["test"])
             found = file.seen[places[places >= 0]]
             trained = int(parted(found, seen.origin)[0].sum()) if len(found) else 0
-        return answers.outputs[torch.from_numpy(mine)], trained
+        return self._as_here(answers.outputs[torch.from_numpy(mine)], dataset), trained
+
+    def _answers_unlabelled(self, dataset: Dataset) -> tuple[Dataset, int]:
+        """Return the dataset with answers for its unlabelled rows, joined by row number, and how many it leaves out."""
+        part, dropped = dataset.unlabelled, 0
+        if part is None:
+            return dataset, 0
+        if isinstance(self.model.pipeline, TablePipeline | RatingsPipeline):
+            file = dataset.provenance["unlabelled"]
+            answers = self._file(file, file, dataset)
+            places = self._placed(answers, dataset.rows["unlabelled"])
+            kept = torch.from_numpy(np.flatnonzero(places >= 0))
+            dropped = len(part) - len(kept)
+            if not len(kept):
+                raise DataError(
+                    f"{self._called} leaves out all rows of {file} by its own preparation",
+                    hint="take a teacher that keeps them, or leave the file out.",
+                )
+            if dropped:
+                dataset = only_unlabelled(dataset, kept)
+            outputs = answers.outputs[torch.from_numpy(places[kept.numpy()])]
+        else:
+            wide = dataset.doubles.get("unlabelled", part)
+            outputs = predict(self.model.net, _inputs_for(self.model.net, wide))
+        outputs = self._as_here(outputs, dataset)
+        if not bool(torch.isfinite(outputs).all()):
+            raise DataError(
+                f"{self._called} has outputs for the unlabelled rows that are no finite numbers",
+                hint="look for extreme values in the file.",
+            )
+        assert dataset.unlabelled is not None
+        return replace(dataset, unlabelled=replace(dataset.unlabelled, answers=outputs)), dropped
 
     def _placed(self, answers: TeacherOutputs, rows: Tensor) -> NDArray[np.int64]:
         numbers = rows.numpy()
@@ -194,7 +234,7 @@ class LoadedTeacher:
             )
         return answers.places[numbers]
 
-    def _file(self, file: Any, key: int, dataset: Dataset) -> TeacherOutputs:
+    def _file(self, file: Any, key: int | str, dataset: Dataset) -> TeacherOutputs:
         """Return what the network says of a file, which is read once."""
         if key in self._files:
             return self._files[key]
@@ -226,7 +266,7 @@ class LoadedTeacher:
         if not outputs:
             raise DataError(f"{self._called} keeps no row of the data", hint="take another teacher.")
         found = TeacherOutputs(
-            self._as_here(torch.cat(outputs), dataset),
+            torch.cat(outputs),
             np.concatenate(places),
             np.concatenate(wanted),
             np.concatenate(seen),

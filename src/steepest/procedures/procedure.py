@@ -42,6 +42,7 @@ class Stage:
         model: the specification of the model that it trains; empty for the arm's own.
         taught: how it learns of its teacher, the run of the stage before, instead of starting from its weights.
         teacher: the saved network that is its teacher instead.
+        unlabelled: a file of rows of which it learns its teacher's answers alone; empty for none.
     """
 
     share: float
@@ -52,6 +53,7 @@ class Stage:
     model: str = field(default="", repr=False)
     taught: Teaching | None = field(default=None, repr=False)
     teacher: SavedTeacher | None = field(default=None, repr=False)
+    unlabelled: str = field(default="", repr=False)
 
     def __str__(self) -> str:
         more: dict[str, object] = {
@@ -60,6 +62,7 @@ class Stage:
             "drawn": self.draw or None,
         }
         more |= {"of": self.model or None, "taught by": self.taught, "answered by": self.teacher}
+        more["and the rows of"] = self.unlabelled or None
         said = [f" {name} {value}" for name, value in more.items() if value is not None]
         return f"{self.share!r} from {self.start}{''.join(said)}"
 
@@ -122,6 +125,16 @@ class Procedure:
             SavedTeacher(folder='runs/x', arm='')
         """
         return next((each.teacher for each in self.stages if each.teacher), None)
+
+    @property
+    def unlabelled(self) -> str:
+        """The file of rows without a label that its student learns of its teacher, too; empty where there is none.
+
+        Example:
+            >>> make_procedure("distil(linear, unlabelled='more.csv')").unlabelled
+            'more.csv'
+        """
+        return next((each.unlabelled for each in self.stages if each.unlabelled), "")
 
     @property
     def prunes(self) -> bool:

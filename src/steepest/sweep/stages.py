@@ -15,6 +15,7 @@ from steepest.errors import OptionError, SteepestError, UnknownNameError
 from steepest.models import registry as models
 from steepest.optim.spec import MethodSpec
 from steepest.procedures import Procedure
+from steepest.recipe import WHOLE_BATCH
 from steepest.sweep.arms import PLAIN, PlannedArm, Wanted
 from steepest.train.masks import check_prunable
 
@@ -110,6 +111,30 @@ def check_teachers(procedure: Procedure) -> None:
         if not spec.is_reference:
             with of_teacher(procedure):
                 models.entry(spec.name)
+
+
+def check_unlabelled(procedure: Procedure, arm: Wanted, accumulate: int) -> None:
+    """Raise an ``OptionError`` if the steps of an arm cannot have rows without a label.
+
+    Args:
+        procedure: of the arm.
+        arm: the arm.
+        accumulate: micro-batches of a step.
+    """
+    if not procedure.unlabelled:
+        return
+    if accumulate > 1:
+        raise OptionError(
+            f"--accumulate {accumulate} cannot be used with unlabelled={procedure.unlabelled!r}: micro-batches have "
+            "different numbers of labelled rows, so the mean of their losses is not that of the batch",
+            hint="leave one of the two out.",
+        )
+    if arm.batch_size == WHOLE_BATCH:
+        raise OptionError(
+            f"--batch-size all cannot be used with unlabelled={procedure.unlabelled!r}: it means as many rows as the "
+            "training rows, and batches are drawn from more",
+            hint="give a number of rows.",
+        )
 
 
 def check_model(procedure: Procedure, net: nn.Module, *, classes: bool) -> None:

@@ -106,10 +106,14 @@ class ActiveRun:
             apply_masks(self.net, self.problem.masks)
         self.plan = BatchPlan(len(self.dataset.train), recipe.batch_size, key.seed)
         self.training = self.dataset.training(key.seed)
-        taught = self.training
-        if teacher is not None and self.problem.teaching is not None:
-            taught = teacher.answered(taught, self.dataset)
-        self.feed = self.problem.feed(taught, self.plan, key.seed, steps_before)
+        taught, plan = self.training, self.plan
+        if self.problem.teaching is not None:
+            if self.dataset.unlabelled is not None:
+                taught = taught.followed_by(self.dataset.unlabelled)
+                plan = BatchPlan(len(taught), plan.size, key.seed)
+            if teacher is not None:
+                taught = teacher.answered(taught, self.dataset)
+        self.feed = self.problem.feed(taught, plan, key.seed, steps_before)
         self.state: Any = None
         self.hooks = hooks
         self._watcher = Watcher.of(

@@ -272,14 +272,22 @@ class SupervisedProblem:
         return taught if alpha == 1 else (1 - alpha) * self._labels_loss(outputs, batch) + alpha * taught
 
     def _row_weights(self, batch: Part) -> Tensor | None:
-        """Return the weight of each row in the loss, classes' weights included; None where all are equal."""
+        """Return the weight of each row in the loss, classes' weights included; None where all are equal.
+
+        A row of unknown class has the mean weight of the classes' rows, 1.
+        """
         if self.weights is None:
             return batch.weights
         by_class = weights_of_classes(batch.target, self.target, self.weights)
+        if batch.labelled is not None:
+            by_class = torch.where(batch.labelled, by_class, torch.ones_like(by_class))
         return by_class * (1.0 if batch.weights is None else batch.weights)
 
     def _labels_loss(self, outputs: Tensor, batch: Part) -> Tensor:
         weights = batch.weights
+        if batch.labelled is not None:
+            known = batch.labelled.to(outputs.dtype)
+            weights = known if weights is None else known * weights
         if are_shares(batch.target, self.target):
             return loss_of_shares(self.objective, outputs, batch.target, weights, self.weights)
         if self.weights is not None:
@@ -309,6 +317,12 @@ class SupervisedProblem:
             taught = twice_differentiated(
                 lambda given: teacher_losses(given, answers, teaching, self.objective).sum()
             )
+            if (
+                batch.labelled is not None
+            ):  # the labels' part is divided by the weights of labelled rows alone
+                known = weights * batch.labelled
+                shares = batch.labelled * (total_weight(weights) / total_weight(known))
+                found = shares.reshape(-1, *[1] * (found.dim() - 1)) * found
             found = (1 - teaching.alpha) * found + teaching.alpha * taught(outputs, vector)
         shares = (weights / total_weight(weights)).reshape(-1, *[1] * (found.dim() - 1))
         return (shares * found).reshape(shape).to(kind)

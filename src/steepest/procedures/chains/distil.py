@@ -29,6 +29,7 @@ def distil(
     reduction: Reduction = "batchmean",
     squared: bool = True,
     point: Point | None = None,
+    unlabelled: str = "",
 ) -> Procedure:
     r"""Train another model, the teacher, and then the arm's own model, the student, on its answers.
 
@@ -49,6 +50,18 @@ def distil(
     target, of the same classes, and must not have been trained on what are test rows now. Its weights and answers are
     part of the identity of the runs.
 
+    With ``unlabelled`` the student also learns what the teacher answers for the rows of a file without a label. Its
+    batches are drawn from the training rows and these; with :math:`m_i` 1 for training rows and 0 for the others, and
+    weights w (1 for a row of the file), the loss of a batch is
+
+    .. math:: (1 - \alpha)\, \frac{\sum_i m_i w_i\, \ell(z_i, y_i)}{\sum_i m_i w_i} +
+        \alpha\, T^2\, \frac{\sum_i w_i \operatorname{KL}_i}{\sum_i w_i},
+
+    whose first part is 0 where a batch has no training row. The file is read as new rows are for a prediction; a target
+    in it is not used. A row that equals a validation or test row in all inputs is left out, which is said. The number
+    of steps, learned preparation, baselines and the teacher's own training do not know of these rows, but their content
+    is part of the identity of the runs.
+
     A teacher that is trained first has all that the arm has besides its model (optimizer, schedule, regularizers), but
     no ``--rates`` and no ``--freeze``. The control of equal length is ``train``: the student as long as teacher and
     student together.
@@ -63,6 +76,8 @@ def distil(
         reduction: ``batchmean``, or ``mean``, a published mistake: the divergence is divided by the classes, too.
         squared: whether there is the factor T².
         point: the weights of the teacher: ``best`` on the validation rows (the default), or ``last``. Not for a folder.
+        unlabelled: a file of rows without a label, such as ``'more.csv'``. Not with ``alpha=0``, ``--accumulate`` or
+            ``--batch-size all``.
 
     Source: Hinton, Vinyals & Dean, Distilling the Knowledge in a Neural Network, 2015.
 
@@ -76,6 +91,16 @@ def distil(
     """
     taught = Teaching(alpha, temperature, targets, reduction, squared)
     check_teaching(taught)
+    if not isinstance(unlabelled, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise OptionError(
+            f"distil: unlabelled={unlabelled!r} is no file",
+            hint="give its path in quotes: unlabelled='more.csv'.",
+        )
+    if unlabelled and not alpha:
+        raise OptionError(
+            f"distil: unlabelled={unlabelled!r} has no effect with alpha=0",
+            hint="give the teacher a share above 0, or leave the file out.",
+        )
     if is_folder(teacher):
         for name, value in (("at", at), ("point", point)):
             if value is not None:
@@ -83,7 +108,9 @@ def distil(
                     f"distil: {name}={value} has no effect: the teacher is the network in {teacher!r}",
                     hint="leave it out: it is of a teacher that is trained first.",
                 )
-        return Procedure((Stage(1.0, taught=taught, teacher=SavedTeacher(teacher, str(arm))),))
+        return Procedure(
+            (Stage(1.0, taught=taught, teacher=SavedTeacher(teacher, str(arm)), unlabelled=unlabelled),)
+        )
     if arm:
         raise OptionError(
             f"distil: arm={arm!r} has no effect: the teacher {teacher!r} is a model",
@@ -99,7 +126,7 @@ def distil(
             f"distil: teacher={teacher!r} is no model",
             hint="write distil('mlp(hidden=(256, 256))'), in quotes, or the folder of a comparison: distil(runs/x).",
         ) from None
-    return Procedure((Stage(at, model=model), Stage(1 - at, point, taught=taught)))
+    return Procedure((Stage(at, model=model), Stage(1 - at, point, taught=taught, unlabelled=unlabelled)))
 
 
 def is_folder(teacher: object) -> bool:
