@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,8 @@ from steepest.curvature import matrix
 from steepest.errors import ModelError, OptionError
 from steepest.landscape.planes.pca import kept_paths
 from steepest.landscape.stored import open_run
-from steepest.spectra.along import make_spectrum, turn_cosines
+from steepest.paths.movement import turn_cosines
+from steepest.spectra.along import make_spectrum
 from steepest.spectra.figures import drawn
 from steepest.spectra.noise import NoiseScale, batch_gradients, noise_scale
 from steepest.spectra.saving import save
@@ -175,6 +177,18 @@ def test_noise_that_hides_the_gradient_is_marked_and_not_drawn(folder: Path) -> 
     assert "noise" not in drawn(replace(found, points=(hidden, hidden)))
 
 
+def test_the_report_shows_how_the_weights_moved_and_what_shows_more(folder: Path) -> None:
+    [path] = json.loads((folder / "results.json").read_text())["paths"]
+    assert path["step"] == [0, 2, 4, 6]
+    assert [each["name"] for each in path["layers"]] == [
+        name for name, _ in open_run(folder).net.named_parameters()
+    ]
+    page = (folder / "report.html").read_text()
+    assert 'id="moved-layers"' in page
+    for command in ("landscape", "spectrum"):
+        assert f"<code>steepest {command} {folder.as_posix()}" in page
+
+
 def test_without_a_path_it_says_how_to_keep_one(folder: Path, tmp_path: Path) -> None:
     _run(
         "compare", str(folder.parent / "table.csv"), "-o", "adam(lr=0.01)", "--model", "linear",
@@ -182,3 +196,4 @@ def test_without_a_path_it_says_how_to_keep_one(folder: Path, tmp_path: Path) ->
     )  # fmt: skip
     with pytest.raises(ModelError, match="no path was kept"):
         make_spectrum(tmp_path / "run")
+    assert 'id="moved"' not in (tmp_path / "run" / "report.html").read_text()

@@ -13,6 +13,7 @@ from pydantic import Field, JsonValue, model_validator
 from steepest.compare.effects import Factorial
 from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.fits import Fits, Optimum
+from steepest.compare.moved import ArmPath
 from steepest.compare.rated import RatedComparison
 from steepest.compare.sizes import NetworkSize
 from steepest.compare.studied import Studied
@@ -320,6 +321,7 @@ class Comparison(Frozen):
         data, preparation, recipe, environment: listings for the end of the report.
         new_rows: an example of a path of new rows, as ``use`` has it.
         own_source: what opens the data, where that is the user's own.
+        see: commands to copy that show why a run went as it did, as (label, command).
         use: command and Python to copy, with the model's path, as (label, code).
         phases: seconds by kind of work over the whole experiment.
         results_on, curves_on: the rows that results and curves are of, in words.
@@ -327,6 +329,7 @@ class Comparison(Frozen):
         fits: the points of a curve, and the curves fitted to them.
         pictures: of images, what the winner gets wrong.
         rated: of ratings, measures by user and of rankings, and what is drawn of them.
+        paths: how the weights of every arm moved in one of its runs, where that kept its path.
         watching: the gap, norms, gradients and calibration; None in folders of earlier versions.
         held_out: whether there are test rows; else results are on the training rows.
         selection: how weights and winner were chosen, where results are shown.
@@ -384,6 +387,8 @@ class Comparison(Frozen):
     rated: RatedComparison | None = None
     study: Studied | None = None
     watching: Watching | None = None
+    paths: list[ArmPath] = Field(default_factory=list)
+    see: list[Fact] = Field(default_factory=list)
     sizes: list[NetworkSize] = Field(default_factory=list)
     results_on: str = "the test rows"
     curves_on: str = "the validation rows"

@@ -27,6 +27,7 @@ from steepest.compare.estimates import Difference
 from steepest.compare.evidence import Control, Evidence, against_controls, compared, main_effects
 from steepest.compare.fits import Fits, Optimum
 from steepest.compare.limits import TUNING_FAILED, Limits, limits
+from steepest.compare.moved import ArmPath
 from steepest.compare.rated import RatedComparison
 from steepest.compare.recommended import recommended
 from steepest.compare.result import (
@@ -78,6 +79,7 @@ class Findings:
         network_sizes: how large the saved network of every arm is, where one of them is pruned.
         pictures: of images, what the winner gets wrong.
         rated: of ratings, measures by user and of rankings, and what is drawn of them.
+        paths: how the weights of every arm moved, where they were kept.
         parameters: how many parameters each cell's model has, in words.
     """
 
@@ -96,6 +98,7 @@ class Findings:
     pictures: Pictures | None
     rated: RatedComparison | None
     parameters: Mapping[str, str]
+    paths: Sequence[ArmPath] = ()
 
 
 @dataclass(frozen=True)
@@ -189,6 +192,7 @@ def summarize(
         fits=findings.fits,
         pictures=findings.pictures,
         rated=findings.rated,
+        paths=list(findings.paths),
         watching=watching(evidence, experiment.protocol.watch, dataset),
         results_on=_weighted_rows("test" if evidence.held_out else "training", experiment),
         curves_on=_weighted_rows("validation" if evidence.held_out else "training", experiment),

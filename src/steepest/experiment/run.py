@@ -39,6 +39,7 @@ from steepest.experiment.controls import with_controls
 from steepest.experiment.fits import optima_and_fits
 from steepest.experiment.folder import check_folder, with_whole_paths, write_results
 from steepest.experiment.growing import joined
+from steepest.experiment.moved import paths_of
 from steepest.experiment.pictures import pictures_of
 from steepest.experiment.rated import rated_by
 from steepest.experiment.settings import Settings, decide
@@ -393,6 +394,7 @@ def _findings(
         fits=fits,
         pictures=pictures,
         rated=rated,
+        paths=paths_of(runner.folder, evidence),
         parameters={key: cell.parameters_text for key, cell in settings.timed_cells.items()},
     )
     return found, network

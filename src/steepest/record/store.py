@@ -295,6 +295,10 @@ class Folder:
         """Return whether :meth:`read_tensors` would find a file."""
         return (self.path / f"{name}.safetensors").is_file()
 
+    def tensor_bytes(self, name: str) -> int:
+        """Return how large the file is that :meth:`read_tensors` reads, in bytes."""
+        return (self.path / f"{name}.safetensors").stat().st_size
+
     def remove(self, name: str) -> None:
         """Remove a file that may be there."""
         with contextlib.suppress(FileNotFoundError):

@@ -26,6 +26,7 @@ from steepest.report import (
     fits,
     glossary,
     main_effects,
+    moved,
     rated,
     results,
     studied,
@@ -60,6 +61,7 @@ def render_html(comparison: Comparison) -> str:
         rated.drawn(comparison),
         studied.drawn(comparison),
         watched.drawn(comparison),
+        moved.drawn(comparison),
     )
     drawn: dict[str, figures.Figure] = {name: each for part in parts for name, each in part.items()}
     if comparison.curves:
@@ -112,6 +114,11 @@ def render_html(comparison: Comparison) -> str:
         layer_buttons=[(key, text) for key, text in watched.TITLES.items() if f"layers-{key}" in drawn],
         layered=watched.winner_of(comparison),
         most_layers=watched.MOST_LAYERS,
+        moved_buttons=[(key, text) for key, text in moved.TITLES.items() if f"moved-{key}" in drawn],
+        moved_said=moved.sentences(comparison),
+        moved_heads=moved.HEADS,
+        moved_lines=moved.lines(comparison),
+        moved_path=moved.path_of(comparison),
         calibrated_head=calibrated_head,
         calibrated_lines=calibrated_lines,
         without_temperature=watched.without_temperature(comparison),

@@ -46,10 +46,37 @@ def usage(folder: Path, comparison: Comparison, model: str | None, *, predicted:
             Fact(label=f"predictions of {comparison.results_on}", value=f"{where}/{TEST_PREDICTIONS}")
         )
     if saved == "model" and model is not None and not model.startswith("callable "):
-        again = ["--model", model] if grammar.parse(model).is_reference else []
-        again += ["--source", comparison.own_source] if comparison.own_source else []
-        found.append(Fact(label=SEE_WHY, value=command("landscape", where, *again)))
+        found.append(Fact(label=SEE_WHY, value=command("landscape", where, *_again(comparison, model))))
     return found
+
+
+def seen(folder: Path, comparison: Comparison, model: str | None) -> list[Fact]:
+    """Return the commands that show why the winner went as it did, where its weights are on its kept path.
+
+    Args:
+        folder: the experiment's folder.
+        comparison: the one to look at.
+        model: what the network was built from, None if no run of it finished.
+    """
+    known = {each.name: each for each in comparison.paths}
+    path = known.get(comparison.winner)
+    if path is None or not path.exact or model is None or model.startswith("callable "):
+        return []
+    where, again = folder.as_posix(), _again(comparison, model)
+    arm = ["--arm", path.name] if len(comparison.arms) > 1 else []
+    return [
+        Fact(label=label, value=command(name, where, *arm, *more, *again))
+        for label, name, more in (
+            ("its path over the training loss", "landscape", ["--plane", "pca"]),
+            ("curvature, noise and turns along it", "spectrum", []),
+        )
+    ]
+
+
+def _again(comparison: Comparison, model: str) -> list[str]:
+    """Return the options that name the user's own code again, which is never run unless it is given."""
+    again = ["--model", model] if grammar.parse(model).is_reference else []
+    return again + (["--source", comparison.own_source] if comparison.own_source else [])
 
 
 def snippets(

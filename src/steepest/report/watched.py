@@ -173,11 +173,11 @@ def reported_epochs(comparison: Comparison) -> str:
         ...                            curves=[band]))
         'Reported weights: adam epoch 3 (2 to 4) of 5.'
     """
-    known = [each for each in comparison.curves if each.reported]
-    if not known or not comparison.held_out:
+    bands = [each for each in comparison.curves if each.reported]
+    if not bands or not comparison.held_out:
         return ""
-    told = [f"{show.printable(each.name)} epoch {_epochs(each)}" for each in known[:MOST_NAMED]]
-    more = f"; {len(known) - MOST_NAMED} more are in the report" if len(known) > MOST_NAMED else ""
+    told = [f"{show.printable(each.name)} epoch {_epochs(each)}" for each in bands[:MOST_NAMED]]
+    more = f"; {len(bands) - MOST_NAMED} more are in the report" if len(bands) > MOST_NAMED else ""
     return f"Reported weights: {', '.join(told)}{more}."
 
 
@@ -188,7 +188,8 @@ def _epochs(band: Band) -> str:
     return f"{mean:.3g}{among} of {band.epoch[-1]:.3g}"
 
 
-def _known(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[float]]:
+def known(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Return two columns without the places where one of them is no finite number."""
     pairs = [(a, b) for a, b in zip(x, y, strict=True) if finite(a) and finite(b)]
     return [a for a, _ in pairs], [b for _, b in pairs]
 
@@ -213,13 +214,13 @@ def _by_epoch(comparison: Comparison, arms: Sequence[ArmWatched], names: Sequenc
         for name in names:
             curve = arm.curves[name]
             if len(names) == 1:
-                x, low = _known(arm.epoch, curve.low)
-                _, high = _known(arm.epoch, curve.high)
+                x, low = known(arm.epoch, curve.low)
+                _, high = known(arm.epoch, curve.high)
                 edge = {**common, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
                 fill = {"fill": "tonexty", "fillcolor": theme.translucent(style.colour, theme.BAND_OPACITY)}
                 traces.append({**edge, "x": x, "y": [each * scale for each in low]})
                 traces.append({**edge, "x": x, "y": [each * scale for each in high], **fill})
-            x, mean = _known(arm.epoch, curve.mean)
+            x, mean = known(arm.epoch, curve.mean)
             what = f", {name}" if len(names) > 1 else ""
             dash = "dot" if name == "training" else style.dash
             traces.append(
@@ -267,10 +268,10 @@ def _by_epoch(comparison: Comparison, arms: Sequence[ArmWatched], names: Sequenc
 
 def logarithmic(values: Sequence[float]) -> Figure:
     """Return a logarithmic axis with ticks at powers of ten, and at 2 and 5 times these where there are few."""
-    known = [each for each in values if each > 0 and finite(each)]
-    if not known:
+    there = [each for each in values if each > 0 and finite(each)]
+    if not there:
         return {"type": "log"}
-    low, high = (math.log10(each(known)) for each in (min, max))
+    low, high = (math.log10(each(there)) for each in (min, max))
     factors = (1, 2, 5) if high - low < 2 else (1,)
     powers = range(math.floor(low), math.ceil(high) + 1)
     ticks = [factor * 10.0**power for power in powers for factor in factors]
@@ -287,7 +288,7 @@ def _layers(arm: ArmWatched, key: str) -> Figure:
     traces: list[Figure] = []
     for slot, place in enumerate(shown_layers(arm)):
         layer = arm.layers[place]
-        x, y = _known(arm.epoch, getattr(layer, key))
+        x, y = known(arm.epoch, getattr(layer, key))
         name = safe(layer.name)
         if key == "gradient":
             x, y = [a for a, b in zip(x, y, strict=True) if b > 0], [b for b in y if b > 0]

@@ -16,7 +16,7 @@ from steepest.report.claims import mistuned
 from steepest.report.factors import subject
 from steepest.report.headline import headline
 from steepest.report.sentences import about_altered_data, remarks
-from steepest.report.usage import usage
+from steepest.report.usage import seen, usage
 from steepest.report.words import Subject, listed
 
 MOST_OF_NAMES = 160
@@ -68,7 +68,7 @@ def worded(found: Summary, notes: Sequence[Note], folder: Path, model: str | Non
             ],
         }
     )
-    return made.model_copy(update={"use": usage(folder, made, model)})
+    return made.model_copy(update={"use": usage(folder, made, model), "see": seen(folder, made, model)})
 
 
 def _warnings(notes: Sequence[Note], rows: Sequence[Row], bounds: Limits, what: Subject) -> list[str]:

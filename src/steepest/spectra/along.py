@@ -9,9 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from steepest.curvature import Density, spectral_density, top_eigenvalues, trace
 from steepest.data.batches import BatchPlan
@@ -20,6 +18,7 @@ from steepest.landscape.planes.pca import kept_paths
 from steepest.landscape.stored import StoredRun, open_run
 from steepest.optim import make_rule
 from steepest.optim.stability import Stability
+from steepest.paths.movement import turn_cosines
 from steepest.schedules import make_schedule
 from steepest.spectra.noise import NoiseScale, batch_gradients, noise_scale
 from steepest.train.sharpness import curvature_of, without_threshold
@@ -227,23 +226,6 @@ def _measured(
         turn=turn,
         density=spectral_density(at, "hessian", probes=4, steps=40) if dense else None,
     )
-
-
-def turn_cosines(points: Tensor) -> list[float]:
-    """Return the cosine between the ways to and from every point of a path, NaN at its ends.
-
-    1 is straight on, 0 a right angle, and −1 back.
-
-    Args:
-        points: ``[n, P]``.
-
-    Example:
-        >>> turn_cosines(torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]))
-        [nan, 0.0, 1.0, nan]
-    """
-    ways = points.diff(dim=0)
-    cosines = torch.nn.functional.cosine_similarity(ways[:-1], ways[1:], dim=1)
-    return [math.nan, *cosines.tolist(), math.nan][: len(points)]
 
 
 def _bounds(run: StoredRun, steps: tuple[int, ...]) -> tuple[dict[int, Stability], str, str]:

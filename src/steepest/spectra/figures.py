@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from steepest.paths.movement import degrees
 from steepest.report import theme
 from steepest.report.figures import Figure, framed
 from steepest.report.watched import logarithmic
@@ -24,16 +25,6 @@ def drawn(found: PathSpectrum) -> dict[str, Figure]:
     if any(each.density is not None for each in found.points):
         figures["density"] = _density(found)
     return figures
-
-
-def degrees(cosine: float) -> float:
-    """Return the angle of a cosine, which rounding may have put a little beyond 1.
-
-    Example:
-        >>> degrees(0.0), degrees(1.0000001)
-        (90.0, 0.0)
-    """
-    return math.degrees(math.acos(min(max(cosine, -1.0), 1.0)))
 
 
 def _densities(found: PathSpectrum) -> list[tuple[int, list[float], list[float | None]]]:

@@ -12,12 +12,13 @@ from steepest.data.dataset import Dataset
 from steepest.evaluate.metrics import metric_info
 from steepest.paths.option import KeepPath
 from steepest.recipe import Execution
-from steepest.record.schema import Record, RunKey
+from steepest.record.schema import Record
 from steepest.record.store import Folder
 from steepest.sweep.estimate import EVALUATIONS, run_seconds
 from steepest.sweep.expected import Expected
 from steepest.sweep.making import Maker, Task
 from steepest.sweep.observer import Observer
+from steepest.sweep.paths import path_file
 from steepest.sweep.plan import Setup, starts
 from steepest.sweep.planned import History, PlannedRun, identity
 from steepest.sweep.stages import Use
@@ -221,11 +222,6 @@ def failed_before(run: PlannedRun, history: History) -> Finished | None:
     why = f"the run that it starts from ended as {before.outcome!r}: {before.reason}"
     rate = float(run.rule.hyper.lr)
     return Finished(Record(key=run.key, lr=rate, steps=run.recipe.steps, outcome="failed", reason=why), {})
-
-
-def path_file(key: RunKey) -> str:
-    """Return where the path of a run is kept in the folder, without the ending."""
-    return f"checkpoints/path-{key.recipe}-{key.seed}"
 
 
 STARTS = "checkpoints/start-"

@@ -19,7 +19,7 @@ from steepest.paths.kept import KeptPath
 from steepest.paths.walk import expected_shares
 from steepest.record.schema import RunKey
 from steepest.record.store import Folder
-from steepest.sweep.runner import path_file
+from steepest.sweep.paths import read_path
 
 COMPONENTS = {
     "pca": {"object": "PathPlane", "what": "the two directions in which the run's path varies most"}
@@ -140,12 +140,6 @@ def kept_paths(run: StoredRun, arms: str = "") -> dict[str, KeptPath]:
             hint="leave the option out: --plane pca.",
         )
     return found
-
-
-def read_path(folder: Folder, key: RunKey) -> KeptPath | None:
-    """Return the path of a run that was kept in a folder, None where there is none."""
-    name = path_file(key)
-    return KeptPath.restored(*folder.read_tensors_about(name)) if folder.has_tensors(name) else None
 
 
 def _loss(run: StoredRun, path: KeptPath, place: int, part: Part) -> float:
