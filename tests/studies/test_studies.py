@@ -47,10 +47,13 @@ CASES = {
     "distillation": 6,
     "dropout": 5,
     "early-stopping": 5,
+    "filters": 0,
     "losses": 5,
     "lottery-ticket": 13,
     "memorisation": 4,
+    "metric-choice": 2,
     "minibatch-time": 0,
+    "mnist-benchmark": 3,
     "momentum": 0,
     "overparameterisation": 8,
     "penalties": 13,
@@ -60,7 +63,7 @@ CASES = {
 }
 """Every study, with the arms of its own comparison with ``--quick``; 0 where it trains nothing."""
 
-SAME_ROWS = {"losses", "overparameterisation"}
+SAME_ROWS = {"losses", "mnist-benchmark", "overparameterisation"}
 """Studies whose seeds draw no training rows, as the published ones did not."""
 
 MOST = {"quick": (0.5, 20.0), "default": (5.0, 20.0), "full": (math.inf, math.inf)}

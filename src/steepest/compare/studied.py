@@ -85,7 +85,7 @@ class FigureSurface(Frozen):
         name: of the number.
         x, y: the places.
         z: a row for each y, in it a number for each x.
-        pixels: draw each number as a square, coloured from blue over white at 0 to red; else draw contours.
+        pixels: draw each number as a square, coloured from blue over grey at 0 to red; else draw contours.
     """
 
     name: str

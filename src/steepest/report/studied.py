@@ -180,7 +180,7 @@ def _behind(surface: FigureSurface) -> Figure:
     bar = {"title": {"text": safe(surface.name)}, "thickness": 12, "outlinewidth": 0}
     if surface.pixels:
         most = max(abs(each) for row in surface.z for each in row) or 1.0
-        ends = {"zmin": -most, "zmax": most, "colorscale": "RdBu", "reversescale": True}
+        ends = {"zmin": -most, "zmax": most, "colorscale": "RdBu"}
         return {**common, **ends, "type": "heatmap", "colorbar": bar}
     return {
         **common,
