@@ -22,6 +22,7 @@ from steepest.components.references import looking
 from steepest.data.catalog import is_name
 from steepest.data.sources.contract import Source
 from steepest.errors import FolderError, OptionError
+from steepest.experiment.budget import with_minutes
 from steepest.experiment.folder import load_comparison
 from steepest.experiment.given import (
     Arm,
@@ -453,23 +454,28 @@ def resume(
     observer: Observer,
     model: ModelBuilder | Sequence[ModelBuilder] | None = None,
     callbacks: Sequence[Callback] = (),
+    minutes: float | None = None,
 ) -> Result:
     """Go on with the comparison in a folder: what is done is kept, what is missing is run.
 
     Args:
         folder: the folder.
         observer: who is told.
+        minutes: the time budget from now on, for a comparison that has one; by default as long again. The length of
+            runs stays that of the folder.
         model: the callable that builds the model, where the comparison was given one; several as a list.
         callbacks: those that the comparison was given.
 
     Raises:
         FolderError: the folder holds no experiment, or was begun by an earlier version.
-        OptionError: its data was a frame in memory, which a folder cannot read again.
+        OptionError: its data was a frame in memory, which a folder cannot read again, or it has no time budget.
     """
     opened = Folder.open(folder)
     opened.check_format()
     path = opened.path / "experiment.toml"
     experiment = validate_experiment(load_tree(path), where=str(path))
+    if minutes is not None:
+        experiment = with_minutes(experiment, minutes)
     source = experiment.data.source
     if source is not None and not _is_there(source):
         raise FolderError(

@@ -246,8 +246,10 @@ def test_what_a_folder_has_decided_stands(churn, runner) -> None:
     )
     assert decided(again) == made.length
     assert settle(again, runner, started(1e6)).plan == made.plan
-    other = decision(churn, minutes=4, epochs=4)
-    assert decided(replace(other, plan=made.plan)) is None
+    more = decision(churn, minutes=40, epochs=4)
+    assert decided(replace(more, plan=made.plan)) == made.length
+    for other in ({"minutes": 3, "epochs": 5}, {"epochs": 4}, {"minutes": 3, "epochs": 4, "seeds": 6}):
+        assert decided(replace(decision(churn, **other), plan=made.plan)) is None
 
 
 # --- a dry run -------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from steepest.cli.check import CheckCommand, check
 from steepest.cli.compressing import distil, prune
 from steepest.cli.describing import describe
 from steepest.cli.fetching import downloads_shown, fetch
-from steepest.cli.flags import KINDS, Out, parameters, registry
+from steepest.cli.flags import KINDS, MoreMinutes, Out, parameters, registry
 from steepest.cli.landscape import landscape
 from steepest.cli.mapping import map_
 from steepest.cli.memory import memory
@@ -178,22 +178,22 @@ def demo(
 @app.command()
 def resume(
     folder: ComparisonFolder,
+    minutes: MoreMinutes = None,
     as_json: AsJson = False,
     open_: Open = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Continue a comparison that was interrupted; finished runs are kept."""
+    """Continue a comparison that was interrupted or has used up its time budget; finished runs are kept."""
     from steepest.studies.base.folder import read_study
 
-    kept = read_study(folder)
-    if kept is not None:
-        go_on_with(kept, folder, as_json=as_json, open_=open_, quiet=quiet, verbose=verbose)
+    if (kept := read_study(folder)) is not None:
+        go_on_with(kept, folder, minutes=minutes, as_json=as_json, open_=open_, quiet=quiet, verbose=verbose)
         return
     from steepest.api import resume as go_on
 
     output.show(
-        lambda observer: go_on(folder, observer=observer), folder,
+        lambda observer: go_on(folder, observer=observer, minutes=minutes), folder,
         verbose=verbose, quiet=quiet, as_json=as_json, open_=open_,
     )  # fmt: skip
 

@@ -277,6 +277,12 @@ def _plain(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 
+MoreMinutes = Annotated[
+    float | None,
+    typer.Option(
+        "--minutes", help="Time budget from now on (default: as long again).", metavar="NUMBER", min=0.01
+    ),
+]
 Out = Annotated[
     Path | None,
     typer.Option("--out", help="Folder for all results. [dim]\\[runs/NAME][/dim]", metavar="FOLDER",

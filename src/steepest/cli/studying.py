@@ -103,15 +103,25 @@ def study(
 
 
 def go_on_with(
-    kept: StoredStudy, folder: Path, *, as_json: bool, open_: bool, quiet: bool, verbose: bool
+    kept: StoredStudy,
+    folder: Path,
+    *,
+    minutes: float | None,
+    as_json: bool,
+    open_: bool,
+    quiet: bool,
+    verbose: bool,
 ) -> None:
     """Go on with the study of a folder.
 
     Args:
         kept: which study it is.
         folder: where.
+        minutes: a time budget, which studies do not have.
         as_json, open_, quiet, verbose: as for :func:`study`.
     """
+    if minutes is not None:
+        raise OptionError(f"--minutes {minutes:g} has no effect on a study", hint="leave it out.")
     if quiet and verbose:
         raise OptionError("--quiet and --verbose exclude each other", hint="leave one of the two out.")
     from steepest.studies import plan_study

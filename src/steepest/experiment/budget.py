@@ -8,6 +8,7 @@ where the steps that it saves are worth more than the wait.
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from typing import Any
 from steepest.errors import OptionError
 from steepest.experiment.settings import Settings
 from steepest.optim import make_rule
-from steepest.recipe import SUBJECTS, Execution, Protocol, RunLength, stable_hash
+from steepest.recipe import SUBJECTS, Execution, Experiment, Protocol, RunLength, stable_hash
 from steepest.regularizers import without_ends
 from steepest.report.format import seconds as duration
 from steepest.sweep.ahead import Ahead
@@ -80,6 +81,36 @@ class Clock:
         if self.budget is None:
             return None
         return max(self.budget - self.gone - self.besides() - AFTER_SECONDS, LEAST_SHARE * self.budget)
+
+
+def time_left(clock: Clock) -> Callable[[], float] | None:
+    """Return what tells the seconds that the networks have from now on; None without a budget.
+
+    The networks get what is left now, at least :data:`LEAST_SHARE` of the budget; the rest was used up before them.
+
+    Args:
+        clock: the time of the comparison, when the length is decided.
+    """
+    left = clock.left
+    if left is None:
+        return None
+    ends = clock.gone + left
+    return lambda: ends - clock.gone
+
+
+def with_minutes(experiment: Experiment, minutes: float) -> Experiment:
+    """Return an experiment with another time budget.
+
+    Raises:
+        OptionError: it has none.
+    """
+    if experiment.protocol.minutes is None:
+        raise OptionError(
+            f"minutes={minutes:g} has no effect: the comparison was begun without a time budget",
+            hint="leave it out; Ctrl-C stops it, and it can be resumed.",
+        )
+    protocol = experiment.protocol.model_copy(update={"minutes": float(minutes)})
+    return experiment.model_copy(update={"protocol": protocol})
 
 
 def check_minutes(settings: Settings) -> None:
@@ -165,7 +196,19 @@ def about(settings: Settings) -> str:
 def decided(settings: Settings) -> RunLength | None:
     """Return the length that the folder has for what is asked now, or None."""
     begun = settings.plan.length
-    return begun if begun is not None and begun.asked == asked_for(settings) else None
+    if begun is None or _but_for_minutes(begun.asked) != _but_for_minutes(asked_for(settings)):
+        return None
+    return begun
+
+
+def _but_for_minutes(asked: str) -> str:
+    """Return what a length was decided from, but for how long a time budget is: more time is for more seeds.
+
+    Example:
+        >>> _but_for_minutes("epochs 4, minutes 2.5, seeds 3"), _but_for_minutes("epochs 4, minutes None")
+        ('epochs 4, minutes, seeds 3', 'epochs 4, minutes None')
+    """
+    return re.sub(r"minutes \d[^,]*", "minutes", asked)
 
 
 def settle(

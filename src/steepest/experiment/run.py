@@ -19,13 +19,14 @@ from steepest.compare.summary import Findings, best_run, summarize
 from steepest.components.held import holding
 from steepest.components.identity import of_network
 from steepest.components.references import looking
-from steepest.data.dataset import Shape
+from steepest.data.dataset import Note, Shape
 from steepest.data.sources.contract import Source
 from steepest.data.sources.opening import open_source
 from steepest.errors import DataError, OptionError, PreparationError
 from steepest.evaluate.outputs import predict
 from steepest.experiment.baselines import Baselines
 from steepest.experiment.budget import (
+    Clock,
     about,
     check_minutes,
     check_number,
@@ -33,6 +34,7 @@ from steepest.experiment.budget import (
     foretold,
     outgrown,
     settle,
+    time_left,
     usually_together,
 )
 from steepest.experiment.controls import with_controls
@@ -55,25 +57,27 @@ from steepest.prediction.seen import SeenRows
 from steepest.procedures.pruning import read_pruning
 from steepest.recipe import Experiment, experiment_toml
 from steepest.record.schema import Record
-from steepest.record.store import ARMS, TEST_PREDICTIONS, Folder
+from steepest.record.store import ARMS, TEST_PREDICTIONS, Folder, command
 from steepest.report.claims import too_short as short_text
 from steepest.report.format import seconds as duration
-from steepest.report.progress import callbacks_text, plan_text, rows_text, steps_of, steps_text
+from steepest.report.progress import callbacks_text, left_out, plan_text, rows_text, steps_of, steps_text
 from steepest.report.worded import worded
-from steepest.report.words import Subject
+from steepest.report.words import Subject, listed
 from steepest.sweep.ahead import Ahead
 from steepest.sweep.arms import NOTHING_GIVEN, Objects
 from steepest.sweep.baselines import baseline_models, baseline_rows, take_over
 from steepest.sweep.complete import complete as carry_out
 from steepest.sweep.crew import Crew
+from steepest.sweep.deadline import Deadline, largest_part
 from steepest.sweep.estimate import at_a_time, plan_seconds
 from steepest.sweep.machine import cores, with_room
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Setup, chosen_rules, finals, refits, taking_part
-from steepest.sweep.planned import PlannedRun
+from steepest.sweep.planned import History, PlannedRun
 from steepest.sweep.runner import Runner
 from steepest.train.smaller import what_is_left, without_neurons
 from steepest.train.weights import as_precise
+from steepest.wording import counted
 
 WORKERS = ".workers"
 """Folder with the data for other processes, while they run."""
@@ -186,7 +190,15 @@ def _carry_out(
             wait=False
         )  # so that processes that are done get something to do
         settings, setup, why = _decided(experiment, folder, observer, settings, started, runner, fits, crew)
-        history = carry_out(runner, setup, crew, experiment.execution.workers, fits.expected)
+        left = time_left(Clock.of(experiment.protocol, started))
+        deadline = None if left is None else Deadline(left)
+        part = setup if deadline is None else deadline.part(setup, runner.cells, folder.history())
+        if part is not None and (lacking := left_out(setup, part)):
+            observer.say(f"warning: the time budget is expected to leave out {listed(lacking)}")
+        history = carry_out(runner, setup, crew, experiment.execution.workers, fits.expected, deadline)
+    setup, late = _in_time(setup, runner, history, experiment.protocol.minutes)
+    if late:
+        observer.say(f"warning: {late}")
     fitted = fits.on_test_sets()
     observer.stage("writing the report")
     history = taking_part(setup, history)
@@ -200,16 +212,40 @@ def _carry_out(
         *settings.judging.decided,
         *[("callbacks", ", ".join(each.name for each in own)) for own in [settings.arms[0].callbacks] if own],
     ]
+    decided += [("left out", late)] if late else []
     fits.save(fitted)
     findings, network = _findings(runner, settings, evidence, decided)
     summary = summarize(experiment, dataset, evidence, findings, settings.plan)
     built = evidence.winner.recipe.model if findings.predicted is not None else None
-    comparison = worded(summary, dataset.notes, folder.path, built).model_copy(
+    notes = [*dataset.notes, *([Note("warning", late)] if late else [])]
+    comparison = worded(summary, notes, folder.path, built).model_copy(
         update={"runs": [f"{recipe}-{seed}" for recipe, seed in history]}
     )
     _write_test_predictions(folder, comparison, settings, evidence, runner, network)
     write_results(folder, comparison)
     return comparison
+
+
+def _in_time(setup: Setup, runner: Runner, history: History, minutes: float | None) -> tuple[Setup, str]:
+    """Return what of a comparison is complete, and what a time budget has left out of it, if it has.
+
+    Raises:
+        OptionError: no arm is complete.
+    """
+    part = setup if minutes is None else largest_part(setup, runner.cells, history, 0.0)
+    again = command("resume", runner.folder.path)
+    if part is None:
+        raise OptionError(
+            f"the time budget of {counted(minutes or 0, 'minute')} is used up, and no arm is complete",
+            hint=f"`{again} --minutes N` goes on with the {counted(len(history), 'run')} that are kept.",
+        )
+    lacking = left_out(setup, part)
+    if not lacking:
+        return part, ""
+    text = (
+        f"the time budget of {counted(minutes or 0, 'minute')} is used up, which leaves out {listed(lacking)}"
+    )
+    return part, f"{text}; `{again}` goes on for as long again, `{again} --minutes N` for longer."
 
 
 def _decided(

@@ -222,6 +222,7 @@ class Settings:
             full_rates=length.full_rates or protocol.full_rates,
             sweep=protocol.sweep,
             by_gradients=protocol.equal == "gradients",
+            by_seed=protocol.minutes is not None,
         )
 
 

@@ -250,7 +250,9 @@ class Protocol(FrozenOptions):
         "dense network with about as many parameters as are left",
     )
     minutes: float | None = Field(
-        None, gt=0, description="time budget in minutes; shortens runs and tuning to fit"
+        None,
+        gt=0,
+        description="time budget in minutes; shortens runs and tuning to fit, and begins none that end later",
     )
 
 

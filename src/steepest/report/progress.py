@@ -9,6 +9,7 @@ from steepest.data.dataset import Dataset
 from steepest.data.encode import INDICATOR
 from steepest.objectives.target import target_of
 from steepest.recipe import FACTOR, SUBJECTS, Execution, varying
+from steepest.report.words import listed
 from steepest.sweep.arms import PlannedArm
 from steepest.sweep.estimate import made_otherwise
 from steepest.sweep.expected import expected_runs, has_constants
@@ -177,3 +178,21 @@ def callbacks_text(callbacks: Sequence[Callback]) -> list[str]:
     if often := ", ".join(each.name for each in callbacks if is_at_batches(each)):
         lines.append(f"       called after every step, so that every step is a call of its own: {often}")
     return lines
+
+
+def left_out(whole: Setup, part: Setup) -> list[str]:
+    """Return in words what a part lacks: arms, seeds, and runs that are made of optimizers beside the seeds.
+
+    Args:
+        whole: the comparison.
+        part: a part of it.
+    """
+    lacking: list[str] = []
+    have = {arm.id for arm in part.arms}
+    if names := [arm.title for arm in whole.arms if arm.id not in have]:
+        lacking.append(f"{'arm' if len(names) == 1 else 'arms'} {listed(names)}")
+    if seeds := [str(each) for each in whole.seeds[len(part.seeds) :]]:
+        lacking.append(f"{'seed' if len(seeds) == 1 else 'seeds'} {listed(seeds)} of all arms")
+    if whole.controls and not part.controls:
+        lacking.append("the runs at library defaults and without a schedule")
+    return lacking

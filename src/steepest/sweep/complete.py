@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from steepest.sweep.crew import Crew
+from steepest.sweep.deadline import Deadline
 from steepest.sweep.estimate import at_a_time, plan_seconds
 from steepest.sweep.plan import Setup, next_runs, starts
 from steepest.sweep.planned import History, identity
@@ -19,8 +20,9 @@ def complete(
     crew: Crew,
     workers: int | None = None,
     besides: Callable[[], float] = lambda: 0.0,
+    deadline: Deadline | None = None,
 ) -> History:
-    """Make every run that a setup still lacks, and return all.
+    """Make every run that a setup still lacks, and return all; of a time budget, those that end in time.
 
     Args:
         runner: makes and keeps them.
@@ -28,18 +30,25 @@ def complete(
         crew: the processes that can make them; what else they have to do is done in the end, too.
         workers: how many were asked to be made at the same time; with None, more than one where that saves time.
         besides: returns the seconds of what else the processes have to do, about.
+        deadline: the time budget, by which the setup is reduced; None without one. Runs that have begun are finished.
     """
     history, told = runner.folder.history(), Told(setup, runner.observer)
     most = at_a_time(setup, runner.cells, history, workers, besides())
     if most > 1:
         crew.allow(most)
-        Together(runner, setup, told, crew, besides).complete(history)
+        Together(runner, setup, told, crew, besides, deadline).complete(history)
     while not crew.idle:  # so that nothing runs beside what is timed
         crew.hear(wait=True)
-    while runs := next_runs(setup, history):
+    part: Setup | None = setup
+    while True:
+        if deadline is not None:
+            part = deadline.part(setup, runner.cells, history)
+        runs = [] if part is None else next_runs(part, history)
+        if part is None or not runs:
+            break
         runner.forget(starts(setup, history))
-        for run in runs:
-            runner.observer.remaining(plan_seconds(setup, runner.cells, history))
+        for run in runs if deadline is None else runs[:1]:
+            runner.observer.remaining(plan_seconds(part, runner.cells, history))
             told.begins(run)
             history[identity(run)] = runner.make_timed(run, history, setup)
         told.tuned(history)

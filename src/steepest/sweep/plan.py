@@ -54,6 +54,10 @@ class Setup:
         full_rates: candidates that run at full length.
         sweep: whether every rate of the grid runs with every seed at full length.
         by_gradients: whether the lengths are numbers of gradients. For those whose step costs one, they are steps.
+        by_seed: whether the reported runs of all arms with one seed come before those with the next, and those at
+            library defaults last, so that all arms have the same seeds whenever time is up; else those of one arm come
+            before those of the next.
+        no_controls: whether the runs at library defaults and without a schedule are left out.
     """
 
     arms: tuple[PlannedArm, ...]
@@ -66,6 +70,8 @@ class Setup:
     full_rates: int = 3
     sweep: bool = False
     by_gradients: bool = False
+    by_seed: bool = False
+    no_controls: bool = False
 
     @property
     def tuning_seed(self) -> int:
@@ -100,6 +106,8 @@ class Setup:
     @property
     def controls(self) -> bool:
         """Whether the library's defaults, and the winner without a schedule, run beside the arms."""
+        if self.no_controls:
+            return False
         return set(self.differing) <= {"optimizer"} and not any(arm.parent for arm in self.arms)
 
     @property
@@ -424,7 +432,10 @@ def _reported(setup: Setup, found: Mapping[str, Tuning], chosen: Chosen) -> list
     known = [arm for arm in setup.stages if all(each.id in chosen for each in arm.chain)]
     runs = [run for arm in known for run in finals(setup, arm, chosen)]
     runs += [run for arm in setup.arms for run in defaults(setup, arm)]
-    return runs + [run for arm in setup.stages for run in sweeps(setup, arm, found[arm.id], chosen)]
+    runs += [run for arm in setup.stages for run in sweeps(setup, arm, found[arm.id], chosen)]
+    if not setup.by_seed:
+        return runs
+    return sorted(runs, key=lambda run: (run.key.phase == "default", run.key.seed))
 
 
 def last_runs(setup: Setup, chosen: Chosen, history: History) -> list[PlannedRun]:

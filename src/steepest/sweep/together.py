@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from steepest.record.schema import Record
 from steepest.sweep.crew import Crew, Reply
+from steepest.sweep.deadline import Deadline
 from steepest.sweep.estimate import SHARED, plan_seconds
 from steepest.sweep.making import Task
 from steepest.sweep.plan import Setup, next_runs, starts
@@ -43,6 +44,7 @@ class Together:
         told: what was told already.
         crew: the processes, which may have other jobs, too.
         besides: returns the seconds of those other jobs, about.
+        deadline: the time budget; None without one.
         alone: why runs of an arm are made in this process, by the arm's id.
     """
 
@@ -51,6 +53,7 @@ class Together:
     told: Told
     crew: Crew
     besides: Callable[[], float]
+    deadline: Deadline | None = None
     alone: dict[str, str] = field(default_factory=dict[str, str])
     _shown: float = -math.inf
 
@@ -59,7 +62,8 @@ class Together:
         crew = self.crew
         while True:
             going = {identity(each.run) for each in crew.going if isinstance(each, Task)}
-            ahead = next_runs(self.setup, history, ahead=True)
+            part = self._part(history)
+            ahead = [] if part is None else next_runs(part, history, ahead=True)
             waiting = [run for run in ahead if identity(run) not in going]
             if not waiting and crew.idle:
                 return
@@ -67,7 +71,7 @@ class Together:
             for run in waiting:
                 if crew.has_room and self._can_leave(run, history):
                     self._begin(run, history)
-            self._show(history)
+            self._show(part or self.setup, history)
             if crew.busy:
                 if not any(isinstance(each, Task) for each in crew.going):
                     importlib.import_module(LATER)  # while nothing waits for this process
@@ -75,6 +79,17 @@ class Together:
             elif waiting:
                 self._make_here(waiting[0], history)
             self.told.tuned(history)
+
+    def _part(self, history: Made) -> Setup | None:
+        """Return what of the comparison is still made; None where time is up."""
+        if self.deadline is None:
+            return self.setup
+        return self.deadline.part(self.setup, self.runner.cells, history, self._begun)
+
+    @property
+    def _begun(self) -> float:
+        """Seconds of the comparison's work that are done in runs that have not ended."""
+        return sum(each.used * each.worth for each in self.crew.busy)
 
     def _can_leave(self, run: PlannedRun, history: Made) -> bool:
         """Whether a run can be made beside others."""
@@ -101,14 +116,13 @@ class Together:
         member.worth = seconds / run.recipe.length
         self.told.begins(run)
 
-    def _show(self, history: Made) -> None:
+    def _show(self, part: Setup, history: Made) -> None:
         """Tell what is still to come, without what of the present runs is done; it is reckoned now and then."""
         if self.crew.busy and time.monotonic() - self._shown < EVERY:
             return
         self._shown = time.monotonic()
-        done = sum(each.used * each.worth for each in self.crew.busy)
-        left = plan_seconds(self.setup, self.runner.cells, history, self.besides())
-        self.runner.observer.remaining(max(left - done, 0.0))
+        left = plan_seconds(part, self.runner.cells, history, self.besides())
+        self.runner.observer.remaining(max(left - self._begun, 0.0))
 
     def _hear(self, run: PlannedRun, reply: Reply, history: Made) -> None:
         """Do what a reply asks for."""

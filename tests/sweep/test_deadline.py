@@ -1,0 +1,197 @@
+"""A time budget is kept: what cannot end in time is not begun, all arms have the same seeds, and it is said."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import steepest as st
+from steepest.api import resume
+from steepest.errors import OptionError
+from steepest.experiment.budget import with_minutes
+from steepest.recipe import load_tree
+from steepest.record.schema import Record
+from steepest.record.store import Folder
+from steepest.report.progress import left_out
+from steepest.sweep.deadline import SLOWEST, Deadline, largest_part, parts
+from steepest.sweep.estimate import plan_seconds, run_seconds
+from steepest.sweep.expected import Expected
+from steepest.sweep.observer import Observer
+from steepest.sweep.plan import Setup, next_runs
+from tests.sweep import test_plan
+from tests.sweep.arms import CELL
+from tests.sweep.test_plan import setup
+
+TEXTS = ("sgd(lr=0.1)", "adam(lr=0.001)")
+PACE = {"sgd": 0.001, "adam": 0.003, TEXTS[0]: 0.001, TEXTS[1]: 0.003}
+TIMES = {CELL: test_plan.TIMES[CELL].timed(seconds_a_step=PACE, seconds_an_evaluation=0.01)}
+
+
+def played(made: Setup, seconds: float, pace: float = 1.0) -> tuple[dict[tuple[str, int], Record], float]:
+    """Make the runs that end in time by a made-up clock, on which they take what is expected, times a pace."""
+    history: dict[tuple[str, int], Record] = {}
+    gone = [0.0]
+    deadline = Deadline(lambda: seconds - gone[0])
+    while (part := deadline.part(made, TIMES, history)) and (runs := next_runs(part, history)):
+        run = runs[0]
+        gone[0] += pace * run_seconds(TIMES, Expected(run.arm, run.key.phase, run.expected_steps))
+        test = {"log_loss": 1.0} if run.read_test else {}
+        history[run.key.recipe, run.key.seed] = Record(
+            key=run.key, lr=0.1, steps=run.recipe.steps, outcome="finished", best={"log_loss": 1.0}, test=test
+        )
+    return history, gone[0]
+
+
+def five(*texts: str, **options: Any) -> Setup:
+    return replace(setup(*(texts or TEXTS), seeds=5, **options), by_seed=True)
+
+
+def test_parts_have_all_arms_with_the_same_seeds_before_any_arm_is_missing() -> None:
+    found = [(len(each.arms), len(each.seeds), each.controls) for each in parts(five())]
+    assert found == [
+        (2, 5, True), (2, 5, False), (2, 4, False), (2, 3, False), (2, 2, False), (2, 1, False), (1, 1, False),
+    ]  # fmt: skip
+
+
+def test_with_enough_time_everything_is_made() -> None:
+    made = five()
+    history, _ = played(made, 1e9)
+    assert largest_part(made, TIMES, history, 0.0) == made
+    assert left_out(made, made) == []
+    assert not next_runs(made, history)
+
+
+@pytest.mark.parametrize("share", [0.9, 0.7, 0.5, 0.3, 0.15])
+@pytest.mark.parametrize("texts", [TEXTS, ("sgd", "adam")])
+def test_a_budget_is_kept_and_all_arms_have_the_same_seeds(texts: tuple[str, ...], share: float) -> None:
+    made = five(*texts)
+    seconds = share * plan_seconds(made, TIMES, {})
+    history, gone = played(made, seconds)
+    longest = max(run_seconds(TIMES, Expected(arm, "final", made.steps(arm))) for arm in made.arms)
+    assert gone <= seconds + longest
+    part = largest_part(made, TIMES, history, 0.0)
+    if part is None:  # the tuning alone takes longer
+        assert texts != TEXTS
+        assert seconds < plan_seconds(list(parts(made))[-1], TIMES, {})
+        return
+    assert not next_runs(part, history)
+    counts = Counter((each.key.name, each.key.seed) for each in history.values() if each.key.phase == "final")
+    for arm in part.arms:
+        assert all(counts[arm.title, seed] for seed in part.seeds)
+    assert part != made
+    assert left_out(made, part)
+
+
+def test_reported_runs_go_seed_by_seed() -> None:
+    made = five()
+    runs = next_runs(made, {})
+    seeds = [run.key.seed for run in runs]
+    assert [(run.key.name, run.key.seed) for run in runs[:4]] == [
+        (name, seed) for seed in (0, 1) for name in TEXTS
+    ]
+    phases = [run.key.phase for run in runs]
+    assert phases == sorted(phases, key=["final", "default"].index)
+    assert [run.key.seed for run in next_runs(replace(made, by_seed=False), {})] != seeds
+
+
+def test_runs_that_are_slower_than_expected_leave_seeds_out() -> None:
+    made = five()
+    seconds = 1.2 * plan_seconds(made, TIMES, {})
+    history, gone = played(made, seconds, pace=3.0)
+    part = largest_part(made, TIMES, history, 0.0)
+    assert part is not None
+    assert 0 < len(part.seeds) < 5
+    assert SLOWEST > 3.0
+    assert gone <= 1.1 * seconds
+
+
+def test_what_is_left_out_is_named() -> None:
+    made = five()
+    _, five_seeds, _, three, two, _, one = parts(made)
+    assert left_out(made, five_seeds) == ["the runs at library defaults and without a schedule"]
+    assert left_out(made, three) == [
+        "seeds 3 and 4 of all arms", "the runs at library defaults and without a schedule",
+    ]  # fmt: skip
+    assert left_out(made, two)[0] == "seeds 2, 3 and 4 of all arms"
+    assert left_out(made, one)[0] == f"arm {made.arms[1].title}"
+
+
+class Listening(Observer):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+def for_some_runs(count: int) -> Callable[[object], Callable[[], float]]:
+    """Return a clock on which time is up after so many decisions, besides that of the plan."""
+    asked = iter([1e6] * (count + 1))
+    return lambda clock: lambda: next(asked, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("runs", "arms", "seeds", "said"),
+    [
+        (1, 1, 1, "arm adam(lr=0.02), seeds 1 and 2 of all arms and the runs at library defaults"),
+        (3, 2, 1, "seeds 1 and 2 of all arms and the runs at library defaults"),
+        (6, 2, 3, "the runs at library defaults and without a schedule;"),
+        (4, 2, 2, "seed 2 of all arms and the runs at library defaults"),
+    ],
+)
+def test_a_comparison_ends_with_what_is_complete_and_goes_on_with_the_same_length(
+    churn_csv: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    runs: int,
+    arms: int,
+    seeds: int,
+    said: str,
+) -> None:
+    options: dict[str, Any] = {
+        "minutes": 5, "epochs": 2, "seeds": 3, "model": "linear", "baseline": "none", "compile": "off", "device": "cpu",
+        "workers": 1,
+    }  # fmt: skip
+    made = st.plan(churn_csv, target="churned", optimizers=["sgd(lr=0.1)", "adam(lr=0.02)"], **options)
+    monkeypatch.setattr("steepest.experiment.run.time_left", for_some_runs(runs))
+    told = Listening()
+    result = made.run(tmp_path / "x", observer=told)
+    [warning] = [each for each in told.said if "is used up" in each]
+    assert warning.startswith(f"warning: the time budget of 5 minutes is used up, which leaves out {said}")
+    rows = [row for row in result.comparison.rows if row.kind == "arm"]
+    assert [row.seeds for row in rows] == [seeds] * arms
+    assert any(said in each for each in result.comparison.warnings)
+    assert len(Folder(tmp_path / "x").records()) == runs
+    length = load_tree(tmp_path / "x" / "experiment.toml")["plan"]["length"]
+    monkeypatch.undo()
+    again = resume(tmp_path / "x", minutes=20, observer=told)
+    assert load_tree(tmp_path / "x" / "experiment.toml")["plan"]["length"] == length
+    assert not any("is used up" in each for each in again.comparison.warnings)
+    assert [row.seeds for row in again.comparison.rows if row.kind == "arm"] == [3, 3]
+
+
+def test_without_a_budget_more_minutes_are_refused(churn_csv: Path, tmp_path: Path) -> None:
+    made = st.plan(
+        churn_csv, target="churned", optimizers=["sgd(lr=0.1)"], epochs=1, seeds=1, baseline="none", compile="off",
+        device="cpu",
+    )  # fmt: skip
+    with pytest.raises(OptionError, match="minutes=2 has no effect"):
+        with_minutes(made.experiment, 2.0)
+
+
+def test_where_no_arm_is_complete_it_says_how_to_go_on(
+    churn_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("steepest.experiment.run.time_left", for_some_runs(0))
+    made = st.plan(
+        churn_csv, target="churned", optimizers=["sgd(lr=0.1)"], minutes=5, epochs=1, seeds=1, baseline="none",
+        compile="off", device="cpu",
+    )  # fmt: skip
+    with pytest.raises(OptionError, match="5 minutes is used up, and no arm is complete") as caught:
+        made.run(tmp_path / "x", observer=Observer())
+    assert "--minutes N` goes on with the 0 runs" in caught.value.hint
