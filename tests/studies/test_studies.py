@@ -39,7 +39,10 @@ from steepest.wording import plain_text
 
 CASES = {
     "all-together": 16,
+    "annealing": 4,
     "augmentation": 4,
+    "batch-norm": 8,
+    "batch-size": 3,
     "batch-size-regularisation": 4,
     "compare-optimizers": 3,
     "compression": 10,
@@ -55,9 +58,11 @@ CASES = {
     "minibatch-time": 0,
     "mnist-benchmark": 3,
     "momentum": 0,
+    "optimizers": 8,
     "overparameterisation": 8,
     "penalties": 13,
     "pruning": 13,
+    "residual": 4,
     "sensitivity": 5,
     "step-cost": 0,
 }

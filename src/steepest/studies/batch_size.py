@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from steepest.compare.studied import Beside, Check, Drawing
 from steepest.studies.base.data import StudyData
-from steepest.studies.base.found import Found, Gap, StudyColumn, gaps
+from steepest.studies.base.found import Found, Gap, StudyColumn, gaps, times
 from steepest.studies.base.shapes import (
     IN_SAMPLE,
     NEW_BEST,
@@ -95,7 +95,7 @@ class BatchSizeStudy(Study):
             {
                 "accuracy": _said([each.text() for each in accuracy]),
                 "minima": "The largest eigenvalue of their Hessian is "
-                f"{_said([f'{_times(each)} that of all 250' for each in broad])}; "
+                f"{_said([f'{times(each)} that of all 250' for each in broad])}; "
                 f"{_cause(broad, loss)}",
             },
             [
@@ -137,17 +137,6 @@ def _said(texts: Sequence[str]) -> str:
     return ", ".join(f"{text} {how}" for text, how in zip(texts, WAYS.values(), strict=True))
 
 
-def _times(gap: Gap) -> str:
-    """Return a difference of decadic logarithms as a factor.
-
-    Example:
-        >>> _times(Gap(1.0, 0.5, 1.5, 5)), _times(Gap(-1.0, -2.5, 0.5, 5))
-        ('10 [3.2, 32] times', '0.1 [0.0032, 3.2] times')
-    """
-    mean, low, high = (f"{float(f'{10**each:.2g}'):,g}" for each in gap[:3])
-    return f"{mean} times" if math.isnan(gap.low) else f"{mean} [{low}, {high}] times"
-
-
 def _cause(broad: Sequence[Gap], loss: Sequence[Gap]) -> str:
     """Return whether the eigenvalues are of one training loss: that of cross-entropy falls with the loss.
 
@@ -156,7 +145,7 @@ def _cause(broad: Sequence[Gap], loss: Sequence[Gap]) -> str:
         'training losses differ, too (10 [3.2, 32] times at equal e'
     """
     apart = [each.verdict != "same" for each in loss]
-    texts = _said([_times(each) for each in loss])
+    texts = _said([times(each) for each in loss])
     if not any(apart):
         return f"training losses are not told apart ({texts})."
     with_it = all(one.verdict in ("same", other.verdict) for one, other in zip(broad, loss, strict=True))

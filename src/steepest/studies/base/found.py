@@ -73,12 +73,16 @@ class Gap(NamedTuple):
             '−1.2 [−2.0, −0.4] points'
             >>> Gap(0.0, math.nan, math.nan, 5).text()  # all seeds have the same difference
             '0.0 points with every seed'
+            >>> Gap(math.nan, math.nan, math.nan, 0).text()
+            'not known, as runs failed'
         """
+        if math.isnan(self.mean):
+            return "not known, as runs failed"
         scale = 100 if percent else 1
         mean, low, high = (signed(each * scale, digits) for each in self[:3])
         unit = " points" if percent else ""
         if math.isnan(self.low):
-            return f"{mean}{unit} with every seed"
+            return f"{mean}{unit} with {'every seed' if self.n > 1 else 'one seed'}"
         return f"{mean} [{low}, {high}]{unit}"
 
     @property
@@ -228,3 +232,16 @@ def ends(values: Sequence[float], scale: float = 1.0) -> tuple[float, float, flo
         (mean if math.isnan(low) else low) * scale,
         (mean if math.isnan(high) else high) * scale,
     )
+
+
+def times(gap: Gap) -> str:
+    """Return a difference of decadic logarithms as a factor.
+
+    Example:
+        >>> times(Gap(1.0, 0.5, 1.5, 5)), times(Gap(-1.0, -2.5, 0.5, 5))
+        ('10 [3.2, 32] times', '0.1 [0.0032, 3.2] times')
+    """
+    if math.isnan(gap.mean):
+        return gap.text()
+    mean, low, high = (f"{float(f'{10**each:.2g}'):,g}" for each in gap[:3])
+    return f"{mean} times" if math.isnan(gap.low) else f"{mean} [{low}, {high}] times"
