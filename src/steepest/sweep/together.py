@@ -71,6 +71,8 @@ class Together:
             for run in waiting:
                 if crew.has_room and self._can_leave(run, history):
                     self._begin(run, history)
+                elif self.deadline is not None:
+                    break  # of a time budget the first seed of all arms, which is timed alone, comes first
             self._show(part or self.setup, history)
             if crew.busy:
                 if not any(isinstance(each, Task) for each in crew.going):
