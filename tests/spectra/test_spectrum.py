@@ -18,6 +18,7 @@ from steepest.curvature import matrix
 from steepest.errors import ModelError, OptionError
 from steepest.landscape.planes.pca import kept_paths
 from steepest.landscape.stored import open_run
+from steepest.paths.kept import KeptPath
 from steepest.paths.movement import turn_cosines
 from steepest.spectra.along import make_spectrum
 from steepest.spectra.figures import drawn
@@ -139,7 +140,8 @@ def test_turns_are_cosines() -> None:
 def test_the_command_says_what_it_found_and_writes_a_table(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "spectrum.csv"
     said = _run("spectrum", str(folder), "--points", "3", "--out", str(out))
-    assert "times what the optimizer bears (2/η = 20)" in said
+    assert "times what the optimizer bears, at step" in said
+    assert "(2/η = 20)" in said
     assert pl.read_csv(out).height == 3
     said = _run("spectrum", str(folder), "--rows", "50", "--points", "2")
     assert "--rows 120 takes all" in said
@@ -187,6 +189,52 @@ def test_the_report_shows_how_the_weights_moved_and_what_shows_more(folder: Path
     assert 'id="moved-layers"' in page
     for command in ("landscape", "spectrum"):
         assert f"<code>steepest {command} {folder.as_posix()}" in page
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        (["--clip", "0.05"], "its gradients are clipped"),
+        (["--rates", "biases=0.1"], "several learning rates"),
+        (["--procedure", "prune(0.5)", "--no-controls"], "another than the training loss"),
+        (["--procedure", "distil(linear, 0.5)"], "another than the training loss"),
+    ],
+)
+def test_without_a_threshold_it_gives_the_reason_of_the_record(
+    folder: Path, tmp_path: Path, option: list[str], says: str
+) -> None:
+    _run(
+        "compare", str(folder.parent / "table.csv"), "-o", "sgd(lr=0.1)", "--batch-size", "all", "--keep-path", "2",
+        "--model", "mlp(hidden=(6,), activation=tanh, dropout=0)", "--watch", "sharpness", "--out",
+        str(tmp_path / "run"), *option, *OPTIONS,
+    )  # fmt: skip
+    record = open_run(tmp_path / "run").record
+    assert record is not None
+    assert record.watched is not None
+    found = make_spectrum(tmp_path / "run", points=2)
+    assert found.without == record.watched.no_threshold
+    assert says in found.without
+    assert all(math.isnan(each.threshold) for each in found.points)
+    assert "bears" not in found.sentence
+
+
+def test_the_headline_has_the_largest_share_and_not_that_of_the_schedule_s_last_step(folder: Path) -> None:
+    found = make_spectrum(folder)
+    place = max(range(4), key=lambda i: found.points[i].hessian[0])
+    last = replace(found.points[3], threshold=5e5)
+    assert "at most" in replace(found, points=(*found.points[:3], last)).sentence
+    peak = replace(found.points[1], hessian=(30.0,))
+    said = replace(found, points=(found.points[0], peak, *found.points[2:3], last)).sentence
+    assert "at most 1.50 times what the optimizer bears, at step 2 (2/η = 20)" in said
+    assert f"step {found.points[place].step}" in found.sentence
+
+
+def test_a_path_of_an_earlier_version_has_no_threshold(folder: Path) -> None:
+    [path] = kept_paths(open_run(folder)).values()
+    tensors, about = path.stored()
+    assert KeptPath.restored(tensors, about).bounds == path.bounds
+    del about["bounds"]
+    assert KeptPath.restored(tensors, about).bounds == ()
 
 
 def test_without_a_path_it_says_how_to_keep_one(folder: Path, tmp_path: Path) -> None:

@@ -97,6 +97,11 @@ class Method(ABC):
         del step
         return None
 
+    @property
+    def without_stability(self) -> str:
+        """Why no such bound is known, where none is."""
+        return "none is known of its optimizer"
+
     def divisors(self, state: Any) -> Mapping[str, Tensor] | None:
         """Return by what each parameter's steps are divided, where the bound is of preconditioned curvature."""
         del state
@@ -145,9 +150,21 @@ class RuleMethod(Method):
 
     def stability(self, step: int) -> Stability | None:
         """Return the curvature that a step, counted from 0, bears: the rule's, without clipping and with one rate."""
-        if self.clip is not None or self.rates or self.by_gradients:
-            return None
-        return self.rule.stability(self.schedule(step))
+        return None if self._changed_steps else self.rule.stability(self.schedule(step))
+
+    @property
+    def without_stability(self) -> str:
+        """Why no such bound is known: the steps are not the rule's alone, or it knows none."""
+        return self._changed_steps or super().without_stability
+
+    @property
+    def _changed_steps(self) -> str:
+        """What makes the steps others than those of the rule with one rate; empty where nothing does."""
+        if self.clip is not None:
+            return "its gradients are clipped"
+        if self.rates:
+            return "its parameters have several learning rates"
+        return "its schedule goes by gradients, of which a step takes several" if self.by_gradients else ""
 
 
 @dataclass

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from steepest.errors import OptionError
+from steepest.optim.stability import Stability
 from steepest.paths.option import KeepPath
 from steepest.paths.projection import RandomProjection
 
@@ -34,6 +35,8 @@ class KeptPath:
         shapes: theirs.
         weights: parameters and buffers by name, ``[n, …]``; none where the path is projected.
         coordinates: of the projected points, ``[n, m]``; None where the weights are there.
+        bounds: the curvature that the next step bears at each point, or why none is known; nothing in the files of
+            earlier versions.
     """
 
     steps: tuple[int, ...]
@@ -41,6 +44,7 @@ class KeptPath:
     shapes: tuple[tuple[int, ...], ...]
     weights: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
     coordinates: Tensor | None = None
+    bounds: tuple[Stability | str, ...] = ()
 
     @property
     def exact(self) -> bool:
@@ -74,7 +78,12 @@ class KeptPath:
 
     def stored(self) -> tuple[dict[str, Tensor], dict[str, str]]:
         """Return the path as tensors by name, and what they are about."""
-        about = {"names": json.dumps(self.names), "shapes": json.dumps(self.shapes)}
+        bounds = [each if isinstance(each, str) else asdict(each) for each in self.bounds]
+        about = {
+            "names": json.dumps(self.names),
+            "shapes": json.dumps(self.shapes),
+            "bounds": json.dumps(bounds),
+        }
         tensors = {"steps": torch.tensor(self.steps, dtype=torch.int64)}
         if self.coordinates is not None:
             return tensors | {"coordinates": self.coordinates}, about
@@ -89,6 +98,7 @@ class KeptPath:
         """
         names: list[str] = json.loads(about["names"])
         shapes: list[list[int]] = json.loads(about["shapes"])
+        bounds: list[Any] = json.loads(about.get("bounds", "[]"))
         return cls(
             steps=tuple(tensors["steps"].tolist()),
             names=tuple(names),
@@ -97,6 +107,7 @@ class KeptPath:
                 name.removeprefix(WEIGHT): each for name, each in tensors.items() if name.startswith(WEIGHT)
             },
             coordinates=tensors.get("coordinates"),
+            bounds=tuple(each if isinstance(each, str) else Stability(**each) for each in bounds),
         )
 
 
@@ -121,6 +132,7 @@ class PathKeeper:
         self._projection = None if exact else RandomProjection(numbers)
         self._steps: list[int] = []
         self._points: list[Any] = []
+        self._bounds: list[Stability | str] = []
 
     @classmethod
     def of(cls, wanted: KeepPath | None, length: int, net: nn.Module) -> PathKeeper | None:
@@ -133,10 +145,11 @@ class PathKeeper:
         """How much of the length is used at the points that are still to be kept."""
         return self._due
 
-    def keep(self, step: int, used: float, weights: Mapping[str, Tensor]) -> None:
-        """Keep the weights and buffers after a step."""
+    def keep(self, step: int, used: float, weights: Mapping[str, Tensor], bound: Stability | str) -> None:
+        """Keep the weights and buffers after a step, and the curvature that the next one bears."""
         self._due = [each for each in self._due if each > used]
         self._steps.append(step)
+        self._bounds.append(bound)
         if self._projection is None:
             self._points.append({name: each.cpu() for name, each in weights.items()})
         else:
@@ -145,10 +158,11 @@ class PathKeeper:
     def kept(self) -> KeptPath:
         """Return the path so far."""
         names, shapes = tuple(self._shapes), tuple(self._shapes.values())
+        steps, bounds = tuple(self._steps), tuple(self._bounds)
         if self._projection is not None:
-            return KeptPath(tuple(self._steps), names, shapes, coordinates=torch.stack(self._points))
+            return KeptPath(steps, names, shapes, coordinates=torch.stack(self._points), bounds=bounds)
         together = {name: torch.stack([each[name] for each in self._points]) for name in self._points[0]}
-        return KeptPath(tuple(self._steps), names, shapes, together)
+        return KeptPath(steps, names, shapes, together, bounds=bounds)
 
 
 def _joined(tensors: Sequence[Tensor]) -> Tensor:

@@ -12,16 +12,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from steepest.curvature import Density, spectral_density, top_eigenvalues, trace
-from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Part
 from steepest.landscape.planes.pca import kept_paths
 from steepest.landscape.stored import StoredRun, open_run
-from steepest.optim import make_rule
 from steepest.optim.stability import Stability
+from steepest.paths.kept import KeptPath
 from steepest.paths.movement import turn_cosines
-from steepest.schedules import make_schedule
 from steepest.spectra.noise import NoiseScale, batch_gradients, noise_scale
-from steepest.train.sharpness import curvature_of, without_threshold
+from steepest.train.sharpness import curvature_of
 
 ROWS = 1_024
 """Rows that the spectrum is of, unless another number is asked for."""
@@ -97,10 +95,15 @@ class PathSpectrum:
             f"Of {self.title} the largest eigenvalue of the Hessian goes from {first.hessian[0]:.3g} at the start to "
             f"{last.hessian[0]:.3g} at step {last.step:,}"
         )
-        if not self.formula:
+        bounded = [each for each in self.points if math.isfinite(each.threshold)]
+        if not bounded:
             return f"{said}."
-        share = last.hessian[0] / last.threshold
-        return f"{said}, {share:.2f} times what the optimizer bears ({self.formula} = {last.threshold:.3g})."
+        most = max(bounded, key=lambda each: each.hessian[0] / each.threshold)
+        share = most.hessian[0] / most.threshold
+        return (
+            f"{said}. It is at most {share:.2f} times what the optimizer bears, at step {most.step:,} "
+            f"({self.formula} = {most.threshold:.3g})."
+        )
 
     @property
     def lines(self) -> list[str]:
@@ -180,9 +183,9 @@ def make_spectrum(
     run = open_run(folder, arm=arm, seed=seed, **own)
     [path] = kept_paths(run).values()
     part, whole = run.rows("train", rows), run.rows("train")
-    bounds, formula, without = _bounds(run, path.steps)
-    if formula and len(part) < len(whole):
-        bounds, formula = {}, ""
+    bounds, without = _bounds(path)
+    if bounds and len(part) < len(whole):
+        bounds = {}
         without = f"the curvature is of {len(part):,} of {len(whole):,} rows (--rows {len(whole)} takes all)"
     turns = turn_cosines(path.points())
     count = len(path.steps)
@@ -192,9 +195,9 @@ def make_spectrum(
     for place in places:
         run.net.load_state_dict(path.at(place))
         step = path.steps[place]
-        bound = bounds.get(step)
-        found.append(_measured(run, part, step, bound, turns[place], place in dense))
+        found.append(_measured(run, part, step, bounds.get(place), turns[place], place in dense))
         advance(1)
+    formula = next((each.formula for each in bounds.values()), "")
     return PathSpectrum(run.title, tuple(found), len(part), len(whole), formula, without)
 
 
@@ -228,33 +231,22 @@ def _measured(
     )
 
 
-def _bounds(run: StoredRun, steps: tuple[int, ...]) -> tuple[dict[int, Stability], str, str]:
-    """Return what the optimizer bears after so many steps, the formula, and why there is none."""
-    trained = run.model.about.trained
-    factors = trained.get("factors") or {}
-    rows = len(run.dataset.train)
-    size = str(factors.get("batch_size", "")) or "0"
-    batch = rows if size == "all" else BatchPlan(rows, int(size), run.seed).size
-    why = without_threshold(run.problem, batch, rows)
-    if not why and str(factors.get("regularizer", "none")) != "none":
-        why = "the loss of its steps has regularizers"
-    if why:
-        return {}, "", why
-    rule = make_rule(str(trained.get("rule", "")))
-    length = int(trained.get("steps", steps[-1]))
-    schedule = make_schedule(str(factors.get("schedule", "constant")), length)
-    found = {step: rule.stability(schedule(min(step, length - 1))) for step in steps}
-    if any(each is None for each in found.values()):
-        return {}, "", "none is known of its optimizer"
-    known = {step: each for step, each in found.items() if each is not None}
-    first = next(iter(known.values()))
-    if first.preconditioned:
-        why = (
+def _bounds(path: KeptPath) -> tuple[dict[int, Stability], str]:
+    """Return what the optimizer bears at the places of a path, as the run knew it, and why there is none."""
+    if not path.bounds:
+        return (
+            {},
+            "the path was kept by an earlier version, which did not keep it (--watch sharpness records it)",
+        )
+    known = {place: each for place, each in enumerate(path.bounds) if isinstance(each, Stability)}
+    if not known:
+        return {}, next(each for each in path.bounds if isinstance(each, str))
+    if any(each.preconditioned for each in known.values()):
+        return {}, (
             "its optimizer's is of the preconditioned Hessian, and the kept path lacks what the optimizer divides its "
             "steps by; --watch sharpness records it while the run is trained"
         )
-        return {}, "", why
-    return known, first.formula, ""
+    return known, ""
 
 
 def _even(count: int, wanted: int) -> list[int]:

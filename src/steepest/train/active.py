@@ -24,6 +24,7 @@ from steepest.evaluate.rowwise import other_values
 from steepest.models import ModelBuilder
 from steepest.objectives.target import Target, target_of
 from steepest.optim.method import Method, StepInfo
+from steepest.optim.stability import Stability
 from steepest.paths.kept import PathKeeper
 from steepest.procedures.pruning import read_pruning
 from steepest.recipe import Recipe
@@ -36,6 +37,7 @@ from steepest.train.drawn import first_model
 from steepest.train.finished import Finished, Purpose
 from steepest.train.masks import apply_masks, masks_of
 from steepest.train.problem import problem_of, wide
+from steepest.train.sharpness import stability_of
 from steepest.train.statistics import MOST_ROWS, batches_of, estimated, has_statistics
 from steepest.train.taught import Teacher
 from steepest.train.watching import Watcher
@@ -174,7 +176,7 @@ class ActiveRun:
         self.state = state
         self._kept = KeptWeights(self.net, self.method, state)
         if self._path is not None:
-            self._path.keep(0, 0, self._kept.weights())
+            self._path.keep(0, 0, self._kept.weights(), self._bound)
         try:
             self._first = self._look()
         except Exception as error:  # no run can go on from here
@@ -275,8 +277,14 @@ class ActiveRun:
             self._early[name] = self._now()
         if self._path is None or not any(each <= self.used for each in self._path.due):
             return bool(new)
-        self._path.keep(self.done, self.used, self._now().weights())
+        self._path.keep(self.done, self.used, self._now().weights(), self._bound)
         return True
+
+    @property
+    def _bound(self) -> Stability | str:
+        """The curvature that the next step bears, after the last one what that bore; or why none is known."""
+        step = min(self.done, self.recipe.length - 1)
+        return stability_of(self.problem, self.method, self.plan.size, len(self.training), step)
 
     def _is_out_of_time(self) -> bool:
         most = self.recipe.max_seconds

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from steepest.curvature import Curvature, top_eigenvalues
 from steepest.curvature.function import held
 from steepest.data.dataset import Part
+from steepest.optim.method import Method
+from steepest.optim.stability import Stability
 from steepest.train.problem import SupervisedProblem
 from steepest.train.statistics import has_statistics
 
@@ -53,6 +55,21 @@ def sharpness(problem: SupervisedProblem, part: Part, divisors: Mapping[str, Ten
         found = float(at.hessian(torch.ones(1).to(at.outputs)))
         return found if divisor is None else found / float(divisor)
     return float(top_eigenvalues(at, "hessian", count=1, tolerance=TOLERANCE, divisor=divisor).values[0])
+
+
+def stability_of(
+    problem: SupervisedProblem, method: Method, batch: int, rows: int, step: int
+) -> Stability | str:
+    """Return the curvature that a step of a run bears, or why no such threshold applies.
+
+    Args:
+        problem: model and loss.
+        method: how it is trained.
+        batch: rows of a step.
+        rows: of the training set.
+        step: counted from 0.
+    """
+    return without_threshold(problem, batch, rows) or method.stability(step) or method.without_stability
 
 
 def without_threshold(problem: SupervisedProblem, batch: int, rows: int) -> str:

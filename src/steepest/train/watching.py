@@ -36,7 +36,7 @@ from steepest.optim.tables import unpadded
 from steepest.record.schema import WatchedCurves
 from steepest.rng import stream
 from steepest.train.problem import SupervisedProblem
-from steepest.train.sharpness import FULL_ROWS, sharpness, without_threshold
+from steepest.train.sharpness import FULL_ROWS, sharpness, stability_of
 from steepest.train.weights import evaluating, evaluation_weights, owners
 
 WATCHED = ("gap", "norms", "gradients")
@@ -63,7 +63,7 @@ class Watcher:
         target: what is predicted.
         rows: the sample of its training rows.
         sharp: the rows that the sharpness is of.
-        unbounded: why no threshold of the sharpness applies.
+        batch, training: rows of a step and of the training set.
     """
 
     what: tuple[str, ...]
@@ -72,7 +72,8 @@ class Watcher:
     target: Target
     rows: Part
     sharp: Part
-    unbounded: str = ""
+    batch: int
+    training: int
     found: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @classmethod
@@ -101,10 +102,7 @@ class Watcher:
         sample = training.take(index)
         every = batch >= len(training) and len(training) <= FULL_ROWS
         sharp = training if every else sample.map(lambda each: each[:GRADIENT_ROWS])
-        unbounded = without_threshold(problem, batch, len(training))
-        if not unbounded and not every:
-            unbounded = f"its sharpness is of {len(sharp):,} of {len(training):,} training rows"
-        return cls(wanted, problem, method, target, sample, sharp, unbounded)
+        return cls(wanted, problem, method, target, sample, sharp, batch, len(training))
 
     @property
     def parameters(self) -> dict[str, nn.Parameter]:
@@ -160,7 +158,10 @@ class Watcher:
         """Keep the sharpness, and what the optimizer bears."""
         if "no_sharpness" in self.found:
             return
-        bound = None if self.unbounded else self.method.stability(step)
+        known = stability_of(self.problem, self.method, self.batch, self.training, step)
+        if not isinstance(known, str) and len(self.sharp) < self.training:
+            known = f"its sharpness is of {len(self.sharp):,} of {self.training:,} training rows"
+        bound, without = (None, known) if isinstance(known, str) else (known, "")
         net, rows = self.problem.model, self.sharp
         try:
             with (
@@ -178,7 +179,7 @@ class Watcher:
             return
         self._keep(sharpness=value)
         if bound is None:
-            self.found.setdefault("no_threshold", self.unbounded or "none is known of its optimizer")
+            self.found.setdefault("no_threshold", without)
         self._keep(threshold=math.nan if bound is None else bound.threshold, preconditioned=divided)
         if bound is not None:
             self.found["threshold_formula"] = bound.formula
