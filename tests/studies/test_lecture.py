@@ -36,6 +36,7 @@ from steepest.studies.base.lecture import (
     lowest,
     net_text,
 )
+from steepest.studies.base.rates import by_rate
 from steepest.studies.batch_size_time import crossing
 from steepest.studies.optimizers import PatchPatterns
 
@@ -82,6 +83,14 @@ def test_a_net_that_has_not_learned_has_no_good_rate_and_another_may_set_the_sta
     assert lowest(found, "best") == [0.2, 0.2]
     assert cut_off(found, "worse")
     assert not cut_off(found, "best")
+
+
+def test_a_figure_by_rate_leaves_out_rates_at_which_a_seed_failed():
+    found = _swept(net={0.01: [0.5, 0.7], 0.1: [0.2, math.nan], 1.0: [0.3, math.inf]})
+    for each in found.comparisons[""].rates[0].sweep:
+        each.mean = min(each.values)
+    [line] = by_rate(found, ["net"]).lines
+    assert (line.x, line.low, line.high) == ([0.01], [0.5], [0.7])
 
 
 def test_a_difference_that_no_seed_has_is_not_known():

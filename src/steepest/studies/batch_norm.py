@@ -64,7 +64,8 @@ class BatchNorm(LectureStudy):
     question = "By how much does batch norm widen the range of good learning rates, and what else does it do?"
     source = f"{LECTURE}, its part on batch norm; it draws no figure and prints no numbers"
     headlines: ClassVar = {
-        "more": "Batch norm widens the range of good rates: by {width} decades ({dropout} with dropout); {rest}.",
+        "more": "Batch norm widens the range of good rates: by {least}{width} decades ({dropout} with dropout); "
+        "{rest}.",
         "same": "That batch norm widens the range of good rates is not shown: {width} decades ({dropout} with "
         "dropout); {rest}.",
         "less": "Batch norm narrows the range of good rates: by {width} decades ({dropout} with dropout); {rest}.",
@@ -146,6 +147,7 @@ class BatchNorm(LectureStudy):
         return Answer(
             gap["width"].verdict,
             {
+                "least": "at least " if normed in wide and plain_net not in wide else "",
                 "width": plain(gap["width"]),
                 "dropout": plain(gap["dropout"]),
                 "rest": "; ".join(
@@ -202,7 +204,7 @@ class BatchNorm(LectureStudy):
                 "seed, if that is below half the loss of guessing; between rates the loss is interpolated. The "
                 "intervals of the range and of its end hold together, and so do those of the other statements; a "
                 "failed run counts as guessing.",
-                f"The range reaches an end of the grid, so that it is wider still, with {', '.join(wide)}."
+                f"The range reaches an end of the grid, so that it is wider still, with {'; '.join(wide)}."
                 if wide
                 else "No range reaches an end of the grid.",
             ],

@@ -204,7 +204,7 @@ def crossing(points: Sequence[tuple[float, float]], value: float) -> float:
     """Return where a curve first reaches a value, by straight lines between its points; NaN where it does not.
 
     Example:
-        >>> crossing([(0, 0.1), (10, 0.5), (20, 0.9)], 0.7), crossing([(0, 0.1)], 0.7)
+        >>> crossing([(0, 0.0), (10, 0.5), (20, 1.0)], 0.75), crossing([(0, 0.1)], 0.7)
         (15.0, nan)
     """
     before: tuple[float, float] | None = None

@@ -150,7 +150,9 @@ def by_rate(found: Found, names: Sequence[str], of: str = MAIN) -> Drawing:
     lines: list[FigureLine] = []
     for name in names:
         curve = curve_of(found, name, of)
-        sweep = [] if curve is None else [each for each in curve.sweep if math.isfinite(each.mean)]
+        sweep = (
+            [] if curve is None else [each for each in curve.sweep if all(map(math.isfinite, each.values))]
+        )
         points = sorted(sweep, key=lambda each: each.lr)
         lines.append(
             FigureLine(
