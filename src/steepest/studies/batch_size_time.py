@@ -168,8 +168,8 @@ class BatchSizeTime(LectureStudy):
             [_drawing(found, sizes)],
             [
                 f"The accuracy that time is taken to is {100 * goal(found):.0f} % of the validation images, between "
-                "evaluations by a straight line; – stands where a run does not reach it. Seconds are steps times those "
-                "of a step in a run that was made alone.",
+                "evaluations by a straight line; – stands where some seed does not reach it. Seconds are steps times "
+                "those of a step in a run that was made alone.",
                 "Images of a batch are drawn without replacement; the factor that this gives is divided out of "
                 "variances.",
             ],
@@ -234,11 +234,21 @@ def seconds_to(found: Found, arm: str, of: str) -> list[float]:
 
 
 def _steps(found: Found, of: str, arm: str) -> list[float]:
-    return steps_to(found, arm, of)
+    return _all_or_none(steps_to(found, arm, of))
 
 
 def _seconds(found: Found, of: str, arm: str) -> list[float]:
-    return seconds_to(found, arm, of)
+    return _all_or_none(seconds_to(found, arm, of))
+
+
+def _all_or_none(values: list[float]) -> list[float]:
+    """Return numbers if all are known; a mean of only the runs that get there would flatter the slow.
+
+    Example:
+        >>> _all_or_none([1.0, 2.0]), _all_or_none([1.0, math.nan])
+        ([1.0, 2.0], [nan, nan])
+    """
+    return values if all(map(math.isfinite, values)) else [math.nan] * len(values)
 
 
 def _rate(found: Found, of: str, arm: str) -> list[float]:
