@@ -39,6 +39,7 @@ Purpose = Literal[
     "watching",
     "landscape",
     "path",
+    "spectrum",
 ]
 
 _MASK = (1 << 64) - 1

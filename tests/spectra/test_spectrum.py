@@ -20,6 +20,7 @@ from steepest.landscape.planes.pca import kept_paths
 from steepest.landscape.stored import open_run
 from steepest.paths.kept import KeptPath
 from steepest.paths.movement import turn_cosines
+from steepest.rng import stream
 from steepest.spectra.along import make_spectrum
 from steepest.spectra.figures import drawn
 from steepest.spectra.noise import NoiseScale, batch_gradients, noise_scale
@@ -125,10 +126,23 @@ def test_where_noise_hides_the_gradient_the_scale_is_infinite() -> None:
 def test_gradients_of_batches_are_those_of_their_rows(folder: Path) -> None:
     run = open_run(folder)
     part = run.rows("train")
-    gradients, rows = batch_gradients(run.problem, part, 10)
+    gradients, rows = batch_gradients(run.problem, part, 10, split_seed=3)
     assert len(gradients) == 10
-    some = part.map(lambda each: each[3 * rows : 4 * rows])
+    order = torch.from_numpy(stream(3, "spectrum").permutation(len(part)))
+    some = part.take(order[3 * rows : 4 * rows])
     assert torch.allclose(gradients[3], curvature_of(run.problem, some).gradient, atol=1e-6)
+
+
+def test_the_order_of_the_rows_does_not_hide_the_gradient(folder: Path) -> None:
+    """Sorted by the target, as a table often is, every batch would have a direction of its own."""
+    run = open_run(folder)
+    part = run.rows("train")
+    mixed, ordered = (
+        noise_scale(*batch_gradients(run.problem, rows, 20, run.split_seed))
+        for rows in (part, part.take(part.target.reshape(-1).argsort()))
+    )
+    assert math.isfinite(ordered.value)
+    assert ordered.trace == pytest.approx(mixed.trace, rel=0.5)
 
 
 def test_turns_are_cosines() -> None:

@@ -211,7 +211,7 @@ def _measured(
     gauss = top_eigenvalues(at, "gauss-newton", count=top, tolerance=1e-4)
     size = trace(at, "hessian", samples=SAMPLES)
     gauss_size = trace(at, "gauss-newton", samples=SAMPLES)
-    gradients, rows = batch_gradients(run.problem, part)
+    gradients, rows = batch_gradients(run.problem, part, split_seed=run.split_seed)
     return SpectrumPoint(
         step=step,
         loss=float(at.value),

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from steepest.data.dataset import Part
 from steepest.errors import OptionError
+from steepest.rng import stream
 from steepest.train.problem import SupervisedProblem
 
 BATCHES = 64
@@ -81,20 +82,24 @@ def _estimates(inner: np.ndarray, rows: int) -> tuple[float, float]:
     return trace, mean - trace / (count * rows)
 
 
-def batch_gradients(problem: SupervisedProblem, part: Part, batches: int = BATCHES) -> tuple[Tensor, int]:
+def batch_gradients(
+    problem: SupervisedProblem, part: Part, batches: int = BATCHES, split_seed: int = 0
+) -> tuple[Tensor, int]:
     """Return the gradients of the training loss on disjoint batches of rows ``[K, P]``, and the rows of each.
 
     Args:
         problem: model, in its mode, and loss.
-        part: the rows, in any order that is independent of them; what is left over is left out.
+        part: the rows; what is left over is left out.
         batches: K, at most.
+        split_seed: by which rows are drawn into batches, so that a table that is sorted has the same noise.
     """
     count = min(batches, len(part))
     rows = len(part) // count
+    order = torch.from_numpy(stream(split_seed, "spectrum").permutation(len(part))).to(part.target.device)
     own = [each for each in problem.model.parameters() if each.requires_grad]
     found: list[Tensor] = []
     for first in range(0, count * rows, rows):
-        batch = part.map(lambda each, first=first: each[first : first + rows])
+        batch = part.take(order[first : first + rows])
         with torch.enable_grad():
             loss = problem.batch_loss(problem.outputs_at(batch, {}), batch)
             slopes = torch.autograd.grad(loss, own, materialize_grads=True)
