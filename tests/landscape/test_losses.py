@@ -11,8 +11,10 @@ import torch
 from steepest.errors import FolderError, ModelError, OptionError
 from steepest.landscape.choosing import between, make_plane
 from steepest.landscape.losses import measure
+from steepest.landscape.making import make_landscape
 from steepest.landscape.plane import Plane, flat
 from steepest.landscape.stored import open_run, training_loss
+from tests.landscape.conftest import fitted
 
 CENTRE = np.zeros((1, 2))
 
@@ -99,4 +101,25 @@ def test_what_cannot_be_opened_says_what_to_do(churned, line):
     with pytest.raises(OptionError, match="no 'training' rows"):
         run.rows("training")
     with pytest.raises(ModelError, match="your own code"):
-        training_loss("mine.py:Focal", None)
+        training_loss("mine.py:Focal", None, run.folder)
+
+
+def test_an_own_loss_is_that_of_the_training_or_refused(curve, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (
+        "from steepest.objectives import Objective\n\n\nclass Mine(Objective):\n    name = 'mine'\n"
+        "    title = 'mine'\n    serves = 'regression'\n"
+        "    scale: float = 1.0\n\n    def losses(self, outputs, target):\n"
+        "        return self.scale * (outputs[:, 0] - target).abs()\n"
+    )
+    (tmp_path / "mine.py").write_text(text)
+    run = fitted(curve, tmp_path / "run", "--loss", "mine.py:Mine(scale=2.0)", "-o", "sgd(lr=0.5)")
+    before = make_landscape(run, loss="mine.py:Mine(scale=2.0)", points=3).losses
+    with pytest.raises(ModelError, match="or its settings differ"):
+        make_landscape(run, loss="mine.py:Mine", points=3)
+    (tmp_path / "mine.py").write_text(text.replace("self.scale *", "100 * self.scale *"))
+    with pytest.raises(ModelError, match="is not what the runs") as error:
+        make_landscape(run, loss="mine.py:Mine(scale=2.0)", points=3)
+    [kept] = (run / "source").rglob("mine.py")
+    assert f"--loss '{kept.as_posix()}:Mine(scale=2.0)'" in error.value.hint
+    assert (make_landscape(run, loss=f"{kept}:Mine(scale=2.0)", points=3).losses == before).all()

@@ -24,7 +24,7 @@ from typing import Any
 
 from steepest.components.held import held, text_of
 from steepest.components.prefixes import meant_by, prefix_of, resolved
-from steepest.errors import OptionError, SteepestError
+from steepest.errors import ModelError, OptionError, SteepestError
 
 Places = tuple[Path | None, Callable[[Path], Iterable[Path]]]
 
@@ -319,3 +319,25 @@ def _importing(files: Mapping[str, Path]) -> Generator[None]:
 
 
 sys.meta_path.insert(0, _Held())
+
+
+def not_unasked(fact: str, option: str, again: str, python: str | None = None) -> ModelError:
+    """Return the error for code of the user's own in a folder, which may come from a stranger, without its being given.
+
+    Args:
+        fact: what was made by which code.
+        option: by which it is given.
+        again: what to give on the command line; ``python`` in Python, where that is not the same.
+
+    Example:
+        >>> raise not_unasked("the loss 'mine.py:Focal' is your own code", "loss", "'mine.py:Focal'")
+        Traceback (most recent call last):
+        ...
+        steepest.errors.ModelError: the loss 'mine.py:Focal' is your own code, which is not run unasked
+        Hint: give it again, if you trust it: --loss 'mine.py:Focal'.
+    """
+    return ModelError(
+        f"{fact}, which is not run unasked",
+        hint=f"give it again, if you trust it: --{option} {again}.",
+        python=f"give it again, if you trust it: {python or f'{option}={again}'}.",
+    )

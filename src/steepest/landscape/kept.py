@@ -80,6 +80,7 @@ def identity(run: StoredRun, plane: Plane, points: Points, part: Part, statistic
         "torch": torch.__version__,
         "model": run.model.about.model,
         "objective": str(run.problem.objective),
+        **({"loss code": run.loss_code} if run.loss_code else {}),
         "class_weights": None if run.problem.weights is None else run.problem.weights.tolist(),
         "precision": run.problem.precision,
         "statistics": statistics,

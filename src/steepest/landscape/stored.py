@@ -13,14 +13,17 @@ import torch
 from torch import Tensor, nn
 
 from steepest.components import grammar
+from steepest.components.identity import of_reference
+from steepest.components.references import not_unasked
 from steepest.data.dataset import Dataset, Part
 from steepest.errors import FolderError, ModelError, OptionError, SteepestError
 from steepest.mapping.opened import dataset_of, opened
 from steepest.models import ModelBuilder
-from steepest.objectives import make_objective
+from steepest.objectives import loss_text, make_objective
 from steepest.objectives.target import target_of
 from steepest.optim.selection import freeze
 from steepest.prediction.model import TrainedModel
+from steepest.prediction.sameness import check_reference
 from steepest.recipe import Precision, load_tree, validate_experiment
 from steepest.recipe.factors import NOTHING
 from steepest.record.schema import Record
@@ -41,6 +44,7 @@ class StoredRun:
         dataset: what it was trained on, in the bits of its weights.
         problem: the network with its training loss, without penalties.
         split_seed: of the comparison.
+        loss_code: the identity of the training loss's code where that is the user's own.
     """
 
     folder: Path
@@ -49,6 +53,7 @@ class StoredRun:
     dataset: Dataset
     problem: SupervisedProblem
     split_seed: int
+    loss_code: str = ""
 
     @property
     def net(self) -> nn.Module:
@@ -152,9 +157,10 @@ def open_run(
     frozen = factors.get("freeze", NOTHING)
     freeze(net, "" if frozen == NOTHING else frozen)
     target = target_of(data)
+    objective, loss_code = training_loss(factors.get("loss", ""), loss, found.folder)
     problem = SupervisedProblem(
         net.eval(),
-        make_objective(training_loss(factors.get("loss", ""), loss), target),
+        make_objective(objective, target),
         class_weights(data, experiment.protocol.class_weights),
         tuple(data.shape.cardinalities),
         precision,
@@ -162,24 +168,35 @@ def open_run(
     )
     trained_with = int(loaded.about.trained.get("seed", 0))
     split_seed = experiment.data.split_seed
-    return StoredRun(found.folder, loaded, trained_with, data, problem, split_seed)
+    return StoredRun(found.folder, loaded, trained_with, data, problem, split_seed, loss_code)
 
 
-def training_loss(known: str, given: str | None) -> str:
-    """Return the specification of the training loss; one of the user's own has to be given again."""
+def training_loss(known: str, given: str | None, folder: Path) -> tuple[str, str]:
+    """Return the specification of the training loss, and the identity of its code; the user's own is given again.
+
+    Args:
+        known: what the run was trained on; empty for the default.
+        given: the user's own, again.
+        folder: of the comparison.
+
+    Raises:
+        ModelError: it is not given, or its code or settings are not those of the run.
+        OptionError: it is given, and the run had none of the user's own.
+    """
     own = bool(known) and grammar.parse(known).is_reference
     if own and given is None:
-        raise ModelError(
-            f"the training loss {known!r} is your own code, which is not run unasked",
-            hint=f"give it again, if you trust it: --loss {known!r}.",
-            python=f"give it again, if you trust it: loss={known!r}.",
-        )
+        raise not_unasked(f"the training loss {known!r} is your own code", "loss", repr(known))
     if given is not None and not own:
         raise OptionError(
             f"the loss {given!r} is given, but the run was trained on {known or 'the default one'}",
             hint="leave --loss out.",
         )
-    return given if own and given is not None else known
+    if not own or given is None:
+        return known, ""
+    code = of_reference(grammar.parse(given).name)
+    settings = [grammar.parse(each).options for each in (known, loss_text(given))]
+    check_reference(code, Folder(folder), "loss", known, same=settings[0] == settings[1])
+    return given, code.digest
 
 
 def _of_seed(folder: Path, kept: TrainedModel, seed: int) -> TrainedModel:

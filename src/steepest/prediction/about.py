@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from steepest.components import grammar
+from steepest.components.references import not_unasked
 from steepest.data.dataset import InputField, Shape, TargetScale
 from steepest.data.sources.rows import DAMAGE
 from steepest.errors import FolderError, ModelError
@@ -55,11 +56,7 @@ def builder(built_from: str, folder: Path, given: str | ModelBuilder | None) -> 
             if named
             else ("FILE.py:NAME", "the same callable as model=")
         )
-        raise ModelError(
-            f"the model in {str(folder)!r} was built by {reference!r}, which is not run unasked",
-            hint=f"give it again, if you trust it: --model {how}.",
-            python=f"give it again, if you trust it: {keyword}.",
-        )
+        raise not_unasked(f"the model in {str(folder)!r} was built by {reference!r}", "model", how, keyword)
     if not own and given not in (None, built_from):
         name = given if isinstance(given, str) else getattr(given, "__qualname__", type(given).__qualname__)
         network = (

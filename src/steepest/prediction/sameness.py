@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from steepest.components.identity import of_network
+from steepest.components.identity import Code, of_network
 from steepest.data.dataset import InputField, Shape
 from steepest.errors import ModelError
 from steepest.evaluate.outputs import predict
@@ -98,6 +98,28 @@ def check_outputs(net: nn.Module, shape: Shape, outputs: Outputs, folder: Path, 
         )
 
 
+def check_reference(code: Code, folder: Folder, kind: str, known: str, *, same: bool = True) -> None:
+    """Complain about a component of the user's own with other code or settings than the one that was trained with.
+
+    Args:
+        code: of the one that is given.
+        folder: of the comparison, which knows the identity of the one that was trained with.
+        kind: such as ``loss``.
+        known: the specification that was trained with.
+        same: whether the settings are the same.
+
+    Raises:
+        ModelError: they are others.
+    """
+    then = folder.codes().get(f"{kind} {known}", "")
+    if not same or (then and not code.why and code.digest != then):
+        raise ModelError(
+            f"the code of {known!r} is not what the runs in {str(folder.path)!r} were trained with, "
+            "or its settings differ",
+            hint=_kept(folder, kind, known, then),
+        )
+
+
 def _name(model: str) -> str:
     return model.removeprefix(CALLABLE)
 
@@ -113,12 +135,18 @@ def _as_trained(folder: Path, model: str) -> str:
     """Return how to go on with the code that a model was trained with, which its folder keeps."""
     run = Folder.of_model(folder)
     codes = run.codes()
-    kept = run.path / SOURCE / codes.get(f"model {model}", codes.get("model", "none"))
-    where, _, name = model.rpartition(":")
+    return _kept(run, "model", model, codes.get(f"model {model}", codes.get("model", "none")))
+
+
+def _kept(run: Folder, kind: str, text: str, digest: str) -> str:
+    """Return how to go on with code of some kind, of which the folder of a comparison keeps the source."""
+    kept = run.path / SOURCE / (digest or "none")
+    where, colon, _ = text.partition("(")[0].rpartition(":")
+    name = text[len(where) + len(colon) :]
     files = [each for each in sorted(kept.rglob("*.py")) if each.name == Path(where).name]
     if files:
-        return f"give the code that it was trained with, which is kept: --model {f'{files[0].as_posix()}:{name}'!r}."
+        return f"give the code that it was trained with, which is kept: --{kind} {f'{files[0].as_posix()}:{name}'!r}."
     more = f" Its source is kept in {kept.as_posix()!r}." if kept.is_dir() else ""
-    if not more and kept.name in codes.values():
+    if not more and kept.name in run.codes().values():
         more = f" The copy of its source in {kept.as_posix()!r} is gone."
     return f"give the code and the settings that it was trained with, or train again.{more}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from steepest.components import grammar
-from steepest.components.references import file_of, load_reference
+from steepest.components.references import file_of, load_reference, not_unasked
 from steepest.components.registry import Entry
 from steepest.data.catalog import SOURCES, is_name
 from steepest.data.described import Described
@@ -189,11 +189,7 @@ def load_pipeline(path: str | Path, given: str | None = None) -> Pipeline:
         name = str(stored.get("source", TABLE))
         own = grammar.parse(name).is_reference
         if own and given is None:
-            raise ModelError(
-                f"the data of the model was opened by {name!r}, which is not run unasked",
-                hint=f"give it again, if you trust it: --source {name!r}.",
-                python=f"give it again, if you trust it: source={name!r}.",
-            )
+            raise not_unasked(f"the data of the model was opened by {name!r}", "source", repr(name))
         if given is not None and not own:
             raise ModelError(
                 f"the source {given!r} is given, but the model's is {name}", hint="leave it out."
