@@ -33,11 +33,11 @@ def curve(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def fitted(curve: Path, out: Path, *options: str) -> Path:
-    """Fit a line to the curve by full-batch descent."""
-    text = "--x x --y y --model polynomial(1) --split none --batch-size all --precision float64 --seeds 1"
+def fitted(curve: Path, out: Path, *options: str, model: str = "polynomial(1)") -> Path:
+    """Fit a line, or another model, to the curve by full-batch descent."""
+    text = "--x x --y y --split none --batch-size all --precision float64 --seeds 1"
     text += " --schedule inverse-time(period=1) --epochs 50 --compile off --baseline none"
-    assert main(["compare", str(curve), *text.split(), *options, "--out", str(out)]) == 0
+    assert main(["compare", str(curve), *text.split(), "--model", model, *options, "--out", str(out)]) == 0
     return out
 
 

@@ -9,8 +9,10 @@ import torch
 from steepest.errors import ModelError, OptionError, UnknownNameError
 from steepest.landscape.choosing import between, default_plane, make_plane, registry
 from steepest.landscape.losses import measure
-from steepest.landscape.plane import flat
+from steepest.landscape.making import make_landscape
+from steepest.landscape.plane import Plane, flat
 from steepest.landscape.stored import open_run
+from tests.landscape.conftest import fitted
 
 PLANES = ("filter", "gradient", "pca", 'parameters("head.bias[0]", "blocks.0.1.weight[2,1]")')
 
@@ -93,3 +95,35 @@ def test_a_line_needs_two_runs_of_one_model(churned, line):
         between(run, open_run(churned))
     with pytest.raises(OptionError, match="parameters differ"):
         between(run, open_run(line))
+
+
+def test_pruned_weights_stay_at_zero_and_what_is_left_out_is_said(curve, tmp_path):
+    options = ("-o", "sgd(lr=0.01)", "--procedure", "prune(0.5)", "--no-controls")
+    pruned = fitted(curve, tmp_path / "pruned", *options, model="mlp(hidden=(4,), dropout=0)")
+    run = open_run(pruned)
+    gone = {name: each == 0 for name, each in run.parameters.items() if name in run.masks}
+    assert run.pruned == sum(int(each.sum()) for each in gone.values()) == 4
+    for plane in ("filter", "gradient"):
+        found = make_landscape(pruned, plane=plane, points=3)
+        for direction in found.plane.directions:
+            parts = found.plane.by_name(direction)
+            assert not any(parts[name][each].any() for name, each in gone.items())
+            assert direction.any()
+        assert "Along the directions 4 pruned weights stay at zero, as in training." in found.lines
+        assert any("Two of 9 directions" in each for each in found.lines)
+    name, place = next((n, tuple(each.nonzero()[0].tolist())) for n, each in gone.items())
+    with pytest.raises(OptionError, match="was pruned"):
+        make_plane(f"parameters('{name}[{','.join(map(str, place))}]', '1.bias[0]')").choose(
+            run, run.rows(), 0
+        )
+    ones = Plane.through(run.parameters, torch.ones(13).double())
+    assert any(
+        "move 4 pruned weights off zero" in each
+        for each in make_landscape(pruned, plane=ones, points=3).lines
+    )
+
+
+def test_of_a_student_the_teachers_part_is_left_out_and_that_is_said(curve, tmp_path):
+    options = ("-o", "sgd(lr=0.01)", "--procedure", "distil('polynomial(2)', 0.5)")
+    found = make_landscape(fitted(curve, tmp_path / "student", *options), points=3)
+    assert any("the teacher's part of the loss is left out" in each for each in found.lines)

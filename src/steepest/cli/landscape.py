@@ -90,8 +90,8 @@ def landscape(
 ) -> None:  # fmt: skip
     """Draw the training loss around a run's weights, over a plane; or on the line between two runs.
 
-    The loss is that which was trained, without penalties, in evaluation mode. Losses are kept in the folder while they
-    are measured: the same command goes on where an interrupted one ended.
+    The loss is the training loss on the labels, without penalties or a teacher's part, in evaluation mode. Losses are
+    kept in the folder while they are measured: the same command goes on where an interrupted one ended.
     """
     from steepest.landscape.making import default_page, make_landscape
     from steepest.landscape.saving import PAGES, check_form

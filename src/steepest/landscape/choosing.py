@@ -110,19 +110,30 @@ def filter_normalised(
 
 
 def random_filters(run: StoredRun, seed: int, index: int) -> Tensor:
-    """Return a random filter-normalised direction of a run, ``[P]``.
+    """Return a random filter-normalised direction of a run, ``[P]``, in which pruned weights stay at zero.
 
     Raises:
         ModelError: the network has no filter, only biases and numbers.
     """
     weights = run.parameters
-    found = flat(filter_normalised(random_direction(weights, seed, index), weights, without_filters(run.net)))
+    direction = masked(random_direction(weights, seed, index), run.masks)
+    found = flat(filter_normalised(direction, weights, without_filters(run.net)))
     if not found.any():
         raise ModelError(
             "the network has no weights with filters, or all of them are 0, so no direction can be normalised by them",
             hint="take the axes of two parameters: --plane parameters.",
         )
     return found
+
+
+def masked(direction: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a direction by parameter that leaves what masks hold at zero where it is.
+
+    Example:
+        >>> masked({"w": torch.ones(2), "b": torch.ones(1)}, {"w": torch.tensor([0.0, 1.0])})
+        {'w': tensor([0., 1.]), 'b': tensor([1.])}
+    """
+    return {name: each * masks[name].to(each) if name in masks else each for name, each in direction.items()}
 
 
 def without_filters(net: nn.Module) -> set[str]:

@@ -21,7 +21,7 @@ from steepest.landscape.numbers import Slice
 from steepest.landscape.plane import Plane
 from steepest.landscape.said import Said
 from steepest.landscape.saving import save
-from steepest.landscape.stored import open_run
+from steepest.landscape.stored import StoredRun, open_run
 from steepest.models import ModelBuilder
 from steepest.objectives import loss_title
 from steepest.report.console import ProgressObserver
@@ -82,7 +82,8 @@ def make_landscape(
     r"""Return the training loss over a plane through a run's weights, or along the line between two runs.
 
     The loss at :math:`\theta_0 + \alpha d_1 + \beta d_2` is :math:`\sum_i w_i \ell_i / \sum_i w_i` of the training
-    objective, without penalties, in evaluation mode. Losses are kept in the folder while they are measured: the same
+    objective on the labels, without penalties or a teacher's part, in evaluation mode; in random and gradient planes
+    pruned weights stay at zero. Losses are kept in the folder while they are measured: the same
     call goes on where an interrupted one ended.
 
     Args:
@@ -154,9 +155,19 @@ def make_landscape(
         loss_title(str(run.problem.objective)).removeprefix("the "), len(sample), len(whole), part,
         kind if normed else "", run.split_seed, run.problem.weights is not None,
         bool(run.model.about.trained.get("regularizer")), run.dataset.target_scale != TargetScale(),
+        run.taught, run.pruned, _moves_pruned(run, chosen),
     )  # fmt: skip
     losses = found[:-1].reshape(len(betas), len(alphas))
     return Landscape(run.title, chosen, alphas, betas, losses, float(found[-1]), said)
+
+
+def _moves_pruned(run: StoredRun, plane: Plane) -> bool:
+    """Return whether a plane's directions move weights that pruning held at zero."""
+    return any(
+        bool((part[name][mask == 0] != 0).any())
+        for part in (plane.by_name(each) for each in plane.directions)
+        for name, mask in run.masks.items()
+    )
 
 
 def _check(points: int, span: float | None, statistics: str | None) -> None:

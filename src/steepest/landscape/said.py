@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from steepest.landscape.plane import Plane
 from steepest.report.format import MINUS
+from steepest.wording import counted
 
 NO_BARRIER = 0.01
 """A rise by less than this share of the loss at the ends is called none."""
@@ -36,6 +37,9 @@ class Said:
         weighted: whether classes have weights in the loss.
         penalised: whether the run was trained with regularizers, which are left out.
         standardised: whether the target is in standard scores.
+        taught: whether the run learnt of a teacher, whose part of the loss is left out.
+        pruned: how many weights pruning held at zero.
+        pruned_move: whether they move along the directions.
     """
 
     loss: str
@@ -47,6 +51,9 @@ class Said:
     weighted: bool = False
     penalised: bool = False
     standardised: bool = False
+    taught: bool = False
+    pruned: int = 0
+    pruned_move: bool = False
 
     @property
     def on(self) -> str:
@@ -138,11 +145,23 @@ def remarks(plane: Plane, losses: NDArray[np.float64], said: Said) -> list[str]:
     how = [f"{along}, on {sample}{weighted}; in evaluation mode"]
     how += [KINDS[said.statistics]] if said.statistics else []
     how += ["penalties are left out"] if said.penalised else []
+    how += (
+        ["the teacher's part of the loss is left out, so it is that of the labels alone"]
+        if said.taught
+        else []
+    )
     how += ["the target is in standard scores, as in training"] if said.standardised else []
     found = [f"{', '.join(how)}."]
     lost = int((~np.isfinite(losses)).sum())
     if lost:
         found.append(f"At {lost:,} of {losses.size:,} points the loss is not finite; they are left blank.")
+    if said.pruned:
+        weights = counted(said.pruned, "pruned weight")
+        found.append(
+            f"The directions move {weights} off zero, where training held them."
+            if said.pruned_move
+            else f"Along the directions {weights} {'stays' if said.pruned == 1 else 'stay'} at zero, as in training."
+        )
     if plane.is_line:
         if len(plane.trails) == 2:
             found.append(
@@ -150,7 +169,6 @@ def remarks(plane: Plane, losses: NDArray[np.float64], said: Said) -> list[str]:
                 "way of many: two runs with a barrier may be joined by a curve without one."
             )
     elif plane.origin.numel() > 2:
-        found.append(
-            f"Two of {plane.origin.numel():,} directions: what looks flat here may be steep along others."
-        )
+        free = plane.origin.numel() - (0 if said.pruned_move else said.pruned)
+        found.append(f"Two of {free:,} directions: what looks flat here may be steep along others.")
     return found

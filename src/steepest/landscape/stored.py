@@ -24,12 +24,14 @@ from steepest.objectives.target import target_of
 from steepest.optim.selection import freeze
 from steepest.prediction.model import TrainedModel
 from steepest.prediction.sameness import check_reference
+from steepest.procedures.procedure import Stage, make_procedure
 from steepest.recipe import Precision, load_tree, validate_experiment
 from steepest.recipe.factors import NOTHING
 from steepest.record.schema import Record
 from steepest.record.store import Folder
 from steepest.rng import stream
 from steepest.sweep.defaults import class_weights
+from steepest.train.masks import masks_of_zeros
 from steepest.train.problem import SupervisedProblem, wide
 
 
@@ -42,7 +44,7 @@ class StoredRun:
         model: its network with the best-validation weights, in evaluation mode, and what is known of it.
         seed: the run seed.
         dataset: what it was trained on, in the bits of its weights.
-        problem: the network with its training loss, without penalties.
+        problem: the network with its training loss on labels, without penalties; with what pruning holds at zero.
         split_seed: of the comparison.
         loss_code: the identity of the training loss's code where that is the user's own.
     """
@@ -85,6 +87,21 @@ class StoredRun:
     def buffers(self) -> dict[str, Tensor]:
         """The buffers by name, such as batch norm's running statistics."""
         return {name: each.detach() for name, each in self.net.named_buffers()}
+
+    @property
+    def masks(self) -> Mapping[str, Tensor]:
+        """What a pruned run held at zero, by parameter: 1 where a number stays; nothing of any other run."""
+        return self.problem.masks
+
+    @property
+    def pruned(self) -> int:
+        """How many numbers are held at zero."""
+        return sum(int((each == 0).sum()) for each in self.masks.values())
+
+    @cached_property
+    def taught(self) -> bool:
+        """Whether it learnt of a teacher, whose part of the loss is left out."""
+        return any(each.taught for each in _stages(self.model))
 
     @cached_property
     def record(self) -> Record | None:
@@ -157,6 +174,7 @@ def open_run(
     frozen = factors.get("freeze", NOTHING)
     freeze(net, "" if frozen == NOTHING else frozen)
     target = target_of(data)
+    pruned = any(each.prune for each in _stages(loaded))
     objective, loss_code = training_loss(factors.get("loss", ""), loss, found.folder)
     problem = SupervisedProblem(
         net.eval(),
@@ -166,6 +184,7 @@ def open_run(
         precision,
         target=target,
     )
+    problem.masks = masks_of_zeros(net) if pruned else {}
     trained_with = int(loaded.about.trained.get("seed", 0))
     split_seed = experiment.data.split_seed
     return StoredRun(found.folder, loaded, trained_with, data, problem, split_seed, loss_code)
@@ -197,6 +216,12 @@ def training_loss(known: str, given: str | None, folder: Path) -> tuple[str, str
     settings = [grammar.parse(each).options for each in (known, loss_text(given))]
     check_reference(code, Folder(folder), "loss", known, same=settings[0] == settings[1])
     return given, code.digest
+
+
+def _stages(model: TrainedModel) -> tuple[Stage, ...]:
+    """Return the stages of a network's procedure; none of a procedure of the user's own, which is not run unasked."""
+    text = str((model.about.trained.get("factors") or {}).get("procedure", ""))
+    return () if not text or grammar.parse(text).is_reference else make_procedure(text).stages
 
 
 def _of_seed(folder: Path, kept: TrainedModel, seed: int) -> TrainedModel:

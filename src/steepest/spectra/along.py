@@ -20,6 +20,7 @@ from steepest.paths.kept import KeptPath
 from steepest.paths.movement import turn_cosines
 from steepest.spectra.noise import NoiseScale, batch_gradients, noise_scale
 from steepest.train.sharpness import curvature_of
+from steepest.wording import counted
 
 ROWS = 1_024
 """Rows that the spectrum is of, unless another number is asked for."""
@@ -78,6 +79,8 @@ class PathSpectrum:
         rows, of: how many training rows of how many.
         formula: of the threshold.
         without: why there is none.
+        taught: whether the run learnt of a teacher.
+        pruned: how many weights pruning held at zero.
     """
 
     title: str
@@ -86,6 +89,8 @@ class PathSpectrum:
     of: int
     formula: str
     without: str
+    taught: bool = False
+    pruned: int = 0
 
     @property
     def sentence(self) -> str:
@@ -112,6 +117,11 @@ class PathSpectrum:
         said = [
             f"Curvature of the training loss without penalties, on {rows} training rows; in evaluation mode."
         ]
+        if self.taught:
+            said.append("The teacher's part of the loss is left out, so it is that of the labels alone.")
+        if self.pruned:
+            held = counted(self.pruned, "pruned weight")
+            said.append(f"The directions of {held} count, too, in which training could not go.")
         if self.without:
             said.append(f"No threshold: {self.without}.")
         hidden = [each.step for each in self.points if math.isinf(each.noise.value)]
@@ -198,7 +208,9 @@ def make_spectrum(
         found.append(_measured(run, part, step, bounds.get(place), turns[place], place in dense))
         advance(1)
     formula = next((each.formula for each in bounds.values()), "")
-    return PathSpectrum(run.title, tuple(found), len(part), len(whole), formula, without)
+    return PathSpectrum(
+        run.title, tuple(found), len(part), len(whole), formula, without, run.taught, run.pruned
+    )
 
 
 def _measured(

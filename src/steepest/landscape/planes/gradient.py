@@ -8,7 +8,7 @@ import torch
 
 from steepest.data.dataset import Part
 from steepest.errors import ModelError
-from steepest.landscape.choosing import PlaneChoice, random_filters
+from steepest.landscape.choosing import PlaneChoice, masked, random_filters
 from steepest.landscape.losses import batches_of
 from steepest.landscape.plane import Plane, flat
 from steepest.landscape.stored import StoredRun
@@ -38,7 +38,7 @@ class GradientPlane(PlaneChoice):
             found = torch.autograd.grad(loss, [*weights.values()], materialize_grads=True)
             for whole, each in zip(total.values(), found, strict=True):
                 whole += share * each
-        gradient = flat(total)
+        gradient = flat(masked(total, run.masks))
         length = gradient.norm()
         if not length.isfinite() or not length:
             raise ModelError(

@@ -72,6 +72,8 @@ class ParameterPlane(PlaneChoice):
                 f"{text!r} is no place in {name!r}, which has the shape {list(shape)}",
                 hint=f"give one, such as {name}[{', '.join('0' for _ in shape)}].",
             )
+        if name in run.masks and not run.masks[name][place]:
+            raise OptionError(f"{text} was pruned and held at zero in training", hint="name another place.")
         direction = {each: torch.zeros_like(value) for each, value in weights.items()}
         direction[name][place] = 1.0
         return torch.cat([each.flatten() for each in direction.values()])
