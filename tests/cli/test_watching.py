@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from steepest.cli import app
+from steepest.recipe import load_tree
 
 SHORT = ["--model", "linear", "--epochs", "2", "--learning-rates", "0.01", "--baseline", "none", "--compile", "off",
          "--workers", "1", "--seeds", "2", "--yes"]  # fmt: skip
@@ -122,7 +123,9 @@ def test_what_was_watched_in_some_runs_only_is_told(tmp_path: Path) -> None:
     short = SHORT[:place] + SHORT[place + 2 :]
     begin = ["compare", table, "--target", "class", "-o", "adam", "--out", str(out), *short]
     _run(*begin, "--seeds", "2", "--watch", "norms")
-    _run(*begin, "--seeds", "4", "--watch", "gap")
+    said = " ".join(_run(*begin, "--seeds", "4", "--watch", "gap").split())
+    assert "--watch gap has no effect on finished runs, but on those to come" in said
+    assert load_tree(out / "experiment.toml")["protocol"]["watch"] == ["gap"]
     found = json.loads((out / "results.json").read_text())["watching"]
     (arm,) = found["arms"]
     means = {key: each["mean"] for key, each in arm["reported"].items()}
@@ -135,3 +138,19 @@ def test_what_was_watched_in_some_runs_only_is_told(tmp_path: Path) -> None:
     said = " ".join(found["absent"])
     assert "2 of 4 runs; the others were made without watching it" in said
     assert "gap" in said
+
+
+def test_what_finished_runs_did_not_record_is_not_claimed_by_their_folder(steepest, churn_csv, tmp_path):
+    text = ["compare", str(churn_csv), "--target", "churned", "-o", "sgd(lr=0.1)", "--epochs", "1", "--seeds", "1",
+            "--model", "linear", "--compile", "off", "--baseline", "none", "--out", str(tmp_path / "run")]  # fmt: skip
+    assert steepest(*text, "--watch", "gap").status == 0
+    found = steepest(*text, "--watch", "sharpness", "--keep-path", "8")
+    assert found.status == 0
+    said = " ".join((found.out + found.err).split())
+    assert "warning: --watch sharpness and --keep-path 8 have no effect on finished runs;" in said
+    stored = load_tree(tmp_path / "run" / "experiment.toml")["protocol"]
+    assert stored["watch"] == ["gap"]
+    assert not stored.get("keep_path")
+    found = steepest(*text)
+    assert "no effect" not in found.out + found.err
+    assert load_tree(tmp_path / "run" / "experiment.toml")["protocol"]["watch"] == ["gap"]

@@ -44,6 +44,7 @@ from steepest.experiment.growing import joined
 from steepest.experiment.moved import paths_of
 from steepest.experiment.pictures import pictures_of
 from steepest.experiment.rated import rated_by
+from steepest.experiment.recorded import as_recorded, to_be_recorded
 from steepest.experiment.settings import Settings, decide
 from steepest.experiment.sizes import sizes_of
 from steepest.experiment.tuning_rows import with_tuning_rows
@@ -70,6 +71,7 @@ from steepest.sweep.complete import complete as carry_out
 from steepest.sweep.crew import Crew
 from steepest.sweep.deadline import Deadline, largest_part
 from steepest.sweep.estimate import at_a_time, plan_seconds
+from steepest.sweep.expected import expected_runs
 from steepest.sweep.machine import cores, with_room
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import Setup, chosen_rules, finals, refits, taking_part
@@ -161,7 +163,7 @@ def _carry_out(
     check_minutes(settings)
     if not yes:
         check_number(settings, folder.history())
-    _write_experiment(folder, experiment, settings)
+    _write_experiment(folder, as_recorded(folder, experiment), settings)
     folder.begin(settings.dataset.fingerprint, settings.dataset.name)
     for of, code in settings.codes:
         folder.keep_code(of, code.name, code.digest, code.sources)
@@ -267,7 +269,7 @@ def _decided(
         fits.on_test_sets()
     settings = settle(settings, runner, started, lambda: fits.expected() / max(crew.most, 1))
     length, protocol = settings.length, experiment.protocol
-    _write_experiment(folder, experiment, settings)
+    _write_experiment(folder, as_recorded(folder, experiment), settings)
     for line in steps_text(settings.plan.cells, settings.arms):
         observer.say(line)
     setup = settings.setup(length)
@@ -284,6 +286,8 @@ def _decided(
     if short := too_short(setup, protocol, settings.plan, fits.seconds()):
         observer.say(f"warning: {short_text(short, Subject(setup.differing or ('optimizer',)).topics)}")
     history, besides = folder.history(), fits.expected()
+    coming = any(each.phase == "final" for each in expected_runs(setup, history))
+    _write_experiment(folder, to_be_recorded(folder, experiment, coming, observer), settings)
     left = plan_seconds(setup, settings.plan.cells, history, besides)
     how_long = f"{about(settings)} {duration(left)}" if left else "nothing left to run"
     together = at_a_time(setup, settings.plan.cells, history, experiment.execution.workers, besides)

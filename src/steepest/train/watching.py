@@ -92,8 +92,7 @@ class Watcher:
         The sample is drawn without replacement by the run seed, so that all arms have the same rows where they are
         trained on the same.
         """
-        asked = tuple(what)
-        wanted = tuple(dict.fromkeys([*(WATCHED if "all" in asked else ()), *asked]))
+        wanted = expanded(what)
         if not wanted:
             return None
         most = min(len(training), SAMPLE_ROWS)
@@ -231,6 +230,18 @@ class Watcher:
             if gradients[name] is not None:
                 gradients[name] = gradients[name].masked_fill(rows_of_padding[:, None], 0.0)
         return [math.nan if each is None else norms([each])[1] for each in gradients.values()]
+
+
+def expanded(what: Iterable[str]) -> tuple[str, ...]:
+    """Return what is watched, each once, with what ``all`` stands for in its place.
+
+    Example:
+        >>> expanded(["sharpness", "all"])
+        ('gap', 'norms', 'gradients', 'sharpness')
+    """
+    asked = tuple(what)
+    found = dict.fromkeys([*(WATCHED if "all" in asked else ()), *asked])
+    return tuple(each for each in found if each != "all")
 
 
 def _without_numbers(values: Any) -> bool:
