@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from steepest.recommending.lists import recommend, similar
     from steepest.showing import show
     from steepest.sklearn import SteepestClassifier, SteepestRegressor
+    from steepest.spectra.along import make_spectrum as spectrum
     from steepest.studies.base.making import study
     from steepest.sweep.contestants import tune
     from steepest.sweep.space import Range
@@ -73,6 +74,7 @@ _PUBLIC = {
     "rule": "steepest.optim:make_rule",
     "show": "steepest.showing:show",
     "similar": "steepest.recommending.lists:similar",
+    "spectrum": "steepest.spectra.along:make_spectrum",
     "study": "steepest.studies.base.making:study",
     "trace": "steepest.tracing.table:trace",
     "tune": "steepest.sweep.contestants:tune",
@@ -109,6 +111,7 @@ __all__ = [
     "rule",
     "show",
     "similar",
+    "spectrum",
     "study",
     "trace",
     "tune",

@@ -97,6 +97,7 @@ def test_the_published_surfaces(curve, line):
     [
         ({"points": 2}, "points=2"),
         ({"span": -1.0}, "span=.-1"),
+        ({"span": 0.0}, "span=0 is"),
         ({"statistics": "batch"}, "no 'batch' statistics"),
         ({"plane": "filter", "to_arm": "sgd(lr=0.1)"}, "no effect on a line"),
         ({"rows": 0}, "a sample of 0 rows"),

@@ -13,6 +13,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+import steepest as st
 from steepest.cli import app
 from steepest.curvature import matrix
 from steepest.errors import ModelError, OptionError
@@ -259,3 +260,21 @@ def test_without_a_path_it_says_how_to_keep_one(folder: Path, tmp_path: Path) ->
     with pytest.raises(ModelError, match="no path was kept"):
         make_spectrum(tmp_path / "run")
     assert 'id="moved"' not in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("points", [0, -3])
+def test_fewer_points_than_one_are_refused(folder: Path, points: int) -> None:
+    with pytest.raises(OptionError, match="is no number of kept points"):
+        st.spectrum(folder, points=points)
+
+
+def test_the_paths_of_folds_are_said_to_be_of_networks_that_are_not_kept(
+    folder: Path, tmp_path: Path
+) -> None:
+    _run(
+        "compare", str(folder.parent / "table.csv"), "-o", "sgd(lr=0.1)", "--model", "linear", "--split", "folds:2",
+        "--keep-path", "2", "--out", str(tmp_path / "run"), *OPTIONS,
+    )  # fmt: skip
+    assert len(list((tmp_path / "run" / "checkpoints").glob("path-*"))) == 2
+    with pytest.raises(ModelError, match="the paths are those of the folds"):
+        make_spectrum(tmp_path / "run")

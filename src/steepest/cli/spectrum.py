@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from steepest.cli.output import console, line, open_page
+from steepest.spectra import ROWS
 
 
 def spectrum(
@@ -20,7 +21,7 @@ def spectrum(
     ] = None,
     rows: Annotated[
         int, typer.Option(help="Training rows that it is of; of more, a sample by the split seed.", metavar="NUMBER")
-    ] = 1_024,
+    ] = ROWS,
     points: Annotated[
         int | None, typer.Option(help="Kept points at most, evenly spaced (default: all).", metavar="NUMBER")
     ] = None,

@@ -115,21 +115,22 @@ def make_landscape(
     (lines); Li, Xu, Taylor, Studer & Goldstein, Visualizing the Loss Landscape of Neural Nets, NeurIPS 2018 (planes).
     """
     forks.check()
-    _check(points, span, statistics)
+    line = to is not None or to_arm is not None or to_seed is not None
+    _check(points, span, statistics, line=line)
     with contextlib.ExitStack() as stack:
         watching = observer or stack.enter_context(ProgressObserver())
         watching.stage("reading")
         run = open_run(folder, arm=arm, seed=seed, model=model, source=source, loss=loss)
         whole = run.rows(part)
         sample = run.rows(part, rows)
-        if to is None and to_arm is None and to_seed is None:
+        if not line:
             wanted = default_plane(run) if plane is None else plane
             choice = None if isinstance(wanted, Plane) else make_plane(wanted)
             chosen = wanted if isinstance(wanted, Plane) else None
             if choice is not None:
                 chosen = choice.choose(run, sample, direction_seed)
             assert chosen is not None
-            reach = span or (choice.span if choice is not None else 1.0)
+            reach = span if span is not None else choice.span if choice is not None else 1.0
             alphas = np.linspace(-reach, reach, points)
             betas = np.zeros(1) if chosen.is_line else alphas
         else:
@@ -170,11 +171,11 @@ def _moves_pruned(run: StoredRun, plane: Plane) -> bool:
     )
 
 
-def _check(points: int, span: float | None, statistics: str | None) -> None:
+def _check(points: int, span: float | None, statistics: str | None, *, line: bool) -> None:
     """Refuse what can be seen to be wrong before anything is read."""
     if not 3 <= points <= MOST:
         raise OptionError(f"--points {points} is no side of a slice", hint=f"give 3 to {MOST:,}.")
-    if span is not None and not 0 <= span < np.inf:
+    if span is not None and not (0 < span < np.inf or (line and not span)):
         raise OptionError(f"--span {span:g} is no distance", hint="give a positive number.")
     if statistics is not None and statistics not in STATISTICS:
         raise OptionError(

@@ -166,11 +166,13 @@ def arms_of(optimizers: Iterable[str], rates: Sequence[float]) -> list[str]:
     Example:
         >>> arms_of(["sgd", "adam"], [0.1, 0.01])
         ['sgd(lr=0.1)', 'sgd(lr=0.01)', 'adam(lr=0.1)', 'adam(lr=0.01)']
+        >>> arms_of(["sgd"], [0.12345678])
+        ['sgd(lr=0.12345678)']
     """
     chosen = [registered(each) for each in optimizers]
     if not chosen:
         raise OptionError("no optimizer is chosen", hint="choose at least one.")
-    return [f"{name}(lr={rate:g})" for name in chosen for rate in rates] or chosen
+    return [f"{name}(lr={float(rate)!r})" for name in chosen for rate in rates] or chosen
 
 
 def run_name(text: str) -> str:

@@ -13,17 +13,16 @@ from numpy.typing import NDArray
 
 from steepest.curvature import Density, spectral_density, top_eigenvalues, trace
 from steepest.data.dataset import Part
+from steepest.errors import OptionError
 from steepest.landscape.planes.pca import kept_paths
 from steepest.landscape.stored import StoredRun, open_run
 from steepest.optim.stability import Stability
 from steepest.paths.kept import KeptPath
 from steepest.paths.movement import turn_cosines
+from steepest.spectra import ROWS
 from steepest.spectra.noise import NoiseScale, batch_gradients, noise_scale
 from steepest.train.sharpness import curvature_of
 from steepest.wording import counted
-
-ROWS = 1_024
-"""Rows that the spectrum is of, unless another number is asked for."""
 
 TOP = 3
 """Eigenvalues that are computed."""
@@ -179,17 +178,20 @@ def make_spectrum(
         folder: of a comparison whose final runs kept their paths.
         arm, seed: which run, as for :func:`steepest.landscape.stored.open_run`.
         rows: training rows that it is of; of more, a sample by the split seed.
-        points: kept points at most, evenly spaced; None for all.
+        points: kept points at most, at least 1, evenly spaced; None for all.
         densities: steps at which the density is estimated too, at the nearest kept points, which are added to those.
         advance: is told of every point.
         own: the user's own ``model``, ``source`` and ``loss``, again.
 
     Raises:
-        FolderError, ModelError, OptionError: as for ``open_run``; or the run kept no path, or not exactly.
+        FolderError, ModelError, OptionError: as for ``open_run``; or the run kept no path, or not exactly; or there are
+            fewer points than 1.
 
     Source: Ghorbani, Krishnan & Xiao, ICML 2019 (densities); Cohen et al., ICLR 2021 (thresholds); McCandlish et al.,
     2018 (noise scale).
     """
+    if points is not None and points < 1:
+        raise OptionError(f"--points {points} is no number of kept points", hint="give at least 1.")
     run = open_run(folder, arm=arm, seed=seed, **own)
     [path] = kept_paths(run).values()
     part, whole = run.rows("train", rows), run.rows("train")
@@ -263,6 +265,4 @@ def _bounds(path: KeptPath) -> tuple[dict[int, Stability], str]:
 
 def _even(count: int, wanted: int) -> list[int]:
     """Return evenly spaced places among ``count``, the ends included."""
-    if wanted <= 0:
-        return []
     return sorted({round(each) for each in np.linspace(0, count - 1, min(wanted, count))})

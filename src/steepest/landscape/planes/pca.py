@@ -111,6 +111,12 @@ def kept_paths(run: StoredRun, arms: str = "") -> dict[str, KeptPath]:
     """
     folder = Folder(run.folder)
     own = read_path(folder, RunKey(name=run.arm, recipe=run.recipe, seed=run.seed, phase="final"))
+    if own is None and run.record is not None and run.record.key.phase == "refit":
+        raise ModelError(
+            f"no path was kept of {run.title}: it is the network that was trained on the rows of all folds, and the "
+            "paths are those of the folds, whose networks are not kept",
+            hint="compare again with --keep-path 50, without --split folds and with another --out.",
+        )
     if own is None:
         raise ModelError(
             f"no path was kept of {run.title}",
