@@ -217,6 +217,16 @@ def test_day_and_month_are_not_guessed() -> None:
     same(learned(ALL["ISO day"]), table(ALL["day-first day"]), table(DAYS))
 
 
+@pytest.mark.parametrize("form", ["%Y/%m/%d", "%Y-%m-%d", "%Y.%m.%d"])
+def test_after_the_year_comes_the_month(form: str) -> None:
+    few = DAYS.filter(DAYS.dt.day() <= 12)
+    frame = pl.DataFrame({"when": written(form, few), "x": [0.0] * len(few)})
+    for trained in ("days", "midnights", "day-first day"):
+        same(trained_on(trained), frame, frame.with_columns(few))
+    notes = read_table(table(written(form, DAYS.dt.truncate("1mo"))), target="y").dataset().notes
+    assert not any("apart" in each.text for each in notes)
+
+
 def test_training_dates_that_could_be_either_are_said() -> None:
     few = pl.Series("when", [f"0{i % 9 + 1}/0{i % 7 + 1}/2024" for i in range(N)])
     notes = read_table(table(few), target="y").dataset().notes

@@ -178,6 +178,7 @@ ODD = {
     "nothing says which is the month": Odd(
         "iso", lambda value, i: f"{i % 12 + 1:02}/{i % 11 + 1:02}/2019", "as month/day or as day/month"
     ),
+    "the year before what may be either": Odd("iso", lambda value, i: f"2019/{i % 12 + 1:02}/{i % 11 + 1:02}"),
     "another offset": Odd("at", lambda value, i: value.replace("+02:00", "-05:30")),
     "several offsets": Odd("at", lambda value, i: value.replace("+02:00", f"+{i % 3:02}00")),
     "in UTC": Odd("at", lambda value, i: value.replace("+02:00", "Z")),

@@ -99,10 +99,15 @@ def _readable(values: pl.Series, form: str) -> int:
 def other_order(values: pl.Series, form: str) -> str | None:
     """Return the format with day and month exchanged, if it reads as many texts; then the order is ambiguous.
 
+    A format that begins with the year is not ambiguous: the month follows it.
+
     Example:
         >>> other_order(pl.Series(["01/02/2018", "03/04/2018"]), "%m/%d/%Y")
         '%d/%m/%Y'
+        >>> other_order(pl.Series(["1970/01/02"]), "%Y/%m/%d")
     """
+    if form.startswith("%Y"):
+        return None
     if _MONTH_FIRST in form:
         other = form.replace(_MONTH_FIRST, _DAY_FIRST)
     elif _DAY_FIRST in form:

@@ -31,21 +31,15 @@ def unbeaten(case: HeadlineCase, constant: Row, *, so: bool) -> list[str]:
     known = _ranks(case, constant)
     by = f" by {case.metric.title}" if known else ""
     ahead = found is not None and found.mean != 0 and (found.mean > 0) == case.metric.higher_is_better
-    if (
-        found is not None
-        and ahead
-        and found.n < ENOUGH_SEEDS
-        and found.over != "rows"
-        and not found.only_uncorrected
-    ):
+    after = corrected([found]) if found else ""
+    if found is not None and ahead and found.n < ENOUGH_SEEDS and found.over != "rows":
         so_far = f", so{by} {nothing} yet" if so and case.rivals else ""
         seeds = counted(found.n, "seed")
         return [
-            f"{seeds} cannot tell whether a network beats the {name} ({value}){so_far}: try more --seeds.",
+            f"{seeds} cannot tell{after} whether a network beats the {name} ({value}){so_far}: try more --seeds.",
             *known,
         ]
     none, is_better = ("No network", "beats") if case.rivals else ("The network", "does not beat")
-    after = corrected([found]) if found else ""
     why = f", so{by} {nothing}" if so and case.rivals else ""
     return [f"{none} {is_better} the {name} ({value}) by a detectable difference{after}{why}.", *known]
 

@@ -76,7 +76,9 @@ def _best(texts: Sequence[str], forms: Sequence[str], share: float) -> str | Non
 
 
 def _other_order(texts: Sequence[str], form: str) -> str | None:
-    """Return the format with day and month exchanged, if it reads as many texts."""
+    """Return the format with day and month exchanged, if it reads as many texts; after the year comes the month."""
+    if form.startswith("%Y"):
+        return None
     for one, other in (_ORDERS, _ORDERS[::-1]):
         if one in form:
             exchanged = form.replace(one, other)
