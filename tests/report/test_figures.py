@@ -14,13 +14,14 @@ import pytest
 
 from steepest.compare.differences import standings
 from steepest.compare.estimates import Difference, Estimate
+from steepest.compare.limits import NO_LIMITS, Limits, Short, restricted
 from steepest.compare.result import Comparison, Effect, Metric, Row
 from steepest.record.schema import ReliabilityBins
-from steepest.report import contrasts, figures, results, theme, view
+from steepest.report import contrasts, figures, main_effects, results, theme, view
 from steepest.report.digits import from_winner
 from steepest.report.html import render_html
 from steepest.report.watched import joined
-from tests.report.example import EXAMPLES, LOG_LOSS, SCORES, crimes, nasty
+from tests.report.example import EXAMPLES, LOG_LOSS, SCORES, arms, crimes, nasty
 
 DRAW: dict[str, Callable[[Comparison], figures.Figure]] = {
     "curves by step": lambda each: figures.curves(each, "step"),
@@ -332,6 +333,30 @@ def test_a_bar_says_whether_its_difference_is_detectable() -> None:
     ]
     assert render_html(result).count('<i class="faint"') == 2
     assert render_html(result).count('<i class="spread"') == 1
+
+
+def test_nothing_is_solid_that_runs_are_too_short_to_show() -> None:
+    effects = [
+        Effect(name="optimizer", size=11.3, text="adam instead of sgd", detected=True),
+        Effect(name="network", size=3.0, text="adam instead of mean", detected=True),
+        Effect(name="seed", size=0.2, text="5 seeds"),
+    ]
+    short = Limits(short=Short(steps=20, epochs=0.1))
+    _, found = view.bars(crimes().model_copy(update={"effects": restricted(effects, short)}))
+    assert [(bar.faint, bar.text) for bar in found] == [
+        (True, "adam instead of sgd: cannot be established (the runs are too short)"),
+        (False, "adam instead of mean"),
+        (False, "5 seeds"),
+    ]
+    assert restricted(effects, NO_LIMITS) == effects
+    doubted = restricted(effects, short)
+    panel = main_effects.panel(arms().model_copy(update={"effects": doubted}))
+    assert panel is not None
+    assert not any(each.detectable for each in panel.factors)
+    crossed = main_effects.panel(arms(interacting=True).model_copy(update={"effects": doubted}))
+    assert crossed is not None
+    assert crossed.plot is None
+    assert crossed.interaction.endswith("; cannot be established (the runs are too short).")
 
 
 def test_all_bars_begin_at_the_same_line() -> None:

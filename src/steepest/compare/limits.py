@@ -10,6 +10,7 @@ from steepest.compare.assemble import GOOD_RANGE
 from steepest.compare.estimates import Difference
 from steepest.compare.evidence import Evidence
 from steepest.compare.intervals import paired_t
+from steepest.compare.result import SPREADS, TOO_SHORT, Effect
 from steepest.evaluate.metrics import metric_info
 from steepest.recipe import ExecutionPlan, Protocol
 from steepest.record.schema import Record
@@ -87,6 +88,24 @@ def limits(
         unbeaten=_unbeaten(evidence, outer),
         mistuned=[arm.title for arm in evidence.setup.arms if mistuned(evidence, arm)],
     )
+
+
+def restricted(effects: Sequence[Effect], bounds: Limits) -> list[Effect]:
+    """Return effects of which none is detectable that runs are too short to show.
+
+    What a network is worth beside a baseline, and the spread of seeds, stay: they are measured whatever the length is.
+
+    Example:
+        >>> short = Limits(short=Short(steps=20, epochs=0.1))
+        >>> [found] = restricted([Effect(name="optimizer", size=1.0, text="adam", detected=True)], short)
+        >>> found.detected, found.reason
+        (None, 'the runs are too short')
+    """
+    if bounds.short is None:
+        return list(effects)
+    kept = ("network", *SPREADS)
+    doubted = {"detected": None, "reason": TOO_SHORT}
+    return [each if each.name in kept else each.model_copy(update=doubted) for each in effects]
 
 
 def too_short(setup: Setup, protocol: Protocol, plan: ExecutionPlan, before: float) -> Short | None:

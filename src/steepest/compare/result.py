@@ -130,6 +130,10 @@ SPREADS = ("seed", "seed and test set")
 """The effects that are no difference between two decisions."""
 
 
+TOO_SHORT = "the runs are too short"
+"""Why nothing is said of what was compared, whatever its difference is."""
+
+
 class Effect(Frozen):
     """How much one decision was worth, in units of the metric; larger is better, below zero the other is better.
 

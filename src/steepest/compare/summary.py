@@ -26,7 +26,7 @@ from steepest.compare.differences import between, standings
 from steepest.compare.estimates import Difference
 from steepest.compare.evidence import Control, Evidence, against_controls, compared, main_effects
 from steepest.compare.fits import Fits, Optimum
-from steepest.compare.limits import TUNING_FAILED, Limits, limits
+from steepest.compare.limits import TUNING_FAILED, Limits, limits, restricted
 from steepest.compare.moved import ArmPath
 from steepest.compare.rated import RatedComparison
 from steepest.compare.recommended import recommended
@@ -180,7 +180,7 @@ def summarize(
         differences=[each for name in rivals for each in (*rivals[name], *against[name])],
         pairs=[*pairs, *outer],
         standings=standings(names, metric.name, pairs, outer),
-        effects=effects(evidence, rivals[metric.name], against[metric.name], controls),
+        effects=restricted(effects(evidence, rivals[metric.name], against[metric.name], controls), bounds),
         curves=[band(evidence, arm) for arm in arms],
         rates=[rate_curve(evidence, arm) for arm in arms if arm.tuned],
         classes=classes,

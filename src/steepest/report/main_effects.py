@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from steepest.compare.effects import Factorial, Interaction, MainEffect
-from steepest.compare.result import Comparison, Metric
+from steepest.compare.result import TOO_SHORT, Comparison, Metric
 from steepest.report import format as show
 from steepest.report.claims import corrected, evidence
 from steepest.report.digits import Digits, digits_of
@@ -103,14 +103,17 @@ def panel(comparison: Comparison) -> Panel | None:
     low, high = (min(placed), max(placed)) if placed else (0.0, 1.0)
     axis = padded(low, high, (high - low) * 0.06 or abs(high) * 0.05 or 1.0, limits_of(metric))
     largest = found.largest
+    short = any(each.reason == TOO_SHORT for each in comparison.effects)
     return Panel(
         title=metric.title + (", %" if metric.percent else ""),
         better="right" if metric.higher_is_better else "left",
-        factors=[_factor(each, axis, written, metric) for each in found.effects],
+        factors=[_factor(each, axis, written, metric, short=short) for each in found.effects],
         ticks=labelled(axis, written.scale),
-        interaction="" if largest is None else interaction_text(largest, written),
+        interaction="" if largest is None else interaction_text(largest, written, short=short),
         caption=caption(comparison, found),
-        plot=_plot(comparison, largest, metric) if largest is not None and largest.told_apart else None,
+        plot=_plot(comparison, largest, metric)
+        if largest is not None and largest.told_apart and not short
+        else None,
     )
 
 
@@ -121,12 +124,17 @@ def labelled(axis: ValueAxis, scale: float) -> list[tuple[str, float]]:
     return [(show.number(value * scale, decimals), at) for value, at in ticks]
 
 
-def _factor(effect: MainEffect, axis: ValueAxis, written: Digits, metric: Metric) -> FactorLines:
+def _factor(
+    effect: MainEffect, axis: ValueAxis, written: Digits, metric: Metric, *, short: bool
+) -> FactorLines:
     dots: list[LevelDot] = []
     for each in effect.levels:
         low, high = (axis.at(end) for end in ends_of(each, metric) or ()) if each.ends else (None, None)
         dots.append(LevelDot(each.level, written.value(each), axis.at(each.mean), low, high))
-    return FactorLines(title_of(effect.factor), dots, effect_text(effect, written), effect.told_apart)
+    verdict, detectable = effect_text(effect, written), effect.told_apart
+    if short and detectable:
+        verdict, detectable = f"{verdict}; cannot be established ({TOO_SHORT})", False
+    return FactorLines(title_of(effect.factor), dots, verdict, detectable)
 
 
 def effect_text(effect: MainEffect, written: Digits) -> str:
@@ -143,13 +151,15 @@ def effect_text(effect: MainEffect, written: Digits) -> str:
     return f"{better}{more}"
 
 
-def interaction_text(found: Interaction, written: Digits) -> str:
+def interaction_text(found: Interaction, written: Digits, *, short: bool = False) -> str:
     """Return the largest interaction in words."""
     (a, b), (c, d) = found.first, found.second
     gap = written.text(found.difference, sign=True)
     what = " × ".join(map(title_of, found.factors))
     if found.difference.ends is None:
         verdict = f"no interval: {found.difference.reason or 'one run each'}"
+    elif short:
+        verdict = f"cannot be established ({TOO_SHORT})"
     else:
         verdict = (
             "detectable"
