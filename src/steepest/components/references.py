@@ -334,7 +334,7 @@ def not_unasked(fact: str, option: str, again: str, python: str | None = None) -
         Traceback (most recent call last):
         ...
         steepest.errors.ModelError: the loss 'mine.py:Focal' is your own code, which is not run unasked
-        Hint: give it again, if you trust it: --loss 'mine.py:Focal'.
+        Hint: give it again, if you trust it: loss='mine.py:Focal'.
     """
     return ModelError(
         f"{fact}, which is not run unasked",
