@@ -47,6 +47,7 @@ CASES = {
     "compare-optimizers": 3,
     "compression": 10,
     "covertype": 13,
+    "crimes": 6,
     "distillation": 6,
     "dropout": 5,
     "early-stopping": 5,
@@ -58,6 +59,7 @@ CASES = {
     "minibatch-time": 0,
     "mnist-benchmark": 3,
     "momentum": 0,
+    "movielens": 8,
     "optimizers": 8,
     "overparameterisation": 8,
     "penalties": 13,
@@ -79,7 +81,7 @@ def test_every_study_has_a_row():
     assert set(CASES) == set(registry.names())
 
 
-TABLES = {"covertype": "covertype"}
+TABLES = {"covertype": "covertype", "crimes": "crimes-2018", "movielens": "movielens-small-2016"}
 """Studies of a table of the catalog, which is slow to read where it is the published one."""
 
 

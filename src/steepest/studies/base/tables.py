@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from steepest.data.catalog import open_catalog
+from steepest.data.catalog import SOURCES, open_catalog
 from steepest.rng import stream
 from steepest.studies.base.data import StudyData, keep_file, place_of
 
@@ -55,7 +55,7 @@ def catalog_rows(name: str, rows: int | None = None) -> tuple[pl.DataFrame, Mapp
         >>> len(some), options["target"], everything
         (100, 'status', 40000)
     """
-    opened = open_catalog(name)
+    opened = open_catalog(name, SOURCES.load(name).kind)
     frame = opened.scan().collect()
     everything = len(frame)
     if rows is not None and rows < everything:
