@@ -72,7 +72,7 @@ ARMS = {
     SGD: "sgd(lr=0.01)",
     QUICKPROP: "quickprop(lr=0.01, max_growth=1.75)",
     NOTEBOOK: "hessian-free(lr=5e-3, damping=0.5, cg_iterations=3, decay=0.95, variant='notebook-2021')",
-    FREE: "hessian-free(damping=0.5, cg_iterations=3)",
+    FREE: "hessian-free(lr=1, damping=0.5, cg_iterations=3)",
     BARS: "delta-bar-delta(lr=1e-4, kappa=1e-4, phi=0.1, theta=0.9)",
     ADAM: "adam(lr=1e-3)",
 }
