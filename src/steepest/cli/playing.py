@@ -44,7 +44,7 @@ def play(
     """Open a live page in the browser: compare and watch, or predict what an optimizer does. Ctrl-C ends it.
 
     The page needs the token in the printed address, and offers data sets, tables of the working folder and registered
-    components: no other files, and no code. Needs steepest[play].
+    components: no other files, and no code. Needs the extra play.
     """
     if page not in PAGES:
         raise unknown_name("page", page, PAGES)
