@@ -9,18 +9,15 @@ from typing import Annotated
 import typer
 
 from steepest.cli.flags import completion
+from steepest.cli.networks import NetworkArm, NetworkSeed, OpenPage, OwnLoss, OwnModel, OwnSource
 from steepest.cli.output import line, open_page
 from steepest.landscape import POINTS, ROWS
 
 
 def landscape(
     folder: Annotated[Path, typer.Argument(help="Folder of a comparison, or of a network.", metavar="RUN")],
-    arm: Annotated[
-        str | None, typer.Option(help="Name, label or id of an arm, for its network.", metavar="NAME")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Run seed (default: that whose weights are kept).", metavar="NUMBER")
-    ] = None,
+    arm: NetworkArm = None,
+    seed: NetworkSeed = None,
     to: Annotated[
         Path | None, typer.Option(help="Another run: the loss on the line to it.", metavar="RUN")
     ] = None,
@@ -65,15 +62,9 @@ def landscape(
         ),
     ] = None,
     direction_seed: Annotated[int, typer.Option(help="Seed of random directions.", metavar="NUMBER")] = 0,
-    model: Annotated[
-        str | None, typer.Option(help="Your own model, if the comparison used one.", metavar="NAME")
-    ] = None,
-    own_source: Annotated[
-        str | None, typer.Option("--source", help="Your own source, if it opened the data.", metavar="NAME")
-    ] = None,
-    loss: Annotated[
-        str | None, typer.Option(help="Your own training loss, if the run had one.", metavar="NAME")
-    ] = None,
+    model: OwnModel = None,
+    own_source: OwnSource = None,
+    loss: OwnLoss = None,
     out: Annotated[
         list[Path] | None,
         typer.Option(
@@ -86,7 +77,7 @@ def landscape(
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", metavar="", help="Print only the result.")
     ] = False,
-    open_: Annotated[bool, typer.Option("--open", metavar="", help="Open the page in the browser.")] = False,
+    open_: OpenPage = False,
 ) -> None:  # fmt: skip
     """Draw the training loss around a run's weights, over a plane; or on the line between two runs.
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from steepest.cli.flags import completion
+from steepest.cli.networks import NetworkArm, OpenPage, OwnModel, OwnSource
 from steepest.cli.output import line, open_page
 
 
@@ -60,16 +61,9 @@ def map_(
     target: Annotated[
         str | None, typer.Option(help="Of data without a network: its target.", metavar="COLUMN")
     ] = None,
-    arm: Annotated[
-        str | None, typer.Option(help="Name, label or id of an arm, for its network.", metavar="NAME")
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Your own model, if the comparison used one.", metavar="NAME")
-    ] = None,
-    own_source: Annotated[
-        str | None,
-        typer.Option("--source", help="Your own source, if it opened the data.", metavar="NAME"),
-    ] = None,
+    arm: NetworkArm = None,
+    model: OwnModel = None,
+    own_source: OwnSource = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -78,9 +72,7 @@ def map_(
             metavar="FILE",
         ),
     ] = None,
-    open_: Annotated[
-        bool, typer.Option("--open", metavar="", help="Open the page in the browser.")
-    ] = False,
+    open_: OpenPage = False,
 ) -> None:  # fmt: skip
     """Map what a network has learned: activations of a layer, or vectors of categories, as points in the plane.
 

@@ -7,18 +7,15 @@ from typing import Annotated
 
 import typer
 
+from steepest.cli.networks import NetworkArm, NetworkSeed, OpenPage, OwnLoss, OwnModel, OwnSource
 from steepest.cli.output import console, line, open_page
 from steepest.spectra import ROWS
 
 
 def spectrum(
     folder: Annotated[Path, typer.Argument(help="Folder of a comparison.", metavar="RUN")],
-    arm: Annotated[
-        str | None, typer.Option(help="Name, label or id of an arm, for its network.", metavar="NAME")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Run seed (default: that whose weights are kept).", metavar="NUMBER")
-    ] = None,
+    arm: NetworkArm = None,
+    seed: NetworkSeed = None,
     rows: Annotated[
         int, typer.Option(help="Training rows that it is of; of more, a sample by the split seed.", metavar="NUMBER")
     ] = ROWS,
@@ -32,15 +29,9 @@ def spectrum(
             metavar="STEP", min=0,
         ),
     ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Your own model, if the comparison used one.", metavar="NAME")
-    ] = None,
-    own_source: Annotated[
-        str | None, typer.Option("--source", help="Your own source, if it opened the data.", metavar="NAME")
-    ] = None,
-    loss: Annotated[
-        str | None, typer.Option(help="Your own training loss, if the run had one.", metavar="NAME")
-    ] = None,
+    model: OwnModel = None,
+    own_source: OwnSource = None,
+    loss: OwnLoss = None,
     out: Annotated[
         list[Path] | None,
         typer.Option(
@@ -49,7 +40,7 @@ def spectrum(
             metavar="FILE",
         ),
     ] = None,
-    open_: Annotated[bool, typer.Option("--open", metavar="", help="Open the page in the browser.")] = False,
+    open_: OpenPage = False,
 ) -> None:  # fmt: skip
     """Show how curvature, gradient noise and the direction of steps change along the kept path of a run.
 

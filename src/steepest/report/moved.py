@@ -12,7 +12,7 @@ from steepest.compare.result import Comparison
 from steepest.report import theme
 from steepest.report.figures import Figure, framed, meta_of, safe
 from steepest.report.format import MINUS
-from steepest.report.watched import MOST_LAYERS, known, logarithmic
+from steepest.report.watched import MOST_LAYERS, known, layer_line, logarithmic, positive
 
 TITLES = {"turn": "turn angle", "distance": "distance from the start"}
 """The figures of all arms, in the order of their buttons."""
@@ -145,20 +145,8 @@ def _layers(path: ArmPath) -> Figure:
     """Return the movement of an arm's parameters by step, a line each."""
     traces: list[Figure] = []
     for slot, layer in enumerate(shown_layers(path.layers)):
-        x, y = known(path.step[1:], layer.ratio)
-        x, y = [a for a, b in zip(x, y, strict=True) if b > 0], [b for b in y if b > 0]
-        name = safe(layer.name)
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines" if len(x) > 1 else "markers",
-                "name": safe(layer.name, 22),
-                "x": x,
-                "y": y,
-                "line": {"color": theme.colour(slot), "width": 2, "dash": theme.dash(slot)},
-                "hovertemplate": f"<b>{name}</b> ({layer.size:,})<br>step %{{x:,}}: %{{y:.3~g}}<extra></extra>",
-            }
-        )
+        points = positive(*known(path.step[1:], layer.ratio))
+        traces.append(layer_line(slot, layer.name, layer.size, points, "step %{x:,}: %{y:.3~g}"))
     layout = framed("step", "share of the weights' norm", hovermode="closest")
     layout["xaxis"]["rangemode"] = "tozero"
     layout["yaxis"] |= logarithmic([value for each in traces for value in each["y"]])

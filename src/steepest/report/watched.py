@@ -266,6 +266,28 @@ def _by_epoch(comparison: Comparison, arms: Sequence[ArmWatched], names: Sequenc
     return {"data": traces, "layout": layout}
 
 
+def positive(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Return the points that a logarithmic axis can show."""
+    shown = [(a, b) for a, b in zip(x, y, strict=True) if b > 0]
+    return [a for a, _ in shown], [b for _, b in shown]
+
+
+def layer_line(
+    slot: int, name: str, size: int, points: tuple[Sequence[float], Sequence[float]], hover: str
+) -> Figure:
+    """Return the line of one layer; ``hover`` says what a point is."""
+    x, y = points
+    return {
+        "type": "scatter",
+        "mode": "lines" if len(x) > 1 else "markers",
+        "name": safe(name, 22),
+        "x": x,
+        "y": y,
+        "line": {"color": theme.colour(slot), "width": 2, "dash": theme.dash(slot)},
+        "hovertemplate": f"<b>{safe(name)}</b> ({size:,})<br>{hover}<extra></extra>",
+    }
+
+
 def logarithmic(values: Sequence[float]) -> Figure:
     """Return a logarithmic axis with ticks at powers of ten, and at 2 and 5 times these where there are few."""
     there = [each for each in values if each > 0 and finite(each)]
@@ -289,20 +311,9 @@ def _layers(arm: ArmWatched, key: str) -> Figure:
     for slot, place in enumerate(shown_layers(arm)):
         layer = arm.layers[place]
         x, y = known(arm.epoch, getattr(layer, key))
-        name = safe(layer.name)
         if key == "gradient":
-            x, y = [a for a, b in zip(x, y, strict=True) if b > 0], [b for b in y if b > 0]
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines" if len(x) > 1 else "markers",
-                "name": safe(layer.name, 22),
-                "x": x,
-                "y": y,
-                "line": {"color": theme.colour(slot), "width": 2, "dash": theme.dash(slot)},
-                "hovertemplate": f"<b>{name}</b> ({layer.size:,})<br>epoch %{{x:.3~g}}: %{{y:.5~g}}<extra></extra>",
-            }
-        )
+            x, y = positive(x, y)
+        traces.append(layer_line(slot, layer.name, layer.size, (x, y), "epoch %{x:.3~g}: %{y:.5~g}"))
     titles = {"l1": "L1 norm", "l2": "L2 norm", "gradient": "2-norm of the gradient"}
     layout = framed("epoch", titles[key], hovermode="closest")
     layout["xaxis"]["rangemode"] = "tozero"
