@@ -171,3 +171,9 @@ def test_odd_headers_are_headers(content: str, tmp_path: Path) -> None:
 def test_line_breaks_in_values_do_not_break_the_description(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text('c,y\n"one\ntwo",1\n' + '"one\ntwo",1\nthree,2\n' * 5)
     assert "one two 5" in repr(read_table(tmp_path / "t.csv").describe())
+
+
+def test_lines_of_a_table_inside_a_quoted_value_are_a_value(tmp_path: Path) -> None:
+    path = tmp_path / "notes.csv"
+    path.write_text('a,b\n1,"1,2\n3,4\n5,6"\n2,z\n')
+    assert read(path).frame.collect().height == 2

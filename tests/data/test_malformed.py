@@ -122,6 +122,14 @@ READING = [
     case("long row", text("r.csv", "a,b\n1,2\n1,2,3\n"), "line 3 of r.csv has 3 fields", "quote fields"),
     case("short row", text("r.csv", "a,b\n1,2\n5\n1,3\n"), "line 3 of r.csv has 1 field,", "cut off"),
     case("open quote", text("q.csv", 'a,b\n"x,1\ny,2\n' + "z,3\n" * 50), "q.csv", "quotation mark"),
+    case(
+        "stray quotes",
+        text(
+            "s.csv", "a,b,c\n" + '1,"y \\" odd",no\n' + "2,z,no\n" * 9 + '1,"y \\" odd",no\n' + "2,z,no\n" * 9
+        ),
+        "line 2 of s.csv has a quotation mark",
+        "twice",
+    ),
     case("cut gz", text("z.csv.gz", gzip.compress(GOOD.encode() * 100)[:200]), "z.csv.gz", "cut off"),
     case("no gz", text("z.csv.gz", GOOD), "z.csv.gz", "damaged"),
     case("bad zst", text("z.csv.zst", GOOD), "z.csv.zst", "damaged"),

@@ -76,6 +76,7 @@ def scan_text(
         frame = _with_points(_read(path, layout, reading), path, layout, reading)
     except pl.exceptions.ComputeError as error:
         raise _explained(error, path, layout) from error
+    _check_quotes(frame, path, layout)
     frame, blank = _rows(frame, path, layout)
     repeated = _headers(layout)
     headers = frame.filter(repeated).height if _all_texts(frame) else 0
@@ -407,6 +408,34 @@ def _lines(path: Path) -> pl.DataFrame:
         infer_schema=False,
         new_columns=["line"],
     ).fill_null("")
+
+
+def _check_quotes(frame: pl.DataFrame, path: Path, layout: Layout) -> None:
+    """Refuse a file where a stray quotation mark made one value of several rows.
+
+    The parser takes all up to the next mark for one value; the standard library's reads the rows apart.
+
+    Raises:
+        DataError: with the first line that has an odd number of marks.
+    """
+    broken = (
+        pl.col(name).str.contains("\n", literal=True)
+        for name, each in frame.schema.items()
+        if each == pl.String
+    )
+    if frame.width < 2 or not frame.select(pl.any_horizontal(False, *broken).any()).item():
+        return
+    lines = _lines(path)["line"]
+    parts = csv.reader((f"{line}\n" for line in lines), delimiter=layout.delimiter)
+    apart = sum(any(each.strip() for each in row) for row in parts) - layout.header
+    if apart <= frame.height:
+        return
+    first = next(iter((lines.str.count_matches('"', literal=True) % 2 == 1).arg_true()), 0)
+    raise DataError(
+        f"line {first + 1} of {path.name} has a quotation mark that takes {apart - frame.height} of {apart} rows "
+        f"into one value: {lines[first][:60]!r}",
+        hint='write a quotation mark inside a quoted value twice ("").',
+    )
 
 
 def _first_line_of_other_length(lines: pl.DataFrame, layout: Layout, *, longer: bool) -> tuple[int, int]:
