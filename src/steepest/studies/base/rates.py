@@ -103,7 +103,7 @@ def first_text(losses: Mapping[str, Sequence[float]]) -> str:
     """Return whose losses are lowest, and which others are not told apart from it, by paired intervals over seeds.
 
     Example:
-        >>> first_text({"a": [1.0, 1.1], "b": [1.1, 1.0], "c": [5.0, 5.1]})
+        >>> first_text({"a": [1.0, 1.1, 1.0], "b": [1.1, 1.0, 1.1], "c": [5.0, 5.1, 5.1]})
         'a (b not told apart)'
     """
     first, *others = sorted(losses, key=lambda name: sum(losses[name]))
