@@ -133,6 +133,32 @@ def test_what_lives_in_this_process_alone_is_made_here(tmp_path):
     ]
 
 
+def test_runs_that_a_callback_sees_by_run_are_made_in_all_processes(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import os\nimport steepest as st\n\n\n"
+        "class Watch(st.Callback):\n"
+        "    only_watches = by_run = True\n    seen = 0\n\n"
+        "    def at_evaluation(self, view):\n        self.seen += 1\n\n"
+        "    def at_end(self, view):\n"
+        "        view.log('evaluations', self.seen)\n        view.log('process', os.getpid())\n"
+    )
+    watching = Watching()
+    found: list[dict[tuple[str, int], dict[str, object]]] = []
+    processes: set[float] = set()
+    for workers in (1, 2):
+        out = tmp_path / str(workers)
+        compare(out, watching, workers=workers, callbacks=[f"{file}:Watch"])
+        found.append(dict(sorted(records(out).items())))
+        for each in found[-1].values():
+            logged = each["logged"]
+            assert isinstance(logged, dict)
+            processes.update(value for _, value in logged.pop("process", []))
+    assert repr(found[0]) == repr(found[1])  # one copy for each run, or some had counted the evaluations of others
+    assert len(processes) > 1
+    assert not [each for each in watching.said if each.startswith("workers")]
+
+
 def test_a_model_of_a_notebook_is_trained_here(tmp_path):
     def network(shape: st.Shape) -> torch.nn.Module:
         class Net(torch.nn.Module):

@@ -140,7 +140,7 @@ class TutorialNet(nn.Module):
 class LossAndRecall(Callback):
     """Logs the mean of the batches' losses of every epoch, and at the end the recall of each class on the test rows."""
 
-    only_watches = True
+    only_watches = by_run = True
 
     def __init__(self) -> None:
         self._sums: dict[Any, tuple[float, int]] = {}

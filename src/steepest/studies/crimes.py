@@ -91,7 +91,7 @@ METRICS = ("accuracy", "precision", "recall", "f1")
 class TrainingLoss(Callback):
     """Logs the loss on all training rows with the last weights, and the number of test rows."""
 
-    only_watches = True
+    only_watches = by_run = True
 
     def at_end(self, view: View) -> None:
         """Log both."""

@@ -63,7 +63,7 @@ LOSS, FIRST, SECOND = "absolute error", "intercept", "slope"
 class Descent(Callback):
     """Logs the mean absolute error on all points, and the first two coefficients, at steps that lie evenly in log."""
 
-    only_watches = True
+    only_watches = by_run = True
 
     def _log(self, view: View) -> None:
         rows = view.training_rows()

@@ -47,7 +47,7 @@ RULES: dict[str, tuple[str, Callable[[Sequence[float]], float]]] = {
 class EveryLoss(Callback):
     """Logs at every evaluation the losses and accuracies on training, validation and test rows."""
 
-    only_watches = True
+    only_watches = by_run = True
 
     def at_evaluation(self, view: View) -> None:
         """Log them."""

@@ -45,7 +45,7 @@ NEW_LOSS = "test loss"
 class Printed(Callback):
     """Logs the loss on test digits after the published batches of every epoch, or every one where there are few."""
 
-    only_watches = True
+    only_watches = by_run = True
 
     def at_batch(self, view: View) -> None:
         """Log it, if this is one of them."""

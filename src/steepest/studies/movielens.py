@@ -81,7 +81,7 @@ class LeftOn(EmbeddingNet):
 class ErrorByEpoch(Callback):
     """Logs the mean squared error on the test ratings at the end of every epoch."""
 
-    only_watches = True
+    only_watches = by_run = True
 
     def at_evaluation(self, view: View) -> None:
         """Log it, if an epoch ends here."""

@@ -264,8 +264,13 @@ class PlannedArm:
 
     @property
     def stays(self) -> bool:
-        """Whether its runs are made in this process one by one: their callbacks are here, or their length is a time."""
-        return bool(self.callbacks) or self.recipe.max_seconds is not None
+        """Whether its runs are made in this process one by one: its callbacks are here, or their length is a time."""
+        return self.is_seen_here or self.recipe.max_seconds is not None
+
+    @property
+    def is_seen_here(self) -> bool:
+        """Whether one of its callbacks sees all runs in this process."""
+        return any(not each.by_run for each in self.callbacks)
 
     @property
     def chain(self) -> tuple[PlannedArm, ...]:

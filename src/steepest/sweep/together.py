@@ -95,7 +95,7 @@ class Together:
 
     def _can_leave(self, run: PlannedRun, history: Made) -> bool:
         """Whether a run can be made beside others."""
-        if run.arm.callbacks:
+        if run.arm.is_seen_here:
             self._stays(run, "its callbacks are called here")
         apart = self.setup.is_timed(run) or run.arm.stays or self.runner.cells[run.arm.cell].workers == 1
         return not apart and run.arm.id not in self.alone and not failed_before(run, history)

@@ -29,8 +29,13 @@ class Callback:
     callback that neither stops runs nor changes their rate can say so, ``only_watches = True``: it is then one object
     that sees all runs, and runs with it are the same as those without.
 
+    Runs with a callback are made one after another, in the process that the callback is in, since it may keep there
+    what it sees. One that keeps nothing of a run for another, because what it sees goes into ``view.log``, can say so,
+    ``by_run = True``: every run has a copy of it, and runs are made beside each other on all cores.
+
     Attributes:
         only_watches: whether it changes no run.
+        by_run: whether it keeps nothing of one run for another.
 
     Example:
         >>> class Target(Callback):
@@ -44,6 +49,7 @@ class Callback:
     """
 
     only_watches: bool = False
+    by_run: bool = False
 
     @property
     def name(self) -> str:
@@ -267,7 +273,7 @@ class Hooks:
 
     def __init__(self, callbacks: Sequence[Callback], schedule: Schedule) -> None:
         self.control = Control(schedule)
-        self._callbacks = [each if each.only_watches else copied(each) for each in callbacks]
+        self._callbacks = [copied(each) if is_copied(each) else each for each in callbacks]
         self.at_batches = any(map(is_at_batches, callbacks))
 
     def call(self, hook: str, view: View) -> None:
@@ -288,6 +294,16 @@ class Hooks:
                     f"{type(error).__name__}: {first_line(error)}",
                     hint="mend it and run the same again: finished runs are kept.",
                 ) from error
+
+
+def is_copied(callback: Callback) -> bool:
+    """Return whether every run has a copy of a callback.
+
+    Example:
+        >>> is_copied(Callback())
+        True
+    """
+    return callback.by_run or not callback.only_watches
 
 
 def is_at_batches(callback: Callback) -> bool:
@@ -360,6 +376,6 @@ def checked(callbacks: Sequence[Any]) -> tuple[Callback, ...]:
             raise OptionError(
                 f"{each!r} is no callback", hint="give an object of a class that derives from st.Callback."
             )
-        if not each.only_watches:
+        if is_copied(each):
             copied(each)
     return tuple(callbacks)

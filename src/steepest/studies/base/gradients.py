@@ -47,7 +47,7 @@ class BatchScatter(Callback):
         sizes: rows of a batch, at most all.
     """
 
-    only_watches = True
+    only_watches = by_run = True
 
     def __init__(self, sizes: Sequence[int]) -> None:
         self.sizes = [*sizes]
@@ -122,7 +122,7 @@ class GradientByBlock(Callback):
     Those weights have one shape in all blocks of a residual network of one width. The network is as it is in training.
     """
 
-    only_watches = True
+    only_watches = by_run = True
 
     def _log(self, view: View, when: str) -> None:
         if view.key.phase != "final":

@@ -110,7 +110,7 @@ def net_text(hidden: Sequence[int], *, norm: bool = False, dropout: float = 0.0,
 class FittedAtEnd(Callback):
     """Logs accuracy and loss on the training rows at the end of the reported runs."""
 
-    only_watches = True
+    only_watches = by_run = True
 
     def at_end(self, view: View) -> None:
         """Log them."""

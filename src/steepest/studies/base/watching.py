@@ -20,7 +20,7 @@ NORM_1, NORM_2 = "l1 norm", "l2 norm"
 class InSample(Callback):
     """Logs accuracy and loss on the training rows at every evaluation, and what was memorised at the end."""
 
-    only_watches = True
+    only_watches = by_run = True
 
     def _log(self, view: View) -> None:
         found = view.training_outputs().argmax(-1)
@@ -47,7 +47,9 @@ class InSample(Callback):
 
 
 class EveryStep(InSample):
-    """The same, with the accuracy after every step and the seconds that this takes."""
+    """The same, with the accuracy after every step and the seconds that this takes, which are of a run alone."""
+
+    by_run = False
 
     def at_begin(self, view: View) -> None:
         """Log the accuracy of the start."""
