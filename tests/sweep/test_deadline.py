@@ -19,27 +19,30 @@ from steepest.record.schema import Record
 from steepest.record.store import Folder
 from steepest.report.progress import left_out
 from steepest.sweep.deadline import SLOWEST, Deadline, largest_part, parts
-from steepest.sweep.estimate import plan_seconds, run_seconds
+from steepest.sweep.estimate import Cells, plan_seconds, run_seconds
 from steepest.sweep.expected import Expected
 from steepest.sweep.observer import Observer
-from steepest.sweep.plan import Setup, next_runs
+from steepest.sweep.plan import Setup, finals, next_runs, tuning
 from tests.sweep import test_plan
 from tests.sweep.arms import CELL
 from tests.sweep.test_plan import setup
+from tests.sweep.test_procedures import setup as procedures_of
 
 TEXTS = ("sgd(lr=0.1)", "adam(lr=0.001)")
 PACE = {"sgd": 0.001, "adam": 0.003, TEXTS[0]: 0.001, TEXTS[1]: 0.003}
 TIMES = {CELL: test_plan.TIMES[CELL].timed(seconds_a_step=PACE, seconds_an_evaluation=0.01)}
 
 
-def played(made: Setup, seconds: float, pace: float = 1.0) -> tuple[dict[tuple[str, int], Record], float]:
+def played(
+    made: Setup, seconds: float, pace: float = 1.0, times: Cells = TIMES
+) -> tuple[dict[tuple[str, int], Record], float]:
     """Make the runs that end in time by a made-up clock, on which they take what is expected, times a pace."""
     history: dict[tuple[str, int], Record] = {}
     gone = [0.0]
     deadline = Deadline(lambda: seconds - gone[0])
-    while (part := deadline.part(made, TIMES, history)) and (runs := next_runs(part, history)):
+    while (part := deadline.part(made, times, history)) and (runs := next_runs(part, history)):
         run = runs[0]
-        gone[0] += pace * run_seconds(TIMES, Expected(run.arm, run.key.phase, run.expected_steps))
+        gone[0] += pace * run_seconds(times, Expected(run.arm, run.key.phase, run.expected_steps))
         test = {"log_loss": 1.0} if run.read_test else {}
         history[run.key.recipe, run.key.seed] = Record(
             key=run.key, lr=0.1, steps=run.recipe.steps, outcome="finished", best={"log_loss": 1.0}, test=test
@@ -85,6 +88,38 @@ def test_a_budget_is_kept_and_all_arms_have_the_same_seeds(texts: tuple[str, ...
         assert all(counts[arm.title, seed] for seed in part.seeds)
     assert part != made
     assert left_out(made, part)
+
+
+@pytest.mark.parametrize("share", [0.9, 0.6, 0.35])
+@pytest.mark.parametrize("optimizer", ["adam", "adam(lr=0.01)"])
+def test_stages_of_procedures_are_not_made_for_children_that_are_left_out(
+    optimizer: str, share: float
+) -> None:
+    """A chain is complete for its seeds, and no stage is there whose child was not made, but what tuning tried."""
+    procedures = ("train", "lottery(0.5, 1)", "prune(0.5, steps=1)")
+    made = replace(procedures_of(*procedures, optimizer=optimizer, seeds=5), by_seed=True)
+    times = {CELL: TIMES[CELL].timed(seconds_a_step={stage.method.name: 0.002 for stage in made.stages},
+                                     seconds_an_evaluation=0.01)}  # fmt: skip
+    seconds = share * plan_seconds(made, times, {})
+    history, gone = played(made, seconds, times=times)
+    longest = max(run_seconds(times, Expected(arm, "final", made.steps(arm))) for arm in made.stages)
+    assert gone <= seconds + longest
+    part = largest_part(made, times, history, 0.0)
+    assert part is not None
+    assert part != made
+    assert not next_runs(part, history)
+    wanted = {
+        (run.key.recipe, run.key.seed)
+        for arm in part.arms
+        for last in finals(part, arm, {stage.id: tuning(part, stage, history).chosen for stage in arm.chain})
+        for run in last.line
+    }
+    assert wanted <= history.keys()
+    reported = {each for each, record in history.items() if record.key.phase == "final"}
+    of_seeds = {seed for _, seed in wanted}
+    begun = {each for each in reported - wanted if each[1] not in of_seeds}
+    assert len(begun) <= len(made.stages), "of the seed in which time was up, and of no other"
+    assert len({seed for _, seed in begun}) <= 1
 
 
 def test_reported_runs_go_seed_by_seed() -> None:

@@ -154,7 +154,9 @@ def test_runs_that_a_callback_sees_by_run_are_made_in_all_processes(tmp_path):
             logged = each["logged"]
             assert isinstance(logged, dict)
             processes.update(value for _, value in logged.pop("process", []))
-    assert repr(found[0]) == repr(found[1])  # one copy for each run, or some had counted the evaluations of others
+    assert repr(found[0]) == repr(
+        found[1]
+    )  # one copy for each run, or some had counted the evaluations of others
     assert len(processes) > 1
     assert not [each for each in watching.said if each.startswith("workers")]
 
