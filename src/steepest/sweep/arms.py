@@ -42,7 +42,7 @@ from steepest.sweep.contestants import (
     with_values,
 )
 from steepest.sweep.space import Axis
-from steepest.train.callback import Callback, read_callback
+from steepest.train.callback import Callback, read_callback, see_all_runs
 
 DEFAULT_ARM_OPTIMIZER = "adam"
 """The optimizer of an arm in a list that names none."""
@@ -265,12 +265,7 @@ class PlannedArm:
     @property
     def stays(self) -> bool:
         """Whether its runs are made in this process one by one: its callbacks are here, or their length is a time."""
-        return self.is_seen_here or self.recipe.max_seconds is not None
-
-    @property
-    def is_seen_here(self) -> bool:
-        """Whether one of its callbacks sees all runs in this process."""
-        return any(not each.by_run for each in self.callbacks)
+        return see_all_runs(self.callbacks) or self.recipe.max_seconds is not None
 
     @property
     def chain(self) -> tuple[PlannedArm, ...]:

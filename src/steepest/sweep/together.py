@@ -23,6 +23,7 @@ from steepest.sweep.planned import PlannedRun, identity
 from steepest.sweep.runner import Runner, failed_before
 from steepest.sweep.told import Told
 from steepest.sweep.transfer import NotSendableError
+from steepest.train.callback import see_all_runs
 from steepest.wording import counted
 
 Made = MutableMapping[tuple[str, int], Record]
@@ -95,7 +96,7 @@ class Together:
 
     def _can_leave(self, run: PlannedRun, history: Made) -> bool:
         """Whether a run can be made beside others."""
-        if run.arm.is_seen_here:
+        if see_all_runs(run.arm.callbacks):
             self._stays(run, "its callbacks are called here")
         apart = self.setup.is_timed(run) or run.arm.stays or self.runner.cells[run.arm.cell].workers == 1
         return not apart and run.arm.id not in self.alone and not failed_before(run, history)

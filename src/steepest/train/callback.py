@@ -306,6 +306,16 @@ def is_copied(callback: Callback) -> bool:
     return callback.by_run or not callback.only_watches
 
 
+def see_all_runs(callbacks: Sequence[Callback]) -> bool:
+    """Return whether runs with some callbacks have to be made where these are.
+
+    Example:
+        >>> see_all_runs([]), see_all_runs([Callback()])
+        (False, True)
+    """
+    return any(not each.by_run for each in callbacks)
+
+
 def is_at_batches(callback: Callback) -> bool:
     """Return whether a callback is called after every step.
 
