@@ -1,16 +1,16 @@
 """Keep the answers of finished studies for the documentation: python scripts/keep_study.py runs/dropout …
 
 Each becomes ``docs/studies/NAME.json`` (``NAME-full.json`` for the published size): the answer in today's words and its
-checks, with version, date, machine, images and a hash of the arms. ``scripts/write_reference.py`` shows them.
+checks, its table, its figures with few digits, and version, date, machine, seeds, images and a hash of the arms.
+``scripts/write_reference.py`` shows them.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
-from steepest.studies.base.identity import kept_answer
+from steepest.studies.base.keeping import kept_answer, kept_text
 from steepest.studies.base.making import finished
 
 KEPT = Path(__file__).parent.parent / "docs" / "studies"
@@ -26,7 +26,7 @@ def keep(folder: str, to: Path = KEPT) -> Path:
     kept = kept_answer(folder)
     to.mkdir(exist_ok=True)
     path = to / f"{kept['name']}{'' if kept['size'] == 'default' else '-' + kept['size']}.json"
-    path.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(kept_text(kept), encoding="utf-8")
     return path
 
 

@@ -11,7 +11,8 @@ import pytest
 from steepest.errors import FolderError
 from steepest.studies import registry
 from steepest.studies.base.data import three_classes
-from steepest.studies.base.identity import arms_hash, kept_answer
+from steepest.studies.base.identity import arms_hash
+from steepest.studies.base.keeping import kept_answer
 from steepest.studies.base.making import planned_on
 
 KEPT = Path(__file__).parents[2] / "docs" / "studies"

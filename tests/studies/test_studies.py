@@ -16,7 +16,7 @@ from scipy import stats
 
 from steepest.api import Result
 from steepest.cli import main
-from steepest.compare.studied import Check, Drawing, FigureLine, StudyRow
+from steepest.compare.studied import Beside, Check, Drawing, FigureLine, StudyRow
 from steepest.data.catalog import SOURCES, places
 from steepest.data.variants import Variant
 from steepest.errors import FolderError, UnknownNameError
@@ -28,7 +28,7 @@ from steepest.studies import plan_study, registry, study
 from steepest.studies.base.data import StudyData, kept_images
 from steepest.studies.base.folder import read_study
 from steepest.studies.base.found import Found, StudyColumn, gaps, mean_text
-from steepest.studies.base.identity import kept_answer
+from steepest.studies.base.keeping import kept_answer, kept_text
 from steepest.studies.base.making import StudyPlan, finished, planned
 from steepest.studies.base.notebook import notebook
 from steepest.studies.base.study import MAIN, SIZES, Answer, Comparing, Size, Study, StudyArm
@@ -156,6 +156,7 @@ class Small(Study):
         return Answer(
             gap.verdict,
             {"gap": gap.text()},
+            beside=[Beside(what="gap", published="−50", measured=gap.text(), reason="other images")],
             checks=[Check(what="shuffled labels are worse", passed=gap.mean < 0, found=gap.text())],
             drawings=[Drawing(title="A <b>figure</b>", x="x", y="y", lines=[line], ticks={"one": 1.0})],
         )
@@ -235,7 +236,18 @@ def test_a_kept_answer_says_what_it_was_made_with(made):
     assert kept["made"]["steepest"] == version()
     assert "core" in kept["made"]["machine"]
     assert kept["made"]["images"] == {"digest": made.found.data.digest, "pixels": 64}
+    assert kept["made"]["seeds"] == [2, 3]
     assert made.result.path.as_posix() not in json.dumps(kept)
+
+
+def test_a_kept_answer_has_the_table_and_the_figures_and_the_reasons(made):
+    kept = json.loads(kept_text(kept_answer(made.result.path)))
+    assert kept["beside"] == [each.model_dump() for each in made.studied.beside]
+    assert kept["columns"] == made.studied.columns
+    assert [row["cells"] for row in kept["rows"]] == [row.cells for row in made.studied.rows]
+    assert [Drawing.model_validate(each) for each in kept["drawings"]] == made.studied.drawings
+    assert "other images" in made.report.read_text(encoding="utf-8")
+    assert "other images" in repr(made)
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])

@@ -39,11 +39,13 @@ class Beside(Frozen):
     Attributes:
         what: what it is of.
         published, measured: in words or numbers.
+        reason: what is known of why they differ; empty where they agree or nothing is.
     """
 
     what: str
     published: str
     measured: str
+    reason: str = ""
 
 
 class Check(Frozen):

@@ -106,10 +106,11 @@ def study_text(found: Studied) -> RenderableType:
     ]
     if found.beside:
         beside = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-        for head in ("", "published", "measured"):
+        reasons = any(each.reason for each in found.beside)
+        for head in ("", "published", "measured", *(["reason"] if reasons else [])):
             beside.add_column(head, overflow="fold")
         for each in found.beside:
-            beside.add_row(each.what, each.published, each.measured)
+            beside.add_row(each.what, each.published, each.measured, *([each.reason] if reasons else []))
         parts += [Text(), beside]
     if found.checks:
         parts.append(Text())

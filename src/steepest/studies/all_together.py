@@ -35,6 +35,11 @@ COMPONENTS = {
         "what": "which regularizer is worth most, and with more data?",
         "minutes": {"quick": 0.5, "default": 5.0, "full": 120.0},
         "tflop": {"quick": 1.0, "default": 20.0, "full": 2000.0},
+        "yours": (
+            "compare data.csv --target y -o adam --regularizer none --regularizer dropout "
+            "--regularizer 'l2(1e-4)' --regularizer label-smoothing --regularizer 'dropout + "
+            "l2(1e-4) + label-smoothing'"
+        ),
     }
 }
 

@@ -34,6 +34,10 @@ COMPONENTS = {
         "what": "which schedule of the learning rate is best, at its own rate?",
         "minutes": {"quick": 0.5, "default": 3.0, "full": 45.0},
         "tflop": {"quick": 0.2, "default": 8.0, "full": 120.0},
+        "yours": (
+            "compare data.csv --target y -o momentum --schedule constant --schedule linear "
+            "--schedule inverse-sqrt --schedule cosine"
+        ),
     }
 }
 

@@ -37,6 +37,10 @@ COMPONENTS = {
         "what": "does augmentation help, and what do more images do?",
         "minutes": {"quick": 0.5, "default": 5.0, "full": 60.0},
         "tflop": {"quick": 1.0, "default": 20.0, "full": 400.0},
+        "yours": (
+            "compare photos/ --model cnn -o adam --regularizer none --regularizer "
+            "'augment(flip=0.5)' --train-rows 250 --train-rows all"
+        ),
     }
 }
 

@@ -45,6 +45,10 @@ COMPONENTS = {
         "what": "by how much does batch norm widen the range of good rates?",
         "minutes": {"quick": 0.5, "default": 5.0, "full": 240.0},
         "tflop": {"quick": 0.5, "default": 12.0, "full": 400.0},
+        "yours": (
+            "compare data.csv --target y -o momentum --model 'mlp(norm=none)' --model "
+            "'mlp(norm=batch)' --sweep"
+        ),
     }
 }
 

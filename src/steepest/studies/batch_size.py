@@ -36,6 +36,7 @@ COMPONENTS = {
         "what": "do small batches regularise, also at equal steps?",
         "minutes": {"quick": 0.5, "default": 5.0, "full": 30.0},
         "tflop": {"quick": 1.0, "default": 5.0, "full": 60.0},
+        "yours": "compare data.csv --target y -o momentum --batch-size 32 --batch-size 256 --equal steps",
     }
 }
 

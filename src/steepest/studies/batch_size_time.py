@@ -37,6 +37,7 @@ COMPONENTS = {
         "what": "which batch size trains fastest, and how noisy is it?",
         "minutes": {"quick": 0.5, "default": 5.0, "full": 60.0},
         "tflop": {"quick": 0.2, "default": 4.0, "full": 100.0},
+        "yours": "compare data.csv --target y -o momentum --batch-size 8 --batch-size 64 --batch-size 512",
     }
 }
 

@@ -38,6 +38,10 @@ COMPONENTS = {
         "what": "which way to a small network keeps most at equal bytes?",
         "minutes": {"quick": 0.5, "default": 5.0, "full": 60.0},
         "tflop": {"quick": 0.2, "default": 10.0, "full": 400.0},
+        "yours": (
+            "compare data.csv --target y -o adam --model 'mlp(hidden=[128])' --procedure train "
+            "--procedure 'prune(0.75)'"
+        ),
     }
 }
 

@@ -37,6 +37,9 @@ COMPONENTS = {
         "what": "softmax before the loss; wide and cross layers",
         "minutes": {"quick": 0.5, "default": 5.0, "full": 120.0},
         "tflop": {"quick": 0.1, "default": 3.0, "full": 60.0},
+        "yours": (
+            "compare data.csv --target y -o adam --model embedding-mlp --model wide-deep --model deep-cross"
+        ),
     }
 }
 

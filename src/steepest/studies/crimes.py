@@ -32,6 +32,7 @@ COMPONENTS = {
         "what": "the published comparison of optimizers, mended",
         "minutes": {"quick": 0.5, "default": 5.0, "full": 120.0},
         "tflop": {"quick": 0.1, "default": 1.0, "full": 5.0},
+        "yours": "compare data.csv --target y -o momentum,quickprop,delta-bar-delta,adam,hessian-free",
     }
 }
 

@@ -36,6 +36,10 @@ COMPONENTS = {
         "what": "does a big network teach a small one?",
         "minutes": {"quick": 0.5, "default": 5.0, "full": 60.0},
         "tflop": {"quick": 1.0, "default": 10.0, "full": 60.0},
+        "yours": (
+            "compare data.csv --target y -o adam --model 'mlp(hidden=[16])' --procedure train "
+            "--procedure \"distil('mlp(hidden=[256])')\""
+        ),
     }
 }
 

@@ -36,6 +36,10 @@ COMPONENTS = {
         "what": "does dropout help, where, and with how much data?",
         "minutes": {"quick": 0.5, "default": 5.0, "full": 60.0},
         "tflop": {"quick": 1.0, "default": 10.0, "full": 200.0},
+        "yours": (
+            "compare data.csv --target y -o adam --regularizer none --regularizer 'dropout(0.5)' "
+            "--train-rows 100 --train-rows all"
+        ),
     }
 }
 

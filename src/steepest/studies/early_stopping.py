@@ -36,6 +36,10 @@ COMPONENTS = {
         "what": "does early stopping help or harm, by patience and metric?",
         "minutes": {"quick": 0.5, "default": 5.0, "full": 15.0},
         "tflop": {"quick": 1.0, "default": 5.0, "full": 30.0},
+        "yours": (
+            "compare data.csv --target y -o momentum --regularizer none --regularizer "
+            "'early-stopping(5)' --regularizer 'early-stopping(20)'"
+        ),
     }
 }
 

@@ -29,6 +29,7 @@ COMPONENTS = {
         "what": "do the filters of a linear classifier look like digits?",
         "minutes": {"quick": 0.3, "default": 1.0, "full": 2.0},
         "tflop": {"quick": 0.0, "default": 0.0, "full": 0.0},
+        "yours": "compare photos/ --model linear -o adam",
     }
 }
 

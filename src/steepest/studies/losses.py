@@ -36,6 +36,9 @@ COMPONENTS = {
         "what": "which descent ends nearest the least absolute error?",
         "minutes": {"quick": 0.5, "default": 3.0, "full": 10.0},
         "tflop": {"quick": 0.001, "default": 0.001, "full": 0.01},
+        "yours": (
+            "compare points.csv --x x --y y --model 'polynomial(2)' --loss absolute -o sgd,momentum,adam"
+        ),
     }
 }
 

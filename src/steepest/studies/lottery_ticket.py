@@ -26,6 +26,10 @@ COMPONENTS = {
         "what": "does what pruning leaves train as well, from its first weights?",
         "minutes": {"quick": 0.5, "default": 5.0, "full": 40.0},
         "tflop": {"quick": 1.0, "default": 5.0, "full": 100.0},
+        "yours": (
+            "compare data.csv --target y -o adam --procedure train --procedure 'lottery(0.8)' "
+            "--procedure 'lottery(0.8, ticket=redrawn)'"
+        ),
     }
 }
 

@@ -35,6 +35,10 @@ COMPONENTS = {
         "what": "are wrong labels memorised, and at what cost?",
         "minutes": {"quick": 0.3, "default": 1.0, "full": 10.0},
         "tflop": {"quick": 0.1, "default": 2.0, "full": 20.0},
+        "yours": (
+            "compare data.csv --target y -o momentum --labels none --labels 'noise(0.15)' --labels "
+            "'shuffle(1.0)'"
+        ),
     }
 }
 

@@ -26,6 +26,7 @@ COMPONENTS = {
         "what": "choose weights by training loss, validation loss or accuracy?",
         "minutes": {"quick": 0.5, "default": 3.0, "full": 10.0},
         "tflop": {"quick": 0.1, "default": 2.0, "full": 10.0},
+        "yours": "compare data.csv --target y -o adam,momentum --metric accuracy",
     }
 }
 

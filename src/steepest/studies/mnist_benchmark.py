@@ -30,6 +30,7 @@ COMPONENTS = {
         "what": "how far does the tutorial's benchmark network go?",
         "minutes": {"quick": 0.5, "default": 5.0, "full": 30.0},
         "tflop": {"quick": 0.2, "default": 15.0, "full": 200.0},
+        "yours": "compare photos/ --model 'mlp(hidden=[200,100,50])' -o adam,rmsprop,momentum",
     }
 }
 

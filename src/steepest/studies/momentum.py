@@ -31,6 +31,7 @@ COMPONENTS = {
         "what": "what does momentum change on two parameters?",
         "minutes": {"quick": 0.3, "default": 0.5, "full": 2.0},
         "tflop": {"quick": 0.0, "default": 0.0, "full": 0.0},
+        "yours": "compare data.csv --target y -o sgd,momentum --sweep",
     }
 }
 

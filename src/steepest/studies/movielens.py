@@ -35,6 +35,10 @@ COMPONENTS = {
         "what": "dropout left on, restarts, Adam on ratings",
         "minutes": {"quick": 0.5, "default": 5.0, "full": 60.0},
         "tflop": {"quick": 0.1, "default": 0.5, "full": 3.0},
+        "yours": (
+            "compare ratings.csv --user userId --item movieId --rating rating --model dot --model "
+            "dot-bias -o momentum,adam,adamw"
+        ),
     }
 }
 

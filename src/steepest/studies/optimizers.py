@@ -40,6 +40,7 @@ COMPONENTS = {
         "what": "which optimizer is best, and does Adagrad suit sparse features?",
         "minutes": {"quick": 0.5, "default": 5.0, "full": 120.0},
         "tflop": {"quick": 0.5, "default": 8.0, "full": 200.0},
+        "yours": "compare data.csv --target y -o sgd,adagrad,rmsprop,adam",
     }
 }
 

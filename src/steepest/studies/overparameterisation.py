@@ -34,6 +34,10 @@ COMPONENTS = {
         "what": "does the start matter less to a larger network?",
         "minutes": {"quick": 0.5, "default": 3.0, "full": 10.0},
         "tflop": {"quick": 0.1, "default": 2.0, "full": 6.0},
+        "yours": (
+            "compare data.csv --target y -o momentum --model 'mlp(hidden=[10])' --model "
+            "'mlp(hidden=[100,100])' --seeds 10"
+        ),
     }
 }
 

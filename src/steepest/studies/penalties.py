@@ -35,6 +35,10 @@ COMPONENTS = {
         "what": "what do L1, L2, elastic net do, at which strength?",
         "minutes": {"quick": 0.5, "default": 5.0, "full": 60.0},
         "tflop": {"quick": 1.0, "default": 5.0, "full": 80.0},
+        "yours": (
+            "compare data.csv --target y -o momentum --regularizer none --regularizer 'l1(1e-4)' "
+            "--regularizer 'l2(1e-4)' --regularizer 'elastic-net(1e-4)'"
+        ),
     }
 }
 

@@ -26,6 +26,10 @@ COMPONENTS = {
         "what": "how much of a network can be pruned, and where does it break?",
         "minutes": {"quick": 0.5, "default": 5.0, "full": 60.0},
         "tflop": {"quick": 1.0, "default": 15.0, "full": 400.0},
+        "yours": (
+            "compare data.csv --target y -o adam --procedure train --procedure 'prune(0.5)' "
+            "--procedure 'prune(0.9)'"
+        ),
     }
 }
 

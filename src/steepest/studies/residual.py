@@ -28,6 +28,10 @@ COMPONENTS = {
         "what": "do shortcuts help, by depth, and keep gradients from vanishing?",
         "minutes": {"quick": 0.5, "default": 5.0, "full": 240.0},
         "tflop": {"quick": 1.0, "default": 12.0, "full": 400.0},
+        "yours": (
+            "compare data.csv --target y -o momentum --model 'residual-mlp(shortcut=true)' --model "
+            "'residual-mlp(shortcut=false)'"
+        ),
     }
 }
 

@@ -33,6 +33,7 @@ COMPONENTS = {
         "what": "which optimizer needs the least tuning of its rate?",
         "minutes": {"quick": 0.5, "default": 5.0, "full": 20.0},
         "tflop": {"quick": 0.3, "default": 5.0, "full": 30.0},
+        "yours": "compare data.csv --target y -o sgd,momentum,adagrad,rmsprop,adam --sweep",
     }
 }
 

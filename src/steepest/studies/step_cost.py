@@ -32,6 +32,10 @@ COMPONENTS = {
         "what": "what does a step cost by the number of points?",
         "minutes": {"quick": 0.3, "default": 2.0, "full": 5.0},
         "tflop": {"quick": 0.0, "default": 0.0, "full": 0.0},
+        "yours": (
+            "compare data.csv --target y -o sgd --model linear --model 'mlp(hidden=[100])' --model "
+            "'mlp(hidden=[50,50])' --dry-run"
+        ),
     }
 }
 

@@ -1,17 +1,13 @@
-"""Which comparisons an answer of a study is of: a hash of their arms, and what a kept answer says of its making."""
+"""Which comparisons an answer of a study is of: a hash of their arms."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any
 
-from steepest.api import Result
-from steepest.errors import FolderError
 from steepest.recipe import FACTOR, Experiment, load_tree, stable_hash, validate_experiment
-from steepest.studies.base.folder import read_study
-from steepest.studies.base.measured import MEASURED, file_name, read_answer
+from steepest.studies.base.measured import MEASURED, file_name
 from steepest.sweep.arms import NOTHING_GIVEN, Wanted, texts_of, wanted_arms
 
 
@@ -64,40 +60,16 @@ def folder_hash(folder: Path) -> str:
     Raises:
         DataError: a configuration cannot be read.
     """
-    folders = sorted({each.parent for of in ("", "*/") for each in folder.glob(f"{of}experiment.toml")})
-    trees = {"" if each == folder else each.name: load_tree(each / "experiment.toml") for each in folders}
     measurements = [each.stem for each in folder.glob(f"{MEASURED}/*.json")]
-    return arms_hash({of: validate_experiment(tree) for of, tree in trees.items()}, measurements)
+    return arms_hash(folder_experiments(folder), measurements)
 
 
-def kept_answer(folder: str | Path) -> dict[str, Any]:
-    """Return what the documentation keeps of a finished study: its answer, and what it was made with.
-
-    Args:
-        folder: of the study.
+def folder_experiments(folder: Path) -> dict[str, Experiment]:
+    """Return the configurations of the comparisons of a study's folder, by name.
 
     Raises:
-        FolderError: the folder holds no finished study.
+        DataError: a configuration cannot be read.
     """
-    path = Path(folder)
-    kept = read_study(path)
-    if (alone := read_answer(path)) is not None:
-        found, facts = alone.studied, {each.label: each.value for each in alone.environment}
-        made = max(each.stat().st_mtime for each in path.glob(f"{MEASURED}/*.json"))
-    else:
-        comparison = Result.load(path).comparison
-        found, facts = comparison.study, {each.label: each.value for each in comparison.environment}
-        made = (path / "journal.jsonl").stat().st_mtime
-    if kept is None or kept.data is None or found is None:
-        raise FolderError(
-            f"{path.as_posix()!r} holds no finished study", hint="name the --out folder of steepest study."
-        )
-    return {
-        **found.model_dump(include={"name", "size", "data", "answer", "checks"}),
-        "made": {
-            **{name: facts[name] for name in ("steepest", "torch", "Python", "machine")},
-            "date": date.fromtimestamp(made).isoformat(),
-            "images": {"digest": kept.data.digest, "pixels": kept.data.pixels},
-            "arms": folder_hash(path),
-        },
-    }
+    folders = sorted({each.parent for of in ("", "*/") for each in folder.glob(f"{of}experiment.toml")})
+    trees = {"" if each == folder else each.name: load_tree(each / "experiment.toml") for each in folders}
+    return {of: validate_experiment(tree) for of, tree in trees.items()}

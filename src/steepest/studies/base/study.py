@@ -80,7 +80,8 @@ class Study(ABC):
     """A named experiment that asks one question.
 
     A subclass in a file of :mod:`steepest.studies` declares, in the file's ``COMPONENTS``, besides its one-line
-    description ``what`` the budgets ``minutes`` (on two cores) and ``tflop`` by size.
+    description ``what`` the budgets ``minutes`` (on two cores) and ``tflop`` by size, and ``yours``: the command,
+    without ``steepest``, that asks its question of one's own data.
 
     Attributes:
         name: its name.
