@@ -51,6 +51,7 @@ ORDER = (
     "experiment",
     "export",
     "api",
+    "refitting",
     "sklearn",
     "footprint",
     "range_test",

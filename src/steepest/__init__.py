@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from steepest.prediction.model import TrainedModel
     from steepest.range_test.find import RangeTests, lr_find
     from steepest.recommending.lists import recommend, similar
+    from steepest.refitting import refit
     from steepest.showing import show
     from steepest.sklearn import SteepestClassifier, SteepestRegressor
     from steepest.spectra.along import make_spectrum as spectrum
@@ -71,6 +72,7 @@ _PUBLIC = {
     "plan": "steepest.api:plan",
     "read_table": "steepest.data.table:read_table",
     "recommend": "steepest.recommending.lists:recommend",
+    "refit": "steepest.refitting:refit",
     "rule": "steepest.optim:make_rule",
     "show": "steepest.showing:show",
     "similar": "steepest.recommending.lists:similar",
@@ -108,6 +110,7 @@ __all__ = [
     "plan",
     "read_table",
     "recommend",
+    "refit",
     "rule",
     "show",
     "similar",

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 import steepest as st
-from steepest.compare.limits import clearly_better
+from steepest.compare.limits import TUNING_DOUBTED, TUNING_FAILED, tuning_flag
 
 OPTIONS = {"optimizers": ["adam", "sgd"], "seeds": 2, "device": "cpu", "compile": "off", "threads": 1}
 
@@ -62,10 +62,15 @@ def test_a_default_rate_that_beats_the_tuned_one_is_flagged(rows, tmp_path):
 
 def test_a_tie_is_no_failure_of_tuning():
     same = [0.5, 0.6, 0.7]
-    assert not clearly_better(same, same)
-    assert not clearly_better([0.499, 0.5995, 0.6999], same)
-    assert clearly_better([0.4, 0.5, 0.6], same)
-    assert not clearly_better(same, [0.4, 0.5, 0.6])
+    assert tuning_flag(same, same) == ""
+    assert tuning_flag([0.499, 0.5995, 0.6999], same) == ""
+    assert tuning_flag([0.4, 0.49, 0.6], same) == TUNING_FAILED
+    assert tuning_flag(same, [0.4, 0.5, 0.6]) == ""
+
+
+def test_a_tuning_that_few_seeds_leave_open_is_doubted():
+    assert tuning_flag([0.4, 0.58], [0.5, 0.6]) == TUNING_DOUBTED
+    assert tuning_flag([0.4, 0.5], [0.5, 0.601]) == TUNING_FAILED
 
 
 def test_too_few_test_rows_leave_open_what_is_detectable(rows, tmp_path):

@@ -383,7 +383,8 @@ def test_few_whole_numbers_are_categories_where_they_are_seen_often(
         ]
     elif role == "continuous" and distinct <= len(values) // 10:
         assert said == [
-            f"whole numbers used as quantities: {name} ({distinct} values); a code belongs in --categorical."
+            f"whole numbers used as quantities: {name} ({distinct} values); "
+            f"if one is a code: --categorical {name} makes categories of it."
         ]
 
 

@@ -47,8 +47,8 @@ def test_what_was_never_seen_or_never_missing_is_counted() -> None:
     assert found.lines == (
         "1 value of n is missing; none was missing in training",
         "1 value of k is missing; none was missing in training",
-        "1 value of c was not seen in training",
-        "1 value of n was not seen in training",
+        "1 value of c was not seen in training ('z')",
+        "1 value of n was not seen in training ('11')",
     )
     assert scores[0].tolist() == [0, 0, 1]
 
@@ -58,7 +58,7 @@ def test_rare_categories_share_the_unknown_code() -> None:
     assert encoder.vocabularies["c"] == Vocabulary(("b",), missing=True)
     (codes, _), found = encoder.encode(TRAIN)
     assert codes[:, 0].tolist() == [1, 0, 2, 1, 1]
-    assert found.lines == ("1 value of c was seen in training fewer than 2 times",)
+    assert found.lines == ("1 value of c was seen in training fewer than 2 times ('a')",)
 
 
 def test_other_rows_teach_nothing() -> None:

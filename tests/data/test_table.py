@@ -198,11 +198,59 @@ def test_unseen_categories_are_counted_not_refused() -> None:
     assert set(encoded.inputs[0][:, 0].tolist()) == {0}
 
 
+def test_unseen_categories_are_named() -> None:
+    new = pl.Series("plan", [f"new {i % 5}" for i in range(N)])
+    pipeline = opened(drop="id").pipeline
+    parts = list(pipeline.transform_batches(churn().with_columns(new), 70))
+    said = "values of plan were not seen in training"
+    assert parts[0].unforeseen.lines == (f"70 {said} ('new 0', 'new 1', 'new 2', …)",)
+    both = parts[0].unforeseen + parts[1].unforeseen
+    assert both.lines == (f"140 {said} ('new 0', 'new 1', 'new 2', …)",)
+    few = pipeline.transform(churn().with_columns(pl.Series("plan", ["gold", "tin"] * (N // 2))))
+    assert few.unforeseen.lines == (f"400 {said} ('gold', 'tin')",)
+
+
+def test_a_column_that_had_gaps_in_training_may_be_absent() -> None:
+    steps: list[dict[str, Any]] = [
+        {"use": "rename", "columns": {"shop": "store"}},
+        {"use": "derive", "columns": {"spent": "months * price"}},
+    ]
+    pipeline = opened(drop="id", prepare=steps).pipeline
+    assert pipeline.optional == {"shop"}  # of price the derived column is made, too
+    encoded = pipeline.transform(churn().drop("shop"))
+    gaps = pipeline.transform(churn().with_columns(shop=pl.lit(None, pl.String)))
+    assert all(map(torch.equal, encoded.inputs, gaps.inputs))
+    assert encoded.unforeseen.absent == {"shop": N}
+    said = "there is no column shop: 400 values count as missing, as some did in training"
+    assert encoded.unforeseen.lines == (said,)
+    batches = list(pipeline.transform_batches(churn().drop("shop"), 70))
+    assert sum(each.unforeseen.absent["shop"] for each in batches) == N
+    assert torch.equal(torch.cat([each.inputs[0] for each in batches]), encoded.inputs[0])
+    with pytest.raises(DataError, match="there is no column 'shop' in the table"):
+        list(pipeline.transform_batches(churn().drop("shop"), 70, keep=["shop"]))
+    dated = opened(drop="id").pipeline
+    assert dated.optional == {"shop", "price"}
+    assert dated.transform(churn().drop("shop", "price")).unforeseen.absent == {"price": N, "shop": N}
+
+
+def test_only_absent_columns_are_named_and_those_that_may_be_them() -> None:
+    with pytest.raises(DataError, match="lacks columns 'months', 'plan'") as raised:
+        opened().pipeline.transform(churn().drop("plan").rename({"months": "Month"}))
+    assert raised.value.hint == "rename the column 'Month' if it is 'months', and add 'plan'."
+
+
+def test_a_text_where_numbers_were_may_be_a_category() -> None:
+    with pytest.raises(DataError, match="holds 'cheap'") as raised:
+        opened().pipeline.transform(churn().with_columns(price=pl.lit("cheap")))
+    assert "if price is a category, train again with --categorical price." in raised.value.hint
+    assert "instead of" not in raised.value.hint
+
+
 @pytest.mark.parametrize(
     ("change", "fact"),
     [
         (lambda rows: rows.drop("plan"), "lacks column 'plan'"),
-        (lambda rows: rows.drop("plan", "price"), "lacks columns 'plan', 'price'"),
+        (lambda rows: rows.drop("plan", "months"), "lacks columns 'months', 'plan'"),
         (lambda rows: rows.head(0), "has no rows"),
         (
             lambda rows: rows.with_columns(price=pl.lit("cheap")),

@@ -290,6 +290,7 @@ def test_a_limit_of_work_bounds_the_trees_whatever_the_clock_says():
     trees = int(first.settings.partition(" trees")[0])
     assert 1 <= trees <= budget / stage < 20
     assert "5 more left out by the work limit (0.00625 s of one core)" in first.settings
+    assert first.cut == "1 of 6 settings tried"
     assert torch.equal(first.test_outputs, second.test_outputs)
     [more] = run_baselines(dataset, names=["gradient-boosting"], seed=0, budget=20.0)
     assert "still improving" not in more.settings

@@ -39,7 +39,8 @@ def rent_comparison() -> Comparison:
             ],
             "preparation": [
                 Fact(label="info", value="Left out: id: nearly every value is different (--categorical id keeps it)."),
-                Fact(label="info", value="regression: rent has 812 values; a code belongs in --categorical."),
+                Fact(label="info", value="regression: rent has 812 values; if one is a code: --categorical rent "
+                     "makes categories of it."),
             ],
             "recipe": [
                 Fact(label="model", value="linear, 42 parameters"),

@@ -487,6 +487,17 @@ def test_a_row_that_cannot_be_encoded_is_named(row: dict[str, Any], fact: str) -
         encoding.encode([{"x": 1, "c": "b"}, row])
 
 
+def test_a_column_that_had_gaps_in_training_may_be_absent() -> None:
+    source = pl.DataFrame({"x": [None, *range(59)], "c": ["a", "b", "c"] * 20, "y": ["p", "q"] * 30})
+    pipeline = fitted("y", "linear", source).pipeline
+    found = Encoding(encoders.encoders(pipeline)).encode([{"c": "b"}, {"x": 3, "c": "a"}])
+    wanted = pipeline.transform(pl.DataFrame({"x": [None, 3], "c": ["b", "a"]}))
+    assert np.array_equal(found.continuous, wanted.inputs[1].numpy())
+    assert found.notes == (
+        "x: 1 value missing, because rows lack the column; some values were missing in training",
+    )
+
+
 def test_classes_are_those_of_the_table(table: Path) -> None:
     for target, wanted in (("rooms", {1, 2, 3, 4, 5}), ("member", {True, False}), ("left", {"yes", "no"})):
         found = Encoding(encoders.encoders(fitted(target, "linear").pipeline))

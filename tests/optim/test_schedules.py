@@ -27,6 +27,7 @@ EXAMPLES = {
     "warmup": "warmup(cosine(final=0.1), length=0.1)",
     "join": "join(constant, linear, cosine, at=(0.3, 0.6))",
     "scale": "scale(cosine, 0.5)",
+    "beginning": "beginning(cosine, 0.5)",
     "repeat": "repeat(linear(final=0.5), 4)",
 }
 

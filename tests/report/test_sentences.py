@@ -16,6 +16,7 @@ from steepest.compare.result import Comparison, Effect, Metric, Row
 from steepest.evaluate.baselines import NOT_SAVED
 from steepest.evaluate.rowwise import too_few
 from steepest.report import format as show
+from steepest.report import results
 from steepest.report.digits import Digits, digits
 from steepest.report.headline import headline
 from steepest.report.html import render_html
@@ -371,6 +372,19 @@ CASES = {
         "best baseline, majority class, reaches 1.500 (adam is .036 [.034, .038] better).",
         row("adam", 1.464), [], [minus("majority class", -0.036, 0.002)], [base("majority class", 1.5)],
         limits=Limits(mistuned=["adam"]),
+    ),
+    "the default may be better": Case(
+        "Use adam: log loss 1.464 ± .002 (5 seeds), .004 [.002, .006] better than sgd. The default rate of sgd may be "
+        "better than its tuned one: it is on validation with every seed, but too few for an interval that excludes "
+        "zero; name more rates around it with --learning-rates, or try more --seeds.",
+        row("adam", 1.464), [minus("sgd", -0.004, 0.002)], limits=Limits(doubted=["sgd"]),
+    ),
+    "the tuning of a baseline was cut": Case(
+        "Use adam: log loss 1.464 ± .002 (5 seeds). The best baseline, gradient boosting, reaches 1.500 (adam is .036 "
+        "[.034, .038] better). The tuning of gradient boosting was cut (2 of 6 settings tried within its work limit), "
+        "so it may do better.",
+        row("adam", 1.464), [], [minus("gradient boosting", -0.036, 0.002)],
+        [base("gradient boosting", 1.5, cut="2 of 6 settings tried")],
     ),
     "few test rows": Case(
         "Use adam: log loss 1.464 ± .002 (5 seeds). No difference between the optimizers can be established: 60 test "
@@ -782,6 +796,36 @@ def test_means_that_differ_by_rounding_are_not_ranked():
 
     assert notes(rows(0.59)) == ["Validation chose adam; on the test rows sgd has the better mean."]
     assert notes(rows(0.6 - 3e-10)) == []
+
+
+def test_the_metric_that_the_headline_advises_has_a_column_on_a_narrow_terminal():
+    names = [f"embedding-mlp(hidden=[{width}, {width}])" for width in (128, 256)]
+    auc = Metric(name="roc_auc", title="ROC AUC", higher_is_better=True)
+    metrics = [LOSS, ACCURACY, auc]
+    rows = [
+        row(name, 0.5).model_copy(
+            update={"metrics": {each.name: Estimate(mean=0.5, low=0.4, high=0.6, n=5) for each in metrics}}
+        )
+        for name in names
+    ]
+    gap = minus(names[1], -0.12345, 0.05, first=names[0])
+    made = Comparison(title="t", sentence="By ROC AUC, it does predict: try --metric roc-auc.", metric="log_loss",
+                      metrics=metrics, winner=names[0], rows=rows, differences=[gap])  # fmt: skip
+    for width in (80, 60):
+        head = plain_text(comparison_table(made, width), width)
+        assert "log loss" in head
+        assert "ROC AUC ↑" in head
+    assert "ROC AUC" not in plain_text(comparison_table(made.model_copy(update={"sentence": "s"}), 80), 80)
+    assert [each.partition("\xa0")[0] for each in results.table(made).head if "↑" in each] == ["ROC AUC"]
+
+
+def test_the_table_has_how_much_of_a_baselines_tuning_was_made():
+    rows = [row("adam", 1.464), base("gradient boosting", 1.5, cut="2 of 6 settings tried")]
+    made = Comparison(title="t", sentence="s", metric="log_loss", metrics=[LOSS], winner="adam", rows=rows)
+    assert "2 of 6 settings tried" in plain_text(comparison_table(made, 80), 80)
+    table = results.table
+    [_, (_, [line])] = table(made).groups
+    assert "2 of 6 settings tried" in line.badges
 
 
 def test_advice_is_reserved_where_a_column_gives_the_target_away():

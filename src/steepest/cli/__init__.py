@@ -29,6 +29,7 @@ from steepest.cli.planning import planned
 from steepest.cli.playing import play
 from steepest.cli.rate_finding import lr_find
 from steepest.cli.recommending import recommend, similar
+from steepest.cli.refitting import refit
 from steepest.cli.spectrum import spectrum
 from steepest.cli.studying import go_on_with, study
 from steepest.cli.tracing import trace
@@ -375,19 +376,11 @@ def predict(
         line(f"{counted(found.rows, 'prediction')} in {out}, by {loaded.title}{at}")
 
 
-app.command()(describe)
-app.command()(recommend)
-app.command()(similar)
-app.command()(prune)
-app.command()(distil)
-app.command()(show)
+for _each in (describe, recommend, similar, refit, prune, distil, show):
+    app.command()(_each)
 app.command("map")(map_)
-app.command()(landscape)
-app.command()(spectrum)
-app.command()(memory)
-app.command()(trace)
-app.command()(page)
-app.command()(play)
+for _each in (landscape, spectrum, memory, trace, page, play):
+    app.command()(_each)
 app.command(cls=CheckCommand)(check)
 app.command()(fetch)
 app.command(

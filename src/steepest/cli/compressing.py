@@ -42,15 +42,19 @@ def prune(
     parameters as are left.
     """
     from steepest.api import load
+    from steepest.experiment.again import arm_as_trained
     from steepest.record.store import Folder
 
     procedure = f"prune({sparsity}, {steps}, unit={unit}, scope={scope})"
     Folder.open(folder)
     trained = load(folder / "model")
-    arms = [_arm(trained, procedure, "pruned"), _arm(trained, "train", "not pruned")]
+    arms = [
+        arm_as_trained(trained.about, procedure, "pruned"),
+        arm_as_trained(trained.about, "train", "not pruned"),
+    ]
     small = _small(trained, sparsity, unit)
     if small:
-        arms.append({**_arm(trained, "train", "small"), "model": small})
+        arms.append({**arm_as_trained(trained.about, "train", "small"), "model": small})
     result = _compared(folder, arms, out or folder.with_name(f"{folder.name}-pruned"), quiet=quiet)
     _answers(result, [("pruned", each["name"]) for each in arms[1:]])
     _sizes(result, [each["name"] for each in arms])
@@ -81,40 +85,21 @@ def distil(
     alone.
     """
     from steepest.api import load
+    from steepest.experiment.again import arm_as_trained
     from steepest.record.store import Folder
 
     Folder.open(folder)
     trained = load(folder / "model")
     heat = "" if temperature is None else f", temperature={temperature}"
-    taught = {**_arm(trained, f"distil({trained.about.model!r}, {alpha}{heat})", "taught"), "model": model}
-    alone = {**_arm(trained, "train", "alone"), "model": model}
-    arms = [taught, alone, _arm(trained, "train", "teacher's model")]
+    taught = {
+        **arm_as_trained(trained.about, f"distil({trained.about.model!r}, {alpha}{heat})", "taught"),
+        "model": model,
+    }
+    alone = {**arm_as_trained(trained.about, "train", "alone"), "model": model}
+    arms = [taught, alone, arm_as_trained(trained.about, "train", "teacher's model")]
     result = _compared(folder, arms, out or folder.with_name(f"{folder.name}-distilled"), quiet=quiet)
     _answers(result, [("taught", each["name"]) for each in arms[1:]])
     _sizes(result, [each["name"] for each in arms])
-
-
-def _arm(trained: TrainedModel, procedure: str, name: str) -> dict[str, Any]:
-    """Return the arm of a trained network by another procedure, with all that was chosen for it: nothing is tuned.
-
-    Raises:
-        FolderError: the network was saved before it told its whole rule.
-    """
-    from steepest.errors import FolderError
-    from steepest.recipe import ArmOptions
-
-    about = trained.about.trained
-    if "rule" not in about:
-        raise FolderError(
-            "the saved network does not say with which rule it was trained: an older version saved it",
-            hint="make the comparison again in another folder, then give that.",
-        )
-    known = {*ArmOptions.model_fields} - {"optimizer", "name", "procedure", "regularizer"}
-    factors = {key: value for key, value in about["factors"].items() if key in known and value}
-    if str(factors.get("batch_size", "")).isdigit():
-        factors["batch_size"] = int(factors["batch_size"])
-    chosen = {"optimizer": about["rule"], "regularizer": about["regularizer"] or "none"}
-    return {**factors, **chosen, "procedure": procedure, "name": name}
 
 
 def _small(trained: TrainedModel, sparsity: float, unit: str) -> str:
@@ -129,25 +114,15 @@ def _small(trained: TrainedModel, sparsity: float, unit: str) -> str:
 def _compared(folder: Path, arms: list[dict[str, Any]], out: Path, *, quiet: bool) -> Result:
     from steepest.api import Plan
     from steepest.errors import FolderError
+    from steepest.experiment.again import experiment_again
     from steepest.experiment.run import open_data
-    from steepest.recipe import load_tree, validate_experiment
 
     if (out / "experiment.toml").is_file():
         raise FolderError(
             f"{str(out)!r} holds a comparison already",
             hint=f"give --out another folder, or go on with what is there: steepest resume {out}.",
         )
-    tree = load_tree(str(folder / "experiment.toml"))
-    protocol, length = dict(tree.get("protocol", {})), dict(tree.pop("plan", {})).get("length", {})
-    for name in ("tune", "sweep", "minutes", "learning_rates", "schedule", "batch_size", "precision"):
-        protocol.pop(name, None)
-    protocol.setdefault("epochs", length.get("epochs"))
-    if protocol["epochs"] is None:
-        protocol["epochs"] = length.get("epochs")
-    for name in ("optimizers", "factors"):
-        tree.pop(name, None)
-    tree |= {"arms": arms, "protocol": protocol, "name": out.name}
-    experiment = validate_experiment(tree, where=str(folder / "experiment.toml"))
+    experiment = experiment_again(folder, arms, out.name)
     table = open_data(experiment)
     plan = Plan(table, experiment.model_copy(update={"data": table.options}))
     results: list[Result] = []

@@ -175,6 +175,7 @@ def baseline_row(evidence: Evidence, baseline: BaselineRecord) -> Row:
         peak_memory=baseline.peak_memory,
         settings=baseline.settings,
         tuned=True,
+        cut=baseline.cut,
         model=baseline.model if baseline.saved else "",
         chosen_by=evidence.on_validation([baseline]),
     )

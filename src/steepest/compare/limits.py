@@ -22,8 +22,8 @@ ENOUGH_STEPS = 1000
 """Runs of less than an epoch say something about optimizers from so many steps on."""
 ENOUGH_SEEDS = 5
 """With fewer, an interval over seeds is too wide to say that a network is no better than a constant."""
-TUNING_FAILED = "tuning failed"
-"""The flag of a row whose optimizer is better at its library default rate."""
+TUNING_FAILED, TUNING_DOUBTED = "tuning failed", "default rate may be better"
+"""The flags of a row whose optimizer is better at its library default rate: detectably so, and with every seed only."""
 CONSTANTS = ("majority", "mean")
 """The baselines that predict the same for every row."""
 
@@ -52,13 +52,15 @@ class Limits:
         short: the runs are too short.
         untrained: most runs were best before their first step.
         unbeaten: title of the constant baseline that no network beats by a detectable difference.
-        mistuned: optimizers whose library default rate is better on validation than the tuned one.
+        mistuned: optimizers whose library default rate is detectably better on validation than the tuned one.
+        doubted: optimizers whose default rate is better with every seed, too few for an interval that excludes zero.
     """
 
     short: Short | None = None
     untrained: bool = False
     unbeaten: str = ""
     mistuned: Sequence[str] = ()
+    doubted: Sequence[str] = ()
 
     @property
     def silent(self) -> bool:
@@ -82,11 +84,13 @@ def limits(
         outer: every optimizer minus every baseline on the deciding metric.
     """
     before = sum(each.seconds for each in evidence.baselines)
+    tuning = {arm.title: mistuned(evidence, arm) for arm in evidence.setup.arms}
     return Limits(
         short=too_short(evidence.setup, protocol, plan, before),
         untrained=_untrained(evidence),
         unbeaten=_unbeaten(evidence, outer),
-        mistuned=[arm.title for arm in evidence.setup.arms if mistuned(evidence, arm)],
+        mistuned=[title for title, flag in tuning.items() if flag == TUNING_FAILED],
+        doubted=[title for title, flag in tuning.items() if flag == TUNING_DOUBTED],
     )
 
 
@@ -142,36 +146,40 @@ _SPARE = 1.3
 """What the time for an epoch is multiplied by: for the pilot run, measuring and compiling."""
 
 
-def mistuned(evidence: Evidence, arm: PlannedArm) -> bool:
-    """Return whether an optimizer is better on validation at its library default rate than at its tuned one.
+def mistuned(evidence: Evidence, arm: PlannedArm) -> str:
+    """Return the flag of an optimizer that is better on validation at its library default rate; else nothing.
 
-    That is so if more of the tuned runs failed, or if the mean over the seeds is better and either its paired 95 %
-    interval excludes zero or it is better with every seed and by more than 1 %.
+    Its tuning failed if more of the tuned runs failed, or if the mean over the seeds is better and its paired 95 %
+    interval excludes zero. It is doubted where the default is better with every seed and by more than 1 %.
     """
     if not arm.tuned or not evidence.setup.controls:
-        return False
+        return ""
     tuned, default = evidence.final(arm), evidence.default(arm)
     failed = sum(each.failed for each in tuned), sum(each.failed for each in default)
     if failed[0] != failed[1]:
-        return failed[0] > failed[1]
-    return clearly_better(_losses(evidence, default), _losses(evidence, tuned))
+        return TUNING_FAILED if failed[0] > failed[1] else ""
+    return tuning_flag(_losses(evidence, default), _losses(evidence, tuned))
 
 
-def clearly_better(first: Sequence[float], second: Sequence[float]) -> bool:
-    """Return whether the first losses, paired by seed with the second, are better by the rule of :func:`mistuned`.
+def tuning_flag(default: Sequence[float], tuned: Sequence[float]) -> str:
+    """Return the flag by the losses of the default rate and those of the tuned one, paired by seed.
 
     Example:
-        >>> clearly_better([1.0, 1.1], [1.5, 1.4]), clearly_better([1.0, 1.1], [1.001, 1.101])
-        (True, False)
-        >>> clearly_better([1.0, 1.1, 1.2], [1.3, 1.0, 1.25]), clearly_better([1.0], [2.0])
-        (False, False)
+        >>> tuning_flag([1.0, 1.1], [1.5, 1.4]), tuning_flag([1.0, 1.1], [1.001, 1.101])
+        ('default rate may be better', '')
+        >>> tuning_flag([1.0, 1.1, 1.2], [1.3, 1.4, 1.51])
+        'tuning failed'
+        >>> tuning_flag([1.0, 1.1, 1.2], [1.3, 1.0, 1.25]), tuning_flag([1.0], [2.0])
+        ('', '')
     """
-    found = paired_t(first, second)
+    found = paired_t(default, tuned)
     if found.n < 2 or not found.mean < 0:
-        return False
-    pairs = [(a, b) for a, b in zip(first, second, strict=True) if math.isfinite(a) and math.isfinite(b)]
+        return ""
+    if found.high < 0:
+        return TUNING_FAILED
+    pairs = [(a, b) for a, b in zip(default, tuned, strict=True) if math.isfinite(a) and math.isfinite(b)]
     size = abs(sum(b for _, b in pairs) / len(pairs))
-    return found.high < 0 or (all(a < b for a, b in pairs) and -found.mean > GOOD_RANGE * size)
+    return TUNING_DOUBTED if all(a < b for a, b in pairs) and -found.mean > GOOD_RANGE * size else ""
 
 
 def _losses(evidence: Evidence, records: Sequence[Record]) -> list[float]:

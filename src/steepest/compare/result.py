@@ -68,6 +68,7 @@ class Row(Frozen):
         good_range: factor between the smallest and the largest scanned rate within 1 % of the best.
         flags: ``still improving``, ``overfitting``, ``edge of the grid``, …
         model: of a baseline, where its model is in the folder; empty in folders of earlier versions.
+        cut: of a baseline, how much of its tuning was made, where its work limit left some out; else empty.
         chosen_by: the deciding metric on the validation rows, of an arm the mean of the runs that finished; None where
             there are no such rows or no such run, and in folders of earlier versions.
     """
@@ -95,6 +96,7 @@ class Row(Frozen):
     good_range: float | None = None
     flags: list[str] = Field(default_factory=list)
     model: str = ""
+    cut: str = ""
     chosen_by: float | None = None
 
     @model_validator(mode="before")

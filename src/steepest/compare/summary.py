@@ -26,7 +26,7 @@ from steepest.compare.differences import between, standings
 from steepest.compare.estimates import Difference
 from steepest.compare.evidence import Control, Evidence, against_controls, compared, main_effects
 from steepest.compare.fits import Fits, Optimum
-from steepest.compare.limits import TUNING_FAILED, Limits, limits, restricted
+from steepest.compare.limits import TUNING_DOUBTED, TUNING_FAILED, Limits, limits, restricted
 from steepest.compare.moved import ArmPath
 from steepest.compare.rated import RatedComparison
 from steepest.compare.recommended import recommended
@@ -286,10 +286,13 @@ NOTHING_HELD_OUT = (
 
 
 def _flagged(row: Row, bounds: Limits) -> Row:
-    """Return an optimizer's row with a flag if its tuning failed."""
-    if row.kind != "arm" or row.name not in bounds.mistuned:
-        return row
-    return row.model_copy(update={"flags": [*row.flags, TUNING_FAILED]})
+    """Return an optimizer's row with a flag if its tuning failed or is doubted."""
+    flags = [
+        flag
+        for flag, names in ((TUNING_FAILED, bounds.mistuned), (TUNING_DOUBTED, bounds.doubted))
+        if row.kind == "arm" and row.name in names
+    ]
+    return row.model_copy(update={"flags": [*row.flags, *flags]}) if flags else row
 
 
 def _data(dataset: Dataset, experiment: Experiment, sizes: Mapping[str, Sequence[int]]) -> list[Fact]:

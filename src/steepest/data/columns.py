@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from difflib import get_close_matches
 from typing import Any, Literal
 
 import polars as pl
@@ -105,11 +106,7 @@ class Columns:
         """Raise a ``DataError`` if a table lacks a column that the features need."""
         absent = [each for each in self.required if each not in frame.columns]
         if absent:
-            raise DataError(
-                f"the table lacks {'column' if len(absent) == 1 else 'columns'} "
-                + ", ".join(repr(each) for each in absent),
-                hint=f"give it the columns that were there in training: {', '.join(self.required)}.",
-            )
+            raise lacking_columns(absent, [each for each in frame.columns if each not in self.required])
 
     def each_feature(self, frame: pl.DataFrame) -> Iterator[tuple[str, pl.Series]]:
         """Yield name and values of one feature at a time, so that no more than one column is copied at once.
@@ -169,6 +166,37 @@ class Columns:
                 for each in found
             )
         )
+
+
+def lacking_columns(absent: Sequence[str], others: Sequence[str]) -> DataError:
+    """Return the error about columns that a table lacks, with those that may be them under another name.
+
+    Args:
+        absent: what is not there.
+        others: the table's columns that are not wanted.
+
+    Example:
+        >>> error = lacking_columns(["age", "plan"], ["agee", "id"])
+        >>> error.fact, error.hint
+        ("the table lacks columns 'age', 'plan'", "rename the column 'agee' if it is 'age', and add 'plan'.")
+    """
+    near = {
+        name: found[0]
+        for name in absent
+        if (found := get_close_matches(name.lower(), [each.lower() for each in others], n=1))
+    }
+    by_lower = {each.lower(): each for each in others}
+    renamed = " and ".join(f"{by_lower[each]!r} if it is {name!r}" for name, each in near.items())
+    rest = [repr(name) for name in absent if name not in near]
+    cures = [
+        *([f"rename the column {renamed}"] if renamed else []),
+        *([f"add {', '.join(rest)}"] if rest else []),
+    ]
+    what = "column" if len(absent) == 1 else "columns"
+    return DataError(
+        f"the table lacks {what} {', '.join(map(repr, absent))}",
+        hint=f"{', and '.join(cures)}{'' if renamed else ' as in training'}.",
+    )
 
 
 def as_number(values: pl.Series, form: str | None = None, zone: str | None = None) -> pl.Series:

@@ -20,7 +20,7 @@ from steepest.data.labels import Labels, labels_of
 from steepest.data.numbers import NumberEncoding
 from steepest.data.scores import Standardization
 from steepest.data.target import sorted_labels
-from steepest.data.unforeseen import Unforeseen, added
+from steepest.data.unforeseen import Unforeseen, added, examples_of
 
 UNKNOWN = "(unknown)"
 MISSING = "(missing)"
@@ -169,12 +169,18 @@ class TableEncoder:
         codes = np.empty((n, len(self.vocabularies)), dtype=np.int64)
         unknown: dict[str, int] = {}
         missing: dict[str, int] = {}
+        examples: dict[str, tuple[str, ...]] = {}
         for i, (name, vocabulary) in enumerate(self.vocabularies.items()):
             codes[:, i] = vocabulary.encode(features[name])
             missing[name] = 0 if vocabulary.missing else features[name].null_count()
             unknown[name] = n - int(np.count_nonzero(codes[:, i])) - missing[name]
+            if unknown[name]:
+                new = features[name].filter(pl.Series(codes[:, i] == 0)).drop_nulls()
+                examples[name] = examples_of(new.unique(maintain_order=True))
         scores, lacking = self.scores({name: features[name] for name in self.scales}, n)
-        found = Unforeseen(added(unknown, {}), added(missing, lacking), min_count=self.min_count)
+        found = Unforeseen(
+            added(unknown, {}), added(missing, lacking), min_count=self.min_count, examples=examples
+        )
         return (torch.from_numpy(codes), torch.from_numpy(scores)), found
 
     def doubles(self, features: pl.DataFrame, inputs: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:

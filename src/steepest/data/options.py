@@ -95,7 +95,8 @@ class TableOptions(BaseModel):
         description="how rows are split: auto (stratified for classes, random for numbers), random, stratified, "
         "group:COLUMN (no group in two parts) or time:COLUMN (the latest rows are the test rows); of ratings user:last "
         "(the latest of each user); folds:5 (five test sets, each row is tested once) or repeats:10 (ten splits), also "
-        "as folds:5,group:COLUMN; none (nothing is held out: results are on the training rows)",
+        "as folds:5,group:COLUMN; none (nothing is held out: results are on the training rows); refit:RULE (trains on "
+        "the training and validation rows of another rule, see steepest refit)",
     )
     split_seed: int = Field(0, description="random seed of the split")
     validation: float | str = Field(
@@ -318,7 +319,7 @@ def check_used(options: TableOptions, *, text: bool) -> None:
         steepest.errors.OptionError: split_seed has no effect: split='time:day' draws nothing
         Hint: leave it out.
     """
-    rule = options.split_rule
+    rule = options.split_rule.refits or options.split_rule
     if rule.several:
         _check_several(options, rule)
     if not rule.held_out:
@@ -329,7 +330,7 @@ def check_used(options: TableOptions, *, text: bool) -> None:
             ):
                 raise _no_effect(f"--{name.replace('_', '-')}", "--split none holds nothing out")
     own = isinstance(options.validation, str) and isinstance(options.test, str)
-    if own and options.split != "auto":
+    if own and str(rule) != "auto":
         raise _no_effect("--split", "validation and test rows have files of their own")
     if options.split_seed and (own or rule.kind in BY_TIME):
         why = (

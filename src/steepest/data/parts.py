@@ -77,6 +77,8 @@ def split_rows(
         DataError: the table has too few rows or groups, or no column by which it can be split.
         OptionError: the split does not fit the target.
     """
+    if options.split_rule.refits is not None:
+        return _refitted(rows, target, task, options, options.split_rule.refits)
     free = rows[SPLIT_COLUMN].is_null().to_numpy()
     n = int(free.sum())
     rule, seed = options.split_rule, options.split_seed
@@ -138,6 +140,30 @@ def split_rows(
     if n < rows.height:
         notes += _about_known_rows(rows)
     return rows, notes
+
+
+def _refitted(
+    rows: pl.DataFrame, target: str, task: Task, options: TableOptions, rule: SplitRule
+) -> tuple[pl.DataFrame, list[Note]]:
+    """Return the rows with those that a rule trains and chooses on as training rows, and the others as test rows."""
+    inner = options.model_copy(update={"split": str(rule)})
+    rows, _ = split_rows(rows, target, task, inner, None if rule.several else 0)
+    parts = rows[SPLIT_COLUMN]
+    counts = {part: int((parts == part).sum()) for part in PARTS}
+    tested_too = options.split_rule.tested_too
+    more = ("validation", "test") if tested_too else ("validation",)
+    rows = rows.with_columns(
+        parts.replace_strict(dict.fromkeys(more, "train"), default=parts, return_dtype=SPLIT_TYPE)
+    )
+    added = " and ".join(f"{counts[part]:,} {part}" for part in more if counts[part])
+    text = (
+        f"trained on {counts['train']:,} training and {added} rows"
+        if added
+        else f"{counts['train']:,} training rows"
+    )
+    if counts["test"] and not tested_too:
+        text += f"; the {counts['test']:,} test rows are left out"
+    return rows, [Note("info", f"{text}. Nothing is held out, so there is no result on new rows.")]
 
 
 def about_test_sets(rows: int, options: TableOptions, counts: Mapping[str, int] | None = None) -> str:

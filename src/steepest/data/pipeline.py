@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from steepest.data.cells import Cells
-from steepest.data.columns import Columns
+from steepest.data.columns import Columns, lacking_columns
 from steepest.data.dataset import Note, Shape, TargetScale, Task, has_classes
 from steepest.data.dates import Form
 from steepest.data.encode import TableEncoder
@@ -104,11 +105,11 @@ class TablePipeline(Pipeline):
             DataError: the source cannot be read, or lacks a column that is needed; the message names it.
             PreparationError: a step does not fit the new rows.
         """
-        cells = self._read(source)
-        frame = cells.frame.collect(engine="streaming")
+        cells, absent = self._read(source)
+        frame = cells.frame.with_columns(self._gaps(absent)).collect(engine="streaming")
         if frame.height == 0:
             raise _no_rows(source)
-        return self._encoded(*harmonised(frame, self._known), cells.notes)
+        return self._encoded(*harmonised(frame, self._known), cells.notes, absent)
 
     def transform_batches(
         self, source: Any, rows: int, *, keep: Sequence[str] = (), sure: bool = True
@@ -134,7 +135,7 @@ class TablePipeline(Pipeline):
             >>> [each.rows for each in pipeline.transform_batches(rows, 8)]
             [8, 8, 4]
         """
-        cells = self._read(source, sure=sure)
+        cells, absent = self._read(source, sure=sure)
         there = cells.frame.collect_schema().names()
         for name in keep:
             if name not in there:
@@ -142,6 +143,7 @@ class TablePipeline(Pipeline):
                 raise DataError(f"there is no column {name!r} in {source_name(source)}", hint=error.hint)
         wanted = {*self.raw, self.target, *keep}
         frame = cells.frame.select([name for name in there if name in wanted])
+        frame = frame.with_columns(self._gaps([name for name in absent if name not in keep]))
         found = batches(frame, rows)
         first = next(found, None)
         if first is None:
@@ -154,14 +156,47 @@ class TablePipeline(Pipeline):
         for each in itertools.chain([first], found):
             try:
                 harmony = harmony.settled(each) if at else harmony
-                found = self._encoded(*harmony.applied(each), cells.notes)
+                found = self._encoded(*harmony.applied(each), cells.notes, absent)
                 yield replace(found, carried=each.select(keep))
             except DataError as error:
                 where = f" (of the rows from row {at + 1:,} on)" if at else ""
                 raise DataError(f"{error.fact}{where}", hint=error.hint) from None
             at += each.height
 
-    def _read(self, source: Any, *, sure: bool = True) -> Cells:
+    @property
+    def optional(self) -> frozenset[str]:
+        """The raw columns that new rows may lack, because some of their values were missing in training.
+
+        Each makes one feature alone, whose missing values training knew; a column that a step reads for more is not
+        among them.
+        """
+        encoder = self.encoder
+        known = {
+            name for name, each in (*encoder.vocabularies.items(), *encoder.scales.items()) if each.missing
+        }
+        found = frozenset[str]()
+        for each in self.columns.columns:
+            if {f"{each.name} {part}" for part in each.parts} <= known if each.parts else each.name in known:
+                before = self._made_of(frozenset({each.name}))
+                found |= before if len(before) == 1 else frozenset()
+        return found & self.raw.keys()
+
+    def _made_of(self, names: frozenset[str]) -> frozenset[str]:
+        """Return the columns before all steps that serve only to make the columns ``names``."""
+        for step in reversed(self.preparation.preparation.steps):
+            names = step.sources(names)
+        return names
+
+    def _gaps(self, absent: Sequence[str]) -> list[pl.Expr]:
+        """Return columns without values for those that new rows lack, of the types in training."""
+        return [pl.lit(None, dtype=stored_type(self.raw[name]) or pl.String()).alias(name) for name in absent]
+
+    def _read(self, source: Any, *, sure: bool = True) -> tuple[Cells, list[str]]:
+        """Return new rows, and the columns that they lack and that count as missing.
+
+        Raises:
+            DataError: the source cannot be read, or lacks a column that had all its values in training.
+        """
         known = self._known
         reading = as_in_training(known.types, self.notations)
         reading = replace(reading, missing=self.missing, marks=self.marks, encoding=self.encoding)
@@ -175,7 +210,12 @@ class TablePipeline(Pipeline):
         for name, doubt in cells.doubts.items():
             if known.needs(name):
                 raise DataError(f"column {name!r} {doubt.why}", hint=f"{doubt.cure}.")
-        return cells
+        needed = self._made_of(frozenset(self.required))
+        absent = [name for name in self.raw if name in needed and name != self.target and name not in there]
+        lacking = [name for name in absent if name not in self.optional]
+        if lacking:
+            raise lacking_columns(lacking, [name for name in there if name not in {*self.raw, self.target}])
+        return cells, absent
 
     @property
     def _known(self) -> Raw:
@@ -189,21 +229,28 @@ class TablePipeline(Pipeline):
         types = {**self.raw, self.target: self.target_types[0]} if self.target_types[0] else self.raw
         return Raw(types, self.forms, (read | set(self.columns.required)) - {self.target})
 
-    def _encoded(self, frame: pl.DataFrame, unreadable: Mapping[str, int], notes: Sequence[Note]) -> Encoded:
+    def _encoded(
+        self,
+        frame: pl.DataFrame,
+        unreadable: Mapping[str, int],
+        notes: Sequence[Note],
+        absent: Sequence[str] = (),
+    ) -> Encoded:
         try:
             prepared, kept, reports = self.preparation.replay(frame, target=self.target)
         except pl.exceptions.PolarsError as error:
             raise self._other_types(frame, error) from error
         self.columns.check(prepared)
-        features = self.columns.features(prepared)
         try:
+            features = self.columns.features(prepared)
             inputs, unforeseen = self.encoder.encode(features)
         except DataError as error:  # its hint may name options for reading a table anew
             raise DataError(
                 error.fact,
-                hint="correct the value in the table, or leave the field empty, which means a missing value.",
+                hint="correct the value in the table, or leave the field empty, which means a missing value"
+                f"{self._as_category(prepared)}.",
             ) from None
-        unforeseen += Unforeseen(unreadable=unreadable)
+        unforeseen += Unforeseen(unreadable=unreadable, absent=dict.fromkeys(absent, frame.height))
         unforeseen = self.columns.by_column(unforeseen, prepared, features)
         about = [StepReport("read", note.text) for note in notes]
         answers = prepared[self.target] if self.target in prepared.columns else None
@@ -219,6 +266,16 @@ class TablePipeline(Pipeline):
             doubles=doubles,
             weights=weights,
         )
+
+    def _as_category(self, prepared: pl.DataFrame) -> str:
+        """Return what to do if numbers of training, where new rows have texts, were codes of categories."""
+        texts = [
+            each.name
+            for each in self.columns.columns
+            if each.role == "continuous" and each.format is None and prepared.schema[each.name] == pl.String
+        ]
+        name = shlex.quote(texts[0]) if texts else ""
+        return f"; if {name} is a category, train again with --categorical {name}" if texts else ""
 
     def _other_types(self, frame: pl.DataFrame, error: Exception) -> DataError:
         other = [

@@ -161,8 +161,7 @@ def _column(values: pl.Series, is_target: bool, options: TableOptions, notes: li
     ):
         return Column(name, kind, "left out", "as asked")
     named = [*(options.features or []), *options.categorical, *options.continuous]
-    rule = options.split_rule
-    if (rule.kind, rule.column) == ("group", name) and name not in named:
+    if options.split_rule.groups == name and name not in named:
         return Column(name, kind, "left out", SPLIT_GROUPS)
     known = values.drop_nulls()
     if len(known) == 0:
@@ -300,7 +299,8 @@ def _whole_numbers(frame: pl.DataFrame, columns: Columns, options: TableOptions)
             notes.append(Note("info", f"{text}; --continuous {name} uses them as numbers."))
     if quantities:
         text = f"whole numbers used as quantities: {_counted_values(quantities)}"
-        notes.append(Note("info", f"{text}; a code belongs in --categorical."))
+        name = shlex.quote(quantities[0][0])
+        notes.append(Note("info", f"{text}; if one is a code: --categorical {name} makes categories of it."))
     return notes
 
 

@@ -18,6 +18,9 @@ _KNOWN = "auto, none, random, stratified, group:COLUMN, time:COLUMN, folds:NUMBE
 NOTHING: Kind = "none"
 """The rule that holds nothing out."""
 
+REFIT, REFIT_ALL = "refit", "refit-all"
+"""Rules that train on the rows on which another rule trains and chooses; the second also on its test rows."""
+
 BY_TIME: tuple[Kind, ...] = ("time", "last")
 """The rules by which the latest rows are the test rows; nothing is drawn."""
 
@@ -35,12 +38,16 @@ class SplitRule:
         column: the column of ``group`` and ``time``, else empty.
         several: ``folds`` (each row is a test row once) or ``repeats`` (a new split each time); empty for one split.
         sets: number of test sets.
+        refits: the rule whose training and validation rows all train, so that nothing is held out; None if none is.
+        tested_too: whether its test rows train, too; else they are left out.
     """
 
     kind: Kind = "auto"
     column: str = ""
     several: Literal["", "folds", "repeats"] = ""
     sets: int = 1
+    refits: SplitRule | None = None
+    tested_too: bool = False
 
     @classmethod
     def parse(cls, text: str) -> SplitRule:
@@ -51,11 +58,20 @@ class SplitRule:
 
         Example:
             >>> SplitRule.parse("folds:5,group:patient")
-            SplitRule(kind='group', column='patient', several='folds', sets=5)
+            SplitRule(kind='group', column='patient', several='folds', sets=5, refits=None, tested_too=False)
             >>> str(SplitRule.parse("repeats:10,auto")), str(SplitRule.parse("time:day"))
             ('repeats:10', 'time:day')
+            >>> SplitRule.parse("refit:time:day").refits
+            SplitRule(kind='time', column='day', several='', sets=1, refits=None, tested_too=False)
         """
         several, colon, rest = text.partition(":")
+        if colon and several in (REFIT, REFIT_ALL):
+            inner = cls.parse(rest)
+            if not inner.held_out:
+                raise NotAllowedError(
+                    f"{text!r} has no rows to add: {rest} holds none out", hint=f"write --split {NOTHING}."
+                )
+            return cls(NOTHING, inner.column, refits=inner, tested_too=several == REFIT_ALL)
         if colon and (several == "folds" or several == "repeats"):
             number, comma, kind = rest.partition(",")
             if not number.strip().isdecimal():
@@ -91,7 +107,15 @@ class SplitRule:
                 return cls(kind, plain(column))
         raise ValueError(f"{text!r} is none of {_KNOWN}")
 
+    @property
+    def groups(self) -> str:
+        """The column whose groups are in one part each; empty if none is."""
+        rule = self.refits or self
+        return rule.column if rule.kind == "group" else ""
+
     def __str__(self) -> str:
+        if self.refits is not None:
+            return f"{REFIT_ALL if self.tested_too else REFIT}:{self.refits}"
         rule = f"{self.kind}:{self.column}" if self.column else LAST if self.kind == "last" else self.kind
         if not self.several:
             return rule

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from steepest.wording import counted
+from steepest.wording import counted, one_line
 
 Counts = Mapping[str, int]
+Examples = Mapping[str, tuple[str, ...]]
+
+SHOWN = 3
+"""So many different values of a column that training did not have are named."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,8 @@ class Unforeseen:
         missing: missing values of columns that had none in training; they get the unknown code or the mean.
         unreadable: texts that are no dates in columns of dates; they count as missing.
         min_count: how often training must have had a category, or it is unknown.
+        examples: some of the different unknown values of each column, one more than are shown if there are as many.
+        absent: rows without a column that had missing values in training, in which all its values count as missing.
 
     Example:
         >>> Unforeseen({"plan": 1}, {"age": 2}, {"when": 3}).lines[0]
@@ -29,6 +35,8 @@ class Unforeseen:
     missing: Counts = field(default_factory=dict[str, int])
     unreadable: Counts = field(default_factory=dict[str, int])
     min_count: int = 1
+    examples: Examples = field(default_factory=dict[str, tuple[str, ...]])
+    absent: Counts = field(default_factory=dict[str, int])
 
     def __add__(self, other: Unforeseen) -> Unforeseen:
         return Unforeseen(
@@ -36,6 +44,11 @@ class Unforeseen:
             added(self.missing, other.missing),
             added(self.unreadable, other.unreadable),
             max(self.min_count, other.min_count),
+            {
+                name: examples_of((*self.examples.get(name, ()), *other.examples.get(name, ())))
+                for name in {**self.examples, **other.examples}
+            },
+            added(self.absent, other.absent),
         )
 
     @property
@@ -46,6 +59,11 @@ class Unforeseen:
             seen = f"seen in training fewer than {self.min_count} times"
         return (
             *(
+                f"there is no column {name}: {counted(n, 'value counts', 'values count')} as missing, "
+                "as some did in training"
+                for name, n in self.absent.items()
+            ),
+            *(
                 f"{counted(n, f'value of {name}', f'values of {name}')} could not be read as "
                 + ("a date and counts as missing" if n == 1 else "dates and count as missing")
                 for name, n in self.unreadable.items()
@@ -55,10 +73,26 @@ class Unforeseen:
                 for name, n in self.missing.items()
             ),
             *(
-                f"{counted(n, f'value of {name} was', f'values of {name} were')} {seen}"
+                f"{counted(n, f'value of {name} was', f'values of {name} were')} {seen}{self._shown(name)}"
                 for name, n in self.unknown.items()
             ),
         )
+
+    def _shown(self, name: str) -> str:
+        """Return some of the unknown values of a column, in brackets; nothing if none are known."""
+        values = self.examples.get(name, ())
+        shown = ", ".join(repr(one_line(each)) for each in values[:SHOWN])
+        return f" ({shown}{', …' if len(values) > SHOWN else ''})" if values else ""
+
+
+def examples_of(values: Iterable[str]) -> tuple[str, ...]:
+    """Return the first different values: those that are shown, and one more if there is one.
+
+    Example:
+        >>> examples_of(["a", "b", "a", "c", "d", "e"])
+        ('a', 'b', 'c', 'd')
+    """
+    return tuple(dict.fromkeys(values))[: SHOWN + 1]
 
 
 def added(some: Counts, more: Counts) -> dict[str, int]:

@@ -121,6 +121,7 @@ def encoders(pipeline: Pipeline) -> dict[str, Any]:
         "columns": {name: _column(name, dtype, pipeline) for name, dtype in given.items()},
         "derived": {name: sql for name, (sql, _) in back.derived.items()},
         "made": sorted(back.made - given.keys()),
+        "optional": sorted(pipeline.optional & given.keys()),
         "steps": back.steps,
         "notes": back.notes,
         **_inputs(pipeline, columns, types[-1]),

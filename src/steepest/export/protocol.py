@@ -165,6 +165,9 @@ def _split(split: str, task: Task) -> str:
     )
     if rule.kind == "group":
         return f"{several}random by {rule.column}: all rows of one {rule.column} are in one part"
+    if rule.refits is not None:
+        rows = "all rows" if rule.tested_too else "all but the test rows"
+        return f"none: trained on {rows} of another split ({_split(str(rule.refits), task)})"
     if not rule.held_out:
         return "none: nothing was held out"
     if rule.kind == "time":

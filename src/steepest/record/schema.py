@@ -228,6 +228,8 @@ class BaselineRecord(Frozen):
         seconds: of fitting, the choice of its settings included; ``cpu_seconds`` and ``peak_memory`` as of a run.
         outcome: ``finished``, or why not.
         saved: whether its fit is kept, so that it can predict.
+        cut: how much of its tuning was made, as ``2 of 6 settings tried``, where its work limit left some out; else
+            empty.
     """
 
     name: str
@@ -241,6 +243,7 @@ class BaselineRecord(Frozen):
     peak_memory: int | None = None
     outcome: str = "finished"
     saved: bool = True
+    cut: str = ""
 
     @property
     def file(self) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from steepest.compare.estimates import Difference
 from steepest.compare.limits import Short
+from steepest.compare.result import Row
 from steepest.report.words import listed
 from steepest.wording import counted, two_digits
 
@@ -125,6 +126,37 @@ def mistuned(names: Sequence[str], *, compared: bool = True) -> str:
         f"Tuning failed for {listed(names)} ({rates} better on validation): {what} "
         f"{'a poor rate' if one else 'poor rates'}; name more rates around the default with --learning-rates."
     )
+
+
+def doubted(names: Sequence[str]) -> str:
+    """Return that default rates may be better than tuned ones, which too few seeds can tell, and what helps.
+
+    Example:
+        >>> doubted(["adam"])
+        'The default rate of adam may be better than its tuned one: it is on validation with every seed, but too few for
+        an interval that excludes zero; name more rates around it with --learning-rates, or try more --seeds.'
+    """
+    rates, ones, they, them = "default rate", "its tuned one", "it is", "it"
+    if len(names) > 1:
+        rates, ones, they, them = "default rates", "their tuned ones", "they are", "them"
+    return (
+        f"The {rates} of {listed(names)} may be better than {ones}: {they} on validation with every seed, but too few "
+        f"for an interval that excludes zero; name more rates around {them} with --learning-rates, or try more --seeds."
+    )
+
+
+def cut_short(baselines: Iterable[Row]) -> list[str]:
+    """Return which of the baselines that are quoted might do better: their tuning was cut.
+
+    Example:
+        >>> cut_short([Row(kind="baseline", name="gradient boosting", cut="2 of 6 settings tried")])
+        ['The tuning of gradient boosting was cut (2 of 6 settings tried within its work limit), so it may do better.']
+    """
+    return [
+        f"The tuning of {row.name} was cut ({row.cut} within its work limit), so it may do better."
+        for row in baselines
+        if row.cut
+    ]
 
 
 def corrected(found: Sequence[Difference]) -> str:

@@ -12,7 +12,7 @@ from steepest.compare.result import Metric, Row
 from steepest.recipe import SUBJECTS
 from steepest.report.advice import another, best_baseline, better_but_undetected, use_baseline, use_either
 from steepest.report.case import HeadlineCase, based_on, before
-from steepest.report.claims import mistuned, reserved, said_once, too_short
+from steepest.report.claims import cut_short, doubted, mistuned, reserved, said_once, too_short
 from steepest.report.digits import digits
 from steepest.report.unbeaten import unbeaten
 from steepest.report.words import Subject, capital, cell_text, listed
@@ -73,6 +73,7 @@ def headline(
     shown = chosen or tie or next(iter(known), None)
     said += [another(case, row) for row in known if row.name == reference and row is not shown]
     said += [f"{row.name} gave no result." for row in baselines if row not in known]
+    said += cut_short(row for row in known if row in (shown, chosen) or row.name == reference)
     return said_once(" ".join(map(case.subject.sentence, said)))
 
 
@@ -225,8 +226,13 @@ def _silence(case: HeadlineCase) -> list[str]:
 def _mistuned(case: HeadlineCase) -> list[str]:
     """Return which of the compared optimizers were tuned badly, and what helps."""
     compared = {case.winner.name, *(each.second for each in case.compared)}
-    names = [name for name in case.limits.mistuned if name in compared]
-    return [mistuned(names, compared=bool(case.rivals))] if names else []
+    failed, perhaps = (
+        [name for name in names if name in compared] for names in (case.limits.mistuned, case.limits.doubted)
+    )
+    return [
+        *([mistuned(failed, compared=bool(case.rivals))] if failed else []),
+        *([doubted(perhaps)] if perhaps else []),
+    ]
 
 
 def _some(case: HeadlineCase, found: Sequence[Difference]) -> str:

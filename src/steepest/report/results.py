@@ -15,7 +15,7 @@ from steepest.report.digits import digits_of, from_winner
 from steepest.report.factors import subject, title_of, varying
 from steepest.report.sentences import notes
 from steepest.report.theme import styles
-from steepest.report.view import UNBROKEN, finite, is_winner, metric_of
+from steepest.report.view import UNBROKEN, deciding_first, finite, is_winner, metric_of
 from steepest.report.words import capital, cell_text
 
 
@@ -68,7 +68,7 @@ def table(comparison: Comparison) -> ResultsTable:
 
     The best value of a column among all rows is marked.
     """
-    metrics = _deciding_first(comparison)
+    metrics = deciding_first(comparison)
     head = [_heading(each) for each in metrics[:1]]
     columns = [_scores(comparison, each) for each in metrics[:1]]
     if any(each.metric == comparison.metric for each in comparison.differences):
@@ -254,7 +254,7 @@ def _groups(
             winner=is_winner(comparison, row),
             colour=look[row.name].css if row.name in look and row.kind != "baseline" else None,
             label={"default": "library default", "constant": "no schedule"}.get(row.kind, ""),
-            badges=list(dict.fromkeys([*badges, *row.flags])),
+            badges=list(dict.fromkeys([*badges, *row.flags, *([row.cut] if row.cut else [])])),
             settings=row.settings,
         )
 
@@ -271,11 +271,6 @@ def _groups(
         ("Baselines", [line(row) for row in baselines]),
     ]
     return [group for group in groups if group[1]]
-
-
-def _deciding_first(comparison: Comparison) -> list[Metric]:
-    deciding = metric_of(comparison, comparison.metric)
-    return [deciding, *[each for each in comparison.metrics if each.name != deciding.name]]
 
 
 def _heading(metric: Metric) -> str:

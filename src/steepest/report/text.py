@@ -16,13 +16,13 @@ from rich.text import Text
 
 from steepest.compare.assemble import OUT_OF_TIME
 from steepest.compare.estimates import Estimate
-from steepest.compare.limits import TUNING_FAILED
+from steepest.compare.limits import TUNING_DOUBTED, TUNING_FAILED
 from steepest.compare.result import Comparison, Metric, Row, better_first
 from steepest.report import format as show
 from steepest.report.digits import digits_of, from_winner
 from steepest.report.levels import LevelColumns, effects_table, level_columns, wrapped
 from steepest.report.sentences import about_others, notes
-from steepest.report.view import UNBROKEN, is_winner, metric_of
+from steepest.report.view import UNBROKEN, advises, deciding_first, is_winner, metric_of
 from steepest.report.watched import reported_epochs
 
 _NAME, _HEAD = 15, 20
@@ -54,8 +54,9 @@ def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
     """Return the result for a terminal of so many columns: a line for each arm and baseline, the sentence.
 
     The winner has the dot. The deciding metric comes first, then the paired difference from the winner
-    with its 95 % interval, one more metric, the rate and the range of rates that are as good. Where
-    several factors vary, each has a column, and main effects follow the table. What :func:`notes` says stands below it.
+    with its 95 % interval, one more metric (that which the sentence advises, if it does), the rate and the range of
+    rates that are as good. Where several factors vary, each has a column, and main effects follow the table. What
+    :func:`notes` says stands below it.
 
     Example:
         >>> from rich.console import Console
@@ -85,7 +86,7 @@ def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
     if comparison.factorial is not None:
         below.append(effects_table(comparison.factorial, digits_of(comparison, metric)))
     finished = [row for row in arms if row.outcome == "finished"]
-    after = about_others(metric, comparison.metrics[:2], finished)
+    after = about_others(metric, [columns.other] if columns.other else comparison.metrics[:2], finished)
     return Group(table, *below, sentence, *(Text(each, style="dim") for each in after))
 
 
@@ -94,11 +95,14 @@ def _fitting(comparison: Comparison, shown: Sequence[Row], width: int) -> tuple[
 
     Names get the room that is left. Levels are wrapped more narrowly where the deciding metric alone has no room.
     """
-    metric = metric_of(comparison, comparison.metric)
-    other = next((each for each in comparison.metrics if each.name != metric.name), None)
+    metric, other = (*deciding_first(comparison), None)[:2]
+    assert metric is not None
     compared = any(from_winner(comparison, row.name, metric.name) for row in shown)
+    advised = other is not None and advises(comparison, other)
     choices = [
         _Columns(other, compared),
+        *([_Columns(other, compared, rates=False)] if advised else []),
+        *([_Columns(other, compared=False, rates=rates) for rates in (True, False)] if advised else []),
         _Columns(None, compared),
         _Columns(None, compared=False),
         _Columns(None, compared=False, rates=False),
@@ -221,7 +225,8 @@ def _name(row: Row, width: int, levels: LevelColumns | None, *, mark: bool) -> s
         lines = list(levels.lines.get(row.name, lines))
     if row.kind == "arm" and not row.tuned:
         lines.append("not tuned")
-    lines += [flag for flag in (TUNING_FAILED, OUT_OF_TIME) if flag in row.flags]
+    lines += [flag for flag in (TUNING_FAILED, TUNING_DOUBTED, OUT_OF_TIME) if flag in row.flags]
+    lines += [row.cut] if row.cut else []
     if row.outcome != "finished":
         lines += textwrap.wrap(show.printable(row.outcome), width)
     return f"{'●' if mark else ' '} " + "\n  ".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
@@ -200,6 +201,27 @@ def metric_of(comparison: Comparison, name: str) -> Metric:
         if each.name == name:
             return each
     return Metric(name=name, title=name.replace("_", " "), higher_is_better=False)
+
+
+def deciding_first(comparison: Comparison) -> list[Metric]:
+    """Return the metrics in the order of their columns: the deciding one, then one that the headline advises.
+
+    Example:
+        >>> metrics = [Metric(name=each, title=each, higher_is_better=True) for each in ("accuracy", "f1", "roc_auc")]
+        >>> said = "By ROC AUC, it does predict: try --metric roc-auc."
+        >>> found = Comparison(title="t", sentence=said, metric="accuracy", winner="", rows=[], metrics=metrics)
+        >>> [each.name for each in deciding_first(found)], advises(found, metrics[2]), advises(found, metrics[1])
+        (['accuracy', 'roc_auc', 'f1'], True, False)
+    """
+    deciding = metric_of(comparison, comparison.metric)
+    others = [each for each in comparison.metrics if each.name != deciding.name]
+    return [deciding, *sorted(others, key=lambda each: not advises(comparison, each))]
+
+
+def advises(comparison: Comparison, metric: Metric) -> bool:
+    """Whether the headline advises to decide by a metric."""
+    asked = re.findall(r"--metric ([\w-]+)", comparison.sentence)
+    return metric.name.replace("_", "-") in asked
 
 
 def is_winner(comparison: Comparison, row: Row) -> bool:

@@ -12,7 +12,7 @@ from steepest.compare.result import Comparison, Row
 from steepest.compare.summary import Summary
 from steepest.data.dataset import Note
 from steepest.evaluate.baselines import NOT_SAVED
-from steepest.report.claims import mistuned
+from steepest.report.claims import doubted, mistuned
 from steepest.report.factors import subject
 from steepest.report.headline import headline
 from steepest.report.sentences import about_altered_data, remarks
@@ -75,6 +75,8 @@ def _warnings(notes: Sequence[Note], rows: Sequence[Row], bounds: Limits, what: 
     found = [note.text for note in notes if note.kind == "warning"]
     if bounds.mistuned:
         found.append(mistuned(bounds.mistuned))
+    if bounds.doubted:
+        found.append(doubted(bounds.doubted))
     for flag in (OUT_OF_TIME, "still improving", "overfitting", "best rate at the edge of the grid"):
         arms = [row for row in rows if row.kind == "arm"]
         names = [what.name(row.name) for row in arms if flag in row.flags]

@@ -198,6 +198,7 @@ def _keep(folder: Folder, key: str, found: BaselineResult, dataset: Dataset) -> 
         cpu_seconds=found.cpu_seconds,
         peak_memory=found.peak_memory,
         outcome=found.outcome,
+        cut=found.cut,
         saved=isinstance(found.model, BaselineModel),
     )
     rows = {"loss": found.test_row_losses.cpu(), **found.test_values}

@@ -263,7 +263,7 @@ class ImageData(Source):
                     hint=f"put the {part} images into a folder {part} beside the folder train.",
                 )
             if part in self._given:
-                if rule.several or rule.kind == NOTHING:
+                if rule.several or (rule.kind == NOTHING and rule.refits is None):
                     raise OptionError(
                         f"--split {options.split} has no effect: {self.name} has {part} images of its own",
                         hint="leave it out.",

@@ -100,11 +100,13 @@ class FittedBaseline:
         model: what it predicts with; one that is no ``BaselineModel`` cannot be saved.
         settings: what was chosen, and from what, in words.
         outcome: ``finished`` or ``not converged``.
+        cut: how much of its tuning was made, where the work limit left some out; else empty.
     """
 
     model: nn.Module
     settings: str
     outcome: str = "finished"
+    cut: str = ""
 
 
 def is_table(dataset: Dataset) -> bool:

@@ -58,6 +58,7 @@ class BaselineResult:
         cpu_seconds, peak_memory: of the same, as :class:`~steepest.record.meter.Meter` measures them.
         model: what it predicts with; one that is no ``BaselineModel`` cannot be saved.
         outcome: ``finished`` or ``not converged``.
+        cut: how much of its tuning was made, where the work limit left some out; else empty.
     """
 
     name: str
@@ -73,6 +74,7 @@ class BaselineResult:
     peak_memory: int | None
     model: nn.Module
     outcome: str = "finished"
+    cut: str = ""
 
 
 def baseline_names(dataset: Dataset, asked: Sequence[str] = ()) -> list[str]:
@@ -193,6 +195,7 @@ def run_baselines(
                 peak_memory=cost[1],
                 model=fitted.model,
                 outcome=fitted.outcome,
+                cut=fitted.cut,
             )
         )
     return found

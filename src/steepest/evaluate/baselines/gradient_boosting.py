@@ -181,7 +181,9 @@ def fit_gradient_boosting(
         found = attempt(dataset, rows, candidate, reading, seed, metric, budget - spent)
         spent, tried = spent + found.work, tried + 1
         best = min(best, found, key=lambda each: each.cost)
-    return FittedBaseline(best.model, _settings(best, rows.outputs > 1, tried, len(waiting) + 1, budget))
+    planned = len(waiting) + 1
+    cut = f"{tried} of {planned} settings tried" if tried < planned else ""
+    return FittedBaseline(best.model, _settings(best, rows.outputs > 1, tried, planned, budget), cut=cut)
 
 
 def _sized(

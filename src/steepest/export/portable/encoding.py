@@ -35,6 +35,7 @@ BATCH = 1024
 
 UNSEEN = "not seen in training"
 MISSING = "missing; none was missing in training"
+ABSENT = "missing, because rows lack the column; some values were missing in training"
 UNREADABLE = "not written as a date and counted as missing"
 Found = set[tuple[str, str, int]]
 """Columns, what is wrong with a value, and its row."""
@@ -80,8 +81,8 @@ class Encoding:
         Raises:
             ValueError: a column is absent, or a value cannot be used; the message names it and its row.
         """
-        prepared = self._prepared(rows)
         found: Found = set()
+        prepared = self._prepared(rows, found)
         categorical, continuous = self.about["categorical"], self.about["continuous"]
         codes = np.zeros((len(prepared), len(categorical)), np.int64)
         for i, each in enumerate(categorical):
@@ -128,15 +129,17 @@ class Encoding:
             table.append({"prediction": classes[best], "probability": row[best], **columns})
         return table
 
-    def _prepared(self, rows: Iterable[Mapping[str, Any]]) -> list[Row]:
+    def _prepared(self, rows: Iterable[Mapping[str, Any]], found: Found) -> list[Row]:
         """Return rows of what the columns hold, after the steps of the preparation."""
-        raw = list(rows)
+        raw, optional = list(rows), self.about.get("optional", ())
         for number, row in enumerate(raw, 1):
             absent = [name for name in self.about["columns"] if name not in row]
-            if absent:
-                raise ValueError(f"row {number} lacks the column {absent[0]!r}")
+            found.update((name, ABSENT, number) for name in absent if name in optional)
+            lacking = [name for name in absent if name not in optional]
+            if lacking:
+                raise ValueError(f"row {number} lacks the column {lacking[0]!r}")
         columns = {
-            name: column_of(name, [row[name] for row in raw], about, self.about)
+            name: column_of(name, [row.get(name) for row in raw], about, self.about)
             for name, about in self.about["columns"].items()
         }
         prepared = [{name: values[i] for name, values in columns.items()} for i in range(len(raw))]
