@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from pydantic import Field
@@ -152,6 +153,27 @@ class Studied(Frozen):
     notes: list[str] = Field(default_factory=list)
 
     @property
+    def headline(self) -> str:
+        """The first sentence of the answer."""
+        return first_sentence(self.answer)[0]
+
+    @property
+    def rest(self) -> str:
+        """The sentences behind it."""
+        return first_sentence(self.answer)[1]
+
+    @property
     def over_seeds(self) -> bool:
         """Whether the rows have means over seeds with their intervals."""
         return any("±" in cell for row in self.rows for cell in row.cells)
+
+
+def first_sentence(text: str) -> tuple[str, str]:
+    """Return the first sentence of a text, and what comes after it.
+
+    Example:
+        >>> first_sentence("It helps by 1.3 [0.1, 2.5] points. More does not.")
+        ('It helps by 1.3 [0.1, 2.5] points.', 'More does not.')
+    """
+    first, *rest = re.split(r"(?<=[.!?])\s+(?=[A-Z])", text, maxsplit=1)
+    return first, "".join(rest)

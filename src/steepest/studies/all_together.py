@@ -260,7 +260,7 @@ def limit_text(limit: Sequence[Gap]) -> str:
     if not limit:
         return "what infinite data leaves cannot be told from so few amounts"
     half, quarter = limit
-    both = f"{half.text()} by a law in n^−½, {quarter.text()} in n^−¼"
+    both = f"{half.text()} by a law in 1/√n, {quarter.text()} in 1/∜n"
     if half.verdict == quarter.verdict == "same":
         return f"with infinite data, nothing that is told apart from 0 is left ({both})"
     if half.verdict == quarter.verdict:
