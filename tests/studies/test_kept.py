@@ -1,16 +1,19 @@
-"""The stored answers of studies are of the arms that the studies have now."""
+"""The stored answers of studies are of the arms, the data and the code that the studies have now."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
-from steepest.errors import FolderError
+from steepest.data import catalog
+from steepest.errors import DataError, FolderError
 from steepest.studies import registry
-from steepest.studies.base.data import three_classes
+from steepest.studies.base.code import ANSWERS, code_hash, computing
+from steepest.studies.base.data import StudyData, three_classes
 from steepest.studies.base.identity import arms_hash
 from steepest.studies.base.keeping import kept_answer
 from steepest.studies.base.making import planned_on
@@ -19,16 +22,85 @@ KEPT = Path(__file__).parents[2] / "docs" / "studies"
 
 
 @pytest.mark.parametrize("name", sorted(each.stem for each in KEPT.glob("*.json")))
-def test_a_stored_answer_is_of_the_arms_of_today(name: str) -> None:
+def test_a_stored_answer_is_of_the_study_of_today(name: str) -> None:
     kept = json.loads((KEPT / f"{name}.json").read_text(encoding="utf-8"))
-    made = registry.load(kept["name"])()
-    data = made.data("quick")  # which rows or images has no part in the arms
-    now = planned_on(made, kept["size"], replace(data, pixels=kept["made"]["images"]["pixels"])).arms_hash
+    made, images = registry.load(kept["name"])(), kept["made"]["images"]
+    data = replace(
+        made.data("quick"), pixels=images["pixels"]
+    )  # what a plan needs of data that may not be here
     size = "" if kept["size"] == "default" else f" --{kept['size']}"
-    assert kept["made"]["arms"] == now, (
-        f"docs/studies/{name}.json is of other arms than the study has now: make it again by `steepest study "
+    again = (
+        f"docs/studies/{name}.json is of other {{}} than the study has now: make it again by `steepest study "
         f"{kept['name']}{size}` and `python scripts/keep_study.py` with its folder, then scripts/write_reference.py"
     )
+    assert kept["made"]["arms"] == planned_on(made, kept["size"], data).arms_hash, again.format("arms")
+    assert kept["made"]["code"] == code_hash(type(made)), again.format("code")
+    if kept["size"] == "quick":
+        _is_of(kept, made.data("quick"), again.format("data"))
+
+
+def _is_of(kept: dict[str, Any], data: StudyData, otherwise: str) -> None:
+    images = kept["made"]["images"]
+    assert images.get("digest", data.digest) == data.digest, otherwise
+    assert images["options"] == data.options, otherwise
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", sorted(each.stem for each in KEPT.glob("*.json") if "-quick" not in each.stem)
+)
+def test_a_stored_answer_is_of_the_data_of_today(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = json.loads((KEPT / f"{name}.json").read_text(encoding="utf-8"))
+    monkeypatch.setattr(catalog, "download", _absent)
+    try:
+        data = registry.load(kept["name"])().data(kept["size"])
+    except DataError as error:
+        pytest.skip(f"STEEPEST_DATA names no folder with the data: {error}")
+    _is_of(kept, data, f"docs/studies/{name}.json is of other data than the study has now")
+
+
+def _absent(*_: object, **__: object) -> NoReturn:
+    raise DataError("it is not on this machine", hint="STEEPEST_DATA names the folder that has it.")
+
+
+def test_the_hash_of_the_code_is_of_what_the_file_computes() -> None:
+    """An option of the data, a measurement or a formula changes it; a comment, a docstring or a headline does not."""
+    file = '''"""A study."""
+COMPONENTS = {
+    "widths": {"what": "two nets"},
+}
+SHARE = 0.1  # of the images
+
+
+class Widths(Study):
+    """Two nets."""
+
+    headlines: ClassVar = {"more": "It is."}
+
+    @staticmethod
+    def seen(size):
+        """Return a sum."""
+        return {"sum": 1.0}
+
+    def answer(self, found):
+        # of all seeds
+        return Answer("more", {"gap": min(found)})
+'''
+    said = (
+        ('"""A study."""', '"""Another\n\nstudy."""'),
+        ("two nets", "several nets"),
+        ("# of the images", "# a tenth"),
+        ("It is.", "It was."),
+        ("# of all seeds", "# of ten seeds"),
+        ('"""Return a sum."""', '"""Return it."""'),
+    )
+    for old, new in said:
+        assert old in file
+        assert computing(file.replace(old, new)) == computing(file), old
+    for old, new in (("SHARE = 0.1", "SHARE = 0.2"), ('"sum": 1.0', '"sum": 2.0'), ("min(", "max(")):
+        assert computing(file.replace(old, new)) != computing(file), old
+        same = computing(file.replace(old, new), ANSWERS) == computing(file, ANSWERS)
+        assert same == (old == "min("), old  # an answer is made anew of finished measurements
 
 
 UNANSWERED = {"covertype", "movielens", "optimizers", "residual"}
@@ -58,4 +130,4 @@ def test_the_hash_is_of_what_is_run_and_not_of_words(monkeypatch: pytest.MonkeyP
 
 def test_what_is_no_finished_study_is_not_kept(tmp_path: Path) -> None:
     with pytest.raises(FolderError):
-        kept_answer(tmp_path)
+        kept_answer(tmp_path, registry.load("memorisation"))

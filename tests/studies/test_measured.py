@@ -15,6 +15,7 @@ from steepest.compare.studied import Check, Drawing, FigureLine, FigureSurface, 
 from steepest.errors import FolderError, OptionError
 from steepest.record.store import STUDY
 from steepest.report.studied import figures_of
+from steepest.studies.base import making
 from steepest.studies.base.data import StudyData, all_digits
 from steepest.studies.base.found import Found, StudyColumn
 from steepest.studies.base.making import finished, make_study, plan_study, planned, registry
@@ -100,6 +101,18 @@ def test_it_goes_on_where_it_was_interrupted_and_measures_nothing_twice(known, m
     (folder / "measured" / "first.json").write_text("{", encoding="utf-8")
     with pytest.raises(FolderError, match="and it is made again"):
         finished(folder)
+
+
+def test_measurements_of_other_code_are_not_taken_for_those_of_today(known, monkeypatch, tmp_path):
+    folder = tmp_path / "sums"
+    planned(Sums(), "quick").run(folder, observer=Observer())
+    assert finished(folder).passed
+    monkeypatch.setattr(making, "code_hash", lambda *_: "another")
+    with pytest.raises(FolderError, match="are of other code than the study has now"):
+        finished(folder)
+    with pytest.raises(FolderError, match="are of other code than the study has now"):
+        planned(Sums(), "quick", folder).run(folder, observer=Observer())
+    assert Sums.made == ["first", "second"]
 
 
 def test_its_folder_has_a_report_and_an_answer_and_no_comparison(known, monkeypatch, tmp_path):

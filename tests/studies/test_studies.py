@@ -25,6 +25,7 @@ from steepest.record.store import STUDY
 from steepest.report.html import render_html
 from steepest.report.studied import ArmTable
 from steepest.studies import plan_study, registry, study
+from steepest.studies.base.code import code_hash
 from steepest.studies.base.data import StudyData, kept_images
 from steepest.studies.base.folder import read_study
 from steepest.studies.base.found import Found, StudyColumn, gaps, mean_text
@@ -230,13 +231,18 @@ def test_a_study_is_an_ordinary_folder_whose_report_begins_with_the_answer(made)
 
 def test_a_kept_answer_says_what_it_was_made_with(made):
     """The hash of the folder is that of the plan."""
-    kept = kept_answer(made.result.path)
+    kept = kept_answer(made.result.path, Small)
     assert kept["answer"] == made.sentence
     assert kept["made"]["arms"] == planned(Small(), "quick").arms_hash
     assert kept["made"]["steepest"] == version()
     assert "core" in kept["made"]["machine"]
-    assert kept["made"]["images"] == {"digest": made.found.data.digest, "pixels": 64}
+    assert kept["made"]["images"] == {
+        "digest": made.found.data.digest,
+        "pixels": 64,
+        "options": {"validation": 0.2},
+    }
     assert kept["made"]["seeds"] == [2, 3]
+    assert kept["made"]["code"] == code_hash(Small)
     assert made.result.path.as_posix() not in json.dumps(kept)
 
 

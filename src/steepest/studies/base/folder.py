@@ -23,11 +23,13 @@ class StoredStudy:
         study: its name.
         size: ``quick``, ``default`` or ``full``.
         data: the images that it was begun with; None in a folder of an earlier version.
+        code: the hash of the code that makes its measurements; empty in a folder of an earlier version.
     """
 
     study: str
     size: str
     data: StudyData | None = None
+    code: str = ""
 
 
 def default_folder(name: str, size: str) -> Path:
@@ -52,7 +54,7 @@ def read_study(path: Path) -> StoredStudy | None:
     try:
         stored: Any = json.loads(file.read_text(encoding="utf-8"))
         data = None if stored.get("data") is None else StudyData.of(stored["data"])
-        return StoredStudy(str(stored["study"]), str(stored["size"]), data)
+        return StoredStudy(str(stored["study"]), str(stored["size"]), data, str(stored.get("code", "")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise FolderError(
             f"cannot read {file.as_posix()!r}: {error}",
@@ -60,17 +62,20 @@ def read_study(path: Path) -> StoredStudy | None:
         ) from None
 
 
-def begin_study(path: Path, study: str, size: str, data: StudyData, *, trains: bool = True) -> None:
+def begin_study(
+    path: Path, study: str, size: str, data: StudyData, *, trains: bool = True, code: str = ""
+) -> None:
     """Write into a folder which study it is of, before anything is trained, so that it can be resumed at any time.
 
     Args:
         path: the folder.
         study, size, data: what is written.
         trains: whether it will hold a comparison.
+        code: the hash of the code that makes its measurements; empty where it makes none.
 
     Raises:
-        FolderError: the folder is of another study, of another size or on other images, is not empty and holds no
-            experiment, or cannot be written.
+        FolderError: the folder is of another study, of another size or on other images, its measurements are of other
+            code, it is not empty and holds no experiment, or cannot be written.
     """
     kept, name = read_study(path), path.as_posix()
     if kept is not None and (kept.study, kept.size) != (study, size):
@@ -83,6 +88,8 @@ def begin_study(path: Path, study: str, size: str, data: StudyData, *, trains: b
             f"{name!r} was begun on {kept.data.text}; now it would go on with {data.text}",
             hint=f"`{command('resume', path)}` goes on with the images of the folder; or give --out another folder.",
         )
+    if kept is not None:
+        check_code(path, kept.code, code)
     folder = Folder(path)
     if kept is None and not folder.untouched and not (path / "experiment.toml").is_file():
         raise FolderError(
@@ -90,8 +97,26 @@ def begin_study(path: Path, study: str, size: str, data: StudyData, *, trains: b
         )
     if kept is None or kept.data is None:
         folder.make(PARTS if trains else ())
-        whose = {"study": study, "size": size, "data": data.kept()}
+        whose = {"study": study, "size": size, "data": data.kept(), **({"code": code} if code else {})}
         write_atomically(path / STUDY, json.dumps(whose, indent=1) + "\n")
+
+
+def check_code(path: Path, kept: str, now: str) -> None:
+    """Refuse measurements that other code has made: they would be taken for those of the code of now.
+
+    Args:
+        path: the folder.
+        kept: the hash of the code that the folder was begun with; empty where it is not known.
+        now: that of the study; empty where it measures nothing.
+
+    Raises:
+        FolderError: they differ.
+    """
+    if kept and now and kept != now:
+        raise FolderError(
+            f"the measurements in {path.as_posix()!r} are of other code than the study has now",
+            hint="give --out another folder.",
+        )
 
 
 def begun_with(path: Path, now: Callable[[], StudyData]) -> StudyData:

@@ -15,9 +15,11 @@ import numpy as np
 from steepest.api import Result
 from steepest.compare.studied import Drawing, FigureLine, FigureSurface
 from steepest.errors import FolderError
+from steepest.studies.base.code import code_hash
 from steepest.studies.base.folder import read_study
 from steepest.studies.base.identity import folder_experiments, folder_hash
 from steepest.studies.base.measured import MEASURED, read_answer
+from steepest.studies.base.study import Study
 
 POINTS, LEAST = 1500, 25
 """Points of all lines of a kept figure together, and those that each of its lines may have at least."""
@@ -29,11 +31,15 @@ _NUMBERS = re.compile(r"\[\n[\d\s.,eE+-]+\]")
 _POINT = re.compile(r"\.0(?=[,\]])")
 
 
-def kept_answer(folder: str | Path) -> dict[str, Any]:
+def kept_answer(folder: str | Path, study: type[Study]) -> dict[str, Any]:
     """Return what the documentation keeps of a finished study: its answer and figures, and what it was made with.
+
+    What it was made with changes with its arms, with its images and how they are opened, and with its code, so that a
+    stored answer can be told from one of today.
 
     Args:
         folder: of the study.
+        study: whose answer it is.
 
     Raises:
         FolderError: the folder holds no finished study.
@@ -58,8 +64,9 @@ def kept_answer(folder: str | Path) -> dict[str, Any]:
             **{name: facts[name] for name in ("steepest", "torch", "Python", "machine")},
             "date": date.fromtimestamp(made).isoformat(),
             **({"seeds": seeds} if seeds else {}),
-            "images": {"digest": kept.data.digest, "pixels": kept.data.pixels},
+            "images": {"digest": kept.data.digest, "pixels": kept.data.pixels, "options": kept.data.options},
             "arms": folder_hash(path),
+            "code": code_hash(study),
         },
         **found.model_dump(include={"beside", "notes", "columns", "rows"}),
         "drawings": [small_drawing(each).model_dump(exclude_defaults=True) for each in found.drawings],

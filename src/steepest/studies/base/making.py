@@ -23,8 +23,9 @@ from steepest.record.store import command
 from steepest.report.format import seconds as duration
 from steepest.report.studied import study_text
 from steepest.studies.base import registry
+from steepest.studies.base.code import code_hash
 from steepest.studies.base.data import StudyData
-from steepest.studies.base.folder import begin_study, begun_with, default_folder, read_study
+from steepest.studies.base.folder import begin_study, begun_with, check_code, default_folder, read_study
 from steepest.studies.base.found import Found, mean_text
 from steepest.studies.base.identity import arms_hash, folder_hash
 from steepest.studies.base.measured import measured, read_measured, write_answer
@@ -66,6 +67,11 @@ class StudyPlan:
         """What changes with any arm, length or seed: an answer of another one is of other runs."""
         experiments = {of: each.experiment for of, each in self.plans.items()}
         return arms_hash(experiments, [*self.study.measurements(self.size)])
+
+    @property
+    def measuring_code(self) -> str:
+        """The hash of the code that makes its measurements; empty where it makes none."""
+        return code_hash(type(self.study), "measurements") if self.study.measurements(self.size) else ""
 
     def __str__(self) -> str:
         lines = [f"{self.study.name}, {self.size}: {self.study.question}", f"data   {self.data.text}"]
@@ -117,7 +123,8 @@ class StudyPlan:
             FolderError: the folder is of something else, or cannot be written.
         """
         path = self._folder(out)
-        begin_study(path, self.reference or self.study.name, self.size, self.data, trains=bool(self.plans))
+        called, trains = self.reference or self.study.name, bool(self.plans)
+        begin_study(path, called, self.size, self.data, trains=trains, code=self.measuring_code)
         results: dict[str, Result] = {}
         for name, each in self.plans.items():
             results[name] = each.run(path / name if name else path, observer=observer)
@@ -416,13 +423,14 @@ def finished(folder: str | Path) -> StudyResult:
     """Return a study from its folder.
 
     Raises:
-        FolderError: the folder holds no finished study, or one of other arms than the study has by now.
+        FolderError: the folder holds no finished study, or one of other arms or measurements than the study has by now.
     """
     path = Path(folder)
     kept = read_study(path)
     if kept is None:
         raise FolderError(f"{str(folder)!r} holds no study", hint="name the --out folder of steepest study.")
     planned = plan_study(kept.study, kept.size, folder)
+    check_code(path, kept.code, planned.measuring_code)
     numbers: dict[str, Mapping[str, Any]] = {}
     for name in planned.study.measurements(planned.size):
         if (found := read_measured(path, name)) is None:
