@@ -265,6 +265,51 @@ def test_compare_stays_the_function_though_a_package_has_its_name(before):
     )
 
 
+NAMESAKES = sorted({*steepest.__all__} & {_name(path) for path in MODULES})
+
+
+@pytest.mark.parametrize("before", ["st.{name}", "import steepest.{name}", "pass"])
+@pytest.mark.parametrize("name", NAMESAKES)
+def test_modules_of_a_package_with_the_name_of_a_function_can_be_imported(name, before):
+    """``import a.b.c as d`` takes c from the attribute b of a, which is the function."""
+    module = next(path.stem for path in MODULES if path.parent == ROOT / name and path.stem != "__init__")
+    _run(
+        f"import steepest as st\n{before.format(name=name)}\n"
+        f"import steepest.{name}.{module} as found\n"
+        f"assert found.__name__ == 'steepest.{name}.{module}'\n"
+        f"assert st.{name}.{module} is found and callable(st.{name})"
+    )
+
+
+def _bound(body: Iterable[ast.stmt]) -> dict[str, str]:
+    """Return the names that a module binds at its top, with the module where they come from."""
+    found: dict[str, str] = {}
+    for node in body:
+        if isinstance(node, ast.ImportFrom):
+            found |= {each.asname or each.name: node.module or "" for each in node.names}
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found[node.name] = ""
+        elif isinstance(node, ast.Assign):
+            found |= {each.id: "" for each in node.targets if isinstance(each, ast.Name)}
+        elif isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            found |= _bound(node.body)
+    return found
+
+
+def test_no_name_of_a_package_hides_one_of_its_modules():
+    """Then ``import steepest.cli.memory as memory`` would fail; the root sees to it itself."""
+    hidden: list[str] = []
+    for init in (path for path in MODULES if path.name == "__init__.py" and path.parent != ROOT):
+        package = init.parent
+        modules = {path.stem for path in package.glob("*.py")} | {
+            each.parent.name for each in package.glob("*/*.py")
+        }
+        itself = ".".join(package.relative_to(ROOT.parent).parts)
+        bound = _bound(ast.parse(init.read_text(encoding="utf-8")).body)
+        hidden += [f"{itself}.{name}" for name, of in bound.items() if name in modules and of != itself]
+    assert hidden == []
+
+
 def test_every_public_name_exists_and_is_documented():
     for name in steepest.__all__:
         found = getattr(steepest, name)

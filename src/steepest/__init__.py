@@ -137,6 +137,10 @@ def __getattr__(name: str) -> Any:
     module, _, attribute = _PUBLIC[name].partition(":")
     found = getattr(importlib.import_module(module), attribute)
     globals()[name] = found
+    if namesake := sys.modules.get(f"steepest.{name}"):
+        for each, value in vars(namesake).items():
+            if isinstance(value, ModuleType) and value.__name__ == f"steepest.{name}.{each}":
+                setattr(found, each, value)
     return found
 
 
@@ -144,7 +148,7 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-class _Package(ModuleType):
+class _Root(ModuleType):
     """Keeps the function ``steepest.compare`` although there is a package of that name.
 
     Importing ``steepest.compare.result`` anywhere would otherwise set the attribute to the package.
@@ -153,6 +157,21 @@ class _Package(ModuleType):
     def __setattr__(self, name: str, value: Any) -> None:
         if not (name in _PUBLIC and isinstance(value, ModuleType)):
             super().__setattr__(name, value)
+        elif not isinstance(value, _Namesake):
+            value.__class__ = _Namesake
 
 
-sys.modules[__name__].__class__ = _Package
+class _Namesake(ModuleType):
+    """A package with the name of a public function, which gets its modules as attributes.
+
+    ``import steepest.compare.result as result`` looks for the module there.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        function = vars(sys.modules["steepest"]).get(self.__name__.rpartition(".")[2])
+        if isinstance(value, ModuleType) and function is not None:
+            setattr(function, name, value)
+
+
+sys.modules[__name__].__class__ = _Root

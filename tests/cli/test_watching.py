@@ -154,3 +154,20 @@ def test_what_finished_runs_did_not_record_is_not_claimed_by_their_folder(steepe
     found = steepest(*text)
     assert "no effect" not in found.out + found.err
     assert load_tree(tmp_path / "run" / "experiment.toml")["protocol"]["watch"] == ["gap"]
+
+
+def test_runs_that_are_added_watch_and_keep_what_those_of_the_folder_have(steepest, churn_csv, tmp_path):
+    out = tmp_path / "run"
+    text = ["compare", str(churn_csv), "--target", "churned", "--epochs", "1", "--model", "linear", "--compile", "off",
+            "--baseline", "none", "--out", str(out)]  # fmt: skip
+    given = ["--watch", "gap", "--keep-path", "3"]
+    assert steepest(*text, "-o", "sgd(lr=0.1)", "--seeds", "1", *given).status == 0
+    for optimizer, seeds, runs in (("sgd(lr=0.1)", "2", 2), ("adam(lr=0.01)", "2", 4)):
+        found = steepest(*text, "-o", optimizer, "--seeds", seeds)
+        assert (
+            "--watch gap and --keep-path 3: as in the finished runs of this folder" in found.out + found.err
+        )
+        stored = load_tree(out / "experiment.toml")["protocol"]
+        assert (stored["watch"], stored["keep_path"]) == (["gap"], "3")
+        assert len(list((out / "checkpoints").glob("path-*"))) == runs
+        assert not json.loads((out / "results.json").read_text())["watching"]["absent"]

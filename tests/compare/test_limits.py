@@ -30,6 +30,13 @@ def test_less_than_an_epoch_gives_no_verdict_on_optimizers(rows, tmp_path):
     assert "better than sgd" not in found.sentence
 
 
+def test_a_dry_run_says_so_before_anything_is_trained(rows, tmp_path):
+    options = {**OPTIONS, "target": "y", "model": "linear", "batch_size": 32}
+    said = st.plan(rows, epochs=0.3, **options).preview(tmp_path / "run")
+    assert "warning: Runs have 9 steps (0.3 epochs): too short to compare optimizers" in said
+    assert "too short" not in st.plan(rows, epochs=1, **options).preview(tmp_path / "run")
+
+
 def test_an_epoch_is_long_enough(rows, tmp_path):
     assert "too short" not in compare(rows, tmp_path / "run", epochs=1).comparison.sentence
 

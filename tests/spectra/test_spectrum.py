@@ -233,6 +233,41 @@ def test_without_a_threshold_it_gives_the_reason_of_the_record(
     assert "bears" not in found.sentence
 
 
+def test_of_a_pruned_run_what_is_held_at_zero_is_left_out(folder: Path, tmp_path: Path) -> None:
+    """Its eigenvalues, traces, gradients and noise are those of the rows and columns that training can move along."""
+    out = tmp_path / "pruned"
+    _run(
+        "compare", str(folder.parent / "table.csv"), "-o", "sgd(lr=0.1)", "--batch-size", "all", "--keep-path", "2",
+        "--model", "mlp(hidden=(6,), activation=tanh, dropout=0)", "--procedure", "prune(0.6)", "--no-controls",
+        "--out", str(out), *OPTIONS,
+    )  # fmt: skip
+    found, run = make_spectrum(out, points=2), open_run(out)
+    part, own = run.rows("train"), run.parameters
+    free = (
+        torch.cat([run.masks.get(name, torch.ones_like(each)).flatten() for name, each in own.items()]) != 0
+    )
+    assert 10 < int((~free).sum()) == run.pruned
+    [path] = kept_paths(run).values()
+    for place, point in zip((0, 2), found.points, strict=True):
+        run.net.load_state_dict(path.at(place))
+        masks, run.problem.masks = run.masks, {}
+        at, (gradients, rows) = curvature_of(run.problem, part), batch_gradients(run.problem, part)
+        run.problem.masks = masks
+        for kind, values, traced, error in (
+            ("hessian", point.hessian, point.trace, point.trace_error),
+            ("gauss-newton", point.gauss_newton, point.gauss_newton_trace, point.gauss_newton_trace_error),
+        ):
+            some = matrix(at, kind).double()[free][:, free]
+            dense = torch.linalg.eigvalsh(some).flip(0)
+            assert np.allclose(values, dense[:3].numpy(), atol=2e-3 * float(dense[0]))
+            assert abs(traced - float(some.trace())) < 4 * error + 1e-4
+        assert point.gradient == pytest.approx(float(at.gradient[free].norm()), rel=1e-5)
+        assert point.gradient < 0.99 * float(at.gradient.norm())
+        assert point.noise.trace == pytest.approx(noise_scale(gradients[:, free], rows).trace, rel=1e-5)
+    said = f"{run.pruned} pruned weights are left out, which training holds at zero: of {int(free.sum())} directions."
+    assert said in found.lines
+
+
 def test_the_headline_has_the_largest_share_and_not_that_of_the_schedule_s_last_step(folder: Path) -> None:
     found = make_spectrum(folder)
     place = max(range(4), key=lambda i: found.points[i].hessian[0])

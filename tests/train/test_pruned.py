@@ -245,6 +245,32 @@ def test_what_cannot_be_pruned_is_refused(churn_csv: Path, tmp_path: Path) -> No
             compare(churn_csv, tmp_path / "run", text, **options)
 
 
+class Heard(Observer):
+    """Keeps the warnings that are said."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def say(self, text: str) -> None:
+        if text.startswith("warning: "):
+            self.warnings.append(text.removeprefix("warning: "))
+
+
+@pytest.mark.parametrize("procedure", ["prune(0.9)", "prune(0.99, scope=network)"])
+def test_a_layer_that_pruning_empties_is_named(churn_csv: Path, tmp_path: Path, procedure: str) -> None:
+    """Within layers it is known before anything is trained; over the network only afterwards."""
+    options: dict[str, Any] = {**SHORT, "epochs": 1, "model": "mlp(hidden=(1,))", "controls": False}
+    planned = st.plan(churn_csv, target="churned", optimizers=["sgd"], procedure=procedure, **options)
+    before, during = Heard(), Heard()
+    planned.preview(tmp_path / "run", observer=before)
+    found = planned.run(tmp_path / "run", observer=during).comparison
+    [said] = [each for each in during.warnings if "prunes every weight of" in each]
+    assert "layers.2 (2 weights), at a sparsity of 9" in said
+    assert said in found.warnings
+    assert (said in before.warnings) == ("network" not in procedure)
+    assert "prunes every weight of" in (tmp_path / "run" / "report.html").read_text()
+
+
 def test_a_procedure_without_its_control_is_mentioned() -> None:
     def notes(*procedures: str) -> list[str]:
         factors = {"procedure": list(procedures)}

@@ -15,14 +15,15 @@ import typer
 from typer.core import TyperGroup
 
 from steepest.cli import output
-from steepest.cli.check import CheckCommand, check
+from steepest.cli.check import CheckCommand
+from steepest.cli.check import check as check_command
 from steepest.cli.compressing import distil, prune
 from steepest.cli.describing import describe
 from steepest.cli.fetching import downloads_shown, fetch
 from steepest.cli.flags import KINDS, MoreMinutes, Out, parameters, registry
-from steepest.cli.landscape import landscape
+from steepest.cli.landscape import landscape as landscape_command
 from steepest.cli.mapping import map_
-from steepest.cli.memory import memory
+from steepest.cli.memory import memory as memory_command
 from steepest.cli.output import complain, console, line
 from steepest.cli.paging import page
 from steepest.cli.planning import planned
@@ -30,7 +31,7 @@ from steepest.cli.playing import play
 from steepest.cli.rate_finding import lr_find
 from steepest.cli.recommending import recommend, similar
 from steepest.cli.refitting import refit
-from steepest.cli.spectrum import spectrum
+from steepest.cli.spectrum import spectrum as spectrum_command
 from steepest.cli.studying import go_on_with, study
 from steepest.cli.tracing import trace
 from steepest.cli.viewing import show
@@ -379,9 +380,9 @@ def predict(
 for _each in (describe, recommend, similar, refit, prune, distil, show):
     app.command()(_each)
 app.command("map")(map_)
-for _each in (landscape, spectrum, memory, trace, page, play):
+for _each in (landscape_command, spectrum_command, memory_command, trace, page, play):
     app.command()(_each)
-app.command(cls=CheckCommand)(check)
+app.command(cls=CheckCommand)(check_command)
 app.command()(fetch)
 app.command(
     "lr-find",

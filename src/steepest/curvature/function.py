@@ -95,3 +95,28 @@ def held(
             return torch.func.functional_call(model, {**parameters, **own}, inputs)
 
     return call
+
+
+def restricted(call: Call, parameters: Mapping[str, Tensor], places: Mapping[str, Tensor]) -> Call:
+    """Return outputs as a function of some numbers of parameters alone, of which the others are 0.
+
+    Args:
+        call: outputs as a function of whole parameters.
+        parameters: whole ones, for their shapes.
+        places: by name, which numbers of a parameter it is a function of, ``[n]``; a parameter without is whole.
+
+    Example:
+        >>> call = restricted(lambda p: p["w"].sum(1), {"w": torch.ones(2, 2)}, {"w": torch.tensor([0, 3])})
+        >>> call({"w": torch.tensor([5.0, 7.0])}).tolist()
+        [5.0, 7.0]
+    """
+    shapes = {name: parameters[name].shape for name in places}
+
+    def restored(name: str, values: Tensor) -> Tensor:
+        whole = values.new_zeros(shapes[name].numel()).index_put((places[name],), values)
+        return whole.reshape(shapes[name])
+
+    def of_some(some: Mapping[str, Tensor]) -> Tensor:
+        return call({name: restored(name, each) if name in places else each for name, each in some.items()})
+
+    return of_some if places else call

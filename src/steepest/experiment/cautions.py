@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from steepest.compare.limits import too_short
 from steepest.data.dataset import Note
 from steepest.experiment.data import Datasets
 from steepest.experiment.tuning_rows import FEW
 from steepest.procedures import make_procedure
+from steepest.recipe import ExecutionPlan, Protocol
+from steepest.report.claims import too_short as short_text
+from steepest.report.words import Subject
 from steepest.sweep.arms import PlannedArm, Wanted
+from steepest.sweep.plan import Setup
 from steepest.wording import first_few
 
 UNEVEN = 1.1
@@ -45,6 +50,16 @@ def few_to_tune_on(wanted: Sequence[Wanted], datasets: Datasets) -> list[Note]:
             f"the strengths of {', '.join(tuned)} are tuned on {rows:,} validation rows alone.{more}",
         )
     ]
+
+
+def shortness(setup: Setup, protocol: Protocol, plan: ExecutionPlan, before: float) -> str:
+    """Return that runs are too short to compare anything, and the time budget that would do; else nothing.
+
+    Args:
+        setup, protocol, plan, before: as for :func:`steepest.compare.limits.too_short`.
+    """
+    short = too_short(setup, protocol, plan, before)
+    return "" if short is None else short_text(short, Subject(setup.differing or ("optimizer",)).topics)
 
 
 def lacking_controls(wanted: Sequence[Wanted]) -> list[Note]:

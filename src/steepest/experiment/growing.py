@@ -12,6 +12,7 @@ from steepest.errors import SteepestError
 from steepest.evaluate.metrics import default_metric, meant, metric_info
 from steepest.experiment.folder import load_comparison
 from steepest.experiment.meaning import Meaning
+from steepest.experiment.recorded import going_on
 from steepest.recipe import (
     FACTORS,
     STAYS,
@@ -37,13 +38,15 @@ def joined(
     """Return an experiment with the arms that the folder has already, where they can stay beside those asked for.
 
     They stay where the rest of the comparison is the same (but for seeds, minutes, and what is tuned of others);
-    otherwise, and where one cannot be made from its text, that is said. What is asked for in other words than in the
+    otherwise, and where one cannot be made from its text, that is said. What finished runs watched and kept, those that
+    are added do, too. What is asked for in other words than in the
     folder, but means the same, is written as it is there, so that its runs are found.
     """
     path = folder.path / "experiment.toml"
     if not path.is_file():
         return experiment, given
     began = validate_experiment(load_tree(path), where=str(path))
+    experiment = going_on(folder, experiment, observer)
     wanted = wanted_arms(experiment, given)
     _say_edited(folder, wanted, observer)
     before, unmade = _arms_of(began, given)

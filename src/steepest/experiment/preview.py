@@ -10,6 +10,7 @@ from steepest.components.references import looking
 from steepest.data.sources.contract import Source
 from steepest.experiment.baselines import Baselines
 from steepest.experiment.budget import MANY_RUNS, check_minutes, expected, foretold, outgrown, time_text
+from steepest.experiment.cautions import shortness
 from steepest.experiment.controls import WHY, with_controls
 from steepest.experiment.folder import check_folder
 from steepest.experiment.growing import joined
@@ -113,8 +114,9 @@ def _preview(
         *steps_text(cells, settings.arms),
         *eager_text(cells, settings.arms),
     ]
-    if late:
-        lines.append(f"warning: {late}")
+    plan = settings.plan.model_copy(update={"length": length})
+    short = shortness(setup, experiment.protocol, plan, fits.to_come())
+    lines += [f"warning: {each}" for each in (late, short) if each]
     lines.append(f"time   {time_text(settings, setup, history, known=known, wait=wait)}")
     count = len(expected_runs(setup, history))
     if count > MANY_RUNS:

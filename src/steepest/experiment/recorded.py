@@ -24,6 +24,28 @@ def as_recorded(folder: Folder, experiment: Experiment) -> Experiment:
     return experiment.model_copy(update={"protocol": protocol})
 
 
+def going_on(folder: Folder, experiment: Experiment, observer: Observer) -> Experiment:
+    """Return an experiment that watches and keeps what the finished runs of its folder have, where it names nothing.
+
+    Otherwise the runs that are added would lack what the others have, and the folder would say that none has it.
+
+    Args:
+        folder, experiment: as for :func:`as_recorded`.
+        observer: is told what is taken over.
+    """
+    before, asked = as_recorded(folder, experiment).protocol, experiment.protocol
+    update = {
+        name: getattr(before, name)
+        for name in ("watch", "keep_path")
+        if getattr(before, name) and not getattr(asked, name)
+    }
+    if not update:
+        return experiment
+    texts = [f"{flag_of(name)} {of if isinstance(of, str) else ','.join(of)}" for name, of in update.items()]
+    observer.say(f"       {' and '.join(texts)}: as in the finished runs of this folder")
+    return experiment.model_copy(update={"protocol": asked.model_copy(update=update)})
+
+
 def to_be_recorded(folder: Folder, experiment: Experiment, coming: bool, observer: Observer) -> Experiment:
     """Return an experiment that says what its runs have when all are finished, and warn of what finished ones lack.
 

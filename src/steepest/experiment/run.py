@@ -13,7 +13,6 @@ import torch
 
 from steepest import forks
 from steepest.compare.evidence import Evidence
-from steepest.compare.limits import too_short
 from steepest.compare.result import Comparison
 from steepest.compare.summary import Findings, best_run, summarize
 from steepest.components.held import holding
@@ -37,7 +36,9 @@ from steepest.experiment.budget import (
     time_left,
     usually_together,
 )
+from steepest.experiment.cautions import shortness
 from steepest.experiment.controls import with_controls
+from steepest.experiment.emptied import emptied
 from steepest.experiment.fits import optima_and_fits
 from steepest.experiment.folder import check_folder, with_whole_paths, write_results
 from steepest.experiment.growing import joined
@@ -59,11 +60,10 @@ from steepest.procedures.pruning import read_pruning
 from steepest.recipe import Experiment, experiment_toml
 from steepest.record.schema import Record
 from steepest.record.store import ARMS, TEST_PREDICTIONS, Folder, command
-from steepest.report.claims import too_short as short_text
 from steepest.report.format import seconds as duration
 from steepest.report.progress import callbacks_text, left_out, plan_text, rows_text, steps_of, steps_text
 from steepest.report.worded import worded
-from steepest.report.words import Subject, listed
+from steepest.report.words import listed
 from steepest.sweep.ahead import Ahead
 from steepest.sweep.arms import NOTHING_GIVEN, Objects
 from steepest.sweep.baselines import baseline_models, baseline_rows, take_over
@@ -220,6 +220,7 @@ def _carry_out(
     summary = summarize(experiment, dataset, evidence, findings, settings.plan)
     built = evidence.winner.recipe.model if findings.predicted is not None else None
     notes = [*dataset.notes, *([Note("warning", late)] if late else [])]
+    notes += emptied(findings.network_sizes, settings.arms, notes, observer)
     comparison = worded(summary, notes, folder.path, built).model_copy(
         update={"runs": [f"{recipe}-{seed}" for recipe, seed in history]}
     )
@@ -283,8 +284,8 @@ def _decided(
             observer.say(f"       {what}: {precision}")
     for line in callbacks_text(settings.arms[0].callbacks):
         observer.say(line)
-    if short := too_short(setup, protocol, settings.plan, fits.seconds()):
-        observer.say(f"warning: {short_text(short, Subject(setup.differing or ('optimizer',)).topics)}")
+    if short := shortness(setup, protocol, settings.plan, fits.seconds()):
+        observer.say(f"warning: {short}")
     history, besides = folder.history(), fits.expected()
     coming = any(each.phase == "final" for each in expected_runs(setup, history))
     _write_experiment(folder, to_be_recorded(folder, experiment, coming, observer), settings)

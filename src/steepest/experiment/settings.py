@@ -23,6 +23,7 @@ from steepest.experiment.cells import TimedCell, cell_of, stages_apart, with_arm
 from steepest.experiment.controls import added_controls, without_small
 from steepest.experiment.data import Datasets, check_encodes
 from steepest.experiment.devices import usable_device
+from steepest.experiment.emptied import foreseen
 from steepest.experiment.meaning import meaning_of, same_because
 from steepest.experiment.titles import labelled_arms
 from steepest.experiment.watched import check_watched
@@ -342,7 +343,8 @@ def _arm_notes(
     size, rows = made.recipe.batch_size, len(data.train)
     advised = advice(_methods(alike), arm.schedule, net, batch_size=size, rows=rows)
     densely = about_rows(net, data, made.recipe, experiment.execution)
-    return [*data.notes, *about_outputs(net, data), *said, *advised, *densely]
+    pruned = foreseen(arm.procedure, net)
+    return [*data.notes, *about_outputs(net, data), *said, *advised, *densely, *pruned]
 
 
 def _arm(

@@ -62,8 +62,8 @@ class Slice:
         return pl.DataFrame({"alpha": alpha.ravel(), "beta": beta.ravel(), "loss": self.losses.ravel()})
 
     def as_json(self) -> dict[str, Any]:
-        """Return the numbers as plain values; a loss that is not finite is None."""
-        rows = [[each if np.isfinite(each) else None for each in row] for row in self.losses.tolist()]
+        """Return the numbers as plain values; one that is not finite is None."""
+        rows = [[_known(each) for each in row] for row in self.losses.tolist()]
         return {
             "run": self.title,
             "plane": self.plane.how,
@@ -72,9 +72,13 @@ class Slice:
             "rows": self.said.rows,
             "part": self.said.part,
             "statistics": self.said.statistics,
-            "centre": self.centre,
-            "barrier": self.barrier,
+            "centre": _known(self.centre),
+            "barrier": None if self.barrier is None else _known(self.barrier),
             "alpha": self.alphas.tolist(),
             "beta": self.betas.tolist(),
             "losses": rows,
         }
+
+
+def _known(value: float) -> float | None:
+    return value if np.isfinite(value) else None

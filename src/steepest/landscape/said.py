@@ -93,7 +93,8 @@ def barrier(alphas: NDArray[np.float64], losses: NDArray[np.float64]) -> tuple[f
     """
     inside = (alphas >= 0) & (alphas <= 1)
     at, some = alphas[inside], losses[inside]
-    rise = some - ((1 - at) * some[0] + at * some[-1])
+    with np.errstate(invalid="ignore"):  # of losses that are infinite
+        rise = some - ((1 - at) * some[0] + at * some[-1])
     known = np.where(np.isnan(rise), np.inf, rise)
     best = int(known.argmax())
     return float(known[best]), float(at[best])
@@ -111,26 +112,35 @@ def sentence(
     """Return what is seen of a line or a plane."""
     if plane.is_line and len(plane.trails) == 2:
         ends = [float(losses[0][alphas == at][0]) for at in (0.0, 1.0)]
-        rise, where = barrier(alphas, losses[0])
         to = plane.trails[1].name
-        begins = f"From {title} to {to} the {said.loss} on {said.on} goes from {value(ends[0])} to {value(ends[1])}"
+        of = f"From {title} to {to} the {said.loss} on {said.on}"
+        if not np.isfinite(ends).all():
+            return f"{of} goes from {value(ends[0])} to {value(ends[1])}, so no barrier can be measured."
+        begins = f"{of} goes from {value(ends[0])} to {value(ends[1])}"
+        rise, where = barrier(alphas, losses[0])
         if rise <= NO_BARRIER * max(abs(each) for each in ends):
             return f"{begins} without a barrier between them."
-        return f"{begins}, over a barrier of {value(rise)} at {place(where)} of the way."
-    finite = np.where(np.isfinite(losses), losses, np.inf)
-    low = np.unravel_index(int(finite.argmin()), losses.shape)
-    lowest = float(losses[low])
+        high = f"of {value(rise)}" if np.isfinite(rise) else "beyond all numbers"
+        return f"{begins}, over a barrier {high} at {place(where)} of the way."
     begins = f"Around {title} the {said.loss} on {said.on} is {value(centre)} at its weights"
-    top = losses[np.isfinite(losses)]
-    highest = value(float(top.max())) if len(top) == losses.size else "beyond all numbers"
+    finite = losses[np.isfinite(losses)]
+    others = losses[(alphas[None, :] != 0) | (betas[:, None] != 0)]
+    if not np.isfinite(others).any():
+        return f"{begins} and not finite anywhere else on the grid: a smaller --span shows more."
+    low = np.unravel_index(int(np.where(np.isfinite(losses), losses, np.inf).argmin()), losses.shape)
+    lowest, top = float(finite.min()), float(finite.max())
+    complete = len(finite) == losses.size
+    if complete and value(lowest) == value(top) == value(centre):
+        return f"{begins} and the same anywhere on the grid: a larger --span may show more."
+    rises = f"rises up to {value(top)}" if complete else "rises beyond all numbers"
     if lowest >= centre or value(lowest) == value(centre):
         lower = "lower than" if lowest > centre and value(lowest) != value(centre) else "as low as"
-        return f"{begins}, {lower} anywhere on the grid, and rises up to {highest}."
+        return f"{begins}, {lower} anywhere on the grid, and {rises}."
     at = ", ".join(
         place(float(each))
         for each in ([alphas[low[1]]] if plane.is_line else [alphas[low[1]], betas[low[0]]])
     )
-    return f"{begins}, {value(lowest)} at the lowest point of the grid ({at}), and rises up to {highest}."
+    return f"{begins}, {value(lowest)} at the lowest point of the grid ({at}), and {rises}."
 
 
 def remarks(plane: Plane, losses: NDArray[np.float64], said: Said) -> list[str]:

@@ -79,7 +79,8 @@ class PathSpectrum:
         formula: of the threshold.
         without: why there is none.
         taught: whether the run learnt of a teacher.
-        pruned: how many weights pruning held at zero.
+        pruned: how many weights pruning held at zero; they are left out.
+        free: how many numbers the curvature is by.
     """
 
     title: str
@@ -90,6 +91,7 @@ class PathSpectrum:
     without: str
     taught: bool = False
     pruned: int = 0
+    free: int = 0
 
     @property
     def sentence(self) -> str:
@@ -120,7 +122,8 @@ class PathSpectrum:
             said.append("The teacher's part of the loss is left out, so it is that of the labels alone.")
         if self.pruned:
             held = counted(self.pruned, "pruned weight")
-            said.append(f"The directions of {held} count, too, in which training could not go.")
+            verb = "is" if self.pruned == 1 else "are"
+            said.append(f"{held} {verb} left out, which training holds at zero: of {self.free:,} directions.")
         if self.without:
             said.append(f"No threshold: {self.without}.")
         hidden = [each.step for each in self.points if math.isinf(each.noise.value)]
@@ -210,8 +213,9 @@ def make_spectrum(
         found.append(_measured(run, part, step, bounds.get(place), turns[place], place in dense))
         advance(1)
     formula = next((each.formula for each in bounds.values()), "")
+    free = path.numbers - run.pruned
     return PathSpectrum(
-        run.title, tuple(found), len(part), len(whole), formula, without, run.taught, run.pruned
+        run.title, tuple(found), len(part), len(whole), formula, without, run.taught, run.pruned, free
     )
 
 

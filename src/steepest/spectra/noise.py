@@ -23,6 +23,7 @@ from torch import Tensor
 from steepest.data.dataset import Part
 from steepest.errors import OptionError
 from steepest.rng import stream
+from steepest.train.masks import unmasked
 from steepest.train.problem import SupervisedProblem
 
 BATCHES = 64
@@ -87,6 +88,8 @@ def batch_gradients(
 ) -> tuple[Tensor, int]:
     """Return the gradients of the training loss on disjoint batches of rows ``[K, P]``, and the rows of each.
 
+    What pruning holds at zero has no place in them.
+
     Args:
         problem: model, in its mode, and loss.
         part: the rows; what is left over is left out.
@@ -96,12 +99,13 @@ def batch_gradients(
     count = min(batches, len(part))
     rows = len(part) // count
     order = torch.from_numpy(stream(split_seed, "spectrum").permutation(len(part))).to(part.target.device)
-    own = [each for each in problem.model.parameters() if each.requires_grad]
+    own = {name: each for name, each in problem.model.named_parameters() if each.requires_grad}
     found: list[Tensor] = []
     for first in range(0, count * rows, rows):
         batch = part.take(order[first : first + rows])
         with torch.enable_grad():
             loss = problem.batch_loss(problem.outputs_at(batch, {}), batch)
-            slopes = torch.autograd.grad(loss, own, materialize_grads=True)
-        found.append(torch.cat([each.reshape(-1) for each in slopes]))
+            slopes = torch.autograd.grad(loss, [*own.values()], materialize_grads=True)
+        moved = unmasked(dict(zip(own, slopes, strict=True)), problem.masks)
+        found.append(torch.cat([each.reshape(-1) for each in moved.values()]))
     return torch.stack(found), rows

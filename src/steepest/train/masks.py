@@ -174,6 +174,16 @@ def masks_of_zeros(model: nn.Module) -> Masks:
     return {name: (own[name].detach() != 0).to(own[name]) for name in names}
 
 
+def unmasked(values: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors by name without the numbers that masks hold at zero: of a pruned one the others, ``[n]``.
+
+    Example:
+        >>> unmasked({"w": torch.tensor([[1.0, 2.0]]), "b": torch.zeros(1)}, {"w": torch.tensor([[0.0, 1.0]])})
+        {'w': tensor([2.]), 'b': tensor([0.])}
+    """
+    return {name: each[masks[name] != 0] if name in masks else each for name, each in values.items()}
+
+
 def zeros_by_layer(model: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, tuple[int, int]]:
     """Return for each weight that can be pruned how many of its numbers are 0, and how many it has.
 

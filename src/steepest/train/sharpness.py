@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from steepest.curvature import Curvature, top_eigenvalues
-from steepest.curvature.function import held
+from steepest.curvature.function import held, restricted
 from steepest.data.dataset import Part
 from steepest.optim.method import Method
 from steepest.optim.stability import Stability
+from steepest.train.masks import unmasked
 from steepest.train.problem import SupervisedProblem
 from steepest.train.statistics import has_statistics
 
@@ -27,15 +28,20 @@ def curvature_of(
 ) -> Curvature:
     """Return the curvature of the mean training loss of some rows, without penalties, in the mode of the model.
 
+    It is by the numbers that training can move: what pruning holds at zero is left out, and of a parameter that is
+    pruned the others are one after the other, ``[n]``.
+
     Args:
         problem: model and loss.
         part: the rows.
         parameters: trained ones, where they are not the model's own.
     """
     own = {name: each for name, each in problem.model.named_parameters() if each.requires_grad}
+    chosen = own if parameters is None else parameters
+    places = {name: each.flatten().nonzero().flatten() for name, each in problem.masks.items()}
     return Curvature(
-        held(problem.model, part.inputs),
-        own if parameters is None else parameters,
+        restricted(held(problem.model, part.inputs), chosen, places),
+        unmasked(chosen, problem.masks),
         lambda outputs: problem.batch_loss(outputs, part),
         bend=lambda outputs, vector: problem.bend(outputs, part, vector),
     )
@@ -50,7 +56,7 @@ def sharpness(problem: SupervisedProblem, part: Part, divisors: Mapping[str, Ten
         divisors: numbers D, by parameter; with them the eigenvalue is that of D^(−1/2) H D^(−1/2).
     """
     at = curvature_of(problem, part)
-    divisor = None if divisors is None else at.flat({name: divisors[name] for name in at.shapes})
+    divisor = None if divisors is None else at.flat(unmasked(divisors, problem.masks))
     if at.size == 1:
         found = float(at.hessian(torch.ones(1).to(at.outputs)))
         return found if divisor is None else found / float(divisor)
