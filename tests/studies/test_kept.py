@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from scripts.keep_study import accept
 from steepest.data import catalog
 from steepest.errors import DataError, FolderError
 from steepest.studies import registry
@@ -34,7 +35,8 @@ def test_a_stored_answer_is_of_the_study_of_today(name: str) -> None:
         f"{kept['name']}{size}` and `python scripts/keep_study.py` with its folder, then scripts/write_reference.py"
     )
     assert kept["made"]["arms"] == planned_on(made, kept["size"], data).arms_hash, again.format("arms")
-    assert kept["made"]["code"] == code_hash(type(made)), again.format("code")
+    same = f" (python scripts/keep_study.py --same-answer {kept['name']}, if its answer is not touched)"
+    assert kept["made"]["code"] == code_hash(type(made)), again.format("code") + same
     if kept["size"] == "quick":
         _is_of(kept, made.data("quick"), again.format("data"))
 
@@ -111,6 +113,25 @@ def test_every_study_has_a_stored_answer() -> None:
     stored = {json.loads(each.read_text(encoding="utf-8"))["name"] for each in KEPT.glob("*.json")}
     assert not stored & UNANSWERED
     assert stored | UNANSWERED == set(registry.names())
+
+
+def test_a_change_that_leaves_the_answer_is_accepted_in_the_answers_of_its_study_alone(
+    tmp_path: Path,
+) -> None:
+    stored = {
+        "batch-size": "batch-size",
+        "batch-size-quick": "batch-size",
+        "batch-size-regularisation": "other",
+    }
+    for file, name in stored.items():
+        (tmp_path / f"{file}.json").write_text(
+            json.dumps({"name": name, "made": {"code": "before", "arms": "1"}})
+        )
+    assert [each.stem for each in accept("batch-size", tmp_path)] == ["batch-size-quick", "batch-size"]
+    found = {each.stem: json.loads(each.read_text())["made"] for each in tmp_path.glob("*.json")}
+    now = {"code": code_hash(registry.load("batch-size")), "arms": "1"}
+    before = {"code": "before", "arms": "1"}
+    assert found == {"batch-size": now, "batch-size-quick": now, "batch-size-regularisation": before}
 
 
 def test_the_hash_is_of_what_is_run_and_not_of_words(monkeypatch: pytest.MonkeyPatch) -> None:

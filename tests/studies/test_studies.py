@@ -247,7 +247,7 @@ def test_a_kept_answer_says_what_it_was_made_with(made):
 
 
 def test_a_kept_answer_has_the_table_and_the_figures_and_the_reasons(made):
-    kept = json.loads(kept_text(kept_answer(made.result.path)))
+    kept = json.loads(kept_text(kept_answer(made.result.path, Small)))
     assert kept["beside"] == [each.model_dump() for each in made.studied.beside]
     assert kept["columns"] == made.studied.columns
     assert [row["cells"] for row in kept["rows"]] == [row.cells for row in made.studied.rows]
