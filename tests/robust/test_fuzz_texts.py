@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from steepest.data.delimited import is_number
+from steepest.data.layout import is_number
 from steepest.data.read import read
 from steepest.data.reading import Reading
 from steepest.data.table import read_table

@@ -18,7 +18,8 @@ _UNITS = (
     r"[A-Z]{0,2}\p{Sc}|%|USD|EUR|GBP|CHF|JPY|CNY|INR|BRL|RUB|AUD|CAD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|kr|zł|Kč"
 )
 _SIGN = r"(?:[-−+]\s*)?"
-_EXPONENT = r"(?:[eE][-+]?[0-9]+)?"
+_EXPONENT = r"(?:[eE][-+]?[0-9]+|[dD][-+][0-9]+)?"
+"""Fortran writes D, always with a sign."""
 
 
 def _whole(number: str, unit: str) -> str:
@@ -44,6 +45,8 @@ class Notation:
     Example:
         >>> Notation(",", ".", "€").numbers(pl.Series(["1.234,50 €", "(3)", "4.5"])).to_list()
         ['1234.50', '-3', None]
+        >>> Notation().numbers(pl.Series(["1.5D+02", "25d-1", "1D2"])).to_list()  # as Fortran writes them, or a code
+        ['1.5e02', '25e-1', None]
     """
 
     decimal: Sign = "."
@@ -66,7 +69,8 @@ class Notation:
         """What is replaced, in this order, in a text that is a number written so, to write it as Python does."""
         between = {" ": _SPACES, "'": "'’"}.get(self.thousands, self.thousands)
         gone = [(each, "") for each in (self.unit, *between, *_SPACES, "+", ")") if each]
-        return (*gone, *([(",", ".")] if self.decimal == "," else []), ("−", "-"), ("(", "-"))
+        fortran = [(f"{letter}{sign}", f"e{sign}") for letter in "dD" for sign in ("-", "")]
+        return (*gone, *([(",", ".")] if self.decimal == "," else []), ("−", "-"), ("(", "-"), *fortran)
 
     def fits(self, text: pl.Expr) -> pl.Expr:
         """Whether texts are numbers written so."""

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import polars as pl
 
-from steepest.data import delimited
+from steepest.data.layout import check_names
 from steepest.data.names import called
 from steepest.errors import DataError
 
@@ -35,7 +35,7 @@ def frame_of(source: Any) -> pl.LazyFrame:
     try:
         if _kind(source) == "pandas.DataFrame":
             names = called(str(each) for each in source.columns)
-            delimited.check_names(names, "the table")
+            check_names(names, "the table")
             frame: Any = _from_pandas(source.set_axis(names, axis=1))
         elif isinstance(source, Mapping):
             frame = pl.DataFrame({str(name): _one_type(values) for name, values in source.items()})

@@ -26,6 +26,7 @@ from steepest.data.cells import Cells, tidied
 from steepest.data.dataset import Note
 from steepest.data.encoding import NotUtf8Error, as_utf8
 from steepest.data.judge import EXACT_DIGITS
+from steepest.data.layout import check_names, is_number
 from steepest.data.names import called
 from steepest.data.objects import frame_of
 from steepest.data.options import MISSING
@@ -438,7 +439,7 @@ def _clean(frame: pl.LazyFrame, how: Reading, name: str, plain: Collection[str] 
         raise DataError(f"{name} has no columns", hint="give a table with a target and other columns.")
     names = called(schema)
     if names != list(schema):
-        delimited.check_names(names, name)
+        check_names(names, name)
         frame = frame.rename(dict(zip(schema, names, strict=True)))
         schema, plain = frame.collect_schema(), ()
     changed = [
@@ -469,7 +470,7 @@ def _simpler(frame: pl.LazyFrame, name: str, dtype: pl.DataType) -> pl.Expr | No
 
 def _numbers_without_marks(frame: pl.LazyFrame, missing: Sequence[str]) -> pl.LazyFrame:
     """Make NaN, and numbers that are named as missing, null."""
-    marks = [float(each) for each in missing if delimited.is_number(each) and math.isfinite(float(each))]
+    marks = [float(each) for each in missing if is_number(each) and math.isfinite(float(each))]
     changed: list[pl.Expr] = []
     for column, dtype in frame.collect_schema().items():
         each = pl.col(column)
