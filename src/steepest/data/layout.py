@@ -31,7 +31,7 @@ class Layout:
         delimiter: what separates the columns.
         names: the column names, stripped.
         header: whether the first line holds the names.
-        above: lines up to the end of the header.
+        above: lines up to the first row, which are the header, and lines without any value before and after it.
         unquoted: columns whose first values have quotation marks that quote nothing, because blanks stand before them.
     """
 
@@ -82,7 +82,9 @@ def find_layout(path: Path, names: Sequence[str] | None = None) -> Layout:
     check_names(found, path.name)
     header = csv.reader(io.StringIO("\n".join(lines[:100])), delimiter=delimiter)
     next(header)
-    return Layout(delimiter, found, above=numbers[header.line_num - 1], unquoted=_unquoted(found, rows[1:21]))
+    last = header.line_num
+    above = numbers[last] - 1 if last < len(numbers) else numbers[last - 1]
+    return Layout(delimiter, found, above=above, unquoted=_unquoted(found, rows[1:21]))
 
 
 def _unquoted(names: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
