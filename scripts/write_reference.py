@@ -20,7 +20,6 @@ from pydantic_core import PydanticUndefined
 
 from steepest import optim, schedules
 from steepest.cli import app
-from steepest.cli.listing import kind_text
 from steepest.components.registry import Registry
 from steepest.data.catalog import SOURCES
 from steepest.data.corruptions import registry as corruptions
@@ -32,6 +31,7 @@ from steepest.landscape.choosing import registry as planes
 from steepest.mapping.projection import registry as projections
 from steepest.models import registry as models
 from steepest.objectives import registry as losses
+from steepest.objectives.target import TARGETS
 from steepest.procedures import registry as procedures
 from steepest.recipe import ArmOptions, ExecutionOptions, Factors, ModelOptions, Protocol
 from steepest.regularizers import PLACES
@@ -321,9 +321,7 @@ def write_metrics() -> str:
         )
     order = [
         *metrics.metric_names("classification", 2),
-        *metrics.metric_names("classification"),
-        *metrics.metric_names("regression"),
-        *metrics.metric_names("reconstruction"),
+        *(name for task in TARGETS for name in metrics.metric_names(task)),
     ]
     rows.sort(key=lambda row: order.index(row[0].strip("`").replace("-", "_")))
     return table(("name", "title", "task", "better", "needs", "definition"), rows)
@@ -342,7 +340,7 @@ def write_baselines() -> str:
 def write_data_sets() -> str:
     """Return every data set of the catalog."""
     rows = [
-        (f"`{s.name}`", s.title, kind_text(s.kind), s.licence, f"[page]({s.page})", s.citation)
+        (f"`{s.name}`", s.title, s.kind, s.licence, f"[page]({s.page})", s.citation)
         for s in (entry.load() for entry in SOURCES.entries.values())
     ]
     return table(("name", "description", "kind", "licence", "origin", "attribution"), rows)

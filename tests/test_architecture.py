@@ -56,6 +56,7 @@ ORDER = (
     "footprint",
     "range_test",
     "recommending",
+    "generating",
     "showing",
     "mapping",
     "landscape",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from steepest.errors import SteepestError
     from steepest.experiment.given import Arm
     from steepest.footprint.memory import memory
+    from steepest.generating.generate import generate
     from steepest.landscape.making import Landscape
     from steepest.landscape.making import make_landscape as landscape
     from steepest.mapping.making import Map
@@ -63,6 +64,7 @@ _PUBLIC = {
     "check": "steepest.checking:check",
     "compare": "steepest.api:compare",
     "describe": "steepest.data.sources.opening:describe",
+    "generate": "steepest.generating.generate:generate",
     "landscape": "steepest.landscape.making:make_landscape",
     "load": "steepest.api:load",
     "map": "steepest.mapping.making:make_map",
@@ -101,6 +103,7 @@ __all__ = [
     "check",
     "compare",
     "describe",
+    "generate",
     "landscape",
     "load",
     "lr_find",

@@ -40,6 +40,7 @@ Purpose = Literal[
     "landscape",
     "path",
     "spectrum",
+    "generation",
 ]
 
 _MASK = (1 << 64) - 1

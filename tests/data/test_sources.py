@@ -87,6 +87,40 @@ class TestRatings(SourceConformance):
         }
 
 
+DOCUMENTS = [
+    f"Document {i} says {'so ' * (i % 5)}that {i * 37 % 11} is a number.\nAnd more." for i in range(40)
+]
+
+
+class TestText(SourceConformance):
+    """Rows are cut behind the split, so that a row has no number in the whole text."""
+
+    source = "text"
+    options: ClassVar = {"block": 16}
+
+    def data(self):
+        return DOCUMENTS
+
+    def test_new_rows_are_prepared_as_training_rows(self):
+        opened, data, pipeline = self._made()
+        texts = opened._texts[0]["test"]
+        for rows in (7, 1 << 18):
+            found = list(pipeline.transform_batches(texts, rows))
+            assert torch.equal(torch.cat([each.inputs[0] for each in found]), data.test.inputs[0])
+            assert torch.equal(torch.cat([each.wanted for each in found]), data.test.target)
+            weights = np.concatenate([each.weights.to_numpy() for each in found])
+            assert np.array_equal(weights, data.test.weights.numpy())
+
+    def test_test_rows_have_their_targets(self):
+        opened, _, _ = self._made()
+        whole, texts = "".join(opened.test_rows["target"]), "".join(opened._texts[0]["test"])
+        assert whole.replace("\n", "") == texts.replace("\n", "")
+
+    def test_folds_test_every_row_once(self):
+        with pytest.raises(OptionError, match="has no effect on a text, which is split by document"):
+            self._opened(split="folds:4")
+
+
 class TestNumbers(SourceConformance):
     source = HERE
 

@@ -11,7 +11,8 @@ import torch
 from sklearn import metrics as reference
 
 from steepest import rng
-from steepest.data.dataset import TargetScale
+from steepest.data.dataset import Part, TargetScale
+from steepest.data.texts.vocabulary import IGNORE, Vocabulary
 from steepest.errors import OptionError, UnknownNameError
 from steepest.evaluate.metrics import (
     default_metric,
@@ -22,7 +23,7 @@ from steepest.evaluate.metrics import (
     registry,
 )
 from steepest.evaluate.rowwise import by_row, other_values
-from steepest.objectives.target import ClassTarget, ImageTarget, NumberTarget
+from steepest.objectives.target import ClassTarget, ImageTarget, NumberTarget, TokenTarget
 
 
 def _rows(rows: int, classes: int, present: int, seed: int = 0):
@@ -105,6 +106,19 @@ PIXELS = {
     "pixel_mae": reference.mean_absolute_error,
 }
 
+
+def _nats(y, p):
+    return reference.log_loss(y, p, labels=range(p.shape[1])) * len(y)
+
+
+TOKENS = {  # of a vocabulary of pieces with 1, 2 and 3 bytes, of which the last one alone begins a word
+    "token_loss": lambda y, p: _nats(y, p) / len(y),
+    "perplexity": lambda y, p: math.exp(_nats(y, p) / len(y)),
+    "bits_per_byte": lambda y, p: _nats(y, p) / math.log(2) / (y + 1).sum(),
+    "word_perplexity": lambda y, p: math.exp(_nats(y, p) / (y == 2).sum()),
+    "token_accuracy": lambda y, p: reference.accuracy_score(y, p.argmax(1)),
+}
+
 SHAPES = [(400, 4, 4), (300, 2, 2), (200, 6, 3), (30, 12, 9), (500, 5, 5)]
 
 
@@ -179,6 +193,18 @@ def test_reconstructions_are_measured_in_pixels(name, weighted):
     assert by.mean() == pytest.approx(exact, rel=1e-9)
 
 
+@pytest.mark.parametrize("name", TOKENS)
+def test_tokens_are_those_of_all_rows_together(name):
+    logits, truth, probabilities = _rows(120, 3, 3)
+    scored = np.arange(120) % 40 < np.repeat([40, 25, 3], 40)
+    target = TokenTarget(40, 3, Vocabulary.of([b"a", b"bb", b"c d"]))
+    codes = torch.tensor(np.where(scored, truth, IGNORE)).reshape(3, 40)
+    rows = Part((torch.tensor(truth).reshape(3, 40),), codes)
+    kept = target.condense(torch.tensor(logits).reshape(3, 40, 3), rows)
+    found = evaluate(kept, codes, target, [name], torch.tensor([40.0, 25.0, 3.0]) / 7)
+    assert found[name] == pytest.approx(TOKENS[name](truth[scored], probabilities[scored]), rel=1e-9)
+
+
 @pytest.mark.parametrize("name", REGRESSION)
 @pytest.mark.parametrize("columns", [(), (1,)])
 def test_regression_is_on_the_original_scale(name, columns):
@@ -198,6 +224,7 @@ def test_every_registered_metric_is_compared_with_a_reference():
         *POSITIVE,
         *REGRESSION,
         *PIXELS,
+        *TOKENS,
     }
 
 

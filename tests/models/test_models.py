@@ -13,7 +13,7 @@ from steepest.data.dataset import Shape
 from steepest.data.numbers import NumberEncoding
 from steepest.models import registry
 from steepest.testing import ModelConformance
-from steepest.testing.models import CURVES, IMAGES, RECONSTRUCTED, SHAPES
+from steepest.testing.models import CURVES, IMAGES, RECONSTRUCTED, SHAPES, TEXTS
 from tests.train.test_rows import VectorsAndBiases
 
 
@@ -88,6 +88,15 @@ class TestReconstructions(ModelConformance):
     shapes = RECONSTRUCTED
 
 
+class TestTexts(ModelConformance):
+    models = (
+        "transformer(width=8, layers=1, heads=2)",
+        "transformer(width=16, layers=2, heads=4, kv_heads=2, hidden=12, dropout=0.2, eps=1e-3, base=100.0, "
+        "tied=false)",
+    )
+    shapes = TEXTS
+
+
 class TestRatings(ModelConformance):
     models = (
         "dot",
@@ -106,7 +115,7 @@ class TestSeveralTablesOfAColumn(ModelConformance):
 
 
 def test_every_model_is_tested():
-    suites = (TestTables, TestCurves, TestImages, TestReconstructions, TestRatings)
+    suites = (TestTables, TestCurves, TestImages, TestReconstructions, TestTexts, TestRatings)
     assert {each.partition("(")[0] for suite in suites for each in suite.models} == set(registry.names())
 
 

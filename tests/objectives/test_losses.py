@@ -31,6 +31,7 @@ SLOW = {
     "huber": lambda o, y: _huber(o[0] - y),
     "huber(0.3)": lambda o, y: _huber(o[0] - y, 0.3),
     "reconstruction": lambda o, y: sum((a - b) ** 2 for a, b in zip(o, y, strict=True)) / len(y),
+    "next-token": lambda o, y: -np.mean([np.log(_softmax(row)[at]) for row, at in zip(o, y, strict=True)]),
     "quantile(0.9)": lambda o, y: 0.9 * (y - o[0]) if y >= o[0] else 0.1 * (o[0] - y),
 }
 

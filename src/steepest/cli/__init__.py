@@ -21,6 +21,7 @@ from steepest.cli.compressing import distil, prune
 from steepest.cli.describing import describe
 from steepest.cli.fetching import downloads_shown, fetch
 from steepest.cli.flags import KINDS, MoreMinutes, Out, parameters, registry
+from steepest.cli.generating import generate
 from steepest.cli.landscape import landscape as landscape_command
 from steepest.cli.mapping import map_
 from steepest.cli.memory import memory as memory_command
@@ -377,7 +378,7 @@ def predict(
         line(f"{counted(found.rows, 'prediction')} in {out}, by {loaded.title}{at}")
 
 
-for _each in (describe, recommend, similar, refit, prune, distil, show):
+for _each in (describe, recommend, similar, generate, refit, prune, distil, show):
     app.command()(_each)
 app.command("map")(map_)
 for _each in (landscape_command, spectrum_command, memory_command, trace, page, play):

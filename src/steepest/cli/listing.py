@@ -160,18 +160,6 @@ def dataset_facts(name: str, registry: Registry) -> dict[str, Any]:
     }
 
 
-def kind_text(kind: str) -> str:
-    """Return the kind of a data set, and whether its files are only downloaded.
-
-    Example:
-        >>> kind_text("images"), kind_text("text")
-        ('images', 'text, download only')
-    """
-    from steepest.data.catalog import OPENED
-
-    return kind if kind in OPENED else f"{kind}, download only"
-
-
 def dataset_table(registry: Registry, names: Sequence[str]) -> RenderableType:
     """Return the data sets as a table: what each is, its kind, how much it is, and whether it is on this machine."""
     from steepest.data.catalog import Kind
@@ -189,7 +177,7 @@ def dataset_table(registry: Registry, names: Sequence[str]) -> RenderableType:
         table.add_row(facts["name"], Text(facts["what"], style="dim"), facts["kind"], size, where)
     note = (
         "steepest fetch NAME gets the files · here: in the folder that STEEPEST_DATA names, or downloaded · "
-        "by hand: has no address · text: download only · licences, addresses and checksums: --json"
+        "by hand: has no address · licences, addresses and checksums: --json"
     )
     return Group(table, Text(note, style="dim"))
 

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from steepest.data.draws import Rows, drawn_rows
 from steepest.data.numbers import NumberEncoding
+from steepest.data.texts.vocabulary import Vocabulary
 
-Task = Literal["classification", "regression", "reconstruction"]
+Task = Literal["classification", "regression", "reconstruction", "language"]
 
 
 def has_classes(task: Task) -> bool:
@@ -33,7 +34,7 @@ class Part:
         inputs: what the model is called with, each of length N. For a table: categorical codes
             (int64 ``[N, C]``) and continuous columns (float32 ``[N, D]``); either may have no columns.
         target: class codes (int64 ``[N]``) or standardised values (float32 ``[N]``); where the input is reconstructed,
-            the input itself.
+            the input itself; of a text the next token at every position (int64 ``[N, T]``).
         weights: how much each row counts (float32 ``[N]``, at least 0, with mean 1 over the training rows); None where
             all count the same.
         answers: a teacher's outputs for each row (float32 ``[N, K]``); None where there is no teacher.
@@ -171,7 +172,8 @@ class InputField:
 
     Attributes:
         name: what it is called in messages.
-        kind: what it holds: ``codes`` of categories (int64), ``values`` (float32), or something that some models take.
+        kind: what it holds: ``codes`` of categories (int64), ``values`` (float32), ``tokens`` of a text (int64), or
+            something that some models take.
         size: the shape of one row: ``(3,)`` for three columns.
         columns: the names of its columns, where they have names.
         mean, sd: of each channel over the training rows, where the data holds raw values: a model is called with
@@ -195,10 +197,12 @@ class Shape:
         cardinalities: number of codes of each categorical column, the unknown code included, in the
             order of the columns of the first input.
         continuous: names of the columns of the second input (missing indicators included).
-        outputs: number of classes, or 1 for regression; of a reconstruction the numbers of one input.
+        outputs: number of classes, or 1 for regression; of a reconstruction the numbers of one input; of a text the
+            pieces of its vocabulary.
         others: what a model is called with where that is not a table's codes and values.
         bounds: the least and the greatest value of the target, where both are known.
         numbers: what becomes of the columns of numbers in front of the model; None where they stay standard scores.
+        vocabulary: of a text, how many words and bytes its tokens are.
 
     Example:
         >>> [each.kind for each in Shape("regression", {"day": 7}, ("heat",), 1).fields]
@@ -212,6 +216,7 @@ class Shape:
     others: tuple[InputField, ...] = field(default=(), repr=False)
     bounds: tuple[float, float] | None = field(default=None, repr=False)
     numbers: NumberEncoding | None = field(default=None, repr=False, compare=False)
+    vocabulary: Vocabulary | None = field(default=None, repr=False, compare=False)
 
     @property
     def fields(self) -> tuple[InputField, ...]:

@@ -37,7 +37,9 @@ AUTO, NONE = "auto", "none"
 NOT_SAID = {"source", "validation", "test", "prepare", "reader", "titles", "decode", "text"}
 """Options that the fingerprint of the data does not depend on, but by its rows."""
 
-SAID_IF_GIVEN = ("x", "y", "weight", "size", "user", "item", "rating", "time", "range")
+SAID_IF_GIVEN = (
+    "x", "y", "weight", "size", "user", "item", "rating", "time", "range", "tokenizer", "block", "layout", "field",
+)  # fmt: skip
 """Options that came later than data sets with fingerprints."""
 
 
@@ -134,10 +136,26 @@ class TableOptions(BaseModel):
         description="of ratings, the least and the greatest possible one, as 0.5,5 (default: those of the training "
         "rows)",
     )
+    tokenizer: str | None = Field(
+        None,
+        description="of texts, what cuts them into tokens: bytes (default), bpe(2000) learned from the training "
+        "documents, or a model's tokenizer: a file or its folder",
+    )
+    block: int | None = Field(
+        None, ge=2, le=65_536, description="of texts, the tokens of a row (default: 128)"
+    )
+    layout: Literal["packed", "lines"] | None = Field(
+        None,
+        description="of texts, packed (default: documents one behind the other, cut into full rows) or lines (every "
+        "line is a document and begins a padded row)",
+    )
+    field: str | None = Field(
+        None, description="of texts in JSON lines, the field with the text (default: text)"
+    )
     reader: str | None = Field(
         None,
-        description="kind of the data: table, curve, images, ratings, or your own as mine.py:Arrays (default: by what "
-        "is given)",
+        description="kind of the data: table, curve, images, ratings, text, or your own as mine.py:Arrays (default: by "
+        "what is given)",
     )
 
     @property

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from steepest.data.dataset import Part
 from steepest.errors import OptionError
 from steepest.forks import usable_threads
+from steepest.objectives.target import Target
 
 CPU_BYTES, TEMPORARY_BYTES = 1 << 22, 1 << 26
 """What one call of the model may allocate on its way, if that allows the smallest batch: on a CPU what a core's cache
@@ -88,7 +91,41 @@ def _as_precise(model: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, .
     return tuple(each.double() if each.is_floating_point() else each for each in inputs)
 
 
-def predict(model: nn.Module, inputs: tuple[Tensor, ...], *, batch_size: int | None = None) -> Tensor:
+def streamed_size(model: nn.Module, inputs: tuple[Tensor, ...]) -> int:
+    """Return how many rows one call takes where a row has many outputs, which are condensed call by call.
+
+    A power of two, from 1, as for :func:`batch_size_for`, within 64 MiB on any device.
+    """
+    if len(inputs[0]) < 4:
+        return len(inputs[0])
+    most = TEMPORARY_BYTES // bytes_of_a_row(model, inputs)
+    return min(LARGEST, 1 << max(0, most.bit_length() - 1))
+
+
+def outputs_on(model: nn.Module, part: Part, target: Target) -> Tensor:
+    """Return what an evaluation keeps of a model's outputs on the rows of a part, see :meth:`Target.condense`.
+
+    Example:
+        >>> from steepest.objectives.target import ClassTarget
+        >>> outputs_on(nn.Linear(3, 2), Part((torch.zeros(4, 3),), torch.zeros(4).long()), ClassTarget(2)).shape
+        torch.Size([4, 2])
+    """
+    if not target.condensed:
+        return predict(model, part.inputs)
+
+    def condense(outputs: Tensor, rows: slice) -> Tensor:
+        return target.condense(outputs, part.map(lambda each: each[rows]))
+
+    return predict(model, part.inputs, condense=condense)
+
+
+def predict(
+    model: nn.Module,
+    inputs: tuple[Tensor, ...],
+    *,
+    batch_size: int | None = None,
+    condense: Callable[[Tensor, slice], Tensor] | None = None,
+) -> Tensor:
     """Return the model's outputs on all rows, in evaluation mode and without gradients.
 
     The rows are always cut at the same places, so the bits of a row's output depend on the model, the rows
@@ -99,6 +136,7 @@ def predict(model: nn.Module, inputs: tuple[Tensor, ...], *, batch_size: int | N
         model: called as ``model(*inputs)``; its outputs have one row for each row of the inputs.
         inputs: tensors of equal length N, on the model's device.
         batch_size: rows in one call, at least 1; chosen by memory (``batch_size_for``) if it is not given.
+        condense: makes of the outputs of some rows what is returned of them.
 
     Returns:
         outputs ``[N, …]``.
@@ -125,14 +163,21 @@ def predict(model: nn.Module, inputs: tuple[Tensor, ...], *, batch_size: int | N
     try:
         model.eval()
         with torch.no_grad():
-            size = batch_size_for(model, inputs) if batch_size is None else batch_size
-            first = model(*(each[:size] for each in inputs))
+            chosen = batch_size_for if condense is None else streamed_size
+            size = chosen(model, inputs) if batch_size is None else batch_size
+
+            def outputs_of(some: slice) -> Tensor:
+                found = model(*(each[some] for each in inputs))
+                return found if condense is None else condense(found, some)
+
+            first = outputs_of(slice(0, size))
             if rows <= size:
                 return first
             outputs = first.new_empty((rows, *first.shape[1:]))
             outputs[:size] = first
             for start in range(size, rows, size):
-                outputs[start : start + size] = model(*(each[start : start + size] for each in inputs))
+                some = slice(start, start + size)
+                outputs[some] = outputs_of(some)
     finally:
         for module, mode in modes:
             module.training = mode

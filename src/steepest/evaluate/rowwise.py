@@ -14,7 +14,7 @@ from steepest import rng
 from steepest.evaluate.metrics import metric_info, values_by_row
 from steepest.objectives.target import WHITE, Target
 
-BY_ROW = ("log_loss", "accuracy", "rmse", "mse", "mae", "pixel_mse", "pixel_rmse")
+BY_ROW = ("log_loss", "accuracy", "rmse", "mse", "mae", "pixel_mse", "pixel_rmse", "token_loss")
 """The metrics whose value by row follows from its loss, or from whether it is correct."""
 
 FEWEST_ROWS = 100

@@ -14,7 +14,7 @@ from steepest.data.options import TableOptions
 from steepest.data.sources.contract import Source
 from steepest.data.sources.opening import TABLE, kind_of, open_source
 from steepest.errors import OptionError, unknown_name
-from steepest.models import ModelBuilder, task_of
+from steepest.models import ModelBuilder, implied
 from steepest.recipe import (
     CLEARER_NAMES,
     EXECUTION_OPTIONS,
@@ -218,8 +218,7 @@ def opened(
         source = data
     else:
         given = {name: options.pop(name) for name in reading}
-        if _there(given).get("task", "auto") == "auto" and (task := task_of(models)):
-            given["task"] = task
+        given |= implied(models, _there(given))
         if target is None and not is_name(data) and kind_of(data, _there(given)) == TABLE:
             raise OptionError("no target is given", hint="name the column to predict: target='…'.")
         first = prepare[0] if prepare else None

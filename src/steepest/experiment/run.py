@@ -22,7 +22,7 @@ from steepest.data.dataset import Note, Shape
 from steepest.data.sources.contract import Source
 from steepest.data.sources.opening import open_source
 from steepest.errors import DataError, OptionError, PreparationError
-from steepest.evaluate.outputs import predict
+from steepest.evaluate.outputs import outputs_on
 from steepest.experiment.baselines import Baselines
 from steepest.experiment.budget import (
     Clock,
@@ -49,7 +49,7 @@ from steepest.experiment.recorded import as_recorded, to_be_recorded
 from steepest.experiment.settings import Settings, decide
 from steepest.experiment.sizes import sizes_of
 from steepest.experiment.tuning_rows import with_tuning_rows
-from steepest.models import build_model, task_of
+from steepest.models import build_model, implied
 from steepest.objectives.target import target_of
 from steepest.paths.option import KeepPath
 from steepest.prediction.about import About
@@ -100,9 +100,7 @@ def open_data(experiment: Experiment) -> Source:
             "the experiment names no data: [data] has no source",
             hint='add source = "table.csv"; a comparison of a frame in memory can only be continued in Python.',
         )
-    if options.get("task", "auto") == "auto" and (task := task_of(experiment.models)):
-        options["task"] = task
-    opened = open_source(source, **options)
+    opened = open_source(source, **{**options, **implied(experiment.models, options)})
     _ = opened.target
     return opened
 
@@ -330,7 +328,8 @@ def _write_test_predictions(
         if model is None:
             continue
         rows = len(dataset.test)
-        predicted = model.table_of(predict(model.net, dataset.test.inputs), torch.arange(rows), rows)
+        outputs = outputs_on(model.net, dataset.test, target_of(dataset))
+        predicted = model.table_of(outputs, torch.arange(rows), rows)
         known = source.test_rows
         if "fold" in known.columns:
             known = known.filter(pl.col("fold") == fold)
@@ -385,7 +384,7 @@ def _findings(
         if run is None or network is None:
             continue
         model = network if setup.folds == 1 else _network(runner, settings, evidence, run)
-        outputs.append(predict(model.net, data.test.inputs))
+        outputs.append(outputs_on(model.net, data.test, target_of(data)))
         tested.append(data.test)
     weights = [each.weights for each in tested if each.weights is not None]
     predicted = torch.cat(outputs) if outputs else None
@@ -452,6 +451,7 @@ def _network(runner: Runner, settings: Settings, evidence: Evidence, run: Planne
     net = build_model(arm.model or model, data.shape, seed=run.key.seed)
     as_precise(net, weights).load_state_dict(weights)
     own = "model" in arm.recipe.code
+    model = getattr(net, "self_contained", model) if not own else model
     about = About(
         model=model,
         shape=data.shape,

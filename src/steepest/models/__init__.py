@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -146,7 +146,7 @@ def _kind_of(shape: Shape) -> str:
         return "curves"
     if of_ratings(shape):
         return "ratings"
-    kinds = {TABLE_INPUTS: "tables", "values": "arrays of numbers", "image": "images"}
+    kinds = {TABLE_INPUTS: "tables", "values": "arrays of numbers", "image": "images", "tokens": "texts"}
     return kinds.get(shape.takes, f"data of {shape.takes}")
 
 
@@ -158,6 +158,33 @@ def task_of(models: Iterable[str | ModelBuilder]) -> Task | None:
         ('reconstruction', None)
     """
     return next((entry.more["task"] for entry, _ in _declaring(models, "task")), None)
+
+
+def tokenizer_of(models: Iterable[str | ModelBuilder]) -> str | None:
+    """Return the folder of a model that one starts from, whose tokenizer cuts texts for it; None where none does.
+
+    Example:
+        >>> tokenizer_of(["transformer(start='stories260k')"]), tokenizer_of(["transformer", "linear"])
+        ('stories260k', None)
+    """
+    for entry, text in _declaring(models, "tokenizer"):
+        start = grammar.parse(text).options.get(entry.more["tokenizer"])
+        if start:
+            return str(start)
+    return None
+
+
+def implied(models: Iterable[str | ModelBuilder], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of the data that models imply and that are not given: their task, and their tokenizer.
+
+    Example:
+        >>> implied(["autoencoder"], {"task": "auto"}), implied(["autoencoder"], {"task": "classification"})
+        ({'task': 'reconstruction'}, {})
+    """
+    models = list(models)
+    task = task_of(models) if given.get("task", "auto") == "auto" else None
+    tokenizer = tokenizer_of(models) if given.get("tokenizer") is None else None
+    return {name: value for name, value in (("task", task), ("tokenizer", tokenizer)) if value is not None}
 
 
 def baselines_of(models: Iterable[str | ModelBuilder]) -> list[str]:

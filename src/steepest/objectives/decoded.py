@@ -113,6 +113,30 @@ class PixelOutputs(Outputs):
     absolute: Tensor
 
 
+@dataclass(frozen=True)
+class TokenOutputs(Outputs):
+    """Predictions of the next token in N rows of a text, float64 ``[N]`` each.
+
+    Attributes:
+        losses: the mean negative log-probability of the scored tokens of each row, in nats.
+        right: the share of them that are the most probable one.
+        tokens: how many are scored.
+        words: how many words begin in them.
+        bytes: how many bytes they are.
+        weights: in proportion to ``tokens``, so that weighted means over rows are means over tokens.
+    """
+
+    losses: Tensor
+    right: Tensor
+    tokens: Tensor
+    words: Tensor
+    bytes: Tensor
+
+    def over(self, units: Tensor) -> Tensor:
+        """Return the nats of all rows for each of other units than tokens, such as words; rows have ``[N]``."""
+        return self.total(self.losses) / self.total(units / self.tokens)
+
+
 def shares(part: Tensor, whole: Tensor) -> Tensor:
     """Return ``part / whole``; 0 where the denominator is 0.
 

@@ -1,4 +1,4 @@
-"""What is predicted, classes, a number or the input itself: the shape of a model's outputs for it, and what they mean.
+"""What is predicted, classes, a number, the input itself or the next token: what outputs look like, and mean.
 
 This is the one place that knows the difference after the data are read; everybody else asks a :class:`Target`.
 """
@@ -6,10 +6,8 @@ This is the one place that knows the difference after the data are read; everybo
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -17,128 +15,29 @@ from torch import Tensor
 from torch.nn import functional
 
 from steepest.data.dataset import Dataset, Part, Shape, TargetScale, Task
-from steepest.errors import OptionError
 from steepest.objectives.decoded import ClassOutputs, PixelOutputs, ValueOutputs
+from steepest.objectives.predicted import Decoded, Target, diverged, float64, log_probabilities
+from steepest.objectives.tokens import TokenTarget
 
-Decoded = ClassOutputs | ValueOutputs | PixelOutputs
-
+__all__ = [
+    "TARGETS",
+    "WHITE",
+    "ClassTarget",
+    "Decoded",
+    "ImageTarget",
+    "NumberTarget",
+    "Target",
+    "TokenTarget",
+    "class_shares",
+    "diverged",
+    "log_probabilities",
+    "target_of",
+    "target_of_shape",
+]
 
 WHITE = 255.0
 """The largest value of a pixel."""
 IMAGES_AT_ONCE = 1024
-
-
-class Target(ABC):
-    """What is predicted.
-
-    Attributes:
-        task: its name in files, options and messages.
-        metric: the metric that decides unless another is chosen.
-        watched: the metrics that are read at every evaluation of a run.
-        loss: the training loss unless another is chosen.
-        column: what a column of a model's outputs is, for a message.
-        called: what is predicted, for a reader, where there are no classes.
-        is_input: whether it is the input itself.
-    """
-
-    task: ClassVar[Task]
-    metric: ClassVar[str]
-    watched: ClassVar[tuple[str, ...]]
-    loss: ClassVar[str]
-    column: ClassVar[str]
-    called: ClassVar[str] = "a class"
-    is_input: ClassVar[bool] = False
-
-    @property
-    @abstractmethod
-    def outputs(self) -> int:
-        """Columns of a model's outputs."""
-
-    @property
-    def classes(self) -> int:
-        """How many classes there are; 0 for a number."""
-        return 0
-
-    @property
-    def positive(self) -> int | None:
-        """Code of the positive class, where one of two is decided on."""
-        return None
-
-    @property
-    def constants(self) -> tuple[float, ...]:
-        """Numbers that :meth:`wanted` uses: a program of a training step holds them."""
-        return ()
-
-    def wanted(self, target: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Return what a training loss compares outputs of a type with, of targets as a part holds them."""
-        del dtype
-        return target
-
-    def of_inputs(self, inputs: tuple[Tensor, ...]) -> Tensor | None:
-        """Return the target of new rows where their inputs are the target; else None."""
-        del inputs
-        return None
-
-    @abstractmethod
-    def made_up(self, rows: int, draw: np.random.Generator) -> Tensor:
-        """Return targets of so many made-up rows, as a part holds them."""
-
-    def check(self, outputs: Tensor, rows: int) -> None:
-        """Raise an ``OptionError`` if outputs do not have the shape of so many rows."""
-        if rows == 0 or not self._fits(tuple(outputs.shape), rows):
-            raise OptionError(
-                f"outputs of shape {tuple(outputs.shape)} for {rows} rows",
-                hint=f"a model's outputs for {self.task} have the shape {self._shapes(rows)}, with at least one row.",
-            )
-
-    def decoded(self, outputs: Tensor, target: Tensor, weights: Tensor | None = None) -> Decoded:
-        """Return what outputs and targets mean, in float64, with the rows' weights: what metrics are functions of."""
-        with torch.no_grad():
-            found = self._decoded(outputs, target)
-            return found if weights is None else replace(found, weights=_float64(weights))
-
-    def row_correct(self, outputs: Tensor, target: Tensor) -> Tensor | None:
-        """Return whether each row's most probable class is the true one (bool ``[N]``); None for a number."""
-        del outputs, target
-        return None
-
-    @abstractmethod
-    def row_losses(self, outputs: Tensor, target: Tensor) -> Tensor:
-        """Return each row's log loss, or (mean) squared error on the original scale (float64 ``[N]``).
-
-        Its mean is the log loss, or the square of the RMSE, or the MSE of pixels; comparisons are paired on it by row.
-
-        Args:
-            outputs: logits or log-probabilities ``[N, K]``, or standardised values ``[N]`` or ``[N, 1]``.
-            target: class codes (int64 ``[N]``) or standardised values (``[N]``).
-        """
-
-    @abstractmethod
-    def guess(self, outputs: Tensor) -> Tensor:
-        """Return the most probable class of each row (int64 ``[N]``), or the standardised value ``[N]``."""
-
-    def values(self, outputs: Tensor) -> Tensor:
-        """Return the predicted values as the data has them, ``[N, …]``; of classes their codes."""
-        return self.guess(outputs)
-
-    def rarest(self, target: Tensor) -> int | None:
-        """Return how many rows the rarest class among them has; None for a number."""
-        del target
-        return None
-
-    def doubt(self, outputs: Tensor) -> str | None:
-        """Return what looks wrong about a new model's outputs on training rows, if anything does."""
-        del outputs
-        return None
-
-    @abstractmethod
-    def _fits(self, shape: tuple[int, ...], rows: int) -> bool: ...
-
-    @abstractmethod
-    def _shapes(self, rows: int) -> str: ...
-
-    @abstractmethod
-    def _decoded(self, outputs: Tensor, target: Tensor) -> Decoded: ...
 
 
 @dataclass(frozen=True)
@@ -265,7 +164,7 @@ class NumberTarget(Target):
 
     def values(self, outputs: Tensor) -> Tensor:
         """Return the value of each row on the original scale, float64 ``[N]``."""
-        return _float64(outputs).squeeze(1) * self.scale.sd + self.scale.mean
+        return float64(outputs).squeeze(1) * self.scale.sd + self.scale.mean
 
     def _fits(self, shape: tuple[int, ...], rows: int) -> bool:
         return shape in ((rows,), (rows, 1))
@@ -274,8 +173,8 @@ class NumberTarget(Target):
         return f"({rows},) or ({rows}, 1)"
 
     def _decoded(self, outputs: Tensor, target: Tensor) -> ValueOutputs:
-        values = _float64(outputs).reshape(-1) * self.scale.sd + self.scale.mean
-        return ValueOutputs(values, _float64(target).reshape(-1) * self.scale.sd + self.scale.mean)
+        values = float64(outputs).reshape(-1) * self.scale.sd + self.scale.mean
+        return ValueOutputs(values, float64(target).reshape(-1) * self.scale.sd + self.scale.mean)
 
 
 @dataclass(frozen=True)
@@ -345,13 +244,15 @@ class ImageTarget(Target):
         squared, absolute = outputs.new_empty(2, len(outputs), dtype=torch.float64, device="cpu")
         for start in range(0, len(outputs), IMAGES_AT_ONCE):
             some = slice(start, start + IMAGES_AT_ONCE)
-            values = _float64(outputs[some]) * self.scale.sd + self.scale.mean
-            error = ((values - _float64(target[some]).reshape(values.shape)) / WHITE).cpu()
+            values = float64(outputs[some]) * self.scale.sd + self.scale.mean
+            error = ((values - float64(target[some]).reshape(values.shape)) / WHITE).cpu()
             squared[some], absolute[some] = error.square().mean(1), error.abs().mean(1)
         return PixelOutputs(squared, absolute)
 
 
-TARGETS: Mapping[Task, type[Target]] = {each.task: each for each in (ClassTarget, NumberTarget, ImageTarget)}
+TARGETS: Mapping[Task, type[Target]] = {
+    each.task: each for each in (ClassTarget, NumberTarget, ImageTarget, TokenTarget)
+}
 """The kinds of targets by the name of their task."""
 
 
@@ -378,6 +279,8 @@ def target_of_shape(shape: Shape, scale: TargetScale | None = None, positive: in
         return ClassTarget(shape.outputs, positive)
     if shape.task == ImageTarget.task:
         return ImageTarget(shape.fields[0].size, scale or TargetScale())
+    if shape.task == TokenTarget.task:
+        return TokenTarget.of(shape)
     return NumberTarget(scale or TargetScale())
 
 
@@ -392,18 +295,3 @@ def class_shares(part: Part, classes: int) -> Tensor:
         return part.target
     wide = any(each.dtype == torch.float64 for each in part.tensors)
     return functional.one_hot(part.target, classes).to(torch.float64 if wide else torch.float32)
-
-
-def diverged(outputs: Tensor) -> bool:
-    """Whether an output is NaN or infinite, except that a log-probability may be minus infinity."""
-    return bool(torch.isnan(outputs).any()) or bool((outputs == math.inf).any())
-
-
-def log_probabilities(outputs: Tensor) -> Tensor:
-    """Return log-probabilities of logits, float64 ``[N, K]``."""
-    return functional.log_softmax(_float64(outputs), dim=1)
-
-
-def _float64(values: Tensor) -> Tensor:
-    values = values.detach()
-    return (values.cpu() if values.device.type == "mps" else values).to(torch.float64)

@@ -48,9 +48,10 @@ def answered(
         classes: in the order of their codes; empty for a number.
         mean, sd: how numbers were standardised.
     """
-    own = target.of_inputs(rows.inputs)
+    own = target.of_inputs(rows.inputs) if rows.wanted is None else rows.wanted
     if own is not None:
-        return Answered((*rows.inputs, own), own, torch.ones(len(own), dtype=torch.bool))
+        weights = None if rows.weights is None else rows.weights.cast(pl.Float64).to_numpy()
+        return Answered((*rows.inputs, own), own, torch.ones(len(own), dtype=torch.bool), weights)
     if rows.target is None:
         return None
     missing, odd = rows.target.null_count(), list[str]()

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from steepest import forks
 from steepest.components.references import looking
 from steepest.data.catalog import rows_of
+from steepest.data.dataset import Part
 from steepest.data.names import plain
 from steepest.data.read import is_streamed, reading, source_name
 from steepest.data.sources.opening import load_pipeline
@@ -29,7 +30,7 @@ from steepest.errors import FolderError, ModelError, OptionError, first_line
 from steepest.evaluate.baselines import restore
 from steepest.evaluate.calibration import tempered
 from steepest.evaluate.metrics import is_positive, metric_info, metric_names
-from steepest.evaluate.outputs import predict
+from steepest.evaluate.outputs import outputs_on, predict
 from steepest.files import cannot_write, check_apart, reachable, write_atomically
 from steepest.models import ModelBuilder, build_model, count_parameters
 from steepest.objectives.target import target_of_shape
@@ -160,7 +161,7 @@ class TrainedModel:
         names = self._kept_names(keep)
         for encoded in self.pipeline.transform_batches(rows, batch_rows, keep=names, sure=sure):
             kept = torch.from_numpy(np.array(encoded.kept, dtype=np.int64))
-            outputs = self._outputs(encoded.inputs_for(self.net))
+            outputs = self._outputs(encoded)
             table = self.table_of(outputs, kept, encoded.rows).select(*encoded.carried, pl.all())
             yield Predictions(
                 table, encoded.unforeseen, encoded.rows - len(kept), encoded.reports,
@@ -225,7 +226,10 @@ class TrainedModel:
                 )
         return names
 
-    def _outputs(self, inputs: tuple[Tensor, ...]) -> Tensor:
+    def _outputs(self, rows: Encoded) -> Tensor:
+        inputs = rows.inputs_for(self.net)
+        if len(inputs[0]) and rows.wanted is not None:
+            return outputs_on(self.net, Part(inputs, rows.wanted), self._question.target)
         if len(inputs[0]):
             return tempered(predict(self.net, inputs), self.temperature)
         return torch.zeros(0, self.about.shape.outputs)  # the preparation left every row of the batch out
@@ -291,7 +295,7 @@ class TrainedModel:
         code = classes.index(positive) if positive in classes else None
         return Question(
             about.target,
-            target_of_shape(about.shape, about.target_scale, code),
+            target_of_shape(self.pipeline.shape, about.target_scale, code),
             tuple(each for each in metrics if positive is not None or not is_positive(each)),
             None if self.seen is None else self.seen.origin,
             self.pipeline.weight,

@@ -40,6 +40,10 @@ RECONSTRUCTED = (Shape("reconstruction", {}, (), 99, (InputField("image", "image
 """Small images that are reconstructed."""
 
 
+TEXTS = (Shape("language", {}, (), 11, (InputField("tokens", "tokens", (6,)),)),)
+"""Rows of six tokens of a small vocabulary."""
+
+
 class ModelConformance:
     """The suite for a model of your own: subclass it in a test file and pytest runs every check.
 
@@ -48,8 +52,8 @@ class ModelConformance:
 
     Attributes:
         models: its specifications (``nets.py:Net(width=8)``), or callables; between them with every option.
-        shapes: of the data that it is for: by default tables of classes and of a number; ``CURVES``, ``IMAGES`` and
-            ``RECONSTRUCTED`` of ``steepest.testing.models`` are others.
+        shapes: of the data that it is for: by default tables of classes and of a number; ``CURVES``, ``IMAGES``,
+            ``RECONSTRUCTED`` and ``TEXTS`` of ``steepest.testing.models`` are others.
         eager: why its steps cannot be one program, for a model whose training steps run eagerly; a part of what
             ``--compile on`` says. Empty for a model that can be compiled.
 
@@ -77,14 +81,14 @@ class ModelConformance:
         for name, model, shape in self._made():
             for dtype, rows in ((torch.float32, ROWS), (torch.float32, 1), (torch.float64, ROWS)):
                 outputs = model.to(dtype).eval()(*(each[:rows] for each in _inputs(shape, dtype)))
-                assert outputs.shape == (rows, shape.outputs), (
+                assert outputs.shape == target_of_shape(shape).shape(rows), (
                     f"{name}: outputs of shape {tuple(outputs.shape)}"
                 )
                 assert outputs.dtype == dtype, f"{name}: {outputs.dtype} from {dtype}"
                 assert bool(outputs.isfinite().all()), f"{name}: outputs that are not finite"
-            rows, *members, width = model.float().train()(*_inputs(shape)).shape
-            fits = (rows, width) == (ROWS, shape.outputs) and len(members) <= 1
-            assert fits, f"{name}: training outputs of shape {(rows, *members, width)}"
+            found, wanted = model.float().train()(*_inputs(shape)).shape, target_of_shape(shape).shape(ROWS)
+            fits = found == wanted or (len(found) == len(wanted) + 1 and found[:1] + found[2:] == wanted)
+            assert fits, f"{name}: training outputs of shape {tuple(found)}"
 
     def test_a_seed_gives_the_same_weights(self) -> None:
         """Weights follow from the seed, whatever was drawn before."""
@@ -198,6 +202,8 @@ def _inputs(shape: Shape, dtype: torch.dtype = torch.float32) -> tuple[Tensor, .
         if field.kind == "codes":
             codes = [draw.integers(0, count, ROWS) for count in shape.cardinalities.values()]
             made.append(torch.from_numpy(np.stack(codes, 1) if codes else np.zeros((ROWS, 0), np.int64)))
+        elif field.kind == "tokens":
+            made.append(torch.from_numpy(draw.integers(0, shape.outputs, (ROWS, *field.size))))
         else:
             made.append(torch.from_numpy(draw.standard_normal((ROWS, *field.size))).to(dtype))
     return tuple(made)

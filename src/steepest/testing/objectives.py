@@ -132,5 +132,5 @@ def _rows(loss: Objective, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     image = InputField("image", "image", (1, 1, CLASSES))
     of = target_of_shape(Shape(loss.serves, {}, (), CLASSES, (image,)), TargetScale(128.0, 74.0))
     target = of.wanted(of.made_up(ROWS, draw), dtype)
-    outputs = torch.from_numpy(draw.standard_normal((ROWS, of.outputs))).to(dtype)
+    outputs = torch.from_numpy(draw.standard_normal(of.shape(ROWS))).to(dtype)
     return outputs, target.to(dtype) if target.is_floating_point() else target

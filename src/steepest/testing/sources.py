@@ -17,7 +17,9 @@ from steepest.data.sources.arrays import ArraySource
 from steepest.data.sources.contract import Source
 from steepest.data.sources.opening import load_pipeline, open_source
 from steepest.data.sources.rows import Pipeline
+from steepest.objectives.target import target_of_shape
 from steepest.prediction.sameness import outputs_of
+from steepest.rng import stream
 
 
 class SourceConformance:
@@ -72,12 +74,12 @@ class SourceConformance:
                 wanted = {"codes": torch.int64, "values": torch.float32}.get(field.kind, each.dtype)
                 assert each.dtype == wanted, f"{field.name} holds {each.dtype}"
                 assert not each.is_floating_point() or bool(torch.isfinite(each).all()), f"{field.name}"
-            assert part.target.shape == (len(part),)
+            made = target_of_shape(data.shape).made_up(len(part), stream(0, "data"))
+            assert part.target.shape == made.shape
+            assert part.target.dtype == made.dtype
             if data.classes:
-                assert part.target.dtype == torch.int64
                 assert bool(((part.target >= 0) & (part.target < data.shape.outputs)).all())
-            else:
-                assert part.target.dtype == torch.float32
+            elif data.task == "regression":
                 assert data.shape.outputs == 1
 
     def test_64_bits_have_the_numbers_of_the_data(self) -> None:

@@ -19,7 +19,7 @@ from steepest.data.dataset import Dataset, Part
 from steepest.errors import ModelError, first_line
 from steepest.evaluate.calibration import calibration_of
 from steepest.evaluate.metrics import evaluate, metric_info
-from steepest.evaluate.outputs import predict
+from steepest.evaluate.outputs import outputs_on
 from steepest.evaluate.rowwise import other_values
 from steepest.models import ModelBuilder
 from steepest.objectives.target import Target, target_of
@@ -364,7 +364,7 @@ class ActiveRun:
     def _training_outputs(self) -> Tensor:
         """Return the outputs on the training rows."""
         with evaluating(self.net, self.method, self.state, self.problem.codes(self.training)):
-            return predict(self.net, self.training.inputs)
+            return outputs_on(self.net, self.training, self.target)
 
     def _look(self) -> float:
         """Evaluate, and return the value of the deciding metric, smaller being better."""
@@ -451,14 +451,14 @@ class ActiveRun:
         net.load_state_dict(self._now().weights())
         test_last = None if self._kept_step == self.done else measure(net, target, test, names)
         net.load_state_dict(found.weights)
-        outputs = predict(net, test.inputs)
+        outputs = outputs_on(net, test, target)
         test_best = evaluate(outputs, test.target, target, names, test.weights)
         test_last = test_last or test_best
         found.test_values = other_values(outputs, test.target, target, names, test.weights)
         calibration = None
         if target.classes and self.dataset.held_out:
             known = self.dataset.validation
-            calibration = calibration_of(predict(net, known.inputs), outputs, (known, test), target)
+            calibration = calibration_of(outputs_on(net, known, target), outputs, (known, test), target)
         tested = {"test": test_best, "test_last": test_last, "calibration": calibration}
         found.record = found.record.model_copy(update=tested)
         found.test_row_losses = target.row_losses(outputs, test.target)
@@ -467,4 +467,4 @@ class ActiveRun:
 
 def measure(net: nn.Module, target: Target, part: Part, names: tuple[str, ...]) -> dict[str, float]:
     """Return the metrics ``names`` of a model on one part of the data."""
-    return evaluate(predict(net, part.inputs), part.target, target, names, part.weights)
+    return evaluate(outputs_on(net, part, target), part.target, target, names, part.weights)

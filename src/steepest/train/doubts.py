@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from steepest.data.dataset import Dataset, Note
 from steepest.errors import OptionError, first_line
-from steepest.evaluate.outputs import predict
+from steepest.evaluate.outputs import outputs_on
 from steepest.objectives import Objective
 from steepest.objectives.target import target_of
 from steepest.wording import counted
@@ -22,8 +23,9 @@ def check_objective(objective: Objective, text: str, dataset: Dataset) -> None:
         OptionError: it fails, does not give a loss for each row, or has no gradient.
     """
     rows = dataset.train.take(torch.arange(min(8, len(dataset.train))))
-    n, width, target = len(rows), dataset.shape.outputs, target_of(dataset).wanted(rows.target)
-    outputs = torch.linspace(-1.0, 1.0, n * width).reshape(n, width).requires_grad_()
+    of = target_of(dataset)
+    n, wanted, target = len(rows), of.shape(len(rows)), of.wanted(rows.target)
+    outputs = torch.linspace(-1.0, 1.0, math.prod(wanted)).reshape(wanted).requires_grad_()
     try:
         losses: Any = objective.losses(outputs, target)
         total: Any = objective.loss(outputs, target, rows.weights)
@@ -65,5 +67,6 @@ def about_outputs(model: nn.Module, dataset: Dataset) -> list[Note]:
         'the outputs of the model are probabilities (none below 0, every row sums to 1), but ...'
     """
     rows = dataset.train.take(torch.arange(min(LOOKED_AT, len(dataset.train))))
-    doubt = target_of(dataset).doubt(predict(model, rows.inputs))
+    target = target_of(dataset)
+    doubt = target.doubt(outputs_on(model, rows, target))
     return [] if doubt is None else [Note("warning", doubt)]

@@ -36,7 +36,8 @@ class SupervisedProblem:
     """A model with the training loss of a batch.
 
     Args:
-        model: outputs ``[B, classes]`` or ``[B, 1]``; in training mode also those of several members, ``[B, k, …]``.
+        model: outputs ``[B, classes]`` or ``[B, 1]``, of a text ``[B, T, V]``; in training mode also those of several
+            members, ``[B, k, …]``.
         objective: the loss; of several members, the mean of their losses.
         class_weights: a weight for each class, or None.
         columns: names of the categorical columns, in the order of the first input.
@@ -252,10 +253,14 @@ class SupervisedProblem:
                 hint=f"{cure} leave {called} out of -o.",
             )
 
+    def _of_members(self, outputs: Tensor) -> bool:
+        """Whether outputs are those of several members, which stand behind the rows."""
+        return outputs.dim() > (2 if self.target is None else self.target.dims)
+
     def _by_row(self, outputs: Tensor, batch: Part) -> tuple[Tensor, Part]:
         """Return outputs of rows, in the bits of the loss, with their batch."""
         outputs = outputs.float() if self.precision == "bf16" else outputs
-        if outputs.dim() != 3:
+        if not self._of_members(outputs):
             return outputs, batch
         # every member predicts every row, so the mean over all is the mean of their losses
         return outputs.flatten(0, 1), _repeated(batch, outputs.shape[1])
@@ -304,7 +309,7 @@ class SupervisedProblem:
         shape, kind = vector.shape, vector.dtype
         if self.precision == "bf16":
             outputs, vector = outputs.float(), vector.float()
-        if outputs.dim() == 3:
+        if self._of_members(outputs):
             members = outputs.shape[1]
             outputs, vector, batch = outputs.flatten(0, 1), vector.flatten(0, 1), _repeated(batch, members)
         given = self._row_weights(batch)
@@ -461,20 +466,25 @@ def check_model(model: nn.Module, dataset: Dataset) -> None:
         ) from error
     finally:
         model.train(training)
-    wanted = (len(rows), dataset.shape.outputs)
+    target = target_of(dataset)
+    wanted = target.shape(len(rows))
+    inside = ", ".join(map(str, wanted[1:]))
     if not isinstance(outputs, Tensor) or tuple(outputs.shape) != wanted:
         found = (
             f"shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else f"a {type(outputs).__name__}"
         )
         raise ModelError(
             f"the model returned {found} for {counted(len(rows), 'row')}",
-            hint=f"return a tensor of shape [rows, {wanted[1]}]: one column for each {target_of(dataset).column}.",
+            hint=f"return a tensor of shape [rows, {inside}]: one column for each {target.column}.",
         )
     trained = _training_shape(model, rows)
-    if trained is not None and trained != wanted and (len(trained) != 3 or trained[::2] != wanted):
+    of_members = (
+        trained is not None and len(trained) == len(wanted) + 1 and trained[:1] + trained[2:] == wanted
+    )
+    if trained is not None and trained != wanted and not of_members:
         raise ModelError(
             f"in training mode the model returned shape {trained} for {counted(len(rows), 'row')}",
-            hint=f"return [rows, {wanted[1]}], or of several members [rows, members, {wanted[1]}].",
+            hint=f"return [rows, {inside}], or of several members [rows, members, {inside}].",
         )
 
 

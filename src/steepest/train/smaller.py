@@ -250,7 +250,9 @@ def prediction_milliseconds(net: nn.Module, shape: Shape, rows: int = 1000, time
         True
     """
     inputs = [
-        torch.zeros(rows, *each.size, dtype=torch.int64 if each.kind == "codes" else torch.float32)
+        torch.zeros(
+            rows, *each.size, dtype=torch.int64 if each.kind in ("codes", "tokens") else torch.float32
+        )
         for each in shape.fields
     ]
     device, kind = next(((each.device, each.dtype) for each in net.parameters()), (None, torch.float32))

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from steepest.data.dataset import Part
 from steepest.errors import first_line
 from steepest.evaluate.metrics import evaluate
-from steepest.evaluate.outputs import predict
+from steepest.evaluate.outputs import outputs_on
 from steepest.objectives.target import Target
 from steepest.optim.method import Method
 from steepest.optim.tables import unpadded
@@ -130,7 +130,7 @@ class Watcher:
             evaluation_weights(net, buffers),
         ):
             if "gap" in self.what:
-                outputs = predict(net, rows.inputs)
+                outputs = outputs_on(net, rows, self.target)
                 self._keep(training=evaluate(outputs, rows.target, self.target, names, rows.weights))
             if "gradients" in self.what and "no_gradient" not in self.found:
                 try:

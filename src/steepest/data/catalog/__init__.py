@@ -46,9 +46,6 @@ Kind = Literal["table", "curve", "ratings", "images", "text"]
 Rows = Callable[[Sequence[Path]], pl.DataFrame]
 """Returns rows of a data set, from the paths of its files."""
 
-OPENED: tuple[Kind, ...] = ("table", "curve", "images", "ratings")
-"""Kinds that are opened by a source; the files of the others can be had."""
-
 _CHUNK = 1 << 20
 
 
@@ -182,11 +179,9 @@ def open_catalog(name: str, kind: Kind = "table") -> LocalDataset:
     """
     source: DatasetSource = SOURCES.load(name)
     if source.kind != kind and (source.kind, kind) != ("curve", "table"):  # the rows of a curve are a table
-        opened = f"steepest compare {source.name} opens it"
         raise DataError(
             f"the data set {source.name!r} is of the kind {source.kind}, not {kind}",
-            hint=f"{opened if source.kind in OPENED else f'what opens {source.kind} is not in this version'}; steepest "
-            f"fetch {source.name} gets its files.",
+            hint=f"steepest compare {source.name} opens it; steepest fetch {source.name} gets its files.",
         )
     paths = _paths(source)
     if not source.parts:
@@ -227,6 +222,8 @@ def rows_of(source: Any, kind: str) -> Any:
     if not isinstance(source, str | Path) or not is_name(name):
         return source
     own = SOURCES.load(name).kind
+    if own == kind == "text":
+        return locate(name)[-1]
     opened = open_catalog(name, "images" if kind == "images" else "table" if own == "images" else own)
     if own == "images":
         return name

@@ -42,6 +42,8 @@ class Encoded:
         doubles: the inputs with their numbers as they were read, where the source keeps them in 64 bits.
         weights: the column of weights of these rows, if training had one and the raw rows have it.
         labels: what all raw rows are labelled, where that is not the target.
+        wanted: the target as a part holds it, ``[N, …]``, where it is no column; ``weights`` are then as a part holds
+            them.
     """
 
     inputs: tuple[Tensor, ...]
@@ -54,6 +56,7 @@ class Encoded:
     doubles: tuple[Tensor, ...] = ()
     weights: pl.Series | None = None
     labels: pl.Series | None = None
+    wanted: Tensor | None = None
 
     def inputs_for(self, net: nn.Module) -> tuple[Tensor, ...]:
         """Return the inputs of a network, in 64 bits if it has numbers of 64 bits."""

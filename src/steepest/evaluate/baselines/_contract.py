@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from steepest.data.dataset import Dataset, Part, Shape
 from steepest.evaluate.metrics import evaluate, metric_info
-from steepest.evaluate.outputs import predict
+from steepest.evaluate.outputs import outputs_on
 from steepest.objectives.target import target_of
 
 Array = NDArray[np.float64]
@@ -187,7 +187,7 @@ def loss_weights(part: Part, class_weights: Tensor | None) -> Array | None:
 
 def validation_cost(dataset: Dataset, model: BaselineModel, metric: str) -> float:
     """Return a metric on the validation rows as a cost: lower is better."""
-    return cost_of(predict(model, dataset.validation.inputs), dataset, metric)
+    return cost_of(outputs_on(model, dataset.validation, target_of(dataset)), dataset, metric)
 
 
 def cost_of(outputs: Tensor, dataset: Dataset, metric: str) -> float:

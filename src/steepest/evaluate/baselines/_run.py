@@ -20,7 +20,7 @@ from steepest.errors import OptionError, first_line
 from steepest.evaluate.baselines._contract import Baseline, BaselineModel, is_table
 from steepest.evaluate.baselines._estimators import estimator_baseline
 from steepest.evaluate.metrics import evaluate, metric_info
-from steepest.evaluate.outputs import predict
+from steepest.evaluate.outputs import outputs_on
 from steepest.evaluate.rowwise import other_values
 from steepest.objectives.target import target_of
 from steepest.record.meter import Meter
@@ -36,8 +36,8 @@ NONE = "none"
 """What is asked for where there shall be no baselines."""
 
 _ORDER = (
-    "majority", "mean", "mean-image", "pca", "biases", "item-knn", "least-squares", "least-absolute",
-    "logistic-regression", "pixel-logistic", "linear-regression",
+    "uniform", "unigram", "bigram", "majority", "mean", "mean-image", "pca", "biases", "item-knn",
+    "least-squares", "least-absolute", "logistic-regression", "pixel-logistic", "linear-regression",
 )  # fmt: skip
 
 
@@ -173,14 +173,14 @@ def run_baselines(
             seconds, cost = time.perf_counter() - started, (meter.cpu_seconds, meter.peak_memory)
         judged = cpu.wide() if cpu.doubles else cpu
         test, validation = judged.test, judged.validation
-        outputs = predict(fitted.model, test.inputs)
+        outputs = outputs_on(fitted.model, test, target)
         found.append(
             BaselineResult(
                 name=name,
                 title=baseline.title,
                 settings=fitted.settings.replace("on validation", chosen_on),
                 validation=evaluate(
-                    predict(fitted.model, validation.inputs),
+                    outputs_on(fitted.model, validation, target),
                     validation.target,
                     target,
                     asked,

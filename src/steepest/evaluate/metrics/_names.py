@@ -42,6 +42,11 @@ _ORDER = (
     "pixel-mse",
     "pixel-rmse",
     "pixel-mae",
+    "token-loss",
+    "perplexity",
+    "bits-per-byte",
+    "word-perplexity",
+    "token-accuracy",
 )
 _TOP = re.compile(r"^top-([1-9]\d*)$")
 _MACRO, _POSITIVE = "macro-", "positive-"
@@ -161,7 +166,7 @@ def metric_names(task: Task, classes: int | None = None, *, on_request: bool = T
     """Return the keys of a task's metrics, the default one first.
 
     Args:
-        task: ``classification``, ``regression`` or ``reconstruction``.
+        task: ``classification``, ``regression``, ``reconstruction`` or ``language``.
         classes: number of classes; top-3 is left out where there are no more than three, and those of the positive
             class where there are not two.
         on_request: whether metrics are among them that are measured only where they are asked for.
@@ -183,7 +188,7 @@ def metric_names(task: Task, classes: int | None = None, *, on_request: bool = T
 
 
 def default_metric(task: Task) -> str:
-    """Return the default metric of a task: log loss, RMSE or the MSE of pixels.
+    """Return the default metric of a task: log loss, RMSE, the MSE of pixels or the loss per token.
 
     Example:
         >>> default_metric("classification")

@@ -1,0 +1,341 @@
+"""The source of texts: rows of tokens, split by document, for models of the next token."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+
+from steepest.data.catalog import is_name, open_catalog
+from steepest.data.dataset import Dataset, InputField, InWords, Note, Part, Shape, TargetScale, Task
+from steepest.data.described import DataOverview
+from steepest.data.options import TableOptions
+from steepest.data.parts import PARTS
+from steepest.data.preparation import StepReport
+from steepest.data.sources.contract import Source
+from steepest.data.sources.rows import Encoded, Pipeline
+from steepest.data.split_rule import NOTHING
+from steepest.data.texts.blocks import Blocks, blocks_of
+from steepest.data.texts.described import overview
+from steepest.data.texts.reading import Documents, read_documents
+from steepest.data.texts.splitting import split_documents
+from steepest.data.texts.tokenizers import Tokenizer, make_tokenizer, stored_tokenizer
+from steepest.data.unforeseen import Unforeseen
+from steepest.errors import DataError, OptionError
+from steepest.wording import counted
+
+COMPONENTS = {
+    "text": {
+        "object": "TextData",
+        "what": "texts: files, a folder, lines, JSON lines",
+        "options": ["tokenizer", "block", "layout", "field"],
+    }
+}
+
+TARGET, TOKENS = "next token", "tokens"
+BLOCK, LAYOUT = 128, "packed"
+LEAST_ROWS = 2
+"""Training rows; with fewer there is nothing to draw batches from."""
+
+
+@dataclass(frozen=True)
+class TextPipeline(Pipeline):
+    """From a new text to rows of tokens.
+
+    Attributes:
+        tokenizer: cuts a text into tokens.
+        block: T, tokens of a row.
+        layout: how documents become rows.
+        field: of JSON lines.
+        encoding: of files.
+        mean: scored tokens of a training row, on average, the unit of weights.
+    """
+
+    kind: ClassVar = "text"
+    keeps: ClassVar = False
+    task: ClassVar[Task] = "language"  # pyright: ignore[reportIncompatibleVariableOverride]
+    target: ClassVar[str] = TARGET  # pyright: ignore[reportIncompatibleVariableOverride]
+    classes: ClassVar[tuple[str, ...]] = ()  # pyright: ignore[reportIncompatibleVariableOverride]
+    target_scale: ClassVar[TargetScale] = TargetScale()  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    tokenizer: Tokenizer
+    block: int
+    layout: str
+    field: str | None
+    encoding: str
+    mean: float
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """New rows are a text."""
+        return ("text",)
+
+    @property
+    def labels(self) -> pl.Series:
+        """There are no classes."""
+        return pl.Series("prediction", [], dtype=pl.String)
+
+    @property
+    def shape(self) -> Shape:
+        """What a model must know."""
+        rows = InputField(TOKENS, TOKENS, (self.block,))
+        return Shape(self.task, {}, (), self.tokenizer.size, (rows,), vocabulary=self.tokenizer.vocabulary)
+
+    def read(self, source: Any) -> Documents:
+        """Return the documents of a source."""
+        found = open_catalog(str(source), "text").path if is_name(source) else source
+        return read_documents(found, field=self.field, layout=self.layout, encoding=self.encoding)
+
+    def blocks(self, texts: Sequence[str]) -> Blocks:
+        """Return texts as rows of tokens."""
+        coded = [self.tokenizer.encode(each) for each in texts]
+        return blocks_of(coded, self.tokenizer.boundary, self.block, self.layout)
+
+    def part(self, texts: Sequence[str]) -> Part:
+        """Return texts as rows, with weights in units of a training row's."""
+        return self.blocks(texts).part(self.mean)
+
+    def transform_batches(
+        self, source: Any, rows: int, *, keep: Sequence[str] = (), sure: bool = True
+    ) -> Iterator[Encoded]:
+        """Yield the rows of a new text, see :meth:`Pipeline.transform_batches`.
+
+        Raises:
+            DataError: it cannot be read.
+            OptionError: a column is to be kept that a text does not have.
+        """
+        del sure
+        if keep:
+            raise OptionError(f"a text has no column {keep[0]!r}", hint="leave --keep out.")
+        found = self.read(source)
+        part = self.part(found.texts)
+        notes = _about_empty(found, self.layout)
+        for start in range(0, len(part), rows):
+            some = part.map(lambda each, at=start: each[at : at + rows])
+            assert some.weights is not None
+            yield Encoded(
+                some.inputs,
+                pl.int_range(len(some), dtype=pl.UInt32, eager=True),
+                len(some),
+                Unforeseen(),
+                tuple(StepReport("read", each.text, 0) for each in notes) if start == 0 else (),
+                wanted=some.target,
+                weights=pl.Series("tokens", some.weights.numpy()),
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "source": self.kind,
+            "tokenizer": self.tokenizer.to_dict(),
+            "block": self.block,
+            "layout": self.layout,
+            "field": self.field,
+            "encoding": self.encoding,
+            "mean": self.mean,
+        }
+
+
+class TextData(Source):
+    """Documents whose next token is predicted.
+
+    Args:
+        source: as for :func:`steepest.data.texts.reading.read_documents`, or the name of a data set of the catalog.
+        options: how they are split and cut: ``tokenizer``, ``block``, ``layout``, ``field``, ``encoding``.
+
+    Raises:
+        DataError: they cannot be read.
+        OptionError: an option has no effect on them.
+
+    Example:
+        >>> from steepest.data.sources.opening import open_source
+        >>> data, _ = open_source(["to be or not to be. " * 30] * 20, reader="text", block=16).make(0)
+        >>> data.target, data.shape.outputs, data.train.inputs[0].dtype, data.shape.call
+        ('next token', 257, torch.int64, 'model(tokens)')
+    """
+
+    uses: ClassVar = frozenset({"split", "split_seed", "validation", "test", "encoding"})
+
+    def __init__(self, source: Any, options: TableOptions) -> None:
+        self._source, self.options = source, options
+        rule = options.split_rule
+        if rule.several or rule.kind not in ("auto", "random", NOTHING):
+            raise OptionError(
+                f"--split {options.split} has no effect on a text, which is split by document",
+                hint="choose random or none.",
+            )
+        self._given: dict[str, Any] = {}
+        read = source
+        if is_name(source):
+            paths = open_catalog(str(source), "text").paths
+            read, self.name = paths[0], str(source)
+            if len(paths) == len(PARTS):
+                self._given = dict(zip(PARTS[1:], paths[1:], strict=True))
+        elif isinstance(source, str | Path):
+            self.name = Path(source).expanduser().resolve().stem
+        else:
+            self.name = "text"
+        for part in PARTS[1:]:
+            own = getattr(options, part)
+            if isinstance(own, str):
+                self._given[part] = own
+            elif part in self._given and own != TableOptions.model_fields[part].default:
+                raise OptionError(
+                    f"--{part} {own:g} has no effect: {self.name} has a {part} text of its own",
+                    hint="leave it out.",
+                )
+        if self._given and rule.kind == NOTHING:
+            raise OptionError(
+                f"--split none has no effect: there are texts of their own for {' and '.join(self._given)}",
+                hint="leave it out.",
+            )
+        self._read = self._documents(read)
+        self._others = {part: self._documents(each) for part, each in self._given.items()}
+
+    def _documents(self, source: Any) -> Documents:
+        options = self.options
+        return read_documents(source, field=options.field, layout=self._layout, encoding=options.encoding)
+
+    @property
+    def _layout(self) -> str:
+        return self.options.layout or LAYOUT
+
+    @property
+    def target(self) -> str:
+        """The next token."""
+        return TARGET
+
+    @property
+    def default_model(self) -> str:
+        """The model that is trained where none is named."""
+        return "transformer"
+
+    def with_validation(self, share: float) -> TextData:
+        """Return the same data with another share for validation, see :meth:`Source.with_validation`."""
+        return self if "validation" in self._given else self._split_anew(share)
+
+    @functools.cached_property
+    def _texts(self) -> tuple[dict[str, tuple[str, ...]], Note]:
+        """The texts of each part, and how they were split."""
+        shares = {
+            part: 0.0 if part in self._given else float(getattr(self.options, part)) for part in PARTS[1:]
+        }
+        if self.options.split_rule.kind == NOTHING:
+            return dict.fromkeys(PARTS, self._read.texts), Note(
+                "info",
+                "nothing is held out, so results are on the training text and claim nothing about new ones.",
+            )
+        seed = self.options.split_seed
+        found, how = split_documents(self._read.texts, shares["validation"], shares["test"], seed)
+        found |= {part: each.texts for part, each in self._others.items()}
+        counts = ", ".join(f"{len(found[part]):,} {part}" for part in PARTS)
+        return found, Note("info", f"documents: {counts} ({'texts of their own' if self._given else how}).")
+
+    @functools.cached_property
+    def tokenizer(self) -> Tokenizer:
+        """What cuts the texts into tokens; one that is learned has seen the training documents only."""
+        return make_tokenizer(self.options.tokenizer, self._texts[0]["train"])
+
+    @functools.cached_property
+    def _made(self) -> tuple[Dataset, TextPipeline]:
+        options, tokenizer = self.options, self.tokenizer
+        texts, about_split = self._texts
+        block = options.block or BLOCK
+        pipeline = TextPipeline(tokenizer, block, self._layout, options.field, options.encoding, 1.0)
+        blocks = {part: pipeline.blocks(each) for part, each in texts.items()}
+        train = blocks["train"]
+        if len(train) < LEAST_ROWS:
+            raise DataError(
+                f"{self.name} has {counted(int(train.tokens.sum()), 'training token')}, which "
+                f"{'is' if len(train) == 1 else 'are'} {counted(len(train), 'row')} of {block}: too few to learn from",
+                hint="give more text, or shorter rows: --block 16.",
+            )
+        mean = float(train.tokens.mean())
+        pipeline = TextPipeline(tokenizer, block, self._layout, options.field, options.encoding, mean)
+        parts = {part: each.part(mean) for part, each in blocks.items()}
+        digest = hashlib.sha256(json.dumps([options.said(), tokenizer.to_dict()]).encode())
+        for each in parts.values():
+            for tensor in (*each.inputs, each.target):
+                digest.update(np.ascontiguousarray(tensor.numpy()).data)
+        held_out = options.split_rule.held_out
+        tokens = {part: int(each.tokens.sum()) for part, each in blocks.items()}
+        shown = ", ".join(f"{tokens[part]:,} {part}" for part in PARTS if held_out or part == "train")
+        note = f"tokens: {shown}, by {tokenizer.title} ({tokenizer.size:,} pieces), in rows of {block}, {self._layout}."
+        return Dataset(
+            name=self.name,
+            target=TARGET,
+            train=parts["train"],
+            validation=parts["validation"],
+            test=parts["test"],
+            shape=pipeline.shape,
+            notes=(about_split, Note("info", note), *_about_empty(self._read, self._layout)),
+            provenance={
+                "source": str(self._source) if isinstance(self._source, str | Path) else "texts in memory",
+                "rows": {part: len(each) for part, each in blocks.items() if held_out or part == "train"},
+                "tokens": tokens,
+                "split": options.split,
+                "split_seed": options.split_seed,
+            },
+            fingerprint=digest.hexdigest()[:32],
+            held_out=held_out,
+            words=InWords(f"the up to {block} tokens before it", "new.txt"),
+        ), pipeline
+
+    def make(self, test_set: int | None) -> tuple[Dataset, TextPipeline]:
+        """Return the dataset and its pipeline, see :meth:`Source.make`."""
+        del test_set
+        return self._made
+
+    def describe(self) -> DataOverview:
+        """Return counts of documents and tokens, and what of the vocabulary is used, see :meth:`Source.describe`."""
+        data, pipeline = self._made
+        return overview(self.name, self.kind, self._read, self._others, data, pipeline.tokenizer)
+
+    @property
+    def test_rows(self) -> pl.DataFrame:
+        """The test rows by their number in the test text, with their text, see :attr:`Source.test_rows`."""
+        data, pipeline = self._made
+        texts = [pipeline.tokenizer.decode(each[each >= 0].tolist()) for each in data.test.target]
+        rows = pl.int_range(len(texts), dtype=pl.UInt32, eager=True)
+        return pl.DataFrame({"row": rows, "target": pl.Series(texts, dtype=pl.String)})
+
+    @property
+    def sources(self) -> list[Any]:
+        """Where the texts are from."""
+        return [self._source, *self._given.values()]
+
+    @classmethod
+    def stored_pipeline(cls, stored: Mapping[str, Any]) -> TextPipeline:
+        """Return a stored pipeline."""
+        block, layout, mean = int(stored["block"]), str(stored["layout"]), float(stored["mean"])
+        if block < 2 or layout not in ("packed", "lines") or not mean > 0:
+            raise ValueError(f"rows of {block} tokens, {layout}")
+        field = stored["field"]
+        tokenizer = stored_tokenizer(stored["tokenizer"])
+        return TextPipeline(
+            tokenizer, block, layout, None if field is None else str(field), str(stored["encoding"]), mean
+        )
+
+    def __repr__(self) -> str:
+        return f"TextData({self.name!r}, {counted(len(self._read), 'document')})"
+
+
+def _about_empty(found: Documents, layout: str) -> list[Note]:
+    """Return a note of what was left out because it holds no text."""
+    if not found.empty:
+        return []
+    what = counted(found.empty, "empty line" if layout == "lines" else "empty document")
+    share = f", {found.empty / (found.empty + len(found)):.0%} of them," if layout == "lines" else ""
+    return [
+        Note(
+            "info",
+            f"{what}{share} {'is' if found.empty == 1 else 'are'} left out: nothing in them is scored.",
+        )
+    ]

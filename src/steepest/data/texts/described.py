@@ -1,0 +1,79 @@
+"""What there is to know of texts before training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from steepest.data.dataset import Dataset
+from steepest.data.described import DataFact, DataOverview, Listed
+from steepest.data.parts import PARTS
+from steepest.data.texts.reading import Documents
+from steepest.data.texts.tokenizers import Tokenizer
+from steepest.data.texts.vocabulary import IGNORE
+from steepest.wording import counted
+
+
+def overview(
+    name: str,
+    kind: str,
+    documents: Documents,
+    others: Mapping[str, Documents],
+    data: Dataset,
+    tokenizer: Tokenizer,
+) -> DataOverview:
+    """Return counts of documents, lines, words and tokens, and how much of the vocabulary is used.
+
+    Args:
+        name, kind: of the data.
+        documents: as they were read.
+        others: those of parts that have texts of their own.
+        data: their rows.
+        tokenizer: what cut them into tokens.
+    """
+    read = [documents, *others.values()]
+    texts = [text for each in read for text in each.texts]
+    characters, size = sum(map(len, texts)), sum(len(each.encode()) for each in texts)
+    words = sum(len(each.encode().split()) for each in texts)
+    lines, empty = sum(each.lines for each in read), sum(each.empty_lines for each in read)
+    parts = {part: getattr(data, part) for part in PARTS if data.held_out or part == "train"}
+    rows = {part: len(each) for part, each in parts.items()}
+    counts = {
+        part: torch.bincount(each.target[each.target != IGNORE], minlength=tokenizer.size)
+        for part, each in parts.items()
+    }
+    tokens = {part: int(each.sum()) for part, each in counts.items()}
+    used = int((counts["train"] > 0).sum())
+    new = {
+        part: float(each[counts["train"] == 0].sum() / max(1, tokens[part]))
+        for part, each in counts.items()
+        if part != "train"
+    }
+    every = sum(tokens.values())
+    facts = [
+        DataFact("documents", sum(map(len, read))),
+        DataFact("characters", characters, "characters", f"{characters:,} ({size:,} bytes, {words:,} words)"),
+        DataFact("bytes", size),
+        DataFact("words", words),
+        DataFact("lines", lines, "lines", f"{lines:,}, {empty / max(1, lines):.1%} of them empty"),
+        DataFact("empty_lines", empty),
+        DataFact(
+            "vocabulary",
+            tokenizer.size,
+            "vocabulary",
+            f"{tokenizer.size:,} pieces, {tokenizer.title}; {used:,} ({used / tokenizer.size:.0%}) are in the training "
+            "text",
+        ),
+        DataFact("vocabulary_used", used),
+        DataFact("bytes_a_token", size / max(1, every), "bytes a token", f"{size / max(1, every):.2f}"),
+        DataFact(
+            "block", data.shape.fields[0].size[0], "rows", f"of {data.shape.fields[0].size[0]:,} tokens"
+        ),
+    ]
+    if new:
+        shown = ", ".join(f"{share:.2%} of the {part} tokens" for part, share in new.items())
+        facts.append(DataFact("unseen", new, "not in training", shown))
+    listed = Listed("parts", ("part", "rows", "tokens"), [(part, rows[part], tokens[part]) for part in parts])
+    title = f"{counted(sum(map(len, read)), 'document')} of {every:,} tokens"
+    return DataOverview(name, kind, title, tuple(facts), (listed,), data.notes)

@@ -1,0 +1,188 @@
+"""Rows of a text: what is packed, padded and scored, and metrics of it by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from steepest.data.dataset import Part
+from steepest.data.sources.opening import open_source
+from steepest.data.texts.blocks import blocks_of
+from steepest.data.texts.tokenizers import Bytes
+from steepest.data.texts.vocabulary import IGNORE
+from steepest.evaluate.metrics import evaluate, metric_names, values_by_row
+from steepest.evaluate.outputs import outputs_on, predict
+from steepest.models import build_model
+from steepest.objectives.target import target_of
+from steepest.recipe import Recipe
+from steepest.rng import stream
+from steepest.train.problem import SupervisedProblem, problem_of
+
+DOCUMENTS = [f"{'ab ' * (1 + i % 7)}\nline {i} ends" for i in range(30)]
+
+
+def opened(layout: str = "packed", **options):
+    return open_source(DOCUMENTS, reader="text", block=8, layout=layout, **options)
+
+
+@pytest.mark.parametrize("layout", ["packed", "lines"])
+def test_every_token_is_scored_once_and_padding_never(layout):
+    """Also the boundary behind every document, but not the one before the first."""
+    documents = [np.arange(5, 5 + size) for size in (1, 7, 8, 20)]
+    found = blocks_of(documents, 0, 8, layout)
+    scored = found.target[found.target != IGNORE]
+    assert scored.tolist() == [token for each in documents for token in [*each, 0]]
+    assert (found.tokens > 0).all()
+    before = np.where(found.target != IGNORE, found.inputs, -1)
+    inside = (found.target[:, :-1] != IGNORE) & (found.target[:, 1:] != IGNORE)
+    assert np.array_equal(
+        before[:, 1:][inside], found.target[:, :-1][inside]
+    )  # every token sees the one before
+
+
+@pytest.mark.parametrize("layout", ["packed", "lines"])
+def test_metrics_are_those_of_a_plain_loop(layout):
+    """Perplexity is that of all tokens together, whatever the rows, one by one in float64."""
+    source = opened(layout)
+    data, _ = source.make(0)
+    net = build_model("transformer(width=8, layers=1, heads=2)", data.shape).double().eval()
+    nats = tokens = right = 0
+    text = bytearray()
+    for inputs, target in zip(data.test.inputs[0], data.test.target, strict=True):
+        for place, token in enumerate(target.tolist()):
+            if token == IGNORE:
+                continue
+            logits = net(inputs[None, : place + 1])[0, -1].tolist()
+            nats += math.log(sum(map(math.exp, logits))) - logits[token]
+            right += max(range(257), key=logits.__getitem__) == token
+            tokens += 1
+            text += bytes([token]) if token < 256 else b" "
+    size = sum(len(each.encode()) for each in source._texts[0]["test"])
+    words = sum(len(each.split()) for each in source._texts[0]["test"])
+    assert len(text.split()) == words
+    target = target_of(data)
+    kept = outputs_on(net, data.test, target)
+    found = evaluate(kept, data.test.target, target, metric_names("language"), data.test.weights)
+    assert found == pytest.approx(
+        {
+            "token_loss": nats / tokens,
+            "perplexity": math.exp(nats / tokens),
+            "bits_per_byte": nats / math.log(2) / size,
+            "word_perplexity": math.exp(nats / words),
+            "token_accuracy": right / tokens,
+        },
+        rel=1e-9,
+    )
+    by_row = values_by_row(kept, data.test.target, target, [*found], data.test.weights)
+    for name, value in found.items():
+        assert float(by_row[name].mean()) == pytest.approx(value)
+
+
+def test_values_by_row_are_the_derivatives_by_weight():
+    """What a function of the module gives, autograd gives, too."""
+    from steepest.evaluate.metrics import tokens as metrics
+    from steepest.objectives.decoded import TokenOutputs
+
+    draw = stream(3, "data")
+    counts = torch.tensor([8.0, 3.0, 8.0, 1.0]).double()
+    rows = TokenOutputs(
+        torch.from_numpy(draw.random(4)), torch.from_numpy(draw.random(4)), counts, torch.tensor([2.0, 1, 3,
+        1]).double(), counts + 2, weights=counts,
+    )  # fmt: skip
+    kept = torch.stack([rows.losses, rows.right, counts, rows.words, rows.bytes], 1)
+    from steepest.objectives.tokens import TokenTarget
+
+    found = values_by_row(
+        kept,
+        torch.zeros(4, 8).long(),
+        TokenTarget(8, 5),
+        ["perplexity", "word-perplexity", "bits-per-byte"],
+        counts,
+    )
+    own = (metrics.perplexity_by_row, metrics.word_perplexity_by_row, metrics.bits_per_byte_by_row)
+    for name, each in zip(found, own, strict=True):
+        assert torch.allclose(found[name], each(rows))
+
+
+def test_evaluation_holds_a_few_rows_of_outputs_at_a_time(monkeypatch):
+    """Never [N, T, V]; the numbers are the same however the rows are cut."""
+    data, _ = opened().make(0)
+    net, target = build_model("transformer(width=8, layers=1, heads=2)", data.shape), target_of(data)
+    whole = outputs_on(net, data.train, target)
+    assert whole.shape == (len(data.train), 5)
+    sizes = []
+    net.register_forward_hook(lambda module, inputs, outputs: sizes.append(len(outputs)))
+    monkeypatch.setattr("steepest.evaluate.outputs.TEMPORARY_BYTES", 1 << 19)
+    few = outputs_on(net, data.train, target)
+    assert max(sizes) < len(data.train) / 2
+    assert torch.allclose(few, whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("layout", ["packed", "lines"])
+def test_accumulation_is_the_whole_batch(layout):
+    """Micro-batches weigh as they have scored tokens."""
+    data = opened(layout, split_seed=1).make(0)[0].wide()
+    recipe = Recipe(data="d", model="m", optimizer="adam", schedule="cosine", steps=9, batch_size=8)
+    net = build_model("transformer(width=8, layers=1, heads=2)", data.shape).double()
+    problem = problem_of(net, data, recipe)
+    batch = data.train.take(data.train.weights.argsort(stable=True)[[*range(5), -1, -2, -3, -4]])
+    assert len(set(batch.weights.tolist())) > 1
+    whole = problem.loss(batch).detach()
+    parts = problem.parts(batch, 4)
+    assert float(sum(share * problem.loss(part).detach() for part, _, share in parts)) == pytest.approx(
+        float(whole), rel=1e-12
+    )
+    scored = batch.target != IGNORE
+    logits = net(batch.inputs[0])[scored]
+    plain = torch.nn.functional.cross_entropy(logits, batch.target[scored])
+    assert float(whole) == pytest.approx(float(plain.detach()), rel=1e-7)
+
+
+def test_bytes_of_any_text_come_back():
+    text = "Zoë’s café\n\tnaïve 🙂"
+    tokens = Bytes().encode(text)
+    assert Bytes().decode(tokens.tolist()) == text
+    assert Bytes().decode([256, *tokens[:3].tolist(), 256, 65]) == "Zo�\nA"
+
+
+def test_documents_are_in_one_part_only():
+    texts, _ = opened()._texts
+    every = [text for part in texts.values() for text in part]
+    assert sorted(every) == sorted(DOCUMENTS)
+    data, _ = opened().make(0)
+    assert "documents: 24 train, 3 validation, 3 test (by document, split seed 0)." in [
+        each.text for each in data.notes
+    ]
+
+
+def test_a_single_document_is_cut_from_start_to_end():
+    text = " ".join(f"word{i}" for i in range(400))
+    source = open_source([text], reader="text", block=16)
+    texts, note = source._texts
+    assert "".join(texts[part][0] for part in ("train", "validation", "test")) == text
+    assert "a single document" in note.text
+
+
+def test_empty_lines_are_left_out_and_counted():
+    text = "\n".join(f"line {i}\n" for i in range(40))
+    data, _ = open_source([text], reader="text", block=16, layout="lines").make(0)
+    assert any(each.text.startswith("39 empty lines, 49% of them, are left out") for each in data.notes)
+    for part in (data.train, data.validation, data.test):
+        assert bool((part.target != IGNORE).any(1).all())
+    said = open_source([text], reader="text", block=16, layout="lines").describe().as_json()
+    assert (said["lines"], said["empty_lines"], said["documents"]) == (79, 39, 40)
+
+
+def test_a_problem_without_a_target_keeps_three_dimensions_for_members():
+    """What a tabular model of several members returns is no text."""
+    net = torch.nn.Linear(2, 3)
+    from steepest.objectives import read_objective
+
+    problem = SupervisedProblem(net, read_objective("cross-entropy"))
+    outputs = torch.zeros(4, 5, 3)
+    batch = Part((torch.zeros(4, 2),), torch.zeros(4).long())
+    assert float(problem.batch_loss(outputs, batch)) == pytest.approx(math.log(3))
+    assert predict(net, (torch.zeros(4, 2),)).shape == (4, 3)
