@@ -16,7 +16,7 @@ from steepest.errors import SteepestError
 from steepest.models import build_model, registry
 from steepest.objectives import make_objective
 from steepest.objectives import registry as losses
-from steepest.objectives.target import ClassTarget, ImageTarget, NumberTarget, Target
+from steepest.objectives.target import ClassTarget, ImageTarget, NumberTarget, Target, TokenTarget
 from steepest.optim import make_spec
 from steepest.optim.method import GradientMethod
 from steepest.optim.rule import Rule
@@ -25,10 +25,10 @@ from steepest.schedules import make_schedule
 from steepest.train.problem import SupervisedProblem
 
 ROWS, CLASSES, CODES = 16, 3, 4
-KINDS = ("table", "curve", "images", "ratings")
-TARGETS = ("classes", "numbers", "images")
+KINDS = ("table", "curve", "images", "ratings", "text")
+TARGETS = ("classes", "numbers", "images", "tokens")
 BOUNDS = {"ratings": (0.0, 5.0)}
-SERVED = {"table": 7, "curve": 6, "images": 4, "ratings": 8}
+SERVED = {"table": 7, "curve": 6, "images": 4, "ratings": 8, "text": 1}
 """How many models take each kind of data, at least."""
 
 
@@ -39,30 +39,45 @@ def data(kind: str, of: str) -> tuple[Shape, Part, Target] | None:
     numbers = torch.from_numpy(draw.standard_normal((ROWS, 2))).float()
     codes = torch.from_numpy(draw.integers(0, CODES, (ROWS, 2)))
     image = torch.from_numpy(draw.integers(0, 256, (ROWS, 1, 8, 8))).to(torch.uint8)
-    inputs = {"table": (codes, numbers), "curve": (numbers[:, :1],), "images": (image,), "ratings": (codes,)}
+    tokens = torch.from_numpy(draw.integers(0, CODES, (ROWS, 6)))
+    inputs = {
+        "table": (codes, numbers),
+        "curve": (numbers[:, :1],),
+        "images": (image,),
+        "ratings": (codes,),
+        "text": (tokens,),
+    }
     fields: dict[str, tuple[InputField, ...]] = {
         "table": (),
         "curve": (InputField("x", "values", (1,), ("x",)),),
         "images": (InputField("image", "image", (1, 8, 8), mean=(127.0,), sd=(74.0,)),),
         "ratings": (),
+        "text": (InputField("tokens", "tokens", (5,)),),
     }
     targets: dict[str, Target] = {
         "classes": ClassTarget(CLASSES),
         "numbers": NumberTarget(),
         "images": ImageTarget((1, 8, 8), TargetScale(127.0, 74.0)),
+        "tokens": TokenTarget(5, CODES),
     }
     target = targets[of]
     if (of == "images" and kind != "images") or (kind, of) == ("ratings", "classes"):
         return None
+    if (of == "tokens") is not (kind == "text"):
+        return None
+    if of == "tokens":
+        inputs["text"] = (tokens[:, :-1],)
     if of == "images":
         wanted: torch.Tensor = image
+    elif of == "tokens":
+        wanted = tokens[:, 1:]
     elif of == "classes":
         wanted = torch.from_numpy(draw.integers(0, CLASSES, ROWS))
     else:
         wanted = torch.from_numpy(draw.standard_normal(ROWS)).float()
     columns = {"a": CODES, "b": CODES} if kind in ("table", "ratings") else {}
     continuous = ("c", "d") if kind == "table" else ()
-    outputs = {"classes": CLASSES, "numbers": 1, "images": 64}[of]
+    outputs = {"classes": CLASSES, "numbers": 1, "images": 64, "tokens": CODES}[of]
     shape = Shape(target.task, columns, continuous, outputs, fields[kind], bounds=BOUNDS.get(kind))
     if kind == "ratings":
         inputs["ratings"] = (codes, numbers[:, :0])
@@ -112,5 +127,6 @@ def test_a_model_takes_a_step_for_every_loss_or_is_refused(model: str, kind: str
 def test_the_kinds_of_data_are_those_that_models_declare() -> None:
     """Or a kind that every model refuses by mistake would pass above."""
     for kind in KINDS:
-        served = sum(not stepped(model, "squared", kind, "numbers")[0] for model in registry.names())
+        loss = ("next-token", kind, "tokens") if kind == "text" else ("squared", kind, "numbers")
+        served = sum(not stepped(model, *loss)[0] for model in registry.names())
         assert served >= SERVED[kind], kind

@@ -165,7 +165,7 @@ class TextData(Source):
 
     def __init__(self, source: Any, options: TableOptions) -> None:
         self._source, self.options = source, options
-        rule = options.split_rule
+        rule = options.split_rule.refits or options.split_rule
         if rule.several or rule.kind not in ("auto", "random", NOTHING):
             raise OptionError(
                 f"--split {options.split} has no effect on a text, which is split by document",
@@ -227,7 +227,8 @@ class TextData(Source):
         shares = {
             part: 0.0 if part in self._given else float(getattr(self.options, part)) for part in PARTS[1:]
         }
-        if self.options.split_rule.kind == NOTHING:
+        rule = self.options.split_rule
+        if rule.refits is None and rule.kind == NOTHING:
             return dict.fromkeys(PARTS, self._read.texts), Note(
                 "info",
                 "nothing is held out, so results are on the training text and claim nothing about new ones.",
@@ -235,6 +236,13 @@ class TextData(Source):
         seed = self.options.split_seed
         found, how = split_documents(self._read.texts, shares["validation"], shares["test"], seed)
         found |= {part: each.texts for part, each in self._others.items()}
+        if rule.refits is not None:
+            more = PARTS if rule.tested_too else PARTS[:2]
+            every = tuple(text for part in more for text in found[part])
+            text = (
+                f"trained on the {' and '.join(more)} documents, {len(every):,} in all; nothing is held out."
+            )
+            return dict.fromkeys(PARTS, every), Note("info", text)
         counts = ", ".join(f"{len(found[part]):,} {part}" for part in PARTS)
         return found, Note("info", f"documents: {counts} ({'texts of their own' if self._given else how}).")
 
