@@ -11,7 +11,7 @@ import torch
 from steepest.data.dataset import Part
 from steepest.data.sources.opening import open_source
 from steepest.data.texts.blocks import blocks_of
-from steepest.data.texts.tokenizers import Bytes
+from steepest.data.texts.tokenizer import Bytes
 from steepest.data.texts.vocabulary import IGNORE
 from steepest.evaluate.metrics import evaluate, metric_names, values_by_row
 from steepest.evaluate.outputs import outputs_on, predict

@@ -26,7 +26,8 @@ from steepest.data.texts.blocks import Blocks, blocks_of
 from steepest.data.texts.described import overview
 from steepest.data.texts.reading import Documents, read_documents
 from steepest.data.texts.splitting import split_documents
-from steepest.data.texts.tokenizers import Tokenizer, make_tokenizer, stored_tokenizer
+from steepest.data.texts.tokenizer import Tokenizer
+from steepest.data.texts.tokenizers import make_tokenizer, stored_tokenizer
 from steepest.data.unforeseen import Unforeseen
 from steepest.errors import DataError, OptionError
 from steepest.wording import counted

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from steepest.data.dataset import Part
-from steepest.data.texts.tokenizers import Tokens
+from steepest.data.texts.tokenizer import Tokens
 from steepest.data.texts.vocabulary import IGNORE
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from steepest.data.texts.tokenizers import Tokenizer, Tokens
+from steepest.data.texts.tokenizer import Tokenizer, Tokens
 from steepest.errors import DataError, OptionError
 
 BOUNDARY = "<|endoftext|>"

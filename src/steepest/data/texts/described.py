@@ -10,7 +10,7 @@ from steepest.data.dataset import Dataset
 from steepest.data.described import DataFact, DataOverview, Listed
 from steepest.data.parts import PARTS
 from steepest.data.texts.reading import Documents
-from steepest.data.texts.tokenizers import Tokenizer
+from steepest.data.texts.tokenizer import Tokenizer
 from steepest.data.texts.vocabulary import IGNORE
 from steepest.wording import counted
 

@@ -1,97 +1,16 @@
-"""Tokenizers: from a text to the codes of its pieces and back, stored with a model as plain values."""
+"""Tokenizers by name, from files, and as they are stored with a model."""
 
 from __future__ import annotations
 
-import functools
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from steepest.components import grammar
-from steepest.data.texts.vocabulary import Vocabulary
+from steepest.data.texts.bpe import Json, learned, read_json
+from steepest.data.texts.scored import Scored, read_scored
+from steepest.data.texts.tokenizer import BYTES, Bytes, Tokenizer
 from steepest.errors import DataError, OptionError, unknown_name
-
-Tokens = NDArray[np.int64]
-BYTES = "bytes"
-"""The tokenizer where none is named: it needs no library and knows every text."""
-
-
-class Tokenizer(ABC):
-    """Cuts a text into pieces of a vocabulary.
-
-    Attributes:
-        kind: what it is stored as.
-        title: what it is, for a reader.
-        pieces: the bytes of every piece; nothing of those that are no text.
-        boundary: code of the piece that stands between documents.
-        dummy: whether a space is put before every document, so that its first word has the piece of a word behind a
-            space.
-    """
-
-    kind: ClassVar[str]
-    title: str
-    pieces: Sequence[bytes]
-    boundary: int
-    dummy: bool = False
-
-    @property
-    def size(self) -> int:
-        """V, pieces of the vocabulary."""
-        return len(self.pieces)
-
-    @functools.cached_property
-    def vocabulary(self) -> Vocabulary:
-        """What its pieces are."""
-        return Vocabulary.of(self.pieces, dummy=self.dummy)
-
-    @abstractmethod
-    def encode(self, text: str) -> Tokens:
-        """Return the codes of a text's pieces, without a boundary."""
-
-    def decode(self, tokens: Iterable[int]) -> str:
-        """Return the text of some tokens; bytes that are no character become �, boundaries of documents line ends."""
-        found, at_start = bytearray(), True
-        for each in tokens:
-            if not 0 <= each < self.size:
-                raise ValueError(f"the token {each} of a vocabulary of {self.size} pieces")
-            piece = self.pieces[each]
-            if each == self.boundary:
-                found += b"\n" if found else b""
-            found += piece[1:] if self.dummy and at_start and piece[:1] == b" " else piece
-            at_start = each == self.boundary
-        return bytes(found).decode("utf-8", "replace")
-
-    @abstractmethod
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values; ``kind`` names it."""
-
-
-class Bytes(Tokenizer):
-    """The bytes of a text in UTF-8, and a 257th piece between documents.
-
-    Example:
-        >>> Bytes().encode("hé").tolist(), Bytes().decode([104, 195, 169])
-        ([104, 195, 169], 'hé')
-    """
-
-    kind = BYTES
-    title = "bytes"
-    boundary = 256
-
-    def __init__(self) -> None:
-        self.pieces = (*(bytes([each]) for each in range(256)), b"")
-
-    def encode(self, text: str) -> Tokens:
-        """Return the bytes."""
-        return np.frombuffer(text.encode("utf-8"), dtype=np.uint8).astype(np.int64)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return its kind."""
-        return {"kind": self.kind}
 
 
 def make_tokenizer(wanted: str | None, texts: Sequence[str]) -> Tokenizer:
@@ -113,8 +32,6 @@ def make_tokenizer(wanted: str | None, texts: Sequence[str]) -> Tokenizer:
     if spec.name == BYTES and not spec.arguments and not spec.options:
         return Bytes()
     if spec.name == "bpe":
-        from steepest.data.texts.bpe import learned
-
         try:
             return learned(texts, *spec.arguments, **spec.options)
         except TypeError:
@@ -144,12 +61,8 @@ def load_tokenizer(path: Path) -> Tokenizer:
             )
         path = there[0]
     if path.suffix == ".bin":
-        from steepest.data.texts.scored import read_scored
-
         return read_scored(path)
     if path.suffix == ".json":
-        from steepest.data.texts.bpe import read_json
-
         return read_json(path)
     raise DataError(
         f"{path.name} is no tokenizer that can be read",
@@ -163,11 +76,7 @@ def stored_tokenizer(stored: Mapping[str, Any]) -> Tokenizer:
     if kind == Bytes.kind:
         return Bytes()
     if kind == "scored":
-        from steepest.data.texts.scored import Scored
-
         return Scored.of_dict(stored)
     if kind == "json":
-        from steepest.data.texts.bpe import Json
-
         return Json(str(stored["json"]), str(stored["title"]))
     raise ValueError(f"a tokenizer of the kind {kind!r}")
