@@ -23,8 +23,8 @@ from steepest.sweep.plan import whole_spec
 from steepest.train import loop
 from steepest.train.active import ActiveRun
 from steepest.train.curves import evaluation_steps, overfits
+from steepest.train.doubts import check_model
 from steepest.train.loop import train
-from steepest.train.problem import check_model
 
 
 @pytest.fixture(scope="module")

@@ -72,9 +72,8 @@ from steepest.sweep.timing import StepTimings, choose_execution, workers_for
 from steepest.sweep.trials import check_equal_trials, check_sweep
 from steepest.sweep.unused import without_effect
 from steepest.train.compiled import Programs
-from steepest.train.doubts import about_outputs, check_objective
+from steepest.train.doubts import about_outputs, check_model, check_objective
 from steepest.train.problem import (
-    check_model,
     check_precision,
     problem_of,
     table_columns,

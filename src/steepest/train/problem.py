@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from steepest.curvature.outputs import twice_differentiated
 from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset, Part
-from steepest.errors import ModelError, OptionError
+from steepest.errors import OptionError
 from steepest.objectives import Objective, loss_title, make_objective, registry, total_weight
 from steepest.objectives.target import Target, target_of
 from steepest.objectives.taught import teacher_losses
@@ -25,11 +25,9 @@ from steepest.recipe import Precision, Recipe
 from steepest.regularizers import Regularizer, read_regularizers
 from steepest.regularizers.applied import Applied, attach
 from steepest.regularizers.around import RegularizedUpdate
-from steepest.rng import torch_stream
 from steepest.train.dropout import SeededDropout, taken
 from steepest.train.feed import Feed
 from steepest.train.shares import are_shares, loss_of_shares, weights_of_classes
-from steepest.wording import counted
 
 
 class SupervisedProblem:
@@ -444,65 +442,3 @@ def looked_up(model: nn.Module, codes: Tensor) -> Tensor:
 def _repeated(batch: Part, times: int) -> Part:
     """Return what a loss needs of a batch, with every row so many times in a row."""
     return replace(batch, inputs=()).map(lambda each: each.repeat_interleave(times, 0))
-
-
-def check_model(model: nn.Module, dataset: Dataset) -> None:
-    """Call a model on two rows, before anything long begins.
-
-    Raises:
-        ModelError: it has nothing to train, fails, or its outputs do not have the shape that the task needs.
-    """
-    if not any(each.requires_grad for each in model.parameters()):
-        raise ModelError("the model has no parameter to train", hint="give it at least one nn.Parameter.")
-    rows = dataset.train.take(torch.arange(min(2, len(dataset.train))))
-    training = model.training
-    try:
-        with torch.no_grad():
-            outputs = model.eval()(*rows.inputs)
-    except Exception as error:
-        raise ModelError(
-            f"the model fails on {counted(len(rows), 'row')}: {type(error).__name__}: {error}",
-            hint=f"it is called as {dataset.shape.call}, with {_shapes_of(rows)}.",
-        ) from error
-    finally:
-        model.train(training)
-    target = target_of(dataset)
-    wanted = target.shape(len(rows))
-    inside = ", ".join(map(str, wanted[1:]))
-    if not isinstance(outputs, Tensor) or tuple(outputs.shape) != wanted:
-        found = (
-            f"shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else f"a {type(outputs).__name__}"
-        )
-        raise ModelError(
-            f"the model returned {found} for {counted(len(rows), 'row')}",
-            hint=f"return a tensor of shape [rows, {inside}]: one column for each {target.column}.",
-        )
-    trained = _training_shape(model, rows)
-    of_members = (
-        trained is not None and len(trained) == len(wanted) + 1 and trained[:1] + trained[2:] == wanted
-    )
-    if trained is not None and trained != wanted and not of_members:
-        raise ModelError(
-            f"in training mode the model returned shape {trained} for {counted(len(rows), 'row')}",
-            hint=f"return [rows, {inside}], or of several members [rows, members, {inside}].",
-        )
-
-
-def _training_shape(model: nn.Module, rows: Part) -> tuple[int, ...] | None:
-    """Return the shape of a model's outputs in training mode, without changing it; None if it fails on so few rows."""
-    training = model.training
-    buffers = {name: each.clone() for name, each in model.named_buffers()}
-    try:
-        with torch.no_grad(), torch_stream(0, "dropout"):
-            outputs: Any = torch.func.functional_call(model.train(), buffers, rows.inputs)
-    except Exception:
-        return None
-    finally:
-        model.train(training)
-    return tuple(outputs.shape) if isinstance(outputs, Tensor) else None
-
-
-def _shapes_of(rows: Part) -> str:
-    return " and ".join(
-        f"{str(each.dtype).removeprefix('torch.')} {list(each.shape)}" for each in rows.inputs
-    )
